@@ -1,0 +1,7 @@
+//! The verbs.
+
+/// Runs the program with the arguments of the process.
+#[must_use]
+pub fn run() -> std::process::ExitCode {
+    std::process::ExitCode::FAILURE
+}

@@ -1,0 +1,31 @@
+//! Tideover: a continuity spool and failover MTA.
+//!
+//! The rooms, lowest floor first; a room imports strictly lower floors only (`tests/tidy`).
+
+// floor 0
+pub mod base;
+pub mod limits;
+pub mod smtp;
+pub mod telemetry;
+// floor 1
+pub mod mail;
+pub mod net;
+// floor 2
+pub mod spool;
+// floor 3
+pub mod backend;
+pub mod directory;
+// floor 4
+pub mod route;
+// floor 5
+pub mod inbound;
+pub mod outbound;
+pub mod queue;
+// floor 6
+pub mod admin;
+pub mod webmail;
+// floor 7
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod demo;

@@ -1,0 +1,67 @@
+//! Every bound of the program that is not in the config file, each with what happens beyond it.
+
+use std::time::Duration;
+
+/// Longest command line, CRLF included. RFC 5321 §4.5.3.1.4 asks for 512 plus what extensions
+/// add; AUTH (RFC 4954 §4) asks for 12,288. Beyond: 500 5.5.6, the line is discarded.
+pub const COMMAND_LINE: usize = 12_288;
+/// Longest line of a message, CRLF included. RFC 5321 §4.5.3.1.6 says 1,000; real mail has
+/// longer ones. Beyond: 500 5.6.0 after the end of data.
+pub const DATA_LINE: usize = 65_536;
+/// Longest address path. RFC 5321 §4.5.3.1.3 says 256. Beyond: 501 5.1.3.
+pub const PATH: usize = 512;
+/// Longest local part, RFC 5321 §4.5.3.1.1 (64); we take more, platforms do.
+pub const LOCAL_PART: usize = 256;
+/// Longest domain, RFC 5321 §4.5.3.1.2.
+pub const DOMAIN: usize = 255;
+/// Recipients of one transaction, RFC 5321 §4.5.3.1.8. Beyond: 452 4.5.3.
+pub const RECIPIENTS: usize = 1_000;
+/// `Received` lines of one message, RFC 5321 §6.3. Beyond: 554 5.4.6.
+pub const HOPS: usize = 100;
+/// Size of the header section of one message. Beyond: 552 5.3.4.
+pub const HEADER_SECTION: usize = 1024 * 1024;
+/// Connections at one time. Beyond: 421 4.7.0 and close.
+pub const CONNECTIONS: usize = 1_000;
+/// Connections of one address at one time. Beyond: 421 4.7.0 and close.
+pub const CONNECTIONS_PER_ADDRESS: usize = 50;
+/// Wrong commands of one session. Beyond: 421 4.7.0 and close.
+pub const BAD_COMMANDS: usize = 20;
+/// Rejected recipients of one session. Beyond: 421 4.7.0 and close.
+pub const BAD_RECIPIENTS: usize = 100;
+/// Wait for the next command, RFC 5321 §4.5.3.2.7.
+pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
+/// Wait for the next piece of data, RFC 5321 §4.5.3.2.5.
+pub const DATA_TIMEOUT: Duration = Duration::from_secs(180);
+/// Lines of one multi-line reply that we read from a server, RFC 5321 §4.5.3.1.5 for their
+/// length. Beyond: the connection is given up as out of step.
+pub const REPLY_LINES: usize = 100;
+/// Length of one reply line that we read.
+pub const REPLY_LINE: usize = 4_096;
+
+/// Body bytes kept in memory while a message comes in. Beyond: a file of its own.
+pub const BODY_IN_MEMORY: usize = 1024 * 1024;
+/// Bytes of one log batch: one write and one fdatasync.
+pub const BATCH_BYTES: usize = 2 * 1024 * 1024;
+/// Records that wait for the log writer. Beyond: the session waits.
+pub const BATCH_QUEUE: usize = 1_024;
+/// Size of one log segment.
+pub const SEGMENT: u64 = 128 * 1024 * 1024;
+/// Index entries held in memory before they are handed to the store.
+pub const INDEX_PENDING: usize = 65_536;
+
+/// Recipients of one backend that are loaded for delivery. The rest waits in the index.
+pub const READY_WINDOW: usize = 2_000;
+/// Committed messages on their way from the spool to the queue. Beyond: the index has them.
+pub const COMMITTED_QUEUE: usize = 1_024;
+/// Body bytes that travel with committed messages. Beyond: they are read from the log.
+pub const COMMITTED_BYTES: usize = 16 * 1024 * 1024;
+
+/// Body of a web form without attachments.
+pub const FORM: usize = 1024 * 1024;
+
+const _: () = assert!(
+    COMMAND_LINE <= DATA_LINE,
+    "a data line holds a command line"
+);
+const _: () = assert!(BODY_IN_MEMORY <= BATCH_BYTES, "a batch holds a body");
+const _: () = assert!((BATCH_BYTES as u64) < SEGMENT, "a segment holds a batch");

@@ -1,0 +1,76 @@
+//! The envelope: what the sender said beside the message. Immutable once accepted.
+
+use serde::{Deserialize, Serialize};
+
+use crate::smtp::{MailParameters, Mailbox, RcptParameters, ReversePath};
+
+/// What came with a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The reverse-path of MAIL.
+    pub from: ReversePath,
+    /// Parameters of MAIL.
+    #[serde(default)]
+    pub parameters: MailParameters,
+    /// The forward-paths of RCPT, in their order; a recipient's number is its place here.
+    pub recipients: Vec<Recipient>,
+    /// Who handed the message in.
+    pub peer: Peer,
+    /// `Message-ID` of the header, without angle brackets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// `Subject` of the header, decoded and cut to 200 characters, for lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// `From` of the header, decoded and cut to 200 characters, for lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header_from: Option<String>,
+    /// Whether the sender proved to be one of ours.
+    #[serde(default)]
+    pub authenticity: Authenticity,
+}
+
+/// One forward-path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipient {
+    /// As the sender wrote it.
+    pub address: Mailbox,
+    /// Parameters of RCPT.
+    #[serde(default)]
+    pub parameters: RcptParameters,
+    /// The lane in which its mail waits first: the name of its home backend at the time of
+    /// acceptance, or `@domain` for a stranger. A hint: the route is decided anew at each attempt.
+    pub lane: String,
+    /// The mailbox (directory key) under which the webmail lists it; `None` for strangers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailbox: Option<String>,
+}
+
+/// Who handed a message in.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Peer {
+    /// Its address and port; empty for the program itself.
+    pub address: String,
+    /// What it said in EHLO, HELO or LHLO.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub helo: String,
+    /// `SMTP`, `ESMTP`, `ESMTPS`, `UTF8SMTPS` … (RFC 3848, RFC 6531), or `webmail`, `dsn`.
+    pub protocol: String,
+    /// TLS version and cipher, when it was encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<String>,
+    /// The account that logged in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+}
+
+/// Did the sender prove to be who he says?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Authenticity {
+    /// Not proven: reports about the content would be backscatter.
+    #[default]
+    Unproven,
+    /// Written in our webmail, submitted with a login, or made by ourselves.
+    Local,
+}

@@ -1,0 +1,98 @@
+//! What an attempt to deliver to one recipient came to.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::smtp::Reply;
+
+/// The end of one attempt, for one recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The next hop said 2yz: the message is its responsibility now.
+    Delivered {
+        /// What it said.
+        reply: Reply,
+    },
+    /// It was not delivered.
+    Failed(Failure),
+}
+
+/// Why an attempt failed, and whose fault it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Whom it concerns.
+    pub blame: Blame,
+    /// The server's reply, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<Reply>,
+    /// What happened, for people: `connection refused by 192.0.2.1:25`.
+    pub what: String,
+    /// The connection was cut after the final dot: it may have arrived.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub uncertain: bool,
+}
+
+impl Failure {
+    /// A failure that a server's reply tells.
+    #[must_use]
+    pub fn replied(blame: Blame, reply: Reply) -> Self {
+        Self {
+            blame,
+            what: reply.to_string(),
+            reply: Some(reply),
+            uncertain: false,
+        }
+    }
+
+    /// A failure without a reply.
+    #[must_use]
+    pub fn without_reply(blame: Blame, what: impl Into<String>) -> Self {
+        Self {
+            blame,
+            reply: None,
+            what: what.into(),
+            uncertain: false,
+        }
+    }
+
+    /// 5yz: the server does not want to see it again.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        self.reply.as_ref().is_some_and(Reply::is_permanent)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+/// Whom a failure concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Blame {
+    /// The host or the network: refused, timed out, TLS failed, 421, reply to MAIL … A signal for
+    /// the health of the backend; uses up no retries.
+    Backend,
+    /// This recipient: the reply to RCPT, or its LMTP reply after the data.
+    Recipient,
+    /// This message: the reply to DATA or to the final dot.
+    Message,
+}
+
+/// How a connection was protected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsInfo {
+    /// `TLSv1.3`.
+    pub version: String,
+    /// `TLS_AES_256_GCM_SHA384`.
+    pub cipher: String,
+}
+
+impl fmt::Display for TlsInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.version, self.cipher)
+    }
+}

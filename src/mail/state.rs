@@ -1,0 +1,428 @@
+//! The life of one recipient: its states, the events, and the only function that changes one by
+//! the other (I3: one end, and exactly one).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{BackendId, Failure};
+use crate::base::Timestamp;
+use crate::smtp::Reply;
+
+/// Where a recipient stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RecipientState {
+    /// Waits for its next attempt, in a lane.
+    Queued {
+        /// The queue it waits in: a backend's name or `@domain`.
+        lane: String,
+        /// Not to be tried before.
+        due: Timestamp,
+        /// Finished attempts that count for the retry schedule.
+        attempts: u32,
+        /// An attempt began and its outcome is not known yet.
+        attempting: bool,
+        /// An earlier attempt may have arrived: a copy may come twice.
+        uncertain: bool,
+        /// Why the last attempt failed, and when.
+        last: Option<(Timestamp, Failure)>,
+    },
+    /// Waits on purpose until somebody or something releases it.
+    Held {
+        /// Why.
+        reason: HoldReason,
+        /// Since when.
+        since: Timestamp,
+        /// The lane it returns to.
+        lane: String,
+        /// Finished attempts before the hold.
+        attempts: u32,
+        /// An earlier attempt may have arrived.
+        uncertain: bool,
+    },
+    /// End: the next hop took it.
+    Delivered {
+        /// Which backend; `@domain` for a stranger's host.
+        backend: BackendId,
+        /// When.
+        at: Timestamp,
+        /// What it said.
+        reply: Reply,
+        /// The address it was delivered to.
+        delivery_address: String,
+        /// An earlier attempt may have arrived too.
+        uncertain: bool,
+    },
+    /// End: it was refused for good, and the sender told if he may be.
+    Bounced {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        failure: Failure,
+    },
+    /// End: an administrator took it out.
+    Dropped {
+        /// When.
+        at: Timestamp,
+        /// Who.
+        actor: String,
+    },
+}
+
+/// Why a recipient is held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HoldReason {
+    /// A backend refused a recipient that the directory knows (5xx amnesty).
+    Refused {
+        /// The backend.
+        backend: BackendId,
+        /// What it said.
+        failure: Failure,
+    },
+    /// An administrator said so.
+    Operator {
+        /// Who.
+        actor: String,
+        /// Why.
+        reason: String,
+    },
+    /// No route can be decided: the directory or the config names no home.
+    NoRoute {
+        /// What is missing.
+        what: String,
+    },
+}
+
+impl fmt::Display for HoldReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { backend, failure } => write!(f, "{backend} says {failure}"),
+            Self::Operator { actor, reason } => write!(f, "held by {actor}: {reason}"),
+            Self::NoRoute { what } => write!(f, "no route: {what}"),
+        }
+    }
+}
+
+/// What can happen to a recipient after its acceptance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecipientEvent {
+    /// An attempt begins. Written before the message can have arrived, so that a crash leaves a
+    /// mark (decision 8).
+    Attempted {
+        /// Where to.
+        backend: BackendId,
+    },
+    /// An attempt was given up before anything was sent, or its outcome is lost by a crash.
+    Interrupted {
+        /// It may have arrived.
+        uncertain: bool,
+    },
+    /// The next hop took it.
+    Delivered {
+        /// Which backend.
+        backend: BackendId,
+        /// What it said.
+        reply: Reply,
+        /// The address it was delivered to.
+        delivery_address: String,
+        /// TLS of the connection.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tls: Option<String>,
+    },
+    /// The attempt failed; another one follows.
+    Deferred {
+        /// Where it was tried.
+        backend: BackendId,
+        /// Why it failed.
+        failure: Failure,
+        /// The next attempt.
+        due: Timestamp,
+        /// Does it count for the retry schedule? A backend's trouble does not.
+        counts: bool,
+    },
+    /// It goes to another lane: its route has changed.
+    Rerouted {
+        /// The new lane.
+        lane: String,
+    },
+    /// It is held.
+    Held {
+        /// Why.
+        reason: HoldReason,
+    },
+    /// It is queued again.
+    Released {
+        /// Who released it.
+        actor: String,
+        /// The next attempt.
+        due: Timestamp,
+    },
+    /// It is refused for good.
+    Bounced {
+        /// Why.
+        failure: Failure,
+    },
+    /// An administrator takes it out.
+    Dropped {
+        /// Who.
+        actor: String,
+    },
+}
+
+impl RecipientEvent {
+    /// One word, for tables and the index.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Attempted { .. } => "attempted",
+            Self::Interrupted { .. } => "interrupted",
+            Self::Delivered { .. } => "delivered",
+            Self::Deferred { .. } => "deferred",
+            Self::Rerouted { .. } => "rerouted",
+            Self::Held { .. } => "held",
+            Self::Released { .. } => "released",
+            Self::Bounced { .. } => "bounced",
+            Self::Dropped { .. } => "dropped",
+        }
+    }
+}
+
+/// An event that cannot happen in a state: an error of ours, or a damaged log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a recipient that is {state} cannot be {event}")]
+pub struct IllegalTransition {
+    /// The state.
+    pub state: &'static str,
+    /// The event.
+    pub event: &'static str,
+}
+
+impl RecipientState {
+    /// The first state of an accepted recipient.
+    #[must_use]
+    pub const fn accepted(lane: String, at: Timestamp) -> Self {
+        Self::Queued {
+            lane,
+            due: at,
+            attempts: 0,
+            attempting: false,
+            uncertain: false,
+            last: None,
+        }
+    }
+
+    /// `queued`, `held`, `delivered`, `bounced`, `dropped`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Queued { .. } => "queued",
+            Self::Held { .. } => "held",
+            Self::Delivered { .. } => "delivered",
+            Self::Bounced { .. } => "bounced",
+            Self::Dropped { .. } => "dropped",
+        }
+    }
+
+    /// Has it come to its end?
+    #[must_use]
+    pub const fn is_finished(&self) -> bool {
+        match self {
+            Self::Queued { .. } | Self::Held { .. } => false,
+            Self::Delivered { .. } | Self::Bounced { .. } | Self::Dropped { .. } => true,
+        }
+    }
+
+    /// May a copy have arrived that we do not know of?
+    #[must_use]
+    pub const fn is_uncertain(&self) -> bool {
+        match self {
+            Self::Queued { uncertain, .. }
+            | Self::Held { uncertain, .. }
+            | Self::Delivered { uncertain, .. } => *uncertain,
+            Self::Bounced { .. } | Self::Dropped { .. } => false,
+        }
+    }
+
+    /// The state after `event`, which happened at `at`.
+    ///
+    /// # Errors
+    /// When the event cannot happen in this state; the state is unchanged then.
+    pub fn apply(&self, event: &RecipientEvent, at: Timestamp) -> Result<Self, IllegalTransition> {
+        match self {
+            Self::Queued {
+                lane,
+                due,
+                attempts,
+                uncertain,
+                last,
+                ..
+            } => Waiting {
+                lane,
+                due: *due,
+                attempts: *attempts,
+                uncertain: *uncertain,
+                last: last.as_ref(),
+            }
+            .apply(event, at),
+            Self::Held {
+                lane,
+                attempts,
+                uncertain,
+                ..
+            } => self.apply_to_held(event, at, (lane, *attempts, *uncertain)),
+            Self::Delivered { .. } | Self::Bounced { .. } | Self::Dropped { .. } => {
+                Err(self.illegal(event))
+            }
+        }
+    }
+
+    fn apply_to_held(
+        &self,
+        event: &RecipientEvent,
+        at: Timestamp,
+        (lane, attempts, uncertain): (&str, u32, bool),
+    ) -> Result<Self, IllegalTransition> {
+        match event {
+            RecipientEvent::Released { due, .. } => Ok(Self::Queued {
+                lane: lane.to_owned(),
+                due: *due,
+                attempts,
+                attempting: false,
+                uncertain,
+                last: None,
+            }),
+            RecipientEvent::Held { reason } => Ok(Self::Held {
+                reason: reason.clone(),
+                since: at,
+                lane: lane.to_owned(),
+                attempts,
+                uncertain,
+            }),
+            RecipientEvent::Bounced { failure } => Ok(Self::Bounced {
+                at,
+                failure: failure.clone(),
+            }),
+            RecipientEvent::Dropped { actor } => Ok(Self::Dropped {
+                at,
+                actor: actor.clone(),
+            }),
+            RecipientEvent::Attempted { .. }
+            | RecipientEvent::Interrupted { .. }
+            | RecipientEvent::Delivered { .. }
+            | RecipientEvent::Deferred { .. }
+            | RecipientEvent::Rerouted { .. } => Err(self.illegal(event)),
+        }
+    }
+
+    const fn illegal(&self, event: &RecipientEvent) -> IllegalTransition {
+        IllegalTransition {
+            state: self.name(),
+            event: event.name(),
+        }
+    }
+}
+
+/// The parts of `Queued` that outlive an event.
+struct Waiting<'a> {
+    lane: &'a str,
+    due: Timestamp,
+    attempts: u32,
+    uncertain: bool,
+    last: Option<&'a (Timestamp, Failure)>,
+}
+
+impl Waiting<'_> {
+    fn queued(&self) -> RecipientState {
+        RecipientState::Queued {
+            lane: self.lane.to_owned(),
+            due: self.due,
+            attempts: self.attempts,
+            attempting: false,
+            uncertain: self.uncertain,
+            last: self.last.cloned(),
+        }
+    }
+
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the other states can refuse an event"
+    )]
+    fn apply(
+        &self,
+        event: &RecipientEvent,
+        at: Timestamp,
+    ) -> Result<RecipientState, IllegalTransition> {
+        let mut next = self.queued();
+        if let RecipientState::Queued {
+            lane,
+            due,
+            attempts,
+            attempting,
+            uncertain,
+            last,
+        } = &mut next
+        {
+            match event {
+                RecipientEvent::Attempted { .. } => *attempting = true,
+                RecipientEvent::Interrupted { uncertain: arrived } => *uncertain |= arrived,
+                RecipientEvent::Rerouted { lane: new } => lane.clone_from(new),
+                RecipientEvent::Released { due: new, .. } => *due = *new,
+                RecipientEvent::Deferred {
+                    failure,
+                    due: new,
+                    counts,
+                    ..
+                } => {
+                    *due = *new;
+                    *attempts += u32::from(*counts);
+                    *uncertain |= failure.uncertain;
+                    *last = Some((at, failure.clone()));
+                }
+                RecipientEvent::Held { .. }
+                | RecipientEvent::Delivered { .. }
+                | RecipientEvent::Bounced { .. }
+                | RecipientEvent::Dropped { .. } => return Ok(self.leave(event, at)),
+            }
+        }
+        Ok(next)
+    }
+
+    fn leave(&self, event: &RecipientEvent, at: Timestamp) -> RecipientState {
+        match event {
+            RecipientEvent::Held { reason } => RecipientState::Held {
+                reason: reason.clone(),
+                since: at,
+                lane: self.lane.to_owned(),
+                attempts: self.attempts,
+                uncertain: self.uncertain,
+            },
+            RecipientEvent::Delivered {
+                backend,
+                reply,
+                delivery_address,
+                ..
+            } => RecipientState::Delivered {
+                backend: backend.clone(),
+                at,
+                reply: reply.clone(),
+                delivery_address: delivery_address.clone(),
+                uncertain: self.uncertain,
+            },
+            RecipientEvent::Bounced { failure } => RecipientState::Bounced {
+                at,
+                failure: failure.clone(),
+            },
+            RecipientEvent::Dropped { actor } => RecipientState::Dropped {
+                at,
+                actor: actor.clone(),
+            },
+            RecipientEvent::Attempted { .. }
+            | RecipientEvent::Interrupted { .. }
+            | RecipientEvent::Rerouted { .. }
+            | RecipientEvent::Released { .. }
+            | RecipientEvent::Deferred { .. } => self.queued(),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The seam between the queue, which decides, and the outbound room, which speaks: one message
+//! for some recipients of one next hop, and what became of each.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Envelope, Failure, Outcome, SpoolId, TlsInfo};
+use crate::smtp::Mailbox;
+
+/// A future that can be stored.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Where a piece of mail goes next.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum DeliveryTarget {
+    /// A platform of the config.
+    Backend(super::BackendId),
+    /// A stranger: the hosts that DNS names for this domain (RFC 5321 §5.1).
+    Domain(String),
+    /// A relay of `[outbound]`: `host:port`.
+    Relay(String),
+}
+
+impl fmt::Display for DeliveryTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Backend(backend) => backend.fmt(f),
+            Self::Domain(domain) => write!(f, "@{domain}"),
+            Self::Relay(relay) => f.write_str(relay),
+        }
+    }
+}
+
+/// One message for some recipients of one next hop.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The message.
+    pub id: SpoolId,
+    /// What the sender said.
+    pub envelope: Arc<Envelope>,
+    /// For whom: the number of the recipient in the envelope and the address to say in RCPT.
+    pub recipients: Vec<(u16, Mailbox)>,
+    /// The bytes to send, trace lines included, not dot-stuffed, ending in CRLF unless empty.
+    pub body: Arc<dyn BodySource>,
+}
+
+/// A message body that can be read from its beginning, again and again.
+pub trait BodySource: Send + Sync + fmt::Debug {
+    /// Its length in bytes.
+    fn len(&self) -> u64;
+
+    /// Is it empty?
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Up to `limit` bytes from `offset`; empty at the end. May block on a local disk.
+    ///
+    /// # Errors
+    /// When the disk fails or a checksum does not match.
+    fn read_at(&self, offset: u64, limit: usize) -> io::Result<Bytes>;
+}
+
+/// A body that is in memory.
+#[derive(Debug, Clone)]
+pub struct Body(pub Bytes);
+
+impl BodySource for Body {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, limit: usize) -> io::Result<Bytes> {
+        let start = usize::try_from(offset)
+            .unwrap_or(usize::MAX)
+            .min(self.0.len());
+        let end = start.saturating_add(limit).min(self.0.len());
+        Ok(self.0.slice(start..end))
+    }
+}
+
+/// Opens channels to next hops.
+pub trait Transport: Send + Sync + fmt::Debug {
+    /// Connects, greets, secures and logs in.
+    ///
+    /// # Errors
+    /// With what stood in the way; the blame is the backend's.
+    fn open<'a>(
+        &'a self,
+        target: &'a DeliveryTarget,
+    ) -> Boxed<'a, Result<Box<dyn Channel>, Failure>>;
+}
+
+/// An open connection to a next hop. Dropping it closes it at once.
+pub trait Channel: Send {
+    /// Sends one message. The result has one outcome for each recipient, in the order of
+    /// `delivery.recipients`. `before_end` is awaited before the end of the data is sent, that is,
+    /// before the message can have arrived.
+    fn deliver<'a>(
+        &'a mut self,
+        delivery: &'a Delivery,
+        before_end: Boxed<'a, ()>,
+    ) -> Boxed<'a, Vec<Outcome>>;
+
+    /// Can another message be sent on it?
+    fn is_usable(&self) -> bool;
+
+    /// The host at the other end: `192.0.2.1:25`.
+    fn peer(&self) -> &str;
+
+    /// How it is protected.
+    fn tls(&self) -> Option<&TlsInfo>;
+
+    /// Says QUIT and closes.
+    fn quit(self: Box<Self>) -> Boxed<'static, ()>;
+}

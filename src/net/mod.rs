@@ -1,0 +1,82 @@
+//! The network behind seams: listening, dialling, names, TLS.
+//!
+//! The only room that names tokio's sockets, rustls and hickory. Everything above sees streams
+//! and traits, so that a simulation can put its own network under the same program.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::mail::Boxed;
+
+/// A byte stream in both directions.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Any stream: TCP, TLS, a pipe of a test.
+pub type BoxedStream = Box<dyn Stream>;
+
+/// Opens connections.
+pub trait Dial: Send + Sync + fmt::Debug {
+    /// Connects to `address`.
+    ///
+    /// # Errors
+    /// As the network says.
+    fn dial(&self, address: SocketAddr) -> Boxed<'_, io::Result<BoxedStream>>;
+}
+
+/// Takes connections.
+pub trait Listen: Send + fmt::Debug {
+    /// Waits for the next connection.
+    ///
+    /// # Errors
+    /// As the network says; the listener can go on after most of them.
+    fn accept(&mut self) -> Boxed<'_, io::Result<(BoxedStream, SocketAddr)>>;
+
+    /// The address it listens on.
+    fn local_address(&self) -> SocketAddr;
+}
+
+/// Looks up names.
+pub trait Resolve: Send + Sync + fmt::Debug {
+    /// Addresses (A and AAAA) of a host.
+    ///
+    /// # Errors
+    /// See [`DnsError`].
+    fn addresses<'a>(&'a self, host: &'a str) -> Boxed<'a, Result<Vec<IpAddr>, DnsError>>;
+
+    /// MX hosts of a domain with their preference, unsorted.
+    ///
+    /// # Errors
+    /// See [`DnsError`].
+    fn mail_exchangers<'a>(
+        &'a self,
+        domain: &'a str,
+    ) -> Boxed<'a, Result<Vec<MailExchanger>, DnsError>>;
+}
+
+/// One MX record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailExchanger {
+    /// Lower is tried first.
+    pub preference: u16,
+    /// The host; `.` or empty for "no mail" (RFC 7505).
+    pub host: String,
+}
+
+/// Why a name could not be looked up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DnsError {
+    /// The name does not exist (NXDOMAIN): permanent.
+    #[error("the domain does not exist")]
+    NoSuchName,
+    /// It exists and has no such records.
+    #[error("no such records")]
+    NoRecords,
+    /// The resolver failed or timed out: temporary.
+    #[error("the name server did not answer: {0}")]
+    Temporary(String),
+}
