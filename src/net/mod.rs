@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::mail::Boxed;
+use crate::mail::{Boxed, TlsInfo};
 
 /// A byte stream in both directions.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -38,6 +38,15 @@ pub trait Listen: Send + fmt::Debug {
 
     /// The address it listens on.
     fn local_address(&self) -> SocketAddr;
+}
+
+/// Takes over a connection that is to be encrypted, as the server.
+pub trait AcceptTls: Send + Sync + fmt::Debug {
+    /// Does the handshake. The peer has said nothing on `stream` that was not meant for it.
+    ///
+    /// # Errors
+    /// When the handshake fails; the connection is lost then.
+    fn accept(&self, stream: BoxedStream) -> Boxed<'_, io::Result<(BoxedStream, TlsInfo)>>;
 }
 
 /// Looks up names.

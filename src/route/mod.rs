@@ -1,5 +1,9 @@
 //! One pure function: recipient + directory + health → decision and its explanation.
 
+mod admit;
+
+pub use admit::{Admission, Admit, Origin};
+
 use crate::mail::{BackendId, DeliveryTarget};
 use crate::smtp::{Mailbox, Reply};
 
