@@ -6,7 +6,15 @@
 mod clock;
 mod entropy;
 mod shutdown;
+mod tls_info;
 
 pub use clock::{Clock, SystemClock, TimeSource, Timestamp};
 pub use entropy::{Entropy, EntropySource, SystemEntropy};
 pub use shutdown::Shutdown;
+pub use tls_info::TlsInfo;
+
+use std::future::Future;
+use std::pin::Pin;
+
+/// A future that can be stored.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -7,8 +7,9 @@ mod outcome;
 mod state;
 mod transport;
 
+pub use crate::base::{Boxed, TlsInfo};
 pub use envelope::{Authenticity, Envelope, Peer, Recipient};
 pub use id::{BackendId, IdSource, InvalidId, NodeId, SpoolId};
-pub use outcome::{Blame, Failure, Outcome, TlsInfo};
+pub use outcome::{Blame, Failure, Outcome};
 pub use state::{HoldReason, IllegalTransition, RecipientEvent, RecipientState};
-pub use transport::{Body, BodySource, Boxed, Channel, Delivery, DeliveryTarget, Transport};
+pub use transport::{Body, BodySource, Channel, Delivery, DeliveryTarget, Transport};

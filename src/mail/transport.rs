@@ -2,18 +2,14 @@
 //! for some recipients of one next hop, and what became of each.
 
 use std::fmt;
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Envelope, Failure, Outcome, SpoolId, TlsInfo};
+use super::{Envelope, Failure, Outcome, SpoolId};
+use crate::base::{Boxed, TlsInfo};
 use crate::smtp::Mailbox;
-
-/// A future that can be stored.
-pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Where a piece of mail goes next.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
