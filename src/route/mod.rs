@@ -1,8 +1,10 @@
 //! One pure function: recipient + directory + health → decision and its explanation.
 
 mod admit;
+mod shown;
 
 pub use admit::{Admission, Admit, Origin};
+pub use shown::{Shown, ShownState, paused};
 
 use crate::mail::{BackendId, DeliveryTarget};
 use crate::smtp::{Mailbox, Reply};

@@ -1,1 +1,10 @@
-//! Metric names and logs.
+//! What the program says about itself: metric names, metrics for Prometheus, the log.
+//!
+//! The only room with statics: a process has one recorder and one log.
+
+pub mod log;
+pub mod names;
+mod prometheus;
+
+pub use log::{LogFormat, LogOptions};
+pub use prometheus::{Metrics, MetricsError};

@@ -1,0 +1,193 @@
+//! How a recipient's state is shown to people.
+//!
+//! A backend that is down pauses a whole lane, without an event for each message in it. Who looks
+//! at one message sees it as held nevertheless; this is the one place that says so.
+
+use serde::{Deserialize, Serialize};
+
+use crate::backend::{BackendHealth, Health};
+use crate::base::Timestamp;
+use crate::mail::{BackendId, RecipientState};
+
+/// The five words for a recipient's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ShownState {
+    /// Waits for its next attempt.
+    Queued,
+    /// Waits on purpose.
+    Held,
+    /// The next hop took it.
+    Delivered,
+    /// Refused for good.
+    Bounced,
+    /// Taken out by an administrator.
+    Dropped,
+}
+
+impl ShownState {
+    /// The word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Held => "held",
+            Self::Delivered => "delivered",
+            Self::Bounced => "bounced",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// A recipient's state as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The word for it.
+    pub state: ShownState,
+    /// Why it is so, for people; empty when there is nothing to say.
+    pub reason: String,
+    /// The backend that it waits for, or that took or refused it; `None` for strangers who wait.
+    pub backend: Option<BackendId>,
+    /// The next attempt; `None` unless queued.
+    pub due: Option<Timestamp>,
+    /// Finished attempts, while it waits.
+    pub attempts: u32,
+}
+
+impl Shown {
+    /// `state` in the light of how the backends are.
+    #[must_use]
+    pub fn of(state: &RecipientState, backends: &[BackendHealth]) -> Self {
+        match state {
+            RecipientState::Queued {
+                lane,
+                due,
+                attempts,
+                last,
+                ..
+            } => {
+                let held_by = backends
+                    .iter()
+                    .find(|backend| backend.id.as_str() == lane)
+                    .and_then(paused);
+                Self {
+                    state: if held_by.is_some() {
+                        ShownState::Held
+                    } else {
+                        ShownState::Queued
+                    },
+                    due: held_by.is_none().then_some(*due),
+                    reason: held_by
+                        .or_else(|| last.as_ref().map(|(_, failure)| failure.to_string()))
+                        .unwrap_or_default(),
+                    backend: backend_of(lane),
+                    attempts: *attempts,
+                }
+            }
+            RecipientState::Held {
+                reason,
+                lane,
+                attempts,
+                ..
+            } => Self {
+                state: ShownState::Held,
+                reason: reason.to_string(),
+                backend: backend_of(lane),
+                due: None,
+                attempts: *attempts,
+            },
+            RecipientState::Delivered { backend, reply, .. } => Self::finished(
+                ShownState::Delivered,
+                reply.to_string(),
+                Some(backend.clone()),
+            ),
+            RecipientState::Bounced { failure, .. } => {
+                Self::finished(ShownState::Bounced, failure.to_string(), None)
+            }
+            RecipientState::Dropped { actor, .. } => {
+                Self::finished(ShownState::Dropped, format!("dropped by {actor}"), None)
+            }
+        }
+    }
+
+    const fn finished(state: ShownState, reason: String, backend: Option<BackendId>) -> Self {
+        Self {
+            state,
+            reason,
+            backend,
+            due: None,
+            attempts: 0,
+        }
+    }
+}
+
+/// Why the mail of a backend waits, if it does: `onprem is down since 10:02 UTC: refused`.
+#[must_use]
+pub fn paused(backend: &BackendHealth) -> Option<String> {
+    let how = match backend.health {
+        Health::Up | Health::Slow => return None,
+        Health::Down => "is down",
+        Health::Rejecting => "refuses mail",
+    };
+    let since = backend.since.to_jiff().strftime("%Y-%m-%d %H:%M UTC");
+    let mut text = format!("{} {how} since {since}", backend.id);
+    if !backend.reason.is_empty() {
+        text.push_str(": ");
+        text.push_str(&backend.reason);
+    }
+    Some(text)
+}
+
+/// A lane is a backend's name, or `@domain` for strangers.
+fn backend_of(lane: &str) -> Option<BackendId> {
+    (!lane.starts_with('@')).then(|| BackendId::new(lane))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn backend(health: Health) -> BackendHealth {
+        BackendHealth {
+            id: BackendId::new("onprem"),
+            health,
+            reason: "connection refused by 127.0.0.1:2601".to_owned(),
+            since: Timestamp::from_millis(36_120_000),
+        }
+    }
+
+    #[test]
+    fn what_waits_for_a_backend_that_is_down_is_held() {
+        let state = RecipientState::accepted("onprem".to_owned(), Timestamp::EPOCH);
+        let shown = Shown::of(&state, &[backend(Health::Down)]);
+        assert_eq!(shown.state, ShownState::Held);
+        assert_eq!(
+            shown.reason,
+            "onprem is down since 1970-01-01 10:02 UTC: connection refused by 127.0.0.1:2601"
+        );
+        assert_eq!(shown.due, None);
+    }
+
+    #[test]
+    fn what_waits_for_a_healthy_backend_or_a_stranger_is_queued() {
+        for (lane, name) in [("onprem", Some("onprem")), ("@example.net", None)] {
+            let state = RecipientState::accepted(lane.to_owned(), Timestamp::EPOCH);
+            let shown = Shown::of(&state, &[backend(Health::Slow)]);
+            assert_eq!(shown.state, ShownState::Queued);
+            assert_eq!(shown.reason, "");
+            assert_eq!(shown.due, Some(Timestamp::EPOCH));
+            assert_eq!(shown.backend, name.map(BackendId::new));
+        }
+    }
+
+    #[test]
+    fn a_finished_recipient_does_not_change_with_the_backend() {
+        let state = RecipientState::Dropped {
+            at: Timestamp::EPOCH,
+            actor: "root".to_owned(),
+        };
+        let shown = Shown::of(&state, &[backend(Health::Down)]);
+        assert_eq!(shown.state, ShownState::Dropped);
+        assert_eq!(shown.reason, "dropped by root");
+    }
+}

@@ -1,0 +1,153 @@
+//! Every metric of the program: its name, kind, labels and help, in one list.
+//!
+//! The list only grows: dashboards depend on it. `docs/metrics.md` is printed from it, and a test
+//! keeps the page true.
+
+/// How a metric behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows, from the start of the process.
+    Counter,
+    /// The value now.
+    Gauge,
+    /// A distribution.
+    Histogram,
+}
+
+/// One metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// How it behaves.
+    pub kind: Kind,
+    /// Its labels, separated by commas.
+    pub labels: &'static str,
+    /// What it says, one sentence, with its unit.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($kind:ident $constant:ident = $name:literal [$labels:literal] $help:literal;)*) => {
+        $(#[doc = $help] pub const $constant: &str = $name;)*
+
+        /// All metrics, in the order of the page.
+        pub const ALL: &[Metric] = &[
+            $(Metric { name: $name, kind: Kind::$kind, labels: $labels, help: $help },)*
+        ];
+    };
+}
+
+metrics! {
+    Gauge CONNECTIONS = "tideover_connections" ["listener"]
+        "SMTP connections that are open.";
+    Counter CONNECTIONS_TOTAL = "tideover_connections_total" ["listener"]
+        "SMTP connections taken.";
+    Counter MESSAGES_ACCEPTED = "tideover_messages_accepted_total" ["listener"]
+        "Messages acknowledged with 250 after they were on stable storage.";
+    Counter BYTES_ACCEPTED = "tideover_bytes_accepted_total" ["listener"]
+        "Bytes of accepted messages.";
+    Counter REFUSED = "tideover_refused_total" ["listener, code"]
+        "Refusals (4yz and 5yz) given to clients, by reply code.";
+    Counter ATTEMPTS = "tideover_attempts_total" ["backend, outcome"]
+        "Attempts to deliver, by recipient and outcome (delivered, deferred, held, bounced); \
+         strangers are counted under the backend \"@\".";
+    Histogram DELIVERY_SECONDS = "tideover_delivery_seconds" ["backend"]
+        "Seconds from acceptance to delivery, by recipient.";
+    Gauge QUEUED = "tideover_queued" ["lane"]
+        "Recipients that wait for an attempt, in lanes whose backend takes mail; strangers are \
+         counted under the lane \"@\".";
+    Gauge HELD = "tideover_held" ["lane"]
+        "Recipients that are held: by backend that is down, and one by one under the lane \"\".";
+    Gauge UNCERTAIN = "tideover_uncertain" [""]
+        "Recipients of which a copy may have come twice.";
+    Gauge OLDEST_SECONDS = "tideover_oldest_seconds" [""]
+        "Age of the oldest message with an unfinished recipient, in seconds; 0 without one.";
+    Gauge BACKEND_UP = "tideover_backend_up" ["backend"]
+        "1 while the backend takes mail (up or slow), 0 while it does not (down or rejecting).";
+    Counter HEALTH_CHANGES = "tideover_backend_health_changes_total" ["backend, health"]
+        "Changes of a backend's health, by the new health.";
+    Counter PROBES = "tideover_probes_total" ["backend, result"]
+        "Probes of a backend, by result (good, bad).";
+    Gauge SPOOL_BYTES = "tideover_spool_bytes" [""]
+        "Bytes that the spool takes on disk.";
+    Gauge SPOOL_FREE_BYTES = "tideover_spool_free_bytes" [""]
+        "Bytes free on the disk of the spool.";
+    Histogram COMMIT_SECONDS = "tideover_spool_commit_seconds" [""]
+        "Seconds of one group commit: write and fdatasync.";
+    Histogram COMMIT_RECORDS = "tideover_spool_commit_records" [""]
+        "Records of one group commit.";
+    Counter LOGINS = "tideover_webmail_logins_total" ["result"]
+        "Logins at the webmail, by result (good, bad).";
+}
+
+/// Gives every metric its help text in the installed recorder.
+pub(super) fn describe() {
+    for metric in ALL {
+        match metric.kind {
+            Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
+            Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+            Kind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
+        }
+    }
+}
+
+/// The text of `docs/metrics.md`.
+#[must_use]
+pub fn page() -> String {
+    use std::fmt::Write as _;
+    let mut page = String::from(
+        "# Metrics\n\n\
+         Served in the Prometheus text format at `/metrics` of `[admin] bind`. Names and labels\n\
+         are never renamed. This page is printed from `src/telemetry/names.rs`; a test keeps the\n\
+         two equal.\n\n\
+         | metric | kind | labels | meaning |\n\
+         | --- | --- | --- | --- |\n",
+    );
+    for metric in ALL {
+        let kind = match metric.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        // Writing to a String cannot fail.
+        writeln!(
+            page,
+            "| `{}` | {kind} | {} | {} |",
+            metric.name, metric.labels, metric.help
+        )
+        .ok();
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_true() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let written = std::fs::read_to_string(root.join("docs/metrics.md")).unwrap_or_default();
+        if written != page() {
+            let fresh = root.join("target/metrics.md");
+            std::fs::write(&fresh, page()).unwrap();
+            panic!(
+                "docs/metrics.md is out of date: cp {} docs/metrics.md",
+                fresh.display()
+            );
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_well_formed() {
+        let mut seen = std::collections::BTreeSet::new();
+        for metric in ALL {
+            assert!(seen.insert(metric.name), "{} twice", metric.name);
+            assert!(metric.name.starts_with("tideover_"), "{}", metric.name);
+            let counts = metric.name.ends_with("_total");
+            assert_eq!(counts, metric.kind == Kind::Counter, "{}", metric.name);
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+        }
+    }
+}

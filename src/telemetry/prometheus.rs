@@ -1,0 +1,94 @@
+//! Metrics in the Prometheus text format.
+
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+use super::names;
+
+/// Buckets of times, in seconds: a fast disk, a slow one, a minute, an outage of days.
+const SECONDS: [f64; 14] = [
+    0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0, 600.0, 3_600.0, 86_400.0, 432_000.0,
+];
+/// Buckets of counts.
+const COUNTS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 256.0, 1_024.0];
+
+/// A process has one recorder: the metrics macros go to it from everywhere.
+static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// The recorder of the process; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Metrics(Recorder);
+
+#[derive(Clone)]
+struct Recorder(PrometheusHandle);
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Recorder")
+    }
+}
+
+/// The recorder cannot be installed.
+#[derive(Debug, thiserror::Error)]
+#[error("metrics cannot be recorded: {0}")]
+pub struct MetricsError(#[from] BuildError);
+
+impl Metrics {
+    /// Installs the recorder, or gives the one that is installed.
+    ///
+    /// # Errors
+    /// When something else records the metrics of this process.
+    pub fn install() -> Result<Self, MetricsError> {
+        if let Some(handle) = RECORDER.get() {
+            return Ok(Self(Recorder(handle.clone())));
+        }
+        let built = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+            .set_buckets_for_metric(Matcher::Suffix("_records".to_owned()), &COUNTS)?
+            .install_recorder();
+        match built {
+            Ok(handle) => {
+                names::describe();
+                Ok(Self(Recorder(RECORDER.get_or_init(|| handle).clone())))
+            }
+            // Somebody was faster: theirs is as good.
+            Err(error) => RECORDER
+                .get()
+                .map(|handle| Self(Recorder(handle.clone())))
+                .ok_or(MetricsError(error)),
+        }
+    }
+
+    /// All metrics as text.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.0.0.render()
+    }
+
+    /// Folds collected samples into their buckets. To be called every few seconds: until then
+    /// each sample takes memory (I7).
+    pub fn upkeep(&self) {
+        self.0.0.run_upkeep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_rendered_with_their_help() {
+        let recorder = Metrics::install().unwrap();
+        let same = Metrics::install().unwrap();
+        metrics::gauge!(names::SPOOL_FREE_BYTES).set(17.0);
+        metrics::histogram!(names::DELIVERY_SECONDS, "backend" => "onprem").record(0.02);
+        same.upkeep();
+        let text = recorder.render();
+        assert!(text.contains("# HELP tideover_spool_free_bytes"), "{text}");
+        assert!(
+            text.contains("tideover_delivery_seconds_bucket{backend=\"onprem\",le=\"0.03\"} 1"),
+            "{text}"
+        );
+    }
+}
