@@ -38,6 +38,13 @@ pub const REPLY_LINES: usize = 100;
 /// Length of one reply line that we read.
 pub const REPLY_LINE: usize = 4_096;
 
+/// Wait for a TCP connection. Beyond: the next address is tried.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Connections that the system keeps until we take them.
+pub const LISTEN_BACKLOG: i32 = 1_024;
+/// Wait for a TLS handshake, either side. Beyond: the connection is closed.
+pub const TLS_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Body bytes kept in memory while a message comes in. Beyond: a file of its own.
 pub const BODY_IN_MEMORY: usize = 1024 * 1024;
 /// Bytes of one log batch: one write and one fdatasync.

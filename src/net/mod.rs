@@ -3,6 +3,17 @@
 //! The only room that names tokio's sockets, rustls and hickory. Everything above sees streams
 //! and traits, so that a simulation can put its own network under the same program.
 
+mod dns;
+mod self_signed;
+mod tcp;
+mod tls_client;
+mod tls_server;
+
+pub use dns::Dns;
+pub use tcp::{BindError, TcpDial, TcpListen};
+pub use tls_client::{CertificateCheck, TlsClient};
+pub use tls_server::{TlsFileError, TlsServer};
+
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
