@@ -77,6 +77,12 @@ metrics! {
         "Seconds of one group commit: write and fdatasync.";
     Histogram COMMIT_RECORDS = "tideover_spool_commit_records" [""]
         "Records of one group commit.";
+    Counter SPOOL_WRITE_ERRORS = "tideover_spool_write_errors_total" [""]
+        "Group commits that failed: nothing of them was acknowledged.";
+    Counter SPOOL_INDEX_ERRORS = "tideover_spool_index_errors_total" [""]
+        "Failures of the index; it is made anew from the log at the next start.";
+    Counter SPOOL_DAMAGED = "tideover_spool_damaged_total" [""]
+        "Damaged parts of the log that were found and copied to quarantine.";
     Counter LOGINS = "tideover_webmail_logins_total" ["result"]
         "Logins at the webmail, by result (good, bad).";
 }

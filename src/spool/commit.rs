@@ -1,0 +1,189 @@
+//! The one writer: collects what waits, writes it at once, syncs once, applies it to the index,
+//! and only then tells everyone that it is safe (I1).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use super::SpoolError;
+use super::event::Entry;
+use super::index::{self, Index};
+use super::log::LogWriter;
+use super::record::Record;
+use crate::limits;
+use crate::mail::{Envelope, SpoolId};
+use crate::telemetry::names;
+
+/// A message that has just become durable, on its way to the queue.
+#[derive(Debug)]
+pub struct Committed {
+    /// Its id.
+    pub id: SpoolId,
+    /// What came with it.
+    pub envelope: Arc<Envelope>,
+    /// Its body, when it is small enough to travel in memory.
+    pub body: Option<Bytes>,
+}
+
+/// When the caller is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// When it is on stable storage.
+    Synced,
+    /// When the kernel has it: it survives the end of the process, not of the power.
+    Written,
+}
+
+/// A record that wants to be written.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) record: Record,
+    pub(crate) entry: Entry,
+    pub(crate) durability: Durability,
+    pub(crate) body: Option<Bytes>,
+    pub(crate) done: oneshot::Sender<Result<(), SpoolError>>,
+}
+
+/// What the writer is asked.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// Write a record.
+    Write(Box<Request>),
+    /// Write what waits, close the log, stop.
+    Close(oneshot::Sender<Result<(), SpoolError>>),
+}
+
+/// The writer; runs until it is asked to close.
+#[derive(Debug)]
+pub struct Writer {
+    pub(crate) log: LogWriter,
+    pub(crate) index: Arc<Index>,
+    pub(crate) uuid: String,
+    pub(crate) jobs: mpsc::Receiver<Job>,
+    pub(crate) committed: mpsc::Sender<Committed>,
+}
+
+impl Writer {
+    /// Runs on a thread of its own, because writing and syncing block.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn spawn_thread(self) -> std::io::Result<std::thread::JoinHandle<()>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        std::thread::Builder::new()
+            .name("spool-writer".to_owned())
+            .spawn(move || runtime.block_on(self.run()))
+    }
+
+    /// Runs until it is asked to close. In a simulation it is a task like others.
+    pub async fn run(mut self) {
+        while let Some(job) = self.jobs.recv().await {
+            let mut batch = Vec::new();
+            let mut close = None;
+            let mut bytes = 0;
+            let mut next = Some(job);
+            while let Some(job) = next {
+                match job {
+                    Job::Write(request) => {
+                        bytes += request.record.len();
+                        batch.push(*request);
+                    }
+                    Job::Close(done) => close = Some(done),
+                }
+                let room = bytes < limits::BATCH_BYTES && close.is_none();
+                next = room.then(|| self.jobs.try_recv().ok()).flatten();
+            }
+            self.commit(batch);
+            if let Some(done) = close {
+                // The receiver may be gone; the log is closed all the same.
+                done.send(self.close()).ok();
+                return;
+            }
+        }
+    }
+
+    fn close(&mut self) -> Result<(), SpoolError> {
+        self.jobs.close();
+        self.log.seal()?;
+        self.index.flush(&self.uuid)
+    }
+
+    fn commit(&mut self, batch: Vec<Request>) {
+        if batch.is_empty() {
+            return;
+        }
+        metrics::histogram!(names::COMMIT_RECORDS).record(batch.len() as f64);
+        let (records, rest): (Vec<Record>, Vec<Pending>) = batch.into_iter().map(split).unzip();
+        match self.write(&records, &rest) {
+            Ok(()) => rest.into_iter().for_each(|pending| self.tell(pending)),
+            Err(error) => {
+                metrics::counter!(names::SPOOL_WRITE_ERRORS).increment(1);
+                tracing::error!(%error, "the spool could not write");
+                for pending in rest {
+                    // The receiver may be gone: its connection was closed meanwhile.
+                    pending.done.send(Err(error.clone())).ok();
+                }
+            }
+        }
+        if self.index.is_crowded() {
+            self.flush_index();
+        }
+    }
+
+    fn write(&mut self, records: &[Record], rest: &[Pending]) -> Result<(), SpoolError> {
+        let begun = std::time::Instant::now();
+        let positions = self.log.append(records)?;
+        if rest.iter().any(|p| p.durability == Durability::Synced) {
+            self.log.sync()?;
+            metrics::histogram!(names::COMMIT_SECONDS).record(begun.elapsed().as_secs_f64());
+        }
+        let ends = positions.iter().skip(1).copied().chain([self.log.end()]);
+        for ((pending, at), after) in rest.iter().zip(&positions).zip(ends) {
+            // What is durable is accepted, also when the index fails: it is rebuilt from the log.
+            if let Err(error) = index::apply(&self.index, &pending.entry, *at, after) {
+                tracing::error!(%error, "the index cannot follow the log; restart to make it anew");
+                self.index.give_up();
+                metrics::counter!(names::SPOOL_INDEX_ERRORS).increment(1);
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self, pending: Pending) {
+        pending.done.send(Ok(())).ok();
+        if let Entry::Message { line, .. } = pending.entry {
+            let committed = Committed {
+                id: line.id,
+                envelope: line.envelope,
+                body: pending.body,
+            };
+            // A full queue has more than enough to do; it finds this message in the index.
+            self.committed.try_send(committed).ok();
+        }
+    }
+
+    fn flush_index(&self) {
+        if let Err(error) = self.index.flush(&self.uuid) {
+            tracing::error!(%error, "the index could not be stored");
+            metrics::counter!(names::SPOOL_INDEX_ERRORS).increment(1);
+        }
+    }
+}
+
+struct Pending {
+    entry: Entry,
+    durability: Durability,
+    body: Option<Bytes>,
+    done: oneshot::Sender<Result<(), SpoolError>>,
+}
+
+fn split(request: Request) -> (Record, Pending) {
+    let pending = Pending {
+        entry: request.entry,
+        durability: request.durability,
+        body: request.body,
+        done: request.done,
+    };
+    (request.record, pending)
+}

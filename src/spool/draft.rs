@@ -1,0 +1,197 @@
+//! A message on its way in: in memory while it is small, in a file of its own when it grows.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::SpoolError;
+use super::disk::{Disk, DiskFile};
+use super::event::BigFile;
+use crate::mail::SpoolId;
+
+/// Bytes that are written to the file at once.
+const CHUNK: usize = 256 * 1024;
+
+/// A body on its way in. Dropped without [`super::Spool::accept`] it leaves nothing behind.
+#[derive(Debug)]
+pub struct Draft {
+    id: SpoolId,
+    length: u64,
+    buffer: Vec<u8>,
+    /// Beyond this many bytes it goes to a file.
+    in_memory: usize,
+    home: BigHome,
+    file: Option<Overflow>,
+}
+
+/// Where large bodies are.
+#[derive(Debug, Clone)]
+pub(crate) struct BigHome {
+    pub(crate) disk: Disk,
+    pub(crate) dir: PathBuf,
+}
+
+impl BigHome {
+    /// The file of a large message.
+    pub(crate) fn path(&self, id: SpoolId) -> PathBuf {
+        self.dir.join(format!("{id}.eml"))
+    }
+
+    fn unfinished_path(&self, id: SpoolId) -> PathBuf {
+        self.dir.join(format!("{id}.tmp"))
+    }
+}
+
+#[derive(Debug)]
+struct Overflow {
+    file: Arc<dyn DiskFile>,
+    written: u64,
+    crc: u32,
+}
+
+/// A body that is ready to be committed.
+#[derive(Debug)]
+pub(crate) enum Finished {
+    /// It goes into the log.
+    Small(Bytes),
+    /// It is on stable storage in its own file.
+    Big(BigFile),
+}
+
+impl Draft {
+    pub(crate) const fn new(id: SpoolId, in_memory: usize, home: BigHome) -> Self {
+        Self {
+            id,
+            length: 0,
+            buffer: Vec::new(),
+            in_memory,
+            home,
+            file: None,
+        }
+    }
+
+    /// The id that the message gets; known beforehand because `Received` carries it.
+    #[must_use]
+    pub const fn id(&self) -> SpoolId {
+        self.id
+    }
+
+    /// Bytes so far.
+    #[must_use]
+    pub const fn len(&self) -> u64 {
+        self.length
+    }
+
+    /// Nothing yet?
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Appends bytes of the message. Beyond [`crate::limits::BODY_IN_MEMORY`] they go to a file.
+    ///
+    /// # Errors
+    /// [`SpoolError::Disk`] when the file cannot be written.
+    pub async fn append(&mut self, bytes: &[u8]) -> Result<(), SpoolError> {
+        self.buffer.extend_from_slice(bytes);
+        self.length += bytes.len() as u64;
+        let limit = if self.file.is_some() {
+            CHUNK
+        } else {
+            self.in_memory
+        };
+        if self.buffer.len() > limit {
+            self.overflow().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the buffer to the file.
+    async fn overflow(&mut self) -> Result<(), SpoolError> {
+        let mut overflow = match self.file.take() {
+            Some(overflow) => overflow,
+            None => Overflow {
+                file: self.create()?,
+                written: 0,
+                crc: 0,
+            },
+        };
+        let buffer = std::mem::take(&mut self.buffer);
+        let path = self.home.unfinished_path(self.id);
+        let (overflow, buffer) = blocking(move || {
+            overflow
+                .file
+                .write_at(&buffer, overflow.written)
+                .map_err(|error| SpoolError::disk("writing to", &path, error))?;
+            overflow.written += buffer.len() as u64;
+            overflow.crc = crc32c::crc32c_append(overflow.crc, &buffer);
+            Ok((overflow, buffer))
+        })
+        .await?;
+        self.file = Some(overflow);
+        self.buffer = buffer;
+        self.buffer.clear();
+        self.buffer.shrink_to(2 * CHUNK);
+        Ok(())
+    }
+
+    fn create(&self) -> Result<Arc<dyn DiskFile>, SpoolError> {
+        let path = self.home.unfinished_path(self.id);
+        self.home
+            .disk
+            .create(&path)
+            .map_err(|error| SpoolError::disk("making", &path, error))
+    }
+
+    /// Makes a large body durable, file and folder, before the log names it (decision 2).
+    pub(crate) async fn finish(mut self) -> Result<Finished, SpoolError> {
+        if self.file.is_none() {
+            return Ok(Finished::Small(std::mem::take(&mut self.buffer).into()));
+        }
+        if !self.buffer.is_empty() {
+            self.overflow().await?;
+        }
+        let Some(overflow) = self.file.as_ref() else {
+            return Err(SpoolError::Closed);
+        };
+        let big = BigFile {
+            size: overflow.written,
+            crc32c: overflow.crc,
+        };
+        let file = Arc::clone(&overflow.file);
+        let (home, id) = (self.home.clone(), self.id);
+        blocking(move || {
+            let (from, to) = (home.unfinished_path(id), home.path(id));
+            file.sync()
+                .map_err(|error| SpoolError::disk("syncing", &from, error))?;
+            home.disk
+                .rename(&from, &to)
+                .and_then(|()| home.disk.sync_dir(&home.dir))
+                .map_err(|error| SpoolError::disk("naming", &to, error))
+        })
+        .await?;
+        self.file = None;
+        Ok(Finished::Big(big))
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if self.file.take().is_some() {
+            let path = self.home.unfinished_path(self.id);
+            if let Err(error) = self.home.disk.remove(&path) {
+                tracing::warn!(path = %path.display(), %error, "an unfinished message file stays");
+            }
+        }
+    }
+}
+
+/// Runs a blocking call beside the tasks.
+pub(crate) async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T, SpoolError> + Send + 'static,
+) -> Result<T, SpoolError> {
+    tokio::task::spawn_blocking(call)
+        .await
+        .unwrap_or(Err(SpoolError::Closed))
+}

@@ -1,0 +1,61 @@
+//! What can go wrong in the spool, by blame.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Why the spool cannot do it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SpoolError {
+    /// Less than `spool.min_free` is left: 452 4.3.1.
+    #[error("the disk of the spool is almost full: {free} bytes free, {min_free} are kept")]
+    Full {
+        /// Bytes free.
+        free: u64,
+        /// `spool.min_free`.
+        min_free: u64,
+    },
+    /// The disk failed: 451 4.3.0 (452 4.3.1 when it is full).
+    #[error("{what}: {error}")]
+    Disk {
+        /// What was tried, with the file.
+        what: String,
+        /// What the system said.
+        error: Arc<io::Error>,
+    },
+    /// The index failed; it is rebuilt from the log at the next start.
+    #[error("the index of the spool: {0}")]
+    Index(String),
+    /// A record does not match its checksum or cannot be decoded.
+    #[error("damaged: {0}")]
+    Damaged(String),
+    /// Another process has the spool open.
+    #[error("{0} is in use by another tideover: stop that one first")]
+    InUse(String),
+    /// The writer has stopped: the program ends.
+    #[error("the spool is closed")]
+    Closed,
+}
+
+impl SpoolError {
+    /// A failure of the disk while doing `what` to `path`.
+    pub(crate) fn disk(what: &str, path: &Path, error: io::Error) -> Self {
+        Self::Disk {
+            what: format!("{what} {}", path.display()),
+            error: Arc::new(error),
+        }
+    }
+
+    /// Is the disk full? Then the sender is told to try again later (452 4.3.1).
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Full { .. } => true,
+            Self::Disk { error, .. } => matches!(
+                error.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            ),
+            Self::Index(_) | Self::Damaged(_) | Self::InUse(_) | Self::Closed => false,
+        }
+    }
+}

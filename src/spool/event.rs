@@ -1,0 +1,104 @@
+//! The JSON of the log's records: what happened, when, and on which node.
+
+use serde::{Deserialize, Serialize};
+
+use super::SpoolError;
+use super::record::{Kind, Record};
+use crate::base::Timestamp;
+use crate::mail::{Envelope, NodeId, RecipientEvent, SpoolId};
+use bytes::Bytes;
+
+/// First line of a segment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SegmentLine {
+    /// `tideover spool`.
+    pub(crate) format: String,
+    /// Version of the format.
+    pub(crate) version: u8,
+    /// The spool's identity.
+    pub(crate) uuid: String,
+    /// Number of the segment.
+    pub(crate) segment: u32,
+    /// When it was begun.
+    pub(crate) at: Timestamp,
+}
+
+/// A message was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MessageLine {
+    pub(crate) id: SpoolId,
+    pub(crate) at: Timestamp,
+    pub(crate) node: NodeId,
+    /// The body stands in `big/FILE` instead of behind this line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) file: Option<BigFile>,
+    pub(crate) envelope: std::sync::Arc<Envelope>,
+}
+
+/// A body that stands in a file of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BigFile {
+    pub(crate) size: u64,
+    pub(crate) crc32c: u32,
+}
+
+/// Something happened to recipients.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EventLine {
+    pub(crate) id: SpoolId,
+    pub(crate) at: Timestamp,
+    pub(crate) node: NodeId,
+    pub(crate) recipients: Vec<u16>,
+    pub(crate) event: RecipientEvent,
+}
+
+/// A room notes a fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FactLine {
+    pub(crate) at: Timestamp,
+    pub(crate) node: NodeId,
+    pub(crate) room: String,
+    pub(crate) key: String,
+    /// `null`: forgotten.
+    pub(crate) value: Option<serde_json::Value>,
+}
+
+/// A line that has a meaning for the state.
+#[derive(Debug, Clone)]
+pub(crate) enum Entry {
+    Message {
+        line: MessageLine,
+        body_len: u32,
+    },
+    Event(EventLine),
+    Fact(FactLine),
+    /// Segment heads, and kinds of a later version.
+    Other,
+}
+
+impl Entry {
+    /// The record of this entry, with its body.
+    pub(crate) fn to_record(&self, body: Bytes) -> Result<Record, SpoolError> {
+        let (kind, json) = match self {
+            Self::Message { line, .. } => (Kind::Message, serde_json::to_vec(line)),
+            Self::Event(line) => (Kind::Event, serde_json::to_vec(line)),
+            Self::Fact(line) => (Kind::Fact, serde_json::to_vec(line)),
+            Self::Other => return Err(SpoolError::Damaged("an entry of no kind".to_owned())),
+        };
+        let json = json.map_err(|error| SpoolError::Damaged(error.to_string()))?;
+        Ok(Record::new(kind, json, body))
+    }
+
+    /// Reads the JSON of a record.
+    pub(crate) fn read(kind: Kind, meta: &[u8], body_len: u32) -> Result<Self, SpoolError> {
+        let parsed = match kind {
+            Kind::Message => {
+                serde_json::from_slice(meta).map(|line| Self::Message { line, body_len })
+            }
+            Kind::Event => serde_json::from_slice(meta).map(Self::Event),
+            Kind::Fact => serde_json::from_slice(meta).map(Self::Fact),
+            Kind::Segment | Kind::Unknown(_) => Ok(Self::Other),
+        };
+        parsed.map_err(|error| SpoolError::Damaged(format!("a record's JSON: {error}")))
+    }
+}

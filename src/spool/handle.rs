@@ -1,0 +1,234 @@
+//! The door to the spool: what is written.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use super::SpoolError;
+use super::commit::{Durability, Job, Request};
+use super::disk::Disk;
+use super::draft::{BigHome, Draft, Finished};
+use super::event::{Entry, EventLine, FactLine, MessageLine};
+use super::index::Index;
+use super::log::LogReader;
+use crate::base::Clock;
+use crate::mail::{Envelope, IdSource, NodeId, RecipientEvent, SpoolId};
+
+/// Largest value of a fact, as JSON.
+const MAX_FACT: usize = 64 * 1024;
+
+/// Settings of the spool.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// Mail stays readable and replayable for this long after its last recipient is finished.
+    pub retain: Duration,
+    /// Bytes of the disk that are kept free.
+    pub min_free: u64,
+    /// Bytes of a log segment.
+    pub segment_size: u64,
+    /// Bodies up to this many bytes stand in the log; at most [`crate::limits::BODY_IN_MEMORY`].
+    pub body_in_log: usize,
+}
+
+impl Options {
+    /// Settings for a spool in `dir`: 30 days, 1 GiB free.
+    #[must_use]
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            retain: Duration::from_secs(30 * 24 * 3600),
+            min_free: 1024 * 1024 * 1024,
+            segment_size: crate::limits::SEGMENT,
+            body_in_log: crate::limits::BODY_IN_MEMORY,
+        }
+    }
+}
+
+/// The spool; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Spool(pub(crate) Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) options: Options,
+    pub(crate) uuid: String,
+    pub(crate) node: NodeId,
+    pub(crate) ids: IdSource,
+    pub(crate) clock: Clock,
+    pub(crate) disk: Disk,
+    pub(crate) index: Arc<Index>,
+    pub(crate) reader: LogReader,
+    pub(crate) big: BigHome,
+    pub(crate) jobs: mpsc::Sender<Job>,
+    /// Keeps other processes out.
+    pub(crate) _lock: super::disk::Lock,
+}
+
+impl Spool {
+    /// Is there room for more mail?
+    ///
+    /// # Errors
+    /// [`SpoolError::Full`] below `spool.min_free`, [`SpoolError::Closed`].
+    pub fn admission(&self) -> Result<(), SpoolError> {
+        if self.0.jobs.is_closed() {
+            return Err(SpoolError::Closed);
+        }
+        let min_free = self.0.options.min_free;
+        match self.0.disk.free_bytes(&self.0.options.dir) {
+            Ok(free) if free < min_free => Err(SpoolError::Full { free, min_free }),
+            Ok(_) => Ok(()),
+            Err(error) => Err(SpoolError::disk("measuring", &self.0.options.dir, error)),
+        }
+    }
+
+    /// Begins a message.
+    #[must_use]
+    pub fn draft(&self) -> Draft {
+        let options = &self.0.options;
+        Draft::new(self.0.ids.next(), options.body_in_log, self.0.big.clone())
+    }
+
+    /// Commits a message: returns when it is on stable storage (I1).
+    ///
+    /// # Errors
+    /// When it is not; nothing of it stays.
+    pub async fn accept(&self, draft: Draft, envelope: Envelope) -> Result<SpoolId, SpoolError> {
+        let id = draft.id();
+        let (file, body) = match draft.finish().await? {
+            Finished::Small(body) => (None, body),
+            Finished::Big(big) => (Some(big), Bytes::new()),
+        };
+        let is_big = file.is_some();
+        let entry = Entry::Message {
+            line: MessageLine {
+                id,
+                at: self.0.clock.now(),
+                node: self.0.node,
+                file,
+                envelope: Arc::new(envelope),
+            },
+            body_len: u32::try_from(body.len()).unwrap_or(u32::MAX),
+        };
+        let written = self.write(entry, body, Durability::Synced).await;
+        if written.is_err() && is_big {
+            self.0.disk.remove(&self.0.big.path(id)).ok();
+        }
+        written.map(|()| id)
+    }
+
+    /// Records what happened to recipients of a message, durably.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn record(
+        &self,
+        id: SpoolId,
+        recipients: Vec<u16>,
+        event: RecipientEvent,
+    ) -> Result<(), SpoolError> {
+        let entry = self.event(id, recipients, event);
+        self.write(entry, Bytes::new(), Durability::Synced).await
+    }
+
+    /// Records the beginning of an attempt. Returns when the record survives the end of the
+    /// process; no sync is made for it, because losing it loses a mark, not mail.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn record_attempt(
+        &self,
+        id: SpoolId,
+        recipients: Vec<u16>,
+        event: RecipientEvent,
+    ) -> Result<(), SpoolError> {
+        let entry = self.event(id, recipients, event);
+        self.write(entry, Bytes::new(), Durability::Written).await
+    }
+
+    fn event(&self, id: SpoolId, recipients: Vec<u16>, event: RecipientEvent) -> Entry {
+        Entry::Event(EventLine {
+            id,
+            at: self.0.clock.now(),
+            node: self.0.node,
+            recipients,
+            event,
+        })
+    }
+
+    /// Sets (`Some`) or forgets (`None`) a fact of a room, durably: accounts, sessions, read
+    /// flags, overrides. The last value wins. Values are small (up to 64 KiB of JSON).
+    ///
+    /// # Errors
+    /// When it could not be written, or is too large.
+    pub async fn put_fact(
+        &self,
+        room: &str,
+        key: &str,
+        value: Option<serde_json::Value>,
+    ) -> Result<(), SpoolError> {
+        let length = value.as_ref().map_or(0, |value| value.to_string().len());
+        if length > MAX_FACT {
+            return Err(SpoolError::Index(format!(
+                "the fact {room}/{key} has {length} bytes, {MAX_FACT} are allowed"
+            )));
+        }
+        let entry = Entry::Fact(FactLine {
+            at: self.0.clock.now(),
+            node: self.0.node,
+            room: room.to_owned(),
+            key: key.to_owned(),
+            value,
+        });
+        self.write(entry, Bytes::new(), Durability::Synced).await
+    }
+
+    async fn write(
+        &self,
+        entry: Entry,
+        body: Bytes,
+        durability: Durability,
+    ) -> Result<(), SpoolError> {
+        let record = entry.to_record(body.clone())?;
+        let (done, told) = oneshot::channel();
+        let travels = matches!(&entry, Entry::Message { line, .. } if line.file.is_none());
+        let request = Request {
+            record,
+            entry,
+            durability,
+            body: travels.then_some(body),
+            done,
+        };
+        self.0
+            .jobs
+            .send(Job::Write(Box::new(request)))
+            .await
+            .map_err(|_| SpoolError::Closed)?;
+        told.await.unwrap_or(Err(SpoolError::Closed))
+    }
+
+    /// Hands what is in memory to the index's store; recovery then begins here.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn checkpoint(&self) -> Result<(), SpoolError> {
+        self.0.index.flush(&self.0.uuid)
+    }
+
+    /// Writes what waits, closes the log and the index. Everything after it fails with
+    /// [`SpoolError::Closed`].
+    ///
+    /// # Errors
+    /// When the last sync fails.
+    pub async fn close(&self) -> Result<(), SpoolError> {
+        let (done, told) = oneshot::channel();
+        if self.0.jobs.send(Job::Close(done)).await.is_err() {
+            return Ok(());
+        }
+        told.await.unwrap_or(Ok(()))
+    }
+}

@@ -1,0 +1,193 @@
+//! Keys of the index: one letter for the kind of row, then big-endian numbers, so that they sort.
+
+use crate::base::Timestamp;
+use crate::mail::SpoolId;
+use crate::spool::segment::Position;
+
+/// Up to which position the store shows the log, and the format of the rows.
+pub(crate) const CHECKPOINT: &[u8] = b"!checkpoint";
+/// Counters.
+pub(crate) const COUNTERS: &[u8] = b"!counters";
+
+/// `m`: a message.
+pub(crate) fn message(id: SpoolId) -> Vec<u8> {
+    with_id(b'm', id)
+}
+
+/// `r`: the state of a recipient.
+pub(crate) fn recipient(id: SpoolId, recipient: u16) -> Vec<u8> {
+    let mut key = with_id(b'r', id);
+    key.extend_from_slice(&recipient.to_be_bytes());
+    key
+}
+
+/// `q`: a queued recipient, by lane and due time.
+pub(crate) fn queued(lane: &str, due: Timestamp, id: SpoolId, recipient: u16) -> Vec<u8> {
+    let mut key = lane_prefix(lane);
+    key.extend_from_slice(&due.as_millis().to_be_bytes());
+    key.extend_from_slice(&id.as_u64().to_be_bytes());
+    key.extend_from_slice(&recipient.to_be_bytes());
+    key
+}
+
+/// All queued recipients of a lane.
+pub(crate) fn lane_prefix(lane: &str) -> Vec<u8> {
+    with_text(b'q', lane)
+}
+
+/// Due time, message and recipient of a `q` key.
+pub(crate) fn parse_queued(key: &[u8]) -> Option<(Timestamp, SpoolId, u16)> {
+    let (rest, recipient) = key.split_last_chunk::<2>()?;
+    let (rest, id) = rest.split_last_chunk::<8>()?;
+    let (_, due) = rest.split_last_chunk::<8>()?;
+    Some((
+        Timestamp::from_millis(u64::from_be_bytes(*due)),
+        SpoolId::from_u64(u64::from_be_bytes(*id)),
+        u16::from_be_bytes(*recipient),
+    ))
+}
+
+/// `h`: a held recipient.
+pub(crate) fn held(id: SpoolId, recipient: u16) -> Vec<u8> {
+    let mut key = with_id(b'h', id);
+    key.extend_from_slice(&recipient.to_be_bytes());
+    key
+}
+
+/// `a`: a recipient with an attempt under way.
+pub(crate) fn attempting(id: SpoolId, recipient: u16) -> Vec<u8> {
+    let mut key = with_id(b'a', id);
+    key.extend_from_slice(&recipient.to_be_bytes());
+    key
+}
+
+/// Message and recipient of an `a`, `h` or `r` key.
+pub(crate) fn parse_recipient(key: &[u8]) -> Option<(SpoolId, u16)> {
+    let (rest, recipient) = key.split_last_chunk::<2>()?;
+    let (_, id) = rest.split_last_chunk::<8>()?;
+    Some((
+        SpoolId::from_u64(u64::from_be_bytes(*id)),
+        u16::from_be_bytes(*recipient),
+    ))
+}
+
+/// All states of a message.
+pub(crate) fn recipients_prefix(id: SpoolId) -> Vec<u8> {
+    with_id(b'r', id)
+}
+
+/// `b`: a message in a mailbox, newest first.
+pub(crate) fn mailbox(mailbox: &str, id: SpoolId, recipient: u16) -> Vec<u8> {
+    let mut key = with_text(b'b', mailbox);
+    key.extend_from_slice(&(!id.as_u64()).to_be_bytes());
+    key.extend_from_slice(&recipient.to_be_bytes());
+    key
+}
+
+/// All messages of a mailbox.
+pub(crate) fn mailbox_prefix(mailbox: &str) -> Vec<u8> {
+    with_text(b'b', mailbox)
+}
+
+/// Message and recipient of a `b` key.
+pub(crate) fn parse_mailbox(key: &[u8]) -> Option<(SpoolId, u16)> {
+    let (rest, recipient) = key.split_last_chunk::<2>()?;
+    let (_, id) = rest.split_last_chunk::<8>()?;
+    Some((
+        SpoolId::from_u64(!u64::from_be_bytes(*id)),
+        u16::from_be_bytes(*recipient),
+    ))
+}
+
+/// `s`: a message that one of ours sent, newest first.
+pub(crate) fn sent(sender: &str, id: SpoolId) -> Vec<u8> {
+    let mut key = sent_prefix(sender);
+    key.extend_from_slice(&(!id.as_u64()).to_be_bytes());
+    key
+}
+
+/// All messages that somebody sent.
+pub(crate) fn sent_prefix(sender: &str) -> Vec<u8> {
+    with_text(b's', sender)
+}
+
+/// The message of an `s` key.
+pub(crate) fn parse_sent(key: &[u8]) -> Option<SpoolId> {
+    last_number(key).map(|number| SpoolId::from_u64(!number))
+}
+
+/// `i`: a message by a hash of its Message-ID.
+pub(crate) fn message_id(message_id: &str, id: SpoolId) -> Vec<u8> {
+    let mut key = message_id_prefix(message_id);
+    key.extend_from_slice(&id.as_u64().to_be_bytes());
+    key
+}
+
+/// All messages with this hash of their Message-ID.
+pub(crate) fn message_id_prefix(message_id: &str) -> Vec<u8> {
+    let hash = fnv1a(message_id.as_bytes());
+    let mut key = vec![b'i'];
+    key.extend_from_slice(&hash.to_be_bytes());
+    key
+}
+
+/// `e`: an event of a message.
+pub(crate) fn event(id: SpoolId, at: Position) -> Vec<u8> {
+    let mut key = with_id(b'e', id);
+    key.extend_from_slice(&at.to_u64().to_be_bytes());
+    key
+}
+
+/// All events of a message.
+pub(crate) fn events_prefix(id: SpoolId) -> Vec<u8> {
+    with_id(b'e', id)
+}
+
+/// The position in an `e` key.
+pub(crate) fn parse_event(key: &[u8]) -> Option<Position> {
+    last_number(key).map(Position::from_u64)
+}
+
+/// `u`: a message with an unfinished recipient.
+pub(crate) fn unfinished(id: SpoolId) -> Vec<u8> {
+    with_id(b'u', id)
+}
+
+/// `f`: a fact of a room.
+pub(crate) fn fact(room: &str, key: &str) -> Vec<u8> {
+    let mut bytes = with_text(b'f', room);
+    bytes.extend_from_slice(key.as_bytes());
+    bytes
+}
+
+/// The number at the end of an `i`, `u` or `m` key.
+pub(crate) fn parse_id(key: &[u8]) -> Option<SpoolId> {
+    last_number(key).map(SpoolId::from_u64)
+}
+
+fn last_number(key: &[u8]) -> Option<u64> {
+    key.last_chunk::<8>().copied().map(u64::from_be_bytes)
+}
+
+fn with_id(kind: u8, id: SpoolId) -> Vec<u8> {
+    let mut key = Vec::with_capacity(24);
+    key.push(kind);
+    key.extend_from_slice(&id.as_u64().to_be_bytes());
+    key
+}
+
+/// Texts end with a zero byte, which none of them contains.
+fn with_text(kind: u8, text: &str) -> Vec<u8> {
+    let mut key = Vec::with_capacity(text.len() + 24);
+    key.push(kind);
+    key.extend(text.bytes().filter(|&byte| byte != 0));
+    key.push(0);
+    key
+}
+
+/// A hash that stays the same between versions; what it finds is compared in full.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}

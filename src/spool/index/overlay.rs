@@ -1,0 +1,233 @@
+//! What is not in the store yet, laid over what is.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use serde::de::DeserializeOwned;
+
+use super::rows::{Checkpoint, Counters, FORMAT, decode, encode};
+use super::{Row, Store, keys};
+use crate::limits;
+use crate::spool::SpoolError;
+use crate::spool::segment::Position;
+
+type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// The index. Reading is free to all; the log's writer alone changes it.
+#[derive(Debug)]
+pub(crate) struct Index {
+    store: Box<dyn Store>,
+    pending: RwLock<Pending>,
+    /// One hand-over to the store at a time.
+    flushing: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    /// Changes since the last hand-over began.
+    active: Changes,
+    /// Changes that are being handed over.
+    frozen: Arc<Changes>,
+    /// First position that is not in `active`.
+    position: Position,
+    counters: Counters,
+    /// It no longer follows the log.
+    given_up: bool,
+}
+
+impl Index {
+    /// An index over a store.
+    pub(crate) fn new(store: Box<dyn Store>) -> Self {
+        Self {
+            store,
+            pending: RwLock::default(),
+            flushing: Mutex::default(),
+        }
+    }
+
+    /// Takes up what the store holds, if it belongs to the spool `uuid`: the position from which
+    /// the log is to be replayed. `None`: the store is empty, foreign or old.
+    pub(crate) fn resume(&self, uuid: &str) -> Result<Option<Position>, SpoolError> {
+        let checkpoint: Option<Checkpoint> = self.row(keys::CHECKPOINT)?;
+        let Some(checkpoint) =
+            checkpoint.filter(|found| found.format == FORMAT && found.uuid == uuid)
+        else {
+            return Ok(None);
+        };
+        let counters = self.row(keys::COUNTERS)?.unwrap_or_default();
+        let mut pending = self.write_lock();
+        pending.counters = counters;
+        pending.position = Position::from_u64(checkpoint.position);
+        Ok(Some(pending.position))
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&self) -> Result<(), SpoolError> {
+        *self.write_lock() = Pending::default();
+        self.store.clear().map_err(SpoolError::Index)
+    }
+
+    /// The value of a key, decoded.
+    pub(crate) fn row<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, SpoolError> {
+        self.get(key)?.map(|bytes| decode(&bytes)).transpose()
+    }
+
+    /// The value of a key.
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SpoolError> {
+        {
+            let pending = self.read_lock();
+            if let Some(change) = pending.active.get(key).or_else(|| pending.frozen.get(key)) {
+                return Ok(change.clone());
+            }
+        }
+        self.store.get(key).map_err(SpoolError::Index)
+    }
+
+    /// Up to `limit` rows whose key begins with `prefix`, from `start` on, in order.
+    pub(crate) fn scan(
+        &self,
+        prefix: &[u8],
+        start: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Row>, SpoolError> {
+        let mut rows = Vec::new();
+        let mut start = start.max(prefix).to_vec();
+        while rows.len() < limit {
+            let page = self.scan_page(prefix, &start, limit - rows.len())?;
+            rows.extend(page.rows);
+            match page.next {
+                Some(next) => start = next,
+                None => break,
+            }
+        }
+        Ok(rows)
+    }
+
+    /// One step of a scan: the store's next rows with the changes laid over them. The page ends
+    /// where the store's rows end, so removed rows can make it short, never wrong.
+    fn scan_page(&self, prefix: &[u8], start: &[u8], limit: usize) -> Result<Page, SpoolError> {
+        let pending = self.read_lock();
+        let stored = self
+            .store
+            .scan(prefix, start, limit)
+            .map_err(SpoolError::Index)?;
+        let end = (stored.len() == limit)
+            .then(|| stored.last().map(|(key, _)| key.clone()))
+            .flatten();
+        let mut merged: BTreeMap<Vec<u8>, Option<Vec<u8>>> = stored
+            .into_iter()
+            .map(|(key, value)| (key, Some(value)))
+            .collect();
+        for changes in [&*pending.frozen, &pending.active] {
+            let until = end.as_deref().map_or(Bound::Unbounded, Bound::Included);
+            merged.extend(
+                changes
+                    .range::<[u8], _>((Bound::Included(start), until))
+                    .take_while(|(key, _)| key.starts_with(prefix))
+                    .map(|(key, value)| (key.clone(), value.clone())),
+            );
+        }
+        drop(pending);
+        let mut rows: Vec<Row> = merged
+            .into_iter()
+            .filter_map(|(key, value)| value.map(|value| (key, value)))
+            .collect();
+        // The page may have more rows than asked for: cut it, and go on behind the last one kept.
+        let next = if rows.len() > limit {
+            rows.truncate(limit);
+            rows.last().map(|(key, _)| key.clone())
+        } else {
+            end
+        };
+        Ok(Page {
+            rows,
+            next: next.map(|mut key| {
+                key.push(0);
+                key
+            }),
+        })
+    }
+
+    /// Makes the changes of one record, all at once: no reader and no checkpoint sees half of
+    /// them, so that a replay from a checkpoint applies each record exactly once. `after` is the
+    /// position behind the record.
+    pub(crate) fn change(
+        &self,
+        changes: Vec<super::Change>,
+        after: Position,
+        count: impl FnOnce(&mut Counters),
+    ) {
+        let mut pending = self.write_lock();
+        pending.active.extend(changes);
+        pending.position = after;
+        count(&mut pending.counters);
+    }
+
+    /// The counters.
+    pub(crate) fn counters(&self) -> Counters {
+        self.read_lock().counters.clone()
+    }
+
+    /// Gives the index up: it no longer follows the log. It forgets its checkpoint, so that the next
+    /// start makes it anew.
+    pub(crate) fn give_up(&self) {
+        self.write_lock().given_up = true;
+        let forget = vec![(keys::CHECKPOINT.to_vec(), None)];
+        if let Err(error) = self.store.apply(forget) {
+            tracing::error!(%error, "the index cannot be marked; remove its folder before the next start");
+        }
+    }
+
+    /// Are there so many changes in memory that they should be handed over now?
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.read_lock().active.len() >= limits::INDEX_PENDING
+    }
+
+    /// Hands the changes to the store, with the checkpoint they make.
+    pub(crate) fn flush(&self, uuid: &str) -> Result<(), SpoolError> {
+        let _one = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+        let frozen = {
+            let mut pending = self.write_lock();
+            if pending.active.is_empty() || pending.given_up {
+                return Ok(());
+            }
+            let checkpoint = Checkpoint {
+                format: FORMAT,
+                uuid: uuid.to_owned(),
+                position: pending.position.to_u64(),
+            };
+            let counters = encode(&pending.counters);
+            let mut changes = std::mem::take(&mut pending.active);
+            changes.insert(keys::CHECKPOINT.to_vec(), Some(encode(&checkpoint)));
+            changes.insert(keys::COUNTERS.to_vec(), Some(counters));
+            pending.frozen = Arc::new(changes);
+            Arc::clone(&pending.frozen)
+        };
+        let changes = frozen.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+        let applied = self.store.apply(changes).map_err(SpoolError::Index);
+        let mut pending = self.write_lock();
+        if applied.is_err() {
+            // Not lost: newer changes of the same keys win, the rest waits for the next try.
+            let newer = std::mem::take(&mut pending.active);
+            pending.active = frozen.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+            pending.active.extend(newer);
+        }
+        pending.frozen = Arc::default();
+        applied
+    }
+
+    fn read_lock(&self) -> std::sync::RwLockReadGuard<'_, Pending> {
+        self.pending.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_lock(&self) -> std::sync::RwLockWriteGuard<'_, Pending> {
+        self.pending.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Page {
+    rows: Vec<Row>,
+    /// Where the next page begins.
+    next: Option<Vec<u8>>,
+}

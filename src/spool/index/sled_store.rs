@@ -1,0 +1,97 @@
+//! The index in sled: the only file that names it.
+//!
+//! sled's flush is no fsync, and a power cut can leave it unreadable. It holds nothing that the
+//! log does not have, is opened where a panic is caught, and is removed at the first doubt.
+
+use std::path::{Path, PathBuf};
+
+use super::{Change, Row, Store};
+
+/// Pages that sled keeps in memory.
+const CACHE: u64 = 32 * 1024 * 1024;
+
+/// A store in a folder.
+#[derive(Debug)]
+pub struct SledStore {
+    db: sled::Db,
+}
+
+impl SledStore {
+    /// Opens the store in `dir`; one that cannot be opened is removed and begun anew, empty.
+    ///
+    /// # Errors
+    /// When an empty one cannot be made either.
+    pub fn open(dir: &Path) -> Result<Self, String> {
+        match Self::try_open(dir.to_owned()) {
+            Ok(store) => Ok(store),
+            Err(error) => {
+                tracing::warn!(%error, "the index cannot be opened; it is made anew from the log");
+                match std::fs::remove_dir_all(dir) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        Err(format!("removing {}: {error}", dir.display()))
+                    }
+                    _ => Self::try_open(dir.to_owned()),
+                }
+            }
+        }
+    }
+
+    fn try_open(dir: PathBuf) -> Result<Self, String> {
+        // sled 0.34 panics on some damaged files.
+        let opened = std::panic::catch_unwind(|| {
+            sled::Config::default()
+                .path(dir)
+                .cache_capacity(CACHE)
+                .mode(sled::Mode::HighThroughput)
+                // We flush with each checkpoint, from one task.
+                .flush_every_ms(None)
+                .open()
+        });
+        match opened {
+            Ok(Ok(db)) => Ok(Self { db }),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("sled panicked while opening it".to_owned()),
+        }
+    }
+}
+
+impl Store for SledStore {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, String> {
+        let value = self.db.get(key).map_err(|error| error.to_string())?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    fn scan(&self, prefix: &[u8], start: &[u8], limit: usize) -> Result<Vec<Row>, String> {
+        self.db
+            .range(start.max(prefix)..)
+            .take(limit)
+            .take_while(|row| {
+                row.as_ref()
+                    .map_or(true, |(key, _)| key.starts_with(prefix))
+            })
+            .map(|row| {
+                row.map(|(key, value)| (key.to_vec(), value.to_vec()))
+                    .map_err(|error| error.to_string())
+            })
+            .collect()
+    }
+
+    fn apply(&self, changes: Vec<Change>) -> Result<(), String> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in changes {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        self.db
+            .apply_batch(batch)
+            .and_then(|()| self.db.flush())
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    }
+
+    fn clear(&self) -> Result<(), String> {
+        self.db.clear().map_err(|error| error.to_string())
+    }
+}

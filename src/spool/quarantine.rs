@@ -1,0 +1,60 @@
+//! Damage is set aside, counted and shown, never deleted (I6).
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use super::SpoolError;
+use super::disk::{Disk, DiskFile};
+use crate::telemetry::names;
+
+/// Bytes copied at once.
+const CHUNK: u64 = 1024 * 1024;
+
+/// The folder of damaged pieces.
+#[derive(Debug, Clone)]
+pub(crate) struct Quarantine {
+    pub(crate) disk: Disk,
+    pub(crate) dir: PathBuf,
+}
+
+impl Quarantine {
+    /// Copies a damaged range of a segment to a file named after its place. A range that is there
+    /// already is left as it is.
+    pub(crate) fn keep_range(
+        &self,
+        segment: u32,
+        file: &dyn DiskFile,
+        range: &Range<u64>,
+    ) -> Result<(), SpoolError> {
+        let name = format!("{segment:010}-{}-{}.damaged", range.start, range.end);
+        let path = self.dir.join(name);
+        let failed = |error| SpoolError::disk("writing to", &path, error);
+        metrics::counter!(names::SPOOL_DAMAGED).increment(1);
+        tracing::error!(
+            segment,
+            from = range.start,
+            to = range.end,
+            copy = %path.display(),
+            "a part of the log is damaged; it was copied to quarantine and skipped"
+        );
+        let copy = match self.disk.create(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
+            other => other.map_err(failed)?,
+        };
+        let mut at = range.start;
+        while at < range.end {
+            let length = usize::try_from(CHUNK.min(range.end - at)).unwrap_or(0);
+            let mut bytes = vec![0; length];
+            let read = file.read_at(&mut bytes, at).map_err(failed)?;
+            bytes.truncate(read);
+            if bytes.is_empty() {
+                break;
+            }
+            copy.write_at(&bytes, at - range.start).map_err(failed)?;
+            at += bytes.len() as u64;
+        }
+        copy.sync()
+            .and_then(|()| self.disk.sync_dir(&self.dir))
+            .map_err(failed)
+    }
+}

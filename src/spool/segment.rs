@@ -1,0 +1,273 @@
+//! Segments: the files of the log, their names, and reading one from a place on.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::SpoolError;
+use super::disk::DiskFile;
+use super::record::{ALIGNMENT, HEADER, Header};
+
+/// A place in the log. Positions ascend in the order of writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub(crate) struct Position {
+    /// Number of the segment, from 1.
+    pub(crate) segment: u32,
+    /// Offset of the record in it.
+    pub(crate) offset: u32,
+}
+
+impl Position {
+    /// As one number, for index keys.
+    pub(crate) const fn to_u64(self) -> u64 {
+        ((self.segment as u64) << 32) | self.offset as u64
+    }
+
+    /// From [`Self::to_u64`].
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves of a u64")]
+    pub(crate) const fn from_u64(number: u64) -> Self {
+        Self {
+            segment: (number >> 32) as u32,
+            offset: number as u32,
+        }
+    }
+}
+
+/// `0000000001.seg`.
+pub(crate) fn path(dir: &Path, segment: u32) -> PathBuf {
+    dir.join(format!("{segment:010}.seg"))
+}
+
+/// The number in a segment's file name.
+pub(crate) fn number(name: &str) -> Option<u32> {
+    name.strip_suffix(".seg")
+        .filter(|digits| digits.len() == 10)?
+        .parse()
+        .ok()
+}
+
+/// What a scan finds, in the order of the file.
+#[derive(Debug)]
+pub(crate) enum Found<'a> {
+    /// A whole record with good checksums.
+    Record {
+        offset: u32,
+        header: Header,
+        meta: &'a [u8],
+    },
+    /// Bytes that are no good record, before good ones.
+    Damage(Range<u64>),
+}
+
+/// Where the good part of a segment ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tail {
+    /// End of the last good record.
+    pub(crate) end: u64,
+    /// Bytes behind it that are not zero: a batch that was not synced when the power went.
+    pub(crate) torn: bool,
+}
+
+/// Is the segment closed, or may its last batch be torn?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Closed: everything in it was synced.
+    Sealed,
+    /// The newest one: its last batch may not have been synced.
+    Open,
+}
+
+/// Reads a segment in order, checking every checksum.
+pub(crate) struct Scan {
+    window: Window,
+    spool: u32,
+    segment: u32,
+    ending: Ending,
+    batch: u32,
+}
+
+impl Scan {
+    /// A scan of `file`, which is `segment` of the spool with this id.
+    pub(crate) fn new(
+        file: Arc<dyn DiskFile>,
+        spool: u32,
+        segment: u32,
+        ending: Ending,
+    ) -> Result<Self, SpoolError> {
+        Ok(Self {
+            window: Window::new(file)?,
+            spool,
+            segment,
+            ending,
+            batch: 0,
+        })
+    }
+
+    /// Reads from `start` to the end and shows `visit` what is there.
+    pub(crate) fn run(
+        mut self,
+        start: u64,
+        mut visit: impl FnMut(Found<'_>) -> Result<(), SpoolError>,
+    ) -> Result<Tail, SpoolError> {
+        let mut at = start;
+        loop {
+            match self.record_at(at)? {
+                Some(header) => {
+                    let end = at + header.record_len() as u64;
+                    self.show(at, header, &mut visit)?;
+                    self.batch = header.place.batch;
+                    at = end;
+                }
+                None => match self.next_good(at)? {
+                    Some(next) => {
+                        visit(Found::Damage(at..next))?;
+                        at = next;
+                    }
+                    None => return self.tail(at, &mut visit),
+                },
+            }
+        }
+    }
+
+    fn show(
+        &mut self,
+        at: u64,
+        header: Header,
+        visit: &mut impl FnMut(Found<'_>) -> Result<(), SpoolError>,
+    ) -> Result<(), SpoolError> {
+        let payload = self
+            .window
+            .get(at + HEADER as u64, header.record_len() - HEADER)?;
+        visit(Found::Record {
+            offset: u32::try_from(at).unwrap_or(u32::MAX),
+            header,
+            meta: payload.get(..header.meta_len as usize).unwrap_or_default(),
+        })
+    }
+
+    /// A record with good checksums at this offset.
+    fn record_at(&mut self, at: u64) -> Result<Option<Header>, SpoolError> {
+        let Some(header) = Header::read(self.window.get(at, HEADER)?) else {
+            return Ok(None);
+        };
+        if header.place.spool != self.spool || header.place.segment != self.segment {
+            return Ok(None);
+        }
+        let length = header.meta_len as usize + header.body_len as usize;
+        let payload = self.window.get(at + HEADER as u64, length)?;
+        let good = payload.len() == length
+            && payload
+                .split_at_checked(header.meta_len as usize)
+                .is_some_and(|(meta, body)| {
+                    crc32c::crc32c(meta) == header.meta_crc
+                        && crc32c::crc32c(body) == header.body_crc
+                });
+        Ok(good.then_some(header))
+    }
+
+    /// The next good record behind `at`. In an open segment only one whose batch shows that the
+    /// damaged one had been synced: everything else is the torn end of the last batch, which
+    /// nobody was told is safe.
+    fn next_good(&mut self, at: u64) -> Result<Option<u64>, SpoolError> {
+        let mut first = None;
+        let mut next = at + ALIGNMENT as u64;
+        while let Some(found) = self.window.find_magic(next)? {
+            if let Some(header) = self.record_at(found)? {
+                let first = *first.get_or_insert(found);
+                let synced = self.ending == Ending::Sealed
+                    || header.place.batch >= self.batch.saturating_add(2);
+                if synced {
+                    return Ok(Some(first));
+                }
+                next = found + header.record_len() as u64;
+            } else {
+                next = found + ALIGNMENT as u64;
+            }
+        }
+        Ok(None)
+    }
+
+    fn tail(
+        mut self,
+        end: u64,
+        visit: &mut impl FnMut(Found<'_>) -> Result<(), SpoolError>,
+    ) -> Result<Tail, SpoolError> {
+        let torn = !self.window.is_zero_from(end)?;
+        if torn && self.ending == Ending::Sealed {
+            visit(Found::Damage(end..self.window.length))?;
+        }
+        Ok(Tail { end, torn })
+    }
+}
+
+const WINDOW: usize = 4 * 1024 * 1024;
+
+/// A moving piece of a file in memory.
+struct Window {
+    file: Arc<dyn DiskFile>,
+    length: u64,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    fn new(file: Arc<dyn DiskFile>) -> Result<Self, SpoolError> {
+        let length = file
+            .len()
+            .map_err(|error| SpoolError::disk("measuring", Path::new("a segment"), error))?;
+        Ok(Self {
+            file,
+            length,
+            start: 0,
+            bytes: Vec::new(),
+        })
+    }
+
+    /// `length` bytes from `at`, fewer at the end of the file.
+    fn get(&mut self, at: u64, length: usize) -> Result<&[u8], SpoolError> {
+        let length = length.min(usize::try_from(self.length.saturating_sub(at)).unwrap_or(0));
+        let inside =
+            |start: u64, have: usize| at >= start && at + length as u64 <= start + have as u64;
+        if !inside(self.start, self.bytes.len()) {
+            self.bytes.resize(WINDOW.max(length), 0);
+            let read = self
+                .file
+                .read_at(&mut self.bytes, at)
+                .map_err(|error| SpoolError::disk("reading", Path::new("a segment"), error))?;
+            self.bytes.truncate(read);
+            self.start = at;
+        }
+        let from = usize::try_from(at - self.start).unwrap_or(usize::MAX);
+        let to = from.saturating_add(length).min(self.bytes.len());
+        Ok(self.bytes.get(from..to).unwrap_or_default())
+    }
+
+    /// The next aligned place at or behind `at` where a record may begin.
+    fn find_magic(&mut self, mut at: u64) -> Result<Option<u64>, SpoolError> {
+        while at < self.length {
+            let chunk = self.get(at, WINDOW)?;
+            if chunk.len() < HEADER {
+                return Ok(None);
+            }
+            let hit = memchr::memmem::find_iter(chunk, b"TDR1")
+                .find(|hit| (at + *hit as u64).is_multiple_of(ALIGNMENT as u64));
+            match hit {
+                Some(hit) => return Ok(Some(at + hit as u64)),
+                // Chunks overlap by less than a header, so that none is cut in two.
+                None => at += (chunk.len() - (HEADER - ALIGNMENT)) as u64,
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_zero_from(&mut self, mut at: u64) -> Result<bool, SpoolError> {
+        while at < self.length {
+            let chunk = self.get(at, WINDOW)?;
+            if chunk.iter().any(|&byte| byte != 0) {
+                return Ok(false);
+            }
+            at += chunk.len().max(1) as u64;
+        }
+        Ok(true)
+    }
+}

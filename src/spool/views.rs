@@ -1,0 +1,390 @@
+//! The door to the spool: what is asked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::SpoolError;
+use super::big::BigBody;
+use super::event::{Entry, EventLine, MessageLine};
+use super::handle::Spool;
+use super::index::{MessageRow, decode, key};
+use super::record::Header;
+use super::segment::Position;
+use crate::base::Timestamp;
+use crate::mail::{Body, BodySource, Envelope, NodeId, RecipientEvent, RecipientState, SpoolId};
+
+/// A message as the spool knows it.
+#[derive(Debug, Clone)]
+pub struct StoredMessage {
+    /// Its id.
+    pub id: SpoolId,
+    /// When it was accepted.
+    pub received: Timestamp,
+    /// What came with it.
+    pub envelope: Arc<Envelope>,
+    /// Bytes of the body, trace lines included.
+    pub size: u64,
+    /// One state for each recipient of the envelope.
+    pub states: Vec<RecipientState>,
+}
+
+/// One line of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerEntry {
+    /// When.
+    pub at: Timestamp,
+    /// On which node.
+    pub node: NodeId,
+    /// Which recipients of the message.
+    pub recipients: Vec<u16>,
+    /// What happened to them.
+    pub event: RecipientEvent,
+}
+
+/// One recipient that is not finished.
+#[derive(Debug, Clone)]
+pub struct WaitingRecipient {
+    /// The message.
+    pub id: SpoolId,
+    /// The recipient's number in its envelope.
+    pub recipient: u16,
+    /// Its state.
+    pub state: RecipientState,
+}
+
+/// A queued recipient as the due index has it. Pass the last one back to go on behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Due {
+    /// Not to be tried before.
+    pub due: Timestamp,
+    /// The message.
+    pub id: SpoolId,
+    /// The recipient's number in its envelope.
+    pub recipient: u16,
+}
+
+/// Numbers about the spool.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct SpoolStats {
+    /// Made at creation; a new one means a new spool.
+    pub uuid: String,
+    /// Recipients that wait for an attempt, by lane (a backend's name or `@domain`).
+    pub queued: BTreeMap<String, u64>,
+    /// Recipients that are held one by one.
+    pub held: u64,
+    /// Recipients, finished or not, of which a copy may have come twice.
+    pub uncertain: u64,
+    /// Acceptance of the oldest message with an unfinished recipient.
+    pub oldest: Option<Timestamp>,
+    /// Messages accepted since creation.
+    pub accepted: u64,
+    /// Recipients delivered since creation.
+    pub delivered: u64,
+    /// Bytes that the spool takes on disk.
+    pub bytes: u64,
+    /// Bytes free on its disk.
+    pub free_bytes: u64,
+    /// Pieces in quarantine: damage that was found and set aside.
+    pub quarantined: u64,
+}
+
+impl Spool {
+    /// A message, its envelope and the states of its recipients.
+    ///
+    /// # Errors
+    /// When the disk fails or the record is damaged.
+    pub fn message(&self, id: SpoolId) -> Result<Option<StoredMessage>, SpoolError> {
+        let Some((row, _, line)) = self.read_message(id)? else {
+            return Ok(None);
+        };
+        Ok(Some(StoredMessage {
+            id,
+            received: line.at,
+            envelope: line.envelope,
+            size: row.size,
+            states: self.states(id, row.recipients)?,
+        }))
+    }
+
+    fn read_message(
+        &self,
+        id: SpoolId,
+    ) -> Result<Option<(MessageRow, Header, MessageLine)>, SpoolError> {
+        let Some(row) = self.0.index.row::<MessageRow>(&key::message(id))? else {
+            return Ok(None);
+        };
+        let (header, meta) = self.0.reader.meta(Position::from_u64(row.position))?;
+        match Entry::read(header.kind, &meta, header.body_len)? {
+            Entry::Message { line, .. } if line.id == id => Ok(Some((row, header, line))),
+            _ => Err(SpoolError::Damaged(format!(
+                "{id} is not where the index says"
+            ))),
+        }
+    }
+
+    fn states(&self, id: SpoolId, count: u16) -> Result<Vec<RecipientState>, SpoolError> {
+        let prefix = key::recipients_prefix(id);
+        let rows = self.0.index.scan(&prefix, &prefix, usize::from(count))?;
+        rows.iter().map(|(_, value)| decode(value)).collect()
+    }
+
+    /// The state of one recipient.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub fn state(&self, id: SpoolId, recipient: u16) -> Result<Option<RecipientState>, SpoolError> {
+        self.0.index.row(&key::recipient(id, recipient))
+    }
+
+    /// The bytes of a message, trace lines included.
+    ///
+    /// # Errors
+    /// When the disk fails or the checksum is wrong.
+    pub fn body(&self, id: SpoolId) -> Result<Option<Arc<dyn BodySource>>, SpoolError> {
+        let Some((row, header, line)) = self.read_message(id)? else {
+            return Ok(None);
+        };
+        if let Some(expected) = line.file {
+            let path = self.0.big.path(id);
+            let file = self.0.disk.open(&path);
+            let file = file.map_err(|error| SpoolError::disk("opening", &path, error))?;
+            return Ok(Some(Arc::new(BigBody::new(file, expected))));
+        }
+        let body = self
+            .0
+            .reader
+            .body(Position::from_u64(row.position), &header)?;
+        Ok(Some(Arc::new(Body(body))))
+    }
+
+    /// Messages with this recipient (directory key, or the address key of a stranger), newest
+    /// first, older than `before`: `(message, number of the recipient)`.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub fn mailbox(
+        &self,
+        mailbox: &str,
+        before: Option<SpoolId>,
+        limit: usize,
+    ) -> Result<Vec<(SpoolId, u16)>, SpoolError> {
+        let prefix = key::mailbox_prefix(mailbox);
+        let start = before.map_or_else(
+            || prefix.clone(),
+            |id| key::mailbox(mailbox, SpoolId::from_u64(id.as_u64().saturating_sub(1)), 0),
+        );
+        let rows = self.0.index.scan(&prefix, &start, limit)?;
+        Ok(rows
+            .iter()
+            .filter_map(|(row, _)| key::parse_mailbox(row))
+            .collect())
+    }
+
+    /// Messages that this address sent through us while logged in (webmail, submission), newest
+    /// first, older than `before`.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub fn sent(
+        &self,
+        sender: &str,
+        before: Option<SpoolId>,
+        limit: usize,
+    ) -> Result<Vec<SpoolId>, SpoolError> {
+        let prefix = key::sent_prefix(sender);
+        let start = before.map_or_else(
+            || prefix.clone(),
+            |id| key::sent(sender, SpoolId::from_u64(id.as_u64().saturating_sub(1))),
+        );
+        let rows = self.0.index.scan(&prefix, &start, limit)?;
+        Ok(rows
+            .iter()
+            .filter_map(|(row, _)| key::parse_sent(row))
+            .collect())
+    }
+
+    /// Messages with this `Message-ID` (without angle brackets), oldest first; at most 1,000.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub fn by_message_id(&self, message_id: &str) -> Result<Vec<SpoolId>, SpoolError> {
+        let prefix = key::message_id_prefix(message_id);
+        let mut found = Vec::new();
+        for (row, _) in self.0.index.scan(&prefix, &prefix, 1000)? {
+            let Some(id) = key::parse_id(&row) else {
+                continue;
+            };
+            // The index has a hash; the log has the truth.
+            let message = self.read_message(id)?;
+            let same = message.is_some_and(|(_, _, line)| {
+                line.envelope.message_id.as_deref() == Some(message_id)
+            });
+            found.extend(same.then_some(id));
+        }
+        Ok(found)
+    }
+
+    /// Everything that happened to a message after its acceptance, in order.
+    ///
+    /// # Errors
+    /// When the index or the log fails.
+    pub fn history(&self, id: SpoolId) -> Result<Vec<LedgerEntry>, SpoolError> {
+        let prefix = key::events_prefix(id);
+        let mut entries = Vec::new();
+        for (row, _) in self.0.index.scan(&prefix, &prefix, usize::MAX)? {
+            let Some(position) = key::parse_event(&row) else {
+                continue;
+            };
+            let (header, meta) = self.0.reader.meta(position)?;
+            if let Entry::Event(EventLine {
+                at,
+                node,
+                recipients,
+                event,
+                ..
+            }) = Entry::read(header.kind, &meta, header.body_len)?
+            {
+                entries.push(LedgerEntry {
+                    at,
+                    node,
+                    recipients,
+                    event,
+                });
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Lanes with queued recipients, and how many.
+    #[must_use]
+    pub fn lanes(&self) -> BTreeMap<String, u64> {
+        self.0.index.counters().queued
+    }
+
+    /// Queued recipients of a lane by due time, behind `after`, up to `limit`.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub fn due(
+        &self,
+        lane: &str,
+        after: Option<Due>,
+        limit: usize,
+    ) -> Result<Vec<Due>, SpoolError> {
+        let prefix = key::lane_prefix(lane);
+        let start = after.map_or_else(
+            || prefix.clone(),
+            |last| {
+                let mut behind = key::queued(lane, last.due, last.id, last.recipient);
+                behind.push(0);
+                behind
+            },
+        );
+        let rows = self.0.index.scan(&prefix, &start, limit)?;
+        Ok(rows
+            .iter()
+            .filter_map(|(row, _)| key::parse_queued(row))
+            .map(|(due, id, recipient)| Due { due, id, recipient })
+            .collect())
+    }
+
+    /// Unfinished recipients, by lane and due time, then the held ones; after `skip` of them.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub fn waiting(&self, skip: usize, limit: usize) -> Result<Vec<WaitingRecipient>, SpoolError> {
+        let wanted = skip.saturating_add(limit);
+        let mut keys = Vec::new();
+        for lane in self.lanes().into_keys() {
+            let room = wanted.saturating_sub(keys.len());
+            let due = self.due(&lane, None, room)?;
+            keys.extend(due.into_iter().map(|due| (due.id, due.recipient)));
+        }
+        let room = wanted.saturating_sub(keys.len());
+        for (row, _) in self.0.index.scan(b"h", b"h", room)? {
+            keys.extend(key::parse_recipient(&row));
+        }
+        let mut waiting = Vec::new();
+        for (id, recipient) in keys.into_iter().skip(skip) {
+            // It may have been finished since.
+            if let Some(state) = self.state(id, recipient)? {
+                waiting.push(WaitingRecipient {
+                    id,
+                    recipient,
+                    state,
+                });
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// Numbers for `status`.
+    #[must_use]
+    pub fn stats(&self) -> SpoolStats {
+        let counters = self.0.index.counters();
+        let oldest = self.0.index.scan(b"u", b"u", 1).unwrap_or_default();
+        let dir = &self.0.options.dir;
+        let bytes = ["log", "big", "index", "quarantine"]
+            .iter()
+            .map(|name| {
+                self.0
+                    .disk
+                    .folder_bytes(&dir.join(name))
+                    .unwrap_or_default()
+            })
+            .sum();
+        let quarantined = self.0.disk.list(&dir.join("quarantine"));
+        SpoolStats {
+            uuid: self.0.uuid.clone(),
+            queued: counters.queued,
+            held: counters.held,
+            uncertain: counters.uncertain,
+            oldest: oldest
+                .first()
+                .and_then(|(row, _)| key::parse_id(row))
+                .map(SpoolId::timestamp),
+            accepted: counters.accepted,
+            delivered: counters.delivered,
+            bytes,
+            free_bytes: self.0.disk.free_bytes(dir).unwrap_or_default(),
+            quarantined: quarantined.map_or(0, |names| names.len() as u64),
+        }
+    }
+
+    /// A fact.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub fn fact(&self, room: &str, key: &str) -> Result<Option<serde_json::Value>, SpoolError> {
+        let value = self.0.index.get(&key::fact(room, key))?;
+        value.map(|value| parse_fact(&value)).transpose()
+    }
+
+    /// All facts of a room whose key begins with `prefix`, in the order of their keys.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub fn facts(
+        &self,
+        room: &str,
+        prefix: &str,
+    ) -> Result<Vec<(String, serde_json::Value)>, SpoolError> {
+        let room_prefix = key::fact(room, "");
+        let start = key::fact(room, prefix);
+        let rows = self.0.index.scan(&start, &start, usize::MAX)?;
+        rows.into_iter()
+            .map(|(row, value)| {
+                let name = row.get(room_prefix.len()..).unwrap_or_default().to_vec();
+                let name = String::from_utf8(name)
+                    .map_err(|_| SpoolError::Index("the key of a fact is no text".to_owned()))?;
+                Ok((name, parse_fact(&value)?))
+            })
+            .collect()
+    }
+}
+
+fn parse_fact(value: &[u8]) -> Result<serde_json::Value, SpoolError> {
+    serde_json::from_slice(value).map_err(|error| SpoolError::Index(error.to_string()))
+}
