@@ -63,6 +63,13 @@ pub const COMMITTED_QUEUE: usize = 1_024;
 /// Body bytes that travel with committed messages. Beyond: they are read from the log.
 pub const COMMITTED_BYTES: usize = 16 * 1024 * 1024;
 
+/// Errors of one directory file that are told one by one. Beyond: their number.
+pub const IMPORT_ERRORS: usize = 100;
+/// Delivery addresses that lead from one entry to another. Beyond: the recipient is held.
+pub const DELIVERY_ADDRESS_STEPS: usize = 8;
+/// Wait for the whole of one probe. Beyond: it failed.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Body of a web form without attachments.
 pub const FORM: usize = 1024 * 1024;
 
