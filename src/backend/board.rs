@@ -1,0 +1,295 @@
+//! How all backends are, for everybody to read.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, watch};
+
+use super::{BackendHealth, BackendOptions, Detector, Signal};
+use crate::base::{Clock, Timestamp};
+use crate::mail::BackendId;
+
+/// The health of every backend of the config.
+pub type Healths = BTreeMap<BackendId, BackendHealth>;
+
+/// The board; cheap to clone.
+#[derive(Clone)]
+pub struct Board(Arc<Inner>);
+
+struct Inner {
+    clock: Clock,
+    entries: Mutex<BTreeMap<BackendId, Entry>>,
+    healths: watch::Sender<Arc<Healths>>,
+}
+
+struct Entry {
+    detector: Detector,
+    evidence: Evidence,
+    hosts: BTreeMap<String, HostResult>,
+    /// Wakes the monitor before its time.
+    doubt: Arc<Notify>,
+}
+
+/// What speaks for and against a backend.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// When a probe or a delivery went well last.
+    pub last_good: Option<Timestamp>,
+    /// When one failed last, and why.
+    pub last_bad: Option<(Timestamp, String)>,
+    /// When the last probe ended.
+    pub last_probe: Option<Timestamp>,
+}
+
+/// The last result of one host of a backend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostResult {
+    /// `host:port`.
+    pub host: String,
+    /// Did it go well?
+    pub good: bool,
+    /// What stood in the way; empty when it went well.
+    pub what: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl fmt::Debug for Board {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Board")
+            .field(&*self.0.healths.borrow())
+            .finish()
+    }
+}
+
+impl Board {
+    /// A board on which every backend is up: nobody doubts it yet.
+    #[must_use]
+    pub fn new(backends: &[BackendOptions], clock: Clock) -> Self {
+        let board = Self(Arc::new(Inner {
+            clock,
+            entries: Mutex::default(),
+            healths: watch::Sender::new(Arc::default()),
+        }));
+        board.configure(backends);
+        board
+    }
+
+    /// Takes over the backends of a new config: what is known of those that stay, stays.
+    pub fn configure(&self, backends: &[BackendOptions]) {
+        let now = self.0.clock.now();
+        let mut entries = self.entries();
+        entries.retain(|id, _| backends.iter().any(|backend| backend.id == *id));
+        for backend in backends {
+            entries
+                .entry(backend.id.clone())
+                .or_insert_with(|| Entry {
+                    detector: Detector::new(backend.id.clone(), &backend.probe, now),
+                    evidence: Evidence::default(),
+                    hosts: BTreeMap::new(),
+                    doubt: Arc::default(),
+                })
+                .detector
+                .configure(&backend.probe);
+        }
+        let healths = healths_of(&entries);
+        self.0.healths.send_replace(healths);
+    }
+
+    /// Takes in a signal from traffic. The first bad one calls for a probe at once.
+    pub fn report(&self, backend: &BackendId, signal: Signal) {
+        let doubted = matches!(signal, Signal::Bad(_));
+        let doubt = self.take(backend, signal, |_, _| {});
+        if let Some(doubt) = doubt.filter(|_| doubted) {
+            doubt.notify_one();
+        }
+    }
+
+    /// Takes in the result of a probe.
+    pub fn report_probe(&self, backend: &BackendId, signal: Signal) {
+        self.take(backend, signal, |evidence, now| {
+            evidence.last_probe = Some(now)
+        });
+    }
+
+    /// Notes how one host of a backend did, for `backend show`. No signal: one dead host of
+    /// several makes no backend dead.
+    pub fn report_host(&self, backend: &BackendId, host: &str, result: Result<(), String>) {
+        let at = self.0.clock.now();
+        if let Some(entry) = self.entries().get_mut(backend) {
+            let result = HostResult {
+                host: host.to_owned(),
+                good: result.is_ok(),
+                what: result.err().unwrap_or_default(),
+                at,
+            };
+            entry.hosts.insert(host.to_owned(), result);
+        }
+    }
+
+    /// Asks the monitor for a probe now.
+    pub fn probe_now(&self, backend: &BackendId) {
+        if let Some(entry) = self.entries().get(backend) {
+            entry.doubt.notify_one();
+        }
+    }
+
+    /// How a backend is; `None` when the config has no such backend.
+    #[must_use]
+    pub fn health(&self, backend: &BackendId) -> Option<BackendHealth> {
+        self.0.healths.borrow().get(backend).cloned()
+    }
+
+    /// How all are, as one consistent map; costs a pointer.
+    #[must_use]
+    pub fn healths(&self) -> Arc<Healths> {
+        self.0.healths.borrow().clone()
+    }
+
+    /// How all are, by name.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<BackendHealth> {
+        self.healths().values().cloned().collect()
+    }
+
+    /// Wakes when a backend goes down or up, and when the config changes.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Arc<Healths>> {
+        self.0.healths.subscribe()
+    }
+
+    /// What speaks for and against a backend.
+    #[must_use]
+    pub fn evidence(&self, backend: &BackendId) -> Option<Evidence> {
+        let entries = self.entries();
+        entries.get(backend).map(|entry| entry.evidence.clone())
+    }
+
+    /// The last result of each host of a backend.
+    #[must_use]
+    pub fn hosts(&self, backend: &BackendId) -> Vec<HostResult> {
+        let entries = self.entries();
+        let hosts = entries.get(backend).map(|entry| entry.hosts.values());
+        hosts.into_iter().flatten().cloned().collect()
+    }
+
+    /// What the monitor of a backend waits for beside the time.
+    pub(super) fn doubt(&self, backend: &BackendId) -> Option<Arc<Notify>> {
+        let entries = self.entries();
+        entries.get(backend).map(|entry| Arc::clone(&entry.doubt))
+    }
+
+    /// Returns the bell of the monitor when the backend is one of ours.
+    fn take(
+        &self,
+        backend: &BackendId,
+        signal: Signal,
+        note: impl FnOnce(&mut Evidence, Timestamp),
+    ) -> Option<Arc<Notify>> {
+        let now = self.0.clock.now();
+        let mut entries = self.entries();
+        let entry = entries.get_mut(backend)?;
+        let reason = entry.detector.health().reason.clone();
+        let changed = entry.detector.signal(&signal, now).cloned();
+        note(&mut entry.evidence, now);
+        match signal {
+            Signal::Good => entry.evidence.last_good = Some(now),
+            Signal::Bad(failure) => entry.evidence.last_bad = Some((now, failure.what)),
+        }
+        let doubt = Arc::clone(&entry.doubt);
+        let same_reason = entry.detector.health().reason == reason;
+        if let Some(health) = &changed {
+            tracing::warn!(backend = %health.id, "{health}");
+        }
+        if changed.is_some() || !same_reason {
+            // Under the lock, so that the map never goes back in time.
+            let healths = healths_of(&entries);
+            self.0.healths.send_if_modified(|present| {
+                *present = healths;
+                // A new reason is no reason to wake the queue.
+                changed.is_some()
+            });
+        }
+        Some(doubt)
+    }
+
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<BackendId, Entry>> {
+        // A panic elsewhere leaves the entries whole: no step here is half done.
+        self.0
+            .entries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn healths_of(entries: &BTreeMap<BackendId, Entry>) -> Arc<Healths> {
+    let healths = entries
+        .iter()
+        .map(|(id, entry)| (id.clone(), entry.detector.health().clone()));
+    Arc::new(healths.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Health;
+    use crate::backend::monitor::tests::backend;
+    use crate::mail::{Blame, Failure};
+
+    fn bad(what: &str) -> Signal {
+        Signal::Bad(Failure::without_reply(Blame::Backend, what))
+    }
+
+    #[test]
+    fn wakes_on_a_change_and_not_on_a_reason() {
+        let (onprem, cloud) = (BackendId::new("onprem"), BackendId::new("cloud"));
+        let board = Board::new(&[backend("onprem"), backend("cloud")], Clock::system());
+        let changes = board.changes();
+        board.report(&onprem, bad("one"));
+        board.report(&onprem, bad("two"));
+        assert!(!changes.has_changed().unwrap());
+        board.report(&onprem, bad("three"));
+        assert!(changes.has_changed().unwrap());
+        assert_eq!(board.health(&onprem).unwrap().health, Health::Down);
+        assert_eq!(board.health(&cloud).unwrap().health, Health::Up);
+
+        let mut changes = board.changes();
+        changes.mark_unchanged();
+        board.report(&onprem, bad("four"));
+        assert!(!changes.has_changed().unwrap());
+        assert_eq!(board.health(&onprem).unwrap().reason, "four");
+        assert_eq!(board.evidence(&onprem).unwrap().last_bad.unwrap().1, "four");
+        assert_eq!(board.snapshot().len(), 2);
+        assert_eq!(board.health(&BackendId::new("moon")), None);
+    }
+
+    #[test]
+    fn a_new_config_keeps_what_is_known() {
+        let onprem = BackendId::new("onprem");
+        let board = Board::new(&[backend("onprem"), backend("cloud")], Clock::system());
+        for _ in 0..3 {
+            board.report(&onprem, bad("refused"));
+        }
+        board.configure(&[backend("onprem"), backend("new")]);
+        let healths: Vec<_> = board
+            .snapshot()
+            .iter()
+            .map(|health| format!("{} {}", health.id, health.health))
+            .collect();
+        assert_eq!(healths, ["new up", "onprem down"]);
+    }
+
+    #[test]
+    fn hosts_are_kept_apart() {
+        let onprem = BackendId::new("onprem");
+        let board = Board::new(&[backend("onprem")], Clock::system());
+        board.report_host(&onprem, "a:25", Err("refused".into()));
+        board.report_host(&onprem, "b:25", Ok(()));
+        board.report_host(&onprem, "a:25", Ok(()));
+        let hosts = board.hosts(&onprem);
+        assert_eq!(hosts.len(), 2);
+        assert!(hosts.iter().all(|host| host.good));
+    }
+}

@@ -1,0 +1,205 @@
+//! Draws the conclusion from signals. Pure: time is an argument.
+//!
+//! up ─(`down_after` bad signals in a row)→ down ─(`up_after` good ones in a row, not before the
+//! dwell is over)→ up. A single signal of the other kind begins the row anew, so that a backend
+//! that wavers stays what it is.
+
+use std::time::Duration;
+
+use super::{BackendHealth, Health, ProbeOptions, Signal};
+use crate::base::Timestamp;
+use crate::mail::BackendId;
+
+/// The health of one backend.
+#[derive(Debug, Clone)]
+pub struct Detector {
+    health: BackendHealth,
+    /// Bad signals in a row while it is up, good ones in a row while it is down.
+    row: u32,
+    down_after: u32,
+    up_after: u32,
+    /// Least time that it is down: sessions that began before still end well.
+    dwell: Duration,
+}
+
+impl Detector {
+    /// A backend that nobody doubts yet.
+    #[must_use]
+    pub fn new(id: BackendId, options: &ProbeOptions, now: Timestamp) -> Self {
+        let mut detector = Self {
+            health: BackendHealth {
+                id,
+                health: Health::Up,
+                reason: String::new(),
+                since: now,
+            },
+            row: 0,
+            down_after: 1,
+            up_after: 1,
+            dwell: Duration::ZERO,
+        };
+        detector.configure(options);
+        detector
+    }
+
+    /// Takes new numbers over; what was learned stays.
+    pub fn configure(&mut self, options: &ProbeOptions) {
+        self.down_after = options.down_after.max(1);
+        self.up_after = options.up_after.max(1);
+        self.dwell = options.interval;
+    }
+
+    /// How it is.
+    #[must_use]
+    pub const fn health(&self) -> &BackendHealth {
+        &self.health
+    }
+
+    /// Takes a signal into account. The new health, when it is another one now.
+    pub fn signal(&mut self, signal: &Signal, now: Timestamp) -> Option<&BackendHealth> {
+        match (self.health.health.takes_mail(), signal) {
+            (true, Signal::Good) => {
+                self.row = 0;
+                None
+            }
+            (true, Signal::Bad(failure)) => {
+                self.row = self.row.saturating_add(1);
+                (self.row >= self.down_after)
+                    .then(|| self.change(Health::Down, failure.what.clone(), now))
+            }
+            (false, Signal::Bad(failure)) => {
+                self.row = 0;
+                // People want to know what is wrong now, not what was wrong first.
+                self.health.reason.clone_from(&failure.what);
+                None
+            }
+            (false, Signal::Good) => {
+                self.row = self.row.saturating_add(1);
+                let dwelt = now.since(self.health.since) >= self.dwell;
+                (self.row >= self.up_after && dwelt)
+                    .then(|| self.change(Health::Up, "it answers again".to_owned(), now))
+            }
+        }
+    }
+
+    fn change(&mut self, health: Health, reason: String, now: Timestamp) -> &BackendHealth {
+        self.row = 0;
+        self.health.health = health;
+        self.health.reason = reason;
+        self.health.since = now;
+        &self.health
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::mail::{Blame, Failure};
+
+    fn bad(what: &str) -> Signal {
+        Signal::Bad(Failure::without_reply(Blame::Backend, what))
+    }
+
+    fn detector() -> Detector {
+        let options = ProbeOptions {
+            interval: Duration::from_secs(10),
+            down_after: 3,
+            up_after: 2,
+            recipient: None,
+        };
+        Detector::new(BackendId::new("onprem"), &options, Timestamp::EPOCH)
+    }
+
+    /// `+` and `-` are signals, a digit lets that many seconds pass; the result has the health
+    /// after each signal: `U` or `D`.
+    fn play(script: &str) -> String {
+        let mut detector = detector();
+        let mut now = Timestamp::EPOCH;
+        let mut healths = String::new();
+        for step in script.chars() {
+            let before = detector.health().health;
+            let changed = match step {
+                '+' => detector.signal(&Signal::Good, now).is_some(),
+                '-' => detector.signal(&bad("refused"), now).is_some(),
+                seconds => {
+                    now = now.after(Duration::from_secs(seconds.to_digit(10).unwrap().into()));
+                    continue;
+                }
+            };
+            assert_eq!(changed, before != detector.health().health, "{script}");
+            healths.push(if detector.health().health == Health::Up {
+                'U'
+            } else {
+                'D'
+            });
+        }
+        healths
+    }
+
+    #[test]
+    fn goes_down_and_up_with_hysteresis() {
+        for (script, expected) in [
+            ("+++", "UUU"),
+            ("--", "UU"),
+            ("---", "UUD"),
+            ("--+--", "UUUUU"),
+            ("--+---", "UUUUUD"),
+            // Good signals right after the fall come from sessions that began before it.
+            ("---+++", "UUDDDD"),
+            ("---+++91+", "UUDDDDU"),
+            ("---91++", "UUDDU"),
+            ("---91+-+", "UUDDDD"),
+            ("---91+-++", "UUDDDDU"),
+            ("---91++--", "UUDDUUU"),
+            ("---91++---", "UUDDUUUD"),
+        ] {
+            assert_eq!(play(script), expected, "{script}");
+        }
+    }
+
+    #[test]
+    fn tells_why_and_since_when() {
+        let mut detector = detector();
+        assert_eq!(detector.health().reason, "");
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
+        detector.signal(&bad("first"), at(1));
+        detector.signal(&bad("second"), at(2));
+        assert_eq!(detector.health().reason, "");
+        let change = detector.signal(&bad("third"), at(3)).unwrap();
+        assert_eq!(
+            change.to_string(),
+            "onprem is down since 1970-01-01T00:00:03.000Z: third"
+        );
+        assert_eq!(detector.signal(&bad("fourth"), at(4)), None);
+        assert_eq!(detector.health().reason, "fourth");
+        assert_eq!(detector.health().since, at(3));
+    }
+
+    proptest! {
+        /// I8 of the detector: down for the dwell at least, and never by fewer signals than asked.
+        #[test]
+        fn never_changes_too_fast(steps in proptest::collection::vec((any::<bool>(), 0..8_u64), 0..60)) {
+            let mut detector = detector();
+            let mut now = Timestamp::EPOCH;
+            let (mut fell, mut row) = (None, 0);
+            for (good, seconds) in steps {
+                now = now.after(Duration::from_secs(seconds));
+                let was_up = detector.health().health == Health::Up;
+                row = if good == was_up { 0 } else { row + 1 };
+                let signal = if good { Signal::Good } else { bad("refused") };
+                if let Some(change) = detector.signal(&signal, now).cloned() {
+                    if change.health == Health::Down {
+                        prop_assert!(row >= 3);
+                        fell = Some(now);
+                    } else {
+                        prop_assert!(row >= 2);
+                        prop_assert!(now.since(fell.unwrap()) >= Duration::from_secs(10));
+                    }
+                    row = 0;
+                }
+            }
+        }
+    }
+}

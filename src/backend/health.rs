@@ -1,0 +1,89 @@
+//! How a backend is, and what speaks for it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::Timestamp;
+use crate::mail::{BackendId, Failure};
+
+/// How a backend is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// Takes mail.
+    Up,
+    /// Takes mail, and asks for less of it.
+    Slow,
+    /// Takes none: its mail is held.
+    Down,
+    /// Refuses known recipients alike: its mail is held, one message is tried now and then.
+    Rejecting,
+}
+
+/// The health of a backend, why, and since when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackendHealth {
+    /// Which backend.
+    pub id: BackendId,
+    /// How it is.
+    pub health: Health,
+    /// Why, for people: `connection refused by 127.0.0.1:2601`. Empty while it was never doubted.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl Health {
+    /// May it be sent mail without further ado?
+    #[must_use]
+    pub const fn takes_mail(self) -> bool {
+        match self {
+            Self::Up | Self::Slow => true,
+            Self::Down | Self::Rejecting => false,
+        }
+    }
+
+    /// As commands and JSON write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Slow => "slow",
+            Self::Down => "down",
+            Self::Rejecting => "rejecting",
+        }
+    }
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// `onprem is down since 2026-01-02T10:02:00.000Z: connection refused`.
+impl fmt::Display for BackendHealth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            id,
+            health,
+            reason,
+            since,
+        } = self;
+        write!(f, "{id} is {health} since {since}")?;
+        if !reason.is_empty() {
+            write!(f, ": {reason}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Evidence about a backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signal {
+    /// A probe or a delivery went well.
+    Good,
+    /// A probe or a delivery failed and the backend is to blame.
+    Bad(Failure),
+}
