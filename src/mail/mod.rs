@@ -2,14 +2,18 @@
 //! outcomes of delivery, trace lines, reports.
 
 mod envelope;
+mod header;
 mod id;
 mod outcome;
 mod state;
+mod trace;
 mod transport;
 
 pub use crate::base::{Boxed, TlsInfo};
 pub use envelope::{Authenticity, Envelope, Peer, Recipient};
+pub use header::{decode_text, message_id};
 pub use id::{BackendId, IdSource, InvalidId, NodeId, SpoolId};
 pub use outcome::{Blame, Failure, Outcome};
 pub use state::{HoldReason, IllegalTransition, RecipientEvent, RecipientState};
+pub use trace::Trace;
 pub use transport::{Body, BodySource, Channel, Delivery, DeliveryTarget, Transport};

@@ -4,11 +4,20 @@
 //! Both sides use them: the server (`inbound`) and the client (`outbound`).
 
 mod address;
+mod command;
+mod data;
+mod extension;
+mod line;
 mod parameter;
 mod reply;
 mod status;
+mod xtext;
 
 pub use address::{AddressError, Domain, Mailbox, ReversePath};
-pub use parameter::{BodyKind, MailParameters, Notify, RcptParameters, Ret};
+pub use command::{Command, CommandError, ForwardPath};
+pub use data::{DataDecoder, DataEncoder, Decoded, Violation};
+pub use extension::{Extensions, Limits};
+pub use line::{Line, LineDecoder, LineError};
+pub use parameter::{BodyKind, MailParameters, Notify, ParameterError, RcptParameters, Ret};
 pub use reply::{Reply, ReplyError, Severity};
 pub use status::EnhancedStatus;

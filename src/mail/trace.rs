@@ -1,0 +1,109 @@
+//! The trace line that we put in front of every message, RFC 5321 §4.4.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::SpoolId;
+use crate::base::{Timestamp, TlsInfo};
+use crate::smtp::Mailbox;
+
+/// What a `Received` line says.
+#[derive(Debug, Clone, Copy)]
+pub struct Trace<'a> {
+    /// What the peer called itself, unproven.
+    pub helo: &'a str,
+    /// Its address.
+    pub peer: IpAddr,
+    /// Our host name.
+    pub hostname: &'a str,
+    /// `ESMTPS` …, RFC 3848.
+    pub protocol: &'a str,
+    /// How the connection was protected.
+    pub tls: Option<&'a TlsInfo>,
+    /// The message.
+    pub id: SpoolId,
+    /// The recipient, when there is only one: with several it would tell blind copies.
+    pub recipient: Option<&'a Mailbox>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The line with its CRLF, folded.
+impl fmt::Display for Trace<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let helo = Harmless(self.helo);
+        let peer = AddressLiteral(self.peer);
+        write!(f, "Received: from {helo} ({peer})\r\n")?;
+        write!(f, "\tby {} with {}", self.hostname, self.protocol)?;
+        if let Some(tls) = self.tls {
+            write!(f, " ({} {})", Harmless(&tls.version), Harmless(&tls.cipher))?;
+        }
+        write!(f, "\r\n\tid {}", self.id)?;
+        if let Some(recipient) = self.recipient {
+            write!(f, " for <{recipient}>")?;
+        }
+        write!(f, ";\r\n\t{}\r\n", self.at.to_rfc5322())
+    }
+}
+
+/// RFC 5321 §4.1.3.
+struct AddressLiteral(IpAddr);
+
+impl fmt::Display for AddressLiteral {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(address) => write!(f, "[{address}]"),
+            IpAddr::V6(address) => write!(f, "[IPv6:{address}]"),
+        }
+    }
+}
+
+/// What a stranger said, without the characters that mean something in a header.
+struct Harmless<'a>(&'a str);
+
+impl fmt::Display for Harmless<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        for c in self.0.chars() {
+            let safe = c.is_alphanumeric() || matches!(c, '-' | '.' | '_' | ':' | '[' | ']');
+            f.write_char(if safe { c } else { '?' })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_where_a_message_came_from() {
+        let recipient = "ann@example.org".parse().unwrap();
+        let tls = TlsInfo {
+            version: "TLSv1.3".to_owned(),
+            cipher: "TLS_AES_256_GCM_SHA384".to_owned(),
+        };
+        let mut trace = Trace {
+            helo: "client(.example;\"",
+            peer: "192.0.2.1".parse().unwrap(),
+            hostname: "mx.example.org",
+            protocol: "ESMTPS",
+            tls: Some(&tls),
+            id: SpoolId::from_u64(0),
+            recipient: Some(&recipient),
+            at: Timestamp::EPOCH,
+        };
+        assert_eq!(
+            trace.to_string(),
+            "Received: from client?.example?? ([192.0.2.1])\r\n\
+             \tby mx.example.org with ESMTPS (TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n\
+             \tid 0000000000000 for <ann@example.org>;\r\n\
+             \tThu, 01 Jan 1970 00:00:00 +0000\r\n"
+        );
+        trace.recipient = None;
+        trace.tls = None;
+        trace.peer = "2001:db8::1".parse().unwrap();
+        assert!(trace.to_string().contains("([IPv6:2001:db8::1])"));
+        assert!(!trace.to_string().contains(" for "));
+    }
+}
