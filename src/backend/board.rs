@@ -110,7 +110,7 @@ impl Board {
     /// Takes in the result of a probe.
     pub fn report_probe(&self, backend: &BackendId, signal: Signal) {
         self.take(backend, signal, |evidence, now| {
-            evidence.last_probe = Some(now)
+            evidence.last_probe = Some(now);
         });
     }
 

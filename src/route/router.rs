@@ -1,0 +1,163 @@
+//! The decision with everything that it needs at hand.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::{Admission, Admit, Decision, Explanation, Origin, View, decide};
+use crate::backend::Board;
+use crate::directory::DirectoryHandle;
+use crate::mail::BackendId;
+use crate::smtp::{Domain, Mailbox};
+
+/// What the config says about routes; homes and failover stand with the domains in the directory.
+#[derive(Debug, Clone, Default)]
+pub struct RouteOptions {
+    /// `server.hostname`: `postmaster` at it is ours too.
+    pub hostname: Option<Domain>,
+    /// `server.postmaster`: who gets the mail for `postmaster` of our domains, unless the
+    /// directory names somebody.
+    pub postmaster: Option<Mailbox>,
+    /// `outbound.relay`, in order.
+    pub relay: Vec<OutboundRelay>,
+}
+
+/// One of the ways to strangers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutboundRelay {
+    /// `"mx"`: the hosts that DNS names for the domain.
+    Mx,
+    /// `"backend:NAME"`; left out while it is down.
+    Backend(BackendId),
+    /// `"host:port"`.
+    Host(String),
+}
+
+/// Decides routes; cheap to clone.
+#[derive(Clone)]
+pub struct Router(Arc<Inner>);
+
+struct Inner {
+    directory: DirectoryHandle,
+    board: Board,
+    options: RwLock<Arc<RouteOptions>>,
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Router").field(&self.options()).finish()
+    }
+}
+
+impl Router {
+    /// A router over the present directory and health, whatever they are when it is asked.
+    #[must_use]
+    pub fn new(directory: DirectoryHandle, board: Board, options: RouteOptions) -> Self {
+        Self(Arc::new(Inner {
+            directory,
+            board,
+            options: RwLock::new(Arc::new(options)),
+        }))
+    }
+
+    /// Takes over the options of a new config.
+    pub fn configure(&self, options: RouteOptions) {
+        let mut present = self
+            .0
+            .options
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *present = Arc::new(options);
+    }
+
+    /// What is decided for `address` now, and why. Whoever was accepted may be delivered to:
+    /// strangers are no reason to reject here.
+    #[must_use]
+    pub fn explain(&self, address: &Mailbox) -> Explanation {
+        self.decide(address, Origin::Trusted)
+    }
+
+    /// What is decided for mail from `origin` to `address` now, and why.
+    #[must_use]
+    pub fn decide(&self, address: &Mailbox, origin: Origin) -> Explanation {
+        let view = View {
+            directory: &self.0.directory.current(),
+            healths: &self.0.board.healths(),
+            options: &self.options(),
+            origin,
+        };
+        decide(address, &view)
+    }
+
+    /// The directory that it asks.
+    #[must_use]
+    pub fn directory(&self) -> &DirectoryHandle {
+        &self.0.directory
+    }
+
+    /// The board that it asks.
+    #[must_use]
+    pub fn board(&self) -> &Board {
+        &self.0.board
+    }
+
+    fn options(&self) -> Arc<RouteOptions> {
+        let options = self.0.options.read();
+        options.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Admit for Router {
+    fn admit(&self, address: &Mailbox, origin: Origin) -> Admission {
+        let explanation = self.decide(address, origin);
+        match explanation.decision {
+            Decision::Reject(reply) => Admission::Reject(reply),
+            // Mail that has to wait is taken: that is what the program is for.
+            Decision::Relay { .. } | Decision::Hold { .. } => Admission::Accept {
+                address: address.clone(),
+                lane: explanation.lane,
+                mailbox: explanation.mailbox,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Clock;
+    use crate::directory::{Directory, DomainKind, DomainRule, Unknown};
+
+    #[test]
+    fn the_front_door_gets_its_answer() {
+        let rule = DomainRule {
+            name: "example.org".into(),
+            kind: DomainKind::ExternalRelay,
+            home: BackendId::new("onprem"),
+            failover: Vec::new(),
+            unknown: Unknown::Reject,
+        };
+        let directory = DirectoryHandle::new(Directory::builder(vec![rule]).finish());
+        let router = Router::new(
+            directory.clone(),
+            Board::new(&[], Clock::system()),
+            RouteOptions::default(),
+        );
+        let ann: Mailbox = "Ann@example.org".parse().unwrap();
+        // Even while nothing can be delivered, mail for a known domain is taken.
+        assert_eq!(
+            router.admit(&ann, Origin::Internet),
+            Admission::Accept {
+                address: ann.clone(),
+                lane: "onprem".into(),
+                mailbox: Some("ann@example.org".into()),
+            }
+        );
+        directory.replace(Directory::default());
+        let Admission::Reject(reply) = router.admit(&ann, Origin::Internet) else {
+            panic!("a stranger was taken");
+        };
+        assert_eq!(reply.code, 550);
+        let trusted = router.admit(&ann, Origin::Trusted);
+        assert!(matches!(trusted, Admission::Accept { mailbox: None, .. }));
+    }
+}
