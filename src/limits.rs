@@ -73,6 +73,9 @@ pub const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Body of a web form without attachments.
 pub const FORM: usize = 1024 * 1024;
 
+/// Entries of one answer of the operators' API. Beyond: ask for the next page.
+pub const PAGE: usize = 1_000;
+
 const _: () = assert!(
     COMMAND_LINE <= DATA_LINE,
     "a data line holds a command line"

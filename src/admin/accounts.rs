@@ -1,0 +1,88 @@
+//! What operators do with the webmail's accounts. The webmail owns them; it is on the same floor,
+//! so the two meet in this trait and `daemon` joins them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::Timestamp;
+use crate::mail::Boxed;
+use crate::smtp::Mailbox;
+
+/// An account of the webmail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// The mailbox it opens.
+    pub address: String,
+    /// Can it be used?
+    pub state: AccountState,
+    /// The last login.
+    pub last_login: Option<Timestamp>,
+}
+
+/// Can an account be used?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountState {
+    /// The invitation is not used yet.
+    Invited,
+    /// It has a password.
+    Active,
+    /// Nobody can log in.
+    Disabled,
+}
+
+impl AccountState {
+    /// The word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Invited => "invited",
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// A link with which a user sets a password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invitation {
+    /// For which mailbox.
+    pub address: String,
+    /// The link; whoever has it can set the password, once.
+    pub link: String,
+    /// The link is dead after this moment.
+    pub expires: Timestamp,
+}
+
+/// Why it was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccountRefused {
+    /// The address has no mailbox here or no account.
+    #[error("{0}")]
+    NoSuch(String),
+    /// The spool or something else failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// What operators do with accounts.
+pub trait AccountAdmin: Send + Sync + fmt::Debug {
+    /// Makes a link for the user, and the account if there is none.
+    ///
+    /// # Errors
+    /// See [`AccountRefused`].
+    fn invite<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, Result<Invitation, AccountRefused>>;
+
+    /// All accounts, by address.
+    ///
+    /// # Errors
+    /// See [`AccountRefused`].
+    fn list(&self) -> Boxed<'_, Result<Vec<Account>, AccountRefused>>;
+
+    /// Ends the account's sessions and refuses new ones.
+    ///
+    /// # Errors
+    /// See [`AccountRefused`].
+    fn disable<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, Result<(), AccountRefused>>;
+}

@@ -1,0 +1,185 @@
+//! The paths of the API.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::extract::{Body, Path, Query};
+use super::lookup::{QueueQuery, TraceQuery};
+use super::{
+    Account, Admin, AdminError, BackendDetails, BackendView, ExplainView, Invitation, MessageView,
+    QueueItem, QueueNumbers, ReloadView, SpoolNumbers, StatusView, TraceView,
+};
+use crate::mail::{BackendId, SpoolId};
+use crate::smtp::Mailbox;
+
+type Answer<T> = Result<Json<T>, AdminError>;
+type Us = State<Arc<Admin>>;
+
+/// The whole API, for those who may open the unix socket.
+#[must_use]
+pub fn operators(admin: Arc<Admin>) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(metrics))
+        .route("/api/status", get(status))
+        .route("/api/backends", get(backends))
+        .route("/api/backends/{name}", get(backend))
+        .route("/api/queue", get(queue))
+        .route("/api/messages/{id}", get(message))
+        .route("/api/explain", get(explain))
+        .route("/api/trace", get(trace))
+        .route("/api/users", get(users))
+        .route("/api/users/invite", post(invite))
+        .route("/api/users/disable", post(disable))
+        .route("/api/reload", post(reload))
+        .fallback(no_such_path)
+        .with_state(admin)
+}
+
+/// What anybody who reaches `[admin] bind` may see: it changes nothing and names no mail.
+#[must_use]
+pub fn watchers(admin: Arc<Admin>) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(metrics))
+        .fallback(no_such_path)
+        .with_state(admin)
+}
+
+async fn no_such_path() -> AdminError {
+    AdminError::NotFound {
+        what: "there is no such path".to_owned(),
+        hint: "over TCP there are /health and /metrics; the verbs use the unix socket in data_dir",
+    }
+}
+
+async fn health(State(admin): Us) -> Response {
+    let health = admin.health();
+    let status = if health.accepting {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(health)).into_response()
+}
+
+async fn metrics(State(admin): Us) -> Response {
+    admin.set_gauges();
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    (kind, admin.metrics.render()).into_response()
+}
+
+async fn status(State(admin): Us) -> Json<StatusView> {
+    let stats = admin.spool.stats();
+    Json(StatusView {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        now: admin.clock.now(),
+        backends: admin.backend_views(),
+        queue: QueueNumbers::new(&stats, &admin.backends.snapshot()),
+        spool: SpoolNumbers::from(stats),
+    })
+}
+
+async fn backends(State(admin): Us) -> Json<Vec<BackendView>> {
+    Json(admin.backend_views())
+}
+
+async fn backend(State(admin): Us, Path(name): Path<String>) -> Answer<BackendDetails> {
+    let mut views = admin.backend_views().into_iter();
+    let options = admin.backends.options(&BackendId::new(&name));
+    let view = views.find(|view| view.name.as_str() == name);
+    match view.zip(options) {
+        Some((view, options)) => Ok(Json(BackendDetails::new(view, &options))),
+        None => Err(AdminError::NotFound {
+            what: format!("there is no backend \"{name}\""),
+            hint: "`tideover backend list` shows the backends",
+        }),
+    }
+}
+
+async fn queue(State(admin): Us, Query(query): Query<QueueQuery>) -> Answer<Vec<QueueItem>> {
+    admin
+        .blocking(move |admin| admin.queue(&query))
+        .await
+        .map(Json)
+}
+
+async fn message(State(admin): Us, Path(id): Path<String>) -> Answer<MessageView> {
+    let id: SpoolId = id.parse().map_err(|error| AdminError::Asked {
+        what: format!("{id}: {error}"),
+        hint: "`tideover queue list` shows the ids",
+    })?;
+    admin
+        .blocking(move |admin| admin.one_message(id))
+        .await
+        .map(Json)
+}
+
+/// A request about one address.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct AddressQuery {
+    /// The address.
+    pub(crate) address: String,
+}
+
+impl AddressQuery {
+    fn parse(&self) -> Result<Mailbox, AdminError> {
+        self.address
+            .trim()
+            .parse()
+            .map_err(|error| AdminError::Asked {
+                what: format!("\"{}\" is no address: {error}", self.address),
+                hint: "expected for example ann@example.org",
+            })
+    }
+}
+
+async fn explain(State(admin): Us, Query(query): Query<AddressQuery>) -> Answer<ExplainView> {
+    let address = query.parse()?;
+    let explanation = admin.routes.explain(&address);
+    Ok(Json(ExplainView::new(&address, explanation)))
+}
+
+async fn trace(State(admin): Us, Query(query): Query<TraceQuery>) -> Answer<TraceView> {
+    admin
+        .blocking(move |admin| admin.trace(&query))
+        .await
+        .map(Json)
+}
+
+async fn users(State(admin): Us) -> Answer<Vec<Account>> {
+    Ok(Json(admin.accounts.list().await?))
+}
+
+async fn invite(State(admin): Us, Body(query): Body<AddressQuery>) -> Answer<Invitation> {
+    Ok(Json(admin.accounts.invite(&query.parse()?).await?))
+}
+
+async fn disable(State(admin): Us, Body(query): Body<AddressQuery>) -> Answer<AddressQuery> {
+    admin.accounts.disable(&query.parse()?).await?;
+    Ok(Json(query))
+}
+
+async fn reload(State(admin): Us) -> Answer<ReloadView> {
+    admin.config.reload().await.map_err(AdminError::Config)?;
+    Ok(Json(ReloadView { reloaded: true }))
+}
+
+impl Admin {
+    fn backend_views(&self) -> Vec<BackendView> {
+        let stats = self.spool.stats();
+        let backends = self.backends.snapshot().into_iter();
+        backends
+            .map(|backend| {
+                let options = self.backends.options(&backend.id);
+                BackendView::new(backend, options.as_deref(), &stats)
+            })
+            .collect()
+    }
+}

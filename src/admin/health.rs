@@ -1,0 +1,73 @@
+//! Is the front door open, and what is wrong? `/health` for load balancers, gauges for Prometheus.
+
+use metrics::gauge;
+use serde::{Deserialize, Serialize};
+
+use super::{Admin, QueueNumbers};
+use crate::route::paused;
+use crate::telemetry::names;
+
+/// `/health`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthView {
+    /// Nothing is wrong.
+    pub ok: bool,
+    /// Mail is taken: the status is 200, else 503.
+    pub accepting: bool,
+    /// What is wrong, for people.
+    pub problems: Vec<String>,
+}
+
+impl Admin {
+    /// Is the front door open, and what is wrong?
+    pub(super) fn health(&self) -> HealthView {
+        let refused = self.spool.admission().err().map(|error| error.to_string());
+        let accepting = refused.is_none();
+        let backends = self.backends.snapshot();
+        let problems: Vec<String> = refused
+            .into_iter()
+            .chain(backends.iter().filter_map(paused))
+            .collect();
+        HealthView {
+            ok: problems.is_empty(),
+            accepting,
+            problems,
+        }
+    }
+
+    /// Sets the gauges to what is true now.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge that is off by one part in 2^53 is as good"
+    )]
+    pub(super) fn set_gauges(&self) {
+        let stats = self.spool.stats();
+        let backends = self.backends.snapshot();
+        let numbers = QueueNumbers::new(&stats, &backends);
+        let mut elsewhere: u64 = stats.queued.values().sum();
+        for backend in &backends {
+            let lane = backend.id.to_string();
+            let waiting = stats.queued.get(&lane).copied().unwrap_or_default();
+            elsewhere = elsewhere.saturating_sub(waiting);
+            let is_paused = paused(backend).is_some();
+            let (queued, held) = if is_paused {
+                (0, waiting)
+            } else {
+                (waiting, 0)
+            };
+            gauge!(names::QUEUED, "lane" => lane.clone()).set(queued as f64);
+            gauge!(names::HELD, "lane" => lane.clone()).set(held as f64);
+            let up = if is_paused { 0.0 } else { 1.0 };
+            gauge!(names::BACKEND_UP, "backend" => lane).set(up);
+        }
+        gauge!(names::QUEUED, "lane" => "@").set(elsewhere as f64);
+        gauge!(names::HELD, "lane" => "").set(stats.held as f64);
+        gauge!(names::UNCERTAIN).set(numbers.uncertain as f64);
+        let age = numbers
+            .oldest
+            .map_or(0.0, |oldest| self.clock.now().since(oldest).as_secs_f64());
+        gauge!(names::OLDEST_SECONDS).set(age);
+        gauge!(names::SPOOL_BYTES).set(stats.bytes as f64);
+        gauge!(names::SPOOL_FREE_BYTES).set(stats.free_bytes as f64);
+    }
+}

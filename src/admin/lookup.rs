@@ -1,0 +1,186 @@
+//! What the spool is asked for: the queue in pages, a message, the traces of an address.
+//!
+//! The spool reads from the disk, so all of this runs on threads that may block.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Admin, AdminError, MessageView, QueueItem, TraceView};
+use crate::backend::BackendHealth;
+use crate::limits;
+use crate::mail::{Envelope, SpoolId};
+use crate::route::{Shown, ShownState};
+use crate::smtp::Mailbox;
+use crate::spool::SpoolError;
+
+/// Which part of the queue.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct QueueQuery {
+    /// Leave out so many that match.
+    #[serde(default)]
+    pub(crate) skip: usize,
+    /// Not more than this; 0 or absent: 100.
+    #[serde(default)]
+    pub(crate) limit: usize,
+    /// Only what waits for this backend.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) backend: Option<String>,
+    /// Only `queued` or only `held`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) state: Option<ShownState>,
+}
+
+/// Which messages to trace.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct TraceQuery {
+    /// A Message-ID, a spool id or an address.
+    pub(crate) of: String,
+    /// Not more than this; 0 or absent: 20.
+    #[serde(default)]
+    pub(crate) limit: usize,
+}
+
+const QUEUE_LIMIT: usize = 100;
+const TRACE_LIMIT: usize = 20;
+
+impl Admin {
+    /// Runs `work`, which may block, beside the async threads.
+    pub(super) async fn blocking<T, F>(&self, work: F) -> Result<T, AdminError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self) -> Result<T, AdminError> + Send + 'static,
+    {
+        let admin = self.clone();
+        tokio::task::spawn_blocking(move || work(&admin))
+            .await
+            .map_err(|error| AdminError::Ours(error.to_string()))?
+    }
+
+    /// A page of the queue.
+    pub(super) fn queue(&self, query: &QueueQuery) -> Result<Vec<QueueItem>, AdminError> {
+        let limit = page(query.limit, QUEUE_LIMIT);
+        let backends = self.backends.snapshot();
+        let matches = |shown: &Shown| {
+            let backend = shown.backend.as_ref().map(crate::mail::BackendId::as_str);
+            query.state.is_none_or(|state| state == shown.state)
+                && query
+                    .backend
+                    .as_deref()
+                    .is_none_or(|name| backend == Some(name))
+        };
+        let mut items = Vec::new();
+        let (mut read, mut to_skip) = (0, query.skip);
+        let mut last: Option<(SpoolId, Arc<Envelope>)> = None;
+        loop {
+            let waiting = self.spool.waiting(read, limits::PAGE)?;
+            read += waiting.len();
+            let at_end = waiting.len() < limits::PAGE;
+            for one in waiting {
+                let shown = Shown::of(&one.state, &backends);
+                if !matches(&shown) {
+                    continue;
+                }
+                if to_skip > 0 {
+                    to_skip -= 1;
+                    continue;
+                }
+                let envelope = match &last {
+                    Some((id, envelope)) if *id == one.id => Arc::clone(envelope),
+                    Some(_) | None => match self.spool.message(one.id)? {
+                        Some(message) => message.envelope,
+                        // Finished and gone between the two questions.
+                        None => continue,
+                    },
+                };
+                if let Some(recipient) = envelope.recipients.get(usize::from(one.recipient)) {
+                    let recipient = recipient.address.to_string();
+                    items.push(QueueItem::new(one.id, shown, recipient, &envelope));
+                }
+                last = Some((one.id, envelope));
+                if items.len() == limit {
+                    return Ok(items);
+                }
+            }
+            if at_end {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// One message.
+    pub(super) fn one_message(&self, id: SpoolId) -> Result<MessageView, AdminError> {
+        self.view(id, &self.backends.snapshot())?
+            .ok_or_else(|| AdminError::NotFound {
+                what: format!("the spool has no message {id}"),
+                hint: "`tideover trace ADDRESS` lists the messages of a mailbox; messages go \
+                       spool.retain after their last recipient is finished",
+            })
+    }
+
+    /// The messages that a Message-ID, a spool id or an address names.
+    pub(super) fn trace(&self, query: &TraceQuery) -> Result<TraceView, AdminError> {
+        let limit = page(query.limit, TRACE_LIMIT);
+        let of = query.of.trim();
+        let mut ids = self.ids(of, limit + 1)?;
+        let more = ids.len() > limit;
+        ids.truncate(limit);
+        let backends = self.backends.snapshot();
+        let mut messages = Vec::with_capacity(ids.len());
+        for id in ids {
+            messages.extend(self.view(id, &backends)?);
+        }
+        if messages.is_empty() {
+            return Err(AdminError::NotFound {
+                what: format!("no message is known for {of}"),
+                hint: "expected a Message-ID, a spool id (13 letters and digits, as in our 250 \
+                       reply) or the address of a recipient",
+            });
+        }
+        Ok(TraceView { messages, more })
+    }
+
+    /// Newest first.
+    fn ids(&self, of: &str, limit: usize) -> Result<Vec<SpoolId>, SpoolError> {
+        if let Ok(id) = of.parse::<SpoolId>() {
+            return Ok(vec![id]);
+        }
+        let bare = of.trim_start_matches('<').trim_end_matches('>');
+        // A Message-ID looks like an address; addresses that are Message-IDs do not exist.
+        let mut ids = self.spool.by_message_id(bare)?;
+        ids.reverse();
+        if ids.is_empty()
+            && let Ok(address) = bare.parse::<Mailbox>()
+        {
+            let key = self.routes.mailbox(&address);
+            let key = key.unwrap_or_else(|| address.key());
+            let to = self.spool.mailbox(&key, None, limit)?;
+            let from = self.spool.sent(&key, None, limit)?;
+            let all: BTreeSet<SpoolId> = to.into_iter().map(|(id, _)| id).chain(from).collect();
+            ids = all.into_iter().rev().collect();
+        }
+        ids.truncate(limit);
+        Ok(ids)
+    }
+
+    fn view(
+        &self,
+        id: SpoolId,
+        backends: &[BackendHealth],
+    ) -> Result<Option<MessageView>, SpoolError> {
+        let Some(message) = self.spool.message(id)? else {
+            return Ok(None);
+        };
+        let history = self.spool.history(id)?;
+        Ok(Some(MessageView::new(&message, &history, backends)))
+    }
+}
+
+const fn page(asked: usize, usual: usize) -> usize {
+    match asked {
+        0 => usual,
+        1..=limits::PAGE => asked,
+        _ => limits::PAGE,
+    }
+}
