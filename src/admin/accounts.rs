@@ -5,8 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::Timestamp;
-use crate::mail::Boxed;
+use crate::base::{Boxed, Timestamp};
 use crate::smtp::Mailbox;
 
 /// An account of the webmail.
@@ -16,8 +15,8 @@ pub struct Account {
     pub address: String,
     /// Can it be used?
     pub state: AccountState,
-    /// The last login.
-    pub last_login: Option<Timestamp>,
+    /// Made when.
+    pub created: Timestamp,
 }
 
 /// Can an account be used?

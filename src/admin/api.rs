@@ -15,7 +15,7 @@ use super::{
     Account, Admin, AdminError, BackendDetails, BackendView, ExplainView, Invitation, MessageView,
     QueueItem, QueueNumbers, ReloadView, SpoolNumbers, StatusView, TraceView,
 };
-use crate::mail::{BackendId, SpoolId};
+use crate::mail::SpoolId;
 use crate::smtp::Mailbox;
 
 type Answer<T> = Result<Json<T>, AdminError>;
@@ -81,7 +81,7 @@ async fn status(State(admin): Us) -> Json<StatusView> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         now: admin.clock.now(),
         backends: admin.backend_views(),
-        queue: QueueNumbers::new(&stats, &admin.backends.snapshot()),
+        queue: QueueNumbers::new(&stats, &admin.router.board().snapshot()),
         spool: SpoolNumbers::from(stats),
     })
 }
@@ -92,10 +92,11 @@ async fn backends(State(admin): Us) -> Json<Vec<BackendView>> {
 
 async fn backend(State(admin): Us, Path(name): Path<String>) -> Answer<BackendDetails> {
     let mut views = admin.backend_views().into_iter();
-    let options = admin.backends.options(&BackendId::new(&name));
+    let backends = admin.backends.borrow().clone();
+    let options = backends.iter().find(|backend| backend.id.as_str() == name);
     let view = views.find(|view| view.name.as_str() == name);
     match view.zip(options) {
-        Some((view, options)) => Ok(Json(BackendDetails::new(view, &options))),
+        Some((view, options)) => Ok(Json(BackendDetails::new(view, options))),
         None => Err(AdminError::NotFound {
             what: format!("there is no backend \"{name}\""),
             hint: "`tideover backend list` shows the backends",
@@ -142,7 +143,7 @@ impl AddressQuery {
 
 async fn explain(State(admin): Us, Query(query): Query<AddressQuery>) -> Answer<ExplainView> {
     let address = query.parse()?;
-    let explanation = admin.routes.explain(&address);
+    let explanation = admin.router.explain(&address);
     Ok(Json(ExplainView::new(&address, explanation)))
 }
 
@@ -174,11 +175,14 @@ async fn reload(State(admin): Us) -> Answer<ReloadView> {
 impl Admin {
     fn backend_views(&self) -> Vec<BackendView> {
         let stats = self.spool.stats();
-        let backends = self.backends.snapshot().into_iter();
-        backends
-            .map(|backend| {
-                let options = self.backends.options(&backend.id);
-                BackendView::new(backend, options.as_deref(), &stats)
+        let board = self.router.board();
+        let options = self.backends.borrow().clone();
+        let options = options.iter();
+        options
+            .filter_map(|options| {
+                let health = board.health(&options.id)?;
+                let results = board.hosts(&options.id);
+                Some(BackendView::new(health, options, &results, &stats))
             })
             .collect()
     }

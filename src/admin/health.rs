@@ -23,7 +23,7 @@ impl Admin {
     pub(super) fn health(&self) -> HealthView {
         let refused = self.spool.admission().err().map(|error| error.to_string());
         let accepting = refused.is_none();
-        let backends = self.backends.snapshot();
+        let backends = self.router.board().snapshot();
         let problems: Vec<String> = refused
             .into_iter()
             .chain(backends.iter().filter_map(paused))
@@ -42,7 +42,7 @@ impl Admin {
     )]
     pub(super) fn set_gauges(&self) {
         let stats = self.spool.stats();
-        let backends = self.backends.snapshot();
+        let backends = self.router.board().snapshot();
         let numbers = QueueNumbers::new(&stats, &backends);
         let mut elsewhere: u64 = stats.queued.values().sum();
         for backend in &backends {

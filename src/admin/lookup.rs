@@ -61,7 +61,7 @@ impl Admin {
     /// A page of the queue.
     pub(super) fn queue(&self, query: &QueueQuery) -> Result<Vec<QueueItem>, AdminError> {
         let limit = page(query.limit, QUEUE_LIMIT);
-        let backends = self.backends.snapshot();
+        let backends = self.router.board().snapshot();
         let matches = |shown: &Shown| {
             let backend = shown.backend.as_ref().map(crate::mail::BackendId::as_str);
             query.state.is_none_or(|state| state == shown.state)
@@ -111,7 +111,7 @@ impl Admin {
 
     /// One message.
     pub(super) fn one_message(&self, id: SpoolId) -> Result<MessageView, AdminError> {
-        self.view(id, &self.backends.snapshot())?
+        self.view(id, &self.router.board().snapshot())?
             .ok_or_else(|| AdminError::NotFound {
                 what: format!("the spool has no message {id}"),
                 hint: "`tideover trace ADDRESS` lists the messages of a mailbox; messages go \
@@ -126,7 +126,7 @@ impl Admin {
         let mut ids = self.ids(of, limit + 1)?;
         let more = ids.len() > limit;
         ids.truncate(limit);
-        let backends = self.backends.snapshot();
+        let backends = self.router.board().snapshot();
         let mut messages = Vec::with_capacity(ids.len());
         for id in ids {
             messages.extend(self.view(id, &backends)?);
@@ -153,7 +153,7 @@ impl Admin {
         if ids.is_empty()
             && let Ok(address) = bare.parse::<Mailbox>()
         {
-            let key = self.routes.mailbox(&address);
+            let key = self.router.explain(&address).mailbox;
             let key = key.unwrap_or_else(|| address.key());
             let to = self.spool.mailbox(&key, None, limit)?;
             let from = self.spool.sent(&key, None, limit)?;

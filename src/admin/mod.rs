@@ -16,11 +16,11 @@ mod view;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::backend::{BackendHealth, BackendOptions};
-use crate::base::Clock;
-use crate::mail::{BackendId, Boxed};
-use crate::route::Explanation;
-use crate::smtp::Mailbox;
+use tokio::sync::watch;
+
+use crate::backend::BackendOptions;
+use crate::base::{Boxed, Clock};
+use crate::route::Router;
 use crate::spool::Spool;
 use crate::telemetry::Metrics;
 
@@ -34,24 +34,6 @@ pub use view::{
     PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView, ReloadView, SpoolNumbers,
     StatusView, TraceView,
 };
-
-/// What the operators' door asks of the routes.
-pub trait Routes: Send + Sync + fmt::Debug {
-    /// The route of an address now, step by step.
-    fn explain(&self, address: &Mailbox) -> Explanation;
-
-    /// The directory key under which mail for the address is listed; `None` for strangers.
-    fn mailbox(&self, address: &Mailbox) -> Option<String>;
-}
-
-/// What it asks of the backends.
-pub trait Backends: Send + Sync + fmt::Debug {
-    /// All backends and how they are, in the order of the config.
-    fn snapshot(&self) -> Vec<BackendHealth>;
-
-    /// What the config says of one.
-    fn options(&self, id: &BackendId) -> Option<Arc<BackendOptions>>;
-}
 
 /// Reads the config again.
 pub trait Reload: Send + Sync + fmt::Debug {
@@ -67,10 +49,10 @@ pub trait Reload: Send + Sync + fmt::Debug {
 pub struct Admin {
     /// The spool.
     pub spool: Spool,
-    /// The routes.
-    pub routes: Arc<dyn Routes>,
-    /// The backends.
-    pub backends: Arc<dyn Backends>,
+    /// The routes, and the board of the backends with them.
+    pub router: Router,
+    /// What the config says of the backends now.
+    pub backends: watch::Receiver<Arc<[BackendOptions]>>,
     /// The webmail's accounts.
     pub accounts: Arc<dyn AccountAdmin>,
     /// The config.

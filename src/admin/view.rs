@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{BackendHealth, BackendOptions, Health, Hosts, Protocol, TlsPolicy};
+use crate::backend::{
+    BackendHealth, BackendOptions, Health, HostResult, Hosts, Protocol, TlsPolicy,
+};
 use crate::base::Timestamp;
 use crate::mail::{BackendId, Envelope, Peer, RecipientEvent, RecipientState, SpoolId};
 use crate::route::{Decision, Explanation, Shown, ShownState, paused};
@@ -49,6 +51,12 @@ pub struct BackendView {
 pub struct HostView {
     /// `host:port`, or `mx:domain`.
     pub address: String,
+    /// Did the last connection go well? Unknown before the first one.
+    pub good: Option<bool>,
+    /// What stood in the way; empty when it went well.
+    pub reason: String,
+    /// When that was.
+    pub at: Option<Timestamp>,
 }
 
 /// `backend show`.
@@ -262,13 +270,29 @@ impl BackendView {
     /// A backend with what the config says of it and what waits for it.
     pub(super) fn new(
         backend: BackendHealth,
-        options: Option<&BackendOptions>,
+        options: &BackendOptions,
+        results: &[HostResult],
         stats: &SpoolStats,
     ) -> Self {
-        let hosts = options.map_or_else(Vec::new, |options| match &options.hosts {
-            Hosts::List(hosts) => hosts.clone(),
-            Hosts::Mx(domain) => vec![format!("mx:{domain}")],
-        });
+        let mut hosts: Vec<HostView> = match &options.hosts {
+            Hosts::List(hosts) => hosts
+                .iter()
+                .map(|host| HostView::untried(host.clone()))
+                .collect(),
+            Hosts::Mx(domain) => vec![HostView::untried(format!("mx:{domain}"))],
+        };
+        for result in results {
+            let view = HostView {
+                address: result.host.clone(),
+                good: Some(result.good),
+                reason: result.what.clone(),
+                at: Some(result.at),
+            };
+            match hosts.iter_mut().find(|host| host.address == result.host) {
+                Some(host) => *host = view,
+                None => hosts.push(view),
+            }
+        }
         Self {
             waiting: stats
                 .queued
@@ -280,10 +304,18 @@ impl BackendView {
             reason: backend.reason,
             since: backend.since,
             operator: None,
-            hosts: hosts
-                .into_iter()
-                .map(|address| HostView { address })
-                .collect(),
+            hosts,
+        }
+    }
+}
+
+impl HostView {
+    const fn untried(address: String) -> Self {
+        Self {
+            address,
+            good: None,
+            reason: String::new(),
+            at: None,
         }
     }
 }

@@ -6,8 +6,10 @@ mod admit;
 mod decide;
 mod decision;
 mod router;
+mod shown;
 
 pub use admit::{Admission, Admit, Origin};
 pub use decide::{View, decide};
 pub use decision::{Decision, Explanation};
 pub use router::{OutboundRelay, RouteOptions, Router};
+pub use shown::{Shown, ShownState, paused};
