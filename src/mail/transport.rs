@@ -12,7 +12,7 @@ use crate::base::{Boxed, TlsInfo};
 use crate::smtp::Mailbox;
 
 /// Where a piece of mail goes next.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DeliveryTarget {
     /// A platform of the config.
     Backend(super::BackendId),

@@ -1,1 +1,147 @@
-//! Room queue.
+//! Due, retry, dispatch, settle.
+//!
+//! Committed mail comes straight from the spool ([`intake`]); the backlog is loaded from the index,
+//! lane by lane, into a bounded window ([`loader`]). Each next hop has a row of jobs and a few
+//! workers with a connection each ([`worker`]). The route is decided when a recipient is loaded,
+//! never stored. A lane whose route says hold is left alone until a backend changes: holding costs
+//! nothing, uses up no retries and no time.
+
+mod intake;
+mod loader;
+mod rate;
+mod report;
+mod schedule;
+mod settle;
+mod state;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use tokio::sync::{Notify, mpsc};
+
+use crate::base::{Clock, Entropy, Shutdown};
+use crate::limits;
+use crate::mail::{BackendId, DeliveryTarget, Transport};
+use crate::route::Router;
+use crate::spool::{Committed, Spool};
+use rate::Rates;
+use state::State;
+
+/// Settings of the queue.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Our name, in reports.
+    pub hostname: String,
+    /// Limits of each backend.
+    pub backends: BTreeMap<BackendId, TargetLimits>,
+}
+
+/// Limits of a next hop.
+#[derive(Debug, Clone, Copy)]
+pub struct TargetLimits {
+    /// Connections at one time.
+    pub max_connections: usize,
+    /// Messages a minute; 0: no limit.
+    pub messages_per_minute: u32,
+}
+
+/// For hosts that are no backend of the config.
+const STRANGER: TargetLimits = TargetLimits {
+    max_connections: limits::CONNECTIONS_PER_STRANGER,
+    messages_per_minute: 0,
+};
+
+/// What the queue works with.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where the mail is.
+    pub spool: Spool,
+    /// Where it goes.
+    pub router: Router,
+    /// How it gets there.
+    pub transport: Arc<dyn Transport>,
+    /// The time.
+    pub clock: Clock,
+    /// Jitter.
+    pub entropy: Entropy,
+    /// Ends the tasks.
+    pub shutdown: Shutdown,
+}
+
+/// The queue; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Queue(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    parts: Parts,
+    options: RwLock<Arc<Options>>,
+    state: Mutex<State>,
+    rates: Mutex<Rates>,
+    /// Wakes the loader.
+    wake: Notify,
+}
+
+impl Queue {
+    /// A queue that does nothing before [`Self::start`].
+    #[must_use]
+    pub fn new(parts: Parts, options: Options) -> Self {
+        Self(Arc::new(Inner {
+            parts,
+            options: RwLock::new(Arc::new(options)),
+            state: Mutex::default(),
+            rates: Mutex::default(),
+            wake: Notify::new(),
+        }))
+    }
+
+    /// Takes over the options of a new config, and looks at the whole backlog anew: recipients
+    /// may have moved.
+    pub fn configure(&self, options: Options) {
+        let mut present = self
+            .0
+            .options
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *present = Arc::new(options);
+        drop(present);
+        let queue = self.clone();
+        self.0
+            .parts
+            .shutdown
+            .spawn("reroute", async move { queue.reroute().await });
+    }
+
+    /// Starts to deliver.
+    pub fn start(&self, committed: mpsc::Receiver<Committed>) {
+        let shutdown = &self.0.parts.shutdown;
+        let queue = self.clone();
+        shutdown.spawn("queue-intake", async move { queue.intake(committed).await });
+        let queue = self.clone();
+        shutdown.spawn("queue-loader", async move { queue.load_for_ever().await });
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn options(&self) -> Arc<Options> {
+        let present = self.0.options.read();
+        Arc::clone(&present.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn limits_of(&self, target: &DeliveryTarget) -> TargetLimits {
+        match target {
+            DeliveryTarget::Backend(backend) => {
+                let known = self.options().backends.get(backend).copied();
+                known.unwrap_or(STRANGER)
+            }
+            DeliveryTarget::Domain(_) | DeliveryTarget::Relay(_) => STRANGER,
+        }
+    }
+
+    fn stopping(&self) -> bool {
+        self.0.parts.shutdown.is_stopping()
+    }
+}

@@ -15,6 +15,7 @@ use super::event::{Entry, EventLine, FactLine, MessageLine};
 use super::index::Index;
 use super::log::LogReader;
 use crate::base::Clock;
+use crate::limits;
 use crate::mail::{Envelope, IdSource, NodeId, RecipientEvent, SpoolId};
 
 /// Largest value of a fact, as JSON.
@@ -43,8 +44,8 @@ impl Options {
             dir: dir.into(),
             retain: Duration::from_secs(30 * 24 * 3600),
             min_free: 1024 * 1024 * 1024,
-            segment_size: crate::limits::SEGMENT,
-            body_in_log: crate::limits::BODY_IN_MEMORY,
+            segment_size: limits::SEGMENT,
+            body_in_log: limits::BODY_IN_MEMORY,
         }
     }
 }
@@ -135,19 +136,20 @@ impl Spool {
         self.write(entry, Bytes::new(), Durability::Synced).await
     }
 
-    /// Records the beginning of an attempt. Returns when the record survives the end of the
-    /// process; no sync is made for it, because losing it loses a mark, not mail.
+    /// Records the beginning of an attempt. The record is on its way when this returns; the
+    /// result tells when it survives the end of the process. No sync is made for it, because
+    /// losing it loses a mark, not mail.
     ///
     /// # Errors
-    /// When it could not be written.
+    /// [`SpoolError::Closed`]; the result tells when it could not be written.
     pub async fn record_attempt(
         &self,
         id: SpoolId,
         recipients: Vec<u16>,
         event: RecipientEvent,
-    ) -> Result<(), SpoolError> {
+    ) -> Result<Written, SpoolError> {
         let entry = self.event(id, recipients, event);
-        self.write(entry, Bytes::new(), Durability::Written).await
+        self.begin(entry, Bytes::new(), Durability::Written).await
     }
 
     fn event(&self, id: SpoolId, recipients: Vec<u16>, event: RecipientEvent) -> Entry {
@@ -193,9 +195,19 @@ impl Spool {
         body: Bytes,
         durability: Durability,
     ) -> Result<(), SpoolError> {
+        self.begin(entry, body, durability).await?.wait().await
+    }
+
+    async fn begin(
+        &self,
+        entry: Entry,
+        body: Bytes,
+        durability: Durability,
+    ) -> Result<Written, SpoolError> {
         let record = entry.to_record(body.clone())?;
         let (done, told) = oneshot::channel();
-        let travels = matches!(&entry, Entry::Message { line, .. } if line.file.is_none());
+        let travels = matches!(&entry, Entry::Message { line, .. } if line.file.is_none())
+            && body.len() <= limits::TRAVELLING_BODY;
         let request = Request {
             record,
             entry,
@@ -208,7 +220,7 @@ impl Spool {
             .send(Job::Write(Box::new(request)))
             .await
             .map_err(|_| SpoolError::Closed)?;
-        told.await.unwrap_or(Err(SpoolError::Closed))
+        Ok(Written(told))
     }
 
     /// Hands what is in memory to the index's store; recovery then begins here.
@@ -230,5 +242,19 @@ impl Spool {
             return Ok(());
         }
         told.await.unwrap_or(Ok(()))
+    }
+}
+
+/// A record on its way to the log.
+#[derive(Debug)]
+pub struct Written(oneshot::Receiver<Result<(), SpoolError>>);
+
+impl Written {
+    /// Returns when it is written as durably as was asked.
+    ///
+    /// # Errors
+    /// When it could not be.
+    pub async fn wait(self) -> Result<(), SpoolError> {
+        self.0.await.unwrap_or(Err(SpoolError::Closed))
     }
 }

@@ -23,7 +23,7 @@ pub use commit::{Committed, Writer};
 pub use disk::{Disk, DiskFile, FileSystem, Lock, SystemDisk};
 pub use draft::Draft;
 pub use error::SpoolError;
-pub use handle::{Options, Spool};
+pub use handle::{Options, Spool, Written};
 pub use index::{Change, MemoryStore, Row, SledStore, Store};
 pub use open::{OpenStore, Opened, Recovery, World};
 pub use views::{Due, LedgerEntry, SpoolStats, StoredMessage, WaitingRecipient};

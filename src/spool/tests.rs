@@ -165,7 +165,8 @@ async fn an_attempt_that_was_under_way_is_uncertain_after_a_crash() {
     let attempt = RecipientEvent::Attempted {
         backend: BackendId::new("onprem"),
     };
-    spool.record_attempt(id, vec![0], attempt).await.unwrap();
+    let written = spool.record_attempt(id, vec![0], attempt).await.unwrap();
+    written.wait().await.unwrap();
     close(spool, opened).await;
 
     let (spool, opened) = open(dir.path());

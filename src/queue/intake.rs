@@ -1,0 +1,128 @@
+//! Fresh mail: straight from the commit to its next hop, without a look at the disk.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::Queue;
+use super::state::{Job, JobRecipient, Pushed};
+use crate::limits;
+use crate::mail::{DeliveryTarget, Envelope, SpoolId};
+use crate::route::Decision;
+use crate::spool::Committed;
+
+impl Queue {
+    /// Takes messages as they become durable, until the spool is closed.
+    pub(super) async fn intake(&self, mut committed: mpsc::Receiver<Committed>) {
+        let mut overflowed = false;
+        while let Some(message) = committed.recv().await {
+            if self.stopping() {
+                return;
+            }
+            // The spool drops what does not fit in here; the index has it.
+            overflowed |= committed.len() + 1 >= limits::COMMITTED_QUEUE;
+            if overflowed && committed.is_empty() {
+                overflowed = false;
+                self.0.wake.notify_one();
+            }
+            self.take(message);
+        }
+    }
+
+    /// Decides the routes of a fresh message and hands it on. What cannot be handed on now stays
+    /// in the index.
+    fn take(&self, message: Committed) {
+        let all = 0..u16::try_from(message.envelope.recipients.len()).unwrap_or(u16::MAX);
+        let recipients: Vec<(u16, u32)> = all.map(|number| (number, 0)).collect();
+        let body = message
+            .body
+            .filter(|body| body.len() <= limits::TRAVELLING_BODY);
+        self.dispatch(message.id, &message.envelope, body, &recipients);
+    }
+
+    /// Decides the routes of some recipients (number and counted attempts) of a message and puts
+    /// them into the rows of their next hops.
+    pub(super) fn dispatch(
+        &self,
+        id: SpoolId,
+        envelope: &Arc<Envelope>,
+        body: Option<Bytes>,
+        recipients: &[(u16, u32)],
+    ) -> Dispatched {
+        let mut result = Dispatched::default();
+        let mut rows: BTreeMap<Vec<DeliveryTarget>, Vec<JobRecipient>> = BTreeMap::new();
+        for &(number, attempts) in recipients {
+            let Some(recipient) = envelope.recipients.get(usize::from(number)) else {
+                continue;
+            };
+            let explanation = self.0.parts.router.explain(&recipient.address);
+            match explanation.decision {
+                Decision::Relay {
+                    targets, address, ..
+                } => rows.entry(targets).or_default().push(JobRecipient {
+                    number,
+                    address,
+                    attempts,
+                }),
+                // One that waits for a backend tells that its whole lane does.
+                Decision::Hold { backend, .. } => {
+                    result.held_lanes.extend(backend.map(|_| explanation.lane));
+                }
+                Decision::Reject(reply) => result.homeless.push((number, reply.to_string())),
+            }
+        }
+        for (targets, recipients) in rows {
+            let job = Job {
+                id,
+                envelope: Arc::clone(envelope),
+                body: body.clone(),
+                recipients,
+                targets: VecDeque::from(targets),
+            };
+            if !self.push(job) {
+                result.full = true;
+            }
+        }
+        result
+    }
+
+    /// Puts a job into the row of its next hop; `false` when that is full.
+    pub(super) fn push(&self, job: Job) -> bool {
+        let Some(target) = job.targets.front().cloned() else {
+            return true;
+        };
+        let limit = self.limits_of(&target).max_connections;
+        let mut state = self.state();
+        let busy = |number| state.is_busy(job.id, number);
+        if job
+            .recipients
+            .iter()
+            .any(|recipient| busy(recipient.number))
+        {
+            return true;
+        }
+        if !state.has_room(&target) {
+            state.more = true;
+            return false;
+        }
+        let pushed = state.push(job, limit);
+        drop(state);
+        if pushed == Some(Pushed::StartWorker) {
+            self.start_worker(target);
+        }
+        true
+    }
+}
+
+/// What became of recipients that were to be dispatched.
+#[derive(Debug, Default)]
+pub(super) struct Dispatched {
+    /// Lanes that wait for a backend.
+    pub(super) held_lanes: Vec<String>,
+    /// Recipients that nobody takes any more, and why.
+    pub(super) homeless: Vec<(u16, String)>,
+    /// Some next hop has no room.
+    pub(super) full: bool,
+}

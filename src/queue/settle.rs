@@ -1,0 +1,242 @@
+//! From the outcome of an attempt to what happens to the recipient: pure.
+
+use super::schedule;
+use crate::base::Timestamp;
+use crate::mail::{BackendId, Blame, DeliveryTarget, Failure, HoldReason, Outcome, RecipientEvent};
+use crate::smtp::{EnhancedStatus, Reply};
+
+/// What is known of the recipient at the end of an attempt.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Attempt<'a> {
+    /// Where it was tried.
+    pub(super) target: &'a DeliveryTarget,
+    /// The address that was used.
+    pub(super) delivery_address: &'a str,
+    /// Is it one of ours?
+    pub(super) known: Known,
+    /// Attempts that counted, before this one.
+    pub(super) attempts: u32,
+    /// When the message was accepted.
+    pub(super) received: Timestamp,
+    /// TLS of the connection.
+    pub(super) tls: Option<&'a str>,
+}
+
+/// Whose recipient it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    /// One of our domains.
+    Ours,
+    /// Somebody else's: RFC 5321 rules alone.
+    Stranger,
+}
+
+/// The event that an outcome makes, `chance` in `0..1`.
+pub(super) fn settle(
+    outcome: Outcome,
+    attempt: &Attempt<'_>,
+    now: Timestamp,
+    chance: f64,
+) -> RecipientEvent {
+    let backend = backend_of(attempt.target);
+    let failure = match outcome {
+        Outcome::Delivered { reply } => {
+            return RecipientEvent::Delivered {
+                backend,
+                reply,
+                delivery_address: attempt.delivery_address.to_owned(),
+                tls: attempt.tls.map(str::to_owned),
+            };
+        }
+        Outcome::Failed(failure) => failure,
+    };
+    if failure.is_permanent() && failure.blame != Blame::Backend {
+        return refused(failure, backend, attempt.known);
+    }
+    let is_backend = matches!(attempt.target, DeliveryTarget::Backend(_));
+    if failure.is_permanent() && !is_backend {
+        return RecipientEvent::Bounced { failure };
+    }
+    // Only mail to strangers is given up by time (decision 5).
+    let too_old = now.since(attempt.received) >= schedule::GIVE_UP;
+    if attempt.known == Known::Stranger && too_old {
+        return RecipientEvent::Bounced {
+            failure: expired(&failure),
+        };
+    }
+    // A backend's health decides when it is tried again; a stranger's host has none that we
+    // watch, so its trouble counts as an attempt.
+    let trouble = failure.blame == Blame::Backend && is_backend;
+    let due = if failure.uncertain {
+        schedule::after_uncertain(now, chance)
+    } else if trouble {
+        schedule::after_trouble(now, chance)
+    } else {
+        schedule::next_attempt(now, attempt.attempts + 1, chance)
+    };
+    RecipientEvent::Deferred {
+        backend,
+        failure,
+        due,
+        counts: !trouble,
+    }
+}
+
+/// 5yz for this recipient or message.
+fn refused(failure: Failure, backend: BackendId, known: Known) -> RecipientEvent {
+    if known == Known::Stranger || is_about_content(failure.reply.as_ref()) {
+        return RecipientEvent::Bounced { failure };
+    }
+    // Decision 6: for a recipient of ours it is evidence, not a sentence.
+    RecipientEvent::Held {
+        reason: HoldReason::Refused { backend, failure },
+    }
+}
+
+/// Does the reply refuse the content, whoever the recipient is? 5.6.x, 5.3.4, 5.2.3, 5.7.26,
+/// 5.7.27, and 5.7.1 with words of spam, virus or content.
+pub(super) fn is_about_content(reply: Option<&Reply>) -> bool {
+    let Some((code, text)) = reply.and_then(|reply| Some((reply.enhanced?, &reply.text))) else {
+        return false;
+    };
+    match code {
+        EnhancedStatus {
+            class: 5,
+            subject: 6,
+            ..
+        } => true,
+        EnhancedStatus {
+            class: 5,
+            subject: 7,
+            detail: 1,
+        } => {
+            let text = text.to_ascii_lowercase();
+            [
+                "spam",
+                "virus",
+                "malware",
+                "content",
+                "banned",
+                "blocked attachment",
+            ]
+            .iter()
+            .any(|word| text.contains(word))
+        }
+        other => [(3, 4), (2, 3), (7, 26), (7, 27)].contains(&(other.subject, other.detail)),
+    }
+}
+
+/// RFC 3463 §3.5: X.4.7, delivery time expired.
+fn expired(last: &Failure) -> Failure {
+    let text = format!(
+        "Given up after 5 days; the last attempt said: {}",
+        last.what
+    );
+    Failure::replied(last.blame, Reply::with_text(554, (5, 4, 7), text))
+}
+
+/// The name under which a target stands in the ledger.
+pub(super) fn backend_of(target: &DeliveryTarget) -> BackendId {
+    match target {
+        DeliveryTarget::Backend(backend) => backend.clone(),
+        DeliveryTarget::Domain(_) | DeliveryTarget::Relay(_) => BackendId::new(&target.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn settled(line: &str, blame: Blame, target: &DeliveryTarget, known: Known) -> RecipientEvent {
+        let reply = Reply::parse(&[line]).unwrap();
+        let outcome = if reply.is_success() {
+            Outcome::Delivered { reply }
+        } else {
+            Outcome::Failed(Failure::replied(blame, reply))
+        };
+        let attempt = Attempt {
+            target,
+            delivery_address: "ann@example.org",
+            known,
+            attempts: 0,
+            received: NOW,
+            tls: None,
+        };
+        settle(outcome, &attempt, NOW, 0.5)
+    }
+
+    #[test]
+    fn a_backend_and_a_stranger_are_treated_differently() {
+        let cloud = DeliveryTarget::Backend(BackendId::new("cloud"));
+        let stranger = DeliveryTarget::Domain("example.net".to_owned());
+        let table = [
+            ("250 2.0.0 ok", Blame::Message, "delivered", "delivered"),
+            (
+                "450 4.2.0 greylisted",
+                Blame::Recipient,
+                "deferred",
+                "deferred",
+            ),
+            ("421 4.3.2 closing", Blame::Backend, "deferred", "deferred"),
+            (
+                "550 5.1.1 no such user",
+                Blame::Recipient,
+                "held",
+                "bounced",
+            ),
+            (
+                "550 5.4.1 Access denied",
+                Blame::Recipient,
+                "held",
+                "bounced",
+            ),
+            (
+                "550 5.7.1 relaying denied",
+                Blame::Recipient,
+                "held",
+                "bounced",
+            ),
+            (
+                "550 5.7.1 Message contains spam",
+                Blame::Message,
+                "bounced",
+                "bounced",
+            ),
+            ("552 5.3.4 too big", Blame::Message, "bounced", "bounced"),
+            ("554 5.6.0 bad MIME", Blame::Message, "bounced", "bounced"),
+            ("550 no enhanced code", Blame::Recipient, "held", "bounced"),
+            (
+                "554 5.7.1 You are not welcome",
+                Blame::Backend,
+                "deferred",
+                "bounced",
+            ),
+        ];
+        for (line, blame, ours, theirs) in table {
+            let event = settled(line, blame, &cloud, Known::Ours);
+            assert_eq!(event.name(), ours, "{line} from a backend");
+            let event = settled(line, blame, &stranger, Known::Stranger);
+            assert_eq!(event.name(), theirs, "{line} from a stranger");
+        }
+    }
+
+    #[test]
+    fn old_mail_is_given_up_for_strangers_only() {
+        let target = DeliveryTarget::Domain("example.net".to_owned());
+        for (known, expected) in [(Known::Ours, "deferred"), (Known::Stranger, "bounced")] {
+            let attempt = Attempt {
+                target: &target,
+                delivery_address: "ann@example.net",
+                known,
+                attempts: 60,
+                received: NOW.before(schedule::GIVE_UP),
+                tls: None,
+            };
+            let failure = Failure::without_reply(Blame::Backend, "connection refused");
+            let event = settle(Outcome::Failed(failure), &attempt, NOW, 0.0);
+            assert_eq!(event.name(), expected);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What is in memory: per next hop a bounded row of jobs and the connections that work on it.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use crate::base::Timestamp;
+use crate::limits;
+use crate::mail::{DeliveryTarget, Envelope, SpoolId};
+use crate::smtp::Mailbox;
+
+/// One message for some recipients of one next hop.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub(super) id: SpoolId,
+    pub(super) envelope: Arc<Envelope>,
+    /// The body, when it came with the message.
+    pub(super) body: Option<Bytes>,
+    pub(super) recipients: Vec<JobRecipient>,
+    /// The next hop and those behind it, for when it cannot be reached.
+    pub(super) targets: VecDeque<DeliveryTarget>,
+}
+
+/// One recipient of a job.
+#[derive(Debug, Clone)]
+pub(super) struct JobRecipient {
+    /// Its number in the envelope.
+    pub(super) number: u16,
+    /// The address to say in RCPT.
+    pub(super) address: Mailbox,
+    /// Attempts that counted.
+    pub(super) attempts: u32,
+}
+
+/// Everything that is loaded.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    targets: HashMap<DeliveryTarget, Target>,
+    /// Recipients that are loaded or under way: nobody loads them twice (I4).
+    busy: HashSet<(SpoolId, u16)>,
+    /// Some lane has more than what is loaded.
+    pub(super) more: bool,
+    /// When the loader looks again by itself.
+    pub(super) planned: Timestamp,
+}
+
+/// A next hop.
+#[derive(Debug)]
+pub(super) struct Target {
+    jobs: VecDeque<Job>,
+    loaded: usize,
+    workers: usize,
+    idle: usize,
+    /// Connections that it may have now: grows with success, falls back to one with trouble, so
+    /// that a next hop that comes back is not overrun.
+    window: usize,
+    limit: usize,
+    pub(super) wake: Arc<Notify>,
+}
+
+/// What the caller of [`State::push`] has to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Pushed {
+    /// Nothing: a worker gets to it.
+    Queued,
+    /// Start a worker for the target.
+    StartWorker,
+}
+
+impl State {
+    /// Is this recipient loaded or under way?
+    pub(super) fn is_busy(&self, id: SpoolId, number: u16) -> bool {
+        self.busy.contains(&(id, number))
+    }
+
+    /// Recipients loaded or under way.
+    pub(super) fn busy(&self) -> usize {
+        self.busy.len()
+    }
+
+    /// Has this next hop room for more jobs?
+    pub(super) fn has_room(&self, target: &DeliveryTarget) -> bool {
+        self.targets
+            .get(target)
+            .is_none_or(|target| target.loaded < limits::READY_WINDOW)
+    }
+
+    /// Puts a job at the end of its next hop's row; its recipients are busy from now on.
+    pub(super) fn push(&mut self, job: Job, limit: usize) -> Option<Pushed> {
+        let name = job.targets.front()?.clone();
+        self.busy
+            .extend(job.recipients.iter().map(|r| (job.id, r.number)));
+        let target = self.targets.entry(name).or_insert_with(|| Target {
+            jobs: VecDeque::new(),
+            loaded: 0,
+            workers: 0,
+            idle: 0,
+            window: 1,
+            limit,
+            wake: Arc::default(),
+        });
+        target.limit = limit.max(1);
+        target.loaded += job.recipients.len();
+        target.jobs.push_back(job);
+        if target.idle > 0 {
+            target.wake.notify_one();
+            return Some(Pushed::Queued);
+        }
+        if target.workers < target.window.min(target.limit) {
+            target.workers += 1;
+            return Some(Pushed::StartWorker);
+        }
+        Some(Pushed::Queued)
+    }
+
+    /// The next job of a next hop.
+    pub(super) fn pop(&mut self, name: &DeliveryTarget) -> Option<Job> {
+        let target = self.targets.get_mut(name)?;
+        let job = target.jobs.pop_front()?;
+        target.loaded = target.loaded.saturating_sub(job.recipients.len());
+        Some(job)
+    }
+
+    /// Takes all waiting jobs of a next hop; their recipients stay busy.
+    pub(super) fn drain(&mut self, name: &DeliveryTarget) -> Vec<Job> {
+        let Some(target) = self.targets.get_mut(name) else {
+            return Vec::new();
+        };
+        target.loaded = 0;
+        target.jobs.drain(..).collect()
+    }
+
+    /// The recipients of a job are free again.
+    pub(super) fn release(&mut self, job: &Job) {
+        for recipient in &job.recipients {
+            self.busy.remove(&(job.id, recipient.number));
+        }
+    }
+
+    /// Is a next hop's row so short that more should be loaded, if there is more?
+    pub(super) fn is_low(&self, name: &DeliveryTarget) -> bool {
+        self.targets
+            .get(name)
+            .is_none_or(|target| target.loaded < limits::READY_WINDOW / 2)
+    }
+
+    /// A worker waits; returns what wakes it.
+    pub(super) fn idle(&mut self, name: &DeliveryTarget) -> Option<Arc<Notify>> {
+        let target = self.targets.get_mut(name)?;
+        target.idle += 1;
+        Some(Arc::clone(&target.wake))
+    }
+
+    /// A worker waits no more.
+    pub(super) fn busy_again(&mut self, name: &DeliveryTarget) {
+        if let Some(target) = self.targets.get_mut(name) {
+            target.idle = target.idle.saturating_sub(1);
+        }
+    }
+
+    /// A delivery went well: the window grows by one. Returns whether another worker should start.
+    pub(super) fn succeed(&mut self, name: &DeliveryTarget) -> bool {
+        let Some(target) = self.targets.get_mut(name) else {
+            return false;
+        };
+        target.window = (target.window + 1).min(target.limit);
+        let start = target.idle == 0
+            && !target.jobs.is_empty()
+            && target.workers < target.window.min(target.limit);
+        target.workers += usize::from(start);
+        start
+    }
+
+    /// The next hop has trouble: one connection must be enough to find out when it is over.
+    pub(super) fn fail(&mut self, name: &DeliveryTarget) {
+        if let Some(target) = self.targets.get_mut(name) {
+            target.window = 1;
+        }
+    }
+
+    /// May this worker go on, or are there more than the window allows?
+    pub(super) fn is_surplus(&self, name: &DeliveryTarget) -> bool {
+        self.targets
+            .get(name)
+            .is_none_or(|target| target.workers > target.window.min(target.limit))
+    }
+
+    /// A worker has ended; a next hop without jobs and workers is forgotten. Returns whether
+    /// another worker must take its place.
+    pub(super) fn end_worker(&mut self, name: &DeliveryTarget) -> bool {
+        let Some(target) = self.targets.get_mut(name) else {
+            return false;
+        };
+        target.workers = target.workers.saturating_sub(1);
+        if target.workers > 0 {
+            return false;
+        }
+        if target.jobs.is_empty() {
+            self.targets.remove(name);
+            return false;
+        }
+        target.workers = 1;
+        true
+    }
+
+    /// Next hops that are in memory.
+    pub(super) fn names(&self) -> Vec<DeliveryTarget> {
+        self.targets.keys().cloned().collect()
+    }
+}

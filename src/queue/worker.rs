@@ -1,0 +1,312 @@
+//! Workers: each has one connection to one next hop, takes job after job from its row, and writes
+//! down what became of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::settle::{Attempt, Known, settle};
+use super::state::{Job, JobRecipient, Pushed};
+use super::{Queue, settle};
+use crate::backend::Signal;
+use crate::mail::{
+    Blame, Body, BodySource, Channel, Delivery, DeliveryTarget, Failure, Outcome, RecipientEvent,
+};
+use crate::spool::SpoolError;
+use crate::telemetry::names;
+
+/// A connection without work is closed after this long.
+const IDLE: Duration = Duration::from_secs(5);
+/// Pause of a worker after a failure, before it takes the next job.
+const PAUSE: Duration = Duration::from_millis(500);
+
+impl Queue {
+    /// Starts a worker for a next hop.
+    pub(super) fn start_worker(&self, target: DeliveryTarget) {
+        let queue = self.clone();
+        self.0.parts.shutdown.spawn("queue-worker", async move {
+            queue.work(&target).await;
+            if queue.state().end_worker(&target) && !queue.stopping() {
+                queue.start_worker(target);
+            }
+        });
+    }
+
+    async fn work(&self, target: &DeliveryTarget) {
+        let mut channel: Option<Box<dyn Channel>> = None;
+        while !self.stopping() {
+            let Some(job) = self.next_job(target).await else {
+                break;
+            };
+            self.wait_for_rate(target).await;
+            if !channel.as_ref().is_some_and(|open| open.is_usable()) {
+                channel = None;
+                match self.0.parts.transport.open(target).await {
+                    Ok(open) => channel = Some(open),
+                    Err(failure) => {
+                        self.unreachable(job, failure).await;
+                        tokio::time::sleep(PAUSE).await;
+                        if self.state().is_surplus(target) {
+                            break;
+                        }
+                        continue;
+                    }
+                }
+            }
+            if let Some(open) = channel.as_mut() {
+                self.deliver(target, job, open.as_mut()).await;
+            }
+        }
+        if let Some(open) = channel.filter(|open| open.is_usable()) {
+            open.quit().await;
+        }
+    }
+
+    async fn next_job(&self, target: &DeliveryTarget) -> Option<Job> {
+        loop {
+            let wake = {
+                let mut state = self.state();
+                if state.is_surplus(target) {
+                    return None;
+                }
+                if let Some(job) = state.pop(target) {
+                    drop(state);
+                    self.refill(target);
+                    return Some(job);
+                }
+                state.idle(target)?
+            };
+            let shutdown = &self.0.parts.shutdown;
+            let woken = tokio::select! {
+                () = wake.notified() => true,
+                () = shutdown.stopping() => false,
+                () = tokio::time::sleep(IDLE) => false,
+            };
+            let mut state = self.state();
+            state.busy_again(target);
+            if !woken {
+                // A job may have come in the last moment.
+                return state.pop(target);
+            }
+        }
+    }
+
+    async fn wait_for_rate(&self, target: &DeliveryTarget) {
+        let per_minute = self.limits_of(target).messages_per_minute;
+        if per_minute == 0 {
+            return;
+        }
+        let now = self.0.parts.clock.now();
+        let wait = {
+            let rates = self.0.rates.lock();
+            let mut rates = rates.unwrap_or_else(std::sync::PoisonError::into_inner);
+            rates.reserve(target, per_minute, now)
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = self.0.parts.shutdown.stopping() => {}
+        }
+    }
+
+    async fn deliver(&self, target: &DeliveryTarget, job: Job, channel: &mut dyn Channel) {
+        let body = match self.body(&job).await {
+            Ok(body) => body,
+            Err(error) => {
+                // Nobody may get damaged mail, and nobody may lose it: it stays where it is.
+                tracing::error!(id = %job.id, %error, "a message cannot be read; see `spool verify`");
+                self.state().release(&job);
+                tokio::time::sleep(PAUSE).await;
+                return;
+            }
+        };
+        let numbers: Vec<u16> = job.recipients.iter().map(|r| r.number).collect();
+        let attempt = RecipientEvent::Attempted {
+            backend: settle::backend_of(target),
+        };
+        let spool = &self.0.parts.spool;
+        let Ok(written) = spool.record_attempt(job.id, numbers, attempt).await else {
+            // The spool is closed: the program ends.
+            return;
+        };
+        let delivery = Delivery {
+            id: job.id,
+            envelope: Arc::clone(&job.envelope),
+            recipients: job
+                .recipients
+                .iter()
+                .map(|r| (r.number, r.address.clone()))
+                .collect(),
+            body,
+        };
+        let marked = Box::pin(async move {
+            // A mark that cannot be written is no reason to keep the mail waiting; the failure
+            // of the log is reported where it happens.
+            if let Err(error) = written.wait().await {
+                tracing::warn!(%error, "an attempt could not be marked");
+            }
+        });
+        let outcomes = channel.deliver(&delivery, marked).await;
+        self.tell_board(target, &outcomes);
+        let tls = channel.tls().map(ToString::to_string);
+        self.settle_job(target, job, outcomes, tls.as_deref()).await;
+    }
+
+    async fn body(&self, job: &Job) -> Result<Arc<dyn BodySource>, SpoolError> {
+        if let Some(bytes) = &job.body {
+            return Ok(Arc::new(Body(bytes.clone())));
+        }
+        let body = self.0.parts.spool.body(job.id)?;
+        body.ok_or_else(|| SpoolError::Damaged(format!("{} has no body", job.id)))
+    }
+
+    /// Health signals and the window of the next hop.
+    fn tell_board(&self, target: &DeliveryTarget, outcomes: &[Outcome]) {
+        let trouble = outcomes.iter().find_map(|outcome| match outcome {
+            Outcome::Failed(failure) if failure.blame == Blame::Backend => Some(failure),
+            Outcome::Failed(_) | Outcome::Delivered { .. } => None,
+        });
+        let start = {
+            let mut state = self.state();
+            if trouble.is_some() {
+                state.fail(target);
+                false
+            } else {
+                state.succeed(target)
+            }
+        };
+        if start {
+            self.start_worker(target.clone());
+        }
+        if let DeliveryTarget::Backend(backend) = target {
+            let signal = trouble.map_or(Signal::Good, |failure| Signal::Bad(failure.clone()));
+            self.0.parts.router.board().report(backend, signal);
+        }
+    }
+
+    /// No connection: the next hop behind it, or later.
+    async fn unreachable(&self, mut job: Job, failure: Failure) {
+        let Some(target) = job.targets.pop_front() else {
+            return;
+        };
+        self.state().fail(&target);
+        if let DeliveryTarget::Backend(backend) = &target {
+            let signal = Signal::Bad(failure.clone());
+            self.0.parts.router.board().report(backend, signal);
+        }
+        if self.push_on(&job) {
+            return;
+        }
+        let mut jobs = vec![job];
+        if !matches!(target, DeliveryTarget::Backend(_)) {
+            // Nobody watches a stranger's host: what waits for it shares the failure.
+            jobs.extend(self.state().drain(&target));
+        }
+        for job in jobs {
+            let outcomes = vec![Outcome::Failed(failure.clone()); job.recipients.len()];
+            self.settle_job(&target, job, outcomes, None).await;
+        }
+    }
+
+    /// Hands a job to its next target, if it has one with room. It stays busy all the time, so
+    /// that nobody loads it meanwhile (I4).
+    fn push_on(&self, job: &Job) -> bool {
+        let Some(next) = job.targets.front().cloned() else {
+            return false;
+        };
+        let limit = self.limits_of(&next).max_connections;
+        let pushed = {
+            let mut state = self.state();
+            if !state.has_room(&next) {
+                return false;
+            }
+            state.push(job.clone(), limit)
+        };
+        if pushed == Some(Pushed::StartWorker) {
+            self.start_worker(next);
+        }
+        true
+    }
+
+    /// Writes down what became of the recipients, equal events in one record.
+    async fn settle_job(
+        &self,
+        target: &DeliveryTarget,
+        job: Job,
+        outcomes: Vec<Outcome>,
+        tls: Option<&str>,
+    ) {
+        let now = self.0.parts.clock.now();
+        let mut settled: Vec<(RecipientEvent, Vec<u16>)> = Vec::new();
+        for (recipient, outcome) in job.recipients.iter().zip(outcomes) {
+            let address = recipient.address.to_string();
+            let attempt = Attempt {
+                target,
+                delivery_address: &address,
+                known: known(&job, recipient),
+                attempts: recipient.attempts,
+                received: job.id.timestamp(),
+                tls,
+            };
+            let event = settle(outcome, &attempt, now, self.0.parts.entropy.unit());
+            count(target, &event);
+            match settled.iter_mut().find(|(other, _)| *other == event) {
+                Some((_, numbers)) => numbers.push(recipient.number),
+                None => settled.push((event, vec![recipient.number])),
+            }
+        }
+        for (event, numbers) in settled {
+            if let Err(error) = self.write_down(&job, event, numbers).await {
+                tracing::error!(id = %job.id, %error, "an outcome could not be recorded");
+            }
+        }
+        self.state().release(&job);
+    }
+
+    async fn write_down(
+        &self,
+        job: &Job,
+        event: RecipientEvent,
+        numbers: Vec<u16>,
+    ) -> Result<(), SpoolError> {
+        match &event {
+            RecipientEvent::Delivered { .. } => {
+                let age = self.0.parts.clock.now().since(job.id.timestamp());
+                metrics::histogram!(names::DELIVERY_SECONDS).record(age.as_secs_f64());
+            }
+            RecipientEvent::Bounced { failure } => {
+                // The report first: a crash between the two makes it twice, never not at all.
+                self.report_failure(job, &numbers, failure).await?;
+            }
+            RecipientEvent::Deferred { due, failure, .. } => {
+                tracing::info!(id = %job.id, %due, why = %failure, "deferred");
+                if *due < self.state().planned {
+                    self.0.wake.notify_one();
+                }
+            }
+            RecipientEvent::Held { reason } => tracing::warn!(id = %job.id, %reason, "held"),
+            RecipientEvent::Attempted { .. }
+            | RecipientEvent::Interrupted { .. }
+            | RecipientEvent::Rerouted { .. }
+            | RecipientEvent::Released { .. }
+            | RecipientEvent::Dropped { .. } => {}
+        }
+        self.0.parts.spool.record(job.id, numbers, event).await
+    }
+}
+
+fn known(job: &Job, recipient: &JobRecipient) -> Known {
+    let envelope = job.envelope.recipients.get(usize::from(recipient.number));
+    if envelope.is_some_and(|recipient| recipient.mailbox.is_some()) {
+        Known::Ours
+    } else {
+        Known::Stranger
+    }
+}
+
+fn count(target: &DeliveryTarget, event: &RecipientEvent) {
+    let backend = match target {
+        DeliveryTarget::Backend(backend) => backend.to_string(),
+        DeliveryTarget::Domain(_) | DeliveryTarget::Relay(_) => "@".to_owned(),
+    };
+    metrics::counter!(names::ATTEMPTS, "backend" => backend, "outcome" => event.name())
+        .increment(1);
+}
