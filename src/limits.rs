@@ -45,6 +45,22 @@ pub const LISTEN_BACKLOG: i32 = 1_024;
 /// Wait for a TLS handshake, either side. Beyond: the connection is closed.
 pub const TLS_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Commands that are sent to a server before its replies are read, in bytes. Beyond: the rest
+/// waits for the replies to these.
+pub const PIPELINED_BYTES: usize = 16 * 1024;
+/// Piece of a body that is sent in one write.
+pub const BODY_PIECE: usize = 64 * 1024;
+/// Hosts of one domain that are tried in one attempt, RFC 5321 §5.1. Beyond: the next attempt.
+pub const HOSTS_PER_ATTEMPT: usize = 10;
+/// Messages sent over one connection. Beyond: a new one, so that a balancer can balance.
+pub const MESSAGES_PER_CONNECTION: u32 = 1_000;
+/// Age of a connection that is used again. Beyond: a new one.
+pub const CONNECTION_AGE: Duration = Duration::from_secs(300);
+/// Wait for the reply to QUIT, and for a last word of a server that cut a connection.
+pub const FAREWELL_TIMEOUT: Duration = Duration::from_secs(2);
+/// One probe of one host, from the connection to QUIT. Beyond: it counts as failed.
+pub const PROBE_HOST_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// Body bytes kept in memory while a message comes in. Beyond: a file of its own.
 pub const BODY_IN_MEMORY: usize = 1024 * 1024;
 /// Bytes of one log batch: one write and one fdatasync.

@@ -1,1 +1,299 @@
-//! Room outbound.
+//! The SMTP and LMTP client, mirror of `inbound`: opens connections to next hops, sends messages
+//! over them, and says what became of each recipient.
+//!
+//! [`Outbound`] implements [`Transport`] for the queue and [`Prober`] for the health of backends.
+//! The two conversations are pure state machines: `greeting` from the connection to the first
+//! MAIL, `session` for one message.
+
+mod channel;
+mod commands;
+mod dial;
+mod error;
+mod greeting;
+mod link;
+mod options;
+mod outcome;
+mod probe;
+mod replies;
+mod session;
+
+pub use options::{Options, Timeouts};
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use channel::{OpenChannel, State};
+use dial::{Candidate, Finder};
+use error::{Error, Stage};
+use greeting::{Login, Manner, Mirror, Way};
+use link::Link;
+use outcome::failure;
+
+use crate::backend::{BackendOptions, Board, Credentials, Hosts, Protocol, TlsPolicy};
+use crate::base::{Boxed, Clock, Entropy, Timestamp};
+use crate::mail::{BackendId, Channel, DeliveryTarget, Failure, Transport};
+use crate::net::{Dial, Resolve, TlsClient};
+
+/// What the room needs of the world.
+#[derive(Clone)]
+pub struct World {
+    /// Connections.
+    pub dial: Arc<dyn Dial>,
+    /// Names.
+    pub resolve: Arc<dyn Resolve>,
+    /// Encryption.
+    pub tls: TlsClient,
+    /// Time.
+    pub clock: Clock,
+    /// Chance among equal hosts.
+    pub entropy: Entropy,
+    /// Where the hosts of a backend are noted, if anywhere.
+    pub board: Option<Board>,
+}
+
+/// The client. Cheap to clone.
+#[derive(Clone)]
+pub struct Outbound {
+    world: Arc<World>,
+    options: Arc<RwLock<Arc<Options>>>,
+}
+
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbound")
+            .field("options", &self.options())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How to get to a target and how to behave there.
+pub(crate) struct Route {
+    place: Place,
+    backend: Option<BackendId>,
+    protocol: Protocol,
+    tls: TlsPolicy,
+    credentials: Option<Credentials>,
+}
+
+/// Where the hosts are named.
+enum Place {
+    Backend(Hosts),
+    Domain(String),
+    Relay(String),
+}
+
+impl Outbound {
+    /// A client with `options` in `world`.
+    #[must_use]
+    pub fn new(options: Options, world: World) -> Self {
+        Self {
+            world: Arc::new(world),
+            options: Arc::new(RwLock::new(Arc::new(options))),
+        }
+    }
+
+    /// Takes new settings; connections that are open stay as they are.
+    pub fn set_options(&self, options: Options) {
+        let mut current = self.options.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(options);
+    }
+
+    fn options(&self) -> Arc<Options> {
+        let current = self.options.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&current)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.world.clock.now()
+    }
+
+    fn route(&self, target: &DeliveryTarget) -> Result<Route, Error> {
+        let stranger = |place| Route {
+            place,
+            backend: None,
+            protocol: Protocol::Smtp,
+            tls: TlsPolicy::Opportunistic,
+            credentials: None,
+        };
+        match target {
+            DeliveryTarget::Backend(id) => {
+                let options = self.options();
+                let known = options.backends.get(id).map(Route::backend);
+                known.ok_or_else(|| Error::Config(format!("the config has no backend {id}")))
+            }
+            DeliveryTarget::Domain(domain) => Ok(stranger(Place::Domain(domain.clone()))),
+            DeliveryTarget::Relay(relay) => Ok(stranger(Place::Relay(relay.clone()))),
+        }
+    }
+
+    /// Connects to the first host of `route` that can be reached, and says which it is.
+    async fn connect(&self, route: &Route) -> Result<(Link, String), Failure> {
+        let candidates = self.candidates(route).await;
+        let candidates = candidates.map_err(|error| failure(&error, "the next hop"))?;
+        let mut first = None;
+        for candidate in candidates {
+            let peer = candidate.address.to_string();
+            let error = match self.reach(route, &candidate).await {
+                Ok(link) => {
+                    self.note(route, &peer, Ok(()));
+                    return Ok((link, peer));
+                }
+                Err(error) => error,
+            };
+            let failure = failure(&error, &peer);
+            self.note(route, &peer, Err(failure.what.clone()));
+            // RFC 5321 §5.1: if we meet ourselves there is nothing better behind.
+            if matches!(error, Error::NoMail(_)) {
+                return Err(failure);
+            }
+            // The preferred host speaks for all, unless only another one said something.
+            match &first {
+                None => first = Some(failure),
+                Some(Failure { reply: None, .. }) if failure.reply.is_some() => {
+                    first = Some(failure);
+                }
+                Some(_) => {}
+            }
+        }
+        Err(first.unwrap_or_else(|| {
+            let error = Error::Config("no host to deliver to".to_owned());
+            failure(&error, "")
+        }))
+    }
+
+    async fn candidates(&self, route: &Route) -> Result<Vec<Candidate>, Error> {
+        let finder = Finder {
+            options: &self.options(),
+            resolve: self.world.resolve.as_ref(),
+            entropy: &self.world.entropy,
+        };
+        match &route.place {
+            Place::Backend(hosts) => finder.backend(hosts).await,
+            Place::Domain(domain) => finder.domain(domain, Mirror::Loop).await,
+            Place::Relay(relay) => finder.list(std::slice::from_ref(relay)).await,
+        }
+    }
+
+    /// Connects to one host and introduces us.
+    async fn reach(&self, route: &Route, candidate: &Candidate) -> Result<Link, Error> {
+        let manner = self.manner(route, candidate).await?;
+        match self.meet(route, candidate, &manner).await {
+            // RFC 7435 §3: encryption that fails is no reason not to deliver what would have
+            // gone in plain text anyway.
+            Err(error) if is_tls_trouble(&error) && manner.tls == TlsPolicy::Opportunistic => {
+                tracing::info!(peer = %candidate.address, %error, "going on without TLS");
+                let plain = Manner {
+                    tls: TlsPolicy::Never,
+                    ..manner
+                };
+                self.meet(route, candidate, &plain).await
+            }
+            result => result,
+        }
+    }
+
+    async fn meet(
+        &self,
+        route: &Route,
+        candidate: &Candidate,
+        manner: &Manner,
+    ) -> Result<Link, Error> {
+        let options = self.options();
+        let timeouts = match route.place {
+            Place::Backend(_) => options.backend_timeouts,
+            Place::Domain(_) | Place::Relay(_) => options.stranger_timeouts,
+        };
+        let dialled = self.world.dial.dial(candidate.address);
+        let stream = tokio::time::timeout(timeouts.connect, dialled).await;
+        let stream = stream.map_err(|_| link::timed_out())?;
+        let stream = stream.map_err(Error::Dial)?;
+        Link::greet(stream, &candidate.host, manner, timeouts, &self.world.tls).await
+    }
+
+    async fn manner(&self, route: &Route, candidate: &Candidate) -> Result<Manner, Error> {
+        let login = match &route.credentials {
+            None => None,
+            Some(credentials) => Some(read_login(credentials).await?),
+        };
+        Ok(Manner {
+            hostname: self.options().hostname.clone(),
+            protocol: route.protocol,
+            tls: route.tls,
+            login,
+            way: if candidate.address.ip().is_loopback() {
+                Way::Loopback
+            } else {
+                Way::Network
+            },
+            mirror: match route.place {
+                Place::Domain(_) => Mirror::Loop,
+                Place::Backend(_) | Place::Relay(_) => Mirror::Fine,
+            },
+        })
+    }
+
+    fn note(&self, route: &Route, peer: &str, result: Result<(), String>) {
+        if let (Some(board), Some(backend)) = (&self.world.board, &route.backend) {
+            board.report_host(backend, peer, result);
+        }
+    }
+}
+
+impl Route {
+    fn backend(options: &BackendOptions) -> Self {
+        Self {
+            place: Place::Backend(options.hosts.clone()),
+            backend: Some(options.id.clone()),
+            protocol: options.protocol,
+            tls: options.tls,
+            credentials: options.credentials.clone(),
+        }
+    }
+}
+
+impl Transport for Outbound {
+    fn open<'a>(
+        &'a self,
+        target: &'a DeliveryTarget,
+    ) -> Boxed<'a, Result<Box<dyn Channel>, Failure>> {
+        Box::pin(async move {
+            let route = self.route(target).map_err(|error| failure(&error, ""))?;
+            let (link, peer) = self.connect(&route).await?;
+            let channel = OpenChannel {
+                link,
+                peer,
+                outbound: self.clone(),
+                route: Arc::new(route),
+                opened: self.now(),
+                messages: 0,
+                state: State::Usable,
+            };
+            Ok(Box::new(channel) as Box<dyn Channel>)
+        })
+    }
+}
+
+fn is_tls_trouble(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Tls(_)
+            | Error::Cut(Stage::StartTls)
+            | Error::Silent(Stage::StartTls)
+            | Error::OutOfStep(Stage::StartTls, _)
+    )
+}
+
+/// The password is read at each login, so that a new one needs no restart.
+async fn read_login(credentials: &Credentials) -> Result<Login, Error> {
+    let path = &credentials.password_file;
+    let text = tokio::fs::read_to_string(path).await;
+    let text =
+        text.map_err(|error| Error::Login(format!("cannot read {}: {error}", path.display())))?;
+    Ok(Login {
+        username: credentials.username.clone(),
+        password: text.trim_end_matches(['\r', '\n']).to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,262 @@
+//! Sends messages over a link: the driver of [`Session`].
+
+use std::sync::Arc;
+
+use super::commands::{Commands, obstacle};
+use super::error::{Error, Stage};
+use super::link::Link;
+use super::session::{Session, Step};
+use super::{Outbound, Route};
+use crate::backend::Protocol;
+use crate::base::{Boxed, Timestamp, TlsInfo};
+use crate::limits;
+use crate::mail::{BodySource, Channel, Delivery, Failure, Outcome};
+use crate::smtp::{DataEncoder, Reply};
+
+/// An open connection, with what is needed to open it anew.
+pub(super) struct OpenChannel {
+    pub(super) link: Link,
+    pub(super) peer: String,
+    pub(super) outbound: Outbound,
+    pub(super) route: Arc<Route>,
+    pub(super) opened: Timestamp,
+    /// Messages that were begun on it.
+    pub(super) messages: u32,
+    pub(super) state: State,
+}
+
+/// Can it be used?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Usable,
+    Broken,
+}
+
+/// How far an attempt came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// The server answered.
+    Heard,
+    /// Not a word: the connection was dead before.
+    Silence,
+}
+
+impl OpenChannel {
+    async fn deliver_message(
+        &mut self,
+        delivery: &Delivery,
+        before_end: Boxed<'_, ()>,
+    ) -> Vec<Outcome> {
+        let mut before_end = Some(before_end);
+        if self.state == State::Broken
+            && let Err(failure) = self.reopen().await
+        {
+            return all(delivery, &failure);
+        }
+        let was_used = self.messages > 0;
+        let (reach, outcomes) = self.attempt(delivery, &mut before_end).await;
+        if reach == Reach::Heard || !was_used {
+            return outcomes;
+        }
+        // A server may close a connection that was idle (RFC 5321 §3.8). That says nothing about
+        // its health, and nothing was sent: the message gets a new connection.
+        if let Err(failure) = self.reopen().await {
+            return all(delivery, &failure);
+        }
+        self.attempt(delivery, &mut before_end).await.1
+    }
+
+    async fn reopen(&mut self) -> Result<(), Failure> {
+        let (link, peer) = self.outbound.connect(&self.route).await?;
+        self.link = link;
+        self.peer = peer;
+        self.opened = self.outbound.now();
+        self.messages = 0;
+        self.state = State::Usable;
+        Ok(())
+    }
+
+    async fn attempt(
+        &mut self,
+        delivery: &Delivery,
+        before_end: &mut Option<Boxed<'_, ()>>,
+    ) -> (Reach, Vec<Outcome>) {
+        if let Some(failure) = obstacle(delivery, &self.link.extensions, &self.peer) {
+            return (Reach::Heard, all(delivery, &failure));
+        }
+        self.messages = self.messages.saturating_add(1);
+        let commands = Commands::new(delivery, &self.link.extensions);
+        let pipelining = self.link.extensions.pipelining;
+        let protocol = self.route.manner_protocol();
+        let (mut session, mut step) = Session::start(&commands, &self.peer, protocol, pipelining);
+        let mut reach = Reach::Silence;
+        loop {
+            let reply;
+            (session, reply) = self
+                .act(session, &step, &commands, (delivery, &mut *before_end))
+                .await;
+            match reply {
+                Ok(reply) => {
+                    if reply.code != 421 {
+                        reach = Reach::Heard;
+                    }
+                    (session, step) = session.handle(reply);
+                }
+                Err(error) => {
+                    session = session.lost(&error);
+                    step = Step::Close;
+                }
+            }
+            if matches!(step, Step::Done | Step::Close) {
+                break;
+            }
+        }
+        if step == Step::Close || !self.link.is_in_step() {
+            self.state = State::Broken;
+        }
+        (reach, session.into_outcomes())
+    }
+
+    /// Does what the session asks for and reads the reply.
+    async fn act(
+        &mut self,
+        session: Session,
+        step: &Step,
+        commands: &Commands,
+        (delivery, before_end): (&Delivery, &mut Option<Boxed<'_, ()>>),
+    ) -> (Session, Result<Reply, Error>) {
+        let stage = session.stage();
+        let line = match step {
+            Step::SendBody => return self.send_message(session, delivery, before_end).await,
+            Step::Send(part) => commands.bytes.get(part.clone()).unwrap_or_default(),
+            Step::SendDot => b".\r\n",
+            Step::SendReset => b"RSET\r\n",
+            Step::Read | Step::Done | Step::Close => b"",
+        };
+        if !line.is_empty()
+            && let Err(error) = self.link.send(line, stage).await
+        {
+            // The server may have said why, with a 421, before it closed.
+            let last_word = self.link.last_word(stage).await;
+            return (session, last_word.ok_or(error));
+        }
+        let reply = self.link.reply(stage).await;
+        (session, reply)
+    }
+
+    /// Sends body and final dot; a small message goes out in one write.
+    async fn send_message(
+        &mut self,
+        session: Session,
+        delivery: &Delivery,
+        before_end: &mut Option<Boxed<'_, ()>>,
+    ) -> (Session, Result<Reply, Error>) {
+        let tail = match self.send_body(&delivery.body).await {
+            Ok(tail) => tail,
+            Err(error) => {
+                let last_word = match &error {
+                    Error::Cut(_) => self.link.last_word(Stage::Body).await,
+                    _ => None,
+                };
+                return (session, last_word.ok_or(error));
+            }
+        };
+        if let Some(before_end) = before_end.take() {
+            before_end.await;
+        }
+        let session = session.ending();
+        let sent = self.link.send(&tail, Stage::End).await;
+        let reply = match sent {
+            Ok(()) => self.link.reply(Stage::End).await,
+            Err(error) => self.link.last_word(Stage::End).await.ok_or(error),
+        };
+        (session, reply)
+    }
+
+    /// Sends all pieces but the last one, which is returned with the final dot behind it.
+    async fn send_body(&mut self, body: &Arc<dyn BodySource>) -> Result<Vec<u8>, Error> {
+        let length = body.len();
+        let mut encoder = DataEncoder::new();
+        let mut wire = Vec::new();
+        let mut offset = 0;
+        while offset < length {
+            let piece = read_piece(body, offset, length).await?;
+            wire.reserve(piece.len() + 64);
+            encoder.encode(&piece, &mut wire);
+            offset += piece.len() as u64;
+            if offset < length {
+                self.link.send(&wire, Stage::Body).await?;
+                wire.clear();
+            }
+        }
+        encoder.finish(&mut wire);
+        Ok(wire)
+    }
+}
+
+async fn read_piece(
+    body: &Arc<dyn BodySource>,
+    offset: u64,
+    length: u64,
+) -> Result<bytes::Bytes, Error> {
+    let piece = if length <= limits::BODY_PIECE as u64 {
+        body.read_at(offset, limits::BODY_PIECE)
+    } else {
+        // A large body comes from the disk, and the disk may be slow.
+        let body = Arc::clone(body);
+        tokio::task::spawn_blocking(move || body.read_at(offset, limits::BODY_PIECE))
+            .await
+            .unwrap_or_else(|panic| Err(std::io::Error::other(panic)))
+    };
+    let piece = piece.map_err(Error::Body)?;
+    if piece.is_empty() {
+        return Err(Error::Body(std::io::ErrorKind::UnexpectedEof.into()));
+    }
+    Ok(piece)
+}
+
+fn all(delivery: &Delivery, failure: &Failure) -> Vec<Outcome> {
+    let outcome = || Outcome::Failed(failure.clone());
+    delivery.recipients.iter().map(|_| outcome()).collect()
+}
+
+impl Channel for OpenChannel {
+    fn deliver<'a>(
+        &'a mut self,
+        delivery: &'a Delivery,
+        before_end: Boxed<'a, ()>,
+    ) -> Boxed<'a, Vec<Outcome>> {
+        Box::pin(self.deliver_message(delivery, before_end))
+    }
+
+    fn is_usable(&self) -> bool {
+        // RFC 9422 §4.1: MAILMAX.
+        let most = self.link.extensions.limits.mail_max;
+        self.state == State::Usable
+            && self.messages < limits::MESSAGES_PER_CONNECTION
+            && most.is_none_or(|most| u64::from(self.messages) < most)
+            && self.outbound.now().since(self.opened) < limits::CONNECTION_AGE
+    }
+
+    fn peer(&self) -> &str {
+        &self.peer
+    }
+
+    fn tls(&self) -> Option<&TlsInfo> {
+        self.link.tls.as_ref()
+    }
+
+    fn quit(self: Box<Self>) -> Boxed<'static, ()> {
+        Box::pin(async move {
+            if self.state == State::Usable {
+                self.link.quit().await;
+            }
+        })
+    }
+}
+
+impl Route {
+    pub(super) const fn manner_protocol(&self) -> Protocol {
+        self.protocol
+    }
+}

@@ -1,0 +1,138 @@
+//! What is said about a message before it is sent: MAIL, RCPT and DATA, with the parameters that
+//! this server understands; and whether it can be said to it at all.
+
+use std::io::Write as _;
+
+use crate::mail::{Blame, BodySource, Delivery, Failure};
+use crate::smtp::{
+    BodyKind, Extensions, MailParameters, Mailbox, RcptParameters, Reply, ReversePath,
+};
+
+/// The commands of one message, in one buffer.
+#[derive(Debug, Default)]
+pub(super) struct Commands {
+    /// All lines.
+    pub(super) bytes: Vec<u8>,
+    /// Where each line ends: MAIL, RCPT…, DATA.
+    pub(super) ends: Vec<usize>,
+}
+
+impl Commands {
+    /// What to say for `delivery` to a server with `extensions`.
+    pub(super) fn new(delivery: &Delivery, extensions: &Extensions) -> Self {
+        let mut commands = Self {
+            bytes: Vec::with_capacity(96 + 64 * delivery.recipients.len()),
+            ends: Vec::with_capacity(delivery.recipients.len() + 2),
+        };
+        let envelope = &delivery.envelope;
+        let from = match &envelope.from {
+            ReversePath::Null => String::new(),
+            ReversePath::Mailbox(mailbox) => spelled(mailbox, extensions),
+        };
+        let parameters = mail_parameters(delivery, extensions);
+        commands.line(format_args!("MAIL FROM:<{from}>{parameters}\r\n"));
+        for (number, address) in &delivery.recipients {
+            let said = envelope.recipients.get(usize::from(*number));
+            let parameters = said.filter(|_| extensions.dsn);
+            let parameters = parameters.map_or_else(RcptParameters::default, |recipient| {
+                recipient.parameters.clone()
+            });
+            let address = spelled(address, extensions);
+            commands.line(format_args!("RCPT TO:<{address}>{parameters}\r\n"));
+        }
+        commands.line(format_args!("DATA\r\n"));
+        commands
+    }
+
+    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+        // Writing to a Vec cannot fail.
+        self.bytes.write_fmt(line).ok();
+        self.ends.push(self.bytes.len());
+    }
+}
+
+/// The parameters of MAIL that the server offers to understand.
+///
+/// `BODY=8BITMIME` is not offered by a few old servers. The message goes to them as it is: to
+/// convert it would break signatures, to refuse it would help nobody, and they take it.
+fn mail_parameters(delivery: &Delivery, extensions: &Extensions) -> MailParameters {
+    let said = &delivery.envelope.parameters;
+    MailParameters {
+        // RFC 1870 §6.1: the size with our trace lines, without dot-stuffing.
+        size: extensions.size.map(|_| delivery.body.len()),
+        body: if extensions.eight_bit_mime {
+            said.body
+        } else {
+            BodyKind::SevenBit
+        },
+        smtputf8: extensions.smtputf8 && (said.smtputf8 || !is_ascii(delivery)),
+        ret: said.ret.filter(|_| extensions.dsn),
+        envid: said.envid.clone().filter(|_| extensions.dsn),
+    }
+}
+
+/// Why this server cannot be given this message, before a word is said about it.
+pub(super) fn obstacle(
+    delivery: &Delivery,
+    extensions: &Extensions,
+    peer: &str,
+) -> Option<Failure> {
+    let size = delivery.body.len();
+    // RFC 1870 §6.1: a client need not begin what the server has declared too large.
+    if let Some(limit) = extensions.size.filter(|limit| *limit > 0 && size > *limit) {
+        let text = format!("The message has {size} bytes, {peer} takes {limit}");
+        return Some(Failure::replied(
+            Blame::Message,
+            Reply::with_text(552, (5, 3, 4), text),
+        ));
+    }
+    if extensions.smtputf8 || !needs_smtputf8(delivery) {
+        return None;
+    }
+    // RFC 6531 §3.2, §3.6: it cannot be said otherwise.
+    let text = format!("The message needs SMTPUTF8, which {peer} does not offer");
+    Some(Failure::replied(
+        Blame::Message,
+        Reply::with_text(550, (5, 6, 7), text),
+    ))
+}
+
+fn is_ascii(delivery: &Delivery) -> bool {
+    let from = delivery.envelope.from.mailbox();
+    from.is_none_or(Mailbox::is_ascii)
+        && delivery
+            .recipients
+            .iter()
+            .all(|(_, address)| address.is_ascii())
+}
+
+/// A sender may ask for SMTPUTF8 without need: what counts is a local part (a domain has its
+/// ASCII form) or a header beyond ASCII.
+fn needs_smtputf8(delivery: &Delivery) -> bool {
+    let from = delivery.envelope.from.mailbox();
+    let local = |mailbox: &Mailbox| !mailbox.local().is_ascii();
+    from.is_some_and(local)
+        || delivery
+            .recipients
+            .iter()
+            .any(|(_, address)| local(address))
+        || (delivery.envelope.parameters.smtputf8 && !is_header_ascii(delivery.body.as_ref()))
+}
+
+fn is_header_ascii(body: &dyn BodySource) -> bool {
+    // An unreadable body is found out when it is sent.
+    let Ok(head) = body.read_at(0, crate::limits::HEADER_SECTION) else {
+        return true;
+    };
+    let end = memchr::memmem::find(&head, b"\r\n\r\n").unwrap_or(head.len());
+    head.get(..end).is_none_or(<[u8]>::is_ascii)
+}
+
+/// As written; to a server without SMTPUTF8 with the domain in its ASCII form (RFC 5891).
+fn spelled(mailbox: &Mailbox, extensions: &Extensions) -> String {
+    if extensions.smtputf8 || mailbox.is_ascii() {
+        mailbox.to_string()
+    } else {
+        format!("{}@{}", mailbox.local(), mailbox.domain().key())
+    }
+}

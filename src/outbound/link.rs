@@ -1,0 +1,180 @@
+//! A connection to a server: sends bytes, reads replies, and drives the [`Greeting`].
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::error::{Error, Stage};
+use super::greeting::{Greeting, Manner, Step};
+use super::options::Timeouts;
+use super::replies::ReplyReader;
+use crate::backend::TlsPolicy;
+use crate::base::TlsInfo;
+use crate::limits;
+use crate::net::{BoxedStream, CertificateCheck, TlsClient};
+use crate::smtp::{Extensions, Reply};
+
+const READ: usize = 4 * 1024;
+
+/// A connection that has been greeted.
+pub(super) struct Link {
+    wire: Wire,
+    /// What the server offers.
+    pub(super) extensions: Extensions,
+    /// How the connection is protected.
+    pub(super) tls: Option<TlsInfo>,
+}
+
+/// The bytes of a connection.
+struct Wire {
+    stream: BoxedStream,
+    replies: ReplyReader,
+    timeouts: Timeouts,
+}
+
+impl Link {
+    /// Introduces us on `stream` to the host called `host`.
+    pub(super) async fn greet(
+        stream: BoxedStream,
+        host: &str,
+        manner: &Manner,
+        timeouts: Timeouts,
+        tls: &TlsClient,
+    ) -> Result<Self, Error> {
+        let mut wire = Wire {
+            stream,
+            replies: ReplyReader::default(),
+            timeouts,
+        };
+        let mut protection = None;
+        let mut state = Greeting::ExpectBanner;
+        loop {
+            let stage = state.stage();
+            let reply = wire.reply(stage).await?;
+            let (next, mut step) = state.handle(reply, manner)?;
+            state = next;
+            if let Step::Secure = step {
+                let (secured, info) = wire.secure(host, manner.tls, tls).await?;
+                wire = secured;
+                protection = Some(info);
+                (state, step) = Greeting::secured(manner);
+            }
+            match step {
+                Step::Send(line) => wire.send(line.as_bytes(), state.stage()).await?,
+                Step::Ready(extensions) => {
+                    return Ok(Self {
+                        wire,
+                        extensions,
+                        tls: protection,
+                    });
+                }
+                Step::Secure => return Err(Error::OutOfStep(stage, "TLS twice".to_owned())),
+            }
+        }
+    }
+
+    pub(super) async fn send(&mut self, bytes: &[u8], stage: Stage) -> Result<(), Error> {
+        self.wire.send(bytes, stage).await
+    }
+
+    pub(super) async fn reply(&mut self, stage: Stage) -> Result<Reply, Error> {
+        self.wire.reply(stage).await
+    }
+
+    /// What a server says before it cuts a connection, if it says anything.
+    pub(super) async fn last_word(&mut self, stage: Stage) -> Option<Reply> {
+        let reply = self.wire.reply_within(limits::FAREWELL_TIMEOUT, stage);
+        reply.await.ok()
+    }
+
+    /// Has the server said nothing that it was not asked for?
+    pub(super) const fn is_in_step(&self) -> bool {
+        self.wire.replies.is_empty()
+    }
+
+    /// QUIT, RFC 5321 §4.1.1.10: the reply is waited for, but not long.
+    pub(super) async fn quit(mut self) {
+        let farewell = async {
+            self.wire.send(b"QUIT\r\n", Stage::Reset).await?;
+            self.wire.reply(Stage::Reset).await?;
+            self.wire.stream.shutdown().await.map_err(Error::Dial)
+        };
+        // Whatever comes of it: the connection ends here.
+        if let Ok(Err(error)) = tokio::time::timeout(limits::FAREWELL_TIMEOUT, farewell).await {
+            tracing::debug!(%error, "QUIT");
+        }
+    }
+}
+
+impl Wire {
+    async fn send(&mut self, bytes: &[u8], stage: Stage) -> Result<(), Error> {
+        let write = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        let limit = self.timeouts.of(stage).min(self.timeouts.piece);
+        match tokio::time::timeout(limit, write).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Error::Cut(stage)),
+            Err(_) => Err(Error::Silent(stage)),
+        }
+    }
+
+    async fn reply(&mut self, stage: Stage) -> Result<Reply, Error> {
+        self.reply_within(self.timeouts.of(stage), stage).await
+    }
+
+    async fn reply_within(&mut self, limit: Duration, stage: Stage) -> Result<Reply, Error> {
+        // One deadline for the whole reply: a server that drips bytes gains nothing by it.
+        let read = async {
+            loop {
+                match self.replies.next() {
+                    Ok(Some(reply)) => return Ok(reply),
+                    Ok(None) => {}
+                    Err(why) => return Err(Error::OutOfStep(stage, why.to_string())),
+                }
+                let buffer = self.replies.buffer();
+                buffer.reserve(READ);
+                match self.stream.read_buf(buffer).await {
+                    Ok(0) | Err(_) => return Err(Error::Cut(stage)),
+                    Ok(_) => {}
+                }
+            }
+        };
+        let reply = tokio::time::timeout(limit, read).await;
+        reply.unwrap_or(Err(Error::Silent(stage)))
+    }
+
+    async fn secure(
+        self,
+        host: &str,
+        policy: TlsPolicy,
+        tls: &TlsClient,
+    ) -> Result<(Self, TlsInfo), Error> {
+        // RFC 3207 §6: what came in plain text behind the reply was put there by somebody else.
+        if !self.replies.is_empty() {
+            let why = "it sent more than the reply before TLS".to_owned();
+            return Err(Error::OutOfStep(Stage::StartTls, why));
+        }
+        let check = match policy {
+            TlsPolicy::Verified => CertificateCheck::Name,
+            TlsPolicy::Never | TlsPolicy::Opportunistic | TlsPolicy::Required => {
+                CertificateCheck::Any
+            }
+        };
+        let secured = tls.connect(self.stream, host, check).await;
+        let (stream, info) = secured.map_err(Error::Tls)?;
+        let wire = Self {
+            stream,
+            replies: ReplyReader::default(),
+            timeouts: self.timeouts,
+        };
+        Ok((wire, info))
+    }
+}
+
+/// `TimedOut`, for a connection that did not come.
+pub(super) fn timed_out() -> Error {
+    Error::Dial(io::ErrorKind::TimedOut.into())
+}

@@ -1,0 +1,86 @@
+//! Asks a backend how it is, the way a delivery would, up to the point where mail would be sent.
+
+use futures_util::future::join_all;
+
+use super::dial::Candidate;
+use super::error::{Error, Stage};
+use super::greeting::unexpected;
+use super::link::{Link, timed_out};
+use super::outcome::failure;
+use super::{Outbound, Route};
+use crate::backend::{BackendOptions, Prober};
+use crate::base::Boxed;
+use crate::limits;
+use crate::mail::{Blame, Failure};
+
+impl Prober for Outbound {
+    fn probe<'a>(&'a self, backend: &'a BackendOptions) -> Boxed<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            let route = Route::backend(backend);
+            let recipient = backend.probe.recipient.as_deref();
+            let candidates = self.candidates(&route).await;
+            let candidates = candidates.map_err(|error| blamed(&error, "the backend"))?;
+            let probes = candidates
+                .iter()
+                .map(|candidate| self.probe_host(&route, candidate, recipient));
+            // All hosts are asked, for each is shown; one good host makes a good backend.
+            let results = join_all(probes).await;
+            match results.iter().any(Result::is_ok) {
+                true => Ok(()),
+                false => results.into_iter().next().unwrap_or(Ok(())),
+            }
+        })
+    }
+}
+
+impl Outbound {
+    async fn probe_host(
+        &self,
+        route: &Route,
+        candidate: &Candidate,
+        recipient: Option<&str>,
+    ) -> Result<(), Failure> {
+        let peer = candidate.address.to_string();
+        let visit = async {
+            let mut link = self.reach(route, candidate).await?;
+            if let Some(recipient) = recipient {
+                ask_for(&mut link, recipient).await?;
+            }
+            link.quit().await;
+            Ok(())
+        };
+        let result = tokio::time::timeout(limits::PROBE_HOST_TIMEOUT, visit).await;
+        let result = result.unwrap_or_else(|_| Err(timed_out()));
+        let result = result.map_err(|error| blamed(&error, &peer));
+        let noted = result
+            .as_ref()
+            .map(|&()| ())
+            .map_err(|bad| bad.what.clone());
+        self.note(route, &peer, noted);
+        result
+    }
+}
+
+/// Whatever stands in the way of a probe is the backend's.
+fn blamed(error: &Error, peer: &str) -> Failure {
+    Failure {
+        blame: Blame::Backend,
+        ..failure(error, peer)
+    }
+}
+
+/// MAIL, RCPT, RSET: nothing is sent, and no mailbox sees it.
+async fn ask_for(link: &mut Link, recipient: &str) -> Result<(), Error> {
+    for (line, stage) in [
+        ("MAIL FROM:<>\r\n".to_owned(), Stage::Mail),
+        (format!("RCPT TO:<{recipient}>\r\n"), Stage::Rcpt),
+        ("RSET\r\n".to_owned(), Stage::Reset),
+    ] {
+        link.send(line.as_bytes(), stage).await?;
+        let reply = link.reply(stage).await?;
+        if !reply.is_success() {
+            return Err(unexpected(stage, reply));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,367 @@
+mod world;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+
+use self::world::{Cut, Net, Seen, Server};
+use super::*;
+use crate::backend::ProbeOptions;
+use crate::base::Shutdown;
+use crate::mail::{Body, Delivery, Envelope, Outcome, Peer, Recipient, SpoolId};
+use crate::smtp::{BodyKind, MailParameters, Mailbox, RcptParameters};
+
+const SINK: &str = "192.0.2.1:25";
+
+fn backend(hosts: &[&str]) -> BackendOptions {
+    BackendOptions {
+        id: BackendId::new("sink"),
+        hosts: Hosts::List(hosts.iter().map(|&host| host.to_owned()).collect()),
+        protocol: Protocol::Smtp,
+        tls: TlsPolicy::Opportunistic,
+        credentials: None,
+        max_connections: 1,
+        messages_per_minute: 0,
+        probe: ProbeOptions::default(),
+    }
+}
+
+fn net(servers: Vec<(&str, Server)>) -> Net {
+    Net {
+        servers: servers
+            .into_iter()
+            .map(|(address, server)| (address.parse().unwrap(), server))
+            .collect(),
+        mx: HashMap::new(),
+        hosts: HashMap::new(),
+        seen: Seen::default(),
+        tasks: Shutdown::new(),
+    }
+}
+
+fn client(net: Net, backend: BackendOptions) -> (Outbound, Seen) {
+    let seen = net.seen.clone();
+    let net = Arc::new(net);
+    let mut options = Options::new("mx.example.org");
+    options.backends.insert(backend.id.clone(), backend);
+    let world = World {
+        dial: net.clone(),
+        resolve: net,
+        tls: TlsClient::new().unwrap(),
+        clock: Clock::system(),
+        entropy: Entropy::system(),
+        board: None,
+    };
+    (Outbound::new(options, world), seen)
+}
+
+fn delivery(recipients: &[&str], body: &[u8]) -> Delivery {
+    let parse = |text: &&str| text.parse::<Mailbox>().unwrap();
+    let envelope = Envelope {
+        from: "sender@example.net".parse().unwrap(),
+        parameters: MailParameters {
+            body: BodyKind::EightBitMime,
+            ..MailParameters::default()
+        },
+        recipients: recipients
+            .iter()
+            .map(|text| Recipient {
+                address: parse(text),
+                parameters: RcptParameters {
+                    notify: None,
+                    orcpt: Some("rfc822;orig@example.org".to_owned()),
+                },
+                lane: "sink".to_owned(),
+                mailbox: None,
+            })
+            .collect(),
+        peer: Peer::default(),
+        message_id: None,
+        subject: None,
+        header_from: None,
+        authenticity: crate::mail::Authenticity::default(),
+    };
+    Delivery {
+        id: SpoolId::from_u64(1),
+        envelope: Arc::new(envelope),
+        recipients: (0..).zip(recipients.iter().map(parse)).collect(),
+        body: Arc::new(Body(Bytes::copy_from_slice(body))),
+    }
+}
+
+fn nothing() -> Boxed<'static, ()> {
+    Box::pin(std::future::ready(()))
+}
+
+fn target() -> DeliveryTarget {
+    DeliveryTarget::Backend(BackendId::new("sink"))
+}
+
+const BODY: &[u8] = b"Subject: x\r\n\r\n.dot\r\n..\r\n.\r\nend\r\n";
+const BOTH: &[&str] = &["ann@example.org", "bob@example.org"];
+
+/// `delivered`, or the blame, what is uncertain marked with a `?`.
+fn short(outcomes: &[Outcome]) -> Vec<String> {
+    let short = |outcome: &Outcome| match outcome {
+        Outcome::Delivered { .. } => "delivered".to_owned(),
+        Outcome::Failed(failure) => {
+            let mark = if failure.uncertain { "?" } else { "" };
+            format!("{:?}{mark}", failure.blame)
+        }
+    };
+    outcomes.iter().map(short).collect()
+}
+
+async fn one(server: Server) -> (Vec<Outcome>, Seen, bool) {
+    let protocol = match server.lmtp {
+        Some(()) => Protocol::Lmtp,
+        None => Protocol::Smtp,
+    };
+    let (outbound, seen) = client(
+        net(vec![(SINK, server)]),
+        BackendOptions {
+            protocol,
+            ..backend(&[SINK])
+        },
+    );
+    let mut channel = outbound.open(&target()).await.unwrap();
+    let delivery = delivery(BOTH, BODY);
+    let outcomes = channel.deliver(&delivery, nothing()).await;
+    assert_eq!(outcomes.len(), BOTH.len());
+    (outcomes, seen, channel.is_usable())
+}
+
+#[tokio::test]
+async fn a_message_arrives_byte_by_byte() {
+    let (outcomes, seen, usable) = one(Server::default()).await;
+    assert_eq!(short(&outcomes), ["delivered", "delivered"]);
+    assert_eq!(*seen.messages.lock().unwrap(), [BODY]);
+    assert!(usable);
+    let mail = format!(
+        "MAIL FROM:<sender@example.net> SIZE={} BODY=8BITMIME",
+        BODY.len()
+    );
+    assert!(seen.has_line(&mail), "{seen:?}");
+    assert!(seen.has_line("RCPT TO:<bob@example.org> ORCPT=rfc822;orig@example.org"));
+    assert_eq!(seen.verbs(), ["EHLO", "MAIL", "RCPT", "RCPT", "DATA"]);
+}
+
+#[tokio::test]
+async fn nothing_is_said_that_was_not_offered() {
+    let server = Server {
+        hello: "250 sink",
+        ..Server::default()
+    };
+    let (outcomes, seen, _) = one(server).await;
+    assert_eq!(short(&outcomes), ["delivered", "delivered"]);
+    assert!(seen.has_line("MAIL FROM:<sender@example.net>"), "{seen:?}");
+    assert!(seen.has_line("RCPT TO:<ann@example.org>"));
+}
+
+#[tokio::test]
+async fn refusals_and_cuts_find_the_one_to_blame() {
+    const PLAIN: &str = "250 sink";
+    const PIPED: &str = "250-sink\r\n250 PIPELINING";
+    let base = Server::default;
+    for hello in [PLAIN, PIPED] {
+        for (server, expected, usable) in [
+            (
+                Server {
+                    mail: "550 5.7.1 no",
+                    ..base()
+                },
+                ["Message", "Message"],
+                true,
+            ),
+            (
+                Server {
+                    mail: "452 4.3.1 full",
+                    ..base()
+                },
+                ["Backend", "Backend"],
+                true,
+            ),
+            (
+                Server {
+                    mail: "421 4.3.2 bye",
+                    ..base()
+                },
+                ["Backend", "Backend"],
+                false,
+            ),
+            (
+                Server {
+                    rcpt: &["550 5.1.1 no", "250 ok"],
+                    ..base()
+                },
+                ["Recipient", "delivered"],
+                true,
+            ),
+            (
+                Server {
+                    rcpt: &["250 ok", "452 4.5.3 many"],
+                    ..base()
+                },
+                ["delivered", "Recipient"],
+                true,
+            ),
+            (
+                Server {
+                    rcpt: &["550 5.1.1 no"],
+                    ..base()
+                },
+                ["Recipient", "Recipient"],
+                true,
+            ),
+            (
+                Server {
+                    rcpt: &["550 5.1.1 no"],
+                    data: "503 5.5.1 who",
+                    ..base()
+                },
+                ["Recipient", "Recipient"],
+                true,
+            ),
+            (
+                Server {
+                    rcpt: &["550 5.1.1 no", "421 bye"],
+                    ..base()
+                },
+                ["Recipient", "Backend"],
+                false,
+            ),
+            (
+                Server {
+                    data: "451 4.6.0 no",
+                    ..base()
+                },
+                ["Message", "Message"],
+                true,
+            ),
+            (
+                Server {
+                    data: "250 what",
+                    ..base()
+                },
+                ["Backend", "Backend"],
+                false,
+            ),
+            (
+                Server {
+                    end: &["554 5.6.0 spam"],
+                    ..base()
+                },
+                ["Message", "Message"],
+                true,
+            ),
+            (
+                Server {
+                    end: &["451 4.3.2 later"],
+                    ..base()
+                },
+                ["Backend", "Backend"],
+                true,
+            ),
+            (
+                Server {
+                    end: &["354 what"],
+                    ..base()
+                },
+                ["Backend?", "Backend?"],
+                false,
+            ),
+            (
+                Server {
+                    end: &["421 4.4.2 bye"],
+                    ..base()
+                },
+                ["Backend", "Backend"],
+                false,
+            ),
+            (
+                Server {
+                    end: &["garbage"],
+                    ..base()
+                },
+                ["Backend?", "Backend?"],
+                false,
+            ),
+            (
+                Server {
+                    cut: Cut::AtMail(0),
+                    ..base()
+                },
+                ["Backend", "Backend"],
+                false,
+            ),
+            (
+                Server {
+                    cut: Cut::InData,
+                    ..base()
+                },
+                ["Backend?", "Backend?"],
+                false,
+            ),
+            (
+                Server {
+                    cut: Cut::AfterDot,
+                    ..base()
+                },
+                ["Backend?", "Backend?"],
+                false,
+            ),
+            (
+                Server {
+                    end: &["250 a\r\n250 b"],
+                    ..base()
+                },
+                ["delivered", "delivered"],
+                false,
+            ),
+        ] {
+            let server = Server { hello, ..server };
+            let told = format!("{server:?}");
+            let (outcomes, seen, is_usable) = one(server).await;
+            assert_eq!(short(&outcomes), expected, "{told} {seen:?}");
+            assert_eq!(is_usable, usable, "{told} {seen:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn lmtp_answers_for_each_recipient() {
+    let server = Server {
+        lmtp: Some(()),
+        end: &["250 2.0.0 ok", "552 5.2.2 full"],
+        ..Server::default()
+    };
+    let (outcomes, seen, usable) = one(server).await;
+    assert_eq!(short(&outcomes), ["delivered", "Recipient"]);
+    assert!(usable);
+    assert_eq!(seen.verbs().first().map(String::as_str), Some("LHLO"));
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_and_renewed_when_the_server_left() {
+    let server = Server {
+        cut: Cut::AtMail(2),
+        ..Server::default()
+    };
+    let (outbound, seen) = client(net(vec![(SINK, server)]), backend(&[SINK]));
+    let mut channel = outbound.open(&target()).await.unwrap();
+    let delivery = delivery(BOTH, BODY);
+    let ends = AtomicUsize::new(0);
+    for _ in 0..3 {
+        let end = Box::pin(async {
+            ends.fetch_add(1, Ordering::Relaxed);
+        });
+        let outcomes = channel.deliver(&delivery, end).await;
+        assert_eq!(short(&outcomes), ["delivered", "delivered"]);
+    }
+    assert_eq!(ends.load(Ordering::Relaxed), 3);
+    assert_eq!(seen.dialled.lock().unwrap().len(), 2);
+    assert_eq!(seen.messages.lock().unwrap().len(), 3);
+    channel.quit().await;
+    assert_eq!(seen.verbs().last().map(String::as_str), Some("QUIT"));
+}

@@ -1,0 +1,243 @@
+//! A network of scripted servers for the tests of this room.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::super::*;
+use crate::base::Shutdown;
+use crate::net::{AcceptTls, BoxedStream, DnsError, MailExchanger};
+use crate::smtp::DataDecoder;
+
+/// Where a server cuts the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    Never,
+    AtConnect,
+    AtStartTls,
+    /// After so many messages, when the next MAIL comes.
+    AtMail(usize),
+    InData,
+    AfterDot,
+}
+
+/// How a server behaves. Replies are given without CRLF; several for RCPT and the end of the
+/// message are given in turn, the last one for ever.
+#[derive(Debug, Clone)]
+pub(super) struct Server {
+    pub(super) banner: &'static str,
+    pub(super) hello: &'static str,
+    pub(super) mail: &'static str,
+    pub(super) rcpt: &'static [&'static str],
+    pub(super) data: &'static str,
+    pub(super) end: &'static [&'static str],
+    pub(super) starttls: &'static str,
+    pub(super) cut: Cut,
+    pub(super) lmtp: Option<()>,
+    pub(super) tls: Option<Arc<dyn AcceptTls>>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            banner: "220 sink ESMTP",
+            hello: "250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-DSN\r\n250 SIZE 100000",
+            mail: "250 2.1.0 ok",
+            rcpt: &["250 2.1.5 ok"],
+            data: "354 go",
+            end: &["250 2.0.0 taken"],
+            starttls: "220 go",
+            cut: Cut::Never,
+            lmtp: None,
+            tls: None,
+        }
+    }
+}
+
+/// What the servers saw.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    pub(super) lines: Arc<Mutex<Vec<String>>>,
+    pub(super) messages: Arc<Mutex<Vec<Vec<u8>>>>,
+    pub(super) dialled: Arc<Mutex<Vec<SocketAddr>>>,
+}
+
+impl Seen {
+    pub(super) fn verbs(&self) -> Vec<String> {
+        let lines = self.lines.lock().unwrap();
+        let verb = |line: &String| line.split(' ').next().unwrap_or_default().to_owned();
+        lines.iter().map(verb).collect()
+    }
+
+    pub(super) fn has_line(&self, line: &str) -> bool {
+        self.lines.lock().unwrap().iter().any(|seen| seen == line)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Net {
+    pub(super) servers: HashMap<SocketAddr, Server>,
+    pub(super) mx: HashMap<String, Result<Vec<MailExchanger>, DnsError>>,
+    pub(super) hosts: HashMap<String, Vec<IpAddr>>,
+    pub(super) seen: Seen,
+    pub(super) tasks: Shutdown,
+}
+
+impl Dial for Net {
+    fn dial(&self, address: SocketAddr) -> Boxed<'_, io::Result<BoxedStream>> {
+        self.seen.dialled.lock().unwrap().push(address);
+        let server = self.servers.get(&address).cloned();
+        Box::pin(async move {
+            let server = server.ok_or(io::ErrorKind::ConnectionRefused)?;
+            let (near, far) = tokio::io::duplex(64 * 1024);
+            let seen = self.seen.clone();
+            self.tasks.spawn("server", async move {
+                serve(server, Box::new(far), seen).await;
+            });
+            Ok(Box::new(near) as BoxedStream)
+        })
+    }
+}
+
+impl Resolve for Net {
+    fn addresses<'a>(&'a self, host: &'a str) -> Boxed<'a, Result<Vec<IpAddr>, DnsError>> {
+        let literal = host.parse().ok().map(|ip| vec![ip]);
+        let found = literal.or_else(|| self.hosts.get(host).cloned());
+        Box::pin(async move { found.ok_or(DnsError::NoSuchName) })
+    }
+
+    fn mail_exchangers<'a>(
+        &'a self,
+        domain: &'a str,
+    ) -> Boxed<'a, Result<Vec<MailExchanger>, DnsError>> {
+        let found = self.mx.get(domain).cloned();
+        Box::pin(async move { found.unwrap_or(Err(DnsError::NoSuchName)) })
+    }
+}
+
+struct Talk {
+    server: Server,
+    stream: BoxedStream,
+    buffer: Vec<u8>,
+    seen: Seen,
+}
+
+async fn serve(server: Server, stream: BoxedStream, seen: Seen) {
+    let mut talk = Talk {
+        server,
+        stream,
+        buffer: Vec::new(),
+        seen,
+    };
+    if talk.server.cut != Cut::AtConnect {
+        talk.run().await.ok();
+    }
+}
+
+impl Talk {
+    async fn say(&mut self, reply: &str) -> io::Result<()> {
+        self.stream
+            .write_all(format!("{reply}\r\n").as_bytes())
+            .await?;
+        self.stream.flush().await
+    }
+
+    async fn line(&mut self) -> io::Result<String> {
+        loop {
+            if let Some(at) = self.buffer.windows(2).position(|pair| pair == b"\r\n") {
+                let line = String::from_utf8(self.buffer.drain(..at).collect()).unwrap();
+                self.buffer.drain(..2);
+                self.seen.lines.lock().unwrap().push(line.clone());
+                return Ok(line);
+            }
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    async fn run(&mut self) -> io::Result<()> {
+        let server = self.server.clone();
+        self.say(server.banner).await?;
+        let (mut messages, mut rcpts, mut accepted) = (0, 0, 0);
+        loop {
+            let line = self.line().await?;
+            match line.split(' ').next().unwrap_or_default() {
+                "EHLO" | "LHLO" | "HELO" => self.say(server.hello).await?,
+                "STARTTLS" => self.start_tls(&server).await?,
+                "MAIL" if server.cut == Cut::AtMail(messages) => return Ok(()),
+                "MAIL" => {
+                    (rcpts, accepted) = (0, 0);
+                    self.say(server.mail).await?;
+                }
+                "RCPT" => {
+                    let reply = server.rcpt[rcpts.min(server.rcpt.len() - 1)];
+                    rcpts += 1;
+                    accepted += usize::from(reply.starts_with('2'));
+                    self.say(reply).await?;
+                }
+                "DATA" => {
+                    self.say(server.data).await?;
+                    if server.data.starts_with('3') {
+                        messages += 1;
+                        self.message(&server, accepted).await?;
+                    }
+                }
+                "AUTH" if line.starts_with("AUTH LOGIN") => {
+                    self.say("334 VXNlcm5hbWU6").await?;
+                    self.line().await?;
+                    self.say("334 UGFzc3dvcmQ6").await?;
+                    self.line().await?;
+                    self.say("235 2.7.0 ok").await?;
+                }
+                "AUTH" => self.say("235 2.7.0 ok").await?,
+                "QUIT" => return self.say("221 bye").await,
+                _ => self.say("250 ok").await?,
+            }
+        }
+    }
+
+    async fn start_tls(&mut self, server: &Server) -> io::Result<()> {
+        if server.cut == Cut::AtStartTls {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        self.say(server.starttls).await?;
+        if let Some(tls) = &server.tls {
+            let (idle, _) = tokio::io::duplex(1);
+            let plain = std::mem::replace(&mut self.stream, Box::new(idle));
+            self.stream = tls.accept(plain).await?.0;
+        }
+        Ok(())
+    }
+
+    async fn message(&mut self, server: &Server, accepted: usize) -> io::Result<()> {
+        let mut decoder = DataDecoder::new();
+        let mut message = Vec::new();
+        loop {
+            let decoded = decoder.decode(&self.buffer, &mut message);
+            self.buffer.drain(..decoded.consumed);
+            if decoded.ended {
+                break;
+            }
+            if server.cut == Cut::InData {
+                return Err(io::ErrorKind::ConnectionReset.into());
+            }
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        self.seen.messages.lock().unwrap().push(message);
+        if server.cut == Cut::AfterDot {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        let count = server.lmtp.map_or(1, |()| accepted);
+        for number in 0..count {
+            let reply = server.end[number.min(server.end.len() - 1)];
+            self.say(reply).await?;
+        }
+        Ok(())
+    }
+}
