@@ -7,7 +7,6 @@ use super::error::{Error, Stage};
 use super::link::Link;
 use super::session::{Session, Step};
 use super::{Outbound, Route};
-use crate::backend::Protocol;
 use crate::base::{Boxed, Timestamp, TlsInfo};
 use crate::limits;
 use crate::mail::{BodySource, Channel, Delivery, Failure, Outcome};
@@ -86,9 +85,12 @@ impl OpenChannel {
         }
         self.messages = self.messages.saturating_add(1);
         let commands = Commands::new(delivery, &self.link.extensions);
-        let pipelining = self.link.extensions.pipelining;
-        let protocol = self.route.manner_protocol();
-        let (mut session, mut step) = Session::start(&commands, &self.peer, protocol, pipelining);
+        let (mut session, mut step) = Session::start(
+            &commands,
+            &self.peer,
+            self.route.protocol,
+            &self.link.extensions,
+        );
         let mut reach = Reach::Silence;
         loop {
             let reply;
@@ -154,9 +156,10 @@ impl OpenChannel {
         let tail = match self.send_body(&delivery.body).await {
             Ok(tail) => tail,
             Err(error) => {
-                let last_word = match &error {
-                    Error::Cut(_) => self.link.last_word(Stage::Body).await,
-                    _ => None,
+                let last_word = if matches!(error, Error::Cut(_)) {
+                    self.link.last_word(Stage::Body).await
+                } else {
+                    None
                 };
                 return (session, last_word.ok_or(error));
             }
@@ -252,11 +255,5 @@ impl Channel for OpenChannel {
                 self.link.quit().await;
             }
         })
-    }
-}
-
-impl Route {
-    pub(super) const fn manner_protocol(&self) -> Protocol {
-        self.protocol
     }
 }

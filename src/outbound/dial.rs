@@ -1,6 +1,6 @@
 //! From a target to the addresses to try, in their order.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::error::Error;
 use super::greeting::Mirror;
@@ -134,7 +134,7 @@ impl Finder<'_> {
         let found = self.resolve.addresses(host).await;
         let mut addresses = found.map_err(|error| lookup(host, error))?;
         addresses.sort_by_cached_key(|_| self.entropy.u64());
-        let (v4, v6): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|ip| ip.is_ipv4());
+        let (v4, v6): (Vec<_>, Vec<_>) = addresses.into_iter().partition(IpAddr::is_ipv4);
         let (mut v4, mut v6) = (v4.into_iter(), v6.into_iter());
         let mut turns = Vec::new();
         loop {
@@ -155,11 +155,9 @@ impl Finder<'_> {
 
 /// `mx.example.org:25`, `192.0.2.1`, `[2001:db8::1]:25` to host and port.
 fn split_host(text: &str, default_port: u16) -> Option<(&str, u16)> {
-    if let Ok(address) = text.parse::<std::net::IpAddr>() {
-        return address
-            .is_ipv6()
-            .then_some((text, default_port))
-            .or(Some((text, default_port)));
+    // A bare IPv6 address is full of colons and has no port.
+    if text.parse::<IpAddr>().is_ok() {
+        return Some((text, default_port));
     }
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !text.ends_with(']') => (host, port.parse().ok()?),

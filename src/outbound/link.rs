@@ -48,20 +48,20 @@ impl Link {
             timeouts,
         };
         let mut protection = None;
-        let mut state = Greeting::ExpectBanner;
+        let mut greeting = Greeting::ExpectBanner;
         loop {
-            let stage = state.stage();
+            let stage = greeting.stage();
             let reply = wire.reply(stage).await?;
-            let (next, mut step) = state.handle(reply, manner)?;
-            state = next;
+            let (next, mut step) = greeting.handle(reply, manner)?;
+            greeting = next;
             if let Step::Secure = step {
                 let (secured, info) = wire.secure(host, manner.tls, tls).await?;
                 wire = secured;
                 protection = Some(info);
-                (state, step) = Greeting::secured(manner);
+                (greeting, step) = Greeting::secured(manner);
             }
             match step {
-                Step::Send(line) => wire.send(line.as_bytes(), state.stage()).await?,
+                Step::Send(line) => wire.send(line.as_bytes(), greeting.stage()).await?,
                 Step::Ready(extensions) => {
                     return Ok(Self {
                         wire,

@@ -25,10 +25,10 @@ impl Prober for Outbound {
                 .map(|candidate| self.probe_host(&route, candidate, recipient));
             // All hosts are asked, for each is shown; one good host makes a good backend.
             let results = join_all(probes).await;
-            match results.iter().any(Result::is_ok) {
-                true => Ok(()),
-                false => results.into_iter().next().unwrap_or(Ok(())),
+            if results.iter().any(Result::is_ok) {
+                return Ok(());
             }
+            results.into_iter().next().unwrap_or(Ok(()))
         })
     }
 }

@@ -9,7 +9,7 @@ use super::outcome::{failure, refused};
 use crate::backend::Protocol;
 use crate::limits;
 use crate::mail::{Failure, Outcome};
-use crate::smtp::{Reply, Severity};
+use crate::smtp::{Extensions, Reply, Severity};
 
 /// What the driver does next.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,13 +78,13 @@ impl Session {
         commands: &Commands,
         peer: &str,
         protocol: Protocol,
-        pipelining: bool,
+        extensions: &Extensions,
     ) -> (Self, Step) {
         let count = commands.ends.len().saturating_sub(2);
         let mut transaction = Transaction {
             peer: peer.to_owned(),
             protocol,
-            pipelining,
+            pipelining: extensions.pipelining,
             ends: commands.ends.clone(),
             sent: 0,
             mail_refused: false,
@@ -241,22 +241,19 @@ impl Transaction {
     fn go_on(mut self, answered: usize) -> (Session, Step) {
         let is_next_sent = self.sent > answered + 1;
         let all_answered = answered == self.recipients.len();
-        if is_next_sent {
-            return match all_answered {
-                true => (Session::ExpectData(self), Step::Read),
-                false => (Session::ExpectRcpt(self, answered), Step::Read),
-            };
-        }
-        if self.mail_refused {
+        let step = if is_next_sent {
+            Step::Read
+        } else if self.mail_refused {
             return (Session::Finished(self), Step::Done);
-        }
-        if all_answered && !self.is_any_accepted() {
+        } else if all_answered && !self.is_any_accepted() {
             return (Session::ExpectReset(self), Step::SendReset);
-        }
-        let part = self.next_group();
-        match all_answered {
-            true => (Session::ExpectData(self), Step::Send(part)),
-            false => (Session::ExpectRcpt(self, answered), Step::Send(part)),
+        } else {
+            Step::Send(self.next_group())
+        };
+        if all_answered {
+            (Session::ExpectData(self), step)
+        } else {
+            (Session::ExpectRcpt(self, answered), step)
         }
     }
 

@@ -150,7 +150,7 @@ async fn a_message_arrives_byte_by_byte() {
 #[tokio::test]
 async fn nothing_is_said_that_was_not_offered() {
     let server = Server {
-        hello: "250 sink",
+        hello: "250 sink".to_owned(),
         ..Server::default()
     };
     let (outcomes, seen, _) = one(server).await;
@@ -159,172 +159,40 @@ async fn nothing_is_said_that_was_not_offered() {
     assert!(seen.has_line("RCPT TO:<ann@example.org>"));
 }
 
+/// What the server does, the outcomes of two recipients, and the connection afterwards.
+const TABLE: &str = "
+    mail 550 5.7.1 no                  -> Message Message usable
+    mail 452 4.3.1 full                -> Backend Backend usable
+    mail 421 4.3.2 bye                 -> Backend Backend broken
+    mail 354 what                      -> Backend Backend broken
+    rcpt 550 5.1.1 no; 250 ok          -> Recipient delivered usable
+    rcpt 250 ok; 452 4.5.3 many        -> delivered Recipient usable
+    rcpt 550 5.1.1 no                  -> Recipient Recipient usable
+    rcpt 550 5.1.1 no, data 503 5.5.1  -> Recipient Recipient usable
+    rcpt 550 5.1.1 no; 421 bye         -> Recipient Backend broken
+    data 451 4.6.0 no                  -> Message Message usable
+    data 250 what                      -> Backend Backend broken
+    end 554 5.6.0 spam                 -> Message Message usable
+    end 451 4.3.2 later                -> Backend Backend usable
+    end 354 what                       -> Backend? Backend? broken
+    end 421 4.4.2 bye                  -> Backend Backend broken
+    end garbage                        -> Backend? Backend? broken
+    end 250 a!250 b                    -> delivered delivered broken
+    cut at mail                        -> Backend Backend broken
+    cut in data                        -> Backend? Backend? broken
+    cut after dot                      -> Backend? Backend? broken
+";
+
 #[tokio::test]
 async fn refusals_and_cuts_find_the_one_to_blame() {
-    const PLAIN: &str = "250 sink";
-    const PIPED: &str = "250-sink\r\n250 PIPELINING";
-    let base = Server::default;
-    for hello in [PLAIN, PIPED] {
-        for (server, expected, usable) in [
-            (
-                Server {
-                    mail: "550 5.7.1 no",
-                    ..base()
-                },
-                ["Message", "Message"],
-                true,
-            ),
-            (
-                Server {
-                    mail: "452 4.3.1 full",
-                    ..base()
-                },
-                ["Backend", "Backend"],
-                true,
-            ),
-            (
-                Server {
-                    mail: "421 4.3.2 bye",
-                    ..base()
-                },
-                ["Backend", "Backend"],
-                false,
-            ),
-            (
-                Server {
-                    rcpt: &["550 5.1.1 no", "250 ok"],
-                    ..base()
-                },
-                ["Recipient", "delivered"],
-                true,
-            ),
-            (
-                Server {
-                    rcpt: &["250 ok", "452 4.5.3 many"],
-                    ..base()
-                },
-                ["delivered", "Recipient"],
-                true,
-            ),
-            (
-                Server {
-                    rcpt: &["550 5.1.1 no"],
-                    ..base()
-                },
-                ["Recipient", "Recipient"],
-                true,
-            ),
-            (
-                Server {
-                    rcpt: &["550 5.1.1 no"],
-                    data: "503 5.5.1 who",
-                    ..base()
-                },
-                ["Recipient", "Recipient"],
-                true,
-            ),
-            (
-                Server {
-                    rcpt: &["550 5.1.1 no", "421 bye"],
-                    ..base()
-                },
-                ["Recipient", "Backend"],
-                false,
-            ),
-            (
-                Server {
-                    data: "451 4.6.0 no",
-                    ..base()
-                },
-                ["Message", "Message"],
-                true,
-            ),
-            (
-                Server {
-                    data: "250 what",
-                    ..base()
-                },
-                ["Backend", "Backend"],
-                false,
-            ),
-            (
-                Server {
-                    end: &["554 5.6.0 spam"],
-                    ..base()
-                },
-                ["Message", "Message"],
-                true,
-            ),
-            (
-                Server {
-                    end: &["451 4.3.2 later"],
-                    ..base()
-                },
-                ["Backend", "Backend"],
-                true,
-            ),
-            (
-                Server {
-                    end: &["354 what"],
-                    ..base()
-                },
-                ["Backend?", "Backend?"],
-                false,
-            ),
-            (
-                Server {
-                    end: &["421 4.4.2 bye"],
-                    ..base()
-                },
-                ["Backend", "Backend"],
-                false,
-            ),
-            (
-                Server {
-                    end: &["garbage"],
-                    ..base()
-                },
-                ["Backend?", "Backend?"],
-                false,
-            ),
-            (
-                Server {
-                    cut: Cut::AtMail(0),
-                    ..base()
-                },
-                ["Backend", "Backend"],
-                false,
-            ),
-            (
-                Server {
-                    cut: Cut::InData,
-                    ..base()
-                },
-                ["Backend?", "Backend?"],
-                false,
-            ),
-            (
-                Server {
-                    cut: Cut::AfterDot,
-                    ..base()
-                },
-                ["Backend?", "Backend?"],
-                false,
-            ),
-            (
-                Server {
-                    end: &["250 a\r\n250 b"],
-                    ..base()
-                },
-                ["delivered", "delivered"],
-                false,
-            ),
-        ] {
-            let server = Server { hello, ..server };
-            let told = format!("{server:?}");
-            let (outcomes, seen, is_usable) = one(server).await;
-            assert_eq!(short(&outcomes), expected, "{told} {seen:?}");
-            assert_eq!(is_usable, usable, "{told} {seen:?}");
+    for hello in ["250 sink", "250-sink!250 PIPELINING"] {
+        for row in TABLE.lines().filter(|row| !row.is_empty()) {
+            let (script, expected) = row.split_once("->").unwrap();
+            let script = format!("hello {hello}, {}", script.trim());
+            let (outcomes, seen, usable) = one(Server::scripted(&script)).await;
+            let state = if usable { "usable" } else { "broken" };
+            let told = format!("{} {state}", short(&outcomes).join(" "));
+            assert_eq!(told, expected.trim(), "{script} {seen:?}");
         }
     }
 }
@@ -333,8 +201,7 @@ async fn refusals_and_cuts_find_the_one_to_blame() {
 async fn lmtp_answers_for_each_recipient() {
     let server = Server {
         lmtp: Some(()),
-        end: &["250 2.0.0 ok", "552 5.2.2 full"],
-        ..Server::default()
+        ..Server::scripted("end 250 2.0.0 ok; 552 5.2.2 full")
     };
     let (outcomes, seen, usable) = one(server).await;
     assert_eq!(short(&outcomes), ["delivered", "Recipient"]);

@@ -24,17 +24,17 @@ pub(super) enum Cut {
     AfterDot,
 }
 
-/// How a server behaves. Replies are given without CRLF; several for RCPT and the end of the
-/// message are given in turn, the last one for ever.
+/// How a server behaves. Of several replies to RCPT and to the end of the message each is given
+/// in turn, the last one for ever.
 #[derive(Debug, Clone)]
 pub(super) struct Server {
-    pub(super) banner: &'static str,
-    pub(super) hello: &'static str,
-    pub(super) mail: &'static str,
-    pub(super) rcpt: &'static [&'static str],
-    pub(super) data: &'static str,
-    pub(super) end: &'static [&'static str],
-    pub(super) starttls: &'static str,
+    pub(super) banner: String,
+    pub(super) hello: String,
+    pub(super) mail: String,
+    pub(super) rcpt: Vec<String>,
+    pub(super) data: String,
+    pub(super) end: Vec<String>,
+    pub(super) starttls: String,
     pub(super) cut: Cut,
     pub(super) lmtp: Option<()>,
     pub(super) tls: Option<Arc<dyn AcceptTls>>,
@@ -43,18 +43,58 @@ pub(super) struct Server {
 impl Default for Server {
     fn default() -> Self {
         Self {
-            banner: "220 sink ESMTP",
-            hello: "250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-DSN\r\n250 SIZE 100000",
-            mail: "250 2.1.0 ok",
-            rcpt: &["250 2.1.5 ok"],
-            data: "354 go",
-            end: &["250 2.0.0 taken"],
-            starttls: "220 go",
+            banner: "220 sink ESMTP".to_owned(),
+            hello: lines("250-sink!250-PIPELINING!250-8BITMIME!250-DSN!250 SIZE 100000"),
+            mail: "250 2.1.0 ok".to_owned(),
+            rcpt: vec!["250 2.1.5 ok".to_owned()],
+            data: "354 go".to_owned(),
+            end: vec!["250 2.0.0 taken".to_owned()],
+            starttls: "220 go".to_owned(),
             cut: Cut::Never,
             lmtp: None,
             tls: None,
         }
     }
+}
+
+impl Server {
+    /// `mail 550 no, rcpt 250 ok; 550 no`: the default with other replies; `!` parts lines.
+    pub(super) fn scripted(script: &str) -> Self {
+        let mut server = Self::default();
+        for part in script.split(", ").filter(|part| !part.is_empty()) {
+            let (what, reply) = part.split_once(' ').unwrap();
+            let turns = || reply.split("; ").map(lines).collect();
+            match what {
+                "banner" => server.banner = lines(reply),
+                "hello" => server.hello = lines(reply),
+                "mail" => server.mail = lines(reply),
+                "rcpt" => server.rcpt = turns(),
+                "data" => server.data = lines(reply),
+                "end" => server.end = turns(),
+                "starttls" => server.starttls = lines(reply),
+                "cut" => server.cut = Cut::parse(reply),
+                other => panic!("{other} in {script}"),
+            }
+        }
+        server
+    }
+}
+
+impl Cut {
+    fn parse(text: &str) -> Self {
+        match text {
+            "at connect" => Self::AtConnect,
+            "at starttls" => Self::AtStartTls,
+            "at mail" => Self::AtMail(0),
+            "in data" => Self::InData,
+            "after dot" => Self::AfterDot,
+            other => panic!("cut {other}"),
+        }
+    }
+}
+
+fn lines(text: &str) -> String {
+    text.replace('!', "\r\n")
 }
 
 /// What the servers saw.
@@ -161,26 +201,26 @@ impl Talk {
 
     async fn run(&mut self) -> io::Result<()> {
         let server = self.server.clone();
-        self.say(server.banner).await?;
+        self.say(&server.banner).await?;
         let (mut messages, mut rcpts, mut accepted) = (0, 0, 0);
         loop {
             let line = self.line().await?;
             match line.split(' ').next().unwrap_or_default() {
-                "EHLO" | "LHLO" | "HELO" => self.say(server.hello).await?,
+                "EHLO" | "LHLO" | "HELO" => self.say(&server.hello).await?,
                 "STARTTLS" => self.start_tls(&server).await?,
                 "MAIL" if server.cut == Cut::AtMail(messages) => return Ok(()),
                 "MAIL" => {
                     (rcpts, accepted) = (0, 0);
-                    self.say(server.mail).await?;
+                    self.say(&server.mail).await?;
                 }
                 "RCPT" => {
-                    let reply = server.rcpt[rcpts.min(server.rcpt.len() - 1)];
+                    let reply = &server.rcpt[rcpts.min(server.rcpt.len() - 1)];
                     rcpts += 1;
                     accepted += usize::from(reply.starts_with('2'));
                     self.say(reply).await?;
                 }
                 "DATA" => {
-                    self.say(server.data).await?;
+                    self.say(&server.data).await?;
                     if server.data.starts_with('3') {
                         messages += 1;
                         self.message(&server, accepted).await?;
@@ -204,7 +244,7 @@ impl Talk {
         if server.cut == Cut::AtStartTls {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
-        self.say(server.starttls).await?;
+        self.say(&server.starttls).await?;
         if let Some(tls) = &server.tls {
             let (idle, _) = tokio::io::duplex(1);
             let plain = std::mem::replace(&mut self.stream, Box::new(idle));
@@ -217,9 +257,9 @@ impl Talk {
         let mut decoder = DataDecoder::new();
         let mut message = Vec::new();
         loop {
-            let decoded = decoder.decode(&self.buffer, &mut message);
-            self.buffer.drain(..decoded.consumed);
-            if decoded.ended {
+            let found = decoder.decode(&self.buffer, &mut message);
+            self.buffer.drain(..found.consumed);
+            if found.ended {
                 break;
             }
             if server.cut == Cut::InData {
@@ -235,7 +275,7 @@ impl Talk {
         }
         let count = server.lmtp.map_or(1, |()| accepted);
         for number in 0..count {
-            let reply = server.end[number.min(server.end.len() - 1)];
+            let reply = &server.end[number.min(server.end.len() - 1)];
             self.say(reply).await?;
         }
         Ok(())
