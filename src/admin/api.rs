@@ -22,7 +22,6 @@ type Answer<T> = Result<Json<T>, AdminError>;
 type Us = State<Arc<Admin>>;
 
 /// The whole API, for those who may open the unix socket.
-#[must_use]
 pub fn operators(admin: Arc<Admin>) -> Router {
     Router::new()
         .route("/health", get(health))
@@ -43,7 +42,6 @@ pub fn operators(admin: Arc<Admin>) -> Router {
 }
 
 /// What anybody who reaches `[admin] bind` may see: it changes nothing and names no mail.
-#[must_use]
 pub fn watchers(admin: Arc<Admin>) -> Router {
     Router::new()
         .route("/health", get(health))
@@ -123,7 +121,7 @@ async fn message(State(admin): Us, Path(id): Path<String>) -> Answer<MessageView
 }
 
 /// A request about one address.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct AddressQuery {
     /// The address.
     pub(crate) address: String,

@@ -16,7 +16,7 @@ use crate::smtp::Mailbox;
 use crate::spool::SpoolError;
 
 /// Which part of the queue.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct QueueQuery {
     /// Leave out so many that match.
     #[serde(default)]
@@ -33,7 +33,7 @@ pub(crate) struct QueueQuery {
 }
 
 /// Which messages to trace.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TraceQuery {
     /// A Message-ID, a spool id or an address.
     pub(crate) of: String,

@@ -25,15 +25,20 @@ use crate::spool::Spool;
 use crate::telemetry::Metrics;
 
 pub use accounts::{Account, AccountAdmin, AccountRefused, AccountState, Invitation};
+pub(crate) use api::AddressQuery;
 pub use api::{operators, watchers};
 pub use error::{AdminError, Refusal};
 pub use health::HealthView;
-pub use serve::{Door, serve};
+pub(crate) use lookup::{QueueQuery, TraceQuery};
+pub use serve::serve;
 pub use view::{
     BackendDetails, BackendView, DecisionWord, EventView, ExplainView, HostView, MessageView,
     PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView, ReloadView, SpoolNumbers,
     StatusView, TraceView,
 };
+
+/// Name of the unix socket in `data_dir`.
+pub const SOCKET: &str = "admin.sock";
 
 /// Reads the config again.
 pub trait Reload: Send + Sync + fmt::Debug {

@@ -1,7 +1,227 @@
-//! The verbs.
+//! The verbs: arguments in, text or JSON out, an exit code that can be relied on.
+//!
+//! `args` is what is typed, `intent` what is meant. Verbs about a running server ask it over the
+//! unix socket in its `data_dir`.
+
+mod args;
+mod client;
+mod home;
+mod intent;
+mod render;
+mod table;
+
+use std::fmt;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::admin::{
+    Account, AddressQuery, BackendDetails, BackendView, ExplainView, Invitation, MessageView,
+    QueueItem, ReloadView, StatusView, TraceView,
+};
+use crate::base::Clock;
+use args::Arguments;
+use client::{Client, ClientError};
+use intent::{Format, Intent, Question, Work};
+use render::Page;
+use table::Palette;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// It was done.
+    Done = 0,
+    /// It was refused, not found, or failed.
+    Failed = 1,
+    /// The arguments are wrong.
+    Usage = 2,
+    /// The server cannot be reached.
+    Unreachable = 3,
+    /// The config is refused.
+    Config = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a verb was not done, for people.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    text: String,
+}
+
+impl Failure {
+    fn new(exit: Exit, text: impl fmt::Display) -> Self {
+        Self {
+            exit,
+            text: text.to_string(),
+        }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let exit = if error.is_unreachable() {
+            Exit::Unreachable
+        } else {
+            Exit::Failed
+        };
+        Self::new(exit, error)
+    }
+}
 
 /// Runs the program with the arguments of the process.
 #[must_use]
-pub fn run() -> std::process::ExitCode {
-    std::process::ExitCode::FAILURE
+pub fn run() -> ExitCode {
+    match Arguments::try_parse() {
+        Ok(arguments) => finish(perform(arguments.into())),
+        Err(error) => {
+            let asked = matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            );
+            // Nobody reads it when stdout is closed.
+            error.print().ok();
+            ExitCode::from(if asked { Exit::Done } else { Exit::Usage })
+        }
+    }
+}
+
+fn finish(result: Result<(), Failure>) -> ExitCode {
+    let Err(failure) = result else {
+        return ExitCode::from(Exit::Done);
+    };
+    let mut stderr = std::io::stderr().lock();
+    writeln!(stderr, "tideover: {}", failure.text).ok();
+    ExitCode::from(failure.exit)
+}
+
+fn perform(intent: Intent) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("no threads: {error}")))?;
+    let Intent {
+        config,
+        format,
+        work,
+    } = intent;
+    runtime.block_on(async {
+        match work {
+            Work::Serve => home::serve(config.as_deref()).await,
+            Work::Check(depth) => home::check(config.as_deref(), depth, format).await,
+            Work::Demo(ending) => crate::demo::run(ending)
+                .await
+                .map_err(|error| Failure::new(Exit::Failed, error)),
+            Work::Ask(question) => ask(config.as_deref(), question, format).await,
+        }
+    })
+}
+
+async fn ask(config: Option<&Path>, question: Question, format: Format) -> Result<(), Failure> {
+    let (data_dir, config) = home::data_dir(config)?;
+    let asker = Asker {
+        client: Client::new(&data_dir, &config),
+        format,
+        page: Page {
+            palette: Palette::of_stdout(),
+            now: Clock::system().now(),
+        },
+    };
+    let page = asker.page;
+    let request = question.request();
+    match question {
+        Question::Status => asker.show(request, |it: &StatusView| page.status(it)).await,
+        Question::Backends => {
+            asker
+                .show(request, |it: &Vec<BackendView>| page.backends(it))
+                .await
+        }
+        Question::Backend(_) => {
+            asker
+                .show(request, |it: &BackendDetails| page.backend(it))
+                .await
+        }
+        Question::Queue(query) => {
+            let limit = query.limit.saturating_sub(1);
+            let text = |it: &Vec<QueueItem>| page.queue(it, query.skip, limit);
+            asker.show(request, text).await
+        }
+        Question::Message(_) => {
+            asker
+                .show(request, |it: &MessageView| page.message(it))
+                .await
+        }
+        Question::Explain(_) => {
+            asker
+                .show(request, |it: &ExplainView| page.explain(it))
+                .await
+        }
+        Question::Trace(_) => asker.show(request, |it: &TraceView| page.trace(it)).await,
+        Question::Users => {
+            asker
+                .show(request, |it: &Vec<Account>| page.users(it))
+                .await
+        }
+        Question::Invite(_) => {
+            asker
+                .show(request, |it: &Invitation| page.invitation(it))
+                .await
+        }
+        Question::Disable(_) => {
+            let text = |it: &AddressQuery| format!("{} cannot log in any more\n", it.address);
+            asker.show(request, text).await
+        }
+        Question::Reload => {
+            let text = |_: &ReloadView| "the server runs with the config as it is now\n".to_owned();
+            asker.show(request, text).await
+        }
+    }
+}
+
+struct Asker {
+    client: Client,
+    format: Format,
+    page: Page,
+}
+
+impl Asker {
+    async fn show<T: DeserializeOwned + Serialize>(
+        &self,
+        request: intent::Request,
+        text: impl FnOnce(&T) -> String,
+    ) -> Result<(), Failure> {
+        let text = match self.format {
+            Format::Text => text(&self.client.ask(request).await?),
+            Format::Json => {
+                // As the server said it: a newer one may say more than this program knows.
+                let answer: serde_json::Value = self.client.ask(request).await?;
+                format!("{answer:#}\n")
+            }
+        };
+        print(&text)
+    }
+}
+
+/// A closed pipe (`tideover queue list | head`) is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Failed, format!("stdout: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }

@@ -8,11 +8,13 @@ mod self_signed;
 mod tcp;
 mod tls_client;
 mod tls_server;
+mod unix;
 
 pub use dns::Dns;
 pub use tcp::{BindError, TcpDial, TcpListen};
 pub use tls_client::{CertificateCheck, TlsClient};
 pub use tls_server::{TlsFileError, TlsServer};
+pub use unix::{bind_unix, connect_unix};
 
 use std::fmt;
 use std::io;

@@ -37,6 +37,15 @@ impl ShownState {
             Self::Dropped => "dropped",
         }
     }
+
+    /// Has the recipient come to its end?
+    #[must_use]
+    pub const fn is_finished(self) -> bool {
+        match self {
+            Self::Queued | Self::Held => false,
+            Self::Delivered | Self::Bounced | Self::Dropped => true,
+        }
+    }
 }
 
 /// A recipient's state as it is shown.

@@ -1,0 +1,135 @@
+//! The arguments as they are typed. What they mean is said in `intent`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Tideover takes the mail of an organisation that changes its mail platform, and loses none.
+#[derive(Debug, Clone, PartialEq, Eq, Parser)]
+#[command(
+    name = "tideover",
+    version,
+    max_term_width = 80,
+    after_help = "Exit codes: 0 done, 1 refused or not found, 2 wrong arguments, 3 the server \
+                  cannot be reached, 4 the config is refused."
+)]
+pub(crate) struct Arguments {
+    /// Config file [default: ./tideover.toml, then /etc/tideover/tideover.toml]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "TIDEOVER_CONFIG"
+    )]
+    pub(crate) config: Option<PathBuf>,
+    /// Print JSON for programs instead of text for people
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum Verb {
+    /// Run the server
+    Serve,
+    /// Check the config, and say what would lose or misroute mail
+    Check {
+        /// Also ask DNS and connect to the backends
+        #[arg(long)]
+        online: bool,
+    },
+    /// Show the whole story in two minutes: two sandbox platforms, mail, an outage, the webmail
+    Demo {
+        /// Run through, check that every message arrived exactly once, and end
+        #[arg(long)]
+        once: bool,
+    },
+    /// How are the backends, what waits, what is stored?
+    Status,
+    /// The mail platforms
+    #[command(subcommand)]
+    Backend(BackendVerb),
+    /// Mail that waits
+    #[command(subcommand)]
+    Queue(QueueVerb),
+    /// The route of an address, step by step
+    Explain {
+        /// For example ann@example.org
+        address: String,
+    },
+    /// What became of a message, or of the mail of an address
+    Trace {
+        /// A Message-ID, a spool id (from our 250 reply) or an address
+        of: String,
+        /// Show at most so many messages
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+    },
+    /// Accounts of the webmail
+    #[command(subcommand)]
+    User(UserVerb),
+    /// Make the running server read its config again
+    Reload,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum BackendVerb {
+    /// All backends and their health
+    List,
+    /// One backend: hosts, limits, probes
+    Show {
+        /// Its name in the config
+        name: String,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum QueueVerb {
+    /// Recipients that are not finished
+    List(QueueList),
+    /// One message, its recipients and their history
+    Show {
+        /// Its spool id
+        id: String,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct QueueList {
+    /// Only what waits for this backend
+    #[arg(long, value_name = "NAME")]
+    pub(crate) backend: Option<String>,
+    /// Only these
+    #[arg(long)]
+    pub(crate) state: Option<WaitingState>,
+    /// Leave out the first so many
+    #[arg(long, default_value_t = 0)]
+    pub(crate) skip: usize,
+    /// Show at most so many
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=999))]
+    pub(crate) limit: u16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WaitingState {
+    Queued,
+    Held,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum UserVerb {
+    /// Make a link with which a user sets a password
+    Invite {
+        /// The user's address
+        address: String,
+    },
+    /// All accounts
+    List,
+    /// End a user's sessions and refuse new ones
+    Disable {
+        /// The user's address
+        address: String,
+    },
+}

@@ -1,0 +1,221 @@
+//! Asks the server that runs, over the unix socket in its `data_dir`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Method, Response};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+
+use super::intent::Request;
+use crate::admin::{Refusal, SOCKET};
+use crate::base::Shutdown;
+use crate::net::{BoxedStream, connect_unix};
+
+/// A page of the queue is well below this.
+const ANSWER: usize = 64 * 1024 * 1024;
+/// The server answers everything in milliseconds; when it is stuck, people must not wait for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    /// Nobody listens.
+    #[error(
+        "tideover is not running on {data_dir} ({why}): start it with `tideover serve -c {config}`"
+    )]
+    NotRunning {
+        data_dir: PathBuf,
+        why: &'static str,
+        config: PathBuf,
+    },
+    /// Somebody else's.
+    #[error(
+        "{socket} may only be opened by the user who runs tideover: become that user \
+         (for example `sudo -u tideover tideover status`)"
+    )]
+    NotYours { socket: String },
+    /// The path is longer than the system takes.
+    #[error("{socket} is too long for a unix socket: choose a shorter data_dir")]
+    TooLong { socket: String },
+    /// The connection broke.
+    #[error("tideover does not answer on {socket}: {what}; look at its log")]
+    Broken { socket: String, what: String },
+    /// The server says no.
+    #[error("{}\n  {}", .0.error, .0.hint)]
+    Refused(Refusal),
+}
+
+impl ClientError {
+    /// The server could not be asked at all.
+    pub(crate) const fn is_unreachable(&self) -> bool {
+        !matches!(self, Self::Refused(_))
+    }
+}
+
+/// The door of one server.
+#[derive(Debug)]
+pub(crate) struct Client {
+    data_dir: PathBuf,
+    socket: PathBuf,
+    config: PathBuf,
+}
+
+impl Client {
+    /// The server that `config` describes, with its `data_dir`.
+    pub(crate) fn new(data_dir: &Path, config: &Path) -> Self {
+        Self {
+            data_dir: data_dir.to_owned(),
+            socket: data_dir.join(SOCKET),
+            config: config.to_owned(),
+        }
+    }
+
+    /// Sends `request` and reads the answer.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        request: Request,
+    ) -> Result<T, ClientError> {
+        let stream = connect_unix(&self.socket)
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        match tokio::time::timeout(PATIENCE, exchange(stream, request)).await {
+            Ok(Ok((status, body))) => self.read(status, &body),
+            Ok(Err(what)) => Err(self.broken(what)),
+            Err(_) => Err(self.broken(format!("no answer in {} s", PATIENCE.as_secs()))),
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self, status: u16, body: &[u8]) -> Result<T, ClientError> {
+        if (200..300).contains(&status) {
+            return serde_json::from_slice(body).map_err(|error| {
+                self.broken(format!(
+                    "its answer is not understood ({error}); are the server and \
+                                     the command line of the same version?"
+                ))
+            });
+        }
+        Err(serde_json::from_slice(body).map_or_else(
+            |_| self.broken(format!("HTTP status {status}")),
+            ClientError::Refused,
+        ))
+    }
+
+    fn broken(&self, what: String) -> ClientError {
+        ClientError::Broken {
+            socket: self.socket.display().to_string(),
+            what,
+        }
+    }
+
+    fn unreachable(&self, error: &io::Error) -> ClientError {
+        let socket = self.socket.display().to_string();
+        let not_running = |why| ClientError::NotRunning {
+            data_dir: self.data_dir.clone(),
+            why,
+            config: self.config.clone(),
+        };
+        let kind = error.kind();
+        if kind == io::ErrorKind::NotFound {
+            not_running("no admin.sock")
+        } else if kind == io::ErrorKind::ConnectionRefused {
+            not_running("nobody listens on admin.sock")
+        } else if kind == io::ErrorKind::PermissionDenied {
+            ClientError::NotYours { socket }
+        } else if kind == io::ErrorKind::InvalidInput {
+            ClientError::TooLong { socket }
+        } else {
+            self.broken(error.to_string())
+        }
+    }
+}
+
+async fn exchange(stream: BoxedStream, request: Request) -> Result<(u16, Bytes), String> {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| error.to_string())?;
+    let tasks = Shutdown::new();
+    tasks.spawn("admin client", async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "the connection to the server ended");
+        }
+    });
+    let method = if request.body.is_some() {
+        Method::POST
+    } else {
+        Method::GET
+    };
+    let request = hyper::Request::builder()
+        .method(method)
+        .uri(request.path)
+        .header(hyper::header::HOST, "tideover")
+        .header(hyper::header::CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(request.body.unwrap_or_default())))
+        .map_err(|error| error.to_string())?;
+    let response: Response<Incoming> = sender
+        .send_request(request)
+        .await
+        .map_err(|error| error.to_string())?;
+    let status = response.status().as_u16();
+    let body = Limited::new(response.into_body(), ANSWER)
+        .collect()
+        .await
+        .map_err(|error| error.to_string())?;
+    Ok((status, body.to_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get(path: &str) -> Request {
+        Request {
+            path: path.to_owned(),
+            body: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_run_is_said_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let client = Client::new(folder.path(), Path::new("mail.toml"));
+        let error = client.ask::<()>(get("/api/status")).await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("is not running on"), "{text}");
+        assert!(text.contains("(no admin.sock)"), "{text}");
+        assert!(text.ends_with("`tideover serve -c mail.toml`"), "{text}");
+        assert!(error.is_unreachable());
+
+        drop(std::os::unix::net::UnixListener::bind(folder.path().join(SOCKET)).unwrap());
+        let error = client.ask::<()>(get("/api/status")).await.unwrap_err();
+        assert!(error.to_string().contains("nobody listens"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn answers_and_refusals_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = crate::net::bind_unix(&folder.path().join(SOCKET)).unwrap();
+        let refusal = r#"{"error":"there is no backend \"x\"","hint":"look"}"#;
+        let router = axum::Router::new()
+            .route("/good", axum::routing::get(|| async { "17" }))
+            .route("/odd", axum::routing::get(|| async { "ham" }))
+            .fallback(move || async move { (axum::http::StatusCode::NOT_FOUND, refusal) });
+        let shutdown = Shutdown::new();
+        shutdown.spawn(
+            "server",
+            crate::admin::serve(listener, router, shutdown.clone()),
+        );
+
+        let client = Client::new(folder.path(), Path::new("mail.toml"));
+        assert_eq!(client.ask::<u32>(get("/good")).await.unwrap(), 17);
+        let odd = client.ask::<u32>(get("/odd")).await.unwrap_err();
+        assert!(odd.to_string().contains("same version"), "{odd}");
+        let refused = client.ask::<u32>(get("/nothing")).await.unwrap_err();
+        assert_eq!(refused.to_string(), "there is no backend \"x\"\n  look");
+        assert!(!refused.is_unreachable());
+        shutdown.stop().await;
+    }
+}

@@ -1,0 +1,251 @@
+//! What is meant: arguments turned into one of three kinds of work.
+
+use std::path::PathBuf;
+
+use super::args::{Arguments, BackendVerb, QueueVerb, UserVerb, Verb, WaitingState};
+use crate::admin::{AddressQuery, QueueQuery, TraceQuery};
+use crate::route::ShownState;
+
+/// What to do, with which config, and how to say it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Intent {
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) format: Format,
+    pub(crate) work: Work,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+/// The three kinds of work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Work {
+    Serve,
+    Check(Depth),
+    Demo(crate::demo::Ending),
+    /// Ask the server that runs.
+    Ask(Question),
+}
+
+/// How far `check` goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    File,
+    Online,
+}
+
+/// A question to the server that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Question {
+    Status,
+    Backends,
+    Backend(String),
+    /// One more than is shown is asked for, so that it can be said that there is more.
+    Queue(QueueQuery),
+    Message(String),
+    Explain(AddressQuery),
+    Trace(TraceQuery),
+    Users,
+    Invite(AddressQuery),
+    Disable(AddressQuery),
+    Reload,
+}
+
+impl From<Arguments> for Intent {
+    fn from(arguments: Arguments) -> Self {
+        let format = if arguments.json {
+            Format::Json
+        } else {
+            Format::Text
+        };
+        Self {
+            config: arguments.config,
+            format,
+            work: work(arguments.verb, format),
+        }
+    }
+}
+
+fn work(verb: Verb, format: Format) -> Work {
+    match verb {
+        Verb::Serve => Work::Serve,
+        Verb::Check { online: false } => Work::Check(Depth::File),
+        Verb::Check { online: true } => Work::Check(Depth::Online),
+        Verb::Demo { once: false } => Work::Demo(crate::demo::Ending::CtrlC),
+        Verb::Demo { once: true } => Work::Demo(crate::demo::Ending::Once),
+        Verb::Status => Work::Ask(Question::Status),
+        Verb::Backend(BackendVerb::List) => Work::Ask(Question::Backends),
+        Verb::Backend(BackendVerb::Show { name }) => Work::Ask(Question::Backend(name)),
+        Verb::Queue(QueueVerb::List(list)) => Work::Ask(Question::Queue(QueueQuery {
+            skip: list.skip,
+            limit: match format {
+                Format::Json => usize::from(list.limit),
+                Format::Text => usize::from(list.limit) + 1,
+            },
+            backend: list.backend,
+            state: list.state.map(|state| match state {
+                WaitingState::Queued => ShownState::Queued,
+                WaitingState::Held => ShownState::Held,
+            }),
+        })),
+        Verb::Queue(QueueVerb::Show { id }) => Work::Ask(Question::Message(id)),
+        Verb::Explain { address } => Work::Ask(Question::Explain(AddressQuery { address })),
+        Verb::Trace { of, limit } => Work::Ask(Question::Trace(TraceQuery {
+            of,
+            limit: usize::from(limit),
+        })),
+        Verb::User(UserVerb::List) => Work::Ask(Question::Users),
+        Verb::User(UserVerb::Invite { address }) => {
+            Work::Ask(Question::Invite(AddressQuery { address }))
+        }
+        Verb::User(UserVerb::Disable { address }) => {
+            Work::Ask(Question::Disable(AddressQuery { address }))
+        }
+        Verb::Reload => Work::Ask(Question::Reload),
+    }
+}
+
+impl Question {
+    /// Method, path with query, and body of the request.
+    pub(crate) fn request(&self) -> Request {
+        match self {
+            Self::Status => Request::get("/api/status".to_owned()),
+            Self::Backends => Request::get("/api/backends".to_owned()),
+            Self::Backend(name) => Request::get(format!("/api/backends/{}", escape(name))),
+            Self::Queue(query) => {
+                let mut path = format!("/api/queue?skip={}&limit={}", query.skip, query.limit);
+                if let Some(backend) = &query.backend {
+                    path.push_str("&backend=");
+                    path.push_str(&escape(backend));
+                }
+                if let Some(state) = query.state {
+                    path.push_str("&state=");
+                    path.push_str(state.as_str());
+                }
+                Request::get(path)
+            }
+            Self::Message(id) => Request::get(format!("/api/messages/{}", escape(id))),
+            Self::Explain(query) => {
+                Request::get(format!("/api/explain?address={}", escape(&query.address)))
+            }
+            Self::Trace(query) => Request::get(format!(
+                "/api/trace?of={}&limit={}",
+                escape(&query.of),
+                query.limit
+            )),
+            Self::Users => Request::get("/api/users".to_owned()),
+            Self::Invite(query) => Request::post("/api/users/invite", query),
+            Self::Disable(query) => Request::post("/api/users/disable", query),
+            Self::Reload => Request::post("/api/reload", &()),
+        }
+    }
+}
+
+/// A request as the client sends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) path: String,
+    /// JSON; `None` for GET.
+    pub(crate) body: Option<String>,
+}
+
+impl Request {
+    const fn get(path: String) -> Self {
+        Self { path, body: None }
+    }
+
+    fn post(path: &str, body: &impl serde::Serialize) -> Self {
+        Self {
+            path: path.to_owned(),
+            // Plain structs of texts have a JSON form.
+            body: Some(serde_json::to_string(body).unwrap_or_default()),
+        }
+    }
+}
+
+/// Percent-encodes all but the unreserved characters of RFC 3986 §2.3.
+fn escape(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::new(), |mut escaped, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            write!(escaped, "%{byte:02X}").ok();
+        }
+        escaped
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::*;
+
+    fn intent(line: &str) -> Intent {
+        Arguments::try_parse_from(line.split(' ')).unwrap().into()
+    }
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_anywhere() {
+        for line in [
+            "tideover -c x.toml --json status",
+            "tideover status --json -c x.toml",
+        ] {
+            let intent = intent(line);
+            assert_eq!(intent.config, Some("x.toml".into()));
+            assert_eq!(intent.format, Format::Json);
+            assert_eq!(intent.work, Work::Ask(Question::Status));
+        }
+    }
+
+    #[test]
+    fn questions_become_requests() {
+        let request = |line: &str| {
+            let Work::Ask(question) = intent(line).work else {
+                panic!("{line} asks nobody");
+            };
+            question.request()
+        };
+        assert_eq!(
+            request("tideover queue list --backend a/b --state held --limit 5").path,
+            "/api/queue?skip=0&limit=6&backend=a%2Fb&state=held"
+        );
+        assert_eq!(
+            request("tideover trace <a&b=c@x>").path,
+            "/api/trace?of=%3Ca%26b%3Dc%40x%3E&limit=20"
+        );
+        let invite = request("tideover user invite ann@example.org");
+        assert_eq!(invite.path, "/api/users/invite");
+        assert_eq!(
+            invite.body.as_deref(),
+            Some(r#"{"address":"ann@example.org"}"#)
+        );
+        assert_eq!(request("tideover backend list").body, None);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for line in [
+            "tideover",
+            "tideover queue",
+            "tideover queue list --limit 0",
+            "tideover queue list --state delivered",
+            "tideover explain",
+        ] {
+            assert!(
+                Arguments::try_parse_from(line.split(' ')).is_err(),
+                "{line}"
+            );
+        }
+    }
+}

@@ -1,0 +1,495 @@
+//! The server's answers as text for people.
+
+use super::table::{Cell, Palette, Table, Tone, WIDTH, bytes, columns, duration, moment, visible};
+use crate::admin::{
+    Account, AccountState, BackendDetails, BackendView, DecisionWord, ExplainView, HostView,
+    Invitation, MessageView, QueueItem, RecipientView, StatusView, TraceView,
+};
+use crate::backend::Health;
+use crate::base::Timestamp;
+use crate::route::ShownState;
+
+/// What the text depends on beside the answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Page {
+    pub(crate) palette: Palette,
+    pub(crate) now: Timestamp,
+}
+
+const LABEL: usize = 12;
+
+impl Page {
+    fn health(health: Health) -> Cell {
+        match health {
+            Health::Up => Cell::toned("up", Tone::Good),
+            Health::Slow => Cell::toned("slow", Tone::Waiting),
+            Health::Down => Cell::toned("down", Tone::Bad),
+            Health::Rejecting => Cell::toned("rejecting", Tone::Bad),
+        }
+    }
+
+    const fn tone(state: ShownState) -> Tone {
+        match state {
+            ShownState::Delivered => Tone::Good,
+            ShownState::Queued | ShownState::Held => Tone::Waiting,
+            ShownState::Bounced | ShownState::Dropped => Tone::Bad,
+        }
+    }
+
+    /// `label   text`, wrapped under the text.
+    fn field(self, label: &str, text: &str) -> String {
+        let label = format!("{label:<LABEL$}");
+        let painted = self.palette.paint(Tone::Quiet, &label);
+        let lines = wrap(&visible(text), WIDTH - LABEL - 2);
+        let mut shown = String::new();
+        for (number, line) in lines.iter().enumerate() {
+            let indent = if number == 0 {
+                painted.clone()
+            } else {
+                " ".repeat(LABEL)
+            };
+            shown.push_str(format!("  {indent}{line}").trim_end());
+            shown.push('\n');
+        }
+        shown
+    }
+
+    /// `status`.
+    pub(crate) fn status(self, status: &StatusView) -> String {
+        let title = format!("Tideover {}", visible(&status.version));
+        let now = status.now.to_jiff().to_zoned(jiff::tz::TimeZone::system());
+        let mut text = format!(
+            "{}, {}\n\n{}\n",
+            self.palette.paint(Tone::Strong, &title),
+            now.strftime("%Y-%m-%d %H:%M:%S %Z"),
+            self.backends(&status.backends)
+        );
+        let queue = &status.queue;
+        let oldest = queue.oldest.map_or_else(String::new, |oldest| {
+            format!(", the oldest for {}", duration(self.now.since(oldest)))
+        });
+        text.push_str(&self.field(
+            "queue",
+            &format!("{} queued, {} held{oldest}", queue.queued, queue.held),
+        ));
+        if queue.uncertain > 0 {
+            let uncertain = format!("{} may have arrived twice", queue.uncertain);
+            text.push_str(&self.field("", &uncertain));
+        }
+        let spool = &status.spool;
+        text.push_str(&self.field(
+            "spool",
+            &format!(
+                "{} used, {} free; {} messages accepted, {} deliveries",
+                bytes(spool.bytes),
+                bytes(spool.free_bytes),
+                spool.accepted,
+                spool.delivered
+            ),
+        ));
+        text
+    }
+
+    /// `backend list`.
+    pub(crate) fn backends(self, backends: &[BackendView]) -> String {
+        if backends.is_empty() {
+            return "no backends: the config names none\n".to_owned();
+        }
+        let mut table = Table::new(
+            &["BACKEND", "HEALTH", "SINCE", "WAITING", "REASON"],
+            &[0, 4],
+        );
+        for backend in backends {
+            table.row([
+                backend.name.as_str().into(),
+                Self::health(backend.health),
+                moment(backend.since, self.now).into(),
+                backend.waiting.to_string().into(),
+                backend.reason.as_str().into(),
+            ]);
+        }
+        table.render(self.palette)
+    }
+
+    /// `backend show`.
+    pub(crate) fn backend(self, details: &BackendDetails) -> String {
+        let mut text = self.backends(std::slice::from_ref(&details.backend));
+        text.push('\n');
+        for host in &details.backend.hosts {
+            text.push_str(&self.field("host", &self.host(host)));
+        }
+        if !details.backend.reason.is_empty() {
+            text.push_str(&self.field("reason", &details.backend.reason));
+        }
+        let protocol = format!("{:?}", details.protocol).to_lowercase();
+        let tls = format!("{:?}", details.tls).to_lowercase();
+        text.push_str(&self.field("protocol", &format!("{protocol}, TLS {tls}")));
+        if let Some(username) = &details.username {
+            text.push_str(&self.field("login", username));
+        }
+        let rate = match details.messages_per_minute {
+            0 => "no limit of messages a minute".to_owned(),
+            rate => format!("{rate} messages a minute"),
+        };
+        text.push_str(&self.field(
+            "limits",
+            &format!("{} connections, {rate}", details.max_connections),
+        ));
+        let probe = &details.probe;
+        let asks = probe
+            .recipient
+            .as_ref()
+            .map_or_else(String::new, |address| format!(", asks for {address}"));
+        text.push_str(&self.field(
+            "probe",
+            &format!(
+                "every {} s, down after {} failures, up after {} successes{asks}",
+                probe.interval_seconds, probe.down_after, probe.up_after
+            ),
+        ));
+        text
+    }
+
+    fn host(self, host: &HostView) -> String {
+        let at = host.at.map(|at| moment(at, self.now)).unwrap_or_default();
+        match host.good {
+            None => format!("{}, not tried yet", host.address),
+            Some(true) => format!("{}, answered at {at}", host.address),
+            Some(false) => format!("{}, failed at {at}: {}", host.address, host.reason),
+        }
+    }
+
+    /// `queue list`, at most `limit` of `items`.
+    pub(crate) fn queue(self, items: &[QueueItem], skip: usize, limit: usize) -> String {
+        if items.is_empty() {
+            return "nothing waits\n".to_owned();
+        }
+        let head = ["ID", "RECIPIENT", "STATE", "NEXT TRY", "TRIES", "REASON"];
+        let mut table = Table::new(&head, &[1, 5]);
+        for item in items.iter().take(limit) {
+            let due = item.due.map_or_else(
+                || "-".to_owned(),
+                |due| {
+                    if due <= self.now {
+                        "now".to_owned()
+                    } else {
+                        moment(due, self.now)
+                    }
+                },
+            );
+            table.row([
+                item.id.to_string().into(),
+                item.recipient.as_str().into(),
+                Cell::toned(item.state.as_str(), Self::tone(item.state)),
+                due.into(),
+                item.attempts.to_string().into(),
+                item.reason.as_str().into(),
+            ]);
+        }
+        let mut text = table.render(self.palette);
+        if items.len() > limit {
+            let next = format!("there is more: --skip {}\n", skip + limit);
+            text.push_str(&self.palette.paint(Tone::Quiet, &next));
+        }
+        text
+    }
+
+    /// `explain`.
+    pub(crate) fn explain(self, explain: &ExplainView) -> String {
+        let backend = explain.backend.as_deref().unwrap_or("nowhere");
+        let (tone, decision) = match explain.decision {
+            DecisionWord::Relay => (Tone::Good, format!("relay to {backend}")),
+            DecisionWord::Hold => (Tone::Waiting, "hold".to_owned()),
+            DecisionWord::Reject => (Tone::Bad, "reject".to_owned()),
+        };
+        let mut text = format!(
+            "{}: {}\n\n",
+            self.palette.paint(Tone::Strong, &visible(&explain.address)),
+            self.palette.paint(tone, &visible(&decision)),
+        );
+        if let Some(home) = &explain.home {
+            text.push_str(&self.field("home", home.as_str()));
+        }
+        if let Some(address) = &explain.delivery_address {
+            text.push_str(&self.field("delivered as", address));
+        }
+        if explain.decision != DecisionWord::Relay {
+            text.push_str(&self.field("reason", &explain.reason));
+        }
+        for (number, step) in explain.steps.iter().enumerate() {
+            let label = if number == 0 { "steps" } else { "" };
+            text.push_str(&self.field(label, &format!("{}. {step}", number + 1)));
+        }
+        text
+    }
+
+    /// `trace`.
+    pub(crate) fn trace(self, trace: &TraceView) -> String {
+        let messages = trace.messages.iter().map(|message| self.message(message));
+        let mut text = messages.collect::<Vec<_>>().join("\n");
+        if trace.more {
+            let more = "\nthere are older ones: --limit shows more\n";
+            text.push_str(&self.palette.paint(Tone::Quiet, more));
+        }
+        text
+    }
+
+    /// `queue show`.
+    pub(crate) fn message(self, message: &MessageView) -> String {
+        let mut text = format!(
+            "{}  {}  {}\n",
+            self.palette.paint(Tone::Strong, &message.id.to_string()),
+            moment(message.received, self.now),
+            bytes(message.size)
+        );
+        let sender = if message.from.is_empty() {
+            "<> (a report or an automatic answer)"
+        } else {
+            &message.from
+        };
+        text.push_str(&self.field("from", sender));
+        for (label, value) in [
+            ("subject", &message.subject),
+            ("message-id", &message.message_id),
+        ] {
+            if let Some(value) = value {
+                text.push_str(&self.field(label, value));
+            }
+        }
+        for recipient in &message.recipients {
+            text.push_str(&self.recipient(recipient));
+        }
+        text
+    }
+
+    fn recipient(self, recipient: &RecipientView) -> String {
+        let state = self
+            .palette
+            .paint(Self::tone(recipient.state), recipient.state.as_str());
+        let twice = if recipient.uncertain {
+            " (a copy may have come twice)"
+        } else {
+            ""
+        };
+        let label = self
+            .palette
+            .paint(Tone::Quiet, &format!("{:<LABEL$}", "to"));
+        let address = visible(&recipient.address);
+        let mut text = format!("  {label}{address}  {state}{twice}\n");
+        if !recipient.reason.is_empty() && !recipient.state.is_finished() {
+            text.push_str(&self.field("", &recipient.reason));
+        }
+        for event in &recipient.events {
+            let indent = LABEL + 2;
+            let begin = format!("{}  {:<11}", moment(event.at, self.now), event.event);
+            let hanging = indent + columns(&begin);
+            let room = WIDTH.saturating_sub(hanging).max(20);
+            for (number, line) in wrap(&visible(&event.detail), room).iter().enumerate() {
+                let line = if number == 0 {
+                    format!("{:indent$}{begin}{line}", "")
+                } else {
+                    format!("{:hanging$}{line}", "")
+                };
+                text.push_str(line.trim_end());
+                text.push('\n');
+            }
+        }
+        text
+    }
+
+    /// `user list`.
+    pub(crate) fn users(self, accounts: &[Account]) -> String {
+        if accounts.is_empty() {
+            return "no accounts: `tideover user invite ADDRESS` makes one\n".to_owned();
+        }
+        let mut table = Table::new(&["ADDRESS", "STATE", "CREATED"], &[0]);
+        for account in accounts {
+            let tone = match account.state {
+                AccountState::Active => Tone::Good,
+                AccountState::Invited => Tone::Waiting,
+                AccountState::Disabled => Tone::Bad,
+            };
+            table.row([
+                account.address.as_str().into(),
+                Cell::toned(account.state.as_str(), tone),
+                moment(account.created, self.now).into(),
+            ]);
+        }
+        table.render(self.palette)
+    }
+
+    /// `user invite`.
+    pub(crate) fn invitation(self, invitation: &Invitation) -> String {
+        format!(
+            "Give this link to {}, over a way that is safe:\n\n  {}\n\n\
+             It works once, until {}, and lets them set a password.\n",
+            visible(&invitation.address),
+            self.palette.paint(Tone::Strong, &visible(&invitation.link)),
+            moment(invitation.expires, self.now)
+        )
+    }
+}
+
+/// Lines of at most `width` columns, broken at blanks; a longer word stays whole, so that
+/// addresses and ids can be copied.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        if let Some(line) = lines.last_mut() {
+            if line.is_empty() {
+                line.push_str(word);
+                continue;
+            }
+            if columns(line) + 1 + columns(word) <= width {
+                line.push(' ');
+                line.push_str(word);
+                continue;
+            }
+        }
+        lines.push(word.to_owned());
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::{EventView, PeerView, QueueNumbers, SpoolNumbers};
+    use crate::mail::{BackendId, SpoolId};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
+
+    fn page() -> Page {
+        Page {
+            palette: Palette::Plain,
+            now: NOW,
+        }
+    }
+
+    fn backend(name: &str, health: Health, reason: &str) -> BackendView {
+        BackendView {
+            name: BackendId::new(name),
+            health,
+            reason: reason.to_owned(),
+            since: NOW,
+            operator: None,
+            hosts: Vec::new(),
+            waiting: 412,
+        }
+    }
+
+    fn fits(text: &str) {
+        for line in text.lines() {
+            assert!(columns(line) <= WIDTH, "{} columns: {line}", columns(line));
+        }
+    }
+
+    #[test]
+    fn status_fits_and_tells_what_waits() {
+        let reason = "connection refused by 127.0.0.1:2601 while greeting, and again and again";
+        let text = page().status(&StatusView {
+            version: "0.1.0".to_owned(),
+            now: NOW,
+            backends: vec![
+                backend("onprem", Health::Down, reason),
+                backend("cloud", Health::Up, ""),
+            ],
+            queue: QueueNumbers {
+                queued: 3,
+                held: 412,
+                uncertain: 1,
+                oldest: Some(NOW.before(std::time::Duration::from_secs(600))),
+            },
+            spool: SpoolNumbers::default(),
+        });
+        fits(&text);
+        assert!(text.contains("onprem   down"), "{text}");
+        assert!(
+            text.contains("3 queued, 412 held, the oldest for 10 min"),
+            "{text}"
+        );
+        assert!(text.contains("1 may have arrived twice"), "{text}");
+        assert!(!text.contains('\x1b'));
+    }
+
+    #[test]
+    fn a_trace_fits_and_keeps_words_whole() {
+        let event = |event: &str, detail: &str| EventView {
+            at: NOW,
+            event: event.to_owned(),
+            detail: detail.to_owned(),
+        };
+        let message = MessageView {
+            id: SpoolId::from_u64(77),
+            message_id: Some("a@b".to_owned()),
+            received: NOW,
+            from: String::new(),
+            header_from: None,
+            subject: Some("Grüße \x1b[31m".repeat(12)),
+            size: 2048,
+            peer: PeerView {
+                address: String::new(),
+                helo: String::new(),
+                protocol: "dsn".to_owned(),
+                tls: None,
+                user: None,
+            },
+            recipients: vec![RecipientView {
+                address: "ann@example.org".to_owned(),
+                state: ShownState::Held,
+                reason: "onprem is down since 10:02: no answer in 30 s from 192.0.2.17:25, then \
+                         from 192.0.2.18:25"
+                    .to_owned(),
+                backend: Some(BackendId::new("onprem")),
+                delivery_address: None,
+                reply: None,
+                due: None,
+                attempts: 0,
+                uncertain: true,
+                events: vec![
+                    event("accepted", "from mx.example.net [192.0.2.1:4711] (ESMTPS)"),
+                    event(
+                        "deferred",
+                        "by onprem: 451 4.3.0 the mail store is not there at the moment, please come again",
+                    ),
+                ],
+            }],
+        };
+        let text = page().message(&message);
+        fits(&text);
+        assert!(
+            text.contains("ann@example.org  held (a copy may have come twice)"),
+            "{text}"
+        );
+        assert!(!text.contains('\x1b'), "{text}");
+        assert!(text.contains("deferred   by onprem: 451 4.3.0"), "{text}");
+    }
+
+    #[test]
+    fn a_longer_queue_says_how_to_go_on() {
+        let item = |number| QueueItem {
+            id: SpoolId::from_u64(number),
+            recipient: "somebody.with.a.long.name@department.example.org".to_owned(),
+            state: ShownState::Queued,
+            reason: String::new(),
+            backend: None,
+            due: Some(NOW),
+            attempts: 0,
+            received: NOW,
+            from: String::new(),
+            subject: None,
+        };
+        let items: Vec<_> = (0..3).map(item).collect();
+        let text = page().queue(&items, 10, 2);
+        fits(&text);
+        assert!(text.ends_with("there is more: --skip 12\n"), "{text}");
+        assert_eq!(text.lines().count(), 4);
+        assert_eq!(page().queue(&[], 0, 2), "nothing waits\n");
+    }
+
+    #[test]
+    fn words_longer_than_the_line_stay_whole() {
+        assert_eq!(wrap("a bb cccccc d", 4), ["a bb", "cccccc", "d"]);
+        assert_eq!(wrap("", 4), [""]);
+    }
+}
