@@ -84,6 +84,8 @@ impl OpenChannel {
             return (Reach::Heard, all(delivery, &failure));
         }
         self.messages = self.messages.saturating_add(1);
+        // Until the end is reached: who drops this future leaves a conversation in its middle.
+        self.state = State::Broken;
         let commands = Commands::new(delivery, &self.link.extensions);
         let (mut session, mut step) = Session::start(
             &commands,
@@ -113,8 +115,8 @@ impl OpenChannel {
                 break;
             }
         }
-        if step == Step::Close || !self.link.is_in_step() {
-            self.state = State::Broken;
+        if step == Step::Done && self.link.is_in_step() {
+            self.state = State::Usable;
         }
         (reach, session.into_outcomes())
     }

@@ -37,6 +37,10 @@ pub(super) struct Server {
     pub(super) starttls: String,
     pub(super) cut: Cut,
     pub(super) lmtp: Option<()>,
+    /// Another reply to HELO than to EHLO.
+    pub(super) helo: Option<String>,
+    /// Not even a greeting.
+    pub(super) silent: Option<()>,
     pub(super) tls: Option<Arc<dyn AcceptTls>>,
 }
 
@@ -52,6 +56,8 @@ impl Default for Server {
             starttls: "220 go".to_owned(),
             cut: Cut::Never,
             lmtp: None,
+            helo: None,
+            silent: None,
             tls: None,
         }
     }
@@ -201,12 +207,19 @@ impl Talk {
 
     async fn run(&mut self) -> io::Result<()> {
         let server = self.server.clone();
+        if server.silent.is_some() {
+            self.line().await?;
+        }
         self.say(&server.banner).await?;
         let (mut messages, mut rcpts, mut accepted) = (0, 0, 0);
         loop {
             let line = self.line().await?;
             match line.split(' ').next().unwrap_or_default() {
-                "EHLO" | "LHLO" | "HELO" => self.say(&server.hello).await?,
+                "HELO" => {
+                    let hello = server.helo.as_ref();
+                    self.say(hello.unwrap_or(&server.hello)).await?;
+                }
+                "EHLO" | "LHLO" => self.say(&server.hello).await?,
                 "STARTTLS" => self.start_tls(&server).await?,
                 "MAIL" if server.cut == Cut::AtMail(messages) => return Ok(()),
                 "MAIL" => {

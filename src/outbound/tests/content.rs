@@ -1,0 +1,174 @@
+//! What is sent: bodies byte by byte, and messages that a server cannot be given.
+
+use std::io;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::limits;
+use crate::mail::BodySource;
+
+async fn deliver(server: Server, delivery: &Delivery) -> (Vec<Outcome>, Seen) {
+    let (outbound, seen) = client(net(vec![(SINK, server)]), backend(&[SINK]));
+    let mut channel = outbound.open(&target()).await.unwrap();
+    (channel.deliver(delivery, nothing()).await, seen)
+}
+
+fn replied(outcomes: &[Outcome]) -> String {
+    let Some(Outcome::Failed(failure)) = outcomes.first() else {
+        panic!("{outcomes:?}");
+    };
+    assert!(failure.is_permanent());
+    let reply = failure.reply.as_ref().unwrap();
+    format!(
+        "{:?} {} {}",
+        failure.blame,
+        reply.code,
+        reply.enhanced.unwrap()
+    )
+}
+
+#[tokio::test]
+async fn what_is_declared_too_large_is_not_sent() {
+    let server = Server::scripted("hello 250-sink!250 SIZE 20");
+    let (outcomes, seen) = deliver(server, &delivery(BOTH, BODY)).await;
+    assert_eq!(replied(&outcomes), "Message 552 5.3.4");
+    assert_eq!(seen.verbs(), ["EHLO"]);
+    let unlimited = Server::scripted("hello 250-sink!250 SIZE");
+    let (outcomes, _) = deliver(unlimited, &delivery(BOTH, BODY)).await;
+    assert_eq!(short(&outcomes), ["delivered", "delivered"]);
+}
+
+#[tokio::test]
+async fn smtputf8_is_needed_only_for_what_is_not_ascii() {
+    let with = "hello 250-sink!250-8BITMIME!250 SMTPUTF8";
+    let without = "hello 250-sink!250 8BITMIME";
+    let asking = |recipients: &[&str], body: &[u8]| {
+        let mut delivery = delivery(recipients, body);
+        let mut envelope = (*delivery.envelope).clone();
+        envelope.parameters.smtputf8 = true;
+        delivery.envelope = Arc::new(envelope);
+        delivery
+    };
+    let local = asking(&["änn@example.org"], BODY);
+    let (outcomes, seen) = deliver(Server::scripted(with), &local).await;
+    assert_eq!(short(&outcomes), ["delivered"]);
+    assert!(seen.has_line("MAIL FROM:<sender@example.net> BODY=8BITMIME SMTPUTF8"));
+    assert!(seen.has_line("RCPT TO:<änn@example.org>"));
+    let (outcomes, seen) = deliver(Server::scripted(without), &local).await;
+    assert_eq!(replied(&outcomes), "Message 550 5.6.7");
+    assert_eq!(seen.verbs(), ["EHLO"]);
+
+    let header = asking(&["ann@example.org"], "Subject: ä\r\n\r\nx\r\n".as_bytes());
+    let (outcomes, _) = deliver(Server::scripted(without), &header).await;
+    assert_eq!(replied(&outcomes), "Message 550 5.6.7");
+
+    let body = asking(
+        &["ann@bücher.example"],
+        "Subject: x\r\n\r\nä\r\n".as_bytes(),
+    );
+    let (outcomes, seen) = deliver(Server::scripted(without), &body).await;
+    assert_eq!(short(&outcomes), ["delivered"]);
+    assert!(seen.has_line("MAIL FROM:<sender@example.net> BODY=8BITMIME"));
+    assert!(seen.has_line("RCPT TO:<ann@xn--bcher-kva.example>"));
+}
+
+#[tokio::test]
+async fn many_recipients_go_in_groups() {
+    let addresses: Vec<_> = (0..1_000)
+        .map(|number| format!("somebody.{number}@a-rather-long-name.example.org"))
+        .collect();
+    let addresses: Vec<_> = addresses.iter().map(String::as_str).collect();
+    let (outcomes, seen) = deliver(Server::default(), &delivery(&addresses, BODY)).await;
+    assert_eq!(short(&outcomes), vec!["delivered"; 1_000]);
+    assert_eq!(seen.lines.lock().unwrap().len(), 1_003);
+}
+
+#[tokio::test]
+async fn a_cut_in_a_large_body_is_certain_and_a_last_word_counts() {
+    let line = b"0123456789\r\n";
+    let large = delivery(BOTH, &line.repeat(limits::BODY_PIECE));
+    let hello = "hello 250-sink!250 PIPELINING, ";
+    let server = Server::scripted(&format!("{hello}cut in data"));
+    let (outcomes, _) = deliver(server, &large).await;
+    assert_eq!(short(&outcomes), ["Backend", "Backend"]);
+}
+
+/// A body whose second half is damaged.
+#[derive(Debug)]
+struct Damaged(Bytes);
+
+impl BodySource for Damaged {
+    fn len(&self) -> u64 {
+        self.0.len() as u64 * 2
+    }
+
+    fn read_at(&self, offset: u64, limit: usize) -> io::Result<Bytes> {
+        let half = Body(self.0.clone()).read_at(offset, limit)?;
+        if half.is_empty() {
+            return Err(io::Error::other("checksum"));
+        }
+        Ok(half)
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_read_is_never_ended() {
+    let mut delivery = delivery(BOTH, b"");
+    delivery.body = Arc::new(Damaged(Bytes::from_static(BODY)));
+    let server = Server::scripted("hello 250 sink");
+    let (outbound, seen) = client(net(vec![(SINK, server)]), backend(&[SINK]));
+    let mut channel = outbound.open(&target()).await.unwrap();
+    let end: Boxed<'_, ()> = Box::pin(async { panic!("the end was announced") });
+    let outcomes = channel.deliver(&delivery, end).await;
+    assert_eq!(short(&outcomes), ["Message", "Message"]);
+    assert!(!channel.is_usable());
+    drop(channel);
+    assert!(seen.messages.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_dropped_leaves_no_usable_connection() {
+    let (outbound, _) = client(net(vec![(SINK, Server::default())]), backend(&[SINK]));
+    let mut channel = outbound.open(&target()).await.unwrap();
+    let delivery = delivery(BOTH, BODY);
+    let never = Box::pin(std::future::pending());
+    let dropped = tokio::time::timeout(
+        std::time::Duration::from_millis(20),
+        channel.deliver(&delivery, never),
+    );
+    assert!(dropped.await.is_err());
+    assert!(!channel.is_usable());
+}
+
+fn lines() -> impl Strategy<Value = Vec<u8>> {
+    let line = prop_oneof![
+        Just(b".".to_vec()),
+        Just(b"..".to_vec()),
+        Just(Vec::new()),
+        proptest::collection::vec(any::<u8>(), 0..80),
+        (1_usize..30_000).prop_map(|length| vec![b'x'; length]),
+    ];
+    let line = line.prop_map(|mut line| {
+        line.retain(|byte| !b"\r\n".contains(byte));
+        line.extend_from_slice(b"\r\n");
+        line
+    });
+    proptest::collection::vec(line, 0..30).prop_map(|lines| lines.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_body_survives_the_trip(body in lines()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let seen = runtime.block_on(async {
+            let server = Server::scripted("hello 250-sink!250 PIPELINING");
+            let (outcomes, seen) = deliver(server, &delivery(BOTH, &body)).await;
+            assert_eq!(short(&outcomes), ["delivered", "delivered"]);
+            seen
+        });
+        prop_assert_eq!(&*seen.messages.lock().unwrap(), &[body]);
+    }
+}

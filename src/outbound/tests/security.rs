@@ -1,0 +1,191 @@
+//! TLS, logins, greetings and probes.
+
+use super::*;
+use crate::backend::Prober as _;
+use crate::net::TlsServer;
+
+struct Pair {
+    folder: tempfile::TempDir,
+    server: Server,
+}
+
+fn with_tls() -> Pair {
+    let folder = tempfile::tempdir().unwrap();
+    let tls = TlsServer::self_signed(folder.path(), "sink.example.org").unwrap();
+    let hello = "hello 250-sink!250-STARTTLS!250 AUTH PLAIN LOGIN";
+    let server = Server {
+        tls: Some(Arc::new(tls)),
+        ..Server::scripted(hello)
+    };
+    Pair { folder, server }
+}
+
+async fn open(server: Server, tls: TlsPolicy) -> (Result<Option<String>, String>, Seen) {
+    let backend = BackendOptions {
+        tls,
+        ..backend(&[SINK])
+    };
+    let (outbound, seen) = client(net(vec![(SINK, server)]), backend);
+    let opened = outbound.open(&target()).await;
+    let told = opened.map(|channel| channel.tls().map(|tls| tls.version.clone()));
+    (
+        told.map_err(|failure| format!("{:?} {failure}", failure.blame)),
+        seen,
+    )
+}
+
+#[tokio::test]
+async fn tls_is_used_when_offered_and_everything_is_asked_anew() {
+    let pair = with_tls();
+    for policy in [TlsPolicy::Opportunistic, TlsPolicy::Required] {
+        let (told, seen) = open(pair.server.clone(), policy).await;
+        assert_eq!(told, Ok(Some("TLSv1.3".to_owned())));
+        assert_eq!(seen.verbs(), ["EHLO", "STARTTLS", "EHLO"]);
+    }
+    let (told, seen) = open(pair.server.clone(), TlsPolicy::Never).await;
+    assert_eq!(told, Ok(None));
+    assert_eq!(seen.verbs(), ["EHLO"]);
+    drop(pair.folder);
+}
+
+#[tokio::test]
+async fn verified_means_verified() {
+    let pair = with_tls();
+    let (told, _) = open(pair.server.clone(), TlsPolicy::Verified).await;
+    let told = told.unwrap_err();
+    assert!(
+        told.starts_with("Backend TLS with 192.0.2.1:25 failed"),
+        "{told}"
+    );
+    let (told, _) = open(Server::default(), TlsPolicy::Verified).await;
+    assert!(told.unwrap_err().contains("does not offer STARTTLS"));
+}
+
+#[tokio::test]
+async fn opportunistic_goes_on_without_what_fails() {
+    let offered = "hello 250-sink!250 STARTTLS";
+    for (script, dialled) in [
+        // Taken back: the same connection goes on.
+        (format!("{offered}, starttls 454 4.7.0 not now"), 1),
+        // A handshake that is no handshake: another connection, in plain text.
+        (format!("{offered}, starttls 220 go!500 what"), 2),
+        (format!("{offered}, cut at starttls"), 2),
+    ] {
+        let server = Server::scripted(&script);
+        let (told, seen) = open(server.clone(), TlsPolicy::Opportunistic).await;
+        assert_eq!(told, Ok(None), "{script}");
+        assert_eq!(seen.dialled.lock().unwrap().len(), dialled, "{script}");
+        let (told, _) = open(server, TlsPolicy::Required).await;
+        assert!(told.unwrap_err().starts_with("Backend"), "{script}");
+    }
+}
+
+async fn log_in(server: Server, host: &str) -> (Result<(), String>, Seen) {
+    let folder = tempfile::tempdir().unwrap();
+    let password_file = folder.path().join("password");
+    std::fs::write(&password_file, "secret\n").unwrap();
+    let backend = BackendOptions {
+        credentials: Some(Credentials {
+            username: "ann".to_owned(),
+            password_file,
+        }),
+        ..backend(&[host])
+    };
+    let (outbound, seen) = client(net(vec![(host, server)]), backend);
+    let opened = outbound.open(&target()).await;
+    (opened.map(|_| ()).map_err(|failure| failure.what), seen)
+}
+
+#[tokio::test]
+async fn passwords_go_over_tls_or_stay_on_the_machine() {
+    let pair = with_tls();
+    let (told, seen) = log_in(pair.server.clone(), SINK).await;
+    assert_eq!(told, Ok(()));
+    assert!(seen.has_line("AUTH PLAIN AGFubgBzZWNyZXQ="), "{seen:?}");
+
+    let plain = || Server::scripted("hello 250-sink!250 AUTH LOGIN");
+    let (told, seen) = log_in(plain(), SINK).await;
+    assert!(told.unwrap_err().contains("not encrypted"));
+    assert_eq!(seen.verbs(), ["EHLO"]);
+    let (told, seen) = log_in(plain(), "127.0.0.1:25").await;
+    assert_eq!(told, Ok(()));
+    assert!(
+        seen.has_line("YW5u") && seen.has_line("c2VjcmV0"),
+        "{seen:?}"
+    );
+
+    let unknown = Server::scripted("hello 250-sink!250 AUTH NTLM");
+    let (told, _) = log_in(unknown, "127.0.0.1:25").await;
+    assert!(told.unwrap_err().contains("[NTLM]"));
+}
+
+#[tokio::test]
+async fn odd_greetings_are_the_backends_fault() {
+    for (script, expected) in [
+        ("banner 554 5.7.1 go away", "Backend 554 5.7.1 go away"),
+        ("banner 421 4.3.2 later", "Backend 421 4.3.2 later"),
+        ("banner hello", "Backend 192.0.2.1:25 is out of step"),
+        ("banner 354 go", "Backend 192.0.2.1:25 is out of step"),
+        ("hello 250-a!251 b", "Backend 192.0.2.1:25 is out of step"),
+        ("hello 502 5.5.1 what", "Backend 502 5.5.1 what"),
+        ("cut at connect", "Backend 192.0.2.1:25 cut the connection"),
+    ] {
+        let (told, _) = open(Server::scripted(script), TlsPolicy::Never).await;
+        let told = told.unwrap_err();
+        assert!(told.starts_with(expected), "{script}: {told}");
+    }
+    let endless = format!("hello {}250 end", "250-more!".repeat(200));
+    let (told, _) = open(Server::scripted(&endless), TlsPolicy::Never).await;
+    assert!(told.unwrap_err().contains("too many lines"));
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_know_ehlo_is_greeted_with_helo() {
+    let server = Server {
+        helo: Some("250 sink".to_owned()),
+        ..Server::scripted("hello 502 5.5.1 what")
+    };
+    let (told, seen) = open(server, TlsPolicy::Opportunistic).await;
+    assert_eq!(told, Ok(None));
+    assert_eq!(seen.verbs(), ["EHLO", "HELO"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_ends() {
+    let silent = Server {
+        silent: Some(()),
+        ..Server::default()
+    };
+    let (told, _) = open(silent, TlsPolicy::Never).await;
+    let told = told.unwrap_err();
+    assert!(
+        told.contains("did not answer to the greeting in time"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_probe_asks_and_sends_nothing() {
+    let mut options = backend(&["192.0.2.7:25", SINK]);
+    options.probe.recipient = Some("canary@example.org".to_owned());
+    let probe = async |script: &str| {
+        let net = net(vec![(SINK, Server::scripted(script))]);
+        let (outbound, seen) = client(net, options.clone());
+        let result = outbound.probe(&options).await;
+        (result, seen)
+    };
+    let (result, seen) = probe("").await;
+    assert_eq!(result, Ok(()));
+    assert_eq!(seen.verbs(), ["EHLO", "MAIL", "RCPT", "RSET", "QUIT"]);
+    let (result, _) = probe("rcpt 550 5.7.1 no").await;
+    assert_eq!(
+        result.unwrap_err().what,
+        "connection refused by 192.0.2.7:25"
+    );
+    options.hosts = Hosts::List(vec![SINK.to_owned()]);
+    let net = net(vec![(SINK, Server::scripted("rcpt 550 5.7.1 no"))]);
+    let (outbound, _) = client(net, options.clone());
+    let failure = outbound.probe(&options).await.unwrap_err();
+    assert_eq!(failure.what, "550 5.7.1 no");
+    assert_eq!(failure.blame, crate::mail::Blame::Backend);
+}
