@@ -1,0 +1,25 @@
+//! The laboratory: platforms, clients, wires and Tideover itself.
+
+mod client;
+mod corpus;
+mod dovecot;
+mod lab;
+mod load;
+mod maildir;
+mod packages;
+mod platform;
+mod postfix;
+mod process;
+mod tideover;
+mod tools;
+mod wait;
+mod wire;
+
+pub(crate) use client::Client;
+pub(crate) use corpus::{Sample, corpus};
+pub(crate) use lab::Lab;
+pub(crate) use load::Load;
+pub(crate) use tideover::Settings;
+pub(crate) use tools::{Starttls, smtplib, swaks};
+pub(crate) use wait::{LONG, SHORT, eventually};
+pub(crate) use wire::{Trap, Wire};

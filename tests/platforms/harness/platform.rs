@@ -1,0 +1,163 @@
+//! A mail platform: Postfix in front of Dovecot.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+
+use super::client::Client;
+use super::dovecot::{Dovecot, Ports};
+use super::lab::free_port;
+use super::maildir::{self, Stored};
+use super::postfix::{Postfix, Setup};
+use super::wait::{SHORT, eventually};
+
+/// One running platform with its users.
+pub(crate) struct Platform {
+    name: String,
+    address: String,
+    port: u16,
+    imap: u16,
+    mail: PathBuf,
+    postfix: Postfix,
+    dovecot: Dovecot,
+}
+
+impl Platform {
+    /// Configures and starts a platform below `folder`, on `address`, for these users.
+    pub(crate) fn start(name: &str, folder: &Path, address: &str, users: &[String]) -> Self {
+        let (port, lmtp, imap) = (free_port(address), free_port(address), free_port(address));
+        let boxes = folder.join("dovecot");
+        let front = folder.join("postfix");
+        let mail = boxes.join("mail");
+        let mut platform = Self {
+            name: name.to_owned(),
+            address: address.to_owned(),
+            port,
+            imap,
+            dovecot: Dovecot::new(&boxes, address, &Ports { lmtp, imap }),
+            postfix: Postfix::new(&Setup {
+                folder: &front,
+                hostname: &format!("{name}.example"),
+                address,
+                port,
+                lmtp,
+                mail: &mail,
+                users,
+            }),
+            mail,
+        };
+        platform.start_again();
+        platform
+    }
+
+    /// Starts what was stopped or killed, and waits until it greets.
+    pub(crate) fn start_again(&mut self) {
+        self.dovecot.start();
+        self.postfix.start();
+        let what = format!("{} greets", self.name);
+        let imap = self.at(self.imap);
+        eventually(SHORT, &what, || greeting(imap, "* OK"));
+        let smtp = self.smtp();
+        eventually(SHORT, &what, || Client::try_connect(smtp).ok());
+    }
+
+    /// Where Postfix takes mail.
+    pub(crate) fn smtp(&self) -> SocketAddr {
+        self.at(self.port)
+    }
+
+    /// An orderly stop of both.
+    pub(crate) fn stop(&mut self) {
+        self.postfix.stop();
+        self.dovecot.stop();
+    }
+
+    /// SIGKILL to all processes of both.
+    pub(crate) fn kill(&mut self) {
+        self.postfix.kill();
+        self.dovecot.kill();
+    }
+
+    /// Postfix accepts connections and says nothing.
+    pub(crate) fn freeze(&self) {
+        self.postfix.freeze();
+    }
+
+    /// Postfix goes on where it was.
+    pub(crate) fn thaw(&self) {
+        self.postfix.thaw();
+    }
+
+    /// What stands in the mailbox of `user` (`local@domain`).
+    pub(crate) fn mailbox(&self, user: &str) -> Vec<Stored> {
+        let (local, domain) = user.rsplit_once('@').expect("an address");
+        maildir::read(&self.mail.join(domain).join(local).join("Maildir"))
+    }
+
+    /// How often each Message-ID stands in that mailbox.
+    pub(crate) fn message_ids(&self, user: &str) -> BTreeMap<String, usize> {
+        maildir::message_ids(&self.mailbox(user))
+    }
+
+    /// Waits until a message with this Message-ID is in the mailbox.
+    pub(crate) fn wait_for(&self, user: &str, message_id: &str) -> Stored {
+        let what = format!("{message_id} in the mailbox {user} of {}", self.name);
+        eventually(SHORT, &what, || {
+            self.mailbox(user)
+                .into_iter()
+                .find(|stored| stored.header("message-id").as_deref() == Some(message_id))
+        })
+    }
+
+    /// Number of messages that a user sees over IMAP.
+    pub(crate) fn imap_count(&self, user: &str) -> usize {
+        let stream = TcpStream::connect(self.at(self.imap)).unwrap();
+        stream.set_read_timeout(Some(SHORT)).unwrap();
+        let mut writer = stream.try_clone().unwrap();
+        let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+        writer
+            .write_all(format!("a login {user} secret\r\nb select inbox\r\n").as_bytes())
+            .unwrap();
+        let mut count = None;
+        for line in lines.by_ref() {
+            if let Some(number) = line
+                .strip_prefix("* ")
+                .and_then(|rest| rest.strip_suffix(" EXISTS"))
+            {
+                count = Some(number.parse().unwrap());
+            }
+            if line.starts_with("b ") {
+                break;
+            }
+        }
+        count.unwrap_or_else(|| panic!("no EXISTS for {user}"))
+    }
+
+    fn at(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(self.address.parse().unwrap(), port)
+    }
+}
+
+impl Drop for Platform {
+    #[expect(
+        clippy::print_stderr,
+        reason = "a failed test shows what its servers said"
+    )]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.postfix.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = &lines[lines.len().saturating_sub(25)..];
+            eprintln!("--- {} (Postfix)\n{}", self.name, tail.join("\n"));
+        }
+    }
+}
+
+fn greeting(at: SocketAddr, start: &str) -> Option<()> {
+    let mut stream = TcpStream::connect(at).ok()?;
+    stream.set_read_timeout(Some(SHORT)).ok()?;
+    let mut bytes = vec![0; start.len()];
+    stream.read_exact(&mut bytes).ok()?;
+    (bytes == start.as_bytes()).then_some(())
+}

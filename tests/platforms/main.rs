@@ -1,0 +1,30 @@
+//! Tideover between real mail platforms.
+//!
+//! Two Postfix + Dovecot pairs from Debian packages are the platforms `onprem` and `cloud`; swaks,
+//! Python's smtplib and a raw client are the Internet; Tideover is the built program as a child
+//! process. Each test owns a laboratory: a loopback address, ports and a folder of its own. All
+//! processes are ended by their process group when the laboratory goes, also after a panic.
+//!
+//! Postfix and Dovecot need root, and the packages named in `harness/packages.rs`; without them
+//! every test here fails and says what to install (`tests/run` installs them when it is root).
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper of a test fails by panicking"
+)]
+
+mod harness;
+
+mod backend_killed_in_data_loses_nothing;
+mod backend_stopped_under_load_gets_its_mail_later;
+mod bytes_arrive_unchanged;
+mod full_disk_is_refused_until_there_is_room;
+mod killed_under_load_loses_nothing_acknowledged;
+mod mail_reaches_its_home;
+mod one_message_for_both_platforms_is_stored_once;
+mod platforms_work_without_tideover;
+mod starttls_on_both_sides;
+mod strangers_and_oversized_are_refused;
