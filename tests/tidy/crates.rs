@@ -1,0 +1,108 @@
+//! A foreign crate is named in one place, so that it can be exchanged there.
+
+use crate::code::{code_of, words};
+use crate::tree::Tree;
+use crate::{Complaints, assert_clean, assert_complains, assert_content};
+
+/// Crates and the folders or files that may name them.
+const PLACES: [(&str, &[&str]); 19] = [
+    ("sled", &["src/spool/"]),
+    ("rustls", &["src/net/"]),
+    ("tokio_rustls", &["src/net/"]),
+    ("rustls_pki_types", &["src/net/"]),
+    ("rustls_native_certs", &["src/net/"]),
+    ("webpki_roots", &["src/net/"]),
+    ("rcgen", &["src/net/"]),
+    ("hickory_resolver", &["src/net/"]),
+    ("socket2", &["src/net/"]),
+    ("axum", &["src/admin/", "src/webmail/", "src/daemon/"]),
+    ("mail_parser", &["src/mail/header.rs", "src/mail/mime.rs"]),
+    ("mail_builder", &["src/mail/"]),
+    ("ammonia", &["src/webmail/"]),
+    ("csv", &["src/directory/"]),
+    ("idna", &["src/smtp/", "src/net/", "src/directory/"]),
+    ("toml", &["src/config/"]),
+    ("metrics_exporter_prometheus", &["src/telemetry/"]),
+    ("indicatif", &["src/cli/", "src/demo/"]),
+    ("clap", &["src/cli/"]),
+];
+/// Types of Tokio that only the room `net` names.
+const SOCKETS: [&str; 3] = ["TcpListener", "TcpStream", "TcpSocket"];
+
+fn foreign(tree: &Tree) -> Complaints {
+    let mut complaints = Complaints::new();
+    for (path, text) in tree.rust("src/") {
+        let code = code_of(text);
+        for (name, places) in PLACES {
+            let allowed = places.iter().any(|place| path.starts_with(place));
+            if !allowed && names(&code, name) {
+                complaints.push(format!(
+                    "{path}: names `{name}`, which belongs to {places:?}"
+                ));
+            }
+        }
+        let tokio = code.contains("tokio::net") || code.contains("net::{");
+        let socket = SOCKETS
+            .iter()
+            .find(|socket| words(&code).any(|word| word == **socket));
+        if let (Some(socket), true, false) = (socket, tokio, path.starts_with("src/net/")) {
+            complaints.push(format!(
+                "{path}: names tokio's `{socket}`, which belongs to src/net/"
+            ));
+        }
+    }
+    complaints
+}
+
+/// Whether a path begins with this crate, or it is imported whole.
+fn names(code: &str, name: &str) -> bool {
+    code.match_indices(name).any(|(at, _)| {
+        let before = code[..at].chars().next_back();
+        let inner = before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '.');
+        let path = code[..at].ends_with("::") && !code[..at].ends_with(" ::");
+        let after = &code[at + name.len()..];
+        let imported = code[..at].ends_with("use ") && after.starts_with([';', ' ']);
+        !inner && !path && (after.starts_with("::") || imported)
+    })
+}
+
+#[test]
+fn foreign_crates_stay_in_their_rooms() {
+    assert_clean(foreign);
+}
+
+#[test]
+fn a_crate_in_a_wrong_room_is_seen() {
+    let queue = "src/queue/ready.rs";
+    assert_complains(foreign, &[(queue, "use sled::Db;")], "`sled`");
+    assert_complains(
+        foreign,
+        &[(queue, "fn f(_: &rustls::ClientConfig) {}")],
+        "`rustls`",
+    );
+    assert_complains(foreign, &[(queue, "use axum;")], "`axum`");
+    assert_complains(
+        foreign,
+        &[("src/mail/id.rs", "use mail_parser::Message;")],
+        "`mail_parser`",
+    );
+    assert_complains(
+        foreign,
+        &[(queue, "use tokio::net::TcpStream;")],
+        "`TcpStream`",
+    );
+}
+
+#[test]
+fn a_crate_at_home_and_words_like_it_are_fine() {
+    let files = [
+        ("src/spool/index.rs", "use sled::Db;"),
+        (
+            "src/queue/ready.rs",
+            "let x = assled::f(); y.csv::<u8>(); crate::net::rustls::x();",
+        ),
+        ("src/cli/mod.rs", "// sled::Db\nlet s = \"sled::Db\";"),
+        ("src/net/tcp.rs", "use tokio::net::TcpStream;"),
+    ];
+    assert_content(foreign, &files);
+}
