@@ -63,7 +63,7 @@ fn quiet(tree: &Tree) -> Complaints {
                 let call = format!("{name}!");
                 line.trim_start().starts_with(&call) || line.contains(&format!(" {call}"))
             };
-            if PRINTERS.iter().any(|name| prints(name)) {
+            if PRINTERS.iter().any(prints) {
                 complaints.push(format!("{path}:{}: prints; use tracing", number + 1));
             }
         }
