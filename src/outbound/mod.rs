@@ -33,6 +33,7 @@ use crate::backend::{BackendOptions, Board, Credentials, Hosts, Protocol, TlsPol
 use crate::base::{Boxed, Clock, Entropy, Timestamp};
 use crate::mail::{BackendId, Channel, DeliveryTarget, Failure, Transport};
 use crate::net::{Dial, Resolve, TlsClient};
+use crate::telemetry::names;
 
 /// What the room needs of the world.
 #[derive(Clone)]
@@ -233,6 +234,12 @@ impl Outbound {
     }
 
     fn note(&self, route: &Route, peer: &str, result: Result<(), String>) {
+        let backend = route.backend.as_ref().map_or("@", BackendId::as_str);
+        let label = if result.is_ok() { "good" } else { "bad" };
+        metrics::counter!(
+            names::OUTBOUND_CONNECTIONS, "backend" => backend.to_owned(), "result" => label
+        )
+        .increment(1);
         if let (Some(board), Some(backend)) = (&self.world.board, &route.backend) {
             board.report_host(backend, peer, result);
         }

@@ -85,6 +85,9 @@ metrics! {
         "Damaged parts of the log that were found and copied to quarantine.";
     Counter LOGINS = "tideover_webmail_logins_total" ["result"]
         "Logins at the webmail, by result (good, bad).";
+    Counter OUTBOUND_CONNECTIONS = "tideover_outbound_connections_total" ["backend, result"]
+        "Connections tried to hosts of next hops, by result (good, bad); strangers and relays are \
+         counted under the backend \"@\".";
 }
 
 /// Gives every metric its help text in the installed recorder.

@@ -1,4 +1,9 @@
+use hickory_resolver::proto::op::{Message, ResponseCode};
+use hickory_resolver::proto::rr::rdata::MX;
+use hickory_resolver::proto::rr::{Record, RecordType};
+
 use super::*;
+use crate::base::Shutdown;
 
 #[tokio::test]
 async fn literals_and_localhost_need_no_name_server() {
@@ -23,4 +28,86 @@ async fn a_text_that_is_no_name_does_not_exist() {
     let long = format!("{}.example", "a".repeat(64));
     assert_eq!(dns.addresses(&long).await, Err(DnsError::NoSuchName));
     assert_eq!(dns.mail_exchangers(&long).await, Err(DnsError::NoSuchName));
+}
+
+/// A name server that knows `example.org`, has nothing for `empty.example`, denies
+/// `unknown.example` and is broken for the rest.
+async fn name_server() -> (Dns, Shutdown) {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let tasks = Shutdown::new();
+    let stop = tasks.clone();
+    tasks.spawn("name server", async move {
+        let mut buffer = [0; 1024];
+        loop {
+            let (length, peer) = tokio::select! {
+                () = stop.stopping() => return,
+                received = socket.recv_from(&mut buffer) => received.unwrap(),
+            };
+            let reply = answer(&Message::from_vec(&buffer[..length]).unwrap());
+            socket
+                .send_to(&reply.to_vec().unwrap(), peer)
+                .await
+                .unwrap();
+        }
+    });
+    (Dns::with_servers(&[address]).unwrap(), tasks)
+}
+
+fn answer(question: &Message) -> Message {
+    let query = question.queries.first().unwrap();
+    let mut reply = Message::response(question.metadata.id, question.metadata.op_code);
+    reply.add_query(query.clone());
+    let name = query.name().to_string();
+    let mut add = |data| {
+        reply.add_answer(Record::from_rdata(query.name().clone(), 60, data));
+    };
+    let host = |name: &str| Name::from_ascii(name).unwrap();
+    match (name.as_str(), query.query_type()) {
+        ("example.org.", RecordType::MX) => {
+            add(RData::MX(MX::new(10, host("mx1.example.org."))));
+            add(RData::MX(MX::new(20, host("mx2.example.org."))));
+        }
+        ("null.example.", RecordType::MX) => add(RData::MX(MX::new(0, Name::root()))),
+        ("example.org.", RecordType::A) => add(RData::A(Ipv4Addr::new(192, 0, 2, 1).into())),
+        ("example.org.", RecordType::AAAA) => {
+            let address: Ipv6Addr = "2001:db8::1".parse().unwrap();
+            add(RData::AAAA(address.into()));
+        }
+        ("empty.example.", _) => {}
+        ("unknown.example.", _) => reply.metadata.response_code = ResponseCode::NXDomain,
+        _ => reply.metadata.response_code = ResponseCode::ServFail,
+    }
+    reply
+}
+
+#[tokio::test]
+async fn answers_are_told_apart() {
+    let (dns, tasks) = name_server().await;
+    let mx = |preference, host: &str| MailExchanger {
+        preference,
+        host: host.to_owned(),
+    };
+    let mut found = dns.mail_exchangers("example.org").await.unwrap();
+    found.sort_by_key(|mx| mx.preference);
+    assert_eq!(
+        found,
+        [mx(10, "mx1.example.org"), mx(20, "mx2.example.org")]
+    );
+    let null = dns.mail_exchangers("null.example").await.unwrap();
+    assert_eq!(null, [mx(0, "")]);
+    let mut addresses = dns.addresses("example.org").await.unwrap();
+    addresses.sort();
+    let expected: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+    assert_eq!(addresses, expected);
+    for (name, error) in [
+        ("empty.example", DnsError::NoRecords),
+        ("unknown.example", DnsError::NoSuchName),
+    ] {
+        assert_eq!(dns.addresses(name).await, Err(error.clone()), "{name}");
+        assert_eq!(dns.mail_exchangers(name).await, Err(error), "{name}");
+    }
+    let broken = dns.mail_exchangers("broken.example").await;
+    assert!(matches!(broken, Err(DnsError::Temporary(_))), "{broken:?}");
+    tasks.stop().await;
 }
