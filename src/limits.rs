@@ -32,6 +32,17 @@ pub const BAD_RECIPIENTS: usize = 100;
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
 /// Wait for the next piece of data, RFC 5321 §4.5.3.2.5.
 pub const DATA_TIMEOUT: Duration = Duration::from_secs(180);
+/// Time in which a message that is refused already may be sent to its end. Beyond: the reply and
+/// close.
+pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(300);
+/// Read buffer of a connection that waits for a command.
+pub const READ_IDLE: usize = 4 * 1024;
+/// Read buffer of a connection that receives a message.
+pub const READ_DATA: usize = 32 * 1024;
+/// Replies that wait to be written in one go. Beyond: they are written at once.
+pub const REPLIES_PENDING: usize = 16 * 1024;
+/// Header field of which a message's list entry is made (`Subject` …). Beyond: cut.
+pub const FIELD_KEPT: usize = 8 * 1024;
 /// Lines of one multi-line reply that we read from a server, RFC 5321 §4.5.3.1.5 for their
 /// length. Beyond: the connection is given up as out of step.
 pub const REPLY_LINES: usize = 100;

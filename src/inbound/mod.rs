@@ -1,1 +1,86 @@
-//! Room inbound.
+//! The SMTP server: from a connection to a message in the spool.
+//!
+//! `listener` takes connections within bounds; `connection` moves bytes; `session` decides, one
+//! command in, one action out, without I/O; `content` reads the message; the spool commits it.
+//! A 250 to the final dot is said only after the commit (I1). The room never delivers, never
+//! looks at a backend, and changes nothing in a message but its header's front.
+
+mod connection;
+mod content;
+mod header_filter;
+mod listener;
+mod policy;
+mod server;
+mod session;
+mod transaction;
+mod wire;
+
+use std::time::Duration;
+
+pub use listener::run;
+pub use policy::{InvalidNetwork, Network, Role, TlsMode};
+pub use server::Server;
+
+use crate::limits;
+use crate::smtp::Mailbox;
+
+/// How one listener behaves.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The listener's name in metrics and logs: the address of its `bind`.
+    pub listener: String,
+    /// Our host name: banner, EHLO, `Received`.
+    pub hostname: String,
+    /// Who gets the mail for `postmaster`, RFC 5321 §4.5.1.
+    pub postmaster: Mailbox,
+    /// Whose mail it takes.
+    pub role: Role,
+    /// When it encrypts.
+    pub tls: TlsMode,
+    /// `spool.max_message_size` in bytes. Beyond: 552 5.3.4.
+    pub max_message_size: u64,
+    /// The bounds.
+    pub bounds: Bounds,
+}
+
+/// Bounds of the server; the defaults stand in [`limits`].
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// See [`limits::CONNECTIONS`].
+    pub connections: usize,
+    /// See [`limits::CONNECTIONS_PER_ADDRESS`].
+    pub connections_per_address: usize,
+    /// See [`limits::RECIPIENTS`].
+    pub recipients: usize,
+    /// See [`limits::BAD_COMMANDS`].
+    pub bad_commands: usize,
+    /// See [`limits::BAD_RECIPIENTS`].
+    pub bad_recipients: usize,
+    /// See [`limits::HOPS`].
+    pub hops: usize,
+    /// See [`limits::HEADER_SECTION`].
+    pub header_section: usize,
+    /// See [`limits::COMMAND_TIMEOUT`].
+    pub command_timeout: Duration,
+    /// See [`limits::DATA_TIMEOUT`].
+    pub data_timeout: Duration,
+    /// See [`limits::DISCARD_TIMEOUT`].
+    pub discard_timeout: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            connections: limits::CONNECTIONS,
+            connections_per_address: limits::CONNECTIONS_PER_ADDRESS,
+            recipients: limits::RECIPIENTS,
+            bad_commands: limits::BAD_COMMANDS,
+            bad_recipients: limits::BAD_RECIPIENTS,
+            hops: limits::HOPS,
+            header_section: limits::HEADER_SECTION,
+            command_timeout: limits::COMMAND_TIMEOUT,
+            data_timeout: limits::DATA_TIMEOUT,
+            discard_timeout: limits::DISCARD_TIMEOUT,
+        }
+    }
+}

@@ -10,12 +10,12 @@ fn decode(wire: &[u8], pieces: &[usize]) -> (Vec<u8>, Option<Violation>, Option<
     let mut pieces = pieces.iter().cycle();
     while !rest.is_empty() {
         let size = pieces.next().map_or(1, |size| *size).clamp(1, rest.len());
-        let decoded = decoder.decode(&rest[..size], &mut message);
-        rest = &rest[decoded.consumed..];
-        if decoded.ended {
+        let step = decoder.decode(&rest[..size], &mut message);
+        rest = &rest[step.consumed..];
+        if step.ended {
             return (message, decoder.violation(), Some(rest.to_vec()));
         }
-        assert_eq!(decoded.consumed, size);
+        assert_eq!(step.consumed, size);
     }
     (message, decoder.violation(), None)
 }

@@ -1,0 +1,71 @@
+//! What the fuzz targets do with their input. Also run over the corpus by `tests/protocol`.
+
+use tideover::limits;
+use tideover::smtp::{Command, DataDecoder, DataEncoder, LineDecoder};
+
+/// A command line: never panics, and what is understood is printed so that it is understood
+/// the same.
+pub(crate) fn command(input: &[u8]) {
+    if let Ok(command) = Command::parse(input) {
+        let printed = command.to_string();
+        assert_eq!(
+            Command::parse(printed.as_bytes()),
+            Ok(command),
+            "{printed:?}"
+        );
+    }
+}
+
+/// A stream of bytes: the first says how large the pieces are. Lines and data are the same in
+/// pieces and as a whole; what is decoded without a violation comes back when it is sent.
+pub(crate) fn data(input: &[u8]) {
+    let Some((&size, wire)) = input.split_first() else {
+        return;
+    };
+    lines(wire);
+    let mut whole = Vec::new();
+    let mut decoder = DataDecoder::new();
+    let at_once = decoder.decode(wire, &mut whole);
+    let mut pieces = Vec::new();
+    let mut in_pieces = DataDecoder::new();
+    let mut consumed = 0;
+    let mut ended = false;
+    for piece in wire.chunks(usize::from(size) + 1) {
+        let step = in_pieces.decode(piece, &mut pieces);
+        consumed += step.consumed;
+        ended |= step.ended;
+        if ended {
+            break;
+        }
+    }
+    assert_eq!((consumed, ended), (at_once.consumed, at_once.ended));
+    assert_eq!(pieces, whole);
+    assert_eq!(in_pieces.violation(), decoder.violation());
+    if ended && decoder.violation().is_none() {
+        let mut sent = Vec::new();
+        let mut encoder = DataEncoder::new();
+        whole
+            .chunks(usize::from(size) + 1)
+            .for_each(|piece| encoder.encode(piece, &mut sent));
+        encoder.finish(&mut sent);
+        let mut received = Vec::new();
+        assert!(DataDecoder::new().decode(&sent, &mut received).ended);
+        assert_eq!(received, whole);
+    }
+}
+
+fn lines(wire: &[u8]) {
+    let mut decoder = LineDecoder::new(limits::COMMAND_LINE);
+    let mut rest = wire;
+    loop {
+        let found = decoder.decode(rest);
+        if let Some(Ok(line)) = found.line {
+            assert!(!line.contains(&b'\r') && !line.contains(&b'\n'));
+            command(line);
+        }
+        rest = rest.get(found.consumed..).unwrap_or_default();
+        if found.line.is_none() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! Drives one session over one connection: bytes in, replies out, messages into the spool.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::counter;
+use tokio::time::Instant;
+
+use super::TlsMode;
+use super::content::Content;
+use super::server::Server;
+use super::session::{Action, BadLine, Hello, Pipelined, Rules, Session, StartTls};
+use super::transaction::Transaction;
+use super::wire::{Wire, WireError};
+use crate::base::{Shutdown, TlsInfo};
+use crate::limits;
+use crate::mail::{Authenticity, Envelope, Peer, SpoolId, Trace};
+use crate::net::BoxedStream;
+use crate::route::{Admission, Origin};
+use crate::smtp::{Command, EnhancedStatus, ForwardPath, LineDecoder, Mailbox, Reply};
+use crate::spool::{Draft, SpoolError};
+use crate::telemetry::names;
+
+/// One connection.
+pub(super) struct Connection {
+    server: Arc<Server>,
+    peer: SocketAddr,
+    origin: Origin,
+    tls: Option<TlsInfo>,
+    shutdown: Shutdown,
+}
+
+/// How a session goes on.
+enum Next {
+    Continue(Session),
+    Close,
+    /// The plain session ends here; an encrypted one follows.
+    Handshake(Session),
+}
+
+/// What ends a connection from our side.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    #[error("the program stops")]
+    Stopping,
+}
+
+impl Connection {
+    pub(super) fn new(server: Arc<Server>, peer: SocketAddr, shutdown: Shutdown) -> Self {
+        let origin = server.options.role.origin(peer.ip());
+        Self {
+            server,
+            peer,
+            origin,
+            tls: None,
+            shutdown,
+        }
+    }
+
+    /// From the banner to the end.
+    pub(super) async fn serve(mut self, stream: BoxedStream) {
+        let stream = match self.server.options.tls {
+            TlsMode::None | TlsMode::StartTls => Some(stream),
+            TlsMode::Implicit => self.handshake(stream).await,
+        };
+        let Some(stream) = stream else { return };
+        let mut wire = Wire::new(stream);
+        let banner = format!("{} ESMTP Tideover", self.server.options.hostname);
+        wire.say(&Reply::plain(220, banner));
+        let offer = match (self.server.options.tls, &self.server.tls) {
+            (TlsMode::StartTls, Some(_)) => StartTls::Offered,
+            (TlsMode::StartTls, None) | (TlsMode::None | TlsMode::Implicit, _) => {
+                StartTls::NotOffered
+            }
+        };
+        let mut session = Session::new(offer);
+        loop {
+            match self.converse(&mut wire, session).await {
+                Ok(Next::Handshake(plain)) => {
+                    let Some(stream) = self.handshake(wire.into_stream()).await else {
+                        return;
+                    };
+                    wire = Wire::new(stream);
+                    session = plain.encrypted();
+                }
+                Ok(Next::Continue(_) | Next::Close) => break,
+                Err(end) => {
+                    self.part(&mut wire, &end);
+                    break;
+                }
+            }
+        }
+        wire.close(self.timeout()).await;
+    }
+
+    async fn handshake(&mut self, stream: BoxedStream) -> Option<BoxedStream> {
+        let tls = self.server.tls.clone()?;
+        let result = tokio::time::timeout(self.timeout(), tls.accept(stream)).await;
+        let result = result.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        match result {
+            Ok((stream, info)) => {
+                self.tls = Some(info);
+                Some(stream)
+            }
+            Err(error) => {
+                tracing::info!(peer = %self.peer, %error, "TLS handshake failed");
+                None
+            }
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        self.server.options.bounds.command_timeout
+    }
+
+    /// The last word to a client that we leave.
+    fn part(&self, wire: &mut Wire, end: &End) {
+        let hostname = &self.server.options.hostname;
+        let reply = match end {
+            End::Stopping => Reply::with_text(421, (4, 3, 2), format!("{hostname} is stopping")),
+            // RFC 5321 §4.5.3.2.
+            End::Wire(WireError::Timeout) => {
+                Reply::with_text(421, (4, 4, 2), format!("{hostname} Timeout, closing"))
+            }
+            End::Wire(WireError::Closed | WireError::Network(_)) => {
+                tracing::debug!(peer = %self.peer, %end, "connection lost");
+                return;
+            }
+        };
+        self.say(wire, &reply);
+    }
+
+    fn say(&self, wire: &mut Wire, reply: &Reply) {
+        if reply.code >= 400 {
+            let listener = self.server.options.listener.clone();
+            let code = reply.code.to_string();
+            counter!(names::REFUSED, "listener" => listener, "code" => code).increment(1);
+            tracing::debug!(peer = %self.peer, %reply, "refused");
+        }
+        wire.say(reply);
+    }
+
+    /// Commands and replies until the session ends or changes its stream.
+    async fn converse(&self, wire: &mut Wire, mut session: Session) -> Result<Next, End> {
+        let mut lines = LineDecoder::new(limits::COMMAND_LINE);
+        loop {
+            let found = lines.decode(wire.input());
+            let consumed = found.consumed;
+            let line = found.line.map(|line| {
+                line.map_err(BadLine::from)
+                    .and_then(|text| Ok(Command::parse(text)?))
+            });
+            wire.consume(consumed);
+            let Some(line) = line else {
+                self.more(wire).await?;
+                continue;
+            };
+            let pipelined = if wire.input().is_empty() {
+                Pipelined::No
+            } else {
+                Pipelined::Yes
+            };
+            let (after, action) = session.handle(line, pipelined, self);
+            session = match self.act(wire, after, action).await? {
+                Next::Continue(session) => session,
+                next @ (Next::Close | Next::Handshake(_)) => return Ok(next),
+            };
+            if wire.is_full() {
+                wire.flush(self.timeout()).await?;
+            }
+        }
+    }
+
+    /// More input, unless the program stops while the client is idle.
+    async fn more(&self, wire: &mut Wire) -> Result<(), End> {
+        tokio::select! {
+            biased;
+            filled = wire.fill(self.timeout(), limits::READ_IDLE) => Ok(filled?),
+            () = self.shutdown.stopping() => Err(End::Stopping),
+        }
+    }
+
+    async fn act(&self, wire: &mut Wire, session: Session, action: Action) -> Result<Next, End> {
+        match action {
+            Action::Reply(reply) => {
+                self.say(wire, &reply);
+                Ok(Next::Continue(session))
+            }
+            Action::Close(reply) => {
+                self.say(wire, &reply);
+                Ok(Next::Close)
+            }
+            Action::StartTls(reply) => {
+                self.say(wire, &reply);
+                wire.flush(self.timeout()).await?;
+                Ok(Next::Handshake(session))
+            }
+            Action::Content(hello, transaction) => {
+                self.content(wire, hello, transaction).await?;
+                Ok(Next::Continue(session))
+            }
+        }
+    }
+
+    /// From 354 to the reply to the final dot.
+    async fn content(
+        &self,
+        wire: &mut Wire,
+        hello: Hello,
+        transaction: Box<Transaction>,
+    ) -> Result<(), End> {
+        wire.say(&Reply::plain(354, "End data with <CR><LF>.<CR><LF>"));
+        let mut draft = self.server.spool.draft();
+        let mut content = Content::new(&self.server.options, self.origin);
+        let trace = self.trace(&hello, &transaction, draft.id());
+        if let Err(error) = draft.append(trace.as_bytes()).await {
+            content.refuse(spool_reply(&error));
+        }
+        let draft = self.receive(wire, &mut content, draft).await?;
+        let reply = match (content.refusal(), draft) {
+            (None, Some(draft)) => {
+                let envelope = self.envelope(hello, *transaction, &content);
+                self.commit(draft, envelope).await
+            }
+            (refusal, _) => refusal.cloned().unwrap_or(NOT_STORED),
+        };
+        self.say(wire, &reply);
+        Ok(())
+    }
+
+    /// Reads the data to its real end, also of a message that is refused already; of that one
+    /// nothing is kept.
+    async fn receive(
+        &self,
+        wire: &mut Wire,
+        content: &mut Content,
+        draft: Draft,
+    ) -> Result<Option<Draft>, End> {
+        let mut draft = Some(draft);
+        let mut give_up = None;
+        loop {
+            let decoded = content.push(wire.input());
+            wire.consume(decoded.consumed);
+            if let Some(open) = &mut draft
+                && let Err(error) = open.append(content.kept()).await
+            {
+                tracing::error!(%error, "a message could not be written");
+                content.refuse(spool_reply(&error));
+            }
+            draft = draft.filter(|_| content.refusal().is_none());
+            if decoded.ended {
+                return Ok(draft);
+            }
+            match content.refusal() {
+                None => {
+                    let limit = self.server.options.bounds.data_timeout;
+                    wire.fill(limit, limits::READ_DATA).await?;
+                }
+                Some(refusal) => self.discard(wire, refusal, &mut give_up).await?,
+            }
+        }
+    }
+
+    /// More of a message that is refused, for a bounded time.
+    async fn discard(
+        &self,
+        wire: &mut Wire,
+        refusal: &Reply,
+        give_up: &mut Option<Instant>,
+    ) -> Result<(), End> {
+        let limit = self.server.options.bounds.discard_timeout;
+        let until = *give_up.get_or_insert_with(|| Instant::now() + limit);
+        let left = until.saturating_duration_since(Instant::now());
+        let filled = if left.is_zero() {
+            Err(WireError::Timeout)
+        } else {
+            wire.fill(left, limits::READ_DATA).await
+        };
+        if let Err(WireError::Timeout) = filled {
+            self.say(wire, refusal);
+            return Err(WireError::Closed.into());
+        }
+        Ok(filled?)
+    }
+
+    fn trace(&self, hello: &Hello, transaction: &Transaction, id: SpoolId) -> String {
+        let recipient = match transaction.recipients.as_slice() {
+            [only] => Some(&only.address),
+            _ => None,
+        };
+        let trace = Trace {
+            helo: &hello.name,
+            peer: self.peer.ip().to_canonical(),
+            hostname: &self.server.options.hostname,
+            protocol: self.protocol(hello, transaction),
+            tls: self.tls.as_ref(),
+            id,
+            recipient,
+            at: self.server.clock.now(),
+        };
+        trace.to_string()
+    }
+
+    /// RFC 3848, RFC 6531 §4.3.
+    const fn protocol(&self, hello: &Hello, transaction: &Transaction) -> &'static str {
+        match (
+            hello.extended,
+            transaction.parameters.smtputf8,
+            self.tls.is_some(),
+        ) {
+            (false, _, _) => "SMTP",
+            (true, false, false) => "ESMTP",
+            (true, false, true) => "ESMTPS",
+            (true, true, false) => "UTF8SMTP",
+            (true, true, true) => "UTF8SMTPS",
+        }
+    }
+
+    fn envelope(&self, hello: Hello, transaction: Transaction, content: &Content) -> Envelope {
+        let found = content.found();
+        Envelope {
+            peer: Peer {
+                address: self.peer.to_string(),
+                protocol: self.protocol(&hello, &transaction).to_owned(),
+                helo: hello.name,
+                tls: self.tls.as_ref().map(ToString::to_string),
+                user: None,
+            },
+            from: transaction.from,
+            parameters: transaction.parameters,
+            recipients: transaction.recipients,
+            message_id: found.message_id(),
+            subject: found.subject(),
+            header_from: found.from(),
+            authenticity: Authenticity::Unproven,
+        }
+    }
+
+    /// Makes it durable; only then 250 (I1).
+    async fn commit(&self, draft: Draft, envelope: Envelope) -> Reply {
+        let size = draft.len();
+        let from = envelope.from.to_string();
+        let recipients = envelope.recipients.len();
+        match self.server.spool.accept(draft, envelope).await {
+            Ok(id) => {
+                let listener = self.server.options.listener.clone();
+                counter!(names::MESSAGES_ACCEPTED, "listener" => listener.clone()).increment(1);
+                counter!(names::BYTES_ACCEPTED, "listener" => listener).increment(size);
+                tracing::info!(%id, peer = %self.peer, from, recipients, size, "accepted");
+                Reply::with_text(250, (2, 0, 0), format!("Ok: queued as {id}"))
+            }
+            Err(error) => {
+                tracing::error!(%error, from, recipients, size, "not accepted");
+                spool_reply(&error)
+            }
+        }
+    }
+}
+
+const NOT_STORED: Reply = Reply::new(451, (4, 3, 0), "The message could not be stored, try later");
+
+/// The one translation of the spool's errors to replies.
+fn spool_reply(error: &SpoolError) -> Reply {
+    if error.is_full() {
+        Reply::new(452, (4, 3, 1), "The disk is full, try later")
+    } else {
+        NOT_STORED
+    }
+}
+
+impl Rules for Connection {
+    fn options(&self) -> &super::Options {
+        &self.server.options
+    }
+
+    fn room(&self) -> Result<(), Reply> {
+        self.server
+            .spool
+            .admission()
+            .map_err(|error| spool_reply(&error))
+    }
+
+    fn admit(&self, to: &ForwardPath) -> Admission {
+        match to {
+            ForwardPath::Postmaster => self.postmaster(),
+            ForwardPath::Mailbox(mailbox) => self.admit_mailbox(mailbox),
+        }
+    }
+}
+
+const NO_SUCH_USER: EnhancedStatus = EnhancedStatus::new(5, 1, 1);
+
+impl Connection {
+    fn admit_mailbox(&self, mailbox: &Mailbox) -> Admission {
+        let admission = self.server.admit.admit(mailbox, self.origin);
+        let Admission::Reject(reply) = &admission else {
+            return admission;
+        };
+        // RFC 5321 §4.5.1: postmaster of any domain that we take mail for, and of this host.
+        let ours = reply.enhanced == Some(NO_SUCH_USER)
+            || mailbox.domain().is_literal()
+            || mailbox.domain().key() == self.server.options.hostname.to_ascii_lowercase();
+        if mailbox.is_postmaster() && ours {
+            self.postmaster()
+        } else {
+            admission
+        }
+    }
+
+    /// The configured postmaster is always taken; if nobody knows a way to him the mail is held.
+    fn postmaster(&self) -> Admission {
+        let postmaster = &self.server.options.postmaster;
+        match self.server.admit.admit(postmaster, Origin::Trusted) {
+            accept @ Admission::Accept { .. } => accept,
+            Admission::Reject(_) => Admission::Accept {
+                address: postmaster.clone(),
+                lane: format!("@{}", postmaster.domain().key()),
+                mailbox: None,
+            },
+        }
+    }
+}

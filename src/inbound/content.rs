@@ -1,0 +1,111 @@
+//! The content of one message between the wire and the spool: dots out, header looked at, every
+//! reason to refuse it found. Pure: bytes in, bytes out, and a verdict at the end.
+
+use super::Options;
+use super::header_filter::{Found, HeaderFilter};
+use super::session::too_large;
+use crate::route::Origin;
+use crate::smtp::{DataDecoder, Decoded, Reply};
+
+/// One message on its way in.
+#[derive(Debug)]
+pub(super) struct Content {
+    decoder: DataDecoder,
+    filter: HeaderFilter,
+    limits: Limits,
+    /// Bytes of the message as the sender sent it.
+    size: u64,
+    refusal: Option<Reply>,
+    decoded: Vec<u8>,
+    /// Bytes for the spool, of the last call.
+    kept: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Limits {
+    message: u64,
+    header_section: usize,
+    hops: usize,
+}
+
+impl Content {
+    pub(super) fn new(options: &Options, origin: Origin) -> Self {
+        Self {
+            decoder: DataDecoder::new(),
+            filter: HeaderFilter::new(origin),
+            limits: Limits {
+                message: options.max_message_size,
+                header_section: options.bounds.header_section,
+                hops: options.bounds.hops,
+            },
+            size: 0,
+            refusal: None,
+            decoded: Vec::new(),
+            kept: Vec::new(),
+        }
+    }
+
+    /// Takes bytes from the wire; [`Self::kept`] has what goes to the spool. Of a message that is
+    /// refused nothing is kept, but it is read to its real end.
+    pub(super) fn push(&mut self, input: &[u8]) -> Decoded {
+        self.decoded.clear();
+        self.kept.clear();
+        let decoded = self.decoder.decode(input, &mut self.decoded);
+        self.size += self.decoded.len() as u64;
+        self.judge();
+        if self.refusal.is_none() {
+            self.filter.push(&self.decoded, &mut self.kept);
+            if decoded.ended {
+                self.filter.finish(&mut self.kept);
+            }
+            self.judge_header();
+        }
+        decoded
+    }
+
+    /// What the last [`Self::push`] yielded.
+    pub(super) fn kept(&self) -> &[u8] {
+        &self.kept
+    }
+
+    /// Refuses it for a reason of the caller's.
+    pub(super) fn refuse(&mut self, reply: Reply) {
+        self.refusal.get_or_insert(reply);
+    }
+
+    /// Why it is refused, as far as is known; final after the end.
+    pub(super) const fn refusal(&self) -> Option<&Reply> {
+        self.refusal.as_ref()
+    }
+
+    /// What the header says.
+    pub(super) const fn found(&self) -> &Found {
+        self.filter.found()
+    }
+
+    fn judge(&mut self) {
+        if let Some(violation) = self.decoder.violation() {
+            let text = format!("The message has {violation}");
+            self.refuse(Reply::with_text(550, (5, 6, 0), text));
+        }
+        if self.size > self.limits.message {
+            self.refuse(too_large(self.limits.message));
+        }
+    }
+
+    fn judge_header(&mut self) {
+        let found = self.filter.found();
+        let (hops, size) = (found.hops, found.size);
+        // RFC 5321 §6.3.
+        if hops > self.limits.hops {
+            self.refuse(Reply::new(
+                554,
+                (5, 4, 6),
+                "Too many hops, the message loops",
+            ));
+        }
+        if size > self.limits.header_section {
+            self.refuse(Reply::new(552, (5, 3, 4), "Header section too large"));
+        }
+    }
+}

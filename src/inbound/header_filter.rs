@@ -1,0 +1,291 @@
+//! The header section of a message that comes in, in pieces: hops counted, Exchange's internal
+//! fields kept out, what lists show remembered. Nothing else changes (I8).
+
+use memchr::memchr;
+
+use crate::limits;
+use crate::mail::{decode_text, message_id};
+use crate::route::Origin;
+
+/// Exchange trusts these fields and writes them itself; from the Internet they are forgeries
+/// (DESIGN decision 12: what Exchange's own header firewall does).
+const INTERNAL: &[u8] = b"X-MS-Exchange-Organization-";
+/// Characters of a subject or sender that lists show.
+const SHOWN: usize = 200;
+
+/// Reads the front of a message and passes it on.
+#[derive(Debug)]
+pub(super) struct HeaderFilter {
+    origin: Origin,
+    place: Place,
+    /// The beginning of a line whose end has not come yet.
+    partial: Vec<u8>,
+    /// Does the field of the line before stay?
+    keeping: bool,
+    /// The field of the line before, if lists show it.
+    showing: Option<Shown>,
+    found: Found,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// `Received` fields.
+    pub(super) hops: usize,
+    /// Bytes of the header section.
+    pub(super) size: usize,
+    message_id: Vec<u8>,
+    subject: Vec<u8>,
+    from: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    FirstLine,
+    Fields,
+    Body,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    MessageId,
+    Subject,
+    From,
+}
+
+impl HeaderFilter {
+    pub(super) const fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            place: Place::FirstLine,
+            partial: Vec::new(),
+            keeping: true,
+            showing: None,
+            found: Found {
+                hops: 0,
+                size: 0,
+                message_id: Vec::new(),
+                subject: Vec::new(),
+                from: Vec::new(),
+            },
+        }
+    }
+
+    pub(super) const fn found(&self) -> &Found {
+        &self.found
+    }
+
+    /// Appends what stays of `input` to `out`.
+    pub(super) fn push(&mut self, input: &[u8], out: &mut Vec<u8>) {
+        let mut rest = input;
+        while self.place != Place::Body {
+            let Some((line, behind)) =
+                memchr(b'\n', rest).and_then(|at| rest.split_at_checked(at + 1))
+            else {
+                self.partial.extend_from_slice(rest);
+                return;
+            };
+            rest = behind;
+            if self.partial.is_empty() {
+                self.line(line, out);
+            } else {
+                let mut whole = std::mem::take(&mut self.partial);
+                whole.extend_from_slice(line);
+                self.line(&whole, out);
+            }
+        }
+        out.extend_from_slice(rest);
+    }
+
+    /// The end of the message.
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
+        if !self.partial.is_empty() {
+            let whole = std::mem::take(&mut self.partial);
+            self.line(&whole, out);
+        }
+        if self.place == Place::FirstLine {
+            // Not a single byte: our trace line is all the header there is, and the body is empty.
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+
+    fn line(&mut self, line: &[u8], out: &mut Vec<u8>) {
+        if self.place == Place::FirstLine && !begins_header(line) {
+            // Without this line the body would be taken for the rest of our trace line.
+            out.extend_from_slice(b"\r\n");
+            out.extend_from_slice(line);
+            self.place = Place::Body;
+            return;
+        }
+        self.place = Place::Fields;
+        self.found.size += line.len();
+        if line == b"\r\n" {
+            self.place = Place::Body;
+            out.extend_from_slice(line);
+            return;
+        }
+        if !line.starts_with(b" ") && !line.starts_with(b"\t") {
+            self.begin_field(line);
+        }
+        if let Some(shown) = self.showing {
+            self.found.keep(shown, line);
+        }
+        if self.keeping {
+            out.extend_from_slice(line);
+        }
+    }
+
+    fn begin_field(&mut self, line: &[u8]) {
+        self.keeping = self.origin == Origin::Trusted || !has_prefix(line, INTERNAL);
+        let name = field_name(line).unwrap_or_default();
+        self.found.hops += usize::from(name.eq_ignore_ascii_case(b"Received"));
+        self.showing = [
+            (Shown::MessageId, b"Message-ID".as_slice()),
+            (Shown::Subject, b"Subject"),
+            (Shown::From, b"From"),
+        ]
+        .into_iter()
+        .find(|(_, shown)| name.eq_ignore_ascii_case(shown))
+        .map(|(shown, _)| shown)
+        // The first of several counts, as in mail programs.
+        .filter(|shown| self.found.value(*shown).is_empty());
+    }
+}
+
+impl Found {
+    pub(super) fn message_id(&self) -> Option<String> {
+        message_id(body(&self.message_id))
+    }
+
+    pub(super) fn subject(&self) -> Option<String> {
+        shown(&self.subject)
+    }
+
+    pub(super) fn from(&self) -> Option<String> {
+        shown(&self.from)
+    }
+
+    const fn value(&self, shown: Shown) -> &Vec<u8> {
+        match shown {
+            Shown::MessageId => &self.message_id,
+            Shown::Subject => &self.subject,
+            Shown::From => &self.from,
+        }
+    }
+
+    fn keep(&mut self, shown: Shown, line: &[u8]) {
+        let value = match shown {
+            Shown::MessageId => &mut self.message_id,
+            Shown::Subject => &mut self.subject,
+            Shown::From => &mut self.from,
+        };
+        let room = limits::FIELD_KEPT.saturating_sub(value.len());
+        value.extend_from_slice(line.get(..room).unwrap_or(line));
+    }
+}
+
+fn shown(field: &[u8]) -> Option<String> {
+    let text = decode_text(body(field), SHOWN);
+    (!text.is_empty()).then_some(text)
+}
+
+/// What stands behind the colon.
+fn body(field: &[u8]) -> &[u8] {
+    let colon = memchr(b':', field);
+    colon.and_then(|at| field.get(at + 1..)).unwrap_or_default()
+}
+
+/// Can a header section begin with this line? Also an mbox `From ` line in front of one: it
+/// comes from broken programs and is passed on as it is.
+fn begins_header(line: &[u8]) -> bool {
+    line == b"\r\n"
+        || line.starts_with(b"From ")
+        || line.starts_with(b">From ")
+        || field_name(line).is_some()
+}
+
+/// RFC 5322 §2.2, with the blanks before the colon of §4.5.
+fn field_name(line: &[u8]) -> Option<&[u8]> {
+    let name = line.get(..memchr(b':', line)?)?.trim_ascii_end();
+    let legal = !name.is_empty() && name.iter().all(|byte| matches!(byte, b'!'..=b'~'));
+    legal.then_some(name)
+}
+
+fn has_prefix(line: &[u8], prefix: &[u8]) -> bool {
+    line.get(..prefix.len())
+        .is_some_and(|front| front.eq_ignore_ascii_case(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn filter(message: &[u8], size: usize, origin: Origin) -> (Vec<u8>, HeaderFilter) {
+        let mut filter = HeaderFilter::new(origin);
+        let mut out = Vec::new();
+        for piece in message.chunks(size) {
+            filter.push(piece, &mut out);
+        }
+        filter.finish(&mut out);
+        (out, filter)
+    }
+
+    #[test]
+    fn exchange_fields_of_strangers_are_removed() {
+        let message = b"Subject: a\r\nx-ms-exchange-organization-SCL: -1\r\n\tfolded\r\n\
+            X-MS-Exchange-CrossTenant-Id: stays\r\nX-MS-Exchange-Organization-X\r\n\
+            To: b\r\n\r\nX-MS-Exchange-Organization-Body: stays\r\n";
+        let kept = b"Subject: a\r\nX-MS-Exchange-CrossTenant-Id: stays\r\n\
+            To: b\r\n\r\nX-MS-Exchange-Organization-Body: stays\r\n";
+        for size in [1, 7, 1000] {
+            assert_eq!(filter(message, size, Origin::Internet).0, kept);
+            assert_eq!(filter(message, size, Origin::Trusted).0, message);
+        }
+    }
+
+    #[test]
+    fn a_message_without_header_gets_an_empty_line() {
+        for (message, passed) in [
+            (b"".as_slice(), b"\r\n".as_slice()),
+            (b"just text\r\n", b"\r\njust text\r\n"),
+            (b" indented: text\r\n", b"\r\n indented: text\r\n"),
+            (b"\r\nbody\r\n", b"\r\nbody\r\n"),
+            (b"Subject: only\r\n", b"Subject: only\r\n"),
+            (
+                b"A: b\r\ngarbage\r\nC: d\r\n",
+                b"A: b\r\ngarbage\r\nC: d\r\n",
+            ),
+        ] {
+            assert_eq!(filter(message, 3, Origin::Internet).0, passed);
+        }
+    }
+
+    #[test]
+    fn finds_what_lists_show() {
+        let message = b"Received: a\r\nreceived : b\r\nSubject: =?utf-8?q?=C3=A4?=\r\n  b\r\n\
+            From: Ann <ann@example.org>\r\nMessage-Id: <1@example.org>\r\nSubject: no\r\n\r\n";
+        let (_, filter) = filter(message, 5, Origin::Internet);
+        let found = filter.found();
+        assert_eq!(found.hops, 2);
+        assert_eq!(found.size, message.len());
+        assert_eq!(found.subject().as_deref(), Some("ä b"));
+        assert_eq!(found.from().as_deref(), Some("Ann <ann@example.org>"));
+        assert_eq!(found.message_id().as_deref(), Some("1@example.org"));
+    }
+
+    proptest! {
+        #[test]
+        fn everything_else_passes(
+            lines in proptest::collection::vec("(A: b|Subject: [ -~]{0,9}| x|[ -~]{0,9}|)\r\n", 0..12),
+            size in 1_usize..40,
+        ) {
+            let message = lines.concat().into_bytes();
+            let (out, _) = filter(&message, size, Origin::Internet);
+            let added = out.len() - message.len();
+            prop_assert!(added == 0 || &out[..added] == b"\r\n");
+            prop_assert_eq!(&out[added..], &message);
+        }
+    }
+}

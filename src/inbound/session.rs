@@ -1,0 +1,384 @@
+//! What to answer, RFC 5321 §4.1.4: one command in, one action out. No I/O, no clock; what must
+//! be asked (room in the spool, the route) is asked through [`Rules`].
+
+use super::Options;
+use super::transaction::Transaction;
+use crate::mail::Recipient;
+use crate::route::Admission;
+use crate::smtp::{
+    Command, CommandError, Extensions, ForwardPath, LineError, MailParameters, Mailbox,
+    RcptParameters, Reply, ReversePath,
+};
+
+/// What the session asks the world.
+pub(super) trait Rules {
+    /// How the listener behaves.
+    fn options(&self) -> &Options;
+    /// Is there room for another message? The reply says why not.
+    fn room(&self) -> Result<(), Reply>;
+    /// May this peer send to that address?
+    fn admit(&self, to: &ForwardPath) -> Admission;
+}
+
+/// What the client said when it greeted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hello {
+    pub(super) name: String,
+    /// EHLO: it knows extensions.
+    pub(super) extended: bool,
+}
+
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Say it.
+    Reply(Reply),
+    /// Say it and close.
+    Close(Reply),
+    /// Say it and do the TLS handshake.
+    StartTls(Reply),
+    /// Take the message.
+    Content(Hello, Box<Transaction>),
+}
+
+/// Has the client sent more behind the command?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pipelined {
+    /// It waits for the reply.
+    No,
+    /// It does not.
+    Yes,
+}
+
+/// Is STARTTLS offered? No longer once the connection is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StartTls {
+    Offered,
+    NotOffered,
+}
+
+/// A line that is no command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BadLine {
+    #[error(transparent)]
+    Line(#[from] LineError),
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+impl BadLine {
+    fn reply(&self) -> Reply {
+        match self {
+            Self::Line(LineError::BareLf) => {
+                Reply::new(500, (5, 5, 2), "Lines must end in CRLF, not in LF")
+            }
+            Self::Line(LineError::BareCr) => Reply::new(500, (5, 5, 2), "CR within a line"),
+            Self::Line(LineError::TooLong) => Reply::new(500, (5, 5, 6), "Line too long"),
+            Self::Command(error) => error.reply(),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    /// Nobody has greeted yet.
+    Ungreeted,
+    /// Between transactions.
+    Ready(Hello),
+    /// In a transaction.
+    Collecting(Hello, Box<Transaction>),
+}
+
+/// One session.
+#[derive(Debug)]
+pub(super) struct Session {
+    state: State,
+    bad_commands: usize,
+    bad_recipients: usize,
+    starttls: StartTls,
+    greeted_before: bool,
+}
+
+const BAD_SEQUENCE: Reply = Reply::new(503, (5, 5, 1), "Bad sequence of commands");
+const OK: Reply = Reply::new(250, (2, 0, 0), "Ok");
+
+impl Session {
+    /// A session that has just been greeted.
+    pub(super) const fn new(starttls: StartTls) -> Self {
+        Self {
+            state: State::Ungreeted,
+            bad_commands: 0,
+            bad_recipients: 0,
+            starttls,
+            greeted_before: false,
+        }
+    }
+
+    /// The session behind a TLS handshake: RFC 3207 §4.2, everything said before is forgotten.
+    pub(super) fn encrypted(self) -> Self {
+        Self {
+            state: State::Ungreeted,
+            starttls: StartTls::NotOffered,
+            ..self
+        }
+    }
+
+    /// Answers one line.
+    pub(super) fn handle(
+        self,
+        line: Result<Command, BadLine>,
+        pipelined: Pipelined,
+        rules: &impl Rules,
+    ) -> (Self, Action) {
+        let first = !self.greeted_before;
+        let session = Self {
+            greeted_before: true,
+            ..self
+        };
+        let command = match line {
+            Ok(command) => command,
+            Err(BadLine::Command(error @ CommandError::OtherProtocol)) if first => {
+                return (session, Action::Close(error.reply()));
+            }
+            Err(error) => return session.bad(error.reply(), rules),
+        };
+        if pipelined == Pipelined::Yes && session.must_wait(&command) {
+            // RFC 2920 §3.1; what follows was written by someone who did not read our reply.
+            let reply = Reply::new(554, (5, 5, 0), "Error: SMTP protocol synchronization");
+            return (session, Action::Close(reply));
+        }
+        match command {
+            Command::Ehlo(name) => session.hello(name, Greeting::Ehlo, rules),
+            Command::Helo(name) => session.hello(name, Greeting::Helo, rules),
+            Command::Mail { from, parameters } => session.mail(from, parameters, rules),
+            Command::Rcpt { to, parameters } => session.rcpt(&to, parameters, rules),
+            Command::Data => session.data(rules),
+            Command::Rset => session.rset(),
+            Command::StartTls => session.start_tls(rules),
+            Command::Noop => (session, Action::Reply(OK)),
+            // RFC 5321 §3.5.3: we do not tell who exists to whom does not send.
+            Command::Vrfy(_) => (
+                session,
+                Action::Reply(Reply::new(
+                    252,
+                    (2, 0, 0),
+                    "Cannot verify, send mail and see",
+                )),
+            ),
+            Command::Help => (
+                session,
+                Action::Reply(Reply::new(214, (2, 0, 0), "See RFC 5321")),
+            ),
+            Command::Quit => (session, Action::Close(Reply::new(221, (2, 0, 0), "Bye"))),
+            Command::Auth { .. } | Command::Bdat { .. } | Command::Expn(_) | Command::Lhlo(_) => {
+                let reply = Reply::new(502, (5, 5, 1), "Command not implemented");
+                session.bad(reply, rules)
+            }
+        }
+    }
+
+    /// RFC 2920 §3.1: these may only be the last of a group; and without EHLO there is no
+    /// pipelining at all.
+    const fn must_wait(&self, command: &Command) -> bool {
+        let extended = match &self.state {
+            State::Ungreeted => true,
+            State::Ready(hello) | State::Collecting(hello, _) => hello.extended,
+        };
+        !extended
+            || matches!(
+                command,
+                Command::Ehlo(_) | Command::Helo(_) | Command::Data | Command::StartTls
+            )
+    }
+
+    fn bad(mut self, reply: Reply, rules: &impl Rules) -> (Self, Action) {
+        self.bad_commands += 1;
+        if self.bad_commands > rules.options().bounds.bad_commands {
+            let reply = Reply::new(421, (4, 7, 0), "Too many errors, closing");
+            return (self, Action::Close(reply));
+        }
+        (self, Action::Reply(reply))
+    }
+
+    /// RFC 5321 §4.1.4: a greeting ends a transaction.
+    fn hello(self, name: String, greeting: Greeting, rules: &impl Rules) -> (Self, Action) {
+        let hostname = &rules.options().hostname;
+        let (extended, text) = match greeting {
+            Greeting::Helo => (false, hostname.clone()),
+            Greeting::Ehlo => {
+                let extensions = self.extensions(rules);
+                (true, format!("{hostname}\n{extensions}"))
+            }
+        };
+        let session = Self {
+            state: State::Ready(Hello { name, extended }),
+            ..self
+        };
+        (session, Action::Reply(Reply::plain(250, text)))
+    }
+
+    /// What we offer; nothing that does not work.
+    fn extensions(&self, rules: &impl Rules) -> Extensions {
+        Extensions {
+            pipelining: true,
+            size: Some(rules.options().max_message_size),
+            eight_bit_mime: true,
+            smtputf8: true,
+            starttls: self.starttls == StartTls::Offered,
+            enhanced_status_codes: true,
+            dsn: true,
+            ..Extensions::default()
+        }
+    }
+
+    fn mail(
+        self,
+        from: ReversePath,
+        parameters: MailParameters,
+        rules: &impl Rules,
+    ) -> (Self, Action) {
+        match self.state {
+            State::Ungreeted => self.bad(Reply::new(503, (5, 5, 1), "Say EHLO first"), rules),
+            State::Collecting(..) => {
+                self.bad(Reply::new(503, (5, 5, 1), "Nested MAIL command"), rules)
+            }
+            State::Ready(hello) => {
+                let refusal = refuse_sender(&from, &parameters, rules);
+                let (state, reply) = if let Some(reply) = refusal {
+                    (State::Ready(hello), reply)
+                } else {
+                    let transaction = Transaction::new(from, parameters);
+                    let state = State::Collecting(hello, Box::new(transaction));
+                    (state, Reply::new(250, (2, 1, 0), "Ok"))
+                };
+                (Self { state, ..self }, Action::Reply(reply))
+            }
+        }
+    }
+
+    fn rcpt(
+        mut self,
+        to: &ForwardPath,
+        parameters: RcptParameters,
+        rules: &impl Rules,
+    ) -> (Self, Action) {
+        let State::Collecting(_, transaction) = &mut self.state else {
+            return self.bad(Reply::new(503, (5, 5, 1), "Say MAIL first"), rules);
+        };
+        let bounds = &rules.options().bounds;
+        // RFC 5321 §4.5.3.1.10: the client sends the rest in another transaction.
+        if transaction.recipients.len() >= bounds.recipients {
+            let reply = Reply::new(452, (4, 5, 3), "Too many recipients");
+            return (self, Action::Reply(reply));
+        }
+        // RFC 6531 §3.5: 553 for a recipient.
+        if needs_utf8(to) && !transaction.parameters.smtputf8 {
+            let text = "Non-ASCII address without SMTPUTF8";
+            return (self, Action::Reply(Reply::new(553, (5, 6, 7), text)));
+        }
+        match rules.admit(to) {
+            Admission::Accept {
+                address,
+                lane,
+                mailbox,
+            } => {
+                transaction.add(Recipient {
+                    address,
+                    parameters,
+                    lane,
+                    mailbox,
+                });
+                (self, Action::Reply(Reply::new(250, (2, 1, 5), "Ok")))
+            }
+            Admission::Reject(reply) => {
+                self.bad_recipients += 1;
+                if self.bad_recipients > bounds.bad_recipients {
+                    let reply = Reply::new(421, (4, 7, 0), "Too many wrong recipients, closing");
+                    return (self, Action::Close(reply));
+                }
+                (self, Action::Reply(reply))
+            }
+        }
+    }
+
+    fn data(self, rules: &impl Rules) -> (Self, Action) {
+        match self.state {
+            State::Ungreeted | State::Ready(_) => self.bad(BAD_SEQUENCE, rules),
+            State::Collecting(hello, transaction) if transaction.recipients.is_empty() => {
+                let session = Self {
+                    state: State::Collecting(hello, transaction),
+                    ..self
+                };
+                // RFC 5321 §3.3.
+                session.bad(Reply::new(554, (5, 5, 1), "No valid recipients"), rules)
+            }
+            State::Collecting(hello, transaction) => {
+                let session = Self {
+                    state: State::Ready(hello.clone()),
+                    ..self
+                };
+                (session, Action::Content(hello, transaction))
+            }
+        }
+    }
+
+    fn rset(self) -> (Self, Action) {
+        let state = match self.state {
+            State::Ungreeted => State::Ungreeted,
+            State::Ready(hello) | State::Collecting(hello, _) => State::Ready(hello),
+        };
+        (Self { state, ..self }, Action::Reply(OK))
+    }
+
+    fn start_tls(self, rules: &impl Rules) -> (Self, Action) {
+        if self.starttls == StartTls::NotOffered {
+            let reply = Reply::new(502, (5, 5, 1), "STARTTLS is not offered");
+            return self.bad(reply, rules);
+        }
+        match self.state {
+            State::Collecting(..) => self.bad(BAD_SEQUENCE, rules),
+            State::Ungreeted | State::Ready(_) => {
+                let reply = Reply::new(220, (2, 0, 0), "Ready to start TLS");
+                (self, Action::StartTls(reply))
+            }
+        }
+    }
+}
+
+/// How a client greets.
+#[derive(Debug, Clone, Copy)]
+enum Greeting {
+    Ehlo,
+    Helo,
+}
+
+fn refuse_sender(
+    from: &ReversePath,
+    parameters: &MailParameters,
+    rules: &impl Rules,
+) -> Option<Reply> {
+    // RFC 6531 §3.5: 550 for a sender.
+    if !parameters.smtputf8 && !from.mailbox().is_none_or(Mailbox::is_ascii) {
+        let text = "Non-ASCII address without SMTPUTF8";
+        return Some(Reply::new(550, (5, 6, 7), text));
+    }
+    // RFC 1870 §6.1: said before the message is sent.
+    let max = rules.options().max_message_size;
+    if parameters.size.is_some_and(|size| size > max) {
+        return Some(too_large(max));
+    }
+    rules.room().err()
+}
+
+/// The reply to a message beyond `max` bytes.
+pub(super) fn too_large(max: u64) -> Reply {
+    let text = format!("Message too large, the limit is {max} bytes");
+    Reply::with_text(552, (5, 3, 4), text)
+}
+
+fn needs_utf8(to: &ForwardPath) -> bool {
+    match to {
+        ForwardPath::Postmaster => false,
+        ForwardPath::Mailbox(mailbox) => !mailbox.is_ascii(),
+    }
+}

@@ -1,0 +1,83 @@
+//! The fuzz targets' functions over their corpus, and over the corpus with small damages: what a
+//! fuzzer does for hours, for a moment and with a stable compiler.
+
+use std::path::Path;
+
+#[path = "../../fuzz/entries.rs"]
+mod entries;
+
+/// A small generator with a fixed seed: each run tries the same.
+struct Damage(u64);
+
+impl Damage {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % below.max(1)
+    }
+
+    fn damage(&mut self, input: &[u8]) -> Vec<u8> {
+        let mut input = input.to_vec();
+        for _ in 0..=self.next(4) {
+            let at = self.next(input.len() + 1);
+            let piece: &[u8] = [
+                b"\r\n".as_slice(),
+                b"\r",
+                b"\n",
+                b".",
+                b"\r\n.\r\n",
+                b"\0",
+                b"\"",
+                b"\\",
+                b"<",
+                b">",
+                b"@",
+                b"=",
+                b"+",
+                b"\xc3\xa4",
+                b"\xff",
+                b" ",
+                b";",
+                b",",
+            ][self.next(18)];
+            match self.next(3) {
+                0 => drop(input.splice(at..at, piece.iter().copied())),
+                1 => input.truncate(at),
+                _ => {
+                    let again = input[..at].to_vec();
+                    input.extend(again);
+                }
+            }
+        }
+        input
+    }
+}
+
+fn over_the_corpus(target: &str, entry: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/corpus")
+        .join(target);
+    let mut damage = Damage(1);
+    let mut seeds = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let seed = std::fs::read(file.unwrap().path()).unwrap();
+        entry(&seed);
+        for _ in 0..2_000 {
+            entry(&damage.damage(&seed));
+        }
+        seeds += 1;
+    }
+    assert!(seeds >= 4, "the corpus of {target} is gone");
+}
+
+#[test]
+fn commands() {
+    over_the_corpus("command", entries::command);
+}
+
+#[test]
+fn data() {
+    over_the_corpus("data", entries::data);
+}

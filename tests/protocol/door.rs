@@ -1,0 +1,114 @@
+//! A server with a real spool in a folder of its own, and a small directory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tideover::base::{Clock, Shutdown};
+use tideover::inbound::{self, Bounds, Options, Role, Server, TlsMode};
+use tideover::net::{Listen, TcpListen, TlsServer};
+use tideover::route::{Admission, Admit, Origin};
+use tideover::smtp::{Mailbox, Reply};
+use tideover::spool::{Committed, Opened, Spool, World};
+use tokio::sync::mpsc;
+
+/// What a script may set.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) options: Options,
+    pub(crate) min_free: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            options: Options {
+                listener: "test".to_owned(),
+                hostname: "mx.example.org".to_owned(),
+                postmaster: "admin@example.org".parse().unwrap(),
+                role: Role::Mx,
+                tls: TlsMode::None,
+                max_message_size: 100_000,
+                bounds: Bounds {
+                    command_timeout: Duration::from_secs(20),
+                    data_timeout: Duration::from_secs(20),
+                    ..Bounds::default()
+                },
+            },
+            min_free: 0,
+        }
+    }
+}
+
+/// The running server.
+pub(crate) struct Door {
+    pub(crate) address: std::net::SocketAddr,
+    pub(crate) spool: Spool,
+    pub(crate) shutdown: Shutdown,
+    _committed: mpsc::Receiver<Committed>,
+    _folder: tempfile::TempDir,
+}
+
+impl Door {
+    pub(crate) fn open(settings: Settings) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = tideover::spool::Options::new(folder.path().join("spool"));
+        options.min_free = settings.min_free;
+        let Opened {
+            spool,
+            writer,
+            committed,
+            ..
+        } = Spool::open(options, World::system()).unwrap();
+        writer.spawn_thread().unwrap();
+        let tls = TlsServer::self_signed(folder.path(), "mx.example.org").unwrap();
+        let server = Server::new(
+            settings.options,
+            spool.clone(),
+            Arc::new(People),
+            Some(Arc::new(tls)),
+            Clock::system(),
+        );
+        let listener = TcpListen::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_address();
+        let shutdown = Shutdown::new();
+        let run = inbound::run(Box::new(listener), Arc::new(server), shutdown.clone());
+        shutdown.spawn("listener", run);
+        Self {
+            address,
+            spool,
+            shutdown,
+            _committed: committed,
+            _folder: folder,
+        }
+    }
+}
+
+/// Ann, Bob and the administrator of example.org; strangers for who is trusted.
+#[derive(Debug)]
+struct People;
+
+impl Admit for People {
+    fn admit(&self, address: &Mailbox, origin: Origin) -> Admission {
+        let accept = |lane: &str, mailbox| Admission::Accept {
+            address: address.clone(),
+            lane: lane.to_owned(),
+            mailbox,
+        };
+        if address.domain().key() != "example.org" {
+            return match origin {
+                Origin::Trusted => accept("@stranger.example", None),
+                Origin::Internet => {
+                    Admission::Reject(Reply::new(550, (5, 7, 1), "Relaying denied"))
+                }
+            };
+        }
+        let known = address.key().starts_with("ann")
+            || ["bob@example.org", "admin@example.org", "jörg@example.org"]
+                .contains(&address.key().as_str());
+        if known {
+            accept("onprem", Some(address.key()))
+        } else {
+            Admission::Reject(Reply::new(550, (5, 1, 1), "No such user here"))
+        }
+    }
+}
