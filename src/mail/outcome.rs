@@ -18,18 +18,19 @@ pub enum Outcome {
     Failed(Failure),
 }
 
-/// Why an attempt failed, and whose fault it was.
+/// Why an attempt failed, and whose fault it was. It stands in compact rows too, whose encoding
+/// has no names: no field may be left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Whom it concerns.
     pub blame: Blame,
     /// The server's reply, if there was one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub reply: Option<Reply>,
     /// What happened, for people: `connection refused by 192.0.2.1:25`.
     pub what: String,
     /// The connection was cut after the final dot: it may have arrived.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub uncertain: bool,
 }
 

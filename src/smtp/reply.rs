@@ -26,7 +26,7 @@ pub struct Reply {
     /// Three digits, 200 to 599.
     pub code: u16,
     /// RFC 3463 code, when there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub enhanced: Option<EnhancedStatus>,
     /// The text without codes; lines are separated by `\n`.
     pub text: Cow<'static, str>,

@@ -50,6 +50,8 @@ pub(crate) struct Request {
 pub(crate) enum Job {
     /// Write a record.
     Write(Box<Request>),
+    /// Write what waits, and hand the index to its store.
+    Checkpoint(oneshot::Sender<Result<(), SpoolError>>),
     /// Write what waits, close the log, stop.
     Close(oneshot::Sender<Result<(), SpoolError>>),
 }
@@ -79,28 +81,42 @@ impl Writer {
     /// Runs until it is asked to close. In a simulation it is a task like others.
     pub async fn run(mut self) {
         while let Some(job) = self.jobs.recv().await {
-            let mut batch = Vec::new();
-            let mut close = None;
-            let mut bytes = 0;
-            let mut next = Some(job);
-            while let Some(job) = next {
-                match job {
-                    Job::Write(request) => {
-                        bytes += request.record.len();
-                        batch.push(*request);
-                    }
-                    Job::Close(done) => close = Some(done),
-                }
-                let room = bytes < limits::BATCH_BYTES && close.is_none();
-                next = room.then(|| self.jobs.try_recv().ok()).flatten();
-            }
+            let (batch, last) = self.collect(job);
             self.commit(batch);
-            if let Some(done) = close {
-                // The receiver may be gone; the log is closed all the same.
-                done.send(self.close()).ok();
-                return;
+            // The askers may be gone; what they asked for is done all the same.
+            match last {
+                Some(Job::Close(done)) => {
+                    done.send(self.close()).ok();
+                    return;
+                }
+                Some(Job::Checkpoint(done)) => {
+                    done.send(self.checkpoint()).ok();
+                }
+                Some(Job::Write(_)) | None => {}
             }
         }
+    }
+
+    /// What waits to be written, up to a batch, and the job behind it that is no writing.
+    fn collect(&mut self, first: Job) -> (Vec<Request>, Option<Job>) {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        let mut next = Some(first);
+        while let Some(job) = next {
+            let Job::Write(request) = job else {
+                return (batch, Some(job));
+            };
+            bytes += request.record.len();
+            batch.push(*request);
+            let room = bytes < limits::BATCH_BYTES;
+            next = room.then(|| self.jobs.try_recv().ok()).flatten();
+        }
+        (batch, None)
+    }
+
+    fn checkpoint(&mut self) -> Result<(), SpoolError> {
+        self.log.sync()?;
+        self.index.flush(&self.uuid)
     }
 
     fn close(&mut self) -> Result<(), SpoolError> {
@@ -127,7 +143,23 @@ impl Writer {
             }
         }
         if self.index.is_crowded() {
-            self.flush_index();
+            self.hand_over();
+        }
+    }
+
+    /// Hands the changes of the index to its store, beside the writing; waits only when the store
+    /// cannot keep up.
+    fn hand_over(&mut self) {
+        // The store may not know more than what is safe in the log.
+        if self.log.sync().is_err() {
+            return;
+        }
+        if self.index.is_overcrowded() {
+            note(&self.index.store_frozen());
+        }
+        if self.index.freeze(&self.uuid) {
+            let index = Arc::clone(&self.index);
+            tokio::task::spawn_blocking(move || note(&index.store_frozen()));
         }
     }
 
@@ -162,12 +194,12 @@ impl Writer {
             self.committed.try_send(committed).ok();
         }
     }
+}
 
-    fn flush_index(&self) {
-        if let Err(error) = self.index.flush(&self.uuid) {
-            tracing::error!(%error, "the index could not be stored");
-            metrics::counter!(names::SPOOL_INDEX_ERRORS).increment(1);
-        }
+fn note(stored: &Result<(), SpoolError>) {
+    if let Err(error) = stored {
+        tracing::error!(%error, "the index could not be stored");
+        metrics::counter!(names::SPOOL_INDEX_ERRORS).increment(1);
     }
 }
 

@@ -226,9 +226,12 @@ impl Spool {
     /// Hands what is in memory to the index's store; recovery then begins here.
     ///
     /// # Errors
-    /// When the store fails.
-    pub fn checkpoint(&self) -> Result<(), SpoolError> {
-        self.0.index.flush(&self.0.uuid)
+    /// When the log or the store fails.
+    pub async fn checkpoint(&self) -> Result<(), SpoolError> {
+        let (done, told) = oneshot::channel();
+        let asked = self.0.jobs.send(Job::Checkpoint(done)).await;
+        asked.map_err(|_| SpoolError::Closed)?;
+        told.await.unwrap_or(Err(SpoolError::Closed))
     }
 
     /// Writes what waits, closes the log and the index. Everything after it fails with

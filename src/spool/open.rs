@@ -21,7 +21,7 @@ use crate::limits;
 use crate::mail::{IdSource, NodeId, RecipientEvent, SpoolId};
 
 /// What the spool needs of the world.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct World {
     /// The disk.
     pub disk: Disk,
@@ -35,7 +35,15 @@ pub struct World {
 }
 
 /// Opens the store of the index in a folder.
-pub type OpenStore = fn(&Path) -> Result<Box<dyn Store>, String>;
+pub type OpenStore = Arc<dyn Fn(&Path) -> Result<Box<dyn Store>, String> + Send + Sync>;
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World")
+            .field("disk", &self.disk)
+            .finish_non_exhaustive()
+    }
+}
 
 impl World {
     /// The operating system's disk, clock and chance, and sled.
@@ -45,7 +53,7 @@ impl World {
             disk: Arc::new(SystemDisk),
             clock: Clock::system(),
             entropy: Entropy::system(),
-            open_store: |dir| Ok(Box::new(SledStore::open(dir)?)),
+            open_store: Arc::new(|dir| Ok(Box::new(SledStore::open(dir)?))),
         }
     }
 }

@@ -196,7 +196,7 @@ async fn due_recipients_come_in_order_and_in_pages() {
         counts: false,
     };
     spool.record(ids[0], vec![0], later).await.unwrap();
-    spool.checkpoint().unwrap();
+    spool.checkpoint().await.unwrap();
     spool.record(ids[1], vec![0], delivered()).await.unwrap();
     let mut found = Vec::new();
     let mut last = None;

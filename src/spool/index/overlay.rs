@@ -184,26 +184,40 @@ impl Index {
         self.read_lock().active.len() >= limits::INDEX_PENDING
     }
 
-    /// Hands the changes to the store, with the checkpoint they make.
-    pub(crate) fn flush(&self, uuid: &str) -> Result<(), SpoolError> {
-        let _one = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
-        let frozen = {
-            let mut pending = self.write_lock();
-            if pending.active.is_empty() || pending.given_up {
-                return Ok(());
-            }
-            let checkpoint = Checkpoint {
-                format: FORMAT,
-                uuid: uuid.to_owned(),
-                position: pending.position.to_u64(),
-            };
-            let counters = encode(&pending.counters);
-            let mut changes = std::mem::take(&mut pending.active);
-            changes.insert(keys::CHECKPOINT.to_vec(), Some(encode(&checkpoint)));
-            changes.insert(keys::COUNTERS.to_vec(), Some(counters));
-            pending.frozen = Arc::new(changes);
-            Arc::clone(&pending.frozen)
+    /// Are there so many changes in memory that the writer has to wait for the store?
+    pub(crate) fn is_overcrowded(&self) -> bool {
+        self.read_lock().active.len() >= limits::INDEX_PENDING * 4
+    }
+
+    /// Sets the changes so far aside for [`Self::store_frozen`], with the checkpoint they make.
+    /// Everything in them must be on stable storage: the store may not know more than the log.
+    /// `false` when there are none, or when others are still being handed over.
+    pub(crate) fn freeze(&self, uuid: &str) -> bool {
+        let mut pending = self.write_lock();
+        let busy = !pending.frozen.is_empty();
+        if busy || pending.active.is_empty() || pending.given_up {
+            return false;
+        }
+        let checkpoint = Checkpoint {
+            format: FORMAT,
+            uuid: uuid.to_owned(),
+            position: pending.position.to_u64(),
         };
+        let counters = encode(&pending.counters);
+        let mut changes = std::mem::take(&mut pending.active);
+        changes.insert(keys::CHECKPOINT.to_vec(), Some(encode(&checkpoint)));
+        changes.insert(keys::COUNTERS.to_vec(), Some(counters));
+        pending.frozen = Arc::new(changes);
+        true
+    }
+
+    /// Hands what was set aside to the store. May take a while.
+    pub(crate) fn store_frozen(&self) -> Result<(), SpoolError> {
+        let _one = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+        let frozen = Arc::clone(&self.read_lock().frozen);
+        if frozen.is_empty() {
+            return Ok(());
+        }
         let changes = frozen.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         let applied = self.store.apply(changes).map_err(SpoolError::Index);
         let mut pending = self.write_lock();
@@ -215,6 +229,13 @@ impl Index {
         }
         pending.frozen = Arc::default();
         applied
+    }
+
+    /// Hands all changes to the store.
+    pub(crate) fn flush(&self, uuid: &str) -> Result<(), SpoolError> {
+        self.store_frozen()?;
+        self.freeze(uuid);
+        self.store_frozen()
     }
 
     fn read_lock(&self) -> std::sync::RwLockReadGuard<'_, Pending> {

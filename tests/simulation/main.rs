@@ -1,0 +1,59 @@
+//! The program in a simulated world: its own time, disk, platforms and chance. A seed repeats a
+//! run to the last bit. Run one seed again with `TIDEOVER_SEED=n cargo test --test simulation`.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test reads its seed from the environment"
+)]
+
+mod chance;
+mod clock;
+mod disk;
+mod platforms;
+mod world;
+
+use world::{Plan, World};
+
+fn seeds(count: u64) -> Vec<u64> {
+    std::env::var("TIDEOVER_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .map_or_else(|| (1..=count).collect(), |seed| vec![seed])
+}
+
+/// Outages, trouble, kills and power cuts for an hour and a half; then everything heals. Every
+/// acknowledged message arrives at its home, twice only when the ledger says so.
+#[test]
+fn a_bad_morning_loses_nothing() {
+    for seed in seeds(25) {
+        let mut world = World::new(seed, Plan::bad_morning());
+        world.live_through_it();
+        world.check();
+    }
+}
+
+/// With nothing going wrong everything arrives exactly once.
+#[test]
+fn a_good_morning_delivers_exactly_once() {
+    for seed in seeds(5) {
+        let mut world = World::new(seed, Plan::good_morning());
+        world.live_through_it();
+        let report = world.check();
+        assert_eq!(report.duplicates, 0, "seed {seed}");
+        assert_eq!(report.uncertain, 0, "seed {seed}");
+    }
+}
+
+/// The same checks must fail on a disk whose syncs do nothing: they can see a loss.
+#[test]
+fn on_a_lying_disk_the_checks_fail() {
+    let caught = seeds(10).into_iter().any(|seed| {
+        std::panic::catch_unwind(|| {
+            let mut world = World::new(seed, Plan::lying_disk());
+            world.live_through_it();
+            world.check();
+        })
+        .is_err()
+    });
+    assert!(caught, "no seed showed that the disk lied");
+}

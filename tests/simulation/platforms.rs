@@ -1,0 +1,241 @@
+//! Platforms that go up and down, answer badly, and write down what they got. They outlive the
+//! program's crashes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tideover::base::Boxed;
+use tideover::base::TlsInfo;
+use tideover::mail::{
+    BackendId, Blame, Channel, Delivery, DeliveryTarget, Failure, Outcome, SpoolId, Transport,
+};
+use tideover::smtp::Reply;
+
+use crate::chance::Chance;
+
+/// All platforms of a simulated world; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Platforms(Arc<Mutex<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    chance: Chance,
+    up: HashMap<BackendId, bool>,
+    /// How often each recipient of each message arrived, and where.
+    arrived: BTreeMap<(SpoolId, u16), Vec<BackendId>>,
+    /// Recipients that are being delivered now (I4).
+    under_way: BTreeMap<(SpoolId, u16), u32>,
+    /// Percentage of attempts that a platform which is up answers with trouble.
+    trouble: u64,
+    connections: HashMap<BackendId, usize>,
+    most_connections: HashMap<BackendId, usize>,
+}
+
+impl Platforms {
+    pub(crate) fn new(names: &[&str], chance: Chance, trouble: u64) -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            chance,
+            up: names
+                .iter()
+                .map(|name| (BackendId::new(name), true))
+                .collect(),
+            arrived: BTreeMap::new(),
+            under_way: BTreeMap::new(),
+            trouble,
+            connections: HashMap::new(),
+            most_connections: HashMap::new(),
+        })))
+    }
+
+    pub(crate) fn set_up(&self, name: &str, up: bool) {
+        self.0.lock().unwrap().up.insert(BackendId::new(name), up);
+    }
+
+    pub(crate) fn is_up(&self, id: &BackendId) -> bool {
+        self.0.lock().unwrap().up.get(id).copied().unwrap_or(false)
+    }
+
+    /// No more trouble: from now on everything that is tried arrives.
+    pub(crate) fn heal(&self) {
+        let mut inner = self.0.lock().unwrap();
+        inner.trouble = 0;
+        inner.up.values_mut().for_each(|up| *up = true);
+    }
+
+    pub(crate) fn arrived(&self) -> BTreeMap<(SpoolId, u16), Vec<BackendId>> {
+        self.0.lock().unwrap().arrived.clone()
+    }
+
+    /// Attempts of a crashed program are over.
+    pub(crate) fn forget_attempts(&self) {
+        let mut inner = self.0.lock().unwrap();
+        inner.under_way.clear();
+        inner.connections.clear();
+    }
+
+    pub(crate) fn most_connections(&self, name: &str) -> usize {
+        let inner = self.0.lock().unwrap();
+        inner
+            .most_connections
+            .get(&BackendId::new(name))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    fn wait(&self) -> Duration {
+        Duration::from_millis(1 + self.0.lock().unwrap().chance.below(200))
+    }
+}
+
+impl Transport for Platforms {
+    fn open<'a>(
+        &'a self,
+        target: &'a DeliveryTarget,
+    ) -> Boxed<'a, Result<Box<dyn Channel>, Failure>> {
+        Box::pin(async move {
+            tokio::time::sleep(self.wait()).await;
+            let DeliveryTarget::Backend(backend) = target else {
+                panic!("no strangers in this world");
+            };
+            if !self.is_up(backend) {
+                return Err(Failure::without_reply(Blame::Backend, "connection refused"));
+            }
+            let mut inner = self.0.lock().unwrap();
+            let count = inner.connections.entry(backend.clone()).or_default();
+            *count += 1;
+            let count = *count;
+            let most = inner.most_connections.entry(backend.clone()).or_default();
+            *most = (*most).max(count);
+            drop(inner);
+            Ok(Box::new(SimChannel {
+                platforms: self.clone(),
+                backend: backend.clone(),
+                usable: true,
+            }) as Box<dyn Channel>)
+        })
+    }
+}
+
+struct SimChannel {
+    platforms: Platforms,
+    backend: BackendId,
+    usable: bool,
+}
+
+impl Drop for SimChannel {
+    fn drop(&mut self) {
+        let mut inner = self.platforms.0.lock().unwrap();
+        if let Some(count) = inner.connections.get_mut(&self.backend) {
+            *count = count.saturating_sub(1);
+        }
+    }
+}
+
+impl SimChannel {
+    async fn attempt(&mut self, delivery: &Delivery, before_end: Boxed<'_, ()>) -> Vec<Outcome> {
+        self.begin(delivery);
+        tokio::time::sleep(self.platforms.wait()).await;
+        let all = delivery.recipients.len();
+        if !self.platforms.is_up(&self.backend) {
+            self.usable = false;
+            self.end(delivery);
+            let failure = Failure::without_reply(Blame::Backend, "connection lost");
+            return vec![Outcome::Failed(failure); all];
+        }
+        before_end.await;
+        let dice = {
+            let inner = self.platforms.0.lock().unwrap();
+            if inner.chance.below(100) < inner.trouble {
+                inner.chance.below(4)
+            } else {
+                9
+            }
+        };
+        let outcome = self.answer(dice, delivery);
+        tokio::time::sleep(self.platforms.wait()).await;
+        self.end(delivery);
+        vec![outcome; all]
+    }
+
+    fn answer(&mut self, dice: u64, delivery: &Delivery) -> Outcome {
+        let failed = |blame, code, enhanced, text| {
+            Outcome::Failed(Failure::replied(blame, Reply::new(code, enhanced, text)))
+        };
+        match dice {
+            0 => failed(Blame::Recipient, 450, (4, 2, 1), "mailbox busy"),
+            1 => failed(Blame::Message, 451, (4, 3, 0), "try later"),
+            2 => {
+                self.usable = false;
+                failed(Blame::Backend, 421, (4, 3, 2), "closing")
+            }
+            3 => {
+                // It arrived, and the answer is lost.
+                self.arrive(delivery);
+                self.usable = false;
+                let mut failure = Failure::without_reply(Blame::Backend, "cut after the dot");
+                failure.uncertain = true;
+                Outcome::Failed(failure)
+            }
+            _ => {
+                self.arrive(delivery);
+                let reply = Reply::new(250, (2, 0, 0), "ok");
+                Outcome::Delivered { reply }
+            }
+        }
+    }
+
+    fn arrive(&self, delivery: &Delivery) {
+        let mut inner = self.platforms.0.lock().unwrap();
+        for (number, _) in &delivery.recipients {
+            let places = inner.arrived.entry((delivery.id, *number)).or_default();
+            places.push(self.backend.clone());
+        }
+    }
+
+    fn begin(&self, delivery: &Delivery) {
+        let mut inner = self.platforms.0.lock().unwrap();
+        for (number, _) in &delivery.recipients {
+            let count = inner.under_way.entry((delivery.id, *number)).or_default();
+            *count += 1;
+            assert_eq!(
+                *count, 1,
+                "I4: two attempts at once for {} {number}",
+                delivery.id
+            );
+        }
+    }
+
+    fn end(&self, delivery: &Delivery) {
+        let mut inner = self.platforms.0.lock().unwrap();
+        for (number, _) in &delivery.recipients {
+            inner.under_way.remove(&(delivery.id, *number));
+        }
+    }
+}
+
+impl Channel for SimChannel {
+    fn deliver<'a>(
+        &'a mut self,
+        delivery: &'a Delivery,
+        before_end: Boxed<'a, ()>,
+    ) -> Boxed<'a, Vec<Outcome>> {
+        Box::pin(self.attempt(delivery, before_end))
+    }
+
+    fn is_usable(&self) -> bool {
+        self.usable
+    }
+
+    fn peer(&self) -> &str {
+        "192.0.2.1:25"
+    }
+
+    fn tls(&self) -> Option<&TlsInfo> {
+        None
+    }
+
+    fn quit(self: Box<Self>) -> Boxed<'static, ()> {
+        Box::pin(async {})
+    }
+}

@@ -1,0 +1,496 @@
+//! One simulated world: what happens in it, and the checkers that look at it from outside.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tideover::backend::{BackendOptions, Board, Hosts, Monitor, ProbeOptions, Prober};
+use tideover::base::{Boxed, Clock, Entropy, Shutdown, TimeSource, Timestamp};
+use tideover::directory::{Directory, DirectoryHandle, DomainKind, DomainRule, Unknown};
+use tideover::mail::{
+    Authenticity, BackendId, Blame, Envelope, Failure, Peer, Recipient, RecipientState, SpoolId,
+};
+use tideover::queue::{self, Queue, TargetLimits};
+use tideover::route::{Admission, Admit, Origin, RouteOptions, Router};
+use tideover::smtp::{MailParameters, Mailbox, RcptParameters};
+use tideover::spool::{self, MemoryStore, Opened, Spool, Store};
+
+use crate::chance::Chance;
+use crate::clock::SimClock;
+use crate::disk::SimDisk;
+use crate::platforms::Platforms;
+
+/// What a run does to the program.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    /// Lives of the process: one more than there are crashes.
+    pub(crate) lives: u32,
+    /// Percentage of attempts that meet trouble.
+    pub(crate) trouble: u64,
+    /// Do platforms go down?
+    pub(crate) outages: bool,
+    /// Is every second crash a power cut?
+    pub(crate) power_cuts: bool,
+    /// Do syncs only pretend?
+    pub(crate) lying_disk: bool,
+}
+
+impl Plan {
+    pub(crate) fn bad_morning() -> Self {
+        Self {
+            lives: 4,
+            trouble: 15,
+            outages: true,
+            power_cuts: true,
+            lying_disk: false,
+        }
+    }
+
+    pub(crate) fn good_morning() -> Self {
+        Self {
+            lives: 1,
+            trouble: 0,
+            outages: false,
+            power_cuts: false,
+            lying_disk: false,
+        }
+    }
+
+    pub(crate) fn lying_disk() -> Self {
+        Self {
+            lying_disk: true,
+            ..Self::bad_morning()
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) duplicates: usize,
+    pub(crate) uncertain: usize,
+}
+
+/// A message that was acknowledged: its body and the homes of its recipients.
+#[derive(Debug, Clone)]
+struct Acknowledged {
+    body: Vec<u8>,
+    homes: Vec<&'static str>,
+}
+
+type Acknowledgements = Arc<Mutex<BTreeMap<SpoolId, Acknowledged>>>;
+
+pub(crate) struct World {
+    seed: u64,
+    plan: Plan,
+    chance: Chance,
+    disk: SimDisk,
+    store: SharedStore,
+    platforms: Platforms,
+    acknowledged: Acknowledgements,
+    now: Timestamp,
+}
+
+const PLATFORMS: [&str; 2] = ["onprem", "cloud"];
+const CONNECTIONS: usize = 4;
+
+impl World {
+    pub(crate) fn new(seed: u64, plan: Plan) -> Self {
+        let chance = Chance::new(seed);
+        Self {
+            seed,
+            plan,
+            disk: if plan.lying_disk {
+                SimDisk::lying()
+            } else {
+                SimDisk::default()
+            },
+            store: SharedStore::default(),
+            platforms: Platforms::new(&PLATFORMS, chance.clone(), plan.trouble),
+            acknowledged: Acknowledgements::default(),
+            now: Timestamp::from_millis(1_800_000_000_000),
+            chance,
+        }
+    }
+
+    /// All lives of the process; in the last one everything heals and drains.
+    pub(crate) fn live_through_it(&mut self) {
+        for life in 1..=self.plan.lives {
+            let last = life == self.plan.lives;
+            self.live(last);
+            if !last {
+                self.crash(life);
+            }
+        }
+    }
+
+    fn live(&mut self, last: bool) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let zero = self.now;
+        let end = runtime.block_on(async {
+            let clock = SimClock::starting_at(zero);
+            let life = Life::begin(self, Clock::new(clock));
+            life.work(self).await;
+            if last {
+                self.platforms.heal();
+                life.drain().await;
+                life.stop().await;
+            }
+            clock.now()
+        });
+        // What was under way is dropped with the runtime, as a kill does.
+        drop(runtime);
+        self.now = end.after(Duration::from_secs(5));
+    }
+
+    fn crash(&mut self, life: u32) {
+        self.platforms.forget_attempts();
+        if self.plan.power_cuts && life.is_multiple_of(2) {
+            self.disk.power_cut(&mut self.chance);
+            self.store.power_cut(&self.chance);
+        }
+    }
+
+    /// Looks at the end from outside.
+    pub(crate) fn check(&self) -> Report {
+        let arrived = self.platforms.arrived();
+        let acknowledged = self.acknowledged.lock().unwrap().clone();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let _inside = runtime.enter();
+        let opened = open(self, Clock::new(Fixed(self.now)));
+        let mut report = Report {
+            duplicates: 0,
+            uncertain: 0,
+        };
+        for (id, expected) in &acknowledged {
+            let seed = self.seed;
+            let message = opened.spool.message(*id).unwrap();
+            let message = message.unwrap_or_else(|| panic!("seed {seed}: {id} is lost"));
+            let body = opened.spool.body(*id).unwrap().unwrap();
+            let bytes = body.read_at(0, 10_000_000).unwrap();
+            assert_eq!(
+                bytes, expected.body,
+                "seed {seed}: I8: {id} has another body"
+            );
+            for (number, home) in (0_u16..).zip(&expected.homes) {
+                let state = &message.states[usize::from(number)];
+                assert!(
+                    matches!(state, RecipientState::Delivered { .. }),
+                    "seed {seed}: I10: {id} {number} is {state:?}"
+                );
+                let places = arrived.get(&(*id, number)).cloned().unwrap_or_default();
+                assert!(
+                    !places.is_empty(),
+                    "seed {seed}: {id} {number} never arrived"
+                );
+                let strange: Vec<_> = places.iter().filter(|p| p.as_str() != *home).collect();
+                assert!(strange.is_empty(), "seed {seed}: {id} went to {strange:?}");
+                report.duplicates += places.len() - 1;
+                report.uncertain += usize::from(state.is_uncertain());
+                assert!(
+                    places.len() == 1 || state.is_uncertain(),
+                    "seed {seed}: {id} {number} came {} times and nobody says so",
+                    places.len()
+                );
+            }
+        }
+        assert!(!acknowledged.is_empty(), "nothing happened");
+        for name in PLATFORMS {
+            let most = self.platforms.most_connections(name);
+            assert!(
+                most <= CONNECTIONS,
+                "seed {}: {most} connections",
+                self.seed
+            );
+        }
+        self.check_index(&opened.spool, &acknowledged);
+        report
+    }
+
+    /// I13: an index made anew from the log says the same.
+    fn check_index(&self, spool: &Spool, acknowledged: &BTreeMap<SpoolId, Acknowledged>) {
+        let states = |spool: &Spool| -> Vec<Vec<RecipientState>> {
+            let message = |id| spool.message(id).unwrap().unwrap().states;
+            acknowledged.keys().copied().map(message).collect()
+        };
+        let (known, known_states) = (spool.stats(), states(spool));
+        self.store.clear().unwrap();
+        let again = open(self, Clock::new(Fixed(self.now)));
+        assert!(again.recovery.rebuilt);
+        let rebuilt = again.spool.stats();
+        let numbers = |stats: &spool::SpoolStats| {
+            (
+                stats.queued.clone(),
+                stats.held,
+                stats.uncertain,
+                stats.accepted,
+                stats.delivered,
+            )
+        };
+        assert_eq!(
+            numbers(&known),
+            numbers(&rebuilt),
+            "seed {}: I13",
+            self.seed
+        );
+        assert_eq!(
+            known_states,
+            states(&again.spool),
+            "seed {}: I13",
+            self.seed
+        );
+    }
+}
+
+fn open(world: &World, clock: Clock) -> Opened {
+    let store = world.store.clone();
+    Spool::open(
+        spool::Options {
+            min_free: 0,
+            segment_size: 32 * 1024,
+            body_in_log: 4 * 1024,
+            ..spool::Options::new("/spool")
+        },
+        spool::World {
+            disk: Arc::new(world.disk.clone()),
+            clock,
+            entropy: Entropy::new(world.chance.clone()),
+            open_store: Arc::new(move |_| Ok(Box::new(store.clone()))),
+        },
+    )
+    .unwrap()
+}
+
+/// One life of the process.
+struct Life {
+    spool: Spool,
+    router: Router,
+    queue: Queue,
+    shutdown: Shutdown,
+}
+
+impl Life {
+    fn begin(world: &World, clock: Clock) -> Self {
+        let opened = open(world, clock.clone());
+        let shutdown = Shutdown::new();
+        let writer = opened.writer;
+        shutdown.spawn("writer", writer.run());
+        let backends = PLATFORMS.map(backend);
+        let board = Board::new(&backends, clock.clone());
+        let directory = Directory::builder(PLATFORMS.map(domain).into()).finish();
+        let directory = DirectoryHandle::new(directory);
+        let router = Router::new(directory, board.clone(), RouteOptions::default());
+        let entropy = Entropy::new(world.chance.clone());
+        let monitor = Monitor {
+            board,
+            prober: Arc::new(Probe(world.platforms.clone())),
+            entropy: entropy.clone(),
+        };
+        monitor.spawn(&backends, &shutdown);
+        let limits = TargetLimits {
+            max_connections: CONNECTIONS,
+            messages_per_minute: 0,
+        };
+        let queue = Queue::new(
+            queue::Parts {
+                spool: opened.spool.clone(),
+                router: router.clone(),
+                transport: Arc::new(world.platforms.clone()),
+                clock,
+                entropy,
+                shutdown: shutdown.clone(),
+            },
+            queue::Options {
+                hostname: "mx.example.org".to_owned(),
+                backends: PLATFORMS.map(|name| (BackendId::new(name), limits)).into(),
+            },
+        );
+        queue.start(opened.committed);
+        Self {
+            spool: opened.spool,
+            router,
+            queue,
+            shutdown,
+        }
+    }
+
+    /// Half an hour of mail and outages.
+    async fn work(&self, world: &World) {
+        let chance = &world.chance;
+        for round in 0..60_u64 {
+            for _ in 0..chance.below(6) {
+                self.send(world).await;
+            }
+            if world.plan.outages && chance.below(8) == 0 {
+                let name = PLATFORMS[usize::try_from(chance.below(2)).unwrap()];
+                world.platforms.set_up(name, chance.below(2) == 0);
+            }
+            if round % 20 == 7 {
+                self.spool.checkpoint().await.unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(chance.below(60_000))).await;
+        }
+    }
+
+    async fn send(&self, world: &World) {
+        let chance = &world.chance;
+        let homes: Vec<&'static str> = match chance.below(3) {
+            0 => vec!["onprem"],
+            1 => vec!["cloud"],
+            _ => vec!["onprem", "cloud"],
+        };
+        let size = usize::try_from(chance.below(9_000)).unwrap();
+        let body = vec![u8::try_from(chance.below(256)).unwrap(); size];
+        let recipients = homes
+            .iter()
+            .map(|home| {
+                let address: Mailbox = format!("ann@{home}.example").parse().unwrap();
+                match self.router.admit(&address, Origin::Internet) {
+                    Admission::Accept {
+                        address,
+                        lane,
+                        mailbox,
+                    } => Recipient {
+                        address,
+                        parameters: RcptParameters::default(),
+                        lane,
+                        mailbox,
+                    },
+                    Admission::Reject(reply) => panic!("{reply}"),
+                }
+            })
+            .collect();
+        let envelope = Envelope {
+            from: "eve@example.net".parse().unwrap(),
+            parameters: MailParameters::default(),
+            recipients,
+            peer: Peer::default(),
+            message_id: None,
+            subject: None,
+            header_from: None,
+            authenticity: Authenticity::Unproven,
+        };
+        let spool = self.spool.clone();
+        let acknowledged = Arc::clone(&world.acknowledged);
+        // Whoever sends does not wait for the others; a crash cuts it off somewhere.
+        self.shutdown.spawn("sender", async move {
+            let mut draft = spool.draft();
+            draft.append(&body).await.unwrap();
+            let id = spool.accept(draft, envelope).await.unwrap();
+            let message = Acknowledged { body, homes };
+            acknowledged.lock().unwrap().insert(id, message);
+        });
+    }
+
+    /// Until nothing waits any more.
+    async fn drain(&self) {
+        for _ in 0..10_000 {
+            if self.spool.lanes().is_empty() && self.queue.loaded() == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(30)).await;
+        }
+        let waiting = self.spool.waiting(0, 5).unwrap();
+        panic!("still waiting: {:?}: {waiting:?}", self.spool.lanes());
+    }
+
+    async fn stop(&self) {
+        self.shutdown.signal();
+        self.spool.close().await.unwrap();
+        self.shutdown.stop().await;
+    }
+}
+
+fn backend(name: &str) -> BackendOptions {
+    BackendOptions {
+        id: BackendId::new(name),
+        hosts: Hosts::List(vec!["192.0.2.1:25".to_owned()]),
+        protocol: tideover::backend::Protocol::Smtp,
+        tls: tideover::backend::TlsPolicy::Never,
+        credentials: None,
+        max_connections: CONNECTIONS,
+        messages_per_minute: 0,
+        probe: ProbeOptions::default(),
+    }
+}
+
+fn domain(name: &str) -> DomainRule {
+    DomainRule {
+        name: format!("{name}.example"),
+        kind: DomainKind::ExternalRelay,
+        home: BackendId::new(name),
+        failover: Vec::new(),
+        unknown: Unknown::Relay,
+    }
+}
+
+#[derive(Debug)]
+struct Probe(Platforms);
+
+impl Prober for Probe {
+    fn probe<'a>(&'a self, backend: &'a BackendOptions) -> Boxed<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            if self.0.is_up(&backend.id) {
+                Ok(())
+            } else {
+                Err(Failure::without_reply(Blame::Backend, "connection refused"))
+            }
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Fixed(Timestamp);
+
+impl TimeSource for Fixed {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+/// The index's store; survives the process, and may fall back or vanish when the power goes.
+#[derive(Debug, Clone, Default)]
+struct SharedStore(Arc<MemoryStore>, Arc<Mutex<Vec<Vec<spool::Row>>>>);
+
+impl SharedStore {
+    fn power_cut(&self, chance: &Chance) {
+        match chance.below(3) {
+            0 => self.clear().unwrap(),
+            1 => {
+                let older = self.1.lock().unwrap().iter().rev().nth(1).cloned();
+                self.0.clear().unwrap();
+                let rows = older.unwrap_or_default();
+                let changes = rows.into_iter().map(|(k, v)| (k, Some(v))).collect();
+                self.0.apply(changes).unwrap();
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Store for SharedStore {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, String> {
+        self.0.get(key)
+    }
+
+    fn scan(&self, prefix: &[u8], start: &[u8], limit: usize) -> Result<Vec<spool::Row>, String> {
+        self.0.scan(prefix, start, limit)
+    }
+
+    fn apply(&self, changes: Vec<spool::Change>) -> Result<(), String> {
+        self.0.apply(changes)?;
+        let all = self.0.scan(b"", b"", usize::MAX)?;
+        self.1.lock().unwrap().push(all);
+        Ok(())
+    }
+
+    fn clear(&self) -> Result<(), String> {
+        self.0.clear()
+    }
+}
