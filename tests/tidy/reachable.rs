@@ -26,7 +26,10 @@ fn is_root(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     matches!(
         parts.as_slice(),
-        ["src", "lib.rs" | "main.rs"] | ["tests", _, "main.rs"] | ["benches", _]
+        ["src", "lib.rs" | "main.rs"]
+            | ["tests", _, "main.rs"]
+            | ["benches", _]
+            | ["benches", _, "main.rs"]
     )
 }
 

@@ -1,0 +1,94 @@
+//! Tideover and Postfix side by side as relays on one disk, in one run.
+//!
+//! `smtp-source -> relay -> smtp-sink` on loopback, alternating A B, B A, ...; both durable, one
+//! recipient, no TLS, no filters, Postfix with its defaults. Read the ratios: single rates of one
+//! machine drift by 10-20 %. Needs Debian's package `postfix`, and root to run it:
+//!
+//! ```text
+//! cargo bench --bench relay -- --quick
+//! cargo bench --bench relay -- --sizes 4096,51200 --sessions 1,10,50 --modes conn,reuse --reps 5
+//! ```
+//!
+//! Options: `--secs N` seconds that a repetition should take, `--dir DIR` the disk to measure on
+//! (default `/var/tmp`), `--out FILE` the table in Markdown (default `target/relay.md`).
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a bench speaks to a terminal, fails by panicking and counts in floats"
+)]
+
+mod measure;
+mod options;
+mod report;
+mod servers;
+mod tools;
+
+use measure::{Case, Run};
+use options::Options;
+use report::{Cell, Report};
+use servers::{Relay, Servers};
+use tools::Sink;
+
+fn main() {
+    let Some(options) = Options::from_arguments(std::env::args().skip(1)) else {
+        // `cargo test --benches` asks for nothing.
+        return;
+    };
+    tools::require();
+    let folder = tools::folder(&options.dir);
+    let mut servers = Servers::start(folder.path());
+    let mut report = Report::new(folder.path());
+    for case in options.cases() {
+        println!("{case}");
+        report.add(measure_case(&mut servers, &options, &case));
+    }
+    drop(servers);
+    let table = report.markdown();
+    println!("\n{table}");
+    std::fs::write(&options.out, &table).expect("the table is written");
+    println!("written to {}", options.out.display());
+}
+
+/// All repetitions of one case, alternating the order of the two relays.
+fn measure_case(servers: &mut Servers, options: &Options, case: &Case) -> Cell {
+    let raw = raw_rate(case, options);
+    let Servers { tideover, postfix } = servers;
+    let count = |relay: &mut Relay| measure::calibrate(relay, case, options.secs);
+    let (ours, theirs) = (count(tideover), count(postfix));
+    let mut pairs = Vec::new();
+    for repetition in 0..options.reps {
+        let (a, b): (Run, Run) = if repetition % 2 == 0 {
+            let a = measure::run(tideover, case, ours);
+            (a, measure::run(postfix, case, theirs))
+        } else {
+            let b = measure::run(postfix, case, theirs);
+            (measure::run(tideover, case, ours), b)
+        };
+        println!("  tideover {a}\n  postfix  {b}");
+        pairs.push((a, b));
+    }
+    Cell {
+        case: case.clone(),
+        raw,
+        pairs,
+    }
+}
+
+/// Messages per second from source to sink with nothing between.
+fn raw_rate(case: &Case, options: &Options) -> f64 {
+    let sink = Sink::start();
+    let probe = 500.max(case.sessions * 4);
+    let once = |count: usize| {
+        let start = tools::now();
+        tools::source(sink.port(), case, count);
+        count as f64 / start.elapsed().as_secs_f64()
+    };
+    let rate = once(probe);
+    once(((rate * options.secs) as usize).max(probe))
+}
