@@ -1,1 +1,214 @@
-//! Room config.
+//! The config file: found, read, checked as a whole, and told what is wrong, everything at once.
+//!
+//! `reader` knows TOML and lines, `sections` and `platforms` know the keys, `verify` knows what
+//! would lose or misroute mail. Every key stands in `docs/config.md` and in
+//! `config/tideover.toml`; a test sees to it.
+
+mod load;
+mod platforms;
+mod problem;
+mod reader;
+mod rooms;
+mod sections;
+mod units;
+mod verify;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use load::{Places, check, find, load, read};
+pub use problem::{Problem, Problems};
+pub use units::{duration, size};
+
+use crate::backend::BackendOptions;
+use crate::directory::{Directory, DomainRule, ImportOptions, read_csv_file};
+use crate::inbound::{Bounds, Role, TlsMode};
+use crate::mail::BackendId;
+use crate::route::OutboundRelay;
+use crate::smtp::{Domain, Mailbox};
+
+/// A config file that passed every check.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file that it comes from.
+    pub file: PathBuf,
+    /// `[server]`.
+    pub server: ServerConfig,
+    /// `[spool]`.
+    pub spool: SpoolConfig,
+    /// `[[listener]]`, at least one.
+    pub listeners: Vec<ListenerConfig>,
+    /// `[tls]`; `None`: a self-signed pair in `data_dir`.
+    pub tls: Option<CertificateFiles>,
+    /// `[backend.NAME]`, at least one.
+    pub backends: Vec<BackendConfig>,
+    /// `[domain.NAME]`, at least one.
+    pub domains: Vec<DomainRule>,
+    /// `[directory]`.
+    pub directory: DirectoryConfig,
+    /// `[outbound] relay`, in order, at least one.
+    pub relay: Vec<OutboundRelay>,
+    /// `[queue]`.
+    pub queue: QueueConfig,
+    /// `[web]`; `None`: no webmail.
+    pub web: Option<WebConfig>,
+    /// `[admin]`; `None`: the unix socket only.
+    pub admin: Option<AdminConfig>,
+    /// `[limits]`.
+    pub limits: Bounds,
+}
+
+impl Config {
+    /// Reads the directory: the people of `directory.file` in the domains of the config.
+    ///
+    /// # Errors
+    /// Everything that is wrong in that file.
+    pub fn read_directory(&self) -> Result<Directory, Problems> {
+        let options = ImportOptions {
+            domains: self.domains.clone(),
+            backends: self
+                .backends
+                .iter()
+                .map(BackendConfig::id)
+                .cloned()
+                .collect(),
+        };
+        let Some(file) = &self.directory.file else {
+            return Ok(Directory::builder(options.domains).finish());
+        };
+        read_csv_file(file, options).map_err(|errors| {
+            let mut problems: Vec<_> = errors
+                .errors
+                .into_iter()
+                .map(|error| Problem {
+                    file: file.clone(),
+                    line: usize::try_from(error.line).unwrap_or_default(),
+                    key: error.column.unwrap_or_default(),
+                    what: error.what,
+                })
+                .collect();
+            if errors.more > 0 {
+                problems.push(Problem {
+                    file: file.clone(),
+                    line: 0,
+                    key: String::new(),
+                    what: format!("{} more errors", errors.more),
+                });
+            }
+            Problems(problems)
+        })
+    }
+}
+
+/// `[server]`.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Our name: banner, EHLO, `Received`.
+    pub hostname: Domain,
+    /// Where the spool, the socket and the self-signed pair are.
+    pub data_dir: PathBuf,
+    /// Who gets the mail for `postmaster`; `None`: the home of the domain.
+    pub postmaster: Option<Mailbox>,
+}
+
+/// `[spool]`.
+#[derive(Debug, Clone, Copy)]
+pub struct SpoolConfig {
+    /// Readable and replayable for this long after the last recipient is finished.
+    pub retain: Duration,
+    /// Bytes of the disk that stay free.
+    pub min_free: u64,
+    /// Bytes of the largest message.
+    pub max_message_size: u64,
+}
+
+/// `[[listener]]`.
+#[derive(Debug, Clone)]
+pub struct ListenerConfig {
+    /// Where it listens.
+    pub bind: SocketAddr,
+    /// Whose mail it takes.
+    pub role: Role,
+    /// When it encrypts.
+    pub tls: TlsMode,
+}
+
+/// `[tls]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// PEM, the whole chain.
+    pub certificate: PathBuf,
+    /// PEM.
+    pub key: PathBuf,
+}
+
+/// `[backend.NAME]`.
+#[derive(Debug, Clone)]
+pub struct BackendConfig {
+    /// What the room `backend` needs.
+    pub options: BackendOptions,
+    /// What users see instead of the name.
+    pub title: Option<String>,
+}
+
+impl BackendConfig {
+    /// The name.
+    #[must_use]
+    pub const fn id(&self) -> &BackendId {
+        &self.options.id
+    }
+}
+
+/// `[directory]`.
+#[derive(Debug, Clone)]
+pub struct DirectoryConfig {
+    /// The file; `None`: nobody is known by name.
+    pub file: Option<PathBuf>,
+    /// From one synchronisation to the next; a file is read at start and on reload only.
+    pub sync: Duration,
+    /// Percent of the entries that one synchronisation may remove.
+    pub max_delete_percent: u32,
+}
+
+/// `[queue]`.
+#[derive(Debug, Clone, Copy)]
+pub struct QueueConfig {
+    /// Mail that waits for longer asks for an administrator's decision.
+    pub attention_after: Duration,
+}
+
+/// `[web]`.
+#[derive(Debug, Clone)]
+pub struct WebConfig {
+    /// Where it listens.
+    pub bind: SocketAddr,
+    /// How users reach it, without slash at the end; `None`: `http://` and `bind`.
+    pub base_url: Option<String>,
+    /// What the pages are called.
+    pub title: Option<String>,
+    /// IANA name of the time zone that times are shown in; `None`: the system's.
+    pub time_zone: Option<String>,
+    /// Who sees the visitors' addresses.
+    pub proxy: WebProxy,
+}
+
+/// `proxy` of `[web]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WebProxy {
+    /// Visitors connect to us.
+    #[default]
+    None,
+    /// A proxy does, and appends the visitor's address to `X-Forwarded-For`.
+    ForwardedFor,
+}
+
+/// `[admin]`.
+#[derive(Debug, Clone, Copy)]
+pub struct AdminConfig {
+    /// Where it listens.
+    pub bind: SocketAddr,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! Finds the file, reads it, and puts the pieces together.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use super::reader::{At, Section, Source};
+use super::verify::{self, Ourselves};
+use super::{
+    AdminConfig, CertificateFiles, Config, DirectoryConfig, ListenerConfig, Problem, Problems,
+    ServerConfig, WebConfig, platforms, sections,
+};
+use crate::directory::Directory;
+
+/// Where a config file may be.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// `-c FILE`.
+    pub argument: Option<PathBuf>,
+    /// `TIDEOVER_CONFIG`.
+    pub environment: Option<PathBuf>,
+}
+
+/// The config file of this call: `-c FILE`, else `TIDEOVER_CONFIG`, else `./tideover.toml`, else
+/// `/etc/tideover/tideover.toml`.
+///
+/// # Errors
+/// When none of them is there; the text names the places.
+pub fn find(places: Places) -> Result<PathBuf, Problems> {
+    if let Some(file) = places.argument.or(places.environment) {
+        return Ok(file);
+    }
+    let defaults = ["tideover.toml", "/etc/tideover/tideover.toml"];
+    let found = defaults
+        .map(PathBuf::from)
+        .into_iter()
+        .find(|file| file.exists());
+    found.ok_or_else(|| {
+        Problems(vec![Problem {
+            file: PathBuf::from("tideover.toml"),
+            line: 0,
+            key: String::new(),
+            what: "no config file: neither ./tideover.toml nor /etc/tideover/tideover.toml is \
+                   there; name one with -c FILE or TIDEOVER_CONFIG"
+                .to_owned(),
+        }])
+    })
+}
+
+/// How far the checks go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// What the file says.
+    Settings,
+    /// Also the files and folders that it names.
+    Files,
+}
+
+/// Reads a config file for a command that talks to a running server: the files that it names may
+/// belong to another user.
+///
+/// # Errors
+/// Everything that is wrong in it.
+pub fn read(file: &Path) -> Result<Config, Problems> {
+    open(file, Depth::Settings)
+}
+
+/// Reads a config file to serve by it: the files that it names must be there, `data_dir` must be
+/// writable.
+///
+/// # Errors
+/// Everything that is wrong in it.
+pub fn load(file: &Path) -> Result<Config, Problems> {
+    open(file, Depth::Files)
+}
+
+/// Reads a config file and the directory that it names.
+///
+/// # Errors
+/// Everything that is wrong in either.
+pub fn check(file: &Path) -> Result<(Config, Directory), Problems> {
+    let config = load(file)?;
+    let directory = config.read_directory()?;
+    Ok((config, directory))
+}
+
+fn open(file: &Path, depth: Depth) -> Result<Config, Problems> {
+    let text = std::fs::read(file).and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|_| std::io::Error::other("it is not UTF-8"))
+    });
+    match text {
+        Ok(text) => parse(&Source::new(file, &text), &text, depth),
+        Err(error) => Err(Problems(vec![Problem {
+            file: file.to_owned(),
+            line: 0,
+            key: String::new(),
+            what: format!("cannot be read: {error}"),
+        }])),
+    }
+}
+
+fn parse(source: &Source<'_>, text: &str, depth: Depth) -> Result<Config, Problems> {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        for error in errors {
+            let line = error.span().map_or(0, |span| source.line(span.start));
+            source.problem(line, "", error.message().replace('\n', ", "));
+        }
+        // What a broken file means is a guess: nothing more is told about it.
+        return Err(source.problems());
+    }
+    let root = Section::root(source, table.get_ref());
+    let config = assemble(source, &root, depth);
+    root.finish();
+    let problems = source.problems();
+    match config {
+        Some(config) if problems.0.is_empty() => Ok(config),
+        _ => Err(problems),
+    }
+}
+
+/// `None` when something that cannot be left out is missing; the source knows what.
+fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Config> {
+    let server = sections::server(root);
+    let spool = sections::spool(root);
+    let listeners = sections::listeners(root);
+    let tls = sections::tls(root);
+    let backends = platforms::backends(root);
+    let domains = platforms::domains(root, &backends);
+    let directory = sections::directory(root);
+    let relays = platforms::relays(root, &backends);
+    let queue = sections::queue(root);
+    let web = sections::web(root);
+    let admin = sections::admin(root);
+    let limits = sections::limits(root);
+
+    let binds = listeners.iter().map(|listener| &listener.bind);
+    let web_bind = web.as_ref().and_then(|web| web.bind.as_ref());
+    let binds: Vec<&At<SocketAddr>> = binds.chain(web_bind).chain(admin.as_ref()).collect();
+    verify::binds(source, &binds);
+    let ourselves = Ourselves {
+        listeners: listeners
+            .iter()
+            .map(|listener| listener.bind.value)
+            .collect(),
+        hostname: server.hostname.as_ref().map(|at| &at.value),
+    };
+    ourselves.check(source, &backends, &relays);
+    if depth == Depth::Files {
+        verify::writable(source, &server.data_dir);
+        let files = tls.iter().flat_map(|(certificate, key)| [certificate, key]);
+        for file in files.chain(directory.file.as_ref()) {
+            verify::readable(source, file);
+        }
+        platforms::check_password_files(source, &backends);
+    }
+
+    Some(Config {
+        file: source.file().to_owned(),
+        server: ServerConfig {
+            hostname: server.hostname?.value,
+            data_dir: server.data_dir.value,
+            postmaster: server.postmaster.map(|at| at.value),
+        },
+        spool,
+        listeners: listeners
+            .into_iter()
+            .map(|listener| ListenerConfig {
+                bind: listener.bind.value,
+                role: listener.role,
+                tls: listener.tls,
+            })
+            .collect(),
+        tls: tls.map(|(certificate, key)| CertificateFiles {
+            certificate: certificate.value,
+            key: key.value,
+        }),
+        backends: backends
+            .into_iter()
+            .filter_map(|backend| backend.config)
+            .collect(),
+        domains,
+        directory: DirectoryConfig {
+            file: directory.file.map(|at| at.value),
+            sync: directory.sync,
+            max_delete_percent: directory.max_delete_percent,
+        },
+        relay: relays.into_iter().map(|at| at.value).collect(),
+        queue,
+        web: web.and_then(web_config),
+        admin: admin.map(|bind| AdminConfig { bind: bind.value }),
+        limits,
+    })
+}
+
+fn web_config(web: sections::Web) -> Option<WebConfig> {
+    Some(WebConfig {
+        bind: web.bind?.value,
+        base_url: web.base_url,
+        title: web.title,
+        time_zone: web.time_zone,
+        proxy: web.proxy,
+    })
+}
+
+/// Every key that can be asked for, and what is wrong in `text`.
+#[cfg(test)]
+pub(super) fn keys(file: &Path, text: &str) -> std::collections::BTreeSet<String> {
+    let source = Source::new(file, text);
+    let parsed = parse(&source, text, Depth::Settings);
+    assert!(parsed.is_ok(), "{}", parsed.unwrap_err());
+    source.asked()
+}

@@ -1,0 +1,407 @@
+//! The keys of backends, domains and ways to strangers.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::BackendConfig;
+use super::reader::{At, Section, Source, nearest};
+use super::sections::{mailbox, non_empty, not_one_of, set};
+use super::units::duration;
+use crate::backend::{BackendOptions, Credentials, Hosts, ProbeOptions, Protocol, TlsPolicy};
+use crate::directory::{DomainKind, DomainRule, Unknown};
+use crate::mail::BackendId;
+use crate::route::OutboundRelay;
+use crate::smtp::Domain;
+
+/// `[backend.NAME]` as far as it can be read.
+pub(super) struct Backend {
+    pub(super) name: At<String>,
+    /// `None` when it has no usable hosts.
+    pub(super) config: Option<BackendConfig>,
+    /// Its hosts with their lines.
+    pub(super) hosts: Vec<At<String>>,
+    pub(super) password_file: Option<At<PathBuf>>,
+}
+
+pub(super) fn backends(root: &Section<'_>) -> Vec<Backend> {
+    let sections = root.named("backend");
+    if sections.is_empty() {
+        root.missing(
+            "backend",
+            "at least one [backend.NAME]: mail would go nowhere",
+        );
+    }
+    let sections = sections.into_iter();
+    sections
+        .map(|(name, section)| backend(name, section))
+        .collect()
+}
+
+fn backend(name: At<String>, section: Section<'_>) -> Backend {
+    let source = section.source;
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.value.is_empty() || !name.value.chars().all(legal) {
+        source.refuse(&name, "is no name, expected letters, digits, - and _");
+    }
+    let protocol = section.text("protocol", |text| match text {
+        "smtp" => Ok(Protocol::Smtp),
+        "lmtp" => Ok(Protocol::Lmtp),
+        _ => Err(not_one_of(text, "smtp, lmtp")),
+    });
+    let protocol = protocol.map(|at| at.value).unwrap_or_default();
+    let (hosts, host_lines) = hosts(&section, protocol);
+    let tls = section.text("tls", |text| match text {
+        "never" => Ok(TlsPolicy::Never),
+        "opportunistic" => Ok(TlsPolicy::Opportunistic),
+        "required" => Ok(TlsPolicy::Required),
+        "verified" => Ok(TlsPolicy::Verified),
+        _ => Err(not_one_of(text, "never, opportunistic, required, verified")),
+    });
+    let tls = tls.map(|at| at.value).unwrap_or_default();
+    let (credentials, password_file) = credentials(&section, tls);
+    let title = section.text("title", |text| non_empty(text).map(str::to_owned));
+    let mut max_connections = 8;
+    set(
+        &mut max_connections,
+        section.number("max_connections", 1, 1_000),
+    );
+    let mut messages_per_minute = 0;
+    set(
+        &mut messages_per_minute,
+        section.number("messages_per_minute", 0, 1_000_000),
+    );
+    let probe = probe(&section);
+    for later in ["mailbox_messages_per_minute", "mailbox_messages_per_hour"] {
+        section.not_yet(later, "a rate for each mailbox");
+    }
+    section.not_yet("slow_open", "a window that grows");
+    section.not_yet("client_certificate", "a client certificate");
+    section.not_yet("client_key", "a client certificate");
+    section.not_yet("imap", "write-back over IMAP");
+    let id = BackendId::new(&name.value);
+    let config = hosts.map(|hosts| BackendConfig {
+        options: BackendOptions {
+            id,
+            hosts,
+            protocol,
+            tls,
+            credentials,
+            max_connections: usize::try_from(max_connections).unwrap_or(1),
+            messages_per_minute,
+            probe,
+        },
+        title: title.map(|at| at.value),
+    });
+    section.finish();
+    Backend {
+        name,
+        config,
+        hosts: host_lines,
+        password_file,
+    }
+}
+
+fn hosts(section: &Section<'_>, protocol: Protocol) -> (Option<Hosts>, Vec<At<String>>) {
+    let source = section.source;
+    let list = section.texts("hosts", host_and_port);
+    let mx = section.text("mx", domain_name);
+    match (list, mx) {
+        (Some(list), Some(mx)) => {
+            source.refuse(&mx, "stands beside hosts, expected one of them");
+            (None, list.value)
+        }
+        (Some(list), None) if list.value.is_empty() => {
+            source.refuse(
+                &list,
+                "names no host, expected for example [\"127.0.0.1:2601\"]",
+            );
+            (None, Vec::new())
+        }
+        (Some(list), None) => {
+            let hosts = list.value.iter().map(|at| at.value.clone()).collect();
+            (Some(Hosts::List(hosts)), list.value)
+        }
+        (None, Some(mx)) => {
+            if protocol == Protocol::Lmtp {
+                source.refuse(
+                    &mx,
+                    "is for SMTP only (RFC 2033 §5), expected hosts for LMTP",
+                );
+            }
+            (Some(Hosts::Mx(mx.value)), Vec::new())
+        }
+        (None, None) => {
+            if !section.has("hosts") && !section.has("mx") {
+                section.missing(
+                    "hosts",
+                    "for example [\"127.0.0.1:2601\"], or mx = \"example.org\"",
+                );
+            }
+            (None, Vec::new())
+        }
+    }
+}
+
+fn credentials(
+    section: &Section<'_>,
+    tls: TlsPolicy,
+) -> (Option<Credentials>, Option<At<PathBuf>>) {
+    let source = section.source;
+    let username = section.text("username", |text| non_empty(text).map(str::to_owned));
+    let file = section.text("password_file", |text| {
+        non_empty(text).map(|text| source.path(text))
+    });
+    match (username, file) {
+        (Some(username), Some(file)) => {
+            if matches!(tls, TlsPolicy::Never | TlsPolicy::Opportunistic) {
+                let what = "the password could go over the wire in plain text, expected tls = \
+                            \"required\" or \"verified\" with it";
+                source.refuse(&username, what);
+            }
+            let credentials = Credentials {
+                username: username.value,
+                password_file: file.value.clone(),
+            };
+            (Some(credentials), Some(file))
+        }
+        (Some(username), None) => {
+            source.refuse(&username, "stands alone, expected password_file with it");
+            (None, None)
+        }
+        (None, Some(file)) => {
+            source.refuse(&file, "stands alone, expected username with it");
+            (None, Some(file))
+        }
+        (None, None) => (None, None),
+    }
+}
+
+fn probe(section: &Section<'_>) -> ProbeOptions {
+    let mut options = ProbeOptions::default();
+    if let Some(section) = section.section("probe") {
+        let interval = section.text("interval", |text| {
+            let least = Duration::from_millis(10);
+            let interval = duration(text)?;
+            if interval < least {
+                return Err(format!(
+                    "\"{text}\" is too short, expected {least:?} or more"
+                ));
+            }
+            Ok(interval)
+        });
+        set(&mut options.interval, interval);
+        set(
+            &mut options.down_after,
+            section.number("down_after", 1, 1_000),
+        );
+        set(&mut options.up_after, section.number("up_after", 1, 1_000));
+        let recipient = section.text("recipient", mailbox);
+        options.recipient = recipient.map(|at| at.value.to_string());
+        section.finish();
+    }
+    options
+}
+
+/// `[domain.NAME]`.
+pub(super) fn domains(root: &Section<'_>, backends: &[Backend]) -> Vec<DomainRule> {
+    let sections = root.named("domain");
+    if sections.is_empty() {
+        root.missing(
+            "domain",
+            "at least one [domain.\"example.org\"]: no mail would be taken",
+        );
+    }
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut rules = Vec::new();
+    for (name, section) in sections {
+        let key = match domain_name(&name.value) {
+            Ok(key) => key,
+            Err(what) => {
+                root.source.refuse(&name, what);
+                name.value.clone()
+            }
+        };
+        if let Some(line) = seen.insert(key.clone(), name.line) {
+            let what = format!("is the same domain as in line {line}, expected it once");
+            root.source.refuse(&name, what);
+        }
+        rules.extend(domain(key, section, backends));
+    }
+    rules
+}
+
+fn domain(name: String, section: Section<'_>, backends: &[Backend]) -> Option<DomainRule> {
+    let source = section.source;
+    let kind = section.text("type", |text| match text {
+        "authoritative" => Ok(DomainKind::Authoritative),
+        "internal-relay" => Ok(DomainKind::InternalRelay),
+        "external-relay" => Ok(DomainKind::ExternalRelay),
+        _ => Err(not_one_of(
+            text,
+            "authoritative, internal-relay, external-relay",
+        )),
+    });
+    let kind = kind.map_or(DomainKind::InternalRelay, |at| at.value);
+    let named = |text: &str| backend_named(text, backends);
+    let home = section.text("home", named);
+    if home.is_none() && !section.has("home") {
+        section.missing(
+            "home",
+            "the backend that holds its mailboxes: its mail would go nowhere",
+        );
+    }
+    let failover = section.texts("failover", named);
+    let failover = failover.map(|at| at.value).unwrap_or_default();
+    check_failover(source, home.as_ref(), &failover);
+    let unknown = section.text("unknown", |text| match text {
+        "reject" => Ok(Unknown::Reject),
+        "relay" => Ok(Unknown::Relay),
+        "verify" => {
+            Err("\"verify\" is not possible in this version, expected reject or relay".into())
+        }
+        _ => Err(not_one_of(text, "reject, relay")),
+    });
+    if let Some(unknown) = &unknown {
+        check_unknown(source, kind, unknown);
+    }
+    section.finish();
+    Some(DomainRule {
+        name,
+        kind,
+        home: home?.value,
+        failover: failover.into_iter().map(|at| at.value).collect(),
+        unknown: unknown.map_or(
+            if kind == DomainKind::ExternalRelay {
+                Unknown::Relay
+            } else {
+                Unknown::Reject
+            },
+            |at| at.value,
+        ),
+    })
+}
+
+/// Another backend than the home, and each once.
+fn check_failover(source: &Source<'_>, home: Option<&At<BackendId>>, failover: &[At<BackendId>]) {
+    for (place, other) in failover.iter().enumerate() {
+        if home.is_some_and(|home| home.value == other.value) {
+            let what = format!(
+                "{} is the home itself, expected another backend",
+                other.value
+            );
+            source.refuse(other, what);
+        }
+        let before = failover.iter().take(place);
+        if before
+            .into_iter()
+            .any(|earlier| earlier.value == other.value)
+        {
+            source.refuse(
+                other,
+                format!("{} is there twice, expected once", other.value),
+            );
+        }
+    }
+}
+
+/// `unknown` must not say the contrary of `type`.
+fn check_unknown(source: &Source<'_>, kind: DomainKind, unknown: &At<Unknown>) {
+    match (kind, unknown.value) {
+        (DomainKind::Authoritative, Unknown::Relay) => source.refuse(
+            unknown,
+            "\"relay\" contradicts type = \"authoritative\", expected reject, or type = \
+             \"internal-relay\"",
+        ),
+        (DomainKind::ExternalRelay, Unknown::Reject) => source.refuse(
+            unknown,
+            "\"reject\" contradicts type = \"external-relay\", which relays everybody, \
+             expected relay, or type = \"internal-relay\"",
+        ),
+        _ => {}
+    }
+}
+
+/// `[outbound] relay`, each with its line.
+pub(super) fn relays(root: &Section<'_>, backends: &[Backend]) -> Vec<At<OutboundRelay>> {
+    let default = || {
+        vec![At {
+            value: OutboundRelay::Mx,
+            line: 0,
+            key: "outbound.relay".to_owned(),
+        }]
+    };
+    let Some(section) = root.section("outbound") else {
+        return default();
+    };
+    let relays = section.texts("relay", |text| {
+        if text == "mx" {
+            return Ok(OutboundRelay::Mx);
+        }
+        if let Some(name) = text.strip_prefix("backend:") {
+            return backend_named(name, backends).map(OutboundRelay::Backend);
+        }
+        host_and_port(text).map(OutboundRelay::Host).map_err(|_| {
+            format!("\"{text}\" is no relay, expected \"mx\", \"backend:NAME\" or \"host:port\"")
+        })
+    });
+    section.finish();
+    let Some(relays) = relays else {
+        return default();
+    };
+    if relays.value.is_empty() {
+        let what = "is empty: mail to strangers would wait for ever, expected [\"mx\"] for example";
+        root.source.refuse(&relays, what);
+    }
+    relays.value
+}
+
+fn backend_named(name: &str, backends: &[Backend]) -> Result<BackendId, String> {
+    let names: Vec<_> = backends
+        .iter()
+        .map(|backend| backend.name.value.as_str())
+        .collect();
+    if names.contains(&name) {
+        return Ok(BackendId::new(name));
+    }
+    Err(match nearest(name, &names) {
+        Some(near) => format!("\"{name}\" is no backend, did you mean {near}?"),
+        None => format!(
+            "\"{name}\" is no backend, expected one of {}",
+            names.join(", ")
+        ),
+    })
+}
+
+/// A host name or an address (IPv6 in brackets) and a port.
+fn host_and_port(text: &str) -> Result<String, String> {
+    let parts = text.rsplit_once(':').filter(|(host, port)| {
+        let address = std::net::SocketAddr::from_str(text).is_ok();
+        let name = Domain::from_str(host).is_ok_and(|name| !name.is_literal());
+        (address || name) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    parts.map(|_| text.to_owned()).ok_or_else(|| {
+        format!("\"{text}\" is no host and port, expected for example \"mail.example.org:25\"")
+    })
+}
+
+/// The form under which a domain is looked up.
+fn domain_name(text: &str) -> Result<String, String> {
+    let name = Domain::from_str(text)
+        .ok()
+        .filter(|name| !name.is_literal());
+    let key = name.map(|name| name.key());
+    key.map(|key| key.trim_end_matches('.').to_owned())
+        .ok_or_else(|| format!("\"{text}\" is no domain, expected for example \"example.org\""))
+}
+
+/// Checks that the files exist that secrets are read from.
+pub(super) fn check_password_files(source: &Source<'_>, backends: &[Backend]) {
+    for file in backends
+        .iter()
+        .filter_map(|backend| backend.password_file.as_ref())
+    {
+        super::verify::readable(source, file);
+    }
+}

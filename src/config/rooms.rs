@@ -1,0 +1,107 @@
+//! The options of each room, made of the config.
+
+use std::net::SocketAddr;
+
+use super::Config;
+use crate::backend::BackendOptions;
+use crate::mail::BackendId;
+use crate::route::RouteOptions;
+use crate::smtp::Mailbox;
+use crate::{inbound, outbound, queue, spool};
+
+impl Config {
+    /// The options of the room `spool`.
+    #[must_use]
+    pub fn spool_options(&self) -> spool::Options {
+        spool::Options {
+            retain: self.spool.retain,
+            min_free: self.spool.min_free,
+            ..spool::Options::new(&self.server.data_dir)
+        }
+    }
+
+    /// The options of the room `backend`.
+    #[must_use]
+    pub fn backend_options(&self) -> Vec<BackendOptions> {
+        let options = self.backends.iter();
+        options.map(|backend| backend.options.clone()).collect()
+    }
+
+    /// The options of the room `route`.
+    #[must_use]
+    pub fn route_options(&self) -> RouteOptions {
+        RouteOptions {
+            hostname: Some(self.server.hostname.clone()),
+            postmaster: self.server.postmaster.clone(),
+            relay: self.relay.clone(),
+        }
+    }
+
+    /// Where each listener listens, and the options of the room `inbound` for it.
+    #[must_use]
+    pub fn inbound_options(&self) -> Vec<(SocketAddr, inbound::Options)> {
+        let listeners = self.listeners.iter();
+        listeners
+            .filter_map(|listener| {
+                let options = inbound::Options {
+                    listener: listener.bind.to_string(),
+                    hostname: self.server.hostname.to_string(),
+                    postmaster: self.postmaster()?,
+                    role: listener.role.clone(),
+                    tls: listener.tls,
+                    max_message_size: self.spool.max_message_size,
+                    bounds: self.limits.clone(),
+                };
+                Some((listener.bind, options))
+            })
+            .collect()
+    }
+
+    /// The options of the room `outbound`.
+    #[must_use]
+    pub fn outbound_options(&self) -> outbound::Options {
+        let backends = self.backends.iter();
+        outbound::Options {
+            backends: backends
+                .map(|backend| (backend.id().clone(), backend.options.clone()))
+                .collect(),
+            own: self
+                .listeners
+                .iter()
+                .map(|listener| listener.bind)
+                .collect(),
+            ..outbound::Options::new(self.server.hostname.as_str())
+        }
+    }
+
+    /// The options of the room `queue`.
+    #[must_use]
+    pub fn queue_options(&self) -> queue::Options {
+        let limits = |backend: &BackendOptions| queue::TargetLimits {
+            max_connections: backend.max_connections,
+            messages_per_minute: backend.messages_per_minute,
+        };
+        let backends = self.backends.iter();
+        queue::Options {
+            hostname: self.server.hostname.to_string(),
+            backends: backends
+                .map(|backend| (backend.id().clone(), limits(&backend.options)))
+                .collect(),
+        }
+    }
+
+    /// What users see instead of the names of backends.
+    #[must_use]
+    pub fn titles(&self) -> std::collections::BTreeMap<BackendId, String> {
+        let titles = self.backends.iter();
+        titles
+            .filter_map(|backend| Some((backend.id().clone(), backend.title.clone()?)))
+            .collect()
+    }
+
+    /// Who is meant by `postmaster` without a domain. The router knows ours at `hostname`.
+    fn postmaster(&self) -> Option<Mailbox> {
+        let ours = || format!("postmaster@{}", self.server.hostname).parse().ok();
+        self.server.postmaster.clone().or_else(ours)
+    }
+}

@@ -1,0 +1,331 @@
+//! The keys of the file, but those of backends and domains.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::reader::{At, Section};
+use super::units::{duration, size};
+use super::{QueueConfig, SpoolConfig, WebProxy};
+use crate::inbound::{Bounds, Network, Role, TlsMode};
+use crate::smtp::{Domain, Mailbox};
+
+const MIB: u64 = 1024 * 1024;
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// `[server]` as far as it can be read.
+pub(super) struct Server {
+    pub(super) hostname: Option<At<Domain>>,
+    pub(super) data_dir: At<PathBuf>,
+    pub(super) postmaster: Option<At<Mailbox>>,
+}
+
+pub(super) fn server(root: &Section<'_>) -> Server {
+    let source = root.source;
+    let default = At {
+        value: source.path("data"),
+        line: 0,
+        key: "server.data_dir".to_owned(),
+    };
+    let Some(section) = root.section("server") else {
+        root.missing("server", "a section [server] with hostname and data_dir");
+        return Server {
+            hostname: None,
+            data_dir: default,
+            postmaster: None,
+        };
+    };
+    let hostname = section.text("hostname", host_name);
+    if hostname.is_none() && !section.has("hostname") {
+        section.missing(
+            "hostname",
+            "the name of this server, for example \"mx.example.org\"",
+        );
+    }
+    let server = Server {
+        hostname,
+        data_dir: section
+            .text("data_dir", |text| {
+                non_empty(text).map(|text| source.path(text))
+            })
+            .unwrap_or(default),
+        postmaster: section.text("postmaster", mailbox),
+    };
+    section.finish();
+    server
+}
+
+pub(super) fn spool(root: &Section<'_>) -> SpoolConfig {
+    let mut config = SpoolConfig {
+        retain: DAY * 30,
+        min_free: 1024 * MIB,
+        max_message_size: 50 * MIB,
+    };
+    if let Some(section) = root.section("spool") {
+        set(&mut config.retain, section.text("retain", duration));
+        set(&mut config.min_free, section.text("min_free", size));
+        let largest = section.text("max_message_size", |text| match size(text)? {
+            // RFC 5321 §4.5.3.1.7: at least 64 KiB must be taken.
+            small @ ..65_536 => Err(format!("{small} bytes are too few, expected 64KiB or more")),
+            large => Ok(large),
+        });
+        set(&mut config.max_message_size, largest);
+        section.finish();
+    }
+    config
+}
+
+/// `[[listener]]` as far as it can be read.
+pub(super) struct Listener {
+    pub(super) bind: At<SocketAddr>,
+    pub(super) role: Role,
+    pub(super) tls: TlsMode,
+}
+
+pub(super) fn listeners(root: &Section<'_>) -> Vec<Listener> {
+    let sections = root.list("listener");
+    if sections.is_empty() && !root.has("listener") {
+        root.missing(
+            "listener",
+            "at least one [[listener]]: no mail would come in",
+        );
+    }
+    sections.into_iter().filter_map(listener).collect()
+}
+
+fn listener(section: Section<'_>) -> Option<Listener> {
+    let bind = bind(&section);
+    let tls = section.text("tls", |text| {
+        Ok(match text {
+            "none" => TlsMode::None,
+            "starttls" => TlsMode::StartTls,
+            "implicit" => TlsMode::Implicit,
+            _ => return Err(not_one_of(text, "none, starttls, implicit")),
+        })
+    });
+    let role = section.text("role", |text| match text {
+        "mx" | "relay" => Ok(text.to_owned()),
+        "submission" => Err(
+            "\"submission\" is not possible in this version, expected mx or relay \
+                             with allow"
+                .to_owned(),
+        ),
+        _ => Err(not_one_of(text, "mx, relay")),
+    });
+    let allow = section.texts("allow", network);
+    section.not_yet("proxy_protocol", "the PROXY protocol");
+    let is_relay = role.as_ref().is_some_and(|role| role.value == "relay");
+    let role = match (is_relay, allow) {
+        (false, None) => Role::Mx,
+        (false, Some(allow)) => {
+            let what = "does nothing here, expected it with role = \"relay\" only";
+            section.source.refuse(&allow, what);
+            Role::Mx
+        }
+        (true, Some(allow)) if !allow.value.is_empty() => Role::Relay {
+            allow: allow.value.into_iter().map(|at| at.value).collect(),
+        },
+        (true, _) => {
+            section.missing(
+                "allow",
+                "the networks of the devices, for example [\"192.0.2.0/24\"]",
+            );
+            Role::Mx
+        }
+    };
+    section.finish();
+    Some(Listener {
+        bind: bind?,
+        role,
+        tls: tls.map_or(TlsMode::StartTls, |tls| tls.value),
+    })
+}
+
+/// `[tls]` as far as it can be read: both files or none.
+pub(super) fn tls(root: &Section<'_>) -> Option<(At<PathBuf>, At<PathBuf>)> {
+    let section = root.section("tls")?;
+    let path = |text: &str| non_empty(text).map(|text| section.source.path(text));
+    let certificate = section.text("certificate", path);
+    let key = section.text("key", path);
+    if let (Some(present), None) | (None, Some(present)) = (&certificate, &key) {
+        let what = "stands alone, expected certificate and key, or neither of them";
+        section.source.refuse(present, what);
+    }
+    section.finish();
+    certificate.zip(key)
+}
+
+/// `[directory]` as far as it can be read.
+pub(super) struct DirectoryKeys {
+    pub(super) file: Option<At<PathBuf>>,
+    pub(super) sync: Duration,
+    pub(super) max_delete_percent: u32,
+}
+
+pub(super) fn directory(root: &Section<'_>) -> DirectoryKeys {
+    let mut keys = DirectoryKeys {
+        file: None,
+        sync: Duration::from_secs(15 * 60),
+        max_delete_percent: 5,
+    };
+    if let Some(section) = root.section("directory") {
+        let path = |text: &str| non_empty(text).map(|text| section.source.path(text));
+        keys.file = section.text("file", path);
+        set(&mut keys.sync, section.text("sync", duration));
+        let percent = section.number("max_delete_percent", 0, 100);
+        set(&mut keys.max_delete_percent, percent);
+        section.not_yet("ldap", "synchronisation with LDAP");
+        section.finish();
+    }
+    keys
+}
+
+pub(super) fn queue(root: &Section<'_>) -> QueueConfig {
+    let mut config = QueueConfig {
+        attention_after: DAY * 7,
+    };
+    if let Some(section) = root.section("queue") {
+        let after = section.text("attention_after", duration);
+        set(&mut config.attention_after, after);
+        section.finish();
+    }
+    config
+}
+
+/// `[web]` as far as it can be read.
+pub(super) struct Web {
+    pub(super) bind: Option<At<SocketAddr>>,
+    pub(super) base_url: Option<String>,
+    pub(super) title: Option<String>,
+    pub(super) time_zone: Option<String>,
+    pub(super) proxy: WebProxy,
+}
+
+pub(super) fn web(root: &Section<'_>) -> Option<Web> {
+    let section = root.section("web")?;
+    let proxy = section.text("proxy", |text| match text {
+        "none" => Ok(WebProxy::None),
+        "forwarded-for" => Ok(WebProxy::ForwardedFor),
+        _ => Err(not_one_of(text, "none, forwarded-for")),
+    });
+    let web = Web {
+        bind: bind(&section),
+        base_url: section.text("base_url", base_url).map(|at| at.value),
+        title: section
+            .text("title", |text| non_empty(text).map(str::to_owned))
+            .map(|at| at.value),
+        time_zone: section.text("time_zone", time_zone).map(|at| at.value),
+        proxy: proxy.map(|at| at.value).unwrap_or_default(),
+    };
+    section.not_yet("certificate", "TLS of the pages without a proxy");
+    section.not_yet("key", "TLS of the pages without a proxy");
+    section.finish();
+    Some(web)
+}
+
+pub(super) fn admin(root: &Section<'_>) -> Option<At<SocketAddr>> {
+    let section = root.section("admin")?;
+    let bind = bind(&section);
+    section.finish();
+    bind
+}
+
+pub(super) fn limits(root: &Section<'_>) -> Bounds {
+    let mut config = Bounds::default();
+    if let Some(section) = root.section("limits") {
+        let set = |target: &mut usize, name, least, most| {
+            if let Some(number) = section.number(name, least, most) {
+                *target = usize::try_from(number.value).unwrap_or(*target);
+            }
+        };
+        set(&mut config.connections, "connections", 1, 100_000);
+        set(
+            &mut config.connections_per_address,
+            "connections_per_address",
+            1,
+            100_000,
+        );
+        // RFC 5321 §4.5.3.1.8: at least 100 recipients must be taken. The number of a recipient
+        // has 16 bits.
+        set(&mut config.recipients, "recipients", 100, 50_000);
+        set(&mut config.bad_commands, "bad_commands", 1, 10_000);
+        set(&mut config.bad_recipients, "bad_recipients", 1, 100_000);
+        section.finish();
+    }
+    config
+}
+
+pub(super) fn set<T>(target: &mut T, value: Option<At<T>>) {
+    if let Some(at) = value {
+        *target = at.value;
+    }
+}
+
+fn bind(section: &Section<'_>) -> Option<At<SocketAddr>> {
+    let bind = section.text("bind", |text| {
+        SocketAddr::from_str(text).map_err(|_| {
+            format!("\"{text}\" is no address and port, expected for example \"127.0.0.1:2525\"")
+        })
+    });
+    if bind.is_none() && !section.has("bind") {
+        section.missing(
+            "bind",
+            "an address and port, for example \"127.0.0.1:2525\"",
+        );
+    }
+    bind
+}
+
+pub(super) fn mailbox(text: &str) -> Result<Mailbox, String> {
+    text.parse().map_err(|error| format!("\"{text}\": {error}"))
+}
+
+pub(super) fn not_one_of(text: &str, expected: &str) -> String {
+    format!("\"{text}\" is not possible, expected one of {expected}")
+}
+
+pub(super) fn non_empty(text: &str) -> Result<&str, String> {
+    if text.trim().is_empty() {
+        Err("is empty".to_owned())
+    } else {
+        Ok(text)
+    }
+}
+
+fn host_name(text: &str) -> Result<Domain, String> {
+    let name = Domain::from_str(text)
+        .ok()
+        .filter(|name| !name.is_literal());
+    name.ok_or_else(|| {
+        format!("\"{text}\" is no host name, expected for example \"mx.example.org\"")
+    })
+}
+
+fn network(text: &str) -> Result<Network, String> {
+    text.parse().map_err(|error| format!("\"{text}\": {error}"))
+}
+
+fn base_url(text: &str) -> Result<String, String> {
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    match host.map(|host| host.trim_end_matches('/')) {
+        Some(host) if !host.is_empty() && !host.contains([' ', '?', '#']) => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err(format!(
+            "\"{text}\" is no address, expected for example \"https://mail.example.org\""
+        )),
+    }
+}
+
+fn time_zone(text: &str) -> Result<String, String> {
+    jiff::tz::TimeZone::get(text)
+        .map(|_| text.to_owned())
+        .map_err(|_| {
+            format!(
+                "\"{text}\" is no time zone of this system, expected for example \"Europe/Vienna\""
+            )
+        })
+}

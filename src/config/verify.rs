@@ -1,0 +1,172 @@
+//! What would lose or misroute mail, and what the files on this machine say.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use super::platforms::Backend;
+use super::reader::{At, Source};
+use crate::route::OutboundRelay;
+use crate::smtp::Domain;
+
+/// Two listeners on one address: the second one could not start.
+pub(super) fn binds(source: &Source<'_>, binds: &[&At<SocketAddr>]) {
+    for (place, bind) in binds.iter().enumerate() {
+        let clash = binds
+            .iter()
+            .take(place)
+            .find(|other| overlap(bind.value, other.value));
+        if let Some(other) = clash {
+            let what = format!(
+                "{} is taken by {} in line {}, expected another address or port",
+                bind.value, other.key, other.line
+            );
+            source.refuse(bind, what);
+        }
+    }
+}
+
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    // Port 0 is any free port.
+    let same_family = one.is_ipv4() == other.is_ipv4();
+    let wild = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0
+        && one.port() == other.port()
+        && (one.ip() == other.ip() || (wild && same_family))
+}
+
+/// Next hops that are ourselves: mail would go in a circle until it has too many hops.
+pub(super) struct Ourselves<'a> {
+    pub(super) listeners: Vec<SocketAddr>,
+    pub(super) hostname: Option<&'a Domain>,
+}
+
+impl Ourselves<'_> {
+    pub(super) fn check(
+        &self,
+        source: &Source<'_>,
+        backends: &[Backend],
+        relays: &[At<OutboundRelay>],
+    ) {
+        let what = "is a listener of this server itself: mail would go in a circle, expected \
+                    the address of another server";
+        for host in backends.iter().flat_map(|backend| &backend.hosts) {
+            if self.is(&host.value) {
+                source.refuse(host, format!("\"{}\" {what}", host.value));
+            }
+        }
+        for relay in relays {
+            if let OutboundRelay::Host(host) = &relay.value
+                && self.is(host)
+            {
+                source.refuse(relay, format!("\"{host}\" {what}"));
+            }
+        }
+    }
+
+    fn is(&self, host_and_port: &str) -> bool {
+        let Some((host, port)) = host_and_port.rsplit_once(':') else {
+            return false;
+        };
+        let Ok(port) = port.parse::<u16>() else {
+            return false;
+        };
+        let mut listeners = self.listeners.iter().filter(|bind| bind.port() == port);
+        if host.eq_ignore_ascii_case("localhost") {
+            return listeners.any(|bind| bind.ip().is_loopback() || bind.ip().is_unspecified());
+        }
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        if let Ok(address) = address.parse::<IpAddr>() {
+            return listeners.any(|bind| {
+                bind.ip() == address || (bind.ip().is_unspecified() && address.is_loopback())
+            });
+        }
+        let ours = self.hostname.map(Domain::key);
+        ours.is_some_and(|ours| ours.eq_ignore_ascii_case(host)) && listeners.next().is_some()
+    }
+}
+
+/// The file exists and we may read it.
+pub(super) fn readable(source: &Source<'_>, file: &At<PathBuf>) {
+    let path = file.value.display();
+    match std::fs::File::open(&file.value).and_then(|open| open.metadata()) {
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(_) => source.refuse(file, format!("{path} is no file")),
+        Err(error) => source.refuse(file, format!("{path} cannot be read: {error}")),
+    }
+}
+
+/// The folder exists and we may write there, or we may make it.
+pub(super) fn writable(source: &Source<'_>, folder: &At<PathBuf>) {
+    let absolute = std::path::absolute(&folder.value);
+    let path = absolute.as_deref().unwrap_or(&folder.value);
+    let Some(existing) = path.ancestors().find(|ancestor| ancestor.exists()) else {
+        return;
+    };
+    if !existing.is_dir() {
+        let what = format!(
+            "{} is no folder, expected a folder for the spool",
+            existing.display()
+        );
+        source.refuse(folder, what);
+    } else if !may_write(existing) {
+        let what = format!(
+            "{} cannot be written, expected a folder that this user may write to",
+            existing.display()
+        );
+        source.refuse(folder, what);
+    }
+}
+
+fn may_write(folder: &Path) -> bool {
+    use rustix::fs::Access;
+    rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_itself() {
+        let hostname = "mx.example.org".parse().unwrap();
+        let ourselves = Ourselves {
+            listeners: vec![
+                "127.0.0.1:2525".parse().unwrap(),
+                "0.0.0.0:25".parse().unwrap(),
+            ],
+            hostname: Some(&hostname),
+        };
+        for (host, ours) in [
+            ("127.0.0.1:2525", true),
+            ("localhost:2525", true),
+            ("127.0.0.1:25", true),
+            ("[::1]:25", true),
+            ("MX.example.org:25", true),
+            ("127.0.0.2:2525", false),
+            ("192.0.2.1:25", false),
+            ("127.0.0.1:2601", false),
+            ("mx.example.org:26", false),
+            ("other.example.org:25", false),
+        ] {
+            assert_eq!(ourselves.is(host), ours, "{host}");
+        }
+    }
+
+    #[test]
+    fn sees_addresses_that_overlap() {
+        for (one, other, expected) in [
+            ("127.0.0.1:25", "127.0.0.1:25", true),
+            ("0.0.0.0:25", "127.0.0.1:25", true),
+            ("127.0.0.1:25", "127.0.0.2:25", false),
+            ("127.0.0.1:25", "127.0.0.1:26", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+            ("[::]:25", "127.0.0.1:25", false),
+        ] {
+            assert_eq!(
+                overlap(one.parse().unwrap(), other.parse().unwrap()),
+                expected,
+                "{one}"
+            );
+        }
+    }
+}
