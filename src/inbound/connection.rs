@@ -177,6 +177,8 @@ impl Connection {
 
     /// More input, unless the program stops while the client is idle.
     async fn more(&self, wire: &mut Wire) -> Result<(), End> {
+        // Not within the select: a reply that is half written must not be written again.
+        wire.flush(self.timeout()).await?;
         tokio::select! {
             biased;
             filled = wire.fill(self.timeout(), limits::READ_IDLE) => Ok(filled?),

@@ -109,3 +109,64 @@ impl Content {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::inbound::{Bounds, Role, TlsMode};
+    use crate::smtp::DataEncoder;
+
+    fn options() -> Options {
+        Options {
+            listener: "test".to_owned(),
+            hostname: "mx.example.org".to_owned(),
+            postmaster: "admin@example.org".parse().unwrap(),
+            role: Role::Mx,
+            tls: TlsMode::None,
+            max_message_size: 10_000,
+            bounds: Bounds::default(),
+        }
+    }
+
+    /// What is kept, and the verdict.
+    fn receive(wire: &[u8], size: usize) -> (Vec<u8>, Option<Reply>) {
+        let mut content = Content::new(&options(), Origin::Internet);
+        let mut kept = Vec::new();
+        for piece in wire.chunks(size) {
+            let decoded = content.push(piece);
+            kept.extend_from_slice(content.kept());
+            if decoded.ended {
+                break;
+            }
+        }
+        (kept, content.refusal().cloned())
+    }
+
+    #[test]
+    fn nothing_is_kept_behind_the_reason_to_refuse() {
+        let wire = [b"A: b\r\n\r\n".as_slice(), &b"0123456789\r\n".repeat(1000)].concat();
+        let (kept, refusal) = receive(&wire, 100);
+        assert_eq!(refusal.map(|reply| reply.code), Some(552));
+        assert!(kept.len() <= 10_100, "{}", kept.len());
+    }
+
+    proptest! {
+        /// I8: what arrives is what was sent.
+        #[test]
+        fn a_message_arrives_as_it_was_sent(
+            header in proptest::collection::vec("(Subject|X-A|To): [ -~äöü]{0,60}\r\n( [ -~]{1,20}\r\n)?", 1..6),
+            body in proptest::collection::vec("[ -~äöü]{0,80}|\\.{1,3}[a-z]{0,3}|From x", 0..12),
+            sizes in [1_usize..60, 1..60],
+        ) {
+            let mut message = format!("{}\r\n{}", header.concat(), body.join("\r\n")).into_bytes();
+            message.extend_from_slice(if body.is_empty() { b"" } else { b"\r\n" });
+            let mut wire = Vec::new();
+            let mut encoder = DataEncoder::new();
+            message.chunks(sizes[0]).for_each(|piece| encoder.encode(piece, &mut wire));
+            encoder.finish(&mut wire);
+            prop_assert_eq!(receive(&wire, sizes[1]), (message, None));
+        }
+    }
+}

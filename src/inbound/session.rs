@@ -382,3 +382,7 @@ fn needs_utf8(to: &ForwardPath) -> bool {
         ForwardPath::Mailbox(mailbox) => !mailbox.is_ascii(),
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

@@ -1,0 +1,125 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::inbound::{Bounds, Role, TlsMode};
+
+struct World {
+    options: Options,
+}
+
+impl World {
+    fn new() -> Self {
+        let options = Options {
+            listener: "test".to_owned(),
+            hostname: "mx.example.org".to_owned(),
+            postmaster: "admin@example.org".parse().unwrap(),
+            role: Role::Mx,
+            tls: TlsMode::StartTls,
+            max_message_size: 1000,
+            bounds: Bounds {
+                recipients: 3,
+                bad_commands: 5,
+                bad_recipients: 2,
+                ..Bounds::default()
+            },
+        };
+        Self { options }
+    }
+}
+
+impl Rules for World {
+    fn options(&self) -> &Options {
+        &self.options
+    }
+
+    fn room(&self) -> Result<(), Reply> {
+        Ok(())
+    }
+
+    fn admit(&self, to: &ForwardPath) -> Admission {
+        match to {
+            ForwardPath::Mailbox(mailbox) if mailbox.domain().as_str() == "example.org" => {
+                Admission::Accept {
+                    address: mailbox.clone(),
+                    lane: "onprem".to_owned(),
+                    mailbox: None,
+                }
+            }
+            ForwardPath::Mailbox(_) | ForwardPath::Postmaster => {
+                Admission::Reject(Reply::new(550, (5, 7, 1), "Relaying denied"))
+            }
+        }
+    }
+}
+
+fn line() -> impl Strategy<Value = Vec<u8>> {
+    let known = proptest::sample::select(vec![
+        "EHLO a",
+        "HELO a",
+        "LHLO a",
+        "MAIL FROM:<>",
+        "MAIL FROM:<a@b.example> SIZE=5000",
+        "MAIL FROM:<ä@b.example>",
+        "RCPT TO:<ann@example.org>",
+        "RCPT TO:<bob@example.org>",
+        "RCPT TO:<x@elsewhere.example>",
+        "DATA",
+        "RSET",
+        "NOOP",
+        "STARTTLS",
+        "BDAT 1",
+        "GET / HTTP/1.0",
+    ]);
+    prop_oneof![
+        9 => known.prop_map(|line| line.as_bytes().to_vec()),
+        1 => any::<Vec<u8>>(),
+    ]
+}
+
+fn is_wait(pipelined: Pipelined) -> bool {
+    pipelined == Pipelined::Yes
+}
+
+proptest! {
+    /// Whatever a client says: content comes only from greeted clients, with recipients of ours
+    /// and within the bounds; after enough errors the session ends; nobody is spoken to in the
+    /// clear about what was said before TLS.
+    #[test]
+    fn any_conversation_stays_within_the_rules(
+        lines in proptest::collection::vec((line(), any::<bool>()), 0..60),
+    ) {
+        let world = World::new();
+        let mut session = Session::new(StartTls::Offered);
+        let mut bad = 0;
+        let mut greeted = false;
+        for (line, more) in lines {
+            let pipelined = if more { Pipelined::Yes } else { Pipelined::No };
+            let command = Command::parse(&line).map_err(BadLine::from);
+            let greets = matches!(command, Ok(Command::Ehlo(_) | Command::Helo(_)));
+            let waits = matches!(command, Ok(Command::Data | Command::StartTls));
+            let (next, action) = session.handle(command, pipelined, &world);
+            session = next;
+            match action {
+                Action::Close(_) => return Ok(()),
+                Action::Reply(reply) => {
+                    greeted |= greets && reply.is_success();
+                    bad += usize::from(matches!(reply.code, 500..=504));
+                    prop_assert!(bad <= world.options.bounds.bad_commands);
+                }
+                Action::StartTls(_) => {
+                    prop_assert!(!is_wait(pipelined));
+                    session = session.encrypted();
+                    greeted = false;
+                }
+                Action::Content(_, transaction) => {
+                    prop_assert!(greeted && waits && !is_wait(pipelined));
+                    let recipients = &transaction.recipients;
+                    prop_assert!((1..=3).contains(&recipients.len()));
+                    for recipient in recipients {
+                        prop_assert_eq!(recipient.address.domain().as_str(), "example.org");
+                    }
+                }
+            }
+        }
+    }
+}
