@@ -26,7 +26,7 @@ pub(super) enum Stage {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Banner => "the greeting",
+            Self::Banner => "the connection",
             Self::Hello => "EHLO",
             Self::StartTls => "STARTTLS",
             Self::Login => "AUTH",

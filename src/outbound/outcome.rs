@@ -10,7 +10,11 @@ use crate::smtp::Reply;
 pub(super) fn failure(error: &Error, peer: &str) -> Failure {
     let what = match error {
         Error::Dial(source) => return unreachable(source, peer),
-        Error::Refused(stage, reply) => return refused(*stage, reply.clone()),
+        Error::Refused(stage, reply) => {
+            let what = format!("{peer} answered {stage} with {reply}");
+            let failure = refused(*stage, reply.clone());
+            return Failure { what, ..failure };
+        }
         // RFC 7505 §4.2 and a domain that does not exist: no backend is at fault.
         Error::NoMail(reply) => return Failure::replied(Blame::Recipient, reply.clone()),
         Error::Body(_) => return Failure::without_reply(Blame::Message, error.to_string()),

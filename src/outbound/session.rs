@@ -262,6 +262,10 @@ impl Transaction {
             Severity::Intermediate if self.is_any_accepted() => {
                 (Session::ExpectBody(self), Step::SendBody)
             }
+            // RFC 2033 §4.2 has as many replies as recipients, so none would end this message.
+            Severity::Intermediate if self.protocol == Protocol::Lmtp => {
+                (Session::Finished(self), Step::Close)
+            }
             // RFC 2920 §3.1: DATA was on its way before the last recipient was refused, and the
             // server waits for a message now.
             Severity::Intermediate => (Session::ExpectDiscarded(self), Step::SendDot),
@@ -359,3 +363,7 @@ impl Transaction {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

@@ -1,6 +1,7 @@
 mod content;
 mod mx;
 mod security;
+mod sockets;
 mod world;
 
 use std::collections::HashMap;

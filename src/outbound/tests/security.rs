@@ -122,12 +122,21 @@ async fn passwords_go_over_tls_or_stay_on_the_machine() {
 #[tokio::test]
 async fn odd_greetings_are_the_backends_fault() {
     for (script, expected) in [
-        ("banner 554 5.7.1 go away", "Backend 554 5.7.1 go away"),
-        ("banner 421 4.3.2 later", "Backend 421 4.3.2 later"),
+        (
+            "banner 554 5.7.1 go away",
+            "Backend 192.0.2.1:25 answered the connection with 554",
+        ),
+        (
+            "banner 421 4.3.2 later",
+            "Backend 192.0.2.1:25 answered the connection with 421",
+        ),
         ("banner hello", "Backend 192.0.2.1:25 is out of step"),
         ("banner 354 go", "Backend 192.0.2.1:25 is out of step"),
         ("hello 250-a!251 b", "Backend 192.0.2.1:25 is out of step"),
-        ("hello 502 5.5.1 what", "Backend 502 5.5.1 what"),
+        (
+            "hello 502 5.5.1 what",
+            "Backend 192.0.2.1:25 answered EHLO with 502 5.5.1 what",
+        ),
         ("cut at connect", "Backend 192.0.2.1:25 cut the connection"),
     ] {
         let (told, _) = open(Server::scripted(script), TlsPolicy::Never).await;
@@ -159,7 +168,7 @@ async fn silence_ends() {
     let (told, _) = open(silent, TlsPolicy::Never).await;
     let told = told.unwrap_err();
     assert!(
-        told.contains("did not answer to the greeting in time"),
+        told.contains("did not answer to the connection in time"),
         "{told}"
     );
 }
@@ -186,6 +195,6 @@ async fn a_probe_asks_and_sends_nothing() {
     let net = net(vec![(SINK, Server::scripted("rcpt 550 5.7.1 no"))]);
     let (outbound, _) = client(net, options.clone());
     let failure = outbound.probe(&options).await.unwrap_err();
-    assert_eq!(failure.what, "550 5.7.1 no");
+    assert_eq!(failure.what, "192.0.2.1:25 answered RCPT with 550 5.7.1 no");
     assert_eq!(failure.blame, crate::mail::Blame::Backend);
 }

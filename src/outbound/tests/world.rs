@@ -171,7 +171,7 @@ struct Talk {
     seen: Seen,
 }
 
-async fn serve(server: Server, stream: BoxedStream, seen: Seen) {
+pub(super) async fn serve(server: Server, stream: BoxedStream, seen: Seen) {
     let mut talk = Talk {
         server,
         stream,
