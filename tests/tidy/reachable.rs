@@ -26,10 +26,7 @@ fn is_root(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     matches!(
         parts.as_slice(),
-        ["src", "lib.rs" | "main.rs"]
-            | ["tests", _, "main.rs"]
-            | ["benches", _]
-            | ["benches", _, "main.rs"]
+        ["src", "lib.rs" | "main.rs"] | ["tests" | "benches", _, "main.rs"] | ["benches", _]
     )
 }
 
