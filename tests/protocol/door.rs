@@ -11,6 +11,8 @@ use tideover::smtp::{Mailbox, Reply};
 use tideover::spool::{Committed, Opened, Spool, World};
 use tokio::sync::mpsc;
 
+use super::disk::{Fault, FaultyDisk};
+
 /// What a script may set.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -44,6 +46,7 @@ pub(crate) struct Door {
     pub(crate) address: std::net::SocketAddr,
     pub(crate) spool: Spool,
     pub(crate) shutdown: Shutdown,
+    pub(crate) fault: Fault,
     _committed: mpsc::Receiver<Committed>,
     _folder: tempfile::TempDir,
 }
@@ -53,12 +56,18 @@ impl Door {
         let folder = tempfile::tempdir().unwrap();
         let mut options = tideover::spool::Options::new(folder.path().join("spool"));
         options.min_free = settings.min_free;
+        let fault = Fault::default();
+        let disk = Arc::new(FaultyDisk(Arc::clone(&fault)));
+        let world = World {
+            disk,
+            ..World::system()
+        };
         let Opened {
             spool,
             writer,
             committed,
             ..
-        } = Spool::open(options, World::system()).unwrap();
+        } = Spool::open(options, world).unwrap();
         writer.spawn_thread().unwrap();
         let tls = TlsServer::self_signed(folder.path(), "mx.example.org").unwrap();
         let server = Server::new(
@@ -77,6 +86,7 @@ impl Door {
             address,
             spool,
             shutdown,
+            fault,
             _committed: committed,
             _folder: folder,
         }

@@ -8,6 +8,7 @@
 )]
 
 mod corpus;
+mod disk;
 mod door;
 mod script;
 

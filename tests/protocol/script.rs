@@ -13,6 +13,8 @@
 //! M: text             lines of the last message in the spool behind our trace line, in order
 //! M. none             nothing was accepted
 //! M# sent TO          number of recipients of the last message
+//! DISK full           from now on each write says that the disk is full; broken: it fails
+//! DISK good           … and works again
 //! NEW                 another connection; the one before stays open
 //! ```
 
@@ -155,6 +157,15 @@ impl Run {
                 .ok_or_else(|| wrong(&self.last)),
             "S. " => self.closed().await,
             "TLS" => self.secure().await,
+            "DIS" => {
+                *self.door.fault.lock().unwrap() = match text {
+                    "K full" => Some(std::io::ErrorKind::StorageFull),
+                    "K broken" => Some(std::io::ErrorKind::Other),
+                    "K good" => None,
+                    _ => panic!("unknown fault {text}"),
+                };
+                Ok(())
+            }
             "NEW" => {
                 let fresh = connect(&self.door).await;
                 self.kept.push(std::mem::replace(&mut self.stream, fresh));

@@ -1,0 +1,107 @@
+//! A disk on which writing can be made to fail.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use tideover::spool::{DiskFile, FileSystem, Lock, SystemDisk};
+
+/// What each write says; `None`: it works.
+pub(crate) type Fault = Arc<Mutex<Option<io::ErrorKind>>>;
+
+#[derive(Debug)]
+pub(crate) struct FaultyDisk(pub(crate) Fault);
+
+#[derive(Debug)]
+struct FaultyFile {
+    file: Arc<dyn DiskFile>,
+    fault: Fault,
+}
+
+fn fail(fault: &Fault) -> io::Result<()> {
+    fault
+        .lock()
+        .unwrap()
+        .map_or(Ok(()), |kind| Err(kind.into()))
+}
+
+impl FaultyDisk {
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "it stands behind the calls that return it"
+    )]
+    fn wrap(&self, file: Arc<dyn DiskFile>) -> io::Result<Arc<dyn DiskFile>> {
+        let fault = Arc::clone(&self.0);
+        Ok(Arc::new(FaultyFile { file, fault }))
+    }
+}
+
+impl FileSystem for FaultyDisk {
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        SystemDisk.create_dir_all(path)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        fail(&self.0)?;
+        SystemDisk.create(path).and_then(|file| self.wrap(file))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        SystemDisk.open(path).and_then(|file| self.wrap(file))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        SystemDisk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        SystemDisk.remove(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        SystemDisk.list(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        SystemDisk.sync_dir(path)
+    }
+
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        SystemDisk.free_bytes(path)
+    }
+
+    fn folder_bytes(&self, path: &Path) -> io::Result<u64> {
+        SystemDisk.folder_bytes(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Lock> {
+        SystemDisk.lock(path)
+    }
+}
+
+impl DiskFile for FaultyFile {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        fail(&self.fault)?;
+        self.file.write_at(bytes, offset)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buffer, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync()
+    }
+
+    fn allocate(&self, length: u64) -> io::Result<()> {
+        self.file.allocate(length)
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+}
