@@ -101,6 +101,10 @@ pub const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Body of a web form without attachments.
 pub const FORM: usize = 1024 * 1024;
+/// Messages that the webmail parses at one time. Beyond: the page waits.
+pub const WEB_PARSING: usize = 4;
+/// Largest message that the webmail parses; of larger ones it shows headers and source.
+pub const WEB_MESSAGE: u64 = 64 * 1024 * 1024;
 
 /// Entries of one answer of the operators' API. Beyond: ask for the next page.
 pub const PAGE: usize = 1_000;

@@ -4,6 +4,8 @@
 mod envelope;
 mod header;
 mod id;
+mod letter;
+mod mime;
 mod outcome;
 mod report;
 mod state;
@@ -14,6 +16,10 @@ pub use crate::base::{Boxed, TlsInfo};
 pub use envelope::{Authenticity, Envelope, Peer, Recipient};
 pub use header::{decode_text, message_id};
 pub use id::{BackendId, IdSource, InvalidId, NodeId, SpoolId};
+pub use letter::{Addressee, Letter, one_line};
+pub use mime::{
+    ParsedMessage, Part, Person, TextPart, html_to_text, is_message_id, seems_to_have_attachments,
+};
 pub use outcome::{Blame, Failure, Outcome};
 pub use report::{FailureReport, ReportedRecipient};
 pub use state::{HoldReason, IllegalTransition, RecipientEvent, RecipientState};

@@ -1,1 +1,192 @@
-//! Room webmail.
+//! The users' pages: log in, read, answer, also while the platform is down. Server-rendered, works
+//! without script; templates and assets are in the top-level `webmail/`.
+
+mod accounts;
+mod digest;
+mod error;
+mod frame;
+mod guard;
+mod letter;
+mod mailbox;
+mod moment;
+mod pages;
+mod password;
+mod plain;
+mod sanitize;
+mod session;
+mod standing;
+mod texts;
+mod throttle;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use jiff::tz::TimeZone;
+use tokio::sync::Semaphore;
+
+pub use accounts::{Account, AccountError, Accounts, INVITATION_LIFE, LoginError};
+pub use standing::HealthView;
+
+use crate::backend::{BackendHealth, Board};
+use crate::base::{Clock, Entropy};
+use crate::directory::DirectoryHandle;
+use crate::limits;
+use crate::mail::{BackendId, SpoolId};
+use crate::route::Admit;
+use crate::spool::Spool;
+use moment::Moments;
+use session::Sessions;
+use texts::Texts;
+
+impl HealthView for Board {
+    fn health(&self, backend: &BackendId) -> Option<BackendHealth> {
+        Self::health(self, backend)
+    }
+}
+
+/// Settings of the webmail.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Our name, for `Received` and `Message-ID`.
+    pub hostname: String,
+    /// What the pages are called: the organisation, or the program.
+    pub title: String,
+    /// How users reach the pages, without slash at the end: `https://mail.example.org`. With
+    /// `https` the cookies are for TLS only.
+    pub base_url: String,
+    /// The time zone that times are shown in.
+    pub time_zone: TimeZone,
+    /// Names of backends for people; without one the id is shown.
+    pub platforms: BTreeMap<BackendId, String>,
+    /// Whose word is taken for where a visitor comes from.
+    pub proxy: Proxy,
+}
+
+/// Is a proxy of our own in front of the pages?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Proxy {
+    /// Visitors connect to us.
+    #[default]
+    None,
+    /// A proxy does, and puts the visitor's address at the end of `X-Forwarded-For`.
+    ForwardedFor,
+}
+
+/// What the webmail stands on.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// The mail.
+    pub spool: Spool,
+    /// Who may log in.
+    pub accounts: Accounts,
+    /// Whom mail may go to.
+    pub admit: Arc<dyn Admit>,
+    /// How the backends are.
+    pub health: Arc<dyn HealthView>,
+    /// Names of people.
+    pub directory: DirectoryHandle,
+    /// The time.
+    pub clock: Clock,
+    /// Tokens.
+    pub entropy: Entropy,
+}
+
+/// The webmail; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Webmail(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    options: Options,
+    world: World,
+    sessions: Sessions,
+    /// Messages that are parsed at one time; each takes a few times its size in memory.
+    parsing: Arc<Semaphore>,
+    /// Which messages have attachments: a message never changes.
+    marks: Mutex<HashMap<SpoolId, bool>>,
+    /// Held while a letter is accepted.
+    sending: tokio::sync::Mutex<()>,
+}
+
+impl Webmail {
+    /// A webmail that is not served yet.
+    #[must_use]
+    pub fn new(world: World, options: Options) -> Self {
+        let sessions = Sessions::new(
+            world.spool.clone(),
+            world.accounts.clone(),
+            world.clock.clone(),
+            world.entropy.clone(),
+        );
+        Self(Arc::new(Inner {
+            options,
+            world,
+            sessions,
+            parsing: Arc::new(Semaphore::new(limits::WEB_PARSING)),
+            marks: Mutex::default(),
+            sending: tokio::sync::Mutex::default(),
+        }))
+    }
+
+    /// The link that an invitation's token belongs into.
+    #[must_use]
+    pub fn invitation_link(&self, token: &str) -> String {
+        invitation_link(&self.0.options.base_url, token)
+    }
+
+    fn is_secure(&self) -> bool {
+        self.0.options.base_url.starts_with("https:")
+    }
+
+    fn moments(&self, texts: &'static Texts) -> Moments {
+        Moments {
+            texts,
+            zone: self.0.options.time_zone.clone(),
+            now: self.0.world.clock.now(),
+        }
+    }
+}
+
+/// The link that an invitation's token belongs into.
+#[must_use]
+pub fn invitation_link(base_url: &str, token: &str) -> String {
+    format!("{}/invite/{token}", base_url.trim_end_matches('/'))
+}
+
+/// All pages. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, or put a
+/// `ConnectInfo<SocketAddr>` into the extensions of each request: login tries are counted by it.
+pub fn router(webmail: Webmail) -> Router {
+    Router::new()
+        .route("/login", get(pages::login::page).post(pages::login::log_in))
+        .route("/logout", post(pages::login::log_out))
+        .route(
+            "/invite/{token}",
+            get(pages::invite::page).post(pages::invite::set_password),
+        )
+        .route("/", get(pages::list::inbox))
+        .route("/sent", get(pages::list::sent))
+        .route("/message/{id}", get(pages::message::page))
+        .route("/message/{id}/html", get(pages::message::html))
+        .route("/message/{id}/source", get(pages::parts::source))
+        .route("/message/{id}/part/{number}", get(pages::parts::part))
+        .route("/message/{id}/reply", get(pages::compose::reply))
+        .route("/message/{id}/reply-all", get(pages::compose::reply_all))
+        .route(
+            "/compose",
+            get(pages::compose::page).post(pages::compose::send),
+        )
+        .route(frame::STYLE_PATH, get(frame::style))
+        .route("/icon.svg", get(frame::icon))
+        .layer(DefaultBodyLimit::max(limits::FORM))
+        .layer(axum::middleware::from_fn_with_state(
+            webmail.clone(),
+            frame::around,
+        ))
+        .with_state(webmail)
+}
+
+#[cfg(test)]
+mod tests;

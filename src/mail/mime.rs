@@ -1,0 +1,307 @@
+//! What a person reads of a message: who, when, text, HTML, parts. A view over mail-parser with
+//! everything hostile taken out of its reach: bounded, without panics, without control characters.
+
+use std::panic::AssertUnwindSafe;
+
+use mail_parser::{
+    Address, HeaderValue, Message, MessageParser, MessagePart, MimeHeaders, PartType,
+};
+
+use crate::base::Timestamp;
+
+/// Parts of one message that are looked at; the rest is only in its source.
+const PARTS: usize = 500;
+/// Addresses of one header field that are shown.
+const PEOPLE: usize = 1_000;
+/// Message-IDs of `References` that are kept: the first and the newest.
+const REFERENCES: usize = 50;
+
+/// A name with its address, as a header field has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The display name, decoded.
+    pub name: Option<String>,
+    /// The address; as written, possibly not valid.
+    pub address: String,
+}
+
+/// A piece of the text that is shown to the reader, in the order of the message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextPart {
+    /// `text/plain` and what is treated like it.
+    Plain(String),
+    /// `text/html`, as it came: hostile.
+    Html(String),
+}
+
+/// A part that is not shown as text: an attachment, an inline image, an invitation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its number in the message; stays the same for the same bytes.
+    pub number: usize,
+    /// Its file name, decoded, without path and control characters.
+    pub name: Option<String>,
+    /// `image/png`, in lower case.
+    pub content_type: String,
+    /// `Content-ID` without angle brackets.
+    pub content_id: Option<String>,
+    /// Decoded content.
+    pub content: Vec<u8>,
+}
+
+/// A message, parsed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ParsedMessage {
+    /// `Subject`, decoded.
+    pub subject: Option<String>,
+    /// `From`.
+    pub from: Vec<Person>,
+    /// `Reply-To`.
+    pub reply_to: Vec<Person>,
+    /// `To`.
+    pub to: Vec<Person>,
+    /// `Cc`.
+    pub cc: Vec<Person>,
+    /// `Date`.
+    pub date: Option<Timestamp>,
+    /// `Message-ID` without angle brackets.
+    pub message_id: Option<String>,
+    /// `References`, or `In-Reply-To` when there are none, oldest first.
+    pub references: Vec<String>,
+    /// The richest form of the text: HTML where there is HTML.
+    pub rich: Vec<TextPart>,
+    /// The plain form of the text; empty when there is only HTML.
+    pub plain: Vec<TextPart>,
+    /// Everything else.
+    pub parts: Vec<Part>,
+}
+
+impl ParsedMessage {
+    /// Parses a message. `None` when the parser cannot make anything of it; the source can still
+    /// be shown. Takes time and memory in proportion to the message: call it where one may block.
+    #[must_use]
+    pub fn parse(raw: &[u8]) -> Option<Self> {
+        // The parser is sound, but a panic in it must cost one page and not the program.
+        std::panic::catch_unwind(AssertUnwindSafe(|| {
+            MessageParser::default()
+                .parse(raw)
+                .map(|message| Self::read(&message, raw))
+        }))
+        .ok()
+        .flatten()
+    }
+
+    /// Is there an HTML form of the text?
+    #[must_use]
+    pub fn has_html(&self) -> bool {
+        self.rich
+            .iter()
+            .any(|part| matches!(part, TextPart::Html(_)))
+    }
+
+    /// The part with this number.
+    #[must_use]
+    pub fn part(&self, number: usize) -> Option<&Part> {
+        self.parts.iter().find(|part| part.number == number)
+    }
+
+    fn read(message: &Message<'_>, raw: &[u8]) -> Self {
+        let rich = texts(message, &message.html_body);
+        let plain: Vec<_> = texts(message, &message.text_body)
+            .into_iter()
+            .filter(|(_, part)| matches!(part, TextPart::Plain(_)))
+            .collect();
+        let shown = |number: usize| rich.iter().chain(&plain).any(|(shown, _)| *shown == number);
+        let parts = message
+            .parts
+            .iter()
+            .enumerate()
+            .take(PARTS)
+            .filter(|(number, part)| !part.is_multipart() && !shown(*number))
+            .map(|(number, part)| attachment(number, part, raw))
+            .filter(|part| part.number > 0 || !part.content.is_empty())
+            .collect();
+        Self {
+            subject: message.subject().map(clean),
+            from: people(message.from()),
+            reply_to: people(message.reply_to()),
+            to: people(message.to()),
+            cc: people(message.cc()),
+            date: message.date().and_then(|date| {
+                let seconds = u64::try_from(date.to_timestamp()).ok()?;
+                Some(Timestamp::from_millis(seconds.checked_mul(1000)?))
+            }),
+            message_id: message.message_id().map(clean),
+            references: references(message),
+            rich: rich.into_iter().map(|(_, part)| part).collect(),
+            plain: plain.into_iter().map(|(_, part)| part).collect(),
+            parts,
+        }
+    }
+}
+
+/// Does a message have attachments, as far as its beginning tells? For the mark in lists: cheap,
+/// and right for what real programs send.
+#[must_use]
+pub fn seems_to_have_attachments(beginning: &[u8]) -> bool {
+    let header_end = memchr::memmem::find(beginning, b"\r\n\r\n").unwrap_or(beginning.len());
+    let header = beginning.get(..header_end).unwrap_or_default();
+    let is_mixed = contains_ignoring_case(header, b"multipart/mixed");
+    let marks: [&[u8]; 3] = [b"disposition: attachment", b"filename", b"message/rfc822"];
+    (is_mixed
+        && marks
+            .iter()
+            .any(|mark| contains_ignoring_case(beginning, mark)))
+        || contains_ignoring_case(header, b"disposition: attachment")
+}
+
+fn contains_ignoring_case(text: &[u8], mark: &[u8]) -> bool {
+    text.windows(mark.len())
+        .any(|window| window.eq_ignore_ascii_case(mark))
+}
+
+fn texts(message: &Message<'_>, numbers: &[u32]) -> Vec<(usize, TextPart)> {
+    let of = |number: &u32| {
+        let number = usize::try_from(*number).ok()?;
+        let part = message.parts.get(number)?;
+        let text = match &part.body {
+            PartType::Text(text) => TextPart::Plain(text.clone().into_owned()),
+            PartType::Html(html) => TextPart::Html(html.clone().into_owned()),
+            PartType::Binary(_)
+            | PartType::InlineBinary(_)
+            | PartType::Message(_)
+            | PartType::Multipart(_) => return None,
+        };
+        Some((number, text))
+    };
+    numbers.iter().take(PARTS).filter_map(of).collect()
+}
+
+fn attachment(number: usize, part: &MessagePart<'_>, raw: &[u8]) -> Part {
+    let declared = part.content_type().map(|kind| {
+        format!("{}/{}", kind.ctype(), kind.subtype().unwrap_or("*")).to_ascii_lowercase()
+    });
+    let content_type = declared.unwrap_or_else(|| {
+        let default = if part.is_text() {
+            "text/plain"
+        } else {
+            "application/octet-stream"
+        };
+        default.to_owned()
+    });
+    let is_embedded = |message: &Message<'_>| message.raw_message().len() == raw.len();
+    let content = match &part.body {
+        // A message that is not encoded shares the bytes of the one around it.
+        PartType::Message(message) if is_embedded(message) => {
+            let start = usize::try_from(part.raw_body_offset()).unwrap_or(usize::MAX);
+            let end = usize::try_from(part.raw_end_offset()).unwrap_or(usize::MAX);
+            raw.get(start..end).unwrap_or_default()
+        }
+        PartType::Message(_)
+        | PartType::Text(_)
+        | PartType::Html(_)
+        | PartType::Binary(_)
+        | PartType::InlineBinary(_)
+        | PartType::Multipart(_) => part.contents(),
+    };
+    let nested_subject = part
+        .message()
+        .and_then(|message| message.subject())
+        .map(|subject| format!("{subject}.eml"));
+    Part {
+        number,
+        name: part
+            .attachment_name()
+            .map(str::to_owned)
+            .or(nested_subject)
+            .map(|name| file_name(&name))
+            .filter(|name| !name.is_empty()),
+        content_type,
+        content_id: part
+            .content_id()
+            .map(|id| id.trim_matches(['<', '>']).to_owned()),
+        content: content.to_vec(),
+    }
+}
+
+fn people(address: Option<&Address<'_>>) -> Vec<Person> {
+    let person = |one: &mail_parser::Addr<'_>| {
+        let address = clean(one.address()?);
+        let name = one.name().map(clean).filter(|name| !name.is_empty());
+        (!address.is_empty()).then_some(Person { name, address })
+    };
+    address.map_or_else(Vec::new, |list| {
+        list.iter().take(PEOPLE).filter_map(person).collect()
+    })
+}
+
+fn references(message: &Message<'_>) -> Vec<String> {
+    let list = |value: &HeaderValue<'_>| -> Vec<String> {
+        match value {
+            HeaderValue::Text(one) => vec![clean(one)],
+            HeaderValue::TextList(many) => many.iter().map(|one| clean(one)).collect(),
+            HeaderValue::Address(_)
+            | HeaderValue::DateTime(_)
+            | HeaderValue::ContentType(_)
+            | HeaderValue::Received(_)
+            | HeaderValue::Empty => Vec::new(),
+        }
+    };
+    let mut ids = list(message.references());
+    if ids.is_empty() {
+        ids = list(message.in_reply_to());
+    }
+    ids.retain(|id| is_message_id(id));
+    if ids.len() > REFERENCES {
+        ids.drain(1..=ids.len() - REFERENCES);
+    }
+    ids
+}
+
+/// The words of an HTML text, in lines.
+#[must_use]
+pub fn html_to_text(html: &str) -> String {
+    std::panic::catch_unwind(|| mail_parser::decoders::html::html_to_text(html)).unwrap_or_default()
+}
+
+/// Can this text stand between angle brackets in a header field of ours?
+#[must_use]
+pub fn is_message_id(id: &str) -> bool {
+    !id.is_empty()
+        && id.len() <= 500
+        && id
+            .chars()
+            .all(|c| !c.is_control() && !c.is_whitespace() && c != '<' && c != '>')
+}
+
+/// On one line, without control characters and without marks that turn the direction of the text
+/// around (they make `exe.gpj` out of `jpg.exe`).
+fn clean(text: &str) -> String {
+    let keep = |c: &char| !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let cleaned: String = text
+        .chars()
+        .filter(keep)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    cleaned.trim().to_owned()
+}
+
+/// The last component of a path, cut to 120 characters with its ending kept.
+fn file_name(name: &str) -> String {
+    let name = clean(name);
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let last = last.trim_start_matches('.').trim();
+    if last.chars().count() <= 120 {
+        return last.to_owned();
+    }
+    let ending = last
+        .rsplit_once('.')
+        .map(|(_, ending)| ending)
+        .filter(|ending| ending.len() <= 10);
+    let stem: String = last.chars().take(100).collect();
+    ending.map_or(stem.clone(), |ending| format!("{stem}.{ending}"))
+}
+
+#[cfg(test)]
+#[path = "mime_tests.rs"]
+mod tests;

@@ -1,0 +1,347 @@
+//! Who may log in: accounts, invitations and passwords, kept as facts of the spool, so that login
+//! works when everything else is down (decision 14).
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::digest::{digest, is_token};
+use super::password::{HashError, LONGEST, Passwords, SHORTEST};
+use super::throttle::Throttle;
+use crate::base::{Clock, Entropy, Timestamp};
+use crate::smtp::Mailbox;
+use crate::spool::{Spool, SpoolError};
+
+const ACCOUNTS: &str = "account";
+const INVITATIONS: &str = "invitation";
+/// How long an invitation is good.
+pub const INVITATION_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// Somebody who may use the webmail (and submission).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// The address that he logs in and sends with.
+    pub address: Mailbox,
+    /// Made when.
+    pub created: Timestamp,
+    /// May not log in.
+    #[serde(default)]
+    pub disabled: bool,
+    /// Counts password changes and ends older sessions.
+    #[serde(default)]
+    pub generation: u32,
+    /// PHC string; `None` until the invitation is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    password: Option<Secret>,
+    /// Digest of the one invitation that is good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    invitation: Option<String>,
+}
+
+impl Account {
+    /// The key under which the account and its mail are found.
+    #[must_use]
+    pub fn key(&self) -> String {
+        self.address.key()
+    }
+
+    /// Has a password been set?
+    #[must_use]
+    pub const fn is_enrolled(&self) -> bool {
+        self.password.is_some()
+    }
+}
+
+/// A text that no log shows.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Secret(String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// An invitation to set a password: good once, until it expires.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Invitation {
+    account: String,
+    expires: Timestamp,
+}
+
+/// Why an account cannot be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// There is no such account.
+    #[error("no account {0}: invite the user first")]
+    Unknown(String),
+    /// The invitation was used, has expired, or never was.
+    #[error("the invitation is not valid any more: ask for a new one")]
+    Invitation,
+    /// Too short, too long, or the address itself.
+    #[error("the password must have {SHORTEST} to {LONGEST} characters and not be the address")]
+    Password,
+    /// The fact of an account cannot be read.
+    #[error("the account {0} is damaged: invite the user again")]
+    Damaged(String),
+    /// The spool failed.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// Hashing failed.
+    #[error("the password could not be hashed")]
+    Hash(String),
+}
+
+impl From<HashError> for AccountError {
+    fn from(error: HashError) -> Self {
+        Self::Hash(error.to_string())
+    }
+}
+
+/// What a try to log in came to.
+#[derive(Debug)]
+pub enum LoginError {
+    /// Wrong address or password; which of them is not told.
+    Wrong,
+    /// Too many tries: wait so long.
+    Wait(Duration),
+    /// We failed.
+    Internal(AccountError),
+}
+
+impl<E: Into<AccountError>> From<E> for LoginError {
+    fn from(error: E) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+/// The accounts; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Accounts {
+    spool: Spool,
+    clock: Clock,
+    entropy: Entropy,
+    passwords: Passwords,
+    throttle: Arc<Mutex<Throttle>>,
+    /// One change at a time: read, decide, write.
+    changing: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Accounts {
+    /// Accounts that live in `spool`. Hashes one password, so it takes some 20 ms.
+    ///
+    /// # Errors
+    /// When hashing does not work at all.
+    pub fn new(spool: Spool, clock: Clock, entropy: Entropy) -> Result<Self, AccountError> {
+        let passwords = Passwords::new(entropy.clone())?;
+        Ok(Self {
+            spool,
+            clock,
+            entropy,
+            passwords,
+            throttle: Arc::default(),
+            changing: Arc::default(),
+        })
+    }
+
+    /// Makes an account, or lets its owner choose a new password: returns the token for
+    /// `/invite/TOKEN`, good once and for [`INVITATION_LIFE`]. Earlier invitations end. A password
+    /// that is set goes on to work until the invitation is used.
+    ///
+    /// # Errors
+    /// When it could not be stored.
+    pub async fn invite(&self, address: &Mailbox) -> Result<String, AccountError> {
+        let _changing = self.changing.lock().await;
+        let key = address.key();
+        let now = self.clock.now();
+        let token = self.entropy.token();
+        let hash = digest("invitation", &token);
+        let stored = match self.find(&key).await {
+            Err(AccountError::Damaged(_)) => None,
+            other => other?,
+        };
+        let mut account = stored.unwrap_or_else(|| Account {
+            address: address.clone(),
+            created: now,
+            disabled: false,
+            generation: 0,
+            password: None,
+            invitation: None,
+        });
+        if let Some(earlier) = account.invitation.replace(hash.clone()) {
+            self.spool.put_fact(INVITATIONS, &earlier, None).await?;
+        }
+        account.disabled = false;
+        let expires = now.after(INVITATION_LIFE);
+        let invitation = Invitation {
+            account: key.clone(),
+            expires,
+        };
+        self.store(INVITATIONS, &hash, &invitation).await?;
+        self.store(ACCOUNTS, &key, &account).await?;
+        Ok(token)
+    }
+
+    /// Whom an invitation is for, while it is good.
+    ///
+    /// # Errors
+    /// [`AccountError::Invitation`] when it is not.
+    pub async fn invited(&self, token: &str) -> Result<Account, AccountError> {
+        if !is_token(token) {
+            return Err(AccountError::Invitation);
+        }
+        let hash = digest("invitation", token);
+        let found: Option<Invitation> = self.load(INVITATIONS, &hash).await?;
+        let invitation = found.ok_or(AccountError::Invitation)?;
+        let account = self.find(&invitation.account).await?;
+        account
+            .filter(|account| {
+                invitation.expires > self.clock.now()
+                    && !account.disabled
+                    && account.invitation.as_ref() == Some(&hash)
+            })
+            .ok_or(AccountError::Invitation)
+    }
+
+    /// Sets the password of the invited account. The invitation is used up, sessions end.
+    ///
+    /// # Errors
+    /// See [`AccountError`].
+    pub async fn set_password(
+        &self,
+        token: &str,
+        password: String,
+    ) -> Result<Account, AccountError> {
+        self.invited(token).await?;
+        let length = password.chars().count();
+        if !(SHORTEST..=LONGEST).contains(&length) {
+            return Err(AccountError::Password);
+        }
+        // Hashed before the lock is taken: a slow hash must not hold up the administrator.
+        let hash = self.passwords.hash(password.clone()).await?;
+        let _changing = self.changing.lock().await;
+        let mut account = self.invited(token).await?;
+        if password.eq_ignore_ascii_case(&account.address.to_string()) {
+            return Err(AccountError::Password);
+        }
+        account.password = Some(Secret(hash));
+        account.generation = account.generation.wrapping_add(1);
+        let used = account.invitation.take();
+        self.store(ACCOUNTS, &account.key(), &account).await?;
+        if let Some(used) = used {
+            self.spool.put_fact(INVITATIONS, &used, None).await?;
+        }
+        Ok(account)
+    }
+
+    /// Checks a login from the address `from`. Unknown users cost the same time as known ones.
+    ///
+    /// # Errors
+    /// See [`LoginError`].
+    pub async fn verify(
+        &self,
+        address: &str,
+        password: String,
+        from: IpAddr,
+    ) -> Result<Account, LoginError> {
+        let key = address
+            .trim()
+            .parse::<Mailbox>()
+            .map_or_else(|_| String::new(), |address| address.key());
+        let now = self.clock.now();
+        {
+            let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+            throttle.check(now, &key, from).map_err(LoginError::Wait)?;
+            throttle.tried(now, &key, from);
+        }
+        let account = self.find(&key).await?.filter(|account| !account.disabled);
+        let stored = account
+            .as_ref()
+            .and_then(|account| account.password.clone());
+        let stored = stored.map(|Secret(hash)| hash);
+        let password = Some(password)
+            .filter(|password| password.chars().count() <= LONGEST)
+            .unwrap_or_default();
+        let matches = self.passwords.verify(password, stored).await?;
+        let account = account.filter(|_| matches).ok_or(LoginError::Wrong)?;
+        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        throttle.succeeded(now, &key, from);
+        Ok(account)
+    }
+
+    /// All accounts, by address.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub async fn list(&self) -> Result<Vec<Account>, AccountError> {
+        let spool = self.spool.clone();
+        let facts = blocking(move || spool.facts(ACCOUNTS, "")).await??;
+        let read = |(_, value)| serde_json::from_value(value).ok();
+        Ok(facts.into_iter().filter_map(read).collect())
+    }
+
+    /// Ends an account's sessions and lets nobody log in to it, until it is invited again.
+    ///
+    /// # Errors
+    /// [`AccountError::Unknown`], or when it could not be stored.
+    pub async fn disable(&self, address: &Mailbox) -> Result<(), AccountError> {
+        let _changing = self.changing.lock().await;
+        let key = address.key();
+        let found = self.find(&key).await?;
+        let mut account = found.ok_or_else(|| AccountError::Unknown(key.clone()))?;
+        account.disabled = true;
+        account.generation = account.generation.wrapping_add(1);
+        let invitation = account.invitation.take();
+        self.store(ACCOUNTS, &key, &account).await?;
+        if let Some(invitation) = invitation {
+            self.spool.put_fact(INVITATIONS, &invitation, None).await?;
+        }
+        Ok(())
+    }
+
+    /// The account under this key ([`Mailbox::key`]).
+    ///
+    /// # Errors
+    /// When the index fails or the account is damaged.
+    pub async fn find(&self, key: &str) -> Result<Option<Account>, AccountError> {
+        self.load(ACCOUNTS, key).await
+    }
+
+    async fn load<T: DeserializeOwned>(
+        &self,
+        room: &'static str,
+        key: &str,
+    ) -> Result<Option<T>, AccountError> {
+        let (spool, owned) = (self.spool.clone(), key.to_owned());
+        let fact = blocking(move || spool.fact(room, &owned)).await??;
+        fact.map(|value| {
+            serde_json::from_value(value).map_err(|_| AccountError::Damaged(key.to_owned()))
+        })
+        .transpose()
+    }
+
+    async fn store(
+        &self,
+        room: &str,
+        key: &str,
+        value: &impl Serialize,
+    ) -> Result<(), AccountError> {
+        let value =
+            serde_json::to_value(value).map_err(|error| SpoolError::Damaged(error.to_string()))?;
+        Ok(self.spool.put_fact(room, key, Some(value)).await?)
+    }
+}
+
+/// Runs what reads the disk where it may block.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, SpoolError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "a task of the webmail failed");
+        SpoolError::Closed
+    })
+}

@@ -1,0 +1,131 @@
+//! Why a page cannot be shown, and the one place that makes an HTTP status of it.
+
+use axum::http::StatusCode;
+use axum::http::header::{LOCATION, RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
+
+use super::accounts::AccountError;
+use super::texts::Texts;
+use crate::spool::SpoolError;
+
+/// Why a page cannot be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum WebError {
+    /// Nobody is logged in; afterwards he wants to see this path.
+    LogIn(String),
+    /// No such page or message, or somebody else's: the answer is the same (I12).
+    NotFound,
+    /// The token of the form is wrong or its session is over.
+    Expired,
+    /// The body of the request is too large.
+    TooLarge,
+    /// Too much to do.
+    Busy,
+    /// The request makes no sense.
+    BadRequest,
+    /// We failed; it has been logged.
+    Internal,
+}
+
+impl WebError {
+    pub(crate) const fn status(&self) -> StatusCode {
+        match self {
+            Self::LogIn(_) => StatusCode::SEE_OTHER,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Expired => StatusCode::FORBIDDEN,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What went wrong with a request that the framework itself refused.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::NotFound,
+            StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,
+            StatusCode::SERVICE_UNAVAILABLE => Self::Busy,
+            status if status.is_server_error() => Self::Internal,
+            _ => Self::BadRequest,
+        }
+    }
+
+    /// Title and text of its page.
+    pub(crate) const fn words(&self, texts: &Texts) -> (&'static str, &'static str) {
+        match self {
+            Self::NotFound | Self::LogIn(_) | Self::BadRequest => {
+                (texts.not_found_title, texts.not_found)
+            }
+            Self::Expired => (texts.expired_title, texts.expired),
+            Self::TooLarge => (texts.too_large_title, texts.too_large_form),
+            Self::Busy => (texts.busy_title, texts.busy),
+            Self::Internal => (texts.broken_title, texts.broken),
+        }
+    }
+}
+
+/// Status and mark only: the frame around all pages puts the page in, in the reader's language.
+impl IntoResponse for WebError {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        if let Self::LogIn(next) = &self {
+            let target = format!("/login?next={}", encoded(next));
+            if let Ok(target) = target.parse() {
+                response.headers_mut().insert(LOCATION, target);
+            }
+        }
+        if self == Self::Busy {
+            let seconds = axum::http::HeaderValue::from_static("5");
+            response.headers_mut().insert(RETRY_AFTER, seconds);
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<SpoolError> for WebError {
+    fn from(error: SpoolError) -> Self {
+        tracing::error!(%error, "webmail: the spool failed");
+        if error.is_full() {
+            Self::Busy
+        } else {
+            Self::Internal
+        }
+    }
+}
+
+impl From<AccountError> for WebError {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Spool(error) => error.into(),
+            AccountError::Invitation | AccountError::Unknown(_) => Self::NotFound,
+            AccountError::Password => Self::BadRequest,
+            AccountError::Damaged(_) | AccountError::Hash(_) => {
+                tracing::error!(%error, "webmail: an account failed");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<askama::Error> for WebError {
+    fn from(error: askama::Error) -> Self {
+        tracing::error!(%error, "webmail: a page could not be written");
+        Self::Internal
+    }
+}
+
+/// Percent-encodes what is not unreserved (RFC 3986 §2.3), keeping slashes.
+pub(crate) fn encoded(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            write!(encoded, "%{byte:02X}").ok();
+        }
+        encoded
+    })
+}

@@ -1,0 +1,244 @@
+//! What is around every page: the shell of the HTML, the security headers, the pages of errors,
+//! the assets.
+
+use askama::Template;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, LOCATION, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Response};
+
+use super::Webmail;
+use super::error::WebError;
+use super::guard::{User, Visitor};
+use super::standing::{Banner, Teller};
+use super::texts::Texts;
+
+/// Where the style sheet is; pages add what it is made of, so that it can be kept for ever.
+pub(crate) const STYLE_PATH: &str = "/style.css";
+const STYLE: &str = include_str!("../../webmail/assets/style.css");
+const ICON: &str = include_str!("../../webmail/assets/icon.svg");
+
+/// No script, nothing from elsewhere, no frame around us.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
+
+/// Which item of the navigation a page belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Here {
+    Inbox,
+    Sent,
+    Write,
+    Elsewhere,
+}
+
+/// What is around the content of every page.
+#[derive(Debug)]
+pub(crate) struct Shell {
+    pub t: &'static Texts,
+    pub title: String,
+    pub site: String,
+    pub style: String,
+    pub here: Here,
+    pub user: Option<ShellUser>,
+    pub banner: Option<Banner>,
+    /// Something that has just been done.
+    pub notice: Option<String>,
+}
+
+/// The user, as the shell shows him.
+#[derive(Debug)]
+pub(crate) struct ShellUser {
+    pub address: String,
+    pub csrf: String,
+}
+
+impl Shell {
+    pub(crate) fn is_inbox(&self) -> bool {
+        self.here == Here::Inbox
+    }
+
+    pub(crate) fn is_sent(&self) -> bool {
+        self.here == Here::Sent
+    }
+
+    pub(crate) fn is_write(&self) -> bool {
+        self.here == Here::Write
+    }
+}
+
+impl Webmail {
+    /// The shell of a page for somebody who is not logged in.
+    pub(crate) fn shell(&self, texts: &'static Texts, title: &str) -> Shell {
+        Shell {
+            t: texts,
+            title: title.to_owned(),
+            site: self.0.options.title.clone(),
+            style: format!("{STYLE_PATH}?v={:08x}", crc32c::crc32c(STYLE.as_bytes())),
+            here: Here::Elsewhere,
+            user: None,
+            banner: None,
+            notice: None,
+        }
+    }
+
+    /// The shell of a user's page.
+    pub(crate) fn user_shell(&self, user: &User, title: &str, here: Here) -> Shell {
+        let texts = user.visitor.texts;
+        let moments = self.moments(texts);
+        let teller = Teller {
+            moments: &moments,
+            health: self.0.world.health.as_ref(),
+            platforms: &self.0.options.platforms,
+        };
+        Shell {
+            here,
+            user: Some(ShellUser {
+                address: user.address().to_string(),
+                csrf: user.session.csrf.clone(),
+            }),
+            banner: user.home.as_ref().and_then(|home| teller.banner(home)),
+            ..self.shell(texts, title)
+        }
+    }
+}
+
+/// Writes a page.
+pub(crate) fn show(page: &impl Template) -> Result<Response, WebError> {
+    Ok(Html(page.render()?).into_response())
+}
+
+/// 303 (RFC 9110 §15.4.4): what follows is a GET, so that reloading repeats nothing.
+pub(crate) fn see_other(target: &str) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    if let Ok(target) = target.parse() {
+        response.headers_mut().insert(LOCATION, target);
+    }
+    response
+}
+
+#[derive(Template)]
+#[template(path = "notice.html")]
+struct NoticePage {
+    shell: Shell,
+    text: &'static str,
+}
+
+/// Puts the security headers on everything and a page on every error.
+pub(crate) async fn around(
+    State(webmail): State<Webmail>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let foreign = is_foreign_post(&parts.method, parts.headers.get("sec-fetch-site"));
+    let visitor = Visitor::from_request_parts(&mut parts, &webmail).await;
+    let mut response = if foreign {
+        WebError::Expired.into_response()
+    } else {
+        next.run(Request::from_parts(parts, body)).await
+    };
+    let status = response.status();
+    if let (true, Ok(visitor)) = (
+        status.is_client_error() || status.is_server_error(),
+        visitor,
+    ) && response.headers().get(PAGE).is_none()
+    {
+        let error = response.extensions_mut().remove::<WebError>();
+        let error = error.unwrap_or_else(|| WebError::of_status(status));
+        response = error_page(&webmail, visitor.texts, &error, response);
+    }
+    response.headers_mut().remove(PAGE);
+    add_headers(&webmail, &mut response);
+    response
+}
+
+/// Marks a response that has an error's status and a page of its own. Never sent.
+pub(crate) const PAGE: HeaderName = HeaderName::from_static("x-tideover-page");
+
+/// A page with an error's status.
+pub(crate) fn show_with(status: StatusCode, page: &impl Template) -> Result<Response, WebError> {
+    let mut response = (status, show(page)?).into_response();
+    response
+        .headers_mut()
+        .insert(PAGE, HeaderValue::from_static("1"));
+    Ok(response)
+}
+
+fn error_page(
+    webmail: &Webmail,
+    texts: &'static Texts,
+    error: &WebError,
+    response: Response,
+) -> Response {
+    let (title, text) = error.words(texts);
+    let shell = webmail.shell(texts, title);
+    let (mut parts, _) = response.into_parts();
+    let page = NoticePage { shell, text }.render();
+    parts.headers.remove(axum::http::header::CONTENT_LENGTH);
+    parts.headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
+    let page = page.unwrap_or_else(|_| title.to_owned());
+    Response::from_parts(parts, axum::body::Body::from(page))
+}
+
+/// A browser says where a request comes from; a form of another site is none of ours.
+fn is_foreign_post(method: &Method, site: Option<&HeaderValue>) -> bool {
+    *method == Method::POST && site.is_some_and(|site| site != "same-origin" && site != "none")
+}
+
+fn add_headers(webmail: &Webmail, response: &mut Response) {
+    let headers = response.headers_mut();
+    let fixed = [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    ];
+    for (name, value) in fixed {
+        // A page may be stricter or, the style sheet, laxer.
+        headers.entry(name).or_insert(value);
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    );
+    headers.insert(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    );
+    headers.insert(
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), microphone=(), geolocation=()"),
+    );
+    if webmail.is_secure() {
+        headers.insert(
+            STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        );
+    }
+}
+
+pub(crate) async fn style() -> Response {
+    asset("text/css; charset=utf-8", STYLE)
+}
+
+pub(crate) async fn icon() -> Response {
+    asset("image/svg+xml", ICON)
+}
+
+fn asset(kind: &'static str, content: &'static str) -> Response {
+    let headers = [
+        (CONTENT_TYPE, kind),
+        (CACHE_CONTROL, "public, max-age=31536000, immutable"),
+    ];
+    (headers, content).into_response()
+}

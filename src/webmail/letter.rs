@@ -1,0 +1,228 @@
+//! What a user writes: the recipients of a form, and the fields of a reply. Pure.
+
+use super::moment::Moments;
+use super::texts::fill;
+use crate::base::Timestamp;
+use crate::mail::{Addressee, ParsedMessage, Person, TextPart, is_message_id, one_line};
+use crate::smtp::Mailbox;
+
+/// Recipients of one message from the webmail.
+pub(crate) const RECIPIENTS: usize = 100;
+/// Lines of the original that a reply quotes.
+const QUOTED_LINES: usize = 2_000;
+
+/// To whom a reply goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReplyTo {
+    Sender,
+    All,
+}
+
+/// The fields of a form.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Fields {
+    pub to: String,
+    pub cc: String,
+    pub subject: String,
+    pub text: String,
+}
+
+/// Reads `Ann <ann@example.org>, bob@example.org; …`.
+///
+/// # Errors
+/// With the pieces that are no addresses.
+pub(crate) fn parse_addressees(text: &str) -> Result<Vec<Addressee>, Vec<String>> {
+    let (mut good, mut bad): (Vec<Addressee>, Vec<String>) = (Vec::new(), Vec::new());
+    for piece in pieces(text) {
+        match addressee(&piece) {
+            Some(one)
+                if good
+                    .iter()
+                    .any(|other| other.address.key() == one.address.key()) => {}
+            Some(one) => good.push(one),
+            None => bad.push(piece),
+        }
+    }
+    if bad.is_empty() { Ok(good) } else { Err(bad) }
+}
+
+/// The fields of a reply to `message` by the user whose address is `own`.
+pub(crate) fn reply(
+    message: &ParsedMessage,
+    own: &Mailbox,
+    to: ReplyTo,
+    (received, moments): (Timestamp, &Moments),
+) -> Fields {
+    let own_key = own.key();
+    let is_own = |person: &Person| {
+        person
+            .address
+            .parse::<Mailbox>()
+            .is_ok_and(|address| address.key() == own_key)
+    };
+    let sender = if message.reply_to.is_empty() {
+        &message.from
+    } else {
+        &message.reply_to
+    };
+    // Who answers his own message goes on writing to its recipients.
+    let answers_himself = !sender.is_empty() && sender.iter().all(is_own);
+    let first: Vec<&Person> = if answers_himself {
+        message.to.iter().collect()
+    } else {
+        sender.iter().collect()
+    };
+    let rest: Vec<&Person> = match to {
+        ReplyTo::Sender => Vec::new(),
+        ReplyTo::All if answers_himself => message.cc.iter().collect(),
+        ReplyTo::All => message.to.iter().chain(&message.cc).collect(),
+    };
+    let is_first = |person: &&Person| {
+        first
+            .iter()
+            .any(|one| one.address.eq_ignore_ascii_case(&person.address))
+    };
+    let cc: Vec<&Person> = rest
+        .into_iter()
+        .filter(|person| !is_own(person) && !is_first(person))
+        .collect();
+    Fields {
+        to: listed(&first),
+        cc: listed(&cc),
+        subject: reply_subject(message.subject.as_deref().unwrap_or_default()),
+        text: quoted(message, received, moments),
+    }
+}
+
+/// The thread that a reply to `message` belongs to, RFC 5322 §3.6.4.
+pub(crate) fn thread(message: &ParsedMessage) -> Vec<String> {
+    let mut references = message.references.clone();
+    references.extend(message.message_id.clone().filter(|id| is_message_id(id)));
+    references
+}
+
+/// The readable text of a message: its plain form, or its HTML without the marks.
+pub(crate) fn readable_text(message: &ParsedMessage) -> String {
+    let plain: Vec<&str> = message
+        .plain
+        .iter()
+        .map(|part| match part {
+            TextPart::Plain(text) | TextPart::Html(text) => text.as_str(),
+        })
+        .collect();
+    if !plain.is_empty() {
+        return plain.join("\n");
+    }
+    let from_html = |part: &TextPart| match part {
+        TextPart::Plain(text) => text.clone(),
+        TextPart::Html(html) => crate::mail::html_to_text(html),
+    };
+    let texts: Vec<String> = message.rich.iter().map(from_html).collect();
+    texts.join("\n")
+}
+
+fn reply_subject(subject: &str) -> String {
+    let is_reply = ["re:", "aw:", "sv:", "antw:"].iter().any(|prefix| {
+        subject
+            .get(..prefix.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    });
+    if is_reply {
+        subject.to_owned()
+    } else {
+        format!("Re: {subject}").trim_end().to_owned()
+    }
+}
+
+fn quoted(message: &ParsedMessage, received: Timestamp, moments: &Moments) -> String {
+    let person = message.from.first().map_or("", |person| {
+        person.name.as_deref().unwrap_or(&person.address)
+    });
+    let time = moments.full(message.date.unwrap_or(received));
+    let values = [("time", time.as_str()), ("person", person)];
+    let mut text = format!("\n\n{}\n", fill(moments.texts.wrote, &values));
+    let original = readable_text(message);
+    for line in original.trim_end().lines().take(QUOTED_LINES) {
+        text.push_str(if line.starts_with('>') { ">" } else { "> " });
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn listed(people: &[&Person]) -> String {
+    let one = |person: &&Person| match &person.name {
+        Some(name) if *name != person.address => {
+            let special = |c: char| !(c.is_alphanumeric() || " -_'.".contains(c));
+            if name.contains(special) {
+                let name = name.replace('\\', "\\\\").replace('"', "\\\"");
+                format!("\"{name}\" <{}>", person.address)
+            } else {
+                format!("{name} <{}>", person.address)
+            }
+        }
+        _ => person.address.clone(),
+    };
+    people.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// Cuts a list at commas, semicolons and line ends that are outside quotes and brackets.
+fn pieces(text: &str) -> Vec<String> {
+    let mut pieces = vec![String::new()];
+    let (mut quoted, mut escaped, mut bracketed) = (false, false, false);
+    for c in text.chars() {
+        let ends = !quoted && matches!(c, ';' | '\n' | '\r') || !quoted && !bracketed && c == ',';
+        if ends {
+            bracketed = false;
+            pieces.push(String::new());
+            continue;
+        }
+        match c {
+            '"' if !escaped => quoted = !quoted,
+            '<' if !quoted => bracketed = true,
+            '>' if !quoted => bracketed = false,
+            _ => {}
+        }
+        escaped = quoted && c == '\\' && !escaped;
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(c);
+        }
+    }
+    pieces
+        .into_iter()
+        .map(|piece| piece.trim().to_owned())
+        .filter(|piece| !piece.is_empty())
+        .collect()
+}
+
+fn addressee(piece: &str) -> Option<Addressee> {
+    let Some((name, rest)) = piece.rsplit_once('<') else {
+        let address = piece.strip_prefix("mailto:").unwrap_or(piece);
+        let address = address.parse().ok()?;
+        return Some(Addressee {
+            name: None,
+            address,
+        });
+    };
+    let address = rest.strip_suffix('>')?.trim().parse().ok()?;
+    let name = name.trim();
+    let name = name
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'))
+        .map_or_else(|| name.to_owned(), unescaped);
+    let name = Some(one_line(&name)).filter(|name| !name.is_empty());
+    Some(Addressee { name, address })
+}
+
+fn unescaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        plain.extend(if c == '\\' { chars.next() } else { Some(c) });
+    }
+    plain
+}
+
+#[cfg(test)]
+#[path = "letter_tests.rs"]
+mod tests;

@@ -1,0 +1,106 @@
+//! Setting a password with an invitation.
+
+use askama::Template;
+use axum::Form;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::login::{VisitorForm, begin};
+use crate::webmail::Webmail;
+use crate::webmail::accounts::AccountError;
+use crate::webmail::error::WebError;
+use crate::webmail::frame::{Shell, show, show_with};
+use crate::webmail::guard::Visitor;
+
+#[derive(Template)]
+#[template(path = "invite.html")]
+struct InvitePage {
+    shell: Shell,
+    csrf: String,
+    token: String,
+    address: String,
+    error: Option<&'static str>,
+}
+
+#[derive(Template)]
+#[template(path = "notice.html")]
+struct GonePage {
+    shell: Shell,
+    text: &'static str,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct PasswordForm {
+    #[serde(default)]
+    csrf: String,
+    #[serde(default)]
+    password: String,
+    #[serde(default)]
+    again: String,
+}
+
+pub(crate) async fn page(
+    State(webmail): State<Webmail>,
+    visitor: Visitor,
+    Path(token): Path<String>,
+) -> Result<Response, WebError> {
+    let account = match webmail.0.world.accounts.invited(&token).await {
+        Ok(account) => account,
+        Err(AccountError::Invitation) => return gone(&webmail, &visitor),
+        Err(error) => return Err(error.into()),
+    };
+    let form = VisitorForm::new(&webmail, &visitor);
+    let page = InvitePage {
+        shell: webmail.shell(visitor.texts, visitor.texts.invite_title),
+        csrf: form.csrf.clone(),
+        token,
+        address: account.address.to_string(),
+        error: None,
+    };
+    Ok(form.put_cookie(show(&page)?))
+}
+
+pub(crate) async fn set_password(
+    State(webmail): State<Webmail>,
+    visitor: Visitor,
+    Path(token): Path<String>,
+    form: Result<Form<PasswordForm>, FormRejection>,
+) -> Result<Response, WebError> {
+    let Form(form) = form.map_err(|refused| WebError::of_status(refused.status()))?;
+    VisitorForm::check(&visitor, &form.csrf)?;
+    let accounts = &webmail.0.world.accounts;
+    let account = match accounts.invited(&token).await {
+        Ok(account) => account,
+        Err(AccountError::Invitation) => return gone(&webmail, &visitor),
+        Err(error) => return Err(error.into()),
+    };
+    let error = if form.password == form.again {
+        match accounts.set_password(&token, form.password).await {
+            Ok(account) => return begin(&webmail, &account, "/?welcome=1").await,
+            Err(AccountError::Password) => visitor.texts.password_refused,
+            Err(AccountError::Invitation) => return gone(&webmail, &visitor),
+            Err(error) => return Err(error.into()),
+        }
+    } else {
+        visitor.texts.passwords_differ
+    };
+    let page = InvitePage {
+        shell: webmail.shell(visitor.texts, visitor.texts.invite_title),
+        csrf: form.csrf,
+        token,
+        address: account.address.to_string(),
+        error: Some(error),
+    };
+    show_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
+}
+
+fn gone(webmail: &Webmail, visitor: &Visitor) -> Result<Response, WebError> {
+    let page = GonePage {
+        shell: webmail.shell(visitor.texts, visitor.texts.invite_gone_title),
+        text: visitor.texts.invite_gone,
+    };
+    show_with(StatusCode::GONE, &page)
+}

@@ -1,0 +1,216 @@
+//! Logging in and out.
+
+use askama::Template;
+use axum::Form;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
+use axum::response::Response;
+use serde::Deserialize;
+
+use crate::webmail::Webmail;
+use crate::webmail::accounts::{Account, LoginError};
+use crate::webmail::digest::{digest, is_token, same};
+use crate::webmail::error::WebError;
+use crate::webmail::frame::{Shell, see_other, show, show_with};
+use crate::webmail::guard::{User, Visitor};
+use crate::webmail::texts::fill;
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LoginPage {
+    shell: Shell,
+    csrf: String,
+    address: String,
+    next: String,
+    error: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct LoginQuery {
+    #[serde(default)]
+    next: String,
+    #[serde(default)]
+    out: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct LoginForm {
+    #[serde(default)]
+    csrf: String,
+    #[serde(default)]
+    address: String,
+    #[serde(default)]
+    password: String,
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct LogoutForm {
+    #[serde(default)]
+    csrf: String,
+}
+
+/// The form of a visitor: bound to a cookie of its own, so that no other site can log him in as
+/// somebody else.
+pub(super) struct VisitorForm {
+    pub csrf: String,
+    cookie: Option<axum::http::HeaderValue>,
+}
+
+impl VisitorForm {
+    pub(super) fn new(webmail: &Webmail, visitor: &Visitor) -> Self {
+        let known = visitor.before_login.clone().filter(|token| is_token(token));
+        let is_new = known.is_none();
+        let token = known.unwrap_or_else(|| webmail.0.world.entropy.token());
+        let cookie = is_new.then(|| webmail.before_login_cookie(&token));
+        Self {
+            csrf: digest("form", &token),
+            cookie: cookie.flatten(),
+        }
+    }
+
+    pub(super) fn check(visitor: &Visitor, csrf: &str) -> Result<(), WebError> {
+        let token = visitor
+            .before_login
+            .as_deref()
+            .filter(|token| is_token(token));
+        let allowed = token.is_some_and(|token| same(&digest("form", token), csrf));
+        if allowed {
+            Ok(())
+        } else {
+            Err(WebError::Expired)
+        }
+    }
+
+    pub(super) fn put_cookie(self, mut response: Response) -> Response {
+        if let Some(cookie) = self.cookie {
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
+        response
+    }
+}
+
+pub(crate) async fn page(
+    State(webmail): State<Webmail>,
+    visitor: Visitor,
+    Query(query): Query<LoginQuery>,
+) -> Result<Response, WebError> {
+    let form = VisitorForm::new(&webmail, &visitor);
+    let mut shell = webmail.shell(visitor.texts, visitor.texts.login_title);
+    shell.notice = (!query.out.is_empty()).then(|| visitor.texts.logged_out.to_owned());
+    let page = LoginPage {
+        shell,
+        csrf: form.csrf.clone(),
+        address: String::new(),
+        next: own_path(&query.next).to_owned(),
+        error: None,
+    };
+    Ok(form.put_cookie(show(&page)?))
+}
+
+pub(crate) async fn log_in(
+    State(webmail): State<Webmail>,
+    visitor: Visitor,
+    form: Result<Form<LoginForm>, FormRejection>,
+) -> Result<Response, WebError> {
+    let Form(form) = form.map_err(|refused| WebError::of_status(refused.status()))?;
+    VisitorForm::check(&visitor, &form.csrf)?;
+    let accounts = &webmail.0.world.accounts;
+    let verified = accounts
+        .verify(&form.address, form.password, visitor.address)
+        .await;
+    let (status, error) = match verified {
+        Ok(account) => return begin(&webmail, &account, own_path(&form.next)).await,
+        Err(LoginError::Wrong) => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            visitor.texts.login_wrong.to_owned(),
+        ),
+        Err(LoginError::Wait(wait)) => {
+            let minutes = wait.as_secs().div_ceil(60);
+            let wait = fill(visitor.texts.minutes, &[("count", &minutes.to_string())]);
+            (
+                StatusCode::TOO_MANY_REQUESTS,
+                fill(visitor.texts.login_wait, &[("wait", &wait)]),
+            )
+        }
+        Err(LoginError::Internal(error)) => return Err(error.into()),
+    };
+    let page = LoginPage {
+        shell: webmail.shell(visitor.texts, visitor.texts.login_title),
+        csrf: form.csrf,
+        address: form.address,
+        next: own_path(&form.next).to_owned(),
+        error: Some(error),
+    };
+    show_with(status, &page)
+}
+
+/// Begins a session and goes on to `next`.
+pub(super) async fn begin(
+    webmail: &Webmail,
+    account: &Account,
+    next: &str,
+) -> Result<Response, WebError> {
+    let token = webmail.0.sessions.begin(account).await?;
+    let mut response = see_other(next);
+    if let Some(cookie) = webmail.session_cookie(&token) {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+pub(crate) async fn log_out(
+    State(webmail): State<Webmail>,
+    user: User,
+    form: Result<Form<LogoutForm>, FormRejection>,
+) -> Result<Response, WebError> {
+    let Form(form) = form.map_err(|refused| WebError::of_status(refused.status()))?;
+    user.check(&form.csrf)?;
+    webmail.0.sessions.end(&user.session).await?;
+    let mut response = see_other("/login?out=1");
+    let headers = response.headers_mut();
+    if let Some(cookie) = webmail.no_session_cookie() {
+        headers.append(SET_COOKIE, cookie);
+    }
+    // Pages that the browser kept for "back" go with the session.
+    let clear = axum::http::HeaderValue::from_static("\"cache\"");
+    headers.insert("clear-site-data", clear);
+    headers.insert(
+        CACHE_CONTROL,
+        axum::http::HeaderValue::from_static("no-store"),
+    );
+    Ok(response)
+}
+
+/// A path on this site, or the inbox: `//evil.example` and `/\evil.example` are none.
+fn own_path(next: &str) -> &str {
+    let leads_out =
+        next.starts_with("//") || next.contains('\\') || next.contains(char::is_control);
+    if next.starts_with('/') && !leads_out && !next.starts_with("/logout") {
+        next
+    } else {
+        "/"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::own_path;
+
+    #[test]
+    fn nobody_is_sent_to_another_site() {
+        assert_eq!(own_path("/message/X?images=1"), "/message/X?images=1");
+        for evil in [
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "",
+            "/a\r\nb",
+        ] {
+            assert_eq!(own_path(evil), "/", "{evil}");
+        }
+    }
+}

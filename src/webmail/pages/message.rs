@@ -1,0 +1,344 @@
+//! One message.
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::header::{CONTENT_SECURITY_POLICY, X_FRAME_OPTIONS};
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{Html, IntoResponse, Response};
+use serde::Deserialize;
+
+use crate::mail::{ParsedMessage, Person, SpoolId, TextPart};
+use crate::webmail::Webmail;
+use crate::webmail::accounts::blocking;
+use crate::webmail::error::WebError;
+use crate::webmail::frame::{Here, Shell, show};
+use crate::webmail::guard::User;
+use crate::webmail::letter::readable_text;
+use crate::webmail::mailbox::{Content, Opened};
+use crate::webmail::moment::Moments;
+use crate::webmail::plain;
+use crate::webmail::sanitize::{Clean, Remote, sanitize};
+use crate::webmail::standing::{Standing, Teller};
+use crate::webmail::texts::{Texts, fill};
+
+/// People of one header field that are shown.
+const PEOPLE: usize = 50;
+
+/// A page of its own for the sender's HTML: no script, no form, no request but for pictures when
+/// they were asked for, an origin that is nobody's. Links open in new tabs.
+const FRAME_POLICY: &str = "sandbox allow-popups allow-popups-to-escape-sandbox; \
+    default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; \
+    frame-ancestors 'self'; img-src data:";
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct MessageQuery {
+    #[serde(default)]
+    images: String,
+    #[serde(default)]
+    view: String,
+}
+
+impl MessageQuery {
+    fn remote(&self) -> Remote {
+        if self.images == "1" {
+            Remote::Allowed
+        } else {
+            Remote::Blocked
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "message.html")]
+struct MessagePage {
+    shell: Shell,
+    id: SpoolId,
+    back: &'static str,
+    subject: String,
+    fields: Vec<Field>,
+    time: String,
+    time_iso: String,
+    standings: Vec<(String, Standing)>,
+    body: Body,
+    attachments: Vec<Attachment>,
+}
+
+struct Field {
+    label: &'static str,
+    people: Vec<Person>,
+    more: usize,
+}
+
+struct Attachment {
+    number: usize,
+    name: String,
+    size: String,
+}
+
+/// What is shown of the text.
+enum Body {
+    /// Our own HTML, made of plain text.
+    Plain { html: String, has_rich: bool },
+    /// The sender's HTML, in a frame.
+    Rich {
+        source: String,
+        height: usize,
+        blocked: Option<String>,
+        has_plain: bool,
+    },
+    /// A sentence instead.
+    Sentence(&'static str),
+}
+
+pub(crate) async fn page(
+    State(webmail): State<Webmail>,
+    user: User,
+    Path(id): Path<String>,
+    Query(query): Query<MessageQuery>,
+) -> Result<Response, WebError> {
+    let opened = webmail.open(&user, parse_id(&id)?).await?;
+    webmail.note_read(&user, &opened.own).await;
+    let task = (webmail.clone(), user.clone());
+    let page = blocking(move || {
+        let (webmail, user) = task;
+        message_page(&webmail, &user, &opened, &query)
+    });
+    show(&page.await?)
+}
+
+/// The sender's HTML alone, for the frame.
+pub(crate) async fn html(
+    State(webmail): State<Webmail>,
+    user: User,
+    Path(id): Path<String>,
+    Query(query): Query<MessageQuery>,
+) -> Result<Response, WebError> {
+    let opened = webmail.open(&user, parse_id(&id)?).await?;
+    let Content::Parsed(message) = opened.content else {
+        return Err(WebError::NotFound);
+    };
+    let remote = query.remote();
+    let clean = blocking(move || rich(&message, remote)).await?;
+    let clean = clean.ok_or(WebError::NotFound)?;
+    let mut response = Html(format!("{FRAME_HEAD}{}", clean.html)).into_response();
+    let images = match remote {
+        Remote::Allowed => " https: http:",
+        Remote::Blocked => "",
+    };
+    let policy = format!("{FRAME_POLICY}{images}");
+    let policy = policy.parse().map_err(|_| WebError::Internal)?;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
+    // The sandbox has an origin of its own: with it the frame would be refused.
+    headers.remove(HeaderName::from_static("cross-origin-resource-policy"));
+    Ok(response)
+}
+
+/// Mail is written for white paper; the frame stays white in the dark.
+const FRAME_HEAD: &str = "<!doctype html><meta charset=\"utf-8\">\
+    <meta name=\"viewport\" content=\"width=device-width\"><title></title><style>\
+    :root{color-scheme:light}body{margin:16px;background:#fff;color:#1b1f24;\
+    font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}\
+    img{max-width:100%;height:auto}table{max-width:100%}pre{white-space:pre-wrap}\
+    blockquote{margin:0 0 0 4px;padding-left:12px;border-left:3px solid #c9d1d9}\
+    </style>";
+
+/// Ids are typed and copied: what is none is not found.
+pub(super) fn parse_id(id: &str) -> Result<SpoolId, WebError> {
+    id.parse().map_err(|_| WebError::NotFound)
+}
+
+fn rich(message: &ParsedMessage, remote: Remote) -> Option<Clean> {
+    let mut whole = Clean {
+        html: String::new(),
+        blocked_images: 0,
+    };
+    for part in &message.rich {
+        match part {
+            TextPart::Html(html) => {
+                let clean = sanitize(html, &message.parts, remote)?;
+                whole.html.push_str(&clean.html);
+                whole.blocked_images += clean.blocked_images;
+            }
+            TextPart::Plain(text) => {
+                whole.html.push_str("<pre>");
+                plain::escape(text, &mut whole.html);
+                whole.html.push_str("</pre>");
+            }
+        }
+    }
+    Some(whole)
+}
+
+fn message_page(
+    webmail: &Webmail,
+    user: &User,
+    opened: &Opened,
+    query: &MessageQuery,
+) -> MessagePage {
+    let texts = user.visitor.texts;
+    let moments = webmail.moments(texts);
+    let stored = &opened.own.message;
+    let subject = match &opened.content {
+        Content::Parsed(message) => message.subject.clone(),
+        Content::TooLarge | Content::Unreadable => stored.envelope.subject.clone(),
+    };
+    let subject = subject
+        .filter(|subject| !subject.trim().is_empty())
+        .unwrap_or_else(|| texts.no_subject.to_owned());
+    let (here, back) = if opened.own.received_as.is_empty() {
+        (Here::Sent, "/sent")
+    } else {
+        (Here::Inbox, "/")
+    };
+    let (fields, body, attachments) = match &opened.content {
+        Content::Parsed(message) => (
+            fields(message, texts),
+            body(message, (stored.id, query), texts),
+            attachments(message, texts),
+        ),
+        Content::TooLarge => (Vec::new(), Body::Sentence(texts.too_large), Vec::new()),
+        Content::Unreadable => (Vec::new(), Body::Sentence(texts.unreadable), Vec::new()),
+    };
+    MessagePage {
+        shell: webmail.user_shell(user, &subject, here),
+        id: stored.id,
+        back,
+        subject,
+        fields,
+        time: moments.full(stored.received),
+        time_iso: stored.received.to_string(),
+        standings: standings(webmail, opened, &moments),
+        body,
+        attachments,
+    }
+}
+
+fn fields(message: &ParsedMessage, texts: &Texts) -> Vec<Field> {
+    [
+        (texts.from, &message.from),
+        (texts.to, &message.to),
+        (texts.cc, &message.cc),
+    ]
+    .into_iter()
+    .filter(|(_, people)| !people.is_empty())
+    .map(|(label, people)| Field {
+        label,
+        people: people.iter().take(PEOPLE).cloned().collect(),
+        more: people.len().saturating_sub(PEOPLE),
+    })
+    .collect()
+}
+
+/// A receiver sees where his own copy stands, the sender where each of them stands.
+fn standings(webmail: &Webmail, opened: &Opened, moments: &Moments) -> Vec<(String, Standing)> {
+    let teller = Teller {
+        moments,
+        health: webmail.0.world.health.as_ref(),
+        platforms: &webmail.0.options.platforms,
+    };
+    let own = &opened.own;
+    (0_u16..)
+        .zip(
+            own.message
+                .envelope
+                .recipients
+                .iter()
+                .zip(&own.message.states),
+        )
+        .filter(|(number, _)| own.is_sent || own.received_as.contains(number))
+        .map(|(_, (recipient, state))| {
+            let whom = if own.is_sent {
+                recipient.address.to_string()
+            } else {
+                String::new()
+            };
+            (whom, teller.recipient(state, own.message.received))
+        })
+        .collect()
+}
+
+fn body(message: &ParsedMessage, (id, query): (SpoolId, &MessageQuery), texts: &Texts) -> Body {
+    let has_rich = message.has_html();
+    if has_rich && query.view != "plain" {
+        let remote = query.remote();
+        if let Some(clean) = rich(message, remote) {
+            let images = if remote == Remote::Allowed {
+                "?images=1"
+            } else {
+                ""
+            };
+            let count = clean.blocked_images.to_string();
+            let blocked = match clean.blocked_images {
+                0 => None,
+                1 => Some(texts.images_blocked_one.to_owned()),
+                _ => Some(fill(texts.images_blocked, &[("count", &count)])),
+            };
+            return Body::Rich {
+                source: format!("/message/{id}/html{images}"),
+                height: height(&clean.html),
+                blocked,
+                has_plain: true,
+            };
+        }
+    }
+    let text = readable_text(message);
+    let html = plain::to_html(&text, texts.quoted_text);
+    if html.is_empty() {
+        return Body::Sentence(texts.no_text);
+    }
+    Body::Plain { html, has_rich }
+}
+
+/// How high the frame must be, roughly, in pixels: without script nobody can measure it, and it
+/// scrolls and can be pulled larger.
+fn height(html: &str) -> usize {
+    let mut text = 0_usize;
+    let mut blocks = 0_usize;
+    for piece in html.split('<') {
+        let (tag, words) = piece.split_once('>').unwrap_or(("", piece));
+        let name = tag.split([' ', '/']).next().unwrap_or_default();
+        blocks += usize::from(matches!(
+            name,
+            "p" | "br" | "tr" | "li" | "div" | "h1" | "h2" | "h3" | "hr" | "blockquote"
+        ));
+        blocks += 6 * usize::from(name == "img");
+        text += words.trim().len();
+    }
+    (120 + text / 3 + blocks * 20).clamp(240, 1_600)
+}
+
+fn attachments(message: &ParsedMessage, texts: &Texts) -> Vec<Attachment> {
+    let shown_inline = |part: &&crate::mail::Part| {
+        let is_named = part.content_id.as_ref().is_some_and(|id| {
+            message.rich.iter().any(|text| match text {
+                TextPart::Html(html) => html.contains(&format!("cid:{id}")),
+                TextPart::Plain(_) => false,
+            })
+        });
+        !is_named
+    };
+    message
+        .parts
+        .iter()
+        .filter(shown_inline)
+        .map(|part| {
+            let number = part.number.to_string();
+            let unnamed = || fill(texts.unnamed_part, &[("number", &number)]);
+            Attachment {
+                number: part.number,
+                name: part.name.clone().unwrap_or_else(unnamed),
+                size: human_size(part.content.len()),
+            }
+        })
+        .collect()
+}
+
+fn human_size(bytes: usize) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{} kB", bytes.div_ceil(1_000)),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+    }
+}

@@ -1,0 +1,8 @@
+//! The pages, one file for each group of them.
+
+pub(crate) mod compose;
+pub(crate) mod invite;
+pub(crate) mod list;
+pub(crate) mod login;
+pub(crate) mod message;
+pub(crate) mod parts;

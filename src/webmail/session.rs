@@ -1,0 +1,134 @@
+//! Sessions: a random token in a cookie, its digest as a fact of the spool.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::accounts::{Account, AccountError, Accounts, blocking};
+use super::digest::{digest, is_token, same};
+use crate::base::{Clock, Entropy, Timestamp};
+use crate::spool::{Spool, SpoolError};
+
+const SESSIONS: &str = "session";
+/// A session ends so long after login: one working day.
+pub(crate) const LIFE: Duration = Duration::from_secs(12 * 3600);
+/// Expired sessions are cleared away so often, at a login.
+const CLEARING: Duration = Duration::from_secs(3600);
+
+/// What is stored under the digest of the token.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Stored {
+    account: String,
+    generation: u32,
+    created: Timestamp,
+    expires: Timestamp,
+}
+
+/// Somebody who is logged in.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    /// His account.
+    pub account: Account,
+    /// The token that every form of his carries.
+    pub csrf: String,
+    /// The digest under which the session is stored.
+    id: String,
+}
+
+impl Session {
+    /// Does a form come from one of our pages?
+    pub(crate) fn allows(&self, csrf: &str) -> bool {
+        same(&self.csrf, csrf)
+    }
+}
+
+/// The sessions; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Sessions {
+    spool: Spool,
+    accounts: Accounts,
+    clock: Clock,
+    entropy: Entropy,
+    cleared: Arc<AtomicU64>,
+}
+
+impl Sessions {
+    pub(crate) fn new(spool: Spool, accounts: Accounts, clock: Clock, entropy: Entropy) -> Self {
+        Self {
+            spool,
+            accounts,
+            clock,
+            entropy,
+            cleared: Arc::default(),
+        }
+    }
+
+    /// Begins a session: returns the token for the cookie.
+    pub(crate) async fn begin(&self, account: &Account) -> Result<String, SpoolError> {
+        self.clear_expired().await?;
+        let token = self.entropy.token();
+        let now = self.clock.now();
+        let stored = Stored {
+            account: account.key(),
+            generation: account.generation,
+            created: now,
+            expires: now.after(LIFE),
+        };
+        let value = serde_json::to_value(&stored)
+            .map_err(|error| SpoolError::Damaged(error.to_string()))?;
+        let id = digest("session", &token);
+        self.spool.put_fact(SESSIONS, &id, Some(value)).await?;
+        Ok(token)
+    }
+
+    /// The session of a token, while it is good and its account may be used.
+    pub(crate) async fn find(&self, token: &str) -> Result<Option<Session>, SpoolError> {
+        if !is_token(token) {
+            return Ok(None);
+        }
+        let id = digest("session", token);
+        let (spool, key) = (self.spool.clone(), id.clone());
+        let fact = blocking(move || spool.fact(SESSIONS, &key)).await??;
+        let stored = fact.and_then(|value| serde_json::from_value::<Stored>(value).ok());
+        let Some(stored) = stored.filter(|stored| stored.expires > self.clock.now()) else {
+            return Ok(None);
+        };
+        let account = match self.accounts.find(&stored.account).await {
+            Ok(account) => account,
+            Err(AccountError::Spool(error)) => return Err(error),
+            Err(_) => None,
+        };
+        let account =
+            account.filter(|account| !account.disabled && account.generation == stored.generation);
+        Ok(account.map(|account| Session {
+            account,
+            csrf: digest("csrf", token),
+            id,
+        }))
+    }
+
+    /// Ends a session.
+    pub(crate) async fn end(&self, session: &Session) -> Result<(), SpoolError> {
+        self.spool.put_fact(SESSIONS, &session.id, None).await
+    }
+
+    async fn clear_expired(&self) -> Result<(), SpoolError> {
+        let now = self.clock.now();
+        let last = Timestamp::from_millis(self.cleared.load(Ordering::Relaxed));
+        if now.since(last) < CLEARING {
+            return Ok(());
+        }
+        self.cleared.store(now.as_millis(), Ordering::Relaxed);
+        let spool = self.spool.clone();
+        let facts = blocking(move || spool.facts(SESSIONS, "")).await??;
+        for (key, value) in facts {
+            let stored = serde_json::from_value::<Stored>(value);
+            if !stored.is_ok_and(|stored| stored.expires > now) {
+                self.spool.put_fact(SESSIONS, &key, None).await?;
+            }
+        }
+        Ok(())
+    }
+}

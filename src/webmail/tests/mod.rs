@@ -1,0 +1,292 @@
+//! The pages as a browser sees them, on a real spool.
+
+use axum::body::Body;
+use axum::http::header::{COOKIE, LOCATION, SET_COOKIE};
+use axum::http::{Method, Request, StatusCode};
+use axum::response::Response;
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+mod login;
+mod reading;
+mod writing;
+
+use super::*;
+use crate::backend::Health;
+use crate::base::Timestamp;
+use crate::directory::Directory;
+use crate::mail::{Authenticity, Envelope, Peer, Recipient, RecipientEvent};
+use crate::route::{Admission, Origin};
+use crate::smtp::{MailParameters, Mailbox, RcptParameters, Reply, ReversePath};
+
+/// example.org is ours and at home on `onprem`; nobody@example.org does not exist.
+#[derive(Debug)]
+struct Rules;
+
+impl Admit for Rules {
+    fn admit(&self, address: &Mailbox, origin: Origin) -> Admission {
+        assert_eq!(origin, Origin::Trusted);
+        if address.local() == "nobody" {
+            return Admission::Reject(Reply::new(550, (5, 1, 1), "No such user"));
+        }
+        let is_ours = address.domain().key() == "example.org";
+        Admission::Accept {
+            address: address.clone(),
+            lane: if is_ours {
+                "onprem".to_owned()
+            } else {
+                format!("@{}", address.domain().key())
+            },
+            mailbox: is_ours.then(|| address.key()),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Healths(Mutex<Option<(Health, Timestamp)>>);
+
+impl HealthView for Healths {
+    fn health(&self, backend: &BackendId) -> Option<BackendHealth> {
+        let (health, since) = (*self.0.lock().unwrap())?;
+        Some(BackendHealth {
+            id: backend.clone(),
+            health,
+            reason: "connection refused".to_owned(),
+            since,
+        })
+    }
+}
+
+pub(super) struct Site {
+    pub(super) webmail: Webmail,
+    pub(super) router: Router,
+    healths: Arc<Healths>,
+    _committed: tokio::sync::mpsc::Receiver<crate::spool::Committed>,
+    _dir: tempfile::TempDir,
+}
+
+impl Site {
+    pub(super) fn new() -> Self {
+        Self::at("http://127.0.0.1:8080")
+    }
+
+    fn at(base_url: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = crate::spool::Options::new(dir.path());
+        options.min_free = 0;
+        let opened = Spool::open(options, crate::spool::World::system()).unwrap();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test has no shutdown to wait for"
+        )]
+        tokio::spawn(opened.writer.run());
+        let healths = Arc::new(Healths::default());
+        let (clock, entropy) = (Clock::system(), Entropy::system());
+        let world = World {
+            spool: opened.spool.clone(),
+            accounts: Accounts::new(opened.spool, clock.clone(), entropy.clone()).unwrap(),
+            admit: Arc::new(Rules),
+            health: Arc::<Healths>::clone(&healths),
+            directory: DirectoryHandle::new(Directory::default()),
+            clock,
+            entropy,
+        };
+        let webmail = Webmail::new(
+            world,
+            Options {
+                hostname: "mx.example.org".to_owned(),
+                title: "Example Mail".to_owned(),
+                base_url: base_url.to_owned(),
+                time_zone: TimeZone::UTC,
+                platforms: BTreeMap::from([(BackendId::new("onprem"), "On-premise".to_owned())]),
+                proxy: Proxy::ForwardedFor,
+            },
+        );
+        Self {
+            router: router(webmail.clone()),
+            webmail,
+            healths,
+            _committed: opened.committed,
+            _dir: dir,
+        }
+    }
+
+    pub(super) fn set_health(&self, health: Health, since: Timestamp) {
+        *self.healths.0.lock().unwrap() = Some((health, since));
+    }
+
+    pub(super) async fn deliver(&self, to: &[&str], raw: &str) -> SpoolId {
+        let spool = &self.webmail.0.world.spool;
+        let raw = raw.replace('\n', "\r\n");
+        let header = |name: &str| {
+            raw.lines()
+                .find_map(|line| line.strip_prefix(name))
+                .map(|value| value.trim().to_owned())
+        };
+        let recipients = to.iter().map(|address| Recipient {
+            address: address.parse().unwrap(),
+            parameters: RcptParameters::default(),
+            lane: "onprem".to_owned(),
+            mailbox: Some((*address).to_owned()),
+        });
+        let envelope = Envelope {
+            from: ReversePath::Mailbox("sender@x.example".parse().unwrap()),
+            parameters: MailParameters::default(),
+            recipients: recipients.collect(),
+            peer: Peer::default(),
+            message_id: None,
+            subject: header("Subject:"),
+            header_from: header("From:"),
+            authenticity: Authenticity::Unproven,
+        };
+        let mut draft = spool.draft();
+        draft.append(raw.as_bytes()).await.unwrap();
+        spool.accept(draft, envelope).await.unwrap()
+    }
+
+    async fn ask(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        Answer::of(response).await
+    }
+
+    async fn visit(&self, path: &str) -> Answer {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        self.ask(request).await
+    }
+
+    /// A browser in which `address` has set a password and is logged in.
+    async fn enrolled(&self, address: &str) -> Browser<'_> {
+        let accounts = &self.webmail.0.world.accounts;
+        let token = accounts.invite(&address.parse().unwrap()).await.unwrap();
+        let mut browser = Browser::new(self);
+        let path = format!("/invite/{token}");
+        let page = browser.get(&path).await;
+        assert_eq!(page.status, StatusCode::OK);
+        let csrf = page.field("csrf");
+        let form = [
+            ("csrf", &*csrf),
+            ("password", PASSWORD),
+            ("again", PASSWORD),
+        ];
+        let done = browser.post(&path, &form).await;
+        assert_eq!(done.location(), "/?welcome=1");
+        browser
+    }
+}
+
+const PASSWORD: &str = "correct horse battery";
+
+struct Answer {
+    status: StatusCode,
+    headers: axum::http::HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    async fn of(response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Self {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8(bytes.to_vec()).unwrap_or_default(),
+        }
+    }
+
+    fn location(&self) -> &str {
+        assert_eq!(self.status, StatusCode::SEE_OTHER, "{}", self.text);
+        self.headers[LOCATION].to_str().unwrap()
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The value of a form field, still escaped.
+    fn field(&self, name: &str) -> String {
+        let mark = format!("name=\"{name}\"");
+        let at = self
+            .text
+            .find(&mark)
+            .unwrap_or_else(|| panic!("no {name} in {}", self.text));
+        let (_, rest) = self.text.split_at(at).1.split_once("value=\"").unwrap();
+        rest.split('"')
+            .next()
+            .unwrap()
+            .replace("&#34;", "\"")
+            .replace("&#60;", "<")
+            .replace("&#62;", ">")
+    }
+
+    fn has(&self, text: &str) -> bool {
+        self.text.contains(text)
+    }
+}
+
+struct Browser<'a> {
+    site: &'a Site,
+    cookies: BTreeMap<String, String>,
+}
+
+impl<'a> Browser<'a> {
+    fn new(site: &'a Site) -> Self {
+        Self {
+            site,
+            cookies: BTreeMap::new(),
+        }
+    }
+
+    async fn get(&mut self, path: &str) -> Answer {
+        self.send(Method::GET, path, String::new()).await
+    }
+
+    async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let body: Vec<String> = fields
+            .iter()
+            .map(|(name, value)| format!("{name}={}", error::encoded(value).replace('/', "%2F")))
+            .collect();
+        self.send(Method::POST, path, body.join("&")).await
+    }
+
+    async fn send(&mut self, method: Method, path: &str, body: String) -> Answer {
+        let cookies: Vec<_> = self
+            .cookies
+            .iter()
+            .map(|(k, v)| format!("{k}={v}"))
+            .collect();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(COOKIE, cookies.join("; "))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(body))
+            .unwrap();
+        let answer = self.site.ask(request).await;
+        for cookie in answer.headers.get_all(SET_COOKIE) {
+            let (name, rest) = cookie.to_str().unwrap().split_once('=').unwrap();
+            let value = rest.split(';').next().unwrap();
+            self.cookies.insert(name.to_owned(), value.to_owned());
+        }
+        answer
+    }
+
+    /// Opens a form and sends it with some fields changed.
+    async fn write(&mut self, path: &str, changes: &[(&str, &str)]) -> Answer {
+        let page = self.get(path).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+        let names = ["csrf", "token", "answers", "to", "cc", "subject"];
+        let kept = names.map(|name| (name, page.field(name)));
+        let mut fields: Vec<(&str, &str)> = kept
+            .iter()
+            .filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name))
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        fields.extend_from_slice(changes);
+        self.post("/compose", &fields).await
+    }
+}
+
+const MAIL: &str = "From: John Doe <john@x.example>\nTo: ann@example.org\nSubject: The plan\n\
+                    Message-ID: <1@x>\n\nHello Ann\n";

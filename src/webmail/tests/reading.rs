@@ -1,0 +1,189 @@
+use super::*;
+
+#[tokio::test]
+async fn i12_nobody_sees_the_mail_of_another() {
+    let site = Site::new();
+    let (mut ann, mut bob) = (
+        site.enrolled("ann@example.org").await,
+        site.enrolled("bob@example.org").await,
+    );
+    let id = site.deliver(&["ann@example.org"], MAIL).await;
+    assert!(ann.get("/").await.has("The plan"));
+    assert!(bob.get("/").await.has("No mail yet"));
+    for end in [
+        "",
+        "/html",
+        "/source",
+        "/part/0",
+        "/part/1",
+        "/reply",
+        "/reply-all",
+    ] {
+        let answer = bob.get(&format!("/message/{id}{end}")).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{end}");
+        assert!(!answer.has("Hello") && !answer.has("The plan"));
+    }
+    // Nor through the thread of an answer.
+    let sent = bob
+        .write(
+            "/compose",
+            &[("to", "c@x.example"), ("answers", &id.to_string())],
+        )
+        .await;
+    assert_eq!(sent.location(), "/sent?sent=1");
+    let spool = &site.webmail.0.world.spool;
+    let own = spool.sent("bob@example.org", None, 1).unwrap()[0];
+    let source = bob.get(&format!("/message/{own}/source")).await;
+    assert!(!source.has("1@x"), "{}", source.text);
+    // What one sent is not the other's, and a forged sender makes nothing sent.
+    assert_eq!(
+        ann.get(&format!("/message/{own}")).await.status,
+        StatusCode::NOT_FOUND
+    );
+    let forged = MAIL.replace("john@x.example", "bob@example.org");
+    let forged = site.deliver(&["ann@example.org"], &forged).await;
+    assert_eq!(
+        bob.get(&format!("/message/{forged}")).await.status,
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn mail_is_listed_read_and_told_where_it_stands() {
+    let site = Site::new();
+    let mut ann = site.enrolled("ann@example.org").await;
+    let id = site
+        .deliver(&["ann@example.org", "bob@example.org"], MAIL)
+        .await;
+    assert!(ann.get("/").await.has("On its way to On-premise"));
+    site.set_health(Health::Down, Timestamp::from_millis(1_778_000_000_000));
+    let list = ann.get("/").await;
+    for text in [
+        "John Doe",
+        "john@x.example",
+        "Unread",
+        "Waits for On-premise since",
+    ] {
+        assert!(list.has(text), "{text}: {}", list.text);
+    }
+    assert!(list.has("On-premise has not been reachable since"));
+    assert!(list.has("arrives in your mailbox when On-premise is back"));
+    let page = ann.get(&format!("/message/{id}")).await;
+    for text in [
+        "Hello Ann",
+        "The plan",
+        "Waits for On-premise since",
+        "kept safely here",
+    ] {
+        assert!(page.has(text), "{text}: {}", page.text);
+    }
+    assert!(
+        !page.has("bob@example.org"),
+        "hidden recipients stay hidden"
+    );
+    assert!(!ann.get("/").await.has("Unread"));
+    let spool = &site.webmail.0.world.spool;
+    let delivered = RecipientEvent::Delivered {
+        backend: BackendId::new("onprem"),
+        reply: Reply::plain(250, "ok"),
+        delivery_address: "ann@example.org".to_owned(),
+        tls: None,
+    };
+    let begun = RecipientEvent::Attempted {
+        backend: BackendId::new("onprem"),
+    };
+    spool.record(id, vec![0], begun).await.unwrap();
+    spool.record(id, vec![0], delivered).await.unwrap();
+    site.set_health(Health::Up, Timestamp::EPOCH);
+    let list = ann.get("/").await;
+    assert!(
+        list.has("Delivered to On-premise") && !list.has("class=\"banner\""),
+        "{}",
+        list.text
+    );
+    let source = ann.get(&format!("/message/{id}/source")).await;
+    assert_eq!(source.text, MAIL.replace('\n', "\r\n"));
+    assert_eq!(source.header("content-type"), "text/plain; charset=utf-8");
+    assert!(source.header("content-security-policy").contains("sandbox"));
+}
+
+#[tokio::test]
+async fn long_lists_have_pages() {
+    let site = Site::new();
+    let mut ann = site.enrolled("ann@example.org").await;
+    for number in 0..101 {
+        let mail = MAIL.replace("The plan", &format!("Mail-{number}."));
+        site.deliver(&["ann@example.org"], &mail).await;
+    }
+    let mut path = "/".to_owned();
+    let mut seen = Vec::new();
+    for rows in [50, 50, 1] {
+        let page = ann.get(&path).await;
+        let found: Vec<_> = (0..101)
+            .filter(|n| page.has(&format!("Mail-{n}.")))
+            .collect();
+        assert_eq!(found.len(), rows);
+        seen.extend(found);
+        let older = page.text.split("href=\"/?before=").nth(1);
+        path = older.map_or(String::new(), |rest| {
+            format!("/?before={}", rest.split('"').next().unwrap())
+        });
+    }
+    assert_eq!(path, "");
+    seen.sort_unstable();
+    assert_eq!(seen, (0..101).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn hostile_html_is_shown_in_a_sealed_frame() {
+    let site = Site::new();
+    let mut ann = site.enrolled("ann@example.org").await;
+    let id = site
+        .deliver(
+            &["ann@example.org"],
+            "From: <script>alert(1)</script> <a@x.example>\nSubject: <img src=x onerror=alert(1)>\n\
+             Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/html\n\n\
+             <script>alert(1)</script><p>Hi</p><img src=\"https://evil.example/p.gif\">\n\
+             --b\nContent-Type: text/html; name=\"x.html\"\nContent-Disposition: attachment\n\n\
+             <script>alert(2)</script>\n--b--\n",
+        )
+        .await;
+    let page = ann.get(&format!("/message/{id}")).await;
+    assert!(
+        !page.has("<script") && !page.has("<img src=x"),
+        "{}",
+        page.text
+    );
+    assert!(page.has("One picture from the Internet was not loaded"));
+    assert!(page.has("sandbox=\"allow-popups allow-popups-to-escape-sandbox\""));
+    let frame = ann.get(&format!("/message/{id}/html")).await;
+    assert!(frame.has("<p>Hi</p>") && !frame.has("<script") && !frame.has("evil.example"));
+    let policy = frame.header("content-security-policy");
+    assert!(policy.starts_with("sandbox allow-popups") && policy.ends_with("img-src data:"));
+    assert!(!policy.contains("allow-scripts") && !policy.contains("allow-same-origin"));
+    let frame = ann.get(&format!("/message/{id}/html?images=1")).await;
+    assert!(frame.has("https://evil.example/p.gif"));
+    assert!(
+        frame
+            .header("content-security-policy")
+            .ends_with("img-src data: https: http:")
+    );
+    let number = page
+        .text
+        .split("/part/")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    let part = ann.get(&format!("/message/{id}/part/{number}")).await;
+    assert_eq!(part.header("content-type"), "application/octet-stream");
+    assert!(
+        part.header("content-disposition")
+            .starts_with("attachment; filename=\"x.html\"")
+    );
+    assert_eq!(
+        ann.get(&format!("/message/{id}/part/77")).await.status,
+        StatusCode::NOT_FOUND
+    );
+}
