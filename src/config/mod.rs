@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use load::{Places, check, data_dir, find, load, read};
+pub use load::{Places, check, find, load, read};
 pub use problem::{Problem, Problems};
 pub use units::{duration, size};
 

@@ -1,1 +1,114 @@
-//! Room daemon.
+//! The top: puts the rooms together, runs them, takes over a changed config, stops them in order.
+//!
+//! [`start`] is the only place that builds the whole; `serve` and `demo` both use it.
+
+mod accounts;
+mod assemble;
+mod reload;
+mod serve;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+pub use assemble::start;
+pub use serve::serve;
+
+use crate::base::Shutdown;
+use crate::config::Problems;
+use crate::net::BindError;
+use crate::queue::Queue;
+use crate::route::Router;
+use crate::spool::{Recovery, Spool, SpoolError};
+use crate::webmail::Accounts;
+use reload::Reloader;
+
+/// Sessions and deliveries that are under way get this long to finish.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running front door.
+#[derive(Debug)]
+pub struct Running {
+    /// The spool.
+    pub spool: Spool,
+    /// The routes.
+    pub router: Router,
+    /// The queue.
+    pub queue: Queue,
+    /// The webmail's accounts.
+    pub accounts: Accounts,
+    /// Where mail is taken.
+    pub listeners: Vec<SocketAddr>,
+    /// Where the webmail is.
+    pub web: Option<SocketAddr>,
+    /// Where metrics and health are.
+    pub admin: Option<SocketAddr>,
+    /// What the spool found when it was opened.
+    pub recovery: Recovery,
+    reloader: Arc<Reloader>,
+    shutdown: Shutdown,
+    writer: JoinHandle<()>,
+}
+
+impl Running {
+    /// Reads the config again; see [`crate::admin::Reload`].
+    ///
+    /// # Errors
+    /// Everything that is wrong with it; nothing changes then.
+    pub fn reload(&self) -> Result<(), String> {
+        self.reloader.reload_now()
+    }
+
+    /// Takes no more mail, lets what is under way finish, closes the spool.
+    ///
+    /// # Errors
+    /// When the last sync of the spool fails.
+    pub async fn stop(self) -> Result<(), SpoolError> {
+        if tokio::time::timeout(PATIENCE, self.shutdown.stop())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some tasks did not finish in time; their mail stays in the spool");
+        }
+        self.spool.close().await?;
+        // The writer's thread ends with the spool.
+        let joined = tokio::task::spawn_blocking(move || self.writer.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::error!("the spool's writer panicked");
+        }
+        Ok(())
+    }
+}
+
+/// Why the program does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The config or the directory is wrong.
+    #[error("{0}")]
+    Config(#[from] Problems),
+    /// The spool cannot be opened.
+    #[error("the spool: {0}")]
+    Spool(#[from] SpoolError),
+    /// A port cannot be had.
+    #[error("{0}")]
+    Bind(#[from] BindError),
+    /// Something else: a certificate, the socket, a thread.
+    #[error("{what}: {why}")]
+    Other {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        why: String,
+    },
+}
+
+impl StartError {
+    /// Why `what` did not work.
+    pub(crate) fn other<E: std::fmt::Display>(what: &'static str) -> impl FnOnce(E) -> Self {
+        move |error| Self::Other {
+            what,
+            why: error.to_string(),
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Builds the graph: every room gets what it needs by its constructor, here and nowhere else.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use super::accounts::AccountDesk;
+use super::reload::Reloader;
+use super::{Running, StartError};
+use crate::admin::{self, Admin};
+use crate::backend::{BackendOptions, Board};
+use crate::base::{Clock, Entropy, Shutdown};
+use crate::config::{Config, WebConfig, WebProxy};
+use crate::directory::DirectoryHandle;
+use crate::inbound::{self, TlsMode};
+use crate::mail::Transport;
+use crate::net::{AcceptTls, Dns, Listen, TcpDial, TcpListen, TlsClient, TlsServer, bind_unix};
+use crate::outbound::{self, Outbound};
+use crate::queue::{Parts, Queue};
+use crate::route::Router;
+use crate::spool::{Committed, Opened, Spool, World};
+use crate::telemetry::Metrics;
+use crate::webmail::{self, Accounts, Webmail};
+
+/// Starts everything that the config describes. To be called within a runtime.
+///
+/// # Errors
+/// [`StartError`]; nothing runs then.
+pub async fn start(config: Config) -> Result<Running, StartError> {
+    let (clock, entropy, shutdown) = (Clock::system(), Entropy::system(), Shutdown::new());
+    let directory = DirectoryHandle::new(config.read_directory()?);
+    // Ports first: a second start must not touch the spool of the first one.
+    let sockets = Sockets::bind(&config)?;
+    let tls = certificate(&config)?;
+    let opened = open_spool(&config).await?;
+    let backends: Arc<[BackendOptions]> = config.backend_options().into();
+    let board = Board::new(&backends, clock.clone());
+    let router = Router::new(directory.clone(), board.clone(), config.route_options());
+    let outbound = client(&config, &board, (&clock, &entropy))?;
+    let base = Base {
+        clock,
+        entropy,
+        shutdown,
+        spool: opened.spool.clone(),
+        router,
+        directory,
+        board,
+    };
+    let queue = base.queue(&config, Arc::new(outbound.clone()), opened.committed);
+    let spool = base.spool.clone();
+    let accounts = Accounts::new(spool, base.clock.clone(), base.entropy.clone())
+        .map_err(StartError::other("the accounts"))?;
+    let (backends_now, watched) = watch::channel(backends);
+    let reloader = Arc::new(Reloader::new(
+        config.clone(),
+        base.clone(),
+        (queue.clone(), outbound),
+        backends_now,
+    ));
+    reloader.watch_backends();
+    let writer = opened
+        .writer
+        .spawn_thread()
+        .map_err(StartError::other("the spool's writer"))?;
+    let listeners = base.serve_mail(&config, sockets.mail, tls.as_ref());
+    base.serve_web(&config, sockets.web, &accounts);
+    let desk = AccountDesk::new(accounts.clone(), base_url(&config), &base);
+    base.serve_operators(
+        &config,
+        sockets.admin,
+        Admin {
+            spool: base.spool.clone(),
+            router: base.router.clone(),
+            backends: watched,
+            accounts: Arc::new(desk),
+            config: Arc::clone(&reloader) as Arc<dyn admin::Reload>,
+            metrics: Metrics::install().map_err(StartError::other("metrics"))?,
+            clock: base.clock.clone(),
+        },
+    )?;
+    Ok(Running {
+        spool: base.spool,
+        router: base.router,
+        queue,
+        accounts,
+        listeners,
+        web: sockets.web_address,
+        admin: sockets.admin_address,
+        recovery: opened.recovery,
+        reloader,
+        shutdown: base.shutdown,
+        writer,
+    })
+}
+
+/// What most rooms need; cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Base {
+    pub(super) clock: Clock,
+    pub(super) entropy: Entropy,
+    pub(super) shutdown: Shutdown,
+    pub(super) spool: Spool,
+    pub(super) router: Router,
+    pub(super) directory: DirectoryHandle,
+    pub(super) board: Board,
+}
+
+impl Base {
+    fn queue(
+        &self,
+        config: &Config,
+        transport: Arc<dyn Transport>,
+        committed: mpsc::Receiver<Committed>,
+    ) -> Queue {
+        let parts = Parts {
+            spool: self.spool.clone(),
+            router: self.router.clone(),
+            transport,
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            shutdown: self.shutdown.clone(),
+        };
+        let queue = Queue::new(parts, config.queue_options());
+        queue.start(committed);
+        queue
+    }
+
+    fn serve_mail(
+        &self,
+        config: &Config,
+        sockets: Vec<TcpListen>,
+        tls: Option<&Arc<TlsServer>>,
+    ) -> Vec<SocketAddr> {
+        let mut addresses = Vec::new();
+        for (socket, (_, options)) in sockets.into_iter().zip(config.inbound_options()) {
+            addresses.push(socket.local_address());
+            let server = inbound::Server::new(
+                options,
+                self.spool.clone(),
+                Arc::new(self.router.clone()),
+                tls.map(|tls| Arc::clone(tls) as Arc<dyn AcceptTls>),
+                self.clock.clone(),
+            );
+            let run = inbound::run(Box::new(socket), Arc::new(server), self.shutdown.clone());
+            self.shutdown.spawn("inbound listener", run);
+        }
+        addresses
+    }
+
+    fn serve_web(
+        &self,
+        config: &Config,
+        socket: Option<(WebConfig, TcpListen)>,
+        accounts: &Accounts,
+    ) {
+        let Some((web, socket)) = socket else {
+            return;
+        };
+        let world = webmail::World {
+            spool: self.spool.clone(),
+            accounts: accounts.clone(),
+            admit: Arc::new(self.router.clone()),
+            health: Arc::new(self.board.clone()),
+            directory: self.directory.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+        };
+        let zone = web.time_zone.as_deref().map(jiff::tz::TimeZone::get);
+        let options = webmail::Options {
+            hostname: config.server.hostname.to_string(),
+            title: web
+                .title
+                .clone()
+                .unwrap_or_else(|| "Emergency mail".to_owned()),
+            base_url: base_url(config),
+            time_zone: zone
+                .and_then(Result::ok)
+                .unwrap_or_else(jiff::tz::TimeZone::system),
+            platforms: config.titles(),
+            proxy: match web.proxy {
+                WebProxy::None => webmail::Proxy::None,
+                WebProxy::ForwardedFor => webmail::Proxy::ForwardedFor,
+            },
+        };
+        let router = webmail::router(Webmail::new(world, options));
+        let shutdown = self.shutdown.clone();
+        self.shutdown.spawn("webmail", async move {
+            let service = router.into_make_service_with_connect_info::<SocketAddr>();
+            let stopping = {
+                let shutdown = shutdown.clone();
+                async move { shutdown.stopping().await }
+            };
+            let served = axum::serve(socket.into_inner(), service);
+            if let Err(error) = served.with_graceful_shutdown(stopping).await {
+                tracing::error!(%error, "the webmail is closed");
+            }
+        });
+    }
+
+    fn serve_operators(
+        &self,
+        config: &Config,
+        socket: Option<TcpListen>,
+        admin: Admin,
+    ) -> Result<(), StartError> {
+        let admin = Arc::new(admin);
+        let path = config.server.data_dir.join(admin::SOCKET);
+        let door = bind_unix(&path).map_err(StartError::other("the operators' socket"))?;
+        let router = admin::operators(Arc::clone(&admin));
+        let serve = admin::serve(door, router, self.shutdown.clone());
+        self.shutdown.spawn("operators' socket", serve);
+        if let Some(socket) = socket {
+            let router = admin::watchers(admin);
+            let serve = admin::serve(socket.into_inner(), router, self.shutdown.clone());
+            self.shutdown.spawn("metrics and health", serve);
+        }
+        Ok(())
+    }
+}
+
+/// All ports of the config, bound.
+struct Sockets {
+    mail: Vec<TcpListen>,
+    web: Option<(WebConfig, TcpListen)>,
+    web_address: Option<SocketAddr>,
+    admin: Option<TcpListen>,
+    admin_address: Option<SocketAddr>,
+}
+
+impl Sockets {
+    fn bind(config: &Config) -> Result<Self, StartError> {
+        let mail: Result<Vec<_>, _> = config
+            .listeners
+            .iter()
+            .map(|listener| TcpListen::bind(listener.bind))
+            .collect();
+        let web = config
+            .web
+            .clone()
+            .map(|web| TcpListen::bind(web.bind).map(|socket| (web, socket)))
+            .transpose()?;
+        let admin = config
+            .admin
+            .map(|admin| TcpListen::bind(admin.bind))
+            .transpose()?;
+        Ok(Self {
+            mail: mail?,
+            web_address: web.as_ref().map(|(_, socket)| socket.local_address()),
+            web,
+            admin_address: admin.as_ref().map(Listen::local_address),
+            admin,
+        })
+    }
+}
+
+/// The certificate of the listeners, if one of them encrypts.
+fn certificate(config: &Config) -> Result<Option<Arc<TlsServer>>, StartError> {
+    let wanted = |mode: TlsMode| mode != TlsMode::None;
+    if !config.listeners.iter().any(|listener| wanted(listener.tls)) {
+        return Ok(None);
+    }
+    let server = match &config.tls {
+        Some(files) => TlsServer::load(&files.certificate, &files.key),
+        None => {
+            let data_dir = &config.server.data_dir;
+            std::fs::create_dir_all(data_dir).map_err(StartError::other("data_dir"))?;
+            TlsServer::self_signed(data_dir, config.server.hostname.as_str())
+        }
+    };
+    let server = server.map_err(StartError::other("the certificate"))?;
+    Ok(Some(Arc::new(server)))
+}
+
+async fn open_spool(config: &Config) -> Result<Opened, StartError> {
+    let options = config.spool_options();
+    let opened = tokio::task::spawn_blocking(move || Spool::open(options, World::system()));
+    let opened = opened.await.map_err(StartError::other("the spool"))??;
+    let recovery = opened.recovery;
+    tracing::info!(
+        replayed = recovery.replayed,
+        rebuilt = recovery.rebuilt,
+        damaged = recovery.damaged,
+        interrupted = recovery.interrupted,
+        "the spool is open"
+    );
+    Ok(opened)
+}
+
+fn client(
+    config: &Config,
+    board: &Board,
+    (clock, entropy): (&Clock, &Entropy),
+) -> Result<Outbound, StartError> {
+    let world = outbound::World {
+        dial: Arc::new(TcpDial::default()),
+        resolve: Arc::new(Dns::system().map_err(StartError::other("the resolver"))?),
+        tls: TlsClient::new().map_err(StartError::other("the authorities of the system"))?,
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        board: Some(board.clone()),
+    };
+    Ok(Outbound::new(config.outbound_options(), world))
+}
+
+/// How users reach the webmail.
+fn base_url(config: &Config) -> String {
+    let Some(web) = &config.web else {
+        return String::new();
+    };
+    let plain = || format!("http://{}", web.bind);
+    web.base_url.clone().unwrap_or_else(plain)
+}

@@ -1,0 +1,134 @@
+//! Takes over a changed config without dropping a connection; a bad one is refused whole.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::assemble::Base;
+use crate::admin::Reload;
+use crate::backend::{BackendOptions, Monitor};
+use crate::base::{Boxed, Shutdown};
+use crate::config::{self, Config};
+use crate::outbound::Outbound;
+use crate::queue::Queue;
+
+/// What a reload changes.
+pub(super) struct Reloader {
+    base: Base,
+    queue: Queue,
+    outbound: Outbound,
+    backends: watch::Sender<Arc<[BackendOptions]>>,
+    current: Mutex<Current>,
+}
+
+struct Current {
+    config: Config,
+    /// Ends the probes of the config before.
+    probes: Shutdown,
+}
+
+impl std::fmt::Debug for Reloader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reloader").finish_non_exhaustive()
+    }
+}
+
+impl Reloader {
+    pub(super) fn new(
+        config: Config,
+        base: Base,
+        (queue, outbound): (Queue, Outbound),
+        backends: watch::Sender<Arc<[BackendOptions]>>,
+    ) -> Self {
+        let probes = base.shutdown.child();
+        Self {
+            base,
+            queue,
+            outbound,
+            backends,
+            current: Mutex::new(Current { config, probes }),
+        }
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the probes of the present config.
+    pub(super) fn watch_backends(&self) {
+        let current = self.current();
+        let monitor = Monitor {
+            board: self.base.board.clone(),
+            prober: Arc::new(self.outbound.clone()),
+            entropy: self.base.entropy.clone(),
+        };
+        monitor.spawn(&current.config.backend_options(), &current.probes);
+    }
+
+    /// Reads the config again.
+    pub(super) fn reload_now(&self) -> Result<(), String> {
+        let file = self.current().config.file.clone();
+        let refused = |problems: config::Problems| problems.to_string();
+        let new = config::load(&file).map_err(refused)?;
+        let directory = new.read_directory().map_err(refused)?;
+        let fixed = changed_for_good(&self.current().config, &new);
+        if !fixed.is_empty() {
+            return Err(format!(
+                "{}: {} cannot change while the server runs: restart it, or change it back",
+                file.display(),
+                fixed.join(", ")
+            ));
+        }
+        // Nothing below can fail: the new config holds as a whole or not at all.
+        let backends = new.backend_options();
+        self.base.directory.replace(directory);
+        self.base.board.configure(&backends);
+        self.base.router.configure(new.route_options());
+        self.outbound.set_options(new.outbound_options());
+        self.backends.send_replace(backends.into());
+        let queue_options = new.queue_options();
+        {
+            let mut current = self.current();
+            current.probes.signal();
+            current.probes = self.base.shutdown.child();
+            current.config = new;
+        }
+        self.watch_backends();
+        self.queue.configure(queue_options);
+        tracing::info!(file = %file.display(), "the config was read again");
+        Ok(())
+    }
+}
+
+impl Reload for Reloader {
+    fn reload(&self) -> Boxed<'_, Result<(), String>> {
+        Box::pin(async move {
+            let result = self.reload_now();
+            if let Err(error) = &result {
+                tracing::error!(%error, "the config was refused; the old one stays");
+            }
+            result
+        })
+    }
+}
+
+/// Sections that are built once: what differs in them needs a restart.
+fn changed_for_good(old: &Config, new: &Config) -> Vec<&'static str> {
+    fn text(part: &impl std::fmt::Debug) -> String {
+        format!("{part:?}")
+    }
+    let parts = [
+        ("[server]", text(&old.server), text(&new.server)),
+        ("[spool]", text(&old.spool), text(&new.spool)),
+        ("[[listener]]", text(&old.listeners), text(&new.listeners)),
+        ("[tls]", text(&old.tls), text(&new.tls)),
+        ("[web]", text(&old.web), text(&new.web)),
+        ("[admin]", text(&old.admin), text(&new.admin)),
+        ("[limits]", text(&old.limits), text(&new.limits)),
+    ];
+    parts
+        .into_iter()
+        .filter(|(_, old, new)| old != new)
+        .map(|(name, _, _)| name)
+        .collect()
+}
