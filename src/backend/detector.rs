@@ -180,7 +180,9 @@ mod tests {
     proptest! {
         /// I8 of the detector: down for the dwell at least, and never by fewer signals than asked.
         #[test]
-        fn never_changes_too_fast(steps in proptest::collection::vec((any::<bool>(), 0..8_u64), 0..60)) {
+        fn never_changes_too_fast(
+            steps in proptest::collection::vec((any::<bool>(), 0..8_u64), 0..60),
+        ) {
             let mut detector = detector();
             let mut now = Timestamp::EPOCH;
             let (mut fell, mut row) = (None, 0);

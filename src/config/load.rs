@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use toml::Spanned;
 use toml::de::DeTable;
 
 use super::reader::{At, Section, Source};
@@ -75,49 +76,105 @@ pub fn load(file: &Path) -> Result<Config, Problems> {
     open(file, Depth::Files)
 }
 
-/// Reads a config file and the directory that it names.
+/// Reads a config file and the directory that it names, and looks for people whose mail would go
+/// in a circle.
 ///
 /// # Errors
 /// Everything that is wrong in either.
 pub fn check(file: &Path) -> Result<(Config, Directory), Problems> {
-    let config = load(file)?;
-    let directory = config.read_directory()?;
-    Ok((config, directory))
+    let (config, mut problems) = examine(file, Depth::Files);
+    let Some(config) = config else {
+        return Err(problems);
+    };
+    // Errors there that follow from errors here would only confuse.
+    let hides = |key: &str| key == "directory.file" || key.starts_with("backend");
+    if problems.0.iter().any(|problem| hides(&problem.key)) {
+        return Err(problems);
+    }
+    match config.read_directory() {
+        Ok(directory) => {
+            problems.0.extend(verify::circles(&config, &directory));
+            if problems.0.is_empty() {
+                return Ok((config, directory));
+            }
+        }
+        Err(more) => problems.0.extend(more.0),
+    }
+    Err(problems)
+}
+
+/// `data_dir` of a config file, whatever else is wrong in it: a file that is being edited must
+/// not keep anybody from asking the server that runs.
+///
+/// # Errors
+/// When the file cannot be read, is no TOML, or `server.data_dir` is no path.
+pub fn data_dir(file: &Path) -> Result<PathBuf, Problems> {
+    let text = text_of(file)?;
+    let source = Source::new(file, &text);
+    let table = table_of(&source, &text)?;
+    let server = sections::server(&Section::root(&source, table.get_ref()));
+    let mut problems = source.problems();
+    problems
+        .0
+        .retain(|problem| problem.key == server.data_dir.key);
+    if problems.0.is_empty() {
+        Ok(server.data_dir.value)
+    } else {
+        Err(problems)
+    }
 }
 
 fn open(file: &Path, depth: Depth) -> Result<Config, Problems> {
+    match examine(file, depth) {
+        (Some(config), problems) if problems.0.is_empty() => Ok(config),
+        (_, problems) => Err(problems),
+    }
+}
+
+/// The config as far as it can be understood, and what is wrong.
+fn examine(file: &Path, depth: Depth) -> (Option<Config>, Problems) {
+    match text_of(file) {
+        Ok(text) => parse(&Source::new(file, &text), &text, depth),
+        Err(problems) => (None, problems),
+    }
+}
+
+fn text_of(file: &Path) -> Result<String, Problems> {
     let text = std::fs::read(file).and_then(|bytes| {
         String::from_utf8(bytes).map_err(|_| std::io::Error::other("it is not UTF-8"))
     });
-    match text {
-        Ok(text) => parse(&Source::new(file, &text), &text, depth),
-        Err(error) => Err(Problems(vec![Problem {
+    text.map_err(|error| {
+        Problems(vec![Problem {
             file: file.to_owned(),
             line: 0,
             key: String::new(),
             what: format!("cannot be read: {error}"),
-        }])),
-    }
+        }])
+    })
 }
 
-fn parse(source: &Source<'_>, text: &str, depth: Depth) -> Result<Config, Problems> {
-    let (table, errors) = DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        for error in errors {
-            let line = error.span().map_or(0, |span| source.line(span.start));
-            source.problem(line, "", error.message().replace('\n', ", "));
-        }
-        // What a broken file means is a guess: nothing more is told about it.
-        return Err(source.problems());
-    }
+fn parse(source: &Source<'_>, text: &str, depth: Depth) -> (Option<Config>, Problems) {
+    let table = match table_of(source, text) {
+        Ok(table) => table,
+        Err(problems) => return (None, problems),
+    };
     let root = Section::root(source, table.get_ref());
     let config = assemble(source, &root, depth);
     root.finish();
-    let problems = source.problems();
-    match config {
-        Some(config) if problems.0.is_empty() => Ok(config),
-        _ => Err(problems),
+    (config, source.problems())
+}
+
+fn table_of<'t>(source: &Source<'_>, text: &'t str) -> Result<Spanned<DeTable<'t>>, Problems> {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    if errors.is_empty() {
+        return Ok(table);
     }
+    for error in errors {
+        let line = error.span().map_or(0, |span| source.line(span.start));
+        source.problem(line, "", error.message().replace('\n', ", "));
+    }
+    // What a broken file means is a guess: nothing more is told about it.
+    Err(source.problems())
 }
 
 /// `None` when something that cannot be left out is missing; the source knows what.
@@ -208,7 +265,7 @@ fn web_config(web: sections::Web) -> Option<WebConfig> {
 #[cfg(test)]
 pub(super) fn keys(file: &Path, text: &str) -> std::collections::BTreeSet<String> {
     let source = Source::new(file, text);
-    let parsed = parse(&source, text, Depth::Settings);
-    assert!(parsed.is_ok(), "{}", parsed.unwrap_err());
+    let (_, problems) = parse(&source, text, Depth::Settings);
+    assert!(problems.0.is_empty(), "{problems}");
     source.asked()
 }

@@ -17,7 +17,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use load::{Places, check, find, load, read};
+use jiff::tz::TimeZone;
+pub use load::{Places, check, data_dir, find, load, read};
 pub use problem::{Problem, Problems};
 pub use units::{duration, size};
 
@@ -27,6 +28,7 @@ use crate::inbound::{Bounds, Role, TlsMode};
 use crate::mail::BackendId;
 use crate::route::OutboundRelay;
 use crate::smtp::{Domain, Mailbox};
+use crate::webmail::Proxy;
 
 /// A config file that passed every check.
 #[derive(Debug, Clone)]
@@ -187,20 +189,10 @@ pub struct WebConfig {
     pub base_url: Option<String>,
     /// What the pages are called.
     pub title: Option<String>,
-    /// IANA name of the time zone that times are shown in; `None`: the system's.
-    pub time_zone: Option<String>,
+    /// The time zone that times are shown in; `None`: the system's.
+    pub time_zone: Option<TimeZone>,
     /// Who sees the visitors' addresses.
-    pub proxy: WebProxy,
-}
-
-/// `proxy` of `[web]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum WebProxy {
-    /// Visitors connect to us.
-    #[default]
-    None,
-    /// A proxy does, and appends the visitor's address to `X-Forwarded-For`.
-    ForwardedFor,
+    pub proxy: Proxy,
 }
 
 /// `[admin]`.

@@ -1,13 +1,16 @@
 //! The options of each room, made of the config.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+
+use jiff::tz::TimeZone;
 
 use super::Config;
 use crate::backend::BackendOptions;
 use crate::mail::BackendId;
 use crate::route::RouteOptions;
 use crate::smtp::Mailbox;
-use crate::{inbound, outbound, queue, spool};
+use crate::{inbound, outbound, queue, spool, webmail};
 
 impl Config {
     /// The options of the room `spool`.
@@ -90,9 +93,30 @@ impl Config {
         }
     }
 
-    /// What users see instead of the names of backends.
+    /// Where the webmail listens, and its options; `None` when there is none.
     #[must_use]
-    pub fn titles(&self) -> std::collections::BTreeMap<BackendId, String> {
+    pub fn webmail_options(&self) -> Option<(SocketAddr, webmail::Options)> {
+        let web = self.web.as_ref()?;
+        let base_url = web.base_url.clone();
+        let options = webmail::Options {
+            hostname: self.server.hostname.to_string(),
+            title: web.title.clone().unwrap_or_else(|| "Tideover".to_owned()),
+            base_url: base_url.unwrap_or_else(|| {
+                if web.bind.ip().is_unspecified() {
+                    format!("http://{}:{}", self.server.hostname, web.bind.port())
+                } else {
+                    format!("http://{}", web.bind)
+                }
+            }),
+            time_zone: web.time_zone.clone().unwrap_or_else(TimeZone::system),
+            platforms: self.titles(),
+            proxy: web.proxy,
+        };
+        Some((web.bind, options))
+    }
+
+    /// What users see instead of the names of backends.
+    fn titles(&self) -> BTreeMap<BackendId, String> {
         let titles = self.backends.iter();
         titles
             .filter_map(|backend| Some((backend.id().clone(), backend.title.clone()?)))

@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use super::reader::{At, Section};
 use super::units::{duration, size};
-use super::{QueueConfig, SpoolConfig, WebProxy};
+use super::{QueueConfig, SpoolConfig};
 use crate::inbound::{Bounds, Network, Role, TlsMode};
 use crate::smtp::{Domain, Mailbox};
+use crate::webmail::Proxy;
 
 const MIB: u64 = 1024 * 1024;
 const DAY: Duration = Duration::from_secs(86_400);
@@ -198,15 +201,15 @@ pub(super) struct Web {
     pub(super) bind: Option<At<SocketAddr>>,
     pub(super) base_url: Option<String>,
     pub(super) title: Option<String>,
-    pub(super) time_zone: Option<String>,
-    pub(super) proxy: WebProxy,
+    pub(super) time_zone: Option<TimeZone>,
+    pub(super) proxy: Proxy,
 }
 
 pub(super) fn web(root: &Section<'_>) -> Option<Web> {
     let section = root.section("web")?;
     let proxy = section.text("proxy", |text| match text {
-        "none" => Ok(WebProxy::None),
-        "forwarded-for" => Ok(WebProxy::ForwardedFor),
+        "none" => Ok(Proxy::None),
+        "forwarded-for" => Ok(Proxy::ForwardedFor),
         _ => Err(not_one_of(text, "none, forwarded-for")),
     });
     let web = Web {
@@ -320,12 +323,8 @@ fn base_url(text: &str) -> Result<String, String> {
     }
 }
 
-fn time_zone(text: &str) -> Result<String, String> {
-    jiff::tz::TimeZone::get(text)
-        .map(|_| text.to_owned())
-        .map_err(|_| {
-            format!(
-                "\"{text}\" is no time zone of this system, expected for example \"Europe/Vienna\""
-            )
-        })
+fn time_zone(text: &str) -> Result<TimeZone, String> {
+    TimeZone::get(text).map_err(|_| {
+        format!("\"{text}\" is no time zone of this system, expected for example \"Europe/Vienna\"")
+    })
 }

@@ -104,7 +104,8 @@ bind = "127.0.0.1:2525"
          \"127.0.0.1:2525\"",
         "tideover.toml:9: listener.allow: \"192.0.2.0/33\": not a network, expected for \
          example 192.0.2.0/24 or 2001:db8::/32",
-        "tideover.toml:9: listener.allow: does nothing here, expected it with role = \"relay\" only",
+        "tideover.toml:9: listener.allow: does nothing here, expected it with role = \"relay\" \
+         only",
         "tideover.toml:13: backend.onprem.hosts: \"127.0.0.1:2525\" is a listener of this server \
          itself: mail would go in a circle, expected the address of another server",
         "tideover.toml:13: backend.onprem.hosts: \"nonsense\" is no host and port, expected for \
@@ -112,7 +113,8 @@ bind = "127.0.0.1:2525"
         "tideover.toml:14: backend.onprem.tls: \"maybe\" is not possible, expected one of never, \
          opportunistic, required, verified",
         "tideover.toml:15: backend.onprem.max_connections: 0 is out of range, expected 1 to 1000",
-        "tideover.toml:17: domain.\"example.org\".home: \"onprm\" is no backend, did you mean onprem?",
+        "tideover.toml:17: domain.\"example.org\".home: \"onprm\" is no backend, did you mean \
+         onprem?",
         "tideover.toml:19: directory.file: absent.csv cannot be read: No such file or directory \
          (os error 2)",
         "tideover.toml:21: outbound.relay: \"127.0.0.1:2525\" is a listener of this server itself: \
@@ -293,6 +295,47 @@ fn errors_of_the_directory_name_its_file() {
 }
 
 #[test]
+fn a_circle_of_delivery_addresses_is_refused() {
+    let (folder, file) = file(&format!("{GOOD}[directory]\nfile = \"people.csv\"\n"));
+    let people = folder.path().join("people.csv");
+    let rows = "address,delivery_address,type\n\
+                a@example.org,b@example.org,contact\n\
+                b@example.org,a@example.org,user\n\
+                c@example.org,c@elsewhere.example,user\n";
+    std::fs::write(&people, rows).unwrap();
+    let problems = check(&file).unwrap_err();
+    let keys: Vec<_> = problems
+        .0
+        .iter()
+        .map(|problem| problem.key.as_str())
+        .collect();
+    assert_eq!(keys, ["a@example.org", "b@example.org"]);
+    assert!(problems.to_string().contains("go in a circle"));
+}
+
+#[test]
+fn everything_is_told_of_both_files() {
+    let text = format!("{GOOD}[directory]\nfile = \"people.csv\"\n[wbe]\n");
+    let (folder, file) = file(&text);
+    std::fs::write(folder.path().join("people.csv"), "address\nann\n").unwrap();
+    let problems = check(&file).unwrap_err();
+    let keys: Vec<_> = problems
+        .0
+        .iter()
+        .map(|problem| problem.key.as_str())
+        .collect();
+    assert_eq!(keys, ["wbe", "address"]);
+}
+
+#[test]
+fn data_dir_is_found_in_a_file_with_errors() {
+    let (folder, file) = file("[server]\nhostnam = 1\ndata_dir = \"spool\"\n[wbe]\n");
+    assert_eq!(data_dir(&file).unwrap(), folder.path().join("spool"));
+    std::fs::write(&file, "[server]\ndata_dir = 1\n").unwrap();
+    assert!(data_dir(&file).is_err());
+}
+
+#[test]
 fn the_argument_beats_the_environment() {
     let places = Places {
         argument: Some("a.toml".into()),
@@ -323,6 +366,14 @@ fn the_example_works() {
         "{:?}",
         directory.conflicts()
     );
+    let (bind, webmail) = config.webmail_options().unwrap();
+    assert_eq!(webmail.base_url, format!("http://{bind}"));
+    assert_eq!(webmail.platforms.len(), 2);
+    assert_eq!(config.inbound_options().len(), 2);
+    assert_eq!(config.outbound_options().own.len(), 2);
+    assert_eq!(config.queue_options().backends.len(), 2);
+    let spool = config.spool_options();
+    assert_eq!(spool.dir, file.parent().unwrap().join("data"));
     let ann = directory.lookup(&"archer@example.org".parse().unwrap());
     assert!(matches!(
         ann,

@@ -5,7 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::platforms::Backend;
 use super::reader::{At, Source};
-use crate::route::OutboundRelay;
+use super::{BackendConfig, Config, Problem};
+use crate::backend::{BackendHealth, Health};
+use crate::base::Timestamp;
+use crate::directory::Directory;
+use crate::limits;
+use crate::route::{Decision, Origin, OutboundRelay, View, decide};
 use crate::smtp::Domain;
 
 /// Two listeners on one address: the second one could not start.
@@ -83,6 +88,38 @@ impl Ourselves<'_> {
         let ours = self.hostname.map(Domain::key);
         ours.is_some_and(|ours| ours.eq_ignore_ascii_case(host)) && listeners.next().is_some()
     }
+}
+
+/// People of the directory whose mail could go nowhere even if every backend were up.
+pub(super) fn circles(config: &Config, directory: &Directory) -> Vec<Problem> {
+    let up = |backend: &BackendConfig| BackendHealth {
+        id: backend.id().clone(),
+        health: Health::Up,
+        reason: String::new(),
+        since: Timestamp::EPOCH,
+    };
+    let healths = config.backends.iter().map(up);
+    let view = View {
+        directory,
+        healths: &healths.map(|health| (health.id.clone(), health)).collect(),
+        options: &config.route_options(),
+        origin: Origin::Trusted,
+    };
+    let forwarded = directory
+        .entries()
+        .filter(|entry| entry.home.is_none() && entry.delivery_address.is_some());
+    forwarded
+        .filter_map(|entry| match decide(&entry.address, &view).decision {
+            Decision::Hold { reason, .. } => Some(Problem {
+                file: config.directory.file.clone().unwrap_or_default(),
+                line: 0,
+                key: entry.address.to_string(),
+                what: reason,
+            }),
+            Decision::Relay { .. } | Decision::Reject(_) => None,
+        })
+        .take(limits::IMPORT_ERRORS)
+        .collect()
 }
 
 /// The file exists and we may read it.

@@ -174,7 +174,7 @@ impl Walk<'_> {
     fn known_elsewhere(&mut self, entry: &Entry, address: &Mailbox) -> Step {
         let Some(home) = &entry.home else {
             self.say(format!(
-                "{address} is {} of the directory, without a home, and {} is not one of our domains",
+                "{address} is {} of the directory without a home, {} is not one of our domains",
                 named(entry, address),
                 address.domain()
             ));
