@@ -37,7 +37,8 @@ fn addresses_are_read_as_people_write_them() {
     assert!(parse_addressees(" ,; \n").unwrap().is_empty());
 }
 
-const MAIL: &str = "From: \"Doe, John\" <john@x.example>\nTo: Ann <Ann@example.org>, bob@x.example\n\
+const MAIL: &str = "From: \"Doe, John\" <john@x.example>\n\
+    To: Ann <Ann@example.org>, bob@x.example\n\
     Cc: carl@x.example, john@x.example\nSubject: Plan\nMessage-ID: <2@x>\nReferences: <1@x>\n\
     Date: Mon, 04 May 2026 08:02:00 +0000\n\nLine one\n> older\n";
 

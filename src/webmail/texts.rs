@@ -255,7 +255,8 @@ pub(crate) const ENGLISH: Texts = Texts {
     sent_notice: "Your message is on its way.",
     errors_title: "The message has not been sent yet",
     error_no_recipient: "Say to whom it goes: the field “To” is empty.",
-    error_address: "“{address}” is not an email address. Expected something like name@example.org.",
+    error_address: "“{address}” is not an email address. Expected something like \
+                    name@example.org.",
     error_rejected: "{address} cannot get mail: {reason}",
     error_too_many: "A message from here can go to {most} addresses at most; this one has {count}.",
     error_full: "The server cannot store more mail just now. Your text is kept in this page; try \

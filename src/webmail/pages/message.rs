@@ -303,10 +303,10 @@ fn height(html: &str) -> usize {
             name,
             "p" | "br" | "tr" | "li" | "div" | "h1" | "h2" | "h3" | "hr" | "blockquote"
         ));
-        blocks += 6 * usize::from(name == "img");
+        blocks += 6 * usize::from(name == "img" && tag.contains("src="));
         text += words.trim().len();
     }
-    (120 + text / 3 + blocks * 20).clamp(240, 1_600)
+    (120 + text / 4 + blocks * 20).clamp(240, 1_600)
 }
 
 fn attachments(message: &ParsedMessage, texts: &Texts) -> Vec<Attachment> {
