@@ -100,7 +100,10 @@ impl Config {
         let base_url = web.base_url.clone();
         let options = webmail::Options {
             hostname: self.server.hostname.to_string(),
-            title: web.title.clone().unwrap_or_else(|| "Tideover".to_owned()),
+            title: web
+                .title
+                .clone()
+                .unwrap_or_else(|| "Emergency mail".to_owned()),
             base_url: base_url.unwrap_or_else(|| {
                 if web.bind.ip().is_unspecified() {
                     format!("http://{}:{}", self.server.hostname, web.bind.port())

@@ -11,7 +11,7 @@ use super::{Running, StartError};
 use crate::admin::{self, Admin};
 use crate::backend::{BackendOptions, Board};
 use crate::base::{Clock, Entropy, Shutdown};
-use crate::config::{Config, WebConfig, WebProxy};
+use crate::config::{Config, WebConfig};
 use crate::directory::DirectoryHandle;
 use crate::inbound::{self, TlsMode};
 use crate::mail::Transport;
@@ -154,7 +154,7 @@ impl Base {
         socket: Option<(WebConfig, TcpListen)>,
         accounts: &Accounts,
     ) {
-        let Some((web, socket)) = socket else {
+        let (Some((_, socket)), Some((_, options))) = (socket, config.webmail_options()) else {
             return;
         };
         let world = webmail::World {
@@ -166,22 +166,9 @@ impl Base {
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
         };
-        let zone = web.time_zone.as_deref().map(jiff::tz::TimeZone::get);
         let options = webmail::Options {
-            hostname: config.server.hostname.to_string(),
-            title: web
-                .title
-                .clone()
-                .unwrap_or_else(|| "Emergency mail".to_owned()),
             base_url: base_url(config),
-            time_zone: zone
-                .and_then(Result::ok)
-                .unwrap_or_else(jiff::tz::TimeZone::system),
-            platforms: config.titles(),
-            proxy: match web.proxy {
-                WebProxy::None => webmail::Proxy::None,
-                WebProxy::ForwardedFor => webmail::Proxy::ForwardedFor,
-            },
+            ..options
         };
         let router = webmail::router(Webmail::new(world, options));
         let shutdown = self.shutdown.clone();
