@@ -152,7 +152,6 @@ tls = \"none\"
 hosts = [\"{sink}\"]
 tls = \"never\"
 max_connections = 50
-slow_open = false
 [domain.\"sink.example\"]
 type = \"authoritative\"
 home = \"sink\"
@@ -161,6 +160,8 @@ unknown = \"reject\"
 file = \"directory.csv\"
 [outbound]
 relay = [\"backend:sink\"]
+[limits]
+connections_per_address = 500
 [web]
 bind = \"{web}\"
 [admin]
