@@ -51,6 +51,9 @@ fn main() {
     drop(servers);
     let table = report.markdown();
     println!("\n{table}");
+    if let Some(folder) = options.out.parent() {
+        std::fs::create_dir_all(folder).expect("the folder of the table");
+    }
     std::fs::write(&options.out, &table).expect("the table is written");
     println!("written to {}", options.out.display());
 }

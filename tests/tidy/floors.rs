@@ -7,7 +7,7 @@ use crate::{Complaints, assert_clean, assert_complains, assert_content};
 /// The rooms of `src/`, lowest floor first; `limits` is the ground under all.
 const FLOORS: [&[&str]; 9] = [
     &["limits"],
-    &["smtp", "base", "telemetry"],
+    &["smtp", "base", "telemetry", "terminal"],
     &["mail", "net"],
     &["spool", "auth", "filter"],
     &["directory", "backend"],
