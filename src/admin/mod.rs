@@ -10,6 +10,7 @@ mod error;
 mod extract;
 mod health;
 mod lookup;
+mod present;
 mod serve;
 mod view;
 

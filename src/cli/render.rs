@@ -450,7 +450,8 @@ mod tests {
                     event("accepted", "from mx.example.net [192.0.2.1:4711] (ESMTPS)"),
                     event(
                         "deferred",
-                        "by onprem: 451 4.3.0 the mail store is not there at the moment, please come again",
+                        "by onprem: 451 4.3.0 the mail store is not there at the \
+                         moment, please come again",
                     ),
                 ],
             }],

@@ -156,7 +156,10 @@ mod tests {
         /// I8: what arrives is what was sent.
         #[test]
         fn a_message_arrives_as_it_was_sent(
-            header in proptest::collection::vec("(Subject|X-A|To): [ -~äöü]{0,60}\r\n( [ -~]{1,20}\r\n)?", 1..6),
+            header in proptest::collection::vec(
+                "(Subject|X-A|To): [ -~äöü]{0,60}\r\n( [ -~]{1,20}\r\n)?",
+                1..6,
+            ),
             body in proptest::collection::vec("[ -~äöü]{0,80}|\\.{1,3}[a-z]{0,3}|From x", 0..12),
             sizes in [1_usize..60, 1..60],
         ) {

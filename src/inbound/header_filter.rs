@@ -278,7 +278,10 @@ mod tests {
     proptest! {
         #[test]
         fn everything_else_passes(
-            lines in proptest::collection::vec("(A: b|Subject: [ -~]{0,9}| x|[ -~]{0,9}|)\r\n", 0..12),
+            lines in proptest::collection::vec(
+                "(A: b|Subject: [ -~]{0,9}| x|[ -~]{0,9}|)\r\n",
+                0..12,
+            ),
             size in 1_usize..40,
         ) {
             let message = lines.concat().into_bytes();

@@ -91,7 +91,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_taken(raw: Vec<u8>, word in "=\\?[a-z0-9-]{0,12}\\?[bBqQ]?\\?[ -~]{0,20}\\?=") {
+        fn any_bytes_are_taken(
+            raw: Vec<u8>,
+            word in "=\\?[a-z0-9-]{0,12}\\?[bBqQ]?\\?[ -~]{0,20}\\?=",
+        ) {
             let raw = [raw.as_slice(), word.as_bytes(), &raw].concat();
             prop_assert!(decode_text(&raw, 20).chars().count() <= 20);
             prop_assert!(message_id(&raw).is_none_or(|id| !id.contains(char::is_whitespace)));

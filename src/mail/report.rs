@@ -57,7 +57,8 @@ impl FailureReport<'_> {
              Message-ID: <{id}>\r\n\
              Auto-Submitted: auto-replied\r\n\
              MIME-Version: 1.0\r\n\
-             Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"{boundary}\"\r\n\
+             Content-Type: multipart/report; report-type=delivery-status;\r\n\
+             \tboundary=\"{boundary}\"\r\n\
              \r\n\
              --{boundary}\r\n\
              Content-Type: text/plain; charset=utf-8\r\n\

@@ -112,7 +112,8 @@ impl Queue {
             Ok(body) => body,
             Err(error) => {
                 // Nobody may get damaged mail, and nobody may lose it: it stays where it is.
-                tracing::error!(id = %job.id, %error, "a message cannot be read; see `spool verify`");
+                let id = job.id;
+                tracing::error!(%id, %error, "a message cannot be read; see `spool verify`");
                 self.state().release(&job);
                 tokio::time::sleep(PAUSE).await;
                 return;

@@ -147,7 +147,10 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn does_what_the_standard_says(wire in hostile(), pieces in proptest::collection::vec(1_usize..50, 1..10)) {
+    fn does_what_the_standard_says(
+        wire in hostile(),
+        pieces in proptest::collection::vec(1_usize..50, 1..10),
+    ) {
         let (message, violation, rest) = decode(&wire, &pieces);
         let (expected, expected_violation, expected_rest) = plainly(&wire);
         prop_assert_eq!(violation, expected_violation);

@@ -145,7 +145,10 @@ mod tests {
     proptest! {
         #[test]
         fn chunks_make_no_difference(
-            input in proptest::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), any::<u8>()], 0..200),
+            input in proptest::collection::vec(
+                prop_oneof![Just(b'\r'), Just(b'\n'), any::<u8>()],
+                0..200,
+            ),
             pieces in proptest::collection::vec(1_usize..20, 1..10),
         ) {
             prop_assert_eq!(lines(&input, &pieces, 16), lines(&input, &[1000], 16));

@@ -169,13 +169,16 @@ impl Index {
         self.read_lock().counters.clone()
     }
 
-    /// Gives the index up: it no longer follows the log. It forgets its checkpoint, so that the next
-    /// start makes it anew.
+    /// Gives the index up: it no longer follows the log. It forgets its checkpoint, so that the
+    /// next start makes it anew.
     pub(crate) fn give_up(&self) {
         self.write_lock().given_up = true;
         let forget = vec![(keys::CHECKPOINT.to_vec(), None)];
         if let Err(error) = self.store.apply(forget) {
-            tracing::error!(%error, "the index cannot be marked; remove its folder before the next start");
+            tracing::error!(
+                %error,
+                "the index cannot be marked; remove its folder before the next start"
+            );
         }
     }
 

@@ -1,0 +1,307 @@
+//! From what the rooms know to the JSON of the API.
+
+use super::view::{
+    BackendDetails, BackendView, DecisionWord, EventView, ExplainView, HostView, MessageView,
+    PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView, SpoolNumbers,
+};
+use crate::backend::{BackendHealth, BackendOptions, HostResult, Hosts};
+use crate::mail::{Envelope, Peer, RecipientEvent, RecipientState, SpoolId};
+use crate::route::{Decision, Explanation, Shown, paused};
+use crate::smtp::Mailbox;
+use crate::spool::{LedgerEntry, SpoolStats, StoredMessage};
+
+impl BackendView {
+    /// A backend with what the config says of it and what waits for it.
+    pub(super) fn new(
+        backend: BackendHealth,
+        options: &BackendOptions,
+        results: &[HostResult],
+        stats: &SpoolStats,
+    ) -> Self {
+        let mut hosts: Vec<HostView> = match &options.hosts {
+            Hosts::List(hosts) => hosts
+                .iter()
+                .map(|host| HostView::untried(host.clone()))
+                .collect(),
+            Hosts::Mx(domain) => vec![HostView::untried(format!("mx:{domain}"))],
+        };
+        for result in results {
+            let view = HostView {
+                address: result.host.clone(),
+                good: Some(result.good),
+                reason: result.what.clone(),
+                at: Some(result.at),
+            };
+            match hosts.iter_mut().find(|host| host.address == result.host) {
+                Some(host) => *host = view,
+                None => hosts.push(view),
+            }
+        }
+        Self {
+            waiting: stats
+                .queued
+                .get(backend.id.as_str())
+                .copied()
+                .unwrap_or_default(),
+            name: backend.id,
+            health: backend.health,
+            reason: backend.reason,
+            since: backend.since,
+            operator: None,
+            hosts,
+        }
+    }
+}
+
+impl HostView {
+    const fn untried(address: String) -> Self {
+        Self {
+            address,
+            good: None,
+            reason: String::new(),
+            at: None,
+        }
+    }
+}
+
+impl BackendDetails {
+    /// A backend with all that the config says of it.
+    pub(super) fn new(backend: BackendView, options: &BackendOptions) -> Self {
+        Self {
+            backend,
+            protocol: options.protocol,
+            tls: options.tls,
+            username: options
+                .credentials
+                .as_ref()
+                .map(|credentials| credentials.username.clone()),
+            max_connections: options.max_connections,
+            messages_per_minute: options.messages_per_minute,
+            probe: ProbeView {
+                interval_seconds: options.probe.interval.as_secs(),
+                down_after: options.probe.down_after,
+                up_after: options.probe.up_after,
+                recipient: options.probe.recipient.clone(),
+            },
+        }
+    }
+}
+
+impl QueueNumbers {
+    /// What waits, with the lanes of backends that are down counted as held.
+    pub(super) fn new(stats: &SpoolStats, backends: &[BackendHealth]) -> Self {
+        let waiting: u64 = stats.queued.values().sum();
+        let behind: u64 = backends
+            .iter()
+            .filter(|backend| paused(backend).is_some())
+            .filter_map(|backend| stats.queued.get(backend.id.as_str()))
+            .sum();
+        Self {
+            queued: waiting.saturating_sub(behind),
+            held: stats.held.saturating_add(behind),
+            uncertain: stats.uncertain,
+            oldest: stats.oldest,
+        }
+    }
+}
+
+impl From<SpoolStats> for SpoolNumbers {
+    fn from(stats: SpoolStats) -> Self {
+        Self {
+            uuid: stats.uuid,
+            bytes: stats.bytes,
+            free_bytes: stats.free_bytes,
+            accepted: stats.accepted,
+            delivered: stats.delivered,
+        }
+    }
+}
+
+impl QueueItem {
+    /// An unfinished recipient as it is shown.
+    pub(super) fn new(id: SpoolId, shown: Shown, recipient: String, envelope: &Envelope) -> Self {
+        Self {
+            id,
+            recipient,
+            state: shown.state,
+            reason: shown.reason,
+            backend: shown.backend,
+            due: shown.due,
+            attempts: shown.attempts,
+            received: id.timestamp(),
+            from: envelope.from.to_string(),
+            subject: envelope.subject.clone(),
+        }
+    }
+}
+
+impl MessageView {
+    /// A message with its history.
+    pub(super) fn new(
+        message: &StoredMessage,
+        history: &[LedgerEntry],
+        backends: &[BackendHealth],
+    ) -> Self {
+        let envelope = &message.envelope;
+        let recipients = envelope.recipients.iter().zip(&message.states);
+        Self {
+            id: message.id,
+            message_id: envelope.message_id.clone(),
+            received: message.received,
+            from: envelope.from.to_string(),
+            header_from: envelope.header_from.clone(),
+            subject: envelope.subject.clone(),
+            size: message.size,
+            peer: PeerView::from(&envelope.peer),
+            recipients: recipients
+                .enumerate()
+                .map(|(number, (recipient, state))| {
+                    let mut events = vec![EventView {
+                        at: message.received,
+                        event: "accepted".to_owned(),
+                        detail: accepted_from(&envelope.peer),
+                    }];
+                    events.extend(
+                        history
+                            .iter()
+                            .filter(|entry| {
+                                entry.recipients.iter().any(|&of| usize::from(of) == number)
+                            })
+                            .map(EventView::from),
+                    );
+                    let shown = Shown::of(state, backends);
+                    RecipientView::new(recipient.address.to_string(), state, shown, events)
+                })
+                .collect(),
+        }
+    }
+}
+
+fn accepted_from(peer: &Peer) -> String {
+    match (peer.user.as_deref(), peer.address.as_str()) {
+        (Some(user), _) => format!("from {user} ({})", peer.protocol),
+        (None, "") => format!("made here ({})", peer.protocol),
+        (None, address) => format!("from {} [{address}] ({})", peer.helo, peer.protocol),
+    }
+}
+
+impl From<&Peer> for PeerView {
+    fn from(peer: &Peer) -> Self {
+        Self {
+            address: peer.address.clone(),
+            helo: peer.helo.clone(),
+            protocol: peer.protocol.clone(),
+            tls: peer.tls.clone(),
+            user: peer.user.clone(),
+        }
+    }
+}
+
+impl RecipientView {
+    fn new(address: String, state: &RecipientState, shown: Shown, events: Vec<EventView>) -> Self {
+        let (reply, delivery_address) = match state {
+            RecipientState::Delivered {
+                reply,
+                delivery_address,
+                ..
+            } => (Some(reply.to_string()), Some(delivery_address.clone())),
+            RecipientState::Queued { last, .. } => {
+                let reply = last
+                    .as_ref()
+                    .and_then(|(_, failure)| failure.reply.as_ref());
+                (reply.map(ToString::to_string), None)
+            }
+            RecipientState::Bounced { failure, .. } => {
+                (failure.reply.as_ref().map(ToString::to_string), None)
+            }
+            RecipientState::Held { .. } | RecipientState::Dropped { .. } => (None, None),
+        };
+        Self {
+            address,
+            state: shown.state,
+            reason: shown.reason,
+            backend: shown.backend,
+            delivery_address,
+            reply,
+            due: shown.due,
+            attempts: shown.attempts,
+            uncertain: state.is_uncertain(),
+            events,
+        }
+    }
+}
+
+impl From<&LedgerEntry> for EventView {
+    fn from(entry: &LedgerEntry) -> Self {
+        let detail = match &entry.event {
+            RecipientEvent::Attempted { backend } => format!("to {backend}"),
+            RecipientEvent::Interrupted { uncertain: true } => {
+                "by a stop or a crash; it may have arrived".to_owned()
+            }
+            RecipientEvent::Interrupted { uncertain: false } => "before it was sent".to_owned(),
+            RecipientEvent::Delivered {
+                backend,
+                reply,
+                delivery_address,
+                tls,
+            } => {
+                let tls = tls.as_deref().map_or("without TLS", |_| "with TLS");
+                format!("to {backend} as {delivery_address} {tls}: {reply}")
+            }
+            RecipientEvent::Deferred {
+                backend,
+                failure,
+                due,
+                ..
+            } => format!("by {backend}: {failure}; next attempt {due}"),
+            RecipientEvent::Rerouted { lane } => format!("to {lane}"),
+            RecipientEvent::Held { reason } => reason.to_string(),
+            RecipientEvent::Released { actor, .. } | RecipientEvent::Dropped { actor } => {
+                format!("by {actor}")
+            }
+            RecipientEvent::Bounced { failure } => failure.to_string(),
+        };
+        Self {
+            at: entry.at,
+            event: entry.event.name().to_owned(),
+            detail,
+        }
+    }
+}
+
+impl ExplainView {
+    /// The explanation of an address.
+    pub(super) fn new(address: &Mailbox, explanation: Explanation) -> Self {
+        let last = explanation.steps.last().cloned().unwrap_or_default();
+        let (decision, backend, delivery_address, reason) = match explanation.decision {
+            Decision::Relay {
+                targets,
+                address,
+                diverted_from,
+            } => (
+                DecisionWord::Relay,
+                targets.first().map(ToString::to_string),
+                Some(address.to_string()),
+                diverted_from.map_or(last, |home| {
+                    format!("{home} cannot take it now, and the config allows another backend")
+                }),
+            ),
+            Decision::Hold { backend, reason } => (
+                DecisionWord::Hold,
+                backend.map(|backend| backend.to_string()),
+                None,
+                reason,
+            ),
+            Decision::Reject(reply) => (DecisionWord::Reject, None, None, reply.to_string()),
+        };
+        Self {
+            address: address.to_string(),
+            home: explanation.home,
+            decision,
+            backend,
+            delivery_address,
+            reason,
+            steps: explanation.steps,
+        }
+    }
+}
