@@ -10,6 +10,7 @@ pub mod telemetry;
 // floor 1
 pub mod mail;
 pub mod net;
+pub mod terminal;
 // floor 2
 pub mod spool;
 // floor 3

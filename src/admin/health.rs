@@ -1,11 +1,27 @@
 //! Is the front door open, and what is wrong? `/health` for load balancers, gauges for Prometheus.
 
+use std::time::Duration;
+
 use metrics::gauge;
 use serde::{Deserialize, Serialize};
 
 use super::{Admin, QueueNumbers};
+use crate::base::Shutdown;
 use crate::route::paused;
-use crate::telemetry::names;
+use crate::telemetry::{Metrics, names};
+
+/// From one upkeep of the metrics to the next.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Keeps the memory of the metrics bounded until the stop is asked for.
+pub async fn keep_metrics(metrics: Metrics, shutdown: Shutdown) {
+    loop {
+        tokio::select! {
+            () = shutdown.stopping() => return,
+            () = tokio::time::sleep(UPKEEP) => metrics.upkeep(),
+        }
+    }
+}
 
 /// `/health`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -29,7 +29,7 @@ pub use accounts::{Account, AccountAdmin, AccountRefused, AccountState, Invitati
 pub(crate) use api::AddressQuery;
 pub use api::{operators, watchers};
 pub use error::{AdminError, Refusal};
-pub use health::HealthView;
+pub use health::{HealthView, keep_metrics};
 pub(crate) use lookup::{QueueQuery, TraceQuery};
 pub use serve::serve;
 pub use view::{

@@ -169,6 +169,8 @@ async fn exchange(stream: BoxedStream, request: Request) -> Result<(u16, Bytes),
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     fn get(path: &str) -> Request {
@@ -198,24 +200,25 @@ mod tests {
     async fn answers_and_refusals_are_told_apart() {
         let folder = tempfile::tempdir().unwrap();
         let listener = crate::net::bind_unix(&folder.path().join(SOCKET)).unwrap();
-        let refusal = r#"{"error":"there is no backend \"x\"","hint":"look"}"#;
-        let router = axum::Router::new()
-            .route("/good", axum::routing::get(|| async { "17" }))
-            .route("/odd", axum::routing::get(|| async { "ham" }))
-            .fallback(move || async move { (axum::http::StatusCode::NOT_FOUND, refusal) });
-        let shutdown = Shutdown::new();
-        shutdown.spawn(
-            "server",
-            crate::admin::serve(listener, router, shutdown.clone()),
-        );
-
         let client = Client::new(folder.path(), Path::new("mail.toml"));
-        assert_eq!(client.ask::<u32>(get("/good")).await.unwrap(), 17);
-        let odd = client.ask::<u32>(get("/odd")).await.unwrap_err();
+        let answer = async |head: &str, body: &str| {
+            let server = async {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = [0; 1024];
+                let read = stream.read(&mut request).await.unwrap();
+                assert!(request[..read].starts_with(b"GET /api/status HTTP/1.1\r\n"));
+                let length = body.len();
+                let reply = format!("HTTP/1.1 {head}\r\nContent-Length: {length}\r\n\r\n{body}");
+                stream.write_all(reply.as_bytes()).await.unwrap();
+            };
+            tokio::join!(client.ask::<u32>(get("/api/status")), server).0
+        };
+        assert_eq!(answer("200 OK", "17").await.unwrap(), 17);
+        let odd = answer("200 OK", "ham").await.unwrap_err();
         assert!(odd.to_string().contains("same version"), "{odd}");
-        let refused = client.ask::<u32>(get("/nothing")).await.unwrap_err();
-        assert_eq!(refused.to_string(), "there is no backend \"x\"\n  look");
+        let refusal = r#"{"error":"there is no backend x","hint":"look"}"#;
+        let refused = answer("404 Not Found", refusal).await.unwrap_err();
+        assert_eq!(refused.to_string(), "there is no backend x\n  look");
         assert!(!refused.is_unreachable());
-        shutdown.stop().await;
     }
 }

@@ -8,7 +8,6 @@ mod client;
 mod home;
 mod intent;
 mod render;
-mod table;
 
 use std::fmt;
 use std::io::Write as _;
@@ -25,11 +24,11 @@ use crate::admin::{
     QueueItem, ReloadView, StatusView, TraceView,
 };
 use crate::base::Clock;
+use crate::terminal::Palette;
 use args::Arguments;
 use client::{Client, ClientError};
 use intent::{Format, Intent, Question, Work};
 use render::Page;
-use table::Palette;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

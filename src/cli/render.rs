@@ -1,6 +1,5 @@
 //! The server's answers as text for people.
 
-use super::table::{Cell, Palette, Table, Tone, WIDTH, bytes, columns, duration, moment, visible};
 use crate::admin::{
     Account, AccountState, BackendDetails, BackendView, DecisionWord, ExplainView, HostView,
     Invitation, MessageView, QueueItem, RecipientView, StatusView, TraceView,
@@ -8,6 +7,9 @@ use crate::admin::{
 use crate::backend::Health;
 use crate::base::Timestamp;
 use crate::route::ShownState;
+use crate::terminal::{
+    Cell, Palette, Table, Tone, WIDTH, bytes, columns, duration, moment, visible,
+};
 
 /// What the text depends on beside the answer.
 #[derive(Debug, Clone, Copy)]
@@ -16,7 +18,7 @@ pub(crate) struct Page {
     pub(crate) now: Timestamp,
 }
 
-const LABEL: usize = 12;
+const LABEL: usize = 14;
 
 impl Page {
     fn health(health: Health) -> Cell {

@@ -1,4 +1,20 @@
-//! The whole story in one command.
+//! The whole story in one command: two sandbox platforms, Tideover between them as `serve` would
+//! run it, mail of all kinds, an outage, the webmail, and the account at the end.
+
+mod account;
+mod house;
+mod internet;
+mod letters;
+mod people;
+mod platform;
+mod screen;
+mod story;
+
+use crate::daemon::StartError;
+use crate::net::BindError;
+use crate::telemetry::log::{self, LogOptions};
+use internet::SendError;
+use story::Stage;
 
 /// When the demo ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,10 +25,61 @@ pub enum Ending {
     Once,
 }
 
-/// Runs the demo.
+/// Why the demo failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// A port cannot be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// Tideover does not start or stop.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The folder of the demo cannot be written.
+    #[error("the folder of the demo cannot be written: {0}")]
+    Disk(#[from] std::io::Error),
+    /// A letter was not taken.
+    #[error("a letter was not taken: {0}")]
+    Send(String),
+    /// An account could not be made.
+    #[error("the account could not be made: {0}")]
+    Account(String),
+    /// A letter did not arrive in time.
+    #[error("{0} did not arrive in 30 seconds")]
+    Late(&'static str),
+    /// The health of a platform was not noticed in time.
+    #[error("Tideover did not notice in 30 seconds how the platform is")]
+    Unnoticed,
+    /// Not every message arrived exactly once and unchanged.
+    #[error("not every message arrived exactly once and unchanged")]
+    NotEven,
+}
+
+impl From<SendError> for DemoError {
+    fn from(error: SendError) -> Self {
+        Self::Send(error.to_string())
+    }
+}
+
+/// Runs the demo. Ctrl-C ends it at any time.
 ///
 /// # Errors
 /// When it cannot be started, or with [`Ending::Once`] when a message is missing or came twice.
-pub async fn run(ending: Ending) -> Result<(), std::io::Error> {
-    Err(std::io::Error::other(format!("{ending:?}")))
+pub async fn run(ending: Ending) -> Result<(), DemoError> {
+    // The story is told on stdout; the log would talk in between.
+    let level = "error".to_owned();
+    let quiet = LogOptions {
+        level,
+        ..LogOptions::default()
+    };
+    log::install(&quiet).map_err(|error| DemoError::Disk(std::io::Error::other(error)))?;
+    let mut stage = Stage::set(ending).await?;
+    let played = tokio::select! {
+        played = stage.play() => played,
+        interrupted = tokio::signal::ctrl_c() => match (interrupted, ending) {
+            (Ok(()), Ending::CtrlC) => Ok(()),
+            (Ok(()), Ending::Once) => Err(DemoError::NotEven),
+            (Err(error), _) => Err(error.into()),
+        },
+    };
+    stage.clear().await.and(played)
 }

@@ -17,10 +17,16 @@ impl Queue {
     /// Takes messages as they become durable, until the spool is closed.
     pub(super) async fn intake(&self, mut committed: mpsc::Receiver<Committed>) {
         let mut overflowed = false;
-        while let Some(message) = committed.recv().await {
-            if self.stopping() {
+        let shutdown = self.0.parts.shutdown.clone();
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = shutdown.stopping() => return,
+                message = committed.recv() => message,
+            };
+            let Some(message) = message else {
                 return;
-            }
+            };
             // The spool drops what does not fit in here; the index has it.
             overflowed |= committed.len() + 1 >= limits::COMMITTED_QUEUE;
             if overflowed && committed.is_empty() {

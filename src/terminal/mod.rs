@@ -1,4 +1,4 @@
-//! Tables and times for people, within the width of a terminal.
+//! Text for people: tables, times and colours within the width of a terminal.
 //!
 //! Subjects, addresses and replies come from strangers: what would move the cursor, change
 //! colours or reverse the direction of the line is made visible instead.
@@ -8,30 +8,37 @@ use std::io::IsTerminal as _;
 use crate::base::Timestamp;
 
 /// Columns of a page.
-pub(crate) const WIDTH: usize = 80;
+pub const WIDTH: usize = 80;
 const GAP: usize = 2;
 
 /// May colours be used on stdout? Only on a terminal, and not when NO_COLOR is set
 /// (<https://no-color.org>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Palette {
+pub enum Palette {
+    /// None.
     Plain,
+    /// ANSI colours.
     Colour,
 }
 
 /// What a colour says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tone {
+pub enum Tone {
+    /// As it should be.
     Good,
+    /// Somebody has to act.
     Bad,
+    /// Not yet, and nothing is lost.
     Waiting,
+    /// Look here.
     Strong,
+    /// Beside the point.
     Quiet,
 }
 
 impl Palette {
     /// For stdout as it is.
-    pub(crate) fn of_stdout() -> Self {
+    pub fn of_stdout() -> Self {
         let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         if std::io::stdout().is_terminal() && !forbidden {
             Self::Colour
@@ -41,7 +48,7 @@ impl Palette {
     }
 
     /// `text` in a tone.
-    pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
+    pub fn paint(self, tone: Tone, text: &str) -> String {
         let code = match tone {
             Tone::Good => "32",
             Tone::Bad => "31",
@@ -59,7 +66,7 @@ impl Palette {
 /// A table: a head and rows of as many cells. The columns marked as elastic give way when it is
 /// too wide, the widest first.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub struct Table {
     head: Vec<&'static str>,
     elastic: Vec<usize>,
     rows: Vec<Vec<(String, Option<Tone>)>>,
@@ -67,7 +74,7 @@ pub(crate) struct Table {
 
 impl Table {
     /// An empty table; `elastic` are numbers of columns.
-    pub(crate) fn new(head: &[&'static str], elastic: &[usize]) -> Self {
+    pub fn new(head: &[&'static str], elastic: &[usize]) -> Self {
         Self {
             head: head.to_vec(),
             elastic: elastic.to_vec(),
@@ -76,7 +83,7 @@ impl Table {
     }
 
     /// Adds a row.
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
+    pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
         let cells = cells
             .into_iter()
             .map(|cell| (visible(&cell.text), cell.tone));
@@ -84,7 +91,7 @@ impl Table {
     }
 
     /// The lines, each ending in a newline.
-    pub(crate) fn render(&self, palette: Palette) -> String {
+    pub fn render(&self, palette: Palette) -> String {
         let widths = self.widths();
         let head = self.head.iter().map(|name| ((*name).to_owned(), None));
         let head: Vec<_> = head.collect();
@@ -122,14 +129,14 @@ impl Table {
 
 /// A cell of a table.
 #[derive(Debug)]
-pub(crate) struct Cell {
+pub struct Cell {
     text: String,
     tone: Option<Tone>,
 }
 
 impl Cell {
     /// A cell in a tone.
-    pub(crate) fn toned(text: impl Into<String>, tone: Tone) -> Self {
+    pub fn toned(text: impl Into<String>, tone: Tone) -> Self {
         Self {
             text: text.into(),
             tone: Some(tone),
@@ -158,7 +165,7 @@ fn line(cells: &[(String, Option<Tone>)], widths: &[usize], palette: Palette) ->
 }
 
 /// The first `width` columns, with an ellipsis when something is missing.
-pub(crate) fn cut(text: &str, width: usize) -> String {
+pub fn cut(text: &str, width: usize) -> String {
     if columns(text) <= width {
         return text.to_owned();
     }
@@ -176,7 +183,7 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
 }
 
 /// Columns that a text takes.
-pub(crate) fn columns(text: &str) -> usize {
+pub fn columns(text: &str) -> usize {
     text.chars().map(columns_of).sum()
 }
 
@@ -201,7 +208,7 @@ const fn columns_of(character: char) -> usize {
 }
 
 /// `text` without characters that do something to a terminal.
-pub(crate) fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     text.chars()
         .map(|character| match character {
             '\n' | '\t' => ' ',
@@ -213,7 +220,7 @@ pub(crate) fn visible(text: &str) -> String {
 }
 
 /// A moment in the time zone of the terminal; the date is left out when it is today's.
-pub(crate) fn moment(at: Timestamp, now: Timestamp) -> String {
+pub fn moment(at: Timestamp, now: Timestamp) -> String {
     moment_in(at, now, &jiff::tz::TimeZone::system())
 }
 
@@ -227,8 +234,14 @@ fn moment_in(at: Timestamp, now: Timestamp, zone: &jiff::tz::TimeZone) -> String
     }
 }
 
+/// The time of day in the time zone of the terminal: `10:02:03`.
+#[must_use]
+pub fn clock_time(at: Timestamp) -> String {
+    moment_in(at, at, &jiff::tz::TimeZone::system())
+}
+
 /// How long: `12 s`, `4 min`, `3 h`, `2 days`.
-pub(crate) fn duration(duration: std::time::Duration) -> String {
+pub fn duration(duration: std::time::Duration) -> String {
     match duration.as_secs() {
         seconds @ ..120 => format!("{seconds} s"),
         seconds @ 120..7_200 => format!("{} min", seconds / 60),
@@ -238,7 +251,7 @@ pub(crate) fn duration(duration: std::time::Duration) -> String {
 }
 
 /// `1.5 GiB`.
-pub(crate) fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
     if bytes < 1024 {
         return format!("{bytes} B");
