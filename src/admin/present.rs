@@ -305,3 +305,7 @@ impl ExplainView {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "present_tests.rs"]
+mod tests;

@@ -191,6 +191,8 @@ impl Base {
         socket: Option<TcpListen>,
         admin: Admin,
     ) -> Result<(), StartError> {
+        let upkeep = admin::keep_metrics(admin.metrics.clone(), self.shutdown.clone());
+        self.shutdown.spawn("metrics", upkeep);
         let admin = Arc::new(admin);
         let path = config.server.data_dir.join(admin::SOCKET);
         let door = bind_unix(&path).map_err(StartError::other("the operators' socket"))?;

@@ -1,0 +1,103 @@
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::admin::{BackendView, DecisionWord, ExplainView, QueueNumbers};
+use crate::backend::{
+    BackendHealth, BackendOptions, Health, HostResult, Hosts, ProbeOptions, Protocol, TlsPolicy,
+};
+use crate::base::Timestamp;
+use crate::mail::{BackendId, DeliveryTarget};
+use crate::route::{Decision, Explanation};
+use crate::smtp::{Mailbox, Reply};
+use crate::spool::SpoolStats;
+
+fn down(name: &str) -> BackendHealth {
+    BackendHealth {
+        id: BackendId::new(name),
+        health: Health::Down,
+        reason: "refused".to_owned(),
+        since: Timestamp::EPOCH,
+    }
+}
+
+fn stats() -> SpoolStats {
+    SpoolStats {
+        queued: BTreeMap::from([("onprem".to_owned(), 4), ("@example.net".to_owned(), 2)]),
+        held: 1,
+        ..SpoolStats::default()
+    }
+}
+
+#[test]
+fn lanes_of_a_backend_that_is_down_count_as_held() {
+    let numbers = QueueNumbers::new(&stats(), &[down("onprem"), down("cloud")]);
+    assert_eq!((numbers.queued, numbers.held), (2, 5));
+    let numbers = QueueNumbers::new(&stats(), &[]);
+    assert_eq!((numbers.queued, numbers.held), (6, 1));
+}
+
+#[test]
+fn a_backend_has_the_json_of_the_contract() {
+    let options = BackendOptions {
+        id: BackendId::new("onprem"),
+        hosts: Hosts::List(vec!["192.0.2.1:25".to_owned(), "192.0.2.2:25".to_owned()]),
+        protocol: Protocol::Smtp,
+        tls: TlsPolicy::Required,
+        credentials: None,
+        max_connections: 8,
+        messages_per_minute: 0,
+        probe: ProbeOptions::default(),
+    };
+    let tried = HostResult {
+        host: "192.0.2.2:25".to_owned(),
+        good: false,
+        what: "refused".to_owned(),
+        at: Timestamp::EPOCH,
+    };
+    let view = BackendView::new(down("onprem"), &options, &[tried], &stats());
+    let epoch = "1970-01-01T00:00:00.000Z";
+    assert_eq!(
+        serde_json::to_value(view).unwrap(),
+        json!({
+            "name": "onprem", "health": "down", "reason": "refused", "since": epoch,
+            "override": null, "waiting": 4,
+            "hosts": [
+                {"address": "192.0.2.1:25", "good": null, "reason": "", "at": null},
+                {"address": "192.0.2.2:25", "good": false, "reason": "refused", "at": epoch},
+            ],
+        })
+    );
+}
+
+#[test]
+fn decisions_have_the_json_of_the_contract() {
+    let ann: Mailbox = "ann@example.org".parse().unwrap();
+    let explanation = |decision| Explanation {
+        decision,
+        home: Some(BackendId::new("cloud")),
+        lane: "cloud".to_owned(),
+        mailbox: Some("ann@example.org".to_owned()),
+        steps: vec!["its home is cloud".to_owned()],
+    };
+    let relay = ExplainView::new(
+        &ann,
+        explanation(Decision::Relay {
+            targets: vec![DeliveryTarget::Backend(BackendId::new("cloud"))],
+            address: "ann@tenant.example".parse().unwrap(),
+            diverted_from: None,
+        }),
+    );
+    assert_eq!(
+        serde_json::to_value(relay).unwrap(),
+        json!({
+            "address": "ann@example.org", "home": "cloud", "decision": "relay",
+            "backend": "cloud", "delivery_address": "ann@tenant.example",
+            "reason": "its home is cloud", "steps": ["its home is cloud"],
+        })
+    );
+    let reply = Reply::new(550, (5, 1, 1), "No such user");
+    let reject = ExplainView::new(&ann, explanation(Decision::Reject(reply)));
+    assert_eq!(reject.decision, DecisionWord::Reject);
+    assert_eq!(reject.reason, "550 5.1.1 No such user");
+}
