@@ -48,6 +48,10 @@ impl Postfix {
             format!("{INTERNATIONAL} virtual:\n"),
         )
         .unwrap();
+        // Some of Postfix's tools write to it under an account of their own.
+        let log = folder.join("maillog");
+        fs::write(&log, "").unwrap();
+        fs::set_permissions(&log, fs::Permissions::from_mode(0o666)).unwrap();
         Self {
             folder: folder.to_owned(),
             running: None,

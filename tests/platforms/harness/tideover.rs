@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
@@ -141,6 +141,9 @@ impl Tideover {
             Client::try_connect(at).ok()
         });
         self.running = Some(group);
+        eventually(SHORT, "tideover answers its verbs", || {
+            self.verb(&["status"]).status.success().then_some(())
+        });
     }
 
     /// Where the Internet sends its mail.
@@ -165,13 +168,7 @@ impl Tideover {
 
     /// A verb with `--json`; panics unless it succeeds.
     pub(crate) fn json(&self, verb: &[&str]) -> Value {
-        let output = Command::new(PROGRAM)
-            .args(verb)
-            .arg("--json")
-            .arg("-c")
-            .arg(self.config())
-            .output()
-            .unwrap();
+        let output = self.verb(verb);
         assert!(
             output.status.success(),
             "tideover {verb:?}: {}",
@@ -180,6 +177,16 @@ impl Tideover {
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
             panic!("{verb:?}: {error}: {}", output.stdout.escape_ascii());
         })
+    }
+
+    fn verb(&self, verb: &[&str]) -> Output {
+        Command::new(PROGRAM)
+            .args(verb)
+            .arg("--json")
+            .arg("-c")
+            .arg(self.config())
+            .output()
+            .unwrap()
     }
 
     /// A number below `queue` of `status`.
