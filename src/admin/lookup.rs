@@ -13,7 +13,7 @@ use crate::limits;
 use crate::mail::{Envelope, SpoolId};
 use crate::route::{Shown, ShownState};
 use crate::smtp::Mailbox;
-use crate::spool::SpoolError;
+use crate::spool::{SpoolError, StoredMessage};
 
 /// Which part of the queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +130,16 @@ impl Admin {
         let mut messages = Vec::with_capacity(ids.len());
         for id in ids {
             messages.extend(self.view(id, &backends)?);
+        }
+        if messages.is_empty() {
+            let bare = of.trim_start_matches('<').trim_end_matches('>');
+            for gone in self.spool.ledger_find(bare, limit)? {
+                messages.push(MessageView::new(
+                    &StoredMessage::from(&gone),
+                    &gone.history,
+                    &backends,
+                ));
+            }
         }
         if messages.is_empty() {
             return Err(AdminError::NotFound {

@@ -119,6 +119,8 @@ pub struct ServerConfig {
 pub struct SpoolConfig {
     /// Readable and replayable for this long after the last recipient is finished.
     pub retain: Duration,
+    /// The ledger (who, what, when, outcome; no bodies) is kept for this long.
+    pub ledger_retain: Duration,
     /// Bytes of the disk that stay free.
     pub min_free: u64,
     /// Bytes of the largest message.

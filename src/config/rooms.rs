@@ -18,6 +18,7 @@ impl Config {
     pub fn spool_options(&self) -> spool::Options {
         spool::Options {
             retain: self.spool.retain,
+            ledger_retain: self.spool.ledger_retain,
             min_free: self.spool.min_free,
             ..spool::Options::new(&self.server.data_dir)
         }

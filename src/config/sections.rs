@@ -62,11 +62,16 @@ pub(super) fn server(root: &Section<'_>) -> Server {
 pub(super) fn spool(root: &Section<'_>) -> SpoolConfig {
     let mut config = SpoolConfig {
         retain: DAY * 30,
+        ledger_retain: DAY * 400,
         min_free: 1024 * MIB,
         max_message_size: 50 * MIB,
     };
     if let Some(section) = root.section("spool") {
         set(&mut config.retain, section.text("retain", duration));
+        set(
+            &mut config.ledger_retain,
+            section.text("ledger_retain", duration),
+        );
         set(&mut config.min_free, section.text("min_free", size));
         let largest = section.text("max_message_size", |text| match size(text)? {
             // RFC 5321 §4.5.3.1.7: at least 64 KiB must be taken.

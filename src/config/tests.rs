@@ -52,6 +52,10 @@ fn little_is_enough() {
     let (config, directory) = check(&file).unwrap();
     assert_eq!(config.server.data_dir, folder.path().join("data"));
     assert_eq!(config.spool.retain, Duration::from_secs(30 * 86_400));
+    assert_eq!(
+        config.spool.ledger_retain,
+        Duration::from_secs(400 * 86_400)
+    );
     assert_eq!(config.listeners[0].role, Role::Mx);
     assert_eq!(config.listeners[0].tls, TlsMode::StartTls);
     assert_eq!(config.domains[0].name, "example.org");

@@ -63,6 +63,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         .writer
         .spawn_thread()
         .map_err(StartError::other("the spool's writer"))?;
+    let retention = base.spool.clone().retention_task(base.shutdown.clone());
+    base.shutdown.spawn("retention", retention);
     let listeners = base.serve_mail(&config, sockets.mail, tls.as_ref());
     base.serve_web(&config, sockets.web, &accounts);
     let desk = AccountDesk::new(accounts.clone(), base_url(&config), &base);

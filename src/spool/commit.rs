@@ -7,9 +7,10 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::SpoolError;
+use super::carry::Alteration;
 use super::event::Entry;
 use super::index::{self, Index};
-use super::log::LogWriter;
+use super::log::{LogReader, LogWriter};
 use super::record::Record;
 use crate::limits;
 use crate::mail::{Envelope, SpoolId};
@@ -52,6 +53,8 @@ pub(crate) enum Job {
     Write(Box<Request>),
     /// Write what waits, and hand the index to its store.
     Checkpoint(oneshot::Sender<Result<(), SpoolError>>),
+    /// Write what waits, then make a change for retention.
+    Alter(Alteration, oneshot::Sender<Result<(), SpoolError>>),
     /// Write what waits, close the log, stop.
     Close(oneshot::Sender<Result<(), SpoolError>>),
 }
@@ -61,6 +64,7 @@ pub(crate) enum Job {
 pub struct Writer {
     pub(crate) log: LogWriter,
     pub(crate) index: Arc<Index>,
+    pub(crate) reader: Arc<LogReader>,
     pub(crate) uuid: String,
     pub(crate) jobs: mpsc::Receiver<Job>,
     pub(crate) committed: mpsc::Sender<Committed>,
@@ -91,6 +95,13 @@ impl Writer {
                 }
                 Some(Job::Checkpoint(done)) => {
                     done.send(self.checkpoint()).ok();
+                }
+                Some(Job::Alter(alteration, done)) => {
+                    let altered = self.alter(alteration);
+                    if self.index.is_crowded() {
+                        self.hand_over();
+                    }
+                    done.send(altered).ok();
                 }
                 Some(Job::Write(_)) | None => {}
             }

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::SpoolError;
 use super::record::{Kind, Record};
+use super::views::LedgerEntry;
 use crate::base::Timestamp;
-use crate::mail::{Envelope, NodeId, RecipientEvent, SpoolId};
+use crate::mail::{Envelope, NodeId, RecipientEvent, RecipientState, SpoolId};
 use bytes::Bytes;
 
 /// First line of a segment.
@@ -32,7 +33,20 @@ pub(crate) struct MessageLine {
     /// The body stands in `big/FILE` instead of behind this line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) file: Option<BigFile>,
+    /// It was carried forward from a segment that is gone: what happened to it till then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) carried: Option<Carried>,
     pub(crate) envelope: std::sync::Arc<Envelope>,
+}
+
+/// What happened to a message before it was carried forward: the record stands for the old one and
+/// for all events up to here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Carried {
+    /// One for each recipient.
+    pub(crate) states: Vec<RecipientState>,
+    /// The ledger so far.
+    pub(crate) history: Vec<LedgerEntry>,
 }
 
 /// A body that stands in a file of its own.

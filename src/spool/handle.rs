@@ -13,6 +13,7 @@ use super::disk::Disk;
 use super::draft::{BigHome, Draft, Finished};
 use super::event::{Entry, EventLine, FactLine, MessageLine};
 use super::index::Index;
+use super::ledger::Ledger;
 use super::log::LogReader;
 use crate::base::Clock;
 use crate::limits;
@@ -28,6 +29,8 @@ pub struct Options {
     pub dir: PathBuf,
     /// Mail stays readable and replayable for this long after its last recipient is finished.
     pub retain: Duration,
+    /// The ledger (who, what, when, outcome; no bodies) is kept for this long.
+    pub ledger_retain: Duration,
     /// Bytes of the disk that are kept free.
     pub min_free: u64,
     /// Bytes of a log segment.
@@ -43,6 +46,7 @@ impl Options {
         Self {
             dir: dir.into(),
             retain: Duration::from_secs(30 * 24 * 3600),
+            ledger_retain: Duration::from_secs(400 * 24 * 3600),
             min_free: 1024 * 1024 * 1024,
             segment_size: limits::SEGMENT,
             body_in_log: limits::BODY_IN_MEMORY,
@@ -63,8 +67,9 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) disk: Disk,
     pub(crate) index: Arc<Index>,
-    pub(crate) reader: LogReader,
+    pub(crate) reader: Arc<LogReader>,
     pub(crate) big: BigHome,
+    pub(crate) ledger: Ledger,
     pub(crate) jobs: mpsc::Sender<Job>,
     /// Keeps other processes out.
     pub(crate) _lock: super::disk::Lock,
@@ -111,6 +116,7 @@ impl Spool {
                 at: self.0.clock.now(),
                 node: self.0.node,
                 file,
+                carried: None,
                 envelope: Arc::new(envelope),
             },
             body_len: u32::try_from(body.len()).unwrap_or(u32::MAX),

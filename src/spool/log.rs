@@ -265,6 +265,17 @@ impl LogReader {
         }
     }
 
+    /// First 32 bits of the spool's identity.
+    pub(crate) const fn spool(&self) -> u32 {
+        self.options.spool
+    }
+
+    /// Closes a segment that is about to be removed.
+    pub(crate) fn forget(&self, segment: u32) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.remove(&segment);
+    }
+
     /// The header and the JSON of a record, checked.
     pub(crate) fn meta(&self, at: Position) -> Result<(Header, Vec<u8>), SpoolError> {
         let file = self.file(at.segment)?;

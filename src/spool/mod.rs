@@ -5,6 +5,7 @@
 //! the only door. docs/spool-format.md describes the files.
 
 mod big;
+mod carry;
 mod commit;
 mod disk;
 mod draft;
@@ -12,10 +13,12 @@ mod error;
 mod event;
 mod handle;
 mod index;
+mod ledger;
 mod log;
 mod open;
 mod quarantine;
 mod record;
+mod retention;
 mod segment;
 mod views;
 
@@ -25,8 +28,12 @@ pub use draft::Draft;
 pub use error::SpoolError;
 pub use handle::{Options, Spool, Written};
 pub use index::{Change, MemoryStore, Row, SledStore, Store};
+pub use ledger::LedgerMessage;
 pub use open::{OpenStore, Opened, Recovery, World};
+pub use retention::Retired;
 pub use views::{Due, LedgerEntry, SpoolStats, StoredMessage, WaitingRecipient};
 
+#[cfg(test)]
+mod retention_tests;
 #[cfg(test)]
 mod tests;

@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::SpoolError;
+use super::carry::append_and_apply;
 use super::commit::{Committed, Writer};
 use super::disk::{Disk, SystemDisk};
 use super::draft::BigHome;
 use super::event::{Entry, EventLine};
 use super::handle::{Inner, Options, Spool};
 use super::index::{self, Index, SledStore, Store, key};
+use super::ledger::Ledger;
 use super::log::{LogOptions, LogReader, LogWriter};
 use super::quarantine::Quarantine;
 use super::segment::{self, Ending, Found, Position, Scan};
@@ -82,6 +84,8 @@ pub struct Recovery {
     pub damaged: u64,
     /// Recipients whose attempt was under way: a copy may have arrived.
     pub interrupted: u64,
+    /// Large bodies that no record names, now in quarantine.
+    pub orphans: u64,
 }
 
 /// `spool.json`.
@@ -93,7 +97,7 @@ struct Identity {
 }
 
 /// Folders of a spool.
-const FOLDERS: [&str; 4] = ["log", "big", "index", "quarantine"];
+const FOLDERS: [&str; 5] = ["log", "big", "index", "ledger", "quarantine"];
 
 impl Spool {
     /// Opens the spool in `options.dir`, or makes a new one there, and recovers what the log has
@@ -124,6 +128,10 @@ impl Spool {
         };
         let store = open_store(&dir.join("index")).map_err(SpoolError::Index)?;
         let index = Arc::new(Index::new(store));
+        let big = BigHome {
+            disk: disk.clone(),
+            dir: dir.join("big"),
+        };
         let mut recover = Recover {
             disk: disk.clone(),
             log: log_options.clone(),
@@ -142,20 +150,24 @@ impl Spool {
             last_segment + 1,
         );
         recover.interrupt_attempts(&mut log, clock.now())?;
+        recover.sweep(&big)?;
+        let reader = Arc::new(LogReader::new(log_options, disk.clone()));
         let (jobs, jobs_end) = mpsc::channel(limits::BATCH_QUEUE);
         let (committed, committed_end) = mpsc::channel(limits::COMMITTED_QUEUE);
         let newest = SpoolId::from_u64(index.counters().newest);
         let spool = Self(Arc::new(Inner {
-            big: BigHome {
+            big,
+            ledger: Ledger {
                 disk: disk.clone(),
-                dir: dir.join("big"),
+                dir: dir.join("ledger"),
+                uuid: identity.uuid.clone(),
             },
             options,
             uuid: identity.uuid.clone(),
             node: NodeId::default(),
             ids: IdSource::new(clock.clone(), NodeId::default(), newest),
             clock,
-            reader: LogReader::new(log_options, disk.clone()),
+            reader: Arc::clone(&reader),
             disk,
             index: Arc::clone(&index),
             jobs,
@@ -166,6 +178,7 @@ impl Spool {
             writer: Writer {
                 log,
                 index,
+                reader,
                 uuid: identity.uuid,
                 jobs: jobs_end,
                 committed,
@@ -365,37 +378,56 @@ impl Recover {
         now: Timestamp,
     ) -> Result<(), SpoolError> {
         let rows = self.index.scan(b"a", b"a", usize::MAX)?;
-        let entries: Vec<Entry> = rows
+        let entries: Vec<(Entry, bytes::Bytes)> = rows
             .iter()
             .filter_map(|(row, _)| key::parse_recipient(row))
             .map(|(id, recipient)| {
-                Entry::Event(EventLine {
+                let line = EventLine {
                     id,
                     at: now,
                     node: NodeId::default(),
                     recipients: vec![recipient],
                     event: RecipientEvent::Interrupted { uncertain: true },
-                })
+                };
+                (Entry::Event(line), bytes::Bytes::new())
             })
             .collect();
         if entries.is_empty() {
             return Ok(());
         }
-        let records: Result<Vec<_>, _> = entries
-            .iter()
-            .map(|entry| entry.to_record(bytes::Bytes::new()))
-            .collect();
-        let positions = log.append(&records?)?;
-        log.sync()?;
-        let ends = positions.iter().skip(1).copied().chain([log.end()]);
-        for ((entry, at), after) in entries.iter().zip(&positions).zip(ends) {
-            index::apply(&self.index, entry, *at, after)?;
-        }
+        append_and_apply(log, &self.index, &entries)?;
         self.found.interrupted = entries.len() as u64;
         tracing::warn!(
             recipients = entries.len(),
             "attempts were under way when the program ended: these may arrive twice"
         );
+        Ok(())
+    }
+
+    /// Large bodies that no record names: unfinished ones go, whole ones go to quarantine.
+    fn sweep(&mut self, big: &BigHome) -> Result<(), SpoolError> {
+        let floor = self.index.counters().floor;
+        if self.segments()?.first().is_some_and(|&first| first < floor) {
+            // Retention was interrupted. It will remove the bodies whose messages are gone.
+            return Ok(());
+        }
+        let names = self.disk.list(&big.dir);
+        let names = names.map_err(|error| SpoolError::disk("listing", &big.dir, error))?;
+        for name in names {
+            let path = big.dir.join(&name);
+            let id = |end: &str| name.strip_suffix(end)?.parse::<SpoolId>().ok();
+            if id(".tmp").is_some() {
+                // It was on its way in: nobody was told that it is safe.
+                self.disk
+                    .remove(&path)
+                    .map_err(|error| SpoolError::disk("removing", &path, error))?;
+            } else if let Some(id) = id(".eml")
+                && self.index.get(&key::message(id))?.is_none()
+            {
+                self.quarantine.keep_file(&big.dir, &name)?;
+                self.found.orphans += 1;
+            }
+        }
         Ok(())
     }
 }

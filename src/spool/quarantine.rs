@@ -1,7 +1,7 @@
 //! Damage is set aside, counted and shown, never deleted (I6).
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::SpoolError;
 use super::disk::{Disk, DiskFile};
@@ -56,5 +56,16 @@ impl Quarantine {
         copy.sync()
             .and_then(|()| self.disk.sync_dir(&self.dir))
             .map_err(failed)
+    }
+
+    /// Moves a file that nothing refers to here.
+    pub(crate) fn keep_file(&self, from: &Path, name: &str) -> Result<(), SpoolError> {
+        let to = self.dir.join(name);
+        tracing::warn!(file = %to.display(), "a message file that no record names is in quarantine now");
+        self.disk
+            .rename(&from.join(name), &to)
+            .and_then(|()| self.disk.sync_dir(&self.dir))
+            .and_then(|()| self.disk.sync_dir(from))
+            .map_err(|error| SpoolError::disk("moving", &to, error))
     }
 }

@@ -11,7 +11,7 @@ use crate::mail::{
 };
 use crate::smtp::{MailParameters, RcptParameters, Reply};
 
-fn options(dir: &Path) -> Options {
+pub(super) fn options(dir: &Path) -> Options {
     Options {
         min_free: 0,
         segment_size: 64 * 1024,
@@ -21,7 +21,11 @@ fn options(dir: &Path) -> Options {
 }
 
 fn open_with(options: Options) -> (Spool, Opened2) {
-    let opened = Spool::open(options, World::system()).unwrap();
+    open_in(options, World::system())
+}
+
+pub(super) fn open_in(options: Options, world: World) -> (Spool, Opened2) {
+    let opened = Spool::open(options, world).unwrap();
     let spool = opened.spool.clone();
     let thread = opened.writer.spawn_thread().unwrap();
     let rest = Opened2 {
@@ -36,19 +40,19 @@ fn open(dir: &Path) -> (Spool, Opened2) {
     open_with(options(dir))
 }
 
-struct Opened2 {
-    recovery: Recovery,
+pub(super) struct Opened2 {
+    pub(super) recovery: Recovery,
     committed: tokio::sync::mpsc::Receiver<Committed>,
     thread: std::thread::JoinHandle<()>,
 }
 
-async fn close(spool: Spool, opened: Opened2) {
+pub(super) async fn close(spool: Spool, opened: Opened2) {
     spool.close().await.unwrap();
     drop(spool);
     opened.thread.join().unwrap();
 }
 
-fn envelope(recipients: &[&str]) -> Envelope {
+pub(super) fn envelope(recipients: &[&str]) -> Envelope {
     Envelope {
         from: "ann@example.net".parse().unwrap(),
         parameters: MailParameters::default(),
@@ -69,7 +73,7 @@ fn envelope(recipients: &[&str]) -> Envelope {
     }
 }
 
-async fn accept(spool: &Spool, recipients: &[&str], body: &[u8]) -> SpoolId {
+pub(super) async fn accept(spool: &Spool, recipients: &[&str], body: &[u8]) -> SpoolId {
     let mut draft = spool.draft();
     for chunk in body.chunks(1000) {
         draft.append(chunk).await.unwrap();
@@ -77,7 +81,7 @@ async fn accept(spool: &Spool, recipients: &[&str], body: &[u8]) -> SpoolId {
     spool.accept(draft, envelope(recipients)).await.unwrap()
 }
 
-fn read(spool: &Spool, id: SpoolId) -> Vec<u8> {
+pub(super) fn read(spool: &Spool, id: SpoolId) -> Vec<u8> {
     let body = spool.body(id).unwrap().unwrap();
     let mut bytes = Vec::new();
     while (bytes.len() as u64) < body.len() {
@@ -86,7 +90,7 @@ fn read(spool: &Spool, id: SpoolId) -> Vec<u8> {
     bytes
 }
 
-fn delivered() -> RecipientEvent {
+pub(super) fn delivered() -> RecipientEvent {
     RecipientEvent::Delivered {
         backend: BackendId::new("onprem"),
         reply: Reply::new(250, (2, 0, 0), "ok"),

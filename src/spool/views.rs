@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::SpoolError;
 use super::big::BigBody;
-use super::event::{Entry, EventLine, MessageLine};
+use super::event::{Entry, MessageLine};
 use super::handle::Spool;
-use super::index::{MessageRow, decode, key};
+use super::index::{FactRow, Index, MessageRow, decode, key};
+use super::log::LogReader;
 use super::record::Header;
 use super::segment::Position;
 use crate::base::Timestamp;
@@ -78,9 +79,10 @@ pub struct SpoolStats {
     pub uncertain: u64,
     /// Acceptance of the oldest message with an unfinished recipient.
     pub oldest: Option<Timestamp>,
-    /// Messages accepted since creation.
+    /// Messages that are in the spool, waiting or finished. One that goes after `spool.retain` is
+    /// no longer counted, so that an index made anew from the log counts the same.
     pub accepted: u64,
-    /// Recipients delivered since creation.
+    /// Delivered recipients of those messages.
     pub delivered: u64,
     /// Bytes that the spool takes on disk.
     pub bytes: u64,
@@ -108,23 +110,43 @@ impl Spool {
         }))
     }
 
-    fn read_message(
+    /// Reads the record of a message. Its place can change between two looks, when it is carried
+    /// forward; it is looked up again then.
+    pub(crate) fn read_message(
         &self,
         id: SpoolId,
     ) -> Result<Option<(MessageRow, Header, MessageLine)>, SpoolError> {
-        let Some(row) = self.0.index.row::<MessageRow>(&key::message(id))? else {
-            return Ok(None);
-        };
+        let mut row = self.0.index.row::<MessageRow>(&key::message(id))?;
+        while let Some(found) = row {
+            let read = self.read_message_at(id, found.clone());
+            row = self.0.index.row::<MessageRow>(&key::message(id))?;
+            let moved = row.as_ref().map(|row| row.position) != Some(found.position);
+            if read.is_ok() || !moved {
+                return read.map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_message_at(
+        &self,
+        id: SpoolId,
+        row: MessageRow,
+    ) -> Result<(MessageRow, Header, MessageLine), SpoolError> {
         let (header, meta) = self.0.reader.meta(Position::from_u64(row.position))?;
         match Entry::read(header.kind, &meta, header.body_len)? {
-            Entry::Message { line, .. } if line.id == id => Ok(Some((row, header, line))),
+            Entry::Message { line, .. } if line.id == id => Ok((row, header, line)),
             _ => Err(SpoolError::Damaged(format!(
                 "{id} is not where the index says"
             ))),
         }
     }
 
-    fn states(&self, id: SpoolId, count: u16) -> Result<Vec<RecipientState>, SpoolError> {
+    pub(crate) fn states(
+        &self,
+        id: SpoolId,
+        count: u16,
+    ) -> Result<Vec<RecipientState>, SpoolError> {
         let prefix = key::recipients_prefix(id);
         let rows = self.0.index.scan(&prefix, &prefix, usize::from(count))?;
         rows.iter().map(|(_, value)| decode(value)).collect()
@@ -143,20 +165,32 @@ impl Spool {
     /// # Errors
     /// When the disk fails or the checksum is wrong.
     pub fn body(&self, id: SpoolId) -> Result<Option<Arc<dyn BodySource>>, SpoolError> {
-        let Some((row, header, line)) = self.read_message(id)? else {
-            return Ok(None);
-        };
-        if let Some(expected) = line.file {
-            let path = self.0.big.path(id);
-            let file = self.0.disk.open(&path);
-            let file = file.map_err(|error| SpoolError::disk("opening", &path, error))?;
-            return Ok(Some(Arc::new(BigBody::new(file, expected))));
+        loop {
+            let Some((row, header, line)) = self.read_message(id)? else {
+                return Ok(None);
+            };
+            let body = self.body_at(Position::from_u64(row.position), &header, &line);
+            let now = self.0.index.row::<MessageRow>(&key::message(id))?;
+            // Carried forward between the two looks: once more.
+            if body.is_ok() || now.is_some_and(|now| now.position == row.position) {
+                return body.map(Some);
+            }
         }
-        let body = self
-            .0
-            .reader
-            .body(Position::from_u64(row.position), &header)?;
-        Ok(Some(Arc::new(Body(body))))
+    }
+
+    fn body_at(
+        &self,
+        at: Position,
+        header: &Header,
+        line: &MessageLine,
+    ) -> Result<Arc<dyn BodySource>, SpoolError> {
+        let Some(expected) = line.file.clone() else {
+            return Ok(Arc::new(Body(self.0.reader.body(at, header)?)));
+        };
+        let path = self.0.big.path(line.id);
+        let file = self.0.disk.open(&path);
+        let file = file.map_err(|error| SpoolError::disk("opening", &path, error))?;
+        Ok(Arc::new(BigBody::new(file, expected)))
     }
 
     /// Messages with this recipient (directory key, or the address key of a stranger), newest
@@ -231,30 +265,14 @@ impl Spool {
     /// # Errors
     /// When the index or the log fails.
     pub fn history(&self, id: SpoolId) -> Result<Vec<LedgerEntry>, SpoolError> {
-        let prefix = key::events_prefix(id);
-        let mut entries = Vec::new();
-        for (row, _) in self.0.index.scan(&prefix, &prefix, usize::MAX)? {
-            let Some(position) = key::parse_event(&row) else {
-                continue;
-            };
-            let (header, meta) = self.0.reader.meta(position)?;
-            if let Entry::Event(EventLine {
-                at,
-                node,
-                recipients,
-                event,
-                ..
-            }) = Entry::read(header.kind, &meta, header.body_len)?
-            {
-                entries.push(LedgerEntry {
-                    at,
-                    node,
-                    recipients,
-                    event,
-                });
-            }
-        }
-        Ok(entries)
+        let carried = self.read_message(id)?.and_then(|(_, _, line)| line.carried);
+        let carried = carried.map(|carried| carried.history);
+        history(
+            &self.0.index,
+            &self.0.reader,
+            id,
+            carried.unwrap_or_default(),
+        )
     }
 
     /// Lanes with queued recipients, and how many.
@@ -326,7 +344,7 @@ impl Spool {
         let counters = self.0.index.counters();
         let oldest = self.0.index.scan(b"u", b"u", 1).unwrap_or_default();
         let dir = &self.0.options.dir;
-        let bytes = ["log", "big", "index", "quarantine"]
+        let bytes = ["log", "big", "index", "ledger", "quarantine"]
             .iter()
             .map(|name| {
                 self.0
@@ -386,5 +404,32 @@ impl Spool {
 }
 
 fn parse_fact(value: &[u8]) -> Result<serde_json::Value, SpoolError> {
-    serde_json::from_slice(value).map_err(|error| SpoolError::Index(error.to_string()))
+    let row: FactRow = decode(value)?;
+    serde_json::from_str(&row.json).map_err(|error| SpoolError::Index(error.to_string()))
+}
+
+/// What happened to a message: what it was carried with, then the events since.
+pub(crate) fn history(
+    index: &Index,
+    reader: &LogReader,
+    id: SpoolId,
+    carried: Vec<LedgerEntry>,
+) -> Result<Vec<LedgerEntry>, SpoolError> {
+    let prefix = key::events_prefix(id);
+    let mut entries = carried;
+    for (row, _) in index.scan(&prefix, &prefix, usize::MAX)? {
+        let Some(position) = key::parse_event(&row) else {
+            continue;
+        };
+        let (header, meta) = reader.meta(position)?;
+        if let Entry::Event(line) = Entry::read(header.kind, &meta, header.body_len)? {
+            entries.push(LedgerEntry {
+                at: line.at,
+                node: line.node,
+                recipients: line.recipients,
+                event: line.event,
+            });
+        }
+    }
+    Ok(entries)
 }

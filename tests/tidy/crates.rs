@@ -5,8 +5,9 @@ use crate::tree::Tree;
 use crate::{Complaints, assert_clean, assert_complains, assert_content};
 
 /// Crates and the folders or files that may name them.
-const PLACES: [(&str, &[&str]); 19] = [
+const PLACES: [(&str, &[&str]); 20] = [
     ("sled", &["src/spool/"]),
+    ("flate2", &["src/spool/ledger.rs"]),
     ("rustls", &["src/net/"]),
     ("tokio_rustls", &["src/net/"]),
     ("rustls_pki_types", &["src/net/"]),

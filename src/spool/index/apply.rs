@@ -1,8 +1,9 @@
 //! From records to rows: the state as a function of the log.
 
-use super::rows::{Counters, MessageRow, decode, encode};
+use super::rows::{Counters, FactRow, MessageRow, decode, encode};
 use super::{Change, Index, keys};
-use crate::mail::{Authenticity, RecipientEvent, RecipientState, SpoolId};
+use crate::base::Timestamp;
+use crate::mail::{Authenticity, Envelope, RecipientEvent, RecipientState, SpoolId};
 use crate::spool::SpoolError;
 use crate::spool::event::{Entry, EventLine, FactLine, MessageLine};
 use crate::spool::segment::Position;
@@ -19,13 +20,10 @@ pub(crate) fn apply(
     after: Position,
 ) -> Result<(), SpoolError> {
     match entry {
-        Entry::Message { line, body_len } => {
-            accept(index, line, u64::from(*body_len), (at, after));
-            Ok(())
-        }
+        Entry::Message { line, body_len } => accept(index, line, u64::from(*body_len), (at, after)),
         Entry::Event(line) => happen(index, line, at, after),
         Entry::Fact(line) => {
-            note(index, line, after);
+            note(index, line, at, after);
             Ok(())
         }
         Entry::Other => {
@@ -35,41 +33,132 @@ pub(crate) fn apply(
     }
 }
 
-fn accept(index: &Index, line: &MessageLine, body_len: u64, (at, after): (Position, Position)) {
+fn accept(
+    index: &Index,
+    line: &MessageLine,
+    body_len: u64,
+    (at, after): (Position, Position),
+) -> Result<(), SpoolError> {
     let envelope = &line.envelope;
     let count = u16::try_from(envelope.recipients.len()).unwrap_or(u16::MAX);
+    // A message that was carried forward replaces what is known of it.
+    let (mut changes, old) = match &line.carried {
+        Some(_) => rows_to_forget(index, line.id, envelope)?,
+        None => (Vec::with_capacity(4 + envelope.recipients.len() * 3), None),
+    };
+    let states: Vec<RecipientState> = match &line.carried {
+        Some(carried) => carried.states.clone(),
+        None => first_states(envelope, line.at).collect(),
+    };
+    let unfinished = states.iter().filter(|state| !state.is_finished()).count();
     let row = MessageRow {
         position: at.to_u64(),
         size: line.file.as_ref().map_or(body_len, |file| file.size),
         recipients: count,
-        unfinished: count,
+        unfinished: u16::try_from(unfinished).unwrap_or(u16::MAX),
+        finished_at: states.iter().map(end_of).max().unwrap_or(0),
     };
-    let mut changes: Vec<Change> = Vec::with_capacity(4 + envelope.recipients.len() * 3);
     changes.push((keys::message(line.id), Some(encode(&row))));
-    changes.push((keys::unfinished(line.id), Some(Vec::new())));
+    if unfinished > 0 {
+        changes.push((keys::unfinished(line.id), Some(Vec::new())));
+    }
+    changes.extend(
+        names_of(line.id, envelope)
+            .into_iter()
+            .map(|key| (key, Some(Vec::new()))),
+    );
+    for (number, state) in (0..count).zip(&states) {
+        changes.extend(rows_of(state, line.id, number, Row::Present));
+        changes.push((keys::recipient(line.id, number), Some(encode(state))));
+    }
+    index.change(changes, after, |counters| {
+        forget(counters, old.as_deref());
+        counters.accepted += 1;
+        counters.newest = counters.newest.max(line.id.as_u64());
+        for state in &states {
+            counters.enter(state);
+        }
+    });
+    Ok(())
+}
+
+fn first_states(envelope: &Envelope, at: Timestamp) -> impl Iterator<Item = RecipientState> + '_ {
+    let recipients = envelope.recipients.iter();
+    recipients.map(move |recipient| RecipientState::accepted(recipient.lane.clone(), at))
+}
+
+/// When a recipient came to its end, in milliseconds; 0 before.
+fn end_of(state: &RecipientState) -> u64 {
+    match state {
+        RecipientState::Queued { .. } | RecipientState::Held { .. } => 0,
+        RecipientState::Delivered { at, .. }
+        | RecipientState::Bounced { at, .. }
+        | RecipientState::Dropped { at, .. } => at.as_millis(),
+    }
+}
+
+/// Keys by which a message is found, whatever the states of its recipients.
+fn names_of(id: SpoolId, envelope: &Envelope) -> Vec<Vec<u8>> {
+    let mut names = Vec::with_capacity(2 + envelope.recipients.len());
     if let Some(message_id) = &envelope.message_id {
-        changes.push((keys::message_id(message_id, line.id), Some(Vec::new())));
+        names.push(keys::message_id(message_id, id));
     }
     if let Some(sender) = envelope.from.mailbox()
         && envelope.authenticity == Authenticity::Local
     {
-        changes.push((keys::sent(&sender.key(), line.id), Some(Vec::new())));
+        names.push(keys::sent(&sender.key(), id));
     }
-    for (number, recipient) in (0..count).zip(&envelope.recipients) {
-        let state = RecipientState::accepted(recipient.lane.clone(), line.at);
-        changes.extend(rows_of(&state, line.id, number, Row::Present));
-        changes.push((keys::recipient(line.id, number), Some(encode(&state))));
-        let mailbox = recipient.mailbox.clone();
-        let mailbox = mailbox.unwrap_or_else(|| recipient.address.key());
-        changes.push((keys::mailbox(&mailbox, line.id, number), Some(Vec::new())));
+    for (number, recipient) in (0..u16::MAX).zip(&envelope.recipients) {
+        names.push(match &recipient.mailbox {
+            Some(mailbox) => keys::mailbox(mailbox, id, number),
+            None => keys::mailbox(&recipient.address.key(), id, number),
+        });
     }
-    index.change(changes, after, |counters| {
-        counters.accepted += 1;
-        counters.newest = counters.newest.max(line.id.as_u64());
-        for recipient in &envelope.recipients {
-            *counters.queued.entry(recipient.lane.clone()).or_default() += 1;
+    names
+}
+
+/// What makes the index forget a message, and the states that its recipients had; `None` when it
+/// does not know the message.
+fn rows_to_forget(
+    index: &Index,
+    id: SpoolId,
+    envelope: &Envelope,
+) -> Result<(Vec<Change>, Option<Vec<RecipientState>>), SpoolError> {
+    if index.get(&keys::message(id))?.is_none() {
+        return Ok((Vec::new(), None));
+    }
+    let mut changes = vec![(keys::message(id), None), (keys::unfinished(id), None)];
+    let prefix = keys::recipients_prefix(id);
+    let mut states = Vec::with_capacity(envelope.recipients.len());
+    for (key, value) in index.scan(&prefix, &prefix, usize::MAX)? {
+        let state: RecipientState = decode(&value)?;
+        if let Some((_, number)) = keys::parse_recipient(&key) {
+            changes.extend(rows_of(&state, id, number, Row::Absent));
         }
-    });
+        changes.push((key, None));
+        states.push(state);
+    }
+    let prefix = keys::events_prefix(id);
+    let events = index.scan(&prefix, &prefix, usize::MAX)?;
+    changes.extend(events.into_iter().map(|(key, _)| (key, None)));
+    changes.extend(names_of(id, envelope).into_iter().map(|key| (key, None)));
+    Ok((changes, Some(states)))
+}
+
+fn forget(counters: &mut Counters, old: Option<&[RecipientState]>) {
+    if let Some(old) = old {
+        counters.accepted = counters.accepted.saturating_sub(1);
+        for state in old {
+            counters.leave(state);
+        }
+    }
+}
+
+/// Forgets a message that the log is about to lose. The position stays: no record says so.
+pub(crate) fn remove(index: &Index, id: SpoolId, envelope: &Envelope) -> Result<(), SpoolError> {
+    let (changes, old) = rows_to_forget(index, id, envelope)?;
+    index.change_in_place(changes, |counters| forget(counters, old.as_deref()));
+    Ok(())
 }
 
 fn happen(
@@ -81,12 +170,15 @@ fn happen(
     let mut changes: Vec<Change> = Vec::with_capacity(2 + line.recipients.len() * 4);
     let mut steps = Vec::with_capacity(line.recipients.len());
     let mut finished: u16 = 0;
+    let mut known = false;
     for &number in &line.recipients {
         let key = keys::recipient(line.id, number);
         let Some(old) = index.get(&key)? else {
-            tracing::warn!(id = %line.id, number, "an event of a recipient that is not known");
+            // Its message is gone, or comes later in the log because it was carried forward.
+            tracing::debug!(id = %line.id, number, "an event of a recipient that is not known");
             continue;
         };
+        known = true;
         let old: RecipientState = decode(&old)?;
         let new = match old.apply(&line.event, line.at) {
             Ok(new) => new,
@@ -102,36 +194,43 @@ fn happen(
         steps.push((old, new));
     }
     // The beginning of an attempt is told by its end; a row for it would only cost.
-    if !matches!(line.event, RecipientEvent::Attempted { .. }) {
+    if known && !matches!(line.event, RecipientEvent::Attempted { .. }) {
         changes.push((keys::event(line.id, at), Some(Vec::new())));
     }
     if finished > 0 {
-        changes.extend(message_row(index, line.id, finished)?);
+        changes.extend(message_row(index, line, finished)?);
     }
     index.change(changes, after, |counters| {
         for (old, new) in &steps {
-            count(counters, old, new);
+            counters.leave(old);
+            counters.enter(new);
         }
     });
     Ok(())
 }
 
 /// The message's row with fewer unfinished recipients.
-fn message_row(index: &Index, id: SpoolId, finished: u16) -> Result<Vec<Change>, SpoolError> {
-    let key = keys::message(id);
+fn message_row(index: &Index, line: &EventLine, finished: u16) -> Result<Vec<Change>, SpoolError> {
+    let key = keys::message(line.id);
     let Some(mut row) = index.row::<MessageRow>(&key)? else {
         return Ok(Vec::new());
     };
     row.unfinished = row.unfinished.saturating_sub(finished);
+    row.finished_at = row.finished_at.max(line.at.as_millis());
     let mut changes = vec![(key, Some(encode(&row)))];
     if row.unfinished == 0 {
-        changes.push((keys::unfinished(id), None));
+        changes.push((keys::unfinished(line.id), None));
     }
     Ok(changes)
 }
 
-fn note(index: &Index, line: &FactLine, after: Position) {
-    let value = line.value.as_ref().map(|value| value.to_string().into());
+fn note(index: &Index, line: &FactLine, at: Position, after: Position) {
+    let value = line.value.as_ref().map(|value| {
+        encode(&FactRow {
+            position: at.to_u64(),
+            json: value.to_string(),
+        })
+    });
     let change = (keys::fact(&line.room, &line.key), value);
     index.change(vec![change], after, |_| {});
 }
@@ -166,27 +265,4 @@ fn rows_of(state: &RecipientState, id: SpoolId, number: u16, row: Row) -> Vec<Ch
         | RecipientState::Bounced { .. }
         | RecipientState::Dropped { .. } => Vec::new(),
     }
-}
-
-fn count(counters: &mut Counters, old: &RecipientState, new: &RecipientState) {
-    if let RecipientState::Queued { lane, .. } = old
-        && let Some(queued) = counters.queued.get_mut(lane)
-    {
-        *queued = queued.saturating_sub(1);
-        if *queued == 0 {
-            counters.queued.remove(lane);
-        }
-    }
-    if matches!(old, RecipientState::Held { .. }) {
-        counters.held = counters.held.saturating_sub(1);
-    }
-    match new {
-        RecipientState::Queued { lane, .. } => {
-            *counters.queued.entry(lane.clone()).or_default() += 1;
-        }
-        RecipientState::Held { .. } => counters.held += 1,
-        RecipientState::Delivered { .. } => counters.delivered += 1,
-        RecipientState::Bounced { .. } | RecipientState::Dropped { .. } => {}
-    }
-    counters.uncertain += u64::from(new.is_uncertain() && !old.is_uncertain());
 }

@@ -16,9 +16,9 @@ mod sled_store;
 pub use memory::MemoryStore;
 pub use sled_store::SledStore;
 
-pub(crate) use apply::apply;
+pub(crate) use apply::{apply, remove};
 pub(crate) use overlay::Index;
-pub(crate) use rows::{MessageRow, decode};
+pub(crate) use rows::{FactRow, MessageRow, decode};
 
 pub(crate) mod key {
     //! Keys, for the queries of the spool.

@@ -164,6 +164,17 @@ impl Index {
         count(&mut pending.counters);
     }
 
+    /// Makes changes that no record of the log tells of.
+    pub(crate) fn change_in_place(
+        &self,
+        changes: Vec<super::Change>,
+        count: impl FnOnce(&mut Counters),
+    ) {
+        let mut pending = self.write_lock();
+        pending.active.extend(changes);
+        count(&mut pending.counters);
+    }
+
     /// The counters.
     pub(crate) fn counters(&self) -> Counters {
         self.read_lock().counters.clone()

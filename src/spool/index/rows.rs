@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::mail::RecipientState;
 use crate::spool::SpoolError;
 
 /// The version of keys and rows.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// `m`: where a message is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,17 @@ pub(crate) struct MessageRow {
     pub(crate) recipients: u16,
     /// Recipients that are not finished.
     pub(crate) unfinished: u16,
+    /// When the last one so far was finished, in milliseconds; 0: none.
+    pub(crate) finished_at: u64,
+}
+
+/// `f`: a fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FactRow {
+    /// Position of its record.
+    pub(crate) position: u64,
+    /// Its value, as JSON.
+    pub(crate) json: String,
 }
 
 /// The row under `CHECKPOINT`.
@@ -33,7 +45,8 @@ pub(crate) struct Checkpoint {
     pub(crate) position: u64,
 }
 
-/// The row under `COUNTERS`.
+/// The row under `COUNTERS`. All but `newest` and `floor` are functions of what the log still has:
+/// a message that goes takes its share with it, so that an index made anew counts the same (I13).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Counters {
     /// Queued recipients, by lane.
@@ -42,12 +55,51 @@ pub(crate) struct Counters {
     pub(crate) held: u64,
     /// Recipients of which a copy may have come twice.
     pub(crate) uncertain: u64,
-    /// Messages accepted.
+    /// Messages.
     pub(crate) accepted: u64,
     /// Recipients delivered.
     pub(crate) delivered: u64,
     /// The newest message.
     pub(crate) newest: u64,
+    /// Segments below this one are being removed: what they hold is carried forward, or goes.
+    pub(crate) floor: u32,
+}
+
+impl Counters {
+    /// A recipient is in this state now.
+    pub(crate) fn enter(&mut self, state: &RecipientState) {
+        match state {
+            RecipientState::Queued { lane, .. } => match self.queued.get_mut(lane) {
+                Some(queued) => *queued += 1,
+                None => {
+                    self.queued.insert(lane.clone(), 1);
+                }
+            },
+            RecipientState::Held { .. } => self.held += 1,
+            RecipientState::Delivered { .. } => self.delivered += 1,
+            RecipientState::Bounced { .. } | RecipientState::Dropped { .. } => {}
+        }
+        self.uncertain += u64::from(state.is_uncertain());
+    }
+
+    /// A recipient is in this state no more.
+    pub(crate) fn leave(&mut self, state: &RecipientState) {
+        match state {
+            RecipientState::Queued { lane, .. } => {
+                if let Some(queued) = self.queued.get_mut(lane) {
+                    *queued = queued.saturating_sub(1);
+                    if *queued == 0 {
+                        self.queued.remove(lane);
+                    }
+                }
+            }
+            RecipientState::Held { .. } => self.held = self.held.saturating_sub(1),
+            RecipientState::Delivered { .. } => self.delivered = self.delivered.saturating_sub(1),
+            RecipientState::Bounced { .. } | RecipientState::Dropped { .. } => {}
+        }
+        let uncertain = u64::from(state.is_uncertain());
+        self.uncertain = self.uncertain.saturating_sub(uncertain);
+    }
 }
 
 pub(crate) fn encode(row: &impl Serialize) -> Vec<u8> {

@@ -1,0 +1,228 @@
+//! The ledger of messages that are gone: who, what, when, with which outcome; no bodies.
+//!
+//! One gzip file of JSON lines for each segment that went (`zgrep` reads it), see
+//! docs/spool-format.md.
+
+use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+use serde::{Deserialize, Serialize};
+
+use super::SpoolError;
+use super::disk::{Disk, DiskFile};
+use super::views::{LedgerEntry, StoredMessage};
+use crate::base::Timestamp;
+use crate::mail::{Envelope, RecipientState, SpoolId};
+
+/// A message that is gone, as the ledger keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerMessage {
+    /// Its id.
+    pub id: SpoolId,
+    /// When it was accepted.
+    pub received: Timestamp,
+    /// Bytes that its body had.
+    pub size: u64,
+    /// What came with it.
+    pub envelope: Arc<Envelope>,
+    /// The end of each recipient.
+    pub states: Vec<RecipientState>,
+    /// What happened to it, in order.
+    pub history: Vec<LedgerEntry>,
+}
+
+impl LedgerMessage {
+    /// Is it the one, or one of those, that a spool id, a Message-ID (without angle brackets) or
+    /// an address names?
+    fn is_named(&self, of: &str) -> bool {
+        let address = |text: &str| text.eq_ignore_ascii_case(of);
+        self.id.to_string().eq_ignore_ascii_case(of)
+            || self.envelope.message_id.as_deref() == Some(of)
+            || self
+                .envelope
+                .from
+                .mailbox()
+                .is_some_and(|from| address(&from.to_string()))
+            || self.envelope.recipients.iter().any(|recipient| {
+                address(&recipient.address.to_string())
+                    || recipient.mailbox.as_deref().is_some_and(address)
+            })
+    }
+}
+
+impl From<&LedgerMessage> for StoredMessage {
+    fn from(gone: &LedgerMessage) -> Self {
+        Self {
+            id: gone.id,
+            received: gone.received,
+            envelope: Arc::clone(&gone.envelope),
+            size: gone.size,
+            states: gone.states.clone(),
+        }
+    }
+}
+
+/// First line of a file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Head {
+    format: String,
+    version: u8,
+    uuid: String,
+    segment: u32,
+    /// The latest end of a message in it.
+    newest: Timestamp,
+}
+
+/// The folder of the ledger.
+#[derive(Debug, Clone)]
+pub(crate) struct Ledger {
+    pub(crate) disk: Disk,
+    pub(crate) dir: PathBuf,
+    pub(crate) uuid: String,
+}
+
+impl Ledger {
+    /// Writes the file of a segment, durably; one that is there already is replaced, because a
+    /// crash can have come after it.
+    pub(crate) fn write(
+        &self,
+        segment: u32,
+        newest: Timestamp,
+        messages: impl Iterator<Item = Result<LedgerMessage, SpoolError>>,
+    ) -> Result<(), SpoolError> {
+        let path = self.dir.join(format!("{segment:010}.jsonl.gz"));
+        let new = self.dir.join(format!("{segment:010}.tmp"));
+        let failed = |error| SpoolError::disk("writing to", &path, error);
+        match self.disk.remove(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        let file = self.disk.create(&new).map_err(failed)?;
+        let sink = Sink {
+            file: Arc::clone(&file),
+            offset: 0,
+        };
+        let buffered = io::BufWriter::with_capacity(64 * 1024, sink);
+        let mut lines = GzEncoder::new(buffered, Compression::default());
+        let head = Head {
+            format: "tideover ledger".to_owned(),
+            version: 1,
+            uuid: self.uuid.clone(),
+            segment,
+            newest,
+        };
+        line(&mut lines, &head).map_err(failed)?;
+        for message in messages {
+            line(&mut lines, &message?).map_err(failed)?;
+        }
+        lines
+            .finish()
+            .and_then(|mut buffered| buffered.flush())
+            .and_then(|()| file.sync())
+            .and_then(|()| self.disk.rename(&new, &path))
+            .and_then(|()| self.disk.sync_dir(&self.dir))
+            .map_err(failed)
+    }
+
+    /// Removes files whose messages ended longer than `retain` ago; how many.
+    pub(crate) fn expire(&self, now: Timestamp, retain: Duration) -> Result<u64, SpoolError> {
+        let mut removed = 0;
+        for path in self.files()? {
+            let mut lines = self.lines(&path)?;
+            let mut first = String::new();
+            let head = lines
+                .read_line(&mut first)
+                .map_err(|error| SpoolError::disk("reading", &path, error))
+                .map(|_| serde_json::from_str::<Head>(&first));
+            // What cannot be read is not removed.
+            if let Ok(Ok(head)) = head
+                && head.newest.after(retain) < now
+            {
+                self.disk
+                    .remove(&path)
+                    .map_err(|error| SpoolError::disk("removing", &path, error))?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Messages that `of` names, newest first.
+    pub(crate) fn find(&self, of: &str, limit: usize) -> Result<Vec<LedgerMessage>, SpoolError> {
+        let mut found: Vec<LedgerMessage> = Vec::new();
+        for path in self.files()?.into_iter().rev() {
+            let mut here = Vec::new();
+            for line in self.lines(&path)?.lines().skip(1) {
+                let line = line.map_err(|error| SpoolError::disk("reading", &path, error))?;
+                let message: LedgerMessage = serde_json::from_str(&line)
+                    .map_err(|error| SpoolError::Damaged(format!("{}: {error}", path.display())))?;
+                if message.is_named(of) {
+                    here.push(message);
+                }
+            }
+            found.extend(here.into_iter().rev());
+            if found.len() >= limit {
+                break;
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    fn files(&self) -> Result<Vec<PathBuf>, SpoolError> {
+        let names = self.disk.list(&self.dir);
+        let names = names.map_err(|error| SpoolError::disk("listing", &self.dir, error))?;
+        let files = names.iter().filter(|name| name.ends_with(".jsonl.gz"));
+        Ok(files.map(|name| self.dir.join(name)).collect())
+    }
+
+    fn lines(&self, path: &Path) -> Result<BufReader<MultiGzDecoder<Source>>, SpoolError> {
+        let file = self.disk.open(path);
+        let file = file.map_err(|error| SpoolError::disk("opening", path, error))?;
+        let source = Source { file, offset: 0 };
+        Ok(BufReader::with_capacity(
+            64 * 1024,
+            MultiGzDecoder::new(source),
+        ))
+    }
+}
+
+fn line(lines: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *lines, value)?;
+    lines.write_all(b"\n")
+}
+
+struct Sink {
+    file: Arc<dyn DiskFile>,
+    offset: u64,
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write_at(bytes, self.offset)?;
+        self.offset += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Source {
+    file: Arc<dyn DiskFile>,
+    offset: u64,
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.offset)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
+}

@@ -1,0 +1,456 @@
+//! Retention: a message goes `retain` after its last recipient is finished, whole segments at once,
+//! oldest first. What must stay in them is carried forward; what goes leaves a line in the ledger.
+//!
+//! Each step is durable before the next one, and the steps are in an order in which a crash
+//! between two of them leaves work to do again, and nothing lost: carry, ledger, floor, rows,
+//! checkpoint, large bodies, segment.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::SpoolError;
+use super::carry::{Alteration, Leaving, Moving};
+use super::commit::Job;
+use super::draft::blocking;
+use super::event::{Entry, FactLine, MessageLine, SegmentLine};
+use super::handle::Spool;
+use super::index::{FactRow, MessageRow, decode, key};
+use super::ledger::LedgerMessage;
+use super::record::Kind;
+use super::segment::{self, Ending, Found, Position, Scan};
+use super::views::history;
+use crate::base::{Shutdown, Timestamp};
+use crate::limits;
+use crate::mail::SpoolId;
+
+/// Between two rounds.
+const PERIOD: Duration = Duration::from_secs(3600);
+/// What must stay may take up to one part in this many of what goes away.
+const STRAGGLERS: u64 = 5;
+/// Messages that the writer carries or forgets between two batches.
+const SLICE: usize = 64;
+/// Bytes of bodies that it carries between two batches.
+const SLICE_BYTES: u64 = 512 * 1024;
+/// Roughly what a record takes beside its body.
+const RECORD: u64 = 1024;
+
+/// What a round did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retired {
+    /// Segments removed.
+    pub segments: u64,
+    /// Messages that went.
+    pub removed: u64,
+    /// Messages carried forward.
+    pub carried: u64,
+    /// Ledger files removed.
+    pub ledgers: u64,
+}
+
+/// A message record of a segment that is about to go.
+#[derive(Debug, Clone, Copy)]
+struct Resident {
+    id: SpoolId,
+    at: Position,
+    body_len: u32,
+    in_file: bool,
+}
+
+impl Spool {
+    /// Does a round of retention now and every hour, until the stop.
+    pub async fn retention_task(self, shutdown: Shutdown) {
+        loop {
+            tokio::select! {
+                () = shutdown.stopping() => return,
+                retired = self.retire() => match retired {
+                    Ok(retired) if retired == Retired::default() => {}
+                    Ok(retired) => tracing::info!(?retired, "old mail was cleaned up"),
+                    Err(SpoolError::Closed) => return,
+                    Err(error) => tracing::error!(%error, "old mail could not be cleaned up"),
+                },
+            }
+            tokio::select! {
+                () = shutdown.stopping() => return,
+                () = tokio::time::sleep(PERIOD) => {}
+            }
+        }
+    }
+
+    /// One round: removes the segments whose time is over, and old ledger files.
+    ///
+    /// # Errors
+    /// When the disk or the index fails, or a segment is damaged; it stays then, and the rest of
+    /// the work waits for the next round.
+    pub async fn retire(&self) -> Result<Retired, SpoolError> {
+        let now = self.0.clock.now();
+        let mut done = Retired::default();
+        let segments = self
+            .beside(move |spool| spool.segments_to_retire(now))
+            .await?;
+        for segment in segments {
+            self.retire_segment(segment, now, &mut done).await?;
+        }
+        let retain = self.0.options.ledger_retain;
+        let expire = move |spool: &Self| spool.0.ledger.expire(now, retain);
+        done.ledgers = self.beside(expire).await?;
+        Ok(done)
+    }
+
+    async fn beside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, SpoolError> + Send + 'static,
+    ) -> Result<T, SpoolError> {
+        let spool = self.clone();
+        blocking(move || work(&spool)).await
+    }
+
+    async fn alter(&self, alteration: Alteration) -> Result<(), SpoolError> {
+        let (done, told) = oneshot::channel();
+        let asked = self.0.jobs.send(Job::Alter(alteration, done)).await;
+        asked.map_err(|_| SpoolError::Closed)?;
+        told.await.unwrap_or(Err(SpoolError::Closed))
+    }
+
+    /// The oldest segments, as many as are over and have little that must stay.
+    fn segments_to_retire(&self, now: Timestamp) -> Result<Vec<u32>, SpoolError> {
+        let dir = self.0.options.dir.join("log");
+        let names = self.0.disk.list(&dir);
+        let names = names.map_err(|error| SpoolError::disk("listing", &dir, error))?;
+        let all: Vec<u32> = names
+            .iter()
+            .filter_map(|name| segment::number(name))
+            .collect();
+        let cutoff = now.before(self.0.options.retain);
+        let mut over = 0;
+        for (count, &number) in all.iter().enumerate() {
+            match self.begun(number) {
+                // Everything before it was written by then.
+                Some(at) if at <= cutoff => over = count,
+                Some(_) => break,
+                None => {}
+            }
+        }
+        let staying = self.staying_bytes(cutoff, now)?;
+        let floor = self.0.index.counters().floor;
+        let (mut total, mut stays, mut take) = (0, 0, 0);
+        for (count, &number) in all.iter().enumerate() {
+            if number < floor {
+                // Begun before: it has to be finished.
+                take = count + 1;
+            } else if count < over {
+                let path = segment::path(&dir, number);
+                let file = self.0.disk.open(&path);
+                let length = file.and_then(|file| file.len());
+                total += length.map_err(|error| SpoolError::disk("opening", &path, error))?;
+                stays += staying.get(&number).copied().unwrap_or(0);
+                if stays <= total / STRAGGLERS {
+                    take = count + 1;
+                }
+            }
+        }
+        Ok(all.into_iter().take(take).collect())
+    }
+
+    /// When a segment was begun; `None` when it does not say.
+    fn begun(&self, segment: u32) -> Option<Timestamp> {
+        let at = Position { segment, offset: 0 };
+        let (header, meta) = self.0.reader.meta(at).ok()?;
+        (header.kind == Kind::Segment)
+            .then(|| serde_json::from_slice::<SegmentLine>(&meta).ok())?
+            .map(|line| line.at)
+    }
+
+    /// Bytes of old messages that must stay, by segment.
+    fn staying_bytes(
+        &self,
+        cutoff: Timestamp,
+        now: Timestamp,
+    ) -> Result<BTreeMap<u32, u64>, SpoolError> {
+        let mut staying = BTreeMap::new();
+        let end = key::message(SpoolId::first_at(cutoff));
+        let mut start = b"m".to_vec();
+        loop {
+            let rows = self.0.index.scan(b"m", &start, limits::PAGE)?;
+            for (name, value) in &rows {
+                let row: MessageRow = decode(value)?;
+                if *name < end && self.must_stay(&row, now) {
+                    let segment = Position::from_u64(row.position).segment;
+                    let inline = Some(row.size).filter(|&size| self.is_in_log(size));
+                    *staying.entry(segment).or_default() += RECORD + inline.unwrap_or(0);
+                }
+            }
+            match rows.last() {
+                Some((last, _)) if *last < end && rows.len() == limits::PAGE => {
+                    start.clone_from(last);
+                    start.push(0);
+                }
+                _ => return Ok(staying),
+            }
+        }
+    }
+
+    fn is_in_log(&self, size: u64) -> bool {
+        usize::try_from(size).is_ok_and(|size| size <= self.0.options.body_in_log)
+    }
+
+    fn must_stay(&self, row: &MessageRow, now: Timestamp) -> bool {
+        let end = Timestamp::from_millis(row.finished_at);
+        row.unfinished > 0 || end.after(self.0.options.retain) > now
+    }
+
+    async fn retire_segment(
+        &self,
+        segment: u32,
+        now: Timestamp,
+        done: &mut Retired,
+    ) -> Result<(), SpoolError> {
+        let residents = self.beside(move |spool| spool.residents(segment)).await?;
+        let residents: Arc<[Resident]> = residents.into();
+        if segment >= self.0.index.counters().floor {
+            let staying = self.split(&residents, move |spool, row| spool.must_stay(row, now));
+            let staying = staying.await?;
+            done.carried += staying.len() as u64;
+            self.carry(staying).await?;
+            self.carry_facts(segment).await?;
+            let leaving = self.split(&residents, |_, _| true).await?;
+            let write = move |spool: &Self| spool.write_ledger(segment, &leaving);
+            self.beside(write).await?;
+            self.alter(Alteration::Floor(segment + 1)).await?;
+        }
+        let leaving = self.split(&residents, |_, _| true).await?;
+        done.removed += leaving.len() as u64;
+        self.forget(leaving).await?;
+        if let Some(left) = self.split(&residents, |_, _| true).await?.first() {
+            return Err(SpoolError::Damaged(format!(
+                "segment {segment} stays: {} is not finished, and was not carried forward",
+                left.id
+            )));
+        }
+        self.checkpoint().await?;
+        self.beside(move |spool| spool.unlink(segment, &residents))
+            .await?;
+        done.segments += 1;
+        Ok(())
+    }
+
+    /// The messages of a segment, also those that stand elsewhere meanwhile.
+    fn residents(&self, segment: u32) -> Result<Vec<Resident>, SpoolError> {
+        let path = segment::path(&self.0.options.dir.join("log"), segment);
+        let file = self.0.disk.open(&path);
+        let file = file.map_err(|error| SpoolError::disk("opening", &path, error))?;
+        let scan = Scan::new(file, self.0.reader.spool(), segment, Ending::Sealed)?;
+        let mut residents = Vec::new();
+        scan.run(0, |found| {
+            let Found::Record {
+                offset,
+                header,
+                meta,
+            } = found
+            else {
+                return Err(SpoolError::Damaged(format!(
+                    "segment {segment} has a damaged part; it stays, and so does what is newer"
+                )));
+            };
+            match Entry::read(header.kind, meta, header.body_len)? {
+                Entry::Message { line, body_len } => residents.push(Resident {
+                    id: line.id,
+                    at: Position { segment, offset },
+                    body_len,
+                    in_file: line.file.is_some(),
+                }),
+                Entry::Other if header.kind != Kind::Segment => {
+                    return Err(SpoolError::Damaged(format!(
+                        "segment {segment} has records of a later version; it stays"
+                    )));
+                }
+                Entry::Event(_) | Entry::Fact(_) | Entry::Other => {}
+            }
+            Ok(())
+        })?;
+        Ok(residents)
+    }
+
+    /// Those that the index finds here and that are wanted.
+    async fn split(
+        &self,
+        residents: &Arc<[Resident]>,
+        wanted: impl Fn(&Self, &MessageRow) -> bool + Send + 'static,
+    ) -> Result<Vec<Resident>, SpoolError> {
+        let residents = Arc::clone(residents);
+        self.beside(move |spool| {
+            let mut found = Vec::new();
+            for resident in residents.iter() {
+                let row = spool
+                    .0
+                    .index
+                    .row::<MessageRow>(&key::message(resident.id))?;
+                let here = |row: &MessageRow| row.position == resident.at.to_u64();
+                if row.is_some_and(|row| here(&row) && wanted(spool, &row)) {
+                    found.push(*resident);
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn carry(&self, staying: Vec<Resident>) -> Result<(), SpoolError> {
+        let mut rest = staying.into_iter().peekable();
+        while rest.peek().is_some() {
+            let (mut slice, mut bytes) = (Vec::new(), 0);
+            while slice.len() < SLICE && bytes < SLICE_BYTES {
+                let Some(resident) = rest.next() else { break };
+                bytes += u64::from(resident.body_len);
+                slice.push(resident);
+            }
+            let read = move |spool: &Self| slice.iter().map(|one| spool.moving(one)).collect();
+            let moving = self.beside(read).await?;
+            self.alter(Alteration::Carry(moving)).await?;
+        }
+        Ok(())
+    }
+
+    fn moving(&self, resident: &Resident) -> Result<Moving, SpoolError> {
+        let (header, meta) = self.0.reader.meta(resident.at)?;
+        let body = if header.body_len == 0 {
+            Bytes::new()
+        } else {
+            self.0.reader.body(resident.at, &header)?
+        };
+        Ok(Moving {
+            from: resident.at,
+            line: message_line(Entry::read(header.kind, &meta, header.body_len)?)?,
+            body,
+        })
+    }
+
+    /// Facts whose value stands in this segment.
+    async fn carry_facts(&self, segment: u32) -> Result<(), SpoolError> {
+        let facts = self.beside(move |spool| spool.facts_in(segment)).await?;
+        let mut rest = facts.into_iter().peekable();
+        while rest.peek().is_some() {
+            let slice: Vec<_> = rest.by_ref().take(SLICE).collect();
+            self.alter(Alteration::CarryFacts(slice)).await?;
+        }
+        Ok(())
+    }
+
+    fn facts_in(&self, segment: u32) -> Result<Vec<(Position, FactLine)>, SpoolError> {
+        let mut facts = Vec::new();
+        for (_, value) in self.0.index.scan(b"f", b"f", usize::MAX)? {
+            let at = Position::from_u64(decode::<FactRow>(&value)?.position);
+            if at.segment > segment {
+                continue;
+            }
+            let (header, meta) = self.0.reader.meta(at)?;
+            if let Entry::Fact(line) = Entry::read(header.kind, &meta, header.body_len)? {
+                facts.push((at, line));
+            }
+        }
+        Ok(facts)
+    }
+
+    fn write_ledger(&self, segment: u32, leaving: &[Resident]) -> Result<(), SpoolError> {
+        if leaving.is_empty() {
+            return Ok(());
+        }
+        let mut newest = Timestamp::EPOCH;
+        for one in leaving {
+            if let Some(row) = self.0.index.row::<MessageRow>(&key::message(one.id))? {
+                newest = newest.max(Timestamp::from_millis(row.finished_at));
+            }
+        }
+        let lines = leaving.iter().map(|one| self.ledger_message(one));
+        self.0.ledger.write(segment, newest, lines)
+    }
+
+    fn ledger_message(&self, resident: &Resident) -> Result<LedgerMessage, SpoolError> {
+        let (header, meta) = self.0.reader.meta(resident.at)?;
+        let line = message_line(Entry::read(header.kind, &meta, header.body_len)?)?;
+        let earlier = line.carried.map(|carried| carried.history);
+        let earlier = earlier.unwrap_or_default();
+        let mut envelope = line.envelope;
+        // A subject is content.
+        Arc::make_mut(&mut envelope).subject = None;
+        Ok(LedgerMessage {
+            id: line.id,
+            received: line.at,
+            size: line
+                .file
+                .map_or(u64::from(header.body_len), |file| file.size),
+            states: self.states(line.id, u16::MAX)?,
+            history: history(&self.0.index, &self.0.reader, line.id, earlier)?,
+            envelope,
+        })
+    }
+
+    async fn forget(&self, leaving: Vec<Resident>) -> Result<(), SpoolError> {
+        let mut rest = leaving.into_iter().peekable();
+        while rest.peek().is_some() {
+            let slice: Vec<Resident> = rest.by_ref().take(SLICE).collect();
+            let read = move |spool: &Self| slice.iter().map(|one| spool.leaving(one)).collect();
+            let leaving = self.beside(read).await?;
+            self.alter(Alteration::Remove(leaving)).await?;
+        }
+        Ok(())
+    }
+
+    fn leaving(&self, resident: &Resident) -> Result<Leaving, SpoolError> {
+        let (header, meta) = self.0.reader.meta(resident.at)?;
+        let line = message_line(Entry::read(header.kind, &meta, header.body_len)?)?;
+        Ok(Leaving {
+            from: resident.at,
+            id: line.id,
+            envelope: line.envelope,
+        })
+    }
+
+    /// Removes large bodies that nobody needs any more, then the segment: as long as it is there,
+    /// an interrupted removal is seen and finished.
+    fn unlink(&self, segment: u32, residents: &[Resident]) -> Result<(), SpoolError> {
+        for resident in residents.iter().filter(|resident| resident.in_file) {
+            if self.0.index.get(&key::message(resident.id))?.is_some() {
+                continue;
+            }
+            let path = self.0.big.path(resident.id);
+            match self.0.disk.remove(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(SpoolError::disk("removing", &path, error));
+                }
+                _ => {}
+            }
+        }
+        let dir = self.0.options.dir.join("log");
+        let path = segment::path(&dir, segment);
+        self.0.reader.forget(segment);
+        let big = &self.0.big.dir;
+        self.0
+            .disk
+            .sync_dir(big)
+            .and_then(|()| self.0.disk.remove(&path))
+            .and_then(|()| self.0.disk.sync_dir(&dir))
+            .map_err(|error| SpoolError::disk("removing", &path, error))
+    }
+
+    /// Messages that are gone, named by a spool id, a Message-ID or an address; newest first. Reads
+    /// the ledger files one after the other, and blocks.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn ledger_find(&self, of: &str, limit: usize) -> Result<Vec<LedgerMessage>, SpoolError> {
+        self.0.ledger.find(of, limit)
+    }
+}
+
+fn message_line(entry: Entry) -> Result<MessageLine, SpoolError> {
+    match entry {
+        Entry::Message { line, .. } => Ok(line),
+        Entry::Event(_) | Entry::Fact(_) | Entry::Other => Err(SpoolError::Damaged(
+            "a message is not where it was a moment ago".to_owned(),
+        )),
+    }
+}

@@ -1,0 +1,261 @@
+//! Retention on a real disk, with a clock that can be set.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::tests::{Opened2, accept, close, delivered, open_in, options, read};
+use super::*;
+use crate::base::{Clock, TimeSource, Timestamp};
+use crate::mail::{Blame, Failure, RecipientEvent, SpoolId};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Starts now and is set forward.
+#[derive(Debug, Clone)]
+struct Hands(Arc<AtomicU64>);
+
+impl Hands {
+    fn new() -> Self {
+        let now = Clock::system().now().as_millis();
+        Self(Arc::new(AtomicU64::new(now)))
+    }
+
+    fn forward(&self, by: Duration) {
+        let by = u64::try_from(by.as_millis()).unwrap();
+        self.0.fetch_add(by, Ordering::Relaxed);
+    }
+}
+
+impl TimeSource for Hands {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+fn open(dir: &Path, hands: &Hands) -> (Spool, Opened2) {
+    let world = World {
+        clock: Clock::new(hands.clone()),
+        ..World::system()
+    };
+    open_in(options(dir), world)
+}
+
+fn segments(dir: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(dir.join("log")).unwrap();
+    let mut names: Vec<_> = names
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn rows(spool: &Spool) -> Vec<Row> {
+    let mut rows = spool.0.index.scan(b"", b"", usize::MAX).unwrap();
+    rows.retain(|(key, _)| !key.starts_with(b"!"));
+    rows
+}
+
+/// Accepts until `count` segments are full; each tenth message stays unfinished.
+async fn fill(spool: &Spool, dir: &Path, count: usize) -> (Vec<SpoolId>, Vec<SpoolId>) {
+    let (mut finished, mut waiting) = (Vec::new(), Vec::new());
+    for number in 0.. {
+        let recipients = ["bob@example.org", "eve@example.org"];
+        let id = accept(spool, &recipients, &vec![b'x'; 700 + number % 5 * 300]).await;
+        let failure = Failure::without_reply(Blame::Backend, "refused");
+        let deferred = RecipientEvent::Deferred {
+            backend: crate::mail::BackendId::new("onprem"),
+            failure,
+            due: id.timestamp(),
+            counts: true,
+        };
+        spool.record(id, vec![0], deferred).await.unwrap();
+        spool.record(id, vec![1], delivered()).await.unwrap();
+        if number % 10 == 0 {
+            waiting.push(id);
+        } else {
+            spool.record(id, vec![0], delivered()).await.unwrap();
+            finished.push(id);
+        }
+        if segments(dir).len() > count {
+            break;
+        }
+    }
+    (finished, waiting)
+}
+
+#[tokio::test]
+async fn finished_mail_goes_and_the_rest_is_carried_forward() {
+    let dir = TempDir::new().unwrap();
+    let hands = Hands::new();
+    let (spool, opened) = open(dir.path(), &hands);
+    spool
+        .put_fact("account", "ann", Some(7.into()))
+        .await
+        .unwrap();
+    spool
+        .put_fact("account", "bob", Some(8.into()))
+        .await
+        .unwrap();
+    spool.put_fact("account", "bob", None).await.unwrap();
+    let large = accept(&spool, &["bob@example.org"], &[b'l'; 20_000]).await;
+    let large_waiting = accept(&spool, &["bob@example.org"], &[b'w'; 20_000]).await;
+    spool.record(large, vec![0], delivered()).await.unwrap();
+    let (finished, waiting) = fill(&spool, dir.path(), 4).await;
+    let before = spool.message(waiting[0]).unwrap().unwrap();
+    let history = spool.history(waiting[0]).unwrap();
+    let body = read(&spool, waiting[0]);
+
+    assert_eq!(
+        spool.retire().await.unwrap(),
+        Retired::default(),
+        "too early"
+    );
+    hands.forward(DAY * 31);
+    // A segment is over when a later one was begun before the time.
+    let (more, _) = fill(&spool, dir.path(), segments(dir.path()).len()).await;
+    let retired = spool.retire().await.unwrap();
+    assert_eq!(retired.segments, 4);
+    assert!(!segments(dir.path()).contains(&"0000000001.seg".to_owned()));
+    assert!(retired.removed > finished.len() as u64 / 2);
+
+    assert!(spool.message(large).unwrap().is_none());
+    assert!(!dir.path().join(format!("big/{large}.eml")).exists());
+    assert_eq!(read(&spool, large_waiting).len(), 20_000);
+    assert!(spool.message(finished[0]).unwrap().is_none());
+    assert!(spool.message(more[0]).unwrap().is_some());
+    let after = spool.message(waiting[0]).unwrap().unwrap();
+    assert_eq!(after.states, before.states);
+    assert_eq!(after.received, before.received);
+    assert_eq!(spool.history(waiting[0]).unwrap(), history);
+    assert_eq!(read(&spool, waiting[0]), body);
+    assert_eq!(spool.fact("account", "ann").unwrap(), Some(7.into()));
+    assert_eq!(spool.fact("account", "bob").unwrap(), None);
+    let mailbox = spool.mailbox("eve@example.org", None, 10_000).unwrap();
+    assert!(!mailbox.contains(&(finished[0], 1)));
+    assert!(mailbox.contains(&(waiting[0], 1)));
+
+    // Events after the carrying follow the message.
+    spool
+        .record(waiting[0], vec![0], delivered())
+        .await
+        .unwrap();
+    let now = rows(&spool);
+    let numbers = spool.stats();
+    close(spool, opened).await;
+    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    let (spool, opened) = open(dir.path(), &hands);
+    assert!(opened.recovery.rebuilt);
+    assert_eq!(opened.recovery.orphans, 0);
+    assert_eq!(rows(&spool), now, "I13");
+    let again = spool.stats();
+    assert_eq!(
+        (
+            again.accepted,
+            again.delivered,
+            again.uncertain,
+            again.queued
+        ),
+        (
+            numbers.accepted,
+            numbers.delivered,
+            numbers.uncertain,
+            numbers.queued
+        )
+    );
+    assert_eq!(spool.history(waiting[0]).unwrap().len(), history.len() + 1);
+    close(spool, opened).await;
+}
+
+#[tokio::test]
+async fn what_is_gone_is_in_the_ledger_until_its_time_is_over() {
+    let dir = TempDir::new().unwrap();
+    let hands = Hands::new();
+    let (spool, opened) = open(dir.path(), &hands);
+    let (finished, waiting) = fill(&spool, dir.path(), 2).await;
+    hands.forward(DAY * 31);
+    fill(&spool, dir.path(), segments(dir.path()).len()).await;
+    spool.retire().await.unwrap();
+    let by_id = spool.ledger_find(&finished[0].to_string(), 10).unwrap();
+    assert_eq!(by_id.len(), 1);
+    assert_eq!(by_id[0].history.len(), 3);
+    assert_eq!(by_id[0].states[0].name(), "delivered");
+    assert_eq!(by_id[0].size, 1000);
+    let by_address = spool.ledger_find("EVE@example.org", 10_000).unwrap();
+    let ids: Vec<_> = by_address.iter().map(|message| message.id).collect();
+    assert!(ids.contains(&finished[0]) && !ids.contains(&waiting[0]));
+    assert!(ids.is_sorted_by(|a, b| a > b), "newest first");
+    assert_eq!(spool.ledger_find("a@example.net", 3).unwrap().len(), 3);
+    assert_eq!(spool.ledger_find("nobody@example.org", 3).unwrap(), []);
+    hands.forward(DAY * 368);
+    assert_eq!(spool.retire().await.unwrap().ledgers, 0);
+    hands.forward(DAY * 2);
+    assert!(spool.retire().await.unwrap().ledgers > 0);
+    close(spool, opened).await;
+}
+
+#[tokio::test]
+async fn a_segment_full_of_waiting_mail_stays() {
+    let dir = TempDir::new().unwrap();
+    let hands = Hands::new();
+    let (spool, opened) = open(dir.path(), &hands);
+    let mut ids = Vec::new();
+    while segments(dir.path()).len() < 3 {
+        ids.push(accept(&spool, &["bob@example.org"], &[b'x'; 2000]).await);
+    }
+    hands.forward(DAY * 100);
+    while segments(dir.path()).len() < 5 {
+        ids.push(accept(&spool, &["bob@example.org"], &[b'x'; 2000]).await);
+    }
+    assert_eq!(spool.retire().await.unwrap(), Retired::default());
+    for &id in &ids {
+        spool.record(id, vec![0], delivered()).await.unwrap();
+    }
+    assert_eq!(
+        spool.retire().await.unwrap(),
+        Retired::default(),
+        "finished just now"
+    );
+    hands.forward(DAY * 31);
+    accept(&spool, &["bob@example.org"], &[b'x'; 2000]).await;
+    assert_eq!(spool.retire().await.unwrap().segments, 4);
+    close(spool, opened).await;
+}
+
+#[tokio::test]
+async fn a_damaged_segment_stays() {
+    let dir = TempDir::new().unwrap();
+    let hands = Hands::new();
+    let (spool, opened) = open(dir.path(), &hands);
+    fill(&spool, dir.path(), 2).await;
+    hands.forward(DAY * 31);
+    fill(&spool, dir.path(), 3).await;
+    let path = dir.path().join("log/0000000001.seg");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[5000] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    assert!(matches!(spool.retire().await, Err(SpoolError::Damaged(_))));
+    assert!(path.exists());
+    close(spool, opened).await;
+}
+
+#[tokio::test]
+async fn large_bodies_without_a_record_go_to_quarantine() {
+    let dir = TempDir::new().unwrap();
+    let hands = Hands::new();
+    let (spool, opened) = open(dir.path(), &hands);
+    let known = accept(&spool, &["bob@example.org"], &[b'l'; 20_000]).await;
+    close(spool, opened).await;
+    let big = dir.path().join("big");
+    std::fs::write(big.join("06J8Z4K2M0001.tmp"), "half").unwrap();
+    std::fs::write(big.join("06J8Z4K2M0001.eml"), "whole").unwrap();
+    let (spool, opened) = open(dir.path(), &hands);
+    assert_eq!(opened.recovery.orphans, 1);
+    assert_eq!(spool.stats().quarantined, 1);
+    assert_eq!(std::fs::read_dir(&big).unwrap().count(), 1);
+    assert_eq!(read(&spool, known).len(), 20_000);
+    close(spool, opened).await;
+}
