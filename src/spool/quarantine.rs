@@ -61,7 +61,10 @@ impl Quarantine {
     /// Moves a file that nothing refers to here.
     pub(crate) fn keep_file(&self, from: &Path, name: &str) -> Result<(), SpoolError> {
         let to = self.dir.join(name);
-        tracing::warn!(file = %to.display(), "a message file that no record names is in quarantine now");
+        tracing::warn!(
+            file = %to.display(),
+            "a message file that no record names is in quarantine now"
+        );
         self.disk
             .rename(&from.join(name), &to)
             .and_then(|()| self.disk.sync_dir(&self.dir))
