@@ -82,13 +82,14 @@ impl Page {
         text.push_str(&self.field(
             "spool",
             &format!(
-                "{} used, {} free; {} messages accepted, {} deliveries",
+                "{} used, {} free; {} messages kept, {} deliveries",
                 bytes(spool.bytes),
                 bytes(spool.free_bytes),
                 spool.accepted,
                 spool.delivered
             ),
         ));
+        text.push_str(&self.field("", &format!("uuid {}", visible(&spool.uuid))));
         text
     }
 

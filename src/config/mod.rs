@@ -115,8 +115,10 @@ pub struct ServerConfig {
 }
 
 /// `[spool]`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct SpoolConfig {
+    /// The identity that the spool must have; `None`: any, or a new one.
+    pub uuid: Option<String>,
     /// Readable and replayable for this long after the last recipient is finished.
     pub retain: Duration,
     /// The ledger (who, what, when, outcome; no bodies) is kept for this long.

@@ -17,6 +17,7 @@ impl Config {
     #[must_use]
     pub fn spool_options(&self) -> spool::Options {
         spool::Options {
+            uuid: self.spool.uuid.clone(),
             retain: self.spool.retain,
             ledger_retain: self.spool.ledger_retain,
             min_free: self.spool.min_free,

@@ -64,9 +64,11 @@ pub(super) fn spool(root: &Section<'_>) -> SpoolConfig {
         retain: DAY * 30,
         ledger_retain: DAY * 400,
         min_free: 1024 * MIB,
+        uuid: None,
         max_message_size: 50 * MIB,
     };
     if let Some(section) = root.section("spool") {
+        config.uuid = section.text("uuid", uuid).map(|at| at.value);
         set(&mut config.retain, section.text("retain", duration));
         set(
             &mut config.ledger_retain,
@@ -82,6 +84,21 @@ pub(super) fn spool(root: &Section<'_>) -> SpoolConfig {
         section.finish();
     }
     config
+}
+
+/// RFC 9562 §4.
+fn uuid(text: &str) -> Result<String, String> {
+    let parts: Vec<usize> = text.split('-').map(str::len).collect();
+    let hex = text
+        .bytes()
+        .all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
+    if hex && parts == [8, 4, 4, 4, 12] {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err(format!(
+            "{text:?} is no UUID, expected the one that `tideover status` shows"
+        ))
+    }
 }
 
 /// `[[listener]]` as far as it can be read.

@@ -47,6 +47,16 @@ fn told_about(old: &str, new: &str) -> String {
 }
 
 #[test]
+fn the_spool_can_be_named() {
+    let named = |uuid: &str| format!("{GOOD}\n[spool]\nuuid = \"{uuid}\"\n");
+    let (_folder, good) = file(&named("7A6C0E2F-0000-4000-8000-000000000000"));
+    let uuid = check(&good).unwrap().0.spool_options().uuid.unwrap();
+    assert_eq!(uuid, "7a6c0e2f-0000-4000-8000-000000000000");
+    let told = told(&named("7a6c0e2f"));
+    assert!(told[0].contains("is no UUID"), "{told:?}");
+}
+
+#[test]
 fn little_is_enough() {
     let (folder, file) = file(GOOD);
     let (config, directory) = check(&file).unwrap();

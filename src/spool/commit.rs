@@ -140,7 +140,8 @@ impl Writer {
         if batch.is_empty() {
             return;
         }
-        metrics::histogram!(names::COMMIT_RECORDS).record(batch.len() as f64);
+        let records = f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+        metrics::histogram!(names::COMMIT_RECORDS).record(records);
         let (records, rest): (Vec<Record>, Vec<Pending>) = batch.into_iter().map(split).unzip();
         match self.write(&records, &rest) {
             Ok(()) => rest.into_iter().for_each(|pending| self.tell(pending)),

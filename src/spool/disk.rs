@@ -71,6 +71,7 @@ pub trait FileSystem: Send + Sync + fmt::Debug {
 pub type Lock = Box<dyn std::any::Any + Send + Sync>;
 
 /// An open file.
+#[expect(clippy::len_without_is_empty, reason = "nobody asks")]
 pub trait DiskFile: Send + Sync + fmt::Debug {
     /// Writes all of `bytes` at `offset`.
     ///

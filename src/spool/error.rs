@@ -32,9 +32,30 @@ pub enum SpoolError {
     /// Another process has the spool open.
     #[error("{0} is in use by another tideover: stop that one first")]
     InUse(String),
+    /// There is no spool, or not the one that the config names: a volume may be missing.
+    #[error("{}", another(.dir, .expected, .found.as_deref()))]
+    Another {
+        /// The folder.
+        dir: String,
+        /// `spool.uuid` of the config.
+        expected: String,
+        /// The spool that is there.
+        found: Option<String>,
+    },
     /// The writer has stopped: the program ends.
     #[error("the spool is closed")]
     Closed,
+}
+
+fn another(dir: &str, expected: &str, found: Option<&str>) -> String {
+    let found = found.map_or_else(
+        || format!("{dir} holds no spool"),
+        |found| format!("{dir} holds the spool {found}"),
+    );
+    format!(
+        "{found}, and spool.uuid in the config says {expected}: is the right volume mounted? To \
+         go on with what is there, correct or remove spool.uuid"
+    )
 }
 
 impl SpoolError {
@@ -55,7 +76,11 @@ impl SpoolError {
                 error.kind(),
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
             ),
-            Self::Index(_) | Self::Damaged(_) | Self::InUse(_) | Self::Closed => false,
+            Self::Index(_)
+            | Self::Damaged(_)
+            | Self::InUse(_)
+            | Self::Another { .. }
+            | Self::Closed => false,
         }
     }
 }

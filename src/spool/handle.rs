@@ -27,6 +27,8 @@ const MAX_FACT: usize = 64 * 1024;
 pub struct Options {
     /// Its folder.
     pub dir: PathBuf,
+    /// The identity that it must have; `None`: any, or a new one.
+    pub uuid: Option<String>,
     /// Mail stays readable and replayable for this long after its last recipient is finished.
     pub retain: Duration,
     /// The ledger (who, what, when, outcome; no bodies) is kept for this long.
@@ -45,6 +47,7 @@ impl Options {
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
+            uuid: None,
             retain: Duration::from_secs(30 * 24 * 3600),
             ledger_retain: Duration::from_secs(400 * 24 * 3600),
             min_free: 1024 * 1024 * 1024,

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use super::SpoolError;
 use super::disk::{Disk, DiskFile};
 use super::event::SegmentLine;
+use super::handle::Options;
+use super::identity::Identity;
 use super::record::{HEADER, Header, Kind, Place, Record};
 use super::segment::{self, Position};
 use crate::base::Clock;
@@ -27,6 +29,18 @@ pub(crate) struct LogOptions {
     pub(crate) uuid: String,
     /// Its first 32 bits, in each record.
     pub(crate) spool: u32,
+}
+
+impl LogOptions {
+    /// The log of a spool.
+    pub(crate) fn new(options: &Options, identity: &Identity) -> Self {
+        Self {
+            dir: options.dir.join("log"),
+            segment_size: options.segment_size,
+            spool: identity.short(),
+            uuid: identity.uuid.clone(),
+        }
+    }
 }
 
 /// The writing end. One thread owns it.

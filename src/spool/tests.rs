@@ -314,6 +314,33 @@ async fn a_second_process_is_kept_out() {
 }
 
 #[tokio::test]
+async fn another_spool_or_none_is_refused_when_one_is_named() {
+    let dir = TempDir::new().unwrap();
+    let named = |uuid: &str| Options {
+        uuid: Some(uuid.to_owned()),
+        ..options(dir.path())
+    };
+    let nothing = Spool::open(
+        named("7a6c0e2f-0000-4000-8000-000000000000"),
+        World::system(),
+    );
+    let told = nothing.unwrap_err().to_string();
+    assert!(told.contains("holds no spool"), "{told}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    let (spool, opened) = open(dir.path());
+    let uuid = spool.stats().uuid;
+    close(spool, opened).await;
+    let other = Spool::open(
+        named("7a6c0e2f-0000-4000-8000-000000000000"),
+        World::system(),
+    );
+    let told = other.unwrap_err().to_string();
+    assert!(told.contains(&format!("holds the spool {uuid}")), "{told}");
+    let (spool, opened) = open_with(named(&uuid.to_uppercase()));
+    close(spool, opened).await;
+}
+
+#[tokio::test]
 async fn many_at_once_share_batches() {
     let dir = TempDir::new().unwrap();
     let (spool, opened) = open(dir.path());

@@ -136,9 +136,9 @@ impl Spool {
         let (header, meta) = self.0.reader.meta(Position::from_u64(row.position))?;
         match Entry::read(header.kind, &meta, header.body_len)? {
             Entry::Message { line, .. } if line.id == id => Ok((row, header, line)),
-            _ => Err(SpoolError::Damaged(format!(
-                "{id} is not where the index says"
-            ))),
+            Entry::Message { .. } | Entry::Event(_) | Entry::Fact(_) | Entry::Other => Err(
+                SpoolError::Damaged(format!("{id} is not where the index says")),
+            ),
         }
     }
 

@@ -1,0 +1,122 @@
+//! Whose spool it is: the lock that keeps others out, and the identity that it got at creation.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::SpoolError;
+use super::disk::{Disk, Lock};
+use super::handle::Options;
+use crate::base::{Clock, Entropy, Timestamp};
+
+/// `spool.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) uuid: String,
+    created: Timestamp,
+    format: u8,
+}
+
+/// Keeps other processes out of the spool.
+pub(crate) fn lock(disk: &Disk, dir: &Path) -> Result<Lock, SpoolError> {
+    let path = dir.join("lock");
+    disk.lock(&path).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::WouldBlock {
+            SpoolError::InUse(dir.display().to_string())
+        } else {
+            SpoolError::disk("locking", &path, error)
+        }
+    })
+}
+
+impl Identity {
+    /// The first 32 bits of the UUID, as each record carries them.
+    pub(crate) fn short(&self) -> u32 {
+        u32::from_str_radix(self.uuid.get(..8).unwrap_or("0"), 16).unwrap_or(0)
+    }
+}
+
+/// Reads the identity of the spool; `None` when there is no spool yet. A lost volume must not look
+/// like a fresh start, so one that the config names must be the one that is there.
+pub(crate) fn identity(disk: &Disk, options: &Options) -> Result<Option<Identity>, SpoolError> {
+    let found = read_identity(disk, &options.dir)?;
+    let uuid = found.as_ref().map(|identity| &identity.uuid);
+    match &options.uuid {
+        Some(expected) if uuid.is_none_or(|uuid| !uuid.eq_ignore_ascii_case(expected)) => {
+            Err(SpoolError::Another {
+                dir: options.dir.display().to_string(),
+                expected: expected.clone(),
+                found: uuid.cloned(),
+            })
+        }
+        _ => Ok(found),
+    }
+}
+
+/// Gives a new spool its identity.
+pub(crate) fn new_identity(
+    disk: &Disk,
+    dir: &Path,
+    clock: &Clock,
+    entropy: &Entropy,
+) -> Result<Identity, SpoolError> {
+    let identity = Identity {
+        uuid: uuid(entropy),
+        created: clock.now(),
+        format: super::record::VERSION,
+    };
+    write_identity(disk, dir, &identity)
+        .map_err(|error| SpoolError::disk("making", &dir.join("spool.json"), error))?;
+    Ok(identity)
+}
+
+fn read_identity(disk: &Disk, dir: &Path) -> Result<Option<Identity>, SpoolError> {
+    let path = dir.join("spool.json");
+    match disk.open(&path) {
+        Ok(file) => {
+            let length = file.len().and_then(|length| {
+                let mut bytes = vec![0; usize::try_from(length.min(65_536)).unwrap_or(0)];
+                let read = file.read_at(&mut bytes, 0)?;
+                bytes.truncate(read);
+                Ok(bytes)
+            });
+            let bytes = length.map_err(|error| SpoolError::disk("reading", &path, error))?;
+            serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| SpoolError::Damaged(format!("{}: {error}", path.display())))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(SpoolError::disk("opening", &path, error)),
+    }
+}
+
+fn write_identity(disk: &Disk, dir: &Path, identity: &Identity) -> std::io::Result<()> {
+    let (new, path) = (dir.join("spool.json.new"), dir.join("spool.json"));
+    let json = serde_json::to_vec_pretty(identity)?;
+    match disk.remove(&new) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let file = disk.create(&new)?;
+    file.write_at(&json, 0)?;
+    file.sync()?;
+    disk.rename(&new, &path)?;
+    disk.sync_dir(dir)
+}
+
+/// RFC 9562 §5.4: version 4.
+fn uuid(entropy: &Entropy) -> String {
+    let mut bits = u128::from_be_bytes(entropy.bytes());
+    bits = (bits & !(0xf << 76)) | (4 << 76);
+    bits = (bits & !(0b11 << 62)) | (0b10 << 62);
+    let hex = format!("{bits:032x}");
+    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+    format!(
+        "{}-{}-{}-{}-{}",
+        part(0, 8),
+        part(8, 12),
+        part(12, 16),
+        part(16, 20),
+        part(20, 32)
+    )
+}
