@@ -1,6 +1,6 @@
 //! SIGKILL to Tideover in the middle of everything.
 
-use crate::harness::{Lab, Load, Settings, Trap, Wire};
+use crate::harness::{Client, LONG, Lab, Load, Settings, Trap, Wire, eventually};
 
 #[test]
 fn what_was_acknowledged_arrives_and_what_came_twice_was_counted() {
@@ -30,6 +30,10 @@ fn attempts_in_flight_at_a_frozen_platform_are_uncertain() {
     let mut tideover = lab.tideover();
     let load = Load::start(tideover.smtp(), &["ann@example.org"]);
     load.wait_for_more(50);
+    // Sessions are open and mail flows when the platform freezes.
+    eventually(LONG, "mail arrives", || {
+        (lab.onprem.mailbox("ann@example.org").len() >= 20).then_some(())
+    });
     lab.onprem.freeze();
     load.wait_for_more(50);
     tideover.kill();
@@ -59,7 +63,7 @@ fn a_kill_between_the_final_dot_and_the_reply_gives_one_counted_duplicate() {
     wire.arm(Trap::ReplyToFinalDot);
     let message = b"Message-ID: <dot@sender.example>\r\n\r\nbody\r\n";
     let to = ["ann@example.org"];
-    crate::harness::Client::connect(tideover.smtp()).send("eve@sender.example", &to, message);
+    Client::connect(tideover.smtp()).send("eve@sender.example", &to, message);
     wire.wait_sprung();
     lab.onprem
         .wait_for("ann@example.org", "<dot@sender.example>");
