@@ -90,6 +90,8 @@ pub const READY_WINDOW: usize = 2_000;
 pub const COMMITTED_QUEUE: usize = 1_024;
 /// Largest body that travels with a committed message. Beyond: it is read from the log.
 pub const TRAVELLING_BODY: usize = 16 * 1024;
+/// Deliveries whose outcome is not durable yet. Beyond: workers wait.
+pub const SETTLING: usize = 256;
 /// Connections to one host that is no backend.
 pub const CONNECTIONS_PER_STRANGER: usize = 4;
 

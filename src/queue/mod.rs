@@ -27,6 +27,7 @@ use crate::route::Router;
 use crate::spool::{Committed, Spool};
 use rate::Rates;
 use state::State;
+use worker::Settled;
 
 /// Settings of the queue.
 #[derive(Debug, Clone)]
@@ -81,13 +82,20 @@ struct Inner {
     rates: Mutex<Rates>,
     /// Wakes the loader.
     wake: Notify,
+    /// Outcomes on their way to the log.
+    settled: mpsc::Sender<Settled>,
+    /// Its other end, until the queue starts.
+    finishing: Mutex<Option<mpsc::Receiver<Settled>>>,
 }
 
 impl Queue {
     /// A queue that does nothing before [`Self::start`].
     #[must_use]
     pub fn new(parts: Parts, options: Options) -> Self {
+        let (settled, finishing) = mpsc::channel(limits::SETTLING);
         Self(Arc::new(Inner {
+            settled,
+            finishing: Mutex::new(Some(finishing)),
             parts,
             options: RwLock::new(Arc::new(options)),
             state: Mutex::default(),
@@ -118,6 +126,13 @@ impl Queue {
         let shutdown = &self.0.parts.shutdown;
         let queue = self.clone();
         shutdown.spawn("queue-intake", async move { queue.intake(committed).await });
+        let finishing = self.0.finishing.lock();
+        let finishing = finishing.unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(finishing) = finishing {
+            let queue = self.clone();
+            let finish = async move { queue.finish_for_ever(finishing).await };
+            shutdown.spawn("queue-settled", finish);
+        }
         let queue = self.clone();
         shutdown.spawn("queue-loader", async move { queue.load_for_ever().await });
     }

@@ -23,6 +23,13 @@ pub(super) struct Job {
     pub(super) targets: VecDeque<DeliveryTarget>,
 }
 
+impl Job {
+    /// The numbers of its recipients.
+    pub(super) fn numbers(&self) -> Vec<u16> {
+        self.recipients.iter().map(|r| r.number).collect()
+    }
+}
+
 /// One recipient of a job.
 #[derive(Debug, Clone)]
 pub(super) struct JobRecipient {

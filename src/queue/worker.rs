@@ -11,8 +11,9 @@ use crate::backend::Signal;
 use crate::mail::{
     Blame, Body, BodySource, Channel, Delivery, DeliveryTarget, Failure, Outcome, RecipientEvent,
 };
-use crate::spool::SpoolError;
+use crate::spool::{SpoolError, Written};
 use crate::telemetry::names;
+use tokio::sync::mpsc;
 
 /// A connection without work is closed after this long.
 const IDLE: Duration = Duration::from_secs(5);
@@ -31,11 +32,21 @@ impl Queue {
         });
     }
 
+    /// Job after job. The next one is prepared while the present one is under way, and the
+    /// outcomes become durable in the background: a slow disk delays no connection.
     async fn work(&self, target: &DeliveryTarget) {
         let mut channel: Option<Box<dyn Channel>> = None;
+        let mut prepared: Option<Prepared> = None;
         while !self.stopping() {
-            let Some(job) = self.next_job(target).await else {
-                break;
+            let present = match prepared.take() {
+                Some(ready) => ready,
+                None => match self.next_job(target).await {
+                    Some(job) => match self.prepare(target, job).await {
+                        Some(ready) => ready,
+                        None => continue,
+                    },
+                    None => break,
+                },
             };
             self.wait_for_rate(target).await;
             if !channel.as_ref().is_some_and(|open| open.is_usable()) {
@@ -43,7 +54,7 @@ impl Queue {
                 match self.0.parts.transport.open(target).await {
                     Ok(open) => channel = Some(open),
                     Err(failure) => {
-                        self.unreachable(job, failure).await;
+                        self.unreachable(present.job, failure).await;
                         tokio::time::sleep(PAUSE).await;
                         if self.state().is_surplus(target) {
                             break;
@@ -53,12 +64,69 @@ impl Queue {
                 }
             }
             if let Some(open) = channel.as_mut() {
-                self.deliver(target, job, open.as_mut()).await;
+                prepared = self.prepare_next(target).await;
+                self.deliver(target, present, open.as_mut()).await;
             }
+        }
+        if let Some(unused) = prepared {
+            self.put_back(unused).await;
         }
         if let Some(open) = channel.filter(|open| open.is_usable()) {
             open.quit().await;
         }
+    }
+
+    /// The next job, if one is there and this worker may go on.
+    async fn prepare_next(&self, target: &DeliveryTarget) -> Option<Prepared> {
+        let job = {
+            let mut state = self.state();
+            if state.is_surplus(target) {
+                return None;
+            }
+            state.pop(target)?
+        };
+        self.refill(target);
+        self.prepare(target, job).await
+    }
+
+    /// Reads the body and marks the attempt in the ledger.
+    async fn prepare(&self, target: &DeliveryTarget, job: Job) -> Option<Prepared> {
+        let body = match self.body(&job).await {
+            Ok(body) => body,
+            Err(error) => {
+                // Nobody may get damaged mail, and nobody may lose it: it stays where it is, and
+                // stays busy, so that it is not read again and again.
+                tracing::error!(id = %job.id, %error, "a message cannot be read; see `spool verify`");
+                return None;
+            }
+        };
+        let attempt = RecipientEvent::Attempted {
+            backend: settle::backend_of(target),
+        };
+        let spool = &self.0.parts.spool;
+        // Fails only when the spool is closed: the program ends.
+        let marked = spool
+            .record_attempt(job.id, job.numbers(), attempt)
+            .await
+            .ok()?;
+        Some(Prepared { job, body, marked })
+    }
+
+    /// A prepared job that this worker does not get to: nothing was sent.
+    async fn put_back(&self, unused: Prepared) {
+        let event = RecipientEvent::Interrupted { uncertain: false };
+        let job = unused.job;
+        let recorded = self
+            .0
+            .parts
+            .spool
+            .record(job.id, job.numbers(), event)
+            .await;
+        if let Err(error) = recorded {
+            tracing::warn!(id = %job.id, %error, "a mark stays");
+        }
+        self.state().release(&job);
+        self.0.wake.notify_one();
     }
 
     async fn next_job(&self, target: &DeliveryTarget) -> Option<Job> {
@@ -107,27 +175,13 @@ impl Queue {
         }
     }
 
-    async fn deliver(&self, target: &DeliveryTarget, job: Job, channel: &mut dyn Channel) {
-        let body = match self.body(&job).await {
-            Ok(body) => body,
-            Err(error) => {
-                // Nobody may get damaged mail, and nobody may lose it: it stays where it is.
-                let id = job.id;
-                tracing::error!(%id, %error, "a message cannot be read; see `spool verify`");
-                self.state().release(&job);
-                tokio::time::sleep(PAUSE).await;
-                return;
-            }
-        };
-        let numbers: Vec<u16> = job.recipients.iter().map(|r| r.number).collect();
-        let attempt = RecipientEvent::Attempted {
-            backend: settle::backend_of(target),
-        };
-        let spool = &self.0.parts.spool;
-        let Ok(written) = spool.record_attempt(job.id, numbers, attempt).await else {
-            // The spool is closed: the program ends.
-            return;
-        };
+    async fn deliver(
+        &self,
+        target: &DeliveryTarget,
+        prepared: Prepared,
+        channel: &mut dyn Channel,
+    ) {
+        let Prepared { job, body, marked } = prepared;
         let delivery = Delivery {
             id: job.id,
             envelope: Arc::clone(&job.envelope),
@@ -141,7 +195,7 @@ impl Queue {
         let marked = Box::pin(async move {
             // A mark that cannot be written is no reason to keep the mail waiting; the failure
             // of the log is reported where it happens.
-            if let Err(error) = written.wait().await {
+            if let Err(error) = marked.wait().await {
                 tracing::warn!(%error, "an attempt could not be marked");
             }
         });
@@ -254,12 +308,48 @@ impl Queue {
                 None => settled.push((event, vec![recipient.number])),
             }
         }
+        let mut records = Vec::with_capacity(settled.len());
         for (event, numbers) in settled {
-            if let Err(error) = self.write_down(&job, event, numbers).await {
-                tracing::error!(id = %job.id, %error, "an outcome could not be recorded");
+            match self.write_down(&job, event, numbers).await {
+                Ok(written) => records.push(written),
+                Err(error) => {
+                    tracing::error!(id = %job.id, %error, "an outcome could not be recorded");
+                }
             }
         }
-        self.state().release(&job);
+        let settled = Settled { job, records };
+        if let Err(error) = self.0.settled.send(settled).await {
+            // The queue has stopped taking: wait for it here.
+            self.finish(error.0).await;
+        }
+    }
+
+    /// Waits until outcomes are durable, in their order, and frees their recipients.
+    pub(super) async fn finish_for_ever(&self, mut settled: mpsc::Receiver<Settled>) {
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = settled.recv() => next,
+                () = self.0.parts.shutdown.stopping() => {
+                    // What is on its way may still come; nothing new does.
+                    settled.close();
+                    settled.recv().await
+                }
+            };
+            match next {
+                Some(settled) => self.finish(settled).await,
+                None => return,
+            }
+        }
+    }
+
+    async fn finish(&self, settled: Settled) {
+        for record in settled.records {
+            if let Err(error) = record.wait().await {
+                tracing::error!(id = %settled.job.id, %error, "an outcome could not be recorded");
+            }
+        }
+        self.state().release(&settled.job);
     }
 
     async fn write_down(
@@ -267,7 +357,7 @@ impl Queue {
         job: &Job,
         event: RecipientEvent,
         numbers: Vec<u16>,
-    ) -> Result<(), SpoolError> {
+    ) -> Result<Written, SpoolError> {
         match &event {
             RecipientEvent::Delivered { .. } => {
                 let age = self.0.parts.clock.now().since(job.id.timestamp());
@@ -290,8 +380,27 @@ impl Queue {
             | RecipientEvent::Released { .. }
             | RecipientEvent::Dropped { .. } => {}
         }
-        self.0.parts.spool.record(job.id, numbers, event).await
+        self.0
+            .parts
+            .spool
+            .begin_record(job.id, numbers, event)
+            .await
     }
+}
+
+/// A job that can be sent at once.
+struct Prepared {
+    job: Job,
+    body: Arc<dyn BodySource>,
+    /// The attempt's mark on its way to the log.
+    marked: Written,
+}
+
+/// A job whose outcomes are on their way to the log.
+#[derive(Debug)]
+pub(super) struct Settled {
+    job: Job,
+    records: Vec<Written>,
 }
 
 fn known(job: &Job, recipient: &JobRecipient) -> Known {

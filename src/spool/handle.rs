@@ -145,6 +145,21 @@ impl Spool {
         self.write(entry, Bytes::new(), Durability::Synced).await
     }
 
+    /// Like [`Self::record`], but returns when the record is on its way; the result tells when it
+    /// is durable. Records become durable in the order in which they were begun.
+    ///
+    /// # Errors
+    /// [`SpoolError::Closed`]; the result tells when it could not be written.
+    pub async fn begin_record(
+        &self,
+        id: SpoolId,
+        recipients: Vec<u16>,
+        event: RecipientEvent,
+    ) -> Result<Written, SpoolError> {
+        let entry = self.event(id, recipients, event);
+        self.begin(entry, Bytes::new(), Durability::Synced).await
+    }
+
     /// Records the beginning of an attempt. The record is on its way when this returns; the
     /// result tells when it survives the end of the process. No sync is made for it, because
     /// losing it loses a mark, not mail.
