@@ -37,6 +37,7 @@ pub fn operators(admin: Arc<Admin>) -> Router {
         .route("/api/users/invite", post(invite))
         .route("/api/users/disable", post(disable))
         .route("/api/reload", post(reload))
+        .merge(super::override_api::routes())
         .fallback(no_such_path)
         .with_state(admin)
 }
@@ -89,17 +90,7 @@ async fn backends(State(admin): Us) -> Json<Vec<BackendView>> {
 }
 
 async fn backend(State(admin): Us, Path(name): Path<String>) -> Answer<BackendDetails> {
-    let mut views = admin.backend_views().into_iter();
-    let backends = admin.backends.borrow().clone();
-    let options = backends.iter().find(|backend| backend.id.as_str() == name);
-    let view = views.find(|view| view.name.as_str() == name);
-    match view.zip(options) {
-        Some((view, options)) => Ok(Json(BackendDetails::new(view, options))),
-        None => Err(AdminError::NotFound {
-            what: format!("there is no backend \"{name}\""),
-            hint: "`tideover backend list` shows the backends",
-        }),
-    }
+    admin.details(&name).map(Json)
 }
 
 async fn queue(State(admin): Us, Query(query): Query<QueueQuery>) -> Answer<Vec<QueueItem>> {
@@ -171,7 +162,7 @@ async fn reload(State(admin): Us) -> Answer<ReloadView> {
 }
 
 impl Admin {
-    fn backend_views(&self) -> Vec<BackendView> {
+    pub(super) fn backend_views(&self) -> Vec<BackendView> {
         let stats = self.spool.stats();
         let board = self.router.board();
         let options = self.backends.borrow().clone();

@@ -10,6 +10,7 @@ mod error;
 mod extract;
 mod health;
 mod lookup;
+mod override_api;
 mod present;
 mod serve;
 mod view;
@@ -31,6 +32,7 @@ pub use api::{operators, watchers};
 pub use error::{AdminError, Refusal};
 pub use health::{HealthView, keep_metrics};
 pub(crate) use lookup::{QueueQuery, TraceQuery};
+pub(crate) use override_api::OverrideQuery;
 pub use serve::serve;
 pub use view::{
     BackendDetails, BackendView, DecisionWord, EventView, ExplainView, HostView, MessageView,

@@ -47,7 +47,7 @@ impl BackendView {
             health: backend.health,
             reason: backend.reason,
             since: backend.since,
-            operator: None,
+            operator: backend.operator.map(|said| said.to_string()),
             hosts,
         }
     }

@@ -18,6 +18,7 @@ fn down(name: &str) -> BackendHealth {
         health: Health::Down,
         reason: "refused".to_owned(),
         since: Timestamp::EPOCH,
+        operator: None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 
-use super::{BackendHealth, BackendOptions, Detector, Signal};
+use super::{BackendHealth, BackendOptions, Detector, Override, Signal, Wish};
 use crate::base::{Clock, Timestamp};
 use crate::mail::BackendId;
 
@@ -21,15 +21,27 @@ pub struct Board(Arc<Inner>);
 struct Inner {
     clock: Clock,
     entries: Mutex<BTreeMap<BackendId, Entry>>,
+    /// What operators said, also about backends that the config does not name now.
+    overrides: Mutex<BTreeMap<BackendId, Override>>,
     healths: watch::Sender<Arc<Healths>>,
+    /// Probes that have ended.
+    probes: watch::Sender<u64>,
 }
 
 struct Entry {
     detector: Detector,
     evidence: Evidence,
     hosts: BTreeMap<String, HostResult>,
-    /// Wakes the monitor before its time.
-    doubt: Arc<Notify>,
+    bells: Bells,
+}
+
+/// What wakes the monitor of a backend before its time.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Bells {
+    /// Traffic has met trouble.
+    pub(super) doubt: Arc<Notify>,
+    /// An operator asks: at once.
+    pub(super) asked: Arc<Notify>,
 }
 
 /// What speaks for and against a backend.
@@ -71,6 +83,8 @@ impl Board {
         let board = Self(Arc::new(Inner {
             clock,
             entries: Mutex::default(),
+            overrides: Mutex::default(),
+            probes: watch::Sender::new(0),
             healths: watch::Sender::new(Arc::default()),
         }));
         board.configure(backends);
@@ -89,12 +103,21 @@ impl Board {
                     detector: Detector::new(backend.id.clone(), &backend.probe, now),
                     evidence: Evidence::default(),
                     hosts: BTreeMap::new(),
-                    doubt: Arc::default(),
+                    bells: Bells::default(),
                 })
                 .detector
                 .configure(&backend.probe);
         }
-        let healths = healths_of(&entries);
+        let healths = self.healths_of(&entries);
+        self.0.healths.send_replace(healths);
+    }
+
+    /// Lets an operator's wish rule; [`super::override_backend`] writes it down first.
+    pub fn set_override(&self, backend: &BackendId, said: Override) {
+        tracing::warn!(%backend, "{said}");
+        let entries = self.entries();
+        self.overrides().insert(backend.clone(), said);
+        let healths = self.healths_of(&entries);
         self.0.healths.send_replace(healths);
     }
 
@@ -112,6 +135,7 @@ impl Board {
         self.take(backend, signal, |evidence, now| {
             evidence.last_probe = Some(now);
         });
+        self.0.probes.send_modify(|ended| *ended += 1);
     }
 
     /// Notes how one host of a backend did, for `backend show`. No signal: one dead host of
@@ -129,10 +153,19 @@ impl Board {
         }
     }
 
-    /// Asks the monitor for a probe now.
-    pub fn probe_now(&self, backend: &BackendId) {
-        if let Some(entry) = self.entries().get(backend) {
-            entry.doubt.notify_one();
+    /// Asks the monitor for a probe now, and returns when one that began later has ended.
+    pub async fn probe_now(&self, backend: &BackendId) {
+        let asked = self.0.clock.now();
+        let mut probes = self.0.probes.subscribe();
+        let Some(bells) = self.bells(backend) else {
+            return;
+        };
+        bells.asked.notify_one();
+        loop {
+            let ended = self.evidence(backend).and_then(|known| known.last_probe);
+            if ended.is_some_and(|ended| ended >= asked) || probes.changed().await.is_err() {
+                return;
+            }
         }
     }
 
@@ -176,9 +209,9 @@ impl Board {
     }
 
     /// What the monitor of a backend waits for beside the time.
-    pub(super) fn doubt(&self, backend: &BackendId) -> Option<Arc<Notify>> {
+    pub(super) fn bells(&self, backend: &BackendId) -> Option<Bells> {
         let entries = self.entries();
-        entries.get(backend).map(|entry| Arc::clone(&entry.doubt))
+        entries.get(backend).map(|entry| entry.bells.clone())
     }
 
     /// Returns the bell of the monitor when the backend is one of ours.
@@ -198,14 +231,14 @@ impl Board {
             Signal::Good => entry.evidence.last_good = Some(now),
             Signal::Bad(failure) => entry.evidence.last_bad = Some((now, failure.what)),
         }
-        let doubt = Arc::clone(&entry.doubt);
+        let doubt = Arc::clone(&entry.bells.doubt);
         let same_reason = entry.detector.health().reason == reason;
         if let Some(health) = &changed {
             tracing::warn!(backend = %health.id, "{health}");
         }
         if changed.is_some() || !same_reason {
             // Under the lock, so that the map never goes back in time.
-            let healths = healths_of(&entries);
+            let healths = self.healths_of(&entries);
             self.0.healths.send_if_modified(|present| {
                 *present = healths;
                 // A new reason is no reason to wake the queue.
@@ -215,6 +248,24 @@ impl Board {
         Some(doubt)
     }
 
+    fn healths_of(&self, entries: &BTreeMap<BackendId, Entry>) -> Arc<Healths> {
+        let overrides = self.overrides();
+        let healths = entries.iter().map(|(id, entry)| {
+            let said = overrides.get(id).filter(|said| said.wish != Wish::Resume);
+            let health = BackendHealth {
+                operator: said.cloned(),
+                ..entry.detector.health().clone()
+            };
+            (id.clone(), health)
+        });
+        Arc::new(healths.collect())
+    }
+
+    fn overrides(&self) -> MutexGuard<'_, BTreeMap<BackendId, Override>> {
+        let overrides = self.0.overrides.lock();
+        overrides.unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn entries(&self) -> MutexGuard<'_, BTreeMap<BackendId, Entry>> {
         // A panic elsewhere leaves the entries whole: no step here is half done.
         self.0
@@ -222,13 +273,6 @@ impl Board {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn healths_of(entries: &BTreeMap<BackendId, Entry>) -> Arc<Healths> {
-    let healths = entries
-        .iter()
-        .map(|(id, entry)| (id.clone(), entry.detector.health().clone()));
-    Arc::new(healths.collect())
 }
 
 #[cfg(test)]

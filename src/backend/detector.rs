@@ -32,6 +32,7 @@ impl Detector {
                 health: Health::Up,
                 reason: String::new(),
                 since: now,
+                operator: None,
             },
             row: 0,
             down_after: 1,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Override, Wish};
 use crate::base::Timestamp;
 use crate::mail::{BackendId, Failure};
 
@@ -32,6 +33,29 @@ pub struct BackendHealth {
     pub reason: String,
     /// Since when.
     pub since: Timestamp,
+    /// What an operator said; it beats the health.
+    #[serde(default)]
+    pub operator: Option<Override>,
+}
+
+impl BackendHealth {
+    /// May it be sent mail without further ado?
+    #[must_use]
+    pub fn takes_mail(&self) -> bool {
+        match self.operator.as_ref().map(|said| said.wish) {
+            Some(Wish::Hold) => false,
+            Some(Wish::Up) => true,
+            Some(Wish::Resume) | None => self.health.takes_mail(),
+        }
+    }
+
+    /// The hold of an operator, if there is one.
+    #[must_use]
+    pub fn hold(&self) -> Option<&Override> {
+        self.operator
+            .as_ref()
+            .filter(|said| said.wish == Wish::Hold)
+    }
 }
 
 impl Health {
@@ -70,7 +94,11 @@ impl fmt::Display for BackendHealth {
             health,
             reason,
             since,
+            operator,
         } = self;
+        if let Some(said) = operator.as_ref().filter(|said| said.wish != Wish::Resume) {
+            return write!(f, "{id} is {said}");
+        }
         write!(f, "{id} is {health} since {since}")?;
         if !reason.is_empty() {
             write!(f, ": {reason}")?;

@@ -7,10 +7,12 @@ mod board;
 mod detector;
 mod health;
 mod monitor;
+mod operator;
 mod options;
 
 pub use board::{Board, Evidence, Healths, HostResult};
 pub use detector::Detector;
 pub use health::{BackendHealth, Health, Signal};
 pub use monitor::{Monitor, Prober};
+pub use operator::{Override, Wish, override_backend, restore_overrides};
 pub use options::{BackendOptions, Credentials, Hosts, ProbeOptions, Protocol, TlsPolicy};

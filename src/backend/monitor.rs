@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::board::Bells;
 use super::{BackendOptions, Board, Signal};
 use crate::base::{Entropy, Shutdown};
 use crate::limits;
@@ -31,7 +32,7 @@ impl Monitor {
     /// Spawns the tasks; they end with `shutdown`.
     pub fn spawn(&self, backends: &[BackendOptions], shutdown: &Shutdown) {
         for backend in backends {
-            let Some(doubt) = self.board.doubt(&backend.id) else {
+            let Some(bells) = self.board.bells(&backend.id) else {
                 continue;
             };
             let watch = Watch {
@@ -39,7 +40,7 @@ impl Monitor {
                 board: self.board.clone(),
                 prober: Arc::clone(&self.prober),
                 entropy: self.entropy.clone(),
-                doubt,
+                bells,
             };
             let stop = shutdown.clone();
             shutdown.spawn("backend monitor", async move {
@@ -57,7 +58,7 @@ struct Watch {
     board: Board,
     prober: Arc<dyn Prober>,
     entropy: Entropy,
-    doubt: Arc<tokio::sync::Notify>,
+    bells: Bells,
 }
 
 impl Watch {
@@ -73,7 +74,10 @@ impl Watch {
                 }
             };
             self.board.report_probe(&self.backend.id, signal);
-            self.pause().await;
+            tokio::select! {
+                () = self.pause() => {}
+                () = self.bells.asked.notified() => {}
+            }
         }
     }
 
@@ -87,7 +91,7 @@ impl Watch {
         let rest = interval.mul_f64(jitter).saturating_sub(least);
         tokio::select! {
             () = tokio::time::sleep(rest) => {}
-            () = self.doubt.notified() => {}
+            () = self.bells.doubt.notified() => {}
         }
     }
 }

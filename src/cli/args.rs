@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// Print JSON for programs instead of text for people
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Who does it, for the ledger [default: the user of the terminal]
+    #[arg(long, global = true, value_name = "NAME", env = "TIDEOVER_ACTOR")]
+    pub(crate) actor: Option<String>,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
@@ -80,6 +83,30 @@ pub(crate) enum BackendVerb {
     List,
     /// One backend: hosts, limits, probes
     Show {
+        /// Its name in the config
+        name: String,
+    },
+    /// Stop all attempts: its mail waits here, shown as held, until resume
+    Hold {
+        /// Its name in the config
+        name: String,
+        /// Why, for those who look later
+        #[arg(long)]
+        reason: String,
+    },
+    /// End a hold: its health decides again
+    Resume {
+        /// Its name in the config
+        name: String,
+        /// Send mail even while it looks down, until the next resume or hold
+        #[arg(long)]
+        force: bool,
+        /// Why, for those who look later
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Probe it now and show what came of it
+    Probe {
         /// Its name in the config
         name: String,
     },

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::args::{Arguments, BackendVerb, QueueVerb, UserVerb, Verb, WaitingState};
-use crate::admin::{AddressQuery, QueueQuery, TraceQuery};
+use crate::admin::{AddressQuery, OverrideQuery, QueueQuery, TraceQuery};
+use crate::backend::Wish;
 use crate::route::ShownState;
 
 /// What to do, with which config, and how to say it.
@@ -43,6 +44,8 @@ pub(crate) enum Question {
     Status,
     Backends,
     Backend(String),
+    Override(String, OverrideQuery),
+    Probe(String),
     /// One more than is shown is asked for, so that it can be said that there is more.
     Queue(QueueQuery),
     Message(String),
@@ -56,6 +59,7 @@ pub(crate) enum Question {
 
 impl From<Arguments> for Intent {
     fn from(arguments: Arguments) -> Self {
+        let actor = arguments.actor.unwrap_or_else(terminal_user);
         let format = if arguments.json {
             Format::Json
         } else {
@@ -64,12 +68,20 @@ impl From<Arguments> for Intent {
         Self {
             config: arguments.config,
             format,
-            work: work(arguments.verb, format),
+            work: work(arguments.verb, format, &actor),
         }
     }
 }
 
-fn work(verb: Verb, format: Format) -> Work {
+/// Who sits at the terminal, also behind sudo.
+fn terminal_user() -> String {
+    let names = ["SUDO_USER", "USER", "LOGNAME"];
+    let mut known = names.into_iter().filter_map(std::env::var_os);
+    let user = known.find_map(|name| name.into_string().ok());
+    user.unwrap_or_else(|| "an operator".to_owned())
+}
+
+fn work(verb: Verb, format: Format, actor: &str) -> Work {
     match verb {
         Verb::Serve => Work::Serve,
         Verb::Check { online: false } => Work::Check(Depth::File),
@@ -77,8 +89,7 @@ fn work(verb: Verb, format: Format) -> Work {
         Verb::Demo { once: false } => Work::Demo(crate::demo::Ending::CtrlC),
         Verb::Demo { once: true } => Work::Demo(crate::demo::Ending::Once),
         Verb::Status => Work::Ask(Question::Status),
-        Verb::Backend(BackendVerb::List) => Work::Ask(Question::Backends),
-        Verb::Backend(BackendVerb::Show { name }) => Work::Ask(Question::Backend(name)),
+        Verb::Backend(verb) => Work::Ask(backend(verb, actor)),
         Verb::Queue(QueueVerb::List(list)) => Work::Ask(Question::Queue(QueueQuery {
             skip: list.skip,
             limit: match format {
@@ -108,6 +119,34 @@ fn work(verb: Verb, format: Format) -> Work {
     }
 }
 
+fn backend(verb: BackendVerb, actor: &str) -> Question {
+    let said = |name, wish, reason| {
+        let actor = actor.to_owned();
+        let query = OverrideQuery {
+            wish,
+            actor,
+            reason,
+        };
+        Question::Override(name, query)
+    };
+    match verb {
+        BackendVerb::List => Question::Backends,
+        BackendVerb::Show { name } => Question::Backend(name),
+        BackendVerb::Hold { name, reason } => said(name, Wish::Hold, reason),
+        BackendVerb::Resume {
+            name,
+            force: false,
+            reason,
+        } => said(name, Wish::Resume, reason),
+        BackendVerb::Resume {
+            name,
+            force: true,
+            reason,
+        } => said(name, Wish::Up, reason),
+        BackendVerb::Probe { name } => Question::Probe(name),
+    }
+}
+
 impl Question {
     /// Method, path with query, and body of the request.
     pub(crate) fn request(&self) -> Request {
@@ -115,6 +154,12 @@ impl Question {
             Self::Status => Request::get("/api/status".to_owned()),
             Self::Backends => Request::get("/api/backends".to_owned()),
             Self::Backend(name) => Request::get(format!("/api/backends/{}", escape(name))),
+            Self::Override(name, query) => {
+                Request::post(&format!("/api/backends/{}/override", escape(name)), query)
+            }
+            Self::Probe(name) => {
+                Request::post(&format!("/api/backends/{}/probe", escape(name)), &())
+            }
             Self::Queue(query) => {
                 let mut path = format!("/api/queue?skip={}&limit={}", query.skip, query.limit);
                 if let Some(backend) = &query.backend {

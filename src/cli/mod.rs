@@ -145,7 +145,7 @@ async fn ask(config: Option<&Path>, question: Question, format: Format) -> Resul
                 .show(request, |it: &Vec<BackendView>| page.backends(it))
                 .await
         }
-        Question::Backend(_) => {
+        Question::Backend(_) | Question::Override(..) | Question::Probe(_) => {
             asker
                 .show(request, |it: &BackendDetails| page.backend(it))
                 .await

@@ -103,12 +103,13 @@ impl Page {
             &[0, 4],
         );
         for backend in backends {
+            let reason = backend.operator.as_ref().unwrap_or(&backend.reason);
             table.row([
                 backend.name.as_str().into(),
                 Self::health(backend.health),
                 moment(backend.since, self.now).into(),
                 backend.waiting.to_string().into(),
-                backend.reason.as_str().into(),
+                reason.as_str().into(),
             ]);
         }
         table.render(self.palette)
@@ -120,6 +121,9 @@ impl Page {
         text.push('\n');
         for host in &details.backend.hosts {
             text.push_str(&self.field("host", &self.host(host)));
+        }
+        if let Some(said) = &details.backend.operator {
+            text.push_str(&self.field("override", said));
         }
         if !details.backend.reason.is_empty() {
             text.push_str(&self.field("reason", &details.backend.reason));

@@ -97,6 +97,7 @@ pub(super) fn circles(config: &Config, directory: &Directory) -> Vec<Problem> {
         health: Health::Up,
         reason: String::new(),
         since: Timestamp::EPOCH,
+        operator: None,
     };
     let healths = config.backends.iter().map(up);
     let view = View {

@@ -9,7 +9,7 @@ use super::accounts::AccountDesk;
 use super::reload::Reloader;
 use super::{Running, StartError};
 use crate::admin::{self, Admin};
-use crate::backend::{BackendOptions, Board};
+use crate::backend::{BackendOptions, Board, restore_overrides};
 use crate::base::{Clock, Entropy, Shutdown};
 use crate::config::{Config, WebConfig};
 use crate::directory::DirectoryHandle;
@@ -37,6 +37,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let backends: Arc<[BackendOptions]> = config.backend_options().into();
     let board = Board::new(&backends, clock.clone());
     let router = Router::new(directory.clone(), board.clone(), config.route_options());
+    restore_overrides(&opened.spool, &board)?;
     let outbound = client(&config, &board, (&clock, &entropy))?;
     let base = Base {
         clock,

@@ -284,12 +284,13 @@ impl Walk<'_> {
             return self.hold(None, format!("the config has no backend {home}"));
         };
         self.say(said(health));
-        if health.health.takes_mail() {
+        if health.takes_mail() {
             return self.relay(way, home, None);
         }
         // Decision 7: another backend gets the mail only if the config says so, and never because
         // of replies: what one platform refuses is no business of the other.
-        if health.health == Health::Down {
+        // Nor because of an operator's hold: he would have said so.
+        if health.health == Health::Down && health.hold().is_none() {
             for other in way.failover.iter().filter(|other| *other != home) {
                 let Some(health) = self.view.healths.get(other) else {
                     continue;
@@ -298,7 +299,7 @@ impl Walk<'_> {
                     "{other} may take its mail meanwhile; {}",
                     said(health)
                 ));
-                if health.health.takes_mail() {
+                if health.takes_mail() {
                     return self.relay(way, other, Some(home.clone()));
                 }
             }
@@ -332,9 +333,7 @@ impl Walk<'_> {
                 OutboundRelay::Mx => DeliveryTarget::Domain(address.domain().key()),
                 OutboundRelay::Host(host) => DeliveryTarget::Relay(host.clone()),
                 OutboundRelay::Backend(backend) => match self.view.healths.get(backend) {
-                    Some(health) if health.health.takes_mail() => {
-                        DeliveryTarget::Backend(backend.clone())
-                    }
+                    Some(health) if health.takes_mail() => DeliveryTarget::Backend(backend.clone()),
                     Some(health) => {
                         self.say(format!("not through {backend}: {}", said(health)));
                         waits_for = waits_for.or(Some(health));
@@ -380,7 +379,7 @@ fn named(entry: &Entry, address: &Mailbox) -> String {
 }
 
 fn said(health: &BackendHealth) -> String {
-    if health.health == Health::Up {
+    if health.health == Health::Up && health.operator.is_none() {
         format!("{} is up", health.id)
     } else {
         health.to_string()

@@ -61,6 +61,7 @@ fn healths(states: &[(&str, Health)]) -> Healths {
                 health: *health,
                 reason: "refused".into(),
                 since: Timestamp::EPOCH,
+                operator: None,
             };
             (id, health)
         })
@@ -426,7 +427,7 @@ proptest! {
                     match target {
                         DeliveryTarget::Backend(to) => {
                             let health = &world.healths[to];
-                            prop_assert!(health.health.takes_mail());
+                            prop_assert!(health.takes_mail());
                             match (&explanation.home, &diverted_from) {
                                 (Some(home), None) => prop_assert_eq!(home, to),
                                 (home, Some(from)) => {

@@ -133,6 +133,12 @@ impl Shown {
 /// Why the mail of a backend waits, if it does: `onprem is down since 10:02 UTC: refused`.
 #[must_use]
 pub fn paused(backend: &BackendHealth) -> Option<String> {
+    if let Some(said) = backend.hold() {
+        return Some(format!("{} is {said}", backend.id));
+    }
+    if backend.takes_mail() {
+        return None;
+    }
     let how = match backend.health {
         Health::Up | Health::Slow => return None,
         Health::Down => "is down",
@@ -155,6 +161,7 @@ fn backend_of(lane: &str) -> Option<BackendId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::{Override, Wish};
 
     fn backend(health: Health) -> BackendHealth {
         BackendHealth {
@@ -162,6 +169,7 @@ mod tests {
             health,
             reason: "connection refused by 127.0.0.1:2601".to_owned(),
             since: Timestamp::from_millis(36_120_000),
+            operator: None,
         }
     }
 
@@ -175,6 +183,29 @@ mod tests {
             "onprem is down since 1970-01-01 10:02 UTC: connection refused by 127.0.0.1:2601"
         );
         assert_eq!(shown.due, None);
+    }
+
+    #[test]
+    fn an_operator_s_word_beats_the_health() {
+        let said = |wish, health| {
+            let state = RecipientState::accepted("onprem".to_owned(), Timestamp::EPOCH);
+            let operator = Some(Override {
+                wish,
+                actor: "root".to_owned(),
+                reason: "disks".to_owned(),
+                since: Timestamp::EPOCH,
+            });
+            let backend = BackendHealth {
+                operator,
+                ..backend(health)
+            };
+            let shown = Shown::of(&state, &[backend]);
+            (shown.state, shown.reason)
+        };
+        let held = "onprem is held by root since 1970-01-01 00:00 UTC: disks".to_owned();
+        assert_eq!(said(Wish::Hold, Health::Up), (ShownState::Held, held));
+        let forced = said(Wish::Up, Health::Down);
+        assert_eq!(forced, (ShownState::Queued, String::new()));
     }
 
     #[test]

@@ -65,12 +65,13 @@ impl Teller<'_> {
     pub(crate) fn banner(&self, home: &BackendId) -> Option<Banner> {
         let texts = self.moments.texts;
         let health = self.health.health(home)?;
-        let title = match health.health {
-            Health::Up | Health::Slow => return None,
-            Health::Down => texts.banner_down,
-            Health::Rejecting => texts.banner_rejecting,
+        let (title, since) = match (health.hold(), health.health) {
+            (Some(hold), _) => (texts.banner_held, hold.since),
+            _ if health.takes_mail() => return None,
+            (None, Health::Rejecting) => (texts.banner_rejecting, health.since),
+            (None, _) => (texts.banner_down, health.since),
         };
-        let since = self.moments.long(health.since);
+        let since = self.moments.long(since);
         let platform = self.platform(home.as_str());
         let values = [("platform", platform.as_str()), ("time", since.as_str())];
         Some(Banner {
@@ -151,7 +152,7 @@ impl Teller<'_> {
         let is_down = self
             .health
             .health(&BackendId::new(lane))
-            .is_some_and(|health| matches!(health.health, Health::Down | Health::Rejecting));
+            .is_some_and(|health| !health.takes_mail());
         let (received_at, due_at) = (self.moments.long(received), self.moments.long(due));
         let (text, time) = if is_down {
             (texts.state_waits, received_at)

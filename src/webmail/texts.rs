@@ -26,6 +26,7 @@ pub(crate) struct Texts {
     // Banner
     pub banner_down: &'static str,
     pub banner_rejecting: &'static str,
+    pub banner_held: &'static str,
     pub banner_help: &'static str,
 
     // Login and invitation
@@ -157,6 +158,7 @@ pub(crate) const ENGLISH: Texts = Texts {
 
     banner_down: "{platform} has not been reachable since {time}.",
     banner_rejecting: "{platform} has not been taking mail since {time}.",
+    banner_held: "Mail for {platform} is kept here on purpose since {time}.",
     banner_help: "You can go on reading and answering here. Nothing is lost: your mail waits, and \
                   arrives in your mailbox when {platform} is back.",
 

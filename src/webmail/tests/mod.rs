@@ -53,6 +53,7 @@ impl HealthView for Healths {
             health,
             reason: "connection refused".to_owned(),
             since,
+            operator: None,
         })
     }
 }

@@ -1,0 +1,85 @@
+//! What operators do to a backend.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::routing::post;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::extract::{Body, Path};
+use super::{Admin, AdminError, BackendDetails};
+use crate::backend::{Override, Wish, override_backend};
+use crate::mail::BackendId;
+
+/// A probe that takes longer is not waited for: the verb's own patience ends soon after.
+const PROBE: Duration = Duration::from_secs(50);
+
+/// What an operator wants of a backend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OverrideQuery {
+    /// What.
+    pub(crate) wish: Wish,
+    /// Who.
+    pub(crate) actor: String,
+    /// Why.
+    #[serde(default)]
+    pub(crate) reason: String,
+}
+
+pub(super) fn routes() -> Router<Arc<Admin>> {
+    Router::new()
+        .route("/api/backends/{name}/override", post(overrule))
+        .route("/api/backends/{name}/probe", post(probe))
+}
+
+type Us = State<Arc<Admin>>;
+type Answer = Result<Json<BackendDetails>, AdminError>;
+
+async fn overrule(
+    State(admin): Us,
+    Path(name): Path<String>,
+    Body(query): Body<OverrideQuery>,
+) -> Answer {
+    admin.details(&name)?;
+    let said = Override {
+        wish: query.wish,
+        actor: query.actor,
+        reason: query.reason,
+        since: admin.clock.now(),
+    };
+    let backend = BackendId::new(&name);
+    override_backend(&admin.spool, admin.router.board(), &backend, said).await?;
+    admin.details(&name).map(Json)
+}
+
+async fn probe(State(admin): Us, Path(name): Path<String>) -> Answer {
+    admin.details(&name)?;
+    let backend = BackendId::new(&name);
+    let probed = admin.router.board().probe_now(&backend);
+    if tokio::time::timeout(PROBE, probed).await.is_err() {
+        return Err(AdminError::Ours(format!(
+            "the probe of {name} has not ended after {} s",
+            PROBE.as_secs()
+        )));
+    }
+    admin.details(&name).map(Json)
+}
+
+impl Admin {
+    /// Everything about one backend.
+    pub(super) fn details(&self, name: &str) -> Result<BackendDetails, AdminError> {
+        let mut views = self.backend_views().into_iter();
+        let backends = self.backends.borrow().clone();
+        let options = backends.iter().find(|backend| backend.id.as_str() == name);
+        let view = views.find(|view| view.name.as_str() == name);
+        match view.zip(options) {
+            Some((view, options)) => Ok(BackendDetails::new(view, options)),
+            None => Err(AdminError::NotFound {
+                what: format!("there is no backend \"{name}\""),
+                hint: "`tideover backend list` shows the backends",
+            }),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What operators say about a backend. It beats the health, and it outlives the process: each
+//! change is a fact in the log with its actor, its reason and its time.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Board;
+use crate::base::Timestamp;
+use crate::mail::BackendId;
+use crate::spool::{Spool, SpoolError};
+
+/// The room under which the facts stand in the log.
+const ROOM: &str = "backend";
+/// The beginning of their keys; the backend's name follows.
+const KEY: &str = "override/";
+
+/// What an operator wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wish {
+    /// No attempts: its mail waits, also while it is up.
+    Hold,
+    /// Attempts, also while it looks down.
+    Up,
+    /// Nothing any more: the health decides.
+    Resume,
+}
+
+/// A wish in force, or that ended one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// What is wanted.
+    pub wish: Wish,
+    /// By whom.
+    pub actor: String,
+    /// Why, for people; may be empty.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// `held by root since 2026-01-02 10:02 UTC: disks are changed`.
+impl fmt::Display for Override {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = match self.wish {
+            Wish::Hold => "held",
+            Wish::Up => "forced up",
+            Wish::Resume => "resumed",
+        };
+        let since = self.since.to_jiff().strftime("%Y-%m-%d %H:%M UTC");
+        write!(f, "{how} by {} since {since}", self.actor)?;
+        if !self.reason.is_empty() {
+            write!(f, ": {}", self.reason)?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes an operator's wish down, then lets it rule.
+///
+/// # Errors
+/// When it could not be written; nothing changes then.
+pub async fn override_backend(
+    spool: &Spool,
+    board: &Board,
+    backend: &BackendId,
+    said: Override,
+) -> Result<(), SpoolError> {
+    let value = serde_json::to_value(&said).map_err(|e| SpoolError::Damaged(e.to_string()))?;
+    let key = format!("{KEY}{backend}");
+    spool.put_fact(ROOM, &key, Some(value)).await?;
+    board.set_override(backend, said);
+    Ok(())
+}
+
+/// Takes the overrides of earlier lives over from the log.
+///
+/// # Errors
+/// When the index fails. An override that cannot be read is logged and left out.
+pub fn restore_overrides(spool: &Spool, board: &Board) -> Result<(), SpoolError> {
+    for (key, value) in spool.facts(ROOM, KEY)? {
+        let name = key.strip_prefix(KEY).unwrap_or(&key);
+        match serde_json::from_value(value) {
+            Ok(said) => board.set_override(&BackendId::new(name), said),
+            Err(error) => tracing::error!(%name, %error, "an override cannot be read"),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::monitor::tests::backend;
+    use crate::backend::{Health, Signal};
+    use crate::base::Clock;
+    use crate::mail::{Blame, Failure};
+    use crate::spool::{Options, World};
+
+    fn said(wish: Wish, reason: &str) -> Override {
+        Override {
+            wish,
+            actor: "root".to_owned(),
+            reason: reason.to_owned(),
+            since: Timestamp::from_millis(36_120_000),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_override_beats_the_health_and_outlives_the_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options {
+            min_free: 0,
+            ..Options::new(folder.path())
+        };
+        let (onprem, backends) = (BackendId::new("onprem"), [backend("onprem")]);
+        let mut texts = Vec::new();
+        for (wish, reason) in [
+            (Wish::Hold, "disks"),
+            (Wish::Up, "I know it"),
+            (Wish::Resume, ""),
+        ] {
+            let opened = Spool::open(options.clone(), World::system()).unwrap();
+            let (spool, writer) = (opened.spool, opened.writer.spawn_thread().unwrap());
+            let board = Board::new(&backends, Clock::system());
+            // What the life before said, seen in this one.
+            restore_overrides(&spool, &board).unwrap();
+            let health = board.health(&onprem).unwrap();
+            texts.push((health.takes_mail(), health.hold().map(ToString::to_string)));
+            for _ in 0..3 {
+                let failure = Failure::without_reply(Blame::Backend, "refused");
+                board.report(&onprem, Signal::Bad(failure));
+            }
+            let health = board.health(&onprem).unwrap();
+            assert_eq!(health.health, Health::Down, "the health is seen beneath");
+            texts.push((health.takes_mail(), None));
+            override_backend(&spool, &board, &onprem, said(wish, reason))
+                .await
+                .unwrap();
+            // A reload without the backend, and one with it again.
+            board.configure(&[]);
+            board.configure(&backends);
+            let health = board.health(&onprem).unwrap();
+            assert_eq!(health.takes_mail(), wish != Wish::Hold);
+            spool.close().await.unwrap();
+            drop((spool, board));
+            writer.join().unwrap();
+        }
+        let held = "held by root since 1970-01-01 10:02 UTC: disks".to_owned();
+        assert_eq!(
+            texts,
+            [
+                (true, None),
+                (false, None),
+                (false, Some(held)),
+                (false, None),
+                (true, None),
+                (true, None),
+            ]
+        );
+    }
+}
