@@ -38,7 +38,6 @@ impl Shutdown {
     }
 
     /// Resolves when the stop has been asked for.
-    #[must_use]
     pub fn stopping(&self) -> WaitForCancellationFuture<'_> {
         self.token.cancelled()
     }

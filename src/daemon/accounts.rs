@@ -89,6 +89,7 @@ fn view(account: &webmail::Account) -> Account {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn refused(error: AccountError) -> AccountRefused {
     match error {
         AccountError::Unknown(_) | AccountError::Invitation | AccountError::Damaged(_) => {

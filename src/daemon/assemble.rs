@@ -252,13 +252,12 @@ fn certificate(config: &Config) -> Result<Option<Arc<TlsServer>>, StartError> {
     if !config.listeners.iter().any(|listener| wanted(listener.tls)) {
         return Ok(None);
     }
-    let server = match &config.tls {
-        Some(files) => TlsServer::load(&files.certificate, &files.key),
-        None => {
-            let data_dir = &config.server.data_dir;
-            std::fs::create_dir_all(data_dir).map_err(StartError::other("data_dir"))?;
-            TlsServer::self_signed(data_dir, config.server.hostname.as_str())
-        }
+    let server = if let Some(files) = &config.tls {
+        TlsServer::load(&files.certificate, &files.key)
+    } else {
+        let data_dir = &config.server.data_dir;
+        std::fs::create_dir_all(data_dir).map_err(StartError::other("data_dir"))?;
+        TlsServer::self_signed(data_dir, config.server.hostname.as_str())
     };
     let server = server.map_err(StartError::other("the certificate"))?;
     Ok(Some(Arc::new(server)))

@@ -54,7 +54,7 @@ impl Queue {
         &self,
         id: SpoolId,
         envelope: &Arc<Envelope>,
-        body: Option<Bytes>,
+        body: Option<&Bytes>,
         recipients: &[(u16, u32)],
     ) -> Dispatched {
         let mut result = Dispatched::default();
@@ -83,7 +83,7 @@ impl Queue {
             let job = Job {
                 id,
                 envelope: Arc::clone(envelope),
-                body: body.clone(),
+                body: body.cloned(),
                 recipients,
                 targets: VecDeque::from(targets),
             };

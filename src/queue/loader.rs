@@ -162,15 +162,19 @@ impl Queue {
                     break;
                 }
                 last = page.last().copied();
-                for due in page {
-                    if let Err(error) = self.reroute_one(&lane, due).await {
-                        tracing::error!(id = %due.id, %error, "a recipient keeps its old lane");
-                    }
-                }
+                self.reroute_page(&lane, page).await;
                 tokio::task::yield_now().await;
             }
         }
         self.0.wake.notify_one();
+    }
+
+    async fn reroute_page(&self, lane: &str, page: Vec<Due>) {
+        for due in page {
+            if let Err(error) = self.reroute_one(lane, due).await {
+                tracing::error!(id = %due.id, %error, "a recipient keeps its old lane");
+            }
+        }
     }
 
     async fn reroute_one(&self, lane: &str, due: Due) -> Result<(), SpoolError> {

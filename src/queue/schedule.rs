@@ -66,7 +66,7 @@ mod tests {
             prop_assert!(wait >= Duration::from_secs(60));
             prop_assert!(wait <= Duration::from_secs(75 * 60));
             let next = next_attempt(now, attempts + 1, 0.0).since(now);
-            prop_assert!(next >= wait.div_f64(1.25) - Duration::from_millis(1));
+            prop_assert!(next + Duration::from_millis(1) >= wait.div_f64(1.25));
         }
     }
 }

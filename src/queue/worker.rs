@@ -49,19 +49,10 @@ impl Queue {
                 },
             };
             self.wait_for_rate(target).await;
-            if !channel.as_ref().is_some_and(|open| open.is_usable()) {
-                channel = None;
-                match self.0.parts.transport.open(target).await {
-                    Ok(open) => channel = Some(open),
-                    Err(failure) => {
-                        self.unreachable(present.job, failure).await;
-                        tokio::time::sleep(PAUSE).await;
-                        if self.state().is_surplus(target) {
-                            break;
-                        }
-                        continue;
-                    }
-                }
+            if let Err(failure) = self.connect(&mut channel, target).await {
+                self.unreachable(present.job, failure).await;
+                tokio::time::sleep(PAUSE).await;
+                continue;
             }
             if let Some(open) = channel.as_mut() {
                 prepared = self.prepare_next(target).await;
@@ -74,6 +65,20 @@ impl Queue {
         if let Some(open) = channel.filter(|open| open.is_usable()) {
             open.quit().await;
         }
+    }
+
+    /// Opens a connection, unless there is one that can be used.
+    async fn connect(
+        &self,
+        channel: &mut Option<Box<dyn Channel>>,
+        target: &DeliveryTarget,
+    ) -> Result<(), Failure> {
+        if !channel.as_ref().is_some_and(|open| open.is_usable()) {
+            // The old one is closed first: the next hop counts connections too.
+            *channel = None;
+            *channel = Some(self.0.parts.transport.open(target).await?);
+        }
+        Ok(())
     }
 
     /// The next job, if one is there and this worker may go on.
@@ -91,7 +96,7 @@ impl Queue {
 
     /// Reads the body and marks the attempt in the ledger.
     async fn prepare(&self, target: &DeliveryTarget, job: Job) -> Option<Prepared> {
-        let body = match self.body(&job).await {
+        let body = match self.body(&job) {
             Ok(body) => body,
             Err(error) => {
                 // Nobody may get damaged mail, and nobody may lose it: it stays where it is, and
@@ -205,7 +210,7 @@ impl Queue {
         self.settle_job(target, job, outcomes, tls.as_deref()).await;
     }
 
-    async fn body(&self, job: &Job) -> Result<Arc<dyn BodySource>, SpoolError> {
+    fn body(&self, job: &Job) -> Result<Arc<dyn BodySource>, SpoolError> {
         if let Some(bytes) = &job.body {
             return Ok(Arc::new(Body(bytes.clone())));
         }

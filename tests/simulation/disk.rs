@@ -218,7 +218,8 @@ impl DiskFile for SimFile {
         let lies = self.disk.platter().syncs_lie;
         let mut content = self.content()?;
         if !lies {
-            content.stable = content.seen.clone();
+            let Content { seen, stable } = &mut *content;
+            stable.clone_from(seen);
         }
         Ok(())
     }

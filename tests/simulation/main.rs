@@ -5,6 +5,14 @@
     clippy::disallowed_methods,
     reason = "a test reads its seed from the environment"
 )]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::fn_params_excessive_bools,
+    clippy::unnecessary_literal_bound,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
 
 mod chance;
 mod clock;
