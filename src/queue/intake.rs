@@ -33,19 +33,21 @@ impl Queue {
                 overflowed = false;
                 self.0.wake.notify_one();
             }
-            self.take(message);
+            self.take(&message);
         }
     }
 
     /// Decides the routes of a fresh message and hands it on. What cannot be handed on now stays
     /// in the index.
-    fn take(&self, message: Committed) {
+    fn take(&self, message: &Committed) {
         let all = 0..u16::try_from(message.envelope.recipients.len()).unwrap_or(u16::MAX);
         let recipients: Vec<(u16, u32)> = all.map(|number| (number, 0)).collect();
-        let body = message
-            .body
-            .filter(|body| body.len() <= limits::TRAVELLING_BODY);
-        self.dispatch(message.id, &message.envelope, body, &recipients);
+        self.dispatch(
+            message.id,
+            &message.envelope,
+            message.body.as_ref(),
+            &recipients,
+        );
     }
 
     /// Decides the routes of some recipients (number and counted attempts) of a message and puts

@@ -325,7 +325,7 @@ impl Life {
         let chance = &world.chance;
         for round in 0..60_u64 {
             for _ in 0..chance.below(6) {
-                self.send(world).await;
+                self.send(world);
             }
             if world.plan.outages && chance.below(8) == 0 {
                 let name = PLATFORMS[usize::try_from(chance.below(2)).unwrap()];
@@ -338,7 +338,7 @@ impl Life {
         }
     }
 
-    async fn send(&self, world: &World) {
+    fn send(&self, world: &World) {
         let chance = &world.chance;
         let homes: Vec<&'static str> = match chance.below(3) {
             0 => vec!["onprem"],
