@@ -66,7 +66,6 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         .map_err(StartError::other("the spool's writer"))?;
     let retention = base.spool.clone().retention_task(base.shutdown.clone());
     base.shutdown.spawn("retention", retention);
-    let listeners = base.serve_mail(&config, sockets.mail, tls.as_ref());
     base.serve_web(&config, sockets.web, &accounts);
     let desk = AccountDesk::new(accounts.clone(), base_url(&config), &base);
     base.serve_operators(
@@ -82,6 +81,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
             clock: base.clock.clone(),
         },
     )?;
+    // Mail last: whoever sees the greeting can ask `status`.
+    let listeners = base.serve_mail(&config, sockets.mail, tls.as_ref());
     Ok(Running {
         spool: base.spool,
         router: base.router,
