@@ -11,6 +11,7 @@
 
 mod code;
 mod crates;
+mod documents;
 mod floors;
 mod pages;
 mod reachable;

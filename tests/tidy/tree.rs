@@ -4,6 +4,19 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+/// Files beside the folders that a reader is sent to.
+const PAGES: [&str; 9] = [
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "Cargo.toml",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "README.md",
+    "SECURITY.md",
+    "deny.toml",
+];
+
 /// Texts by path, relative to the root of the project, with `/`.
 pub(crate) struct Tree {
     files: BTreeMap<String, String>,
@@ -18,6 +31,10 @@ impl Tree {
             "src", "tests", "benches", "docs", "config", "webmail", "fuzz",
         ] {
             read(root, &root.join(folder), &mut files);
+        }
+        for page in PAGES {
+            let text = fs::read_to_string(root.join(page)).unwrap();
+            files.insert(page.to_owned(), text);
         }
         assert!(files.len() > 50, "this is not the project: {}", files.len());
         Self { files }

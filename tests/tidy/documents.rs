@@ -1,0 +1,167 @@
+//! Documents that lead somewhere: links to files and headings that are there, commands that the
+//! program knows.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::tree::Tree;
+use crate::{Complaints, assert_clean, assert_complains, assert_content};
+
+fn documents(tree: &Tree) -> impl Iterator<Item = (&str, &str)> {
+    tree.files()
+        .filter(|(path, _)| Path::new(path).extension().is_some_and(|end| end == "md"))
+}
+
+/// Each relative link leads to a file of the tree, and to a heading of it if it names one.
+fn links(tree: &Tree) -> Complaints {
+    let mut complaints = Complaints::new();
+    for (path, text) in documents(tree) {
+        for target in targets(text) {
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let file = beside(path, file);
+            match tree.text(&file) {
+                None => complaints.push(format!("{path}: {target} leads nowhere")),
+                Some(page) if !heading.is_empty() && !headings(page).any(|it| it == heading) => {
+                    complaints.push(format!("{path}: {target} names no heading of {file}"));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    complaints
+}
+
+/// The targets of `[text](target)` that are no web addresses.
+fn targets(text: &str) -> impl Iterator<Item = &str> {
+    text.split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split([')', '\n']).next())
+        .filter(|target| !target.contains("://"))
+}
+
+/// A path as it is meant in a document; an empty one is the document.
+fn beside(document: &str, target: &str) -> String {
+    if target.is_empty() {
+        return document.to_owned();
+    }
+    let mut parts: Vec<&str> = document.split('/').collect();
+    parts.pop();
+    for part in target.split('/') {
+        match part {
+            ".." => drop(parts.pop()),
+            "." => {}
+            name => parts.push(name),
+        }
+    }
+    parts.join("/")
+}
+
+/// The headings as links name them.
+fn headings(page: &str) -> impl Iterator<Item = String> {
+    page.lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| {
+            line.trim_start_matches('#')
+                .trim()
+                .to_lowercase()
+                .chars()
+                .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-'))
+                .map(|c| if c == ' ' { '-' } else { c })
+                .collect()
+        })
+}
+
+/// The `tideover …` commands that readers are told to type: at the beginning of a line of code,
+/// after a prompt or `&&`, or as code within a sentence.
+fn commands(text: &str) -> Vec<Vec<&str>> {
+    let mut found = Vec::new();
+    let mut in_block = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            in_block = !in_block;
+        } else if in_block {
+            let line = line.trim_start().trim_start_matches("$ ");
+            found.extend(line.split("&&").filter_map(command));
+        } else {
+            found.extend(line.split('`').skip(1).step_by(2).filter_map(command));
+        }
+    }
+    found
+}
+
+/// The verbs and options behind `tideover`; what follows in capitals or by example stays out.
+fn command(code: &str) -> Option<Vec<&str>> {
+    let code = code.trim().strip_prefix("tideover ")?;
+    let words = code.split_whitespace();
+    let words: Vec<&str> = words
+        .take_while(|word| word.starts_with("--") || word.chars().all(|c| c.is_ascii_lowercase()))
+        .collect();
+    (!words.is_empty()).then_some(words)
+}
+
+/// What the program says to `--help` of these verbs; `None` when it does not know them.
+fn help(verbs: &[&str]) -> Option<String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_tideover"))
+        .args(verbs)
+        .arg("--help")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    output.status.success().then_some(text)
+}
+
+/// Each command has verbs and options that the program knows.
+fn known_commands(tree: &Tree) -> Complaints {
+    let mut complaints = Complaints::new();
+    for (path, text) in documents(tree) {
+        for words in commands(text) {
+            let (options, words): (Vec<&str>, Vec<&str>) =
+                words.into_iter().partition(|word| word.starts_with("--"));
+            let verbs: Vec<&str> = words.into_iter().take(2).collect();
+            let told = help(&verbs);
+            let wrong = match told {
+                None => true,
+                Some(told) => options
+                    .iter()
+                    .any(|option| !told.split([' ', ',', '\n']).any(|word| word == *option)),
+            };
+            if wrong {
+                complaints.push(format!("{path}: no `tideover {verbs:?} {options:?}`"));
+            }
+        }
+    }
+    complaints
+}
+
+#[test]
+fn links_lead_somewhere() {
+    assert_clean(links);
+    let there = ("docs/there.md", "# It is there\n");
+    let fine = "[a](docs/there.md) [b](docs/there.md#it-is-there) [c](https://example.org/x)";
+    assert_content(links, &[there, ("README.md", fine)]);
+    let up = ("docs/sub/a.md", "[up](../there.md) [self](#mine)\n## Mine");
+    assert_content(links, &[there, up]);
+    assert_complains(
+        links,
+        &[("README.md", "[x](docs/gone.md)")],
+        "leads nowhere",
+    );
+    let heading = ("README.md", "[x](docs/there.md#elsewhere)");
+    assert_complains(links, &[there, heading], "names no heading");
+}
+
+#[test]
+fn commands_in_documents_are_known() {
+    assert_clean(known_commands);
+    let text = "Say `tideover queue list --json`.\n```\n$ tideover check --online\n\
+                tideover check && tideover reload\n```\nNo `tideover` alone.";
+    assert_eq!(commands(text).len(), 4);
+    assert_content(known_commands, &[("README.md", text)]);
+    for wrong in [
+        "`tideover fly`",
+        "`tideover status --loud`",
+        "`tideover queue burn`",
+    ] {
+        assert_complains(known_commands, &[("README.md", wrong)], "no `tideover");
+    }
+}
