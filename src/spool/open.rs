@@ -114,20 +114,21 @@ impl Spool {
             disk: disk.clone(),
             dir: dir.join("big"),
         };
+        let ledger = Ledger {
+            disk: disk.clone(),
+            dir: dir.join("ledger"),
+            uuid: identity.uuid.clone(),
+        };
         let store = (world.open_store)(&dir.join("index")).map_err(SpoolError::Index)?;
         let index = Arc::new(Index::new(store));
-        let (log, found) = recover(&world, &log_options, &index, &big)?;
+        let (log, found) = recover(&world, &log_options, &index, (&big, &ledger))?;
         let reader = Arc::new(LogReader::new(log_options, disk.clone()));
         let (jobs, jobs_end) = mpsc::channel(limits::BATCH_QUEUE);
         let (committed, committed_end) = mpsc::channel(limits::COMMITTED_QUEUE);
         let newest = SpoolId::from_u64(index.counters().newest);
         let spool = Self(Arc::new(Inner {
             big,
-            ledger: Ledger {
-                disk: disk.clone(),
-                dir: dir.join("ledger"),
-                uuid: identity.uuid.clone(),
-            },
+            ledger,
             options,
             uuid: identity.uuid.clone(),
             node: NodeId::default(),
@@ -160,7 +161,7 @@ fn recover(
     world: &World,
     log: &LogOptions,
     index: &Arc<Index>,
-    big: &BigHome,
+    (big, ledger): (&BigHome, &Ledger),
 ) -> Result<(LogWriter, Recovery), SpoolError> {
     let disk = &world.disk;
     let mut recover = Recover {
@@ -177,6 +178,6 @@ fn recover(
     let (disk, clock) = (disk.clone(), world.clock.clone());
     let mut log = LogWriter::new(log.clone(), disk, clock, last_segment + 1);
     recover.interrupt_attempts(&mut log, world.clock.now())?;
-    recover.sweep(big)?;
+    recover.sweep(big, ledger)?;
     Ok((log, recover.found))
 }

@@ -8,12 +8,20 @@ use super::disk::Disk;
 use super::draft::BigHome;
 use super::event::{Entry, EventLine};
 use super::index::{self, Index, key};
+use super::ledger::Ledger;
 use super::log::{LogOptions, LogWriter};
 use super::open::Recovery;
 use super::quarantine::Quarantine;
 use super::segment::{self, Ending, Found, Position, Scan};
 use crate::base::Timestamp;
 use crate::mail::{NodeId, RecipientEvent, SpoolId};
+
+/// Is it the last segment? Only that one can have a torn end.
+#[derive(Clone, Copy)]
+enum Order {
+    Newest,
+    Older,
+}
 
 /// Brings the index up to the end of the log.
 pub(crate) struct Recover {
@@ -62,25 +70,25 @@ impl Recover {
             } else {
                 0
             };
-            let ending = if Some(number) == last {
-                Ending::Open
+            let order = if Some(number) == last {
+                Order::Newest
             } else {
-                Ending::Sealed
+                Order::Older
             };
-            self.replay_segment(number, start, ending)?;
+            self.replay_segment(number, start, order)?;
         }
         Ok(())
     }
 
-    fn replay_segment(
-        &mut self,
-        number: u32,
-        start: u64,
-        ending: Ending,
-    ) -> Result<(), SpoolError> {
+    fn replay_segment(&mut self, number: u32, start: u64, order: Order) -> Result<(), SpoolError> {
         let path = segment::path(&self.log.dir, number);
         let file = self.disk.open(&path);
         let file = file.map_err(|error| SpoolError::disk("opening", &path, error))?;
+        let ending = match order {
+            Order::Newest => Ending::of_newest(&*file)
+                .map_err(|error| SpoolError::disk("reading", &path, error))?,
+            Order::Older => Ending::Sealed,
+        };
         let scan = Scan::new(Arc::clone(&file), self.log.spool, number, ending)?;
         let (index, quarantine, found) = (&self.index, &self.quarantine, &mut self.found);
         let tail = scan.run(start, |piece| match piece {
@@ -154,26 +162,34 @@ impl Recover {
         Ok(())
     }
 
-    /// Large bodies that no record names: unfinished ones go, whole ones go to quarantine.
-    pub(crate) fn sweep(&mut self, big: &BigHome) -> Result<(), SpoolError> {
+    /// Large bodies that no record names: unfinished ones and those whose message is in the ledger
+    /// go, others go to quarantine.
+    pub(crate) fn sweep(&mut self, big: &BigHome, ledger: &Ledger) -> Result<(), SpoolError> {
         let floor = self.index.counters().floor;
         if self.segments()?.first().is_some_and(|&first| first < floor) {
-            // Retention was interrupted. It will remove the bodies whose messages are gone.
+            // Retention was interrupted before the segment went: it will go on.
             return Ok(());
         }
         let names = self.disk.list(&big.dir);
         let names = names.map_err(|error| SpoolError::disk("listing", &big.dir, error))?;
         for name in names {
             let path = big.dir.join(&name);
+            let remove = || {
+                let removed = self.disk.remove(&path);
+                removed.map_err(|error| SpoolError::disk("removing", &path, error))
+            };
             let id = |end: &str| name.strip_suffix(end)?.parse::<SpoolId>().ok();
             if id(".tmp").is_some() {
                 // It was on its way in: nobody was told that it is safe.
-                self.disk
-                    .remove(&path)
-                    .map_err(|error| SpoolError::disk("removing", &path, error))?;
+                remove()?;
             } else if let Some(id) = id(".eml")
                 && self.index.get(&key::message(id))?.is_none()
             {
+                let ended = ledger.find(&id.to_string(), 1);
+                if ended.is_ok_and(|ended| !ended.is_empty()) {
+                    remove()?;
+                    continue;
+                }
                 self.quarantine.keep_file(&big.dir, &name)?;
                 self.found.orphans += 1;
             }

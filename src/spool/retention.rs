@@ -3,7 +3,7 @@
 //!
 //! Each step is durable before the next one, and the steps are in an order in which a crash
 //! between two of them leaves work to do again, and nothing lost: carry, ledger, floor, rows,
-//! checkpoint, large bodies, segment.
+//! checkpoint, segment, large bodies.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -409,9 +409,17 @@ impl Spool {
         })
     }
 
-    /// Removes large bodies that nobody needs any more, then the segment: as long as it is there,
-    /// an interrupted removal is seen and finished.
+    /// Removes the segment, then the large bodies that only it named. A crash between the two
+    /// leaves bodies that the ledger knows: the next start removes them.
     fn unlink(&self, segment: u32, residents: &[Resident]) -> Result<(), SpoolError> {
+        let dir = self.0.options.dir.join("log");
+        let path = segment::path(&dir, segment);
+        self.0.reader.forget(segment);
+        self.0
+            .disk
+            .remove(&path)
+            .and_then(|()| self.0.disk.sync_dir(&dir))
+            .map_err(|error| SpoolError::disk("removing", &path, error))?;
         for resident in residents.iter().filter(|resident| resident.in_file) {
             if self.0.index.get(&key::message(resident.id))?.is_some() {
                 continue;
@@ -424,16 +432,7 @@ impl Spool {
                 _ => {}
             }
         }
-        let dir = self.0.options.dir.join("log");
-        let path = segment::path(&dir, segment);
-        self.0.reader.forget(segment);
-        let big = &self.0.big.dir;
-        self.0
-            .disk
-            .sync_dir(big)
-            .and_then(|()| self.0.disk.remove(&path))
-            .and_then(|()| self.0.disk.sync_dir(&dir))
-            .map_err(|error| SpoolError::disk("removing", &path, error))
+        Ok(())
     }
 
     /// Messages that are gone, named by a spool id, a Message-ID or an address; newest first. Reads

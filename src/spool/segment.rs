@@ -77,6 +77,24 @@ pub(crate) enum Ending {
     Open,
 }
 
+impl Ending {
+    /// How the newest segment ends. One that was closed was cut at its last record; one that was
+    /// not has space at its end that was reserved and never written.
+    pub(crate) fn of_newest(file: &dyn DiskFile) -> std::io::Result<Self> {
+        let length = file.len()?;
+        let mut end = [0; 64];
+        let have = length.min(end.len() as u64);
+        let read = file.read_at(&mut end, length - have)?;
+        let reserved = end.get(..read).unwrap_or_default();
+        // A message can end with zeros, too: then it is read as if the segment were not closed.
+        if reserved.iter().all(|&byte| byte == 0) {
+            Ok(Self::Open)
+        } else {
+            Ok(Self::Sealed)
+        }
+    }
+}
+
 /// Reads a segment in order, checking every checksum.
 pub(crate) struct Scan {
     window: Window,

@@ -29,6 +29,25 @@ struct Platter {
     syncs_lie: bool,
     /// Counts power cuts: files that were open before one are dead.
     life: u32,
+    /// Counts what was asked for, reading aside.
+    steps: u64,
+    /// Counts reads.
+    reads: u64,
+    /// The read that fails.
+    failing_read: u64,
+    /// What goes wrong, and at which step.
+    trouble: Option<(u64, Trouble)>,
+}
+
+/// What can go wrong with a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// The power goes: nothing works any more.
+    PowerCut,
+    /// One step fails, in the middle of it when it is a write.
+    Once(io::ErrorKind),
+    /// Every step fails from then on, until [`SimDisk::heal`].
+    Until(io::ErrorKind),
 }
 
 type Image = Arc<Mutex<Content>>;
@@ -37,6 +56,8 @@ type Image = Arc<Mutex<Content>>;
 struct Content {
     seen: Vec<u8>,
     stable: Vec<u8>,
+    /// A sync failed: the system has dropped what it should have written, and will not try again.
+    dropped: bool,
 }
 
 impl SimDisk {
@@ -49,6 +70,72 @@ impl SimDisk {
 
     fn platter(&self) -> MutexGuard<'_, Platter> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something goes wrong at this step, counted from 1.
+    pub(crate) fn arrange(&self, step: u64, trouble: Trouble) {
+        self.platter().trouble = Some((step, trouble));
+    }
+
+    /// Nothing goes wrong any more.
+    pub(crate) fn heal(&self) {
+        self.platter().trouble = None;
+    }
+
+    /// Steps so far.
+    pub(crate) fn steps(&self) -> u64 {
+        self.platter().steps
+    }
+
+    /// A disk with the same content.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self::default();
+        let platter = self.platter();
+        let mut other = copy.platter();
+        for (name, image) in &platter.names {
+            let content = image.lock().unwrap().clone();
+            other
+                .names
+                .insert(name.clone(), Arc::new(Mutex::new(content)));
+        }
+        other.stable_names = other.names.clone();
+        drop(other);
+        copy
+    }
+
+    /// Content of a file, to look at or to damage.
+    pub(crate) fn edit(&self, path: &Path, edit: impl FnOnce(&mut Vec<u8>)) {
+        let image = Arc::clone(&self.platter().names[path]);
+        let mut content = image.lock().unwrap();
+        edit(&mut content.seen);
+        content.stable = content.seen.clone();
+    }
+
+    /// This read fails, counted from 1; 0: none.
+    pub(crate) fn fail_read(&self, read: u64) {
+        self.platter().failing_read = read;
+    }
+
+    /// Reads so far.
+    pub(crate) fn reads(&self) -> u64 {
+        self.platter().reads
+    }
+
+    /// How many files a folder has.
+    pub(crate) fn names_in(&self, folder: &str) -> usize {
+        self.list(Path::new(folder)).unwrap().len()
+    }
+
+    fn step(&self) -> io::Result<()> {
+        let mut platter = self.platter();
+        platter.steps += 1;
+        let now = platter.steps;
+        match platter.trouble {
+            Some((at, Trouble::PowerCut)) if now >= at => Err(io::Error::other("the power went")),
+            Some((at, Trouble::Once(kind))) if now == at => Err(kind.into()),
+            Some((at, Trouble::Until(kind))) if now >= at => Err(kind.into()),
+            _ => Ok(()),
+        }
     }
 
     /// The power goes: unsynced names vanish, unsynced sectors survive by chance.
@@ -64,6 +151,7 @@ impl SimDisk {
                 let image = Content {
                     seen: torn.clone(),
                     stable: torn,
+                    dropped: false,
                 };
                 (name.clone(), Arc::new(Mutex::new(image)))
             })
@@ -99,6 +187,7 @@ impl FileSystem for SimDisk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.step()?;
         let mut platter = self.platter();
         if platter.names.contains_key(path) {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -116,6 +205,7 @@ impl FileSystem for SimDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step()?;
         let mut platter = self.platter();
         let image = platter.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
         platter.names.insert(to.to_owned(), image);
@@ -123,6 +213,7 @@ impl FileSystem for SimDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
+        self.step()?;
         let removed = self.platter().names.remove(path);
         removed.map(|_| ()).ok_or(io::ErrorKind::NotFound.into())
     }
@@ -138,6 +229,7 @@ impl FileSystem for SimDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.step()?;
         let mut platter = self.platter();
         if platter.syncs_lie {
             return Ok(());
@@ -196,6 +288,12 @@ impl SimFile {
 
 impl DiskFile for SimFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let whole = self.disk.step();
+        let bytes = match &whole {
+            Ok(()) => bytes,
+            // What a failing disk writes is a part, and not what counts.
+            Err(_) => &bytes[..bytes.len() / 2],
+        };
         let mut content = self.content()?;
         let at = usize::try_from(offset).unwrap();
         let end = at + bytes.len();
@@ -203,10 +301,16 @@ impl DiskFile for SimFile {
             content.seen.resize(end, 0);
         }
         content.seen[at..end].copy_from_slice(bytes);
-        Ok(())
+        whole
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut platter = self.disk.platter();
+        platter.reads += 1;
+        if platter.reads == platter.failing_read {
+            return Err(io::Error::other("cannot be read"));
+        }
+        drop(platter);
         let content = self.content()?;
         let at = usize::try_from(offset).unwrap().min(content.seen.len());
         let length = buffer.len().min(content.seen.len() - at);
@@ -215,13 +319,18 @@ impl DiskFile for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let works = self.disk.step();
         let lies = self.disk.platter().syncs_lie;
         let mut content = self.content()?;
-        if !lies {
-            let Content { seen, stable } = &mut *content;
+        content.dropped |= works.is_err();
+        if content.dropped {
+            let length = content.seen.len().min(content.stable.len());
+            content.stable.truncate(length);
+        } else if !lies {
+            let Content { seen, stable, .. } = &mut *content;
             stable.clone_from(seen);
         }
-        Ok(())
+        works
     }
 
     fn allocate(&self, length: u64) -> io::Result<()> {
@@ -229,6 +338,7 @@ impl DiskFile for SimFile {
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
+        self.disk.step()?;
         let length = usize::try_from(length).unwrap();
         self.content()?.seen.resize(length, 0);
         Ok(())

@@ -1,0 +1,12 @@
+//! What was acknowledged is there: after kills, power cuts, failing disks, damage and any order of
+//! operations. More rounds: `TIDEOVER_CRASH_ROUNDS=500 cargo test --release --test crash`.
+
+#[path = "../simulation/chance.rs"]
+mod chance;
+#[path = "../simulation/disk.rs"]
+mod disk;
+mod fault;
+mod kill;
+mod model;
+mod power;
+mod workload;
