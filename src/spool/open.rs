@@ -95,6 +95,10 @@ impl Spool {
     ///
     /// # Errors
     /// When it is in use, is not the one that the options name, or the disk fails.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the spool has its world for itself"
+    )]
     pub fn open(options: Options, world: World) -> Result<Opened, SpoolError> {
         let (disk, clock) = (world.disk.clone(), world.clock.clone());
         let dir = options.dir.clone();

@@ -87,6 +87,39 @@ async fn fill(spool: &Spool, dir: &Path, count: usize) -> (Vec<SpoolId>, Vec<Spo
     (finished, waiting)
 }
 
+/// I13: nothing differs when the index is made anew.
+async fn compare_with_an_index_made_anew(
+    dir: &Path,
+    hands: &Hands,
+    spool: Spool,
+    opened: Opened2,
+) -> (Spool, Opened2) {
+    let now = rows(&spool);
+    let numbers = spool.stats();
+    close(spool, opened).await;
+    std::fs::remove_dir_all(dir.join("index")).unwrap();
+    let (spool, opened) = open(dir, hands);
+    assert!(opened.recovery.rebuilt);
+    assert_eq!(opened.recovery.orphans, 0);
+    assert_eq!(rows(&spool), now, "I13");
+    let again = spool.stats();
+    assert_eq!(
+        (
+            again.accepted,
+            again.delivered,
+            again.uncertain,
+            again.queued
+        ),
+        (
+            numbers.accepted,
+            numbers.delivered,
+            numbers.uncertain,
+            numbers.queued
+        )
+    );
+    (spool, opened)
+}
+
 #[tokio::test]
 async fn finished_mail_goes_and_the_rest_is_carried_forward() {
     let dir = TempDir::new().unwrap();
@@ -101,8 +134,8 @@ async fn finished_mail_goes_and_the_rest_is_carried_forward() {
         .await
         .unwrap();
     spool.put_fact("account", "bob", None).await.unwrap();
-    let large = accept(&spool, &["bob@example.org"], &[b'l'; 20_000]).await;
-    let large_waiting = accept(&spool, &["bob@example.org"], &[b'w'; 20_000]).await;
+    let large = accept(&spool, &["bob@example.org"], &vec![b'l'; 20_000]).await;
+    let large_waiting = accept(&spool, &["bob@example.org"], &vec![b'w'; 20_000]).await;
     spool.record(large, vec![0], delivered()).await.unwrap();
     let (finished, waiting) = fill(&spool, dir.path(), 4).await;
     let before = spool.message(waiting[0]).unwrap().unwrap();
@@ -143,29 +176,7 @@ async fn finished_mail_goes_and_the_rest_is_carried_forward() {
         .record(waiting[0], vec![0], delivered())
         .await
         .unwrap();
-    let now = rows(&spool);
-    let numbers = spool.stats();
-    close(spool, opened).await;
-    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
-    let (spool, opened) = open(dir.path(), &hands);
-    assert!(opened.recovery.rebuilt);
-    assert_eq!(opened.recovery.orphans, 0);
-    assert_eq!(rows(&spool), now, "I13");
-    let again = spool.stats();
-    assert_eq!(
-        (
-            again.accepted,
-            again.delivered,
-            again.uncertain,
-            again.queued
-        ),
-        (
-            numbers.accepted,
-            numbers.delivered,
-            numbers.uncertain,
-            numbers.queued
-        )
-    );
+    let (spool, opened) = compare_with_an_index_made_anew(dir.path(), &hands, spool, opened).await;
     assert_eq!(spool.history(waiting[0]).unwrap().len(), history.len() + 1);
     close(spool, opened).await;
 }
@@ -247,7 +258,7 @@ async fn large_bodies_without_a_record_go_to_quarantine() {
     let dir = TempDir::new().unwrap();
     let hands = Hands::new();
     let (spool, opened) = open(dir.path(), &hands);
-    let known = accept(&spool, &["bob@example.org"], &[b'l'; 20_000]).await;
+    let known = accept(&spool, &["bob@example.org"], &vec![b'l'; 20_000]).await;
     close(spool, opened).await;
     let big = dir.path().join("big");
     std::fs::write(big.join("06J8Z4K2M0001.tmp"), "half").unwrap();

@@ -191,8 +191,8 @@ impl Model {
             .collect();
         assert_eq!(facts, self.facts);
         let stats = spool.stats();
-        let states = || self.messages.values().flat_map(|known| &known.states);
-        let count = |name: &str| states().filter(|state| state.name() == name).count() as u64;
+        let all = || self.messages.values().flat_map(|known| &known.states);
+        let count = |name: &str| all().filter(|state| state.name() == name).count() as u64;
         assert_eq!(stats.accepted, self.messages.len() as u64);
         assert_eq!(stats.held, count("held"));
         assert_eq!(stats.queued.values().sum::<u64>(), count("queued"));

@@ -108,7 +108,8 @@ impl SimDisk {
         let image = Arc::clone(&self.platter().names[path]);
         let mut content = image.lock().unwrap();
         edit(&mut content.seen);
-        content.stable = content.seen.clone();
+        let Content { seen, stable, .. } = &mut *content;
+        stable.clone_from(seen);
     }
 
     /// This read fails, counted from 1; 0: none.

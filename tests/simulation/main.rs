@@ -16,7 +16,7 @@
 
 mod chance;
 mod clock;
-#[allow(dead_code, reason = "tests/crash asks more of the disk")]
+#[expect(dead_code, reason = "tests/crash asks more of the disk")]
 mod disk;
 mod platforms;
 mod world;
