@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{BackendHealth, Health, ProbeOptions, Signal};
+use super::{BackendHealth, Health, ProbeOptions, Signal, asks_to_slow_down};
 use crate::base::Timestamp;
 use crate::mail::BackendId;
 
@@ -16,6 +16,8 @@ pub struct Detector {
     health: BackendHealth,
     /// Bad signals in a row while it is up, good ones in a row while it is down.
     row: u32,
+    /// Good signals in a row while it is slow.
+    calm: u32,
     down_after: u32,
     up_after: u32,
     /// Least time that it is down: sessions that began before still end well.
@@ -35,6 +37,7 @@ impl Detector {
                 operator: None,
             },
             row: 0,
+            calm: 0,
             down_after: 1,
             up_after: 1,
             dwell: Duration::ZERO,
@@ -61,7 +64,20 @@ impl Detector {
         match (self.health.health.takes_mail(), signal) {
             (true, Signal::Good) => {
                 self.row = 0;
-                None
+                self.calm = self.calm.saturating_add(1);
+                let dwelt = now.since(self.health.since) >= self.dwell;
+                let calm = self.calm >= self.up_after && dwelt;
+                (self.health.health == Health::Slow && calm)
+                    .then(|| self.change(Health::Up, "it keeps up again".to_owned(), now))
+            }
+            // It answers, so it is not down; it only wants less.
+            (true, Signal::Bad(failure)) if asks_to_slow_down(failure) => {
+                self.calm = 0;
+                if self.health.health == Health::Slow {
+                    self.health.reason.clone_from(&failure.what);
+                    return None;
+                }
+                Some(self.change(Health::Slow, failure.what.clone(), now))
             }
             (true, Signal::Bad(failure)) => {
                 self.row = self.row.saturating_add(1);
@@ -85,6 +101,7 @@ impl Detector {
 
     fn change(&mut self, health: Health, reason: String, now: Timestamp) -> &BackendHealth {
         self.row = 0;
+        self.calm = 0;
         self.health.health = health;
         self.health.reason = reason;
         self.health.since = now;
@@ -98,6 +115,7 @@ mod tests {
 
     use super::*;
     use crate::mail::{Blame, Failure};
+    use crate::smtp::Reply;
 
     fn bad(what: &str) -> Signal {
         Signal::Bad(Failure::without_reply(Blame::Backend, what))
@@ -158,6 +176,38 @@ mod tests {
         ] {
             assert_eq!(play(script), expected, "{script}");
         }
+    }
+
+    #[test]
+    fn a_backend_that_asks_for_less_is_slow_and_never_down() {
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
+        for line in [
+            "451 4.7.500 Server busy. Please try again later",
+            "451 4.7.651 The mail server has been temporarily rate limited",
+            "421 4.4.2 Message submission rate for this client has exceeded the limit",
+            "421 4.3.2 The maximum number of concurrent connections has exceeded a limit",
+            "450 4.7.230 Connecting Exchange server version is out of date",
+        ] {
+            let reply = Reply::parse(&[line]).unwrap();
+            let slow = Signal::Bad(Failure::replied(Blame::Backend, reply));
+            let mut detector = detector();
+            let change = detector.signal(&slow, at(1)).unwrap();
+            assert_eq!(change.health, Health::Slow, "{line}");
+            for second in 2..50 {
+                assert_eq!(detector.signal(&slow, at(second)), None);
+            }
+            assert_eq!(detector.health().health, Health::Slow);
+            assert_eq!(detector.signal(&Signal::Good, at(50)), None);
+            assert_eq!(detector.signal(&slow, at(51)), None);
+            assert_eq!(detector.signal(&Signal::Good, at(52)), None);
+            let change = detector.signal(&Signal::Good, at(53)).unwrap();
+            assert_eq!(change.health, Health::Up);
+        }
+        let broken = Reply::parse(&["451 4.3.0 the mail store is not there"]).unwrap();
+        assert!(!asks_to_slow_down(&Failure::replied(
+            Blame::Backend,
+            broken
+        )));
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod options;
 
 pub use board::{Board, Evidence, Healths, HostResult};
 pub use detector::Detector;
-pub use health::{BackendHealth, Health, Signal};
+pub use health::{BackendHealth, Health, Signal, asks_to_slow_down};
 pub use monitor::{Monitor, Prober};
 pub use operator::{Override, Wish, override_backend, restore_overrides};
 pub use options::{BackendOptions, Credentials, Hosts, ProbeOptions, Protocol, TlsPolicy};

@@ -187,6 +187,13 @@ impl State {
         }
     }
 
+    /// The next hop asks for less: half as many connections.
+    pub(super) fn slow_down(&mut self, name: &DeliveryTarget) {
+        if let Some(target) = self.targets.get_mut(name) {
+            target.window = (target.window / 2).max(1);
+        }
+    }
+
     /// May this worker go on, or are there more than the window allows?
     pub(super) fn is_surplus(&self, name: &DeliveryTarget) -> bool {
         self.targets

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::settle::{Attempt, Known, settle};
 use super::state::{Job, JobRecipient, Pushed};
 use super::{Queue, settle};
-use crate::backend::Signal;
+use crate::backend::{Signal, asks_to_slow_down};
 use crate::mail::{
     Blame, Body, BodySource, Channel, Delivery, DeliveryTarget, Failure, Outcome, RecipientEvent,
 };
@@ -226,8 +226,12 @@ impl Queue {
         });
         let start = {
             let mut state = self.state();
-            if trouble.is_some() {
-                state.fail(target);
+            if let Some(failure) = trouble {
+                if asks_to_slow_down(failure) {
+                    state.slow_down(target);
+                } else {
+                    state.fail(target);
+                }
                 false
             } else {
                 state.succeed(target)
@@ -247,7 +251,11 @@ impl Queue {
         let Some(target) = job.targets.pop_front() else {
             return;
         };
-        self.state().fail(&target);
+        if asks_to_slow_down(&failure) {
+            self.state().slow_down(&target);
+        } else {
+            self.state().fail(&target);
+        }
         if let DeliveryTarget::Backend(backend) = &target {
             let signal = Signal::Bad(failure.clone());
             self.0.parts.router.board().report(backend, signal);
