@@ -19,7 +19,7 @@ use crate::net::{AcceptTls, Dns, Listen, TcpDial, TcpListen, TlsClient, TlsServe
 use crate::outbound::{self, Outbound};
 use crate::queue::{Parts, Queue};
 use crate::route::Router;
-use crate::spool::{Committed, Opened, Spool, World};
+use crate::spool::{Committed, FileSystem, Opened, Spool, SystemDisk, World};
 use crate::telemetry::Metrics;
 use crate::webmail::{self, Accounts, Webmail};
 
@@ -257,7 +257,9 @@ fn certificate(config: &Config) -> Result<Option<Arc<TlsServer>>, StartError> {
         TlsServer::load(&files.certificate, &files.key)
     } else {
         let data_dir = &config.server.data_dir;
-        std::fs::create_dir_all(data_dir).map_err(StartError::other("data_dir"))?;
+        let disk: &dyn FileSystem = &SystemDisk;
+        disk.create_dir_all(data_dir)
+            .map_err(StartError::other("data_dir"))?;
         TlsServer::self_signed(data_dir, config.server.hostname.as_str())
     };
     let server = server.map_err(StartError::other("the certificate"))?;

@@ -101,7 +101,8 @@ impl Queue {
             Err(error) => {
                 // Nobody may get damaged mail, and nobody may lose it: it stays where it is, and
                 // stays busy, so that it is not read again and again.
-                tracing::error!(id = %job.id, %error, "a message cannot be read; see `spool verify`");
+                let id = job.id;
+                tracing::error!(%id, %error, "a message cannot be read; see `spool verify`");
                 return None;
             }
         };

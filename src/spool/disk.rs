@@ -5,7 +5,7 @@
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ pub type Disk = Arc<dyn FileSystem>;
 
 /// A file system. All calls block.
 pub trait FileSystem: Send + Sync + fmt::Debug {
-    /// Makes a folder and those above it, durably.
+    /// Makes a folder and those above it, durably; only their owner may open them.
     ///
     /// # Errors
     /// As the system says; likewise for all calls below.
@@ -120,7 +120,8 @@ impl FileSystem for SystemDisk {
         if let Some(parent) = parent {
             self.create_dir_all(parent)?;
         }
-        match std::fs::create_dir(path) {
+        // Subjects and accounts are in these files, whatever mode sled gives them.
+        match std::fs::DirBuilder::new().mode(0o700).create(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             other => other?,
         }

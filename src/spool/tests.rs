@@ -341,6 +341,22 @@ async fn another_spool_or_none_is_refused_when_one_is_named() {
 }
 
 #[tokio::test]
+async fn nobody_else_may_look_into_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = TempDir::new().unwrap();
+    let inside = dir.path().join("data");
+    let (spool, opened) = open(&inside);
+    for folder in ["", "log", "index", "big"] {
+        let mode = std::fs::metadata(inside.join(folder))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o077, 0, "{folder}");
+    }
+    close(spool, opened).await;
+}
+
+#[tokio::test]
 async fn many_at_once_share_batches() {
     let dir = TempDir::new().unwrap();
     let (spool, opened) = open(dir.path());
