@@ -14,25 +14,29 @@ use axum::response::{Html, IntoResponse, Response};
 use super::Webmail;
 use super::error::WebError;
 use super::guard::{User, Visitor};
+use super::mailbox::Folder;
 use super::standing::{Banner, Teller};
-use super::texts::Texts;
+use super::texts::{Texts, fill};
 
 /// Where the style sheet is; pages add what it is made of, so that it can be kept for ever.
 pub(crate) const STYLE_PATH: &str = "/style.css";
 const STYLE: &str = include_str!("../../webmail/assets/style.css");
+const SCRIPT: &str = include_str!("../../webmail/assets/app.js");
 const ICON: &str = include_str!("../../webmail/assets/icon.svg");
 
-/// No script, nothing from elsewhere, no frame around us.
+/// Where the little script is that makes some things quicker.
+pub(crate) const SCRIPT_PATH: &str = "/app.js";
+
+/// No script but ours, nothing from elsewhere, no frame around us.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; \
-     form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+     img-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 
 /// Which item of the navigation a page belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Here {
-    Inbox,
-    Sent,
+    Folder(Folder),
     Write,
     Elsewhere,
 }
@@ -44,6 +48,7 @@ pub(crate) struct Shell {
     pub title: String,
     pub site: String,
     pub style: String,
+    pub script: String,
     pub here: Here,
     pub user: Option<ShellUser>,
     pub banner: Option<Banner>,
@@ -56,20 +61,25 @@ pub(crate) struct Shell {
 pub(crate) struct ShellUser {
     pub address: String,
     pub csrf: String,
+    pub folders: Vec<FolderLink>,
 }
 
 impl Shell {
-    pub(crate) fn is_inbox(&self) -> bool {
-        self.here == Here::Inbox
-    }
-
-    pub(crate) fn is_sent(&self) -> bool {
-        self.here == Here::Sent
-    }
-
     pub(crate) fn is_write(&self) -> bool {
         self.here == Here::Write
     }
+}
+
+/// A line of the navigation.
+#[derive(Debug)]
+pub(crate) struct FolderLink {
+    pub name: &'static str,
+    pub path: &'static str,
+    pub is_here: bool,
+    /// How many are unread, or wait; empty for none.
+    pub count: String,
+    /// The same for who hears the page.
+    pub count_read_out: String,
 }
 
 impl Webmail {
@@ -80,6 +90,7 @@ impl Webmail {
             title: title.to_owned(),
             site: self.0.options.title.clone(),
             style: format!("{STYLE_PATH}?v={:08x}", crc32c::crc32c(STYLE.as_bytes())),
+            script: format!("{SCRIPT_PATH}?v={:08x}", crc32c::crc32c(SCRIPT.as_bytes())),
             here: Here::Elsewhere,
             user: None,
             banner: None,
@@ -88,7 +99,13 @@ impl Webmail {
     }
 
     /// The shell of a user's page.
-    pub(crate) fn user_shell(&self, user: &User, title: &str, here: Here) -> Shell {
+    pub(crate) async fn user_shell(
+        &self,
+        user: &User,
+        title: &str,
+        here: Here,
+    ) -> Result<Shell, WebError> {
+        let unread = self.unread(user).await?;
         let texts = user.visitor.texts;
         let moments = self.moments(texts);
         let teller = Teller {
@@ -96,15 +113,31 @@ impl Webmail {
             health: self.0.world.health.as_ref(),
             platforms: &self.0.options.platforms,
         };
-        Shell {
+        let link = |folder: Folder| {
+            let unread = if folder == Folder::Inbox { unread } else { 0 };
+            let count = match unread {
+                0 => String::new(),
+                1..100 => unread.to_string(),
+                _ => "99+".to_owned(),
+            };
+            FolderLink {
+                name: folder.name(texts),
+                path: folder.path(),
+                is_here: here == Here::Folder(folder),
+                count_read_out: fill(texts.unread_count, &[("count", &count)]),
+                count,
+            }
+        };
+        Ok(Shell {
             here,
             user: Some(ShellUser {
                 address: user.address().to_string(),
                 csrf: user.session.csrf.clone(),
+                folders: Folder::ALL.into_iter().map(link).collect(),
             }),
             banner: user.home.as_ref().and_then(|home| teller.banner(home)),
             ..self.shell(texts, title)
-        }
+        })
     }
 }
 
@@ -229,6 +262,10 @@ fn add_headers(webmail: &Webmail, response: &mut Response) {
 
 pub(crate) async fn style() -> Response {
     asset("text/css; charset=utf-8", STYLE)
+}
+
+pub(crate) async fn script() -> Response {
+    asset("text/javascript; charset=utf-8", SCRIPT)
 }
 
 pub(crate) async fn icon() -> Response {

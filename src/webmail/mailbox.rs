@@ -7,6 +7,8 @@ use super::Webmail;
 use super::accounts::blocking;
 use super::error::WebError;
 use super::guard::User;
+use super::marks::{Change, MailboxMarks, Mark, Place};
+use super::texts::Texts;
 use crate::limits;
 use crate::mail::{
     Authenticity, BodySource, Envelope, ParsedMessage, SpoolId, seems_to_have_attachments,
@@ -19,8 +21,10 @@ const BEGINNING: usize = 64 * 1024;
 const MARKS: usize = 50_000;
 /// Pieces in which a body is read.
 const PIECE: usize = 1024 * 1024;
-/// Facts about what has been read: `MAILBOX/ID`.
-const READ: &str = "read";
+/// Rows that are read at once.
+const CHUNK: usize = 256;
+/// Messages among which the unread ones are counted.
+pub(crate) const COUNTED: usize = 1_000;
 
 /// A message that the user may see.
 #[derive(Debug, Clone)]
@@ -37,7 +41,14 @@ pub(crate) struct OwnMessage {
 pub(crate) struct Line {
     pub own: OwnMessage,
     pub has_attachments: bool,
-    pub is_unread: bool,
+    pub mark: Mark,
+}
+
+impl Line {
+    /// Came in and was not looked at.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.mark.read.is_none() && !self.own.received_as.is_empty()
+    }
 }
 
 /// A message with what is in it.
@@ -62,6 +73,44 @@ pub(crate) enum Content {
 pub(crate) enum Folder {
     Inbox,
     Sent,
+    Archive,
+    Deleted,
+}
+
+impl Folder {
+    /// All of them, in the order in which they are shown.
+    pub(crate) const ALL: [Self; 4] = [Self::Inbox, Self::Sent, Self::Archive, Self::Deleted];
+
+    /// Where its list is.
+    pub(crate) const fn path(self) -> &'static str {
+        match self {
+            Self::Inbox => "/",
+            Self::Sent => "/sent",
+            Self::Archive => "/archive",
+            Self::Deleted => "/deleted",
+        }
+    }
+
+    /// Its name.
+    pub(crate) const fn name(self, texts: &Texts) -> &'static str {
+        match self {
+            Self::Inbox => texts.inbox,
+            Self::Sent => texts.sent,
+            Self::Archive => texts.archive,
+            Self::Deleted => texts.deleted,
+        }
+    }
+
+    /// Where a message of the user's is.
+    pub(crate) fn of(own: &OwnMessage, mark: &Mark) -> Option<Self> {
+        match mark.place {
+            Some(Place::Gone) => None,
+            Some(Place::Archive) => Some(Self::Archive),
+            Some(Place::Deleted) => Some(Self::Deleted),
+            None if own.received_as.is_empty() => Some(Self::Sent),
+            None => Some(Self::Inbox),
+        }
+    }
 }
 
 impl Webmail {
@@ -75,41 +124,120 @@ impl Webmail {
     ) -> Result<(Vec<Line>, Option<SpoolId>), WebError> {
         let (webmail, user) = (self.clone(), user.clone());
         let lines = blocking(move || {
-            let spool = &webmail.0.world.spool;
-            let mut ids: Vec<SpoolId> = match folder {
-                Folder::Inbox => {
-                    let rows = spool.mailbox(&user.mailbox, before, limit + 1)?;
-                    rows.into_iter().map(|(id, _)| id).collect()
-                }
-                Folder::Sent => spool.sent(&user.address().key(), before, limit + 1)?,
-            };
+            let mut ids = webmail.ids(&user, folder, (before, limit + 1))?;
             let has_older = ids.len() > limit;
             ids.truncate(limit);
             let older = ids.last().copied().filter(|_| has_older);
-            // Addressed twice, listed once.
-            ids.dedup();
-            let mut lines = Vec::with_capacity(ids.len());
-            for id in ids {
-                if let Some(line) = webmail.line(&user, id)? {
-                    lines.push(line);
-                }
-            }
+            let lines = webmail.lines(&user, &ids)?;
             Ok::<_, SpoolError>((lines, older))
         });
         Ok(lines.await??)
     }
 
-    fn line(&self, user: &User, id: SpoolId) -> Result<Option<Line>, SpoolError> {
+    /// The lines of these messages, as far as they are the user's. Blocks.
+    pub(crate) fn lines(&self, user: &User, ids: &[SpoolId]) -> Result<Vec<Line>, SpoolError> {
         let spool = &self.0.world.spool;
-        let Some(own) = find_own(spool, user, id)? else {
-            return Ok(None);
+        let marks = self.0.marks.of(&user.mailbox)?;
+        let mut lines = Vec::with_capacity(ids.len());
+        for id in ids {
+            if let Some(own) = find_own(spool, user, *id)? {
+                let mark = mark_of(&marks, *id);
+                lines.push(Line {
+                    has_attachments: self.has_attachments(*id)?,
+                    mark,
+                    own,
+                });
+            }
+        }
+        Ok(lines)
+    }
+
+    /// Ids of a folder, newest first. Blocks.
+    fn ids(
+        &self,
+        user: &User,
+        folder: Folder,
+        (before, limit): (Option<SpoolId>, usize),
+    ) -> Result<Vec<SpoolId>, SpoolError> {
+        let spool = &self.0.world.spool;
+        let marks = self.0.marks.of(&user.mailbox)?;
+        let place = match folder {
+            Folder::Archive => Some(Place::Archive),
+            Folder::Deleted => Some(Place::Deleted),
+            Folder::Inbox | Folder::Sent => None,
         };
-        let read = spool.fact(READ, &read_key(user, id))?;
-        Ok(Some(Line {
-            is_unread: read.is_none() && !own.received_as.is_empty(),
-            has_attachments: self.mark(id)?,
-            own,
-        }))
+        if place.is_some() {
+            let marks = marks.read().unwrap_or_else(PoisonError::into_inner);
+            let older = marks.iter().rev();
+            let older = older.skip_while(|(id, _)| before.is_some_and(|before| **id >= before));
+            let here = older.filter(|(_, mark)| mark.place == place);
+            return Ok(here.map(|(id, _)| *id).take(limit).collect());
+        }
+        let address = user.address().key();
+        let mut found: Vec<SpoolId> = Vec::new();
+        let mut before = before;
+        loop {
+            let mut page: Vec<SpoolId> = if folder == Folder::Inbox {
+                let rows = spool.mailbox(&user.mailbox, before, CHUNK)?;
+                rows.into_iter().map(|(id, _)| id).collect()
+            } else {
+                spool.sent(&address, before, CHUNK)?
+            };
+            let is_last = page.len() < CHUNK;
+            before = page.last().copied();
+            // Addressed twice, listed once.
+            page.dedup();
+            let marks = marks.read().unwrap_or_else(PoisonError::into_inner);
+            page.retain(|id| marks.get(id).is_none_or(|mark| mark.place.is_none()));
+            found.extend(page);
+            found.dedup();
+            if is_last || found.len() >= limit {
+                found.truncate(limit);
+                return Ok(found);
+            }
+        }
+    }
+
+    /// How many messages of the inbox are unread, among the newest [`COUNTED`].
+    pub(crate) async fn unread(&self, user: &User) -> Result<usize, WebError> {
+        let (webmail, user) = (self.clone(), user.clone());
+        let count = blocking(move || {
+            let ids = webmail.ids(&user, Folder::Inbox, (None, COUNTED))?;
+            let marks = webmail.0.marks.of(&user.mailbox)?;
+            let marks = marks.read().unwrap_or_else(PoisonError::into_inner);
+            let is_read = |id: &SpoolId| marks.get(id).is_some_and(|mark| mark.read.is_some());
+            Ok::<_, SpoolError>(ids.iter().filter(|id| !is_read(id)).count())
+        });
+        Ok(count.await??)
+    }
+
+    /// Changes the marks of those of the messages that are the user's: how many these are.
+    pub(crate) async fn change(
+        &self,
+        user: &User,
+        ids: Vec<SpoolId>,
+        change: &Change,
+    ) -> Result<usize, WebError> {
+        let (spool, owner) = (self.0.world.spool.clone(), user.clone());
+        let own = blocking(move || {
+            let mut own = Vec::with_capacity(ids.len());
+            for id in ids {
+                own.extend(find_own(&spool, &owner, id)?.map(|_| id));
+            }
+            Ok::<_, SpoolError>(own)
+        });
+        let own = own.await??;
+        let now = self.0.world.clock.now();
+        let marks = &self.0.marks;
+        marks.change(&user.mailbox, (&own, change), now).await?;
+        Ok(own.len())
+    }
+
+    /// The mark of a message.
+    pub(crate) async fn mark(&self, user: &User, id: SpoolId) -> Result<Mark, WebError> {
+        let (webmail, mailbox) = (self.clone(), user.mailbox.clone());
+        let marks = blocking(move || webmail.0.marks.of(&mailbox)).await??;
+        Ok(mark_of(&marks, id))
     }
 
     /// A message of the user's. [`WebError::NotFound`] for anybody else's.
@@ -161,25 +289,18 @@ impl Webmail {
 
     /// Notes that the user has seen a message. That it could not be noted spoils no reading.
     pub(crate) async fn note_read(&self, user: &User, own: &OwnMessage) {
-        if own.received_as.is_empty() {
-            return;
-        }
-        let spool = self.0.world.spool.clone();
-        let key = read_key(user, own.message.id);
-        let owned = key.clone();
-        let known = blocking(move || spool.fact(READ, &owned)).await;
-        if matches!(known, Ok(Ok(None))) {
-            let now = self.0.world.clock.now().to_string();
-            let noted = self.0.world.spool.put_fact(READ, &key, Some(now.into()));
-            if let Err(error) = noted.await {
-                tracing::warn!(%error, "webmail: a message could not be marked as read");
-            }
+        let (id, now) = (own.message.id, self.0.world.clock.now());
+        let marks = &self.0.marks;
+        let (ids, change) = ([id], Change::Read);
+        let noted = marks.change(&user.mailbox, (&ids, &change), now);
+        if let Err(error) = noted.await {
+            tracing::warn!(%error, "webmail: a message could not be marked as read");
         }
     }
 
-    fn mark(&self, id: SpoolId) -> Result<bool, SpoolError> {
+    fn has_attachments(&self, id: SpoolId) -> Result<bool, SpoolError> {
         let known = {
-            let marks = self.0.marks.lock().unwrap_or_else(PoisonError::into_inner);
+            let marks = self.0.clips.lock().unwrap_or_else(PoisonError::into_inner);
             marks.get(&id).copied()
         };
         if let Some(mark) = known {
@@ -189,7 +310,7 @@ impl Webmail {
         let beginning = body.map(|body| body.read_at(0, BEGINNING)).transpose();
         let beginning = beginning.map_err(|error| failed(&error))?;
         let mark = beginning.is_some_and(|beginning| seems_to_have_attachments(&beginning));
-        let mut marks = self.0.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut marks = self.0.clips.lock().unwrap_or_else(PoisonError::into_inner);
         if marks.len() >= MARKS {
             marks.clear();
         }
@@ -234,8 +355,9 @@ fn is_sent(envelope: &Envelope, address: &str) -> bool {
             .is_some_and(|from| from.key() == address)
 }
 
-fn read_key(user: &User, id: SpoolId) -> String {
-    format!("{}/{id}", user.mailbox)
+fn mark_of(marks: &MailboxMarks, id: SpoolId) -> Mark {
+    let marks = marks.read().unwrap_or_else(PoisonError::into_inner);
+    marks.get(&id).cloned().unwrap_or_default()
 }
 
 fn read_all(body: &dyn BodySource) -> std::io::Result<Vec<u8>> {

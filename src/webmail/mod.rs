@@ -8,6 +8,7 @@ mod frame;
 mod guard;
 mod letter;
 mod mailbox;
+mod marks;
 mod moment;
 mod pages;
 mod password;
@@ -37,6 +38,7 @@ use crate::limits;
 use crate::mail::{BackendId, SpoolId};
 use crate::route::Admit;
 use crate::spool::Spool;
+use marks::Marks;
 use moment::Moments;
 use session::Sessions;
 use texts::Texts;
@@ -106,7 +108,9 @@ struct Inner {
     /// Messages that are parsed at one time; each takes a few times its size in memory.
     parsing: Arc<Semaphore>,
     /// Which messages have attachments: a message never changes.
-    marks: Mutex<HashMap<SpoolId, bool>>,
+    clips: Mutex<HashMap<SpoolId, bool>>,
+    /// What users did with their messages.
+    marks: Arc<Marks>,
     /// Held while a letter is accepted.
     sending: tokio::sync::Mutex<()>,
 }
@@ -121,12 +125,14 @@ impl Webmail {
             world.clock.clone(),
             world.entropy.clone(),
         );
+        let marks = Arc::new(Marks::new(world.spool.clone()));
         Self(Arc::new(Inner {
             options,
             world,
             sessions,
             parsing: Arc::new(Semaphore::new(limits::WEB_PARSING)),
-            marks: Mutex::default(),
+            clips: Mutex::default(),
+            marks,
             sending: tokio::sync::Mutex::default(),
         }))
     }
@@ -168,6 +174,9 @@ pub fn router(webmail: Webmail) -> Router {
         )
         .route("/", get(pages::list::inbox))
         .route("/sent", get(pages::list::sent))
+        .route("/archive", get(pages::list::archive))
+        .route("/deleted", get(pages::list::deleted))
+        .route("/actions", post(pages::actions::act))
         .route("/message/{id}", get(pages::message::page))
         .route("/message/{id}/html", get(pages::message::html))
         .route("/message/{id}/source", get(pages::parts::source))
@@ -179,6 +188,7 @@ pub fn router(webmail: Webmail) -> Router {
             get(pages::compose::page).post(pages::compose::send),
         )
         .route(frame::STYLE_PATH, get(frame::style))
+        .route(frame::SCRIPT_PATH, get(frame::script))
         .route("/icon.svg", get(frame::icon))
         .layer(DefaultBodyLimit::max(limits::FORM))
         .layer(axum::middleware::from_fn_with_state(

@@ -56,7 +56,12 @@ fn accept(
         size: line.file.as_ref().map_or(body_len, |file| file.size),
         recipients: count,
         unfinished: u16::try_from(unfinished).unwrap_or(u16::MAX),
-        finished_at: states.iter().map(end_of).max().unwrap_or(0),
+        // One without recipients is finished when it comes.
+        finished_at: states
+            .iter()
+            .map(end_of)
+            .max()
+            .unwrap_or_else(|| line.at.as_millis()),
     };
     changes.push((keys::message(line.id), Some(encode(&row))));
     if unfinished > 0 {

@@ -64,7 +64,7 @@ pub(crate) async fn page(
         to: query.to,
         ..blank(&webmail, &user)
     };
-    show(&compose_page(&webmail, &user, form, Vec::new()))
+    show(&compose_page(&webmail, &user, form, Vec::new()).await?)
 }
 
 pub(crate) async fn reply(
@@ -110,7 +110,7 @@ async fn answer(
         text,
         ..blank(webmail, user)
     };
-    show(&compose_page(webmail, user, form, Vec::new()))
+    show(&compose_page(webmail, user, form, Vec::new()).await?)
 }
 
 fn blank(webmail: &Webmail, user: &User) -> ComposeForm {
@@ -121,12 +121,12 @@ fn blank(webmail: &Webmail, user: &User) -> ComposeForm {
     }
 }
 
-fn compose_page(
+async fn compose_page(
     webmail: &Webmail,
     user: &User,
     form: ComposeForm,
     errors: Vec<String>,
-) -> ComposePage {
+) -> Result<ComposePage, WebError> {
     let texts = user.visitor.texts;
     let is_reply = !form.answers.is_empty();
     let title = if is_reply {
@@ -134,13 +134,13 @@ fn compose_page(
     } else {
         texts.new_message
     };
-    ComposePage {
-        shell: webmail.user_shell(user, title, Here::Write),
+    Ok(ComposePage {
+        shell: webmail.user_shell(user, title, Here::Write).await?,
         own: user.address().to_string(),
         form,
         errors,
         is_reply,
-    }
+    })
 }
 
 pub(crate) async fn send(
@@ -153,17 +153,17 @@ pub(crate) async fn send(
     if !is_token(&form.token) {
         return Err(WebError::BadRequest);
     }
-    let refused = |errors| {
-        let page = compose_page(&webmail, &user, form.clone(), errors);
+    let refused = async |errors| {
+        let page = compose_page(&webmail, &user, form.clone(), errors).await?;
         show_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
     };
     let addressed = match addressed(&webmail, &user, &form) {
         Ok(addressed) => addressed,
-        Err(errors) => return refused(errors),
+        Err(errors) => return refused(errors).await,
     };
     match accept(&webmail, &user, (&form, addressed)).await {
         Ok(()) => Ok(see_other("/sent?sent=1")),
-        Err(SendError::Full) => refused(vec![user.visitor.texts.error_full.to_owned()]),
+        Err(SendError::Full) => refused(vec![user.visitor.texts.error_full.to_owned()]).await,
         Err(SendError::Web(error)) => Err(error),
     }
 }

@@ -13,7 +13,7 @@ use crate::webmail::guard::User;
 use crate::webmail::mailbox::{Folder, Line};
 use crate::webmail::moment::Moments;
 use crate::webmail::standing::{Standing, Teller};
-use crate::webmail::texts::fill;
+use crate::webmail::texts::{Texts, fill};
 
 /// Messages on one page.
 const PAGE: usize = 50;
@@ -25,31 +25,54 @@ pub(crate) struct ListQuery {
     sent: String,
     #[serde(default)]
     welcome: String,
+    #[serde(default)]
+    did: String,
+    #[serde(default)]
+    n: usize,
 }
 
 #[derive(Template)]
 #[template(path = "list.html")]
 struct ListPage {
     shell: Shell,
+    folder: Folder,
+    csrf: String,
     rows: Vec<Row>,
+    /// The first page of this list.
     path: &'static str,
+    /// This page of it.
+    here: String,
     older: Option<String>,
     is_first: bool,
+    empty: (&'static str, &'static str),
 }
 
-struct Row {
-    href: String,
+impl ListPage {
+    const fn is_deleted(&self) -> bool {
+        matches!(self.folder, Folder::Deleted)
+    }
+
+    const fn is_archive(&self) -> bool {
+        matches!(self.folder, Folder::Archive)
+    }
+}
+
+/// One line of a list.
+pub(super) struct Row {
+    pub id: SpoolId,
+    pub href: String,
     /// A name, or the address when there is none.
-    who: String,
+    pub who: String,
     /// The address, when `who` is a name: names are easily forged.
-    address: String,
-    subject: String,
-    time: String,
-    time_full: String,
-    time_iso: String,
-    has_attachments: bool,
-    is_unread: bool,
-    standing: Standing,
+    pub address: String,
+    pub subject: String,
+    pub time: String,
+    pub time_full: String,
+    pub time_iso: String,
+    pub has_attachments: bool,
+    pub is_unread: bool,
+    pub is_flagged: bool,
+    pub standing: Standing,
 }
 
 pub(crate) async fn inbox(
@@ -57,10 +80,7 @@ pub(crate) async fn inbox(
     user: User,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, WebError> {
-    let mut shell = webmail.user_shell(&user, user.visitor.texts.inbox, Here::Inbox);
-    let is_welcome = !query.welcome.is_empty();
-    shell.notice = is_welcome.then(|| user.visitor.texts.password_set.to_owned());
-    list(&webmail, &user, (Folder::Inbox, shell), &query).await
+    list(&webmail, &user, Folder::Inbox, &query).await
 }
 
 pub(crate) async fn sent(
@@ -68,43 +88,76 @@ pub(crate) async fn sent(
     user: User,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, WebError> {
-    let mut shell = webmail.user_shell(&user, user.visitor.texts.sent, Here::Sent);
-    let has_sent = !query.sent.is_empty();
-    shell.notice = has_sent.then(|| user.visitor.texts.sent_notice.to_owned());
-    list(&webmail, &user, (Folder::Sent, shell), &query).await
+    list(&webmail, &user, Folder::Sent, &query).await
+}
+
+pub(crate) async fn archive(
+    State(webmail): State<Webmail>,
+    user: User,
+    Query(query): Query<ListQuery>,
+) -> Result<Response, WebError> {
+    list(&webmail, &user, Folder::Archive, &query).await
+}
+
+pub(crate) async fn deleted(
+    State(webmail): State<Webmail>,
+    user: User,
+    Query(query): Query<ListQuery>,
+) -> Result<Response, WebError> {
+    list(&webmail, &user, Folder::Deleted, &query).await
 }
 
 async fn list(
     webmail: &Webmail,
     user: &User,
-    (folder, shell): (Folder, Shell),
+    folder: Folder,
     query: &ListQuery,
 ) -> Result<Response, WebError> {
+    let texts = user.visitor.texts;
     let before = match &query.before {
         Some(id) => Some(id.parse::<SpoolId>().map_err(|_| WebError::NotFound)?),
         None => None,
     };
+    if before.is_none() {
+        webmail.0.marks.clear_stale(&user.mailbox).await?;
+    }
     let (lines, older) = webmail.list(user, folder, (before, PAGE)).await?;
-    let path = match folder {
-        Folder::Inbox => "/",
-        Folder::Sent => "/sent",
-    };
-    let older = older.map(|id| format!("{path}?before={id}"));
-    let moments = webmail.moments(user.visitor.texts);
-    let rows = lines
-        .iter()
-        .map(|line| row(webmail, (line, folder), &moments))
-        .collect();
+    let mut shell = webmail
+        .user_shell(user, folder.name(texts), Here::Folder(folder))
+        .await?;
+    shell.notice = notice(texts, query);
+    let path = folder.path();
+    let moments = webmail.moments(texts);
+    let rows = lines.iter().map(|line| row(webmail, line, &moments));
     show(&ListPage {
+        csrf: user.session.csrf.clone(),
+        folder,
+        rows: rows.collect(),
         shell,
-        rows,
         path,
-        older,
+        here: before.map_or_else(|| path.to_owned(), |id| format!("{path}?before={id}")),
+        older: older.map(|id| format!("{path}?before={id}")),
         is_first: before.is_none(),
+        empty: match folder {
+            Folder::Inbox => (texts.inbox_empty_title, texts.inbox_empty),
+            Folder::Sent => (texts.sent_empty_title, texts.sent_empty),
+            Folder::Archive => (texts.archive_empty_title, texts.archive_empty),
+            Folder::Deleted => (texts.deleted_empty_title, texts.deleted_empty),
+        },
     })
 }
 
-fn row(webmail: &Webmail, (line, folder): (&Line, Folder), moments: &Moments) -> Row {
+fn notice(texts: &Texts, query: &ListQuery) -> Option<String> {
+    if !query.welcome.is_empty() {
+        return Some(texts.password_set.to_owned());
+    }
+    if !query.sent.is_empty() {
+        return Some(texts.sent_notice.to_owned());
+    }
+    super::actions::notice(texts, &query.did, query.n)
+}
+
+pub(super) fn row(webmail: &Webmail, line: &Line, moments: &Moments) -> Row {
     let texts = moments.texts;
     let message = &line.own.message;
     let teller = Teller {
@@ -112,16 +165,17 @@ fn row(webmail: &Webmail, (line, folder): (&Line, Folder), moments: &Moments) ->
         health: webmail.0.world.health.as_ref(),
         platforms: &webmail.0.options.platforms,
     };
-    let (who, address) = match folder {
-        Folder::Inbox => sender(message.envelope.header_from.as_deref(), texts.no_sender),
-        Folder::Sent => (recipients(line, texts), String::new()),
-    };
-    let states: Vec<RecipientState> = match folder {
-        Folder::Sent => message.states.clone(),
-        Folder::Inbox => own_states(line),
+    let (who, address, states) = if line.own.received_as.is_empty() {
+        let states = message.states.clone();
+        (recipients(line, texts), String::new(), states)
+    } else {
+        let from = message.envelope.header_from.as_deref();
+        let (who, address) = sender(from, texts.no_sender);
+        (who, address, own_states(line))
     };
     let subject = message.envelope.subject.clone();
     Row {
+        id: message.id,
         href: format!("/message/{}", message.id),
         who,
         address,
@@ -132,7 +186,8 @@ fn row(webmail: &Webmail, (line, folder): (&Line, Folder), moments: &Moments) ->
         time_full: moments.full(message.received),
         time_iso: message.received.to_string(),
         has_attachments: line.has_attachments,
-        is_unread: line.is_unread && folder == Folder::Inbox,
+        is_unread: line.is_unread(),
+        is_flagged: line.mark.flagged.is_some(),
         standing: teller.sent(&states, message.received),
     }
 }
@@ -145,7 +200,7 @@ fn own_states(line: &Line) -> Vec<RecipientState> {
         .collect()
 }
 
-fn recipients(line: &Line, texts: &crate::webmail::texts::Texts) -> String {
+fn recipients(line: &Line, texts: &Texts) -> String {
     let all = &line.own.message.envelope.recipients;
     let first: Vec<String> = all
         .iter()

@@ -186,7 +186,7 @@ pub(crate) async fn log_out(
 }
 
 /// A path on this site, or the inbox: `//evil.example` and `/\evil.example` are none.
-fn own_path(next: &str) -> &str {
+pub(super) fn own_path(next: &str) -> &str {
     let leads_out =
         next.starts_with("//") || next.contains('\\') || next.contains(char::is_control);
     if next.starts_with('/') && !leads_out && !next.starts_with("/logout") {

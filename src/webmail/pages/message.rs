@@ -14,7 +14,7 @@ use crate::webmail::error::WebError;
 use crate::webmail::frame::{Here, Shell, show};
 use crate::webmail::guard::User;
 use crate::webmail::letter::readable_text;
-use crate::webmail::mailbox::{Content, Opened};
+use crate::webmail::mailbox::{Content, Folder, Opened};
 use crate::webmail::moment::Moments;
 use crate::webmail::plain;
 use crate::webmail::sanitize::{Clean, Remote, sanitize};
@@ -36,6 +36,10 @@ pub(crate) struct MessageQuery {
     images: String,
     #[serde(default)]
     view: String,
+    #[serde(default)]
+    did: String,
+    #[serde(default)]
+    n: usize,
 }
 
 impl MessageQuery {
@@ -53,7 +57,24 @@ impl MessageQuery {
 struct MessagePage {
     shell: Shell,
     id: SpoolId,
-    back: &'static str,
+    csrf: String,
+    folder: Folder,
+    is_flagged: bool,
+    c: Shown,
+}
+
+impl MessagePage {
+    const fn is_deleted(&self) -> bool {
+        matches!(self.folder, Folder::Deleted)
+    }
+
+    const fn is_filed(&self) -> bool {
+        matches!(self.folder, Folder::Archive | Folder::Deleted)
+    }
+}
+
+/// What the page shows of the message itself.
+struct Shown {
     subject: String,
     fields: Vec<Field>,
     time: String,
@@ -98,10 +119,25 @@ pub(crate) async fn page(
 ) -> Result<Response, WebError> {
     let opened = webmail.open(&user, parse_id(&id)?).await?;
     webmail.note_read(&user, &opened.own).await;
+    let mark = webmail.mark(&user, opened.own.message.id).await?;
+    let folder = Folder::of(&opened.own, &mark).unwrap_or(Folder::Inbox);
+    let shell = webmail.user_shell(&user, "", Here::Folder(folder)).await?;
     let task = (webmail.clone(), user.clone());
     let page = blocking(move || {
         let (webmail, user) = task;
-        message_page(&webmail, &user, &opened, &query)
+        let content = content(&webmail, &user, &opened, &query);
+        MessagePage {
+            shell: Shell {
+                title: content.subject.clone(),
+                notice: super::actions::notice(user.visitor.texts, &query.did, query.n),
+                ..shell
+            },
+            id: opened.own.message.id,
+            csrf: user.session.csrf.clone(),
+            folder,
+            is_flagged: mark.flagged.is_some(),
+            c: content,
+        }
     });
     show(&page.await?)
 }
@@ -171,26 +207,13 @@ fn rich(message: &ParsedMessage, remote: Remote) -> Option<Clean> {
     Some(whole)
 }
 
-fn message_page(
-    webmail: &Webmail,
-    user: &User,
-    opened: &Opened,
-    query: &MessageQuery,
-) -> MessagePage {
+fn content(webmail: &Webmail, user: &User, opened: &Opened, query: &MessageQuery) -> Shown {
     let texts = user.visitor.texts;
     let moments = webmail.moments(texts);
     let stored = &opened.own.message;
     let subject = match &opened.content {
         Content::Parsed(message) => message.subject.clone(),
         Content::TooLarge | Content::Unreadable => stored.envelope.subject.clone(),
-    };
-    let subject = subject
-        .filter(|subject| !subject.trim().is_empty())
-        .unwrap_or_else(|| texts.no_subject.to_owned());
-    let (here, back) = if opened.own.received_as.is_empty() {
-        (Here::Sent, "/sent")
-    } else {
-        (Here::Inbox, "/")
     };
     let (fields, body, attachments) = match &opened.content {
         Content::Parsed(message) => (
@@ -201,11 +224,10 @@ fn message_page(
         Content::TooLarge => (Vec::new(), Body::Sentence(texts.too_large), Vec::new()),
         Content::Unreadable => (Vec::new(), Body::Sentence(texts.unreadable), Vec::new()),
     };
-    MessagePage {
-        shell: webmail.user_shell(user, &subject, here),
-        id: stored.id,
-        back,
-        subject,
+    Shown {
+        subject: subject
+            .filter(|subject| !subject.trim().is_empty())
+            .unwrap_or_else(|| texts.no_subject.to_owned()),
         fields,
         time: moments.full(stored.received),
         time_iso: stored.received.to_string(),

@@ -1,5 +1,6 @@
 //! The pages, one file for each group of them.
 
+pub(crate) mod actions;
 pub(crate) mod compose;
 pub(crate) mod invite;
 pub(crate) mod list;

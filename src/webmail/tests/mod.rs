@@ -7,6 +7,7 @@ use axum::response::Response;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
+mod filing;
 mod login;
 mod reading;
 mod writing;

@@ -1,143 +1,6 @@
-//! Every word that a user of the webmail reads, one constant for each language. Parts in braces
-//! are filled in by [`fill`].
+//! English.
 
-/// The words of one language.
-#[derive(Debug)]
-pub(crate) struct Texts {
-    /// BCP 47 tag of the language.
-    pub lang: &'static str,
-    /// Short names of the months.
-    pub months: [&'static str; 12],
-    /// A day of this year.
-    pub day: &'static str,
-    /// A day of another year.
-    pub day_year: &'static str,
-    /// A day and a time.
-    pub day_time: &'static str,
-
-    // The frame of every page
-    pub skip: &'static str,
-    pub main_navigation: &'static str,
-    pub inbox: &'static str,
-    pub sent: &'static str,
-    pub write: &'static str,
-    pub log_out: &'static str,
-
-    // Banner
-    pub banner_down: &'static str,
-    pub banner_rejecting: &'static str,
-    pub banner_held: &'static str,
-    pub banner_help: &'static str,
-
-    // Login and invitation
-    pub login_title: &'static str,
-    pub login_lead: &'static str,
-    pub address: &'static str,
-    pub password: &'static str,
-    pub log_in: &'static str,
-    pub login_wrong: &'static str,
-    pub login_wait: &'static str,
-    pub minutes: &'static str,
-    pub login_help: &'static str,
-    pub logged_out: &'static str,
-    pub invite_title: &'static str,
-    pub invite_lead: &'static str,
-    pub new_password: &'static str,
-    pub repeat_password: &'static str,
-    pub password_rule: &'static str,
-    pub set_password: &'static str,
-    pub passwords_differ: &'static str,
-    pub password_refused: &'static str,
-    pub password_set: &'static str,
-    pub invite_gone_title: &'static str,
-    pub invite_gone: &'static str,
-
-    // Lists
-    pub inbox_empty_title: &'static str,
-    pub inbox_empty: &'static str,
-    pub sent_empty_title: &'static str,
-    pub sent_empty: &'static str,
-    pub has_attachments: &'static str,
-    pub unread: &'static str,
-    pub no_subject: &'static str,
-    pub no_sender: &'static str,
-    pub older: &'static str,
-    pub newest: &'static str,
-    pub pages: &'static str,
-    pub to_prefix: &'static str,
-    pub and_more: &'static str,
-    pub check_again: &'static str,
-
-    // States of mail
-    pub state_delivered: &'static str,
-    pub state_waits: &'static str,
-    pub state_on_its_way: &'static str,
-    pub state_retry: &'static str,
-    pub state_held: &'static str,
-    pub state_bounced: &'static str,
-    pub state_dropped: &'static str,
-    pub state_left: &'static str,
-    pub state_some_left: &'static str,
-    pub state_some_failed: &'static str,
-    pub detail_delivered: &'static str,
-    pub detail_since: &'static str,
-    pub detail_refused: &'static str,
-
-    // One message
-    pub from: &'static str,
-    pub to: &'static str,
-    pub cc: &'static str,
-    pub date: &'static str,
-    pub reply: &'static str,
-    pub reply_all: &'static str,
-    pub back: &'static str,
-    pub source: &'static str,
-    pub actions: &'static str,
-    pub show_plain: &'static str,
-    pub show_rich: &'static str,
-    pub frame_title: &'static str,
-    pub open_frame: &'static str,
-    pub images_blocked_one: &'static str,
-    pub images_blocked: &'static str,
-    pub load_images: &'static str,
-    pub quoted_text: &'static str,
-    pub no_text: &'static str,
-    pub attachments: &'static str,
-    pub unnamed_part: &'static str,
-    pub download: &'static str,
-    pub too_large: &'static str,
-    pub unreadable: &'static str,
-    pub delivery: &'static str,
-
-    // Writing
-    pub new_message: &'static str,
-    pub to_help: &'static str,
-    pub subject: &'static str,
-    pub message: &'static str,
-    pub send: &'static str,
-    pub discard: &'static str,
-    pub sent_notice: &'static str,
-    pub errors_title: &'static str,
-    pub error_no_recipient: &'static str,
-    pub error_address: &'static str,
-    pub error_rejected: &'static str,
-    pub error_too_many: &'static str,
-    pub error_full: &'static str,
-    pub wrote: &'static str,
-
-    // Errors
-    pub not_found_title: &'static str,
-    pub not_found: &'static str,
-    pub expired_title: &'static str,
-    pub expired: &'static str,
-    pub too_large_title: &'static str,
-    pub too_large_form: &'static str,
-    pub busy_title: &'static str,
-    pub busy: &'static str,
-    pub broken_title: &'static str,
-    pub broken: &'static str,
-    pub to_inbox: &'static str,
-}
+use super::Texts;
 
 /// English.
 pub(crate) const ENGLISH: Texts = Texts {
@@ -281,56 +144,43 @@ pub(crate) const ENGLISH: Texts = Texts {
                  safe. \
              Please try again.",
     to_inbox: "To the inbox",
+
+    archive: "Archive",
+    deleted: "Deleted",
+    folders: "Folders",
+    archive_empty_title: "The archive is empty",
+    archive_empty: "Messages that you archive leave the inbox and are kept here.",
+    deleted_empty_title: "Nothing deleted",
+    deleted_empty: "Messages that you delete can be brought back from here.",
+    unread_count: "{count} unread",
+    select_message: "Select",
+    select_all: "Select all",
+    with_selected: "With the selected messages",
+    do_read: "Mark as read",
+    do_unread: "Mark as unread",
+    do_flag: "Flag",
+    do_unflag: "Remove flag",
+    do_archive: "Archive",
+    do_delete: "Delete",
+    do_restore: "Move to inbox",
+    do_erase: "Remove from view",
+    flagged: "Flagged",
+    nothing_selected: "Tick the messages first, then say what to do with them.",
+    did_read_one: "The message is marked as read.",
+    did_read: "{count} messages are marked as read.",
+    did_unread_one: "The message is marked as unread.",
+    did_unread: "{count} messages are marked as unread.",
+    did_flag_one: "The message is flagged.",
+    did_flag: "{count} messages are flagged.",
+    did_unflag_one: "The flag is removed.",
+    did_unflag: "The flags of {count} messages are removed.",
+    did_archive_one: "The message is in the archive.",
+    did_archive: "{count} messages are in the archive.",
+    did_delete_one: "The message is in “Deleted”.",
+    did_delete: "{count} messages are in “Deleted”.",
+    did_restore_one: "The message is back in its place.",
+    did_restore: "{count} messages are back in their places.",
+    did_erase_one: "The message is not shown here any more. Your mailbox gets it all the same.",
+    did_erase: "{count} messages are not shown here any more. Your mailbox gets them all the \
+                same.",
 };
-
-/// The language for a reader's `Accept-Language` field: the first of his that is there.
-pub(crate) fn for_reader(accept_language: &str) -> &'static Texts {
-    const LANGUAGES: [&Texts; 1] = [&ENGLISH];
-    accept_language
-        .split(',')
-        .filter_map(|item| item.split([';', '-']).next())
-        .find_map(|wanted| {
-            LANGUAGES
-                .into_iter()
-                .find(|texts| texts.lang.eq_ignore_ascii_case(wanted.trim()))
-        })
-        .unwrap_or(&ENGLISH)
-}
-
-/// Puts values into the braces of a text. What has no value stays.
-pub(crate) fn fill(text: &str, values: &[(&str, &str)]) -> String {
-    let mut filled = String::with_capacity(text.len() + 32);
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('{') {
-        filled.push_str(before);
-        let Some((name, behind)) = after.split_once('}') else {
-            filled.push('{');
-            rest = after;
-            continue;
-        };
-        match values.iter().find(|(key, _)| *key == name) {
-            Some((_, value)) => filled.push_str(value),
-            None => filled.push_str(name),
-        }
-        rest = behind;
-    }
-    filled.push_str(rest);
-    filled
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_filled_in_once() {
-        let text = fill("{a} and {b}{c", &[("a", "{b}"), ("b", "2")]);
-        assert_eq!(text, "{b} and 2{c");
-    }
-
-    #[test]
-    fn the_reader_gets_a_language_that_is_there() {
-        assert_eq!(for_reader("xx, en-GB;q=0.8").lang, "en");
-        assert_eq!(for_reader("").lang, "en");
-    }
-}
