@@ -1,0 +1,142 @@
+//! Pages as text.
+
+use super::*;
+use crate::admin::{EventView, PeerView, QueueNumbers, SpoolNumbers};
+use crate::mail::{BackendId, SpoolId};
+
+const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
+
+fn page() -> Page {
+    Page {
+        palette: Palette::Plain,
+        now: NOW,
+    }
+}
+
+fn backend(name: &str, health: Health, reason: &str) -> BackendView {
+    BackendView {
+        name: BackendId::new(name),
+        health,
+        reason: reason.to_owned(),
+        since: NOW,
+        operator: None,
+        hosts: Vec::new(),
+        waiting: 412,
+    }
+}
+
+fn fits(text: &str) {
+    for line in text.lines() {
+        assert!(columns(line) <= WIDTH, "{} columns: {line}", columns(line));
+    }
+}
+
+#[test]
+fn status_fits_and_tells_what_waits() {
+    let reason = "connection refused by 127.0.0.1:2601 while greeting, and again and again";
+    let text = page().status(&StatusView {
+        version: "0.1.0".to_owned(),
+        now: NOW,
+        backends: vec![
+            backend("onprem", Health::Down, reason),
+            backend("cloud", Health::Up, ""),
+        ],
+        queue: QueueNumbers {
+            queued: 3,
+            held: 412,
+            uncertain: 1,
+            oldest: Some(NOW.before(std::time::Duration::from_secs(600))),
+        },
+        spool: SpoolNumbers::default(),
+    });
+    fits(&text);
+    assert!(text.contains("onprem   down"), "{text}");
+    assert!(
+        text.contains("3 queued, 412 held, the oldest for 10 min"),
+        "{text}"
+    );
+    assert!(text.contains("1 may have arrived twice"), "{text}");
+    assert!(!text.contains('\x1b'));
+}
+
+#[test]
+fn a_trace_fits_and_keeps_words_whole() {
+    let event = |event: &str, detail: &str| EventView {
+        at: NOW,
+        event: event.to_owned(),
+        detail: detail.to_owned(),
+    };
+    let message = MessageView {
+        id: SpoolId::from_u64(77),
+        message_id: Some("a@b".to_owned()),
+        received: NOW,
+        from: String::new(),
+        header_from: None,
+        subject: Some("Grüße \x1b[31m".repeat(12)),
+        size: 2048,
+        peer: PeerView {
+            address: String::new(),
+            helo: String::new(),
+            protocol: "dsn".to_owned(),
+            tls: None,
+            user: None,
+        },
+        recipients: vec![RecipientView {
+            address: "ann@example.org".to_owned(),
+            state: ShownState::Held,
+            reason: "onprem is down since 10:02: no answer in 30 s from 192.0.2.17:25, then \
+                     from 192.0.2.18:25"
+                .to_owned(),
+            backend: Some(BackendId::new("onprem")),
+            delivery_address: None,
+            reply: None,
+            due: None,
+            attempts: 0,
+            uncertain: true,
+            events: vec![
+                event("accepted", "from mx.example.net [192.0.2.1:4711] (ESMTPS)"),
+                event(
+                    "deferred",
+                    "by onprem: 451 4.3.0 the mail store is not there at the \
+                     moment, please come again",
+                ),
+            ],
+        }],
+    };
+    let text = page().message(&message);
+    fits(&text);
+    assert!(
+        text.contains("ann@example.org  held (a copy may have come twice)"),
+        "{text}"
+    );
+    assert!(!text.contains('\x1b'), "{text}");
+    assert!(text.contains("deferred   by onprem: 451 4.3.0"), "{text}");
+}
+
+#[test]
+fn a_longer_queue_says_how_to_go_on() {
+    let item = |number| QueueItem {
+        id: SpoolId::from_u64(number),
+        recipient: "somebody.with.a.long.name@department.example.org".to_owned(),
+        state: ShownState::Queued,
+        reason: String::new(),
+        backend: None,
+        due: Some(NOW),
+        attempts: 0,
+        received: NOW,
+        from: String::new(),
+        subject: None,
+    };
+    let items: Vec<_> = (0..3).map(item).collect();
+    let text = page().queue(&items, 10, 2);
+    fits(&text);
+    assert!(text.ends_with("there is more: --skip 12\n"), "{text}");
+    assert_eq!(text.lines().count(), 4);
+    assert_eq!(page().queue(&[], 0, 2), "nothing waits\n");
+}
+
+#[test]
+fn words_longer_than_the_line_stay_whole() {
+    assert_eq!(wrap("a bb cccccc d", 4), ["a bb", "cccccc", "d"]);
+    assert_eq!(wrap("", 4), [""]);
+}
