@@ -296,10 +296,7 @@ impl DataEncoder {
         }
         wire.extend_from_slice(rest);
         self.cr = piece.last() == Some(&b'\r');
-        self.line_start = piece.ends_with(
-            b"
-",
-        );
+        self.line_start = piece.ends_with(b"\r\n");
     }
 
     /// Appends the end of the data. A message whose last line has no end gets one: the protocol

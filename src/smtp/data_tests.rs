@@ -176,3 +176,24 @@ proptest! {
         prop_assert_eq!(decode(&wire, &into), (message, None, Some(Vec::new())));
     }
 }
+
+#[test]
+fn only_crlf_makes_the_encoder_begin_a_line() {
+    // A piece that ends in a bare LF begins no line: no dot may be added behind it, and the end
+    // of the data needs a line end of its own.
+    for pieces in [vec![2], vec![1], vec![100]] {
+        assert_eq!(encode(b"a\n.b", &pieces), b"a\n.b\r\n.\r\n", "{pieces:?}");
+        assert_eq!(encode(b"a\n", &pieces), b"a\n\r\n.\r\n", "{pieces:?}");
+        assert_eq!(encode(b"\n", &pieces), b"\n\r\n.\r\n", "{pieces:?}");
+        assert_eq!(
+            encode(b"a\r\n.b\r\n", &pieces),
+            b"a\r\n..b\r\n.\r\n",
+            "{pieces:?}"
+        );
+        assert_eq!(
+            encode(b"ab\r\n\n.", &pieces),
+            b"ab\r\n\n.\r\n.\r\n",
+            "{pieces:?}"
+        );
+    }
+}
