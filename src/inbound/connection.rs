@@ -338,7 +338,10 @@ impl Connection {
             message_id: found.message_id(),
             subject: found.subject(),
             header_from: found.from(),
-            authenticity: Authenticity::Unproven,
+            authenticity: match self.origin {
+                Origin::Internet => Authenticity::Unproven,
+                Origin::Trusted => Authenticity::Relayed,
+            },
         }
     }
 

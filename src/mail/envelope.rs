@@ -73,4 +73,7 @@ pub enum Authenticity {
     Unproven,
     /// Written in our webmail, submitted with a login, or made by ourselves.
     Local,
+    /// From a peer that may relay through us: one of ours, so it is told what fails. Which person
+    /// it speaks for is not proven.
+    Relayed,
 }

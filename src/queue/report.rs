@@ -26,7 +26,7 @@ impl Queue {
         let Some(sender) = envelope.from.mailbox() else {
             return Ok(());
         };
-        if envelope.authenticity != Authenticity::Local {
+        if envelope.authenticity == Authenticity::Unproven {
             tracing::warn!(id = %job.id, "refused for good; the sender is not proven, no report");
             return Ok(());
         }

@@ -13,6 +13,7 @@
 //! M: text             lines of the last message in the spool behind our trace line, in order
 //! M. none             nothing was accepted
 //! M# sent TO          number of recipients of the last message
+//! M@ Relayed          whether the sender of the last message is proven: `Authenticity`
 //! DISK full           from now on each write says that the disk is full; broken: it fails
 //! DISK good           … and works again
 //! NEW                 another connection; the one before stays open
@@ -178,6 +179,10 @@ impl Run {
                 .is_none()
                 .then_some(())
                 .ok_or_else(|| wrong("a message was accepted")),
+            "M@ " => {
+                let told = format!("{:?}", self.stored()?.envelope.authenticity);
+                (told == text).then_some(()).ok_or_else(|| wrong(&told))
+            }
             "M# " => {
                 let stored = self.stored()?;
                 (stored.envelope.recipients.len().to_string() == text)
