@@ -10,6 +10,8 @@ mod platform;
 mod screen;
 mod story;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use crate::daemon::StartError;
 use crate::net::BindError;
 use crate::telemetry::log::{self, LogOptions};
@@ -60,7 +62,7 @@ impl From<SendError> for DemoError {
     }
 }
 
-/// Runs the demo. Ctrl-C ends it at any time.
+/// Runs the demo. Ctrl-C, SIGTERM and SIGHUP end it at any time.
 ///
 /// # Errors
 /// When it cannot be started, or with [`Ending::Once`] when a message is missing or came twice.
@@ -72,14 +74,34 @@ pub async fn run(ending: Ending) -> Result<(), DemoError> {
         ..LogOptions::default()
     };
     log::install(&quiet).map_err(|error| DemoError::Disk(std::io::Error::other(error)))?;
+    // Whatever ends it, its folder goes: a terminal that is closed as well as Ctrl-C and kill.
+    let kinds = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ];
+    let signals: Result<Vec<_>, _> = kinds.into_iter().map(signal).collect();
+    let mut signals = signals?;
     let mut stage = Stage::set(ending).await?;
     let played = tokio::select! {
         played = stage.play() => played,
-        interrupted = tokio::signal::ctrl_c() => match (interrupted, ending) {
-            (Ok(()), Ending::CtrlC) => Ok(()),
-            (Ok(()), Ending::Once) => Err(DemoError::NotEven),
-            (Err(error), _) => Err(error.into()),
+        () = ended(&mut signals) => match ending {
+            Ending::CtrlC => Ok(()),
+            Ending::Once => Err(DemoError::NotEven),
         },
     };
     stage.clear().await.and(played)
+}
+
+/// Waits for any of the signals.
+async fn ended(signals: &mut [Signal]) {
+    std::future::poll_fn(|context| {
+        let mut heard = signals.iter_mut().map(|signal| signal.poll_recv(context));
+        if heard.any(|heard| heard.is_ready()) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
 }
