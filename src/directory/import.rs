@@ -120,6 +120,10 @@ pub fn read_csv(input: impl Read, options: ImportOptions) -> Result<Directory, I
         return Err(errors);
     }
     let header = Header::read(&record, &options.backends, &mut errors);
+    if !header.has_address() {
+        // What the rows mean is a guess: nothing more is told about them.
+        return Err(errors);
+    }
     let mut builder = Directory::builder(options.domains);
     while read_record(&mut reader, &mut record, &mut errors) {
         let line = record.position().map_or(0, csv::Position::line);
@@ -128,6 +132,11 @@ pub fn read_csv(input: impl Read, options: ImportOptions) -> Result<Directory, I
             header: &header,
             backends: &options.backends,
         };
+        if record.iter().any(|field| field.contains(&b'\n')) {
+            let what = "a field goes on over the end of the line, expected a closing quote";
+            errors.push(line, None, what);
+            continue;
+        }
         let Some(entry) = row.read(&record, &mut errors) else {
             continue;
         };
@@ -195,12 +204,17 @@ impl Header {
             }
             columns.push((name.to_owned(), column));
         }
-        let address = |(_, column): &(String, Option<Column>)| *column == Some(Column::Address);
-        if !columns.iter().any(address) {
+        let header = Self(columns);
+        if !header.has_address() {
             let what = format!("the column address is missing, expected a header row: {COLUMNS}");
             errors.push(1, None, what);
         }
-        Self(columns)
+        header
+    }
+
+    fn has_address(&self) -> bool {
+        let mut columns = self.0.iter();
+        columns.any(|(_, column)| *column == Some(Column::Address))
     }
 }
 
@@ -218,6 +232,10 @@ fn column(name: &str, backends: &[BackendId]) -> Result<Column, String> {
         "x500" => Column::X500,
         "second_address" => Column::SecondAddress,
         "members" => Column::Members,
+        joined if joined.contains([';', '\t']) => {
+            let what = "the header is separated by semicolons or tabs, expected commas";
+            return Err(what.to_owned());
+        }
         unknown => return Err(format!("unknown column \"{unknown}\", expected {COLUMNS}")),
     })
 }

@@ -135,3 +135,26 @@ fn a_conflict_stops_nothing_and_is_listed() {
     assert_eq!(name("b@example.org").as_deref(), Some("Bob"));
     assert_eq!(name("late@example.org"), None);
 }
+
+#[test]
+fn an_unclosed_quote_swallows_nobody() {
+    let text = "address,name\nann@example.org,\"Ann\nbob@example.org,Bob\n";
+    let told = errors(text);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("line 2: a field goes on over"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn other_separators_are_told_once() {
+    for text in [
+        "address;home\nann@example.org;onprem\n",
+        "address\thome\nann@example.org\tonprem\n",
+    ] {
+        let told = errors(text);
+        assert!(told[0].ends_with("separated by semicolons or tabs, expected commas"));
+        assert_eq!(told.len(), 2, "{told:?}");
+    }
+}
