@@ -10,7 +10,7 @@ use super::reader::{At, Section, Source};
 use super::verify::{self, Ourselves};
 use super::{
     AdminConfig, CertificateFiles, Config, DirectoryConfig, ListenerConfig, Problem, Problems,
-    ServerConfig, WebConfig, platforms, sections,
+    ServerConfig, WebConfig, people, platforms, sections,
 };
 use crate::directory::Directory;
 
@@ -93,7 +93,7 @@ pub fn check(file: &Path) -> Result<(Config, Directory), Problems> {
     }
     match config.read_directory() {
         Ok(directory) => {
-            problems.0.extend(verify::circles(&config, &directory));
+            problems.0.extend(people::homeless(&config, &directory));
             if problems.0.is_empty() {
                 return Ok((config, directory));
             }
@@ -206,8 +206,10 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     ourselves.check(source, &backends, &relays);
     if depth == Depth::Files {
         verify::writable(source, &server.data_dir);
-        let files = tls.iter().flat_map(|(certificate, key)| [certificate, key]);
-        for file in files.chain(directory.file.as_ref()) {
+        if let Some((certificate, key)) = &tls {
+            verify::pair(source, certificate, key);
+        }
+        if let Some(file) = &directory.file {
             verify::readable(source, file);
         }
         platforms::check_password_files(source, &backends);

@@ -5,6 +5,7 @@
 //! `config/tideover.toml`; a test sees to it.
 
 mod load;
+mod people;
 mod platforms;
 mod problem;
 mod reader;
@@ -14,7 +15,7 @@ mod units;
 mod verify;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -65,7 +66,8 @@ impl Config {
     /// Reads the directory: the people of `directory.file` in the domains of the config.
     ///
     /// # Errors
-    /// Everything that is wrong in that file.
+    /// Everything that is wrong in that file, or that it names nobody of a domain that rejects whom
+    /// it does not name.
     pub fn read_directory(&self) -> Result<Directory, Problems> {
         let options = ImportOptions {
             domains: self.domains.clone(),
@@ -76,15 +78,25 @@ impl Config {
                 .cloned()
                 .collect(),
         };
-        let Some(file) = &self.directory.file else {
-            return Ok(Directory::builder(options.domains).finish());
+        let directory = match &self.directory.file {
+            None => Directory::builder(options.domains).finish(),
+            Some(file) => self.read_file(file, options)?,
         };
+        let deserted = people::deserted(self, &directory);
+        if deserted.is_empty() {
+            Ok(directory)
+        } else {
+            Err(Problems(deserted))
+        }
+    }
+
+    fn read_file(&self, file: &Path, options: ImportOptions) -> Result<Directory, Problems> {
         read_csv_file(file, options).map_err(|errors| {
             let mut problems: Vec<_> = errors
                 .errors
                 .into_iter()
                 .map(|error| Problem {
-                    file: file.clone(),
+                    file: file.to_owned(),
                     line: usize::try_from(error.line).unwrap_or_default(),
                     key: error.column.unwrap_or_default(),
                     what: error.what,
@@ -92,7 +104,7 @@ impl Config {
                 .collect();
             if errors.more > 0 {
                 problems.push(Problem {
-                    file: file.clone(),
+                    file: file.to_owned(),
                     line: 0,
                     key: String::new(),
                     what: format!("{} more errors", errors.more),

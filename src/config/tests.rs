@@ -17,6 +17,7 @@ mx = "cloud.example"
 [domain."Example.ORG"]
 home = "onprem"
 failover = ["cloud"]
+unknown = "relay"
 "#;
 
 /// Writes `text` as a config file into a folder of its own.
@@ -158,12 +159,12 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "there twice",
     ),
     (
-        "failover = [\"cloud\"]",
+        "unknown = \"relay\"",
         "unknown = \"verify\"",
         "not possible in this version",
     ),
     (
-        "failover = [\"cloud\"]",
+        "unknown = \"relay\"",
         "type = \"authoritative\"\nunknown = \"relay\"",
         "contradicts",
     ),

@@ -5,12 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::platforms::Backend;
 use super::reader::{At, Source};
-use super::{BackendConfig, Config, Problem};
-use crate::backend::{BackendHealth, Health};
-use crate::base::Timestamp;
-use crate::directory::Directory;
-use crate::limits;
-use crate::route::{Decision, Origin, OutboundRelay, View, decide};
+use crate::net::TlsServer;
+use crate::route::OutboundRelay;
 use crate::smtp::Domain;
 
 /// Two listeners on one address: the second one could not start.
@@ -90,46 +86,26 @@ impl Ourselves<'_> {
     }
 }
 
-/// People of the directory whose mail could go nowhere even if every backend were up.
-pub(super) fn circles(config: &Config, directory: &Directory) -> Vec<Problem> {
-    let up = |backend: &BackendConfig| BackendHealth {
-        id: backend.id().clone(),
-        health: Health::Up,
-        reason: String::new(),
-        since: Timestamp::EPOCH,
-        operator: None,
-    };
-    let healths = config.backends.iter().map(up);
-    let view = View {
-        directory,
-        healths: &healths.map(|health| (health.id.clone(), health)).collect(),
-        options: &config.route_options(),
-        origin: Origin::Trusted,
-    };
-    let forwarded = directory
-        .entries()
-        .filter(|entry| entry.home.is_none() && entry.delivery_address.is_some());
-    forwarded
-        .filter_map(|entry| match decide(&entry.address, &view).decision {
-            Decision::Hold { reason, .. } => Some(Problem {
-                file: config.directory.file.clone().unwrap_or_default(),
-                line: 0,
-                key: entry.address.to_string(),
-                what: reason,
-            }),
-            Decision::Relay { .. } | Decision::Reject(_) => None,
-        })
-        .take(limits::IMPORT_ERRORS)
-        .collect()
-}
-
 /// The file exists and we may read it.
-pub(super) fn readable(source: &Source<'_>, file: &At<PathBuf>) {
+pub(super) fn readable(source: &Source<'_>, file: &At<PathBuf>) -> bool {
     let path = file.value.display();
     match std::fs::File::open(&file.value).and_then(|open| open.metadata()) {
-        Ok(metadata) if metadata.is_file() => {}
+        Ok(metadata) if metadata.is_file() => return true,
         Ok(_) => source.refuse(file, format!("{path} is no file")),
         Err(error) => source.refuse(file, format!("{path} cannot be read: {error}")),
+    }
+    false
+}
+
+/// Both files are there and make a pair that TLS can use.
+pub(super) fn pair(source: &Source<'_>, certificate: &At<PathBuf>, key: &At<PathBuf>) {
+    let there = [certificate, key].map(|file| readable(source, file));
+    if there.contains(&false) {
+        return;
+    }
+    if let Err(error) = TlsServer::load(&certificate.value, &key.value) {
+        let what = format!("{error}, expected a PEM certificate and the key that belongs to it");
+        source.refuse(certificate, what);
     }
 }
 
