@@ -1,6 +1,9 @@
 //! Builds the graph: every room gets what it needs by its constructor, here and nowhere else.
 
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
@@ -32,6 +35,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let directory = DirectoryHandle::new(config.read_directory()?);
     // Ports first: a second start must not touch the spool of the first one.
     let sockets = Sockets::bind(&config)?;
+    make_data_dir(&config.server.data_dir).map_err(StartError::other("data_dir"))?;
     let tls = certificate(&config)?;
     let opened = open_spool(&config).await?;
     let backends: Arc<[BackendOptions]> = config.backend_options().into();
@@ -67,7 +71,11 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let retention = base.spool.clone().retention_task(base.shutdown.clone());
     base.shutdown.spawn("retention", retention);
     base.serve_web(&config, sockets.web, &accounts);
-    let desk = AccountDesk::new(accounts.clone(), base_url(&config), &base);
+    let desk = AccountDesk::new(
+        accounts.clone(),
+        base_url(&config, sockets.web_address),
+        &base,
+    );
     base.serve_operators(
         &config,
         sockets.admin,
@@ -171,7 +179,7 @@ impl Base {
             entropy: self.entropy.clone(),
         };
         let options = webmail::Options {
-            base_url: base_url(config),
+            base_url: base_url(config, Some(socket.local_address())),
             ..options
         };
         let router = webmail::router(Webmail::new(world, options));
@@ -247,6 +255,17 @@ impl Sockets {
     }
 }
 
+/// Makes the folder of the spool, for nobody but us: it holds everybody's mail. Synced, or the
+/// spool in it could be gone after a power cut (I1).
+fn make_data_dir(folder: &Path) -> std::io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let disk: &dyn FileSystem = &SystemDisk;
+    disk.create_dir_all(folder)?;
+    std::fs::set_permissions(folder, Permissions::from_mode(0o700))
+}
+
 /// The certificate of the listeners, if one of them encrypts.
 fn certificate(config: &Config) -> Result<Option<Arc<TlsServer>>, StartError> {
     let wanted = |mode: TlsMode| mode != TlsMode::None;
@@ -256,11 +275,7 @@ fn certificate(config: &Config) -> Result<Option<Arc<TlsServer>>, StartError> {
     let server = if let Some(files) = &config.tls {
         TlsServer::load(&files.certificate, &files.key)
     } else {
-        let data_dir = &config.server.data_dir;
-        let disk: &dyn FileSystem = &SystemDisk;
-        disk.create_dir_all(data_dir)
-            .map_err(StartError::other("data_dir"))?;
-        TlsServer::self_signed(data_dir, config.server.hostname.as_str())
+        TlsServer::self_signed(&config.server.data_dir, config.server.hostname.as_str())
     };
     let server = server.map_err(StartError::other("the certificate"))?;
     Ok(Some(Arc::new(server)))
@@ -297,11 +312,53 @@ fn client(
     Ok(Outbound::new(config.outbound_options(), world))
 }
 
-/// How users reach the webmail.
-fn base_url(config: &Config) -> String {
-    let Some(web) = &config.web else {
+/// How users reach the webmail; empty without one. `bound` and not `bind` of the config: port 0
+/// there means any free one.
+fn base_url(config: &Config, bound: Option<SocketAddr>) -> String {
+    let (Some(web), Some(bound)) = (&config.web, bound) else {
         return String::new();
     };
-    let plain = || format!("http://{}", web.bind);
+    let plain = || format!("http://{bound}");
     web.base_url.clone().unwrap_or_else(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_dir_is_for_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("a/data");
+        make_data_dir(&data_dir).unwrap();
+        make_data_dir(&data_dir).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&data_dir), 0o700);
+    }
+
+    #[test]
+    fn links_carry_the_port_that_was_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tideover.toml");
+        let text = |more: &str| {
+            format!(
+                "[server]\nhostname = \"mx.example.org\"\n[[listener]]\nbind = \"127.0.0.1:0\"\n\
+                 [backend.a]\nhosts = [\"127.0.0.1:1\"]\n[domain.\"example.org\"]\nhome = \"a\"\n\
+                 [web]\nbind = \"127.0.0.1:0\"\n{more}"
+            )
+        };
+        let bound = "127.0.0.1:4711".parse().ok();
+        for (more, expected) in [
+            ("", "http://127.0.0.1:4711"),
+            (
+                "base_url = \"https://mail.example.org\"\n",
+                "https://mail.example.org",
+            ),
+        ] {
+            std::fs::write(&file, text(more)).unwrap();
+            let config = crate::config::load(&file).unwrap();
+            assert_eq!(base_url(&config, bound), expected);
+            assert_eq!(base_url(&config, None), "");
+        }
+    }
 }
