@@ -3,7 +3,8 @@
 use mail_parser::MessageParser;
 
 /// The text of an unstructured field body (`Subject`, or `From` as a line): unfolded, encoded
-/// words decoded (RFC 2047), control characters removed, cut to `limit` characters.
+/// words decoded (RFC 2047), control characters and marks that turn the text around removed, cut
+/// to `limit` characters.
 #[must_use]
 pub fn decode_text(raw: &[u8], limit: usize) -> String {
     let decoded = if memchr::memmem::find(raw, b"=?").is_some() {
@@ -11,7 +12,8 @@ pub fn decode_text(raw: &[u8], limit: usize) -> String {
     } else {
         None
     };
-    let text = decoded.unwrap_or_else(|| utf8_or_latin1(raw));
+    let mut text = decoded.unwrap_or_else(|| utf8_or_latin1(raw));
+    text.retain(|c| !turns_text(c));
     let mut clean = String::with_capacity(text.len().min(limit * 4));
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());
     for word in words.filter(|word| !word.is_empty()) {
@@ -24,6 +26,12 @@ pub fn decode_text(raw: &[u8], limit: usize) -> String {
         clean.truncate(end);
     }
     clean
+}
+
+/// Does this mark turn the direction of the text around it? Such marks make `exe.gpj` look like
+/// `jpg.exe`, and one sender like another.
+pub(super) const fn turns_text(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The identifier of a `Message-ID` field body, without angle brackets. Wrong ones are kept as
@@ -71,6 +79,8 @@ mod tests {
             ("Grüße".as_bytes(), "Grüße"),
             (b"Gr\xfc\xdfe", "Grüße"),
             (b"a\x1b[2J\0b", "a [2J b"),
+            ("\u{202e}gnp.exe\u{202c} \u{2066}x".as_bytes(), "gnp.exe x"),
+            (b"=?utf-8?q?=E2=80=AEgnp=2Eexe?=", "gnp.exe"),
             (
                 b"=?utf-8?q?J=C3=B6rg?= <joerg@example.org>",
                 "Jörg <joerg@example.org>",

@@ -7,6 +7,7 @@ use mail_parser::{
     Address, HeaderValue, Message, MessageParser, MessagePart, MimeHeaders, PartType,
 };
 
+use super::header::turns_text;
 use crate::base::Timestamp;
 
 /// Parts of one message that are looked at; the rest is only in its source.
@@ -274,13 +275,11 @@ pub fn is_message_id(id: &str) -> bool {
             .all(|c| !c.is_control() && !c.is_whitespace() && c != '<' && c != '>')
 }
 
-/// On one line, without control characters and without marks that turn the direction of the text
-/// around (they make `exe.gpj` out of `jpg.exe`).
+/// On one line, without control characters and without marks that turn the text around.
 fn clean(text: &str) -> String {
-    let keep = |c: &char| !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let cleaned: String = text
         .chars()
-        .filter(keep)
+        .filter(|c| !turns_text(*c))
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     cleaned.trim().to_owned()
