@@ -58,10 +58,30 @@ impl Admin {
             .map_err(|error| AdminError::Ours(error.to_string()))?
     }
 
+    /// A typing error in a name must not look like an empty queue.
+    fn refuse_unknown(
+        &self,
+        backend: Option<&str>,
+        backends: &[BackendHealth],
+    ) -> Result<(), AdminError> {
+        let Some(name) = backend else { return Ok(()) };
+        // Mail may still wait for a backend that has left the config; its lane is there then.
+        let known = backends.iter().any(|backend| backend.id.as_str() == name)
+            || self.spool.lanes().contains_key(name);
+        if known {
+            return Ok(());
+        }
+        Err(AdminError::NotFound {
+            what: format!("there is no backend \"{name}\""),
+            hint: "`tideover backend list` shows the backends",
+        })
+    }
+
     /// A page of the queue.
     pub(super) fn queue(&self, query: &QueueQuery) -> Result<Vec<QueueItem>, AdminError> {
         let limit = page(query.limit, QUEUE_LIMIT);
         let backends = self.router.board().snapshot();
+        self.refuse_unknown(query.backend.as_deref(), &backends)?;
         let matches = |shown: &Shown| {
             let backend = shown.backend.as_ref().map(crate::mail::BackendId::as_str);
             query.state.is_none_or(|state| state == shown.state)
