@@ -31,11 +31,12 @@ fn find(argument: Option<&Path>) -> Result<PathBuf, Failure> {
     config::find(places).map_err(|problems| refused(&problems))
 }
 
-/// `data_dir` of the config, and the config's file.
+/// `data_dir` of the config, and the config's file. Whatever else is wrong in it: the server that
+/// runs can still be asked while somebody edits the file, and says itself what it refuses.
 pub(super) fn data_dir(argument: Option<&Path>) -> Result<(PathBuf, PathBuf), Failure> {
     let file = find(argument)?;
-    let config = config::read(&file).map_err(|problems| refused(&problems))?;
-    Ok((config.server.data_dir, file))
+    let data_dir = config::data_dir(&file).map_err(|problems| refused(&problems))?;
+    Ok((data_dir, file))
 }
 
 /// What `check` found.
@@ -163,4 +164,18 @@ async fn ask_backends(config: &Config) -> Result<Vec<Problem>, Failure> {
         }
     }
     Ok(problems)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_with_errors_still_leads_to_the_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tideover.toml");
+        std::fs::write(&file, "[server]\ndata_dir = \"/srv/mail\"\nhostnam = 1\n").unwrap();
+        let (data_dir, _) = data_dir(Some(&file)).unwrap();
+        assert_eq!(data_dir, Path::new("/srv/mail"));
+    }
 }
