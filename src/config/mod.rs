@@ -80,7 +80,7 @@ impl Config {
         };
         let directory = match &self.directory.file {
             None => Directory::builder(options.domains).finish(),
-            Some(file) => self.read_file(file, options)?,
+            Some(file) => read_people(file, options)?,
         };
         let deserted = people::deserted(self, &directory);
         if deserted.is_empty() {
@@ -89,30 +89,30 @@ impl Config {
             Err(Problems(deserted))
         }
     }
+}
 
-    fn read_file(&self, file: &Path, options: ImportOptions) -> Result<Directory, Problems> {
-        read_csv_file(file, options).map_err(|errors| {
-            let mut problems: Vec<_> = errors
-                .errors
-                .into_iter()
-                .map(|error| Problem {
-                    file: file.to_owned(),
-                    line: usize::try_from(error.line).unwrap_or_default(),
-                    key: error.column.unwrap_or_default(),
-                    what: error.what,
-                })
-                .collect();
-            if errors.more > 0 {
-                problems.push(Problem {
-                    file: file.to_owned(),
-                    line: 0,
-                    key: String::new(),
-                    what: format!("{} more errors", errors.more),
-                });
-            }
-            Problems(problems)
-        })
-    }
+fn read_people(file: &Path, options: ImportOptions) -> Result<Directory, Problems> {
+    read_csv_file(file, options).map_err(|errors| {
+        let mut problems: Vec<_> = errors
+            .errors
+            .into_iter()
+            .map(|error| Problem {
+                file: file.to_owned(),
+                line: usize::try_from(error.line).unwrap_or_default(),
+                key: error.column.unwrap_or_default(),
+                what: error.what,
+            })
+            .collect();
+        if errors.more > 0 {
+            problems.push(Problem {
+                file: file.to_owned(),
+                line: 0,
+                key: String::new(),
+                what: format!("{} more errors", errors.more),
+            });
+        }
+        Problems(problems)
+    })
 }
 
 /// `[server]`.

@@ -71,11 +71,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let retention = base.spool.clone().retention_task(base.shutdown.clone());
     base.shutdown.spawn("retention", retention);
     base.serve_web(&config, sockets.web, &accounts);
-    let desk = AccountDesk::new(
-        accounts.clone(),
-        base_url(&config, sockets.web_address),
-        &base,
-    );
+    let url = base_url(&config, sockets.web_address);
+    let desk = AccountDesk::new(accounts.clone(), url, &base);
     base.serve_operators(
         &config,
         sockets.admin,
