@@ -11,7 +11,7 @@ use super::{Exit, Failure, print};
 use crate::backend::Prober as _;
 use crate::base::{Clock, Entropy};
 use crate::config::{self, Config, Places, Problem, Problems};
-use crate::daemon;
+use crate::daemon::{self, StartError};
 use crate::directory::Directory;
 use crate::net::{Dns, TcpDial, TlsClient};
 use crate::outbound::{self, Outbound};
@@ -71,9 +71,13 @@ pub(super) async fn serve(argument: Option<&Path>) -> Result<(), Failure> {
     let file = find(argument)?;
     let config = config::load(&file).map_err(|problems| refused(&problems))?;
     log::install(&LogOptions::default()).map_err(|error| Failure::new(Exit::Config, error))?;
-    daemon::serve(config)
-        .await
-        .map_err(|error| Failure::new(Exit::Failed, error))
+    daemon::serve(config).await.map_err(|error| {
+        let exit = match &error {
+            StartError::Config(_) => Exit::Config,
+            StartError::Spool(_) | StartError::Bind(_) | StartError::Other { .. } => Exit::Failed,
+        };
+        Failure::new(exit, error)
+    })
 }
 
 /// `check`.

@@ -104,8 +104,7 @@ pub(super) fn pair(source: &Source<'_>, certificate: &At<PathBuf>, key: &At<Path
         return;
     }
     if let Err(error) = TlsServer::load(&certificate.value, &key.value) {
-        let what = format!("{error}, expected a PEM certificate and the key that belongs to it");
-        source.refuse(certificate, what);
+        source.refuse(certificate, error.to_string());
     }
 }
 
@@ -182,5 +181,33 @@ mod tests {
                 "{one}"
             );
         }
+    }
+
+    #[test]
+    fn a_certificate_that_is_none_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str, text: &str| {
+            let value = folder.path().join(name);
+            std::fs::write(&value, text).unwrap();
+            At {
+                value,
+                line: 1,
+                key: format!("tls.{name}"),
+            }
+        };
+        let (certificate, key) = (at("certificate", "junk"), at("key", "junk"));
+        let source = Source::new(Path::new("tideover.toml"), "");
+        pair(&source, &certificate, &key);
+        let told = source.problems().to_string();
+        assert!(told.contains("holds no certificate"), "{told}");
+        TlsServer::self_signed(folder.path(), "mx.example.org").unwrap();
+        let made = |ending: &str| At {
+            value: folder.path().join(format!("self-signed.{ending}")),
+            line: 1,
+            key: String::new(),
+        };
+        let source = Source::new(Path::new("tideover.toml"), "");
+        pair(&source, &made("crt"), &made("key"));
+        assert!(source.problems().0.is_empty());
     }
 }
