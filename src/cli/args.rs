@@ -73,6 +73,9 @@ pub(crate) enum Verb {
     /// Accounts of the webmail
     #[command(subcommand)]
     User(UserVerb),
+    /// The spool of a server that is stopped
+    #[command(subcommand)]
+    Spool(SpoolVerb),
     /// Make the running server read its config again
     Reload,
 }
@@ -143,6 +146,24 @@ pub(crate) struct QueueList {
 pub(crate) enum WaitingState {
     Queued,
     Held,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum SpoolVerb {
+    /// Check every checksum, and the index against the log
+    Verify,
+    /// Make the index anew from the log
+    Rebuild,
+    /// Print a message as it is stored
+    Cat {
+        /// Its spool id
+        id: String,
+    },
+    /// Write all messages that are not finished as .eml files, with a manifest
+    Export {
+        /// A new or empty folder
+        dir: PathBuf,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]

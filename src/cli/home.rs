@@ -39,6 +39,13 @@ pub(super) fn data_dir(argument: Option<&Path>) -> Result<(PathBuf, PathBuf), Fa
     Ok((data_dir, file))
 }
 
+/// Where the spool of the config is, and how it is kept.
+pub(super) fn spool_options(argument: Option<&Path>) -> Result<crate::spool::Options, Failure> {
+    let file = find(argument)?;
+    let config = config::read(&file).map_err(|problems| refused(&problems))?;
+    Ok(config.spool_options())
+}
+
 /// What `check` found.
 #[derive(Debug, Serialize)]
 struct CheckView {

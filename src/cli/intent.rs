@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::args::{Arguments, BackendVerb, QueueVerb, UserVerb, Verb, WaitingState};
+use super::args::{Arguments, BackendVerb, QueueVerb, SpoolVerb, UserVerb, Verb, WaitingState};
 use crate::admin::{AddressQuery, OverrideQuery, QueueQuery, TraceQuery};
 use crate::backend::Wish;
 use crate::route::ShownState;
@@ -27,8 +27,19 @@ pub(crate) enum Work {
     Serve,
     Check(Depth),
     Demo(crate::demo::Ending),
+    /// Work on a spool that is not in use.
+    Spool(SpoolWork),
     /// Ask the server that runs.
     Ask(Question),
+}
+
+/// What to do with a spool that is not in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SpoolWork {
+    Verify,
+    Rebuild,
+    Cat(String),
+    Export(PathBuf),
 }
 
 /// How far `check` goes.
@@ -115,6 +126,12 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
         Verb::User(UserVerb::Disable { address }) => {
             Work::Ask(Question::Disable(AddressQuery { address }))
         }
+        Verb::Spool(verb) => Work::Spool(match verb {
+            SpoolVerb::Verify => SpoolWork::Verify,
+            SpoolVerb::Rebuild => SpoolWork::Rebuild,
+            SpoolVerb::Cat { id } => SpoolWork::Cat(id),
+            SpoolVerb::Export { dir } => SpoolWork::Export(dir),
+        }),
         Verb::Reload => Work::Ask(Question::Reload),
     }
 }

@@ -7,6 +7,7 @@ mod args;
 mod client;
 mod home;
 mod intent;
+mod offline;
 mod render;
 
 use std::fmt;
@@ -121,6 +122,7 @@ fn perform(intent: Intent) -> Result<(), Failure> {
             Work::Demo(ending) => crate::demo::run(ending)
                 .await
                 .map_err(|error| Failure::new(Exit::Failed, error)),
+            Work::Spool(work) => offline::perform(config.as_deref(), &work, format),
             Work::Ask(question) => ask(config.as_deref(), question, format).await,
         }
     })

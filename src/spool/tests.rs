@@ -357,6 +357,56 @@ async fn nobody_else_may_look_into_it() {
 }
 
 #[tokio::test]
+async fn a_spool_at_rest_is_verified_rebuilt_read_and_exported() {
+    let dir = TempDir::new().unwrap();
+    let (spool, opened) = open(dir.path());
+    let small = accept(&spool, &["bob@example.org"], b"Hi\r\n").await;
+    let large = accept(&spool, &["bob@example.org"], &vec![b'x'; 50_000]).await;
+    let done = accept(&spool, &["bob@example.org"], b"done").await;
+    spool.record(done, vec![0], delivered()).await.unwrap();
+    let in_use = Offline::open(options(dir.path()), World::system());
+    assert!(matches!(in_use.err(), Some(SpoolError::InUse(_))));
+    close(spool, opened).await;
+    let offline = Offline::open(options(dir.path()), World::system()).unwrap();
+    let verify = || offline.verify(&mut |_, _| {}).unwrap();
+    let good = verify();
+    assert!(good.ok, "{good:?}");
+    assert_eq!((good.records, good.messages), (5, 3));
+    let mut out = Vec::new();
+    assert!(offline.cat(small, &mut out).unwrap());
+    assert_eq!(out, b"Hi\r\n");
+    assert!(!offline.cat(SpoolId::from_u64(7), &mut out).unwrap());
+    let export = dir.path().join("rescue");
+    assert_eq!(offline.export(&export, &mut |_, _| {}).unwrap(), 2);
+    let eml = |id: SpoolId| std::fs::read(export.join(format!("{id}.eml"))).unwrap();
+    assert_eq!((eml(small).len(), eml(large).len()), (4, 50_000));
+    let manifest = std::fs::read_to_string(export.join("manifest.jsonl")).unwrap();
+    let first: Exported = serde_json::from_str(manifest.lines().next().unwrap()).unwrap();
+    assert_eq!((first.id, first.states[0].name()), (small, "queued"));
+    assert!(
+        offline.export(&export, &mut |_, _| {}).is_err(),
+        "not empty"
+    );
+    // What is wrong is seen.
+    let big = dir.path().join("big");
+    std::fs::write(big.join("06J8Z4K2M0001.eml"), "nobody's").unwrap();
+    std::fs::write(big.join(format!("{large}.eml")), vec![b'y'; 50_000]).unwrap();
+    let store = SledStore::open(&dir.path().join("index")).unwrap();
+    store
+        .apply(vec![(b"h-nothing".to_vec(), Some(Vec::new()))])
+        .unwrap();
+    drop(store);
+    let bad = verify();
+    assert!(!bad.ok);
+    assert_eq!(
+        (bad.damaged, bad.unreferenced, bad.index_differs),
+        (1, 1, 1)
+    );
+    assert_eq!(offline.rebuild(&mut |_, _| {}).unwrap(), 5);
+    assert_eq!(verify().index_differs, 0);
+}
+
+#[tokio::test]
 async fn many_at_once_share_batches() {
     let dir = TempDir::new().unwrap();
     let (spool, opened) = open(dir.path());

@@ -6,6 +6,7 @@ mod chance;
 #[path = "../simulation/disk.rs"]
 mod disk;
 mod fault;
+mod format;
 mod kill;
 mod model;
 mod power;

@@ -1,0 +1,125 @@
+//! The verbs about a spool that is not in use.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::intent::{Format, SpoolWork};
+use super::{Exit, Failure, home, print};
+use crate::mail::SpoolId;
+use crate::spool::{Offline, Verification, World};
+
+/// `spool verify`, `rebuild`, `cat`, `export`.
+pub(super) fn perform(
+    config: Option<&Path>,
+    work: &SpoolWork,
+    format: Format,
+) -> Result<(), Failure> {
+    let failed = |error| Failure::new(Exit::Failed, error);
+    let options = home::spool_options(config)?;
+    let offline = Offline::open(options, World::system()).map_err(failed)?;
+    let mut bar = Bar::new();
+    let mut progress = |done, total| bar.show(done, total);
+    match work {
+        SpoolWork::Verify => {
+            let found = offline.verify(&mut progress).map_err(failed)?;
+            bar.end();
+            tell(&found, format)
+        }
+        SpoolWork::Rebuild => {
+            let records = offline.rebuild(&mut progress).map_err(failed)?;
+            bar.end();
+            print(&format!("the index is made anew from {records} records\n"))
+        }
+        SpoolWork::Cat(id) => {
+            let id: SpoolId = id
+                .parse()
+                .map_err(|error| Failure::new(Exit::Usage, error))?;
+            let mut out = std::io::stdout().lock();
+            let found = offline.cat(id, &mut out).map_err(failed)?;
+            out.flush()
+                .map_err(|error| Failure::new(Exit::Failed, error))?;
+            if found {
+                Ok(())
+            } else {
+                Err(Failure::new(
+                    Exit::Failed,
+                    format!("the spool has no message {id}"),
+                ))
+            }
+        }
+        SpoolWork::Export(dir) => {
+            let count = offline.export(dir, &mut progress).map_err(failed)?;
+            bar.end();
+            print(&format!(
+                "{count} unfinished messages are in {}, with manifest.jsonl\n",
+                dir.display()
+            ))
+        }
+    }
+}
+
+fn tell(found: &Verification, format: Format) -> Result<(), Failure> {
+    let text = match format {
+        Format::Json => {
+            let json = serde_json::to_string_pretty(found);
+            json.map_err(|error| Failure::new(Exit::Failed, error))? + "\n"
+        }
+        Format::Text => {
+            let mut text = format!(
+                "{} records, {} messages; {} damaged, {} in quarantine\n",
+                found.records, found.messages, found.damaged, found.quarantined
+            );
+            for problem in &found.problems {
+                // Writing to a String cannot fail.
+                writeln!(text, "  {problem}").ok();
+            }
+            text
+        }
+    };
+    print(&text)?;
+    if found.ok {
+        Ok(())
+    } else {
+        let what = "the spool is not whole: `tideover spool export DIR` rescues what waits";
+        Err(Failure::new(Exit::Failed, what))
+    }
+}
+
+/// A bar on stderr, for what takes longer than a second.
+struct Bar {
+    begun: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Bar {
+    fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            bar: None,
+        }
+    }
+
+    fn show(&mut self, done: u64, total: u64) {
+        if self.bar.is_none() && self.begun.elapsed() > Duration::from_secs(1) {
+            let style = ProgressStyle::with_template("{bar:40} {pos}/{len} segments, {eta} left");
+            let bar = ProgressBar::new(total);
+            self.bar = Some(match style {
+                Ok(style) => bar.with_style(style),
+                Err(_) => bar,
+            });
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,491 @@
+//! Tools for a spool that is not in use: verify, rebuild, cat, export. They trust the log alone,
+//! and read all of it.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::SpoolError;
+use super::big::BigBody;
+use super::disk::Lock;
+use super::event::{BigFile, Entry, MessageLine};
+use super::handle::Options;
+use super::identity::{identity, lock};
+use super::index::{self, Index, MessageRow, Row, decode, key};
+use super::log::{LogOptions, LogReader};
+use super::open::World;
+use super::record::Header;
+use super::segment::{self, Ending, Found, Position, Scan};
+use crate::base::Timestamp;
+use crate::limits;
+use crate::mail::{Body, BodySource, Envelope, RecipientState, SpoolId};
+
+/// Told bytes done, and bytes in all.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// What `verify` found.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Verification {
+    /// Nothing is damaged, nothing differs, and the quarantine is empty.
+    pub ok: bool,
+    /// Records read.
+    pub records: u64,
+    /// Messages in the log.
+    pub messages: u64,
+    /// Damaged parts of the log, and large bodies whose checksum is wrong or that are missing.
+    pub damaged: u64,
+    /// Pieces in quarantine.
+    pub quarantined: u64,
+    /// Rows of the index that are not as the log says (I13).
+    pub index_differs: u64,
+    /// Large bodies that no record names.
+    pub unreferenced: u64,
+    /// One line for each thing that is wrong.
+    pub problems: Vec<String>,
+}
+
+/// One line of the manifest of an export.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Exported {
+    /// The file beside the manifest.
+    pub file: String,
+    /// The message's id.
+    pub id: SpoolId,
+    /// When it was accepted.
+    pub received: Timestamp,
+    /// Bytes of the file.
+    pub size: u64,
+    /// What came with it.
+    pub envelope: Arc<Envelope>,
+    /// One state for each recipient.
+    pub states: Vec<RecipientState>,
+}
+
+/// A spool that nobody else has open.
+pub struct Offline {
+    options: Options,
+    world: World,
+    log: LogOptions,
+    reader: LogReader,
+    _lock: Lock,
+}
+
+impl Offline {
+    /// Locks a spool.
+    ///
+    /// # Errors
+    /// [`SpoolError::InUse`]; when there is no spool, or the disk fails.
+    pub fn open(options: Options, world: World) -> Result<Self, SpoolError> {
+        let identity = identity(&world.disk, &options)?;
+        let identity = identity.ok_or_else(|| {
+            SpoolError::Damaged(format!("{} holds no spool", options.dir.display()))
+        })?;
+        let lock = lock(&world.disk, &options.dir)?;
+        let log = LogOptions::new(&options, &identity);
+        Ok(Self {
+            reader: LogReader::new(log.clone(), world.disk.clone()),
+            options,
+            world,
+            log,
+            _lock: lock,
+        })
+    }
+
+    /// Checks every checksum of the log and of the large bodies, and the index against the log.
+    /// Changes nothing but a folder of its own, which it removes.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn verify(&self, progress: Progress<'_>) -> Result<Verification, SpoolError> {
+        let mut found = Verification::default();
+        let stored = self.store("index")?;
+        let resume = stored.resume(&self.log.uuid)?;
+        let floor = resume.map_or(0, |_| stored.counters().floor);
+        let fresh = self.store("verify.tmp")?;
+        fresh.clear()?;
+        let mut large = Vec::new();
+        self.scan(floor, progress, |piece| match piece {
+            Piece::Damage(what) => {
+                found.problems.push(what);
+                Ok(())
+            }
+            Piece::Entry(entry, at, after) => {
+                found.records += 1;
+                if let Entry::Message { line, .. } = entry {
+                    large.extend(line.file.clone().map(|file| (line.id, file)));
+                }
+                self.follow(&fresh, entry, at, after)?;
+                if resume.is_some_and(|from| at >= from) {
+                    self.follow(&stored, entry, at, after)?;
+                }
+                Ok(())
+            }
+        })?;
+        found.messages = fresh.counters().accepted;
+        for (id, file) in large {
+            if let Some(wrong) = self.check_large(&fresh, id, file)? {
+                found.problems.push(wrong);
+            }
+        }
+        found.damaged = found.problems.len() as u64;
+        found.unreferenced = self.unreferenced(&fresh, &mut found.problems)?;
+        if resume.is_some() {
+            found.index_differs = differences(&stored, &fresh)?;
+        }
+        if found.index_differs > 0 {
+            found.problems.push(format!(
+                "{} rows of the index are not as the log says: `tideover spool rebuild` makes it \
+                 anew",
+                found.index_differs
+            ));
+        }
+        drop(fresh);
+        self.remove_folder("verify.tmp")?;
+        let quarantine = self.options.dir.join("quarantine");
+        let names = self.world.disk.list(&quarantine);
+        let names = names.map_err(|error| SpoolError::disk("listing", &quarantine, error))?;
+        found.quarantined = names.len() as u64;
+        found.ok = found.problems.is_empty() && found.quarantined == 0;
+        Ok(found)
+    }
+
+    /// Makes the index anew from the log; how many records it read.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn rebuild(&self, progress: Progress<'_>) -> Result<u64, SpoolError> {
+        let index = self.store("index")?;
+        index.clear()?;
+        let mut records = 0;
+        self.fill(&index, progress, &mut records)?;
+        index.flush(&self.log.uuid)?;
+        Ok(records)
+    }
+
+    /// Writes the bytes of a message to `out`; `false` when the log has no such message.
+    ///
+    /// # Errors
+    /// When the disk fails, or the message is damaged.
+    pub fn cat(&self, id: SpoolId, out: &mut dyn Write) -> Result<bool, SpoolError> {
+        let mut place = None;
+        self.scan(0, &mut |_, _| {}, |piece| {
+            if let Piece::Entry(Entry::Message { line, .. }, at, _) = piece
+                && line.id == id
+            {
+                // The last one counts: a message can have been carried forward.
+                place = Some(at);
+            }
+            Ok(())
+        })?;
+        let Some(at) = place else { return Ok(false) };
+        let (header, line) = self.message(at)?;
+        self.copy(at, &header, &line, out)?;
+        Ok(true)
+    }
+
+    /// Writes every message with an unfinished recipient to `dir` as ID.eml, and `manifest.jsonl`;
+    /// how many.
+    ///
+    /// # Errors
+    /// When `dir` is not empty, the disk fails, or a message is damaged.
+    pub fn export(&self, dir: &Path, progress: Progress<'_>) -> Result<u64, SpoolError> {
+        let failed = |error| SpoolError::disk("writing to", dir, error);
+        std::fs::create_dir_all(dir).map_err(failed)?;
+        if std::fs::read_dir(dir).map_err(failed)?.next().is_some() {
+            return Err(failed(io::Error::other("the folder is not empty")));
+        }
+        let fresh = self.store("export.tmp")?;
+        fresh.clear()?;
+        self.fill(&fresh, progress, &mut 0)?;
+        let mut manifest = new_file(&dir.join("manifest.jsonl")).map_err(failed)?;
+        let (mut count, mut start) = (0, b"u".to_vec());
+        loop {
+            let rows = fresh.scan(b"u", &start, limits::PAGE)?;
+            for id in rows.iter().filter_map(|(row, _)| key::parse_id(row)) {
+                let one = self.export_one(&fresh, id, dir)?;
+                serde_json::to_writer(&mut manifest, &one)
+                    .map_err(io::Error::from)
+                    .and_then(|()| manifest.write_all(b"\n"))
+                    .map_err(failed)?;
+                count += 1;
+            }
+            let Some((last, _)) = rows.last() else { break };
+            start.clone_from(last);
+            start.push(0);
+        }
+        manifest.sync_all().map_err(failed)?;
+        drop(fresh);
+        self.remove_folder("export.tmp")?;
+        Ok(count)
+    }
+
+    fn export_one(&self, fresh: &Index, id: SpoolId, dir: &Path) -> Result<Exported, SpoolError> {
+        let row = fresh.row::<MessageRow>(&key::message(id))?;
+        let row = row.ok_or_else(|| SpoolError::Index(format!("{id} has no row")))?;
+        let at = Position::from_u64(row.position);
+        let (header, line) = self.message(at)?;
+        let name = format!("{id}.eml");
+        let path = dir.join(&name);
+        let failed = |error| SpoolError::disk("writing to", &path, error);
+        let mut file = new_file(&path).map_err(failed)?;
+        self.copy(at, &header, &line, &mut file)?;
+        file.sync_all().map_err(failed)?;
+        let prefix = key::recipients_prefix(id);
+        let states = fresh.scan(&prefix, &prefix, usize::MAX)?;
+        let states: Result<_, _> = states.iter().map(|(_, value)| decode(value)).collect();
+        Ok(Exported {
+            file: name,
+            id,
+            received: line.at,
+            size: row.size,
+            envelope: line.envelope,
+            states: states?,
+        })
+    }
+
+    fn store(&self, name: &str) -> Result<Index, SpoolError> {
+        let store = (self.world.open_store)(&self.options.dir.join(name));
+        Ok(Index::new(store.map_err(SpoolError::Index)?))
+    }
+
+    fn remove_folder(&self, name: &str) -> Result<(), SpoolError> {
+        let path = self.options.dir.join(name);
+        std::fs::remove_dir_all(&path).map_err(|error| SpoolError::disk("removing", &path, error))
+    }
+
+    fn follow(
+        &self,
+        index: &Index,
+        entry: &Entry,
+        at: Position,
+        after: Position,
+    ) -> Result<(), SpoolError> {
+        index::apply(index, entry, at, after)?;
+        if index.is_crowded() {
+            index.flush(&self.log.uuid)?;
+        }
+        Ok(())
+    }
+
+    fn fill(
+        &self,
+        index: &Index,
+        progress: Progress<'_>,
+        records: &mut u64,
+    ) -> Result<(), SpoolError> {
+        self.scan(0, progress, |piece| match piece {
+            Piece::Damage(what) => {
+                tracing::error!(what, "skipped");
+                Ok(())
+            }
+            Piece::Entry(entry, at, after) => {
+                *records += 1;
+                self.follow(index, entry, at, after)
+            }
+        })
+    }
+
+    /// Reads the log from segment `floor` on.
+    fn scan(
+        &self,
+        floor: u32,
+        progress: Progress<'_>,
+        mut visit: impl FnMut(Piece<'_>) -> Result<(), SpoolError>,
+    ) -> Result<(), SpoolError> {
+        let disk = &self.world.disk;
+        let names = disk.list(&self.log.dir);
+        let names = names.map_err(|error| SpoolError::disk("listing", &self.log.dir, error))?;
+        let numbers = names.iter().filter_map(|name| segment::number(name));
+        let numbers: Vec<u32> = numbers.filter(|&number| number >= floor).collect();
+        let total = numbers.len() as u64;
+        for (done, &number) in (1..).zip(&numbers) {
+            let path = segment::path(&self.log.dir, number);
+            let failed = |error| SpoolError::disk("reading", &path, error);
+            let file = disk.open(&path).map_err(failed)?;
+            let ending = if done == total {
+                Ending::of_newest(&*file).map_err(failed)?
+            } else {
+                Ending::Sealed
+            };
+            let scan = Scan::new(file, self.log.spool, number, ending)?;
+            scan.run(0, |found| match found {
+                Found::Damage(range) => visit(Piece::Damage(format!(
+                    "segment {number}: bytes {} to {} are damaged",
+                    range.start, range.end
+                ))),
+                Found::Record {
+                    offset,
+                    header,
+                    meta,
+                } => {
+                    let place = |offset| Position {
+                        segment: number,
+                        offset,
+                    };
+                    let length = u32::try_from(header.record_len()).unwrap_or(0);
+                    let entry = Entry::read(header.kind, meta, header.body_len)?;
+                    let after = place(offset.saturating_add(length));
+                    visit(Piece::Entry(&entry, place(offset), after))
+                }
+            })?;
+            progress(done, total);
+        }
+        Ok(())
+    }
+
+    fn message(&self, at: Position) -> Result<(Header, MessageLine), SpoolError> {
+        let (header, meta) = self.reader.meta(at)?;
+        match Entry::read(header.kind, &meta, header.body_len)? {
+            Entry::Message { line, .. } => Ok((header, line)),
+            Entry::Event(_) | Entry::Fact(_) | Entry::Other => {
+                Err(SpoolError::Damaged("no message".to_owned()))
+            }
+        }
+    }
+
+    fn copy(
+        &self,
+        at: Position,
+        header: &Header,
+        line: &MessageLine,
+        out: &mut dyn Write,
+    ) -> Result<(), SpoolError> {
+        let body: Box<dyn BodySource> = match &line.file {
+            Some(file) => Box::new(self.large(line.id, file.clone())?),
+            None => Box::new(Body(self.reader.body(at, header)?)),
+        };
+        pour(&*body, out)
+            .map_err(|error| SpoolError::disk("copying", Path::new(&line.id.to_string()), error))
+    }
+
+    fn large(&self, id: SpoolId, file: BigFile) -> Result<BigBody, SpoolError> {
+        let path = self.options.dir.join("big").join(format!("{id}.eml"));
+        let opened = self.world.disk.open(&path);
+        let opened = opened.map_err(|error| SpoolError::disk("opening", &path, error))?;
+        Ok(BigBody::new(opened, file))
+    }
+
+    fn check_large(
+        &self,
+        fresh: &Index,
+        id: SpoolId,
+        file: BigFile,
+    ) -> Result<Option<String>, SpoolError> {
+        if fresh.get(&key::message(id))?.is_none() {
+            return Ok(None);
+        }
+        Ok(match self.large(id, file) {
+            Err(error) => Some(error.to_string()),
+            Ok(body) => pour(&body, &mut io::sink())
+                .err()
+                .map(|error| format!("big/{id}.eml: {error}")),
+        })
+    }
+
+    fn unreferenced(&self, fresh: &Index, problems: &mut Vec<String>) -> Result<u64, SpoolError> {
+        let dir = self.options.dir.join("big");
+        let names = self.world.disk.list(&dir);
+        let names = names.map_err(|error| SpoolError::disk("listing", &dir, error))?;
+        let mut count = 0;
+        for name in names {
+            let id = name
+                .strip_suffix(".eml")
+                .and_then(|id| id.parse::<SpoolId>().ok());
+            if let Some(id) = id
+                && fresh.get(&key::message(id))?.is_none()
+            {
+                count += 1;
+                problems.push(format!("big/{name}: no record names it"));
+            }
+        }
+        Ok(count)
+    }
+}
+
+enum Piece<'a> {
+    Entry(&'a Entry, Position, Position),
+    Damage(String),
+}
+
+fn new_file(path: &Path) -> io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    // It is other people's mail.
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).open(path)
+}
+
+fn pour(body: &dyn BodySource, out: &mut dyn Write) -> io::Result<()> {
+    let mut at = 0;
+    while at < body.len() {
+        let piece = body.read_at(at, limits::BODY_PIECE)?;
+        if piece.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        at += piece.len() as u64;
+        out.write_all(&piece)?;
+    }
+    Ok(())
+}
+
+/// Rows that only one of two indexes has, or that differ.
+fn differences(stored: &Index, fresh: &Index) -> Result<u64, SpoolError> {
+    let (mut left, mut right) = (Rows::new(stored), Rows::new(fresh));
+    let mut differ = 0;
+    loop {
+        let (one, other) = (left.peek()?, right.peek()?);
+        let order = match (&one, &other) {
+            (None, None) => return Ok(differ),
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some(one), Some(other)) => one.0.cmp(&other.0),
+        };
+        differ += u64::from(one != other);
+        if order.is_le() {
+            left.next = None;
+        }
+        if order.is_ge() {
+            right.next = None;
+        }
+    }
+}
+
+/// All rows of an index but those about itself, page by page.
+struct Rows<'a> {
+    index: &'a Index,
+    page: std::vec::IntoIter<Row>,
+    start: Option<Vec<u8>>,
+    next: Option<Row>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(index: &'a Index) -> Self {
+        Self {
+            index,
+            page: Vec::new().into_iter(),
+            // Behind those with `!`.
+            start: Some(b"\"".to_vec()),
+            next: None,
+        }
+    }
+
+    fn peek(&mut self) -> Result<Option<Row>, SpoolError> {
+        if self.next.is_none() {
+            self.next = self.page.next();
+        }
+        if self.next.is_none()
+            && let Some(start) = self.start.take()
+        {
+            let page = self.index.scan(b"", &start, limits::PAGE)?;
+            self.start = page.last().map(|(last, _)| {
+                let mut behind = last.clone();
+                behind.push(0);
+                behind
+            });
+            self.page = page.into_iter();
+            self.next = self.page.next();
+        }
+        Ok(self.next.clone())
+    }
+}
