@@ -94,6 +94,8 @@ pub const TRAVELLING_BODY: usize = 16 * 1024;
 pub const SETTLING: usize = 256;
 /// Connections to one host that is no backend.
 pub const CONNECTIONS_PER_STRANGER: usize = 4;
+/// Next hops that are no backend and have mail in memory. The mail of others waits in the index.
+pub const STRANGERS: usize = 256;
 
 /// Errors of one directory file that are told one by one. Beyond: their number.
 pub const IMPORT_ERRORS: usize = 100;

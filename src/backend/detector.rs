@@ -61,6 +61,8 @@ impl Detector {
 
     /// Takes a signal into account. The new health, when it is another one now.
     pub fn signal(&mut self, signal: &Signal, now: Timestamp) -> Option<&BackendHealth> {
+        // A clock that was set back must not make the dwell longer.
+        self.health.since = self.health.since.min(now);
         match (self.health.health.takes_mail(), signal) {
             (true, Signal::Good) => {
                 self.row = 0;
@@ -208,6 +210,18 @@ mod tests {
             Blame::Backend,
             broken
         )));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_keep_it_down() {
+        let mut detector = detector();
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
+        for _ in 0..3 {
+            detector.signal(&bad("refused"), at(100_000));
+        }
+        assert_eq!(detector.signal(&Signal::Good, at(50)), None);
+        detector.signal(&Signal::Good, at(61));
+        assert_eq!(detector.health().health, Health::Up);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! One stop signal for all tasks, and a way to wait until they are gone.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 
+use futures_util::FutureExt as _;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::TaskTracker;
@@ -22,17 +24,17 @@ impl Shutdown {
     }
 
     /// Spawns `task`; a panic in it is logged under `name` and does not reach anyone else.
-    #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
     pub fn spawn<F>(&self, name: &'static str, task: F) -> JoinHandle<()>
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let inner = self.tasks.spawn(task);
-        tokio::spawn(async move {
-            if let Err(error) = inner.await
-                && error.is_panic()
-            {
-                tracing::error!(task = name, %error, "a task panicked");
+        // Nothing of the task is looked at after a panic: it is dropped.
+        let task = AssertUnwindSafe(task).catch_unwind();
+        self.tasks.spawn(async move {
+            if let Err(panic) = task.await {
+                let what = panic.downcast_ref::<String>().map(String::as_str);
+                let what = what.or_else(|| panic.downcast_ref::<&str>().copied());
+                tracing::error!(task = name, what, "a task panicked");
             }
         })
     }

@@ -7,7 +7,7 @@ use crate::backend::{BackendHealth, Health};
 use crate::base::Timestamp;
 use crate::directory::{Directory, DomainKind, DomainRule, Unknown};
 use crate::limits;
-use crate::route::{Decision, Origin, View, decide};
+use crate::route::{Decision, Origin, Telling, View, decide};
 use crate::smtp::Mailbox;
 
 /// Domains of which every recipient would be refused: nobody of them is in the directory, and
@@ -68,6 +68,7 @@ pub(super) fn homeless(config: &Config, directory: &Directory) -> Vec<Problem> {
         healths: &healths.map(|health| (health.id.clone(), health)).collect(),
         options: &config.route_options(),
         origin: Origin::Trusted,
+        telling: Telling::Decision,
     };
     let nowhere = |address: &Mailbox| match decide(address, &view).decision {
         Decision::Hold { reason, .. } => Some(reason),

@@ -308,9 +308,22 @@ impl RecipientState {
                 at,
                 actor: actor.clone(),
             }),
+            // An attempt was under way when it was held: it has arrived, and must not go out
+            // again when it is released.
+            RecipientEvent::Delivered {
+                backend,
+                reply,
+                delivery_address,
+                ..
+            } => Ok(Self::Delivered {
+                backend: backend.clone(),
+                at,
+                reply: reply.clone(),
+                delivery_address: delivery_address.clone(),
+                uncertain,
+            }),
             RecipientEvent::Attempted { .. }
             | RecipientEvent::Interrupted { .. }
-            | RecipientEvent::Delivered { .. }
             | RecipientEvent::Deferred { .. }
             | RecipientEvent::Rerouted { .. } => Err(self.illegal(event)),
         }

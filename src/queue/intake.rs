@@ -65,7 +65,7 @@ impl Queue {
             let Some(recipient) = envelope.recipients.get(usize::from(number)) else {
                 continue;
             };
-            let explanation = self.0.parts.router.explain(&recipient.address);
+            let explanation = self.0.parts.router.route(&recipient.address);
             match explanation.decision {
                 Decision::Relay {
                     targets, address, ..
@@ -74,10 +74,8 @@ impl Queue {
                     address,
                     attempts,
                 }),
-                // One that waits for a backend tells that its whole lane does.
-                Decision::Hold { backend, .. } => {
-                    result.held_lanes.extend(backend.map(|_| explanation.lane));
-                }
+                // One that waits tells that its whole lane does.
+                Decision::Hold { .. } => result.held_lanes.push(explanation.lane),
                 Decision::Reject(reply) => result.homeless.push((number, reply.to_string())),
             }
         }
@@ -96,23 +94,20 @@ impl Queue {
         result
     }
 
-    /// Puts a job into the row of its next hop; `false` when that is full.
-    pub(super) fn push(&self, job: Job) -> bool {
+    /// Puts a job into the row of its next hop; `false` when that is full. Recipients that are
+    /// loaded already stay where they are (I4).
+    fn push(&self, mut job: Job) -> bool {
         let Some(target) = job.targets.front().cloned() else {
             return true;
         };
         let limit = self.limits_of(&target).max_connections;
         let mut state = self.state();
-        let busy = |number| state.is_busy(job.id, number);
-        if job
-            .recipients
-            .iter()
-            .any(|recipient| busy(recipient.number))
-        {
+        job.recipients
+            .retain(|recipient| !state.is_busy(job.id, recipient.number));
+        if job.recipients.is_empty() {
             return true;
         }
         if !state.has_room(&target) {
-            state.more = true;
             return false;
         }
         let pushed = state.push(job, limit);
@@ -127,7 +122,7 @@ impl Queue {
 /// What became of recipients that were to be dispatched.
 #[derive(Debug, Default)]
 pub(super) struct Dispatched {
-    /// Lanes that wait for a backend.
+    /// Lanes that wait.
     pub(super) held_lanes: Vec<String>,
     /// Recipients that nobody takes any more, and why.
     pub(super) homeless: Vec<(u16, String)>,

@@ -2,17 +2,22 @@
 
 use std::time::Duration;
 
-use super::Queue;
+use futures_util::future::join_all;
+
 use super::intake::Dispatched;
+use super::{Queue, schedule};
 use crate::base::Timestamp;
 use crate::limits;
-use crate::mail::{HoldReason, RecipientEvent, RecipientState, SpoolId};
+use crate::mail::{DeliveryTarget, Envelope, HoldReason, RecipientEvent, RecipientState, SpoolId};
 use crate::spool::{Due, SpoolError};
 
 /// The loader looks at all lanes at least this often.
 const ROUND: Duration = Duration::from_secs(30);
 /// Recipients read from the index at once.
 const PAGE: usize = 200;
+
+/// After everything.
+const LATER: Timestamp = Timestamp::from_millis(u64::MAX);
 
 /// How a look at a lane ended.
 enum Looked {
@@ -28,9 +33,11 @@ impl Queue {
         let shutdown = self.0.parts.shutdown.clone();
         let mut health = self.0.parts.router.board().changes();
         loop {
-            let planned = self.look_at_lanes();
+            // What is deferred during the look may be behind it: it calls for another one.
+            self.state().planned = LATER;
+            let planned = self.look_at_lanes().await;
             self.state().planned = planned;
-            let wait = planned.since(self.0.parts.clock.now());
+            let wait = planned.since(self.0.parts.clock.now()).min(ROUND);
             tokio::select! {
                 () = shutdown.stopping() => return,
                 () = self.0.wake.notified() => {}
@@ -46,12 +53,14 @@ impl Queue {
     }
 
     /// Loads from every lane; returns when to look again.
-    fn look_at_lanes(&self) -> Timestamp {
+    async fn look_at_lanes(&self) -> Timestamp {
         let now = self.0.parts.clock.now();
         let mut next = now.after(ROUND);
-        self.state().more = false;
         for lane in self.0.parts.spool.lanes().into_keys() {
-            match self.look_at(&lane, now) {
+            if self.stopping() {
+                break;
+            }
+            match self.look_at(&lane, now).await {
                 Ok(Looked::Until(Some(due))) => next = next.min(due),
                 Ok(Looked::Until(None) | Looked::Blocked) => {}
                 Err(error) => tracing::error!(%lane, %error, "a lane cannot be read"),
@@ -61,32 +70,59 @@ impl Queue {
         next.max(now.after(Duration::from_millis(10)))
     }
 
-    fn look_at(&self, lane: &str, now: Timestamp) -> Result<Looked, SpoolError> {
-        let mut last = None;
+    async fn look_at(&self, lane: &str, now: Timestamp) -> Result<Looked, SpoolError> {
+        let looked = self.load_until(lane, None, now).await?;
+        if let Looked::Until(Some(_)) = looked {
+            let stranded = Due {
+                due: now.after(schedule::LONGEST),
+                id: SpoolId::from_u64(u64::MAX),
+                recipient: u16::MAX,
+            };
+            self.load_until(lane, Some(stranded), LATER).await?;
+        }
+        Ok(looked)
+    }
+
+    /// Loads what is behind `last` and due until `until`.
+    async fn load_until(
+        &self,
+        lane: &str,
+        mut last: Option<Due>,
+        until: Timestamp,
+    ) -> Result<Looked, SpoolError> {
         loop {
             let page = self.0.parts.spool.due(lane, last, PAGE)?;
             let Some(end) = page.last().copied() else {
                 return Ok(Looked::Until(None));
             };
-            let due = page.iter().position(|entry| entry.due > now);
+            let due = page.iter().position(|entry| entry.due > until);
             let (ready, later) = page.split_at(due.unwrap_or(page.len()));
+            let mut homeless = Vec::new();
+            let mut blocked = false;
             for message in ready.chunk_by(|a, b| a.id == b.id) {
-                if self.load(lane, message)? {
-                    return Ok(Looked::Blocked);
+                let id = message.first().map_or(end.id, |due| due.id);
+                let result = self.load(id, message)?;
+                blocked = result.full || result.held_lanes.iter().any(|held| held == lane);
+                homeless.extend(result.homeless.into_iter().map(|one| (id, one)));
+                if blocked {
+                    break;
                 }
+            }
+            self.hold_homeless(homeless).await;
+            if blocked {
+                return Ok(Looked::Blocked);
             }
             if let Some(first) = later.first() {
                 return Ok(Looked::Until(Some(first.due)));
             }
             last = Some(end);
+            // The disk was read in this thread: the others want it too.
+            tokio::task::yield_now().await;
         }
     }
 
-    /// Loads recipients of one message; `true` when the lane has to wait.
-    fn load(&self, lane: &str, due: &[Due]) -> Result<bool, SpoolError> {
-        let Some(id) = due.first().map(|due| due.id) else {
-            return Ok(false);
-        };
+    /// Loads recipients of one message.
+    fn load(&self, id: SpoolId, due: &[Due]) -> Result<Dispatched, SpoolError> {
         let spool = &self.0.parts.spool;
         let mut recipients = Vec::with_capacity(due.len());
         for entry in due {
@@ -100,53 +136,50 @@ impl Queue {
             }
         }
         if recipients.is_empty() {
-            return Ok(false);
+            return Ok(Dispatched::default());
         }
-        let message = match spool.message(id) {
-            Ok(Some(message)) => message,
-            Ok(None) => return Ok(false),
-            Err(error @ SpoolError::Damaged(_)) => {
-                tracing::error!(%id, %error, "a waiting message is damaged; see `spool verify`");
-                return Ok(false);
+        match spool.message(id) {
+            Ok(Some(message)) => Ok(self.dispatch(id, &message.envelope, None, &recipients)),
+            Ok(None) => Ok(Dispatched::default()),
+            Err(error @ (SpoolError::Index(_) | SpoolError::Closed)) => Err(error),
+            // It stays where it is, and those behind it do not wait for it.
+            Err(error) => {
+                tracing::error!(%id, %error, "waiting mail cannot be read; see `spool verify`");
+                Ok(Dispatched::default())
             }
-            Err(error) => return Err(error),
-        };
-        let result = self.dispatch(id, &message.envelope, None, &recipients);
-        self.hold_homeless(id, &result);
-        Ok(result.full || result.held_lanes.iter().any(|held| held == lane))
+        }
     }
 
     /// Recipients whom nobody takes any more are held: somebody accepted their mail, so an
     /// administrator has to decide (decision 5).
-    fn hold_homeless(&self, id: SpoolId, result: &Dispatched) {
-        for (number, what) in result.homeless.clone() {
-            let queue = self.clone();
-            self.0.parts.shutdown.spawn("hold", async move {
-                let reason = HoldReason::NoRoute { what };
-                let event = RecipientEvent::Held { reason };
-                let held = queue.0.parts.spool.record(id, vec![number], event).await;
-                if let Err(error) = held {
-                    tracing::error!(%id, number, %error, "a recipient could not be held");
-                }
-            });
-        }
+    async fn hold_homeless(&self, homeless: Vec<(SpoolId, (u16, String))>) {
+        let holds = homeless.into_iter().map(|(id, (number, what))| async move {
+            let reason = HoldReason::NoRoute { what };
+            let event = RecipientEvent::Held { reason };
+            let held = self.0.parts.spool.record(id, vec![number], event).await;
+            if let Err(error) = held {
+                tracing::error!(%id, number, %error, "a recipient could not be held");
+            }
+        });
+        // A page of them at once, for one sync of the log.
+        join_all(holds).await;
     }
 
     /// After a change of health: jobs of backends that take none go back, to be decided anew.
     fn return_held_jobs(&self) {
-        let mut state = self.state();
-        for target in state.names() {
-            let router = &self.0.parts.router;
-            let crate::mail::DeliveryTarget::Backend(backend) = &target else {
-                continue;
+        self.return_jobs(|target| {
+            let DeliveryTarget::Backend(backend) = target else {
+                return false;
             };
-            let takes_mail = router
-                .board()
-                .health(backend)
-                .is_none_or(|health| crate::route::paused(&health).is_none());
-            if takes_mail {
-                continue;
-            }
+            let health = self.0.parts.router.board().health(backend);
+            health.is_some_and(|health| !health.takes_mail())
+        });
+    }
+
+    /// Jobs of the next hops that `is_meant` names go back to the index, unless under way.
+    fn return_jobs(&self, is_meant: impl Fn(&DeliveryTarget) -> bool) {
+        let mut state = self.state();
+        for target in state.names().into_iter().filter(is_meant) {
             for job in state.drain(&target) {
                 state.release(&job);
             }
@@ -155,6 +188,8 @@ impl Queue {
 
     /// Looks at the whole backlog: recipients whose lane has changed go to their new one.
     pub(super) async fn reroute(&self) {
+        // Their routes were decided before the change.
+        self.return_jobs(|_| true);
         for lane in self.0.parts.spool.lanes().into_keys() {
             let mut last = None;
             while let Ok(page) = self.0.parts.spool.due(&lane, last, PAGE) {
@@ -162,44 +197,54 @@ impl Queue {
                     break;
                 }
                 last = page.last().copied();
-                self.reroute_page(&lane, page).await;
+                // A page of them at once, for one sync of the log.
+                join_all(page.into_iter().map(|due| self.reroute_waiting(due))).await;
                 tokio::task::yield_now().await;
             }
         }
         self.0.wake.notify_one();
     }
 
-    async fn reroute_page(&self, lane: &str, page: Vec<Due>) {
-        for due in page {
-            if let Err(error) = self.reroute_one(lane, due).await {
+    async fn reroute_waiting(&self, due: Due) {
+        // What is under way follows when it is deferred.
+        if self.state().is_busy(due.id, due.recipient) {
+            return;
+        }
+        match self.0.parts.spool.message(due.id) {
+            Ok(Some(message)) => {
+                self.reroute_one(due.id, due.recipient, &message.envelope)
+                    .await;
+            }
+            Ok(None) => {}
+            Err(error) => {
                 tracing::error!(id = %due.id, %error, "a recipient keeps its old lane");
             }
         }
     }
 
-    async fn reroute_one(&self, lane: &str, due: Due) -> Result<(), SpoolError> {
+    /// Moves a recipient to the lane of its present home, if it waits in another one.
+    pub(super) async fn reroute_one(&self, id: SpoolId, number: u16, envelope: &Envelope) {
         let spool = &self.0.parts.spool;
-        let Some(message) = spool.message(due.id)? else {
-            return Ok(());
+        let Some(recipient) = envelope.recipients.get(usize::from(number)) else {
+            return;
         };
-        let recipients = &message.envelope.recipients;
-        let Some(recipient) = recipients.get(usize::from(due.recipient)) else {
-            return Ok(());
+        let new = self.0.parts.router.route(&recipient.address).lane;
+        let moved = match spool.state(id, number) {
+            Ok(Some(RecipientState::Queued { lane, .. })) if lane != new => {
+                let event = RecipientEvent::Rerouted { lane: new };
+                spool.record(id, vec![number], event).await
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
         };
-        let new = self.0.parts.router.explain(&recipient.address).lane;
-        let busy = self.state().is_busy(due.id, due.recipient);
-        if new == lane || new.is_empty() || busy {
-            return Ok(());
+        if let Err(error) = moved {
+            tracing::error!(%id, number, %error, "a recipient keeps its old lane");
         }
-        let event = RecipientEvent::Rerouted { lane: new };
-        spool.record(due.id, vec![due.recipient], event).await
     }
 
     /// Wakes the loader when a next hop's row gets short and there is more.
-    pub(super) fn refill(&self, target: &crate::mail::DeliveryTarget) {
-        let mut state = self.state();
-        if state.more && state.is_low(target) {
-            state.more = false;
+    pub(super) fn refill(&self, target: &DeliveryTarget) {
+        if self.state().wants_more(target) {
             self.0.wake.notify_one();
         }
     }

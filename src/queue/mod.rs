@@ -6,6 +6,7 @@
 //! never stored. A lane whose route says hold is left alone until a backend changes: holding costs
 //! nothing, uses up no retries and no time.
 
+mod ending;
 mod intake;
 mod loader;
 mod rate;
@@ -25,9 +26,9 @@ use crate::limits;
 use crate::mail::{BackendId, DeliveryTarget, Transport};
 use crate::route::Router;
 use crate::spool::{Committed, Spool};
+use ending::Settled;
 use rate::Rates;
 use state::State;
-use worker::Settled;
 
 /// Settings of the queue.
 #[derive(Debug, Clone)]

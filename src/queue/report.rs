@@ -1,5 +1,7 @@
 //! Reports to senders: composed, and accepted into the spool like any message.
 
+use bytes::Bytes;
+
 use super::Queue;
 use super::state::Job;
 use crate::mail::{
@@ -46,6 +48,19 @@ impl Queue {
         self.send_report(job, sender, &recipients).await
     }
 
+    /// The beginning of the message. A report without it is better than none.
+    fn beginning_of(&self, job: &Job) -> Bytes {
+        let body = match self.0.parts.spool.body(job.id) {
+            Ok(body) => body,
+            Err(error) => {
+                tracing::warn!(id = %job.id, %error, "reported without its header");
+                None
+            }
+        };
+        let read = body.and_then(|body| body.read_at(0, HEADER).ok());
+        read.unwrap_or_default()
+    }
+
     async fn send_report(
         &self,
         job: &Job,
@@ -63,12 +78,7 @@ impl Queue {
             tracing::warn!(id = %job.id, %sender, "no report: the sender cannot be written to");
             return Ok(());
         };
-        let original = parts.spool.body(job.id)?;
-        let original = original
-            .map(|body| body.read_at(0, HEADER))
-            .transpose()
-            .map_err(|error| SpoolError::Damaged(error.to_string()))?
-            .unwrap_or_default();
+        let original = self.beginning_of(job);
         let mut draft = parts.spool.draft();
         let message_id = format!("{}@{}", draft.id(), self.options().hostname);
         let report = FailureReport {

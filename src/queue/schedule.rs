@@ -22,6 +22,9 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(8);
 /// second copy at once.
 const AFTER_UNCERTAIN: Duration = Duration::from_secs(30);
 
+/// No wait is longer than this: what is due later was written before the clock was set back.
+pub(super) const LONGEST: Duration = Duration::from_secs(2 * 60 * 60);
+
 /// Largest part by which a wait is longer: mail that failed together does not come back together.
 const JITTER: f64 = 0.25;
 

@@ -54,7 +54,7 @@ pub(super) fn settle(
         return refused(failure, backend, attempt.known);
     }
     let is_backend = matches!(attempt.target, DeliveryTarget::Backend(_));
-    if failure.is_permanent() && !is_backend {
+    if failure.is_permanent() && !is_backend && attempt.known == Known::Stranger {
         return RecipientEvent::Bounced { failure };
     }
     // Only mail to strangers is given up by time (decision 5).
@@ -219,6 +219,13 @@ mod tests {
             assert_eq!(event.name(), ours, "{line} from a backend");
             let event = settled(line, blame, &stranger, Known::Stranger);
             assert_eq!(event.name(), theirs, "{line} from a stranger");
+            // I10: one of ours whose mail goes to a host outside.
+            let event = settled(line, blame, &stranger, Known::Ours);
+            assert_eq!(
+                event.name(),
+                ours,
+                "{line} from a stranger, for one of ours"
+            );
         }
     }
 

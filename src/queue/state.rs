@@ -47,8 +47,10 @@ pub(super) struct State {
     targets: HashMap<DeliveryTarget, Target>,
     /// Recipients that are loaded or under way: nobody loads them twice (I4).
     busy: HashSet<(SpoolId, u16)>,
-    /// Some lane has more than what is loaded.
-    pub(super) more: bool,
+    /// Next hops in memory that are no backend.
+    strangers: usize,
+    /// The index has more for next hops that are not in memory.
+    more_unseen: bool,
     /// When the loader looks again by itself.
     pub(super) planned: Timestamp,
 }
@@ -64,7 +66,9 @@ pub(super) struct Target {
     /// that a next hop that comes back is not overrun.
     window: usize,
     limit: usize,
-    pub(super) wake: Arc<Notify>,
+    /// The index has more for it than what is loaded.
+    more: bool,
+    wake: Arc<Notify>,
 }
 
 /// What the caller of [`State::push`] has to do.
@@ -87,11 +91,29 @@ impl State {
         self.busy.len()
     }
 
-    /// Has this next hop room for more jobs?
-    pub(super) fn has_room(&self, target: &DeliveryTarget) -> bool {
-        self.targets
-            .get(target)
-            .is_none_or(|target| target.loaded < limits::READY_WINDOW)
+    /// Has this next hop room for more jobs? If not, [`Self::wants_more`] tells when it has again.
+    pub(super) fn has_room(&mut self, name: &DeliveryTarget) -> bool {
+        if let Some(target) = self.targets.get_mut(name) {
+            let has_room = target.loaded < limits::READY_WINDOW;
+            target.more |= !has_room;
+            return has_room;
+        }
+        let has_room = is_backend(name) || self.strangers < limits::STRANGERS;
+        self.more_unseen |= !has_room;
+        has_room
+    }
+
+    /// Has a row become so short that more should be loaded for it? Tells it once.
+    pub(super) fn wants_more(&mut self, name: &DeliveryTarget) -> bool {
+        let few_strangers = self.strangers <= limits::STRANGERS / 2;
+        let wanted = self.more_unseen && few_strangers;
+        self.more_unseen &= !wanted;
+        let Some(target) = self.targets.get_mut(name) else {
+            return wanted;
+        };
+        let low = target.more && target.loaded < limits::READY_WINDOW / 2;
+        target.more &= !low;
+        wanted || low
     }
 
     /// Puts a job at the end of its next hop's row; its recipients are busy from now on.
@@ -99,14 +121,19 @@ impl State {
         let name = job.targets.front()?.clone();
         self.busy
             .extend(job.recipients.iter().map(|r| (job.id, r.number)));
-        let target = self.targets.entry(name).or_insert_with(|| Target {
-            jobs: VecDeque::new(),
-            loaded: 0,
-            workers: 0,
-            idle: 0,
-            window: 1,
-            limit,
-            wake: Arc::default(),
+        let strangers = &mut self.strangers;
+        let target = self.targets.entry(name).or_insert_with_key(|name| {
+            *strangers += usize::from(!is_backend(name));
+            Target {
+                jobs: VecDeque::new(),
+                loaded: 0,
+                workers: 0,
+                idle: 0,
+                window: 1,
+                limit,
+                more: false,
+                wake: Arc::default(),
+            }
         });
         target.limit = limit.max(1);
         target.loaded += job.recipients.len();
@@ -142,15 +169,13 @@ impl State {
     /// The recipients of a job are free again.
     pub(super) fn release(&mut self, job: &Job) {
         for recipient in &job.recipients {
-            self.busy.remove(&(job.id, recipient.number));
+            self.free(job.id, recipient.number);
         }
     }
 
-    /// Is a next hop's row so short that more should be loaded, if there is more?
-    pub(super) fn is_low(&self, name: &DeliveryTarget) -> bool {
-        self.targets
-            .get(name)
-            .is_none_or(|target| target.loaded < limits::READY_WINDOW / 2)
+    /// A recipient is free again.
+    pub(super) fn free(&mut self, id: SpoolId, number: u16) {
+        self.busy.remove(&(id, number));
     }
 
     /// A worker waits; returns what wakes it.
@@ -212,7 +237,9 @@ impl State {
             return false;
         }
         if target.jobs.is_empty() {
+            self.more_unseen |= target.more;
             self.targets.remove(name);
+            self.strangers -= usize::from(!is_backend(name));
             return false;
         }
         target.workers = 1;
@@ -223,4 +250,8 @@ impl State {
     pub(super) fn names(&self) -> Vec<DeliveryTarget> {
         self.targets.keys().cloned().collect()
     }
+}
+
+const fn is_backend(name: &DeliveryTarget) -> bool {
+    matches!(name, DeliveryTarget::Backend(_))
 }

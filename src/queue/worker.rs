@@ -1,19 +1,20 @@
 //! Workers: each has one connection to one next hop, takes job after job from its row, and writes
 //! down what became of them.
 
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::settle::{Attempt, Known, settle};
-use super::state::{Job, JobRecipient, Pushed};
+use futures_util::FutureExt as _;
+
+use super::state::{Job, Pushed};
 use super::{Queue, settle};
 use crate::backend::{Signal, asks_to_slow_down};
 use crate::mail::{
     Blame, Body, BodySource, Channel, Delivery, DeliveryTarget, Failure, Outcome, RecipientEvent,
+    RecipientState,
 };
 use crate::spool::{SpoolError, Written};
-use crate::telemetry::names;
-use tokio::sync::mpsc;
 
 /// A connection without work is closed after this long.
 const IDLE: Duration = Duration::from_secs(5);
@@ -25,9 +26,17 @@ impl Queue {
     pub(super) fn start_worker(&self, target: DeliveryTarget) {
         let queue = self.clone();
         self.0.parts.shutdown.spawn("queue-worker", async move {
-            queue.work(&target).await;
-            if queue.state().end_worker(&target) && !queue.stopping() {
+            // A worker that panics gives its place to another one. Its job stays busy until the
+            // next start: nothing is known of it, and it would bring down the next worker too.
+            let work = AssertUnwindSafe(queue.work(&target)).catch_unwind();
+            let ended = work.await;
+            let needs_another = queue.state().end_worker(&target);
+            queue.refill(&target);
+            if needs_another && !queue.stopping() {
                 queue.start_worker(target);
+            }
+            if let Err(panic) = ended {
+                resume_unwind(panic);
             }
         });
     }
@@ -96,13 +105,16 @@ impl Queue {
 
     /// Reads the body and marks the attempt in the ledger.
     async fn prepare(&self, target: &DeliveryTarget, job: Job) -> Option<Prepared> {
+        let job = self.still_waiting(job)?;
         let body = match self.body(&job) {
             Ok(body) => body,
             Err(error) => {
-                // Nobody may get damaged mail, and nobody may lose it: it stays where it is, and
-                // stays busy, so that it is not read again and again.
-                let id = job.id;
-                tracing::error!(%id, %error, "a message cannot be read; see `spool verify`");
+                // Nobody may get damaged mail, and nobody may lose it: it waits.
+                tracing::error!(id = %job.id, %error, "unreadable mail; see `spool verify`");
+                let what = format!("the message cannot be read: {error}");
+                let failure = Failure::without_reply(Blame::Message, what);
+                let outcomes = vec![Outcome::Failed(failure); job.recipients.len()];
+                self.settle_job(target, job, outcomes, None).await;
                 return None;
             }
         };
@@ -164,12 +176,35 @@ impl Queue {
         }
     }
 
+    /// The recipients of a job that still wait. It was loaded a while ago, and fresh mail comes
+    /// without a look at the index: what has been delivered meanwhile, or moved to a hold, is not
+    /// tried again. Nobody else tries them now, because they are busy.
+    fn still_waiting(&self, mut job: Job) -> Option<Job> {
+        let id = job.id;
+        job.recipients.retain(|recipient| {
+            let number = recipient.number;
+            let waits = match self.0.parts.spool.state(id, number) {
+                Ok(state) => matches!(state, Some(RecipientState::Queued { .. })),
+                Err(error) => {
+                    tracing::error!(%id, number, %error, "a recipient cannot be looked up");
+                    false
+                }
+            };
+            if !waits {
+                self.state().free(id, number);
+            }
+            waits
+        });
+        (!job.recipients.is_empty()).then_some(job)
+    }
+
     async fn wait_for_rate(&self, target: &DeliveryTarget) {
         let per_minute = self.limits_of(target).messages_per_minute;
         if per_minute == 0 {
             return;
         }
-        let now = self.0.parts.clock.now();
+        // Not by the clock, which can be set.
+        let now = tokio::time::Instant::now();
         let wait = {
             let rates = self.0.rates.lock();
             let mut rates = rates.unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -294,112 +329,6 @@ impl Queue {
         }
         true
     }
-
-    /// Writes down what became of the recipients, equal events in one record.
-    async fn settle_job(
-        &self,
-        target: &DeliveryTarget,
-        job: Job,
-        outcomes: Vec<Outcome>,
-        tls: Option<&str>,
-    ) {
-        let now = self.0.parts.clock.now();
-        let mut settled: Vec<(RecipientEvent, Vec<u16>)> = Vec::new();
-        for (recipient, outcome) in job.recipients.iter().zip(outcomes) {
-            let address = recipient.address.to_string();
-            let attempt = Attempt {
-                target,
-                delivery_address: &address,
-                known: known(&job, recipient),
-                attempts: recipient.attempts,
-                received: job.id.timestamp(),
-                tls,
-            };
-            let event = settle(outcome, &attempt, now, self.0.parts.entropy.unit());
-            count(target, &event);
-            match settled.iter_mut().find(|(other, _)| *other == event) {
-                Some((_, numbers)) => numbers.push(recipient.number),
-                None => settled.push((event, vec![recipient.number])),
-            }
-        }
-        let mut records = Vec::with_capacity(settled.len());
-        for (event, numbers) in settled {
-            match self.write_down(&job, event, numbers).await {
-                Ok(written) => records.push(written),
-                Err(error) => {
-                    tracing::error!(id = %job.id, %error, "an outcome could not be recorded");
-                }
-            }
-        }
-        let settled = Settled { job, records };
-        if let Err(error) = self.0.settled.send(settled).await {
-            // The queue has stopped taking: wait for it here.
-            self.finish(error.0).await;
-        }
-    }
-
-    /// Waits until outcomes are durable, in their order, and frees their recipients.
-    pub(super) async fn finish_for_ever(&self, mut settled: mpsc::Receiver<Settled>) {
-        loop {
-            let next = tokio::select! {
-                biased;
-                next = settled.recv() => next,
-                () = self.0.parts.shutdown.stopping() => {
-                    // What is on its way may still come; nothing new does.
-                    settled.close();
-                    settled.recv().await
-                }
-            };
-            match next {
-                Some(settled) => self.finish(settled).await,
-                None => return,
-            }
-        }
-    }
-
-    async fn finish(&self, settled: Settled) {
-        for record in settled.records {
-            if let Err(error) = record.wait().await {
-                tracing::error!(id = %settled.job.id, %error, "an outcome could not be recorded");
-            }
-        }
-        self.state().release(&settled.job);
-    }
-
-    async fn write_down(
-        &self,
-        job: &Job,
-        event: RecipientEvent,
-        numbers: Vec<u16>,
-    ) -> Result<Written, SpoolError> {
-        match &event {
-            RecipientEvent::Delivered { .. } => {
-                let age = self.0.parts.clock.now().since(job.id.timestamp());
-                metrics::histogram!(names::DELIVERY_SECONDS).record(age.as_secs_f64());
-            }
-            RecipientEvent::Bounced { failure } => {
-                // The report first: a crash between the two makes it twice, never not at all.
-                self.report_failure(job, &numbers, failure).await?;
-            }
-            RecipientEvent::Deferred { due, failure, .. } => {
-                tracing::info!(id = %job.id, %due, why = %failure, "deferred");
-                if *due < self.state().planned {
-                    self.0.wake.notify_one();
-                }
-            }
-            RecipientEvent::Held { reason } => tracing::warn!(id = %job.id, %reason, "held"),
-            RecipientEvent::Attempted { .. }
-            | RecipientEvent::Interrupted { .. }
-            | RecipientEvent::Rerouted { .. }
-            | RecipientEvent::Released { .. }
-            | RecipientEvent::Dropped { .. } => {}
-        }
-        self.0
-            .parts
-            .spool
-            .begin_record(job.id, numbers, event)
-            .await
-    }
 }
 
 /// A job that can be sent at once.
@@ -408,29 +337,4 @@ struct Prepared {
     body: Arc<dyn BodySource>,
     /// The attempt's mark on its way to the log.
     marked: Written,
-}
-
-/// A job whose outcomes are on their way to the log.
-#[derive(Debug)]
-pub(super) struct Settled {
-    job: Job,
-    records: Vec<Written>,
-}
-
-fn known(job: &Job, recipient: &JobRecipient) -> Known {
-    let envelope = job.envelope.recipients.get(usize::from(recipient.number));
-    if envelope.is_some_and(|recipient| recipient.mailbox.is_some()) {
-        Known::Ours
-    } else {
-        Known::Stranger
-    }
-}
-
-fn count(target: &DeliveryTarget, event: &RecipientEvent) {
-    let backend = match target {
-        DeliveryTarget::Backend(backend) => backend.to_string(),
-        DeliveryTarget::Domain(_) | DeliveryTarget::Relay(_) => "@".to_owned(),
-    };
-    metrics::counter!(names::ATTEMPTS, "backend" => backend, "outcome" => event.name())
-        .increment(1);
 }

@@ -27,6 +27,17 @@ pub struct View<'a> {
     pub options: &'a RouteOptions,
     /// Whether the mail may go to strangers.
     pub origin: Origin,
+    /// Whether the steps are wanted.
+    pub telling: Telling,
+}
+
+/// Is the decision to be explained to people? That costs more than the decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Telling {
+    /// With its steps.
+    Steps,
+    /// Without.
+    Decision,
 }
 
 /// Decides for one recipient.
@@ -96,12 +107,14 @@ struct Way<'a> {
 }
 
 impl Walk<'_> {
-    fn say(&mut self, step: impl Into<String>) {
-        self.steps.push(step.into());
+    fn say(&mut self, step: impl FnOnce() -> String) {
+        if self.view.telling == Telling::Steps {
+            self.steps.push(step());
+        }
     }
 
     fn hold(&mut self, backend: Option<BackendId>, reason: String) -> Decision {
-        self.say(format!("hold: {reason}"));
+        self.say(|| format!("hold: {reason}"));
         Decision::Hold { backend, reason }
     }
 
@@ -111,10 +124,7 @@ impl Walk<'_> {
                 entry,
                 domain: Some(rule),
             } => {
-                self.say(format!(
-                    "{address} is {} of the directory",
-                    named(&entry, address)
-                ));
+                self.say(|| format!("{address} is {} of the directory", named(&entry, address)));
                 self.mailbox.get_or_insert_with(|| entry.address.key());
                 self.known(&entry, &rule, address)
             }
@@ -122,10 +132,12 @@ impl Walk<'_> {
             Lookup::Stranger if self.is_our_postmaster(address) => self.postmaster(address, None),
             // I11: an alias in a foreign domain opens no way for strangers.
             Lookup::Stranger | Lookup::Known { domain: None, .. } if origin == Origin::Internet => {
-                self.say(format!(
-                    "{} is not one of our domains: reject mail from the Internet",
-                    address.domain()
-                ));
+                self.say(|| {
+                    format!(
+                        "{} is not one of our domains: reject mail from the Internet",
+                        address.domain()
+                    )
+                });
                 ControlFlow::Break(Decision::Reject(NO_RELAY))
             }
             Lookup::Known {
@@ -133,7 +145,7 @@ impl Walk<'_> {
                 domain: None,
             } => self.known_elsewhere(&entry, address),
             Lookup::Stranger => {
-                self.say(format!("{} is not one of our domains", address.domain()));
+                self.say(|| format!("{} is not one of our domains", address.domain()));
                 ControlFlow::Break(self.outbound(address))
             }
         }
@@ -143,21 +155,15 @@ impl Walk<'_> {
     fn known(&mut self, entry: &Entry, rule: &DomainRule, address: &Mailbox) -> Step {
         let home = match (&entry.home, forward(entry)) {
             (Some(home), _) => {
-                self.say(format!("its home is {home}"));
+                self.say(|| format!("its home is {home}"));
                 home
             }
             (None, Some(next)) => {
-                self.say(format!(
-                    "a {} without a home: {next} gets its mail",
-                    entry.kind
-                ));
+                self.say(|| format!("a {} without a home: {next} gets its mail", entry.kind));
                 return ControlFlow::Continue(next.clone());
             }
             (None, None) => {
-                self.say(format!(
-                    "its home is {}, the home of {}",
-                    rule.home, rule.name
-                ));
+                self.say(|| format!("its home is {}, the home of {}", rule.home, rule.name));
                 &rule.home
             }
         };
@@ -173,18 +179,17 @@ impl Walk<'_> {
     /// An entry that an address of a foreign domain names: an alias at the tenant, a contact.
     fn known_elsewhere(&mut self, entry: &Entry, address: &Mailbox) -> Step {
         let Some(home) = &entry.home else {
-            self.say(format!(
-                "{address} is {} of the directory without a home, {} is not one of our domains",
-                named(entry, address),
-                address.domain()
-            ));
+            self.say(|| {
+                format!(
+                    "{address} is {} of the directory without a home, {} is not one of our domains",
+                    named(entry, address),
+                    address.domain()
+                )
+            });
             return ControlFlow::Break(self.outbound(address));
         };
-        self.say(format!(
-            "{address} is {} of the directory",
-            named(entry, address)
-        ));
-        self.say(format!("its home is {home}"));
+        self.say(|| format!("{address} is {} of the directory", named(entry, address)));
+        self.say(|| format!("its home is {home}"));
         self.mailbox.get_or_insert_with(|| entry.address.key());
         let way = Way {
             home,
@@ -200,28 +205,22 @@ impl Walk<'_> {
         if address.is_postmaster() {
             return self.postmaster(address, Some(rule));
         }
-        self.say(format!("{address} is not in the directory"));
+        self.say(|| format!("{address} is not in the directory"));
         let takes = match (rule.kind, rule.unknown) {
             (DomainKind::Authoritative, _) => {
-                self.say(format!(
-                    "{} is authoritative: nobody else exists",
-                    rule.name
-                ));
+                self.say(|| format!("{} is authoritative: nobody else exists", rule.name));
                 false
             }
             (DomainKind::ExternalRelay, _) => {
-                self.say(format!("{} is an external relay domain", rule.name));
+                self.say(|| format!("{} is an external relay domain", rule.name));
                 true
             }
             (DomainKind::InternalRelay, Unknown::Relay) => {
-                self.say(format!(
-                    "{} relays unknown recipients to its home",
-                    rule.name
-                ));
+                self.say(|| format!("{} relays unknown recipients to its home", rule.name));
                 true
             }
             (DomainKind::InternalRelay, Unknown::Reject) => {
-                self.say(format!("{} rejects unknown recipients", rule.name));
+                self.say(|| format!("{} rejects unknown recipients", rule.name));
                 false
             }
         };
@@ -229,10 +228,7 @@ impl Walk<'_> {
             return ControlFlow::Break(Decision::Reject(NO_SUCH_USER));
         }
         self.mailbox.get_or_insert_with(|| address.key());
-        self.say(format!(
-            "its home is {}, the home of {}",
-            rule.home, rule.name
-        ));
+        self.say(|| format!("its home is {}, the home of {}", rule.home, rule.name));
         ControlFlow::Break(self.deliver(&Way {
             home: &rule.home,
             failover: &rule.failover,
@@ -252,9 +248,7 @@ impl Walk<'_> {
         if let Some(postmaster) = &self.view.options.postmaster
             && postmaster.key() != address.key()
         {
-            self.say(format!(
-                "{address} is always taken: {postmaster} gets its mail"
-            ));
+            self.say(|| format!("{address} is always taken: {postmaster} gets its mail"));
             return ControlFlow::Continue(postmaster.clone());
         }
         let first = self.view.directory.domains().next().cloned();
@@ -264,10 +258,12 @@ impl Walk<'_> {
         };
         let ours = format!("postmaster@{}", rule.name).parse();
         let address = ours.unwrap_or_else(|_| address.clone());
-        self.say(format!(
-            "{address} is always taken: {}, the home of {}, gets its mail",
-            rule.home, rule.name
-        ));
+        self.say(|| {
+            format!(
+                "{address} is always taken: {}, the home of {}, gets its mail",
+                rule.home, rule.name
+            )
+        });
         self.mailbox.get_or_insert_with(|| address.key());
         ControlFlow::Break(self.deliver(&Way {
             home: &rule.home,
@@ -283,22 +279,18 @@ impl Walk<'_> {
         let Some(health) = self.view.healths.get(home) else {
             return self.hold(None, format!("the config has no backend {home}"));
         };
-        self.say(said(health));
+        self.say(|| said(health));
         if health.takes_mail() {
             return self.relay(way, home, None);
         }
         // Decision 7: another backend gets the mail only if the config says so, and never because
         // of replies: what one platform refuses is no business of the other.
-        // Nor because of an operator's hold: he would have said so.
-        if health.health == Health::Down && health.hold().is_none() {
+        if health.health == Health::Down {
             for other in way.failover.iter().filter(|other| *other != home) {
                 let Some(health) = self.view.healths.get(other) else {
                     continue;
                 };
-                self.say(format!(
-                    "{other} may take its mail meanwhile; {}",
-                    said(health)
-                ));
+                self.say(|| format!("{other} may take its mail meanwhile; {}", said(health)));
                 if health.takes_mail() {
                     return self.relay(way, other, Some(home.clone()));
                 }
@@ -313,7 +305,7 @@ impl Walk<'_> {
             special.or(entry.delivery_address.as_ref())
         });
         let address = address.unwrap_or(way.address).clone();
-        self.say(match &from {
+        self.say(|| match &from {
             None => format!("deliver to {to} as {address}"),
             Some(home) => format!("deliver to {to} as {address}, diverted from {home}"),
         });
@@ -335,7 +327,7 @@ impl Walk<'_> {
                 OutboundRelay::Backend(backend) => match self.view.healths.get(backend) {
                     Some(health) if health.takes_mail() => DeliveryTarget::Backend(backend.clone()),
                     Some(health) => {
-                        self.say(format!("not through {backend}: {}", said(health)));
+                        self.say(|| format!("not through {backend}: {}", said(health)));
                         waits_for = waits_for.or(Some(health));
                         continue;
                     }
@@ -348,7 +340,7 @@ impl Walk<'_> {
         }
         if !targets.is_empty() {
             let names: Vec<_> = targets.iter().map(way_out).collect();
-            self.say(format!("deliver {address} to {}", names.join(", then to ")));
+            self.say(|| format!("deliver {address} to {}", names.join(", then to ")));
             return Decision::Relay {
                 targets,
                 address: address.clone(),
@@ -379,7 +371,7 @@ fn named(entry: &Entry, address: &Mailbox) -> String {
 }
 
 fn said(health: &BackendHealth) -> String {
-    if health.health == Health::Up && health.operator.is_none() {
+    if health.health == Health::Up {
         format!("{} is up", health.id)
     } else {
         health.to_string()

@@ -107,6 +107,7 @@ impl World {
             healths: &self.healths,
             options: &self.options,
             origin: self.origin,
+            telling: Telling::Steps,
         };
         decide(&address.parse().unwrap(), &view)
     }

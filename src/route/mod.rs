@@ -9,7 +9,7 @@ mod router;
 mod shown;
 
 pub use admit::{Admission, Admit, Origin};
-pub use decide::{View, decide};
+pub use decide::{Telling, View, decide};
 pub use decision::{Decision, Explanation};
 pub use router::{OutboundRelay, RouteOptions, Router};
 pub use shown::{Shown, ShownState, paused};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{Admission, Admit, Decision, Explanation, Origin, View, decide};
+use super::{Admission, Admit, Decision, Explanation, Origin, Telling, View, decide};
 use crate::backend::Board;
 use crate::directory::DirectoryHandle;
 use crate::mail::BackendId;
@@ -73,17 +73,22 @@ impl Router {
     /// strangers are no reason to reject here.
     #[must_use]
     pub fn explain(&self, address: &Mailbox) -> Explanation {
-        self.decide(address, Origin::Trusted)
+        self.decide(address, Origin::Trusted, Telling::Steps)
     }
 
-    /// What is decided for mail from `origin` to `address` now, and why.
+    /// As [`Self::explain`], without the steps: for each message.
     #[must_use]
-    pub fn decide(&self, address: &Mailbox, origin: Origin) -> Explanation {
+    pub fn route(&self, address: &Mailbox) -> Explanation {
+        self.decide(address, Origin::Trusted, Telling::Decision)
+    }
+
+    fn decide(&self, address: &Mailbox, origin: Origin, telling: Telling) -> Explanation {
         let view = View {
             directory: &self.0.directory.current(),
             healths: &self.0.board.healths(),
             options: &self.options(),
             origin,
+            telling,
         };
         decide(address, &view)
     }
@@ -108,7 +113,7 @@ impl Router {
 
 impl Admit for Router {
     fn admit(&self, address: &Mailbox, origin: Origin) -> Admission {
-        let explanation = self.decide(address, origin);
+        let explanation = self.decide(address, origin, Telling::Decision);
         match explanation.decision {
             Decision::Reject(reply) => Admission::Reject(reply),
             // Mail that has to wait is taken: that is what the program is for.

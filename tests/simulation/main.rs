@@ -18,7 +18,9 @@ mod chance;
 mod clock;
 #[expect(dead_code, reason = "tests/crash asks more of the disk")]
 mod disk;
+mod door;
 mod platforms;
+mod scenarios;
 mod world;
 
 use world::{Plan, World};

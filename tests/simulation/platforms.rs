@@ -28,6 +28,10 @@ struct Inner {
     under_way: BTreeMap<(SpoolId, u16), u32>,
     /// Percentage of attempts that a platform which is up answers with trouble.
     trouble: u64,
+    /// What a platform says to everything, when it is not what it should be.
+    refusals: HashMap<BackendId, Failure>,
+    /// Longest wait before an answer, in milliseconds.
+    pace: u64,
     connections: HashMap<BackendId, usize>,
     most_connections: HashMap<BackendId, usize>,
 }
@@ -43,6 +47,8 @@ impl Platforms {
             arrived: BTreeMap::new(),
             under_way: BTreeMap::new(),
             trouble,
+            refusals: HashMap::new(),
+            pace: 200,
             connections: HashMap::new(),
             most_connections: HashMap::new(),
         })))
@@ -50,6 +56,21 @@ impl Platforms {
 
     pub(crate) fn set_up(&self, name: &str, up: bool) {
         self.0.lock().unwrap().up.insert(BackendId::new(name), up);
+    }
+
+    /// From now on it says this to every message, or takes them again.
+    pub(crate) fn refuse(&self, name: &str, failure: Option<Failure>) {
+        let mut inner = self.0.lock().unwrap();
+        let id = BackendId::new(name);
+        match failure {
+            Some(failure) => inner.refusals.insert(id, failure),
+            None => inner.refusals.remove(&id),
+        };
+    }
+
+    /// How long it takes them to answer, at most.
+    pub(crate) fn set_pace(&self, millis: u64) {
+        self.0.lock().unwrap().pace = millis;
     }
 
     pub(crate) fn is_up(&self, id: &BackendId) -> bool {
@@ -84,7 +105,8 @@ impl Platforms {
     }
 
     fn wait(&self) -> Duration {
-        Duration::from_millis(1 + self.0.lock().unwrap().chance.below(200))
+        let inner = self.0.lock().unwrap();
+        Duration::from_millis(1 + inner.chance.below(inner.pace))
     }
 }
 
@@ -95,8 +117,10 @@ impl Transport for Platforms {
     ) -> Boxed<'a, Result<Box<dyn Channel>, Failure>> {
         Box::pin(async move {
             tokio::time::sleep(self.wait()).await;
-            let DeliveryTarget::Backend(backend) = target else {
-                panic!("no strangers in this world");
+            // A stranger is a platform with the name of its domain.
+            let backend = &match target {
+                DeliveryTarget::Backend(backend) => backend.clone(),
+                DeliveryTarget::Domain(name) | DeliveryTarget::Relay(name) => BackendId::new(name),
             };
             if !self.is_up(backend) {
                 return Err(Failure::without_reply(Blame::Backend, "connection refused"));
@@ -144,6 +168,11 @@ impl SimChannel {
             return vec![Outcome::Failed(failure); all];
         }
         before_end.await;
+        let refusal = self.refusal();
+        if let Some(failure) = refusal {
+            self.end(delivery);
+            return vec![Outcome::Failed(failure); all];
+        }
         let dice = {
             let inner = self.platforms.0.lock().unwrap();
             if inner.chance.below(100) < inner.trouble {
@@ -156,6 +185,11 @@ impl SimChannel {
         tokio::time::sleep(self.platforms.wait()).await;
         self.end(delivery);
         vec![outcome; all]
+    }
+
+    fn refusal(&self) -> Option<Failure> {
+        let inner = self.platforms.0.lock().unwrap();
+        inner.refusals.get(&self.backend).cloned()
     }
 
     fn answer(&mut self, dice: u64, delivery: &Delivery) -> Outcome {

@@ -91,8 +91,8 @@ pub(crate) struct World {
     now: Timestamp,
 }
 
-const PLATFORMS: [&str; 2] = ["onprem", "cloud"];
-const CONNECTIONS: usize = 4;
+pub(crate) const PLATFORMS: [&str; 2] = ["onprem", "cloud"];
+pub(crate) const CONNECTIONS: usize = 4;
 
 impl World {
     pub(crate) fn new(seed: u64, plan: Plan) -> Self {
@@ -407,7 +407,7 @@ impl Life {
     }
 }
 
-fn backend(name: &str) -> BackendOptions {
+pub(crate) fn backend(name: &str) -> BackendOptions {
     BackendOptions {
         id: BackendId::new(name),
         hosts: Hosts::List(vec!["192.0.2.1:25".to_owned()]),
@@ -420,7 +420,7 @@ fn backend(name: &str) -> BackendOptions {
     }
 }
 
-fn domain(name: &str) -> DomainRule {
+pub(crate) fn domain(name: &str) -> DomainRule {
     DomainRule {
         name: format!("{name}.example"),
         kind: DomainKind::ExternalRelay,
@@ -431,7 +431,7 @@ fn domain(name: &str) -> DomainRule {
 }
 
 #[derive(Debug)]
-struct Probe(Platforms);
+pub(crate) struct Probe(pub(crate) Platforms);
 
 impl Prober for Probe {
     fn probe<'a>(&'a self, backend: &'a BackendOptions) -> Boxed<'a, Result<(), Failure>> {

@@ -1,0 +1,202 @@
+//! Writes down what became of recipients: the report to the sender, the outcome in the log, and
+//! only then are they free for another attempt.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::Queue;
+use super::settle::{Attempt, Known, settle};
+use super::state::{Job, JobRecipient};
+use crate::mail::{DeliveryTarget, Outcome, RecipientEvent};
+use crate::spool::{SpoolError, Written};
+use crate::telemetry::names;
+
+/// Pause before an outcome is written again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+impl Queue {
+    /// Writes down what became of the recipients, equal events in one record.
+    pub(super) async fn settle_job(
+        &self,
+        target: &DeliveryTarget,
+        job: Job,
+        outcomes: Vec<Outcome>,
+        tls: Option<&str>,
+    ) {
+        let now = self.0.parts.clock.now();
+        // One for all: who fails alike stays together, in the log and in the next attempt.
+        let chance = self.0.parts.entropy.unit();
+        let mut settled: Vec<(RecipientEvent, Vec<u16>)> = Vec::new();
+        for (recipient, outcome) in job.recipients.iter().zip(outcomes) {
+            let address = recipient.address.to_string();
+            let attempt = Attempt {
+                target,
+                delivery_address: &address,
+                known: known(&job, recipient),
+                attempts: recipient.attempts,
+                received: job.id.timestamp(),
+                tls,
+            };
+            let event = settle(outcome, &attempt, now, chance);
+            count(target, &event);
+            match settled.iter_mut().find(|(other, _)| *other == event) {
+                Some((_, numbers)) => numbers.push(recipient.number),
+                None => settled.push((event, vec![recipient.number])),
+            }
+        }
+        let mut records = Vec::with_capacity(settled.len());
+        for (event, numbers) in settled {
+            match self.write_down(&job, &event, &numbers).await {
+                Ok(written) => records.push(Outcomes {
+                    event,
+                    numbers,
+                    written,
+                }),
+                Err(error) => {
+                    tracing::error!(id = %job.id, %error, "an outcome could not be recorded");
+                }
+            }
+        }
+        let settled = Settled { job, records };
+        if let Err(error) = self.0.settled.send(settled).await {
+            // The queue has stopped taking: wait for it here.
+            self.finish(error.0).await;
+        }
+    }
+
+    /// Waits until outcomes are durable, in their order, and frees their recipients.
+    pub(super) async fn finish_for_ever(&self, mut settled: mpsc::Receiver<Settled>) {
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = settled.recv() => next,
+                () = self.0.parts.shutdown.stopping() => {
+                    // What is on its way may still come; nothing new does.
+                    settled.close();
+                    settled.recv().await
+                }
+            };
+            match next {
+                Some(settled) => self.finish(settled).await,
+                None => return,
+            }
+        }
+    }
+
+    async fn finish(&self, settled: Settled) {
+        for record in settled.records {
+            self.finish_record(&settled.job, record).await;
+        }
+        self.state().release(&settled.job);
+    }
+
+    async fn finish_record(&self, job: &Job, record: Outcomes) {
+        let Outcomes {
+            event,
+            numbers,
+            written,
+        } = record;
+        let spool = &self.0.parts.spool;
+        let mut result = written.wait().await;
+        while let Err(error) = result {
+            if !self.may_try_again(job, &error).await {
+                return;
+            }
+            result = spool.record(job.id, numbers.clone(), event.clone()).await;
+        }
+        if let RecipientEvent::Deferred { due, .. } = event {
+            for number in numbers {
+                // It may have moved during the attempt.
+                self.reroute_one(job.id, number, &job.envelope).await;
+            }
+            if due < self.state().planned {
+                self.0.wake.notify_one();
+            }
+        }
+    }
+
+    /// An outcome could not be written down. Until it is, its recipients stay busy, and soon the
+    /// workers wait: on a full disk everything would be delivered again and again.
+    async fn may_try_again(&self, job: &Job, error: &SpoolError) -> bool {
+        tracing::error!(id = %job.id, %error, "an outcome could not be recorded");
+        let is_of_the_disk = matches!(error, SpoolError::Full { .. } | SpoolError::Disk { .. });
+        if !is_of_the_disk || self.stopping() {
+            return false;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = self.0.parts.shutdown.stopping() => {}
+        }
+        true
+    }
+
+    async fn write_down(
+        &self,
+        job: &Job,
+        event: &RecipientEvent,
+        numbers: &[u16],
+    ) -> Result<Written, SpoolError> {
+        match event {
+            RecipientEvent::Delivered { .. } => {
+                let age = self.0.parts.clock.now().since(job.id.timestamp());
+                metrics::histogram!(names::DELIVERY_SECONDS).record(age.as_secs_f64());
+            }
+            RecipientEvent::Bounced { failure } => {
+                // The report first: a crash between the two makes it twice, never not at all.
+                while let Err(error) = self.report_failure(job, numbers, failure).await {
+                    if !self.may_try_again(job, &error).await {
+                        return Err(error);
+                    }
+                }
+            }
+            RecipientEvent::Deferred { due, failure, .. } => {
+                tracing::info!(id = %job.id, %due, why = %failure, "deferred");
+            }
+            RecipientEvent::Held { reason } => tracing::warn!(id = %job.id, %reason, "held"),
+            RecipientEvent::Attempted { .. }
+            | RecipientEvent::Interrupted { .. }
+            | RecipientEvent::Rerouted { .. }
+            | RecipientEvent::Released { .. }
+            | RecipientEvent::Dropped { .. } => {}
+        }
+        self.0
+            .parts
+            .spool
+            .begin_record(job.id, numbers.to_vec(), event.clone())
+            .await
+    }
+}
+
+/// A job whose outcomes are on their way to the log.
+#[derive(Debug)]
+pub(super) struct Settled {
+    job: Job,
+    records: Vec<Outcomes>,
+}
+
+/// Equal outcomes of some recipients, on their way to the log.
+#[derive(Debug)]
+struct Outcomes {
+    event: RecipientEvent,
+    numbers: Vec<u16>,
+    written: Written,
+}
+
+fn known(job: &Job, recipient: &JobRecipient) -> Known {
+    let envelope = job.envelope.recipients.get(usize::from(recipient.number));
+    if envelope.is_some_and(|recipient| recipient.mailbox.is_some()) {
+        Known::Ours
+    } else {
+        Known::Stranger
+    }
+}
+
+fn count(target: &DeliveryTarget, event: &RecipientEvent) {
+    let backend = match target {
+        DeliveryTarget::Backend(backend) => backend.to_string(),
+        DeliveryTarget::Domain(_) | DeliveryTarget::Relay(_) => "@".to_owned(),
+    };
+    metrics::counter!(names::ATTEMPTS, "backend" => backend, "outcome" => event.name())
+        .increment(1);
+}

@@ -1,0 +1,240 @@
+//! One front door whose day a scenario tells step by step, with what it sees from outside.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use tideover::backend::{Board, Monitor};
+use tideover::base::{Clock, Entropy, Shutdown, TimeSource, Timestamp};
+use tideover::directory::{Directory, DirectoryHandle};
+use tideover::mail::{Authenticity, BackendId, Envelope, Peer, Recipient, RecipientState, SpoolId};
+use tideover::queue::{self, Queue, TargetLimits};
+use tideover::route::{Admission, Admit, Origin, OutboundRelay, RouteOptions, Router};
+use tideover::smtp::{MailParameters, Mailbox, RcptParameters};
+use tideover::spool::{self, Committed, MemoryStore, Spool};
+use tokio::sync::mpsc;
+
+use crate::chance::Chance;
+use crate::clock::SimClock;
+use crate::disk::SimDisk;
+use crate::platforms::Platforms;
+use crate::world::{CONNECTIONS, PLATFORMS, Probe, backend, domain};
+
+/// Runs a scenario in simulated time.
+pub(crate) fn simulate(scenario: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
+    runtime.unwrap().block_on(scenario);
+}
+
+/// What survives a restart.
+pub(crate) struct Site {
+    pub(crate) platforms: Platforms,
+    pub(crate) disk: SimDisk,
+    pub(crate) clock: SetClock,
+    chance: Chance,
+}
+
+/// A clock that can be set.
+#[derive(Debug, Clone)]
+pub(crate) struct SetClock(SimClock, Arc<AtomicI64>);
+
+impl SetClock {
+    pub(crate) fn set_back(&self, by: Duration) {
+        let by = i64::try_from(by.as_millis()).unwrap();
+        self.1.fetch_sub(by, Ordering::Relaxed);
+    }
+}
+
+impl TimeSource for SetClock {
+    fn now(&self) -> Timestamp {
+        let offset = self.1.load(Ordering::Relaxed);
+        Timestamp::from_millis(self.0.now().as_millis().checked_add_signed(offset).unwrap())
+    }
+}
+
+impl Site {
+    pub(crate) fn new() -> Self {
+        let chance = Chance::new(7);
+        let clock = SimClock::starting_at(Timestamp::from_millis(1_800_000_000_000));
+        Self {
+            platforms: Platforms::new(&PLATFORMS, chance.clone(), 0),
+            disk: SimDisk::default(),
+            clock: SetClock(clock, Arc::default()),
+            chance,
+        }
+    }
+
+    /// Opens the door; the index is made anew from the log each time.
+    pub(crate) fn open(&self) -> Door {
+        let (door, committed) = self.open_quietly();
+        door.queue.start(committed);
+        door
+    }
+
+    /// The same, with the queue not started yet.
+    pub(crate) fn open_quietly(&self) -> (Door, mpsc::Receiver<Committed>) {
+        let (clock, entropy) = (
+            Clock::new(self.clock.clone()),
+            Entropy::new(self.chance.clone()),
+        );
+        let options = spool::Options {
+            min_free: 0,
+            segment_size: 256 * 1024,
+            body_in_log: 4 * 1024,
+            ..spool::Options::new("/spool")
+        };
+        let world = spool::World {
+            disk: Arc::new(self.disk.clone()),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            open_store: Arc::new(|_| Ok(Box::new(MemoryStore::default()))),
+        };
+        let opened = Spool::open(options, world).unwrap();
+        let shutdown = Shutdown::new();
+        shutdown.spawn("writer", opened.writer.run());
+        let backends = PLATFORMS.map(backend);
+        let board = Board::new(&backends, clock.clone());
+        let directory = DirectoryHandle::new(directory(PLATFORMS));
+        let route = RouteOptions {
+            relay: vec![OutboundRelay::Mx],
+            ..RouteOptions::default()
+        };
+        let router = Router::new(directory.clone(), board.clone(), route);
+        let monitor = Monitor {
+            board,
+            prober: Arc::new(Probe(self.platforms.clone())),
+            entropy: entropy.clone(),
+        };
+        monitor.spawn(&backends, &shutdown);
+        let parts = queue::Parts {
+            spool: opened.spool.clone(),
+            router: router.clone(),
+            transport: Arc::new(self.platforms.clone()),
+            clock,
+            entropy,
+            shutdown: shutdown.clone(),
+        };
+        let door = Door {
+            queue: Queue::new(parts, options_of_the_queue()),
+            spool: opened.spool,
+            router,
+            directory,
+            shutdown,
+        };
+        (door, opened.committed)
+    }
+
+    /// How often a recipient arrived at each place.
+    pub(crate) fn places(&self, id: SpoolId, number: u16) -> Vec<String> {
+        let arrived = self.platforms.arrived();
+        let places = arrived.get(&(id, number)).into_iter().flatten();
+        places.map(ToString::to_string).collect()
+    }
+
+    /// Copies that arrived, of all messages.
+    pub(crate) fn copies(&self) -> usize {
+        self.platforms.arrived().values().map(Vec::len).sum()
+    }
+}
+
+pub(crate) fn options_of_the_queue() -> queue::Options {
+    let limits = TargetLimits {
+        max_connections: CONNECTIONS,
+        messages_per_minute: 0,
+    };
+    queue::Options {
+        hostname: "mx.example.org".to_owned(),
+        backends: PLATFORMS.map(|name| (BackendId::new(name), limits)).into(),
+    }
+}
+
+/// `onprem.example` and `cloud.example`, with these homes.
+pub(crate) fn directory(homes: [&str; 2]) -> Directory {
+    let rules = PLATFORMS.iter().zip(homes).map(|(name, home)| {
+        let mut rule = domain(name);
+        rule.home = BackendId::new(home);
+        rule
+    });
+    Directory::builder(rules.collect()).finish()
+}
+
+pub(crate) struct Door {
+    pub(crate) spool: Spool,
+    pub(crate) router: Router,
+    pub(crate) queue: Queue,
+    pub(crate) directory: DirectoryHandle,
+    pub(crate) shutdown: Shutdown,
+}
+
+impl Door {
+    /// A message from a stranger.
+    pub(crate) async fn send(&self, to: &[&str]) -> SpoolId {
+        self.send_from("eve@example.net", Authenticity::Unproven, to)
+            .await
+    }
+
+    pub(crate) async fn send_from(
+        &self,
+        from: &str,
+        authenticity: Authenticity,
+        to: &[&str],
+    ) -> SpoolId {
+        let recipients = to.iter().map(|address| {
+            let address: Mailbox = address.parse().unwrap();
+            match self.router.admit(&address, Origin::Trusted) {
+                Admission::Accept {
+                    address,
+                    lane,
+                    mailbox,
+                } => Recipient {
+                    address,
+                    parameters: RcptParameters::default(),
+                    lane,
+                    mailbox,
+                },
+                Admission::Reject(reply) => panic!("{reply}"),
+            }
+        });
+        let envelope = Envelope {
+            from: from.parse().unwrap(),
+            parameters: MailParameters::default(),
+            recipients: recipients.collect(),
+            peer: Peer::default(),
+            message_id: None,
+            subject: None,
+            header_from: None,
+            authenticity,
+        };
+        let mut draft = self.spool.draft();
+        draft
+            .append(b"Subject: Hello\r\n\r\nHello\r\n")
+            .await
+            .unwrap();
+        self.spool.accept(draft, envelope).await.unwrap()
+    }
+
+    pub(crate) fn states(&self, id: SpoolId) -> Vec<RecipientState> {
+        self.spool.message(id).unwrap().unwrap().states
+    }
+
+    /// The words for the states of all recipients, counted.
+    pub(crate) fn words(&self, ids: &[SpoolId]) -> BTreeMap<&'static str, usize> {
+        let mut words = BTreeMap::new();
+        for state in ids.iter().flat_map(|id| self.states(*id)) {
+            *words.entry(state.name()).or_default() += 1;
+        }
+        words
+    }
+
+    pub(crate) async fn stop(self) {
+        self.shutdown.signal();
+        // What is under way ends; the writer, a task like others here, ends with the spool.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        self.spool.close().await.unwrap();
+        self.shutdown.stop().await;
+    }
+}
