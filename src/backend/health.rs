@@ -117,7 +117,7 @@ pub fn asks_to_slow_down(failure: &Failure) -> bool {
     status.is_some_and(|status| {
         matches!(
             (status.subject, status.detail),
-            (3, 2) | (4, 2) | (7, 230 | 500..=699)
+            (3 | 4, 2) | (7, 230 | 500..=699)
         )
     })
 }
