@@ -10,6 +10,10 @@ use super::{Change, Row, Store};
 /// Pages that sled keeps in memory.
 const CACHE: u64 = 32 * 1024 * 1024;
 
+/// How often, and how far apart, a store is tried that is still locked.
+const LOCK_TRIES: u32 = 100;
+const LOCK_WAIT: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// A store in a folder.
 #[derive(Debug)]
 pub struct SledStore {
@@ -22,7 +26,7 @@ impl SledStore {
     /// # Errors
     /// When an empty one cannot be made either.
     pub fn open(dir: &Path) -> Result<Self, String> {
-        match Self::try_open(dir.to_owned()) {
+        match Self::open_when_free(dir) {
             Ok(store) => Ok(store),
             Err(error) => {
                 tracing::warn!(%error, "the index cannot be opened; it is made anew from the log");
@@ -32,6 +36,25 @@ impl SledStore {
                     }
                     _ => Self::try_open(dir.to_owned()),
                 }
+            }
+        }
+    }
+
+    /// sled's own threads may hold its lock for a moment after the last user of this process let go;
+    /// no other process can have it, because the spool is locked.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "sled tells nobody when it lets go"
+    )]
+    fn open_when_free(dir: &Path) -> Result<Self, String> {
+        let mut tries = 0;
+        loop {
+            match Self::try_open(dir.to_owned()) {
+                Err(error) if error.contains("could not acquire lock") && tries < LOCK_TRIES => {
+                    tries += 1;
+                    std::thread::sleep(LOCK_WAIT);
+                }
+                other => return other,
             }
         }
     }
