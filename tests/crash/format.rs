@@ -72,7 +72,7 @@ fn the_format_is_as_it_is_described() {
         assert_eq!(&bytes[at..at + 4], b"TDR1");
         let (kind, version) = (bytes[at + 4], bytes[at + 5]);
         assert_eq!((version, bytes[at + 6], bytes[at + 7]), (1, 0, 0));
-        assert_eq!(format!("{:08x}", word(at + 8)), uuid[..8]);
+        assert_eq!(format!("{:08x}", word(at + 8)), uuid.get(..8).unwrap());
         assert_eq!(word(at + 12), 1, "segment");
         assert!(word(at + 16) >= 1, "batch");
         let meta = word(at + 20) as usize;

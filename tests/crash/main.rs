@@ -1,6 +1,12 @@
 //! What was acknowledged is there: after kills, power cuts, failing disks, damage and any order of
 //! operations. More rounds: `TIDEOVER_CRASH_ROUNDS=500 cargo test --release --test crash`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
+
 #[path = "../simulation/chance.rs"]
 mod chance;
 #[path = "../simulation/disk.rs"]

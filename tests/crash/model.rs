@@ -115,7 +115,7 @@ impl Model {
                 kind,
             } => {
                 self.happen(spool, machine, (message, recipient, kind))
-                    .await
+                    .await;
             }
             Step::Fact { key, value } => {
                 let json = value.map(Into::into);
