@@ -40,8 +40,8 @@ impl SledStore {
         }
     }
 
-    /// sled's own threads may hold its lock for a moment after the last user of this process let go;
-    /// no other process can have it, because the spool is locked.
+    /// sled's own threads may hold its lock for a moment after the last user of this process let
+    /// go; no other process can have it, because the spool is locked.
     #[expect(
         clippy::disallowed_methods,
         reason = "sled tells nobody when it lets go"
