@@ -1,6 +1,6 @@
 //! What stands in the mailboxes, as bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -35,6 +35,16 @@ impl Stored {
             .filter(|(found, _)| found.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
             .collect()
+    }
+
+    /// The id under which the platform's Postfix took it: `by host (Postfix) with ESMTP id ID`.
+    fn queue_id(&self) -> String {
+        let received = self.headers("received");
+        let taken = received.iter().find(|value| value.contains("(Postfix)"));
+        let id = taken.and_then(|value| value.rsplit_once(" id "));
+        id.and_then(|(_, rest)| rest.split([' ', ';']).next())
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// Panics unless the file is `sent` with nothing but trace headers in front.
@@ -82,14 +92,17 @@ pub(crate) fn read(maildir: &Path) -> Vec<Stored> {
     found
 }
 
-/// How often each Message-ID stands there.
+/// How often each Message-ID was handed to the platform. Copies under one queue id of its Postfix
+/// count once: a Postfix that is stopped between its delivery and its note of it makes them itself.
 pub(crate) fn message_ids(messages: &[Stored]) -> BTreeMap<String, usize> {
-    let mut ids = BTreeMap::new();
+    let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for message in messages {
         let id = message.header("message-id").unwrap_or_default();
-        *ids.entry(id).or_insert(0) += 1;
+        ids.entry(id).or_default().insert(message.queue_id());
     }
-    ids
+    ids.into_iter()
+        .map(|(id, taken)| (id, taken.len()))
+        .collect()
 }
 
 /// A Maildir has bare LF; what was on the wire had CRLF.
