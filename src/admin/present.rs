@@ -256,9 +256,11 @@ impl From<&LedgerEntry> for EventView {
             } => format!("by {backend}: {failure}; next attempt {due}"),
             RecipientEvent::Rerouted { lane } => format!("to {lane}"),
             RecipientEvent::Held { reason } => reason.to_string(),
-            RecipientEvent::Released { actor, .. } | RecipientEvent::Dropped { actor } => {
-                format!("by {actor}")
-            }
+            RecipientEvent::Released { actor, reason, .. }
+            | RecipientEvent::Dropped { actor, reason } => match reason.as_str() {
+                "" => format!("by {actor}"),
+                reason => format!("by {actor}: {reason}"),
+            },
             RecipientEvent::Bounced { failure } => failure.to_string(),
         };
         Self {

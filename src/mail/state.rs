@@ -94,6 +94,21 @@ pub enum HoldReason {
     },
 }
 
+impl HoldReason {
+    /// The words for all kinds of reasons.
+    pub const KINDS: [&'static str; 3] = ["refused", "operator", "no-route"];
+
+    /// One word of [`Self::KINDS`].
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "refused",
+            Self::Operator { .. } => "operator",
+            Self::NoRoute { .. } => "no-route",
+        }
+    }
+}
+
 impl fmt::Display for HoldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -158,6 +173,9 @@ pub enum RecipientEvent {
         actor: String,
         /// The next attempt.
         due: Timestamp,
+        /// Why, for people.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
     },
     /// It is refused for good.
     Bounced {
@@ -168,6 +186,9 @@ pub enum RecipientEvent {
     Dropped {
         /// Who.
         actor: String,
+        /// Why, for people.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
     },
 }
 
@@ -304,7 +325,7 @@ impl RecipientState {
                 at,
                 failure: failure.clone(),
             }),
-            RecipientEvent::Dropped { actor } => Ok(Self::Dropped {
+            RecipientEvent::Dropped { actor, .. } => Ok(Self::Dropped {
                 at,
                 actor: actor.clone(),
             }),
@@ -427,7 +448,7 @@ impl Waiting<'_> {
                 at,
                 failure: failure.clone(),
             },
-            RecipientEvent::Dropped { actor } => RecipientState::Dropped {
+            RecipientEvent::Dropped { actor, .. } => RecipientState::Dropped {
                 at,
                 actor: actor.clone(),
             },

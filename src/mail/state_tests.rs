@@ -47,9 +47,13 @@ fn events() -> Vec<RecipientEvent> {
         RecipientEvent::Released {
             actor: actor.clone(),
             due: AT,
+            reason: String::new(),
         },
         RecipientEvent::Bounced { failure },
-        RecipientEvent::Dropped { actor },
+        RecipientEvent::Dropped {
+            actor,
+            reason: "spam".to_owned(),
+        },
     ]
 }
 

@@ -89,6 +89,7 @@ impl Queue {
             self.finish_record(&settled.job, record).await;
         }
         self.state().release(&settled.job);
+        self.0.freed.notify_waiters();
     }
 
     async fn finish_record(&self, job: &Job, record: Outcomes) {

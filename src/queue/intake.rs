@@ -82,6 +82,7 @@ impl Queue {
         for (targets, recipients) in rows {
             let job = Job {
                 id,
+                ticket: 0,
                 envelope: Arc::clone(envelope),
                 body: body.cloned(),
                 recipients,

@@ -6,6 +6,8 @@
 //! never stored. A lane whose route says hold is left alone until a backend changes: holding costs
 //! nothing, uses up no retries and no time.
 
+mod bulk;
+mod claims;
 mod ending;
 mod intake;
 mod loader;
@@ -15,6 +17,8 @@ mod schedule;
 mod settle;
 mod state;
 mod worker;
+
+pub use bulk::{Deed, Order, Pick, Tally};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -83,6 +87,8 @@ struct Inner {
     rates: Mutex<Rates>,
     /// Wakes the loader.
     wake: Notify,
+    /// Rings when recipients are free again.
+    freed: Notify,
     /// Outcomes on their way to the log.
     settled: mpsc::Sender<Settled>,
     /// Its other end, until the queue starts.
@@ -102,6 +108,7 @@ impl Queue {
             state: Mutex::default(),
             rates: Mutex::default(),
             wake: Notify::new(),
+            freed: Notify::new(),
         }))
     }
 

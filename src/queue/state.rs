@@ -1,11 +1,12 @@
 //! What is in memory: per next hop a bounded row of jobs and the connections that work on it.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::claims::{Claim, Claims};
 use crate::base::Timestamp;
 use crate::limits;
 use crate::mail::{DeliveryTarget, Envelope, SpoolId};
@@ -15,6 +16,8 @@ use crate::smtp::Mailbox;
 #[derive(Debug, Clone)]
 pub(super) struct Job {
     pub(super) id: SpoolId,
+    /// By which it owns its recipients; given when it goes into a row.
+    pub(super) ticket: u64,
     pub(super) envelope: Arc<Envelope>,
     /// The body, when it came with the message.
     pub(super) body: Option<Bytes>,
@@ -45,8 +48,9 @@ pub(super) struct JobRecipient {
 #[derive(Debug, Default)]
 pub(super) struct State {
     targets: HashMap<DeliveryTarget, Target>,
-    /// Recipients that are loaded or under way: nobody loads them twice (I4).
-    busy: HashSet<(SpoolId, u16)>,
+    /// Recipients that are loaded, under way or in an operator's hands: nobody loads them twice
+    /// (I4).
+    busy: Claims,
     /// Next hops in memory that are no backend.
     strangers: usize,
     /// The index has more for next hops that are not in memory.
@@ -83,7 +87,7 @@ pub(super) enum Pushed {
 impl State {
     /// Is this recipient loaded or under way?
     pub(super) fn is_busy(&self, id: SpoolId, number: u16) -> bool {
-        self.busy.contains(&(id, number))
+        self.busy.contains(id, number)
     }
 
     /// Recipients loaded or under way.
@@ -117,10 +121,9 @@ impl State {
     }
 
     /// Puts a job at the end of its next hop's row; its recipients are busy from now on.
-    pub(super) fn push(&mut self, job: Job, limit: usize) -> Option<Pushed> {
+    pub(super) fn push(&mut self, mut job: Job, limit: usize) -> Option<Pushed> {
         let name = job.targets.front()?.clone();
-        self.busy
-            .extend(job.recipients.iter().map(|r| (job.id, r.number)));
+        self.busy.enter_row(&mut job);
         let strangers = &mut self.strangers;
         let target = self.targets.entry(name).or_insert_with_key(|name| {
             *strangers += usize::from(!is_backend(name));
@@ -152,9 +155,14 @@ impl State {
     /// The next job of a next hop.
     pub(super) fn pop(&mut self, name: &DeliveryTarget) -> Option<Job> {
         let target = self.targets.get_mut(name)?;
-        let job = target.jobs.pop_front()?;
-        target.loaded = target.loaded.saturating_sub(job.recipients.len());
-        Some(job)
+        loop {
+            let job = target.jobs.pop_front()?;
+            target.loaded = target.loaded.saturating_sub(job.recipients.len());
+            // A verb may have taken all its recipients.
+            if let Some(job) = self.busy.leave_row(job) {
+                return Some(job);
+            }
+        }
     }
 
     /// Takes all waiting jobs of a next hop; their recipients stay busy.
@@ -163,19 +171,31 @@ impl State {
             return Vec::new();
         };
         target.loaded = 0;
-        target.jobs.drain(..).collect()
+        let busy = &mut self.busy;
+        let jobs = target.jobs.drain(..);
+        jobs.filter_map(|job| busy.leave_row(job)).collect()
     }
 
     /// The recipients of a job are free again.
     pub(super) fn release(&mut self, job: &Job) {
         for recipient in &job.recipients {
-            self.free(job.id, recipient.number);
+            self.free(job, recipient.number);
         }
     }
 
-    /// A recipient is free again.
-    pub(super) fn free(&mut self, id: SpoolId, number: u16) {
-        self.busy.remove(&(id, number));
+    /// A recipient of a job that is under way is free again.
+    pub(super) fn free(&mut self, job: &Job, number: u16) {
+        self.busy.free(job, number);
+    }
+
+    /// An operator's verb asks for a recipient.
+    pub(super) fn claim(&mut self, id: SpoolId, number: u16) -> Claim {
+        self.busy.claim(id, number)
+    }
+
+    /// An operator's verb is done with a recipient.
+    pub(super) fn give_back(&mut self, id: SpoolId, number: u16) {
+        self.busy.give_back(id, number);
     }
 
     /// A worker waits; returns what wakes it.

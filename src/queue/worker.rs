@@ -144,6 +144,7 @@ impl Queue {
             tracing::warn!(id = %job.id, %error, "a mark stays");
         }
         self.state().release(&job);
+        self.0.freed.notify_waiters();
         self.0.wake.notify_one();
     }
 
@@ -181,6 +182,7 @@ impl Queue {
     /// tried again. Nobody else tries them now, because they are busy.
     fn still_waiting(&self, mut job: Job) -> Option<Job> {
         let id = job.id;
+        let mut gone = Vec::new();
         job.recipients.retain(|recipient| {
             let number = recipient.number;
             let waits = match self.0.parts.spool.state(id, number) {
@@ -191,10 +193,13 @@ impl Queue {
                 }
             };
             if !waits {
-                self.state().free(id, number);
+                gone.push(number);
             }
             waits
         });
+        for number in gone {
+            self.state().free(&job, number);
+        }
         (!job.recipients.is_empty()).then_some(job)
     }
 

@@ -6,10 +6,12 @@ mod admit;
 mod decide;
 mod decision;
 mod router;
+mod selection;
 mod shown;
 
 pub use admit::{Admission, Admit, Origin};
 pub use decide::{Telling, View, decide};
 pub use decision::{Decision, Explanation};
 pub use router::{OutboundRelay, RouteOptions, Router};
+pub use selection::{Candidate, NoPattern, Pattern, Selection};
 pub use shown::{Shown, ShownState, paused};

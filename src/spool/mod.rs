@@ -7,6 +7,7 @@
 mod big;
 mod carry;
 mod commit;
+mod cursors;
 mod disk;
 mod draft;
 mod error;

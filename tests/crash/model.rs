@@ -85,6 +85,7 @@ fn event(kind: u8, id: SpoolId) -> RecipientEvent {
         4 => RecipientEvent::Released {
             actor: "ann".to_owned(),
             due: id.timestamp(),
+            reason: String::new(),
         },
         _ => RecipientEvent::Rerouted {
             lane: "cloud".to_owned(),

@@ -1,0 +1,302 @@
+//! Which recipients an operator means: for the verbs of the queue and for rules that hold mail.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::mail::{BackendId, HoldReason, Recipient, RecipientState, SpoolId};
+use crate::smtp::{Domain, Mailbox, ReversePath};
+
+/// An address, everybody at a domain (`@example.org`), or the null path (`<>`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pattern {
+    /// One address, as [`Mailbox::key`] has it.
+    Address(String),
+    /// All addresses of one domain, as [`Domain::key`] has it.
+    Domain(String),
+    /// The null path.
+    Null,
+}
+
+impl Pattern {
+    /// Does it name this address?
+    #[must_use]
+    pub fn names(&self, address: &Mailbox) -> bool {
+        match self {
+            Self::Address(key) => address.key() == *key,
+            Self::Domain(key) => address.domain().key() == *key,
+            Self::Null => false,
+        }
+    }
+
+    /// Does it name this sender?
+    #[must_use]
+    pub fn names_sender(&self, sender: &ReversePath) -> bool {
+        match sender.mailbox() {
+            Some(address) => self.names(address),
+            None => *self == Self::Null,
+        }
+    }
+
+    /// Does it name everything that `other` names?
+    fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Domain(domain), Self::Address(address)) => {
+                address.rsplit_once('@').is_some_and(|(_, of)| of == domain)
+            }
+            _ => self == other,
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(key) => f.write_str(key),
+            Self::Domain(key) => write!(f, "@{key}"),
+            Self::Null => f.write_str("<>"),
+        }
+    }
+}
+
+/// What is neither an address nor `@domain`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "\"{0}\" is no address: expected for example ann@example.org, or @example.org for all of it"
+)]
+pub struct NoPattern(String);
+
+impl FromStr for Pattern {
+    type Err = NoPattern;
+
+    fn from_str(text: &str) -> Result<Self, NoPattern> {
+        let wrong = || NoPattern(text.to_owned());
+        if text == "<>" {
+            return Ok(Self::Null);
+        }
+        if let Some(domain) = text.strip_prefix('@') {
+            let domain: Domain = domain.parse().map_err(|_| wrong())?;
+            return Ok(Self::Domain(domain.key()));
+        }
+        let address: Mailbox = text.parse().map_err(|_| wrong())?;
+        Ok(Self::Address(address.key()))
+    }
+}
+
+impl Serialize for Pattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Pattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What a recipient must be like. All that is given must hold; with nothing given it names
+/// everything, which a verb refuses unless it is told so.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Selection {
+    /// Of this message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<SpoolId>,
+    /// With this address, or of this mailbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<Pattern>,
+    /// From this sender.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Pattern>,
+    /// With an address of this domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// Whose home this backend is, or whom it refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<BackendId>,
+    /// Held for a reason of this kind, see [`HoldReason::kind`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason_kind: Option<String>,
+}
+
+/// A recipient that may be meant.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// Its message.
+    pub id: SpoolId,
+    /// Its number in the envelope.
+    pub number: u16,
+    /// From whom.
+    pub from: &'a ReversePath,
+    /// To whom.
+    pub recipient: &'a Recipient,
+    /// Where it stands.
+    pub state: &'a RecipientState,
+}
+
+impl Candidate<'_> {
+    /// Why it is held one by one, if it is.
+    #[must_use]
+    pub const fn hold_reason(&self) -> Option<&HoldReason> {
+        match self.state {
+            RecipientState::Held { reason, .. } => Some(reason),
+            RecipientState::Queued { .. }
+            | RecipientState::Delivered { .. }
+            | RecipientState::Bounced { .. }
+            | RecipientState::Dropped { .. } => None,
+        }
+    }
+
+    fn waits_for(&self, backend: &BackendId) -> bool {
+        let lane = match self.state {
+            RecipientState::Queued { lane, .. } | RecipientState::Held { lane, .. } => lane,
+            RecipientState::Delivered { .. }
+            | RecipientState::Bounced { .. }
+            | RecipientState::Dropped { .. } => return false,
+        };
+        let refused_by = match self.hold_reason() {
+            Some(HoldReason::Refused { backend, .. }) => Some(backend),
+            Some(_) | None => None,
+        };
+        lane == backend.as_str() || refused_by == Some(backend)
+    }
+}
+
+impl Selection {
+    /// Does it name everything?
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Is this recipient meant?
+    #[must_use]
+    pub fn matches(&self, one: &Candidate<'_>) -> bool {
+        let kind = || one.hold_reason().map(HoldReason::kind);
+        self.names_mail(one.id, one.from, one.recipient)
+            && holds(self.backend.as_ref(), |backend| one.waits_for(backend))
+            && holds(self.reason_kind.as_ref(), |wanted| {
+                kind() == Some(wanted.as_str())
+            })
+    }
+
+    /// The part of it that does not change while the recipient waits.
+    fn names_mail(&self, id: SpoolId, from: &ReversePath, recipient: &Recipient) -> bool {
+        holds(self.message, |message| message == id)
+            && holds(self.recipient.as_ref(), |pattern| {
+                pattern.names(&recipient.address)
+                    || recipient
+                        .mailbox
+                        .as_ref()
+                        .is_some_and(|mailbox| pattern.covers(&Pattern::Address(mailbox.clone())))
+            })
+            && holds(self.sender.as_ref(), |pattern| pattern.names_sender(from))
+            && holds(self.domain.as_ref(), |domain| {
+                recipient.address.domain().key() == *domain
+            })
+    }
+}
+
+/// What is not given holds.
+fn holds<T>(given: Option<T>, test: impl FnOnce(T) -> bool) -> bool {
+    given.is_none_or(test)
+}
+
+/// `message 06J8Z4K2M0001`, `domain example.org and sender <>`, `all mail`.
+impl fmt::Display for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |name: &str, value: Option<String>| value.map(|value| format!("{name} {value}"));
+        let parts = [
+            text("message", self.message.map(|id| id.to_string())),
+            text("recipient", self.recipient.as_ref().map(Pattern::to_string)),
+            text("sender", self.sender.as_ref().map(Pattern::to_string)),
+            text("domain", self.domain.clone()),
+            text("backend", self.backend.as_ref().map(BackendId::to_string)),
+            text("reason", self.reason_kind.clone()),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        if parts.is_empty() {
+            return f.write_str("all mail");
+        }
+        f.write_str(&parts.join(" and "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Timestamp;
+    use crate::mail::{Blame, Failure};
+    use crate::smtp::RcptParameters;
+
+    const ID: SpoolId = SpoolId::from_u64(7);
+
+    fn selection(json: &str) -> Selection {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn all_that_is_given_must_hold() {
+        let from: ReversePath = "Eve@example.net".parse().unwrap();
+        let recipient = Recipient {
+            address: "A.Nn@Alias.example".parse().unwrap(),
+            parameters: RcptParameters::default(),
+            lane: "onprem".to_owned(),
+            mailbox: Some("ann@example.org".to_owned()),
+        };
+        let state = RecipientState::Held {
+            reason: HoldReason::Refused {
+                backend: BackendId::new("cloud"),
+                failure: Failure::without_reply(Blame::Recipient, "no"),
+            },
+            since: Timestamp::EPOCH,
+            lane: "onprem".to_owned(),
+            attempts: 1,
+            uncertain: false,
+        };
+        let one = Candidate {
+            id: ID,
+            number: 0,
+            from: &from,
+            recipient: &recipient,
+            state: &state,
+        };
+        for (json, expected) in [
+            ("{}", true),
+            (r#"{"recipient":"a.nn@alias.example"}"#, true),
+            (r#"{"recipient":"Ann@Example.org"}"#, true),
+            (r#"{"recipient":"@alias.example"}"#, true),
+            (r#"{"recipient":"@example.org"}"#, true),
+            (r#"{"recipient":"bob@example.org"}"#, false),
+            (r#"{"sender":"eve@example.net"}"#, true),
+            (
+                r#"{"sender":"@example.net","domain":"alias.example"}"#,
+                true,
+            ),
+            (r#"{"sender":"<>"}"#, false),
+            (r#"{"domain":"example.org"}"#, false),
+            (r#"{"backend":"onprem"}"#, true),
+            (r#"{"backend":"cloud"}"#, true),
+            (r#"{"backend":"other"}"#, false),
+            (r#"{"reason_kind":"refused"}"#, true),
+            (r#"{"reason_kind":"no-route"}"#, false),
+            (r#"{"message":"0000000000007"}"#, true),
+            (r#"{"message":"0000000000008"}"#, false),
+        ] {
+            assert_eq!(selection(json).matches(&one), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn it_is_told_in_words_and_refuses_nonsense() {
+        let told = selection(r#"{"sender":"<>","domain":"example.org"}"#);
+        assert_eq!(told.to_string(), "sender <> and domain example.org");
+        assert!(Selection::default().is_all());
+        assert_eq!(Selection::default().to_string(), "all mail");
+        for text in ["", "ann", "@", "ann@", "@a b"] {
+            assert!(text.parse::<Pattern>().is_err(), "{text}");
+        }
+    }
+}
