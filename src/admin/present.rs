@@ -4,7 +4,7 @@ use super::view::{
     BackendDetails, BackendView, DecisionWord, EventView, ExplainView, HostView, MessageView,
     PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView, SpoolNumbers,
 };
-use crate::backend::{BackendHealth, BackendOptions, HostResult, Hosts};
+use crate::backend::{BackendHealth, BackendOptions, HostResult, Hosts, TlsPolicy};
 use crate::mail::{Envelope, Peer, RecipientEvent, RecipientState, SpoolId};
 use crate::route::{Decision, Explanation, Shown, paused};
 use crate::smtp::Mailbox;
@@ -71,6 +71,7 @@ impl BackendDetails {
             backend,
             protocol: options.protocol,
             tls: options.tls,
+            tls_proof: proof(options),
             username: options
                 .credentials
                 .as_ref()
@@ -85,6 +86,42 @@ impl BackendDetails {
             },
         }
     }
+}
+
+/// What a backend proves and what we prove to it, for people.
+fn proof(options: &BackendOptions) -> Vec<String> {
+    let proof = &options.proof;
+    let mut told = Vec::new();
+    if options.tls == TlsPolicy::Verified {
+        told.push(if proof.keys.is_empty() {
+            let name = proof.name.as_deref();
+            let name = name.map_or_else(
+                || match &options.hosts {
+                    Hosts::List(hosts) => hosts
+                        .iter()
+                        .map(|host| {
+                            host.rsplit_once(':')
+                                .map_or(host.as_str(), |(name, _)| name)
+                        })
+                        .collect::<Vec<_>>()
+                        .join(" or "),
+                    Hosts::Mx(domain) => format!("the MX host of {domain} that is used"),
+                },
+                str::to_owned,
+            );
+            let by = proof.authorities.as_ref().map_or_else(
+                || "an authority of the system".to_owned(),
+                |file| format!("an authority of {}", file.display()),
+            );
+            format!("the certificate must be good for {name}, by {by}")
+        } else {
+            format!("the key must be one of {} in tls_keys", proof.keys.len())
+        });
+    }
+    if let Some(pair) = &proof.client {
+        told.push(format!("we show {}", pair.certificate.display()));
+    }
+    told
 }
 
 impl QueueNumbers {

@@ -3,9 +3,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::admin::{BackendView, DecisionWord, ExplainView, QueueNumbers};
-use crate::backend::{
-    BackendHealth, BackendOptions, Health, HostResult, Hosts, ProbeOptions, Protocol, TlsPolicy,
-};
+use crate::backend::{BackendHealth, BackendOptions, Health, HostResult, Hosts, TlsPolicy};
 use crate::base::Timestamp;
 use crate::mail::{BackendId, DeliveryTarget};
 use crate::route::{Decision, Explanation};
@@ -40,15 +38,10 @@ fn lanes_of_a_backend_that_is_down_count_as_held() {
 
 #[test]
 fn a_backend_has_the_json_of_the_contract() {
+    let hosts = Hosts::List(vec!["192.0.2.1:25".to_owned(), "192.0.2.2:25".to_owned()]);
     let options = BackendOptions {
-        id: BackendId::new("onprem"),
-        hosts: Hosts::List(vec!["192.0.2.1:25".to_owned(), "192.0.2.2:25".to_owned()]),
-        protocol: Protocol::Smtp,
         tls: TlsPolicy::Required,
-        credentials: None,
-        max_connections: 8,
-        messages_per_minute: 0,
-        probe: ProbeOptions::default(),
+        ..BackendOptions::new(BackendId::new("onprem"), hosts)
     };
     let tried = HostResult {
         host: "192.0.2.2:25".to_owned(),

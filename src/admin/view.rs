@@ -65,6 +65,9 @@ pub struct BackendDetails {
     pub protocol: Protocol,
     /// What it must prove.
     pub tls: TlsPolicy,
+    /// How it proves it, and what we prove: one sentence each.
+    #[serde(default)]
+    pub tls_proof: Vec<String>,
     /// The login; its password is not shown.
     pub username: Option<String>,
     /// Connections at one time.

@@ -15,4 +15,7 @@ pub use detector::Detector;
 pub use health::{BackendHealth, Health, Signal, asks_to_slow_down};
 pub use monitor::{Monitor, Prober};
 pub use operator::{Override, Wish, override_backend, restore_overrides};
-pub use options::{BackendOptions, Credentials, Hosts, ProbeOptions, Protocol, TlsPolicy};
+pub use options::{
+    BackendOptions, Credentials, Hosts, Mechanism, ProbeOptions, Proof, Protocol, SecretFile,
+    SessionBounds, TlsPolicy,
+};

@@ -101,21 +101,13 @@ pub(super) mod tests {
     use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
     use super::*;
-    use crate::backend::{Health, Hosts, ProbeOptions, Protocol, TlsPolicy};
+    use crate::backend::{Health, Hosts};
     use crate::base::Clock;
     use crate::mail::BackendId;
 
     pub(in crate::backend) fn backend(name: &str) -> BackendOptions {
-        BackendOptions {
-            id: BackendId::new(name),
-            hosts: Hosts::List(vec!["127.0.0.1:25".into()]),
-            protocol: Protocol::Smtp,
-            tls: TlsPolicy::Opportunistic,
-            credentials: None,
-            max_connections: 8,
-            messages_per_minute: 0,
-            probe: ProbeOptions::default(),
-        }
+        let hosts = Hosts::List(vec!["127.0.0.1:25".into()]);
+        BackendOptions::new(BackendId::new(name), hosts)
     }
 
     #[derive(Default)]

@@ -1,11 +1,13 @@
 //! A backend as the config describes it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits;
 use crate::mail::BackendId;
+use crate::net::{CertificateCheck, ClientPair};
 
 /// A mail platform as the config describes it.
 #[derive(Debug, Clone)]
@@ -18,14 +20,88 @@ pub struct BackendOptions {
     pub protocol: Protocol,
     /// What it must prove.
     pub tls: TlsPolicy,
-    /// Log in as, with the password in this file.
+    /// What proves it, and us.
+    pub proof: Proof,
+    /// Log in with this.
     pub credentials: Option<Credentials>,
     /// Connections at one time.
     pub max_connections: usize,
     /// Messages a minute; 0: no limit.
     pub messages_per_minute: u32,
+    /// How long a connection serves.
+    pub session: SessionBounds,
     /// Probing.
     pub probe: ProbeOptions,
+}
+
+impl BackendOptions {
+    /// A backend of which nothing is known but its hosts.
+    #[must_use]
+    pub fn new(id: BackendId, hosts: Hosts) -> Self {
+        Self {
+            id,
+            hosts,
+            protocol: Protocol::default(),
+            tls: TlsPolicy::default(),
+            proof: Proof::default(),
+            credentials: None,
+            max_connections: 8,
+            messages_per_minute: 0,
+            session: SessionBounds::default(),
+            probe: ProbeOptions::default(),
+        }
+    }
+
+    /// What its certificate must prove.
+    #[must_use]
+    pub fn check(&self) -> CertificateCheck {
+        match self.tls {
+            TlsPolicy::Never | TlsPolicy::Opportunistic | TlsPolicy::Required => {
+                CertificateCheck::Any
+            }
+            TlsPolicy::Verified if !self.proof.keys.is_empty() => {
+                CertificateCheck::Keys(self.proof.keys.clone())
+            }
+            TlsPolicy::Verified => {
+                let authorities = self.proof.authorities.clone();
+                authorities.map_or(CertificateCheck::Name, CertificateCheck::NameBy)
+            }
+        }
+    }
+}
+
+/// With [`TlsPolicy::Verified`], what proves the backend; with any TLS, what proves us.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Proof {
+    /// The name that the certificate must be good for; `None`: the host's.
+    pub name: Option<String>,
+    /// PEM file of the authorities that may have made it; `None`: those of the system.
+    pub authorities: Option<PathBuf>,
+    /// SHA-256 digests of public keys, any of which proves it without a name and an authority.
+    pub keys: Vec<[u8; 32]>,
+    /// Our certificate.
+    pub client: Option<ClientPair>,
+}
+
+/// How much goes over one connection and through one transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionBounds {
+    /// Recipients of one transaction; a server that says less in `LIMITS` gets less.
+    pub recipients: usize,
+    /// Messages of one connection.
+    pub messages: u32,
+    /// Age of a connection that is used again.
+    pub age: Duration,
+}
+
+impl Default for SessionBounds {
+    fn default() -> Self {
+        Self {
+            recipients: limits::RECIPIENTS,
+            messages: limits::MESSAGES_PER_CONNECTION,
+            age: limits::CONNECTION_AGE,
+        }
+    }
 }
 
 /// Next-hop hosts of a backend.
@@ -59,7 +135,7 @@ pub enum TlsPolicy {
     Opportunistic,
     /// STARTTLS must work, any certificate.
     Required,
-    /// STARTTLS must work and the certificate must be good for the host's name.
+    /// STARTTLS must work and the server must prove who it is, see [`Proof`].
     Verified,
 }
 
@@ -68,8 +144,55 @@ pub enum TlsPolicy {
 pub struct Credentials {
     /// The user name.
     pub username: String,
-    /// The file that holds the password; read at each login.
-    pub password_file: PathBuf,
+    /// What proves it.
+    pub secret: SecretFile,
+    /// How to log in; `None`: the best that is offered.
+    pub mechanism: Option<Mechanism>,
+}
+
+/// The file that holds a secret; read at each login, so that a new one needs no restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretFile {
+    /// A password.
+    Password(PathBuf),
+    /// An OAuth 2 access token, which somebody keeps fresh.
+    Token(PathBuf),
+}
+
+impl SecretFile {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Password(path) | Self::Token(path) => path,
+        }
+    }
+}
+
+/// A way to log in, RFC 4422.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mechanism {
+    /// RFC 4616.
+    Plain,
+    /// As many servers know it; never standardised.
+    Login,
+    /// RFC 7677.
+    ScramSha256,
+    /// Google's and Microsoft's way to use an OAuth 2 token.
+    Xoauth2,
+}
+
+impl Mechanism {
+    /// Its name in `AUTH`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::Login => "LOGIN",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::Xoauth2 => "XOAUTH2",
+        }
+    }
 }
 
 /// `[backend.NAME.probe]`.

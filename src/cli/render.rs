@@ -131,6 +131,9 @@ impl Page {
         let protocol = format!("{:?}", details.protocol).to_lowercase();
         let tls = format!("{:?}", details.tls).to_lowercase();
         text.push_str(&self.field("protocol", &format!("{protocol}, TLS {tls}")));
+        for told in &details.tls_proof {
+            text.push_str(&self.field("", told));
+        }
         if let Some(username) = &details.username {
             text.push_str(&self.field("login", username));
         }

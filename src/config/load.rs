@@ -212,7 +212,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         if let Some(file) = &directory.file {
             verify::readable(source, file);
         }
-        platforms::check_password_files(source, &backends);
+        platforms::check_files(source, &backends);
     }
 
     Some(Config {

@@ -4,6 +4,7 @@
 //! would lose or misroute mail. Every key stands in `docs/config.md` and in
 //! `config/tideover.toml`; a test sees to it.
 
+mod entry;
 mod load;
 mod people;
 mod platforms;

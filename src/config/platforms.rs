@@ -1,15 +1,15 @@
 //! The keys of backends, domains and ways to strangers.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use super::BackendConfig;
+use super::entry::{self, EntryFiles, entry};
 use super::reader::{At, Section, Source, nearest};
 use super::sections::{mailbox, non_empty, not_one_of, set};
 use super::units::duration;
-use crate::backend::{BackendOptions, Credentials, Hosts, ProbeOptions, Protocol, TlsPolicy};
+use crate::backend::{BackendOptions, Hosts, ProbeOptions, Protocol};
 use crate::directory::{DomainKind, DomainRule, Unknown};
 use crate::mail::BackendId;
 use crate::route::OutboundRelay;
@@ -22,7 +22,7 @@ pub(super) struct Backend {
     pub(super) config: Option<BackendConfig>,
     /// Its hosts with their lines.
     pub(super) hosts: Vec<At<String>>,
-    pub(super) password_file: Option<At<PathBuf>>,
+    pub(super) files: EntryFiles,
 }
 
 pub(super) fn backends(root: &Section<'_>) -> Vec<Backend> {
@@ -52,15 +52,7 @@ fn backend(name: At<String>, section: Section<'_>) -> Backend {
     });
     let protocol = protocol.map(|at| at.value).unwrap_or_default();
     let (hosts, host_lines) = hosts(&section, protocol);
-    let tls = section.text("tls", |text| match text {
-        "never" => Ok(TlsPolicy::Never),
-        "opportunistic" => Ok(TlsPolicy::Opportunistic),
-        "required" => Ok(TlsPolicy::Required),
-        "verified" => Ok(TlsPolicy::Verified),
-        _ => Err(not_one_of(text, "never, opportunistic, required, verified")),
-    });
-    let tls = tls.map(|at| at.value).unwrap_or_default();
-    let (credentials, password_file) = credentials(&section, tls);
+    let entry = entry(&section, hosts.as_ref());
     let title = section.text("title", |text| non_empty(text).map(str::to_owned));
     let mut max_connections = 8;
     set(
@@ -77,8 +69,6 @@ fn backend(name: At<String>, section: Section<'_>) -> Backend {
         section.not_yet(later, "a rate for each mailbox");
     }
     section.not_yet("slow_open", "a window that grows");
-    section.not_yet("client_certificate", "a client certificate");
-    section.not_yet("client_key", "a client certificate");
     section.not_yet("imap", "write-back over IMAP");
     let id = BackendId::new(&name.value);
     let config = hosts.map(|hosts| BackendConfig {
@@ -86,8 +76,10 @@ fn backend(name: At<String>, section: Section<'_>) -> Backend {
             id,
             hosts,
             protocol,
-            tls,
-            credentials,
+            tls: entry.tls,
+            proof: entry.proof,
+            credentials: entry.credentials,
+            session: entry.session,
             max_connections: usize::try_from(max_connections).unwrap_or(1),
             messages_per_minute,
             probe,
@@ -99,7 +91,7 @@ fn backend(name: At<String>, section: Section<'_>) -> Backend {
         name,
         config,
         hosts: host_lines,
-        password_file,
+        files: entry.files,
     }
 }
 
@@ -141,40 +133,6 @@ fn hosts(section: &Section<'_>, protocol: Protocol) -> (Option<Hosts>, Vec<At<St
             }
             (None, Vec::new())
         }
-    }
-}
-
-fn credentials(
-    section: &Section<'_>,
-    tls: TlsPolicy,
-) -> (Option<Credentials>, Option<At<PathBuf>>) {
-    let source = section.source;
-    let username = section.text("username", |text| non_empty(text).map(str::to_owned));
-    let file = section.text("password_file", |text| {
-        non_empty(text).map(|text| source.path(text))
-    });
-    match (username, file) {
-        (Some(username), Some(file)) => {
-            if matches!(tls, TlsPolicy::Never | TlsPolicy::Opportunistic) {
-                let what = "the password could go over the wire in plain text, expected tls = \
-                            \"required\" or \"verified\" with it";
-                source.refuse(&username, what);
-            }
-            let credentials = Credentials {
-                username: username.value,
-                password_file: file.value.clone(),
-            };
-            (Some(credentials), Some(file))
-        }
-        (Some(username), None) => {
-            source.refuse(&username, "stands alone, expected password_file with it");
-            (None, None)
-        }
-        (None, Some(file)) => {
-            source.refuse(&file, "stands alone, expected username with it");
-            (None, Some(file))
-        }
-        (None, None) => (None, None),
     }
 }
 
@@ -396,12 +354,9 @@ fn domain_name(text: &str) -> Result<String, String> {
         .ok_or_else(|| format!("\"{text}\" is no domain, expected for example \"example.org\""))
 }
 
-/// Checks that the files exist that secrets are read from.
-pub(super) fn check_password_files(source: &Source<'_>, backends: &[Backend]) {
-    for file in backends
-        .iter()
-        .filter_map(|backend| backend.password_file.as_ref())
-    {
-        super::verify::readable(source, file);
+/// Checks that the files exist that backends are entered with.
+pub(super) fn check_files(source: &Source<'_>, backends: &[Backend]) {
+    for backend in backends {
+        entry::check_files(source, &backend.files);
     }
 }

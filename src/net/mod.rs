@@ -3,16 +3,20 @@
 //! The only room that names tokio's sockets, rustls and hickory. Everything above sees streams
 //! and traits, so that a simulation can put its own network under the same program.
 
+mod dane;
 mod dns;
 mod self_signed;
 mod tcp;
+mod tls_check;
 mod tls_client;
 mod tls_server;
 mod unix;
 
+pub use dane::Tlsa;
 pub use dns::Dns;
 pub use tcp::{BindError, TcpDial, TcpListen};
-pub use tls_client::{CertificateCheck, TlsClient};
+pub use tls_check::CertificateCheck;
+pub use tls_client::{ClientPair, Handshake, TlsClient, TlsTrouble, check_tls_files};
 pub use tls_server::{TlsFileError, TlsServer};
 pub use unix::{bind_unix, connect_unix};
 
@@ -102,3 +106,6 @@ pub enum DnsError {
     #[error("the name server did not answer: {0}")]
     Temporary(String),
 }
+
+#[cfg(test)]
+mod tls_tests;

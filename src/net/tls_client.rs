@@ -1,37 +1,53 @@
-//! TLS as a client: STARTTLS towards next hops, with two degrees of proof.
+//! TLS as a client: STARTTLS towards next hops, https for policies, with several degrees of proof.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, CommonState, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::{CertificateError, ClientConfig, CommonState, RootCertStore};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::TlsConnector;
 
 use super::BoxedStream;
+use super::tls_check::{CertificateCheck, Demand, Verifier, read_authorities};
 use crate::base::TlsInfo;
 use crate::limits;
 
-/// What the server's certificate must prove.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CertificateCheck {
-    /// Nothing: it encrypts against eavesdroppers only (RFC 7435).
-    Any,
-    /// That it is valid for the name of the host and comes from a known authority.
-    Name,
+/// The files with which we prove who we are, read for each handshake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientPair {
+    /// PEM, the whole chain.
+    pub certificate: PathBuf,
+    /// PEM.
+    pub key: PathBuf,
+}
+
+/// What is asked of a handshake.
+#[derive(Debug, Clone, Copy)]
+pub struct Handshake<'a> {
+    /// The name of the host: sent to it, and what its certificate is checked for.
+    pub name: &'a str,
+    /// What it must prove.
+    pub check: &'a CertificateCheck,
+    /// What we prove.
+    pub pair: Option<&'a ClientPair>,
 }
 
 /// Opens TLS on connections that we dialled. Cheap to clone.
 #[derive(Clone)]
 pub struct TlsClient {
+    roots: Arc<RootCertStore>,
     any: Arc<ClientConfig>,
     named: Arc<ClientConfig>,
 }
 
-impl std::fmt::Debug for TlsClient {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for TlsClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsClient").finish_non_exhaustive()
     }
 }
@@ -67,54 +83,135 @@ impl TlsClient {
     }
 
     fn with_roots(roots: RootCertStore) -> io::Result<Self> {
-        let provider = Arc::new(ring::default_provider());
-        let builder = || {
-            ClientConfig::builder_with_provider(Arc::clone(&provider))
-                .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-                .map_err(io::Error::other)
-        };
-        let named = builder()?.with_root_certificates(roots);
-        let any = builder()?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(Arc::clone(&provider))));
+        let roots = Arc::new(roots);
         Ok(Self {
             // Two configs, so that a session begun without a check is never resumed with one.
-            any: Arc::new(any.with_no_client_auth()),
-            named: Arc::new(named.with_no_client_auth()),
+            any: config(&roots, &CertificateCheck::Any, None)?,
+            named: config(&roots, &CertificateCheck::Name, None)?,
+            roots,
         })
     }
 
-    /// Does the handshake on `stream` with the host called `host`, and says how it is protected.
+    /// Does the handshake on `stream`, and says how it is protected.
     ///
     /// # Errors
     /// When it fails, takes longer than [`limits::TLS_TIMEOUT`], or the certificate does not
-    /// prove what `check` asks for. The connection is lost then.
+    /// prove what is asked for: [`TlsTrouble::of`] tells them apart. The connection is lost then.
     pub async fn connect(
         &self,
         stream: BoxedStream,
-        host: &str,
-        check: CertificateCheck,
+        handshake: Handshake<'_>,
     ) -> io::Result<(BoxedStream, TlsInfo)> {
-        let config = match check {
-            CertificateCheck::Any => &self.any,
-            CertificateCheck::Name => &self.named,
-        };
-        let name = match (ServerName::try_from(host.to_owned()), check) {
+        let Handshake { name, check, pair } = handshake;
+        let connector = TlsConnector::from(self.config(check, pair)?);
+        let name = match (ServerName::try_from(name.to_owned()), check) {
             (Ok(name), _) => name,
-            // A name that no certificate could carry: without a check none is needed (and for
-            // an address none is sent).
-            (Err(_), CertificateCheck::Any) => {
+            // A name that no certificate could carry: without a check of it none is needed (and
+            // for an address none is sent).
+            (Err(_), CertificateCheck::Any | CertificateCheck::Keys(_)) => {
                 ServerName::from(IpAddr::from(Ipv4Addr::UNSPECIFIED))
             }
-            (Err(error), CertificateCheck::Name) => return Err(io::Error::other(error)),
+            (Err(error), _) => return Err(io::Error::other(error)),
         };
-        let connector = TlsConnector::from(Arc::clone(config));
         let secured = tokio::time::timeout(limits::TLS_TIMEOUT, connector.connect(name, stream))
             .await
-            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
+        let secured = secured.map_err(|error| explained(error, handshake))?;
         let info = describe(secured.get_ref().1);
         Ok((Box::new(secured), info))
     }
+
+    fn config(
+        &self,
+        check: &CertificateCheck,
+        pair: Option<&ClientPair>,
+    ) -> io::Result<Arc<ClientConfig>> {
+        match (check, pair) {
+            (CertificateCheck::Any, None) => Ok(Arc::clone(&self.any)),
+            (CertificateCheck::Name, None) => Ok(Arc::clone(&self.named)),
+            // Made of files that may have changed: no session of an earlier one is resumed.
+            (check, pair) => config(&self.roots, check, pair),
+        }
+    }
+}
+
+/// Reads the files that a check and a pair name, as a handshake would.
+///
+/// # Errors
+/// Which file is wrong, and what is expected.
+pub fn check_tls_files(check: &CertificateCheck, pair: Option<&ClientPair>) -> io::Result<()> {
+    config(&Arc::new(RootCertStore::empty()), check, pair).map(|_| ())
+}
+
+fn config(
+    roots: &Arc<RootCertStore>,
+    check: &CertificateCheck,
+    pair: Option<&ClientPair>,
+) -> io::Result<Arc<ClientConfig>> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(io::Error::other)?
+        .dangerous();
+    let builder = match check {
+        CertificateCheck::Any => {
+            builder.with_custom_certificate_verifier(Arc::new(Verifier::any(provider)))
+        }
+        CertificateCheck::Keys(keys) => builder
+            .with_custom_certificate_verifier(Arc::new(Verifier::keys(provider, keys.clone()))),
+        CertificateCheck::Dane { records, names } => {
+            let verifier = Verifier::dane(provider, records.clone(), names.clone());
+            builder.with_custom_certificate_verifier(Arc::new(verifier))
+        }
+        CertificateCheck::Name if roots.is_empty() => {
+            // The library refuses to begin without authorities: then nobody is proven.
+            builder.with_custom_certificate_verifier(Arc::new(Verifier::keys(provider, Vec::new())))
+        }
+        CertificateCheck::Name => {
+            builder.with_custom_certificate_verifier(by_authorities(Arc::clone(roots), provider)?)
+        }
+        CertificateCheck::NameBy(file) => {
+            let roots = read_authorities(file).map_err(io::Error::other)?;
+            builder.with_custom_certificate_verifier(by_authorities(Arc::new(roots), provider)?)
+        }
+    };
+    let config = match pair {
+        None => builder.with_no_client_auth(),
+        Some(pair) => {
+            let (chain, key) = read_pair(pair)?;
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| io::Error::other(format!("{}: {error}", pair.key.display())))?
+        }
+    };
+    Ok(Arc::new(config))
+}
+
+fn by_authorities(
+    roots: Arc<RootCertStore>,
+    provider: Arc<CryptoProvider>,
+) -> io::Result<Arc<WebPkiServerVerifier>> {
+    WebPkiServerVerifier::builder_with_provider(roots, provider)
+        .build()
+        .map_err(io::Error::other)
+}
+
+type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn read_pair(pair: &ClientPair) -> io::Result<Pair> {
+    let wrong =
+        |file: &PathBuf, what: String| io::Error::other(format!("{} {what}", file.display()));
+    let certificate = &pair.certificate;
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| wrong(certificate, format!("cannot be read: {error}")))?;
+    if chain.is_empty() {
+        let what = "holds no certificate, expected PEM with the whole chain".to_owned();
+        return Err(wrong(certificate, what));
+    }
+    let key = PrivateKeyDer::from_pem_file(&pair.key)
+        .map_err(|error| wrong(&pair.key, format!("holds no private key: {error}")))?;
+    Ok((chain, key))
 }
 
 fn native_roots() -> Vec<CertificateDer<'static>> {
@@ -123,6 +220,92 @@ fn native_roots() -> Vec<CertificateDer<'static>> {
         tracing::warn!(%error, "some certificate authorities of the system cannot be read");
     }
     found.certs
+}
+
+/// A handshake that failed, told apart as RFC 8460 §4.3 counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsTrouble {
+    /// `certificate-expired`.
+    Expired,
+    /// `certificate-host-mismatch`.
+    WrongName,
+    /// `certificate-not-trusted`.
+    NotTrusted,
+    /// `validation-failure`: anything else.
+    Other,
+}
+
+impl TlsTrouble {
+    /// What kind of failure an error of [`TlsClient::connect`] is.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Self {
+        let failure = error.get_ref().and_then(|inner| inner.downcast_ref());
+        failure.map_or(Self::Other, |failure: &Failed| failure.trouble)
+    }
+
+    fn of_tls(error: &rustls::Error) -> Self {
+        use CertificateError as Why;
+        // What our own verifier says of a key.
+        if matches!(error, rustls::Error::General(_)) {
+            return Self::NotTrusted;
+        }
+        let rustls::Error::InvalidCertificate(why) = error else {
+            return Self::Other;
+        };
+        let is_dated = matches!(
+            why,
+            Why::Expired
+                | Why::ExpiredContext { .. }
+                | Why::NotValidYet
+                | Why::NotValidYetContext { .. }
+        );
+        let is_named = matches!(
+            why,
+            Why::NotValidForName | Why::NotValidForNameContext { .. }
+        );
+        let is_strange = matches!(
+            why,
+            Why::UnknownIssuer | Why::BadSignature | Why::Revoked | Why::InvalidPurpose
+        );
+        match (is_dated, is_named, is_strange) {
+            (true, _, _) => Self::Expired,
+            (_, true, _) => Self::WrongName,
+            (_, _, true) => Self::NotTrusted,
+            (false, false, false) => Self::Other,
+        }
+    }
+}
+
+/// A failed handshake with its explanation.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+struct Failed {
+    trouble: TlsTrouble,
+    what: String,
+}
+
+/// Says what was asked for, so that the name that was checked can be seen.
+fn explained(error: io::Error, handshake: Handshake<'_>) -> io::Error {
+    let Handshake { name, check, .. } = handshake;
+    let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref()) else {
+        return error;
+    };
+    let trouble = TlsTrouble::of_tls(tls);
+    let said = if let rustls::Error::General(text) = tls {
+        text.clone()
+    } else {
+        tls.to_string()
+    };
+    let is_of_certificate = matches!(
+        tls,
+        rustls::Error::InvalidCertificate(_) | rustls::Error::General(_)
+    );
+    let what = if is_of_certificate {
+        format!("{said}; {}", Demand { check, name })
+    } else {
+        said
+    };
+    io::Error::new(error.kind(), Failed { trouble, what })
 }
 
 /// Version and cipher of a finished handshake.
@@ -139,47 +322,6 @@ pub(super) fn describe(state: &CommonState) -> TlsInfo {
     }
 }
 
-/// Takes any certificate, but the server must hold its key: the signatures are checked.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
@@ -193,7 +335,7 @@ mod tests {
     async fn handshake(
         server: &TlsServer,
         client: &TlsClient,
-        host: &str,
+        name: &str,
         check: CertificateCheck,
     ) -> io::Result<TlsInfo> {
         let (near, far) = tokio::io::duplex(16 * 1024);
@@ -204,7 +346,15 @@ mod tests {
             stream.flush().await
         };
         let dial = async {
-            let (mut stream, info) = client.connect(Box::new(near), host, check).await?;
+            let (mut stream, info) = {
+                let check = &check;
+                let asked = Handshake {
+                    name,
+                    check,
+                    pair: None,
+                };
+                client.connect(Box::new(near), asked).await?
+            };
             stream.write_u8(1).await?;
             stream.flush().await?;
             assert_eq!(stream.read_u8().await?, 2);
@@ -241,10 +391,10 @@ mod tests {
         let server = TlsServer::self_signed(folder.path(), "mx.example.org").unwrap();
         let name = CertificateCheck::Name;
         let stranger = TlsClient::new().unwrap();
-        let refused = handshake(&server, &stranger, "mx.example.org", name).await;
+        let refused = handshake(&server, &stranger, "mx.example.org", name.clone()).await;
         assert!(refused.unwrap_err().to_string().contains("UnknownIssuer"));
         let friend = TlsClient::with_authorities([authority(folder.path()).as_slice()]).unwrap();
-        let wrong = handshake(&server, &friend, "other.example.org", name).await;
+        let wrong = handshake(&server, &friend, "other.example.org", name.clone()).await;
         assert!(wrong.is_err());
         handshake(&server, &friend, "mx.example.org", name)
             .await

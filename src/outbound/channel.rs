@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::commands::{Commands, obstacle};
+use super::commands::{Carriage, Commands, obstacle};
 use super::error::{Error, Stage};
 use super::link::Link;
 use super::session::{Session, Step};
+use super::split::{self, Shares};
 use super::{Outbound, Route};
 use crate::base::{Boxed, Timestamp, TlsInfo};
 use crate::limits;
@@ -41,19 +42,62 @@ enum Reach {
 }
 
 impl OpenChannel {
+    /// In as many transactions as the bounds ask for.
     async fn deliver_message(
         &mut self,
         delivery: &Delivery,
         before_end: Boxed<'_, ()>,
     ) -> Vec<Outcome> {
         let mut before_end = Some(before_end);
+        if delivery.recipients.len() <= self.most_recipients() {
+            let outcomes = self.transact(delivery, &mut before_end).await;
+            if !split::is_to_go_on(&outcomes) {
+                return outcomes;
+            }
+            let mut shares = Shares::begun(delivery, outcomes);
+            self.deliver_shares(delivery, &mut shares, &mut before_end)
+                .await;
+            return shares.into_outcomes();
+        }
+        let mut shares = Shares::new(delivery);
+        self.deliver_shares(delivery, &mut shares, &mut before_end)
+            .await;
+        shares.into_outcomes()
+    }
+
+    async fn deliver_shares(
+        &mut self,
+        delivery: &Delivery,
+        shares: &mut Shares,
+        before_end: &mut Option<Boxed<'_, ()>>,
+    ) {
+        while let Some(share) = shares.next(delivery, self.most_recipients()) {
+            let outcomes = self.transact(&share, before_end).await;
+            shares.take(outcomes);
+        }
+    }
+
+    /// Recipients of one transaction: ours, or what the server says (RFC 9422 §4.2).
+    fn most_recipients(&self) -> usize {
+        let said = self.link.extensions.limits.rcpt_max;
+        let said = said.map_or(usize::MAX, |most| {
+            usize::try_from(most).unwrap_or(usize::MAX)
+        });
+        said.min(self.route.bounds.recipients).max(1)
+    }
+
+    async fn transact(
+        &mut self,
+        delivery: &Delivery,
+        before_end: &mut Option<Boxed<'_, ()>>,
+    ) -> Vec<Outcome> {
         if self.state == State::Broken
             && let Err(failure) = self.reopen().await
         {
             return all(delivery, &failure);
         }
         let was_used = self.messages > 0;
-        let (reach, outcomes) = self.attempt(delivery, &mut before_end).await;
+        let (reach, outcomes) = self.attempt(delivery, before_end).await;
         if reach == Reach::Heard || !was_used {
             return outcomes;
         }
@@ -62,7 +106,7 @@ impl OpenChannel {
         if let Err(failure) = self.reopen().await {
             return all(delivery, &failure);
         }
-        self.attempt(delivery, &mut before_end).await.1
+        self.attempt(delivery, before_end).await.1
     }
 
     async fn reopen(&mut self) -> Result<(), Failure> {
@@ -131,7 +175,11 @@ impl OpenChannel {
     ) -> (Session, Result<Reply, Error>) {
         let stage = session.stage();
         let line = match step {
-            Step::SendBody => return self.send_message(session, delivery, before_end).await,
+            Step::SendBody => {
+                return self
+                    .send_message(session, delivery, (commands.carriage, before_end))
+                    .await;
+            }
             Step::Send(part) => commands.bytes.get(part.clone()).unwrap_or_default(),
             Step::SendDot => b".\r\n",
             Step::SendReset => b"RSET\r\n",
@@ -148,14 +196,18 @@ impl OpenChannel {
         (session, reply)
     }
 
-    /// Sends body and final dot; a small message goes out in one write.
+    /// Sends the body and its end; a small message goes out in one write.
     async fn send_message(
         &mut self,
         session: Session,
         delivery: &Delivery,
-        before_end: &mut Option<Boxed<'_, ()>>,
+        (carriage, before_end): (Carriage, &mut Option<Boxed<'_, ()>>),
     ) -> (Session, Result<Reply, Error>) {
-        let tail = match self.send_body(&delivery.body).await {
+        let tail = match carriage {
+            Carriage::Data => self.send_body(&delivery.body).await,
+            Carriage::Chunk => self.send_chunk(&delivery.body).await,
+        };
+        let tail = match tail {
             Ok(tail) => tail,
             Err(error) => {
                 let last_word = if matches!(error, Error::Cut(_)) {
@@ -199,6 +251,26 @@ impl OpenChannel {
     }
 }
 
+/// Sends a body as one chunk, RFC 3030 §2.
+impl OpenChannel {
+    /// Sends all pieces but the last one, which is returned.
+    async fn send_chunk(&mut self, body: &Arc<dyn BodySource>) -> Result<Vec<u8>, Error> {
+        let length = body.len();
+        let mut wire = format!("BDAT {length} LAST\r\n").into_bytes();
+        let mut offset = 0;
+        while offset < length {
+            let piece = read_piece(body, offset, length).await?;
+            wire.extend_from_slice(&piece);
+            offset += piece.len() as u64;
+            if offset < length {
+                self.link.send(&wire, Stage::Body).await?;
+                wire.clear();
+            }
+        }
+        Ok(wire)
+    }
+}
+
 async fn read_piece(
     body: &Arc<dyn BodySource>,
     offset: u64,
@@ -238,9 +310,9 @@ impl Channel for OpenChannel {
         // RFC 9422 §4.1: MAILMAX.
         let most = self.link.extensions.limits.mail_max;
         self.state == State::Usable
-            && self.messages < limits::MESSAGES_PER_CONNECTION
+            && self.messages < self.route.bounds.messages
             && most.is_none_or(|most| u64::from(self.messages) < most)
-            && self.outbound.now().since(self.opened) < limits::CONNECTION_AGE
+            && self.outbound.now().since(self.opened) < self.route.bounds.age
     }
 
     fn peer(&self) -> &str {

@@ -3,6 +3,7 @@
 
 use std::io::Write as _;
 
+use crate::limits;
 use crate::mail::{Blame, BodySource, Delivery, Failure};
 use crate::smtp::{
     BodyKind, Extensions, MailParameters, Mailbox, RcptParameters, Reply, ReversePath,
@@ -13,8 +14,32 @@ use crate::smtp::{
 pub(super) struct Commands {
     /// All lines.
     pub(super) bytes: Vec<u8>,
-    /// Where each line ends: MAIL, RCPT…, DATA.
+    /// Where each line ends: MAIL, RCPT…, and DATA if it is sent so.
     pub(super) ends: Vec<usize>,
+    /// How the message is sent.
+    pub(super) carriage: Carriage,
+}
+
+/// How a message is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Carriage {
+    /// DATA, with dots doubled.
+    #[default]
+    Data,
+    /// BDAT (RFC 3030), announced with its length and sent as it is.
+    Chunk,
+}
+
+impl Carriage {
+    /// A chunk needs no search for dots. For a small message that is nothing, and DATA goes out
+    /// together with the recipients.
+    pub(super) fn of(delivery: &Delivery, extensions: &Extensions) -> Self {
+        if extensions.chunking && delivery.body.len() > limits::BODY_PIECE as u64 {
+            Self::Chunk
+        } else {
+            Self::Data
+        }
+    }
 }
 
 impl Commands {
@@ -23,6 +48,7 @@ impl Commands {
         let mut commands = Self {
             bytes: Vec::with_capacity(96 + 64 * delivery.recipients.len()),
             ends: Vec::with_capacity(delivery.recipients.len() + 2),
+            carriage: Carriage::of(delivery, extensions),
         };
         let envelope = &delivery.envelope;
         let from = match &envelope.from {
@@ -40,7 +66,9 @@ impl Commands {
             let address = spelled(address, extensions);
             commands.line(format_args!("RCPT TO:<{address}>{parameters}\r\n"));
         }
-        commands.line(format_args!("DATA\r\n"));
+        if commands.carriage == Carriage::Data {
+            commands.line(format_args!("DATA\r\n"));
+        }
         commands
     }
 
@@ -121,7 +149,7 @@ fn needs_smtputf8(delivery: &Delivery) -> bool {
 
 fn is_header_ascii(body: &dyn BodySource) -> bool {
     // An unreadable body is found out when it is sent.
-    let Ok(head) = body.read_at(0, crate::limits::HEADER_SECTION) else {
+    let Ok(head) = body.read_at(0, limits::HEADER_SECTION) else {
         return true;
     };
     let end = memchr::memmem::find(&head, b"\r\n\r\n").unwrap_or(head.len());

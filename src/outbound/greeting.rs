@@ -1,12 +1,9 @@
 //! From the connection to the first MAIL, as a pure state machine: greeting, EHLO, STARTTLS, AUTH.
 
-use std::fmt;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-
 use super::error::{Error, Stage};
+use super::login::{Exchange, Login, Turn};
 use crate::backend::{Protocol, TlsPolicy};
+use crate::net::{CertificateCheck, ClientPair};
 use crate::smtp::{Extensions, Reply};
 
 /// How we introduce ourselves to this host.
@@ -18,6 +15,12 @@ pub(super) struct Manner {
     pub(super) protocol: Protocol,
     /// What the connection must prove.
     pub(super) tls: TlsPolicy,
+    /// What its certificate must prove.
+    pub(super) check: CertificateCheck,
+    /// The name that it is checked for.
+    pub(super) name: String,
+    /// What we prove.
+    pub(super) pair: Option<ClientPair>,
     /// Log in with this.
     pub(super) login: Option<Login>,
     /// Is what we say safe from eavesdroppers without TLS?
@@ -44,21 +47,6 @@ pub(super) enum Mirror {
     Loop,
 }
 
-/// User name and password. Never printed.
-#[derive(Clone)]
-pub(super) struct Login {
-    pub(super) username: String,
-    pub(super) password: String,
-}
-
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login")
-            .field("username", &self.username)
-            .finish_non_exhaustive()
-    }
-}
-
 /// What the driver does next.
 #[derive(Debug)]
 pub(super) enum Step {
@@ -78,9 +66,7 @@ pub(super) enum Greeting {
     ExpectHelo(Cover),
     ExpectStartTls(Extensions),
     ExpectSecured,
-    ExpectUsername(Extensions),
-    ExpectPassword(Extensions),
-    ExpectLoggedIn(Extensions),
+    ExpectLogin(Extensions, Exchange),
     Ready,
 }
 
@@ -98,9 +84,7 @@ impl Greeting {
             Self::ExpectBanner => Stage::Banner,
             Self::ExpectHello(_) | Self::ExpectHelo(_) | Self::Ready => Stage::Hello,
             Self::ExpectStartTls(_) | Self::ExpectSecured => Stage::StartTls,
-            Self::ExpectUsername(_) | Self::ExpectPassword(_) | Self::ExpectLoggedIn(_) => {
-                Stage::Login
-            }
+            Self::ExpectLogin(..) => Stage::Login,
         }
     }
 
@@ -131,25 +115,15 @@ impl Greeting {
             {
                 log_in(extensions, Cover::Plain, manner)
             }
-            Self::ExpectUsername(extensions) if reply.code == 334 => {
-                let answer = manner.login.as_ref().map(|login| &login.username);
-                Ok((Self::ExpectPassword(extensions), base64_line(answer)))
-            }
-            Self::ExpectPassword(extensions) if reply.code == 334 => {
-                let answer = manner.login.as_ref().map(|login| &login.password);
-                Ok((Self::ExpectLoggedIn(extensions), base64_line(answer)))
-            }
-            Self::ExpectLoggedIn(extensions) if reply.is_success() => {
-                Ok((Self::Ready, Step::Ready(extensions)))
-            }
+            Self::ExpectLogin(extensions, exchange) => match &manner.login {
+                Some(login) => Ok(logging_in(extensions, exchange.hear(reply, login)?)),
+                None => Err(unexpected(stage, reply)),
+            },
             Self::ExpectBanner
             | Self::ExpectHello(_)
             | Self::ExpectHelo(_)
             | Self::ExpectStartTls(_)
             | Self::ExpectSecured
-            | Self::ExpectUsername(_)
-            | Self::ExpectPassword(_)
-            | Self::ExpectLoggedIn(_)
             | Self::Ready => Err(unexpected(stage, reply)),
         }
     }
@@ -211,7 +185,7 @@ fn after_hello(
     }
 }
 
-/// RFC 4954 with the mechanisms PLAIN (RFC 4616) and LOGIN.
+/// RFC 4954 §4: after TLS, and never where somebody could listen.
 fn log_in(
     extensions: Extensions,
     cover: Cover,
@@ -225,23 +199,16 @@ fn log_in(
             "the connection is not encrypted; the password is not sent".to_owned(),
         ));
     }
-    let offered = |name: &str| extensions.auth.iter().any(|mechanism| mechanism == name);
-    if offered("PLAIN") {
-        let secret = BASE64.encode(format!("\0{}\0{}", login.username, login.password));
-        let line = format!("AUTH PLAIN {secret}\r\n");
-        return Ok((Greeting::ExpectLoggedIn(extensions), Step::Send(line)));
-    }
-    if offered("LOGIN") {
-        let line = "AUTH LOGIN\r\n".to_owned();
-        return Ok((Greeting::ExpectUsername(extensions), Step::Send(line)));
-    }
-    Err(Error::Login(format!(
-        "it offers neither AUTH PLAIN nor AUTH LOGIN but [{}]",
-        extensions.auth.join(" ")
-    )))
+    let turn = login.begin(&extensions.auth)?;
+    Ok(logging_in(extensions, turn))
 }
 
-fn base64_line(text: Option<&String>) -> Step {
-    let text = text.map(String::as_str).unwrap_or_default();
-    Step::Send(format!("{}\r\n", BASE64.encode(text)))
+fn logging_in(extensions: Extensions, turn: Turn) -> (Greeting, Step) {
+    match turn {
+        Turn::Send(exchange, line) => (
+            Greeting::ExpectLogin(extensions, exchange),
+            Step::Send(line),
+        ),
+        Turn::Done => (Greeting::Ready, Step::Ready(extensions)),
+    }
 }

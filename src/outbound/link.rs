@@ -9,10 +9,9 @@ use super::error::{Error, Stage};
 use super::greeting::{Greeting, Manner, Step};
 use super::options::Timeouts;
 use super::replies::ReplyReader;
-use crate::backend::TlsPolicy;
 use crate::base::TlsInfo;
 use crate::limits;
-use crate::net::{BoxedStream, CertificateCheck, TlsClient};
+use crate::net::{BoxedStream, Handshake, TlsClient};
 use crate::smtp::{Extensions, Reply};
 
 const READ: usize = 4 * 1024;
@@ -34,10 +33,9 @@ struct Wire {
 }
 
 impl Link {
-    /// Introduces us on `stream` to the host called `host`.
+    /// Introduces us on `stream`.
     pub(super) async fn greet(
         stream: BoxedStream,
-        host: &str,
         manner: &Manner,
         timeouts: Timeouts,
         tls: &TlsClient,
@@ -55,7 +53,7 @@ impl Link {
             let (next, mut step) = greeting.handle(reply, manner)?;
             greeting = next;
             if let Step::Secure = step {
-                let (secured, info) = wire.secure(host, manner.tls, tls).await?;
+                let (secured, info) = wire.secure(manner, tls).await?;
                 wire = secured;
                 protection = Some(info);
                 (greeting, step) = Greeting::secured(manner);
@@ -146,24 +144,18 @@ impl Wire {
         reply.unwrap_or(Err(Error::Silent(stage)))
     }
 
-    async fn secure(
-        self,
-        host: &str,
-        policy: TlsPolicy,
-        tls: &TlsClient,
-    ) -> Result<(Self, TlsInfo), Error> {
+    async fn secure(self, manner: &Manner, tls: &TlsClient) -> Result<(Self, TlsInfo), Error> {
         // RFC 3207 §6: what came in plain text behind the reply was put there by somebody else.
         if !self.replies.is_empty() {
             let why = "it sent more than the reply before TLS".to_owned();
             return Err(Error::OutOfStep(Stage::StartTls, why));
         }
-        let check = match policy {
-            TlsPolicy::Verified => CertificateCheck::Name,
-            TlsPolicy::Never | TlsPolicy::Opportunistic | TlsPolicy::Required => {
-                CertificateCheck::Any
-            }
+        let handshake = Handshake {
+            name: &manner.name,
+            check: &manner.check,
+            pair: manner.pair.as_ref(),
         };
-        let secured = tls.connect(self.stream, host, check).await;
+        let secured = tls.connect(self.stream, handshake).await;
         let (stream, info) = secured.map_err(Error::Tls)?;
         let wire = Self {
             stream,

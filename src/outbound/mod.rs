@@ -11,11 +11,14 @@ mod dial;
 mod error;
 mod greeting;
 mod link;
+mod login;
 mod options;
 mod outcome;
 mod probe;
 mod replies;
+mod scram;
 mod session;
+mod split;
 
 pub use options::{Options, Timeouts};
 
@@ -25,14 +28,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 use channel::{OpenChannel, State};
 use dial::{Candidate, Finder};
 use error::{Error, Stage};
-use greeting::{Login, Manner, Mirror, Way};
+use greeting::{Manner, Mirror, Way};
 use link::Link;
+use login::{Login, Secret};
 use outcome::failure;
 
-use crate::backend::{BackendOptions, Board, Credentials, Hosts, Protocol, TlsPolicy};
+use crate::backend::{
+    BackendOptions, Board, Credentials, Hosts, Protocol, SecretFile, SessionBounds, TlsPolicy,
+};
 use crate::base::{Boxed, Clock, Entropy, Timestamp};
 use crate::mail::{BackendId, Channel, DeliveryTarget, Failure, Transport};
-use crate::net::{Dial, Resolve, TlsClient};
+use crate::net::{CertificateCheck, ClientPair, Dial, Resolve, TlsClient};
 use crate::telemetry::names;
 
 /// What the room needs of the world.
@@ -73,8 +79,16 @@ pub(crate) struct Route {
     backend: Option<BackendId>,
     protocol: Protocol,
     tls: TlsPolicy,
+    check: CertificateCheck,
+    /// The name that certificates are checked for; `None`: the host's.
+    name: Option<String>,
+    pair: Option<ClientPair>,
     credentials: Option<Credentials>,
+    bounds: SessionBounds,
 }
+
+/// RFC 5321 §4.5.3.1.8: what every server takes in one transaction.
+const STRANGERS_RECIPIENTS: usize = 100;
 
 /// Where the hosts are named.
 enum Place {
@@ -114,7 +128,14 @@ impl Outbound {
             backend: None,
             protocol: Protocol::Smtp,
             tls: TlsPolicy::Opportunistic,
+            check: CertificateCheck::Any,
+            name: None,
+            pair: None,
             credentials: None,
+            bounds: SessionBounds {
+                recipients: STRANGERS_RECIPIENTS,
+                ..SessionBounds::default()
+            },
         };
         match target {
             DeliveryTarget::Backend(id) => {
@@ -208,18 +229,21 @@ impl Outbound {
         let stream = tokio::time::timeout(timeouts.connect, dialled).await;
         let stream = stream.map_err(|_| link::timed_out())?;
         let stream = stream.map_err(Error::Dial)?;
-        Link::greet(stream, &candidate.host, manner, timeouts, &self.world.tls).await
+        Link::greet(stream, manner, timeouts, &self.world.tls).await
     }
 
     async fn manner(&self, route: &Route, candidate: &Candidate) -> Result<Manner, Error> {
         let login = match &route.credentials {
             None => None,
-            Some(credentials) => Some(read_login(credentials).await?),
+            Some(credentials) => Some(self.read_login(credentials).await?),
         };
         Ok(Manner {
             hostname: self.options().hostname.clone(),
             protocol: route.protocol,
             tls: route.tls,
+            check: route.check.clone(),
+            name: route.name.as_ref().unwrap_or(&candidate.host).clone(),
+            pair: route.pair.clone(),
             login,
             way: if candidate.address.ip().is_loopback() {
                 Way::Loopback
@@ -230,6 +254,24 @@ impl Outbound {
                 Place::Domain(_) => Mirror::Loop,
                 Place::Backend(_) | Place::Relay(_) => Mirror::Fine,
             },
+        })
+    }
+
+    /// The secret is read at each login, so that a new one needs no restart.
+    async fn read_login(&self, credentials: &Credentials) -> Result<Login, Error> {
+        let path = credentials.secret.path();
+        let text = tokio::fs::read_to_string(path).await;
+        let text =
+            text.map_err(|error| Error::Login(format!("cannot read {}: {error}", path.display())))?;
+        let secret = match &credentials.secret {
+            SecretFile::Password(_) => Secret::Password,
+            SecretFile::Token(_) => Secret::Token,
+        };
+        Ok(Login {
+            username: credentials.username.clone(),
+            secret: secret(text.trim_end_matches(['\r', '\n']).to_owned()),
+            mechanism: credentials.mechanism,
+            nonce: self.world.entropy.token(),
         })
     }
 
@@ -253,7 +295,11 @@ impl Route {
             backend: Some(options.id.clone()),
             protocol: options.protocol,
             tls: options.tls,
+            check: options.check(),
+            name: options.proof.name.clone(),
+            pair: options.proof.client.clone(),
             credentials: options.credentials.clone(),
+            bounds: options.session,
         }
     }
 }
@@ -288,18 +334,6 @@ fn is_tls_trouble(error: &Error) -> bool {
             | Error::Silent(Stage::StartTls)
             | Error::OutOfStep(Stage::StartTls, _)
     )
-}
-
-/// The password is read at each login, so that a new one needs no restart.
-async fn read_login(credentials: &Credentials) -> Result<Login, Error> {
-    let path = &credentials.password_file;
-    let text = tokio::fs::read_to_string(path).await;
-    let text =
-        text.map_err(|error| Error::Login(format!("cannot read {}: {error}", path.display())))?;
-    Ok(Login {
-        username: credentials.username.clone(),
-        password: text.trim_end_matches(['\r', '\n']).to_owned(),
-    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::commands::Commands;
+use super::commands::{Carriage, Commands};
 use super::error::{Error, Stage};
 use super::outcome::{failure, refused};
 use crate::backend::Protocol;
@@ -18,7 +18,7 @@ pub(super) enum Step {
     Send(Range<usize>),
     /// Read one more reply.
     Read,
-    /// Send the body; then [`Session::ending`], the final dot, and read a reply.
+    /// Send the body; then [`Session::ending`], its end, and read a reply.
     SendBody,
     /// Send a dot on a line of its own, then read a reply.
     SendDot,
@@ -64,7 +64,8 @@ pub(super) struct Transaction {
     peer: String,
     protocol: Protocol,
     pipelining: bool,
-    /// Where each command ends: MAIL, a RCPT for each recipient, DATA.
+    carriage: Carriage,
+    /// Where each command ends: MAIL, a RCPT for each recipient, DATA unless it goes by BDAT.
     ends: Vec<usize>,
     /// Commands that were sent.
     sent: usize,
@@ -80,11 +81,16 @@ impl Session {
         protocol: Protocol,
         extensions: &Extensions,
     ) -> (Self, Step) {
-        let count = commands.ends.len().saturating_sub(2);
+        let others = match commands.carriage {
+            Carriage::Data => 2,
+            Carriage::Chunk => 1,
+        };
+        let count = commands.ends.len().saturating_sub(others);
         let mut transaction = Transaction {
             peer: peer.to_owned(),
             protocol,
             pipelining: extensions.pipelining,
+            carriage: commands.carriage,
             ends: commands.ends.clone(),
             sent: 0,
             mail_refused: false,
@@ -247,6 +253,8 @@ impl Transaction {
             return (Session::Finished(self), Step::Done);
         } else if all_answered && !self.is_any_accepted() {
             return (Session::ExpectReset(self), Step::SendReset);
+        } else if all_answered && self.carriage == Carriage::Chunk {
+            return (Session::ExpectBody(self), Step::SendBody);
         } else {
             Step::Send(self.next_group())
         };
@@ -305,7 +313,7 @@ impl Transaction {
         match self.protocol {
             Protocol::Smtp => {
                 self.end_accepted(&outcome);
-                (Session::Finished(self), Step::Done)
+                self.finish()
             }
             Protocol::Lmtp => self.end_lmtp(outcome),
         }
@@ -329,7 +337,19 @@ impl Transaction {
         if accepted.next().is_some() {
             (Session::ExpectEnd(self), Step::Read)
         } else {
-            (Session::Finished(self), Step::Done)
+            self.finish()
+        }
+    }
+
+    /// RFC 3030 §2: after a chunk that was refused a server may wait for RSET.
+    fn finish(self) -> (Session, Step) {
+        let ended =
+            |verdict: &Verdict| matches!(verdict, Verdict::Ended(Outcome::Delivered { .. }));
+        match self.carriage {
+            Carriage::Chunk if !self.recipients.iter().any(ended) => {
+                (Session::ExpectReset(self), Step::SendReset)
+            }
+            Carriage::Data | Carriage::Chunk => (Session::Finished(self), Step::Done),
         }
     }
 

@@ -11,7 +11,6 @@ use bytes::Bytes;
 
 use self::world::{Cut, Net, Seen, Server};
 use super::*;
-use crate::backend::ProbeOptions;
 use crate::base::Shutdown;
 use crate::mail::{Body, Delivery, Envelope, Outcome, Peer, Recipient, SpoolId};
 use crate::smtp::{BodyKind, MailParameters, Mailbox, RcptParameters};
@@ -19,16 +18,8 @@ use crate::smtp::{BodyKind, MailParameters, Mailbox, RcptParameters};
 const SINK: &str = "192.0.2.1:25";
 
 fn backend(hosts: &[&str]) -> BackendOptions {
-    BackendOptions {
-        id: BackendId::new("sink"),
-        hosts: Hosts::List(hosts.iter().map(|&host| host.to_owned()).collect()),
-        protocol: Protocol::Smtp,
-        tls: TlsPolicy::Opportunistic,
-        credentials: None,
-        max_connections: 1,
-        messages_per_minute: 0,
-        probe: ProbeOptions::default(),
-    }
+    let hosts = Hosts::List(hosts.iter().map(|&host| host.to_owned()).collect());
+    BackendOptions::new(BackendId::new("sink"), hosts)
 }
 
 fn net(servers: Vec<(&str, Server)>) -> Net {
@@ -170,7 +161,7 @@ const TABLE: &str = "
     mail 421 4.3.2 bye                 -> Backend Backend broken
     mail 354 what                      -> Backend Backend broken
     rcpt 550 5.1.1 no; 250 ok          -> Recipient delivered usable
-    rcpt 250 ok; 452 4.5.3 many        -> delivered Recipient usable
+    rcpt 250 ok; 452 4.5.3 many        -> delivered delivered usable
     rcpt 550 5.1.1 no                  -> Recipient Recipient usable
     rcpt 550 5.1.1 no, data 503 5.5.1  -> Recipient Recipient usable
     rcpt 550 5.1.1 no; 421 bye         -> Recipient Backend broken

@@ -22,7 +22,7 @@
 use std::time::Duration;
 
 use tideover::inbound::{Role, TlsMode};
-use tideover::net::{BoxedStream, CertificateCheck, TlsClient};
+use tideover::net::{BoxedStream, CertificateCheck, Handshake, TlsClient};
 use tideover::smtp::Reply;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -243,7 +243,14 @@ impl Run {
         let plain = std::mem::replace(&mut self.stream, Box::new(pipe));
         let client = TlsClient::with_authorities([]).map_err(|error| error.to_string())?;
         let (stream, _) = client
-            .connect(plain, "mx.example.org", CertificateCheck::Any)
+            .connect(
+                plain,
+                Handshake {
+                    name: "mx.example.org",
+                    check: &CertificateCheck::Any,
+                    pair: None,
+                },
+            )
             .await
             .map_err(|error| error.to_string())?;
         self.stream = stream;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tideover::backend::{BackendOptions, Board, Hosts, Monitor, ProbeOptions, Prober};
+use tideover::backend::{BackendOptions, Board, Hosts, Monitor, Prober};
 use tideover::base::{Boxed, Clock, Entropy, Shutdown, TimeSource, Timestamp};
 use tideover::directory::{Directory, DirectoryHandle, DomainKind, DomainRule, Unknown};
 use tideover::mail::{
@@ -408,15 +408,11 @@ impl Life {
 }
 
 pub(crate) fn backend(name: &str) -> BackendOptions {
+    let hosts = Hosts::List(vec!["192.0.2.1:25".to_owned()]);
     BackendOptions {
-        id: BackendId::new(name),
-        hosts: Hosts::List(vec!["192.0.2.1:25".to_owned()]),
-        protocol: tideover::backend::Protocol::Smtp,
         tls: tideover::backend::TlsPolicy::Never,
-        credentials: None,
         max_connections: CONNECTIONS,
-        messages_per_minute: 0,
-        probe: ProbeOptions::default(),
+        ..BackendOptions::new(BackendId::new(name), hosts)
     }
 }
 

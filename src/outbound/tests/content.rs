@@ -172,3 +172,96 @@ proptest! {
         prop_assert_eq!(&*seen.messages.lock().unwrap(), &[body]);
     }
 }
+
+#[tokio::test]
+async fn large_messages_go_in_one_chunk_where_that_is_offered() {
+    let chunking = "hello 250-sink!250-PIPELINING!250 CHUNKING";
+    let line = b".0123456789\r\n..\r\n";
+    let large = delivery(BOTH, &line.repeat(limits::BODY_PIECE / 8));
+    let length = large.body.len();
+    let (outcomes, seen) = deliver(Server::scripted(chunking), &large).await;
+    assert_eq!(short(&outcomes), ["delivered", "delivered"]);
+    assert_eq!(seen.verbs(), ["EHLO", "MAIL", "RCPT", "RCPT", "BDAT"]);
+    assert!(seen.has_line(&format!("BDAT {length} LAST")));
+    assert_eq!(
+        seen.messages.lock().unwrap()[0],
+        large.body.read_at(0, usize::MAX).unwrap()
+    );
+    // Small ones gain nothing by it.
+    let (_, seen) = deliver(Server::scripted(chunking), &delivery(BOTH, BODY)).await;
+    assert!(!seen.verbs().contains(&"BDAT".to_owned()));
+    // A refusal of the chunk leaves a connection that can be used.
+    let server = Server::scripted(&format!("{chunking}, end 554 5.6.0 spam"));
+    let (outbound, seen) = client(net(vec![(SINK, server)]), backend(&[SINK]));
+    let mut channel = outbound.open(&target()).await.unwrap();
+    let outcomes = channel.deliver(&large, nothing()).await;
+    assert_eq!(short(&outcomes), ["Message", "Message"]);
+    assert!(channel.is_usable());
+    assert_eq!(seen.verbs().last().map(String::as_str), Some("RSET"));
+    // Nobody accepted: nothing is sent.
+    let server = Server::scripted(&format!("{chunking}, rcpt 550 5.1.1 no"));
+    let (outcomes, seen) = deliver(server, &large).await;
+    assert_eq!(short(&outcomes), ["Recipient", "Recipient"]);
+    assert_eq!(seen.verbs().last().map(String::as_str), Some("RSET"));
+}
+
+#[tokio::test]
+async fn a_chunk_that_cannot_be_read_breaks_the_connection() {
+    let half = Bytes::from(vec![b'x'; limits::BODY_PIECE]);
+    let mut delivery = delivery(BOTH, b"");
+    delivery.body = Arc::new(Damaged(half));
+    let server = Server::scripted("hello 250-sink!250 CHUNKING");
+    let (outcomes, seen) = deliver(server, &delivery).await;
+    assert_eq!(short(&outcomes), ["Message", "Message"]);
+    assert!(seen.messages.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn recipients_are_split_as_the_config_or_the_server_asks() {
+    let addresses: Vec<_> = (0..5).map(|at| format!("r{at}@example.org")).collect();
+    let addresses: Vec<_> = addresses.iter().map(String::as_str).collect();
+    let many = delivery(&addresses, BODY);
+    for (script, most, transactions) in [
+        ("", 5, 1),
+        ("", 2, 3),
+        ("hello 250-sink!250 LIMITS RCPTMAX=4", 5, 2),
+        // RFC 5321 §4.5.3.1.10: who was one too many goes at once into another transaction.
+        ("rcpt 250 ok; 250 ok; 250 ok; 452 4.5.3 too many", 5, 2),
+    ] {
+        let sink = BackendOptions {
+            session: SessionBounds {
+                recipients: most,
+                ..SessionBounds::default()
+            },
+            ..backend(&[SINK])
+        };
+        let (outbound, seen) = client(net(vec![(SINK, Server::scripted(script))]), sink);
+        let mut channel = outbound.open(&target()).await.unwrap();
+        let outcomes = channel.deliver(&many, nothing()).await;
+        assert_eq!(short(&outcomes), vec!["delivered"; 5], "{script}");
+        assert_eq!(
+            seen.messages.lock().unwrap().len(),
+            transactions,
+            "{script}"
+        );
+        for address in &addresses {
+            let line = format!("RCPT TO:<{address}> ORCPT=rfc822;orig@example.org");
+            assert!(
+                script.contains("LIMITS") || seen.has_line(&line),
+                "{seen:?}"
+            );
+        }
+    }
+    // Nobody was taken: that is no matter of too many.
+    let (outcomes, seen) = deliver(Server::scripted("rcpt 452 4.5.3 no"), &many).await;
+    assert_eq!(short(&outcomes), vec!["Recipient"; 5]);
+    assert_eq!(
+        seen.lines
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|line| line.starts_with("MAIL"))
+            .count(),
+        1
+    );
+}

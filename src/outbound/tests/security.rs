@@ -1,7 +1,7 @@
 //! TLS, logins, greetings and probes.
 
 use super::*;
-use crate::backend::Prober as _;
+use crate::backend::{Prober as _, Proof, SecretFile};
 use crate::net::TlsServer;
 
 struct Pair {
@@ -62,6 +62,34 @@ async fn verified_means_verified() {
 }
 
 #[tokio::test]
+async fn an_authority_of_a_file_proves_the_name_that_the_config_gives() {
+    let pair = with_tls();
+    let ask = async |name: &str, keys: Vec<[u8; 32]>| {
+        let sink = BackendOptions {
+            tls: TlsPolicy::Verified,
+            proof: Proof {
+                name: Some(name.to_owned()),
+                authorities: Some(pair.folder.path().join("self-signed.crt")),
+                keys,
+                client: None,
+            },
+            ..backend(&[SINK])
+        };
+        let (outbound, _) = client(net(vec![(SINK, pair.server.clone())]), sink);
+        let opened = outbound.open(&target()).await;
+        opened.map(|_| ()).map_err(|failure| failure.what)
+    };
+    assert_eq!(ask("sink.example.org", Vec::new()).await, Ok(()));
+    let told = ask("other.example.org", Vec::new()).await.unwrap_err();
+    assert!(
+        told.contains("must be good for other.example.org"),
+        "{told}"
+    );
+    let told = ask("sink.example.org", vec![[1; 32]]).await.unwrap_err();
+    assert!(told.contains("the server's key is sha256:"), "{told}");
+}
+
+#[tokio::test]
 async fn opportunistic_goes_on_without_what_fails() {
     let offered = "hello 250-sink!250 STARTTLS";
     for (script, dialled) in [
@@ -87,7 +115,8 @@ async fn log_in(server: Server, host: &str) -> (Result<(), String>, Seen) {
     let backend = BackendOptions {
         credentials: Some(Credentials {
             username: "ann".to_owned(),
-            password_file,
+            secret: SecretFile::Password(password_file),
+            mechanism: None,
         }),
         ..backend(&[host])
     };

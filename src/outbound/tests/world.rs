@@ -239,6 +239,10 @@ impl Talk {
                         self.message(&server, accepted).await?;
                     }
                 }
+                "BDAT" => {
+                    messages += 1;
+                    self.chunk(&line, &server, accepted).await?;
+                }
                 "AUTH" if line.starts_with("AUTH LOGIN") => {
                     self.say("334 VXNlcm5hbWU6").await?;
                     self.line().await?;
@@ -266,6 +270,18 @@ impl Talk {
         Ok(())
     }
 
+    async fn chunk(&mut self, line: &str, server: &Server, accepted: usize) -> io::Result<()> {
+        let length: usize = line.split(' ').nth(1).unwrap().parse().unwrap();
+        assert!(line.ends_with(" LAST"));
+        while self.buffer.len() < length {
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        let message = self.buffer.drain(..length).collect();
+        self.answer(message, server, accepted).await
+    }
+
     async fn message(&mut self, server: &Server, accepted: usize) -> io::Result<()> {
         let mut decoder = DataDecoder::new();
         let mut message = Vec::new();
@@ -282,6 +298,15 @@ impl Talk {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
+        self.answer(message, server, accepted).await
+    }
+
+    async fn answer(
+        &mut self,
+        message: Vec<u8>,
+        server: &Server,
+        accepted: usize,
+    ) -> io::Result<()> {
         self.seen.messages.lock().unwrap().push(message);
         if server.cut == Cut::AfterDot {
             return Err(io::ErrorKind::ConnectionReset.into());
