@@ -38,6 +38,7 @@ pub fn operators(admin: Arc<Admin>) -> Router {
         .route("/api/users/disable", post(disable))
         .route("/api/reload", post(reload))
         .merge(super::override_api::routes())
+        .merge(super::queue_api::routes())
         .fallback(no_such_path)
         .with_state(admin)
 }

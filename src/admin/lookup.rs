@@ -59,7 +59,7 @@ impl Admin {
     }
 
     /// A typing error in a name must not look like an empty queue.
-    fn refuse_unknown(
+    pub(super) fn refuse_unknown(
         &self,
         backend: Option<&str>,
         backends: &[BackendHealth],

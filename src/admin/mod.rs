@@ -12,6 +12,7 @@ mod health;
 mod lookup;
 mod override_api;
 mod present;
+mod queue_api;
 mod serve;
 mod view;
 
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 
 use crate::backend::BackendOptions;
 use crate::base::{Boxed, Clock};
+use crate::queue::Queue;
 use crate::route::Router;
 use crate::spool::Spool;
 use crate::telemetry::Metrics;
@@ -33,6 +35,7 @@ pub use error::{AdminError, Refusal};
 pub use health::{HealthView, keep_metrics};
 pub(crate) use lookup::{QueueQuery, TraceQuery};
 pub(crate) use override_api::OverrideQuery;
+pub(crate) use queue_api::{PerformQuery, SelectQuery, SelectView};
 pub use serve::serve;
 pub use view::{
     BackendDetails, BackendView, DecisionWord, EventView, ExplainView, HostView, MessageView,
@@ -57,6 +60,8 @@ pub trait Reload: Send + Sync + fmt::Debug {
 pub struct Admin {
     /// The spool.
     pub spool: Spool,
+    /// What waits.
+    pub queue: Queue,
     /// The routes, and the board of the backends with them.
     pub router: Router,
     /// What the config says of the backends now.

@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::mail::SpoolId;
+use crate::route::Pattern;
+use crate::smtp::Domain;
+
 /// Tideover takes the mail of an organisation that changes its mail platform, and loses none.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
 #[command(
@@ -124,6 +128,60 @@ pub(crate) enum QueueVerb {
         /// Its spool id
         id: String,
     },
+    /// Let held mail go, whatever it was held for
+    Release(QueueDeed),
+    /// Try queued mail now, at its present home
+    Retry(QueueDeed),
+    /// Take mail out for good; shows what it would drop unless given --yes
+    Drop {
+        #[command(flatten)]
+        deed: QueueDeed,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Write waiting mail as .eml files, with a manifest; it stays in the queue
+    Export {
+        /// A new or empty folder
+        dir: PathBuf,
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct QueueDeed {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Why, for those who look later
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+}
+
+/// Which mail; all that is given must hold. The server refuses nothing at all.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct Which {
+    /// Of this message (its spool id)
+    #[arg(value_name = "ID")]
+    pub(crate) message: Option<SpoolId>,
+    /// To this address, or to @domain
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) recipient: Option<Pattern>,
+    /// From this address, from @domain, or from <> (reports)
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) sender: Option<Pattern>,
+    /// To addresses of this domain
+    #[arg(long, value_name = "DOMAIN")]
+    pub(crate) domain: Option<Domain>,
+    /// For this backend, or refused by it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) backend: Option<String>,
+    /// Held for this kind of reason: refused, operator, no-route
+    #[arg(long, value_name = "KIND")]
+    pub(crate) reason_kind: Option<String>,
+    /// All mail
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]

@@ -9,6 +9,8 @@ use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Response};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt as _;
 
 use super::intent::Request;
 use crate::admin::{Refusal, SOCKET};
@@ -89,6 +91,34 @@ impl Client {
         }
     }
 
+    /// Sends `request` and writes the answer to `file`, piece by piece; how many bytes.
+    pub(crate) async fn save(&self, request: Request, file: &mut File) -> Result<u64, ClientError> {
+        let stream = connect_unix(&self.socket)
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        let response = send(stream, request).await;
+        let response = response.map_err(|what| self.broken(what))?;
+        let status = response.status().as_u16();
+        if status != 200 {
+            return Err(self.broken(format!("HTTP status {status}")));
+        }
+        let mut body = response.into_body();
+        let mut written = 0;
+        loop {
+            let frame = tokio::time::timeout(PATIENCE, body.frame()).await;
+            let frame = frame.map_err(|_| self.broken("it stopped in the middle".to_owned()))?;
+            let Some(frame) = frame else {
+                return Ok(written);
+            };
+            let frame = frame.map_err(|error| self.broken(error.to_string()))?;
+            if let Some(piece) = frame.data_ref() {
+                let wrote = file.write_all(piece).await;
+                wrote.map_err(|error| self.broken(format!("the file: {error}")))?;
+                written += piece.len() as u64;
+            }
+        }
+    }
+
     fn read<T: DeserializeOwned>(&self, status: u16, body: &[u8]) -> Result<T, ClientError> {
         if (200..300).contains(&status) {
             return serde_json::from_slice(body).map_err(|error| {
@@ -134,6 +164,17 @@ impl Client {
 }
 
 async fn exchange(stream: BoxedStream, request: Request) -> Result<(u16, Bytes), String> {
+    let response = send(stream, request).await?;
+    let status = response.status().as_u16();
+    let body = Limited::new(response.into_body(), ANSWER)
+        .collect()
+        .await
+        .map_err(|error| error.to_string())?;
+    Ok((status, body.to_bytes()))
+}
+
+/// The head of the answer; its body comes while it is read.
+async fn send(stream: BoxedStream, request: Request) -> Result<Response<Incoming>, String> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| error.to_string())?;
@@ -155,16 +196,10 @@ async fn exchange(stream: BoxedStream, request: Request) -> Result<(u16, Bytes),
         .header(hyper::header::CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::from(request.body.unwrap_or_default())))
         .map_err(|error| error.to_string())?;
-    let response: Response<Incoming> = sender
+    sender
         .send_request(request)
         .await
-        .map_err(|error| error.to_string())?;
-    let status = response.status().as_u16();
-    let body = Limited::new(response.into_body(), ANSWER)
-        .collect()
-        .await
-        .map_err(|error| error.to_string())?;
-    Ok((status, body.to_bytes()))
+        .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

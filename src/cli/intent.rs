@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use super::args::{Arguments, BackendVerb, QueueVerb, SpoolVerb, UserVerb, Verb, WaitingState};
+use super::bulk::BulkWork;
 use crate::admin::{AddressQuery, OverrideQuery, QueueQuery, TraceQuery};
 use crate::backend::Wish;
+use crate::queue::Deed;
 use crate::route::ShownState;
 
 /// What to do, with which config, and how to say it.
@@ -31,6 +33,8 @@ pub(crate) enum Work {
     Spool(SpoolWork),
     /// Ask the server that runs.
     Ask(Question),
+    /// Let the server that runs do something to mail that waits, page by page.
+    Bulk(BulkWork),
 }
 
 /// What to do with a spool that is not in use.
@@ -101,19 +105,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
         Verb::Demo { once: true } => Work::Demo(crate::demo::Ending::Once),
         Verb::Status => Work::Ask(Question::Status),
         Verb::Backend(verb) => Work::Ask(backend(verb, actor)),
-        Verb::Queue(QueueVerb::List(list)) => Work::Ask(Question::Queue(QueueQuery {
-            skip: list.skip,
-            limit: match format {
-                Format::Json => usize::from(list.limit),
-                Format::Text => usize::from(list.limit) + 1,
-            },
-            backend: list.backend,
-            state: list.state.map(|state| match state {
-                WaitingState::Queued => ShownState::Queued,
-                WaitingState::Held => ShownState::Held,
-            }),
-        })),
-        Verb::Queue(QueueVerb::Show { id }) => Work::Ask(Question::Message(id)),
+        Verb::Queue(verb) => queue(verb, format, actor),
         Verb::Explain { address } => Work::Ask(Question::Explain(AddressQuery { address })),
         Verb::Trace { of, limit } => Work::Ask(Question::Trace(TraceQuery {
             of,
@@ -133,6 +125,29 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
             SpoolVerb::Export { dir } => SpoolWork::Export(dir),
         }),
         Verb::Reload => Work::Ask(Question::Reload),
+    }
+}
+
+fn queue(verb: QueueVerb, format: Format, actor: &str) -> Work {
+    match verb {
+        QueueVerb::List(list) => Work::Ask(Question::Queue(QueueQuery {
+            skip: list.skip,
+            limit: match format {
+                Format::Json => usize::from(list.limit),
+                Format::Text => usize::from(list.limit) + 1,
+            },
+            backend: list.backend,
+            state: list.state.map(|state| match state {
+                WaitingState::Queued => ShownState::Queued,
+                WaitingState::Held => ShownState::Held,
+            }),
+        })),
+        QueueVerb::Show { id } => Work::Ask(Question::Message(id)),
+        QueueVerb::Release(deed) => Work::Bulk(BulkWork::deed(Deed::Release, deed, actor)),
+        QueueVerb::Retry(deed) => Work::Bulk(BulkWork::deed(Deed::Retry, deed, actor)),
+        QueueVerb::Drop { deed, yes: true } => Work::Bulk(BulkWork::deed(Deed::Drop, deed, actor)),
+        QueueVerb::Drop { deed, yes: false } => Work::Bulk(BulkWork::show(deed.which)),
+        QueueVerb::Export { dir, which } => Work::Bulk(BulkWork::export(dir, which)),
     }
 }
 
@@ -215,11 +230,11 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    const fn get(path: String) -> Self {
+    pub(super) const fn get(path: String) -> Self {
         Self { path, body: None }
     }
 
-    fn post(path: &str, body: &impl serde::Serialize) -> Self {
+    pub(super) fn post(path: &str, body: &impl serde::Serialize) -> Self {
         Self {
             path: path.to_owned(),
             // Plain structs of texts have a JSON form.
@@ -302,6 +317,9 @@ mod tests {
             "tideover queue",
             "tideover queue list --limit 0",
             "tideover queue list --state delivered",
+            "tideover queue drop 17",
+            "tideover queue retry --recipient ann",
+            "tideover queue export",
             "tideover explain",
         ] {
             assert!(

@@ -4,10 +4,12 @@
 //! unix socket in its `data_dir`.
 
 mod args;
+mod bulk;
 mod client;
 mod home;
 mod intent;
 mod offline;
+mod progress;
 mod render;
 
 use std::fmt;
@@ -124,6 +126,7 @@ fn perform(intent: Intent) -> Result<(), Failure> {
                 .map_err(|error| Failure::new(Exit::Failed, error)),
             Work::Spool(work) => offline::perform(config.as_deref(), &work, format),
             Work::Ask(question) => ask(config.as_deref(), question, format).await,
+            Work::Bulk(work) => bulk::perform(config.as_deref(), work, format).await,
         }
     })
 }

@@ -3,11 +3,9 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::intent::{Format, SpoolWork};
+use super::progress::Bar;
 use super::{Exit, Failure, home, print};
 use crate::mail::SpoolId;
 use crate::spool::{Offline, Verification, World};
@@ -21,8 +19,8 @@ pub(super) fn perform(
     let failed = |error| Failure::new(Exit::Failed, error);
     let options = home::spool_options(config)?;
     let offline = Offline::open(options, World::system()).map_err(failed)?;
-    let mut bar = Bar::new();
-    let mut progress = |done, total| bar.show(done, total);
+    let mut bar = Bar::new("segments");
+    let mut progress = |done, total| bar.show(done, Some(total));
     match work {
         SpoolWork::Verify => {
             let found = offline.verify(&mut progress).map_err(failed)?;
@@ -86,40 +84,5 @@ fn tell(found: &Verification, format: Format) -> Result<(), Failure> {
     } else {
         let what = "the spool is not whole: `tideover spool export DIR` rescues what waits";
         Err(Failure::new(Exit::Failed, what))
-    }
-}
-
-/// A bar on stderr, for what takes longer than a second.
-struct Bar {
-    begun: Instant,
-    bar: Option<ProgressBar>,
-}
-
-impl Bar {
-    fn new() -> Self {
-        Self {
-            begun: Instant::now(),
-            bar: None,
-        }
-    }
-
-    fn show(&mut self, done: u64, total: u64) {
-        if self.bar.is_none() && self.begun.elapsed() > Duration::from_secs(1) {
-            let style = ProgressStyle::with_template("{bar:40} {pos}/{len} segments, {eta} left");
-            let bar = ProgressBar::new(total);
-            self.bar = Some(match style {
-                Ok(style) => bar.with_style(style),
-                Err(_) => bar,
-            });
-        }
-        if let Some(bar) = &self.bar {
-            bar.set_position(done);
-        }
-    }
-
-    fn end(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
     }
 }

@@ -64,10 +64,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         backends_now,
     ));
     reloader.watch_backends();
-    let writer = opened
-        .writer
-        .spawn_thread()
-        .map_err(StartError::other("the spool's writer"))?;
+    let writer = opened.writer.spawn_thread();
+    let writer = writer.map_err(StartError::other("the spool's writer"))?;
     let retention = base.spool.clone().retention_task(base.shutdown.clone());
     base.shutdown.spawn("retention", retention);
     base.serve_web(&config, sockets.web, &accounts);
@@ -78,6 +76,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         sockets.admin,
         Admin {
             spool: base.spool.clone(),
+            queue: queue.clone(),
             router: base.router.clone(),
             backends: watched,
             accounts: Arc::new(desk),

@@ -82,6 +82,15 @@ impl Tally {
     }
 }
 
+/// Where a page begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Behind this message, or at the oldest one.
+    Behind(Option<SpoolId>),
+    /// This message, and nothing else.
+    At(SpoolId),
+}
+
 /// Says which recipients are meant.
 pub type Pick = Arc<dyn Fn(&Candidate<'_>) -> bool + Send + Sync>;
 
@@ -110,14 +119,17 @@ impl Queue {
     /// # Errors
     /// When the spool fails; what was done before stays done.
     pub async fn perform(&self, order: &Order, pick: &Pick) -> Result<Tally, SpoolError> {
-        let mut tally = self.perform_page(order, pick, None).await?;
-        while let Some(cursor) = tally.next {
-            tally.add(self.perform_page(order, pick, Some(cursor)).await?);
+        let mut tally = Tally::default();
+        loop {
+            let place = Place::Behind(tally.next);
+            tally.add(self.perform_page(order, pick, place).await?);
+            if tally.next.is_none() {
+                return Ok(tally);
+            }
         }
-        Ok(tally)
     }
 
-    /// Does it to the recipients of the next messages behind `after`. A page that has begun is
+    /// Does it to the recipients of one message, or of the next ones. A page that has begun is
     /// brought to its end, also when nobody waits for the answer any more.
     ///
     /// # Errors
@@ -126,45 +138,30 @@ impl Queue {
         &self,
         order: &Order,
         pick: &Pick,
-        after: Option<SpoolId>,
+        place: Place,
     ) -> Result<Tally, SpoolError> {
         let (done, told) = oneshot::channel();
         let (queue, order, pick) = (self.clone(), order.clone(), Arc::clone(pick));
         self.0.parts.shutdown.spawn("operator", async move {
-            let tally = queue.page(&order, &pick, after).await;
+            let tally = queue.page(&order, &pick, place).await;
             // Nobody listens when the operator went away.
             done.send(tally).ok();
         });
         told.await.unwrap_or(Err(SpoolError::Closed))
     }
 
-    async fn page(
-        &self,
-        order: &Order,
-        pick: &Pick,
-        after: Option<SpoolId>,
-    ) -> Result<Tally, SpoolError> {
+    async fn page(&self, order: &Order, pick: &Pick, place: Place) -> Result<Tally, SpoolError> {
         let spool = &self.0.parts.spool;
-        let ids = match order.deed {
-            Deed::Release => spool.held(after, PAGE)?,
-            Deed::Retry | Deed::Drop => spool.unfinished(after, PAGE)?,
+        let (ids, next) = match (place, order.deed) {
+            (Place::At(id), _) => (vec![id], None),
+            (Place::Behind(after), Deed::Release) => with_next(spool.held(after, PAGE)?),
+            (Place::Behind(after), Deed::Retry | Deed::Drop) => {
+                with_next(spool.unfinished(after, PAGE)?)
+            }
         };
-        self.perform_on(order, pick, ids).await
-    }
-
-    /// Does it to recipients of these messages.
-    ///
-    /// # Errors
-    /// When the spool fails.
-    pub(super) async fn perform_on(
-        &self,
-        order: &Order,
-        pick: &Pick,
-        ids: Vec<SpoolId>,
-    ) -> Result<Tally, SpoolError> {
         let mut tally = Tally {
             seen: ids.len() as u64,
-            next: ids.last().copied(),
+            next,
             ..Tally::default()
         };
         // All of them at once, for one sync of the log.
@@ -289,6 +286,12 @@ impl Queue {
         }
         lanes
     }
+}
+
+/// A page, and the message behind which the next one begins.
+fn with_next(ids: Vec<SpoolId>) -> (Vec<SpoolId>, Option<SpoolId>) {
+    let next = ids.last().copied();
+    (ids, next)
 }
 
 /// Can it be done to a recipient in this state?

@@ -18,7 +18,7 @@ mod settle;
 mod state;
 mod worker;
 
-pub use bulk::{Deed, Order, Pick, Tally};
+pub use bulk::{Deed, Order, Pick, Place, Tally};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};

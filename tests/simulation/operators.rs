@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tideover::mail::{Blame, Failure, RecipientEvent, SpoolId};
-use tideover::queue::{Deed, Order, Pick, Tally};
+use tideover::queue::{Deed, Order, Pick, Place, Tally};
 use tideover::route::Selection;
 use tideover::smtp::Reply;
 use tokio::time::sleep;
@@ -69,7 +69,9 @@ fn refused_mail_is_released_in_one_go() {
         // One page, then the process ends.
         let everything: Pick = Arc::new(|_| true);
         let release = order(Deed::Release);
-        let page = door.queue.perform_page(&release, &everything, None);
+        let page = door
+            .queue
+            .perform_page(&release, &everything, Place::Behind(None));
         let page = page.await.unwrap();
         assert_eq!((page.recipients, page.under_way), (200, 0));
         assert!(page.next.is_some());

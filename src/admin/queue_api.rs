@@ -1,0 +1,234 @@
+//! What operators do to mail that waits, page by page; and how they take copies of it.
+
+use std::sync::Arc;
+
+use axum::body::Body as HttpBody;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use bytes::Bytes;
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+
+use super::extract::{Body, Path};
+use super::{Admin, AdminError, QueueItem};
+use crate::limits;
+use crate::mail::{BackendId, BodySource, HoldReason, SpoolId};
+use crate::queue::{Deed, Order, Pick, Place, Tally};
+use crate::route::{Candidate, Selection, Shown};
+use crate::spool::{Exported, StoredMessage};
+
+/// Messages that are looked at for one page of a selection.
+const PAGE: usize = 200;
+
+/// Something to be done to a selection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PerformQuery {
+    /// What, by whom, why.
+    #[serde(flatten)]
+    pub(crate) order: Order,
+    /// To whom.
+    pub(crate) which: SelectQuery,
+}
+
+/// A page of a selection.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct SelectQuery {
+    /// Which recipients.
+    pub(crate) selection: Selection,
+    /// A selection that names everything is meant so.
+    #[serde(default)]
+    pub(crate) all: bool,
+    /// Behind this message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) after: Option<SpoolId>,
+    /// Recipients to show.
+    #[serde(default)]
+    pub(crate) show: usize,
+}
+
+/// What a page of a selection has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SelectView {
+    /// Recipients that are meant.
+    pub(crate) recipients: u64,
+    /// Their messages.
+    pub(crate) messages: Vec<SpoolId>,
+    /// The first recipients, as many as were asked for.
+    pub(crate) items: Vec<QueueItem>,
+    /// Messages that were looked at.
+    pub(crate) seen: u64,
+    /// There is more behind this message; none at the end.
+    pub(crate) next: Option<SpoolId>,
+}
+
+pub(super) fn routes() -> Router<Arc<Admin>> {
+    Router::new()
+        .route("/api/queue/perform", post(perform))
+        .route("/api/queue/select", post(select))
+        .route("/api/messages/{id}/export", get(export))
+        .route("/api/messages/{id}/body", get(body))
+}
+
+type Us = State<Arc<Admin>>;
+type Answer<T> = Result<Json<T>, AdminError>;
+
+async fn perform(State(admin): Us, Body(query): Body<PerformQuery>) -> Answer<Tally> {
+    admin.check(&query.which)?;
+    if query.order.deed == Deed::Drop && query.order.actor.trim().is_empty() {
+        return Err(AdminError::Asked {
+            what: "mail is dropped by somebody with a name".to_owned(),
+            hint: "give it with --actor",
+        });
+    }
+    let (selection, after) = (query.which.selection, query.which.after);
+    let place = selection.message.map_or(Place::Behind(after), Place::At);
+    let pick: Pick = Arc::new(move |one| selection.matches(one));
+    let tally = admin.queue.perform_page(&query.order, &pick, place).await?;
+    Ok(Json(tally))
+}
+
+async fn select(State(admin): Us, Body(query): Body<SelectQuery>) -> Answer<SelectView> {
+    admin.check(&query)?;
+    admin
+        .blocking(move |admin| admin.select(&query))
+        .await
+        .map(Json)
+}
+
+async fn export(State(admin): Us, Path(id): Path<String>) -> Answer<Exported> {
+    let id = parse(&id)?;
+    let found = admin.blocking(move |admin| Ok(admin.spool.message(id)?));
+    let message = found.await?.ok_or_else(|| gone(id))?;
+    Ok(Json(Exported {
+        file: format!("{id}.eml"),
+        id,
+        received: message.received,
+        size: message.size,
+        envelope: message.envelope,
+        states: message.states,
+    }))
+}
+
+async fn body(State(admin): Us, Path(id): Path<String>) -> Result<Response, AdminError> {
+    let id = parse(&id)?;
+    let found = admin.blocking(move |admin| Ok(admin.spool.body(id)?));
+    let source = found.await?.ok_or_else(|| gone(id))?;
+    let length = source.len();
+    let pieces = stream::try_unfold((source, 0_u64), |(source, offset)| async move {
+        let (source, piece) = read_piece(source, offset).await?;
+        let next = offset + piece.len() as u64;
+        Ok::<_, std::io::Error>((!piece.is_empty()).then_some((piece, (source, next))))
+    });
+    let head = [
+        (header::CONTENT_TYPE, "message/rfc822".to_owned()),
+        (header::CONTENT_LENGTH, length.to_string()),
+    ];
+    Ok((head, HttpBody::from_stream(pieces)).into_response())
+}
+
+/// The next piece of a body, read beside the async threads.
+async fn read_piece(
+    source: Arc<dyn BodySource>,
+    offset: u64,
+) -> std::io::Result<(Arc<dyn BodySource>, Bytes)> {
+    let reading = tokio::task::spawn_blocking(move || {
+        let piece = source.read_at(offset, limits::BODY_PIECE)?;
+        Ok((source, piece))
+    });
+    reading.await.map_err(std::io::Error::other)?
+}
+
+fn parse(id: &str) -> Result<SpoolId, AdminError> {
+    id.parse().map_err(|error| AdminError::Asked {
+        what: format!("{id}: {error}"),
+        hint: "`tideover queue list` shows the ids",
+    })
+}
+
+fn gone(id: SpoolId) -> AdminError {
+    AdminError::NotFound {
+        what: format!("the spool has no message {id}"),
+        hint: "messages go spool.retain after their last recipient is finished",
+    }
+}
+
+impl Admin {
+    /// A typing error must not look like an empty selection, and nothing at all not like all.
+    fn check(&self, query: &SelectQuery) -> Result<(), AdminError> {
+        let selection = &query.selection;
+        if selection.is_all() && !query.all {
+            return Err(AdminError::Asked {
+                what: "no mail is selected".to_owned(),
+                hint: "name a message, --recipient, --sender, --domain, --backend or \
+                       --reason-kind; --all means all mail",
+            });
+        }
+        let backend = selection.backend.as_ref().map(BackendId::as_str);
+        self.refuse_unknown(backend, &self.router.board().snapshot())?;
+        match &selection.reason_kind {
+            Some(kind) if !HoldReason::KINDS.contains(&kind.as_str()) => Err(AdminError::Asked {
+                what: format!(
+                    "there is no reason \"{kind}\"; there are {}",
+                    HoldReason::KINDS.join(", ")
+                ),
+                hint: "`tideover queue list --state held` shows why mail is held",
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn select(&self, query: &SelectQuery) -> Result<SelectView, AdminError> {
+        let ids = match query.selection.message {
+            Some(id) => vec![id],
+            None if query.selection.reason_kind.is_some() => self.spool.held(query.after, PAGE)?,
+            None => self.spool.unfinished(query.after, PAGE)?,
+        };
+        let next = ids.last().copied();
+        let next = next.filter(|_| query.selection.message.is_none());
+        let mut view = SelectView {
+            recipients: 0,
+            messages: Vec::new(),
+            items: Vec::new(),
+            seen: ids.len() as u64,
+            next,
+        };
+        for id in ids {
+            if let Some(message) = self.spool.message(id)? {
+                self.select_of(query, &message, &mut view);
+            }
+        }
+        Ok(view)
+    }
+
+    fn select_of(&self, query: &SelectQuery, message: &StoredMessage, view: &mut SelectView) {
+        let envelope = &message.envelope;
+        let recipients = envelope.recipients.iter().zip(&message.states);
+        let mut any = false;
+        for (number, (recipient, state)) in (0_u16..).zip(recipients) {
+            let one = Candidate {
+                id: message.id,
+                number,
+                from: &envelope.from,
+                recipient,
+                state,
+            };
+            if state.is_finished() || !query.selection.matches(&one) {
+                continue;
+            }
+            any = true;
+            view.recipients += 1;
+            if view.items.len() < query.show.min(limits::PAGE) {
+                let shown = Shown::of(state, &self.router.board().snapshot());
+                let address = recipient.address.to_string();
+                view.items
+                    .push(QueueItem::new(message.id, shown, address, envelope));
+            }
+        }
+        if any {
+            view.messages.push(message.id);
+        }
+    }
+}

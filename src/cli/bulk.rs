@@ -1,0 +1,349 @@
+//! The verbs that do something to any number of waiting recipients: the server does it page by
+//! page, so that people see how far it is, and can interrupt it and say it again.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt as _;
+
+use super::args::{QueueDeed, Which};
+use super::client::{Client, ClientError};
+use super::intent::{Format, Request};
+use super::progress::Bar;
+use super::render::Page;
+use super::{Exit, Failure, home, print};
+use crate::admin::{PerformQuery, QueueItem, SelectQuery, SelectView};
+use crate::base::Clock;
+use crate::mail::{BackendId, SpoolId};
+use crate::queue::{Deed, Order, Tally};
+use crate::route::Selection;
+use crate::spool::Exported;
+use crate::terminal::Palette;
+
+/// Recipients that are shown before they are dropped.
+const SHOWN: usize = 20;
+
+/// What to do, to whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BulkWork {
+    which: SelectQuery,
+    doing: Doing,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Doing {
+    Deed(Order),
+    /// Show what would be dropped.
+    Show,
+    Export(PathBuf),
+}
+
+impl BulkWork {
+    pub(crate) fn deed(deed: Deed, args: QueueDeed, actor: &str) -> Self {
+        Self {
+            which: args.which.into(),
+            doing: Doing::Deed(Order {
+                deed,
+                actor: actor.to_owned(),
+                reason: args.reason,
+            }),
+        }
+    }
+
+    pub(crate) fn show(which: Which) -> Self {
+        Self {
+            which: which.into(),
+            doing: Doing::Show,
+        }
+    }
+
+    pub(crate) fn export(dir: PathBuf, which: Which) -> Self {
+        Self {
+            which: which.into(),
+            doing: Doing::Export(dir),
+        }
+    }
+}
+
+impl From<Which> for SelectQuery {
+    fn from(which: Which) -> Self {
+        Self {
+            selection: Selection {
+                message: which.message,
+                recipient: which.recipient,
+                sender: which.sender,
+                domain: which.domain.map(|domain| domain.key()),
+                backend: which.backend.map(|name| BackendId::new(&name)),
+                reason_kind: which.reason_kind,
+            },
+            all: which.all,
+            after: None,
+            show: 0,
+        }
+    }
+}
+
+pub(super) async fn perform(
+    config: Option<&Path>,
+    work: BulkWork,
+    format: Format,
+) -> Result<(), Failure> {
+    let (data_dir, config) = home::data_dir(config)?;
+    let client = Client::new(&data_dir, &config);
+    let worker = Worker {
+        client,
+        format,
+        which: work.which,
+    };
+    match work.doing {
+        Doing::Deed(order) => worker.perform(order).await,
+        Doing::Show => worker.show().await,
+        Doing::Export(dir) => worker.export(&dir).await,
+    }
+}
+
+struct Worker {
+    client: Client,
+    format: Format,
+    which: SelectQuery,
+}
+
+/// What would be dropped.
+#[derive(Debug, Default, Serialize)]
+struct Preview {
+    dry_run: bool,
+    recipients: u64,
+    messages: u64,
+    items: Vec<QueueItem>,
+}
+
+impl Worker {
+    async fn perform(&self, order: Order) -> Result<(), Failure> {
+        let mut bar = Bar::new("messages looked at");
+        let mut tally = Tally::default();
+        let mut query = PerformQuery {
+            order,
+            which: self.which.clone(),
+        };
+        loop {
+            let request = Request::post("/api/queue/perform", &query);
+            tally.add(self.client.ask(request).await?);
+            bar.show(tally.seen, None);
+            if tally.next.is_none() {
+                break;
+            }
+            query.which.after = tally.next;
+        }
+        bar.end();
+        let text = told(query.order.deed, &tally);
+        self.tell(&tally, || text)
+    }
+
+    async fn show(&self) -> Result<(), Failure> {
+        let mut preview = Preview {
+            dry_run: true,
+            ..Preview::default()
+        };
+        let mut which = self.which.clone();
+        let mut bar = Bar::new("messages looked at");
+        let mut seen = 0;
+        loop {
+            which.show = SHOWN.saturating_sub(preview.items.len());
+            let page = self.select(&which).await?;
+            preview.recipients += page.recipients;
+            preview.messages += page.messages.len() as u64;
+            preview.items.extend(page.items);
+            seen += page.seen;
+            bar.show(seen, None);
+            which.after = page.next;
+            if which.after.is_none() {
+                break;
+            }
+        }
+        bar.end();
+        self.tell(&preview, || previewed(&preview))
+    }
+
+    async fn select(&self, which: &SelectQuery) -> Result<SelectView, Failure> {
+        let request = Request::post("/api/queue/select", which);
+        Ok(self.client.ask(request).await?)
+    }
+
+    async fn export(&self, dir: &Path) -> Result<(), Failure> {
+        let failed =
+            |error: io::Error| Failure::new(Exit::Failed, format!("{}: {error}", dir.display()));
+        std::fs::create_dir_all(dir).map_err(failed)?;
+        if std::fs::read_dir(dir).map_err(failed)?.next().is_some() {
+            return Err(failed(io::Error::other("the folder is not empty")));
+        }
+        let mut manifest = new_file(&dir.join("manifest.jsonl"))
+            .await
+            .map_err(failed)?;
+        let mut bar = Bar::new("messages written");
+        let mut which = self.which.clone();
+        let mut count = 0;
+        loop {
+            let page = self.select(&which).await?;
+            for id in page.messages {
+                if let Some(line) = self.export_one(id, dir).await? {
+                    manifest.write_all(&line).await.map_err(failed)?;
+                    count += 1;
+                    bar.show(count, None);
+                }
+            }
+            which.after = page.next;
+            if which.after.is_none() {
+                break;
+            }
+        }
+        manifest.sync_all().await.map_err(failed)?;
+        bar.end();
+        let told = serde_json::json!({ "messages": count, "dir": dir });
+        let text = format!(
+            "{count} messages are in {}, with manifest.jsonl; they are still in the queue\n",
+            dir.display()
+        );
+        self.tell(&told, || text)
+    }
+
+    /// Writes one message; returns its line of the manifest, or `None` when it is gone meanwhile.
+    async fn export_one(&self, id: SpoolId, dir: &Path) -> Result<Option<Vec<u8>>, Failure> {
+        let request = Request::get(format!("/api/messages/{id}/export"));
+        let exported: Exported = match self.client.ask(request).await {
+            Ok(exported) => exported,
+            Err(ClientError::Refused(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let path = dir.join(format!("{id}.eml"));
+        let failed =
+            |error: io::Error| Failure::new(Exit::Failed, format!("{}: {error}", path.display()));
+        let mut file = new_file(&path).await.map_err(failed)?;
+        let request = Request::get(format!("/api/messages/{id}/body"));
+        let written = self.client.save(request, &mut file).await?;
+        if written != exported.size {
+            let what = format!("{id} has {} bytes, {written} came", exported.size);
+            return Err(failed(io::Error::other(what)));
+        }
+        file.sync_all().await.map_err(failed)?;
+        let mut line = serde_json::to_vec(&exported).map_err(|error| failed(error.into()))?;
+        line.push(b'\n');
+        Ok(Some(line))
+    }
+
+    fn tell(&self, told: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
+        match self.format {
+            Format::Text => print(&text()),
+            Format::Json => {
+                let json = serde_json::to_string_pretty(told);
+                let json = json.map_err(|error| Failure::new(Exit::Failed, error))?;
+                print(&format!("{json}\n"))
+            }
+        }
+    }
+}
+
+async fn new_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    // Mail is for nobody else.
+    let options = options.write(true).create_new(true).mode(0o600);
+    options.open(path).await
+}
+
+fn many(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
+fn told(deed: Deed, tally: &Tally) -> String {
+    let (done, hint) = match deed {
+        Deed::Release => (
+            "released",
+            "mail that waits for a backend goes by itself when it is up",
+        ),
+        Deed::Retry => ("due now", "held mail wants `tideover queue release`"),
+        Deed::Drop => ("dropped", "finished mail cannot be dropped"),
+    };
+    let recipients = many(tally.recipients, "recipient");
+    let messages = many(tally.messages, "message");
+    let mut text = if tally.recipients == 0 {
+        format!("nobody that waits matches: {hint}\n")
+    } else {
+        format!("{recipients} of {messages} {done}\n")
+    };
+    if tally.under_way > 0 {
+        let busy = many(tally.under_way, "more recipient");
+        let verb = if tally.under_way == 1 { "is" } else { "are" };
+        let hint = match deed {
+            Deed::Retry => "nothing to do",
+            Deed::Release | Deed::Drop => "say it again in a minute",
+        };
+        // Writing to a String cannot fail.
+        writeln!(text, "{busy} {verb} being tried now: {hint}").ok();
+    }
+    text
+}
+
+fn previewed(preview: &Preview) -> String {
+    if preview.recipients == 0 {
+        return "nobody that waits matches: nothing would be dropped\n".to_owned();
+    }
+    let page = Page {
+        palette: Palette::of_stdout(),
+        now: Clock::system().now(),
+    };
+    let mut text = page.queue(&preview.items, 0, SHOWN);
+    let more = preview
+        .recipients
+        .saturating_sub(preview.items.len() as u64);
+    if more > 0 {
+        writeln!(text, "... and {more} more").ok();
+    }
+    let recipients = many(preview.recipients, "recipient");
+    let messages = many(preview.messages, "message");
+    // Writing to a String cannot fail.
+    write!(
+        text,
+        "\nwould drop {recipients} of {messages}; nothing is dropped yet.\n\
+         `tideover queue export DIR` keeps a copy, --yes drops them for good.\n"
+    )
+    .ok();
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_done_is_told_in_few_words() {
+        let tally = |recipients, under_way| Tally {
+            recipients,
+            messages: recipients.min(1),
+            under_way,
+            ..Tally::default()
+        };
+        for (deed, tally, expected) in [
+            (
+                Deed::Release,
+                tally(2, 0),
+                "2 recipients of 1 message released\n",
+            ),
+            (
+                Deed::Drop,
+                tally(1, 1),
+                "1 recipient of 1 message dropped\n\
+                 1 more recipient is being tried now: say it again in a minute\n",
+            ),
+            (
+                Deed::Retry,
+                tally(0, 0),
+                "nobody that waits matches: held mail wants `tideover queue release`\n",
+            ),
+        ] {
+            assert_eq!(told(deed, &tally), expected);
+        }
+    }
+}
