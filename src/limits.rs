@@ -97,6 +97,9 @@ pub const CONNECTIONS_PER_STRANGER: usize = 4;
 /// Next hops that are no backend and have mail in memory. The mail of others waits in the index.
 pub const STRANGERS: usize = 256;
 
+/// Bytes of a refusal's text that tell one case from another. Beyond: the rest is left out.
+pub const CASE_TEXT: usize = 160;
+
 /// Errors of one directory file that are told one by one. Beyond: their number.
 pub const IMPORT_ERRORS: usize = 100;
 /// Delivery addresses that lead from one entry to another. Beyond: the recipient is held.

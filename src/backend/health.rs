@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Override, Wish};
 use crate::base::Timestamp;
-use crate::mail::{BackendId, Failure};
+use crate::mail::{BackendId, Cause, Failure};
 
 /// How a backend is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,19 +107,10 @@ impl fmt::Display for BackendHealth {
     }
 }
 
-/// Does a failure ask for less mail, rather than tell that the backend is broken? Exchange's
-/// submission rates and back pressure (4.4.2, 4.3.2), the throttling of Exchange Online (4.7.500
-/// to 4.7.699) and of old servers in front of it (4.7.230).
+/// Does a failure ask for less mail, rather than tell that the backend is broken?
 #[must_use]
 pub fn asks_to_slow_down(failure: &Failure) -> bool {
-    let reply = failure.reply.as_ref().filter(|reply| reply.is_transient());
-    let status = reply.and_then(|reply| reply.enhanced);
-    status.is_some_and(|status| {
-        matches!(
-            (status.subject, status.detail),
-            (3 | 4, 2) | (7, 230 | 500..=699)
-        )
-    })
+    failure.cause() == Cause::SlowDown
 }
 
 /// Evidence about a backend.

@@ -1,10 +1,12 @@
 //! What is carried, and what can become of it: identifiers, envelope, the states of a recipient,
 //! outcomes of delivery, trace lines, reports.
 
+mod cause;
 mod envelope;
 mod header;
 mod id;
 mod letter;
+mod likeness;
 mod mime;
 mod outcome;
 mod report;
@@ -13,10 +15,12 @@ mod trace;
 mod transport;
 
 pub use crate::base::{Boxed, TlsInfo};
+pub use cause::{Cause, Said, classify};
 pub use envelope::{Authenticity, Envelope, Peer, Recipient};
 pub use header::{decode_text, message_id};
 pub use id::{BackendId, IdSource, InvalidId, NodeId, SpoolId};
 pub use letter::{Addressee, Letter, one_line};
+pub use likeness::{CaseId, CaseKey, NotACase, alike};
 pub use mime::{
     ParsedMessage, Part, Person, TextPart, html_to_text, is_message_id, seems_to_have_attachments,
 };

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::cause::{Cause, Said, classify};
 use crate::smtp::Reply;
 
 /// The end of one attempt, for one recipient.
@@ -32,9 +33,35 @@ pub struct Failure {
     /// The connection was cut after the final dot: it may have arrived.
     #[serde(default)]
     pub uncertain: bool,
+    /// What the reply is about, when it was known where in the session it came.
+    #[serde(default)]
+    pub cause: Option<Cause>,
 }
 
 impl Failure {
+    /// A failure that a server's reply tells, with its cause and so with whom it concerns.
+    #[must_use]
+    pub fn refused(said: Said, reply: Reply) -> Self {
+        let cause = classify(&reply, said);
+        Self {
+            cause: Some(cause),
+            ..Self::replied(cause.blame(&reply, said), reply)
+        }
+    }
+
+    /// What it is about. Failures without a reply are trouble; for those of earlier versions the
+    /// place in the session is guessed from whom they concern.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        let said = match self.blame {
+            Blame::Backend => Said::Connect,
+            Blame::Recipient => Said::Rcpt,
+            Blame::Message => Said::End,
+        };
+        let guessed = || self.reply.as_ref().map(|reply| classify(reply, said));
+        self.cause.or_else(guessed).unwrap_or(Cause::Trouble)
+    }
+
     /// A failure that a server's reply tells.
     #[must_use]
     pub fn replied(blame: Blame, reply: Reply) -> Self {
@@ -43,6 +70,7 @@ impl Failure {
             what: reply.to_string(),
             reply: Some(reply),
             uncertain: false,
+            cause: None,
         }
     }
 
@@ -54,6 +82,7 @@ impl Failure {
             reply: None,
             what: what.into(),
             uncertain: false,
+            cause: None,
         }
     }
 

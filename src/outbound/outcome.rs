@@ -3,7 +3,7 @@
 use std::io;
 
 use super::error::{Error, Stage};
-use crate::mail::{Blame, Failure};
+use crate::mail::{Blame, Failure, Said};
 use crate::smtp::Reply;
 
 /// What an error at `peer` (`192.0.2.1:25`) means for the recipients that it hit.
@@ -42,42 +42,19 @@ fn unreachable(source: &io::Error, peer: &str) -> Failure {
 
 /// What a 4yz or 5yz reply at `stage` means.
 pub(super) fn refused(stage: Stage, reply: Reply) -> Failure {
-    Failure::replied(blame(stage, &reply), reply)
+    Failure::refused(said(stage), reply)
 }
 
-fn blame(stage: Stage, reply: &Reply) -> Blame {
-    // RFC 5321 §3.8: 421 may come at any time and closes the connection.
-    if reply.code == 421 {
-        return Blame::Backend;
-    }
+/// Where in a session a stage is, for [`crate::mail::classify`].
+const fn said(stage: Stage) -> Said {
     match stage {
         Stage::Banner | Stage::Hello | Stage::StartTls | Stage::Login | Stage::Reset => {
-            Blame::Backend
+            Said::Connect
         }
-        Stage::Rcpt => Blame::Recipient,
-        Stage::Mail | Stage::Data | Stage::Body | Stage::End => {
-            if is_system_trouble(reply) {
-                Blame::Backend
-            } else {
-                Blame::Message
-            }
-        }
-    }
-}
-
-/// A transient reply that speaks of the server and not of the message: RFC 3463 §3.4 X.3.1 (full)
-/// and X.3.2 (not accepting), X.4.z (network), and the throttling of Exchange Online, 4.7.500 to
-/// 4.7.699. Without an enhanced code 452 is a full disk (RFC 5321 §4.2.3).
-fn is_system_trouble(reply: &Reply) -> bool {
-    if !reply.is_transient() {
-        return false;
-    }
-    match reply.enhanced {
-        None => reply.code == 452,
-        Some(status) => matches!(
-            (status.subject, status.detail),
-            (3, 1 | 2) | (4, _) | (7, 500..=699)
-        ),
+        Stage::Mail => Said::Mail,
+        Stage::Rcpt => Said::Rcpt,
+        Stage::Data | Stage::Body => Said::Data,
+        Stage::End => Said::End,
     }
 }
 
@@ -99,13 +76,16 @@ mod tests {
             (Stage::Mail, "552 5.3.4 too large", Blame::Message),
             (Stage::Rcpt, "550 5.1.1 unknown", Blame::Recipient),
             (Stage::Rcpt, "452 4.5.3 too many", Blame::Recipient),
+            (Stage::Rcpt, "452 4.3.1 full", Blame::Backend),
+            (Stage::Rcpt, "451 4.7.500 server busy", Blame::Backend),
+            (Stage::Mail, "530 5.7.57 not authenticated", Blame::Backend),
             (Stage::Rcpt, "421 4.3.2 shutting down", Blame::Backend),
             (Stage::Data, "451 4.3.2 not now", Blame::Backend),
             (Stage::End, "554 5.6.0 virus", Blame::Message),
             (Stage::End, "421 4.4.2 too slow", Blame::Backend),
         ] {
             let parsed = Reply::parse(&[reply.as_bytes()]).unwrap();
-            assert_eq!(blame(stage, &parsed), expected, "{stage} {reply}");
+            assert_eq!(refused(stage, parsed).blame, expected, "{stage} {reply}");
         }
     }
 

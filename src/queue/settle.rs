@@ -2,8 +2,10 @@
 
 use super::schedule;
 use crate::base::Timestamp;
-use crate::mail::{BackendId, Blame, DeliveryTarget, Failure, HoldReason, Outcome, RecipientEvent};
-use crate::smtp::{EnhancedStatus, Reply};
+use crate::mail::{
+    BackendId, Blame, Cause, DeliveryTarget, Failure, HoldReason, Outcome, RecipientEvent,
+};
+use crate::smtp::Reply;
 
 /// What is known of the recipient at the end of an attempt.
 #[derive(Debug, Clone, Copy)]
@@ -84,45 +86,12 @@ pub(super) fn settle(
 
 /// 5yz for this recipient or message.
 fn refused(failure: Failure, backend: BackendId, known: Known) -> RecipientEvent {
-    if known == Known::Stranger || is_about_content(failure.reply.as_ref()) {
+    if known == Known::Stranger || failure.cause() == Cause::Content {
         return RecipientEvent::Bounced { failure };
     }
     // Decision 6: for a recipient of ours it is evidence, not a sentence.
     RecipientEvent::Held {
         reason: HoldReason::Refused { backend, failure },
-    }
-}
-
-/// Does the reply refuse the content, whoever the recipient is? 5.6.x, 5.3.4, 5.2.3, 5.7.26,
-/// 5.7.27, and 5.7.1 with words of spam, virus or content.
-pub(super) fn is_about_content(reply: Option<&Reply>) -> bool {
-    let Some((code, text)) = reply.and_then(|reply| Some((reply.enhanced?, &reply.text))) else {
-        return false;
-    };
-    match code {
-        EnhancedStatus {
-            class: 5,
-            subject: 6,
-            ..
-        } => true,
-        EnhancedStatus {
-            class: 5,
-            subject: 7,
-            detail: 1,
-        } => {
-            let text = text.to_ascii_lowercase();
-            [
-                "spam",
-                "virus",
-                "malware",
-                "content",
-                "banned",
-                "blocked attachment",
-            ]
-            .iter()
-            .any(|word| text.contains(word))
-        }
-        other => [(3, 4), (2, 3), (7, 26), (7, 27)].contains(&(other.subject, other.detail)),
     }
 }
 
