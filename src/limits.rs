@@ -84,6 +84,10 @@ pub const SEGMENT: u64 = 128 * 1024 * 1024;
 /// copy of a leaf for each entry of a batch until its end: 65,536 took 200 MiB, this takes 25.
 pub const INDEX_PENDING: usize = 8_192;
 
+/// Largest message that a report returns as a whole, with RET=FULL (RFC 3461 §4.3). Beyond: its
+/// header.
+pub const RETURNED_MESSAGE: u64 = 10 * 1024 * 1024;
+
 /// Recipients of one backend that are loaded for delivery. The rest waits in the index.
 pub const READY_WINDOW: usize = 2_000;
 /// Committed messages on their way from the spool to the queue. Beyond: the index has them.

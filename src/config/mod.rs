@@ -195,6 +195,8 @@ pub struct DirectoryConfig {
 pub struct QueueConfig {
     /// Mail that waits for longer asks for an administrator's decision.
     pub attention_after: Duration,
+    /// A sender is told once that strangers have not got his message; `None`: never.
+    pub delay_notice_after: Option<Duration>,
 }
 
 /// `[web]`.

@@ -89,6 +89,7 @@ impl Config {
         let backends = self.backends.iter();
         queue::Options {
             hostname: self.server.hostname.to_string(),
+            delay_notice_after: self.queue.delay_notice_after,
             backends: backends
                 .map(|backend| (backend.id().clone(), limits(&backend.options)))
                 .collect(),

@@ -209,10 +209,16 @@ pub(super) fn directory(root: &Section<'_>) -> DirectoryKeys {
 pub(super) fn queue(root: &Section<'_>) -> QueueConfig {
     let mut config = QueueConfig {
         attention_after: DAY * 7,
+        delay_notice_after: Some(DAY / 6),
     };
     if let Some(section) = root.section("queue") {
         let after = section.text("attention_after", duration);
         set(&mut config.attention_after, after);
+        let notice = section.text("delay_notice_after", |text| match text {
+            "never" => Ok(None),
+            _ => duration(text).map(Some),
+        });
+        set(&mut config.delay_notice_after, notice);
         section.finish();
     }
     config

@@ -25,7 +25,7 @@ pub use mime::{
     ParsedMessage, Part, Person, TextPart, html_to_text, is_message_id, seems_to_have_attachments,
 };
 pub use outcome::{Blame, Failure, Outcome};
-pub use report::{FailureReport, ReportedRecipient};
+pub use report::{Report, ReportKind, ReportedRecipient, Returned};
 pub use state::{HoldReason, IllegalTransition, RecipientEvent, RecipientState};
 pub use trace::Trace;
-pub use transport::{Body, BodySource, Channel, Delivery, DeliveryTarget, Transport};
+pub use transport::{Body, BodySource, Channel, Delivery, DeliveryTarget, Handover, Transport};

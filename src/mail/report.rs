@@ -1,23 +1,64 @@
-//! Delivery status notifications, RFC 3464: what a sender is told when mail cannot be delivered.
+//! Delivery status notifications, RFC 3464: what a sender is told about his message.
 
 use std::fmt::Write as _;
 
 use super::{Envelope, Failure, Recipient};
 use crate::base::Timestamp;
-use crate::smtp::{EnhancedStatus, Mailbox};
+use crate::smtp::{EnhancedStatus, Mailbox, Reply, decode_xtext};
 
-/// A recipient that will not get the message.
+/// A recipient that a report is about.
 #[derive(Debug, Clone, Copy)]
 pub struct ReportedRecipient<'a> {
     /// As the sender gave it.
     pub recipient: &'a Recipient,
-    /// Why not.
-    pub failure: &'a Failure,
+    /// What the next hop said, if it said anything.
+    pub reply: Option<&'a Reply>,
+    /// What happened, for people.
+    pub what: &'a str,
 }
 
-/// A report about recipients that will not get a message.
+impl<'a> ReportedRecipient<'a> {
+    /// One that an attempt failed for.
+    #[must_use]
+    pub fn failed(recipient: &'a Recipient, failure: &'a Failure) -> Self {
+        Self {
+            recipient,
+            reply: failure.reply.as_ref(),
+            what: &failure.what,
+        }
+    }
+}
+
+/// What is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportKind {
+    /// The recipients will not get the message.
+    Failed,
+    /// They have not got it yet.
+    Delayed {
+        /// Given up then.
+        until: Timestamp,
+    },
+    /// It is with a mail system that will report nothing more.
+    Relayed,
+    /// It is in their mailboxes.
+    Delivered,
+}
+
+/// What a report returns of the message, RFC 3461 §4.3.
 #[derive(Debug, Clone, Copy)]
-pub struct FailureReport<'a> {
+pub enum Returned<'a> {
+    /// Its header; here is at least that.
+    Header(&'a [u8]),
+    /// All of it, to be put between the two parts of [`Report::compose`].
+    Whole,
+}
+
+/// A report about some recipients of a message.
+#[derive(Debug, Clone, Copy)]
+pub struct Report<'a> {
+    /// What happened.
+    pub kind: ReportKind,
     /// Our name.
     pub hostname: &'a str,
     /// The report's own Message-ID, without angle brackets.
@@ -32,22 +73,93 @@ pub struct FailureReport<'a> {
     pub envelope: &'a Envelope,
     /// Whom it is about.
     pub recipients: &'a [ReportedRecipient<'a>],
-    /// The beginning of the message, at least its header.
-    pub original: &'a [u8],
+    /// What goes with it.
+    pub returned: Returned<'a>,
 }
 
-impl FailureReport<'_> {
-    /// The subject of all such reports.
-    pub const SUBJECT: &'static str = "Your message could not be delivered";
-
-    /// The whole report as a message, RFC 3462 and RFC 3464; 7-bit unless an address or the
-    /// original's header is not.
+impl ReportKind {
+    /// The subject of such reports.
     #[must_use]
-    pub fn compose(&self) -> Vec<u8> {
+    pub const fn subject(self) -> &'static str {
+        match self {
+            Self::Failed => "Your message could not be delivered",
+            Self::Delayed { .. } => "Your message is not delivered yet",
+            Self::Relayed => "Your message was passed on",
+            Self::Delivered => "Your message was delivered",
+        }
+    }
+
+    /// RFC 3464 §2.3.3.
+    const fn action(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Delayed { .. } => "delayed",
+            Self::Relayed => "relayed",
+            Self::Delivered => "delivered",
+        }
+    }
+
+    /// The class of the status codes that fit, RFC 3464 §2.3.4.
+    const fn class(self) -> u8 {
+        match self {
+            Self::Failed => 5,
+            Self::Delayed { .. } => 4,
+            Self::Relayed | Self::Delivered => 2,
+        }
+    }
+}
+
+impl Report<'_> {
+    /// The report as a message, RFC 6522 and RFC 3464, in two parts: the message stands between
+    /// them when it is returned as a whole.
+    #[must_use]
+    pub fn compose(&self) -> (Vec<u8>, Vec<u8>) {
         let boundary = format!("report_{}", self.message_id.replace('@', "_"));
-        let original = self.original_header();
         let mut text = String::new();
+        self.write_header(&mut text, &boundary);
+        self.write_explanation(&mut text);
+        let status = if self.is_global() {
+            // RFC 6533 §4.
+            "message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit"
+        } else {
+            "message/delivery-status"
+        };
         // Writing to a String cannot fail.
+        write!(text, "\r\n--{boundary}\r\nContent-Type: {status}\r\n\r\n").ok();
+        self.write_status(&mut text);
+        let (kind, header) = match self.returned {
+            Returned::Header(beginning) => (self.kind_of_header(beginning), header_of(beginning)),
+            Returned::Whole if self.is_global() => ("message/global", &[][..]),
+            Returned::Whole => ("message/rfc822", &[][..]),
+        };
+        write!(
+            text,
+            "\r\n--{boundary}\r\nContent-Type: {kind}\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+        )
+        .ok();
+        let mut head = text.into_bytes();
+        head.extend_from_slice(header);
+        if !header.is_empty() && !header.ends_with(b"\r\n") {
+            head.extend_from_slice(b"\r\n");
+        }
+        (head, format!("\r\n--{boundary}--\r\n").into_bytes())
+    }
+
+    /// May the sender's side read UTF-8 where RFC 3464 has ASCII? It has shown so itself.
+    fn is_global(&self) -> bool {
+        self.envelope.parameters.smtputf8 || !self.sender.is_ascii()
+    }
+
+    fn kind_of_header(&self, beginning: &[u8]) -> &'static str {
+        // RFC 6533 §4.
+        if self.is_global() && !header_of(beginning).is_ascii() {
+            "message/global-headers"
+        } else {
+            "text/rfc822-headers"
+        }
+    }
+
+    fn write_header(&self, text: &mut String, boundary: &str) {
         write!(
             text,
             "From: Mail system <MAILER-DAEMON@{host}>\r\n\
@@ -59,63 +171,68 @@ impl FailureReport<'_> {
              MIME-Version: 1.0\r\n\
              Content-Type: multipart/report; report-type=delivery-status;\r\n\
              \tboundary=\"{boundary}\"\r\n\
-             \r\n\
-             --{boundary}\r\n\
-             Content-Type: text/plain; charset=utf-8\r\n\
-             Content-Transfer-Encoding: 8bit\r\n\
-             \r\n",
+             Content-Transfer-Encoding: 8bit\r\n",
             host = self.hostname,
             to = self.sender,
-            subject = Self::SUBJECT,
+            subject = self.kind.subject(),
             date = self.now.to_rfc5322(),
             id = self.message_id,
         )
         .ok();
-        self.write_explanation(&mut text);
-        write!(
-            text,
-            "\r\n--{boundary}\r\nContent-Type: message/delivery-status\r\n\r\n"
-        )
-        .ok();
-        self.write_status(&mut text);
-        write!(
-            text,
-            "\r\n--{boundary}\r\nContent-Type: text/rfc822-headers\r\n\r\n"
-        )
-        .ok();
-        let mut report = text.into_bytes();
-        report.extend_from_slice(original);
-        if !original.ends_with(b"\r\n") {
-            report.extend_from_slice(b"\r\n");
+        if let Some(original) = &self.envelope.message_id {
+            write!(text, "In-Reply-To: <{}>\r\n", one_line(original)).ok();
         }
-        report.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
-        report
+        write!(
+            text,
+            "\r\n--{boundary}\r\n\
+             Content-Type: text/plain; charset=utf-8\r\n\
+             Content-Transfer-Encoding: 8bit\r\n\
+             \r\n"
+        )
+        .ok();
     }
 
     /// For people.
     fn write_explanation(&self, text: &mut String) {
         let subject = self.envelope.subject.as_deref().unwrap_or("(no subject)");
+        let verdict = match self.kind {
+            ReportKind::Failed => "could not be delivered to:",
+            ReportKind::Delayed { .. } => "has not reached these recipients yet:",
+            ReportKind::Relayed => {
+                "was taken over by the mail system of these recipients. It will not report\r\n\
+                 whether it reaches their mailboxes:"
+            }
+            ReportKind::Delivered => "was delivered to:",
+        };
         write!(
             text,
-            "Your message\r\n\r\n    Subject: {}\r\n    Sent:    {}\r\n\r\n\
-             could not be delivered to:\r\n",
+            "Your message\r\n\r\n    Subject: {}\r\n    Sent:    {}\r\n\r\n{verdict}\r\n",
             one_line(subject),
             self.received.to_rfc5322(),
         )
         .ok();
         for reported in self.recipients {
-            write!(
-                text,
-                "\r\n    {}\r\n    {}\r\n",
-                reported.recipient.address,
-                one_line(&reported.failure.what)
-            )
-            .ok();
+            write!(text, "\r\n    {}\r\n", reported.recipient.address).ok();
+            if matches!(self.kind, ReportKind::Failed | ReportKind::Delayed { .. }) {
+                write!(text, "    {}\r\n", one_line(reported.what)).ok();
+            }
         }
-        text.push_str(
-            "\r\nNothing more will be tried. Check the address, or ask the recipient in another\r\n\
-             way; his mail administrator can use the lines above.\r\n",
-        );
+        match self.kind {
+            ReportKind::Failed => text.push_str(
+                "\r\nNothing more will be tried. Check the address, or ask the recipient in \
+                 another\r\nway; his mail administrator can use the lines above.\r\n",
+            ),
+            ReportKind::Delayed { until } => {
+                write!(
+                    text,
+                    "\r\nThere is nothing to do for you: it is tried again and again, until\r\n{}. \
+                     You will be told if it has to be given up then.\r\n",
+                    until.to_rfc5322()
+                )
+                .ok();
+            }
+            ReportKind::Relayed | ReportKind::Delivered => {}
+        }
     }
 
     /// RFC 3464 §2.2 and §2.3.
@@ -128,46 +245,90 @@ impl FailureReport<'_> {
         )
         .ok();
         if let Some(envid) = &self.envelope.parameters.envid {
-            write!(text, "Original-Envelope-Id: {}\r\n", one_line(envid)).ok();
+            write!(text, "Original-Envelope-Id: {}\r\n", self.said(envid)).ok();
         }
         for reported in self.recipients {
-            let recipient = reported.recipient;
             text.push_str("\r\n");
-            if let Some(orcpt) = &recipient.parameters.orcpt {
-                write!(text, "Original-Recipient: {}\r\n", one_line(orcpt)).ok();
-            }
-            let kind = if recipient.address.is_ascii() {
-                "rfc822"
-            } else {
-                "utf-8"
-            };
-            let reply = reported.failure.reply.as_ref();
-            let status = reply
-                .and_then(|reply| reply.enhanced)
-                .unwrap_or(EnhancedStatus::new(5, 0, 0));
-            write!(
-                text,
-                "Final-Recipient: {kind}; {}\r\nAction: failed\r\nStatus: {status}\r\n",
-                recipient.address
-            )
-            .ok();
-            if let Some(reply) = reply {
-                write!(
-                    text,
-                    "Diagnostic-Code: smtp; {}\r\n",
-                    one_line(&reply.to_string())
-                )
-                .ok();
-            }
+            self.write_recipient(text, reported);
         }
     }
 
-    /// The header of the original, without its body.
-    fn original_header(&self) -> &[u8] {
-        let end = memchr::memmem::find(self.original, b"\r\n\r\n").map(|end| end + 2);
-        let header = end.and_then(|end| self.original.get(..end));
-        header.unwrap_or(self.original)
+    fn write_recipient(&self, text: &mut String, reported: &ReportedRecipient<'_>) {
+        let recipient = reported.recipient;
+        if let Some(orcpt) = &recipient.parameters.orcpt {
+            // RFC 3464 §2.3.1: the address without its xtext.
+            let (kind, address) = orcpt.split_once(';').unwrap_or(("rfc822", orcpt));
+            let decoded = decode_xtext(address).and_then(|bytes| String::from_utf8(bytes).ok());
+            let address = decoded.as_deref().unwrap_or(address);
+            write!(
+                text,
+                "Original-Recipient: {};{}\r\n",
+                one_line(kind),
+                self.said(address)
+            )
+            .ok();
+        }
+        let address = recipient.address.to_string();
+        // RFC 6533 §3.
+        let kind = if address.is_ascii() {
+            "rfc822"
+        } else {
+            "utf-8"
+        };
+        let status = self.status(reported);
+        write!(
+            text,
+            "Final-Recipient: {kind};{}\r\nAction: {}\r\nStatus: {status}\r\n",
+            self.said(&address),
+            self.kind.action(),
+        )
+        .ok();
+        if let Some(reply) = reported.reply {
+            let said = self.said(&reply.to_string());
+            write!(text, "Diagnostic-Code: smtp;{said}\r\n").ok();
+        }
+        if let ReportKind::Delayed { until } = self.kind {
+            let until = until.to_rfc5322();
+            write!(text, "Will-Retry-Until: {until}\r\n").ok();
+        }
     }
+
+    /// The code of the reply if it is of the right class; X.4.1 (no answer from the host, RFC 3463
+    /// §3.5) when there was none.
+    fn status(&self, reported: &ReportedRecipient<'_>) -> EnhancedStatus {
+        let class = self.kind.class();
+        let said = reported.reply.and_then(|reply| reply.enhanced);
+        match (said, reported.reply) {
+            (Some(code), _) if code.class == class => code,
+            (None, None) => EnhancedStatus::new(class, 4, 1),
+            (Some(_), _) | (None, Some(_)) => EnhancedStatus::new(class, 0, 0),
+        }
+    }
+
+    /// A text from elsewhere as it may stand in the status part: in UTF-8 for senders who read it,
+    /// else in ASCII, RFC 6533 §3 (`\x{C4}`).
+    fn said(&self, text: &str) -> String {
+        let text = one_line(text);
+        if self.is_global() || text.is_ascii() {
+            return text;
+        }
+        let mut ascii = String::with_capacity(text.len() * 2);
+        for letter in text.chars() {
+            if letter.is_ascii() {
+                ascii.push(letter);
+            } else {
+                write!(ascii, "\\x{{{:X}}}", u32::from(letter)).ok();
+            }
+        }
+        ascii
+    }
+}
+
+/// The header of a message, without its body.
+fn header_of(beginning: &[u8]) -> &[u8] {
+    let end = memchr::memmem::find(beginning, b"\r\n\r\n").map(|end| end + 2);
+    let header = end.and_then(|end| beginning.get(..end));
+    header.unwrap_or(beginning)
 }
 
 /// A text from elsewhere that must not begin a new line of ours.
@@ -178,55 +339,5 @@ fn one_line(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::mail::{Authenticity, Blame, Peer};
-    use crate::smtp::{MailParameters, RcptParameters, Reply, ReversePath};
-
-    #[test]
-    fn a_report_is_complete_and_injects_nothing() {
-        let sender: Mailbox = "ann@example.org".parse().unwrap();
-        let recipient = Recipient {
-            address: "bob@example.net".parse().unwrap(),
-            parameters: RcptParameters::default(),
-            lane: "@example.net".to_owned(),
-            mailbox: None,
-        };
-        let envelope = Envelope {
-            from: ReversePath::Mailbox(sender.clone()),
-            parameters: MailParameters {
-                envid: Some("x\r\nBcc: eve@example.com".to_owned()),
-                ..MailParameters::default()
-            },
-            recipients: vec![recipient.clone()],
-            peer: Peer::default(),
-            message_id: None,
-            subject: Some("Hi\r\nBcc: eve@example.com".to_owned()),
-            header_from: None,
-            authenticity: Authenticity::Local,
-        };
-        let reply = Reply::new(550, (5, 1, 1), "No such user");
-        let failure = Failure::replied(Blame::Recipient, reply);
-        let report = FailureReport {
-            hostname: "mx.example.org",
-            message_id: "1@mx.example.org",
-            now: Timestamp::from_millis(1_800_000_000_000),
-            received: Timestamp::from_millis(1_700_000_000_000),
-            sender: &sender,
-            envelope: &envelope,
-            recipients: &[ReportedRecipient {
-                recipient: &recipient,
-                failure: &failure,
-            }],
-            original: b"Subject: Hi\r\nX: y\r\n\r\nsecret body",
-        };
-        let text = String::from_utf8(report.compose()).unwrap();
-        assert!(text.contains("Final-Recipient: rfc822; bob@example.net\r\n"));
-        assert!(text.contains("Status: 5.1.1\r\n"));
-        assert!(text.contains("Diagnostic-Code: smtp; 550 5.1.1 No such user\r\n"));
-        assert!(text.contains("X: y\r\n"));
-        assert!(!text.contains("secret body"));
-        assert!(!text.contains("\nBcc:"), "{text}");
-        assert!(text.lines().all(|line| line.len() < 998));
-    }
-}
+#[path = "report_tests.rs"]
+mod tests;

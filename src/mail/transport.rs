@@ -32,6 +32,17 @@ impl fmt::Display for DeliveryTarget {
     }
 }
 
+/// What a next hop makes of the wish to be told of success, RFC 3461 §5.2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handover {
+    /// It has got the wish together with the message.
+    Taken,
+    /// It knows no such wishes: what becomes of the message behind it is not told.
+    Relayed,
+    /// It is the mailbox itself.
+    Delivered,
+}
+
 /// One message for some recipients of one next hop.
 #[derive(Debug, Clone)]
 pub struct Delivery {
@@ -111,6 +122,11 @@ pub trait Channel: Send {
 
     /// How it is protected.
     fn tls(&self) -> Option<&TlsInfo>;
+
+    /// Who tells the sender that the message has arrived, if he wants to know.
+    fn handover(&self) -> Handover {
+        Handover::Taken
+    }
 
     /// Says QUIT and closes.
     fn quit(self: Box<Self>) -> Boxed<'static, ()>;

@@ -8,9 +8,10 @@ use super::link::Link;
 use super::session::{Session, Step};
 use super::split::{self, Shares};
 use super::{Outbound, Route};
+use crate::backend::Protocol;
 use crate::base::{Boxed, Timestamp, TlsInfo};
 use crate::limits;
-use crate::mail::{BodySource, Channel, Delivery, Failure, Outcome};
+use crate::mail::{BodySource, Channel, Delivery, Failure, Handover, Outcome};
 use crate::smtp::{DataEncoder, Reply};
 
 /// An open connection, with what is needed to open it anew.
@@ -321,6 +322,15 @@ impl Channel for OpenChannel {
 
     fn tls(&self) -> Option<&TlsInfo> {
         self.link.tls.as_ref()
+    }
+
+    fn handover(&self) -> Handover {
+        match self.route.protocol {
+            // RFC 2033 §4.2: it has said for each recipient that it is delivered.
+            Protocol::Lmtp if !self.link.extensions.dsn => Handover::Delivered,
+            Protocol::Smtp if !self.link.extensions.dsn => Handover::Relayed,
+            Protocol::Lmtp | Protocol::Smtp => Handover::Taken,
+        }
     }
 
     fn quit(self: Box<Self>) -> Boxed<'static, ()> {

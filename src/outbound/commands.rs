@@ -4,9 +4,9 @@
 use std::io::Write as _;
 
 use crate::limits;
-use crate::mail::{Blame, BodySource, Delivery, Failure};
+use crate::mail::{Blame, BodySource, Cause, Delivery, Failure, Recipient};
 use crate::smtp::{
-    BodyKind, Extensions, MailParameters, Mailbox, RcptParameters, Reply, ReversePath,
+    BodyKind, Extensions, MailParameters, Mailbox, RcptParameters, Reply, ReversePath, encode_xtext,
 };
 
 /// The commands of one message, in one buffer.
@@ -61,7 +61,7 @@ impl Commands {
             let said = envelope.recipients.get(usize::from(*number));
             let parameters = said.filter(|_| extensions.dsn);
             let parameters = parameters.map_or_else(RcptParameters::default, |recipient| {
-                recipient.parameters.clone()
+                rcpt_parameters(recipient, address)
             });
             let address = spelled(address, extensions);
             commands.line(format_args!("RCPT TO:<{address}>{parameters}\r\n"));
@@ -77,6 +77,18 @@ impl Commands {
         self.bytes.write_fmt(line).ok();
         self.ends.push(self.bytes.len());
     }
+}
+
+/// RFC 3461 §5.2.1: what the sender said. An address that is changed on the way is named with it,
+/// so that reports are about the one that the sender knows.
+fn rcpt_parameters(recipient: &Recipient, address: &Mailbox) -> RcptParameters {
+    let mut parameters = recipient.parameters.clone();
+    let known = &recipient.address;
+    if parameters.orcpt.is_none() && known.is_ascii() && known.key() != address.key() {
+        let named = encode_xtext(known.to_string().as_bytes());
+        parameters.orcpt = Some(format!("rfc822;{named}"));
+    }
+    parameters
 }
 
 /// The parameters of MAIL that the server offers to understand.
@@ -117,12 +129,14 @@ pub(super) fn obstacle(
     if extensions.smtputf8 || !needs_smtputf8(delivery) {
         return None;
     }
-    // RFC 6531 §3.2, §3.6: it cannot be said otherwise.
+    // RFC 6531 §3.2, §3.6: it cannot be said otherwise. Nothing is wrong with the message: the
+    // backend lacks something, so it is no final verdict for a recipient of ours.
     let text = format!("The message needs SMTPUTF8, which {peer} does not offer");
-    Some(Failure::replied(
-        Blame::Message,
-        Reply::with_text(550, (5, 6, 7), text),
-    ))
+    let reply = Reply::with_text(550, (5, 6, 7), text);
+    Some(Failure {
+        cause: Some(Cause::Policy),
+        ..Failure::replied(Blame::Recipient, reply)
+    })
 }
 
 fn is_ascii(delivery: &Delivery) -> bool {

@@ -119,7 +119,7 @@ impl Queue {
 
     /// An outcome could not be written down. Until it is, its recipients stay busy, and soon the
     /// workers wait: on a full disk everything would be delivered again and again.
-    async fn may_try_again(&self, job: &Job, error: &SpoolError) -> bool {
+    pub(super) async fn may_try_again(&self, job: &Job, error: &SpoolError) -> bool {
         tracing::error!(id = %job.id, %error, "an outcome could not be recorded");
         let is_of_the_disk = matches!(error, SpoolError::Full { .. } | SpoolError::Disk { .. });
         if !is_of_the_disk || self.stopping() {
@@ -153,6 +153,11 @@ impl Queue {
             }
             RecipientEvent::Deferred { due, failure, .. } => {
                 tracing::info!(id = %job.id, %due, why = %failure, "deferred");
+                while let Err(error) = self.report_delay(job, numbers, failure).await {
+                    if !self.may_try_again(job, &error).await {
+                        return Err(error);
+                    }
+                }
             }
             RecipientEvent::Held { reason } => tracing::warn!(id = %job.id, %reason, "held"),
             RecipientEvent::Attempted { .. }

@@ -22,6 +22,7 @@ pub use bulk::{Deed, Order, Pick, Place, Tally};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
@@ -39,6 +40,8 @@ use state::State;
 pub struct Options {
     /// Our name, in reports.
     pub hostname: String,
+    /// After this long a sender is told that strangers have not got his message yet; `None`: never.
+    pub delay_notice_after: Option<Duration>,
     /// Limits of each backend.
     pub backends: BTreeMap<BackendId, TargetLimits>,
 }

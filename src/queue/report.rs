@@ -1,120 +1,264 @@
 //! Reports to senders: composed, and accepted into the spool like any message.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use super::Queue;
 use super::state::Job;
+use super::{Queue, schedule};
+use crate::limits;
 use crate::mail::{
-    Authenticity, Envelope, Failure, FailureReport, Peer, Recipient, ReportedRecipient,
+    Authenticity, BodySource, Envelope, Failure, Handover, Outcome, Peer, Recipient,
+    RecipientState, Report, ReportKind, ReportedRecipient, Returned,
 };
 use crate::route::{Admission, Admit, Origin};
-use crate::smtp::{MailParameters, Mailbox, RcptParameters, ReversePath};
-use crate::spool::SpoolError;
+use crate::smtp::{BodyKind, MailParameters, Mailbox, RcptParameters, Ret, ReversePath};
+use crate::spool::{Draft, SpoolError};
 
-/// Bytes of the original message that a report carries at most: its header.
+/// Bytes of the original message that are read for its header.
 const HEADER: usize = 64 * 1024;
 
 impl Queue {
-    /// Tells the sender that recipients will not get the message. Nobody is told who did not
-    /// prove to be the sender: that would be backscatter (decision 6); reports are never answered
-    /// (I5).
+    /// Tells the sender that recipients will not get the message.
     pub(super) async fn report_failure(
         &self,
         job: &Job,
         numbers: &[u16],
         failure: &Failure,
     ) -> Result<(), SpoolError> {
-        let envelope = &job.envelope;
-        let Some(sender) = envelope.from.mailbox() else {
+        let Some(sender) = told(&job.envelope) else {
+            if job.envelope.from.mailbox().is_some() {
+                let id = job.id;
+                tracing::warn!(%id, "refused for good; the sender is not proven, no report");
+            }
             return Ok(());
         };
-        if envelope.authenticity == Authenticity::Unproven {
-            tracing::warn!(id = %job.id, "refused for good; the sender is not proven, no report");
-            return Ok(());
-        }
-        let recipients: Vec<ReportedRecipient<'_>> = numbers
-            .iter()
-            .filter_map(|number| envelope.recipients.get(usize::from(*number)))
-            // RFC 3461 §4.1: NEVER, or a list without FAILURE, asks for none.
-            .filter(|recipient| {
-                let notify = recipient.parameters.notify;
-                notify.is_none_or(|notify| notify.failure && !notify.never)
-            })
-            .map(|recipient| ReportedRecipient { recipient, failure })
+        // RFC 3461 §4.1: NEVER, or a list without FAILURE, asks for none.
+        let wanted = |recipient: &&Recipient| {
+            let notify = recipient.parameters.notify;
+            notify.is_none_or(|notify| notify.failure && !notify.never)
+        };
+        let recipients = of(job, numbers).filter(wanted);
+        let recipients: Vec<_> = recipients
+            .map(|recipient| ReportedRecipient::failed(recipient, failure))
             .collect();
-        if recipients.is_empty() {
-            return Ok(());
-        }
-        self.send_report(job, sender, &recipients).await
+        self.send_report(job, sender, ReportKind::Failed, &recipients)
+            .await
     }
 
-    /// The beginning of the message. A report without it is better than none.
-    fn beginning_of(&self, job: &Job) -> Bytes {
-        let body = match self.0.parts.spool.body(job.id) {
-            Ok(body) => body,
-            Err(error) => {
-                tracing::warn!(id = %job.id, %error, "reported without its header");
-                None
-            }
+    /// Tells the sender once that strangers have not got the message yet. Recipients of ours are
+    /// never reported: their mail is safe here, and an outage is no news for the Internet
+    /// (decision 5).
+    pub(super) async fn report_delay(
+        &self,
+        job: &Job,
+        numbers: &[u16],
+        failure: &Failure,
+    ) -> Result<(), SpoolError> {
+        let now = self.0.parts.clock.now();
+        let received = job.id.timestamp();
+        let after = self.options().delay_notice_after;
+        let (Some(after), Some(sender)) = (after, told(&job.envelope)) else {
+            return Ok(());
         };
-        let read = body.and_then(|body| body.read_at(0, HEADER).ok());
-        read.unwrap_or_default()
+        if now.since(received) < after {
+            return Ok(());
+        }
+        // RFC 3461 §4.1: a list without DELAY asks for none.
+        let wanted = |recipient: &&Recipient| {
+            let notify = recipient.parameters.notify;
+            recipient.mailbox.is_none() && notify.is_none_or(|notify| notify.delay && !notify.never)
+        };
+        let untold = numbers.iter().copied().filter(|number| {
+            match self.0.parts.spool.state(job.id, *number) {
+                Ok(Some(RecipientState::Queued { attempts, last, .. })) => {
+                    let last = last.map(|(at, _)| at);
+                    schedule::crosses(received.after(after), (attempts, last), now)
+                }
+                Ok(_) | Err(_) => false,
+            }
+        });
+        let untold: Vec<u16> = untold.collect();
+        let recipients: Vec<_> = of(job, &untold)
+            .filter(wanted)
+            .map(|recipient| ReportedRecipient::failed(recipient, failure))
+            .collect();
+        let until = received.after(schedule::GIVE_UP);
+        self.send_report(job, sender, ReportKind::Delayed { until }, &recipients)
+            .await
+    }
+
+    /// Tells the sender who asked for it that the next hop has the message, unless the next hop
+    /// will tell him itself (RFC 3461 §5.2.2).
+    pub(super) async fn report_success(
+        &self,
+        job: &Job,
+        outcomes: &[Outcome],
+        handover: Handover,
+    ) -> Result<(), SpoolError> {
+        let kind = match handover {
+            Handover::Taken => return Ok(()),
+            Handover::Relayed => ReportKind::Relayed,
+            Handover::Delivered => ReportKind::Delivered,
+        };
+        let Some(sender) = told(&job.envelope) else {
+            return Ok(());
+        };
+        let attempted = job.recipients.iter().zip(outcomes);
+        let recipients: Vec<_> = attempted
+            .filter_map(|(recipient, outcome)| {
+                let Outcome::Delivered { reply } = outcome else {
+                    return None;
+                };
+                let number = usize::from(recipient.number);
+                let recipient = job.envelope.recipients.get(number)?;
+                let wanted = recipient.parameters.notify?;
+                (wanted.success && !wanted.never).then_some(ReportedRecipient {
+                    recipient,
+                    reply: Some(reply),
+                    what: "",
+                })
+            })
+            .collect();
+        self.send_report(job, sender, kind, &recipients).await
     }
 
     async fn send_report(
         &self,
         job: &Job,
         sender: &Mailbox,
+        kind: ReportKind,
         recipients: &[ReportedRecipient<'_>],
     ) -> Result<(), SpoolError> {
+        if recipients.is_empty() {
+            return Ok(());
+        }
         let parts = &self.0.parts;
-        let admission = parts.router.admit(sender, Origin::Trusted);
         let Admission::Accept {
             address,
             lane,
             mailbox,
-        } = admission
+        } = parts.router.admit(sender, Origin::Trusted)
         else {
             tracing::warn!(id = %job.id, %sender, "no report: the sender cannot be written to");
             return Ok(());
         };
-        let original = self.beginning_of(job);
+        let original = self.original_of(job, kind);
         let mut draft = parts.spool.draft();
-        let message_id = format!("{}@{}", draft.id(), self.options().hostname);
-        let report = FailureReport {
-            hostname: &self.options().hostname,
+        let hostname = self.options().hostname.clone();
+        let message_id = format!("{}@{hostname}", draft.id());
+        let report = Report {
+            kind,
+            hostname: &hostname,
             message_id: &message_id,
             now: parts.clock.now(),
             received: job.id.timestamp(),
             sender,
             envelope: &job.envelope,
             recipients,
-            original: &original,
-        };
-        draft.append(&report.compose()).await?;
-        let envelope = Envelope {
-            from: ReversePath::Null,
-            parameters: MailParameters::default(),
-            recipients: vec![Recipient {
-                address,
-                parameters: RcptParameters::default(),
-                lane,
-                mailbox,
-            }],
-            peer: Peer {
-                protocol: "dsn".to_owned(),
-                ..Peer::default()
+            returned: match &original {
+                Original::Whole(_) => Returned::Whole,
+                Original::Header(header) => Returned::Header(header),
             },
-            message_id: Some(message_id),
-            subject: Some(FailureReport::SUBJECT.to_owned()),
-            header_from: Some(format!(
-                "Mail system <MAILER-DAEMON@{}>",
-                self.options().hostname
-            )),
-            authenticity: Authenticity::Local,
         };
+        let (head, tail) = report.compose();
+        let body = if head.is_ascii() && matches!(original, Original::Header(_)) {
+            BodyKind::SevenBit
+        } else {
+            BodyKind::EightBitMime
+        };
+        draft.append(&head).await?;
+        if let Original::Whole(body) = &original {
+            append(&mut draft, body.as_ref()).await?;
+        }
+        draft.append(&tail).await?;
+        let to = Recipient {
+            address,
+            parameters: RcptParameters::default(),
+            lane,
+            mailbox,
+        };
+        let envelope = envelope_of(to, (kind, message_id, &hostname), body);
         let id = parts.spool.accept(draft, envelope).await?;
-        tracing::info!(original = %job.id, report = %id, %sender, "failure reported");
+        tracing::info!(original = %job.id, report = %id, %sender, ?kind, "reported");
         Ok(())
+    }
+
+    /// What goes back with a report, RFC 3461 §4.3: RET counts for failures only, without it the
+    /// header is enough. A report without it is better than none.
+    fn original_of(&self, job: &Job, kind: ReportKind) -> Original {
+        let body = match self.0.parts.spool.body(job.id) {
+            Ok(Some(body)) => body,
+            Ok(None) => return Original::Header(Bytes::new()),
+            Err(error) => {
+                tracing::warn!(id = %job.id, %error, "reported without its header");
+                return Original::Header(Bytes::new());
+            }
+        };
+        let is_asked = job.envelope.parameters.ret == Some(Ret::Full) && kind == ReportKind::Failed;
+        if is_asked && body.len() <= limits::RETURNED_MESSAGE {
+            return Original::Whole(body);
+        }
+        Original::Header(body.read_at(0, HEADER).unwrap_or_default())
+    }
+}
+
+/// What is returned of a message.
+enum Original {
+    Header(Bytes),
+    Whole(Arc<dyn BodySource>),
+}
+
+/// The one decision who is told anything: nobody who did not prove to be the sender, for that would
+/// be backscatter (decision 6), and never the null path (I5).
+fn told(envelope: &Envelope) -> Option<&Mailbox> {
+    let sender = envelope.from.mailbox()?;
+    (envelope.authenticity != Authenticity::Unproven).then_some(sender)
+}
+
+/// The recipients with these numbers.
+fn of<'a>(job: &'a Job, numbers: &'a [u16]) -> impl Iterator<Item = &'a Recipient> {
+    let envelope = &job.envelope;
+    let numbers = numbers.iter();
+    numbers.filter_map(|number| envelope.recipients.get(usize::from(*number)))
+}
+
+async fn append(draft: &mut Draft, body: &dyn BodySource) -> Result<(), SpoolError> {
+    let mut offset = 0;
+    while offset < body.len() {
+        let Ok(piece) = body.read_at(offset, limits::BODY_PIECE) else {
+            // Half of it is better than no report; `spool verify` tells of the damage.
+            return Ok(());
+        };
+        if piece.is_empty() {
+            return Ok(());
+        }
+        offset += piece.len() as u64;
+        draft.append(&piece).await?;
+    }
+    Ok(())
+}
+
+fn envelope_of(
+    to: Recipient,
+    (kind, message_id, hostname): (ReportKind, String, &str),
+    body: BodyKind,
+) -> Envelope {
+    Envelope {
+        from: ReversePath::Null,
+        parameters: MailParameters {
+            body,
+            smtputf8: !to.address.is_ascii(),
+            ..MailParameters::default()
+        },
+        recipients: vec![to],
+        peer: Peer {
+            protocol: "dsn".to_owned(),
+            ..Peer::default()
+        },
+        message_id: Some(message_id),
+        subject: Some(kind.subject().to_owned()),
+        header_from: Some(format!("Mail system <MAILER-DAEMON@{hostname}>")),
+        authenticity: Authenticity::Local,
     }
 }

@@ -51,6 +51,18 @@ pub(super) fn after_uncertain(now: Timestamp, chance: f64) -> Timestamp {
 /// Mail to a stranger that cannot be delivered is given up after this long, RFC 5321 §4.5.4.1.
 pub(super) const GIVE_UP: Duration = Duration::from_secs(5 * 24 * 3600);
 
+/// Is this failed attempt, after `attempts` counted ones and one at `last`, the first behind
+/// `mark`? A release from a hold makes the last attempt forgotten: then it is not.
+#[must_use]
+pub(super) fn crosses(
+    mark: Timestamp,
+    (attempts, last): (u32, Option<Timestamp>),
+    now: Timestamp,
+) -> bool {
+    let before = last.map_or(attempts == 0, |last| last < mark);
+    now >= mark && before
+}
+
 fn later(now: Timestamp, wait: Duration, chance: f64) -> Timestamp {
     now.after(wait.mul_f64(1.0 + JITTER * chance.clamp(0.0, 1.0)))
 }
@@ -60,6 +72,23 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_mark_is_crossed_once() {
+        let at = Timestamp::from_millis;
+        for (attempts, last, now, expected) in [
+            (0, None, 99, false),
+            (0, None, 100, true),
+            (3, Some(99), 100, true),
+            (3, Some(99), 99, false),
+            (4, Some(100), 200, false),
+            (0, Some(150), 200, false),
+            (3, None, 200, false),
+        ] {
+            let told = crosses(at(100), (attempts, last.map(at)), at(now));
+            assert_eq!(told, expected, "{attempts} {last:?} {now}");
+        }
+    }
 
     proptest! {
         #[test]

@@ -198,6 +198,20 @@ mod tests {
         }
     }
 
+    /// RFC 6531 §3.6: what needs SMTPUTF8 and cannot have it.
+    #[test]
+    fn a_backend_without_smtputf8_makes_people_wait_and_strangers_a_report() {
+        let reply = Reply::parse(&["550 5.6.7 The message needs SMTPUTF8"]).unwrap();
+        let failure = Failure {
+            cause: Some(Cause::Policy),
+            ..Failure::replied(Blame::Recipient, reply)
+        };
+        let cloud = BackendId::new("cloud");
+        let ours = refused(failure.clone(), cloud.clone(), Known::Ours);
+        assert_eq!(ours.name(), "held");
+        assert_eq!(refused(failure, cloud, Known::Stranger).name(), "bounced");
+    }
+
     #[test]
     fn old_mail_is_given_up_for_strangers_only() {
         let target = DeliveryTarget::Domain("example.net".to_owned());

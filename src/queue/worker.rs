@@ -247,6 +247,14 @@ impl Queue {
         });
         let outcomes = channel.deliver(&delivery, marked).await;
         self.tell_board(target, &outcomes);
+        while let Err(error) = self
+            .report_success(&job, &outcomes, channel.handover())
+            .await
+        {
+            if !self.may_try_again(&job, &error).await {
+                break;
+            }
+        }
         let tls = channel.tls().map(ToString::to_string);
         self.settle_job(target, job, outcomes, tls.as_deref()).await;
     }

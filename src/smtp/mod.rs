@@ -21,3 +21,4 @@ pub use line::{Line, LineDecoder, LineError};
 pub use parameter::{BodyKind, MailParameters, Notify, ParameterError, RcptParameters, Ret};
 pub use reply::{Reply, ReplyError, Severity};
 pub use status::EnhancedStatus;
+pub use xtext::{decode as decode_xtext, encode as encode_xtext};

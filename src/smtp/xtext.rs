@@ -2,7 +2,8 @@
 
 /// Decodes xtext. `None` when it is none. Lower-case hexadecimal digits exist in the wild and
 /// are taken.
-pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn decode(text: &str) -> Option<Vec<u8>> {
     let mut plain = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -20,7 +21,8 @@ pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Encodes as xtext.
-pub(super) fn encode(plain: &[u8]) -> String {
+#[must_use]
+pub fn encode(plain: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut text = String::with_capacity(plain.len());
     for &byte in plain {

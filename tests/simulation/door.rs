@@ -148,6 +148,7 @@ pub(crate) fn options_of_the_queue() -> queue::Options {
     };
     queue::Options {
         hostname: "mx.example.org".to_owned(),
+        delay_notice_after: Some(Duration::from_secs(4 * 3600)),
         backends: PLATFORMS.map(|name| (BackendId::new(name), limits)).into(),
     }
 }
@@ -183,6 +184,16 @@ impl Door {
         authenticity: Authenticity,
         to: &[&str],
     ) -> SpoolId {
+        self.send_changed((from, authenticity), to, |_| {}).await
+    }
+
+    /// A message with something special in its envelope.
+    pub(crate) async fn send_changed(
+        &self,
+        (from, authenticity): (&str, Authenticity),
+        to: &[&str],
+        change: impl FnOnce(&mut Envelope),
+    ) -> SpoolId {
         let recipients = to.iter().map(|address| {
             let address: Mailbox = address.parse().unwrap();
             match self.router.admit(&address, Origin::Trusted) {
@@ -199,7 +210,7 @@ impl Door {
                 Admission::Reject(reply) => panic!("{reply}"),
             }
         });
-        let envelope = Envelope {
+        let mut envelope = Envelope {
             from: from.parse().unwrap(),
             parameters: MailParameters::default(),
             recipients: recipients.collect(),
@@ -209,6 +220,7 @@ impl Door {
             header_from: None,
             authenticity,
         };
+        change(&mut envelope);
         let mut draft = self.spool.draft();
         draft
             .append(b"Subject: Hello\r\n\r\nHello\r\n")

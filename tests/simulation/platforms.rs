@@ -8,7 +8,8 @@ use std::time::Duration;
 use tideover::base::Boxed;
 use tideover::base::TlsInfo;
 use tideover::mail::{
-    BackendId, Blame, Channel, Delivery, DeliveryTarget, Failure, Outcome, SpoolId, Transport,
+    BackendId, Blame, Channel, Delivery, DeliveryTarget, Failure, Handover, Outcome, SpoolId,
+    Transport,
 };
 use tideover::smtp::Reply;
 
@@ -30,6 +31,8 @@ struct Inner {
     trouble: u64,
     /// What a platform says to everything, when it is not what it should be.
     refusals: HashMap<BackendId, Failure>,
+    /// What they make of the wish to be told of success.
+    handover: Handover,
     /// Longest wait before an answer, in milliseconds.
     pace: u64,
     connections: HashMap<BackendId, usize>,
@@ -48,6 +51,7 @@ impl Platforms {
             under_way: BTreeMap::new(),
             trouble,
             refusals: HashMap::new(),
+            handover: Handover::Taken,
             pace: 200,
             connections: HashMap::new(),
             most_connections: HashMap::new(),
@@ -66,6 +70,11 @@ impl Platforms {
             Some(failure) => inner.refusals.insert(id, failure),
             None => inner.refusals.remove(&id),
         };
+    }
+
+    /// What they make of the wish to be told of success, from now on.
+    pub(crate) fn hand_over(&self, handover: Handover) {
+        self.0.lock().unwrap().handover = handover;
     }
 
     /// How long it takes them to answer, at most.
@@ -267,6 +276,10 @@ impl Channel for SimChannel {
 
     fn tls(&self) -> Option<&TlsInfo> {
         None
+    }
+
+    fn handover(&self) -> Handover {
+        self.platforms.0.lock().unwrap().handover
     }
 
     fn quit(self: Box<Self>) -> Boxed<'static, ()> {

@@ -308,6 +308,7 @@ impl Life {
             },
             queue::Options {
                 hostname: "mx.example.org".to_owned(),
+                delay_notice_after: None,
                 backends: PLATFORMS.map(|name| (BackendId::new(name), limits)).into(),
             },
         );

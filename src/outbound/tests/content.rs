@@ -56,12 +56,12 @@ async fn smtputf8_is_needed_only_for_what_is_not_ascii() {
     assert!(seen.has_line("MAIL FROM:<sender@example.net> BODY=8BITMIME SMTPUTF8"));
     assert!(seen.has_line("RCPT TO:<änn@example.org>"));
     let (outcomes, seen) = deliver(Server::scripted(without), &local).await;
-    assert_eq!(replied(&outcomes), "Message 550 5.6.7");
+    assert_eq!(replied(&outcomes), "Recipient 550 5.6.7");
     assert_eq!(seen.verbs(), ["EHLO"]);
 
     let header = asking(&["ann@example.org"], "Subject: ä\r\n\r\nx\r\n".as_bytes());
     let (outcomes, _) = deliver(Server::scripted(without), &header).await;
-    assert_eq!(replied(&outcomes), "Message 550 5.6.7");
+    assert_eq!(replied(&outcomes), "Recipient 550 5.6.7");
 
     let body = asking(
         &["ann@bücher.example"],

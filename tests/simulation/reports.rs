@@ -1,0 +1,177 @@
+//! What senders are told, and what they are not told.
+
+use std::time::Duration;
+
+use tideover::mail::{Authenticity, Blame, Failure, Handover};
+use tideover::smtp::{Notify, Reply, Ret};
+use tokio::time::sleep;
+
+use crate::door::{Door, Site, simulate};
+
+const ANN: &str = "ann@onprem.example";
+const BOB: &str = "bob@cloud.example";
+const STRANGER: &str = "eve@elsewhere.example";
+const HOUR: Duration = Duration::from_secs(3600);
+const OURS: (&str, Authenticity) = (ANN, Authenticity::Local);
+
+/// The reports that Ann got, oldest first, as texts.
+fn reports(door: &Door) -> Vec<String> {
+    let mut found = door.spool.mailbox(ANN, None, 100).unwrap();
+    found.sort_by_key(|entry| entry.0);
+    let found = found.into_iter().filter(|entry| {
+        let message = door.spool.message(entry.0).unwrap().unwrap();
+        // I5, as far as it can be seen here: a report has nobody to report to.
+        message.envelope.peer.protocol == "dsn" && message.envelope.from.mailbox().is_none()
+    });
+    let texts = found.map(|entry| {
+        let body = door.spool.body(entry.0).unwrap().unwrap();
+        let bytes = body.read_at(0, 1024 * 1024).unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    });
+    texts.collect()
+}
+
+fn count(reports: &[String], action: &str) -> usize {
+    let line = format!("Action: {action}\r\n");
+    reports.iter().map(|text| text.matches(&line).count()).sum()
+}
+
+/// Decision 5: a sender hears once after four hours of a stranger who has not got his message, and
+/// after five days that he will not. Of our own people's mail he hears nothing, however long the
+/// outage is.
+#[test]
+fn delays_are_told_of_strangers_only_and_once() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        site.platforms.set_up("cloud", false);
+        let sent = door.send_from(OURS.0, OURS.1, &[STRANGER, BOB]).await;
+        sleep(HOUR * 7 / 2).await;
+        assert_eq!(reports(&door), Vec::<String>::new());
+        sleep(HOUR * 2).await;
+        let told = reports(&door);
+        assert_eq!((told.len(), count(&told, "delayed")), (1, 1), "{told:#?}");
+        assert!(told[0].contains(&format!("Final-Recipient: rfc822;{STRANGER}\r\n")));
+        assert!(told[0].contains("Will-Retry-Until: "));
+        assert!(!told[0].contains(BOB));
+        // Also after a restart.
+        door.stop().await;
+        let door = site.open();
+        sleep(HOUR * 24).await;
+        assert_eq!(reports(&door).len(), 1);
+        sleep(HOUR * 24 * 5).await;
+        let told = reports(&door);
+        assert_eq!((told.len(), count(&told, "failed")), (2, 1), "{told:#?}");
+        assert!(told[1].contains("Status: 5.4.7\r\n"), "{told:#?}");
+        site.platforms.set_up("cloud", true);
+        sleep(HOUR).await;
+        assert_eq!(site.places(sent, 1), ["cloud"]);
+        assert_eq!(reports(&door).len(), 2);
+        door.stop().await;
+    });
+}
+
+/// Who asked for no report gets none; who did not prove to be the sender gets none; the null path
+/// gets none (I5).
+#[test]
+fn nobody_is_told_who_does_not_want_to_or_may_not() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        let never = Notify {
+            never: true,
+            ..Notify::default()
+        };
+        let failures = Notify {
+            failure: true,
+            ..Notify::default()
+        };
+        for notify in [never, failures] {
+            let wish = |envelope: &mut tideover::mail::Envelope| {
+                envelope.recipients[0].parameters.notify = Some(notify);
+            };
+            door.send_changed(OURS, &[STRANGER], wish).await;
+        }
+        door.send_from(ANN, Authenticity::Unproven, &[STRANGER])
+            .await;
+        door.send_from("", Authenticity::Local, &[STRANGER]).await;
+        sleep(HOUR * 12).await;
+        assert_eq!(reports(&door), Vec::<String>::new());
+        sleep(HOUR * 24 * 6).await;
+        let told = reports(&door);
+        assert_eq!((told.len(), count(&told, "failed")), (1, 1), "{told:#?}");
+        door.stop().await;
+    });
+}
+
+/// RFC 3461 §5.2.2: success is told by whoever has the message last and knows of the wish.
+#[test]
+fn success_is_told_where_it_was_asked_for_and_nobody_else_tells() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        let success = |envelope: &mut tideover::mail::Envelope| {
+            envelope.recipients[0].parameters.notify = Some(Notify {
+                success: true,
+                ..Notify::default()
+            });
+            envelope.parameters.envid = Some("QQ314159".to_owned());
+        };
+        for (handover, relayed, delivered) in [
+            (Handover::Taken, 0, 0),
+            (Handover::Relayed, 1, 0),
+            (Handover::Delivered, 1, 1),
+        ] {
+            site.platforms.hand_over(handover);
+            door.send_changed(OURS, &[BOB, "dee@cloud.example"], success)
+                .await;
+            sleep(HOUR).await;
+            let told = reports(&door);
+            assert_eq!(count(&told, "relayed"), relayed, "{handover:?} {told:#?}");
+            assert_eq!(
+                count(&told, "delivered"),
+                delivered,
+                "{handover:?} {told:#?}"
+            );
+            for text in &told {
+                assert!(
+                    text.contains("Original-Envelope-Id: QQ314159\r\n"),
+                    "{text}"
+                );
+                assert!(!text.contains("dee@cloud.example"), "{text}");
+            }
+        }
+        // From somebody who could be anybody it is no wish that we grant.
+        door.send_changed((ANN, Authenticity::Unproven), &[BOB], success)
+            .await;
+        sleep(HOUR).await;
+        assert_eq!(reports(&door).len(), 2);
+        door.stop().await;
+    });
+}
+
+/// RFC 3461 §4.3: RET says how much of the message comes back.
+#[test]
+fn as_much_comes_back_as_was_asked_for() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        site.platforms.set_up("elsewhere.example", true);
+        let reply = Reply::parse(&["550 5.1.1 No such user"]).unwrap();
+        let refusal = Failure::replied(Blame::Recipient, reply);
+        site.platforms.refuse("elsewhere.example", Some(refusal));
+        for ret in [None, Some(Ret::Hdrs), Some(Ret::Full)] {
+            let wish = |envelope: &mut tideover::mail::Envelope| envelope.parameters.ret = ret;
+            door.send_changed(OURS, &[STRANGER], wish).await;
+            sleep(HOUR).await;
+        }
+        let told = reports(&door);
+        let whole: Vec<_> = told
+            .iter()
+            .map(|text| text.contains("Subject: Hello\r\n\r\nHello\r\n"))
+            .collect();
+        assert_eq!(whole, [false, false, true], "{told:#?}");
+        assert!(told.iter().all(|text| text.contains("Subject: Hello\r\n")));
+        door.stop().await;
+    });
+}
