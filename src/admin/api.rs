@@ -13,7 +13,7 @@ use super::extract::{Body, Path, Query};
 use super::lookup::{QueueQuery, TraceQuery};
 use super::{
     Account, Admin, AdminError, BackendDetails, BackendView, ExplainView, Invitation, MessageView,
-    QueueItem, QueueNumbers, ReloadView, SpoolNumbers, StatusView, TraceView,
+    QueueItem, QueueNumbers, ReloadView, StatusView, TraceView,
 };
 use crate::mail::SpoolId;
 use crate::smtp::Mailbox;
@@ -82,7 +82,7 @@ async fn status(State(admin): Us) -> Json<StatusView> {
         now: admin.clock.now(),
         backends: admin.backend_views(),
         queue: QueueNumbers::new(&stats, &admin.router.board().snapshot()),
-        spool: SpoolNumbers::from(stats),
+        spool: admin.storage(stats),
     })
 }
 

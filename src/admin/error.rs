@@ -62,6 +62,9 @@ impl AdminError {
         match self {
             Self::Asked { hint, .. } | Self::NotFound { hint, .. } => hint,
             Self::Config(_) => "nothing has changed; mend the file and try again",
+            Self::Spool(SpoolError::Rebuilding(_)) => {
+                "mail is taken meanwhile; `tideover status` shows how far it is"
+            }
             Self::Spool(_) => "look at the disk of data_dir and at the log of tideover",
             Self::Ours(_) => "look at the log of tideover, and report it",
         }
@@ -83,7 +86,8 @@ impl From<AccountRefused> for AdminError {
 
 impl IntoResponse for AdminError {
     fn into_response(self) -> Response {
-        if let Self::Spool(_) | Self::Ours(_) = self {
+        let is_ours = !matches!(self, Self::Spool(SpoolError::Rebuilding(_)));
+        if is_ours && matches!(self, Self::Spool(_) | Self::Ours(_)) {
             tracing::error!(error = %self, "a request of an operator failed");
         }
         let refusal = Refusal {

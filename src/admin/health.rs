@@ -42,6 +42,7 @@ impl Admin {
         let backends = self.router.board().snapshot();
         let problems: Vec<String> = refused
             .into_iter()
+            .chain(self.index_problem())
             .chain(backends.iter().filter_map(paused))
             .collect();
         HealthView {
@@ -85,5 +86,6 @@ impl Admin {
         gauge!(names::OLDEST_SECONDS).set(age);
         gauge!(names::SPOOL_BYTES).set(stats.bytes as f64);
         gauge!(names::SPOOL_FREE_BYTES).set(stats.free_bytes as f64);
+        gauge!(names::SPOOL_INDEX_SHARE).set(self.index_share());
     }
 }

@@ -14,6 +14,7 @@ mod override_api;
 mod present;
 mod queue_api;
 mod serve;
+mod storage;
 mod view;
 
 use std::fmt;
@@ -38,9 +39,9 @@ pub(crate) use override_api::OverrideQuery;
 pub(crate) use queue_api::{PerformQuery, SelectQuery, SelectView};
 pub use serve::serve;
 pub use view::{
-    BackendDetails, BackendView, DecisionWord, EventView, ExplainView, HostView, MessageView,
-    PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView, ReloadView, SpoolNumbers,
-    StatusView, TraceView,
+    BackendDetails, BackendView, DecisionWord, EventView, ExplainView, HostView, IndexView,
+    MessageView, PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView, ReloadView,
+    SpoolNumbers, StatusView, TraceView,
 };
 
 /// Name of the unix socket in `data_dir`.

@@ -2,7 +2,7 @@
 
 use super::view::{
     BackendDetails, BackendView, DecisionWord, EventView, ExplainView, HostView, MessageView,
-    PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView, SpoolNumbers,
+    PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView,
 };
 use crate::backend::{BackendHealth, BackendOptions, HostResult, Hosts, TlsPolicy};
 use crate::mail::{Envelope, Peer, RecipientEvent, RecipientState, SpoolId};
@@ -138,18 +138,6 @@ impl QueueNumbers {
             held: stats.held.saturating_add(behind),
             uncertain: stats.uncertain,
             oldest: stats.oldest,
-        }
-    }
-}
-
-impl From<SpoolStats> for SpoolNumbers {
-    fn from(stats: SpoolStats) -> Self {
-        Self {
-            uuid: stats.uuid,
-            bytes: stats.bytes,
-            free_bytes: stats.free_bytes,
-            accepted: stats.accepted,
-            delivered: stats.delivered,
         }
     }
 }

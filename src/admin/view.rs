@@ -104,6 +104,17 @@ pub struct QueueNumbers {
     pub oldest: Option<Timestamp>,
 }
 
+/// How far the index is while it is made from the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexView {
+    /// How much of the log is read.
+    pub percent: u8,
+    /// How long the rest takes, as far as that can be known.
+    pub seconds_left: Option<u64>,
+    /// Both for people, with what stands in the way.
+    pub text: String,
+}
+
 /// What is stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpoolNumbers {
@@ -113,6 +124,10 @@ pub struct SpoolNumbers {
     pub bytes: u64,
     /// Bytes free on that disk.
     pub free_bytes: u64,
+    /// The index is being made from the log: mail is taken, and the numbers of what waits are not
+    /// known yet.
+    #[serde(default)]
+    pub index: Option<IndexView>,
     /// Messages accepted since creation.
     pub accepted: u64,
     /// Recipients delivered since creation.

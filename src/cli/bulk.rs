@@ -12,7 +12,6 @@ use tokio::io::AsyncWriteExt as _;
 use super::args::{QueueDeed, Which};
 use super::client::{Client, ClientError};
 use super::intent::{Format, Request};
-use super::progress::Bar;
 use super::render::Page;
 use super::{Exit, Failure, home, print};
 use crate::admin::{PerformQuery, QueueItem, SelectQuery, SelectView};
@@ -21,6 +20,7 @@ use crate::mail::{BackendId, SpoolId};
 use crate::queue::{Deed, Order, Tally};
 use crate::route::Selection;
 use crate::spool::Exported;
+use crate::terminal::Bar;
 use crate::terminal::Palette;
 
 /// Recipients that are shown before they are dropped.

@@ -9,7 +9,6 @@ mod client;
 mod home;
 mod intent;
 mod offline;
-mod progress;
 mod render;
 
 use std::fmt;

@@ -5,10 +5,10 @@ use std::io::Write as _;
 use std::path::Path;
 
 use super::intent::{Format, SpoolWork};
-use super::progress::Bar;
 use super::{Exit, Failure, home, print};
 use crate::mail::SpoolId;
 use crate::spool::{Offline, Verification, World};
+use crate::terminal::Bar;
 
 /// `spool verify`, `rebuild`, `cat`, `export`.
 pub(super) fn perform(

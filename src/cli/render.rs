@@ -79,6 +79,10 @@ impl Page {
             text.push_str(&self.field("", &uncertain));
         }
         let spool = &status.spool;
+        if let Some(index) = &spool.index {
+            let index = format!("{}; mail is taken, the rest waits", index.text);
+            text.push_str(&self.field("index", &index));
+        }
         text.push_str(&self.field(
             "spool",
             &format!(

@@ -1,7 +1,7 @@
 //! Pages as text.
 
 use super::*;
-use crate::admin::{EventView, PeerView, QueueNumbers, SpoolNumbers};
+use crate::admin::{EventView, IndexView, PeerView, QueueNumbers, SpoolNumbers};
 use crate::mail::{BackendId, SpoolId};
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
@@ -47,7 +47,14 @@ fn status_fits_and_tells_what_waits() {
             uncertain: 1,
             oldest: Some(NOW.before(std::time::Duration::from_secs(600))),
         },
-        spool: SpoolNumbers::default(),
+        spool: SpoolNumbers {
+            index: Some(IndexView {
+                percent: 43,
+                seconds_left: Some(60),
+                text: "43 % of the log is read, about 60 s left".to_owned(),
+            }),
+            ..SpoolNumbers::default()
+        },
     });
     fits(&text);
     assert!(text.contains("onprem   down"), "{text}");
@@ -56,6 +63,7 @@ fn status_fits_and_tells_what_waits() {
         "{text}"
     );
     assert!(text.contains("1 may have arrived twice"), "{text}");
+    assert!(text.contains("43 % of the log is read"), "{text}");
     assert!(!text.contains('\x1b'));
 }
 

@@ -6,13 +6,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::accounts::AccountDesk;
 use super::reload::Reloader;
 use super::{Running, StartError};
 use crate::admin::{self, Admin};
-use crate::backend::{BackendOptions, Board, restore_overrides};
+use crate::backend::{BackendOptions, Board};
 use crate::base::{Clock, Entropy, Shutdown};
 use crate::config::{Config, WebConfig};
 use crate::directory::DirectoryHandle;
@@ -22,7 +22,7 @@ use crate::net::{AcceptTls, Dns, Listen, TcpDial, TcpListen, TlsClient, TlsServe
 use crate::outbound::{self, Outbound};
 use crate::queue::{Parts, Queue};
 use crate::route::Router;
-use crate::spool::{Committed, FileSystem, Opened, Spool, SystemDisk, World};
+use crate::spool::{FileSystem, Opened, Spool, SystemDisk, World};
 use crate::telemetry::Metrics;
 use crate::webmail::{self, Accounts, Webmail};
 
@@ -41,7 +41,6 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let backends: Arc<[BackendOptions]> = config.backend_options().into();
     let board = Board::new(&backends, clock.clone());
     let router = Router::new(directory.clone(), board.clone(), config.route_options());
-    restore_overrides(&opened.spool, &board)?;
     let outbound = client(&config, &board, (&clock, &entropy))?;
     let base = Base {
         clock,
@@ -52,7 +51,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         directory,
         board,
     };
-    let queue = base.queue(&config, Arc::new(outbound.clone()), opened.committed);
+    let queue = base.queue(&config, Arc::new(outbound.clone()));
     let spool = base.spool.clone();
     let accounts = Accounts::new(spool, base.clock.clone(), base.entropy.clone())
         .map_err(StartError::other("the accounts"))?;
@@ -66,8 +65,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     reloader.watch_backends();
     let writer = opened.writer.spawn_thread();
     let writer = writer.map_err(StartError::other("the spool's writer"))?;
-    let retention = base.spool.clone().retention_task(base.shutdown.clone());
-    base.shutdown.spawn("retention", retention);
+    base.start_when_complete(&queue, opened.committed, opened.rebuild)?;
     base.serve_web(&config, sockets.web, &accounts);
     let url = base_url(&config, sockets.web_address);
     let desk = AccountDesk::new(accounts.clone(), url, &base);
@@ -115,12 +113,7 @@ pub(super) struct Base {
 }
 
 impl Base {
-    fn queue(
-        &self,
-        config: &Config,
-        transport: Arc<dyn Transport>,
-        committed: mpsc::Receiver<Committed>,
-    ) -> Queue {
+    fn queue(&self, config: &Config, transport: Arc<dyn Transport>) -> Queue {
         let parts = Parts {
             spool: self.spool.clone(),
             router: self.router.clone(),
@@ -129,9 +122,7 @@ impl Base {
             entropy: self.entropy.clone(),
             shutdown: self.shutdown.clone(),
         };
-        let queue = Queue::new(parts, config.queue_options());
-        queue.start(committed);
-        queue
+        Queue::new(parts, config.queue_options())
     }
 
     fn serve_mail(

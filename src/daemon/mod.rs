@@ -4,6 +4,7 @@
 
 mod accounts;
 mod assemble;
+mod catch_up;
 mod reload;
 mod serve;
 

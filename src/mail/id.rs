@@ -19,7 +19,7 @@ const TEXT_LENGTH: usize = 13;
 
 /// Identifies a message. 42 bits of milliseconds since 2020, 6 bits of node, 16 bits of counter:
 /// ids of one node ascend in the order of acceptance. Printed as 13 characters of base 32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct SpoolId(u64);
 
 impl SpoolId {
@@ -130,6 +130,11 @@ impl IdSource {
             node,
             last: AtomicU64::new(after.0),
         }
+    }
+
+    /// Ids are larger than this one, too, from now on.
+    pub fn raise(&self, newest: SpoolId) {
+        self.last.fetch_max(newest.0, Ordering::Relaxed);
     }
 
     /// The next id.

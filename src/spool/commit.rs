@@ -9,9 +9,12 @@ use tokio::sync::{mpsc, oneshot};
 use super::SpoolError;
 use super::carry::Alteration;
 use super::event::Entry;
+use super::follow::Follow;
 use super::index::{self, Index};
 use super::log::{LogReader, LogWriter};
+use super::rebuild::Work;
 use super::record::Record;
+use crate::base::Clock;
 use crate::limits;
 use crate::mail::{Envelope, SpoolId};
 use crate::telemetry::names;
@@ -55,6 +58,11 @@ pub(crate) enum Job {
     Checkpoint(oneshot::Sender<Result<(), SpoolError>>),
     /// Write what waits, then make a change for retention.
     Alter(Alteration, oneshot::Sender<Result<(), SpoolError>>),
+    /// Write what waits, then apply what the index does not know yet.
+    TakeOver(
+        Box<Work>,
+        oneshot::Sender<(Box<Work>, Result<(), SpoolError>)>,
+    ),
     /// Write what waits, close the log, stop.
     Close(oneshot::Sender<Result<(), SpoolError>>),
 }
@@ -64,6 +72,8 @@ pub(crate) enum Job {
 pub struct Writer {
     pub(crate) log: LogWriter,
     pub(crate) index: Arc<Index>,
+    pub(crate) follow: Arc<Follow>,
+    pub(crate) clock: Clock,
     pub(crate) reader: Arc<LogReader>,
     pub(crate) uuid: String,
     pub(crate) jobs: mpsc::Receiver<Job>,
@@ -97,11 +107,15 @@ impl Writer {
                     done.send(self.checkpoint()).ok();
                 }
                 Some(Job::Alter(alteration, done)) => {
-                    let altered = self.alter(alteration);
+                    let altered = self.check_complete().and_then(|()| self.alter(alteration));
                     if self.index.is_crowded() {
                         self.hand_over();
                     }
                     done.send(altered).ok();
+                }
+                Some(Job::TakeOver(mut work, done)) => {
+                    let taken = self.take_over(&mut work);
+                    done.send((work, taken)).ok();
                 }
                 Some(Job::Write(_)) | None => {}
             }
@@ -125,7 +139,18 @@ impl Writer {
         (batch, None)
     }
 
+    /// The index does not know what it does not follow.
+    fn check_complete(&self) -> Result<(), SpoolError> {
+        if self.follow.is_complete() {
+            return Ok(());
+        }
+        Err(SpoolError::Rebuilding(
+            "nothing can be cleaned up".to_owned(),
+        ))
+    }
+
     fn checkpoint(&mut self) -> Result<(), SpoolError> {
+        self.check_complete()?;
         self.log.sync()?;
         self.index.flush(&self.uuid)
     }
@@ -133,7 +158,10 @@ impl Writer {
     fn close(&mut self) -> Result<(), SpoolError> {
         self.jobs.close();
         self.log.seal()?;
-        self.index.flush(&self.uuid)
+        if self.follow.is_complete() {
+            self.index.flush(&self.uuid)?;
+        }
+        Ok(())
     }
 
     fn commit(&mut self, batch: Vec<Request>) {
@@ -154,7 +182,7 @@ impl Writer {
                 }
             }
         }
-        if self.index.is_crowded() {
+        if self.index.is_crowded() && self.follow.is_complete() {
             self.hand_over();
         }
     }
@@ -182,6 +210,13 @@ impl Writer {
             self.log.sync()?;
             metrics::histogram!(names::COMMIT_SECONDS).record(begun.elapsed().as_secs_f64());
         }
+        if !self.follow.is_complete() {
+            // The index comes to it in the order of the log.
+            if self.log.is_synced() && self.log.mend().is_ok() {
+                self.follow.set_durable(self.log.end());
+            }
+            return Ok(());
+        }
         let ends = positions.iter().skip(1).copied().chain([self.log.end()]);
         for ((pending, at), after) in rest.iter().zip(&positions).zip(ends) {
             // What is durable is accepted, also when the index fails: it is rebuilt from the log.
@@ -196,7 +231,9 @@ impl Writer {
 
     fn tell(&self, pending: Pending) {
         pending.done.send(Ok(())).ok();
-        if let Entry::Message { line, .. } = pending.entry {
+        if let Entry::Message { line, .. } = pending.entry
+            && self.follow.is_complete()
+        {
             let committed = Committed {
                 id: line.id,
                 envelope: line.envelope,

@@ -23,6 +23,9 @@ pub enum SpoolError {
         /// What the system said.
         error: Arc<io::Error>,
     },
+    /// The index does not know the whole log yet; mail is taken meanwhile.
+    #[error("the index of the spool is being made from the log: {0}")]
+    Rebuilding(String),
     /// The index failed; it is rebuilt from the log at the next start.
     #[error("the index of the spool: {0}")]
     Index(String),
@@ -76,7 +79,8 @@ impl SpoolError {
                 error.kind(),
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
             ),
-            Self::Index(_)
+            Self::Rebuilding(_)
+            | Self::Index(_)
             | Self::Damaged(_)
             | Self::InUse(_)
             | Self::Another { .. }

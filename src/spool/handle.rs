@@ -12,6 +12,7 @@ use super::commit::{Durability, Job, Request};
 use super::disk::Disk;
 use super::draft::{BigHome, Draft, Finished};
 use super::event::{Entry, EventLine, FactLine, MessageLine};
+use super::follow::Follow;
 use super::index::Index;
 use super::ledger::Ledger;
 use super::log::LogReader;
@@ -39,6 +40,9 @@ pub struct Options {
     pub segment_size: u64,
     /// Bodies up to this many bytes stand in the log; at most [`crate::limits::BODY_IN_MEMORY`].
     pub body_in_log: usize,
+    /// When the index is further behind the log than this many bytes, mail is taken before it has
+    /// caught up.
+    pub replay_at_start: u64,
 }
 
 impl Options {
@@ -53,6 +57,7 @@ impl Options {
             min_free: 1024 * 1024 * 1024,
             segment_size: limits::SEGMENT,
             body_in_log: limits::BODY_IN_MEMORY,
+            replay_at_start: limits::REPLAY_AT_START,
         }
     }
 }
@@ -70,6 +75,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) disk: Disk,
     pub(crate) index: Arc<Index>,
+    pub(crate) follow: Arc<Follow>,
     pub(crate) reader: Arc<LogReader>,
     pub(crate) big: BigHome,
     pub(crate) ledger: Ledger,

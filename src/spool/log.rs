@@ -51,6 +51,8 @@ pub(crate) struct LogWriter {
     clock: Clock,
     next_segment: u32,
     current: Option<Open>,
+    /// Segments that were given up and could not be cut back.
+    uncut: Vec<Open>,
     buffer: Vec<u8>,
 }
 
@@ -67,6 +69,14 @@ struct Open {
     synced: u64,
 }
 
+impl Open {
+    /// Cuts off what is not known to be safe.
+    fn cut(&self) -> std::io::Result<()> {
+        self.file.set_len(self.synced)?;
+        self.file.sync()
+    }
+}
+
 impl LogWriter {
     /// Writes to new segments, from `next_segment` on.
     pub(crate) const fn new(
@@ -81,6 +91,7 @@ impl LogWriter {
             clock,
             next_segment,
             current: None,
+            uncut: Vec::new(),
             buffer: Vec::new(),
         }
     }
@@ -154,6 +165,12 @@ impl LogWriter {
         }
     }
 
+    /// Is all that was appended on stable storage?
+    pub(crate) fn is_synced(&self) -> bool {
+        let open = self.current.as_ref();
+        open.is_none_or(|open| open.end == open.synced)
+    }
+
     /// Closes the current segment: its length says that all of it is good.
     ///
     /// # Errors
@@ -172,19 +189,35 @@ impl LogWriter {
     /// After a failure: cut off what is not known to be safe, and go on in a new segment.
     fn abandon(&mut self) {
         if let Some(open) = self.current.take() {
-            let cut = open
-                .file
-                .set_len(open.synced)
-                .and_then(|()| open.file.sync());
+            let cut = open.cut();
             tracing::error!(
                 segment = open.segment,
                 cut = cut.is_ok(),
                 "a write to the log failed; going on in a new segment"
             );
+            if cut.is_err() {
+                self.uncut.push(open);
+            }
         }
     }
 
+    /// Tries again to cut back what could not be: records that were not acknowledged may not be
+    /// read.
+    ///
+    /// # Errors
+    /// When it still cannot be.
+    pub(crate) fn mend(&mut self) -> Result<(), SpoolError> {
+        while let Some(open) = self.uncut.last() {
+            open.cut()
+                .map_err(|error| SpoolError::disk("cutting", &open.path, error))?;
+            self.uncut.pop();
+        }
+        Ok(())
+    }
+
     fn open_segment(&mut self, first_batch: u64) -> Result<Open, SpoolError> {
+        // The new one can be had, so perhaps this can, too.
+        self.mend().ok();
         let segment = self.next_segment;
         // A number is used once, also when opening fails half way.
         self.next_segment += 1;

@@ -13,12 +13,13 @@ use super::handle::{Inner, Options, Spool};
 use super::identity::{identity, lock, new_identity};
 use super::index::{Index, SledStore, Store};
 use super::ledger::Ledger;
-use super::log::{LogOptions, LogReader, LogWriter};
+use super::log::{LogOptions, LogReader};
 use super::quarantine::Quarantine;
-use super::recover::Recover;
+use super::rebuild::{Rebuild, Start};
+use super::recover::{Recover, Recovery};
 use crate::base::{Clock, Entropy};
 use crate::limits;
-use crate::mail::{IdSource, NodeId, SpoolId};
+use crate::mail::{IdSource, NodeId};
 
 /// What the spool needs of the world.
 #[derive(Clone)]
@@ -69,21 +70,9 @@ pub struct Opened {
     pub committed: mpsc::Receiver<Committed>,
     /// What recovery found.
     pub recovery: Recovery,
-}
-
-/// What recovery found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Recovery {
-    /// Records replayed from the log.
-    pub replayed: u64,
-    /// Was the index made anew from the whole log?
-    pub rebuilt: bool,
-    /// Damaged ranges, now in quarantine.
-    pub damaged: u64,
-    /// Recipients whose attempt was under way: a copy may have arrived.
-    pub interrupted: u64,
-    /// Large bodies that no record names, now in quarantine.
-    pub orphans: u64,
+    /// When the index is far behind the log: must run for anything to be found. Mail can be taken
+    /// before and while it runs.
+    pub rebuild: Option<Rebuild>,
 }
 
 /// Folders of a spool.
@@ -95,10 +84,6 @@ impl Spool {
     ///
     /// # Errors
     /// When it is in use, is not the one that the options name, or the disk fails.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the spool has its world for itself"
-    )]
     pub fn open(options: Options, world: World) -> Result<Opened, SpoolError> {
         let (disk, clock) = (world.disk.clone(), world.clock.clone());
         let dir = options.dir.clone();
@@ -125,63 +110,46 @@ impl Spool {
         };
         let store = (world.open_store)(&dir.join("index")).map_err(SpoolError::Index)?;
         let index = Arc::new(Index::new(store));
-        let (log, found) = recover(&world, &log_options, &index, (&big, &ledger))?;
+        let quarantine = Quarantine {
+            disk: disk.clone(),
+            dir: dir.join("quarantine"),
+        };
+        let recover = Recover::new(log_options.clone(), quarantine, Arc::clone(&index));
+        let start = Start::new(recover, (&big, &ledger), &options, &world)?;
         let reader = Arc::new(LogReader::new(log_options, disk.clone()));
         let (jobs, jobs_end) = mpsc::channel(limits::BATCH_QUEUE);
         let (committed, committed_end) = mpsc::channel(limits::COMMITTED_QUEUE);
-        let newest = SpoolId::from_u64(index.counters().newest);
         let spool = Self(Arc::new(Inner {
             big,
             ledger,
             options,
             uuid: identity.uuid.clone(),
             node: NodeId::default(),
-            ids: IdSource::new(clock.clone(), NodeId::default(), newest),
+            ids: IdSource::new(clock.clone(), NodeId::default(), start.newest),
             clock,
             reader: Arc::clone(&reader),
             disk,
             index: Arc::clone(&index),
+            follow: Arc::clone(&start.follow),
             jobs,
             _lock: lock,
         }));
+        let (recovery, rebuild) = start.rest.rebuild(&spool);
         Ok(Opened {
             spool,
             writer: Writer {
-                log,
+                log: start.log,
                 index,
+                follow: start.follow,
+                clock: world.clock,
                 reader,
                 uuid: identity.uuid,
                 jobs: jobs_end,
                 committed,
             },
             committed: committed_end,
-            recovery: found,
+            recovery,
+            rebuild,
         })
     }
-}
-
-/// Brings the index up to the end of the log, and makes the log ready to be written to.
-fn recover(
-    world: &World,
-    log: &LogOptions,
-    index: &Arc<Index>,
-    (big, ledger): (&BigHome, &Ledger),
-) -> Result<(LogWriter, Recovery), SpoolError> {
-    let disk = &world.disk;
-    let mut recover = Recover {
-        disk: disk.clone(),
-        log: log.clone(),
-        quarantine: Quarantine {
-            disk: disk.clone(),
-            dir: big.dir.with_file_name("quarantine"),
-        },
-        index: Arc::clone(index),
-        found: Recovery::default(),
-    };
-    let last_segment = recover.run()?;
-    let (disk, clock) = (disk.clone(), world.clock.clone());
-    let mut log = LogWriter::new(log.clone(), disk, clock, last_segment + 1);
-    recover.interrupt_attempts(&mut log, world.clock.now())?;
-    recover.sweep(big, ledger)?;
-    Ok((log, recover.found))
 }

@@ -1,29 +1,54 @@
-//! Recovery: brings the index up to the end of the log, and finds out what a crash left behind.
+//! Recovery: finds out what a crash left behind, and brings the index up to the end of the log.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::SpoolError;
 use super::carry::append_and_apply;
-use super::disk::Disk;
+use super::disk::{Disk, DiskFile};
 use super::draft::BigHome;
 use super::event::{Entry, EventLine};
 use super::index::{self, Index, key};
 use super::ledger::Ledger;
 use super::log::{LogOptions, LogWriter};
-use super::open::Recovery;
 use super::quarantine::Quarantine;
 use super::segment::{self, Ending, Found, Position, Scan};
 use crate::base::Timestamp;
 use crate::mail::{NodeId, RecipientEvent, SpoolId};
 
-/// Is it the last segment? Only that one can have a torn end.
-#[derive(Clone, Copy)]
-enum Order {
-    Newest,
-    Older,
+/// What recovery found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recovery {
+    /// Records replayed from the log.
+    pub replayed: u64,
+    /// Was the index made anew from the whole log?
+    pub rebuilt: bool,
+    /// Damaged ranges, now in quarantine.
+    pub damaged: u64,
+    /// Recipients whose attempt was under way: a copy may have arrived.
+    pub interrupted: u64,
+    /// Large bodies that no record names, now in quarantine.
+    pub orphans: u64,
 }
 
+/// What the index does not know yet.
+#[derive(Debug)]
+pub(crate) struct Gap {
+    /// Where it begins; `None`: the index is of no use, and is made anew.
+    pub(crate) from: Option<Position>,
+    /// Where the log ends.
+    pub(crate) end: Position,
+    /// Bytes of the log in it.
+    pub(crate) bytes: u64,
+    /// The newest message, or a younger one, as far as the newest part of the log tells.
+    pub(crate) newest: SpoolId,
+}
+
+/// Told the bytes of each record; may end it.
+pub(crate) type Watch<'a> = &'a mut dyn FnMut(u64) -> Result<(), SpoolError>;
+
 /// Brings the index up to the end of the log.
+#[derive(Debug)]
 pub(crate) struct Recover {
     pub(crate) disk: Disk,
     pub(crate) log: LogOptions,
@@ -33,24 +58,115 @@ pub(crate) struct Recover {
 }
 
 impl Recover {
-    /// Replays the log from the checkpoint; from its beginning when there is none, or when the
-    /// index does not fit. Returns the number of the last segment.
-    pub(crate) fn run(&mut self) -> Result<u32, SpoolError> {
-        let segments = self.segments()?;
-        let last = segments.last().copied().unwrap_or(0);
-        match self.index.resume(&self.log.uuid) {
-            Ok(Some(from)) if self.replay(&segments, from).is_ok() => return Ok(last),
-            Ok(None) => {}
-            Ok(Some(_)) => tracing::warn!("the index does not fit the log; it is made anew"),
-            Err(error) => tracing::warn!(%error, "the index cannot be read; it is made anew"),
+    pub(crate) fn new(log: LogOptions, quarantine: Quarantine, index: Arc<Index>) -> Self {
+        Self {
+            disk: quarantine.disk.clone(),
+            log,
+            quarantine,
+            index,
+            found: Recovery::default(),
         }
-        self.index.clear()?;
-        self.found = Recovery {
-            rebuilt: true,
-            ..Recovery::default()
-        };
-        self.replay(&segments, Position::default())?;
-        Ok(last)
+    }
+
+    /// Cuts off what a crash left at the end of the log, and sees how far the index is behind it.
+    pub(crate) fn gap(&self) -> Result<Gap, SpoolError> {
+        let mut from = self.index.resume(&self.log.uuid).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the index cannot be read");
+            None
+        });
+        let segments = self.segments()?;
+        let mut seen = Seen::default();
+        let mut end = Position::default();
+        for &number in segments.iter().rev() {
+            let start = match from {
+                Some(from) if from.segment == number => u64::from(from.offset),
+                _ => 0,
+            };
+            if end == Position::default() {
+                end = self.settle_end(number, start, &mut seen)?;
+            } else {
+                self.look(number, (start, Ending::Sealed), &mut seen)?;
+            }
+            let known = from.is_some_and(|from| from.segment >= number);
+            // Ids ascend with the log: older segments have older ones.
+            if known || seen.fresh {
+                break;
+            }
+        }
+        if from.take_if(|from| *from > end).is_some() {
+            tracing::warn!("the index knows more than the log; it is made anew");
+        }
+        Ok(Gap {
+            from,
+            end,
+            bytes: self.bytes_from(from.unwrap_or_default())?,
+            newest: seen.newest,
+        })
+    }
+
+    /// The newest segment: the next batch goes to a new one, and what is behind its last good
+    /// record was never acknowledged.
+    fn settle_end(&self, number: u32, start: u64, seen: &mut Seen) -> Result<Position, SpoolError> {
+        let path = segment::path(&self.log.dir, number);
+        let file = self.open(number)?;
+        let ending =
+            Ending::of_newest(&*file).map_err(|error| SpoolError::disk("reading", &path, error))?;
+        let mut end = self.look(number, (start, ending), seen)?;
+        if ending == Ending::Open {
+            file.set_len(end)
+                .and_then(|()| file.sync())
+                .map_err(|error| SpoolError::disk("cutting", &path, error))?;
+        } else {
+            let length = file.len();
+            end = length.map_err(|error| SpoolError::disk("measuring", &path, error))?;
+        }
+        Ok(Position {
+            segment: number,
+            offset: u32::try_from(end).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// Looks for ids in a segment; where its good part ends.
+    fn look(
+        &self,
+        number: u32,
+        (start, ending): (u64, Ending),
+        seen: &mut Seen,
+    ) -> Result<u64, SpoolError> {
+        let scan = Scan::new(self.open(number)?, self.log.spool, number, ending)?;
+        let tail = scan.run(start, |piece| {
+            if let Found::Record { header, meta, .. } = piece {
+                // What cannot be read is told by the replay.
+                if let Ok(entry) = Entry::read(header.kind, meta, header.body_len) {
+                    seen.note(&entry);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(tail.end)
+    }
+
+    /// Bytes of the log behind a place.
+    fn bytes_from(&self, from: Position) -> Result<u64, SpoolError> {
+        let mut bytes = 0;
+        for number in self.segments()? {
+            let known = match number.cmp(&from.segment) {
+                std::cmp::Ordering::Less => continue,
+                std::cmp::Ordering::Equal => u64::from(from.offset),
+                std::cmp::Ordering::Greater => 0,
+            };
+            let path = segment::path(&self.log.dir, number);
+            let length = self.open(number)?.len();
+            let length = length.map_err(|error| SpoolError::disk("measuring", &path, error))?;
+            bytes += length.saturating_sub(known);
+        }
+        Ok(bytes)
+    }
+
+    fn open(&self, number: u32) -> Result<Arc<dyn DiskFile>, SpoolError> {
+        let path = segment::path(&self.log.dir, number);
+        let file = self.disk.open(&path);
+        file.map_err(|error| SpoolError::disk("opening", &path, error))
     }
 
     fn segments(&self) -> Result<Vec<u32>, SpoolError> {
@@ -62,36 +178,58 @@ impl Recover {
             .collect())
     }
 
-    fn replay(&mut self, segments: &[u32], from: Position) -> Result<(), SpoolError> {
-        let last = segments.last().copied();
-        for &number in segments.iter().filter(|&&number| number >= from.segment) {
-            let start = if number == from.segment {
-                u64::from(from.offset)
-            } else {
-                0
-            };
-            let order = if Some(number) == last {
-                Order::Newest
-            } else {
-                Order::Older
-            };
-            self.replay_segment(number, start, order)?;
+    /// Closes the gap; from the beginning of the log when the index is of no use, or turns out not
+    /// to fit.
+    pub(crate) fn catch_up(&mut self, gap: &mut Gap, watch: Watch<'_>) -> Result<(), SpoolError> {
+        if let Some(from) = gap.from {
+            match self.replay((from, gap.end), watch) {
+                Err(error @ (SpoolError::Index(_) | SpoolError::Damaged(_))) => {
+                    tracing::warn!(%error, "the index does not fit the log; it is made anew");
+                    gap.from = None;
+                }
+                other => return other,
+            }
+        }
+        self.index.clear()?;
+        self.found = Recovery {
+            rebuilt: true,
+            ..Recovery::default()
+        };
+        self.replay((Position::default(), gap.end), watch)
+    }
+
+    /// Applies what stands in the log between two places, which both are ends of records.
+    pub(crate) fn replay(
+        &mut self,
+        (from, end): (Position, Position),
+        watch: Watch<'_>,
+    ) -> Result<(), SpoolError> {
+        let wanted = from.segment..=end.segment;
+        for number in self.segments()? {
+            if wanted.contains(&number) {
+                let start = if number == from.segment {
+                    from.offset
+                } else {
+                    0
+                };
+                let until = (number == end.segment).then_some(u64::from(end.offset));
+                self.replay_segment(number, (u64::from(start), until), watch)?;
+            }
         }
         Ok(())
     }
 
-    fn replay_segment(&mut self, number: u32, start: u64, order: Order) -> Result<(), SpoolError> {
-        let path = segment::path(&self.log.dir, number);
-        let file = self.disk.open(&path);
-        let file = file.map_err(|error| SpoolError::disk("opening", &path, error))?;
-        let ending = match order {
-            Order::Newest => Ending::of_newest(&*file)
-                .map_err(|error| SpoolError::disk("reading", &path, error))?,
-            Order::Older => Ending::Sealed,
-        };
-        let scan = Scan::new(Arc::clone(&file), self.log.spool, number, ending)?;
+    fn replay_segment(
+        &mut self,
+        number: u32,
+        (start, until): (u64, Option<u64>),
+        watch: Watch<'_>,
+    ) -> Result<(), SpoolError> {
+        let file = self.open(number)?;
+        let scan = Scan::new(Arc::clone(&file), self.log.spool, number, Ending::Sealed)?;
+        let scan = scan.until(until.unwrap_or(u64::MAX));
         let (index, quarantine, found) = (&self.index, &self.quarantine, &mut self.found);
-        let tail = scan.run(start, |piece| match piece {
+        scan.run(start, |piece| match piece {
             Found::Damage(range) => {
                 found.damaged += 1;
                 quarantine.keep_range(number, &*file, &range)
@@ -100,32 +238,22 @@ impl Recover {
                 offset,
                 header,
                 meta,
-                ..
             } => {
-                let at = Position {
+                let place = |offset| Position {
                     segment: number,
                     offset,
                 };
-                let after = Position {
-                    segment: number,
-                    offset: offset.saturating_add(u32::try_from(header.record_len()).unwrap_or(0)),
-                };
+                let length = u32::try_from(header.record_len()).unwrap_or(0);
                 found.replayed += 1;
                 let entry = Entry::read(header.kind, meta, header.body_len)?;
-                index::apply(index, &entry, at, after)?;
+                let after = place(offset.saturating_add(length));
+                index::apply(index, &entry, place(offset), after)?;
                 if index.is_crowded() {
                     index.flush(&self.log.uuid)?;
                 }
-                Ok(())
+                watch(u64::from(length))
             }
         })?;
-        if ending == Ending::Open {
-            // The next batch goes to a new segment; what is behind the last good record was
-            // never acknowledged.
-            file.set_len(tail.end)
-                .and_then(|()| file.sync())
-                .map_err(|error| SpoolError::disk("cutting", &path, error))?;
-        }
         Ok(())
     }
 
@@ -162,38 +290,76 @@ impl Recover {
         Ok(())
     }
 
-    /// Large bodies that no record names: unfinished ones and those whose message is in the ledger
-    /// go, others go to quarantine.
-    pub(crate) fn sweep(&mut self, big: &BigHome, ledger: &Ledger) -> Result<(), SpoolError> {
+    /// Names of the large bodies; those that were on their way in when the program ended go.
+    pub(crate) fn large_bodies(&self, big: &BigHome) -> Result<Vec<String>, SpoolError> {
+        let names = self.disk.list(&big.dir);
+        let mut names = names.map_err(|error| SpoolError::disk("listing", &big.dir, error))?;
+        let unfinished = |name: &String| {
+            let id = name.strip_suffix(".tmp").map(str::parse::<SpoolId>);
+            id.is_some_and(|id| id.is_ok())
+        };
+        for name in names.extract_if(.., |name| unfinished(name)) {
+            // Nobody was told that it is safe.
+            self.remove(&big.dir.join(name))?;
+        }
+        Ok(names)
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), SpoolError> {
+        let removed = self.disk.remove(path);
+        removed.map_err(|error| SpoolError::disk("removing", path, error))
+    }
+
+    /// Of these large bodies those that no record names: they go when their message is in the
+    /// ledger, and to quarantine otherwise.
+    pub(crate) fn sweep(
+        &mut self,
+        names: &[String],
+        (big, ledger): (&BigHome, &Ledger),
+    ) -> Result<(), SpoolError> {
         let floor = self.index.counters().floor;
         if self.segments()?.first().is_some_and(|&first| first < floor) {
             // Retention was interrupted before the segment went: it will go on.
             return Ok(());
         }
-        let names = self.disk.list(&big.dir);
-        let names = names.map_err(|error| SpoolError::disk("listing", &big.dir, error))?;
         for name in names {
-            let path = big.dir.join(&name);
-            let remove = || {
-                let removed = self.disk.remove(&path);
-                removed.map_err(|error| SpoolError::disk("removing", &path, error))
-            };
-            let id = |end: &str| name.strip_suffix(end)?.parse::<SpoolId>().ok();
-            if id(".tmp").is_some() {
-                // It was on its way in: nobody was told that it is safe.
-                remove()?;
-            } else if let Some(id) = id(".eml")
+            let id = name.strip_suffix(".eml");
+            if let Some(id) = id.and_then(|id| id.parse::<SpoolId>().ok())
                 && self.index.get(&key::message(id))?.is_none()
             {
                 let ended = ledger.find(&id.to_string(), 1);
                 if ended.is_ok_and(|ended| !ended.is_empty()) {
-                    remove()?;
+                    self.remove(&big.dir.join(name))?;
                     continue;
                 }
-                self.quarantine.keep_file(&big.dir, &name)?;
+                self.quarantine.keep_file(&big.dir, name)?;
                 self.found.orphans += 1;
             }
         }
         Ok(())
+    }
+}
+
+/// Which ids the newest part of the log has.
+#[derive(Debug, Default)]
+struct Seen {
+    /// A message that was not carried forward.
+    fresh: bool,
+    newest: SpoolId,
+}
+
+impl Seen {
+    fn note(&mut self, entry: &Entry) {
+        let (id, at) = match entry {
+            Entry::Message { line, .. } => {
+                self.fresh |= line.carried.is_none();
+                (line.id, line.at)
+            }
+            Entry::Event(line) => (line.id, line.at),
+            Entry::Fact(line) => (SpoolId::default(), line.at),
+            Entry::Other => return,
+        };
+        // What was written then got its id before.
+        self.newest = self.newest.max(id).max(SpoolId::first_at(at));
     }
 }

@@ -86,6 +86,7 @@ impl Spool {
     /// When the disk or the index fails, or a segment is damaged; it stays then, and the rest of
     /// the work waits for the next round.
     pub async fn retire(&self) -> Result<Retired, SpoolError> {
+        self.index()?;
         let now = self.0.clock.now();
         let mut done = Retired::default();
         let segments = self

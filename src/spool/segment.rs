@@ -121,6 +121,12 @@ impl Scan {
         })
     }
 
+    /// Takes the file for shorter than it is: the rest is still being written.
+    pub(crate) fn until(mut self, end: u64) -> Self {
+        self.window.length = self.window.length.min(end);
+        self
+    }
+
     /// Reads from `start` to the end and shows `visit` what is there.
     pub(crate) fn run(
         mut self,

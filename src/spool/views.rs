@@ -116,10 +116,10 @@ impl Spool {
         &self,
         id: SpoolId,
     ) -> Result<Option<(MessageRow, Header, MessageLine)>, SpoolError> {
-        let mut row = self.0.index.row::<MessageRow>(&key::message(id))?;
+        let mut row = self.index()?.row::<MessageRow>(&key::message(id))?;
         while let Some(found) = row {
             let read = self.read_message_at(id, found.clone());
-            row = self.0.index.row::<MessageRow>(&key::message(id))?;
+            row = self.index()?.row::<MessageRow>(&key::message(id))?;
             let moved = row.as_ref().map(|row| row.position) != Some(found.position);
             if read.is_ok() || !moved {
                 return read.map(Some);
@@ -148,7 +148,7 @@ impl Spool {
         count: u16,
     ) -> Result<Vec<RecipientState>, SpoolError> {
         let prefix = key::recipients_prefix(id);
-        let rows = self.0.index.scan(&prefix, &prefix, usize::from(count))?;
+        let rows = self.index()?.scan(&prefix, &prefix, usize::from(count))?;
         rows.iter().map(|(_, value)| decode(value)).collect()
     }
 
@@ -157,7 +157,7 @@ impl Spool {
     /// # Errors
     /// When the index fails.
     pub fn state(&self, id: SpoolId, recipient: u16) -> Result<Option<RecipientState>, SpoolError> {
-        self.0.index.row(&key::recipient(id, recipient))
+        self.index()?.row(&key::recipient(id, recipient))
     }
 
     /// The bytes of a message, trace lines included.
@@ -170,7 +170,7 @@ impl Spool {
                 return Ok(None);
             };
             let body = self.body_at(Position::from_u64(row.position), &header, &line);
-            let now = self.0.index.row::<MessageRow>(&key::message(id))?;
+            let now = self.index()?.row::<MessageRow>(&key::message(id))?;
             // Carried forward between the two looks: once more.
             if body.is_ok() || now.is_some_and(|now| now.position == row.position) {
                 return body.map(Some);
@@ -209,7 +209,7 @@ impl Spool {
             || prefix.clone(),
             |id| key::mailbox(mailbox, SpoolId::from_u64(id.as_u64().saturating_sub(1)), 0),
         );
-        let rows = self.0.index.scan(&prefix, &start, limit)?;
+        let rows = self.index()?.scan(&prefix, &start, limit)?;
         Ok(rows
             .iter()
             .filter_map(|(row, _)| key::parse_mailbox(row))
@@ -232,7 +232,7 @@ impl Spool {
             || prefix.clone(),
             |id| key::sent(sender, SpoolId::from_u64(id.as_u64().saturating_sub(1))),
         );
-        let rows = self.0.index.scan(&prefix, &start, limit)?;
+        let rows = self.index()?.scan(&prefix, &start, limit)?;
         Ok(rows
             .iter()
             .filter_map(|(row, _)| key::parse_sent(row))
@@ -246,7 +246,7 @@ impl Spool {
     pub fn by_message_id(&self, message_id: &str) -> Result<Vec<SpoolId>, SpoolError> {
         let prefix = key::message_id_prefix(message_id);
         let mut found = Vec::new();
-        for (row, _) in self.0.index.scan(&prefix, &prefix, 1000)? {
+        for (row, _) in self.index()?.scan(&prefix, &prefix, 1000)? {
             let Some(id) = key::parse_id(&row) else {
                 continue;
             };
@@ -268,17 +268,18 @@ impl Spool {
         let carried = self.read_message(id)?.and_then(|(_, _, line)| line.carried);
         let carried = carried.map(|carried| carried.history);
         history(
-            &self.0.index,
+            self.index()?,
             &self.0.reader,
             id,
             carried.unwrap_or_default(),
         )
     }
 
-    /// Lanes with queued recipients, and how many.
+    /// Lanes with queued recipients, and how many; none while the index is made.
     #[must_use]
     pub fn lanes(&self) -> BTreeMap<String, u64> {
-        self.0.index.counters().queued
+        let index = self.index();
+        index.map_or_else(|_| BTreeMap::new(), |index| index.counters().queued)
     }
 
     /// Queued recipients of a lane by due time, behind `after`, up to `limit`.
@@ -300,7 +301,7 @@ impl Spool {
                 behind
             },
         );
-        let rows = self.0.index.scan(&prefix, &start, limit)?;
+        let rows = self.index()?.scan(&prefix, &start, limit)?;
         Ok(rows
             .iter()
             .filter_map(|(row, _)| key::parse_queued(row))
@@ -321,7 +322,7 @@ impl Spool {
             keys.extend(due.into_iter().map(|due| (due.id, due.recipient)));
         }
         let room = wanted.saturating_sub(keys.len());
-        for (row, _) in self.0.index.scan(b"h", b"h", room)? {
+        for (row, _) in self.index()?.scan(b"h", b"h", room)? {
             keys.extend(key::parse_recipient(&row));
         }
         let mut waiting = Vec::new();
@@ -338,11 +339,14 @@ impl Spool {
         Ok(waiting)
     }
 
-    /// Numbers for `status`.
+    /// Numbers for `status`; those of the index are zero while it is made ([`Self::rebuilding`]).
     #[must_use]
     pub fn stats(&self) -> SpoolStats {
-        let counters = self.0.index.counters();
-        let oldest = self.0.index.scan(b"u", b"u", 1).unwrap_or_default();
+        // Half of the truth is none: the numbers are zero until the index knows the whole log.
+        let index = self.index().ok();
+        let counters = index.map(Index::counters).unwrap_or_default();
+        let oldest = index.and_then(|index| index.scan(b"u", b"u", 1).ok());
+        let oldest = oldest.unwrap_or_default();
         let dir = &self.0.options.dir;
         let bytes = ["log", "big", "index", "ledger", "quarantine"]
             .iter()
@@ -376,7 +380,7 @@ impl Spool {
     /// # Errors
     /// When the index fails.
     pub fn fact(&self, room: &str, key: &str) -> Result<Option<serde_json::Value>, SpoolError> {
-        let value = self.0.index.get(&key::fact(room, key))?;
+        let value = self.index()?.get(&key::fact(room, key))?;
         value.map(|value| parse_fact(&value)).transpose()
     }
 
@@ -391,7 +395,7 @@ impl Spool {
     ) -> Result<Vec<(String, serde_json::Value)>, SpoolError> {
         let room_prefix = key::fact(room, "");
         let start = key::fact(room, prefix);
-        let rows = self.0.index.scan(&start, &start, usize::MAX)?;
+        let rows = self.index()?.scan(&start, &start, usize::MAX)?;
         rows.into_iter()
             .map(|(row, value)| {
                 let name = row.get(room_prefix.len()..).unwrap_or_default().to_vec();

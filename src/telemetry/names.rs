@@ -73,6 +73,8 @@ metrics! {
         "Bytes that the spool takes on disk.";
     Gauge SPOOL_FREE_BYTES = "tideover_spool_free_bytes" [""]
         "Bytes free on the disk of the spool.";
+    Gauge SPOOL_INDEX_SHARE = "tideover_spool_index_share" [""]
+        "Share of the log that the index knows, 0 to 1. Below 1 mail is taken, and the rest waits.";
     Histogram COMMIT_SECONDS = "tideover_spool_commit_seconds" [""]
         "Seconds of one group commit: write and fdatasync.";
     Histogram COMMIT_RECORDS = "tideover_spool_commit_records" [""]

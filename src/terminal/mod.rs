@@ -3,7 +3,11 @@
 //! Subjects, addresses and replies come from strangers: what would move the cursor, change
 //! colours or reverse the direction of the line is made visible instead.
 
+mod bar;
+
 use std::io::IsTerminal as _;
+
+pub use bar::Bar;
 
 use crate::base::Timestamp;
 

@@ -86,6 +86,9 @@ impl IntoResponse for WebError {
 
 impl From<SpoolError> for WebError {
     fn from(error: SpoolError) -> Self {
+        if matches!(error, SpoolError::Rebuilding(_)) {
+            return Self::Busy;
+        }
         tracing::error!(%error, "webmail: the spool failed");
         if error.is_full() {
             Self::Busy

@@ -16,4 +16,5 @@ mod format;
 mod kill;
 mod model;
 mod power;
+mod rebuild;
 mod workload;

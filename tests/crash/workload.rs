@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tideover::base::{Clock, Entropy, TimeSource, Timestamp};
+use tideover::base::{Clock, Entropy, Shutdown, TimeSource, Timestamp};
 use tideover::mail::{Authenticity, BackendId, Envelope, Peer, Recipient, RecipientEvent, SpoolId};
 use tideover::smtp::{MailParameters, RcptParameters, Reply};
-use tideover::spool::{Change, MemoryStore, Opened, Options, Row, Spool, Store, World};
+use tideover::spool::{
+    Change, MemoryStore, Opened, Options, Rebuild, Recovery, Row, Spool, SpoolError, Store, World,
+};
+use tokio::task::JoinHandle;
 
 use crate::chance::Chance;
 use crate::disk::SimDisk;
@@ -39,9 +42,62 @@ impl TimeSource for Hands {
 
 /// An index that outlives the spool.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Kept(Arc<MemoryStore>);
+pub(crate) struct Kept(Arc<MemoryStore>, Arc<Gate>);
+
+/// Lets only so many changes pass to the store, when it is closed.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    permits: Mutex<Option<u64>>,
+    given: Condvar,
+    passed: AtomicU64,
+}
+
+impl Gate {
+    /// Nothing passes from now on but what [`Self::let_pass`] says.
+    pub(crate) fn close(&self) {
+        *self.permits.lock().unwrap() = Some(0);
+    }
+
+    pub(crate) fn let_pass(&self, changes: u64) {
+        let mut permits = self.permits.lock().unwrap();
+        *permits = permits.map(|permits| permits + changes);
+        self.given.notify_all();
+    }
+
+    pub(crate) fn open(&self) {
+        *self.permits.lock().unwrap() = None;
+        self.given.notify_all();
+    }
+
+    /// Changes that have passed.
+    pub(crate) fn passed(&self) -> u64 {
+        self.passed.load(Ordering::SeqCst)
+    }
+
+    fn pass(&self) {
+        let mut permits = self.permits.lock().unwrap();
+        while *permits == Some(0) {
+            permits = self.given.wait(permits).unwrap();
+        }
+        *permits = permits.map(|permits| permits - 1);
+        self.passed.fetch_add(1, Ordering::SeqCst);
+    }
+}
 
 impl Kept {
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.1
+    }
+
+    /// What a crash would leave now.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self::default();
+        let rows = self.0.scan(b"", b"", usize::MAX).unwrap();
+        let rows = rows.into_iter().map(|(key, value)| (key, Some(value)));
+        copy.0.apply(rows.collect()).unwrap();
+        copy
+    }
+
     /// All rows but those about the index itself.
     pub(crate) fn rows(&self) -> Vec<Row> {
         let mut rows = self.0.scan(b"", b"", usize::MAX).unwrap();
@@ -60,10 +116,12 @@ impl Store for Kept {
     }
 
     fn apply(&self, changes: Vec<Change>) -> Result<(), String> {
+        self.1.pass();
         self.0.apply(changes)
     }
 
     fn clear(&self) -> Result<(), String> {
+        self.1.pass();
         self.0.clear()
     }
 }
@@ -74,6 +132,8 @@ pub(crate) struct Machine {
     pub(crate) disk: SimDisk,
     pub(crate) hands: Hands,
     pub(crate) index: Kept,
+    /// Bytes that a start reads before mail is taken.
+    pub(crate) replay_at_start: u64,
 }
 
 impl Machine {
@@ -82,24 +142,35 @@ impl Machine {
             disk,
             hands: Hands::new(),
             index: Kept::default(),
+            replay_at_start: u64::MAX,
         }
     }
 
     /// The same disk, and no index.
     pub(crate) fn copy_without_index(&self) -> Self {
         Self {
-            disk: self.disk.copy(),
-            hands: Hands(Arc::new(AtomicU64::new(self.hands.now().as_millis()))),
             index: Kept::default(),
+            ..self.copy()
         }
     }
 
-    pub(crate) fn open(&self) -> Result<Opened, tideover::spool::SpoolError> {
+    /// The same, as a crash would leave it.
+    pub(crate) fn copy(&self) -> Self {
+        Self {
+            disk: self.disk.copy(),
+            hands: Hands(Arc::new(AtomicU64::new(self.hands.now().as_millis()))),
+            index: self.index.copy(),
+            replay_at_start: self.replay_at_start,
+        }
+    }
+
+    pub(crate) fn open(&self) -> Result<Opened, SpoolError> {
         let index = self.index.clone();
         let options = Options {
             min_free: 0,
             segment_size: 8 * 1024,
             body_in_log: 2 * 1024,
+            replay_at_start: self.replay_at_start,
             ..Options::new("/spool")
         };
         let world = World {
@@ -118,8 +189,37 @@ impl Machine {
     }
 }
 
+/// Opens the spool, does something with it while the index follows, closes it.
+pub(crate) fn run_behind<T>(
+    machine: &Machine,
+    work: impl AsyncFnOnce(Spool, JoinHandle<Result<Recovery, SpoolError>>) -> T,
+) -> T {
+    let mut opened = machine.open().unwrap();
+    let rebuild = opened.rebuild.take().unwrap();
+    run_opened(opened, async |spool| {
+        // A test that fails must not wait for ever.
+        let _open = OpenAtLast(machine.index.gate());
+        work(spool, beside(rebuild)).await
+    })
+}
+
+/// Runs it beside the rest.
+#[expect(clippy::disallowed_methods, reason = "its result is looked at")]
+pub(crate) fn beside(rebuild: Rebuild) -> JoinHandle<Result<Recovery, SpoolError>> {
+    tokio::spawn(rebuild.run(Shutdown::new()))
+}
+
+struct OpenAtLast<'a>(&'a Gate);
+
+impl Drop for OpenAtLast<'_> {
+    fn drop(&mut self) {
+        self.0.open();
+    }
+}
+
 pub(crate) fn run_opened<T>(opened: Opened, work: impl AsyncFnOnce(Spool) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .unwrap();
     runtime.block_on(async {

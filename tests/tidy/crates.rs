@@ -24,7 +24,7 @@ const PLACES: [(&str, &[&str]); 20] = [
     ("idna", &["src/smtp/", "src/net/", "src/directory/"]),
     ("toml", &["src/config/", "src/cli/home.rs"]),
     ("metrics_exporter_prometheus", &["src/telemetry/"]),
-    ("indicatif", &["src/cli/", "src/demo/"]),
+    ("indicatif", &["src/terminal/bar.rs"]),
     ("clap", &["src/cli/"]),
 ];
 /// Types of Tokio that only the room `net` names.

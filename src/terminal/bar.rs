@@ -7,7 +7,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Shows how far something is, once it takes long.
-pub(super) struct Bar {
+#[derive(Debug)]
+pub struct Bar {
     begun: Instant,
     shown: Option<ProgressBar>,
     what: &'static str,
@@ -15,7 +16,8 @@ pub(super) struct Bar {
 
 impl Bar {
     /// A bar that counts these.
-    pub(super) fn new(what: &'static str) -> Self {
+    #[must_use]
+    pub fn new(what: &'static str) -> Self {
         Self {
             begun: Instant::now(),
             shown: None,
@@ -24,11 +26,14 @@ impl Bar {
     }
 
     /// So many are done, of so many if that is known.
-    pub(super) fn show(&mut self, done: u64, total: Option<u64>) {
+    pub fn show(&mut self, done: u64, total: Option<u64>) {
         if self.shown.is_none() && self.begun.elapsed() > PATIENCE {
             self.shown = Some(self.begin(total));
         }
         if let Some(bar) = &self.shown {
+            if let Some(total) = total {
+                bar.set_length(total);
+            }
             bar.set_position(done);
         }
     }
@@ -46,7 +51,7 @@ impl Bar {
     }
 
     /// Takes it away.
-    pub(super) fn end(&mut self) {
+    pub fn end(&mut self) {
         if let Some(bar) = self.shown.take() {
             bar.finish_and_clear();
         }
