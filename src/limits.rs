@@ -83,9 +83,9 @@ pub const SEGMENT: u64 = 128 * 1024 * 1024;
 /// Bytes of the log that a start reads before it takes mail. Beyond: it takes mail at once, and the
 /// index follows.
 pub const REPLAY_AT_START: u64 = 64 * 1024 * 1024;
-/// Index entries held in memory before they are handed to the store, in one batch. sled keeps a
-/// copy of a leaf for each entry of a batch until its end: 65,536 took 200 MiB, this takes 25.
-pub const INDEX_PENDING: usize = 8_192;
+/// Index entries held in memory before they are handed to the store, about 200 bytes each. What
+/// comes and goes between two hand-overs never reaches the store.
+pub const INDEX_PENDING: usize = 16_384;
 
 /// Largest message that a report returns as a whole, with RET=FULL (RFC 3461 §4.3). Beyond: its
 /// header.

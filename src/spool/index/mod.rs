@@ -10,6 +10,7 @@ mod apply;
 mod keys;
 mod memory;
 mod overlay;
+mod redo;
 mod rows;
 mod sled_store;
 
@@ -45,7 +46,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// When the store fails.
     fn scan(&self, prefix: &[u8], start: &[u8], limit: usize) -> Result<Vec<Row>, String>;
-    /// Makes all changes, or none.
+    /// Makes all changes, or, after a crash, none.
     ///
     /// # Errors
     /// When the store fails.

@@ -1,0 +1,342 @@
+//! Commits of the bare spool beside a bare group-commit log with an unsynced sled index, on the same
+//! disk in the same run; and growth to many queued recipients.
+//!
+//! `cargo bench --bench commit -- [--secs N] [--reps N] [--growth N]`; numbers are in
+//! docs/benchmarks.md.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    clippy::indexing_slicing,
+    reason = "a bench prints numbers, and ends at the first error"
+)]
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tideover::mail::{Authenticity, Envelope, Peer, Recipient};
+use tideover::smtp::{MailParameters, RcptParameters};
+use tideover::spool::{Options, Spool, World};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const SEGMENT: u64 = 128 * 1024 * 1024;
+const BATCH: usize = 2 * 1024 * 1024;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let value = |name: &str| {
+        let at = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(at + 1).cloned()
+    };
+    let number = |name: &str, usual: u64| value(name).map_or(usual, |text| text.parse().unwrap());
+    if let Some(dir) = value("--fill") {
+        return fill(Path::new(&dir), number("--count", 0));
+    }
+    if let Some(dir) = value("--open") {
+        return open(Path::new(&dir));
+    }
+    let secs = Duration::from_secs(number("--secs", 2));
+    println!(
+        "fdatasync of 4 KiB: {:.3} ms (median)",
+        fdatasync().as_secs_f64() * 1e3
+    );
+    println!(
+        "\n| bytes | writers | spool/s | p50 ms | p99 ms | bare log/s | p50 ms | spool / log |"
+    );
+    println!("|--:|--:|--:|--:|--:|--:|--:|--:|");
+    for (size, writers) in [
+        (2048, 1),
+        (2048, 16),
+        (2048, 128),
+        (20 * 1024, 16),
+        (20 * 1024, 128),
+        (200 * 1024, 16),
+        (50 * 1024 * 1024, 1),
+    ] {
+        compare(size, writers, secs, number("--reps", 3));
+    }
+    println!("memory of all that: {} MiB at most", memory("VmHWM"));
+    growth(number("--growth", 0));
+}
+
+/// Rate, and latencies in order.
+struct Run {
+    rate: f64,
+    times: Vec<Duration>,
+}
+
+impl Run {
+    fn of(begun: Instant, mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        Self {
+            rate: times.len() as f64 / begun.elapsed().as_secs_f64(),
+            times,
+        }
+    }
+
+    fn millis(&self, percent: usize) -> f64 {
+        let at = self.times.len() * percent / 100;
+        self.times[at.min(self.times.len() - 1)].as_secs_f64() * 1e3
+    }
+}
+
+/// Runs both in turn and prints the runs with the median rates.
+fn compare(size: usize, writers: usize, time: Duration, reps: u64) {
+    let (mut spools, mut logs) = (Vec::new(), Vec::new());
+    for _ in 0..reps {
+        spools.push(spool_run(size, writers, time));
+        if size <= BATCH {
+            logs.push(log_run(size, writers, time));
+        }
+    }
+    let median = |runs: &mut Vec<Run>| {
+        runs.sort_by(|a, b| a.rate.total_cmp(&b.rate));
+        (!runs.is_empty()).then(|| runs.swap_remove(runs.len() / 2))
+    };
+    let spool = median(&mut spools).unwrap();
+    let (p50, p99) = (spool.millis(50), spool.millis(99));
+    let rest = median(&mut logs).map_or("| | |".to_owned(), |log| {
+        let ratio = spool.rate / log.rate * 100.0;
+        format!("{:.0} | {:.2} | {ratio:.0} % |", log.rate, log.millis(50))
+    });
+    println!(
+        "| {size} | {writers} | {:.0} | {p50:.2} | {p99:.2} | {rest}",
+        spool.rate
+    );
+}
+
+fn envelope() -> Envelope {
+    Envelope {
+        from: "ann@example.net".parse().unwrap(),
+        parameters: MailParameters::default(),
+        recipients: vec![Recipient {
+            address: "bob@example.org".parse().unwrap(),
+            parameters: RcptParameters::default(),
+            lane: "onprem".to_owned(),
+            mailbox: Some("bob@example.org".to_owned()),
+        }],
+        peer: Peer::default(),
+        message_id: Some("20300101000000.4711@mail.example.net".to_owned()),
+        subject: Some("The figures of this quarter".to_owned()),
+        header_from: Some("Ann <ann@example.net>".to_owned()),
+        authenticity: Authenticity::Unproven,
+    }
+}
+
+async fn accept(spool: &Spool, body: &[u8]) {
+    let mut draft = spool.draft();
+    for piece in body.chunks(64 * 1024) {
+        draft.append(piece).await.unwrap();
+    }
+    spool.accept(draft, envelope()).await.unwrap();
+}
+
+fn spool_run(size: usize, writers: usize, time: Duration) -> Run {
+    let dir = tempfile::tempdir_in("target").unwrap();
+    let mut opened = Spool::open(Options::new(dir.path()), World::system()).unwrap();
+    let thread = opened.writer.spawn_thread().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let body: Arc<[u8]> = vec![b'x'; size].into();
+        let mut tasks = JoinSet::new();
+        let begun = Instant::now();
+        for _ in 0..writers {
+            let (spool, body) = (opened.spool.clone(), Arc::clone(&body));
+            tasks.spawn(async move {
+                let mut times = Vec::new();
+                while begun.elapsed() < time {
+                    let start = Instant::now();
+                    accept(&spool, &body).await;
+                    times.push(start.elapsed());
+                }
+                times
+            });
+        }
+        let mut all = Vec::new();
+        let queue = async { while opened.committed.recv().await.is_some() {} };
+        let work = async {
+            while let Some(times) = tasks.join_next().await {
+                all.extend(times.unwrap());
+            }
+        };
+        tokio::select! { () = queue => {}, () = work => {} }
+        let run = Run::of(begun, all);
+        opened.spool.close().await.unwrap();
+        thread.join().unwrap();
+        run
+    })
+}
+
+type Waiting = (Vec<u8>, oneshot::Sender<()>);
+
+/// The limit: records of the same size, one write and one fdatasync for all that wait, and a row
+/// in sled that nobody waits for.
+fn write_log(mut waiting: mpsc::Receiver<Waiting>, dir: &Path) {
+    let index = sled::Config::default()
+        .path(dir.join("index"))
+        .cache_capacity(32 * 1024 * 1024)
+        .open()
+        .unwrap();
+    let (mut file, mut offset, mut number) = (segment(dir, 0), 0, 0_u64);
+    while let Some(first) = waiting.blocking_recv() {
+        let (mut buffer, mut told) = (Vec::new(), Vec::new());
+        let mut next = Some(first);
+        while let Some((record, done)) = next {
+            buffer.extend_from_slice(&crc32c::crc32c(&record).to_le_bytes());
+            buffer.extend_from_slice(&record);
+            told.push(done);
+            next = (buffer.len() < BATCH)
+                .then(|| waiting.try_recv().ok())
+                .flatten();
+        }
+        if offset + buffer.len() as u64 > SEGMENT {
+            file = segment(dir, number);
+            offset = 0;
+        }
+        file.write_all_at(&buffer, offset).unwrap();
+        file.sync_data().unwrap();
+        offset += buffer.len() as u64;
+        let mut rows = sled::Batch::default();
+        for done in told {
+            number += 1;
+            rows.insert(&number.to_be_bytes(), vec![7; 60]);
+            done.send(()).unwrap();
+        }
+        index.apply_batch(rows).unwrap();
+    }
+}
+
+fn segment(dir: &Path, number: u64) -> File {
+    let file = File::create_new(dir.join(format!("{number}.seg"))).unwrap();
+    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, SEGMENT).unwrap();
+    file.sync_all().unwrap();
+    file
+}
+
+fn log_run(size: usize, writers: usize, time: Duration) -> Run {
+    let dir = tempfile::tempdir_in("target").unwrap();
+    let (jobs, waiting) = mpsc::channel::<Waiting>(1024);
+    let path = dir.path().to_owned();
+    let thread = std::thread::spawn(move || write_log(waiting, &path));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let run = runtime.block_on(async {
+        let mut tasks = JoinSet::new();
+        let begun = Instant::now();
+        for _ in 0..writers {
+            let jobs = jobs.clone();
+            tasks.spawn(async move {
+                let mut times = Vec::new();
+                while begun.elapsed() < time {
+                    let start = Instant::now();
+                    let (done, told) = oneshot::channel();
+                    // As much as the spool writes beside a body of this size.
+                    jobs.send((vec![b'x'; size + 500], done)).await.unwrap();
+                    told.await.unwrap();
+                    times.push(start.elapsed());
+                }
+                times
+            });
+        }
+        drop(jobs);
+        let all = tasks.join_all().await;
+        Run::of(begun, all.into_iter().flatten().collect())
+    });
+    thread.join().unwrap();
+    run
+}
+
+fn fdatasync() -> Duration {
+    let dir = tempfile::tempdir_in("target").unwrap();
+    let file = segment(dir.path(), 0);
+    let mut times: Vec<Duration> = (0..400)
+        .map(|number| {
+            let begun = Instant::now();
+            file.write_all_at(&[1; 4096], number * 4096).unwrap();
+            file.sync_data().unwrap();
+            begun.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    times[200]
+}
+
+/// MiB of this process.
+fn memory(name: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib / 1024
+}
+
+/// Fills a spool in a process that ends without a word, opens it in others.
+fn growth(count: u64) {
+    if count == 0 {
+        return;
+    }
+    let dir = tempfile::tempdir_in("target").unwrap();
+    let path = dir.path().to_str().unwrap();
+    let this = std::env::current_exe().unwrap();
+    let run = |arguments: &[&str]| Command::new(&this).args(arguments).status().unwrap();
+    println!("\ngrowth to {count} queued recipients, 1 KiB, 64 writers:");
+    run(&["--fill", path, "--count", &count.to_string()]);
+    println!("after a kill:");
+    run(&["--open", path]);
+    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    println!("without its index:");
+    run(&["--open", path]);
+}
+
+fn fill(dir: &Path, count: u64) {
+    let mut opened = Spool::open(Options::new(dir), World::system()).unwrap();
+    opened.writer.spawn_thread().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let (mut done, mut step) = (0, 10_000.min(count));
+        while done < count {
+            let begun = Instant::now();
+            let each = (step - done) / 64 + 1;
+            let mut tasks = JoinSet::new();
+            for _ in 0..64 {
+                tasks.spawn(accept_many(opened.spool.clone(), each));
+            }
+            let queue = async { while opened.committed.recv().await.is_some() {} };
+            let work = async { while tasks.join_next().await.is_some() {} };
+            tokio::select! { () = queue => {}, () = work => {} }
+            let rate = (each * 64) as f64 / begun.elapsed().as_secs_f64();
+            done = step;
+            step = (step * 10).min(count);
+            println!(
+                "  {done}: {rate:.0}/s since the last line, {} MiB resident (at most {})",
+                memory("VmRSS"),
+                memory("VmHWM")
+            );
+        }
+    });
+    std::process::abort();
+}
+
+async fn accept_many(spool: Spool, count: u64) {
+    for _ in 0..count {
+        accept(&spool, &[b'x'; 1024]).await;
+    }
+}
+
+fn open(dir: &Path) {
+    let begun = Instant::now();
+    let opened = Spool::open(Options::new(dir), World::system()).unwrap();
+    println!(
+        "  open after {:.2} s, {} records replayed, {} MiB resident (at most {})",
+        begun.elapsed().as_secs_f64(),
+        opened.recovery.replayed,
+        memory("VmRSS"),
+        memory("VmHWM")
+    );
+}
