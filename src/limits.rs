@@ -93,6 +93,9 @@ pub const RETURNED_MESSAGE: u64 = 10 * 1024 * 1024;
 
 /// Recipients of one backend that are loaded for delivery. The rest waits in the index.
 pub const READY_WINDOW: usize = 2_000;
+/// Mailboxes, and pairs of sender and mailbox, of one backend whose rates are remembered. Beyond:
+/// those that got least lately are forgotten.
+pub const PACED_MAILBOXES: usize = 50_000;
 /// Committed messages on their way from the spool to the queue. Beyond: the index has them.
 pub const COMMITTED_QUEUE: usize = 1_024;
 /// Largest body that travels with a committed message. Beyond: it is read from the log.

@@ -279,6 +279,9 @@ impl From<&LedgerEntry> for EventView {
                 due,
                 ..
             } => format!("by {backend}: {failure}; next attempt {due}"),
+            RecipientEvent::Paced { due } => {
+                format!("its mailbox gets no more for now; its turn is {due}")
+            }
             RecipientEvent::Rerouted { lane } => format!("to {lane}"),
             RecipientEvent::Held { reason } => reason.to_string(),
             RecipientEvent::Released { actor, reason, .. }

@@ -28,6 +28,12 @@ pub struct BackendOptions {
     pub max_connections: usize,
     /// Messages a minute; 0: no limit.
     pub messages_per_minute: u32,
+    /// Messages of the backlog a minute for one mailbox; 0: no limit. One sender has a third of it.
+    pub mailbox_messages_per_minute: u32,
+    /// The same for an hour.
+    pub mailbox_messages_per_hour: u32,
+    /// Does it get its mail slowly at first after trouble?
+    pub slow_open: bool,
     /// How long a connection serves.
     pub session: SessionBounds,
     /// Probing.
@@ -35,6 +41,12 @@ pub struct BackendOptions {
 }
 
 impl BackendOptions {
+    /// Messages a minute for one mailbox, when the config says nothing: under what Exchange and
+    /// Exchange Online suspend a mailbox for.
+    pub const MAILBOX_PER_MINUTE: u32 = 30;
+    /// The same for an hour.
+    pub const MAILBOX_PER_HOUR: u32 = 1_000;
+
     /// A backend of which nothing is known but its hosts.
     #[must_use]
     pub fn new(id: BackendId, hosts: Hosts) -> Self {
@@ -47,6 +59,9 @@ impl BackendOptions {
             credentials: None,
             max_connections: 8,
             messages_per_minute: 0,
+            mailbox_messages_per_minute: Self::MAILBOX_PER_MINUTE,
+            mailbox_messages_per_hour: Self::MAILBOX_PER_HOUR,
+            slow_open: true,
             session: SessionBounds::default(),
             probe: ProbeOptions::default(),
         }

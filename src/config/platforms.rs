@@ -54,21 +54,8 @@ fn backend(name: At<String>, section: Section<'_>) -> Backend {
     let (hosts, host_lines) = hosts(&section, protocol);
     let entry = entry(&section, hosts.as_ref());
     let title = section.text("title", |text| non_empty(text).map(str::to_owned));
-    let mut max_connections = 8;
-    set(
-        &mut max_connections,
-        section.number("max_connections", 1, 1_000),
-    );
-    let mut messages_per_minute = 0;
-    set(
-        &mut messages_per_minute,
-        section.number("messages_per_minute", 0, 1_000_000),
-    );
+    let limits = limits(&section);
     let probe = probe(&section);
-    for later in ["mailbox_messages_per_minute", "mailbox_messages_per_hour"] {
-        section.not_yet(later, "a rate for each mailbox");
-    }
-    section.not_yet("slow_open", "a window that grows");
     section.not_yet("imap", "write-back over IMAP");
     let id = BackendId::new(&name.value);
     let config = hosts.map(|hosts| BackendConfig {
@@ -80,8 +67,11 @@ fn backend(name: At<String>, section: Section<'_>) -> Backend {
             proof: entry.proof,
             credentials: entry.credentials,
             session: entry.session,
-            max_connections: usize::try_from(max_connections).unwrap_or(1),
-            messages_per_minute,
+            max_connections: usize::try_from(limits.max_connections).unwrap_or(1),
+            messages_per_minute: limits.messages_per_minute,
+            mailbox_messages_per_minute: limits.mailbox_messages_per_minute,
+            mailbox_messages_per_hour: limits.mailbox_messages_per_hour,
+            slow_open: limits.slow_open,
             probe,
         },
         title: title.map(|at| at.value),
@@ -93,6 +83,51 @@ fn backend(name: At<String>, section: Section<'_>) -> Backend {
         hosts: host_lines,
         files: entry.files,
     }
+}
+
+/// How much a backend may get.
+struct Limits {
+    max_connections: u32,
+    messages_per_minute: u32,
+    mailbox_messages_per_minute: u32,
+    mailbox_messages_per_hour: u32,
+    slow_open: bool,
+}
+
+fn limits(section: &Section<'_>) -> Limits {
+    let mut limits = Limits {
+        max_connections: 8,
+        messages_per_minute: 0,
+        mailbox_messages_per_minute: BackendOptions::MAILBOX_PER_MINUTE,
+        mailbox_messages_per_hour: BackendOptions::MAILBOX_PER_HOUR,
+        slow_open: true,
+    };
+    let numbers = [
+        (&mut limits.max_connections, "max_connections", 1, 1_000),
+        (
+            &mut limits.messages_per_minute,
+            "messages_per_minute",
+            0,
+            1_000_000,
+        ),
+        (
+            &mut limits.mailbox_messages_per_minute,
+            "mailbox_messages_per_minute",
+            0,
+            1_000_000,
+        ),
+        (
+            &mut limits.mailbox_messages_per_hour,
+            "mailbox_messages_per_hour",
+            0,
+            1_000_000,
+        ),
+    ];
+    for (number, name, least, most) in numbers {
+        set(number, section.number(name, least, most));
+    }
+    set(&mut limits.slow_open, section.switch("slow_open"));
+    limits
 }
 
 fn hosts(section: &Section<'_>, protocol: Protocol) -> (Option<Hosts>, Vec<At<String>>) {

@@ -132,6 +132,16 @@ impl<'a> Section<'a> {
         Some(self.at(name, value, texts.collect()))
     }
 
+    /// `true` or `false`.
+    pub(super) fn switch(&self, name: &'static str) -> Option<At<bool>> {
+        let value = self.value(name)?;
+        let Some(on) = value.get_ref().as_bool() else {
+            self.wrong_type(name, value, "true or false");
+            return None;
+        };
+        Some(self.at(name, value, on))
+    }
+
     /// A whole number from `least` to `most`.
     pub(super) fn number(&self, name: &'static str, least: u32, most: u32) -> Option<At<u32>> {
         let value = self.value(name)?;

@@ -85,6 +85,11 @@ impl Config {
         let limits = |backend: &BackendOptions| queue::TargetLimits {
             max_connections: backend.max_connections,
             messages_per_minute: backend.messages_per_minute,
+            mailbox: queue::MailboxRates {
+                per_minute: backend.mailbox_messages_per_minute,
+                per_hour: backend.mailbox_messages_per_hour,
+            },
+            slow_open: backend.slow_open,
         };
         let backends = self.backends.iter();
         queue::Options {

@@ -206,8 +206,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ),
     (
         "mx = \"cloud.example\"",
-        "mx = \"c.example\"\nslow_open = true",
-        "not possible in this version",
+        "mx = \"c.example\"\nslow_open = \"yes\"",
+        "expected true or false",
     ),
     (
         "bind = \"127.0.0.1:2525\"",

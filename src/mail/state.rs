@@ -157,6 +157,11 @@ pub enum RecipientEvent {
         /// Does it count for the retry schedule? A backend's trouble does not.
         counts: bool,
     },
+    /// Its mailbox gets no more for now: it has its turn later. Nothing was tried.
+    Paced {
+        /// Its turn.
+        due: Timestamp,
+    },
     /// It goes to another lane: its route has changed.
     Rerouted {
         /// The new lane.
@@ -201,6 +206,7 @@ impl RecipientEvent {
             Self::Interrupted { .. } => "interrupted",
             Self::Delivered { .. } => "delivered",
             Self::Deferred { .. } => "deferred",
+            Self::Paced { .. } => "paced",
             Self::Rerouted { .. } => "rerouted",
             Self::Held { .. } => "held",
             Self::Released { .. } => "released",
@@ -346,6 +352,7 @@ impl RecipientState {
             RecipientEvent::Attempted { .. }
             | RecipientEvent::Interrupted { .. }
             | RecipientEvent::Deferred { .. }
+            | RecipientEvent::Paced { .. }
             | RecipientEvent::Rerouted { .. } => Err(self.illegal(event)),
         }
     }
@@ -402,7 +409,9 @@ impl Waiting<'_> {
                 RecipientEvent::Attempted { .. } => *attempting = true,
                 RecipientEvent::Interrupted { uncertain: arrived } => *uncertain |= arrived,
                 RecipientEvent::Rerouted { lane: new } => lane.clone_from(new),
-                RecipientEvent::Released { due: new, .. } => *due = *new,
+                RecipientEvent::Released { due: new, .. } | RecipientEvent::Paced { due: new } => {
+                    *due = *new;
+                }
                 RecipientEvent::Deferred {
                     failure,
                     due: new,
@@ -456,6 +465,7 @@ impl Waiting<'_> {
             | RecipientEvent::Interrupted { .. }
             | RecipientEvent::Rerouted { .. }
             | RecipientEvent::Released { .. }
+            | RecipientEvent::Paced { .. }
             | RecipientEvent::Deferred { .. } => self.queued(),
         }
     }

@@ -35,6 +35,7 @@ fn events() -> Vec<RecipientEvent> {
             due: AT,
             counts: true,
         },
+        RecipientEvent::Paced { due: AT },
         RecipientEvent::Rerouted {
             lane: "cloud".to_owned(),
         },

@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
     use crate::mail::{Authenticity, Envelope, Peer};
-    use crate::queue::state::JobRecipient;
+    use crate::queue::state::{JobRecipient, Source};
     use crate::smtp::{MailParameters, ReversePath};
 
     const ID: SpoolId = SpoolId::from_u64(7);
@@ -112,6 +112,7 @@ mod tests {
         Job {
             id: ID,
             ticket: 0,
+            source: Source::Fresh,
             envelope: Arc::new(Envelope {
                 from: ReversePath::Null,
                 parameters: MailParameters::default(),
@@ -129,6 +130,7 @@ mod tests {
                     number,
                     address: "ann@example.org".parse().unwrap(),
                     attempts: 0,
+                    diverted_from: None,
                 })
                 .collect(),
             targets: VecDeque::new(),

@@ -27,7 +27,7 @@ impl Queue {
         let now = self.0.parts.clock.now();
         // One for all: who fails alike stays together, in the log and in the next attempt.
         let chance = self.0.parts.entropy.unit();
-        let mut settled: Vec<(RecipientEvent, Vec<u16>)> = Vec::new();
+        let mut settled = Vec::with_capacity(job.recipients.len());
         for (recipient, outcome) in job.recipients.iter().zip(outcomes) {
             let address = recipient.address.to_string();
             let attempt = Attempt {
@@ -40,11 +40,13 @@ impl Queue {
             };
             let event = settle(outcome, &attempt, now, chance);
             count(target, &event);
-            match settled.iter_mut().find(|(other, _)| *other == event) {
-                Some((_, numbers)) => numbers.push(recipient.number),
-                None => settled.push((event, vec![recipient.number])),
-            }
+            settled.push((event, vec![recipient.number]));
         }
+        self.settle_events(job, together(settled)).await;
+    }
+
+    /// Writes down what happened to recipients of a job, and frees them when it is durable.
+    pub(super) async fn settle_events(&self, job: Job, settled: Vec<(RecipientEvent, Vec<u16>)>) {
         let mut records = Vec::with_capacity(settled.len());
         for (event, numbers) in settled {
             match self.write_down(&job, &event, &numbers).await {
@@ -106,7 +108,7 @@ impl Queue {
             }
             result = spool.record(job.id, numbers.clone(), event.clone()).await;
         }
-        if let RecipientEvent::Deferred { due, .. } = event {
+        if let RecipientEvent::Deferred { due, .. } | RecipientEvent::Paced { due } = event {
             for number in numbers {
                 // It may have moved during the attempt.
                 self.reroute_one(job.id, number, &job.envelope).await;
@@ -163,6 +165,7 @@ impl Queue {
             RecipientEvent::Attempted { .. }
             | RecipientEvent::Interrupted { .. }
             | RecipientEvent::Rerouted { .. }
+            | RecipientEvent::Paced { .. }
             | RecipientEvent::Released { .. }
             | RecipientEvent::Dropped { .. } => {}
         }
@@ -172,6 +175,18 @@ impl Queue {
             .begin_record(job.id, numbers.to_vec(), event.clone())
             .await
     }
+}
+
+/// Equal events of several recipients as one.
+pub(super) fn together(events: Vec<(RecipientEvent, Vec<u16>)>) -> Vec<(RecipientEvent, Vec<u16>)> {
+    let mut together: Vec<(RecipientEvent, Vec<u16>)> = Vec::new();
+    for (event, mut numbers) in events {
+        match together.iter_mut().find(|(other, _)| *other == event) {
+            Some((_, others)) => others.append(&mut numbers),
+            None => together.push((event, numbers)),
+        }
+    }
+    together
 }
 
 /// A job whose outcomes are on their way to the log.

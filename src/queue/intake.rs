@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::Queue;
-use super::state::{Job, JobRecipient, Pushed};
+use super::state::{Job, JobRecipient, Pushed, Source};
 use crate::limits;
 use crate::mail::{DeliveryTarget, Envelope, SpoolId};
 use crate::route::Decision;
@@ -45,7 +45,7 @@ impl Queue {
         self.dispatch(
             message.id,
             &message.envelope,
-            message.body.as_ref(),
+            (Source::Fresh, message.body.as_ref()),
             &recipients,
         );
     }
@@ -56,7 +56,7 @@ impl Queue {
         &self,
         id: SpoolId,
         envelope: &Arc<Envelope>,
-        body: Option<&Bytes>,
+        (source, body): (Source, Option<&Bytes>),
         recipients: &[(u16, u32)],
     ) -> Dispatched {
         let mut result = Dispatched::default();
@@ -68,11 +68,14 @@ impl Queue {
             let explanation = self.0.parts.router.route(&recipient.address);
             match explanation.decision {
                 Decision::Relay {
-                    targets, address, ..
+                    targets,
+                    address,
+                    diverted_from,
                 } => rows.entry(targets).or_default().push(JobRecipient {
                     number,
                     address,
                     attempts,
+                    diverted_from,
                 }),
                 // One that waits tells that its whole lane does.
                 Decision::Hold { .. } => result.held_lanes.push(explanation.lane),
@@ -83,6 +86,7 @@ impl Queue {
             let job = Job {
                 id,
                 ticket: 0,
+                source,
                 envelope: Arc::clone(envelope),
                 body: body.cloned(),
                 recipients,
@@ -101,17 +105,17 @@ impl Queue {
         let Some(target) = job.targets.front().cloned() else {
             return true;
         };
-        let limit = self.limits_of(&target).max_connections;
+        let limits = self.limits_of(&target);
         let mut state = self.state();
         job.recipients
             .retain(|recipient| !state.is_busy(job.id, recipient.number));
         if job.recipients.is_empty() {
             return true;
         }
-        if !state.has_room(&target) {
+        if !state.has_room(&target, job.source) {
             return false;
         }
-        let pushed = state.push(job, limit);
+        let pushed = state.push(job, limits);
         drop(state);
         if pushed == Some(Pushed::StartWorker) {
             self.start_worker(target);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::intake::Dispatched;
+use super::state::Source;
 use super::{Queue, schedule};
 use crate::base::Timestamp;
 use crate::limits;
@@ -139,7 +140,10 @@ impl Queue {
             return Ok(Dispatched::default());
         }
         match spool.message(id) {
-            Ok(Some(message)) => Ok(self.dispatch(id, &message.envelope, None, &recipients)),
+            Ok(Some(message)) => {
+                let from = (Source::Backlog, None);
+                Ok(self.dispatch(id, &message.envelope, from, &recipients))
+            }
             Ok(None) => Ok(Dispatched::default()),
             Err(error @ (SpoolError::Index(_) | SpoolError::Closed)) => Err(error),
             // It stays where it is, and those behind it do not wait for it.
@@ -167,6 +171,14 @@ impl Queue {
 
     /// After a change of health: jobs of backends that take none go back, to be decided anew.
     fn return_held_jobs(&self) {
+        let now = self.elapsed();
+        for health in self.0.parts.router.board().snapshot() {
+            if !health.takes_mail() {
+                // Also when probes alone saw its trouble: it opens slowly.
+                let target = DeliveryTarget::Backend(health.id);
+                self.state().fail(&target, now);
+            }
+        }
         self.return_jobs(|target| {
             let DeliveryTarget::Backend(backend) = target else {
                 return false;

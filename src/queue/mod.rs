@@ -11,14 +11,21 @@ mod claims;
 mod ending;
 mod intake;
 mod loader;
+mod pace;
+mod pacing;
+mod progress;
 mod rate;
 mod report;
+mod row;
 mod schedule;
 mod settle;
 mod state;
+mod window;
 mod worker;
 
 pub use bulk::{Deed, Order, Pick, Place, Tally};
+pub use pace::MailboxRates;
+pub use progress::Progress;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -32,6 +39,8 @@ use crate::mail::{BackendId, DeliveryTarget, Transport};
 use crate::route::Router;
 use crate::spool::{Committed, Spool};
 use ending::Settled;
+use pace::Pace;
+use progress::Speeds;
 use rate::Rates;
 use state::State;
 
@@ -53,13 +62,30 @@ pub struct TargetLimits {
     pub max_connections: usize,
     /// Messages a minute; 0: no limit.
     pub messages_per_minute: u32,
+    /// What a mailbox of it may get of the backlog.
+    pub mailbox: MailboxRates,
+    /// Does it get its mail slowly at first after trouble?
+    pub slow_open: bool,
+}
+
+impl TargetLimits {
+    /// So many connections, and no other limits.
+    #[must_use]
+    pub const fn connections(max_connections: usize) -> Self {
+        Self {
+            max_connections,
+            messages_per_minute: 0,
+            mailbox: MailboxRates {
+                per_minute: 0,
+                per_hour: 0,
+            },
+            slow_open: true,
+        }
+    }
 }
 
 /// For hosts that are no backend of the config.
-const STRANGER: TargetLimits = TargetLimits {
-    max_connections: limits::CONNECTIONS_PER_STRANGER,
-    messages_per_minute: 0,
-};
+const STRANGER: TargetLimits = TargetLimits::connections(limits::CONNECTIONS_PER_STRANGER);
 
 /// What the queue works with.
 #[derive(Debug)]
@@ -88,6 +114,10 @@ struct Inner {
     options: RwLock<Arc<Options>>,
     state: Mutex<State>,
     rates: Mutex<Rates>,
+    pace: Mutex<Pace>,
+    speeds: Mutex<Speeds>,
+    /// When the queue was made.
+    begun: tokio::time::Instant,
     /// Wakes the loader.
     wake: Notify,
     /// Rings when recipients are free again.
@@ -110,6 +140,9 @@ impl Queue {
             options: RwLock::new(Arc::new(options)),
             state: Mutex::default(),
             rates: Mutex::default(),
+            pace: Mutex::default(),
+            speeds: Mutex::default(),
+            begun: tokio::time::Instant::now(),
             wake: Notify::new(),
             freed: Notify::new(),
         }))
@@ -159,12 +192,14 @@ impl Queue {
 
     fn limits_of(&self, target: &DeliveryTarget) -> TargetLimits {
         match target {
-            DeliveryTarget::Backend(backend) => {
-                let known = self.options().backends.get(backend).copied();
-                known.unwrap_or(STRANGER)
-            }
+            DeliveryTarget::Backend(backend) => self.limits_of_backend(backend),
             DeliveryTarget::Domain(_) | DeliveryTarget::Relay(_) => STRANGER,
         }
+    }
+
+    fn limits_of_backend(&self, backend: &BackendId) -> TargetLimits {
+        let known = self.options().backends.get(backend).copied();
+        known.unwrap_or(STRANGER)
     }
 
     fn stopping(&self) -> bool {

@@ -2,14 +2,18 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::TargetLimits;
 use super::claims::{Claim, Claims};
+use super::row::Row;
+use super::window::Window;
 use crate::base::Timestamp;
 use crate::limits;
-use crate::mail::{DeliveryTarget, Envelope, SpoolId};
+use crate::mail::{BackendId, DeliveryTarget, Envelope, SpoolId};
 use crate::smtp::Mailbox;
 
 /// One message for some recipients of one next hop.
@@ -18,12 +22,23 @@ pub(super) struct Job {
     pub(super) id: SpoolId,
     /// By which it owns its recipients; given when it goes into a row.
     pub(super) ticket: u64,
+    /// Where it comes from.
+    pub(super) source: Source,
     pub(super) envelope: Arc<Envelope>,
     /// The body, when it came with the message.
     pub(super) body: Option<Bytes>,
     pub(super) recipients: Vec<JobRecipient>,
     /// The next hop and those behind it, for when it cannot be reached.
     pub(super) targets: VecDeque<DeliveryTarget>,
+}
+
+/// Where a job comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Straight from the commit.
+    Fresh,
+    /// From the index.
+    Backlog,
 }
 
 impl Job {
@@ -42,12 +57,16 @@ pub(super) struct JobRecipient {
     pub(super) address: Mailbox,
     /// Attempts that counted.
     pub(super) attempts: u32,
+    /// Its home, when failover gives its mail to another backend.
+    pub(super) diverted_from: Option<BackendId>,
 }
 
 /// Everything that is loaded.
 #[derive(Debug, Default)]
 pub(super) struct State {
     targets: HashMap<DeliveryTarget, Target>,
+    /// Windows of backends, also while they have no mail: what was learned stays.
+    windows: HashMap<BackendId, Window>,
     /// Recipients that are loaded, under way or in an operator's hands: nobody loads them twice
     /// (I4).
     busy: Claims,
@@ -62,14 +81,11 @@ pub(super) struct State {
 /// A next hop.
 #[derive(Debug)]
 pub(super) struct Target {
-    jobs: VecDeque<Job>,
-    loaded: usize,
+    row: Row,
     workers: usize,
     idle: usize,
-    /// Connections that it may have now: grows with success, falls back to one with trouble, so
-    /// that a next hop that comes back is not overrun.
-    window: usize,
-    limit: usize,
+    /// Connections that it may have now.
+    window: Window,
     /// The index has more for it than what is loaded.
     more: bool,
     wake: Arc<Notify>,
@@ -96,9 +112,10 @@ impl State {
     }
 
     /// Has this next hop room for more jobs? If not, [`Self::wants_more`] tells when it has again.
-    pub(super) fn has_room(&mut self, name: &DeliveryTarget) -> bool {
+    /// Fresh mail and backlog have rows of their own: a long backlog keeps nothing fresh out.
+    pub(super) fn has_room(&mut self, name: &DeliveryTarget, source: Source) -> bool {
         if let Some(target) = self.targets.get_mut(name) {
-            let has_room = target.loaded < limits::READY_WINDOW;
+            let has_room = target.row.recipients(source) < limits::READY_WINDOW;
             target.more |= !has_room;
             return has_room;
         }
@@ -115,37 +132,39 @@ impl State {
         let Some(target) = self.targets.get_mut(name) else {
             return wanted;
         };
-        let low = target.more && target.loaded < limits::READY_WINDOW / 2;
+        let low = target.more && target.row.recipients(Source::Backlog) < limits::READY_WINDOW / 2;
         target.more &= !low;
         wanted || low
     }
 
     /// Puts a job at the end of its next hop's row; its recipients are busy from now on.
-    pub(super) fn push(&mut self, mut job: Job, limit: usize) -> Option<Pushed> {
+    pub(super) fn push(&mut self, mut job: Job, limits: TargetLimits) -> Option<Pushed> {
         let name = job.targets.front()?.clone();
         self.busy.enter_row(&mut job);
-        let strangers = &mut self.strangers;
-        let target = self.targets.entry(name).or_insert_with_key(|name| {
-            *strangers += usize::from(!is_backend(name));
-            Target {
-                jobs: VecDeque::new(),
-                loaded: 0,
-                workers: 0,
-                idle: 0,
-                window: 1,
-                limit,
-                more: false,
-                wake: Arc::default(),
+        let (strangers, windows) = (&mut self.strangers, &mut self.windows);
+        let target = self.targets.entry(name).or_insert_with_key(|name| Target {
+            row: Row::default(),
+            workers: 0,
+            idle: 0,
+            window: match name {
+                DeliveryTarget::Backend(backend) => windows.remove(backend),
+                DeliveryTarget::Domain(_) | DeliveryTarget::Relay(_) => {
+                    *strangers += 1;
+                    None
+                }
             }
+            .unwrap_or(Window::new()),
+            more: false,
+            wake: Arc::default(),
         });
-        target.limit = limit.max(1);
-        target.loaded += job.recipients.len();
-        target.jobs.push_back(job);
+        let (max_connections, slow_open) = (limits.max_connections, limits.slow_open);
+        target.window.configure(max_connections, slow_open);
+        target.row.push(job);
         if target.idle > 0 {
             target.wake.notify_one();
             return Some(Pushed::Queued);
         }
-        if target.workers < target.window.min(target.limit) {
+        if target.workers < target.window.size() {
             target.workers += 1;
             return Some(Pushed::StartWorker);
         }
@@ -156,8 +175,7 @@ impl State {
     pub(super) fn pop(&mut self, name: &DeliveryTarget) -> Option<Job> {
         let target = self.targets.get_mut(name)?;
         loop {
-            let job = target.jobs.pop_front()?;
-            target.loaded = target.loaded.saturating_sub(job.recipients.len());
+            let job = target.row.pop()?;
             // A verb may have taken all its recipients.
             if let Some(job) = self.busy.leave_row(job) {
                 return Some(job);
@@ -170,9 +188,8 @@ impl State {
         let Some(target) = self.targets.get_mut(name) else {
             return Vec::new();
         };
-        target.loaded = 0;
         let busy = &mut self.busy;
-        let jobs = target.jobs.drain(..);
+        let jobs = target.row.drain().into_iter();
         jobs.filter_map(|job| busy.leave_row(job)).collect()
     }
 
@@ -212,38 +229,62 @@ impl State {
         }
     }
 
-    /// A delivery went well: the window grows by one. Returns whether another worker should start.
-    pub(super) fn succeed(&mut self, name: &DeliveryTarget) -> bool {
+    /// A delivery went well, and the window may grow. Returns whether another worker should start.
+    pub(super) fn succeed(&mut self, name: &DeliveryTarget, now: Duration) -> bool {
         let Some(target) = self.targets.get_mut(name) else {
             return false;
         };
-        target.window = (target.window + 1).min(target.limit);
-        let start = target.idle == 0
-            && !target.jobs.is_empty()
-            && target.workers < target.window.min(target.limit);
+        target.window.succeed(now);
+        let start =
+            target.idle == 0 && !target.row.is_empty() && target.workers < target.window.size();
         target.workers += usize::from(start);
         start
     }
 
-    /// The next hop has trouble: one connection must be enough to find out when it is over.
-    pub(super) fn fail(&mut self, name: &DeliveryTarget) {
-        if let Some(target) = self.targets.get_mut(name) {
-            target.window = 1;
+    /// The next hop has trouble.
+    pub(super) fn fail(&mut self, name: &DeliveryTarget, now: Duration) {
+        if let Some(window) = self.window(name) {
+            window.fail(now);
         }
     }
 
-    /// The next hop asks for less: half as many connections.
-    pub(super) fn slow_down(&mut self, name: &DeliveryTarget) {
-        if let Some(target) = self.targets.get_mut(name) {
-            target.window = (target.window / 2).max(1);
+    /// The next hop asks for less.
+    pub(super) fn slow_down(&mut self, name: &DeliveryTarget, now: Duration) {
+        if let Some(window) = self.window(name) {
+            window.slow_down(now);
         }
+    }
+
+    fn window(&mut self, name: &DeliveryTarget) -> Option<&mut Window> {
+        if let Some(target) = self.targets.get_mut(name) {
+            return Some(&mut target.window);
+        }
+        match name {
+            DeliveryTarget::Backend(backend) => {
+                let window = self.windows.entry(backend.clone());
+                Some(window.or_insert_with(Window::new))
+            }
+            DeliveryTarget::Domain(_) | DeliveryTarget::Relay(_) => None,
+        }
+    }
+
+    /// Connections that a backend may have now, and those that are open.
+    pub(super) fn connections(&self, backend: &BackendId) -> (Option<usize>, usize) {
+        let name = DeliveryTarget::Backend(backend.clone());
+        let target = self.targets.get(&name);
+        let window = target.map(|target| &target.window);
+        let window = window.or_else(|| self.windows.get(backend));
+        (
+            window.map(Window::size),
+            target.map_or(0, |target| target.workers),
+        )
     }
 
     /// May this worker go on, or are there more than the window allows?
     pub(super) fn is_surplus(&self, name: &DeliveryTarget) -> bool {
         self.targets
             .get(name)
-            .is_none_or(|target| target.workers > target.window.min(target.limit))
+            .is_none_or(|target| target.workers > target.window.size())
     }
 
     /// A worker has ended; a next hop without jobs and workers is forgotten. Returns whether
@@ -256,10 +297,15 @@ impl State {
         if target.workers > 0 {
             return false;
         }
-        if target.jobs.is_empty() {
+        if target.row.is_empty() {
             self.more_unseen |= target.more;
-            self.targets.remove(name);
-            self.strangers -= usize::from(!is_backend(name));
+            let window = self.targets.remove(name).map(|target| target.window);
+            match (name, window) {
+                (DeliveryTarget::Backend(backend), Some(window)) => {
+                    self.windows.insert(backend.clone(), window);
+                }
+                _ => self.strangers = self.strangers.saturating_sub(1),
+            }
             return false;
         }
         target.workers = 1;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
-use super::state::{Job, Pushed};
+use super::pacing::Asking;
+use super::state::{Job, Pushed, Source};
 use super::{Queue, settle};
 use crate::backend::{Signal, asks_to_slow_down};
 use crate::mail::{
@@ -63,6 +64,9 @@ impl Queue {
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
+            let Some(present) = self.take_turns(target, present).await else {
+                continue;
+            };
             if let Some(open) = channel.as_mut() {
                 prepared = self.prepare_next(target).await;
                 self.deliver(target, present, open.as_mut()).await;
@@ -106,6 +110,7 @@ impl Queue {
     /// Reads the body and marks the attempt in the ledger.
     async fn prepare(&self, target: &DeliveryTarget, job: Job) -> Option<Prepared> {
         let job = self.still_waiting(job)?;
+        let job = self.keep_pace(target, job, Asking::Room).await?;
         let body = match self.body(&job) {
             Ok(body) => body,
             Err(error) => {
@@ -127,6 +132,13 @@ impl Queue {
             .record_attempt(job.id, job.numbers(), attempt)
             .await
             .ok()?;
+        Some(Prepared { job, body, marked })
+    }
+
+    /// What of a prepared job is sent now.
+    async fn take_turns(&self, target: &DeliveryTarget, prepared: Prepared) -> Option<Prepared> {
+        let Prepared { job, body, marked } = prepared;
+        let job = self.keep_pace(target, job, Asking::Turn).await?;
         Some(Prepared { job, body, marked })
     }
 
@@ -247,6 +259,7 @@ impl Queue {
         });
         let outcomes = channel.deliver(&delivery, marked).await;
         self.tell_board(target, &outcomes);
+        self.measure(target, job.source, &outcomes);
         while let Err(error) = self
             .report_success(&job, &outcomes, channel.handover())
             .await
@@ -257,6 +270,15 @@ impl Queue {
         }
         let tls = channel.tls().map(ToString::to_string);
         self.settle_job(target, job, outcomes, tls.as_deref()).await;
+    }
+
+    fn measure(&self, target: &DeliveryTarget, source: Source, outcomes: &[Outcome]) {
+        if let (DeliveryTarget::Backend(backend), Source::Backlog) = (target, source) {
+            let delivered = outcomes
+                .iter()
+                .filter(|outcome| matches!(outcome, Outcome::Delivered { .. }));
+            self.count_speed(backend, delivered.count());
+        }
     }
 
     fn body(&self, job: &Job) -> Result<Arc<dyn BodySource>, SpoolError> {
@@ -273,17 +295,18 @@ impl Queue {
             Outcome::Failed(failure) if failure.blame == Blame::Backend => Some(failure),
             Outcome::Failed(_) | Outcome::Delivered { .. } => None,
         });
+        let now = self.elapsed();
         let start = {
             let mut state = self.state();
             if let Some(failure) = trouble {
                 if asks_to_slow_down(failure) {
-                    state.slow_down(target);
+                    state.slow_down(target, now);
                 } else {
-                    state.fail(target);
+                    state.fail(target, now);
                 }
                 false
             } else {
-                state.succeed(target)
+                state.succeed(target, now)
             }
         };
         if start {
@@ -300,10 +323,11 @@ impl Queue {
         let Some(target) = job.targets.pop_front() else {
             return;
         };
+        let now = self.elapsed();
         if asks_to_slow_down(&failure) {
-            self.state().slow_down(&target);
+            self.state().slow_down(&target, now);
         } else {
-            self.state().fail(&target);
+            self.state().fail(&target, now);
         }
         if let DeliveryTarget::Backend(backend) = &target {
             let signal = Signal::Bad(failure.clone());
@@ -329,13 +353,13 @@ impl Queue {
         let Some(next) = job.targets.front().cloned() else {
             return false;
         };
-        let limit = self.limits_of(&next).max_connections;
+        let limits = self.limits_of(&next);
         let pushed = {
             let mut state = self.state();
-            if !state.has_room(&next) {
+            if !state.has_room(&next, job.source) {
                 return false;
             }
-            state.push(job.clone(), limit)
+            state.push(job.clone(), limits)
         };
         if pushed == Some(Pushed::StartWorker) {
             self.start_worker(next);

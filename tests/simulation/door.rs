@@ -142,10 +142,7 @@ impl Site {
 }
 
 pub(crate) fn options_of_the_queue() -> queue::Options {
-    let limits = TargetLimits {
-        max_connections: CONNECTIONS,
-        messages_per_minute: 0,
-    };
+    let limits = TargetLimits::connections(CONNECTIONS);
     queue::Options {
         hostname: "mx.example.org".to_owned(),
         delay_notice_after: Some(Duration::from_secs(4 * 3600)),

@@ -293,10 +293,7 @@ impl Life {
             entropy: entropy.clone(),
         };
         monitor.spawn(&backends, &shutdown);
-        let limits = TargetLimits {
-            max_connections: CONNECTIONS,
-            messages_per_minute: 0,
-        };
+        let limits = TargetLimits::connections(CONNECTIONS);
         let queue = Queue::new(
             queue::Parts {
                 spool: opened.spool.clone(),

@@ -1,0 +1,126 @@
+//! Mailbox rates at work: who has no room is given a turn of its own, in the index, and costs
+//! neither a connection nor an attempt.
+//!
+//! The rates bind the backlog. Fresh mail counts against them but does not wait: people expect it
+//! now, and it comes no faster than it came to us.
+
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::pace::{Item, Pace, Turn};
+use super::state::{Job, JobRecipient};
+use super::{Queue, ending};
+use crate::base::Timestamp;
+use crate::mail::{BackendId, DeliveryTarget, RecipientEvent};
+
+/// Mail that was accepted so long ago and is not delivered yet is backlog.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// What is asked of the rates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asking {
+    /// Is there room? Nothing is counted: others may be sent first.
+    Room,
+    /// It is sent now, if there is room.
+    Turn,
+}
+
+impl Queue {
+    /// The recipients of a job that may be sent now; the others get their turns. `None` when
+    /// nobody is left.
+    pub(super) async fn keep_pace(
+        &self,
+        target: &DeliveryTarget,
+        mut job: Job,
+        asking: Asking,
+    ) -> Option<Job> {
+        let DeliveryTarget::Backend(backend) = target else {
+            return Some(job);
+        };
+        let mut late = Vec::new();
+        {
+            let mut pace = self.pace();
+            let all = std::mem::take(&mut job.recipients);
+            for recipient in all {
+                match self.wait_of(&mut pace, backend, &job, (&recipient, asking)) {
+                    None => job.recipients.push(recipient),
+                    Some(wait) => late.push((recipient, wait)),
+                }
+            }
+        }
+        self.give_turns(&job, late).await;
+        (!job.recipients.is_empty()).then_some(job)
+    }
+
+    /// How long a recipient has to wait, if it has to.
+    fn wait_of(
+        &self,
+        pace: &mut Pace,
+        backend: &BackendId,
+        job: &Job,
+        (recipient, asking): (&JobRecipient, Asking),
+    ) -> Option<Duration> {
+        let envelope = &job.envelope;
+        let known = envelope.recipients.get(usize::from(recipient.number))?;
+        let key;
+        let mailbox = if let Some(mailbox) = &known.mailbox {
+            mailbox
+        } else {
+            key = recipient.address.key();
+            &key
+        };
+        let sender = envelope.from.to_string();
+        let item = Item {
+            backend,
+            mailbox,
+            sender: &sender,
+            rates: self.limits_of_backend(backend).mailbox,
+        };
+        let now = self.elapsed();
+        if self.is_fresh(job, recipient) {
+            if asking == Asking::Turn {
+                pace.count(&item, now);
+            }
+            return None;
+        }
+        match asking {
+            Asking::Room => pace.wait(&item, now),
+            Asking::Turn => match pace.ask(&item, now) {
+                Turn::Now => None,
+                Turn::In(wait) => Some(wait),
+            },
+        }
+    }
+
+    fn is_fresh(&self, job: &Job, recipient: &JobRecipient) -> bool {
+        let age = self.0.parts.clock.now().since(job.id.timestamp());
+        recipient.attempts == 0 && age < FRESH
+    }
+
+    async fn give_turns(&self, job: &Job, late: Vec<(JobRecipient, Duration)>) {
+        if late.is_empty() {
+            return;
+        }
+        let now = self.0.parts.clock.now();
+        let turns = late.iter().map(|(recipient, wait)| {
+            let due: Timestamp = now.after(*wait);
+            (RecipientEvent::Paced { due }, vec![recipient.number])
+        });
+        let turns = turns.collect();
+        let recipients = late.into_iter().map(|(recipient, _)| recipient).collect();
+        let job = Job {
+            recipients,
+            ..job.clone()
+        };
+        self.settle_events(job, ending::together(turns)).await;
+    }
+
+    /// Since the queue was made. Not by the clock, which can be set.
+    pub(super) fn elapsed(&self) -> Duration {
+        tokio::time::Instant::now().saturating_duration_since(self.0.begun)
+    }
+
+    pub(super) fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.0.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

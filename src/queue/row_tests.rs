@@ -1,0 +1,83 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::*;
+use crate::mail::{Authenticity, Envelope, Peer, SpoolId};
+use crate::queue::state::JobRecipient;
+use crate::smtp::{MailParameters, ReversePath};
+
+fn job(number: u64, source: Source, address: &str) -> Job {
+    Job {
+        id: SpoolId::from_u64(number),
+        ticket: 0,
+        source,
+        envelope: Arc::new(Envelope {
+            from: ReversePath::Null,
+            parameters: MailParameters::default(),
+            recipients: Vec::new(),
+            peer: Peer::default(),
+            message_id: None,
+            subject: None,
+            header_from: None,
+            authenticity: Authenticity::Unproven,
+        }),
+        body: None,
+        recipients: vec![JobRecipient {
+            number: 0,
+            address: address.parse().unwrap(),
+            attempts: 0,
+            diverted_from: None,
+        }],
+        targets: VecDeque::new(),
+    }
+}
+
+fn order(row: &mut Row) -> Vec<String> {
+    let jobs = row.drain();
+    jobs.iter()
+        .map(|job| job.recipients[0].address.to_string())
+        .collect()
+}
+
+#[test]
+fn domains_take_turns_and_mailboxes_within_them() {
+    let mut row = Row::default();
+    for number in 0..4 {
+        row.push(job(number, Source::Backlog, "ann@a.example"));
+    }
+    row.push(job(4, Source::Backlog, "bob@a.example"));
+    row.push(job(5, Source::Backlog, "joe@b.example"));
+    row.push(job(6, Source::Backlog, "joe@b.example"));
+    assert_eq!(row.recipients(Source::Backlog), 7);
+    assert_eq!(
+        order(&mut row),
+        [
+            "ann@a.example",
+            "joe@b.example",
+            "bob@a.example",
+            "joe@b.example",
+            "ann@a.example",
+            "ann@a.example",
+            "ann@a.example",
+        ]
+    );
+    assert!(row.is_empty());
+    assert_eq!(row.recipients(Source::Backlog), 0);
+    assert!(row.backlog.order.is_empty(), "nothing is left behind");
+}
+
+#[test]
+fn fresh_mail_goes_first_and_the_backlog_is_not_forgotten() {
+    let mut row = Row::default();
+    for number in 0..3 {
+        row.push(job(number, Source::Backlog, "old@a.example"));
+    }
+    for number in 3..23 {
+        row.push(job(number, Source::Fresh, "new@a.example"));
+    }
+    let order = order(&mut row);
+    let old: Vec<usize> = (0..order.len())
+        .filter(|&at| order[at] == "old@a.example")
+        .collect();
+    assert_eq!(old, [8, 17, 22]);
+}

@@ -1,0 +1,137 @@
+//! How many connections a next hop may have now: pure, time is an argument.
+//!
+//! It begins with one and grows with success. After trouble it begins with one again and grows
+//! slowly: one more connection when each of the present ones has brought a message, and not more
+//! often than once a second, so that a platform that comes back is not overrun (decision 11).
+
+use std::time::Duration;
+
+/// Least time between two steps while it opens slowly.
+const STEP: Duration = Duration::from_secs(1);
+
+/// The window of one next hop.
+#[derive(Debug, Clone)]
+pub(super) struct Window {
+    size: usize,
+    limit: usize,
+    /// Does trouble make it open slowly?
+    slow_open: bool,
+    opening: Opening,
+}
+
+/// How it grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opening {
+    /// By one with each success.
+    Quick,
+    /// After trouble: successes of this step, and when it began.
+    Slow { successes: usize, since: Duration },
+}
+
+impl Window {
+    /// Of a next hop without trouble.
+    pub(super) const fn new() -> Self {
+        Self {
+            size: 1,
+            limit: 1,
+            slow_open: true,
+            opening: Opening::Quick,
+        }
+    }
+
+    /// Takes the limits of the config over.
+    pub(super) fn configure(&mut self, limit: usize, slow_open: bool) {
+        self.limit = limit.max(1);
+        self.slow_open = slow_open;
+        if !slow_open {
+            self.opening = Opening::Quick;
+        }
+    }
+
+    /// Connections that it may have.
+    pub(super) fn size(&self) -> usize {
+        self.size.min(self.limit)
+    }
+
+    /// A delivery went well.
+    pub(super) fn succeed(&mut self, now: Duration) {
+        match &mut self.opening {
+            Opening::Quick => self.size = (self.size + 1).min(self.limit),
+            Opening::Slow { successes, since } => {
+                *successes += 1;
+                if *successes >= self.size && now.saturating_sub(*since) >= STEP {
+                    self.size = (self.size + 1).min(self.limit);
+                    (*successes, *since) = (0, now);
+                }
+                if self.size >= self.limit {
+                    self.opening = Opening::Quick;
+                }
+            }
+        }
+    }
+
+    /// Trouble: one connection must be enough to find out when it is over.
+    pub(super) fn fail(&mut self, now: Duration) {
+        self.close_to(1, now);
+    }
+
+    /// The next hop asks for less: half as many.
+    pub(super) fn slow_down(&mut self, now: Duration) {
+        self.close_to((self.size() / 2).max(1), now);
+    }
+
+    fn close_to(&mut self, size: usize, now: Duration) {
+        self.size = size;
+        if self.slow_open {
+            self.opening = Opening::Slow {
+                successes: 0,
+                since: now,
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `+` success, `-` trouble, `/` asks for less, a digit lets that many seconds pass; the
+    /// result has the size after each signal.
+    fn play(mut window: Window, script: &str) -> String {
+        let mut now = Duration::from_secs(100);
+        let mut sizes = String::new();
+        for step in script.chars() {
+            match step {
+                '+' => window.succeed(now),
+                '-' => window.fail(now),
+                '/' => window.slow_down(now),
+                seconds => {
+                    now += Duration::from_secs(seconds.to_digit(10).unwrap().into());
+                    continue;
+                }
+            }
+            sizes.push_str(&window.size().to_string());
+        }
+        sizes
+    }
+
+    #[test]
+    fn grows_with_success_and_shrinks_with_trouble() {
+        let mut window = Window::new();
+        window.configure(5, true);
+        for (script, expected) in [
+            ("++++++", "234555"),
+            // Slowly after trouble: as many successes as connections, and a second for each step.
+            ("-+1+1+1+1+1+1+", "11223334"),
+            ("-1+++++", "122222"),
+            ("-1+1++1+++1++++1+", "122333444455"),
+            // A relapse begins anew.
+            ("-1+1++-1+", "122312"),
+            ("+++/1++", "234223"),
+        ] {
+            assert_eq!(play(window.clone(), script), expected, "{script}");
+        }
+        window.configure(5, false);
+        assert_eq!(play(window, "++-+++"), "231234");
+    }
+}
