@@ -43,6 +43,11 @@ impl BackendView {
                 .get(backend.id.as_str())
                 .copied()
                 .unwrap_or_default(),
+            diverted: stats
+                .diverted
+                .get(backend.id.as_str())
+                .copied()
+                .unwrap_or_default(),
             name: backend.id,
             health: backend.health,
             reason: backend.reason,
@@ -251,6 +256,7 @@ impl RecipientView {
             due: shown.due,
             attempts: shown.attempts,
             uncertain: state.is_uncertain(),
+            diverted_from: state.diverted_from().cloned(),
             events,
         }
     }
@@ -269,9 +275,13 @@ impl From<&LedgerEntry> for EventView {
                 reply,
                 delivery_address,
                 tls,
+                diverted_from,
             } => {
                 let tls = tls.as_deref().map_or("without TLS", |_| "with TLS");
-                format!("to {backend} as {delivery_address} {tls}: {reply}")
+                let diverted = diverted_from.as_ref();
+                let diverted = diverted.map(|home| format!(", diverted from {home}"));
+                let diverted = diverted.unwrap_or_default();
+                format!("to {backend} as {delivery_address} {tls}{diverted}: {reply}")
             }
             RecipientEvent::Deferred {
                 backend,

@@ -40,6 +40,9 @@ pub struct BackendView {
     pub hosts: Vec<HostView>,
     /// Recipients that wait for it.
     pub waiting: u64,
+    /// Recipients of it whose mail another backend got, as `failover` says; to be brought home.
+    #[serde(default)]
+    pub diverted: u64,
 }
 
 /// A next-hop host.
@@ -227,6 +230,9 @@ pub struct RecipientView {
     pub attempts: u32,
     /// A copy may have come twice.
     pub uncertain: bool,
+    /// Its home, when another backend got it.
+    #[serde(default)]
+    pub diverted_from: Option<BackendId>,
     /// Its history, oldest first.
     pub events: Vec<EventView>,
 }

@@ -52,6 +52,9 @@ pub enum RecipientState {
         delivery_address: String,
         /// An earlier attempt may have arrived too.
         uncertain: bool,
+        /// Its home, when failover gave it to another backend: to be brought home later.
+        #[serde(default)]
+        diverted_from: Option<BackendId>,
     },
     /// End: it was refused for good, and the sender told if he may be.
     Bounced {
@@ -145,6 +148,9 @@ pub enum RecipientEvent {
         /// TLS of the connection.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tls: Option<String>,
+        /// Its home, when failover gave it to another backend.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        diverted_from: Option<BackendId>,
     },
     /// The attempt failed; another one follows.
     Deferred {
@@ -261,6 +267,18 @@ impl RecipientState {
         }
     }
 
+    /// Its home, when another backend got it.
+    #[must_use]
+    pub const fn diverted_from(&self) -> Option<&BackendId> {
+        match self {
+            Self::Delivered { diverted_from, .. } => diverted_from.as_ref(),
+            Self::Queued { .. }
+            | Self::Held { .. }
+            | Self::Bounced { .. }
+            | Self::Dropped { .. } => None,
+        }
+    }
+
     /// May a copy have arrived that we do not know of?
     #[must_use]
     pub const fn is_uncertain(&self) -> bool {
@@ -341,6 +359,7 @@ impl RecipientState {
                 backend,
                 reply,
                 delivery_address,
+                diverted_from,
                 ..
             } => Ok(Self::Delivered {
                 backend: backend.clone(),
@@ -348,6 +367,7 @@ impl RecipientState {
                 reply: reply.clone(),
                 delivery_address: delivery_address.clone(),
                 uncertain,
+                diverted_from: diverted_from.clone(),
             }),
             RecipientEvent::Attempted { .. }
             | RecipientEvent::Interrupted { .. }
@@ -445,6 +465,7 @@ impl Waiting<'_> {
                 backend,
                 reply,
                 delivery_address,
+                diverted_from,
                 ..
             } => RecipientState::Delivered {
                 backend: backend.clone(),
@@ -452,6 +473,7 @@ impl Waiting<'_> {
                 reply: reply.clone(),
                 delivery_address: delivery_address.clone(),
                 uncertain: self.uncertain,
+                diverted_from: diverted_from.clone(),
             },
             RecipientEvent::Bounced { failure } => RecipientState::Bounced {
                 at,

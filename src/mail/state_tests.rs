@@ -28,6 +28,7 @@ fn events() -> Vec<RecipientEvent> {
             reply: Reply::plain(250, "ok"),
             delivery_address: "ann@example.org".to_owned(),
             tls: None,
+            diverted_from: None,
         },
         RecipientEvent::Deferred {
             backend: backend.clone(),

@@ -37,6 +37,7 @@ impl Queue {
                 attempts: recipient.attempts,
                 received: job.id.timestamp(),
                 tls,
+                diverted_from: recipient.diverted_from.as_ref(),
             };
             let event = settle(outcome, &attempt, now, chance);
             count(target, &event);

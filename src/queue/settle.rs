@@ -22,6 +22,8 @@ pub(super) struct Attempt<'a> {
     pub(super) received: Timestamp,
     /// TLS of the connection.
     pub(super) tls: Option<&'a str>,
+    /// Its home, when failover gives it to another backend.
+    pub(super) diverted_from: Option<&'a BackendId>,
 }
 
 /// Whose recipient it is.
@@ -48,6 +50,7 @@ pub(super) fn settle(
                 reply,
                 delivery_address: attempt.delivery_address.to_owned(),
                 tls: attempt.tls.map(str::to_owned),
+                diverted_from: attempt.diverted_from.cloned(),
             };
         }
         Outcome::Failed(failure) => failure,
@@ -132,6 +135,7 @@ mod tests {
             attempts: 0,
             received: NOW,
             tls: None,
+            diverted_from: None,
         };
         settle(outcome, &attempt, NOW, 0.5)
     }
@@ -223,6 +227,7 @@ mod tests {
                 attempts: 60,
                 received: NOW.before(schedule::GIVE_UP),
                 tls: None,
+                diverted_from: None,
             };
             let failure = Failure::without_reply(Blame::Backend, "connection refused");
             let event = settle(Outcome::Failed(failure), &attempt, NOW, 0.0);

@@ -96,6 +96,7 @@ pub(super) fn delivered() -> RecipientEvent {
         reply: Reply::new(250, (2, 0, 0), "ok"),
         delivery_address: "bob@example.org".to_owned(),
         tls: None,
+        diverted_from: None,
     }
 }
 

@@ -84,6 +84,9 @@ pub struct SpoolStats {
     pub accepted: u64,
     /// Delivered recipients of those messages.
     pub delivered: u64,
+    /// Of those, the ones that another backend than their home got, by home.
+    #[serde(default)]
+    pub diverted: BTreeMap<String, u64>,
     /// Bytes that the spool takes on disk.
     pub bytes: u64,
     /// Bytes free on its disk.
@@ -369,6 +372,7 @@ impl Spool {
                 .map(SpoolId::timestamp),
             accepted: counters.accepted,
             delivered: counters.delivered,
+            diverted: counters.diverted,
             bytes,
             free_bytes: self.0.disk.free_bytes(dir).unwrap_or_default(),
             quarantined: quarantined.map_or(0, |names| names.len() as u64),

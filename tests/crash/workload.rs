@@ -275,6 +275,7 @@ pub(crate) fn delivered() -> RecipientEvent {
         reply: Reply::new(250, (2, 0, 0), "ok"),
         delivery_address: "r@example.org".to_owned(),
         tls: None,
+        diverted_from: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::rows::{Counters, FactRow, MessageRow, decode, encode};
 use super::{Change, Index, keys};
 use crate::base::Timestamp;
-use crate::mail::{Authenticity, Envelope, RecipientEvent, RecipientState, SpoolId};
+use crate::mail::{Authenticity, BackendId, Envelope, RecipientEvent, RecipientState, SpoolId};
 use crate::spool::SpoolError;
 use crate::spool::event::{Entry, EventLine, FactLine, MessageLine};
 use crate::spool::segment::Position;
@@ -266,8 +266,12 @@ fn rows_of(state: &RecipientState, id: SpoolId, number: u16, row: Row) -> Vec<Ch
             rows
         }
         RecipientState::Held { .. } => vec![(keys::held(id, number), value)],
-        RecipientState::Delivered { .. }
-        | RecipientState::Bounced { .. }
-        | RecipientState::Dropped { .. } => Vec::new(),
+        RecipientState::Delivered { diverted_from, .. } => {
+            let home = diverted_from.as_ref().map(BackendId::as_str);
+            home.map(|home| (keys::diverted(home, id, number), value))
+                .into_iter()
+                .collect()
+        }
+        RecipientState::Bounced { .. } | RecipientState::Dropped { .. } => Vec::new(),
     }
 }

@@ -54,6 +54,19 @@ pub(crate) fn held(id: SpoolId, recipient: u16) -> Vec<u8> {
     key
 }
 
+/// `d`: a recipient that another backend than its home got.
+pub(crate) fn diverted(home: &str, id: SpoolId, recipient: u16) -> Vec<u8> {
+    let mut key = diverted_prefix(home);
+    key.extend_from_slice(&id.as_u64().to_be_bytes());
+    key.extend_from_slice(&recipient.to_be_bytes());
+    key
+}
+
+/// All recipients of a home that another backend got.
+pub(crate) fn diverted_prefix(home: &str) -> Vec<u8> {
+    with_text(b'd', home)
+}
+
 /// `a`: a recipient with an attempt under way.
 pub(crate) fn attempting(id: SpoolId, recipient: u16) -> Vec<u8> {
     let mut key = with_id(b'a', id);
@@ -61,7 +74,7 @@ pub(crate) fn attempting(id: SpoolId, recipient: u16) -> Vec<u8> {
     key
 }
 
-/// Message and recipient of an `a`, `h` or `r` key.
+/// Message and recipient of an `a`, `d`, `h` or `r` key.
 pub(crate) fn parse_recipient(key: &[u8]) -> Option<(SpoolId, u16)> {
     let (rest, recipient) = key.split_last_chunk::<2>()?;
     let (_, id) = rest.split_last_chunk::<8>()?;

@@ -59,6 +59,8 @@ pub(crate) struct Counters {
     pub(crate) accepted: u64,
     /// Recipients delivered.
     pub(crate) delivered: u64,
+    /// Of those, the ones that another backend got, by home.
+    pub(crate) diverted: BTreeMap<String, u64>,
     /// The newest message.
     pub(crate) newest: u64,
     /// Segments below this one are being removed: what they hold is carried forward, or goes.
@@ -68,6 +70,9 @@ pub(crate) struct Counters {
 impl Counters {
     /// A recipient is in this state now.
     pub(crate) fn enter(&mut self, state: &RecipientState) {
+        if let Some(home) = state.diverted_from() {
+            *self.diverted.entry(home.to_string()).or_default() += 1;
+        }
         match state {
             RecipientState::Queued { lane, .. } => match self.queued.get_mut(lane) {
                 Some(queued) => *queued += 1,
@@ -84,6 +89,14 @@ impl Counters {
 
     /// A recipient is in this state no more.
     pub(crate) fn leave(&mut self, state: &RecipientState) {
+        if let Some(home) = state.diverted_from()
+            && let Some(diverted) = self.diverted.get_mut(home.as_str())
+        {
+            *diverted = diverted.saturating_sub(1);
+            if *diverted == 0 {
+                self.diverted.remove(home.as_str());
+            }
+        }
         match state {
             RecipientState::Queued { lane, .. } => {
                 if let Some(queued) = self.queued.get_mut(lane) {

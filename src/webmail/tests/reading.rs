@@ -88,6 +88,7 @@ async fn mail_is_listed_read_and_told_where_it_stands() {
         reply: Reply::plain(250, "ok"),
         delivery_address: "ann@example.org".to_owned(),
         tls: None,
+        diverted_from: None,
     };
     let begun = RecipientEvent::Attempted {
         backend: BackendId::new("onprem"),
