@@ -172,7 +172,9 @@ impl Admin {
             .filter_map(|options| {
                 let health = board.health(&options.id)?;
                 let results = board.hosts(&options.id);
-                Some(BackendView::new(health, options, &results, &stats))
+                let progress = self.queue.progress(&options.id);
+                let numbers = (&stats, progress);
+                Some(BackendView::new(health, options, &results, numbers))
             })
             .collect()
     }

@@ -1,11 +1,12 @@
 //! From what the rooms know to the JSON of the API.
 
 use super::view::{
-    BackendDetails, BackendView, DecisionWord, EventView, ExplainView, HostView, MessageView,
-    PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView,
+    BackendDetails, BackendView, DecisionWord, DrainView, EventView, ExplainView, HostView,
+    MessageView, PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView,
 };
 use crate::backend::{BackendHealth, BackendOptions, HostResult, Hosts, TlsPolicy};
 use crate::mail::{Envelope, Peer, RecipientEvent, RecipientState, SpoolId};
+use crate::queue::Progress;
 use crate::route::{Decision, Explanation, Shown, paused};
 use crate::smtp::Mailbox;
 use crate::spool::{LedgerEntry, SpoolStats, StoredMessage};
@@ -16,8 +17,12 @@ impl BackendView {
         backend: BackendHealth,
         options: &BackendOptions,
         results: &[HostResult],
-        stats: &SpoolStats,
+        (stats, progress): (&SpoolStats, Progress),
     ) -> Self {
+        let waiting = stats.queued.get(backend.id.as_str()).copied();
+        let waiting = waiting.unwrap_or_default();
+        let moves = waiting > 0 && paused(&backend).is_none();
+        let eta = moves.then(|| progress.eta(waiting)).flatten();
         let mut hosts: Vec<HostView> = match &options.hosts {
             Hosts::List(hosts) => hosts
                 .iter()
@@ -38,11 +43,11 @@ impl BackendView {
             }
         }
         Self {
-            waiting: stats
-                .queued
-                .get(backend.id.as_str())
-                .copied()
-                .unwrap_or_default(),
+            waiting,
+            drain: DrainView {
+                progress,
+                eta_seconds: eta.map(|eta| eta.as_secs()),
+            },
             diverted: stats
                 .diverted
                 .get(backend.id.as_str())
@@ -83,6 +88,9 @@ impl BackendDetails {
                 .map(|credentials| credentials.username.clone()),
             max_connections: options.max_connections,
             messages_per_minute: options.messages_per_minute,
+            mailbox_messages_per_minute: options.mailbox_messages_per_minute,
+            mailbox_messages_per_hour: options.mailbox_messages_per_hour,
+            slow_open: options.slow_open,
             probe: ProbeView {
                 interval_seconds: options.probe.interval.as_secs(),
                 down_after: options.probe.down_after,

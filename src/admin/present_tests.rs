@@ -6,6 +6,7 @@ use crate::admin::{BackendView, DecisionWord, ExplainView, QueueNumbers};
 use crate::backend::{BackendHealth, BackendOptions, Health, HostResult, Hosts, TlsPolicy};
 use crate::base::Timestamp;
 use crate::mail::{BackendId, DeliveryTarget};
+use crate::queue::Progress;
 use crate::route::{Decision, Explanation};
 use crate::smtp::{Mailbox, Reply};
 use crate::spool::SpoolStats;
@@ -49,13 +50,26 @@ fn a_backend_has_the_json_of_the_contract() {
         what: "refused".to_owned(),
         at: Timestamp::EPOCH,
     };
-    let view = BackendView::new(down("onprem"), &options, &[tried], &stats());
+    let view = BackendView::new(
+        down("onprem"),
+        &options,
+        &[tried],
+        (&stats(), Progress::default()),
+    );
     let epoch = "1970-01-01T00:00:00.000Z";
     assert_eq!(
         serde_json::to_value(view).unwrap(),
         json!({
             "name": "onprem", "health": "down", "reason": "refused", "since": epoch,
-            "override": null, "waiting": 4,
+            "override": null, "diverted": 0,
+            "drain": {
+                "window": null,
+                "connections": 0,
+                "per_minute": null,
+                "mailbox_seconds": 0,
+                "eta_seconds": null,
+            },
+            "waiting": 4,
             "hosts": [
                 {"address": "192.0.2.1:25", "good": null, "reason": "", "at": null},
                 {"address": "192.0.2.2:25", "good": false, "reason": "refused", "at": epoch},

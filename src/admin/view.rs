@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::backend::{Health, Protocol, TlsPolicy};
 use crate::base::Timestamp;
 use crate::mail::{BackendId, SpoolId};
+use crate::queue::Progress;
 use crate::route::ShownState;
 
 /// `status`.
@@ -43,6 +44,20 @@ pub struct BackendView {
     /// Recipients of it whose mail another backend got, as `failover` says; to be brought home.
     #[serde(default)]
     pub diverted: u64,
+    /// How it gets what waits.
+    #[serde(default)]
+    pub drain: DrainView,
+}
+
+/// How a backend gets what waits for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainView {
+    /// What was measured.
+    #[serde(flatten)]
+    pub progress: Progress,
+    /// When nothing will wait any more, if it goes on like this; none while nothing moves, and
+    /// while its mail is held.
+    pub eta_seconds: Option<u64>,
 }
 
 /// A next-hop host.
@@ -77,6 +92,15 @@ pub struct BackendDetails {
     pub max_connections: usize,
     /// Messages a minute; 0: no limit.
     pub messages_per_minute: u32,
+    /// What one mailbox may get of the backlog a minute; 0: no limit.
+    #[serde(default)]
+    pub mailbox_messages_per_minute: u32,
+    /// The same for an hour.
+    #[serde(default)]
+    pub mailbox_messages_per_hour: u32,
+    /// Does it open slowly after trouble?
+    #[serde(default)]
+    pub slow_open: bool,
     /// Probing.
     pub probe: ProbeView,
 }

@@ -45,8 +45,17 @@ impl BackendHealth {
         match self.operator.as_ref().map(|said| said.wish) {
             Some(Wish::Hold) => false,
             Some(Wish::Up) => true,
-            Some(Wish::Resume) | None => self.health.takes_mail(),
+            Some(Wish::Resume | Wish::Drain) | None => self.health.takes_mail(),
         }
+    }
+
+    /// May it be sent mail that was accepted then? `None`: now.
+    #[must_use]
+    pub fn takes_mail_of(&self, accepted: Option<Timestamp>) -> bool {
+        let kept_out = self.operator.as_ref().is_some_and(|said| {
+            said.wish == Wish::Drain && accepted.is_none_or(|accepted| accepted > said.since)
+        });
+        self.takes_mail() && !kept_out
     }
 
     /// The hold of an operator, if there is one.

@@ -23,6 +23,8 @@ pub enum Wish {
     Hold,
     /// Attempts, also while it looks down.
     Up,
+    /// What was accepted before is delivered; what comes later waits.
+    Drain,
     /// Nothing any more: the health decides.
     Resume,
 }
@@ -46,6 +48,7 @@ impl fmt::Display for Override {
         let how = match self.wish {
             Wish::Hold => "held",
             Wish::Up => "forced up",
+            Wish::Drain => "drained",
             Wish::Resume => "resumed",
         };
         let since = self.since.to_jiff().strftime("%Y-%m-%d %H:%M UTC");

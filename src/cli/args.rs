@@ -101,7 +101,15 @@ pub(crate) enum BackendVerb {
         #[arg(long)]
         reason: String,
     },
-    /// End a hold: its health decides again
+    /// Deliver what was accepted so far; what comes later waits, until resume
+    Drain {
+        /// Its name in the config
+        name: String,
+        /// Why, for those who look later
+        #[arg(long)]
+        reason: String,
+    },
+    /// End a hold or a drain: its health decides again
     Resume {
         /// Its name in the config
         name: String,

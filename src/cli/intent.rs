@@ -165,6 +165,7 @@ fn backend(verb: BackendVerb, actor: &str) -> Question {
         BackendVerb::List => Question::Backends,
         BackendVerb::Show { name } => Question::Backend(name),
         BackendVerb::Hold { name, reason } => said(name, Wish::Hold, reason),
+        BackendVerb::Drain { name, reason } => said(name, Wish::Drain, reason),
         BackendVerb::Resume {
             name,
             force: false,

@@ -78,6 +78,9 @@ impl Page {
             let uncertain = format!("{} may have arrived twice", queue.uncertain);
             text.push_str(&self.field("", &uncertain));
         }
+        for backend in &status.backends {
+            text.push_str(&self.drain(backend));
+        }
         let spool = &status.spool;
         if let Some(index) = &spool.index {
             let index = format!("{}; mail is taken, the rest waits", index.text);
@@ -94,6 +97,28 @@ impl Page {
             ),
         ));
         text.push_str(&self.field("", &format!("uuid {}", visible(&spool.uuid))));
+        text
+    }
+
+    /// How a backend gets what waits, and what went elsewhere, if there is anything to say.
+    fn drain(self, backend: &BackendView) -> String {
+        let mut text = String::new();
+        let name = backend.name.as_str();
+        let drain = &backend.drain;
+        if let (Some(speed), true) = (drain.progress.per_minute, backend.waiting > 0) {
+            let eta = drain.eta_seconds.map_or_else(String::new, |seconds| {
+                let eta = duration(std::time::Duration::from_secs(seconds));
+                format!(", done in about {eta}")
+            });
+            let connections = drain.progress.connections;
+            let what = format!("{name}: {speed} a minute over {connections} connections{eta}");
+            text.push_str(&self.field("", &what));
+        }
+        if backend.diverted > 0 {
+            let count = backend.diverted;
+            let what = format!("{count} of {name} went to another backend (failover)");
+            text.push_str(&self.field("diverted", &what));
+        }
         text
     }
 
@@ -149,6 +174,21 @@ impl Page {
             "limits",
             &format!("{} connections, {rate}", details.max_connections),
         ));
+        let mailbox = format!(
+            "of the backlog {} a minute, {} an hour (0: no limit)",
+            details.mailbox_messages_per_minute, details.mailbox_messages_per_hour
+        );
+        text.push_str(&self.field("each mailbox", &mailbox));
+        if let Some(window) = details.backend.drain.progress.window {
+            let slowly = if details.slow_open {
+                "opens slowly after trouble"
+            } else {
+                "opens quickly after trouble"
+            };
+            let max = details.max_connections;
+            text.push_str(&self.field("window", &format!("{window} of {max} now; {slowly}")));
+        }
+        text.push_str(&self.drain(&details.backend));
         let probe = &details.probe;
         let asks = probe
             .recipient

@@ -1,8 +1,9 @@
 //! Pages as text.
 
 use super::*;
-use crate::admin::{EventView, IndexView, PeerView, QueueNumbers, SpoolNumbers};
+use crate::admin::{DrainView, EventView, IndexView, PeerView, QueueNumbers, SpoolNumbers};
 use crate::mail::{BackendId, SpoolId};
+use crate::queue::Progress;
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 
@@ -22,6 +23,16 @@ fn backend(name: &str, health: Health, reason: &str) -> BackendView {
         operator: None,
         hosts: Vec::new(),
         waiting: 412,
+        diverted: 7,
+        drain: DrainView {
+            progress: Progress {
+                window: Some(3),
+                connections: 3,
+                per_minute: Some(60),
+                mailbox_seconds: 0,
+            },
+            eta_seconds: Some(412),
+        },
     }
 }
 
@@ -64,6 +75,14 @@ fn status_fits_and_tells_what_waits() {
     );
     assert!(text.contains("1 may have arrived twice"), "{text}");
     assert!(text.contains("43 % of the log is read"), "{text}");
+    assert!(
+        text.contains("onprem: 60 a minute over 3 connections, done in about 6 min"),
+        "{text}"
+    );
+    assert!(
+        text.contains("7 of onprem went to another backend"),
+        "{text}"
+    );
     assert!(!text.contains('\x1b'));
 }
 
@@ -101,6 +120,7 @@ fn a_trace_fits_and_keeps_words_whole() {
             due: None,
             attempts: 0,
             uncertain: true,
+            diverted_from: None,
             events: vec![
                 event("accepted", "from mx.example.net [192.0.2.1:4711] (ESMTPS)"),
                 event(

@@ -69,6 +69,7 @@ pub(super) fn homeless(config: &Config, directory: &Directory) -> Vec<Problem> {
         options: &config.route_options(),
         origin: Origin::Trusted,
         telling: Telling::Decision,
+        accepted: None,
     };
     let nowhere = |address: &Mailbox| match decide(address, &view).decision {
         Decision::Hold { reason, .. } => Some(reason),

@@ -172,7 +172,7 @@ impl Queue {
             tally.messages += u64::from(done > 0);
             tally.under_way += under_way;
         }
-        self.0.wake.notify_one();
+        self.look_from_the_beginning();
         Ok(tally)
     }
 
@@ -279,7 +279,7 @@ impl Queue {
             let (Some(recipient), Some(lane)) = (recipient, lane_of(state)) else {
                 continue;
             };
-            let new = self.0.parts.router.route(&recipient.address).lane;
+            let new = self.lane_of(&recipient.address);
             if new != *lane {
                 lanes.entry(new).or_default().push(*number);
             }

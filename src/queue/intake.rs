@@ -65,7 +65,8 @@ impl Queue {
             let Some(recipient) = envelope.recipients.get(usize::from(number)) else {
                 continue;
             };
-            let explanation = self.0.parts.router.route(&recipient.address);
+            let router = &self.0.parts.router;
+            let explanation = router.route(&recipient.address, id.timestamp());
             match explanation.decision {
                 Decision::Relay {
                     targets,
@@ -77,8 +78,8 @@ impl Queue {
                     attempts,
                     diverted_from,
                 }),
-                // One that waits tells that its whole lane does.
-                Decision::Hold { .. } => result.held_lanes.push(explanation.lane),
+                // Others in its lane may still have a way: failover is a matter of the domain.
+                Decision::Hold { .. } => result.held = true,
                 Decision::Reject(reply) => result.homeless.push((number, reply.to_string())),
             }
         }
@@ -127,8 +128,8 @@ impl Queue {
 /// What became of recipients that were to be dispatched.
 #[derive(Debug, Default)]
 pub(super) struct Dispatched {
-    /// Lanes that wait.
-    pub(super) held_lanes: Vec<String>,
+    /// Somebody has to wait.
+    pub(super) held: bool,
     /// Recipients that nobody takes any more, and why.
     pub(super) homeless: Vec<(u16, String)>,
     /// Some next hop has no room.

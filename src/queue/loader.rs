@@ -1,5 +1,7 @@
 //! The backlog: from the index into the rows of the next hops, lane by lane.
 
+use std::collections::HashMap;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -10,6 +12,7 @@ use super::{Queue, schedule};
 use crate::base::Timestamp;
 use crate::limits;
 use crate::mail::{DeliveryTarget, Envelope, HoldReason, RecipientEvent, RecipientState, SpoolId};
+use crate::smtp::Mailbox;
 use crate::spool::{Due, SpoolError};
 
 /// The loader looks at all lanes at least this often.
@@ -20,12 +23,27 @@ const PAGE: usize = 200;
 /// After everything.
 const LATER: Timestamp = Timestamp::from_millis(u64::MAX);
 
+/// Pages of one lane in one look. Beyond: the other lanes first.
+const PAGES: usize = 25;
+/// A lane is looked at from its beginning at least this often, whatever is known of it.
+const ANEW: Duration = Duration::from_secs(30 * 60);
+
 /// How a look at a lane ended.
 enum Looked {
     /// Everything that is due is loaded; the next one is due then.
     Until(Option<Timestamp>),
-    /// Its next hop has no room, or its route says hold.
+    /// There is more.
+    More,
+    /// Its next hop has no room, or all of it has to wait.
     Blocked,
+}
+
+/// Up to where a lane was looked at and found to wait: nobody looks again before something
+/// changes. Else a backlog that waits would be read again and again for the few that need not.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    last: Due,
+    made: Duration,
 }
 
 impl Queue {
@@ -48,6 +66,7 @@ impl Queue {
                         return;
                     }
                     self.return_held_jobs();
+                    self.marks().clear();
                 }
             }
         }
@@ -63,6 +82,7 @@ impl Queue {
             }
             match self.look_at(&lane, now).await {
                 Ok(Looked::Until(Some(due))) => next = next.min(due),
+                Ok(Looked::More) => next = now,
                 Ok(Looked::Until(None) | Looked::Blocked) => {}
                 Err(error) => tracing::error!(%lane, %error, "a lane cannot be read"),
             }
@@ -72,26 +92,39 @@ impl Queue {
     }
 
     async fn look_at(&self, lane: &str, now: Timestamp) -> Result<Looked, SpoolError> {
-        let looked = self.load_until(lane, None, now).await?;
+        if self.0.parts.router.lane_waits(lane) {
+            return Ok(Looked::Blocked);
+        }
+        let mut last = self.mark_of(lane);
+        let looked = self.load_until(lane, &mut last, now).await?;
+        if let Some(last) = last {
+            let made = self.elapsed();
+            let mut marks = self.marks();
+            let mark = marks.entry(lane.to_owned()).or_insert(Mark { last, made });
+            mark.last = last;
+        }
         if let Looked::Until(Some(_)) = looked {
-            let stranded = Due {
+            let mut stranded = Some(Due {
                 due: now.after(schedule::LONGEST),
                 id: SpoolId::from_u64(u64::MAX),
                 recipient: u16::MAX,
-            };
-            self.load_until(lane, Some(stranded), LATER).await?;
+            });
+            self.load_until(lane, &mut stranded, LATER).await?;
         }
         Ok(looked)
     }
 
-    /// Loads what is behind `last` and due until `until`.
+    /// Loads what is behind `mark` and due until `until`. The mark goes on over pages in which
+    /// somebody has to wait, and when there is more than one look takes.
     async fn load_until(
         &self,
         lane: &str,
-        mut last: Option<Due>,
+        mark: &mut Option<Due>,
         until: Timestamp,
     ) -> Result<Looked, SpoolError> {
-        loop {
+        let mut last = *mark;
+        let mut held = false;
+        for _ in 0..PAGES {
             let page = self.0.parts.spool.due(lane, last, PAGE)?;
             let Some(end) = page.last().copied() else {
                 return Ok(Looked::Until(None));
@@ -99,27 +132,57 @@ impl Queue {
             let due = page.iter().position(|entry| entry.due > until);
             let (ready, later) = page.split_at(due.unwrap_or(page.len()));
             let mut homeless = Vec::new();
-            let mut blocked = false;
+            let mut full = false;
             for message in ready.chunk_by(|a, b| a.id == b.id) {
                 let id = message.first().map_or(end.id, |due| due.id);
                 let result = self.load(id, message)?;
-                blocked = result.full || result.held_lanes.iter().any(|held| held == lane);
+                full = result.full;
+                held |= result.held;
                 homeless.extend(result.homeless.into_iter().map(|one| (id, one)));
-                if blocked {
+                if full {
                     break;
                 }
             }
             self.hold_homeless(homeless).await;
-            if blocked {
+            if full {
                 return Ok(Looked::Blocked);
+            }
+            last = ready.last().copied().or(last);
+            if held {
+                *mark = last;
             }
             if let Some(first) = later.first() {
                 return Ok(Looked::Until(Some(first.due)));
             }
-            last = Some(end);
             // The disk was read in this thread: the others want it too.
             tokio::task::yield_now().await;
         }
+        *mark = last;
+        Ok(Looked::More)
+    }
+
+    /// Where to begin in a lane.
+    fn mark_of(&self, lane: &str) -> Option<Due> {
+        let now = self.elapsed();
+        let mut marks = self.marks();
+        marks.retain(|_, mark| now.saturating_sub(mark.made) < ANEW);
+        marks.get(lane).map(|mark| mark.last)
+    }
+
+    fn marks(&self) -> MutexGuard<'_, HashMap<String, Mark>> {
+        self.0.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something has changed that may let mail go which was found to wait.
+    pub(super) fn look_from_the_beginning(&self) {
+        self.marks().clear();
+        self.0.wake.notify_one();
+    }
+
+    /// The lane of the present home.
+    pub(super) fn lane_of(&self, address: &Mailbox) -> String {
+        let now = self.0.parts.clock.now();
+        self.0.parts.router.route(address, now).lane
     }
 
     /// Loads recipients of one message.
@@ -171,12 +234,11 @@ impl Queue {
 
     /// After a change of health: jobs of backends that take none go back, to be decided anew.
     fn return_held_jobs(&self) {
-        let now = self.elapsed();
         for health in self.0.parts.router.board().snapshot() {
             if !health.takes_mail() {
                 // Also when probes alone saw its trouble: it opens slowly.
                 let target = DeliveryTarget::Backend(health.id);
-                self.state().fail(&target, now);
+                self.state().fail(&target);
             }
         }
         self.return_jobs(|target| {
@@ -214,7 +276,7 @@ impl Queue {
                 tokio::task::yield_now().await;
             }
         }
-        self.0.wake.notify_one();
+        self.look_from_the_beginning();
     }
 
     async fn reroute_waiting(&self, due: Due) {
@@ -240,11 +302,13 @@ impl Queue {
         let Some(recipient) = envelope.recipients.get(usize::from(number)) else {
             return;
         };
-        let new = self.0.parts.router.route(&recipient.address).lane;
+        let new = self.lane_of(&recipient.address);
         let moved = match spool.state(id, number) {
             Ok(Some(RecipientState::Queued { lane, .. })) if lane != new => {
-                let event = RecipientEvent::Rerouted { lane: new };
-                spool.record(id, vec![number], event).await
+                let event = RecipientEvent::Rerouted { lane: new.clone() };
+                let moved = spool.record(id, vec![number], event).await;
+                self.marks().remove(&new);
+                moved
             }
             Ok(_) => Ok(()),
             Err(error) => Err(error),

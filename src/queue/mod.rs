@@ -27,7 +27,7 @@ pub use bulk::{Deed, Order, Pick, Place, Tally};
 pub use pace::MailboxRates;
 pub use progress::Progress;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -116,6 +116,8 @@ struct Inner {
     rates: Mutex<Rates>,
     pace: Mutex<Pace>,
     speeds: Mutex<Speeds>,
+    /// Up to where lanes were looked at.
+    marks: Mutex<HashMap<String, loader::Mark>>,
     /// When the queue was made.
     begun: tokio::time::Instant,
     /// Wakes the loader.
@@ -142,6 +144,7 @@ impl Queue {
             rates: Mutex::default(),
             pace: Mutex::default(),
             speeds: Mutex::default(),
+            marks: Mutex::default(),
             begun: tokio::time::Instant::now(),
             wake: Notify::new(),
             freed: Notify::new(),

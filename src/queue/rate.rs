@@ -13,7 +13,8 @@ pub(super) struct Rates(HashMap<DeliveryTarget, Instant>);
 
 impl Rates {
     /// Takes the next place for a message; returns how long to wait for it. A next hop that was
-    /// idle may have a tenth of a minute's messages at once.
+    /// idle may have a tenth of a minute's messages at once; with them no minute sees more than its
+    /// rate.
     pub(super) fn reserve(
         &mut self,
         target: &DeliveryTarget,
@@ -23,9 +24,10 @@ impl Rates {
         if per_minute == 0 {
             return Duration::ZERO;
         }
-        let interval = Duration::from_secs(60) / per_minute;
-        let burst = interval * (per_minute / 10);
-        let first = now.checked_sub(burst).unwrap_or(now);
+        let at_once = per_minute / 10;
+        // Rounded up.
+        let interval = Duration::from_secs(60) / (per_minute - at_once) + Duration::from_nanos(1);
+        let first = now.checked_sub(interval * at_once).unwrap_or(now);
         let next = self.0.entry(target.clone()).or_insert(first);
         let place = (*next).max(first);
         *next = place + interval;
@@ -38,13 +40,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_than_the_rate_after_the_burst() {
-        let mut rates = Rates::default();
-        let target = DeliveryTarget::Domain("example.net".to_owned());
-        let now = Instant::now() + Duration::from_secs(3600);
-        let waits: Vec<_> = (0..100).map(|_| rates.reserve(&target, 60, now)).collect();
-        assert_eq!(waits.iter().filter(|wait| wait.is_zero()).count(), 7);
-        assert_eq!(waits.last().unwrap().as_secs(), 93);
-        assert_eq!(rates.reserve(&target, 0, now), Duration::ZERO);
+    fn no_minute_sees_more_than_the_rate() {
+        for per_minute in [1, 7, 10, 60, 1000] {
+            let mut rates = Rates::default();
+            let target = DeliveryTarget::Domain("example.net".to_owned());
+            let now = Instant::now() + Duration::from_secs(3600);
+            let places: Vec<Duration> = (0..per_minute * 3)
+                .map(|_| rates.reserve(&target, per_minute, now))
+                .collect();
+            let at_once = places.iter().filter(|wait| wait.is_zero()).count();
+            assert_eq!(at_once, per_minute as usize / 10 + 1);
+            for from in &places {
+                let minute = *from..*from + Duration::from_secs(60);
+                let within = places.iter().filter(|place| minute.contains(*place));
+                assert!(within.count() <= per_minute as usize, "{per_minute}");
+            }
+            assert_eq!(rates.reserve(&target, 0, now), Duration::ZERO);
+        }
     }
 }

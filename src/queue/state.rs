@@ -242,16 +242,16 @@ impl State {
     }
 
     /// The next hop has trouble.
-    pub(super) fn fail(&mut self, name: &DeliveryTarget, now: Duration) {
+    pub(super) fn fail(&mut self, name: &DeliveryTarget) {
         if let Some(window) = self.window(name) {
-            window.fail(now);
+            window.fail();
         }
     }
 
     /// The next hop asks for less.
-    pub(super) fn slow_down(&mut self, name: &DeliveryTarget, now: Duration) {
+    pub(super) fn slow_down(&mut self, name: &DeliveryTarget) {
         if let Some(window) = self.window(name) {
-            window.slow_down(now);
+            window.slow_down();
         }
     }
 

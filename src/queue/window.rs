@@ -24,8 +24,11 @@ pub(super) struct Window {
 enum Opening {
     /// By one with each success.
     Quick,
-    /// After trouble: successes of this step, and when it began.
-    Slow { successes: usize, since: Duration },
+    /// After trouble: successes of this step, and when it began; it begins with the first one.
+    Slow {
+        successes: usize,
+        since: Option<Duration>,
+    },
 }
 
 impl Window {
@@ -59,9 +62,10 @@ impl Window {
             Opening::Quick => self.size = (self.size + 1).min(self.limit),
             Opening::Slow { successes, since } => {
                 *successes += 1;
-                if *successes >= self.size && now.saturating_sub(*since) >= STEP {
+                let begun = *since.get_or_insert(now);
+                if *successes >= self.size && now.saturating_sub(begun) >= STEP {
                     self.size = (self.size + 1).min(self.limit);
-                    (*successes, *since) = (0, now);
+                    (*successes, *since) = (0, Some(now));
                 }
                 if self.size >= self.limit {
                     self.opening = Opening::Quick;
@@ -71,21 +75,21 @@ impl Window {
     }
 
     /// Trouble: one connection must be enough to find out when it is over.
-    pub(super) fn fail(&mut self, now: Duration) {
-        self.close_to(1, now);
+    pub(super) const fn fail(&mut self) {
+        self.close_to(1);
     }
 
     /// The next hop asks for less: half as many.
-    pub(super) fn slow_down(&mut self, now: Duration) {
-        self.close_to((self.size() / 2).max(1), now);
+    pub(super) fn slow_down(&mut self) {
+        self.close_to((self.size() / 2).max(1));
     }
 
-    fn close_to(&mut self, size: usize, now: Duration) {
+    const fn close_to(&mut self, size: usize) {
         self.size = size;
         if self.slow_open {
             self.opening = Opening::Slow {
                 successes: 0,
-                since: now,
+                since: None,
             };
         }
     }
@@ -103,8 +107,8 @@ mod tests {
         for step in script.chars() {
             match step {
                 '+' => window.succeed(now),
-                '-' => window.fail(now),
-                '/' => window.slow_down(now),
+                '-' => window.fail(),
+                '/' => window.slow_down(),
                 seconds => {
                     now += Duration::from_secs(seconds.to_digit(10).unwrap().into());
                     continue;
@@ -123,11 +127,11 @@ mod tests {
             ("++++++", "234555"),
             // Slowly after trouble: as many successes as connections, and a second for each step.
             ("-+1+1+1+1+1+1+", "11223334"),
-            ("-1+++++", "122222"),
-            ("-1+1++1+++1++++1+", "122333444455"),
+            ("-1+++++", "111111"),
+            ("-1+1++1+++1++++1+", "112233344445"),
             // A relapse begins anew.
-            ("-1+1++-1+", "122312"),
-            ("+++/1++", "234223"),
+            ("-1+1++-1+", "112211"),
+            ("+++/1++", "234222"),
         ] {
             assert_eq!(play(window.clone(), script), expected, "{script}");
         }

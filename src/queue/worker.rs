@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use tokio::time::Instant;
 
 use super::pacing::Asking;
 use super::state::{Job, Pushed, Source};
@@ -19,6 +20,8 @@ use crate::spool::{SpoolError, Written};
 
 /// A connection without work is closed after this long.
 const IDLE: Duration = Duration::from_secs(5);
+/// A connection is opened so long before it is needed.
+const CONNECTING: Duration = Duration::from_secs(2);
 /// Pause of a worker after a failure, before it takes the next job.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -58,12 +61,15 @@ impl Queue {
                     None => break,
                 },
             };
-            self.wait_for_rate(target).await;
+            let place = self.place_in_rate(target);
+            self.sleep_until(place, CONNECTING).await;
             if let Err(failure) = self.connect(&mut channel, target).await {
                 self.unreachable(present.job, failure).await;
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
+            // Open already: how long that took brings no two messages together.
+            self.sleep_until(place, Duration::ZERO).await;
             let Some(present) = self.take_turns(target, present).await else {
                 continue;
             };
@@ -157,7 +163,7 @@ impl Queue {
         }
         self.state().release(&job);
         self.0.freed.notify_waiters();
-        self.0.wake.notify_one();
+        self.look_from_the_beginning();
     }
 
     async fn next_job(&self, target: &DeliveryTarget) -> Option<Job> {
@@ -215,20 +221,26 @@ impl Queue {
         (!job.recipients.is_empty()).then_some(job)
     }
 
-    async fn wait_for_rate(&self, target: &DeliveryTarget) {
+    /// The moment at which the rate of a next hop has a place for a message.
+    fn place_in_rate(&self, target: &DeliveryTarget) -> Option<Instant> {
         let per_minute = self.limits_of(target).messages_per_minute;
         if per_minute == 0 {
-            return;
+            return None;
         }
         // Not by the clock, which can be set.
-        let now = tokio::time::Instant::now();
-        let wait = {
-            let rates = self.0.rates.lock();
-            let mut rates = rates.unwrap_or_else(std::sync::PoisonError::into_inner);
-            rates.reserve(target, per_minute, now)
+        let now = Instant::now();
+        let rates = self.0.rates.lock();
+        let mut rates = rates.unwrap_or_else(std::sync::PoisonError::into_inner);
+        Some(now + rates.reserve(target, per_minute, now))
+    }
+
+    /// Until so long before a moment, or until the program stops.
+    async fn sleep_until(&self, moment: Option<Instant>, before: Duration) {
+        let Some(end) = moment.and_then(|moment| moment.checked_sub(before)) else {
+            return;
         };
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
+            () = tokio::time::sleep_until(end) => {}
             () = self.0.parts.shutdown.stopping() => {}
         }
     }
@@ -300,9 +312,9 @@ impl Queue {
             let mut state = self.state();
             if let Some(failure) = trouble {
                 if asks_to_slow_down(failure) {
-                    state.slow_down(target, now);
+                    state.slow_down(target);
                 } else {
-                    state.fail(target, now);
+                    state.fail(target);
                 }
                 false
             } else {
@@ -323,11 +335,10 @@ impl Queue {
         let Some(target) = job.targets.pop_front() else {
             return;
         };
-        let now = self.elapsed();
         if asks_to_slow_down(&failure) {
-            self.state().slow_down(&target, now);
+            self.state().slow_down(&target);
         } else {
-            self.state().fail(&target, now);
+            self.state().fail(&target);
         }
         if let DeliveryTarget::Backend(backend) = &target {
             let signal = Signal::Bad(failure.clone());

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use super::{Decision, Explanation, Origin, OutboundRelay, RouteOptions};
 use crate::backend::{BackendHealth, Health, Healths};
+use crate::base::Timestamp;
 use crate::directory::{Directory, DomainKind, DomainRule, Entry, EntryKind, Lookup, Unknown};
 use crate::limits;
 use crate::mail::{BackendId, DeliveryTarget};
@@ -29,6 +30,8 @@ pub struct View<'a> {
     pub origin: Origin,
     /// Whether the steps are wanted.
     pub telling: Telling,
+    /// When the mail was accepted; `None`: it comes now.
+    pub accepted: Option<Timestamp>,
 }
 
 /// Is the decision to be explained to people? That costs more than the decision.
@@ -280,7 +283,7 @@ impl Walk<'_> {
             return self.hold(None, format!("the config has no backend {home}"));
         };
         self.say(|| said(health));
-        if health.takes_mail() {
+        if health.takes_mail_of(self.view.accepted) {
             return self.relay(way, home, None);
         }
         // Decision 7: another backend gets the mail only if the config says so, and never because
@@ -291,7 +294,7 @@ impl Walk<'_> {
                     continue;
                 };
                 self.say(|| format!("{other} may take its mail meanwhile; {}", said(health)));
-                if health.takes_mail() {
+                if health.takes_mail_of(self.view.accepted) {
                     return self.relay(way, other, Some(home.clone()));
                 }
             }

@@ -108,6 +108,7 @@ impl World {
             options: &self.options,
             origin: self.origin,
             telling: Telling::Steps,
+            accepted: None,
         };
         decide(&address.parse().unwrap(), &view)
     }

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{Admission, Admit, Decision, Explanation, Origin, Telling, View, decide};
-use crate::backend::Board;
+use crate::backend::{BackendHealth, Board};
+use crate::base::Timestamp;
 use crate::directory::DirectoryHandle;
 use crate::mail::BackendId;
 use crate::smtp::{Domain, Mailbox};
@@ -73,22 +74,48 @@ impl Router {
     /// strangers are no reason to reject here.
     #[must_use]
     pub fn explain(&self, address: &Mailbox) -> Explanation {
-        self.decide(address, Origin::Trusted, Telling::Steps)
+        self.decide(address, Origin::Trusted, (Telling::Steps, None))
     }
 
-    /// As [`Self::explain`], without the steps: for each message.
+    /// As [`Self::explain`], without the steps: for each message, which was accepted then.
     #[must_use]
-    pub fn route(&self, address: &Mailbox) -> Explanation {
-        self.decide(address, Origin::Trusted, Telling::Decision)
+    pub fn route(&self, address: &Mailbox, accepted: Timestamp) -> Explanation {
+        self.decide(
+            address,
+            Origin::Trusted,
+            (Telling::Decision, Some(accepted)),
+        )
     }
 
-    fn decide(&self, address: &Mailbox, origin: Origin, telling: Telling) -> Explanation {
+    /// Does all mail in the lane of a backend wait, whoever it is for? Nobody has to look at it
+    /// then.
+    #[must_use]
+    pub fn lane_waits(&self, lane: &str) -> bool {
+        let healths = self.0.board.healths();
+        let home = BackendId::new(lane);
+        let takes =
+            |backend: &BackendId| healths.get(backend).is_some_and(BackendHealth::takes_mail);
+        if !healths.contains_key(&home) || takes(&home) {
+            return false;
+        }
+        let directory = self.0.directory.current();
+        let mut others = directory.domains().flat_map(|rule| rule.failover.clone());
+        !others.any(|other| other != home && takes(&other))
+    }
+
+    fn decide(
+        &self,
+        address: &Mailbox,
+        origin: Origin,
+        (telling, accepted): (Telling, Option<Timestamp>),
+    ) -> Explanation {
         let view = View {
             directory: &self.0.directory.current(),
             healths: &self.0.board.healths(),
             options: &self.options(),
             origin,
             telling,
+            accepted,
         };
         decide(address, &view)
     }
@@ -113,7 +140,7 @@ impl Router {
 
 impl Admit for Router {
     fn admit(&self, address: &Mailbox, origin: Origin) -> Admission {
-        let explanation = self.decide(address, origin, Telling::Decision);
+        let explanation = self.decide(address, origin, (Telling::Decision, None));
         match explanation.decision {
             Decision::Reject(reply) => Admission::Reject(reply),
             // Mail that has to wait is taken: that is what the program is for.

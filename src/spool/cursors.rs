@@ -3,7 +3,7 @@
 use super::SpoolError;
 use super::handle::Spool;
 use super::index::key;
-use crate::mail::SpoolId;
+use crate::mail::{BackendId, SpoolId};
 
 impl Spool {
     /// Messages with an unfinished recipient, oldest first, behind `after`.
@@ -36,6 +36,27 @@ impl Spool {
         let mut messages: Vec<SpoolId> = held.map(|(id, _)| id).collect();
         messages.dedup();
         Ok(messages)
+    }
+
+    /// Delivered recipients of a home that another backend got, oldest message first, behind
+    /// `after`.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub fn diverted(
+        &self,
+        home: &BackendId,
+        after: Option<(SpoolId, u16)>,
+        limit: usize,
+    ) -> Result<Vec<(SpoolId, u16)>, SpoolError> {
+        let prefix = key::diverted_prefix(home.as_str());
+        let last = |(id, number)| behind(key::diverted(home.as_str(), id, number));
+        let start = after.map_or_else(|| prefix.clone(), last);
+        let rows = self.0.index.scan(&prefix, &start, limit)?;
+        Ok(rows
+            .iter()
+            .filter_map(|(row, _)| key::parse_recipient(row))
+            .collect())
     }
 }
 

@@ -21,6 +21,7 @@ mod disk;
 mod door;
 mod operators;
 mod platforms;
+mod recovery;
 mod reports;
 mod scenarios;
 mod world;

@@ -13,6 +13,8 @@ use tideover::mail::{
 };
 use tideover::smtp::Reply;
 
+use tokio::time::Instant;
+
 use crate::chance::Chance;
 
 /// All platforms of a simulated world; cheap to clone.
@@ -35,8 +37,21 @@ struct Inner {
     handover: Handover,
     /// Longest wait before an answer, in milliseconds.
     pace: u64,
+    /// Every attempt, as the platforms see it.
+    seen: Vec<Seen>,
     connections: HashMap<BackendId, usize>,
     most_connections: HashMap<BackendId, usize>,
+}
+
+/// One recipient of an attempt.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) at: Instant,
+    pub(crate) backend: BackendId,
+    pub(crate) sender: String,
+    pub(crate) address: String,
+    /// Connections that were open at that moment.
+    pub(crate) connections: usize,
 }
 
 impl Platforms {
@@ -53,6 +68,7 @@ impl Platforms {
             refusals: HashMap::new(),
             handover: Handover::Taken,
             pace: 200,
+            seen: Vec::new(),
             connections: HashMap::new(),
             most_connections: HashMap::new(),
         })))
@@ -95,6 +111,11 @@ impl Platforms {
 
     pub(crate) fn arrived(&self) -> BTreeMap<(SpoolId, u16), Vec<BackendId>> {
         self.0.lock().unwrap().arrived.clone()
+    }
+
+    /// Every attempt since the last call, in order.
+    pub(crate) fn take_seen(&self) -> Vec<Seen> {
+        std::mem::take(&mut self.0.lock().unwrap().seen)
     }
 
     /// Attempts of a crashed program are over.
@@ -238,6 +259,16 @@ impl SimChannel {
 
     fn begin(&self, delivery: &Delivery) {
         let mut inner = self.platforms.0.lock().unwrap();
+        for (_, address) in &delivery.recipients {
+            let seen = Seen {
+                at: Instant::now(),
+                backend: self.backend.clone(),
+                sender: delivery.envelope.from.to_string(),
+                address: address.to_string(),
+                connections: inner.connections.get(&self.backend).copied().unwrap_or(0),
+            };
+            inner.seen.push(seen);
+        }
         for (number, _) in &delivery.recipients {
             let count = inner.under_way.entry((delivery.id, *number)).or_default();
             *count += 1;
