@@ -39,9 +39,9 @@ pub(crate) use override_api::OverrideQuery;
 pub(crate) use queue_api::{PerformQuery, SelectQuery, SelectView};
 pub use serve::serve;
 pub use view::{
-    BackendDetails, BackendView, DecisionWord, DrainView, EventView, ExplainView, HostView, IndexView,
-    MessageView, PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView, ReloadView,
-    SpoolNumbers, StatusView, TraceView,
+    BackendDetails, BackendView, DecisionWord, DrainView, EventView, ExplainView, HostView,
+    IndexView, MessageView, PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView,
+    ReloadView, SpoolNumbers, StatusView, TraceView,
 };
 
 /// Name of the unix socket in `data_dir`.
