@@ -74,6 +74,9 @@ pub const PROBE_HOST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Body bytes kept in memory while a message comes in. Beyond: a file of its own.
 pub const BODY_IN_MEMORY: usize = 1024 * 1024;
+/// Bodies on their way in that are in memory, together. Beyond: they go to files of their own in
+/// small pieces.
+pub const BODIES_IN_MEMORY: u64 = 64 * 1024 * 1024;
 /// Bytes of one log batch: one write and one fdatasync.
 pub const BATCH_BYTES: usize = 2 * 1024 * 1024;
 /// Records that wait for the log writer. Beyond: the session waits.

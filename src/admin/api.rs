@@ -13,7 +13,7 @@ use super::extract::{Body, Path, Query};
 use super::lookup::{QueueQuery, TraceQuery};
 use super::{
     Account, Admin, AdminError, BackendDetails, BackendView, ExplainView, Invitation, MessageView,
-    QueueItem, QueueNumbers, ReloadView, StatusView, TraceView,
+    QueueItem, QueueNumbers, ReloadView, SizeView, StatusView, TraceView,
 };
 use crate::mail::SpoolId;
 use crate::smtp::Mailbox;
@@ -27,6 +27,7 @@ pub fn operators(admin: Arc<Admin>) -> Router {
         .route("/health", get(health))
         .route("/metrics", get(metrics))
         .route("/api/status", get(status))
+        .route("/api/size", get(size))
         .route("/api/backends", get(backends))
         .route("/api/backends/{name}", get(backend))
         .route("/api/queue", get(queue))
@@ -84,6 +85,10 @@ async fn status(State(admin): Us) -> Json<StatusView> {
         queue: QueueNumbers::new(&stats, &admin.router.board().snapshot()),
         spool: admin.storage(stats),
     })
+}
+
+async fn size(State(admin): Us) -> Answer<SizeView> {
+    admin.blocking(Admin::size).await.map(Json)
 }
 
 async fn backends(State(admin): Us) -> Json<Vec<BackendView>> {

@@ -86,6 +86,7 @@ impl Admin {
         gauge!(names::OLDEST_SECONDS).set(age);
         gauge!(names::SPOOL_BYTES).set(stats.bytes as f64);
         gauge!(names::SPOOL_FREE_BYTES).set(stats.free_bytes as f64);
+        gauge!(names::SPOOL_SECONDS_LEFT).set(self.seconds_in_an_outage());
         gauge!(names::SPOOL_INDEX_SHARE).set(self.index_share());
     }
 }

@@ -41,7 +41,7 @@ pub use serve::serve;
 pub use view::{
     BackendDetails, BackendView, DecisionWord, DrainView, EventView, ExplainView, HostView,
     IndexView, MessageView, PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView,
-    ReloadView, SpoolNumbers, StatusView, TraceView,
+    ReloadView, SizeView, SpoolNumbers, StatusView, TraceView,
 };
 
 /// Name of the unix socket in `data_dir`.

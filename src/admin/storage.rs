@@ -1,6 +1,6 @@
 //! What is stored, and how far the index is.
 
-use super::{Admin, IndexView, SpoolNumbers};
+use super::{Admin, AdminError, IndexView, SizeView, SpoolNumbers};
 use crate::spool::{IndexProgress, SpoolStats};
 
 impl From<&IndexProgress> for IndexView {
@@ -17,6 +17,8 @@ impl Admin {
     /// What is stored.
     pub(super) fn storage(&self, stats: SpoolStats) -> SpoolNumbers {
         SpoolNumbers {
+            // What cannot be measured now is not shown.
+            outlook: self.spool.outlook().ok(),
             index: self.spool.rebuilding().as_ref().map(IndexView::from),
             uuid: stats.uuid,
             bytes: stats.bytes,
@@ -32,6 +34,25 @@ impl Admin {
         Some(format!(
             "the index is made from the log, delivery and the webmail wait for it: {progress}"
         ))
+    }
+
+    /// `size`. Blocks.
+    pub(super) fn size(&self) -> Result<SizeView, AdminError> {
+        let stats = self.spool.stats();
+        Ok(SizeView {
+            bytes: stats.bytes,
+            free_bytes: stats.free_bytes,
+            outlook: self.spool.outlook()?,
+        })
+    }
+
+    /// Seconds until mail is refused when nothing can be delivered; not a number while that is
+    /// not known.
+    #[expect(clippy::cast_precision_loss, reason = "days that fit into 53 bits")]
+    pub(super) fn seconds_in_an_outage(&self) -> f64 {
+        let outlook = self.spool.outlook().unwrap_or_default();
+        let days = outlook.days_in_an_outage;
+        days.map_or(f64::NAN, |days| days as f64 * 86_400.0)
     }
 
     /// The share of the log that the index knows.

@@ -7,6 +7,7 @@ use crate::base::Timestamp;
 use crate::mail::{BackendId, SpoolId};
 use crate::queue::Progress;
 use crate::route::ShownState;
+use crate::spool::Outlook;
 
 /// `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,6 +132,17 @@ pub struct QueueNumbers {
     pub oldest: Option<Timestamp>,
 }
 
+/// `size`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SizeView {
+    /// Bytes that the spool takes on disk, with what is reserved for the log.
+    pub bytes: u64,
+    /// Bytes free on that disk.
+    pub free_bytes: u64,
+    /// How long it lasts.
+    pub outlook: Outlook,
+}
+
 /// How far the index is while it is made from the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexView {
@@ -155,6 +167,9 @@ pub struct SpoolNumbers {
     /// known yet.
     #[serde(default)]
     pub index: Option<IndexView>,
+    /// How long it lasts, as far as that can be said.
+    #[serde(default)]
+    pub outlook: Option<Outlook>,
     /// Messages accepted since creation.
     pub accepted: u64,
     /// Recipients delivered since creation.

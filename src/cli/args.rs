@@ -55,6 +55,8 @@ pub(crate) enum Verb {
     },
     /// How are the backends, what waits, what is stored?
     Status,
+    /// How long does the spool last at today's traffic?
+    Size,
     /// The mail platforms
     #[command(subcommand)]
     Backend(BackendVerb),

@@ -57,6 +57,7 @@ pub(crate) enum Depth {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Question {
     Status,
+    Size,
     Backends,
     Backend(String),
     Override(String, OverrideQuery),
@@ -104,6 +105,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
         Verb::Demo { once: false } => Work::Demo(crate::demo::Ending::CtrlC),
         Verb::Demo { once: true } => Work::Demo(crate::demo::Ending::Once),
         Verb::Status => Work::Ask(Question::Status),
+        Verb::Size => Work::Ask(Question::Size),
         Verb::Backend(verb) => Work::Ask(backend(verb, actor)),
         Verb::Queue(verb) => queue(verb, format, actor),
         Verb::Explain { address } => Work::Ask(Question::Explain(AddressQuery { address })),
@@ -185,6 +187,7 @@ impl Question {
     pub(crate) fn request(&self) -> Request {
         match self {
             Self::Status => Request::get("/api/status".to_owned()),
+            Self::Size => Request::get("/api/size".to_owned()),
             Self::Backends => Request::get("/api/backends".to_owned()),
             Self::Backend(name) => Request::get(format!("/api/backends/{}", escape(name))),
             Self::Override(name, query) => {

@@ -10,6 +10,7 @@ mod home;
 mod intent;
 mod offline;
 mod render;
+mod render_size;
 
 use std::fmt;
 use std::io::Write as _;
@@ -23,7 +24,7 @@ use serde::de::DeserializeOwned;
 
 use crate::admin::{
     Account, AddressQuery, BackendDetails, BackendView, ExplainView, Invitation, MessageView,
-    QueueItem, ReloadView, StatusView, TraceView,
+    QueueItem, ReloadView, SizeView, StatusView, TraceView,
 };
 use crate::base::Clock;
 use crate::terminal::Palette;
@@ -144,6 +145,7 @@ async fn ask(config: Option<&Path>, question: Question, format: Format) -> Resul
     let request = question.request();
     match question {
         Question::Status => asker.show(request, |it: &StatusView| page.status(it)).await,
+        Question::Size => asker.show(request, |it: &SizeView| page.size(it)).await,
         Question::Backends => {
             asker
                 .show(request, |it: &Vec<BackendView>| page.backends(it))

@@ -11,6 +11,8 @@ use crate::terminal::{
     Cell, Palette, Table, Tone, WIDTH, bytes, columns, duration, moment, visible,
 };
 
+use super::render_size::lasts;
+
 /// What the text depends on beside the answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Page {
@@ -39,7 +41,7 @@ impl Page {
     }
 
     /// `label   text`, wrapped under the text.
-    fn field(self, label: &str, text: &str) -> String {
+    pub(super) fn field(self, label: &str, text: &str) -> String {
         let label = format!("{label:<LABEL$}");
         let painted = self.palette.paint(Tone::Quiet, &label);
         let lines = wrap(&visible(text), WIDTH - LABEL - 2);
@@ -96,6 +98,9 @@ impl Page {
                 spool.delivered
             ),
         ));
+        if let Some(outlook) = &spool.outlook {
+            text.push_str(&self.field("", &lasts(outlook)));
+        }
         text.push_str(&self.field("", &format!("uuid {}", visible(&spool.uuid))));
         text
     }

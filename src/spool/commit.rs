@@ -14,6 +14,7 @@ use super::index::{self, Index};
 use super::log::{LogReader, LogWriter};
 use super::rebuild::Work;
 use super::record::Record;
+use super::room::Share;
 use crate::base::Clock;
 use crate::limits;
 use crate::mail::{Envelope, SpoolId};
@@ -46,6 +47,8 @@ pub(crate) struct Request {
     pub(crate) entry: Entry,
     pub(crate) durability: Durability,
     pub(crate) body: Option<Bytes>,
+    /// Given back when it is written.
+    pub(crate) share: Option<Share>,
     pub(crate) done: oneshot::Sender<Result<(), SpoolError>>,
 }
 
@@ -210,11 +213,11 @@ impl Writer {
             self.log.sync()?;
             metrics::histogram!(names::COMMIT_SECONDS).record(begun.elapsed().as_secs_f64());
         }
+        if self.log.is_synced() && self.log.mend().is_ok() {
+            self.follow.set_durable(self.log.end());
+        }
         if !self.follow.is_complete() {
             // The index comes to it in the order of the log.
-            if self.log.is_synced() && self.log.mend().is_ok() {
-                self.follow.set_durable(self.log.end());
-            }
             return Ok(());
         }
         let ends = positions.iter().skip(1).copied().chain([self.log.end()]);
@@ -256,6 +259,7 @@ struct Pending {
     entry: Entry,
     durability: Durability,
     body: Option<Bytes>,
+    _share: Option<Share>,
     done: oneshot::Sender<Result<(), SpoolError>>,
 }
 
@@ -264,6 +268,7 @@ fn split(request: Request) -> (Record, Pending) {
         entry: request.entry,
         durability: request.durability,
         body: request.body,
+        _share: request.share,
         done: request.done,
     };
     (request.record, pending)

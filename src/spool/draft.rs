@@ -8,10 +8,13 @@ use bytes::Bytes;
 use super::SpoolError;
 use super::disk::{Disk, DiskFile};
 use super::event::BigFile;
+use super::room::{Room, Share};
 use crate::mail::SpoolId;
 
 /// Bytes that are written to the file at once.
 const CHUNK: usize = 256 * 1024;
+/// The same when bodies take all the memory that they may.
+const SMALL_CHUNK: usize = 32 * 1024;
 
 /// A body on its way in. Dropped without [`super::Spool::accept`] it leaves nothing behind.
 #[derive(Debug)]
@@ -23,6 +26,7 @@ pub struct Draft {
     in_memory: usize,
     home: BigHome,
     file: Option<Overflow>,
+    share: Share,
 }
 
 /// Where large bodies are.
@@ -30,6 +34,8 @@ pub struct Draft {
 pub(crate) struct BigHome {
     pub(crate) disk: Disk,
     pub(crate) dir: PathBuf,
+    /// What is left for bodies on their way in.
+    pub(crate) room: Arc<Room>,
 }
 
 impl BigHome {
@@ -60,8 +66,9 @@ pub(crate) enum Finished {
 }
 
 impl Draft {
-    pub(crate) const fn new(id: SpoolId, in_memory: usize, home: BigHome) -> Self {
+    pub(crate) fn new(id: SpoolId, in_memory: usize, home: BigHome) -> Self {
         Self {
+            share: Share::none(Arc::clone(&home.room)),
             id,
             length: 0,
             buffer: Vec::new(),
@@ -96,10 +103,12 @@ impl Draft {
     pub async fn append(&mut self, bytes: &[u8]) -> Result<(), SpoolError> {
         self.buffer.extend_from_slice(bytes);
         self.length += bytes.len() as u64;
-        let limit = if self.file.is_some() {
-            CHUNK
-        } else {
-            self.in_memory
+        let has_room = self.share.resize(self.buffer.capacity());
+        let limit = match &self.file {
+            // Many large bodies come at once: each gets less.
+            _ if !has_room => SMALL_CHUNK.min(self.in_memory),
+            Some(_) => CHUNK,
+            None => self.in_memory,
         };
         if self.buffer.len() > limit {
             self.overflow().await?;
@@ -118,6 +127,7 @@ impl Draft {
             },
         };
         let buffer = std::mem::take(&mut self.buffer);
+        let written = buffer.len() as u64;
         let path = self.home.unfinished_path(self.id);
         let (overflow, buffer) = blocking(move || {
             overflow
@@ -133,6 +143,11 @@ impl Draft {
         self.buffer = buffer;
         self.buffer.clear();
         self.buffer.shrink_to(2 * CHUNK);
+        if !self.share.resize(self.buffer.capacity()) {
+            self.buffer.shrink_to(SMALL_CHUNK);
+            self.share.resize(self.buffer.capacity());
+        }
+        self.home.room.wrote(written);
         Ok(())
     }
 
@@ -145,9 +160,12 @@ impl Draft {
     }
 
     /// Makes a large body durable, file and folder, before the log names it (decision 2).
-    pub(crate) async fn finish(mut self) -> Result<Finished, SpoolError> {
+    pub(crate) async fn finish(mut self) -> Result<(Finished, Share), SpoolError> {
+        let room = Arc::clone(&self.home.room);
         if self.file.is_none() {
-            return Ok(Finished::Small(std::mem::take(&mut self.buffer).into()));
+            let body = std::mem::take(&mut self.buffer).into();
+            let share = std::mem::replace(&mut self.share, Share::none(room));
+            return Ok((Finished::Small(body), share));
         }
         if !self.buffer.is_empty() {
             self.overflow().await?;
@@ -172,7 +190,7 @@ impl Draft {
         })
         .await?;
         self.file = None;
-        Ok(Finished::Big(big))
+        Ok((Finished::Big(big), Share::none(room)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The door to the spool: what is written.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +16,9 @@ use super::follow::Follow;
 use super::index::Index;
 use super::ledger::Ledger;
 use super::log::LogReader;
-use crate::base::Clock;
+use super::outlook::Outlook;
+use super::room::Share;
+use crate::base::{Clock, Timestamp};
 use crate::limits;
 use crate::mail::{Envelope, IdSource, NodeId, RecipientEvent, SpoolId};
 
@@ -80,27 +82,12 @@ pub(crate) struct Inner {
     pub(crate) big: BigHome,
     pub(crate) ledger: Ledger,
     pub(crate) jobs: mpsc::Sender<Job>,
+    pub(crate) outlook: Mutex<Option<(Timestamp, Outlook)>>,
     /// Keeps other processes out.
     pub(crate) _lock: super::disk::Lock,
 }
 
 impl Spool {
-    /// Is there room for more mail?
-    ///
-    /// # Errors
-    /// [`SpoolError::Full`] below `spool.min_free`, [`SpoolError::Closed`].
-    pub fn admission(&self) -> Result<(), SpoolError> {
-        if self.0.jobs.is_closed() {
-            return Err(SpoolError::Closed);
-        }
-        let min_free = self.0.options.min_free;
-        match self.0.disk.free_bytes(&self.0.options.dir) {
-            Ok(free) if free < min_free => Err(SpoolError::Full { free, min_free }),
-            Ok(_) => Ok(()),
-            Err(error) => Err(SpoolError::disk("measuring", &self.0.options.dir, error)),
-        }
-    }
-
     /// Begins a message.
     #[must_use]
     pub fn draft(&self) -> Draft {
@@ -114,7 +101,8 @@ impl Spool {
     /// When it is not; nothing of it stays.
     pub async fn accept(&self, draft: Draft, envelope: Envelope) -> Result<SpoolId, SpoolError> {
         let id = draft.id();
-        let (file, body) = match draft.finish().await? {
+        let (finished, share) = draft.finish().await?;
+        let (file, body) = match finished {
             Finished::Small(body) => (None, body),
             Finished::Big(big) => (Some(big), Bytes::new()),
         };
@@ -130,7 +118,13 @@ impl Spool {
             },
             body_len: u32::try_from(body.len()).unwrap_or(u32::MAX),
         };
-        let written = self.write(entry, body, Durability::Synced).await;
+        let written = match self
+            .begin_with(entry, body, Durability::Synced, Some(share))
+            .await
+        {
+            Ok(written) => written.wait().await,
+            Err(error) => Err(error),
+        };
         if written.is_err() && is_big {
             self.0.disk.remove(&self.0.big.path(id)).ok();
         }
@@ -234,7 +228,18 @@ impl Spool {
         body: Bytes,
         durability: Durability,
     ) -> Result<Written, SpoolError> {
+        self.begin_with(entry, body, durability, None).await
+    }
+
+    async fn begin_with(
+        &self,
+        entry: Entry,
+        body: Bytes,
+        durability: Durability,
+        share: Option<Share>,
+    ) -> Result<Written, SpoolError> {
         let record = entry.to_record(body.clone())?;
+        self.0.big.room.wrote(record.len() as u64);
         let (done, told) = oneshot::channel();
         let travels = matches!(&entry, Entry::Message { line, .. } if line.file.is_none())
             && body.len() <= limits::TRAVELLING_BODY;
@@ -243,6 +248,7 @@ impl Spool {
             entry,
             durability,
             body: travels.then_some(body),
+            share,
             done,
         };
         self.0

@@ -1,7 +1,7 @@
 //! Opening a spool: identity, recovery from the log, and the parts of a running spool.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
 
@@ -102,6 +102,7 @@ impl Spool {
         let big = BigHome {
             disk: disk.clone(),
             dir: dir.join("big"),
+            room: Arc::default(),
         };
         let ledger = Ledger {
             disk: disk.clone(),
@@ -132,6 +133,7 @@ impl Spool {
             index: Arc::clone(&index),
             follow: Arc::clone(&start.follow),
             jobs,
+            outlook: Mutex::default(),
             _lock: lock,
         }));
         let (recovery, rebuild) = start.rest.rebuild(&spool);

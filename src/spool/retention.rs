@@ -16,7 +16,7 @@ use super::SpoolError;
 use super::carry::{Alteration, Leaving, Moving};
 use super::commit::Job;
 use super::draft::blocking;
-use super::event::{Entry, FactLine, MessageLine, SegmentLine};
+use super::event::{Entry, FactLine, MessageLine};
 use super::handle::Spool;
 use super::index::{FactRow, MessageRow, decode, key};
 use super::ledger::LedgerMessage;
@@ -154,15 +154,6 @@ impl Spool {
             }
         }
         Ok(all.into_iter().take(take).collect())
-    }
-
-    /// When a segment was begun; `None` when it does not say.
-    fn begun(&self, segment: u32) -> Option<Timestamp> {
-        let at = Position { segment, offset: 0 };
-        let (header, meta) = self.0.reader.meta(at).ok()?;
-        (header.kind == Kind::Segment)
-            .then(|| serde_json::from_slice::<SegmentLine>(&meta).ok())?
-            .map(|line| line.at)
     }
 
     /// Bytes of old messages that must stay, by segment.

@@ -73,6 +73,9 @@ metrics! {
         "Bytes that the spool takes on disk.";
     Gauge SPOOL_FREE_BYTES = "tideover_spool_free_bytes" [""]
         "Bytes free on the disk of the spool.";
+    Gauge SPOOL_SECONDS_LEFT = "tideover_spool_seconds_left" [""]
+        "Seconds until new mail is refused at the traffic of the last day, if nothing can be \
+         delivered; NaN while that is not known.";
     Gauge SPOOL_INDEX_SHARE = "tideover_spool_index_share" [""]
         "Share of the log that the index knows, 0 to 1. Below 1 mail is taken, and the rest waits.";
     Histogram COMMIT_SECONDS = "tideover_spool_commit_seconds" [""]

@@ -17,4 +17,5 @@ mod kill;
 mod model;
 mod power;
 mod rebuild;
+mod room;
 mod workload;

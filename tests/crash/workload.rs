@@ -134,6 +134,8 @@ pub(crate) struct Machine {
     pub(crate) index: Kept,
     /// Bytes that a start reads before mail is taken.
     pub(crate) replay_at_start: u64,
+    pub(crate) min_free: u64,
+    pub(crate) body_in_log: usize,
 }
 
 impl Machine {
@@ -143,6 +145,8 @@ impl Machine {
             hands: Hands::new(),
             index: Kept::default(),
             replay_at_start: u64::MAX,
+            min_free: 0,
+            body_in_log: 2 * 1024,
         }
     }
 
@@ -161,15 +165,17 @@ impl Machine {
             hands: Hands(Arc::new(AtomicU64::new(self.hands.now().as_millis()))),
             index: self.index.copy(),
             replay_at_start: self.replay_at_start,
+            min_free: self.min_free,
+            body_in_log: self.body_in_log,
         }
     }
 
     pub(crate) fn open(&self) -> Result<Opened, SpoolError> {
         let index = self.index.clone();
         let options = Options {
-            min_free: 0,
+            min_free: self.min_free,
             segment_size: 8 * 1024,
-            body_in_log: 2 * 1024,
+            body_in_log: self.body_in_log,
             replay_at_start: self.replay_at_start,
             ..Options::new("/spool")
         };

@@ -35,6 +35,10 @@ struct Platter {
     reads: u64,
     /// The read that fails.
     failing_read: u64,
+    /// Bytes free, when it is not endless.
+    free: Option<u64>,
+    /// How often that was asked.
+    asked: u64,
     /// What goes wrong, and at which step.
     trouble: Option<(u64, Trouble)>,
 }
@@ -115,6 +119,13 @@ impl SimDisk {
     /// This read fails, counted from 1; 0: none.
     pub(crate) fn fail_read(&self, read: u64) {
         self.platter().failing_read = read;
+    }
+
+    /// So many bytes are free; how often that was asked so far.
+    pub(crate) fn set_free(&self, free: u64) -> u64 {
+        let mut platter = self.platter();
+        platter.free = Some(free);
+        platter.asked
     }
 
     /// Reads so far.
@@ -248,7 +259,9 @@ impl FileSystem for SimDisk {
     }
 
     fn free_bytes(&self, _: &Path) -> io::Result<u64> {
-        Ok(u64::MAX)
+        let mut platter = self.platter();
+        platter.asked += 1;
+        Ok(platter.free.unwrap_or(u64::MAX))
     }
 
     fn folder_bytes(&self, _: &Path) -> io::Result<u64> {
