@@ -90,6 +90,13 @@ pub const REPLAY_AT_START: u64 = 64 * 1024 * 1024;
 /// comes and goes between two hand-overs never reaches the store.
 pub const INDEX_PENDING: usize = 16_384;
 
+/// Largest MTA-STS policy, RFC 8461 §3.3. Beyond: it is none.
+pub const STS_POLICY: usize = 64 * 1024;
+/// Domains whose MTA-STS policy is kept. Beyond: the one that expires first is forgotten.
+pub const STS_POLICIES: usize = 4_096;
+/// Rows of TLS counts. Beyond: the metrics only.
+pub const TLS_COUNTS: usize = 10_000;
+
 /// Largest message that a report returns as a whole, with RET=FULL (RFC 3461 §4.3). Beyond: its
 /// header.
 pub const RETURNED_MESSAGE: u64 = 10 * 1024 * 1024;

@@ -16,6 +16,7 @@ use super::{
     QueueItem, QueueNumbers, ReloadView, SizeView, StatusView, TraceView,
 };
 use crate::mail::SpoolId;
+use crate::outbound::TlsCount;
 use crate::smtp::Mailbox;
 
 type Answer<T> = Result<Json<T>, AdminError>;
@@ -34,6 +35,7 @@ pub fn operators(admin: Arc<Admin>) -> Router {
         .route("/api/messages/{id}", get(message))
         .route("/api/explain", get(explain))
         .route("/api/trace", get(trace))
+        .route("/api/tls", get(tls))
         .route("/api/users", get(users))
         .route("/api/users/invite", post(invite))
         .route("/api/users/disable", post(disable))
@@ -147,6 +149,10 @@ async fn trace(State(admin): Us, Query(query): Query<TraceQuery>) -> Answer<Trac
         .blocking(move |admin| admin.trace(&query))
         .await
         .map(Json)
+}
+
+async fn tls(State(admin): Us) -> Answer<Vec<TlsCount>> {
+    Ok(Json(admin.outbound.tls_counts()))
 }
 
 async fn users(State(admin): Us) -> Answer<Vec<Account>> {

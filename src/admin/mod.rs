@@ -24,6 +24,7 @@ use tokio::sync::watch;
 
 use crate::backend::BackendOptions;
 use crate::base::{Boxed, Clock};
+use crate::outbound::Outbound;
 use crate::queue::Queue;
 use crate::route::Router;
 use crate::spool::Spool;
@@ -63,6 +64,8 @@ pub struct Admin {
     pub spool: Spool,
     /// What waits.
     pub queue: Queue,
+    /// How TLS with strangers went.
+    pub outbound: Outbound,
     /// The routes, and the board of the backends with them.
     pub router: Router,
     /// What the config says of the backends now.

@@ -76,6 +76,8 @@ pub(crate) enum Verb {
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
     },
+    /// How TLS with servers outside went in the last days, as RFC 8460 counts it
+    Tls,
     /// Accounts of the webmail
     #[command(subcommand)]
     User(UserVerb),

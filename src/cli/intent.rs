@@ -67,6 +67,7 @@ pub(crate) enum Question {
     Message(String),
     Explain(AddressQuery),
     Trace(TraceQuery),
+    Tls,
     Users,
     Invite(AddressQuery),
     Disable(AddressQuery),
@@ -113,6 +114,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
             of,
             limit: usize::from(limit),
         })),
+        Verb::Tls => Work::Ask(Question::Tls),
         Verb::User(UserVerb::List) => Work::Ask(Question::Users),
         Verb::User(UserVerb::Invite { address }) => {
             Work::Ask(Question::Invite(AddressQuery { address }))
@@ -217,6 +219,7 @@ impl Question {
                 escape(&query.of),
                 query.limit
             )),
+            Self::Tls => Request::get("/api/tls".to_owned()),
             Self::Users => Request::get("/api/users".to_owned()),
             Self::Invite(query) => Request::post("/api/users/invite", query),
             Self::Disable(query) => Request::post("/api/users/disable", query),

@@ -27,6 +27,7 @@ use crate::admin::{
     QueueItem, ReloadView, SizeView, StatusView, TraceView,
 };
 use crate::base::Clock;
+use crate::outbound::TlsCount;
 use crate::terminal::Palette;
 use args::Arguments;
 use client::{Client, ClientError};
@@ -172,6 +173,7 @@ async fn ask(config: Option<&Path>, question: Question, format: Format) -> Resul
                 .await
         }
         Question::Trace(_) => asker.show(request, |it: &TraceView| page.trace(it)).await,
+        Question::Tls => asker.show(request, |it: &Vec<TlsCount>| page.tls(it)).await,
         Question::Users => {
             asker
                 .show(request, |it: &Vec<Account>| page.users(it))

@@ -186,7 +186,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let backends = platforms::backends(root);
     let domains = platforms::domains(root, &backends);
     let directory = sections::directory(root);
-    let relays = platforms::relays(root, &backends);
+    let outside = platforms::outside(root, &backends);
     let queue = sections::queue(root);
     let web = sections::web(root);
     let admin = sections::admin(root);
@@ -203,15 +203,10 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
             .collect(),
         hostname: server.hostname.as_ref().map(|at| &at.value),
     };
-    ourselves.check(source, &backends, &relays);
+    ourselves.check(source, &backends, &outside.relays);
     if depth == Depth::Files {
         verify::writable(source, &server.data_dir);
-        if let Some((certificate, key)) = &tls {
-            verify::pair(source, certificate, key);
-        }
-        if let Some(file) = &directory.file {
-            verify::readable(source, file);
-        }
+        check_files(source, tls.as_ref(), directory.file.as_ref());
         platforms::check_files(source, &backends);
     }
 
@@ -245,12 +240,27 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
             sync: directory.sync,
             max_delete_percent: directory.max_delete_percent,
         },
-        relay: relays.into_iter().map(|at| at.value).collect(),
+        relay: outside.relays.into_iter().map(|at| at.value).collect(),
+        protection: outside.protection,
         queue,
         web: web.and_then(web_config),
         admin: admin.map(|bind| AdminConfig { bind: bind.value }),
         limits,
     })
+}
+
+/// The files of `[tls]` and `[directory]`.
+fn check_files(
+    source: &Source<'_>,
+    tls: Option<&(At<PathBuf>, At<PathBuf>)>,
+    directory: Option<&At<PathBuf>>,
+) {
+    if let Some((certificate, key)) = tls {
+        verify::pair(source, certificate, key);
+    }
+    if let Some(file) = directory {
+        verify::readable(source, file);
+    }
 }
 
 fn web_config(web: sections::Web) -> Option<WebConfig> {

@@ -28,6 +28,7 @@ use crate::backend::BackendOptions;
 use crate::directory::{Directory, DomainRule, ImportOptions, read_csv_file};
 use crate::inbound::{Bounds, Role, TlsMode};
 use crate::mail::BackendId;
+use crate::outbound::Protection;
 use crate::route::OutboundRelay;
 use crate::smtp::{Domain, Mailbox};
 use crate::webmail::Proxy;
@@ -53,6 +54,8 @@ pub struct Config {
     pub directory: DirectoryConfig,
     /// `[outbound] relay`, in order, at least one.
     pub relay: Vec<OutboundRelay>,
+    /// `outbound.protection`.
+    pub protection: Vec<Protection>,
     /// `[queue]`.
     pub queue: QueueConfig,
     /// `[web]`; `None`: no webmail.

@@ -12,6 +12,7 @@ use super::units::duration;
 use crate::backend::{BackendOptions, Hosts, ProbeOptions, Protocol};
 use crate::directory::{DomainKind, DomainRule, Unknown};
 use crate::mail::BackendId;
+use crate::outbound::Protection;
 use crate::route::OutboundRelay;
 use crate::smtp::Domain;
 
@@ -316,17 +317,24 @@ fn check_unknown(source: &Source<'_>, kind: DomainKind, unknown: &At<Unknown>) {
     }
 }
 
-/// `[outbound] relay`, each with its line.
-pub(super) fn relays(root: &Section<'_>, backends: &[Backend]) -> Vec<At<OutboundRelay>> {
-    let default = || {
-        vec![At {
+/// `[outbound]`.
+pub(super) struct Outside {
+    /// Ways to strangers, each with its line.
+    pub(super) relays: Vec<At<OutboundRelay>>,
+    pub(super) protection: Vec<Protection>,
+}
+
+pub(super) fn outside(root: &Section<'_>, backends: &[Backend]) -> Outside {
+    let mut outside = Outside {
+        relays: vec![At {
             value: OutboundRelay::Mx,
             line: 0,
             key: "outbound.relay".to_owned(),
-        }]
+        }],
+        protection: vec![Protection::Dane, Protection::MtaSts],
     };
     let Some(section) = root.section("outbound") else {
-        return default();
+        return outside;
     };
     let relays = section.texts("relay", |text| {
         if text == "mx" {
@@ -339,15 +347,24 @@ pub(super) fn relays(root: &Section<'_>, backends: &[Backend]) -> Vec<At<Outboun
             format!("\"{text}\" is no relay, expected \"mx\", \"backend:NAME\" or \"host:port\"")
         })
     });
+    let protection = section.texts("protection", |text| match text {
+        "dane" => Ok(Protection::Dane),
+        "mta-sts" => Ok(Protection::MtaSts),
+        _ => Err(not_one_of(text, "dane, mta-sts")),
+    });
     section.finish();
+    if let Some(protection) = protection {
+        outside.protection = protection.value.into_iter().map(|at| at.value).collect();
+    }
     let Some(relays) = relays else {
-        return default();
+        return outside;
     };
     if relays.value.is_empty() {
         let what = "is empty: mail to strangers would wait for ever, expected [\"mx\"] for example";
         root.source.refuse(&relays, what);
     }
-    relays.value
+    outside.relays = relays.value;
+    outside
 }
 
 fn backend_named(name: &str, backends: &[Backend]) -> Result<BackendId, String> {

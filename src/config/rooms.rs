@@ -70,6 +70,7 @@ impl Config {
             backends: backends
                 .map(|backend| (backend.id().clone(), backend.options.clone()))
                 .collect(),
+            protection: self.protection.clone(),
             own: self
                 .listeners
                 .iter()

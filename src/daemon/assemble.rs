@@ -59,7 +59,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let reloader = Arc::new(Reloader::new(
         config.clone(),
         base.clone(),
-        (queue.clone(), outbound),
+        (queue.clone(), outbound.clone()),
         backends_now,
     ));
     reloader.watch_backends();
@@ -75,6 +75,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         Admin {
             spool: base.spool.clone(),
             queue: queue.clone(),
+            outbound,
             router: base.router.clone(),
             backends: watched,
             accounts: Arc::new(desk),

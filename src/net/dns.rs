@@ -1,6 +1,9 @@
 //! Names, asked from the system's name servers.
 
+mod proven;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
@@ -11,17 +14,22 @@ use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData};
 
-use super::{DnsError, MailExchanger, Resolve};
+use self::proven::Prover;
+use super::{DnsError, MailExchanger, Resolve, Tlsa};
 use crate::base::Boxed;
 
 /// One question to one server.
 const TIMEOUT: Duration = Duration::from_secs(3);
 const ATTEMPTS: usize = 2;
 
+type Builder = hickory_resolver::ResolverBuilder<TokioRuntimeProvider>;
+
 /// Asks name servers. Answers are kept as long as their TTL says.
 #[derive(Clone)]
 pub struct Dns {
     resolver: TokioResolver,
+    /// Another one, which takes only what is proven or known to be unsigned.
+    prover: Arc<Prover>,
 }
 
 impl std::fmt::Debug for Dns {
@@ -37,16 +45,17 @@ impl Dns {
     /// # Errors
     /// When the resolver cannot be set up.
     pub fn system() -> Result<Self, DnsError> {
-        let builder = TokioResolver::builder_tokio();
-        let builder = builder.unwrap_or_else(|error| {
-            tracing::warn!(%error, "no usable /etc/resolv.conf, asking 127.0.0.1");
-            let local = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
-            TokioResolver::builder_with_config(
-                ResolverConfig::from_name_servers(vec![local]),
-                TokioRuntimeProvider::default(),
-            )
-        });
-        Self::build(builder)
+        Self::build(|| {
+            let builder = TokioResolver::builder_tokio();
+            builder.unwrap_or_else(|error| {
+                tracing::warn!(%error, "no usable /etc/resolv.conf, asking 127.0.0.1");
+                let local = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
+                TokioResolver::builder_with_config(
+                    ResolverConfig::from_name_servers(vec![local]),
+                    TokioRuntimeProvider::default(),
+                )
+            })
+        })
     }
 
     /// These name servers and no others.
@@ -62,21 +71,25 @@ impl Dns {
             NameServerConfig::new(address.ip(), true, connections)
         };
         let config = ResolverConfig::from_name_servers(servers.iter().map(server).collect());
-        Self::build(TokioResolver::builder_with_config(
-            config,
-            TokioRuntimeProvider::default(),
-        ))
+        Self::build(|| {
+            TokioResolver::builder_with_config(config.clone(), TokioRuntimeProvider::default())
+        })
     }
 
-    fn build(
-        mut builder: hickory_resolver::ResolverBuilder<TokioRuntimeProvider>,
-    ) -> Result<Self, DnsError> {
-        let options = builder.options_mut();
-        options.timeout = TIMEOUT;
-        options.attempts = ATTEMPTS;
-        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-        let resolver = builder.build().map_err(|error| translate(&error))?;
-        Ok(Self { resolver })
+    fn build(builder: impl Fn() -> Builder) -> Result<Self, DnsError> {
+        let resolver = |mut builder: Builder| {
+            let options = builder.options_mut();
+            options.timeout = TIMEOUT;
+            options.attempts = ATTEMPTS;
+            options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+            builder.build().map_err(|error| translate(&error))
+        };
+        let mut proving = builder();
+        proving.options_mut().validate = true;
+        Ok(Self {
+            resolver: resolver(builder())?,
+            prover: Arc::new(Prover::new(resolver(proving)?)),
+        })
     }
 }
 
@@ -125,6 +138,40 @@ impl Resolve for Dns {
             Ok(exchangers)
         })
     }
+
+    fn texts<'a>(&'a self, name: &'a str) -> Boxed<'a, Result<Vec<String>, DnsError>> {
+        Box::pin(async move {
+            let found = self.resolver.txt_lookup(complete(name)?).await;
+            let found = found.map_err(|error| translate(&error))?;
+            let text = |data: &RData| {
+                // RFC 7208 §3.3: the strings of one record belong together, without blanks.
+                let RData::TXT(txt) = data else { return None };
+                String::from_utf8(txt.txt_data.concat()).ok()
+            };
+            let answers = found.answers().iter();
+            Ok(answers.filter_map(|record| text(&record.data)).collect())
+        })
+    }
+
+    fn is_mx_proven<'a>(&'a self, domain: &'a str) -> Boxed<'a, Result<bool, DnsError>> {
+        Box::pin(async move { self.prover.is_mx_proven(complete(domain)?).await })
+    }
+
+    fn tlsa<'a>(&'a self, host: &'a str, port: u16) -> Boxed<'a, Result<Vec<Tlsa>, DnsError>> {
+        Box::pin(async move {
+            if without_dns(host).is_some() {
+                return Ok(Vec::new());
+            }
+            self.prover.tlsa(complete(host)?, port).await
+        })
+    }
+}
+
+/// A name that is complete, from the root on.
+fn complete(text: &str) -> Result<Name, DnsError> {
+    let mut name = name(text)?;
+    name.set_fqdn(true);
+    Ok(name)
 }
 
 /// Address literals and `localhost` (RFC 6761 §6.3) need no name server: they work when

@@ -82,6 +82,26 @@ pub trait Resolve: Send + Sync + fmt::Debug {
         &'a self,
         domain: &'a str,
     ) -> Boxed<'a, Result<Vec<MailExchanger>, DnsError>>;
+
+    /// TXT records of a name, each as one text.
+    ///
+    /// # Errors
+    /// See [`DnsError`].
+    fn texts<'a>(&'a self, name: &'a str) -> Boxed<'a, Result<Vec<String>, DnsError>>;
+
+    /// Does DNSSEC prove which MX hosts a domain has (without MX records: which addresses)? No when
+    /// it is not signed, or the name servers do not pass signatures on.
+    ///
+    /// # Errors
+    /// [`DnsError::Temporary`] when the answer may be forged.
+    fn is_mx_proven<'a>(&'a self, domain: &'a str) -> Boxed<'a, Result<bool, DnsError>>;
+
+    /// TLSA records of a mail host, as far as DNSSEC proves them; none for a host that is not
+    /// signed (RFC 7672 §2.2.2).
+    ///
+    /// # Errors
+    /// [`DnsError::Temporary`] when the answer may be forged.
+    fn tlsa<'a>(&'a self, host: &'a str, port: u16) -> Boxed<'a, Result<Vec<Tlsa>, DnsError>>;
 }
 
 /// One MX record.

@@ -76,6 +76,9 @@ pub(super) enum Error {
     /// A domain that takes no mail, or does not exist: a final answer in the form of a reply.
     #[error("{0}")]
     NoMail(Reply),
+    /// The host does not comply with what its domain asks for.
+    #[error("{0}")]
+    Policy(String),
     /// The config is wrong, or changed meanwhile.
     #[error("{0}")]
     Config(String),

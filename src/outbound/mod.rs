@@ -10,6 +10,7 @@ mod commands;
 mod dial;
 mod error;
 mod greeting;
+mod guard;
 mod link;
 mod login;
 mod options;
@@ -19,8 +20,11 @@ mod replies;
 mod scram;
 mod session;
 mod split;
+mod sts;
+mod tls_report;
 
-pub use options::{Options, Timeouts};
+pub use options::{Options, Protection, Timeouts};
+pub use tls_report::{PolicyKind, TlsCount};
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -29,9 +33,11 @@ use channel::{OpenChannel, State};
 use dial::{Candidate, Finder};
 use error::{Error, Stage};
 use greeting::{Manner, Mirror, Way};
+use guard::{Demand, Guard, Strictness, StsCache};
 use link::Link;
 use login::{Login, Secret};
 use outcome::failure;
+use tls_report::TlsReports;
 
 use crate::backend::{
     BackendOptions, Board, Credentials, Hosts, Protocol, SecretFile, SessionBounds, TlsPolicy,
@@ -63,6 +69,8 @@ pub struct World {
 pub struct Outbound {
     world: Arc<World>,
     options: Arc<RwLock<Arc<Options>>>,
+    sts: Arc<StsCache>,
+    tls_reports: Arc<TlsReports>,
 }
 
 impl fmt::Debug for Outbound {
@@ -104,6 +112,8 @@ impl Outbound {
         Self {
             world: Arc::new(world),
             options: Arc::new(RwLock::new(Arc::new(options))),
+            sts: Arc::default(),
+            tls_reports: Arc::default(),
         }
     }
 
@@ -111,6 +121,12 @@ impl Outbound {
     pub fn set_options(&self, options: Options) {
         let mut current = self.options.write().unwrap_or_else(PoisonError::into_inner);
         *current = Arc::new(options);
+    }
+
+    /// How TLS with strangers went in the last days, since the start.
+    #[must_use]
+    pub fn tls_counts(&self) -> Vec<TlsCount> {
+        self.tls_reports.list()
     }
 
     fn options(&self) -> Arc<Options> {
@@ -152,10 +168,15 @@ impl Outbound {
     async fn connect(&self, route: &Route) -> Result<(Link, String), Failure> {
         let candidates = self.candidates(route).await;
         let candidates = candidates.map_err(|error| failure(&error, "the next hop"))?;
+        let guard = match &route.place {
+            Place::Domain(domain) => self.guard(domain).await,
+            Place::Backend(_) | Place::Relay(_) => Ok(Guard::default()),
+        };
+        let guard = guard.map_err(|error| failure(&error, "the next hop"))?;
         let mut first = None;
         for candidate in candidates {
             let peer = candidate.address.to_string();
-            let error = match self.reach(route, &candidate).await {
+            let error = match self.reach(route, &candidate, &guard).await {
                 Ok(link) => {
                     self.note(route, &peer, Ok(()));
                     return Ok((link, peer));
@@ -197,20 +218,41 @@ impl Outbound {
     }
 
     /// Connects to one host and introduces us.
-    async fn reach(&self, route: &Route, candidate: &Candidate) -> Result<Link, Error> {
-        let manner = self.manner(route, candidate).await?;
-        match self.meet(route, candidate, &manner).await {
-            // RFC 7435 §3: encryption that fails is no reason not to deliver what would have
-            // gone in plain text anyway.
-            Err(error) if is_tls_trouble(&error) && manner.tls == TlsPolicy::Opportunistic => {
-                tracing::info!(peer = %candidate.address, %error, "going on without TLS");
-                let plain = Manner {
-                    tls: TlsPolicy::Never,
-                    ..manner
-                };
-                self.meet(route, candidate, &plain).await
+    async fn reach(
+        &self,
+        route: &Route,
+        candidate: &Candidate,
+        guard: &Guard,
+    ) -> Result<Link, Error> {
+        let demand = match route.place {
+            Place::Domain(_) => Some(self.demand(guard, candidate).await?),
+            Place::Backend(_) | Place::Relay(_) => None,
+        };
+        let mut manner = self.manner(route, candidate, demand.as_ref()).await?;
+        let mut uncounted = demand.as_ref();
+        loop {
+            let met = self.meet(route, candidate, &manner).await;
+            // What is tried with less TLS after a failure is no other session.
+            if let Some(demand) = uncounted.take() {
+                let met = met.as_ref().map(|link| link.tls.as_ref());
+                if let Some(result) = tls_report::result(met, demand.kind) {
+                    let place = (guard.domain(), demand.kind);
+                    self.tls_reports.count(self.now(), place, result);
+                }
             }
-            result => result,
+            let error = match met {
+                Ok(link) => return Ok(link),
+                Err(error) => error,
+            };
+            let strictness = demand
+                .as_ref()
+                .map_or(Strictness::Strict, |it| it.strictness);
+            let Some(weaker) = weaker(manner.tls, &error, strictness) else {
+                return Err(error);
+            };
+            tracing::info!(peer = %candidate.address, %error, "going on with less TLS");
+            manner.tls = weaker;
+            manner.check = CertificateCheck::Any;
         }
     }
 
@@ -232,7 +274,12 @@ impl Outbound {
         Link::greet(stream, manner, timeouts, &self.world.tls).await
     }
 
-    async fn manner(&self, route: &Route, candidate: &Candidate) -> Result<Manner, Error> {
+    async fn manner(
+        &self,
+        route: &Route,
+        candidate: &Candidate,
+        demand: Option<&Demand>,
+    ) -> Result<Manner, Error> {
         let login = match &route.credentials {
             None => None,
             Some(credentials) => Some(self.read_login(credentials).await?),
@@ -240,8 +287,8 @@ impl Outbound {
         Ok(Manner {
             hostname: self.options().hostname.clone(),
             protocol: route.protocol,
-            tls: route.tls,
-            check: route.check.clone(),
+            tls: demand.map_or(route.tls, |demand| demand.tls),
+            check: demand.map_or(&route.check, |demand| &demand.check).clone(),
             name: route.name.as_ref().unwrap_or(&candidate.host).clone(),
             pair: route.pair.clone(),
             login,
@@ -323,6 +370,23 @@ impl Transport for Outbound {
             };
             Ok(Box::new(channel) as Box<dyn Channel>)
         })
+    }
+}
+
+/// How to go on with a host after TLS failed, if at all.
+fn weaker(tls: TlsPolicy, error: &Error, strictness: Strictness) -> Option<TlsPolicy> {
+    let is_without = matches!(error, Error::NoTls);
+    match (tls, strictness) {
+        // RFC 7435 §3: encryption that fails is no reason not to deliver what would have gone in
+        // plain text anyway.
+        (TlsPolicy::Opportunistic, _) => is_tls_trouble(error).then_some(TlsPolicy::Never),
+        // RFC 8461 §5: a policy that is tested stops nothing.
+        (TlsPolicy::Required | TlsPolicy::Verified, Strictness::Lenient) => {
+            (is_without || is_tls_trouble(error)).then_some(TlsPolicy::Opportunistic)
+        }
+        (TlsPolicy::Never, _) | (TlsPolicy::Required | TlsPolicy::Verified, Strictness::Strict) => {
+            None
+        }
     }
 }
 

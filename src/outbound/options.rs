@@ -18,6 +18,10 @@ pub struct Options {
     pub backends: HashMap<BackendId, BackendOptions>,
     /// The port of strangers and of MX hosts: 25, another one in a sandbox.
     pub port: u16,
+    /// The port of policies, 443.
+    pub https_port: u16,
+    /// What protects the way to strangers, if they have it.
+    pub protection: Vec<Protection>,
     /// Our own listeners: an MX record that points at one of them is a loop.
     pub own: Vec<SocketAddr>,
     /// Patience with backends.
@@ -34,11 +38,22 @@ impl Options {
             hostname: hostname.to_owned(),
             backends: HashMap::new(),
             port: 25,
+            https_port: 443,
+            protection: vec![Protection::Dane, Protection::MtaSts],
             own: Vec::new(),
             backend_timeouts: Timeouts::backends(),
             stranger_timeouts: Timeouts::strangers(),
         }
     }
+}
+
+/// A way in which strangers tell that their hosts can prove who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protection {
+    /// RFC 7672. It needs name servers that pass on DNSSEC.
+    Dane,
+    /// RFC 8461.
+    MtaSts,
 }
 
 /// How long to wait for a server, RFC 5321 §4.5.3.2.

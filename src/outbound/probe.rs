@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 use super::dial::Candidate;
 use super::error::{Error, Stage};
 use super::greeting::unexpected;
+use super::guard::Guard;
 use super::link::{Link, timed_out};
 use super::outcome::failure;
 use super::{Outbound, Route};
@@ -42,7 +43,7 @@ impl Outbound {
     ) -> Result<(), Failure> {
         let peer = candidate.address.to_string();
         let visit = async {
-            let mut link = self.reach(route, candidate).await?;
+            let mut link = self.reach(route, candidate, &Guard::default()).await?;
             if let Some(recipient) = recipient {
                 ask_for(&mut link, recipient).await?;
             }

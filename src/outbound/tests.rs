@@ -1,5 +1,6 @@
 mod content;
 mod mx;
+mod protection;
 mod security;
 mod sockets;
 mod world;
@@ -30,6 +31,9 @@ fn net(servers: Vec<(&str, Server)>) -> Net {
             .collect(),
         mx: HashMap::new(),
         hosts: HashMap::new(),
+        texts: HashMap::new(),
+        signed: HashMap::new(),
+        tlsa: HashMap::new(),
         seen: Seen::default(),
         tasks: Shutdown::new(),
     }

@@ -52,6 +52,9 @@ metrics! {
     Counter ATTEMPTS = "tideover_attempts_total" ["backend, outcome"]
         "Attempts to deliver, by recipient and outcome (delivered, deferred, held, bounced); \
          strangers are counted under the backend \"@\".";
+    Counter TLS_SESSIONS = "tideover_tls_sessions_total" ["policy, result"]
+        "TLS sessions with strangers, by policy (tlsa, sts, no-policy-found) and result (success, \
+         or a result-type of RFC 8460).";
     Histogram DELIVERY_SECONDS = "tideover_delivery_seconds" ["backend"]
         "Seconds from acceptance to delivery, by recipient.";
     Gauge QUEUED = "tideover_queued" ["lane"]

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::super::*;
 use crate::base::Shutdown;
-use crate::net::{AcceptTls, BoxedStream, DnsError, MailExchanger};
+use crate::net::{AcceptTls, BoxedStream, DnsError, MailExchanger, Tlsa};
 use crate::smtp::DataDecoder;
 
 /// Where a server cuts the connection.
@@ -42,6 +42,8 @@ pub(super) struct Server {
     /// Not even a greeting.
     pub(super) silent: Option<()>,
     pub(super) tls: Option<Arc<dyn AcceptTls>>,
+    /// It speaks https, and answers this.
+    pub(super) https: Option<String>,
 }
 
 impl Default for Server {
@@ -59,6 +61,7 @@ impl Default for Server {
             helo: None,
             silent: None,
             tls: None,
+            https: None,
         }
     }
 }
@@ -128,6 +131,10 @@ pub(super) struct Net {
     pub(super) servers: HashMap<SocketAddr, Server>,
     pub(super) mx: HashMap<String, Result<Vec<MailExchanger>, DnsError>>,
     pub(super) hosts: HashMap<String, Vec<IpAddr>>,
+    pub(super) texts: HashMap<String, Vec<String>>,
+    /// Signed domains; one that is false looks forged.
+    pub(super) signed: HashMap<String, bool>,
+    pub(super) tlsa: HashMap<String, Result<Vec<Tlsa>, DnsError>>,
     pub(super) seen: Seen,
     pub(super) tasks: Shutdown,
 }
@@ -161,6 +168,27 @@ impl Resolve for Net {
     ) -> Boxed<'a, Result<Vec<MailExchanger>, DnsError>> {
         let found = self.mx.get(domain).cloned();
         Box::pin(async move { found.unwrap_or(Err(DnsError::NoSuchName)) })
+    }
+
+    fn texts<'a>(&'a self, name: &'a str) -> Boxed<'a, Result<Vec<String>, DnsError>> {
+        let found = self.texts.get(name).cloned();
+        Box::pin(async move { found.ok_or(DnsError::NoSuchName) })
+    }
+
+    fn is_mx_proven<'a>(&'a self, domain: &'a str) -> Boxed<'a, Result<bool, DnsError>> {
+        let signed = self.signed.get(domain).copied();
+        Box::pin(async move {
+            match signed {
+                Some(false) => Err(DnsError::Temporary("forged".to_owned())),
+                found => Ok(found.is_some()),
+            }
+        })
+    }
+
+    fn tlsa<'a>(&'a self, host: &'a str, port: u16) -> Boxed<'a, Result<Vec<Tlsa>, DnsError>> {
+        assert_eq!(port, 25);
+        let found = self.tlsa.get(host).cloned();
+        Box::pin(async move { found.unwrap_or(Ok(Vec::new())) })
     }
 }
 
@@ -207,6 +235,14 @@ impl Talk {
 
     async fn run(&mut self) -> io::Result<()> {
         let server = self.server.clone();
+        if let (Some(answer), Some(tls)) = (&server.https, &server.tls) {
+            let (idle, _) = tokio::io::duplex(1);
+            let plain = std::mem::replace(&mut self.stream, Box::new(idle));
+            self.stream = tls.accept(plain).await?.0;
+            while !self.line().await?.is_empty() {}
+            self.stream.write_all(answer.as_bytes()).await?;
+            return self.stream.shutdown().await;
+        }
         if server.silent.is_some() {
             self.line().await?;
         }

@@ -1,0 +1,333 @@
+//! What protects the way to a stranger: DANE (RFC 7672) before MTA-STS (RFC 8461) before nothing.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+
+use super::dial::Candidate;
+use super::error::Error;
+use super::sts::{Mode, StsPolicy, record_id};
+use super::tls_report::PolicyKind;
+use super::{Outbound, Protection};
+use crate::backend::TlsPolicy;
+use crate::base::Timestamp;
+use crate::limits;
+use crate::net::{BoxedStream, CertificateCheck, Handshake, Tlsa};
+
+/// RFC 8461 §3.3: a fetch that failed is not repeated at once.
+const FETCH_PAUSE: Duration = Duration::from_secs(300);
+/// RFC 8461 §3.3: one fetch as a whole.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What is known of a domain before its hosts are tried.
+#[derive(Debug, Default)]
+pub(super) struct Guard {
+    domain: String,
+    dane: Dane,
+    sts: Option<StsPolicy>,
+}
+
+/// Does DNSSEC prove which hosts the domain has?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Dane {
+    Possible,
+    #[default]
+    No,
+}
+
+/// What a connection to a host must prove.
+#[derive(Debug)]
+pub(super) struct Demand {
+    pub(super) kind: PolicyKind,
+    pub(super) tls: TlsPolicy,
+    pub(super) check: CertificateCheck,
+    /// Does mail go there even if it does not?
+    pub(super) strictness: Strictness,
+}
+
+/// Does mail go to a host that does not comply?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Strictness {
+    Strict,
+    /// It is counted, and the mail goes.
+    Lenient,
+}
+
+impl Demand {
+    const fn nothing() -> Self {
+        Self {
+            kind: PolicyKind::Nothing,
+            tls: TlsPolicy::Opportunistic,
+            check: CertificateCheck::Any,
+            strictness: Strictness::Strict,
+        }
+    }
+}
+
+impl Guard {
+    /// What counts for `domain`.
+    pub(super) fn domain(&self) -> &str {
+        &self.domain
+    }
+}
+
+impl Outbound {
+    /// Finds out what protects the way to `domain`.
+    pub(super) async fn guard(&self, domain: &str) -> Result<Guard, Error> {
+        let options = self.options();
+        let protection = &options.protection;
+        let mut guard = Guard {
+            domain: domain.to_owned(),
+            ..Guard::default()
+        };
+        // An address literal has no name to prove.
+        if domain.starts_with('[') {
+            return Ok(guard);
+        }
+        if protection.contains(&Protection::Dane) {
+            let proven = self.world.resolve.is_mx_proven(domain).await;
+            // RFC 7672 §2.1.2: an answer that may be forged is none.
+            let proven = proven.map_err(|error| Error::Dns {
+                host: domain.to_owned(),
+                error,
+            })?;
+            guard.dane = if proven { Dane::Possible } else { Dane::No };
+        }
+        if protection.contains(&Protection::MtaSts) {
+            guard.sts = self.sts_policy(domain).await;
+        }
+        Ok(guard)
+    }
+
+    /// What one of the hosts must prove.
+    pub(super) async fn demand(
+        &self,
+        guard: &Guard,
+        candidate: &Candidate,
+    ) -> Result<Demand, Error> {
+        let host = &candidate.host;
+        if guard.dane == Dane::Possible {
+            let found = self.world.resolve.tlsa(host, candidate.address.port());
+            let records = found.await.map_err(|error| Error::Dns {
+                host: host.clone(),
+                error,
+            })?;
+            if !records.is_empty() {
+                return Ok(dane(records, [host, &guard.domain]));
+            }
+        }
+        let Some(policy) = guard.sts.as_ref().filter(|sts| sts.mode != Mode::None) else {
+            return Ok(Demand::nothing());
+        };
+        let strictness = if policy.mode == Mode::Enforce {
+            Strictness::Strict
+        } else {
+            Strictness::Lenient
+        };
+        if policy.covers(host) {
+            return Ok(Demand {
+                kind: PolicyKind::Sts,
+                tls: TlsPolicy::Verified,
+                check: CertificateCheck::Name,
+                strictness,
+            });
+        }
+        let reports = &self.tls_reports;
+        let today = self.now();
+        reports.count(
+            today,
+            (&guard.domain, PolicyKind::Sts),
+            "validation-failure",
+        );
+        if strictness == Strictness::Lenient {
+            return Ok(Demand::nothing());
+        }
+        Err(Error::Policy(format!(
+            "the MTA-STS policy of {} does not name the host {host}",
+            guard.domain
+        )))
+    }
+
+    /// The policy of a domain, fetched if there is a new one, RFC 8461 §5.1.
+    async fn sts_policy(&self, domain: &str) -> Option<StsPolicy> {
+        let now = self.now();
+        let texts = self
+            .world
+            .resolve
+            .texts(&format!("_mta-sts.{domain}"))
+            .await;
+        let id = record_id(&texts.unwrap_or_default());
+        let wanted = {
+            let kept = self.sts.lock();
+            let kept = kept.get(domain);
+            let valid = kept.filter(|kept| now < kept.until);
+            match (&id, kept) {
+                (None, _) => None,
+                (Some(id), Some(kept)) if valid.is_some() && kept.id == *id => None,
+                (Some(_), Some(kept)) if now < kept.retry => None,
+                (Some(id), _) => Some(id.clone()),
+            }
+        };
+        if let Some(id) = wanted {
+            let fetch = tokio::time::timeout(FETCH_TIMEOUT, self.fetch_policy(domain)).await;
+            let fetched = fetch.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+            let parsed = fetched.map_err(|why| ("sts-policy-fetch-error", why));
+            let parsed = parsed.and_then(|text| {
+                StsPolicy::parse(&text).map_err(|why| ("sts-policy-invalid", why))
+            });
+            match parsed {
+                Ok(policy) => self.sts.keep(domain, id, policy, now),
+                Err((kind, why)) => {
+                    tracing::warn!(%domain, %why, "no MTA-STS policy");
+                    let reports = &self.tls_reports;
+                    reports.count(now, (domain, PolicyKind::Sts), kind);
+                    self.sts.fail(domain, now);
+                }
+            }
+        }
+        let kept = self.sts.lock();
+        let kept = kept.get(domain).filter(|kept| now < kept.until)?;
+        kept.policy.clone()
+    }
+
+    /// RFC 8461 §3.3: over https, from a host whose certificate is good, without redirects.
+    async fn fetch_policy(&self, domain: &str) -> Result<String, String> {
+        let host = format!("mta-sts.{domain}");
+        let addresses = self.world.resolve.addresses(&host).await;
+        let addresses = addresses.map_err(|error| error.to_string())?;
+        let mut trouble = "the host has no address".to_owned();
+        for ip in addresses.into_iter().take(2) {
+            let address = (ip, self.options().https_port).into();
+            let stream = match self.world.dial.dial(address).await {
+                Ok(stream) => stream,
+                Err(error) => {
+                    trouble = format!("no connection to {address}: {error}");
+                    continue;
+                }
+            };
+            let handshake = Handshake {
+                name: &host,
+                check: &CertificateCheck::Name,
+                pair: None,
+            };
+            match self.world.tls.connect(stream, handshake).await {
+                Ok((stream, _)) => return get(stream, &host).await,
+                Err(error) => trouble = format!("TLS with {address} failed: {error}"),
+            }
+        }
+        Err(trouble)
+    }
+}
+
+/// RFC 7672 §2.2 and §3.1: records that cannot be used still ask for encryption.
+fn dane(records: Vec<Tlsa>, names: [&String; 2]) -> Demand {
+    let usable: Vec<_> = records.into_iter().filter(Tlsa::is_usable).collect();
+    let (tls, check) = if usable.is_empty() {
+        (TlsPolicy::Required, CertificateCheck::Any)
+    } else {
+        let check = CertificateCheck::Dane {
+            records: usable,
+            names: names
+                .map(|name| name.trim_end_matches('.').to_owned())
+                .to_vec(),
+        };
+        (TlsPolicy::Verified, check)
+    };
+    Demand {
+        kind: PolicyKind::Tlsa,
+        tls,
+        check,
+        strictness: Strictness::Strict,
+    }
+}
+
+async fn get(stream: BoxedStream, host: &str) -> Result<String, String> {
+    let text = |error: hyper::Error| error.to_string();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(text)?;
+    let request = hyper::Request::get("/.well-known/mta-sts.txt")
+        .header("Host", host)
+        .header("Connection", "close")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| error.to_string())?;
+    let answer = async {
+        let response = sender.send_request(request).await.map_err(text)?;
+        // RFC 8461 §3.3: anything but 200 is no policy, redirects are not followed.
+        if response.status() != 200 {
+            return Err(format!("HTTP status {}", response.status().as_u16()));
+        }
+        let body = Limited::new(response.into_body(), limits::STS_POLICY).collect();
+        let body = body.await.map_err(|error| error.to_string())?;
+        String::from_utf8(body.to_bytes().to_vec()).map_err(|error| error.to_string())
+    };
+    tokio::pin!(answer);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        biased;
+        answer = &mut answer => return answer,
+        _ = &mut connection => {}
+    }
+    // The connection has ended, in peace or not: what the answer lacks it will say.
+    answer.await
+}
+
+/// Policies that were fetched, as long as they count.
+#[derive(Debug, Default)]
+pub(super) struct StsCache(Mutex<HashMap<String, Kept>>);
+
+#[derive(Debug)]
+struct Kept {
+    id: String,
+    policy: Option<StsPolicy>,
+    until: Timestamp,
+    /// No new fetch before.
+    retry: Timestamp,
+}
+
+impl StsCache {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, domain: &str, id: String, policy: StsPolicy, now: Timestamp) {
+        let kept = Kept {
+            id,
+            until: now.after(policy.max_age),
+            policy: Some(policy),
+            retry: now,
+        };
+        self.put(domain, kept);
+    }
+
+    /// What is kept stays valid.
+    fn fail(&self, domain: &str, now: Timestamp) {
+        let retry = now.after(FETCH_PAUSE);
+        if let Some(kept) = self.lock().get_mut(domain) {
+            kept.retry = retry;
+            return;
+        }
+        let kept = Kept {
+            id: String::new(),
+            policy: None,
+            until: now,
+            retry,
+        };
+        self.put(domain, kept);
+    }
+
+    fn put(&self, domain: &str, kept: Kept) {
+        let mut all = self.lock();
+        if all.len() >= limits::STS_POLICIES && !all.contains_key(domain) {
+            let oldest = all.iter().min_by_key(|(_, kept)| kept.until);
+            if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
+                all.remove(&oldest);
+            }
+        }
+        all.insert(domain.to_owned(), kept);
+    }
+}
