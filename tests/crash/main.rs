@@ -7,6 +7,7 @@
     reason = "a test ends at the first thing that is not as it should be"
 )]
 
+mod arbitrary;
 #[path = "../simulation/chance.rs"]
 mod chance;
 #[path = "../simulation/disk.rs"]
@@ -16,6 +17,7 @@ mod format;
 mod kill;
 mod model;
 mod power;
+mod reader;
 mod rebuild;
 mod room;
 mod workload;
