@@ -132,7 +132,8 @@ impl Offline {
         found.damaged = found.problems.len() as u64;
         found.unreferenced = self.unreferenced(&fresh, &mut found.problems)?;
         if resume.is_some() {
-            found.index_differs = differences(&stored, &fresh)?;
+            let counted = u64::from(!stored.counters().counts_like(&fresh.counters()));
+            found.index_differs = differences(&stored, &fresh)? + counted;
         }
         if found.index_differs > 0 {
             found.problems.push(format!(

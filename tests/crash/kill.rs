@@ -148,7 +148,7 @@ fn kills_at_random_moments_lose_nothing_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let chance = Chance::new(u64::from(std::process::id()));
     let mut all = 0;
-    for round in 0..rounds.unwrap_or(20) {
+    for round in 0..rounds.unwrap_or(24) {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "kill::child", "--nocapture"])
             .env(CHILD, dir.path())
