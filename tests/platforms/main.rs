@@ -18,6 +18,7 @@
 
 mod harness;
 
+mod backend_entry_is_proven;
 mod backend_killed_in_data_loses_nothing;
 mod backend_stopped_under_load_gets_its_mail_later;
 mod bytes_arrive_unchanged;

@@ -56,12 +56,14 @@ impl Dovecot {
 pub(crate) struct Ports {
     pub(crate) lmtp: u16,
     pub(crate) imap: u16,
+    /// Answers other programs' questions about logins.
+    pub(crate) sasl: u16,
 }
 
 fn configuration(folder: &Path, address: &str, ports: &Ports, owner: (u32, u32)) -> String {
     let folder = folder.display();
     let (uid, gid) = owner;
-    let Ports { lmtp, imap } = ports;
+    let Ports { lmtp, imap, sasl } = ports;
     format!(
         "base_dir = {folder}/run
 state_dir = {folder}/run
@@ -69,6 +71,7 @@ protocols = lmtp imap
 listen = {address}
 ssl = no
 disable_plaintext_auth = no
+auth_mechanisms = plain login scram-sha-256
 first_valid_uid = 1
 first_valid_gid = 1
 mail_uid = {uid}
@@ -86,6 +89,12 @@ userdb {{
 }}
 namespace inbox {{
   inbox = yes
+}}
+service auth {{
+  inet_listener sasl {{
+    address = {address}
+    port = {sasl}
+  }}
 }}
 service lmtp {{
   inet_listener lmtp {{

@@ -19,7 +19,7 @@ pub(crate) use client::Client;
 pub(crate) use corpus::{Sample, corpus};
 pub(crate) use lab::Lab;
 pub(crate) use load::Load;
-pub(crate) use tideover::Settings;
+pub(crate) use tideover::{Settings, Tideover};
 pub(crate) use tools::{Starttls, smtplib, swaks};
 pub(crate) use wait::{LONG, SHORT, eventually};
 pub(crate) use wire::{Trap, Wire};

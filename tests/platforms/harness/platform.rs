@@ -18,6 +18,7 @@ pub(crate) struct Platform {
     address: String,
     port: u16,
     imap: u16,
+    sasl: u16,
     mail: PathBuf,
     postfix: Postfix,
     dovecot: Dovecot,
@@ -27,6 +28,7 @@ impl Platform {
     /// Configures and starts a platform below `folder`, on `address`, for these users.
     pub(crate) fn start(name: &str, folder: &Path, address: &str, users: &[String]) -> Self {
         let (port, lmtp, imap) = (free_port(address), free_port(address), free_port(address));
+        let sasl = free_port(address);
         let boxes = folder.join("dovecot");
         let front = folder.join("postfix");
         let mail = boxes.join("mail");
@@ -35,7 +37,8 @@ impl Platform {
             address: address.to_owned(),
             port,
             imap,
-            dovecot: Dovecot::new(&boxes, address, &Ports { lmtp, imap }),
+            sasl,
+            dovecot: Dovecot::new(&boxes, address, &Ports { lmtp, imap, sasl }),
             postfix: Postfix::new(&Setup {
                 folder: &front,
                 hostname: &format!("{name}.example"),
@@ -60,6 +63,29 @@ impl Platform {
         eventually(SHORT, &what, || greeting(imap, "* OK"));
         let smtp = self.smtp();
         eventually(SHORT, &what, || Client::try_connect(smtp).ok());
+    }
+
+    /// Restarts Postfix with further lines in main.cf; later ones win.
+    pub(crate) fn reconfigure(&mut self, lines: &str) {
+        self.postfix.stop();
+        self.dovecot.stop();
+        self.postfix.configure(lines);
+        self.start_again();
+    }
+
+    /// The certificate that Postfix shows, PEM.
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.postfix.certificate()
+    }
+
+    /// Where Postfix asks Dovecot about logins.
+    pub(crate) fn sasl(&self) -> SocketAddr {
+        self.at(self.sasl)
+    }
+
+    /// What Postfix has logged.
+    pub(crate) fn log(&self) -> String {
+        self.postfix.log()
     }
 
     /// Where Postfix takes mail.

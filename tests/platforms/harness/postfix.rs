@@ -97,6 +97,18 @@ impl Postfix {
         self.running.as_ref().expect("Postfix runs").thaw();
     }
 
+    /// Adds lines to main.cf, for the next start.
+    pub(crate) fn configure(&self, lines: &str) {
+        let path = self.folder.join("etc/main.cf");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("{text}{lines}\n")).unwrap();
+    }
+
+    /// The certificate that it shows.
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.folder.join("etc/cert.pem")
+    }
+
     /// Its mail log.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.join("maillog")).unwrap_or_default()

@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) hosts: [SocketAddr; 2],
     /// TLS policy towards the platforms.
     pub(crate) tls: &'static str,
+    /// Lines for `[backend.onprem]` instead of that policy.
+    pub(crate) onprem: String,
     /// Where the spool is.
     pub(crate) data_dir: PathBuf,
     /// Free space that must remain.
@@ -37,6 +39,7 @@ impl Settings {
             address: address.to_owned(),
             hosts,
             tls: "opportunistic",
+            onprem: String::new(),
             data_dir: folder.join("data"),
             min_free: "1MiB",
             max_message_size: "50MiB",
@@ -56,7 +59,12 @@ impl Settings {
         let backends: String = ["onprem", "cloud"]
             .iter()
             .zip(self.hosts)
-            .map(|(name, host)| backend(name, host, tls))
+            .map(|(name, host)| {
+                if *name == "onprem" && !self.onprem.is_empty() {
+                    return backend(name, host, &self.onprem);
+                }
+                backend(name, host, &format!("tls = \"{tls}\""))
+            })
             .collect();
         format!(
             "[server]
@@ -91,11 +99,11 @@ bind = \"{address}:{admin}\"
     }
 }
 
-fn backend(name: &str, host: SocketAddr, tls: &str) -> String {
+fn backend(name: &str, host: SocketAddr, entry: &str) -> String {
     format!(
         "[backend.{name}]
 hosts = [\"{host}\"]
-tls = \"{tls}\"
+{entry}
 [backend.{name}.probe]
 interval = \"1s\"
 down_after = 2
