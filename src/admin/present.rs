@@ -285,7 +285,8 @@ impl From<&LedgerEntry> for EventView {
                 tls,
                 diverted_from,
             } => {
-                let tls = tls.as_deref().map_or("without TLS", |_| "with TLS");
+                let tls = tls.as_deref();
+                let tls = tls.map_or("without TLS".to_owned(), |tls| format!("with {tls}"));
                 let diverted = diverted_from.as_ref();
                 let diverted = diverted.map(|home| format!(", diverted from {home}"));
                 let diverted = diverted.unwrap_or_default();

@@ -24,6 +24,7 @@ mod platforms;
 mod recovery;
 mod reports;
 mod scenarios;
+mod ways_out;
 mod world;
 
 use world::{Plan, World};

@@ -1,0 +1,64 @@
+//! Ways to strangers: in the order of the config, the next one when one is down.
+
+use std::time::Duration;
+
+use tideover::mail::{Authenticity, BackendId};
+use tideover::route::{OutboundRelay, RouteOptions};
+use tokio::time::sleep;
+
+use crate::door::{Site, simulate};
+
+const SMART: &str = "smart.example:25";
+const FAR: &str = "far.example";
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[test]
+fn the_next_way_is_taken_while_one_is_down_and_mail_arrives_once() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        door.router.configure(RouteOptions {
+            relay: vec![
+                OutboundRelay::Host(SMART.to_owned()),
+                OutboundRelay::Mx,
+                OutboundRelay::Backend(BackendId::new("onprem")),
+            ],
+            ..RouteOptions::default()
+        });
+        let all = ["onprem", SMART, FAR];
+        for (up, expected) in [
+            (&[SMART, FAR, "onprem"][..], SMART),
+            (&[FAR, "onprem"], FAR),
+            (&["onprem"], "onprem"),
+            (&[SMART], SMART),
+        ] {
+            for name in all {
+                site.platforms.set_up(name, up.contains(&name));
+            }
+            // Until the probes have seen it.
+            sleep(5 * MINUTE).await;
+            let from = ("ann@onprem.example", Authenticity::Local);
+            let sent = door.send_from(from.0, from.1, &["x@far.example"]).await;
+            sleep(MINUTE).await;
+            assert_eq!(site.places(sent, 0), [expected], "{up:?}");
+        }
+        // Nothing is up: it waits, and then arrives, once.
+        for name in all {
+            site.platforms.set_up(name, false);
+        }
+        sleep(5 * MINUTE).await;
+        let sent = door.send_from(
+            "ann@onprem.example",
+            Authenticity::Local,
+            &["x@far.example"],
+        );
+        let sent = sent.await;
+        sleep(60 * MINUTE).await;
+        assert_eq!(site.places(sent, 0), Vec::<String>::new());
+        assert_eq!(door.words(&[sent]), [("queued", 1)].into());
+        site.platforms.set_up(FAR, true);
+        sleep(120 * MINUTE).await;
+        assert_eq!(site.places(sent, 0), [FAR]);
+        door.stop().await;
+    });
+}
