@@ -344,7 +344,9 @@ impl Queue {
             let signal = Signal::Bad(failure.clone());
             self.0.parts.router.board().report(backend, signal);
         }
-        if self.push_on(&job) {
+        // RFC 7505 §3: a domain that takes no mail takes it on no other way.
+        let is_final = failure.is_permanent() && failure.blame == Blame::Recipient;
+        if !is_final && self.push_on(&job) {
             return;
         }
         let mut jobs = vec![job];

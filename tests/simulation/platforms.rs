@@ -33,6 +33,8 @@ struct Inner {
     trouble: u64,
     /// What a platform says to everything, when it is not what it should be.
     refusals: HashMap<BackendId, Failure>,
+    /// Domains that take no mail at all (RFC 7505): found out before a connection.
+    without_mail: Vec<BackendId>,
     /// What they make of the wish to be told of success.
     handover: Handover,
     /// Longest wait before an answer, in milliseconds.
@@ -66,6 +68,7 @@ impl Platforms {
             under_way: BTreeMap::new(),
             trouble,
             refusals: HashMap::new(),
+            without_mail: Vec::new(),
             handover: Handover::Taken,
             pace: 200,
             seen: Vec::new(),
@@ -86,6 +89,12 @@ impl Platforms {
             Some(failure) => inner.refusals.insert(id, failure),
             None => inner.refusals.remove(&id),
         };
+    }
+
+    /// This domain takes no mail.
+    pub(crate) fn without_mail(&self, name: &str) {
+        let mut inner = self.0.lock().unwrap();
+        inner.without_mail.push(BackendId::new(name));
     }
 
     /// What they make of the wish to be told of success, from now on.
@@ -152,6 +161,10 @@ impl Transport for Platforms {
                 DeliveryTarget::Backend(backend) => backend.clone(),
                 DeliveryTarget::Domain(name) | DeliveryTarget::Relay(name) => BackendId::new(name),
             };
+            if self.0.lock().unwrap().without_mail.contains(backend) {
+                let reply = Reply::new(556, (5, 1, 10), "takes no mail");
+                return Err(Failure::replied(Blame::Recipient, reply));
+            }
             if !self.is_up(backend) {
                 return Err(Failure::without_reply(Blame::Backend, "connection refused"));
             }

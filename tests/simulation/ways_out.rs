@@ -62,3 +62,29 @@ fn the_next_way_is_taken_while_one_is_down_and_mail_arrives_once() {
         door.stop().await;
     });
 }
+
+/// RFC 7505 §3: a domain that takes no mail takes it on no other way, and the sender hears at once.
+#[test]
+fn a_domain_without_mail_has_no_other_way() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        door.router.configure(RouteOptions {
+            relay: vec![OutboundRelay::Mx, OutboundRelay::Host(SMART.to_owned())],
+            ..RouteOptions::default()
+        });
+        site.platforms.set_up(SMART, true);
+        site.platforms.without_mail(FAR);
+        let sent = door.send_from(
+            "ann@onprem.example",
+            Authenticity::Local,
+            &["x@far.example"],
+        );
+        let sent = sent.await;
+        sleep(5 * MINUTE).await;
+        assert_eq!(site.places(sent, 0), Vec::<String>::new());
+        assert_eq!(door.words(&[sent]), [("bounced", 1)].into());
+        assert_eq!(site.copies(), 1, "one report");
+        door.stop().await;
+    });
+}
