@@ -33,11 +33,10 @@ impl Page {
             "stored",
             &format!("{} in {} on disk", bytes(outlook.stored), bytes(size.bytes)),
         );
-        let kept = size.free_bytes.saturating_sub(outlook.room);
         let free = format!(
-            "{}, of which {} are kept free",
+            "{}; {} may be filled with mail",
             bytes(size.free_bytes),
-            bytes(kept)
+            bytes(outlook.room)
         );
         text.push_str(&self.field("free", &free));
         let measured = duration(Duration::from_secs(outlook.measured_seconds));
@@ -83,7 +82,7 @@ mod tests {
         let early = page.size(&size);
         assert!(early.contains("1.0 GiB in 2.0 GiB on disk"), "{early}");
         assert!(
-            early.contains("41.0 GiB, of which 1.0 GiB are kept free"),
+            early.contains("41.0 GiB; 40.0 GiB may be filled"),
             "{early}"
         );
         assert!(early.contains("10 min, too short to say more"), "{early}");
