@@ -13,6 +13,8 @@ use super::super::{DnsError, Tlsa};
 
 /// After this long it is found out anew whether the name servers pass on what proves answers.
 const ASK_AGAIN: Duration = Duration::from_secs(3600);
+/// The same when they did not: it may have been their outage.
+const ASK_AGAIN_SOON: Duration = Duration::from_secs(300);
 
 /// A resolver that validates, if its name servers let it.
 pub(super) struct Prover {
@@ -49,18 +51,25 @@ impl Prover {
     /// nothing can, and every domain would look forged.
     async fn works(&self) -> bool {
         let mut works = self.works.lock().await;
-        if let Some((at, known)) = *works
-            && at.elapsed() < ASK_AGAIN
-        {
-            return known == Works::Yes;
+        let before = *works;
+        if let Some((at, known)) = before {
+            let kept = match known {
+                Works::Yes => ASK_AGAIN,
+                Works::No => ASK_AGAIN_SOON,
+            };
+            if at.elapsed() < kept {
+                return known == Works::Yes;
+            }
         }
         let root = self.ask(Name::root(), RecordType::SOA).await;
         let found = if matches!(root, Ok(Proven::Secure(_))) {
             Works::Yes
         } else {
-            tracing::warn!("the name servers do not prove the DNS root: no DANE");
             Works::No
         };
+        if found == Works::No && before.is_none_or(|(_, known)| known == Works::Yes) {
+            tracing::warn!("the name servers do not prove the DNS root: no DANE");
+        }
         *works = Some((Instant::now(), found));
         found == Works::Yes
     }

@@ -1,5 +1,7 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use hickory_resolver::proto::op::{Message, ResponseCode};
-use hickory_resolver::proto::rr::rdata::MX;
+use hickory_resolver::proto::rr::rdata::{MX, SOA, TXT};
 use hickory_resolver::proto::rr::{Record, RecordType};
 
 use super::*;
@@ -33,10 +35,18 @@ async fn a_text_that_is_no_name_does_not_exist() {
 /// A name server that knows `example.org`, has nothing for `empty.example`, denies
 /// `unknown.example` and is broken for the rest.
 async fn name_server() -> (Dns, Shutdown) {
+    let (dns, tasks, _) = counting_name_server().await;
+    (dns, tasks)
+}
+
+/// The same, with the number of questions that it was asked.
+async fn counting_name_server() -> (Dns, Shutdown, Arc<AtomicUsize>) {
     let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let tasks = Shutdown::new();
     let stop = tasks.clone();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
     tasks.spawn("name server", async move {
         let mut buffer = [0; 1024];
         loop {
@@ -44,6 +54,7 @@ async fn name_server() -> (Dns, Shutdown) {
                 () = stop.stopping() => return,
                 received = socket.recv_from(&mut buffer) => received.unwrap(),
             };
+            count.fetch_add(1, Ordering::Relaxed);
             let reply = answer(&Message::from_vec(&buffer[..length]).unwrap());
             socket
                 .send_to(&reply.to_vec().unwrap(), peer)
@@ -51,7 +62,7 @@ async fn name_server() -> (Dns, Shutdown) {
                 .unwrap();
         }
     });
-    (Dns::with_servers(&[address]).unwrap(), tasks)
+    (Dns::with_servers(&[address]).unwrap(), tasks, asked)
 }
 
 fn answer(question: &Message) -> Message {
@@ -73,6 +84,16 @@ fn answer(question: &Message) -> Message {
         ("example.org.", RecordType::AAAA) => {
             let address: Ipv6Addr = "2001:db8::1".parse().unwrap();
             add(RData::AAAA(address.into()));
+        }
+        ("_mta-sts.example.org.", RecordType::TXT) => {
+            let strings = ["v=STSv1; ", "id=1;"].map(str::to_owned);
+            add(RData::TXT(TXT::new(strings.to_vec())));
+        }
+        ("gone.example.", _) => {
+            reply.metadata.response_code = ResponseCode::NXDomain;
+            let soa = SOA::new(host("ns.example."), host("root.example."), 1, 1, 1, 1, 300);
+            let record = Record::from_rdata(host("example."), 300, RData::SOA(soa));
+            reply.add_authority(record);
         }
         ("empty.example.", _) => {}
         ("unknown.example.", _) => reply.metadata.response_code = ResponseCode::NXDomain,
@@ -109,5 +130,36 @@ async fn answers_are_told_apart() {
     }
     let broken = dns.mail_exchangers("broken.example").await;
     assert!(matches!(broken, Err(DnsError::Temporary(_))), "{broken:?}");
+    tasks.stop().await;
+}
+
+#[tokio::test]
+async fn the_strings_of_a_text_belong_together() {
+    let (dns, tasks) = name_server().await;
+    let found = dns.texts("_mta-sts.example.org").await;
+    assert_eq!(found, Ok(vec!["v=STSv1; id=1;".to_owned()]));
+    let none = dns.texts("empty.example").await;
+    assert_eq!(none, Err(DnsError::NoRecords));
+    tasks.stop().await;
+}
+
+/// RFC 2308 §5: that there is nothing is remembered too.
+#[tokio::test]
+async fn a_denial_is_asked_for_once() {
+    let (dns, tasks, asked) = counting_name_server().await;
+    for _ in 0..3 {
+        let denied = dns.mail_exchangers("gone.example").await;
+        assert_eq!(denied, Err(DnsError::NoSuchName));
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    tasks.stop().await;
+}
+
+/// Name servers that prove nothing stop no mail: there is just no DANE.
+#[tokio::test]
+async fn without_dnssec_nothing_is_proven_and_nothing_is_forged() {
+    let (dns, tasks) = name_server().await;
+    assert_eq!(dns.is_mx_proven("example.org").await, Ok(false));
+    assert_eq!(dns.tlsa("mx1.example.org", 25).await, Ok(Vec::new()));
     tasks.stop().await;
 }
