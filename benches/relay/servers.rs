@@ -152,6 +152,9 @@ tls = \"none\"
 hosts = [\"{sink}\"]
 tls = \"never\"
 max_connections = 50
+mailbox_messages_per_minute = 0
+mailbox_messages_per_hour = 0
+slow_open = false
 [domain.\"sink.example\"]
 type = \"authoritative\"
 home = \"sink\"

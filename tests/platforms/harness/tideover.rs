@@ -104,6 +104,8 @@ fn backend(name: &str, host: SocketAddr, entry: &str) -> String {
         "[backend.{name}]
 hosts = [\"{host}\"]
 {entry}
+mailbox_messages_per_minute = 0
+mailbox_messages_per_hour = 0
 [backend.{name}.probe]
 interval = \"1s\"
 down_after = 2
