@@ -18,6 +18,8 @@ pub const DOMAIN: usize = 255;
 pub const RECIPIENTS: usize = 1_000;
 /// `Received` lines of one message, RFC 5321 §6.3. Beyond: 554 5.4.6.
 pub const HOPS: usize = 100;
+/// Trace lines of our own that are read of one message. Beyond: `HOPS` ends a loop.
+pub const VISITS: usize = 16;
 /// Size of the header section of one message. Beyond: 552 5.3.4.
 pub const HEADER_SECTION: usize = 1024 * 1024;
 /// Connections at one time. Beyond: 421 4.7.0 and close.
@@ -126,6 +128,9 @@ pub const IMPORT_ERRORS: usize = 100;
 pub const DELIVERY_ADDRESS_STEPS: usize = 8;
 /// Wait for the whole of one probe. Beyond: it failed.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A backend that is slow and takes nothing. Beyond: its reason says so.
+pub const SLOW_WITHOUT_SUCCESS: Duration = Duration::from_secs(600);
 
 /// Body of a web form without attachments.
 pub const FORM: usize = 1024 * 1024;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::{BackendHealth, Health, ProbeOptions, Signal, asks_to_slow_down};
 use crate::base::Timestamp;
+use crate::limits;
 use crate::mail::BackendId;
 
 /// The health of one backend.
@@ -18,6 +19,8 @@ pub struct Detector {
     row: u32,
     /// Good signals in a row while it is slow.
     calm: u32,
+    /// The last good signal while it took mail.
+    last_good: Option<Timestamp>,
     down_after: u32,
     up_after: u32,
     /// Least time that it is down: sessions that began before still end well.
@@ -38,6 +41,7 @@ impl Detector {
             },
             row: 0,
             calm: 0,
+            last_good: None,
             down_after: 1,
             up_after: 1,
             dwell: Duration::ZERO,
@@ -66,6 +70,7 @@ impl Detector {
         match (self.health.health.takes_mail(), signal) {
             (true, Signal::Good) => {
                 self.row = 0;
+                self.last_good = Some(now);
                 self.calm = self.calm.saturating_add(1);
                 let dwelt = now.since(self.health.since) >= self.dwell;
                 let calm = self.calm >= self.up_after && dwelt;
@@ -76,7 +81,7 @@ impl Detector {
             (true, Signal::Bad(failure)) if asks_to_slow_down(failure) => {
                 self.calm = 0;
                 if self.health.health == Health::Slow {
-                    self.health.reason.clone_from(&failure.what);
+                    self.health.reason = self.slow_reason(&failure.what, now);
                     return None;
                 }
                 Some(self.change(Health::Slow, failure.what.clone(), now))
@@ -99,6 +104,17 @@ impl Detector {
                     .then(|| self.change(Health::Up, "it answers again".to_owned(), now))
             }
         }
+    }
+
+    /// It is never down for asking for less: nothing else would tell that it takes nothing.
+    fn slow_reason(&self, what: &str, now: Timestamp) -> String {
+        let since = self.last_good.unwrap_or(self.health.since);
+        let since = since.max(self.health.since).min(now);
+        if now.since(since) < limits::SLOW_WITHOUT_SUCCESS {
+            return what.to_owned();
+        }
+        let since = since.to_jiff().strftime("%Y-%m-%d %H:%M UTC");
+        format!("it has taken nothing since {since}: {what}")
     }
 
     fn change(&mut self, health: Health, reason: String, now: Timestamp) -> &BackendHealth {
@@ -210,6 +226,25 @@ mod tests {
             Blame::Backend,
             broken
         )));
+    }
+
+    #[test]
+    fn one_that_only_asks_for_less_and_takes_nothing_is_told() {
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
+        let reply = Reply::parse(&["421 4.3.2 too many connections"]).unwrap();
+        let slow = Signal::Bad(Failure::replied(Blame::Backend, reply));
+        let mut detector = detector();
+        detector.signal(&Signal::Good, at(30));
+        for second in (60..1200).step_by(10) {
+            detector.signal(&slow, at(second));
+            assert_eq!(detector.health().health, Health::Slow);
+        }
+        let reason = detector.health().reason.clone();
+        let expected = "it has taken nothing since 1970-01-01 00:01 UTC: 421 4.3.2";
+        assert!(reason.starts_with(expected), "{reason}");
+        detector.signal(&Signal::Good, at(1200));
+        detector.signal(&slow, at(1210));
+        assert_eq!(detector.health().reason, "421 4.3.2 too many connections");
     }
 
     #[test]

@@ -188,7 +188,7 @@ pub(crate) struct Which {
     /// For this backend, or refused by it
     #[arg(long, value_name = "NAME")]
     pub(crate) backend: Option<String>,
-    /// Held for this kind of reason: refused, operator, no-route
+    /// Held for this kind of reason: refused, operator, no-route, loop
     #[arg(long, value_name = "KIND")]
     pub(crate) reason_kind: Option<String>,
     /// All mail

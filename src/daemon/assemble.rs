@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::accounts::AccountDesk;
 use super::reload::Reloader;
+use super::visit_key::visit_key;
 use super::{Running, StartError};
 use crate::admin::{self, Admin};
 use crate::backend::{BackendOptions, Board};
@@ -17,11 +18,11 @@ use crate::base::{Clock, Entropy, Shutdown};
 use crate::config::{Config, WebConfig};
 use crate::directory::DirectoryHandle;
 use crate::inbound::{self, TlsMode};
-use crate::mail::Transport;
+use crate::mail::{Transport, VisitKey};
 use crate::net::{AcceptTls, Dns, Listen, TcpDial, TcpListen, TlsClient, TlsServer, bind_unix};
 use crate::outbound::{self, Outbound};
 use crate::queue::{Parts, Queue};
-use crate::route::Router;
+use crate::route::{LoopGuard, Router};
 use crate::spool::{FileSystem, Opened, Spool, SystemDisk, World};
 use crate::telemetry::Metrics;
 use crate::webmail::{self, Accounts, Webmail};
@@ -42,6 +43,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let board = Board::new(&backends, clock.clone());
     let router = Router::new(directory.clone(), board.clone(), config.route_options());
     let outbound = client(&config, &board, (&clock, &entropy))?;
+    let visits = visit_key(&config.server.data_dir, &entropy);
+    let visits = visits.map_err(StartError::other("visit.key"))?;
     let base = Base {
         clock,
         entropy,
@@ -50,6 +53,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         router,
         directory,
         board,
+        visits,
     };
     let queue = base.queue(&config, Arc::new(outbound.clone()));
     let spool = base.spool.clone();
@@ -111,6 +115,7 @@ pub(super) struct Base {
     pub(super) router: Router,
     pub(super) directory: DirectoryHandle,
     pub(super) board: Board,
+    pub(super) visits: VisitKey,
 }
 
 impl Base {
@@ -123,7 +128,9 @@ impl Base {
             entropy: self.entropy.clone(),
             shutdown: self.shutdown.clone(),
         };
-        Queue::new(parts, config.queue_options())
+        let queue = Queue::new(parts, config.queue_options());
+        queue.mark_visits(self.visits.clone());
+        queue
     }
 
     fn serve_mail(
@@ -142,6 +149,9 @@ impl Base {
                 tls.map(|tls| Arc::clone(tls) as Arc<dyn AcceptTls>),
                 self.clock.clone(),
             );
+            let (router, spool) = (self.router.clone(), self.spool.clone());
+            let guard = LoopGuard::new(router, spool, self.visits.clone());
+            let server = server.guarded(guard);
             let run = inbound::run(Box::new(socket), Arc::new(server), self.shutdown.clone());
             self.shutdown.spawn("inbound listener", run);
         }

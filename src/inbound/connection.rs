@@ -226,7 +226,7 @@ impl Connection {
         let reply = match (content.refusal(), draft) {
             (None, Some(draft)) => {
                 let envelope = self.envelope(hello, *transaction, &content);
-                self.commit(draft, envelope).await
+                self.commit(draft, envelope, &content.found().visits).await
             }
             (refusal, _) => refusal.cloned().unwrap_or(NOT_STORED),
         };
@@ -346,11 +346,18 @@ impl Connection {
     }
 
     /// Makes it durable; only then 250 (I1).
-    async fn commit(&self, draft: Draft, envelope: Envelope) -> Reply {
+    async fn commit(&self, draft: Draft, envelope: Envelope, visits: &[String]) -> Reply {
         let size = draft.len();
         let from = envelope.from.to_string();
         let recipients = envelope.recipients.len();
-        match self.server.spool.accept(draft, envelope).await {
+        let now = self.server.clock.now();
+        let guard = self.server.loops.as_ref();
+        let held = guard.map(|guard| guard.check(visits, &envelope, now));
+        let held = held.unwrap_or_default();
+        for (number, reason) in &held {
+            tracing::warn!(id = %draft.id(), number, %reason, "held");
+        }
+        match self.server.spool.accept_held(draft, envelope, held).await {
             Ok(id) => {
                 let listener = self.server.options.listener.clone();
                 counter!(names::MESSAGES_ACCEPTED, "listener" => listener.clone()).increment(1);

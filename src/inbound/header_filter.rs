@@ -4,7 +4,7 @@
 use memchr::memchr;
 
 use crate::limits;
-use crate::mail::{decode_text, message_id};
+use crate::mail::{VISIT_FIELD, decode_text, message_id};
 use crate::route::Origin;
 
 /// Exchange trusts these fields and writes them itself; from the Internet they are forgeries
@@ -34,6 +34,8 @@ pub(super) struct Found {
     pub(super) hops: usize,
     /// Bytes of the header section.
     pub(super) size: usize,
+    /// Values of our own lines from earlier visits, the newest first.
+    pub(super) visits: Vec<String>,
     message_id: Vec<u8>,
     subject: Vec<u8>,
     from: Vec<u8>,
@@ -64,6 +66,7 @@ impl HeaderFilter {
             found: Found {
                 hops: 0,
                 size: 0,
+                visits: Vec::new(),
                 message_id: Vec::new(),
                 subject: Vec::new(),
                 from: Vec::new(),
@@ -138,6 +141,14 @@ impl HeaderFilter {
     fn begin_field(&mut self, line: &[u8]) {
         self.keeping = self.origin == Origin::Trusted || !has_prefix(line, INTERNAL);
         let name = field_name(line).unwrap_or_default();
+        if name.eq_ignore_ascii_case(VISIT_FIELD.as_bytes())
+            && self.found.visits.len() < limits::VISITS
+        {
+            let value = String::from_utf8_lossy(body(line));
+            self.found
+                .visits
+                .push(value.trim().chars().take(100).collect());
+        }
         self.found.hops += usize::from(name.eq_ignore_ascii_case(b"Received"));
         self.showing = [
             (Shown::MessageId, b"Message-ID".as_slice()),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Options;
 use crate::base::Clock;
 use crate::net::AcceptTls;
-use crate::route::Admit;
+use crate::route::{Admit, LoopGuard};
 use crate::spool::Spool;
 
 /// One listener's server.
@@ -18,6 +18,7 @@ pub struct Server {
     pub(super) admit: Arc<dyn Admit>,
     pub(super) tls: Option<Arc<dyn AcceptTls>>,
     pub(super) clock: Clock,
+    pub(super) loops: Option<LoopGuard>,
     visitors: Mutex<Visitors>,
 }
 
@@ -50,8 +51,16 @@ impl Server {
             admit,
             tls,
             clock,
+            loops: None,
             visitors: Mutex::default(),
         }
+    }
+
+    /// With a guard that knows messages which come back.
+    #[must_use]
+    pub fn guarded(mut self, loops: LoopGuard) -> Self {
+        self.loops = Some(loops);
+        self
     }
 
     /// A permit for a connection from `peer`, unless there are too many.

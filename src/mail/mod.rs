@@ -4,6 +4,7 @@
 mod cause;
 mod envelope;
 mod header;
+mod hold;
 mod id;
 mod letter;
 mod likeness;
@@ -13,11 +14,13 @@ mod report;
 mod state;
 mod trace;
 mod transport;
+mod visit;
 
 pub use crate::base::{Boxed, TlsInfo};
 pub use cause::{Cause, Said, classify};
 pub use envelope::{Authenticity, Envelope, Peer, Recipient};
 pub use header::{decode_text, message_id};
+pub use hold::HoldReason;
 pub use id::{BackendId, IdSource, InvalidId, NodeId, SpoolId};
 pub use letter::{Addressee, Letter, one_line};
 pub use likeness::{CaseId, CaseKey, NotACase, alike};
@@ -26,6 +29,7 @@ pub use mime::{
 };
 pub use outcome::{Blame, Failure, Outcome};
 pub use report::{Report, ReportKind, ReportedRecipient, Returned};
-pub use state::{HoldReason, IllegalTransition, RecipientEvent, RecipientState};
+pub use state::{IllegalTransition, RecipientEvent, RecipientState};
 pub use trace::Trace;
 pub use transport::{Body, BodySource, Channel, Delivery, DeliveryTarget, Handover, Transport};
+pub use visit::{VISIT_FIELD, VisitKey, WithLine};

@@ -1,11 +1,9 @@
 //! The life of one recipient: its states, the events, and the only function that changes one by
 //! the other (I3: one end, and exactly one).
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
-use super::{BackendId, Failure};
+use super::{BackendId, Failure, HoldReason};
 use crate::base::Timestamp;
 use crate::smtp::Reply;
 
@@ -70,56 +68,6 @@ pub enum RecipientState {
         /// Who.
         actor: String,
     },
-}
-
-/// Why a recipient is held.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HoldReason {
-    /// A backend refused a recipient that the directory knows (5xx amnesty).
-    Refused {
-        /// The backend.
-        backend: BackendId,
-        /// What it said.
-        failure: Failure,
-    },
-    /// An administrator said so.
-    Operator {
-        /// Who.
-        actor: String,
-        /// Why.
-        reason: String,
-    },
-    /// No route can be decided: the directory or the config names no home.
-    NoRoute {
-        /// What is missing.
-        what: String,
-    },
-}
-
-impl HoldReason {
-    /// The words for all kinds of reasons.
-    pub const KINDS: [&'static str; 3] = ["refused", "operator", "no-route"];
-
-    /// One word of [`Self::KINDS`].
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Refused { .. } => "refused",
-            Self::Operator { .. } => "operator",
-            Self::NoRoute { .. } => "no-route",
-        }
-    }
-}
-
-impl fmt::Display for HoldReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused { backend, failure } => write!(f, "{backend} says {failure}"),
-            Self::Operator { actor, reason } => write!(f, "held by {actor}: {reason}"),
-            Self::NoRoute { what } => write!(f, "no route: {what}"),
-        }
-    }
 }
 
 /// What can happen to a recipient after its acceptance.

@@ -28,14 +28,14 @@ pub use pace::MailboxRates;
 pub use progress::Progress;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
 use crate::base::{Clock, Entropy, Shutdown};
 use crate::limits;
-use crate::mail::{BackendId, DeliveryTarget, Transport};
+use crate::mail::{BackendId, DeliveryTarget, Transport, VisitKey};
 use crate::route::Router;
 use crate::spool::{Committed, Spool};
 use ending::Settled;
@@ -118,6 +118,8 @@ struct Inner {
     speeds: Mutex<Speeds>,
     /// Up to where lanes were looked at.
     marks: Mutex<HashMap<String, loader::Mark>>,
+    /// Proves what went to platforms, so that it is known when it comes back.
+    visits: OnceLock<VisitKey>,
     /// When the queue was made.
     begun: tokio::time::Instant,
     /// Wakes the loader.
@@ -145,6 +147,7 @@ impl Queue {
             pace: Mutex::default(),
             speeds: Mutex::default(),
             marks: Mutex::default(),
+            visits: OnceLock::new(),
             begun: tokio::time::Instant::now(),
             wake: Notify::new(),
             freed: Notify::new(),
@@ -166,6 +169,13 @@ impl Queue {
             .parts
             .shutdown
             .spawn("reroute", async move { queue.reroute().await });
+    }
+
+    /// Marks what goes to platforms from now on, so that it is known when it comes back.
+    pub fn mark_visits(&self, key: VisitKey) {
+        if self.0.visits.set(key).is_err() {
+            tracing::warn!("visits are marked already");
+        }
     }
 
     /// Starts to deliver.

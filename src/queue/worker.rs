@@ -14,7 +14,7 @@ use super::{Queue, settle};
 use crate::backend::{Signal, asks_to_slow_down};
 use crate::mail::{
     Blame, Body, BodySource, Channel, Delivery, DeliveryTarget, Failure, Outcome, RecipientEvent,
-    RecipientState,
+    RecipientState, WithLine,
 };
 use crate::spool::{SpoolError, Written};
 
@@ -252,6 +252,7 @@ impl Queue {
         channel: &mut dyn Channel,
     ) {
         let Prepared { job, body, marked } = prepared;
+        let body = self.with_visit(target, &job, body);
         let delivery = Delivery {
             id: job.id,
             envelope: Arc::clone(&job.envelope),
@@ -282,6 +283,21 @@ impl Queue {
         }
         let tls = channel.tls().map(ToString::to_string);
         self.settle_job(target, job, outcomes, tls.as_deref()).await;
+    }
+
+    /// For a platform: with the line by which it is known when it comes back.
+    fn with_visit(
+        &self,
+        target: &DeliveryTarget,
+        job: &Job,
+        body: Arc<dyn BodySource>,
+    ) -> Arc<dyn BodySource> {
+        match (target, self.0.visits.get()) {
+            (DeliveryTarget::Backend(backend), Some(key)) => {
+                Arc::new(WithLine::new(key.line(job.id, backend), body))
+            }
+            _ => body,
+        }
     }
 
     fn measure(&self, target: &DeliveryTarget, source: Source, outcomes: &[Outcome]) {

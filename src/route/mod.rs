@@ -5,6 +5,7 @@
 mod admit;
 mod decide;
 mod decision;
+mod loops;
 mod router;
 mod selection;
 mod shown;
@@ -12,6 +13,7 @@ mod shown;
 pub use admit::{Admission, Admit, Origin};
 pub use decide::{Telling, View, decide};
 pub use decision::{Decision, Explanation};
+pub use loops::LoopGuard;
 pub use router::{OutboundRelay, RouteOptions, Router};
 pub use selection::{Candidate, NoPattern, Pattern, Selection};
 pub use shown::{Shown, ShownState, paused};

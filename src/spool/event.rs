@@ -6,7 +6,7 @@ use super::SpoolError;
 use super::record::{Kind, Record};
 use super::views::LedgerEntry;
 use crate::base::Timestamp;
-use crate::mail::{Envelope, NodeId, RecipientEvent, RecipientState, SpoolId};
+use crate::mail::{Envelope, HoldReason, NodeId, RecipientEvent, RecipientState, SpoolId};
 use bytes::Bytes;
 
 /// First line of a segment.
@@ -33,6 +33,9 @@ pub(crate) struct MessageLine {
     /// The body stands in `big/FILE` instead of behind this line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) file: Option<BigFile>,
+    /// Recipients that are held from the beginning, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) held: Vec<(u16, HoldReason)>,
     /// It was carried forward from a segment that is gone: what happened to it till then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) carried: Option<Carried>,

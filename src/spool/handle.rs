@@ -20,7 +20,7 @@ use super::outlook::Outlook;
 use super::room::Share;
 use crate::base::{Clock, Timestamp};
 use crate::limits;
-use crate::mail::{Envelope, IdSource, NodeId, RecipientEvent, SpoolId};
+use crate::mail::{Envelope, HoldReason, IdSource, NodeId, RecipientEvent, SpoolId};
 
 /// Largest value of a fact, as JSON.
 const MAX_FACT: usize = 64 * 1024;
@@ -100,6 +100,19 @@ impl Spool {
     /// # Errors
     /// When it is not; nothing of it stays.
     pub async fn accept(&self, draft: Draft, envelope: Envelope) -> Result<SpoolId, SpoolError> {
+        self.accept_held(draft, envelope, Vec::new()).await
+    }
+
+    /// Like [`Self::accept`], with recipients that are held from the beginning.
+    ///
+    /// # Errors
+    /// When it is not on stable storage; nothing of it stays.
+    pub async fn accept_held(
+        &self,
+        draft: Draft,
+        envelope: Envelope,
+        held: Vec<(u16, HoldReason)>,
+    ) -> Result<SpoolId, SpoolError> {
         let id = draft.id();
         let (finished, share) = draft.finish().await?;
         let (file, body) = match finished {
@@ -113,6 +126,7 @@ impl Spool {
                 at: self.0.clock.now(),
                 node: self.0.node,
                 file,
+                held,
                 carried: None,
                 envelope: Arc::new(envelope),
             },

@@ -24,6 +24,7 @@ mod backend_stopped_under_load_gets_its_mail_later;
 mod bytes_arrive_unchanged;
 mod full_disk_is_refused_until_there_is_room;
 mod killed_under_load_loses_nothing_acknowledged;
+mod loops_are_found_at_the_second_visit;
 mod mail_reaches_its_home;
 mod one_message_for_both_platforms_is_stored_once;
 mod platforms_work_without_tideover;

@@ -2,7 +2,6 @@
 
 use super::rows::{Counters, FactRow, MessageRow, decode, encode};
 use super::{Change, Index, keys};
-use crate::base::Timestamp;
 use crate::mail::{Authenticity, BackendId, Envelope, RecipientEvent, RecipientState, SpoolId};
 use crate::spool::SpoolError;
 use crate::spool::event::{Entry, EventLine, FactLine, MessageLine};
@@ -48,7 +47,7 @@ fn accept(
     };
     let states: Vec<RecipientState> = match &line.carried {
         Some(carried) => carried.states.clone(),
-        None => first_states(envelope, line.at).collect(),
+        None => first_states(line),
     };
     let unfinished = states.iter().filter(|state| !state.is_finished()).count();
     let row = MessageRow {
@@ -87,9 +86,20 @@ fn accept(
     Ok(())
 }
 
-fn first_states(envelope: &Envelope, at: Timestamp) -> impl Iterator<Item = RecipientState> + '_ {
-    let recipients = envelope.recipients.iter();
-    recipients.map(move |recipient| RecipientState::accepted(recipient.lane.clone(), at))
+fn first_states(line: &MessageLine) -> Vec<RecipientState> {
+    let recipients = (0_u16..).zip(&line.envelope.recipients);
+    let states = recipients.map(|(number, recipient)| {
+        let first = RecipientState::accepted(recipient.lane.clone(), line.at);
+        let held = line.held.iter().find(|(held, _)| *held == number);
+        let Some((_, reason)) = held else {
+            return first;
+        };
+        let event = RecipientEvent::Held {
+            reason: reason.clone(),
+        };
+        first.apply(&event, line.at).unwrap_or(first)
+    });
+    states.collect()
 }
 
 /// When a recipient came to its end, in milliseconds; 0 before.

@@ -105,6 +105,20 @@ impl Platform {
         self.dovecot.kill();
     }
 
+    /// Mail for this address goes there instead of its mailbox.
+    pub(crate) fn forward(&mut self, address: &str, to: SocketAddr) {
+        self.stop();
+        self.postfix.forward(address, to);
+        self.start_again();
+    }
+
+    /// All mail goes to its mailbox again.
+    pub(crate) fn forward_nothing(&mut self) {
+        self.stop();
+        self.postfix.forward_nothing();
+        self.start_again();
+    }
+
     /// Postfix accepts connections and says nothing.
     pub(crate) fn freeze(&self) {
         self.postfix.freeze();

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -75,6 +76,17 @@ impl Postfix {
         command.arg("-c").arg(&etc).arg("-s");
         let log = self.folder.join("postfix.out");
         self.running = Some(Group::start_session(command, &log));
+    }
+
+    /// Mail for this address goes there and not to its mailbox; from the next start on.
+    pub(crate) fn forward(&self, address: &str, to: SocketAddr) {
+        let line = format!("{address} smtp:[{}]:{}\n", to.ip(), to.port());
+        fs::write(self.folder.join("etc/transport"), line).unwrap();
+    }
+
+    /// All mail goes to its mailbox again; from the next start on.
+    pub(crate) fn forward_nothing(&self) {
+        fs::write(self.folder.join("etc/transport"), "").unwrap();
     }
 
     pub(crate) fn stop(&mut self) {

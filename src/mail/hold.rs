@@ -1,0 +1,76 @@
+//! Why a recipient is held.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{BackendId, Failure, SpoolId};
+
+/// Why a recipient is held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HoldReason {
+    /// A backend refused a recipient that the directory knows (5xx amnesty).
+    Refused {
+        /// The backend.
+        backend: BackendId,
+        /// What it said.
+        failure: Failure,
+    },
+    /// An administrator said so.
+    Operator {
+        /// Who.
+        actor: String,
+        /// Why.
+        reason: String,
+    },
+    /// No route can be decided: the directory or the config names no home.
+    NoRoute {
+        /// What is missing.
+        what: String,
+    },
+    /// It came back from a platform that had got it: two routes fight.
+    Loop {
+        /// The platform that sent it back.
+        given_to: BackendId,
+        /// The home that the directory or the config names.
+        home: BackendId,
+        /// The message as it came before.
+        earlier: SpoolId,
+    },
+}
+
+impl HoldReason {
+    /// The words for all kinds of reasons.
+    pub const KINDS: [&'static str; 4] = ["refused", "operator", "no-route", "loop"];
+
+    /// One word of [`Self::KINDS`].
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "refused",
+            Self::Operator { .. } => "operator",
+            Self::NoRoute { .. } => "no-route",
+            Self::Loop { .. } => "loop",
+        }
+    }
+}
+
+impl fmt::Display for HoldReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { backend, failure } => write!(f, "{backend} says {failure}"),
+            Self::Operator { actor, reason } => write!(f, "held by {actor}: {reason}"),
+            Self::NoRoute { what } => write!(f, "no route: {what}"),
+            Self::Loop {
+                given_to,
+                home,
+                earlier,
+            } => write!(
+                f,
+                "loop: {given_to} got this as {earlier} and sent it back here, and the home is \
+                 {home}: mend where {given_to} forwards to, or the home, then release"
+            ),
+        }
+    }
+}
