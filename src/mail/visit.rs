@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_proof_is_that_of_the_standard() {
-        // Test case 2 of the standard's vectors for SHA-256, with the key filled up with zeros, which changes nothing.
+        // Test case 2 of the standard's vectors. Zeros behind the key change nothing.
         let mut key = [0; 32];
         key[..4].copy_from_slice(b"Jefe");
         let proof = hmac(&key, b"what do ya want for nothing?");
