@@ -1,5 +1,5 @@
-//! Commits of the bare spool beside a bare group-commit log with an unsynced sled index, on the same
-//! disk in the same run; and growth to many queued recipients.
+//! Commits of the bare spool beside a bare group-commit log with an unsynced sled index, on
+//! the same disk in the same run; and growth to many queued recipients.
 //!
 //! `cargo bench --bench commit -- [--secs N] [--reps N] [--growth N]`; numbers are in
 //! docs/benchmarks.md.
