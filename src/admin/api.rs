@@ -42,6 +42,7 @@ pub fn operators(admin: Arc<Admin>) -> Router {
         .route("/api/reload", post(reload))
         .merge(super::override_api::routes())
         .merge(super::queue_api::routes())
+        .merge(super::cases_api::routes())
         .fallback(no_such_path)
         .with_state(admin)
 }
@@ -81,6 +82,7 @@ async fn metrics(State(admin): Us) -> Response {
 async fn status(State(admin): Us) -> Json<StatusView> {
     let stats = admin.spool.stats();
     Json(StatusView {
+        cases: admin.case_numbers(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         now: admin.clock.now(),
         backends: admin.backend_views(),

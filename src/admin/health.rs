@@ -6,7 +6,10 @@ use metrics::gauge;
 use serde::{Deserialize, Serialize};
 
 use super::{Admin, QueueNumbers};
+use crate::backend::Health;
 use crate::base::Shutdown;
+use crate::limits;
+use crate::mail::CaseKind;
 use crate::route::paused;
 use crate::telemetry::{Metrics, names};
 
@@ -44,6 +47,7 @@ impl Admin {
             .into_iter()
             .chain(self.index_problem())
             .chain(backends.iter().filter_map(paused))
+            .chain(self.case_numbers().told())
             .collect();
         HealthView {
             ok: problems.is_empty(),
@@ -60,6 +64,8 @@ impl Admin {
     pub(super) fn set_gauges(&self) {
         let stats = self.spool.stats();
         let backends = self.router.board().snapshot();
+        let cases = self.spool.cases(CaseKind::Open, limits::PAGE);
+        let cases = cases.unwrap_or_default();
         let numbers = QueueNumbers::new(&stats, &backends);
         let mut elsewhere: u64 = stats.queued.values().sum();
         for backend in &backends {
@@ -74,6 +80,12 @@ impl Admin {
             };
             gauge!(names::QUEUED, "lane" => lane.clone()).set(queued as f64);
             gauge!(names::HELD, "lane" => lane.clone()).set(held as f64);
+            let of_it = cases.iter().filter(|case| case.key.backend == backend.id);
+            let recipients: u64 = of_it.clone().map(|case| case.recipients).sum();
+            gauge!(names::CASES, "backend" => lane.clone()).set(of_it.count() as f64);
+            gauge!(names::CASE_RECIPIENTS, "backend" => lane.clone()).set(recipients as f64);
+            let rejecting = f64::from(u8::from(backend.health == Health::Rejecting));
+            gauge!(names::BACKEND_REJECTING, "backend" => lane.clone()).set(rejecting);
             let up = if is_paused { 0.0 } else { 1.0 };
             gauge!(names::BACKEND_UP, "backend" => lane).set(up);
         }

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod api;
+mod cases_api;
 mod error;
 mod extract;
 mod health;
@@ -33,6 +34,8 @@ use crate::telemetry::Metrics;
 pub use accounts::{Account, AccountAdmin, AccountRefused, AccountState, Invitation};
 pub(crate) use api::AddressQuery;
 pub use api::{operators, watchers};
+pub(crate) use cases_api::CaseOrder;
+pub use cases_api::{CaseDetails, CaseMemberView, CaseNumbers, CaseReleased, CaseView};
 pub use error::{AdminError, Refusal};
 pub use health::{HealthView, keep_metrics};
 pub(crate) use lookup::{QueueQuery, TraceQuery};

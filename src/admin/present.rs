@@ -308,7 +308,13 @@ impl From<&LedgerEntry> for EventView {
                 "" => format!("by {actor}"),
                 reason => format!("by {actor}: {reason}"),
             },
-            RecipientEvent::Bounced { failure } => failure.to_string(),
+            RecipientEvent::Bounced {
+                failure,
+                actor,
+                reason,
+                ..
+            } if !actor.is_empty() => format!("{failure}; by {actor}: {reason}"),
+            RecipientEvent::Bounced { failure, .. } => failure.to_string(),
         };
         Self {
             at: entry.at,

@@ -1,5 +1,6 @@
 //! The JSON of the API. The command line reads the same types. Fields are added, never renamed.
 
+use super::CaseNumbers;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::{Health, Protocol, TlsPolicy};
@@ -22,6 +23,9 @@ pub struct StatusView {
     pub queue: QueueNumbers,
     /// What is stored.
     pub spool: SpoolNumbers,
+    /// Refusals that wait for a decision.
+    #[serde(default)]
+    pub cases: CaseNumbers,
 }
 
 /// A backend in `status` and `backend list`.

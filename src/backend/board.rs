@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 
-use super::{BackendHealth, BackendOptions, Detector, Override, Signal, Wish};
+use super::{BackendHealth, BackendOptions, Breaker, Detector, Health, Override, Signal, Wish};
 use crate::base::{Clock, Timestamp};
 use crate::mail::BackendId;
 
@@ -28,8 +28,9 @@ struct Inner {
     probes: watch::Sender<u64>,
 }
 
-struct Entry {
+pub(super) struct Entry {
     detector: Detector,
+    pub(super) breaker: Breaker,
     evidence: Evidence,
     hosts: BTreeMap<String, HostResult>,
     bells: Bells,
@@ -97,16 +98,16 @@ impl Board {
         let mut entries = self.entries();
         entries.retain(|id, _| backends.iter().any(|backend| backend.id == *id));
         for backend in backends {
-            entries
-                .entry(backend.id.clone())
-                .or_insert_with(|| Entry {
-                    detector: Detector::new(backend.id.clone(), &backend.probe, now),
-                    evidence: Evidence::default(),
-                    hosts: BTreeMap::new(),
-                    bells: Bells::default(),
-                })
-                .detector
-                .configure(&backend.probe);
+            let interval = backend.probe.interval;
+            let entry = entries.entry(backend.id.clone()).or_insert_with(|| Entry {
+                detector: Detector::new(backend.id.clone(), &backend.probe, now),
+                breaker: Breaker::new(&backend.rejecting, interval),
+                evidence: Evidence::default(),
+                hosts: BTreeMap::new(),
+                bells: Bells::default(),
+            });
+            entry.detector.configure(&backend.probe);
+            entry.breaker.configure(&backend.rejecting, interval);
         }
         let healths = self.healths_of(&entries);
         self.0.healths.send_replace(healths);
@@ -187,6 +188,17 @@ impl Board {
         self.healths().values().cloned().collect()
     }
 
+    /// The time, as the board sees it.
+    pub(super) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Shows everybody how the backends are after a change; under the lock of `entries`, so that
+    /// the map never goes back in time.
+    pub(super) fn show(&self, entries: &BTreeMap<BackendId, Entry>) {
+        self.0.healths.send_replace(self.healths_of(entries));
+    }
+
     /// Wakes when a backend goes down or up, and when the config changes.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<Arc<Healths>> {
@@ -252,10 +264,18 @@ impl Board {
         let overrides = self.overrides();
         let healths = entries.iter().map(|(id, entry)| {
             let said = overrides.get(id).filter(|said| said.wish != Wish::Resume);
-            let health = BackendHealth {
+            let mut health = BackendHealth {
                 operator: said.cloned(),
                 ..entry.detector.health().clone()
             };
+            // One that does not answer refuses nobody: that it is down is the news.
+            if let Some(rejecting) = entry.breaker.rejecting()
+                && health.health != Health::Down
+            {
+                health.health = Health::Rejecting;
+                health.reason.clone_from(&rejecting.reason);
+                health.since = rejecting.since;
+            }
             (id.clone(), health)
         });
         Arc::new(healths.collect())
@@ -266,7 +286,7 @@ impl Board {
         overrides.unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn entries(&self) -> MutexGuard<'_, BTreeMap<BackendId, Entry>> {
+    pub(super) fn entries(&self) -> MutexGuard<'_, BTreeMap<BackendId, Entry>> {
         // A panic elsewhere leaves the entries whole: no step here is half done.
         self.0
             .entries

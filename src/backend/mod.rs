@@ -4,13 +4,16 @@
 //! read, the [`Monitor`] sends the probes.
 
 mod board;
+mod breaker;
 mod detector;
 mod health;
 mod monitor;
 mod operator;
 mod options;
+mod rejecting;
 
 pub use board::{Board, Evidence, Healths, HostResult};
+pub use breaker::{Breaker, Rejecting, RejectingOptions};
 pub use detector::Detector;
 pub use health::{BackendHealth, Health, Signal, asks_to_slow_down};
 pub use monitor::{Monitor, Prober};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::RejectingOptions;
 use crate::limits;
 use crate::mail::BackendId;
 use crate::net::{CertificateCheck, ClientPair};
@@ -38,6 +39,8 @@ pub struct BackendOptions {
     pub session: SessionBounds,
     /// Probing.
     pub probe: ProbeOptions,
+    /// When it is rejecting.
+    pub rejecting: RejectingOptions,
 }
 
 impl BackendOptions {
@@ -64,6 +67,7 @@ impl BackendOptions {
             slow_open: true,
             session: SessionBounds::default(),
             probe: ProbeOptions::default(),
+            rejecting: RejectingOptions::default(),
         }
     }
 

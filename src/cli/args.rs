@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::mail::SpoolId;
+use crate::mail::{CaseId, SpoolId};
 use crate::route::Pattern;
 use crate::smtp::Domain;
 
@@ -63,6 +63,14 @@ pub(crate) enum Verb {
     /// Mail that waits
     #[command(subcommand)]
     Queue(QueueVerb),
+    /// Refusals of people we know, grouped by what was said: what to mend, and what to release
+    Cases {
+        /// What was refused for its content or by [queue] final: nothing waits for a decision
+        #[arg(long = "final")]
+        finals: bool,
+        #[command(subcommand)]
+        verb: Option<CasesVerb>,
+    },
     /// The route of an address, step by step
     Explain {
         /// For example ann@example.org
@@ -158,6 +166,31 @@ pub(crate) enum QueueVerb {
         dir: PathBuf,
         #[command(flatten)]
         which: Which,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum CasesVerb {
+    /// One case: what was said, to whom, where to look
+    Show {
+        /// Its name in the list
+        id: CaseId,
+    },
+    /// Try one message; when it is accepted the whole case follows
+    Release {
+        /// Its name in the list
+        id: CaseId,
+        /// Why, for those who look later
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Give it up: proven senders get a report, nobody gets the mail
+    Bounce {
+        /// Its name in the list
+        id: CaseId,
+        /// Why, for those who look later
+        #[arg(long)]
+        reason: String,
     },
 }
 

@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::args::{Arguments, BackendVerb, QueueVerb, SpoolVerb, UserVerb, Verb, WaitingState};
+use super::args::{
+    Arguments, BackendVerb, CasesVerb, QueueVerb, SpoolVerb, UserVerb, Verb, WaitingState,
+};
 use super::bulk::BulkWork;
-use crate::admin::{AddressQuery, OverrideQuery, QueueQuery, TraceQuery};
+use crate::admin::{AddressQuery, CaseOrder, OverrideQuery, QueueQuery, TraceQuery};
 use crate::backend::Wish;
+use crate::mail::{CaseId, CaseKind};
 use crate::queue::Deed;
 use crate::route::ShownState;
 
@@ -65,6 +68,7 @@ pub(crate) enum Question {
     /// One more than is shown is asked for, so that it can be said that there is more.
     Queue(QueueQuery),
     Message(String),
+    Case(CaseQuestion),
     Explain(AddressQuery),
     Trace(TraceQuery),
     Tls,
@@ -109,6 +113,11 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
         Verb::Size => Work::Ask(Question::Size),
         Verb::Backend(verb) => Work::Ask(backend(verb, actor)),
         Verb::Queue(verb) => queue(verb, format, actor),
+        Verb::Cases { finals, verb } => Work::Ask(Question::Case(match (verb, finals) {
+            (Some(verb), _) => case(verb, actor),
+            (None, true) => CaseQuestion::List(CaseKind::Final),
+            (None, false) => CaseQuestion::List(CaseKind::Open),
+        })),
         Verb::Explain { address } => Work::Ask(Question::Explain(AddressQuery { address })),
         Verb::Trace { of, limit } => Work::Ask(Question::Trace(TraceQuery {
             of,
@@ -152,6 +161,18 @@ fn queue(verb: QueueVerb, format: Format, actor: &str) -> Work {
         QueueVerb::Drop { deed, yes: true } => Work::Bulk(BulkWork::deed(Deed::Drop, deed, actor)),
         QueueVerb::Drop { deed, yes: false } => Work::Bulk(BulkWork::show(deed.which)),
         QueueVerb::Export { dir, which } => Work::Bulk(BulkWork::export(dir, which)),
+    }
+}
+
+fn case(verb: CasesVerb, actor: &str) -> CaseQuestion {
+    let order = |reason| CaseOrder {
+        actor: actor.to_owned(),
+        reason,
+    };
+    match verb {
+        CasesVerb::Show { id } => CaseQuestion::Show(id),
+        CasesVerb::Release { id, reason } => CaseQuestion::Release(id, order(reason)),
+        CasesVerb::Bounce { id, reason } => CaseQuestion::Bounce(id, order(reason)),
     }
 }
 
@@ -211,6 +232,7 @@ impl Question {
                 Request::get(path)
             }
             Self::Message(id) => Request::get(format!("/api/messages/{}", escape(id))),
+            Self::Case(question) => question.request(),
             Self::Explain(query) => {
                 Request::get(format!("/api/explain?address={}", escape(&query.address)))
             }
@@ -224,6 +246,29 @@ impl Question {
             Self::Invite(query) => Request::post("/api/users/invite", query),
             Self::Disable(query) => Request::post("/api/users/disable", query),
             Self::Reload => Request::post("/api/reload", &()),
+        }
+    }
+}
+
+/// A question about refusals that are alike, or a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CaseQuestion {
+    List(CaseKind),
+    Show(CaseId),
+    Release(CaseId, CaseOrder),
+    Bounce(CaseId, CaseOrder),
+}
+
+impl CaseQuestion {
+    fn request(&self) -> Request {
+        match self {
+            Self::List(kind) => {
+                let finals = *kind == CaseKind::Final;
+                Request::get(format!("/api/cases?final={finals}"))
+            }
+            Self::Show(id) => Request::get(format!("/api/cases/{id}")),
+            Self::Release(id, order) => Request::post(&format!("/api/cases/{id}/release"), order),
+            Self::Bounce(id, order) => Request::post(&format!("/api/cases/{id}/bounce"), order),
         }
     }
 }
@@ -308,6 +353,16 @@ mod tests {
             request("tideover trace <a&b=c@x>").path,
             "/api/trace?of=%3Ca%26b%3Dc%40x%3E&limit=20"
         );
+        assert_eq!(
+            request("tideover cases --final").path,
+            "/api/cases?final=true"
+        );
+        let release = request("tideover --actor ann cases release f993269bb666");
+        assert_eq!(release.path, "/api/cases/f993269bb666/release");
+        assert_eq!(
+            release.body.as_deref(),
+            Some(r#"{"actor":"ann","reason":""}"#)
+        );
         let invite = request("tideover user invite ann@example.org");
         assert_eq!(invite.path, "/api/users/invite");
         assert_eq!(
@@ -328,6 +383,8 @@ mod tests {
             "tideover queue retry --recipient ann",
             "tideover queue export",
             "tideover explain",
+            "tideover cases show 17",
+            "tideover cases bounce f993269bb666",
         ] {
             assert!(
                 Arguments::try_parse_from(line.split(' ')).is_err(),

@@ -5,6 +5,7 @@
 
 mod args;
 mod bulk;
+mod cases;
 mod client;
 mod home;
 mod intent;
@@ -167,6 +168,7 @@ async fn ask(config: Option<&Path>, question: Question, format: Format) -> Resul
                 .show(request, |it: &MessageView| page.message(it))
                 .await
         }
+        Question::Case(question) => asker.about_cases(question, request).await,
         Question::Explain(_) => {
             asker
                 .show(request, |it: &ExplainView| page.explain(it))

@@ -84,6 +84,14 @@ impl Page {
         for backend in &status.backends {
             text.push_str(&self.drain(backend));
         }
+        let cases = &status.cases;
+        if cases.cases > 0 {
+            let told = format!(
+                "{} with {} recipients: `tideover cases`",
+                cases.cases, cases.recipients
+            );
+            text.push_str(&self.field("cases", &told));
+        }
         let spool = &status.spool;
         if let Some(index) = &spool.index {
             let index = format!("{}; mail is taken, the rest waits", index.text);

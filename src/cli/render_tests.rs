@@ -1,7 +1,9 @@
 //! Pages as text.
 
 use super::*;
-use crate::admin::{DrainView, EventView, IndexView, PeerView, QueueNumbers, SpoolNumbers};
+use crate::admin::{
+    CaseNumbers, DrainView, EventView, IndexView, PeerView, QueueNumbers, SpoolNumbers,
+};
 use crate::mail::{BackendId, SpoolId};
 use crate::queue::Progress;
 
@@ -46,6 +48,10 @@ fn fits(text: &str) {
 fn status_fits_and_tells_what_waits() {
     let reason = "connection refused by 127.0.0.1:2601 while greeting, and again and again";
     let text = page().status(&StatusView {
+        cases: CaseNumbers {
+            cases: 1,
+            recipients: 412,
+        },
         version: "0.1.0".to_owned(),
         now: NOW,
         backends: vec![

@@ -27,7 +27,7 @@ pub use units::{duration, size};
 use crate::backend::BackendOptions;
 use crate::directory::{Directory, DomainRule, ImportOptions, read_csv_file};
 use crate::inbound::{Bounds, Role, TlsMode};
-use crate::mail::BackendId;
+use crate::mail::{BackendId, FinalCause};
 use crate::outbound::Protection;
 use crate::route::OutboundRelay;
 use crate::smtp::{Domain, Mailbox};
@@ -194,12 +194,14 @@ pub struct DirectoryConfig {
 }
 
 /// `[queue]`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct QueueConfig {
     /// Mail that waits for longer asks for an administrator's decision.
     pub attention_after: Duration,
     /// A sender is told once that strangers have not got his message; `None`: never.
     pub delay_notice_after: Option<Duration>,
+    /// Refusals of known recipients that are final; all others make a case.
+    pub finals: Vec<FinalCause>,
 }
 
 /// `[web]`.

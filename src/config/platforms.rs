@@ -9,7 +9,7 @@ use super::entry::{self, EntryFiles, entry};
 use super::reader::{At, Section, Source, nearest};
 use super::sections::{mailbox, non_empty, not_one_of, set};
 use super::units::duration;
-use crate::backend::{BackendOptions, Hosts, ProbeOptions, Protocol};
+use crate::backend::{BackendOptions, Hosts, ProbeOptions, Protocol, RejectingOptions};
 use crate::directory::{DomainKind, DomainRule, Unknown};
 use crate::mail::BackendId;
 use crate::outbound::Protection;
@@ -57,6 +57,7 @@ fn backend(name: At<String>, section: Section<'_>) -> Backend {
     let title = section.text("title", |text| non_empty(text).map(str::to_owned));
     let limits = limits(&section);
     let probe = probe(&section);
+    let rejecting = rejecting(&section);
     section.not_yet("imap", "write-back over IMAP");
     let id = BackendId::new(&name.value);
     let config = hosts.map(|hosts| BackendConfig {
@@ -74,6 +75,7 @@ fn backend(name: At<String>, section: Section<'_>) -> Backend {
             mailbox_messages_per_hour: limits.mailbox_messages_per_hour,
             slow_open: limits.slow_open,
             probe,
+            rejecting,
         },
         title: title.map(|at| at.value),
     });
@@ -193,6 +195,18 @@ fn probe(section: &Section<'_>) -> ProbeOptions {
         set(&mut options.up_after, section.number("up_after", 1, 1_000));
         let recipient = section.text("recipient", mailbox);
         options.recipient = recipient.map(|at| at.value.to_string());
+        section.finish();
+    }
+    options
+}
+
+fn rejecting(section: &Section<'_>) -> RejectingOptions {
+    let mut options = RejectingOptions::default();
+    if let Some(section) = section.section("rejecting") {
+        let recipients = section.number("recipients", 1, 1_000);
+        set(&mut options.recipients, recipients);
+        set(&mut options.within, section.text("within", duration));
+        set(&mut options.failover, section.flag("failover"));
         section.finish();
     }
     options

@@ -160,6 +160,16 @@ impl<'a> Section<'a> {
         fits.map(|number| self.at(name, value, number))
     }
 
+    /// `true` or `false`.
+    pub(super) fn flag(&self, name: &'static str) -> Option<At<bool>> {
+        let value = self.value(name)?;
+        let Some(flag) = value.get_ref().as_bool() else {
+            self.wrong_type(name, value, "true or false");
+            return None;
+        };
+        Some(self.at(name, value, flag))
+    }
+
     /// A table.
     pub(super) fn section(&self, name: &'static str) -> Option<Self> {
         let value = self.value(name)?;

@@ -39,6 +39,12 @@ impl Config {
             hostname: Some(self.server.hostname.clone()),
             postmaster: self.server.postmaster.clone(),
             relay: self.relay.clone(),
+            failover_when_rejecting: self
+                .backends
+                .iter()
+                .filter(|backend| backend.options.rejecting.failover)
+                .map(|backend| backend.id().clone())
+                .collect(),
         }
     }
 
@@ -96,6 +102,7 @@ impl Config {
         queue::Options {
             hostname: self.server.hostname.to_string(),
             delay_notice_after: self.queue.delay_notice_after,
+            finals: self.queue.finals.clone(),
             backends: backends
                 .map(|backend| (backend.id().clone(), limits(&backend.options)))
                 .collect(),

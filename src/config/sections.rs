@@ -11,6 +11,7 @@ use super::reader::{At, Section};
 use super::units::{duration, size};
 use super::{QueueConfig, SpoolConfig};
 use crate::inbound::{Bounds, Network, Role, TlsMode};
+use crate::mail::FinalCause;
 use crate::smtp::{Domain, Mailbox};
 use crate::webmail::Proxy;
 
@@ -210,6 +211,7 @@ pub(super) fn queue(root: &Section<'_>) -> QueueConfig {
     let mut config = QueueConfig {
         attention_after: DAY * 7,
         delay_notice_after: Some(DAY / 6),
+        finals: Vec::new(),
     };
     if let Some(section) = root.section("queue") {
         let after = section.text("attention_after", duration);
@@ -219,6 +221,12 @@ pub(super) fn queue(root: &Section<'_>) -> QueueConfig {
             _ => duration(text).map(Some),
         });
         set(&mut config.delay_notice_after, notice);
+        let finals = section.texts("final", |text| {
+            let parsed = text.parse::<FinalCause>();
+            parsed.map_err(|error| format!("\"{text}\" is no permanent reply: {error}"))
+        });
+        let finals = finals.map(|at| at.value).unwrap_or_default();
+        config.finals = finals.into_iter().map(|at| at.value).collect();
         section.finish();
     }
     config

@@ -147,6 +147,21 @@ bind = "127.0.0.1:2525"
 
 /// A line of `GOOD`, what stands there instead, and a part of what is said.
 const REFUSED: &[(&str, &str, &str)] = &[
+    (
+        "unknown = \"relay\"",
+        "unknown = \"relay\"\n[queue]\nfinal = [\"5.1.1\", \"450 4.1.1\"]",
+        "\"450 4.1.1\" is no permanent reply",
+    ),
+    (
+        "unknown = \"relay\"",
+        "unknown = \"relay\"\n[backend.onprem.rejecting]\nrecipients = 0",
+        "0 is out of range, expected 1 to 1000",
+    ),
+    (
+        "unknown = \"relay\"",
+        "unknown = \"relay\"\n[backend.onprem.rejecting]\nfailover = \"yes\"",
+        "expected true or false",
+    ),
     ("home = \"onprem\"", "", "its mail would go nowhere"),
     (
         "failover = [\"cloud\"]",
@@ -420,7 +435,8 @@ fn shown(text: &str) -> BTreeSet<String> {
             keys.insert(
                 section
                     .replace(".NAME", "")
-                    .replace("backend.probe", "backend.NAME.probe"),
+                    .replace("backend.probe", "backend.NAME.probe")
+                    .replace("backend.rejecting", "backend.NAME.rejecting"),
             );
         } else if let Some((key, _)) = line.split_once(" = ")
             && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')

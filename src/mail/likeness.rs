@@ -6,12 +6,22 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{BackendId, Failure};
+use super::{BackendId, Failure, HoldReason, RecipientState};
 use crate::limits;
 use crate::smtp::EnhancedStatus;
 
 /// Stands for what differs from reply to reply.
 const VARIABLE: &str = "*";
+
+/// What became of the recipients of a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CaseKind {
+    /// They are held (5xx amnesty).
+    Open,
+    /// They were refused for good.
+    Final,
+}
 
 /// Refusals that have one cause, as far as the replies tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +46,27 @@ impl CaseKey {
             code: reply.map_or(0, |reply| reply.code),
             enhanced: reply.and_then(|reply| reply.enhanced),
             text: alike(reply.map_or(failure.what.as_str(), |reply| &reply.text)),
+        }
+    }
+
+    /// The case that a recipient in this state belongs to.
+    #[must_use]
+    pub fn of_state(state: &RecipientState) -> Option<(CaseKind, Self)> {
+        match state {
+            RecipientState::Held {
+                reason: HoldReason::Refused { backend, failure },
+                ..
+            } => Some((CaseKind::Open, Self::of(backend, failure))),
+            RecipientState::Bounced {
+                backend: Some(backend),
+                failure,
+                ..
+            } => Some((CaseKind::Final, Self::of(backend, failure))),
+            RecipientState::Held { .. }
+            | RecipientState::Queued { .. }
+            | RecipientState::Delivered { .. }
+            | RecipientState::Bounced { .. }
+            | RecipientState::Dropped { .. } => None,
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod cause;
 mod envelope;
+mod finality;
 mod header;
 mod hold;
 mod id;
@@ -15,15 +16,17 @@ mod state;
 mod trace;
 mod transport;
 mod visit;
+mod waiting;
 
 pub use crate::base::{Boxed, TlsInfo};
 pub use cause::{Cause, Said, classify};
 pub use envelope::{Authenticity, Envelope, Peer, Recipient};
+pub use finality::{FinalCause, NotPermanent};
 pub use header::{decode_text, message_id};
 pub use hold::HoldReason;
 pub use id::{BackendId, IdSource, InvalidId, NodeId, SpoolId};
 pub use letter::{Addressee, Letter, one_line};
-pub use likeness::{CaseId, CaseKey, NotACase, alike};
+pub use likeness::{CaseId, CaseKey, CaseKind, NotACase, alike};
 pub use mime::{
     ParsedMessage, Part, Person, TextPart, html_to_text, is_message_id, seems_to_have_attachments,
 };

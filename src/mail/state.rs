@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::waiting::Waiting;
 use super::{BackendId, Failure, HoldReason};
 use crate::base::Timestamp;
 use crate::smtp::Reply;
@@ -60,6 +61,12 @@ pub enum RecipientState {
         at: Timestamp,
         /// Why.
         failure: Failure,
+        /// The backend that refused it for good; `None` when it was given up, and for strangers.
+        #[serde(default)]
+        backend: Option<BackendId>,
+        /// The administrator who said so; empty when nobody did.
+        #[serde(default)]
+        actor: String,
     },
     /// End: an administrator took it out.
     Dropped {
@@ -140,6 +147,15 @@ pub enum RecipientEvent {
     Bounced {
         /// Why.
         failure: Failure,
+        /// The backend that refused it for good; `None` when it was given up, and for strangers.
+        #[serde(default)]
+        backend: Option<BackendId>,
+        /// The administrator who said so; empty when nobody did.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        actor: String,
+        /// Why he did.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
     },
     /// An administrator takes it out.
     Dropped {
@@ -293,9 +309,16 @@ impl RecipientState {
                 attempts,
                 uncertain,
             }),
-            RecipientEvent::Bounced { failure } => Ok(Self::Bounced {
+            RecipientEvent::Bounced {
+                failure,
+                backend,
+                actor,
+                ..
+            } => Ok(Self::Bounced {
                 at,
                 failure: failure.clone(),
+                backend: backend.clone(),
+                actor: actor.clone(),
             }),
             RecipientEvent::Dropped { actor, .. } => Ok(Self::Dropped {
                 at,
@@ -329,114 +352,6 @@ impl RecipientState {
         IllegalTransition {
             state: self.name(),
             event: event.name(),
-        }
-    }
-}
-
-/// The parts of `Queued` that outlive an event.
-struct Waiting<'a> {
-    lane: &'a str,
-    due: Timestamp,
-    attempts: u32,
-    uncertain: bool,
-    last: Option<&'a (Timestamp, Failure)>,
-}
-
-impl Waiting<'_> {
-    fn queued(&self) -> RecipientState {
-        RecipientState::Queued {
-            lane: self.lane.to_owned(),
-            due: self.due,
-            attempts: self.attempts,
-            attempting: false,
-            uncertain: self.uncertain,
-            last: self.last.cloned(),
-        }
-    }
-
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "the other states can refuse an event"
-    )]
-    fn apply(
-        &self,
-        event: &RecipientEvent,
-        at: Timestamp,
-    ) -> Result<RecipientState, IllegalTransition> {
-        let mut next = self.queued();
-        if let RecipientState::Queued {
-            lane,
-            due,
-            attempts,
-            attempting,
-            uncertain,
-            last,
-        } = &mut next
-        {
-            match event {
-                RecipientEvent::Attempted { .. } => *attempting = true,
-                RecipientEvent::Interrupted { uncertain: arrived } => *uncertain |= arrived,
-                RecipientEvent::Rerouted { lane: new } => lane.clone_from(new),
-                RecipientEvent::Released { due: new, .. } | RecipientEvent::Paced { due: new } => {
-                    *due = *new;
-                }
-                RecipientEvent::Deferred {
-                    failure,
-                    due: new,
-                    counts,
-                    ..
-                } => {
-                    *due = *new;
-                    *attempts += u32::from(*counts);
-                    *uncertain |= failure.uncertain;
-                    *last = Some((at, failure.clone()));
-                }
-                RecipientEvent::Held { .. }
-                | RecipientEvent::Delivered { .. }
-                | RecipientEvent::Bounced { .. }
-                | RecipientEvent::Dropped { .. } => return Ok(self.leave(event, at)),
-            }
-        }
-        Ok(next)
-    }
-
-    fn leave(&self, event: &RecipientEvent, at: Timestamp) -> RecipientState {
-        match event {
-            RecipientEvent::Held { reason } => RecipientState::Held {
-                reason: reason.clone(),
-                since: at,
-                lane: self.lane.to_owned(),
-                attempts: self.attempts,
-                uncertain: self.uncertain,
-            },
-            RecipientEvent::Delivered {
-                backend,
-                reply,
-                delivery_address,
-                diverted_from,
-                ..
-            } => RecipientState::Delivered {
-                backend: backend.clone(),
-                at,
-                reply: reply.clone(),
-                delivery_address: delivery_address.clone(),
-                uncertain: self.uncertain,
-                diverted_from: diverted_from.clone(),
-            },
-            RecipientEvent::Bounced { failure } => RecipientState::Bounced {
-                at,
-                failure: failure.clone(),
-            },
-            RecipientEvent::Dropped { actor, .. } => RecipientState::Dropped {
-                at,
-                actor: actor.clone(),
-            },
-            RecipientEvent::Attempted { .. }
-            | RecipientEvent::Interrupted { .. }
-            | RecipientEvent::Rerouted { .. }
-            | RecipientEvent::Released { .. }
-            | RecipientEvent::Paced { .. }
-            | RecipientEvent::Deferred { .. } => self.queued(),
         }
     }
 }

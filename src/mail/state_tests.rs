@@ -51,7 +51,12 @@ fn events() -> Vec<RecipientEvent> {
             due: AT,
             reason: String::new(),
         },
-        RecipientEvent::Bounced { failure },
+        RecipientEvent::Bounced {
+            failure,
+            backend: Some(BackendId::new("cloud")),
+            actor: String::new(),
+            reason: String::new(),
+        },
         RecipientEvent::Dropped {
             actor,
             reason: "spam".to_owned(),

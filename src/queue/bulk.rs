@@ -22,7 +22,7 @@ use crate::spool::SpoolError;
 /// Messages that are looked at in one page.
 const PAGE: usize = 200;
 /// Wait for attempts that are under way. Beyond: they are counted, and left as they are.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Nobody waits for an attempt to order one.
 const fn patience(deed: Deed) -> Duration {
@@ -337,14 +337,14 @@ const fn lane_of(state: &RecipientState) -> Option<&String> {
 }
 
 /// Recipients of one message that are claimed; freed when this goes.
-struct Hands<'a> {
+pub(super) struct Hands<'a> {
     queue: &'a Queue,
     id: SpoolId,
     numbers: Vec<u16>,
 }
 
 impl<'a> Hands<'a> {
-    const fn new(queue: &'a Queue, id: SpoolId) -> Self {
+    pub(super) const fn new(queue: &'a Queue, id: SpoolId) -> Self {
         Self {
             queue,
             id,
@@ -352,8 +352,13 @@ impl<'a> Hands<'a> {
         }
     }
 
+    /// Whom it has.
+    pub(super) fn numbers(&self) -> &[u16] {
+        &self.numbers
+    }
+
     /// Claims recipients, waiting a while for those under way; returns how many stay under way.
-    async fn take(&mut self, wanted: &[u16], patience: Duration) -> u64 {
+    pub(super) async fn take(&mut self, wanted: &[u16], patience: Duration) -> u64 {
         let mut left = wanted.to_vec();
         let wait = tokio::time::sleep(patience);
         tokio::pin!(wait);

@@ -27,6 +27,7 @@ impl Queue {
         let now = self.0.parts.clock.now();
         // One for all: who fails alike stays together, in the log and in the next attempt.
         let chance = self.0.parts.entropy.unit();
+        let options = self.options();
         let mut settled = Vec::with_capacity(job.recipients.len());
         for (recipient, outcome) in job.recipients.iter().zip(outcomes) {
             let address = recipient.address.to_string();
@@ -38,6 +39,8 @@ impl Queue {
                 received: job.id.timestamp(),
                 tls,
                 diverted_from: recipient.diverted_from.as_ref(),
+                finals: &options.finals,
+                trial: self.trial_of(target, job.id, recipient.number),
             };
             let event = settle(outcome, &attempt, now, chance);
             count(target, &event);
@@ -109,6 +112,7 @@ impl Queue {
             }
             result = spool.record(job.id, numbers.clone(), event.clone()).await;
         }
+        self.tried(job.id, &numbers, &event).await;
         if let RecipientEvent::Deferred { due, .. } | RecipientEvent::Paced { due } = event {
             for number in numbers {
                 // It may have moved during the attempt.
@@ -146,7 +150,7 @@ impl Queue {
                 let age = self.0.parts.clock.now().since(job.id.timestamp());
                 metrics::histogram!(names::DELIVERY_SECONDS).record(age.as_secs_f64());
             }
-            RecipientEvent::Bounced { failure } => {
+            RecipientEvent::Bounced { failure, .. } => {
                 // The report first: a crash between the two makes it twice, never not at all.
                 while let Err(error) = self.report_failure(job, numbers, failure).await {
                     if !self.may_try_again(job, &error).await {
@@ -205,9 +209,14 @@ struct Outcomes {
     written: Written,
 }
 
-fn known(job: &Job, recipient: &JobRecipient) -> Known {
+/// Is it a recipient of ours?
+pub(super) fn is_known(job: &Job, recipient: &JobRecipient) -> bool {
     let envelope = job.envelope.recipients.get(usize::from(recipient.number));
-    if envelope.is_some_and(|recipient| recipient.mailbox.is_some()) {
+    envelope.is_some_and(|recipient| recipient.mailbox.is_some())
+}
+
+fn known(job: &Job, recipient: &JobRecipient) -> Known {
+    if is_known(job, recipient) {
         Known::Ours
     } else {
         Known::Stranger

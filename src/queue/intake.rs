@@ -42,12 +42,16 @@ impl Queue {
     fn take(&self, message: &Committed) {
         let all = 0..u16::try_from(message.envelope.recipients.len()).unwrap_or(u16::MAX);
         let recipients: Vec<(u16, u32)> = all.map(|number| (number, 0)).collect();
-        self.dispatch(
+        let dispatched = self.dispatch(
             message.id,
             &message.envelope,
             (Source::Fresh, message.body.as_ref()),
             &recipients,
         );
+        // It may be what a rejecting backend is tried with.
+        if dispatched.held && !self.0.parts.router.board().on_trial().is_empty() {
+            self.0.wake.notify_one();
+        }
     }
 
     /// Decides the routes of some recipients (number and counted attempts) of a message and puts
@@ -68,6 +72,10 @@ impl Queue {
             let router = &self.0.parts.router;
             let explanation = router.route(&recipient.address, id.timestamp());
             match explanation.decision {
+                Decision::Relay {
+                    diverted_from: Some(home),
+                    ..
+                } if self.tries_home(&home, id, number) => {}
                 Decision::Relay {
                     targets,
                     address,
@@ -102,7 +110,7 @@ impl Queue {
 
     /// Puts a job into the row of its next hop; `false` when that is full. Recipients that are
     /// loaded already stay where they are (I4).
-    fn push(&self, mut job: Job) -> bool {
+    pub(super) fn push(&self, mut job: Job) -> bool {
         let Some(target) = job.targets.front().cloned() else {
             return true;
         };

@@ -6,7 +6,9 @@
 //! never stored. A lane whose route says hold is left alone until a backend changes: holding costs
 //! nothing, uses up no retries and no time.
 
+mod bounce;
 mod bulk;
+mod cases;
 mod claims;
 mod ending;
 mod intake;
@@ -20,10 +22,12 @@ mod row;
 mod schedule;
 mod settle;
 mod state;
+mod tries;
 mod window;
 mod worker;
 
 pub use bulk::{Deed, Order, Pick, Place, Tally};
+pub use cases::{CaseTrial, TrialOutcome};
 pub use pace::MailboxRates;
 pub use progress::Progress;
 
@@ -35,7 +39,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::base::{Clock, Entropy, Shutdown};
 use crate::limits;
-use crate::mail::{BackendId, DeliveryTarget, Transport, VisitKey};
+use crate::mail::{BackendId, DeliveryTarget, FinalCause, Transport, VisitKey};
 use crate::route::Router;
 use crate::spool::{Committed, Spool};
 use ending::Settled;
@@ -43,6 +47,7 @@ use pace::Pace;
 use progress::Speeds;
 use rate::Rates;
 use state::State;
+use tries::Tries;
 
 /// Settings of the queue.
 #[derive(Debug, Clone)]
@@ -51,6 +56,8 @@ pub struct Options {
     pub hostname: String,
     /// After this long a sender is told that strangers have not got his message yet; `None`: never.
     pub delay_notice_after: Option<Duration>,
+    /// Refusals that are final for known recipients, too.
+    pub finals: Vec<FinalCause>,
     /// Limits of each backend.
     pub backends: BTreeMap<BackendId, TargetLimits>,
 }
@@ -122,6 +129,10 @@ struct Inner {
     visits: OnceLock<VisitKey>,
     /// When the queue was made.
     begun: tokio::time::Instant,
+    /// Attempts that find something out.
+    tries: Mutex<Tries>,
+    /// The release of a case is decided.
+    case_news: Notify,
     /// Wakes the loader.
     wake: Notify,
     /// Rings when recipients are free again.
@@ -149,6 +160,8 @@ impl Queue {
             marks: Mutex::default(),
             visits: OnceLock::new(),
             begun: tokio::time::Instant::now(),
+            tries: Mutex::default(),
+            case_news: Notify::new(),
             wake: Notify::new(),
             freed: Notify::new(),
         }))
@@ -191,7 +204,12 @@ impl Queue {
             shutdown.spawn("queue-settled", finish);
         }
         let queue = self.clone();
-        shutdown.spawn("queue-loader", async move { queue.load_for_ever().await });
+        shutdown.spawn("queue-loader", async move {
+            if let Err(error) = queue.resume_cases().await {
+                tracing::error!(%error, "releases of cases are not gone on with");
+            }
+            queue.load_for_ever().await;
+        });
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

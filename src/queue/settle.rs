@@ -3,7 +3,8 @@
 use super::schedule;
 use crate::base::Timestamp;
 use crate::mail::{
-    BackendId, Blame, Cause, DeliveryTarget, Failure, HoldReason, Outcome, RecipientEvent,
+    BackendId, Blame, CaseId, CaseKey, Cause, DeliveryTarget, Failure, FinalCause, HoldReason,
+    Outcome, RecipientEvent,
 };
 use crate::smtp::Reply;
 
@@ -24,6 +25,10 @@ pub(super) struct Attempt<'a> {
     pub(super) tls: Option<&'a str>,
     /// Its home, when failover gives it to another backend.
     pub(super) diverted_from: Option<&'a BackendId>,
+    /// Causes that the config calls final.
+    pub(super) finals: &'a [FinalCause],
+    /// The case for which it was tried: when it is refused alike it only goes on waiting.
+    pub(super) trial: Option<CaseId>,
 }
 
 /// Whose recipient it is.
@@ -56,18 +61,16 @@ pub(super) fn settle(
         Outcome::Failed(failure) => failure,
     };
     if failure.is_permanent() && failure.blame != Blame::Backend {
-        return refused(failure, backend, attempt.known);
+        return refused(failure, attempt, now, chance);
     }
     let is_backend = matches!(attempt.target, DeliveryTarget::Backend(_));
     if failure.is_permanent() && !is_backend && attempt.known == Known::Stranger {
-        return RecipientEvent::Bounced { failure };
+        return bounced(failure, None);
     }
     // Only mail to strangers is given up by time (decision 5).
     let too_old = now.since(attempt.received) >= schedule::GIVE_UP;
     if attempt.known == Known::Stranger && too_old {
-        return RecipientEvent::Bounced {
-            failure: expired(&failure),
-        };
+        return bounced(expired(&failure), None);
     }
     // A backend's health decides when it is tried again; a stranger's host has none that we
     // watch, so its trouble counts as an attempt.
@@ -88,14 +91,42 @@ pub(super) fn settle(
 }
 
 /// 5yz for this recipient or message.
-fn refused(failure: Failure, backend: BackendId, known: Known) -> RecipientEvent {
-    if known == Known::Stranger || failure.cause() == Cause::Content {
-        return RecipientEvent::Bounced { failure };
+fn refused(failure: Failure, attempt: &Attempt<'_>, now: Timestamp, chance: f64) -> RecipientEvent {
+    let backend = backend_of(attempt.target);
+    let is_backend = matches!(attempt.target, DeliveryTarget::Backend(_));
+    let is_final = failure.cause() == Cause::Content
+        || attempt.finals.iter().any(|cause| cause.covers(&failure));
+    if attempt.known == Known::Stranger || is_final {
+        // What our backends refuse for good is kept for the administrator to see.
+        return bounced(failure, (is_backend && is_final).then_some(backend));
+    }
+    if attempt.trial.is_some() && attempt.trial == Some(CaseKey::of(&backend, &failure).id()) {
+        return RecipientEvent::Deferred {
+            due: schedule::after_trouble(now, chance),
+            backend,
+            failure,
+            counts: false,
+        };
     }
     // Decision 6: for a recipient of ours it is evidence, not a sentence.
     RecipientEvent::Held {
         reason: HoldReason::Refused { backend, failure },
     }
+}
+
+const fn bounced(failure: Failure, backend: Option<BackendId>) -> RecipientEvent {
+    RecipientEvent::Bounced {
+        failure,
+        backend,
+        actor: String::new(),
+        reason: String::new(),
+    }
+}
+
+/// Is it a permanent refusal that says something about how the backend treats recipients, and not
+/// about a message? Then the breaker hears of it.
+pub(super) fn counts_as_rejected(failure: &Failure) -> bool {
+    failure.is_permanent() && failure.blame != Blame::Backend && failure.cause() != Cause::Content
 }
 
 /// RFC 3463 §3.5: X.4.7, delivery time expired.
@@ -118,6 +149,7 @@ pub(super) fn backend_of(target: &DeliveryTarget) -> BackendId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mail::Said;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -128,7 +160,11 @@ mod tests {
         } else {
             Outcome::Failed(Failure::replied(blame, reply))
         };
-        let attempt = Attempt {
+        settle(outcome, &attempt(target, known), NOW, 0.5)
+    }
+
+    fn attempt(target: &DeliveryTarget, known: Known) -> Attempt<'_> {
+        Attempt {
             target,
             delivery_address: "ann@example.org",
             known,
@@ -136,8 +172,45 @@ mod tests {
             received: NOW,
             tls: None,
             diverted_from: None,
+            finals: &[],
+            trial: None,
+        }
+    }
+
+    /// Decision 6: what the config calls final is no case, and a trial that is refused alike only
+    /// goes on waiting. Who refused for good is kept when it is one of our backends.
+    #[test]
+    fn final_causes_and_trials() {
+        let cloud = DeliveryTarget::Backend(BackendId::new("cloud"));
+        let failure = |line: &str| Failure::refused(Said::Rcpt, Reply::parse(&[line]).unwrap());
+        let unknown = failure("550 5.1.1 <ann@example.org> no such user");
+        let finals = ["550 5.1.1 no such user".parse().unwrap()];
+        let alike = failure("550 5.1.1 <bob@example.org> no such user");
+        let case = CaseKey::of(&BackendId::new("cloud"), &alike).id();
+        let event = |failure: &Failure, finals, trial| {
+            let attempt = Attempt {
+                finals,
+                trial,
+                ..attempt(&cloud, Known::Ours)
+            };
+            settle(Outcome::Failed(failure.clone()), &attempt, NOW, 0.5)
         };
-        settle(outcome, &attempt, NOW, 0.5)
+        let RecipientEvent::Bounced { backend, .. } = event(&unknown, &finals, Some(case)) else {
+            panic!("not final");
+        };
+        assert_eq!(backend, Some(BackendId::new("cloud")));
+        let waits = event(&unknown, &[], Some(case));
+        assert!(matches!(
+            waits,
+            RecipientEvent::Deferred { counts: false, .. }
+        ));
+        let other = event(&failure("550 5.4.1 denied"), &[], Some(case));
+        assert_eq!(other.name(), "held");
+        let stranger = settled("550 5.1.1 no", Blame::Recipient, &cloud, Known::Stranger);
+        assert!(matches!(
+            stranger,
+            RecipientEvent::Bounced { backend: None, .. }
+        ));
     }
 
     #[test]
@@ -210,10 +283,13 @@ mod tests {
             cause: Some(Cause::Policy),
             ..Failure::replied(Blame::Recipient, reply)
         };
-        let cloud = BackendId::new("cloud");
-        let ours = refused(failure.clone(), cloud.clone(), Known::Ours);
-        assert_eq!(ours.name(), "held");
-        assert_eq!(refused(failure, cloud, Known::Stranger).name(), "bounced");
+        let cloud = DeliveryTarget::Backend(BackendId::new("cloud"));
+        let event = |known| {
+            let outcome = Outcome::Failed(failure.clone());
+            settle(outcome, &attempt(&cloud, known), NOW, 0.5).name()
+        };
+        assert_eq!(event(Known::Ours), "held");
+        assert_eq!(event(Known::Stranger), "bounced");
     }
 
     #[test]
@@ -228,6 +304,8 @@ mod tests {
                 received: NOW.before(schedule::GIVE_UP),
                 tls: None,
                 diverted_from: None,
+                finals: &[],
+                trial: None,
             };
             let failure = Failure::without_reply(Blame::Backend, "connection refused");
             let event = settle(Outcome::Failed(failure), &attempt, NOW, 0.0);

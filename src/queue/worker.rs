@@ -63,6 +63,10 @@ impl Queue {
             };
             let place = self.place_in_rate(target);
             self.sleep_until(place, CONNECTING).await;
+            if !self.may_go(target, &present.job) {
+                self.put_back(present).await;
+                continue;
+            }
             if let Err(failure) = self.connect(&mut channel, target).await {
                 self.unreachable(present.job, failure).await;
                 tokio::time::sleep(PAUSE).await;
@@ -116,6 +120,12 @@ impl Queue {
     /// Reads the body and marks the attempt in the ledger.
     async fn prepare(&self, target: &DeliveryTarget, job: Job) -> Option<Prepared> {
         let job = self.still_waiting(job)?;
+        if !self.may_go(target, &job) {
+            // Nothing was sent: it waits in the index.
+            self.state().release(&job);
+            self.0.freed.notify_waiters();
+            return None;
+        }
         let job = self.keep_pace(target, job, Asking::Room).await?;
         let body = match self.body(&job) {
             Ok(body) => body,
@@ -272,6 +282,7 @@ impl Queue {
         });
         let outcomes = channel.deliver(&delivery, marked).await;
         self.tell_board(target, &outcomes);
+        self.tell_breaker(target, &job, &outcomes);
         self.measure(target, job.source, &outcomes);
         while let Err(error) = self
             .report_success(&job, &outcomes, channel.handover())

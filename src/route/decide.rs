@@ -286,9 +286,15 @@ impl Walk<'_> {
         if health.takes_mail_of(self.view.accepted) {
             return self.relay(way, home, None);
         }
-        // Decision 7: another backend gets the mail only if the config says so, and never because
-        // of replies: what one platform refuses is no business of the other.
-        if health.health == Health::Down {
+        // Decision 7: another backend gets the mail only if the config says so; because of replies
+        // only if it says that, too.
+        let also_rejecting = &self.view.options.failover_when_rejecting;
+        let may_fail_over = match health.health {
+            Health::Down => true,
+            Health::Rejecting => also_rejecting.contains(home),
+            Health::Up | Health::Slow => false,
+        };
+        if may_fail_over {
             for other in way.failover.iter().filter(|other| *other != home) {
                 let Some(health) = self.view.healths.get(other) else {
                     continue;

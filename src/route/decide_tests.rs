@@ -73,6 +73,7 @@ fn options() -> RouteOptions {
         hostname: "mx.example.net".parse().ok(),
         postmaster: None,
         relay: vec![OutboundRelay::Mx],
+        ..RouteOptions::default()
     }
 }
 

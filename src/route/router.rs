@@ -1,10 +1,11 @@
 //! The decision with everything that it needs at hand.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{Admission, Admit, Decision, Explanation, Origin, Telling, View, decide};
-use crate::backend::{BackendHealth, Board};
+use crate::backend::{BackendHealth, Board, Health};
 use crate::base::Timestamp;
 use crate::directory::DirectoryHandle;
 use crate::mail::BackendId;
@@ -20,6 +21,8 @@ pub struct RouteOptions {
     pub postmaster: Option<Mailbox>,
     /// `outbound.relay`, in order.
     pub relay: Vec<OutboundRelay>,
+    /// Homes whose `failover` holds while they are rejecting, too.
+    pub failover_when_rejecting: BTreeSet<BackendId>,
 }
 
 /// One of the ways to strangers.
@@ -85,6 +88,25 @@ impl Router {
             Origin::Trusted,
             (Telling::Decision, Some(accepted)),
         )
+    }
+
+    /// As [`Self::route`], as if `backend` took mail: for the one message that finds out whether
+    /// it does again.
+    #[must_use]
+    pub fn route_trial(&self, address: &Mailbox, backend: &BackendId) -> Explanation {
+        let mut healths = (*self.0.board.healths()).clone();
+        if let Some(health) = healths.get_mut(backend) {
+            health.health = Health::Up;
+        }
+        let view = View {
+            directory: &self.0.directory.current(),
+            healths: &healths,
+            options: &self.options(),
+            origin: Origin::Trusted,
+            telling: Telling::Decision,
+            accepted: None,
+        };
+        decide(address, &view)
     }
 
     /// Does all mail in the lane of a backend wait, whoever it is for? Nobody has to look at it

@@ -6,6 +6,7 @@
 
 mod big;
 mod carry;
+mod cases;
 mod commit;
 mod cursors;
 mod disk;
@@ -30,6 +31,7 @@ mod room;
 mod segment;
 mod views;
 
+pub use cases::{Case, CaseMember};
 pub use commit::{Committed, Writer};
 pub use disk::{Disk, DiskFile, FileSystem, Lock, SystemDisk};
 pub use draft::Draft;

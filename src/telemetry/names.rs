@@ -96,6 +96,13 @@ metrics! {
     Counter OUTBOUND_CONNECTIONS = "tideover_outbound_connections_total" ["backend, result"]
         "Connections tried to hosts of next hops, by result (good, bad); strangers and relays are \
          counted under the backend \"@\".";
+    Gauge CASES = "tideover_cases" ["backend"]
+        "Cases that wait for an administrator's decision: refusals of known recipients, grouped by \
+         what the backend said.";
+    Gauge CASE_RECIPIENTS = "tideover_case_recipients" ["backend"]
+        "Recipients of those cases.";
+    Gauge BACKEND_REJECTING = "tideover_backend_rejecting" ["backend"]
+        "1 while the backend refuses known recipients alike and gets trials only, else 0.";
 }
 
 /// Gives every metric its help text in the installed recorder.

@@ -35,7 +35,7 @@ pub(crate) struct Site {
     pub(crate) platforms: Platforms,
     pub(crate) disk: SimDisk,
     pub(crate) clock: SetClock,
-    chance: Chance,
+    pub(crate) chance: Chance,
 }
 
 /// A clock that can be set.
@@ -58,7 +58,11 @@ impl TimeSource for SetClock {
 
 impl Site {
     pub(crate) fn new() -> Self {
-        let chance = Chance::new(7);
+        Self::seeded(7)
+    }
+
+    pub(crate) fn seeded(seed: u64) -> Self {
+        let chance = Chance::new(seed);
         let clock = SimClock::starting_at(Timestamp::from_millis(1_800_000_000_000));
         Self {
             platforms: Platforms::new(&PLATFORMS, chance.clone(), 0),
@@ -146,6 +150,7 @@ pub(crate) fn options_of_the_queue() -> queue::Options {
     queue::Options {
         hostname: "mx.example.org".to_owned(),
         delay_notice_after: Some(Duration::from_secs(4 * 3600)),
+        finals: Vec::new(),
         backends: PLATFORMS.map(|name| (BackendId::new(name), limits)).into(),
     }
 }

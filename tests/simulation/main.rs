@@ -22,6 +22,7 @@ mod door;
 mod operators;
 mod platforms;
 mod recovery;
+mod rejecting;
 mod reports;
 mod scenarios;
 mod ways_out;

@@ -306,6 +306,7 @@ impl Life {
             queue::Options {
                 hostname: "mx.example.org".to_owned(),
                 delay_notice_after: None,
+                finals: Vec::new(),
                 backends: PLATFORMS.map(|name| (BackendId::new(name), limits)).into(),
             },
         );

@@ -1,5 +1,6 @@
 //! From records to rows: the state as a function of the log.
 
+use super::cases::CaseChanges;
 use super::rows::{Counters, FactRow, MessageRow, decode, encode};
 use super::{Change, Index, keys};
 use crate::mail::{Authenticity, BackendId, Envelope, RecipientEvent, RecipientState, SpoolId};
@@ -71,10 +72,13 @@ fn accept(
             .into_iter()
             .map(|key| (key, Some(Vec::new()))),
     );
+    let mut cases = cases_left(line.id, old.as_deref());
     for (number, state) in (0..count).zip(&states) {
+        cases.enter(state, line.id, number);
         changes.extend(rows_of(state, line.id, number, Row::Present));
         changes.push((keys::recipient(line.id, number), Some(encode(state))));
     }
+    changes.extend(cases.finish(index)?);
     index.change(changes, after, |counters| {
         forget(counters, old.as_deref());
         counters.accepted += 1;
@@ -160,6 +164,15 @@ fn rows_to_forget(
     Ok((changes, Some(states)))
 }
 
+/// What cases lose when a message is forgotten.
+fn cases_left(id: SpoolId, old: Option<&[RecipientState]>) -> CaseChanges {
+    let mut cases = CaseChanges::default();
+    for (number, state) in (0..u16::MAX).zip(old.into_iter().flatten()) {
+        cases.leave(state, id, number);
+    }
+    cases
+}
+
 fn forget(counters: &mut Counters, old: Option<&[RecipientState]>) {
     if let Some(old) = old {
         counters.accepted = counters.accepted.saturating_sub(1);
@@ -171,7 +184,8 @@ fn forget(counters: &mut Counters, old: Option<&[RecipientState]>) {
 
 /// Forgets a message that the log is about to lose. The position stays: no record says so.
 pub(crate) fn remove(index: &Index, id: SpoolId, envelope: &Envelope) -> Result<(), SpoolError> {
-    let (changes, old) = rows_to_forget(index, id, envelope)?;
+    let (mut changes, old) = rows_to_forget(index, id, envelope)?;
+    changes.extend(cases_left(id, old.as_deref()).finish(index)?);
     index.change_in_place(changes, |counters| forget(counters, old.as_deref()));
     Ok(())
 }
@@ -184,6 +198,7 @@ fn happen(
 ) -> Result<(), SpoolError> {
     let mut changes: Vec<Change> = Vec::with_capacity(2 + line.recipients.len() * 4);
     let mut steps = Vec::with_capacity(line.recipients.len());
+    let mut cases = CaseChanges::default();
     let mut finished: u16 = 0;
     let mut known = false;
     for &number in &line.recipients {
@@ -204,6 +219,8 @@ fn happen(
         };
         changes.extend(rows_of(&old, line.id, number, Row::Absent));
         changes.extend(rows_of(&new, line.id, number, Row::Present));
+        cases.leave(&old, line.id, number);
+        cases.enter(&new, line.id, number);
         changes.push((key, Some(encode(&new))));
         finished += u16::from(new.is_finished() && !old.is_finished());
         steps.push((old, new));
@@ -215,6 +232,7 @@ fn happen(
     if finished > 0 {
         changes.extend(message_row(index, line, finished)?);
     }
+    changes.extend(cases.finish(index)?);
     index.change(changes, after, |counters| {
         for (old, new) in &steps {
             counters.leave(old);

@@ -1,7 +1,7 @@
 //! Keys of the index: one letter for the kind of row, then big-endian numbers, so that they sort.
 
 use crate::base::Timestamp;
-use crate::mail::SpoolId;
+use crate::mail::{CaseId, CaseKind, SpoolId};
 use crate::spool::segment::Position;
 
 /// Up to which position the store shows the log, and the format of the rows.
@@ -35,7 +35,7 @@ pub(crate) fn lane_prefix(lane: &str) -> Vec<u8> {
     with_text(b'q', lane)
 }
 
-/// Due time, message and recipient of a `q` key.
+/// Time, message and recipient of a `q` or `k` key.
 pub(crate) fn parse_queued(key: &[u8]) -> Option<(Timestamp, SpoolId, u16)> {
     let (rest, recipient) = key.split_last_chunk::<2>()?;
     let (rest, id) = rest.split_last_chunk::<8>()?;
@@ -164,6 +164,46 @@ pub(crate) fn parse_event(key: &[u8]) -> Option<Position> {
 /// `u`: a message with an unfinished recipient.
 pub(crate) fn unfinished(id: SpoolId) -> Vec<u8> {
     with_id(b'u', id)
+}
+
+/// `c`: a case.
+pub(crate) fn case(kind: CaseKind, case: CaseId) -> Vec<u8> {
+    let mut key = cases_prefix(kind);
+    key.extend_from_slice(&case.as_u64().to_be_bytes());
+    key
+}
+
+/// All cases of a kind.
+pub(crate) fn cases_prefix(kind: CaseKind) -> Vec<u8> {
+    vec![b'c', letter(kind)]
+}
+
+/// `k`: a recipient of a case, by the time since when it is. Ends like a `q` key.
+pub(crate) fn case_member(
+    kind: CaseKind,
+    case: CaseId,
+    since: Timestamp,
+    (id, recipient): (SpoolId, u16),
+) -> Vec<u8> {
+    let mut key = case_members_prefix(kind, case);
+    key.extend_from_slice(&since.as_millis().to_be_bytes());
+    key.extend_from_slice(&id.as_u64().to_be_bytes());
+    key.extend_from_slice(&recipient.to_be_bytes());
+    key
+}
+
+/// All recipients of a case.
+pub(crate) fn case_members_prefix(kind: CaseKind, case: CaseId) -> Vec<u8> {
+    let mut key = vec![b'k', letter(kind)];
+    key.extend_from_slice(&case.as_u64().to_be_bytes());
+    key
+}
+
+const fn letter(kind: CaseKind) -> u8 {
+    match kind {
+        CaseKind::Open => b'o',
+        CaseKind::Final => b'f',
+    }
 }
 
 /// `f`: a fact of a room.

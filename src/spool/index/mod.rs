@@ -7,6 +7,7 @@
 //! there.
 
 mod apply;
+mod cases;
 mod keys;
 mod memory;
 mod overlay;
@@ -18,6 +19,7 @@ pub use memory::MemoryStore;
 pub use sled_store::SledStore;
 
 pub(crate) use apply::{apply, remove};
+pub(crate) use cases::CaseRow;
 pub(crate) use overlay::Index;
 pub(crate) use rows::{FactRow, MessageRow, decode};
 

@@ -1,0 +1,155 @@
+//! The board hears of refusals, and grants trials while a backend is rejecting.
+
+use super::{BackendHealth, Board, Health, Rejecting};
+use crate::base::Timestamp;
+use crate::mail::{BackendId, CaseKey};
+
+impl Board {
+    /// A known recipient was refused for good. `true`: now the backend is rejecting.
+    pub fn report_refused(&self, backend: &BackendId, case: &CaseKey, recipient: &str) -> bool {
+        let now = self.now();
+        let mut entries = self.entries();
+        let Some(entry) = entries.get_mut(backend) else {
+            return false;
+        };
+        let opened = entry.breaker.refused(case, recipient, now);
+        if opened {
+            tracing::warn!(%backend, %case, "rejecting: it refuses known recipients alike");
+            self.show(&entries);
+        }
+        opened
+    }
+
+    /// A recipient was accepted. `true`: the backend was rejecting till now.
+    pub fn report_accepted(&self, backend: &BackendId) -> bool {
+        let mut entries = self.entries();
+        let Some(entry) = entries.get_mut(backend) else {
+            return false;
+        };
+        let closed = entry.breaker.accepted();
+        if closed {
+            tracing::warn!(%backend, "takes mail again");
+            self.show(&entries);
+        }
+        closed
+    }
+
+    /// The case that makes a backend rejecting, if it is.
+    #[must_use]
+    pub fn rejecting(&self, backend: &BackendId) -> Option<Rejecting> {
+        let entries = self.entries();
+        entries.get(backend)?.breaker.rejecting().cloned()
+    }
+
+    /// Asks for the right to one attempt at a backend that is rejecting and that nobody holds;
+    /// granted once for each probe interval.
+    #[must_use]
+    pub fn take_trial(&self, backend: &BackendId) -> bool {
+        let now = self.now();
+        if !self.is_on_trial(backend) {
+            return false;
+        }
+        let mut entries = self.entries();
+        let entry = entries.get_mut(backend);
+        entry.is_some_and(|entry| entry.breaker.take_trial(now))
+    }
+
+    /// When the next trial of a backend may begin.
+    #[must_use]
+    pub fn next_trial(&self, backend: &BackendId) -> Option<Timestamp> {
+        self.entries().get(backend)?.breaker.next_trial()
+    }
+
+    /// Backends whose mail waits because they are rejecting, and for no other reason.
+    #[must_use]
+    pub fn on_trial(&self) -> Vec<BackendId> {
+        let healths = self.healths();
+        let backends = healths.values().filter(|health| is_on_trial(health));
+        backends.map(|health| health.id.clone()).collect()
+    }
+
+    /// Does its mail wait because it is rejecting, and for no other reason?
+    #[must_use]
+    pub fn is_on_trial(&self, backend: &BackendId) -> bool {
+        self.healths().get(backend).is_some_and(is_on_trial)
+    }
+}
+
+fn is_on_trial(health: &BackendHealth) -> bool {
+    health.health == Health::Rejecting && health.hold().is_none() && !health.takes_mail()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::backend::monitor::tests::backend;
+    use crate::backend::{Override, Signal, Wish};
+    use crate::base::Clock;
+    use crate::mail::{Blame, Failure, Said};
+    use crate::smtp::Reply;
+
+    fn denied() -> CaseKey {
+        let reply = Reply::parse(&["550 5.4.1 Access denied"]).unwrap();
+        let failure = Failure::refused(Said::Rcpt, reply);
+        CaseKey::of(&BackendId::new("cloud"), &failure)
+    }
+
+    fn rejecting_board() -> (Board, BackendId) {
+        let cloud = BackendId::new("cloud");
+        let mut options = backend("cloud");
+        options.probe.interval = Duration::ZERO;
+        let board = Board::new(&[options, backend("onprem")], Clock::system());
+        for name in ["a", "b", "c", "d"] {
+            assert!(!board.report_refused(&cloud, &denied(), name));
+        }
+        let changes = board.changes();
+        assert!(board.report_refused(&cloud, &denied(), "e"));
+        assert!(changes.has_changed().unwrap());
+        (board, cloud)
+    }
+
+    #[test]
+    fn it_is_shown_with_its_reason_and_ends_with_an_acceptance() {
+        let (board, cloud) = rejecting_board();
+        let health = board.health(&cloud).unwrap();
+        assert_eq!(health.health, Health::Rejecting);
+        assert!(health.reason.contains("550 5.4.1 Access denied"));
+        assert!(!health.takes_mail());
+        assert_eq!(board.rejecting(&cloud).unwrap().case, denied().id());
+        let onprem = board.health(&BackendId::new("onprem")).unwrap();
+        assert_eq!(onprem.health, Health::Up);
+        // A probe that is answered proves nothing about recipients.
+        board.report_probe(&cloud, Signal::Good);
+        assert_eq!(board.health(&cloud).unwrap().health, Health::Rejecting);
+        assert!(board.take_trial(&cloud));
+        assert!(board.report_accepted(&cloud));
+        assert_eq!(board.health(&cloud).unwrap().health, Health::Up);
+        assert!(!board.take_trial(&cloud));
+    }
+
+    #[test]
+    fn one_that_is_down_or_held_is_not_tried_and_one_forced_up_is_not_held_back() {
+        let (board, cloud) = rejecting_board();
+        let said = |wish| Override {
+            wish,
+            actor: "root".to_owned(),
+            reason: String::new(),
+            since: Timestamp::EPOCH,
+        };
+        board.set_override(&cloud, said(Wish::Hold));
+        assert!(!board.take_trial(&cloud));
+        board.set_override(&cloud, said(Wish::Up));
+        assert!(board.health(&cloud).unwrap().takes_mail());
+        assert!(!board.take_trial(&cloud), "it needs no leave");
+        board.set_override(&cloud, said(Wish::Resume));
+        assert!(board.take_trial(&cloud));
+        for _ in 0..3 {
+            let failure = Failure::without_reply(Blame::Backend, "refused");
+            board.report(&cloud, Signal::Bad(failure));
+        }
+        assert_eq!(board.health(&cloud).unwrap().health, Health::Down);
+        assert!(!board.take_trial(&cloud));
+    }
+}

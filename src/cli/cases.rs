@@ -1,0 +1,174 @@
+//! `cases`, for people.
+
+use super::intent::{CaseQuestion, Format, Request};
+use super::render::Page;
+use super::{Asker, Exit, Failure, print};
+use crate::admin::{CaseDetails, CaseReleased, CaseView};
+use crate::queue::{Tally, TrialOutcome};
+use crate::terminal::{Cell, Table, Tone, moment};
+
+impl Asker {
+    /// The verbs of `cases`.
+    pub(super) async fn about_cases(
+        &self,
+        question: CaseQuestion,
+        request: Request,
+    ) -> Result<(), Failure> {
+        let page = self.page;
+        match question {
+            CaseQuestion::List(_) => {
+                let text = |it: &Vec<CaseView>| page.cases(it);
+                self.show(request, text).await
+            }
+            CaseQuestion::Show(_) => self.show(request, |it: &CaseDetails| page.case(it)).await,
+            CaseQuestion::Release(..) => self.release_case(request).await,
+            CaseQuestion::Bounce(..) => self.show(request, bounced).await,
+        }
+    }
+
+    /// `cases release`: done when it is released or on its way, not when the case stands.
+    async fn release_case(&self, request: Request) -> Result<(), Failure> {
+        let released: CaseReleased = self.client.ask(request).await?;
+        match self.format {
+            Format::Text => print(&text_of(&released))?,
+            Format::Json => {
+                let json = serde_json::to_string_pretty(&released);
+                let json = json.map_err(|error| Failure::new(Exit::Failed, error))?;
+                print(&format!("{json}\n"))?;
+            }
+        }
+        match released.trial.outcome {
+            TrialOutcome::Refused { .. } => Err(Failure::new(
+                Exit::Failed,
+                "not released: the backend still refuses",
+            )),
+            TrialOutcome::Trying | TrialOutcome::Released { .. } => Ok(()),
+        }
+    }
+}
+
+impl Page {
+    /// `cases`.
+    fn cases(self, cases: &[CaseView]) -> String {
+        if cases.is_empty() {
+            return "no cases\n".to_owned();
+        }
+        let head = ["CASE", "BACKEND", "RECIPIENTS", "WAITING", "SINCE", "REPLY"];
+        let mut table = Table::new(&head, &[5]);
+        for case in cases {
+            table.row([
+                Cell::toned(case.id.to_string(), Tone::Strong),
+                case.backend.as_str().into(),
+                case.recipients.to_string().into(),
+                case.waiting.to_string().into(),
+                moment(case.since, self.now).into(),
+                format!("{} {}", said(case), case.text).into(),
+            ]);
+        }
+        let mut text = table.render(self.palette);
+        for case in cases {
+            if let Some(trial) = self.trial(case) {
+                text.push_str(
+                    &self
+                        .palette
+                        .paint(Tone::Quiet, &format!("{}: {trial}\n", case.id)),
+                );
+            }
+        }
+        text
+    }
+
+    /// `cases show`.
+    fn case(self, details: &CaseDetails) -> String {
+        let case = &details.case;
+        let mut text = format!(
+            "{}  {} says {} {}\n",
+            self.palette.paint(Tone::Strong, &case.id.to_string()),
+            crate::terminal::visible(case.backend.as_str()),
+            said(case),
+            crate::terminal::visible(&case.text),
+        );
+        text.push_str(&self.field("since", &moment(case.since, self.now)));
+        text.push_str(&self.field("recipients", &format!("{} got this reply", case.recipients)));
+        if let Some(rejecting) = &details.rejecting {
+            let waiting = format!("{} are held back: {rejecting}", case.waiting);
+            text.push_str(&self.field("waiting", &waiting));
+        }
+        text.push_str(&self.field("cause", &format!("{}: {}", case.cause, details.advice)));
+        text.push_str(&self.field("reply", &details.reply));
+        if let Some(trial) = self.trial(case) {
+            text.push_str(&self.field("release", &trial));
+        }
+        for (number, member) in details.members.iter().enumerate() {
+            let label = if number == 0 { "to" } else { "" };
+            let from = if member.from.is_empty() {
+                "<>"
+            } else {
+                &member.from
+            };
+            let line = format!("{}  {}  from {from}", member.recipient, member.id);
+            text.push_str(&self.field(label, &line));
+        }
+        let more = case.recipients.saturating_sub(details.members.len() as u64);
+        if more > 0 {
+            text.push_str(&self.field("", &format!("and {more} more")));
+        }
+        text
+    }
+
+    fn trial(self, case: &CaseView) -> Option<String> {
+        let trial = case.trial.as_ref()?;
+        let by = format!(
+            "released by {} at {}",
+            trial.actor,
+            moment(trial.at, self.now)
+        );
+        Some(match &trial.outcome {
+            TrialOutcome::Trying => format!("{by}; the first message is being tried"),
+            TrialOutcome::Refused { what, .. } => {
+                format!("{by}; the first message was refused again, so the rest stays: {what}")
+            }
+            TrialOutcome::Released { .. } => format!("{by}; the first message was accepted"),
+        })
+    }
+}
+
+/// `cases release`.
+fn text_of(released: &CaseReleased) -> String {
+    let first = format!("{} went first", released.trial.id);
+    match &released.trial.outcome {
+        TrialOutcome::Released { .. } => {
+            format!(
+                "{first} and was accepted: case {} is released\n",
+                released.id
+            )
+        }
+        TrialOutcome::Refused { what, .. } => format!(
+            "{first} and was refused again: case {} stands, {} held\n{}\n",
+            released.id,
+            released.recipients,
+            crate::terminal::visible(what),
+        ),
+        TrialOutcome::Trying => format!(
+            "{first} and is not decided yet: when it is accepted the other {} follow; \
+                 `tideover cases show {}` tells\n",
+            released.recipients, released.id
+        ),
+    }
+}
+
+/// `cases bounce`.
+fn bounced(tally: &Tally) -> String {
+    let (recipients, messages) = (tally.recipients, tally.messages);
+    format!(
+        "bounced {recipients} recipients of {messages} messages; senders who proved to be \
+             senders are told\n"
+    )
+}
+
+fn said(case: &CaseView) -> String {
+    case.enhanced.map_or_else(
+        || case.code.to_string(),
+        |enhanced| format!("{} {enhanced}", case.code),
+    )
+}

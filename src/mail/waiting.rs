@@ -1,0 +1,120 @@
+//! What an event makes of a recipient that waits.
+
+use super::Failure;
+use super::state::{IllegalTransition, RecipientEvent, RecipientState};
+use crate::base::Timestamp;
+
+/// The parts of `Queued` that outlive an event.
+pub(super) struct Waiting<'a> {
+    pub(super) lane: &'a str,
+    pub(super) due: Timestamp,
+    pub(super) attempts: u32,
+    pub(super) uncertain: bool,
+    pub(super) last: Option<&'a (Timestamp, Failure)>,
+}
+
+impl Waiting<'_> {
+    fn queued(&self) -> RecipientState {
+        RecipientState::Queued {
+            lane: self.lane.to_owned(),
+            due: self.due,
+            attempts: self.attempts,
+            attempting: false,
+            uncertain: self.uncertain,
+            last: self.last.cloned(),
+        }
+    }
+
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the other states can refuse an event"
+    )]
+    pub(super) fn apply(
+        &self,
+        event: &RecipientEvent,
+        at: Timestamp,
+    ) -> Result<RecipientState, IllegalTransition> {
+        let mut next = self.queued();
+        if let RecipientState::Queued {
+            lane,
+            due,
+            attempts,
+            attempting,
+            uncertain,
+            last,
+        } = &mut next
+        {
+            match event {
+                RecipientEvent::Attempted { .. } => *attempting = true,
+                RecipientEvent::Interrupted { uncertain: arrived } => *uncertain |= arrived,
+                RecipientEvent::Rerouted { lane: new } => lane.clone_from(new),
+                RecipientEvent::Released { due: new, .. } | RecipientEvent::Paced { due: new } => {
+                    *due = *new;
+                }
+                RecipientEvent::Deferred {
+                    failure,
+                    due: new,
+                    counts,
+                    ..
+                } => {
+                    *due = *new;
+                    *attempts += u32::from(*counts);
+                    *uncertain |= failure.uncertain;
+                    *last = Some((at, failure.clone()));
+                }
+                RecipientEvent::Held { .. }
+                | RecipientEvent::Delivered { .. }
+                | RecipientEvent::Bounced { .. }
+                | RecipientEvent::Dropped { .. } => return Ok(self.leave(event, at)),
+            }
+        }
+        Ok(next)
+    }
+
+    fn leave(&self, event: &RecipientEvent, at: Timestamp) -> RecipientState {
+        match event {
+            RecipientEvent::Held { reason } => RecipientState::Held {
+                reason: reason.clone(),
+                since: at,
+                lane: self.lane.to_owned(),
+                attempts: self.attempts,
+                uncertain: self.uncertain,
+            },
+            RecipientEvent::Delivered {
+                backend,
+                reply,
+                delivery_address,
+                diverted_from,
+                ..
+            } => RecipientState::Delivered {
+                backend: backend.clone(),
+                at,
+                reply: reply.clone(),
+                delivery_address: delivery_address.clone(),
+                uncertain: self.uncertain,
+                diverted_from: diverted_from.clone(),
+            },
+            RecipientEvent::Bounced {
+                failure,
+                backend,
+                actor,
+                ..
+            } => RecipientState::Bounced {
+                at,
+                failure: failure.clone(),
+                backend: backend.clone(),
+                actor: actor.clone(),
+            },
+            RecipientEvent::Dropped { actor, .. } => RecipientState::Dropped {
+                at,
+                actor: actor.clone(),
+            },
+            RecipientEvent::Attempted { .. }
+            | RecipientEvent::Interrupted { .. }
+            | RecipientEvent::Rerouted { .. }
+            | RecipientEvent::Released { .. }
+            | RecipientEvent::Paced { .. }
+            | RecipientEvent::Deferred { .. } => self.queued(),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! An administrator gives a case up: its recipients will not get the mail, and the senders who
+//! proved to be senders are told.
+
+use std::collections::BTreeSet;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::Queue;
+use super::bulk::{Hands, PATIENCE, Tally};
+use super::cases::is_of;
+use super::state::{Job, JobRecipient, Source};
+use crate::mail::{
+    BackendId, CaseId, Failure, HoldReason, RecipientEvent, RecipientState, SpoolId,
+};
+use crate::spool::SpoolError;
+
+impl Queue {
+    /// Bounces all recipients of a case, in the name of `actor`.
+    ///
+    /// # Errors
+    /// When the spool fails; what was bounced before stays bounced.
+    pub async fn bounce_case(
+        &self,
+        case: CaseId,
+        actor: &str,
+        reason: &str,
+    ) -> Result<Tally, SpoolError> {
+        let now = self.0.parts.clock.now();
+        let mut tally = Tally::default();
+        let mut last = None;
+        loop {
+            let mut members = self.members(case, last)?;
+            members.retain(|member| member.since <= now);
+            last = members.last().copied();
+            if last.is_none() || self.stopping() {
+                return Ok(tally);
+            }
+            let ids: BTreeSet<SpoolId> = members.iter().map(|member| member.id).collect();
+            for id in ids {
+                let done = self.bounce_message(case, id, (actor, reason)).await?;
+                tally.recipients += done;
+                tally.messages += u64::from(done > 0);
+                tally.seen += 1;
+            }
+        }
+    }
+
+    async fn bounce_message(
+        &self,
+        case: CaseId,
+        id: SpoolId,
+        (actor, reason): (&str, &str),
+    ) -> Result<u64, SpoolError> {
+        let Some(message) = self.0.parts.spool.message(id)? else {
+            return Ok(0);
+        };
+        let states = (0_u16..).zip(&message.states);
+        let wanted = states.filter(|(_, state)| is_of(state, case));
+        let wanted: Vec<u16> = wanted.map(|(number, _)| number).collect();
+        let mut hands = Hands::new(self, id);
+        hands.take(&wanted, PATIENCE).await;
+        let mut refusals: Vec<((BackendId, Failure), Vec<u16>)> = Vec::new();
+        for &number in hands.numbers() {
+            // It may have changed before it was in our hands.
+            let state = self.0.parts.spool.state(id, number)?;
+            let Some(refusal) = state.and_then(|state| refusal_of(state, case)) else {
+                continue;
+            };
+            match refusals.iter_mut().find(|(other, _)| *other == refusal) {
+                Some((_, numbers)) => numbers.push(number),
+                None => refusals.push((refusal, vec![number])),
+            }
+        }
+        let mut done = 0;
+        for ((backend, failure), numbers) in refusals {
+            let job = Job {
+                id,
+                ticket: 0,
+                source: Source::Backlog,
+                envelope: Arc::clone(&message.envelope),
+                body: None,
+                recipients: Vec::<JobRecipient>::new(),
+                targets: VecDeque::new(),
+            };
+            // The report first: a crash between the two makes it twice, never not at all.
+            self.report_failure(&job, &numbers, &failure).await?;
+            tracing::warn!(%id, ?numbers, %actor, %reason, "bounced");
+            done += numbers.len() as u64;
+            let event = RecipientEvent::Bounced {
+                failure,
+                backend: Some(backend),
+                actor: actor.to_owned(),
+                reason: reason.to_owned(),
+            };
+            self.0.parts.spool.record(id, numbers, event).await?;
+        }
+        Ok(done)
+    }
+}
+
+/// What was said to a recipient of the case.
+fn refusal_of(state: RecipientState, case: CaseId) -> Option<(BackendId, Failure)> {
+    if !is_of(&state, case) {
+        return None;
+    }
+    match state {
+        RecipientState::Held {
+            reason: HoldReason::Refused { backend, failure },
+            ..
+        } => Some((backend, failure)),
+        RecipientState::Held { .. }
+        | RecipientState::Queued { .. }
+        | RecipientState::Delivered { .. }
+        | RecipientState::Bounced { .. }
+        | RecipientState::Dropped { .. } => None,
+    }
+}

@@ -1,0 +1,332 @@
+//! Releases and bounces cases. A release is a trial first: one recipient, and the rest only when
+//! it was accepted. What is under way stands in the log, so that a restart goes on with it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+
+use super::Queue;
+use super::bulk::{Deed, Order, Pick, Place};
+use super::state::Source;
+use crate::base::Timestamp;
+use crate::mail::{CaseId, CaseKey, CaseKind, RecipientEvent, RecipientState, SpoolId};
+use crate::spool::{CaseMember, SpoolError};
+
+/// The room under which the facts stand in the log.
+const ROOM: &str = "queue";
+/// The beginning of their keys; the name of the case follows.
+const KEY: &str = "case/";
+/// Recipients that are looked at in one page.
+pub(super) const PAGE: usize = 200;
+
+/// The last release of a case, and how far it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseTrial {
+    /// Who released it.
+    pub actor: String,
+    /// Why, for people; may be empty.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+    /// The message that goes first.
+    pub id: SpoolId,
+    /// Its recipient that goes first.
+    pub recipient: u16,
+    /// How it went.
+    pub outcome: TrialOutcome,
+}
+
+/// How the first recipient of a released case fared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrialOutcome {
+    /// Not known yet.
+    Trying,
+    /// It was refused again: the case stands.
+    Refused {
+        /// What was said.
+        what: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// It was accepted, and the rest is released.
+    Released {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl Queue {
+    /// Releases a case: one recipient first, the rest when it is accepted. `None` when there is no
+    /// such case. A release that is under way already is returned as it is.
+    ///
+    /// # Errors
+    /// When the spool fails.
+    pub async fn release_case(
+        &self,
+        case: CaseId,
+        actor: &str,
+        reason: &str,
+    ) -> Result<Option<CaseTrial>, SpoolError> {
+        let spool = &self.0.parts.spool;
+        let mut last = None;
+        if let Some(present) = self.case_trial(case)?
+            && present.outcome == TrialOutcome::Trying
+            && self.is_waiting(&present)?
+        {
+            return Ok(Some(present));
+        }
+        loop {
+            let members = spool.case_members(CaseKind::Open, case, last, 1)?;
+            let Some(first) = members.first().copied() else {
+                return Ok(None);
+            };
+            let trial = CaseTrial {
+                actor: actor.to_owned(),
+                reason: reason.to_owned(),
+                at: self.0.parts.clock.now(),
+                id: first.id,
+                recipient: first.recipient,
+                outcome: TrialOutcome::Trying,
+            };
+            self.note_trial(case, &trial).await?;
+            let name = (first.id, first.recipient);
+            self.tries().cases.insert(name, case);
+            let number = first.recipient;
+            let only_this: Pick = std::sync::Arc::new(move |one| one.number == number);
+            let order = release(actor, reason);
+            let done = self.perform_page(&order, &only_this, Place::At(first.id));
+            if done.await?.recipients > 0 {
+                self.try_first(first)?;
+                return Ok(Some(trial));
+            }
+            // Somebody else has it: the next one will do.
+            self.tries().cases.remove(&name);
+            last = Some(first);
+        }
+    }
+
+    /// Waits until the release of a case is decided, but no longer than `patience`.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub async fn decided(
+        &self,
+        case: CaseId,
+        patience: Duration,
+    ) -> Result<Option<CaseTrial>, SpoolError> {
+        let wait = tokio::time::sleep(patience);
+        tokio::pin!(wait);
+        loop {
+            // Before the look, or what is decided in between would be missed.
+            let news = self.0.case_news.notified();
+            let trial = self.case_trial(case)?;
+            let is_open = trial
+                .as_ref()
+                .is_some_and(|trial| trial.outcome == TrialOutcome::Trying);
+            if !is_open {
+                return Ok(trial);
+            }
+            tokio::select! {
+                () = news => {}
+                () = &mut wait => return Ok(trial),
+                () = self.0.parts.shutdown.stopping() => return Ok(trial),
+            }
+        }
+    }
+
+    /// The last release of a case, if there was one.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub fn case_trial(&self, case: CaseId) -> Result<Option<CaseTrial>, SpoolError> {
+        let fact = self.0.parts.spool.fact(ROOM, &format!("{KEY}{case}"))?;
+        Ok(fact.and_then(|fact| serde_json::from_value(fact).ok()))
+    }
+
+    /// Brings one recipient to its next hop at once, past what waits before it.
+    fn try_first(&self, first: CaseMember) -> Result<(), SpoolError> {
+        let spool = &self.0.parts.spool;
+        let (id, number) = (first.id, first.recipient);
+        let (Some(RecipientState::Queued { attempts, .. }), Some(message)) =
+            (spool.state(id, number)?, spool.message(id)?)
+        else {
+            return Ok(());
+        };
+        let Some(recipient) = message.envelope.recipients.get(usize::from(number)) else {
+            return Ok(());
+        };
+        let home = self
+            .0
+            .parts
+            .router
+            .route(&recipient.address, id.timestamp())
+            .home;
+        let on_trial = home.filter(|home| self.0.parts.router.board().is_on_trial(home));
+        if let Some(backend) = on_trial {
+            self.try_at(&backend, id, number)?;
+        } else {
+            // What cannot go now stays in the index.
+            let source = (Source::Backlog, None);
+            self.dispatch(id, &message.envelope, source, &[(number, attempts)]);
+        }
+        Ok(())
+    }
+
+    fn is_waiting(&self, trial: &CaseTrial) -> Result<bool, SpoolError> {
+        let state = self.0.parts.spool.state(trial.id, trial.recipient)?;
+        Ok(matches!(state, Some(RecipientState::Queued { .. })))
+    }
+
+    /// Hears what became of recipients; the first one of a case decides about the others.
+    pub(super) async fn tried(&self, id: SpoolId, numbers: &[u16], event: &RecipientEvent) {
+        self.tries().end(id, numbers);
+        for &number in numbers {
+            let Some(case) = self.tries().cases.get(&(id, number)).copied() else {
+                continue;
+            };
+            match event {
+                RecipientEvent::Delivered { .. } => self.go_on_with(case),
+                RecipientEvent::Held { reason } => self.stands(case, reason.to_string()).await,
+                RecipientEvent::Bounced { failure, .. } => {
+                    self.stands(case, failure.to_string()).await;
+                }
+                RecipientEvent::Dropped { actor, .. } => {
+                    self.stands(case, format!("{actor} dropped it")).await;
+                }
+                // Not decided yet.
+                RecipientEvent::Attempted { .. }
+                | RecipientEvent::Interrupted { .. }
+                | RecipientEvent::Deferred { .. }
+                | RecipientEvent::Rerouted { .. }
+                | RecipientEvent::Paced { .. }
+                | RecipientEvent::Released { .. } => continue,
+            }
+            self.tries().cases.remove(&(id, number));
+        }
+    }
+
+    /// The first one was accepted: the rest follows.
+    fn go_on_with(&self, case: CaseId) {
+        let queue = self.clone();
+        self.0.parts.shutdown.spawn("case", async move {
+            if let Err(error) = queue.release_rest(case).await {
+                tracing::error!(%case, %error, "the rest of a case is not released");
+            }
+        });
+    }
+
+    async fn release_rest(&self, case: CaseId) -> Result<(), SpoolError> {
+        let Some(mut trial) = self.case_trial(case)? else {
+            return Ok(());
+        };
+        let order = release(&trial.actor, &trial.reason);
+        let of_the_case: Pick = std::sync::Arc::new(move |one| is_of(one.state, case));
+        let now = self.0.parts.clock.now();
+        let mut last = None;
+        loop {
+            let mut members = self.members(case, last)?;
+            // Who is refused again after this belongs to a case that stands.
+            members.retain(|member| member.since <= now);
+            last = members.last().copied();
+            if last.is_none() || self.stopping() {
+                break;
+            }
+            let ids: BTreeSet<SpoolId> = members.iter().map(|member| member.id).collect();
+            // All of them at once, for one sync of the log.
+            let pages = ids
+                .into_iter()
+                .map(|id| self.perform_page(&order, &of_the_case, Place::At(id)));
+            for done in join_all(pages).await {
+                done?;
+            }
+        }
+        if !self.stopping() {
+            trial.outcome = TrialOutcome::Released { at: now };
+            self.note_trial(case, &trial).await?;
+            tracing::warn!(%case, actor = %trial.actor, "released: the first one was accepted");
+        }
+        self.0.case_news.notify_waiters();
+        Ok(())
+    }
+
+    pub(super) fn members(
+        &self,
+        case: CaseId,
+        after: Option<CaseMember>,
+    ) -> Result<Vec<CaseMember>, SpoolError> {
+        let spool = &self.0.parts.spool;
+        spool.case_members(CaseKind::Open, case, after, PAGE)
+    }
+
+    /// The first one was not accepted: the case stands as before.
+    async fn stands(&self, case: CaseId, what: String) {
+        let at = self.0.parts.clock.now();
+        tracing::warn!(%case, %what, "not released: the first one was refused again");
+        let noted = match self.case_trial(case) {
+            Ok(Some(mut trial)) => {
+                trial.outcome = TrialOutcome::Refused { what, at };
+                self.note_trial(case, &trial).await
+            }
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = noted {
+            tracing::error!(%case, %error, "the trial of a case is not recorded");
+        }
+        self.0.case_news.notify_waiters();
+    }
+
+    async fn note_trial(&self, case: CaseId, trial: &CaseTrial) -> Result<(), SpoolError> {
+        let value = serde_json::to_value(trial).map_err(|e| SpoolError::Damaged(e.to_string()))?;
+        let key = format!("{KEY}{case}");
+        self.0.parts.spool.put_fact(ROOM, &key, Some(value)).await
+    }
+
+    /// Goes on with what an earlier life began.
+    pub(super) async fn resume_cases(&self) -> Result<(), SpoolError> {
+        for (key, fact) in self.0.parts.spool.facts(ROOM, KEY)? {
+            let name = key.strip_prefix(KEY).and_then(|name| name.parse().ok());
+            let trial: Option<CaseTrial> = serde_json::from_value(fact).ok();
+            let (Some(case), Some(trial)) = (name, trial) else {
+                continue;
+            };
+            if trial.outcome != TrialOutcome::Trying {
+                continue;
+            }
+            match self.0.parts.spool.state(trial.id, trial.recipient)? {
+                Some(RecipientState::Queued { .. }) => {
+                    let first = (trial.id, trial.recipient);
+                    self.tries().cases.insert(first, case);
+                }
+                Some(RecipientState::Delivered { .. }) => self.go_on_with(case),
+                Some(
+                    RecipientState::Held { .. }
+                    | RecipientState::Bounced { .. }
+                    | RecipientState::Dropped { .. },
+                )
+                | None => {
+                    let what = "the program was stopped before the trial".to_owned();
+                    self.stands(case, what).await;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Does a recipient in this state belong to an open case?
+pub(super) fn is_of(state: &RecipientState, case: CaseId) -> bool {
+    let found = CaseKey::of_state(state);
+    found.is_some_and(|(kind, key)| kind == CaseKind::Open && key.id() == case)
+}
+
+fn release(actor: &str, reason: &str) -> Order {
+    Order {
+        deed: Deed::Release,
+        actor: actor.to_owned(),
+        reason: reason.to_owned(),
+    }
+}

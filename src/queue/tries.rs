@@ -1,0 +1,206 @@
+//! Attempts that find something out: one waiting message for each probe interval while a backend
+//! is rejecting, and the first recipient of a case that is to be released.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use super::Queue;
+use super::ending::is_known;
+use super::settle::counts_as_rejected;
+use super::state::{Job, JobRecipient, Source};
+use crate::base::Timestamp;
+use crate::mail::{
+    BackendId, Blame, CaseId, CaseKey, DeliveryTarget, Outcome, RecipientState, SpoolId,
+};
+use crate::route::Decision;
+use crate::spool::SpoolError;
+
+/// Recipients of a lane that are looked at for a trial.
+const CANDIDATES: usize = 50;
+
+/// Attempts that find something out.
+#[derive(Debug, Default)]
+pub(super) struct Tries {
+    /// With whom a rejecting backend is tried.
+    probing: HashMap<BackendId, (SpoolId, u16)>,
+    /// The first recipients of cases that are to be released.
+    pub(super) cases: HashMap<(SpoolId, u16), CaseId>,
+}
+
+impl Tries {
+    /// Does a job, or a part of it, try a backend that is rejecting?
+    fn has(&self, backend: &BackendId, job: &Job) -> bool {
+        self.probing.get(backend).is_some_and(|(id, number)| {
+            *id == job.id && job.recipients.iter().any(|one| one.number == *number)
+        })
+    }
+
+    /// An attempt has ended.
+    pub(super) fn end(&mut self, id: SpoolId, numbers: &[u16]) {
+        self.probing
+            .retain(|_, (other, number)| *other != id || !numbers.contains(number));
+    }
+}
+
+impl Queue {
+    pub(super) fn tries(&self) -> MutexGuard<'_, Tries> {
+        self.0.tries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// May a job be sent to its next hop now? A backend that is rejecting gets trials only.
+    pub(super) fn may_go(&self, target: &DeliveryTarget, job: &Job) -> bool {
+        let DeliveryTarget::Backend(backend) = target else {
+            return true;
+        };
+        !self.0.parts.router.board().is_on_trial(backend) || self.tries().has(backend, job)
+    }
+
+    /// The case for which this recipient is tried at a rejecting backend. What stands for a case
+    /// that is to be released belongs to that case again when it is refused.
+    pub(super) fn trial_of(
+        &self,
+        target: &DeliveryTarget,
+        id: SpoolId,
+        number: u16,
+    ) -> Option<CaseId> {
+        let DeliveryTarget::Backend(backend) = target else {
+            return None;
+        };
+        let tries = self.tries();
+        let is_probe = tries.probing.get(backend) == Some(&(id, number));
+        if !is_probe || tries.cases.contains_key(&(id, number)) {
+            return None;
+        }
+        drop(tries);
+        let rejecting = self.0.parts.router.board().rejecting(backend);
+        rejecting.map(|rejecting| rejecting.case)
+    }
+
+    /// Tells the board whom a backend accepted, and whom it refused.
+    pub(super) fn tell_breaker(&self, target: &DeliveryTarget, job: &Job, outcomes: &[Outcome]) {
+        let DeliveryTarget::Backend(backend) = target else {
+            return;
+        };
+        let board = self.0.parts.router.board();
+        if outcomes
+            .iter()
+            .any(|one| matches!(one, Outcome::Delivered { .. }))
+        {
+            board.report_accepted(backend);
+            return;
+        }
+        for (recipient, outcome) in job.recipients.iter().zip(outcomes) {
+            let Outcome::Failed(failure) = outcome else {
+                continue;
+            };
+            if !counts_as_rejected(failure) || !is_known(job, recipient) {
+                continue;
+            }
+            let case = CaseKey::of(backend, failure);
+            if board.report_refused(backend, &case, &recipient.address.key()) {
+                // When it takes mail again it is not overrun.
+                self.state().fail(target);
+            }
+            // A refused message says nothing more about its other recipients.
+            if failure.blame == Blame::Message {
+                break;
+            }
+        }
+    }
+
+    /// Gives each rejecting backend its trial, when it is time; returns when to ask again.
+    pub(super) fn try_rejecting(&self) -> Option<Timestamp> {
+        let board = self.0.parts.router.board().clone();
+        let lanes = self.0.parts.spool.lanes();
+        let waits = |backend: &BackendId| lanes.contains_key(backend.as_str());
+        let backends = board.on_trial().into_iter().filter(waits);
+        let backends: Vec<BackendId> = backends.collect();
+        for backend in &backends {
+            if board.take_trial(backend)
+                && let Err(error) = self.try_one_of(backend)
+            {
+                tracing::error!(%backend, %error, "no trial");
+            }
+        }
+        backends
+            .iter()
+            .filter_map(|backend| board.next_trial(backend))
+            .min()
+    }
+
+    /// Mail that failover would give to another backend is tried at its home when it is time: else
+    /// nothing would find out that the home takes mail again.
+    pub(super) fn tries_home(&self, home: &BackendId, id: SpoolId, number: u16) -> bool {
+        self.0.parts.router.board().take_trial(home)
+            && self.try_at(home, id, number).unwrap_or_default()
+    }
+
+    /// Tries one recipient that waits for a backend: the first one of a case that is to be
+    /// released, or the first one in its lane.
+    fn try_one_of(&self, backend: &BackendId) -> Result<(), SpoolError> {
+        let present = self.tries().probing.get(backend).copied();
+        if present.is_some_and(|(id, number)| self.state().is_busy(id, number)) {
+            return Ok(());
+        }
+        let firsts: Vec<(SpoolId, u16)> = self.tries().cases.keys().copied().collect();
+        let waiting = self.0.parts.spool.due(backend.as_str(), None, CANDIDATES)?;
+        let waiting = waiting.into_iter().map(|due| (due.id, due.recipient));
+        for (id, number) in firsts.into_iter().chain(waiting) {
+            if self.try_at(backend, id, number)? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries one recipient at a rejecting backend; `false` when it is not there to be tried, or
+    /// its route leads elsewhere.
+    pub(super) fn try_at(
+        &self,
+        backend: &BackendId,
+        id: SpoolId,
+        number: u16,
+    ) -> Result<bool, SpoolError> {
+        let spool = &self.0.parts.spool;
+        if self.state().is_busy(id, number) {
+            return Ok(false);
+        }
+        let Some(RecipientState::Queued { attempts, .. }) = spool.state(id, number)? else {
+            return Ok(false);
+        };
+        let Some(message) = spool.message(id)? else {
+            return Ok(false);
+        };
+        let recipients = &message.envelope.recipients;
+        let Some(recipient) = recipients.get(usize::from(number)) else {
+            return Ok(false);
+        };
+        let target = DeliveryTarget::Backend(backend.clone());
+        let explanation = self.0.parts.router.route_trial(&recipient.address, backend);
+        let Decision::Relay {
+            targets, address, ..
+        } = explanation.decision
+        else {
+            return Ok(false);
+        };
+        if targets.first() != Some(&target) {
+            return Ok(false);
+        }
+        self.tries().probing.insert(backend.clone(), (id, number));
+        tracing::info!(%backend, %id, number, "a trial, whether it takes mail again");
+        Ok(self.push(Job {
+            id,
+            ticket: 0,
+            source: Source::Backlog,
+            envelope: Arc::clone(&message.envelope),
+            body: None,
+            recipients: vec![JobRecipient {
+                number,
+                address,
+                attempts,
+                diverted_from: None,
+            }],
+            targets: VecDeque::from([target]),
+        }))
+    }
+}
