@@ -265,3 +265,33 @@ async fn recipients_are_split_as_the_config_or_the_server_asks() {
         1
     );
 }
+
+#[tokio::test]
+async fn a_connection_serves_so_many_messages_and_so_long() {
+    let used = async |session: SessionBounds| {
+        let sink = BackendOptions {
+            session,
+            ..backend(&[SINK])
+        };
+        let (outbound, _) = client(net(vec![(SINK, Server::default())]), sink);
+        let mut channel = outbound.open(&target()).await.unwrap();
+        let mut count = 0;
+        while channel.is_usable() && count < 5 {
+            channel.deliver(&delivery(BOTH, BODY), nothing()).await;
+            count += 1;
+        }
+        count
+    };
+    let bounds = SessionBounds::default();
+    assert_eq!(used(bounds).await, 5);
+    assert_eq!(
+        used(SessionBounds {
+            messages: 2,
+            ..bounds
+        })
+        .await,
+        2
+    );
+    let age = std::time::Duration::ZERO;
+    assert_eq!(used(SessionBounds { age, ..bounds }).await, 0);
+}
