@@ -321,6 +321,13 @@ fn a_backend_in_trouble_is_waited_for_or_replaced() {
             .told("ann@example.org")
             .contains("hold for onprem: onprem is rejecting")
     );
+    let mut world = World::with(Health::Rejecting, Health::Up);
+    let onprem = BackendId::new("onprem");
+    world.options.failover_when_rejecting.insert(onprem);
+    assert_eq!(
+        world.told("ann@example.org"),
+        "onprem [ann@example.org] cloud for ann@example.org instead of onprem"
+    );
 }
 
 #[test]

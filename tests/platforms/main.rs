@@ -18,6 +18,7 @@
 
 mod harness;
 
+mod a_platform_that_rejects_everybody_is_tried_gently;
 mod backend_entry_is_proven;
 mod backend_killed_in_data_loses_nothing;
 mod backend_stopped_under_load_gets_its_mail_later;
