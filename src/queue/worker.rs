@@ -20,6 +20,8 @@ use crate::spool::{SpoolError, Written};
 
 /// A connection without work is closed after this long.
 const IDLE: Duration = Duration::from_secs(5);
+/// Pause of a worker whose next hop asks for less.
+const SLOWLY: Duration = Duration::from_secs(5);
 /// A connection is opened so long before it is needed.
 const CONNECTING: Duration = Duration::from_secs(2);
 /// Pause of a worker after a failure, before it takes the next job.
@@ -79,7 +81,8 @@ impl Queue {
             };
             if let Some(open) = channel.as_mut() {
                 prepared = self.prepare_next(target).await;
-                self.deliver(target, present, open.as_mut()).await;
+                let pause = self.deliver(target, present, open.as_mut()).await;
+                tokio::time::sleep(pause).await;
             }
         }
         if let Some(unused) = prepared {
@@ -260,7 +263,7 @@ impl Queue {
         target: &DeliveryTarget,
         prepared: Prepared,
         channel: &mut dyn Channel,
-    ) {
+    ) -> Duration {
         let Prepared { job, body, marked } = prepared;
         let body = self.with_visit(target, &job, body);
         let delivery = Delivery {
@@ -281,7 +284,7 @@ impl Queue {
             }
         });
         let outcomes = channel.deliver(&delivery, marked).await;
-        self.tell_board(target, &outcomes);
+        let pause = self.tell_board(target, &outcomes);
         self.tell_breaker(target, &job, &outcomes);
         self.measure(target, job.source, &outcomes);
         while let Err(error) = self
@@ -294,6 +297,7 @@ impl Queue {
         }
         let tls = channel.tls().map(ToString::to_string);
         self.settle_job(target, job, outcomes, tls.as_deref()).await;
+        pause
     }
 
     /// For a platform: with the line by which it is known when it comes back.
@@ -328,8 +332,8 @@ impl Queue {
         body.ok_or_else(|| SpoolError::Damaged(format!("{} has no body", job.id)))
     }
 
-    /// Health signals and the window of the next hop.
-    fn tell_board(&self, target: &DeliveryTarget, outcomes: &[Outcome]) {
+    /// Health signals and the window of the next hop; returns how long to leave it alone.
+    fn tell_board(&self, target: &DeliveryTarget, outcomes: &[Outcome]) -> Duration {
         let trouble = outcomes.iter().find_map(|outcome| match outcome {
             Outcome::Failed(failure) if failure.blame == Blame::Backend => Some(failure),
             Outcome::Failed(_) | Outcome::Delivered { .. } => None,
@@ -355,6 +359,13 @@ impl Queue {
             let signal = trouble.map_or(Signal::Good, |failure| Signal::Bad(failure.clone()));
             self.0.parts.router.board().report(backend, signal);
         }
+        trouble.map_or(Duration::ZERO, |failure| {
+            if asks_to_slow_down(failure) {
+                SLOWLY
+            } else {
+                PAUSE
+            }
+        })
     }
 
     /// No connection: the next hop behind it, or later.
