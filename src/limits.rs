@@ -126,6 +126,8 @@ pub const CASE_TEXT: usize = 160;
 pub const IMPORT_ERRORS: usize = 100;
 /// Delivery addresses that lead from one entry to another. Beyond: the recipient is held.
 pub const DELIVERY_ADDRESS_STEPS: usize = 8;
+/// Rules that hold mail: each is looked at for each recipient. Beyond: refused.
+pub const HOLDS: usize = 200;
 /// Wait for the whole of one probe. Beyond: it failed.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
 

@@ -43,6 +43,8 @@ pub fn operators(admin: Arc<Admin>) -> Router {
         .merge(super::override_api::routes())
         .merge(super::queue_api::routes())
         .merge(super::cases_api::routes())
+        .merge(super::hold_api::routes())
+        .merge(super::move_api::routes())
         .fallback(no_such_path)
         .with_state(admin)
 }
@@ -79,16 +81,21 @@ async fn metrics(State(admin): Us) -> Response {
     (kind, admin.metrics.render()).into_response()
 }
 
-async fn status(State(admin): Us) -> Json<StatusView> {
+async fn status(State(admin): Us) -> Answer<StatusView> {
+    let (holds, moves) = admin
+        .blocking(|admin| Ok((admin.hold_views()?, admin.move_views()?)))
+        .await?;
     let stats = admin.spool.stats();
-    Json(StatusView {
+    Ok(Json(StatusView {
+        holds,
+        moves,
         cases: admin.case_numbers(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         now: admin.clock.now(),
         backends: admin.backend_views(),
         queue: QueueNumbers::new(&stats, &admin.router.board().snapshot()),
         spool: admin.storage(stats),
-    })
+    }))
 }
 
 async fn size(State(admin): Us) -> Answer<SizeView> {

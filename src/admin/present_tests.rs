@@ -82,6 +82,7 @@ fn a_backend_has_the_json_of_the_contract() {
 fn decisions_have_the_json_of_the_contract() {
     let ann: Mailbox = "ann@example.org".parse().unwrap();
     let explanation = |decision| Explanation {
+        withheld: None,
         decision,
         home: Some(BackendId::new("cloud")),
         lane: "cloud".to_owned(),

@@ -157,7 +157,7 @@ fn gone(id: SpoolId) -> AdminError {
 
 impl Admin {
     /// A typing error must not look like an empty selection, and nothing at all not like all.
-    fn check(&self, query: &SelectQuery) -> Result<(), AdminError> {
+    pub(super) fn check(&self, query: &SelectQuery) -> Result<(), AdminError> {
         let selection = &query.selection;
         if selection.is_all() && !query.all {
             return Err(AdminError::Asked {

@@ -3,6 +3,7 @@
 use super::CaseNumbers;
 use serde::{Deserialize, Serialize};
 
+use super::{HoldView, MoveView};
 use crate::backend::{Health, Protocol, TlsPolicy};
 use crate::base::Timestamp;
 use crate::mail::{BackendId, SpoolId};
@@ -26,6 +27,12 @@ pub struct StatusView {
     /// Refusals that wait for a decision.
     #[serde(default)]
     pub cases: CaseNumbers,
+    /// Rules that hold mail.
+    #[serde(default)]
+    pub holds: Vec<HoldView>,
+    /// Domains on the move, or that were.
+    #[serde(default)]
+    pub moves: Vec<MoveView>,
 }
 
 /// A backend in `status` and `backend list`.

@@ -1,9 +1,12 @@
 //! The arguments as they are typed. What they mean is said in `intent`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::base::Timestamp;
+use crate::config::units;
 use crate::mail::{CaseId, SpoolId};
 use crate::route::Pattern;
 use crate::smtp::Domain;
@@ -71,6 +74,9 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: Option<CasesVerb>,
     },
+    /// A domain that goes from one platform to another
+    #[command(subcommand)]
+    Move(MoveVerb),
     /// The route of an address, step by step
     Explain {
         /// For example ann@example.org
@@ -148,7 +154,11 @@ pub(crate) enum QueueVerb {
         /// Its spool id
         id: String,
     },
-    /// Let held mail go, whatever it was held for
+    /// Hold mail, also what comes later, until it is released
+    Hold(QueueHold),
+    /// The holds in force
+    Holds,
+    /// Let held mail go, whatever it was held for; ends the holds of nothing but that
     Release(QueueDeed),
     /// Try queued mail now, at its present home
     Retry(QueueDeed),
@@ -203,6 +213,64 @@ pub(crate) struct QueueDeed {
     pub(crate) reason: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct QueueHold {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Why, for those who look later
+    #[arg(long)]
+    pub(crate) reason: String,
+    /// When it ends by itself, for example 2026-03-01T06:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) until: Option<Timestamp>,
+    /// After how long it ends by itself, for example 2h
+    #[arg(long = "for", value_name = "TIME", value_parser = units::duration)]
+    #[arg(conflicts_with = "until")]
+    pub(crate) length: Option<Duration>,
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let parsed: Result<jiff::Timestamp, _> = text.parse();
+    let millis = parsed
+        .ok()
+        .and_then(|at| u64::try_from(at.as_millisecond()).ok());
+    let wrong = || "expected a time with its zone, for example 2026-03-01T06:00:00Z".to_owned();
+    millis.map(Timestamp::from_millis).ok_or_else(wrong)
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum MoveVerb {
+    /// From now on the domain's mail is accepted and held: no attempts, no notices
+    Start(MoveStepArgs),
+    /// Domains on the move, or that were: how much waits, and since when
+    Status,
+    /// The domain has arrived: its mail goes to the homes of the directory
+    Finish {
+        #[command(flatten)]
+        step: MoveStepArgs,
+        /// The domain's home from now on, also after restarts and reloads
+        #[arg(long, value_name = "BACKEND")]
+        home: Option<String>,
+    },
+    /// Undo: its mail goes to the homes of before
+    BackOut(MoveStepArgs),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct MoveStepArgs {
+    /// For example example.org
+    pub(crate) domain: Domain,
+    /// Why, for those who look later
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+    /// Also when a check fails that only should not
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Only show what is looked at before the step
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
 /// Which mail; all that is given must hold. The server refuses nothing at all.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct Which {
@@ -221,9 +289,12 @@ pub(crate) struct Which {
     /// For this backend, or refused by it
     #[arg(long, value_name = "NAME")]
     pub(crate) backend: Option<String>,
-    /// Held for this kind of reason: refused, operator, no-route, loop
+    /// Held for this kind of reason: refused, operator, move, no-route, loop
     #[arg(long, value_name = "KIND")]
     pub(crate) reason_kind: Option<String>,
+    /// Held by the rule of this name (`queue holds`)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) hold: Option<String>,
     /// All mail
     #[arg(long)]
     pub(crate) all: bool,

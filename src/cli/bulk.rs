@@ -9,12 +9,12 @@ use serde::Serialize;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 
-use super::args::{QueueDeed, Which};
+use super::args::{QueueDeed, QueueHold, Which};
 use super::client::{Client, ClientError};
 use super::intent::{Format, Request};
 use super::render::Page;
 use super::{Exit, Failure, home, print};
-use crate::admin::{PerformQuery, QueueItem, SelectQuery, SelectView};
+use crate::admin::{HoldQuery, MoveQuery, PerformQuery, QueueItem, SelectQuery, SelectView};
 use crate::base::Clock;
 use crate::mail::{BackendId, SpoolId};
 use crate::queue::{Deed, Order, Tally};
@@ -39,6 +39,10 @@ enum Doing {
     /// Show what would be dropped.
     Show,
     Export(PathBuf),
+    /// A rule, then whoever waits already.
+    Hold(HoldQuery),
+    /// A step of the move of a domain, then whoever waits already.
+    Step(String, MoveQuery),
 }
 
 impl BulkWork {
@@ -50,6 +54,31 @@ impl BulkWork {
                 actor: actor.to_owned(),
                 reason: args.reason,
             }),
+        }
+    }
+
+    pub(crate) fn hold(args: QueueHold, actor: &str) -> Self {
+        let which = SelectQuery::from(args.which);
+        let query = HoldQuery {
+            which: which.clone(),
+            actor: actor.to_owned(),
+            reason: args.reason,
+            until: args.until,
+            seconds: args.length.map(|length| length.as_secs()),
+        };
+        Self {
+            which,
+            doing: Doing::Hold(query),
+        }
+    }
+
+    pub(crate) fn step(domain: String, query: MoveQuery) -> Self {
+        Self {
+            which: SelectQuery {
+                all: true,
+                ..SelectQuery::default()
+            },
+            doing: Doing::Step(domain, query),
         }
     }
 
@@ -78,6 +107,7 @@ impl From<Which> for SelectQuery {
                 domain: which.domain.map(|domain| domain.key()),
                 backend: which.backend.map(|name| BackendId::new(&name)),
                 reason_kind: which.reason_kind,
+                hold: which.hold,
             },
             all: which.all,
             after: None,
@@ -99,16 +129,19 @@ pub(super) async fn perform(
         which: work.which,
     };
     match work.doing {
+        Doing::Deed(order) if order.deed == Deed::Release => worker.release(order).await,
         Doing::Deed(order) => worker.perform(order).await,
+        Doing::Hold(query) => worker.hold(query).await,
+        Doing::Step(domain, query) => worker.step(&domain, query).await,
         Doing::Show => worker.show().await,
         Doing::Export(dir) => worker.export(&dir).await,
     }
 }
 
-struct Worker {
-    client: Client,
-    format: Format,
-    which: SelectQuery,
+pub(super) struct Worker {
+    pub(super) client: Client,
+    pub(super) format: Format,
+    pub(super) which: SelectQuery,
 }
 
 /// What would be dropped.
@@ -122,12 +155,20 @@ struct Preview {
 
 impl Worker {
     async fn perform(&self, order: Order) -> Result<(), Failure> {
+        let deed = order.deed;
+        let tally = self.all_pages(order, self.which.clone()).await?;
+        self.tell(&tally, || told(deed, &tally))
+    }
+
+    /// Page after page, until everything is done.
+    pub(super) async fn all_pages(
+        &self,
+        order: Order,
+        which: SelectQuery,
+    ) -> Result<Tally, Failure> {
         let mut bar = Bar::new("messages looked at");
         let mut tally = Tally::default();
-        let mut query = PerformQuery {
-            order,
-            which: self.which.clone(),
-        };
+        let mut query = PerformQuery { order, which };
         loop {
             let request = Request::post("/api/queue/perform", &query);
             tally.add(self.client.ask(request).await?);
@@ -138,8 +179,7 @@ impl Worker {
             query.which.after = tally.next;
         }
         bar.end();
-        let text = told(query.order.deed, &tally);
-        self.tell(&tally, || text)
+        Ok(tally)
     }
 
     async fn show(&self) -> Result<(), Failure> {
@@ -233,7 +273,11 @@ impl Worker {
         Ok(Some(line))
     }
 
-    fn tell(&self, told: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
+    pub(super) fn tell(
+        &self,
+        told: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
         match self.format {
             Format::Text => print(&text()),
             Format::Json => {
@@ -252,17 +296,15 @@ async fn new_file(path: &Path) -> io::Result<File> {
     options.open(path).await
 }
 
-fn many(count: u64, what: &str) -> String {
+pub(super) fn many(count: u64, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")
 }
 
-fn told(deed: Deed, tally: &Tally) -> String {
+pub(super) fn told(deed: Deed, tally: &Tally) -> String {
     let (done, hint) = match deed {
-        Deed::Release => (
-            "released",
-            "mail that waits for a backend goes by itself when it is up",
-        ),
+        Deed::Hold => ("held", "mail that comes later is held too"),
+        Deed::Release | Deed::Resume => ("released", "what waits for a backend goes when it is up"),
         Deed::Retry => ("due now", "held mail wants `tideover queue release`"),
         Deed::Drop => ("dropped", "finished mail cannot be dropped"),
     };
@@ -278,10 +320,18 @@ fn told(deed: Deed, tally: &Tally) -> String {
         let verb = if tally.under_way == 1 { "is" } else { "are" };
         let hint = match deed {
             Deed::Retry => "nothing to do",
-            Deed::Release | Deed::Drop => "say it again in a minute",
+            Deed::Hold | Deed::Release | Deed::Resume | Deed::Drop => "say it again in a minute",
         };
         // Writing to a String cannot fail.
         writeln!(text, "{busy} {verb} being tried now: {hint}").ok();
+    }
+    if tally.moving > 0 {
+        let moving = many(tally.moving, "recipient");
+        writeln!(
+            text,
+            "{moving} of domains on the move stay: `tideover move finish`"
+        )
+        .ok();
     }
     text
 }

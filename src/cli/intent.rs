@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 
 use super::args::{
-    Arguments, BackendVerb, CasesVerb, QueueVerb, SpoolVerb, UserVerb, Verb, WaitingState,
+    Arguments, BackendVerb, CasesVerb, MoveStepArgs, MoveVerb, QueueVerb, SpoolVerb, UserVerb,
+    Verb, WaitingState,
 };
 use super::bulk::BulkWork;
-use crate::admin::{AddressQuery, CaseOrder, OverrideQuery, QueueQuery, TraceQuery};
+use crate::admin::{AddressQuery, CaseOrder, MoveQuery, OverrideQuery, QueueQuery, TraceQuery};
 use crate::backend::Wish;
-use crate::mail::{CaseId, CaseKind};
+use crate::mail::{BackendId, CaseId, CaseKind};
 use crate::queue::Deed;
-use crate::route::ShownState;
+use crate::route::{Force, MoveStep, ShownState};
 
 /// What to do, with which config, and how to say it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub(crate) enum Work {
     /// Ask the server that runs.
     Ask(Question),
     /// Let the server that runs do something to mail that waits, page by page.
-    Bulk(BulkWork),
+    Bulk(Box<BulkWork>),
 }
 
 /// What to do with a spool that is not in use.
@@ -69,6 +70,8 @@ pub(crate) enum Question {
     Queue(QueueQuery),
     Message(String),
     Case(CaseQuestion),
+    Holds,
+    Moves,
     Explain(AddressQuery),
     Trace(TraceQuery),
     Tls,
@@ -118,6 +121,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
             (None, true) => CaseQuestion::List(CaseKind::Final),
             (None, false) => CaseQuestion::List(CaseKind::Open),
         })),
+        Verb::Move(verb) => the_move(verb, actor),
         Verb::Explain { address } => Work::Ask(Question::Explain(AddressQuery { address })),
         Verb::Trace { of, limit } => Work::Ask(Question::Trace(TraceQuery {
             of,
@@ -156,11 +160,37 @@ fn queue(verb: QueueVerb, format: Format, actor: &str) -> Work {
             }),
         })),
         QueueVerb::Show { id } => Work::Ask(Question::Message(id)),
-        QueueVerb::Release(deed) => Work::Bulk(BulkWork::deed(Deed::Release, deed, actor)),
-        QueueVerb::Retry(deed) => Work::Bulk(BulkWork::deed(Deed::Retry, deed, actor)),
-        QueueVerb::Drop { deed, yes: true } => Work::Bulk(BulkWork::deed(Deed::Drop, deed, actor)),
-        QueueVerb::Drop { deed, yes: false } => Work::Bulk(BulkWork::show(deed.which)),
-        QueueVerb::Export { dir, which } => Work::Bulk(BulkWork::export(dir, which)),
+        QueueVerb::Hold(hold) => Work::Bulk(Box::new(BulkWork::hold(hold, actor))),
+        QueueVerb::Holds => Work::Ask(Question::Holds),
+        QueueVerb::Release(deed) => {
+            Work::Bulk(Box::new(BulkWork::deed(Deed::Release, deed, actor)))
+        }
+        QueueVerb::Retry(deed) => Work::Bulk(Box::new(BulkWork::deed(Deed::Retry, deed, actor))),
+        QueueVerb::Drop { deed, yes: true } => {
+            Work::Bulk(Box::new(BulkWork::deed(Deed::Drop, deed, actor)))
+        }
+        QueueVerb::Drop { deed, yes: false } => Work::Bulk(Box::new(BulkWork::show(deed.which))),
+        QueueVerb::Export { dir, which } => Work::Bulk(Box::new(BulkWork::export(dir, which))),
+    }
+}
+
+fn the_move(verb: MoveVerb, actor: &str) -> Work {
+    let step = |step, args: MoveStepArgs, home: Option<String>| {
+        let query = MoveQuery {
+            step,
+            actor: actor.to_owned(),
+            reason: args.reason,
+            home: home.map(|name| BackendId::new(&name)),
+            force: if args.force { Force::Yes } else { Force::No },
+            dry_run: args.dry_run,
+        };
+        Work::Bulk(Box::new(BulkWork::step(args.domain.key(), query)))
+    };
+    match verb {
+        MoveVerb::Start(args) => step(MoveStep::Start, args, None),
+        MoveVerb::Status => Work::Ask(Question::Moves),
+        MoveVerb::Finish { step: args, home } => step(MoveStep::Finish, args, home),
+        MoveVerb::BackOut(args) => step(MoveStep::BackOut, args, None),
     }
 }
 
@@ -231,6 +261,8 @@ impl Question {
                 }
                 Request::get(path)
             }
+            Self::Holds => Request::get("/api/holds".to_owned()),
+            Self::Moves => Request::get("/api/moves".to_owned()),
             Self::Message(id) => Request::get(format!("/api/messages/{}", escape(id))),
             Self::Case(question) => question.request(),
             Self::Explain(query) => {

@@ -7,10 +7,12 @@ mod args;
 mod bulk;
 mod cases;
 mod client;
+mod holding;
 mod home;
 mod intent;
 mod offline;
 mod render;
+mod render_holds;
 mod render_size;
 
 use std::fmt;
@@ -24,8 +26,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::admin::{
-    Account, AddressQuery, BackendDetails, BackendView, ExplainView, Invitation, MessageView,
-    QueueItem, ReloadView, SizeView, StatusView, TraceView,
+    Account, AddressQuery, BackendDetails, BackendView, ExplainView, HoldView, Invitation,
+    MessageView, MoveView, QueueItem, ReloadView, SizeView, StatusView, TraceView,
 };
 use crate::base::Clock;
 use crate::outbound::TlsCount;
@@ -128,7 +130,7 @@ fn perform(intent: Intent) -> Result<(), Failure> {
                 .map_err(|error| Failure::new(Exit::Failed, error)),
             Work::Spool(work) => offline::perform(config.as_deref(), &work, format),
             Work::Ask(question) => ask(config.as_deref(), question, format).await,
-            Work::Bulk(work) => bulk::perform(config.as_deref(), work, format).await,
+            Work::Bulk(work) => bulk::perform(config.as_deref(), *work, format).await,
         }
     })
 }
@@ -169,6 +171,14 @@ async fn ask(config: Option<&Path>, question: Question, format: Format) -> Resul
                 .await
         }
         Question::Case(question) => asker.about_cases(question, request).await,
+        Question::Holds => {
+            let text = |it: &Vec<HoldView>| page.holds(it);
+            asker.show(request, text).await
+        }
+        Question::Moves => {
+            let text = |it: &Vec<MoveView>| page.moves(it);
+            asker.show(request, text).await
+        }
         Question::Explain(_) => {
             asker
                 .show(request, |it: &ExplainView| page.explain(it))

@@ -59,6 +59,13 @@ impl Page {
         shown
     }
 
+    /// Text under the line before it, wrapped.
+    pub(super) fn indented(text: &str) -> String {
+        let indent = "        ";
+        let lines = wrap(&visible(text), WIDTH - indent.len());
+        format!("{indent}{}\n", lines.join(&format!("\n{indent}")))
+    }
+
     /// `status`.
     pub(crate) fn status(self, status: &StatusView) -> String {
         let title = format!("Tideover {}", visible(&status.version));
@@ -91,6 +98,19 @@ impl Page {
                 cases.cases, cases.recipients
             );
             text.push_str(&self.field("cases", &told));
+        }
+        let moving = status.moves.iter().filter(|one| one.ended.is_none());
+        for one in moving {
+            let since = moment(one.since, self.now);
+            let told = format!("{} since {since}, {} held", one.domain, one.held);
+            text.push_str(&self.field("on the move", &told));
+        }
+        for hold in &status.holds {
+            let told = format!(
+                "{}: {}, {} held: {}",
+                hold.name, hold.what, hold.held, hold.reason
+            );
+            text.push_str(&self.field("hold", &told));
         }
         let spool = &status.spool;
         if let Some(index) = &spool.index {

@@ -52,6 +52,8 @@ fn status_fits_and_tells_what_waits() {
             cases: 1,
             recipients: 412,
         },
+        holds: Vec::new(),
+        moves: Vec::new(),
         version: "0.1.0".to_owned(),
         now: NOW,
         backends: vec![

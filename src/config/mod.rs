@@ -12,7 +12,7 @@ mod problem;
 mod reader;
 mod rooms;
 mod sections;
-mod units;
+pub(crate) mod units;
 mod verify;
 
 use std::net::SocketAddr;

@@ -7,7 +7,7 @@ use crate::backend::{BackendHealth, Health};
 use crate::base::Timestamp;
 use crate::directory::{Directory, DomainKind, DomainRule, Unknown};
 use crate::limits;
-use crate::route::{Decision, Origin, Telling, View, decide};
+use crate::route::{Decision, HoldBook, Origin, Telling, View, decide};
 use crate::smtp::Mailbox;
 
 /// Domains of which every recipient would be refused: nobody of them is in the directory, and
@@ -64,6 +64,8 @@ pub(super) fn homeless(config: &Config, directory: &Directory) -> Vec<Problem> {
     };
     let healths = config.backends.iter().map(up);
     let view = View {
+        holds: &HoldBook::default(),
+        mail: None,
         directory,
         healths: &healths.map(|health| (health.id.clone(), health)).collect(),
         options: &config.route_options(),

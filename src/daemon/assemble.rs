@@ -171,7 +171,7 @@ impl Base {
             spool: self.spool.clone(),
             accounts: accounts.clone(),
             admit: Arc::new(self.router.clone()),
-            health: Arc::new(self.board.clone()),
+            health: Arc::new(self.router.clone()),
             directory: self.directory.clone(),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),

@@ -54,6 +54,7 @@ impl Base {
         committed: mpsc::Receiver<Committed>,
     ) -> Result<(), SpoolError> {
         restore_overrides(&self.spool, &self.board)?;
+        self.router.holds().restore(&self.spool)?;
         queue.start(committed);
         let retention = self.spool.clone().retention_task(self.shutdown.clone());
         self.shutdown.spawn("retention", retention);

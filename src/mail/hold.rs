@@ -17,12 +17,22 @@ pub enum HoldReason {
         /// What it said.
         failure: Failure,
     },
-    /// An administrator said so.
+    /// An administrator said so, by a rule.
     Operator {
         /// Who.
         actor: String,
         /// Why.
         reason: String,
+        /// The name of the rule.
+        #[serde(default)]
+        hold: String,
+    },
+    /// Its domain is in transit between two platforms.
+    Move {
+        /// The domain.
+        domain: String,
+        /// Who moves it.
+        actor: String,
     },
     /// No route can be decided: the directory or the config names no home.
     NoRoute {
@@ -42,7 +52,7 @@ pub enum HoldReason {
 
 impl HoldReason {
     /// The words for all kinds of reasons.
-    pub const KINDS: [&'static str; 4] = ["refused", "operator", "no-route", "loop"];
+    pub const KINDS: [&'static str; 5] = ["refused", "operator", "move", "no-route", "loop"];
 
     /// One word of [`Self::KINDS`].
     #[must_use]
@@ -50,6 +60,7 @@ impl HoldReason {
         match self {
             Self::Refused { .. } => "refused",
             Self::Operator { .. } => "operator",
+            Self::Move { .. } => "move",
             Self::NoRoute { .. } => "no-route",
             Self::Loop { .. } => "loop",
         }
@@ -60,7 +71,18 @@ impl fmt::Display for HoldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused { backend, failure } => write!(f, "{backend} says {failure}"),
-            Self::Operator { actor, reason } => write!(f, "held by {actor}: {reason}"),
+            Self::Operator {
+                actor,
+                reason,
+                hold,
+            } => {
+                write!(f, "held by {actor}: {reason}")?;
+                if hold.is_empty() {
+                    return Ok(());
+                }
+                write!(f, " (hold {hold})")
+            }
+            Self::Move { domain, actor } => write!(f, "{domain} is on the move, says {actor}"),
             Self::NoRoute { what } => write!(f, "no route: {what}"),
             Self::Loop {
                 given_to,

@@ -25,6 +25,13 @@ pub enum RecipientState {
         uncertain: bool,
         /// Why the last attempt failed, and when.
         last: Option<(Timestamp, Failure)>,
+        /// Milliseconds that it was held: they use up no time (decision 5).
+        #[serde(default)]
+        on_hold: u64,
+        /// When it was released although it was held by a rule: rules older than that are done
+        /// with it.
+        #[serde(default)]
+        exempt: Option<Timestamp>,
     },
     /// Waits on purpose until somebody or something releases it.
     Held {
@@ -38,6 +45,12 @@ pub enum RecipientState {
         attempts: u32,
         /// An earlier attempt may have arrived.
         uncertain: bool,
+        /// Milliseconds of holds before this one.
+        #[serde(default)]
+        on_hold: u64,
+        /// When it was released past the rules of that time.
+        #[serde(default)]
+        exempt: Option<Timestamp>,
     },
     /// End: the next hop took it.
     Delivered {
@@ -142,6 +155,9 @@ pub enum RecipientEvent {
         /// Why, for people.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         reason: String,
+        /// Also past the rules that hold it now: somebody means this very mail.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        past_holds: bool,
     },
     /// It is refused for good.
     Bounced {
@@ -207,6 +223,8 @@ impl RecipientState {
             attempting: false,
             uncertain: false,
             last: None,
+            on_hold: 0,
+            exempt: None,
         }
     }
 
@@ -266,21 +284,39 @@ impl RecipientState {
                 attempts,
                 uncertain,
                 last,
-                ..
+                on_hold,
+                exempt,
+                attempting: _,
             } => Waiting {
                 lane,
                 due: *due,
                 attempts: *attempts,
                 uncertain: *uncertain,
                 last: last.as_ref(),
+                on_hold: *on_hold,
+                exempt: *exempt,
             }
             .apply(event, at),
             Self::Held {
                 lane,
                 attempts,
                 uncertain,
-                ..
-            } => self.apply_to_held(event, at, (lane, *attempts, *uncertain)),
+                since,
+                on_hold,
+                exempt,
+                reason: _,
+            } => {
+                let now = at.as_millis().saturating_sub(since.as_millis());
+                let on_hold = on_hold.saturating_add(now);
+                let kept = Kept {
+                    lane,
+                    attempts: *attempts,
+                    uncertain: *uncertain,
+                    on_hold,
+                    exempt: *exempt,
+                };
+                self.apply_to_held(event, at, &kept)
+            }
             Self::Delivered { .. } | Self::Bounced { .. } | Self::Dropped { .. } => {
                 Err(self.illegal(event))
             }
@@ -291,16 +327,27 @@ impl RecipientState {
         &self,
         event: &RecipientEvent,
         at: Timestamp,
-        (lane, attempts, uncertain): (&str, u32, bool),
+        kept: &Kept<'_>,
     ) -> Result<Self, IllegalTransition> {
+        let Kept {
+            lane,
+            attempts,
+            uncertain,
+            on_hold,
+            exempt,
+        } = *kept;
         match event {
-            RecipientEvent::Released { due, .. } => Ok(Self::Queued {
+            RecipientEvent::Released {
+                due, past_holds, ..
+            } => Ok(Self::Queued {
                 lane: lane.to_owned(),
                 due: *due,
                 attempts,
                 attempting: false,
                 uncertain,
                 last: None,
+                on_hold,
+                exempt: if *past_holds { Some(at) } else { exempt },
             }),
             RecipientEvent::Held { reason } => Ok(Self::Held {
                 reason: reason.clone(),
@@ -308,6 +355,8 @@ impl RecipientState {
                 lane: lane.to_owned(),
                 attempts,
                 uncertain,
+                on_hold,
+                exempt,
             }),
             RecipientEvent::Bounced {
                 failure,
@@ -354,6 +403,15 @@ impl RecipientState {
             event: event.name(),
         }
     }
+}
+
+/// The parts of `Held` that outlive an event.
+struct Kept<'a> {
+    lane: &'a str,
+    attempts: u32,
+    uncertain: bool,
+    on_hold: u64,
+    exempt: Option<Timestamp>,
 }
 
 #[cfg(test)]

@@ -50,6 +50,7 @@ fn events() -> Vec<RecipientEvent> {
             actor: actor.clone(),
             due: AT,
             reason: String::new(),
+            past_holds: true,
         },
         RecipientEvent::Bounced {
             failure,

@@ -11,6 +11,8 @@ pub(super) struct Waiting<'a> {
     pub(super) attempts: u32,
     pub(super) uncertain: bool,
     pub(super) last: Option<&'a (Timestamp, Failure)>,
+    pub(super) on_hold: u64,
+    pub(super) exempt: Option<Timestamp>,
 }
 
 impl Waiting<'_> {
@@ -22,6 +24,8 @@ impl Waiting<'_> {
             attempting: false,
             uncertain: self.uncertain,
             last: self.last.cloned(),
+            on_hold: self.on_hold,
+            exempt: self.exempt,
         }
     }
 
@@ -42,6 +46,7 @@ impl Waiting<'_> {
             attempting,
             uncertain,
             last,
+            ..
         } = &mut next
         {
             match event {
@@ -79,6 +84,8 @@ impl Waiting<'_> {
                 lane: self.lane.to_owned(),
                 attempts: self.attempts,
                 uncertain: self.uncertain,
+                on_hold: self.on_hold,
+                exempt: self.exempt,
             },
             RecipientEvent::Delivered {
                 backend,

@@ -6,8 +6,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Queue;
-use super::bulk::{Hands, PATIENCE, Tally};
+use super::bulk::{PATIENCE, Tally};
 use super::cases::is_of;
+use super::hands::Hands;
 use super::state::{Job, JobRecipient, Source};
 use crate::mail::{
     BackendId, CaseId, Failure, HoldReason, RecipientEvent, RecipientState, SpoolId,
@@ -81,6 +82,7 @@ impl Queue {
                 body: None,
                 recipients: Vec::<JobRecipient>::new(),
                 targets: VecDeque::new(),
+                holds: Arc::default(),
             };
             // The report first: a crash between the two makes it twice, never not at all.
             self.report_failure(&job, &numbers, &failure).await?;

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::Queue;
-use super::claims::Claim;
+use super::hands::Hands;
 use crate::base::Timestamp;
-use crate::mail::{Envelope, RecipientEvent, RecipientState, SpoolId};
+use crate::mail::{Envelope, HoldReason, RecipientEvent, RecipientState, SpoolId};
 use crate::route::{Candidate, Selection};
 use crate::spool::SpoolError;
 
@@ -27,7 +27,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// Nobody waits for an attempt to order one.
 const fn patience(deed: Deed) -> Duration {
     match deed {
-        Deed::Release | Deed::Drop => PATIENCE,
+        Deed::Hold | Deed::Release | Deed::Resume | Deed::Drop => PATIENCE,
         Deed::Retry => Duration::ZERO,
     }
 }
@@ -36,8 +36,13 @@ const fn patience(deed: Deed) -> Duration {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Deed {
-    /// Held recipients are queued again, due now.
+    /// Queued recipients that a rule or a move names are held now, not only when their time comes.
+    Hold,
+    /// Held recipients are queued again, due now. The rule that held them lets them pass; a move
+    /// does not.
     Release,
+    /// Recipients whose rule or move has ended are queued again; others may hold them now.
+    Resume,
     /// Queued recipients are due now, at their present home.
     Retry,
     /// Unfinished recipients are taken out for good; nobody is told.
@@ -65,6 +70,8 @@ pub struct Tally {
     pub messages: u64,
     /// Recipients that are meant, but an attempt is under way that did not end in time.
     pub under_way: u64,
+    /// Recipients that are meant, but wait for the end of a move.
+    pub moving: u64,
     /// Messages that were looked at.
     pub seen: u64,
     /// There is more behind this message; `None` at the end.
@@ -77,6 +84,7 @@ impl Tally {
         self.recipients += later.recipients;
         self.messages += later.messages;
         self.under_way += later.under_way;
+        self.moving += later.moving;
         self.seen += later.seen;
         self.next = later.next;
     }
@@ -154,8 +162,10 @@ impl Queue {
         let spool = &self.0.parts.spool;
         let (ids, next) = match (place, order.deed) {
             (Place::At(id), _) => (vec![id], None),
-            (Place::Behind(after), Deed::Release) => with_next(spool.held(after, PAGE)?),
-            (Place::Behind(after), Deed::Retry | Deed::Drop) => {
+            (Place::Behind(after), Deed::Release | Deed::Resume) => {
+                with_next(spool.held(after, PAGE)?)
+            }
+            (Place::Behind(after), Deed::Hold | Deed::Retry | Deed::Drop) => {
                 with_next(spool.unfinished(after, PAGE)?)
             }
         };
@@ -167,95 +177,95 @@ impl Queue {
         // All of them at once, for one sync of the log.
         let works = ids.into_iter().map(|id| self.perform_one(order, pick, id));
         for work in join_all(works).await {
-            let (done, under_way) = work?;
-            tally.recipients += done;
-            tally.messages += u64::from(done > 0);
-            tally.under_way += under_way;
+            let one = work?;
+            tally.recipients += one.recipients;
+            tally.messages += u64::from(one.recipients > 0);
+            tally.under_way += one.under_way;
+            tally.moving += one.moving;
         }
         self.look_from_the_beginning();
         Ok(tally)
     }
 
-    /// Returns to how many recipients of one message it was done, and how many are under way.
+    /// Does it to recipients of one message.
     async fn perform_one(
         &self,
         order: &Order,
         pick: &Pick,
         id: SpoolId,
-    ) -> Result<(u64, u64), SpoolError> {
+    ) -> Result<Tally, SpoolError> {
         // The disk is read in this thread: the others want it too.
         tokio::task::yield_now().await;
         let message = match self.0.parts.spool.message(id) {
             Ok(Some(message)) => message,
-            Ok(None) => return Ok((0, 0)),
+            Ok(None) => return Ok(Tally::default()),
             Err(error @ (SpoolError::Index(_) | SpoolError::Closed)) => return Err(error),
             // One that cannot be read keeps nobody from the others.
             Err(error) => {
                 tracing::error!(%id, %error, "waiting mail cannot be read; see `spool verify`");
-                return Ok((0, 0));
+                return Ok(Tally::default());
             }
         };
         let envelope = &message.envelope;
         let meant = |number: u16, state: &RecipientState| {
             let recipient = envelope.recipients.get(usize::from(number));
             recipient.is_some_and(|recipient| {
-                suits(order.deed, state)
-                    && pick(&Candidate {
-                        id,
-                        number,
-                        from: &envelope.from,
-                        recipient,
-                        state,
-                    })
+                pick(&Candidate {
+                    id,
+                    number,
+                    from: &envelope.from,
+                    recipient,
+                    state,
+                })
             })
         };
-        let states = (0_u16..).zip(&message.states);
-        let wanted = states.filter(|(number, state)| meant(*number, state));
-        let wanted: Vec<u16> = wanted.map(|(number, _)| number).collect();
+        let mut tally = Tally::default();
+        let mut wanted = Vec::new();
+        for (number, state) in (0_u16..).zip(&message.states) {
+            if suits(order.deed, state) && meant(number, state) {
+                wanted.push(number);
+            } else if order.deed == Deed::Release && is_moving(state) {
+                tally.moving += u64::from(meant(number, state));
+            }
+        }
         if wanted.is_empty() {
-            return Ok((0, 0));
+            return Ok(tally);
         }
         let mut hands = Hands::new(self, id);
-        let under_way = hands.take(&wanted, patience(order.deed)).await;
-        let mut done = Vec::with_capacity(hands.numbers.len());
-        for &number in &hands.numbers {
+        tally.under_way = hands.take(&wanted, patience(order.deed)).await;
+        let mut done = Vec::with_capacity(hands.numbers().len());
+        for &number in hands.numbers() {
             // It may have changed before it was in our hands.
             if let Some(state) = self.0.parts.spool.state(id, number)?
+                && suits(order.deed, &state)
                 && meant(number, &state)
             {
                 done.push((number, state));
             }
         }
-        self.write_order(order, id, envelope, &done).await?;
-        Ok((done.len() as u64, under_way))
+        tally.recipients = self.write_order(order, id, envelope, &done).await?;
+        Ok(tally)
     }
 
-    /// Writes down what an operator did, equal events in one record.
+    /// Writes down what an operator did, equal events in one record; to how many he did it.
     async fn write_order(
         &self,
         order: &Order,
         id: SpoolId,
         envelope: &Envelope,
         done: &[(u16, RecipientState)],
-    ) -> Result<(), SpoolError> {
-        if done.is_empty() {
-            return Ok(());
-        }
+    ) -> Result<u64, SpoolError> {
         let spool = &self.0.parts.spool;
-        let now = self.0.parts.clock.now();
-        let no_news = |state| order.deed == Deed::Retry && is_due(state, now);
-        let changed = done.iter().filter(|(_, state)| !no_news(state));
-        let numbers: Vec<u16> = changed.map(|(number, _)| *number).collect();
-        if order.deed == Deed::Drop {
-            let (actor, reason) = (&order.actor, &order.reason);
-            tracing::warn!(%id, ?numbers, %actor, %reason, "dropped");
-        }
+        let events = self.events(order, id, envelope, done);
+        let held = events.iter().map(|(_, numbers)| numbers.len() as u64).sum();
         let mut written = Vec::new();
-        if !numbers.is_empty() {
-            let event = event(order, now);
+        for (event, numbers) in events {
+            if let RecipientEvent::Dropped { actor, reason } = &event {
+                tracing::warn!(%id, ?numbers, %actor, %reason, "dropped");
+            }
             written.push(spool.begin_record(id, numbers, event).await?);
         }
-        if order.deed != Deed::Drop {
+        if matches!(order.deed, Deed::Release | Deed::Resume | Deed::Retry) {
             for (lane, numbers) in self.new_lanes(envelope, done) {
                 let event = RecipientEvent::Rerouted { lane };
                 written.push(spool.begin_record(id, numbers, event).await?);
@@ -264,7 +274,34 @@ impl Queue {
         for written in written {
             written.wait().await?;
         }
-        Ok(())
+        Ok(match order.deed {
+            Deed::Hold => held,
+            // Also those that are due already: nothing has to be written about them.
+            Deed::Release | Deed::Resume | Deed::Retry | Deed::Drop => done.len() as u64,
+        })
+    }
+
+    fn events(
+        &self,
+        order: &Order,
+        id: SpoolId,
+        envelope: &Envelope,
+        done: &[(u16, RecipientState)],
+    ) -> Vec<(RecipientEvent, Vec<u16>)> {
+        let now = self.0.parts.clock.now();
+        let mut events: Vec<(RecipientEvent, Vec<u16>)> = Vec::new();
+        for (number, state) in done {
+            let event = match order.deed {
+                Deed::Hold => self.held_event(id, envelope, *number, state),
+                Deed::Release | Deed::Resume | Deed::Retry | Deed::Drop => event(order, state, now),
+            };
+            let Some(event) = event else { continue };
+            match events.iter_mut().find(|(other, _)| *other == event) {
+                Some((_, numbers)) => numbers.push(*number),
+                None => events.push((event, vec![*number])),
+            }
+        }
+        events
     }
 
     /// Recipients who wait in another lane than that of their present home.
@@ -296,35 +333,52 @@ fn with_next(ids: Vec<SpoolId>) -> (Vec<SpoolId>, Option<SpoolId>) {
 
 /// Can it be done to a recipient in this state?
 const fn suits(deed: Deed, state: &RecipientState) -> bool {
-    match (deed, state) {
-        (Deed::Release | Deed::Drop, RecipientState::Held { .. })
-        | (Deed::Retry | Deed::Drop, RecipientState::Queued { .. }) => true,
-        (Deed::Release, RecipientState::Queued { .. })
-        | (Deed::Retry, RecipientState::Held { .. })
-        | (
-            _,
-            RecipientState::Delivered { .. }
-            | RecipientState::Bounced { .. }
-            | RecipientState::Dropped { .. },
-        ) => false,
-    }
-}
-
-/// Waits for an attempt that may be made already: to order it would change nothing.
-fn is_due(state: &RecipientState, now: Timestamp) -> bool {
-    matches!(state, RecipientState::Queued { due, .. } if *due <= now)
-}
-
-fn event(order: &Order, now: Timestamp) -> RecipientEvent {
-    let (actor, reason) = (order.actor.clone(), order.reason.clone());
-    match order.deed {
-        Deed::Release | Deed::Retry => RecipientEvent::Released {
-            actor,
-            due: now,
-            reason,
+    match state {
+        RecipientState::Queued { .. } => matches!(deed, Deed::Hold | Deed::Retry | Deed::Drop),
+        RecipientState::Held { .. } => match deed {
+            Deed::Resume | Deed::Drop => true,
+            Deed::Release => !is_moving(state),
+            Deed::Hold | Deed::Retry => false,
         },
-        Deed::Drop => RecipientEvent::Dropped { actor, reason },
+        RecipientState::Delivered { .. }
+        | RecipientState::Bounced { .. }
+        | RecipientState::Dropped { .. } => false,
     }
+}
+
+/// Is it held by a move?
+const fn is_moving(state: &RecipientState) -> bool {
+    matches!(
+        state,
+        RecipientState::Held {
+            reason: HoldReason::Move { .. },
+            ..
+        }
+    )
+}
+
+/// What happens to a recipient; nothing when an attempt is ordered that may be made already.
+fn event(order: &Order, state: &RecipientState, now: Timestamp) -> Option<RecipientEvent> {
+    let (actor, reason) = (order.actor.clone(), order.reason.clone());
+    if order.deed == Deed::Drop {
+        return Some(RecipientEvent::Dropped { actor, reason });
+    }
+    if matches!(state, RecipientState::Queued { due, .. } if *due <= now) {
+        return None;
+    }
+    let by_rule = matches!(
+        state,
+        RecipientState::Held {
+            reason: HoldReason::Operator { .. },
+            ..
+        }
+    );
+    Some(RecipientEvent::Released {
+        actor,
+        due: now,
+        reason,
+        past_holds: by_rule && order.deed == Deed::Release,
+    })
 }
 
 const fn lane_of(state: &RecipientState) -> Option<&String> {
@@ -333,64 +387,5 @@ const fn lane_of(state: &RecipientState) -> Option<&String> {
         RecipientState::Delivered { .. }
         | RecipientState::Bounced { .. }
         | RecipientState::Dropped { .. } => None,
-    }
-}
-
-/// Recipients of one message that are claimed; freed when this goes.
-pub(super) struct Hands<'a> {
-    queue: &'a Queue,
-    id: SpoolId,
-    numbers: Vec<u16>,
-}
-
-impl<'a> Hands<'a> {
-    pub(super) const fn new(queue: &'a Queue, id: SpoolId) -> Self {
-        Self {
-            queue,
-            id,
-            numbers: Vec::new(),
-        }
-    }
-
-    /// Whom it has.
-    pub(super) fn numbers(&self) -> &[u16] {
-        &self.numbers
-    }
-
-    /// Claims recipients, waiting a while for those under way; returns how many stay under way.
-    pub(super) async fn take(&mut self, wanted: &[u16], patience: Duration) -> u64 {
-        let mut left = wanted.to_vec();
-        let wait = tokio::time::sleep(patience);
-        tokio::pin!(wait);
-        loop {
-            // Before the look, or what is freed in between would be missed.
-            let freed = self.queue.0.freed.notified();
-            left.retain(|&number| {
-                let claim = self.queue.state().claim(self.id, number);
-                if claim == Claim::Ours {
-                    self.numbers.push(number);
-                }
-                claim == Claim::UnderWay
-            });
-            if left.is_empty() {
-                return 0;
-            }
-            tokio::select! {
-                () = freed => {}
-                () = &mut wait => return left.len() as u64,
-                () = self.queue.0.parts.shutdown.stopping() => return left.len() as u64,
-            }
-        }
-    }
-}
-
-impl Drop for Hands<'_> {
-    fn drop(&mut self) {
-        let mut state = self.queue.state();
-        for number in &self.numbers {
-            state.give_back(self.id, *number);
-        }
-        drop(state);
-        self.queue.0.freed.notify_waiters();
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Queue;
 use super::bulk::{Deed, Order, Pick, Place};
-use super::state::Source;
+use super::state::{Source, Waited};
 use crate::base::Timestamp;
 use crate::mail::{CaseId, CaseKey, CaseKind, RecipientEvent, RecipientState, SpoolId};
 use crate::spool::{CaseMember, SpoolError};
@@ -150,9 +150,8 @@ impl Queue {
     fn try_first(&self, first: CaseMember) -> Result<(), SpoolError> {
         let spool = &self.0.parts.spool;
         let (id, number) = (first.id, first.recipient);
-        let (Some(RecipientState::Queued { attempts, .. }), Some(message)) =
-            (spool.state(id, number)?, spool.message(id)?)
-        else {
+        let was = spool.state(id, number)?.as_ref().and_then(Waited::of);
+        let (Some(was), Some(message)) = (was, spool.message(id)?) else {
             return Ok(());
         };
         let Some(recipient) = message.envelope.recipients.get(usize::from(number)) else {
@@ -170,7 +169,7 @@ impl Queue {
         } else {
             // What cannot go now stays in the index.
             let source = (Source::Backlog, None);
-            self.dispatch(id, &message.envelope, source, &[(number, attempts)]);
+            self.dispatch(id, &message.envelope, source, &[(number, was)]);
         }
         Ok(())
     }

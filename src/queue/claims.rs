@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
     use crate::mail::{Authenticity, Envelope, Peer};
-    use crate::queue::state::{JobRecipient, Source};
+    use crate::queue::state::{JobRecipient, Source, Waited};
     use crate::smtp::{MailParameters, ReversePath};
 
     const ID: SpoolId = SpoolId::from_u64(7);
@@ -129,11 +129,12 @@ mod tests {
                 .map(|&number| JobRecipient {
                     number,
                     address: "ann@example.org".parse().unwrap(),
-                    attempts: 0,
+                    was: Waited::default(),
                     diverted_from: None,
                 })
                 .collect(),
             targets: VecDeque::new(),
+            holds: Arc::default(),
         }
     }
 

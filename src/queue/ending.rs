@@ -35,8 +35,12 @@ impl Queue {
                 target,
                 delivery_address: &address,
                 known: known(&job, recipient),
-                attempts: recipient.attempts,
-                received: job.id.timestamp(),
+                attempts: recipient.was.attempts,
+                // Time on hold is no time (decision 5).
+                received: job
+                    .id
+                    .timestamp()
+                    .after(Duration::from_millis(recipient.was.on_hold)),
                 tls,
                 diverted_from: recipient.diverted_from.as_ref(),
                 finals: &options.finals,

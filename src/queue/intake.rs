@@ -7,10 +7,10 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::Queue;
-use super::state::{Job, JobRecipient, Pushed, Source};
+use super::state::{Job, JobRecipient, Pushed, Source, Waited};
 use crate::limits;
-use crate::mail::{DeliveryTarget, Envelope, SpoolId};
-use crate::route::Decision;
+use crate::mail::{DeliveryTarget, Envelope, HoldReason, SpoolId};
+use crate::route::{Decision, Mail};
 use crate::spool::Committed;
 
 impl Queue {
@@ -41,36 +41,50 @@ impl Queue {
     /// in the index.
     fn take(&self, message: &Committed) {
         let all = 0..u16::try_from(message.envelope.recipients.len()).unwrap_or(u16::MAX);
-        let recipients: Vec<(u16, u32)> = all.map(|number| (number, 0)).collect();
-        let dispatched = self.dispatch(
-            message.id,
-            &message.envelope,
-            (Source::Fresh, message.body.as_ref()),
-            &recipients,
-        );
+        let recipients: Vec<_> = all.map(|number| (number, Waited::default())).collect();
+        let id = message.id;
+        let content = (Source::Fresh, message.body.as_ref());
+        let result = self.dispatch(id, &message.envelope, content, &recipients);
+        let held = result.held;
+        if !result.kept.is_empty() {
+            // No faster than messages are accepted, because both wait for the log.
+            let queue = self.clone();
+            self.0.parts.shutdown.spawn("withhold", async move {
+                queue.keep(vec![(id, result.kept)]).await;
+            });
+        }
         // It may be what a rejecting backend is tried with.
-        if dispatched.held && !self.0.parts.router.board().on_trial().is_empty() {
+        if held && !self.0.parts.router.board().on_trial().is_empty() {
             self.0.wake.notify_one();
         }
     }
 
-    /// Decides the routes of some recipients (number and counted attempts) of a message and puts
+    /// Decides the routes of some recipients (number and past) of a message and puts
     /// them into the rows of their next hops.
     pub(super) fn dispatch(
         &self,
         id: SpoolId,
         envelope: &Arc<Envelope>,
         (source, body): (Source, Option<&Bytes>),
-        recipients: &[(u16, u32)],
+        recipients: &[(u16, Waited)],
     ) -> Dispatched {
         let mut result = Dispatched::default();
+        let holds = self.0.parts.router.holds().book();
         let mut rows: BTreeMap<Vec<DeliveryTarget>, Vec<JobRecipient>> = BTreeMap::new();
-        for &(number, attempts) in recipients {
+        for &(number, was) in recipients {
             let Some(recipient) = envelope.recipients.get(usize::from(number)) else {
                 continue;
             };
-            let router = &self.0.parts.router;
-            let explanation = router.route(&recipient.address, id.timestamp());
+            let explanation = self.0.parts.router.route_mail(&Mail {
+                id,
+                from: &envelope.from,
+                address: &recipient.address,
+                exempt: was.exempt,
+            });
+            if let Some(reason) = explanation.withheld {
+                result.kept.push((number, reason));
+                continue;
+            }
             match explanation.decision {
                 Decision::Relay {
                     diverted_from: Some(home),
@@ -83,12 +97,16 @@ impl Queue {
                 } => rows.entry(targets).or_default().push(JobRecipient {
                     number,
                     address,
-                    attempts,
+                    was,
                     diverted_from,
                 }),
                 // Others in its lane may still have a way: failover is a matter of the domain.
                 Decision::Hold { .. } => result.held = true,
-                Decision::Reject(reply) => result.homeless.push((number, reply.to_string())),
+                // Somebody accepted their mail, so an administrator has to decide (decision 5).
+                Decision::Reject(reply) => {
+                    let what = reply.to_string();
+                    result.kept.push((number, HoldReason::NoRoute { what }));
+                }
             }
         }
         for (targets, recipients) in rows {
@@ -100,6 +118,7 @@ impl Queue {
                 body: body.cloned(),
                 recipients,
                 targets: VecDeque::from(targets),
+                holds: Arc::clone(&holds),
             };
             if !self.push(job) {
                 result.full = true;
@@ -138,8 +157,9 @@ impl Queue {
 pub(super) struct Dispatched {
     /// Somebody has to wait.
     pub(super) held: bool,
-    /// Recipients that nobody takes any more, and why.
-    pub(super) homeless: Vec<(u16, String)>,
+    /// Recipients that are to be held one by one: a rule or a move says so, or nobody takes them
+    /// any more.
+    pub(super) kept: Vec<(u16, HoldReason)>,
     /// Some next hop has no room.
     pub(super) full: bool,
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::intake::Dispatched;
-use super::state::Source;
+use super::state::{Source, Waited};
 use super::{Queue, schedule};
 use crate::base::Timestamp;
 use crate::limits;
-use crate::mail::{DeliveryTarget, Envelope, HoldReason, RecipientEvent, RecipientState, SpoolId};
+use crate::mail::{DeliveryTarget, Envelope, RecipientEvent, RecipientState, SpoolId};
 use crate::smtp::Mailbox;
 use crate::spool::{Due, SpoolError};
 
@@ -133,19 +133,19 @@ impl Queue {
             };
             let due = page.iter().position(|entry| entry.due > until);
             let (ready, later) = page.split_at(due.unwrap_or(page.len()));
-            let mut homeless = Vec::new();
+            let mut kept = Vec::new();
             let mut full = false;
             for message in ready.chunk_by(|a, b| a.id == b.id) {
                 let id = message.first().map_or(end.id, |due| due.id);
                 let result = self.load(id, message)?;
                 full = result.full;
                 held |= result.held;
-                homeless.extend(result.homeless.into_iter().map(|one| (id, one)));
+                kept.push((id, result.kept));
                 if full {
                     break;
                 }
             }
-            self.hold_homeless(homeless).await;
+            self.keep(kept).await;
             if full {
                 return Ok(Looked::Blocked);
             }
@@ -195,10 +195,9 @@ impl Queue {
             if self.state().is_busy(id, entry.recipient) {
                 continue;
             }
-            if let Some(RecipientState::Queued { attempts, .. }) =
-                spool.state(id, entry.recipient)?
-            {
-                recipients.push((entry.recipient, attempts));
+            let state = spool.state(id, entry.recipient)?;
+            if let Some(was) = state.as_ref().and_then(Waited::of) {
+                recipients.push((entry.recipient, was));
             }
         }
         if recipients.is_empty() {
@@ -217,21 +216,6 @@ impl Queue {
                 Ok(Dispatched::default())
             }
         }
-    }
-
-    /// Recipients whom nobody takes any more are held: somebody accepted their mail, so an
-    /// administrator has to decide (decision 5).
-    async fn hold_homeless(&self, homeless: Vec<(SpoolId, (u16, String))>) {
-        let holds = homeless.into_iter().map(|(id, (number, what))| async move {
-            let reason = HoldReason::NoRoute { what };
-            let event = RecipientEvent::Held { reason };
-            let held = self.0.parts.spool.record(id, vec![number], event).await;
-            if let Err(error) = held {
-                tracing::error!(%id, number, %error, "a recipient could not be held");
-            }
-        });
-        // A page of them at once, for one sync of the log.
-        join_all(holds).await;
     }
 
     /// After a change of health: jobs of backends that take none go back, to be decided anew.
@@ -253,7 +237,7 @@ impl Queue {
     }
 
     /// Jobs of the next hops that `is_meant` names go back to the index, unless under way.
-    fn return_jobs(&self, is_meant: impl Fn(&DeliveryTarget) -> bool) {
+    pub(super) fn return_jobs(&self, is_meant: impl Fn(&DeliveryTarget) -> bool) {
         let mut state = self.state();
         for target in state.names().into_iter().filter(is_meant) {
             for job in state.drain(&target) {

@@ -10,7 +10,10 @@ mod bounce;
 mod bulk;
 mod cases;
 mod claims;
+mod counts;
 mod ending;
+mod hands;
+mod holding;
 mod intake;
 mod loader;
 mod pace;
@@ -28,6 +31,7 @@ mod worker;
 
 pub use bulk::{Deed, Order, Pick, Place, Tally};
 pub use cases::{CaseTrial, TrialOutcome};
+pub use counts::{HeldCount, HeldCounts};
 pub use pace::MailboxRates;
 pub use progress::Progress;
 
@@ -137,6 +141,8 @@ struct Inner {
     wake: Notify,
     /// Rings when recipients are free again.
     freed: Notify,
+    /// How much is held.
+    counted: Mutex<counts::Counted>,
     /// Outcomes on their way to the log.
     settled: mpsc::Sender<Settled>,
     /// Its other end, until the queue starts.
@@ -164,6 +170,7 @@ impl Queue {
             case_news: Notify::new(),
             wake: Notify::new(),
             freed: Notify::new(),
+            counted: Mutex::default(),
         }))
     }
 
@@ -177,6 +184,11 @@ impl Queue {
             .unwrap_or_else(PoisonError::into_inner);
         *present = Arc::new(options);
         drop(present);
+        self.look_anew();
+    }
+
+    /// Looks at the whole backlog in the background: recipients may have moved.
+    pub fn look_anew(&self) {
         let queue = self.clone();
         self.0
             .parts
@@ -203,6 +215,8 @@ impl Queue {
             let finish = async move { queue.finish_for_ever(finishing).await };
             shutdown.spawn("queue-settled", finish);
         }
+        let queue = self.clone();
+        shutdown.spawn("queue-holds", async move { queue.keep_holds().await });
         let queue = self.clone();
         shutdown.spawn("queue-loader", async move {
             if let Err(error) = queue.resume_cases().await {

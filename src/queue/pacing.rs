@@ -94,7 +94,7 @@ impl Queue {
 
     fn is_fresh(&self, job: &Job, recipient: &JobRecipient) -> bool {
         let age = self.0.parts.clock.now().since(job.id.timestamp());
-        recipient.attempts == 0 && age < FRESH
+        recipient.was.attempts == 0 && age < FRESH
     }
 
     async fn give_turns(&self, job: &Job, late: Vec<(JobRecipient, Duration)>) {

@@ -3,11 +3,12 @@ use std::sync::Arc;
 
 use super::*;
 use crate::mail::{Authenticity, Envelope, Peer, SpoolId};
-use crate::queue::state::JobRecipient;
+use crate::queue::state::{JobRecipient, Waited};
 use crate::smtp::{MailParameters, ReversePath};
 
 fn job(number: u64, source: Source, address: &str) -> Job {
     Job {
+        holds: Arc::default(),
         id: SpoolId::from_u64(number),
         ticket: 0,
         source,
@@ -25,7 +26,7 @@ fn job(number: u64, source: Source, address: &str) -> Job {
         recipients: vec![JobRecipient {
             number: 0,
             address: address.parse().unwrap(),
-            attempts: 0,
+            was: Waited::default(),
             diverted_from: None,
         }],
         targets: VecDeque::new(),

@@ -19,7 +19,7 @@ pub(super) struct Attempt<'a> {
     pub(super) known: Known,
     /// Attempts that counted, before this one.
     pub(super) attempts: u32,
-    /// When the message was accepted.
+    /// When the message was accepted, or as much later as it was on hold.
     pub(super) received: Timestamp,
     /// TLS of the connection.
     pub(super) tls: Option<&'a str>,

@@ -13,7 +13,8 @@ use super::row::Row;
 use super::window::Window;
 use crate::base::Timestamp;
 use crate::limits;
-use crate::mail::{BackendId, DeliveryTarget, Envelope, SpoolId};
+use crate::mail::{BackendId, DeliveryTarget, Envelope, RecipientState, SpoolId};
+use crate::route::HoldBook;
 use crate::smtp::Mailbox;
 
 /// One message for some recipients of one next hop.
@@ -30,6 +31,8 @@ pub(super) struct Job {
     pub(super) recipients: Vec<JobRecipient>,
     /// The next hop and those behind it, for when it cannot be reached.
     pub(super) targets: VecDeque<DeliveryTarget>,
+    /// What operators had said when the route was decided.
+    pub(super) holds: Arc<HoldBook>,
 }
 
 /// Where a job comes from.
@@ -55,10 +58,43 @@ pub(super) struct JobRecipient {
     pub(super) number: u16,
     /// The address to say in RCPT.
     pub(super) address: Mailbox,
-    /// Attempts that counted.
-    pub(super) attempts: u32,
+    /// What its state said when it was loaded.
+    pub(super) was: Waited,
     /// Its home, when failover gives its mail to another backend.
     pub(super) diverted_from: Option<BackendId>,
+}
+
+/// What the state of a recipient says that an attempt wants to know.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Waited {
+    /// Attempts that counted.
+    pub(super) attempts: u32,
+    /// Milliseconds on hold.
+    pub(super) on_hold: u64,
+    /// When it was released past the rules of that time.
+    pub(super) exempt: Option<Timestamp>,
+}
+
+impl Waited {
+    /// That of a recipient that is queued.
+    pub(super) const fn of(state: &RecipientState) -> Option<Self> {
+        match state {
+            RecipientState::Queued {
+                attempts,
+                on_hold,
+                exempt,
+                ..
+            } => Some(Self {
+                attempts: *attempts,
+                on_hold: *on_hold,
+                exempt: *exempt,
+            }),
+            RecipientState::Held { .. }
+            | RecipientState::Delivered { .. }
+            | RecipientState::Bounced { .. }
+            | RecipientState::Dropped { .. } => None,
+        }
+    }
 }
 
 /// Everything that is loaded.

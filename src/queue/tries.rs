@@ -7,12 +7,10 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use super::Queue;
 use super::ending::is_known;
 use super::settle::counts_as_rejected;
-use super::state::{Job, JobRecipient, Source};
+use super::state::{Job, JobRecipient, Source, Waited};
 use crate::base::Timestamp;
-use crate::mail::{
-    BackendId, Blame, CaseId, CaseKey, DeliveryTarget, Outcome, RecipientState, SpoolId,
-};
-use crate::route::Decision;
+use crate::mail::{BackendId, Blame, CaseId, CaseKey, DeliveryTarget, Outcome, SpoolId};
+use crate::route::{Decision, Mail};
 use crate::spool::SpoolError;
 
 /// Recipients of a lane that are looked at for a trial.
@@ -165,9 +163,10 @@ impl Queue {
         if self.state().is_busy(id, number) {
             return Ok(false);
         }
-        let Some(RecipientState::Queued { attempts, .. }) = spool.state(id, number)? else {
+        let Some(was) = spool.state(id, number)?.as_ref().and_then(Waited::of) else {
             return Ok(false);
         };
+        let holds = self.0.parts.router.holds().book();
         let Some(message) = spool.message(id)? else {
             return Ok(false);
         };
@@ -175,6 +174,15 @@ impl Queue {
         let Some(recipient) = recipients.get(usize::from(number)) else {
             return Ok(false);
         };
+        let withheld = self.0.parts.router.route_mail(&Mail {
+            id,
+            from: &message.envelope.from,
+            address: &recipient.address,
+            exempt: was.exempt,
+        });
+        if withheld.withheld.is_some() {
+            return Ok(false);
+        }
         let target = DeliveryTarget::Backend(backend.clone());
         let explanation = self.0.parts.router.route_trial(&recipient.address, backend);
         let Decision::Relay {
@@ -197,10 +205,11 @@ impl Queue {
             recipients: vec![JobRecipient {
                 number,
                 address,
-                attempts,
+                was,
                 diverted_from: None,
             }],
             targets: VecDeque::from([target]),
+            holds,
         }))
     }
 }

@@ -122,7 +122,7 @@ impl Queue {
 
     /// Reads the body and marks the attempt in the ledger.
     async fn prepare(&self, target: &DeliveryTarget, job: Job) -> Option<Prepared> {
-        let job = self.still_waiting(job)?;
+        let job = self.still_waiting(target, job)?;
         if !self.may_go(target, &job) {
             // Nothing was sent: it waits in the index.
             self.state().release(&job);
@@ -211,8 +211,12 @@ impl Queue {
     /// The recipients of a job that still wait. It was loaded a while ago, and fresh mail comes
     /// without a look at the index: what has been delivered meanwhile, or moved to a hold, is not
     /// tried again. Nobody else tries them now, because they are busy.
-    fn still_waiting(&self, mut job: Job) -> Option<Job> {
+    fn still_waiting(&self, target: &DeliveryTarget, mut job: Job) -> Option<Job> {
         let id = job.id;
+        let held = job.recipients.iter().filter(|recipient| {
+            self.is_held_since(&job, target, (recipient.number, recipient.was))
+        });
+        let held: Vec<u16> = held.map(|recipient| recipient.number).collect();
         let mut gone = Vec::new();
         job.recipients.retain(|recipient| {
             let number = recipient.number;
@@ -223,11 +227,16 @@ impl Queue {
                     false
                 }
             };
+            let waits = waits && !held.contains(&number);
             if !waits {
                 gone.push(number);
             }
             waits
         });
+        if !held.is_empty() {
+            // The loader writes down why.
+            self.look_from_the_beginning();
+        }
         for number in gone {
             self.state().free(&job, number);
         }

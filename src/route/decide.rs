@@ -2,12 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use super::{Decision, Explanation, Origin, OutboundRelay, RouteOptions};
+use super::selection::Subject;
+use super::{Decision, Explanation, HoldBook, Mail, Origin, OutboundRelay, RouteOptions};
 use crate::backend::{BackendHealth, Health, Healths};
 use crate::base::Timestamp;
 use crate::directory::{Directory, DomainKind, DomainRule, Entry, EntryKind, Lookup, Unknown};
 use crate::limits;
-use crate::mail::{BackendId, DeliveryTarget};
+use crate::mail::{BackendId, DeliveryTarget, HoldReason};
 use crate::smtp::{Mailbox, Reply};
 
 const NO_SUCH_USER: Reply = Reply::new(550, (5, 1, 1), "No such user here");
@@ -24,6 +25,10 @@ pub struct View<'a> {
     pub directory: &'a Directory,
     /// How the backends are.
     pub healths: &'a Healths,
+    /// What operators said about mail that is to wait.
+    pub holds: &'a HoldBook,
+    /// The mail, when it is about one that was accepted.
+    pub mail: Option<&'a Mail<'a>>,
     /// What the config says.
     pub options: &'a RouteOptions,
     /// Whether the mail may go to strangers.
@@ -74,11 +79,16 @@ pub fn decide(recipient: &Mailbox, view: &View<'_>) -> Explanation {
         || format!("@{}", address.domain().key()),
         |home| home.as_str().to_owned(),
     );
+    let withheld = walk.withhold(recipient, &seen, &decision);
     Explanation {
-        decision,
+        decision: match &withheld {
+            Some(reason) => walk.hold(None, reason.to_string()),
+            None => decision,
+        },
         home: walk.home,
         lane,
         mailbox: walk.mailbox,
+        withheld,
         steps: walk.steps,
     }
 }
@@ -109,11 +119,49 @@ struct Way<'a> {
     address: &'a Mailbox,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     fn say(&mut self, step: impl FnOnce() -> String) {
         if self.view.telling == Telling::Steps {
             self.steps.push(step());
         }
+    }
+
+    /// What operators said: it beats everything, except that nobody is taken in by it.
+    fn withhold(
+        &mut self,
+        recipient: &Mailbox,
+        seen: &[String],
+        decision: &Decision,
+    ) -> Option<HoldReason> {
+        let (book, mail) = (self.view.holds, self.view.mail);
+        if book.is_empty() {
+            return None;
+        }
+        let mut way: Vec<String> = seen.iter().filter_map(|key| domain_of(key)).collect();
+        match decision {
+            Decision::Reject(_) if mail.is_none() => return None,
+            Decision::Reject(_) | Decision::Hold { .. } => {}
+            Decision::Relay { address, .. } => way.push(address.domain().key()),
+        }
+        let subject = Subject {
+            message: mail.map(|mail| mail.id),
+            from: mail.map(|mail| mail.from),
+            address: recipient,
+            mailbox: self.mailbox.as_deref(),
+            home: self.home.as_ref(),
+            exempt: mail.and_then(|mail| mail.exempt),
+        };
+        let way: Vec<&str> = way.iter().map(String::as_str).collect();
+        let withheld = book.withhold(&subject, &way);
+        if mail.is_none() && self.view.telling == Telling::Steps {
+            for rule in book.might_withhold(&subject) {
+                self.steps.push(format!(
+                    "hold {} would hold some of its mail: {}",
+                    rule.name, rule.selection
+                ));
+            }
+        }
+        withheld
     }
 
     fn hold(&mut self, backend: Option<BackendId>, reason: String) -> Decision {
@@ -166,8 +214,9 @@ impl Walk<'_> {
                 return ControlFlow::Continue(next.clone());
             }
             (None, None) => {
-                self.say(|| format!("its home is {}, the home of {}", rule.home, rule.name));
-                &rule.home
+                let home = self.home_of(rule);
+                self.say(|| format!("its home is {home}, the home of {}", rule.name));
+                home
             }
         };
         let way = Way {
@@ -231,13 +280,22 @@ impl Walk<'_> {
             return ControlFlow::Break(Decision::Reject(NO_SUCH_USER));
         }
         self.mailbox.get_or_insert_with(|| address.key());
-        self.say(|| format!("its home is {}, the home of {}", rule.home, rule.name));
+        let home = self.home_of(rule);
+        self.say(|| format!("its home is {home}, the home of {}", rule.name));
         ControlFlow::Break(self.deliver(&Way {
-            home: &rule.home,
+            home,
             failover: &rule.failover,
             entry: None,
             address,
         }))
+    }
+
+    /// The home of a domain: what a finished move gave it, else what the config says.
+    fn home_of<'r>(&self, rule: &'r DomainRule) -> &'r BackendId
+    where
+        'a: 'r,
+    {
+        self.view.holds.home(&rule.name).unwrap_or(&rule.home)
     }
 
     fn is_our_postmaster(&self, address: &Mailbox) -> bool {
@@ -261,15 +319,16 @@ impl Walk<'_> {
         };
         let ours = format!("postmaster@{}", rule.name).parse();
         let address = ours.unwrap_or_else(|_| address.clone());
+        let home = self.home_of(rule);
         self.say(|| {
             format!(
-                "{address} is always taken: {}, the home of {}, gets its mail",
-                rule.home, rule.name
+                "{address} is always taken: {home}, the home of {}, gets its mail",
+                rule.name
             )
         });
         self.mailbox.get_or_insert_with(|| address.key());
         ControlFlow::Break(self.deliver(&Way {
-            home: &rule.home,
+            home,
             failover: &rule.failover,
             entry: None,
             address: &address,
@@ -361,6 +420,10 @@ impl Walk<'_> {
             None => self.hold(None, "outbound.relay names no way to strangers".to_owned()),
         }
     }
+}
+
+fn domain_of(key: &str) -> Option<String> {
+    key.rsplit_once('@').map(|(_, domain)| domain.to_owned())
 }
 
 /// Where mail goes that has no home: to a user or a contact outside.

@@ -80,6 +80,7 @@ fn options() -> RouteOptions {
 struct World {
     directory: Directory,
     healths: Healths,
+    holds: HoldBook,
     options: RouteOptions,
     origin: Origin,
 }
@@ -89,6 +90,7 @@ impl World {
         Self {
             directory: directory(PEOPLE),
             healths: healths(&[("onprem", Health::Up), ("cloud", Health::Up)]),
+            holds: HoldBook::default(),
             options: options(),
             origin: Origin::Internet,
         }
@@ -106,6 +108,8 @@ impl World {
         let view = View {
             directory: &self.directory,
             healths: &self.healths,
+            holds: &self.holds,
+            mail: None,
             options: &self.options,
             origin: self.origin,
             telling: Telling::Steps,
@@ -417,6 +421,7 @@ proptest! {
             |csv, (address, home, to, kind)| csv + &format!("{address},{home},{to},{kind}\n"),
         );
         let world = World {
+            holds: HoldBook::default(),
             directory: directory(&csv),
             healths: healths(&[("onprem", states.0), ("cloud", states.1)]),
             options: RouteOptions { relay: relay.clone(), ..options() },

@@ -1,6 +1,6 @@
 //! What is decided, and why.
 
-use crate::mail::{BackendId, DeliveryTarget};
+use crate::mail::{BackendId, DeliveryTarget, HoldReason};
 use crate::smtp::{Mailbox, Reply};
 
 /// What is decided for a recipient now.
@@ -37,6 +37,8 @@ pub struct Explanation {
     pub lane: String,
     /// The directory key under which the webmail lists its mail; `None` for strangers.
     pub mailbox: Option<String>,
+    /// Why each recipient is held by itself, when a rule or a move says so.
+    pub withheld: Option<HoldReason>,
     /// The steps, for people.
     pub steps: Vec<String>,
 }

@@ -1,11 +1,14 @@
-//! One pure function: recipient + directory + health → decision and its explanation.
+//! One pure function: recipient + directory + health + holds → decision and its explanation.
 //!
 //! [`decide`] is the function, [`Router`] hands it the present directory, health and options.
 
 mod admit;
 mod decide;
 mod decision;
+mod hold_store;
+mod holds;
 mod loops;
+mod moves;
 mod router;
 mod selection;
 mod shown;
@@ -13,7 +16,10 @@ mod shown;
 pub use admit::{Admission, Admit, Origin};
 pub use decide::{Telling, View, decide};
 pub use decision::{Decision, Explanation};
+pub use hold_store::{HoldError, HoldWish, Holds, StepWish};
+pub use holds::{HoldBook, HoldRule, Move, MoveState};
 pub use loops::LoopGuard;
-pub use router::{OutboundRelay, RouteOptions, Router};
+pub use moves::{Check, Force, MoveFacts, MoveHome, MoveStep, Weight, permits};
+pub use router::{Mail, OutboundRelay, RouteOptions, Router};
 pub use selection::{Candidate, NoPattern, Pattern, Selection};
 pub use shown::{Shown, ShownState, paused};

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{Admission, Admit, Decision, Explanation, Origin, Telling, View, decide};
+use super::{Admission, Admit, Decision, Explanation, Holds, Origin, Telling, View, decide};
 use crate::backend::{BackendHealth, Board, Health};
 use crate::base::Timestamp;
 use crate::directory::DirectoryHandle;
-use crate::mail::BackendId;
-use crate::smtp::{Domain, Mailbox};
+use crate::mail::{BackendId, SpoolId};
+use crate::smtp::{Domain, Mailbox, ReversePath};
 
 /// What the config says about routes; homes and failover stand with the domains in the directory.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +36,19 @@ pub enum OutboundRelay {
     Host(String),
 }
 
+/// What is known of mail that was accepted.
+#[derive(Debug, Clone, Copy)]
+pub struct Mail<'a> {
+    /// The message.
+    pub id: SpoolId,
+    /// Its sender.
+    pub from: &'a ReversePath,
+    /// The recipient's address.
+    pub address: &'a Mailbox,
+    /// When the recipient was released past the rules of that time.
+    pub exempt: Option<Timestamp>,
+}
+
 /// Decides routes; cheap to clone.
 #[derive(Clone)]
 pub struct Router(Arc<Inner>);
@@ -43,6 +56,7 @@ pub struct Router(Arc<Inner>);
 struct Inner {
     directory: DirectoryHandle,
     board: Board,
+    holds: Holds,
     options: RwLock<Arc<RouteOptions>>,
 }
 
@@ -59,6 +73,7 @@ impl Router {
         Self(Arc::new(Inner {
             directory,
             board,
+            holds: Holds::default(),
             options: RwLock::new(Arc::new(options)),
         }))
     }
@@ -77,17 +92,21 @@ impl Router {
     /// strangers are no reason to reject here.
     #[must_use]
     pub fn explain(&self, address: &Mailbox) -> Explanation {
-        self.decide(address, Origin::Trusted, (Telling::Steps, None))
+        self.decide(address, None, Origin::Trusted, (Telling::Steps, None))
     }
 
     /// As [`Self::explain`], without the steps: for each message, which was accepted then.
     #[must_use]
     pub fn route(&self, address: &Mailbox, accepted: Timestamp) -> Explanation {
-        self.decide(
-            address,
-            Origin::Trusted,
-            (Telling::Decision, Some(accepted)),
-        )
+        let telling = (Telling::Decision, Some(accepted));
+        self.decide(address, None, Origin::Trusted, telling)
+    }
+
+    /// The route of one recipient of a message: also rules about senders and messages count.
+    #[must_use]
+    pub fn route_mail(&self, mail: &Mail<'_>) -> Explanation {
+        let telling = (Telling::Decision, Some(mail.id.timestamp()));
+        self.decide(mail.address, Some(mail), Origin::Trusted, telling)
     }
 
     /// As [`Self::route`], as if `backend` took mail: for the one message that finds out whether
@@ -101,6 +120,8 @@ impl Router {
         let view = View {
             directory: &self.0.directory.current(),
             healths: &healths,
+            holds: &self.0.holds.book(),
+            mail: None,
             options: &self.options(),
             origin: Origin::Trusted,
             telling: Telling::Decision,
@@ -128,12 +149,15 @@ impl Router {
     fn decide(
         &self,
         address: &Mailbox,
+        mail: Option<&Mail<'_>>,
         origin: Origin,
         (telling, accepted): (Telling, Option<Timestamp>),
     ) -> Explanation {
         let view = View {
             directory: &self.0.directory.current(),
             healths: &self.0.board.healths(),
+            holds: &self.0.holds.book(),
+            mail,
             options: &self.options(),
             origin,
             telling,
@@ -154,6 +178,12 @@ impl Router {
         &self.0.board
     }
 
+    /// What operators said about mail that is to wait.
+    #[must_use]
+    pub fn holds(&self) -> &Holds {
+        &self.0.holds
+    }
+
     fn options(&self) -> Arc<RouteOptions> {
         let options = self.0.options.read();
         options.unwrap_or_else(PoisonError::into_inner).clone()
@@ -162,7 +192,7 @@ impl Router {
 
 impl Admit for Router {
     fn admit(&self, address: &Mailbox, origin: Origin) -> Admission {
-        let explanation = self.decide(address, origin, (Telling::Decision, None));
+        let explanation = self.decide(address, None, origin, (Telling::Decision, None));
         match explanation.decision {
             Decision::Reject(reply) => Admission::Reject(reply),
             // Mail that has to wait is taken: that is what the program is for.

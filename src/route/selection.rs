@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::HoldRule;
+use crate::base::Timestamp;
 use crate::mail::{BackendId, HoldReason, Recipient, RecipientState, SpoolId};
 use crate::smtp::{Domain, Mailbox, ReversePath};
 
@@ -119,6 +121,26 @@ pub struct Selection {
     /// Held for a reason of this kind, see [`HoldReason::kind`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason_kind: Option<String>,
+    /// Held by the rule of this name, or, with `@domain`, by a move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<String>,
+}
+
+/// Mail that a rule may name: what is known of it when its route is decided.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subject<'a> {
+    /// The message; not known when somebody asks about an address.
+    pub(super) message: Option<SpoolId>,
+    /// Its sender; not known then either.
+    pub(super) from: Option<&'a ReversePath>,
+    /// To whom.
+    pub(super) address: &'a Mailbox,
+    /// The key of the directory's entry.
+    pub(super) mailbox: Option<&'a str>,
+    /// The home of that mailbox.
+    pub(super) home: Option<&'a BackendId>,
+    /// When it was released past the rules of that time.
+    pub(super) exempt: Option<Timestamp>,
 }
 
 /// A recipient that may be meant.
@@ -175,26 +197,75 @@ impl Selection {
     #[must_use]
     pub fn matches(&self, one: &Candidate<'_>) -> bool {
         let kind = || one.hold_reason().map(HoldReason::kind);
-        self.names_mail(one.id, one.from, one.recipient)
+        let subject = Subject {
+            message: Some(one.id),
+            from: Some(one.from),
+            address: &one.recipient.address,
+            mailbox: one.recipient.mailbox.as_deref(),
+            home: None,
+            exempt: None,
+        };
+        self.names_mail(&subject)
             && holds(self.backend.as_ref(), |backend| one.waits_for(backend))
             && holds(self.reason_kind.as_ref(), |wanted| {
                 kind() == Some(wanted.as_str())
             })
+            && holds(self.hold.as_ref(), |wanted| match one.hold_reason() {
+                Some(HoldReason::Operator { hold, .. }) => hold == wanted,
+                Some(HoldReason::Move { domain, .. }) => {
+                    wanted.strip_prefix('@') == Some(domain.as_str())
+                }
+                Some(
+                    HoldReason::Refused { .. }
+                    | HoldReason::NoRoute { .. }
+                    | HoldReason::Loop { .. },
+                )
+                | None => false,
+            })
+    }
+
+    /// Does a rule with this selection name the mail?
+    pub(super) fn names(&self, one: &Subject<'_>) -> bool {
+        self.names_mail(one) && holds(self.backend.as_ref(), |backend| one.home == Some(backend))
+    }
+
+    /// Does it name everything that the rule holds?
+    pub(super) fn covers(&self, rule: &HoldRule) -> bool {
+        fn same<T: PartialEq>(ours: Option<&T>, theirs: Option<&T>) -> bool {
+            ours.is_none() || ours == theirs
+        }
+        let pattern = |ours: &Option<Pattern>, theirs: &Option<Pattern>| match (ours, theirs) {
+            (None, _) => true,
+            (Some(ours), Some(theirs)) => ours.covers(theirs),
+            (Some(_), None) => false,
+        };
+        let held = &rule.selection;
+        same(self.message.as_ref(), held.message.as_ref())
+            && pattern(&self.recipient, &held.recipient)
+            && pattern(&self.sender, &held.sender)
+            && same(self.domain.as_ref(), held.domain.as_ref())
+            && same(self.backend.as_ref(), held.backend.as_ref())
+            && holds(self.reason_kind.as_ref(), |kind| {
+                kind == rule.hold_reason().kind()
+            })
+            && holds(self.hold.as_ref(), |name| *name == rule.name)
     }
 
     /// The part of it that does not change while the recipient waits.
-    fn names_mail(&self, id: SpoolId, from: &ReversePath, recipient: &Recipient) -> bool {
-        holds(self.message, |message| message == id)
+    fn names_mail(&self, one: &Subject<'_>) -> bool {
+        let is_mailbox = |pattern: &Pattern| {
+            let key = one.mailbox.map(|key| Pattern::Address(key.to_owned()));
+            key.is_some_and(|key| pattern.covers(&key))
+        };
+        holds(self.message, |message| one.message == Some(message))
             && holds(self.recipient.as_ref(), |pattern| {
-                pattern.names(&recipient.address)
-                    || recipient
-                        .mailbox
-                        .as_ref()
-                        .is_some_and(|mailbox| pattern.covers(&Pattern::Address(mailbox.clone())))
+                pattern.names(one.address) || is_mailbox(pattern)
             })
-            && holds(self.sender.as_ref(), |pattern| pattern.names_sender(from))
+            && holds(self.sender.as_ref(), |pattern| {
+                one.from.is_some_and(|from| pattern.names_sender(from))
+            })
             && holds(self.domain.as_ref(), |domain| {
-                recipient.address.domain().key() == *domain
+                one.address.domain().key() == *domain
             })
     }
 }
@@ -215,6 +286,7 @@ impl fmt::Display for Selection {
             text("domain", self.domain.clone()),
             text("backend", self.backend.as_ref().map(BackendId::to_string)),
             text("reason", self.reason_kind.clone()),
+            text("hold", self.hold.clone()),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         if parts.is_empty() {
@@ -227,7 +299,6 @@ impl fmt::Display for Selection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Timestamp;
     use crate::mail::{Blame, Failure};
     use crate::smtp::RcptParameters;
 
@@ -255,6 +326,8 @@ mod tests {
             lane: "onprem".to_owned(),
             attempts: 1,
             uncertain: false,
+            on_hold: 0,
+            exempt: None,
         };
         let one = Candidate {
             id: ID,

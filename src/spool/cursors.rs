@@ -3,6 +3,7 @@
 use super::SpoolError;
 use super::handle::Spool;
 use super::index::key;
+use super::views::WaitingRecipient;
 use crate::mail::{BackendId, SpoolId};
 
 impl Spool {
@@ -57,6 +58,32 @@ impl Spool {
             .iter()
             .filter_map(|(row, _)| key::parse_recipient(row))
             .collect())
+    }
+
+    /// Held recipients with their states, behind `after`.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub fn held_recipients(
+        &self,
+        after: Option<(SpoolId, u16)>,
+        limit: usize,
+    ) -> Result<Vec<WaitingRecipient>, SpoolError> {
+        let last_of = |(id, number)| behind(key::held(id, number));
+        let start = after.map_or_else(|| b"h".to_vec(), last_of);
+        let rows = self.0.index.scan(b"h", &start, limit)?;
+        let mut held = Vec::with_capacity(rows.len());
+        for (id, recipient) in rows.iter().filter_map(|(row, _)| key::parse_recipient(row)) {
+            // It may have been released since.
+            if let Some(state) = self.state(id, recipient)? {
+                held.push(WaitingRecipient {
+                    id,
+                    recipient,
+                    state,
+                });
+            }
+        }
+        Ok(held)
     }
 }
 

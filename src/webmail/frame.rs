@@ -135,7 +135,9 @@ impl Webmail {
                 csrf: user.session.csrf.clone(),
                 folders: Folder::ALL.into_iter().map(link).collect(),
             }),
-            banner: user.home.as_ref().and_then(|home| teller.banner(home)),
+            banner: teller
+                .moving(&user.address().domain().key())
+                .or_else(|| teller.banner(user.home.as_ref()?)),
             ..self.shell(texts, title)
         })
     }

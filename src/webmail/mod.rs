@@ -31,21 +31,27 @@ use tokio::sync::Semaphore;
 pub use accounts::{Account, AccountError, Accounts, INVITATION_LIFE, LoginError};
 pub use standing::HealthView;
 
-use crate::backend::{BackendHealth, Board};
-use crate::base::{Clock, Entropy};
+use crate::backend::BackendHealth;
+use crate::base::{Clock, Entropy, Timestamp};
 use crate::directory::DirectoryHandle;
 use crate::limits;
 use crate::mail::{BackendId, SpoolId};
-use crate::route::Admit;
+use crate::route::{self, Admit};
 use crate::spool::Spool;
 use marks::Marks;
 use moment::Moments;
 use session::Sessions;
 use texts::Texts;
 
-impl HealthView for Board {
+impl HealthView for route::Router {
     fn health(&self, backend: &BackendId) -> Option<BackendHealth> {
-        Self::health(self, backend)
+        self.board().health(backend)
+    }
+
+    fn moving(&self, domain: &str) -> Option<Timestamp> {
+        let book = self.holds().book();
+        let known = book.the_move(domain).filter(|_| book.is_moving(domain));
+        known.map(|one| one.since)
     }
 }
 

@@ -7,12 +7,14 @@ use super::moment::Moments;
 use super::texts::fill;
 use crate::backend::{BackendHealth, Health};
 use crate::base::Timestamp;
-use crate::mail::{BackendId, RecipientState};
+use crate::mail::{BackendId, HoldReason, RecipientState};
 
 /// Knows how the backends are.
 pub trait HealthView: Send + Sync + fmt::Debug {
     /// The health of a backend; `None` when there is no such backend.
     fn health(&self, backend: &BackendId) -> Option<BackendHealth>;
+    /// Since when this domain is on the move between platforms, if it is.
+    fn moving(&self, domain: &str) -> Option<Timestamp>;
 }
 
 /// How good the news is; also in words, never by colour alone.
@@ -80,6 +82,17 @@ impl Teller<'_> {
         })
     }
 
+    /// The banner for a user whose domain is on the move.
+    pub(crate) fn moving(&self, domain: &str) -> Option<Banner> {
+        let texts = self.moments.texts;
+        let since = self.moments.long(self.health.moving(domain)?);
+        let values = [("domain", domain), ("time", since.as_str())];
+        Some(Banner {
+            title: fill(texts.banner_moving, &values),
+            help: fill(texts.banner_moving_help, &values),
+        })
+    }
+
     /// Where the mail of one recipient stands that was accepted at `received`.
     pub(crate) fn recipient(&self, state: &RecipientState, received: Timestamp) -> Standing {
         let texts = self.moments.texts;
@@ -87,6 +100,14 @@ impl Teller<'_> {
             RecipientState::Queued {
                 lane, due, last, ..
             } => self.queued(lane, (*due, last.is_some()), received),
+            RecipientState::Held {
+                reason: HoldReason::Move { domain, .. },
+                ..
+            } => Standing {
+                tone: Tone::Waiting,
+                text: fill(texts.state_moving, &[("domain", domain)]),
+                detail: self.kept_since(received),
+            },
             RecipientState::Held { since, .. } => Standing {
                 tone: Tone::Waiting,
                 text: fill(texts.state_held, &[("time", &self.moments.long(*since))]),

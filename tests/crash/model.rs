@@ -86,6 +86,7 @@ fn event(kind: u8, id: SpoolId) -> RecipientEvent {
             actor: "ann".to_owned(),
             due: id.timestamp(),
             reason: String::new(),
+            past_holds: true,
         },
         _ => RecipientEvent::Rerouted {
             lane: "cloud".to_owned(),

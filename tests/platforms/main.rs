@@ -24,6 +24,7 @@ mod backend_killed_in_data_loses_nothing;
 mod backend_stopped_under_load_gets_its_mail_later;
 mod bytes_arrive_unchanged;
 mod full_disk_is_refused_until_there_is_room;
+mod held_mail_is_released;
 mod killed_under_load_loses_nothing_acknowledged;
 mod loops_are_found_at_the_second_visit;
 mod mail_reaches_its_home;

@@ -108,6 +108,7 @@ impl Site {
             ..RouteOptions::default()
         };
         let router = Router::new(directory.clone(), board.clone(), route);
+        router.holds().restore(&opened.spool).unwrap();
         let monitor = Monitor {
             board,
             prober: Arc::new(Probe(self.platforms.clone())),
@@ -118,7 +119,7 @@ impl Site {
             spool: opened.spool.clone(),
             router: router.clone(),
             transport: Arc::new(self.platforms.clone()),
-            clock,
+            clock: clock.clone(),
             entropy,
             shutdown: shutdown.clone(),
         };
@@ -128,6 +129,7 @@ impl Site {
             router,
             directory,
             shutdown,
+            clock,
         };
         (door, opened.committed)
     }
@@ -171,9 +173,14 @@ pub(crate) struct Door {
     pub(crate) queue: Queue,
     pub(crate) directory: DirectoryHandle,
     pub(crate) shutdown: Shutdown,
+    clock: Clock,
 }
 
 impl Door {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// A message from a stranger.
     pub(crate) async fn send(&self, to: &[&str]) -> SpoolId {
         self.send_from("eve@example.net", Authenticity::Unproven, to)

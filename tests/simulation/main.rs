@@ -19,6 +19,7 @@ mod clock;
 #[expect(dead_code, reason = "tests/crash asks more of the disk")]
 mod disk;
 mod door;
+mod holds;
 mod operators;
 mod platforms;
 mod recovery;

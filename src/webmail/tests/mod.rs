@@ -44,7 +44,7 @@ impl Admit for Rules {
 }
 
 #[derive(Debug, Default)]
-struct Healths(Mutex<Option<(Health, Timestamp)>>);
+struct Healths(Mutex<Option<(Health, Timestamp)>>, Mutex<Option<Timestamp>>);
 
 impl HealthView for Healths {
     fn health(&self, backend: &BackendId) -> Option<BackendHealth> {
@@ -56,6 +56,11 @@ impl HealthView for Healths {
             since,
             operator: None,
         })
+    }
+
+    fn moving(&self, domain: &str) -> Option<Timestamp> {
+        let since = *self.1.lock().unwrap();
+        since.filter(|_| domain == "example.org")
     }
 }
 
@@ -111,6 +116,10 @@ impl Site {
             _committed: opened.committed,
             _dir: dir,
         }
+    }
+
+    pub(super) fn set_moving(&self, since: Timestamp) {
+        *self.healths.1.lock().unwrap() = Some(since);
     }
 
     pub(super) fn set_health(&self, health: Health, since: Timestamp) {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::mail::HoldReason;
 
 #[tokio::test]
 async fn i12_nobody_sees_the_mail_of_another() {
@@ -106,6 +107,31 @@ async fn mail_is_listed_read_and_told_where_it_stands() {
     assert_eq!(source.text, MAIL.replace('\n', "\r\n"));
     assert_eq!(source.header("content-type"), "text/plain; charset=utf-8");
     assert!(source.header("content-security-policy").contains("sandbox"));
+}
+
+/// A domain on the move: the reason stands on the page and at each message that waits for it.
+#[tokio::test]
+async fn a_move_is_told() {
+    let site = Site::new();
+    let mut ann = site.enrolled("ann@example.org").await;
+    let id = site.deliver(&["ann@example.org"], MAIL).await;
+    let reason = HoldReason::Move {
+        domain: "example.org".to_owned(),
+        actor: "root".to_owned(),
+    };
+    let spool = &site.webmail.0.world.spool;
+    let held = RecipientEvent::Held { reason };
+    spool.record(id, vec![0], held).await.unwrap();
+    site.set_moving(Timestamp::from_millis(1_778_000_000_000));
+    let list = ann.get("/").await;
+    for text in [
+        "The mail of example.org has been moving to another place since",
+        "arrives in your mailbox when the move is over",
+        "Waits here while example.org moves to another place",
+    ] {
+        assert!(list.has(text), "{text}: {}", list.text);
+    }
+    assert!(!list.has("root"), "who moves it is no matter of users");
 }
 
 #[tokio::test]

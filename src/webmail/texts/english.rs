@@ -22,6 +22,9 @@ pub(crate) const ENGLISH: Texts = Texts {
     banner_down: "{platform} has not been reachable since {time}.",
     banner_rejecting: "{platform} has not been taking mail since {time}.",
     banner_held: "Mail for {platform} is kept here on purpose since {time}.",
+    banner_moving: "The mail of {domain} has been moving to another place since {time}.",
+    banner_moving_help: "You can go on reading and answering here. Nothing is lost: your mail \
+                         waits, and arrives in your mailbox when the move is over.",
     banner_help: "You can go on reading and answering here. Nothing is lost: your mail waits, and \
                   arrives in your mailbox when {platform} is back.",
 
@@ -73,6 +76,7 @@ pub(crate) const ENGLISH: Texts = Texts {
     state_on_its_way: "On its way to {platform}",
     state_retry: "Next try for {platform} at {time}",
     state_held: "Held for your administrator since {time}",
+    state_moving: "Waits here while {domain} moves to another place",
     state_bounced: "Could not be delivered",
     state_dropped: "Removed by an administrator",
     state_left: "Delivered",

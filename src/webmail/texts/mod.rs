@@ -31,6 +31,8 @@ pub(crate) struct Texts {
     pub banner_down: &'static str,
     pub banner_rejecting: &'static str,
     pub banner_held: &'static str,
+    pub banner_moving: &'static str,
+    pub banner_moving_help: &'static str,
     pub banner_help: &'static str,
 
     // Login and invitation
@@ -78,6 +80,7 @@ pub(crate) struct Texts {
     pub state_on_its_way: &'static str,
     pub state_retry: &'static str,
     pub state_held: &'static str,
+    pub state_moving: &'static str,
     pub state_bounced: &'static str,
     pub state_dropped: &'static str,
     pub state_left: &'static str,

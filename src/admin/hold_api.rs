@@ -1,0 +1,183 @@
+//! Rules that hold mail: made, listed, ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::extract::Body;
+use super::queue_api::SelectQuery;
+use super::{Admin, AdminError};
+use crate::base::Timestamp;
+use crate::queue::{HeldCount, HeldCounts};
+use crate::route::{HoldError, HoldRule, HoldWish, Selection};
+
+/// What somebody wants to be held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HoldQuery {
+    /// What.
+    pub(crate) which: SelectQuery,
+    /// Who says so.
+    pub(crate) actor: String,
+    /// Why.
+    pub(crate) reason: String,
+    /// Until when.
+    #[serde(default)]
+    pub(crate) until: Option<Timestamp>,
+    /// For how long, instead of until when.
+    #[serde(default)]
+    pub(crate) seconds: Option<u64>,
+}
+
+/// Which rules shall end: those that hold nothing but this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EndQuery {
+    /// What.
+    pub(crate) which: SelectQuery,
+    /// Who says so.
+    pub(crate) actor: String,
+}
+
+/// A rule, and what waits because of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldView {
+    /// Its name.
+    pub name: String,
+    /// What it holds, for people.
+    pub what: String,
+    /// What it holds, for programs.
+    pub selection: Selection,
+    /// Who said so.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it ends by itself.
+    pub until: Option<Timestamp>,
+    /// Recipients that it holds now.
+    pub held: u64,
+    /// Acceptance of the oldest of their messages.
+    pub oldest: Option<Timestamp>,
+}
+
+pub(super) fn routes() -> Router<Arc<Admin>> {
+    Router::new()
+        .route("/api/holds", get(list).post(hold))
+        .route("/api/holds/end", post(end))
+}
+
+type Us = State<Arc<Admin>>;
+type Answer<T> = Result<Json<T>, AdminError>;
+
+async fn list(State(admin): Us) -> Answer<Vec<HoldView>> {
+    admin.blocking(Admin::hold_views).await.map(Json)
+}
+
+async fn hold(State(admin): Us, Body(query): Body<HoldQuery>) -> Answer<HoldView> {
+    admin.check(&query.which)?;
+    let selection = query.which.selection;
+    if selection.reason_kind.is_some() || selection.hold.is_some() {
+        return Err(asked(
+            "a hold names mail, and not why other mail is held",
+            "leave out --reason-kind and --hold",
+        ));
+    }
+    if query.reason.trim().is_empty() {
+        return Err(asked("a hold has a reason", "give it with --reason"));
+    }
+    let now = admin.clock.now();
+    let after = query
+        .seconds
+        .map(|seconds| now.after(Duration::from_secs(seconds)));
+    let until = query.until.or(after);
+    if until.is_some_and(|until| until <= now) {
+        return Err(asked(
+            "that hold would be over already",
+            "give a later time",
+        ));
+    }
+    let wish = HoldWish {
+        selection,
+        actor: query.actor,
+        reason: query.reason,
+        until,
+    };
+    let rule = admin.router.holds().hold(&admin.spool, wish, now).await?;
+    Ok(Json(HoldView::new(&rule, HeldCount::default())))
+}
+
+async fn end(State(admin): Us, Body(query): Body<EndQuery>) -> Answer<Vec<HoldView>> {
+    admin.check(&query.which)?;
+    let holds = admin.router.holds();
+    let selection = query.which.selection;
+    let names = holds.book().covered_by(&selection);
+    let wanted = selection.hold.filter(|name| !name.starts_with('@'));
+    if let (Some(name), true) = (wanted, names.is_empty()) {
+        return Err(AdminError::NotFound {
+            what: format!("there is no hold \"{name}\""),
+            hint: "`tideover queue holds` lists them",
+        });
+    }
+    let ended = holds.end(&admin.spool, &names, &query.actor).await?;
+    let views = ended
+        .iter()
+        .map(|rule| HoldView::new(rule, HeldCount::default()));
+    Ok(Json(views.collect()))
+}
+
+fn asked(what: &str, hint: &'static str) -> AdminError {
+    AdminError::Asked {
+        what: what.to_owned(),
+        hint,
+    }
+}
+
+impl From<HoldError> for AdminError {
+    fn from(error: HoldError) -> Self {
+        match error {
+            HoldError::Spool(error) => Self::Spool(error),
+            HoldError::TooMany(_) => asked(&error.to_string(), "one rule can name a whole domain"),
+        }
+    }
+}
+
+impl HoldView {
+    fn new(rule: &HoldRule, count: HeldCount) -> Self {
+        Self {
+            name: rule.name.clone(),
+            what: rule.selection.to_string(),
+            selection: rule.selection.clone(),
+            actor: rule.actor.clone(),
+            reason: rule.reason.clone(),
+            since: rule.since,
+            until: rule.until,
+            held: count.recipients,
+            oldest: count.oldest,
+        }
+    }
+}
+
+impl Admin {
+    /// All rules, oldest first.
+    pub(super) fn hold_views(&self) -> Result<Vec<HoldView>, AdminError> {
+        let book = self.router.holds().book();
+        let counts = self.held_counts()?;
+        let rules = book.rules().into_iter();
+        Ok(rules
+            .map(|rule| HoldView::new(rule, counts.get(&rule.name).copied().unwrap_or_default()))
+            .collect())
+    }
+
+    /// What waits by rules and moves, if there are any.
+    pub(super) fn held_counts(&self) -> Result<Arc<HeldCounts>, AdminError> {
+        let book = self.router.holds().book();
+        if book.rules().is_empty() && book.moves().next().is_none() {
+            return Ok(Arc::default());
+        }
+        Ok(self.queue.held_counts()?)
+    }
+}

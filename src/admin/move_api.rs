@@ -1,0 +1,243 @@
+//! Domains on the move between two platforms.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::extract::{Body, Path};
+use super::{AccountState, Admin, AdminError};
+use crate::base::Timestamp;
+use crate::mail::BackendId;
+use crate::queue::HeldCount;
+use crate::route::{
+    Check, Force, MoveFacts, MoveHome, MoveState, MoveStep, StepWish, paused, permits,
+};
+use crate::smtp::{Domain, Mailbox};
+
+/// A step that somebody wants to take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MoveQuery {
+    /// Which.
+    pub(crate) step: MoveStep,
+    /// Who.
+    pub(crate) actor: String,
+    /// Why; may be empty.
+    #[serde(default)]
+    pub(crate) reason: String,
+    /// With `finish`: the domain's home from now on.
+    #[serde(default)]
+    pub(crate) home: Option<BackendId>,
+    /// Also when a check fails that only should not.
+    #[serde(default)]
+    pub(crate) force: Force,
+    /// Only look.
+    #[serde(default)]
+    pub(crate) dry_run: bool,
+}
+
+/// What was looked at, and whether the step was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoveReport {
+    /// The domain.
+    pub domain: String,
+    /// The step.
+    pub step: MoveStep,
+    /// Was it taken?
+    pub done: bool,
+    /// May it be?
+    pub permitted: bool,
+    /// What was looked at.
+    pub checks: Vec<Check>,
+    /// Where the move stands now; none if there never was one.
+    #[serde(rename = "move")]
+    pub the_move: Option<MoveView>,
+}
+
+/// A line of `move status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoveView {
+    /// The domain.
+    pub domain: String,
+    /// Where it stands.
+    pub state: MoveState,
+    /// Since when it moves, or moved.
+    pub since: Timestamp,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// Recipients that wait for it.
+    pub held: u64,
+    /// Acceptance of the oldest of their messages.
+    pub oldest: Option<Timestamp>,
+    /// Who said so last.
+    pub actor: String,
+    /// Why; may be empty.
+    pub reason: String,
+    /// The home of those whom the directory does not name.
+    pub home: Option<BackendId>,
+}
+
+pub(super) fn routes() -> Router<Arc<Admin>> {
+    Router::new()
+        .route("/api/moves", get(list))
+        .route("/api/moves/{domain}", post(step))
+}
+
+type Us = State<Arc<Admin>>;
+type Answer<T> = Result<Json<T>, AdminError>;
+
+async fn list(State(admin): Us) -> Answer<Vec<MoveView>> {
+    admin.blocking(Admin::move_views).await.map(Json)
+}
+
+async fn step(
+    State(admin): Us,
+    Path(domain): Path<String>,
+    Body(query): Body<MoveQuery>,
+) -> Answer<MoveReport> {
+    let parsed: Domain = domain.parse().map_err(|error| AdminError::Asked {
+        what: format!("\"{domain}\" is no domain: {error}"),
+        hint: "expected for example example.org",
+    })?;
+    let domain = parsed.key();
+    if let (Some(home), true) = (&query.home, query.step != MoveStep::Finish) {
+        return Err(AdminError::Asked {
+            what: format!("{} takes no --home {home}", query.step),
+            hint: "`move finish` does",
+        });
+    }
+    let accounts = admin.accounts.list().await?;
+    let active = accounts
+        .into_iter()
+        .filter(|one| one.state != AccountState::Disabled);
+    let active: Vec<String> = active.map(|one| one.address).collect();
+    let (of, wish) = (domain.clone(), query.clone());
+    let looked = admin.blocking(move |admin| Ok(admin.move_facts(&of, &wish, &active)));
+    let facts = looked.await?;
+    let checks = facts.checks(query.step);
+    let permitted = permits(&checks, query.force);
+    let done = permitted && !query.dry_run;
+    if done {
+        let wish = StepWish {
+            domain: domain.clone(),
+            step: query.step,
+            actor: query.actor,
+            reason: query.reason,
+            home: query.home,
+        };
+        let (holds, now) = (admin.router.holds(), admin.clock.now());
+        holds.step(&admin.spool, wish, now).await?;
+        // Whoever waits may have another home now.
+        admin.queue.look_anew();
+    }
+    let views = admin.blocking(Admin::move_views).await?;
+    Ok(Json(MoveReport {
+        step: query.step,
+        done,
+        permitted,
+        checks,
+        the_move: views.into_iter().find(|one| one.domain == domain),
+        domain,
+    }))
+}
+
+impl Admin {
+    /// Everything that the checks of a step look at.
+    fn move_facts(&self, domain: &str, query: &MoveQuery, accounts: &[String]) -> MoveFacts {
+        let book = self.router.holds().book();
+        let directory = self.router.directory().current();
+        let rule = directory
+            .domains()
+            .find(|rule| rule.name == domain)
+            .cloned();
+        let present = rule
+            .as_ref()
+            .map(|rule| book.home(domain).unwrap_or(&rule.home).clone());
+        let undone = book.the_move(domain).filter(|one| one.gave_home);
+        let home = match query.step {
+            MoveStep::Finish => query.home.clone().or_else(|| present.clone()),
+            MoveStep::BackOut => undone
+                .and_then(|one| {
+                    one.home_before
+                        .clone()
+                        .or(Some(rule.as_ref()?.home.clone()))
+                })
+                .or_else(|| present.clone()),
+            MoveStep::Start => present.clone(),
+        };
+        let mut people: BTreeMap<BackendId, u64> = BTreeMap::new();
+        let mut all = 0;
+        for entry in directory.entries() {
+            if entry.address.domain().key() == domain {
+                all += 1;
+                if let Some(own) = entry.home.or_else(|| home.clone()) {
+                    *people.entry(own).or_default() += 1;
+                }
+            }
+        }
+        if let Some(home) = &home {
+            people.entry(home.clone()).or_default();
+        }
+        let of_domain = |address: &&String| {
+            let parsed: Result<Mailbox, _> = address.parse();
+            parsed.is_ok_and(|address| address.domain().key() == domain)
+        };
+        MoveFacts {
+            domain: domain.to_owned(),
+            known: rule.is_some(),
+            state: book.the_move(domain).map(|one| one.state),
+            spool_trouble: self.spool.admission().err().map(|error| error.to_string()),
+            home_changes: home != present,
+            homes: people
+                .into_iter()
+                .map(|(backend, people)| MoveHome {
+                    known: self.router.board().health(&backend).is_some(),
+                    trouble: self.trouble_of(&backend),
+                    backend,
+                    people,
+                })
+                .collect(),
+            home,
+            people: all,
+            accounts: accounts.iter().filter(of_domain).count() as u64,
+        }
+    }
+
+    /// Why a backend takes no mail, if it takes none.
+    fn trouble_of(&self, backend: &BackendId) -> Option<String> {
+        paused(&self.router.board().health(backend)?)
+    }
+
+    /// All moves, by domain.
+    pub(super) fn move_views(&self) -> Result<Vec<MoveView>, AdminError> {
+        let book = self.router.holds().book();
+        let counts = self.held_counts()?;
+        let directory = self.router.directory().current();
+        let home_of = |domain: &str| {
+            let rule = directory.domains().find(|rule| rule.name == domain);
+            let home = book.home(domain).or_else(|| rule.map(|rule| &rule.home));
+            home.cloned()
+        };
+        let views = book.moves().map(|one| {
+            let count: HeldCount = counts
+                .get(&format!("@{}", one.domain))
+                .copied()
+                .unwrap_or_default();
+            MoveView {
+                domain: one.domain.clone(),
+                state: one.state,
+                since: one.since,
+                ended: one.ended,
+                held: count.recipients,
+                oldest: count.oldest,
+                actor: one.actor.clone(),
+                reason: one.reason.clone(),
+                home: home_of(&one.domain),
+            }
+        });
+        Ok(views.collect())
+    }
+}

@@ -1,0 +1,178 @@
+//! `queue hold` and `release`, and the steps of a move: first what rules from now on is changed,
+//! then whoever waits already follows.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::bulk::{Worker, many, told};
+use super::intent::Request;
+use super::render::Page;
+use super::{Exit, Failure};
+use crate::admin::{EndQuery, HoldQuery, HoldView, MoveQuery, MoveReport, SelectQuery};
+use crate::base::Clock;
+use crate::queue::{Deed, Order, Tally};
+use crate::route::{MoveStep, Selection};
+use crate::terminal::Palette;
+
+/// What was released.
+#[derive(Debug, Serialize)]
+struct Released {
+    ended: Vec<HoldView>,
+    #[serde(flatten)]
+    tally: Tally,
+}
+
+/// What is held now.
+#[derive(Debug, Serialize)]
+struct Held {
+    #[serde(flatten)]
+    hold: HoldView,
+    recipients: u64,
+    messages: u64,
+    under_way: u64,
+}
+
+/// A step, and whom it concerned at once.
+#[derive(Debug, Serialize)]
+struct Stepped {
+    #[serde(flatten)]
+    report: MoveReport,
+    recipients: u64,
+    messages: u64,
+}
+
+impl Worker {
+    pub(super) async fn hold(&self, query: HoldQuery) -> Result<(), Failure> {
+        let order = Order {
+            deed: Deed::Hold,
+            actor: query.actor.clone(),
+            reason: query.reason.clone(),
+        };
+        let request = Request::post("/api/holds", &query);
+        let hold: HoldView = self.client.ask(request).await?;
+        let tally = self.all_pages(order, self.which.clone()).await?;
+        let until = hold.until.map_or_else(
+            || format!("until `tideover queue release --hold {}`", hold.name),
+            |until| format!("until {until}"),
+        );
+        let mut text = format!(
+            "hold {}: {} is held from now on,\n{until}\n",
+            hold.name, hold.what
+        );
+        if tally.recipients > 0 {
+            text.push_str(&told(Deed::Hold, &tally));
+        }
+        if tally.under_way > 0 {
+            let many = many(tally.under_way, "recipient");
+            // Writing to a String cannot fail.
+            writeln!(text, "{many} being tried just now may still be delivered").ok();
+        }
+        let done = Held {
+            hold,
+            recipients: tally.recipients,
+            messages: tally.messages,
+            under_way: tally.under_way,
+        };
+        self.tell(&done, || text)
+    }
+
+    pub(super) async fn release(&self, order: Order) -> Result<(), Failure> {
+        let query = EndQuery {
+            which: self.which.clone(),
+            actor: order.actor.clone(),
+        };
+        let request = Request::post("/api/holds/end", &query);
+        let ended: Vec<HoldView> = self.client.ask(request).await?;
+        // Whoever names a hold means its mail as a whole: other holds still count.
+        let by_name = self.which.selection.hold.is_some();
+        let deed = if by_name { Deed::Resume } else { Deed::Release };
+        let order = Order { deed, ..order };
+        let tally = self.all_pages(order, self.which.clone()).await?;
+        let mut text = String::new();
+        for hold in &ended {
+            // Writing to a String cannot fail.
+            writeln!(text, "hold {} has ended: {}", hold.name, hold.what).ok();
+        }
+        if ended.is_empty()
+            || tally
+                != (Tally {
+                    seen: tally.seen,
+                    ..Tally::default()
+                })
+        {
+            text.push_str(&told(Deed::Release, &tally));
+        }
+        self.tell(&Released { ended, tally }, || text)
+    }
+
+    pub(super) async fn step(&self, domain: &str, query: MoveQuery) -> Result<(), Failure> {
+        let request = Request::post(&format!("/api/moves/{domain}"), &query);
+        let report: MoveReport = self.client.ask(request).await?;
+        let page = Page {
+            palette: Palette::of_stdout(),
+            now: Clock::system().now(),
+        };
+        let mut text = page.checks(&report);
+        let mut stepped = Stepped {
+            report,
+            recipients: 0,
+            messages: 0,
+        };
+        if stepped.report.done {
+            let tally = self.follow(domain, &query).await?;
+            (stepped.recipients, stepped.messages) = (tally.recipients, tally.messages);
+            text.push_str(&stepped_text(domain, query.step, &tally));
+        }
+        self.tell(&stepped, || text)?;
+        if stepped.report.permitted {
+            return Ok(());
+        }
+        let step = query.step;
+        let what = format!(
+            "move {step} {domain} is refused: mend what failed above;\n  \
+             --force goes on when a backend or the spool is in trouble"
+        );
+        Err(Failure::new(Exit::Failed, what))
+    }
+
+    /// Whoever waits already follows.
+    async fn follow(&self, domain: &str, query: &MoveQuery) -> Result<Tally, Failure> {
+        let step = query.step;
+        let order = |deed| Order {
+            deed,
+            actor: query.actor.clone(),
+            reason: format!("move {step} {domain}"),
+        };
+        if step == MoveStep::Start {
+            return self.all_pages(order(Deed::Hold), self.which.clone()).await;
+        }
+        let of_the_move = SelectQuery {
+            selection: Selection {
+                hold: Some(format!("@{domain}")),
+                ..Selection::default()
+            },
+            ..SelectQuery::default()
+        };
+        self.all_pages(order(Deed::Resume), of_the_move).await
+    }
+}
+
+fn stepped_text(domain: &str, step: MoveStep, tally: &Tally) -> String {
+    let recipients = many(tally.recipients, "recipient");
+    let messages = many(tally.messages, "message");
+    match step {
+        MoveStep::Start => format!(
+            "\n{domain} is on the move: its mail is accepted and held, nobody is notified.\n\
+             {recipients} of {messages} held that waited already; `move status` counts.\n"
+        ),
+        MoveStep::Finish => format!(
+            "\n{domain} has arrived: {recipients} of {messages} go to the homes of the\n\
+             directory. `tideover move back-out {domain}` undoes it.\n"
+        ),
+        MoveStep::BackOut => format!(
+            "\n{domain} is where it was: {recipients} of {messages} go there.\n\
+             What was delivered meanwhile stays where it is.\n"
+        ),
+    }
+}

@@ -1,0 +1,184 @@
+//! Mail that waits by a rule or a move: held when its route says so, released when that has ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use super::hands::Hands;
+use super::state::{Job, Waited};
+use super::{Deed, Order, Pick, Queue};
+use crate::mail::{DeliveryTarget, Envelope, HoldReason, RecipientEvent, RecipientState, SpoolId};
+use crate::route::{Decision, Mail};
+use crate::spool::SpoolError;
+
+/// Who ends a hold whose time is over.
+const CLOCK: &str = "tideover";
+/// A look at the holds, at least this often.
+const ROUND: Duration = Duration::from_secs(30);
+/// The verb that ends a hold releases its mail page by page. It has this long before what it left
+/// over is released without it.
+const VERB: Duration = Duration::from_secs(60);
+
+impl Queue {
+    /// Holds recipients of some messages one by one, each for its reason.
+    pub(super) async fn keep(&self, kept: Vec<(SpoolId, Vec<(u16, HoldReason)>)>) {
+        let works = kept.into_iter().flat_map(|(id, recipients)| {
+            let one = move |(number, reason)| self.keep_one(id, number, reason);
+            recipients.into_iter().map(one)
+        });
+        // All of them at once, for one sync of the log.
+        join_all(works).await;
+    }
+
+    async fn keep_one(&self, id: SpoolId, number: u16, reason: HoldReason) {
+        let mut hands = Hands::new(self, id);
+        if hands.take(&[number], Duration::ZERO).await > 0 {
+            // Somebody else has it: its route is asked for again.
+            return;
+        }
+        let spool = &self.0.parts.spool;
+        let held = match spool.state(id, number) {
+            Ok(Some(RecipientState::Queued { .. })) => {
+                let event = RecipientEvent::Held { reason };
+                spool.record(id, vec![number], event).await
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = held {
+            tracing::error!(%id, number, %error, "a recipient could not be held");
+        }
+    }
+
+    /// The event that holds a recipient, if a rule or a move does.
+    pub(super) fn held_event(
+        &self,
+        id: SpoolId,
+        envelope: &Envelope,
+        number: u16,
+        state: &RecipientState,
+    ) -> Option<RecipientEvent> {
+        let recipient = envelope.recipients.get(usize::from(number))?;
+        let explanation = self.0.parts.router.route_mail(&Mail {
+            id,
+            from: &envelope.from,
+            address: &recipient.address,
+            exempt: Waited::of(state)?.exempt,
+        });
+        let reason = explanation.withheld?;
+        Some(RecipientEvent::Held { reason })
+    }
+
+    /// Is this recipient of a job held by what operators said since the job was made?
+    pub(super) fn is_held_since(
+        &self,
+        job: &Job,
+        target: &DeliveryTarget,
+        (number, was): (u16, Waited),
+    ) -> bool {
+        let now = self.0.parts.router.holds().book();
+        if Arc::ptr_eq(&now, &job.holds) {
+            return false;
+        }
+        let recipient = job.envelope.recipients.get(usize::from(number));
+        let Some(recipient) = recipient else {
+            return false;
+        };
+        let explanation = self.0.parts.router.route_mail(&Mail {
+            id: job.id,
+            from: &job.envelope.from,
+            address: &recipient.address,
+            exempt: was.exempt,
+        });
+        match explanation.decision {
+            Decision::Relay { targets, .. } => !targets.contains(target),
+            Decision::Hold { .. } | Decision::Reject(_) => true,
+        }
+    }
+
+    /// Ends rules when their time is over, and releases whoever is left over from a rule or a move
+    /// that has ended; until the program stops.
+    pub(super) async fn keep_holds(&self) {
+        let mut changes = self.0.parts.router.holds().changes();
+        // Somebody may be left over from an earlier life.
+        let mut sweep_at = Some(Instant::now());
+        loop {
+            match self.end_what_is_over().await {
+                Ok(true) => sweep_at = Some(Instant::now()),
+                Ok(false) => {}
+                Err(error) => tracing::error!(%error, "a hold could not be ended"),
+            }
+            if sweep_at.is_some_and(|at| at <= Instant::now()) {
+                sweep_at = match self.resume_leftovers().await {
+                    Ok(()) => None,
+                    Err(error) => {
+                        tracing::error!(%error, "held mail could not be released");
+                        Some(Instant::now() + ROUND)
+                    }
+                };
+            }
+            let next = Instant::now() + self.until_next_end();
+            tokio::select! {
+                () = self.0.parts.shutdown.stopping() => return,
+                () = tokio::time::sleep_until(sweep_at.map_or(next, |at| at.min(next))) => {}
+                told = changes.changed() => {
+                    if told.is_err() {
+                        return;
+                    }
+                    sweep_at = sweep_at.or(Some(Instant::now() + VERB));
+                    // Routes of what is loaded were decided before the change.
+                    self.return_jobs(|_| true);
+                    self.look_from_the_beginning();
+                }
+            }
+        }
+    }
+
+    /// How long until the next rule ends by itself, at most a round.
+    fn until_next_end(&self) -> Duration {
+        let now = self.0.parts.clock.now();
+        let book = self.0.parts.router.holds().book();
+        let ends = book.rules().into_iter().filter_map(|rule| rule.until);
+        let next = ends.map(|end| end.since(now)).min();
+        // At least a moment, so that a clock that stands still cannot make it spin.
+        next.map_or(ROUND, |next| next.clamp(Duration::from_millis(100), ROUND))
+    }
+
+    /// Has a rule ended?
+    async fn end_what_is_over(&self) -> Result<bool, SpoolError> {
+        let now = self.0.parts.clock.now();
+        let holds = self.0.parts.router.holds();
+        let book = holds.book();
+        let over = book.rules().into_iter().filter(|rule| {
+            let until = rule.until;
+            until.is_some_and(|until| until <= now)
+        });
+        let over: Vec<String> = over.map(|rule| rule.name.clone()).collect();
+        let ended = holds.end(&self.0.parts.spool, &over, CLOCK).await?;
+        Ok(!ended.is_empty())
+    }
+
+    /// Releases whoever is held by what is no longer in force.
+    async fn resume_leftovers(&self) -> Result<(), SpoolError> {
+        let order = Order {
+            deed: Deed::Resume,
+            actor: CLOCK.to_owned(),
+            reason: "the hold has ended".to_owned(),
+        };
+        self.perform(&order, &self.held_by_nothing()).await?;
+        Ok(())
+    }
+
+    /// Names recipients whose rule or move has ended.
+    #[must_use]
+    pub fn held_by_nothing(&self) -> Pick {
+        let router = self.0.parts.router.clone();
+        Arc::new(move |one| {
+            let book = router.holds().book();
+            let reason = one.hold_reason();
+            reason.is_some_and(|reason| !book.is_in_force(reason))
+        })
+    }
+}

@@ -1,0 +1,314 @@
+//! The steps of a move, and what must be so before each of them. Pure.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::MoveState;
+use crate::mail::BackendId;
+
+/// A step of a move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MoveStep {
+    /// The domain's mail is held from now on.
+    Start,
+    /// It goes to the homes of the directory.
+    Finish,
+    /// As it was before the last step.
+    BackOut,
+}
+
+impl fmt::Display for MoveStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start => "start",
+            Self::Finish => "finish",
+            Self::BackOut => "back-out",
+        })
+    }
+}
+
+/// How much a check that fails weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Weight {
+    /// The step makes no sense without it.
+    Must,
+    /// The step is refused without it, unless it is forced.
+    Should,
+    /// It is good to know.
+    Note,
+}
+
+/// One thing that was looked at before a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// What should be so.
+    pub what: String,
+    /// Is it?
+    pub ok: bool,
+    /// What it means if it is not.
+    pub weight: Weight,
+    /// How it is, or what to do; may be empty.
+    pub detail: String,
+}
+
+/// A home of the domain's people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MoveHome {
+    /// The backend.
+    pub backend: BackendId,
+    /// Does the config have it?
+    pub known: bool,
+    /// Why it takes no mail now, if it takes none.
+    pub trouble: Option<String>,
+    /// People of the domain whose home it is by their own entry.
+    pub people: u64,
+}
+
+/// What the checks look at.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MoveFacts {
+    /// The domain.
+    pub domain: String,
+    /// Is it one of ours?
+    pub known: bool,
+    /// Where its move stands; `None`: it never moved.
+    pub state: Option<MoveState>,
+    /// Why the spool takes no mail, if it takes none.
+    pub spool_trouble: Option<String>,
+    /// The home of those whom the directory does not name, after the step.
+    pub home: Option<BackendId>,
+    /// Is that another home than now?
+    pub home_changes: bool,
+    /// All homes of its people after the step.
+    pub homes: Vec<MoveHome>,
+    /// People of the domain in the directory.
+    pub people: u64,
+    /// Those of them who can log in to the webmail.
+    pub accounts: u64,
+}
+
+impl MoveFacts {
+    /// What must be so before a step, and is or is not.
+    #[must_use]
+    pub fn checks(&self, step: MoveStep) -> Vec<Check> {
+        let domain = &self.domain;
+        let mut checks = vec![must(
+            format!("{domain} is one of our domains"),
+            (!self.known).then_some("the config has no such [domain]"),
+        )];
+        let moving = self.state == Some(MoveState::Moving);
+        let begun = moving || self.state == Some(MoveState::Finished);
+        match step {
+            MoveStep::Start => {
+                checks.push(must(
+                    format!("{domain} is not on the move"),
+                    moving.then_some("`tideover move status` shows since when; finish or back out"),
+                ));
+                checks.push(self.room());
+                checks.push(self.webmail());
+            }
+            MoveStep::Finish => {
+                checks.push(must(
+                    format!("{domain} is on the move"),
+                    (!moving).then_some("`tideover move start` begins one"),
+                ));
+                checks.extend(
+                    self.homes
+                        .iter()
+                        .map(|home| home_check(home, Weight::Should)),
+                );
+                checks.push(self.other_homes());
+            }
+            MoveStep::BackOut => {
+                checks.push(must(
+                    format!("{domain} has a move to back out of"),
+                    (!begun).then_some("nothing has been started, or it was backed out already"),
+                ));
+                // Its mail would only wait, as it does now.
+                checks.extend(self.homes.iter().map(|home| home_check(home, Weight::Note)));
+            }
+        }
+        checks
+    }
+
+    fn room(&self) -> Check {
+        Check {
+            what: "the spool has room".to_owned(),
+            ok: self.spool_trouble.is_none(),
+            weight: Weight::Should,
+            detail: self.spool_trouble.clone().unwrap_or_default(),
+        }
+    }
+
+    fn webmail(&self) -> Check {
+        Check {
+            what: "people can read their mail in the webmail meanwhile".to_owned(),
+            ok: self.accounts > 0,
+            weight: Weight::Note,
+            detail: format!(
+                "{} of {} people have an account; `tideover user invite`",
+                self.accounts, self.people
+            ),
+        }
+    }
+
+    fn other_homes(&self) -> Check {
+        let home = self.home.as_ref();
+        let elsewhere = self.homes.iter().filter(|one| Some(&one.backend) != home);
+        let elsewhere: Vec<String> = elsewhere
+            .filter(|one| one.people > 0)
+            .map(|one| format!("{} at {}", one.people, one.backend))
+            .collect();
+        let name = home.map_or_else(String::new, ToString::to_string);
+        let (ok, detail) = if !elsewhere.is_empty() {
+            let list = elsewhere.join(", ");
+            (
+                false,
+                format!("the directory has {list}; the rest goes to {name}"),
+            )
+        } else if self.home_changes {
+            (true, format!("from now on {name}"))
+        } else {
+            let hint = format!("it is {name} as before; --home NAME sets another one");
+            (false, hint)
+        };
+        Check {
+            what: "all its mail goes to one new home".to_owned(),
+            ok,
+            weight: Weight::Note,
+            detail,
+        }
+    }
+}
+
+/// May the step be taken? `force` is for what only should be so.
+#[must_use]
+pub fn permits(checks: &[Check], force: Force) -> bool {
+    checks.iter().all(|check| match check.weight {
+        Weight::Must => check.ok,
+        Weight::Should => check.ok || force == Force::Yes,
+        Weight::Note => true,
+    })
+}
+
+/// Is a step forced?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Force {
+    /// It is.
+    Yes,
+    /// It is not.
+    #[default]
+    No,
+}
+
+/// What must be so; `trouble` says what to do when it is not.
+fn must(what: String, trouble: Option<&str>) -> Check {
+    Check {
+        what,
+        ok: trouble.is_none(),
+        weight: Weight::Must,
+        detail: trouble.unwrap_or_default().to_owned(),
+    }
+}
+
+fn home_check(home: &MoveHome, weight: Weight) -> Check {
+    if !home.known {
+        let what = format!("{} is a backend", home.backend);
+        return must(what, Some("the config has no such [backend]"));
+    }
+    Check {
+        what: format!("{} takes mail", home.backend),
+        ok: home.trouble.is_none(),
+        weight,
+        detail: home.trouble.clone().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> MoveFacts {
+        MoveFacts {
+            domain: "example.org".to_owned(),
+            known: true,
+            state: None,
+            home: Some(BackendId::new("cloud")),
+            home_changes: true,
+            homes: vec![MoveHome {
+                backend: BackendId::new("cloud"),
+                known: true,
+                trouble: None,
+                people: 2,
+            }],
+            people: 2,
+            accounts: 1,
+            ..MoveFacts::default()
+        }
+    }
+
+    fn may(facts: &MoveFacts, step: MoveStep, force: Force) -> bool {
+        permits(&facts.checks(step), force)
+    }
+
+    #[test]
+    fn each_step_has_its_time() {
+        let at = |state| MoveFacts { state, ..facts() };
+        let moving = Some(MoveState::Moving);
+        for (state, start, finish, back_out) in [
+            (None, true, false, false),
+            (moving, false, true, true),
+            (Some(MoveState::Finished), true, false, true),
+            (Some(MoveState::BackedOut), true, false, false),
+        ] {
+            let facts = at(state);
+            for force in [Force::No, Force::Yes] {
+                assert_eq!(may(&facts, MoveStep::Start, force), start, "{state:?}");
+                assert_eq!(may(&facts, MoveStep::Finish, force), finish, "{state:?}");
+                assert_eq!(may(&facts, MoveStep::BackOut, force), back_out, "{state:?}");
+            }
+        }
+        let stranger = MoveFacts {
+            known: false,
+            ..facts()
+        };
+        assert!(!may(&stranger, MoveStep::Start, Force::Yes));
+    }
+
+    #[test]
+    fn what_should_be_so_can_be_forced() {
+        let mut facts = facts();
+        facts.spool_trouble = Some("the disk is full".to_owned());
+        assert!(!may(&facts, MoveStep::Start, Force::No));
+        assert!(may(&facts, MoveStep::Start, Force::Yes));
+        facts.state = Some(MoveState::Moving);
+        facts.homes[0].trouble = Some("cloud is down".to_owned());
+        assert!(!may(&facts, MoveStep::Finish, Force::No));
+        assert!(may(&facts, MoveStep::Finish, Force::Yes));
+        assert!(
+            may(&facts, MoveStep::BackOut, Force::No),
+            "its mail waits as before"
+        );
+    }
+
+    #[test]
+    fn notes_say_what_is_easily_forgotten() {
+        let mut facts = facts();
+        facts.state = Some(MoveState::Moving);
+        let note = |facts: &MoveFacts| facts.checks(MoveStep::Finish).pop().unwrap();
+        assert!(note(&facts).ok);
+        facts.home_changes = false;
+        assert!(note(&facts).detail.contains("--home NAME"));
+        facts.homes.push(MoveHome {
+            backend: BackendId::new("onprem"),
+            known: true,
+            trouble: None,
+            people: 3,
+        });
+        assert!(note(&facts).detail.contains("3 at onprem"));
+    }
+}
