@@ -83,6 +83,8 @@ pub const BODIES_IN_MEMORY: u64 = 64 * 1024 * 1024;
 pub const BATCH_BYTES: usize = 2 * 1024 * 1024;
 /// Records that wait for the log writer. Beyond: the session waits.
 pub const BATCH_QUEUE: usize = 1_024;
+/// Mailboxes whose size is remembered.
+pub const QUOTAS_KNOWN: usize = 4_096;
 /// Size of one log segment.
 pub const SEGMENT: u64 = 128 * 1024 * 1024;
 /// Bytes of the log that a start reads before it takes mail. Beyond: it takes mail at once, and the

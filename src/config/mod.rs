@@ -139,6 +139,8 @@ pub struct SpoolConfig {
     pub retain: Duration,
     /// The ledger (who, what, when, outcome; no bodies) is kept for this long.
     pub ledger_retain: Duration,
+    /// Bytes of mail that a mailbox shows; 0: all of it.
+    pub mailbox_quota: u64,
     /// Bytes of the disk that stay free.
     pub min_free: u64,
     /// Bytes of the largest message.

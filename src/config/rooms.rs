@@ -20,6 +20,7 @@ impl Config {
             uuid: self.spool.uuid.clone(),
             retain: self.spool.retain,
             ledger_retain: self.spool.ledger_retain,
+            mailbox_quota: self.spool.mailbox_quota,
             min_free: self.spool.min_free,
             ..spool::Options::new(&self.server.data_dir)
         }

@@ -64,6 +64,7 @@ pub(super) fn spool(root: &Section<'_>) -> SpoolConfig {
     let mut config = SpoolConfig {
         retain: DAY * 30,
         ledger_retain: DAY * 400,
+        mailbox_quota: 2048 * MIB,
         min_free: 1024 * MIB,
         uuid: None,
         max_message_size: 50 * MIB,
@@ -74,6 +75,10 @@ pub(super) fn spool(root: &Section<'_>) -> SpoolConfig {
         set(
             &mut config.ledger_retain,
             section.text("ledger_retain", duration),
+        );
+        set(
+            &mut config.mailbox_quota,
+            section.text("mailbox_quota", size),
         );
         set(&mut config.min_free, section.text("min_free", size));
         let largest = section.text("max_message_size", |text| match size(text)? {

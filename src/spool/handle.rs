@@ -36,6 +36,8 @@ pub struct Options {
     pub retain: Duration,
     /// The ledger (who, what, when, outcome; no bodies) is kept for this long.
     pub ledger_retain: Duration,
+    /// Bytes of mail that a mailbox shows, newest first, beside what is not finished; 0: all of it.
+    pub mailbox_quota: u64,
     /// Bytes of the disk that are kept free.
     pub min_free: u64,
     /// Bytes of a log segment.
@@ -56,6 +58,7 @@ impl Options {
             uuid: None,
             retain: Duration::from_secs(30 * 24 * 3600),
             ledger_retain: Duration::from_secs(400 * 24 * 3600),
+            mailbox_quota: 2 * 1024 * 1024 * 1024,
             min_free: 1024 * 1024 * 1024,
             segment_size: limits::SEGMENT,
             body_in_log: limits::BODY_IN_MEMORY,
@@ -79,6 +82,7 @@ pub(crate) struct Inner {
     pub(crate) index: Arc<Index>,
     pub(crate) follow: Arc<Follow>,
     pub(crate) reader: Arc<LogReader>,
+    pub(crate) quotas: super::quota::Quotas,
     pub(crate) big: BigHome,
     pub(crate) ledger: Ledger,
     pub(crate) jobs: mpsc::Sender<Job>,

@@ -23,6 +23,7 @@ mod offline;
 mod open;
 mod outlook;
 mod quarantine;
+mod quota;
 mod rebuild;
 mod record;
 mod recover;

@@ -15,6 +15,7 @@ use super::index::{Index, SledStore, Store};
 use super::ledger::Ledger;
 use super::log::{LogOptions, LogReader};
 use super::quarantine::Quarantine;
+use super::quota::Quotas;
 use super::rebuild::{Rebuild, Start};
 use super::recover::{Recover, Recovery};
 use crate::base::{Clock, Entropy};
@@ -129,6 +130,7 @@ impl Spool {
             ids: IdSource::new(clock.clone(), NodeId::default(), start.newest),
             clock,
             reader: Arc::clone(&reader),
+            quotas: Quotas::default(),
             disk,
             index: Arc::clone(&index),
             follow: Arc::clone(&start.follow),

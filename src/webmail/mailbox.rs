@@ -178,7 +178,7 @@ impl Webmail {
         let mut before = before;
         loop {
             let mut page: Vec<SpoolId> = if folder == Folder::Inbox {
-                let rows = spool.mailbox(&user.mailbox, before, CHUNK)?;
+                let rows = spool.readable(&user.mailbox, before, CHUNK)?;
                 rows.into_iter().map(|(id, _)| id).collect()
             } else {
                 spool.sent(&address, before, CHUNK)?
@@ -196,6 +196,13 @@ impl Webmail {
                 return Ok(found);
             }
         }
+    }
+
+    /// Has the user older mail that is not shown, because of the mailbox's quota?
+    pub(crate) async fn is_cut(&self, user: &User) -> Result<bool, WebError> {
+        let (spool, mailbox) = (self.0.world.spool.clone(), user.mailbox.clone());
+        let beyond = blocking(move || spool.beyond_quota(&mailbox)).await??;
+        Ok(beyond.is_some())
     }
 
     /// How many messages of the inbox are unread, among the newest [`COUNTED`].
@@ -323,7 +330,17 @@ fn find_own(spool: &Spool, user: &User, id: SpoolId) -> Result<Option<OwnMessage
     let Some(message) = spool.message(id)? else {
         return Ok(None);
     };
-    let received_as = received_as(&message.envelope, &user.mailbox);
+    let mut received_as = received_as(&message.envelope, &user.mailbox);
+    if spool
+        .beyond_quota(&user.mailbox)?
+        .is_some_and(|beyond| id <= beyond)
+    {
+        let is_finished = |number: &u16| {
+            let state = message.states.get(usize::from(*number));
+            state.is_none_or(crate::mail::RecipientState::is_finished)
+        };
+        received_as.retain(|number| !is_finished(number));
+    }
     let is_sent = is_sent(&message.envelope, &user.address().key());
     let own = (!received_as.is_empty() || is_sent).then_some(OwnMessage {
         message,

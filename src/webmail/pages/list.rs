@@ -43,6 +43,8 @@ struct ListPage {
     /// This page of it.
     here: String,
     older: Option<String>,
+    /// There are older ones that are not shown.
+    is_cut: bool,
     is_first: bool,
     empty: (&'static str, &'static str),
 }
@@ -136,6 +138,7 @@ async fn list(
         shell,
         path,
         here: before.map_or_else(|| path.to_owned(), |id| format!("{path}?before={id}")),
+        is_cut: older.is_none() && folder == Folder::Inbox && webmail.is_cut(user).await?,
         older: older.map(|id| format!("{path}?before={id}")),
         is_first: before.is_none(),
         empty: match folder {

@@ -78,9 +78,15 @@ impl Site {
     }
 
     fn at(base_url: &str) -> Self {
+        Self::made(base_url, 0)
+    }
+
+    /// With a quota for each mailbox, in bytes.
+    fn made(base_url: &str, mailbox_quota: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut options = crate::spool::Options::new(dir.path());
         options.min_free = 0;
+        options.mailbox_quota = mailbox_quota;
         let opened = Spool::open(options, crate::spool::World::system()).unwrap();
         #[expect(
             clippy::disallowed_methods,

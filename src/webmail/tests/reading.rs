@@ -214,3 +214,25 @@ async fn hostile_html_is_shown_in_a_sealed_frame() {
         StatusCode::NOT_FOUND
     );
 }
+
+#[tokio::test]
+async fn finished_mail_beyond_the_quota_is_not_shown_and_the_page_says_so() {
+    let site = Site::made("http://127.0.0.1:8080", 1);
+    let mut ann = site.enrolled("ann@example.org").await;
+    let old = site.deliver(&["ann@example.org"], MAIL).await;
+    site.deliver(&["ann@example.org"], &MAIL.replace("The plan", "News"))
+        .await;
+    let link = format!("/message/{old}");
+    let inbox = ann.get("/").await;
+    assert!(inbox.has(&link), "it waits");
+    assert!(inbox.has("Older messages are not shown here."));
+    let spool = &site.webmail.0.world.spool;
+    let dropped = RecipientEvent::Dropped {
+        actor: "ops".to_owned(),
+        reason: String::new(),
+    };
+    spool.record(old, vec![0], dropped).await.unwrap();
+    let inbox = ann.get("/").await;
+    assert!(!inbox.has(&link) && inbox.has("News"));
+    assert_eq!(ann.get(&link).await.status, 404);
+}

@@ -65,6 +65,7 @@ pub(crate) const ENGLISH: Texts = Texts {
     no_subject: "(no subject)",
     no_sender: "(no sender)",
     older: "Older messages",
+    beyond_quota: "Older messages are not shown here. They are in your usual mailbox.",
     newest: "Back to the newest",
     pages: "Pages",
     to_prefix: "To {people}",

@@ -68,6 +68,8 @@ pub(crate) struct Texts {
     pub no_subject: &'static str,
     pub no_sender: &'static str,
     pub older: &'static str,
+    /// Finished mail beyond the mailbox's quota.
+    pub beyond_quota: &'static str,
     pub newest: &'static str,
     pub pages: &'static str,
     pub to_prefix: &'static str,
