@@ -166,9 +166,8 @@ async fn ask(config: Option<&Path>, question: Question, format: Format) -> Resul
             asker.show(request, text).await
         }
         Question::Message(_) => {
-            asker
-                .show(request, |it: &MessageView| page.message(it))
-                .await
+            let text = |it: &MessageView| page.message(it);
+            asker.show(request, text).await
         }
         Question::Case(question) => asker.about_cases(question, request).await,
         Question::Holds => {
@@ -187,14 +186,12 @@ async fn ask(config: Option<&Path>, question: Question, format: Format) -> Resul
         Question::Trace(_) => asker.show(request, |it: &TraceView| page.trace(it)).await,
         Question::Tls => asker.show(request, |it: &Vec<TlsCount>| page.tls(it)).await,
         Question::Users => {
-            asker
-                .show(request, |it: &Vec<Account>| page.users(it))
-                .await
+            let text = |it: &Vec<Account>| page.users(it);
+            asker.show(request, text).await
         }
         Question::Invite(_) => {
-            asker
-                .show(request, |it: &Invitation| page.invitation(it))
-                .await
+            let text = |it: &Invitation| page.invitation(it);
+            asker.show(request, text).await
         }
         Question::Disable(_) => {
             let text = |it: &AddressQuery| format!("{} cannot log in any more\n", it.address);

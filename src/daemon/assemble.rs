@@ -43,8 +43,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let board = Board::new(&backends, clock.clone());
     let router = Router::new(directory.clone(), board.clone(), config.route_options());
     let outbound = client(&config, &board, (&clock, &entropy))?;
-    let visits = visit_key(&config.server.data_dir, &entropy);
-    let visits = visits.map_err(StartError::other("visit.key"))?;
+    let visits =
+        visit_key(&config.server.data_dir, &entropy).map_err(StartError::other("visit.key"))?;
     let base = Base {
         clock,
         entropy,
@@ -56,19 +56,18 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         visits,
     };
     let queue = base.queue(&config, Arc::new(outbound.clone()));
-    let spool = base.spool.clone();
-    let accounts = Accounts::new(spool, base.clock.clone(), base.entropy.clone())
-        .map_err(StartError::other("the accounts"))?;
+    let (spool, clock) = (base.spool.clone(), base.clock.clone());
+    let accounts = Accounts::new(spool, clock, base.entropy.clone());
+    let accounts = accounts.map_err(StartError::other("the accounts"))?;
     let (backends_now, watched) = watch::channel(backends);
-    let reloader = Arc::new(Reloader::new(
-        config.clone(),
-        base.clone(),
-        (queue.clone(), outbound.clone()),
-        backends_now,
-    ));
+    let movers = (queue.clone(), outbound.clone());
+    let reloader = Reloader::new(config.clone(), base.clone(), movers, backends_now);
+    let reloader = Arc::new(reloader);
     reloader.watch_backends();
-    let writer = opened.writer.spawn_thread();
-    let writer = writer.map_err(StartError::other("the spool's writer"))?;
+    let writer = opened
+        .writer
+        .spawn_thread()
+        .map_err(StartError::other("the spool's writer"))?;
     base.start_when_complete(&queue, opened.committed, opened.rebuild)?;
     base.serve_web(&config, sockets.web, &accounts);
     let url = base_url(&config, sockets.web_address);

@@ -144,7 +144,8 @@ impl HeaderFilter {
         if name.eq_ignore_ascii_case(VISIT_FIELD.as_bytes())
             && self.found.visits.len() < limits::VISITS
         {
-            let value = String::from_utf8_lossy(body(line));
+            // A line of ours is ASCII; any other is a forgery.
+            let value = std::str::from_utf8(body(line)).unwrap_or_default();
             self.found
                 .visits
                 .push(value.trim().chars().take(100).collect());

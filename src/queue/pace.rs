@@ -169,7 +169,7 @@ impl Account {
         let planned = if minute.is_zero() {
             0
         } else {
-            (turn - now).as_millis() / minute.as_millis().max(1)
+            turn.saturating_sub(now).as_millis() / minute.as_millis().max(1)
         };
         let is_full = u128::from(self.hour.sum(now)) + planned >= u128::from(rates.per_hour);
         let step = if rates.per_hour > 0 && is_full {
@@ -178,19 +178,19 @@ impl Account {
             minute
         };
         self.interval = hour.max(minute);
-        if turn - now > HORIZON {
+        if turn.saturating_sub(now) > HORIZON {
             self.beyond = self.beyond.saturating_add(1);
             return HORIZON;
         }
         self.next = turn + step;
-        turn - now
+        turn.saturating_sub(now)
     }
 
     fn all_turns(&self, now: Duration) -> Duration {
         if self.next <= now {
             return Duration::ZERO;
         }
-        (self.next - now) + self.interval * self.beyond
+        self.next.saturating_sub(now) + self.interval * self.beyond
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Row {
     fresh_recipients: usize,
     backlog_recipients: usize,
     /// Fresh jobs since the last one of the backlog.
-    fresh_in_a_row: u32,
+    fresh_streak: u32,
 }
 
 impl Row {
@@ -38,14 +38,14 @@ impl Row {
 
     /// The job whose turn it is.
     pub(super) fn pop(&mut self) -> Option<Job> {
-        let backlog_first = self.fresh_in_a_row >= FRESH_IN_A_ROW;
+        let backlog_first = self.fresh_streak >= FRESH_IN_A_ROW;
         let job = if backlog_first {
             self.pop_backlog().or_else(|| self.pop_fresh())
         } else {
             self.pop_fresh().or_else(|| self.pop_backlog())
         };
         if self.backlog_recipients == 0 {
-            self.fresh_in_a_row = 0;
+            self.fresh_streak = 0;
         }
         job
     }
@@ -55,7 +55,7 @@ impl Row {
             .fresh
             .pop(|mailboxes| mailboxes.pop(VecDeque::pop_front))?;
         self.fresh_recipients = self.fresh_recipients.saturating_sub(job.recipients.len());
-        self.fresh_in_a_row += 1;
+        self.fresh_streak += 1;
         Some(job)
     }
 
@@ -64,7 +64,7 @@ impl Row {
             .backlog
             .pop(|mailboxes| mailboxes.pop(VecDeque::pop_front))?;
         self.backlog_recipients = self.backlog_recipients.saturating_sub(job.recipients.len());
-        self.fresh_in_a_row = 0;
+        self.fresh_streak = 0;
         Some(job)
     }
 

@@ -193,8 +193,7 @@ impl State {
             more: false,
             wake: Arc::default(),
         });
-        let (max_connections, slow_open) = (limits.max_connections, limits.slow_open);
-        target.window.configure(max_connections, slow_open);
+        target.window.configure(&limits);
         target.row.push(job);
         if target.idle > 0 {
             target.wake.notify_one();

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use super::TargetLimits;
+
 /// Least time between two steps while it opens slowly.
 const STEP: Duration = Duration::from_secs(1);
 
@@ -43,10 +45,10 @@ impl Window {
     }
 
     /// Takes the limits of the config over.
-    pub(super) fn configure(&mut self, limit: usize, slow_open: bool) {
-        self.limit = limit.max(1);
-        self.slow_open = slow_open;
-        if !slow_open {
+    pub(super) fn configure(&mut self, limits: &TargetLimits) {
+        self.limit = limits.max_connections.max(1);
+        self.slow_open = limits.slow_open;
+        if !self.slow_open {
             self.opening = Opening::Quick;
         }
     }
@@ -122,7 +124,8 @@ mod tests {
     #[test]
     fn grows_with_success_and_shrinks_with_trouble() {
         let mut window = Window::new();
-        window.configure(5, true);
+        let mut limits = TargetLimits::connections(5);
+        window.configure(&limits);
         for (script, expected) in [
             ("++++++", "234555"),
             // Slowly after trouble: as many successes as connections, and a second for each step.
@@ -135,7 +138,8 @@ mod tests {
         ] {
             assert_eq!(play(window.clone(), script), expected, "{script}");
         }
-        window.configure(5, false);
+        limits.slow_open = false;
+        window.configure(&limits);
         assert_eq!(play(window, "++-+++"), "231234");
     }
 }

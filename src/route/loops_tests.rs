@@ -1,3 +1,5 @@
+use std::thread::JoinHandle;
+
 use super::*;
 use crate::backend::{BackendOptions, Board, Hosts, Override, Wish};
 use crate::base::{Clock, Shutdown};
@@ -5,7 +7,7 @@ use crate::directory::{Directory, DirectoryHandle, DomainKind, DomainRule, Unkno
 use crate::mail::{Authenticity, Peer, RecipientState};
 use crate::route::RouteOptions;
 use crate::smtp::{MailParameters, RcptParameters};
-use crate::spool::{Options, World};
+use crate::spool::{Options, Rebuild, World};
 
 fn rule(home: &str) -> DomainRule {
     DomainRule {
@@ -43,12 +45,7 @@ fn envelope(message_id: &str, to: &[&str]) -> Envelope {
 #[tokio::test]
 async fn only_the_same_message_for_the_same_person_on_the_same_way_is_a_loop() {
     let folder = tempfile::tempdir().unwrap();
-    let options = Options {
-        min_free: 0,
-        ..Options::new(folder.path())
-    };
-    let opened = Spool::open(options, World::system()).unwrap();
-    let (spool, writer) = (opened.spool, opened.writer.spawn_thread().unwrap());
+    let spool = open(folder.path()).0;
     let backends = ["onprem", "cloud"].map(|name| {
         let hosts = Hosts::List(vec!["127.0.0.1:25".to_owned()]);
         BackendOptions::new(BackendId::new(name), hosts)
@@ -108,31 +105,43 @@ async fn only_the_same_message_for_the_same_person_on_the_same_way_is_a_loop() {
     let both = [value(&key, &cloud), ours.clone()];
     let held = guard.check(&both, &envelope("1@example.net", &["ann@example.org"]), now);
     assert!(matches!(&held[..], [(0, HoldReason::Loop { home, .. })] if *home == cloud));
-
-    // What is held so from the beginning waits for a release, also after a restart.
-    let mut draft = spool.draft();
-    draft.append(b"Subject: a\r\n\r\nb\r\n").await.unwrap();
-    let again = envelope("1@example.net", &["joe@example.org", "ann@example.org"]);
-    let reason = held[0].1.clone();
-    let second = spool.accept_held(draft, again, vec![(1, reason)]).await;
-    let second = second.unwrap();
     spool.close().await.unwrap();
-    drop((spool, guard));
-    writer.join().unwrap();
-    std::fs::remove_dir_all(folder.path().join("index")).unwrap();
+}
+
+fn open(folder: &std::path::Path) -> (Spool, JoinHandle<()>, Option<Rebuild>) {
     let options = Options {
         min_free: 0,
-        ..Options::new(folder.path())
+        ..Options::new(folder)
     };
     let opened = Spool::open(options, World::system()).unwrap();
     let writer = opened.writer.spawn_thread().unwrap();
-    if let Some(rebuild) = opened.rebuild {
+    (opened.spool, writer, opened.rebuild)
+}
+
+#[tokio::test]
+async fn what_is_held_from_the_beginning_is_held_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let (spool, writer, _) = open(folder.path());
+    let mut draft = spool.draft();
+    draft.append(b"Subject: a\r\n\r\nb\r\n").await.unwrap();
+    let mail = envelope("1@example.net", &["joe@example.org", "ann@example.org"]);
+    let reason = HoldReason::Loop {
+        given_to: BackendId::new("onprem"),
+        home: BackendId::new("onprem"),
+        earlier: SpoolId::from_u64(1),
+    };
+    let held = spool.accept_held(draft, mail, vec![(1, reason)]).await;
+    let held = held.unwrap();
+    spool.close().await.unwrap();
+    drop(spool);
+    writer.join().unwrap();
+    std::fs::remove_dir_all(folder.path().join("index")).unwrap();
+    let (spool, _writer, rebuild) = open(folder.path());
+    if let Some(rebuild) = rebuild {
         rebuild.run(Shutdown::new()).await.unwrap();
     }
-    let states = opened.spool.message(second).unwrap().unwrap().states;
+    let states = spool.message(held).unwrap().unwrap().states;
     assert!(matches!(states[0], RecipientState::Queued { .. }));
     assert!(matches!(states[1], RecipientState::Held { .. }));
-    opened.spool.close().await.unwrap();
-    drop(opened.spool);
-    writer.join().unwrap();
+    spool.close().await.unwrap();
 }

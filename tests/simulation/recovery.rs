@@ -92,6 +92,7 @@ pub(crate) fn check_rates(seen: &[Seen], limits: TargetLimits, is_backlog: impl 
 }
 
 /// Deliveries and connections in each stretch of time after the recovery.
+#[expect(clippy::print_stdout, reason = "the ramp is there to be looked at")]
 fn print_ramp(seen: &[Seen], up: Instant, step: Duration) {
     let mut ramp: BTreeMap<u128, (usize, usize)> = BTreeMap::new();
     for seen in seen {
