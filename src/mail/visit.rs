@@ -60,6 +60,7 @@ impl VisitKey {
     }
 
     fn proof(&self, id: SpoolId, backend: &BackendId) -> String {
+        // RFC 2104 §2: HMAC, here with SHA-256.
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
         let text = format!("tideover visit {id} {backend}");
         let proof = hmac::sign(&key, text.as_bytes());
