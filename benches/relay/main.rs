@@ -7,6 +7,7 @@
 //! ```text
 //! cargo bench --bench relay -- --quick
 //! cargo bench --bench relay -- --sizes 4096,51200 --sessions 1,10,50 --modes conn,reuse --reps 5
+//! cargo bench --bench relay -- --drain 20000
 //! ```
 //!
 //! Options: `--secs N` seconds that a repetition should take, `--dir DIR` the disk to measure on
@@ -23,6 +24,7 @@
     reason = "a bench speaks to a terminal, fails by panicking and counts in floats"
 )]
 
+mod drain;
 mod measure;
 mod options;
 mod report;
@@ -43,6 +45,10 @@ fn main() {
     tools::require();
     let folder = tools::folder(&options.dir);
     let mut servers = Servers::start(folder.path());
+    if let Some(count) = options.drain {
+        println!("\n{}", drain::compare(&mut servers, count));
+        return;
+    }
     let mut report = Report::new(folder.path());
     for case in options.cases() {
         println!("{case}");

@@ -9,6 +9,8 @@ pub(crate) struct Options {
     sizes: Vec<usize>,
     sessions: Vec<usize>,
     modes: Vec<Mode>,
+    /// Messages of a backlog to drain, instead of all else.
+    pub(crate) drain: Option<usize>,
     pub(crate) reps: usize,
     pub(crate) secs: f64,
     pub(crate) dir: PathBuf,
@@ -23,6 +25,7 @@ impl Options {
             sizes: vec![4_096, 51_200],
             sessions: vec![1, 10, 50],
             modes: vec![Mode::NewConnections, Mode::Reuse],
+            drain: None,
             reps: 3,
             secs: 8.0,
             dir: PathBuf::from("/var/tmp"),
@@ -41,6 +44,9 @@ impl Options {
                 "--sizes" => options.sizes = numbers(&value()),
                 "--sessions" => options.sessions = numbers(&value()),
                 "--modes" => options.modes = value().split(',').map(Mode::named).collect(),
+                "--drain" => {
+                    options.drain = Some(value().parse().expect("--drain is a number"));
+                }
                 "--reps" => options.reps = value().parse().expect("--reps is a number"),
                 "--secs" => options.secs = value().parse().expect("--secs is a number"),
                 "--dir" => options.dir = value().into(),

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -32,6 +32,8 @@ pub(crate) struct Relay {
     child: Child,
     port: SocketAddr,
     sink: Sink,
+    /// The folder of Postfix's config.
+    etc: Option<PathBuf>,
 }
 
 impl Relay {
@@ -76,8 +78,10 @@ impl Relay {
         let daemons = String::from_utf8(daemons.stdout).unwrap();
         // The master makes its own session.
         let mut command = Command::new(Path::new(daemons.trim()).join("master"));
-        command.arg("-c").arg(etc).arg("-s");
-        Self::spawn("postfix", command, folder, (port, sink))
+        command.arg("-c").arg(&etc).arg("-s");
+        let mut relay = Self::spawn("postfix", command, folder, (port, sink));
+        relay.etc = Some(etc);
+        relay
     }
 
     fn spawn(
@@ -99,6 +103,7 @@ impl Relay {
             child,
             port,
             sink,
+            etc: None,
         }
     }
 
@@ -114,6 +119,30 @@ impl Relay {
     /// Where its mail arrives.
     pub(crate) fn sink(&self) -> &Sink {
         &self.sink
+    }
+
+    /// The platform goes away.
+    pub(crate) fn stop_sink(&mut self) {
+        self.sink.stop();
+    }
+
+    /// The platform is back, at the same place, and counts from nothing.
+    pub(crate) fn start_sink(&mut self) {
+        self.sink = Sink::start_at(self.sink.port());
+    }
+
+    /// Postfix looks at deferred mail again after minutes, unless it is asked to; Tideover notices
+    /// by itself that its platform is back.
+    pub(crate) fn remind(&self) {
+        if let Some(etc) = &self.etc {
+            let flush = Command::new(program("postqueue"))
+                .arg("-c")
+                .arg(etc)
+                .arg("-f")
+                .output()
+                .unwrap();
+            assert!(flush.status.success(), "{flush:?}");
+        }
     }
 
     /// CPU seconds since its start, with everything it forked.
@@ -155,6 +184,9 @@ max_connections = 50
 mailbox_messages_per_minute = 0
 mailbox_messages_per_hour = 0
 slow_open = false
+[backend.sink.probe]
+interval = \"1s\"
+up_after = 1
 [domain.\"sink.example\"]
 type = \"authoritative\"
 home = \"sink\"

@@ -94,7 +94,10 @@ pub(crate) struct Sink {
 
 impl Sink {
     pub(crate) fn start() -> Self {
-        let port = free_port();
+        Self::start_at(free_port())
+    }
+
+    pub(crate) fn start_at(port: SocketAddr) -> Self {
         let counter = NamedTempFile::new().unwrap();
         let child = Command::new(program("smtp-sink"))
             .args(["-u", "nobody", "-c", "-m", "1000"])
@@ -138,10 +141,17 @@ impl Sink {
     }
 }
 
-impl Drop for Sink {
-    fn drop(&mut self) {
+impl Sink {
+    /// Nobody answers at its port any more.
+    pub(crate) fn stop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 
