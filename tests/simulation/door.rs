@@ -62,10 +62,14 @@ impl Site {
     }
 
     pub(crate) fn seeded(seed: u64) -> Self {
-        let chance = Chance::new(seed);
+        Self::with_chance(Chance::new(seed), 0)
+    }
+
+    /// One in which so many of a hundred attempts meet trouble.
+    pub(crate) fn with_chance(chance: Chance, trouble: u64) -> Self {
         let clock = SimClock::starting_at(Timestamp::from_millis(1_800_000_000_000));
         Self {
-            platforms: Platforms::new(&PLATFORMS, chance.clone(), 0),
+            platforms: Platforms::new(&PLATFORMS, chance.clone(), trouble),
             disk: SimDisk::default(),
             clock: SetClock(clock, Arc::default()),
             chance,
@@ -252,6 +256,11 @@ impl Door {
     }
 
     pub(crate) async fn stop(self) {
+        self.pause().await;
+    }
+
+    /// Stops; what is open of it is dropped later.
+    pub(crate) async fn pause(&self) {
         self.shutdown.signal();
         // What is under way ends; the writer, a task like others here, ends with the spool.
         tokio::time::sleep(Duration::from_secs(2)).await;

@@ -1,5 +1,6 @@
 //! The program in a simulated world: its own time, disk, platforms and chance. A seed repeats a
-//! run to the last bit. Run one seed again with `TIDEOVER_SEED=n cargo test --test simulation`.
+//! run to the last bit. Run one seed again with `TIDEOVER_SEED=n cargo test --test simulation`,
+//! thousands of them with `TIDEOVER_SEEDS=n`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -27,15 +28,16 @@ mod rejecting;
 mod reports;
 mod scenarios;
 mod ways_out;
+mod week;
 mod world;
 
 use world::{Plan, World};
 
+/// Seeds of a run: those of CI, or `TIDEOVER_SEEDS=n` of them, or the one of `TIDEOVER_SEED`.
 fn seeds(count: u64) -> Vec<u64> {
-    std::env::var("TIDEOVER_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok())
-        .map_or_else(|| (1..=count).collect(), |seed| vec![seed])
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let count = number("TIDEOVER_SEEDS").unwrap_or(count);
+    number("TIDEOVER_SEED").map_or_else(|| (1..=count).collect(), |seed| vec![seed])
 }
 
 /// Outages, trouble, kills and power cuts for an hour and a half; then everything heals. Every

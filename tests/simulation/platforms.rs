@@ -50,6 +50,7 @@ struct Inner {
 pub(crate) struct Seen {
     pub(crate) at: Instant,
     pub(crate) backend: BackendId,
+    pub(crate) id: SpoolId,
     pub(crate) sender: String,
     pub(crate) address: String,
     /// Connections that were open at that moment.
@@ -276,6 +277,7 @@ impl SimChannel {
             let seen = Seen {
                 at: Instant::now(),
                 backend: self.backend.clone(),
+                id: delivery.id,
                 sender: delivery.envelope.from.to_string(),
                 address: address.to_string(),
                 connections: inner.connections.get(&self.backend).copied().unwrap_or(0),
