@@ -23,8 +23,9 @@ const HOUR: u64 = 3600;
 const FRESH: Duration = Duration::from_secs(60);
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a seed that fails is to be known")]
 fn a_week_of_everything_loses_nothing_and_overruns_nobody() {
-    for seed in seeds(3) {
+    for seed in seeds(1) {
         println!("seed {seed}");
         simulate(async move {
             let mut week = Week::begin(seed);
@@ -170,10 +171,10 @@ impl Week {
 
     async fn check(self) {
         self.check_pace();
-        let stats = self.door.spool.stats();
+        let before = self.door.spool.stats();
         // I5, I10: nothing was reported to anybody, nothing bounced.
-        assert_eq!(stats.accepted, self.sent.len() as u64);
-        assert_eq!(stats.delivered, self.sent.len() as u64);
+        assert_eq!(before.accepted, self.sent.len() as u64);
+        assert_eq!(before.delivered, self.sent.len() as u64);
         for (id, home) in &self.sent {
             let state = &self.door.states(*id)[0];
             assert!(
@@ -185,7 +186,7 @@ impl Week {
             let once = places.len() == 1 || (places.len() > 1 && state.is_uncertain());
             assert!(once, "{id} came {} times and nobody says so", places.len());
         }
-        let (queued, held) = (stats.queued, stats.held);
+        let (queued, held) = (before.queued, before.held);
         self.door.stop().await;
         // I13: an index made anew from the log says the same.
         let door = self.site.open();
@@ -193,9 +194,9 @@ impl Week {
         assert_eq!((again.queued, again.held), (queued, held));
         assert_eq!(
             (again.accepted, again.delivered),
-            (stats.accepted, stats.delivered)
+            (before.accepted, before.delivered)
         );
-        assert_eq!(again.uncertain, stats.uncertain);
+        assert_eq!(again.uncertain, before.uncertain);
         door.stop().await;
     }
 }
