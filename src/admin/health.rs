@@ -46,6 +46,7 @@ impl Admin {
         let problems: Vec<String> = refused
             .into_iter()
             .chain(self.index_problem())
+            .chain(self.damage_problem())
             .chain(backends.iter().filter_map(paused))
             .chain(self.case_numbers().told())
             .collect();
@@ -97,6 +98,7 @@ impl Admin {
             .map_or(0.0, |oldest| self.clock.now().since(oldest).as_secs_f64());
         gauge!(names::OLDEST_SECONDS).set(age);
         gauge!(names::SPOOL_BYTES).set(stats.bytes as f64);
+        gauge!(names::SPOOL_QUARANTINED).set(stats.quarantined as f64);
         gauge!(names::SPOOL_FREE_BYTES).set(stats.free_bytes as f64);
         gauge!(names::SPOOL_SECONDS_LEFT).set(self.seconds_in_an_outage());
         gauge!(names::SPOOL_INDEX_SHARE).set(self.index_share());

@@ -13,7 +13,7 @@ use crate::limits;
 use crate::mail::{Envelope, SpoolId};
 use crate::route::{Shown, ShownState};
 use crate::smtp::Mailbox;
-use crate::spool::{SpoolError, StoredMessage};
+use crate::spool::{SpoolError, StoredMessage, WaitingRecipient};
 
 /// Which part of the queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +77,35 @@ impl Admin {
         })
     }
 
+    /// One line of the queue; `None` when it is finished and gone between the two questions.
+    fn queue_item(
+        &self,
+        one: &WaitingRecipient,
+        shown: Shown,
+        last: &mut Option<(SpoolId, Arc<Envelope>)>,
+    ) -> Result<Option<QueueItem>, AdminError> {
+        let known = last.as_ref().filter(|(id, _)| *id == one.id);
+        let envelope = match known {
+            Some((_, envelope)) => Arc::clone(envelope),
+            None => match self.spool.message(one.id) {
+                Ok(Some(message)) => message.envelope,
+                Ok(None) => return Ok(None),
+                // One that cannot be read hides no other.
+                Err(error @ (SpoolError::Damaged(_) | SpoolError::Disk { .. })) => {
+                    return Ok(Some(QueueItem::unreadable(one.id, shown, &error)));
+                }
+                Err(error) => return Err(error.into()),
+            },
+        };
+        let recipient = envelope.recipients.get(usize::from(one.recipient));
+        let item = recipient.map(|recipient| {
+            let recipient = recipient.address.to_string();
+            QueueItem::new(one.id, shown, recipient, &envelope)
+        });
+        *last = Some((one.id, envelope));
+        Ok(item)
+    }
+
     /// A page of the queue.
     pub(super) fn queue(&self, query: &QueueQuery) -> Result<Vec<QueueItem>, AdminError> {
         let limit = page(query.limit, QUEUE_LIMIT);
@@ -106,19 +135,7 @@ impl Admin {
                     to_skip -= 1;
                     continue;
                 }
-                let envelope = match &last {
-                    Some((id, envelope)) if *id == one.id => Arc::clone(envelope),
-                    Some(_) | None => match self.spool.message(one.id)? {
-                        Some(message) => message.envelope,
-                        // Finished and gone between the two questions.
-                        None => continue,
-                    },
-                };
-                if let Some(recipient) = envelope.recipients.get(usize::from(one.recipient)) {
-                    let recipient = recipient.address.to_string();
-                    items.push(QueueItem::new(one.id, shown, recipient, &envelope));
-                }
-                last = Some((one.id, envelope));
+                items.extend(self.queue_item(&one, shown, &mut last)?);
                 if items.len() == limit {
                     return Ok(items);
                 }

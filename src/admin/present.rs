@@ -9,7 +9,7 @@ use crate::mail::{Envelope, Peer, RecipientEvent, RecipientState, SpoolId};
 use crate::queue::Progress;
 use crate::route::{Decision, Explanation, Shown, paused};
 use crate::smtp::Mailbox;
-use crate::spool::{LedgerEntry, SpoolStats, StoredMessage};
+use crate::spool::{LedgerEntry, SpoolError, SpoolStats, StoredMessage};
 
 impl BackendView {
     /// A backend with what the config says of it and what waits for it.
@@ -21,7 +21,7 @@ impl BackendView {
     ) -> Self {
         let waiting = stats.queued.get(backend.id.as_str()).copied();
         let waiting = waiting.unwrap_or_default();
-        let moves = waiting > 0 && paused(&backend).is_none();
+        let moves = waiting > 0 && progress.connections > 0 && paused(&backend).is_none();
         let eta = moves.then(|| progress.eta(waiting)).flatten();
         let mut hosts: Vec<HostView> = match &options.hosts {
             Hosts::List(hosts) => hosts
@@ -169,6 +169,22 @@ impl QueueItem {
             received: id.timestamp(),
             from: envelope.from.to_string(),
             subject: envelope.subject.clone(),
+        }
+    }
+
+    /// One whose record cannot be read.
+    pub(super) fn unreadable(id: SpoolId, shown: Shown, error: &SpoolError) -> Self {
+        Self {
+            id,
+            recipient: "(unreadable)".to_owned(),
+            state: shown.state,
+            reason: error.to_string(),
+            backend: shown.backend,
+            due: shown.due,
+            attempts: shown.attempts,
+            received: id.timestamp(),
+            from: "(unreadable)".to_owned(),
+            subject: None,
         }
     }
 }

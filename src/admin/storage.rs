@@ -20,6 +20,7 @@ impl Admin {
             // What cannot be measured now is not shown.
             outlook: self.spool.outlook().ok(),
             index: self.spool.rebuilding().as_ref().map(IndexView::from),
+            quarantined: stats.quarantined,
             uuid: stats.uuid,
             bytes: stats.bytes,
             free_bytes: stats.free_bytes,
@@ -34,6 +35,12 @@ impl Admin {
         Some(format!(
             "the index is made from the log, delivery and the webmail wait for it: {progress}"
         ))
+    }
+
+    /// Damage that was found and set aside, for `/health`.
+    pub(super) fn damage_problem(&self) -> Option<String> {
+        let pieces = self.spool.stats().quarantined;
+        (pieces > 0).then(|| format!("{pieces} damaged pieces of the spool are in quarantine"))
     }
 
     /// `size`. Blocks.

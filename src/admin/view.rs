@@ -181,6 +181,9 @@ pub struct SpoolNumbers {
     /// How long it lasts, as far as that can be said.
     #[serde(default)]
     pub outlook: Option<Outlook>,
+    /// Damaged pieces in quarantine.
+    #[serde(default)]
+    pub quarantined: u64,
     /// Messages accepted since creation.
     pub accepted: u64,
     /// Recipients delivered since creation.

@@ -28,9 +28,19 @@ pub(super) fn perform(
             tell(&found, format)
         }
         SpoolWork::Rebuild => {
-            let records = offline.rebuild(&mut progress).map_err(failed)?;
+            let found = offline.rebuild(&mut progress).map_err(failed)?;
             bar.end();
-            print(&format!("the index is made anew from {records} records\n"))
+            let records = found.records;
+            print(&format!("the index is made anew from {records} records\n"))?;
+            let mut what = found.damaged.join("\n");
+            if what.is_empty() {
+                return Ok(());
+            }
+            what.push_str(
+                "\nwhat stood there is in data_dir/quarantine and no longer in the queue: \
+                 see docs/operations.md, damage",
+            );
+            Err(Failure::new(Exit::Failed, what))
         }
         SpoolWork::Cat(id) => {
             let id: SpoolId = id
@@ -50,12 +60,23 @@ pub(super) fn perform(
             }
         }
         SpoolWork::Export(dir) => {
-            let count = offline.export(dir, &mut progress).map_err(failed)?;
+            let rescued = offline.export(dir, &mut progress).map_err(failed)?;
             bar.end();
             print(&format!(
-                "{count} unfinished messages are in {}, with manifest.jsonl\n",
+                "{} unfinished messages are in {}, with manifest.jsonl\n",
+                rescued.messages,
                 dir.display()
-            ))
+            ))?;
+            let lost = rescued.damaged.iter();
+            let lost: Vec<String> = lost.map(|(id, what)| format!("{id}: {what}")).collect();
+            if lost.is_empty() {
+                return Ok(());
+            }
+            let what = format!(
+                "not exported, because they are damaged:\n{}",
+                lost.join("\n")
+            );
+            Err(Failure::new(Exit::Failed, what))
         }
     }
 }

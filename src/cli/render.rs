@@ -127,6 +127,10 @@ impl Page {
                 spool.delivered
             ),
         ));
+        if spool.quarantined > 0 {
+            let what = format!("{} damaged pieces in quarantine", spool.quarantined);
+            text.push_str(&self.field("damage", &self.palette.paint(Tone::Bad, &what)));
+        }
         if let Some(outlook) = &spool.outlook {
             text.push_str(&self.field("", &lasts(outlook)));
         }
@@ -139,7 +143,8 @@ impl Page {
         let mut text = String::new();
         let name = backend.name.as_str();
         let drain = &backend.drain;
-        if let (Some(speed), true) = (drain.progress.per_minute, backend.waiting > 0) {
+        let moves = backend.waiting > 0 && drain.progress.connections > 0;
+        if let (Some(speed), true) = (drain.progress.per_minute, moves) {
             let eta = drain.eta_seconds.map_or_else(String::new, |seconds| {
                 let eta = duration(std::time::Duration::from_secs(seconds));
                 format!(", done in about {eta}")

@@ -13,6 +13,8 @@ use crate::terminal::Bar;
 
 /// From one look at the progress to the next.
 const LOOK: Duration = Duration::from_millis(500);
+/// From one try to start the delivery to the next.
+const AGAIN: Duration = Duration::from_secs(5);
 /// Looks from one line in the log to the next.
 const LOOKS_PER_LINE: u32 = 20;
 const MIB: u64 = 1024 * 1024;
@@ -27,7 +29,9 @@ impl Base {
         rebuild: Option<Rebuild>,
     ) -> Result<(), StartError> {
         let Some(rebuild) = rebuild else {
-            return Ok(self.start_all(queue, committed)?);
+            self.restore()?;
+            self.start_all(queue, committed);
+            return Ok(());
         };
         tracing::warn!(
             "the index is made from the log: mail is taken, delivery and the webmail wait for it"
@@ -39,26 +43,31 @@ impl Base {
                 () = base.tell_progress() => return,
             };
             // It only fails when the program stops.
-            if found.is_ok()
-                && let Err(error) = base.start_all(&queue, committed)
-            {
-                tracing::error!(%error, "delivery does not start; restart tideover");
+            if found.is_err() {
+                return;
             }
+            while let Err(error) = base.restore() {
+                tracing::error!(%error, "delivery does not start yet; it is tried again");
+                tokio::select! {
+                    () = tokio::time::sleep(AGAIN) => {}
+                    () = base.shutdown.stopping() => return,
+                }
+            }
+            base.start_all(&queue, committed);
         });
         Ok(())
     }
 
-    fn start_all(
-        &self,
-        queue: &Queue,
-        committed: mpsc::Receiver<Committed>,
-    ) -> Result<(), SpoolError> {
+    /// What operators said before.
+    fn restore(&self) -> Result<(), SpoolError> {
         restore_overrides(&self.spool, &self.board)?;
-        self.router.holds().restore(&self.spool)?;
+        self.router.holds().restore(&self.spool)
+    }
+
+    fn start_all(&self, queue: &Queue, committed: mpsc::Receiver<Committed>) {
         queue.start(committed);
         let retention = self.spool.clone().retention_task(self.shutdown.clone());
         self.shutdown.spawn("retention", retention);
-        Ok(())
     }
 
     /// A bar on a terminal, and a line in the log now and then; without an end.

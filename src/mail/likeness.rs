@@ -49,6 +49,20 @@ impl CaseKey {
         }
     }
 
+    /// The case of mail that a backend sent back: two routes fight. RFC 3463 §3.5: X.4.6, a loop.
+    fn of_loop(given_to: &BackendId, home: &BackendId) -> Self {
+        Self {
+            backend: given_to.clone(),
+            code: 0,
+            enhanced: Some(EnhancedStatus {
+                class: 5,
+                subject: 4,
+                detail: 6,
+            }),
+            text: format!("Loop: it sent the mail back to us, and our route leads to {home}"),
+        }
+    }
+
     /// The case that a recipient in this state belongs to.
     #[must_use]
     pub fn of_state(state: &RecipientState) -> Option<(CaseKind, Self)> {
@@ -57,6 +71,10 @@ impl CaseKey {
                 reason: HoldReason::Refused { backend, failure },
                 ..
             } => Some((CaseKind::Open, Self::of(backend, failure))),
+            RecipientState::Held {
+                reason: HoldReason::Loop { given_to, home, .. },
+                ..
+            } => Some((CaseKind::Open, Self::of_loop(given_to, home))),
             RecipientState::Bounced {
                 backend: Some(backend),
                 failure,

@@ -119,7 +119,8 @@ impl Finder<'_> {
         {
             found.retain(|(preference, _)| *preference < ours);
             if found.is_empty() {
-                return Err(Error::NoMail(loops_back()));
+                // A better one may be there, which cannot be looked up now.
+                return Err(trouble.unwrap_or_else(|| Error::NoMail(loops_back())));
             }
         }
         match trouble {

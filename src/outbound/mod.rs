@@ -189,10 +189,13 @@ impl Outbound {
             if matches!(error, Error::NoMail(_)) {
                 return Err(failure);
             }
-            // The preferred host speaks for all, unless only another one said something.
+            // The preferred host speaks for all, unless only another one said something. That one
+            // cannot refuse for good: the preferred one may take it later.
             match &first {
                 None => first = Some(failure),
-                Some(Failure { reply: None, .. }) if failure.reply.is_some() => {
+                Some(Failure { reply: None, .. })
+                    if failure.reply.is_some() && !failure.is_permanent() =>
+                {
                     first = Some(failure);
                 }
                 Some(_) => {}

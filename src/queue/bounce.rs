@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::Queue;
 use super::bulk::{PATIENCE, Tally};
 use super::cases::is_of;
@@ -38,11 +40,37 @@ impl Queue {
             }
             let ids: BTreeSet<SpoolId> = members.iter().map(|member| member.id).collect();
             for id in ids {
-                let done = self.bounce_message(case, id, (actor, reason)).await?;
+                let done = self.bounce_one(case, id, (actor, reason)).await?;
                 tally.recipients += done;
                 tally.messages += u64::from(done > 0);
                 tally.seen += 1;
             }
+        }
+    }
+
+    /// Brought to its end also when nobody waits for the answer any more: else the next try would
+    /// report it a second time.
+    async fn bounce_one(
+        &self,
+        case: CaseId,
+        id: SpoolId,
+        (actor, reason): (&str, &str),
+    ) -> Result<u64, SpoolError> {
+        let (done, told) = oneshot::channel();
+        let (queue, actor, reason) = (self.clone(), actor.to_owned(), reason.to_owned());
+        self.0.parts.shutdown.spawn("operator", async move {
+            let bounced = queue.bounce_message(case, id, (&actor, &reason)).await;
+            // Nobody listens when the operator went away.
+            done.send(bounced).ok();
+        });
+        match told.await {
+            // One that cannot be read keeps no other from its end.
+            Ok(Err(error @ (SpoolError::Damaged(_) | SpoolError::Disk { .. }))) => {
+                tracing::error!(%id, %error, "not bounced; see `spool verify`");
+                Ok(0)
+            }
+            Ok(bounced) => bounced,
+            Err(_) => Err(SpoolError::Closed),
         }
     }
 

@@ -199,7 +199,9 @@ impl Queue {
         let message = match self.0.parts.spool.message(id) {
             Ok(Some(message)) => message,
             Ok(None) => return Ok(Tally::default()),
-            Err(error @ (SpoolError::Index(_) | SpoolError::Closed)) => return Err(error),
+            Err(
+                error @ (SpoolError::Index(_) | SpoolError::Closed | SpoolError::Rebuilding(_)),
+            ) => return Err(error),
             // One that cannot be read keeps nobody from the others.
             Err(error) => {
                 tracing::error!(%id, %error, "waiting mail cannot be read; see `spool verify`");

@@ -1,6 +1,7 @@
 //! The backlog: from the index into the rows of the next hops, lane by lane.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -68,7 +69,7 @@ impl Queue {
                         return;
                     }
                     self.return_held_jobs();
-                    self.marks().clear();
+                    self.clear_marks();
                 }
             }
         }
@@ -97,13 +98,17 @@ impl Queue {
         if self.0.parts.router.lane_waits(lane) {
             return Ok(Looked::Blocked);
         }
+        let cleared = self.0.marks_cleared.load(Ordering::Acquire);
         let mut last = self.mark_of(lane);
         let looked = self.load_until(lane, &mut last, now).await?;
         if let Some(last) = last {
             let made = self.elapsed();
             let mut marks = self.marks();
-            let mark = marks.entry(lane.to_owned()).or_insert(Mark { last, made });
-            mark.last = last;
+            // Cleared meanwhile: what lies before it may go now.
+            if self.0.marks_cleared.load(Ordering::Acquire) == cleared {
+                let mark = marks.entry(lane.to_owned()).or_insert(Mark { last, made });
+                mark.last = last;
+            }
         }
         if let Looked::Until(Some(_)) = looked {
             let mut stranded = Some(Due {
@@ -175,9 +180,21 @@ impl Queue {
         self.0.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn clear_marks(&self) {
+        let mut marks = self.marks();
+        self.0.marks_cleared.fetch_add(1, Ordering::AcqRel);
+        marks.clear();
+    }
+
+    fn clear_mark(&self, lane: &str) {
+        let mut marks = self.marks();
+        self.0.marks_cleared.fetch_add(1, Ordering::AcqRel);
+        marks.remove(lane);
+    }
+
     /// Something has changed that may let mail go which was found to wait.
     pub(super) fn look_from_the_beginning(&self) {
-        self.marks().clear();
+        self.clear_marks();
         self.0.wake.notify_one();
     }
 
@@ -293,7 +310,7 @@ impl Queue {
             Ok(Some(RecipientState::Queued { lane, .. })) if lane != new => {
                 let event = RecipientEvent::Rerouted { lane: new.clone() };
                 let moved = spool.record(id, vec![number], event).await;
-                self.marks().remove(&new);
+                self.clear_mark(&new);
                 moved
             }
             Ok(_) => Ok(()),

@@ -36,6 +36,7 @@ pub use pace::MailboxRates;
 pub use progress::Progress;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -129,6 +130,8 @@ struct Inner {
     speeds: Mutex<Speeds>,
     /// Up to where lanes were looked at.
     marks: Mutex<HashMap<String, loader::Mark>>,
+    /// How often marks were cleared.
+    marks_cleared: AtomicU64,
     /// Proves what went to platforms, so that it is known when it comes back.
     visits: OnceLock<VisitKey>,
     /// When the queue was made.
@@ -164,6 +167,7 @@ impl Queue {
             pace: Mutex::default(),
             speeds: Mutex::default(),
             marks: Mutex::default(),
+            marks_cleared: AtomicU64::new(0),
             visits: OnceLock::new(),
             begun: tokio::time::Instant::now(),
             tries: Mutex::default(),
@@ -224,6 +228,8 @@ impl Queue {
             }
             queue.load_for_ever().await;
         });
+        // People may have moved while it was stopped.
+        self.look_anew();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -94,8 +94,11 @@ pub(super) fn settle(
 fn refused(failure: Failure, attempt: &Attempt<'_>, now: Timestamp, chance: f64) -> RecipientEvent {
     let backend = backend_of(attempt.target);
     let is_backend = matches!(attempt.target, DeliveryTarget::Backend(_));
-    let is_final = failure.cause() == Cause::Content
-        || attempt.finals.iter().any(|cause| cause.covers(&failure));
+    // A stand-in does not speak for the home, which may have other limits and other people (I10).
+    let is_home = attempt.diverted_from.is_none();
+    let is_final = is_home
+        && (failure.cause() == Cause::Content
+            || attempt.finals.iter().any(|cause| cause.covers(&failure)));
     if attempt.known == Known::Stranger || is_final {
         // What our backends refuse for good is kept for the administrator to see.
         return bounced(failure, (is_backend && is_final).then_some(backend));

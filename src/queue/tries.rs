@@ -144,8 +144,14 @@ impl Queue {
         let waiting = self.0.parts.spool.due(backend.as_str(), None, CANDIDATES)?;
         let waiting = waiting.into_iter().map(|due| (due.id, due.recipient));
         for (id, number) in firsts.into_iter().chain(waiting) {
-            if self.try_at(backend, id, number)? {
-                return Ok(());
+            match self.try_at(backend, id, number) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error @ (SpoolError::Damaged(_) | SpoolError::Disk { .. })) => {
+                    // One that cannot be read keeps no other from being the trial.
+                    tracing::error!(%backend, %id, %error, "cannot be the trial");
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(())
@@ -184,7 +190,11 @@ impl Queue {
             return Ok(false);
         }
         let target = DeliveryTarget::Backend(backend.clone());
-        let explanation = self.0.parts.router.route_trial(&recipient.address, backend);
+        let explanation =
+            self.0
+                .parts
+                .router
+                .route_trial(&recipient.address, backend, id.timestamp());
         let Decision::Relay {
             targets, address, ..
         } = explanation.decision

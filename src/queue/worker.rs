@@ -402,7 +402,12 @@ impl Queue {
             jobs.extend(self.state().drain(&target));
         }
         for job in jobs {
-            let outcomes = vec![Outcome::Failed(failure.clone()); job.recipients.len()];
+            let mut failure = failure.clone();
+            if !is_final && job.targets.iter().any(|other| *other != target) {
+                // Another way is left, which had no room: what this one said is not the end.
+                failure.reply = None;
+            }
+            let outcomes = vec![Outcome::Failed(failure); job.recipients.len()];
             self.settle_job(&target, job, outcomes, None).await;
         }
     }

@@ -112,7 +112,12 @@ impl Router {
     /// As [`Self::route`], as if `backend` took mail: for the one message that finds out whether
     /// it does again.
     #[must_use]
-    pub fn route_trial(&self, address: &Mailbox, backend: &BackendId) -> Explanation {
+    pub fn route_trial(
+        &self,
+        address: &Mailbox,
+        backend: &BackendId,
+        accepted: Timestamp,
+    ) -> Explanation {
         let mut healths = (*self.0.board.healths()).clone();
         if let Some(health) = healths.get_mut(backend) {
             health.health = Health::Up;
@@ -125,7 +130,7 @@ impl Router {
             options: &self.options(),
             origin: Origin::Trusted,
             telling: Telling::Decision,
-            accepted: None,
+            accepted: Some(accepted),
         };
         decide(address, &view)
     }

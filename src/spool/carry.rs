@@ -132,7 +132,11 @@ pub(crate) fn append_and_apply(
     log.sync()?;
     let ends = positions.iter().skip(1).copied().chain([log.end()]);
     for (((entry, _), at), after) in entries.iter().zip(&positions).zip(ends) {
-        index::apply(index, entry, *at, after)?;
+        if let Err(error) = index::apply(index, entry, *at, after) {
+            // The next record would move the checkpoint past this one.
+            index.give_up();
+            return Err(error);
+        }
     }
     Ok(())
 }

@@ -37,7 +37,7 @@ impl Spool {
     /// When the index fails.
     pub fn cases(&self, kind: CaseKind, limit: usize) -> Result<Vec<Case>, SpoolError> {
         let prefix = key::cases_prefix(kind);
-        let rows = self.0.index.scan(&prefix, &prefix, limit)?;
+        let rows = self.index()?.scan(&prefix, &prefix, limit)?;
         let rows = rows.iter().map(|(_, value)| decode(value));
         rows.map(|row| self.case_of(kind, row?)).collect()
     }
@@ -47,7 +47,7 @@ impl Spool {
     /// # Errors
     /// When the index fails.
     pub fn case(&self, kind: CaseKind, id: CaseId) -> Result<Option<Case>, SpoolError> {
-        let row = self.0.index.row::<CaseRow>(&key::case(kind, id))?;
+        let row = self.index()?.row::<CaseRow>(&key::case(kind, id))?;
         row.map(|row| self.case_of(kind, row)).transpose()
     }
 
@@ -84,7 +84,7 @@ impl Spool {
                 behind
             },
         );
-        let rows = self.0.index.scan(&prefix, &start, limit)?;
+        let rows = self.index()?.scan(&prefix, &start, limit)?;
         let members = rows.iter().filter_map(|(row, _)| key::parse_queued(row));
         Ok(members
             .map(|(since, id, recipient)| CaseMember {

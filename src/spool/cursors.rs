@@ -17,7 +17,7 @@ impl Spool {
         limit: usize,
     ) -> Result<Vec<SpoolId>, SpoolError> {
         let start = after.map_or_else(|| b"u".to_vec(), |last| behind(key::unfinished(last)));
-        let rows = self.0.index.scan(b"u", &start, limit)?;
+        let rows = self.index()?.scan(b"u", &start, limit)?;
         Ok(rows
             .iter()
             .filter_map(|(row, _)| key::parse_id(row))
@@ -32,7 +32,7 @@ impl Spool {
     pub fn held(&self, after: Option<SpoolId>, limit: usize) -> Result<Vec<SpoolId>, SpoolError> {
         let last_of = |last| behind(key::held(last, u16::MAX));
         let start = after.map_or_else(|| b"h".to_vec(), last_of);
-        let rows = self.0.index.scan(b"h", &start, limit)?;
+        let rows = self.index()?.scan(b"h", &start, limit)?;
         let held = rows.iter().filter_map(|(row, _)| key::parse_recipient(row));
         let mut messages: Vec<SpoolId> = held.map(|(id, _)| id).collect();
         messages.dedup();
@@ -53,7 +53,7 @@ impl Spool {
         let prefix = key::diverted_prefix(home.as_str());
         let last = |(id, number)| behind(key::diverted(home.as_str(), id, number));
         let start = after.map_or_else(|| prefix.clone(), last);
-        let rows = self.0.index.scan(&prefix, &start, limit)?;
+        let rows = self.index()?.scan(&prefix, &start, limit)?;
         Ok(rows
             .iter()
             .filter_map(|(row, _)| key::parse_recipient(row))
@@ -71,7 +71,7 @@ impl Spool {
     ) -> Result<Vec<WaitingRecipient>, SpoolError> {
         let last_of = |(id, number)| behind(key::held(id, number));
         let start = after.map_or_else(|| b"h".to_vec(), last_of);
-        let rows = self.0.index.scan(b"h", &start, limit)?;
+        let rows = self.index()?.scan(b"h", &start, limit)?;
         let mut held = Vec::with_capacity(rows.len());
         for (id, recipient) in rows.iter().filter_map(|(row, _)| key::parse_recipient(row)) {
             // It may have been released since.

@@ -41,7 +41,7 @@ pub use follow::IndexProgress;
 pub use handle::{Options, Spool, Written};
 pub use index::{Change, MemoryStore, Row, SledStore, Store};
 pub use ledger::LedgerMessage;
-pub use offline::{Exported, Offline, Progress, Verification};
+pub use offline::{Exported, Offline, Progress, Rebuilt, Rescued, Verification};
 pub use open::{OpenStore, Opened, World};
 pub use outlook::Outlook;
 pub use rebuild::Rebuild;

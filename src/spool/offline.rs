@@ -2,6 +2,7 @@
 //! and read all of it.
 
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,13 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::SpoolError;
 use super::big::BigBody;
-use super::disk::Lock;
+use super::disk::{DiskFile, Lock};
 use super::event::{BigFile, Entry, MessageLine};
 use super::handle::Options;
 use super::identity::{identity, lock};
 use super::index::{self, Index, MessageRow, Row, decode, key};
 use super::log::{LogOptions, LogReader};
 use super::open::World;
+use super::quarantine::Quarantine;
 use super::record::Header;
 use super::segment::{self, Ending, Found, Position, Scan};
 use crate::base::Timestamp;
@@ -44,6 +46,25 @@ pub struct Verification {
     pub unreferenced: u64,
     /// One line for each thing that is wrong.
     pub problems: Vec<String>,
+}
+
+/// What `rebuild` found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rebuilt {
+    /// Records that the index is made from.
+    pub records: u64,
+    /// Damaged parts of the log, now in quarantine, for people. What stood in them is not in the
+    /// index.
+    pub damaged: Vec<String>,
+}
+
+/// What `export` wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rescued {
+    /// Messages.
+    pub messages: u64,
+    /// Messages that are damaged: they are not among the files.
+    pub damaged: Vec<(SpoolId, String)>,
 }
 
 /// One line of the manifest of an export.
@@ -108,7 +129,7 @@ impl Offline {
         let mut large = Vec::new();
         self.scan(floor, progress, |piece| match piece {
             Piece::Damage(what) => {
-                found.problems.push(what);
+                found.problems.push(what.to_string());
                 Ok(())
             }
             Piece::Entry(entry, at, after) => {
@@ -156,13 +177,18 @@ impl Offline {
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn rebuild(&self, progress: Progress<'_>) -> Result<u64, SpoolError> {
+    pub fn rebuild(&self, progress: Progress<'_>) -> Result<Rebuilt, SpoolError> {
         let index = self.store("index")?;
         index.clear()?;
-        let mut records = 0;
-        self.fill(&index, progress, &mut records)?;
+        let quarantine = Quarantine {
+            disk: Arc::clone(&self.world.disk),
+            dir: self.options.dir.join("quarantine"),
+        };
+        let rebuilt = self.fill(&index, progress, &mut |damage| {
+            quarantine.keep_range(damage.segment, damage.file, &damage.range)
+        })?;
         index.flush(&self.log.uuid)?;
-        Ok(records)
+        Ok(rebuilt)
     }
 
     /// Writes the bytes of a message to `out`; `false` when the log has no such message.
@@ -190,8 +216,8 @@ impl Offline {
     /// how many.
     ///
     /// # Errors
-    /// When `dir` is not empty, the disk fails, or a message is damaged.
-    pub fn export(&self, dir: &Path, progress: Progress<'_>) -> Result<u64, SpoolError> {
+    /// When `dir` is not empty or the disk fails.
+    pub fn export(&self, dir: &Path, progress: Progress<'_>) -> Result<Rescued, SpoolError> {
         let failed = |error| SpoolError::disk("writing to", dir, error);
         std::fs::create_dir_all(dir).map_err(failed)?;
         if std::fs::read_dir(dir).map_err(failed)?.next().is_some() {
@@ -199,18 +225,26 @@ impl Offline {
         }
         let fresh = self.store("export.tmp")?;
         fresh.clear()?;
-        self.fill(&fresh, progress, &mut 0)?;
+        self.fill(&fresh, progress, &mut |_| Ok(()))?;
         let mut manifest = new_file(&dir.join("manifest.jsonl")).map_err(failed)?;
-        let (mut count, mut start) = (0, b"u".to_vec());
+        let (mut rescued, mut start) = (Rescued::default(), b"u".to_vec());
         loop {
             let rows = fresh.scan(b"u", &start, limits::PAGE)?;
             for id in rows.iter().filter_map(|(row, _)| key::parse_id(row)) {
-                let one = self.export_one(&fresh, id, dir)?;
+                let one = match self.export_one(&fresh, id, dir) {
+                    Ok(one) => one,
+                    // One that cannot be read keeps no other from its rescue.
+                    Err(error) => {
+                        std::fs::remove_file(dir.join(format!("{id}.eml"))).ok();
+                        rescued.damaged.push((id, error.to_string()));
+                        continue;
+                    }
+                };
                 serde_json::to_writer(&mut manifest, &one)
                     .map_err(io::Error::from)
                     .and_then(|()| manifest.write_all(b"\n"))
                     .map_err(failed)?;
-                count += 1;
+                rescued.messages += 1;
             }
             let Some((last, _)) = rows.last() else { break };
             start.clone_from(last);
@@ -219,7 +253,7 @@ impl Offline {
         manifest.sync_all().map_err(failed)?;
         drop(fresh);
         self.remove_folder("export.tmp")?;
-        Ok(count)
+        Ok(rescued)
     }
 
     fn export_one(&self, fresh: &Index, id: SpoolId, dir: &Path) -> Result<Exported, SpoolError> {
@@ -274,18 +308,21 @@ impl Offline {
         &self,
         index: &Index,
         progress: Progress<'_>,
-        records: &mut u64,
-    ) -> Result<(), SpoolError> {
+        keep: &mut dyn FnMut(&Damage<'_>) -> Result<(), SpoolError>,
+    ) -> Result<Rebuilt, SpoolError> {
+        let mut rebuilt = Rebuilt::default();
         self.scan(0, progress, |piece| match piece {
-            Piece::Damage(what) => {
-                tracing::error!(what, "skipped");
+            Piece::Damage(damage) => {
+                keep(&damage)?;
+                rebuilt.damaged.push(damage.to_string());
                 Ok(())
             }
             Piece::Entry(entry, at, after) => {
-                *records += 1;
+                rebuilt.records += 1;
                 self.follow(index, entry, at, after)
             }
-        })
+        })?;
+        Ok(rebuilt)
     }
 
     /// Reads the log from segment `floor` on.
@@ -310,12 +347,13 @@ impl Offline {
             } else {
                 Ending::Sealed
             };
-            let scan = Scan::new(file, self.log.spool, number, ending)?;
+            let scan = Scan::new(Arc::clone(&file), self.log.spool, number, ending)?;
             scan.run(0, |found| match found {
-                Found::Damage(range) => visit(Piece::Damage(format!(
-                    "segment {number}: bytes {} to {} are damaged",
-                    range.start, range.end
-                ))),
+                Found::Damage(range) => visit(Piece::Damage(Damage {
+                    segment: number,
+                    file: &*file,
+                    range,
+                })),
                 Found::Record {
                     offset,
                     header,
@@ -407,7 +445,25 @@ impl Offline {
 
 enum Piece<'a> {
     Entry(&'a Entry, Position, Position),
-    Damage(String),
+    Damage(Damage<'a>),
+}
+
+/// A part of a segment that is no good record.
+struct Damage<'a> {
+    segment: u32,
+    file: &'a dyn DiskFile,
+    range: Range<u64>,
+}
+
+impl std::fmt::Display for Damage<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Range { start, end } = self.range;
+        write!(
+            f,
+            "segment {}: bytes {start} to {end} are damaged",
+            self.segment
+        )
+    }
 }
 
 fn new_file(path: &Path) -> io::Result<std::fs::File> {

@@ -6,6 +6,7 @@
 //! truth, and delivery begins with all of it (I3, I4, I13). A crash on the way begins again where
 //! the store's last checkpoint is.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -162,7 +163,13 @@ async fn attempt(
     let (reading, stopping) = (spool.clone(), shutdown.clone());
     let read = tokio::task::spawn_blocking(move || {
         let stop = || stopping.is_stopping() || reading.0.jobs.is_closed();
-        let result = work.approach(&reading.0.follow, &stop);
+        // sled 0.34 panics on some damaged pages: then it is made anew.
+        let approach = AssertUnwindSafe(|| work.approach(&reading.0.follow, &stop));
+        let result = catch_unwind(approach).unwrap_or_else(|_| {
+            Err(SpoolError::Index(
+                "it panicked while it was made".to_owned(),
+            ))
+        });
         (work, result)
     });
     let (work, result) = read.await.map_err(|_| SpoolError::Closed)?;

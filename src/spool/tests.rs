@@ -378,7 +378,8 @@ async fn a_spool_at_rest_is_verified_rebuilt_read_and_exported() {
     assert_eq!(out, b"Hi\r\n");
     assert!(!offline.cat(SpoolId::from_u64(7), &mut out).unwrap());
     let export = dir.path().join("rescue");
-    assert_eq!(offline.export(&export, &mut |_, _| {}).unwrap(), 2);
+    let rescued = offline.export(&export, &mut |_, _| {}).unwrap();
+    assert_eq!((rescued.messages, rescued.damaged), (2, Vec::new()));
     let eml = |id: SpoolId| std::fs::read(export.join(format!("{id}.eml"))).unwrap();
     assert_eq!((eml(small).len(), eml(large).len()), (4, 50_000));
     let manifest = std::fs::read_to_string(export.join("manifest.jsonl")).unwrap();
@@ -403,7 +404,8 @@ async fn a_spool_at_rest_is_verified_rebuilt_read_and_exported() {
         (bad.damaged, bad.unreferenced, bad.index_differs),
         (1, 1, 1)
     );
-    assert_eq!(offline.rebuild(&mut |_, _| {}).unwrap(), 5);
+    let rebuilt = offline.rebuild(&mut |_, _| {}).unwrap();
+    assert_eq!((rebuilt.records, rebuilt.damaged.len()), (5, 0));
     assert_eq!(verify().index_differs, 0);
 }
 
@@ -467,4 +469,39 @@ fn an_ended_recipient_stays_ended() {
     let end = queued.apply(&delivered(), Timestamp::EPOCH).unwrap();
     assert!(end.is_finished());
     assert!(end.apply(&delivered(), Timestamp::EPOCH).is_err());
+}
+
+#[tokio::test]
+async fn a_rebuild_and_an_export_tell_of_damage_and_go_on() {
+    let dir = TempDir::new().unwrap();
+    let (spool, opened) = open(dir.path());
+    let first = accept(&spool, &["bob@example.org"], b"first\r\n").await;
+    let torn = accept(&spool, &["bob@example.org"], b"a word to be torn\r\n").await;
+    let large = accept(&spool, &["bob@example.org"], &vec![b'x'; 50_000]).await;
+    let last = accept(&spool, &["bob@example.org"], b"last\r\n").await;
+    close(spool, opened).await;
+    let segment = dir.path().join("log/0000000001.seg");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = memchr::memmem::find(&bytes, b"a word to be").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    std::fs::write(dir.path().join(format!("big/{large}.eml")), b"cut").unwrap();
+
+    let offline = Offline::open(options(dir.path()), World::system()).unwrap();
+    let rebuilt = offline.rebuild(&mut |_, _| {}).unwrap();
+    assert_eq!(rebuilt.damaged.len(), 1, "{:?}", rebuilt.damaged);
+    let quarantined = std::fs::read_dir(dir.path().join("quarantine")).unwrap();
+    assert_eq!(quarantined.count(), 1);
+    let export = dir.path().join("rescue");
+    let rescued = offline.export(&export, &mut |_, _| {}).unwrap();
+    assert_eq!(rescued.messages, 2);
+    assert_eq!(rescued.damaged.len(), 1);
+    assert_eq!(rescued.damaged[0].0, large);
+    for (id, there) in [(first, true), (torn, false), (large, false), (last, true)] {
+        assert_eq!(export.join(format!("{id}.eml")).exists(), there, "{id}");
+    }
+    drop(offline);
+    let (spool, opened) = open(dir.path());
+    assert_eq!(spool.stats().quarantined, 1);
+    close(spool, opened).await;
 }

@@ -89,6 +89,8 @@ metrics! {
         "Group commits that failed: nothing of them was acknowledged.";
     Counter SPOOL_INDEX_ERRORS = "tideover_spool_index_errors_total" [""]
         "Failures of the index; it is made anew from the log at the next start.";
+    Gauge SPOOL_QUARANTINED = "tideover_spool_quarantined" [""]
+        "Damaged pieces of the spool in quarantine.";
     Counter SPOOL_DAMAGED = "tideover_spool_damaged_total" [""]
         "Damaged parts of the log that were found and copied to quarantine.";
     Counter LOGINS = "tideover_webmail_logins_total" ["result"]

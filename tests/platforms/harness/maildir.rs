@@ -6,7 +6,13 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 /// Headers that Tideover's door and a platform put in front of a message.
-const TRACE: [&str; 4] = ["received", "return-path", "delivered-to", "x-original-to"];
+const TRACE: [&str; 5] = [
+    "received",
+    "return-path",
+    "delivered-to",
+    "x-original-to",
+    "x-tideover-trace",
+];
 
 /// One stored message, with CRLF line ends as it was sent.
 #[derive(Clone, Debug)]
