@@ -13,6 +13,7 @@ mod disk;
 mod draft;
 mod error;
 mod event;
+mod export;
 mod follow;
 mod handle;
 mod identity;
@@ -37,11 +38,12 @@ pub use commit::{Committed, Writer};
 pub use disk::{Disk, DiskFile, FileSystem, Lock, SystemDisk};
 pub use draft::Draft;
 pub use error::SpoolError;
+pub use export::{Exported, Rescued};
 pub use follow::IndexProgress;
 pub use handle::{Options, Spool, Written};
 pub use index::{Change, MemoryStore, Row, SledStore, Store};
 pub use ledger::LedgerMessage;
-pub use offline::{Exported, Offline, Progress, Rebuilt, Rescued, Verification};
+pub use offline::{Offline, Progress, Rebuilt, Verification};
 pub use open::{OpenStore, Opened, World};
 pub use outlook::Outlook;
 pub use rebuild::Rebuild;
@@ -49,6 +51,8 @@ pub use recover::Recovery;
 pub use retention::Retired;
 pub use views::{Due, LedgerEntry, SpoolStats, StoredMessage, WaitingRecipient};
 
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 mod retention_tests;
 #[cfg(test)]
