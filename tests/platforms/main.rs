@@ -21,6 +21,7 @@ mod harness;
 mod a_platform_that_rejects_everybody_is_tried_gently;
 mod backend_entry_is_proven;
 mod backend_killed_in_data_loses_nothing;
+mod backend_paused_or_slow_gets_its_mail;
 mod backend_stopped_under_load_gets_its_mail_later;
 mod bytes_arrive_unchanged;
 mod full_disk_is_refused_until_there_is_room;
