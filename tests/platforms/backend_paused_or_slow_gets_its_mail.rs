@@ -1,4 +1,4 @@
-//! A platform that answers nothing (SIGSTOP), or slowly: its mail comes once, and keeps nobody else.
+//! A platform that is paused (SIGSTOP) or slow: its mail comes once, and keeps nobody else waiting.
 
 use crate::harness::{LONG, Lab, Starttls, Tideover, eventually, swaks};
 
