@@ -335,7 +335,7 @@ fn open(dir: &Path) {
     let opened = Spool::open(Options::new(dir), World::system()).unwrap();
     let secs = begun.elapsed().as_secs_f64();
     let mut replayed = opened.recovery.replayed;
-    println!("  takes mail after {secs:.2} s");
+    println!("  can take mail after {secs:.2} s");
     if let Some(rebuild) = opened.rebuild {
         opened.writer.spawn_thread().unwrap();
         let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -343,7 +343,7 @@ fn open(dir: &Path) {
         replayed = found.replayed;
     }
     println!(
-        "  delivers after {:.2} s, {replayed} records replayed, {} MiB resident (at most {})",
+        "  index complete after {:.2} s, {replayed} records replayed, {} MiB resident (at most {})",
         begun.elapsed().as_secs_f64(),
         memory("VmRSS"),
         memory("VmHWM")
