@@ -180,6 +180,26 @@ mod tests {
         }
     }
 
+    /// I10: a stand-in does not speak for the home, which may take what it refuses.
+    #[test]
+    fn a_stand_in_refuses_nothing_for_good() {
+        let cloud = DeliveryTarget::Backend(BackendId::new("cloud"));
+        let home = BackendId::new("onprem");
+        let finals = ["550 5.1.1 no such user".parse().unwrap()];
+        for line in ["552 5.3.4 too large", "550 5.1.1 no such user"] {
+            let failure = Failure::refused(Said::Rcpt, Reply::parse(&[line]).unwrap());
+            for (diverted_from, expected) in [(Some(&home), "held"), (None, "bounced")] {
+                let attempt = Attempt {
+                    diverted_from,
+                    finals: &finals,
+                    ..attempt(&cloud, Known::Ours)
+                };
+                let event = settle(Outcome::Failed(failure.clone()), &attempt, NOW, 0.5);
+                assert_eq!(event.name(), expected, "{line}");
+            }
+        }
+    }
+
     /// Decision 6: what the config calls final is no case, and a trial that is refused alike only
     /// goes on waiting. Who refused for good is kept when it is one of our backends.
     #[test]
