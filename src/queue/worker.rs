@@ -148,7 +148,7 @@ impl Queue {
         let spool = &self.0.parts.spool;
         // Fails only when the spool is closed: the program ends.
         let marked = spool
-            .record_attempt(job.id, job.numbers(), attempt)
+            .begin_record(job.id, job.numbers(), attempt)
             .await
             .ok()?;
         Some(Prepared { job, body, marked })

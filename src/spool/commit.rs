@@ -31,21 +31,11 @@ pub struct Committed {
     pub body: Option<Bytes>,
 }
 
-/// When the caller is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Durability {
-    /// When it is on stable storage.
-    Synced,
-    /// When the kernel has it: it survives the end of the process, not of the power.
-    Written,
-}
-
 /// A record that wants to be written.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) record: Record,
     pub(crate) entry: Entry,
-    pub(crate) durability: Durability,
     pub(crate) body: Option<Bytes>,
     /// Given back when it is written.
     pub(crate) share: Option<Share>,
@@ -81,6 +71,16 @@ pub struct Writer {
     pub(crate) uuid: String,
     pub(crate) jobs: mpsc::Receiver<Job>,
     pub(crate) committed: mpsc::Sender<Committed>,
+    pub(crate) storing: Storing,
+}
+
+/// Who hands the changes of the index to its store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Storing {
+    /// A thread beside the writer's.
+    Beside,
+    /// The writer itself: in a simulation, whose order is no matter of threads.
+    Inline,
 }
 
 impl Writer {
@@ -88,7 +88,8 @@ impl Writer {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn spawn_thread(self) -> std::io::Result<std::thread::JoinHandle<()>> {
+    pub fn spawn_thread(mut self) -> std::io::Result<std::thread::JoinHandle<()>> {
+        self.storing = Storing::Beside;
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         std::thread::Builder::new()
             .name("spool-writer".to_owned())
@@ -202,18 +203,20 @@ impl Writer {
         }
         if self.index.freeze(&self.uuid) {
             let index = Arc::clone(&self.index);
-            tokio::task::spawn_blocking(move || note(&index.store_frozen()));
+            let store = move || note(&index.store_frozen());
+            match self.storing {
+                Storing::Beside => drop(tokio::task::spawn_blocking(store)),
+                Storing::Inline => store(),
+            }
         }
     }
 
     fn write(&mut self, records: &[Record], rest: &[Pending]) -> Result<(), SpoolError> {
         let begun = std::time::Instant::now();
         let positions = self.log.append(records)?;
-        if rest.iter().any(|p| p.durability == Durability::Synced) {
-            self.log.sync()?;
-            metrics::histogram!(names::COMMIT_SECONDS).record(begun.elapsed().as_secs_f64());
-        }
-        if self.log.is_synced() && self.log.mend().is_ok() {
+        self.log.sync()?;
+        metrics::histogram!(names::COMMIT_SECONDS).record(begun.elapsed().as_secs_f64());
+        if self.log.mend().is_ok() {
             self.follow.set_durable(self.log.end());
         }
         if !self.follow.is_complete() {
@@ -257,7 +260,6 @@ fn note(stored: &Result<(), SpoolError>) {
 
 struct Pending {
     entry: Entry,
-    durability: Durability,
     body: Option<Bytes>,
     _share: Option<Share>,
     done: oneshot::Sender<Result<(), SpoolError>>,
@@ -266,7 +268,6 @@ struct Pending {
 fn split(request: Request) -> (Record, Pending) {
     let pending = Pending {
         entry: request.entry,
-        durability: request.durability,
         body: request.body,
         _share: request.share,
         done: request.done,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::SpoolError;
 use super::disk::{Disk, DiskFile};
@@ -205,10 +206,14 @@ impl Drop for Draft {
     }
 }
 
-/// Runs a blocking call beside the tasks.
+/// Runs a blocking call beside the tasks. On a runtime of one thread, as in a simulation, it is
+/// made here: what happens first is then no matter of threads.
 pub(crate) async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, SpoolError> + Send + 'static,
 ) -> Result<T, SpoolError> {
+    if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
+        return call();
+    }
     tokio::task::spawn_blocking(call)
         .await
         .unwrap_or(Err(SpoolError::Closed))

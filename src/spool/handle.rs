@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::SpoolError;
-use super::commit::{Durability, Job, Request};
+use super::commit::{Job, Request};
 use super::disk::Disk;
 use super::draft::{BigHome, Draft, Finished};
 use super::event::{Entry, EventLine, FactLine, MessageLine};
@@ -136,10 +136,7 @@ impl Spool {
             },
             body_len: u32::try_from(body.len()).unwrap_or(u32::MAX),
         };
-        let written = match self
-            .begin_with(entry, body, Durability::Synced, Some(share))
-            .await
-        {
+        let written = match self.begin(entry, body, Some(share)).await {
             Ok(written) => written.wait().await,
             Err(error) => Err(error),
         };
@@ -160,7 +157,7 @@ impl Spool {
         event: RecipientEvent,
     ) -> Result<(), SpoolError> {
         let entry = self.event(id, recipients, event);
-        self.write(entry, Bytes::new(), Durability::Synced).await
+        self.write(entry).await
     }
 
     /// Like [`Self::record`], but returns when the record is on its way; the result tells when it
@@ -175,23 +172,7 @@ impl Spool {
         event: RecipientEvent,
     ) -> Result<Written, SpoolError> {
         let entry = self.event(id, recipients, event);
-        self.begin(entry, Bytes::new(), Durability::Synced).await
-    }
-
-    /// Records the beginning of an attempt. The record is on its way when this returns; the
-    /// result tells when it survives the end of the process. No sync is made for it, because
-    /// losing it loses a mark, not mail.
-    ///
-    /// # Errors
-    /// [`SpoolError::Closed`]; the result tells when it could not be written.
-    pub async fn record_attempt(
-        &self,
-        id: SpoolId,
-        recipients: Vec<u16>,
-        event: RecipientEvent,
-    ) -> Result<Written, SpoolError> {
-        let entry = self.event(id, recipients, event);
-        self.begin(entry, Bytes::new(), Durability::Written).await
+        self.begin(entry, Bytes::new(), None).await
     }
 
     fn event(&self, id: SpoolId, recipients: Vec<u16>, event: RecipientEvent) -> Entry {
@@ -228,32 +209,17 @@ impl Spool {
             key: key.to_owned(),
             value,
         });
-        self.write(entry, Bytes::new(), Durability::Synced).await
+        self.write(entry).await
     }
 
-    async fn write(
-        &self,
-        entry: Entry,
-        body: Bytes,
-        durability: Durability,
-    ) -> Result<(), SpoolError> {
-        self.begin(entry, body, durability).await?.wait().await
+    async fn write(&self, entry: Entry) -> Result<(), SpoolError> {
+        self.begin(entry, Bytes::new(), None).await?.wait().await
     }
 
     async fn begin(
         &self,
         entry: Entry,
         body: Bytes,
-        durability: Durability,
-    ) -> Result<Written, SpoolError> {
-        self.begin_with(entry, body, durability, None).await
-    }
-
-    async fn begin_with(
-        &self,
-        entry: Entry,
-        body: Bytes,
-        durability: Durability,
         share: Option<Share>,
     ) -> Result<Written, SpoolError> {
         let record = entry.to_record(body.clone())?;
@@ -264,7 +230,6 @@ impl Spool {
         let request = Request {
             record,
             entry,
-            durability,
             body: travels.then_some(body),
             share,
             done,
@@ -307,7 +272,7 @@ impl Spool {
 pub struct Written(oneshot::Receiver<Result<(), SpoolError>>);
 
 impl Written {
-    /// Returns when it is written as durably as was asked.
+    /// Returns when it is on stable storage.
     ///
     /// # Errors
     /// When it could not be.

@@ -165,12 +165,6 @@ impl LogWriter {
         }
     }
 
-    /// Is all that was appended on stable storage?
-    pub(crate) fn is_synced(&self) -> bool {
-        let open = self.current.as_ref();
-        open.is_none_or(|open| open.end == open.synced)
-    }
-
     /// Closes the current segment: its length says that all of it is good.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 
 use super::SpoolError;
-use super::commit::{Committed, Writer};
+use super::commit::{Committed, Storing, Writer};
 use super::disk::{Disk, SystemDisk};
 use super::draft::BigHome;
 use super::handle::{Inner, Options, Spool};
@@ -150,6 +150,7 @@ impl Spool {
                 uuid: identity.uuid,
                 jobs: jobs_end,
                 committed,
+                storing: Storing::Inline,
             },
             committed: committed_end,
             recovery,

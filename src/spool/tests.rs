@@ -170,7 +170,7 @@ async fn an_attempt_that_was_under_way_is_uncertain_after_a_crash() {
     let attempt = RecipientEvent::Attempted {
         backend: BackendId::new("onprem"),
     };
-    let written = spool.record_attempt(id, vec![0], attempt).await.unwrap();
+    let written = spool.begin_record(id, vec![0], attempt).await.unwrap();
     written.wait().await.unwrap();
     close(spool, opened).await;
 

@@ -78,7 +78,7 @@ async fn work(spool: Spool, next: Arc<AtomicU64>) {
         if number.is_multiple_of(2) {
             let backend = BackendId::new("onprem");
             let attempt = RecipientEvent::Attempted { backend };
-            let begun = spool.record_attempt(id, vec![0], attempt).await.unwrap();
+            let begun = spool.begin_record(id, vec![0], attempt).await.unwrap();
             begun.wait().await.unwrap();
             say(format!("T {id}\n"));
             spool.record(id, vec![0], delivered()).await.unwrap();

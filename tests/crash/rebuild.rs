@@ -27,7 +27,7 @@ fn without_index() -> (Machine, Promises) {
         let attempted = RecipientEvent::Attempted {
             backend: BackendId::new("onprem"),
         };
-        let begun = spool.record_attempt(ids[0], vec![0], attempted).await;
+        let begun = spool.begin_record(ids[0], vec![0], attempted).await;
         begun.unwrap().wait().await.unwrap();
     });
     let mut lost = machine.copy_without_index();

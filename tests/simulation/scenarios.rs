@@ -234,6 +234,32 @@ fn a_full_disk_repeats_nothing() {
     });
 }
 
+/// The power goes after a platform has the message and before it says so: whatever the disk kept
+/// of what was not synced, the second copy is told of (decision 8).
+#[test]
+fn a_copy_after_a_power_cut_is_told_of() {
+    for seed in 1..=12 {
+        simulate(async {
+            let site = Site::seeded(seed);
+            site.platforms.set_pace(5_000);
+            let door = site.open();
+            let id = door.send(&[ANN]).await;
+            while site.copies() == 0 {
+                sleep(Duration::from_millis(10)).await;
+            }
+            assert_eq!(door.words(&[id]), [("queued", 1)].into(), "too late");
+            site.disk.power_cut(&mut site.chance.clone());
+            door.shutdown.signal();
+            site.platforms.forget_attempts();
+            let door = site.open();
+            sleep(30 * MINUTE).await;
+            assert_eq!(site.copies(), 2, "seed {seed}");
+            assert!(door.states(id)[0].is_uncertain(), "seed {seed}");
+            door.stop().await;
+        });
+    }
+}
+
 #[test]
 fn a_clock_that_is_set_back_stops_nothing() {
     simulate(async {
