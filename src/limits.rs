@@ -135,6 +135,14 @@ pub const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A backend that is slow and takes nothing. Beyond: its reason says so.
 pub const SLOW_WITHOUT_SUCCESS: Duration = Duration::from_secs(600);
+/// A backend that asked mail to come slower is slow for at least this long after it asked last:
+/// else it would be slow and up in turns.
+pub const SLOW_DWELL: Duration = Duration::from_secs(60);
+/// Senders that are remembered of one backend when it refuses content. Beyond: the oldest are
+/// forgotten.
+pub const CONTENT_SENDERS: usize = 64;
+/// Changes of health of one backend that are remembered; older ones are in the program's log only.
+pub const HEALTH_CHANGES: usize = 64;
 
 /// Body of a web form without attachments.
 pub const FORM: usize = 1024 * 1024;

@@ -76,14 +76,22 @@ async fn health(State(admin): Us) -> Response {
 }
 
 async fn metrics(State(admin): Us) -> Response {
-    admin.set_gauges();
+    // What cannot be counted now keeps its old number.
+    let gauges = admin.blocking(|admin| {
+        admin.set_gauges();
+        Ok(())
+    });
+    gauges.await.ok();
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     (kind, admin.metrics.render()).into_response()
 }
 
 async fn status(State(admin): Us) -> Answer<StatusView> {
-    let (holds, moves) = admin
-        .blocking(|admin| Ok((admin.hold_views()?, admin.move_views()?)))
+    let (holds, moves, drained) = admin
+        .blocking(|admin| {
+            let drained = admin.queue.drain_counts()?;
+            Ok((admin.hold_views()?, admin.move_views()?, drained))
+        })
         .await?;
     let stats = admin.spool.stats();
     Ok(Json(StatusView {
@@ -93,7 +101,7 @@ async fn status(State(admin): Us) -> Answer<StatusView> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         now: admin.clock.now(),
         backends: admin.backend_views(),
-        queue: QueueNumbers::new(&stats, &admin.router.board().snapshot()),
+        queue: QueueNumbers::new(&stats, &admin.router.board().snapshot(), &drained),
         spool: admin.storage(stats),
     }))
 }

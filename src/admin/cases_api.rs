@@ -333,11 +333,22 @@ impl Admin {
         }
         let case = self.case_view(kind, case)?;
         Ok(Some(CaseDetails {
-            advice: case.cause.advice().to_owned(),
+            advice: advice(kind, case.cause).to_owned(),
             rejecting: rejecting.map(|rejecting| rejecting.reason),
             reply,
             members,
             case,
         }))
+    }
+}
+
+/// Where to look first. An open case of refused contents is one only because nothing else was
+/// accepted.
+const fn advice(kind: CaseKind, cause: Cause) -> &'static str {
+    match (kind, cause) {
+        (CaseKind::Open, Cause::Content) => {
+            "the backend refuses the content of all mail: look at its filter"
+        }
+        (CaseKind::Open | CaseKind::Final, _) => cause.advice(),
     }
 }

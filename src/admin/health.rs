@@ -5,6 +5,7 @@ use std::time::Duration;
 use metrics::gauge;
 use serde::{Deserialize, Serialize};
 
+use super::present::held_in_lane;
 use super::{Admin, QueueNumbers};
 use crate::backend::Health;
 use crate::base::Shutdown;
@@ -67,18 +68,16 @@ impl Admin {
         let backends = self.router.board().snapshot();
         let cases = self.spool.cases(CaseKind::Open, limits::PAGE);
         let cases = cases.unwrap_or_default();
-        let numbers = QueueNumbers::new(&stats, &backends);
+        let drained = self.queue.drain_counts().unwrap_or_default();
+        let numbers = QueueNumbers::new(&stats, &backends, &drained);
         let mut elsewhere: u64 = stats.queued.values().sum();
         for backend in &backends {
             let lane = backend.id.to_string();
             let waiting = stats.queued.get(&lane).copied().unwrap_or_default();
             elsewhere = elsewhere.saturating_sub(waiting);
             let is_paused = paused(backend).is_some();
-            let (queued, held) = if is_paused {
-                (0, waiting)
-            } else {
-                (waiting, 0)
-            };
+            let held = held_in_lane(backend, &stats, &drained);
+            let queued = waiting.saturating_sub(held);
             gauge!(names::QUEUED, "lane" => lane.clone()).set(queued as f64);
             gauge!(names::HELD, "lane" => lane.clone()).set(held as f64);
             let of_it = cases.iter().filter(|case| case.key.backend == backend.id);

@@ -127,7 +127,7 @@ impl Admin {
             read += waiting.len();
             let at_end = waiting.len() < limits::PAGE;
             for one in waiting {
-                let shown = Shown::of(&one.state, &backends);
+                let shown = Shown::of(&one.state, one.id.timestamp(), &backends);
                 if !matches(&shown) {
                     continue;
                 }

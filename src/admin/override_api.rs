@@ -75,7 +75,10 @@ impl Admin {
         let options = backends.iter().find(|backend| backend.id.as_str() == name);
         let view = views.find(|view| view.name.as_str() == name);
         match view.zip(options) {
-            Some((view, options)) => Ok(BackendDetails::new(view, options)),
+            Some((view, options)) => {
+                let history = self.router.board().history(&options.id);
+                Ok(BackendDetails::new(view, options, history))
+            }
             None => Err(AdminError::NotFound {
                 what: format!("there is no backend \"{name}\""),
                 hint: "`tideover backend list` shows the backends",

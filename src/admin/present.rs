@@ -4,9 +4,9 @@ use super::view::{
     BackendDetails, BackendView, DecisionWord, DrainView, EventView, ExplainView, HostView,
     MessageView, PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView,
 };
-use crate::backend::{BackendHealth, BackendOptions, HostResult, Hosts, TlsPolicy};
+use crate::backend::{BackendHealth, BackendOptions, HealthChange, HostResult, Hosts, TlsPolicy};
 use crate::mail::{Envelope, Peer, RecipientEvent, RecipientState, SpoolId};
-use crate::queue::Progress;
+use crate::queue::{DrainCounts, Progress};
 use crate::route::{Decision, Explanation, Shown, paused};
 use crate::smtp::Mailbox;
 use crate::spool::{LedgerEntry, SpoolError, SpoolStats, StoredMessage};
@@ -76,9 +76,14 @@ impl HostView {
 
 impl BackendDetails {
     /// A backend with all that the config says of it.
-    pub(super) fn new(backend: BackendView, options: &BackendOptions) -> Self {
+    pub(super) fn new(
+        backend: BackendView,
+        options: &BackendOptions,
+        history: Vec<HealthChange>,
+    ) -> Self {
         Self {
             backend,
+            history,
             protocol: options.protocol,
             tls: options.tls,
             tls_proof: proof(options),
@@ -138,13 +143,17 @@ fn proof(options: &BackendOptions) -> Vec<String> {
 }
 
 impl QueueNumbers {
-    /// What waits, with the lanes of backends that are down counted as held.
-    pub(super) fn new(stats: &SpoolStats, backends: &[BackendHealth]) -> Self {
+    /// What waits, with the lanes of backends that are down counted as held, and of those that are
+    /// drained what came after.
+    pub(super) fn new(
+        stats: &SpoolStats,
+        backends: &[BackendHealth],
+        drained: &DrainCounts,
+    ) -> Self {
         let waiting: u64 = stats.queued.values().sum();
         let behind: u64 = backends
             .iter()
-            .filter(|backend| paused(backend).is_some())
-            .filter_map(|backend| stats.queued.get(backend.id.as_str()))
+            .map(|backend| held_in_lane(backend, stats, drained))
             .sum();
         Self {
             queued: waiting.saturating_sub(behind),
@@ -153,6 +162,24 @@ impl QueueNumbers {
             oldest: stats.oldest,
         }
     }
+}
+
+/// Recipients in the lane of a backend that are shown as held.
+pub(super) fn held_in_lane(
+    backend: &BackendHealth,
+    stats: &SpoolStats,
+    drained: &DrainCounts,
+) -> u64 {
+    let waiting = stats.queued.get(backend.id.as_str()).copied();
+    let waiting = waiting.unwrap_or_default();
+    if paused(backend).is_some() {
+        return waiting;
+    }
+    drained
+        .get(&backend.id)
+        .copied()
+        .unwrap_or_default()
+        .min(waiting)
 }
 
 impl QueueItem {
@@ -223,7 +250,7 @@ impl MessageView {
                             })
                             .map(EventView::from),
                     );
-                    let shown = Shown::of(state, backends);
+                    let shown = Shown::of(state, message.received, backends);
                     RecipientView::new(recipient.address.to_string(), state, shown, events)
                 })
                 .collect(),

@@ -6,7 +6,7 @@ use crate::admin::{BackendView, DecisionWord, ExplainView, QueueNumbers};
 use crate::backend::{BackendHealth, BackendOptions, Health, HostResult, Hosts, TlsPolicy};
 use crate::base::Timestamp;
 use crate::mail::{BackendId, DeliveryTarget};
-use crate::queue::Progress;
+use crate::queue::{DrainCounts, Progress};
 use crate::route::{Decision, Explanation};
 use crate::smtp::{Mailbox, Reply};
 use crate::spool::SpoolStats;
@@ -31,10 +31,25 @@ fn stats() -> SpoolStats {
 
 #[test]
 fn lanes_of_a_backend_that_is_down_count_as_held() {
-    let numbers = QueueNumbers::new(&stats(), &[down("onprem"), down("cloud")]);
+    let none = DrainCounts::new();
+    let numbers = QueueNumbers::new(&stats(), &[down("onprem"), down("cloud")], &none);
     assert_eq!((numbers.queued, numbers.held), (2, 5));
-    let numbers = QueueNumbers::new(&stats(), &[]);
+    let numbers = QueueNumbers::new(&stats(), &[], &none);
     assert_eq!((numbers.queued, numbers.held), (6, 1));
+}
+
+#[test]
+fn what_came_after_a_drain_counts_as_held() {
+    let drained: DrainCounts = [(BackendId::new("onprem"), 3)].into();
+    let up = BackendHealth {
+        health: Health::Up,
+        ..down("onprem")
+    };
+    let numbers = QueueNumbers::new(&stats(), std::slice::from_ref(&up), &drained);
+    assert_eq!((numbers.queued, numbers.held), (3, 4));
+    // Nobody is counted twice.
+    let numbers = QueueNumbers::new(&stats(), &[down("onprem")], &drained);
+    assert_eq!((numbers.queued, numbers.held), (2, 5));
 }
 
 #[test]

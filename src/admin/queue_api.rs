@@ -221,7 +221,8 @@ impl Admin {
             any = true;
             view.recipients += 1;
             if view.items.len() < query.show.min(limits::PAGE) {
-                let shown = Shown::of(state, &self.router.board().snapshot());
+                let backends = self.router.board().snapshot();
+                let shown = Shown::of(state, message.id.timestamp(), &backends);
                 let address = recipient.address.to_string();
                 view.items
                     .push(QueueItem::new(message.id, shown, address, envelope));

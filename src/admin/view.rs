@@ -4,7 +4,7 @@ use super::CaseNumbers;
 use serde::{Deserialize, Serialize};
 
 use super::{HoldView, MoveView};
-use crate::backend::{Health, Protocol, TlsPolicy};
+use crate::backend::{Health, HealthChange, Protocol, TlsPolicy};
 use crate::base::Timestamp;
 use crate::mail::{BackendId, SpoolId};
 use crate::queue::Progress;
@@ -115,6 +115,9 @@ pub struct BackendDetails {
     pub slow_open: bool,
     /// Probing.
     pub probe: ProbeView,
+    /// Its last changes, of health and by operators, oldest first.
+    #[serde(default)]
+    pub history: Vec<HealthChange>,
 }
 
 /// How a backend is probed.

@@ -7,7 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 
-use super::{BackendHealth, BackendOptions, Breaker, Detector, Health, Override, Signal, Wish};
+use super::history::{Became, History};
+use super::{
+    BackendHealth, BackendOptions, Breaker, ContentGuard, Detector, Health, Override, Signal, Wish,
+    Witness,
+};
 use crate::base::{Clock, Timestamp};
 use crate::mail::BackendId;
 
@@ -24,6 +28,10 @@ struct Inner {
     /// What operators said, also about backends that the config does not name now.
     overrides: Mutex<BTreeMap<BackendId, Override>>,
     healths: watch::Sender<Arc<Healths>>,
+    /// What each went through.
+    histories: Mutex<BTreeMap<BackendId, History>>,
+    /// Rings when there is something new in one of them.
+    news: Notify,
     /// Probes that have ended.
     probes: watch::Sender<u64>,
 }
@@ -31,6 +39,7 @@ struct Inner {
 pub(super) struct Entry {
     detector: Detector,
     pub(super) breaker: Breaker,
+    pub(super) content: ContentGuard,
     evidence: Evidence,
     hosts: BTreeMap<String, HostResult>,
     bells: Bells,
@@ -87,6 +96,8 @@ impl Board {
             overrides: Mutex::default(),
             probes: watch::Sender::new(0),
             healths: watch::Sender::new(Arc::default()),
+            histories: Mutex::default(),
+            news: Notify::new(),
         }));
         board.configure(backends);
         board
@@ -102,19 +113,27 @@ impl Board {
             let entry = entries.entry(backend.id.clone()).or_insert_with(|| Entry {
                 detector: Detector::new(backend.id.clone(), &backend.probe, now),
                 breaker: Breaker::new(&backend.rejecting, interval),
+                content: ContentGuard::new(backend.rejecting.senders()),
                 evidence: Evidence::default(),
                 hosts: BTreeMap::new(),
                 bells: Bells::default(),
             });
             entry.detector.configure(&backend.probe);
             entry.breaker.configure(&backend.rejecting, interval);
+            entry.content.configure(backend.rejecting.senders());
         }
-        let healths = self.healths_of(&entries);
-        self.0.healths.send_replace(healths);
+        self.show(&entries);
     }
 
     /// Lets an operator's wish rule; [`super::override_backend`] writes it down first.
     pub fn set_override(&self, backend: &BackendId, said: Override) {
+        let entries = self.entries();
+        self.overrides().insert(backend.clone(), said);
+        self.show(&entries);
+    }
+
+    /// What an operator said in an earlier life rules again; it is no change.
+    pub(super) fn restore_override(&self, backend: &BackendId, said: Override) {
         tracing::warn!(%backend, "{said}");
         let entries = self.entries();
         self.overrides().insert(backend.clone(), said);
@@ -125,7 +144,7 @@ impl Board {
     /// Takes in a signal from traffic. The first bad one calls for a probe at once.
     pub fn report(&self, backend: &BackendId, signal: Signal) {
         let doubted = matches!(signal, Signal::Bad(_));
-        let doubt = self.take(backend, signal, |_, _| {});
+        let doubt = self.take(backend, (signal, Witness::Traffic), |_, _| {});
         if let Some(doubt) = doubt.filter(|_| doubted) {
             doubt.notify_one();
         }
@@ -133,7 +152,7 @@ impl Board {
 
     /// Takes in the result of a probe.
     pub fn report_probe(&self, backend: &BackendId, signal: Signal) {
-        self.take(backend, signal, |evidence, now| {
+        self.take(backend, (signal, Witness::Probe), |evidence, now| {
             evidence.last_probe = Some(now);
         });
         self.0.probes.send_modify(|ended| *ended += 1);
@@ -196,7 +215,45 @@ impl Board {
     /// Shows everybody how the backends are after a change; under the lock of `entries`, so that
     /// the map never goes back in time.
     pub(super) fn show(&self, entries: &BTreeMap<BackendId, Entry>) {
-        self.0.healths.send_replace(self.healths_of(entries));
+        let healths = self.healths_of(entries);
+        self.record(&healths);
+        self.0.healths.send_replace(healths);
+    }
+
+    /// Writes down what changed since everybody was shown the backends last: here, so that no
+    /// change of health and no word of an operator goes by without its reason.
+    fn record(&self, healths: &Healths) {
+        let now = self.now();
+        let before = self.healths();
+        for (id, new) in healths {
+            let Some(old) = before.get(id) else { continue };
+            let mut histories = self.histories();
+            let mut note = |became, reason: &str, actor: &str| {
+                let history = histories.entry(id.clone()).or_default();
+                let told = history.push(now, (became, reason, actor));
+                tracing::warn!(backend = %id, "{told}");
+                self.0.news.notify_one();
+            };
+            if old.operator != new.operator
+                && let Some(said) = self.overrides().get(id)
+            {
+                note(Became::from(said.wish), &said.reason, &said.actor);
+            }
+            if old.health != new.health {
+                note(Became::from(new.health), &new.reason, "");
+            }
+        }
+    }
+
+    /// What each backend went through.
+    pub(super) fn histories(&self) -> MutexGuard<'_, BTreeMap<BackendId, History>> {
+        let histories = self.0.histories.lock();
+        histories.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a history has something new.
+    pub(super) async fn changed_history(&self) {
+        self.0.news.notified().await;
     }
 
     /// Wakes when a backend goes down or up, and when the config changes.
@@ -230,14 +287,14 @@ impl Board {
     fn take(
         &self,
         backend: &BackendId,
-        signal: Signal,
+        (signal, witness): (Signal, Witness),
         note: impl FnOnce(&mut Evidence, Timestamp),
     ) -> Option<Arc<Notify>> {
         let now = self.0.clock.now();
         let mut entries = self.entries();
         let entry = entries.get_mut(backend)?;
         let reason = entry.detector.health().reason.clone();
-        let changed = entry.detector.signal(&signal, now).cloned();
+        let changed = entry.detector.signal(&signal, witness, now).is_some();
         note(&mut entry.evidence, now);
         match signal {
             Signal::Good => entry.evidence.last_good = Some(now),
@@ -245,16 +302,14 @@ impl Board {
         }
         let doubt = Arc::clone(&entry.bells.doubt);
         let same_reason = entry.detector.health().reason == reason;
-        if let Some(health) = &changed {
-            tracing::warn!(backend = %health.id, "{health}");
-        }
-        if changed.is_some() || !same_reason {
-            // Under the lock, so that the map never goes back in time.
+        if changed {
+            self.show(&entries);
+        } else if !same_reason {
             let healths = self.healths_of(&entries);
             self.0.healths.send_if_modified(|present| {
                 *present = healths;
                 // A new reason is no reason to wake the queue.
-                changed.is_some()
+                false
             });
         }
         Some(doubt)
@@ -275,6 +330,14 @@ impl Board {
                 health.health = Health::Rejecting;
                 health.reason.clone_from(&rejecting.reason);
                 health.since = rejecting.since;
+            } else if let Some(ended) = entry.breaker.ended()
+                && health.health != Health::Down
+                && *ended >= health.since
+            {
+                health.since = *ended;
+                if health.health == Health::Up {
+                    "it accepts mail again".clone_into(&mut health.reason);
+                }
             }
             (id.clone(), health)
         });

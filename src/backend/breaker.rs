@@ -20,6 +20,17 @@ pub struct RejectingOptions {
     pub failover: bool,
 }
 
+impl RejectingOptions {
+    /// Different senders in a row whose mail is refused for its content: twice as many as
+    /// recipients, because spam comes in rows, too.
+    #[must_use]
+    pub fn senders(&self) -> usize {
+        usize::try_from(self.recipients)
+            .unwrap_or(1)
+            .saturating_mul(2)
+    }
+}
+
 impl Default for RejectingOptions {
     fn default() -> Self {
         Self {
@@ -52,6 +63,8 @@ pub struct Breaker {
     /// than the newest `recipients` of each case do not matter.
     refusals: VecDeque<Refused>,
     open: Option<Rejecting>,
+    /// When it was rejecting last.
+    ended: Option<Timestamp>,
     last_trial: Option<Timestamp>,
 }
 
@@ -75,6 +88,7 @@ impl Breaker {
             interval,
             refusals: VecDeque::new(),
             open: None,
+            ended: None,
             last_trial: None,
         };
         breaker.configure(options, interval);
@@ -117,23 +131,39 @@ impl Breaker {
         if alike < self.recipients {
             return false;
         }
+        let reason = format!("{alike} known recipients were refused alike");
+        self.open(case, &reason, now)
+    }
+
+    /// It is to blame for what it refuses. `true`: it was not rejecting till now.
+    pub fn open(&mut self, case: &CaseKey, reason: &str, now: Timestamp) -> bool {
+        if self.open.is_some() {
+            return false;
+        }
         self.refusals.clear();
         self.last_trial = Some(now);
         self.open = Some(Rejecting {
-            case: id,
-            reason: format!(
-                "{alike} known recipients were refused alike: {}",
-                told(case)
-            ),
+            case: case.id(),
+            reason: format!("{reason}: {}", told(case)),
             since: now,
         });
         true
     }
 
     /// Somebody was accepted. `true`: the backend is rejecting no more.
-    pub fn accepted(&mut self) -> bool {
+    pub fn accepted(&mut self, now: Timestamp) -> bool {
         self.refusals.clear();
-        self.open.take().is_some()
+        let was_open = self.open.take().is_some();
+        if was_open {
+            self.ended = Some(now);
+        }
+        was_open
+    }
+
+    /// When its last rejecting ended, if it was rejecting ever.
+    #[must_use]
+    pub const fn ended(&self) -> Option<&Timestamp> {
+        self.ended.as_ref()
     }
 
     /// When a trial may begin; `None` while the backend is not rejecting.
@@ -189,7 +219,7 @@ mod tests {
         for (place, step) in script.chars().enumerate() {
             let opened = match step {
                 '+' => {
-                    assert!(!breaker.accepted());
+                    assert!(!breaker.accepted(now));
                     false
                 }
                 minutes if minutes.is_ascii_digit() => {
@@ -252,8 +282,9 @@ mod tests {
         assert_eq!(breaker.next_trial(), Some(at(150)));
         // What is refused meanwhile opens nothing anew.
         assert!(!breaker.refused(&denied, "f", at(145)));
-        assert!(breaker.accepted());
-        assert!(!breaker.accepted());
+        assert!(breaker.accepted(at(146)));
+        assert!(!breaker.accepted(at(147)));
+        assert_eq!(breaker.ended(), Some(&at(146)));
         assert_eq!(breaker.rejecting(), None);
         assert_eq!(breaker.next_trial(), None);
     }
@@ -283,7 +314,7 @@ mod tests {
             for (what, who, seconds) in steps {
                 now = now.after(Duration::from_secs(seconds));
                 let Some(key) = cases.get(usize::from(what)) else {
-                    breaker.accepted();
+                    breaker.accepted(now);
                     history.clear();
                     continue;
                 };
@@ -296,7 +327,7 @@ mod tests {
                     young.map(|(_, _, who)| *who).collect();
                 prop_assert_eq!(opened, different.len() >= 5);
                 if opened {
-                    breaker.accepted();
+                    breaker.accepted(now);
                     history.clear();
                 }
             }

@@ -3,10 +3,14 @@
 //! up ─(`down_after` bad signals in a row)→ down ─(`up_after` good ones in a row, not before the
 //! dwell is over)→ up. A single signal of the other kind begins the row anew, so that a backend
 //! that wavers stays what it is.
+//!
+//! up ─(it asks for less)→ slow ─(`up_after` good signals in a row, not before it has asked for
+//! nothing for a dwell)→ up. When mail was asked to come slower the dwell is longer than for a
+//! probe: a probe asks for little, so that it is answered proves little.
 
 use std::time::Duration;
 
-use super::{BackendHealth, Health, ProbeOptions, Signal, asks_to_slow_down};
+use super::{BackendHealth, Health, ProbeOptions, Signal, Witness, asks_to_slow_down};
 use crate::base::Timestamp;
 use crate::limits;
 use crate::mail::BackendId;
@@ -21,6 +25,8 @@ pub struct Detector {
     calm: u32,
     /// The last good signal while it took mail.
     last_good: Option<Timestamp>,
+    /// When it asked for less last, and whom.
+    asked: Option<(Timestamp, Witness)>,
     down_after: u32,
     up_after: u32,
     /// Least time that it is down: sessions that began before still end well.
@@ -42,6 +48,7 @@ impl Detector {
             row: 0,
             calm: 0,
             last_good: None,
+            asked: None,
             down_after: 1,
             up_after: 1,
             dwell: Duration::ZERO,
@@ -64,7 +71,12 @@ impl Detector {
     }
 
     /// Takes a signal into account. The new health, when it is another one now.
-    pub fn signal(&mut self, signal: &Signal, now: Timestamp) -> Option<&BackendHealth> {
+    pub fn signal(
+        &mut self,
+        signal: &Signal,
+        witness: Witness,
+        now: Timestamp,
+    ) -> Option<&BackendHealth> {
         // A clock that was set back must not make the dwell longer.
         self.health.since = self.health.since.min(now);
         match (self.health.health.takes_mail(), signal) {
@@ -72,14 +84,14 @@ impl Detector {
                 self.row = 0;
                 self.last_good = Some(now);
                 self.calm = self.calm.saturating_add(1);
-                let dwelt = now.since(self.health.since) >= self.dwell;
-                let calm = self.calm >= self.up_after && dwelt;
+                let calm = self.calm >= self.up_after && self.has_dwelt_slow(now);
                 (self.health.health == Health::Slow && calm)
                     .then(|| self.change(Health::Up, "it keeps up again".to_owned(), now))
             }
             // It answers, so it is not down; it only wants less.
             (true, Signal::Bad(failure)) if asks_to_slow_down(failure) => {
                 self.calm = 0;
+                self.asked = Some((now, self.asker(witness)));
                 if self.health.health == Health::Slow {
                     self.health.reason = self.slow_reason(&failure.what, now);
                     return None;
@@ -104,6 +116,28 @@ impl Detector {
                     .then(|| self.change(Health::Up, "it answers again".to_owned(), now))
             }
         }
+    }
+
+    /// Who is asked for less: mail, once it was asked in this slow time.
+    fn asker(&self, witness: Witness) -> Witness {
+        let before = self.asked.filter(|_| self.health.health == Health::Slow);
+        match (witness, before) {
+            (Witness::Traffic, _) | (_, Some((_, Witness::Traffic))) => Witness::Traffic,
+            (Witness::Probe, _) => Witness::Probe,
+        }
+    }
+
+    /// Has it asked for nothing for long enough?
+    fn has_dwelt_slow(&mut self, now: Timestamp) -> bool {
+        let (asked, witness) = self.asked.unwrap_or((self.health.since, Witness::Probe));
+        // A clock that was set back must not make the dwell longer.
+        let asked = asked.min(now);
+        self.asked = Some((asked, witness));
+        let dwell = match witness {
+            Witness::Probe => self.dwell,
+            Witness::Traffic => self.dwell.max(limits::SLOW_DWELL),
+        };
+        now.since(asked) >= dwell
     }
 
     /// It is never down for asking for less: nothing else would tell that it takes nothing.
@@ -158,8 +192,12 @@ mod tests {
         for step in script.chars() {
             let before = detector.health().health;
             let changed = match step {
-                '+' => detector.signal(&Signal::Good, now).is_some(),
-                '-' => detector.signal(&bad("refused"), now).is_some(),
+                '+' => detector
+                    .signal(&Signal::Good, Witness::Probe, now)
+                    .is_some(),
+                '-' => detector
+                    .signal(&bad("refused"), Witness::Probe, now)
+                    .is_some(),
                 seconds => {
                     now = now.after(Duration::from_secs(seconds.to_digit(10).unwrap().into()));
                     continue;
@@ -196,6 +234,59 @@ mod tests {
         }
     }
 
+    /// `s` and `+` are probes, `S` and `M` is mail: asked for less, or taken; a digit lets that
+    /// many times ten seconds pass. The health after each signal: `U` or `S`.
+    fn play_slow(script: &str) -> String {
+        let mut detector = detector();
+        let reply = Reply::parse(&["451 4.7.500 Server busy"]).unwrap();
+        let slow = Signal::Bad(Failure::replied(Blame::Backend, reply));
+        let mut now = Timestamp::EPOCH;
+        let mut healths = String::new();
+        for step in script.chars() {
+            match step {
+                's' => detector.signal(&slow, Witness::Probe, now),
+                'S' => detector.signal(&slow, Witness::Traffic, now),
+                '+' => detector.signal(&Signal::Good, Witness::Probe, now),
+                'M' => detector.signal(&Signal::Good, Witness::Traffic, now),
+                tens => {
+                    let seconds = 10 * u64::from(tens.to_digit(10).unwrap());
+                    now = now.after(Duration::from_secs(seconds));
+                    continue;
+                }
+            };
+            healths.push(match detector.health().health {
+                Health::Up => 'U',
+                Health::Slow => 'S',
+                Health::Down | Health::Rejecting => '?',
+            });
+        }
+        healths
+    }
+
+    #[test]
+    fn probes_alone_end_no_slow_time_of_mail_before_its_dwell() {
+        for (script, expected) in [
+            // What a probe met a probe can end.
+            ("s1+1+", "SSU"),
+            ("s1++", "SSU"),
+            // Good probes between mail that is asked to wait: no flapping.
+            ("S1+1+1S1+1+1S1+1+", "SSSSSSSSS"),
+            ("S1+1+1+1+1+", "SSSSSS"),
+            ("S1+1+1+1+1+1+", "SSSSSSU"),
+            // Mail that is taken again must also be taken for a while.
+            ("SMMM1MM", "SSSSSS"),
+            ("S1MM1MM4M", "SSSSSU"),
+            ("S3MM3S3MM2M1M", "SSSSSSSU"),
+            // Once mail was asked, a probe that is asked makes the dwell no shorter.
+            ("S1s1+1+", "SSSS"),
+            ("S1s1+1+4+", "SSSSU"),
+            // The next slow time begins anew.
+            ("S6++s1++", "SSUSSU"),
+        ] {
+            assert_eq!(play_slow(script), expected, "{script}");
+        }
+    }
+
     #[test]
     fn a_backend_that_asks_for_less_is_slow_and_never_down() {
         let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
@@ -209,16 +300,19 @@ mod tests {
             let reply = Reply::parse(&[line]).unwrap();
             let slow = Signal::Bad(Failure::replied(Blame::Backend, reply));
             let mut detector = detector();
-            let change = detector.signal(&slow, at(1)).unwrap();
+            let change = detector.signal(&slow, Witness::Probe, at(1)).unwrap();
             assert_eq!(change.health, Health::Slow, "{line}");
             for second in 2..50 {
-                assert_eq!(detector.signal(&slow, at(second)), None);
+                assert_eq!(detector.signal(&slow, Witness::Probe, at(second)), None);
             }
             assert_eq!(detector.health().health, Health::Slow);
-            assert_eq!(detector.signal(&Signal::Good, at(50)), None);
-            assert_eq!(detector.signal(&slow, at(51)), None);
-            assert_eq!(detector.signal(&Signal::Good, at(52)), None);
-            let change = detector.signal(&Signal::Good, at(53)).unwrap();
+            assert_eq!(detector.signal(&Signal::Good, Witness::Probe, at(50)), None);
+            assert_eq!(detector.signal(&slow, Witness::Probe, at(51)), None);
+            assert_eq!(detector.signal(&Signal::Good, Witness::Probe, at(52)), None);
+            assert_eq!(detector.signal(&Signal::Good, Witness::Probe, at(60)), None);
+            let change = detector
+                .signal(&Signal::Good, Witness::Probe, at(61))
+                .unwrap();
             assert_eq!(change.health, Health::Up);
         }
         let broken = Reply::parse(&["451 4.3.0 the mail store is not there"]).unwrap();
@@ -234,16 +328,16 @@ mod tests {
         let reply = Reply::parse(&["421 4.3.2 too many connections"]).unwrap();
         let slow = Signal::Bad(Failure::replied(Blame::Backend, reply));
         let mut detector = detector();
-        detector.signal(&Signal::Good, at(30));
+        detector.signal(&Signal::Good, Witness::Probe, at(30));
         for second in (60..1200).step_by(10) {
-            detector.signal(&slow, at(second));
+            detector.signal(&slow, Witness::Probe, at(second));
             assert_eq!(detector.health().health, Health::Slow);
         }
         let reason = detector.health().reason.clone();
         let expected = "it has taken nothing since 1970-01-01 00:01 UTC: 421 4.3.2";
         assert!(reason.starts_with(expected), "{reason}");
-        detector.signal(&Signal::Good, at(1200));
-        detector.signal(&slow, at(1210));
+        detector.signal(&Signal::Good, Witness::Probe, at(1200));
+        detector.signal(&slow, Witness::Probe, at(1210));
         assert_eq!(detector.health().reason, "421 4.3.2 too many connections");
     }
 
@@ -252,10 +346,10 @@ mod tests {
         let mut detector = detector();
         let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
         for _ in 0..3 {
-            detector.signal(&bad("refused"), at(100_000));
+            detector.signal(&bad("refused"), Witness::Probe, at(100_000));
         }
-        assert_eq!(detector.signal(&Signal::Good, at(50)), None);
-        detector.signal(&Signal::Good, at(61));
+        assert_eq!(detector.signal(&Signal::Good, Witness::Probe, at(50)), None);
+        detector.signal(&Signal::Good, Witness::Probe, at(61));
         assert_eq!(detector.health().health, Health::Up);
     }
 
@@ -264,15 +358,17 @@ mod tests {
         let mut detector = detector();
         assert_eq!(detector.health().reason, "");
         let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
-        detector.signal(&bad("first"), at(1));
-        detector.signal(&bad("second"), at(2));
+        detector.signal(&bad("first"), Witness::Probe, at(1));
+        detector.signal(&bad("second"), Witness::Probe, at(2));
         assert_eq!(detector.health().reason, "");
-        let change = detector.signal(&bad("third"), at(3)).unwrap();
+        let change = detector
+            .signal(&bad("third"), Witness::Probe, at(3))
+            .unwrap();
         assert_eq!(
             change.to_string(),
             "onprem is down since 1970-01-01T00:00:03.000Z: third"
         );
-        assert_eq!(detector.signal(&bad("fourth"), at(4)), None);
+        assert_eq!(detector.signal(&bad("fourth"), Witness::Probe, at(4)), None);
         assert_eq!(detector.health().reason, "fourth");
         assert_eq!(detector.health().since, at(3));
     }
@@ -291,7 +387,7 @@ mod tests {
                 let was_up = detector.health().health == Health::Up;
                 row = if good == was_up { 0 } else { row + 1 };
                 let signal = if good { Signal::Good } else { bad("refused") };
-                if let Some(change) = detector.signal(&signal, now).cloned() {
+                if let Some(change) = detector.signal(&signal, Witness::Probe, now).cloned() {
                     if change.health == Health::Down {
                         prop_assert!(row >= 3);
                         fell = Some(now);

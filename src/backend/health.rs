@@ -52,10 +52,15 @@ impl BackendHealth {
     /// May it be sent mail that was accepted then? `None`: now.
     #[must_use]
     pub fn takes_mail_of(&self, accepted: Option<Timestamp>) -> bool {
-        let kept_out = self.operator.as_ref().is_some_and(|said| {
+        self.takes_mail() && self.drain_of(accepted).is_none()
+    }
+
+    /// The drain that keeps mail from it that was accepted then, if one does. `None`: now.
+    #[must_use]
+    pub fn drain_of(&self, accepted: Option<Timestamp>) -> Option<&Override> {
+        self.operator.as_ref().filter(|said| {
             said.wish == Wish::Drain && accepted.is_none_or(|accepted| accepted > said.since)
-        });
-        self.takes_mail() && !kept_out
+        })
     }
 
     /// The hold of an operator, if there is one.
@@ -106,9 +111,15 @@ impl fmt::Display for BackendHealth {
             operator,
         } = self;
         if let Some(said) = operator.as_ref().filter(|said| said.wish != Wish::Resume) {
-            return write!(f, "{id} is {said}");
+            write!(f, "{id} is {said}")?;
+            // What an operator says hides nothing of how it is.
+            if *health == Health::Up {
+                return Ok(());
+            }
+            write!(f, "; it is {health} since {since}")?;
+        } else {
+            write!(f, "{id} is {health} since {since}")?;
         }
-        write!(f, "{id} is {health} since {since}")?;
         if !reason.is_empty() {
             write!(f, ": {reason}")?;
         }
@@ -120,6 +131,15 @@ impl fmt::Display for BackendHealth {
 #[must_use]
 pub fn asks_to_slow_down(failure: &Failure) -> bool {
     failure.cause() == Cause::SlowDown
+}
+
+/// Who saw how a backend is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Witness {
+    /// A probe, which asks for little.
+    Probe,
+    /// Mail.
+    Traffic,
 }
 
 /// Evidence about a backend.

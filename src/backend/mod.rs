@@ -5,8 +5,10 @@
 
 mod board;
 mod breaker;
+mod content;
 mod detector;
 mod health;
+mod history;
 mod monitor;
 mod operator;
 mod options;
@@ -14,8 +16,10 @@ mod rejecting;
 
 pub use board::{Board, Evidence, Healths, HostResult};
 pub use breaker::{Breaker, Rejecting, RejectingOptions};
+pub use content::{ContentGuard, Doubt};
 pub use detector::Detector;
-pub use health::{BackendHealth, Health, Signal, asks_to_slow_down};
+pub use health::{BackendHealth, Health, Signal, Witness, asks_to_slow_down};
+pub use history::{Became, HealthChange, keep_history, restore_history};
 pub use monitor::{Monitor, Prober};
 pub use operator::{Override, Wish, override_backend, restore_overrides};
 pub use options::{

@@ -85,7 +85,7 @@ pub fn restore_overrides(spool: &Spool, board: &Board) -> Result<(), SpoolError>
     for (key, value) in spool.facts(ROOM, KEY)? {
         let name = key.strip_prefix(KEY).unwrap_or(&key);
         match serde_json::from_value(value) {
-            Ok(said) => board.set_override(&BackendId::new(name), said),
+            Ok(said) => board.restore_override(&BackendId::new(name), said),
             Err(error) => tracing::error!(%name, %error, "an override cannot be read"),
         }
     }

@@ -1,6 +1,6 @@
 //! The board hears of refusals, and grants trials while a backend is rejecting.
 
-use super::{BackendHealth, Board, Health, Rejecting};
+use super::{BackendHealth, Board, Doubt, Health, Rejecting};
 use crate::base::Timestamp;
 use crate::mail::{BackendId, CaseKey};
 
@@ -14,21 +14,59 @@ impl Board {
         };
         let opened = entry.breaker.refused(case, recipient, now);
         if opened {
-            tracing::warn!(%backend, %case, "rejecting: it refuses known recipients alike");
             self.show(&entries);
         }
         opened
     }
 
-    /// A recipient was accepted. `true`: the backend was rejecting till now.
-    pub fn report_accepted(&self, backend: &BackendId) -> bool {
+    /// The content of a message of this sender was refused for good. `true`: now the backend is
+    /// rejecting, because it refuses everybody's.
+    pub fn report_content(&self, backend: &BackendId, case: &CaseKey, sender: &str) -> bool {
+        let now = self.now();
         let mut entries = self.entries();
         let Some(entry) = entries.get_mut(backend) else {
             return false;
         };
-        let closed = entry.breaker.accepted();
+        entry.content.refuse(sender, now);
+        if entry.content.doubt(now) != Doubt::Backend {
+            return false;
+        }
+        let senders = entry.content.in_a_row();
+        let reason =
+            format!("mail of {senders} senders was refused for its content and none accepted");
+        let opened = entry.breaker.open(case, &reason, now);
+        if opened {
+            self.show(&entries);
+        }
+        opened
+    }
+
+    /// A message of this sender was accepted: what is refused for its content is to blame itself.
+    pub fn report_sender(&self, backend: &BackendId, sender: &str) {
+        let now = self.now();
+        if let Some(entry) = self.entries().get_mut(backend) {
+            entry.content.accept(sender, now);
+        }
+    }
+
+    /// Whom a refusal of content by this backend speaks against now.
+    #[must_use]
+    pub fn content_doubt(&self, backend: &BackendId) -> Doubt {
+        let now = self.now();
+        let entries = self.entries();
+        let entry = entries.get(backend);
+        entry.map_or(Doubt::Message, |entry| entry.content.doubt(now))
+    }
+
+    /// A recipient was accepted. `true`: the backend was rejecting till now.
+    pub fn report_accepted(&self, backend: &BackendId) -> bool {
+        let now = self.now();
+        let mut entries = self.entries();
+        let Some(entry) = entries.get_mut(backend) else {
+            return false;
+        };
+        let closed = entry.breaker.accepted(now);
         if closed {
-            tracing::warn!(%backend, "takes mail again");
             self.show(&entries);
         }
         closed

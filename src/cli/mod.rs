@@ -12,6 +12,7 @@ mod home;
 mod intent;
 mod offline;
 mod render;
+mod render_backend;
 mod render_holds;
 mod render_size;
 

@@ -1,8 +1,8 @@
 //! The server's answers as text for people.
 
 use crate::admin::{
-    Account, AccountState, BackendDetails, BackendView, DecisionWord, ExplainView, HostView,
-    Invitation, MessageView, QueueItem, RecipientView, StatusView, TraceView,
+    Account, AccountState, BackendView, DecisionWord, ExplainView, Invitation, MessageView,
+    QueueItem, RecipientView, StatusView, TraceView,
 };
 use crate::backend::Health;
 use crate::base::Timestamp;
@@ -139,7 +139,7 @@ impl Page {
     }
 
     /// How a backend gets what waits, and what went elsewhere, if there is anything to say.
-    fn drain(self, backend: &BackendView) -> String {
+    pub(super) fn drain(self, backend: &BackendView) -> String {
         let mut text = String::new();
         let name = backend.name.as_str();
         let drain = &backend.drain;
@@ -171,7 +171,11 @@ impl Page {
             &[0, 4],
         );
         for backend in backends {
-            let reason = backend.operator.as_ref().unwrap_or(&backend.reason);
+            let reason = match (&backend.operator, backend.health) {
+                (Some(said), Health::Up) => said.clone(),
+                (Some(said), _) => format!("{said}; {}", backend.reason),
+                (None, _) => backend.reason.clone(),
+            };
             table.row([
                 backend.name.as_str().into(),
                 Self::health(backend.health),
@@ -181,75 +185,6 @@ impl Page {
             ]);
         }
         table.render(self.palette)
-    }
-
-    /// `backend show`.
-    pub(crate) fn backend(self, details: &BackendDetails) -> String {
-        let mut text = self.backends(std::slice::from_ref(&details.backend));
-        text.push('\n');
-        for host in &details.backend.hosts {
-            text.push_str(&self.field("host", &self.host(host)));
-        }
-        if let Some(said) = &details.backend.operator {
-            text.push_str(&self.field("override", said));
-        }
-        if !details.backend.reason.is_empty() {
-            text.push_str(&self.field("reason", &details.backend.reason));
-        }
-        let protocol = format!("{:?}", details.protocol).to_lowercase();
-        let tls = format!("{:?}", details.tls).to_lowercase();
-        text.push_str(&self.field("protocol", &format!("{protocol}, TLS {tls}")));
-        for told in &details.tls_proof {
-            text.push_str(&self.field("", told));
-        }
-        if let Some(username) = &details.username {
-            text.push_str(&self.field("login", username));
-        }
-        let rate = match details.messages_per_minute {
-            0 => "no limit of messages a minute".to_owned(),
-            rate => format!("{rate} messages a minute"),
-        };
-        text.push_str(&self.field(
-            "limits",
-            &format!("{} connections, {rate}", details.max_connections),
-        ));
-        let mailbox = format!(
-            "of the backlog {} a minute, {} an hour (0: no limit)",
-            details.mailbox_messages_per_minute, details.mailbox_messages_per_hour
-        );
-        text.push_str(&self.field("each mailbox", &mailbox));
-        if let Some(window) = details.backend.drain.progress.window {
-            let slowly = if details.slow_open {
-                "opens slowly after trouble"
-            } else {
-                "opens quickly after trouble"
-            };
-            let max = details.max_connections;
-            text.push_str(&self.field("window", &format!("{window} of {max} now; {slowly}")));
-        }
-        text.push_str(&self.drain(&details.backend));
-        let probe = &details.probe;
-        let asks = probe
-            .recipient
-            .as_ref()
-            .map_or_else(String::new, |address| format!(", asks for {address}"));
-        text.push_str(&self.field(
-            "probe",
-            &format!(
-                "every {} s, down after {} failures, up after {} successes{asks}",
-                probe.interval_seconds, probe.down_after, probe.up_after
-            ),
-        ));
-        text
-    }
-
-    fn host(self, host: &HostView) -> String {
-        let at = host.at.map(|at| moment(at, self.now)).unwrap_or_default();
-        match host.good {
-            None => format!("{}, not tried yet", host.address),
-            Some(true) => format!("{}, answered at {at}", host.address),
-            Some(false) => format!("{}, failed at {at}: {}", host.address, host.reason),
-        }
     }
 
     /// `queue list`, at most `limit` of `items`.

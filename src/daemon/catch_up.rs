@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::StartError;
 use super::assemble::Base;
-use crate::backend::restore_overrides;
+use crate::backend::{keep_history, restore_history, restore_overrides};
 use crate::queue::Queue;
 use crate::spool::{Committed, Rebuild, SpoolError};
 use crate::terminal::Bar;
@@ -61,11 +61,15 @@ impl Base {
     /// What operators said before.
     fn restore(&self) -> Result<(), SpoolError> {
         restore_overrides(&self.spool, &self.board)?;
+        restore_history(&self.spool, &self.board)?;
         self.router.holds().restore(&self.spool)
     }
 
     fn start_all(&self, queue: &Queue, committed: mpsc::Receiver<Committed>) {
         queue.start(committed);
+        let (spool, board) = (self.spool.clone(), self.board.clone());
+        let history = keep_history(spool, board, self.shutdown.clone());
+        self.shutdown.spawn("history", history);
         let retention = self.spool.clone().retention_task(self.shutdown.clone());
         self.shutdown.spawn("retention", retention);
     }

@@ -1,4 +1,4 @@
-//! How much waits for each rule and each move.
+//! How much waits for each rule and each move, and how much a drain keeps from its backend.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Queue;
+use crate::backend::Wish;
 use crate::base::Timestamp;
-use crate::mail::{HoldReason, RecipientState};
+use crate::mail::{BackendId, HoldReason, RecipientState, SpoolId};
 use crate::spool::SpoolError;
 
 /// Held recipients that are read at once.
@@ -28,9 +29,19 @@ pub struct HeldCount {
 /// Counts by the name of the rule, or `@domain` for a move.
 pub type HeldCounts = BTreeMap<String, HeldCount>;
 
-/// The last count, and until when it is good.
+/// Recipients that a drain keeps from their backend, by backend.
+pub type DrainCounts = BTreeMap<BackendId, u64>;
+
+/// Backends that are drained, and since when.
+type Drains = Vec<(BackendId, Timestamp)>;
+
+/// The last counts, and until when they are good.
 #[derive(Debug, Default)]
-pub(super) struct Counted(Option<(Instant, Arc<HeldCounts>)>);
+pub(super) struct Counted {
+    held: Option<(Instant, Arc<HeldCounts>)>,
+    /// With the drains that were counted, and since when they are.
+    drained: Option<(Instant, Drains, DrainCounts)>,
+}
 
 impl Queue {
     /// Counts what is held by rules and moves. Looks at everything that is held, so it may take
@@ -43,15 +54,76 @@ impl Queue {
         // Under the lock: two who ask at one time count once.
         let mut counted = counted.unwrap_or_else(PoisonError::into_inner);
         let begun = Instant::now();
-        if let Some((until, counts)) = &counted.0
+        if let Some((until, counts)) = &counted.held
             && begun < *until
         {
             return Ok(Arc::clone(counts));
         }
         let counts = Arc::new(self.count_held()?);
         let took: Duration = begun.elapsed();
-        counted.0 = Some((Instant::now() + took * WORTH, Arc::clone(&counts)));
+        counted.held = Some((Instant::now() + took * WORTH, Arc::clone(&counts)));
         Ok(counts)
+    }
+
+    /// Counts what waits for drained backends and came after the drain. Looks at all that waits
+    /// since then, so it may take seconds, and blocks; a count that is only moments old is given
+    /// again.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub fn drain_counts(&self) -> Result<DrainCounts, SpoolError> {
+        let healths = self.0.parts.router.board().healths();
+        let drains = healths.values().filter_map(|health| {
+            let said = health.operator.as_ref()?;
+            (said.wish == Wish::Drain).then(|| (health.id.clone(), said.since))
+        });
+        let drains: Drains = drains.collect();
+        let Some(first) = drains.iter().map(|(_, since)| *since).min() else {
+            return Ok(DrainCounts::new());
+        };
+        let counted = self.0.counted.lock();
+        let mut counted = counted.unwrap_or_else(PoisonError::into_inner);
+        let begun = Instant::now();
+        if let Some((until, of, counts)) = &counted.drained
+            && begun < *until
+            && *of == drains
+        {
+            return Ok(counts.clone());
+        }
+        let mut counts = DrainCounts::new();
+        let mut last = Some(SpoolId::first_at(first));
+        while let Some(after) = last {
+            let ids = self.0.parts.spool.unfinished(Some(after), PAGE)?;
+            last = ids.last().copied();
+            for id in ids {
+                for backend in self.drained_lanes(id, &drains)? {
+                    *counts.entry(backend).or_default() += 1;
+                }
+            }
+        }
+        let until = Instant::now() + begun.elapsed() * WORTH;
+        counted.drained = Some((until, drains, counts.clone()));
+        Ok(counts)
+    }
+
+    /// The drained backend of each recipient of a message that waits for one.
+    fn drained_lanes(
+        &self,
+        id: SpoolId,
+        drains: &[(BackendId, Timestamp)],
+    ) -> Result<Vec<BackendId>, SpoolError> {
+        let mut found = Vec::new();
+        let mut number = 0;
+        while let Some(state) = self.0.parts.spool.state(id, number)? {
+            if let RecipientState::Queued { lane, .. } = &state {
+                let kept = drains
+                    .iter()
+                    .find(|(backend, since)| backend.as_str() == lane && id.timestamp() > *since);
+                found.extend(kept.map(|(backend, _)| backend.clone()));
+            }
+            number += 1;
+        }
+        Ok(found)
     }
 
     fn count_held(&self) -> Result<HeldCounts, SpoolError> {

@@ -45,6 +45,7 @@ impl Queue {
                 diverted_from: recipient.diverted_from.as_ref(),
                 finals: &options.finals,
                 trial: self.trial_of(target, job.id, recipient.number),
+                doubt: self.doubt_of(target, job.id, recipient.number),
             };
             let event = settle(outcome, &attempt, now, chance);
             count(target, &event);

@@ -90,6 +90,8 @@ impl Queue {
                     diverted_from: Some(home),
                     ..
                 } if self.tries_home(&home, id, number) => {}
+                Decision::Relay { ref targets, .. }
+                    if self.tries_smart_host((explanation.home.as_ref(), targets), id, number) => {}
                 Decision::Relay {
                     targets,
                     address,

@@ -31,7 +31,7 @@ mod worker;
 
 pub use bulk::{Deed, Order, Pick, Place, Tally};
 pub use cases::{CaseTrial, TrialOutcome};
-pub use counts::{HeldCount, HeldCounts};
+pub use counts::{DrainCounts, HeldCount, HeldCounts};
 pub use pace::MailboxRates;
 pub use progress::Progress;
 

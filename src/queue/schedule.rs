@@ -48,6 +48,10 @@ pub(super) fn after_uncertain(now: Timestamp, chance: f64) -> Timestamp {
     later(now, AFTER_UNCERTAIN, chance)
 }
 
+/// Mail of ours whose content is refused by a backend that accepts nothing else is a case after
+/// this long.
+pub(super) const DOUBT: Duration = Duration::from_secs(24 * 3600);
+
 /// Mail to a stranger that cannot be delivered is given up after this long, RFC 5321 §4.5.4.1.
 pub(super) const GIVE_UP: Duration = Duration::from_secs(5 * 24 * 3600);
 

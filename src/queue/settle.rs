@@ -1,6 +1,7 @@
 //! From the outcome of an attempt to what happens to the recipient: pure.
 
 use super::schedule;
+use crate::backend::Doubt;
 use crate::base::Timestamp;
 use crate::mail::{
     BackendId, Blame, CaseId, CaseKey, Cause, DeliveryTarget, Failure, FinalCause, HoldReason,
@@ -29,6 +30,8 @@ pub(super) struct Attempt<'a> {
     pub(super) finals: &'a [FinalCause],
     /// The case for which it was tried: when it is refused alike it only goes on waiting.
     pub(super) trial: Option<CaseId>,
+    /// Whom a refusal of its content speaks against.
+    pub(super) doubt: Doubt,
 }
 
 /// Whose recipient it is.
@@ -96,14 +99,10 @@ fn refused(failure: Failure, attempt: &Attempt<'_>, now: Timestamp, chance: f64)
     let is_backend = matches!(attempt.target, DeliveryTarget::Backend(_));
     // A stand-in does not speak for the home, which may have other limits and other people (I10).
     let is_home = attempt.diverted_from.is_none();
-    let is_final = is_home
-        && (failure.cause() == Cause::Content
-            || attempt.finals.iter().any(|cause| cause.covers(&failure)));
-    if attempt.known == Known::Stranger || is_final {
-        // What our backends refuse for good is kept for the administrator to see.
-        return bounced(failure, (is_backend && is_final).then_some(backend));
-    }
-    if attempt.trial.is_some() && attempt.trial == Some(CaseKey::of(&backend, &failure).id()) {
+    let is_content = failure.cause() == Cause::Content;
+    let is_named = attempt.finals.iter().any(|cause| cause.covers(&failure));
+    let is_alike = || attempt.trial == Some(CaseKey::of(&backend, &failure).id());
+    if attempt.trial.is_some() && !(is_home && is_named) && is_alike() {
         return RecipientEvent::Deferred {
             due: schedule::after_trouble(now, chance),
             backend,
@@ -111,9 +110,42 @@ fn refused(failure: Failure, attempt: &Attempt<'_>, now: Timestamp, chance: f64)
             counts: false,
         };
     }
+    if is_backend && is_home && is_content && !is_named && attempt.doubt != Doubt::Message {
+        return doubtful(failure, attempt, now, chance);
+    }
+    let is_final = is_home && (is_content || is_named);
+    if attempt.known == Known::Stranger || is_final {
+        // What our backends refuse for good is kept for the administrator to see.
+        return bounced(failure, (is_backend && is_final).then_some(backend));
+    }
     // Decision 6: for a recipient of ours it is evidence, not a sentence.
     RecipientEvent::Held {
         reason: HoldReason::Refused { backend, failure },
+    }
+}
+
+/// The content is refused by a backend that accepts no other mail: evidence against the backend
+/// (decision 6). It is tried again until that is known; nobody is told that his mail is spam.
+fn doubtful(
+    failure: Failure,
+    attempt: &Attempt<'_>,
+    now: Timestamp,
+    chance: f64,
+) -> RecipientEvent {
+    let backend = backend_of(attempt.target);
+    let age = now.since(attempt.received);
+    let is_case = attempt.doubt == Doubt::Backend || age >= schedule::DOUBT;
+    match attempt.known {
+        Known::Ours if is_case => RecipientEvent::Held {
+            reason: HoldReason::Refused { backend, failure },
+        },
+        Known::Stranger if age >= schedule::GIVE_UP => bounced(failure, Some(backend)),
+        Known::Ours | Known::Stranger => RecipientEvent::Deferred {
+            due: schedule::next_attempt(now, attempt.attempts + 1, chance),
+            backend,
+            failure,
+            counts: true,
+        },
     }
 }
 
@@ -130,6 +162,11 @@ const fn bounced(failure: Failure, backend: Option<BackendId>) -> RecipientEvent
 /// about a message? Then the breaker hears of it.
 pub(super) fn counts_as_rejected(failure: &Failure) -> bool {
     failure.is_permanent() && failure.blame != Blame::Backend && failure.cause() != Cause::Content
+}
+
+/// Is it a permanent refusal of the content?
+pub(super) fn is_refused_content(failure: &Failure) -> bool {
+    failure.is_permanent() && failure.blame != Blame::Backend && failure.cause() == Cause::Content
 }
 
 /// RFC 3463 §3.5: X.4.7, delivery time expired.
@@ -151,6 +188,8 @@ pub(super) fn backend_of(target: &DeliveryTarget) -> BackendId {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::mail::Said;
 
@@ -177,6 +216,47 @@ mod tests {
             diverted_from: None,
             finals: &[],
             trial: None,
+            doubt: Doubt::Message,
+        }
+    }
+
+    /// Decision 6: a backend that accepts no other mail finishes nobody's mail for its content.
+    #[test]
+    fn content_is_final_only_where_other_mail_is_accepted() {
+        let cloud = DeliveryTarget::Backend(BackendId::new("cloud"));
+        let reply = Reply::parse(&["554 5.7.1 Message contains spam"]).unwrap();
+        let failure = Failure::refused(Said::End, reply);
+        let finals = ["554 5.7.1 spam".parse().unwrap()];
+        let day = schedule::DOUBT;
+        for (doubt, known, age, expected) in [
+            (Doubt::Message, Known::Ours, Duration::ZERO, "bounced"),
+            (Doubt::Unknown, Known::Ours, Duration::ZERO, "deferred"),
+            (Doubt::Unknown, Known::Ours, day, "held"),
+            (Doubt::Backend, Known::Ours, Duration::ZERO, "held"),
+            (Doubt::Message, Known::Stranger, Duration::ZERO, "bounced"),
+            (Doubt::Unknown, Known::Stranger, day, "deferred"),
+            (Doubt::Backend, Known::Stranger, day, "deferred"),
+            (
+                Doubt::Backend,
+                Known::Stranger,
+                schedule::GIVE_UP,
+                "bounced",
+            ),
+        ] {
+            let attempt = Attempt {
+                received: NOW.before(age),
+                doubt,
+                ..attempt(&cloud, known)
+            };
+            let event = settle(Outcome::Failed(failure.clone()), &attempt, NOW, 0.5);
+            assert_eq!(event.name(), expected, "{doubt:?} {known:?} {age:?}");
+            // What the config calls final is the administrator's word.
+            let named = Attempt {
+                finals: &finals,
+                ..attempt
+            };
+            let event = settle(Outcome::Failed(failure.clone()), &named, NOW, 0.5);
+            assert_eq!(event.name(), "bounced");
         }
     }
 
@@ -329,6 +409,7 @@ mod tests {
                 diverted_from: None,
                 finals: &[],
                 trial: None,
+                doubt: Doubt::Message,
             };
             let failure = Failure::without_reply(Blame::Backend, "connection refused");
             let event = settle(Outcome::Failed(failure), &attempt, NOW, 0.0);

@@ -6,12 +6,14 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::Queue;
 use super::ending::is_known;
-use super::settle::counts_as_rejected;
+use super::settle::{counts_as_rejected, is_refused_content};
 use super::state::{Job, JobRecipient, Source, Waited};
+use crate::backend::Doubt;
 use crate::base::Timestamp;
 use crate::mail::{BackendId, Blame, CaseId, CaseKey, DeliveryTarget, Outcome, SpoolId};
 use crate::route::{Decision, Mail};
-use crate::spool::SpoolError;
+use crate::smtp::Mailbox;
+use crate::spool::{Due, SpoolError};
 
 /// Recipients of a lane that are looked at for a trial.
 const CANDIDATES: usize = 50;
@@ -74,6 +76,18 @@ impl Queue {
         rejecting.map(|rejecting| rejecting.case)
     }
 
+    /// Whom a refusal of the content speaks against. The first one of a case that is to be released
+    /// decides about it, in any case.
+    pub(super) fn doubt_of(&self, target: &DeliveryTarget, id: SpoolId, number: u16) -> Doubt {
+        let DeliveryTarget::Backend(backend) = target else {
+            return Doubt::Message;
+        };
+        match self.0.parts.router.board().content_doubt(backend) {
+            Doubt::Unknown if self.tries().cases.contains_key(&(id, number)) => Doubt::Backend,
+            doubt @ (Doubt::Message | Doubt::Unknown | Doubt::Backend) => doubt,
+        }
+    }
+
     /// Tells the board whom a backend accepted, and whom it refused.
     pub(super) fn tell_breaker(&self, target: &DeliveryTarget, job: &Job, outcomes: &[Outcome]) {
         let DeliveryTarget::Backend(backend) = target else {
@@ -85,17 +99,22 @@ impl Queue {
             .any(|one| matches!(one, Outcome::Delivered { .. }))
         {
             board.report_accepted(backend);
+            board.report_sender(backend, &sender_of(job));
             return;
         }
         for (recipient, outcome) in job.recipients.iter().zip(outcomes) {
             let Outcome::Failed(failure) = outcome else {
                 continue;
             };
-            if !counts_as_rejected(failure) || !is_known(job, recipient) {
-                continue;
-            }
             let case = CaseKey::of(backend, failure);
-            if board.report_refused(backend, &case, &recipient.address.key()) {
+            let opened = if is_refused_content(failure) {
+                board.report_content(backend, &case, &sender_of(job))
+            } else if counts_as_rejected(failure) && is_known(job, recipient) {
+                board.report_refused(backend, &case, &recipient.address.key())
+            } else {
+                continue;
+            };
+            if opened {
                 // When it takes mail again it is not overrun.
                 self.state().fail(target);
             }
@@ -110,7 +129,11 @@ impl Queue {
     pub(super) fn try_rejecting(&self) -> Option<Timestamp> {
         let board = self.0.parts.router.board().clone();
         let lanes = self.0.parts.spool.lanes();
-        let waits = |backend: &BackendId| lanes.contains_key(backend.as_str());
+        let others = lanes.keys().any(|lane| lane.starts_with('@'));
+        let router = &self.0.parts.router;
+        let waits = |backend: &BackendId| {
+            lanes.contains_key(backend.as_str()) || (others && router.relays_through(backend))
+        };
         let backends = board.on_trial().into_iter().filter(waits);
         let backends: Vec<BackendId> = backends.collect();
         for backend in &backends {
@@ -133,6 +156,52 @@ impl Queue {
             && self.try_at(home, id, number).unwrap_or_default()
     }
 
+    /// Mail to strangers that would go through the backend if it took mail, and is due.
+    fn due_outside(&self, backend: &BackendId) -> Result<Vec<Due>, SpoolError> {
+        if !self.0.parts.router.relays_through(backend) {
+            return Ok(Vec::new());
+        }
+        let now = self.0.parts.clock.now();
+        let mut found = Vec::new();
+        let lanes = self.0.parts.spool.lanes().into_keys();
+        for lane in lanes.filter(|lane| lane.starts_with('@')) {
+            let due = self.0.parts.spool.due(&lane, None, 1)?;
+            found.extend(due.into_iter().filter(|due| due.due <= now));
+            if found.len() >= CANDIDATES {
+                break;
+            }
+        }
+        // The one that waits longest first, or one lane would be the trial for ever.
+        found.sort_by_key(|due| due.due);
+        Ok(found)
+    }
+
+    /// The same for mail to strangers that another way takes, while a smart host before it in
+    /// `outbound.relay` is rejecting.
+    pub(super) fn tries_smart_host(
+        &self,
+        (home, targets): (Option<&BackendId>, &[DeliveryTarget]),
+        id: SpoolId,
+        number: u16,
+    ) -> bool {
+        if home.is_some() {
+            return false;
+        }
+        let board = self.0.parts.router.board();
+        let first = targets.first();
+        self.0
+            .parts
+            .router
+            .smart_hosts()
+            .iter()
+            .take_while(|host| first != Some(&DeliveryTarget::Backend((*host).clone())))
+            .any(|host| {
+                board.is_on_trial(host)
+                    && board.take_trial(host)
+                    && self.try_at(host, id, number).unwrap_or_default()
+            })
+    }
+
     /// Tries one recipient that waits for a backend: the first one of a case that is to be
     /// released, or the first one in its lane.
     fn try_one_of(&self, backend: &BackendId) -> Result<(), SpoolError> {
@@ -142,7 +211,8 @@ impl Queue {
         }
         let firsts: Vec<(SpoolId, u16)> = self.tries().cases.keys().copied().collect();
         let waiting = self.0.parts.spool.due(backend.as_str(), None, CANDIDATES)?;
-        let waiting = waiting.into_iter().map(|due| (due.id, due.recipient));
+        let waiting = waiting.into_iter().chain(self.due_outside(backend)?);
+        let waiting = waiting.map(|due| (due.id, due.recipient));
         for (id, number) in firsts.into_iter().chain(waiting) {
             match self.try_at(backend, id, number) {
                 Ok(true) => return Ok(()),
@@ -222,4 +292,10 @@ impl Queue {
             holds,
         }))
     }
+}
+
+/// By which senders are told apart.
+fn sender_of(job: &Job) -> String {
+    let sender = job.envelope.from.mailbox();
+    sender.map_or_else(|| "<>".to_owned(), Mailbox::key)
 }

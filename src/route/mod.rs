@@ -22,4 +22,4 @@ pub use loops::LoopGuard;
 pub use moves::{Check, Force, MoveFacts, MoveHome, MoveStep, Weight, permits};
 pub use router::{Mail, OutboundRelay, RouteOptions, Router};
 pub use selection::{Candidate, NoPattern, Pattern, Selection};
-pub use shown::{Shown, ShownState, paused};
+pub use shown::{Shown, ShownState, paused, paused_for};

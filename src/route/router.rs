@@ -151,6 +151,23 @@ impl Router {
         !others.any(|other| other != home && takes(&other))
     }
 
+    /// The backends of `outbound.relay`, in order: through them mail goes to strangers.
+    #[must_use]
+    pub fn smart_hosts(&self) -> Vec<BackendId> {
+        let options = self.options();
+        let backends = options.relay.iter().filter_map(|relay| match relay {
+            OutboundRelay::Backend(backend) => Some(backend.clone()),
+            OutboundRelay::Mx | OutboundRelay::Host(_) => None,
+        });
+        backends.collect()
+    }
+
+    /// Does mail to strangers go through this backend?
+    #[must_use]
+    pub fn relays_through(&self, backend: &BackendId) -> bool {
+        self.smart_hosts().contains(backend)
+    }
+
     fn decide(
         &self,
         address: &Mailbox,

@@ -64,9 +64,9 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// `state` in the light of how the backends are.
+    /// `state`, of mail accepted then, in the light of how the backends are.
     #[must_use]
-    pub fn of(state: &RecipientState, backends: &[BackendHealth]) -> Self {
+    pub fn of(state: &RecipientState, accepted: Timestamp, backends: &[BackendHealth]) -> Self {
         match state {
             RecipientState::Queued {
                 lane,
@@ -78,7 +78,7 @@ impl Shown {
                 let held_by = backends
                     .iter()
                     .find(|backend| backend.id.as_str() == lane)
-                    .and_then(paused);
+                    .and_then(|backend| paused_for(backend, accepted));
                 Self {
                     state: if held_by.is_some() {
                         ShownState::Held
@@ -153,6 +153,21 @@ pub fn paused(backend: &BackendHealth) -> Option<String> {
     Some(text)
 }
 
+/// Why mail waits that was accepted then: the whole backend, or a drain that it came after; both
+/// when it is both.
+#[must_use]
+pub fn paused_for(backend: &BackendHealth, accepted: Timestamp) -> Option<String> {
+    let paused = paused(backend);
+    let Some(said) = backend.drain_of(Some(accepted)) else {
+        return paused;
+    };
+    let drained = format!("{} is {said}", backend.id);
+    Some(match paused {
+        None => drained,
+        Some(paused) => format!("{drained}; {paused}"),
+    })
+}
+
 /// A lane is a backend's name, or `@domain` for strangers.
 fn backend_of(lane: &str) -> Option<BackendId> {
     (!lane.starts_with('@')).then(|| BackendId::new(lane))
@@ -176,7 +191,7 @@ mod tests {
     #[test]
     fn what_waits_for_a_backend_that_is_down_is_held() {
         let state = RecipientState::accepted("onprem".to_owned(), Timestamp::EPOCH);
-        let shown = Shown::of(&state, &[backend(Health::Down)]);
+        let shown = Shown::of(&state, Timestamp::EPOCH, &[backend(Health::Down)]);
         assert_eq!(shown.state, ShownState::Held);
         assert_eq!(
             shown.reason,
@@ -199,7 +214,7 @@ mod tests {
                 operator,
                 ..backend(health)
             };
-            let shown = Shown::of(&state, &[backend]);
+            let shown = Shown::of(&state, Timestamp::EPOCH, &[backend]);
             (shown.state, shown.reason)
         };
         let held = "onprem is held by root since 1970-01-01 00:00 UTC: disks".to_owned();
@@ -208,11 +223,48 @@ mod tests {
         assert_eq!(forced, (ShownState::Queued, String::new()));
     }
 
+    /// What came before a drain goes; what came after it waits, and so does both while the backend
+    /// takes nothing: nobody is left in doubt which it is.
+    #[test]
+    fn a_drain_holds_what_came_after_it() {
+        let at = Timestamp::from_millis;
+        let shown = |health, accepted| {
+            let state = RecipientState::accepted("onprem".to_owned(), Timestamp::EPOCH);
+            let operator = Some(Override {
+                wish: Wish::Drain,
+                actor: "root".to_owned(),
+                reason: "disks".to_owned(),
+                since: at(60_000),
+            });
+            let backend = BackendHealth {
+                operator,
+                ..backend(health)
+            };
+            let shown = Shown::of(&state, at(accepted), &[backend]);
+            (shown.state.as_str(), shown.reason)
+        };
+        let drained = "onprem is drained by root since 1970-01-01 00:01 UTC: disks";
+        let refuses = "onprem refuses mail since 1970-01-01 10:02 UTC: connection refused by \
+                       127.0.0.1:2601";
+        for (health, accepted, expected) in [
+            (Health::Up, 60_000, ("queued", String::new())),
+            (Health::Up, 60_001, ("held", drained.to_owned())),
+            (Health::Rejecting, 60_000, ("held", refuses.to_owned())),
+            (
+                Health::Rejecting,
+                60_001,
+                ("held", format!("{drained}; {refuses}")),
+            ),
+        ] {
+            assert_eq!(shown(health, accepted), expected, "{health} {accepted}");
+        }
+    }
+
     #[test]
     fn what_waits_for_a_healthy_backend_or_a_stranger_is_queued() {
         for (lane, name) in [("onprem", Some("onprem")), ("@example.net", None)] {
             let state = RecipientState::accepted(lane.to_owned(), Timestamp::EPOCH);
-            let shown = Shown::of(&state, &[backend(Health::Slow)]);
+            let shown = Shown::of(&state, Timestamp::EPOCH, &[backend(Health::Slow)]);
             assert_eq!(shown.state, ShownState::Queued);
             assert_eq!(shown.reason, "");
             assert_eq!(shown.due, Some(Timestamp::EPOCH));
@@ -226,7 +278,7 @@ mod tests {
             at: Timestamp::EPOCH,
             actor: "root".to_owned(),
         };
-        let shown = Shown::of(&state, &[backend(Health::Down)]);
+        let shown = Shown::of(&state, Timestamp::EPOCH, &[backend(Health::Down)]);
         assert_eq!(shown.state, ShownState::Dropped);
         assert_eq!(shown.reason, "dropped by root");
     }

@@ -77,11 +77,15 @@ fn refused_alike_is_one_case_and_delivered_after_the_mend() {
 #[test]
 fn refused_content_is_final_and_no_stranger_is_told() {
     let mut lab = Lab::new();
+    let tideover = lab.tideover();
+    let to = "ann@example.org";
+    // It accepts other mail: else the refusal would speak against the platform.
+    let good = "<good@sender.example>";
+    swaks(tideover.smtp(), Starttls::No, (EVE, &[to]), good);
+    lab.onprem.wait_for(to, good);
     lab.onprem.reconfigure(
         "smtpd_end_of_data_restrictions = check_client_access static:{550 5.7.1 It has a virus}",
     );
-    let tideover = lab.tideover();
-    let to = "ann@example.org";
     swaks(
         tideover.smtp(),
         Starttls::No,
@@ -97,9 +101,9 @@ fn refused_content_is_final_and_no_stranger_is_told() {
         "{case}"
     );
     tideover.wait_idle();
-    // No report waits or went anywhere: the message is all there is.
+    // No report waits or went anywhere: the two messages are all there is.
     let status = tideover.json(&["status"]);
-    assert_eq!(status["spool"]["accepted"], 1, "{status}");
+    assert_eq!(status["spool"]["accepted"], 2, "{status}");
     let trace = tideover.json(&["trace", "<v@sender.example>"]);
     assert_eq!(
         trace["messages"][0]["recipients"][0]["state"], "bounced",

@@ -17,6 +17,7 @@
 
 mod chance;
 mod clock;
+mod content;
 #[expect(dead_code, reason = "tests/crash asks more of the disk")]
 mod disk;
 mod door;

@@ -300,12 +300,16 @@ fn refused_content_is_final_without_backscatter() {
     simulate(async {
         let site = Site::new();
         let door = site.open();
+        // It takes other mail: see `content.rs` for one that does not.
+        let mut sent = send(&door, 10..11).await;
+        sleep(MINUTE).await;
         let line = "554 5.7.1 Message contains a virus: Eicar-Test-Signature 17";
         site.platforms
             .refuse("cloud", Some(refused(Said::End, line)));
-        let sent = send(&door, 0..10).await;
+        sent.extend(send(&door, 0..10).await);
         sleep(MINUTE).await;
-        assert_eq!(door.words(&sent), [("bounced", 10)].into());
+        let expected = [("bounced", 10), ("delivered", 1)].into();
+        assert_eq!(door.words(&sent), expected);
         assert_eq!(health(&door), Health::Up);
         nobody_was_told(&door, &sent);
         assert_eq!(cases(&door, CaseKind::Open), []);

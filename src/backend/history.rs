@@ -1,0 +1,259 @@
+//! What a backend went through: each change of its health and each word of an operator, with its
+//! reason. The last ones are facts of the log, so that `backend show` tells them after a restart.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Board, Health, Wish};
+use crate::base::{Shutdown, Timestamp};
+use crate::limits;
+use crate::mail::BackendId;
+use crate::spool::{Spool, SpoolError};
+
+/// The room under which the facts stand in the log.
+const ROOM: &str = "backend";
+/// The beginning of their keys; the backend's name and a place in the ring follow.
+const KEY: &str = "history/";
+/// Pause before a change is written again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// What a backend became.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Became {
+    /// See [`Health::Up`].
+    Up,
+    /// See [`Health::Slow`].
+    Slow,
+    /// See [`Health::Down`].
+    Down,
+    /// See [`Health::Rejecting`].
+    Rejecting,
+    /// See [`Wish::Hold`].
+    Held,
+    /// See [`Wish::Drain`].
+    Drained,
+    /// See [`Wish::Up`].
+    ForcedUp,
+    /// See [`Wish::Resume`].
+    Resumed,
+}
+
+impl Became {
+    /// As people read it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Slow => "slow",
+            Self::Down => "down",
+            Self::Rejecting => "rejecting",
+            Self::Held => "held",
+            Self::Drained => "drained",
+            Self::ForcedUp => "forced up",
+            Self::Resumed => "resumed",
+        }
+    }
+
+    const fn is_health(self) -> bool {
+        match self {
+            Self::Up | Self::Slow | Self::Down | Self::Rejecting => true,
+            Self::Held | Self::Drained | Self::ForcedUp | Self::Resumed => false,
+        }
+    }
+}
+
+impl From<Health> for Became {
+    fn from(health: Health) -> Self {
+        match health {
+            Health::Up => Self::Up,
+            Health::Slow => Self::Slow,
+            Health::Down => Self::Down,
+            Health::Rejecting => Self::Rejecting,
+        }
+    }
+}
+
+impl From<Wish> for Became {
+    fn from(wish: Wish) -> Self {
+        match wish {
+            Wish::Hold => Self::Held,
+            Wish::Up => Self::ForcedUp,
+            Wish::Drain => Self::Drained,
+            Wish::Resume => Self::Resumed,
+        }
+    }
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthChange {
+    /// Counts the changes of a backend.
+    pub number: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Into what.
+    pub became: Became,
+    /// Why, for people; empty when nobody gave a reason.
+    #[serde(default)]
+    pub reason: String,
+    /// The operator who said so; empty when nobody did.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub actor: String,
+}
+
+/// `down: connection refused`, `held by root: disks are changed`.
+impl fmt::Display for HealthChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.became.as_str())?;
+        if !self.actor.is_empty() {
+            write!(f, " by {}", self.actor)?;
+        }
+        if !self.reason.is_empty() {
+            write!(f, ": {}", self.reason)?;
+        }
+        Ok(())
+    }
+}
+
+/// The last changes of one backend, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    changes: VecDeque<HealthChange>,
+    /// The number of the last change.
+    last: u64,
+    /// Up to here they are in the log.
+    saved: u64,
+}
+
+impl History {
+    /// Adds a change; returns it for the program's log.
+    pub(super) fn push(
+        &mut self,
+        at: Timestamp,
+        (became, reason, actor): (Became, &str, &str),
+    ) -> String {
+        self.last += 1;
+        let change = HealthChange {
+            number: self.last,
+            at,
+            became,
+            reason: reason.to_owned(),
+            actor: actor.to_owned(),
+        };
+        let told = change.to_string();
+        if self.changes.len() >= limits::HEALTH_CHANGES {
+            self.changes.pop_front();
+        }
+        self.changes.push_back(change);
+        told
+    }
+
+    /// Puts the changes of earlier lives in front of those of this one.
+    fn restore(&mut self, mut earlier: Vec<HealthChange>, now: Timestamp) {
+        earlier.sort_by_key(|change| change.number);
+        let present = std::mem::take(self);
+        self.last = earlier.last().map_or(0, |change| change.number);
+        self.saved = self.last;
+        let health = earlier.iter().rfind(|change| change.became.is_health());
+        let doubted = health.is_some_and(|change| change.became != Became::Up);
+        self.changes.extend(earlier);
+        if doubted {
+            let at = present.changes.front().map_or(now, |first| first.at);
+            let why = "the program was started and has not met trouble yet";
+            self.push(at, (Became::Up, why, ""));
+        }
+        for change in present.changes {
+            self.push(change.at, (change.became, &change.reason, &change.actor));
+        }
+    }
+
+    pub(super) fn list(&self) -> Vec<HealthChange> {
+        self.changes.iter().cloned().collect()
+    }
+}
+
+impl Board {
+    /// The last changes of a backend, oldest first.
+    #[must_use]
+    pub fn history(&self, backend: &BackendId) -> Vec<HealthChange> {
+        let histories = self.histories();
+        histories
+            .get(backend)
+            .map(History::list)
+            .unwrap_or_default()
+    }
+
+    fn unsaved(&self) -> Vec<(BackendId, HealthChange)> {
+        let histories = self.histories();
+        let unsaved = histories.iter().flat_map(|(id, history)| {
+            let changes = history.changes.iter();
+            let new = changes.filter(|change| change.number > history.saved);
+            new.map(|change| (id.clone(), change.clone()))
+        });
+        unsaved.collect()
+    }
+
+    fn note_saved(&self, backend: &BackendId, number: u64) {
+        if let Some(history) = self.histories().get_mut(backend) {
+            history.saved = history.saved.max(number);
+        }
+    }
+}
+
+/// Takes the changes of earlier lives over from the log.
+///
+/// # Errors
+/// When the index fails. A change that cannot be read is logged and left out.
+pub fn restore_history(spool: &Spool, board: &Board) -> Result<(), SpoolError> {
+    let mut found: BTreeMap<BackendId, Vec<HealthChange>> = BTreeMap::new();
+    for (key, value) in spool.facts(ROOM, KEY)? {
+        let name = key.strip_prefix(KEY).and_then(|rest| rest.rsplit_once('/'));
+        match (name, serde_json::from_value(value)) {
+            (Some((name, _)), Ok(change)) => {
+                found.entry(BackendId::new(name)).or_default().push(change);
+            }
+            (_, result) => {
+                let error = result.err().map(|error| error.to_string());
+                tracing::error!(%key, ?error, "a change of health cannot be read");
+            }
+        }
+    }
+    let now = board.now();
+    let mut histories = board.histories();
+    for (backend, earlier) in found {
+        histories.entry(backend).or_default().restore(earlier, now);
+    }
+    Ok(())
+}
+
+/// Writes changes down as they come, until the stop is asked for. To be begun after
+/// [`restore_history`].
+pub async fn keep_history(spool: Spool, board: Board, shutdown: Shutdown) {
+    loop {
+        let mut pause = None;
+        for (backend, change) in board.unsaved() {
+            let place = change.number % limits::HEALTH_CHANGES as u64;
+            let key = format!("{KEY}{backend}/{place:03}");
+            let value = serde_json::to_value(&change).ok();
+            if let Err(error) = spool.put_fact(ROOM, &key, value).await {
+                tracing::error!(%backend, %error, "a change of health is not written down yet");
+                pause = Some(AGAIN);
+                break;
+            }
+            board.note_saved(&backend, change.number);
+        }
+        tokio::select! {
+            () = shutdown.stopping() => return,
+            () = board.changed_history(), if pause.is_none() => {}
+            () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "history_tests.rs"]
+mod tests;

@@ -1,0 +1,154 @@
+use super::*;
+use crate::backend::monitor::tests::backend;
+use crate::backend::{Override, Signal, override_backend, restore_overrides};
+use crate::base::Clock;
+use crate::mail::{Blame, CaseKey, Failure, Said};
+use crate::smtp::Reply;
+use crate::spool::{Options, World};
+
+fn onprem() -> BackendId {
+    BackendId::new("onprem")
+}
+
+fn board() -> Board {
+    let mut options = backend("onprem");
+    options.probe.interval = Duration::ZERO;
+    Board::new(&[options], Clock::system())
+}
+
+fn fall(board: &Board) {
+    for _ in 0..3 {
+        let failure = Failure::without_reply(Blame::Backend, "connection refused");
+        board.report_probe(&onprem(), Signal::Bad(failure));
+    }
+}
+
+fn refuse(board: &Board) {
+    let reply = Reply::parse(&["550 5.4.1 Access denied"]).unwrap();
+    let case = CaseKey::of(&onprem(), &Failure::refused(Said::Rcpt, reply));
+    for name in ["a", "b", "c", "d", "e"] {
+        board.report_refused(&onprem(), &case, name);
+    }
+}
+
+fn said(wish: Wish, reason: &str) -> Override {
+    Override {
+        wish,
+        actor: "root".to_owned(),
+        reason: reason.to_owned(),
+        since: Timestamp::EPOCH,
+    }
+}
+
+fn told(board: &Board) -> Vec<String> {
+    let history = board.history(&onprem());
+    history.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn every_change_has_its_reason() {
+    let board = board();
+    fall(&board);
+    for _ in 0..3 {
+        board.report_probe(&onprem(), Signal::Good);
+    }
+    refuse(&board);
+    board.set_override(&onprem(), said(Wish::Drain, "the weekend"));
+    board.report_accepted(&onprem());
+    let after = board.health(&onprem()).unwrap();
+    assert_eq!(after.health, Health::Up);
+    assert_eq!(after.reason, "it accepts mail again");
+    for (wish, reason) in [
+        (Wish::Hold, "disks"),
+        (Wish::Up, "I know it"),
+        (Wish::Resume, ""),
+    ] {
+        board.set_override(&onprem(), said(wish, reason));
+    }
+    // Said twice is no change, and a good signal is none.
+    board.set_override(&onprem(), said(Wish::Resume, ""));
+    board.report(&onprem(), Signal::Good);
+    let history = board.history(&onprem());
+    assert_eq!(
+        told(&board),
+        [
+            "down: connection refused",
+            "up: it answers again",
+            "rejecting: 5 known recipients were refused alike: 550 5.4.1 Access denied",
+            "drained by root: the weekend",
+            "up: it accepts mail again",
+            "held by root: disks",
+            "forced up by root: I know it",
+            "resumed by root",
+        ]
+    );
+    assert_eq!(after.since, history[4].at, "since the end of the refusals");
+    assert!(history.windows(2).all(|two| two[0].at <= two[1].at));
+}
+
+#[test]
+fn what_is_remembered_is_bounded() {
+    let board = board();
+    let many = limits::HEALTH_CHANGES + 5;
+    for number in 0..many {
+        board.set_override(&onprem(), said(Wish::Hold, &number.to_string()));
+    }
+    let history = board.history(&onprem());
+    assert_eq!(history.len(), limits::HEALTH_CHANGES);
+    assert_eq!(history.last().unwrap().number, many as u64);
+    assert_eq!(history[0].reason, "5");
+}
+
+#[tokio::test]
+async fn it_outlives_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        min_free: 0,
+        ..Options::new(folder.path())
+    };
+    for life in 0..3 {
+        let opened = Spool::open(options.clone(), World::system()).unwrap();
+        let (spool, writer) = (opened.spool, opened.writer.spawn_thread().unwrap());
+        let board = board();
+        restore_overrides(&spool, &board).unwrap();
+        if life == 1 {
+            // Seen before the log could be asked.
+            fall(&board);
+        }
+        restore_history(&spool, &board).unwrap();
+        let shutdown = Shutdown::new();
+        let keep = keep_history(spool.clone(), board.clone(), shutdown.clone());
+        shutdown.spawn("history", keep);
+        if life == 0 {
+            let wish = said(Wish::Drain, "the weekend");
+            override_backend(&spool, &board, &onprem(), wish)
+                .await
+                .unwrap();
+            refuse(&board);
+        }
+        while !board.unsaved().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        shutdown.stop().await;
+        spool.close().await.unwrap();
+        if life == 2 {
+            let rejecting = "rejecting: 5 known recipients were refused alike: 550 5.4.1 Access \
+                             denied";
+            let started = "up: the program was started and has not met trouble yet";
+            assert_eq!(
+                told(&board),
+                [
+                    "drained by root: the weekend",
+                    rejecting,
+                    started,
+                    "down: connection refused",
+                    started,
+                ]
+            );
+            let numbers = board.history(&onprem()).into_iter().map(|one| one.number);
+            assert_eq!(numbers.collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+        }
+        drop((spool, board));
+        writer.join().unwrap();
+    }
+}
