@@ -286,11 +286,12 @@ impl RecipientState {
                 last,
                 on_hold,
                 exempt,
-                attempting: _,
+                attempting,
             } => Waiting {
                 lane,
                 due: *due,
                 attempts: *attempts,
+                attempting: *attempting,
                 uncertain: *uncertain,
                 last: last.as_ref(),
                 on_hold: *on_hold,

@@ -92,6 +92,26 @@ fn an_end_is_an_end() {
     }
 }
 
+/// A crash after it must still find the mark (decision 8).
+#[test]
+fn another_lane_hides_no_attempt_that_is_under_way() {
+    let queued = RecipientState::accepted("onprem".to_owned(), AT);
+    let backend = BackendId::new("onprem");
+    let attempted = RecipientEvent::Attempted { backend };
+    let rerouted = RecipientEvent::Rerouted {
+        lane: "cloud".to_owned(),
+    };
+    let is_attempting = |state: &RecipientState| {
+        let RecipientState::Queued { attempting, .. } = state else {
+            panic!("{state:?}");
+        };
+        *attempting
+    };
+    let tried = queued.apply(&attempted, AT).unwrap();
+    assert!(is_attempting(&tried.apply(&rerouted, AT).unwrap()));
+    assert!(!is_attempting(&queued.apply(&rerouted, AT).unwrap()));
+}
+
 #[test]
 fn every_event_fits_the_queued_state() {
     let queued = RecipientState::accepted("onprem".to_owned(), AT);

@@ -9,6 +9,7 @@ pub(super) struct Waiting<'a> {
     pub(super) lane: &'a str,
     pub(super) due: Timestamp,
     pub(super) attempts: u32,
+    pub(super) attempting: bool,
     pub(super) uncertain: bool,
     pub(super) last: Option<&'a (Timestamp, Failure)>,
     pub(super) on_hold: u64,
@@ -52,7 +53,11 @@ impl Waiting<'_> {
             match event {
                 RecipientEvent::Attempted { .. } => *attempting = true,
                 RecipientEvent::Interrupted { uncertain: arrived } => *uncertain |= arrived,
-                RecipientEvent::Rerouted { lane: new } => lane.clone_from(new),
+                RecipientEvent::Rerouted { lane: new } => {
+                    lane.clone_from(new);
+                    // Another lane tells nothing about what is under way.
+                    *attempting = self.attempting;
+                }
                 RecipientEvent::Released { due: new, .. } | RecipientEvent::Paced { due: new } => {
                     *due = *new;
                 }

@@ -88,6 +88,11 @@ impl Greeting {
         }
     }
 
+    /// See [`Exchange::is_costly`].
+    pub(super) const fn is_costly(&self) -> bool {
+        matches!(self, Self::ExpectLogin(_, exchange) if exchange.is_costly())
+    }
+
     /// One reply in, one state and one step out.
     pub(super) fn handle(self, reply: Reply, manner: &Manner) -> Result<(Self, Step), Error> {
         let stage = self.stage();

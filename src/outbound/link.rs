@@ -50,7 +50,14 @@ impl Link {
         loop {
             let stage = greeting.stage();
             let reply = wire.reply(stage).await?;
-            let (next, mut step) = greeting.handle(reply, manner)?;
+            let (next, mut step) = if greeting.is_costly() {
+                let manner = manner.clone();
+                let work = tokio::task::spawn_blocking(move || greeting.handle(reply, &manner));
+                let worked = work.await;
+                worked.map_err(|error| Error::Login(error.to_string()))??
+            } else {
+                greeting.handle(reply, manner)?
+            };
             greeting = next;
             if let Step::Secure = step {
                 let (secured, info) = wire.secure(manner, tls).await?;

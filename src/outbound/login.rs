@@ -113,6 +113,12 @@ impl Login {
 }
 
 impl Exchange {
+    /// Does the next reply cost a good part of a second of computing? That is no place among tasks
+    /// that others wait for.
+    pub(super) const fn is_costly(&self) -> bool {
+        matches!(self, Self::Scram(_))
+    }
+
     /// One reply in, one turn out.
     pub(super) fn hear(self, reply: Reply, login: &Login) -> Result<Turn, Error> {
         let asked = reply.code == 334;
@@ -193,8 +199,10 @@ mod tests {
             ("LOGIN PLAIN", "AUTH PLAIN "),
             ("NTLM LOGIN", "AUTH LOGIN\r\n"),
         ] {
-            let (_, line) = sent(password().begin(&offered(names)).unwrap());
+            let (exchange, line) = sent(password().begin(&offered(names)).unwrap());
             assert!(line.starts_with(expected), "{names}: {line}");
+            // PBKDF2 is computed beside the async threads.
+            assert_eq!(exchange.is_costly(), names.contains("SCRAM"), "{names}");
         }
         let wanted = Login {
             mechanism: Some(Mechanism::Plain),

@@ -122,7 +122,9 @@ impl Queue {
                 actor: actor.to_owned(),
                 reason: reason.to_owned(),
             };
-            self.0.parts.spool.record(id, numbers, event).await?;
+            let spool = &self.0.parts.spool;
+            spool.record(id, numbers.clone(), event.clone()).await?;
+            self.tried(id, &numbers, &event).await;
         }
         Ok(done)
     }

@@ -260,12 +260,17 @@ impl Queue {
         let spool = &self.0.parts.spool;
         let events = self.events(order, id, envelope, done);
         let held = events.iter().map(|(_, numbers)| numbers.len() as u64).sum();
-        let mut written = Vec::new();
+        let (mut written, mut told) = (Vec::new(), Vec::new());
         for (event, numbers) in events {
             if let RecipientEvent::Dropped { actor, reason } = &event {
                 tracing::warn!(%id, ?numbers, %actor, %reason, "dropped");
             }
-            written.push(spool.begin_record(id, numbers, event).await?);
+            written.push(
+                spool
+                    .begin_record(id, numbers.clone(), event.clone())
+                    .await?,
+            );
+            told.push((event, numbers));
         }
         if matches!(order.deed, Deed::Release | Deed::Resume | Deed::Retry) {
             for (lane, numbers) in self.new_lanes(envelope, done) {
@@ -275,6 +280,10 @@ impl Queue {
         }
         for written in written {
             written.wait().await?;
+        }
+        for (event, numbers) in told {
+            // It may be the first one of a case: somebody waits to hear what became of it.
+            self.tried(id, &numbers, &event).await;
         }
         Ok(match order.deed {
             Deed::Hold => held,
@@ -383,7 +392,7 @@ fn event(order: &Order, state: &RecipientState, now: Timestamp) -> Option<Recipi
     })
 }
 
-const fn lane_of(state: &RecipientState) -> Option<&String> {
+pub(super) const fn lane_of(state: &RecipientState) -> Option<&String> {
     match state {
         RecipientState::Queued { lane, .. } | RecipientState::Held { lane, .. } => Some(lane),
         RecipientState::Delivered { .. }

@@ -70,11 +70,13 @@ impl Queue {
         actor: &str,
         reason: &str,
     ) -> Result<Option<CaseTrial>, SpoolError> {
+        // Two who say it at once begin one trial.
+        let _one_at_a_time = self.0.releasing.lock().await;
         let spool = &self.0.parts.spool;
         let mut last = None;
         if let Some(present) = self.case_trial(case)?
             && present.outcome == TrialOutcome::Trying
-            && self.is_waiting(&present)?
+            && (self.is_waiting(&present)? || self.tries().is_releasing(case))
         {
             return Ok(Some(present));
         }
@@ -210,10 +212,12 @@ impl Queue {
     /// The first one was accepted: the rest follows.
     fn go_on_with(&self, case: CaseId) {
         let queue = self.clone();
+        self.tries().following.insert(case);
         self.0.parts.shutdown.spawn("case", async move {
             if let Err(error) = queue.release_rest(case).await {
                 tracing::error!(%case, %error, "the rest of a case is not released");
             }
+            queue.tries().following.remove(&case);
         });
     }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::bulk::lane_of;
+use super::hands::Hands;
 use super::intake::Dispatched;
 use super::state::{Source, Waited};
 use super::{Queue, schedule};
@@ -283,14 +285,21 @@ impl Queue {
     }
 
     async fn reroute_waiting(&self, due: Due) {
-        // What is under way follows when it is deferred.
-        if self.state().is_busy(due.id, due.recipient) {
-            return;
-        }
         match self.0.parts.spool.message(due.id) {
             Ok(Some(message)) => {
-                self.reroute_one(due.id, due.recipient, &message.envelope)
-                    .await;
+                let recipients = &message.envelope.recipients;
+                let address = recipients.get(usize::from(due.recipient));
+                let new = address.map(|recipient| self.lane_of(&recipient.address));
+                let old = message.states.get(usize::from(due.recipient));
+                if new.as_ref() == old.and_then(lane_of) {
+                    return;
+                }
+                // Nobody tries it meanwhile (I4). What is under way follows when it is deferred.
+                let mut hands = Hands::new(self, due.id);
+                if hands.take(&[due.recipient], Duration::ZERO).await == 0 {
+                    self.reroute_one(due.id, due.recipient, &message.envelope)
+                        .await;
+                }
             }
             Ok(None) => {}
             Err(error) => {

@@ -140,6 +140,8 @@ struct Inner {
     tries: Mutex<Tries>,
     /// The release of a case is decided.
     case_news: Notify,
+    /// One begins the release of a case at a time.
+    releasing: tokio::sync::Mutex<()>,
     /// Wakes the loader.
     wake: Notify,
     /// Rings when recipients are free again.
@@ -172,6 +174,7 @@ impl Queue {
             begun: tokio::time::Instant::now(),
             tries: Mutex::default(),
             case_news: Notify::new(),
+            releasing: tokio::sync::Mutex::default(),
             wake: Notify::new(),
             freed: Notify::new(),
             counted: Mutex::default(),

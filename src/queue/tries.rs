@@ -1,7 +1,7 @@
 //! Attempts that find something out: one waiting message for each probe interval while a backend
 //! is rejecting, and the first recipient of a case that is to be released.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::Queue;
@@ -25,6 +25,8 @@ pub(super) struct Tries {
     probing: HashMap<BackendId, (SpoolId, u16)>,
     /// The first recipients of cases that are to be released.
     pub(super) cases: HashMap<(SpoolId, u16), CaseId>,
+    /// Cases whose first recipient was accepted; the others follow just now.
+    pub(super) following: HashSet<CaseId>,
 }
 
 impl Tries {
@@ -33,6 +35,11 @@ impl Tries {
         self.probing.get(backend).is_some_and(|(id, number)| {
             *id == job.id && job.recipients.iter().any(|one| one.number == *number)
         })
+    }
+
+    /// Is the release of a case under way?
+    pub(super) fn is_releasing(&self, case: CaseId) -> bool {
+        self.following.contains(&case) || self.cases.values().any(|other| *other == case)
     }
 
     /// An attempt has ended.

@@ -65,7 +65,8 @@ impl Queue {
             };
             let place = self.place_in_rate(target);
             self.sleep_until(place, CONNECTING).await;
-            if !self.may_go(target, &present.job) {
+            // Who is woken by the stop sends nothing more.
+            if self.stopping() || !self.may_go(target, &present.job) {
                 self.put_back(present).await;
                 continue;
             }
@@ -76,6 +77,10 @@ impl Queue {
             }
             // Open already: how long that took brings no two messages together.
             self.sleep_until(place, Duration::ZERO).await;
+            if self.stopping() {
+                self.put_back(present).await;
+                continue;
+            }
             let Some(present) = self.take_turns(target, present).await else {
                 continue;
             };

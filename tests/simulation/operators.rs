@@ -9,7 +9,7 @@ use tideover::route::Selection;
 use tideover::smtp::Reply;
 use tokio::time::sleep;
 
-use crate::door::{Door, Site, simulate};
+use crate::door::{Door, Site, options_of_the_queue, simulate};
 
 const ANN: &str = "ann@onprem.example";
 const BOB: &str = "bob@cloud.example";
@@ -160,6 +160,40 @@ fn a_retry_waits_for_no_schedule() {
         assert!(
             story.ends_with(&["released", "rerouted", "delivered"]),
             "{story:?}"
+        );
+        door.stop().await;
+    });
+}
+
+/// A stop wakes who waits for his turn, and he sends nothing more: it is tried in the next life.
+#[test]
+fn a_stop_sends_nothing_that_had_to_wait() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        let mut options = options_of_the_queue();
+        for limits in options.backends.values_mut() {
+            limits.messages_per_minute = 1;
+        }
+        door.queue.configure(options);
+        let mut sent = Vec::new();
+        for _ in 0..5 {
+            sent.push(door.send(&[ANN]).await);
+        }
+        sleep(MINUTE / 2).await;
+        let before = site.copies();
+        assert_eq!(before, 1);
+        door.stop().await;
+        assert_eq!(site.copies(), before, "sent by the stop");
+        let door = site.open();
+        sleep(MINUTE).await;
+        assert_eq!(door.words(&sent), [("delivered", 5)].into());
+        assert_eq!(site.copies(), 5);
+        let uncertain = sent.iter().filter(|id| door.states(**id)[0].is_uncertain());
+        assert_eq!(
+            uncertain.count(),
+            0,
+            "nothing was sent, so nothing is in doubt"
         );
         door.stop().await;
     });

@@ -1,6 +1,7 @@
 //! Reject storms: a backend that refuses everybody alike, and what an administrator does about it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tideover::backend::{Health, Override, Wish};
@@ -8,7 +9,7 @@ use tideover::base::Timestamp;
 use tideover::mail::{
     Authenticity, BackendId, CaseKind, Envelope, Failure, RecipientState, Said, SpoolId,
 };
-use tideover::queue::TrialOutcome;
+use tideover::queue::{Deed, Order, Pick, Place, TrialOutcome};
 use tideover::smtp::{Reply, ReversePath};
 use tideover::spool::Case;
 use tokio::time::sleep;
@@ -208,6 +209,43 @@ fn a_release_outlives_a_restart() {
         sleep(5 * MINUTE).await;
         assert_eq!(door.words(&sent), [("delivered", 4)].into());
         assert_eq!(site.copies(), 4);
+        door.stop().await;
+    });
+}
+
+/// Two who release a case at once begin one trial, and whoever drops its message decides it.
+#[test]
+fn a_release_is_one_trial_and_a_drop_ends_it() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        site.platforms.refuse("cloud", Some(denied()));
+        let sent = send(&door, 0..4).await;
+        sleep(MINUTE).await;
+        let case = cases(&door, CaseKind::Open)[0].id;
+        site.platforms.set_up("cloud", false);
+        sleep(MINUTE).await;
+        let (ann, bob) = tokio::join!(
+            door.queue.release_case(case, "ann", ""),
+            door.queue.release_case(case, "bob", ""),
+        );
+        let trial = ann.unwrap().unwrap();
+        assert_eq!(bob.unwrap().unwrap(), trial);
+        assert_eq!(door.words(&sent), [("held", 3), ("queued", 1)].into());
+        let order = Order {
+            deed: Deed::Drop,
+            actor: "root".to_owned(),
+            reason: "no more".to_owned(),
+        };
+        let everything: Pick = Arc::new(|_| true);
+        let place = Place::At(trial.id);
+        let dropped = door.queue.perform_page(&order, &everything, place);
+        assert_eq!(dropped.await.unwrap().recipients, 1);
+        let trial = door.queue.decided(case, MINUTE).await.unwrap().unwrap();
+        let TrialOutcome::Refused { what, .. } = trial.outcome else {
+            panic!("{trial:?}");
+        };
+        assert_eq!(what, "root dropped it");
         door.stop().await;
     });
 }
