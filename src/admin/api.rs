@@ -66,7 +66,11 @@ async fn no_such_path() -> AdminError {
 }
 
 async fn health(State(admin): Us) -> Response {
-    let health = admin.health();
+    let health = admin.blocking(|admin| Ok(admin.health())).await;
+    let health = match health {
+        Ok(health) => health,
+        Err(error) => return error.into_response(),
+    };
     let status = if health.accepting {
         StatusCode::OK
     } else {
@@ -87,16 +91,18 @@ async fn metrics(State(admin): Us) -> Response {
 }
 
 async fn status(State(admin): Us) -> Answer<StatusView> {
-    let (holds, moves, drained) = admin
+    let (holds, moves, drained, attention) = admin
         .blocking(|admin| {
             let drained = admin.queue.drain_counts()?;
-            Ok((admin.hold_views()?, admin.move_views()?, drained))
+            let attention = admin.attention()?;
+            Ok((admin.hold_views()?, admin.move_views()?, drained, attention))
         })
         .await?;
     let stats = admin.spool.stats();
     Ok(Json(StatusView {
         holds,
         moves,
+        attention,
         cases: admin.case_numbers(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         now: admin.clock.now(),

@@ -48,6 +48,7 @@ impl Admin {
             .into_iter()
             .chain(self.index_problem())
             .chain(self.damage_problem())
+            .chain(self.attention_problem())
             .chain(backends.iter().filter_map(paused))
             .chain(self.case_numbers().told())
             .collect();
@@ -96,6 +97,9 @@ impl Admin {
             .oldest
             .map_or(0.0, |oldest| self.clock.now().since(oldest).as_secs_f64());
         gauge!(names::OLDEST_SECONDS).set(age);
+        if let Ok(attention) = self.attention() {
+            gauge!(names::ATTENTION_MESSAGES).set(attention.messages as f64);
+        }
         gauge!(names::SPOOL_BYTES).set(stats.bytes as f64);
         gauge!(names::SPOOL_QUARANTINED).set(stats.quarantined as f64);
         gauge!(names::SPOOL_FREE_BYTES).set(stats.free_bytes as f64);

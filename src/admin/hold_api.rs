@@ -12,6 +12,7 @@ use super::extract::Body;
 use super::queue_api::SelectQuery;
 use super::{Admin, AdminError};
 use crate::base::Timestamp;
+use crate::mail::{RecipientState, SpoolId};
 use crate::queue::{HeldCount, HeldCounts};
 use crate::route::{HoldError, HoldRule, HoldWish, Selection};
 
@@ -60,6 +61,9 @@ pub struct HoldView {
     pub until: Option<Timestamp>,
     /// Recipients that it holds now.
     pub held: u64,
+    /// Their messages.
+    #[serde(default)]
+    pub messages: u64,
     /// Acceptance of the oldest of their messages.
     pub oldest: Option<Timestamp>,
 }
@@ -88,6 +92,10 @@ async fn hold(State(admin): Us, Body(query): Body<HoldQuery>) -> Answer<HoldView
     }
     if query.reason.trim().is_empty() {
         return Err(asked("a hold has a reason", "give it with --reason"));
+    }
+    if let Some(id) = selection.message {
+        let message = admin.blocking(move |admin| Ok(admin.spool.message(id)?));
+        can_be_held(id, message.await?.as_ref().map(|message| &*message.states))?;
     }
     let now = admin.clock.now();
     let after = query
@@ -129,6 +137,22 @@ async fn end(State(admin): Us, Body(query): Body<EndQuery>) -> Answer<Vec<HoldVi
     Ok(Json(views.collect()))
 }
 
+/// A rule for one message holds nothing when the message is not there, or is finished: whoever
+/// makes one means another message.
+fn can_be_held(id: SpoolId, states: Option<&[RecipientState]>) -> Result<(), AdminError> {
+    match states {
+        None => Err(AdminError::NotFound {
+            what: format!("the spool has no message {id}"),
+            hint: "`tideover queue list` shows the ids of what waits",
+        }),
+        Some(states) if states.iter().all(RecipientState::is_finished) => Err(AdminError::Asked {
+            what: format!("nothing of {id} waits any more"),
+            hint: "`tideover queue show ID` tells what became of it",
+        }),
+        Some(_) => Ok(()),
+    }
+}
+
 fn asked(what: &str, hint: &'static str) -> AdminError {
     AdminError::Asked {
         what: what.to_owned(),
@@ -156,6 +180,7 @@ impl HoldView {
             since: rule.since,
             until: rule.until,
             held: count.recipients,
+            messages: count.messages,
             oldest: count.oldest,
         }
     }
@@ -179,5 +204,30 @@ impl Admin {
             return Ok(Arc::default());
         }
         Ok(self.queue.held_counts()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_for_one_message_needs_one_that_waits() {
+        let id = SpoolId::from_u64(7);
+        let waiting = RecipientState::accepted("onprem".to_owned(), Timestamp::EPOCH);
+        let dropped = RecipientState::Dropped {
+            at: Timestamp::EPOCH,
+            actor: "root".to_owned(),
+        };
+        let told = |states: Option<&[RecipientState]>| {
+            let result = can_be_held(id, states);
+            result.map_err(|error| error.to_string())
+        };
+        let text = id.to_string();
+        let missing = format!("the spool has no message {text}");
+        assert_eq!(told(None), Err(missing));
+        let finished = format!("nothing of {text} waits any more");
+        assert_eq!(told(Some(std::slice::from_ref(&dropped))), Err(finished));
+        assert_eq!(told(Some(&[dropped, waiting])), Ok(()));
     }
 }

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod api;
+mod attention;
 mod cases_api;
 mod error;
 mod extract;
@@ -22,6 +23,7 @@ mod view;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -36,6 +38,7 @@ use crate::telemetry::Metrics;
 pub use accounts::{Account, AccountAdmin, AccountRefused, AccountState, Invitation};
 pub(crate) use api::AddressQuery;
 pub use api::{operators, watchers};
+pub use attention::AttentionView;
 pub(crate) use cases_api::CaseOrder;
 pub use cases_api::{CaseDetails, CaseMemberView, CaseNumbers, CaseReleased, CaseView};
 pub use error::{AdminError, Refusal};
@@ -79,6 +82,10 @@ pub struct Admin {
     pub router: Router,
     /// What the config says of the backends now.
     pub backends: watch::Receiver<Arc<[BackendOptions]>>,
+    /// `queue.attention_after` as the config has it now.
+    pub attention_after: watch::Receiver<Duration>,
+    /// Is the webmail served?
+    pub webmail: bool,
     /// The webmail's accounts.
     pub accounts: Arc<dyn AccountAdmin>,
     /// The config.

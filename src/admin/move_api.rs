@@ -70,8 +70,14 @@ pub struct MoveView {
     pub ended: Option<Timestamp>,
     /// Recipients that wait for it.
     pub held: u64,
+    /// Their messages.
+    #[serde(default)]
+    pub messages: u64,
     /// Acceptance of the oldest of their messages.
     pub oldest: Option<Timestamp>,
+    /// When that one asks for an administrator's decision (`queue.attention_after`), or did.
+    #[serde(default)]
+    pub decide_at: Option<Timestamp>,
     /// Who said so last.
     pub actor: String,
     /// Why; may be empty.
@@ -202,6 +208,7 @@ impl Admin {
                 .collect(),
             home,
             people: all,
+            webmail: self.webmail,
             accounts: accounts.iter().filter(of_domain).count() as u64,
         }
     }
@@ -215,6 +222,7 @@ impl Admin {
     pub(super) fn move_views(&self) -> Result<Vec<MoveView>, AdminError> {
         let book = self.router.holds().book();
         let counts = self.held_counts()?;
+        let after = self.attention_after();
         let directory = self.router.directory().current();
         let home_of = |domain: &str| {
             let rule = directory.domains().find(|rule| rule.name == domain);
@@ -232,7 +240,9 @@ impl Admin {
                 since: one.since,
                 ended: one.ended,
                 held: count.recipients,
+                messages: count.messages,
                 oldest: count.oldest,
+                decide_at: count.oldest.map(|oldest| oldest.after(after)),
                 actor: one.actor.clone(),
                 reason: one.reason.clone(),
                 home: home_of(&one.domain),

@@ -1,5 +1,6 @@
 //! What operators do to mail that waits, page by page; and how they take copies of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body as HttpBody;
@@ -56,6 +57,9 @@ pub(crate) struct SelectView {
     pub(crate) recipients: u64,
     /// Their messages.
     pub(crate) messages: Vec<SpoolId>,
+    /// Of each, the recipients that are meant.
+    #[serde(default)]
+    pub(crate) selected: BTreeMap<SpoolId, Vec<u16>>,
     /// The first recipients, as many as were asked for.
     pub(crate) items: Vec<QueueItem>,
     /// Messages that were looked at.
@@ -191,6 +195,7 @@ impl Admin {
         let mut view = SelectView {
             recipients: 0,
             messages: Vec::new(),
+            selected: BTreeMap::new(),
             items: Vec::new(),
             seen: ids.len() as u64,
             next,
@@ -206,7 +211,7 @@ impl Admin {
     fn select_of(&self, query: &SelectQuery, message: &StoredMessage, view: &mut SelectView) {
         let envelope = &message.envelope;
         let recipients = envelope.recipients.iter().zip(&message.states);
-        let mut any = false;
+        let mut selected = Vec::new();
         for (number, (recipient, state)) in (0_u16..).zip(recipients) {
             let one = Candidate {
                 id: message.id,
@@ -218,7 +223,7 @@ impl Admin {
             if state.is_finished() || !query.selection.matches(&one) {
                 continue;
             }
-            any = true;
+            selected.push(number);
             view.recipients += 1;
             if view.items.len() < query.show.min(limits::PAGE) {
                 let backends = self.router.board().snapshot();
@@ -228,8 +233,9 @@ impl Admin {
                     .push(QueueItem::new(message.id, shown, address, envelope));
             }
         }
-        if any {
+        if !selected.is_empty() {
             view.messages.push(message.id);
+            view.selected.insert(message.id, selected);
         }
     }
 }

@@ -1,9 +1,8 @@
 //! The JSON of the API. The command line reads the same types. Fields are added, never renamed.
 
-use super::CaseNumbers;
 use serde::{Deserialize, Serialize};
 
-use super::{HoldView, MoveView};
+use super::{AttentionView, CaseNumbers, HoldView, MoveView};
 use crate::backend::{Health, HealthChange, Protocol, TlsPolicy};
 use crate::base::Timestamp;
 use crate::mail::{BackendId, SpoolId};
@@ -27,6 +26,9 @@ pub struct StatusView {
     /// Refusals that wait for a decision.
     #[serde(default)]
     pub cases: CaseNumbers,
+    /// Mail that waits for too long.
+    #[serde(default)]
+    pub attention: AttentionView,
     /// Rules that hold mail.
     #[serde(default)]
     pub holds: Vec<HoldView>,

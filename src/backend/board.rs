@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use metrics::counter;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 
@@ -14,6 +15,7 @@ use super::{
 };
 use crate::base::{Clock, Timestamp};
 use crate::mail::BackendId;
+use crate::telemetry::names;
 
 /// The health of every backend of the config.
 pub type Healths = BTreeMap<BackendId, BackendHealth>;
@@ -152,6 +154,11 @@ impl Board {
 
     /// Takes in the result of a probe.
     pub fn report_probe(&self, backend: &BackendId, signal: Signal) {
+        let result = match &signal {
+            Signal::Good => "good",
+            Signal::Bad(_) => "bad",
+        };
+        counter!(names::PROBES, "backend" => backend.to_string(), "result" => result).increment(1);
         self.take(backend, (signal, Witness::Probe), |evidence, now| {
             evidence.last_probe = Some(now);
         });
@@ -228,10 +235,17 @@ impl Board {
         for (id, new) in healths {
             let Some(old) = before.get(id) else { continue };
             let mut histories = self.histories();
-            let mut note = |became, reason: &str, actor: &str| {
+            let mut note = |became: Became, reason: &str, actor: &str| {
                 let history = histories.entry(id.clone()).or_default();
                 let told = history.push(now, (became, reason, actor));
                 tracing::warn!(backend = %id, "{told}");
+                if became.is_health() {
+                    counter!(
+                        names::HEALTH_CHANGES,
+                        "backend" => id.to_string(), "health" => became.as_str()
+                    )
+                    .increment(1);
+                }
                 self.0.news.notify_one();
             };
             if old.operator != new.operator

@@ -58,7 +58,7 @@ impl Became {
         }
     }
 
-    const fn is_health(self) -> bool {
+    pub(super) const fn is_health(self) -> bool {
         match self {
             Self::Up | Self::Slow | Self::Down | Self::Rejecting => true,
             Self::Held | Self::Drained | Self::ForcedUp | Self::Resumed => false,

@@ -228,7 +228,8 @@ impl Worker {
         loop {
             let page = self.select(&which).await?;
             for id in page.messages {
-                if let Some(line) = self.export_one(id, dir).await? {
+                let selected = page.selected.get(&id).cloned().unwrap_or_default();
+                if let Some(line) = self.export_one(id, selected, dir).await? {
                     manifest.write_all(&line).await.map_err(failed)?;
                     count += 1;
                     bar.show(count, None);
@@ -250,7 +251,12 @@ impl Worker {
     }
 
     /// Writes one message; returns its line of the manifest, or `None` when it is gone meanwhile.
-    async fn export_one(&self, id: SpoolId, dir: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    async fn export_one(
+        &self,
+        id: SpoolId,
+        selected: Vec<u16>,
+        dir: &Path,
+    ) -> Result<Option<Vec<u8>>, Failure> {
         let request = Request::get(format!("/api/messages/{id}/export"));
         let exported: Exported = match self.client.ask(request).await {
             Ok(exported) => exported,
@@ -268,7 +274,8 @@ impl Worker {
             return Err(failed(io::Error::other(what)));
         }
         file.sync_all().await.map_err(failed)?;
-        let mut line = serde_json::to_vec(&exported).map_err(|error| failed(error.into()))?;
+        let line = ManifestLine { exported, selected };
+        let mut line = serde_json::to_vec(&line).map_err(|error| failed(error.into()))?;
         line.push(b'\n');
         Ok(Some(line))
     }
@@ -287,6 +294,16 @@ impl Worker {
             }
         }
     }
+}
+
+/// A line of `manifest.jsonl`.
+#[derive(Debug, Serialize)]
+struct ManifestLine {
+    #[serde(flatten)]
+    exported: Exported,
+    /// The recipients that were selected, by their place in the envelope, from 0. The others of the
+    /// message came along.
+    selected: Vec<u16>,
 }
 
 async fn new_file(path: &Path) -> io::Result<File> {
@@ -310,7 +327,9 @@ pub(super) fn told(deed: Deed, tally: &Tally) -> String {
     };
     let recipients = many(tally.recipients, "recipient");
     let messages = many(tally.messages, "message");
-    let mut text = if tally.recipients == 0 {
+    let mut text = if tally.recipients == 0 && tally.behind > 0 {
+        String::new()
+    } else if tally.recipients == 0 {
         format!("nobody that waits matches: {hint}\n")
     } else {
         format!("{recipients} of {messages} {done}\n")
@@ -324,6 +343,15 @@ pub(super) fn told(deed: Deed, tally: &Tally) -> String {
         };
         // Writing to a String cannot fail.
         writeln!(text, "{busy} {verb} being tried now: {hint}").ok();
+    }
+    if tally.behind > 0 {
+        let behind = many(tally.behind, "recipient");
+        let verb = if tally.behind == 1 { "waits" } else { "wait" };
+        writeln!(
+            text,
+            "{behind} {verb} for a backend that takes no mail now: `tideover backend list`"
+        )
+        .ok();
     }
     if tally.moving > 0 {
         let moving = many(tally.moving, "recipient");
@@ -391,6 +419,23 @@ mod tests {
                 Deed::Retry,
                 tally(0, 0),
                 "nobody that waits matches: held mail wants `tideover queue release`\n",
+            ),
+            (
+                Deed::Retry,
+                Tally {
+                    behind: 3,
+                    ..Tally::default()
+                },
+                "3 recipients wait for a backend that takes no mail now: `tideover backend list`\n",
+            ),
+            (
+                Deed::Retry,
+                Tally {
+                    behind: 1,
+                    ..tally(2, 0)
+                },
+                "2 recipients of 1 message due now\n\
+                 1 recipient waits for a backend that takes no mail now: `tideover backend list`\n",
             ),
         ] {
             assert_eq!(told(deed, &tally), expected);

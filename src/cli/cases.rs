@@ -49,7 +49,7 @@ impl Asker {
 
 impl Page {
     /// `cases`.
-    fn cases(self, cases: &[CaseView]) -> String {
+    pub(super) fn cases(self, cases: &[CaseView]) -> String {
         if cases.is_empty() {
             return "no cases\n".to_owned();
         }
@@ -68,18 +68,14 @@ impl Page {
         let mut text = table.render(self.palette);
         for case in cases {
             if let Some(trial) = self.trial(case) {
-                text.push_str(
-                    &self
-                        .palette
-                        .paint(Tone::Quiet, &format!("{}: {trial}\n", case.id)),
-                );
+                text.push_str(&self.field(&case.id.to_string(), &trial));
             }
         }
         text
     }
 
     /// `cases show`.
-    fn case(self, details: &CaseDetails) -> String {
+    pub(super) fn case(self, details: &CaseDetails) -> String {
         let case = &details.case;
         let mut text = format!(
             "{}  {} says {} {}\n",
@@ -134,36 +130,35 @@ impl Page {
 }
 
 /// `cases release`.
-fn text_of(released: &CaseReleased) -> String {
+pub(super) fn text_of(released: &CaseReleased) -> String {
     let first = format!("{} went first", released.trial.id);
     match &released.trial.outcome {
-        TrialOutcome::Released { .. } => {
-            format!(
-                "{first} and was accepted: case {} is released\n",
-                released.id
-            )
+        TrialOutcome::Released { .. } => Page::paragraph(&format!(
+            "{first} and was accepted: case {} is released",
+            released.id
+        )),
+        TrialOutcome::Refused { what, .. } => {
+            let stands = format!(
+                "{first} and was refused again: case {} stands, {} held",
+                released.id, released.recipients,
+            );
+            Page::paragraph(&stands) + &Page::paragraph(what)
         }
-        TrialOutcome::Refused { what, .. } => format!(
-            "{first} and was refused again: case {} stands, {} held\n{}\n",
-            released.id,
-            released.recipients,
-            crate::terminal::visible(what),
-        ),
-        TrialOutcome::Trying => format!(
+        TrialOutcome::Trying => Page::paragraph(&format!(
             "{first} and is not decided yet: when it is accepted the other {} follow; \
-                 `tideover cases show {}` tells\n",
+             `tideover cases show {}` tells",
             released.recipients, released.id
-        ),
+        )),
     }
 }
 
 /// `cases bounce`.
-fn bounced(tally: &Tally) -> String {
+pub(super) fn bounced(tally: &Tally) -> String {
     let (recipients, messages) = (tally.recipients, tally.messages);
-    format!(
+    Page::paragraph(&format!(
         "bounced {recipients} recipients of {messages} messages; senders who proved to be \
-             senders are told\n"
-    )
+         senders are told"
+    ))
 }
 
 fn said(case: &CaseView) -> String {

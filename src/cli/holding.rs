@@ -9,10 +9,10 @@ use super::bulk::{Worker, many, told};
 use super::intent::Request;
 use super::render::Page;
 use super::{Exit, Failure};
-use crate::admin::{EndQuery, HoldQuery, HoldView, MoveQuery, MoveReport, SelectQuery};
+use crate::admin::{EndQuery, HoldQuery, HoldView, MoveQuery, MoveReport, MoveView, SelectQuery};
 use crate::base::Clock;
 use crate::queue::{Deed, Order, Tally};
-use crate::route::{MoveStep, Selection};
+use crate::route::{Force, MoveStep, Selection, permits};
 use crate::terminal::Palette;
 
 /// What was released.
@@ -56,6 +56,13 @@ impl Worker {
             || format!("until `tideover queue release --hold {}`", hold.name),
             |until| format!("until {until}"),
         );
+        // Under load the queue holds some before the verb gets to them.
+        let hold = self.counted(hold).await?;
+        let tally = Tally {
+            recipients: tally.recipients.max(hold.held),
+            messages: tally.messages.max(hold.messages),
+            ..tally
+        };
         let mut text = format!(
             "hold {}: {} is held from now on,\n{until}\n",
             hold.name, hold.what
@@ -75,6 +82,16 @@ impl Worker {
             under_way: tally.under_way,
         };
         self.tell(&done, || text)
+    }
+
+    /// A hold with what it holds now.
+    async fn counted(&self, hold: HoldView) -> Result<HoldView, Failure> {
+        let holds: Vec<HoldView> = self
+            .client
+            .ask(Request::get("/api/holds".to_owned()))
+            .await?;
+        let now = holds.into_iter().find(|one| one.name == hold.name);
+        Ok(now.unwrap_or(hold))
     }
 
     pub(super) async fn release(&self, order: Order) -> Result<(), Failure> {
@@ -121,6 +138,7 @@ impl Worker {
         };
         if stepped.report.done {
             let tally = self.follow(domain, &query).await?;
+            let tally = self.counted_move(domain, query.step, tally).await?;
             (stepped.recipients, stepped.messages) = (tally.recipients, tally.messages);
             text.push_str(&stepped_text(domain, query.step, &tally));
         }
@@ -128,12 +146,29 @@ impl Worker {
         if stepped.report.permitted {
             return Ok(());
         }
-        let step = query.step;
-        let what = format!(
-            "move {step} {domain} is refused: mend what failed above;\n  \
-             --force goes on when a backend or the spool is in trouble"
-        );
-        Err(Failure::new(Exit::Failed, what))
+        Err(Failure::new(Exit::Failed, refused(&stepped.report)))
+    }
+
+    /// What a move that begins holds now: under load the queue holds some before the verb does.
+    async fn counted_move(
+        &self,
+        domain: &str,
+        step: MoveStep,
+        tally: Tally,
+    ) -> Result<Tally, Failure> {
+        if step != MoveStep::Start {
+            return Ok(tally);
+        }
+        let moves: Vec<MoveView> = self
+            .client
+            .ask(Request::get("/api/moves".to_owned()))
+            .await?;
+        let held = moves.iter().find(|one| one.domain == domain);
+        Ok(Tally {
+            recipients: tally.recipients.max(held.map_or(0, |one| one.held)),
+            messages: tally.messages.max(held.map_or(0, |one| one.messages)),
+            ..tally
+        })
     }
 
     /// Whoever waits already follows.
@@ -158,6 +193,17 @@ impl Worker {
     }
 }
 
+/// Why a step was not taken. That it can be forced is said only where it can.
+fn refused(report: &MoveReport) -> String {
+    let (step, domain) = (report.step, &report.domain);
+    let what = format!("move {step} {domain} is refused: mend what failed above");
+    if permits(&report.checks, Force::Yes) {
+        format!("{what};\n  --force takes the step all the same")
+    } else {
+        what
+    }
+}
+
 fn stepped_text(domain: &str, step: MoveStep, tally: &Tally) -> String {
     let recipients = many(tally.recipients, "recipient");
     let messages = many(tally.messages, "message");
@@ -174,5 +220,33 @@ fn stepped_text(domain: &str, step: MoveStep, tally: &Tally) -> String {
             "\n{domain} is where it was: {recipients} of {messages} go there.\n\
              What was delivered meanwhile stays where it is.\n"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::{Check, Weight};
+
+    #[test]
+    fn only_what_can_be_forced_is_said_to_be() {
+        let told = |weight| {
+            let check = Check {
+                what: "x".to_owned(),
+                ok: false,
+                weight,
+                detail: String::new(),
+            };
+            refused(&MoveReport {
+                domain: "example.org".to_owned(),
+                step: MoveStep::Finish,
+                done: false,
+                permitted: false,
+                checks: vec![check],
+                the_move: None,
+            })
+        };
+        assert!(told(Weight::Should).contains("--force"));
+        assert!(!told(Weight::Must).contains("--force"));
     }
 }

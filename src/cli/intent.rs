@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::actor;
 use super::args::{
     Arguments, BackendVerb, CasesVerb, MoveStepArgs, MoveVerb, QueueVerb, SpoolVerb, UserVerb,
     Verb, WaitingState,
@@ -83,7 +84,7 @@ pub(crate) enum Question {
 
 impl From<Arguments> for Intent {
     fn from(arguments: Arguments) -> Self {
-        let actor = arguments.actor.unwrap_or_else(terminal_user);
+        let actor = arguments.actor.unwrap_or_else(actor::terminal_user);
         let format = if arguments.json {
             Format::Json
         } else {
@@ -95,14 +96,6 @@ impl From<Arguments> for Intent {
             work: work(arguments.verb, format, &actor),
         }
     }
-}
-
-/// Who sits at the terminal, also behind sudo.
-fn terminal_user() -> String {
-    let names = ["SUDO_USER", "USER", "LOGNAME"];
-    let mut known = names.into_iter().filter_map(std::env::var_os);
-    let user = known.find_map(|name| name.into_string().ok());
-    user.unwrap_or_else(|| "an operator".to_owned())
 }
 
 fn work(verb: Verb, format: Format, actor: &str) -> Work {

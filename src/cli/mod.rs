@@ -3,6 +3,7 @@
 //! `args` is what is typed, `intent` what is meant. Verbs about a running server ask it over the
 //! unix socket in its `data_dir`.
 
+mod actor;
 mod args;
 mod bulk;
 mod cases;
@@ -15,6 +16,8 @@ mod render;
 mod render_backend;
 mod render_holds;
 mod render_size;
+#[cfg(test)]
+mod render_verbs_tests;
 
 use std::fmt;
 use std::io::Write as _;

@@ -59,6 +59,12 @@ impl Page {
         shown
     }
 
+    /// Text of its own, wrapped.
+    pub(super) fn paragraph(text: &str) -> String {
+        let lines = wrap(&visible(text), WIDTH);
+        format!("{}\n", lines.join("\n"))
+    }
+
     /// Text under the line before it, wrapped.
     pub(super) fn indented(text: &str) -> String {
         let indent = "        ";
@@ -88,6 +94,10 @@ impl Page {
             let uncertain = format!("{} may have arrived twice", queue.uncertain);
             text.push_str(&self.field("", &uncertain));
         }
+        if let Some(told) = status.attention.told() {
+            let told = format!("{told}: `tideover queue list`, then release, retry or drop");
+            text.push_str(&self.field("decide", &told));
+        }
         for backend in &status.backends {
             text.push_str(&self.drain(backend));
         }
@@ -99,19 +109,7 @@ impl Page {
             );
             text.push_str(&self.field("cases", &told));
         }
-        let moving = status.moves.iter().filter(|one| one.ended.is_none());
-        for one in moving {
-            let since = moment(one.since, self.now);
-            let told = format!("{} since {since}, {} held", one.domain, one.held);
-            text.push_str(&self.field("on the move", &told));
-        }
-        for hold in &status.holds {
-            let told = format!(
-                "{}: {}, {} held: {}",
-                hold.name, hold.what, hold.held, hold.reason
-            );
-            text.push_str(&self.field("hold", &told));
-        }
+        text.push_str(&self.held(status));
         let spool = &status.spool;
         if let Some(index) = &spool.index {
             let index = format!("{}; mail is taken, the rest waits", index.text);
@@ -129,7 +127,7 @@ impl Page {
         ));
         if spool.quarantined > 0 {
             let what = format!("{} damaged pieces in quarantine", spool.quarantined);
-            text.push_str(&self.field("damage", &self.palette.paint(Tone::Bad, &what)));
+            text.push_str(&self.field("damage", &what));
         }
         if let Some(outlook) = &spool.outlook {
             text.push_str(&self.field("", &lasts(outlook)));

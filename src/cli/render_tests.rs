@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::admin::{
-    CaseNumbers, DrainView, EventView, IndexView, PeerView, QueueNumbers, SpoolNumbers,
+    AttentionView, CaseNumbers, DrainView, EventView, IndexView, PeerView, QueueNumbers,
+    SpoolNumbers,
 };
 use crate::mail::{BackendId, SpoolId};
 use crate::queue::Progress;
@@ -52,6 +53,12 @@ fn status_fits_and_tells_what_waits() {
             cases: 1,
             recipients: 412,
         },
+        attention: AttentionView {
+            after_seconds: 7 * 86_400,
+            messages: 12,
+            more: false,
+            next: None,
+        },
         holds: Vec::new(),
         moves: Vec::new(),
         version: "0.1.0".to_owned(),
@@ -82,6 +89,10 @@ fn status_fits_and_tells_what_waits() {
         "{text}"
     );
     assert!(text.contains("1 may have arrived twice"), "{text}");
+    assert!(
+        text.contains("decide        12 messages wait for more than 7 days"),
+        "{text}"
+    );
     assert!(text.contains("43 % of the log is read"), "{text}");
     assert!(
         text.contains("onprem: 60 a minute over 3 connections, done in about 6 min"),

@@ -6,8 +6,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
 use super::accounts::AccountDesk;
 use super::reload::Reloader;
 use super::visit_key::visit_key;
@@ -59,10 +57,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let (spool, clock) = (base.spool.clone(), base.clock.clone());
     let accounts = Accounts::new(spool, clock, base.entropy.clone());
     let accounts = accounts.map_err(StartError::other("the accounts"))?;
-    let (backends_now, watched) = watch::channel(backends);
     let movers = (queue.clone(), outbound.clone());
-    let reloader = Reloader::new(config.clone(), base.clone(), movers, backends_now);
-    let reloader = Arc::new(reloader);
+    let (reloader, told) = Reloader::new(config.clone(), base.clone(), movers);
     reloader.watch_backends();
     let writer = opened
         .writer
@@ -80,7 +76,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
             queue: queue.clone(),
             outbound,
             router: base.router.clone(),
-            backends: watched,
+            backends: told.backends,
+            attention_after: told.attention_after,
+            webmail: config.web.is_some(),
             accounts: Arc::new(desk),
             config: Arc::clone(&reloader) as Arc<dyn admin::Reload>,
             metrics: Metrics::install().map_err(StartError::other("metrics"))?,

@@ -1,6 +1,7 @@
 //! Takes over a changed config without dropping a connection; a bad one is refused whole.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -18,7 +19,14 @@ pub(super) struct Reloader {
     queue: Queue,
     outbound: Outbound,
     backends: watch::Sender<Arc<[BackendOptions]>>,
+    attention: watch::Sender<Duration>,
     current: Mutex<Current>,
+}
+
+/// What tells others of the present config.
+pub(super) struct Told {
+    pub(super) backends: watch::Receiver<Arc<[BackendOptions]>>,
+    pub(super) attention_after: watch::Receiver<Duration>,
 }
 
 struct Current {
@@ -38,16 +46,23 @@ impl Reloader {
         config: Config,
         base: Base,
         (queue, outbound): (Queue, Outbound),
-        backends: watch::Sender<Arc<[BackendOptions]>>,
-    ) -> Self {
+    ) -> (Arc<Self>, Told) {
         let probes = base.shutdown.child();
-        Self {
+        let (backends, watched) = watch::channel(config.backend_options().into());
+        let (attention, attention_after) = watch::channel(config.queue.attention_after);
+        let reloader = Self {
             base,
             queue,
             outbound,
             backends,
+            attention,
             current: Mutex::new(Current { config, probes }),
-        }
+        };
+        let told = Told {
+            backends: watched,
+            attention_after,
+        };
+        (Arc::new(reloader), told)
     }
 
     fn current(&self) -> MutexGuard<'_, Current> {
@@ -86,6 +101,7 @@ impl Reloader {
         self.base.router.configure(new.route_options());
         self.outbound.set_options(new.outbound_options());
         self.backends.send_replace(backends.into());
+        self.attention.send_replace(new.queue.attention_after);
         let queue_options = new.queue_options();
         {
             let mut current = self.current();

@@ -72,6 +72,9 @@ pub struct Tally {
     pub under_way: u64,
     /// Recipients that are meant, but wait for the end of a move.
     pub moving: u64,
+    /// Recipients that are meant and queued, but whose backend takes no mail now.
+    #[serde(default)]
+    pub behind: u64,
     /// Messages that were looked at.
     pub seen: u64,
     /// There is more behind this message; `None` at the end.
@@ -85,6 +88,7 @@ impl Tally {
         self.messages += later.messages;
         self.under_way += later.under_way;
         self.moving += later.moving;
+        self.behind += later.behind;
         self.seen += later.seen;
         self.next = later.next;
     }
@@ -182,7 +186,9 @@ impl Queue {
             tally.messages += u64::from(one.recipients > 0);
             tally.under_way += one.under_way;
             tally.moving += one.moving;
+            tally.behind += one.behind;
         }
+        self.count_anew();
         self.look_from_the_beginning();
         Ok(tally)
     }
@@ -225,7 +231,11 @@ impl Queue {
         let mut wanted = Vec::new();
         for (number, state) in (0_u16..).zip(&message.states) {
             if suits(order.deed, state) && meant(number, state) {
-                wanted.push(number);
+                if order.deed == Deed::Retry && self.is_behind(id, envelope, number, state) {
+                    tally.behind += 1;
+                } else {
+                    wanted.push(number);
+                }
             } else if order.deed == Deed::Release && is_moving(state) {
                 tally.moving += u64::from(meant(number, state));
             }

@@ -22,6 +22,8 @@ const WORTH: u32 = 20;
 pub struct HeldCount {
     /// Recipients.
     pub recipients: u64,
+    /// Their messages.
+    pub messages: u64,
     /// When the oldest of their messages was accepted.
     pub oldest: Option<Timestamp>,
 }
@@ -63,6 +65,12 @@ impl Queue {
         let took: Duration = begun.elapsed();
         counted.held = Some((Instant::now() + took * WORTH, Arc::clone(&counts)));
         Ok(counts)
+    }
+
+    /// Somebody was held or released just now: who asks next gets a new count.
+    pub(super) fn count_anew(&self) {
+        let counted = self.0.counted.lock();
+        counted.unwrap_or_else(PoisonError::into_inner).held = None;
     }
 
     /// Counts what waits for drained backends and came after the drain. Looks at all that waits
@@ -128,6 +136,7 @@ impl Queue {
 
     fn count_held(&self) -> Result<HeldCounts, SpoolError> {
         let mut counts = HeldCounts::new();
+        let mut counted: BTreeMap<String, SpoolId> = BTreeMap::new();
         let mut last = None;
         loop {
             let page = self.0.parts.spool.held_recipients(last, PAGE)?;
@@ -139,8 +148,11 @@ impl Queue {
                 let Some(name) = holder(&one.state) else {
                     continue;
                 };
+                // They come message by message.
+                let is_next = counted.insert(name.clone(), one.id) != Some(one.id);
                 let count = counts.entry(name).or_default();
                 count.recipients += 1;
+                count.messages += u64::from(is_next);
                 let received = one.id.timestamp();
                 count.oldest = Some(count.oldest.map_or(received, |known| known.min(received)));
             }

@@ -71,6 +71,26 @@ impl Queue {
         Some(RecipientEvent::Held { reason })
     }
 
+    /// Would a queued recipient wait all the same, because its backend takes no mail?
+    pub(super) fn is_behind(
+        &self,
+        id: SpoolId,
+        envelope: &Envelope,
+        number: u16,
+        state: &RecipientState,
+    ) -> bool {
+        let recipient = envelope.recipients.get(usize::from(number));
+        recipient.is_some_and(|recipient| {
+            let explanation = self.0.parts.router.route_mail(&Mail {
+                id,
+                from: &envelope.from,
+                address: &recipient.address,
+                exempt: Waited::of(state).and_then(|was| was.exempt),
+            });
+            matches!(explanation.decision, Decision::Hold { .. })
+        })
+    }
+
     /// Is this recipient of a job held by what operators said since the job was made?
     pub(super) fn is_held_since(
         &self,

@@ -88,6 +88,8 @@ pub struct MoveFacts {
     pub people: u64,
     /// Those of them who can log in to the webmail.
     pub accounts: u64,
+    /// Is there a webmail?
+    pub webmail: bool,
 }
 
 impl MoveFacts {
@@ -144,14 +146,19 @@ impl MoveFacts {
     }
 
     fn webmail(&self) -> Check {
-        Check {
-            what: "people can read their mail in the webmail meanwhile".to_owned(),
-            ok: self.accounts > 0,
-            weight: Weight::Note,
-            detail: format!(
+        let detail = if self.webmail {
+            format!(
                 "{} of {} people have an account; `tideover user invite`",
                 self.accounts, self.people
-            ),
+            )
+        } else {
+            "the config has no [web]: nobody can read it before the move is over".to_owned()
+        };
+        Check {
+            what: "people can read their mail meanwhile".to_owned(),
+            ok: self.webmail && self.accounts > 0,
+            weight: Weight::Note,
+            detail,
         }
     }
 
@@ -247,8 +254,23 @@ mod tests {
             }],
             people: 2,
             accounts: 1,
+            webmail: true,
             ..MoveFacts::default()
         }
+    }
+
+    #[test]
+    fn nobody_is_sent_to_a_webmail_that_is_not_there() {
+        let note = |facts: &MoveFacts| facts.checks(MoveStep::Start).pop().unwrap();
+        let with = note(&facts());
+        assert!(with.ok && with.detail.contains("tideover user invite"));
+        let without = note(&MoveFacts {
+            webmail: false,
+            ..facts()
+        });
+        assert!(!without.ok && without.weight == Weight::Note);
+        assert!(!without.detail.contains("invite"), "{}", without.detail);
+        assert!(without.detail.contains("no [web]"), "{}", without.detail);
     }
 
     fn may(facts: &MoveFacts, step: MoveStep, force: Force) -> bool {

@@ -66,6 +66,9 @@ metrics! {
         "Recipients of which a copy may have come twice.";
     Gauge OLDEST_SECONDS = "tideover_oldest_seconds" [""]
         "Age of the oldest message with an unfinished recipient, in seconds; 0 without one.";
+    Gauge ATTENTION_MESSAGES = "tideover_attention_messages" [""]
+        "Messages that wait for longer than queue.attention_after and ask for an administrator's \
+         decision; 1000 stands for more, too.";
     Gauge BACKEND_UP = "tideover_backend_up" ["backend"]
         "1 while the backend takes mail (up or slow), 0 while it does not (down or rejecting).";
     Counter HEALTH_CHANGES = "tideover_backend_health_changes_total" ["backend, health"]

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tideover::mail::{Blame, Failure, RecipientEvent, SpoolId};
+use tideover::backend::{Override, Wish};
+use tideover::mail::{BackendId, Blame, Failure, RecipientEvent, SpoolId};
 use tideover::queue::{Deed, Order, Pick, Place, Tally};
-use tideover::route::Selection;
+use tideover::route::{Selection, paused_for};
 use tideover::smtp::Reply;
 use tokio::time::sleep;
 
@@ -195,6 +196,74 @@ fn a_stop_sends_nothing_that_had_to_wait() {
             0,
             "nothing was sent, so nothing is in doubt"
         );
+        door.stop().await;
+    });
+}
+
+/// A retry claims nothing for mail whose backend is held.
+#[test]
+fn a_retry_says_what_it_cannot_do() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        let said = |wish| Override {
+            wish,
+            actor: "root".to_owned(),
+            reason: String::new(),
+            since: door.now(),
+        };
+        let (board, onprem) = (door.router.board(), BackendId::new("onprem"));
+        board.set_override(&onprem, said(Wish::Hold));
+        for _ in 0..3 {
+            door.send(&[ANN]).await;
+        }
+        sleep(MINUTE).await;
+        let tally = perform(&door, Deed::Retry).await;
+        assert_eq!((tally.recipients, tally.behind), (0, 3));
+        board.set_override(&onprem, said(Wish::Resume));
+        sleep(MINUTE).await;
+        assert_eq!(site.copies(), 3);
+        door.stop().await;
+    });
+}
+
+/// What came before a drain goes, what came after it waits and is counted so.
+#[test]
+fn a_drain_counts_what_it_keeps() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        site.platforms.set_up("onprem", false);
+        sleep(MINUTE).await;
+        let before = [door.send(&[ANN, BOB]).await, door.send(&[ANN]).await];
+        sleep(MINUTE).await;
+        assert!(door.queue.drain_counts().unwrap().is_empty());
+        let said = |wish| Override {
+            wish,
+            actor: "root".to_owned(),
+            reason: "disks".to_owned(),
+            since: door.now(),
+        };
+        let (board, onprem) = (door.router.board(), BackendId::new("onprem"));
+        board.set_override(&onprem, said(Wish::Drain));
+        sleep(MINUTE).await;
+        let after = [door.send(&[ANN, BOB]).await, door.send(&[ANN]).await];
+        sleep(MINUTE).await;
+        let kept = door.queue.drain_counts().unwrap();
+        assert_eq!(kept, [(onprem.clone(), 2)].into());
+        site.platforms.set_up("onprem", true);
+        sleep(5 * MINUTE).await;
+        assert_eq!(door.words(&before), [("delivered", 3)].into());
+        let expected = [("delivered", 1), ("queued", 2)].into();
+        assert_eq!(door.words(&after), expected);
+        assert_eq!(door.queue.drain_counts().unwrap(), kept);
+        let health = board.health(&onprem).unwrap();
+        let accepted = after[1].timestamp();
+        let shown = paused_for(&health, accepted).unwrap();
+        assert!(shown.starts_with("onprem is drained by root"), "{shown}");
+        board.set_override(&onprem, said(Wish::Resume));
+        sleep(5 * MINUTE).await;
+        assert_eq!(door.words(&after), [("delivered", 3)].into());
         door.stop().await;
     });
 }
