@@ -141,6 +141,9 @@ pub const SLOW_DWELL: Duration = Duration::from_secs(60);
 /// Senders that are remembered of one backend when it refuses content. Beyond: the oldest are
 /// forgotten.
 pub const CONTENT_SENDERS: usize = 64;
+/// Holds of one backend, ended by an operator, whose time is remembered. Beyond: the oldest ones
+/// are time like any other.
+pub const HELD_SPANS: usize = 64;
 /// Changes of health of one backend that are remembered; older ones are in the program's log only.
 pub const HEALTH_CHANGES: usize = 64;
 

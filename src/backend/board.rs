@@ -8,6 +8,7 @@ use metrics::counter;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 
+use super::held_spans::{Span, with_ended};
 use super::history::{Became, History};
 use super::{
     BackendHealth, BackendOptions, Breaker, ContentGuard, Detector, Health, Override, Signal, Wish,
@@ -29,6 +30,8 @@ struct Inner {
     entries: Mutex<BTreeMap<BackendId, Entry>>,
     /// What operators said, also about backends that the config does not name now.
     overrides: Mutex<BTreeMap<BackendId, Override>>,
+    /// When operators held them before.
+    spans: Mutex<BTreeMap<BackendId, Vec<Span>>>,
     healths: watch::Sender<Arc<Healths>>,
     /// What each went through.
     histories: Mutex<BTreeMap<BackendId, History>>,
@@ -96,6 +99,7 @@ impl Board {
             clock,
             entries: Mutex::default(),
             overrides: Mutex::default(),
+            spans: Mutex::default(),
             probes: watch::Sender::new(0),
             healths: watch::Sender::new(Arc::default()),
             histories: Mutex::default(),
@@ -130,8 +134,33 @@ impl Board {
     /// Lets an operator's wish rule; [`super::override_backend`] writes it down first.
     pub fn set_override(&self, backend: &BackendId, said: Override) {
         let entries = self.entries();
+        let spans = self.spans_until(backend, said.since);
+        self.spans().insert(backend.clone(), spans);
         self.overrides().insert(backend.clone(), said);
         self.show(&entries);
+    }
+
+    /// When operators held a backend, up to a word that is said then.
+    pub(super) fn spans_until(&self, backend: &BackendId, end: Timestamp) -> Vec<Span> {
+        with_ended(self.spans_of(backend), self.said(backend).as_ref(), end)
+    }
+
+    pub(super) fn spans_of(&self, backend: &BackendId) -> Vec<Span> {
+        self.spans().get(backend).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn restore_spans(&self, backend: &BackendId, spans: Vec<Span>) {
+        self.spans().insert(backend.clone(), spans);
+    }
+
+    /// What an operator said last.
+    pub(super) fn said(&self, backend: &BackendId) -> Option<Override> {
+        self.overrides().get(backend).cloned()
+    }
+
+    fn spans(&self) -> MutexGuard<'_, BTreeMap<BackendId, Vec<Span>>> {
+        let spans = self.0.spans.lock();
+        spans.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What an operator said in an earlier life rules again; it is no change.

@@ -8,6 +8,7 @@ mod breaker;
 mod content;
 mod detector;
 mod health;
+mod held_spans;
 mod history;
 mod monitor;
 mod operator;

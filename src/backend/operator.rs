@@ -15,6 +15,9 @@ const ROOM: &str = "backend";
 /// The beginning of their keys; the backend's name follows.
 const KEY: &str = "override/";
 
+/// The beginning of the keys of holds that are over.
+const SPANS: &str = "held/";
+
 /// What an operator wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -71,6 +74,13 @@ pub async fn override_backend(
     said: Override,
 ) -> Result<(), SpoolError> {
     let value = serde_json::to_value(&said).map_err(|e| SpoolError::Damaged(e.to_string()))?;
+    // First: a hold that seems to have ended before it did is counted once all the same.
+    let spans = board.spans_until(backend, said.since);
+    if spans != board.spans_of(backend) {
+        let spans = serde_json::to_value(&spans).map_err(|e| SpoolError::Damaged(e.to_string()))?;
+        let key = format!("{SPANS}{backend}");
+        spool.put_fact(ROOM, &key, Some(spans)).await?;
+    }
     let key = format!("{KEY}{backend}");
     spool.put_fact(ROOM, &key, Some(value)).await?;
     board.set_override(backend, said);
@@ -87,6 +97,13 @@ pub fn restore_overrides(spool: &Spool, board: &Board) -> Result<(), SpoolError>
         match serde_json::from_value(value) {
             Ok(said) => board.restore_override(&BackendId::new(name), said),
             Err(error) => tracing::error!(%name, %error, "an override cannot be read"),
+        }
+    }
+    for (key, value) in spool.facts(ROOM, SPANS)? {
+        let name = key.strip_prefix(SPANS).unwrap_or(&key);
+        match serde_json::from_value(value) {
+            Ok(spans) => board.restore_spans(&BackendId::new(name), spans),
+            Err(error) => tracing::error!(%name, %error, "holds of before cannot be read"),
         }
     }
     Ok(())
@@ -119,6 +136,7 @@ mod tests {
         };
         let (onprem, backends) = (BackendId::new("onprem"), [backend("onprem")]);
         let mut texts = Vec::new();
+        let mut held = Vec::new();
         for (wish, reason) in [
             (Wish::Hold, "disks"),
             (Wish::Up, "I know it"),
@@ -129,6 +147,8 @@ mod tests {
             let board = Board::new(&backends, Clock::system());
             // What the life before said, seen in this one.
             restore_overrides(&spool, &board).unwrap();
+            let (from, to) = (Timestamp::EPOCH, Timestamp::from_millis(36_180_000));
+            held.push(board.held_for(&onprem, from, to).as_secs());
             let health = board.health(&onprem).unwrap();
             texts.push((health.takes_mail(), health.hold().map(ToString::to_string)));
             for _ in 0..3 {
@@ -138,7 +158,11 @@ mod tests {
             let health = board.health(&onprem).unwrap();
             assert_eq!(health.health, Health::Down, "the health is seen beneath");
             texts.push((health.takes_mail(), None));
-            override_backend(&spool, &board, &onprem, said(wish, reason))
+            let mut said = said(wish, reason);
+            // The hold begins a minute before that, and lasts half of it.
+            let late = if wish == Wish::Hold { 0 } else { 30_000 };
+            said.since = Timestamp::from_millis(36_120_000 + late);
+            override_backend(&spool, &board, &onprem, said)
                 .await
                 .unwrap();
             // A reload without the backend, and one with it again.
@@ -150,6 +174,7 @@ mod tests {
             drop((spool, board));
             writer.join().unwrap();
         }
+        assert_eq!(held, [0, 60, 30], "never, still, and ended");
         let held = "held by root since 1970-01-01 10:02 UTC: disks".to_owned();
         assert_eq!(
             texts,

@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::Queue;
-use super::settle::{Attempt, Known, settle};
+use super::settle::{Attempt, Known, backend_of, settle};
 use super::state::{Job, JobRecipient};
-use crate::mail::{DeliveryTarget, Outcome, RecipientEvent};
+use crate::base::Timestamp;
+use crate::mail::{BackendId, DeliveryTarget, Outcome, RecipientEvent};
 use crate::spool::{SpoolError, Written};
 use crate::telemetry::names;
 
@@ -28,6 +29,7 @@ impl Queue {
         // One for all: who fails alike stays together, in the log and in the next attempt.
         let chance = self.0.parts.entropy.unit();
         let options = self.options();
+        let backend = backend_of(target);
         let mut settled = Vec::with_capacity(job.recipients.len());
         for (recipient, outcome) in job.recipients.iter().zip(outcomes) {
             let address = recipient.address.to_string();
@@ -36,11 +38,7 @@ impl Queue {
                 delivery_address: &address,
                 known: known(&job, recipient),
                 attempts: recipient.was.attempts,
-                // Time on hold is no time (decision 5).
-                received: job
-                    .id
-                    .timestamp()
-                    .after(Duration::from_millis(recipient.was.on_hold)),
+                received: self.patient_since(&backend, &job, recipient.number),
                 tls,
                 diverted_from: recipient.diverted_from.as_ref(),
                 finals: &options.finals,
@@ -52,6 +50,19 @@ impl Queue {
             settled.push((event, vec![recipient.number]));
         }
         self.settle_events(job, together(settled)).await;
+    }
+
+    /// When the patience with a recipient begins: when its message was accepted, or as much later
+    /// as it was on hold, by itself or with the backend that it goes to: that is no time
+    /// (decision 5).
+    pub(super) fn patient_since(&self, backend: &BackendId, job: &Job, number: u16) -> Timestamp {
+        let received = job.id.timestamp();
+        let recipient = job.recipients.iter().find(|one| one.number == number);
+        let on_hold = recipient.map_or(0, |recipient| recipient.was.on_hold);
+        let now = self.0.parts.clock.now();
+        let board = self.0.parts.router.board();
+        let held = board.held_for(backend, received, now);
+        received.after(Duration::from_millis(on_hold) + held)
     }
 
     /// Writes down what happened to recipients of a job, and frees them when it is durable.
@@ -163,9 +174,15 @@ impl Queue {
                     }
                 }
             }
-            RecipientEvent::Deferred { due, failure, .. } => {
+            RecipientEvent::Deferred {
+                due,
+                failure,
+                backend,
+                ..
+            } => {
                 tracing::info!(id = %job.id, %due, why = %failure, "deferred");
-                while let Err(error) = self.report_delay(job, numbers, failure).await {
+                let told = (backend, failure);
+                while let Err(error) = self.report_delay(job, numbers, told).await {
                     if !self.may_try_again(job, &error).await {
                         return Err(error);
                     }

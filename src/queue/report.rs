@@ -8,7 +8,7 @@ use super::state::Job;
 use super::{Queue, schedule};
 use crate::limits;
 use crate::mail::{
-    Authenticity, BodySource, Envelope, Failure, Handover, Outcome, Peer, Recipient,
+    Authenticity, BackendId, BodySource, Envelope, Failure, Handover, Outcome, Peer, Recipient,
     RecipientState, Report, ReportKind, ReportedRecipient, Returned,
 };
 use crate::route::{Admission, Admit, Origin};
@@ -53,36 +53,37 @@ impl Queue {
         &self,
         job: &Job,
         numbers: &[u16],
-        failure: &Failure,
+        (backend, failure): (&BackendId, &Failure),
     ) -> Result<(), SpoolError> {
         let now = self.0.parts.clock.now();
-        let received = job.id.timestamp();
         let after = self.options().delay_notice_after;
         let (Some(after), Some(sender)) = (after, told(&job.envelope)) else {
             return Ok(());
         };
-        if now.since(received) < after {
-            return Ok(());
-        }
         // RFC 3461 §4.1: a list without DELAY asks for none.
         let wanted = |recipient: &&Recipient| {
             let notify = recipient.parameters.notify;
             recipient.mailbox.is_none() && notify.is_none_or(|notify| notify.delay && !notify.never)
         };
-        let untold = numbers.iter().copied().filter(|number| {
-            match self.0.parts.spool.state(job.id, *number) {
-                Ok(Some(RecipientState::Queued { attempts, last, .. })) => {
-                    let last = last.map(|(at, _)| at);
-                    schedule::crosses(received.after(after), (attempts, last), now)
-                }
-                Ok(_) | Err(_) => false,
+        // Time on hold is no delay of anybody's.
+        let since = |number: u16| self.patient_since(backend, job, number);
+        let late = numbers.iter().copied();
+        let late = late.filter(|number| now.since(since(*number)) >= after);
+        let untold = late.filter(|number| match self.0.parts.spool.state(job.id, *number) {
+            Ok(Some(RecipientState::Queued { attempts, last, .. })) => {
+                let last = last.map(|(at, _)| at);
+                schedule::crosses(since(*number).after(after), (attempts, last), now)
             }
+            Ok(_) | Err(_) => false,
         });
         let untold: Vec<u16> = untold.collect();
         let recipients: Vec<_> = of(job, &untold)
             .filter(wanted)
             .map(|recipient| ReportedRecipient::failed(recipient, failure))
             .collect();
+        let Some(received) = untold.iter().map(|number| since(*number)).min() else {
+            return Ok(());
+        };
         let until = received.after(schedule::GIVE_UP);
         self.send_report(job, sender, ReportKind::Delayed { until }, &recipients)
             .await

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use tideover::mail::{Authenticity, Blame, Failure, Handover};
+use tideover::backend::{Override, Wish, override_backend};
+use tideover::mail::{Authenticity, BackendId, Blame, Failure, Handover};
+use tideover::route::{OutboundRelay, RouteOptions};
 use tideover::smtp::{Notify, Reply, Ret};
 use tokio::time::sleep;
 
@@ -172,6 +174,50 @@ fn as_much_comes_back_as_was_asked_for() {
             .collect();
         assert_eq!(whole, [false, false, true], "{told:#?}");
         assert!(told.iter().all(|text| text.contains("Subject: Hello\r\n")));
+        door.stop().await;
+    });
+}
+
+/// Decision 5: what an operator holds loses no patience: neither is it given up, nor are senders
+/// told of a delay, however long he holds it.
+#[test]
+fn the_time_of_a_held_smart_host_is_no_time() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        let cloud = BackendId::new("cloud");
+        door.router.configure(RouteOptions {
+            relay: vec![OutboundRelay::Backend(cloud.clone())],
+            ..RouteOptions::default()
+        });
+        let say = |wish| Override {
+            wish,
+            actor: "root".to_owned(),
+            reason: String::new(),
+            since: door.now(),
+        };
+        let board = door.router.board();
+        let held = override_backend(&door.spool, board, &cloud, say(Wish::Hold));
+        held.await.unwrap();
+        let sent = door.send_from(OURS.0, OURS.1, &[STRANGER]).await;
+        sleep(HOUR * 24 * 6).await;
+        let later = Reply::parse(&["450 4.2.0 greylisted"]).unwrap();
+        let later = Failure::replied(Blame::Recipient, later);
+        site.platforms.refuse("cloud", Some(later));
+        let resumed = override_backend(&door.spool, board, &cloud, say(Wish::Resume));
+        resumed.await.unwrap();
+        sleep(HOUR * 3).await;
+        assert_eq!(door.words(&[sent]), [("queued", 1)].into());
+        assert_eq!(reports(&door), Vec::<String>::new());
+        sleep(HOUR * 2).await;
+        let told = reports(&door);
+        assert_eq!((told.len(), count(&told, "delayed")), (1, 1), "{told:#?}");
+        sleep(HOUR * 24 * 4).await;
+        assert_eq!(door.words(&[sent]), [("queued", 1)].into());
+        sleep(HOUR * 24 * 2).await;
+        assert_eq!(door.words(&[sent]), [("bounced", 1)].into());
+        let told = reports(&door);
+        assert_eq!((told.len(), count(&told, "failed")), (2, 1), "{told:#?}");
         door.stop().await;
     });
 }
