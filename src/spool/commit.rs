@@ -1,5 +1,5 @@
-//! The one writer: collects what waits, writes it at once, syncs once, applies it to the index,
-//! and only then tells everyone that it is safe (I1).
+//! The one writer: collects what waits, writes it at once, syncs once, and only then tells everyone
+//! that it is safe (I1). The index gets it while they go on; who asks the index waits for that.
 
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use super::log::{LogReader, LogWriter};
 use super::rebuild::Work;
 use super::record::Record;
 use super::room::Share;
+use super::segment::Position;
 use crate::base::Clock;
 use crate::limits;
 use crate::mail::{Envelope, SpoolId};
@@ -176,7 +177,7 @@ impl Writer {
         metrics::histogram!(names::COMMIT_RECORDS).record(records);
         let (records, rest): (Vec<Record>, Vec<Pending>) = batch.into_iter().map(split).unzip();
         match self.write(&records, &rest) {
-            Ok(()) => rest.into_iter().for_each(|pending| self.tell(pending)),
+            Ok(positions) => self.tell_and_apply(rest, &positions),
             Err(error) => {
                 metrics::counter!(names::SPOOL_WRITE_ERRORS).increment(1);
                 tracing::error!(%error, "the spool could not write");
@@ -211,7 +212,7 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, records: &[Record], rest: &[Pending]) -> Result<(), SpoolError> {
+    fn write(&mut self, records: &[Record], rest: &[Pending]) -> Result<Vec<Position>, SpoolError> {
         let begun = std::time::Instant::now();
         let positions = self.log.append(records)?;
         self.log.sync()?;
@@ -219,35 +220,45 @@ impl Writer {
         if self.log.mend().is_ok() {
             self.follow.set_durable(self.log.end());
         }
+        Ok(positions)
+    }
+
+    /// Tells everyone, and applies the records while they go on with their work.
+    fn tell_and_apply(&self, rest: Vec<Pending>, positions: &[Position]) {
         if !self.follow.is_complete() {
             // The index comes to it in the order of the log.
-            return Ok(());
+            rest.into_iter().for_each(|pending| {
+                pending.done.send(Ok(())).ok();
+            });
+            return;
         }
+        // Nobody who was told misses it in the index.
+        let applying = self.index.applying();
+        let entries: Vec<Entry> = rest.into_iter().map(|pending| self.tell(pending)).collect();
         let ends = positions.iter().skip(1).copied().chain([self.log.end()]);
-        for ((pending, at), after) in rest.iter().zip(&positions).zip(ends) {
+        for ((entry, at), after) in entries.iter().zip(positions).zip(ends) {
             // What is durable is accepted, also when the index fails: it is rebuilt from the log.
-            if let Err(error) = index::apply(&self.index, &pending.entry, *at, after) {
+            if let Err(error) = index::apply(&self.index, entry, *at, after) {
                 tracing::error!(%error, "the index cannot follow the log; restart to make it anew");
                 self.index.give_up();
                 metrics::counter!(names::SPOOL_INDEX_ERRORS).increment(1);
             }
         }
-        Ok(())
+        drop(applying);
     }
 
-    fn tell(&self, pending: Pending) {
+    fn tell(&self, pending: Pending) -> Entry {
         pending.done.send(Ok(())).ok();
-        if let Entry::Message { line, .. } = pending.entry
-            && self.follow.is_complete()
-        {
+        if let Entry::Message { line, .. } = &pending.entry {
             let committed = Committed {
                 id: line.id,
-                envelope: line.envelope,
+                envelope: Arc::clone(&line.envelope),
                 body: pending.body,
             };
             // A full queue has more than enough to do; it finds this message in the index.
             self.committed.try_send(committed).ok();
         }
+        pending.entry
     }
 }
 

@@ -153,10 +153,10 @@ impl Spool {
         (!follow.is_complete()).then(|| follow.progress(self.0.clock.now()))
     }
 
-    /// The index, when it knows the whole log.
+    /// The index, when it knows the whole log; with everything of which anybody was told.
     pub(crate) fn index(&self) -> Result<&Index, SpoolError> {
         match self.rebuilding() {
-            None => Ok(&self.0.index),
+            None => Ok(self.0.index.settled()),
             Some(progress) => Err(SpoolError::Rebuilding(progress.to_string())),
         }
     }

@@ -11,6 +11,7 @@ mod cases;
 mod keys;
 mod memory;
 mod overlay;
+mod pages;
 mod redo;
 mod rows;
 mod sled_store;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::de::DeserializeOwned;
 
@@ -21,6 +21,8 @@ pub(crate) struct Index {
     pending: RwLock<Pending>,
     /// One hand-over to the store at a time.
     flushing: Mutex<()>,
+    /// Held while records are applied of which others were told already.
+    applying: RwLock<()>,
 }
 
 #[derive(Debug, Default)]
@@ -43,7 +45,22 @@ impl Index {
             store,
             pending: RwLock::default(),
             flushing: Mutex::default(),
+            applying: RwLock::default(),
         }
+    }
+
+    /// Taken before anybody is told of records that are not applied yet, kept until they are: who
+    /// asks meanwhile waits in [`Self::settled`].
+    pub(crate) fn applying(&self) -> RwLockWriteGuard<'_, ()> {
+        self.applying
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns when all records are applied of which anybody was told before.
+    pub(crate) fn settled(&self) -> &Self {
+        drop(self.applying.read().unwrap_or_else(PoisonError::into_inner));
+        self
     }
 
     /// Takes up what the store holds, if it belongs to the spool `uuid`: the position from which
@@ -252,11 +269,11 @@ impl Index {
         self.store_frozen()
     }
 
-    fn read_lock(&self) -> std::sync::RwLockReadGuard<'_, Pending> {
+    fn read_lock(&self) -> RwLockReadGuard<'_, Pending> {
         self.pending.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_lock(&self) -> std::sync::RwLockWriteGuard<'_, Pending> {
+    fn write_lock(&self) -> RwLockWriteGuard<'_, Pending> {
         self.pending.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,15 +7,15 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::Change;
 
 /// Bytes of the checksum at the end.
 const CRC: usize = 4;
+/// The length of a value that is none.
+const NONE: u32 = u32::MAX;
 
 /// What is handed over.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct HandOver {
     /// One more than that of the hand-over before.
     pub(super) number: u64,
@@ -39,7 +39,7 @@ impl Redo {
 
     /// Writes it down; it is on stable storage when this returns.
     pub(super) fn write(&self, hand_over: &HandOver) -> io::Result<()> {
-        let mut bytes = postcard::to_stdvec(hand_over).map_err(io::Error::other)?;
+        let mut bytes = encode(hand_over);
         bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
         let new = self.dir.join("redo.new");
         let mut file = File::create(&new)?;
@@ -76,13 +76,53 @@ impl Redo {
     }
 }
 
+/// The number, then for each change the lengths of key and value, and both. A value that is to be
+/// removed has the length [`NONE`].
+fn encode(hand_over: &HandOver) -> Vec<u8> {
+    let length = |change: &Change| 8 + change.0.len() + change.1.as_ref().map_or(0, Vec::len);
+    let length: usize = hand_over.changes.iter().map(length).sum();
+    let mut bytes = Vec::with_capacity(8 + length + CRC);
+    bytes.extend_from_slice(&hand_over.number.to_le_bytes());
+    let part = |part: &[u8]| u32::try_from(part.len()).unwrap_or(NONE).to_le_bytes();
+    for (key, value) in &hand_over.changes {
+        bytes.extend_from_slice(&part(key));
+        bytes.extend_from_slice(&value.as_deref().map_or(NONE.to_le_bytes(), part));
+        bytes.extend_from_slice(key);
+        bytes.extend_from_slice(value.as_deref().unwrap_or_default());
+    }
+    bytes
+}
+
 fn decode(bytes: &[u8]) -> io::Result<HandOver> {
     let damaged = || io::Error::new(io::ErrorKind::InvalidData, "the file redo is damaged");
     let (data, crc) = bytes.split_last_chunk::<CRC>().ok_or_else(damaged)?;
     if crc32c::crc32c(data) != u32::from_le_bytes(*crc) {
         return Err(damaged());
     }
-    postcard::from_bytes(data).map_err(|_| damaged())
+    parse(data).ok_or_else(damaged)
+}
+
+fn parse(data: &[u8]) -> Option<HandOver> {
+    let (number, mut rest) = data.split_first_chunk::<8>()?;
+    let mut changes = Vec::new();
+    while !rest.is_empty() {
+        let (key, after) = rest.split_first_chunk::<4>()?;
+        let (value, after) = after.split_first_chunk::<4>()?;
+        let (key, after) = after.split_at_checked(u32::from_le_bytes(*key) as usize)?;
+        let (value, after) = match u32::from_le_bytes(*value) {
+            NONE => (None, after),
+            length => {
+                let (value, after) = after.split_at_checked(length as usize)?;
+                (Some(value.to_vec()), after)
+            }
+        };
+        changes.push((key.to_vec(), value));
+        rest = after;
+    }
+    Some(HandOver {
+        number: u64::from_le_bytes(*number),
+        changes,
+    })
 }
 
 #[cfg(test)]

@@ -5,10 +5,11 @@
 //!
 //! Changes go in one by one, not as a batch: sled 0.34 keeps a copy of a leaf for each row of a
 //! batch until its end and beyond (20 GiB for a million messages). That a crash never leaves half
-//! of a hand-over behind is the duty of [`Redo`].
+//! of a hand-over behind is the duty of [`Redo`]. Most rows come packed into [`pages`].
 
 use std::path::{Path, PathBuf};
 
+use super::pages::{self, Page};
 use super::redo::{HandOver, Redo};
 use super::{Change, Row, Store};
 
@@ -141,15 +142,69 @@ impl SledStore {
     }
 }
 
-impl Store for SledStore {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, String> {
-        let value = self.db.get(key).map_err(|error| error.to_string())?;
-        Ok(value.map(|value| value.to_vec()))
+impl SledStore {
+    /// The page to which a key belongs, or would.
+    fn page(&self, key: &[u8]) -> Result<Page, String> {
+        let kind = key.first().copied().unwrap_or_default();
+        let name = pages::name(key);
+        let of_kind = |found: &sled::IVec| found.get(1) == Some(&kind);
+        let before = self.db.range(..=name.as_slice()).next_back().transpose();
+        let before = before.map_err(|error| error.to_string())?;
+        let page = before.filter(|(found, _)| of_kind(found) && found.first() == name.first());
+        let page = page.map(|(found, rows)| Page {
+            first: found.get(1..).unwrap_or_default().to_vec(),
+            rows: rows.to_vec(),
+            next: None,
+        });
+        let next = self.db.get_gt(&name).map_err(|error| error.to_string())?;
+        let next = next.filter(|(found, _)| of_kind(found) && found.first() == name.first());
+        Ok(Page {
+            next: next.map(|(found, _)| found.get(1..).unwrap_or_default().to_vec()),
+            ..page.unwrap_or_else(|| Page::empty(kind))
+        })
     }
 
-    fn scan(&self, prefix: &[u8], start: &[u8], limit: usize) -> Result<Vec<Row>, String> {
+    fn get_packed(&self, key: &[u8]) -> Result<Option<Vec<u8>>, String> {
+        let name = pages::name(key);
+        let before = self.db.range(..=name.as_slice()).next_back().transpose();
+        let before = before.map_err(|error| error.to_string())?;
+        match before {
+            // A page of another kind does not have it either.
+            Some((found, rows)) if found.first() == name.first() => pages::get(&rows, key),
+            _ => Ok(None),
+        }
+    }
+
+    fn scan_packed(&self, prefix: &[u8], start: &[u8], limit: usize) -> Result<Vec<Row>, String> {
+        let name = pages::name(start);
+        let first = self.db.range(..=name.as_slice()).next_back().transpose();
+        let first = first.map_err(|error| error.to_string())?;
+        let first = first.map_or(name, |(found, _)| found.to_vec());
+        let mut rows = Vec::new();
+        let mut ended = limit == 0;
+        for page in self.db.range(first.max(vec![pages::PAGE])..) {
+            let (found, page) = page.map_err(|error| error.to_string())?;
+            if ended || found.first() != Some(&pages::PAGE) {
+                break;
+            }
+            pages::walk(&page, |key, value| {
+                if key >= start && key.starts_with(prefix) {
+                    rows.push((key.to_vec(), value.to_vec()));
+                }
+                ended = rows.len() == limit || (key > prefix && !key.starts_with(prefix));
+                !ended
+            })?;
+        }
+        Ok(rows)
+    }
+
+    fn scan_single(&self, prefix: &[u8], start: &[u8], limit: usize) -> Result<Vec<Row>, String> {
         self.db
-            .range(start.max(prefix)..)
+            .range(start..)
+            .filter(|row| {
+                let key = row.as_ref().ok().and_then(|(key, _)| key.first());
+                key != Some(&pages::PAGE)
+            })
             .take(limit)
             .take_while(|row| {
                 row.as_ref()
@@ -161,8 +216,39 @@ impl Store for SledStore {
             })
             .collect()
     }
+}
 
-    fn apply(&self, changes: Vec<Change>) -> Result<(), String> {
+fn is_packed(key: &[u8]) -> bool {
+    key.first().is_some_and(|&kind| pages::is_packed(kind))
+}
+
+impl Store for SledStore {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, String> {
+        if is_packed(key) {
+            return self.get_packed(key);
+        }
+        let value = self.db.get(key).map_err(|error| error.to_string())?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    fn scan(&self, prefix: &[u8], start: &[u8], limit: usize) -> Result<Vec<Row>, String> {
+        let start = start.max(prefix);
+        if is_packed(prefix) {
+            return self.scan_packed(prefix, start, limit);
+        }
+        let mut rows = self.scan_single(prefix, start, limit)?;
+        if prefix.is_empty() {
+            // Kinds of both sorts.
+            rows.extend(self.scan_packed(prefix, start, limit)?);
+            rows.sort_unstable();
+            rows.truncate(limit);
+        }
+        Ok(rows)
+    }
+
+    fn apply(&self, mut changes: Vec<Change>) -> Result<(), String> {
+        changes.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let changes = pages::pack(changes, |key| self.page(key))?;
         let number = self.last_hand_over()? + 1;
         let hand_over = HandOver { number, changes };
         self.redo
@@ -179,6 +265,7 @@ impl Store for SledStore {
 
 #[cfg(test)]
 mod tests {
+    use super::super::MemoryStore;
     use super::*;
 
     fn row(key: &[u8], value: &[u8]) -> Change {
@@ -189,10 +276,12 @@ mod tests {
     fn interrupted(number: u64) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let store = SledStore::open(dir.path()).unwrap();
-        store.apply(vec![row(b"a", b"1"), row(b"b", b"1")]).unwrap();
+        store
+            .apply(vec![row(b"f1", b"1"), row(b"f2", b"1")])
+            .unwrap();
         // The first of the changes got there.
-        store.db.insert(b"a", b"2").unwrap();
-        let changes = vec![row(b"a", b"2"), (b"b".to_vec(), None), row(b"c", b"2")];
+        store.db.insert(b"f1", b"2").unwrap();
+        let changes = vec![row(b"f1", b"2"), (b"f2".to_vec(), None), row(b"f3", b"2")];
         let redo = Redo::new(dir.path());
         redo.write(&HandOver { number, changes }).unwrap();
         drop(store);
@@ -200,13 +289,44 @@ mod tests {
     }
 
     #[test]
+    fn packed_and_single_rows_are_found_in_one_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, model) = (SledStore::open(dir.path()).unwrap(), MemoryStore::default());
+        let mut number = 0_u32;
+        for round in 0..30_u32 {
+            let mut changes = std::collections::BTreeMap::new();
+            for _ in 0..150 {
+                number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let kind = b"!abehimqruz"[(number >> 28) as usize % 11];
+                let key = [&[kind], (number >> 18 & 0x3ff).to_be_bytes().as_slice()].concat();
+                let value = (number >> 8 & 7 > round % 5).then(|| vec![kind; 20]);
+                changes.insert(key, value);
+            }
+            let changes: Vec<Change> = changes.into_iter().collect();
+            store.apply(changes.clone()).unwrap();
+            model.apply(changes.clone()).unwrap();
+            let number = u64::from(round + 1).to_be_bytes();
+            model.apply(vec![row(HAND_OVER, &number)]).unwrap();
+            for (key, value) in &changes {
+                assert_eq!(store.get(key).unwrap(), *value);
+                for (prefix, limit) in [(&key[..1], 7), (&key[..], 9), (b"", 50)] {
+                    let found = store.scan(prefix, key, limit).unwrap();
+                    assert_eq!(found, model.scan(prefix, key, limit).unwrap());
+                }
+            }
+            let all = store.scan(b"", b"", usize::MAX).unwrap();
+            assert_eq!(all, model.scan(b"", b"", usize::MAX).unwrap());
+        }
+    }
+
+    #[test]
     fn a_hand_over_that_a_crash_interrupted_is_completed() {
         let dir = interrupted(2);
         for _ in 0..2 {
             let store = SledStore::open(dir.path()).unwrap();
-            assert_eq!(store.get(b"a").unwrap().unwrap(), b"2");
-            assert_eq!(store.get(b"b").unwrap(), None);
-            assert_eq!(store.get(b"c").unwrap().unwrap(), b"2");
+            assert_eq!(store.get(b"f1").unwrap().unwrap(), b"2");
+            assert_eq!(store.get(b"f2").unwrap(), None);
+            assert_eq!(store.get(b"f3").unwrap().unwrap(), b"2");
             assert_eq!(store.last_hand_over().unwrap(), 2);
             assert_eq!(store.redo.read().unwrap(), None);
         }
@@ -224,6 +344,6 @@ mod tests {
         let dir = interrupted(2);
         std::fs::write(dir.path().join("redo"), b"nothing of sense").unwrap();
         let store = SledStore::open(dir.path()).unwrap();
-        assert_eq!(store.get(b"a").unwrap(), None);
+        assert_eq!(store.get(b"f1").unwrap(), None);
     }
 }
