@@ -47,15 +47,17 @@ fn main() {
     if let Some(dir) = value("--open") {
         return open(Path::new(&dir));
     }
-    let secs = Duration::from_secs(number("--secs", 2));
+    let secs = value("--secs").map_or(2.0, |text| text.parse().unwrap());
+    let secs = Duration::from_secs_f64(secs);
     println!(
         "fdatasync of 4 KiB: {:.3} ms (median)",
         fdatasync().as_secs_f64() * 1e3
     );
     println!(
-        "\n| bytes | writers | spool/s | p50 ms | p99 ms | bare log/s | p50 ms | spool / log |"
+        "\n| bytes | writers | spool/s | p50 ms | p99 ms | CPU µs \
+         | bare log/s | p50 ms | CPU µs | spool / log |"
     );
-    println!("|--:|--:|--:|--:|--:|--:|--:|--:|");
+    println!("|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     for (size, writers) in [
         (2048, 1),
         (2048, 16),
@@ -74,17 +76,40 @@ fn main() {
     growth(number("--growth", 0));
 }
 
+/// When a run began, and the CPU time of this process then.
+#[derive(Clone, Copy)]
+struct Begun(Instant, f64);
+
+impl Begun {
+    fn now() -> Self {
+        Self(Instant::now(), cpu())
+    }
+}
+
+/// Seconds of CPU, user and system, of this process.
+fn cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
+    let ticks = fields.skip(11).take(2);
+    let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+    ticks as f64 / rustix::param::clock_ticks_per_second() as f64
+}
+
 /// Rate, and latencies in order.
 struct Run {
     rate: f64,
+    /// Microseconds of CPU for a message, whoever used them.
+    cpu: f64,
     times: Vec<Duration>,
 }
 
 impl Run {
-    fn of(begun: Instant, mut times: Vec<Duration>) -> Self {
+    fn of(begun: Begun, mut times: Vec<Duration>) -> Self {
         times.sort_unstable();
+        let count = times.len() as f64;
         Self {
-            rate: times.len() as f64 / begun.elapsed().as_secs_f64(),
+            rate: count / begun.0.elapsed().as_secs_f64(),
+            cpu: (cpu() - begun.1) * 1e6 / count,
             times,
         }
     }
@@ -110,13 +135,17 @@ fn compare(size: usize, writers: usize, time: Duration, reps: u64) {
     };
     let spool = median(&mut spools).unwrap();
     let (p50, p99) = (spool.millis(50), spool.millis(99));
-    let rest = median(&mut logs).map_or("| | |".to_owned(), |log| {
+    let rest = median(&mut logs).map_or("| | | |".to_owned(), |log| {
         let ratio = spool.rate / log.rate * 100.0;
-        format!("{:.0} | {:.2} | {ratio:.0} % |", log.rate, log.millis(50))
+        let p50 = log.millis(50);
+        format!(
+            "{:.0} | {p50:.2} | {:.0} | {ratio:.0} % |",
+            log.rate, log.cpu
+        )
     });
     println!(
-        "| {size} | {writers} | {:.0} | {p50:.2} | {p99:.2} | {rest}",
-        spool.rate
+        "| {size} | {writers} | {:.0} | {p50:.2} | {p99:.2} | {:.0} | {rest}",
+        spool.rate, spool.cpu
     );
 }
 
@@ -159,12 +188,12 @@ fn spool_run(size: usize, writers: usize, time: Duration) -> Run {
     runtime.block_on(async {
         let body: Arc<[u8]> = vec![b'x'; size].into();
         let mut tasks = JoinSet::new();
-        let begun = Instant::now();
+        let begun = Begun::now();
         for _ in 0..writers {
             let (spool, body) = (opened.spool.clone(), Arc::clone(&body));
             tasks.spawn(async move {
                 let mut times = Vec::new();
-                while begun.elapsed() < time {
+                while begun.0.elapsed() < time {
                     let start = Instant::now();
                     accept(&spool, &body).await;
                     times.push(start.elapsed());
@@ -241,12 +270,12 @@ fn log_run(size: usize, writers: usize, time: Duration) -> Run {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let run = runtime.block_on(async {
         let mut tasks = JoinSet::new();
-        let begun = Instant::now();
+        let begun = Begun::now();
         for _ in 0..writers {
             let jobs = jobs.clone();
             tasks.spawn(async move {
                 let mut times = Vec::new();
-                while begun.elapsed() < time {
+                while begun.0.elapsed() < time {
                     let start = Instant::now();
                     let (done, told) = oneshot::channel();
                     // As much as the spool writes beside a body of this size.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::keys::KeyTable;
 use super::{DomainRule, Entry, EntryKind};
@@ -148,6 +149,17 @@ impl Directory {
     #[must_use]
     pub const fn memory(&self) -> usize {
         self.keys.memory() + self.records.capacity() + self.offsets.capacity() * size_of::<u32>()
+    }
+
+    /// The same for the same domains and entries in the same order, also in another process.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for rule in self.domains() {
+            hash.update(format!("{rule:?}\0"));
+        }
+        hash.update(&self.records);
+        hash.finalize().into()
     }
 
     fn entry(&self, address: &Mailbox) -> Option<Arc<Entry>> {

@@ -402,7 +402,7 @@ fn event(order: &Order, state: &RecipientState, now: Timestamp) -> Option<Recipi
     })
 }
 
-pub(super) const fn lane_of(state: &RecipientState) -> Option<&String> {
+const fn lane_of(state: &RecipientState) -> Option<&String> {
     match state {
         RecipientState::Queued { lane, .. } | RecipientState::Held { lane, .. } => Some(lane),
         RecipientState::Delivered { .. }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::bulk::lane_of;
 use super::hands::Hands;
 use super::intake::Dispatched;
 use super::state::{Source, Waited};
@@ -265,54 +264,79 @@ impl Queue {
         }
     }
 
-    /// Looks at the whole backlog: recipients whose lane has changed go to their new one.
+    /// Looks at the whole backlog: recipients whose lane has changed go to their new one. What has
+    /// been looked at with the homes of today is left alone.
     pub(super) async fn reroute(&self) {
         // Their routes were decided before the change.
         self.return_jobs(|_| true);
-        for lane in self.0.parts.spool.lanes().into_keys() {
-            let mut last = None;
-            while let Ok(page) = self.0.parts.spool.due(&lane, last, PAGE) {
-                if page.is_empty() || self.stopping() {
-                    break;
-                }
-                last = page.last().copied();
-                // A page of them at once, for one sync of the log.
-                join_all(page.into_iter().map(|due| self.reroute_waiting(due))).await;
-                tokio::task::yield_now().await;
-            }
+        let (homes, changed) = self.begin_reroute().await;
+        if changed && self.reroute_all().await {
+            self.note_rerouted(homes).await;
         }
         self.look_from_the_beginning();
     }
 
-    async fn reroute_waiting(&self, due: Due) {
-        match self.0.parts.spool.message(due.id) {
-            Ok(Some(message)) => {
-                let recipients = &message.envelope.recipients;
-                let address = recipients.get(usize::from(due.recipient));
-                let new = address.map(|recipient| self.lane_of(&recipient.address));
-                let old = message.states.get(usize::from(due.recipient));
-                if new.as_ref() == old.and_then(lane_of) {
-                    return;
+    /// Does everybody wait in the lane of the present home now?
+    async fn reroute_all(&self) -> bool {
+        let mut all = true;
+        for lane in self.0.parts.spool.lanes().into_keys() {
+            let mut last = None;
+            loop {
+                let Ok(page) = self.0.parts.spool.due(&lane, last, PAGE) else {
+                    all = false;
+                    break;
+                };
+                if self.stopping() {
+                    return false;
                 }
-                // Nobody tries it meanwhile (I4). What is under way follows when it is deferred.
-                let mut hands = Hands::new(self, due.id);
-                if hands.take(&[due.recipient], Duration::ZERO).await == 0 {
-                    self.reroute_one(due.id, due.recipient, &message.envelope)
-                        .await;
+                if page.is_empty() {
+                    break;
                 }
-            }
-            Ok(None) => {}
-            Err(error) => {
-                tracing::error!(id = %due.id, %error, "a recipient keeps its old lane");
+                last = page.last().copied();
+                // A page of them at once, for one sync of the log.
+                let done = join_all(page.into_iter().map(|due| self.reroute_waiting(due))).await;
+                all &= done.into_iter().all(|done| done);
+                tokio::task::yield_now().await;
             }
         }
+        all
     }
 
-    /// Moves a recipient to the lane of its present home, if it waits in another one.
-    pub(super) async fn reroute_one(&self, id: SpoolId, number: u16, envelope: &Envelope) {
+    /// Does it wait in the lane of its present home now, or nowhere?
+    async fn reroute_waiting(&self, due: Due) -> bool {
+        let message = match self.0.parts.spool.message(due.id) {
+            Ok(Some(message)) => message,
+            Ok(None) => return true,
+            Err(error) => {
+                tracing::error!(id = %due.id, %error, "a recipient keeps its old lane");
+                return false;
+            }
+        };
+        let recipients = &message.envelope.recipients;
+        let Some(recipient) = recipients.get(usize::from(due.recipient)) else {
+            return true;
+        };
+        let old = message.states.get(usize::from(due.recipient));
+        let new = self.lane_of(&recipient.address);
+        match old {
+            Some(RecipientState::Queued { lane, .. }) if *lane != new => {}
+            _ => return true,
+        }
+        // Nobody tries it meanwhile (I4). What is under way follows when it is deferred.
+        let mut hands = Hands::new(self, due.id);
+        if hands.take(&[due.recipient], Duration::ZERO).await > 0 {
+            return false;
+        }
+        self.reroute_one(due.id, due.recipient, &message.envelope)
+            .await
+    }
+
+    /// Moves a recipient to the lane of its present home, if it waits in another one. `false`: it
+    /// could not be written down.
+    pub(super) async fn reroute_one(&self, id: SpoolId, number: u16, envelope: &Envelope) -> bool {
         let spool = &self.0.parts.spool;
         let Some(recipient) = envelope.recipients.get(usize::from(number)) else {
-            return;
+            return true;
         };
         let new = self.lane_of(&recipient.address);
         let moved = match spool.state(id, number) {
@@ -325,9 +349,10 @@ impl Queue {
             Ok(_) => Ok(()),
             Err(error) => Err(error),
         };
-        if let Err(error) = moved {
+        if let Err(error) = &moved {
             tracing::error!(%id, number, %error, "a recipient keeps its old lane");
         }
+        moved.is_ok()
     }
 
     /// Wakes the loader when a next hop's row gets short and there is more.

@@ -21,6 +21,7 @@ mod pacing;
 mod progress;
 mod rate;
 mod report;
+mod rerouted;
 mod row;
 mod schedule;
 mod settle;

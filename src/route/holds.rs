@@ -155,6 +155,11 @@ impl HoldBook {
         self.homes.get(domain)
     }
 
+    /// All homes that finished moves gave, by domain.
+    pub(super) const fn homes(&self) -> &BTreeMap<String, BackendId> {
+        &self.homes
+    }
+
     /// Does this reason still hold somebody? Reasons that are no business of rules and moves do.
     #[must_use]
     pub fn is_in_force(&self, reason: &HoldReason) -> bool {

@@ -1,8 +1,10 @@
 //! The decision with everything that it needs at hand.
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::{Arc, PoisonError, RwLock};
+
+use sha2::{Digest as _, Sha256};
 
 use super::{Admission, Admit, Decision, Explanation, Holds, Origin, Telling, View, decide};
 use crate::backend::{BackendHealth, Board, Health};
@@ -186,6 +188,24 @@ impl Router {
             accepted,
         };
         decide(address, &view)
+    }
+
+    /// The same while everybody has the same home: of the directory, the moves and the config, as
+    /// this version of the program understands them.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(env!("CARGO_PKG_VERSION"));
+        hash.update(self.0.directory.current().fingerprint());
+        hash.update(format!("{:?}\0", self.0.holds.book().homes()));
+        let backends: Vec<_> = self.0.board.healths().keys().cloned().collect();
+        hash.update(format!("{backends:?}\0{:?}", self.options()));
+        let mut text = String::with_capacity(64);
+        for byte in hash.finalize() {
+            // Writing to a string does not fail.
+            write!(text, "{byte:02x}").ok();
+        }
+        text
     }
 
     /// The directory that it asks.

@@ -176,7 +176,7 @@ impl Writer {
         let records = f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         metrics::histogram!(names::COMMIT_RECORDS).record(records);
         let (records, rest): (Vec<Record>, Vec<Pending>) = batch.into_iter().map(split).unzip();
-        match self.write(&records, &rest) {
+        match self.write(&records) {
             Ok(positions) => self.tell_and_apply(rest, &positions),
             Err(error) => {
                 metrics::counter!(names::SPOOL_WRITE_ERRORS).increment(1);
@@ -212,7 +212,7 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, records: &[Record], rest: &[Pending]) -> Result<Vec<Position>, SpoolError> {
+    fn write(&mut self, records: &[Record]) -> Result<Vec<Position>, SpoolError> {
         let begun = std::time::Instant::now();
         let positions = self.log.append(records)?;
         self.log.sync()?;
@@ -227,9 +227,9 @@ impl Writer {
     fn tell_and_apply(&self, rest: Vec<Pending>, positions: &[Position]) {
         if !self.follow.is_complete() {
             // The index comes to it in the order of the log.
-            rest.into_iter().for_each(|pending| {
+            for pending in rest {
                 pending.done.send(Ok(())).ok();
-            });
+            }
             return;
         }
         // Nobody who was told misses it in the index.

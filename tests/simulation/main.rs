@@ -22,6 +22,7 @@ mod content;
 mod disk;
 mod door;
 mod holds;
+mod homes;
 mod operators;
 mod platforms;
 mod recovery;

@@ -72,14 +72,14 @@ pub(super) fn pack(
         while let Some(next) = rest.next_if(|(key, _)| page.has(key)) {
             here.push(next);
         }
-        merge(page, &here, &mut packed)?;
+        merge(&page, &here, &mut packed)?;
     }
     Ok(packed)
 }
 
 /// Makes the changes of one page.
-fn merge(page: Page, changes: &[Change], packed: &mut Vec<Change>) -> Result<(), String> {
-    let mut pages = Splitter::new(&page, changes);
+fn merge(page: &Page, changes: &[Change], packed: &mut Vec<Change>) -> Result<(), String> {
+    let mut pages = Splitter::new(page, changes);
     let mut news = changes.iter().peekable();
     walk(&page.rows, |key, value| {
         while let Some((new, value)) = news.next_if(|(new, _)| new.as_slice() < key) {

@@ -1,0 +1,89 @@
+//! Homes that change while the program is stopped: the backlog follows, and is not read again when
+//! they did not change.
+
+use std::time::Duration;
+
+use tideover::mail::{RecipientEvent, RecipientState, SpoolId};
+use tokio::time::sleep;
+
+use crate::door::{Door, Site, directory, simulate};
+
+const ANN: &str = "ann@onprem.example";
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn lanes(door: &Door, sent: &[SpoolId]) -> Vec<String> {
+    let states = sent.iter().flat_map(|id| door.states(*id));
+    let lanes = states.map(|state| {
+        let RecipientState::Queued { lane, .. } = state else {
+            panic!("{state:?}");
+        };
+        lane
+    });
+    lanes.collect()
+}
+
+#[test]
+fn a_start_looks_at_the_backlog_when_homes_have_changed() {
+    simulate(async {
+        let site = Site::new();
+        site.platforms.set_up("onprem", false);
+        site.platforms.set_up("cloud", false);
+        let door = site.open();
+        sleep(MINUTE).await;
+        let sent = [door.send(&[ANN]).await, door.send(&[ANN]).await];
+        // A sign by which a look is noticed: it stands in a lane that is not its home's.
+        let lane = "cloud".to_owned();
+        let astray = RecipientEvent::Rerouted { lane };
+        door.spool.record(sent[0], vec![0], astray).await.unwrap();
+        door.stop().await;
+
+        let door = site.open();
+        sleep(MINUTE).await;
+        assert_eq!(lanes(&door, &sent), ["cloud", "onprem"], "nobody looked");
+        door.stop().await;
+
+        let (door, committed) = site.open_quietly();
+        door.directory.replace(directory(["cloud", "cloud"]));
+        door.queue.start(committed);
+        sleep(MINUTE).await;
+        assert_eq!(lanes(&door, &sent), ["cloud", "cloud"]);
+        door.stop().await;
+
+        let door = site.open();
+        sleep(MINUTE).await;
+        assert_eq!(lanes(&door, &sent), ["onprem", "onprem"]);
+        door.stop().await;
+    });
+}
+
+#[test]
+fn a_look_that_was_interrupted_is_made_again() {
+    simulate(async {
+        let site = Site::new();
+        site.platforms.set_up("onprem", false);
+        site.platforms.set_up("cloud", false);
+        let door = site.open();
+        sleep(MINUTE).await;
+        let sent = [door.send(&[ANN]).await];
+        door.stop().await;
+
+        // The homes change, and before all of the backlog is looked at it ends; then they are as
+        // they were.
+        let (door, committed) = site.open_quietly();
+        door.directory.replace(directory(["cloud", "cloud"]));
+        door.queue.start(committed);
+        while door.spool.fact("queue", "rerouted").unwrap().is_some() {
+            tokio::task::yield_now().await;
+        }
+        let lane = "cloud".to_owned();
+        let moved = RecipientEvent::Rerouted { lane };
+        door.shutdown.signal();
+        door.spool.record(sent[0], vec![0], moved).await.unwrap();
+        door.stop().await;
+
+        let door = site.open();
+        sleep(MINUTE).await;
+        assert_eq!(lanes(&door, &sent), ["onprem"]);
+        door.stop().await;
+    });
+}
