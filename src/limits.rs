@@ -91,8 +91,9 @@ pub const SEGMENT: u64 = 128 * 1024 * 1024;
 /// index follows.
 pub const REPLAY_AT_START: u64 = 64 * 1024 * 1024;
 /// Index entries held in memory before they are handed to the store, about 200 bytes each. What
-/// comes and goes between two hand-overs never reaches the store.
-pub const INDEX_PENDING: usize = 16_384;
+/// comes and goes between two hand-overs never reaches the store, and the more of them come at
+/// once, the fewer pages are written again. Twice as many: the log's writer waits for the store.
+pub const INDEX_PENDING: usize = 65_536;
 
 /// Largest MTA-STS policy, RFC 8461 §3.3. Beyond: it is none.
 pub const STS_POLICY: usize = 64 * 1024;

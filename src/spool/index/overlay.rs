@@ -217,7 +217,7 @@ impl Index {
 
     /// Are there so many changes in memory that the writer has to wait for the store?
     pub(crate) fn is_overcrowded(&self) -> bool {
-        self.read_lock().active.len() >= limits::INDEX_PENDING * 4
+        self.read_lock().active.len() >= limits::INDEX_PENDING * 2
     }
 
     /// Sets the changes so far aside for [`Self::store_frozen`], with the checkpoint they make.
