@@ -150,6 +150,8 @@ pub const HEALTH_CHANGES: usize = 64;
 
 /// Body of a web form without attachments.
 pub const FORM: usize = 1024 * 1024;
+/// Files of one letter. Beyond: they are not attached, and the page says so.
+pub const WEB_FILES: usize = 50;
 /// Messages that the webmail parses at one time. Beyond: the page waits.
 pub const WEB_PARSING: usize = 4;
 /// Largest message that the webmail parses; of larger ones it shows headers and source.

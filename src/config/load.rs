@@ -270,6 +270,7 @@ fn web_config(web: sections::Web) -> Option<WebConfig> {
         title: web.title,
         time_zone: web.time_zone,
         proxy: web.proxy,
+        writing: web.writing,
     })
 }
 

@@ -31,7 +31,7 @@ use crate::mail::{BackendId, FinalCause};
 use crate::outbound::Protection;
 use crate::route::OutboundRelay;
 use crate::smtp::{Domain, Mailbox};
-use crate::webmail::Proxy;
+use crate::webmail::{Proxy, Writing};
 
 /// A config file that passed every check.
 #[derive(Debug, Clone)]
@@ -219,6 +219,8 @@ pub struct WebConfig {
     pub time_zone: Option<TimeZone>,
     /// Who sees the visitors' addresses.
     pub proxy: Proxy,
+    /// What users may send.
+    pub writing: Writing,
 }
 
 /// `[admin]`.

@@ -131,6 +131,14 @@ impl Config {
             time_zone: web.time_zone.clone().unwrap_or_else(TimeZone::system),
             platforms: self.titles(),
             proxy: web.proxy,
+            writing: webmail::Writing {
+                // In base64 they take a third more, and the text wants room too.
+                max_attachments: web
+                    .writing
+                    .max_attachments
+                    .min(self.spool.max_message_size / 10 * 7),
+                ..web.writing
+            },
         };
         Some((web.bind, options))
     }

@@ -13,10 +13,12 @@ use super::{QueueConfig, SpoolConfig};
 use crate::inbound::{Bounds, Network, Role, TlsMode};
 use crate::mail::FinalCause;
 use crate::smtp::{Domain, Mailbox};
-use crate::webmail::Proxy;
+use crate::webmail::{Proxy, Writing};
 
 const MIB: u64 = 1024 * 1024;
 const DAY: Duration = Duration::from_secs(86_400);
+/// A letter is not kept back longer than this.
+const UNDO: Duration = Duration::from_secs(300);
 
 /// `[server]` as far as it can be read.
 pub(super) struct Server {
@@ -244,6 +246,7 @@ pub(super) struct Web {
     pub(super) title: Option<String>,
     pub(super) time_zone: Option<TimeZone>,
     pub(super) proxy: Proxy,
+    pub(super) writing: Writing,
 }
 
 pub(super) fn web(root: &Section<'_>) -> Option<Web> {
@@ -261,11 +264,28 @@ pub(super) fn web(root: &Section<'_>) -> Option<Web> {
             .map(|at| at.value),
         time_zone: section.text("time_zone", time_zone).map(|at| at.value),
         proxy: proxy.map(|at| at.value).unwrap_or_default(),
+        writing: writing(&section),
     };
     section.not_yet("certificate", "TLS of the pages without a proxy");
     section.not_yet("key", "TLS of the pages without a proxy");
     section.finish();
     Some(web)
+}
+
+fn writing(section: &Section<'_>) -> Writing {
+    let mut writing = Writing::default();
+    let undo = section.text("undo_send", |text| match duration(text)? {
+        long if long > UNDO => Err("is too long, expected 5m or less".to_owned()),
+        undo => Ok(undo),
+    });
+    set(&mut writing.undo_send, undo);
+    let most = section.text("max_attachments", size);
+    set(&mut writing.max_attachments, most);
+    let messages = section.number("messages_per_hour", 1, 1_000_000);
+    set(&mut writing.messages_per_hour, messages);
+    let recipients = section.number("recipients_per_hour", 1, 1_000_000);
+    set(&mut writing.recipients_per_hour, recipients);
+    writing
 }
 
 pub(super) fn admin(root: &Section<'_>) -> Option<At<SocketAddr>> {

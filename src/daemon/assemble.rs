@@ -177,7 +177,10 @@ impl Base {
             base_url: base_url(config, Some(socket.local_address())),
             ..options
         };
-        let router = webmail::router(Webmail::new(world, options));
+        let webmail = Webmail::new(world, options);
+        let outbox = webmail.clone().outbox_task(self.shutdown.clone());
+        self.shutdown.spawn("webmail outbox", outbox);
+        let router = webmail::router(webmail);
         let shutdown = self.shutdown.clone();
         self.shutdown.spawn("webmail", async move {
             let service = router.into_make_service_with_connect_info::<SocketAddr>();

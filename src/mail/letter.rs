@@ -1,10 +1,13 @@
 //! A message of ours: from what a person wrote to RFC 5322 bytes. Nothing that is put into a field
 //! can end it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::address::Address;
 use mail_builder::headers::date::Date;
 use mail_builder::headers::message_id::MessageId;
+use mail_builder::mime::{BodyPart, MimePart};
 
 use super::is_message_id;
 use crate::base::Timestamp;
@@ -12,6 +15,9 @@ use crate::smtp::Mailbox;
 
 /// Longest subject, in characters; the rest is cut off.
 const SUBJECT: usize = 500;
+/// Bytes of content on one line of base64.
+pub const BASE64_LINE: usize = 57;
+const OTHER_TYPE: &str = "application/octet-stream";
 
 /// Somebody whom a message goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,14 +47,43 @@ pub struct Letter<'a> {
     pub date: Timestamp,
     /// The thread, oldest first; the last one is answered.
     pub references: &'a [String],
+    /// Files that go with it.
+    pub files: &'a [LetterFile],
+}
+
+/// A file of a letter; its content is put in afterwards, piece by piece.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LetterFile {
+    /// Its name.
+    pub name: String,
+    /// `image/png`; what cannot be carried in base64 goes as `application/octet-stream`.
+    pub content_type: String,
 }
 
 impl Letter<'_> {
-    /// The message in RFC 5322 form, 7-bit unless an address is not.
+    /// The message in RFC 5322 form, 7-bit unless an address is not, in one piece more than it has
+    /// files: between two pieces the content of a file belongs, as [`base64_lines`] writes it.
+    /// `mark` is a random text that nobody knew when the letter was written.
     ///
     /// # Errors
-    /// Never on a memory buffer; passed on from the builder.
-    pub fn to_bytes(&self) -> std::io::Result<Vec<u8>> {
+    /// When the mark is in the letter; else never on a memory buffer.
+    pub fn to_pieces(&self, mark: &str) -> std::io::Result<Vec<Vec<u8>>> {
+        let mut rest = self.write(mark)?;
+        let mut pieces = Vec::with_capacity(self.files.len() + 1);
+        for _ in self.files {
+            let at = memchr::memmem::find(&rest, mark.as_bytes()).ok_or_else(misplaced)?;
+            let behind = rest.split_off(at + mark.len());
+            rest.truncate(at);
+            pieces.push(std::mem::replace(&mut rest, behind));
+        }
+        if memchr::memmem::find(&rest, mark.as_bytes()).is_some() {
+            return Err(misplaced());
+        }
+        pieces.push(rest);
+        Ok(pieces)
+    }
+
+    fn write(&self, mark: &str) -> std::io::Result<Vec<u8>> {
         let addresses = |list: &[Addressee]| {
             let one = |addressee: &Addressee| {
                 let name = addressee.name.as_deref().map(one_line);
@@ -82,8 +117,55 @@ impl Letter<'_> {
             let list = references.iter().map(|id| id.as_str());
             builder = builder.references(MessageId::new_list(list));
         }
-        builder.text_body(with_crlf(self.text)).write_to_vec()
+        let text = with_crlf(self.text);
+        if self.files.is_empty() {
+            return builder.text_body(text).write_to_vec();
+        }
+        let text = MimePart::new("text/plain", BodyPart::Text(text.into()));
+        let files = self.files.iter().map(|file| file.part(mark));
+        let parts: Vec<MimePart<'_>> = std::iter::once(text).chain(files).collect();
+        builder
+            .body(MimePart::new("multipart/mixed", parts))
+            .write_to_vec()
     }
+}
+
+impl LetterFile {
+    fn part<'x>(&self, mark: &'x str) -> MimePart<'x> {
+        MimePart::new(carried_type(&self.content_type), mark.as_bytes())
+            .attachment(one_line(&self.name))
+            .transfer_encoding("base64")
+    }
+}
+
+/// The type that a file is given: RFC 2046 §5 lets neither messages nor multiparts be encoded.
+fn carried_type(declared: &str) -> String {
+    let declared = declared.to_ascii_lowercase();
+    let is_token = |text: &str| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "!#$&^_.+-".contains(c);
+        !text.is_empty() && text.len() <= 100 && text.chars().all(fits)
+    };
+    match declared.split_once('/') {
+        Some(("message" | "multipart", _)) | None => OTHER_TYPE.to_owned(),
+        Some((kind, sub)) if is_token(kind) && is_token(sub) => declared,
+        Some(_) => OTHER_TYPE.to_owned(),
+    }
+}
+
+fn misplaced() -> std::io::Error {
+    std::io::Error::other("a letter has not as many places as files")
+}
+
+/// Content in base64, RFC 2045 §6.8, in lines of 76 characters. All pieces of a file but the last
+/// one are a multiple of [`BASE64_LINE`] bytes.
+#[must_use]
+pub fn base64_lines(content: &[u8]) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(content.len() / BASE64_LINE * 78 + 80);
+    for line in content.chunks(BASE64_LINE) {
+        lines.extend_from_slice(STANDARD.encode(line).as_bytes());
+        lines.extend_from_slice(b"\r\n");
+    }
+    lines
 }
 
 /// A text on one line: nothing that ends a header field gets into one.

@@ -21,9 +21,11 @@ fn headers_cannot_be_injected() {
         message_id: "id@mx.example",
         date: Timestamp::from_millis(1_778_000_000_000),
         references: &references,
+        files: &[],
     }
-    .to_bytes()
-    .unwrap();
+    .to_pieces("mark")
+    .unwrap()
+    .concat();
     let text = String::from_utf8(bytes.clone()).unwrap();
     assert!(!text.to_lowercase().contains("\nbcc:"), "{text}");
     let message = ParsedMessage::parse(&bytes).unwrap();
@@ -55,9 +57,11 @@ fn a_letter_says_what_was_written() {
         message_id: "id@mx.example",
         date: Timestamp::from_millis(1_778_000_000_000),
         references: &[],
+        files: &[],
     }
-    .to_bytes()
-    .unwrap();
+    .to_pieces("mark")
+    .unwrap()
+    .concat();
     assert!(bytes.is_ascii() && bytes.split(|b| *b == b'\n').all(|line| line.len() < 998));
     let message = ParsedMessage::parse(&bytes).unwrap();
     assert_eq!(message.subject.as_deref(), Some("Grüße aus 東京 📮"));
@@ -73,4 +77,126 @@ fn a_letter_says_what_was_written() {
         panic!("{:?}", message.plain);
     };
     assert_eq!(text.trim_end(), long.trim_end());
+}
+
+fn with_files(files: &[(LetterFile, Vec<u8>)], text: &str) -> Vec<u8> {
+    let names: Vec<_> = files.iter().map(|(file, _)| file.clone()).collect();
+    let pieces = Letter {
+        from: (None, &own()),
+        to: &[],
+        cc: &[],
+        subject: "files",
+        text,
+        message_id: "id@mx.example",
+        date: Timestamp::EPOCH,
+        references: &[],
+        files: &names,
+    }
+    .to_pieces("0123456789abcdef0123456789abcdef")
+    .unwrap();
+    let mut whole = pieces[0].clone();
+    for (piece, (_, content)) in pieces[1..].iter().zip(files) {
+        whole.extend(base64_lines(content));
+        whole.extend(piece);
+    }
+    whole
+}
+
+fn file(name: &str, content_type: &str) -> LetterFile {
+    LetterFile {
+        name: name.to_owned(),
+        content_type: content_type.to_owned(),
+    }
+}
+
+#[test]
+fn files_are_carried_unchanged_and_under_their_names() {
+    let binary: Vec<u8> = (0..=255_u8).cycle().take(10_000).collect();
+    let files = [
+        (
+            file("Pl\u{e4}ne \"final\".pdf", "application/pdf"),
+            binary.clone(),
+        ),
+        (
+            file("x\r\nBcc: evil@x.example", "text/html\r\nBcc: e@x"),
+            b"<script>".to_vec(),
+        ),
+        (
+            file("old.eml", "message/rfc822"),
+            b"Subject: x\r\n\r\ny".to_vec(),
+        ),
+        (file("empty", ""), Vec::new()),
+    ];
+    let bytes = with_files(&files, "See the files.");
+    assert!(bytes.is_ascii() && bytes.split(|b| *b == b'\n').all(|line| line.len() < 998));
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    assert!(!text.to_lowercase().contains("\nbcc:"), "{text}");
+    let message = ParsedMessage::parse(&bytes).unwrap();
+    assert_eq!(message.plain.len(), 1);
+    let names: Vec<_> = message
+        .parts
+        .iter()
+        .map(|part| part.name.as_deref())
+        .collect();
+    assert_eq!(names[0], Some("Pl\u{e4}ne \"final\".pdf"));
+    let kinds: Vec<_> = message
+        .parts
+        .iter()
+        .map(|part| &*part.content_type)
+        .collect();
+    assert_eq!(kinds[0], "application/pdf");
+    assert_eq!(kinds[1..], [OTHER_TYPE; 3]);
+    for (part, (_, content)) in message.parts.iter().zip(&files) {
+        assert_eq!(&part.content, content);
+    }
+}
+
+#[test]
+fn a_letter_that_knew_the_mark_is_refused() {
+    let letter = Letter {
+        from: (None, &own()),
+        to: &[],
+        cc: &[],
+        subject: "s",
+        text: "the mark",
+        message_id: "id@mx.example",
+        date: Timestamp::EPOCH,
+        references: &[],
+        files: &[file("a", "a/b")],
+    };
+    assert!(letter.to_pieces("mark").is_err());
+}
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_goes_in_comes_out(
+            content in proptest::collection::vec(any::<u8>(), 0..3_000),
+            name in "[^/\\\\]{1,40}",
+            kind in ".{0,30}",
+            subject in ".{0,200}",
+            text in "(?s).{0,500}",
+        ) {
+            let files = [(file(&name, &kind), content.clone())];
+            let bytes = with_files(&files, &text);
+            let message = ParsedMessage::parse(&bytes).unwrap();
+            let part = message.parts.last().unwrap();
+            prop_assert_eq!(&part.content, &content);
+            prop_assert_eq!(message.from.len(), 1);
+            let letter = Letter {
+                from: (Some(&name), &own()), to: &[], cc: &[], subject: &subject, text: &text,
+                message_id: "id@mx.example", date: Timestamp::EPOCH, references: &[], files: &[],
+            };
+            let bytes = letter.to_pieces("0123456789abcdef").unwrap().concat();
+            let header_end = memchr::memmem::find(&bytes, b"\r\n\r\n").unwrap();
+            for line in String::from_utf8(bytes[..header_end].to_vec()).unwrap().split("\r\n") {
+                let known = ["From:", "Date:", "Message-ID:", "Subject:", "MIME-Version:",
+                    "Content-Type:", "Content-Transfer-Encoding:", " ", "\t"];
+                prop_assert!(known.iter().any(|name| line.starts_with(name)), "{line}");
+            }
+        }
+    }
 }

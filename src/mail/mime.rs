@@ -286,7 +286,8 @@ fn clean(text: &str) -> String {
 }
 
 /// The last component of a path, cut to 120 characters with its ending kept.
-fn file_name(name: &str) -> String {
+#[must_use]
+pub fn file_name(name: &str) -> String {
     let name = clean(name);
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let last = last.trim_start_matches('.').trim();

@@ -25,10 +25,11 @@ pub use finality::{FinalCause, NotPermanent};
 pub use header::{decode_text, message_id};
 pub use hold::HoldReason;
 pub use id::{BackendId, IdSource, InvalidId, NodeId, SpoolId};
-pub use letter::{Addressee, Letter, one_line};
+pub use letter::{Addressee, BASE64_LINE, Letter, LetterFile, base64_lines, one_line};
 pub use likeness::{CaseId, CaseKey, CaseKind, NotACase, alike};
 pub use mime::{
-    ParsedMessage, Part, Person, TextPart, html_to_text, is_message_id, seems_to_have_attachments,
+    ParsedMessage, Part, Person, TextPart, file_name, html_to_text, is_message_id,
+    seems_to_have_attachments,
 };
 pub use outcome::{Blame, Failure, Outcome};
 pub use report::{Report, ReportKind, ReportedRecipient, Returned};

@@ -54,6 +54,16 @@ pub(crate) struct Shell {
     pub banner: Option<Banner>,
     /// Something that has just been done.
     pub notice: Option<String>,
+    /// A letter that can still be called back.
+    pub undo: Option<Undo>,
+}
+
+/// A letter that can still be called back.
+#[derive(Debug)]
+pub(crate) struct Undo {
+    pub token: String,
+    /// Seconds until it leaves.
+    pub seconds: u64,
 }
 
 /// The user, as the shell shows him.
@@ -95,6 +105,7 @@ impl Webmail {
             user: None,
             banner: None,
             notice: None,
+            undo: None,
         }
     }
 

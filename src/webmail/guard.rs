@@ -11,7 +11,7 @@ use super::error::WebError;
 use super::session::{LIFE, Session};
 use super::texts::{Texts, for_reader};
 use super::{Proxy, Webmail};
-use crate::directory::Lookup;
+use crate::directory::{EntryKind, Lookup};
 use crate::mail::BackendId;
 use crate::route::{Admission, Origin};
 use crate::smtp::Mailbox;
@@ -38,12 +38,19 @@ pub(crate) struct User {
     pub mailbox: String,
     /// The backend that holds his mailbox.
     pub home: Option<BackendId>,
+    /// The addresses that he may send as; the account's first.
+    pub addresses: Vec<Mailbox>,
 }
 
 impl User {
-    /// His address: the only one that he sends with.
+    /// The address of his account.
     pub(crate) const fn address(&self) -> &Mailbox {
         &self.session.account.address
+    }
+
+    /// The name under which his letters and settings are stored.
+    pub(crate) fn account(&self) -> String {
+        self.session.account.key()
     }
 
     /// Refuses a form that does not come from one of his own pages.
@@ -88,11 +95,13 @@ impl FromRequestParts<Webmail> for User {
         };
         let session = session.ok_or_else(|| WebError::LogIn(next.to_owned()))?;
         let (mailbox, home) = webmail.mailbox_of(&session.account.address);
+        let addresses = webmail.addresses_of(&session.account.address);
         Ok(Self {
             visitor,
             session,
             mailbox,
             home,
+            addresses,
         })
     }
 }
@@ -152,6 +161,22 @@ impl Webmail {
             }
             Admission::Reject(_) => (address.key(), None),
         }
+    }
+
+    /// The addresses that an account may send as: its own, and what the directory says belongs to
+    /// the same mailbox.
+    pub(crate) fn addresses_of(&self, account: &Mailbox) -> Vec<Mailbox> {
+        let mut addresses = vec![account.clone()];
+        if let Lookup::Known { entry, .. } = self.0.world.directory.current().lookup(account)
+            && matches!(entry.kind, EntryKind::Mailbox | EntryKind::User)
+        {
+            for address in std::iter::once(&entry.address).chain(&entry.aliases) {
+                if addresses.iter().all(|other| other.key() != address.key()) {
+                    addresses.push(address.clone());
+                }
+            }
+        }
+        addresses
     }
 
     /// The name that the directory has for an address.

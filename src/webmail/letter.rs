@@ -10,6 +10,8 @@ use crate::smtp::Mailbox;
 pub(crate) const RECIPIENTS: usize = 100;
 /// Lines of the original that a reply quotes.
 const QUOTED_LINES: usize = 2_000;
+/// Lines of the original that are passed on as text.
+const FORWARDED_LINES: usize = 10_000;
 
 /// To whom a reply goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub(crate) enum ReplyTo {
 /// The fields of a form.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Fields {
+    /// The writer's address that the message came to; empty: any.
+    pub from: String,
     pub to: String,
     pub cc: String,
     pub subject: String,
@@ -46,20 +50,14 @@ pub(crate) fn parse_addressees(text: &str) -> Result<Vec<Addressee>, Vec<String>
     if bad.is_empty() { Ok(good) } else { Err(bad) }
 }
 
-/// The fields of a reply to `message` by the user whose address is `own`.
+/// The fields of a reply to `message` by the user whose addresses are `own`.
 pub(crate) fn reply(
     message: &ParsedMessage,
-    own: &Mailbox,
+    own: &[Mailbox],
     to: ReplyTo,
     (received, moments): (Timestamp, &Moments),
 ) -> Fields {
-    let own_key = own.key();
-    let is_own = |person: &Person| {
-        person
-            .address
-            .parse::<Mailbox>()
-            .is_ok_and(|address| address.key() == own_key)
-    };
+    let is_own = |person: &Person| own_address(person, own).is_some();
     let sender = if message.reply_to.is_empty() {
         &message.from
     } else {
@@ -87,11 +85,73 @@ pub(crate) fn reply(
         .filter(|person| !is_own(person) && !is_first(person))
         .collect();
     Fields {
+        from: reached(message, own),
         to: listed(&first),
         cc: listed(&cc),
         subject: reply_subject(message.subject.as_deref().unwrap_or_default()),
         text: quoted(message, received, moments),
     }
+}
+
+/// The fields of a letter that passes `message` on.
+pub(crate) fn forward(
+    message: &ParsedMessage,
+    own: &[Mailbox],
+    (received, moments): (Timestamp, &Moments),
+) -> Fields {
+    let texts = moments.texts;
+    let subject = message.subject.as_deref().unwrap_or_default();
+    let mut text = format!("\n\n---------- {} ----------\n", texts.forwarded);
+    let time = moments.full(message.date.unwrap_or(received));
+    let people = |people: &[Person]| listed(&people.iter().collect::<Vec<_>>());
+    for (label, value) in [
+        (texts.from, people(&message.from)),
+        (texts.sent_on, time),
+        (texts.subject, subject.to_owned()),
+        (texts.to, people(&message.to)),
+        (texts.cc, people(&message.cc)),
+    ] {
+        if !value.is_empty() {
+            text.extend([label, ": ", &*value, "\n"]);
+        }
+    }
+    text.push('\n');
+    for line in readable_text(message)
+        .trim_end()
+        .lines()
+        .take(FORWARDED_LINES)
+    {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    Fields {
+        from: reached(message, own),
+        subject: forward_subject(subject),
+        text,
+        ..Fields::default()
+    }
+}
+
+/// Puts a signature where the writer's own words end: above what is quoted. RFC 3676 §4.3 has the
+/// line that tells it from the text.
+pub(crate) fn with_signature(text: &str, signature: &str) -> String {
+    let signature = signature.trim_end();
+    if signature.is_empty() {
+        return text.to_owned();
+    }
+    format!("\n\n-- \n{signature}\n{text}")
+}
+
+/// The address of the user's that a message names; the first of his that it does.
+fn reached(message: &ParsedMessage, own: &[Mailbox]) -> String {
+    let mut people = message.to.iter().chain(&message.cc).chain(&message.from);
+    let found = people.find_map(|person| own_address(person, own));
+    found.map(ToString::to_string).unwrap_or_default()
+}
+
+fn own_address<'a>(person: &Person, own: &'a [Mailbox]) -> Option<&'a Mailbox> {
+    let key = person.address.parse::<Mailbox>().ok()?.key();
+    own.iter().find(|own| own.key() == key)
 }
 
 /// The thread that a reply to `message` belongs to, RFC 5322 §3.6.4.
@@ -122,15 +182,23 @@ pub(crate) fn readable_text(message: &ParsedMessage) -> String {
 }
 
 fn reply_subject(subject: &str) -> String {
-    let is_reply = ["re:", "aw:", "sv:", "antw:"].iter().any(|prefix| {
-        subject
-            .get(..prefix.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    prefixed(subject, "Re:", &["re:", "aw:", "sv:", "antw:"])
+}
+
+fn forward_subject(subject: &str) -> String {
+    prefixed(subject, "Fwd:", &["fwd:", "fw:", "wg:", "tr:"])
+}
+
+/// The subject with a prefix, unless it has one of these already.
+fn prefixed(subject: &str, prefix: &str, known: &[&str]) -> String {
+    let is_there = known.iter().any(|known| {
+        let start = subject.get(..known.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(known))
     });
-    if is_reply {
+    if is_there {
         subject.to_owned()
     } else {
-        format!("Re: {subject}").trim_end().to_owned()
+        format!("{prefix} {subject}").trim_end().to_owned()
     }
 }
 
@@ -151,7 +219,13 @@ fn quoted(message: &ParsedMessage, received: Timestamp, moments: &Moments) -> St
 }
 
 fn listed(people: &[&Person]) -> String {
-    let one = |person: &&Person| match &person.name {
+    let people: Vec<String> = people.iter().map(|person| one_listed(person)).collect();
+    people.join(", ")
+}
+
+/// A person as [`parse_addressees`] reads one.
+pub(crate) fn one_listed(person: &Person) -> String {
+    match &person.name {
         Some(name) if *name != person.address => {
             let special = |c: char| !(c.is_alphanumeric() || " -_'.".contains(c));
             if name.contains(special) {
@@ -162,8 +236,7 @@ fn listed(people: &[&Person]) -> String {
             }
         }
         _ => person.address.clone(),
-    };
-    people.iter().map(one).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// Cuts a list at commas, semicolons and line ends that are outside quotes and brackets.

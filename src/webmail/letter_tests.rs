@@ -18,7 +18,7 @@ fn received(text: &str) -> ParsedMessage {
 }
 
 fn answer(message: &ParsedMessage, to: ReplyTo) -> Fields {
-    reply(message, &own(), to, (Timestamp::EPOCH, &moments()))
+    reply(message, &[own()], to, (Timestamp::EPOCH, &moments()))
 }
 
 #[test]
@@ -85,4 +85,48 @@ fn html_only_mail_can_be_quoted() {
     let fields = answer(&message, ReplyTo::Sender);
     assert!(fields.text.contains("> One"), "{}", fields.text);
     assert!(fields.text.contains("> Two & three"), "{}", fields.text);
+}
+
+#[test]
+fn an_answer_leaves_from_the_address_that_was_written_to() {
+    let addresses = [own(), "sales@example.org".parse().unwrap()];
+    let message = received(
+        "From: a@x.example\nTo: Sales <SALES@example.org>\nCc: ann@example.org, c@x.example\n\nx\n",
+    );
+    let when = (Timestamp::EPOCH, &moments());
+    let fields = reply(&message, &addresses, ReplyTo::All, when);
+    assert_eq!(
+        (&*fields.from, &*fields.cc),
+        ("sales@example.org", "c@x.example")
+    );
+    let elsewhere = received("From: a@x.example\nTo: list@x.example\n\nx\n");
+    let fields = reply(&elsewhere, &addresses, ReplyTo::Sender, when);
+    assert_eq!(fields.from, "");
+}
+
+#[test]
+fn what_is_passed_on_says_whose_it_is() {
+    let message = received(
+        "From: John Doe <john@x.example>\nTo: ann@example.org\nSubject: The plan\n\
+         Date: Thu, 01 Jan 1970 01:00:00 +0000\n\nHello Ann\n> old\n",
+    );
+    let fields = forward(&message, &[own()], (Timestamp::EPOCH, &moments()));
+    assert_eq!((&*fields.subject, &*fields.to), ("Fwd: The plan", ""));
+    assert_eq!(
+        fields.text,
+        "\n\n---------- Forwarded message ----------\nFrom: John Doe <john@x.example>\n\
+         Sent: 1 Jan 1970, 01:00\nSubject: The plan\nTo: ann@example.org\n\nHello Ann\n> old\n"
+    );
+    let again = received("Subject: WG: x\n\ny\n");
+    let fields = forward(&again, &[own()], (Timestamp::EPOCH, &moments()));
+    assert_eq!(fields.subject, "WG: x");
+}
+
+#[test]
+fn a_signature_stands_above_what_is_quoted() {
+    assert_eq!(with_signature("", " \n"), "");
+    assert_eq!(
+        with_signature("\n\nOn Monday …\n", "Ann\n"),
+        "\n\n-- \nAnn\n\n\nOn Monday …\n"
+    );
 }

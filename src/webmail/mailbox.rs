@@ -13,6 +13,7 @@ use crate::limits;
 use crate::mail::{
     Authenticity, BodySource, Envelope, ParsedMessage, SpoolId, seems_to_have_attachments,
 };
+use crate::smtp::Mailbox;
 use crate::spool::{Spool, SpoolError, StoredMessage};
 
 /// The beginning of a message that tells whether it has attachments.
@@ -73,19 +74,27 @@ pub(crate) enum Content {
 pub(crate) enum Folder {
     Inbox,
     Sent,
+    Drafts,
     Archive,
     Deleted,
 }
 
 impl Folder {
     /// All of them, in the order in which they are shown.
-    pub(crate) const ALL: [Self; 4] = [Self::Inbox, Self::Sent, Self::Archive, Self::Deleted];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Inbox,
+        Self::Sent,
+        Self::Drafts,
+        Self::Archive,
+        Self::Deleted,
+    ];
 
     /// Where its list is.
     pub(crate) const fn path(self) -> &'static str {
         match self {
             Self::Inbox => "/",
             Self::Sent => "/sent",
+            Self::Drafts => "/drafts",
             Self::Archive => "/archive",
             Self::Deleted => "/deleted",
         }
@@ -96,6 +105,7 @@ impl Folder {
         match self {
             Self::Inbox => texts.inbox,
             Self::Sent => texts.sent,
+            Self::Drafts => texts.drafts,
             Self::Archive => texts.archive,
             Self::Deleted => texts.deleted,
         }
@@ -164,6 +174,8 @@ impl Webmail {
         let place = match folder {
             Folder::Archive => Some(Place::Archive),
             Folder::Deleted => Some(Place::Deleted),
+            // Drafts are no messages yet.
+            Folder::Drafts => return Ok(Vec::new()),
             Folder::Inbox | Folder::Sent => None,
         };
         if place.is_some() {
@@ -173,7 +185,6 @@ impl Webmail {
             let here = older.filter(|(_, mark)| mark.place == place);
             return Ok(here.map(|(id, _)| *id).take(limit).collect());
         }
-        let address = user.address().key();
         let mut found: Vec<SpoolId> = Vec::new();
         let mut before = before;
         loop {
@@ -181,7 +192,7 @@ impl Webmail {
                 let rows = spool.readable(&user.mailbox, before, CHUNK)?;
                 rows.into_iter().map(|(id, _)| id).collect()
             } else {
-                spool.sent(&address, before, CHUNK)?
+                sent_by(spool, &user.addresses, before)?
             };
             let is_last = page.len() < CHUNK;
             before = page.last().copied();
@@ -341,7 +352,7 @@ fn find_own(spool: &Spool, user: &User, id: SpoolId) -> Result<Option<OwnMessage
         };
         received_as.retain(|number| !is_finished(number));
     }
-    let is_sent = is_sent(&message.envelope, &user.address().key());
+    let is_sent = is_sent(&message.envelope, &user.addresses);
     let own = (!received_as.is_empty() || is_sent).then_some(OwnMessage {
         message,
         received_as,
@@ -363,13 +374,26 @@ fn received_as(envelope: &Envelope, mailbox: &str) -> Vec<u16> {
         .collect()
 }
 
-/// Sent by this address, and it was really him: the same rule as [`Spool::sent`].
-fn is_sent(envelope: &Envelope, address: &str) -> bool {
-    envelope.authenticity == Authenticity::Local
-        && envelope
-            .from
-            .mailbox()
-            .is_some_and(|from| from.key() == address)
+/// Sent by one of these addresses, and it was really him: the same rule as [`Spool::sent`].
+fn is_sent(envelope: &Envelope, addresses: &[Mailbox]) -> bool {
+    let is_own = |from: &Mailbox| addresses.iter().any(|own| own.key() == from.key());
+    envelope.authenticity == Authenticity::Local && envelope.from.mailbox().is_some_and(is_own)
+}
+
+/// Up to [`CHUNK`] messages that any of these addresses sent, newest first.
+fn sent_by(
+    spool: &Spool,
+    addresses: &[Mailbox],
+    before: Option<SpoolId>,
+) -> Result<Vec<SpoolId>, SpoolError> {
+    let mut all = Vec::new();
+    for address in addresses {
+        all.extend(spool.sent(&address.key(), before, CHUNK)?);
+    }
+    all.sort_unstable_by(|one, other| other.cmp(one));
+    all.dedup();
+    all.truncate(CHUNK);
+    Ok(all)
 }
 
 fn mark_of(marks: &MailboxMarks, id: SpoolId) -> Mark {
@@ -377,7 +401,7 @@ fn mark_of(marks: &MailboxMarks, id: SpoolId) -> Mark {
     marks.get(&id).cloned().unwrap_or_default()
 }
 
-fn read_all(body: &dyn BodySource) -> std::io::Result<Vec<u8>> {
+pub(crate) fn read_all(body: &dyn BodySource) -> std::io::Result<Vec<u8>> {
     let size = body.len().min(limits::WEB_MESSAGE);
     let mut raw = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
     loop {
@@ -389,6 +413,6 @@ fn read_all(body: &dyn BodySource) -> std::io::Result<Vec<u8>> {
     }
 }
 
-fn failed(error: &std::io::Error) -> SpoolError {
+pub(crate) fn failed(error: &std::io::Error) -> SpoolError {
     SpoolError::Damaged(format!("a body cannot be read: {error}"))
 }

@@ -3,24 +3,32 @@
 
 mod accounts;
 mod digest;
+mod drafts;
 mod error;
 mod frame;
 mod guard;
 mod letter;
+mod locks;
 mod mailbox;
 mod marks;
 mod moment;
+mod outbox;
 mod pages;
 mod password;
+mod people;
 mod plain;
+mod recipients;
 mod sanitize;
 mod session;
+mod settings;
 mod standing;
 mod texts;
 mod throttle;
+mod uploads;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -38,8 +46,10 @@ use crate::limits;
 use crate::mail::{BackendId, SpoolId};
 use crate::route::{self, Admit};
 use crate::spool::Spool;
+use locks::Locks;
 use marks::Marks;
 use moment::Moments;
+use people::People;
 use session::Sessions;
 use texts::Texts;
 
@@ -71,6 +81,32 @@ pub struct Options {
     pub platforms: BTreeMap<BackendId, String>,
     /// Whose word is taken for where a visitor comes from.
     pub proxy: Proxy,
+    /// What users may send.
+    pub writing: Writing,
+}
+
+/// What users may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Writing {
+    /// A letter can be called back for this long after it was sent; zero: it leaves at once.
+    pub undo_send: Duration,
+    /// Bytes of all files of a letter, before they are encoded.
+    pub max_attachments: u64,
+    /// Letters that a user may send within an hour.
+    pub messages_per_hour: u32,
+    /// Recipients that they may have, together.
+    pub recipients_per_hour: u32,
+}
+
+impl Default for Writing {
+    fn default() -> Self {
+        Self {
+            undo_send: Duration::from_secs(10),
+            max_attachments: 25 * 1024 * 1024,
+            messages_per_hour: 100,
+            recipients_per_hour: 500,
+        }
+    }
 }
 
 /// Is a proxy of our own in front of the pages?
@@ -117,8 +153,12 @@ struct Inner {
     clips: Mutex<HashMap<SpoolId, bool>>,
     /// What users did with their messages.
     marks: Arc<Marks>,
-    /// Held while a letter is accepted.
-    sending: tokio::sync::Mutex<()>,
+    /// Held while an account's letters are changed.
+    letters: Locks,
+    /// A letter is on its way out.
+    leaving: tokio::sync::Notify,
+    /// The people of the directory.
+    people: People,
 }
 
 impl Webmail {
@@ -139,7 +179,9 @@ impl Webmail {
             parsing: Arc::new(Semaphore::new(limits::WEB_PARSING)),
             clips: Mutex::default(),
             marks,
-            sending: tokio::sync::Mutex::default(),
+            letters: Locks::new(),
+            leaving: tokio::sync::Notify::new(),
+            people: People::default(),
         }))
     }
 
@@ -171,6 +213,14 @@ pub fn invitation_link(base_url: &str, token: &str) -> String {
 /// All pages. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, or put a
 /// `ConnectInfo<SocketAddr>` into the extensions of each request: login tries are counted by it.
 pub fn router(webmail: Webmail) -> Router {
+    // Beyond what a letter may have there is room to read on, and to say so in a page.
+    let most = webmail.0.options.writing.max_attachments.saturating_mul(2);
+    let letter = usize::try_from(most)
+        .unwrap_or(usize::MAX)
+        .saturating_add(2 * limits::FORM);
+    let compose = get(pages::compose::page)
+        .post(pages::send::post)
+        .layer(DefaultBodyLimit::max(letter));
     Router::new()
         .route("/login", get(pages::login::page).post(pages::login::log_in))
         .route("/logout", post(pages::login::log_out))
@@ -180,6 +230,7 @@ pub fn router(webmail: Webmail) -> Router {
         )
         .route("/", get(pages::list::inbox))
         .route("/sent", get(pages::list::sent))
+        .route("/drafts", get(pages::drafts::page))
         .route("/archive", get(pages::list::archive))
         .route("/deleted", get(pages::list::deleted))
         .route("/actions", post(pages::actions::act))
@@ -189,9 +240,13 @@ pub fn router(webmail: Webmail) -> Router {
         .route("/message/{id}/part/{number}", get(pages::parts::part))
         .route("/message/{id}/reply", get(pages::compose::reply))
         .route("/message/{id}/reply-all", get(pages::compose::reply_all))
+        .route("/message/{id}/forward", get(pages::compose::forward))
+        .route("/compose", compose)
+        .route("/undo", post(pages::send::undo))
+        .route("/people", get(pages::people::find))
         .route(
-            "/compose",
-            get(pages::compose::page).post(pages::compose::send),
+            "/settings",
+            get(pages::settings::page).post(pages::settings::save),
         )
         .route(frame::STYLE_PATH, get(frame::style))
         .route(frame::SCRIPT_PATH, get(frame::script))

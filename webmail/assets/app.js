@@ -12,4 +12,106 @@
       all.indeterminate = count > 0 && count < boxes.length;
     }));
   }
+
+  const letter = document.querySelector("[data-letter]");
+  if (letter) {
+    const saved = letter.querySelector("[data-saved]");
+    let timer = 0, busy = false, done = false;
+    const content = () => {
+      const data = new FormData(letter);
+      data.delete("file");
+      data.delete("add");
+      data.set("action", "autosave");
+      return data;
+    };
+    let kept = new URLSearchParams(content()).toString();
+    const later = () => { clearTimeout(timer); timer = setTimeout(keep, 3000); };
+    const keep = async () => {
+      const now = new URLSearchParams(content()).toString();
+      if (busy || done || now === kept) return;
+      busy = true;
+      try {
+        const answer = await fetch("/compose", { method: "POST", body: content() });
+        if (answer.status === 200) { kept = now; saved.textContent = await answer.text(); }
+      } catch (_) { later(); }
+      busy = false;
+    };
+    letter.addEventListener("input", (event) => { if (event.target.name !== "file") later(); });
+    letter.addEventListener("submit", () => { done = true; clearTimeout(timer); });
+    addEventListener("pageshow", () => { done = false; });
+    addEventListener("pagehide", () => {
+      if (!done && !busy && new URLSearchParams(content()).toString() !== kept) navigator.sendBeacon("/compose", content());
+    });
+
+    // Files go up at once, with a bar; the page that comes back has them in its list.
+    const upload = (input) => {
+      const bar = letter.querySelector("progress");
+      const data = content();
+      for (const file of input.files) data.append("file", file);
+      data.set("action", "attach");
+      const ask = new XMLHttpRequest();
+      busy = true;
+      bar.hidden = false;
+      saved.textContent = letter.dataset.uploading;
+      ask.upload.addEventListener("progress", (event) => { if (event.lengthComputable) bar.value = event.loaded / event.total; });
+      ask.addEventListener("loadend", () => {
+        busy = false;
+        bar.hidden = true;
+        saved.textContent = "";
+        const page = ask.response;
+        const files = page && page.getElementById("files");
+        if (!files) { saved.textContent = letter.dataset.failed; return; }
+        letter.querySelector("#files").replaceWith(files);
+        const errors = page.getElementById("errors");
+        document.getElementById("errors")?.remove();
+        if (errors) { letter.before(errors); errors.focus(); } else { files.querySelector("input[type=file]").focus(); }
+        watch();
+        kept = "";
+        later();
+      });
+      ask.open("POST", "/compose");
+      ask.responseType = "document";
+      ask.send(data);
+    };
+    const watch = () => {
+      const input = letter.querySelector("input[type=file]");
+      letter.querySelector("[data-attach]").hidden = true;
+      input.addEventListener("change", () => { if (input.files.length && !busy) upload(input); });
+    };
+    watch();
+
+    // People of the directory, for the last address of a field.
+    const list = document.getElementById("people");
+    let asked = 0;
+    for (const field of letter.querySelectorAll("[data-people]")) {
+      field.addEventListener("input", async () => {
+        const cut = Math.max(field.value.lastIndexOf(","), field.value.lastIndexOf(";")) + 1;
+        const before = field.value.slice(0, cut), word = field.value.slice(cut).trim();
+        const number = ++asked;
+        if (word.length < 2 || word.includes("<")) { list.replaceChildren(); return; }
+        const answer = await fetch("/people?q=" + encodeURIComponent(word)).catch(() => null);
+        if (!answer || !answer.ok || number !== asked) return;
+        const found = await answer.json();
+        list.replaceChildren(...found.map((person) => {
+          const option = document.createElement("option");
+          option.value = (before ? before + " " : "") + person;
+          return option;
+        }));
+      });
+    }
+  }
+
+  const undo = document.querySelector("[data-undo]");
+  if (undo) {
+    const text = undo.previousElementSibling;
+    let left = Number(undo.dataset.undo);
+    const words = text.textContent.split(String(left));
+    const tick = () => {
+      left -= 1;
+      if (left > 0) { text.setAttribute("role", "none"); text.textContent = words.join(String(left)); setTimeout(tick, 1000); }
+      else if (!document.querySelector(".list :checked")) { setTimeout(() => location.replace("/sent?sent=1"), 700); }
+      else { undo.remove(); }
+    };
+    setTimeout(tick, 1000);
+  }
 })();

@@ -7,8 +7,10 @@ use serde::Deserialize;
 
 use crate::mail::{RecipientState, SpoolId};
 use crate::webmail::Webmail;
+use crate::webmail::digest::is_token;
+use crate::webmail::drafts::Name;
 use crate::webmail::error::WebError;
-use crate::webmail::frame::{Here, Shell, show};
+use crate::webmail::frame::{Here, Shell, Undo, show};
 use crate::webmail::guard::User;
 use crate::webmail::mailbox::{Folder, Line};
 use crate::webmail::moment::Moments;
@@ -23,6 +25,11 @@ pub(crate) struct ListQuery {
     before: Option<String>,
     #[serde(default)]
     sent: String,
+    /// The token of a letter that is on its way out.
+    #[serde(default)]
+    going: String,
+    #[serde(default)]
+    late: String,
     #[serde(default)]
     welcome: String,
     #[serde(default)]
@@ -128,6 +135,16 @@ async fn list(
         .user_shell(user, folder.name(texts), Here::Folder(folder))
         .await?;
     shell.notice = notice(texts, query);
+    if is_token(&query.going) {
+        shell.undo = undo(webmail, user, &query.going).await?;
+        shell.notice = Some(match &shell.undo {
+            Some(undo) => {
+                let seconds = undo.seconds.to_string();
+                fill(texts.leaves_in, &[("seconds", &seconds)])
+            }
+            None => texts.sent_notice.to_owned(),
+        });
+    }
     let path = folder.path();
     let moments = webmail.moments(texts);
     let rows = lines.iter().map(|line| row(webmail, line, &moments));
@@ -144,13 +161,27 @@ async fn list(
         empty: match folder {
             Folder::Inbox => (texts.inbox_empty_title, texts.inbox_empty),
             Folder::Sent => (texts.sent_empty_title, texts.sent_empty),
+            Folder::Drafts => (texts.drafts_empty_title, texts.drafts_empty),
             Folder::Archive => (texts.archive_empty_title, texts.archive_empty),
             Folder::Deleted => (texts.deleted_empty_title, texts.deleted_empty),
         },
     })
 }
 
+async fn undo(webmail: &Webmail, user: &User, token: &str) -> Result<Option<Undo>, WebError> {
+    let name = Name::new(user.account(), token);
+    let leaving = webmail.leaving(&name).await?;
+    let now = webmail.0.world.clock.now();
+    Ok(leaving.map(|leaving| Undo {
+        token: name.token,
+        seconds: leaving.at.since(now).as_secs() + 1,
+    }))
+}
+
 fn notice(texts: &Texts, query: &ListQuery) -> Option<String> {
+    if !query.late.is_empty() {
+        return Some(texts.too_late.to_owned());
+    }
     if !query.welcome.is_empty() {
         return Some(texts.password_set.to_owned());
     }

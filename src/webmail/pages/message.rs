@@ -351,13 +351,13 @@ fn attachments(message: &ParsedMessage, texts: &Texts) -> Vec<Attachment> {
             Attachment {
                 number: part.number,
                 name: part.name.clone().unwrap_or_else(unnamed),
-                size: human_size(part.content.len()),
+                size: human_size(part.content.len() as u64),
             }
         })
         .collect()
 }
 
-fn human_size(bytes: usize) -> String {
+pub(super) fn human_size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
         1_000..1_000_000 => format!("{} kB", bytes.div_ceil(1_000)),

@@ -2,8 +2,13 @@
 
 pub(crate) mod actions;
 pub(crate) mod compose;
+pub(crate) mod drafts;
+mod form;
 pub(crate) mod invite;
 pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod message;
 pub(crate) mod parts;
+pub(crate) mod people;
+pub(crate) mod send;
+pub(crate) mod settings;

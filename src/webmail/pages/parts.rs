@@ -14,6 +14,7 @@ use crate::webmail::error::{WebError, encoded};
 use crate::webmail::guard::User;
 use crate::webmail::mailbox::Content;
 use crate::webmail::sanitize::is_picture;
+use crate::webmail::uploads::part_name;
 
 /// Pieces in which the source is sent.
 const PIECE: usize = 256 * 1024;
@@ -62,10 +63,7 @@ pub(crate) async fn part(
     let part = part.ok_or(WebError::NotFound)?;
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, safe_type(&part.content_type));
-    headers.insert(
-        CONTENT_DISPOSITION,
-        disposition(part.name.as_deref(), (number, &part.content_type))?,
-    );
+    headers.insert(CONTENT_DISPOSITION, disposition(&part_name(&part))?);
     headers.insert(CONTENT_SECURITY_POLICY, SEALED);
     Ok((headers, part.content).into_response())
 }
@@ -83,14 +81,7 @@ fn safe_type(declared: &str) -> HeaderValue {
 }
 
 /// RFC 6266: to be stored under its name, in ASCII and in full.
-fn disposition(name: Option<&str>, (number, kind): (usize, &str)) -> Result<HeaderValue, WebError> {
-    let unnamed = match kind {
-        "message/rfc822" => format!("message-{number}.eml"),
-        "text/calendar" => format!("invitation-{number}.ics"),
-        "application/pdf" => format!("part-{number}.pdf"),
-        _ => format!("part-{number}.bin"),
-    };
-    let name = name.unwrap_or(&unnamed);
+fn disposition(name: &str) -> Result<HeaderValue, WebError> {
     let plain: String = name
         .chars()
         .map(|c| {
@@ -124,13 +115,11 @@ mod tests {
 
     #[test]
     fn names_stay_in_their_header() {
-        let value = disposition(Some("a\"; x=\"y\r\nPlän/e.pdf"), (3, "x/y")).unwrap();
+        let value = disposition("a\"; x=\"y\r\nPlän/e.pdf").unwrap();
         assert_eq!(
             value,
             "attachment; filename=\"a__ x__y__Pl_n_e.pdf\"; \
              filename*=UTF-8''a%22%3B%20x%3D%22y%0D%0APl%C3%A4n_e.pdf"
         );
-        let value = disposition(None, (3, "message/rfc822")).unwrap();
-        assert!(value.to_str().unwrap().contains("message-3.eml"));
     }
 }

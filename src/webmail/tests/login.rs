@@ -158,7 +158,7 @@ async fn forms_of_other_sites_do_nothing() {
     let wrong = "0".repeat(64);
     for csrf in ["", "x", &wrong] {
         let answer = ann
-            .post("/compose", &[("csrf", csrf), ("token", &token), to])
+            .upload("/compose", &[("csrf", csrf), ("token", &token), to], &[])
             .await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{csrf}");
         let answer = ann.post("/logout", &[("csrf", csrf)]).await;
@@ -168,7 +168,7 @@ async fn forms_of_other_sites_do_nothing() {
     }
     let mut bob = site.enrolled("bob@example.org").await;
     let answer = bob
-        .post("/compose", &[("csrf", &csrf), ("token", &token), to])
+        .upload("/compose", &[("csrf", &csrf), ("token", &token), to], &[])
         .await;
     assert_eq!(
         answer.status,

@@ -7,8 +7,10 @@ use axum::response::Response;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
+mod drafts;
 mod filing;
 mod login;
+mod outbox;
 mod reading;
 mod writing;
 
@@ -64,7 +66,19 @@ impl HealthView for Healths {
     }
 }
 
+/// The system's time, and so many milliseconds more.
+#[derive(Debug, Clone, Default)]
+struct Ahead(Arc<std::sync::atomic::AtomicU64>);
+
+impl crate::base::TimeSource for Ahead {
+    fn now(&self) -> Timestamp {
+        let ahead = self.0.load(std::sync::atomic::Ordering::Relaxed);
+        Clock::system().now().after(Duration::from_millis(ahead))
+    }
+}
+
 pub(super) struct Site {
+    ahead: Ahead,
     pub(super) webmail: Webmail,
     pub(super) router: Router,
     healths: Arc<Healths>,
@@ -81,9 +95,61 @@ impl Site {
         Self::made(base_url, 0)
     }
 
+    /// A site on which letters wait ten seconds.
+    fn with_undo() -> Self {
+        let writing = Writing::default();
+        Self::built(
+            "http://127.0.0.1:8080",
+            0,
+            (tempfile::tempdir().unwrap(), writing),
+        )
+    }
+
+    /// A site with other bounds.
+    fn writing(change: impl FnOnce(&mut Writing)) -> Self {
+        let mut writing = AT_ONCE;
+        change(&mut writing);
+        Self::built(
+            "http://127.0.0.1:8080",
+            0,
+            (tempfile::tempdir().unwrap(), writing),
+        )
+    }
+
+    /// So much later.
+    fn pass(&self, seconds: u64) {
+        let order = std::sync::atomic::Ordering::Relaxed;
+        self.ahead.0.fetch_add(seconds * 1000, order);
+    }
+
+    /// Stops as a crash would, and starts again on the same log.
+    async fn crash(self) -> Self {
+        let writing = self.webmail.0.options.writing;
+        self.webmail.0.world.spool.close().await.unwrap();
+        let Self {
+            _dir: dir,
+            webmail,
+            router,
+            ..
+        } = self;
+        drop((webmail, router));
+        Self::built("http://127.0.0.1:8080", 0, (dir, writing))
+    }
+
     /// With a quota for each mailbox, in bytes.
     fn made(base_url: &str, mailbox_quota: u64) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::built(
+            base_url,
+            mailbox_quota,
+            (tempfile::tempdir().unwrap(), AT_ONCE),
+        )
+    }
+
+    fn built(
+        base_url: &str,
+        mailbox_quota: u64,
+        (dir, writing): (tempfile::TempDir, Writing),
+    ) -> Self {
         let mut options = crate::spool::Options::new(dir.path());
         options.min_free = 0;
         options.mailbox_quota = mailbox_quota;
@@ -94,13 +160,14 @@ impl Site {
         )]
         tokio::spawn(opened.writer.run());
         let healths = Arc::new(Healths::default());
-        let (clock, entropy) = (Clock::system(), Entropy::system());
+        let ahead = Ahead::default();
+        let (clock, entropy) = (Clock::new(ahead.clone()), Entropy::system());
         let world = World {
             spool: opened.spool.clone(),
             accounts: Accounts::new(opened.spool, clock.clone(), entropy.clone()).unwrap(),
             admit: Arc::new(Rules),
             health: Arc::<Healths>::clone(&healths),
-            directory: DirectoryHandle::new(Directory::default()),
+            directory: DirectoryHandle::new(people()),
             clock,
             entropy,
         };
@@ -113,9 +180,11 @@ impl Site {
                 time_zone: TimeZone::UTC,
                 platforms: BTreeMap::from([(BackendId::new("onprem"), "On-premise".to_owned())]),
                 proxy: Proxy::ForwardedFor,
+                writing,
             },
         );
         Self {
+            ahead,
             router: router(webmail.clone()),
             webmail,
             healths,
@@ -237,6 +306,16 @@ impl Answer {
             .replace("&#62;", ">")
     }
 
+    /// The text of a letter, as the form has it.
+    fn written(&self) -> String {
+        let (_, rest) = self.text.split_once("<textarea id=\"text\"").unwrap();
+        let (_, rest) = rest.split_once(">\n").unwrap();
+        let text = rest.split("</textarea>").next().unwrap();
+        text.replace("&#62;", ">")
+            .replace("&#60;", "<")
+            .replace("&#34;", "\"")
+    }
+
     fn has(&self, text: &str) -> bool {
         self.text.contains(text)
     }
@@ -259,6 +338,33 @@ impl<'a> Browser<'a> {
         self.send(Method::GET, path, String::new()).await
     }
 
+    /// Sends a form as a browser does that may have files: `(name, file name, content)`.
+    async fn upload(
+        &mut self,
+        path: &str,
+        fields: &[(&str, &str)],
+        files: &[(&str, &str, &[u8])],
+    ) -> Answer {
+        let mut body = Vec::new();
+        for (name, value) in fields {
+            let head = format!("--xyz\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
+            body.extend_from_slice(format!("{head}{value}\r\n").as_bytes());
+        }
+        for (name, file, content) in files {
+            let head = format!(
+                "--xyz\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{file}\"\r\n\
+                 Content-Type: application/pdf\r\n\r\n"
+            );
+            body.extend_from_slice(head.as_bytes());
+            body.extend_from_slice(content);
+            body.extend_from_slice(b"\r\n");
+        }
+        body.extend_from_slice(b"--xyz--\r\n");
+        let kind = "multipart/form-data; boundary=xyz";
+        self.request(Method::POST, path, (kind, Body::from(body)))
+            .await
+    }
+
     async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let body: Vec<String> = fields
             .iter()
@@ -268,6 +374,11 @@ impl<'a> Browser<'a> {
     }
 
     async fn send(&mut self, method: Method, path: &str, body: String) -> Answer {
+        let kind = "application/x-www-form-urlencoded";
+        self.request(method, path, (kind, Body::from(body))).await
+    }
+
+    async fn request(&mut self, method: Method, path: &str, (kind, body): (&str, Body)) -> Answer {
         let cookies: Vec<_> = self
             .cookies
             .iter()
@@ -277,8 +388,8 @@ impl<'a> Browser<'a> {
             .method(method)
             .uri(path)
             .header(COOKIE, cookies.join("; "))
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(Body::from(body))
+            .header("content-type", kind)
+            .body(body)
             .unwrap();
         let answer = self.site.ask(request).await;
         for cookie in answer.headers.get_all(SET_COOKIE) {
@@ -289,20 +400,50 @@ impl<'a> Browser<'a> {
         answer
     }
 
-    /// Opens a form and sends it with some fields changed.
+    /// Opens the form of a letter and sends it with some fields changed.
     async fn write(&mut self, path: &str, changes: &[(&str, &str)]) -> Answer {
+        self.write_with(path, changes, &[]).await
+    }
+
+    async fn write_with(
+        &mut self,
+        path: &str,
+        changes: &[(&str, &str)],
+        files: &[(&str, &str, &[u8])],
+    ) -> Answer {
         let page = self.get(path).await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.text);
-        let names = ["csrf", "token", "answers", "to", "cc", "subject"];
-        let kept = names.map(|name| (name, page.field(name)));
+        let names = ["csrf", "token", "answers", "to", "cc", "bcc", "subject"];
+        let mut kept: Vec<(&str, String)> =
+            names.iter().map(|name| (*name, page.field(name))).collect();
+        kept.push(("text", page.written()));
+        for at in page.text.split("name=\"keep\" value=\"").skip(1) {
+            kept.push(("keep", at.split('"').next().unwrap().to_owned()));
+        }
+        kept.push(("action", "send".to_owned()));
         let mut fields: Vec<(&str, &str)> = kept
             .iter()
             .filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name))
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
         fields.extend_from_slice(changes);
-        self.post("/compose", &fields).await
+        self.upload("/compose", &fields, files).await
     }
+}
+
+/// Letters leave at once.
+const AT_ONCE: Writing = Writing {
+    undo_send: Duration::ZERO,
+    max_attachments: 1024 * 1024,
+    messages_per_hour: 100,
+    recipients_per_hour: 500,
+};
+
+fn people() -> Directory {
+    let csv = "address,name,aliases,type\nann@example.org,,sales@example.org,mailbox\n\
+               bob@example.org,Bob Baker,,mailbox\nteam@example.org,The Team,,group\n";
+    let options = crate::directory::ImportOptions::default();
+    crate::directory::read_csv(csv.as_bytes(), options).unwrap()
 }
 
 const MAIL: &str = "From: John Doe <john@x.example>\nTo: ann@example.org\nSubject: The plan\n\

@@ -11,6 +11,7 @@ async fn an_answer_leaves_as_the_user_and_only_once() {
     let form = [
         ("csrf", &*csrf),
         ("token", &*token),
+        ("action", "send"),
         ("answers", &*id.to_string()),
         ("to", "John Doe <john@x.example>"),
         ("cc", "bob@example.org, BOB@example.org"),
@@ -19,8 +20,8 @@ async fn an_answer_leaves_as_the_user_and_only_once() {
         ("from", "boss@example.org"),
     ];
     let (first, second) = (
-        ann.post("/compose", &form).await,
-        ann.post("/compose", &form).await,
+        ann.upload("/compose", &form, &[]).await,
+        ann.upload("/compose", &form, &[]).await,
     );
     assert_eq!(
         (first.location(), second.location()),
@@ -103,4 +104,254 @@ async fn too_much_is_refused_with_a_page() {
         .await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(answer.has("<h1>That was too much</h1>"), "{}", answer.text);
+}
+
+/// The message that a user sent last, as its source.
+async fn last_sent(browser: &mut Browser<'_>) -> String {
+    let spool = &browser.site.webmail.0.world.spool;
+    let sent = spool.sent("ann@example.org", None, 1).unwrap();
+    browser
+        .get(&format!("/message/{}/source", sent[0]))
+        .await
+        .text
+}
+
+#[tokio::test]
+async fn mail_within_the_house_arrives_while_the_platform_is_down() {
+    let site = Site::new();
+    site.set_health(Health::Down, Timestamp::from_millis(1_778_000_000_000));
+    let (mut ann, mut bob) = (
+        site.enrolled("ann@example.org").await,
+        site.enrolled("bob@example.org").await,
+    );
+    let form = [
+        ("to", "bob@example.org"),
+        ("subject", "Lunch?"),
+        ("text", "At noon."),
+    ];
+    ann.write("/compose", &form).await.location();
+    let inbox = bob.get("/").await;
+    assert!(
+        inbox.has("Lunch?") && inbox.has("Waits for On-premise"),
+        "{}",
+        inbox.text
+    );
+    let spool = &site.webmail.0.world.spool;
+    let id = spool.mailbox("bob@example.org", None, 1).unwrap()[0].0;
+    let path = format!("/message/{id}/reply");
+    bob.write(&path, &[("text", "Yes!")]).await.location();
+    assert!(ann.get("/").await.has("Re: Lunch?"));
+    let sent = spool.sent("bob@example.org", None, 1).unwrap()[0];
+    let answer = bob.get(&format!("/message/{sent}/source")).await.text;
+    let first = spool
+        .message(id)
+        .unwrap()
+        .unwrap()
+        .envelope
+        .message_id
+        .clone();
+    assert!(
+        answer.contains(&format!("In-Reply-To: <{}>", first.unwrap())),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_message_is_passed_on_with_its_files() {
+    let site = Site::new();
+    let (mut ann, mut bob) = (
+        site.enrolled("ann@example.org").await,
+        site.enrolled("bob@example.org").await,
+    );
+    let mail = "From: John <john@x.example>\nTo: ann@example.org\nSubject: The plan\n\
+        Content-Type: multipart/mixed; boundary=m\n\n--m\n\nHello Ann\n--m\n\
+        Content-Type: application/pdf\nContent-Disposition: attachment; filename=plan.pdf\n\
+        Content-Transfer-Encoding: base64\n\nJVBERg==\n--m\nContent-Type: text/csv\n\
+        Content-Disposition: attachment; filename=left-out.csv\n\na;b\n--m--\n";
+    let id = site.deliver(&["ann@example.org"], mail).await;
+    let path = format!("/message/{id}/forward");
+    let page = ann.get(&path).await;
+    assert!(
+        page.has("plan.pdf") && page.has("left-out.csv"),
+        "{}",
+        page.text
+    );
+    assert!(
+        page.written().contains("From: John <john@x.example>"),
+        "{}",
+        page.text
+    );
+    let keep = format!("{id}.2");
+    let form = [("to", "bob@example.org"), ("keep", &*keep)];
+    ann.write(&path, &form).await.location();
+    let source = last_sent(&mut ann).await;
+    assert!(
+        source.contains("filename=\"plan.pdf\"") && source.contains("JVBERg=="),
+        "{source}"
+    );
+    assert!(
+        source.contains("Subject: Fwd: The plan") && !source.contains("left-out"),
+        "{source}"
+    );
+    assert!(source.contains("Hello Ann"));
+
+    assert_eq!(bob.get(&path).await.status, StatusCode::NOT_FOUND);
+    let stolen = bob
+        .write("/compose", &[("to", "bob@example.org"), ("keep", &*keep)])
+        .await;
+    assert_eq!(stolen.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn letters_leave_from_own_addresses_only() {
+    let site = Site::new();
+    let mut ann = site.enrolled("ann@example.org").await;
+    assert!(
+        ann.get("/compose")
+            .await
+            .has("<option>sales@example.org</option>")
+    );
+    let form = [
+        ("to", "c@x.example"),
+        ("from", "Sales@example.org"),
+        ("subject", "Offer"),
+    ];
+    ann.write("/compose", &form).await.location();
+    let spool = &site.webmail.0.world.spool;
+    assert_eq!(spool.sent("sales@example.org", None, 9).unwrap().len(), 1);
+    assert!(
+        ann.get("/sent").await.has("Offer"),
+        "it is among what she sent"
+    );
+    for from in [
+        "bob@example.org",
+        "x",
+        "ann@example.org>\r\nBcc: <c@x.example",
+    ] {
+        let form = [("to", "c@x.example"), ("from", from)];
+        ann.write("/compose", &form).await.location();
+        assert!(
+            last_sent(&mut ann)
+                .await
+                .contains("From: <ann@example.org>\r\n"),
+            "{from}"
+        );
+    }
+    let mail = MAIL.replace("To: ann@", "To: sales@");
+    let id = site.deliver(&["ann@example.org"], &mail).await;
+    let page = ann.get(&format!("/message/{id}/reply")).await;
+    assert!(
+        page.has("<option selected>sales@example.org</option>"),
+        "{}",
+        page.text
+    );
+}
+
+#[tokio::test]
+async fn hidden_recipients_get_it_and_nobody_sees_them() {
+    let site = Site::new();
+    let (mut ann, mut bob) = (
+        site.enrolled("ann@example.org").await,
+        site.enrolled("bob@example.org").await,
+    );
+    let form = [
+        ("to", "c@x.example"),
+        ("bcc", "bob@example.org"),
+        ("subject", "Secret"),
+    ];
+    ann.write("/compose", &form).await.location();
+    let source = last_sent(&mut ann).await;
+    assert!(!source.to_lowercase().contains("bob@"), "{source}");
+    assert!(bob.get("/").await.has("Secret"));
+    let form = [("bcc", "bob@example.org"), ("subject", "Only hidden")];
+    ann.write("/compose", &form).await.location();
+    assert!(bob.get("/").await.has("Only hidden"));
+}
+
+#[tokio::test]
+async fn a_user_sends_so_much_in_an_hour() {
+    let site = Site::writing(|writing| {
+        writing.messages_per_hour = 2;
+        writing.recipients_per_hour = 4;
+    });
+    let mut ann = site.enrolled("ann@example.org").await;
+    let three = [("to", "a@x.example, b@x.example"), ("bcc", "c@x.example")];
+    ann.write("/compose", &three).await.location();
+    let refused = ann.write("/compose", &three).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        refused.has("you can send 2 messages to 4 recipients"),
+        "{}",
+        refused.text
+    );
+    assert!(ann.get("/drafts").await.has("To a@x.example"), "kept");
+    ann.write("/compose", &[("to", "a@x.example")])
+        .await
+        .location();
+    let third = [("to", "a@x.example"), ("from", "sales@example.org")];
+    assert_eq!(
+        ann.write("/compose", &third).await.status,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    site.pass(3_700);
+    ann.write("/compose", &third).await.location();
+    let mut bob = site.enrolled("bob@example.org").await;
+    bob.write("/compose", &third).await.location();
+}
+
+#[tokio::test]
+async fn a_signature_is_kept_and_put_in() {
+    let site = Site::new();
+    let mut ann = site.enrolled("ann@example.org").await;
+    let csrf = ann.get("/settings").await.field("csrf");
+    let form = [("csrf", &*csrf), ("signature", "Ann\r\n</textarea><b>")];
+    assert_eq!(
+        ann.post("/settings", &form).await.location(),
+        "/settings?saved=1"
+    );
+    let page = ann.get("/compose").await;
+    assert!(
+        page.has("-- \nAnn\n&#60;/textarea&#62;&#60;b&#62;"),
+        "{}",
+        page.text
+    );
+    let long = "x".repeat(2_001);
+    let form = [("csrf", &*csrf), ("signature", &*long)];
+    let refused = ann.post("/settings", &form).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let forged = ann
+        .post("/settings", &[("csrf", "x"), ("signature", "y")])
+        .await;
+    assert_eq!(forged.status, StatusCode::FORBIDDEN);
+    let mut bob = site.enrolled("bob@example.org").await;
+    assert!(!bob.get("/compose").await.has("Ann"));
+}
+
+#[tokio::test]
+async fn people_are_found_in_the_directory() {
+    let site = Site::new();
+    let mut ann = site.enrolled("ann@example.org").await;
+    let found = ann.get("/people?q=ba+bo").await;
+    assert_eq!(found.text, "[\"Bob Baker <bob@example.org>\"]");
+    assert_eq!(ann.get("/people?q=").await.text, "[]");
+    assert_eq!(
+        site.visit("/people?q=bob").await.status,
+        StatusCode::SEE_OTHER
+    );
+    let page = ann
+        .write(
+            "/compose",
+            &[("action", "find"), ("find", "team"), ("to", "x@y.example,")],
+        )
+        .await;
+    assert!(
+        page.has("value=\"The Team &#60;team@example.org&#62;\""),
+        "{}",
+        page.text
+    );
+    let token = page.field("token");
+    let ticked = [("action", "save"), ("add", "The Team <team@example.org>")];
+    let kept = ann.write(&format!("/compose?draft={token}"), &ticked).await;
+    let page = ann.get(kept.location()).await;
+    assert_eq!(page.field("to"), "x@y.example, The Team <team@example.org>");
 }

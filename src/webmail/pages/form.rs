@@ -1,0 +1,240 @@
+//! The form of a letter, read as it comes in: fields in memory, files on their way into the spool.
+
+use axum::extract::Multipart;
+use axum::extract::multipart::{Field, MultipartError};
+
+use crate::limits;
+use crate::mail::SpoolId;
+use crate::webmail::Webmail;
+use crate::webmail::digest::is_token;
+use crate::webmail::drafts::{Draft, File, Name};
+use crate::webmail::error::WebError;
+use crate::webmail::guard::User;
+use crate::webmail::uploads::Taken;
+
+/// What a form asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Action {
+    /// Keep it for later.
+    #[default]
+    Save,
+    /// Keep it while the user goes on writing.
+    Autosave,
+    /// Keep it with the files that were chosen.
+    Attach,
+    /// Look people up.
+    Find,
+    Send,
+    Discard,
+}
+
+/// A form, read and checked to come from one of the user's own pages.
+#[derive(Debug)]
+pub(super) struct Form {
+    pub name: Name,
+    pub action: Action,
+    pub draft: Draft,
+    /// Who is looked for.
+    pub find: String,
+    /// Files that were not taken, and why.
+    pub troubles: Vec<Trouble>,
+}
+
+/// Why a file was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trouble {
+    TooLarge(String),
+    TooMany,
+    Full,
+}
+
+/// The fields of a form that are no files.
+#[derive(Debug, Default)]
+struct Fields {
+    csrf: String,
+    token: String,
+    action: String,
+    answers: String,
+    find: String,
+    /// Files that stay: the id of one, or `ID.NUMBER` of a part of a message.
+    keep: Vec<String>,
+    /// People who were ticked in the list of those found.
+    add: Vec<String>,
+    draft: Draft,
+    /// Bytes of all of them.
+    bytes: usize,
+}
+
+impl Form {
+    /// Reads a form. Its files come last: what they belong to is known then.
+    pub(super) async fn read(
+        webmail: &Webmail,
+        user: &User,
+        mut multipart: Multipart,
+    ) -> Result<Self, WebError> {
+        let mut fields = Fields::default();
+        let mut begun: Option<Self> = None;
+        while let Some(mut field) = multipart
+            .next_field()
+            .await
+            .map_err(|error| failed(&error))?
+        {
+            if field.name() != Some("file") {
+                if begun.is_some() {
+                    return Err(WebError::BadRequest);
+                }
+                fields.take(&mut field).await?;
+                continue;
+            }
+            let mut form = match begun.take() {
+                Some(form) => form,
+                None => Self::begin(webmail, user, std::mem::take(&mut fields)).await?,
+            };
+            let room = form.room(webmail);
+            let taken = webmail
+                .take_file(&form.name.account, &mut field, room)
+                .await?;
+            form.add(taken);
+            begun = Some(form);
+        }
+        match begun {
+            Some(form) => Ok(form),
+            None => Self::begin(webmail, user, fields).await,
+        }
+    }
+
+    async fn begin(webmail: &Webmail, user: &User, fields: Fields) -> Result<Self, WebError> {
+        user.check(&fields.csrf)?;
+        if !is_token(&fields.token) {
+            return Err(WebError::BadRequest);
+        }
+        let name = Name::new(user.account(), &fields.token);
+        let mut form = Self {
+            action: match fields.action.as_str() {
+                "send" => Action::Send,
+                "attach" => Action::Attach,
+                "autosave" => Action::Autosave,
+                "discard" => Action::Discard,
+                "find" => Action::Find,
+                _ => Action::Save,
+            },
+            draft: Draft {
+                answers: fields.answers.parse().ok(),
+                changed: webmail.0.world.clock.now(),
+                ..fields.draft
+            },
+            find: fields.find,
+            troubles: Vec::new(),
+            name,
+        };
+        if form.action == Action::Discard {
+            return Ok(form);
+        }
+        for person in fields.add {
+            let to = form.draft.to.trim_end().trim_end_matches(',').to_owned();
+            let mark = if to.is_empty() { "" } else { ", " };
+            form.draft.to = format!("{to}{mark}{person}");
+        }
+        form.keep(webmail, user, &fields.keep).await?;
+        Ok(form)
+    }
+
+    /// Files that were there before, and parts of a message that is forwarded.
+    async fn keep(
+        &mut self,
+        webmail: &Webmail,
+        user: &User,
+        keep: &[String],
+    ) -> Result<(), WebError> {
+        let stored = webmail.draft(&self.name).await?.unwrap_or_default();
+        let is_kept = |file: &File| keep.contains(&file.id.to_string());
+        self.draft.files = stored.files.into_iter().filter(is_kept).collect();
+        for part in keep.iter().filter_map(|text| part_of(text)) {
+            let room = self.room(webmail);
+            let taken = webmail.take_part(user, part, room).await?;
+            self.add(taken);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, taken: Taken) {
+        match taken {
+            Taken::File(_) if self.draft.files.len() >= limits::WEB_FILES => {
+                self.trouble(Trouble::TooMany);
+            }
+            Taken::File(file) => self.draft.files.push(file),
+            Taken::Nothing => {}
+            Taken::TooLarge(name) => self.trouble(Trouble::TooLarge(name)),
+            Taken::Full => self.trouble(Trouble::Full),
+        }
+    }
+
+    fn trouble(&mut self, trouble: Trouble) {
+        if !self.troubles.contains(&trouble) {
+            self.troubles.push(trouble);
+        }
+    }
+
+    /// Bytes that the letter's files may still have.
+    fn room(&self, webmail: &Webmail) -> u64 {
+        let taken: u64 = self.draft.files.iter().map(|file| file.size).sum();
+        webmail
+            .0
+            .options
+            .writing
+            .max_attachments
+            .saturating_sub(taken)
+    }
+}
+
+impl Fields {
+    async fn take(&mut self, field: &mut Field<'_>) -> Result<(), WebError> {
+        let name = field.name().unwrap_or_default().to_owned();
+        let mut bytes = Vec::new();
+        while let Some(piece) = field.chunk().await.map_err(|error| failed(&error))? {
+            self.bytes += piece.len();
+            if self.bytes > limits::FORM {
+                return Err(WebError::TooLarge);
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        let value = String::from_utf8(bytes).map_err(|_| WebError::BadRequest)?;
+        let place = match name.as_str() {
+            "csrf" => &mut self.csrf,
+            "token" => &mut self.token,
+            "action" => &mut self.action,
+            "answers" => &mut self.answers,
+            "find" => &mut self.find,
+            "from" => &mut self.draft.from,
+            "to" => &mut self.draft.to,
+            "cc" => &mut self.draft.cc,
+            "bcc" => &mut self.draft.bcc,
+            "subject" => &mut self.draft.subject,
+            "text" => &mut self.draft.text,
+            "keep" | "add" => {
+                let list = if name == "keep" {
+                    &mut self.keep
+                } else {
+                    &mut self.add
+                };
+                if list.len() < limits::WEB_FILES {
+                    list.push(value);
+                }
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
+        *place = value;
+        Ok(())
+    }
+}
+
+/// `ID.NUMBER`.
+fn part_of(text: &str) -> Option<(SpoolId, usize)> {
+    let (id, number) = text.split_once('.')?;
+    Some((id.parse().ok()?, number.parse().ok()?))
+}
+
+fn failed(error: &MultipartError) -> WebError {
+    WebError::of_status(error.status())
+}

@@ -1,0 +1,210 @@
+//! What a form of a letter does: it is kept, thrown away, or sent; and called back.
+
+use axum::Form as Fields;
+use axum::extract::multipart::MultipartRejection;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Multipart, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::form::{Action, Form, Trouble};
+use super::message::human_size;
+use crate::webmail::Webmail;
+use crate::webmail::digest::is_token;
+use crate::webmail::drafts::{MOST, Name};
+use crate::webmail::error::WebError;
+use crate::webmail::frame::{see_other, show, show_with};
+use crate::webmail::guard::User;
+use crate::webmail::letter::{RECIPIENTS, thread};
+use crate::webmail::mailbox::Content;
+use crate::webmail::outbox::{Sent, Unsent};
+use crate::webmail::recipients::Refusal;
+use crate::webmail::texts::{Texts, fill};
+
+/// Which letter, of a form with one button.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LetterForm {
+    csrf: String,
+    token: String,
+}
+
+pub(crate) async fn post(
+    State(webmail): State<Webmail>,
+    user: User,
+    multipart: Result<Multipart, MultipartRejection>,
+) -> Result<Response, WebError> {
+    let multipart = multipart.map_err(|refused| WebError::of_status(refused.status()))?;
+    let form = Form::read(&webmail, &user, multipart).await?;
+    match form.action {
+        Action::Discard => {
+            webmail.discard(&form.name).await?;
+            Ok(see_other("/drafts?discarded=1"))
+        }
+        Action::Send if form.troubles.is_empty() => send(&webmail, &user, form).await,
+        Action::Autosave if form.draft.is_blank() => Ok(StatusCode::NO_CONTENT.into_response()),
+        Action::Send | Action::Save | Action::Autosave | Action::Attach | Action::Find => {
+            save(&webmail, &user, form).await
+        }
+    }
+}
+
+/// Calls a letter back that has not left yet.
+pub(crate) async fn undo(
+    State(webmail): State<Webmail>,
+    user: User,
+    form: Result<Fields<LetterForm>, FormRejection>,
+) -> Result<Response, WebError> {
+    let Fields(form) = form.map_err(|refused| WebError::of_status(refused.status()))?;
+    user.check(&form.csrf)?;
+    if !is_token(&form.token) {
+        return Err(WebError::BadRequest);
+    }
+    let name = Name::new(user.account(), &form.token);
+    Ok(if webmail.call_back(&name).await? {
+        see_other(&format!("/compose?draft={}&undone=1", name.token))
+    } else {
+        see_other("/sent?late=1")
+    })
+}
+
+async fn save(webmail: &Webmail, user: &User, form: Form) -> Result<Response, WebError> {
+    let texts = user.visitor.texts;
+    let is_new = webmail.draft(&form.name).await?.is_none();
+    if is_new && webmail.drafts(&form.name.account).await?.len() >= MOST {
+        let most = MOST.to_string();
+        let error = fill(texts.error_too_many_drafts, &[("most", &most)]);
+        return refused(webmail, user, form, vec![error]).await;
+    }
+    let is_kept = match webmail.save(&form.name, &form.draft).await {
+        Ok(is_kept) => is_kept,
+        Err(Unsent::Web(error)) => return Err(error),
+        Err(_) => return refused(webmail, user, form, vec![texts.error_full.to_owned()]).await,
+    };
+    if form.action == Action::Autosave {
+        return Ok(if is_kept {
+            saved_now(webmail, texts)
+        } else {
+            StatusCode::NO_CONTENT.into_response()
+        });
+    }
+    if !form.troubles.is_empty() {
+        let troubles = troubles(webmail, &form.troubles, texts);
+        return refused(webmail, user, form, troubles).await;
+    }
+    if !is_kept {
+        return Ok(see_other(&format!("/sent?going={}", form.name.token)));
+    }
+    if form.action == Action::Find {
+        let found = webmail.people(&form.find).await?;
+        let mut page = webmail.compose_page(user, (&form.name, form.draft)).await?;
+        (page.find, page.found, page.is_stored) = (form.find, found, true);
+        return show(&page);
+    }
+    let mark = if form.action == Action::Save {
+        "&saved=1"
+    } else {
+        ""
+    };
+    Ok(see_other(&format!(
+        "/compose?draft={}{mark}",
+        form.name.token
+    )))
+}
+
+/// Says to the script when the letter was kept.
+fn saved_now(webmail: &Webmail, texts: &'static Texts) -> Response {
+    let moments = webmail.moments(texts);
+    let time = moments.short(moments.now);
+    let text = fill(texts.saved_at, &[("time", &time)]);
+    ([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+}
+
+async fn send(webmail: &Webmail, user: &User, mut form: Form) -> Result<Response, WebError> {
+    let texts = user.visitor.texts;
+    form.draft.references = references(webmail, user, &form).await?;
+    let sent = webmail.send(&form.name, &user.addresses, &form.draft).await;
+    let errors = match sent {
+        Ok(Sent::Left) => return Ok(see_other("/sent?sent=1")),
+        Ok(Sent::Leaves) => {
+            return Ok(see_other(&format!("/sent?going={}", form.name.token)));
+        }
+        Err(Unsent::Web(error)) => return Err(error),
+        Err(Unsent::Full) => vec![texts.error_full.to_owned()],
+        Err(Unsent::Refused(refusals)) => says(&refusals, texts),
+        Err(Unsent::Enough(most, recipients)) => {
+            let (most, recipients) = (most.to_string(), recipients.to_string());
+            let values = [("most", &*most), ("recipients", &*recipients)];
+            vec![fill(texts.error_enough, &values)]
+        }
+    };
+    // Its files are there already, and its text must not be lost either.
+    webmail.save(&form.name, &form.draft).await.ok();
+    refused(webmail, user, form, errors).await
+}
+
+async fn refused(
+    webmail: &Webmail,
+    user: &User,
+    form: Form,
+    errors: Vec<String>,
+) -> Result<Response, WebError> {
+    let mut page = webmail.compose_page(user, (&form.name, form.draft)).await?;
+    page.errors = errors;
+    page.is_stored = true;
+    show_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
+}
+
+/// What is wrong with whom a letter goes to, in words.
+pub(super) fn says(refusals: &[Refusal], texts: &Texts) -> Vec<String> {
+    let says = |refusal: &Refusal| match refusal {
+        Refusal::Nobody => texts.error_no_recipient.to_owned(),
+        Refusal::NoAddress(address) => fill(texts.error_address, &[("address", address)]),
+        Refusal::Rejected { address, reason } => {
+            let values = [("address", &**address), ("reason", &**reason)];
+            fill(texts.error_rejected, &values)
+        }
+        Refusal::TooMany(count) => {
+            let (most, count) = (RECIPIENTS.to_string(), count.to_string());
+            fill(
+                texts.error_too_many,
+                &[("most", &*most), ("count", &*count)],
+            )
+        }
+    };
+    refusals.iter().map(says).collect()
+}
+
+fn troubles(webmail: &Webmail, troubles: &[Trouble], texts: &Texts) -> Vec<String> {
+    let says = |trouble: &Trouble| match trouble {
+        Trouble::TooLarge(name) => {
+            let size = human_size(webmail.0.options.writing.max_attachments);
+            fill(
+                texts.error_file_too_large,
+                &[("name", name), ("size", &size)],
+            )
+        }
+        Trouble::TooMany => {
+            let count = crate::limits::WEB_FILES.to_string();
+            fill(texts.error_too_many_files, &[("count", &count)])
+        }
+        Trouble::Full => texts.error_full.to_owned(),
+    };
+    troubles.iter().map(says).collect()
+}
+
+/// The thread of the message that is answered; none when it is gone or not the user's.
+async fn references(webmail: &Webmail, user: &User, form: &Form) -> Result<Vec<String>, WebError> {
+    let Some(id) = form.draft.answers else {
+        return Ok(Vec::new());
+    };
+    match webmail.open(user, id).await {
+        Ok(opened) => Ok(match opened.content {
+            Content::Parsed(message) => thread(&message),
+            Content::TooLarge | Content::Unreadable => Vec::new(),
+        }),
+        Err(WebError::NotFound) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,206 @@
+use super::*;
+
+#[tokio::test]
+async fn a_letter_survives_a_crash_with_its_files() {
+    let site = Site::new();
+    let mut ann = site.enrolled("ann@example.org").await;
+    let sevens = vec![7; 100_000];
+    let long = "A long text. ".repeat(10_000);
+    let form = [
+        ("action", "save"),
+        ("to", "bob@example.org"),
+        ("subject", "Half done"),
+        ("text", &long),
+    ];
+    let files: [(&str, &str, &[u8]); 2] = [
+        ("file", "../a.pdf", b"%PDF-one"),
+        ("file", "b.pdf", &sevens),
+    ];
+    let saved = ann.write_with("/compose", &form, &files).await;
+    let path = saved.location().to_owned();
+    let cookies = ann.cookies.clone();
+    let site = site.crash().await;
+    let mut ann = Browser {
+        site: &site,
+        cookies,
+    };
+    assert!(ann.get("/drafts").await.has("Half done"));
+    let page = ann.get(&path).await;
+    assert!(
+        page.has("The draft is saved.") && page.has("<bdi>a.pdf</bdi>"),
+        "{}",
+        page.text
+    );
+    assert_eq!(
+        (page.field("to"), page.written()),
+        ("bob@example.org".to_owned(), long)
+    );
+    let mut bob = site.enrolled("bob@example.org").await;
+    assert!(!bob.get("/drafts").await.has("Half done"));
+    assert!(!bob.get("/").await.has("Half done"));
+    assert_eq!(bob.get(&path).await.status, StatusCode::NOT_FOUND);
+
+    ann.write(&path, &[]).await.location();
+    assert!(ann.get("/drafts").await.has("No drafts"));
+    let id = site
+        .webmail
+        .0
+        .world
+        .spool
+        .sent("ann@example.org", None, 1)
+        .unwrap()[0];
+    let message = site.webmail.0.world.spool.body(id).unwrap().unwrap();
+    let message = mailbox::read_all(message.as_ref()).unwrap();
+    let message = crate::mail::ParsedMessage::parse(&message).unwrap();
+    let contents: Vec<&[u8]> = message.parts.iter().map(|part| &*part.content).collect();
+    assert_eq!(contents, [b"%PDF-one".as_slice(), &sevens]);
+}
+
+#[tokio::test]
+async fn a_letter_is_kept_while_it_is_written() {
+    let site = Site::new();
+    let mut ann = site.enrolled("ann@example.org").await;
+    let empty = ann.write("/compose", &[("action", "autosave")]).await;
+    assert_eq!(empty.status, StatusCode::NO_CONTENT);
+    assert!(ann.get("/drafts").await.has("No drafts"));
+    let form = [("action", "autosave"), ("text", "Begun")];
+    let saved = ann.write("/compose", &form).await;
+    assert!(
+        saved.status == StatusCode::OK && saved.has("Saved at "),
+        "{}",
+        saved.text
+    );
+    let drafts = ann.get("/drafts").await;
+    let (_, rest) = drafts.text.split_once("/compose?draft=").unwrap();
+    let path = format!("/compose?draft={}", rest.split('"').next().unwrap());
+    let sent = [("to", "c@x.example"), ("text", "Done")];
+    ann.write(&path, &sent).await.location();
+    // A form that comes late brings no letter back that has left.
+    let token = path.rsplit('=').next().unwrap();
+    let csrf = ann.get("/compose").await.field("csrf");
+    let late = [
+        ("csrf", &*csrf),
+        ("token", token),
+        ("action", "autosave"),
+        ("text", "Begun"),
+    ];
+    assert_eq!(
+        ann.upload("/compose", &late, &[]).await.status,
+        StatusCode::NO_CONTENT
+    );
+    assert!(ann.get("/drafts").await.has("No drafts"));
+}
+
+#[tokio::test]
+async fn a_letter_can_be_thrown_away() {
+    let site = Site::new();
+    let (mut ann, mut bob) = (
+        site.enrolled("ann@example.org").await,
+        site.enrolled("bob@example.org").await,
+    );
+    let saved = ann
+        .write("/compose", &[("action", "save"), ("subject", "Never mind")])
+        .await;
+    let path = saved.location().to_owned();
+    let token = ann.get(&path).await.field("token");
+    let csrf = bob.get("/compose").await.field("csrf");
+    let form = [("csrf", &*csrf), ("token", &*token), ("action", "discard")];
+    bob.upload("/compose", &form, &[]).await.location();
+    assert!(
+        ann.get("/drafts").await.has("Never mind"),
+        "it is not bob's"
+    );
+    let gone = ann.write(&path, &[("action", "discard")]).await;
+    assert_eq!(gone.location(), "/drafts?discarded=1");
+    assert_eq!(ann.get(&path).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn files_have_bounds_and_belong_to_their_letter() {
+    let site = Site::new();
+    let (mut ann, mut bob) = (
+        site.enrolled("ann@example.org").await,
+        site.enrolled("bob@example.org").await,
+    );
+    let most = usize::try_from(AT_ONCE.max_attachments).unwrap();
+    let (half, rest) = (vec![1; most / 2], vec![2; most / 2 + 1]);
+    let form = [
+        ("action", "send"),
+        ("to", "c@x.example"),
+        ("text", "My text"),
+    ];
+    let files: [(&str, &str, &[u8]); 2] = [("file", "one.pdf", &half), ("file", "two.pdf", &rest)];
+    let refused = ann.write_with("/compose", &form, &files).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.has("“two.pdf” was not attached") && refused.has("My text"));
+    assert!(
+        refused.has("<bdi>one.pdf</bdi>") && !refused.has("<bdi>two.pdf"),
+        "{}",
+        refused.text
+    );
+    let huge = vec![3; 5 * most];
+    let files: [(&str, &str, &[u8]); 1] = [("file", "three.pdf", &huge)];
+    let refused = ann.write_with("/compose", &form, &files).await;
+    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
+
+    let saved = ann.write_with(
+        "/compose",
+        &[("action", "attach")],
+        &[("file", "x.pdf", b"x")],
+    );
+    let path = saved.await.location().to_owned();
+    let (_, id) = ann
+        .get(&path)
+        .await
+        .text
+        .split_once("name=\"keep\" value=\"")
+        .map(|(a, b)| (a.to_owned(), b.split('"').next().unwrap().to_owned()))
+        .unwrap();
+    let stolen = bob
+        .write("/compose", &[("to", "c@x.example"), ("keep", &*id)])
+        .await;
+    stolen.location();
+    let sent = site
+        .webmail
+        .0
+        .world
+        .spool
+        .sent("bob@example.org", None, 1)
+        .unwrap()[0];
+    assert!(
+        !bob.get(&format!("/message/{sent}/source"))
+            .await
+            .has("x.pdf")
+    );
+    assert_eq!(
+        ann.get(&format!("/message/{id}")).await.status,
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn forms_of_others_are_refused_before_their_files_are_stored() {
+    let site = Site::new();
+    let mut ann = site.enrolled("ann@example.org").await;
+    let (csrf, token) = {
+        let page = ann.get("/compose").await;
+        (page.field("csrf"), page.field("token"))
+    };
+    let stored = || site.webmail.0.world.spool.stats().accepted;
+    let files: [(&str, &str, &[u8]); 1] = [("file", "a.pdf", b"a")];
+    for fields in [
+        vec![("csrf", "x"), ("token", &*token)],
+        vec![("token", &*token)],
+        vec![("csrf", &*csrf), ("token", "../x")],
+    ] {
+        let refused = ann.upload("/compose", &fields, &files).await;
+        assert!(refused.status.is_client_error(), "{fields:?}");
+    }
+    assert_eq!(stored(), 0);
+    assert!(
+        ann.post("/compose", &[("csrf", &csrf)])
+            .await
+            .status
+            .is_client_error()
+    );
+}
