@@ -264,20 +264,8 @@ impl Queue {
         }
     }
 
-    /// Looks at the whole backlog: recipients whose lane has changed go to their new one. What has
-    /// been looked at with the homes of today is left alone.
-    pub(super) async fn reroute(&self) {
-        // Their routes were decided before the change.
-        self.return_jobs(|_| true);
-        let (homes, changed) = self.begin_reroute().await;
-        if changed && self.reroute_all().await {
-            self.note_rerouted(homes).await;
-        }
-        self.look_from_the_beginning();
-    }
-
     /// Does everybody wait in the lane of the present home now?
-    async fn reroute_all(&self) -> bool {
+    pub(super) async fn reroute_all(&self) -> bool {
         let mut all = true;
         for lane in self.0.parts.spool.lanes().into_keys() {
             let mut last = None;

@@ -52,6 +52,7 @@ use ending::Settled;
 use pace::Pace;
 use progress::Speeds;
 use rate::Rates;
+use rerouted::Occasion;
 use state::State;
 use tries::Tries;
 
@@ -197,11 +198,13 @@ impl Queue {
 
     /// Looks at the whole backlog in the background: recipients may have moved.
     pub fn look_anew(&self) {
+        self.look_at_all(Occasion::Change);
+    }
+
+    fn look_at_all(&self, occasion: Occasion) {
         let queue = self.clone();
-        self.0
-            .parts
-            .shutdown
-            .spawn("reroute", async move { queue.reroute().await });
+        let look = async move { queue.reroute(occasion).await };
+        self.0.parts.shutdown.spawn("reroute", look);
     }
 
     /// Marks what goes to platforms from now on, so that it is known when it comes back.
@@ -233,7 +236,7 @@ impl Queue {
             queue.load_for_ever().await;
         });
         // People may have moved while it was stopped.
-        self.look_anew();
+        self.look_at_all(Occasion::Start);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,8 +1,23 @@
 //! Which homes the lanes of the backlog show: written down when all of them were looked at, so that
 //! a start with the same homes need not read a million messages again.
 
+use std::time::Duration;
+
 use super::Queue;
 use crate::spool::SpoolError;
+
+/// Mail whose recipients were given lanes before homes changed has come in by then: from RCPT to
+/// the end of a message it hardly takes longer.
+const LAST_OF_BEFORE: Duration = Duration::from_secs(3600);
+
+/// Why the backlog is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Occasion {
+    /// Nobody was given a lane by other homes than today's since this process began.
+    Start,
+    /// Homes may have changed. Mail that is on its way in may still come with its old lane.
+    Change,
+}
 
 /// The room of the fact, and its key.
 const ROOM: &str = "queue";
@@ -29,6 +44,36 @@ impl Queue {
                 (present, true)
             }
             None => (present, true),
+        }
+    }
+
+    /// Looks at the whole backlog, if homes may have changed since that was done.
+    pub(super) async fn reroute(&self, occasion: Occasion) {
+        if self.0.parts.spool.rebuilding().is_some() {
+            // Nothing of the backlog is known yet. The queue starts when it is, and looks then.
+            return;
+        }
+        // Their routes were decided before the change.
+        self.return_jobs(|_| true);
+        let (homes, changed) = self.begin_reroute().await;
+        let looked = changed && self.reroute_all().await;
+        self.look_from_the_beginning();
+        if looked && self.nobody_follows(occasion).await {
+            self.note_rerouted(homes).await;
+        }
+    }
+
+    /// Has everybody his present lane who was given an old one before the change?
+    async fn nobody_follows(&self, occasion: Occasion) -> bool {
+        match occasion {
+            Occasion::Start => true,
+            Occasion::Change => {
+                tokio::select! {
+                    () = tokio::time::sleep(LAST_OF_BEFORE) => {}
+                    () = self.0.parts.shutdown.stopping() => return false,
+                }
+                self.reroute_all().await
+            }
         }
     }
 

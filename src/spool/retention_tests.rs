@@ -54,7 +54,7 @@ fn segments(dir: &Path) -> Vec<String> {
 }
 
 fn rows(spool: &Spool) -> Vec<Row> {
-    let mut rows = spool.0.index.scan(b"", b"", usize::MAX).unwrap();
+    let mut rows = spool.0.index.settled().scan(b"", b"", usize::MAX).unwrap();
     rows.retain(|(key, _)| !key.starts_with(b"!"));
     rows
 }

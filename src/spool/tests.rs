@@ -143,7 +143,7 @@ async fn without_its_index_it_is_the_same() {
         }
         ids.push(id);
     }
-    let before = spool.0.index.scan(b"", b"", usize::MAX).unwrap();
+    let before = spool.0.index.settled().scan(b"", b"", usize::MAX).unwrap();
     close(spool, opened).await;
     std::fs::remove_dir_all(dir.path().join("index")).unwrap();
 

@@ -87,3 +87,27 @@ fn a_look_that_was_interrupted_is_made_again() {
         door.stop().await;
     });
 }
+
+/// A session that was open when homes changed brings mail with an old lane after the look.
+#[test]
+fn mail_that_was_on_its_way_in_follows_too() {
+    simulate(async {
+        let site = Site::new();
+        site.platforms.set_up("onprem", false);
+        site.platforms.set_up("cloud", false);
+        let door = site.open();
+        sleep(MINUTE).await;
+        let sent = [door.send(&[ANN]).await];
+        door.directory.replace(directory(["cloud", "cloud"]));
+        door.queue.look_anew();
+        sleep(MINUTE).await;
+        assert_eq!(lanes(&door, &sent), ["cloud"]);
+        let lane = "onprem".to_owned();
+        let late = RecipientEvent::Rerouted { lane };
+        door.spool.record(sent[0], vec![0], late).await.unwrap();
+        sleep(120 * MINUTE).await;
+        assert_eq!(lanes(&door, &sent), ["cloud"]);
+        assert!(door.spool.fact("queue", "rerouted").unwrap().is_some());
+        door.stop().await;
+    });
+}

@@ -200,7 +200,10 @@ impl Index {
     /// Gives the index up: it no longer follows the log. It forgets its checkpoint, so that the
     /// next start makes it anew.
     pub(crate) fn give_up(&self) {
-        self.write_lock().given_up = true;
+        let _one = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut self.write_lock().given_up, true) {
+            return;
+        }
         let forget = vec![(keys::CHECKPOINT.to_vec(), None)];
         if let Err(error) = self.store.apply(forget) {
             tracing::error!(

@@ -94,11 +94,12 @@ fn merge(page: &Page, changes: &[Change], packed: &mut Vec<Change>) -> Result<()
     for (key, value) in news {
         pages.push(key, value.as_deref());
     }
-    // The first of them keeps the name; the rest is named by its first row.
+    // The first of them keeps the name; the rest is named by its first row, and comes before it:
+    // who reads between two changes finds each row in one of the pages, or in both.
     let mut made = pages.finish().into_iter();
     let rows = made.next().map(|(_, rows)| rows);
+    packed.extend(made.rev().map(|(first, rows)| (name(&first), Some(rows))));
     packed.push((name(&page.first), rows));
-    packed.extend(made.map(|(first, rows)| (name(&first), Some(rows))));
     Ok(())
 }
 

@@ -188,7 +188,11 @@ impl SledStore {
                 break;
             }
             pages::walk(&page, |key, value| {
-                if key >= start && key.starts_with(prefix) {
+                // A page that is being split still has the rows of the next one.
+                let is_new = rows
+                    .last()
+                    .is_none_or(|(last, _): &Row| last.as_slice() < key);
+                if is_new && key >= start && key.starts_with(prefix) {
                     rows.push((key.to_vec(), value.to_vec()));
                 }
                 ended = rows.len() == limit || (key > prefix && !key.starts_with(prefix));
@@ -247,6 +251,8 @@ impl Store for SledStore {
     }
 
     fn apply(&self, mut changes: Vec<Change>) -> Result<(), String> {
+        // After a failure: pages are made of what is there, so that has to be whole first.
+        self.complete()?;
         changes.sort_by(|(a, _), (b, _)| a.cmp(b));
         let changes = pages::pack(changes, |key| self.page(key))?;
         let number = self.last_hand_over()? + 1;
@@ -345,5 +351,65 @@ mod tests {
         std::fs::write(dir.path().join("redo"), b"nothing of sense").unwrap();
         let store = SledStore::open(dir.path()).unwrap();
         assert_eq!(store.get(b"f1").unwrap(), None);
+    }
+
+    fn numbered(numbers: impl Iterator<Item = u32>) -> Vec<Change> {
+        let key = |number: u32| [b"m".as_slice(), &number.to_be_bytes()].concat();
+        numbers.map(|n| row(&key(n), &[7; 20])).collect()
+    }
+
+    /// Pages are split beside the readers.
+    #[test]
+    fn rows_that_stay_are_found_while_their_pages_are_split() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SledStore::open(dir.path()).unwrap();
+        let known = numbered((0..4000).step_by(8));
+        store.apply(known.clone()).unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    for (key, value) in &known {
+                        assert_eq!(store.get(key).unwrap(), *value);
+                    }
+                    let all = store.scan(b"m", b"m", usize::MAX).unwrap();
+                    assert!(all.is_sorted_by(|(a, _), (b, _)| a < b));
+                    let found = all.iter().filter(|(key, _)| key[4] % 8 == 0);
+                    assert_eq!(found.count(), known.len());
+                }
+            });
+            for offset in 1..8 {
+                for start in 0..8 {
+                    let new = ((start * 500 + offset)..(start * 500 + 500)).step_by(8);
+                    store.apply(numbered(new.filter(|n| n % 8 != 0))).unwrap();
+                }
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            reader.join().unwrap();
+        });
+    }
+
+    /// Rows that only moved to another page stand in no later hand-over.
+    #[test]
+    fn a_hand_over_that_failed_is_completed_before_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SledStore::open(dir.path()).unwrap();
+        let known = numbered((0..100).map(|n| n * 8));
+        store.apply(known.clone()).unwrap();
+        let new = numbered((0..100).map(|n| n * 8 + 1));
+        let changes = pages::pack(new.clone(), |key| store.page(key)).unwrap();
+        assert!(changes.len() > 2, "no page was split");
+        // The disk failed after these.
+        for (key, value) in changes.iter().skip(2).step_by(2) {
+            store.db.insert(key, value.clone().unwrap()).unwrap();
+        }
+        store.redo.write(&HandOver { number: 2, changes }).unwrap();
+        store
+            .apply([new.clone(), numbered(900..901)].concat())
+            .unwrap();
+        for (key, value) in known.iter().chain(&new) {
+            assert_eq!(store.get(key).unwrap(), *value);
+        }
+        assert_eq!(store.last_hand_over().unwrap(), 3);
     }
 }
