@@ -1,8 +1,11 @@
 //! What was acknowledged is there: after kills, power cuts, failing disks, damage and any order of
-//! operations. More rounds: `TIDEOVER_CRASH_ROUNDS=500 cargo test --release --test crash`.
+//! operations. More kills: `TIDEOVER_CRASH_ROUNDS=500 cargo test --release --test crash`; more power
+//! cuts of the program itself: `TIDEOVER_POWER_CUTS=5000`.
 
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test ends at the first thing that is not as it should be"
 )]
@@ -18,6 +21,7 @@ mod kill;
 mod model;
 mod power;
 mod reader;
+mod real;
 mod rebuild;
 mod room;
 mod workload;
