@@ -19,7 +19,7 @@ use crate::limits;
 use crate::mail::{BackendId, BodySource, HoldReason, SpoolId};
 use crate::queue::{Deed, Order, Pick, Place, Tally};
 use crate::route::{Candidate, Selection, Shown};
-use crate::spool::{Exported, StoredMessage};
+use crate::spool::{Exported, StoredMessage, exported_name};
 
 /// Messages that are looked at for one page of a selection.
 const PAGE: usize = 200;
@@ -104,22 +104,28 @@ async fn select(State(admin): Us, Body(query): Body<SelectQuery>) -> Answer<Sele
 
 async fn export(State(admin): Us, Path(id): Path<String>) -> Answer<Exported> {
     let id = parse(&id)?;
-    let found = admin.blocking(move |admin| Ok(admin.spool.message(id)?));
-    let message = found.await?.ok_or_else(|| gone(id))?;
+    let found = admin.blocking(move |admin| {
+        let message = admin.spool.message(id)?;
+        let (damaged, source) = admin.bytes(id)?;
+        Ok(message.zip(source).map(|found| (found, damaged)))
+    });
+    let ((message, source), damaged) = found.await?.ok_or_else(|| gone(id))?;
     Ok(Json(Exported {
-        file: format!("{id}.eml"),
+        file: exported_name(id, damaged.as_deref()),
         id,
         received: message.received,
-        size: message.size,
+        size: source.len(),
         envelope: message.envelope,
         states: message.states,
+        damaged,
     }))
 }
 
 async fn body(State(admin): Us, Path(id): Path<String>) -> Result<Response, AdminError> {
     let id = parse(&id)?;
-    let found = admin.blocking(move |admin| Ok(admin.spool.body(id)?));
-    let source = found.await?.ok_or_else(|| gone(id))?;
+    let found = admin.blocking(move |admin| admin.bytes(id));
+    let (_, source) = found.await?;
+    let source = source.ok_or_else(|| gone(id))?;
     let length = source.len();
     let pieces = stream::try_unfold((source, 0_u64), |(source, offset)| async move {
         let (source, piece) = read_piece(source, offset).await?;
@@ -159,7 +165,20 @@ fn gone(id: SpoolId) -> AdminError {
     }
 }
 
+/// What is wrong with a message, and its bytes.
+type Found = (Option<String>, Option<Arc<dyn BodySource>>);
+
 impl Admin {
+    /// The bytes of a message; what is left of them, when it is damaged.
+    fn bytes(&self, id: SpoolId) -> Result<Found, AdminError> {
+        let damaged = self.spool.damage(id)?;
+        let source = match damaged {
+            None => self.spool.body(id)?,
+            Some(_) => self.spool.salvage(id)?,
+        };
+        Ok((damaged, source))
+    }
+
     /// A typing error must not look like an empty selection, and nothing at all not like all.
     pub(super) fn check(&self, query: &SelectQuery) -> Result<(), AdminError> {
         let selection = &query.selection;

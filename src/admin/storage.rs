@@ -21,6 +21,7 @@ impl Admin {
             outlook: self.spool.outlook().ok(),
             index: self.spool.rebuilding().as_ref().map(IndexView::from),
             quarantined: stats.quarantined,
+            damaged: stats.damaged,
             uuid: stats.uuid,
             bytes: stats.bytes,
             free_bytes: stats.free_bytes,

@@ -189,6 +189,9 @@ pub struct SpoolNumbers {
     /// Damaged pieces in quarantine.
     #[serde(default)]
     pub quarantined: u64,
+    /// Damaged messages that somebody waits for still: held, never delivered.
+    #[serde(default)]
+    pub damaged: u64,
     /// Messages accepted since creation.
     pub accepted: u64,
     /// Recipients delivered since creation.

@@ -289,7 +289,7 @@ pub(crate) struct Which {
     /// For this backend, or refused by it
     #[arg(long, value_name = "NAME")]
     pub(crate) backend: Option<String>,
-    /// Held for this kind of reason: refused, operator, move, no-route, loop
+    /// Held for this kind of reason: refused, operator, move, no-route, loop, damaged
     #[arg(long, value_name = "KIND")]
     pub(crate) reason_kind: Option<String>,
     /// Held by the rule of this name (`queue holds`)

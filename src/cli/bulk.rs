@@ -19,7 +19,7 @@ use crate::base::Clock;
 use crate::mail::{BackendId, SpoolId};
 use crate::queue::{Deed, Order, Tally};
 use crate::route::Selection;
-use crate::spool::Exported;
+use crate::spool::{Exported, exported_name};
 use crate::terminal::Bar;
 use crate::terminal::Palette;
 
@@ -263,7 +263,7 @@ impl Worker {
             Err(ClientError::Refused(_)) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let path = dir.join(format!("{id}.eml"));
+        let path = dir.join(exported_name(id, exported.damaged.as_deref()));
         let failed =
             |error: io::Error| Failure::new(Exit::Failed, format!("{}: {error}", path.display()));
         let mut file = new_file(&path).await.map_err(failed)?;

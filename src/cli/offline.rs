@@ -19,8 +19,15 @@ pub(super) fn perform(
     let failed = |error| Failure::new(Exit::Failed, error);
     let options = home::spool_options(config)?;
     let offline = Offline::open(options, World::system()).map_err(failed)?;
-    let mut bar = Bar::new("segments");
-    let mut progress = |done, total| bar.show(done, Some(total));
+    let mut bar = match work {
+        SpoolWork::Rebuild => Bar::new("MiB of the log"),
+        SpoolWork::Verify | SpoolWork::Cat(_) | SpoolWork::Export(_) => Bar::new("segments"),
+    };
+    let unit = match work {
+        SpoolWork::Rebuild => 1024 * 1024,
+        SpoolWork::Verify | SpoolWork::Cat(_) | SpoolWork::Export(_) => 1,
+    };
+    let mut progress = |done: u64, total: u64| bar.show(done / unit, Some(total / unit));
     match work {
         SpoolWork::Verify => {
             let found = offline.verify(&mut progress).map_err(failed)?;
@@ -37,7 +44,7 @@ pub(super) fn perform(
                 return Ok(());
             }
             what.push_str(
-                "\nwhat stood there is in data_dir/quarantine and no longer in the queue: \
+                "\nwhat is left of it is in data_dir/quarantine; messages that are named are held: \
                  see docs/operations.md, damage",
             );
             Err(Failure::new(Exit::Failed, what))
@@ -73,7 +80,7 @@ pub(super) fn perform(
                 return Ok(());
             }
             let what = format!(
-                "not exported, because they are damaged:\n{}",
+                "damaged; what is left of them is in ID.damaged, not in ID.eml:\n{}",
                 lost.join("\n")
             );
             Err(Failure::new(Exit::Failed, what))
@@ -92,6 +99,12 @@ fn tell(found: &Verification, format: Format) -> Result<(), Failure> {
                 "{} records, {} messages; {} damaged, {} in quarantine\n",
                 found.records, found.messages, found.damaged, found.quarantined
             );
+            if found.index_missing {
+                text.push_str(
+                    "  there is no index that fits: the next start makes it, or `tideover spool \
+                     rebuild`\n",
+                );
+            }
             for problem in &found.problems {
                 // Writing to a String cannot fail.
                 writeln!(text, "  {problem}").ok();

@@ -2,7 +2,7 @@
 
 use crate::admin::{
     Account, AccountState, BackendView, DecisionWord, ExplainView, Invitation, MessageView,
-    QueueItem, RecipientView, StatusView, TraceView,
+    QueueItem, RecipientView, SpoolNumbers, StatusView, TraceView,
 };
 use crate::backend::Health;
 use crate::base::Timestamp;
@@ -12,6 +12,7 @@ use crate::terminal::{
     Cell, Palette, Table, Tone, WIDTH, bytes, columns, duration, moment, visible,
 };
 
+use super::bulk::many;
 use super::render_size::lasts;
 
 /// What the text depends on beside the answer.
@@ -125,15 +126,25 @@ impl Page {
                 spool.delivered
             ),
         ));
-        if spool.quarantined > 0 {
-            let what = format!("{} damaged pieces in quarantine", spool.quarantined);
-            text.push_str(&self.field("damage", &what));
-        }
+        text.push_str(&self.damage(spool));
         if let Some(outlook) = &spool.outlook {
             text.push_str(&self.field("", &lasts(outlook)));
         }
         text.push_str(&self.field("", &format!("uuid {}", visible(&spool.uuid))));
         text
+    }
+
+    /// What was found damaged, if anything was.
+    fn damage(self, spool: &SpoolNumbers) -> String {
+        if spool.quarantined == 0 && spool.damaged == 0 {
+            return String::new();
+        }
+        let mut what = format!("{} damaged pieces in quarantine", spool.quarantined);
+        if spool.damaged > 0 {
+            what.push_str(", held of them: ");
+            what.push_str(&many(spool.damaged, "message"));
+        }
+        self.field("damage", &what)
     }
 
     /// How a backend gets what waits, and what went elsewhere, if there is anything to say.

@@ -48,11 +48,17 @@ pub enum HoldReason {
         /// The message as it came before.
         earlier: SpoolId,
     },
+    /// The message is not what it was when it came: nobody may get it.
+    Damaged {
+        /// What is wrong.
+        what: String,
+    },
 }
 
 impl HoldReason {
     /// The words for all kinds of reasons.
-    pub const KINDS: [&'static str; 5] = ["refused", "operator", "move", "no-route", "loop"];
+    pub const KINDS: [&'static str; 6] =
+        ["refused", "operator", "move", "no-route", "loop", "damaged"];
 
     /// One word of [`Self::KINDS`].
     #[must_use]
@@ -63,6 +69,7 @@ impl HoldReason {
             Self::Move { .. } => "move",
             Self::NoRoute { .. } => "no-route",
             Self::Loop { .. } => "loop",
+            Self::Damaged { .. } => "damaged",
         }
     }
 }
@@ -92,6 +99,11 @@ impl fmt::Display for HoldReason {
                 f,
                 "loop: {given_to} got this as {earlier} and sent it back here, and the home is \
                  {home}: mend where {given_to} forwards to, or the home, then release"
+            ),
+            Self::Damaged { what } => write!(
+                f,
+                "damaged: {what}; what is left is in quarantine: ask its sender for another copy, \
+                 then drop it"
             ),
         }
     }

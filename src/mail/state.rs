@@ -249,6 +249,18 @@ impl RecipientState {
         }
     }
 
+    /// Is it held because the message is damaged?
+    #[must_use]
+    pub const fn is_damaged(&self) -> bool {
+        matches!(
+            self,
+            Self::Held {
+                reason: HoldReason::Damaged { .. },
+                ..
+            }
+        )
+    }
+
     /// Its home, when another backend got it.
     #[must_use]
     pub const fn diverted_from(&self) -> Option<&BackendId> {

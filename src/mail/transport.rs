@@ -71,6 +71,11 @@ pub trait BodySource: Send + Sync + fmt::Debug {
     /// # Errors
     /// When the disk fails or a checksum does not match.
     fn read_at(&self, offset: u64, limit: usize) -> io::Result<Bytes>;
+
+    /// What was found to be wrong with the bytes while they were read: they are not what came.
+    fn damage(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A body that is in memory.

@@ -105,6 +105,10 @@ impl BodySource for WithLine {
         let end = start.saturating_add(limit).min(self.line.len());
         Ok(self.line.slice(start.min(end)..end))
     }
+
+    fn damage(&self) -> Option<String> {
+        self.body.damage()
+    }
 }
 
 #[cfg(test)]

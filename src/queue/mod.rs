@@ -11,6 +11,7 @@ mod bulk;
 mod cases;
 mod claims;
 mod counts;
+mod damaged;
 mod ending;
 mod hands;
 mod holding;

@@ -137,6 +137,10 @@ impl Queue {
         let job = self.keep_pace(target, job, Asking::Room).await?;
         let body = match self.body(&job) {
             Ok(body) => body,
+            Err(error) if error.is_damage() => {
+                self.hold_damaged(job, error.to_string()).await;
+                return None;
+            }
             Err(error) => {
                 // Nobody may get damaged mail, and nobody may lose it: it waits.
                 tracing::error!(id = %job.id, %error, "unreadable mail; see `spool verify`");
@@ -298,6 +302,11 @@ impl Queue {
             }
         });
         let outcomes = channel.deliver(&delivery, marked).await;
+        if let Some(what) = delivery.body.damage() {
+            // It is not the platform's fault. The end was not sent, so nobody has got it.
+            self.hold_damaged(job, what).await;
+            return PAUSE;
+        }
         let pause = self.tell_board(target, &outcomes);
         self.tell_breaker(target, &job, &outcomes);
         self.measure(target, job.source, &outcomes);

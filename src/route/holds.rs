@@ -166,9 +166,10 @@ impl HoldBook {
         match reason {
             HoldReason::Operator { hold, .. } => self.rules.contains_key(hold),
             HoldReason::Move { domain, .. } => self.is_moving(domain),
-            HoldReason::Refused { .. } | HoldReason::NoRoute { .. } | HoldReason::Loop { .. } => {
-                true
-            }
+            HoldReason::Refused { .. }
+            | HoldReason::NoRoute { .. }
+            | HoldReason::Loop { .. }
+            | HoldReason::Damaged { .. } => true,
         }
     }
 

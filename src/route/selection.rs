@@ -218,7 +218,8 @@ impl Selection {
                 Some(
                     HoldReason::Refused { .. }
                     | HoldReason::NoRoute { .. }
-                    | HoldReason::Loop { .. },
+                    | HoldReason::Loop { .. }
+                    | HoldReason::Damaged { .. },
                 )
                 | None => false,
             })

@@ -1,7 +1,7 @@
 //! A large body, read from its own file and checked on the way.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
@@ -17,6 +17,7 @@ pub(crate) struct BigBody {
     expected: BigFile,
     /// How far it was read in order, and the checksum so far.
     checked: Mutex<(u64, u32)>,
+    damage: OnceLock<&'static str>,
 }
 
 impl BigBody {
@@ -25,7 +26,17 @@ impl BigBody {
             file,
             expected,
             checked: Mutex::default(),
+            damage: OnceLock::new(),
         }
+    }
+}
+
+impl BigBody {
+    fn damaged(&self, what: &'static str) -> io::Error {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            *self.damage.get_or_init(|| what),
+        )
     }
 }
 
@@ -38,10 +49,7 @@ impl BodySource for BigBody {
         let rest = self.expected.size.saturating_sub(offset);
         let mut bytes = vec![0; limit.min(usize::try_from(rest).unwrap_or(usize::MAX))];
         if self.file.read_at(&mut bytes, offset)? < bytes.len() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "a message file is shorter than it was",
-            ));
+            return Err(self.damaged("the message file is shorter than it was"));
         }
         let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
         if offset == 0 {
@@ -51,12 +59,13 @@ impl BodySource for BigBody {
             checked.0 += bytes.len() as u64;
             checked.1 = crc32c::crc32c_append(checked.1, &bytes);
             if checked.0 == self.expected.size && checked.1 != self.expected.crc32c {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "the checksum of a message file is wrong",
-                ));
+                return Err(self.damaged("the checksum of the message file is wrong"));
             }
         }
         Ok(bytes.into())
+    }
+
+    fn damage(&self) -> Option<String> {
+        self.damage.get().map(|&what| what.to_owned())
     }
 }

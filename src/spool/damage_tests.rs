@@ -24,18 +24,67 @@ async fn a_rebuild_and_an_export_tell_of_damage_and_go_on() {
     let offline = Offline::open(options(dir.path()), World::system()).unwrap();
     let rebuilt = offline.rebuild(&mut |_, _| {}).unwrap();
     assert_eq!(rebuilt.damaged.len(), 1, "{:?}", rebuilt.damaged);
-    let quarantined = std::fs::read_dir(dir.path().join("quarantine")).unwrap();
-    assert_eq!(quarantined.count(), 1);
+    let copy = dir.path().join(format!("quarantine/{torn}.damaged"));
+    assert!(
+        std::fs::read(copy)
+            .unwrap()
+            .ends_with(b" word to be torn\r\n")
+    );
     let export = dir.path().join("rescue");
     let rescued = offline.export(&export, &mut |_, _| {}).unwrap();
-    assert_eq!(rescued.messages, 2);
-    assert_eq!(rescued.damaged.len(), 1);
-    assert_eq!(rescued.damaged[0].0, large);
+    assert_eq!(rescued.messages, 4);
+    let damaged: Vec<_> = rescued.damaged.iter().map(|(id, _)| *id).collect();
+    assert_eq!(damaged, [torn, large]);
     for (id, there) in [(first, true), (torn, false), (large, false), (last, true)] {
         assert_eq!(export.join(format!("{id}.eml")).exists(), there, "{id}");
+        assert_eq!(
+            export.join(format!("{id}.damaged")).exists(),
+            !there,
+            "{id}"
+        );
     }
+    let left = std::fs::read(export.join(format!("{torn}.damaged"))).unwrap();
+    assert_eq!(left.len(), b"a word to be torn\r\n".len());
+    let found = offline.verify(&mut |_, _| {}).unwrap();
+    assert_eq!((found.damaged, found.index_differs), (2, 0));
     drop(offline);
     let (spool, opened) = open_in(options(dir.path()), World::system());
-    assert_eq!(spool.stats().quarantined, 1);
+    assert_eq!((spool.stats().quarantined, spool.stats().damaged), (1, 1));
+    let state = spool.state(torn, 0).unwrap().unwrap();
+    assert!(state.is_damaged(), "{state:?}");
+    assert!(
+        spool
+            .body(torn)
+            .err()
+            .is_some_and(|error| error.is_damage())
+    );
     close(spool, opened).await;
+}
+
+/// A look changes nothing, also when there is no index.
+#[tokio::test]
+async fn to_verify_makes_no_index() {
+    let dir = TempDir::new().unwrap();
+    let (spool, opened) = open_in(options(dir.path()), World::system());
+    accept(&spool, &["bob@example.org"], b"first\r\n").await;
+    close(spool, opened).await;
+    let index = dir.path().join("index");
+    let offline = Offline::open(options(dir.path()), World::system()).unwrap();
+    let verify = || offline.verify(&mut |_, _| {}).unwrap();
+    let names = || std::fs::read_dir(dir.path()).unwrap().count();
+    let before = (names(), std::fs::read(index.join("db")).unwrap());
+    let found = verify();
+    assert!(found.ok && !found.index_missing, "{found:?}");
+    assert_eq!((names(), std::fs::read(index.join("db")).unwrap()), before);
+    std::fs::remove_dir_all(&index).unwrap();
+    let found = verify();
+    assert!(found.ok && found.index_missing, "{found:?}");
+    assert_eq!(found.messages, 1);
+    assert!(!index.exists());
+    // One that cannot be read is none, and stays as it is.
+    std::fs::create_dir(&index).unwrap();
+    std::fs::write(index.join("db"), [b'x'; 5000]).unwrap();
+    let found = verify();
+    assert!(found.ok && found.index_missing, "{found:?}");
+    assert_eq!(std::fs::read(index.join("db")).unwrap(), [b'x'; 5000]);
 }

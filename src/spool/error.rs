@@ -70,6 +70,24 @@ impl SpoolError {
         }
     }
 
+    /// Is the thing itself damaged or gone, so that it is no use to try again?
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged(_) => true,
+            Self::Disk { error, .. } => matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::InvalidData
+            ),
+            Self::Full { .. }
+            | Self::Rebuilding(_)
+            | Self::Index(_)
+            | Self::InUse(_)
+            | Self::Another { .. }
+            | Self::Closed => false,
+        }
+    }
+
     /// Is the disk full? Then the sender is told to try again later (452 4.3.1).
     #[must_use]
     pub fn is_full(&self) -> bool {

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::SpoolError;
+use super::event::MessageLine;
 use super::index::{Index, MessageRow, decode, key};
 use super::offline::{Offline, Progress};
+use super::record::Header;
 use super::segment::Position;
 use crate::base::Timestamp;
 use crate::limits;
@@ -19,7 +21,7 @@ use crate::mail::{Envelope, RecipientState, SpoolId};
 pub struct Rescued {
     /// Messages.
     pub messages: u64,
-    /// Messages that are damaged: they are not among the files.
+    /// Of those the damaged ones, and why; what is left of them is in ID.damaged.
     pub damaged: Vec<(SpoolId, String)>,
 }
 
@@ -38,11 +40,21 @@ pub struct Exported {
     pub envelope: Arc<Envelope>,
     /// One state for each recipient.
     pub states: Vec<RecipientState>,
+    /// What is wrong with it: the file has what is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<String>,
+}
+
+/// The name of the file of an exported message: what is damaged is no .eml.
+#[must_use]
+pub fn exported_name(id: SpoolId, damaged: Option<&str>) -> String {
+    let end = if damaged.is_some() { "damaged" } else { "eml" };
+    format!("{id}.{end}")
 }
 
 impl Offline {
     /// Writes every message with an unfinished recipient to `dir` as ID.eml, and `manifest.jsonl`;
-    /// how many.
+    /// how many. What is left of damaged ones goes to ID.damaged.
     ///
     /// # Errors
     /// When `dir` is not empty or the disk fails.
@@ -54,7 +66,7 @@ impl Offline {
         }
         let fresh = self.store("export.tmp")?;
         fresh.clear()?;
-        self.fill(&fresh, progress, &mut |_| Ok(()))?;
+        self.fill(&fresh, progress)?;
         let mut manifest = new_file(&dir.join("manifest.jsonl")).map_err(failed)?;
         let (mut rescued, mut start) = (Rescued::default(), b"u".to_vec());
         loop {
@@ -64,11 +76,14 @@ impl Offline {
                     Ok(one) => one,
                     // One that cannot be read keeps no other from its rescue.
                     Err(error) => {
-                        std::fs::remove_file(dir.join(format!("{id}.eml"))).ok();
                         rescued.damaged.push((id, error.to_string()));
                         continue;
                     }
                 };
+                let damaged = one.damaged.iter();
+                rescued
+                    .damaged
+                    .extend(damaged.map(|what| (id, what.clone())));
                 serde_json::to_writer(&mut manifest, &one)
                     .map_err(io::Error::from)
                     .and_then(|()| manifest.write_all(b"\n"))
@@ -90,12 +105,22 @@ impl Offline {
         let row = row.ok_or_else(|| SpoolError::Index(format!("{id} has no row")))?;
         let at = Position::from_u64(row.position);
         let (header, line) = self.message(at)?;
-        let name = format!("{id}.eml");
-        let path = dir.join(&name);
-        let failed = |error| SpoolError::disk("writing to", &path, error);
-        let mut file = new_file(&path).map_err(failed)?;
-        self.copy(at, &header, &line, &mut file)?;
-        file.sync_all().map_err(failed)?;
+        let (name, damaged) = match self.write_whole((at, &header, &line), dir) {
+            Ok(name) => (name, None),
+            Err(error) if error.is_damage() => {
+                let what = Some(error.to_string());
+                let name = exported_name(id, what.as_deref());
+                let path = dir.join(&name);
+                new_file(&path)
+                    .and_then(|mut file| {
+                        self.copy_remains(at, (&header, &line), &mut file)?;
+                        file.sync_all()
+                    })
+                    .map_err(|error| SpoolError::disk("writing to", &path, error))?;
+                (name, what)
+            }
+            Err(error) => return Err(error),
+        };
         let prefix = key::recipients_prefix(id);
         let states = fresh.scan(&prefix, &prefix, usize::MAX)?;
         let states: Result<_, _> = states.iter().map(|(_, value)| decode(value)).collect();
@@ -106,7 +131,26 @@ impl Offline {
             size: row.size,
             envelope: line.envelope,
             states: states?,
+            damaged,
         })
+    }
+
+    /// Writes a message as ID.eml, which is there as a whole or not at all.
+    fn write_whole(
+        &self,
+        (at, header, line): (Position, &Header, &MessageLine),
+        dir: &Path,
+    ) -> Result<String, SpoolError> {
+        let name = exported_name(line.id, None);
+        let path = dir.join(&name);
+        let failed = |error| SpoolError::disk("writing to", &path, error);
+        let mut file = new_file(&path).map_err(failed)?;
+        if let Err(error) = self.copy(at, header, line, &mut file) {
+            std::fs::remove_file(&path).map_err(failed)?;
+            return Err(error);
+        }
+        file.sync_all().map_err(failed)?;
+        Ok(name)
     }
 }
 

@@ -4,6 +4,7 @@
 //! with one fdatasync ([`Writer`]). The index can be made anew from it at any time. [`Spool`] is
 //! the only door. docs/spool-format.md describes the files.
 
+mod anew;
 mod big;
 mod carry;
 mod cases;
@@ -20,6 +21,7 @@ mod identity;
 mod index;
 mod ledger;
 mod log;
+mod maimed;
 mod offline;
 mod open;
 mod outlook;
@@ -33,17 +35,18 @@ mod room;
 mod segment;
 mod views;
 
+pub use anew::Rebuilt;
 pub use cases::{Case, CaseMember};
 pub use commit::{Committed, Writer};
 pub use disk::{Disk, DiskFile, FileSystem, Lock, SystemDisk};
 pub use draft::Draft;
 pub use error::SpoolError;
-pub use export::{Exported, Rescued};
+pub use export::{Exported, Rescued, exported_name};
 pub use follow::IndexProgress;
 pub use handle::{Options, Spool, Written};
 pub use index::{Change, MemoryStore, Row, SledStore, Store};
 pub use ledger::LedgerMessage;
-pub use offline::{Offline, Progress, Rebuilt, Verification};
+pub use offline::{Offline, Progress, Verification};
 pub use open::{OpenStore, Opened, World};
 pub use outlook::Outlook;
 pub use rebuild::Rebuild;

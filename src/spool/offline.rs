@@ -1,8 +1,7 @@
 //! Tools for a spool that is not in use: verify, rebuild, cat, export. They trust the log alone,
 //! and read all of it.
 
-use std::io::{self, Write};
-use std::ops::Range;
+use std::io::{self, Read as _, Seek as _, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,21 +9,24 @@ use serde::{Deserialize, Serialize};
 
 use super::SpoolError;
 use super::big::BigBody;
-use super::disk::{DiskFile, Lock};
+use super::disk::Lock;
 use super::event::{BigFile, Entry, MessageLine};
 use super::handle::Options;
 use super::identity::{identity, lock};
 use super::index::{self, Index, Row, key};
 use super::log::{LogOptions, LogReader};
 use super::open::World;
-use super::quarantine::Quarantine;
-use super::record::Header;
+use super::record::{HEADER, Header};
+use super::recover::{damaged_message, damaged_range};
 use super::segment::{self, Ending, Found, Position, Scan};
 use crate::limits;
 use crate::mail::{Body, BodySource, SpoolId};
 
 /// Told bytes done, and bytes in all.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// Where `verify` has its copy of the index.
+const COPY: &str = "verify.index.tmp";
 
 /// What `verify` found.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -41,27 +43,20 @@ pub struct Verification {
     pub quarantined: u64,
     /// Rows of the index that are not as the log says (I13).
     pub index_differs: u64,
+    /// There is no index, or none that is of use: the next start makes it. The log has everything.
+    #[serde(default)]
+    pub index_missing: bool,
     /// Large bodies that no record names.
     pub unreferenced: u64,
     /// One line for each thing that is wrong.
     pub problems: Vec<String>,
 }
 
-/// What `rebuild` found.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Rebuilt {
-    /// Records that the index is made from.
-    pub records: u64,
-    /// Damaged parts of the log, now in quarantine, for people. What stood in them is not in the
-    /// index.
-    pub damaged: Vec<String>,
-}
-
 /// A spool that nobody else has open.
 pub struct Offline {
-    options: Options,
-    world: World,
-    log: LogOptions,
+    pub(super) options: Options,
+    pub(super) world: World,
+    pub(super) log: LogOptions,
     reader: LogReader,
     _lock: Lock,
 }
@@ -88,21 +83,26 @@ impl Offline {
     }
 
     /// Checks every checksum of the log and of the large bodies, and the index against the log.
-    /// Changes nothing but a folder of its own, which it removes.
+    /// Changes nothing but two folders of its own, which it removes.
     ///
     /// # Errors
     /// When the disk fails.
     pub fn verify(&self, progress: Progress<'_>) -> Result<Verification, SpoolError> {
         let mut found = Verification::default();
-        let stored = self.store("index")?;
-        let resume = stored.resume(&self.log.uuid)?;
-        let floor = resume.map_or(0, |_| stored.counters().floor);
+        let stored = self.copy_of_index()?;
+        let resume = match &stored {
+            Some(stored) => stored.resume(&self.log.uuid)?,
+            None => None,
+        };
+        let stored = stored.filter(|_| resume.is_some());
+        found.index_missing = stored.is_none();
+        let floor = stored.as_ref().map_or(0, |stored| stored.counters().floor);
         let fresh = self.store("verify.tmp")?;
         fresh.clear()?;
         let mut large = Vec::new();
         self.scan(floor, progress, |piece| match piece {
             Piece::Damage(what) => {
-                found.problems.push(what.to_string());
+                found.problems.push(what);
                 Ok(())
             }
             Piece::Entry(entry, at, after) => {
@@ -111,10 +111,12 @@ impl Offline {
                     large.extend(line.file.clone().map(|file| (line.id, file)));
                 }
                 self.follow(&fresh, entry, at, after)?;
-                if resume.is_some_and(|from| at >= from) {
-                    self.follow(&stored, entry, at, after)?;
+                match &stored {
+                    Some(stored) if resume.is_some_and(|from| at >= from) => {
+                        self.follow(stored, entry, at, after)
+                    }
+                    Some(_) | None => Ok(()),
                 }
-                Ok(())
             }
         })?;
         found.messages = fresh.counters().accepted;
@@ -125,9 +127,9 @@ impl Offline {
         }
         found.damaged = found.problems.len() as u64;
         found.unreferenced = self.unreferenced(&fresh, &mut found.problems)?;
-        if resume.is_some() {
+        if let Some(stored) = &stored {
             let counted = u64::from(!stored.counters().counts_like(&fresh.counters()));
-            found.index_differs = differences(&stored, &fresh)? + counted;
+            found.index_differs = differences(stored, &fresh)? + counted;
         }
         if found.index_differs > 0 {
             found.problems.push(format!(
@@ -136,32 +138,15 @@ impl Offline {
                 found.index_differs
             ));
         }
-        drop(fresh);
+        drop((fresh, stored));
         self.remove_folder("verify.tmp")?;
+        self.remove_folder(COPY)?;
         let quarantine = self.options.dir.join("quarantine");
         let names = self.world.disk.list(&quarantine);
         let names = names.map_err(|error| SpoolError::disk("listing", &quarantine, error))?;
         found.quarantined = names.len() as u64;
         found.ok = found.problems.is_empty() && found.quarantined == 0;
         Ok(found)
-    }
-
-    /// Makes the index anew from the log; how many records it read.
-    ///
-    /// # Errors
-    /// When the disk fails.
-    pub fn rebuild(&self, progress: Progress<'_>) -> Result<Rebuilt, SpoolError> {
-        let index = self.store("index")?;
-        index.clear()?;
-        let quarantine = Quarantine {
-            disk: Arc::clone(&self.world.disk),
-            dir: self.options.dir.join("quarantine"),
-        };
-        let rebuilt = self.fill(&index, progress, &mut |damage| {
-            quarantine.keep_range(damage.segment, damage.file, &damage.range)
-        })?;
-        index.flush(&self.log.uuid)?;
-        Ok(rebuilt)
     }
 
     /// Writes the bytes of a message to `out`; `false` when the log has no such message.
@@ -190,9 +175,25 @@ impl Offline {
         Ok(Index::new(store.map_err(SpoolError::Index)?))
     }
 
+    /// A copy of the index, because opening it may change it; `None` when there is none.
+    fn copy_of_index(&self) -> Result<Option<Index>, SpoolError> {
+        self.remove_folder(COPY)?;
+        let (from, to) = (self.options.dir.join("index"), self.options.dir.join(COPY));
+        let copied = copy_folder(&from, &to);
+        match copied.map_err(|error| SpoolError::disk("copying", &from, error))? {
+            0 => Ok(None),
+            _ => self.store(COPY).map(Some),
+        }
+    }
+
     pub(super) fn remove_folder(&self, name: &str) -> Result<(), SpoolError> {
         let path = self.options.dir.join(name);
-        std::fs::remove_dir_all(&path).map_err(|error| SpoolError::disk("removing", &path, error))
+        match std::fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(SpoolError::disk("removing", &path, error))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn follow(
@@ -209,25 +210,12 @@ impl Offline {
         Ok(())
     }
 
-    pub(super) fn fill(
-        &self,
-        index: &Index,
-        progress: Progress<'_>,
-        keep: &mut dyn FnMut(&Damage<'_>) -> Result<(), SpoolError>,
-    ) -> Result<Rebuilt, SpoolError> {
-        let mut rebuilt = Rebuilt::default();
+    /// Applies the whole log to an index.
+    pub(super) fn fill(&self, index: &Index, progress: Progress<'_>) -> Result<(), SpoolError> {
         self.scan(0, progress, |piece| match piece {
-            Piece::Damage(damage) => {
-                keep(&damage)?;
-                rebuilt.damaged.push(damage.to_string());
-                Ok(())
-            }
-            Piece::Entry(entry, at, after) => {
-                rebuilt.records += 1;
-                self.follow(index, entry, at, after)
-            }
-        })?;
-        Ok(rebuilt)
+            Piece::Damage(_) => Ok(()),
+            Piece::Entry(entry, at, after) => self.follow(index, entry, at, after),
+        })
     }
 
     /// Reads the log from segment `floor` on.
@@ -254,24 +242,27 @@ impl Offline {
             };
             let scan = Scan::new(Arc::clone(&file), self.log.spool, number, ending)?;
             scan.run(0, |found| match found {
-                Found::Damage(range) => visit(Piece::Damage(Damage {
-                    segment: number,
-                    file: &*file,
-                    range,
-                })),
+                Found::Damage(range) => visit(Piece::Damage(damaged_range(number, &range))),
                 Found::Record {
                     offset,
                     header,
                     meta,
+                } => show((number, offset), &header, meta, &mut visit),
+                Found::Maimed {
+                    offset,
+                    header,
+                    meta,
+                    body: _,
                 } => {
-                    let place = |offset| Position {
-                        segment: number,
-                        offset,
-                    };
-                    let length = u32::try_from(header.record_len()).unwrap_or(0);
                     let entry = Entry::read(header.kind, meta, header.body_len)?;
-                    let after = place(offset.saturating_add(length));
-                    visit(Piece::Entry(&entry, place(offset), after))
+                    if let Entry::Message { line, .. } = entry {
+                        let at = Position {
+                            segment: number,
+                            offset,
+                        };
+                        visit(Piece::Damage(damaged_message(line.id, at)))?;
+                    }
+                    show((number, offset), &header, meta, &mut visit)
                 }
             })?;
             progress(done, total);
@@ -287,6 +278,30 @@ impl Offline {
                 Err(SpoolError::Damaged("no message".to_owned()))
             }
         }
+    }
+
+    /// Writes the bytes of a message that are left, whatever their checksum says.
+    pub(super) fn copy_remains(
+        &self,
+        at: Position,
+        (header, line): (&Header, &MessageLine),
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let big = self
+            .options
+            .dir
+            .join("big")
+            .join(format!("{}.eml", line.id));
+        let log = segment::path(&self.log.dir, at.segment);
+        let path = if line.file.is_some() { &big } else { &log };
+        let mut file = std::fs::File::open(path)?;
+        let mut limit = u64::MAX;
+        if line.file.is_none() {
+            let begin = u64::from(at.offset) + HEADER as u64 + u64::from(header.meta_len);
+            file.seek(io::SeekFrom::Start(begin))?;
+            limit = u64::from(header.body_len);
+        }
+        io::copy(&mut file.take(limit), out).map(drop)
     }
 
     pub(super) fn copy(
@@ -350,25 +365,42 @@ impl Offline {
 
 enum Piece<'a> {
     Entry(&'a Entry, Position, Position),
-    Damage(Damage<'a>),
+    /// Something is damaged, for people.
+    Damage(String),
 }
 
-/// A part of a segment that is no good record.
-pub(super) struct Damage<'a> {
-    segment: u32,
-    file: &'a dyn DiskFile,
-    range: Range<u64>,
+fn show(
+    (segment, offset): (u32, u32),
+    header: &Header,
+    meta: &[u8],
+    visit: &mut impl FnMut(Piece<'_>) -> Result<(), SpoolError>,
+) -> Result<(), SpoolError> {
+    let length = u32::try_from(header.record_len()).unwrap_or(0);
+    let place = |offset| Position { segment, offset };
+    let entry = Entry::read(header.kind, meta, header.body_len)?;
+    let after = place(offset.saturating_add(length));
+    visit(Piece::Entry(&entry, place(offset), after))
 }
 
-impl std::fmt::Display for Damage<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Range { start, end } = self.range;
-        write!(
-            f,
-            "segment {}: bytes {start} to {end} are damaged",
-            self.segment
-        )
+/// Copies a folder and what is below; how many files.
+fn copy_folder(from: &Path, to: &Path) -> io::Result<u64> {
+    let entries = match std::fs::read_dir(from) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    std::fs::create_dir_all(to)?;
+    let mut files = 0;
+    for entry in entries {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            files += copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+            files += 1;
+        }
     }
+    Ok(files)
 }
 
 fn pour(body: &dyn BodySource, out: &mut dyn Write) -> io::Result<()> {

@@ -5,10 +5,19 @@ use std::path::{Path, PathBuf};
 
 use super::SpoolError;
 use super::disk::{Disk, DiskFile};
+use crate::mail::SpoolId;
 use crate::telemetry::names;
 
 /// Bytes copied at once.
 const CHUNK: u64 = 1024 * 1024;
+
+/// Behind the id of a damaged message.
+const MAIMED: &str = ".damaged";
+
+/// The message of a file in quarantine, if it is what is left of one.
+pub(crate) fn maimed_name(name: &str) -> Option<SpoolId> {
+    name.strip_suffix(MAIMED)?.parse().ok()
+}
 
 /// The folder of damaged pieces.
 #[derive(Debug, Clone)]
@@ -28,7 +37,6 @@ impl Quarantine {
     ) -> Result<(), SpoolError> {
         let name = format!("{segment:010}-{}-{}.damaged", range.start, range.end);
         let path = self.dir.join(name);
-        let failed = |error| SpoolError::disk("writing to", &path, error);
         metrics::counter!(names::SPOOL_DAMAGED).increment(1);
         tracing::error!(
             segment,
@@ -37,7 +45,30 @@ impl Quarantine {
             copy = %path.display(),
             "a part of the log is damaged; it was copied to quarantine and skipped"
         );
-        let copy = match self.disk.create(&path) {
+        self.copy(file, range, &path)
+    }
+
+    /// Copies what is left of a damaged message to a file named after it. One that is there
+    /// already is left as it is.
+    pub(crate) fn keep_maimed(
+        &self,
+        id: SpoolId,
+        file: &dyn DiskFile,
+        range: &Range<u64>,
+    ) -> Result<(), SpoolError> {
+        let path = self.dir.join(format!("{id}{MAIMED}"));
+        metrics::counter!(names::SPOOL_DAMAGED).increment(1);
+        tracing::error!(
+            %id,
+            copy = %path.display(),
+            "a message is damaged; it is held, and what is left was copied to quarantine"
+        );
+        self.copy(file, range, &path)
+    }
+
+    fn copy(&self, file: &dyn DiskFile, range: &Range<u64>, path: &Path) -> Result<(), SpoolError> {
+        let failed = |error| SpoolError::disk("writing to", path, error);
+        let copy = match self.disk.create(path) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
             other => other.map_err(failed)?,
         };

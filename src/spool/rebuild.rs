@@ -80,6 +80,7 @@ impl Start {
         }
         recover.catch_up(&mut gap, &mut |_| Ok(()))?;
         recover.interrupt_attempts(&mut log, now)?;
+        recover.hold_maimed(&mut log, now)?;
         recover.sweep(&bodies, (big, ledger))?;
         let newest = SpoolId::from_u64(recover.index.counters().newest);
         Ok(Self {
@@ -238,6 +239,7 @@ impl Writer {
         recover.replay((at, self.log.end()), &mut |_| Ok(()))?;
         let now = self.clock.now();
         recover.interrupt_attempts(&mut self.log, now)?;
+        recover.hold_maimed(&mut self.log, now)?;
         self.follow.end();
         tracing::info!(
             replayed = recover.found.replayed,

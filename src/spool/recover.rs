@@ -1,5 +1,6 @@
 //! Recovery: finds out what a crash left behind, and brings the index up to the end of the log.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +12,9 @@ use super::event::{Entry, EventLine};
 use super::index::{self, Index, key};
 use super::ledger::Ledger;
 use super::log::{LogOptions, LogWriter};
+use super::maimed::{Maimed, wrong_body};
 use super::quarantine::Quarantine;
+use super::record::Header;
 use super::segment::{self, Ending, Found, Position, Scan};
 use crate::base::Timestamp;
 use crate::mail::{NodeId, RecipientEvent, SpoolId};
@@ -55,6 +58,10 @@ pub(crate) struct Recover {
     pub(crate) quarantine: Quarantine,
     pub(crate) index: Arc<Index>,
     pub(crate) found: Recovery,
+    /// Damaged parts, for people.
+    pub(crate) damage: Vec<String>,
+    /// Messages with a damaged body, to be held.
+    pub(crate) maimed: Vec<Maimed>,
 }
 
 impl Recover {
@@ -65,6 +72,8 @@ impl Recover {
             quarantine,
             index,
             found: Recovery::default(),
+            damage: Vec::new(),
+            maimed: Vec::new(),
         }
     }
 
@@ -135,7 +144,7 @@ impl Recover {
     ) -> Result<u64, SpoolError> {
         let scan = Scan::new(self.open(number)?, self.log.spool, number, ending)?;
         let tail = scan.run(start, |piece| {
-            if let Found::Record { header, meta, .. } = piece {
+            if let Found::Record { header, meta, .. } | Found::Maimed { header, meta, .. } = piece {
                 // What cannot be read is told by the replay.
                 if let Ok(entry) = Entry::read(header.kind, meta, header.body_len) {
                     seen.note(&entry);
@@ -195,6 +204,8 @@ impl Recover {
             rebuilt: true,
             ..Recovery::default()
         };
+        self.damage.clear();
+        self.maimed.clear();
         self.replay((Position::default(), gap.end), watch)
     }
 
@@ -228,33 +239,64 @@ impl Recover {
         let file = self.open(number)?;
         let scan = Scan::new(Arc::clone(&file), self.log.spool, number, Ending::Sealed)?;
         let scan = scan.until(until.unwrap_or(u64::MAX));
-        let (index, quarantine, found) = (&self.index, &self.quarantine, &mut self.found);
         scan.run(start, |piece| match piece {
             Found::Damage(range) => {
-                found.damaged += 1;
-                quarantine.keep_range(number, &*file, &range)
+                self.found.damaged += 1;
+                self.damage.push(damaged_range(number, &range));
+                self.quarantine.keep_range(number, &*file, &range)
+            }
+            Found::Maimed {
+                offset,
+                header,
+                meta,
+                body,
+            } => {
+                let at = Position {
+                    segment: number,
+                    offset,
+                };
+                let entry = Entry::read(header.kind, meta, header.body_len)?;
+                if let Entry::Message { line, .. } = &entry {
+                    self.found.damaged += 1;
+                    self.damage.push(damaged_message(line.id, at));
+                    self.maimed.push(Maimed { id: line.id, at });
+                    self.quarantine.keep_maimed(line.id, &*file, &body)?;
+                }
+                self.apply((&entry, at), &header, watch)
             }
             Found::Record {
                 offset,
                 header,
                 meta,
             } => {
-                let place = |offset| Position {
+                let at = Position {
                     segment: number,
                     offset,
                 };
-                let length = u32::try_from(header.record_len()).unwrap_or(0);
-                found.replayed += 1;
                 let entry = Entry::read(header.kind, meta, header.body_len)?;
-                let after = place(offset.saturating_add(length));
-                index::apply(index, &entry, place(offset), after)?;
-                if index.is_crowded() {
-                    index.flush(&self.log.uuid)?;
-                }
-                watch(u64::from(length))
+                self.apply((&entry, at), &header, watch)
             }
         })?;
         Ok(())
+    }
+
+    fn apply(
+        &mut self,
+        (entry, at): (&Entry, Position),
+        header: &Header,
+        watch: Watch<'_>,
+    ) -> Result<(), SpoolError> {
+        let length = u32::try_from(header.record_len()).unwrap_or(0);
+        let after = Position {
+            segment: at.segment,
+            offset: at.offset.saturating_add(length),
+        };
+        self.found.replayed += 1;
+        index::apply(&self.index, entry, at, after)?;
+        if self.index.is_crowded() {
+            self.index.flush(&self.log.uuid)?;
+        }
+        watch(u64::from(length))
     }
 
     /// Attempts that were under way when the program ended may have arrived (decision 8).
@@ -338,6 +380,17 @@ impl Recover {
         }
         Ok(())
     }
+}
+
+/// A part of a segment that is no good record, for people.
+pub(crate) fn damaged_range(segment: u32, range: &Range<u64>) -> String {
+    let Range { start, end } = range;
+    format!("segment {segment}: bytes {start} to {end} are damaged")
+}
+
+/// A message with a damaged body, for people.
+pub(crate) fn damaged_message(id: SpoolId, at: Position) -> String {
+    format!("the message {id} is damaged: {}", wrong_body(at))
 }
 
 /// Which ids the newest part of the log has.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::SpoolError;
 use super::disk::DiskFile;
-use super::record::{ALIGNMENT, HEADER, Header};
+use super::record::{ALIGNMENT, HEADER, Header, Kind};
 
 /// A place in the log. Positions ascend in the order of writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -54,6 +54,14 @@ pub(crate) enum Found<'a> {
         offset: u32,
         header: Header,
         meta: &'a [u8],
+    },
+    /// A message whose line is good and whose body is not.
+    Maimed {
+        offset: u32,
+        header: Header,
+        meta: &'a [u8],
+        /// What is left of the body.
+        body: Range<u64>,
     },
     /// Bytes that are no good record, before good ones.
     Damage(Range<u64>),
@@ -136,84 +144,116 @@ impl Scan {
         let mut at = start;
         loop {
             match self.record_at(at)? {
-                Some(header) => {
+                Look::Good(header) => {
                     let end = at + header.record_len() as u64;
-                    self.show(at, header, &mut visit)?;
+                    let (offset, meta) = (offset(at), self.meta(at, &header)?);
+                    visit(Found::Record {
+                        offset,
+                        header,
+                        meta,
+                    })?;
                     self.batch = header.place.batch;
                     at = end;
                 }
+                Look::Maimed(header) if self.was_synced(at, &header)? => {
+                    at = self.show_maimed(at, header, &mut visit)?;
+                    self.batch = header.place.batch;
+                }
                 // Most of an open segment is reserved only: no need to look for records there.
-                None if self.window.is_zero_from(at)? => {
+                Look::Maimed(_) | Look::Nothing if self.window.is_zero_from(at)? => {
                     return Ok(Tail {
                         end: at,
                         torn: false,
                     });
                 }
-                None => match self.next_good(at)? {
-                    Some(next) => {
-                        visit(Found::Damage(at..next))?;
-                        at = next;
+                // Before the next batch there was another sync.
+                Look::Maimed(_) | Look::Nothing => {
+                    match self.good_behind(at + STEP, self.batch.saturating_add(2))? {
+                        Some(next) => {
+                            visit(Found::Damage(at..next))?;
+                            at = next;
+                        }
+                        None => return self.tail(at, &mut visit),
                     }
-                    None => return self.tail(at, &mut visit),
-                },
+                }
             }
         }
     }
 
-    fn show(
+    /// Shows a message without a good body; where it ends.
+    fn show_maimed(
         &mut self,
         at: u64,
         header: Header,
         visit: &mut impl FnMut(Found<'_>) -> Result<(), SpoolError>,
-    ) -> Result<(), SpoolError> {
-        let payload = self
-            .window
-            .get(at + HEADER as u64, header.record_len() - HEADER)?;
-        visit(Found::Record {
-            offset: u32::try_from(at).unwrap_or(u32::MAX),
+    ) -> Result<u64, SpoolError> {
+        let begin = at + HEADER as u64 + u64::from(header.meta_len);
+        let end = begin + u64::from(header.body_len);
+        let length = self.window.length;
+        visit(Found::Maimed {
+            offset: offset(at),
             header,
-            meta: payload.get(..header.meta_len as usize).unwrap_or_default(),
-        })
+            meta: self.meta(at, &header)?,
+            body: begin..end.min(length),
+        })?;
+        Ok((at + header.record_len() as u64).min(length))
     }
 
-    /// A record with good checksums at this offset.
-    fn record_at(&mut self, at: u64) -> Result<Option<Header>, SpoolError> {
+    fn meta(&mut self, at: u64, header: &Header) -> Result<&[u8], SpoolError> {
+        self.window
+            .get(at + HEADER as u64, header.meta_len as usize)
+    }
+
+    /// What begins at this offset?
+    fn record_at(&mut self, at: u64) -> Result<Look, SpoolError> {
         let Some(header) = Header::read(self.window.get(at, HEADER)?) else {
-            return Ok(None);
+            return Ok(Look::Nothing);
         };
         if header.place.spool != self.spool || header.place.segment != self.segment {
-            return Ok(None);
+            return Ok(Look::Nothing);
         }
         let length = header.meta_len as usize + header.body_len as usize;
         let payload = self.window.get(at + HEADER as u64, length)?;
-        let good = payload.len() == length
-            && payload
-                .split_at_checked(header.meta_len as usize)
-                .is_some_and(|(meta, body)| {
-                    crc32c::crc32c(meta) == header.meta_crc
-                        && crc32c::crc32c(body) == header.body_crc
-                });
-        Ok(good.then_some(header))
+        let Some((meta, body)) = payload.split_at_checked(header.meta_len as usize) else {
+            return Ok(Look::Nothing);
+        };
+        Ok(if crc32c::crc32c(meta) != header.meta_crc {
+            Look::Nothing
+        } else if payload.len() == length && crc32c::crc32c(body) == header.body_crc {
+            Look::Good(header)
+        } else if header.kind == Kind::Message {
+            Look::Maimed(header)
+        } else {
+            Look::Nothing
+        })
     }
 
-    /// The next good record behind `at`. In an open segment only one whose batch shows that the
-    /// damaged one had been synced: everything else is the torn end of the last batch, which
-    /// nobody was told is safe.
-    fn next_good(&mut self, at: u64) -> Result<Option<u64>, SpoolError> {
+    /// Had this record been synced? In an open segment one of a later batch shows it.
+    fn was_synced(&mut self, at: u64, header: &Header) -> Result<bool, SpoolError> {
+        if self.ending == Ending::Sealed {
+            return Ok(true);
+        }
+        let behind = at + header.record_len() as u64;
+        let later = header.place.batch.saturating_add(1);
+        Ok(self.good_behind(behind, later)?.is_some())
+    }
+
+    /// The next good record from `next` on. In an open segment only when one of batch `least` or
+    /// later shows that what is before it had been synced: everything else is the torn end of the
+    /// last batch, which nobody was told is safe.
+    fn good_behind(&mut self, mut next: u64, least: u32) -> Result<Option<u64>, SpoolError> {
         let mut first = None;
-        let mut next = at + ALIGNMENT as u64;
         while let Some(found) = self.window.find_magic(next)? {
-            if let Some(header) = self.record_at(found)? {
-                let first = *first.get_or_insert(found);
-                let synced = self.ending == Ending::Sealed
-                    || header.place.batch >= self.batch.saturating_add(2);
-                if synced {
-                    return Ok(Some(first));
+            next = match self.record_at(found)? {
+                Look::Good(header) | Look::Maimed(header) => {
+                    let first = *first.get_or_insert(found);
+                    if self.ending == Ending::Sealed || header.place.batch >= least {
+                        return Ok(Some(first));
+                    }
+                    found + header.record_len() as u64
                 }
-                next = found + header.record_len() as u64;
-            } else {
-                next = found + ALIGNMENT as u64;
-            }
+                Look::Nothing => found + STEP,
+            };
         }
         Ok(None)
     }
@@ -231,6 +271,20 @@ impl Scan {
     }
 }
 
+/// What stands at an offset.
+enum Look {
+    Good(Header),
+    /// A message with a good line, and with a body that is not what it was.
+    Maimed(Header),
+    Nothing,
+}
+
+fn offset(at: u64) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+/// From one place where a record may begin to the next.
+const STEP: u64 = ALIGNMENT as u64;
 const WINDOW: usize = 4 * 1024 * 1024;
 static ZEROS: [u8; 4096] = [0; 4096];
 

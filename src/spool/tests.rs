@@ -268,14 +268,19 @@ async fn damage_is_skipped_kept_and_counted() {
     let segment = dir.path().join("log/0000000002.seg");
     let mut bytes = std::fs::read(&segment).unwrap();
     let middle = bytes.len() / 2;
-    bytes[middle] ^= 0x40;
+    let mut heads = memchr::memmem::find_iter(&bytes, b"TDR1");
+    let head = heads.find(|&at| at > middle).unwrap();
+    // The envelope of one, the body of the one before the next.
+    let body = heads.nth(1).unwrap() - 100;
+    bytes[head + 60] ^= 0x40;
+    bytes[body] ^= 0x40;
     std::fs::write(&segment, bytes).unwrap();
 
     let (spool, opened) = open(dir.path());
-    assert_eq!(opened.recovery.damaged, 1);
+    assert_eq!(opened.recovery.damaged, 2);
     let found = |id: &&SpoolId| spool.message(**id).unwrap().is_some();
     assert_eq!(ids.iter().filter(found).count(), 99);
-    assert_eq!(spool.stats().quarantined, 1);
+    assert_eq!((spool.stats().quarantined, spool.stats().damaged), (2, 1));
     close(spool, opened).await;
 }
 

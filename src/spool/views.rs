@@ -93,6 +93,9 @@ pub struct SpoolStats {
     pub free_bytes: u64,
     /// Pieces in quarantine: damage that was found and set aside.
     pub quarantined: u64,
+    /// Damaged messages that somebody waits for still.
+    #[serde(default)]
+    pub damaged: u64,
 }
 
 impl Spool {
@@ -361,6 +364,7 @@ impl Spool {
             })
             .sum();
         let quarantined = self.0.disk.list(&dir.join("quarantine"));
+        let quarantined = quarantined.unwrap_or_default();
         SpoolStats {
             uuid: self.0.uuid.clone(),
             queued: counters.queued,
@@ -375,7 +379,8 @@ impl Spool {
             diverted: counters.diverted,
             bytes,
             free_bytes: self.0.disk.free_bytes(dir).unwrap_or_default(),
-            quarantined: quarantined.map_or(0, |names| names.len() as u64),
+            damaged: self.waiting_maimed(&quarantined),
+            quarantined: quarantined.len() as u64,
         }
     }
 

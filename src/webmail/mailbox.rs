@@ -279,12 +279,12 @@ impl Webmail {
         let spool = self.0.world.spool.clone();
         let parsed = blocking(move || {
             let _parsing = parsing;
-            let body = spool.body(id)?;
-            let raw = body.map(|body| read_all(body.as_ref())).transpose();
-            Ok::<_, SpoolError>(
-                raw.map_err(|error| failed(&error))?
-                    .map(|raw| ParsedMessage::parse(&raw)),
-            )
+            // A damaged message is shown as one, and nothing of what is left.
+            let content = match read_whole(&spool, id) {
+                Err(error) if error.is_damage() => Some(None),
+                other => other?.map(|raw| ParsedMessage::parse(&raw)),
+            };
+            Ok::<_, SpoolError>(content)
         });
         let parsed = parsed.await??.ok_or(WebError::NotFound)?;
         let content = parsed.map_or(Content::Unreadable, |parsed| {
@@ -324,8 +324,11 @@ impl Webmail {
         if let Some(mark) = known {
             return Ok(mark);
         }
-        let body = self.0.world.spool.body(id)?;
-        let beginning = body.map(|body| body.read_at(0, BEGINNING)).transpose();
+        let beginning = match self.0.world.spool.body(id) {
+            // Its line in the list is there all the same.
+            Err(error) if error.is_damage() => return Ok(false),
+            body => body?.map(|body| body.read_at(0, BEGINNING)).transpose(),
+        };
         let beginning = beginning.map_err(|error| failed(&error))?;
         let mark = beginning.is_some_and(|beginning| seems_to_have_attachments(&beginning));
         let mut marks = self.0.clips.lock().unwrap_or_else(PoisonError::into_inner);
@@ -411,6 +414,12 @@ pub(crate) fn read_all(body: &dyn BodySource) -> std::io::Result<Vec<u8>> {
         }
         raw.extend_from_slice(&piece);
     }
+}
+
+fn read_whole(spool: &Spool, id: SpoolId) -> Result<Option<Vec<u8>>, SpoolError> {
+    let body = spool.body(id)?;
+    let raw = body.map(|body| read_all(body.as_ref())).transpose();
+    raw.map_err(|error| failed(&error))
 }
 
 pub(crate) fn failed(error: &std::io::Error) -> SpoolError {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::chance::Chance;
 use crate::disk::{SimDisk, Trouble};
-use crate::workload::{Machine, Promises, month, run_opened};
+use crate::workload::{Machine, Promises, month, read, run_opened};
 
 /// The workload on a disk that fails at `step`, then the check: while it runs on, after a
 /// restart, and after a power cut.
@@ -75,6 +75,7 @@ fn damage_anywhere_costs_one_record_and_is_told() {
     let mut length = 0;
     machine.disk.edit(segment, |bytes| length = bytes.len());
     assert!((1000..8000).contains(&length), "{length}");
+    let mut maimed = 0;
     for at in 0..length {
         let damaged = machine.copy_without_index();
         damaged
@@ -86,6 +87,20 @@ fn damage_anywhere_costs_one_record_and_is_told() {
             let missing = |id| spool.message(id).unwrap().is_none();
             let lost = promises.bodies.keys().filter(|&&id| missing(id)).count();
             assert!(lost <= 1, "byte {at}: {lost} lost");
+            // A message whose envelope is whole does not vanish, and nobody can get it.
+            maimed += u64::from(spool.stats().damaged > 0);
+            for (&id, body) in &promises.bodies {
+                let read = read(&spool, id);
+                assert!(
+                    read.is_err() || read.as_ref() == Ok(body),
+                    "byte {at}: {id}"
+                );
+                let held = spool
+                    .state(id, 1)
+                    .unwrap()
+                    .is_none_or(|state| state.is_damaged());
+                assert!(read.is_ok() || held, "byte {at}: {id} is not held");
+            }
             let whole = promises.check(&spool);
             // Padding between records is not checked, and holds nothing.
             assert!(
@@ -96,6 +111,8 @@ fn damage_anywhere_costs_one_record_and_is_told() {
             assert_eq!(quarantined as u64, recovery.damaged, "byte {at}");
         });
     }
+    // Three bodies of 40 bytes.
+    assert_eq!(maimed, 120);
 }
 
 /// Every read of a recovery fails once: the spool does not open, or opens whole.

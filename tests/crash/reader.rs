@@ -53,25 +53,33 @@ fn read_by_other(spool: &Path, out: &Path) -> BTreeMap<String, Vec<String>> {
         .collect()
 }
 
-fn compare(dir: &Path, name: &str) -> usize {
+/// How many wait, and how many of those are damaged.
+fn compare(dir: &Path, name: &str) -> (usize, usize) {
     let ours = dir.with_file_name(format!("ours-{name}"));
     let theirs = dir.with_file_name(format!("theirs-{name}"));
     let waiting = read_by_other(dir, &theirs);
     let offline = Offline::open(options(dir), World::system()).unwrap();
     offline.export(&ours, &mut |_, _| {}).unwrap();
     let manifest = std::fs::read_to_string(ours.join("manifest.jsonl")).unwrap();
-    let mut found = BTreeMap::new();
+    let (mut found, mut damaged) = (BTreeMap::new(), 0);
     for line in manifest.lines() {
         let one: Exported = serde_json::from_str(line).unwrap();
         let recipients = one.envelope.recipients.iter().zip(&one.states);
         let open = recipients.filter(|(_, state)| !state.is_finished());
         let open: Vec<String> = open.map(|(one, _)| one.address.to_string()).collect();
-        let read = |folder: &Path| std::fs::read(folder.join(&one.file)).unwrap();
-        assert_eq!(read(&ours), read(&theirs), "{}", one.id);
+        let read = |folder: &Path| std::fs::read(folder.join(&one.file)).ok();
+        if one.damaged.is_none() {
+            assert_eq!(read(&ours), read(&theirs), "{}", one.id);
+            assert!(read(&ours).is_some());
+        } else {
+            let eml = theirs.join(format!("{}.eml", one.id));
+            assert!(!eml.exists(), "{}", one.id);
+            damaged += 1;
+        }
         found.insert(one.id.to_string(), open);
     }
     assert_eq!(found, waiting);
-    found.len()
+    (found.len(), damaged)
 }
 
 #[test]
@@ -88,7 +96,8 @@ fn another_program_reads_the_same() {
     run_opened(opened, async |spool| {
         month(&spool, &hands, &mut promises).await;
     });
-    assert!(compare(&dir, "closed") > 3);
+    let (waiting, damaged) = compare(&dir, "closed");
+    assert!(waiting > 3 && damaged == 0, "{waiting} {damaged}");
     // Killed: the newest segment is not closed, and its end is torn.
     let opened = Spool::open(options(&dir), world).unwrap();
     let (spool, writer) = (opened.spool, opened.writer);
@@ -118,5 +127,16 @@ fn another_program_reads_the_same() {
     let end = end.next_multiple_of(8);
     bytes[end..end + 40].copy_from_slice(&[b'T'; 40]);
     std::fs::write(&newest, &bytes).unwrap();
-    assert!(compare(&dir, "killed") > 4);
+    let (waiting, damaged) = compare(&dir, "killed");
+    assert!(waiting > 4 && damaged == 0, "{waiting} {damaged}");
+    // The body of the first message that is in the newest segment.
+    let at = memchr::memmem::find(&bytes, &[b'k'; 200]).unwrap();
+    bytes[at + 100] ^= 1;
+    std::fs::write(&newest, &bytes).unwrap();
+    let large = promises.bodies.iter().find(|(_, body)| body[0] == b'K');
+    let large = dir.join(format!("big/{}.eml", large.unwrap().0));
+    let mut bytes = std::fs::read(&large).unwrap();
+    bytes[7] ^= 1;
+    std::fs::write(&large, &bytes).unwrap();
+    assert_eq!(compare(&dir, "damaged"), (waiting, 2));
 }

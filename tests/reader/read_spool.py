@@ -2,7 +2,8 @@
 """Reads a spool that is not in use, from docs/spool-format.md alone.
 
 read_spool.py SPOOL OUT writes every message with an unfinished recipient to OUT as ID.eml, and
-prints a line of JSON for each: id, recipients that are not finished, bytes, crc32c.
+prints a line of JSON for each: id, recipients that are not finished, bytes. A message whose body
+is damaged has no file, and "damaged" in its line.
 """
 
 import json
@@ -28,7 +29,8 @@ def crc32c(data):
 
 
 def record_at(data, at, spool, segment):
-    """A good record: kind, batch, line, body, its end."""
+    """A record with a good line: kind, batch, line, body, its end. A body that is not what it was
+    is None: so is a message told from what is no record at all."""
     head = data[at : at + 40]
     if len(head) < 40 or head[:4] != b"TDR1" or crc32c(head[:36]) != struct.unpack("<I", head[36:])[0]:
         return None
@@ -38,10 +40,29 @@ def record_at(data, at, spool, segment):
         return None
     line = data[at + 40 : at + 40 + line_length]
     body = data[at + 40 + line_length : at + 40 + line_length + body_length]
-    if len(body) < body_length or crc32c(line) != line_crc or crc32c(body) != body_crc:
+    if crc32c(line) != line_crc:
         return None
     end = at + 40 + line_length + body_length
+    if len(body) < body_length or crc32c(body) != body_crc:
+        if kind != 2:
+            return None
+        body = None
     return kind, batch, line, body, end + -end % 8
+
+
+def good_behind(data, place, spool, segment, closed, least):
+    """The next record from there on, if what is before it had been synced."""
+    first = None
+    while (place := data.find(b"TDR1", place)) >= 0:
+        found = place % 8 == 0 and record_at(data, place, spool, segment)
+        if found:
+            first = place if first is None else first
+            if closed or found[1] >= least:
+                return first
+            place = found[4]
+        else:
+            place += 1
+    return None
 
 
 def records(data, spool, segment, newest):
@@ -51,20 +72,14 @@ def records(data, spool, segment, newest):
     at, last_batch = 0, 0
     while at < len(data):
         found = record_at(data, at, spool, segment)
+        if found and found[3] is None and not closed:
+            # Torn, unless a later batch shows that it had been synced.
+            if good_behind(data, found[4], spool, segment, closed, found[1] + 1) is None:
+                found = None
         if not found:
-            first, place = None, at + 8
-            while (place := data.find(b"TDR1", place)) >= 0:
-                good = place % 8 == 0 and record_at(data, place, spool, segment)
-                if good:
-                    first = place if first is None else first
-                    if closed or good[1] >= last_batch + 2:
-                        break
-                    place = good[4]
-                else:
-                    place += 1
-            if place < 0:
+            at = good_behind(data, at + 8, spool, segment, closed, last_batch + 2)
+            if at is None:
                 return
-            at = first
             continue
         kind, last_batch, line, body, at = found
         yield kind, line, body
@@ -104,10 +119,13 @@ def main(folder, out):
         if large:
             body = (folder / "big" / f"{name}.eml").read_bytes()
             if (len(body), crc32c(body)) != (large["size"], large["crc32c"]):
-                sys.exit(f"big/{name}.eml is damaged")
-        (out / f"{name}.eml").write_bytes(body)
+                body = None
         recipients = [one["address"] for one in entry["envelope"]["recipients"]]
         waiting = [one for one, over in zip(recipients, finished) if not over]
+        if body is None:
+            print(json.dumps({"id": name, "waiting": waiting, "damaged": True}))
+            continue
+        (out / f"{name}.eml").write_bytes(body)
         print(json.dumps({"id": name, "waiting": waiting, "size": len(body)}))
 
 

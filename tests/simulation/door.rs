@@ -234,11 +234,14 @@ impl Door {
             authenticity,
         };
         change(&mut envelope);
-        let mut draft = self.spool.draft();
-        draft
-            .append(b"Subject: Hello\r\n\r\nHello\r\n")
+        self.accept(envelope, b"Subject: Hello\r\n\r\nHello\r\n")
             .await
-            .unwrap();
+    }
+
+    /// A message with content of its own.
+    pub(crate) async fn accept(&self, envelope: Envelope, body: &[u8]) -> SpoolId {
+        let mut draft = self.spool.draft();
+        draft.append(body).await.unwrap();
         self.spool.accept(draft, envelope).await.unwrap()
     }
 

@@ -18,6 +18,7 @@
 mod chance;
 mod clock;
 mod content;
+mod damage;
 #[expect(dead_code, reason = "tests/crash asks more of the disk")]
 mod disk;
 mod door;

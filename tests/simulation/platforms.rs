@@ -8,8 +8,8 @@ use std::time::Duration;
 use tideover::base::Boxed;
 use tideover::base::TlsInfo;
 use tideover::mail::{
-    BackendId, Blame, Channel, Delivery, DeliveryTarget, Failure, Handover, Outcome, SpoolId,
-    Transport,
+    BackendId, Blame, BodySource, Channel, Delivery, DeliveryTarget, Failure, Handover, Outcome,
+    SpoolId, Transport,
 };
 use tideover::smtp::Reply;
 
@@ -225,6 +225,13 @@ impl SimChannel {
                 9
             }
         };
+        if let Err(error) = read_all(&*delivery.body) {
+            // The end was not sent: nobody gets a part.
+            self.usable = false;
+            self.end(delivery);
+            let failure = Failure::without_reply(Blame::Message, error.to_string());
+            return vec![Outcome::Failed(failure); all];
+        }
         let outcome = self.answer(dice, delivery);
         tokio::time::sleep(self.platforms.wait()).await;
         self.end(delivery);
@@ -331,4 +338,12 @@ impl Channel for SimChannel {
     fn quit(self: Box<Self>) -> Boxed<'static, ()> {
         Box::pin(async {})
     }
+}
+
+fn read_all(body: &dyn BodySource) -> std::io::Result<()> {
+    let mut at = 0;
+    while at < body.len() {
+        at += body.read_at(at, 2 * 1024)?.len() as u64;
+    }
+    Ok(())
 }

@@ -1,0 +1,203 @@
+//! Messages whose bytes are damaged and whose envelope is whole: they stay in sight, held, are
+//! never delivered, and what is left of them is copied to quarantine (I6).
+
+use std::io;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::SpoolError;
+use super::carry::append_and_apply;
+use super::disk::DiskFile;
+use super::draft::blocking;
+use super::event::{Entry, EventLine};
+use super::handle::Spool;
+use super::index::{Index, MessageRow, decode, key};
+use super::log::LogWriter;
+use super::quarantine::{Quarantine, maimed_name};
+use super::record::HEADER;
+use super::recover::Recover;
+use super::segment::{self, Position};
+use crate::base::Timestamp;
+use crate::limits;
+use crate::mail::{BodySource, HoldReason, NodeId, RecipientEvent, RecipientState, SpoolId};
+
+/// A message whose body a scan found damaged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Maimed {
+    pub(crate) id: SpoolId,
+    pub(crate) at: Position,
+}
+
+impl Recover {
+    /// Holds the recipients that wait for a damaged message, durably.
+    pub(crate) fn hold_maimed(
+        &mut self,
+        log: &mut LogWriter,
+        now: Timestamp,
+    ) -> Result<(), SpoolError> {
+        let mut entries = Vec::new();
+        for maimed in std::mem::take(&mut self.maimed) {
+            let recipients = waiting(&self.index, maimed)?;
+            if recipients.is_empty() {
+                continue;
+            }
+            let line = EventLine {
+                id: maimed.id,
+                at: now,
+                node: NodeId::default(),
+                recipients,
+                event: RecipientEvent::Held {
+                    reason: HoldReason::Damaged {
+                        what: wrong_body(maimed.at),
+                    },
+                },
+            };
+            entries.push((Entry::Event(line), Bytes::new()));
+        }
+        append_and_apply(log, &self.index, &entries)
+    }
+}
+
+/// Recipients of a message that wait and are not held for the damage yet; none when it stands
+/// elsewhere too, whole.
+fn waiting(index: &Index, maimed: Maimed) -> Result<Vec<u16>, SpoolError> {
+    let row = index.row::<MessageRow>(&key::message(maimed.id))?;
+    if row.is_none_or(|row| row.position != maimed.at.to_u64()) {
+        return Ok(Vec::new());
+    }
+    let prefix = key::recipients_prefix(maimed.id);
+    let mut waiting = Vec::new();
+    for (row, value) in index.scan(&prefix, &prefix, usize::MAX)? {
+        let state: RecipientState = decode(&value)?;
+        if let Some((_, number)) = key::parse_recipient(&row)
+            && !state.is_finished()
+            && !state.is_damaged()
+        {
+            waiting.push(number);
+        }
+    }
+    Ok(waiting)
+}
+
+/// What is wrong with a message in the log.
+pub(crate) fn wrong_body(at: Position) -> String {
+    let Position { segment, offset } = at;
+    format!("segment {segment} at {offset}: the checksum of the body is wrong")
+}
+
+/// Where the bytes of a message are.
+#[derive(Debug)]
+struct Remains {
+    file: Arc<dyn DiskFile>,
+    range: Range<u64>,
+}
+
+impl Spool {
+    /// The bytes of a message as they are on the disk, whatever their checksum says; `None` when
+    /// there is no such message, or its file is gone.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn salvage(&self, id: SpoolId) -> Result<Option<Arc<dyn BodySource>>, SpoolError> {
+        let remains = self.remains(id)?;
+        Ok(remains.map(|remains| Arc::new(remains) as Arc<dyn BodySource>))
+    }
+
+    /// Reads all bytes of a message: what is wrong with them, if anything is.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn damage(&self, id: SpoolId) -> Result<Option<String>, SpoolError> {
+        let body = match self.body(id) {
+            Ok(Some(body)) => body,
+            Ok(None) => return Ok(None),
+            Err(error) if error.is_damage() => return Ok(Some(error.to_string())),
+            Err(error) => return Err(error),
+        };
+        let mut at = 0;
+        while at < body.len() {
+            match body.read_at(at, limits::BODY_PIECE) {
+                Ok(piece) => at += piece.len() as u64,
+                Err(error) if body.damage().is_none() => {
+                    return Err(SpoolError::disk("reading", &self.0.big.path(id), error));
+                }
+                Err(_) => break,
+            }
+        }
+        Ok(body.damage())
+    }
+
+    fn remains(&self, id: SpoolId) -> Result<Option<Remains>, SpoolError> {
+        let Some((row, header, line)) = self.read_message(id)? else {
+            return Ok(None);
+        };
+        let at = Position::from_u64(row.position);
+        let path = match &line.file {
+            Some(_) => self.0.big.path(id),
+            None => segment::path(&self.0.options.dir.join("log"), at.segment),
+        };
+        let file = match self.0.disk.open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(|error| SpoolError::disk("opening", &path, error))?,
+        };
+        let length = file.len();
+        let length = length.map_err(|error| SpoolError::disk("measuring", &path, error))?;
+        let begin = u64::from(at.offset) + HEADER as u64 + u64::from(header.meta_len);
+        let range = match &line.file {
+            Some(_) => 0..length,
+            None => begin.min(length)..(begin + u64::from(header.body_len)).min(length),
+        };
+        Ok(Some(Remains { file, range }))
+    }
+
+    /// Copies what is left of a damaged message to quarantine. Its file stays where it is.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn set_aside(&self, id: SpoolId) -> Result<(), SpoolError> {
+        let spool = self.clone();
+        blocking(move || {
+            let quarantine = Quarantine {
+                disk: Arc::clone(&spool.0.disk),
+                dir: spool.quarantine_dir(),
+            };
+            match spool.remains(id)? {
+                Some(remains) => quarantine.keep_maimed(id, &*remains.file, &remains.range),
+                None => Ok(()),
+            }
+        })
+        .await
+    }
+
+    fn quarantine_dir(&self) -> PathBuf {
+        self.0.options.dir.join("quarantine")
+    }
+
+    /// Of these pieces in quarantine the messages that somebody waits for still.
+    pub(crate) fn waiting_maimed(&self, names: &[String]) -> u64 {
+        let Ok(index) = self.index() else {
+            return 0;
+        };
+        let ids = names.iter().filter_map(|name| maimed_name(name));
+        let waits = |id: &SpoolId| matches!(index.get(&key::unfinished(*id)), Ok(Some(_)));
+        ids.filter(waits).count() as u64
+    }
+}
+
+impl BodySource for Remains {
+    fn len(&self) -> u64 {
+        self.range.end - self.range.start
+    }
+
+    fn read_at(&self, offset: u64, limit: usize) -> io::Result<Bytes> {
+        let rest = self.len().saturating_sub(offset);
+        let length = limit.min(usize::try_from(rest).unwrap_or(usize::MAX));
+        let mut bytes = vec![0; length];
+        let read = self.file.read_at(&mut bytes, self.range.start + offset)?;
+        bytes.truncate(read);
+        Ok(bytes.into())
+    }
+}
