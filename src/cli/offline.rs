@@ -20,8 +20,8 @@ pub(super) fn perform(
     let options = home::spool_options(config)?;
     let offline = Offline::open(options, World::system()).map_err(failed)?;
     let mut bar = match work {
-        SpoolWork::Rebuild => Bar::new("MiB of the log"),
-        SpoolWork::Verify | SpoolWork::Cat(_) | SpoolWork::Export(_) => Bar::new("segments"),
+        SpoolWork::Rebuild => Bar::with_lines("MiB of the log"),
+        SpoolWork::Verify | SpoolWork::Cat(_) | SpoolWork::Export(_) => Bar::with_lines("segments"),
     };
     let unit = match work {
         SpoolWork::Rebuild => 1024 * 1024,

@@ -180,7 +180,7 @@ fn table_of<'t>(source: &Source<'_>, text: &'t str) -> Result<Spanned<DeTable<'t
 /// `None` when something that cannot be left out is missing; the source knows what.
 fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Config> {
     let server = sections::server(root);
-    let spool = sections::spool(root);
+    let (spool, spool_uuid) = sections::spool(root);
     let listeners = sections::listeners(root);
     let tls = sections::tls(root);
     let backends = platforms::backends(root);
@@ -206,6 +206,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     ourselves.check(source, &backends, &outside.relays);
     if depth == Depth::Files {
         verify::writable(source, &server.data_dir);
+        verify::identity(source, &server.data_dir.value, spool_uuid.as_ref());
         check_files(source, tls.as_ref(), directory.file.as_ref());
         platforms::check_files(source, &backends);
     }

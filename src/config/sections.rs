@@ -62,7 +62,8 @@ pub(super) fn server(root: &Section<'_>) -> Server {
     server
 }
 
-pub(super) fn spool(root: &Section<'_>) -> SpoolConfig {
+/// `[spool]`, and where it names the spool's identity.
+pub(super) fn spool(root: &Section<'_>) -> (SpoolConfig, Option<At<String>>) {
     let mut config = SpoolConfig {
         retain: DAY * 30,
         ledger_retain: DAY * 400,
@@ -71,8 +72,10 @@ pub(super) fn spool(root: &Section<'_>) -> SpoolConfig {
         uuid: None,
         max_message_size: 50 * MIB,
     };
+    let mut named = None;
     if let Some(section) = root.section("spool") {
-        config.uuid = section.text("uuid", uuid).map(|at| at.value);
+        named = section.text("uuid", uuid);
+        config.uuid = named.as_ref().map(|at| at.value.clone());
         set(&mut config.retain, section.text("retain", duration));
         set(
             &mut config.ledger_retain,
@@ -91,7 +94,7 @@ pub(super) fn spool(root: &Section<'_>) -> SpoolConfig {
         set(&mut config.max_message_size, largest);
         section.finish();
     }
-    config
+    (config, named)
 }
 
 /// RFC 9562 §4.

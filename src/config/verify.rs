@@ -8,6 +8,7 @@ use super::reader::{At, Source};
 use crate::net::TlsServer;
 use crate::route::OutboundRelay;
 use crate::smtp::Domain;
+use crate::spool::{self, SpoolError};
 
 /// Two listeners on one address: the second one could not start.
 pub(super) fn binds(source: &Source<'_>, binds: &[&At<SocketAddr>]) {
@@ -130,6 +131,20 @@ pub(super) fn writable(source: &Source<'_>, folder: &At<PathBuf>) {
     }
 }
 
+/// The spool that is named is the one that is there: a lost volume must not look like a fresh
+/// start.
+pub(super) fn identity(source: &Source<'_>, folder: &Path, uuid: Option<&At<String>>) {
+    let Some(uuid) = uuid else { return };
+    let options = spool::Options {
+        uuid: Some(uuid.value.clone()),
+        ..spool::Options::new(folder)
+    };
+    // What cannot be read is told when it is opened.
+    if let Err(error @ SpoolError::Another { .. }) = spool::check_identity(&options) {
+        source.refuse(uuid, error.to_string());
+    }
+}
+
 fn may_write(folder: &Path) -> bool {
     use rustix::fs::Access;
     rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
@@ -181,6 +196,35 @@ mod tests {
                 "{one}"
             );
         }
+    }
+
+    #[test]
+    fn another_spool_than_the_one_that_is_named_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let uuid = |value: &str| At {
+            value: value.to_owned(),
+            line: 5,
+            key: "spool.uuid".to_owned(),
+        };
+        let told = |value: &str| {
+            let source = Source::new(Path::new("tideover.toml"), "");
+            identity(&source, folder.path(), Some(&uuid(value)));
+            identity(&source, folder.path(), None);
+            source.problems().to_string()
+        };
+        let named = "7a6c0e2f-0000-4000-8000-000000000000";
+        assert!(told(named).contains("tideover.toml:5: spool.uuid"));
+        assert!(told(named).contains("holds no spool"));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        let created = "2026-03-01T06:00:00Z";
+        let json = format!(r#"{{"uuid": "{named}", "created": "{created}", "format": 1}}"#);
+        std::fs::write(folder.path().join("spool.json"), json).unwrap();
+        assert_eq!(told(named), "");
+        let other = told("8a6c0e2f-0000-4000-8000-000000000000");
+        assert!(
+            other.contains(&format!("holds the spool {named}")),
+            "{other}"
+        );
     }
 
     #[test]

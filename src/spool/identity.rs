@@ -1,11 +1,12 @@
 //! Whose spool it is: the lock that keeps others out, and the identity that it got at creation.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::SpoolError;
-use super::disk::{Disk, Lock};
+use super::disk::{Disk, Lock, SystemDisk};
 use super::handle::Options;
 use crate::base::{Clock, Entropy, Timestamp};
 
@@ -51,6 +52,15 @@ pub(crate) fn identity(disk: &Disk, options: &Options) -> Result<Option<Identity
         }
         _ => Ok(found),
     }
+}
+
+/// Looks whether the spool in `options.dir` is the one that `options.uuid` names; changes nothing.
+///
+/// # Errors
+/// [`SpoolError::Another`] when it is not; when it cannot be read.
+pub fn check_identity(options: &Options) -> Result<(), SpoolError> {
+    let disk: Disk = Arc::new(SystemDisk);
+    identity(&disk, options).map(drop)
 }
 
 /// Gives a new spool its identity.

@@ -44,6 +44,7 @@ pub use error::SpoolError;
 pub use export::{Exported, Rescued, exported_name};
 pub use follow::IndexProgress;
 pub use handle::{Options, Spool, Written};
+pub use identity::check_identity;
 pub use index::{Change, MemoryStore, Row, SledStore, Store};
 pub use ledger::LedgerMessage;
 pub use offline::{Offline, Progress, Verification};

@@ -1,10 +1,13 @@
-//! A bar on stderr, for what takes longer than a second.
+//! A bar on stderr, for what takes longer than a second; lines where stderr is no terminal.
 
+use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 const PATIENCE: Duration = Duration::from_secs(1);
+/// From one line to the next.
+const BETWEEN: Duration = Duration::from_secs(5);
 
 /// Shows how far something is, once it takes long.
 #[derive(Debug)]
@@ -12,6 +15,13 @@ pub struct Bar {
     begun: Instant,
     shown: Option<ProgressBar>,
     what: &'static str,
+    lines: Option<Lines>,
+}
+
+/// What is written where no bar can be shown.
+#[derive(Debug)]
+struct Lines {
+    next: Duration,
 }
 
 impl Bar {
@@ -22,11 +32,23 @@ impl Bar {
             begun: Instant::now(),
             shown: None,
             what,
+            lines: None,
+        }
+    }
+
+    /// The same, with a line now and then where stderr is no terminal.
+    #[must_use]
+    pub fn with_lines(what: &'static str) -> Self {
+        let lines = (!std::io::stderr().is_terminal()).then_some(Lines { next: PATIENCE });
+        Self {
+            lines,
+            ..Self::new(what)
         }
     }
 
     /// So many are done, of so many if that is known.
     pub fn show(&mut self, done: u64, total: Option<u64>) {
+        self.tell(done, total);
         if self.shown.is_none() && self.begun.elapsed() > PATIENCE {
             self.shown = Some(self.begin(total));
         }
@@ -36,6 +58,17 @@ impl Bar {
             }
             bar.set_position(done);
         }
+    }
+
+    fn tell(&mut self, done: u64, total: Option<u64>) {
+        let elapsed = self.begun.elapsed();
+        let Some(lines) = self.lines.as_mut().filter(|lines| lines.next <= elapsed) else {
+            return;
+        };
+        lines.next = elapsed + BETWEEN;
+        let of = total.map_or_else(String::new, |total| format!(" of {total}"));
+        // Nobody reads it when stderr is closed.
+        writeln!(std::io::stderr(), "{done}{of} {}", self.what).ok();
     }
 
     fn begin(&self, total: Option<u64>) -> ProgressBar {

@@ -1,6 +1,6 @@
 //! What was acknowledged is there: after kills, power cuts, failing disks, damage and any order of
-//! operations. More kills: `TIDEOVER_CRASH_ROUNDS=500 cargo test --release --test crash`; more power
-//! cuts of the program itself: `TIDEOVER_POWER_CUTS=5000`.
+//! operations. More kills: `TIDEOVER_CRASH_ROUNDS=500 cargo test --release --test crash`; more cuts
+//! of the program itself: `TIDEOVER_POWER_CUTS=5000`.
 
 #![expect(
     clippy::unwrap_used,

@@ -16,6 +16,7 @@ mod floors;
 mod pages;
 mod reachable;
 mod shape;
+mod spool_page;
 mod tree;
 
 use tree::Tree;

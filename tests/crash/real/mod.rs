@@ -2,6 +2,7 @@
 //! shim.c, and disks are made of them as they may be after a cut at any moment.
 //! More cuts: `TIDEOVER_POWER_CUTS=5000 cargo test --test crash real::`.
 
+mod behind;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../../platforms/harness/client.rs"]
 mod client;
@@ -11,7 +12,6 @@ mod platter;
 #[path = "../../platforms/harness/process.rs"]
 mod process;
 mod server;
-#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../../platforms/harness/wait.rs"]
 mod wait;
 

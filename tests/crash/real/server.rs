@@ -5,7 +5,9 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use tempfile::TempDir;
@@ -22,6 +24,8 @@ pub(crate) struct House {
     root: PathBuf,
     listener: SocketAddr,
     log: PathBuf,
+    /// Messages that the platform has got.
+    taken: Arc<AtomicU64>,
     // Last: the servers end before their folder goes.
     folder: TempDir,
 }
@@ -43,6 +47,7 @@ impl House {
         fs::create_dir(root.join("data")).unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let listener = free.local_addr().unwrap();
+        let (onprem, taken) = platform();
         let config = format!(
             "[server]\nhostname = \"mx.example.org\"\ndata_dir = \"{}\"\n\
              [spool]\nmin_free = \"1MiB\"\n\
@@ -51,13 +56,14 @@ impl House {
              mailbox_messages_per_minute = 0\nmailbox_messages_per_hour = 0\n\
              [domain.\"example.org\"]\nhome = \"onprem\"\nunknown = \"relay\"\n",
             root.join("data").display(),
-            platform(),
+            onprem,
         );
         fs::write(root.join("tideover.toml"), config).unwrap();
         Self {
             log: root.join("log"),
             root,
             listener,
+            taken,
             folder,
         }
     }
@@ -76,7 +82,7 @@ impl House {
     }
 
     pub(crate) fn journal_length(&self) -> u64 {
-        fs::metadata(self.path("journal")).unwrap().len()
+        fs::metadata(self.path("journal")).map_or(0, |journal| journal.len())
     }
 
     /// `tideover serve`, with its deeds written down from now on.
@@ -90,10 +96,15 @@ impl House {
             .env("LD_PRELOAD", &shim)
             .env("SHIM_ROOT", self.data())
             .env("SHIM_JOURNAL", self.path("journal"));
-        self.serve(command)
+        self.serve_with(command)
     }
 
-    fn serve(&self, mut command: Command) -> Group {
+    /// `tideover serve`.
+    pub(crate) fn serve(&self) -> Group {
+        self.serve_with(Command::new(PROGRAM))
+    }
+
+    fn serve_with(&self, mut command: Command) -> Group {
         command.arg("serve").arg("-c").arg(self.config());
         let mut group = Group::start(command, &self.log);
         eventually(SHORT, "tideover greets", || {
@@ -107,6 +118,18 @@ impl House {
 
     fn config(&self) -> PathBuf {
         self.path("tideover.toml")
+    }
+
+    /// A verb of the program.
+    pub(crate) fn verb(&self, verb: &[&str]) -> Output {
+        let mut command = Command::new(PROGRAM);
+        command.args(verb).arg("-c").arg(self.config());
+        command.output().unwrap()
+    }
+
+    /// Messages that the platform has got.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::SeqCst)
     }
 
     /// Four people send `each` messages, numbered from `first`.
@@ -180,20 +203,23 @@ fn compile(shim: &Path) {
     assert!(told.status.success(), "{}", told.stderr.escape_ascii());
 }
 
-/// A platform that takes everything.
-fn platform() -> SocketAddr {
+/// A platform that takes everything, and how much.
+fn platform() -> (SocketAddr, Arc<AtomicU64>) {
+    let taken = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&taken);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         for connection in listener.incoming().flatten() {
             // It ends when the server closes it.
-            thread::spawn(move || take_mail(&connection).ok());
+            let count = Arc::clone(&count);
+            thread::spawn(move || take_mail(&connection, &count).ok());
         }
     });
-    address
+    (address, taken)
 }
 
-fn take_mail(connection: &TcpStream) -> std::io::Result<()> {
+fn take_mail(connection: &TcpStream, count: &AtomicU64) -> std::io::Result<()> {
     let mut say = connection;
     let mut lines = BufReader::new(connection);
     let mut line = Vec::new();
@@ -207,6 +233,7 @@ fn take_mail(connection: &TcpStream) -> std::io::Result<()> {
             (false, true) => b"354 go on\r\n",
             (false, false) => b"250 taken\r\n",
         };
+        count.fetch_add(u64::from(in_data && is_end), Ordering::SeqCst);
         in_data = begins || (in_data && !is_end);
         say.write_all(reply)?;
         line.clear();
