@@ -50,9 +50,12 @@ fn told_about(old: &str, new: &str) -> String {
 #[test]
 fn the_spool_can_be_named() {
     let named = |uuid: &str| format!("{GOOD}\n[spool]\nuuid = \"{uuid}\"\n");
-    let (_folder, good) = file(&named("7A6C0E2F-0000-4000-8000-000000000000"));
-    let uuid = check(&good).unwrap().0.spool_options().uuid.unwrap();
+    let text = named("7A6C0E2F-0000-4000-8000-000000000000");
+    let (_folder, good) = file(&text);
+    let uuid = crate::config::read(&good).unwrap().spool.uuid.unwrap();
     assert_eq!(uuid, "7a6c0e2f-0000-4000-8000-000000000000");
+    let missing = told(&text);
+    assert!(missing[0].contains("holds no spool"), "{missing:?}");
     let told = told(&named("7a6c0e2f"));
     assert!(told[0].contains("is no UUID"), "{told:?}");
 }
