@@ -52,7 +52,7 @@ fn the_spool_can_be_named() {
     let named = |uuid: &str| format!("{GOOD}\n[spool]\nuuid = \"{uuid}\"\n");
     let text = named("7A6C0E2F-0000-4000-8000-000000000000");
     let (_folder, good) = file(&text);
-    let uuid = crate::config::read(&good).unwrap().spool.uuid.unwrap();
+    let uuid = read(&good).unwrap().spool.uuid.unwrap();
     assert_eq!(uuid, "7a6c0e2f-0000-4000-8000-000000000000");
     let missing = told(&text);
     assert!(missing[0].contains("holds no spool"), "{missing:?}");
