@@ -64,7 +64,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         .writer
         .spawn_thread()
         .map_err(StartError::other("the spool's writer"))?;
-    base.start_when_complete(&queue, opened.committed, opened.rebuild)?;
+    base.start_when_complete((&queue, &outbound), opened.committed, opened.rebuild)?;
     base.serve_web(&config, sockets.web, &accounts);
     let url = base_url(&config, sockets.web_address);
     let desk = AccountDesk::new(accounts.clone(), url, &base);

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use super::StartError;
 use super::assemble::Base;
 use crate::backend::{keep_history, restore_history, restore_overrides};
+use crate::outbound::Outbound;
 use crate::queue::Queue;
 use crate::spool::{Committed, Rebuild, SpoolError};
 use crate::terminal::Bar;
@@ -24,19 +25,19 @@ impl Base {
     /// meanwhile, because that asks the directory only.
     pub(super) fn start_when_complete(
         &self,
-        queue: &Queue,
+        (queue, outbound): (&Queue, &Outbound),
         committed: mpsc::Receiver<Committed>,
         rebuild: Option<Rebuild>,
     ) -> Result<(), StartError> {
         let Some(rebuild) = rebuild else {
-            self.restore()?;
-            self.start_all(queue, committed);
+            self.restore(outbound)?;
+            self.start_all(queue, outbound, committed);
             return Ok(());
         };
         tracing::warn!(
             "the index is made from the log: mail is taken, delivery and the webmail wait for it"
         );
-        let (base, queue) = (self.clone(), queue.clone());
+        let (base, queue, outbound) = (self.clone(), queue.clone(), outbound.clone());
         self.shutdown.spawn("index", async move {
             let found = tokio::select! {
                 found = rebuild.run(base.shutdown.clone()) => found,
@@ -46,26 +47,31 @@ impl Base {
             if found.is_err() {
                 return;
             }
-            while let Err(error) = base.restore() {
+            while let Err(error) = base.restore(&outbound) {
                 tracing::error!(%error, "delivery does not start yet; it is tried again");
                 tokio::select! {
                     () = tokio::time::sleep(AGAIN) => {}
                     () = base.shutdown.stopping() => return,
                 }
             }
-            base.start_all(&queue, committed);
+            base.start_all(&queue, &outbound, committed);
         });
         Ok(())
     }
 
-    /// What operators said before.
-    fn restore(&self) -> Result<(), SpoolError> {
+    /// What operators said before, and what strangers asked for.
+    fn restore(&self, outbound: &Outbound) -> Result<(), SpoolError> {
+        outbound.remember(&self.spool)?;
         restore_overrides(&self.spool, &self.board)?;
         restore_history(&self.spool, &self.board)?;
         self.router.holds().restore(&self.spool)
     }
 
-    fn start_all(&self, queue: &Queue, committed: mpsc::Receiver<Committed>) {
+    fn start_all(&self, queue: &Queue, outbound: &Outbound, committed: mpsc::Receiver<Committed>) {
+        let policies = outbound.clone();
+        self.shutdown.spawn("old policies", async move {
+            policies.forget_old_policies().await;
+        });
         queue.start(committed);
         let (spool, board) = (self.spool.clone(), self.board.clone());
         let history = keep_history(spool, board, self.shutdown.clone());

@@ -180,7 +180,10 @@ impl Outbound {
                 StsPolicy::parse(&text).map_err(|why| ("sts-policy-invalid", why))
             });
             match parsed {
-                Ok(policy) => self.sts.keep(domain, id, policy, now),
+                Ok(policy) => {
+                    self.sts.keep(domain, id, policy, now);
+                    self.write_policy(domain).await;
+                }
                 Err((kind, why)) => {
                     tracing::warn!(%domain, %why, "no MTA-STS policy");
                     let reports = &self.tls_reports;
@@ -281,27 +284,46 @@ async fn get(stream: BoxedStream, host: &str) -> Result<String, String> {
 pub(super) struct StsCache(Mutex<HashMap<String, Kept>>);
 
 #[derive(Debug)]
-struct Kept {
-    id: String,
-    policy: Option<StsPolicy>,
-    until: Timestamp,
+pub(super) struct Kept {
+    pub(super) id: String,
+    pub(super) policy: Option<StsPolicy>,
+    pub(super) until: Timestamp,
     /// No new fetch before.
     retry: Timestamp,
 }
 
+impl Kept {
+    /// A policy that was fetched.
+    pub(super) const fn new(
+        id: String,
+        policy: StsPolicy,
+        until: Timestamp,
+        retry: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            policy: Some(policy),
+            until,
+            retry,
+        }
+    }
+}
+
 impl StsCache {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keep(&self, domain: &str, id: String, policy: StsPolicy, now: Timestamp) {
-        let kept = Kept {
-            id,
-            until: now.after(policy.max_age),
-            policy: Some(policy),
-            retry: now,
-        };
-        self.put(domain, kept);
+        let until = now.after(policy.max_age);
+        self.put(domain, Kept::new(id, policy, until, now));
+    }
+
+    /// What an earlier life fetched; what this one knows is younger.
+    pub(super) fn restore(&self, domain: &str, kept: Kept) {
+        if !self.lock().contains_key(domain) {
+            self.put(domain, kept);
+        }
     }
 
     /// What is kept stays valid.

@@ -21,13 +21,14 @@ mod scram;
 mod session;
 mod split;
 mod sts;
+mod sts_memory;
 mod tls_report;
 
 pub use options::{Options, Protection, Timeouts};
 pub use tls_report::{PolicyKind, TlsCount};
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use channel::{OpenChannel, State};
 use dial::{Candidate, Finder};
@@ -45,6 +46,7 @@ use crate::backend::{
 use crate::base::{Boxed, Clock, Entropy, Timestamp};
 use crate::mail::{BackendId, Channel, DeliveryTarget, Failure, Transport};
 use crate::net::{CertificateCheck, ClientPair, Dial, Resolve, TlsClient};
+use crate::spool::Spool;
 use crate::telemetry::names;
 
 /// What the room needs of the world.
@@ -70,6 +72,8 @@ pub struct Outbound {
     world: Arc<World>,
     options: Arc<RwLock<Arc<Options>>>,
     sts: Arc<StsCache>,
+    /// Where policies are written down.
+    memory: Arc<OnceLock<Spool>>,
     tls_reports: Arc<TlsReports>,
 }
 
@@ -113,6 +117,7 @@ impl Outbound {
             world: Arc::new(world),
             options: Arc::new(RwLock::new(Arc::new(options))),
             sts: Arc::default(),
+            memory: Arc::default(),
             tls_reports: Arc::default(),
         }
     }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// RFC 8461 §3.2: no policy is kept for longer.
 const LONGEST: u64 = 31_557_600;
 
 /// What a domain asks of those who send to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StsPolicy {
     pub(super) mode: Mode,
     /// Hosts, or `*.` and a domain.
@@ -15,7 +17,8 @@ pub(super) struct StsPolicy {
 }
 
 /// How strictly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum Mode {
     /// No delivery to a host that does not comply.
     Enforce,

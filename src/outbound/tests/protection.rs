@@ -157,6 +157,40 @@ async fn an_enforced_policy_is_kept_and_fetched_once() {
     assert!(seen.has_line("GET /.well-known/mta-sts.txt HTTP/1.1"));
 }
 
+/// RFC 8461 §5.1 and §10.2: a policy that was seen holds until it is over, after a restart, and
+/// also when somebody hides its record and takes STARTTLS away.
+#[tokio::test]
+async fn an_enforced_policy_outlives_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = crate::spool::Options {
+        min_free: 0,
+        ..crate::spool::Options::new(folder.path())
+    };
+    let life = || {
+        let world = crate::spool::World::system();
+        let opened = Spool::open(options.clone(), world).unwrap();
+        (opened.spool, opened.writer.spawn_thread().unwrap())
+    };
+    let (spool, writer) = life();
+    let good = stranger(Some(HOST)).with_policy(&policy("enforce", HOST));
+    let (outbound, _, _folder) = good.client(&["mail", "policy"]);
+    outbound.remember(&spool).unwrap();
+    assert_eq!(open(&outbound).await, Ok(true));
+    outbound.forget_old_policies().await;
+    spool.close().await.unwrap();
+    drop((outbound, spool));
+    writer.join().unwrap();
+
+    let (spool, writer) = life();
+    let (outbound, _, _folder) = stranger(None).client(&[]);
+    assert_eq!(open(&outbound).await, Ok(false), "nothing is known");
+    outbound.remember(&spool).unwrap();
+    assert!(open(&outbound).await.is_err(), "a downgrade");
+    spool.close().await.unwrap();
+    drop((outbound, spool));
+    writer.join().unwrap();
+}
+
 #[tokio::test]
 async fn an_enforced_policy_stops_what_does_not_comply() {
     for (mail, mx, trusted, expected, counted) in [
