@@ -247,6 +247,7 @@ pub async fn keep_history(spool: Spool, board: Board, shutdown: Shutdown) {
             board.note_saved(&backend, change.number);
         }
         tokio::select! {
+            biased;
             () = shutdown.stopping() => return,
             () = board.changed_history(), if pause.is_none() => {}
             () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}

@@ -45,6 +45,7 @@ impl Monitor {
             let stop = shutdown.clone();
             shutdown.spawn("backend monitor", async move {
                 tokio::select! {
+                    biased;
                     () = stop.stopping() => {}
                     () = watch.run() => {}
                 }
@@ -75,6 +76,7 @@ impl Watch {
             };
             self.board.report_probe(&self.backend.id, signal);
             tokio::select! {
+                biased;
                 () = self.pause() => {}
                 () = self.bells.asked.notified() => {}
             }
@@ -90,6 +92,7 @@ impl Watch {
         let jitter = 0.9 + self.entropy.unit() / 5.0;
         let rest = interval.mul_f64(jitter).saturating_sub(least);
         tokio::select! {
+            biased;
             () = tokio::time::sleep(rest) => {}
             () = self.bells.doubt.notified() => {}
         }

@@ -1,5 +1,6 @@
 mod content;
 mod mx;
+mod patience;
 mod protection;
 mod security;
 mod sockets;

@@ -1,7 +1,6 @@
 //! An administrator gives a case up: its recipients will not get the mail, and the senders who
 //! proved to be senders are told.
 
-use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -32,13 +31,10 @@ impl Queue {
         let mut tally = Tally::default();
         let mut last = None;
         loop {
-            let mut members = self.members(case, last)?;
-            members.retain(|member| member.since <= now);
-            last = members.last().copied();
-            if last.is_none() || self.stopping() {
+            let ids = self.next_messages(case, &mut last, now)?;
+            if ids.is_empty() {
                 return Ok(tally);
             }
-            let ids: BTreeSet<SpoolId> = members.iter().map(|member| member.id).collect();
             for id in ids {
                 let done = self.bounce_one(case, id, (actor, reason)).await?;
                 tally.recipients += done;

@@ -132,6 +132,7 @@ impl Queue {
                 return Ok(trial);
             }
             tokio::select! {
+                biased;
                 () = news => {}
                 () = &mut wait => return Ok(trial),
                 () = self.0.parts.shutdown.stopping() => return Ok(trial),
@@ -230,14 +231,10 @@ impl Queue {
         let now = self.0.parts.clock.now();
         let mut last = None;
         loop {
-            let mut members = self.members(case, last)?;
-            // Who is refused again after this belongs to a case that stands.
-            members.retain(|member| member.since <= now);
-            last = members.last().copied();
-            if last.is_none() || self.stopping() {
+            let ids = self.next_messages(case, &mut last, now)?;
+            if ids.is_empty() {
                 break;
             }
-            let ids: BTreeSet<SpoolId> = members.iter().map(|member| member.id).collect();
             // All of them at once, for one sync of the log.
             let pages = ids
                 .into_iter()
@@ -255,13 +252,23 @@ impl Queue {
         Ok(())
     }
 
-    pub(super) fn members(
+    /// The messages of a page of those who belonged to a case at `now`, behind `last`, which goes
+    /// on; none at the end, and when the program stops.
+    pub(super) fn next_messages(
         &self,
         case: CaseId,
-        after: Option<CaseMember>,
-    ) -> Result<Vec<CaseMember>, SpoolError> {
+        last: &mut Option<CaseMember>,
+        now: Timestamp,
+    ) -> Result<BTreeSet<SpoolId>, SpoolError> {
+        if self.stopping() {
+            return Ok(BTreeSet::new());
+        }
         let spool = &self.0.parts.spool;
-        spool.case_members(CaseKind::Open, case, after, PAGE)
+        let mut members = spool.case_members(CaseKind::Open, case, *last, PAGE)?;
+        // Who is refused again after this belongs to a case that stands.
+        members.retain(|member| member.since <= now);
+        *last = members.last().copied();
+        Ok(members.iter().map(|member| member.id).collect())
     }
 
     /// The first one was not accepted: the case stands as before.

@@ -98,44 +98,14 @@ impl Claims {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
-    use std::sync::Arc;
-
     use super::*;
-    use crate::mail::{Authenticity, Envelope, Peer};
-    use crate::queue::state::{JobRecipient, Source, Waited};
-    use crate::smtp::{MailParameters, ReversePath};
+    use crate::queue::samples;
+    use crate::queue::state::Source;
 
     const ID: SpoolId = SpoolId::from_u64(7);
 
     fn job(numbers: &[u16]) -> Job {
-        Job {
-            id: ID,
-            ticket: 0,
-            source: Source::Fresh,
-            envelope: Arc::new(Envelope {
-                from: ReversePath::Null,
-                parameters: MailParameters::default(),
-                recipients: Vec::new(),
-                peer: Peer::default(),
-                message_id: None,
-                subject: None,
-                header_from: None,
-                authenticity: Authenticity::Unproven,
-            }),
-            body: None,
-            recipients: numbers
-                .iter()
-                .map(|&number| JobRecipient {
-                    number,
-                    address: "ann@example.org".parse().unwrap(),
-                    was: Waited::default(),
-                    diverted_from: None,
-                })
-                .collect(),
-            targets: VecDeque::new(),
-            holds: Arc::default(),
-        }
+        samples::job(ID, Source::Fresh, "ann@example.org", numbers)
     }
 
     #[test]

@@ -149,6 +149,7 @@ impl Queue {
             return false;
         }
         tokio::select! {
+            biased;
             () = tokio::time::sleep(PAUSE) => {}
             () = self.0.parts.shutdown.stopping() => {}
         }

@@ -46,6 +46,7 @@ impl<'a> Hands<'a> {
                 return 0;
             }
             tokio::select! {
+                biased;
                 () = freed => {}
                 () = &mut wait => return left.len() as u64,
                 () = self.queue.0.parts.shutdown.stopping() => return left.len() as u64,

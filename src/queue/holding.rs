@@ -141,8 +141,8 @@ impl Queue {
             }
             let next = Instant::now() + self.until_next_end();
             tokio::select! {
+                biased;
                 () = self.0.parts.shutdown.stopping() => return,
-                () = tokio::time::sleep_until(sweep_at.map_or(next, |at| at.min(next))) => {}
                 told = changes.changed() => {
                     if told.is_err() {
                         return;
@@ -152,6 +152,7 @@ impl Queue {
                     self.return_jobs(|_| true);
                     self.look_from_the_beginning();
                 }
+                () = tokio::time::sleep_until(sweep_at.map_or(next, |at| at.min(next))) => {}
             }
         }
     }

@@ -62,9 +62,8 @@ impl Queue {
             self.state().planned = planned;
             let wait = planned.since(self.0.parts.clock.now()).min(ROUND);
             tokio::select! {
+                biased;
                 () = shutdown.stopping() => return,
-                () = self.0.wake.notified() => {}
-                () = tokio::time::sleep(wait) => {}
                 changed = health.changed() => {
                     if changed.is_err() {
                         return;
@@ -72,6 +71,8 @@ impl Queue {
                     self.return_held_jobs();
                     self.clear_marks();
                 }
+                () = self.0.wake.notified() => {}
+                () = tokio::time::sleep(wait) => {}
             }
         }
     }

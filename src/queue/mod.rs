@@ -24,6 +24,8 @@ mod rate;
 mod report;
 mod rerouted;
 mod row;
+#[cfg(test)]
+mod samples;
 mod schedule;
 mod settle;
 mod state;
@@ -168,7 +170,7 @@ impl Queue {
             parts,
             options: RwLock::new(Arc::new(options)),
             state: Mutex::default(),
-            rates: Mutex::default(),
+            rates: Mutex::new(Rates::new(tokio::time::Instant::now())),
             pace: Mutex::default(),
             speeds: Mutex::default(),
             marks: Mutex::default(),

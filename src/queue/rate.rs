@@ -8,10 +8,22 @@ use tokio::time::Instant;
 use crate::mail::DeliveryTarget;
 
 /// The buckets of all next hops with a limit.
-#[derive(Debug, Default)]
-pub(super) struct Rates(HashMap<DeliveryTarget, Instant>);
+#[derive(Debug)]
+pub(super) struct Rates {
+    places: HashMap<DeliveryTarget, Instant>,
+    /// Nobody was idle before: what was sent then is not known any more.
+    begun: Instant,
+}
 
 impl Rates {
+    /// Of a program that begins now.
+    pub(super) fn new(begun: Instant) -> Self {
+        Self {
+            places: HashMap::new(),
+            begun,
+        }
+    }
+
     /// Takes the next place for a message; returns how long to wait for it. A next hop that was
     /// idle may have a tenth of a minute's messages at once; with them no minute sees more than its
     /// rate.
@@ -28,7 +40,7 @@ impl Rates {
         // Rounded up.
         let interval = Duration::from_secs(60) / (per_minute - at_once) + Duration::from_nanos(1);
         let first = now.checked_sub(interval * at_once).unwrap_or(now);
-        let next = self.0.entry(target.clone()).or_insert(first);
+        let next = self.places.entry(target.clone()).or_insert(self.begun);
         let place = (*next).max(first);
         *next = place + interval;
         place.saturating_duration_since(now)
@@ -42,9 +54,10 @@ mod tests {
     #[test]
     fn no_minute_sees_more_than_the_rate() {
         for per_minute in [1, 7, 10, 60, 1000] {
-            let mut rates = Rates::default();
+            let begun = Instant::now();
+            let mut rates = Rates::new(begun);
             let target = DeliveryTarget::Domain("example.net".to_owned());
-            let now = Instant::now() + Duration::from_secs(3600);
+            let now = begun + Duration::from_secs(3600);
             let places: Vec<Duration> = (0..per_minute * 3)
                 .map(|_| rates.reserve(&target, per_minute, now))
                 .collect();
@@ -57,5 +70,17 @@ mod tests {
             }
             assert_eq!(rates.reserve(&target, 0, now), Duration::ZERO);
         }
+    }
+
+    /// A restart is no way around the rate: the first minute has its share and nothing at once.
+    #[test]
+    fn a_restart_gives_nothing_at_once() {
+        let now = Instant::now();
+        let mut rates = Rates::new(now);
+        let target = DeliveryTarget::Domain("example.net".to_owned());
+        let waits: Vec<u128> = (0..4)
+            .map(|_| rates.reserve(&target, 600, now).as_millis())
+            .collect();
+        assert_eq!(waits, [0, 111, 222, 333]);
     }
 }

@@ -1,36 +1,9 @@
-use std::collections::VecDeque;
-use std::sync::Arc;
-
 use super::*;
-use crate::mail::{Authenticity, Envelope, Peer, SpoolId};
-use crate::queue::state::{JobRecipient, Waited};
-use crate::smtp::{MailParameters, ReversePath};
+use crate::mail::SpoolId;
+use crate::queue::samples;
 
 fn job(number: u64, source: Source, address: &str) -> Job {
-    Job {
-        holds: Arc::default(),
-        id: SpoolId::from_u64(number),
-        ticket: 0,
-        source,
-        envelope: Arc::new(Envelope {
-            from: ReversePath::Null,
-            parameters: MailParameters::default(),
-            recipients: Vec::new(),
-            peer: Peer::default(),
-            message_id: None,
-            subject: None,
-            header_from: None,
-            authenticity: Authenticity::Unproven,
-        }),
-        body: None,
-        recipients: vec![JobRecipient {
-            number: 0,
-            address: address.parse().unwrap(),
-            was: Waited::default(),
-            diverted_from: None,
-        }],
-        targets: VecDeque::new(),
-    }
+    samples::job(SpoolId::from_u64(number), source, address, &[0])
 }
 
 fn order(row: &mut Row) -> Vec<String> {

@@ -347,9 +347,11 @@ impl State {
         true
     }
 
-    /// Next hops that are in memory.
+    /// Next hops that are in memory, in their order: a seed of the simulation repeats a run.
     pub(super) fn names(&self) -> Vec<DeliveryTarget> {
-        self.targets.keys().cloned().collect()
+        let mut names: Vec<_> = self.targets.keys().cloned().collect();
+        names.sort_unstable();
+        names
     }
 }
 

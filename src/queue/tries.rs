@@ -1,7 +1,7 @@
 //! Attempts that find something out: one waiting message for each probe interval while a backend
 //! is rejecting, and the first recipient of a case that is to be released.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::Queue;
@@ -22,9 +22,9 @@ const CANDIDATES: usize = 50;
 #[derive(Debug, Default)]
 pub(super) struct Tries {
     /// With whom a rejecting backend is tried.
-    probing: HashMap<BackendId, (SpoolId, u16)>,
+    probing: BTreeMap<BackendId, (SpoolId, u16)>,
     /// The first recipients of cases that are to be released.
-    pub(super) cases: HashMap<(SpoolId, u16), CaseId>,
+    pub(super) cases: BTreeMap<(SpoolId, u16), CaseId>,
     /// Cases whose first recipient was accepted; the others follow just now.
     pub(super) following: HashSet<CaseId>,
 }

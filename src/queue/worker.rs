@@ -204,6 +204,7 @@ impl Queue {
             };
             let shutdown = &self.0.parts.shutdown;
             let woken = tokio::select! {
+                biased;
                 () = wake.notified() => true,
                 () = shutdown.stopping() => false,
                 () = tokio::time::sleep(IDLE) => false,
@@ -271,6 +272,7 @@ impl Queue {
             return;
         };
         tokio::select! {
+            biased;
             () = tokio::time::sleep_until(end) => {}
             () = self.0.parts.shutdown.stopping() => {}
         }

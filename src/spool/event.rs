@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::SpoolError;
-use super::record::{Kind, Record};
+use super::record::{Header, Kind, Record};
+use super::segment::Position;
 use super::views::LedgerEntry;
 use crate::base::Timestamp;
 use crate::mail::{Envelope, HoldReason, NodeId, RecipientEvent, RecipientState, SpoolId};
@@ -104,6 +105,21 @@ impl Entry {
         };
         let json = json.map_err(|error| SpoolError::Damaged(error.to_string()))?;
         Ok(Record::new(kind, json, body))
+    }
+
+    /// The entry of a record that a scan has found at `offset` of a segment, where it is, and where
+    /// the next one is.
+    pub(crate) fn found(
+        segment: u32,
+        offset: u32,
+        header: &Header,
+        meta: &[u8],
+    ) -> Result<(Self, Position, Position), SpoolError> {
+        let place = |offset| Position { segment, offset };
+        let length = u32::try_from(header.record_len()).unwrap_or(0);
+        let entry = Self::read(header.kind, meta, header.body_len)?;
+        let after = place(offset.saturating_add(length));
+        Ok((entry, place(offset), after))
     }
 
     /// Reads the JSON of a record.

@@ -375,11 +375,8 @@ fn show(
     meta: &[u8],
     visit: &mut impl FnMut(Piece<'_>) -> Result<(), SpoolError>,
 ) -> Result<(), SpoolError> {
-    let length = u32::try_from(header.record_len()).unwrap_or(0);
-    let place = |offset| Position { segment, offset };
-    let entry = Entry::read(header.kind, meta, header.body_len)?;
-    let after = place(offset.saturating_add(length));
-    visit(Piece::Entry(&entry, place(offset), after))
+    let (entry, at, after) = Entry::found(segment, offset, header, meta)?;
+    visit(Piece::Entry(&entry, at, after))
 }
 
 /// Copies a folder and what is below; how many files.

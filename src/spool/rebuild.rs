@@ -146,6 +146,7 @@ impl Rebuild {
             // How far it came is not known.
             (work.at, work.gap.from) = (None, None);
             tokio::select! {
+                biased;
                 () = shutdown.stopping() => return Err(SpoolError::Closed),
                 () = tokio::time::sleep(RETRY) => {}
             }

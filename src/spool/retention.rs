@@ -65,6 +65,7 @@ impl Spool {
     pub async fn retention_task(self, shutdown: Shutdown) {
         loop {
             tokio::select! {
+                biased;
                 () = shutdown.stopping() => return,
                 retired = self.retire() => match retired {
                     Ok(retired) if retired == Retired::default() => {}
@@ -74,6 +75,7 @@ impl Spool {
                 },
             }
             tokio::select! {
+                biased;
                 () = shutdown.stopping() => return,
                 () = tokio::time::sleep(PERIOD) => {}
             }

@@ -315,7 +315,13 @@ impl Window {
         let inside =
             |start: u64, have: usize| at >= start && at + length as u64 <= start + have as u64;
         if !inside(self.start, self.bytes.len()) {
-            self.bytes.resize(WINDOW.max(length), 0);
+            // No more than there is: a small segment costs a small window.
+            let rest = usize::try_from(self.length.saturating_sub(at)).unwrap_or(usize::MAX);
+            let wanted = WINDOW.max(length).min(rest);
+            if self.bytes.is_empty() {
+                self.bytes = vec![0; wanted];
+            }
+            self.bytes.resize(wanted, 0);
             let read = self
                 .file
                 .read_at(&mut self.bytes, at)

@@ -13,6 +13,7 @@
 mod arbitrary;
 #[path = "../simulation/chance.rs"]
 mod chance;
+#[expect(dead_code, reason = "tests/simulation asks more of the disk")]
 #[path = "../simulation/disk.rs"]
 mod disk;
 mod fault;

@@ -201,3 +201,24 @@ fn a_disk_that_fails_is_told_and_tried_again() {
     });
     as_if_made_at_once(&machine, &promises);
 }
+
+/// The store may panic while the index is made: that is told, mail is taken, and it is made anew.
+#[test]
+fn a_store_that_panics_is_made_anew() {
+    let (machine, mut promises) = without_index();
+    machine.index.gate().close();
+    run_behind(&machine, async |spool, rebuild| {
+        machine.index.gate().panic_once();
+        tokio::time::pause();
+        machine.index.gate().open();
+        while spool.rebuilding().unwrap().problem.is_none() {
+            tokio::task::yield_now().await;
+        }
+        let told = spool.rebuilding().unwrap().to_string();
+        assert!(told.contains("panicked"), "{told}");
+        promises.accept(&spool, vec![vec![b'n'; 60]; 3]).await;
+        rebuild.await.unwrap().unwrap();
+        promises.check(&spool).unwrap();
+    });
+    as_if_made_at_once(&machine, &promises);
+}

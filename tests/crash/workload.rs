@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -50,6 +50,8 @@ pub(crate) struct Gate {
     permits: Mutex<Option<u64>>,
     given: Condvar,
     passed: AtomicU64,
+    /// The next change panics, as sled does on some damaged pages.
+    panics: AtomicBool,
 }
 
 impl Gate {
@@ -74,7 +76,13 @@ impl Gate {
         self.passed.load(Ordering::SeqCst)
     }
 
+    /// The next change panics.
+    pub(crate) fn panic_once(&self) {
+        self.panics.store(true, Ordering::SeqCst);
+    }
+
     fn pass(&self) {
+        assert!(!self.panics.swap(false, Ordering::SeqCst), "arranged");
         let mut permits = self.permits.lock().unwrap();
         while *permits == Some(0) {
             permits = self.given.wait(permits).unwrap();

@@ -34,6 +34,24 @@ fn both_hops_are_encrypted_and_say_so() {
         assert!(received[2].contains("with ESMTPS"), "{received:?}");
         assert!(received[2].contains("mx.example.org"), "{received:?}");
     }
+
+    // The ledger has version and cipher of both legs.
+    tideover.wait_idle();
+    for message_id in ["<1@sender.example>", "<2@sender.example>"] {
+        let trace = tideover.json(&["trace", message_id]);
+        let message = &trace["messages"][0];
+        let came = message["peer"]["tls"].as_str().expect("how it came");
+        assert!(came.starts_with("TLSv1.3 TLS"), "{came}");
+        let events = message["recipients"][0]["events"].as_array();
+        let events = events.expect("a history").iter();
+        let went: Vec<&str> = events
+            .filter_map(|event| event["detail"].as_str())
+            .collect();
+        let told = went
+            .iter()
+            .any(|detail| detail.contains(" with TLSv1.3 TLS"));
+        assert!(told, "{went:?}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -60,8 +61,51 @@ type Image = Arc<Mutex<Content>>;
 struct Content {
     seen: Vec<u8>,
     stable: Vec<u8>,
+    /// What differs between the two, at most.
+    dirty: Range<usize>,
     /// A sync failed: the system has dropped what it should have written, and will not try again.
     dropped: bool,
+}
+
+impl Content {
+    fn write(&mut self, at: usize, bytes: &[u8]) {
+        let end = at + bytes.len();
+        if self.seen.len() < end {
+            self.resize(end);
+        }
+        self.seen[at..end].copy_from_slice(bytes);
+        self.touch(at..end);
+    }
+
+    fn resize(&mut self, length: usize) {
+        let before = self.seen.len();
+        self.touch(before.min(length)..before.max(length));
+        self.seen.truncate(length);
+        self.seen
+            .append(&mut vec![0; length.saturating_sub(before)]);
+    }
+
+    fn touch(&mut self, range: Range<usize>) {
+        self.dirty = if self.dirty.is_empty() {
+            range
+        } else {
+            self.dirty.start.min(range.start)..self.dirty.end.max(range.end)
+        };
+    }
+
+    /// All of it is on stable storage.
+    fn settle(&mut self) {
+        let length = self.seen.len();
+        self.stable.truncate(length);
+        let from = self.dirty.start.min(self.stable.len());
+        let to = self.dirty.end.min(self.stable.len());
+        if from < to {
+            self.stable[from..to].copy_from_slice(&self.seen[from..to]);
+        }
+        self.stable
+            .extend_from_slice(&self.seen[self.stable.len()..]);
+        self.dirty = 0..0;
+    }
 }
 
 impl SimDisk {
@@ -112,8 +156,8 @@ impl SimDisk {
         let image = Arc::clone(&self.platter().names[path]);
         let mut content = image.lock().unwrap();
         edit(&mut content.seen);
-        let Content { seen, stable, .. } = &mut *content;
-        stable.clone_from(seen);
+        content.dirty = 0..usize::MAX;
+        content.settle();
     }
 
     /// This read fails, counted from 1; 0: none.
@@ -136,6 +180,15 @@ impl SimDisk {
     /// How many files a folder has.
     pub(crate) fn names_in(&self, folder: &str) -> usize {
         self.list(Path::new(folder)).unwrap().len()
+    }
+
+    /// Every file as a reader sees it.
+    pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let platter = self.platter();
+        let names = platter.names.iter();
+        names
+            .map(|(name, image)| (name.clone(), image.lock().unwrap().seen.clone()))
+            .collect()
     }
 
     fn step(&self) -> io::Result<()> {
@@ -163,7 +216,7 @@ impl SimDisk {
                 let image = Content {
                     seen: torn.clone(),
                     stable: torn,
-                    dropped: false,
+                    ..Content::default()
                 };
                 (name.clone(), Arc::new(Mutex::new(image)))
             })
@@ -308,13 +361,8 @@ impl DiskFile for SimFile {
             // What a failing disk writes is a part, and not what counts.
             Err(_) => &bytes[..bytes.len() / 2],
         };
-        let mut content = self.content()?;
         let at = usize::try_from(offset).unwrap();
-        let end = at + bytes.len();
-        if content.seen.len() < end {
-            content.seen.resize(end, 0);
-        }
-        content.seen[at..end].copy_from_slice(bytes);
+        self.content()?.write(at, bytes);
         whole
     }
 
@@ -341,8 +389,7 @@ impl DiskFile for SimFile {
             let length = content.seen.len().min(content.stable.len());
             content.stable.truncate(length);
         } else if !lies {
-            let Content { seen, stable, .. } = &mut *content;
-            stable.clone_from(seen);
+            content.settle();
         }
         works
     }
@@ -354,7 +401,7 @@ impl DiskFile for SimFile {
     fn set_len(&self, length: u64) -> io::Result<()> {
         self.disk.step()?;
         let length = usize::try_from(length).unwrap();
-        self.content()?.seen.resize(length, 0);
+        self.content()?.resize(length);
         Ok(())
     }
 

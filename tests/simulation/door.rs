@@ -8,18 +8,20 @@ use std::time::Duration;
 use tideover::backend::{Board, Monitor};
 use tideover::base::{Clock, Entropy, Shutdown, TimeSource, Timestamp};
 use tideover::directory::{Directory, DirectoryHandle};
-use tideover::mail::{Authenticity, BackendId, Envelope, Peer, Recipient, RecipientState, SpoolId};
+use tideover::mail::{Authenticity, BackendId, Envelope, RecipientState, SpoolId};
 use tideover::queue::{self, Queue, TargetLimits};
-use tideover::route::{Admission, Admit, Origin, OutboundRelay, RouteOptions, Router};
-use tideover::smtp::{MailParameters, Mailbox, RcptParameters};
-use tideover::spool::{self, Committed, MemoryStore, Spool};
+use tideover::route::{Origin, OutboundRelay, RouteOptions, Router};
+use tideover::spool::{self, Committed, Spool};
 use tokio::sync::mpsc;
 
 use crate::chance::Chance;
 use crate::clock::SimClock;
 use crate::disk::SimDisk;
+use crate::letters::{admitted, envelope};
 use crate::platforms::Platforms;
-use crate::world::{CONNECTIONS, PLATFORMS, Probe, backend, domain};
+use crate::repeats::Evidence;
+use crate::store::KeptStore;
+use crate::world::{CONNECTIONS, PLATFORMS, Probe, domain, probed};
 
 /// Runs a scenario in simulated time.
 pub(crate) fn simulate(scenario: impl Future<Output = ()>) {
@@ -36,6 +38,12 @@ pub(crate) struct Site {
     pub(crate) disk: SimDisk,
     pub(crate) clock: SetClock,
     pub(crate) chance: Chance,
+    /// The index's store, when it survives a restart; else it is made anew each time.
+    pub(crate) store: Option<KeptStore>,
+    /// Between two probes of a platform.
+    pub(crate) probing: Duration,
+    /// How long mail is kept behind its end.
+    pub(crate) retain: Duration,
 }
 
 /// A clock that can be set.
@@ -68,15 +76,29 @@ impl Site {
     /// One in which so many of a hundred attempts meet trouble.
     pub(crate) fn with_chance(chance: Chance, trouble: u64) -> Self {
         let clock = SimClock::starting_at(Timestamp::from_millis(1_800_000_000_000));
+        let clock = SetClock(clock, Arc::default());
+        let platforms = Platforms::new(&PLATFORMS, chance.clone(), trouble);
+        platforms.set_clock(Clock::new(clock.clone()));
         Self {
-            platforms: Platforms::new(&PLATFORMS, chance.clone(), trouble),
+            platforms,
             disk: SimDisk::default(),
-            clock: SetClock(clock, Arc::default()),
+            clock,
             chance,
+            store: None,
+            probing: Duration::from_secs(10),
+            retain: Duration::from_secs(30 * 24 * 3600),
         }
     }
 
-    /// Opens the door; the index is made anew from the log each time.
+    /// All that can be seen of it, for a comparison.
+    pub(crate) fn evidence(&self) -> Evidence {
+        Evidence {
+            story: self.platforms.story(),
+            files: self.disk.files(),
+        }
+    }
+
+    /// Opens the door; the index is made anew from the log each time, unless its store is kept.
     pub(crate) fn open(&self) -> Door {
         let (door, committed) = self.open_quietly();
         door.queue.start(committed);
@@ -93,18 +115,20 @@ impl Site {
             min_free: 0,
             segment_size: 256 * 1024,
             body_in_log: 4 * 1024,
+            retain: self.retain,
             ..spool::Options::new("/spool")
         };
+        let store = self.store.clone().unwrap_or_else(KeptStore::safe);
         let world = spool::World {
             disk: Arc::new(self.disk.clone()),
             clock: clock.clone(),
             entropy: entropy.clone(),
-            open_store: Arc::new(|_| Ok(Box::new(MemoryStore::default()))),
+            open_store: Arc::new(move |_| Ok(Box::new(store.clone()))),
         };
         let opened = Spool::open(options, world).unwrap();
         let shutdown = Shutdown::new();
         shutdown.spawn("writer", opened.writer.run());
-        let backends = PLATFORMS.map(backend);
+        let backends = PLATFORMS.map(|name| probed(name, self.probing));
         let board = Board::new(&backends, clock.clone());
         let directory = DirectoryHandle::new(directory(PLATFORMS));
         let route = RouteOptions {
@@ -140,14 +164,14 @@ impl Site {
 
     /// How often a recipient arrived at each place.
     pub(crate) fn places(&self, id: SpoolId, number: u16) -> Vec<String> {
-        let arrived = self.platforms.arrived();
-        let places = arrived.get(&(id, number)).into_iter().flatten();
-        places.map(ToString::to_string).collect()
+        let arrivals = self.platforms.arrivals(id, number);
+        let places = arrivals.iter().map(|one| one.place.to_string());
+        places.collect()
     }
 
     /// Copies that arrived, of all messages.
     pub(crate) fn copies(&self) -> usize {
-        self.platforms.arrived().values().map(Vec::len).sum()
+        self.platforms.copies()
     }
 }
 
@@ -207,38 +231,26 @@ impl Door {
         to: &[&str],
         change: impl FnOnce(&mut Envelope),
     ) -> SpoolId {
-        let recipients = to.iter().map(|address| {
-            let address: Mailbox = address.parse().unwrap();
-            match self.router.admit(&address, Origin::Trusted) {
-                Admission::Accept {
-                    address,
-                    lane,
-                    mailbox,
-                } => Recipient {
-                    address,
-                    parameters: RcptParameters::default(),
-                    lane,
-                    mailbox,
-                },
-                Admission::Reject(reply) => panic!("{reply}"),
-            }
-        });
-        let mut envelope = Envelope {
-            from: from.parse().unwrap(),
-            parameters: MailParameters::default(),
-            recipients: recipients.collect(),
-            peer: Peer::default(),
-            message_id: None,
-            subject: None,
-            header_from: None,
-            authenticity,
-        };
-        change(&mut envelope);
-        self.accept(envelope, b"Subject: Hello\r\n\r\nHello\r\n")
-            .await
+        let body = b"Subject: Hello\r\n\r\nHello\r\n";
+        self.send_body((from, authenticity), to, change, body).await
     }
 
-    /// A message with content of its own.
+    pub(crate) async fn send_body(
+        &self,
+        (from, authenticity): (&str, Authenticity),
+        to: &[&str],
+        change: impl FnOnce(&mut Envelope),
+        body: &[u8],
+    ) -> SpoolId {
+        let recipients = to
+            .iter()
+            .map(|address| admitted(&self.router, address, Origin::Trusted));
+        let mut envelope = envelope((from, authenticity), recipients.collect());
+        change(&mut envelope);
+        self.accept(envelope, body).await
+    }
+
+    /// A message with an envelope of its own.
     pub(crate) async fn accept(&self, envelope: Envelope, body: &[u8]) -> SpoolId {
         let mut draft = self.spool.draft();
         draft.append(body).await.unwrap();

@@ -15,21 +15,26 @@
     reason = "a test ends at the first thing that is not as it should be"
 )]
 
+mod auditor;
 mod chance;
 mod clock;
 mod content;
+mod corners;
 mod damage;
 #[expect(dead_code, reason = "tests/crash asks more of the disk")]
 mod disk;
 mod door;
 mod holds;
 mod homes;
+mod letters;
 mod operators;
 mod platforms;
 mod recovery;
 mod rejecting;
+mod repeats;
 mod reports;
 mod scenarios;
+mod store;
 mod ways_out;
 mod week;
 mod world;

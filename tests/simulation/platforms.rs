@@ -2,11 +2,11 @@
 //! program's crashes.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tideover::base::Boxed;
-use tideover::base::TlsInfo;
+use tideover::base::{Boxed, Clock, TlsInfo};
 use tideover::mail::{
     BackendId, Blame, BodySource, Channel, Delivery, DeliveryTarget, Failure, Handover, Outcome,
     SpoolId, Transport,
@@ -16,6 +16,10 @@ use tideover::smtp::Reply;
 use tokio::time::Instant;
 
 use crate::chance::Chance;
+use crate::world::CONNECTIONS;
+
+/// Of the troubles: it arrived, and the answer is lost.
+const CUT: u64 = 3;
 
 /// All platforms of a simulated world; cheap to clone.
 #[derive(Debug, Clone)]
@@ -25,14 +29,18 @@ pub(crate) struct Platforms(Arc<Mutex<Inner>>);
 struct Inner {
     chance: Chance,
     up: HashMap<BackendId, bool>,
-    /// How often each recipient of each message arrived, and where.
-    arrived: BTreeMap<(SpoolId, u16), Vec<BackendId>>,
+    /// What arrived for each recipient of each message, and where.
+    arrived: BTreeMap<(SpoolId, u16), Vec<Arrival>>,
     /// Recipients that are being delivered now (I4).
     under_way: BTreeMap<(SpoolId, u16), u32>,
     /// Percentage of attempts that a platform which is up answers with trouble.
     trouble: u64,
     /// What a platform says to everything, when it is not what it should be.
     refusals: HashMap<BackendId, Failure>,
+    /// So many of the next messages arrive, and the answer is lost.
+    cuts: usize,
+    /// What a platform says to every connection.
+    turned_away: HashMap<BackendId, Failure>,
     /// Domains that take no mail at all (RFC 7505): found out before a connection.
     without_mail: Vec<BackendId>,
     /// What they make of the wish to be told of success.
@@ -42,7 +50,19 @@ struct Inner {
     /// Every attempt, as the platforms see it.
     seen: Vec<Seen>,
     connections: HashMap<BackendId, usize>,
-    most_connections: HashMap<BackendId, usize>,
+    /// All that happened, in lines; two runs of one seed have the same.
+    story: Vec<String>,
+    /// What must never happen, and did.
+    broken: Vec<String>,
+    clock: Option<Clock>,
+}
+
+/// A copy of a message that a platform has got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    pub(crate) place: BackendId,
+    /// Of all its bytes.
+    pub(crate) digest: u64,
 }
 
 /// One recipient of an attempt.
@@ -69,13 +89,22 @@ impl Platforms {
             under_way: BTreeMap::new(),
             trouble,
             refusals: HashMap::new(),
+            cuts: 0,
+            turned_away: HashMap::new(),
             without_mail: Vec::new(),
             handover: Handover::Taken,
             pace: 200,
             seen: Vec::new(),
             connections: HashMap::new(),
-            most_connections: HashMap::new(),
+            story: Vec::new(),
+            broken: Vec::new(),
+            clock: None,
         })))
+    }
+
+    /// From now on they tell their story by this clock.
+    pub(crate) fn set_clock(&self, clock: Clock) {
+        self.0.lock().unwrap().clock = Some(clock);
     }
 
     pub(crate) fn set_up(&self, name: &str, up: bool) {
@@ -90,6 +119,17 @@ impl Platforms {
             Some(failure) => inner.refusals.insert(id, failure),
             None => inner.refusals.remove(&id),
         };
+    }
+
+    /// The connections of so many of the next messages are cut after they have arrived.
+    pub(crate) fn cut_after_the_dot(&self, messages: usize) {
+        self.0.lock().unwrap().cuts = messages;
+    }
+
+    /// From now on it says this to every connection.
+    pub(crate) fn turn_away(&self, name: &str, failure: Failure) {
+        let mut inner = self.0.lock().unwrap();
+        inner.turned_away.insert(BackendId::new(name), failure);
     }
 
     /// This domain takes no mail.
@@ -119,8 +159,35 @@ impl Platforms {
         inner.up.values_mut().for_each(|up| *up = true);
     }
 
-    pub(crate) fn arrived(&self) -> BTreeMap<(SpoolId, u16), Vec<BackendId>> {
+    pub(crate) fn arrived(&self) -> BTreeMap<(SpoolId, u16), Vec<Arrival>> {
         self.0.lock().unwrap().arrived.clone()
+    }
+
+    /// The copies that a recipient got.
+    pub(crate) fn arrivals(&self, id: SpoolId, number: u16) -> Vec<Arrival> {
+        let inner = self.0.lock().unwrap();
+        inner
+            .arrived
+            .get(&(id, number))
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Copies that arrived, of all messages.
+    pub(crate) fn copies(&self) -> usize {
+        self.0.lock().unwrap().arrived.values().map(Vec::len).sum()
+    }
+
+    /// All that happened so far, in lines.
+    pub(crate) fn story(&self) -> Vec<String> {
+        self.0.lock().unwrap().story.clone()
+    }
+
+    /// Fails when they saw what must never happen: two attempts at once for one recipient (I4), or
+    /// more connections than they may get.
+    pub(crate) fn check(&self) {
+        let broken = &self.0.lock().unwrap().broken;
+        assert!(broken.is_empty(), "{broken:#?}");
     }
 
     /// Every attempt since the last call, in order.
@@ -135,18 +202,32 @@ impl Platforms {
         inner.connections.clear();
     }
 
-    pub(crate) fn most_connections(&self, name: &str) -> usize {
-        let inner = self.0.lock().unwrap();
-        inner
-            .most_connections
-            .get(&BackendId::new(name))
-            .copied()
-            .unwrap_or(0)
-    }
-
     fn wait(&self) -> Duration {
         let inner = self.0.lock().unwrap();
         Duration::from_millis(1 + inner.chance.below(inner.pace))
+    }
+}
+
+impl Inner {
+    fn tell(&mut self, backend: &BackendId, delivery: &Delivery, what: &str) {
+        let now = self.clock.as_ref().map(Clock::now);
+        let numbers: Vec<u16> = delivery.recipients.iter().map(|(n, _)| *n).collect();
+        let line = format!("{now:?} {backend} {} {numbers:?} {what}", delivery.id);
+        self.story.push(line);
+    }
+}
+
+/// Of all bytes of a body.
+pub(crate) fn digest(body: &dyn BodySource) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let mut offset = 0;
+    loop {
+        let bytes = body.read_at(offset, 1024 * 1024).unwrap();
+        if bytes.is_empty() {
+            return hasher.finish();
+        }
+        hasher.write(&bytes);
+        offset += bytes.len() as u64;
     }
 }
 
@@ -156,12 +237,15 @@ impl Transport for Platforms {
         target: &'a DeliveryTarget,
     ) -> Boxed<'a, Result<Box<dyn Channel>, Failure>> {
         Box::pin(async move {
-            tokio::time::sleep(self.wait()).await;
             // A stranger is a platform with the name of its domain.
             let backend = &match target {
                 DeliveryTarget::Backend(backend) => backend.clone(),
                 DeliveryTarget::Domain(name) | DeliveryTarget::Relay(name) => BackendId::new(name),
             };
+            if let Some(failure) = self.0.lock().unwrap().turned_away.get(backend) {
+                return Err(failure.clone());
+            }
+            tokio::time::sleep(self.wait()).await;
             if self.0.lock().unwrap().without_mail.contains(backend) {
                 let reply = Reply::new(556, (5, 1, 10), "takes no mail");
                 return Err(Failure::replied(Blame::Recipient, reply));
@@ -173,8 +257,11 @@ impl Transport for Platforms {
             let count = inner.connections.entry(backend.clone()).or_default();
             *count += 1;
             let count = *count;
-            let most = inner.most_connections.entry(backend.clone()).or_default();
-            *most = (*most).max(count);
+            if matches!(target, DeliveryTarget::Backend(_)) && count > CONNECTIONS {
+                inner
+                    .broken
+                    .push(format!("{count} connections to {backend}"));
+            }
             drop(inner);
             Ok(Box::new(SimChannel {
                 platforms: self.clone(),
@@ -207,19 +294,22 @@ impl SimChannel {
         let all = delivery.recipients.len();
         if !self.platforms.is_up(&self.backend) {
             self.usable = false;
-            self.end(delivery);
+            self.end(delivery, "connection lost");
             let failure = Failure::without_reply(Blame::Backend, "connection lost");
             return vec![Outcome::Failed(failure); all];
         }
         before_end.await;
         let refusal = self.refusal();
         if let Some(failure) = refusal {
-            self.end(delivery);
+            self.end(delivery, &failure.what);
             return vec![Outcome::Failed(failure); all];
         }
         let dice = {
-            let inner = self.platforms.0.lock().unwrap();
-            if inner.chance.below(100) < inner.trouble {
+            let mut inner = self.platforms.0.lock().unwrap();
+            if inner.cuts > 0 {
+                inner.cuts -= 1;
+                CUT
+            } else if inner.chance.below(100) < inner.trouble {
                 inner.chance.below(4)
             } else {
                 9
@@ -234,7 +324,11 @@ impl SimChannel {
         }
         let outcome = self.answer(dice, delivery);
         tokio::time::sleep(self.platforms.wait()).await;
-        self.end(delivery);
+        let said = match &outcome {
+            Outcome::Delivered { reply } => reply.to_string(),
+            Outcome::Failed(failure) => failure.what.clone(),
+        };
+        self.end(delivery, &said);
         vec![outcome; all]
     }
 
@@ -254,7 +348,7 @@ impl SimChannel {
                 self.usable = false;
                 failed(Blame::Backend, 421, (4, 3, 2), "closing")
             }
-            3 => {
+            CUT => {
                 // It arrived, and the answer is lost.
                 self.arrive(delivery);
                 self.usable = false;
@@ -271,10 +365,14 @@ impl SimChannel {
     }
 
     fn arrive(&self, delivery: &Delivery) {
+        let arrival = Arrival {
+            place: self.backend.clone(),
+            digest: digest(&*delivery.body),
+        };
         let mut inner = self.platforms.0.lock().unwrap();
         for (number, _) in &delivery.recipients {
             let places = inner.arrived.entry((delivery.id, *number)).or_default();
-            places.push(self.backend.clone());
+            places.push(arrival.clone());
         }
     }
 
@@ -294,16 +392,17 @@ impl SimChannel {
         for (number, _) in &delivery.recipients {
             let count = inner.under_way.entry((delivery.id, *number)).or_default();
             *count += 1;
-            assert_eq!(
-                *count, 1,
-                "I4: two attempts at once for {} {number}",
-                delivery.id
-            );
+            if *count > 1 {
+                let what = format!("I4: two attempts at once for {} {number}", delivery.id);
+                inner.broken.push(what);
+            }
         }
+        inner.tell(&self.backend, delivery, "begins");
     }
 
-    fn end(&self, delivery: &Delivery) {
+    fn end(&self, delivery: &Delivery, said: &str) {
         let mut inner = self.platforms.0.lock().unwrap();
+        inner.tell(&self.backend, delivery, said);
         for (number, _) in &delivery.recipients {
             inner.under_way.remove(&(delivery.id, *number));
         }

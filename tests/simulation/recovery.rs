@@ -52,9 +52,8 @@ pub(crate) fn most(times: &[Instant], stretch: Duration) -> usize {
     most
 }
 
-/// No minute and no hour saw more than the limits, of all, of a mailbox, of a sender and mailbox.
-/// Mail that was fresh counts, but may be more.
-pub(crate) fn check_rates(seen: &[Seen], limits: TargetLimits, is_backlog: impl Fn(&Seen) -> bool) {
+/// At no moment had it more connections than the limit, and no minute saw more messages.
+pub(crate) fn check_platform(seen: &[Seen], limits: TargetLimits) {
     let all: Vec<Instant> = seen.iter().map(|seen| seen.at).collect();
     if limits.messages_per_minute > 0 {
         let most = most(&all, MINUTE);
@@ -63,6 +62,17 @@ pub(crate) fn check_rates(seen: &[Seen], limits: TargetLimits, is_backlog: impl 
             "{most} in a minute"
         );
     }
+    let most = seen.iter().map(|seen| seen.connections).max();
+    assert!(most <= Some(limits.max_connections), "{most:?} connections");
+}
+
+/// No minute and no hour of the backlog saw more than the limits of a mailbox, and of a sender and
+/// mailbox. Mail that was fresh counts, but may be more.
+pub(crate) fn check_mailboxes(
+    seen: &[Seen],
+    limits: TargetLimits,
+    is_backlog: impl Fn(&Seen) -> bool,
+) {
     let mut mailboxes: HashMap<&str, Vec<Instant>> = HashMap::new();
     let mut pairs: HashMap<(&str, &str), Vec<Instant>> = HashMap::new();
     for seen in seen.iter().filter(|seen| is_backlog(seen)) {
@@ -87,8 +97,6 @@ pub(crate) fn check_rates(seen: &[Seen], limits: TargetLimits, is_backlog: impl 
             "{hour} in an hour"
         );
     }
-    let most = seen.iter().map(|seen| seen.connections).max();
-    assert!(most <= Some(limits.max_connections), "{most:?} connections");
 }
 
 /// Deliveries and connections in each stretch of time after the recovery.
@@ -120,15 +128,25 @@ async fn backlog(door: &Door, count: usize, mailboxes: usize) -> Vec<SpoolId> {
     sent
 }
 
+/// A platform that is down, and a backlog for so many of its mailboxes.
+async fn down_with_backlog(
+    limits: TargetLimits,
+    count: usize,
+    mailboxes: usize,
+) -> (Site, Door, Vec<SpoolId>) {
+    let site = Site::new();
+    let door = site.open();
+    door.queue.configure(options(limits));
+    site.platforms.set_up("onprem", false);
+    sleep(5 * MINUTE).await;
+    let sent = backlog(&door, count, mailboxes).await;
+    (site, door, sent)
+}
+
 #[test]
 fn a_recovered_platform_is_not_overrun() {
     simulate(async {
-        let site = Site::new();
-        let door = site.open();
-        door.queue.configure(options(LIMITS));
-        site.platforms.set_up("onprem", false);
-        sleep(5 * MINUTE).await;
-        let sent = backlog(&door, 3000, 200).await;
+        let (site, door, sent) = down_with_backlog(LIMITS, 3000, 200).await;
         sleep(HOUR).await;
         site.platforms.take_seen();
         let up = Instant::now();
@@ -141,7 +159,8 @@ fn a_recovered_platform_is_not_overrun() {
         let mut seen = site.platforms.take_seen();
         seen.retain(|seen| seen.backend == onprem());
         print_ramp(&seen, up, SECOND);
-        check_rates(&seen, LIMITS, |_| true);
+        check_platform(&seen, LIMITS);
+        check_mailboxes(&seen, LIMITS, |_| true);
         // It opens step by step: a second each at least.
         for connections in 2..=CONNECTIONS {
             let first = seen.iter().find(|seen| seen.connections >= connections);
@@ -158,13 +177,8 @@ fn a_recovered_platform_is_not_overrun() {
 #[test]
 fn a_relapse_stops_it_at_the_first_sign() {
     simulate(async {
-        let site = Site::new();
-        let door = site.open();
-        door.queue
-            .configure(options(TargetLimits::connections(CONNECTIONS)));
-        site.platforms.set_up("onprem", false);
-        sleep(5 * MINUTE).await;
-        backlog(&door, 2000, 200).await;
+        let limits = TargetLimits::connections(CONNECTIONS);
+        let (site, door, _) = down_with_backlog(limits, 2000, 200).await;
         site.platforms.set_up("onprem", true);
         while site.copies() < 20 {
             sleep(Duration::from_millis(50)).await;
@@ -224,7 +238,9 @@ fn a_busy_mailbox_delays_nobody_else() {
         assert!(eta > 3 * HOUR && eta < 7 * HOUR, "{eta:?}");
         sleep(7 * HOUR).await;
         assert_eq!(door.words(&busy), [("delivered", 1500)].into());
-        check_rates(&site.platforms.take_seen(), LIMITS, |_| true);
+        let seen = site.platforms.take_seen();
+        check_platform(&seen, LIMITS);
+        check_mailboxes(&seen, LIMITS, |_| true);
         assert_eq!(site.copies(), 1600);
         door.stop().await;
     });
@@ -233,13 +249,8 @@ fn a_busy_mailbox_delays_nobody_else() {
 #[test]
 fn what_is_foretold_comes_true() {
     simulate(async {
-        let site = Site::new();
-        let door = site.open();
-        door.queue
-            .configure(options(TargetLimits::connections(CONNECTIONS)));
-        site.platforms.set_up("onprem", false);
-        sleep(5 * MINUTE).await;
-        let sent = backlog(&door, 6000, 600).await;
+        let limits = TargetLimits::connections(CONNECTIONS);
+        let (site, door, sent) = down_with_backlog(limits, 6000, 600).await;
         site.platforms.set_up("onprem", true);
         let waiting = || {
             door.spool
@@ -271,12 +282,7 @@ fn what_is_foretold_comes_true() {
 #[test]
 fn fresh_mail_overtakes_the_backlog() {
     simulate(async {
-        let site = Site::new();
-        let door = site.open();
-        door.queue.configure(options(LIMITS));
-        site.platforms.set_up("onprem", false);
-        sleep(5 * MINUTE).await;
-        backlog(&door, 5000, 50).await;
+        let (site, door, _) = down_with_backlog(LIMITS, 5000, 50).await;
         site.platforms.set_up("onprem", true);
         sleep(3 * MINUTE).await;
         for number in 0..20 {

@@ -15,6 +15,7 @@ mod documents;
 mod floors;
 mod pages;
 mod reachable;
+mod repeatable;
 mod shape;
 mod spool_page;
 mod tree;

@@ -115,6 +115,43 @@ async fn a_host_that_greets_with_our_name_is_a_loop() {
     assert_eq!(failure.reply.unwrap().code, 554);
 }
 
+/// RFC 5321 §5.1: the preferred exchanger speaks for all. Another one may say why not now, but not
+/// that it is for good: the preferred one may take it later.
+#[tokio::test]
+async fn a_lesser_exchanger_refuses_nothing_for_good() {
+    for (preferred, lesser, expected) in [
+        (None, "banner 554 5.7.1 Go away", None),
+        (None, "banner 421 4.3.2 Busy", Some(421)),
+        (
+            Some("banner 421 4.3.2 Busy"),
+            "banner 554 5.7.1 No",
+            Some(421),
+        ),
+        (
+            Some("banner 554 5.7.1 No"),
+            "banner 421 4.3.2 Busy",
+            Some(554),
+        ),
+    ] {
+        let mut net = world();
+        let mut serve = |address: &str, script| {
+            let server = Server::scripted(script);
+            net.servers.insert(address.parse().unwrap(), server);
+        };
+        serve("192.0.2.2:25", lesser);
+        if let Some(preferred) = preferred {
+            serve("192.0.2.1:25", preferred);
+        }
+        let (outbound, seen) = client(net, backend(&[]));
+        let target = DeliveryTarget::Domain("two.example".to_owned());
+        let failure = outbound.open(&target).await.err().unwrap();
+        let code = failure.reply.as_ref().map(|reply| reply.code);
+        assert_eq!(code, expected, "{preferred:?} {lesser}");
+        assert_eq!(failure.is_permanent(), expected == Some(554));
+        assert_eq!(seen.dialled.lock().unwrap().len(), 2);
+    }
+}
+
 #[tokio::test]
 async fn equal_hosts_take_turns() {
     let mut firsts = std::collections::HashSet::new();

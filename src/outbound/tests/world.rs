@@ -22,6 +22,8 @@ pub(super) enum Cut {
     AtMail(usize),
     InData,
     AfterDot,
+    /// Not at all: it reads no more.
+    DeafInData,
 }
 
 /// How a server behaves. Of several replies to RCPT and to the end of the message each is given
@@ -97,6 +99,7 @@ impl Cut {
             "at mail" => Self::AtMail(0),
             "in data" => Self::InData,
             "after dot" => Self::AfterDot,
+            "deaf in data" => Self::DeafInData,
             other => panic!("cut {other}"),
         }
     }
@@ -212,7 +215,17 @@ pub(super) async fn serve(server: Server, stream: BoxedStream, seen: Seen) {
 }
 
 impl Talk {
+    /// `silence` says nothing any more, `drops` a byte a minute.
     async fn say(&mut self, reply: &str) -> io::Result<()> {
+        if reply == "silence" {
+            return std::future::pending().await;
+        }
+        if reply == "drops" {
+            loop {
+                self.stream.write_all(b"2").await?;
+                tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+            }
+        }
         self.stream
             .write_all(format!("{reply}\r\n").as_bytes())
             .await?;
@@ -319,6 +332,9 @@ impl Talk {
     }
 
     async fn message(&mut self, server: &Server, accepted: usize) -> io::Result<()> {
+        if server.cut == Cut::DeafInData {
+            return std::future::pending().await;
+        }
         let mut decoder = DataDecoder::new();
         let mut message = Vec::new();
         loop {
