@@ -69,8 +69,9 @@ impl Queue {
             Occasion::Start => true,
             Occasion::Change => {
                 tokio::select! {
-                    () = tokio::time::sleep(LAST_OF_BEFORE) => {}
+                    biased;
                     () = self.0.parts.shutdown.stopping() => return false,
+                    () = tokio::time::sleep(LAST_OF_BEFORE) => {}
                 }
                 self.reroute_all().await
             }

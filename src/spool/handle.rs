@@ -47,6 +47,8 @@ pub struct Options {
     /// When the index is further behind the log than this many bytes, mail is taken before it has
     /// caught up.
     pub replay_at_start: u64,
+    /// Index entries held in memory before they are handed to the store.
+    pub index_pending: usize,
 }
 
 impl Options {
@@ -63,6 +65,7 @@ impl Options {
             segment_size: limits::SEGMENT,
             body_in_log: limits::BODY_IN_MEMORY,
             replay_at_start: limits::REPLAY_AT_START,
+            index_pending: limits::INDEX_PENDING,
         }
     }
 }

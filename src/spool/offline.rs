@@ -172,7 +172,8 @@ impl Offline {
 
     pub(super) fn store(&self, name: &str) -> Result<Index, SpoolError> {
         let store = (self.world.open_store)(&self.options.dir.join(name));
-        Ok(Index::new(store.map_err(SpoolError::Index)?))
+        let store = store.map_err(SpoolError::Index)?;
+        Ok(Index::new(store, self.options.index_pending))
     }
 
     /// A copy of the index, because opening it may change it; `None` when there is none.

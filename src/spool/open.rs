@@ -111,7 +111,7 @@ impl Spool {
             uuid: identity.uuid.clone(),
         };
         let store = (world.open_store)(&dir.join("index")).map_err(SpoolError::Index)?;
-        let index = Arc::new(Index::new(store));
+        let index = Arc::new(Index::new(store, options.index_pending));
         let quarantine = Quarantine {
             disk: disk.clone(),
             dir: dir.join("quarantine"),

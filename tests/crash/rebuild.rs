@@ -8,7 +8,7 @@ use crate::disk::{SimDisk, Trouble};
 use crate::workload::{Machine, Promises, beside, month, run_behind, run_opened};
 
 /// Enough for a hand-over to the store on the way.
-const MESSAGES: usize = 2_500;
+const MESSAGES: usize = 600;
 
 /// A machine with mail in all states, whose index is lost.
 fn without_index() -> (Machine, Promises) {

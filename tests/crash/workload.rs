@@ -146,6 +146,9 @@ pub(crate) struct Machine {
     pub(crate) body_in_log: usize,
 }
 
+/// Few, so that hand-overs happen in small lives, too.
+const INDEX_PENDING: usize = 3_000;
+
 impl Machine {
     pub(crate) fn new(disk: SimDisk) -> Self {
         Self {
@@ -185,6 +188,7 @@ impl Machine {
             segment_size: 8 * 1024,
             body_in_log: self.body_in_log,
             replay_at_start: self.replay_at_start,
+            index_pending: INDEX_PENDING,
             ..Options::new("/spool")
         };
         let world = World {

@@ -318,7 +318,7 @@ impl SimChannel {
         if let Err(error) = read_all(&*delivery.body) {
             // The end was not sent: nobody gets a part.
             self.usable = false;
-            self.end(delivery);
+            self.end(delivery, "cannot be read");
             let failure = Failure::without_reply(Blame::Message, error.to_string());
             return vec![Outcome::Failed(failure); all];
         }

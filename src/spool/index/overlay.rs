@@ -8,7 +8,6 @@ use serde::de::DeserializeOwned;
 
 use super::rows::{Checkpoint, Counters, FORMAT, decode, encode};
 use super::{Row, Store, keys};
-use crate::limits;
 use crate::spool::SpoolError;
 use crate::spool::segment::Position;
 
@@ -18,6 +17,8 @@ type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 #[derive(Debug)]
 pub(crate) struct Index {
     store: Box<dyn Store>,
+    /// Changes in memory before they are handed over.
+    most_pending: usize,
     pending: RwLock<Pending>,
     /// One hand-over to the store at a time.
     flushing: Mutex<()>,
@@ -39,10 +40,11 @@ struct Pending {
 }
 
 impl Index {
-    /// An index over a store.
-    pub(crate) fn new(store: Box<dyn Store>) -> Self {
+    /// An index over a store, which holds so many changes in memory before it hands them over.
+    pub(crate) fn new(store: Box<dyn Store>, most_pending: usize) -> Self {
         Self {
             store,
+            most_pending,
             pending: RwLock::default(),
             flushing: Mutex::default(),
             applying: RwLock::default(),
@@ -215,12 +217,12 @@ impl Index {
 
     /// Are there so many changes in memory that they should be handed over now?
     pub(crate) fn is_crowded(&self) -> bool {
-        self.read_lock().active.len() >= limits::INDEX_PENDING
+        self.read_lock().active.len() >= self.most_pending
     }
 
     /// Are there so many changes in memory that the writer has to wait for the store?
     pub(crate) fn is_overcrowded(&self) -> bool {
-        self.read_lock().active.len() >= limits::INDEX_PENDING * 2
+        self.read_lock().active.len() >= self.most_pending * 2
     }
 
     /// Sets the changes so far aside for [`Self::store_frozen`], with the checkpoint they make.

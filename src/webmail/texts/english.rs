@@ -222,17 +222,18 @@ pub(crate) const ENGLISH: Texts = Texts {
     undo: "Undo",
     undone: "The message has not been sent. You can change it, and send it again.",
     too_late: "It was too late to call the message back: it has left.",
-    came_back: "This message has not been sent: somebody could not get mail at that moment. Check it \
-        and send it again.",
+    came_back: "This message has not been sent: somebody could not get mail at that moment. Check \
+        it and send it again.",
     settings_saved: "Your settings are saved.",
     signature: "Signature",
     signature_help: "Stands under new messages and answers.",
     save: "Save",
     error_signature: "The signature is too long: {most} characters at most.",
-    error_file_too_large: "“{name}” was not attached: the files of a message can have {size} together.",
+    error_file_too_large: "“{name}” was not attached: the files of a message can have \
+        {size} together.",
     error_too_many_files: "A message can have {count} files at most; some were not attached.",
-    error_too_many_drafts: "There are {most} drafts already. Send or discard some of them first; copy your text \
-        before.",
-    error_enough: "In one hour you can send {most} messages to {recipients} recipients. Your message is \
-        kept in “Drafts”; send it later.",
+    error_too_many_drafts: "There are {most} drafts already. Send or discard some of them first; \
+        copy your text before.",
+    error_enough: "In one hour you can send {most} messages to {recipients} recipients. Your \
+        message is kept in “Drafts”; send it later.",
 };
