@@ -107,8 +107,8 @@ fn mail_that_was_on_its_way_in_follows_too() {
         sleep(MINUTE).await;
         assert_eq!(lanes(&door, &sent), ["cloud"]);
         let lane = "onprem".to_owned();
-        let late = RecipientEvent::Rerouted { lane };
-        door.spool.record(sent[0], vec![0], late).await.unwrap();
+        let astray = RecipientEvent::Rerouted { lane };
+        door.spool.record(sent[0], vec![0], astray).await.unwrap();
         sleep(120 * MINUTE).await;
         assert_eq!(lanes(&door, &sent), ["cloud"]);
         assert!(door.spool.fact("queue", "rerouted").unwrap().is_some());

@@ -368,10 +368,9 @@ mod tests {
         let done = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
             let reader = scope.spawn(|| {
+                let is_there = |(key, value): &Change| store.get(key).unwrap() == *value;
                 while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                    for (key, value) in &known {
-                        assert_eq!(store.get(key).unwrap(), *value);
-                    }
+                    assert!(known.iter().all(is_there));
                     let all = store.scan(b"m", b"m", usize::MAX).unwrap();
                     assert!(all.is_sorted_by(|(a, _), (b, _)| a < b));
                     let found = all.iter().filter(|(key, _)| key[4] % 8 == 0);
