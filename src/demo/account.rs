@@ -1,5 +1,6 @@
 //! What is due where, and whether it came: the whole truth about every letter.
 
+use crate::mail::VISIT_FIELD;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -133,12 +134,15 @@ fn is_unchanged(message: &[u8], sent: &[u8]) -> bool {
     let Ok(trace) = std::str::from_utf8(trace) else {
         return false;
     };
+    let is_trace = |line: &str| {
+        let name = line.split_once(':').map(|(name, _)| name);
+        name.is_some_and(|name| name == "Received" || name == VISIT_FIELD)
+    };
     // RFC 5322 §2.2.3: a line that begins with a blank continues the one before it.
-    trace.starts_with("Received:")
+    let goes_on = |line: &str| line.starts_with([' ', '\t']);
+    trace.lines().next().is_some_and(is_trace)
         && trace.ends_with("\r\n")
-        && trace.lines().all(|line| {
-            line.starts_with("Received:") || line.starts_with(' ') || line.starts_with('\t')
-        })
+        && trace.lines().all(|line| is_trace(line) || goes_on(line))
 }
 
 #[cfg(test)]
@@ -170,7 +174,7 @@ mod tests {
         let mut account = Account::default();
         let due = account.note(&letter);
         assert_eq!((account.letters(), due.len()), (1, 2));
-        let trace = "Received: from x\r\n\tby y\r\n";
+        let trace = "X-Tideover-Trace: 0SVMB3NPM0004 proof\r\nReceived: from x\r\n\tby y\r\n";
         let ann = arrival(Home::Onprem, "a.smith@example.org", trace, &letter);
         let bob = arrival(Home::Cloud, "bob@tenant.example", trace, &letter);
         let right = [ann.clone(), bob.clone()];
