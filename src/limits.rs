@@ -117,6 +117,9 @@ pub const COMMITTED_QUEUE: usize = 1_024;
 pub const TRAVELLING_BODY: usize = 16 * 1024;
 /// Deliveries whose outcome is not durable yet. Beyond: workers wait.
 pub const SETTLING: usize = 256;
+/// Messages that a connection marks as begun before their turn, so that it never waits for the
+/// disk. After a crash each of them is called uncertain.
+pub const MARKED_AHEAD: usize = 4;
 /// Connections to one host that is no backend.
 pub const CONNECTIONS_PER_STRANGER: usize = 4;
 /// Next hops that are no backend and have mail in memory. The mail of others waits in the index.

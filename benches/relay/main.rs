@@ -7,7 +7,7 @@
 //! ```text
 //! cargo bench --bench relay -- --quick
 //! cargo bench --bench relay -- --sizes 4096,51200 --sessions 1,10,50 --modes conn,reuse --reps 5
-//! cargo bench --bench relay -- --drain 20000
+//! cargo bench --bench relay -- --drain 20000 --connections 20 --reps 3
 //! ```
 //!
 //! Options: `--secs N` seconds that a repetition should take, `--dir DIR` the disk to measure on
@@ -44,9 +44,10 @@ fn main() {
     };
     tools::require();
     let folder = tools::folder(&options.dir);
-    let mut servers = Servers::start(folder.path());
+    let connections = options.drain.map(|_| options.connections);
+    let mut servers = Servers::start(folder.path(), connections);
     if let Some(count) = options.drain {
-        println!("\n{}", drain::compare(&mut servers, count));
+        println!("\n{}", drain::compare(&mut servers, &options, count));
         return;
     }
     let mut report = Report::new(folder.path());

@@ -11,6 +11,8 @@ pub(crate) struct Options {
     modes: Vec<Mode>,
     /// Messages of a backlog to drain, instead of all else.
     pub(crate) drain: Option<usize>,
+    /// Connections to the sink while it drains, of both relays.
+    pub(crate) connections: usize,
     pub(crate) reps: usize,
     pub(crate) secs: f64,
     pub(crate) dir: PathBuf,
@@ -26,6 +28,8 @@ impl Options {
             sessions: vec![1, 10, 50],
             modes: vec![Mode::NewConnections, Mode::Reuse],
             drain: None,
+            // What Postfix has by default.
+            connections: 20,
             reps: 3,
             secs: 8.0,
             dir: PathBuf::from("/var/tmp"),
@@ -46,6 +50,9 @@ impl Options {
                 "--modes" => options.modes = value().split(',').map(Mode::named).collect(),
                 "--drain" => {
                     options.drain = Some(value().parse().expect("--drain is a number"));
+                }
+                "--connections" => {
+                    options.connections = value().parse().expect("--connections is a number");
                 }
                 "--reps" => options.reps = value().parse().expect("--reps is a number"),
                 "--secs" => options.secs = value().parse().expect("--secs is a number"),

@@ -78,7 +78,8 @@ fn row(cell: &Cell) -> String {
     )
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+/// The one in the middle; of an even number, between the two.
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;

@@ -17,11 +17,12 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    /// Starts both, with their data below `folder`.
-    pub(crate) fn start(folder: &Path) -> Self {
+    /// Starts both, with their data below `folder`, and so many connections to the sink at most;
+    /// by default Postfix has what it has by default.
+    pub(crate) fn start(folder: &Path, connections: Option<usize>) -> Self {
         Self {
-            tideover: Relay::tideover(&folder.join("tideover")),
-            postfix: Relay::postfix(&folder.join("postfix")),
+            tideover: Relay::tideover(&folder.join("tideover"), connections.unwrap_or(50)),
+            postfix: Relay::postfix(&folder.join("postfix"), connections),
         }
     }
 }
@@ -32,24 +33,25 @@ pub(crate) struct Relay {
     child: Child,
     port: SocketAddr,
     sink: Sink,
-    /// The folder of Postfix's config.
-    etc: Option<PathBuf>,
+    /// Its config: a file, or Postfix's folder.
+    config: PathBuf,
 }
 
 impl Relay {
-    fn tideover(folder: &Path) -> Self {
+    fn tideover(folder: &Path, connections: usize) -> Self {
         fs::create_dir_all(folder).unwrap();
         let (sink, port) = (Sink::start(), free_port());
         let config = folder.join("tideover.toml");
-        fs::write(&config, tideover_toml(port, sink.port())).unwrap();
+        let text = tideover_toml(port, sink.port(), connections);
+        fs::write(&config, text).unwrap();
         let directory = format!("address,home\n{RECIPIENT},sink\n");
         fs::write(folder.join("directory.csv"), directory).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tideover"));
-        command.arg("serve").arg("-c").arg(config).process_group(0);
-        Self::spawn("tideover", command, folder, (port, sink))
+        command.arg("serve").arg("-c").arg(&config).process_group(0);
+        Self::spawn("tideover", (command, config), folder, (port, sink))
     }
 
-    fn postfix(folder: &Path) -> Self {
+    fn postfix(folder: &Path, connections: Option<usize>) -> Self {
         for name in ["etc", "queue", "data"] {
             fs::create_dir_all(folder.join(name)).unwrap();
         }
@@ -62,7 +64,11 @@ impl Relay {
         std::os::unix::fs::chown(folder.join("data"), Some(uid), None).unwrap();
         let (sink, port) = (Sink::start(), free_port());
         let etc = folder.join("etc");
-        fs::write(etc.join("main.cf"), main_cf(folder, sink.port())).unwrap();
+        fs::write(
+            etc.join("main.cf"),
+            main_cf(folder, sink.port(), connections),
+        )
+        .unwrap();
         fs::write(etc.join("master.cf"), master_cf(port)).unwrap();
         let check = Command::new(program("postfix"))
             .arg("-c")
@@ -79,14 +85,12 @@ impl Relay {
         // The master makes its own session.
         let mut command = Command::new(Path::new(daemons.trim()).join("master"));
         command.arg("-c").arg(&etc).arg("-s");
-        let mut relay = Self::spawn("postfix", command, folder, (port, sink));
-        relay.etc = Some(etc);
-        relay
+        Self::spawn("postfix", (command, etc), folder, (port, sink))
     }
 
     fn spawn(
         name: &'static str,
-        mut command: Command,
+        (mut command, config): (Command, PathBuf),
         folder: &Path,
         (port, sink): (SocketAddr, Sink),
     ) -> Self {
@@ -103,7 +107,7 @@ impl Relay {
             child,
             port,
             sink,
-            etc: None,
+            config,
         }
     }
 
@@ -131,18 +135,22 @@ impl Relay {
         self.sink = Sink::start_at(self.sink.port());
     }
 
-    /// Postfix looks at deferred mail again after minutes, unless it is asked to; Tideover notices
-    /// by itself that its platform is back.
+    /// Says that the platform is back. Both would find out by themselves: Postfix when the next
+    /// retries are due, Tideover with its next probe.
     pub(crate) fn remind(&self) {
-        if let Some(etc) = &self.etc {
-            let flush = Command::new(program("postqueue"))
-                .arg("-c")
-                .arg(etc)
-                .arg("-f")
-                .output()
-                .unwrap();
-            assert!(flush.status.success(), "{flush:?}");
-        }
+        let (program, words): (_, &[&str]) = if self.name == "postfix" {
+            (program("postqueue"), &["-f"])
+        } else {
+            let tideover = PathBuf::from(env!("CARGO_BIN_EXE_tideover"));
+            (tideover, &["backend", "probe", "sink"])
+        };
+        let told = Command::new(program)
+            .arg("-c")
+            .arg(&self.config)
+            .args(words)
+            .output()
+            .unwrap();
+        assert!(told.status.success(), "{told:?}");
     }
 
     /// CPU seconds since its start, with everything it forked.
@@ -167,7 +175,7 @@ impl Drop for Relay {
     }
 }
 
-fn tideover_toml(port: SocketAddr, sink: SocketAddr) -> String {
+fn tideover_toml(port: SocketAddr, sink: SocketAddr, connections: usize) -> String {
     let (web, admin) = (free_port(), free_port());
     format!(
         "[server]
@@ -180,7 +188,7 @@ tls = \"none\"
 [backend.sink]
 hosts = [\"{sink}\"]
 tls = \"never\"
-max_connections = 50
+max_connections = {connections}
 mailbox_messages_per_minute = 0
 mailbox_messages_per_hour = 0
 slow_open = false
@@ -206,8 +214,11 @@ bind = \"{admin}\"
 }
 
 /// Package defaults but for places, names and the next hop.
-fn main_cf(folder: &Path, sink: SocketAddr) -> String {
+fn main_cf(folder: &Path, sink: SocketAddr, connections: Option<usize>) -> String {
     let folder = folder.display();
+    let limit = connections.map_or_else(String::new, |connections| {
+        format!("default_destination_concurrency_limit = {connections}\n")
+    });
     let sink = sink.port();
     format!(
         "compatibility_level = 3.6
@@ -225,7 +236,7 @@ mynetworks = 127.0.0.0/8
 smtpd_relay_restrictions = permit_mynetworks, reject
 relayhost = [127.0.0.1]:{sink}
 notify_classes =
-"
+{limit}"
     )
 }
 

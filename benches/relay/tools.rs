@@ -142,6 +142,19 @@ impl Sink {
 }
 
 impl Sink {
+    /// Open connections to it.
+    pub(crate) fn connections(&self) -> usize {
+        let table = fs::read_to_string("/proc/net/tcp").unwrap();
+        let port = format!(":{:04X}", self.port.port());
+        let is_open = |line: &&str| {
+            let mut fields = line.split_whitespace().skip(1);
+            let local = fields.next().is_some_and(|local| local.ends_with(&port));
+            // The remote end, then the state: established.
+            local && fields.nth(1) == Some("01")
+        };
+        table.lines().filter(is_open).count()
+    }
+
     /// Nobody answers at its port any more.
     pub(crate) fn stop(&mut self) {
         self.child.kill().ok();

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::Queue;
-use super::state::{Job, JobRecipient, Pushed, Source, Waited};
+use super::state::{Content, Job, JobRecipient, Pushed, Source, Waited};
 use crate::limits;
 use crate::mail::{DeliveryTarget, Envelope, HoldReason, SpoolId};
 use crate::route::{Decision, Mail};
@@ -31,7 +30,7 @@ impl Queue {
             overflowed |= committed.len() + 1 >= limits::COMMITTED_QUEUE;
             if overflowed && committed.is_empty() {
                 overflowed = false;
-                self.0.wake.notify_one();
+                self.look_from_the_beginning();
             }
             self.take(&message);
         }
@@ -43,9 +42,16 @@ impl Queue {
         let all = 0..u16::try_from(message.envelope.recipients.len()).unwrap_or(u16::MAX);
         let recipients: Vec<_> = all.map(|number| (number, Waited::default())).collect();
         let id = message.id;
-        let content = (Source::Fresh, message.body.as_ref());
+        let content = (Source::Fresh, message.body.clone().map(Content::Here));
         let result = self.dispatch(id, &message.envelope, content, &recipients);
         let held = result.held;
+        if result.full {
+            // It was accepted a while ago: the loader may be behind it.
+            let mut marks = self.marks();
+            for recipient in &message.envelope.recipients {
+                marks.clear_before(&recipient.lane, id.timestamp());
+            }
+        }
         if !result.kept.is_empty() {
             // No faster than messages are accepted, because both wait for the log.
             let queue = self.clone();
@@ -65,7 +71,7 @@ impl Queue {
         &self,
         id: SpoolId,
         envelope: &Arc<Envelope>,
-        (source, body): (Source, Option<&Bytes>),
+        (source, body): (Source, Option<Content>),
         recipients: &[(u16, Waited)],
     ) -> Dispatched {
         let mut result = Dispatched::default();
@@ -117,7 +123,7 @@ impl Queue {
                 ticket: 0,
                 source,
                 envelope: Arc::clone(envelope),
-                body: body.cloned(),
+                body: body.clone(),
                 recipients,
                 targets: VecDeque::from(targets),
                 holds: Arc::clone(&holds),

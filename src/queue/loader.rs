@@ -1,34 +1,29 @@
 //! The backlog: from the index into the rows of the next hops, lane by lane.
 
-use std::collections::HashMap;
-use std::sync::atomic::Ordering;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use super::hands::Hands;
-use super::intake::Dispatched;
-use super::state::{Source, Waited};
+use super::marks::{Look, Marks};
+use super::state::{Content, Source, Waited};
 use super::{Queue, schedule};
 use crate::base::Timestamp;
 use crate::limits;
 use crate::mail::{DeliveryTarget, Envelope, RecipientEvent, RecipientState, SpoolId};
 use crate::smtp::Mailbox;
-use crate::spool::{Due, SpoolError};
+use crate::spool::{Due, Spool, SpoolError};
 
 /// The loader looks at all lanes at least this often.
 const ROUND: Duration = Duration::from_secs(30);
-/// Recipients read from the index at once.
-const PAGE: usize = 200;
+/// Recipients read from index and log at once.
+const PAGE: usize = 100;
+/// Pages of one lane in one look. Beyond: the other lanes first.
+const PAGES: usize = 50;
 
 /// After everything.
 const LATER: Timestamp = Timestamp::from_millis(u64::MAX);
-
-/// Pages of one lane in one look. Beyond: the other lanes first.
-const PAGES: usize = 25;
-/// A lane is looked at from its beginning at least this often, whatever is known of it.
-const ANEW: Duration = Duration::from_secs(30 * 60);
 
 /// How a look at a lane ended.
 enum Looked {
@@ -40,12 +35,24 @@ enum Looked {
     Blocked,
 }
 
-/// Up to where a lane was looked at and found to wait: nobody looks again before something
-/// changes. Else a backlog that waits would be read again and again for the few that need not.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Mark {
+/// One message of the backlog.
+struct Mail {
+    id: SpoolId,
+    envelope: Arc<Envelope>,
+    body: Option<Content>,
+    recipients: Vec<(u16, Waited)>,
+    /// The place of the last one in its lane.
     last: Due,
-    made: Duration,
+}
+
+/// A piece of a lane.
+struct Page {
+    mails: Vec<Mail>,
+    /// The last one that is due.
+    last: Option<Due>,
+    /// When the first one is due that is not yet.
+    later: Option<Timestamp>,
+    is_last: bool,
 }
 
 impl Queue {
@@ -69,7 +76,7 @@ impl Queue {
                         return;
                     }
                     self.return_held_jobs();
-                    self.clear_marks();
+                    self.marks().clear();
                 }
                 () = self.0.wake.notified() => {}
                 () = tokio::time::sleep(wait) => {}
@@ -100,20 +107,11 @@ impl Queue {
         if self.0.parts.router.lane_waits(lane) {
             return Ok(Looked::Blocked);
         }
-        let cleared = self.0.marks_cleared.load(Ordering::Acquire);
-        let mut last = self.mark_of(lane);
-        let looked = self.load_until(lane, &mut last, now).await?;
-        if let Some(last) = last {
-            let made = self.elapsed();
-            let mut marks = self.marks();
-            // Cleared meanwhile: what lies before it may go now.
-            if self.0.marks_cleared.load(Ordering::Acquire) == cleared {
-                let mark = marks.entry(lane.to_owned()).or_insert(Mark { last, made });
-                mark.last = last;
-            }
-        }
+        let mut look = self.marks().begin(lane, self.elapsed());
+        let looked = self.load_until(lane, &mut look, now).await?;
+        self.marks().end(lane, &look, self.elapsed());
         if let Looked::Until(Some(_)) = looked {
-            let mut stranded = Some(Due {
+            let mut stranded = Look::behind(Due {
                 due: now.after(schedule::LONGEST),
                 id: SpoolId::from_u64(u64::MAX),
                 recipient: u16::MAX,
@@ -123,92 +121,80 @@ impl Queue {
         Ok(looked)
     }
 
-    /// Loads what is behind `mark` and due until `until`. The mark goes on over pages in which
-    /// somebody has to wait, and when there is more than one look takes.
+    /// Loads who is due until then, behind the last one of a look. The mark goes on over pages in
+    /// which somebody has to wait, and when there is more than one look takes or there is room for.
     async fn load_until(
         &self,
         lane: &str,
-        mark: &mut Option<Due>,
+        look: &mut Look,
         until: Timestamp,
     ) -> Result<Looked, SpoolError> {
-        let mut last = *mark;
-        let mut held = false;
         for _ in 0..PAGES {
-            let page = self.0.parts.spool.due(lane, last, PAGE)?;
-            let Some(end) = page.last().copied() else {
+            let (queue, name, last) = (self.clone(), lane.to_owned(), look.last);
+            let read = move |spool: &Spool| queue.read_page(spool, (&name, last), until);
+            let page = self.0.parts.spool.beside(read).await?;
+            if page.is_last {
                 return Ok(Looked::Until(None));
-            };
-            let due = page.iter().position(|entry| entry.due > until);
-            let (ready, later) = page.split_at(due.unwrap_or(page.len()));
+            }
             let mut kept = Vec::new();
             let mut full = false;
-            for message in ready.chunk_by(|a, b| a.id == b.id) {
-                let id = message.first().map_or(end.id, |due| due.id);
-                let result = self.load(id, message)?;
+            for mail in page.mails {
+                let source = (Source::Backlog, mail.body);
+                let result = self.dispatch(mail.id, &mail.envelope, source, &mail.recipients);
+                look.waits |= result.held;
+                kept.push((mail.id, result.kept));
                 full = result.full;
-                held |= result.held;
-                kept.push((id, result.kept));
                 if full {
                     break;
                 }
+                look.last = Some(mail.last);
             }
             self.keep(kept).await;
             if full {
+                look.mark = look.last;
                 return Ok(Looked::Blocked);
             }
-            last = ready.last().copied().or(last);
-            if held {
-                *mark = last;
+            look.last = page.last.or(look.last);
+            if look.waits {
+                look.mark = look.last;
             }
-            if let Some(first) = later.first() {
-                return Ok(Looked::Until(Some(first.due)));
+            if let Some(first) = page.later {
+                return Ok(Looked::Until(Some(first)));
             }
-            // The disk was read in this thread: the others want it too.
+            // The others want the thread too.
             tokio::task::yield_now().await;
         }
-        *mark = last;
+        look.mark = look.last;
         Ok(Looked::More)
     }
 
-    /// Where to begin in a lane.
-    fn mark_of(&self, lane: &str) -> Option<Due> {
-        let now = self.elapsed();
-        let mut marks = self.marks();
-        marks.retain(|_, mark| now.saturating_sub(mark.made) < ANEW);
-        marks.get(lane).map(|mark| mark.last)
+    /// Reads a page of a lane: who is due in it, and what is needed for an attempt.
+    fn read_page(
+        &self,
+        spool: &Spool,
+        (lane, last): (&str, Option<Due>),
+        until: Timestamp,
+    ) -> Result<Page, SpoolError> {
+        let page = spool.due(lane, last, PAGE)?;
+        let due = page.iter().position(|entry| entry.due > until);
+        let (ready, later) = page.split_at(due.unwrap_or(page.len()));
+        let mut mails = Vec::new();
+        for message in ready.chunk_by(|a, b| a.id == b.id) {
+            if let Some(last) = message.last() {
+                mails.extend(self.read_mail(spool, message, *last)?);
+            }
+        }
+        Ok(Page {
+            mails,
+            last: ready.last().copied(),
+            later: later.first().map(|entry| entry.due),
+            is_last: page.is_empty(),
+        })
     }
 
-    fn marks(&self) -> MutexGuard<'_, HashMap<String, Mark>> {
-        self.0.marks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn clear_marks(&self) {
-        let mut marks = self.marks();
-        self.0.marks_cleared.fetch_add(1, Ordering::AcqRel);
-        marks.clear();
-    }
-
-    fn clear_mark(&self, lane: &str) {
-        let mut marks = self.marks();
-        self.0.marks_cleared.fetch_add(1, Ordering::AcqRel);
-        marks.remove(lane);
-    }
-
-    /// Something has changed that may let mail go which was found to wait.
-    pub(super) fn look_from_the_beginning(&self) {
-        self.clear_marks();
-        self.0.wake.notify_one();
-    }
-
-    /// The lane of the present home.
-    pub(super) fn lane_of(&self, address: &Mailbox) -> String {
-        let now = self.0.parts.clock.now();
-        self.0.parts.router.route(address, now).lane
-    }
-
-    /// Loads recipients of one message.
-    fn load(&self, id: SpoolId, due: &[Due]) -> Result<Dispatched, SpoolError> {
-        let spool = &self.0.parts.spool;
+    /// Reads one message; `None` when nobody of it is to be loaded.
+    fn read_mail(&self, spool: &Spool, due: &[Due], last: Due) -> Result<Option<Mail>, SpoolError> {
+        let id = last.id;
         let mut recipients = Vec::with_capacity(due.len());
         for entry in due {
             if self.state().is_busy(id, entry.recipient) {
@@ -220,21 +206,39 @@ impl Queue {
             }
         }
         if recipients.is_empty() {
-            return Ok(Dispatched::default());
+            return Ok(None);
         }
-        match spool.message(id) {
-            Ok(Some(message)) => {
-                let from = (Source::Backlog, None);
-                Ok(self.dispatch(id, &message.envelope, from, &recipients))
-            }
-            Ok(None) => Ok(Dispatched::default()),
+        match spool.for_attempt(id) {
+            Ok(found) => Ok(found.map(|found| Mail {
+                id,
+                envelope: found.envelope,
+                body: found.body.map(Content::InLog),
+                recipients,
+                last,
+            })),
             Err(error @ (SpoolError::Index(_) | SpoolError::Closed)) => Err(error),
             // It stays where it is, and those behind it do not wait for it.
             Err(error) => {
                 tracing::error!(%id, %error, "waiting mail cannot be read; see `spool verify`");
-                Ok(Dispatched::default())
+                Ok(None)
             }
         }
+    }
+
+    pub(super) fn marks(&self) -> MutexGuard<'_, Marks> {
+        self.0.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something has changed that may let mail go which was found to wait.
+    pub(super) fn look_from_the_beginning(&self) {
+        self.marks().clear();
+        self.0.wake.notify_one();
+    }
+
+    /// The lane of the present home.
+    pub(super) fn lane_of(&self, address: &Mailbox) -> String {
+        let now = self.0.parts.clock.now();
+        self.0.parts.router.route(address, now).lane
     }
 
     /// After a change of health: jobs of backends that take none go back, to be decided anew.
@@ -263,6 +267,9 @@ impl Queue {
                 state.release(&job);
             }
         }
+        drop(state);
+        // They are before the marks now.
+        self.marks().clear();
     }
 
     /// Does everybody wait in the lane of the present home now?
@@ -332,7 +339,7 @@ impl Queue {
             Ok(Some(RecipientState::Queued { lane, .. })) if lane != new => {
                 let event = RecipientEvent::Rerouted { lane: new.clone() };
                 let moved = spool.record(id, vec![number], event).await;
-                self.clear_mark(&new);
+                self.marks().clear_lane(&new);
                 moved
             }
             Ok(_) => Ok(()),

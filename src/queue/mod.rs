@@ -6,6 +6,7 @@
 //! never stored. A lane whose route says hold is left alone until a backend changes: holding costs
 //! nothing, uses up no retries and no time.
 
+mod ahead;
 mod bounce;
 mod bulk;
 mod cases;
@@ -17,6 +18,7 @@ mod hands;
 mod holding;
 mod intake;
 mod loader;
+mod marks;
 mod pace;
 mod pacing;
 mod progress;
@@ -39,8 +41,7 @@ pub use counts::{DrainCounts, HeldCount, HeldCounts};
 pub use pace::MailboxRates;
 pub use progress::Progress;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::AtomicU64;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -52,6 +53,7 @@ use crate::mail::{BackendId, DeliveryTarget, FinalCause, Transport, VisitKey};
 use crate::route::Router;
 use crate::spool::{Committed, Spool};
 use ending::Settled;
+use marks::Marks;
 use pace::Pace;
 use progress::Speeds;
 use rate::Rates;
@@ -134,9 +136,7 @@ struct Inner {
     pace: Mutex<Pace>,
     speeds: Mutex<Speeds>,
     /// Up to where lanes were looked at.
-    marks: Mutex<HashMap<String, loader::Mark>>,
-    /// How often marks were cleared.
-    marks_cleared: AtomicU64,
+    marks: Mutex<Marks>,
     /// Proves what went to platforms, so that it is known when it comes back.
     visits: OnceLock<VisitKey>,
     /// When the queue was made.
@@ -174,7 +174,6 @@ impl Queue {
             pace: Mutex::default(),
             speeds: Mutex::default(),
             marks: Mutex::default(),
-            marks_cleared: AtomicU64::new(0),
             visits: OnceLock::new(),
             begun: tokio::time::Instant::now(),
             tries: Mutex::default(),

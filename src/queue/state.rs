@@ -16,6 +16,7 @@ use crate::limits;
 use crate::mail::{BackendId, DeliveryTarget, Envelope, RecipientState, SpoolId};
 use crate::route::HoldBook;
 use crate::smtp::Mailbox;
+use crate::spool::BodyPlace;
 
 /// One message for some recipients of one next hop.
 #[derive(Debug, Clone)]
@@ -26,13 +27,22 @@ pub(super) struct Job {
     /// Where it comes from.
     pub(super) source: Source,
     pub(super) envelope: Arc<Envelope>,
-    /// The body, when it came with the message.
-    pub(super) body: Option<Bytes>,
+    /// The body, when more is known of it than the message's id.
+    pub(super) body: Option<Content>,
     pub(super) recipients: Vec<JobRecipient>,
     /// The next hop and those behind it, for when it cannot be reached.
     pub(super) targets: VecDeque<DeliveryTarget>,
     /// What operators had said when the route was decided.
     pub(super) holds: Arc<HoldBook>,
+}
+
+/// What is known of a body.
+#[derive(Debug, Clone)]
+pub(super) enum Content {
+    /// It came with the message.
+    Here(Bytes),
+    /// Where the log has it.
+    InLog(BodyPlace),
 }
 
 /// Where a job comes from.

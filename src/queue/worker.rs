@@ -1,15 +1,18 @@
 //! Workers: each has one connection to one next hop, takes job after job from its row, and writes
 //! down what became of them.
 
+use std::iter;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
+use super::ahead::{Ahead, Mark, Prepared};
 use super::pacing::Asking;
-use super::state::{Job, Pushed, Source};
+use super::state::{Content, Job, Pushed, Source};
 use super::{Queue, settle};
 use crate::backend::{Signal, asks_to_slow_down};
 use crate::mail::{
@@ -47,13 +50,17 @@ impl Queue {
         });
     }
 
-    /// Job after job. The next one is prepared while the present one is under way, and the
+    /// Job after job. The next ones are prepared while the present one is under way, and the
     /// outcomes become durable in the background: a slow disk delays no connection.
     async fn work(&self, target: &DeliveryTarget) {
         let mut channel: Option<Box<dyn Channel>> = None;
-        let mut prepared: Option<Prepared> = None;
+        let mut ahead = Ahead::default();
         while !self.stopping() {
-            let present = match prepared.take() {
+            // What is ahead goes no further either when the window has closed.
+            if !ahead.is_empty() && self.state().is_surplus(target) {
+                break;
+            }
+            let present = match ahead.pop() {
                 Some(ready) => ready,
                 None => match self.next_job(target).await {
                     Some(job) => match self.prepare(target, job).await {
@@ -67,7 +74,7 @@ impl Queue {
             self.sleep_until(place, CONNECTING).await;
             // Who is woken by the stop sends nothing more.
             if self.stopping() || !self.may_go(target, &present.job) {
-                self.put_back(present).await;
+                self.put_back(iter::once(present)).await;
                 continue;
             }
             if let Err(failure) = self.connect(&mut channel, target).await {
@@ -78,21 +85,20 @@ impl Queue {
             // Open already: how long that took brings no two messages together.
             self.sleep_until(place, Duration::ZERO).await;
             if self.stopping() {
-                self.put_back(present).await;
+                self.put_back(iter::once(present)).await;
                 continue;
             }
             let Some(present) = self.take_turns(target, present).await else {
                 continue;
             };
             if let Some(open) = channel.as_mut() {
-                prepared = self.prepare_next(target).await;
-                let pause = self.deliver(target, present, open.as_mut()).await;
+                self.prepare_ahead(target, &mut ahead).await;
+                let pair = (present, &mut ahead);
+                let pause = self.deliver_before(target, pair, open.as_mut()).await;
                 tokio::time::sleep(pause).await;
             }
         }
-        if let Some(unused) = prepared {
-            self.put_back(unused).await;
-        }
+        self.put_back(iter::from_fn(|| ahead.pop())).await;
         if let Some(open) = channel.filter(|open| open.is_usable()) {
             open.quit().await;
         }
@@ -112,26 +118,14 @@ impl Queue {
         Ok(())
     }
 
-    /// The next job, if one is there and this worker may go on.
-    async fn prepare_next(&self, target: &DeliveryTarget) -> Option<Prepared> {
-        let job = {
-            let mut state = self.state();
-            if state.is_surplus(target) {
-                return None;
-            }
-            state.pop(target)?
-        };
-        self.refill(target);
-        self.prepare(target, job).await
-    }
-
     /// Reads the body and marks the attempt in the ledger.
-    async fn prepare(&self, target: &DeliveryTarget, job: Job) -> Option<Prepared> {
+    pub(super) async fn prepare(&self, target: &DeliveryTarget, job: Job) -> Option<Prepared> {
         let job = self.still_waiting(target, job)?;
         if !self.may_go(target, &job) {
             // Nothing was sent: it waits in the index.
             self.state().release(&job);
             self.0.freed.notify_waiters();
+            self.look_from_the_beginning();
             return None;
         }
         let job = self.keep_pace(target, job, Asking::Room).await?;
@@ -168,24 +162,6 @@ impl Queue {
         let Prepared { job, body, marked } = prepared;
         let job = self.keep_pace(target, job, Asking::Turn).await?;
         Some(Prepared { job, body, marked })
-    }
-
-    /// A prepared job that this worker does not get to: nothing was sent.
-    async fn put_back(&self, unused: Prepared) {
-        let event = RecipientEvent::Interrupted { uncertain: false };
-        let job = unused.job;
-        let recorded = self
-            .0
-            .parts
-            .spool
-            .record(job.id, job.numbers(), event)
-            .await;
-        if let Err(error) = recorded {
-            tracing::warn!(id = %job.id, %error, "a mark stays");
-        }
-        self.state().release(&job);
-        self.0.freed.notify_waiters();
-        self.look_from_the_beginning();
     }
 
     async fn next_job(&self, target: &DeliveryTarget) -> Option<Job> {
@@ -278,12 +254,12 @@ impl Queue {
         }
     }
 
-    async fn deliver(
+    pub(super) async fn deliver(
         &self,
         target: &DeliveryTarget,
         prepared: Prepared,
         channel: &mut dyn Channel,
-    ) -> Duration {
+    ) -> Delivered {
         let Prepared { job, body, marked } = prepared;
         let body = self.with_visit(target, &job, body);
         let delivery = Delivery {
@@ -296,18 +272,14 @@ impl Queue {
                 .collect(),
             body,
         };
-        let marked = Box::pin(async move {
-            // A mark that cannot be written is no reason to keep the mail waiting; the failure
-            // of the log is reported where it happens.
-            if let Err(error) = marked.wait().await {
-                tracing::warn!(%error, "an attempt could not be marked");
-            }
-        });
+        let late = AtomicBool::new(false);
+        let marked = Box::pin(wait_for_mark(marked, &late));
         let outcomes = channel.deliver(&delivery, marked).await;
         if let Some(what) = delivery.body.damage() {
             // It is not the platform's fault. The end was not sent, so nobody has got it.
             self.hold_damaged(job, what).await;
-            return PAUSE;
+            let mark = Mark::InTime;
+            return Delivered { pause: PAUSE, mark };
         }
         let pause = self.tell_board(target, &outcomes);
         self.tell_breaker(target, &job, &outcomes);
@@ -322,7 +294,12 @@ impl Queue {
         }
         let tls = channel.tls().map(ToString::to_string);
         self.settle_job(target, job, outcomes, tls.as_deref()).await;
-        pause
+        let mark = if late.into_inner() {
+            Mark::Late
+        } else {
+            Mark::InTime
+        };
+        Delivered { pause, mark }
     }
 
     /// For a platform: with the line by which it is known when it comes back.
@@ -350,10 +327,12 @@ impl Queue {
     }
 
     fn body(&self, job: &Job) -> Result<Arc<dyn BodySource>, SpoolError> {
-        if let Some(bytes) = &job.body {
-            return Ok(Arc::new(Body(bytes.clone())));
-        }
-        let body = self.0.parts.spool.body(job.id)?;
+        let spool = &self.0.parts.spool;
+        let body = match &job.body {
+            Some(Content::Here(bytes)) => return Ok(Arc::new(Body(bytes.clone()))),
+            Some(Content::InLog(place)) => spool.body_in(job.id, place)?,
+            None => spool.body(job.id)?,
+        };
         body.ok_or_else(|| SpoolError::Damaged(format!("{} has no body", job.id)))
     }
 
@@ -449,10 +428,26 @@ impl Queue {
     }
 }
 
-/// A job that can be sent at once.
-struct Prepared {
-    job: Job,
-    body: Arc<dyn BodySource>,
-    /// The attempt's mark on its way to the log.
-    marked: Written,
+/// Waits until the attempt's mark is on stable storage; `late` says whether it had to.
+async fn wait_for_mark(marked: Written, late: &AtomicBool) {
+    let wait = marked.wait();
+    tokio::pin!(wait);
+    let written = if let Some(written) = wait.as_mut().now_or_never() {
+        written
+    } else {
+        late.store(true, Ordering::Relaxed);
+        wait.await
+    };
+    // A mark that cannot be written is no reason to keep the mail waiting; the failure of the log
+    // is reported where it happens.
+    if let Err(error) = written {
+        tracing::warn!(%error, "an attempt could not be marked");
+    }
+}
+
+/// What a delivery tells its worker.
+pub(super) struct Delivered {
+    /// How long to leave the next hop alone.
+    pub(super) pause: Duration,
+    pub(super) mark: Mark,
 }

@@ -5,6 +5,7 @@
 //! the only door. docs/spool-format.md describes the files.
 
 mod anew;
+mod backlog;
 mod big;
 mod carry;
 mod cases;
@@ -36,6 +37,7 @@ mod segment;
 mod views;
 
 pub use anew::Rebuilt;
+pub use backlog::{BodyPlace, ForAttempt};
 pub use cases::{Case, CaseMember};
 pub use commit::{Committed, Writer};
 pub use disk::{Disk, DiskFile, FileSystem, Lock, SystemDisk};

@@ -15,7 +15,6 @@ use tokio::sync::oneshot;
 use super::SpoolError;
 use super::carry::{Alteration, Leaving, Moving};
 use super::commit::Job;
-use super::draft::blocking;
 use super::event::{Entry, FactLine, MessageLine};
 use super::handle::Spool;
 use super::index::{FactRow, MessageRow, decode, key};
@@ -101,14 +100,6 @@ impl Spool {
         let expire = move |spool: &Self| spool.0.ledger.expire(now, retain);
         done.ledgers = self.beside(expire).await?;
         Ok(done)
-    }
-
-    async fn beside<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Self) -> Result<T, SpoolError> + Send + 'static,
-    ) -> Result<T, SpoolError> {
-        let spool = self.clone();
-        blocking(move || work(&spool)).await
     }
 
     async fn alter(&self, alteration: Alteration) -> Result<(), SpoolError> {

@@ -124,10 +124,13 @@ impl Spool {
     ) -> Result<Option<(MessageRow, Header, MessageLine)>, SpoolError> {
         let mut row = self.index()?.row::<MessageRow>(&key::message(id))?;
         while let Some(found) = row {
-            let read = self.read_message_at(id, found.clone());
+            let position = found.position;
+            let read = self.read_message_at(id, found);
+            if read.is_ok() {
+                return read.map(Some);
+            }
             row = self.index()?.row::<MessageRow>(&key::message(id))?;
-            let moved = row.as_ref().map(|row| row.position) != Some(found.position);
-            if read.is_ok() || !moved {
+            if row.as_ref().map(|row| row.position) == Some(position) {
                 return read.map(Some);
             }
         }
@@ -176,9 +179,12 @@ impl Spool {
                 return Ok(None);
             };
             let body = self.body_at(Position::from_u64(row.position), &header, &line);
+            if body.is_ok() {
+                return body.map(Some);
+            }
             let now = self.index()?.row::<MessageRow>(&key::message(id))?;
             // Carried forward between the two looks: once more.
-            if body.is_ok() || now.is_some_and(|now| now.position == row.position) {
+            if now.is_some_and(|now| now.position == row.position) {
                 return body.map(Some);
             }
         }

@@ -47,6 +47,8 @@ struct Inner {
     handover: Handover,
     /// Longest wait before an answer, in milliseconds.
     pace: u64,
+    /// Addresses whose mail takes longer, and how long.
+    slow: HashMap<String, Duration>,
     /// Every attempt, as the platforms see it.
     seen: Vec<Seen>,
     connections: HashMap<BackendId, usize>,
@@ -94,6 +96,7 @@ impl Platforms {
             without_mail: Vec::new(),
             handover: Handover::Taken,
             pace: 200,
+            slow: HashMap::new(),
             seen: Vec::new(),
             connections: HashMap::new(),
             story: Vec::new(),
@@ -146,6 +149,19 @@ impl Platforms {
     /// How long it takes them to answer, at most.
     pub(crate) fn set_pace(&self, millis: u64) {
         self.0.lock().unwrap().pace = millis;
+    }
+
+    /// Mail for this address takes so long from now on.
+    pub(crate) fn set_slow(&self, address: &str, time: Duration) {
+        let mut inner = self.0.lock().unwrap();
+        inner.slow.insert(address.to_owned(), time);
+    }
+
+    fn slowness(&self, delivery: &Delivery) -> Duration {
+        let inner = self.0.lock().unwrap();
+        let recipients = delivery.recipients.iter();
+        let slow = recipients.filter_map(|(_, address)| inner.slow.get(&address.to_string()));
+        slow.max().copied().unwrap_or_default()
     }
 
     pub(crate) fn is_up(&self, id: &BackendId) -> bool {
@@ -299,6 +315,7 @@ impl SimChannel {
             return vec![Outcome::Failed(failure); all];
         }
         before_end.await;
+        tokio::time::sleep(self.platforms.slowness(delivery)).await;
         let refusal = self.refusal();
         if let Some(failure) = refusal {
             self.end(delivery, &failure.what);

@@ -174,6 +174,39 @@ fn a_recovered_platform_is_not_overrun() {
     });
 }
 
+/// What a worker has prepared does not wait behind a message that hangs.
+#[test]
+fn a_message_that_hangs_keeps_nobody_behind_it() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        let mut limits = TargetLimits::connections(CONNECTIONS);
+        limits.slow_open = false;
+        door.queue.configure(options(limits));
+        site.platforms.set_up("onprem", false);
+        sleep(5 * MINUTE).await;
+        let slow = "slow@onprem.example";
+        site.platforms.set_slow(slow, HOUR / 10);
+        let mut others = backlog(&door, 40, 40).await;
+        let hangs = door.send(&[slow]).await;
+        others.extend(backlog(&door, 40, 40).await);
+        sleep(MINUTE).await;
+        site.platforms.take_seen();
+        site.platforms.set_up("onprem", true);
+        while door.words(&others) != [("delivered", 80)].into() {
+            sleep(SECOND).await;
+        }
+        assert_eq!(door.words(&[hangs]), [("queued", 1)].into(), "all others");
+        let seen = site.platforms.take_seen();
+        assert!(seen.iter().any(|seen| seen.address == slow), "it hangs");
+        while !door.spool.lanes().is_empty() {
+            sleep(SECOND).await;
+        }
+        assert_eq!(site.copies(), 81);
+        door.stop().await;
+    });
+}
+
 #[test]
 fn a_relapse_stops_it_at_the_first_sign() {
     simulate(async {
