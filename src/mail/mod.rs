@@ -35,5 +35,7 @@ pub use outcome::{Blame, Failure, Outcome};
 pub use report::{Report, ReportKind, ReportedRecipient, Returned};
 pub use state::{IllegalTransition, RecipientEvent, RecipientState};
 pub use trace::Trace;
-pub use transport::{Body, BodySource, Channel, Delivery, DeliveryTarget, Handover, Transport};
+pub use transport::{
+    Body, BodySource, Channel, Delivery, DeliveryTarget, Handover, Transport, Unmarked,
+};
 pub use visit::{VISIT_FIELD, VisitKey, WithLine};

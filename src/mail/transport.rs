@@ -96,6 +96,11 @@ impl BodySource for Body {
     }
 }
 
+/// An attempt that is not on stable storage: the message must not end (decision 8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the attempt could not be written down before the end of the message")]
+pub struct Unmarked;
+
 /// Opens channels to next hops.
 pub trait Transport: Send + Sync + fmt::Debug {
     /// Connects, greets, secures and logs in.
@@ -112,11 +117,11 @@ pub trait Transport: Send + Sync + fmt::Debug {
 pub trait Channel: Send {
     /// Sends one message. The result has one outcome for each recipient, in the order of
     /// `delivery.recipients`. `before_end` is awaited before the end of the data is sent, that is,
-    /// before the message can have arrived.
+    /// before the message can have arrived. When it fails, the end is not sent.
     fn deliver<'a>(
         &'a mut self,
         delivery: &'a Delivery,
-        before_end: Boxed<'a, ()>,
+        before_end: Boxed<'a, Result<(), Unmarked>>,
     ) -> Boxed<'a, Vec<Outcome>>;
 
     /// Can another message be sent on it?

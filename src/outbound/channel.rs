@@ -11,7 +11,7 @@ use super::{Outbound, Route};
 use crate::backend::Protocol;
 use crate::base::{Boxed, Timestamp, TlsInfo};
 use crate::limits;
-use crate::mail::{BodySource, Channel, Delivery, Failure, Handover, Outcome};
+use crate::mail::{BodySource, Channel, Delivery, Failure, Handover, Outcome, Unmarked};
 use crate::smtp::{DataEncoder, Reply};
 
 /// An open connection, with what is needed to open it anew.
@@ -33,6 +33,23 @@ pub(super) enum State {
     Broken,
 }
 
+/// What stands before the end of a message, in each of its transactions.
+enum Gate<'a> {
+    Waiting(Boxed<'a, Result<(), Unmarked>>),
+    Known(Result<(), Unmarked>),
+}
+
+impl Gate<'_> {
+    async fn pass(&mut self) -> Result<(), Unmarked> {
+        let known = match self {
+            Self::Waiting(waiting) => waiting.await,
+            Self::Known(known) => *known,
+        };
+        *self = Self::Known(known);
+        known
+    }
+}
+
 /// How far an attempt came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reach {
@@ -47,9 +64,9 @@ impl OpenChannel {
     async fn deliver_message(
         &mut self,
         delivery: &Delivery,
-        before_end: Boxed<'_, ()>,
+        before_end: Boxed<'_, Result<(), Unmarked>>,
     ) -> Vec<Outcome> {
-        let mut before_end = Some(before_end);
+        let mut before_end = Gate::Waiting(before_end);
         if delivery.recipients.len() <= self.most_recipients() {
             let outcomes = self.transact(delivery, &mut before_end).await;
             if !split::is_to_go_on(&outcomes) {
@@ -70,7 +87,7 @@ impl OpenChannel {
         &mut self,
         delivery: &Delivery,
         shares: &mut Shares,
-        before_end: &mut Option<Boxed<'_, ()>>,
+        before_end: &mut Gate<'_>,
     ) {
         while let Some(share) = shares.next(delivery, self.most_recipients()) {
             let outcomes = self.transact(&share, before_end).await;
@@ -87,11 +104,7 @@ impl OpenChannel {
         said.min(self.route.bounds.recipients).max(1)
     }
 
-    async fn transact(
-        &mut self,
-        delivery: &Delivery,
-        before_end: &mut Option<Boxed<'_, ()>>,
-    ) -> Vec<Outcome> {
+    async fn transact(&mut self, delivery: &Delivery, before_end: &mut Gate<'_>) -> Vec<Outcome> {
         if self.state == State::Broken
             && let Err(failure) = self.reopen().await
         {
@@ -123,7 +136,7 @@ impl OpenChannel {
     async fn attempt(
         &mut self,
         delivery: &Delivery,
-        before_end: &mut Option<Boxed<'_, ()>>,
+        before_end: &mut Gate<'_>,
     ) -> (Reach, Vec<Outcome>) {
         if let Some(failure) = obstacle(delivery, &self.link.extensions, &self.peer) {
             return (Reach::Heard, all(delivery, &failure));
@@ -172,7 +185,7 @@ impl OpenChannel {
         session: Session,
         step: &Step,
         commands: &Commands,
-        (delivery, before_end): (&Delivery, &mut Option<Boxed<'_, ()>>),
+        (delivery, before_end): (&Delivery, &mut Gate<'_>),
     ) -> (Session, Result<Reply, Error>) {
         let stage = session.stage();
         let line = match step {
@@ -202,7 +215,7 @@ impl OpenChannel {
         &mut self,
         session: Session,
         delivery: &Delivery,
-        (carriage, before_end): (Carriage, &mut Option<Boxed<'_, ()>>),
+        (carriage, before_end): (Carriage, &mut Gate<'_>),
     ) -> (Session, Result<Reply, Error>) {
         let tail = match carriage {
             Carriage::Data => self.send_body(&delivery.body).await,
@@ -219,8 +232,8 @@ impl OpenChannel {
                 return (session, last_word.ok_or(error));
             }
         };
-        if let Some(before_end) = before_end.take() {
-            before_end.await;
+        if let Err(unmarked) = before_end.pass().await {
+            return (session, Err(Error::Unmarked(unmarked)));
         }
         let session = session.ending();
         let sent = self.link.send(&tail, Stage::End).await;
@@ -302,7 +315,7 @@ impl Channel for OpenChannel {
     fn deliver<'a>(
         &'a mut self,
         delivery: &'a Delivery,
-        before_end: Boxed<'a, ()>,
+        before_end: Boxed<'a, Result<(), Unmarked>>,
     ) -> Boxed<'a, Vec<Outcome>> {
         Box::pin(self.deliver_message(delivery, before_end))
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use crate::mail::Unmarked;
 use crate::net::DnsError;
 use crate::smtp::Reply;
 
@@ -70,6 +71,9 @@ pub(super) enum Error {
     /// Our own disk.
     #[error("the message cannot be read: {0}")]
     Body(#[source] io::Error),
+    /// Our own log.
+    #[error("{0}")]
+    Unmarked(Unmarked),
     /// The name server.
     #[error("cannot look up {host}: {error}")]
     Dns { host: String, error: DnsError },

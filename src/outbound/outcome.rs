@@ -17,7 +17,9 @@ pub(super) fn failure(error: &Error, peer: &str) -> Failure {
         }
         // RFC 7505 §4.2 and a domain that does not exist: no backend is at fault.
         Error::NoMail(reply) => return Failure::replied(Blame::Recipient, reply.clone()),
-        Error::Body(_) => return Failure::without_reply(Blame::Message, error.to_string()),
+        Error::Body(_) | Error::Unmarked(_) => {
+            return Failure::without_reply(Blame::Message, error.to_string());
+        }
         Error::Dns { .. } | Error::Policy(_) | Error::Config(_) => error.to_string(),
         Error::Silent(stage) => format!("{peer} did not answer to {stage} in time"),
         Error::Cut(stage) => format!("{peer} cut the connection at {stage}"),

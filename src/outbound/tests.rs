@@ -14,7 +14,7 @@ use bytes::Bytes;
 use self::world::{Cut, Net, Seen, Server};
 use super::*;
 use crate::base::Shutdown;
-use crate::mail::{Body, Delivery, Envelope, Outcome, Peer, Recipient, SpoolId};
+use crate::mail::{Body, Delivery, Envelope, Outcome, Peer, Recipient, SpoolId, Unmarked};
 use crate::smtp::{BodyKind, MailParameters, Mailbox, RcptParameters};
 
 const SINK: &str = "192.0.2.1:25";
@@ -90,8 +90,8 @@ fn delivery(recipients: &[&str], body: &[u8]) -> Delivery {
     }
 }
 
-fn nothing() -> Boxed<'static, ()> {
-    Box::pin(std::future::ready(()))
+fn nothing() -> Boxed<'static, Result<(), Unmarked>> {
+    Box::pin(std::future::ready(Ok(())))
 }
 
 fn target() -> DeliveryTarget {
@@ -209,6 +209,24 @@ async fn lmtp_answers_for_each_recipient() {
     assert_eq!(seen.verbs().first().map(String::as_str), Some("LHLO"));
 }
 
+/// Decision 8: without its mark no message ends, however it is carried.
+#[tokio::test]
+async fn a_message_without_its_mark_does_not_end() {
+    for offers in ["8BITMIME", "CHUNKING", "LIMITS RCPTMAX=1"] {
+        let server = Server {
+            hello: format!("250-sink\r\n250 {offers}"),
+            ..Server::default()
+        };
+        let (outbound, seen) = client(net(vec![(SINK, server)]), backend(&[SINK]));
+        let mut channel = outbound.open(&target()).await.unwrap();
+        let refused = Box::pin(std::future::ready(Err(Unmarked)));
+        let outcomes = channel.deliver(&delivery(BOTH, BODY), refused).await;
+        assert_eq!(short(&outcomes), ["Message", "Message"], "{offers:?}");
+        assert!(!channel.is_usable(), "{offers:?}");
+        assert!(seen.messages.lock().unwrap().is_empty(), "{offers:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_connection_is_used_again_and_renewed_when_the_server_left() {
     let server = Server {
@@ -222,6 +240,7 @@ async fn a_connection_is_used_again_and_renewed_when_the_server_left() {
     for _ in 0..3 {
         let end = Box::pin(async {
             ends.fetch_add(1, Ordering::Relaxed);
+            Ok(())
         });
         let outcomes = channel.deliver(&delivery, end).await;
         assert_eq!(short(&outcomes), ["delivered", "delivered"]);

@@ -32,6 +32,7 @@ mod schedule;
 mod settle;
 mod state;
 mod tries;
+mod unmarked;
 mod window;
 mod worker;
 

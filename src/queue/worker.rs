@@ -3,8 +3,8 @@
 
 use std::iter;
 use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -13,13 +13,14 @@ use tokio::time::Instant;
 use super::ahead::{Ahead, Mark, Prepared};
 use super::pacing::Asking;
 use super::state::{Content, Job, Pushed, Source};
+use super::unmarked::wait_for_mark;
 use super::{Queue, settle};
 use crate::backend::{Signal, asks_to_slow_down};
 use crate::mail::{
     Blame, Body, BodySource, Channel, Delivery, DeliveryTarget, Failure, Outcome, RecipientEvent,
     RecipientState, WithLine,
 };
-use crate::spool::{SpoolError, Written};
+use crate::spool::SpoolError;
 
 /// A connection without work is closed after this long.
 const IDLE: Duration = Duration::from_secs(5);
@@ -272,9 +273,14 @@ impl Queue {
                 .collect(),
             body,
         };
-        let late = AtomicBool::new(false);
-        let marked = Box::pin(wait_for_mark(marked, &late));
+        let (late, unmarked) = (AtomicBool::new(false), OnceLock::new());
+        let marked = Box::pin(wait_for_mark(marked, &late, &unmarked));
         let outcomes = channel.deliver(&delivery, marked).await;
+        if let Some(error) = unmarked.into_inner() {
+            self.wait_for_the_log(target, job, &error).await;
+            let mark = Mark::InTime;
+            return Delivered { pause: PAUSE, mark };
+        }
         if let Some(what) = delivery.body.damage() {
             // It is not the platform's fault. The end was not sent, so nobody has got it.
             self.hold_damaged(job, what).await;
@@ -425,23 +431,6 @@ impl Queue {
             self.start_worker(next);
         }
         true
-    }
-}
-
-/// Waits until the attempt's mark is on stable storage; `late` says whether it had to.
-async fn wait_for_mark(marked: Written, late: &AtomicBool) {
-    let wait = marked.wait();
-    tokio::pin!(wait);
-    let written = if let Some(written) = wait.as_mut().now_or_never() {
-        written
-    } else {
-        late.store(true, Ordering::Relaxed);
-        wait.await
-    };
-    // A mark that cannot be written is no reason to keep the mail waiting; the failure of the log
-    // is reported where it happens.
-    if let Err(error) = written {
-        tracing::warn!(%error, "an attempt could not be marked");
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tideover::base::{Boxed, Clock, TlsInfo};
 use tideover::mail::{
     BackendId, Blame, BodySource, Channel, Delivery, DeliveryTarget, Failure, Handover, Outcome,
-    SpoolId, Transport,
+    SpoolId, Transport, Unmarked,
 };
 use tideover::smtp::Reply;
 
@@ -17,6 +17,9 @@ use tokio::time::Instant;
 
 use crate::chance::Chance;
 use crate::world::CONNECTIONS;
+
+/// What is awaited before the end of a message.
+type Marking<'a> = Boxed<'a, Result<(), Unmarked>>;
 
 /// Of the troubles: it arrived, and the answer is lost.
 const CUT: u64 = 3;
@@ -304,7 +307,7 @@ impl Drop for SimChannel {
 }
 
 impl SimChannel {
-    async fn attempt(&mut self, delivery: &Delivery, before_end: Boxed<'_, ()>) -> Vec<Outcome> {
+    async fn attempt(&mut self, delivery: &Delivery, before_end: Marking<'_>) -> Vec<Outcome> {
         self.begin(delivery);
         tokio::time::sleep(self.platforms.wait()).await;
         let all = delivery.recipients.len();
@@ -314,7 +317,12 @@ impl SimChannel {
             let failure = Failure::without_reply(Blame::Backend, "connection lost");
             return vec![Outcome::Failed(failure); all];
         }
-        before_end.await;
+        if let Err(unmarked) = before_end.await {
+            self.usable = false;
+            self.end(delivery, "without its end");
+            let failure = Failure::without_reply(Blame::Message, unmarked.to_string());
+            return vec![Outcome::Failed(failure); all];
+        }
         tokio::time::sleep(self.platforms.slowness(delivery)).await;
         let refusal = self.refusal();
         if let Some(failure) = refusal {
@@ -430,7 +438,7 @@ impl Channel for SimChannel {
     fn deliver<'a>(
         &'a mut self,
         delivery: &'a Delivery,
-        before_end: Boxed<'a, ()>,
+        before_end: Marking<'a>,
     ) -> Boxed<'a, Vec<Outcome>> {
         Box::pin(self.attempt(delivery, before_end))
     }

@@ -238,6 +238,38 @@ fn a_full_disk_repeats_nothing() {
     });
 }
 
+/// No attempt without its mark: while the disk takes nothing, no message ends anywhere. It is shown
+/// why it waited.
+#[test]
+fn what_cannot_be_written_down_is_not_sent() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        site.platforms.set_up("onprem", false);
+        let id = door.send(&[ANN]).await;
+        sleep(5 * MINUTE).await;
+        let full = Trouble::Until(std::io::ErrorKind::StorageFull);
+        site.disk.arrange(site.disk.steps() + 1, full);
+        site.platforms.take_seen();
+        site.platforms.set_up("onprem", true);
+        sleep(10 * MINUTE).await;
+        assert!(!site.platforms.take_seen().is_empty(), "it was not tried");
+        assert_eq!(site.copies(), 0, "it arrived without a mark");
+        site.disk.heal();
+        sleep(2 * MINUTE).await;
+        assert_eq!(door.words(&[id]), [("delivered", 1)].into());
+        assert_eq!(site.copies(), 1);
+        let told = door.spool.history(id).unwrap().into_iter();
+        let why = told.map(|entry| format!("{:?}", entry.event));
+        assert!(
+            why.into_iter()
+                .any(|why| why.contains("could not be written down")),
+            "the reason is not shown"
+        );
+        door.stop().await;
+    });
+}
+
 /// The power goes after a platform has the message and before it says so: whatever the disk kept
 /// of what was not synced, the second copy is told of (decision 8).
 #[test]

@@ -119,7 +119,7 @@ async fn a_body_that_cannot_be_read_is_never_ended() {
     let server = Server::scripted("hello 250 sink");
     let (outbound, seen) = client(net(vec![(SINK, server)]), backend(&[SINK]));
     let mut channel = outbound.open(&target()).await.unwrap();
-    let end: Boxed<'_, ()> = Box::pin(async { panic!("the end was announced") });
+    let end: Boxed<'_, Result<(), Unmarked>> = Box::pin(async { panic!("the end was announced") });
     let outcomes = channel.deliver(&delivery, end).await;
     assert_eq!(short(&outcomes), ["Message", "Message"]);
     assert!(!channel.is_usable());
