@@ -149,11 +149,19 @@ fn compare(size: usize, writers: usize, time: Duration, reps: u64) {
     );
 }
 
+const fn mixed(number: u64) -> u64 {
+    number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16
+}
+
+fn message_id(number: u64) -> String {
+    format!("20300101.{:x}@mail.example.net", mixed(number))
+}
+
 /// No two messages have the same `Message-ID`, and they go to 2,000 mailboxes: else the index would
 /// have it easier than in life.
 fn envelope() -> Envelope {
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16;
+    let mixed = mixed(number);
     let bob = format!("bob.{}@example.org", mixed % MAILBOXES);
     Envelope {
         from: "ann@example.net".parse().unwrap(),
@@ -165,7 +173,7 @@ fn envelope() -> Envelope {
             mailbox: Some(bob),
         }],
         peer: Peer::default(),
-        message_id: Some(format!("20300101.{mixed:x}@mail.example.net")),
+        message_id: Some(message_id(number)),
         subject: Some("The figures of this quarter".to_owned()),
         header_from: Some("Ann <ann@example.net>".to_owned()),
         authenticity: Authenticity::Unproven,
@@ -328,6 +336,8 @@ fn growth(count: u64) {
     let run = |arguments: &[&str]| Command::new(&this).args(arguments).status().unwrap();
     println!("\ngrowth to {count} queued recipients, 1 KiB, 64 writers:");
     run(&["--fill", path, "--count", &count.to_string()]);
+    let log = log_run(1024, 64, Duration::from_secs(15));
+    println!("  the bare log, for 15 s: {:.0}/s", log.rate);
     println!("after a kill:");
     run(&["--open", path]);
     std::fs::remove_dir_all(dir.path().join("index")).unwrap();
@@ -342,7 +352,7 @@ fn fill(dir: &Path, count: u64) {
     runtime.block_on(async {
         let (mut done, mut step) = (0, 10_000.min(count));
         while done < count {
-            let begun = Instant::now();
+            let begun = Begun::now();
             let each = (step - done) / 64 + 1;
             let mut tasks = JoinSet::new();
             for _ in 0..64 {
@@ -351,11 +361,13 @@ fn fill(dir: &Path, count: u64) {
             let queue = async { while opened.committed.recv().await.is_some() {} };
             let work = async { while tasks.join_next().await.is_some() {} };
             tokio::select! { () = queue => {}, () = work => {} }
-            let rate = (each * 64) as f64 / begun.elapsed().as_secs_f64();
+            let count_of_step = (each * 64) as f64;
+            let rate = count_of_step / begun.0.elapsed().as_secs_f64();
+            let cpu = (cpu() - begun.1) * 1e6 / count_of_step;
             done = step;
             step = (step * 10).min(count);
             println!(
-                "  {done}: {rate:.0}/s since the last line, {} MiB resident (at most {})",
+                "  {done}: {rate:.0}/s since the last line, {cpu:.0} µs CPU for each, {} MiB resident (at most {})",
                 memory("VmRSS"),
                 memory("VmHWM")
             );
@@ -388,6 +400,11 @@ fn open(dir: &Path) {
         memory("VmRSS"),
         memory("VmHWM")
     );
+    let begun = Instant::now();
+    let found = opened.spool.by_message_id(&message_id(1)).unwrap();
+    assert_eq!(found.len(), 1);
+    let millis = begun.elapsed().as_secs_f64() * 1e3;
+    println!("  a Message-ID found in {millis:.0} ms");
     // Like the process before it: not closed.
     std::process::abort();
 }

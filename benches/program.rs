@@ -305,7 +305,10 @@ struct Session(BufReader<TcpStream>);
 
 impl Session {
     fn open(to: SocketAddr) -> Option<Self> {
-        let mut session = Self(BufReader::new(TcpStream::connect(to).ok()?));
+        let stream = TcpStream::connect(to).ok()?;
+        // Else the system waits for the answer to the header before it sends the body.
+        stream.set_nodelay(true).ok()?;
+        let mut session = Self(BufReader::new(stream));
         session.reply('2')?;
         session.say("EHLO source.example.net\r\n", '2')?;
         Some(session)

@@ -14,6 +14,7 @@ use super::log::LogReader;
 use super::record::Header;
 use super::segment::Position;
 use crate::base::Timestamp;
+use crate::limits;
 use crate::mail::{Body, BodySource, Envelope, NodeId, RecipientEvent, RecipientState, SpoolId};
 
 /// A message as the spool knows it.
@@ -251,24 +252,36 @@ impl Spool {
             .collect())
     }
 
-    /// Messages with this `Message-ID` (without angle brackets), oldest first; at most 1,000.
+    /// Messages with this `Message-ID` (without angle brackets), oldest first; at most 1,000. Looks
+    /// through a row for each message that is kept.
     ///
     /// # Errors
     /// When the index fails.
     pub fn by_message_id(&self, message_id: &str) -> Result<Vec<SpoolId>, SpoolError> {
-        let prefix = key::message_id_prefix(message_id);
-        let mut found = Vec::new();
-        for (row, _) in self.index()?.scan(&prefix, &prefix, 1000)? {
-            let Some(id) = key::parse_id(&row) else {
-                continue;
-            };
-            // The index has a hash; the log has the truth.
-            let message = self.read_message(id)?;
-            let same = message.is_some_and(|(_, _, line)| {
-                line.envelope.message_id.as_deref() == Some(message_id)
-            });
-            found.extend(same.then_some(id));
+        let index = self.index()?;
+        let (mut found, mut start) = (Vec::new(), key::MESSAGE_IDS.to_vec());
+        while found.len() < limits::PAGE {
+            let rows = index.scan(key::MESSAGE_IDS, &start, limits::PAGE)?;
+            for (row, _) in &rows {
+                let Some(id) = key::parse_message_id(row, message_id) else {
+                    continue;
+                };
+                // The index has a hash; the log has the truth.
+                let message = self.read_message(id)?;
+                let same = message.is_some_and(|(_, _, line)| {
+                    line.envelope.message_id.as_deref() == Some(message_id)
+                });
+                found.extend(same.then_some(id));
+            }
+            match rows.last() {
+                Some((last, _)) if rows.len() == limits::PAGE => {
+                    start.clone_from(last);
+                    start.push(0);
+                }
+                _ => break,
+            }
         }
+        found.truncate(limits::PAGE);
         Ok(found)
     }
 

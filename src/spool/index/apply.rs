@@ -120,7 +120,7 @@ fn end_of(state: &RecipientState) -> u64 {
 fn names_of(id: SpoolId, envelope: &Envelope) -> Vec<Vec<u8>> {
     let mut names = Vec::with_capacity(2 + envelope.recipients.len());
     if let Some(message_id) = &envelope.message_id {
-        names.push(keys::message_id(message_id, id));
+        names.push(keys::message_id(id, message_id));
     }
     if let Some(sender) = envelope.from.mailbox()
         && envelope.authenticity == Authenticity::Local

@@ -129,19 +129,23 @@ pub(crate) fn parse_sent(key: &[u8]) -> Option<SpoolId> {
     last_number(key).map(|number| SpoolId::from_u64(!number))
 }
 
-/// `i`: a message by a hash of its Message-ID.
-pub(crate) fn message_id(message_id: &str, id: SpoolId) -> Vec<u8> {
-    let mut key = message_id_prefix(message_id);
-    key.extend_from_slice(&id.as_u64().to_be_bytes());
+/// `i`: a hash of the Message-ID of a message. In the order of messages, not of hashes: those come
+/// in no order, and with a million of them each new one would write a page of its own again. Who
+/// asks for a Message-ID looks through all of them.
+pub(crate) fn message_id(id: SpoolId, message_id: &str) -> Vec<u8> {
+    let mut key = with_id(b'i', id);
+    key.extend_from_slice(&fnv1a(message_id.as_bytes()).to_be_bytes());
     key
 }
 
-/// All messages with this hash of their Message-ID.
-pub(crate) fn message_id_prefix(message_id: &str) -> Vec<u8> {
-    let hash = fnv1a(message_id.as_bytes());
-    let mut key = vec![b'i'];
-    key.extend_from_slice(&hash.to_be_bytes());
-    key
+/// All messages that have a Message-ID.
+pub(crate) const MESSAGE_IDS: &[u8] = b"i";
+
+/// The message of an `i` key, when it has the hash of this Message-ID.
+pub(crate) fn parse_message_id(key: &[u8], message_id: &str) -> Option<SpoolId> {
+    let (rest, hash) = key.split_last_chunk::<4>()?;
+    let same = u32::from_be_bytes(*hash) == fnv1a(message_id.as_bytes());
+    last_number(rest).filter(|_| same).map(SpoolId::from_u64)
 }
 
 /// `e`: an event of a message.
@@ -213,7 +217,7 @@ pub(crate) fn fact(room: &str, key: &str) -> Vec<u8> {
     bytes
 }
 
-/// The number at the end of an `i`, `u` or `m` key.
+/// The number at the end of an `u` or `m` key.
 pub(crate) fn parse_id(key: &[u8]) -> Option<SpoolId> {
     last_number(key).map(SpoolId::from_u64)
 }
