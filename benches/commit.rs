@@ -367,7 +367,7 @@ fn fill(dir: &Path, count: u64) {
             done = step;
             step = (step * 10).min(count);
             println!(
-                "  {done}: {rate:.0}/s since the last line, {cpu:.0} µs CPU for each, {} MiB resident (at most {})",
+                "  {done}: {rate:.0}/s since the last line, {cpu:.0} µs CPU, {} MiB (at most {})",
                 memory("VmRSS"),
                 memory("VmHWM")
             );

@@ -1,8 +1,6 @@
 //! What retention asks of the writer. It happens between two batches, so that no event can come
 //! between the look at a message and its new record.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::SpoolError;
@@ -13,7 +11,7 @@ use super::log::LogWriter;
 use super::record::Record;
 use super::segment::Position;
 use super::views::history;
-use crate::mail::{Envelope, RecipientState, SpoolId};
+use crate::mail::{RecipientState, SpoolId};
 
 /// A message to be written again at the head of the log.
 #[derive(Debug)]
@@ -30,7 +28,8 @@ pub(crate) struct Leaving {
     /// Where it stands.
     pub(crate) from: Position,
     pub(crate) id: SpoolId,
-    pub(crate) envelope: Arc<Envelope>,
+    /// Keys of the index by which it is found.
+    pub(crate) names: Vec<Vec<u8>>,
 }
 
 /// A change that retention makes.
@@ -82,7 +81,7 @@ impl Writer {
                         |row: &MessageRow| row.position == one.from.to_u64() && row.unfinished == 0;
                     // I2: not while a recipient is unfinished.
                     if row.as_ref().is_some_and(same) {
-                        index::remove(&self.index, one.id, &one.envelope)?;
+                        index::remove(&self.index, one.id, one.names)?;
                     }
                 }
                 Ok(())

@@ -3,7 +3,7 @@
 use tempfile::TempDir;
 
 use super::tests::{accept, close, open_in, options};
-use super::{Offline, World};
+use super::{Offline, Spool, SpoolError, World};
 
 #[tokio::test]
 async fn a_rebuild_and_an_export_tell_of_damage_and_go_on() {
@@ -87,4 +87,47 @@ async fn to_verify_makes_no_index() {
     let found = verify();
     assert!(found.ok && found.index_missing, "{found:?}");
     assert_eq!(std::fs::read(index.join("db")).unwrap(), [b'x'; 5000]);
+}
+
+/// Nothing is left of it, and it is not forgotten.
+#[tokio::test]
+async fn a_message_whose_file_is_gone_is_counted() {
+    let dir = TempDir::new().unwrap();
+    let (spool, opened) = open_in(options(dir.path()), World::system());
+    let large = accept(&spool, &["bob@example.org"], &vec![b'x'; 50_000]).await;
+    std::fs::remove_file(dir.path().join(format!("big/{large}.eml"))).unwrap();
+    let error = spool.body(large).err().unwrap();
+    assert!(error.is_damage(), "{error}");
+    spool.set_aside(large).await.unwrap();
+    assert_eq!((spool.stats().quarantined, spool.stats().damaged), (1, 1));
+    close(spool, opened).await;
+}
+
+/// A volume that is not mounted is no damage, and nothing is written to its place.
+#[tokio::test]
+async fn large_bodies_on_a_volume_that_is_away_are_not_lost() {
+    let dir = TempDir::new().unwrap();
+    let (spool, opened) = open_in(options(dir.path()), World::system());
+    let large = accept(&spool, &["bob@example.org"], &vec![b'x'; 50_000]).await;
+    let (big, away) = (dir.path().join("big"), dir.path().join("away"));
+    std::fs::rename(&big, &away).unwrap();
+    std::fs::create_dir(&big).unwrap();
+    let error = spool.body(large).err().unwrap();
+    assert!(!error.is_damage(), "{error}");
+    assert!(spool.salvage(large).is_err());
+    assert!(spool.set_aside(large).await.is_err());
+    let refused = spool.draft().append(&vec![b'x'; 50_000]).await;
+    assert!(matches!(refused, Err(SpoolError::NoBig(_))), "{refused:?}");
+    assert_eq!(spool.stats().quarantined, 0);
+    close(spool, opened).await;
+
+    let refused = Spool::open(options(dir.path()), World::system()).err();
+    assert!(matches!(refused, Some(SpoolError::NoBig(_))), "{refused:?}");
+    let refused = Offline::open(options(dir.path()), World::system()).err();
+    assert!(matches!(refused, Some(SpoolError::NoBig(_))), "{refused:?}");
+    std::fs::remove_dir(&big).unwrap();
+    std::fs::rename(&away, &big).unwrap();
+    let (spool, opened) = open_in(options(dir.path()), World::system());
+    assert_eq!(spool.body(large).unwrap().unwrap().len(), 50_000);
+    close(spool, opened).await;
 }

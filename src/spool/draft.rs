@@ -9,6 +9,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use super::SpoolError;
 use super::disk::{Disk, DiskFile};
 use super::event::BigFile;
+use super::identity::is_marked;
 use super::room::{Room, Share};
 use crate::mail::SpoolId;
 
@@ -43,6 +44,31 @@ impl BigHome {
     /// The file of a large message.
     pub(crate) fn path(&self, id: SpoolId) -> PathBuf {
         self.dir.join(format!("{id}.eml"))
+    }
+
+    /// The file of a large message, to be read.
+    ///
+    /// # Errors
+    /// [`SpoolError::NoBig`] when it is not there because nothing is.
+    pub(crate) fn open(&self, id: SpoolId) -> Result<Arc<dyn DiskFile>, SpoolError> {
+        let path = self.path(id);
+        self.disk.open(&path).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::NotFound {
+                self.check()
+                    .err()
+                    .unwrap_or_else(|| SpoolError::disk("opening", &path, error))
+            } else {
+                SpoolError::disk("opening", &path, error)
+            }
+        })
+    }
+
+    /// Is the folder there, and not only the place where it should be mounted?
+    pub(crate) fn check(&self) -> Result<(), SpoolError> {
+        if is_marked(&self.disk, &self.dir) {
+            return Ok(());
+        }
+        Err(SpoolError::NoBig(self.dir.display().to_string()))
     }
 
     fn unfinished_path(&self, id: SpoolId) -> PathBuf {
@@ -153,6 +179,7 @@ impl Draft {
     }
 
     fn create(&self) -> Result<Arc<dyn DiskFile>, SpoolError> {
+        self.home.check()?;
         let path = self.home.unfinished_path(self.id);
         self.home
             .disk

@@ -45,6 +45,12 @@ pub enum SpoolError {
         /// The spool that is there.
         found: Option<String>,
     },
+    /// The folder of large bodies is not the one that it was: a volume may be missing.
+    #[error(
+        "{0} is not the folder in which the large messages are: is its volume mounted? To go on \
+         without them, make an empty file of the name {0}/spool"
+    )]
+    NoBig(String),
     /// The writer has stopped: the program ends.
     #[error("the spool is closed")]
     Closed,
@@ -84,6 +90,7 @@ impl SpoolError {
             | Self::Index(_)
             | Self::InUse(_)
             | Self::Another { .. }
+            | Self::NoBig(_)
             | Self::Closed => false,
         }
     }
@@ -102,6 +109,7 @@ impl SpoolError {
             | Self::Damaged(_)
             | Self::InUse(_)
             | Self::Another { .. }
+            | Self::NoBig(_)
             | Self::Closed => false,
         }
     }

@@ -16,7 +16,14 @@ pub(crate) struct Identity {
     pub(crate) uuid: String,
     created: Timestamp,
     format: u8,
+    /// The folder of large bodies has its mark.
+    #[serde(default)]
+    big_marked: bool,
 }
+
+/// The mark in the folder of large bodies: without it the folder is another one, because a volume
+/// is not mounted, say. What is not found there is not lost then.
+const MARK: &str = "spool";
 
 /// Keeps other processes out of the spool.
 pub(crate) fn lock(disk: &Disk, dir: &Path) -> Result<Lock, SpoolError> {
@@ -54,13 +61,57 @@ pub(crate) fn identity(disk: &Disk, options: &Options) -> Result<Option<Identity
     }
 }
 
-/// Looks whether the spool in `options.dir` is the one that `options.uuid` names; changes nothing.
+/// Refuses a folder of large bodies that has lost its mark.
+pub(crate) fn check_big(disk: &Disk, dir: &Path, identity: &Identity) -> Result<(), SpoolError> {
+    if identity.big_marked && !is_marked(disk, &dir.join("big")) {
+        return Err(SpoolError::NoBig(dir.join("big").display().to_string()));
+    }
+    Ok(())
+}
+
+/// Is this the folder of large bodies, and not the place where it should be mounted?
+pub(crate) fn is_marked(disk: &Disk, big: &Path) -> bool {
+    disk.open(&big.join(MARK)).is_ok()
+}
+
+/// Marks the folder of large bodies, once. The mark is durable before the identity tells of it.
+pub(crate) fn mark_big(
+    disk: &Disk,
+    dir: &Path,
+    identity: Identity,
+) -> Result<Identity, SpoolError> {
+    let big = dir.join("big");
+    check_big(disk, dir, &identity)?;
+    if identity.big_marked {
+        return Ok(identity);
+    }
+    let failed = |error| SpoolError::disk("marking", &big, error);
+    if !is_marked(disk, &big) {
+        let mark = disk.create(&big.join(MARK)).map_err(failed)?;
+        mark.sync().map_err(failed)?;
+    }
+    let identity = Identity {
+        big_marked: true,
+        ..identity
+    };
+    disk.sync_dir(&big)
+        .and_then(|()| disk.sync_dir(dir))
+        .and_then(|()| write_identity(disk, dir, &identity))
+        .map_err(failed)?;
+    Ok(identity)
+}
+
+/// Looks whether the spool in `options.dir` is the one that `options.uuid` names, with all of its
+/// folders; changes nothing.
 ///
 /// # Errors
-/// [`SpoolError::Another`] when it is not; when it cannot be read.
+/// [`SpoolError::Another`] or [`SpoolError::NoBig`] when it is not; when it cannot be read.
 pub fn check_identity(options: &Options) -> Result<(), SpoolError> {
     let disk: Disk = Arc::new(SystemDisk);
-    identity(&disk, options).map(drop)
+    match identity(&disk, options)? {
+        Some(identity) => check_big(&disk, &options.dir, &identity),
+        None => Ok(()),
+    }
 }
 
 /// Gives a new spool its identity.
@@ -74,6 +125,7 @@ pub(crate) fn new_identity(
         uuid: uuid(entropy),
         created: clock.now(),
         format: super::record::VERSION,
+        big_marked: false,
     };
     write_identity(disk, dir, &identity)
         .map_err(|error| SpoolError::disk("making", &dir.join("spool.json"), error))?;

@@ -3,7 +3,6 @@
 
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -136,7 +135,10 @@ impl Spool {
         };
         let at = Position::from_u64(row.position);
         let path = match &line.file {
-            Some(_) => self.0.big.path(id),
+            Some(_) => {
+                self.0.big.check()?;
+                self.0.big.path(id)
+            }
             None => segment::path(&self.0.options.dir.join("log"), at.segment),
         };
         let file = match self.0.disk.open(&path) {
@@ -153,27 +155,28 @@ impl Spool {
         Ok(Some(Remains { file, range }))
     }
 
-    /// Copies what is left of a damaged message to quarantine. Its file stays where it is.
+    /// Copies what is left of a damaged message to quarantine: nothing, when its file is gone. Its
+    /// file stays where it is.
     ///
     /// # Errors
     /// When the disk fails.
     pub async fn set_aside(&self, id: SpoolId) -> Result<(), SpoolError> {
         let spool = self.clone();
         blocking(move || {
-            let quarantine = Quarantine {
-                disk: Arc::clone(&spool.0.disk),
-                dir: spool.quarantine_dir(),
-            };
+            let quarantine = spool.quarantine();
             match spool.remains(id)? {
                 Some(remains) => quarantine.keep_maimed(id, &*remains.file, &remains.range),
-                None => Ok(()),
+                None => quarantine.keep_nothing(id),
             }
         })
         .await
     }
 
-    fn quarantine_dir(&self) -> PathBuf {
-        self.0.options.dir.join("quarantine")
+    pub(crate) fn quarantine(&self) -> Quarantine {
+        Quarantine {
+            disk: Arc::clone(&self.0.disk),
+            dir: self.0.options.dir.join("quarantine"),
+        }
     }
 
     /// Of these pieces in quarantine the messages that somebody waits for still.

@@ -31,6 +31,7 @@ mod quota;
 mod rebuild;
 mod record;
 mod recover;
+mod residents;
 mod retention;
 mod room;
 mod segment;

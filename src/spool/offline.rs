@@ -12,7 +12,7 @@ use super::big::BigBody;
 use super::disk::Lock;
 use super::event::{BigFile, Entry, MessageLine};
 use super::handle::Options;
-use super::identity::{identity, lock};
+use super::identity::{check_big, identity, lock};
 use super::index::{self, Index, Row, key};
 use super::log::{LogOptions, LogReader};
 use super::open::World;
@@ -72,6 +72,7 @@ impl Offline {
             SpoolError::Damaged(format!("{} holds no spool", options.dir.display()))
         })?;
         let lock = lock(&world.disk, &options.dir)?;
+        check_big(&world.disk, &options.dir, &identity)?;
         let log = LogOptions::new(&options, &identity);
         Ok(Self {
             reader: LogReader::new(log.clone(), world.disk.clone()),

@@ -10,7 +10,7 @@ use super::commit::{Committed, Storing, Writer};
 use super::disk::{Disk, SystemDisk};
 use super::draft::BigHome;
 use super::handle::{Inner, Options, Spool};
-use super::identity::{identity, lock, new_identity};
+use super::identity::{identity, lock, mark_big, new_identity};
 use super::index::{Index, SledStore, Store};
 use super::ledger::Ledger;
 use super::log::{LogOptions, LogReader};
@@ -95,10 +95,8 @@ impl Spool {
                 .map_err(|error| SpoolError::disk("making", &folder, error))?;
         }
         let lock = lock(&disk, &dir)?;
-        let identity = match known {
-            Some(identity) => identity,
-            None => new_identity(&disk, &dir, &clock, &world.entropy)?,
-        };
+        let new = || new_identity(&disk, &dir, &clock, &world.entropy);
+        let identity = mark_big(&disk, &dir, known.map_or_else(new, Ok)?)?;
         let log_options = LogOptions::new(&options, &identity);
         let big = BigHome {
             disk: disk.clone(),

@@ -66,25 +66,54 @@ impl Quarantine {
         self.copy(file, range, &path)
     }
 
+    /// Notes a message of which nothing is left.
+    pub(crate) fn keep_nothing(&self, id: SpoolId) -> Result<(), SpoolError> {
+        let path = self.dir.join(format!("{id}{MAIMED}"));
+        metrics::counter!(names::SPOOL_DAMAGED).increment(1);
+        tracing::error!(%id, "the file of a message is gone; the message is held");
+        self.make(&path, |_| Ok(()))
+    }
+
     fn copy(&self, file: &dyn DiskFile, range: &Range<u64>, path: &Path) -> Result<(), SpoolError> {
-        let failed = |error| SpoolError::disk("writing to", path, error);
-        let copy = match self.disk.create(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
-            other => other.map_err(failed)?,
-        };
-        let mut at = range.start;
-        while at < range.end {
-            let length = usize::try_from(CHUNK.min(range.end - at)).unwrap_or(0);
-            let mut bytes = vec![0; length];
-            let read = file.read_at(&mut bytes, at).map_err(failed)?;
-            bytes.truncate(read);
-            if bytes.is_empty() {
-                break;
+        self.make(path, |copy| {
+            let mut at = range.start;
+            while at < range.end {
+                let length = usize::try_from(CHUNK.min(range.end - at)).unwrap_or(0);
+                let mut bytes = vec![0; length];
+                let read = file.read_at(&mut bytes, at)?;
+                bytes.truncate(read);
+                if bytes.is_empty() {
+                    break;
+                }
+                copy.write_at(&bytes, at - range.start)?;
+                at += bytes.len() as u64;
             }
-            copy.write_at(&bytes, at - range.start).map_err(failed)?;
-            at += bytes.len() as u64;
+            Ok(())
+        })
+    }
+
+    /// Makes a file that is whole when it has its name. One that is there is left as it is.
+    fn make(
+        &self,
+        path: &Path,
+        fill: impl FnOnce(&dyn DiskFile) -> std::io::Result<()>,
+    ) -> Result<(), SpoolError> {
+        let failed = |error| SpoolError::disk("writing", path, error);
+        if self.disk.open(path).is_ok() {
+            return Ok(());
         }
-        copy.sync()
+        let new = path.with_extension("new");
+        // Of a copy that did not get far.
+        match self.disk.remove(&new) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(failed(error));
+            }
+            _ => {}
+        }
+        let copy = self.disk.create(&new).map_err(failed)?;
+        fill(&*copy)
+            .and_then(|()| copy.sync())
+            .and_then(|()| self.disk.rename(&new, path))
             .and_then(|()| self.disk.sync_dir(&self.dir))
             .map_err(failed)
     }

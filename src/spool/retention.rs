@@ -17,10 +17,10 @@ use super::carry::{Alteration, Leaving, Moving};
 use super::commit::Job;
 use super::event::{Entry, FactLine, MessageLine};
 use super::handle::Spool;
-use super::index::{FactRow, MessageRow, decode, key};
+use super::index::{FactRow, MessageRow, decode, key, names_of};
 use super::ledger::LedgerMessage;
-use super::record::Kind;
-use super::segment::{self, Ending, Found, Position, Scan};
+use super::residents::Resident;
+use super::segment::{self, Position};
 use super::views::history;
 use crate::base::{Shutdown, Timestamp};
 use crate::limits;
@@ -50,15 +50,6 @@ pub struct Retired {
     pub ledgers: u64,
 }
 
-/// A message record of a segment that is about to go.
-#[derive(Debug, Clone, Copy)]
-struct Resident {
-    id: SpoolId,
-    at: Position,
-    body_len: u32,
-    in_file: bool,
-}
-
 impl Spool {
     /// Does a round of retention now and every hour, until the stop.
     pub async fn retention_task(self, shutdown: Shutdown) {
@@ -84,8 +75,8 @@ impl Spool {
     /// One round: removes the segments whose time is over, and old ledger files.
     ///
     /// # Errors
-    /// When the disk or the index fails, or a segment is damaged; it stays then, and the rest of
-    /// the work waits for the next round.
+    /// When the disk or the index fails, or somebody waits for damaged mail; its segment stays
+    /// then, and the rest of the work waits for the next round.
     pub async fn retire(&self) -> Result<Retired, SpoolError> {
         self.index()?;
         let now = self.0.clock.now();
@@ -193,23 +184,28 @@ impl Spool {
         now: Timestamp,
         done: &mut Retired,
     ) -> Result<(), SpoolError> {
-        let residents = self.beside(move |spool| spool.residents(segment)).await?;
-        let residents: Arc<[Resident]> = residents.into();
+        let found = self.beside(move |spool| spool.residents(segment)).await?;
+        let (residents, unreadable) = (Arc::<[Resident]>::from(found.readable), found.unreadable);
         if segment >= self.0.index.counters().floor {
-            let staying = self.split(&residents, move |spool, row| spool.must_stay(row, now));
-            let staying = staying.await?;
+            // What is damaged cannot be carried, and nobody can read it: it does not wait.
+            let wanted = move |spool: &Self, one: &Resident, row: &MessageRow| {
+                !one.maimed && spool.must_stay(row, now)
+            };
+            let staying = self.split(&residents, wanted).await?;
             done.carried += staying.len() as u64;
             self.carry(staying).await?;
             self.carry_facts(segment).await?;
-            let leaving = self.split(&residents, |_, _| true).await?;
+            let leaving = self.split(&residents, |_, _, _| true).await?;
             let write = move |spool: &Self| spool.write_ledger(segment, &leaving);
             self.beside(write).await?;
             self.alter(Alteration::Floor(segment + 1)).await?;
         }
-        let leaving = self.split(&residents, |_, _| true).await?;
+        let leaving = self.split(&residents, |_, _, _| true).await?;
         done.removed += leaving.len() as u64;
         self.forget(leaving).await?;
-        if let Some(left) = self.split(&residents, |_, _| true).await?.first() {
+        done.removed += unreadable.len() as u64;
+        self.alter(Alteration::Remove(unreadable)).await?;
+        if let Some(left) = self.split(&residents, |_, _, _| true).await?.first() {
             return Err(SpoolError::Damaged(format!(
                 "segment {segment} stays: {} is not finished, and was not carried forward",
                 left.id
@@ -222,48 +218,11 @@ impl Spool {
         Ok(())
     }
 
-    /// The messages of a segment, also those that stand elsewhere meanwhile.
-    fn residents(&self, segment: u32) -> Result<Vec<Resident>, SpoolError> {
-        let path = segment::path(&self.0.options.dir.join("log"), segment);
-        let file = self.0.disk.open(&path);
-        let file = file.map_err(|error| SpoolError::disk("opening", &path, error))?;
-        let scan = Scan::new(file, self.0.reader.spool(), segment, Ending::Sealed)?;
-        let mut residents = Vec::new();
-        scan.run(0, |found| {
-            let Found::Record {
-                offset,
-                header,
-                meta,
-            } = found
-            else {
-                return Err(SpoolError::Damaged(format!(
-                    "segment {segment} has a damaged part; it stays, and so does what is newer"
-                )));
-            };
-            match Entry::read(header.kind, meta, header.body_len)? {
-                Entry::Message { line, body_len } => residents.push(Resident {
-                    id: line.id,
-                    at: Position { segment, offset },
-                    body_len,
-                    in_file: line.file.is_some(),
-                }),
-                Entry::Other if header.kind != Kind::Segment => {
-                    return Err(SpoolError::Damaged(format!(
-                        "segment {segment} has records of a later version; it stays"
-                    )));
-                }
-                Entry::Event(_) | Entry::Fact(_) | Entry::Other => {}
-            }
-            Ok(())
-        })?;
-        Ok(residents)
-    }
-
     /// Those that the index finds here and that are wanted.
     async fn split(
         &self,
         residents: &Arc<[Resident]>,
-        wanted: impl Fn(&Self, &MessageRow) -> bool + Send + 'static,
+        wanted: impl Fn(&Self, &Resident, &MessageRow) -> bool + Send + 'static,
     ) -> Result<Vec<Resident>, SpoolError> {
         let residents = Arc::clone(residents);
         self.beside(move |spool| {
@@ -274,7 +233,7 @@ impl Spool {
                     .index
                     .row::<MessageRow>(&key::message(resident.id))?;
                 let here = |row: &MessageRow| row.position == resident.at.to_u64();
-                if row.is_some_and(|row| here(&row) && wanted(spool, &row)) {
+                if row.is_some_and(|row| here(&row) && wanted(spool, resident, &row)) {
                     found.push(*resident);
                 }
             }
@@ -390,7 +349,7 @@ impl Spool {
         Ok(Leaving {
             from: resident.at,
             id: line.id,
-            envelope: line.envelope,
+            names: names_of(line.id, &line.envelope),
         })
     }
 

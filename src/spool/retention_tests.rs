@@ -236,21 +236,93 @@ async fn a_segment_full_of_waiting_mail_stays() {
     close(spool, opened).await;
 }
 
-#[tokio::test]
-async fn a_damaged_segment_stays() {
-    let dir = TempDir::new().unwrap();
-    let hands = Hands::new();
-    let (spool, opened) = open(dir.path(), &hands);
-    fill(&spool, dir.path(), 2).await;
-    hands.forward(DAY * 31);
-    fill(&spool, dir.path(), 3).await;
-    let path = dir.path().join("log/0000000001.seg");
+/// Flips a bit of the first segment, where `find` says, behind the first record.
+fn damage(dir: &Path, find: impl Fn(&[u8]) -> usize) {
+    let path = dir.join("log/0000000001.seg");
     let mut bytes = std::fs::read(&path).unwrap();
-    bytes[5000] ^= 1;
+    let at = find(&bytes);
+    bytes[at] ^= 1;
     std::fs::write(&path, bytes).unwrap();
-    assert!(matches!(spool.retire().await, Err(SpoolError::Damaged(_))));
-    assert!(path.exists());
-    close(spool, opened).await;
+}
+
+fn in_body(id: SpoolId) -> impl Fn(&[u8]) -> usize {
+    move |bytes| {
+        in_line(id)(bytes)
+            + bytes[in_line(id)(bytes)..]
+                .windows(8)
+                .position(|eight| eight == b"xxxxxxxx")
+                .unwrap()
+    }
+}
+
+fn in_line(id: SpoolId) -> impl Fn(&[u8]) -> usize {
+    move |bytes| memchr::memmem::find(bytes, id.to_string().as_bytes()).unwrap()
+}
+
+fn in_quarantine(dir: &Path) -> usize {
+    std::fs::read_dir(dir.join("quarantine")).unwrap().count()
+}
+
+#[tokio::test]
+async fn damage_that_nobody_waits_for_goes_to_quarantine_and_keeps_no_segment() {
+    for in_what in ["body", "line"] {
+        let dir = TempDir::new().unwrap();
+        let hands = Hands::new();
+        let (spool, opened) = open(dir.path(), &hands);
+        let (finished, waiting) = fill(&spool, dir.path(), 2).await;
+        hands.forward(DAY * 31);
+        let (newer, _) = fill(&spool, dir.path(), 3).await;
+        match in_what {
+            "body" => damage(dir.path(), in_body(finished[0])),
+            _ => damage(dir.path(), in_line(finished[0])),
+        }
+        let retired = spool.retire().await.unwrap();
+        assert!(retired.segments >= 2, "{in_what}: {retired:?}");
+        assert!(!dir.path().join("log/0000000001.seg").exists());
+        assert_eq!(in_quarantine(dir.path()), 1, "{in_what}");
+        assert!(spool.message(finished[0]).unwrap().is_none());
+        assert!(spool.state(finished[0], 0).unwrap().is_none());
+        let bob = spool.mailbox("bob@example.org", None, usize::MAX).unwrap();
+        assert!(bob.iter().all(|(id, _)| *id != finished[0]), "{in_what}");
+        for id in waiting.iter().chain(&newer) {
+            assert!(!read(&spool, *id).is_empty());
+        }
+        let (spool, opened) =
+            compare_with_an_index_made_anew(dir.path(), &hands, spool, opened).await;
+        close(spool, opened).await;
+    }
+}
+
+#[tokio::test]
+async fn damage_that_somebody_waits_for_keeps_its_segment_until_he_does_not() {
+    for in_what in ["body", "line"] {
+        let dir = TempDir::new().unwrap();
+        let hands = Hands::new();
+        let (spool, opened) = open(dir.path(), &hands);
+        let (_, waiting) = fill(&spool, dir.path(), 2).await;
+        hands.forward(DAY * 31);
+        fill(&spool, dir.path(), 3).await;
+        match in_what {
+            "body" => damage(dir.path(), in_body(waiting[0])),
+            _ => damage(dir.path(), in_line(waiting[0])),
+        }
+        let refused = spool.retire().await.unwrap_err();
+        assert!(refused.is_damage(), "{refused}");
+        let told = refused.to_string();
+        assert!(
+            told.contains(&format!("queue drop {}", waiting[0])),
+            "{told}"
+        );
+        assert!(dir.path().join("log/0000000001.seg").exists());
+        let dropped = RecipientEvent::Dropped {
+            actor: "ann".to_owned(),
+            reason: String::new(),
+        };
+        spool.record(waiting[0], vec![0], dropped).await.unwrap();
+        assert!(spool.retire().await.unwrap().segments >= 2, "{in_what}");
+        assert_eq!(in_quarantine(dir.path()), 1, "{in_what}");
+        close(spool, opened).await;
+    }
 }
 
 #[tokio::test]
@@ -266,7 +338,8 @@ async fn large_bodies_without_a_record_go_to_quarantine() {
     let (spool, opened) = open(dir.path(), &hands);
     assert_eq!(opened.recovery.orphans, 1);
     assert_eq!(spool.stats().quarantined, 1);
-    assert_eq!(std::fs::read_dir(&big).unwrap().count(), 1);
+    // And the mark of the folder.
+    assert_eq!(std::fs::read_dir(&big).unwrap().count(), 2);
     assert_eq!(read(&spool, known).len(), 20_000);
     close(spool, opened).await;
 }

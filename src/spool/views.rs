@@ -200,10 +200,7 @@ impl Spool {
         let Some(expected) = line.file.clone() else {
             return Ok(Arc::new(Body(self.0.reader.body(at, header)?)));
         };
-        let path = self.0.big.path(line.id);
-        let file = self.0.disk.open(&path);
-        let file = file.map_err(|error| SpoolError::disk("opening", &path, error))?;
-        Ok(Arc::new(BigBody::new(file, expected)))
+        Ok(Arc::new(BigBody::new(self.0.big.open(line.id)?, expected)))
     }
 
     /// Messages with this recipient (directory key, or the address key of a stranger), newest

@@ -43,7 +43,7 @@ fn accept(
     let count = u16::try_from(envelope.recipients.len()).unwrap_or(u16::MAX);
     // A message that was carried forward replaces what is known of it.
     let (mut changes, old) = match &line.carried {
-        Some(_) => rows_to_forget(index, line.id, envelope)?,
+        Some(_) => rows_to_forget(index, line.id, names_of(line.id, envelope))?,
         None => (Vec::with_capacity(4 + envelope.recipients.len() * 3), None),
     };
     let states: Vec<RecipientState> = match &line.carried {
@@ -117,7 +117,7 @@ fn end_of(state: &RecipientState) -> u64 {
 }
 
 /// Keys by which a message is found, whatever the states of its recipients.
-fn names_of(id: SpoolId, envelope: &Envelope) -> Vec<Vec<u8>> {
+pub(crate) fn names_of(id: SpoolId, envelope: &Envelope) -> Vec<Vec<u8>> {
     let mut names = Vec::with_capacity(2 + envelope.recipients.len());
     if let Some(message_id) = &envelope.message_id {
         names.push(keys::message_id(id, message_id));
@@ -136,19 +136,19 @@ fn names_of(id: SpoolId, envelope: &Envelope) -> Vec<Vec<u8>> {
     names
 }
 
-/// What makes the index forget a message, and the states that its recipients had; `None` when it
-/// does not know the message.
+/// What makes the index forget a message with these names, and the states that its recipients had;
+/// `None` when it does not know the message.
 fn rows_to_forget(
     index: &Index,
     id: SpoolId,
-    envelope: &Envelope,
+    names: Vec<Vec<u8>>,
 ) -> Result<(Vec<Change>, Option<Vec<RecipientState>>), SpoolError> {
     if index.get(&keys::message(id))?.is_none() {
         return Ok((Vec::new(), None));
     }
     let mut changes = vec![(keys::message(id), None), (keys::unfinished(id), None)];
     let prefix = keys::recipients_prefix(id);
-    let mut states = Vec::with_capacity(envelope.recipients.len());
+    let mut states = Vec::new();
     for (key, value) in index.scan(&prefix, &prefix, usize::MAX)? {
         let state: RecipientState = decode(&value)?;
         if let Some((_, number)) = keys::parse_recipient(&key) {
@@ -160,7 +160,7 @@ fn rows_to_forget(
     let prefix = keys::events_prefix(id);
     let events = index.scan(&prefix, &prefix, usize::MAX)?;
     changes.extend(events.into_iter().map(|(key, _)| (key, None)));
-    changes.extend(names_of(id, envelope).into_iter().map(|key| (key, None)));
+    changes.extend(names.into_iter().map(|key| (key, None)));
     Ok((changes, Some(states)))
 }
 
@@ -182,9 +182,10 @@ fn forget(counters: &mut Counters, old: Option<&[RecipientState]>) {
     }
 }
 
-/// Forgets a message that the log is about to lose. The position stays: no record says so.
-pub(crate) fn remove(index: &Index, id: SpoolId, envelope: &Envelope) -> Result<(), SpoolError> {
-    let (mut changes, old) = rows_to_forget(index, id, envelope)?;
+/// Forgets a message with these names, which the log is about to lose. The position stays: no
+/// record says so.
+pub(crate) fn remove(index: &Index, id: SpoolId, names: Vec<Vec<u8>>) -> Result<(), SpoolError> {
+    let (mut changes, old) = rows_to_forget(index, id, names)?;
     changes.extend(cases_left(id, old.as_deref()).finish(index)?);
     index.change_in_place(changes, |counters| forget(counters, old.as_deref()));
     Ok(())

@@ -148,6 +148,19 @@ pub(crate) fn parse_message_id(key: &[u8], message_id: &str) -> Option<SpoolId> 
     last_number(rest).filter(|_| same).map(SpoolId::from_u64)
 }
 
+/// Kinds of rows by which a message is found: what [`crate::spool::index::names_of`] makes.
+pub(crate) const NAMES: [&[u8]; 3] = [b"b", MESSAGE_IDS, b"s"];
+
+/// The message of a row of [`NAMES`].
+pub(crate) fn id_of_name(key: &[u8]) -> Option<SpoolId> {
+    match key.first() {
+        Some(b'b') => parse_mailbox(key).map(|(id, _)| id),
+        Some(b'i') => last_number(key.split_last_chunk::<4>()?.0).map(SpoolId::from_u64),
+        Some(b's') => parse_sent(key),
+        _ => None,
+    }
+}
+
 /// `e`: an event of a message.
 pub(crate) fn event(id: SpoolId, at: Position) -> Vec<u8> {
     let mut key = with_id(b'e', id);

@@ -19,7 +19,7 @@ mod sled_store;
 pub use memory::MemoryStore;
 pub use sled_store::SledStore;
 
-pub(crate) use apply::{apply, remove};
+pub(crate) use apply::{apply, names_of, remove};
 pub(crate) use cases::CaseRow;
 pub(crate) use overlay::Index;
 pub(crate) use rows::{FactRow, MessageRow, decode};
