@@ -109,7 +109,8 @@ pub(crate) struct Scan {
     spool: u32,
     segment: u32,
     ending: Ending,
-    batch: u32,
+    /// The batch of the record before; `None`: not known, because the scan began in the middle.
+    batch: Option<u32>,
 }
 
 impl Scan {
@@ -125,7 +126,7 @@ impl Scan {
             spool,
             segment,
             ending,
-            batch: 0,
+            batch: None,
         })
     }
 
@@ -142,6 +143,7 @@ impl Scan {
         mut visit: impl FnMut(Found<'_>) -> Result<(), SpoolError>,
     ) -> Result<Tail, SpoolError> {
         let mut at = start;
+        self.batch = (start == 0).then_some(0);
         loop {
             match self.record_at(at)? {
                 Look::Good(header) => {
@@ -152,12 +154,12 @@ impl Scan {
                         header,
                         meta,
                     })?;
-                    self.batch = header.place.batch;
+                    self.batch = Some(header.place.batch);
                     at = end;
                 }
                 Look::Maimed(header) if self.was_synced(at, &header)? => {
                     at = self.show_maimed(at, header, &mut visit)?;
-                    self.batch = header.place.batch;
+                    self.batch = Some(header.place.batch);
                 }
                 // Most of an open segment is reserved only: no need to look for records there.
                 Look::Maimed(_) | Look::Nothing if self.window.is_zero_from(at)? => {
@@ -168,7 +170,8 @@ impl Scan {
                 }
                 // Before the next batch there was another sync.
                 Look::Maimed(_) | Look::Nothing => {
-                    match self.good_behind(at + STEP, self.batch.saturating_add(2))? {
+                    let batch = self.batch_before(at)?;
+                    match self.good_behind(at + STEP, batch.saturating_add(2))? {
                         Some(next) => {
                             visit(Found::Damage(at..next))?;
                             at = next;
@@ -178,6 +181,29 @@ impl Scan {
                 }
             }
         }
+    }
+
+    /// The batch of the last record before this place, looked for when it is not known: what is torn
+    /// there may be the batch after it.
+    fn batch_before(&mut self, place: u64) -> Result<u32, SpoolError> {
+        if let Some(batch) = self.batch {
+            return Ok(batch);
+        }
+        let (mut at, mut batch) = (0, 0);
+        while at < place {
+            match self.record_at(at)? {
+                Look::Good(header) | Look::Maimed(header) => {
+                    batch = header.place.batch;
+                    at += header.record_len() as u64;
+                }
+                Look::Nothing => match self.window.find_magic(at + STEP)? {
+                    Some(next) => at = next,
+                    None => break,
+                },
+            }
+        }
+        self.batch = Some(batch);
+        Ok(batch)
     }
 
     /// Shows a message without a good body; where it ends.
@@ -362,5 +388,71 @@ impl Window {
             at += chunk.len().max(1) as u64;
         }
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::super::disk::{Disk, SystemDisk};
+    use super::super::record::{Place, Record};
+    use super::*;
+
+    /// A segment with a record of each of these batches, and zeros behind; where each begins.
+    fn written(disk: &Disk, path: &Path, batches: &[u32]) -> (Arc<dyn DiskFile>, Vec<u64>) {
+        let (mut bytes, mut starts) = (Vec::new(), Vec::new());
+        for &batch in batches {
+            starts.push(bytes.len() as u64);
+            let place = Place {
+                spool: 7,
+                segment: 1,
+                batch,
+            };
+            let body = Bytes::from_static(b"a body of some length");
+            Record::new(Kind::Message, b"{}".to_vec(), body).write(&place, &mut bytes);
+        }
+        bytes.resize(bytes.len() + 4096, 0);
+        let file = disk.create(path).unwrap();
+        file.write_at(&bytes, 0).unwrap();
+        (file, starts)
+    }
+
+    fn damage_of(scan: Scan, start: u64) -> (Tail, Vec<(u64, u64)>) {
+        let mut damaged = Vec::new();
+        let visit = |found: Found<'_>| {
+            if let Found::Damage(range) = found {
+                damaged.push((range.start, range.end));
+            }
+            Ok(())
+        };
+        let tail = scan.run(start, visit).unwrap();
+        (tail, damaged)
+    }
+
+    /// What an index knows already is not read again, and what is torn behind it is no damage.
+    #[test]
+    fn a_torn_batch_is_the_end_wherever_the_scan_begins() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk: Disk = Arc::new(SystemDisk);
+        for (name, batches, torn) in [
+            ("torn", [1, 2, 3, 3].as_slice(), true),
+            ("damaged", [1, 2, 3, 3, 4].as_slice(), false),
+        ] {
+            let (file, starts) = written(&disk, &dir.path().join(name), batches);
+            let third = starts[2];
+            file.write_at(&[0xff; 16], third).unwrap();
+            for start in [0, starts[1], third] {
+                let scan = Scan::new(Arc::clone(&file), 7, 1, Ending::Open).unwrap();
+                let (tail, damaged) = damage_of(scan, start);
+                if torn {
+                    assert_eq!((tail.end, damaged.len()), (third, 0), "{name} from {start}");
+                } else {
+                    assert_eq!(damaged, [(third, starts[3])], "{name} from {start}");
+                }
+            }
+        }
     }
 }
