@@ -26,6 +26,10 @@ fn each_gets_it_once(lab: &mut Lab, tideover: &Tideover, mend: impl FnOnce(&mut 
     }
     mend(lab);
     tideover.wait_idle();
+    // The platform has a queue of its own.
+    for message_id in &for_ann {
+        lab.onprem.wait_for(ANN, message_id);
+    }
     let arrived = lab.onprem.message_ids(ANN);
     for message_id in &for_ann {
         assert_eq!(arrived.get(message_id), Some(&1), "{message_id}");
