@@ -183,8 +183,8 @@ impl Scan {
         }
     }
 
-    /// The batch of the last record before this place, looked for when it is not known: what is torn
-    /// there may be the batch after it.
+    /// The batch of the last record before this place, looked for when it is not known: what is
+    /// torn there may be the batch after it.
     fn batch_before(&mut self, place: u64) -> Result<u32, SpoolError> {
         if let Some(batch) = self.batch {
             return Ok(batch);
