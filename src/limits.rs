@@ -157,6 +157,9 @@ pub const FORM: usize = 1024 * 1024;
 pub const WEB_FILES: usize = 50;
 /// Messages that the webmail parses at one time. Beyond: the page waits.
 pub const WEB_PARSING: usize = 4;
+/// What the webmail remembers of messages, so that they need not be read for each search. Beyond:
+/// the oldest are forgotten, and read again.
+pub const WEB_SIGNATURES: usize = 64 * 1024 * 1024;
 /// Largest message that the webmail parses; of larger ones it shows headers and source.
 pub const WEB_MESSAGE: u64 = 64 * 1024 * 1024;
 

@@ -56,6 +56,8 @@ pub(crate) struct Shell {
     pub notice: Option<String>,
     /// A letter that can still be called back.
     pub undo: Option<Undo>,
+    /// What was looked for.
+    pub search: String,
 }
 
 /// A letter that can still be called back.
@@ -106,6 +108,7 @@ impl Webmail {
             banner: None,
             notice: None,
             undo: None,
+            search: String::new(),
         }
     }
 

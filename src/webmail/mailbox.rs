@@ -24,6 +24,10 @@ const MARKS: usize = 50_000;
 const PIECE: usize = 1024 * 1024;
 /// Rows that are read at once.
 const CHUNK: usize = 256;
+/// Rows that are read at once when all are wanted.
+const MANY: usize = 2_048;
+/// Rows that are looked through at most.
+const MOST: usize = 200_000;
 /// Messages among which the unread ones are counted.
 pub(crate) const COUNTED: usize = 1_000;
 
@@ -209,6 +213,36 @@ impl Webmail {
         }
     }
 
+    /// Ids of what came in for the user between two messages, in pages. Blocks.
+    pub(crate) fn received_ids(
+        &self,
+        user: &User,
+        (before, oldest): (Option<SpoolId>, Option<SpoolId>),
+    ) -> Result<Vec<SpoolId>, SpoolError> {
+        let spool = &self.0.world.spool;
+        let rows = |before| spool.readable(&user.mailbox, before, MANY);
+        all_pages((before, oldest), |before| {
+            Ok(rows(before)?.into_iter().map(|(id, _)| id).collect())
+        })
+    }
+
+    /// Ids of what the user sent between two messages. Blocks.
+    pub(crate) fn sent_ids(
+        &self,
+        user: &User,
+        (before, oldest): (Option<SpoolId>, Option<SpoolId>),
+    ) -> Result<Vec<SpoolId>, SpoolError> {
+        let spool = &self.0.world.spool;
+        let mut ids = Vec::new();
+        for address in &user.addresses {
+            let key = address.key();
+            ids.extend(all_pages((before, oldest), |before| {
+                spool.sent(&key, before, MANY)
+            })?);
+        }
+        Ok(ids)
+    }
+
     /// Has the user older mail that is not shown, because of the mailbox's quota?
     pub(crate) async fn is_cut(&self, user: &User) -> Result<bool, WebError> {
         let (spool, mailbox) = (self.0.world.spool.clone(), user.mailbox.clone());
@@ -383,6 +417,23 @@ fn is_sent(envelope: &Envelope, addresses: &[Mailbox]) -> bool {
     envelope.authenticity == Authenticity::Local && envelope.from.mailbox().is_some_and(is_own)
 }
 
+/// All of a list, page by page, newest first.
+fn all_pages(
+    (before, oldest): (Option<SpoolId>, Option<SpoolId>),
+    mut page: impl FnMut(Option<SpoolId>) -> Result<Vec<SpoolId>, SpoolError>,
+) -> Result<Vec<SpoolId>, SpoolError> {
+    let (mut ids, mut before) = (Vec::new(), before);
+    loop {
+        let found = page(before)?;
+        before = found.last().copied();
+        let is_last = found.len() < MANY || before < oldest || ids.len() >= MOST;
+        ids.extend(found.into_iter().filter(|id| Some(*id) >= oldest));
+        if is_last {
+            return Ok(ids);
+        }
+    }
+}
+
 /// Up to [`CHUNK`] messages that any of these addresses sent, newest first.
 fn sent_by(
     spool: &Spool,
@@ -399,7 +450,7 @@ fn sent_by(
     Ok(all)
 }
 
-fn mark_of(marks: &MailboxMarks, id: SpoolId) -> Mark {
+pub(crate) fn mark_of(marks: &MailboxMarks, id: SpoolId) -> Mark {
     let marks = marks.read().unwrap_or_else(PoisonError::into_inner);
     marks.get(&id).cloned().unwrap_or_default()
 }
@@ -416,7 +467,7 @@ pub(crate) fn read_all(body: &dyn BodySource) -> std::io::Result<Vec<u8>> {
     }
 }
 
-fn read_whole(spool: &Spool, id: SpoolId) -> Result<Option<Vec<u8>>, SpoolError> {
+pub(crate) fn read_whole(spool: &Spool, id: SpoolId) -> Result<Option<Vec<u8>>, SpoolError> {
     let body = spool.body(id)?;
     let raw = body.map(|body| read_all(body.as_ref())).transpose();
     raw.map_err(|error| failed(&error))

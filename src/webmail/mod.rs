@@ -19,6 +19,7 @@ mod people;
 mod plain;
 mod recipients;
 mod sanitize;
+mod search;
 mod session;
 mod settings;
 mod standing;
@@ -159,6 +160,8 @@ struct Inner {
     leaving: tokio::sync::Notify,
     /// The people of the directory.
     people: People,
+    /// What searches remember.
+    search: search::Search,
 }
 
 impl Webmail {
@@ -182,6 +185,7 @@ impl Webmail {
             letters: Locks::new(),
             leaving: tokio::sync::Notify::new(),
             people: People::default(),
+            search: search::Search::new(),
         }))
     }
 
@@ -233,6 +237,7 @@ pub fn router(webmail: Webmail) -> Router {
         .route("/drafts", get(pages::drafts::page))
         .route("/archive", get(pages::list::archive))
         .route("/deleted", get(pages::list::deleted))
+        .route("/search", get(pages::search::page))
         .route("/actions", post(pages::actions::act))
         .route("/message/{id}", get(pages::message::page))
         .route("/message/{id}/html", get(pages::message::html))

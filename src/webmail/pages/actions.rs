@@ -44,6 +44,11 @@ pub(crate) async fn act(
     };
     user.check(field("csrf"))?;
     let action = field("action");
+    let back = own_path(field("back"));
+    if action.is_empty() {
+        // Enter in a tick box presses a button that does nothing.
+        return Ok(see_other(back));
+    }
     let change = change_of(action).ok_or(WebError::BadRequest)?;
     let ids: Result<Vec<SpoolId>, _> = fields
         .iter()
@@ -57,7 +62,6 @@ pub(crate) async fn act(
     if count == 0 && !is_none {
         return Err(WebError::NotFound);
     }
-    let back = own_path(field("back"));
     let mark = if back.contains('?') { '&' } else { '?' };
     Ok(see_other(&format!("{back}{mark}did={action}&n={count}")))
 }

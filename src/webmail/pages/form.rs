@@ -65,8 +65,23 @@ struct Fields {
     bytes: usize,
 }
 
+impl Action {
+    fn of(name: &str) -> Self {
+        match name {
+            "send" => Self::Send,
+            "attach" => Self::Attach,
+            "autosave" => Self::Autosave,
+            "discard" => Self::Discard,
+            "find" => Self::Find,
+            _ => Self::Save,
+        }
+    }
+}
+
 impl Form {
-    /// Reads a form. Its files come last: what they belong to is known then.
+    /// Reads a form. What its files belong to comes before them; which button was pressed comes
+    /// behind, because a browser sends fields in the order of the page (HTML, "constructing the
+    /// entry list").
     pub(super) async fn read(
         webmail: &Webmail,
         user: &User,
@@ -80,10 +95,14 @@ impl Form {
             .map_err(|error| failed(&error))?
         {
             if field.name() != Some("file") {
-                if begun.is_some() {
-                    return Err(WebError::BadRequest);
+                match &mut begun {
+                    None => fields.take(&mut field).await?,
+                    Some(form) if field.name() == Some("action") => {
+                        fields.take(&mut field).await?;
+                        form.action = Action::of(&fields.action);
+                    }
+                    Some(_) => return Err(WebError::BadRequest),
                 }
-                fields.take(&mut field).await?;
                 continue;
             }
             let mut form = match begun.take() {
@@ -110,14 +129,7 @@ impl Form {
         }
         let name = Name::new(user.account(), &fields.token);
         let mut form = Self {
-            action: match fields.action.as_str() {
-                "send" => Action::Send,
-                "attach" => Action::Attach,
-                "autosave" => Action::Autosave,
-                "discard" => Action::Discard,
-                "find" => Action::Find,
-                _ => Action::Save,
-            },
+            action: Action::of(&fields.action),
             draft: Draft {
                 answers: fields.answers.parse().ok(),
                 changed: webmail.0.world.clock.now(),

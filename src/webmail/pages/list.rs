@@ -81,6 +81,8 @@ pub(super) struct Row {
     pub has_attachments: bool,
     pub is_unread: bool,
     pub is_flagged: bool,
+    /// Where it is, in lists of several folders.
+    pub folder: Option<&'static str>,
     pub standing: Standing,
 }
 
@@ -222,6 +224,7 @@ pub(super) fn row(webmail: &Webmail, line: &Line, moments: &Moments) -> Row {
         has_attachments: line.has_attachments,
         is_unread: line.is_unread(),
         is_flagged: line.mark.flagged.is_some(),
+        folder: None,
         standing: teller.sent(&states, message.received),
     }
 }

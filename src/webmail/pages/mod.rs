@@ -10,5 +10,6 @@ pub(crate) mod login;
 pub(crate) mod message;
 pub(crate) mod parts;
 pub(crate) mod people;
+pub(crate) mod search;
 pub(crate) mod send;
 pub(crate) mod settings;

@@ -12,6 +12,7 @@ mod filing;
 mod login;
 mod outbox;
 mod reading;
+mod search;
 mod writing;
 
 use super::*;
@@ -346,10 +347,18 @@ impl<'a> Browser<'a> {
         files: &[(&str, &str, &[u8])],
     ) -> Answer {
         let mut body = Vec::new();
-        for (name, value) in fields {
+        // In the order of the page: the buttons are at its end, and without a file there is an
+        // empty one.
+        let is_action = |(name, _): &&(&str, &str)| *name == "action";
+        let field = |(name, value): &(&str, &str)| {
             let head = format!("--xyz\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
-            body.extend_from_slice(format!("{head}{value}\r\n").as_bytes());
+            format!("{head}{value}\r\n")
+        };
+        for one in fields.iter().filter(|one| !is_action(one)) {
+            body.extend_from_slice(field(one).as_bytes());
         }
+        let none: &[(&str, &str, &[u8])] = &[("file", "", b"")];
+        let files = if files.is_empty() { none } else { files };
         for (name, file, content) in files {
             let head = format!(
                 "--xyz\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{file}\"\r\n\
@@ -358,6 +367,9 @@ impl<'a> Browser<'a> {
             body.extend_from_slice(head.as_bytes());
             body.extend_from_slice(content);
             body.extend_from_slice(b"\r\n");
+        }
+        for one in fields.iter().filter(is_action) {
+            body.extend_from_slice(field(one).as_bytes());
         }
         body.extend_from_slice(b"--xyz--\r\n");
         let kind = "multipart/form-data; boundary=xyz";

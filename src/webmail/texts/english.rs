@@ -189,6 +189,27 @@ pub(crate) const ENGLISH: Texts = Texts {
     did_erase: "{count} messages are not shown here any more. Your mailbox gets them all the \
                 same.",
 
+    search: "Search mail",
+    search_title: "Search",
+    search_lead: "Looks for all words together: in senders, recipients, subjects, texts and names \
+                  of files. Words in “quotes” stand side by side. With a name in front a word is \
+                  looked for in one place:",
+    search_words: [
+        ("from:ann", "in the sender's name or address"),
+        ("to:bob", "in the names or addresses of those it went to"),
+        ("subject:plan", "in the subject"),
+        ("file:.pdf", "in the names of attachments"),
+        ("has:attachment", "with attachments only"),
+        ("after:2026-05-31", "came in on this day or later"),
+        ("before:2026-05-31", "came in before this day"),
+    ],
+    search_nothing_title: "Nothing was found",
+    search_nothing: "Try fewer or shorter words. Mail from before this page was set up is in your \
+                     usual mailbox only.",
+    search_cut: "Everything since {time} has been looked through.",
+    search_on: "Look through older mail",
+    error_date: "“{word}” has no date that can be read. Write it as in after:2026-05-31.",
+
     drafts: "Drafts",
     settings: "Settings",
     drafts_empty_title: "No drafts",

@@ -186,6 +186,17 @@ pub(crate) struct Texts {
     pub did_erase_one: &'static str,
     pub did_erase: &'static str,
 
+    // Search
+    pub search: &'static str,
+    pub search_title: &'static str,
+    pub search_lead: &'static str,
+    pub search_words: [(&'static str, &'static str); 7],
+    pub search_nothing_title: &'static str,
+    pub search_nothing: &'static str,
+    pub search_cut: &'static str,
+    pub search_on: &'static str,
+    pub error_date: &'static str,
+
     // Letters before they are sent, and what a user sets
     pub drafts: &'static str,
     pub settings: &'static str,

@@ -1,0 +1,69 @@
+//! What a reader gets who sees badly, or not at all: names, headings, landmarks, contrast.
+
+use serde_json::Value;
+
+use crate::driver::Browser;
+
+/// Complains about text with too little contrast (WCAG 2.2, 1.4.3), targets that are too small
+/// (2.5.8), pages wider than the window (1.4.10), and a wrong order of headings.
+const CHECKS: &str = include_str!("checks.js");
+
+/// Checks the page that is open, and keeps a picture of it.
+pub(crate) fn look(browser: &Browser, picture: &str) {
+    browser.picture(picture);
+    let complaints = browser.run(CHECKS, &[]);
+    let complaints: Vec<&str> = complaints
+        .as_array()
+        .unwrap_or_else(|| panic!("{picture}: the checks did not run: {complaints}"))
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    assert!(complaints.is_empty(), "{picture}: {complaints:#?}");
+    hear(browser, picture);
+}
+
+/// What a screen reader is told: everything that can be used has a name, there is one title, and
+/// one main part.
+fn hear(browser: &Browser, picture: &str) {
+    let tree = browser.devtools("Accessibility.getFullAXTree", &serde_json::json!({}));
+    let nodes = tree["nodes"].as_array().unwrap();
+    let shown = nodes.iter().filter(|node| node["ignored"] == false);
+    let roles: Vec<(&str, &str)> = shown
+        .map(|node| {
+            let text = |key: &str| node[key]["value"].as_str().unwrap_or_default();
+            (text("role"), text("name"))
+        })
+        .collect();
+    let unnamed = |(role, name): &&(&str, &str)| is_used(role) && name.is_empty();
+    let nameless: Vec<_> = roles.iter().filter(unnamed).collect();
+    assert!(
+        nameless.is_empty(),
+        "{picture}: without a name: {nameless:?}"
+    );
+    let count = |wanted: &str| roles.iter().filter(|(role, _)| *role == wanted).count();
+    assert_eq!(count("main"), 1, "{picture}: {roles:?}");
+    let title = roles
+        .iter()
+        .find(|(role, _)| *role == "RootWebArea")
+        .unwrap()
+        .1;
+    assert!(
+        title.ends_with("Example Mail"),
+        "{picture}: title {title:?}"
+    );
+}
+
+fn is_used(role: &str) -> bool {
+    [
+        "button",
+        "link",
+        "textbox",
+        "combobox",
+        "checkbox",
+        "radio",
+        "searchbox",
+        "img",
+        "Iframe",
+    ]
+    .contains(&role)
+}

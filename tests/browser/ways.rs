@@ -1,0 +1,132 @@
+//! Other ways to use the pages: by keyboard, on a phone, without script, in the dark.
+
+use crate::driver::{Browser, Kind, file};
+use crate::place::{PASSWORD, PLAIN, Place, RICH};
+use crate::seen::look;
+
+const TAB: char = '\u{e004}';
+const ENTER: char = '\u{e007}';
+
+/// Presses Tab until the focus is on what says `text`.
+fn tab_to(browser: &Browser, text: &str) {
+    let focused = "const at = document.activeElement; \
+                   return at.matches('a, button') ? at.textContent.trim() : ''";
+    for _ in 0..60 {
+        browser.press(&TAB.to_string());
+        let at = browser.run(focused, &[]);
+        if at.as_str().is_some_and(|at| at.contains(text)) {
+            return;
+        }
+    }
+    panic!("Tab does not lead to “{text}”: {}", browser.text());
+}
+
+fn press_on(browser: &Browser, text: &str) {
+    tab_to(browser, text);
+    browser.press(&ENTER.to_string());
+}
+
+#[test]
+fn by_keyboard_alone() {
+    let place = Place::open("5m");
+    place.deliver("ann@example.org", PLAIN);
+    let browser = Browser::start(Kind::Desktop);
+    place.enrol(&browser, "ann@example.org");
+    press_on(&browser, "Log out");
+    browser.wait_text("You are logged out.");
+    // The first field has the focus.
+    browser.press(&format!("ann@example.org{TAB}{PASSWORD}{ENTER}"));
+    browser.wait_text("Re: Lunch");
+    browser.press(&TAB.to_string());
+    browser.picture("keyboard-skip");
+    browser.press(&ENTER.to_string());
+    // Enter in a box that can be ticked files nothing away.
+    browser.run("document.querySelector('.list input').focus()", &[]);
+    browser.press(&format!(" {ENTER}"));
+    press_on(&browser, "Re: Lunch");
+    browser.wait_text("Yes, at noon.");
+    press_on(&browser, "Reply");
+    browser.wait_for("[data-letter]");
+    browser.press("Good.");
+    tab_to(&browser, "Send");
+    browser.picture("keyboard-send");
+    browser.press(&ENTER.to_string());
+    browser.wait_text("Your message leaves in");
+    press_on(&browser, "Undo");
+    browser.wait_text("The message has not been sent.");
+}
+
+#[test]
+fn on_a_phone() {
+    let place = Place::open("5m");
+    visit(&place, Kind::Phone, "phone");
+}
+
+#[test]
+fn in_the_dark() {
+    let place = Place::open("5m");
+    visit(&place, Kind::Dark, "dark");
+}
+
+/// Looks at each kind of page.
+fn visit(place: &Place, kind: Kind, name: &str) {
+    place.deliver("ann@example.org", PLAIN);
+    place.deliver("ann@example.org", RICH);
+    let browser = Browser::start(kind);
+    browser.go(&place.url("/login"));
+    look(&browser, &format!("{name}-login"));
+    place.enrol(&browser, "ann@example.org");
+    look(&browser, &format!("{name}-inbox"));
+    browser.click(".list li:last-child a");
+    browser.wait_text("Yes, at noon.");
+    look(&browser, &format!("{name}-plain"));
+    browser.go(&place.url("/"));
+    browser.click(".list .unread a");
+    browser.wait_for("iframe");
+    look(&browser, &format!("{name}-rich"));
+    browser.follow("Reply to all");
+    browser.wait_for("[data-letter]");
+    look(&browser, &format!("{name}-compose"));
+    browser.go(&place.url("/settings"));
+    browser.wait_for("#signature");
+    look(&browser, &format!("{name}-settings"));
+}
+
+#[test]
+fn with_script_switched_off() {
+    let place = Place::open("5m");
+    place.deliver("ann@example.org", RICH);
+    let browser = Browser::start(Kind::NoScript);
+    place.enrol(&browser, "ann@example.org");
+    assert!(
+        !browser.has("[data-select-all]:not([hidden] *)"),
+        "a script ran"
+    );
+    browser.click(".list a");
+    browser.wait_for("iframe");
+    browser.follow("Reply");
+    browser.wait_for("[data-letter]");
+    browser.fill("#text", "We shall be there.");
+    let notes = file(place.folder(), "notes.txt", b"Bring the keys.\n");
+    browser.fill("#file", &notes);
+    browser.click("[data-attach]");
+    browser.wait_text("notes.txt");
+    browser.click("#find-people summary");
+    browser.fill("#find", "bak");
+    browser.click("button[value=find]");
+    browser.wait_text("Bob Baker");
+    browser.click("input[name=add]");
+    browser.picture("noscript-found");
+    browser.click("button.primary[value=send]");
+    browser.wait_text("Your message leaves in");
+    browser.click("[data-undo] button");
+    browser.wait_text("The message has not been sent.");
+    assert!(browser.value("#text").contains("We shall be there."));
+    assert!(
+        browser.value("#to").contains("bob@example.org"),
+        "{}",
+        browser.value("#to")
+    );
+    browser.wait_text("notes.txt");
+    browser.picture("noscript-back");
+}
