@@ -142,6 +142,9 @@ pub const SLOW_WITHOUT_SUCCESS: Duration = Duration::from_secs(600);
 /// A backend that asked mail to come slower is slow for at least this long after it asked last:
 /// else it would be slow and up in turns.
 pub const SLOW_DWELL: Duration = Duration::from_secs(60);
+/// Records of the log that are read at a start for what mailboxes got in the last hour. Beyond:
+/// what is older is not counted.
+pub const RECALLED_RECORDS: usize = 500_000;
 /// Senders that are remembered of one backend when it refuses content. Beyond: the oldest are
 /// forgotten.
 pub const CONTENT_SENDERS: usize = 64;

@@ -315,7 +315,7 @@ impl RecipientView {
 
 impl From<&LedgerEntry> for EventView {
     fn from(entry: &LedgerEntry) -> Self {
-        let detail = match &entry.event {
+        let mut detail = match &entry.event {
             RecipientEvent::Attempted { backend } => format!("to {backend}"),
             RecipientEvent::Interrupted { uncertain: true } => {
                 "by a stop or a crash; it may have arrived".to_owned()
@@ -359,6 +359,11 @@ impl From<&LedgerEntry> for EventView {
             } if !actor.is_empty() => format!("{failure}; by {actor}: {reason}"),
             RecipientEvent::Bounced { failure, .. } => failure.to_string(),
         };
+        if entry.left_out > 0 {
+            detail += "; ";
+            detail += &entry.left_out.to_string();
+            detail += " like it before are not shown";
+        }
         Self {
             at: entry.at,
             event: entry.event.name().to_owned(),

@@ -9,10 +9,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 
 use super::held_spans::{Span, with_ended};
-use super::history::{Became, History};
+use super::history::History;
 use super::{
-    BackendHealth, BackendOptions, Breaker, ContentGuard, Detector, Health, Override, Signal, Wish,
-    Witness,
+    BackendHealth, BackendOptions, Breaker, ContentGuard, Detector, Override, Signal, Witness,
 };
 use crate::base::{Clock, Timestamp};
 use crate::mail::BackendId;
@@ -23,28 +22,30 @@ pub type Healths = BTreeMap<BackendId, BackendHealth>;
 
 /// The board; cheap to clone.
 #[derive(Clone)]
-pub struct Board(Arc<Inner>);
+pub struct Board(pub(super) Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     clock: Clock,
     entries: Mutex<BTreeMap<BackendId, Entry>>,
     /// What operators said, also about backends that the config does not name now.
     overrides: Mutex<BTreeMap<BackendId, Override>>,
     /// When operators held them before.
     spans: Mutex<BTreeMap<BackendId, Vec<Span>>>,
-    healths: watch::Sender<Arc<Healths>>,
+    pub(super) healths: watch::Sender<Arc<Healths>>,
     /// What each went through.
-    histories: Mutex<BTreeMap<BackendId, History>>,
+    pub(super) histories: Mutex<BTreeMap<BackendId, History>>,
     /// Rings when there is something new in one of them.
-    news: Notify,
+    pub(super) news: Notify,
     /// Probes that have ended.
     probes: watch::Sender<u64>,
 }
 
 pub(super) struct Entry {
-    detector: Detector,
+    pub(super) detector: Detector,
     pub(super) breaker: Breaker,
     pub(super) content: ContentGuard,
+    /// The same for strangers to whom it does not pass mail on.
+    pub(super) relaying: ContentGuard,
     evidence: Evidence,
     hosts: BTreeMap<String, HostResult>,
     bells: Bells,
@@ -120,6 +121,7 @@ impl Board {
                 detector: Detector::new(backend.id.clone(), &backend.probe, now),
                 breaker: Breaker::new(&backend.rejecting, interval),
                 content: ContentGuard::new(backend.rejecting.senders()),
+                relaying: ContentGuard::new(backend.rejecting.senders()),
                 evidence: Evidence::default(),
                 hosts: BTreeMap::new(),
                 bells: Bells::default(),
@@ -127,6 +129,7 @@ impl Board {
             entry.detector.configure(&backend.probe);
             entry.breaker.configure(&backend.rejecting, interval);
             entry.content.configure(backend.rejecting.senders());
+            entry.relaying.configure(backend.rejecting.senders());
         }
         self.show(&entries);
     }
@@ -225,84 +228,9 @@ impl Board {
         }
     }
 
-    /// How a backend is; `None` when the config has no such backend.
-    #[must_use]
-    pub fn health(&self, backend: &BackendId) -> Option<BackendHealth> {
-        self.0.healths.borrow().get(backend).cloned()
-    }
-
-    /// How all are, as one consistent map; costs a pointer.
-    #[must_use]
-    pub fn healths(&self) -> Arc<Healths> {
-        self.0.healths.borrow().clone()
-    }
-
-    /// How all are, by name.
-    #[must_use]
-    pub fn snapshot(&self) -> Vec<BackendHealth> {
-        self.healths().values().cloned().collect()
-    }
-
     /// The time, as the board sees it.
     pub(super) fn now(&self) -> Timestamp {
         self.0.clock.now()
-    }
-
-    /// Shows everybody how the backends are after a change; under the lock of `entries`, so that
-    /// the map never goes back in time.
-    pub(super) fn show(&self, entries: &BTreeMap<BackendId, Entry>) {
-        let healths = self.healths_of(entries);
-        self.record(&healths);
-        self.0.healths.send_replace(healths);
-    }
-
-    /// Writes down what changed since everybody was shown the backends last: here, so that no
-    /// change of health and no word of an operator goes by without its reason.
-    fn record(&self, healths: &Healths) {
-        let now = self.now();
-        let before = self.healths();
-        for (id, new) in healths {
-            let Some(old) = before.get(id) else { continue };
-            let mut histories = self.histories();
-            let mut note = |became: Became, reason: &str, actor: &str| {
-                let history = histories.entry(id.clone()).or_default();
-                let told = history.push(now, (became, reason, actor));
-                tracing::warn!(backend = %id, "{told}");
-                if became.is_health() {
-                    counter!(
-                        names::HEALTH_CHANGES,
-                        "backend" => id.to_string(), "health" => became.as_str()
-                    )
-                    .increment(1);
-                }
-                self.0.news.notify_one();
-            };
-            if old.operator != new.operator
-                && let Some(said) = self.overrides().get(id)
-            {
-                note(Became::from(said.wish), &said.reason, &said.actor);
-            }
-            if old.health != new.health {
-                note(Became::from(new.health), &new.reason, "");
-            }
-        }
-    }
-
-    /// What each backend went through.
-    pub(super) fn histories(&self) -> MutexGuard<'_, BTreeMap<BackendId, History>> {
-        let histories = self.0.histories.lock();
-        histories.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until a history has something new.
-    pub(super) async fn changed_history(&self) {
-        self.0.news.notified().await;
-    }
-
-    /// Wakes when a backend goes down or up, and when the config changes.
-    #[must_use]
-    pub fn changes(&self) -> watch::Receiver<Arc<Healths>> {
-        self.0.healths.subscribe()
     }
 
     /// What speaks for and against a backend.
@@ -358,36 +286,7 @@ impl Board {
         Some(doubt)
     }
 
-    fn healths_of(&self, entries: &BTreeMap<BackendId, Entry>) -> Arc<Healths> {
-        let overrides = self.overrides();
-        let healths = entries.iter().map(|(id, entry)| {
-            let said = overrides.get(id).filter(|said| said.wish != Wish::Resume);
-            let mut health = BackendHealth {
-                operator: said.cloned(),
-                ..entry.detector.health().clone()
-            };
-            // One that does not answer refuses nobody: that it is down is the news.
-            if let Some(rejecting) = entry.breaker.rejecting()
-                && health.health != Health::Down
-            {
-                health.health = Health::Rejecting;
-                health.reason.clone_from(&rejecting.reason);
-                health.since = rejecting.since;
-            } else if let Some(ended) = entry.breaker.ended()
-                && health.health != Health::Down
-                && *ended >= health.since
-            {
-                health.since = *ended;
-                if health.health == Health::Up {
-                    "it accepts mail again".clone_into(&mut health.reason);
-                }
-            }
-            (id.clone(), health)
-        });
-        Arc::new(healths.collect())
-    }
-
-    fn overrides(&self) -> MutexGuard<'_, BTreeMap<BackendId, Override>> {
+    pub(super) fn overrides(&self) -> MutexGuard<'_, BTreeMap<BackendId, Override>> {
         let overrides = self.0.overrides.lock();
         overrides.unwrap_or_else(PoisonError::into_inner)
     }

@@ -131,7 +131,7 @@ impl Breaker {
         if alike < self.recipients {
             return false;
         }
-        let reason = format!("{alike} known recipients were refused alike");
+        let reason = format!("{alike} recipients were refused alike");
         self.open(case, &reason, now)
     }
 
@@ -273,7 +273,7 @@ mod tests {
         assert_eq!(rejecting.since, at(100));
         assert_eq!(
             rejecting.reason,
-            "5 known recipients were refused alike: 550 5.4.1 Access denied"
+            "5 recipients were refused alike: 550 5.4.1 Access denied"
         );
         let trials: Vec<u64> = (100..145)
             .filter(|&second| breaker.take_trial(at(second)))

@@ -14,6 +14,7 @@ mod monitor;
 mod operator;
 mod options;
 mod rejecting;
+mod showing;
 
 pub use board::{Board, Evidence, Healths, HostResult};
 pub use breaker::{Breaker, Rejecting, RejectingOptions};

@@ -49,6 +49,33 @@ impl Board {
         }
     }
 
+    /// It passed mail on to this stranger: who is refused then is to blame himself.
+    pub fn report_relayed(&self, backend: &BackendId, stranger: &str) {
+        let now = self.now();
+        if let Some(entry) = self.entries().get_mut(backend) {
+            entry.relaying.accept(stranger, now);
+        }
+    }
+
+    /// It did not pass mail on to this stranger. `true`: now the backend is rejecting, because so
+    /// many were refused alike. Mail for people of its own that it takes ends that.
+    pub fn report_not_relayed(&self, backend: &BackendId, case: &CaseKey, stranger: &str) -> bool {
+        let now = self.now();
+        if let Some(entry) = self.entries().get_mut(backend) {
+            entry.relaying.refuse(stranger, now);
+        }
+        self.report_refused(backend, case, stranger)
+    }
+
+    /// Whom a refusal to pass mail on to a stranger speaks against now.
+    #[must_use]
+    pub fn relaying_doubt(&self, backend: &BackendId) -> Doubt {
+        let now = self.now();
+        let entries = self.entries();
+        let entry = entries.get(backend);
+        entry.map_or(Doubt::Message, |entry| entry.relaying.doubt(now))
+    }
+
     /// Whom a refusal of content by this backend speaks against now.
     #[must_use]
     pub fn content_doubt(&self, backend: &BackendId) -> Doubt {

@@ -337,7 +337,7 @@ impl Page {
     /// `tls`.
     pub(crate) fn tls(self, counts: &[TlsCount]) -> String {
         if counts.is_empty() {
-            return "no TLS with servers outside since the program was started\n".to_owned();
+            return "no TLS with servers outside in the last days\n".to_owned();
         }
         let mut table = Table::new(&["DAY", "DOMAIN", "POLICY", "RESULT", "SESSIONS"], &[1, 3]);
         for count in counts {
@@ -355,8 +355,8 @@ impl Page {
                 count.sessions.to_string().into(),
             ]);
         }
-        let covers = "counted since the program was started, for a week at most; \
-                      tideover_tls_sessions_total has the same for Prometheus";
+        let covers = "the last seven days by UTC, restarts included; \
+                      tideover_tls_sessions_total counts since the program was started";
         table.render(self.palette) + &Self::paragraph(covers)
     }
 

@@ -70,7 +70,7 @@ impl Base {
     fn start_all(&self, queue: &Queue, outbound: &Outbound, committed: mpsc::Receiver<Committed>) {
         let policies = outbound.clone();
         self.shutdown.spawn("old policies", async move {
-            policies.forget_old_policies().await;
+            policies.forget_what_is_over().await;
         });
         queue.start(committed);
         let (spool, board) = (self.spool.clone(), self.board.clone());

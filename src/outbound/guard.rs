@@ -136,13 +136,8 @@ impl Outbound {
                 strictness,
             });
         }
-        let reports = &self.tls_reports;
-        let today = self.now();
-        reports.count(
-            today,
-            (&guard.domain, PolicyKind::Sts),
-            "validation-failure",
-        );
+        self.count_tls(&guard.domain, PolicyKind::Sts, "validation-failure")
+            .await;
         if strictness == Strictness::Lenient {
             return Ok(Demand::nothing());
         }
@@ -186,8 +181,7 @@ impl Outbound {
                 }
                 Err((kind, why)) => {
                     tracing::warn!(%domain, %why, "no MTA-STS policy");
-                    let reports = &self.tls_reports;
-                    reports.count(now, (domain, PolicyKind::Sts), kind);
+                    self.count_tls(domain, PolicyKind::Sts, kind).await;
                     self.sts.fail(domain, now);
                 }
             }

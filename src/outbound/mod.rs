@@ -22,6 +22,7 @@ mod session;
 mod split;
 mod sts;
 mod sts_memory;
+mod tls_memory;
 mod tls_report;
 
 pub use options::{Options, Protection, Timeouts};
@@ -128,7 +129,7 @@ impl Outbound {
         *current = Arc::new(options);
     }
 
-    /// How TLS with strangers went in the last days, since the start.
+    /// How TLS with strangers went in the last days.
     #[must_use]
     pub fn tls_counts(&self) -> Vec<TlsCount> {
         self.tls_reports.list()
@@ -244,8 +245,7 @@ impl Outbound {
             if let Some(demand) = uncounted.take() {
                 let met = met.as_ref().map(|link| link.tls.as_ref());
                 if let Some(result) = tls_report::result(met, demand.kind) {
-                    let place = (guard.domain(), demand.kind);
-                    self.tls_reports.count(self.now(), place, result);
+                    self.count_tls(guard.domain(), demand.kind, result).await;
                 }
             }
             let error = match met {

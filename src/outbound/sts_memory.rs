@@ -23,7 +23,8 @@ struct KeptPolicy {
 }
 
 impl Outbound {
-    /// Takes the policies of earlier lives over from the log, and writes down those of this one.
+    /// Takes the policies of earlier lives over from the log, and what was counted of TLS; writes
+    /// down both from now on.
     ///
     /// # Errors
     /// When the index fails. A policy that cannot be read is logged and left out.
@@ -43,16 +44,20 @@ impl Outbound {
                 self.sts.restore(domain, kept);
             }
         }
-        // A second call finds it there already.
+        // A second call finds it there already, and the counts are not added twice.
+        if self.memory.get().is_none() {
+            self.recall_tls_counts(spool)?;
+        }
         self.memory.get_or_init(|| spool.clone());
         Ok(())
     }
 
     /// Takes out of the log what is over; its domain may never be written to again.
-    pub async fn forget_old_policies(&self) {
+    pub async fn forget_what_is_over(&self) {
         let Some(spool) = self.memory.get() else {
             return;
         };
+        self.forget_old_tls_counts(spool).await;
         let now = self.now();
         for (key, value) in spool.facts(ROOM, KEY).unwrap_or_default() {
             let known: Option<KeptPolicy> = serde_json::from_value(value).ok();

@@ -1,18 +1,20 @@
-//! How TLS with strangers went, counted as RFC 8460 §4.3 does. Reports are not sent.
+//! How TLS with strangers went, counted as RFC 8460 §4.3 does. Reports are not sent: they must be
+//! signed with DKIM (RFC 8460 §3).
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
+use super::tls_memory::KeptCount;
 use crate::base::{Timestamp, TlsInfo};
 use crate::limits;
 use crate::net::TlsTrouble;
 use crate::telemetry::names;
 
 /// Days that are kept, today among them.
-const DAYS: u64 = 7;
+pub(super) const DAYS: u64 = 7;
 const DAY_MILLIS: u64 = 24 * 3600 * 1000;
 
 /// `policy-type`, RFC 8460 §4.2.
@@ -56,50 +58,121 @@ pub struct TlsCount {
     pub sessions: u64,
 }
 
-type Key = (u64, String, PolicyKind, &'static str);
+/// The sessions of a day with the hosts of a domain: what is written down together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct DayOf {
+    /// Since 1970, UTC.
+    pub(super) day: u64,
+    pub(super) domain: String,
+}
 
-/// The counts since the start, a week at most.
+/// The day of a moment, UTC.
+pub(super) const fn day_of(moment: Timestamp) -> u64 {
+    moment.as_millis() / DAY_MILLIS
+}
+
+type Key = (DayOf, PolicyKind, String);
+
+/// The counts of the last days.
 #[derive(Debug, Default)]
-pub(super) struct TlsReports(Mutex<BTreeMap<Key, u64>>);
+pub(super) struct TlsReports {
+    counts: Mutex<Counts>,
+    /// Held by who writes counts down.
+    pub(super) writing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    sessions: BTreeMap<Key, u64>,
+    /// What the log does not know yet.
+    unwritten: BTreeSet<DayOf>,
+}
 
 impl TlsReports {
-    /// One session, or one look at a policy.
+    /// One session, or one look at a policy; returns where it is counted.
     pub(super) fn count(
         &self,
         now: Timestamp,
         (domain, policy): (&str, PolicyKind),
-        result: &'static str,
-    ) {
+        result: &str,
+    ) -> DayOf {
         metrics::counter!(
-            names::TLS_SESSIONS, "policy" => policy.as_str(), "result" => result
+            names::TLS_SESSIONS, "policy" => policy.as_str(), "result" => result.to_owned()
         )
         .increment(1);
-        let day = now.as_millis() / DAY_MILLIS;
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (day, domain.to_owned(), policy, result);
-        if let Some(count) = counts.get_mut(&key) {
-            *count += 1;
-            return;
+        let of = DayOf {
+            day: day_of(now),
+            domain: domain.to_owned(),
+        };
+        let mut counts = self.counts();
+        counts.add((of.clone(), policy, result.to_owned()), 1);
+        counts.unwritten.insert(of.clone());
+        of
+    }
+
+    /// Takes over what an earlier life counted.
+    pub(super) fn restore(&self, of: &DayOf, known: Vec<KeptCount>) {
+        let mut counts = self.counts();
+        for count in known {
+            counts.add((of.clone(), count.policy, count.result), count.sessions);
         }
-        counts.retain(|(then, ..), _| then + DAYS > day);
-        if counts.len() < limits::TLS_COUNTS {
-            counts.insert(key, 1);
+    }
+
+    /// All counts of a day and a domain, when the log does not know them all; it does from now on.
+    pub(super) fn take_unwritten(&self, of: &DayOf) -> Option<Vec<KeptCount>> {
+        let mut counts = self.counts();
+        if !counts.unwritten.remove(of) {
+            return None;
         }
+        let all = counts
+            .sessions
+            .iter()
+            .filter(|((other, ..), _)| other == of);
+        let all = all.map(|((_, policy, result), sessions)| KeptCount {
+            policy: *policy,
+            result: result.clone(),
+            sessions: *sessions,
+        });
+        Some(all.collect())
+    }
+
+    /// The log does not know them after all.
+    pub(super) fn set_unwritten(&self, of: DayOf) {
+        self.counts().unwritten.insert(of);
     }
 
     /// All counts, oldest day first.
     pub(super) fn list(&self) -> Vec<TlsCount> {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let counts = counts.iter();
-        counts
-            .map(|((day, domain, policy, result), sessions)| TlsCount {
-                day: Timestamp::from_millis(day * DAY_MILLIS),
-                domain: domain.clone(),
+        let counts = self.counts();
+        let sessions = counts.sessions.iter();
+        sessions
+            .map(|((of, policy, result), sessions)| TlsCount {
+                day: Timestamp::from_millis(of.day * DAY_MILLIS),
+                domain: of.domain.clone(),
                 policy: *policy,
-                result: (*result).to_owned(),
+                result: result.clone(),
                 sessions: *sessions,
             })
             .collect()
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    fn add(&mut self, key: Key, sessions: u64) {
+        if let Some(count) = self.sessions.get_mut(&key) {
+            *count += sessions;
+            return;
+        }
+        let day = key.0.day;
+        self.sessions.retain(|(then, ..), _| then.day + DAYS > day);
+        self.unwritten.retain(|then| then.day + DAYS > day);
+        if self.sessions.len() < limits::TLS_COUNTS {
+            self.sessions.insert(key, sessions);
+        }
     }
 }
 

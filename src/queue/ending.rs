@@ -44,6 +44,7 @@ impl Queue {
                 finals: &options.finals,
                 trial: self.trial_of(target, job.id, recipient.number),
                 doubt: self.doubt_of(target, job.id, recipient.number),
+                relaying: self.relaying_of(target),
             };
             let event = settle(outcome, &attempt, now, chance);
             count(target, &event);

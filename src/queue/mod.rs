@@ -23,6 +23,8 @@ mod pace;
 mod pacing;
 mod progress;
 mod rate;
+mod recall;
+mod relaying;
 mod report;
 mod rerouted;
 mod row;
@@ -236,6 +238,7 @@ impl Queue {
             if let Err(error) = queue.resume_cases().await {
                 tracing::error!(%error, "releases of cases are not gone on with");
             }
+            queue.recall_pace().await;
             queue.load_for_ever().await;
         });
         // People may have moved while it was stopped.

@@ -33,7 +33,8 @@ impl MailboxRates {
         }
     }
 
-    const fn is_unlimited(self) -> bool {
+    /// Does it limit nothing?
+    pub(super) const fn is_unlimited(self) -> bool {
         self.per_minute == 0 && self.per_hour == 0
     }
 }
@@ -230,8 +231,10 @@ impl<const N: usize, const SECONDS: u64> Slices<N, SECONDS> {
             .take(gone)
             .for_each(|count| *count = 0);
         self.newest = self.newest.max(slice);
-        if let Some(present) = self.counts.first_mut() {
-            *present = present.saturating_add(1);
+        // What happened before, and is told only now, counts in its own slice.
+        let age = usize::try_from(self.newest - slice).unwrap_or(N);
+        if let Some(count) = self.counts.get_mut(age) {
+            *count = count.saturating_add(1);
         }
     }
 
@@ -323,6 +326,26 @@ mod tests {
             panic!("it went");
         };
         assert_eq!(wait, Duration::from_secs(70));
+    }
+
+    /// What happened in an earlier life is told in any order, and each counts for its time.
+    #[test]
+    fn the_past_counts_where_it_was() {
+        let onprem = BackendId::new("onprem");
+        let mut pace = Pace::default();
+        let now = Duration::from_secs(7_200);
+        let ago = |seconds: u64| Duration::from_secs(7_200 - seconds);
+        for seconds in [10, 3_000, 50, 1_500, 4_500] {
+            for _ in 0..200 {
+                pace.count(&item(&onprem, "ann", "eve"), ago(seconds));
+            }
+        }
+        let account = pace.backends[&onprem].values().next().unwrap();
+        assert_eq!(account.minute.sum(now), 400);
+        assert_eq!(account.hour.sum(now), 800, "what is too old is forgotten");
+        assert_eq!(account.hour.sum(now + Duration::from_secs(1_500)), 600);
+        let hour = Duration::from_secs(3_900);
+        assert_eq!(account.hour.sum(now + hour), 0);
     }
 
     /// Each comes back at its turn; the whole backlog of a mailbox takes no longer than it must.

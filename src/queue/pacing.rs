@@ -16,6 +16,9 @@ use crate::mail::{BackendId, DeliveryTarget, RecipientEvent};
 /// Mail that was accepted so long ago and is not delivered yet is backlog.
 const FRESH: Duration = Duration::from_secs(60);
 
+/// Time before the queue was made, for what happened in an earlier life.
+const PAST: Duration = Duration::from_secs(2 * 60 * 60);
+
 /// What is asked of the rates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asking {
@@ -115,9 +118,9 @@ impl Queue {
         self.settle_events(job, ending::together(turns)).await;
     }
 
-    /// Since the queue was made. Not by the clock, which can be set.
+    /// Since a while before the queue was made. Not by the clock, which can be set.
     pub(super) fn elapsed(&self) -> Duration {
-        tokio::time::Instant::now().saturating_duration_since(self.0.begun)
+        tokio::time::Instant::now().saturating_duration_since(self.0.begun) + PAST
     }
 
     pub(super) fn pace(&self) -> MutexGuard<'_, Pace> {

@@ -32,6 +32,8 @@ pub(super) struct Attempt<'a> {
     pub(super) trial: Option<CaseId>,
     /// Whom a refusal of its content speaks against.
     pub(super) doubt: Doubt,
+    /// Whom it speaks against when a smart host does not take mail to a stranger.
+    pub(super) relaying: Doubt,
 }
 
 /// Whose recipient it is.
@@ -113,6 +115,12 @@ fn refused(failure: Failure, attempt: &Attempt<'_>, now: Timestamp, chance: f64)
     if is_backend && is_home && is_content && !is_named && attempt.doubt != Doubt::Message {
         return doubtful(failure, attempt, now, chance);
     }
+    // Mail to strangers has several recipients' hosts behind one smart host: first it is seen
+    // whether the others may go there.
+    let is_proven = attempt.relaying == Doubt::Message && attempt.attempts > 0;
+    if is_backend && attempt.known == Known::Stranger && denies_relay(&failure) && !is_proven {
+        return doubtful(failure, attempt, now, chance);
+    }
     let is_final = is_home && (is_content || is_named);
     if attempt.known == Known::Stranger || is_final {
         // What our backends refuse for good is kept for the administrator to see.
@@ -164,6 +172,17 @@ pub(super) fn counts_as_rejected(failure: &Failure) -> bool {
     failure.is_permanent() && failure.blame != Blame::Backend && failure.cause() != Cause::Content
 }
 
+/// Does a backend refuse to pass mail on to a stranger? That is about us, and not about the
+/// recipient: relaying denied, a block list, a login that is missing (RFC 3463 §3.8).
+pub(super) fn denies_relay(failure: &Failure) -> bool {
+    let Some(reply) = failure.reply.as_ref() else {
+        return false;
+    };
+    let is_policy = matches!(failure.cause(), Cause::Policy | Cause::Domain);
+    let is_security = reply.enhanced.is_none_or(|status| status.subject == 7);
+    failure.is_permanent() && failure.blame != Blame::Backend && is_policy && is_security
+}
+
 /// Is it a permanent refusal of the content?
 pub(super) fn is_refused_content(failure: &Failure) -> bool {
     failure.is_permanent() && failure.blame != Blame::Backend && failure.cause() == Cause::Content
@@ -187,233 +206,5 @@ pub(super) fn backend_of(target: &DeliveryTarget) -> BackendId {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::mail::Said;
-
-    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
-
-    fn settled(line: &str, blame: Blame, target: &DeliveryTarget, known: Known) -> RecipientEvent {
-        let reply = Reply::parse(&[line]).unwrap();
-        let outcome = if reply.is_success() {
-            Outcome::Delivered { reply }
-        } else {
-            Outcome::Failed(Failure::replied(blame, reply))
-        };
-        settle(outcome, &attempt(target, known), NOW, 0.5)
-    }
-
-    fn attempt(target: &DeliveryTarget, known: Known) -> Attempt<'_> {
-        Attempt {
-            target,
-            delivery_address: "ann@example.org",
-            known,
-            attempts: 0,
-            received: NOW,
-            tls: None,
-            diverted_from: None,
-            finals: &[],
-            trial: None,
-            doubt: Doubt::Message,
-        }
-    }
-
-    /// Decision 6: a backend that accepts no other mail finishes nobody's mail for its content.
-    #[test]
-    fn content_is_final_only_where_other_mail_is_accepted() {
-        let cloud = DeliveryTarget::Backend(BackendId::new("cloud"));
-        let reply = Reply::parse(&["554 5.7.1 Message contains spam"]).unwrap();
-        let failure = Failure::refused(Said::End, reply);
-        let finals = ["554 5.7.1 spam".parse().unwrap()];
-        let day = schedule::DOUBT;
-        for (doubt, known, age, expected) in [
-            (Doubt::Message, Known::Ours, Duration::ZERO, "bounced"),
-            (Doubt::Unknown, Known::Ours, Duration::ZERO, "deferred"),
-            (Doubt::Unknown, Known::Ours, day, "held"),
-            (Doubt::Backend, Known::Ours, Duration::ZERO, "held"),
-            (Doubt::Message, Known::Stranger, Duration::ZERO, "bounced"),
-            (Doubt::Unknown, Known::Stranger, day, "deferred"),
-            (Doubt::Backend, Known::Stranger, day, "deferred"),
-            (
-                Doubt::Backend,
-                Known::Stranger,
-                schedule::GIVE_UP,
-                "bounced",
-            ),
-        ] {
-            let attempt = Attempt {
-                received: NOW.before(age),
-                doubt,
-                ..attempt(&cloud, known)
-            };
-            let event = settle(Outcome::Failed(failure.clone()), &attempt, NOW, 0.5);
-            assert_eq!(event.name(), expected, "{doubt:?} {known:?} {age:?}");
-            // What the config calls final is the administrator's word.
-            let named = Attempt {
-                finals: &finals,
-                ..attempt
-            };
-            let event = settle(Outcome::Failed(failure.clone()), &named, NOW, 0.5);
-            assert_eq!(event.name(), "bounced");
-        }
-    }
-
-    /// I10: a stand-in does not speak for the home, which may take what it refuses.
-    #[test]
-    fn a_stand_in_refuses_nothing_for_good() {
-        let cloud = DeliveryTarget::Backend(BackendId::new("cloud"));
-        let home = BackendId::new("onprem");
-        let finals = ["550 5.1.1 no such user".parse().unwrap()];
-        for line in ["552 5.3.4 too large", "550 5.1.1 no such user"] {
-            let failure = Failure::refused(Said::Rcpt, Reply::parse(&[line]).unwrap());
-            for (diverted_from, expected) in [(Some(&home), "held"), (None, "bounced")] {
-                let attempt = Attempt {
-                    diverted_from,
-                    finals: &finals,
-                    ..attempt(&cloud, Known::Ours)
-                };
-                let event = settle(Outcome::Failed(failure.clone()), &attempt, NOW, 0.5);
-                assert_eq!(event.name(), expected, "{line}");
-            }
-        }
-    }
-
-    /// Decision 6: what the config calls final is no case, and a trial that is refused alike only
-    /// goes on waiting. Who refused for good is kept when it is one of our backends.
-    #[test]
-    fn final_causes_and_trials() {
-        let cloud = DeliveryTarget::Backend(BackendId::new("cloud"));
-        let failure = |line: &str| Failure::refused(Said::Rcpt, Reply::parse(&[line]).unwrap());
-        let unknown = failure("550 5.1.1 <ann@example.org> no such user");
-        let finals = ["550 5.1.1 no such user".parse().unwrap()];
-        let alike = failure("550 5.1.1 <bob@example.org> no such user");
-        let case = CaseKey::of(&BackendId::new("cloud"), &alike).id();
-        let event = |failure: &Failure, finals, trial| {
-            let attempt = Attempt {
-                finals,
-                trial,
-                ..attempt(&cloud, Known::Ours)
-            };
-            settle(Outcome::Failed(failure.clone()), &attempt, NOW, 0.5)
-        };
-        let RecipientEvent::Bounced { backend, .. } = event(&unknown, &finals, Some(case)) else {
-            panic!("not final");
-        };
-        assert_eq!(backend, Some(BackendId::new("cloud")));
-        let waits = event(&unknown, &[], Some(case));
-        assert!(matches!(
-            waits,
-            RecipientEvent::Deferred { counts: false, .. }
-        ));
-        let other = event(&failure("550 5.4.1 denied"), &[], Some(case));
-        assert_eq!(other.name(), "held");
-        let stranger = settled("550 5.1.1 no", Blame::Recipient, &cloud, Known::Stranger);
-        assert!(matches!(
-            stranger,
-            RecipientEvent::Bounced { backend: None, .. }
-        ));
-    }
-
-    #[test]
-    fn a_backend_and_a_stranger_are_treated_differently() {
-        let cloud = DeliveryTarget::Backend(BackendId::new("cloud"));
-        let stranger = DeliveryTarget::Domain("example.net".to_owned());
-        let table = [
-            ("250 2.0.0 ok", Blame::Message, "delivered", "delivered"),
-            (
-                "450 4.2.0 greylisted",
-                Blame::Recipient,
-                "deferred",
-                "deferred",
-            ),
-            ("421 4.3.2 closing", Blame::Backend, "deferred", "deferred"),
-            (
-                "550 5.1.1 no such user",
-                Blame::Recipient,
-                "held",
-                "bounced",
-            ),
-            (
-                "550 5.4.1 Access denied",
-                Blame::Recipient,
-                "held",
-                "bounced",
-            ),
-            (
-                "550 5.7.1 relaying denied",
-                Blame::Recipient,
-                "held",
-                "bounced",
-            ),
-            (
-                "550 5.7.1 Message contains spam",
-                Blame::Message,
-                "bounced",
-                "bounced",
-            ),
-            ("552 5.3.4 too big", Blame::Message, "bounced", "bounced"),
-            ("554 5.6.0 bad MIME", Blame::Message, "bounced", "bounced"),
-            ("550 no enhanced code", Blame::Recipient, "held", "bounced"),
-            (
-                "554 5.7.1 You are not welcome",
-                Blame::Backend,
-                "deferred",
-                "bounced",
-            ),
-        ];
-        for (line, blame, ours, theirs) in table {
-            let event = settled(line, blame, &cloud, Known::Ours);
-            assert_eq!(event.name(), ours, "{line} from a backend");
-            let event = settled(line, blame, &stranger, Known::Stranger);
-            assert_eq!(event.name(), theirs, "{line} from a stranger");
-            // I10: one of ours whose mail goes to a host outside.
-            let event = settled(line, blame, &stranger, Known::Ours);
-            assert_eq!(
-                event.name(),
-                ours,
-                "{line} from a stranger, for one of ours"
-            );
-        }
-    }
-
-    /// RFC 6531 §3.6: what needs SMTPUTF8 and cannot have it.
-    #[test]
-    fn a_backend_without_smtputf8_makes_people_wait_and_strangers_a_report() {
-        let reply = Reply::parse(&["550 5.6.7 The message needs SMTPUTF8"]).unwrap();
-        let failure = Failure {
-            cause: Some(Cause::Policy),
-            ..Failure::replied(Blame::Recipient, reply)
-        };
-        let cloud = DeliveryTarget::Backend(BackendId::new("cloud"));
-        let event = |known| {
-            let outcome = Outcome::Failed(failure.clone());
-            settle(outcome, &attempt(&cloud, known), NOW, 0.5).name()
-        };
-        assert_eq!(event(Known::Ours), "held");
-        assert_eq!(event(Known::Stranger), "bounced");
-    }
-
-    #[test]
-    fn old_mail_is_given_up_for_strangers_only() {
-        let target = DeliveryTarget::Domain("example.net".to_owned());
-        for (known, expected) in [(Known::Ours, "deferred"), (Known::Stranger, "bounced")] {
-            let attempt = Attempt {
-                target: &target,
-                delivery_address: "ann@example.net",
-                known,
-                attempts: 60,
-                received: NOW.before(schedule::GIVE_UP),
-                tls: None,
-                diverted_from: None,
-                finals: &[],
-                trial: None,
-                doubt: Doubt::Message,
-            };
-            let failure = Failure::without_reply(Blame::Backend, "connection refused");
-            let event = settle(Outcome::Failed(failure), &attempt, NOW, 0.0);
-            assert_eq!(event.name(), expected);
-        }
-    }
-}
+#[path = "settle_tests.rs"]
+mod tests;

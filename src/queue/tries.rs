@@ -6,7 +6,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::Queue;
 use super::ending::is_known;
-use super::settle::{counts_as_rejected, is_refused_content};
+use super::settle::{counts_as_rejected, denies_relay, is_refused_content};
 use super::state::{Job, JobRecipient, Source, Waited};
 use crate::backend::Doubt;
 use crate::base::Timestamp;
@@ -101,10 +101,13 @@ impl Queue {
             return;
         };
         let board = self.0.parts.router.board();
-        if outcomes
-            .iter()
-            .any(|one| matches!(one, Outcome::Delivered { .. }))
-        {
+        let is_taken = |outcome: &Outcome| matches!(outcome, Outcome::Delivered { .. });
+        for (recipient, outcome) in job.recipients.iter().zip(outcomes) {
+            if is_taken(outcome) && !is_known(job, recipient) {
+                board.report_relayed(backend, &recipient.address.key());
+            }
+        }
+        if outcomes.iter().any(is_taken) {
             board.report_accepted(backend);
             board.report_sender(backend, &sender_of(job));
             return;
@@ -118,6 +121,8 @@ impl Queue {
                 board.report_content(backend, &case, &sender_of(job))
             } else if counts_as_rejected(failure) && is_known(job, recipient) {
                 board.report_refused(backend, &case, &recipient.address.key())
+            } else if denies_relay(failure) {
+                board.report_not_relayed(backend, &case, &recipient.address.key())
             } else {
                 continue;
             };

@@ -290,6 +290,14 @@ impl Queue {
         let pause = self.tell_board(target, &outcomes);
         self.tell_breaker(target, &job, &outcomes);
         self.measure(target, job.source, &outcomes);
+        let mark = if late.into_inner() {
+            Mark::Late
+        } else {
+            Mark::InTime
+        };
+        let Some((job, outcomes)) = self.go_other_ways(target, job, outcomes) else {
+            return Delivered { pause, mark };
+        };
         while let Err(error) = self
             .report_success(&job, &outcomes, channel.handover())
             .await
@@ -300,11 +308,6 @@ impl Queue {
         }
         let tls = channel.tls().map(ToString::to_string);
         self.settle_job(target, job, outcomes, tls.as_deref()).await;
-        let mark = if late.into_inner() {
-            Mark::Late
-        } else {
-            Mark::InTime
-        };
         Delivered { pause, mark }
     }
 
@@ -415,7 +418,7 @@ impl Queue {
 
     /// Hands a job to its next target, if it has one with room. It stays busy all the time, so
     /// that nobody loads it meanwhile (I4).
-    fn push_on(&self, job: &Job) -> bool {
+    pub(super) fn push_on(&self, job: &Job) -> bool {
         let Some(next) = job.targets.front().cloned() else {
             return false;
         };

@@ -10,7 +10,8 @@ use tempfile::TempDir;
 use super::tests::{Opened2, accept, close, delivered, open_in, options, read};
 use super::*;
 use crate::base::{Clock, TimeSource, Timestamp};
-use crate::mail::{Blame, Failure, RecipientEvent, SpoolId};
+use crate::mail::{BackendId, Blame, Failure, RecipientEvent, SpoolId};
+use crate::smtp::Reply;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -67,7 +68,7 @@ async fn fill(spool: &Spool, dir: &Path, count: usize) -> (Vec<SpoolId>, Vec<Spo
         let id = accept(spool, &recipients, &vec![b'x'; 700 + number % 5 * 300]).await;
         let failure = Failure::without_reply(Blame::Backend, "refused");
         let deferred = RecipientEvent::Deferred {
-            backend: crate::mail::BackendId::new("onprem"),
+            backend: BackendId::new("onprem"),
             failure,
             due: id.timestamp(),
             counts: true,
@@ -178,6 +179,76 @@ async fn finished_mail_goes_and_the_rest_is_carried_forward() {
         .unwrap();
     let (spool, opened) = compare_with_an_index_made_anew(dir.path(), &hands, spool, opened).await;
     assert_eq!(spool.history(waiting[0]).unwrap().len(), history.len() + 1);
+    close(spool, opened).await;
+}
+
+/// A message that is deferred every ten seconds for a day has a short history, with and without its
+/// index, and when it is carried forward.
+#[tokio::test]
+async fn alike_events_are_counted_and_not_listed() {
+    let dir = TempDir::new().unwrap();
+    let hands = Hands::new();
+    let (spool, opened) = open(dir.path(), &hands);
+    let id = accept(&spool, &["bob@example.org", "eve@example.org"], b"Hi\r\n").await;
+    let deferred = |line: &str| RecipientEvent::Deferred {
+        backend: BackendId::new("onprem"),
+        failure: Failure::replied(Blame::Recipient, Reply::parse(&[line]).unwrap()),
+        due: Timestamp::EPOCH,
+        counts: false,
+    };
+    let paced = RecipientEvent::Paced {
+        due: Timestamp::EPOCH,
+    };
+    let busy = deferred("450 4.2.1 busy");
+    for _ in 0..400 {
+        for (number, event) in [(0, &busy), (1, &busy), (0, &paced)] {
+            let begun = spool.begin_record(id, vec![number], event.clone()).await;
+            drop(begun.unwrap());
+        }
+    }
+    spool.checkpoint().await.unwrap();
+    let told = |spool: &Spool| -> Vec<(&'static str, u16, u64)> {
+        let history = spool.history(id).unwrap().into_iter();
+        let short = history.map(|entry| (entry.event.name(), entry.recipients[0], entry.left_out));
+        short.collect()
+    };
+    let mut expected = vec![
+        ("deferred", 0, 0),
+        ("deferred", 1, 0),
+        ("paced", 0, 0),
+        ("deferred", 0, 398),
+        ("deferred", 1, 398),
+        ("paced", 0, 398),
+    ];
+    assert_eq!(told(&spool), expected);
+    // Another answer is news, and so is what comes behind the end of a run.
+    spool
+        .record(id, vec![0], deferred("450 4.7.1 later"))
+        .await
+        .unwrap();
+    spool.record(id, vec![1], delivered()).await.unwrap();
+    spool
+        .record(id, vec![0], deferred("450 4.7.1 later"))
+        .await
+        .unwrap();
+    spool
+        .record(id, vec![0], deferred("450 4.7.1 later"))
+        .await
+        .unwrap();
+    expected.extend([
+        ("deferred", 0, 0),
+        ("delivered", 1, 0),
+        ("deferred", 0, 0),
+        ("deferred", 0, 0),
+    ]);
+    assert_eq!(told(&spool), expected);
+    fill(&spool, dir.path(), 3).await;
+    hands.forward(DAY * 31);
+    fill(&spool, dir.path(), segments(dir.path()).len()).await;
+    assert!(spool.retire().await.unwrap().carried > 0);
+    assert_eq!(told(&spool), expected);
+    let (spool, opened) = compare_with_an_index_made_anew(dir.path(), &hands, spool, opened).await;
+    assert_eq!(told(&spool), expected);
     close(spool, opened).await;
 }
 

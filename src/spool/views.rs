@@ -9,7 +9,7 @@ use super::SpoolError;
 use super::big::BigBody;
 use super::event::{Entry, MessageLine};
 use super::handle::Spool;
-use super::index::{FactRow, Index, MessageRow, decode, key};
+use super::index::{FactRow, Index, MessageRow, decode, key, left_out};
 use super::log::LogReader;
 use super::record::Header;
 use super::segment::Position;
@@ -43,6 +43,17 @@ pub struct LedgerEntry {
     pub recipients: Vec<u16>,
     /// What happened to them.
     pub event: RecipientEvent,
+    /// Alike events between the one of its kind before it and this one, which are not listed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// One recipient that is not finished.
@@ -446,7 +457,7 @@ pub(crate) fn history(
 ) -> Result<Vec<LedgerEntry>, SpoolError> {
     let prefix = key::events_prefix(id);
     let mut entries = carried;
-    for (row, _) in index.scan(&prefix, &prefix, usize::MAX)? {
+    for (row, value) in index.scan(&prefix, &prefix, usize::MAX)? {
         let Some(position) = key::parse_event(&row) else {
             continue;
         };
@@ -457,6 +468,7 @@ pub(crate) fn history(
                 node: line.node,
                 recipients: line.recipients,
                 event: line.event,
+                left_out: left_out(&value)?,
             });
         }
     }

@@ -45,7 +45,7 @@ fn attempts(door: &Door, ids: &[SpoolId]) -> usize {
     let events = ids.iter().flat_map(|id| door.spool.history(*id).unwrap());
     events
         .filter(|entry| matches!(entry.event.name(), "held" | "deferred"))
-        .map(|entry| entry.recipients.len())
+        .map(|entry| entry.recipients.len() * (1 + usize::try_from(entry.left_out).unwrap()))
         .sum()
 }
 

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use tideover::mail::{Authenticity, BackendId};
+use tideover::backend::Health;
+use tideover::mail::{Authenticity, BackendId, Failure, Said};
 use tideover::route::{OutboundRelay, RouteOptions};
+use tideover::smtp::Reply;
 use tokio::time::sleep;
 
 use crate::door::{Site, simulate};
 
 const SMART: &str = "smart.example:25";
 const FAR: &str = "far.example";
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[test]
@@ -61,6 +64,71 @@ fn the_next_way_is_taken_while_one_is_down_and_mail_arrives_once() {
         assert_eq!(site.places(sent, 0), [FAR]);
         door.stop().await;
     });
+}
+
+fn relaying_denied() -> Failure {
+    let reply = Reply::parse(&["550 5.7.1 Unable to relay"]).unwrap();
+    Failure::refused(Said::Rcpt, reply)
+}
+
+/// A smart host that relays for nobody is its own trouble: the next way takes the mail at once.
+#[test]
+fn a_smart_host_that_relays_nothing_is_passed_by() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        let onprem = OutboundRelay::Backend(BackendId::new("onprem"));
+        door.router.configure(RouteOptions {
+            relay: vec![onprem, OutboundRelay::Mx],
+            ..RouteOptions::default()
+        });
+        site.platforms.set_up(FAR, true);
+        site.platforms.refuse("onprem", Some(relaying_denied()));
+        let mut sent = Vec::new();
+        for number in 0..8 {
+            let to = format!("x{number}@{FAR}");
+            let from = "ann@onprem.example";
+            let id = door.send_from(from, Authenticity::Local, &[&to]).await;
+            sleep(SECOND).await;
+            assert_eq!(site.places(id, 0), [FAR], "{number}");
+            sent.push(id);
+        }
+        assert_eq!(door.words(&sent), [("delivered", 8)].into());
+        let health = door.router.board().health(&BackendId::new("onprem"));
+        assert_eq!(health.unwrap().health, Health::Rejecting);
+        door.stop().await;
+    });
+}
+
+/// Without another way it waits, and nobody is told that it failed. It goes on when the smart host
+/// relays again.
+#[test]
+fn mail_waits_for_a_smart_host_that_relays_nothing() {
+    for count in [1, 8] {
+        simulate(async {
+            let site = Site::new();
+            let door = site.open();
+            let onprem = OutboundRelay::Backend(BackendId::new("onprem"));
+            door.router.configure(RouteOptions {
+                relay: vec![onprem],
+                ..RouteOptions::default()
+            });
+            site.platforms.refuse("onprem", Some(relaying_denied()));
+            let mut sent = Vec::new();
+            for number in 0..count {
+                let to = format!("x{number}@{FAR}");
+                let from = "ann@onprem.example";
+                sent.push(door.send_from(from, Authenticity::Local, &[&to]).await);
+            }
+            sleep(180 * MINUTE).await;
+            assert_eq!(door.words(&sent), [("queued", count)].into());
+            site.platforms.refuse("onprem", None);
+            sleep(180 * MINUTE).await;
+            assert_eq!(door.words(&sent), [("delivered", count)].into());
+            assert_eq!(site.copies(), count, "and no report");
+            door.stop().await;
+        });
+    }
 }
 
 /// RFC 7505 §3: a domain that takes no mail takes it on no other way, and the sender hears at once.

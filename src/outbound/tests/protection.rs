@@ -176,7 +176,8 @@ async fn an_enforced_policy_outlives_the_process() {
     let (outbound, _, _folder) = good.client(&["mail", "policy"]);
     outbound.remember(&spool).unwrap();
     assert_eq!(open(&outbound).await, Ok(true));
-    outbound.forget_old_policies().await;
+    assert_eq!(counts(&outbound), ["example.net sts success 1"]);
+    outbound.forget_what_is_over().await;
     spool.close().await.unwrap();
     drop((outbound, spool));
     writer.join().unwrap();
@@ -186,6 +187,16 @@ async fn an_enforced_policy_outlives_the_process() {
     assert_eq!(open(&outbound).await, Ok(false), "nothing is known");
     outbound.remember(&spool).unwrap();
     assert!(open(&outbound).await.is_err(), "a downgrade");
+    // RFC 8460 §4: the day goes on where it was; the session before anything was known counts too.
+    let before = "example.net no-policy-found starttls-not-supported 1";
+    let all = [
+        "example.net sts starttls-not-supported 1",
+        "example.net sts success 1",
+        before,
+    ];
+    assert_eq!(counts(&outbound), all);
+    outbound.remember(&spool).unwrap();
+    assert_eq!(counts(&outbound), all, "nothing is counted twice");
     spool.close().await.unwrap();
     drop((outbound, spool));
     writer.join().unwrap();

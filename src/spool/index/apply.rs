@@ -2,7 +2,7 @@
 
 use super::cases::CaseChanges;
 use super::rows::{Counters, FactRow, MessageRow, decode, encode};
-use super::{Change, Index, keys};
+use super::{Change, Index, events, keys};
 use crate::mail::{Authenticity, BackendId, Envelope, RecipientEvent, RecipientState, SpoolId};
 use crate::spool::SpoolError;
 use crate::spool::event::{Entry, EventLine, FactLine, MessageLine};
@@ -228,7 +228,7 @@ fn happen(
     }
     // The beginning of an attempt is told by its end; a row for it would only cost.
     if known && !matches!(line.event, RecipientEvent::Attempted { .. }) {
-        changes.push((keys::event(line.id, at), Some(Vec::new())));
+        changes.extend(events::changes(index, line, at)?);
     }
     if finished > 0 {
         changes.extend(message_row(index, line, finished)?);

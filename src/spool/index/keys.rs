@@ -256,7 +256,7 @@ fn with_text(kind: u8, text: &str) -> Vec<u8> {
 }
 
 /// A hash that stays the same between versions; what it finds is compared in full.
-fn fnv1a(bytes: &[u8]) -> u32 {
+pub(super) fn fnv1a(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, &byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     })

@@ -8,6 +8,7 @@
 
 mod apply;
 mod cases;
+mod events;
 mod keys;
 mod memory;
 mod overlay;
@@ -21,6 +22,7 @@ pub use sled_store::SledStore;
 
 pub(crate) use apply::{apply, names_of, remove};
 pub(crate) use cases::CaseRow;
+pub(crate) use events::left_out;
 pub(crate) use overlay::Index;
 pub(crate) use rows::{FactRow, MessageRow, decode};
 

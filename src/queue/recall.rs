@@ -1,0 +1,69 @@
+//! What mailboxes got before a restart: the log knows it. Without it every restart would give each
+//! mailbox another hour's messages at once (decision 11).
+
+use std::time::Duration;
+
+use super::Queue;
+use super::pace::Item;
+use crate::base::Timestamp;
+use crate::limits;
+use crate::smtp::Mailbox;
+use crate::spool::{Recent, Spool, SpoolError};
+
+/// The longest window of a rate, with its slice too many.
+const LATELY: Duration = Duration::from_secs(65 * 60);
+
+impl Queue {
+    /// Counts what mailboxes got lately, before the first one of the backlog asks for its turn.
+    pub(super) async fn recall_pace(&self) {
+        let options = self.options();
+        if options
+            .backends
+            .values()
+            .all(|limits| limits.mailbox.is_unlimited())
+        {
+            return;
+        }
+        let (queue, now) = (self.clone(), self.0.parts.clock.now());
+        let read = move |spool: &Spool| queue.recall_from(spool, now);
+        if let Err(error) = self.0.parts.spool.beside(read).await {
+            tracing::error!(%error, "what mailboxes got lately is not known: rates begin anew");
+        }
+    }
+
+    fn recall_from(&self, spool: &Spool, now: Timestamp) -> Result<(), SpoolError> {
+        let mut count = |recent: Recent| {
+            // What is delivered from now on is counted already.
+            if recent.at <= now && !self.stopping() {
+                self.recall_one(spool, now, &recent);
+            }
+        };
+        spool.recent(now.before(LATELY), limits::RECALLED_RECORDS, &mut count)
+    }
+
+    fn recall_one(&self, spool: &Spool, now: Timestamp, recent: &Recent) {
+        let rates = self.limits_of_backend(&recent.backend).mailbox;
+        if rates.is_unlimited() {
+            return;
+        }
+        // A message that is gone or cannot be read is one less.
+        let Ok(Some(message)) = spool.message(recent.id) else {
+            return;
+        };
+        let recipients = &message.envelope.recipients;
+        let Some(recipient) = recipients.get(usize::from(recent.number)) else {
+            return;
+        };
+        let address = recent.delivery_address.as_ref();
+        let address = address.and_then(|address| address.parse::<Mailbox>().ok());
+        let key = address.as_ref().unwrap_or(&recipient.address).key();
+        let item = Item {
+            backend: &recent.backend,
+            mailbox: recipient.mailbox.as_ref().unwrap_or(&key),
+            sender: &message.envelope.from.to_string(),
+            rates,
+        };
+        let at = self.elapsed().saturating_sub(now.since(recent.at));
+        self.pace().count(&item, at);
+    }
+}
