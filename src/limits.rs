@@ -128,6 +128,9 @@ pub const STRANGERS: usize = 256;
 /// Bytes of a refusal's text that tell one case from another. Beyond: the rest is left out.
 pub const CASE_TEXT: usize = 160;
 
+/// Body of one document in the log: the largest group has room. Beyond: refused.
+pub const DOCUMENT: usize = 16 * 1024 * 1024;
+
 /// Errors of one directory file that are told one by one. Beyond: their number.
 pub const IMPORT_ERRORS: usize = 100;
 /// Delivery addresses that lead from one entry to another. Beyond: the recipient is held.

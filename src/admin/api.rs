@@ -46,6 +46,7 @@ pub fn operators(admin: Arc<Admin>) -> Router {
         .merge(super::cases_api::routes())
         .merge(super::hold_api::routes())
         .merge(super::move_api::routes())
+        .merge(super::directory_api::routes())
         .fallback(no_such_path)
         .with_state(admin)
 }

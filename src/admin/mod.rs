@@ -8,6 +8,8 @@ mod accounts;
 mod api;
 mod attention;
 mod cases_api;
+mod directory_api;
+mod directory_import;
 mod error;
 mod extract;
 mod health;
@@ -29,6 +31,7 @@ use tokio::sync::watch;
 
 use crate::backend::BackendOptions;
 use crate::base::{Boxed, Clock};
+use crate::directory::Generations;
 use crate::outbound::Outbound;
 use crate::queue::Queue;
 use crate::route::Router;
@@ -41,6 +44,10 @@ pub use api::{operators, watchers};
 pub use attention::AttentionView;
 pub(crate) use cases_api::CaseOrder;
 pub use cases_api::{CaseDetails, CaseMemberView, CaseNumbers, CaseReleased, CaseView};
+pub(crate) use directory_api::{
+    ChangeQuery, DiffQuery, EntriesQuery, RevertQuery, SetQuery, SettleQuery,
+};
+pub use directory_api::{ChangeView, DiffView, LookupView};
 pub use error::{AdminError, Refusal};
 pub use health::{HealthView, keep_metrics};
 pub use hold_api::HoldView;
@@ -78,6 +85,8 @@ pub struct Admin {
     pub queue: Queue,
     /// How TLS with strangers went.
     pub outbound: Outbound,
+    /// Who exists, and all earlier generations of it.
+    pub directory: Generations,
     /// The routes, and the board of the backends with them.
     pub router: Router,
     /// What the config says of the backends now.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::directory::DirectoryVerb;
 use crate::base::Timestamp;
 use crate::config::units;
 use crate::mail::{CaseId, SpoolId};
@@ -77,6 +78,9 @@ pub(crate) enum Verb {
     /// A domain that goes from one platform to another
     #[command(subcommand)]
     Move(MoveVerb),
+    /// Who exists, and where the mailbox is
+    #[command(subcommand)]
+    Directory(DirectoryVerb),
     /// The route of an address, step by step
     Explain {
         /// For example ann@example.org

@@ -91,6 +91,25 @@ impl Client {
         }
     }
 
+    /// Sends the bytes of a file to `path` and reads the answer.
+    pub(crate) async fn upload<T: DeserializeOwned>(
+        &self,
+        path: String,
+        file: Vec<u8>,
+    ) -> Result<T, ClientError> {
+        let stream = connect_unix(&self.socket)
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        let answer = async {
+            let response = send_bytes(stream, (Method::POST, path), file.into()).await?;
+            whole(response).await
+        };
+        match answer.await {
+            Ok((status, body)) => self.read(status, &body),
+            Err(what) => Err(self.broken(what)),
+        }
+    }
+
     /// Sends `request` and writes the answer to `file`, piece by piece; how many bytes.
     pub(crate) async fn save(&self, request: Request, file: &mut File) -> Result<u64, ClientError> {
         let stream = connect_unix(&self.socket)
@@ -164,7 +183,10 @@ impl Client {
 }
 
 async fn exchange(stream: BoxedStream, request: Request) -> Result<(u16, Bytes), String> {
-    let response = send(stream, request).await?;
+    whole(send(stream, request).await?).await
+}
+
+async fn whole(response: Response<Incoming>) -> Result<(u16, Bytes), String> {
     let status = response.status().as_u16();
     let body = Limited::new(response.into_body(), ANSWER)
         .collect()
@@ -175,6 +197,20 @@ async fn exchange(stream: BoxedStream, request: Request) -> Result<(u16, Bytes),
 
 /// The head of the answer; its body comes while it is read.
 async fn send(stream: BoxedStream, request: Request) -> Result<Response<Incoming>, String> {
+    let method = if request.body.is_some() {
+        Method::POST
+    } else {
+        Method::GET
+    };
+    let body = Bytes::from(request.body.unwrap_or_default());
+    send_bytes(stream, (method, request.path), body).await
+}
+
+async fn send_bytes(
+    stream: BoxedStream,
+    (method, path): (Method, String),
+    body: Bytes,
+) -> Result<Response<Incoming>, String> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| error.to_string())?;
@@ -184,17 +220,12 @@ async fn send(stream: BoxedStream, request: Request) -> Result<Response<Incoming
             tracing::debug!(%error, "the connection to the server ended");
         }
     });
-    let method = if request.body.is_some() {
-        Method::POST
-    } else {
-        Method::GET
-    };
     let request = hyper::Request::builder()
         .method(method)
-        .uri(request.path)
+        .uri(path)
         .header(hyper::header::HOST, "tideover")
         .header(hyper::header::CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(request.body.unwrap_or_default())))
+        .body(Full::new(body))
         .map_err(|error| error.to_string())?;
     sender
         .send_request(request)

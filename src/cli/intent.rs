@@ -1,4 +1,4 @@
-//! What is meant: arguments turned into one of three kinds of work.
+//! What is meant: arguments turned into one kind of work.
 
 use std::path::PathBuf;
 
@@ -8,6 +8,7 @@ use super::args::{
     Verb, WaitingState,
 };
 use super::bulk::BulkWork;
+use super::directory::DirectoryVerb;
 use crate::admin::{AddressQuery, CaseOrder, MoveQuery, OverrideQuery, QueueQuery, TraceQuery};
 use crate::backend::Wish;
 use crate::mail::{BackendId, CaseId, CaseKind};
@@ -28,7 +29,7 @@ pub(crate) enum Format {
     Json,
 }
 
-/// The three kinds of work.
+/// The kinds of work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Work {
     Serve,
@@ -40,6 +41,8 @@ pub(crate) enum Work {
     Ask(Question),
     /// Let the server that runs do something to mail that waits, page by page.
     Bulk(Box<BulkWork>),
+    /// Ask or change the directory of the server that runs, as somebody.
+    Directory(Box<DirectoryVerb>, String),
 }
 
 /// What to do with a spool that is not in use.
@@ -115,6 +118,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
             (None, false) => CaseQuestion::List(CaseKind::Open),
         })),
         Verb::Move(verb) => the_move(verb, actor),
+        Verb::Directory(verb) => Work::Directory(Box::new(verb), actor.to_owned()),
         Verb::Explain { address } => Work::Ask(Question::Explain(AddressQuery { address })),
         Verb::Trace { of, limit } => Work::Ask(Question::Trace(TraceQuery {
             of,
@@ -321,7 +325,7 @@ impl Request {
 }
 
 /// Percent-encodes all but the unreserved characters of RFC 3986 §2.3.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     use std::fmt::Write as _;
     text.bytes().fold(String::new(), |mut escaped, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -8,12 +8,14 @@ mod args;
 mod bulk;
 mod cases;
 mod client;
+mod directory;
 mod holding;
 mod home;
 mod intent;
 mod offline;
 mod render;
 mod render_backend;
+mod render_directory;
 mod render_holds;
 mod render_size;
 #[cfg(test)]
@@ -135,6 +137,9 @@ fn perform(intent: Intent) -> Result<(), Failure> {
             Work::Spool(work) => offline::perform(config.as_deref(), &work, format),
             Work::Ask(question) => ask(config.as_deref(), question, format).await,
             Work::Bulk(work) => bulk::perform(config.as_deref(), *work, format).await,
+            Work::Directory(verb, actor) => {
+                directory::perform(config.as_deref(), *verb, (format, actor)).await
+            }
         }
     })
 }

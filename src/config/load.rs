@@ -10,7 +10,7 @@ use super::reader::{At, Section, Source};
 use super::verify::{self, Ourselves};
 use super::{
     AdminConfig, CertificateFiles, Config, DirectoryConfig, ListenerConfig, Problem, Problems,
-    ServerConfig, WebConfig, people, platforms, sections,
+    ServerConfig, WebConfig, people, people_keys, platforms, sections,
 };
 use crate::directory::Directory;
 
@@ -185,7 +185,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let tls = sections::tls(root);
     let backends = platforms::backends(root);
     let domains = platforms::domains(root, &backends);
-    let directory = sections::directory(root);
+    let directory = people_keys::directory(root);
     let outside = platforms::outside(root, &backends);
     let queue = sections::queue(root);
     let web = sections::web(root);
@@ -240,6 +240,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
             file: directory.file.map(|at| at.value),
             sync: directory.sync,
             max_delete_percent: directory.max_delete_percent,
+            rules: directory.rules,
         },
         relay: outside.relays.into_iter().map(|at| at.value).collect(),
         protection: outside.protection,

@@ -7,6 +7,7 @@
 mod entry;
 mod load;
 mod people;
+mod people_keys;
 mod platforms;
 mod problem;
 mod reader;
@@ -25,7 +26,9 @@ pub use problem::{Problem, Problems};
 pub use units::{duration, size};
 
 use crate::backend::BackendOptions;
-use crate::directory::{Directory, DomainRule, ImportOptions, read_csv_file};
+use crate::directory::{
+    Builder, Directory, DomainRule, GenerationOptions, ImportOptions, Rules, read_csv_file,
+};
 use crate::inbound::{Bounds, Role, TlsMode};
 use crate::mail::{BackendId, FinalCause};
 use crate::outbound::Protection;
@@ -67,23 +70,32 @@ pub struct Config {
 }
 
 impl Config {
+    /// By which rules records become a directory, and what an import may do.
+    #[must_use]
+    pub fn generation_options(&self) -> GenerationOptions {
+        let backends = self.backends.iter().map(BackendConfig::id);
+        GenerationOptions {
+            rules: Rules {
+                domains: self.domains.clone(),
+                ..self.directory.rules.clone()
+            },
+            backends: backends.cloned().collect(),
+            max_delete_percent: self.directory.max_delete_percent,
+        }
+    }
+
     /// Reads the directory: the people of `directory.file` in the domains of the config.
     ///
     /// # Errors
     /// Everything that is wrong in that file, or that it names nobody of a domain that rejects whom
     /// it does not name.
     pub fn read_directory(&self) -> Result<Directory, Problems> {
-        let options = ImportOptions {
-            domains: self.domains.clone(),
-            backends: self
-                .backends
-                .iter()
-                .map(BackendConfig::id)
-                .cloned()
-                .collect(),
-        };
+        let GenerationOptions {
+            rules, backends, ..
+        } = self.generation_options();
+        let options = ImportOptions { rules, backends };
         let directory = match &self.directory.file {
-            None => Directory::builder(options.domains).finish(),
+            None => Builder::new(options.rules).finish(),
             Some(file) => read_people(file, options)?,
         };
         let deserted = people::deserted(self, &directory);
@@ -191,8 +203,10 @@ pub struct DirectoryConfig {
     pub file: Option<PathBuf>,
     /// From one synchronisation to the next; a file is read at start and on reload only.
     pub sync: Duration,
-    /// Percent of the entries that one synchronisation may remove.
+    /// Per cent of the people that one import may delete and move.
     pub max_delete_percent: u32,
+    /// How records become a directory; the domains stand beside it.
+    pub rules: Rules,
 }
 
 /// `[queue]`.

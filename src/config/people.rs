@@ -12,7 +12,11 @@ use crate::smtp::Mailbox;
 
 /// Domains of which every recipient would be refused: nobody of them is in the directory, and
 /// whoever is not in it is rejected. An export that went wrong looks like this.
+/// A config without a file gets its people by `directory import`, for which it has to run.
 pub(super) fn deserted(config: &Config, directory: &Directory) -> Vec<Problem> {
+    let Some(file) = &config.directory.file else {
+        return Vec::new();
+    };
     let mut inhabited = HashSet::new();
     for entry in directory.entries() {
         let addresses = entry.aliases.iter().chain([&entry.address]);
@@ -27,20 +31,13 @@ pub(super) fn deserted(config: &Config, directory: &Directory) -> Vec<Problem> {
         .domains
         .iter()
         .filter(|rule| rejects_unknown(rule) && !inhabited.contains(&rule.name));
-    let problem = |rule: &DomainRule| {
-        let (file, place) = match &config.directory.file {
-            Some(file) => (file, "this file"),
-            None => (&config.file, "the directory"),
-        };
-        Problem {
-            file: file.clone(),
-            line: 0,
-            key: format!("domain.\"{}\"", rule.name),
-            what: format!(
-                "no address of it is in {place} and unknown recipients are rejected: all its mail \
-                 would be refused, expected its addresses in the directory, or unknown = \"relay\""
-            ),
-        }
+    let problem = |rule: &DomainRule| Problem {
+        file: file.clone(),
+        line: 0,
+        key: format!("domain.\"{}\"", rule.name),
+        what: "no address of it is in this file and unknown recipients are rejected: all its mail \
+               would be refused, expected its addresses in the file, or unknown = \"relay\""
+            .to_owned(),
     };
     deserted.map(problem).collect()
 }

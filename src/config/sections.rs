@@ -192,31 +192,6 @@ pub(super) fn tls(root: &Section<'_>) -> Option<(At<PathBuf>, At<PathBuf>)> {
     certificate.zip(key)
 }
 
-/// `[directory]` as far as it can be read.
-pub(super) struct DirectoryKeys {
-    pub(super) file: Option<At<PathBuf>>,
-    pub(super) sync: Duration,
-    pub(super) max_delete_percent: u32,
-}
-
-pub(super) fn directory(root: &Section<'_>) -> DirectoryKeys {
-    let mut keys = DirectoryKeys {
-        file: None,
-        sync: Duration::from_secs(15 * 60),
-        max_delete_percent: 5,
-    };
-    if let Some(section) = root.section("directory") {
-        let path = |text: &str| non_empty(text).map(|text| section.source.path(text));
-        keys.file = section.text("file", path);
-        set(&mut keys.sync, section.text("sync", duration));
-        let percent = section.number("max_delete_percent", 0, 100);
-        set(&mut keys.max_delete_percent, percent);
-        section.not_yet("ldap", "synchronisation with LDAP");
-        section.finish();
-    }
-    keys
-}
-
 pub(super) fn queue(root: &Section<'_>) -> QueueConfig {
     let mut config = QueueConfig {
         attention_after: DAY * 7,

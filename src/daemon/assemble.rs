@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::accounts::AccountDesk;
+use super::catch_up::Rest;
 use super::reload::Reloader;
 use super::visit_key::visit_key;
 use super::{Running, StartError};
@@ -14,7 +15,7 @@ use crate::admin::{self, Admin};
 use crate::backend::{BackendOptions, Board};
 use crate::base::{Clock, Entropy, Shutdown};
 use crate::config::{Config, WebConfig};
-use crate::directory::DirectoryHandle;
+use crate::directory::{DirectoryHandle, Generations};
 use crate::inbound::{self, TlsMode};
 use crate::mail::{Transport, VisitKey};
 use crate::net::{AcceptTls, Dns, Listen, TcpDial, TcpListen, TlsClient, TlsServer, bind_unix};
@@ -30,29 +31,22 @@ use crate::webmail::{self, Accounts, Webmail};
 /// # Errors
 /// [`StartError`]; nothing runs then.
 pub async fn start(config: Config) -> Result<Running, StartError> {
-    let (clock, entropy, shutdown) = (Clock::system(), Entropy::system(), Shutdown::new());
-    let directory = DirectoryHandle::new(config.read_directory()?);
+    let directory = config.read_directory()?;
     // Ports first: a second start must not touch the spool of the first one.
     let sockets = Sockets::bind(&config)?;
     make_data_dir(&config.server.data_dir).map_err(StartError::other("data_dir"))?;
     let tls = certificate(&config)?;
     let opened = open_spool(&config).await?;
-    let backends: Arc<[BackendOptions]> = config.backend_options().into();
-    let board = Board::new(&backends, clock.clone());
-    let router = Router::new(directory.clone(), board.clone(), config.route_options());
-    let outbound = client(&config, &board, (&clock, &entropy))?;
-    let visits =
-        visit_key(&config.server.data_dir, &entropy).map_err(StartError::other("visit.key"))?;
-    let base = Base {
-        clock,
-        entropy,
-        shutdown,
-        spool: opened.spool.clone(),
-        router,
-        directory,
-        board,
-        visits,
+    // While the index is made, only the file says who exists; the log may know more.
+    let directory = if opened.rebuild.is_some() {
+        directory.provisional()
+    } else {
+        directory
     };
+    let directory = DirectoryHandle::new(directory);
+    let backends: Arc<[BackendOptions]> = config.backend_options().into();
+    let base = Base::new(&config, directory, opened.spool.clone(), &backends)?;
+    let outbound = client(&config, &base.board, (&base.clock, &base.entropy))?;
     let queue = base.queue(&config, Arc::new(outbound.clone()));
     let (spool, clock) = (base.spool.clone(), base.clock.clone());
     let accounts = Accounts::new(spool, clock, base.entropy.clone());
@@ -64,7 +58,13 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         .writer
         .spawn_thread()
         .map_err(StartError::other("the spool's writer"))?;
-    base.start_when_complete((&queue, &outbound), opened.committed, opened.rebuild)?;
+    let rest = Rest {
+        queue: queue.clone(),
+        outbound: outbound.clone(),
+        committed: opened.committed,
+        file: config.directory.file.clone(),
+    };
+    base.start_when_complete(rest, opened.rebuild).await?;
     base.serve_web(&config, sockets.web, &accounts);
     let url = base_url(&config, sockets.web_address);
     let desk = AccountDesk::new(accounts.clone(), url, &base);
@@ -75,6 +75,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
             spool: base.spool.clone(),
             queue: queue.clone(),
             outbound,
+            directory: base.generations.clone(),
             router: base.router.clone(),
             backends: told.backends,
             attention_after: told.attention_after,
@@ -111,11 +112,41 @@ pub(super) struct Base {
     pub(super) spool: Spool,
     pub(super) router: Router,
     pub(super) directory: DirectoryHandle,
+    pub(super) generations: Generations,
     pub(super) board: Board,
     pub(super) visits: VisitKey,
 }
 
 impl Base {
+    fn new(
+        config: &Config,
+        directory: DirectoryHandle,
+        spool: Spool,
+        backends: &[BackendOptions],
+    ) -> Result<Self, StartError> {
+        let (clock, entropy) = (Clock::system(), Entropy::system());
+        let board = Board::new(backends, clock.clone());
+        let visits = visit_key(&config.server.data_dir, &entropy);
+        let router = Router::new(directory.clone(), board.clone(), config.route_options());
+        let generations = Generations::new(
+            directory.clone(),
+            spool.clone(),
+            clock.clone(),
+            config.generation_options(),
+        );
+        Ok(Self {
+            clock,
+            entropy,
+            shutdown: Shutdown::new(),
+            spool,
+            router,
+            directory,
+            generations,
+            board,
+            visits: visits.map_err(StartError::other("visit.key"))?,
+        })
+    }
+
     fn queue(&self, config: &Config, transport: Arc<dyn Transport>) -> Queue {
         let parts = Parts {
             spool: self.spool.clone(),

@@ -1,5 +1,6 @@
 //! What waits until the index knows the whole log, and how far that is.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -7,6 +8,8 @@ use tokio::sync::mpsc;
 use super::StartError;
 use super::assemble::Base;
 use crate::backend::{keep_history, restore_history, restore_overrides};
+use crate::base::Shutdown;
+use crate::directory::{DirectoryError, Generations};
 use crate::outbound::Outbound;
 use crate::queue::Queue;
 use crate::spool::{Committed, Rebuild, SpoolError};
@@ -18,26 +21,52 @@ const LOOK: Duration = Duration::from_millis(500);
 const AGAIN: Duration = Duration::from_secs(5);
 /// Looks from one line in the log to the next.
 const LOOKS_PER_LINE: u32 = 20;
+/// From one look for those whose time of grace is over to the next.
+const FORGET: Duration = Duration::from_secs(3600);
 const MIB: u64 = 1024 * 1024;
+
+/// What waits.
+pub(super) struct Rest {
+    pub(super) queue: Queue,
+    pub(super) outbound: Outbound,
+    pub(super) committed: mpsc::Receiver<Committed>,
+    /// `directory.file`.
+    pub(super) file: Option<PathBuf>,
+}
+
+/// Lets the routes of those end whose time of grace is over.
+async fn upkeep(generations: Generations, shutdown: Shutdown) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(FORGET) => {}
+            () = shutdown.stopping() => return,
+        }
+        if let Err(error) = generations.forget_departed().await {
+            tracing::error!(%error, "those who departed stay for another while");
+        }
+    }
+}
 
 impl Base {
     /// Starts all that asks the index: at once, or when it knows the whole log. Mail is taken
     /// meanwhile, because that asks the directory only.
-    pub(super) fn start_when_complete(
+    pub(super) async fn start_when_complete(
         &self,
-        (queue, outbound): (&Queue, &Outbound),
-        committed: mpsc::Receiver<Committed>,
+        rest: Rest,
         rebuild: Option<Rebuild>,
     ) -> Result<(), StartError> {
         let Some(rebuild) = rebuild else {
-            self.restore(outbound)?;
-            self.start_all(queue, outbound, committed);
+            self.restore(&rest.outbound)?;
+            self.restore_directory(rest.file.as_deref())
+                .await
+                .map_err(StartError::other("the directory"))?;
+            self.start_all(rest);
             return Ok(());
         };
         tracing::warn!(
             "the index is made from the log: mail is taken, delivery and the webmail wait for it"
         );
-        let (base, queue, outbound) = (self.clone(), queue.clone(), outbound.clone());
+        let base = self.clone();
         self.shutdown.spawn("index", async move {
             let found = tokio::select! {
                 found = rebuild.run(base.shutdown.clone()) => found,
@@ -47,16 +76,36 @@ impl Base {
             if found.is_err() {
                 return;
             }
-            while let Err(error) = base.restore(&outbound) {
+            while let Err(error) = base.restore(&rest.outbound) {
                 tracing::error!(%error, "delivery does not start yet; it is tried again");
                 tokio::select! {
                     () = tokio::time::sleep(AGAIN) => {}
                     () = base.shutdown.stopping() => return,
                 }
             }
-            base.start_all(&queue, &outbound, committed);
+            let restored = base.restore_directory(rest.file.as_deref());
+            if let Err(error) = restored.await {
+                tracing::error!(%error, "the directory stays as the file has it");
+            }
+            base.start_all(rest);
         });
         Ok(())
+    }
+
+    /// The directory as the log has it, and then what the file says that was not read yet.
+    async fn restore_directory(&self, file: Option<&Path>) -> Result<(), DirectoryError> {
+        self.generations.restore().await?;
+        let Some(file) = file else { return Ok(()) };
+        match self.generations.read_file(file).await {
+            Ok(_) => Ok(()),
+            Err(DirectoryError::TooMany(why)) => {
+                // Who is known stays known: mail goes on, and somebody has to look.
+                tracing::error!(file = %file.display(), %why, "the directory stays as it was; \
+                    `tideover directory import` reads the file with --yes");
+                Ok(())
+            }
+            Err(other) => Err(other),
+        }
     }
 
     /// What operators said before, and what strangers asked for.
@@ -67,12 +116,14 @@ impl Base {
         self.router.holds().restore(&self.spool)
     }
 
-    fn start_all(&self, queue: &Queue, outbound: &Outbound, committed: mpsc::Receiver<Committed>) {
-        let policies = outbound.clone();
+    fn start_all(&self, rest: Rest) {
+        let policies = rest.outbound;
         self.shutdown.spawn("old policies", async move {
             policies.forget_what_is_over().await;
         });
-        queue.start(committed);
+        rest.queue.start(rest.committed);
+        let upkeep = upkeep(self.generations.clone(), self.shutdown.clone());
+        self.shutdown.spawn("directory", upkeep);
         let (spool, board) = (self.spool.clone(), self.board.clone());
         let history = keep_history(spool, board, self.shutdown.clone());
         self.shutdown.spawn("history", history);

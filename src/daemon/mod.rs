@@ -58,8 +58,8 @@ impl Running {
     ///
     /// # Errors
     /// Everything that is wrong with it; nothing changes then.
-    pub fn reload(&self) -> Result<(), String> {
-        self.reloader.reload_now()
+    pub async fn reload(&self) -> Result<(), String> {
+        self.reloader.reload_now().await
     }
 
     /// Takes no more mail, lets what is under way finish, closes the spool.

@@ -10,6 +10,7 @@ use crate::admin::Reload;
 use crate::backend::{BackendOptions, Monitor};
 use crate::base::{Boxed, Shutdown};
 use crate::config::{self, Config};
+use crate::directory::{DirectoryError, GenerationOptions};
 use crate::outbound::Outbound;
 use crate::queue::Queue;
 
@@ -81,11 +82,11 @@ impl Reloader {
     }
 
     /// Reads the config again.
-    pub(super) fn reload_now(&self) -> Result<(), String> {
+    pub(super) async fn reload_now(&self) -> Result<(), String> {
         let file = self.current().config.file.clone();
         let refused = |problems: config::Problems| problems.to_string();
         let new = config::load(&file).map_err(refused)?;
-        let directory = new.read_directory().map_err(refused)?;
+        new.read_directory().map_err(refused)?;
         let fixed = changed_for_good(&self.current().config, &new);
         if !fixed.is_empty() {
             return Err(format!(
@@ -94,9 +95,9 @@ impl Reloader {
                 fixed.join(", ")
             ));
         }
+        self.reload_directory(&new).await?;
         // Nothing below can fail: the new config holds as a whole or not at all.
         let backends = new.backend_options();
-        self.base.directory.replace(directory);
         self.base.board.configure(&backends);
         self.base.router.configure(new.route_options());
         self.outbound.set_options(new.outbound_options());
@@ -116,10 +117,38 @@ impl Reloader {
     }
 }
 
+impl Reloader {
+    /// The directory by the new config; it stays as it was when the file is refused.
+    async fn reload_directory(&self, new: &Config) -> Result<(), String> {
+        let generations = &self.base.generations;
+        let old = generations.options();
+        let told = |error: DirectoryError| error.to_string();
+        let configured = generations.configure(new.generation_options()).await;
+        configured.map_err(told)?;
+        let Some(file) = &new.directory.file else {
+            return Ok(());
+        };
+        if let Err(error) = generations.read_file(file).await {
+            let back = generations.configure(GenerationOptions::clone(&old)).await;
+            back.map_err(told)?;
+            let hint = if matches!(error, DirectoryError::TooMany(_)) {
+                format!(
+                    "\n`tideover directory import {} --yes` does it",
+                    file.display()
+                )
+            } else {
+                String::new()
+            };
+            return Err(format!("{}: {error}{hint}", file.display()));
+        }
+        Ok(())
+    }
+}
+
 impl Reload for Reloader {
     fn reload(&self) -> Boxed<'_, Result<(), String>> {
         Box::pin(async move {
-            let result = self.reload_now();
+            let result = self.reload_now().await;
             if let Err(error) = &result {
                 tracing::error!(%error, "the config was refused; the old one stays");
             }

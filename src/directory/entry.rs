@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::Timestamp;
 use crate::mail::BackendId;
 use crate::smtp::Mailbox;
 
@@ -40,10 +41,29 @@ pub struct Entry {
     /// Members of a group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<Mailbox>,
+    /// Further addresses that only receive: old forms, before the normaliser.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receive_only: Vec<Mailbox>,
+    /// Not shown in address lists.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
+    /// When its last source said that it is gone: its route lives on for `directory.grace`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub departed: Option<Timestamp>,
+}
+
+impl Entry {
+    /// Every address at which it receives, its own first.
+    pub fn addresses(&self) -> impl Iterator<Item = &Mailbox> {
+        [&self.address]
+            .into_iter()
+            .chain(&self.aliases)
+            .chain(&self.receive_only)
+    }
 }
 
 /// What a directory entry is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EntryKind {
     /// Has a mailbox on its home.

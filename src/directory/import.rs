@@ -5,19 +5,19 @@ use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::{Directory, DomainRule, Entry, EntryKind};
+use super::{Builder, Directory, EntryKind, Record, Rules};
 use crate::limits;
 use crate::mail::BackendId;
 use crate::smtp::Mailbox;
 
 const COLUMNS: &str = "address, home, delivery_address, delivery_address.BACKEND, name, type, \
-                       aliases, x500, second_address, members";
+                       aliases, receive_only, x500, second_address, members, hidden";
 
 /// What a directory file is read against.
 #[derive(Debug, Clone, Default)]
 pub struct ImportOptions {
-    /// Our domains.
-    pub domains: Vec<DomainRule>,
+    /// By which rules its rows become a directory.
+    pub rules: Rules,
     /// The backends that `home` and `delivery_address.BACKEND` may name.
     pub backends: Vec<BackendId>,
 }
@@ -83,6 +83,20 @@ impl ImportErrors {
     }
 }
 
+/// What came of reading a file.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// Rows that were good.
+    pub good: u64,
+    /// What is wrong.
+    pub errors: ImportErrors,
+    /// The file as a whole cannot be understood: no row of it counts.
+    pub hopeless: bool,
+}
+
+/// A good row: its id within its source, when the file has one, and what it says.
+pub type Sink<'a> = dyn FnMut(Option<String>, Record) + 'a;
+
 /// Reads the directory file at `path`.
 ///
 /// # Errors
@@ -103,53 +117,57 @@ pub fn read_csv_file(path: &Path, options: ImportOptions) -> Result<Directory, I
 /// # Errors
 /// Everything that is wrong in it.
 pub fn read_csv(input: impl Read, options: ImportOptions) -> Result<Directory, ImportErrors> {
+    let ImportOptions { rules, backends } = options;
+    let mut builder = Builder::new(rules);
+    let reading = read_rows(input, &backends, &mut |_, record| builder.add(record));
+    if reading.errors.errors.is_empty() {
+        Ok(builder.finish())
+    } else {
+        Err(reading.errors)
+    }
+}
+
+/// Reads a directory file row by row; only the rows that are good come to `sink`.
+pub fn read_rows(input: impl Read, backends: &[BackendId], sink: &mut Sink<'_>) -> Reading {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .from_reader(input);
-    let mut errors = ImportErrors::default();
+    let mut reading = Reading::default();
+    let errors = &mut reading.errors;
     let mut record = csv::ByteRecord::new();
-    if !read_record(&mut reader, &mut record, &mut errors) {
+    if !read_record(&mut reader, &mut record, errors) {
         if errors.errors.is_empty() {
-            errors.push(
-                1,
-                None,
-                format!("the file is empty, expected a header row: {COLUMNS}"),
-            );
+            let what = format!("the file is empty, expected a header row: {COLUMNS}");
+            errors.push(1, None, what);
         }
-        return Err(errors);
+        reading.hopeless = true;
+        return reading;
     }
-    let header = Header::read(&record, &options.backends, &mut errors);
+    let header = Header::read(&record, backends, errors);
+    reading.hopeless = !errors.errors.is_empty();
     if !header.has_address() {
         // What the rows mean is a guess: nothing more is told about them.
-        return Err(errors);
+        return reading;
     }
-    let mut builder = Directory::builder(options.domains);
-    while read_record(&mut reader, &mut record, &mut errors) {
+    while read_record(&mut reader, &mut record, errors) {
         let line = record.position().map_or(0, csv::Position::line);
         let row = Row {
             line,
             header: &header,
-            backends: &options.backends,
+            backends,
         };
         if record.iter().any(|field| field.contains(&b'\n')) {
             let what = "a field goes on over the end of the line, expected a closing quote";
             errors.push(line, None, what);
             continue;
         }
-        let Some(entry) = row.read(&record, &mut errors) else {
-            continue;
-        };
-        if let Err(error) = builder.add(&entry, line) {
-            errors.push(line, None, error.to_string());
-            break;
+        if let Some(record) = row.read(&record, errors) {
+            reading.good += 1;
+            sink(None, record);
         }
     }
-    if errors.errors.is_empty() {
-        Ok(builder.finish())
-    } else {
-        Err(errors)
-    }
+    reading
 }
 
 /// The next record; false at the end of the file, also when it cannot be read any further.
@@ -180,6 +198,8 @@ enum Column {
     X500,
     SecondAddress,
     Members,
+    Hidden,
+    ReceiveOnly,
 }
 
 /// The columns of a file, `None` where one is unknown.
@@ -232,6 +252,8 @@ fn column(name: &str, backends: &[BackendId]) -> Result<Column, String> {
         "x500" => Column::X500,
         "second_address" => Column::SecondAddress,
         "members" => Column::Members,
+        "hidden" => Column::Hidden,
+        "receive_only" => Column::ReceiveOnly,
         joined if joined.contains([';', '\t']) => {
             let what = "the header is separated by semicolons or tabs, expected commas";
             return Err(what.to_owned());
@@ -258,8 +280,8 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// The entry of a row; `None` when it has none, after telling why.
-    fn read(&self, record: &csv::ByteRecord, errors: &mut ImportErrors) -> Option<Entry> {
+    /// What a row says; `None` when it is bad, after telling why.
+    fn read(&self, record: &csv::ByteRecord, errors: &mut ImportErrors) -> Option<Record> {
         let columns = &self.header.0;
         if record.len() != columns.len() {
             let what = format!(
@@ -270,77 +292,69 @@ impl Row<'_> {
             errors.push(self.line, None, what);
             return None;
         }
-        let mut draft = EntryDraft::default();
         let mut good = true;
+        let own = columns.iter().zip(record);
+        let own = own.filter(|((_, column), _)| *column == Some(Column::Address));
+        let empty = own
+            .into_iter()
+            .all(|(_, field)| field.iter().all(u8::is_ascii_whitespace));
+        if empty {
+            let what = "is empty, expected an address such as ann@example.org";
+            errors.push(self.line, Some("address"), what);
+            good = false;
+        }
+        let mut draft = NOBODY.parse().ok().map(Record::new)?;
         for ((name, column), field) in columns.iter().zip(record) {
             let text = std::str::from_utf8(field)
                 .map_err(|_| "is not UTF-8, expected the file to be saved as UTF-8".to_owned());
             let Some(column) = column else { continue };
             let set = text.and_then(|text| match text.trim() {
                 "" => Ok(()),
-                text => draft.set(column, text, self.backends),
+                text => set(&mut draft, column, text, self.backends),
             });
             if let Err(what) = set {
                 errors.push(self.line, Some(name), what);
                 good = false;
             }
         }
-        let entry = draft.finish();
-        if entry.is_none() && good {
-            let what = "is empty, expected an address such as ann@example.org";
-            errors.push(self.line, Some("address"), what);
-        }
-        entry.filter(|_| good)
+        good.then_some(draft)
     }
 }
 
-#[derive(Default)]
-struct EntryDraft {
-    address: Option<Mailbox>,
-    home: Option<BackendId>,
-    delivery_address: Option<Mailbox>,
-    delivery_addresses: std::collections::BTreeMap<BackendId, Mailbox>,
-    name: String,
-    kind: EntryKind,
-    aliases: Vec<Mailbox>,
-    x500: Vec<String>,
-    second_address: Option<Mailbox>,
-    members: Vec<Mailbox>,
+/// Stands where the address of a row comes.
+const NOBODY: &str = "nobody@localhost";
+
+fn set(
+    record: &mut Record,
+    column: &Column,
+    text: &str,
+    backends: &[BackendId],
+) -> Result<(), String> {
+    match column {
+        Column::Address => record.address = mailbox(text)?,
+        Column::Home => record.home = Some(backend_named(text, backends)?),
+        Column::DeliveryAddress => record.delivery_address = Some(mailbox(text)?),
+        Column::DeliveryAddressOf(backend) => {
+            let address = mailbox(text)?;
+            record.delivery_addresses.insert(backend.clone(), address);
+        }
+        Column::Name => text.clone_into(&mut record.name),
+        Column::Kind => record.kind = Some(kind(text)?),
+        Column::Aliases => record.aliases = mailboxes(text)?,
+        Column::X500 => record.x500 = values(text).map(str::to_owned).collect(),
+        Column::SecondAddress => record.second_address = Some(mailbox(text)?),
+        Column::Members => record.members = mailboxes(text)?,
+        Column::ReceiveOnly => record.receive_only = mailboxes(text)?,
+        Column::Hidden => record.hidden = Some(yes_or_no(text)?),
+    }
+    Ok(())
 }
 
-impl EntryDraft {
-    fn set(&mut self, column: &Column, text: &str, backends: &[BackendId]) -> Result<(), String> {
-        match column {
-            Column::Address => self.address = Some(mailbox(text)?),
-            Column::Home => self.home = Some(backend_named(text, backends)?),
-            Column::DeliveryAddress => self.delivery_address = Some(mailbox(text)?),
-            Column::DeliveryAddressOf(backend) => {
-                let address = mailbox(text)?;
-                self.delivery_addresses.insert(backend.clone(), address);
-            }
-            Column::Name => text.clone_into(&mut self.name),
-            Column::Kind => self.kind = kind(text)?,
-            Column::Aliases => self.aliases = mailboxes(text)?,
-            Column::X500 => self.x500 = values(text).map(str::to_owned).collect(),
-            Column::SecondAddress => self.second_address = Some(mailbox(text)?),
-            Column::Members => self.members = mailboxes(text)?,
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Option<Entry> {
-        Some(Entry {
-            address: self.address?,
-            home: self.home,
-            delivery_address: self.delivery_address,
-            delivery_addresses: self.delivery_addresses,
-            name: self.name,
-            kind: self.kind,
-            aliases: self.aliases,
-            x500: self.x500,
-            second_address: self.second_address,
-            members: self.members,
-        })
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "yes" | "true" | "1" => Ok(true),
+        "no" | "false" | "0" => Ok(false),
+        _ => Err(format!("\"{text}\" is neither yes nor no")),
     }
 }
 

@@ -3,15 +3,50 @@
 //! A [`Directory`] is one generation: people and domains at one moment, never changed, replaced
 //! as a whole through [`DirectoryHandle`]. It comes from a CSV file ([`read_csv`]).
 
+mod builder;
+mod claims;
 mod domain;
+mod draft;
 mod entry;
+mod export;
+mod feed;
+mod generation;
+mod generations;
 mod handle;
 mod import;
-mod keys;
+mod join;
+mod people;
+mod plan;
+mod project;
+mod record;
+mod rules;
+mod settle;
 mod store;
+mod table;
+mod x500;
 
+pub use builder::Builder;
+pub use claims::{Conflict, ConflictKind};
 pub use domain::{DomainKind, DomainRule, Unknown};
+pub use draft::Extent;
 pub use entry::{Entry, EntryKind};
+pub use feed::{BadRows, Import, Imported};
+pub use generation::{Cause, Generation};
+pub use generations::{DirectoryError, GenerationOptions, Generations, Mode, Note, Outcome};
 pub use handle::DirectoryHandle;
-pub use import::{ImportErrors, ImportOptions, RowError, read_csv, read_csv_file};
-pub use store::{Builder, Conflict, Directory, Lookup};
+pub use import::{
+    ImportErrors, ImportOptions, Reading, RowError, Sink, read_csv, read_csv_file, read_rows,
+};
+pub use people::{Change, Ruling, RulingChange};
+pub use plan::{Effect, Guard, TooMany};
+pub use project::Provenance;
+pub use record::{FILE, HAND, Record};
+pub use rules::{Fact, JoinBy, Rules};
+pub use settle::Verdict;
+pub use store::{Directory, FoundBy, Lookup};
+pub use x500::{decapsulate, encapsulate, x500_key};
+
+#[cfg(test)]
+mod generation_tests;
+#[cfg(test)]
+mod join_tests;

@@ -1,35 +1,38 @@
-//! One generation of the directory, packed: an entry is decoded when it is asked for.
+//! One generation of the directory, packed: an entry is projected when it is asked for.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::keys::KeyTable;
-use super::{DomainRule, Entry, EntryKind};
+use super::claims::{Claims, ConflictKind, claims, x500_line};
+use super::join::{Chains, join, place};
+use super::people::{People, Slot, key_of};
+use super::project::{Said, explain, homes, project};
+use super::record::HAND;
+use super::x500::decapsulate;
+use super::{Builder, Conflict, DomainRule, Entry, Provenance, Rules};
 use crate::mail::BackendId;
 use crate::smtp::{Domain, Mailbox};
 
 /// The people and domains at one moment; immutable, replaced as a whole.
 #[derive(Debug, Default)]
 pub struct Directory {
+    pub(super) rules: Arc<Rules>,
     domains: BTreeMap<String, Arc<DomainRule>>,
-    /// Names of the domains in the order of the config.
-    order: Vec<String>,
-    keys: KeyTable,
-    /// Encoded entries, one behind the other.
-    records: Vec<u8>,
-    /// Where the record of each entry begins.
-    offsets: Vec<u32>,
+    pub(super) people: People,
+    chains: Chains,
+    claims: Claims,
     conflicts: Vec<Conflict>,
+    pub(super) number: u64,
+    /// It stands in for the one of the log, which nobody knows yet.
+    provisional: bool,
 }
 
 /// What the directory knows of an address.
 #[derive(Debug, Clone)]
 pub enum Lookup {
-    /// An entry, found by its address or an alias (or with the `+tag` removed).
+    /// An entry, found by its address or an alias (or with the `+tag` removed, or by X.500).
     Known {
         /// The entry.
         entry: Arc<Entry>,
@@ -42,63 +45,184 @@ pub enum Lookup {
     Stranger,
 }
 
-/// An address that two entries claim. It stays with the first one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Conflict {
-    /// The address.
-    pub address: Mailbox,
-    /// The entry that keeps it.
-    pub owner: Mailbox,
-    /// The entry that wanted it too.
-    pub claimant: Mailbox,
-    /// Where the claim stands: the line of the file, 0 when there is none.
-    pub line: u64,
-}
-
-impl fmt::Display for Conflict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            address,
-            owner,
-            claimant,
-            line,
-        } = self;
-        write!(f, "{address} belongs to {owner}, ")?;
-        if address == claimant {
-            f.write_str("a second entry of this address was left out")?;
-        } else {
-            write!(f, "{claimant} did not get it")?;
-        }
-        if *line > 0 {
-            write!(f, " (line {line})")?;
-        }
-        Ok(())
-    }
+/// How an address leads to its entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FoundBy {
+    /// As it stands.
+    Address,
+    /// Without its tag.
+    Tag,
+    /// It encapsulates an X.500 address of the entry.
+    X500,
 }
 
 impl Directory {
     /// Begins a directory for `domains`.
     #[must_use]
     pub fn builder(domains: Vec<DomainRule>) -> Builder {
-        let order = domains.iter().map(|rule| rule.name.clone()).collect();
-        let domains = domains
-            .into_iter()
-            .map(|rule| (rule.name.clone(), Arc::new(rule)));
-        Builder(Self {
-            domains: domains.collect(),
-            order,
-            ..Self::default()
-        })
+        Builder::new(Rules::of(domains))
     }
 
-    /// What is known of `address`: the address itself first, then without its `+tag`.
+    /// The directory that `rules` make of `people`. An address that two entries claim stays with
+    /// whom it had in `before`; that is told in [`Self::kept`].
+    pub(super) fn build(people: People, rules: Arc<Rules>, before: Option<&Self>) -> Self {
+        let (chains, ambiguous) = join(&people, &rules);
+        let mut claims = claims(&people, &chains, (&rules, before));
+        let domains = rules.domains.iter();
+        let domains = domains.map(|rule| (rule.name.clone(), Arc::new(rule.clone())));
+        let conflicts = std::mem::take(&mut claims.conflicts);
+        let mut directory = Self {
+            domains: domains.collect(),
+            rules,
+            people,
+            chains,
+            claims,
+            conflicts,
+            number: 0,
+            provisional: false,
+        };
+        for one in ambiguous {
+            directory.note_ambiguous(one.slot, one.joined, one.other);
+        }
+        directory.note_two_mailboxes();
+        directory
+    }
+
+    fn note_ambiguous(&mut self, slot: u32, joined: u32, other: u32) {
+        let name = |head| entry_of(&self.people, &self.chains, &self.rules, head);
+        let (Some(owner), Some(other)) = (name(joined), name(other)) else {
+            return;
+        };
+        let record = self.record_name(slot).unwrap_or_default();
+        self.conflicts.push(Conflict {
+            kind: ConflictKind::Ambiguous,
+            address: other.address.to_string(),
+            owner: owner.address.to_string(),
+            owner_record: self.record_name(joined).unwrap_or_default(),
+            claimant: record.clone(),
+            claimant_record: record,
+            homes: Vec::new(),
+            settled: None,
+        });
+    }
+
+    fn note_two_mailboxes(&mut self) {
+        let mut found = Vec::new();
+        for head in &self.chains.heads {
+            if self.chains.records(*head).nth(1).is_none() {
+                continue;
+            }
+            let said = said_of(&self.people, &self.chains, &self.rules, *head);
+            let hand = said
+                .iter()
+                .any(|one| one.source == HAND && one.record.home.is_some());
+            let mut homes = homes(&said);
+            let Some(entry) = self.entry_at(*head).filter(|_| homes.len() > 1) else {
+                continue;
+            };
+            homes.sort_by_key(|(home, _)| entry.home.as_ref() != Some(home));
+            let ruling = self.ruling_of(&said);
+            let settled = ruling.filter(|ruling| ruling.home.is_some());
+            let settled = settled.map(|ruling| ruling.by.clone());
+            let record = self.record_name(*head).unwrap_or_default();
+            found.push(Conflict {
+                kind: ConflictKind::TwoMailboxes,
+                address: entry.address.to_string(),
+                owner: entry.address.to_string(),
+                owner_record: record.clone(),
+                claimant: entry.address.to_string(),
+                claimant_record: record,
+                homes: homes
+                    .into_iter()
+                    .map(|(home, source)| format!("{home} ({source})"))
+                    .collect(),
+                settled: settled.or_else(|| hand.then(|| HAND.to_owned())),
+            });
+        }
+        self.conflicts.extend(found);
+    }
+
+    /// The number of the generation; 0: it comes from no generation.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn numbered(self, number: u64) -> Self {
+        Self { number, ..self }
+    }
+
+    /// The same generation as `other`, made by other rules or of fewer who departed.
+    pub(super) fn in_place_of(self, other: &Self) -> Self {
+        Self {
+            number: other.number,
+            provisional: other.provisional,
+            ..self
+        }
+    }
+
+    pub(super) const fn is_provisional(&self) -> bool {
+        self.provisional
+    }
+
+    /// The same, standing in for a directory that nobody knows yet: whom it does not name may
+    /// exist all the same.
+    #[must_use]
+    pub fn provisional(self) -> Self {
+        Self {
+            provisional: true,
+            ..self
+        }
+    }
+
+    /// Does nobody of this domain exist whom the directory does not name? That cannot be said
+    /// while the directory is provisional, or of a domain in which nobody lives at all.
+    #[must_use]
+    pub fn knows_all_of(&self, rule: &DomainRule) -> bool {
+        !self.provisional && self.claims.inhabited.contains(&rule.name)
+    }
+
+    /// What is known of `address`: the address itself first, then without its tag.
     #[must_use]
     pub fn lookup(&self, address: &Mailbox) -> Lookup {
         let domain = self.domain(address.domain());
-        if let Some(entry) = self.entry(address) {
+        if let Some((entry, _)) = self.find(address) {
+            let entry = Arc::new(entry);
             return Lookup::Known { entry, domain };
         }
         domain.map_or(Lookup::Stranger, Lookup::Unknown)
+    }
+
+    /// The entry to which `address` leads, and how.
+    #[must_use]
+    pub fn find(&self, address: &Mailbox) -> Option<(Entry, FoundBy)> {
+        let key = lookup_key(address);
+        let (local, domain) = key.rsplit_once('@')?;
+        let exact = |entry: &Entry, local: &str| {
+            !self.rules.exact_case.contains(domain)
+                || entry.addresses().any(|one| one.unquoted_local() == local)
+        };
+        let written = address.unquoted_local();
+        if let Some(entry) = self.owner_entry(&key) {
+            return exact(&entry, &written).then_some((entry, FoundBy::Address));
+        }
+        // RFC 5233's detail separator, as every platform has it by default.
+        if let Some(separator) = self.rules.tag_separator
+            && let Some((user, _)) = local.split_once(separator)
+            && !user.is_empty()
+            && let Some(entry) = self.owner_entry(&format!("{user}@{domain}"))
+        {
+            let written = written.split(separator).next().unwrap_or_default();
+            return exact(&entry, written).then_some((entry, FoundBy::Tag));
+        }
+        let x500 = decapsulate(address)?;
+        self.find_x500(&x500).map(|entry| (entry, FoundBy::X500))
+    }
+
+    /// The entry that has this X.500 address.
+    #[must_use]
+    pub fn find_x500(&self, x500: &str) -> Option<Entry> {
+        self.owner_entry(&x500_line(x500))
     }
 
     /// The rule of a domain, when it is one of ours.
@@ -109,243 +233,215 @@ impl Directory {
         self.domains.get(name).cloned()
     }
 
-    /// Our domains, in the order of the config.
-    pub fn domains(&self) -> impl Iterator<Item = &Arc<DomainRule>> {
-        self.order.iter().filter_map(|name| self.domains.get(name))
+    /// The home of an entry: its own, or that of its domain.
+    #[must_use]
+    pub fn home_of(&self, entry: &Entry) -> Option<BackendId> {
+        let rule = || self.domain(entry.address.domain());
+        entry.home.clone().or_else(|| Some(rule()?.home.clone()))
     }
 
-    /// All entries, in the order of the file.
+    /// Our domains, in the order of the config.
+    pub fn domains(&self) -> impl Iterator<Item = &Arc<DomainRule>> {
+        let names = self.rules.domains.iter();
+        names.filter_map(|rule| self.domains.get(&rule.name))
+    }
+
+    /// All entries, in the order of their sources.
     pub fn entries(&self) -> impl Iterator<Item = Entry> {
-        (0_u32..)
-            .take(self.offsets.len())
-            .filter_map(|number| self.decode(number))
+        self.heads().filter_map(|head| self.entry_at(head))
     }
 
     /// How many entries there are.
     #[must_use]
-    pub const fn len(&self) -> usize {
-        self.offsets.len()
+    pub fn len(&self) -> usize {
+        self.heads().count()
+    }
+
+    /// How many of them are there: the others departed and only receive.
+    pub(super) fn living(&self) -> u64 {
+        let slot = |head: &u32| self.people.slots.get(place(*head));
+        let living = self
+            .heads()
+            .filter(|head| slot(head).is_some_and(Slot::is_living));
+        living.count() as u64
     }
 
     /// No entries?
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.offsets.is_empty()
+    pub fn is_empty(&self) -> bool {
+        self.heads().next().is_none()
     }
 
-    /// How many addresses lead to an entry.
+    /// How many addresses lead to an entry, X.500 addresses included.
     #[must_use]
     pub const fn addresses(&self) -> usize {
-        self.keys.len()
+        self.claims.table.len()
     }
 
-    /// Addresses that two entries claim.
+    /// What the sources say differently, settled or not.
     #[must_use]
     pub fn conflicts(&self) -> &[Conflict] {
         &self.conflicts
     }
 
-    /// Bytes on the heap, domains and conflicts left aside.
+    /// Where each fact of an entry comes from: found by any of its addresses.
     #[must_use]
-    pub const fn memory(&self) -> usize {
-        self.keys.memory() + self.records.capacity() + self.offsets.capacity() * size_of::<u32>()
+    pub fn provenance(&self, address: &Mailbox) -> Option<(Entry, Provenance)> {
+        let head = self.owner_head(&lookup_key(address))?;
+        let said = said_of(&self.people, &self.chains, &self.rules, head);
+        let ruling = self.ruling_of(&said);
+        explain(&said, ruling, &self.rules)
     }
 
-    /// The same for the same domains and entries in the same order, also in another process.
+    /// Bytes on the heap, domains and conflicts left aside.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        // Each record is a block of its own, with two counters and what the allocator rounds up.
+        let records = self.people.slots.iter();
+        let records: usize = records.map(|slot| slot.packed.len() + 32).sum();
+        self.claims.table.memory()
+            + self.chains.memory()
+            + self.people.slots.capacity() * size_of::<Slot>()
+            + records
+    }
+
+    /// The same for the same domains, rules and records in the same order, also in another process.
     #[must_use]
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
-        for rule in self.domains() {
-            hash.update(format!("{rule:?}\0"));
+        hash.update(format!("{:?}\0{:?}\0", self.rules, self.people.rulings));
+        for slot in self.people.slots.iter().filter(|slot| !slot.forgotten) {
+            let source = self.people.source_name(slot);
+            hash.update(format!("{source}\0{:?}\0", slot.departed));
+            hash.update(&slot.packed);
         }
-        hash.update(&self.records);
         hash.finalize().into()
     }
 
-    fn entry(&self, address: &Mailbox) -> Option<Arc<Entry>> {
-        let key = lookup_key(address);
-        let number = self.keys.get(&key).or_else(|| {
-            let plain = without_tag(&key)?;
-            self.keys.get(&plain)
-        })?;
-        self.decode(number).map(Arc::new)
+    fn heads(&self) -> impl Iterator<Item = u32> {
+        let heads = self.chains.heads.iter().copied();
+        heads.filter(|head| !self.claims.left_out.contains(head))
     }
 
-    fn decode(&self, number: u32) -> Option<Entry> {
-        let place = usize::try_from(number).ok()?;
-        let offset = usize::try_from(*self.offsets.get(place)?).ok()?;
-        let packed: Packed = postcard::from_bytes(self.records.get(offset..)?).ok()?;
-        Some(packed.into())
+    /// An entry without the addresses that belong to others.
+    fn entry_at(&self, head: u32) -> Option<Entry> {
+        let entry = entry_of(&self.people, &self.chains, &self.rules, head)?;
+        Some(self.without_lost(head, entry))
+    }
+
+    fn without_lost(&self, head: u32, mut entry: Entry) -> Entry {
+        if let Some(lost) = self.claims.lost.get(&head) {
+            let has = |address: &Mailbox| !lost.contains(&lookup_key(address));
+            entry.aliases.retain(has);
+            entry.receive_only.retain(has);
+            entry.x500.retain(|one| !lost.contains(&x500_line(one)));
+        }
+        entry
+    }
+
+    fn owner_head(&self, key: &str) -> Option<u32> {
+        self.owner(key).map(|(head, _)| head)
+    }
+
+    fn owner_entry(&self, key: &str) -> Option<Entry> {
+        let (head, entry) = self.owner(key)?;
+        Some(self.without_lost(head, entry))
+    }
+
+    fn owner(&self, key: &str) -> Option<(u32, Entry)> {
+        let mut found = None;
+        self.claims.table.find(key, |head| {
+            let entry = entry_of(&self.people, &self.chains, &self.rules, head);
+            found = entry
+                .filter(|entry| claims_key(entry, key))
+                .map(|entry| (head, entry));
+            found.is_some()
+        })?;
+        found
+    }
+
+    /// The record that has a key, as `SOURCE/ID`.
+    pub(super) fn owner_record(&self, key: &str) -> Option<String> {
+        self.record_name(self.owner_head(key)?)
+    }
+
+    fn record_name(&self, slot: u32) -> Option<String> {
+        let slot = self.people.slots.get(place(slot))?;
+        let (id, _) = slot.record()?;
+        Some(key_of(self.people.source_name(slot), &id))
+    }
+
+    fn ruling_of(&self, said: &[Said]) -> Option<&super::Ruling> {
+        let key = lookup_key(&said.first()?.record.address);
+        self.people.rulings.get(&key)
+    }
+
+    /// The key under which the home of somebody is settled.
+    pub(super) fn ruling_key(&self, address: &Mailbox) -> Option<String> {
+        let head = self.owner_head(&lookup_key(address))?;
+        let said = said_of(&self.people, &self.chains, &self.rules, head);
+        Some(lookup_key(&said.first()?.record.address))
+    }
+
+    /// Keys whose owner stays though another record comes first, and the owner's record.
+    pub(super) fn kept(&self) -> &[(String, String)] {
+        &self.claims.kept
     }
 }
 
+fn claims_key(entry: &Entry, key: &str) -> bool {
+    if key.starts_with("x500:") {
+        return entry.x500.iter().any(|one| x500_line(one) == key);
+    }
+    entry.addresses().any(|address| lookup_key(address) == key)
+}
+
+/// What the sources say of one person, the most important first.
+fn said_of(people: &People, chains: &Chains, rules: &Rules, head: u32) -> Vec<Said> {
+    let said = chains.records(head).filter_map(|number| {
+        let slot = people.slots.get(place(number))?;
+        let (_, record) = slot.record()?;
+        Some(Said {
+            source: people.source_name(slot).to_owned(),
+            record,
+            departed: slot.departed,
+        })
+    });
+    let mut said: Vec<Said> = said.collect();
+    if said.len() > 1 {
+        said.sort_by_key(|one| rules.rank(&one.source));
+    }
+    said
+}
+
+/// The entry of a person, with all that it claims.
+pub(super) fn entry_of(
+    people: &People,
+    chains: &Chains,
+    rules: &Rules,
+    head: u32,
+) -> Option<Entry> {
+    let said = said_of(people, chains, rules, head);
+    // Somebody whom only sources know that make no entries.
+    if !rules.adding.is_empty() && said.iter().all(|one| rules.adding.contains(&one.source)) {
+        return None;
+    }
+    let ruling = match said.first() {
+        Some(first) if !people.rulings.is_empty() => {
+            people.rulings.get(&lookup_key(&first.record.address))
+        }
+        _ => None,
+    };
+    project(said, ruling, rules)
+}
+
 /// The key of an address, a trailing dot of its domain removed.
-fn lookup_key(address: &Mailbox) -> String {
+pub(super) fn lookup_key(address: &Mailbox) -> String {
     let mut key = address.key();
     if key.ends_with('.') {
         key.pop();
     }
     key
-}
-
-/// `ann@example.org` of `ann+tag@example.org`, RFC 5233's detail separator as every platform has
-/// it by default.
-fn without_tag(key: &str) -> Option<String> {
-    let (local, domain) = key.rsplit_once('@')?;
-    let (user, _) = local.split_once('+')?;
-    (!user.is_empty()).then(|| format!("{user}@{domain}"))
-}
-
-/// Fills a [`Directory`].
-#[derive(Debug)]
-pub struct Builder(Directory);
-
-impl Builder {
-    /// Adds an entry that stands at `line` of its file (0: nowhere). An address that has an owner
-    /// stays with him and is listed as a conflict; an entry whose own address is taken is left out
-    /// with all its aliases, since nobody can tell whose mailbox they mean.
-    ///
-    /// # Errors
-    /// [`TooLarge`] when the directory has no room for it.
-    pub fn add(&mut self, entry: &Entry, line: u64) -> Result<(), TooLarge> {
-        let number = u32::try_from(self.0.offsets.len()).map_err(|_| TooLarge)?;
-        let offset = u32::try_from(self.0.records.len()).map_err(|_| TooLarge)?;
-        let own_key = lookup_key(&entry.address);
-        if let Some(owner) = self.owner(&own_key) {
-            for address in std::iter::once(&entry.address).chain(&entry.aliases) {
-                let owner = self
-                    .owner(&lookup_key(address))
-                    .unwrap_or_else(|| owner.clone());
-                self.conflict(address, owner, entry, line);
-            }
-            return Ok(());
-        }
-        let packed = postcard::to_stdvec(&Packed::from(entry)).map_err(|_| TooLarge)?;
-        if !self.0.keys.insert(&own_key, number) {
-            return Err(TooLarge);
-        }
-        self.0.records.extend_from_slice(&packed);
-        self.0.offsets.push(offset);
-        for alias in &entry.aliases {
-            let key = lookup_key(alias);
-            match self.0.keys.get(&key) {
-                // The same alias twice, or the address itself among the aliases.
-                Some(owner) if owner == number => {}
-                Some(_) => {
-                    if let Some(owner) = self.owner(&key) {
-                        self.conflict(alias, owner, entry, line);
-                    }
-                }
-                None => {
-                    if !self.0.keys.insert(&key, number) {
-                        return Err(TooLarge);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The finished directory.
-    #[must_use]
-    pub fn finish(mut self) -> Directory {
-        self.0.keys.shrink();
-        self.0.records.shrink_to_fit();
-        self.0.offsets.shrink_to_fit();
-        self.0
-    }
-
-    fn owner(&self, key: &str) -> Option<Mailbox> {
-        let number = self.0.keys.get(key)?;
-        self.0.decode(number).map(|entry| entry.address)
-    }
-
-    fn conflict(&mut self, address: &Mailbox, owner: Mailbox, entry: &Entry, line: u64) {
-        self.0.conflicts.push(Conflict {
-            address: address.clone(),
-            owner,
-            claimant: entry.address.clone(),
-            line,
-        });
-    }
-}
-
-/// The directory is larger than 4 GiB.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the directory is too large, expected less than 4 GiB of entries")]
-pub struct TooLarge;
-
-/// An entry as it is kept: every field always there, as a compact encoding needs it.
-#[derive(Serialize, Deserialize)]
-struct Packed {
-    address: Mailbox,
-    home: Option<BackendId>,
-    delivery_address: Option<Mailbox>,
-    delivery_addresses: BTreeMap<BackendId, Mailbox>,
-    name: String,
-    kind: EntryKind,
-    aliases: Vec<Mailbox>,
-    x500: Vec<String>,
-    second_address: Option<Mailbox>,
-    members: Vec<Mailbox>,
-}
-
-impl From<&Entry> for Packed {
-    fn from(entry: &Entry) -> Self {
-        let Entry {
-            address,
-            home,
-            delivery_address,
-            delivery_addresses,
-            name,
-            kind,
-            aliases,
-            x500,
-            second_address,
-            members,
-        } = entry.clone();
-        Self {
-            address,
-            home,
-            delivery_address,
-            delivery_addresses,
-            name,
-            kind,
-            aliases,
-            x500,
-            second_address,
-            members,
-        }
-    }
-}
-
-impl From<Packed> for Entry {
-    fn from(packed: Packed) -> Self {
-        let Packed {
-            address,
-            home,
-            delivery_address,
-            delivery_addresses,
-            name,
-            kind,
-            aliases,
-            x500,
-            second_address,
-            members,
-        } = packed;
-        Self {
-            address,
-            home,
-            delivery_address,
-            delivery_addresses,
-            name,
-            kind,
-            aliases,
-            x500,
-            second_address,
-            members,
-        }
-    }
 }
 
 #[cfg(test)]

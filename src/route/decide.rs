@@ -12,6 +12,12 @@ use crate::mail::{BackendId, DeliveryTarget, HoldReason};
 use crate::smtp::{Mailbox, Reply};
 
 const NO_SUCH_USER: Reply = Reply::new(550, (5, 1, 1), "No such user here");
+/// RFC 3463 §3.4: a directory that cannot be asked.
+const NOT_KNOWN_YET: Reply = Reply::new(
+    451,
+    (4, 4, 3),
+    "The directory does not know yet who exists, try again later",
+);
 const NO_RELAY: Reply = Reply::new(
     550,
     (5, 7, 1),
@@ -277,7 +283,7 @@ impl<'a> Walk<'a> {
             }
         };
         if !takes {
-            return ControlFlow::Break(Decision::Reject(NO_SUCH_USER));
+            return ControlFlow::Break(Decision::Reject(self.no_such_user(rule)));
         }
         self.mailbox.get_or_insert_with(|| address.key());
         let home = self.home_of(rule);
@@ -288,6 +294,20 @@ impl<'a> Walk<'a> {
             entry: None,
             address,
         }))
+    }
+
+    /// Nobody is told that he does not exist by a directory that knows nobody.
+    fn no_such_user(&mut self, rule: &DomainRule) -> Reply {
+        if self.view.directory.knows_all_of(rule) {
+            return NO_SUCH_USER;
+        }
+        self.say(|| {
+            format!(
+                "the directory does not know yet who exists in {}",
+                rule.name
+            )
+        });
+        NOT_KNOWN_YET
     }
 
     /// The home of a domain: what a finished move gave it, else what the config says.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::Timestamp;
-use crate::directory::{ImportOptions, read_csv};
+use crate::directory::{ImportOptions, Rules, read_csv};
 
 fn rule(name: &str, home: &str, failover: &[&str]) -> DomainRule {
     DomainRule {
@@ -25,13 +25,13 @@ fn directory(csv: &str) -> Directory {
     let mut relaying = rule("open.example", "onprem", &["cloud"]);
     relaying.unknown = Unknown::Relay;
     let options = ImportOptions {
-        domains: vec![
+        rules: Rules::of(vec![
             rule("example.org", "onprem", &["cloud"]),
             authoritative,
             external,
             relaying,
             rule("lost.example", "moon", &["onprem"]),
-        ],
+        ]),
         backends: vec![BackendId::new("onprem"), BackendId::new("cloud")],
     };
     read_csv(csv.as_bytes(), options).unwrap()
@@ -228,7 +228,7 @@ fn postmaster_is_always_taken() {
             "postmaster@stranger.example",
             "@stranger.example [-] reject 5.7.1",
         ),
-        ("x@lost.example", "@lost.example [-] reject 5.1.1"),
+        ("x@lost.example", "@lost.example [-] reject 4.4.3"),
         (
             "postmaster@lost.example",
             "moon [postmaster@lost.example] hold for -: the config has no backend moon",
@@ -342,6 +342,19 @@ fn a_circle_is_held_and_explained() {
         "@example.org [one@example.org] hold for -: the delivery addresses go in a circle: \
          one@example.org -> two@example.org -> one@example.org"
     );
+}
+
+#[test]
+fn nobody_is_refused_by_a_directory_that_knows_nobody() {
+    let mut world = World::new();
+    assert_eq!(
+        world.told("nobody@lost.example"),
+        "@lost.example [-] reject 4.4.3"
+    );
+    world.directory = directory(PEOPLE).provisional();
+    let early = "@strict.example [-] reject 4.4.3";
+    assert_eq!(world.told("nobody@strict.example"), early);
+    assert!(world.told("eve@strict.example").contains("onprem"));
 }
 
 #[test]
@@ -467,7 +480,11 @@ proptest! {
             }
             Decision::Hold { reason, .. } => prop_assert!(!reason.is_empty()),
             Decision::Reject(reply) => {
-                prop_assert!(reply.is_permanent());
+                let asked: Mailbox = asked.parse().unwrap();
+                let rule = world.directory.domain(asked.domain());
+                let known = rule.is_none_or(|rule| world.directory.knows_all_of(&rule));
+                prop_assert_eq!(reply.is_permanent(), known);
+                let asked = asked.to_string();
                 prop_assert!(!asked.starts_with("postmaster") || asked.ends_with("far.example"));
             }
         }

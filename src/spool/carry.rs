@@ -37,7 +37,7 @@ pub(crate) struct Leaving {
 pub(crate) enum Alteration {
     /// Write these messages again, with what happened to them.
     Carry(Vec<Moving>),
-    /// Write these facts again, which stand at these positions.
+    /// Write these facts again, with their bodies, which stand at these positions.
     CarryFacts(Vec<(Position, FactLine)>),
     /// Segments below this one go; their ledger is written.
     Floor(u32),
@@ -63,7 +63,12 @@ impl Writer {
                     let row: Option<FactRow> = row.map(|row| decode(&row)).transpose()?;
                     // Set anew or forgotten meanwhile: nothing to carry.
                     if row.is_some_and(|row| row.position == from.to_u64()) {
-                        entries.push((Entry::Fact(line), Bytes::new()));
+                        let (header, _) = self.reader.meta(from)?;
+                        let body = match header.body_len {
+                            0 => Bytes::new(),
+                            _ => self.reader.body(from, &header)?,
+                        };
+                        entries.push((Entry::Fact(line), body));
                     }
                 }
                 append_and_apply(&mut self.log, &self.index, &entries)

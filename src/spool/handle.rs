@@ -199,24 +199,41 @@ impl Spool {
         key: &str,
         value: Option<serde_json::Value>,
     ) -> Result<(), SpoolError> {
+        let entry = self.fact_entry(room, key, value)?;
+        self.write(entry).await
+    }
+
+    pub(crate) fn fact_entry(
+        &self,
+        room: &str,
+        key: &str,
+        value: Option<serde_json::Value>,
+    ) -> Result<Entry, SpoolError> {
         let length = value.as_ref().map_or(0, |value| value.to_string().len());
         if length > MAX_FACT {
             return Err(SpoolError::Index(format!(
                 "the fact {room}/{key} has {length} bytes, {MAX_FACT} are allowed"
             )));
         }
-        let entry = Entry::Fact(FactLine {
+        Ok(Entry::Fact(FactLine {
             at: self.0.clock.now(),
             node: self.0.node,
             room: room.to_owned(),
             key: key.to_owned(),
             value,
-        });
-        self.write(entry).await
+        }))
     }
 
     async fn write(&self, entry: Entry) -> Result<(), SpoolError> {
         self.begin(entry, Bytes::new(), None).await?.wait().await
+    }
+
+    pub(crate) async fn begin_synced(
+        &self,
+        entry: Entry,
+        body: Bytes,
+    ) -> Result<Written, SpoolError> {
+        self.begin(entry, body, None).await
     }
 
     async fn begin(

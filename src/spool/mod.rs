@@ -12,6 +12,7 @@ mod cases;
 mod commit;
 mod cursors;
 mod disk;
+mod documents;
 mod draft;
 mod error;
 mod event;

@@ -15,9 +15,9 @@ use tokio::sync::oneshot;
 use super::SpoolError;
 use super::carry::{Alteration, Leaving, Moving};
 use super::commit::Job;
-use super::event::{Entry, FactLine, MessageLine};
+use super::event::{Entry, MessageLine};
 use super::handle::Spool;
-use super::index::{FactRow, MessageRow, decode, key, names_of};
+use super::index::{MessageRow, decode, key, names_of};
 use super::ledger::LedgerMessage;
 use super::residents::Resident;
 use super::segment::{self, Position};
@@ -277,25 +277,17 @@ impl Spool {
         let facts = self.beside(move |spool| spool.facts_in(segment)).await?;
         let mut rest = facts.into_iter().peekable();
         while rest.peek().is_some() {
-            let slice: Vec<_> = rest.by_ref().take(SLICE).collect();
+            let (mut slice, mut bytes) = (Vec::new(), 0);
+            while slice.len() < SLICE && bytes < SLICE_BYTES {
+                let Some((at, line, body)) = rest.next() else {
+                    break;
+                };
+                bytes += body;
+                slice.push((at, line));
+            }
             self.alter(Alteration::CarryFacts(slice)).await?;
         }
         Ok(())
-    }
-
-    fn facts_in(&self, segment: u32) -> Result<Vec<(Position, FactLine)>, SpoolError> {
-        let mut facts = Vec::new();
-        for (_, value) in self.0.index.scan(b"f", b"f", usize::MAX)? {
-            let at = Position::from_u64(decode::<FactRow>(&value)?.position);
-            if at.segment > segment {
-                continue;
-            }
-            let (header, meta) = self.0.reader.meta(at)?;
-            if let Entry::Fact(line) = Entry::read(header.kind, &meta, header.body_len)? {
-                facts.push((at, line));
-            }
-        }
-        Ok(facts)
     }
 
     fn write_ledger(&self, segment: u32, leaving: &[Resident]) -> Result<(), SpoolError> {

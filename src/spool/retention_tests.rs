@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::tests::{Opened2, accept, close, delivered, open_in, options, read};
@@ -135,6 +136,12 @@ async fn finished_mail_goes_and_the_rest_is_carried_forward() {
         .await
         .unwrap();
     spool.put_fact("account", "bob", None).await.unwrap();
+    let page = Bytes::from_static(b"{\"a\":1}\n");
+    for key in ["page/1", "page/2"] {
+        let told = spool.put_document("book", key, 1.into(), page.clone());
+        told.await.unwrap().wait().await.unwrap();
+    }
+    spool.put_fact("book", "page/2", None).await.unwrap();
     let large = accept(&spool, &["bob@example.org"], &vec![b'l'; 20_000]).await;
     let large_waiting = accept(&spool, &["bob@example.org"], &vec![b'w'; 20_000]).await;
     spool.record(large, vec![0], delivered()).await.unwrap();
@@ -168,6 +175,9 @@ async fn finished_mail_goes_and_the_rest_is_carried_forward() {
     assert_eq!(read(&spool, waiting[0]), body);
     assert_eq!(spool.fact("account", "ann").unwrap(), Some(7.into()));
     assert_eq!(spool.fact("account", "bob").unwrap(), None);
+    let kept = Some((1.into(), page.clone()));
+    assert_eq!(spool.document("book", "page/1").unwrap(), kept);
+    assert_eq!(spool.document("book", "page/2").unwrap(), None);
     let mailbox = spool.mailbox("eve@example.org", None, 10_000).unwrap();
     assert!(!mailbox.contains(&(finished[0], 1)));
     assert!(mailbox.contains(&(waiting[0], 1)));
@@ -179,6 +189,12 @@ async fn finished_mail_goes_and_the_rest_is_carried_forward() {
         .unwrap();
     let (spool, opened) = compare_with_an_index_made_anew(dir.path(), &hands, spool, opened).await;
     assert_eq!(spool.history(waiting[0]).unwrap().len(), history.len() + 1);
+    assert_eq!(spool.document("book", "page/1").unwrap(), kept);
+    let empty = spool.document("account", "ann").unwrap();
+    assert_eq!(empty, Some((7.into(), Bytes::new())));
+    let large = Bytes::from(vec![b'x'; crate::limits::DOCUMENT + 1]);
+    let refused = spool.put_document("book", "page/3", 1.into(), large).await;
+    assert!(refused.unwrap_err().to_string().contains("are allowed"));
     close(spool, opened).await;
 }
 

@@ -417,7 +417,7 @@ impl Spool {
     /// When the index fails.
     pub fn fact(&self, room: &str, key: &str) -> Result<Option<serde_json::Value>, SpoolError> {
         let value = self.index()?.get(&key::fact(room, key))?;
-        value.map(|value| parse_fact(&value)).transpose()
+        value.map(|value| parse_fact(&decode(&value)?)).transpose()
     }
 
     /// All facts of a room whose key begins with `prefix`, in the order of their keys.
@@ -437,14 +437,13 @@ impl Spool {
                 let name = row.get(room_prefix.len()..).unwrap_or_default().to_vec();
                 let name = String::from_utf8(name)
                     .map_err(|_| SpoolError::Index("the key of a fact is no text".to_owned()))?;
-                Ok((name, parse_fact(&value)?))
+                Ok((name, parse_fact(&decode(&value)?)?))
             })
             .collect()
     }
 }
 
-fn parse_fact(value: &[u8]) -> Result<serde_json::Value, SpoolError> {
-    let row: FactRow = decode(value)?;
+pub(crate) fn parse_fact(row: &FactRow) -> Result<serde_json::Value, SpoolError> {
     serde_json::from_str(&row.json).map_err(|error| SpoolError::Index(error.to_string()))
 }
 

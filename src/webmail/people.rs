@@ -6,7 +6,7 @@ use super::Webmail;
 use super::accounts::blocking;
 use super::error::WebError;
 use super::letter::one_listed;
-use crate::directory::{Directory, Entry, EntryKind};
+use crate::directory::{Directory, Entry};
 use crate::mail::Person;
 
 /// People who are shown at once.
@@ -77,13 +77,7 @@ fn row(entry: &Entry) -> Option<Row> {
 
 /// Everybody that the address book of the platform shows too.
 fn is_shown(entry: &Entry) -> bool {
-    match entry.kind {
-        EntryKind::Mailbox
-        | EntryKind::User
-        | EntryKind::Group
-        | EntryKind::Contact
-        | EntryKind::Resource => true,
-    }
+    !entry.hidden && entry.departed.is_none()
 }
 
 fn find(rows: &[Row], query: &str) -> Vec<String> {
@@ -130,5 +124,24 @@ mod tests {
         assert_eq!(found("iller"), "");
         assert_eq!(found(" "), "");
         assert_eq!(find(&rows, "example").len(), 3);
+    }
+
+    #[test]
+    fn who_is_hidden_or_gone_is_not_shown() {
+        for (more, shown) in [
+            (serde_json::json!({}), true),
+            (serde_json::json!({ "hidden": true }), false),
+            (
+                serde_json::json!({ "departed": "2026-11-01T08:00:00Z" }),
+                false,
+            ),
+        ] {
+            let mut json = serde_json::json!({ "address": "ann@example.org" });
+            for (key, value) in more.as_object().unwrap() {
+                json[key] = value.clone();
+            }
+            let entry = serde_json::from_value(json).unwrap();
+            assert_eq!(row(&entry).is_some(), shown, "{more}");
+        }
     }
 }

@@ -1,0 +1,413 @@
+//! The directory: imports, generations, conflicts, and what is known of an address.
+
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::extract::{Body, Query};
+use super::{Admin, AdminError, directory_import};
+use crate::base::Timestamp;
+use crate::directory::{
+    Cause, Change, Conflict, Directory, DirectoryError, Entry, EntryKind, FoundBy, Generation,
+    Guard, Mode, Note, Outcome, Provenance, Record, RulingChange, Verdict,
+};
+use crate::limits;
+use crate::mail::BackendId;
+use crate::smtp::Mailbox;
+
+/// Who changes the directory, why, and how carefully.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ChangeQuery {
+    /// Who.
+    pub(crate) actor: String,
+    /// Why; may be empty.
+    #[serde(default)]
+    pub(crate) reason: String,
+    /// Also when it deletes or moves many.
+    #[serde(default)]
+    pub(crate) yes: bool,
+    /// Only look.
+    #[serde(default)]
+    pub(crate) dry_run: bool,
+}
+
+impl ChangeQuery {
+    pub(super) const fn mode(&self) -> Mode {
+        match (self.dry_run, self.yes) {
+            (true, _) => Mode::DryRun,
+            (false, true) => Mode::Commit(Guard::Off),
+            (false, false) => Mode::Commit(Guard::On),
+        }
+    }
+
+    pub(super) fn note(&self, cause: Cause, source: Option<&str>) -> Note {
+        Note {
+            author: self.actor.clone(),
+            reason: self.reason.clone(),
+            cause,
+            source: source.map(str::to_owned),
+        }
+    }
+}
+
+/// What came of a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeView {
+    /// Was it made?
+    pub done: bool,
+    /// The generation that it is, or would be; none when nothing differs.
+    pub generation: Option<Generation>,
+    /// Good rows of the file.
+    #[serde(default)]
+    pub rows: u64,
+    /// Rows that were left out, with line and column.
+    #[serde(default)]
+    pub bad_rows: Vec<String>,
+    /// How many more.
+    #[serde(default)]
+    pub more_bad_rows: u64,
+    /// Conflicts that are open now.
+    pub open_conflicts: u64,
+}
+
+/// Two generations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DiffQuery {
+    /// From; absent: the one before `to`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<u64>,
+    /// To; absent: the present one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) to: Option<u64>,
+}
+
+/// What differs between two generations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiffView {
+    /// From.
+    pub from: u64,
+    /// To.
+    pub to: u64,
+    /// Records.
+    pub changes: Vec<Change>,
+    /// What was settled.
+    pub rulings: Vec<RulingChange>,
+}
+
+/// A generation to go back to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RevertQuery {
+    /// Its number.
+    pub(crate) number: u64,
+    #[serde(flatten)]
+    pub(crate) change: ChangeQuery,
+}
+
+/// A conflict that ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SettleQuery {
+    /// The address.
+    pub(crate) address: String,
+    /// Who has it.
+    #[serde(default)]
+    pub(crate) owner: Option<String>,
+    /// Or which home counts.
+    #[serde(default)]
+    pub(crate) home: Option<BackendId>,
+    #[serde(flatten)]
+    pub(crate) change: ChangeQuery,
+}
+
+/// Something said by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SetQuery {
+    /// Of whom.
+    pub(crate) address: String,
+    /// The home.
+    #[serde(default)]
+    pub(crate) home: Option<BackendId>,
+    /// The delivery address.
+    #[serde(default)]
+    pub(crate) delivery_address: Option<Mailbox>,
+    /// Nothing any more.
+    #[serde(default)]
+    pub(crate) unset: bool,
+    #[serde(flatten)]
+    pub(crate) change: ChangeQuery,
+}
+
+/// Which entries.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EntriesQuery {
+    /// Of this domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) domain: Option<String>,
+    /// With this home.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) home: Option<String>,
+    /// Of this type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kind: Option<EntryKind>,
+    /// Leave out so many.
+    #[serde(default)]
+    pub(crate) skip: usize,
+    /// Not more than this; 0: 100.
+    #[serde(default)]
+    pub(crate) limit: usize,
+}
+
+/// An address, now or at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LookupQuery {
+    /// The address; absent: the directory as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) address: Option<String>,
+    /// When; absent: now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) at: Option<Timestamp>,
+}
+
+/// The directory at a time, and what it knew of an address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LookupView {
+    /// The generation.
+    pub generation: u64,
+    /// When it was made; none for the present one.
+    pub at: Option<Timestamp>,
+    /// How many entries it has.
+    pub entries: u64,
+    /// How many addresses lead to them.
+    pub addresses: u64,
+    /// The address that was asked for.
+    pub address: Option<String>,
+    /// Its entry.
+    pub entry: Option<Entry>,
+    /// Found without its tag, or by X.500.
+    pub found_by: Option<String>,
+    /// Where each fact of the entry comes from.
+    pub sources: Provenance,
+}
+
+pub(super) fn routes() -> Router<Arc<Admin>> {
+    Router::new()
+        .route("/api/directory", get(lookup))
+        .route("/api/directory/entries", get(entries))
+        .route("/api/directory/export", get(export))
+        .route("/api/directory/import", post(directory_import::import))
+        .route("/api/directory/generations", get(generations))
+        .route("/api/directory/diff", get(diff))
+        .route("/api/directory/revert", post(revert))
+        .route("/api/directory/conflicts", get(conflicts))
+        .route("/api/directory/settle", post(settle))
+        .route("/api/directory/set", post(set))
+        // The file of an import is as large as it is: it is read while it comes.
+        .layer(DefaultBodyLimit::disable())
+}
+
+type Us = State<Arc<Admin>>;
+type Answer<T> = Result<Json<T>, AdminError>;
+
+impl From<DirectoryError> for AdminError {
+    fn from(error: DirectoryError) -> Self {
+        let what = error.to_string();
+        match error {
+            DirectoryError::TooMany(_) => Self::Asked {
+                what,
+                hint: "nothing has changed; see it with --dry-run, say --yes if it is meant",
+            },
+            DirectoryError::File(_) => Self::Asked {
+                what,
+                hint: "nothing has changed; mend the file, or leave bad rows out with --skip-bad",
+            },
+            DirectoryError::Source(_) => Self::Asked {
+                what,
+                hint: "nothing has changed; the directory is as it was",
+            },
+            DirectoryError::Early => Self::Asked {
+                what,
+                hint: "nothing has changed; `tideover status` shows how far that is",
+            },
+            DirectoryError::NoSuch(_) => Self::NotFound {
+                what,
+                hint: "`tideover directory log` shows the generations, `list` the entries",
+            },
+            DirectoryError::Asked(_) => Self::Asked {
+                what,
+                hint: "nothing has changed",
+            },
+            DirectoryError::Spool(error) => Self::Spool(error),
+        }
+    }
+}
+
+pub(super) fn parsed(address: &str) -> Result<Mailbox, AdminError> {
+    address.trim().parse().map_err(|error| AdminError::Asked {
+        what: format!("\"{address}\" is no address: {error}"),
+        hint: "expected for example ann@example.org",
+    })
+}
+
+impl Admin {
+    /// What came of a change; whoever waits may have another home now.
+    pub(super) fn changed(&self, outcome: Outcome) -> ChangeView {
+        let (done, generation) = match outcome {
+            Outcome::Unchanged => (false, None),
+            Outcome::Would(generation) => (false, Some(*generation)),
+            Outcome::Done(generation) => (true, Some(*generation)),
+        };
+        if done {
+            self.queue.look_anew();
+        }
+        let current = self.directory.current();
+        let open = current.conflicts().iter();
+        let open = open.filter(|one| one.settled.is_none()).count();
+        ChangeView {
+            done,
+            generation,
+            rows: 0,
+            bad_rows: Vec::new(),
+            more_bad_rows: 0,
+            open_conflicts: open as u64,
+        }
+    }
+}
+
+async fn export(State(admin): Us) -> Result<String, AdminError> {
+    admin
+        .blocking(|admin| {
+            let mut text = Vec::new();
+            let written = admin.directory.current().write_csv(&mut text);
+            written.map_err(|error| AdminError::Ours(error.to_string()))?;
+            String::from_utf8(text).map_err(|error| AdminError::Ours(error.to_string()))
+        })
+        .await
+}
+
+async fn generations(State(admin): Us) -> Answer<Vec<Generation>> {
+    Ok(Json(admin.directory.list().await?))
+}
+
+async fn diff(State(admin): Us, Query(query): Query<DiffQuery>) -> Answer<DiffView> {
+    let to = query
+        .to
+        .unwrap_or_else(|| admin.directory.current().number());
+    let from = query.from.unwrap_or_else(|| to.saturating_sub(1));
+    let (changes, rulings) = admin.directory.diff(from, to).await?;
+    Ok(Json(DiffView {
+        from,
+        to,
+        changes,
+        rulings,
+    }))
+}
+
+async fn revert(State(admin): Us, Body(query): Body<RevertQuery>) -> Answer<ChangeView> {
+    let note = query.change.note(Cause::Revert, None);
+    let mode = query.change.mode();
+    let outcome = admin.directory.revert(query.number, note, mode).await?;
+    Ok(Json(admin.changed(outcome)))
+}
+
+async fn conflicts(State(admin): Us) -> Answer<Vec<Conflict>> {
+    Ok(Json(admin.directory.current().conflicts().to_vec()))
+}
+
+async fn settle(State(admin): Us, Body(query): Body<SettleQuery>) -> Answer<ChangeView> {
+    let address = parsed(&query.address)?;
+    let verdict = match (query.owner, query.home) {
+        (Some(owner), None) => Verdict::Owner(owner),
+        (None, Some(home)) => Verdict::Home(home),
+        _ => {
+            return Err(AdminError::Asked {
+                what: "a conflict ends with an owner or with a home".to_owned(),
+                hint: "say --owner or --home",
+            });
+        }
+    };
+    let note = query.change.note(Cause::Settle, None);
+    let settled = admin
+        .directory
+        .settle(address, verdict, (note, query.change.mode()));
+    let outcome = settled.await?;
+    Ok(Json(admin.changed(outcome)))
+}
+
+async fn set(State(admin): Us, Body(query): Body<SetQuery>) -> Answer<ChangeView> {
+    let address = parsed(&query.address)?;
+    let record = (!query.unset).then(|| Record {
+        home: query.home,
+        delivery_address: query.delivery_address,
+        ..Record::new(address.clone())
+    });
+    let note = query.change.note(Cause::Hand, None);
+    let said = admin
+        .directory
+        .say(vec![(address, record)], (note, query.change.mode()));
+    let outcome = said.await?;
+    Ok(Json(admin.changed(outcome)))
+}
+
+async fn entries(State(admin): Us, Query(query): Query<EntriesQuery>) -> Answer<Vec<Entry>> {
+    let found = admin.blocking(move |admin| {
+        let limit = match query.limit {
+            0 => 100,
+            limit => limit.min(limits::PAGE),
+        };
+        let current = admin.directory.current();
+        let found = current.entries().filter(|entry| {
+            let domain = entry.address.domain().key();
+            let of = query.domain.as_ref().is_none_or(|wanted| *wanted == domain);
+            let home = query.home.as_ref().is_none_or(|wanted| {
+                let home = current.home_of(entry);
+                home.is_some_and(|home| home.as_str() == wanted)
+            });
+            of && home && query.kind.is_none_or(|kind| kind == entry.kind)
+        });
+        Ok(found.skip(query.skip).take(limit).collect())
+    });
+    found.await.map(Json)
+}
+
+async fn lookup(State(admin): Us, Query(query): Query<LookupQuery>) -> Answer<LookupView> {
+    let address = query.address.as_deref().map(parsed).transpose()?;
+    let Some(at) = query.at else {
+        let current = admin.directory.current();
+        return admin
+            .blocking(move |_| Ok(looked_up(&current, address.as_ref())))
+            .await
+            .map(Json);
+    };
+    let (generation, directory) = admin.directory.as_of(at).await?;
+    Ok(Json(LookupView {
+        at: Some(generation.at),
+        ..looked_up(&directory, address.as_ref())
+    }))
+}
+
+fn looked_up(directory: &Directory, address: Option<&Mailbox>) -> LookupView {
+    let found = address.and_then(|address| directory.find(address));
+    let (entry, by) = found.unzip();
+    let sources = entry
+        .as_ref()
+        .and_then(|entry: &Entry| directory.provenance(&entry.address));
+    LookupView {
+        generation: directory.number(),
+        at: None,
+        entries: directory.len() as u64,
+        addresses: directory.addresses() as u64,
+        address: address.map(ToString::to_string),
+        entry,
+        found_by: by.map(|by| {
+            match by {
+                FoundBy::Address => "address",
+                FoundBy::Tag => "tag",
+                FoundBy::X500 => "x500",
+            }
+            .to_owned()
+        }),
+        sources: sources.map(|(_, from)| from).unwrap_or_default(),
+    }
+}

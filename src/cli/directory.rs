@@ -1,0 +1,444 @@
+//! `directory …`: who exists, and every earlier state of it.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::client::Client;
+use super::intent::{Format, Request, escape};
+use super::render::Page;
+use super::{Exit, Failure, home, print};
+use crate::admin::{
+    ChangeQuery, ChangeView, DiffQuery, DiffView, EntriesQuery, LookupView, RevertQuery, SetQuery,
+    SettleQuery,
+};
+use crate::base::{Clock, Timestamp};
+use crate::directory::{Conflict, Entry, EntryKind, FILE, Generation};
+use crate::mail::BackendId;
+use crate::smtp::Mailbox;
+use crate::terminal::Palette;
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum DirectoryVerb {
+    /// Read a CSV file: the people of one source
+    Import {
+        /// The file; `-` reads stdin
+        file: PathBuf,
+        /// The source that it is; what it said before goes unless the file has it too
+        #[arg(long, default_value = FILE)]
+        source: String,
+        /// The file names some people only: who is not in it stays
+        #[arg(long)]
+        add: bool,
+        /// Leave out bad rows instead of refusing the file
+        #[arg(long)]
+        skip_bad: bool,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Write the directory as a CSV file, all sources joined
+    Export {
+        /// Where to; stdout if it is left out
+        file: Option<PathBuf>,
+    },
+    /// The entries
+    List(ListArgs),
+    /// What is known of an address, and which source says so
+    #[command(visible_alias = "show")]
+    Lookup {
+        /// For example ann@example.org, or an IMCEAEX- address
+        address: String,
+    },
+    /// The generations: who changed what, when and why
+    Log {
+        /// Show at most so many, the newest last
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// What differs between two generations
+    Diff {
+        /// From [default: the one before]
+        from: Option<u64>,
+        /// To [default: the present one]
+        to: Option<u64>,
+    },
+    /// Make the directory what it was in an earlier generation
+    Revert {
+        /// Its number, as `directory log` shows it
+        number: u64,
+        #[command(flatten)]
+        how: How,
+    },
+    /// The directory as it was at a time
+    AsOf {
+        /// For example "2026-11-18 09:00"
+        #[arg(value_parser = moment)]
+        time: Timestamp,
+        /// What it knew of this address
+        address: Option<String>,
+    },
+    /// What the sources say differently
+    Conflicts {
+        /// Also what is settled
+        #[arg(long)]
+        all: bool,
+    },
+    /// Settle a conflict once and for all
+    Settle {
+        /// The address that is disputed
+        address: String,
+        /// Who has it: an address, or SOURCE/ID as `directory conflicts` shows it
+        #[arg(long, required_unless_present = "home", conflicts_with = "home")]
+        owner: Option<String>,
+        /// Which home counts for somebody with two mailboxes
+        #[arg(long)]
+        home: Option<String>,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Say by hand where somebody is; it beats what the sources say
+    Set {
+        /// An address of the directory
+        address: String,
+        /// The backend that holds the mailbox
+        #[arg(long)]
+        home: Option<String>,
+        /// The address used towards it
+        #[arg(long)]
+        delivery_address: Option<Mailbox>,
+        /// Take back what was said by hand
+        #[arg(long, conflicts_with_all = ["home", "delivery_address"])]
+        unset: bool,
+        #[command(flatten)]
+        how: How,
+    },
+}
+
+/// How carefully, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct How {
+    /// Only show what would change
+    #[arg(long)]
+    dry_run: bool,
+    /// Also when it deletes or moves more than directory.max_delete_percent
+    #[arg(long)]
+    yes: bool,
+    /// Why, for those who look later
+    #[arg(long, default_value = "")]
+    reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct ListArgs {
+    /// Of this domain
+    #[arg(long)]
+    domain: Option<String>,
+    /// With this home
+    #[arg(long)]
+    home: Option<String>,
+    /// Of this type
+    #[arg(long = "type")]
+    kind: Option<Kind>,
+    /// Leave out so many
+    #[arg(long, default_value_t = 0)]
+    skip: usize,
+    /// Show at most so many
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    limit: u16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Mailbox,
+    User,
+    Group,
+    Contact,
+    Resource,
+}
+
+/// A time: RFC 3339, or local as people write it.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    let local = text.parse::<jiff::civil::DateTime>();
+    let local = local.map_err(|_| "expected for example \"2026-11-18 09:00\"".to_owned())?;
+    let zoned = local.to_zoned(jiff::tz::TimeZone::system());
+    let millis = zoned.map_err(|error| error.to_string())?.timestamp();
+    let millis = u64::try_from(millis.as_millisecond());
+    millis
+        .map(Timestamp::from_millis)
+        .map_err(|_| "is before 1970".to_owned())
+}
+
+/// Does what a verb says, as `actor`.
+pub(super) async fn perform(
+    config: Option<&Path>,
+    verb: DirectoryVerb,
+    (format, actor): (Format, String),
+) -> Result<(), Failure> {
+    let (data_dir, config) = home::data_dir(config)?;
+    let teller = Teller {
+        client: Client::new(&data_dir, &config),
+        format,
+        actor,
+        page: Page {
+            palette: Palette::of_stdout(),
+            now: Clock::system().now(),
+        },
+    };
+    teller.perform(verb).await
+}
+
+struct Teller {
+    client: Client,
+    format: Format,
+    actor: String,
+    page: Page,
+}
+
+impl Teller {
+    async fn perform(&self, verb: DirectoryVerb) -> Result<(), Failure> {
+        match verb {
+            DirectoryVerb::Import {
+                file,
+                source,
+                add,
+                skip_bad,
+                how,
+            } => self.import(&file, (source, add, skip_bad), how).await,
+            DirectoryVerb::Export { file } => self.export(file).await,
+            DirectoryVerb::List(args) => self.list(args).await,
+            DirectoryVerb::Lookup { address } => self.lookup(Some(address), None).await,
+            DirectoryVerb::Log { limit } => self.log(limit).await,
+            DirectoryVerb::Diff { from, to } => self.diff(DiffQuery { from, to }).await,
+            DirectoryVerb::Revert { number, how } => {
+                let change = self.change(how);
+                let query = RevertQuery { number, change };
+                self.tell(Request::post("/api/directory/revert", &query))
+                    .await
+            }
+            DirectoryVerb::AsOf { time, address } => self.lookup(address, Some(time)).await,
+            DirectoryVerb::Conflicts { all: true } => self.conflicts(Which::All).await,
+            DirectoryVerb::Conflicts { all: false } => self.conflicts(Which::Open).await,
+            DirectoryVerb::Settle {
+                address,
+                owner,
+                home,
+                how,
+            } => {
+                let query = SettleQuery {
+                    address,
+                    owner,
+                    home: home.map(|name| BackendId::new(&name)),
+                    change: self.change(how),
+                };
+                self.tell(Request::post("/api/directory/settle", &query))
+                    .await
+            }
+            DirectoryVerb::Set {
+                address,
+                home,
+                delivery_address,
+                unset,
+                how,
+            } => {
+                if home.is_none() && delivery_address.is_none() && !unset {
+                    let what = "nothing is said: give --home, --delivery-address or --unset";
+                    return Err(Failure::new(Exit::Usage, what));
+                }
+                let query = SetQuery {
+                    address,
+                    home: home.map(|name| BackendId::new(&name)),
+                    delivery_address,
+                    unset,
+                    change: self.change(how),
+                };
+                self.tell(Request::post("/api/directory/set", &query)).await
+            }
+        }
+    }
+
+    fn change(&self, how: How) -> ChangeQuery {
+        ChangeQuery {
+            actor: self.actor.clone(),
+            reason: how.reason,
+            yes: how.yes,
+            dry_run: how.dry_run,
+        }
+    }
+
+    async fn import(
+        &self,
+        file: &Path,
+        (source, add, skip_bad): (String, bool, bool),
+        how: How,
+    ) -> Result<(), Failure> {
+        let read = if file == Path::new("-") {
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut std::io::stdin().lock(), &mut bytes).map(|_| bytes)
+        } else {
+            std::fs::read(file)
+        };
+        let unread = |error| Failure::new(Exit::Failed, format!("{}: {error}", file.display()));
+        let bytes = read.map_err(unread)?;
+        let path = format!(
+            "/api/directory/import?source={}&add={add}&skip_bad={skip_bad}&actor={}&reason={}\
+             &yes={}&dry_run={}",
+            escape(&source),
+            escape(&self.actor),
+            escape(&how.reason),
+            how.yes,
+            how.dry_run
+        );
+        let answer: serde_json::Value = self.client.upload(path, bytes).await?;
+        self.told(&answer)
+    }
+
+    /// Asks for a change and tells what came of it.
+    async fn tell(&self, request: Request) -> Result<(), Failure> {
+        let answer: serde_json::Value = self.client.ask(request).await?;
+        self.told(&answer)
+    }
+
+    fn told(&self, answer: &serde_json::Value) -> Result<(), Failure> {
+        self.print(answer, |page, it: &ChangeView| page.changed(it))
+    }
+
+    fn print<T: serde::de::DeserializeOwned>(
+        &self,
+        answer: &serde_json::Value,
+        text: impl FnOnce(Page, &T) -> String,
+    ) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => print(&format!("{answer:#}\n")),
+            Format::Text => {
+                let odd = |error| Failure::new(Exit::Failed, format!("an odd answer: {error}"));
+                let view = T::deserialize(answer).map_err(odd)?;
+                print(&text(self.page, &view))
+            }
+        }
+    }
+
+    async fn export(&self, file: Option<PathBuf>) -> Result<(), Failure> {
+        let request = Request::get("/api/directory/export".to_owned());
+        let target = file.clone().unwrap_or_else(|| "/dev/stdout".into());
+        let unwritten =
+            |error| Failure::new(Exit::Failed, format!("{}: {error}", target.display()));
+        // A file that stdout leads to may have something already.
+        let mut options = tokio::fs::OpenOptions::new();
+        let options = match file {
+            Some(_) => options.write(true).create(true).truncate(true),
+            None => options.append(true),
+        };
+        let mut output = options.open(&target).await.map_err(unwritten)?;
+        self.client.save(request, &mut output).await?;
+        output.sync_all().await.ok();
+        match file {
+            Some(file) if self.format == Format::Text => {
+                print(&format!("the directory is in {}\n", file.display()))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    async fn list(&self, args: ListArgs) -> Result<(), Failure> {
+        let query = EntriesQuery {
+            domain: args.domain.map(|domain| domain.to_lowercase()),
+            home: args.home,
+            kind: args.kind.map(|kind| match kind {
+                Kind::Mailbox => EntryKind::Mailbox,
+                Kind::User => EntryKind::User,
+                Kind::Group => EntryKind::Group,
+                Kind::Contact => EntryKind::Contact,
+                Kind::Resource => EntryKind::Resource,
+            }),
+            skip: args.skip,
+            limit: usize::from(args.limit),
+        };
+        let mut path = format!(
+            "/api/directory/entries?skip={}&limit={}",
+            query.skip, query.limit
+        );
+        for (name, value) in [
+            ("domain", query.domain),
+            ("home", query.home),
+            ("kind", query.kind.map(|kind| kind.as_str().to_owned())),
+        ] {
+            if let Some(value) = value {
+                path.extend(["&", name, "=", &escape(&value)]);
+            }
+        }
+        let answer: serde_json::Value = self.client.ask(Request::get(path)).await?;
+        self.print(&answer, |page, it: &Vec<Entry>| page.entries(it))
+    }
+
+    async fn lookup(&self, address: Option<String>, at: Option<Timestamp>) -> Result<(), Failure> {
+        let mut parts = Vec::new();
+        parts.extend(address.map(|address| format!("address={}", escape(&address))));
+        parts.extend(at.map(|at| format!("at={}", escape(&at.to_string()))));
+        let request = Request::get(format!("/api/directory?{}", parts.join("&")));
+        let answer: serde_json::Value = self.client.ask(request).await?;
+        self.print(&answer, |page, it: &LookupView| page.looked_up(it))?;
+        let absent = |name: &str| answer.get(name).is_none_or(serde_json::Value::is_null);
+        let unknown = !absent("address") && absent("entry");
+        if unknown {
+            let what = "the directory does not know this address";
+            return Err(Failure::new(Exit::Failed, what));
+        }
+        Ok(())
+    }
+
+    async fn log(&self, limit: usize) -> Result<(), Failure> {
+        let request = Request::get("/api/directory/generations".to_owned());
+        let mut all: Vec<serde_json::Value> = self.client.ask(request).await?;
+        let older = all.len().saturating_sub(limit);
+        let shown = serde_json::Value::from(all.split_off(older));
+        self.print(&shown, |page, it: &Vec<Generation>| {
+            page.generations(it, older)
+        })
+    }
+
+    async fn diff(&self, query: DiffQuery) -> Result<(), Failure> {
+        let mut parts = Vec::new();
+        parts.extend(query.from.map(|from| format!("from={from}")));
+        parts.extend(query.to.map(|to| format!("to={to}")));
+        let request = Request::get(format!("/api/directory/diff?{}", parts.join("&")));
+        let answer: serde_json::Value = self.client.ask(request).await?;
+        self.print(&answer, |page, it: &DiffView| page.diff(it))
+    }
+
+    async fn conflicts(&self, which: Which) -> Result<(), Failure> {
+        let request = Request::get("/api/directory/conflicts".to_owned());
+        let mut found: Vec<serde_json::Value> = self.client.ask(request).await?;
+        let open =
+            |one: &serde_json::Value| one.get("settled").is_none_or(serde_json::Value::is_null);
+        found.retain(|one| which == Which::All || open(one));
+        let shown = serde_json::Value::from(found);
+        self.print(&shown, |page, it: &Vec<Conflict>| page.conflicts(it))
+    }
+}
+
+/// Which conflicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Open,
+    All,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_taken_as_people_write_them() {
+        let exact = moment("2026-11-18T09:00:00Z").unwrap();
+        assert_eq!(exact.as_secs(), 1_794_992_400);
+        for text in ["2026-11-18 09:00", "2026-11-18T09:00:30"] {
+            assert!(moment(text).is_ok(), "{text}");
+        }
+        for text in ["yesterday", "09:00", "1912-01-01 00:00"] {
+            assert!(moment(text).is_err(), "{text}");
+        }
+    }
+}

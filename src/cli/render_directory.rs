@@ -1,0 +1,326 @@
+//! The directory as text for people.
+
+use std::fmt::Write as _;
+
+use super::render::Page;
+use crate::admin::{ChangeView, DiffView, LookupView};
+use crate::directory::{
+    Change, Conflict, ConflictKind, Entry, Fact, Generation, Record, RulingChange,
+};
+use crate::smtp::Mailbox;
+use crate::terminal::{Cell, Table, Tone, moment, visible};
+
+/// Bad rows that are told.
+const ROWS: usize = 20;
+
+impl Page {
+    /// What came of an import, a revert, a settlement.
+    pub(crate) fn changed(self, change: &ChangeView) -> String {
+        let mut text = String::new();
+        match &change.generation {
+            None => text.push_str("nothing differs: no new generation\n"),
+            Some(generation) => {
+                let effect = &generation.effect;
+                let is = if change.done { "is" } else { "would be" };
+                // Writing to a String cannot fail.
+                writeln!(
+                    text,
+                    "generation {} {is}: {} records added, {} changed, {} removed",
+                    generation.number, effect.added, effect.changed, effect.removed
+                )
+                .ok();
+                if effect.deleted + effect.moved > 0 {
+                    let names = self.field("", &effect.names.join(", "));
+                    writeln!(
+                        text,
+                        "{} people are gone and {} get another home, for example\n{}",
+                        effect.deleted,
+                        effect.moved,
+                        names.trim_end()
+                    )
+                    .ok();
+                }
+            }
+        }
+        if change.rows > 0 {
+            writeln!(text, "{} good rows", change.rows).ok();
+        }
+        for row in change.bad_rows.iter().take(ROWS) {
+            text.push_str(&self.field("left out", row));
+        }
+        let more = change.more_bad_rows + change.bad_rows.len().saturating_sub(ROWS) as u64;
+        if more > 0 {
+            text.push_str(&self.field("left out", &format!("{more} more")));
+        }
+        if change.open_conflicts > 0 {
+            writeln!(
+                text,
+                "{} conflicts are open: `tideover directory conflicts`",
+                change.open_conflicts
+            )
+            .ok();
+        }
+        text
+    }
+
+    /// `directory list`.
+    pub(crate) fn entries(self, entries: &[Entry]) -> String {
+        if entries.is_empty() {
+            return "nobody\n".to_owned();
+        }
+        let head = ["ADDRESS", "TYPE", "HOME", "DELIVERY ADDRESS", "NAME"];
+        let mut table = Table::new(&head, &[0, 3, 4]);
+        for entry in entries {
+            let kind = match entry.departed {
+                None => Cell::from(entry.kind.as_str()),
+                Some(_) => Cell::toned("departed", Tone::Waiting),
+            };
+            let delivery = entry.delivery_address.as_ref().map(ToString::to_string);
+            table.row([
+                entry.address.to_string().into(),
+                kind,
+                entry.home.as_ref().map_or("-", |home| home.as_str()).into(),
+                delivery.unwrap_or_default().into(),
+                entry.name.as_str().into(),
+            ]);
+        }
+        table.render(self.palette)
+    }
+
+    /// `directory lookup` and `as-of`.
+    pub(crate) fn looked_up(self, view: &LookupView) -> String {
+        let mut text = String::new();
+        let when = view.at.map_or_else(
+            || "now".to_owned(),
+            |at| format!("made {}", moment(at, self.now)),
+        );
+        writeln!(
+            text,
+            "generation {}, {when}: {} entries, {} addresses",
+            view.generation, view.entries, view.addresses
+        )
+        .ok();
+        let Some(entry) = &view.entry else {
+            if let Some(address) = &view.address {
+                writeln!(text, "{}: nobody", visible(address)).ok();
+            }
+            return text;
+        };
+        for fact in Fact::ALL {
+            let value = value(entry, fact);
+            if value.is_empty() {
+                continue;
+            }
+            let from = view.sources.get(&fact).map(|sources| sources.join(", "));
+            let from = from.map_or_else(String::new, |from| format!("  [{from}]"));
+            text.push_str(&self.field(label(fact), &format!("{value}{from}")));
+        }
+        for (backend, address) in &entry.delivery_addresses {
+            text.push_str(&self.field("delivery", &format!("{address} at {backend}")));
+        }
+        if !entry.receive_only.is_empty() {
+            text.push_str(&self.field("only receives", &listed(&entry.receive_only)));
+        }
+        if let Some(departed) = entry.departed {
+            let since = format!("{}; the route lives on", moment(departed, self.now));
+            text.push_str(&self.field("departed", &since));
+        }
+        match view.found_by.as_deref() {
+            Some("tag") => text.push_str(&self.field("found", "without its tag")),
+            Some("x500") => text.push_str(&self.field("found", "by its X.500 address")),
+            _ => {}
+        }
+        text
+    }
+
+    /// `directory log`.
+    pub(crate) fn generations(self, generations: &[Generation], older: usize) -> String {
+        if generations.is_empty() {
+            return "no generations: nothing was imported yet\n".to_owned();
+        }
+        let head = ["NO", "WHEN", "BY", "CAUSE", "+", "~", "-", "REASON"];
+        let mut table = Table::new(&head, &[7]);
+        for one in generations {
+            table.row([
+                one.number.to_string().into(),
+                moment(one.at, self.now).into(),
+                one.author.as_str().into(),
+                one.cause.as_str().into(),
+                one.effect.added.to_string().into(),
+                one.effect.changed.to_string().into(),
+                one.effect.removed.to_string().into(),
+                one.reason.as_str().into(),
+            ]);
+        }
+        let mut text = table.render(self.palette);
+        if older > 0 {
+            writeln!(text, "and {older} older ones: --limit shows more").ok();
+        }
+        text
+    }
+
+    /// `directory diff`.
+    pub(crate) fn diff(self, diff: &DiffView) -> String {
+        let mut text = format!("from generation {} to {}\n", diff.from, diff.to);
+        if diff.changes.is_empty() && diff.rulings.is_empty() {
+            text.push_str("nothing differs\n");
+        }
+        for change in &diff.changes {
+            text.push_str(&self.change(change));
+        }
+        for change in &diff.rulings {
+            text.push_str(&self.ruling(change));
+        }
+        text
+    }
+
+    fn change(self, change: &Change) -> String {
+        let named = |record: &Record| visible(&record.address.to_string());
+        let source = visible(&change.source);
+        match (&change.before, &change.after) {
+            (None, Some(after)) => {
+                let line = format!("+ {} ({source})", named(after));
+                format!("{}\n", self.palette.paint(Tone::Good, &line))
+            }
+            (Some(before), None) => {
+                let line = format!("- {} ({source})", named(before));
+                format!("{}\n", self.palette.paint(Tone::Bad, &line))
+            }
+            (Some(before), Some(after)) => {
+                let mut text = format!("~ {} ({source})\n", named(after));
+                for (name, old, new) in differing(before, after) {
+                    let what = format!("{name}: {} -> {}", or_nothing(&old), or_nothing(&new));
+                    text.push_str(&Self::indented(&what));
+                }
+                text
+            }
+            (None, None) => String::new(),
+        }
+    }
+
+    fn ruling(self, change: &RulingChange) -> String {
+        let told = change.after.as_ref().map_or_else(
+            || "is open again".to_owned(),
+            |ruling| {
+                let owner = ruling
+                    .owner
+                    .as_deref()
+                    .map(|owner| format!("owner {owner}"));
+                let home = ruling.home.as_ref().map(|home| format!("home {home}"));
+                let both: Vec<String> = owner.into_iter().chain(home).collect();
+                format!("{}, by {}", both.join(", "), ruling.by)
+            },
+        );
+        let line = format!("settled: {} {told}", change.ruling);
+        self.field("", &line).trim_start().to_owned()
+    }
+
+    /// `directory conflicts`.
+    pub(crate) fn conflicts(self, conflicts: &[Conflict]) -> String {
+        if conflicts.is_empty() {
+            return "no open conflicts\n".to_owned();
+        }
+        let mut text = String::new();
+        for one in conflicts {
+            let line = visible(&one.to_string());
+            let line = match one.settled {
+                None => self.palette.paint(Tone::Waiting, &line),
+                Some(_) => line,
+            };
+            writeln!(text, "{line}").ok();
+            if let Some(by) = &one.settled {
+                text.push_str(&Self::indented(&format!("settled by {by}")));
+                continue;
+            }
+            let address = &one.address;
+            match one.kind {
+                ConflictKind::TwoMailboxes => text.push_str(&Self::indented(&format!(
+                    "tideover directory settle {address} --home HOME"
+                ))),
+                ConflictKind::Address => {
+                    text.push_str(&Self::indented(&format!("has it:   {}", one.owner_record)));
+                    let wants = format!("wants it: {}", one.claimant_record);
+                    text.push_str(&Self::indented(&wants));
+                    let settle = format!("tideover directory settle {address} --owner SOURCE/ID");
+                    text.push_str(&Self::indented(&settle));
+                }
+                ConflictKind::X500 | ConflictKind::Ambiguous => {
+                    let hint = "mend it in the sources";
+                    text.push_str(&Self::indented(hint));
+                }
+            }
+        }
+        text
+    }
+}
+
+const fn label(fact: Fact) -> &'static str {
+    match fact {
+        Fact::DeliveryAddress => "delivery",
+        Fact::SecondAddress => "second",
+        Fact::Address
+        | Fact::Home
+        | Fact::Name
+        | Fact::Type
+        | Fact::Members
+        | Fact::Hidden
+        | Fact::Aliases
+        | Fact::X500 => fact.as_str(),
+    }
+}
+
+fn listed(addresses: &[Mailbox]) -> String {
+    let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    texts.join(", ")
+}
+
+fn value(entry: &Entry, fact: Fact) -> String {
+    let one = |address: Option<&Mailbox>| address.map(ToString::to_string).unwrap_or_default();
+    match fact {
+        Fact::Address => entry.address.to_string(),
+        Fact::Home => entry
+            .home
+            .as_ref()
+            .map_or_else(|| "that of its domain".to_owned(), ToString::to_string),
+        Fact::DeliveryAddress => one(entry.delivery_address.as_ref()),
+        Fact::Name => entry.name.clone(),
+        Fact::Type => entry.kind.to_string(),
+        Fact::SecondAddress => one(entry.second_address.as_ref()),
+        Fact::Members => listed(&entry.members),
+        Fact::Hidden => if entry.hidden { "yes" } else { "" }.to_owned(),
+        Fact::Aliases => listed(&entry.aliases),
+        Fact::X500 => entry.x500.join(", "),
+    }
+}
+
+/// The fields of two records that differ, as they stand in the log.
+fn differing(before: &Record, after: &Record) -> Vec<(String, String, String)> {
+    let fields = |record: &Record| match serde_json::to_value(record) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let (before, after) = (fields(before), fields(after));
+    let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
+    names.sort();
+    names.dedup();
+    let shown = |value: Option<&serde_json::Value>| match value {
+        None => String::new(),
+        Some(serde_json::Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
+    names
+        .into_iter()
+        .filter(|name| before.get(*name) != after.get(*name))
+        .map(|name| {
+            (
+                name.clone(),
+                shown(before.get(name)),
+                shown(after.get(name)),
+            )
+        })
+        .collect()
+}
+
+fn or_nothing(text: &str) -> &str {
+    if text.is_empty() { "nothing" } else { text }
+}

@@ -1,0 +1,80 @@
+//! `[directory]`: where people come from, and by which rules.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::reader::{At, Section};
+use super::sections::{non_empty, not_one_of, set};
+use super::units::duration;
+use crate::directory::{FILE, JoinBy, Rules};
+use crate::smtp::Domain;
+
+/// `[directory]` as far as it can be read.
+pub(super) struct DirectoryKeys {
+    pub(super) file: Option<At<PathBuf>>,
+    pub(super) sync: Duration,
+    pub(super) max_delete_percent: u32,
+    pub(super) rules: Rules,
+}
+
+pub(super) fn directory(root: &Section<'_>) -> DirectoryKeys {
+    let mut keys = DirectoryKeys {
+        file: None,
+        sync: Duration::from_secs(15 * 60),
+        max_delete_percent: 5,
+        rules: Rules {
+            order: vec![FILE.to_owned()],
+            ..Rules::default()
+        },
+    };
+    if let Some(section) = root.section("directory") {
+        let path = |text: &str| non_empty(text).map(|text| section.source.path(text));
+        keys.file = section.text("file", path);
+        set(&mut keys.sync, section.text("sync", duration));
+        let percent = section.number("max_delete_percent", 0, 100);
+        set(&mut keys.max_delete_percent, percent);
+        rules(&section, &mut keys.rules);
+        section.not_yet("ldap", "synchronisation with LDAP");
+        section.finish();
+    }
+    keys
+}
+
+fn rules(section: &Section<'_>, rules: &mut Rules) {
+    set(&mut rules.grace, section.text("grace", duration));
+    let separator = section.text("tag_separator", |text| {
+        let mut letters = text.chars();
+        match (letters.next(), letters.next()) {
+            (None, _) => Ok(None),
+            (Some(one), None) if one.is_ascii_punctuation() && one != '@' && one != '"' => {
+                Ok(Some(one))
+            }
+            _ => Err(format!(
+                "\"{text}\" is no separator, expected one sign such as \"+\", or \"\" for none"
+            )),
+        }
+    });
+    set(&mut rules.tag_separator, separator);
+    if let Some(domains) = section.texts("exact_case", |text| {
+        let domain = text.parse::<Domain>().map(|domain| domain.key());
+        domain.map_err(|_| format!("\"{text}\" is no domain, expected for example example.org"))
+    }) {
+        let names = domains.value.into_iter().map(|at| at.value);
+        rules.exact_case = names.collect::<BTreeSet<String>>();
+    }
+    let name = |text: &str| non_empty(text).map(str::to_owned);
+    if let Some(order) = section.texts("order", name) {
+        rules.order = order.value.into_iter().map(|at| at.value).collect();
+    }
+    if let Some(adding) = section.texts("adding", name) {
+        rules.adding = adding.value.into_iter().map(|at| at.value).collect();
+    }
+    let by = section.texts("join", |text| {
+        let found = JoinBy::ALL.into_iter().find(|by| by.as_str() == text);
+        found.ok_or_else(|| not_one_of(text, "address, x500, delivery-address"))
+    });
+    if let Some(by) = by {
+        rules.join = by.value.into_iter().map(|at| at.value).collect();
+    }
+}

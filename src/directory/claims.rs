@@ -1,0 +1,333 @@
+//! Who owns which address: one owner each, whatever the sources say.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Entry;
+use super::Rules;
+use super::join::{Chains, place};
+use super::people::{Finder, People, Ruling, key_of};
+use super::store::{Directory, entry_of, lookup_key};
+use super::table::Table;
+use super::x500::x500_key;
+
+/// What two sides say differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConflictKind {
+    /// Two entries claim an address.
+    Address,
+    /// Two entries claim an X.500 address.
+    X500,
+    /// One person has mailboxes on two homes.
+    TwoMailboxes,
+    /// A record could be two persons.
+    Ambiguous,
+}
+
+/// Something that two sides say differently. It stops nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// What it is.
+    pub kind: ConflictKind,
+    /// The address.
+    pub address: String,
+    /// The entry that keeps it.
+    pub owner: String,
+    /// Its record, as `SOURCE/ID`.
+    pub owner_record: String,
+    /// The entry that wanted it too.
+    pub claimant: String,
+    /// Its record, as `SOURCE/ID`.
+    pub claimant_record: String,
+    /// The homes, when they are the conflict: `HOME (SOURCE)`, the one that counts first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub homes: Vec<String>,
+    /// Who settled it; `None`: it is open.
+    pub settled: Option<String>,
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            address,
+            owner,
+            claimant,
+            claimant_record,
+            ..
+        } = self;
+        match self.kind {
+            ConflictKind::TwoMailboxes => write!(
+                f,
+                "{address} has mailboxes on {}: the first counts",
+                self.homes.join(" and on ")
+            ),
+            ConflictKind::Ambiguous => write!(
+                f,
+                "{claimant_record} could be {owner} or {address}: it was joined with {owner}"
+            ),
+            ConflictKind::Address | ConflictKind::X500 => {
+                write!(f, "{address} belongs to {owner}, ")?;
+                if address == claimant {
+                    f.write_str("a second entry of this address was left out")
+                } else {
+                    write!(f, "{claimant} did not get it")
+                }
+            }
+        }
+    }
+}
+
+/// Owners, and those who went away with empty hands.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Claims {
+    /// From the key of an address to the head of its owner.
+    pub(super) table: Table,
+    /// Entries that are left out: their own address belongs to somebody else.
+    pub(super) left_out: BTreeSet<u32>,
+    /// Keys that an entry claims and does not have.
+    pub(super) lost: BTreeMap<u32, Vec<String>>,
+    pub(super) conflicts: Vec<Conflict>,
+    /// Rulings that keep addresses with whom they had.
+    pub(super) kept: Vec<(String, String)>,
+    /// Domains in which somebody has an address.
+    pub(super) inhabited: BTreeSet<String>,
+}
+
+/// The key of an X.500 address in the table of addresses, which all have an `@`.
+pub(super) fn x500_line(x500: &str) -> String {
+    format!("x500:{}", x500_key(x500))
+}
+
+/// What an entry claims: the key, and as it is written.
+pub(super) fn keys_of(entry: &Entry) -> Vec<(String, String)> {
+    let addresses = entry.addresses();
+    let mut keys: Vec<(String, String)> = addresses
+        .map(|address| (lookup_key(address), address.to_string()))
+        .collect();
+    keys.extend(entry.x500.iter().map(|one| (x500_line(one), one.clone())));
+    keys
+}
+
+/// Gives every address its owner: by ruling, else to whom had it in `before`, else to the first.
+pub(super) fn claims(
+    people: &People,
+    chains: &Chains,
+    (rules, before): (&Rules, Option<&Directory>),
+) -> Claims {
+    let mut claiming = Claiming::new(people, chains, rules);
+    claiming.run();
+    let Some(before) = before else {
+        return claiming.claims;
+    };
+    // A ruling for one address may cost another one its owner: a few rounds settle that.
+    for _ in 0..4 {
+        if !claiming.keep(before) {
+            break;
+        }
+        claiming.run();
+    }
+    claiming.claims
+}
+
+struct Claiming<'a> {
+    people: &'a People,
+    chains: &'a Chains,
+    rules: &'a Rules,
+    finder: Option<Finder>,
+    /// Who is to have an address, by ruling.
+    ruled: HashMap<String, u32>,
+    /// Those who claim an address that somebody has: `(key, claimant)`.
+    contests: Vec<(String, String, u32)>,
+    claims: Claims,
+    kept: BTreeMap<String, String>,
+}
+
+impl<'a> Claiming<'a> {
+    fn new(people: &'a People, chains: &'a Chains, rules: &'a Rules) -> Self {
+        let mut claiming = Self {
+            people,
+            chains,
+            rules,
+            finder: None,
+            ruled: HashMap::new(),
+            contests: Vec::new(),
+            claims: Claims::default(),
+            kept: BTreeMap::new(),
+        };
+        for (key, ruling) in &people.rulings {
+            if let Some(owner) = &ruling.owner {
+                claiming.rule(key, owner);
+            }
+        }
+        claiming
+    }
+
+    /// The head of the person whose record this is, if he claims the address.
+    fn rule(&mut self, key: &str, owner: &str) -> bool {
+        let Some((source, id)) = owner.split_once('/') else {
+            return false;
+        };
+        let people = self.people;
+        let finder = self.finder.get_or_insert_with(|| people.finder());
+        let Some(slot) = finder.find(people, source, id) else {
+            return false;
+        };
+        let of = |head: &&u32| self.chains.records(**head).any(|one| place(one) == slot);
+        let Some(head) = self.chains.heads.iter().find(of).copied() else {
+            return false;
+        };
+        // Who departed does not stand in the way of who is there.
+        let claims = self.entry(head).is_some_and(|entry| {
+            entry.departed.is_none() && keys_of(&entry).iter().any(|(claimed, _)| claimed == key)
+        });
+        if claims {
+            self.ruled.insert(key.to_owned(), head);
+        }
+        claims
+    }
+
+    fn entry(&self, head: u32) -> Option<Entry> {
+        entry_of(self.people, self.chains, self.rules, head)
+    }
+
+    fn owner(&self, key: &str) -> Option<u32> {
+        self.claims.table.find(key, |head| {
+            self.entry(head)
+                .is_some_and(|entry| keys_of(&entry).iter().any(|(claimed, _)| claimed == key))
+        })
+    }
+
+    fn run(&mut self) {
+        self.contests.clear();
+        self.claims = Claims::default();
+        let chains = self.chains;
+        for head in &chains.heads {
+            self.claim(*head);
+        }
+        // What was kept free for somebody who is left out himself.
+        for (key, written, head) in std::mem::take(&mut self.contests) {
+            if self.owner(&key).is_none() && !self.claims.left_out.contains(&head) {
+                self.give(&key, head);
+                if let Some(lost) = self.claims.lost.get_mut(&head) {
+                    lost.retain(|one| *one != key);
+                }
+            } else {
+                self.contests.push((key, written, head));
+            }
+        }
+        self.tell();
+        let kept = &self.kept;
+        self.claims.kept = kept.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    }
+
+    fn claim(&mut self, head: u32) {
+        let Some(entry) = self.entry(head) else {
+            return;
+        };
+        let keys = keys_of(&entry);
+        let taken = |this: &Self, key: &str| match this.ruled.get(key) {
+            Some(owner) if *owner != head => true,
+            Some(_) => false,
+            None => this.owner(key).is_some_and(|owner| owner != head),
+        };
+        if let Some((own, _)) = keys.first()
+            && taken(self, own)
+        {
+            self.claims.left_out.insert(head);
+            if entry.departed.is_none() {
+                let all = keys.into_iter();
+                self.contests
+                    .extend(all.map(|(key, written)| (key, written, head)));
+            }
+            return;
+        }
+        for (key, written) in keys {
+            if !taken(self, &key) {
+                if self.owner(&key) != Some(head) {
+                    self.give(&key, head);
+                }
+                continue;
+            }
+            self.claims.lost.entry(head).or_default().push(key.clone());
+            if entry.departed.is_none() {
+                self.contests.push((key, written, head));
+            }
+        }
+    }
+
+    /// A key that nobody has yet gets its owner.
+    fn give(&mut self, key: &str, head: u32) {
+        self.claims.table.set(key, head, |_| false);
+        if let Some((_, domain)) = key.rsplit_once('@')
+            && !key.starts_with("x500:")
+            && !self.claims.inhabited.contains(domain)
+        {
+            self.claims.inhabited.insert(domain.to_owned());
+        }
+    }
+
+    /// Looks for addresses that have left whom they belonged to while he still claims them.
+    fn keep(&mut self, before: &Directory) -> bool {
+        let mut changed = false;
+        for (key, _, _) in self.contests.clone() {
+            if self.ruled.contains_key(&key) {
+                continue;
+            }
+            let Some(old) = before.owner_record(&key) else {
+                continue;
+            };
+            let now = self.owner(&key).and_then(|head| self.record_name(head));
+            if now.as_ref() != Some(&old) && self.rule(&key, &old) {
+                self.kept.insert(key, old);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    fn record_name(&self, head: u32) -> Option<String> {
+        let slot = self.people.slots.get(place(head))?;
+        let (id, _) = slot.record()?;
+        Some(key_of(self.people.source_name(slot), &id))
+    }
+
+    fn settled(&self, key: &str) -> Option<String> {
+        let ruling: Option<&Ruling> = self.people.rulings.get(key);
+        let ruling = ruling.filter(|ruling| !ruling.kept)?;
+        Some(ruling.by.clone())
+    }
+
+    fn tell(&mut self) {
+        let mut conflicts = Vec::new();
+        for (key, written, head) in &self.contests {
+            let owner = self.owner(key);
+            let claimant = self.entry(*head).map(|entry| entry.address.to_string());
+            let claimant = claimant.unwrap_or_default();
+            // The addresses of an entry that is left out, which nobody else wants.
+            let owner = owner.or_else(|| {
+                let own = self.entry(*head).map(|entry| lookup_key(&entry.address));
+                self.owner(&own?)
+            });
+            let Some(owner) = owner else { continue };
+            let name = self.entry(owner).map(|entry| entry.address.to_string());
+            conflicts.push(Conflict {
+                kind: if key.starts_with("x500:") {
+                    ConflictKind::X500
+                } else {
+                    ConflictKind::Address
+                },
+                address: written.clone(),
+                owner: name.unwrap_or_default(),
+                owner_record: self.record_name(owner).unwrap_or_default(),
+                claimant,
+                claimant_record: self.record_name(*head).unwrap_or_default(),
+                homes: Vec::new(),
+                settled: self.settled(key),
+            });
+        }
+        self.claims.conflicts = conflicts;
+    }
+}

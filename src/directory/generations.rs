@@ -1,0 +1,393 @@
+//! The directory as a function of the log: every change is a generation, written down before it
+//! counts.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::generation::{self, Cause, Generation, ROOM};
+use super::people::{Change, Delta, PackedChange, People, RulingChange};
+use super::plan::{Guard, Owners, Plan, TooMany, plan};
+use super::{Directory, DirectoryHandle, ImportErrors, Rules};
+use crate::base::{Clock, Timestamp};
+use crate::mail::BackendId;
+use crate::spool::{Spool, SpoolError};
+
+/// What generations are made by.
+#[derive(Debug, Clone, Default)]
+pub struct GenerationOptions {
+    /// How records become a directory.
+    pub rules: Rules,
+    /// The backends that records may name.
+    pub backends: Vec<BackendId>,
+    /// How many per cent of the people one import may delete and move.
+    pub max_delete_percent: u32,
+}
+
+/// Why the directory was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// Too many people would be gone or moved.
+    #[error("{0}")]
+    TooMany(Box<TooMany>),
+    /// The file is wrong.
+    #[error("{0}")]
+    File(Box<ImportErrors>),
+    /// The source cannot be read.
+    #[error("{0}")]
+    Source(String),
+    /// The generations of the log are not known yet.
+    #[error("the generations are not read yet: the index is still made from the log")]
+    Early,
+    /// There is no such generation, entry, conflict.
+    #[error("{0}")]
+    NoSuch(String),
+    /// What was asked for makes no sense.
+    #[error("{0}")]
+    Asked(String),
+    /// The log.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
+impl From<TooMany> for DirectoryError {
+    fn from(too_many: TooMany) -> Self {
+        Self::TooMany(Box::new(too_many))
+    }
+}
+
+/// Who changes the directory, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Who.
+    pub author: String,
+    /// Why; may be empty.
+    pub reason: String,
+    /// What makes the change.
+    pub cause: Cause,
+    /// The source that changes, when it is one.
+    pub source: Option<String>,
+}
+
+/// What came of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing differs; nothing was written.
+    Unchanged,
+    /// It would be this generation; nothing was written.
+    Would(Box<Generation>),
+    /// This is the generation now.
+    Done(Box<Generation>),
+}
+
+/// Whether a change is to be made, and what it may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Only look.
+    DryRun,
+    /// Make it.
+    Commit(Guard),
+}
+
+/// The generations; cheap to clone.
+#[derive(Clone)]
+pub struct Generations(Arc<Inner>);
+
+struct Inner {
+    handle: DirectoryHandle,
+    spool: Spool,
+    clock: Clock,
+    options: Mutex<Arc<GenerationOptions>>,
+    /// One change at a time.
+    writing: tokio::sync::Mutex<()>,
+}
+
+impl fmt::Debug for Generations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generations").finish_non_exhaustive()
+    }
+}
+
+impl Generations {
+    /// Generations that live in `spool` and are shown in `handle`.
+    #[must_use]
+    pub fn new(
+        handle: DirectoryHandle,
+        spool: Spool,
+        clock: Clock,
+        options: GenerationOptions,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            handle,
+            spool,
+            clock,
+            options: Mutex::new(Arc::new(options)),
+            writing: tokio::sync::Mutex::default(),
+        }))
+    }
+
+    /// The directory now.
+    #[must_use]
+    pub fn current(&self) -> Arc<Directory> {
+        self.0.handle.current()
+    }
+
+    /// What the config says.
+    #[must_use]
+    pub fn options(&self) -> Arc<GenerationOptions> {
+        let options = self.0.options.lock();
+        Arc::clone(&options.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Takes over a changed config: the same people, by other rules.
+    ///
+    /// # Errors
+    /// When the work beside the async threads breaks off.
+    pub async fn configure(&self, options: GenerationOptions) -> Result<(), DirectoryError> {
+        let _one_at_a_time = self.0.writing.lock().await;
+        let current = self.current();
+        let rules = Arc::new(options.rules.clone());
+        let next = beside(move || {
+            let directory = Directory::build(current.people.clone(), rules, None);
+            Ok(directory.in_place_of(&current))
+        });
+        let next = next.await?;
+        *self
+            .0
+            .options
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(options);
+        self.0.handle.replace(next);
+        Ok(())
+    }
+
+    /// Takes over what the log knows.
+    ///
+    /// # Errors
+    /// When the log or its index fails.
+    pub async fn restore(&self) -> Result<(), DirectoryError> {
+        let _one_at_a_time = self.0.writing.lock().await;
+        let this = self.clone();
+        let next = beside(move || this.fold(u64::MAX)).await?;
+        self.0.handle.replace(next);
+        Ok(())
+    }
+
+    /// The directory of a generation, from the log alone.
+    fn fold(&self, last: u64) -> Result<Directory, DirectoryError> {
+        let mut people = People::default();
+        let mut finder = people.finder();
+        let mut number = 0;
+        for generation in generation::list(&self.0.spool)? {
+            if generation.number > last {
+                break;
+            }
+            let delta = generation::delta(&self.0.spool, &generation)?;
+            people.apply(&delta, generation.at, &mut finder);
+            number = generation.number;
+        }
+        let rules = self.options().rules.clone();
+        people.forget_departed(self.now().before(rules.grace));
+        people.slots.shrink_to_fit();
+        let directory = Directory::build(people, Arc::new(rules), None);
+        Ok(directory.numbered(number))
+    }
+
+    /// Forgets those who departed longer than `directory.grace` ago.
+    ///
+    /// # Errors
+    /// When the work beside the async threads breaks off.
+    pub async fn forget_departed(&self) -> Result<(), DirectoryError> {
+        let _one_at_a_time = self.0.writing.lock().await;
+        let current = self.current();
+        let time = self.now().before(current.rules.grace);
+        let next = beside(move || {
+            let mut people = current.people.clone();
+            if !people.forget_departed(time) {
+                return Ok(None);
+            }
+            let rules = Arc::clone(&current.rules);
+            let directory = Directory::build(people, rules, None);
+            Ok(Some(directory.in_place_of(&current)))
+        });
+        if let Some(next) = next.await? {
+            self.0.handle.replace(next);
+        }
+        Ok(())
+    }
+
+    /// Makes a change: `work` says, beside the async threads, what changes against the present
+    /// directory.
+    pub(super) async fn change<F>(
+        &self,
+        note: Note,
+        mode: Mode,
+        work: F,
+    ) -> Result<Outcome, DirectoryError>
+    where
+        F: FnOnce(&Directory) -> Result<Delta, DirectoryError> + Send + 'static,
+    {
+        let _one_at_a_time = self.0.writing.lock().await;
+        let (current, at) = (self.current(), self.now());
+        if current.is_provisional() {
+            return Err(DirectoryError::Early);
+        }
+        let before = Arc::clone(&current);
+        let owners = match note.cause {
+            Cause::Revert => Owners::Restore,
+            Cause::File | Cause::Import | Cause::Sync | Cause::Settle | Cause::Hand => Owners::Keep,
+        };
+        let planned = beside(move || {
+            let delta = work(&before)?;
+            Ok((!delta.is_empty()).then(|| plan(&before, delta, (at, owners))))
+        });
+        let Some(Plan {
+            delta,
+            next,
+            effect,
+        }) = planned.await?
+        else {
+            return Ok(Outcome::Unchanged);
+        };
+        let percent = self.options().max_delete_percent;
+        let checked = match mode {
+            Mode::DryRun => Ok(()),
+            Mode::Commit(guard) => effect.check(guard, percent),
+        };
+        let generation = Generation {
+            number: current.number + 1,
+            at,
+            author: note.author,
+            reason: note.reason,
+            cause: note.cause,
+            source: note.source,
+            effect,
+            rulings: delta.rulings.len() as u64,
+            pages: 0,
+        };
+        if mode == Mode::DryRun {
+            return Ok(Outcome::Would(Box::new(generation)));
+        }
+        checked?;
+        let generation = generation::write(&self.0.spool, generation, &delta).await?;
+        tracing::info!(number = generation.number, cause = %generation.cause,
+            author = %generation.author, added = generation.effect.added,
+            changed = generation.effect.changed, removed = generation.effect.removed,
+            "the directory has a new generation");
+        self.0.handle.replace(next.numbered(generation.number));
+        Ok(Outcome::Done(Box::new(generation)))
+    }
+
+    /// All generations, the first one first.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub async fn list(&self) -> Result<Vec<Generation>, DirectoryError> {
+        let this = self.clone();
+        beside(move || Ok(generation::list(&this.0.spool)?)).await
+    }
+
+    /// What differs between two generations; the present one is [`Directory::number`].
+    ///
+    /// # Errors
+    /// When there is no such generation, or the log fails.
+    pub async fn diff(
+        &self,
+        from: u64,
+        to: u64,
+    ) -> Result<(Vec<Change>, Vec<RulingChange>), DirectoryError> {
+        let this = self.clone();
+        beside(move || {
+            let delta = this.between(from, to)?;
+            let changes = delta.changes.iter().filter_map(PackedChange::unpacked);
+            Ok((changes.collect(), delta.rulings))
+        })
+        .await
+    }
+
+    /// The way from one generation to another.
+    fn between(&self, from: u64, to: u64) -> Result<Delta, DirectoryError> {
+        let all = generation::list(&self.0.spool)?;
+        let last = all.last().map_or(0, |last| last.number);
+        for number in [from, to] {
+            if number > last {
+                return Err(DirectoryError::NoSuch(format!(
+                    "there is no generation {number}, the last one is {last}"
+                )));
+            }
+        }
+        let (lower, upper) = (from.min(to), from.max(to));
+        let mut way = Delta::default();
+        for generation in all {
+            if generation.number > lower && generation.number <= upper {
+                way = way.then(generation::delta(&self.0.spool, &generation)?);
+            }
+        }
+        Ok(if from > to { way.reversed() } else { way })
+    }
+
+    /// Makes a new generation with the content of an earlier one.
+    ///
+    /// # Errors
+    /// When there is no such generation, or it cannot be written.
+    pub async fn revert(
+        &self,
+        number: u64,
+        note: Note,
+        mode: Mode,
+    ) -> Result<Outcome, DirectoryError> {
+        let this = self.clone();
+        let work = move |current: &Directory| this.between(current.number, number);
+        self.change(note, mode, work).await
+    }
+
+    /// The generation that counted at `time`, and its directory by today's rules.
+    ///
+    /// # Errors
+    /// When there was none yet, or the log fails.
+    pub async fn as_of(&self, time: Timestamp) -> Result<(Generation, Directory), DirectoryError> {
+        let this = self.clone();
+        beside(move || {
+            let all = generation::list(&this.0.spool)?;
+            let then = all.into_iter().take_while(|one| one.at <= time).last();
+            let then = then.ok_or_else(|| {
+                DirectoryError::NoSuch(format!("at {time} there was no directory yet"))
+            })?;
+            let directory = this.fold(then.number)?;
+            Ok((then, directory))
+        })
+        .await
+    }
+
+    /// The digest of the file that was read last, as `directory.file`.
+    pub(super) fn last_file(&self) -> Result<Option<String>, SpoolError> {
+        let fact = self.0.spool.fact(ROOM, "file")?;
+        Ok(fact.and_then(|digest| digest.as_str().map(str::to_owned)))
+    }
+
+    pub(super) async fn set_last_file(&self, digest: &str) -> Result<(), SpoolError> {
+        let value = Some(digest.into());
+        self.0.spool.put_fact(ROOM, "file", value).await
+    }
+
+    /// How long the route of somebody who departed lives on.
+    #[must_use]
+    pub fn grace(&self) -> Duration {
+        self.options().rules.grace
+    }
+}
+
+/// Runs `work`, which may block, beside the async threads.
+pub(super) async fn beside<T, F>(work: F) -> Result<T, DirectoryError>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, DirectoryError> + Send + 'static,
+{
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| DirectoryError::Source(error.to_string()))?
+}

@@ -1,0 +1,183 @@
+//! What one source says of one recipient.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::EntryKind;
+use crate::mail::BackendId;
+use crate::smtp::Mailbox;
+
+/// The source of what was said by hand, by `directory set` and by waves: it beats all others.
+pub const HAND: &str = "hand";
+/// The source of `directory.file` and of `directory import`.
+pub const FILE: &str = "file";
+
+/// What one source says of one recipient; what it does not say is absent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The public address.
+    pub address: Mailbox,
+    /// The backend that holds the mailbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<BackendId>,
+    /// The address used towards any home.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery_address: Option<Mailbox>,
+    /// The address used towards one backend; beats the one above.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub delivery_addresses: BTreeMap<BackendId, Mailbox>,
+    /// Display name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// What it is.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<EntryKind>,
+    /// Further addresses of the same mailbox.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<Mailbox>,
+    /// Addresses that only receive: old forms, before the normaliser.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receive_only: Vec<Mailbox>,
+    /// X.500 addresses (legacyExchangeDN).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub x500: Vec<String>,
+    /// Where notices reach the person when the mailbox is down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_address: Option<Mailbox>,
+    /// Members of a group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<Mailbox>,
+    /// Not shown in address lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<bool>,
+}
+
+impl Record {
+    /// Nothing but an address.
+    #[must_use]
+    pub const fn new(address: Mailbox) -> Self {
+        Self {
+            address,
+            home: None,
+            delivery_address: None,
+            delivery_addresses: BTreeMap::new(),
+            name: String::new(),
+            kind: None,
+            aliases: Vec::new(),
+            receive_only: Vec::new(),
+            x500: Vec::new(),
+            second_address: None,
+            members: Vec::new(),
+            hidden: None,
+        }
+    }
+
+    /// Does its source say that there is a mailbox?
+    #[must_use]
+    pub const fn has_mailbox(&self) -> bool {
+        matches!(
+            self.kind,
+            None | Some(EntryKind::Mailbox | EntryKind::Resource)
+        )
+    }
+
+    /// Every address at which it receives, its own first.
+    pub fn addresses(&self) -> impl Iterator<Item = &Mailbox> {
+        [&self.address]
+            .into_iter()
+            .chain(&self.aliases)
+            .chain(&self.receive_only)
+    }
+}
+
+/// A record as it is kept, with its id within its source: every field always there, as a compact
+/// encoding needs it.
+#[derive(Serialize, Deserialize)]
+struct Packed {
+    /// Empty: the key of the address.
+    id: String,
+    address: Mailbox,
+    home: Option<BackendId>,
+    delivery_address: Option<Mailbox>,
+    delivery_addresses: BTreeMap<BackendId, Mailbox>,
+    name: String,
+    kind: Option<EntryKind>,
+    aliases: Vec<Mailbox>,
+    receive_only: Vec<Mailbox>,
+    x500: Vec<String>,
+    second_address: Option<Mailbox>,
+    members: Vec<Mailbox>,
+    hidden: Option<bool>,
+}
+
+/// Packs a record. `None` never happens: memory takes everything.
+pub(super) fn pack(id: &str, record: Record) -> Option<Arc<[u8]>> {
+    let id = if id == record.address.key() { "" } else { id };
+    let Record {
+        address,
+        home,
+        delivery_address,
+        delivery_addresses,
+        name,
+        kind,
+        aliases,
+        receive_only,
+        x500,
+        second_address,
+        members,
+        hidden,
+    } = record;
+    let packed = Packed {
+        id: id.to_owned(),
+        address,
+        home,
+        delivery_address,
+        delivery_addresses,
+        name,
+        kind,
+        aliases,
+        receive_only,
+        x500,
+        second_address,
+        members,
+        hidden,
+    };
+    postcard::to_stdvec(&packed).ok().map(Arc::from)
+}
+
+/// The id and the record of what was packed.
+pub(super) fn unpack(packed: &[u8]) -> Option<(String, Record)> {
+    let Packed {
+        id,
+        address,
+        home,
+        delivery_address,
+        delivery_addresses,
+        name,
+        kind,
+        aliases,
+        receive_only,
+        x500,
+        second_address,
+        members,
+        hidden,
+    } = postcard::from_bytes(packed).ok()?;
+    let id = if id.is_empty() { address.key() } else { id };
+    let record = Record {
+        address,
+        home,
+        delivery_address,
+        delivery_addresses,
+        name,
+        kind,
+        aliases,
+        receive_only,
+        x500,
+        second_address,
+        members,
+        hidden,
+    };
+    Some((id, record))
+}

@@ -1,0 +1,86 @@
+//! Documents: facts with a body, for what is too large for the index. The index has the fact and
+//! where it stands; the body stays in the log.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::SpoolError;
+use super::event::{Entry, FactLine};
+use super::handle::{Spool, Written};
+use super::index::{FactRow, decode, key};
+use super::segment::Position;
+use super::views::parse_fact;
+use crate::limits;
+
+impl Spool {
+    /// Sets a fact with a body behind it, durably when the result says so. Documents become durable
+    /// in the order in which they were begun; [`Self::put_fact`] with `None` forgets them.
+    ///
+    /// # Errors
+    /// When it is larger than [`limits::DOCUMENT`], or the spool is closed.
+    pub async fn put_document(
+        &self,
+        room: &str,
+        key: &str,
+        value: Value,
+        body: Bytes,
+    ) -> Result<Written, SpoolError> {
+        if body.len() > limits::DOCUMENT {
+            return Err(SpoolError::Index(format!(
+                "the document {room}/{key} has {} bytes, {} are allowed",
+                body.len(),
+                limits::DOCUMENT
+            )));
+        }
+        let entry = self.fact_entry(room, key, Some(value))?;
+        self.begin_synced(entry, body).await
+    }
+
+    /// A document: the fact and its body, which is empty when it was set without one.
+    ///
+    /// # Errors
+    /// When the index or the log fails.
+    pub fn document(&self, room: &str, key: &str) -> Result<Option<(Value, Bytes)>, SpoolError> {
+        let row_key = key::fact(room, key);
+        loop {
+            let Some(row) = self.index()?.get(&row_key)? else {
+                return Ok(None);
+            };
+            let row: FactRow = decode(&row)?;
+            let body = self.fact_body(Position::from_u64(row.position));
+            let now = self.index()?.get(&row_key)?;
+            let now: Option<FactRow> = now.map(|row| decode(&row)).transpose()?;
+            // Carried forward between the two looks: once more.
+            if body.is_ok() || now.is_some_and(|now| now.position == row.position) {
+                return Ok(Some((parse_fact(&row)?, body?)));
+            }
+        }
+    }
+
+    fn fact_body(&self, at: Position) -> Result<Bytes, SpoolError> {
+        let (header, _) = self.0.reader.meta(at)?;
+        if header.body_len == 0 {
+            return Ok(Bytes::new());
+        }
+        self.0.reader.body(at, &header)
+    }
+
+    /// The facts whose value stands in this segment, and how many bytes their bodies have.
+    pub(crate) fn facts_in(
+        &self,
+        segment: u32,
+    ) -> Result<Vec<(Position, FactLine, u64)>, SpoolError> {
+        let mut facts = Vec::new();
+        for (_, value) in self.0.index.scan(b"f", b"f", usize::MAX)? {
+            let at = Position::from_u64(decode::<FactRow>(&value)?.position);
+            if at.segment > segment {
+                continue;
+            }
+            let (header, meta) = self.0.reader.meta(at)?;
+            if let Entry::Fact(line) = Entry::read(header.kind, &meta, header.body_len)? {
+                facts.push((at, line, u64::from(header.body_len)));
+            }
+        }
+        Ok(facts)
+    }
+}
