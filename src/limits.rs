@@ -51,6 +51,15 @@ pub const REPLY_LINES: usize = 100;
 /// Length of one reply line that we read.
 pub const REPLY_LINE: usize = 4_096;
 
+/// Wait for a home that is asked whether somebody exists. Beyond: 451 4.4.3 for whom nobody
+/// knows yet; the client's own limit for a reply to RCPT is 5 minutes (RFC 5321 §4.5.3.2.3).
+pub const VERIFY_TIMEOUT: Duration = Duration::from_secs(20);
+/// Homes are asked about so many addresses at one time. Beyond: the next ones wait for as long.
+pub const VERIFY_SESSIONS: usize = 8;
+/// Addresses of which a home said that they exist. Beyond: further ones are asked for each time.
+pub const VERIFIED: usize = 200_000;
+/// Addresses of which a home said just now that they do not exist. Beyond: they are forgotten.
+pub const DENIED: usize = 20_000;
 /// Wait for a TCP connection. Beyond: the next address is tried.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections that the system keeps until we take them.

@@ -8,7 +8,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Query};
-use super::{Admin, AdminError, directory_import};
+use super::{Admin, AdminError, directory_import, verified_api};
 use crate::base::Timestamp;
 use crate::directory::{
     Cause, Change, Conflict, Directory, DirectoryError, Entry, EntryKind, FoundBy, Generation,
@@ -203,6 +203,8 @@ pub(super) fn routes() -> Router<Arc<Admin>> {
         .route("/api/directory/conflicts", get(conflicts))
         .route("/api/directory/settle", post(settle))
         .route("/api/directory/set", post(set))
+        .route("/api/directory/verified", get(verified_api::list))
+        .route("/api/directory/forget", post(verified_api::forget))
         // The file of an import is as large as it is: it is read while it comes.
         .layer(DefaultBodyLimit::disable())
 }

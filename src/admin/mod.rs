@@ -21,6 +21,7 @@ mod present;
 mod queue_api;
 mod serve;
 mod storage;
+mod verified_api;
 mod view;
 
 use std::fmt;
@@ -58,6 +59,8 @@ pub use move_api::{MoveReport, MoveView};
 pub(crate) use override_api::OverrideQuery;
 pub(crate) use queue_api::{PerformQuery, SelectQuery, SelectView};
 pub use serve::serve;
+pub(crate) use verified_api::ForgetQuery;
+pub use verified_api::{ForgetView, VerifiedView};
 pub use view::{
     BackendDetails, BackendView, DecisionWord, DrainView, EventView, ExplainView, HostView,
     IndexView, MessageView, PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView,

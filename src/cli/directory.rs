@@ -9,8 +9,8 @@ use super::intent::{Format, Request, escape};
 use super::render::Page;
 use super::{Exit, Failure, home, print};
 use crate::admin::{
-    ChangeQuery, ChangeView, DiffQuery, DiffView, EntriesQuery, LookupView, RevertQuery, SetQuery,
-    SettleQuery,
+    ChangeQuery, ChangeView, DiffQuery, DiffView, EntriesQuery, ForgetQuery, ForgetView,
+    LookupView, RevertQuery, SetQuery, SettleQuery, VerifiedView,
 };
 use crate::base::{Clock, Timestamp};
 use crate::directory::{Conflict, Entry, EntryKind, FILE, Generation};
@@ -95,6 +95,13 @@ pub(crate) enum DirectoryVerb {
         home: Option<String>,
         #[command(flatten)]
         how: How,
+    },
+    /// Whom the homes know that the directory does not name (unknown = "verify")
+    Verified,
+    /// Forget what a home said of an address: its next mail asks anew
+    Forget {
+        /// For example ann@example.org
+        address: String,
     },
     /// Say by hand where somebody is; it beats what the sources say
     Set {
@@ -236,6 +243,8 @@ impl Teller {
                 self.tell(Request::post("/api/directory/settle", &query))
                     .await
             }
+            DirectoryVerb::Verified => self.verified().await,
+            DirectoryVerb::Forget { address } => self.forget(address).await,
             DirectoryVerb::Set {
                 address,
                 home,
@@ -387,6 +396,24 @@ impl Teller {
             return Err(Failure::new(Exit::Failed, what));
         }
         Ok(())
+    }
+
+    async fn verified(&self) -> Result<(), Failure> {
+        let request = Request::get("/api/directory/verified".to_owned());
+        let answer: serde_json::Value = self.client.ask(request).await?;
+        self.print(&answer, |page, it: &Vec<VerifiedView>| page.verified(it))
+    }
+
+    async fn forget(&self, address: String) -> Result<(), Failure> {
+        let request = Request::post("/api/directory/forget", &ForgetQuery { address });
+        let answer: serde_json::Value = self.client.ask(request).await?;
+        self.print(&answer, |_, it: &ForgetView| {
+            if it.forgotten {
+                format!("{} is forgotten: its next mail asks the home\n", it.address)
+            } else {
+                format!("no home has said anything of {}\n", it.address)
+            }
+        })
     }
 
     async fn log(&self, limit: usize) -> Result<(), Failure> {

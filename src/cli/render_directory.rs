@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::render::Page;
-use crate::admin::{ChangeView, DiffView, LookupView};
+use crate::admin::{ChangeView, DiffView, LookupView, VerifiedView};
 use crate::directory::{
     Change, Conflict, ConflictKind, Entry, Fact, Generation, Record, RulingChange,
 };
@@ -82,6 +82,25 @@ impl Page {
                 entry.home.as_ref().map_or("-", |home| home.as_str()).into(),
                 delivery.unwrap_or_default().into(),
                 entry.name.as_str().into(),
+            ]);
+        }
+        table.render(self.palette)
+    }
+
+    /// `directory verified`.
+    pub(crate) fn verified(self, known: &[VerifiedView]) -> String {
+        if known.is_empty() {
+            return "no home has said of anybody that he exists\n".to_owned();
+        }
+        let mut table = Table::new(&["ADDRESS", "HOME", "SINCE", "LAST", "DENIED"], &[0]);
+        for VerifiedView { address, word } in known {
+            let denied = word.denied.map(|denied| moment(denied, self.now));
+            table.row([
+                address.as_str().into(),
+                word.by.as_str().into(),
+                moment(word.since, self.now).into(),
+                moment(word.at, self.now).into(),
+                denied.unwrap_or_default().into(),
             ]);
         }
         table.render(self.palette)

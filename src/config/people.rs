@@ -45,7 +45,8 @@ pub(super) fn deserted(config: &Config, directory: &Directory) -> Vec<Problem> {
 const fn rejects_unknown(rule: &DomainRule) -> bool {
     match (rule.kind, rule.unknown) {
         (DomainKind::Authoritative, _) | (DomainKind::InternalRelay, Unknown::Reject) => true,
-        (DomainKind::ExternalRelay, _) | (DomainKind::InternalRelay, Unknown::Relay) => false,
+        (DomainKind::ExternalRelay, _)
+        | (DomainKind::InternalRelay, Unknown::Relay | Unknown::Verify) => false,
     }
 }
 
@@ -69,6 +70,7 @@ pub(super) fn homeless(config: &Config, directory: &Directory) -> Vec<Problem> {
         origin: Origin::Trusted,
         telling: Telling::Decision,
         accepted: None,
+        words: None,
     };
     let nowhere = |address: &Mailbox| match decide(address, &view).decision {
         Decision::Hold { reason, .. } => Some(reason),

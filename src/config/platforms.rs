@@ -266,10 +266,8 @@ fn domain(name: String, section: Section<'_>, backends: &[Backend]) -> Option<Do
     let unknown = section.text("unknown", |text| match text {
         "reject" => Ok(Unknown::Reject),
         "relay" => Ok(Unknown::Relay),
-        "verify" => {
-            Err("\"verify\" is not possible in this version, expected reject or relay".into())
-        }
-        _ => Err(not_one_of(text, "reject, relay")),
+        "verify" => Ok(Unknown::Verify),
+        _ => Err(not_one_of(text, "reject, relay, verify")),
     });
     if let Some(unknown) = &unknown {
         check_unknown(source, kind, unknown);
@@ -321,6 +319,11 @@ fn check_unknown(source: &Source<'_>, kind: DomainKind, unknown: &At<Unknown>) {
             unknown,
             "\"relay\" contradicts type = \"authoritative\", expected reject, or type = \
              \"internal-relay\"",
+        ),
+        (DomainKind::Authoritative, Unknown::Verify) => source.refuse(
+            unknown,
+            "\"verify\" contradicts type = \"authoritative\", whose directory is complete, \
+             expected reject, or type = \"internal-relay\"",
         ),
         (DomainKind::ExternalRelay, Unknown::Reject) => source.refuse(
             unknown,

@@ -178,8 +178,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ),
     (
         "unknown = \"relay\"",
-        "unknown = \"verify\"",
-        "not possible in this version",
+        "type = \"authoritative\"\nunknown = \"verify\"",
+        "contradicts",
     ),
     (
         "unknown = \"relay\"",

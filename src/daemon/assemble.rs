@@ -15,13 +15,13 @@ use crate::admin::{self, Admin};
 use crate::backend::{BackendOptions, Board};
 use crate::base::{Clock, Entropy, Shutdown};
 use crate::config::{Config, WebConfig};
-use crate::directory::{DirectoryHandle, Generations};
+use crate::directory::{DirectoryHandle, Generations, Verified};
 use crate::inbound::{self, TlsMode};
 use crate::mail::{Transport, VisitKey};
 use crate::net::{AcceptTls, Dns, Listen, TcpDial, TcpListen, TlsClient, TlsServer, bind_unix};
 use crate::outbound::{self, Outbound};
 use crate::queue::{Parts, Queue};
-use crate::route::{LoopGuard, Router};
+use crate::route::{LoopGuard, Router, Verifier};
 use crate::spool::{FileSystem, Opened, Spool, SystemDisk, World};
 use crate::telemetry::Metrics;
 use crate::webmail::{self, Accounts, Webmail};
@@ -47,7 +47,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let backends: Arc<[BackendOptions]> = config.backend_options().into();
     let base = Base::new(&config, directory, opened.spool.clone(), &backends)?;
     let outbound = client(&config, &base.board, (&base.clock, &base.entropy))?;
-    let queue = base.queue(&config, Arc::new(outbound.clone()));
+    let queue = base.queue(&config, &outbound);
     let (spool, clock) = (base.spool.clone(), base.clock.clone());
     let accounts = Accounts::new(spool, clock, base.entropy.clone());
     let accounts = accounts.map_err(StartError::other("the accounts"))?;
@@ -147,7 +147,11 @@ impl Base {
         })
     }
 
-    fn queue(&self, config: &Config, transport: Arc<dyn Transport>) -> Queue {
+    fn queue(&self, config: &Config, outbound: &Outbound) -> Queue {
+        let asker = Arc::new(outbound.clone());
+        let verifier = Verifier::new(Verified::default(), asker, self.clock.clone());
+        self.router.verify_with(verifier);
+        let transport: Arc<dyn Transport> = Arc::new(outbound.clone());
         let parts = Parts {
             spool: self.spool.clone(),
             router: self.router.clone(),

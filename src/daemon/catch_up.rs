@@ -111,6 +111,9 @@ impl Base {
     /// What operators said before, and what strangers asked for.
     fn restore(&self, outbound: &Outbound) -> Result<(), SpoolError> {
         outbound.remember(&self.spool)?;
+        if let Some(verifier) = self.router.verifier() {
+            verifier.verified.restore(&self.spool)?;
+        }
         restore_overrides(&self.spool, &self.board)?;
         restore_history(&self.spool, &self.board)?;
         self.router.holds().restore(&self.spool)

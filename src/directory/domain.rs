@@ -39,4 +39,6 @@ pub enum Unknown {
     Reject,
     /// Relay to the home of the domain.
     Relay,
+    /// As the home of the domain says, which is asked at RCPT; what it said outlives outages.
+    Verify,
 }

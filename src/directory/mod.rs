@@ -23,6 +23,7 @@ mod rules;
 mod settle;
 mod store;
 mod table;
+mod verified;
 mod x500;
 
 pub use builder::Builder;
@@ -44,6 +45,7 @@ pub use record::{FILE, HAND, Record};
 pub use rules::{Fact, JoinBy, Rules};
 pub use settle::Verdict;
 pub use store::{Directory, FoundBy, Lookup};
+pub use verified::{AskHome, Heard, Standing, Verified, Word};
 pub use x500::{decapsulate, encapsulate, x500_key};
 
 #[cfg(test)]

@@ -164,6 +164,11 @@ impl Connection {
             } else {
                 Pipelined::Yes
             };
+            if let Ok(Command::Rcpt { to, .. }) = &line
+                && session.is_collecting()
+            {
+                self.prepare(to).await;
+            }
             let (after, action) = session.handle(line, pipelined, self);
             session = match self.act(wire, after, action).await? {
                 Next::Continue(session) => session,
@@ -172,6 +177,13 @@ impl Connection {
             if wire.is_full() {
                 wire.flush(self.timeout()).await?;
             }
+        }
+    }
+
+    /// What the door has to know of a recipient is found out before it answers.
+    async fn prepare(&self, to: &ForwardPath) {
+        if let ForwardPath::Mailbox(mailbox) = to {
+            self.server.admit.prepare(mailbox).await;
         }
     }
 

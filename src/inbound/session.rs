@@ -103,6 +103,11 @@ const BAD_SEQUENCE: Reply = Reply::new(503, (5, 5, 1), "Bad sequence of commands
 const OK: Reply = Reply::new(250, (2, 0, 0), "Ok");
 
 impl Session {
+    /// Has a transaction begun?
+    pub(super) const fn is_collecting(&self) -> bool {
+        matches!(self.state, State::Collecting(..))
+    }
+
     /// A session that has just been greeted.
     pub(super) const fn new(starttls: StartTls) -> Self {
         Self {

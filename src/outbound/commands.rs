@@ -171,7 +171,7 @@ fn is_header_ascii(body: &dyn BodySource) -> bool {
 }
 
 /// As written; to a server without SMTPUTF8 with the domain in its ASCII form (RFC 5891).
-fn spelled(mailbox: &Mailbox, extensions: &Extensions) -> String {
+pub(super) fn spelled(mailbox: &Mailbox, extensions: &Extensions) -> String {
     if extensions.smtputf8 || mailbox.is_ascii() {
         mailbox.to_string()
     } else {

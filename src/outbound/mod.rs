@@ -5,6 +5,7 @@
 //! The two conversations are pure state machines: `greeting` from the connection to the first
 //! MAIL, `session` for one message.
 
+mod ask;
 mod channel;
 mod commands;
 mod dial;

@@ -1,3 +1,4 @@
+mod asking;
 mod content;
 mod mx;
 mod patience;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::base::Boxed;
 use crate::smtp::{Mailbox, Reply};
 
 /// Where a message comes from.
@@ -33,4 +34,10 @@ pub enum Admission {
 pub trait Admit: Send + Sync + fmt::Debug {
     /// May mail from `origin` go to `address`?
     fn admit(&self, address: &Mailbox, origin: Origin) -> Admission;
+
+    /// Finds out what [`Self::admit`] needs to know of `address` and nobody knows yet. Comes back
+    /// soon, also when nothing can be found out.
+    fn prepare<'a>(&'a self, _address: &'a Mailbox) -> Boxed<'a, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }

@@ -6,14 +6,16 @@ use super::selection::Subject;
 use super::{Decision, Explanation, HoldBook, Mail, Origin, OutboundRelay, RouteOptions};
 use crate::backend::{BackendHealth, Health, Healths};
 use crate::base::Timestamp;
-use crate::directory::{Directory, DomainKind, DomainRule, Entry, EntryKind, Lookup, Unknown};
+use crate::directory::{
+    Directory, DomainKind, DomainRule, Entry, EntryKind, Lookup, Unknown, Verified,
+};
 use crate::limits;
 use crate::mail::{BackendId, DeliveryTarget, HoldReason};
 use crate::smtp::{Mailbox, Reply};
 
-const NO_SUCH_USER: Reply = Reply::new(550, (5, 1, 1), "No such user here");
+pub(super) const NO_SUCH_USER: Reply = Reply::new(550, (5, 1, 1), "No such user here");
 /// RFC 3463 §3.4: a directory that cannot be asked.
-const NOT_KNOWN_YET: Reply = Reply::new(
+pub(super) const NOT_KNOWN_YET: Reply = Reply::new(
     451,
     (4, 4, 3),
     "The directory does not know yet who exists, try again later",
@@ -43,6 +45,8 @@ pub struct View<'a> {
     pub telling: Telling,
     /// When the mail was accepted; `None`: it comes now.
     pub accepted: Option<Timestamp>,
+    /// What homes said of whom the directory does not name, and the time; `None`: nobody was asked.
+    pub words: Option<(&'a Verified, Timestamp)>,
 }
 
 /// Is the decision to be explained to people? That costs more than the decision.
@@ -109,8 +113,8 @@ fn looped(seen: &[String], next: &Mailbox) -> String {
 /// One address leads to a decision or to the next address.
 type Step = ControlFlow<Decision, Mailbox>;
 
-struct Walk<'a> {
-    view: &'a View<'a>,
+pub(super) struct Walk<'a> {
+    pub(super) view: &'a View<'a>,
     home: Option<BackendId>,
     mailbox: Option<String>,
     steps: Vec<String>,
@@ -126,7 +130,7 @@ struct Way<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn say(&mut self, step: impl FnOnce() -> String) {
+    pub(super) fn say(&mut self, step: impl FnOnce() -> String) {
         if self.view.telling == Telling::Steps {
             self.steps.push(step());
         }
@@ -269,6 +273,10 @@ impl<'a> Walk<'a> {
                 self.say(|| format!("{} is authoritative: nobody else exists", rule.name));
                 false
             }
+            (_, Unknown::Verify) => match self.verified(rule, address) {
+                None => true,
+                Some(refusal) => return ControlFlow::Break(Decision::Reject(refusal)),
+            },
             (DomainKind::ExternalRelay, _) => {
                 self.say(|| format!("{} is an external relay domain", rule.name));
                 true

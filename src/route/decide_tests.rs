@@ -114,6 +114,7 @@ impl World {
             origin: self.origin,
             telling: Telling::Steps,
             accepted: None,
+            words: None,
         };
         decide(&address.parse().unwrap(), &view)
     }

@@ -12,6 +12,7 @@ mod moves;
 mod router;
 mod selection;
 mod shown;
+mod verify;
 
 pub use admit::{Admission, Admit, Origin};
 pub use decide::{Telling, View, decide};
@@ -23,3 +24,4 @@ pub use moves::{Check, Force, MoveFacts, MoveHome, MoveStep, Weight, permits};
 pub use router::{Mail, OutboundRelay, RouteOptions, Router};
 pub use selection::{Candidate, NoPattern, Pattern, Selection};
 pub use shown::{Shown, ShownState, paused, paused_for};
+pub use verify::Verifier;

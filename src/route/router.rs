@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Admission, Admit, Decision, Explanation, Holds, Origin, Telling, View, decide};
+use super::{
+    Admission, Admit, Decision, Explanation, Holds, Origin, Telling, Verifier, View, decide,
+};
 use crate::backend::{BackendHealth, Board, Health};
-use crate::base::Timestamp;
-use crate::directory::DirectoryHandle;
+use crate::base::{Boxed, Timestamp};
+use crate::directory::{DirectoryHandle, DomainRule, Verified};
 use crate::mail::{BackendId, SpoolId};
 use crate::smtp::{Domain, Mailbox, ReversePath};
 
@@ -60,6 +62,7 @@ struct Inner {
     board: Board,
     holds: Holds,
     options: RwLock<Arc<RouteOptions>>,
+    verifier: OnceLock<Verifier>,
 }
 
 impl fmt::Debug for Router {
@@ -77,7 +80,30 @@ impl Router {
             board,
             holds: Holds::default(),
             options: RwLock::new(Arc::new(options)),
+            verifier: OnceLock::new(),
         }))
+    }
+
+    /// Asks homes through `verifier` from now on. The first one counts.
+    pub fn verify_with(&self, verifier: Verifier) {
+        self.0.verifier.set(verifier).ok();
+    }
+
+    /// Who asks homes; `None`: nobody does.
+    #[must_use]
+    pub fn verifier(&self) -> Option<&Verifier> {
+        self.0.verifier.get()
+    }
+
+    /// The home of a domain: what a finished move gave it, else what the config says.
+    pub(super) fn home_of(&self, rule: &DomainRule) -> BackendId {
+        let book = self.0.holds.book();
+        book.home(&rule.name).unwrap_or(&rule.home).clone()
+    }
+
+    fn words(&self) -> Option<(&Verified, Timestamp)> {
+        let verifier = self.verifier()?;
+        Some((&verifier.verified, verifier.now()))
     }
 
     /// Takes over the options of a new config.
@@ -133,6 +159,7 @@ impl Router {
             origin: Origin::Trusted,
             telling: Telling::Decision,
             accepted: Some(accepted),
+            words: self.words(),
         };
         decide(address, &view)
     }
@@ -186,6 +213,7 @@ impl Router {
             origin,
             telling,
             accepted,
+            words: self.words(),
         };
         decide(address, &view)
     }
@@ -244,6 +272,10 @@ impl Admit for Router {
                 mailbox: explanation.mailbox,
             },
         }
+    }
+
+    fn prepare<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, ()> {
+        Box::pin(self.ask_about(address))
     }
 }
 

@@ -35,6 +35,7 @@ mod repeats;
 mod reports;
 mod scenarios;
 mod store;
+mod verified;
 mod ways_out;
 mod week;
 mod world;

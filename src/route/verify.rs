@@ -1,0 +1,130 @@
+//! Asks the home of a domain about somebody whom the directory does not name, before the door
+//! has to answer.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::decide::{NO_SUCH_USER, NOT_KNOWN_YET, Walk};
+use super::{Origin, Router};
+use crate::backend::BackendHealth;
+use crate::base::{Clock, Timestamp};
+use crate::directory::{AskHome, DomainRule, Heard, Lookup, Standing, Unknown, Verified};
+use crate::limits;
+use crate::smtp::{Mailbox, Reply};
+
+/// Who can ask, and what was heard.
+pub struct Verifier {
+    /// What homes said.
+    pub verified: Verified,
+    asker: Arc<dyn AskHome>,
+    clock: Clock,
+    /// Questions at one time.
+    asking: Semaphore,
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier").finish_non_exhaustive()
+    }
+}
+
+impl Verifier {
+    /// One that asks through `asker`.
+    #[must_use]
+    pub fn new(verified: Verified, asker: Arc<dyn AskHome>, clock: Clock) -> Self {
+        Self {
+            verified,
+            asker,
+            clock,
+            asking: Semaphore::new(limits::VERIFY_SESSIONS),
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+impl Router {
+    /// Asks the home about `address`, when nobody else knows and it can be asked; what it says
+    /// counts from then on. Comes back soon in any case.
+    pub(super) async fn ask_about(&self, address: &Mailbox) {
+        let Some(verifier) = self.verifier() else {
+            return;
+        };
+        let Lookup::Unknown(rule) = self.directory().current().lookup(address) else {
+            return;
+        };
+        let key = address.key();
+        if rule.unknown != Unknown::Verify
+            || address.is_postmaster()
+            || !verifier.verified.is_due(&key, verifier.now())
+        {
+            return;
+        }
+        let home = self.home_of(&rule);
+        let healths = self.board().healths();
+        if !healths.get(&home).is_some_and(BackendHealth::takes_mail) {
+            return;
+        }
+        let permit = tokio::time::timeout(limits::VERIFY_TIMEOUT, verifier.asking.acquire());
+        let Ok(Ok(_permit)) = permit.await else {
+            return;
+        };
+        // Somebody else may have asked while this one waited.
+        if !verifier.verified.is_due(&key, verifier.now()) {
+            return;
+        }
+        let heard = verifier.asker.ask(&home, address).await;
+        if let Heard::Absent(reply) = &heard {
+            tracing::info!(%home, %address, reply, "its home knows nobody of this address");
+        }
+        let noted = verifier.verified.note(&key, &home, (heard, verifier.now()));
+        if let Err(error) = noted.await {
+            tracing::error!(%error, %address, "it is verified until the next start only");
+        }
+    }
+}
+
+impl Walk<'_> {
+    /// `None`: mail for `address`, which the directory does not name, is taken; else why not.
+    pub(super) fn verified(&mut self, rule: &DomainRule, address: &Mailbox) -> Option<Reply> {
+        if self.view.mail.is_some() || self.view.accepted.is_some() {
+            self.say(|| "it was taken, its home has the last word".to_owned());
+            return None;
+        }
+        let standing = self
+            .view
+            .words
+            .map(|(verified, now)| verified.standing(&address.key(), now));
+        match standing {
+            Some(Standing::Exists(word)) => {
+                self.say(|| format!("{word}"));
+                None
+            }
+            Some(Standing::Absent { by, at, reply }) => {
+                self.say(|| {
+                    format!("{by} said at {at} that nobody of this address exists: {reply}")
+                });
+                Some(NO_SUCH_USER)
+            }
+            // One of us gets a report if nobody is there; a stranger's report could go to anybody.
+            Some(Standing::Unknown) | None if self.view.origin == Origin::Trusted => {
+                self.say(|| {
+                    format!(
+                        "the home of {} has not said whether it exists: mail from the Internet \
+                         waits outside for its answer",
+                        rule.name
+                    )
+                });
+                None
+            }
+            Some(Standing::Unknown) | None => {
+                self.say(|| format!("the home of {} cannot be asked about it", rule.name));
+                Some(NOT_KNOWN_YET)
+            }
+        }
+    }
+}
