@@ -50,7 +50,7 @@ fn it_never_sees_more_than_its_connections_and_its_rate() {
     lab.onprem.start_again();
     tideover.wait_idle();
     assert_eq!(complaints(&lab), before, "{}", lab.onprem.log());
-    let arrived = lab.onprem.message_ids(ANN);
+    let arrived = lab.onprem.settled().message_ids(ANN);
     assert_eq!(arrived.len(), COUNT);
     assert!(arrived.values().all(|copies| *copies == 1), "each once");
 }

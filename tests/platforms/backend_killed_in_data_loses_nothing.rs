@@ -33,7 +33,7 @@ fn in_the_middle_of_the_data_it_is_sent_again_and_arrives_once() {
     tideover.wait_idle();
     let stored = lab.onprem.wait_for("ann@example.org", ID);
     stored.assert_is(message.as_bytes(), "after the second attempt");
-    assert_eq!(lab.onprem.mailbox("ann@example.org").len(), 1);
+    assert_eq!(lab.onprem.settled().mailbox("ann@example.org").len(), 1);
     assert_eq!(
         tideover.queue("uncertain"),
         0,
@@ -59,6 +59,6 @@ fn a_cut_after_the_final_dot_is_sent_again_and_counted() {
     lab.onprem.wait_for("ann@example.org", ID);
     wire.cut();
     tideover.wait_idle();
-    assert_eq!(lab.onprem.message_ids("ann@example.org")[ID], 2);
+    assert_eq!(lab.onprem.settled().message_ids("ann@example.org")[ID], 2);
     assert_eq!(tideover.queue("uncertain"), 1);
 }

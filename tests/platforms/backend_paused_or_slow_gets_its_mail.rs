@@ -30,7 +30,7 @@ fn each_gets_it_once(lab: &mut Lab, tideover: &Tideover, mend: impl FnOnce(&mut 
     for message_id in &for_ann {
         lab.onprem.wait_for(ANN, message_id);
     }
-    let arrived = lab.onprem.message_ids(ANN);
+    let arrived = lab.onprem.settled().message_ids(ANN);
     for message_id in &for_ann {
         assert_eq!(arrived.get(message_id), Some(&1), "{message_id}");
     }

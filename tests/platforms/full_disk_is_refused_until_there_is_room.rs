@@ -85,7 +85,7 @@ fn a_write_that_fails_is_told_after_the_final_dot() {
     tideover.kill();
     tideover.start_again();
     tideover.wait_idle();
-    let ids = lab.onprem.message_ids(ANN[0]);
+    let ids = lab.onprem.settled().message_ids(ANN[0]);
     assert!(!ids.contains_key("<2@sender.example>"), "{ids:?}");
 }
 

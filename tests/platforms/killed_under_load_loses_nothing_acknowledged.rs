@@ -71,7 +71,7 @@ fn a_kill_between_the_final_dot_and_the_reply_gives_one_counted_duplicate() {
     wire.cut();
     tideover.start_again();
     tideover.wait_idle();
-    let ids = lab.onprem.message_ids("ann@example.org");
+    let ids = lab.onprem.settled().message_ids("ann@example.org");
     assert_eq!(
         ids["<dot@sender.example>"], 2,
         "the platform had it before the kill"

@@ -63,5 +63,5 @@ fn mail_survives_an_orderly_stop_and_start() {
     tideover.start_again();
     lab.onprem.wait_for("bob@example.org", "<1@sender.example>");
     tideover.wait_idle();
-    assert_eq!(lab.onprem.mailbox("bob@example.org").len(), 1);
+    assert_eq!(lab.onprem.settled().mailbox("bob@example.org").len(), 1);
 }

@@ -24,7 +24,7 @@ fn it_is_stored_once_and_delivered_once_to_each() {
     ] {
         let stored = platform.wait_for(user, "<both@sender.example>");
         stored.assert_is(&message, user);
-        assert_eq!(platform.mailbox(user).len(), 1, "{user}");
+        assert_eq!(platform.settled().mailbox(user).len(), 1, "{user}");
     }
     let trace = tideover.json(&["trace", "<both@sender.example>"]);
     assert_eq!(trace["messages"].as_array().unwrap().len(), 1, "{trace}");

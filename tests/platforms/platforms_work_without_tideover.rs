@@ -104,5 +104,5 @@ fn a_wire_holds_data_and_replies() {
         .wait_for("ann@example.org", "<held@sender.example>");
     wire.cut();
     assert!(sender.join().unwrap().is_err());
-    assert_eq!(lab.onprem.mailbox("ann@example.org").len(), 1);
+    assert_eq!(lab.onprem.settled().mailbox("ann@example.org").len(), 1);
 }

@@ -42,5 +42,5 @@ fn unknown_recipients_foreign_domains_and_large_messages() {
     client.send(EVE, &["ann@example.org"], MESSAGE);
     lab.onprem
         .wait_for("ann@example.org", "<after@sender.example>");
-    assert_eq!(lab.onprem.mailbox("ann@example.org").len(), 1);
+    assert_eq!(lab.onprem.settled().mailbox("ann@example.org").len(), 1);
 }

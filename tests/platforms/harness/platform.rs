@@ -129,6 +129,13 @@ impl Platform {
         self.postfix.thaw();
     }
 
+    /// Waits until everything that Postfix has taken is in its mailbox: it has a queue of its own.
+    pub(crate) fn settled(&self) -> &Self {
+        let what = format!("the queue of {} is empty", self.name);
+        eventually(SHORT, &what, || self.postfix.is_idle().then_some(()));
+        self
+    }
+
     /// What stands in the mailbox of `user` (`local@domain`).
     pub(crate) fn mailbox(&self, user: &str) -> Vec<Stored> {
         let (local, domain) = user.rsplit_once('@').expect("an address");

@@ -89,6 +89,15 @@ impl Postfix {
         fs::write(self.folder.join("etc/transport"), "").unwrap();
     }
 
+    /// `true`: nothing that it has taken is on its way to a mailbox.
+    pub(crate) fn is_idle(&self) -> bool {
+        let folders = ["incoming", "active"].map(|name| self.folder.join("queue").join(name));
+        folders.iter().all(|folder| {
+            let mut files = fs::read_dir(folder).unwrap().flatten();
+            !files.any(|file| file.metadata().is_ok_and(|data| is_complete(&data)))
+        })
+    }
+
     pub(crate) fn stop(&mut self) {
         if let Some(mut group) = self.running.take() {
             group.stop();
@@ -134,6 +143,12 @@ fn certificate(etc: &Path, setup: &Setup<'_>) {
     let key = etc.join("key.pem");
     fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Postfix marks the file of a message that it has taken as executable; what a dead session left
+/// behind has no mark.
+fn is_complete(file: &fs::Metadata) -> bool {
+    file.permissions().mode() & 0o100 != 0
 }
 
 fn main_cf(setup: &Setup<'_>) -> String {
