@@ -313,7 +313,7 @@ impl Admin {
             {
                 reply = failure.what;
             }
-            let Some(message) = self.spool.message(member.id)? else {
+            let Some(message) = self.spool.message_if_whole(member.id)? else {
                 continue;
             };
             let recipients = &message.envelope.recipients;

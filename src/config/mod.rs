@@ -157,6 +157,8 @@ pub struct SpoolConfig {
     pub min_free: u64,
     /// Bytes of the largest message.
     pub max_message_size: u64,
+    /// Rows of the index that wait in memory for its files.
+    pub index_rows: usize,
 }
 
 /// `[[listener]]`.

@@ -22,6 +22,7 @@ impl Config {
             ledger_retain: self.spool.ledger_retain,
             mailbox_quota: self.spool.mailbox_quota,
             min_free: self.spool.min_free,
+            index_pending: self.spool.index_rows,
             ..spool::Options::new(&self.server.data_dir)
         }
     }

@@ -11,6 +11,7 @@ use super::reader::{At, Section};
 use super::units::{duration, size};
 use super::{QueueConfig, SpoolConfig};
 use crate::inbound::{Bounds, Network, Role, TlsMode};
+use crate::limits;
 use crate::mail::FinalCause;
 use crate::smtp::{Domain, Mailbox};
 use crate::webmail::{Proxy, Writing};
@@ -71,6 +72,7 @@ pub(super) fn spool(root: &Section<'_>) -> (SpoolConfig, Option<At<String>>) {
         min_free: 1024 * MIB,
         uuid: None,
         max_message_size: 50 * MIB,
+        index_rows: limits::INDEX_PENDING,
     };
     let mut named = None;
     if let Some(section) = root.section("spool") {
@@ -92,6 +94,9 @@ pub(super) fn spool(root: &Section<'_>) -> (SpoolConfig, Option<At<String>>) {
             large => Ok(large),
         });
         set(&mut config.max_message_size, largest);
+        if let Some(rows) = section.number("index_rows", 50, 1_000_000) {
+            config.index_rows = usize::try_from(rows.value).unwrap_or(limits::INDEX_PENDING);
+        }
         section.finish();
     }
     (config, named)

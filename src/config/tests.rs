@@ -407,6 +407,7 @@ fn the_example_works() {
     assert_eq!(config.queue_options().backends.len(), 2);
     let spool = config.spool_options();
     assert_eq!(spool.dir, file.parent().unwrap().join("data"));
+    assert_eq!(spool.index_pending, config.spool.index_rows);
     let ann = directory.lookup(&"archer@example.org".parse().unwrap());
     assert!(matches!(
         ann,

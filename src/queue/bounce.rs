@@ -76,7 +76,7 @@ impl Queue {
         id: SpoolId,
         (actor, reason): (&str, &str),
     ) -> Result<u64, SpoolError> {
-        let Some(message) = self.0.parts.spool.message(id)? else {
+        let Some(message) = self.0.parts.spool.message_if_whole(id)? else {
             return Ok(0);
         };
         let states = (0_u16..).zip(&message.states);

@@ -154,7 +154,7 @@ impl Queue {
         let spool = &self.0.parts.spool;
         let (id, number) = (first.id, first.recipient);
         let was = spool.state(id, number)?.as_ref().and_then(Waited::of);
-        let (Some(was), Some(message)) = (was, spool.message(id)?) else {
+        let (Some(was), Some(message)) = (was, spool.message_if_whole(id)?) else {
             return Ok(());
         };
         let Some(recipient) = message.envelope.recipients.get(usize::from(number)) else {

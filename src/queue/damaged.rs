@@ -1,20 +1,62 @@
 //! Messages that are found damaged when they are to be delivered: held, and set aside (I6).
 
+use std::time::Duration;
+
 use super::Queue;
-use super::state::Job;
-use crate::mail::{HoldReason, RecipientEvent};
+use super::hands::Hands;
+use super::state::{Job, Waited};
+use crate::mail::{HoldReason, RecipientEvent, SpoolId};
+use crate::spool::SpoolError;
+
+/// A message whose envelope cannot be read any more, and who waits for it.
+pub(super) struct Unreadable {
+    pub(super) id: SpoolId,
+    pub(super) recipients: Vec<u16>,
+    /// What is wrong, for people.
+    pub(super) what: String,
+}
 
 impl Queue {
     /// Holds the recipients of a damaged message: no retry makes it whole, and nobody may get it.
     pub(super) async fn hold_damaged(&self, job: Job, what: String) {
-        tracing::error!(id = %job.id, what, "damaged mail is held; see `spool verify`");
-        if let Err(error) = self.0.parts.spool.set_aside(job.id).await {
-            // What is left stays where it is, too.
-            tracing::error!(id = %job.id, %error, "damaged mail was not copied to quarantine");
-        }
+        self.set_damaged_aside(job.id, &what).await;
         let numbers = job.numbers();
         let reason = HoldReason::Damaged { what };
         self.settle_events(job, vec![(RecipientEvent::Held { reason }, numbers)])
             .await;
+    }
+
+    /// The same for one of which not even the recipients are known any more: by their numbers.
+    pub(super) async fn hold_unreadable(&self, message: Unreadable) -> Result<(), SpoolError> {
+        let Unreadable {
+            id,
+            recipients,
+            what,
+        } = message;
+        let mut hands = Hands::new(self, id);
+        hands.take(&recipients, Duration::ZERO).await;
+        let spool = &self.0.parts.spool;
+        let mut waiting = Vec::new();
+        for &number in hands.numbers() {
+            // It may have changed before it was in our hands.
+            let state = spool.state(id, number)?;
+            waiting.extend(state.as_ref().and_then(Waited::of).map(|_| number));
+        }
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        self.set_damaged_aside(id, &what).await;
+        let reason = HoldReason::Damaged { what };
+        spool
+            .record(id, waiting, RecipientEvent::Held { reason })
+            .await
+    }
+
+    async fn set_damaged_aside(&self, id: SpoolId, what: &str) {
+        tracing::error!(%id, what, "damaged mail is held; see `spool verify`");
+        if let Err(error) = self.0.parts.spool.set_aside(id).await {
+            // What is left stays where it is, too.
+            tracing::error!(%id, %error, "damaged mail was not copied to quarantine");
+        }
     }
 }

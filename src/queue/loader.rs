@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::damaged::Unreadable;
 use super::hands::Hands;
 use super::marks::{Look, Marks};
 use super::state::{Content, Source, Waited};
@@ -45,9 +46,18 @@ struct Mail {
     last: Due,
 }
 
+/// What was found when a message was read.
+enum Read {
+    /// It can be tried.
+    Mail(Mail),
+    /// Its envelope cannot be read any more.
+    Damaged(Unreadable),
+}
+
 /// A piece of a lane.
 struct Page {
     mails: Vec<Mail>,
+    unreadable: Vec<Unreadable>,
     /// The last one that is due.
     last: Option<Due>,
     /// When the first one is due that is not yet.
@@ -136,6 +146,9 @@ impl Queue {
             if page.is_last {
                 return Ok(Looked::Until(None));
             }
+            for message in page.unreadable {
+                self.hold_unreadable(message).await?;
+            }
             let mut kept = Vec::new();
             let mut full = false;
             for mail in page.mails {
@@ -178,14 +191,18 @@ impl Queue {
         let page = spool.due(lane, last, PAGE)?;
         let due = page.iter().position(|entry| entry.due > until);
         let (ready, later) = page.split_at(due.unwrap_or(page.len()));
-        let mut mails = Vec::new();
+        let (mut mails, mut unreadable) = (Vec::new(), Vec::new());
         for message in ready.chunk_by(|a, b| a.id == b.id) {
-            if let Some(last) = message.last() {
-                mails.extend(self.read_mail(spool, message, *last)?);
+            let Some(last) = message.last() else { continue };
+            match self.read_mail(spool, message, *last)? {
+                Some(Read::Mail(mail)) => mails.push(mail),
+                Some(Read::Damaged(message)) => unreadable.push(message),
+                None => {}
             }
         }
         Ok(Page {
             mails,
+            unreadable,
             last: ready.last().copied(),
             later: later.first().map(|entry| entry.due),
             is_last: page.is_empty(),
@@ -193,7 +210,7 @@ impl Queue {
     }
 
     /// Reads one message; `None` when nobody of it is to be loaded.
-    fn read_mail(&self, spool: &Spool, due: &[Due], last: Due) -> Result<Option<Mail>, SpoolError> {
+    fn read_mail(&self, spool: &Spool, due: &[Due], last: Due) -> Result<Option<Read>, SpoolError> {
         let id = last.id;
         let mut recipients = Vec::with_capacity(due.len());
         for entry in due {
@@ -209,14 +226,21 @@ impl Queue {
             return Ok(None);
         }
         match spool.for_attempt(id) {
-            Ok(found) => Ok(found.map(|found| Mail {
-                id,
-                envelope: found.envelope,
-                body: found.body.map(Content::InLog),
-                recipients,
-                last,
+            Ok(found) => Ok(found.map(|found| {
+                Read::Mail(Mail {
+                    id,
+                    envelope: found.envelope,
+                    body: found.body.map(Content::InLog),
+                    recipients,
+                    last,
+                })
             })),
             Err(error @ (SpoolError::Index(_) | SpoolError::Closed)) => Err(error),
+            Err(error) if error.is_damage() => Ok(Some(Read::Damaged(Unreadable {
+                id,
+                recipients: due.iter().map(|entry| entry.recipient).collect(),
+                what: error.to_string(),
+            }))),
             // It stays where it is, and those behind it do not wait for it.
             Err(error) => {
                 tracing::error!(%id, %error, "waiting mail cannot be read; see `spool verify`");
@@ -303,6 +327,8 @@ impl Queue {
         let message = match self.0.parts.spool.message(due.id) {
             Ok(Some(message)) => message,
             Ok(None) => return true,
+            // It is held as soon as somebody tries it.
+            Err(error) if error.is_damage() => return true,
             Err(error) => {
                 tracing::error!(id = %due.id, %error, "a recipient keeps its old lane");
                 return false;

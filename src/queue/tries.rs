@@ -255,7 +255,7 @@ impl Queue {
             return Ok(false);
         };
         let holds = self.0.parts.router.holds().book();
-        let Some(message) = spool.message(id)? else {
+        let Some(message) = spool.message_if_whole(id)? else {
             return Ok(false);
         };
         let recipients = &message.envelope.recipients;

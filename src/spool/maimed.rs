@@ -1,8 +1,9 @@
-//! Messages whose bytes are damaged and whose envelope is whole: they stay in sight, held, are
-//! never delivered, and what is left of them is copied to quarantine (I6).
+//! Messages whose bytes are damaged: they stay in sight, held, are never delivered, and what is
+//! left of them is copied to quarantine (I6).
 
 use std::io;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,7 +19,8 @@ use super::log::LogWriter;
 use super::quarantine::{Quarantine, maimed_name};
 use super::record::HEADER;
 use super::recover::Recover;
-use super::segment::{self, Position};
+use super::segment::{self, Ending, Found, Position, Scan};
+use super::views::StoredMessage;
 use crate::base::Timestamp;
 use crate::limits;
 use crate::mail::{BodySource, HoldReason, NodeId, RecipientEvent, RecipientState, SpoolId};
@@ -129,9 +131,27 @@ impl Spool {
         Ok(body.damage())
     }
 
+    /// A message; `None`, with a line in the log, also when its envelope cannot be read any more:
+    /// for lists, in which it hides no other.
+    ///
+    /// # Errors
+    /// When the disk or the index fails.
+    pub fn message_if_whole(&self, id: SpoolId) -> Result<Option<StoredMessage>, SpoolError> {
+        match self.message(id) {
+            Err(error) if error.is_damage() => {
+                tracing::error!(%id, %error, "a message is left out: it is damaged");
+                Ok(None)
+            }
+            other => other,
+        }
+    }
+
     fn remains(&self, id: SpoolId) -> Result<Option<Remains>, SpoolError> {
-        let Some((row, header, line)) = self.read_message(id)? else {
-            return Ok(None);
+        let (row, header, line) = match self.read_message(id) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(None),
+            Err(error) if error.is_damage() => return self.damaged_record(id),
+            Err(error) => return Err(error),
         };
         let at = Position::from_u64(row.position);
         let path = match &line.file {
@@ -141,9 +161,8 @@ impl Spool {
             }
             None => segment::path(&self.0.options.dir.join("log"), at.segment),
         };
-        let file = match self.0.disk.open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(|error| SpoolError::disk("opening", &path, error))?,
+        let Some(file) = self.open_if_there(&path)? else {
+            return Ok(None);
         };
         let length = file.len();
         let length = length.map_err(|error| SpoolError::disk("measuring", &path, error))?;
@@ -153,6 +172,40 @@ impl Spool {
             None => begin.min(length)..(begin + u64::from(header.body_len)).min(length),
         };
         Ok(Some(Remains { file, range }))
+    }
+
+    /// The damaged part of the log in which the record of this message is; `None` when the index
+    /// is wrong about its place, and when the segment is gone.
+    fn damaged_record(&self, id: SpoolId) -> Result<Option<Remains>, SpoolError> {
+        let Some(row) = self.index()?.row::<MessageRow>(&key::message(id))? else {
+            return Ok(None);
+        };
+        let at = Position::from_u64(row.position);
+        let path = segment::path(&self.0.options.dir.join("log"), at.segment);
+        let Some(file) = self.open_if_there(&path)? else {
+            return Ok(None);
+        };
+        let ours = self.0.reader.spool();
+        let scan = Scan::new(Arc::clone(&file), ours, at.segment, Ending::Sealed)?;
+        let mut part = None;
+        scan.run(u64::from(at.offset), |piece| {
+            if let Found::Damage(range) = piece
+                && range.contains(&u64::from(at.offset))
+            {
+                part = Some(range);
+            }
+            Ok(())
+        })?;
+        Ok(part.map(|range| Remains { file, range }))
+    }
+
+    fn open_if_there(&self, path: &Path) -> Result<Option<Arc<dyn DiskFile>>, SpoolError> {
+        match self.0.disk.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            other => other
+                .map(Some)
+                .map_err(|error| SpoolError::disk("opening", path, error)),
+        }
     }
 
     /// Copies what is left of a damaged message to quarantine: nothing, when its file is gone. Its

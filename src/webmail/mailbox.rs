@@ -375,7 +375,7 @@ impl Webmail {
 }
 
 fn find_own(spool: &Spool, user: &User, id: SpoolId) -> Result<Option<OwnMessage>, SpoolError> {
-    let Some(message) = spool.message(id)? else {
+    let Some(message) = spool.message_if_whole(id)? else {
         return Ok(None);
     };
     let mut received_as = received_as(&message.envelope, &user.mailbox);

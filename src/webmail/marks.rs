@@ -179,10 +179,13 @@ impl Marks {
             };
             let mut stale = Vec::new();
             for id in oldest {
-                if own.spool.message(id)?.is_some() {
-                    break;
+                match own.spool.message(id) {
+                    Ok(None) => stale.push(id),
+                    Ok(Some(_)) => break,
+                    // It is there, whatever is left of it.
+                    Err(error) if error.is_damage() => break,
+                    Err(error) => return Err(error),
                 }
-                stale.push(id);
             }
             Ok::<_, SpoolError>(stale)
         });

@@ -360,7 +360,7 @@ fn sent_since(spool: &Spool, address: &Mailbox, since: SpoolId) -> Result<Count,
             if *id < since {
                 return Ok(count);
             }
-            let message = spool.message(*id)?;
+            let message = spool.message_if_whole(*id)?;
             count.0 += 1;
             count.1 += message.map_or(0, |message| message.envelope.recipients.len());
         }

@@ -101,6 +101,41 @@ fn damaged_mail_is_held_and_its_platform_not_blamed() {
     });
 }
 
+/// Damage that takes the envelope, too: not even the recipients are known any more.
+#[test]
+fn a_message_without_its_envelope_is_held_and_hides_no_other() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        site.platforms.set_up("onprem", false);
+        sleep(5 * MINUTE).await;
+        let torn = send(&door, "Subject: a\r\n\r\ntorn\r\n").await;
+        let good = send(&door, "Subject: a\r\n\r\ngood\r\n").await;
+        sleep(MINUTE).await;
+        damage(&site, "/spool/log/0000000001.seg", &torn.to_string());
+        assert!(door.spool.message(torn).is_err());
+        assert!(door.spool.message_if_whole(torn).unwrap().is_none());
+        site.platforms.set_up("onprem", true);
+        sleep(5 * MINUTE).await;
+        let state = || door.spool.state(torn, 0).unwrap().unwrap();
+        assert!(state().is_damaged(), "{:?}", state());
+        assert_eq!(door.words(&[good]), [("delivered", 1)].into());
+        assert!(takes_mail(&door));
+        assert_eq!((in_quarantine(&site), door.spool.stats().damaged), (1, 1));
+        let left = door.spool.salvage(torn).unwrap().unwrap();
+        let left = left.read_at(0, 10_000).unwrap();
+        let body = b"\r\n\r\ntorn\r\n";
+        assert!(left.windows(body.len()).any(|part| part == body));
+        // A release makes nothing whole.
+        let everyone: Pick = Arc::new(|_| true);
+        perform(&door, Deed::Release, &everyone).await;
+        sleep(5 * MINUTE).await;
+        assert!(state().is_damaged(), "{:?}", state());
+        assert_eq!(site.copies(), 1);
+        door.stop().await;
+    });
+}
+
 /// Damage that a start finds: the message is in sight at once, and held.
 #[test]
 fn mail_that_was_damaged_meanwhile_is_held_at_the_start() {

@@ -223,7 +223,7 @@ impl Webmail {
     /// shown its envelope.
     fn texts_of(&self, id: SpoolId, budget: &mut Budget) -> Result<Option<Texts>, SpoolError> {
         let spool = &self.0.world.spool;
-        let Some(message) = spool.message(id)? else {
+        let Some(message) = spool.message_if_whole(id)? else {
             return Ok(None);
         };
         budget.reads -= 1;

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use tideover::spool::{Offline, Options, Spool, World};
 
-use self::journal::{Entry, entries};
+use self::journal::{Deed, Entry, entries};
 use self::platter::{Honest, Platter, Unsynced};
 use self::server::{Acknowledged, House};
 use crate::chance::Chance;
@@ -179,6 +179,10 @@ fn the_power_may_go_under_the_program_itself() {
     assert_eq!(told.len(), 160);
     let journal = fs::read(house.path("journal")).unwrap();
     let entries = entries(&journal);
+    let hand_overs = entries
+        .iter()
+        .filter(|entry| entry.deed == Deed::Unlink && entry.path.ends_with("index/redo"));
+    assert!(hand_overs.count() > 4, "the index stayed in memory");
     let chance = Chance::new(u64::from(std::process::id()));
     let place = |_| usize::try_from(chance.below(entries.len() as u64 + 1)).unwrap();
     let mut places: Vec<usize> = (0..cuts()).map(place).collect();

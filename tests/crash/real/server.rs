@@ -19,6 +19,9 @@ use super::wait::{SHORT, eventually, pause};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tideover");
 const SHIM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/crash/real/shim.c");
 
+/// So few that the index goes to its files many times in a short life.
+const INDEX_ROWS: usize = 100;
+
 /// A config, a folder for the data, and a journal of what is done to it.
 pub(crate) struct House {
     root: PathBuf,
@@ -50,7 +53,7 @@ impl House {
         let (onprem, taken) = platform();
         let config = format!(
             "[server]\nhostname = \"mx.example.org\"\ndata_dir = \"{}\"\n\
-             [spool]\nmin_free = \"1MiB\"\n\
+             [spool]\nmin_free = \"1MiB\"\nindex_rows = {INDEX_ROWS}\n\
              [[listener]]\nbind = \"{listener}\"\nrole = \"mx\"\ntls = \"none\"\n\
              [backend.onprem]\nhosts = [\"{}\"]\ntls = \"never\"\nslow_open = false\n\
              mailbox_messages_per_minute = 0\nmailbox_messages_per_hour = 0\n\
