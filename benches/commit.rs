@@ -12,7 +12,7 @@
 )]
 
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -54,10 +54,10 @@ fn main() {
         fdatasync().as_secs_f64() * 1e3
     );
     println!(
-        "\n| bytes | writers | spool/s | p50 ms | p99 ms | CPU µs \
+        "\n| bytes | writers | spool/s | p50 ms | p99 ms | CPU µs | disk / byte \
          | bare log/s | p50 ms | CPU µs | spool / log |"
     );
-    println!("|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    println!("|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     for (size, writers) in [
         (2048, 1),
         (2048, 16),
@@ -100,6 +100,8 @@ struct Run {
     rate: f64,
     /// Microseconds of CPU for a message, whoever used them.
     cpu: f64,
+    /// Bytes on the disk for a byte of a message, index included, when it is closed.
+    disk: f64,
     times: Vec<Duration>,
 }
 
@@ -110,6 +112,7 @@ impl Run {
         Self {
             rate: count / begun.0.elapsed().as_secs_f64(),
             cpu: (cpu() - begun.1) * 1e6 / count,
+            disk: 0.0,
             times,
         }
     }
@@ -144,8 +147,8 @@ fn compare(size: usize, writers: usize, time: Duration, reps: u64) {
         )
     });
     println!(
-        "| {size} | {writers} | {:.0} | {p50:.2} | {p99:.2} | {:.0} | {rest}",
-        spool.rate, spool.cpu
+        "| {size} | {writers} | {:.0} | {p50:.2} | {p99:.2} | {:.0} | {:.2} | {rest}",
+        spool.rate, spool.cpu, spool.disk
     );
 }
 
@@ -220,8 +223,26 @@ fn spool_run(size: usize, writers: usize, time: Duration) -> Run {
         let run = Run::of(begun, all);
         opened.spool.close().await.unwrap();
         thread.join().unwrap();
-        run
+        let stored = run.times.len() * size;
+        Run {
+            disk: blocks(dir.path()) as f64 / stored as f64,
+            ..run
+        }
     })
+}
+
+/// Bytes that the files of a folder take on the disk.
+fn blocks(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let sizes = entries.map(|entry| {
+        let about = entry.metadata().unwrap();
+        if about.is_dir() {
+            blocks(&entry.path())
+        } else {
+            about.blocks() * 512
+        }
+    });
+    sizes.sum()
 }
 
 type Waiting = (Vec<u8>, oneshot::Sender<()>);
