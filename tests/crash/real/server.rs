@@ -27,6 +27,7 @@ pub(crate) struct House {
     root: PathBuf,
     listener: SocketAddr,
     log: PathBuf,
+    platform: SocketAddr,
     /// Messages that the platform has got.
     taken: Arc<AtomicU64>,
     // Last: the servers end before their folder goes.
@@ -66,6 +67,7 @@ impl House {
             log: root.join("log"),
             root,
             listener,
+            platform: onprem,
             taken,
             folder,
         }
@@ -121,6 +123,18 @@ impl House {
 
     fn config(&self) -> PathBuf {
         self.path("tideover.toml")
+    }
+
+    /// Puts other words into the config.
+    pub(crate) fn edit(&self, old: &str, new: &str) {
+        let text = fs::read_to_string(self.config()).unwrap();
+        assert!(text.contains(old), "{text}");
+        fs::write(self.config(), text.replace(old, new)).unwrap();
+    }
+
+    /// Where the platform takes mail.
+    pub(crate) const fn platform(&self) -> SocketAddr {
+        self.platform
     }
 
     /// A verb of the program.
