@@ -39,6 +39,47 @@ struct Pending {
     given_up: bool,
 }
 
+/// Changes of a part of the index, in the order of their keys.
+fn of_part<'a>(
+    changes: &'a Changes,
+    prefix: &'a [u8],
+    part: (Bound<&[u8]>, Bound<&[u8]>),
+) -> impl Iterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)> {
+    let range = changes.range::<[u8], _>(part);
+    range.take_while(move |(key, _)| key.starts_with(prefix))
+}
+
+/// The first rows, with older and newer changes laid over them. No more than is asked for is
+/// copied: there may be many changes behind it.
+fn laid_over<'a>(
+    stored: Vec<Row>,
+    [older, newer]: [impl Iterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)>; 2],
+    limit: usize,
+) -> Vec<Row> {
+    let (mut older, mut newer) = (older.peekable(), newer.peekable());
+    let mut stored = stored.into_iter().peekable();
+    let mut rows = Vec::new();
+    while rows.len() < limit {
+        let next = [
+            stored.peek().map(|(key, _)| key),
+            older.peek().map(|(key, _)| *key),
+            newer.peek().map(|(key, _)| *key),
+        ];
+        let Some(key) = next.into_iter().flatten().min().cloned() else {
+            break;
+        };
+        let row = stored.next_if(|(stored, _)| *stored == key);
+        let old = older.next_if(|(changed, _)| **changed == key);
+        let new = newer.next_if(|(changed, _)| **changed == key);
+        let value = match new.or(old) {
+            Some((_, change)) => change.clone(),
+            None => row.map(|(_, value)| value),
+        };
+        rows.extend(value.map(|value| (key, value)));
+    }
+    rows
+}
+
 impl Index {
     /// An index over a store, which holds so many changes in memory before it hands them over.
     pub(crate) fn new(store: Box<dyn Store>, most_pending: usize) -> Self {
@@ -134,27 +175,13 @@ impl Index {
         let end = (stored.len() == limit)
             .then(|| stored.last().map(|(key, _)| key.clone()))
             .flatten();
-        let mut merged: BTreeMap<Vec<u8>, Option<Vec<u8>>> = stored
-            .into_iter()
-            .map(|(key, value)| (key, Some(value)))
-            .collect();
-        for changes in [&*pending.frozen, &pending.active] {
-            let until = end.as_deref().map_or(Bound::Unbounded, Bound::Included);
-            merged.extend(
-                changes
-                    .range::<[u8], _>((Bound::Included(start), until))
-                    .take_while(|(key, _)| key.starts_with(prefix))
-                    .map(|(key, value)| (key.clone(), value.clone())),
-            );
-        }
+        let until = end.as_deref().map_or(Bound::Unbounded, Bound::Included);
+        let part = (Bound::Included(start), until);
+        let changes =
+            [&*pending.frozen, &pending.active].map(|changes| of_part(changes, prefix, part));
+        let rows = laid_over(stored, changes, limit);
         drop(pending);
-        let mut rows: Vec<Row> = merged
-            .into_iter()
-            .filter_map(|(key, value)| value.map(|value| (key, value)))
-            .collect();
-        // The page may have more rows than asked for: cut it, and go on behind the last one kept.
-        let next = if rows.len() > limit {
-            rows.truncate(limit);
+        let next = if rows.len() == limit {
             rows.last().map(|(key, _)| key.clone())
         } else {
             end
@@ -287,4 +314,39 @@ struct Page {
     rows: Vec<Row>,
     /// Where the next page begins.
     next: Option<Vec<u8>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn changes() -> impl Strategy<Value = Changes> {
+        let key = prop::collection::vec(0..3_u8, 0..3);
+        let change = prop::option::of(prop::collection::vec(any::<u8>(), 1));
+        prop::collection::btree_map(key, change, 0..20)
+    }
+
+    proptest! {
+        /// As if each layer were written over the one below it.
+        #[test]
+        fn newer_changes_win(
+            stored in changes(), older in changes(), newer in changes(), limit in 0..20_usize
+        ) {
+            let rows = |layer: &Changes| -> Vec<Row> {
+                let rows = layer.iter();
+                rows.filter_map(|(key, value)| Some((key.clone(), value.clone()?))).collect()
+            };
+            let mut all: Changes = stored.clone();
+            all.retain(|_, value| value.is_some());
+            all.extend(older.clone());
+            all.extend(newer.clone());
+            let mut expected = rows(&all);
+            expected.truncate(limit);
+            let everywhere = || (Bound::Unbounded, Bound::Unbounded);
+            let layers = [&older, &newer].map(|layer| of_part(layer, &[], everywhere()));
+            prop_assert_eq!(laid_over(rows(&stored), layers, limit), expected);
+        }
+    }
 }
