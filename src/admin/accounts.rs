@@ -1,6 +1,7 @@
 //! What operators do with the webmail's accounts. The webmail owns them; it is on the same floor,
 //! so the two meet in this trait and `daemon` joins them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,40 @@ pub struct Invitation {
     pub expires: Timestamp,
 }
 
+/// How many of those who have a mailbox can use the webmail.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Coverage {
+    /// All domains together.
+    pub total: Covered,
+    /// Each domain, by name.
+    pub domains: BTreeMap<String, Covered>,
+    /// Mailboxes whose users cannot log in yet, by address; also those who are invited.
+    pub missing: Vec<String>,
+}
+
+/// Counts of mailboxes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Covered {
+    /// Mailboxes of the directory.
+    pub mailboxes: usize,
+    /// Of them, those whose users can log in.
+    pub enrolled: usize,
+    /// Of them, those whose invitations are not used yet.
+    pub invited: usize,
+    /// Enrolled of a hundred, rounded down: 100 means all.
+    pub percent: usize,
+}
+
+impl Covered {
+    /// One more mailbox, with the state of its account if it has one.
+    pub fn count(&mut self, state: Option<AccountState>) {
+        self.mailboxes += 1;
+        self.enrolled += usize::from(state == Some(AccountState::Active));
+        self.invited += usize::from(state == Some(AccountState::Invited));
+        self.percent = self.enrolled * 100 / self.mailboxes;
+    }
+}
+
 /// Why it was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AccountRefused {
@@ -72,6 +107,18 @@ pub trait AccountAdmin: Send + Sync + fmt::Debug {
     /// # Errors
     /// See [`AccountRefused`].
     fn invite<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, Result<Invitation, AccountRefused>>;
+
+    /// Makes a link for a user who has lost his password, and ends the password and his sessions.
+    ///
+    /// # Errors
+    /// See [`AccountRefused`].
+    fn reset<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, Result<Invitation, AccountRefused>>;
+
+    /// How many can log in of those who have a mailbox.
+    ///
+    /// # Errors
+    /// See [`AccountRefused`].
+    fn coverage(&self) -> Boxed<'_, Result<Coverage, AccountRefused>>;
 
     /// All accounts, by address.
     ///

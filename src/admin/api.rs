@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::extract::{Body, Path, Query};
 use super::lookup::{QueueQuery, TraceQuery};
 use super::{
-    Account, Admin, AdminError, BackendDetails, BackendView, ExplainView, Invitation, MessageView,
-    QueueItem, QueueNumbers, ReloadView, SizeView, StatusView, TraceView,
+    Account, Admin, AdminError, BackendDetails, BackendView, Coverage, ExplainView, Invitation,
+    MessageView, QueueItem, QueueNumbers, ReloadView, SizeView, StatusView, TraceView,
 };
 use crate::mail::SpoolId;
 use crate::outbound::TlsCount;
@@ -39,6 +39,8 @@ pub fn operators(admin: Arc<Admin>) -> Router {
         .route("/api/tls", get(tls))
         .route("/api/users", get(users))
         .route("/api/users/invite", post(invite))
+        .route("/api/users/reset", post(reset))
+        .route("/api/users/coverage", get(coverage))
         .route("/api/users/disable", post(disable))
         .route("/api/reload", post(reload))
         .merge(super::override_api::routes())
@@ -194,6 +196,14 @@ async fn users(State(admin): Us) -> Answer<Vec<Account>> {
 
 async fn invite(State(admin): Us, Body(query): Body<AddressQuery>) -> Answer<Invitation> {
     Ok(Json(admin.accounts.invite(&query.parse()?).await?))
+}
+
+async fn reset(State(admin): Us, Body(query): Body<AddressQuery>) -> Answer<Invitation> {
+    Ok(Json(admin.accounts.reset(&query.parse()?).await?))
+}
+
+async fn coverage(State(admin): Us) -> Answer<Coverage> {
+    Ok(Json(admin.accounts.coverage().await?))
 }
 
 async fn disable(State(admin): Us, Body(query): Body<AddressQuery>) -> Answer<AddressQuery> {

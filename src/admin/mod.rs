@@ -39,7 +39,9 @@ use crate::route::Router;
 use crate::spool::Spool;
 use crate::telemetry::Metrics;
 
-pub use accounts::{Account, AccountAdmin, AccountRefused, AccountState, Invitation};
+pub use accounts::{
+    Account, AccountAdmin, AccountRefused, AccountState, Coverage, Covered, Invitation,
+};
 pub(crate) use api::AddressQuery;
 pub use api::{operators, watchers};
 pub use attention::AttentionView;

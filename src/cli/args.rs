@@ -353,6 +353,17 @@ pub(crate) enum UserVerb {
     },
     /// All accounts
     List,
+    /// Make a link for a user who has lost his password; the old one and his sessions end
+    Reset {
+        /// The user's address
+        address: String,
+    },
+    /// How many of those who have a mailbox can log in
+    Coverage {
+        /// Name those who cannot yet
+        #[arg(long)]
+        missing: bool,
+    },
     /// End a user's sessions and refuse new ones
     Disable {
         /// The user's address

@@ -79,9 +79,7 @@ pub(crate) enum Question {
     Explain(AddressQuery),
     Trace(TraceQuery),
     Tls,
-    Users,
-    Invite(AddressQuery),
-    Disable(AddressQuery),
+    User(UserVerb),
     Reload,
 }
 
@@ -125,13 +123,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
             limit: usize::from(limit),
         })),
         Verb::Tls => Work::Ask(Question::Tls),
-        Verb::User(UserVerb::List) => Work::Ask(Question::Users),
-        Verb::User(UserVerb::Invite { address }) => {
-            Work::Ask(Question::Invite(AddressQuery { address }))
-        }
-        Verb::User(UserVerb::Disable { address }) => {
-            Work::Ask(Question::Disable(AddressQuery { address }))
-        }
+        Verb::User(verb) => Work::Ask(Question::User(verb)),
         Verb::Spool(verb) => Work::Spool(match verb {
             SpoolVerb::Verify => SpoolWork::Verify,
             SpoolVerb::Rebuild => SpoolWork::Rebuild,
@@ -271,9 +263,7 @@ impl Question {
                 query.limit
             )),
             Self::Tls => Request::get("/api/tls".to_owned()),
-            Self::Users => Request::get("/api/users".to_owned()),
-            Self::Invite(query) => Request::post("/api/users/invite", query),
-            Self::Disable(query) => Request::post("/api/users/disable", query),
+            Self::User(verb) => verb.request(),
             Self::Reload => Request::post("/api/reload", &()),
         }
     }

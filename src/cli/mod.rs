@@ -20,6 +20,7 @@ mod render_holds;
 mod render_size;
 #[cfg(test)]
 mod render_verbs_tests;
+mod users;
 
 use std::fmt;
 use std::io::Write as _;
@@ -32,8 +33,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::admin::{
-    Account, AddressQuery, BackendDetails, BackendView, ExplainView, HoldView, Invitation,
-    MessageView, MoveView, QueueItem, ReloadView, SizeView, StatusView, TraceView,
+    BackendDetails, BackendView, ExplainView, HoldView, MessageView, MoveView, QueueItem,
+    ReloadView, SizeView, StatusView, TraceView,
 };
 use crate::base::Clock;
 use crate::outbound::TlsCount;
@@ -194,18 +195,7 @@ async fn ask(config: Option<&Path>, question: Question, format: Format) -> Resul
         }
         Question::Trace(_) => asker.show(request, |it: &TraceView| page.trace(it)).await,
         Question::Tls => asker.show(request, |it: &Vec<TlsCount>| page.tls(it)).await,
-        Question::Users => {
-            let text = |it: &Vec<Account>| page.users(it);
-            asker.show(request, text).await
-        }
-        Question::Invite(_) => {
-            let text = |it: &Invitation| page.invitation(it);
-            asker.show(request, text).await
-        }
-        Question::Disable(_) => {
-            let text = |it: &AddressQuery| format!("{} cannot log in any more\n", it.address);
-            asker.show(request, text).await
-        }
+        Question::User(verb) => asker.about_users(verb, request).await,
         Question::Reload => {
             let text = |_: &ReloadView| "the server runs with the config as it is now\n".to_owned();
             asker.show(request, text).await

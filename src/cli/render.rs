@@ -1,8 +1,8 @@
 //! The server's answers as text for people.
 
 use crate::admin::{
-    Account, AccountState, BackendView, DecisionWord, ExplainView, Invitation, MessageView,
-    QueueItem, RecipientView, SpoolNumbers, StatusView, TraceView,
+    BackendView, DecisionWord, ExplainView, MessageView, QueueItem, RecipientView, SpoolNumbers,
+    StatusView, TraceView,
 };
 use crate::backend::Health;
 use crate::base::Timestamp;
@@ -358,38 +358,6 @@ impl Page {
         let covers = "the last seven days by UTC, restarts included; \
                       tideover_tls_sessions_total counts since the program was started";
         table.render(self.palette) + &Self::paragraph(covers)
-    }
-
-    /// `user list`.
-    pub(crate) fn users(self, accounts: &[Account]) -> String {
-        if accounts.is_empty() {
-            return "no accounts: `tideover user invite ADDRESS` makes one\n".to_owned();
-        }
-        let mut table = Table::new(&["ADDRESS", "STATE", "CREATED"], &[0]);
-        for account in accounts {
-            let tone = match account.state {
-                AccountState::Active => Tone::Good,
-                AccountState::Invited => Tone::Waiting,
-                AccountState::Disabled => Tone::Bad,
-            };
-            table.row([
-                account.address.as_str().into(),
-                Cell::toned(account.state.as_str(), tone),
-                moment(account.created, self.now).into(),
-            ]);
-        }
-        table.render(self.palette)
-    }
-
-    /// `user invite`.
-    pub(crate) fn invitation(self, invitation: &Invitation) -> String {
-        format!(
-            "Give this link to {}, over a way that is safe:\n\n  {}\n\n\
-             It works once, until {}, and lets them set a password.\n",
-            visible(&invitation.address),
-            self.palette.paint(Tone::Strong, &visible(&invitation.link)),
-            moment(invitation.expires, self.now)
-        )
     }
 }
 

@@ -2,8 +2,11 @@
 //! other.
 
 use super::assemble::Base;
-use crate::admin::{Account, AccountAdmin, AccountRefused, AccountState, Invitation};
+use std::collections::HashMap;
+
+use crate::admin::{Account, AccountAdmin, AccountRefused, AccountState, Coverage, Invitation};
 use crate::base::{Boxed, Clock};
+use crate::directory::{Directory, DirectoryHandle, EntryKind};
 use crate::route::Router;
 use crate::smtp::Mailbox;
 use crate::webmail::{self, AccountError, Accounts};
@@ -14,6 +17,7 @@ pub(super) struct AccountDesk {
     accounts: Accounts,
     base_url: String,
     router: Router,
+    directory: DirectoryHandle,
     clock: Clock,
 }
 
@@ -23,6 +27,7 @@ impl AccountDesk {
             accounts,
             base_url,
             router: base.router.clone(),
+            directory: base.directory.clone(),
             clock: base.clock.clone(),
         }
     }
@@ -31,19 +36,31 @@ impl AccountDesk {
 impl AccountAdmin for AccountDesk {
     fn invite<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, Result<Invitation, AccountRefused>> {
         Box::pin(async move {
-            if self.base_url.is_empty() {
-                return Err(AccountRefused::Failed(
-                    "there is no webmail: add [web] bind to the config".to_owned(),
-                ));
-            }
+            self.check_served()?;
             let account = self.mailbox_of(address)?;
-            let expires = self.clock.now().after(webmail::INVITATION_LIFE);
             let token = self.accounts.invite(&account).await.map_err(refused)?;
-            Ok(Invitation {
-                address: account.to_string(),
-                link: webmail::invitation_link(&self.base_url, &token),
-                expires,
-            })
+            Ok(self.invitation(&account, &token))
+        })
+    }
+
+    fn reset<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, Result<Invitation, AccountRefused>> {
+        Box::pin(async move {
+            self.check_served()?;
+            let account = self.mailbox_of(address)?;
+            let token = self.accounts.reset(&account).await.map_err(refused)?;
+            Ok(self.invitation(&account, &token))
+        })
+    }
+
+    fn coverage(&self) -> Boxed<'_, Result<Coverage, AccountRefused>> {
+        Box::pin(async move {
+            let accounts = self.accounts.list().await.map_err(refused)?;
+            let states = accounts
+                .iter()
+                .map(|account| (account.key(), view(account).state));
+            let (states, directory) = (states.collect(), self.directory.current());
+            let counted = tokio::task::spawn_blocking(move || coverage(&directory, &states)).await;
+            counted.map_err(|error| AccountRefused::Failed(error.to_string()))
         })
     }
 
@@ -64,6 +81,23 @@ impl AccountAdmin for AccountDesk {
 }
 
 impl AccountDesk {
+    fn check_served(&self) -> Result<(), AccountRefused> {
+        if self.base_url.is_empty() {
+            return Err(AccountRefused::Failed(
+                "there is no webmail: add [web] bind to the config".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn invitation(&self, account: &Mailbox, token: &str) -> Invitation {
+        Invitation {
+            address: account.to_string(),
+            link: webmail::invitation_link(&self.base_url, token),
+            expires: self.clock.now().after(webmail::INVITATION_LIFE),
+        }
+    }
+
     /// The mailbox behind an address or alias: its key is where the mail is listed.
     fn mailbox_of(&self, address: &Mailbox) -> Result<Mailbox, AccountRefused> {
         let key = self.router.explain(address).mailbox;
@@ -73,6 +107,26 @@ impl AccountDesk {
             ))
         })
     }
+}
+
+/// Who of the directory has a mailbox, and what the state of his account is.
+fn coverage(directory: &Directory, states: &HashMap<String, AccountState>) -> Coverage {
+    let mut coverage = Coverage::default();
+    for entry in directory.entries() {
+        let has_mailbox = matches!(entry.kind, EntryKind::Mailbox | EntryKind::User);
+        if !has_mailbox || entry.departed.is_some() {
+            continue;
+        }
+        let state = states.get(&entry.address.key()).copied();
+        let domain = entry.address.domain().key();
+        coverage.total.count(state);
+        coverage.domains.entry(domain).or_default().count(state);
+        if state != Some(AccountState::Active) {
+            coverage.missing.push(entry.address.to_string());
+        }
+    }
+    coverage.missing.sort_unstable();
+    coverage
 }
 
 fn view(account: &webmail::Account) -> Account {
@@ -98,5 +152,32 @@ fn refused(error: AccountError) -> AccountRefused {
         AccountError::Password | AccountError::Spool(_) | AccountError::Hash(_) => {
             AccountRefused::Failed(error.to_string())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::{ImportOptions, read_csv};
+
+    #[test]
+    fn coverage_counts_people_with_a_mailbox() {
+        let csv = "address,type\nann@example.org,mailbox\nbob@example.org,mailbox\n\
+                   eve@example.org,mailbox\ncarl@example.net,user\nall@example.org,group\n\
+                   room@example.org,resource\n";
+        let directory = read_csv(csv.as_bytes(), ImportOptions::default()).unwrap();
+        let states = HashMap::from([
+            ("ann@example.org".to_owned(), AccountState::Active),
+            ("bob@example.org".to_owned(), AccountState::Invited),
+            ("eve@example.org".to_owned(), AccountState::Disabled),
+            ("carl@example.net".to_owned(), AccountState::Active),
+        ]);
+        let counted = coverage(&directory, &states);
+        let of =
+            |one: &crate::admin::Covered| [one.mailboxes, one.enrolled, one.invited, one.percent];
+        assert_eq!(of(&counted.total), [4, 2, 1, 50]);
+        assert_eq!(of(&counted.domains["example.org"]), [3, 1, 1, 33]);
+        assert_eq!(of(&counted.domains["example.net"]), [1, 1, 0, 100]);
+        assert_eq!(counted.missing, ["bob@example.org", "eve@example.org"]);
     }
 }

@@ -15,7 +15,7 @@ use crate::base::{Clock, Entropy, Timestamp};
 use crate::smtp::Mailbox;
 use crate::spool::{Spool, SpoolError};
 
-const ACCOUNTS: &str = "account";
+pub(super) const ACCOUNTS: &str = "account";
 const INVITATIONS: &str = "invitation";
 /// How long an invitation is good.
 pub const INVITATION_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -35,10 +35,10 @@ pub struct Account {
     pub generation: u32,
     /// PHC string; `None` until the invitation is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    password: Option<Secret>,
+    pub(super) password: Option<Secret>,
     /// Digest of the one invitation that is good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    invitation: Option<String>,
+    pub(super) invitation: Option<String>,
 }
 
 impl Account {
@@ -58,7 +58,7 @@ impl Account {
 /// A text that no log shows.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-struct Secret(String);
+pub(super) struct Secret(pub(super) String);
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,13 +122,13 @@ impl<E: Into<AccountError>> From<E> for LoginError {
 /// The accounts; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Accounts {
-    spool: Spool,
+    pub(super) spool: Spool,
     clock: Clock,
     entropy: Entropy,
-    passwords: Passwords,
+    pub(super) passwords: Passwords,
     throttle: Arc<Mutex<Throttle>>,
     /// One change at a time: read, decide, write.
-    changing: Arc<tokio::sync::Mutex<()>>,
+    pub(super) changing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Accounts {
@@ -158,8 +158,6 @@ impl Accounts {
         let _changing = self.changing.lock().await;
         let key = address.key();
         let now = self.clock.now();
-        let token = self.entropy.token();
-        let hash = digest("invitation", &token);
         let stored = match self.find(&key).await {
             Err(AccountError::Damaged(_)) => None,
             other => other?,
@@ -172,17 +170,27 @@ impl Accounts {
             password: None,
             invitation: None,
         });
+        account.disabled = false;
+        self.put_invitation(&mut account).await
+    }
+
+    /// Puts a new invitation in the place of an earlier one, and stores the account.
+    pub(super) async fn put_invitation(
+        &self,
+        account: &mut Account,
+    ) -> Result<String, AccountError> {
+        let token = self.entropy.token();
+        let hash = digest("invitation", &token);
         if let Some(earlier) = account.invitation.replace(hash.clone()) {
             self.spool.put_fact(INVITATIONS, &earlier, None).await?;
         }
-        account.disabled = false;
-        let expires = now.after(INVITATION_LIFE);
+        let key = account.key();
         let invitation = Invitation {
             account: key.clone(),
-            expires,
+            expires: self.clock.now().after(INVITATION_LIFE),
         };
         self.store(INVITATIONS, &hash, &invitation).await?;
-        self.store(ACCOUNTS, &key, &account).await?;
+        self.store(ACCOUNTS, &key, account).await?;
         Ok(token)
     }
 
@@ -216,18 +224,11 @@ impl Accounts {
         token: &str,
         password: String,
     ) -> Result<Account, AccountError> {
-        self.invited(token).await?;
-        let length = password.chars().count();
-        if !(SHORTEST..=LONGEST).contains(&length) {
-            return Err(AccountError::Password);
-        }
+        let account = self.invited(token).await?;
         // Hashed before the lock is taken: a slow hash must not hold up the administrator.
-        let hash = self.passwords.hash(password.clone()).await?;
+        let hash = self.hash_new(&account, password).await?;
         let _changing = self.changing.lock().await;
         let mut account = self.invited(token).await?;
-        if password.eq_ignore_ascii_case(&account.address.to_string()) {
-            return Err(AccountError::Password);
-        }
         account.password = Some(Secret(hash));
         account.generation = account.generation.wrapping_add(1);
         let used = account.invitation.take();
@@ -252,12 +253,7 @@ impl Accounts {
             .trim()
             .parse::<Mailbox>()
             .map_or_else(|_| String::new(), |address| address.key());
-        let now = self.clock.now();
-        {
-            let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-            throttle.check(now, &key, from).map_err(LoginError::Wait)?;
-            throttle.tried(now, &key, from);
-        }
+        self.note_try(&key, from).map_err(LoginError::Wait)?;
         let account = self.find(&key).await?.filter(|account| !account.disabled);
         let stored = account
             .as_ref()
@@ -268,9 +264,38 @@ impl Accounts {
             .unwrap_or_default();
         let matches = self.passwords.verify(password, stored).await?;
         let account = account.filter(|_| matches).ok_or(LoginError::Wrong)?;
-        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        throttle.succeeded(now, &key, from);
+        self.note_success(&key, from);
         Ok(account)
+    }
+
+    /// Counts a try of `key` from an address, or says how long to wait.
+    pub(super) fn note_try(&self, key: &str, from: IpAddr) -> Result<(), Duration> {
+        let now = self.clock.now();
+        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        throttle.check(now, key, from)?;
+        throttle.tried(now, key, from);
+        Ok(())
+    }
+
+    /// The try was right.
+    pub(super) fn note_success(&self, key: &str, from: IpAddr) {
+        let now = self.clock.now();
+        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        throttle.succeeded(now, key, from);
+    }
+
+    /// The hash of a password that an account may have.
+    pub(super) async fn hash_new(
+        &self,
+        account: &Account,
+        password: String,
+    ) -> Result<String, AccountError> {
+        let length = password.chars().count();
+        let is_address = password.eq_ignore_ascii_case(&account.address.to_string());
+        if is_address || !(SHORTEST..=LONGEST).contains(&length) {
+            return Err(AccountError::Password);
+        }
+        Ok(self.passwords.hash(password).await?)
     }
 
     /// All accounts, by address.
@@ -324,7 +349,7 @@ impl Accounts {
         .transpose()
     }
 
-    async fn store(
+    pub(super) async fn store(
         &self,
         room: &str,
         key: &str,

@@ -73,6 +73,8 @@ pub(crate) struct Undo {
 pub(crate) struct ShellUser {
     pub address: String,
     pub csrf: String,
+    /// Single keys do something.
+    pub has_keys: bool,
     pub folders: Vec<FolderLink>,
 }
 
@@ -87,6 +89,8 @@ impl Shell {
 pub(crate) struct FolderLink {
     pub name: &'static str,
     pub path: &'static str,
+    /// The keys that lead there.
+    pub keys: &'static str,
     pub is_here: bool,
     /// How many are unread, or wait; empty for none.
     pub count: String,
@@ -120,6 +124,7 @@ impl Webmail {
         here: Here,
     ) -> Result<Shell, WebError> {
         let unread = self.unread(user).await?;
+        let settings = self.settings(&user.account()).await?;
         let texts = user.visitor.texts;
         let moments = self.moments(texts);
         let teller = Teller {
@@ -137,6 +142,7 @@ impl Webmail {
             FolderLink {
                 name: folder.name(texts),
                 path: folder.path(),
+                keys: folder.keys(),
                 is_here: here == Here::Folder(folder),
                 count_read_out: fill(texts.unread_count, &[("count", &count)]),
                 count,
@@ -147,6 +153,7 @@ impl Webmail {
             user: Some(ShellUser {
                 address: user.address().to_string(),
                 csrf: user.session.csrf.clone(),
+                has_keys: settings.has_keys,
                 folders: Folder::ALL.into_iter().map(link).collect(),
             }),
             banner: teller

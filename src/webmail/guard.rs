@@ -3,18 +3,21 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
-use axum::http::header::{ACCEPT_LANGUAGE, COOKIE};
+use axum::http::header::{ACCEPT_LANGUAGE, COOKIE, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method};
 
 use super::error::WebError;
-use super::session::{LIFE, Session};
+use super::session::{LIFE, Origin, Session};
 use super::texts::{Texts, for_reader};
 use super::{Proxy, Webmail};
 use crate::directory::{EntryKind, Lookup};
 use crate::mail::BackendId;
-use crate::route::{Admission, Origin};
+use crate::route::{self, Admission};
 use crate::smtp::Mailbox;
+
+/// Characters of a browser's name that are kept.
+const AGENT: usize = 300;
 
 /// Anybody.
 #[derive(Debug, Clone)]
@@ -27,6 +30,18 @@ pub(crate) struct Visitor {
     pub before_login: Option<String>,
     /// The token of his session cookie, not checked.
     pub token: Option<String>,
+    /// What his browser calls itself; cut, not checked.
+    agent: String,
+}
+
+impl Visitor {
+    /// Where a session of his begins.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin {
+            address: self.address.to_canonical().to_string(),
+            agent: self.agent.clone(),
+        }
+    }
 }
 
 /// A user who is logged in.
@@ -75,6 +90,7 @@ impl FromRequestParts<Webmail> for Visitor {
             address: client_address(parts, webmail.0.options.proxy),
             before_login: cookie(&parts.headers, names.before_login),
             token: cookie(&parts.headers, names.session),
+            agent: agent(&parts.headers),
         })
     }
 }
@@ -153,7 +169,7 @@ impl Webmail {
 
     /// Under which key the mail of an address is listed, and where its home is.
     fn mailbox_of(&self, address: &Mailbox) -> (String, Option<BackendId>) {
-        match self.0.world.admit.admit(address, Origin::Trusted) {
+        match self.0.world.admit.admit(address, route::Origin::Trusted) {
             Admission::Accept { lane, mailbox, .. } => {
                 let home = Some(lane).filter(|lane| !lane.starts_with('@'));
                 let key = mailbox.unwrap_or_else(|| address.key());
@@ -197,6 +213,13 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
         .filter_map(|pair| pair.trim().split_once('='))
         .find(|(key, _)| *key == name)
         .map(|(_, value)| value.to_owned())
+}
+
+fn agent(headers: &HeaderMap) -> String {
+    let agent = headers
+        .get(USER_AGENT)
+        .and_then(|value| value.to_str().ok());
+    agent.unwrap_or_default().chars().take(AGENT).collect()
 }
 
 fn client_address(parts: &Parts, proxy: Proxy) -> IpAddr {

@@ -104,6 +104,17 @@ impl Folder {
         }
     }
 
+    /// The keys that lead there.
+    pub(crate) const fn keys(self) -> &'static str {
+        match self {
+            Self::Inbox => "g i",
+            Self::Sent => "g s",
+            Self::Drafts => "g d",
+            Self::Archive => "g a",
+            Self::Deleted => "g t",
+        }
+    }
+
     /// Its name.
     pub(crate) const fn name(self, texts: &Texts) -> &'static str {
         match self {

@@ -2,6 +2,7 @@
 //! without script; templates and assets are in the top-level `webmail/`.
 
 mod accounts;
+mod device;
 mod digest;
 mod drafts;
 mod error;
@@ -18,6 +19,7 @@ mod password;
 mod people;
 mod plain;
 mod recipients;
+mod renewal;
 mod sanitize;
 mod search;
 mod session;
@@ -253,6 +255,10 @@ pub fn router(webmail: Webmail) -> Router {
             "/settings",
             get(pages::settings::page).post(pages::settings::save),
         )
+        .route("/keys", get(pages::help::keys))
+        .route("/security", get(pages::security::page))
+        .route("/security/password", post(pages::security::change_password))
+        .route("/security/sessions", post(pages::security::end))
         .route(frame::STYLE_PATH, get(frame::style))
         .route(frame::SCRIPT_PATH, get(frame::script))
         .route("/icon.svg", get(frame::icon))

@@ -24,6 +24,29 @@ struct Stored {
     generation: u32,
     created: Timestamp,
     expires: Timestamp,
+    /// Where it was begun.
+    #[serde(default)]
+    origin: Origin,
+}
+
+/// Where a session was begun, so that its owner knows it again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Origin {
+    /// The visitor's address.
+    pub address: String,
+    /// What his browser calls itself.
+    pub agent: String,
+}
+
+/// A session, as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    /// The name by which it can be ended; tells nothing about its token.
+    pub id: String,
+    pub created: Timestamp,
+    pub expires: Timestamp,
+    pub origin: Origin,
 }
 
 /// Somebody who is logged in.
@@ -34,7 +57,7 @@ pub(crate) struct Session {
     /// The token that every form of his carries.
     pub csrf: String,
     /// The digest under which the session is stored.
-    id: String,
+    pub id: String,
 }
 
 impl Session {
@@ -66,7 +89,11 @@ impl Sessions {
     }
 
     /// Begins a session: returns the token for the cookie.
-    pub(crate) async fn begin(&self, account: &Account) -> Result<String, SpoolError> {
+    pub(crate) async fn begin(
+        &self,
+        account: &Account,
+        origin: Origin,
+    ) -> Result<String, SpoolError> {
         self.clear_expired().await?;
         let token = self.entropy.token();
         let now = self.clock.now();
@@ -75,6 +102,7 @@ impl Sessions {
             generation: account.generation,
             created: now,
             expires: now.after(LIFE),
+            origin,
         };
         let value = serde_json::to_value(&stored)
             .map_err(|error| SpoolError::Damaged(error.to_string()))?;
@@ -112,6 +140,48 @@ impl Sessions {
     /// Ends a session.
     pub(crate) async fn end(&self, session: &Session) -> Result<(), SpoolError> {
         self.spool.put_fact(SESSIONS, &session.id, None).await
+    }
+
+    /// The sessions of an account that are good, newest first.
+    pub(crate) async fn of(&self, account: &Account) -> Result<Vec<Listed>, SpoolError> {
+        let spool = self.spool.clone();
+        let facts = blocking(move || spool.facts(SESSIONS, "")).await??;
+        let (key, now) = (account.key(), self.clock.now());
+        let is_own = |stored: &Stored| {
+            stored.account == key && stored.generation == account.generation && stored.expires > now
+        };
+        let mut listed: Vec<Listed> = facts
+            .into_iter()
+            .filter_map(|(id, value)| Some((id, serde_json::from_value(value).ok()?)))
+            .filter(|(_, stored)| is_own(stored))
+            .map(|(id, stored)| Listed {
+                id,
+                created: stored.created,
+                expires: stored.expires,
+                origin: stored.origin,
+            })
+            .collect();
+        listed.sort_by_key(|one| std::cmp::Reverse(one.created));
+        Ok(listed)
+    }
+
+    /// Ends one of the account's sessions; `false` when it has none of this name.
+    pub(crate) async fn end_one(&self, account: &Account, id: &str) -> Result<bool, SpoolError> {
+        let is_own = self.of(account).await?.iter().any(|one| one.id == id);
+        if is_own {
+            self.spool.put_fact(SESSIONS, id, None).await?;
+        }
+        Ok(is_own)
+    }
+
+    /// Ends all of an account's sessions but this one: how many these were.
+    pub(crate) async fn end_others(&self, session: &Session) -> Result<usize, SpoolError> {
+        let all = self.of(&session.account).await?;
+        let others: Vec<_> = all.iter().filter(|one| one.id != session.id).collect();
+        for one in &others {
+            self.spool.put_fact(SESSIONS, &one.id, None).await?;
+        }
+        Ok(others.len())
     }
 
     async fn clear_expired(&self) -> Result<(), SpoolError> {

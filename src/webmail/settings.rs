@@ -12,11 +12,22 @@ const SETTINGS: &str = "webmail-settings";
 pub(crate) const SIGNATURE: usize = 2_000;
 
 /// A user's settings.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Settings {
     /// Stands under what he writes.
     pub signature: String,
+    /// Single keys do something (WCAG 2.2, 2.1.4: they can be switched off).
+    pub has_keys: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            signature: String::new(),
+            has_keys: true,
+        }
+    }
 }
 
 impl Webmail {

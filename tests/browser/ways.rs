@@ -56,6 +56,36 @@ fn by_keyboard_alone() {
     browser.wait_text("The message has not been sent.");
 }
 
+/// Shortcuts: through a list, into a message, back, filed; not while something is typed.
+#[test]
+fn with_single_keys() {
+    let place = Place::open("5m");
+    place.deliver("ann@example.org", PLAIN);
+    place.deliver("ann@example.org", RICH);
+    let browser = Browser::start(Kind::Desktop);
+    place.enrol(&browser, "ann@example.org");
+    browser.press("jjk");
+    browser.picture("keys-list");
+    browser.press("jo");
+    browser.wait_text("Yes, at noon.");
+    browser.press("u");
+    browser.wait_for(".picking");
+    browser.press("jx#");
+    browser.wait_text("The message is in “Deleted”.");
+    browser.press("c");
+    browser.wait_for("[data-letter]");
+    browser.press("e#gi?");
+    assert_eq!(browser.value("#to"), "e#gi?");
+    browser.run("document.activeElement.blur()", &[]);
+    browser.press("gt");
+    browser.wait_text("The plan for Monday");
+    browser.press("?");
+    browser.wait_for("kbd");
+    look(&browser, "keys");
+    browser.press("/noon\u{e007}");
+    browser.wait_text("Re: Lunch");
+}
+
 #[test]
 fn on_a_phone() {
     let place = Place::open("5m");
@@ -87,9 +117,15 @@ fn visit(place: &Place, kind: Kind, name: &str) {
     browser.follow("Reply to all");
     browser.wait_for("[data-letter]");
     look(&browser, &format!("{name}-compose"));
-    browser.go(&place.url("/settings"));
-    browser.wait_for("#signature");
-    look(&browser, &format!("{name}-settings"));
+    for (path, sign) in [
+        ("settings", "#signature"),
+        ("security", "#old"),
+        ("keys", "kbd"),
+    ] {
+        browser.go(&place.url(&format!("/{path}")));
+        browser.wait_for(sign);
+        look(&browser, &format!("{name}-{path}"));
+    }
 }
 
 #[test]

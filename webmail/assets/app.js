@@ -114,4 +114,46 @@
     };
     setTimeout(tick, 1000);
   }
+
+  // Single keys, unless their user has switched them off: pages say with data-key what each presses.
+  if ("keys" in document.body.dataset) {
+    const rows = [...document.querySelectorAll(".list > li")];
+    const row = () => document.activeElement.closest(".list > li");
+    const step = (by) => {
+      const at = rows.indexOf(row()) + (row() ? by : 1);
+      rows[Math.min(Math.max(at, 0), rows.length - 1)]?.querySelector("a").focus();
+    };
+    const own = {
+      "j": () => step(1),
+      "k": () => step(-1),
+      "o": () => row()?.querySelector("a").click(),
+      "x": () => row()?.querySelector("input[type=checkbox]")?.click(),
+      "/": () => document.getElementById("q").focus(),
+      "?": () => { location.href = "/keys"; },
+    };
+    let first = "", timer = 0;
+    addEventListener("keydown", (event) => {
+      const typing = event.target.closest?.("input:not([type=checkbox]), textarea, select");
+      if (typing || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.key.length > 1) return;
+      const keys = first + event.key;
+      first = "";
+      clearTimeout(timer);
+      if (keys === "g") {
+        first = "g ";
+        timer = setTimeout(() => { first = ""; }, 1500);
+        return;
+      }
+      const target = document.querySelector(`[data-key="${CSS.escape(keys)}"]`);
+      if (!target && !own[keys]) return;
+      event.preventDefault();
+      if (!target) { own[keys](); return; }
+      // In a list a key means what is ticked, or else the line that has the focus.
+      if (target.closest(".picking") && !document.querySelector(".list :checked")) {
+        const box = row()?.querySelector("input[type=checkbox]");
+        if (!box) return;
+        box.checked = true;
+      }
+      target.click();
+    });
+  }
 })();

@@ -79,7 +79,7 @@ pub(crate) async fn set_password(
     };
     let error = if form.password == form.again {
         match accounts.set_password(&token, form.password).await {
-            Ok(account) => return begin(&webmail, &account, "/?welcome=1").await,
+            Ok(account) => return begin(&webmail, (&account, &visitor), "/?welcome=1").await,
             Err(AccountError::Password) => visitor.texts.password_refused,
             Err(AccountError::Invitation) => return gone(&webmail, &visitor),
             Err(error) => return Err(error.into()),

@@ -1,5 +1,7 @@
 //! Logging in and out.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::Form;
 use axum::extract::rejection::FormRejection;
@@ -15,7 +17,7 @@ use crate::webmail::digest::{digest, is_token, same};
 use crate::webmail::error::WebError;
 use crate::webmail::frame::{Shell, see_other, show, show_with};
 use crate::webmail::guard::{User, Visitor};
-use crate::webmail::texts::fill;
+use crate::webmail::texts::{Texts, fill};
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -123,19 +125,12 @@ pub(crate) async fn log_in(
         .verify(&form.address, form.password, visitor.address)
         .await;
     let (status, error) = match verified {
-        Ok(account) => return begin(&webmail, &account, own_path(&form.next)).await,
+        Ok(account) => return begin(&webmail, (&account, &visitor), own_path(&form.next)).await,
         Err(LoginError::Wrong) => (
             StatusCode::UNPROCESSABLE_ENTITY,
             visitor.texts.login_wrong.to_owned(),
         ),
-        Err(LoginError::Wait(wait)) => {
-            let minutes = wait.as_secs().div_ceil(60);
-            let wait = fill(visitor.texts.minutes, &[("count", &minutes.to_string())]);
-            (
-                StatusCode::TOO_MANY_REQUESTS,
-                fill(visitor.texts.login_wait, &[("wait", &wait)]),
-            )
-        }
+        Err(LoginError::Wait(wait)) => too_many(visitor.texts, wait),
         Err(LoginError::Internal(error)) => return Err(error.into()),
     };
     let page = LoginPage {
@@ -148,13 +143,23 @@ pub(crate) async fn log_in(
     show_with(status, &page)
 }
 
+/// What is said after too many tries.
+pub(super) fn too_many(texts: &Texts, wait: Duration) -> (StatusCode, String) {
+    let minutes = wait.as_secs().div_ceil(60);
+    let wait = fill(texts.minutes, &[("count", &minutes.to_string())]);
+    (
+        StatusCode::TOO_MANY_REQUESTS,
+        fill(texts.login_wait, &[("wait", &wait)]),
+    )
+}
+
 /// Begins a session and goes on to `next`.
 pub(super) async fn begin(
     webmail: &Webmail,
-    account: &Account,
+    (account, visitor): (&Account, &Visitor),
     next: &str,
 ) -> Result<Response, WebError> {
-    let token = webmail.0.sessions.begin(account).await?;
+    let token = webmail.0.sessions.begin(account, visitor.origin()).await?;
     let mut response = see_other(next);
     if let Some(cookie) = webmail.session_cookie(&token) {
         response.headers_mut().append(SET_COOKIE, cookie);

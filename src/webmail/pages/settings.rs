@@ -20,7 +20,9 @@ use crate::webmail::texts::fill;
 struct SettingsPage {
     shell: Shell,
     csrf: String,
+    tab: &'static str,
     signature: String,
+    has_keys: bool,
     error: Option<String>,
 }
 
@@ -29,6 +31,9 @@ pub(crate) struct SettingsForm {
     csrf: String,
     #[serde(default)]
     signature: String,
+    /// There when the box is ticked.
+    #[serde(default)]
+    keys: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -43,7 +48,7 @@ pub(crate) async fn page(
     Query(query): Query<SettingsQuery>,
 ) -> Result<Response, WebError> {
     let settings = webmail.settings(&user.account()).await?;
-    let mut page = settings_page(&webmail, &user, settings.signature).await?;
+    let mut page = settings_page(&webmail, &user, settings).await?;
     let saved = user.visitor.texts.settings_saved;
     page.shell.notice = (!query.saved.is_empty()).then(|| saved.to_owned());
     show(&page)
@@ -57,14 +62,17 @@ pub(crate) async fn save(
     let Form(form) = form.map_err(|refused| WebError::of_status(refused.status()))?;
     user.check(&form.csrf)?;
     let signature = form.signature.replace("\r\n", "\n");
-    if signature.chars().count() > SIGNATURE {
-        let mut page = settings_page(&webmail, &user, signature).await?;
+    let settings = Settings {
+        signature,
+        has_keys: !form.keys.is_empty(),
+    };
+    if settings.signature.chars().count() > SIGNATURE {
+        let mut page = settings_page(&webmail, &user, settings).await?;
         let most = SIGNATURE.to_string();
         let error = user.visitor.texts.error_signature;
         page.error = Some(fill(error, &[("most", &most)]));
         return show_with(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
-    let settings = Settings { signature };
     webmail.set_settings(&user.account(), &settings).await?;
     Ok(see_other("/settings?saved=1"))
 }
@@ -72,13 +80,15 @@ pub(crate) async fn save(
 async fn settings_page(
     webmail: &Webmail,
     user: &User,
-    signature: String,
+    settings: Settings,
 ) -> Result<SettingsPage, WebError> {
     let title = user.visitor.texts.settings;
     Ok(SettingsPage {
         shell: webmail.user_shell(user, title, Here::Elsewhere).await?,
+        tab: "general",
         csrf: user.session.csrf.clone(),
-        signature,
+        signature: settings.signature,
+        has_keys: settings.has_keys,
         error: None,
     })
 }

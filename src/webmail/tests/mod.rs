@@ -13,6 +13,7 @@ mod login;
 mod outbox;
 mod reading;
 mod search;
+mod security;
 mod writing;
 
 use super::*;
@@ -391,6 +392,7 @@ impl<'a> Browser<'a> {
     }
 
     async fn request(&mut self, method: Method, path: &str, (kind, body): (&str, Body)) -> Answer {
+        let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
         let cookies: Vec<_> = self
             .cookies
             .iter()
@@ -400,6 +402,7 @@ impl<'a> Browser<'a> {
             .method(method)
             .uri(path)
             .header(COOKIE, cookies.join("; "))
+            .header("user-agent", agent)
             .header("content-type", kind)
             .body(body)
             .unwrap();

@@ -1,0 +1,191 @@
+//! The accounts of the webmail, for people.
+
+use super::args::UserVerb;
+use super::intent::Request;
+use super::render::Page;
+use super::{Asker, Failure};
+use crate::admin::{Account, AccountState, AddressQuery, Coverage, Covered, Invitation};
+use crate::terminal::{Cell, Table, Tone, moment, visible};
+
+impl UserVerb {
+    /// What the server is asked.
+    pub(super) fn request(&self) -> Request {
+        let post = |path: &str, address: &String| {
+            let address = address.clone();
+            Request::post(path, &AddressQuery { address })
+        };
+        match self {
+            Self::List => Request::get("/api/users".to_owned()),
+            Self::Coverage { .. } => Request::get("/api/users/coverage".to_owned()),
+            Self::Invite { address } => post("/api/users/invite", address),
+            Self::Reset { address } => post("/api/users/reset", address),
+            Self::Disable { address } => post("/api/users/disable", address),
+        }
+    }
+}
+
+impl Asker {
+    /// The verbs of `user`.
+    pub(super) async fn about_users(
+        &self,
+        verb: UserVerb,
+        request: Request,
+    ) -> Result<(), Failure> {
+        let page = self.page;
+        match verb {
+            UserVerb::List => self.show(request, |it: &Vec<Account>| page.users(it)).await,
+            UserVerb::Invite { .. } => {
+                self.show(request, |it: &Invitation| page.invitation(it))
+                    .await
+            }
+            UserVerb::Reset { .. } => self.show(request, |it: &Invitation| page.reset(it)).await,
+            UserVerb::Coverage { missing } => {
+                let text = |it: &Coverage| {
+                    let names = if missing { it.missing.as_slice() } else { &[] };
+                    page.coverage(it) + &lines(names)
+                };
+                self.show(request, text).await
+            }
+            UserVerb::Disable { .. } => {
+                let text = |it: &AddressQuery| format!("{} cannot log in any more\n", it.address);
+                self.show(request, text).await
+            }
+        }
+    }
+}
+
+fn lines(addresses: &[String]) -> String {
+    addresses
+        .iter()
+        .map(|address| visible(address) + "\n")
+        .collect()
+}
+
+impl Page {
+    /// `user list`.
+    pub(crate) fn users(self, accounts: &[Account]) -> String {
+        if accounts.is_empty() {
+            return "no accounts: `tideover user invite ADDRESS` makes one\n".to_owned();
+        }
+        let mut table = Table::new(&["ADDRESS", "STATE", "CREATED"], &[0]);
+        for account in accounts {
+            let tone = match account.state {
+                AccountState::Active => Tone::Good,
+                AccountState::Invited => Tone::Waiting,
+                AccountState::Disabled => Tone::Bad,
+            };
+            table.row([
+                account.address.as_str().into(),
+                Cell::toned(account.state.as_str(), tone),
+                moment(account.created, self.now).into(),
+            ]);
+        }
+        table.render(self.palette)
+    }
+
+    /// `user invite`.
+    pub(crate) fn invitation(self, invitation: &Invitation) -> String {
+        format!(
+            "Give this link to {}, over a way that is safe:\n\n  {}\n\n\
+             It works once, until {}, and lets them set a password.\n",
+            visible(&invitation.address),
+            self.palette.paint(Tone::Strong, &visible(&invitation.link)),
+            moment(invitation.expires, self.now)
+        )
+    }
+
+    /// `user reset`.
+    pub(crate) fn reset(self, invitation: &Invitation) -> String {
+        let ended = format!(
+            "The password of {} works no more, and nobody is logged in with it.\n\n",
+            visible(&invitation.address)
+        );
+        ended + &self.invitation(invitation)
+    }
+
+    /// `user coverage`.
+    pub(crate) fn coverage(self, coverage: &Coverage) -> String {
+        let total = &coverage.total;
+        if total.mailboxes == 0 {
+            return "the directory names no mailboxes: `tideover directory list` shows it\n"
+                .to_owned();
+        }
+        let head = ["DOMAIN", "MAILBOXES", "ENROLLED", "INVITED", "COVERAGE"];
+        let mut table = Table::new(&head, &[0]);
+        let mut row = |name: &str, covered: &Covered| {
+            let tone = match covered.percent {
+                100 => Tone::Good,
+                _ => Tone::Waiting,
+            };
+            table.row([
+                name.into(),
+                covered.mailboxes.to_string().into(),
+                covered.enrolled.to_string().into(),
+                covered.invited.to_string().into(),
+                Cell::toned(format!("{} %", covered.percent), tone),
+            ]);
+        };
+        for (domain, covered) in &coverage.domains {
+            row(domain, covered);
+        }
+        if coverage.domains.len() > 1 {
+            row("together", total);
+        }
+        let mut text = table.render(self.palette);
+        text.push_str(&Self::paragraph(&format!(
+            "{} % enrolled: {} of {} can log in when their platform is down",
+            total.percent, total.enrolled, total.mailboxes
+        )));
+        if !coverage.missing.is_empty() {
+            text.push_str(&Self::paragraph(
+                "`tideover user coverage --missing` names the others; `tideover user invite \
+                 ADDRESS` makes a link for one of them",
+            ));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Timestamp;
+    use crate::terminal::Palette;
+
+    #[test]
+    fn coverage_says_how_many_and_what_to_do_next() {
+        let page = Page {
+            palette: Palette::Plain,
+            now: Timestamp::from_millis(0),
+        };
+        let mut coverage = Coverage::default();
+        assert!(page.coverage(&coverage).contains("tideover directory list"));
+        for (domain, states) in [
+            ("example.net", &[Some(AccountState::Active)][..]),
+            (
+                "example.org",
+                &[
+                    Some(AccountState::Active),
+                    Some(AccountState::Invited),
+                    None,
+                ],
+            ),
+        ] {
+            for state in states {
+                coverage.total.count(*state);
+                let domain = coverage.domains.entry(domain.to_owned());
+                domain.or_default().count(*state);
+            }
+        }
+        coverage.missing = vec!["bob@example.org".to_owned()];
+        let text = page.coverage(&coverage);
+        let rows: Vec<Vec<&str>> = text
+            .lines()
+            .map(|row| row.split_whitespace().collect())
+            .collect();
+        assert_eq!(rows[2], ["example.org", "3", "1", "1", "33", "%"]);
+        assert_eq!(rows[3], ["together", "4", "2", "1", "50", "%"]);
+        assert!(text.contains("50 % enrolled: 2 of 4 can log in"), "{text}");
+        assert!(text.contains("user coverage --missing"), "{text}");
+    }
+}

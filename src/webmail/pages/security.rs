@@ -1,0 +1,182 @@
+//! What keeps an account safe: its password, and where it is logged in.
+
+use askama::Template;
+use axum::Form;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::http::header::SET_COOKIE;
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::login::{begin, too_many};
+use crate::webmail::Webmail;
+use crate::webmail::accounts::LoginError;
+use crate::webmail::device::device;
+use crate::webmail::error::WebError;
+use crate::webmail::frame::{Here, Shell, see_other, show, show_with};
+use crate::webmail::guard::User;
+use crate::webmail::renewal::Unchanged;
+use crate::webmail::texts::{Texts, fill};
+
+#[derive(Template)]
+#[template(path = "security.html")]
+struct SecurityPage {
+    shell: Shell,
+    tab: &'static str,
+    csrf: String,
+    address: String,
+    sessions: Vec<Row>,
+    error: Option<String>,
+}
+
+/// A session.
+struct Row {
+    id: String,
+    device: String,
+    place: String,
+    is_this: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct SecurityQuery {
+    did: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct PasswordForm {
+    csrf: String,
+    #[serde(default)]
+    old: String,
+    #[serde(default)]
+    password: String,
+    #[serde(default)]
+    again: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct EndForm {
+    csrf: String,
+    /// Which one; empty: all but this one.
+    #[serde(default)]
+    session: String,
+}
+
+pub(crate) async fn page(
+    State(webmail): State<Webmail>,
+    user: User,
+    Query(query): Query<SecurityQuery>,
+) -> Result<Response, WebError> {
+    let mut page = security_page(&webmail, &user).await?;
+    let texts = user.visitor.texts;
+    page.shell.notice = notice(texts, &query.did).map(str::to_owned);
+    show(&page)
+}
+
+pub(crate) async fn change_password(
+    State(webmail): State<Webmail>,
+    user: User,
+    form: Result<Form<PasswordForm>, FormRejection>,
+) -> Result<Response, WebError> {
+    let Form(form) = form.map_err(|refused| WebError::of_status(refused.status()))?;
+    user.check(&form.csrf)?;
+    let texts = user.visitor.texts;
+    let refused = if form.password == form.again {
+        let accounts = &webmail.0.world.accounts;
+        let passwords = (form.old, form.password);
+        let account = &user.session.account;
+        let changed = accounts.change_password(account, passwords, user.visitor.address);
+        match changed.await {
+            Ok(account) => {
+                webmail.0.sessions.end(&user.session).await?;
+                let next = "/security?did=password";
+                return begin(&webmail, (&account, &user.visitor), next).await;
+            }
+            Err(unchanged) => refusal(unchanged, texts)?,
+        }
+    } else {
+        (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            texts.passwords_differ.to_owned(),
+        )
+    };
+    let mut page = security_page(&webmail, &user).await?;
+    page.error = Some(refused.1);
+    show_with(refused.0, &page)
+}
+
+pub(crate) async fn end(
+    State(webmail): State<Webmail>,
+    user: User,
+    form: Result<Form<EndForm>, FormRejection>,
+) -> Result<Response, WebError> {
+    let Form(form) = form.map_err(|refused| WebError::of_status(refused.status()))?;
+    user.check(&form.csrf)?;
+    let sessions = &webmail.0.sessions;
+    if form.session.is_empty() {
+        sessions.end_others(&user.session).await?;
+        return Ok(see_other("/security?did=others"));
+    }
+    if !sessions
+        .end_one(&user.session.account, &form.session)
+        .await?
+    {
+        return Err(WebError::NotFound);
+    }
+    if form.session != user.session.id {
+        return Ok(see_other("/security?did=session"));
+    }
+    let mut response = see_other("/login?out=1");
+    if let Some(cookie) = webmail.no_session_cookie() {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+fn refusal(unchanged: Unchanged, texts: &Texts) -> Result<(StatusCode, String), WebError> {
+    let text = match unchanged {
+        Unchanged::Login(LoginError::Wrong) => texts.old_password_wrong.to_owned(),
+        Unchanged::Refused => texts.password_refused.to_owned(),
+        Unchanged::Login(LoginError::Wait(wait)) => return Ok(too_many(texts, wait)),
+        Unchanged::Login(LoginError::Internal(error)) => return Err(error.into()),
+    };
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, text))
+}
+
+fn notice(texts: &'static Texts, did: &str) -> Option<&'static str> {
+    Some(match did {
+        "password" => texts.password_changed,
+        "others" => texts.sessions_ended,
+        "session" => texts.session_ended,
+        _ => return None,
+    })
+}
+
+async fn security_page(webmail: &Webmail, user: &User) -> Result<SecurityPage, WebError> {
+    let texts = user.visitor.texts;
+    let moments = webmail.moments(texts);
+    let all = webmail.0.sessions.of(&user.session.account).await?;
+    let row = |one: crate::webmail::session::Listed| {
+        let since = moments.long(one.created);
+        let address = Some(one.origin.address).filter(|address| !address.is_empty());
+        let address = address.unwrap_or_else(|| texts.unknown_place.to_owned());
+        let values = [("time", since.as_str()), ("address", address.as_str())];
+        Row {
+            device: device(&one.origin.agent).unwrap_or_else(|| texts.unknown_device.to_owned()),
+            place: fill(texts.session_place, &values),
+            is_this: one.id == user.session.id,
+            id: one.id,
+        }
+    };
+    let sessions = all.into_iter().map(row).collect();
+    let title = texts.settings;
+    Ok(SecurityPage {
+        shell: webmail.user_shell(user, title, Here::Elsewhere).await?,
+        tab: "security",
+        csrf: user.session.csrf.clone(),
+        address: user.address().to_string(),
+        sessions,
+        error: None,
+    })
+}

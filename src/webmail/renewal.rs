@@ -1,0 +1,67 @@
+//! Passwords that are replaced: by their owner, who knows the old one, or by the help desk, for
+//! who has lost it.
+
+use std::net::IpAddr;
+
+use super::accounts::{ACCOUNTS, Account, AccountError, Accounts, LoginError, Secret};
+use crate::smtp::Mailbox;
+
+/// Why a password was not changed.
+#[derive(Debug)]
+pub(crate) enum Unchanged {
+    /// The password until now was not right, or there were too many tries, or we failed.
+    Login(LoginError),
+    /// The new one cannot be used.
+    Refused,
+}
+
+impl Accounts {
+    /// Changes the password of an account whose owner knows it; all its sessions end.
+    pub(crate) async fn change_password(
+        &self,
+        account: &Account,
+        (old, new): (String, String),
+        from: IpAddr,
+    ) -> Result<Account, Unchanged> {
+        let verified = self.verify(&account.key(), old, from).await;
+        let account = verified.map_err(Unchanged::Login)?;
+        let hash = match self.hash_new(&account, new).await {
+            Ok(hash) => hash,
+            Err(AccountError::Password) => return Err(Unchanged::Refused),
+            Err(error) => return Err(error.into()),
+        };
+        let _changing = self.changing.lock().await;
+        let now = self.find(&account.key()).await?;
+        // Disabled or changed since it was verified: the old password counts no more.
+        let is_same = |now: &Account| !now.disabled && now.generation == account.generation;
+        let Some(mut account) = now.filter(is_same) else {
+            return Err(Unchanged::Login(LoginError::Wrong));
+        };
+        account.password = Some(Secret(hash));
+        account.generation = account.generation.wrapping_add(1);
+        self.store(ACCOUNTS, &account.key(), &account).await?;
+        Ok(account)
+    }
+
+    /// For who has lost his password, or whose password somebody else may know: it works no more,
+    /// his sessions end, and a new invitation lets him choose another one. Returns its token.
+    ///
+    /// # Errors
+    /// [`AccountError::Unknown`], or when it could not be stored.
+    pub async fn reset(&self, address: &Mailbox) -> Result<String, AccountError> {
+        let _changing = self.changing.lock().await;
+        let key = address.key();
+        let found = self.find(&key).await?;
+        let mut account = found.ok_or(AccountError::Unknown(key))?;
+        account.password = None;
+        account.disabled = false;
+        account.generation = account.generation.wrapping_add(1);
+        self.put_invitation(&mut account).await
+    }
+}
+
+impl<E: Into<AccountError>> From<E> for Unchanged {
+    fn from(error: E) -> Self {
+        Self::Login(LoginError::Internal(error.into()))
+    }
+}
