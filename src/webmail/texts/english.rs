@@ -265,8 +265,8 @@ pub(crate) const ENGLISH: Texts = Texts {
     has_keys: "Single keys are shortcuts",
     has_keys_help: "Switch this off if you use speech input, or if keys do things that you did not \
         mean.",
-    keys_lead: "These keys work while you are not typing in a field. Keys with a space between them \
-        are pressed one after the other.",
+    keys_lead: "These keys work while you are not typing in a field. Keys with a space between \
+        them are pressed one after the other.",
     keys_off: "They are switched off at the moment; “General” switches them on.",
     keys_everywhere: "Everywhere",
     keys_of_pages: [
