@@ -104,6 +104,16 @@ pub(crate) enum Verb {
     Spool(SpoolVerb),
     /// Make the running server read its config again
     Reload,
+    /// Print a script that completes verbs and options in a shell
+    Completions {
+        /// For example bash: tideover completions bash > /etc/bash_completion.d/tideover
+        shell: clap_complete::Shell,
+    },
+    /// Write a manual page for each verb
+    Man {
+        /// Where they go, for example /usr/local/share/man/man1
+        folder: PathBuf,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]

@@ -35,6 +35,9 @@ pub(crate) enum Work {
     Serve,
     Check(Depth),
     Demo(crate::demo::Ending),
+    Completions(clap_complete::Shell),
+    /// Write the manual to a folder.
+    Man(PathBuf),
     /// Work on a spool that is not in use.
     Spool(SpoolWork),
     /// Ask the server that runs.
@@ -131,6 +134,8 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
             SpoolVerb::Export { dir } => SpoolWork::Export(dir),
         }),
         Verb::Reload => Work::Ask(Question::Reload),
+        Verb::Completions { shell } => Work::Completions(shell),
+        Verb::Man { folder } => Work::Man(folder),
     }
 }
 

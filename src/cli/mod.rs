@@ -12,6 +12,7 @@ mod directory;
 mod holding;
 mod home;
 mod intent;
+mod manual;
 mod offline;
 mod render;
 mod render_backend;
@@ -135,6 +136,8 @@ fn perform(intent: Intent) -> Result<(), Failure> {
             Work::Demo(ending) => crate::demo::run(ending)
                 .await
                 .map_err(|error| Failure::new(Exit::Failed, error)),
+            Work::Completions(shell) => manual::completions(shell),
+            Work::Man(folder) => manual::write_pages(&folder),
             Work::Spool(work) => offline::perform(config.as_deref(), &work, format),
             Work::Ask(question) => ask(config.as_deref(), question, format).await,
             Work::Bulk(work) => bulk::perform(config.as_deref(), *work, format).await,

@@ -5,7 +5,7 @@ use crate::tree::Tree;
 use crate::{Complaints, assert_clean, assert_complains, assert_content};
 
 /// Crates and the folders or files that may name them.
-const PLACES: [(&str, &[&str]); 20] = [
+const PLACES: [(&str, &[&str]); 22] = [
     ("sled", &["src/spool/"]),
     ("flate2", &["src/spool/ledger.rs"]),
     ("rustls", &["src/net/"]),
@@ -26,6 +26,8 @@ const PLACES: [(&str, &[&str]); 20] = [
     ("metrics_exporter_prometheus", &["src/telemetry/"]),
     ("indicatif", &["src/terminal/bar.rs"]),
     ("clap", &["src/cli/"]),
+    ("clap_complete", &["src/cli/"]),
+    ("clap_mangen", &["src/cli/"]),
 ];
 /// Types of Tokio that only the room `net` names.
 const SOCKETS: [&str; 3] = ["TcpListener", "TcpStream", "TcpSocket"];
