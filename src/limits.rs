@@ -140,6 +140,18 @@ pub const CASE_TEXT: usize = 160;
 /// Body of one document in the log: the largest group has room. Beyond: refused.
 pub const DOCUMENT: usize = 16 * 1024 * 1024;
 
+/// Waves that are remembered. Beyond: no new one.
+pub const WAVES: usize = 1000;
+
+/// Bytes of the file of a wave. Beyond: 413.
+pub const WAVE_FILE: usize = 8 * 1024 * 1024;
+
+/// Messages of one mailbox that are looked at to count what waits. Beyond: it says so.
+pub const WAITS: usize = 20_000;
+
+/// Steps of a wave's life that are remembered. Beyond: the oldest is forgotten.
+pub const WAVE_STEPS: usize = 50;
+
 /// Errors of one directory file that are told one by one. Beyond: their number.
 pub const IMPORT_ERRORS: usize = 100;
 /// Delivery addresses that lead from one entry to another. Beyond: the recipient is held.

@@ -49,6 +49,7 @@ pub fn operators(admin: Arc<Admin>) -> Router {
         .merge(super::hold_api::routes())
         .merge(super::move_api::routes())
         .merge(super::directory_api::routes())
+        .merge(super::wave_api::routes())
         .fallback(no_such_path)
         .with_state(admin)
 }
@@ -103,17 +104,24 @@ fn as_far_as_known<T: Default>(answer: Result<T, SpoolError>) -> Result<T, Spool
 }
 
 async fn status(State(admin): Us) -> Answer<StatusView> {
-    let (holds, moves, drained, attention) = admin
+    let (holds, (moves, waves), drained, attention) = admin
         .blocking(|admin| {
             let drained = as_far_as_known(admin.queue.drain_counts())?;
             let attention = as_far_as_known(admin.attention())?;
-            Ok((admin.hold_views()?, admin.move_views()?, drained, attention))
+            let waves = admin.recent_waves()?;
+            Ok((
+                admin.hold_views()?,
+                (admin.move_views()?, waves),
+                drained,
+                attention,
+            ))
         })
         .await?;
     let stats = admin.spool.stats();
     Ok(Json(StatusView {
         holds,
         moves,
+        waves,
         attention,
         cases: admin.case_numbers(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -236,6 +236,10 @@ impl From<DirectoryError> for AdminError {
                 what,
                 hint: "`tideover directory log` shows the generations, `list` the entries",
             },
+            DirectoryError::NoWave(_) => Self::NotFound {
+                what,
+                hint: "`tideover wave status` shows the waves, `wave plan` makes one",
+            },
             DirectoryError::Asked(_) => Self::Asked {
                 what,
                 hint: "nothing has changed",

@@ -23,6 +23,8 @@ mod serve;
 mod storage;
 mod verified_api;
 mod view;
+mod wave_api;
+mod wave_run;
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,7 +34,7 @@ use tokio::sync::watch;
 
 use crate::backend::BackendOptions;
 use crate::base::{Boxed, Clock};
-use crate::directory::Generations;
+use crate::directory::{Generations, Waves};
 use crate::outbound::Outbound;
 use crate::queue::Queue;
 use crate::route::Router;
@@ -68,6 +70,9 @@ pub use view::{
     IndexView, MessageView, PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView,
     ReloadView, SizeView, SpoolNumbers, StatusView, TraceView,
 };
+pub(crate) use wave_api::WaveQuery;
+pub use wave_api::{WaveDetails, WavePlanView, WaveUserView, WaveView};
+pub use wave_run::keep_waves;
 
 /// Name of the unix socket in `data_dir`.
 pub const SOCKET: &str = "admin.sock";
@@ -92,6 +97,8 @@ pub struct Admin {
     pub outbound: Outbound,
     /// Who exists, and all earlier generations of it.
     pub directory: Generations,
+    /// Users who change home together.
+    pub waves: Waves,
     /// The routes, and the board of the backends with them.
     pub router: Router,
     /// What the config says of the backends now.

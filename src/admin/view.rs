@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AttentionView, CaseNumbers, HoldView, MoveView};
+use super::{AttentionView, CaseNumbers, HoldView, MoveView, WaveView};
 use crate::backend::{Health, HealthChange, Protocol, TlsPolicy};
 use crate::base::Timestamp;
 use crate::mail::{BackendId, SpoolId};
@@ -35,6 +35,9 @@ pub struct StatusView {
     /// Domains on the move, or that were.
     #[serde(default)]
     pub moves: Vec<MoveView>,
+    /// Waves that will start, could not, or started in the last day.
+    #[serde(default)]
+    pub waves: Vec<WaveView>,
 }
 
 /// A backend in `status` and `backend list`.

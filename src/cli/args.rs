@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::directory::DirectoryVerb;
+use super::wave::WaveVerb;
 use crate::base::Timestamp;
 use crate::config::units;
 use crate::mail::{CaseId, SpoolId};
@@ -78,6 +79,9 @@ pub(crate) enum Verb {
     /// A domain that goes from one platform to another
     #[command(subcommand)]
     Move(MoveVerb),
+    /// Users who change home together
+    #[command(subcommand)]
+    Wave(WaveVerb),
     /// Who exists, and where the mailbox is
     #[command(subcommand)]
     Directory(DirectoryVerb),

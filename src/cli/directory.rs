@@ -164,7 +164,7 @@ enum Kind {
 }
 
 /// A time: RFC 3339, or local as people write it.
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse() {
         return Ok(time);
     }

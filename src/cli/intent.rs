@@ -9,6 +9,7 @@ use super::args::{
 };
 use super::bulk::BulkWork;
 use super::directory::DirectoryVerb;
+use super::wave::WaveVerb;
 use crate::admin::{AddressQuery, CaseOrder, MoveQuery, OverrideQuery, QueueQuery, TraceQuery};
 use crate::backend::Wish;
 use crate::mail::{BackendId, CaseId, CaseKind};
@@ -46,6 +47,8 @@ pub(crate) enum Work {
     Bulk(Box<BulkWork>),
     /// Ask or change the directory of the server that runs, as somebody.
     Directory(Box<DirectoryVerb>, String),
+    /// Plan, start, watch or take back a wave, as somebody.
+    Wave(Box<WaveVerb>, String),
 }
 
 /// What to do with a spool that is not in use.
@@ -119,6 +122,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
             (None, false) => CaseQuestion::List(CaseKind::Open),
         })),
         Verb::Move(verb) => the_move(verb, actor),
+        Verb::Wave(verb) => Work::Wave(Box::new(verb), actor.to_owned()),
         Verb::Directory(verb) => Work::Directory(Box::new(verb), actor.to_owned()),
         Verb::Explain { address } => Work::Ask(Question::Explain(AddressQuery { address })),
         Verb::Trace { of, limit } => Work::Ask(Question::Trace(TraceQuery {

@@ -21,7 +21,9 @@ mod render_holds;
 mod render_size;
 #[cfg(test)]
 mod render_verbs_tests;
+mod render_wave;
 mod users;
+mod wave;
 
 use std::fmt;
 use std::io::Write as _;
@@ -141,6 +143,9 @@ fn perform(intent: Intent) -> Result<(), Failure> {
             Work::Spool(work) => offline::perform(config.as_deref(), &work, format),
             Work::Ask(question) => ask(config.as_deref(), question, format).await,
             Work::Bulk(work) => bulk::perform(config.as_deref(), *work, format).await,
+            Work::Wave(verb, actor) => {
+                wave::perform(config.as_deref(), *verb, (format, actor)).await
+            }
             Work::Directory(verb, actor) => {
                 directory::perform(config.as_deref(), *verb, (format, actor)).await
             }

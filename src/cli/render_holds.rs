@@ -108,6 +108,9 @@ impl Page {
             let told = format!("{} since {since}, {} held{left}{why}", one.domain, one.held);
             text.push_str(&self.field("on the move", &told));
         }
+        for wave in &status.waves {
+            text.push_str(&self.field("wave", &super::render_wave::line(wave, self.now)));
+        }
         for hold in &status.holds {
             let told = format!(
                 "{}: {}, {} held: {}",

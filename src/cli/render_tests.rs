@@ -60,6 +60,7 @@ fn status_fits_and_tells_what_waits() {
             next: None,
         },
         holds: Vec::new(),
+        waves: Vec::new(),
         moves: Vec::new(),
         version: "0.1.0".to_owned(),
         now: NOW,

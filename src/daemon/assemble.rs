@@ -15,7 +15,7 @@ use crate::admin::{self, Admin};
 use crate::backend::{BackendOptions, Board};
 use crate::base::{Clock, Entropy, Shutdown};
 use crate::config::{Config, WebConfig};
-use crate::directory::{DirectoryHandle, Generations, Verified};
+use crate::directory::{DirectoryHandle, Generations, Verified, Waves};
 use crate::inbound::{self, TlsMode};
 use crate::mail::{Transport, VisitKey};
 use crate::net::{AcceptTls, Dns, Listen, TcpDial, TcpListen, TlsClient, TlsServer, bind_unix};
@@ -76,6 +76,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
             queue: queue.clone(),
             outbound,
             directory: base.generations.clone(),
+            waves: Waves::new(base.generations.clone(), base.spool.clone()),
             router: base.router.clone(),
             backends: told.backends,
             attention_after: told.attention_after,
@@ -239,6 +240,8 @@ impl Base {
         let upkeep = admin::keep_metrics(admin.metrics.clone(), self.shutdown.clone());
         self.shutdown.spawn("metrics", upkeep);
         let admin = Arc::new(admin);
+        let waves = admin::keep_waves(Arc::clone(&admin), self.shutdown.clone());
+        self.shutdown.spawn("waves", waves);
         let path = config.server.data_dir.join(admin::SOCKET);
         let door = bind_unix(&path).map_err(StartError::other("the operators' socket"))?;
         let router = admin::operators(Arc::clone(&admin));

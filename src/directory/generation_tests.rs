@@ -25,7 +25,7 @@ impl TimeSource for Hands {
 
 pub(super) struct House {
     pub(super) generations: Generations,
-    spool: Spool,
+    pub(super) spool: Spool,
     hands: Hands,
     _committed: tokio::sync::mpsc::Receiver<crate::spool::Committed>,
     _dir: tempfile::TempDir,
@@ -64,7 +64,7 @@ impl House {
     }
 
     /// What a server that starts now has.
-    async fn restarted(&self) -> Arc<Directory> {
+    pub(super) async fn restarted(&self) -> Arc<Directory> {
         let again = generations(&self.spool, &self.hands);
         again.restore().await.unwrap();
         again.current()
@@ -75,7 +75,7 @@ impl House {
         self.hands.0.fetch_add(by, Ordering::Relaxed);
     }
 
-    async fn import(
+    pub(super) async fn import(
         &self,
         source: &str,
         text: &str,

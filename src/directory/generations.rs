@@ -42,6 +42,9 @@ pub enum DirectoryError {
     /// There is no such generation, entry, conflict.
     #[error("{0}")]
     NoSuch(String),
+    /// There is no such wave.
+    #[error("there is no wave {0}")]
+    NoWave(String),
     /// What was asked for makes no sense.
     #[error("{0}")]
     Asked(String),
@@ -137,6 +140,10 @@ impl Generations {
     pub fn options(&self) -> Arc<GenerationOptions> {
         let options = self.0.options.lock();
         Arc::clone(&options.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn spool(&self) -> &Spool {
+        &self.0.spool
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -289,6 +296,15 @@ impl Generations {
     pub async fn list(&self) -> Result<Vec<Generation>, DirectoryError> {
         let this = self.clone();
         beside(move || Ok(generation::list(&this.0.spool)?)).await
+    }
+
+    /// Does the directory show what the log has? Not yet, while the index is made at a start.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub async fn is_restored(&self) -> Result<bool, DirectoryError> {
+        let last = self.list().await?.last().map_or(0, |last| last.number);
+        Ok(self.current().number() == last)
     }
 
     /// What differs between two generations; the present one is [`Directory::number`].

@@ -24,6 +24,10 @@ mod settle;
 mod store;
 mod table;
 mod verified;
+mod wave;
+mod wave_change;
+mod wave_plan;
+mod waves;
 mod x500;
 
 pub use builder::Builder;
@@ -46,9 +50,17 @@ pub use rules::{Fact, JoinBy, Rules};
 pub use settle::Verdict;
 pub use store::{Directory, FoundBy, Lookup};
 pub use verified::{AskHome, Heard, Standing, Verified, Word};
+pub use wave::{Allowed, Wave, WaveFile, WaveState, WaveStep};
+pub use wave_plan::{
+    Grade, Obstacle, ObstacleKind, PlannedUser, SplitGroup, WaveFacts, WavePlan, plan_wave,
+    wave_keys,
+};
+pub use waves::{Said, Waves};
 pub use x500::{decapsulate, encapsulate, x500_key};
 
 #[cfg(test)]
 mod generation_tests;
 #[cfg(test)]
 mod join_tests;
+#[cfg(test)]
+mod wave_tests;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Directory;
 use super::people::{Delta, Finder, Ruling, RulingChange};
+use super::{Directory, HAND};
 use crate::base::Timestamp;
 
 /// So many people may go with a line in `directory.file`.
@@ -164,7 +164,12 @@ fn effect(current: &Directory, next: &Directory, delta: &Delta) -> Effect {
             (Some(_), Some(_)) => effect.changed += 1,
             (Some(_), None) => effect.removed += 1,
         }
-        let before = change.unpacked().and_then(|change| change.before);
+        let unpacked = change.unpacked();
+        // What is said by hand is about somebody who is there.
+        let before = unpacked.and_then(|change| match change.before {
+            None if change.source == HAND => change.after,
+            before => before,
+        });
         let Some(before) = before else { continue };
         let Some((person, _)) = current.find(&before.address) else {
             continue;

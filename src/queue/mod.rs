@@ -35,6 +35,7 @@ mod settle;
 mod state;
 mod tries;
 mod unmarked;
+mod waits;
 mod window;
 mod worker;
 
@@ -43,6 +44,7 @@ pub use cases::{CaseTrial, TrialOutcome};
 pub use counts::{DrainCounts, HeldCount, HeldCounts};
 pub use pace::MailboxRates;
 pub use progress::Progress;
+pub use waits::Waits;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};

@@ -34,3 +34,4 @@ mod one_message_for_both_platforms_is_stored_once;
 mod platforms_work_without_tideover;
 mod starttls_on_both_sides;
 mod strangers_and_oversized_are_refused;
+mod users_migrate_in_waves;

@@ -21,6 +21,7 @@ mod clock;
 mod content;
 mod corners;
 mod damage;
+mod desk;
 #[expect(dead_code, reason = "tests/crash asks more of the disk")]
 mod disk;
 mod door;
@@ -36,6 +37,8 @@ mod reports;
 mod scenarios;
 mod store;
 mod verified;
+mod wave_desk;
+mod waves;
 mod ways_out;
 mod week;
 mod world;

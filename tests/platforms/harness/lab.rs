@@ -32,6 +32,11 @@ pub(crate) struct Lab {
 impl Lab {
     /// Starts the platforms.
     pub(crate) fn new() -> Self {
+        Self::of(&onprem_users(), &cloud_users())
+    }
+
+    /// Starts the platforms with these users.
+    pub(crate) fn of(onprem: &[String], cloud: &[String]) -> Self {
         packages::require();
         let folder = tempfile::Builder::new()
             .prefix("tideover-")
@@ -44,8 +49,8 @@ impl Lab {
             Platform::start(name, &folder.path().join(name), &address, users)
         };
         Self {
-            onprem: start("onprem", &onprem_users()),
-            cloud: start("cloud", &cloud_users()),
+            onprem: start("onprem", onprem),
+            cloud: start("cloud", cloud),
             address,
             folder,
         }

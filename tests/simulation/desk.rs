@@ -1,0 +1,134 @@
+//! The operators' desk of a simulated front door: its API, as the verbs ask it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use tideover::admin::{
+    Account, AccountAdmin, AccountRefused, Admin, Coverage, Invitation, Reload, keep_waves,
+    operators,
+};
+use tideover::base::{Boxed, Clock, Entropy};
+use tideover::directory::{Generations, Waves};
+use tideover::net::{Dns, TcpDial, TlsClient};
+use tideover::outbound::{self, Outbound};
+use tideover::smtp::Mailbox;
+use tideover::telemetry::Metrics;
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+use crate::door::{Door, Site};
+use crate::world::{PLATFORMS, probed};
+
+/// No webmail and no config file behind this desk.
+#[derive(Debug)]
+struct Nobody;
+
+fn no_accounts() -> AccountRefused {
+    AccountRefused::NoSuch("there are no accounts here".to_owned())
+}
+
+impl AccountAdmin for Nobody {
+    fn invite<'a>(&'a self, _: &'a Mailbox) -> Boxed<'a, Result<Invitation, AccountRefused>> {
+        Box::pin(async { Err(no_accounts()) })
+    }
+
+    fn reset<'a>(&'a self, _: &'a Mailbox) -> Boxed<'a, Result<Invitation, AccountRefused>> {
+        Box::pin(async { Err(no_accounts()) })
+    }
+
+    fn coverage(&self) -> Boxed<'_, Result<Coverage, AccountRefused>> {
+        Box::pin(async { Ok(Coverage::default()) })
+    }
+
+    fn list(&self) -> Boxed<'_, Result<Vec<Account>, AccountRefused>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn disable<'a>(&'a self, _: &'a Mailbox) -> Boxed<'a, Result<(), AccountRefused>> {
+        Box::pin(async { Err(no_accounts()) })
+    }
+}
+
+impl Reload for Nobody {
+    fn reload(&self) -> Boxed<'_, Result<(), String>> {
+        Box::pin(async { Err("there is no file".to_owned()) })
+    }
+}
+
+/// The desk of a door.
+pub(crate) struct Desk {
+    admin: Arc<Admin>,
+    router: axum::Router,
+}
+
+impl Desk {
+    pub(crate) fn new(site: &Site, door: &Door, (all, waves): (&Generations, &Waves)) -> Self {
+        let clock = Clock::new(site.clock.clone());
+        // Nobody asks the network here: mail goes to the simulated platforms.
+        let world = outbound::World {
+            dial: Arc::new(TcpDial::default()),
+            resolve: Arc::new(Dns::system().unwrap()),
+            tls: TlsClient::new().unwrap(),
+            clock: clock.clone(),
+            entropy: Entropy::new(site.chance.clone()),
+            board: None,
+        };
+        let backends = PLATFORMS.map(|name| probed(name, site.probing));
+        let week = Duration::from_secs(7 * 24 * 3600);
+        let admin = Arc::new(Admin {
+            spool: door.spool.clone(),
+            queue: door.queue.clone(),
+            outbound: Outbound::new(outbound::Options::new("mx.example.org"), world),
+            directory: all.clone(),
+            waves: waves.clone(),
+            router: door.router.clone(),
+            backends: watch::channel(backends.into()).1,
+            attention_after: watch::channel(week).1,
+            webmail: false,
+            accounts: Arc::new(Nobody),
+            config: Arc::new(Nobody),
+            metrics: Metrics::install().unwrap(),
+            clock,
+        });
+        let router = operators(Arc::clone(&admin));
+        Self { admin, router }
+    }
+
+    /// Waves start by themselves from now on, until the door stops.
+    pub(crate) fn keep_waves(&self, door: &Door) {
+        let keep = keep_waves(Arc::clone(&self.admin), door.shutdown.clone());
+        door.shutdown.spawn("waves", keep);
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let (status, answer) = self.ask(Method::GET, path, String::new()).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {answer}");
+        answer
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Value {
+        let (status, answer) = self.ask(Method::POST, path, body.to_owned()).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {answer}");
+        answer
+    }
+
+    /// What is said to a request that is refused.
+    pub(crate) async fn refusal(&self, path: &str, body: &str) -> String {
+        let (status, answer) = self.ask(Method::POST, path, body.to_owned()).await;
+        assert!(status.is_client_error(), "{path}: {status} {answer}");
+        answer["error"].as_str().unwrap().to_owned()
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: String) -> (StatusCode, Value) {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.body(Body::from(body)).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&bytes).unwrap())
+    }
+}
