@@ -149,6 +149,15 @@ pub const WAVE_FILE: usize = 8 * 1024 * 1024;
 /// Messages of one mailbox that are looked at to count what waits. Beyond: it says so.
 pub const WAITS: usize = 20_000;
 
+/// Bytes of the file of a rehearsal: a directory of 200,000 people has room. Beyond: 413.
+pub const REHEARSAL_FILE: usize = 128 * 1024 * 1024;
+
+/// Messages that go through a rehearsal. Beyond: it says so.
+pub const REHEARSED: usize = 1_000_000;
+
+/// Addresses that a rehearsal tells one by one. Beyond: their number.
+pub const FINDINGS: usize = 500;
+
 /// Steps of a wave's life that are remembered. Beyond: the oldest is forgotten.
 pub const WAVE_STEPS: usize = 50;
 

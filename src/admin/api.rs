@@ -50,6 +50,7 @@ pub fn operators(admin: Arc<Admin>) -> Router {
         .merge(super::move_api::routes())
         .merge(super::directory_api::routes())
         .merge(super::wave_api::routes())
+        .merge(super::rehearsal_api::routes())
         .fallback(no_such_path)
         .with_state(admin)
 }

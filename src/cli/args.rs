@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::directory::DirectoryVerb;
+use super::rehearse::RehearseArgs;
 use super::wave::WaveVerb;
 use crate::base::Timestamp;
 use crate::config::units;
@@ -82,6 +83,8 @@ pub(crate) enum Verb {
     /// Users who change home together
     #[command(subcommand)]
     Wave(WaveVerb),
+    /// Let mail that really came go through another directory, and see what would change
+    Rehearse(RehearseArgs),
     /// Who exists, and where the mailbox is
     #[command(subcommand)]
     Directory(DirectoryVerb),

@@ -9,6 +9,7 @@ use super::args::{
 };
 use super::bulk::BulkWork;
 use super::directory::DirectoryVerb;
+use super::rehearse::RehearseArgs;
 use super::wave::WaveVerb;
 use crate::admin::{AddressQuery, CaseOrder, MoveQuery, OverrideQuery, QueueQuery, TraceQuery};
 use crate::backend::Wish;
@@ -47,6 +48,8 @@ pub(crate) enum Work {
     Bulk(Box<BulkWork>),
     /// Ask or change the directory of the server that runs, as somebody.
     Directory(Box<DirectoryVerb>, String),
+    /// Let mail of the past go through another directory.
+    Rehearse(Box<RehearseArgs>),
     /// Plan, start, watch or take back a wave, as somebody.
     Wave(Box<WaveVerb>, String),
 }
@@ -122,6 +125,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
             (None, false) => CaseQuestion::List(CaseKind::Open),
         })),
         Verb::Move(verb) => the_move(verb, actor),
+        Verb::Rehearse(args) => Work::Rehearse(Box::new(args)),
         Verb::Wave(verb) => Work::Wave(Box::new(verb), actor.to_owned()),
         Verb::Directory(verb) => Work::Directory(Box::new(verb), actor.to_owned()),
         Verb::Explain { address } => Work::Ask(Question::Explain(AddressQuery { address })),

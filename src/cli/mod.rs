@@ -14,10 +14,12 @@ mod home;
 mod intent;
 mod manual;
 mod offline;
+mod rehearse;
 mod render;
 mod render_backend;
 mod render_directory;
 mod render_holds;
+mod render_rehearsal;
 mod render_size;
 #[cfg(test)]
 mod render_verbs_tests;
@@ -143,6 +145,7 @@ fn perform(intent: Intent) -> Result<(), Failure> {
             Work::Spool(work) => offline::perform(config.as_deref(), &work, format),
             Work::Ask(question) => ask(config.as_deref(), question, format).await,
             Work::Bulk(work) => bulk::perform(config.as_deref(), *work, format).await,
+            Work::Rehearse(args) => rehearse::perform(config.as_deref(), *args, format).await,
             Work::Wave(verb, actor) => {
                 wave::perform(config.as_deref(), *verb, (format, actor)).await
             }

@@ -118,7 +118,7 @@ fn open(path: &Path) -> Result<(std::fs::File, String), DirectoryError> {
     Ok((file, digest))
 }
 
-fn read(
+pub(super) fn read(
     current: &Directory,
     input: impl Read,
     (import, backends): (&Import, &[BackendId]),

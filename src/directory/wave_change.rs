@@ -47,7 +47,7 @@ impl Generations {
     }
 }
 
-fn there(
+pub(super) fn there(
     current: &Directory,
     people: &[String],
     home: &BackendId,

@@ -20,6 +20,8 @@ pub(super) const NOT_KNOWN_YET: Reply = Reply::new(
     (4, 4, 3),
     "The directory does not know yet who exists, try again later",
 );
+/// How the reason begins when delivery addresses lead back to each other.
+pub(super) const CIRCLE: &str = "the delivery addresses go in a circle";
 const NO_RELAY: Reply = Reply::new(
     550,
     (5, 7, 1),
@@ -104,10 +106,7 @@ pub fn decide(recipient: &Mailbox, view: &View<'_>) -> Explanation {
 }
 
 fn looped(seen: &[String], next: &Mailbox) -> String {
-    format!(
-        "the delivery addresses go in a circle: {} -> {next}",
-        seen.join(" -> ")
-    )
+    format!("{CIRCLE}: {} -> {next}", seen.join(" -> "))
 }
 
 /// One address leads to a decision or to the next address.

@@ -101,7 +101,7 @@ impl Router {
         book.home(&rule.name).unwrap_or(&rule.home).clone()
     }
 
-    fn words(&self) -> Option<(&Verified, Timestamp)> {
+    pub(super) fn words(&self) -> Option<(&Verified, Timestamp)> {
         let verifier = self.verifier()?;
         Some((&verifier.verified, verifier.now()))
     }
@@ -254,7 +254,7 @@ impl Router {
         &self.0.holds
     }
 
-    fn options(&self) -> Arc<RouteOptions> {
+    pub(super) fn options(&self) -> Arc<RouteOptions> {
         let options = self.0.options.read();
         options.unwrap_or_else(PoisonError::into_inner).clone()
     }

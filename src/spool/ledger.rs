@@ -174,6 +174,30 @@ impl Ledger {
         Ok(found)
     }
 
+    /// Shows the messages of every file in which one ended at `since` or later, oldest file first.
+    pub(crate) fn each(
+        &self,
+        since: Timestamp,
+        show: &mut dyn FnMut(LedgerMessage),
+    ) -> Result<(), SpoolError> {
+        let mut paths = self.files()?;
+        paths.sort_unstable();
+        for path in paths {
+            let mut lines = self.lines(&path)?.lines();
+            let failed = |error| SpoolError::disk("reading", &path, error);
+            let odd = |error| SpoolError::Damaged(format!("{}: {error}", path.display()));
+            let Some(first) = lines.next() else { continue };
+            let head: Head = serde_json::from_str(&first.map_err(failed)?).map_err(odd)?;
+            if head.newest < since {
+                continue;
+            }
+            for line in lines {
+                show(serde_json::from_str(&line.map_err(failed)?).map_err(odd)?);
+            }
+        }
+        Ok(())
+    }
+
     fn files(&self) -> Result<Vec<PathBuf>, SpoolError> {
         let names = self.disk.list(&self.dir);
         let names = names.map_err(|error| SpoolError::disk("listing", &self.dir, error))?;

@@ -31,6 +31,7 @@ mod letters;
 mod operators;
 mod platforms;
 mod recovery;
+mod rehearsal;
 mod rejecting;
 mod repeats;
 mod reports;

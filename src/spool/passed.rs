@@ -1,0 +1,107 @@
+//! All mail that came between two moments, finished or not, also when only the ledger knows it.
+
+use std::ops::Range;
+
+use super::SpoolError;
+use super::handle::Spool;
+use super::index::key;
+use super::segment;
+use super::views::StoredMessage;
+use crate::base::Timestamp;
+use crate::limits;
+use crate::mail::SpoolId;
+
+/// How much of what came was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Passed {
+    /// Messages that cannot be read: damaged.
+    pub unreadable: u64,
+    /// There were more than were asked for.
+    pub cut: bool,
+}
+
+impl Spool {
+    /// Shows the messages that were accepted in this time: first those that are gone and stand in
+    /// the ledger, then the others, each part oldest first, no more than `most` in all. Bodies are
+    /// not read. Blocks.
+    ///
+    /// # Errors
+    /// When the disk or the index fails.
+    pub fn passed(
+        &self,
+        time: Range<Timestamp>,
+        most: usize,
+        show: &mut dyn FnMut(&StoredMessage),
+    ) -> Result<Passed, SpoolError> {
+        let (mut shown, mut left) = (Passed::default(), most);
+        let (first, end) = (SpoolId::first_at(time.start), SpoolId::first_at(time.end));
+        let oldest = self.oldest_begun()?;
+        if oldest.is_none_or(|oldest| time.start < oldest) {
+            shown.cut = self.passed_and_gone(first..end, &mut left, show)?;
+        }
+        let mut start = key::message(first);
+        loop {
+            let rows = self.index()?.scan(b"m", &start, limits::PAGE)?;
+            for id in rows.iter().filter_map(|(row, _)| key::parse_id(row)) {
+                if id >= end {
+                    return Ok(shown);
+                }
+                if left == 0 {
+                    shown.cut = true;
+                    return Ok(shown);
+                }
+                match self.message(id) {
+                    Ok(Some(message)) => {
+                        left -= 1;
+                        show(&message);
+                    }
+                    // It went at this moment.
+                    Ok(None) => {}
+                    Err(error) if error.is_damage() => shown.unreadable += 1,
+                    Err(error) => return Err(error),
+                }
+            }
+            let Some((last, _)) = rows.last() else {
+                return Ok(shown);
+            };
+            start.clone_from(last);
+            start.push(0);
+        }
+    }
+
+    /// Those that only the ledger knows; whether there are more.
+    fn passed_and_gone(
+        &self,
+        ids: Range<SpoolId>,
+        left: &mut usize,
+        show: &mut dyn FnMut(&StoredMessage),
+    ) -> Result<bool, SpoolError> {
+        let mut cut = false;
+        let mut failed = None;
+        self.0.ledger.each(ids.start.timestamp(), &mut |gone| {
+            if !ids.contains(&gone.id) || failed.is_some() {
+                return;
+            }
+            match self.0.index.get(&key::message(gone.id)) {
+                // A crash can have left it in both.
+                Ok(Some(_)) => {}
+                Ok(None) if *left == 0 => cut = true,
+                Ok(None) => {
+                    *left -= 1;
+                    show(&StoredMessage::from(&gone));
+                }
+                Err(error) => failed = Some(error),
+            }
+        })?;
+        failed.map_or(Ok(cut), Err)
+    }
+
+    /// When the oldest segment of the log was begun: what was accepted since is not gone.
+    fn oldest_begun(&self) -> Result<Option<Timestamp>, SpoolError> {
+        let dir = self.0.options.dir.join("log");
+        let names = self.0.disk.list(&dir);
+        let names = names.map_err(|error| SpoolError::disk("listing", &dir, error))?;
+        let oldest = names.iter().filter_map(|name| segment::number(name)).min();
+        Ok(oldest.and_then(|number| self.begun(number)))
+    }
+}
