@@ -136,7 +136,9 @@ impl Page {
 const fn tone(becomes: Becomes) -> Tone {
     match becomes {
         Becomes::Loops | Becomes::Fails => Tone::Bad,
-        Becomes::Waits | Becomes::Rerouted | Becomes::Readdressed => Tone::Waiting,
+        Becomes::Departs | Becomes::Waits | Becomes::Rerouted | Becomes::Readdressed => {
+            Tone::Waiting
+        }
         Becomes::Mended => Tone::Good,
         Becomes::Same => Tone::Quiet,
     }

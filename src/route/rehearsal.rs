@@ -35,6 +35,8 @@ struct Person {
     now: Place,
     then: Place,
     recipients: u64,
+    /// Known today, and then only for the grace time.
+    departs: bool,
     /// Platforms that sent mail for it back to us.
     gave_back: BTreeSet<BackendId>,
 }
@@ -139,6 +141,7 @@ impl Rehearsal<'_> {
             now: self.place(&self.today, address),
             then: self.place(self.tomorrow, address),
             recipients: 0,
+            departs: has_departed(self.tomorrow, address) && !has_departed(&self.today, address),
             gave_back: BTreeSet::new(),
         }
     }
@@ -234,6 +237,11 @@ impl Rehearsal<'_> {
     }
 }
 
+fn has_departed(directory: &Directory, address: &Mailbox) -> bool {
+    let found = directory.find(address);
+    found.is_some_and(|(entry, _)| entry.departed.is_some())
+}
+
 impl Person {
     fn verdict(&self) -> (Becomes, String) {
         match (&self.now, &self.then) {
@@ -249,6 +257,10 @@ impl Person {
             (_, Place::Waits(why)) => (Becomes::Waits, why.clone()),
             (Place::Fails(why) | Place::Circles(why) | Place::Waits(why), Place::Goes { .. }) => {
                 (Becomes::Mended, format!("today: {why}"))
+            }
+            _ if self.departs => {
+                let why = "no source would know it: its route lives on for directory.grace only";
+                (Becomes::Departs, why.to_owned())
             }
             (now, then) if now == then => (Becomes::Same, String::new()),
             (Place::Goes { to: old, as_: was }, Place::Goes { to, as_ }) => {

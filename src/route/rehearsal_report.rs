@@ -16,6 +16,8 @@ pub enum Becomes {
     Loops,
     /// Nobody would take it.
     Fails,
+    /// It goes for the grace time only.
+    Departs,
     /// A rule or a move would hold it.
     Waits,
     /// Another platform gets it.
@@ -35,6 +37,7 @@ impl Becomes {
         match self {
             Self::Loops => "loops",
             Self::Fails => "fails",
+            Self::Departs => "departs",
             Self::Waits => "waits",
             Self::Rerouted => "rerouted",
             Self::Readdressed => "readdressed",

@@ -80,7 +80,9 @@ fn a_recorded_day_is_rehearsed() {
         let report = desk.post(&day, &csv).await;
         assert_eq!(report["directory"]["deleted"], 1, "{report}");
         let told = findings(&report);
-        assert_eq!(told[0], format!("{} loops a circle 100", user(2)));
+        let loops = format!("{} loops a circle 100", user(2));
+        let departs = format!("{} departs onprem 100", user(1));
+        assert_eq!(told, [loops, departs]);
         // Only the last hour: what waits.
         let since = house.door.now().before(2 * HOUR);
         let report = desk
