@@ -76,6 +76,11 @@ fn little_is_enough() {
     assert_eq!(config.domains[0].failover, [BackendId::new("cloud")]);
     assert_eq!(config.relay, [OutboundRelay::Mx]);
     assert_eq!(config.backend_options().len(), 2);
+    // What platforms suspend a mailbox for is not reached by those who configure nothing.
+    let limits = config.queue_options().backends[&BackendId::new("cloud")];
+    assert_eq!((limits.max_connections, limits.slow_open), (8, true));
+    let rates = limits.mailbox;
+    assert_eq!((rates.per_minute, rates.per_hour), (30, 1_000));
     assert!(config.web.is_none() && config.admin.is_none() && config.tls.is_none());
     assert!(directory.is_empty());
     assert!(directory.domain(&"example.org".parse().unwrap()).is_some());

@@ -1,6 +1,7 @@
 //! What is said about a message before it is sent: MAIL, RCPT and DATA, with the parameters that
 //! this server understands; and whether it can be said to it at all.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 
 use crate::limits;
@@ -61,7 +62,7 @@ impl Commands {
             let said = envelope.recipients.get(usize::from(*number));
             let parameters = said.filter(|_| extensions.dsn);
             let parameters = parameters.map_or_else(RcptParameters::default, |recipient| {
-                rcpt_parameters(recipient, address)
+                rcpt_parameters(recipient, address, extensions)
             });
             let address = spelled(address, extensions);
             commands.line(format_args!("RCPT TO:<{address}>{parameters}\r\n"));
@@ -81,14 +82,35 @@ impl Commands {
 
 /// RFC 3461 §5.2.1: what the sender said. An address that is changed on the way is named with it,
 /// so that reports are about the one that the sender knows.
-fn rcpt_parameters(recipient: &Recipient, address: &Mailbox) -> RcptParameters {
+fn rcpt_parameters(
+    recipient: &Recipient,
+    address: &Mailbox,
+    extensions: &Extensions,
+) -> RcptParameters {
     let mut parameters = recipient.parameters.clone();
     let known = &recipient.address;
     if parameters.orcpt.is_none() && known.is_ascii() && known.key() != address.key() {
         let named = encode_xtext(known.to_string().as_bytes());
         parameters.orcpt = Some(format!("rfc822;{named}"));
     }
+    if !extensions.smtputf8 {
+        parameters.orcpt = parameters.orcpt.map(|orcpt| in_ascii(&orcpt));
+    }
     parameters
+}
+
+/// RFC 6533 §3: `utf-8` addresses have a form in ASCII (`\x{E4}`) for servers without SMTPUTF8.
+fn in_ascii(orcpt: &str) -> String {
+    let mut ascii = String::with_capacity(orcpt.len());
+    for letter in orcpt.chars() {
+        if letter.is_ascii() {
+            ascii.push(letter);
+        } else {
+            // Writing to a String cannot fail.
+            write!(ascii, "\\x{{{:X}}}", u32::from(letter)).ok();
+        }
+    }
+    ascii
 }
 
 /// The parameters of MAIL that the server offers to understand.

@@ -32,7 +32,10 @@ impl Finder<'_> {
     pub(super) async fn backend(&self, hosts: &Hosts) -> Result<Vec<Candidate>, Error> {
         match hosts {
             Hosts::List(list) => self.list(list).await,
-            Hosts::Mx(domain) => self.domain(domain, Mirror::Fine).await,
+            Hosts::Mx(domain) => {
+                let found = self.domain(domain, Mirror::Fine).await;
+                found.map_err(not_final)
+            }
         }
     }
 
@@ -198,6 +201,15 @@ pub(super) const fn loops_back() -> Reply {
         (5, 4, 6),
         "The MX records of the domain lead back to this server",
     )
+}
+
+/// What DNS says of a backend speaks against the backend or the config, and not against those who
+/// get their mail through it (I10).
+fn not_final(error: Error) -> Error {
+    let Error::NoMail(reply) = error else {
+        return error;
+    };
+    Error::Config(reply.text.into_owned())
 }
 
 fn no_such_domain(domain: &str) -> Reply {

@@ -94,6 +94,25 @@ mod tests {
         }
     }
 
+    /// Mail that failed together does not come back together.
+    #[test]
+    fn chance_spreads_what_failed_together() {
+        let now = Timestamp::from_millis(1_000_000);
+        let millis = |due: Timestamp| due.as_millis() - now.as_millis();
+        for (chance, waits) in [
+            (0.0, [900_000, 8_000, 30_000]),
+            (0.5, [1_012_500, 9_000, 33_750]),
+            (1.0, [1_125_000, 10_000, 37_500]),
+        ] {
+            let dues = [
+                next_attempt(now, 3, chance),
+                after_trouble(now, chance),
+                after_uncertain(now, chance),
+            ];
+            assert_eq!(dues.map(millis), waits, "{chance}");
+        }
+    }
+
     proptest! {
         #[test]
         fn waits_grow_and_are_bounded(attempts in 1_u32..1000, chance in 0.0_f64..1.0) {

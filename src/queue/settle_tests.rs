@@ -251,16 +251,51 @@ fn a_backend_without_smtputf8_makes_people_wait_and_strangers_a_report() {
     assert_eq!(event(Known::Stranger), "bounced");
 }
 
+/// Whether a backend takes mail again is found out by probes: its trouble uses up no retries and
+/// makes no wait longer.
+#[test]
+fn trouble_of_a_backend_uses_up_no_retries() {
+    let cloud = DeliveryTarget::Backend(BackendId::new("cloud"));
+    let stranger = DeliveryTarget::Domain("example.net".to_owned());
+    let closing = "421 4.3.2 closing";
+    for (line, blame, target, expected) in [
+        (closing, Blame::Backend, &cloud, (false, 9)),
+        (closing, Blame::Backend, &stranger, (true, 1_012)),
+        (
+            "450 4.2.0 greylisted",
+            Blame::Recipient,
+            &cloud,
+            (true, 1_012),
+        ),
+    ] {
+        let failure = Failure::replied(blame, Reply::parse(&[line]).unwrap());
+        let attempt = Attempt {
+            attempts: 2,
+            ..attempt(target, Known::Ours)
+        };
+        let event = settle(Outcome::Failed(failure), &attempt, NOW, 0.5);
+        let RecipientEvent::Deferred { counts, due, .. } = event else {
+            panic!("{event:?}");
+        };
+        assert_eq!((counts, due.since(NOW).as_secs()), expected, "{line}");
+    }
+}
+
 #[test]
 fn old_mail_is_given_up_for_strangers_only() {
     let target = DeliveryTarget::Domain("example.net".to_owned());
-    for (known, expected) in [(Known::Ours, "deferred"), (Known::Stranger, "bounced")] {
+    let almost = schedule::GIVE_UP.saturating_sub(Duration::from_secs(1));
+    for (known, age, expected) in [
+        (Known::Ours, schedule::GIVE_UP, "deferred"),
+        (Known::Stranger, schedule::GIVE_UP, "bounced"),
+        (Known::Stranger, almost, "deferred"),
+    ] {
         let attempt = Attempt {
             target: &target,
             delivery_address: "ann@example.net",
             known,
             attempts: 60,
-            received: NOW.before(schedule::GIVE_UP),
+            received: NOW.before(age),
             tls: None,
             diverted_from: None,
             finals: &[],
@@ -270,6 +305,6 @@ fn old_mail_is_given_up_for_strangers_only() {
         };
         let failure = Failure::without_reply(Blame::Backend, "connection refused");
         let event = settle(Outcome::Failed(failure), &attempt, NOW, 0.0);
-        assert_eq!(event.name(), expected);
+        assert_eq!(event.name(), expected, "{known:?} {age:?}");
     }
 }

@@ -132,6 +132,8 @@ mod tests {
             ("-+1+1+1+1+1+1+", "11223334"),
             ("-1+++++", "111111"),
             ("-1+1++1+++1++++1+", "112233344445"),
+            // However many there were: one is enough to find out when it is over.
+            ("++++-1+", "234511"),
             // A relapse begins anew.
             ("-1+1++-1+", "112211"),
             ("+++/1++", "234222"),

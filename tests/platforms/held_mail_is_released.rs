@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Lab, SHORT, Starttls, Tideover, eventually, swaks};
 
@@ -43,10 +43,16 @@ fn a_refused_recipient_is_released() {
     let lab = Lab::new();
     let mut tideover = lab.tideover();
     directory(&lab, &tideover, "cloud,");
-    let ids: Vec<String> = (1..=3)
+    let mut ids: Vec<String> = (1..=2)
         .map(|number| send(&tideover, "ann@example.org", number))
         .collect();
+    // Bob, whose mail is taken, is its first recipient.
+    let both = ["bob@example.org", "ann@example.org"];
+    let third = "<3@sender.example>";
+    swaks(tideover.smtp(), Starttls::No, (EVE, &both), third);
+    ids.push(third.to_owned());
     wait_held(&tideover, 3);
+    lab.onprem.wait_for("bob@example.org", third);
     let held = tideover.json(&["queue", "list", "--state", "held"]);
     assert!(text(&held[0], "reason").contains("5.1.1"), "{held}");
     // Released too early it is refused and held again.
@@ -62,6 +68,19 @@ fn a_refused_recipient_is_released() {
     let folder = copies.to_str().unwrap();
     let exported = tideover.json(&["queue", "export", folder, "--reason-kind", "refused"]);
     assert_eq!(exported["messages"], 3, "{exported}");
+    let manifest = fs::read_to_string(copies.join("manifest.jsonl")).unwrap();
+    let mut meant: Vec<(String, Value)> = manifest
+        .lines()
+        .map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let message_id = text(&line["envelope"], "message_id").to_owned();
+            (message_id, line["selected"].clone())
+        })
+        .collect();
+    meant.sort_by(|one, other| one.0.cmp(&other.0));
+    // Ann, and not Bob who has got his.
+    let ann = |number: u32, place: u16| (format!("{number}@sender.example"), json!([place]));
+    assert_eq!(meant, [ann(1, 0), ann(2, 0), ann(3, 1)], "{manifest}");
     let released = tideover.json(&["queue", "release", "--reason-kind", "refused"]);
     assert_eq!(released["recipients"], 3, "{released}");
     for id in &ids {

@@ -64,6 +64,15 @@ impl TimeSource for SetClock {
     }
 }
 
+/// Whatever a scenario asks for, its platforms must not have seen what must never happen.
+impl Drop for Site {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.platforms.check();
+        }
+    }
+}
+
 impl Site {
     pub(crate) fn new() -> Self {
         Self::seeded(7)

@@ -92,6 +92,39 @@ fn a_look_that_was_interrupted_is_made_again() {
     });
 }
 
+/// I4: who is in the middle of an attempt is not moved; who only waits, loaded or not, is moved
+/// before anybody tries him again.
+#[test]
+fn nobody_is_moved_in_the_middle_of_an_attempt() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        site.platforms.set_pace(8_000);
+        let mut sent = Vec::new();
+        for _ in 0..200 {
+            sent.push(door.send(&[ANN]).await);
+        }
+        sleep(MINUTE / 3).await;
+        let before = site.copies();
+        door.directory.replace(directory(["cloud", "cloud"]));
+        door.queue.look_anew();
+        sleep(30 * MINUTE).await;
+        assert_eq!(door.words(&sent), [("delivered", 200)].into());
+        assert_eq!(site.copies(), 200);
+        let is_old = |id: &&SpoolId| site.places(**id, 0) == ["onprem"];
+        let (stayed, moved): (Vec<&SpoolId>, Vec<&SpoolId>) = sent.iter().partition(is_old);
+        assert!(stayed.len() > before, "nobody was under way");
+        assert!(moved.len() > 100, "{before} {}", stayed.len());
+        let was_moved = |id: &SpoolId| {
+            let history = door.spool.history(*id).unwrap();
+            history.iter().any(|one| one.event.name() == "rerouted")
+        };
+        assert!(!stayed.into_iter().any(was_moved));
+        assert!(moved.into_iter().all(was_moved));
+        door.stop().await;
+    });
+}
+
 /// A session that was open when homes changed brings mail with an old lane after the look.
 #[test]
 fn mail_that_was_on_its_way_in_follows_too() {

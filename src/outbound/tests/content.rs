@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::limits;
 use crate::mail::BodySource;
+use crate::smtp::{Notify, Ret};
 
 async fn deliver(server: Server, delivery: &Delivery) -> (Vec<Outcome>, Seen) {
     let (outbound, seen) = client(net(vec![(SINK, server)]), backend(&[SINK]));
@@ -71,6 +72,60 @@ async fn smtputf8_is_needed_only_for_what_is_not_ascii() {
     assert_eq!(short(&outcomes), ["delivered"]);
     assert!(seen.has_line("MAIL FROM:<sender@example.net> BODY=8BITMIME"));
     assert!(seen.has_line("RCPT TO:<ann@xn--bcher-kva.example>"));
+}
+
+/// RFC 3461 §5.2.1: what the sender wants to be told goes on to whoever understands it, with the
+/// address that he knows; to others nothing of it is said.
+#[tokio::test]
+async fn the_wishes_for_reports_are_passed_on() {
+    let with = "hello 250-sink!250-8BITMIME!250 DSN";
+    let wishing = |known: &str, orcpt: Option<&str>| {
+        let mut delivery = delivery(&["cy@tenant.example"], BODY);
+        let mut envelope = (*delivery.envelope).clone();
+        envelope.parameters.ret = Some(Ret::Hdrs);
+        envelope.parameters.envid = Some("a=b".to_owned());
+        let recipient = &mut envelope.recipients[0];
+        recipient.address = known.parse().unwrap();
+        recipient.parameters.orcpt = orcpt.map(str::to_owned);
+        recipient.parameters.notify = Some(Notify {
+            success: true,
+            delay: true,
+            ..Notify::default()
+        });
+        delivery.envelope = Arc::new(envelope);
+        delivery
+    };
+    for (known, orcpt, expected) in [
+        ("cy@tenant.example", None, ""),
+        ("a+b@example.org", None, " ORCPT=rfc822;a+2Bb@example.org"),
+        (
+            "ann@example.org",
+            Some("rfc822;list@example.org"),
+            " ORCPT=rfc822;list@example.org",
+        ),
+        // RFC 6533 §3: without SMTPUTF8 in its form in ASCII.
+        (
+            "ann@example.org",
+            Some("utf-8;änn@example.org"),
+            " ORCPT=utf-8;\\x{E4}nn@example.org",
+        ),
+    ] {
+        let (outcomes, seen) = deliver(Server::scripted(with), &wishing(known, orcpt)).await;
+        assert_eq!(short(&outcomes), ["delivered"]);
+        let mail = "MAIL FROM:<sender@example.net> BODY=8BITMIME RET=HDRS ENVID=a+3Db";
+        assert!(seen.has_line(mail), "{seen:?}");
+        let rcpt = format!("RCPT TO:<cy@tenant.example> NOTIFY=SUCCESS,DELAY{expected}");
+        assert!(seen.has_line(&rcpt), "{rcpt}: {seen:?}");
+    }
+    let utf8 = Server::scripted("hello 250-sink!250-DSN!250 SMTPUTF8");
+    let unchanged = "utf-8;änn@example.org";
+    let (_, seen) = deliver(utf8, &wishing("ann@example.org", Some(unchanged))).await;
+    let rcpt = format!("RCPT TO:<cy@tenant.example> NOTIFY=SUCCESS,DELAY ORCPT={unchanged}");
+    assert!(seen.has_line(&rcpt), "{seen:?}");
+    let none = Server::scripted("hello 250 sink");
+    let (_, seen) = deliver(none, &wishing("ann@example.org", Some(unchanged))).await;
+    assert!(seen.has_line("MAIL FROM:<sender@example.net>"), "{seen:?}");
+    assert!(seen.has_line("RCPT TO:<cy@tenant.example>"), "{seen:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Where the mail of strangers goes.
 
+use std::net::SocketAddr;
+
 use super::*;
+use crate::mail::Blame;
 use crate::net::{DnsError, MailExchanger};
 
 fn mx(preference: u16, host: &str) -> MailExchanger {
@@ -178,4 +181,69 @@ async fn a_backend_has_hosts_in_order_and_a_relay_one() {
     let (outbound, _) = client(world(), backend(&["a.example:25"]));
     let failure = outbound.open(&target()).await.err().unwrap();
     assert_eq!(failure.what, "connection refused by 192.0.2.1:25");
+}
+
+/// The first connection of each family is tried before the second one of any: a broken path costs
+/// one wait, not one for each address.
+#[tokio::test]
+async fn the_addresses_of_a_host_come_by_turns() {
+    let (v4, v6) = (["192.0.2.4", "192.0.2.5"], ["2001:db8::4", "2001:db8::5"]);
+    let mut firsts = std::collections::HashSet::new();
+    for _ in 0..64 {
+        let mut net = world();
+        let all = v6.iter().chain(&v4).map(|text| text.parse().unwrap());
+        net.hosts.insert("both.example".to_owned(), all.collect());
+        let (outbound, seen) = client(net, backend(&["both.example:25"]));
+        outbound.open(&target()).await.err().unwrap();
+        let dialled = seen.dialled.lock().unwrap();
+        let families: Vec<bool> = dialled.iter().map(SocketAddr::is_ipv4).collect();
+        assert_eq!(families, [true, false, true, false]);
+        firsts.insert(dialled[0]);
+    }
+    assert_eq!(firsts.len(), 2, "chance among those of a family");
+}
+
+/// `mx = "…"` of a backend: by preference, and it may name us, too. What
+/// DNS does not know is the backend's trouble: nobody is refused for it (I10).
+#[tokio::test]
+async fn a_backend_may_be_named_by_its_mx_records() {
+    for (domain, expected) in [
+        ("two.example", Ok("192.0.2.2:25")),
+        ("us.example", Ok("192.0.2.2:25")),
+        ("bare.example", Ok("192.0.2.2:25")),
+        ("slow.example", Err(Blame::Backend)),
+        ("unknown.example", Err(Blame::Backend)),
+        ("empty.example", Err(Blame::Backend)),
+        ("null.example", Err(Blame::Backend)),
+    ] {
+        let sink = BackendOptions {
+            hosts: Hosts::Mx(domain.to_owned()),
+            ..backend(&[])
+        };
+        let (outbound, _) = client(world(), sink);
+        let told = outbound.open(&target()).await;
+        let told = told.map(|channel| channel.peer().to_owned());
+        let told = told.map_err(|failure| {
+            assert!(failure.reply.is_none(), "{failure}");
+            failure.blame
+        });
+        assert_eq!(told, expected.map(str::to_owned), "{domain}");
+    }
+}
+
+/// A host whose name cannot be looked up now is passed over while another one can be.
+#[tokio::test]
+async fn a_name_without_an_answer_keeps_nobody_from_the_next_host() {
+    for hosts in [
+        ["gone.example:25", "b.example:25"],
+        ["nonsense:x", "b.example"],
+    ] {
+        let (outbound, _) = client(world(), backend(&hosts));
+        let channel = outbound.open(&target()).await.unwrap();
+        assert_eq!(channel.peer(), "192.0.2.2:25", "{hosts:?}");
+    }
+    let (outbound, _) = client(world(), backend(&["gone.example:25"]));
+    let failure = outbound.open(&target()).await.err().unwrap();
+    assert_eq!(failure.blame, Blame::Backend);
+    assert!(!failure.is_permanent(), "{failure}");
 }

@@ -148,6 +148,37 @@ async fn passwords_go_over_tls_or_stay_on_the_machine() {
     assert!(told.unwrap_err().contains("[NTLM]"));
 }
 
+/// Somebody keeps the token of its file fresh: no restart is needed for it.
+#[tokio::test]
+async fn a_token_is_read_from_its_file_at_each_login() {
+    const HERE: &str = "127.0.0.1:25";
+    let folder = tempfile::tempdir().unwrap();
+    let token_file = folder.path().join("token");
+    let sink = BackendOptions {
+        credentials: Some(Credentials {
+            username: "ann".to_owned(),
+            secret: SecretFile::Token(token_file.clone()),
+            mechanism: None,
+        }),
+        ..backend(&[HERE])
+    };
+    let server = Server::scripted("hello 250-sink!250 AUTH PLAIN XOAUTH2");
+    let (outbound, seen) = client(net(vec![(HERE, server)]), sink);
+    // user=ann^Aauth=Bearer one^A^A, and the same with two.
+    for (token, said) in [
+        ("one\n", "dXNlcj1hbm4BYXV0aD1CZWFyZXIgb25lAQE="),
+        ("two\n", "dXNlcj1hbm4BYXV0aD1CZWFyZXIgdHdvAQE="),
+    ] {
+        std::fs::write(&token_file, token).unwrap();
+        outbound.open(&target()).await.unwrap();
+        assert!(seen.has_line(&format!("AUTH XOAUTH2 {said}")), "{seen:?}");
+    }
+    std::fs::remove_file(&token_file).unwrap();
+    let failure = outbound.open(&target()).await.err().unwrap();
+    let named = failure.what.contains(token_file.to_str().unwrap());
+    assert!(named, "{}", failure.what);
+}
+
 #[tokio::test]
 async fn odd_greetings_are_the_backends_fault() {
     for (script, expected) in [
