@@ -232,6 +232,11 @@ impl From<DirectoryError> for AdminError {
                 what,
                 hint: "nothing has changed; `tideover status` shows how far that is",
             },
+            DirectoryError::Damaged(_) => Self::Asked {
+                what,
+                hint: "nothing has changed; `tideover directory import FILE --yes` with a file that \
+                       names everybody begins a new one",
+            },
             DirectoryError::NoSuch(_) => Self::NotFound {
                 what,
                 hint: "`tideover directory log` shows the generations, `list` the entries",

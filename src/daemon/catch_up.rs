@@ -94,7 +94,10 @@ impl Base {
 
     /// The directory as the log has it, and then what the file says that was not read yet.
     async fn restore_directory(&self, file: Option<&Path>) -> Result<(), DirectoryError> {
-        self.generations.restore().await?;
+        match self.generations.restore().await {
+            Err(DirectoryError::Damaged(what)) => return self.begin_directory(file, &what).await,
+            other => other?,
+        }
         let Some(file) = file else { return Ok(()) };
         match self.generations.read_file(file).await {
             Ok(_) => Ok(()),
@@ -106,6 +109,33 @@ impl Base {
             }
             Err(other) => Err(other),
         }
+    }
+
+    /// Mail goes on without the directory of the log: by the file, if there is one.
+    async fn begin_directory(&self, file: Option<&Path>, what: &str) -> Result<(), DirectoryError> {
+        tracing::error!(what, "the directory in the log cannot be read");
+        let begun = match file {
+            Some(file) => self.generations.begin_with(file).await,
+            None => Ok(false),
+        };
+        match begun {
+            Ok(true) => tracing::warn!(
+                "the directory begins anew with directory.file, which alone had made it"
+            ),
+            other => {
+                let why = other
+                    .err()
+                    .map(|error| error.to_string())
+                    .unwrap_or_default();
+                tracing::error!(
+                    why,
+                    "only directory.file says who exists, all others get 451: \
+                    `tideover directory import FILE --yes` with a file that names everybody \
+                    begins a new directory"
+                );
+            }
+        }
+        Ok(())
     }
 
     /// What operators said before, and what strangers asked for.

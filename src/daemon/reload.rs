@@ -22,6 +22,8 @@ pub(super) struct Reloader {
     backends: watch::Sender<Arc<[BackendOptions]>>,
     attention: watch::Sender<Duration>,
     current: Mutex<Current>,
+    /// One at a time.
+    reloading: tokio::sync::Mutex<()>,
 }
 
 /// What tells others of the present config.
@@ -58,6 +60,7 @@ impl Reloader {
             backends,
             attention,
             current: Mutex::new(Current { config, probes }),
+            reloading: tokio::sync::Mutex::default(),
         };
         let told = Told {
             backends: watched,
@@ -83,6 +86,7 @@ impl Reloader {
 
     /// Reads the config again.
     pub(super) async fn reload_now(&self) -> Result<(), String> {
+        let _one_at_a_time = self.reloading.lock().await;
         let file = self.current().config.file.clone();
         let refused = |problems: config::Problems| problems.to_string();
         let new = config::load(&file).map_err(refused)?;

@@ -53,6 +53,11 @@ impl Generations {
         import: Import,
         (note, mode): (Note, Mode),
     ) -> Result<Imported, DirectoryError> {
+        if import.extent != Extent::All
+            && let Some(what) = self.damage()
+        {
+            return Err(DirectoryError::Damaged(what));
+        }
         let backends = self.options().backends.clone();
         let (tell, told) = tokio::sync::oneshot::channel();
         let work = move |current: &Directory| {
@@ -71,11 +76,29 @@ impl Generations {
     /// When it is wrong, would delete or move too many, or cannot be written.
     pub async fn read_file(&self, path: &Path) -> Result<Outcome, DirectoryError> {
         let at = path.to_owned();
-        let opened = beside(move || open(&at)).await?;
-        let (file, digest) = opened;
+        let (file, digest) = beside(move || open(&at)).await?;
         if self.last_file()?.as_ref() == Some(&digest) {
             return Ok(Outcome::Unchanged);
         }
+        self.take_file(path, (file, digest), Guard::File).await
+    }
+
+    /// Reads `directory.file` again, whatever it deletes.
+    ///
+    /// # Errors
+    /// When it is wrong, or cannot be written.
+    pub(super) async fn read_again(&self, path: &Path) -> Result<Outcome, DirectoryError> {
+        let at = path.to_owned();
+        let opened = beside(move || open(&at)).await?;
+        self.take_file(path, opened, Guard::Off).await
+    }
+
+    async fn take_file(
+        &self,
+        path: &Path,
+        (file, digest): (std::fs::File, String),
+        guard: Guard,
+    ) -> Result<Outcome, DirectoryError> {
         let import = Import {
             source: FILE.to_owned(),
             extent: Extent::All,
@@ -88,7 +111,7 @@ impl Generations {
             cause: Cause::File,
             source: Some(FILE.to_owned()),
         };
-        let imported = self.import(file, import, (note, Mode::Commit(Guard::File)));
+        let imported = self.import(file, import, (note, Mode::Commit(guard)));
         let imported = imported.await?;
         self.set_last_file(&digest).await?;
         Ok(imported.outcome)

@@ -83,6 +83,29 @@ pub struct Generation {
     pub rulings: u64,
     /// Documents that have the changes.
     pub pages: u32,
+    /// It begins with nobody: those before it cannot be read any more, and count no more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub afresh: bool,
+}
+
+/// The generations that make the one of this number, from the first one that counts; refused when
+/// one is missing among them.
+pub(super) fn way_to(mut all: Vec<Generation>, last: u64) -> Result<Vec<Generation>, SpoolError> {
+    all.retain(|generation| generation.number <= last);
+    let begin = all.iter().rposition(|generation| generation.afresh);
+    all.drain(..begin.unwrap_or(0));
+    let first = if begin.is_some() {
+        all.first().map_or(1, |one| one.number)
+    } else {
+        1
+    };
+    for (number, generation) in (first..).zip(&all) {
+        if generation.number != number {
+            let what = format!("generation {number} of the directory is missing");
+            return Err(SpoolError::Damaged(what));
+        }
+    }
+    Ok(all)
 }
 
 /// How the line of a ruling begins.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::damage::Base;
 use super::generation::{self, Cause, Generation, ROOM};
 use super::people::{Change, Delta, PackedChange, People, RulingChange};
 use super::plan::{Guard, Owners, Plan, TooMany, plan};
@@ -39,6 +40,9 @@ pub enum DirectoryError {
     /// The generations of the log are not known yet.
     #[error("the generations are not read yet: the index is still made from the log")]
     Early,
+    /// What the log says of the directory is damaged.
+    #[error("the directory in the log cannot be read: {0}")]
+    Damaged(String),
     /// There is no such generation, entry, conflict.
     #[error("{0}")]
     NoSuch(String),
@@ -94,15 +98,17 @@ pub enum Mode {
 
 /// The generations; cheap to clone.
 #[derive(Clone)]
-pub struct Generations(Arc<Inner>);
+pub struct Generations(pub(super) Arc<Inner>);
 
-struct Inner {
-    handle: DirectoryHandle,
-    spool: Spool,
+pub(super) struct Inner {
+    pub(super) handle: DirectoryHandle,
+    pub(super) spool: Spool,
     clock: Clock,
     options: Mutex<Arc<GenerationOptions>>,
     /// One change at a time.
     writing: tokio::sync::Mutex<()>,
+    /// What is wrong with the generations of the log, if they cannot be read.
+    pub(super) damage: Mutex<Option<String>>,
 }
 
 impl fmt::Debug for Generations {
@@ -126,6 +132,7 @@ impl Generations {
             clock,
             options: Mutex::new(Arc::new(options)),
             writing: tokio::sync::Mutex::default(),
+            damage: Mutex::default(),
         }))
     }
 
@@ -175,12 +182,22 @@ impl Generations {
     /// Takes over what the log knows.
     ///
     /// # Errors
-    /// When the log or its index fails.
+    /// When the log or its index fails. [`DirectoryError::Damaged`]: what was known stays, as a
+    /// stand-in.
     pub async fn restore(&self) -> Result<(), DirectoryError> {
         let _one_at_a_time = self.0.writing.lock().await;
         let this = self.clone();
-        let next = beside(move || this.fold(u64::MAX)).await?;
-        self.0.handle.replace(next);
+        let next = beside(move || {
+            this.check_for_loss()?;
+            this.fold(u64::MAX)
+        });
+        match next.await {
+            Ok(next) => self.0.handle.replace(next),
+            Err(DirectoryError::Spool(error)) if error.is_damage() => {
+                return Err(self.stand_in(error.to_string()).await?);
+            }
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 
@@ -189,10 +206,7 @@ impl Generations {
         let mut people = People::default();
         let mut finder = people.finder();
         let mut number = 0;
-        for generation in generation::list(&self.0.spool)? {
-            if generation.number > last {
-                break;
-            }
+        for generation in generation::way_to(generation::list(&self.0.spool)?, last)? {
             let delta = generation::delta(&self.0.spool, &generation)?;
             people.apply(&delta, generation.at, &mut finder);
             number = generation.number;
@@ -239,10 +253,8 @@ impl Generations {
         F: FnOnce(&Directory) -> Result<Delta, DirectoryError> + Send + 'static,
     {
         let _one_at_a_time = self.0.writing.lock().await;
-        let (current, at) = (self.current(), self.now());
-        if current.is_provisional() {
-            return Err(DirectoryError::Early);
-        }
+        let at = self.now();
+        let Base { current, afresh } = self.base(note.cause, mode).await?;
         let before = Arc::clone(&current);
         let owners = match note.cause {
             Cause::Revert => Owners::Restore,
@@ -275,6 +287,7 @@ impl Generations {
             effect,
             rulings: delta.rulings.len() as u64,
             pages: 0,
+            afresh,
         };
         if mode == Mode::DryRun {
             return Ok(Outcome::Would(Box::new(generation)));
@@ -285,6 +298,9 @@ impl Generations {
             author = %generation.author, added = generation.effect.added,
             changed = generation.effect.changed, removed = generation.effect.removed,
             "the directory has a new generation");
+        if afresh {
+            self.has_begun_afresh().await?;
+        }
         self.0.handle.replace(next.numbered(generation.number));
         Ok(Outcome::Done(Box::new(generation)))
     }
@@ -337,11 +353,17 @@ impl Generations {
             }
         }
         let (lower, upper) = (from.min(to), from.max(to));
+        let mut between = all;
+        between.retain(|one| one.number > lower && one.number <= upper);
+        if let Some(afresh) = between.iter().find(|one| one.afresh) {
+            return Err(DirectoryError::NoSuch(format!(
+                "generation {} began with nobody: what was before it is not known",
+                afresh.number
+            )));
+        }
         let mut way = Delta::default();
-        for generation in all {
-            if generation.number > lower && generation.number <= upper {
-                way = way.then(generation::delta(&self.0.spool, &generation)?);
-            }
+        for generation in between {
+            way = way.then(generation::delta(&self.0.spool, &generation)?);
         }
         Ok(if from > to { way.reversed() } else { way })
     }

@@ -5,6 +5,7 @@
 
 mod builder;
 mod claims;
+mod damage;
 mod domain;
 mod draft;
 mod entry;

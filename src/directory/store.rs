@@ -161,7 +161,9 @@ impl Directory {
         }
     }
 
-    pub(super) const fn is_provisional(&self) -> bool {
+    /// Does it stand in for the directory of the log, which nobody knows yet?
+    #[must_use]
+    pub const fn is_provisional(&self) -> bool {
         self.provisional
     }
 

@@ -280,11 +280,15 @@ impl Book {
     }
 
     fn deny(&mut self, key: &str, by: &BackendId, (reply, now): (String, Timestamp)) -> ToWrite {
-        if let Some(word) = self.words.get_mut(key)
-            && word.denied.is_none()
-        {
-            word.denied = Some(now);
-            return ToWrite::Word(word.clone());
+        if let Some(word) = self.words.get_mut(key) {
+            let Some(denied) = word.denied else {
+                word.denied = Some(now);
+                return ToWrite::Word(word.clone());
+            };
+            // Two questions at the same time have one answer.
+            if now.since(denied) < DOUBT {
+                return ToWrite::Nothing;
+            }
         }
         make_room(&mut self.absent, |denial| now.since(denial.at) < ABSENT);
         let denial = Denial {
@@ -357,7 +361,10 @@ mod tests {
         case.hear(Heard::Nothing).await;
         assert!(!case.due_after(SECOND));
         assert!(case.due_after(REFRESH * 100) && case.exists());
-        case.hear(Heard::Absent("550 5.1.1".into())).await;
+        // Two doors asked at the same time.
+        for _ in 0..2 {
+            case.hear(Heard::Absent("550 5.1.1".into())).await;
+        }
         assert!(case.exists() && !case.due_after(DOUBT.saturating_sub(SECOND)));
         assert!(case.due_after(SECOND));
         case.hear(Heard::Absent("550 5.1.1".into())).await;

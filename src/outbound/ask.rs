@@ -84,9 +84,8 @@ fn heard(reply: &Reply) -> Heard {
         _ if about(&[(2, 2)]) == Some(true) => Heard::Exists,
         // RFC 3463 §3.2; Exchange says 5.1.10, Exchange Online 5.4.1.
         Severity::Permanent => {
-            let absent = about(&[(1, 0), (1, 1), (1, 2), (1, 3), (1, 6), (1, 10), (4, 1)]);
-            let bare = matches!(reply.code, 550 | 551 | 553);
-            if absent.unwrap_or(bare) {
+            let absent = about(&[(1, 1), (1, 3), (1, 6), (1, 10), (4, 1)]);
+            if absent.unwrap_or_else(|| names_nobody(reply)) {
                 Heard::Absent(reply.to_string())
             } else {
                 Heard::Nothing
@@ -94,6 +93,26 @@ fn heard(reply: &Reply) -> Heard {
         }
         Severity::Intermediate | Severity::Transient => Heard::Nothing,
     }
+}
+
+/// What servers without enhanced codes say of who does not exist. The same 550 is also for mail
+/// that they do not like.
+const NOBODY: [&str; 10] = [
+    "no such",
+    "user unknown",
+    "unknown user",
+    "unknown recipient",
+    "recipient unknown",
+    "unknown local",
+    "unrouteable address",
+    "does not exist",
+    "user not found",
+    "invalid recipient",
+];
+
+fn names_nobody(reply: &Reply) -> bool {
+    let text = reply.to_string().to_ascii_lowercase();
+    reply.code == 550 && NOBODY.iter().any(|words| text.contains(words))
 }
 
 #[cfg(test)]
@@ -114,6 +133,13 @@ mod tests {
                 "absent",
             ),
             ("550 No such user", "absent"),
+            ("550 relay not permitted", "nothing"),
+            ("550 Administrative prohibition", "nothing"),
+            (
+                "551 User not local; please try <ann@elsewhere.example>",
+                "nothing",
+            ),
+            ("550 5.1.2 Host unknown", "nothing"),
             ("550 5.7.1 Relaying denied", "nothing"),
             (
                 "554 5.7.64 TenantAttribution; Relay Access Denied",

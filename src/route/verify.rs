@@ -54,9 +54,14 @@ impl Router {
         let Some(verifier) = self.verifier() else {
             return;
         };
-        let Lookup::Unknown(rule) = self.directory().current().lookup(address) else {
+        let directory = self.directory().current();
+        let Lookup::Unknown(rule) = directory.lookup(address) else {
             return;
         };
+        // Homes are not what they were, or somebody else may know: a "no" would say nothing.
+        if directory.is_provisional() || self.holds().book().is_moving(&rule.name) {
+            return;
+        }
         let key = address.key();
         if rule.unknown != Unknown::Verify
             || address.is_postmaster()
@@ -89,6 +94,10 @@ impl Router {
 }
 
 impl Walk<'_> {
+    fn knows_too_little(&self, rule: &DomainRule) -> bool {
+        self.view.directory.is_provisional() || self.view.holds.is_moving(&rule.name)
+    }
+
     /// `None`: mail for `address`, which the directory does not name, is taken; else why not.
     pub(super) fn verified(&mut self, rule: &DomainRule, address: &Mailbox) -> Option<Reply> {
         if self.view.mail.is_some() || self.view.accepted.is_some() {
@@ -103,6 +112,11 @@ impl Walk<'_> {
             Some(Standing::Exists(word)) => {
                 self.say(|| format!("{word}"));
                 None
+            }
+            // It may be in the directory of the log, or in the mailboxes that are on their way.
+            Some(Standing::Absent { .. }) if self.knows_too_little(rule) => {
+                self.say(|| "whether it exists cannot be said now".to_owned());
+                Some(NOT_KNOWN_YET)
             }
             Some(Standing::Absent { by, at, reply }) => {
                 self.say(|| {

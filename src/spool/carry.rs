@@ -47,6 +47,36 @@ pub(crate) enum Alteration {
 
 impl Writer {
     /// Makes the change; it is durable then, but for removals, which the log does not tell.
+    /// A fact and its body; `None` when it was set anew or forgotten meanwhile, and when it is
+    /// damaged: it must not keep the others.
+    fn fact_to_carry(
+        &self,
+        from: Position,
+        line: FactLine,
+    ) -> Result<Option<(Entry, Bytes)>, SpoolError> {
+        let row = self.index.get(&key::fact(&line.room, &line.key))?;
+        let row: Option<FactRow> = row.map(|row| decode(&row)).transpose()?;
+        if row.is_none_or(|row| row.position != from.to_u64()) {
+            return Ok(None);
+        }
+        match self.fact_body(from) {
+            Err(error) if error.is_damage() => {
+                tracing::error!(room = line.room, key = line.key, %error,
+                    "a damaged fact is not carried forward");
+                Ok(None)
+            }
+            body => Ok(Some((Entry::Fact(line), body?))),
+        }
+    }
+
+    fn fact_body(&self, at: Position) -> Result<Bytes, SpoolError> {
+        let (header, _) = self.reader.meta(at)?;
+        match header.body_len {
+            0 => Ok(Bytes::new()),
+            _ => self.reader.body(at, &header),
+        }
+    }
+
     pub(crate) fn alter(&mut self, alteration: Alteration) -> Result<(), SpoolError> {
         match alteration {
             Alteration::Carry(moving) => {
@@ -59,17 +89,7 @@ impl Writer {
             Alteration::CarryFacts(moving) => {
                 let mut entries = Vec::with_capacity(moving.len());
                 for (from, line) in moving {
-                    let row = self.index.get(&key::fact(&line.room, &line.key))?;
-                    let row: Option<FactRow> = row.map(|row| decode(&row)).transpose()?;
-                    // Set anew or forgotten meanwhile: nothing to carry.
-                    if row.is_some_and(|row| row.position == from.to_u64()) {
-                        let (header, _) = self.reader.meta(from)?;
-                        let body = match header.body_len {
-                            0 => Bytes::new(),
-                            _ => self.reader.body(from, &header)?,
-                        };
-                        entries.push((Entry::Fact(line), body));
-                    }
+                    entries.extend(self.fact_to_carry(from, line)?);
                 }
                 append_and_apply(&mut self.log, &self.index, &entries)
             }

@@ -76,7 +76,14 @@ impl Spool {
             if at.segment > segment {
                 continue;
             }
-            let (header, meta) = self.0.reader.meta(at)?;
+            // A damaged one stays behind, in quarantine: the others go on.
+            let (header, meta) = match self.0.reader.meta(at) {
+                Err(error) if error.is_damage() => {
+                    tracing::error!(%error, "a fact cannot be carried forward");
+                    continue;
+                }
+                other => other?,
+            };
             if let Entry::Fact(line) = Entry::read(header.kind, &meta, header.body_len)? {
                 facts.push((at, line, u64::from(header.body_len)));
             }

@@ -70,8 +70,10 @@ impl Spool {
                 if let Some(resident) = resident(at, &header, meta)? {
                     let maimed = self.maimed_resident(resident, &*file, &body)?;
                     found.readable.push(maimed);
+                    return Ok(());
                 }
-                Ok(())
+                // A document.
+                self.quarantine().keep_range(segment, &*file, &body)
             }
         })?;
         if is_damaged {
