@@ -131,3 +131,25 @@ async fn large_bodies_on_a_volume_that_is_away_are_not_lost() {
     assert_eq!(spool.body(large).unwrap().unwrap().len(), 50_000);
     close(spool, opened).await;
 }
+
+#[test]
+fn quarantine_keeps_both_files_of_one_name() {
+    let dir = TempDir::new().unwrap();
+    let quarantine = super::quarantine::Quarantine {
+        disk: std::sync::Arc::new(super::SystemDisk),
+        dir: dir.path().join("quarantine"),
+    };
+    std::fs::create_dir(&quarantine.dir).unwrap();
+    for text in ["first", "second", "third"] {
+        std::fs::write(dir.path().join("x.eml"), text).unwrap();
+        quarantine.keep_file(dir.path(), "x.eml").unwrap();
+    }
+    for (name, text) in [
+        ("x.eml", "first"),
+        ("x.eml.2", "second"),
+        ("x.eml.3", "third"),
+    ] {
+        let kept = std::fs::read_to_string(quarantine.dir.join(name)).unwrap();
+        assert_eq!(kept, text);
+    }
+}

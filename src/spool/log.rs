@@ -221,11 +221,7 @@ impl LogWriter {
             move |error| SpoolError::disk(what, &path, error)
         };
         let file = self.disk.create(&path).map_err(failed("making"))?;
-        let allocated = file.allocate(self.options.segment_size.max(first_batch + 4096));
-        if let Err(error) = allocated {
-            self.disk.remove(&path).ok();
-            return Err(failed("reserving space for")(error));
-        }
+        let allocated = self.reserve(&*file, first_batch);
         let mut open = Open {
             file,
             path: path.clone(),
@@ -234,14 +230,36 @@ impl LogWriter {
             end: 0,
             synced: 0,
         };
-        self.write_segment_line(&mut open)?;
-        open.file.sync().map_err(failed("syncing"))?;
-        self.disk
-            .sync_dir(&self.options.dir)
-            .map_err(failed("syncing the folder of"))?;
+        let begun = allocated
+            .map_err(failed("reserving space for"))
+            .and_then(|()| self.write_segment_line(&mut open))
+            .and_then(|()| open.file.sync().map_err(failed("syncing")))
+            .and_then(|()| {
+                let synced = self.disk.sync_dir(&self.options.dir);
+                synced.map_err(failed("syncing the folder of"))
+            });
+        if let Err(error) = begun {
+            // Nothing stands in it, and it must not keep the space that it has reserved.
+            self.disk.remove(&path).ok();
+            return Err(error);
+        }
         open.synced = open.end;
         open.batch = 2;
         Ok(open)
+    }
+
+    /// Reserves the space of a segment; of a nearly full disk what is needed now, so that what is
+    /// stored can still be delivered.
+    fn reserve(&self, file: &dyn DiskFile, first_batch: u64) -> std::io::Result<()> {
+        let least = first_batch + 4096;
+        match file.allocate(self.options.segment_size.max(least)) {
+            Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                // What a try that failed has got is given back first.
+                file.set_len(0)?;
+                file.allocate(least)
+            }
+            other => other,
+        }
     }
 
     fn write_segment_line(&self, open: &mut Open) -> Result<(), SpoolError> {

@@ -120,7 +120,14 @@ impl Quarantine {
 
     /// Moves a file that nothing refers to here.
     pub(crate) fn keep_file(&self, from: &Path, name: &str) -> Result<(), SpoolError> {
-        let to = self.dir.join(name);
+        let mut to = self.dir.join(name);
+        // An earlier one of the same name stays (I6).
+        for number in 2_u32.. {
+            if self.disk.open(&to).is_err() {
+                break;
+            }
+            to = self.dir.join(format!("{name}.{number}"));
+        }
         tracing::warn!(
             file = %to.display(),
             "a message file that no record names is in quarantine now"

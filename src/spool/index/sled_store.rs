@@ -33,6 +33,9 @@ pub struct SledStore {
     file: std::fs::File,
 }
 
+/// In what sled says when another process has the store open.
+const LOCKED: &str = "could not acquire lock";
+
 impl SledStore {
     /// Opens the store in `dir`; one that cannot be opened is removed and begun anew, empty.
     ///
@@ -41,6 +44,8 @@ impl SledStore {
     pub fn open(dir: &Path) -> Result<Self, String> {
         match Self::open_when_free(dir) {
             Ok(store) => Ok(store),
+            // Somebody else works with it: it is not ours to remove.
+            Err(error) if error.contains(LOCKED) => Err(error),
             Err(error) => {
                 tracing::warn!(%error, "the index cannot be opened; it is made anew from the log");
                 match std::fs::remove_dir_all(dir) {
@@ -63,7 +68,7 @@ impl SledStore {
         let mut tries = 0;
         loop {
             match Self::try_open(dir.to_owned()) {
-                Err(error) if error.contains("could not acquire lock") && tries < LOCK_TRIES => {
+                Err(error) if error.contains(LOCKED) && tries < LOCK_TRIES => {
                     tries += 1;
                     std::thread::sleep(LOCK_WAIT);
                 }
