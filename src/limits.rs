@@ -163,6 +163,17 @@ pub const WAVE_STEPS: usize = 50;
 
 /// Errors of one directory file that are told one by one. Beyond: their number.
 pub const IMPORT_ERRORS: usize = 100;
+/// Objects of one page of a directory server's answer: as many as Active Directory gives at most.
+pub const LDAP_PAGE: i32 = 1_000;
+/// Wait for a directory server to be connected, TLS included. Beyond: the next one is tried.
+pub const LDAP_CONNECT: Duration = Duration::from_secs(30);
+/// Wait for the next word of a directory server. Beyond: the synchronisation failed.
+pub const LDAP_SILENCE: Duration = Duration::from_secs(60);
+/// Wait for the whole of a directory server. Beyond: the synchronisation failed.
+pub const LDAP_READ: Duration = Duration::from_secs(1800);
+/// Members of groups that no search found and that are asked for one by one. Beyond: they are
+/// left out, and that is told.
+pub const LDAP_MEMBERS: usize = 10_000;
 /// Delivery addresses that lead from one entry to another. Beyond: the recipient is held.
 pub const DELIVERY_ADDRESS_STEPS: usize = 8;
 /// Rules that hold mail: each is looked at for each recipient. Beyond: refused.

@@ -124,6 +124,7 @@ async fn status(State(admin): Us) -> Answer<StatusView> {
         moves,
         waves,
         attention,
+        sources: admin.sync.status(),
         cases: admin.case_numbers(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         now: admin.clock.now(),

@@ -8,7 +8,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Query};
-use super::{Admin, AdminError, directory_import, verified_api};
+use super::{Admin, AdminError, directory_import, sync_api, verified_api};
 use crate::base::Timestamp;
 use crate::directory::{
     Cause, Change, Conflict, Directory, DirectoryError, Entry, EntryKind, FoundBy, Generation,
@@ -204,6 +204,8 @@ pub(super) fn routes() -> Router<Arc<Admin>> {
         .route("/api/directory/settle", post(settle))
         .route("/api/directory/set", post(set))
         .route("/api/directory/verified", get(verified_api::list))
+        .route("/api/directory/sync", post(sync_api::sync))
+        .route("/api/directory/status", get(sync_api::status))
         .route("/api/directory/forget", post(verified_api::forget))
         // The file of an import is as large as it is: it is read while it comes.
         .layer(DefaultBodyLimit::disable())
@@ -234,8 +236,8 @@ impl From<DirectoryError> for AdminError {
             },
             DirectoryError::Damaged(_) => Self::Asked {
                 what,
-                hint: "nothing has changed; `tideover directory import FILE --yes` with a file that \
-                       names everybody begins a new one",
+                hint: "nothing has changed; `tideover directory import FILE --yes` with \
+                       a file that names everybody begins a new one",
             },
             DirectoryError::NoSuch(_) => Self::NotFound {
                 what,

@@ -58,7 +58,7 @@ impl AdminError {
         }
     }
 
-    const fn hint(&self) -> &'static str {
+    pub(super) const fn hint(&self) -> &'static str {
         match self {
             Self::Asked { hint, .. } | Self::NotFound { hint, .. } => hint,
             Self::Config(_) => "nothing has changed; mend the file and try again",

@@ -51,6 +51,7 @@ impl Admin {
             .chain(self.attention_problem())
             .chain(backends.iter().filter_map(paused))
             .chain(self.case_numbers().told())
+            .chain(self.sync_problems())
             .collect();
         HealthView {
             ok: problems.is_empty(),
@@ -100,6 +101,7 @@ impl Admin {
         if let Ok(attention) = self.attention() {
             gauge!(names::ATTENTION_MESSAGES).set(attention.messages as f64);
         }
+        self.set_sync_gauges();
         gauge!(names::SPOOL_BYTES).set(stats.bytes as f64);
         gauge!(names::SPOOL_QUARANTINED).set(stats.quarantined as f64);
         gauge!(names::SPOOL_FREE_BYTES).set(stats.free_bytes as f64);

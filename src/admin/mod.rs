@@ -22,6 +22,7 @@ mod queue_api;
 mod rehearsal_api;
 mod serve;
 mod storage;
+mod sync_api;
 mod verified_api;
 mod view;
 mod wave_api;
@@ -35,7 +36,7 @@ use tokio::sync::watch;
 
 use crate::backend::BackendOptions;
 use crate::base::{Boxed, Clock};
-use crate::directory::{Generations, Waves};
+use crate::directory::{Generations, Syncer, Waves};
 use crate::outbound::Outbound;
 use crate::queue::Queue;
 use crate::route::Router;
@@ -65,6 +66,8 @@ pub(crate) use override_api::OverrideQuery;
 pub(crate) use queue_api::{PerformQuery, SelectQuery, SelectView};
 pub use rehearsal_api::RehearsalView;
 pub use serve::serve;
+pub(crate) use sync_api::SyncQuery;
+pub use sync_api::{DirectoryStatusView, SyncView};
 pub(crate) use verified_api::ForgetQuery;
 pub use verified_api::{ForgetView, VerifiedView};
 pub use view::{
@@ -101,6 +104,8 @@ pub struct Admin {
     pub directory: Generations,
     /// Users who change home together.
     pub waves: Waves,
+    /// The sources that are synchronised.
+    pub sync: Syncer,
     /// The routes, and the board of the backends with them.
     pub router: Router,
     /// What the config says of the backends now.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{AttentionView, CaseNumbers, HoldView, MoveView, WaveView};
 use crate::backend::{Health, HealthChange, Protocol, TlsPolicy};
 use crate::base::Timestamp;
+use crate::directory::SyncStatus;
 use crate::mail::{BackendId, SpoolId};
 use crate::queue::Progress;
 use crate::route::ShownState;
@@ -38,6 +39,9 @@ pub struct StatusView {
     /// Waves that will start, could not, or started in the last day.
     #[serde(default)]
     pub waves: Vec<WaveView>,
+    /// Sources of the directory that are synchronised.
+    #[serde(default)]
+    pub sources: Vec<SyncStatus>,
 }
 
 /// A backend in `status` and `backend list`.

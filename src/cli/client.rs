@@ -81,13 +81,23 @@ impl Client {
         &self,
         request: Request,
     ) -> Result<T, ClientError> {
+        match tokio::time::timeout(PATIENCE, self.ask_patiently(request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.broken(format!("no answer in {} s", PATIENCE.as_secs()))),
+        }
+    }
+
+    /// The same for what the server asks others about: it has its own bounds.
+    pub(crate) async fn ask_patiently<T: DeserializeOwned>(
+        &self,
+        request: Request,
+    ) -> Result<T, ClientError> {
         let stream = connect_unix(&self.socket)
             .await
             .map_err(|error| self.unreachable(&error))?;
-        match tokio::time::timeout(PATIENCE, exchange(stream, request)).await {
-            Ok(Ok((status, body))) => self.read(status, &body),
-            Ok(Err(what)) => Err(self.broken(what)),
-            Err(_) => Err(self.broken(format!("no answer in {} s", PATIENCE.as_secs()))),
+        match exchange(stream, request).await {
+            Ok((status, body)) => self.read(status, &body),
+            Err(what) => Err(self.broken(what)),
         }
     }
 

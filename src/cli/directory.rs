@@ -96,6 +96,15 @@ pub(crate) enum DirectoryVerb {
         #[command(flatten)]
         how: How,
     },
+    /// Read the sources that are synchronised now
+    Sync {
+        /// Only this one
+        source: Option<String>,
+        #[command(flatten)]
+        how: How,
+    },
+    /// How large the directory is, and whether it is in step with its sources
+    Status,
     /// Whom the homes know that the directory does not name (unknown = "verify")
     Verified,
     /// Forget what a home said of an address: its next mail asks anew
@@ -197,8 +206,8 @@ pub(super) async fn perform(
     teller.perform(verb).await
 }
 
-struct Teller {
-    client: Client,
+pub(super) struct Teller {
+    pub(super) client: Client,
     format: Format,
     actor: String,
     page: Page,
@@ -243,6 +252,8 @@ impl Teller {
                 self.tell(Request::post("/api/directory/settle", &query))
                     .await
             }
+            DirectoryVerb::Sync { source, how } => self.sync(source, how).await,
+            DirectoryVerb::Status => self.status().await,
             DirectoryVerb::Verified => self.verified().await,
             DirectoryVerb::Forget { address } => self.forget(address).await,
             DirectoryVerb::Set {
@@ -268,7 +279,7 @@ impl Teller {
         }
     }
 
-    fn change(&self, how: How) -> ChangeQuery {
+    pub(super) fn change(&self, how: How) -> ChangeQuery {
         ChangeQuery {
             actor: self.actor.clone(),
             reason: how.reason,
@@ -314,7 +325,7 @@ impl Teller {
         self.print(answer, |page, it: &ChangeView| page.changed(it))
     }
 
-    fn print<T: serde::de::DeserializeOwned>(
+    pub(super) fn print<T: serde::de::DeserializeOwned>(
         &self,
         answer: &serde_json::Value,
         text: impl FnOnce(Page, &T) -> String,

@@ -9,6 +9,7 @@ mod bulk;
 mod cases;
 mod client;
 mod directory;
+mod directory_sync;
 mod holding;
 mod home;
 mod intent;

@@ -111,6 +111,9 @@ impl Page {
             text.push_str(&self.field("cases", &told));
         }
         text.push_str(&self.held(status));
+        for source in status.sources.iter().filter(|one| one.error.is_some()) {
+            text.push_str(&self.field("directory", &self.source(source)));
+        }
         let spool = &status.spool;
         if let Some(index) = &spool.index {
             let index = format!("{}; mail is taken, the rest waits", index.text);

@@ -9,8 +9,8 @@ use toml::de::DeTable;
 use super::reader::{At, Section, Source};
 use super::verify::{self, Ourselves};
 use super::{
-    AdminConfig, CertificateFiles, Config, DirectoryConfig, ListenerConfig, Problem, Problems,
-    ServerConfig, WebConfig, people, people_keys, platforms, sections,
+    AdminConfig, CertificateFiles, Config, ListenerConfig, Problem, Problems, ServerConfig,
+    WebConfig, people, people_keys, platforms, sections,
 };
 use crate::directory::Directory;
 
@@ -185,7 +185,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let tls = sections::tls(root);
     let backends = platforms::backends(root);
     let domains = platforms::domains(root, &backends);
-    let directory = people_keys::directory(root);
+    let directory = people_keys::directory(root, &backends);
     let outside = platforms::outside(root, &backends);
     let queue = sections::queue(root);
     let web = sections::web(root);
@@ -207,7 +207,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     if depth == Depth::Files {
         verify::writable(source, &server.data_dir);
         verify::identity(source, &server.data_dir.value, spool_uuid.as_ref());
-        check_files(source, tls.as_ref(), directory.file.as_ref());
+        check_files(source, tls.as_ref(), &directory);
         platforms::check_files(source, &backends);
     }
 
@@ -236,12 +236,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
             .filter_map(|backend| backend.config)
             .collect(),
         domains,
-        directory: DirectoryConfig {
-            file: directory.file.map(|at| at.value),
-            sync: directory.sync,
-            max_delete_percent: directory.max_delete_percent,
-            rules: directory.rules,
-        },
+        directory: directory.config(),
         relay: outside.relays.into_iter().map(|at| at.value).collect(),
         protection: outside.protection,
         queue,
@@ -255,12 +250,12 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
 fn check_files(
     source: &Source<'_>,
     tls: Option<&(At<PathBuf>, At<PathBuf>)>,
-    directory: Option<&At<PathBuf>>,
+    directory: &people_keys::DirectoryKeys,
 ) {
     if let Some((certificate, key)) = tls {
         verify::pair(source, certificate, key);
     }
-    if let Some(file) = directory {
+    for file in directory.file.iter().chain(&directory.ldap.files) {
         verify::readable(source, file);
     }
 }

@@ -5,6 +5,7 @@
 //! `config/tideover.toml`; a test sees to it.
 
 mod entry;
+mod ldap_keys;
 mod load;
 mod people;
 mod people_keys;
@@ -30,6 +31,7 @@ use crate::directory::{
     Builder, Directory, DomainRule, GenerationOptions, ImportOptions, Rules, read_csv_file,
 };
 use crate::inbound::{Bounds, Role, TlsMode};
+use crate::ldap::LdapOptions;
 use crate::mail::{BackendId, FinalCause};
 use crate::outbound::Protection;
 use crate::route::OutboundRelay;
@@ -209,6 +211,19 @@ pub struct DirectoryConfig {
     pub max_delete_percent: u32,
     /// How records become a directory; the domains stand beside it.
     pub rules: Rules,
+    /// Directory servers that are read every `sync`.
+    pub ldap: Vec<LdapSource>,
+}
+
+/// `[directory.ldap.NAME]`.
+#[derive(Debug, Clone)]
+pub struct LdapSource {
+    /// Its name, which is that of the source.
+    pub name: String,
+    /// Which server, and what is read of it.
+    pub options: LdapOptions,
+    /// The home of what each search finds; `None`: the home of the domain.
+    pub homes: Vec<Option<BackendId>>,
 }
 
 /// `[queue]`.

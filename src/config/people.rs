@@ -17,6 +17,11 @@ pub(super) fn deserted(config: &Config, directory: &Directory) -> Vec<Problem> {
     let Some(file) = &config.directory.file else {
         return Vec::new();
     };
+    // People whom the file does not name may come from elsewhere; until they do nobody of their
+    // domain is refused.
+    if !config.directory.ldap.is_empty() {
+        return Vec::new();
+    }
     let mut inhabited = HashSet::new();
     for entry in directory.entries() {
         let addresses = entry.aliases.iter().chain([&entry.address]);

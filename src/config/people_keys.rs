@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::platforms::Backend;
 use super::reader::{At, Section};
 use super::sections::{non_empty, not_one_of, set};
 use super::units::duration;
+use super::{DirectoryConfig, ldap_keys};
 use crate::directory::{FILE, JoinBy, Rules};
 use crate::smtp::Domain;
 
@@ -16,9 +18,22 @@ pub(super) struct DirectoryKeys {
     pub(super) sync: Duration,
     pub(super) max_delete_percent: u32,
     pub(super) rules: Rules,
+    pub(super) ldap: ldap_keys::Sources,
 }
 
-pub(super) fn directory(root: &Section<'_>) -> DirectoryKeys {
+impl DirectoryKeys {
+    pub(super) fn config(self) -> DirectoryConfig {
+        DirectoryConfig {
+            file: self.file.map(|at| at.value),
+            sync: self.sync,
+            max_delete_percent: self.max_delete_percent,
+            rules: self.rules,
+            ldap: self.ldap.sources,
+        }
+    }
+}
+
+pub(super) fn directory(root: &Section<'_>, backends: &[Backend]) -> DirectoryKeys {
     let mut keys = DirectoryKeys {
         file: None,
         sync: Duration::from_secs(15 * 60),
@@ -27,18 +42,27 @@ pub(super) fn directory(root: &Section<'_>) -> DirectoryKeys {
             order: vec![FILE.to_owned()],
             ..Rules::default()
         },
+        ldap: ldap_keys::Sources::default(),
     };
     if let Some(section) = root.section("directory") {
         let path = |text: &str| non_empty(text).map(|text| section.source.path(text));
         keys.file = section.text("file", path);
-        set(&mut keys.sync, section.text("sync", duration));
+        set(&mut keys.sync, section.text("sync", interval));
         let percent = section.number("max_delete_percent", 0, 100);
         set(&mut keys.max_delete_percent, percent);
         rules(&section, &mut keys.rules);
-        section.not_yet("ldap", "synchronisation with LDAP");
+        keys.ldap = ldap_keys::sources(&section, backends);
         section.finish();
     }
     keys
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = duration(text)?;
+    if interval < Duration::from_secs(1) {
+        return Err(format!("\"{text}\" is too short, expected 1s or more"));
+    }
+    Ok(interval)
 }
 
 fn rules(section: &Section<'_>, rules: &mut Rules) {

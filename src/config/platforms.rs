@@ -384,7 +384,7 @@ pub(super) fn outside(root: &Section<'_>, backends: &[Backend]) -> Outside {
     outside
 }
 
-fn backend_named(name: &str, backends: &[Backend]) -> Result<BackendId, String> {
+pub(super) fn backend_named(name: &str, backends: &[Backend]) -> Result<BackendId, String> {
     let names: Vec<_> = backends
         .iter()
         .map(|backend| backend.name.value.as_str())

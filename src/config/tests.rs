@@ -440,12 +440,16 @@ fn shown(text: &str) -> BTreeSet<String> {
             if parts.first() == Some(&"backend") {
                 parts[1] = "NAME";
             }
+            if parts.get(1) == Some(&"ldap") {
+                parts[2] = "NAME";
+            }
             section = parts.join(".");
             keys.insert(
                 section
                     .replace(".NAME", "")
                     .replace("backend.probe", "backend.NAME.probe")
-                    .replace("backend.rejecting", "backend.NAME.rejecting"),
+                    .replace("backend.rejecting", "backend.NAME.rejecting")
+                    .replace("ldap.search", "ldap.NAME.search"),
             );
         } else if let Some((key, _)) = line.split_once(" = ")
             && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
@@ -459,6 +463,11 @@ fn shown(text: &str) -> BTreeSet<String> {
 #[test]
 fn every_key_is_in_the_example_and_in_the_reference() {
     let (file, text) = example();
+    // A section that nobody has unless he wants it: its keys are asked for when it is there.
+    let (before, ldap) = text.split_once("# [directory.ldap").unwrap();
+    let (ldap, after) = ldap.split_once("\n\n").unwrap();
+    let ldap = format!("[directory.ldap{}", ldap.replace("\n# ", "\n"));
+    let text = format!("{before}{ldap}\n\n{after}");
     let keys = load::keys(&file, &text);
     assert!(keys.len() > 50, "{keys:?}");
     let shown = shown(&text);

@@ -10,12 +10,12 @@ use super::accounts::AccountDesk;
 use super::catch_up::Rest;
 use super::reload::Reloader;
 use super::visit_key::visit_key;
-use super::{Running, StartError};
+use super::{Running, StartError, sync};
 use crate::admin::{self, Admin};
 use crate::backend::{BackendOptions, Board};
 use crate::base::{Clock, Entropy, Shutdown};
 use crate::config::{Config, WebConfig};
-use crate::directory::{DirectoryHandle, Generations, Verified, Waves};
+use crate::directory::{DirectoryHandle, Generations, Syncer, Verified, Waves};
 use crate::inbound::{self, TlsMode};
 use crate::mail::{Transport, VisitKey};
 use crate::net::{AcceptTls, Dns, Listen, TcpDial, TcpListen, TlsClient, TlsServer, bind_unix};
@@ -48,9 +48,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let base = Base::new(&config, directory, opened.spool.clone(), &backends)?;
     let outbound = client(&config, &base.board, (&base.clock, &base.entropy))?;
     let queue = base.queue(&config, &outbound);
-    let (spool, clock) = (base.spool.clone(), base.clock.clone());
-    let accounts = Accounts::new(spool, clock, base.entropy.clone());
-    let accounts = accounts.map_err(StartError::other("the accounts"))?;
+    let accounts = base.accounts()?;
     let movers = (queue.clone(), outbound.clone());
     let (reloader, told) = Reloader::new(config.clone(), base.clone(), movers);
     reloader.watch_backends();
@@ -77,6 +75,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
             outbound,
             directory: base.generations.clone(),
             waves: Waves::new(base.generations.clone(), base.spool.clone()),
+            sync: base.syncer.clone(),
             router: base.router.clone(),
             backends: told.backends,
             attention_after: told.attention_after,
@@ -114,6 +113,7 @@ pub(super) struct Base {
     pub(super) router: Router,
     pub(super) directory: DirectoryHandle,
     pub(super) generations: Generations,
+    pub(super) syncer: Syncer,
     pub(super) board: Board,
     pub(super) visits: VisitKey,
 }
@@ -142,10 +142,17 @@ impl Base {
             spool,
             router,
             directory,
+            syncer: sync::syncer(generations.clone(), config)?,
             generations,
             board,
             visits: visits.map_err(StartError::other("visit.key"))?,
         })
+    }
+
+    fn accounts(&self) -> Result<Accounts, StartError> {
+        let (spool, clock) = (self.spool.clone(), self.clock.clone());
+        let accounts = Accounts::new(spool, clock, self.entropy.clone());
+        accounts.map_err(StartError::other("the accounts"))
     }
 
     fn queue(&self, config: &Config, outbound: &Outbound) -> Queue {

@@ -154,9 +154,13 @@ impl Base {
         self.shutdown.spawn("old policies", async move {
             policies.forget_what_is_over().await;
         });
+        let queue = rest.queue.clone();
         rest.queue.start(rest.committed);
         let upkeep = upkeep(self.generations.clone(), self.shutdown.clone());
         self.shutdown.spawn("directory", upkeep);
+        let syncing = self.syncer.clone();
+        let syncing = syncing.keep(self.shutdown.clone(), move || queue.look_anew());
+        self.shutdown.spawn("directory sync", syncing);
         let (spool, board) = (self.spool.clone(), self.board.clone());
         let history = keep_history(spool, board, self.shutdown.clone());
         self.shutdown.spawn("history", history);

@@ -7,6 +7,7 @@ mod assemble;
 mod catch_up;
 mod reload;
 mod serve;
+mod sync;
 mod visit_key;
 
 use std::net::SocketAddr;

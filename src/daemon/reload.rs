@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::assemble::Base;
+use super::sync;
 use crate::admin::Reload;
 use crate::backend::{BackendOptions, Monitor};
 use crate::base::{Boxed, Shutdown};
@@ -99,11 +100,14 @@ impl Reloader {
                 fixed.join(", ")
             ));
         }
+        let sources = sync::sources(&new).map_err(|error| error.to_string())?;
         self.reload_directory(&new).await?;
         // Nothing below can fail: the new config holds as a whole or not at all.
         let backends = new.backend_options();
         self.base.board.configure(&backends);
         self.base.router.configure(new.route_options());
+        let syncer = &self.base.syncer;
+        syncer.configure(sources, new.directory.sync);
         self.outbound.set_options(new.outbound_options());
         self.backends.send_replace(backends.into());
         self.attention.send_replace(new.queue.attention_after);

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::draft::{Draft, Extent};
 use super::generations::{DirectoryError, Generations, Mode, Note, Outcome, beside};
 use super::people::Delta;
-use super::{Cause, Directory, FILE, Guard, ImportErrors, Reading, read_rows};
+use super::{Cause, Directory, FILE, Guard, ImportErrors, Reading, Record, read_rows};
 use crate::mail::BackendId;
 
 /// What becomes of rows that are bad.
@@ -68,6 +68,26 @@ impl Generations {
         let outcome = self.change(note, mode, work).await?;
         let reading = told.await.unwrap_or_default();
         Ok(Imported { outcome, reading })
+    }
+
+    /// Makes a generation of what a source says, each record with what it is known by there.
+    ///
+    /// # Errors
+    /// When it would delete or move too many, or cannot be written.
+    pub(super) async fn feed(
+        &self,
+        (source, extent): (String, Extent),
+        records: Vec<(String, Record)>,
+        (note, mode): (Note, Mode),
+    ) -> Result<Outcome, DirectoryError> {
+        let work = move |current: &Directory| {
+            let mut draft = Draft::new(&current.people, &source);
+            for (id, record) in records {
+                draft.add(Some(id), record);
+            }
+            Ok(draft.finish(extent))
+        };
+        self.change(note, mode, work).await
     }
 
     /// Reads `directory.file`, when it differs from the one that was read last.

@@ -38,6 +38,9 @@ pub struct Handshake<'a> {
     pub pair: Option<&'a ClientPair>,
 }
 
+/// What a library of TLS is made with; only the room `net` says what is in it.
+pub type TlsConfig = Arc<ClientConfig>;
+
 /// Opens TLS on connections that we dialled. Cheap to clone.
 #[derive(Clone)]
 pub struct TlsClient {
@@ -119,6 +122,14 @@ impl TlsClient {
         let secured = secured.map_err(|error| explained(error, handshake))?;
         let info = describe(secured.get_ref().1);
         Ok((Box::new(secured), info))
+    }
+
+    /// The same for a library that does the handshake itself.
+    ///
+    /// # Errors
+    /// When a file that `check` names is wrong.
+    pub fn config_for(&self, check: &CertificateCheck) -> io::Result<TlsConfig> {
+        self.config(check, None)
     }
 
     fn config(

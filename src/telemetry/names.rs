@@ -75,6 +75,10 @@ metrics! {
         "Changes of a backend's health, by the new health.";
     Counter PROBES = "tideover_probes_total" ["backend, result"]
         "Probes of a backend, by result (good, bad).";
+    Counter DIRECTORY_SYNCS = "tideover_directory_syncs_total" ["source, result"]
+        "Synchronisations of the directory with a source, by result (good, failed).";
+    Gauge DIRECTORY_SYNC_AGE = "tideover_directory_sync_age_seconds" ["source"]
+        "Seconds since the last synchronisation with a source that went well; -1 before the first.";
     Gauge SPOOL_BYTES = "tideover_spool_bytes" [""]
         "Bytes that the spool takes on disk.";
     Gauge SPOOL_FREE_BYTES = "tideover_spool_free_bytes" [""]

@@ -12,7 +12,7 @@ use tideover::admin::{
     operators,
 };
 use tideover::base::{Boxed, Clock, Entropy};
-use tideover::directory::{Generations, Waves};
+use tideover::directory::{Generations, Syncer, Waves};
 use tideover::net::{Dns, TcpDial, TlsClient};
 use tideover::outbound::{self, Outbound};
 use tideover::smtp::Mailbox;
@@ -84,6 +84,7 @@ impl Desk {
             queue: door.queue.clone(),
             outbound: Outbound::new(outbound::Options::new("mx.example.org"), world),
             directory: all.clone(),
+            sync: Syncer::new(all.clone()),
             waves: waves.clone(),
             router: door.router.clone(),
             backends: watch::channel(backends.into()).1,

@@ -5,7 +5,7 @@ use crate::tree::Tree;
 use crate::{Complaints, assert_clean, assert_complains, assert_content};
 
 /// Crates and the folders or files that may name them.
-const PLACES: [(&str, &[&str]); 22] = [
+const PLACES: [(&str, &[&str]); 23] = [
     ("sled", &["src/spool/"]),
     ("flate2", &["src/spool/ledger.rs"]),
     ("rustls", &["src/net/"]),
@@ -22,6 +22,7 @@ const PLACES: [(&str, &[&str]); 22] = [
     ("ammonia", &["src/webmail/"]),
     ("csv", &["src/directory/"]),
     ("idna", &["src/smtp/", "src/net/", "src/directory/"]),
+    ("ldap3", &["src/ldap/"]),
     ("toml", &["src/config/", "src/cli/home.rs"]),
     ("metrics_exporter_prometheus", &["src/telemetry/"]),
     ("indicatif", &["src/terminal/bar.rs"]),

@@ -9,7 +9,7 @@ const FLOORS: [&[&str]; 9] = [
     &["limits"],
     &["smtp", "base", "telemetry"],
     &["mail", "net", "terminal"],
-    &["spool", "auth", "filter"],
+    &["spool", "auth", "filter", "ldap"],
     &["directory", "backend"],
     &["route"],
     &["inbound", "queue", "outbound"],

@@ -1,0 +1,111 @@
+//! Sources that are synchronised: how they are, and a synchronisation now.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use metrics::gauge;
+use serde::{Deserialize, Serialize};
+
+use super::directory_api::{ChangeQuery, ChangeView};
+use super::extract::Body;
+use super::{Admin, AdminError};
+use crate::directory::SyncStatus;
+use crate::telemetry::names;
+
+/// A synchronisation that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SyncQuery {
+    /// The source; absent: all.
+    #[serde(default)]
+    pub(crate) source: Option<String>,
+    #[serde(flatten)]
+    pub(crate) change: ChangeQuery,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncView {
+    /// How it went.
+    pub status: SyncStatus,
+    /// What it changed; none when it failed.
+    pub change: Option<ChangeView>,
+    /// What to do when it failed.
+    pub hint: Option<String>,
+}
+
+/// The directory in `directory status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectoryStatusView {
+    /// The number of the generation.
+    pub generation: u64,
+    /// How many people, groups and so on.
+    pub entries: u64,
+    /// How many addresses lead to them.
+    pub addresses: u64,
+    /// Bytes in memory.
+    pub memory_bytes: u64,
+    /// Conflicts that are open.
+    pub open_conflicts: u64,
+    /// The sources that are synchronised.
+    pub sources: Vec<SyncStatus>,
+}
+
+pub(super) async fn sync(
+    State(admin): State<Arc<Admin>>,
+    Body(query): Body<SyncQuery>,
+) -> Result<Json<Vec<SyncView>>, AdminError> {
+    let SyncQuery { source, change } = query;
+    let by = (change.actor.as_str(), change.reason.as_str());
+    let done = admin.sync.sync(source.as_deref(), by, change.mode());
+    let views = done.await?.into_iter().map(|one| {
+        let (change, hint) = match one.outcome {
+            Ok(outcome) => (Some(admin.changed(outcome)), None),
+            Err(error) => (None, Some(AdminError::from(error).hint().to_owned())),
+        };
+        SyncView {
+            status: one.status,
+            change,
+            hint,
+        }
+    });
+    Ok(Json(views.collect()))
+}
+
+pub(super) async fn status(
+    State(admin): State<Arc<Admin>>,
+) -> Result<Json<DirectoryStatusView>, AdminError> {
+    let view = admin.blocking(|admin| {
+        let current = admin.directory.current();
+        let open = current.conflicts().iter();
+        Ok(DirectoryStatusView {
+            generation: current.number(),
+            entries: current.len() as u64,
+            addresses: current.addresses() as u64,
+            memory_bytes: current.memory() as u64,
+            open_conflicts: open.filter(|one| one.settled.is_none()).count() as u64,
+            sources: admin.sync.status(),
+        })
+    });
+    view.await.map(Json)
+}
+
+impl Admin {
+    /// Sources that the directory is not in step with.
+    pub(super) fn sync_problems(&self) -> impl Iterator<Item = String> {
+        let failed = self.sync.status().into_iter();
+        failed.filter_map(|status| {
+            let error = status.error?;
+            Some(format!("the directory source {}: {error}", status.source))
+        })
+    }
+
+    pub(super) fn set_sync_gauges(&self) {
+        let now = self.clock.now();
+        for status in self.sync.status() {
+            let age = status.good_at.map(|at| now.since(at).as_secs_f64());
+            let source = status.source;
+            gauge!(names::DIRECTORY_SYNC_AGE, "source" => source).set(age.unwrap_or(-1.0));
+        }
+    }
+}

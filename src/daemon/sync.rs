@@ -1,0 +1,36 @@
+//! The sources of the directory that are synchronised, as the config names them.
+
+use std::sync::Arc;
+
+use super::StartError;
+use crate::config::Config;
+use crate::directory::{Generations, Source, Syncer};
+use crate::ldap::LdapServer;
+use crate::net::TlsClient;
+
+/// Begins with the sources of `config`.
+pub(super) fn syncer(generations: Generations, config: &Config) -> Result<Syncer, StartError> {
+    let syncer = Syncer::new(generations);
+    let sources = sources(config);
+    let sources = sources.map_err(StartError::other("the authorities of the system"))?;
+    syncer.configure(sources, config.directory.sync);
+    Ok(syncer)
+}
+
+/// The sources of `config`.
+///
+/// # Errors
+/// When TLS cannot begin.
+pub(super) fn sources(config: &Config) -> std::io::Result<Vec<Source>> {
+    let named = &config.directory.ldap;
+    if named.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tls = TlsClient::new()?;
+    let sources = named.iter().map(|source| Source {
+        name: source.name.clone(),
+        feed: Arc::new(LdapServer::new(source.options.clone(), tls.clone())),
+        homes: source.homes.clone(),
+    });
+    Ok(sources.collect())
+}
