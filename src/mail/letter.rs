@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::address::Address;
+use mail_builder::headers::content_type::ContentType;
 use mail_builder::headers::date::Date;
 use mail_builder::headers::message_id::MessageId;
 use mail_builder::mime::{BodyPart, MimePart};
@@ -47,6 +48,8 @@ pub struct Letter<'a> {
     pub date: Timestamp,
     /// The thread, oldest first; the last one is answered.
     pub references: &'a [String],
+    /// A calendar object that answers an invitation (RFC 6047 §2.4); has no files.
+    pub calendar: Option<&'a str>,
     /// Files that go with it.
     pub files: &'a [LetterFile],
 }
@@ -118,6 +121,16 @@ impl Letter<'_> {
             builder = builder.references(MessageId::new_list(list));
         }
         let text = with_crlf(self.text);
+        if let Some(calendar) = self.calendar {
+            let kind = ContentType::new("text/calendar")
+                .attribute("method", "REPLY")
+                .attribute("charset", "utf-8");
+            let text = MimePart::new("text/plain", BodyPart::Text(text.into()));
+            let calendar = MimePart::new(kind, BodyPart::Text(calendar.into()));
+            return builder
+                .body(MimePart::new("multipart/alternative", vec![text, calendar]))
+                .write_to_vec();
+        }
         if self.files.is_empty() {
             return builder.text_body(text).write_to_vec();
         }

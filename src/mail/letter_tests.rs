@@ -21,6 +21,7 @@ fn headers_cannot_be_injected() {
         message_id: "id@mx.example",
         date: Timestamp::from_millis(1_778_000_000_000),
         references: &references,
+        calendar: None,
         files: &[],
     }
     .to_pieces("mark")
@@ -57,6 +58,7 @@ fn a_letter_says_what_was_written() {
         message_id: "id@mx.example",
         date: Timestamp::from_millis(1_778_000_000_000),
         references: &[],
+        calendar: None,
         files: &[],
     }
     .to_pieces("mark")
@@ -90,6 +92,7 @@ fn with_files(files: &[(LetterFile, Vec<u8>)], text: &str) -> Vec<u8> {
         message_id: "id@mx.example",
         date: Timestamp::EPOCH,
         references: &[],
+        calendar: None,
         files: &names,
     }
     .to_pieces("0123456789abcdef0123456789abcdef")
@@ -162,6 +165,7 @@ fn a_letter_that_knew_the_mark_is_refused() {
         message_id: "id@mx.example",
         date: Timestamp::EPOCH,
         references: &[],
+        calendar: None,
         files: &[file("a", "a/b")],
     };
     assert!(letter.to_pieces("mark").is_err());
@@ -188,7 +192,8 @@ mod properties {
             prop_assert_eq!(message.from.len(), 1);
             let letter = Letter {
                 from: (Some(&name), &own()), to: &[], cc: &[], subject: &subject, text: &text,
-                message_id: "id@mx.example", date: Timestamp::EPOCH, references: &[], files: &[],
+                message_id: "id@mx.example", date: Timestamp::EPOCH, references: &[],
+                calendar: None, files: &[],
             };
             let bytes = letter.to_pieces("0123456789abcdef").unwrap().concat();
             let header_end = memchr::memmem::find(&bytes, b"\r\n\r\n").unwrap();

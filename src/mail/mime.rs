@@ -14,6 +14,8 @@ use crate::base::Timestamp;
 const PARTS: usize = 500;
 /// Addresses of one header field that are shown.
 const PEOPLE: usize = 1_000;
+/// `Authentication-Results` fields that are looked at.
+const RESULTS: usize = 20;
 /// Message-IDs of `References` that are kept: the first and the newest.
 const REFERENCES: usize = 50;
 
@@ -69,6 +71,9 @@ pub struct ParsedMessage {
     pub message_id: Option<String>,
     /// `References`, or `In-Reply-To` when there are none, oldest first.
     pub references: Vec<String>,
+    /// Bodies of `Authentication-Results` (RFC 8601), the topmost first; anybody may have written
+    /// them.
+    pub authentication: Vec<String>,
     /// The richest form of the text: HTML where there is HTML.
     pub rich: Vec<TextPart>,
     /// The plain form of the text; empty when there is only HTML.
@@ -134,6 +139,7 @@ impl ParsedMessage {
             }),
             message_id: message.message_id().map(clean),
             references: references(message),
+            authentication: authentication(message),
             rich: rich.into_iter().map(|(_, part)| part).collect(),
             plain: plain.into_iter().map(|(_, part)| part).collect(),
             parts,
@@ -165,6 +171,11 @@ fn texts(message: &Message<'_>, numbers: &[u32]) -> Vec<(usize, TextPart)> {
     let of = |number: &u32| {
         let number = usize::try_from(*number).ok()?;
         let part = message.parts.get(number)?;
+        // A calendar object is no text for people: it is a part of its own.
+        let kind = part.content_type().and_then(|kind| kind.subtype());
+        if kind.is_some_and(|kind| kind.eq_ignore_ascii_case("calendar")) {
+            return None;
+        }
         let text = match &part.body {
             PartType::Text(text) => TextPart::Plain(text.clone().into_owned()),
             PartType::Html(html) => TextPart::Html(html.clone().into_owned()),
@@ -234,6 +245,12 @@ fn people(address: Option<&Address<'_>>) -> Vec<Person> {
     address.map_or_else(Vec::new, |list| {
         list.iter().take(PEOPLE).filter_map(person).collect()
     })
+}
+
+fn authentication(message: &Message<'_>) -> Vec<String> {
+    let is_result = |name: &str| name.eq_ignore_ascii_case("Authentication-Results");
+    let fields = message.headers_raw().filter(|(name, _)| is_result(name));
+    fields.take(RESULTS).map(|(_, body)| clean(body)).collect()
 }
 
 fn references(message: &Message<'_>) -> Vec<String> {

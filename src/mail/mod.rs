@@ -1,6 +1,7 @@
 //! What is carried, and what can become of it: identifiers, envelope, the states of a recipient,
 //! outcomes of delivery, trace lines, reports.
 
+pub mod calendar;
 mod cause;
 mod envelope;
 mod finality;
@@ -17,6 +18,7 @@ mod trace;
 mod transport;
 mod visit;
 mod waiting;
+mod zones;
 
 pub use crate::base::{Boxed, TlsInfo};
 pub use cause::{Cause, Said, classify};

@@ -29,6 +29,12 @@ impl Domain {
         }
     }
 
+    /// As people read it: lower case, names in their Unicode form (RFC 5891).
+    #[must_use]
+    pub fn unicode(&self) -> String {
+        idna::domain_to_unicode(&self.0.to_lowercase()).0
+    }
+
     /// `[192.0.2.1]` or `[IPv6:…]`, RFC 5321 §4.1.3.
     #[must_use]
     pub fn is_literal(&self) -> bool {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::digest::{digest, is_token};
 use super::password::{HashError, LONGEST, Passwords, SHORTEST};
+use super::second::Second;
 use super::throttle::Throttle;
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::smtp::Mailbox;
@@ -39,6 +40,9 @@ pub struct Account {
     /// Digest of the one invitation that is good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) invitation: Option<String>,
+    /// Codes that a login needs beside the password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) second: Option<Second>,
 }
 
 impl Account {
@@ -123,8 +127,8 @@ impl<E: Into<AccountError>> From<E> for LoginError {
 #[derive(Debug, Clone)]
 pub struct Accounts {
     pub(super) spool: Spool,
-    clock: Clock,
-    entropy: Entropy,
+    pub(super) clock: Clock,
+    pub(super) entropy: Entropy,
     pub(super) passwords: Passwords,
     throttle: Arc<Mutex<Throttle>>,
     /// One change at a time: read, decide, write.
@@ -169,6 +173,7 @@ impl Accounts {
             generation: 0,
             password: None,
             invitation: None,
+            second: None,
         });
         account.disabled = false;
         self.put_invitation(&mut account).await
@@ -336,7 +341,7 @@ impl Accounts {
         self.load(ACCOUNTS, key).await
     }
 
-    async fn load<T: DeserializeOwned>(
+    pub(super) async fn load<T: DeserializeOwned>(
         &self,
         room: &'static str,
         key: &str,

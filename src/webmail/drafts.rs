@@ -42,6 +42,9 @@ pub(crate) struct Draft {
     pub references: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<File>,
+    /// The answer to an invitation that it carries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<String>,
     pub changed: Timestamp,
     /// It was sent, and came back because somebody in it cannot get mail any more.
     pub came_back: bool,

@@ -182,7 +182,7 @@ pub(crate) fn see_other(target: &str) -> Response {
 #[template(path = "notice.html")]
 struct NoticePage {
     shell: Shell,
-    text: &'static str,
+    text: String,
 }
 
 /// Puts the security headers on everything and a page on every error.
@@ -226,6 +226,16 @@ pub(crate) fn show_with(status: StatusCode, page: &impl Template) -> Result<Resp
     Ok(response)
 }
 
+/// A page that says one thing.
+pub(crate) fn show_notice(
+    webmail: &Webmail,
+    texts: &'static Texts,
+    (status, title, text): (StatusCode, &str, String),
+) -> Result<Response, WebError> {
+    let shell = webmail.shell(texts, title);
+    show_with(status, &NoticePage { shell, text })
+}
+
 fn error_page(
     webmail: &Webmail,
     texts: &'static Texts,
@@ -235,6 +245,7 @@ fn error_page(
     let (title, text) = error.words(texts);
     let shell = webmail.shell(texts, title);
     let (mut parts, _) = response.into_parts();
+    let text = text.to_owned();
     let page = NoticePage { shell, text }.render();
     parts.headers.remove(axum::http::header::CONTENT_LENGTH);
     parts.headers.insert(

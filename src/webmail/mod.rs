@@ -4,10 +4,12 @@
 mod accounts;
 mod device;
 mod digest;
+mod doubts;
 mod drafts;
 mod error;
 mod frame;
 mod guard;
+mod invitation;
 mod letter;
 mod locks;
 mod mailbox;
@@ -22,11 +24,13 @@ mod recipients;
 mod renewal;
 mod sanitize;
 mod search;
+mod second;
 mod session;
 mod settings;
 mod standing;
 mod texts;
 mod throttle;
+mod totp;
 mod uploads;
 
 use std::collections::{BTreeMap, HashMap};
@@ -229,6 +233,7 @@ pub fn router(webmail: Webmail) -> Router {
         .layer(DefaultBodyLimit::max(letter));
     Router::new()
         .route("/login", get(pages::login::page).post(pages::login::log_in))
+        .route("/login/second", post(pages::second::step))
         .route("/logout", post(pages::login::log_out))
         .route(
             "/invite/{token}",
@@ -243,12 +248,15 @@ pub fn router(webmail: Webmail) -> Router {
         .route("/actions", post(pages::actions::act))
         .route("/message/{id}", get(pages::message::page))
         .route("/message/{id}/html", get(pages::message::html))
+        .route("/message/{id}/print", get(pages::print::page))
         .route("/message/{id}/source", get(pages::parts::source))
         .route("/message/{id}/part/{number}", get(pages::parts::part))
+        .route("/message/{id}/answer", post(pages::answer::post))
         .route("/message/{id}/reply", get(pages::compose::reply))
         .route("/message/{id}/reply-all", get(pages::compose::reply_all))
         .route("/message/{id}/forward", get(pages::compose::forward))
         .route("/compose", compose)
+        .route("/compose/discard", post(pages::send::discard))
         .route("/undo", post(pages::send::undo))
         .route("/people", get(pages::people::find))
         .route(
@@ -258,6 +266,11 @@ pub fn router(webmail: Webmail) -> Router {
         .route("/keys", get(pages::help::keys))
         .route("/security", get(pages::security::page))
         .route("/security/password", post(pages::security::change_password))
+        .route(
+            "/security/second",
+            get(pages::second::setup).post(pages::second::switch_on),
+        )
+        .route("/security/second/change", post(pages::second::change))
         .route("/security/sessions", post(pages::security::end))
         .route(frame::STYLE_PATH, get(frame::style))
         .route(frame::SCRIPT_PATH, get(frame::script))

@@ -1,10 +1,12 @@
 //! Moments as people write them, in the time zone of the organisation.
 
 use jiff::Zoned;
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 
 use super::texts::{Texts, fill};
 use crate::base::Timestamp;
+use crate::mail::calendar::When;
 
 /// Writes moments for a reader who looks at `now`.
 #[derive(Debug, Clone)]
@@ -41,11 +43,60 @@ impl Moments {
     /// `3 May 2026, 10:02`.
     pub(crate) fn full(&self, moment: Timestamp) -> String {
         let then = self.at(moment);
-        let day = self.of(&then, self.texts.day_year);
+        let day = self.of(then.date(), self.texts.day_year);
         fill(
             self.texts.day_time,
             &[("day", &day), ("time", &time(&then))],
         )
+    }
+
+    /// When an event is: `Monday, 4 May 2026, 10:00 – 11:00`.
+    pub(crate) fn event(&self, start: &When, end: Option<&When>) -> String {
+        let (first, has_time) = self.civil(start);
+        let mut text = self.weekday(first.date());
+        if has_time {
+            text = fill(
+                self.texts.day_time,
+                &[("day", &text), ("time", &clock_time(first.time()))],
+            );
+        }
+        let last = end.map(|end| match end {
+            // The day after the last one (RFC 5545 §3.6.1).
+            When::Day(day) => day.yesterday().unwrap_or(*day).to_datetime(first.time()),
+            When::Moment(_) | When::Local(_) => self.civil(end).0,
+        });
+        if let Some(last) = last.filter(|last| *last > first) {
+            let until = match (last.date() == first.date(), has_time) {
+                (true, _) => clock_time(last.time()),
+                (false, false) => self.weekday(last.date()),
+                (false, true) => {
+                    let day = self.weekday(last.date());
+                    let time = clock_time(last.time());
+                    fill(self.texts.day_time, &[("day", &day), ("time", &time)])
+                }
+            };
+            text = format!("{text} – {until}");
+        }
+        if matches!(start, When::Local(_)) {
+            text = fill(self.texts.event_local, &[("when", &text)]);
+        }
+        text
+    }
+
+    /// As a clock on the wall shows it, and whether it has a time.
+    fn civil(&self, when: &When) -> (DateTime, bool) {
+        match when {
+            When::Day(day) => (day.to_datetime(Time::midnight()), false),
+            When::Moment(moment) => (self.at(*moment).datetime(), true),
+            When::Local(local) => (*local, true),
+        }
+    }
+
+    fn weekday(&self, day: Date) -> String {
+        let number = usize::try_from(day.weekday().to_monday_zero_offset()).unwrap_or_default();
+        let name = self.texts.weekdays.get(number).copied().unwrap_or_default();
+        let day = self.of(day, self.texts.day_year);
+        fill(self.texts.weekday_day, &[("weekday", name), ("day", &day)])
     }
 
     fn day(&self, then: &Zoned, now: &Zoned) -> String {
@@ -54,10 +105,10 @@ impl Moments {
         } else {
             self.texts.day_year
         };
-        self.of(then, pattern)
+        self.of(then.date(), pattern)
     }
 
-    fn of(&self, then: &Zoned, pattern: &str) -> String {
+    fn of(&self, then: Date, pattern: &str) -> String {
         let month = usize::try_from(then.month() - 1).unwrap_or_default();
         let month = self.texts.months.get(month).copied().unwrap_or_default();
         let (day, year) = (then.day().to_string(), then.year().to_string());
@@ -70,7 +121,11 @@ impl Moments {
 }
 
 fn time(moment: &Zoned) -> String {
-    format!("{:02}:{:02}", moment.hour(), moment.minute())
+    clock_time(moment.time())
+}
+
+fn clock_time(time: Time) -> String {
+    format!("{:02}:{:02}", time.hour(), time.minute())
 }
 
 #[cfg(test)]
@@ -91,6 +146,26 @@ mod tests {
         assert_eq!(moments.short(moment("2025-12-31T23:00:00Z")), "1 Jan");
         assert_eq!(moments.short(moment("2025-12-31T21:00:00Z")), "31 Dec 2025");
         assert_eq!(moments.long(moment("2026-05-03T12:00:00Z")), "3 May, 14:00");
+        let utc = |text: &str| When::Moment(moment(text));
+        let day = |day| When::Day(Date::constant(2026, 5, day));
+        let (start, end) = (utc("2026-05-04T20:30:00Z"), utc("2026-05-04T22:15:00Z"));
+        for (start, end, text) in [
+            (&start, None, "Monday, 4 May 2026, 22:30"),
+            (
+                &start,
+                Some(&end),
+                "Monday, 4 May 2026, 22:30 – Tuesday, 5 May 2026, 00:15",
+            ),
+            (&start, Some(&start), "Monday, 4 May 2026, 22:30"),
+            (&day(4), Some(&day(5)), "Monday, 4 May 2026"),
+            (
+                &day(4),
+                Some(&day(6)),
+                "Monday, 4 May 2026 – Tuesday, 5 May 2026",
+            ),
+        ] {
+            assert_eq!(moments.event(start, end), text);
+        }
         assert_eq!(
             moments.full(moment("2026-05-04T08:02:00Z")),
             "4 May 2026, 10:02"

@@ -220,6 +220,7 @@ impl Webmail {
             message_id: &message_id,
             date: self.0.world.clock.now(),
             references: &draft.references,
+            calendar: draft.calendar.as_deref().filter(|_| files.is_empty()),
             files: &files,
         };
         let pieces = letter.to_pieces(&self.0.world.entropy.token());

@@ -44,7 +44,8 @@ impl Accounts {
     }
 
     /// For who has lost his password, or whose password somebody else may know: it works no more,
-    /// his sessions end, and a new invitation lets him choose another one. Returns its token.
+    /// neither does his second step, his sessions end, and a new invitation lets him choose another
+    /// one. Returns its token.
     ///
     /// # Errors
     /// [`AccountError::Unknown`], or when it could not be stored.
@@ -54,6 +55,7 @@ impl Accounts {
         let found = self.find(&key).await?;
         let mut account = found.ok_or(AccountError::Unknown(key))?;
         account.password = None;
+        account.second = None;
         account.disabled = false;
         account.generation = account.generation.wrapping_add(1);
         self.put_invitation(&mut account).await

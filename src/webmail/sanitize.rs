@@ -28,6 +28,16 @@ pub(crate) enum Remote {
     Allowed,
 }
 
+impl Remote {
+    /// What a policy adds to the sources of pictures.
+    pub(crate) const fn sources(self) -> &'static str {
+        match self {
+            Self::Allowed => " https: http:",
+            Self::Blocked => "",
+        }
+    }
+}
+
 /// Harmless HTML.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Clean {

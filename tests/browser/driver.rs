@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Phone,
     Dark,
     NoScript,
+    /// A phone whose owner reads German.
+    German,
 }
 
 /// A browser with one window.
@@ -69,6 +71,14 @@ impl Browser {
             browser.devtools(
                 "Emulation.setEmulatedMedia",
                 &json!({ "features": features }),
+            );
+        }
+        if kind == Kind::German {
+            browser.devtools("Network.enable", &json!({}));
+            let headers = json!({ "Accept-Language": "de-AT,de;q=0.9" });
+            browser.devtools(
+                "Network.setExtraHTTPHeaders",
+                &json!({ "headers": headers }),
             );
         }
         browser
@@ -310,7 +320,7 @@ fn capabilities(kind: Kind) -> Value {
     let mut options = json!({ "args": arguments });
     match kind {
         Kind::Desktop | Kind::Dark => {}
-        Kind::Phone => {
+        Kind::Phone | Kind::German => {
             let metrics = json!({ "width": 375, "height": 740, "pixelRatio": 2.0, "touch": true });
             options["mobileEmulation"] = json!({ "deviceMetrics": metrics });
         }

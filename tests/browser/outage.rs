@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::driver::{Browser, Kind, file};
-use crate::place::{PASSWORD, PLAIN, Place, RICH};
+use crate::place::{EVENT, PASSWORD, PLAIN, Place, RICH};
 use crate::seen::look;
 use crate::wait::eventually;
 
@@ -124,6 +124,30 @@ fn colleagues_write_to_each_other_while_the_platform_is_down() {
     bob.wait_for("#signature");
     look(&bob, "settings");
     no_errors(&ann);
+}
+
+/// An invitation is answered; the second step of the login is set up, and asked for.
+#[test]
+fn a_meeting_is_accepted_and_the_login_gets_a_second_step() {
+    let place = Place::open("5m");
+    place.deliver("ann@example.org", EVENT);
+    let browser = Browser::start(Kind::Desktop);
+    place.enrol(&browser, "ann@example.org");
+    browser.click(".list a");
+    browser.wait_text("Monday, 4 May 2026, 12:00 – 13:00");
+    look(&browser, "event");
+    browser.click("button[value=accepted]");
+    browser.wait_text("Your message leaves in");
+    browser.go(&place.url("/security"));
+    browser.follow("Set up");
+    browser.wait_for(".qr");
+    browser.fill("#code", "000000");
+    browser.fill("#password", PASSWORD);
+    look(&browser, "second-setup");
+    no_errors(&browser);
+    browser.click("main button.primary");
+    browser.wait_text("The code is not right.");
+    look(&browser, "second-wrong");
 }
 
 /// Nothing that the browser refused, and no error of the script.

@@ -103,13 +103,18 @@ impl Place {
         say("QUIT\r\n", "221");
     }
 
-    /// Somebody opens his invitation, chooses a password, and sees his inbox.
-    pub(crate) fn enrol(&self, browser: &Browser, address: &str) {
+    /// Somebody opens his invitation and chooses a password.
+    pub(crate) fn set_password(&self, browser: &Browser, address: &str) {
         let invitation = eventually("an invitation", || self.verb(&["user", "invite", address]));
         browser.go(invitation["link"].as_str().unwrap());
         browser.fill("#password", PASSWORD);
         browser.fill("#again", PASSWORD);
         browser.click("button.primary");
+    }
+
+    /// Somebody opens his invitation, chooses a password, and sees his inbox.
+    pub(crate) fn enrol(&self, browser: &Browser, address: &str) {
+        self.set_password(browser, address);
         browser.wait_text("Your password is set");
     }
 
@@ -185,6 +190,38 @@ Content-Transfer-Encoding: base64
 
 JVBERi0xLjQK
 --outer--
+";
+
+/// An invitation to a meeting, as Outlook sends it, from a domain that looks like ours.
+pub(crate) const EVENT: &str = "From: \"Boss boss@example.org\" <boss@examp1e.org>
+To: Ann Archer <ann@example.org>
+Subject: Planning
+Message-ID: <event@x.example>
+MIME-Version: 1.0
+Content-Type: multipart/alternative; boundary=b
+
+--b
+Content-Type: text/plain; charset=utf-8
+
+Let us plan.
+--b
+Content-Type: text/calendar; charset=utf-8; method=REQUEST
+
+BEGIN:VCALENDAR
+VERSION:2.0
+METHOD:REQUEST
+BEGIN:VEVENT
+UID:1@x.example
+DTSTART;TZID=W. Europe Standard Time:20260504T120000
+DTEND;TZID=W. Europe Standard Time:20260504T130000
+SUMMARY:Planning
+LOCATION:Room 2
+ORGANIZER;CN=Boss:mailto:boss@examp1e.org
+ATTENDEE;CN=Ann Archer;PARTSTAT=NEEDS-ACTION:mailto:ann@example.org
+ATTENDEE;CN=Bob Baker;PARTSTAT=ACCEPTED:mailto:bob@example.org
+END:VEVENT
+END:VCALENDAR
+--b--
 ";
 
 /// A plain message with quotes.

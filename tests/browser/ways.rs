@@ -1,7 +1,7 @@
 //! Other ways to use the pages: by keyboard, on a phone, without script, in the dark.
 
 use crate::driver::{Browser, Kind, file};
-use crate::place::{PASSWORD, PLAIN, Place, RICH};
+use crate::place::{EVENT, PASSWORD, PLAIN, Place, RICH};
 use crate::seen::look;
 
 const TAB: char = '\u{e004}';
@@ -125,6 +125,33 @@ fn visit(place: &Place, kind: Kind, name: &str) {
         browser.go(&place.url(&format!("/{path}")));
         browser.wait_for(sign);
         look(&browser, &format!("{name}-{path}"));
+    }
+}
+
+#[test]
+fn in_german_on_a_phone() {
+    let place = Place::open("5m");
+    place.deliver("ann@example.org", PLAIN);
+    place.deliver("ann@example.org", EVENT);
+    let browser = Browser::start(Kind::German);
+    place.set_password(&browser, "ann@example.org");
+    browser.wait_text("Ihr Kennwort ist gesetzt.");
+    browser.wait_text("On-premise ist seit");
+    look(&browser, "german-inbox");
+    browser.click(".list .unread a");
+    browser.wait_text("Montag, 4. Mai 2026, 12:00 – 13:00");
+    look(&browser, "german-event");
+    for (path, sign) in [
+        ("compose", "[data-letter]"),
+        ("search", "code"),
+        ("settings", "#signature"),
+        ("security", "#old"),
+        ("security/second", ".qr"),
+        ("keys", "kbd"),
+    ] {
+        browser.go(&place.url(&format!("/{path}")));
+        browser.wait_for(sign);
+        look(&browser, &format!("german-{}", path.replace('/', "-")));
     }
 }
 

@@ -37,7 +37,9 @@
       busy = false;
     };
     letter.addEventListener("input", (event) => { if (event.target.name !== "file") later(); });
-    letter.addEventListener("submit", () => { done = true; clearTimeout(timer); });
+    for (const form of [letter, document.getElementById("discard")]) {
+      form.addEventListener("submit", () => { done = true; clearTimeout(timer); });
+    }
     addEventListener("pageshow", () => { done = false; });
     addEventListener("pagehide", () => {
       if (!done && !busy && new URLSearchParams(content()).toString() !== kept) navigator.sendBeacon("/compose", content());

@@ -25,7 +25,6 @@ pub(super) enum Action {
     /// Look people up.
     Find,
     Send,
-    Discard,
 }
 
 /// A form, read and checked to come from one of the user's own pages.
@@ -71,7 +70,6 @@ impl Action {
             "send" => Self::Send,
             "attach" => Self::Attach,
             "autosave" => Self::Autosave,
-            "discard" => Self::Discard,
             "find" => Self::Find,
             _ => Self::Save,
         }
@@ -128,10 +126,13 @@ impl Form {
             return Err(WebError::BadRequest);
         }
         let name = Name::new(user.account(), &fields.token);
+        // It is in no field of the form.
+        let stored = webmail.draft(&name).await?;
         let mut form = Self {
             action: Action::of(&fields.action),
             draft: Draft {
                 answers: fields.answers.parse().ok(),
+                calendar: stored.and_then(|stored| stored.calendar),
                 changed: webmail.0.world.clock.now(),
                 ..fields.draft
             },
@@ -139,9 +140,6 @@ impl Form {
             troubles: Vec::new(),
             name,
         };
-        if form.action == Action::Discard {
-            return Ok(form);
-        }
         for person in fields.add {
             let to = form.draft.to.trim_end().trim_end_matches(',').to_owned();
             let mark = if to.is_empty() { "" } else { ", " };

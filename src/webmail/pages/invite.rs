@@ -8,7 +8,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::login::{VisitorForm, begin};
+use super::login::VisitorForm;
+use super::second::go_on;
 use crate::webmail::Webmail;
 use crate::webmail::accounts::AccountError;
 use crate::webmail::error::WebError;
@@ -79,7 +80,10 @@ pub(crate) async fn set_password(
     };
     let error = if form.password == form.again {
         match accounts.set_password(&token, form.password).await {
-            Ok(account) => return begin(&webmail, (&account, &visitor), "/?welcome=1").await,
+            Ok(account) => {
+                let then = (form.csrf, "/?welcome=1");
+                return go_on(&webmail, (&account, &visitor), then).await;
+            }
             Err(AccountError::Password) => visitor.texts.password_refused,
             Err(AccountError::Invitation) => return gone(&webmail, &visitor),
             Err(error) => return Err(error.into()),

@@ -11,6 +11,7 @@ use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
 use axum::response::Response;
 use serde::Deserialize;
 
+use super::second::go_on;
 use crate::webmail::Webmail;
 use crate::webmail::accounts::{Account, LoginError};
 use crate::webmail::digest::{digest, is_token, same};
@@ -125,7 +126,10 @@ pub(crate) async fn log_in(
         .verify(&form.address, form.password, visitor.address)
         .await;
     let (status, error) = match verified {
-        Ok(account) => return begin(&webmail, (&account, &visitor), own_path(&form.next)).await,
+        Ok(account) => {
+            let next = own_path(&form.next);
+            return go_on(&webmail, (&account, &visitor), (form.csrf, next)).await;
+        }
         Err(LoginError::Wrong) => (
             StatusCode::UNPROCESSABLE_ENTITY,
             visitor.texts.login_wrong.to_owned(),

@@ -10,9 +10,11 @@ use serde::Deserialize;
 use crate::mail::{ParsedMessage, Person, SpoolId, TextPart};
 use crate::webmail::Webmail;
 use crate::webmail::accounts::blocking;
+use crate::webmail::doubts::{Doubt, doubts};
 use crate::webmail::error::WebError;
 use crate::webmail::frame::{Here, Shell, show};
 use crate::webmail::guard::User;
+use crate::webmail::invitation::{Answered, Card, card, invitation, is_calendar};
 use crate::webmail::letter::readable_text;
 use crate::webmail::mailbox::{Content, Folder, Opened};
 use crate::webmail::moment::Moments;
@@ -26,7 +28,7 @@ const PEOPLE: usize = 50;
 
 /// A page of its own for the sender's HTML: no script, no form, no request but for pictures when
 /// they were asked for, an origin that is nobody's. Links open in new tabs.
-const FRAME_POLICY: &str = "sandbox allow-popups allow-popups-to-escape-sandbox; \
+pub(super) const FRAME_POLICY: &str = "sandbox allow-popups allow-popups-to-escape-sandbox; \
     default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; \
     frame-ancestors 'self'; img-src data:";
 
@@ -35,7 +37,7 @@ pub(crate) struct MessageQuery {
     #[serde(default)]
     images: String,
     #[serde(default)]
-    view: String,
+    pub(super) view: String,
     #[serde(default)]
     did: String,
     #[serde(default)]
@@ -43,7 +45,7 @@ pub(crate) struct MessageQuery {
 }
 
 impl MessageQuery {
-    fn remote(&self) -> Remote {
+    pub(super) fn remote(&self) -> Remote {
         if self.images == "1" {
             Remote::Allowed
         } else {
@@ -82,6 +84,8 @@ struct Shown {
     standings: Vec<(String, Standing)>,
     body: Body,
     attachments: Vec<Attachment>,
+    card: Option<Card>,
+    doubts: Vec<String>,
 }
 
 struct Field {
@@ -121,11 +125,12 @@ pub(crate) async fn page(
     webmail.note_read(&user, &opened.own).await;
     let mark = webmail.mark(&user, opened.own.message.id).await?;
     let folder = Folder::of(&opened.own, &mark).unwrap_or(Folder::Inbox);
+    let answered = webmail.answered(&user, opened.own.message.id).await?;
     let shell = webmail.user_shell(&user, "", Here::Folder(folder)).await?;
     let task = (webmail.clone(), user.clone());
     let page = blocking(move || {
         let (webmail, user) = task;
-        let content = content(&webmail, &user, &opened, &query);
+        let content = content(&webmail, &user, &opened, (&query, answered));
         MessagePage {
             shell: Shell {
                 title: content.subject.clone(),
@@ -157,11 +162,7 @@ pub(crate) async fn html(
     let clean = blocking(move || rich(&message, remote)).await?;
     let clean = clean.ok_or(WebError::NotFound)?;
     let mut response = Html(format!("{FRAME_HEAD}{}", clean.html)).into_response();
-    let images = match remote {
-        Remote::Allowed => " https: http:",
-        Remote::Blocked => "",
-    };
-    let policy = format!("{FRAME_POLICY}{images}");
+    let policy = format!("{FRAME_POLICY}{}", remote.sources());
     let policy = policy.parse().map_err(|_| WebError::Internal)?;
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, policy);
@@ -172,7 +173,7 @@ pub(crate) async fn html(
 }
 
 /// Mail is written for white paper; the frame stays white in the dark.
-const FRAME_HEAD: &str = "<!doctype html><meta charset=\"utf-8\">\
+pub(super) const FRAME_HEAD: &str = "<!doctype html><meta charset=\"utf-8\">\
     <meta name=\"viewport\" content=\"width=device-width\"><title></title><style>\
     :root{color-scheme:light}body{margin:16px;background:#fff;color:#1b1f24;\
     font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}\
@@ -185,7 +186,7 @@ pub(super) fn parse_id(id: &str) -> Result<SpoolId, WebError> {
     id.parse().map_err(|_| WebError::NotFound)
 }
 
-fn rich(message: &ParsedMessage, remote: Remote) -> Option<Clean> {
+pub(super) fn rich(message: &ParsedMessage, remote: Remote) -> Option<Clean> {
     let mut whole = Clean {
         html: String::new(),
         blocked_images: 0,
@@ -207,7 +208,12 @@ fn rich(message: &ParsedMessage, remote: Remote) -> Option<Clean> {
     Some(whole)
 }
 
-fn content(webmail: &Webmail, user: &User, opened: &Opened, query: &MessageQuery) -> Shown {
+fn content(
+    webmail: &Webmail,
+    user: &User,
+    opened: &Opened,
+    (query, answered): (&MessageQuery, Option<Answered>),
+) -> Shown {
     let texts = user.visitor.texts;
     let moments = webmail.moments(texts);
     let stored = &opened.own.message;
@@ -215,6 +221,11 @@ fn content(webmail: &Webmail, user: &User, opened: &Opened, query: &MessageQuery
         Content::Parsed(message) => message.subject.clone(),
         Content::TooLarge | Content::Unreadable => stored.envelope.subject.clone(),
     };
+    let found = match &opened.content {
+        Content::Parsed(message) => invitation(message),
+        Content::TooLarge | Content::Unreadable => None,
+    };
+    let card = found.map(|found| card(&found, user, (answered, &moments)));
     let (fields, body, attachments) = match &opened.content {
         Content::Parsed(message) => (
             fields(message, texts),
@@ -234,7 +245,30 @@ fn content(webmail: &Webmail, user: &User, opened: &Opened, query: &MessageQuery
         standings: standings(webmail, opened, &moments),
         body,
         attachments,
+        card,
+        doubts: doubted(webmail, opened, texts),
     }
+}
+
+/// What is doubtful about the sender, in words.
+fn doubted(webmail: &Webmail, opened: &Opened, texts: &Texts) -> Vec<String> {
+    let Content::Parsed(message) = &opened.content else {
+        return Vec::new();
+    };
+    let directory = webmail.0.world.directory.current();
+    let own: Vec<String> = directory.domains().map(|rule| rule.name.clone()).collect();
+    let found = doubts(message, opened.own.message.envelope.authenticity, &own);
+    let says = |doubt: Doubt| match doubt {
+        Doubt::Name { shown, real } => {
+            fill(texts.doubt_name, &[("shown", &shown), ("real", &real)])
+        }
+        Doubt::Likeness { domain, own } => {
+            fill(texts.doubt_likeness, &[("domain", &domain), ("own", &own)])
+        }
+        Doubt::Outside { domain } => fill(texts.doubt_outside, &[("domain", &domain)]),
+        Doubt::Dmarc { domain } => fill(texts.doubt_dmarc, &[("domain", &domain)]),
+    };
+    found.into_iter().map(says).collect()
 }
 
 fn fields(message: &ParsedMessage, texts: &Texts) -> Vec<Field> {
@@ -345,6 +379,8 @@ fn attachments(message: &ParsedMessage, texts: &Texts) -> Vec<Attachment> {
         .parts
         .iter()
         .filter(shown_inline)
+        // Its card is shown instead.
+        .filter(|part| part.name.is_some() || !is_calendar(&part.content_type))
         .map(|part| {
             let number = part.number.to_string();
             let unnamed = || fill(texts.unnamed_part, &[("number", &number)]);

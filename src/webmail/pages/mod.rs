@@ -1,6 +1,7 @@
 //! The pages, one file for each group of them.
 
 pub(crate) mod actions;
+pub(crate) mod answer;
 pub(crate) mod compose;
 pub(crate) mod drafts;
 mod form;
@@ -11,7 +12,9 @@ pub(crate) mod login;
 pub(crate) mod message;
 pub(crate) mod parts;
 pub(crate) mod people;
+pub(crate) mod print;
 pub(crate) mod search;
+pub(crate) mod second;
 pub(crate) mod security;
 pub(crate) mod send;
 pub(crate) mod settings;

@@ -27,7 +27,16 @@ struct SecurityPage {
     csrf: String,
     address: String,
     sessions: Vec<Row>,
+    second: Option<SecondRow>,
     error: Option<String>,
+    /// About the second step.
+    second_error: Option<String>,
+}
+
+/// The second step, where it is on.
+struct SecondRow {
+    since: String,
+    left: String,
 }
 
 /// A session.
@@ -42,6 +51,8 @@ struct Row {
 #[serde(default)]
 pub(crate) struct SecurityQuery {
     did: String,
+    /// Recovery codes that are left.
+    left: usize,
 }
 
 #[derive(Deserialize)]
@@ -70,7 +81,8 @@ pub(crate) async fn page(
 ) -> Result<Response, WebError> {
     let mut page = security_page(&webmail, &user).await?;
     let texts = user.visitor.texts;
-    page.shell.notice = notice(texts, &query.did).map(str::to_owned);
+    let left = query.left.to_string();
+    page.shell.notice = notice(texts, &query.did).map(|text| fill(text, &[("count", &left)]));
     show(&page)
 }
 
@@ -134,6 +146,17 @@ pub(crate) async fn end(
     Ok(response)
 }
 
+/// The page with what is wrong with a change of the second step.
+pub(super) async fn with_error(
+    webmail: &Webmail,
+    user: &User,
+    (status, error): (StatusCode, String),
+) -> Result<Response, WebError> {
+    let mut page = security_page(webmail, user).await?;
+    page.second_error = Some(error);
+    show_with(status, &page)
+}
+
 fn refusal(unchanged: Unchanged, texts: &Texts) -> Result<(StatusCode, String), WebError> {
     let text = match unchanged {
         Unchanged::Login(LoginError::Wrong) => texts.old_password_wrong.to_owned(),
@@ -149,6 +172,8 @@ fn notice(texts: &'static Texts, did: &str) -> Option<&'static str> {
         "password" => texts.password_changed,
         "others" => texts.sessions_ended,
         "session" => texts.session_ended,
+        "second-off" => texts.second_is_off,
+        "recovered" => texts.recovered,
         _ => return None,
     })
 }
@@ -170,6 +195,15 @@ async fn security_page(webmail: &Webmail, user: &User) -> Result<SecurityPage, W
         }
     };
     let sessions = all.into_iter().map(row).collect();
+    let second = user
+        .session
+        .account
+        .second
+        .as_ref()
+        .map(|second| SecondRow {
+            since: fill(texts.second_since, &[("time", &moments.full(second.since))]),
+            left: fill(texts.codes_left, &[("count", &second.left().to_string())]),
+        });
     let title = texts.settings;
     Ok(SecurityPage {
         shell: webmail.user_shell(user, title, Here::Elsewhere).await?,
@@ -177,6 +211,8 @@ async fn security_page(webmail: &Webmail, user: &User) -> Result<SecurityPage, W
         csrf: user.session.csrf.clone(),
         address: user.address().to_string(),
         sessions,
+        second,
         error: None,
+        second_error: None,
     })
 }

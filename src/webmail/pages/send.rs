@@ -38,10 +38,6 @@ pub(crate) async fn post(
     let multipart = multipart.map_err(|refused| WebError::of_status(refused.status()))?;
     let form = Form::read(&webmail, &user, multipart).await?;
     match form.action {
-        Action::Discard => {
-            webmail.discard(&form.name).await?;
-            Ok(see_other("/drafts?discarded=1"))
-        }
         Action::Send if form.troubles.is_empty() => send(&webmail, &user, form).await,
         Action::Autosave if form.draft.is_blank() => Ok(StatusCode::NO_CONTENT.into_response()),
         Action::Send | Action::Save | Action::Autosave | Action::Attach | Action::Find => {
@@ -50,23 +46,38 @@ pub(crate) async fn post(
     }
 }
 
+/// Throws a letter away that has not been sent.
+pub(crate) async fn discard(
+    State(webmail): State<Webmail>,
+    user: User,
+    form: Result<Fields<LetterForm>, FormRejection>,
+) -> Result<Response, WebError> {
+    webmail.discard(&one_of(&user, form)?).await?;
+    Ok(see_other("/drafts?discarded=1"))
+}
+
 /// Calls a letter back that has not left yet.
 pub(crate) async fn undo(
     State(webmail): State<Webmail>,
     user: User,
     form: Result<Fields<LetterForm>, FormRejection>,
 ) -> Result<Response, WebError> {
-    let Fields(form) = form.map_err(|refused| WebError::of_status(refused.status()))?;
-    user.check(&form.csrf)?;
-    if !is_token(&form.token) {
-        return Err(WebError::BadRequest);
-    }
-    let name = Name::new(user.account(), &form.token);
+    let name = one_of(&user, form)?;
     Ok(if webmail.call_back(&name).await? {
         see_other(&format!("/compose?draft={}&undone=1", name.token))
     } else {
         see_other("/sent?late=1")
     })
+}
+
+/// Which letter of the user's a form with one button means.
+fn one_of(user: &User, form: Result<Fields<LetterForm>, FormRejection>) -> Result<Name, WebError> {
+    let Fields(form) = form.map_err(|refused| WebError::of_status(refused.status()))?;
+    user.check(&form.csrf)?;
+    if !is_token(&form.token) {
+        return Err(WebError::BadRequest);
+    }
+    Ok(Name::new(user.account(), &form.token))
 }
 
 async fn save(webmail: &Webmail, user: &User, form: Form) -> Result<Response, WebError> {
@@ -130,14 +141,7 @@ async fn send(webmail: &Webmail, user: &User, mut form: Form) -> Result<Response
         Ok(Sent::Leaves) => {
             return Ok(see_other(&format!("/sent?going={}", form.name.token)));
         }
-        Err(Unsent::Web(error)) => return Err(error),
-        Err(Unsent::Full) => vec![texts.error_full.to_owned()],
-        Err(Unsent::Refused(refusals)) => says(&refusals, texts),
-        Err(Unsent::Enough(most, recipients)) => {
-            let (most, recipients) = (most.to_string(), recipients.to_string());
-            let values = [("most", &*most), ("recipients", &*recipients)];
-            vec![fill(texts.error_enough, &values)]
-        }
+        Err(unsent) => refusals(unsent, texts)?,
     };
     // Its files are there already, and its text must not be lost either.
     webmail.save(&form.name, &form.draft).await.ok();
@@ -154,6 +158,20 @@ async fn refused(
     page.errors = errors;
     page.is_stored = true;
     show_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
+}
+
+/// Why a letter does not leave, in words.
+pub(super) fn refusals(unsent: Unsent, texts: &Texts) -> Result<Vec<String>, WebError> {
+    Ok(match unsent {
+        Unsent::Web(error) => return Err(error),
+        Unsent::Full => vec![texts.error_full.to_owned()],
+        Unsent::Refused(refusals) => says(&refusals, texts),
+        Unsent::Enough(most, recipients) => {
+            let (most, recipients) = (most.to_string(), recipients.to_string());
+            let values = [("most", &*most), ("recipients", &*recipients)];
+            vec![fill(texts.error_enough, &values)]
+        }
+    })
 }
 
 /// What is wrong with whom a letter goes to, in words.

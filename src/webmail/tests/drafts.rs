@@ -104,13 +104,15 @@ async fn a_letter_can_be_thrown_away() {
     let path = saved.location().to_owned();
     let token = ann.get(&path).await.field("token");
     let csrf = bob.get("/compose").await.field("csrf");
-    let form = [("csrf", &*csrf), ("token", &*token), ("action", "discard")];
-    bob.upload("/compose", &form, &[]).await.location();
+    let form = [("csrf", &*csrf), ("token", &*token)];
+    bob.post("/compose/discard", &form).await.location();
     assert!(
         ann.get("/drafts").await.has("Never mind"),
         "it is not bob's"
     );
-    let gone = ann.write(&path, &[("action", "discard")]).await;
+    let csrf = ann.get(&path).await.field("csrf");
+    let form = [("csrf", &*csrf), ("token", &*token)];
+    let gone = ann.post("/compose/discard", &form).await;
     assert_eq!(gone.location(), "/drafts?discarded=1");
     assert_eq!(ann.get(&path).await.status, StatusCode::NOT_FOUND);
 }

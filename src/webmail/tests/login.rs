@@ -22,6 +22,20 @@ async fn without_login_there_is_only_the_login() {
 }
 
 #[tokio::test]
+async fn pages_speak_the_language_of_the_reader() {
+    let site = Site::new();
+    for (wanted, lang, title) in [
+        ("de-AT,de;q=0.9,en;q=0.5", "de", "Anmelden"),
+        ("en-GB,en;q=0.9", "en", "Log in"),
+    ] {
+        let request = Request::get("/login").header("accept-language", wanted);
+        let page = site.ask(request.body(Body::empty()).unwrap()).await;
+        assert!(page.has(&format!("<html lang=\"{lang}\">")));
+        assert!(page.has(&format!("<h1>{title}</h1>")));
+    }
+}
+
+#[tokio::test]
 async fn an_invitation_works_once_and_the_password_logs_in() {
     let site = Site::new();
     let accounts = site.webmail.0.world.accounts.clone();

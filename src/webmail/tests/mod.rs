@@ -9,18 +9,20 @@ use tower::ServiceExt;
 
 mod drafts;
 mod filing;
+mod invitations;
 mod login;
 mod outbox;
 mod reading;
 mod search;
+mod second;
 mod security;
 mod writing;
 
 use super::*;
 use crate::backend::Health;
 use crate::base::Timestamp;
-use crate::directory::Directory;
-use crate::mail::{Authenticity, Envelope, Peer, Recipient, RecipientEvent};
+use crate::directory::{Directory, DomainKind, DomainRule, Unknown};
+use crate::mail::{Authenticity, BackendId, Envelope, Peer, Recipient, RecipientEvent};
 use crate::route::{Admission, Origin};
 use crate::smtp::{MailParameters, Mailbox, RcptParameters, Reply, ReversePath};
 
@@ -457,7 +459,20 @@ const AT_ONCE: Writing = Writing {
 fn people() -> Directory {
     let csv = "address,name,aliases,type\nann@example.org,,sales@example.org,mailbox\n\
                bob@example.org,Bob Baker,,mailbox\nteam@example.org,The Team,,group\n";
-    let options = crate::directory::ImportOptions::default();
+    let ours = DomainRule {
+        name: "example.org".to_owned(),
+        kind: DomainKind::InternalRelay,
+        home: BackendId::new("onprem"),
+        failover: Vec::new(),
+        unknown: Unknown::Relay,
+    };
+    let options = crate::directory::ImportOptions {
+        rules: crate::directory::Rules {
+            domains: vec![ours],
+            ..crate::directory::Rules::default()
+        },
+        ..crate::directory::ImportOptions::default()
+    };
     crate::directory::read_csv(csv.as_bytes(), options).unwrap()
 }
 

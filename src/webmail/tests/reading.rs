@@ -236,3 +236,97 @@ async fn finished_mail_beyond_the_quota_is_not_shown_and_the_page_says_so() {
     assert!(!inbox.has(&link) && inbox.has("News"));
     assert_eq!(ann.get(&link).await.status, 404);
 }
+
+#[tokio::test]
+async fn a_doubtful_sender_is_told() {
+    let site = Site::new();
+    let mut browser = site.enrolled("ann@example.org").await;
+    for (from, says) in [
+        (
+            "\"Boss boss@example.org\" <x@evil.example>",
+            "The name shows boss@example.org",
+        ),
+        (
+            "Boss <boss@examp1e.org>",
+            "examp1e.org looks like example.org",
+        ),
+        ("Boss <boss@example.org>", "came from outside"),
+    ] {
+        let mail = format!("From: {from}\nSubject: x\n\nPay now.\n");
+        let id = site.deliver(&["ann@example.org"], &mail).await;
+        let page = browser.get(&format!("/message/{id}")).await;
+        assert!(
+            page.has("Look twice") && page.has(says),
+            "{from}: {}",
+            page.text
+        );
+    }
+    let failed = MAIL.replace("To:", "Authentication-Results: mx; dmarc=fail\nTo:");
+    let id = site.deliver(&["ann@example.org"], &failed).await;
+    let page = browser.get(&format!("/message/{id}")).await;
+    assert!(
+        page.has("A check of the sender has failed"),
+        "{}",
+        page.text
+    );
+    let id = site.deliver(&["ann@example.org"], MAIL).await;
+    assert!(
+        !browser
+            .get(&format!("/message/{id}"))
+            .await
+            .has("Look twice")
+    );
+    // What one writes here oneself is not doubted.
+    browser
+        .write(
+            "/compose",
+            &[
+                ("to", "ann@example.org"),
+                ("subject", "Self"),
+                ("text", "x"),
+            ],
+        )
+        .await
+        .location();
+    let list = browser.get("/").await;
+    let (_, rest) = list.text.split_once("href=\"/message/").unwrap();
+    let own = rest.split('"').next().unwrap();
+    let page = browser.get(&format!("/message/{own}")).await;
+    assert!(page.has("Self") && !page.has("Look twice"));
+}
+
+#[tokio::test]
+async fn a_message_is_printed_whole_and_sealed() {
+    let site = Site::new();
+    let mail = "From: \"<b>J\" <john@x.example>\nTo: ann@example.org\nSubject: <i>Plan\n\
+        Content-Type: text/html\n\n<p>Hello <b>Ann</b></p><script>alert(1)</script>\
+        <img src=\"https://x.example/p.gif\">\n";
+    let id = site.deliver(&["ann@example.org"], mail).await;
+    let mut browser = site.enrolled("ann@example.org").await;
+    let path = format!("/message/{id}/print");
+    assert!(browser.get(&format!("/message/{id}")).await.has(&path));
+    let page = browser.get(&path).await;
+    assert!(
+        page.has("<h1 dir=\"auto\">&lt;i&gt;Plan</h1>"),
+        "{}",
+        page.text
+    );
+    assert!(
+        page.has("&lt;b&gt;J &lt;john@x.example&gt;"),
+        "{}",
+        page.text
+    );
+    assert!(page.has("<b>Ann</b>") && !page.has("<script") && !page.has("p.gif"));
+    let policy = page.header("content-security-policy");
+    assert!(
+        policy.starts_with("sandbox") && !policy.contains("https:"),
+        "{policy}"
+    );
+    let shown = browser.get(&format!("{path}?images=1")).await;
+    assert!(shown.has("p.gif"));
+    assert!(shown.header("content-security-policy").contains("https:"));
+    let plain = browser.get(&format!("{path}?view=plain")).await;
+    assert!(plain.has("<pre>") && !plain.has("<b>Ann</b>"));
+    let mut bob = site.enrolled("bob@example.org").await;
+    assert_eq!(bob.get(&path).await.status, StatusCode::NOT_FOUND);
+}

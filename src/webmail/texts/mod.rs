@@ -2,8 +2,10 @@
 //! are filled in by [`fill`].
 
 mod english;
+mod german;
 
 pub(crate) use english::ENGLISH;
+use german::GERMAN;
 
 /// The words of one language.
 #[derive(Debug)]
@@ -272,11 +274,68 @@ pub(crate) struct Texts {
     pub end_others: &'static str,
     pub session_ended: &'static str,
     pub sessions_ended: &'static str,
+
+    // The second step, and invitations
+    pub weekdays: [&'static str; 7],
+    pub weekday_day: &'static str,
+    pub second_step: &'static str,
+    pub second_about: &'static str,
+    pub second_set_up: &'static str,
+    pub second_setup_title: &'static str,
+    pub second_scan: &'static str,
+    pub second_picture: &'static str,
+    pub second_type: &'static str,
+    pub second_open: &'static str,
+    pub second_code: &'static str,
+    pub second_on: &'static str,
+    pub second_off: &'static str,
+    pub second_since: &'static str,
+    pub second_is_on: &'static str,
+    pub second_is_off: &'static str,
+    pub second_title: &'static str,
+    pub second_lead: &'static str,
+    pub second_help: &'static str,
+    pub code: &'static str,
+    pub code_wrong: &'static str,
+    pub cancel: &'static str,
+    pub codes_title: &'static str,
+    pub codes_lead: &'static str,
+    pub codes_kept: &'static str,
+    pub codes_new: &'static str,
+    pub codes_left: &'static str,
+    pub recovered: &'static str,
+    pub event_request: &'static str,
+    pub event_cancel: &'static str,
+    pub event_reply: &'static str,
+    pub event_publish: &'static str,
+    pub event_when: &'static str,
+    pub event_where: &'static str,
+    pub event_organizer: &'static str,
+    pub event_guests: &'static str,
+    pub event_unknown_time: &'static str,
+    pub event_repeats: &'static str,
+    pub event_local: &'static str,
+    pub event_accepted: &'static str,
+    pub event_tentative: &'static str,
+    pub event_declined: &'static str,
+    pub event_accept: &'static str,
+    pub event_perhaps: &'static str,
+    pub event_decline: &'static str,
+    pub event_answered: &'static str,
+    pub event_answer_subject: &'static str,
+
+    // What is doubtful, and paper
+    pub doubts_title: &'static str,
+    pub doubt_name: &'static str,
+    pub doubt_likeness: &'static str,
+    pub doubt_outside: &'static str,
+    pub doubt_dmarc: &'static str,
+    pub print: &'static str,
 }
 
 /// The language for a reader's `Accept-Language` field: the first of his that is there.
 pub(crate) fn for_reader(accept_language: &str) -> &'static Texts {
-    const LANGUAGES: [&Texts; 1] = [&ENGLISH];
+    const LANGUAGES: [&Texts; 2] = [&ENGLISH, &GERMAN];
     accept_language
         .split(',')
         .filter_map(|item| item.split([';', '-']).next())
@@ -319,9 +378,59 @@ mod tests {
         assert_eq!(text, "{b} and 2{c");
     }
 
+    /// The texts of a language with their names, one a line.
+    fn lines(texts: &Texts) -> Vec<String> {
+        let shown = format!("{texts:#?}");
+        shown.lines().map(|line| line.trim().to_owned()).collect()
+    }
+
+    /// The parts in braces of a text, in their order by name.
+    fn braces(line: &str) -> Vec<&str> {
+        let pieces = line.split('{').skip(1);
+        let mut names: Vec<&str> = pieces
+            .filter_map(|rest| Some(rest.split_once('}')?.0))
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Words that are the same in both languages.
+    const SAME: [&str; 6] = [
+        "day_time:",
+        "weekday_day:",
+        "code:",
+        "event_answer_subject:",
+        "to_prefix:",
+        "and_more:",
+    ];
+
+    #[test]
+    fn every_text_is_there_in_every_language() {
+        let (english, german) = (lines(&ENGLISH), lines(&GERMAN));
+        assert_eq!(english.len(), german.len());
+        for (one, other) in english.iter().zip(&german) {
+            let name = one.split(' ').next().unwrap_or_default();
+            if name.ends_with(':') {
+                assert!(other.starts_with(name), "{name} beside {other}");
+            }
+            assert_eq!(braces(one), braces(other), "{name}");
+            assert!(
+                !one.ends_with("\"\",") && !other.ends_with("\"\","),
+                "{name} is empty"
+            );
+            let is_sentence = one.len() > name.len() + 14;
+            assert!(
+                !is_sentence || one != other || SAME.contains(&name),
+                "{name}: {one}"
+            );
+        }
+    }
+
     #[test]
     fn the_reader_gets_a_language_that_is_there() {
         assert_eq!(for_reader("xx, en-GB;q=0.8").lang, "en");
         assert_eq!(for_reader("").lang, "en");
+        assert_eq!(for_reader("de-AT,de;q=0.9,en;q=0.8").lang, "de");
+        assert_eq!(for_reader("fr, DE;q=0.5, en;q=0.4").lang, "de");
     }
 }

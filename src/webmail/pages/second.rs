@@ -1,0 +1,250 @@
+//! The second step of a login, and where its user switches it on and off.
+
+use askama::Template;
+use axum::Form;
+use axum::extract::State;
+use axum::extract::rejection::FormRejection;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::login::{VisitorForm, begin, own_path, too_many};
+use crate::webmail::Webmail;
+use crate::webmail::accounts::{Account, LoginError};
+use crate::webmail::error::WebError;
+use crate::webmail::frame::{Here, Shell, see_other, show, show_with};
+use crate::webmail::guard::{User, Visitor};
+use crate::webmail::second::SecondError;
+use crate::webmail::texts::Texts;
+use crate::webmail::totp;
+
+/// The second step of a login.
+#[derive(Template)]
+#[template(path = "second.html")]
+struct StepPage {
+    shell: Shell,
+    csrf: String,
+    half: String,
+    next: String,
+    error: Option<String>,
+}
+
+/// Where the app learns the secret.
+#[derive(Template)]
+#[template(path = "second_setup.html")]
+struct SetupPage {
+    shell: Shell,
+    tab: &'static str,
+    csrf: String,
+    address: String,
+    secret: String,
+    /// In groups of four, to be typed.
+    readable: String,
+    uri: String,
+    /// Path and width of the picture.
+    picture: Option<(String, usize)>,
+    error: Option<String>,
+}
+
+/// The recovery codes, shown once.
+#[derive(Template)]
+#[template(path = "codes.html")]
+struct CodesPage {
+    shell: Shell,
+    tab: &'static str,
+    codes: Vec<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct StepForm {
+    #[serde(default)]
+    csrf: String,
+    #[serde(default)]
+    half: String,
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct SetupForm {
+    csrf: String,
+    #[serde(default)]
+    secret: String,
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    password: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ChangeForm {
+    csrf: String,
+    #[serde(default)]
+    password: String,
+    /// `off`, or `codes` for new recovery codes.
+    #[serde(default)]
+    action: String,
+}
+
+/// Goes on with a login whose password was right: to the second step, or in.
+pub(super) async fn go_on(
+    webmail: &Webmail,
+    (account, visitor): (&Account, &Visitor),
+    (csrf, next): (String, &str),
+) -> Result<Response, WebError> {
+    if !account.has_second_step() {
+        return begin(webmail, (account, visitor), next).await;
+    }
+    let half = webmail.0.world.accounts.begin_half(account).await?;
+    show(&StepPage {
+        shell: webmail.shell(visitor.texts, visitor.texts.second_title),
+        csrf,
+        half,
+        next: next.to_owned(),
+        error: None,
+    })
+}
+
+pub(crate) async fn step(
+    State(webmail): State<Webmail>,
+    visitor: Visitor,
+    form: Result<Form<StepForm>, FormRejection>,
+) -> Result<Response, WebError> {
+    let Form(form) = form.map_err(|refused| WebError::of_status(refused.status()))?;
+    VisitorForm::check(&visitor, &form.csrf)?;
+    let accounts = &webmail.0.world.accounts;
+    let typed = (form.half.as_str(), form.code.as_str());
+    let (status, error) = match accounts.finish_half(typed, visitor.address).await {
+        Ok((account, used)) => {
+            let next = match used {
+                Some(left) => format!("/security?did=recovered&left={left}"),
+                None => own_path(&form.next).to_owned(),
+            };
+            return begin(&webmail, (&account, &visitor), &next).await;
+        }
+        Err(SecondError::Over) => return Ok(see_other("/login")),
+        Err(error) => said(error, visitor.texts)?,
+    };
+    let page = StepPage {
+        shell: webmail.shell(visitor.texts, visitor.texts.second_title),
+        csrf: form.csrf,
+        half: form.half,
+        next: own_path(&form.next).to_owned(),
+        error: Some(error),
+    };
+    show_with(status, &page)
+}
+
+pub(crate) async fn setup(
+    State(webmail): State<Webmail>,
+    user: User,
+) -> Result<Response, WebError> {
+    let secret = webmail.0.world.accounts.new_secret();
+    show(&setup_page(&webmail, &user, secret).await?)
+}
+
+pub(crate) async fn switch_on(
+    State(webmail): State<Webmail>,
+    user: User,
+    form: Result<Form<SetupForm>, FormRejection>,
+) -> Result<Response, WebError> {
+    let Form(form) = form.map_err(|refused| WebError::of_status(refused.status()))?;
+    user.check(&form.csrf)?;
+    let account = &user.session.account;
+    let given = (form.password, form.secret.as_str(), form.code.as_str());
+    let accounts = &webmail.0.world.accounts;
+    match accounts
+        .set_second(account, given, user.visitor.address)
+        .await
+    {
+        Ok(codes) => show_codes(&webmail, &user, codes).await,
+        Err(error) => {
+            let (status, error) = said(error, user.visitor.texts)?;
+            let is_ours =
+                totp::from_base32(&form.secret).is_some_and(|secret| secret.len() == totp::SECRET);
+            let secret = Some(form.secret).filter(|_| is_ours);
+            let secret = secret.unwrap_or_else(|| accounts.new_secret());
+            let mut page = setup_page(&webmail, &user, secret).await?;
+            page.error = Some(error);
+            show_with(status, &page)
+        }
+    }
+}
+
+pub(crate) async fn change(
+    State(webmail): State<Webmail>,
+    user: User,
+    form: Result<Form<ChangeForm>, FormRejection>,
+) -> Result<Response, WebError> {
+    let Form(form) = form.map_err(|refused| WebError::of_status(refused.status()))?;
+    user.check(&form.csrf)?;
+    let (account, from) = (&user.session.account, user.visitor.address);
+    let accounts = &webmail.0.world.accounts;
+    let done = if form.action == "codes" {
+        let codes = accounts.renew_codes(account, form.password, from).await;
+        codes.map(Some)
+    } else {
+        let off = accounts.drop_second(account, form.password, from).await;
+        off.map(|()| None)
+    };
+    match done {
+        Ok(Some(codes)) => show_codes(&webmail, &user, codes).await,
+        Ok(None) => Ok(see_other("/security?did=second-off")),
+        Err(error) => {
+            let (status, error) = said(error, user.visitor.texts)?;
+            super::security::with_error(&webmail, &user, (status, error)).await
+        }
+    }
+}
+
+/// What is said when it was not done.
+fn said(error: SecondError, texts: &Texts) -> Result<(StatusCode, String), WebError> {
+    let text = match error {
+        SecondError::Login(LoginError::Wrong) => texts.old_password_wrong,
+        SecondError::Code => texts.code_wrong,
+        SecondError::Login(LoginError::Wait(wait)) => return Ok(too_many(texts, wait)),
+        SecondError::Login(LoginError::Internal(error)) => return Err(error.into()),
+        SecondError::Over => return Err(WebError::Expired),
+    };
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, text.to_owned()))
+}
+
+async fn setup_page(webmail: &Webmail, user: &User, secret: String) -> Result<SetupPage, WebError> {
+    let texts = user.visitor.texts;
+    let address = user.address().to_string();
+    let uri = totp::uri(&webmail.0.options.title, &address, &secret);
+    let letters: Vec<char> = secret.chars().collect();
+    let groups = letters
+        .chunks(4)
+        .map(|four| four.iter().collect::<String>());
+    Ok(SetupPage {
+        shell: webmail
+            .user_shell(user, texts.settings, Here::Elsewhere)
+            .await?,
+        tab: "security",
+        csrf: user.session.csrf.clone(),
+        address,
+        readable: groups.collect::<Vec<_>>().join(" "),
+        picture: totp::picture(&uri),
+        uri,
+        secret,
+        error: None,
+    })
+}
+
+async fn show_codes(
+    webmail: &Webmail,
+    user: &User,
+    codes: Vec<String>,
+) -> Result<Response, WebError> {
+    let texts = user.visitor.texts;
+    show(&CodesPage {
+        shell: webmail
+            .user_shell(user, texts.settings, Here::Elsewhere)
+            .await?,
+        tab: "security",
+        codes,
+    })
+}
