@@ -1,6 +1,6 @@
 //! Metrics in the Prometheus text format.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -15,6 +15,7 @@ const COUNTS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 256.0, 1_024.0];
 
 /// A process has one recorder: the metrics macros go to it from everywhere.
 static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+static INSTALLING: Mutex<()> = Mutex::new(());
 
 /// The recorder of the process; cheap to clone.
 #[derive(Debug, Clone)]
@@ -40,24 +41,17 @@ impl Metrics {
     /// # Errors
     /// When something else records the metrics of this process.
     pub fn install() -> Result<Self, MetricsError> {
+        // One at a time: between two of them the recorder is there, and not yet its handle.
+        let _one_at_a_time = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(handle) = RECORDER.get() {
             return Ok(Self(Recorder(handle.clone())));
         }
-        let built = PrometheusBuilder::new()
+        let handle = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
             .set_buckets_for_metric(Matcher::Suffix("_records".to_owned()), &COUNTS)?
-            .install_recorder();
-        match built {
-            Ok(handle) => {
-                names::describe();
-                Ok(Self(Recorder(RECORDER.get_or_init(|| handle).clone())))
-            }
-            // Somebody was faster: theirs is as good.
-            Err(error) => RECORDER
-                .get()
-                .map(|handle| Self(Recorder(handle.clone())))
-                .ok_or(MetricsError(error)),
-        }
+            .install_recorder()?;
+        names::describe();
+        Ok(Self(Recorder(RECORDER.get_or_init(|| handle).clone())))
     }
 
     /// All metrics as text.
