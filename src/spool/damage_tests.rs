@@ -132,6 +132,35 @@ async fn large_bodies_on_a_volume_that_is_away_are_not_lost() {
     close(spool, opened).await;
 }
 
+#[tokio::test]
+async fn a_log_on_a_volume_that_is_away_is_not_an_empty_one() {
+    let dir = TempDir::new().unwrap();
+    let (spool, opened) = open_in(options(dir.path()), World::system());
+    let small = accept(&spool, &["bob@example.org"], b"small\r\n").await;
+    let large = accept(&spool, &["bob@example.org"], &vec![b'x'; 50_000]).await;
+    close(spool, opened).await;
+    let (log, away) = (dir.path().join("log"), dir.path().join("away"));
+    std::fs::rename(&log, &away).unwrap();
+    for _ in 0..2 {
+        let refused = Spool::open(options(dir.path()), World::system()).err();
+        assert!(matches!(refused, Some(SpoolError::NoLog(_))), "{refused:?}");
+    }
+    std::fs::remove_dir_all(&log).unwrap();
+    std::fs::rename(&away, &log).unwrap();
+    let (spool, opened) = open_in(options(dir.path()), World::system());
+    assert!(spool.message(small).unwrap().is_some());
+    assert_eq!(spool.body(large).unwrap().unwrap().len(), 50_000);
+    assert_eq!(spool.stats().quarantined, 0);
+    close(spool, opened).await;
+
+    // Who has lost it for good goes on by removing the index.
+    std::fs::remove_dir_all(&log).unwrap();
+    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    let (spool, opened) = open_in(options(dir.path()), World::system());
+    assert_eq!(spool.stats().accepted, 0);
+    close(spool, opened).await;
+}
+
 #[test]
 fn quarantine_keeps_both_files_of_one_name() {
     let dir = TempDir::new().unwrap();

@@ -51,6 +51,12 @@ pub enum SpoolError {
          without them, make an empty file of the name {0}/spool"
     )]
     NoBig(String),
+    /// The log is empty and the index knows messages: a volume may be missing.
+    #[error(
+        "{0} is empty and does not hold the log that the index knows: is its volume mounted? To go \
+         on without what was in it, remove the folder `index` beside it"
+    )]
+    NoLog(String),
     /// The writer has stopped: the program ends.
     #[error("the spool is closed")]
     Closed,
@@ -91,6 +97,7 @@ impl SpoolError {
             | Self::InUse(_)
             | Self::Another { .. }
             | Self::NoBig(_)
+            | Self::NoLog(_)
             | Self::Closed => false,
         }
     }
@@ -110,6 +117,7 @@ impl SpoolError {
             | Self::InUse(_)
             | Self::Another { .. }
             | Self::NoBig(_)
+            | Self::NoLog(_)
             | Self::Closed => false,
         }
     }

@@ -84,6 +84,9 @@ impl Recover {
             None
         });
         let segments = self.segments()?;
+        if segments.is_empty() && from.is_some() {
+            self.refuse_lost_log()?;
+        }
         let mut seen = Seen::default();
         let mut end = Position::default();
         for &number in segments.iter().rev() {
@@ -111,6 +114,15 @@ impl Recover {
             bytes: self.bytes_from(from.unwrap_or_default())?,
             newest: seen.newest,
         })
+    }
+
+    /// A lost volume must not look like an empty spool. The index has no message whose segment was
+    /// not safe before.
+    fn refuse_lost_log(&self) -> Result<(), SpoolError> {
+        if self.index.scan(b"m", b"m", 1)?.is_empty() {
+            return Ok(());
+        }
+        Err(SpoolError::NoLog(self.log.dir.display().to_string()))
     }
 
     /// The newest segment: the next batch goes to a new one, and what is behind its last good
