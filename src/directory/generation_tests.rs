@@ -114,8 +114,8 @@ pub(super) fn note(cause: Cause) -> Note {
     }
 }
 
-const FORCE: Mode = Mode::Commit(Guard::Off);
-const CAREFUL: Mode = Mode::Commit(Guard::On);
+pub(super) const FORCE: Mode = Mode::Commit(Guard::Off);
+pub(super) const CAREFUL: Mode = Mode::Commit(Guard::On);
 
 fn shown(directory: &Directory) -> Vec<String> {
     let entries = directory.entries().filter(|one| one.departed.is_none());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use super::generation_tests::{CAREFUL, FORCE, House, note};
 use super::people::{Change, Delta, PackedChange, People};
 use super::*;
 use crate::base::Timestamp;
@@ -270,4 +271,38 @@ proptest! {
             prop_assert!(known || told, "{own} is lost");
         }
     }
+}
+
+/// A wave moves people whose home was settled before: it says so by hand.
+#[tokio::test]
+async fn what_is_said_by_hand_beats_what_was_settled() {
+    let house = House::new();
+    let ann: Mailbox = "a@example.org".parse().unwrap();
+    let one = "address,home,type\na@example.org,onprem,mailbox\n";
+    house.import(FILE, one, CAREFUL).await.unwrap();
+    let other = one.replace("onprem", "cloud");
+    house.import("other", &other, FORCE).await.unwrap();
+    let home = || {
+        let Lookup::Known { entry, .. } = house.generations.current().lookup(&ann) else {
+            panic!("a@example.org is gone");
+        };
+        entry.home.clone()
+    };
+    let settled = Verdict::Home(BackendId::new("onprem"));
+    let how = (note(Cause::Settle), CAREFUL);
+    house
+        .generations
+        .settle(ann.clone(), settled, how)
+        .await
+        .unwrap();
+    assert_eq!(home(), Some(BackendId::new("onprem")));
+    let mut record = Record::new(ann.clone());
+    record.home = Some(BackendId::new("cloud"));
+    let said = vec![(ann.clone(), Some(record))];
+    house
+        .generations
+        .say(said, (note(Cause::Hand), FORCE))
+        .await
+        .unwrap();
+    assert_eq!(home(), Some(BackendId::new("cloud")));
 }

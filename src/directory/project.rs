@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::people::Ruling;
-use super::{Entry, EntryKind, Fact, Record, Rules};
+use super::{Entry, EntryKind, Fact, HAND, Record, Rules};
 use crate::base::Timestamp;
 use crate::mail::BackendId;
 use crate::smtp::Mailbox;
@@ -40,9 +40,13 @@ pub(super) fn explain(
 
 fn alone(one: Said, ruling: Option<&Ruling>) -> Entry {
     let Said {
-        record, departed, ..
+        record,
+        departed,
+        source,
     } = one;
     let ruled = ruling.and_then(|ruling| ruling.home.clone());
+    // By hand beats what was settled: a wave moves people who were settled before.
+    let ruled = ruled.filter(|_| source != HAND || record.home.is_none());
     Entry {
         address: record.address,
         home: ruled.or(record.home),
@@ -205,18 +209,18 @@ impl<'a> Projection<'a> {
         .unwrap_or_default()
     }
 
-    /// What was settled, said by hand, said by whoever has the mailbox, said by anybody.
+    /// What was said by hand, settled, said by whoever has the mailbox, said by anybody.
     fn home(&self, ruling: Option<&Ruling>, from: &mut Provenance) -> Option<BackendId> {
+        let by_hand = |one: &&Said| self.rules.rank(&one.source) == 0 && one.record.home.is_some();
+        if let Some(one) = self.said.iter().find(by_hand) {
+            from.insert(Fact::Home, vec![one.source.clone()]);
+            return one.record.home.clone();
+        }
         if let Some(ruling) = ruling
             && let Some(home) = &ruling.home
         {
             from.insert(Fact::Home, vec![format!("settled by {}", ruling.by)]);
             return Some(home.clone());
-        }
-        let by_hand = |one: &&Said| self.rules.rank(&one.source) == 0 && one.record.home.is_some();
-        if let Some(one) = self.said.iter().find(by_hand) {
-            from.insert(Fact::Home, vec![one.source.clone()]);
-            return one.record.home.clone();
         }
         let of_mailbox = |record: &Record| record.home.clone().filter(|_| record.has_mailbox());
         self.first(Fact::Home, from, of_mailbox)
