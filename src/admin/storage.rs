@@ -22,6 +22,7 @@ impl Admin {
             index: self.spool.rebuilding().as_ref().map(IndexView::from),
             quarantined: stats.quarantined,
             damaged: stats.damaged,
+            write_failures: stats.write_failures,
             uuid: stats.uuid,
             bytes: stats.bytes,
             free_bytes: stats.free_bytes,
@@ -41,7 +42,7 @@ impl Admin {
     /// Damage that was found and set aside, for `/health`.
     pub(super) fn damage_problem(&self) -> Option<String> {
         let pieces = self.spool.stats().quarantined;
-        (pieces > 0).then(|| format!("{pieces} damaged pieces of the spool are in quarantine"))
+        (pieces > 0).then(|| format!("damaged pieces of the spool in quarantine: {pieces}"))
     }
 
     /// `size`. Blocks.

@@ -9,7 +9,7 @@ use crate::directory::SyncStatus;
 use crate::mail::{BackendId, SpoolId};
 use crate::queue::Progress;
 use crate::route::ShownState;
-use crate::spool::Outlook;
+use crate::spool::{Outlook, WriteFailures};
 
 /// `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -199,6 +199,9 @@ pub struct SpoolNumbers {
     /// Damaged messages that somebody waits for still: held, never delivered.
     #[serde(default)]
     pub damaged: u64,
+    /// What could not be written since the start.
+    #[serde(default)]
+    pub write_failures: Option<WriteFailures>,
     /// Messages accepted since creation.
     pub accepted: u64,
     /// Recipients delivered since creation.

@@ -4,10 +4,13 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
+use serde::Serialize;
+
+use super::bulk::many;
 use super::intent::{Format, SpoolWork};
 use super::{Exit, Failure, home, print};
 use crate::mail::SpoolId;
-use crate::spool::{Offline, Verification, World};
+use crate::spool::{Offline, Rebuilt, Rescued, Verification, World};
 use crate::terminal::Bar;
 
 /// `spool verify`, `rebuild`, `cat`, `export`.
@@ -37,17 +40,14 @@ pub(super) fn perform(
         SpoolWork::Rebuild => {
             let found = offline.rebuild(&mut progress).map_err(failed)?;
             bar.end();
-            let records = found.records;
-            print(&format!("the index is made anew from {records} records\n"))?;
-            let mut what = found.damaged.join("\n");
-            if what.is_empty() {
-                return Ok(());
+            match format {
+                Format::Json => print_json(&found)?,
+                Format::Text => {
+                    let records = many(found.records, "record");
+                    print(&format!("the index is made anew from {records}\n"))?;
+                }
             }
-            what.push_str(
-                "\nwhat is left of it is in data_dir/quarantine; messages that are named are held: \
-                 see docs/operations.md, damage",
-            );
-            Err(Failure::new(Exit::Failed, what))
+            tell_rebuilt(&found)
         }
         SpoolWork::Cat(id) => {
             let id: SpoolId = id
@@ -69,35 +69,76 @@ pub(super) fn perform(
         SpoolWork::Export(dir) => {
             let rescued = offline.export(dir, &mut progress).map_err(failed)?;
             bar.end();
-            print(&format!(
-                "{} unfinished messages are in {}, with manifest.jsonl\n",
-                rescued.messages,
-                dir.display()
-            ))?;
-            let lost = rescued.damaged.iter();
-            let lost: Vec<String> = lost.map(|(id, what)| format!("{id}: {what}")).collect();
-            if lost.is_empty() {
-                return Ok(());
+            match format {
+                Format::Json => print_json(&rescued)?,
+                Format::Text => {
+                    let messages = many(rescued.messages, "unfinished message");
+                    let dir = dir.display();
+                    print(&format!(
+                        "rescued to {dir}, with manifest.jsonl: {messages}\n"
+                    ))?;
+                }
             }
-            let what = format!(
-                "damaged; what is left of them is in ID.damaged, not in ID.eml:\n{}",
-                lost.join("\n")
-            );
-            Err(Failure::new(Exit::Failed, what))
+            tell_rescued(&rescued)
         }
     }
+}
+
+/// What is damaged in the log from which an index was made.
+fn tell_rebuilt(found: &Rebuilt) -> Result<(), Failure> {
+    if found.damaged.is_empty() {
+        return Ok(());
+    }
+    let mut what = found.damaged.join("\n");
+    what.push_str(
+        "\nwhat is left of it is in data_dir/quarantine; messages that are named are held: see \
+         docs/operations.md, damage",
+    );
+    Err(Failure::new(Exit::Failed, what))
+}
+
+/// What an export could not rescue whole.
+fn tell_rescued(rescued: &Rescued) -> Result<(), Failure> {
+    let mut what = String::new();
+    if !rescued.damaged.is_empty() {
+        what.push_str("damaged; what is left of them is in ID.damaged, not in ID.eml:\n");
+        for (id, why) in &rescued.damaged {
+            // Writing to a String cannot fail.
+            writeln!(what, "{id}: {why}").ok();
+        }
+    }
+    if !rescued.pieces.is_empty() {
+        what.push_str(
+            "more mail may have been in these parts of the log; what is left of them is in \
+             SEGMENT-FROM-TO.damaged:\n",
+        );
+        what.push_str(&rescued.pieces.join("\n"));
+    }
+    if what.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Failed, what.trim_end()))
+}
+
+fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let json = serde_json::to_string_pretty(value);
+    let json = json.map_err(|error| Failure::new(Exit::Failed, error))?;
+    print(&(json + "\n"))
 }
 
 fn tell(found: &Verification, format: Format) -> Result<(), Failure> {
     let text = match format {
         Format::Json => {
-            let json = serde_json::to_string_pretty(found);
-            json.map_err(|error| Failure::new(Exit::Failed, error))? + "\n"
+            print_json(found)?;
+            String::new()
         }
         Format::Text => {
             let mut text = format!(
-                "{} records, {} messages; {} damaged, {} in quarantine\n",
-                found.records, found.messages, found.damaged, found.quarantined
+                "{}, {}; {} damaged, {} in quarantine\n",
+                many(found.records, "record"),
+                many(found.messages, "message"),
+                found.damaged,
+                found.quarantined
             );
             if found.index_missing {
                 text.push_str(

@@ -130,6 +130,14 @@ impl Page {
             ),
         ));
         text.push_str(&self.damage(spool));
+        if let Some(failures) = &spool.write_failures {
+            let times = many(failures.count, "time");
+            let told = format!(
+                "the log could not be written {times}, last {}: {}; nothing of it was accepted",
+                failures.last, failures.what
+            );
+            text.push_str(&self.field("disk", &told));
+        }
         if let Some(outlook) = &spool.outlook {
             text.push_str(&self.field("", &lasts(outlook)));
         }
@@ -142,7 +150,7 @@ impl Page {
         if spool.quarantined == 0 && spool.damaged == 0 {
             return String::new();
         }
-        let mut what = format!("{} damaged pieces in quarantine", spool.quarantined);
+        let mut what = many(spool.quarantined, "damaged piece") + " in quarantine";
         if spool.damaged > 0 {
             what.push_str(", held of them: ");
             what.push_str(&many(spool.damaged, "message"));

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::SpoolError;
 use super::log::LogWriter;
 use super::offline::{Offline, Progress};
@@ -9,7 +11,7 @@ use super::quarantine::Quarantine;
 use super::recover::Recover;
 
 /// What `rebuild` found.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Rebuilt {
     /// Records that the index is made from.
     pub records: u64,
@@ -24,7 +26,7 @@ impl Offline {
     /// # Errors
     /// When the disk fails.
     pub fn rebuild(&self, progress: Progress<'_>) -> Result<Rebuilt, SpoolError> {
-        let index = Arc::new(self.store("index")?);
+        let index = Arc::new(self.store(&self.options.dir.join("index"))?);
         index.clear()?;
         let quarantine = Quarantine {
             disk: Arc::clone(&self.world.disk),
@@ -40,9 +42,8 @@ impl Offline {
         })?;
         if !recover.maimed.is_empty() {
             let clock = self.world.clock.clone();
-            let next = gap.end.segment + 1;
             let disk = Arc::clone(&self.world.disk);
-            let mut log = LogWriter::new(self.log.clone(), disk, clock, next);
+            let mut log = LogWriter::new(self.log.clone(), disk, clock, gap.end.segment);
             recover.hold_maimed(&mut log, self.world.clock.now())?;
             log.seal()?;
         }

@@ -11,6 +11,7 @@ use super::log::LogWriter;
 use super::record::Record;
 use super::segment::Position;
 use super::views::history;
+use crate::base::Timestamp;
 use crate::mail::{RecipientState, SpoolId};
 
 /// A message to be written again at the head of the log.
@@ -39,6 +40,8 @@ pub(crate) enum Alteration {
     Carry(Vec<Moving>),
     /// Write these facts again, with their bodies, which stand at these positions.
     CarryFacts(Vec<(Position, FactLine)>),
+    /// Close the current segment, if it was begun by then.
+    Turn(Timestamp),
     /// Segments below this one go; their ledger is written.
     Floor(u32),
     /// Forget these finished messages.
@@ -92,6 +95,11 @@ impl Writer {
                     entries.extend(self.fact_to_carry(from, line)?);
                 }
                 append_and_apply(&mut self.log, &self.index, &entries)
+            }
+            Alteration::Turn(begun_by) => {
+                self.log.turn(begun_by)?;
+                self.follow.set_durable(self.log.end());
+                Ok(())
             }
             Alteration::Floor(floor) => {
                 self.index.change_in_place(Vec::new(), |counters| {

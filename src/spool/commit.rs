@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::SpoolError;
 use super::carry::Alteration;
 use super::event::Entry;
+use super::failures::Failures;
 use super::follow::Follow;
 use super::index::{self, Index};
 use super::log::{LogReader, LogWriter};
@@ -67,6 +68,7 @@ pub struct Writer {
     pub(crate) log: LogWriter,
     pub(crate) index: Arc<Index>,
     pub(crate) follow: Arc<Follow>,
+    pub(crate) failures: Arc<Failures>,
     pub(crate) clock: Clock,
     pub(crate) reader: Arc<LogReader>,
     pub(crate) uuid: String,
@@ -181,6 +183,7 @@ impl Writer {
             Err(error) => {
                 metrics::counter!(names::SPOOL_WRITE_ERRORS).increment(1);
                 tracing::error!(%error, "the spool could not write");
+                self.failures.note(&error, self.clock.now());
                 for pending in rest {
                     // The receiver may be gone: its connection was closed meanwhile.
                     pending.done.send(Err(error.clone())).ok();

@@ -24,11 +24,16 @@ pub trait FileSystem: Send + Sync + fmt::Debug {
     /// # Errors
     /// As the system says.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
-    /// Opens an existing file for reading and writing.
+    /// Opens an existing file for reading.
     ///
     /// # Errors
     /// As the system says.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+    /// Opens an existing file for reading and writing.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn open_to_write(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
     /// Renames a file within the disk.
     ///
     /// # Errors
@@ -140,6 +145,10 @@ impl FileSystem for SystemDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(SystemFile(File::open(path)?)))
+    }
+
+    fn open_to_write(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         Ok(Arc::new(SystemFile(file)))
     }
@@ -184,11 +193,23 @@ impl FileSystem for SystemDisk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Lock> {
-        let file = OpenOptions::new()
+        let opened = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
-            .open(path)?;
+            .open(path);
+        let file = match opened {
+            // Of a disk to which nobody can write; that may have none.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                match File::open(path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        return Ok(Box::new(()));
+                    }
+                    file => file?,
+                }
+            }
+            file => file?,
+        };
         rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
         Ok(Box::new(file))
     }

@@ -57,6 +57,33 @@ pub enum SpoolError {
          on without what was in it, remove the folder `index` beside it"
     )]
     NoLog(String),
+    /// The newest part of the log is gone: a volume may be missing, or a backup is older than what
+    /// stands beside it.
+    #[error(
+        "the index knows segment {known} of {dir}, and the newest one there is {newest}: bring the \
+         missing ones back. To go on without what was in them, remove the folder `index` beside it"
+    )]
+    LostEnd {
+        /// The folder of the log.
+        dir: String,
+        /// The segment that the index knows.
+        known: u32,
+        /// The newest segment that is there.
+        newest: u32,
+    },
+    /// The log is that of another spool.
+    #[error(
+        "{dir} holds the log of the spool {found}, and spool.json beside it says {expected}: is \
+         the right volume mounted? To go on with this log, remove spool.json"
+    )]
+    Foreign {
+        /// The folder of the log.
+        dir: String,
+        /// The spool in `spool.json`.
+        expected: String,
+        /// The spool in the log.
+        found: String,
+    },
     /// The writer has stopped: the program ends.
     #[error("the spool is closed")]
     Closed,
@@ -98,6 +125,8 @@ impl SpoolError {
             | Self::Another { .. }
             | Self::NoBig(_)
             | Self::NoLog(_)
+            | Self::LostEnd { .. }
+            | Self::Foreign { .. }
             | Self::Closed => false,
         }
     }
@@ -118,6 +147,8 @@ impl SpoolError {
             | Self::Another { .. }
             | Self::NoBig(_)
             | Self::NoLog(_)
+            | Self::LostEnd { .. }
+            | Self::Foreign { .. }
             | Self::Closed => false,
         }
     }

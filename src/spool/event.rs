@@ -23,6 +23,9 @@ pub(crate) struct SegmentLine {
     pub(crate) segment: u32,
     /// When it was begun.
     pub(crate) at: Timestamp,
+    /// Number of the segment before it; 0: it is the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) previous: Option<u32>,
 }
 
 /// A message was accepted.

@@ -12,6 +12,7 @@ use super::commit::{Job, Request};
 use super::disk::Disk;
 use super::draft::{BigHome, Draft, Finished};
 use super::event::{Entry, EventLine, FactLine, MessageLine};
+use super::failures::Failures;
 use super::follow::Follow;
 use super::index::Index;
 use super::ledger::Ledger;
@@ -84,6 +85,7 @@ pub(crate) struct Inner {
     pub(crate) disk: Disk,
     pub(crate) index: Arc<Index>,
     pub(crate) follow: Arc<Follow>,
+    pub(crate) failures: Arc<Failures>,
     pub(crate) reader: Arc<LogReader>,
     pub(crate) quotas: super::quota::Quotas,
     pub(crate) big: BigHome,

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::SpoolError;
 use super::disk::{Disk, Lock, SystemDisk};
+use super::event::SegmentLine;
 use super::handle::Options;
+use super::head;
 use crate::base::{Clock, Entropy, Timestamp};
 
 /// `spool.json`.
@@ -19,6 +21,9 @@ pub(crate) struct Identity {
     /// The folder of large bodies has its mark.
     #[serde(default)]
     big_marked: bool,
+    /// `spool.json` was lost: the log says who it is.
+    #[serde(skip)]
+    from_log: bool,
 }
 
 /// The mark in the folder of large bodies: without it the folder is another one, because a volume
@@ -38,16 +43,41 @@ pub(crate) fn lock(disk: &Disk, dir: &Path) -> Result<Lock, SpoolError> {
 }
 
 impl Identity {
+    /// Of a spool whose `spool.json` is lost. Its folder of large bodies must be the right one, as
+    /// of any other.
+    fn of_log(head: &SegmentLine) -> Self {
+        Self {
+            uuid: head.uuid.clone(),
+            created: head.at,
+            format: head.version,
+            big_marked: true,
+            from_log: true,
+        }
+    }
+
     /// The first 32 bits of the UUID, as each record carries them.
     pub(crate) fn short(&self) -> u32 {
         u32::from_str_radix(self.uuid.get(..8).unwrap_or("0"), 16).unwrap_or(0)
     }
 }
 
-/// Reads the identity of the spool; `None` when there is no spool yet. A lost volume must not look
-/// like a fresh start, so one that the config names must be the one that is there.
+/// Reads the identity of the spool, or takes it from the log; `None` when there is no spool yet. A
+/// lost volume must not look like a fresh start, so one that the config names must
+/// be the one that is there.
 pub(crate) fn identity(disk: &Disk, options: &Options) -> Result<Option<Identity>, SpoolError> {
-    let found = read_identity(disk, &options.dir)?;
+    let log = options.dir.join("log");
+    let mut found = read_identity(disk, &options.dir)?;
+    let ours = found.as_ref().map(|identity| identity.uuid.as_str());
+    if let Some(head) = head::owner(disk, &log, ours)? {
+        let found = found.get_or_insert_with(|| Identity::of_log(&head));
+        if found.uuid != head.uuid {
+            return Err(SpoolError::Foreign {
+                dir: log.display().to_string(),
+                expected: found.uuid.clone(),
+                found: head.uuid,
+            });
+        }
+    }
     let uuid = found.as_ref().map(|identity| &identity.uuid);
     match &options.uuid {
         Some(expected) if uuid.is_none_or(|uuid| !uuid.eq_ignore_ascii_case(expected)) => {
@@ -82,6 +112,15 @@ pub(crate) fn mark_big(
 ) -> Result<Identity, SpoolError> {
     let big = dir.join("big");
     check_big(disk, dir, &identity)?;
+    if identity.from_log {
+        tracing::warn!(
+            uuid = identity.uuid,
+            "spool.json was gone: it is made anew from the log"
+        );
+        let path = dir.join("spool.json");
+        write_identity(disk, dir, &identity)
+            .map_err(|error| SpoolError::disk("making", &path, error))?;
+    }
     if identity.big_marked {
         return Ok(identity);
     }
@@ -126,6 +165,7 @@ pub(crate) fn new_identity(
         created: clock.now(),
         format: super::record::VERSION,
         big_marked: false,
+        from_log: false,
     };
     write_identity(disk, dir, &identity)
         .map_err(|error| SpoolError::disk("making", &dir.join("spool.json"), error))?;
@@ -143,9 +183,11 @@ fn read_identity(disk: &Disk, dir: &Path) -> Result<Option<Identity>, SpoolError
                 Ok(bytes)
             });
             let bytes = length.map_err(|error| SpoolError::disk("reading", &path, error))?;
-            serde_json::from_slice(&bytes)
-                .map(Some)
-                .map_err(|error| SpoolError::Damaged(format!("{}: {error}", path.display())))
+            serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+                let path = path.display();
+                let what = "remove it, and it is made anew from the log";
+                SpoolError::Damaged(format!("{path}: {error}: {what}"))
+            })
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(SpoolError::disk("opening", &path, error)),

@@ -13,7 +13,7 @@ use super::handle::Options;
 use super::identity::Identity;
 use super::record::{HEADER, Header, Kind, Place, Record};
 use super::segment::{self, Position};
-use crate::base::Clock;
+use crate::base::{Clock, Timestamp};
 
 /// Open segments that are kept for reading.
 const OPEN_SEGMENTS: usize = 64;
@@ -50,6 +50,8 @@ pub(crate) struct LogWriter {
     disk: Disk,
     clock: Clock,
     next_segment: u32,
+    /// The newest segment that stands; 0: none.
+    newest: u32,
     current: Option<Open>,
     /// Segments that were given up and could not be cut back.
     uncut: Vec<Open>,
@@ -63,6 +65,9 @@ struct Open {
     path: PathBuf,
     segment: u32,
     batch: u32,
+    begun: Timestamp,
+    /// End of its first record.
+    head: u64,
     /// End of what was written.
     end: u64,
     /// End of what is on stable storage.
@@ -78,18 +83,14 @@ impl Open {
 }
 
 impl LogWriter {
-    /// Writes to new segments, from `next_segment` on.
-    pub(crate) const fn new(
-        options: LogOptions,
-        disk: Disk,
-        clock: Clock,
-        next_segment: u32,
-    ) -> Self {
+    /// Writes to new segments behind `newest`; 0: it is the first.
+    pub(crate) const fn new(options: LogOptions, disk: Disk, clock: Clock, newest: u32) -> Self {
         Self {
             options,
             disk,
             clock,
-            next_segment,
+            next_segment: newest + 1,
+            newest,
             current: None,
             uncut: Vec::new(),
             buffer: Vec::new(),
@@ -180,6 +181,19 @@ impl LogWriter {
         Ok(())
     }
 
+    /// Goes on in a new segment when something stands in the current one and it was begun by then.
+    ///
+    /// # Errors
+    /// As [`Self::seal`], and when there is no room for a new one; the next write tries again.
+    pub(crate) fn turn(&mut self, begun_by: Timestamp) -> Result<(), SpoolError> {
+        let current = self.current.as_ref();
+        if current.is_some_and(|open| open.begun <= begun_by && open.end > open.head) {
+            self.seal()?;
+            self.current = Some(self.open_segment(0)?);
+        }
+        Ok(())
+    }
+
     /// After a failure: cut off what is not known to be safe, and go on in a new segment.
     fn abandon(&mut self) {
         if let Some(open) = self.current.take() {
@@ -227,6 +241,8 @@ impl LogWriter {
             path: path.clone(),
             segment,
             batch: 1,
+            begun: self.clock.now(),
+            head: 0,
             end: 0,
             synced: 0,
         };
@@ -243,8 +259,10 @@ impl LogWriter {
             self.disk.remove(&path).ok();
             return Err(error);
         }
+        open.head = open.end;
         open.synced = open.end;
         open.batch = 2;
+        self.newest = segment;
         Ok(open)
     }
 
@@ -268,7 +286,8 @@ impl LogWriter {
             version: super::record::VERSION,
             uuid: self.options.uuid.clone(),
             segment: open.segment,
-            at: self.clock.now(),
+            at: open.begun,
+            previous: Some(self.newest),
         };
         let json =
             serde_json::to_vec(&line).map_err(|error| SpoolError::Damaged(error.to_string()))?;
@@ -286,12 +305,13 @@ impl LogWriter {
         Ok(())
     }
 
-    /// Where the next record goes, as far as is known.
+    /// Behind what was written. A segment that could not be opened is not part of it: the power
+    /// may still take its name.
     pub(crate) fn end(&self) -> Position {
         self.current.as_ref().map_or(
             Position {
-                segment: self.next_segment,
-                offset: 0,
+                segment: self.newest,
+                offset: u32::MAX,
             },
             |open| Position {
                 segment: open.segment,
@@ -338,8 +358,10 @@ impl LogReader {
     /// The header and the JSON of a record, checked.
     pub(crate) fn meta(&self, at: Position) -> Result<(Header, Vec<u8>), SpoolError> {
         let file = self.file(at.segment)?;
-        // One read gets header and JSON of nearly all records.
-        let mut bytes = self.read(&*file, at, 0, 2048)?;
+        // One read gets header and JSON of nearly all records. A broken block behind it is no
+        // matter of this one.
+        let guess = self.read(&*file, at, 0, 2048);
+        let mut bytes = guess.or_else(|_| self.read(&*file, at, 0, HEADER))?;
         let header = Header::read(&bytes)
             .filter(|header| header.place.spool == self.options.spool)
             .filter(|header| header.place.segment == at.segment)

@@ -20,6 +20,7 @@ use super::quarantine::{Quarantine, maimed_name};
 use super::record::HEADER;
 use super::recover::Recover;
 use super::segment::{self, Ending, Found, Position, Scan};
+use super::unreadable::{Patience, Unreadable, read_what_is_left};
 use super::views::StoredMessage;
 use crate::base::Timestamp;
 use crate::limits;
@@ -91,9 +92,9 @@ pub(crate) fn wrong_body(at: Position) -> String {
 
 /// Where the bytes of a message are.
 #[derive(Debug)]
-struct Remains {
-    file: Arc<dyn DiskFile>,
-    range: Range<u64>,
+pub(super) struct Remains {
+    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) range: Range<u64>,
 }
 
 impl Spool {
@@ -252,7 +253,9 @@ impl BodySource for Remains {
         let rest = self.len().saturating_sub(offset);
         let length = limit.min(usize::try_from(rest).unwrap_or(usize::MAX));
         let mut bytes = vec![0; length];
-        let read = self.file.read_at(&mut bytes, self.range.start + offset)?;
+        let place = (bytes.as_mut_slice(), self.range.start + offset);
+        let mut unreadable = Unreadable::default();
+        let read = read_what_is_left(&*self.file, place, Patience::Endless, &mut unreadable)?;
         bytes.truncate(read);
         Ok(bytes.into())
     }

@@ -17,12 +17,15 @@ mod draft;
 mod error;
 mod event;
 mod export;
+mod failures;
 mod follow;
 mod handle;
+mod head;
 mod identity;
 mod index;
 mod ledger;
 mod log;
+mod lost;
 mod maimed;
 mod offline;
 mod open;
@@ -37,7 +40,10 @@ mod recover;
 mod residents;
 mod retention;
 mod room;
+mod scratch;
 mod segment;
+mod unreadable;
+mod verify;
 mod views;
 
 pub use anew::Rebuilt;
@@ -48,12 +54,13 @@ pub use disk::{Disk, DiskFile, FileSystem, Lock, SystemDisk};
 pub use draft::Draft;
 pub use error::SpoolError;
 pub use export::{Exported, Rescued, exported_name};
+pub use failures::WriteFailures;
 pub use follow::IndexProgress;
 pub use handle::{Options, Spool, Written};
 pub use identity::check_identity;
 pub use index::{Change, MemoryStore, Row, SledStore, Store};
 pub use ledger::LedgerMessage;
-pub use offline::{Offline, Progress, Verification};
+pub use offline::{Offline, Progress};
 pub use open::{OpenStore, Opened, World};
 pub use outlook::Outlook;
 pub use passed::Passed;
@@ -61,10 +68,13 @@ pub use rebuild::Rebuild;
 pub use recent::Recent;
 pub use recover::Recovery;
 pub use retention::Retired;
+pub use verify::Verification;
 pub use views::{Due, LedgerEntry, SpoolStats, StoredMessage, WaitingRecipient};
 
 #[cfg(test)]
 mod damage_tests;
+#[cfg(test)]
+mod lost_tests;
 #[cfg(test)]
 mod retention_tests;
 #[cfg(test)]

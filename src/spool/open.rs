@@ -9,6 +9,7 @@ use super::SpoolError;
 use super::commit::{Committed, Storing, Writer};
 use super::disk::{Disk, SystemDisk};
 use super::draft::BigHome;
+use super::failures::Failures;
 use super::handle::{Inner, Options, Spool};
 use super::identity::{identity, lock, mark_big, new_identity};
 use super::index::{Index, SledStore, Store};
@@ -77,7 +78,16 @@ pub struct Opened {
 }
 
 /// Folders of a spool.
-const FOLDERS: [&str; 5] = ["log", "big", "index", "ledger", "quarantine"];
+pub(super) const FOLDERS: [&str; 5] = ["log", "big", "index", "ledger", "quarantine"];
+
+fn make_folders(disk: &Disk, dir: &Path) -> Result<(), SpoolError> {
+    for name in FOLDERS {
+        let folder = dir.join(name);
+        let made = disk.create_dir_all(&folder);
+        made.map_err(|error| SpoolError::disk("making", &folder, error))?;
+    }
+    Ok(())
+}
 
 impl Spool {
     /// Opens the spool in `options.dir`, or makes a new one there, and recovers what the log has
@@ -86,16 +96,12 @@ impl Spool {
     /// # Errors
     /// When it is in use, is not the one that the options name, or the disk fails.
     pub fn open(options: Options, world: World) -> Result<Opened, SpoolError> {
-        let (disk, clock) = (world.disk.clone(), world.clock.clone());
+        let disk = world.disk.clone();
         let dir = options.dir.clone();
         let known = identity(&disk, &options)?;
-        for name in FOLDERS {
-            let folder = dir.join(name);
-            disk.create_dir_all(&folder)
-                .map_err(|error| SpoolError::disk("making", &folder, error))?;
-        }
+        make_folders(&disk, &dir)?;
         let lock = lock(&disk, &dir)?;
-        let new = || new_identity(&disk, &dir, &clock, &world.entropy);
+        let new = || new_identity(&disk, &dir, &world.clock, &world.entropy);
         let identity = mark_big(&disk, &dir, known.map_or_else(new, Ok)?)?;
         let log_options = LogOptions::new(&options, &identity);
         let big = BigHome {
@@ -117,6 +123,7 @@ impl Spool {
         let recover = Recover::new(log_options.clone(), quarantine, Arc::clone(&index));
         let start = Start::new(recover, (&big, &ledger), &options, &world)?;
         let reader = Arc::new(LogReader::new(log_options, disk.clone()));
+        let failures = Arc::<Failures>::default();
         let (jobs, jobs_end) = mpsc::channel(limits::BATCH_QUEUE);
         let (committed, committed_end) = mpsc::channel(limits::COMMITTED_QUEUE);
         let spool = Self(Arc::new(Inner {
@@ -125,13 +132,14 @@ impl Spool {
             options,
             uuid: identity.uuid.clone(),
             node: NodeId::default(),
-            ids: IdSource::new(clock.clone(), NodeId::default(), start.newest),
-            clock,
+            ids: IdSource::new(world.clock.clone(), NodeId::default(), start.newest),
+            clock: world.clock.clone(),
             reader: Arc::clone(&reader),
             quotas: Quotas::default(),
             disk,
             index: Arc::clone(&index),
             follow: Arc::clone(&start.follow),
+            failures: Arc::clone(&failures),
             jobs,
             outlook: Mutex::default(),
             _lock: lock,
@@ -143,6 +151,7 @@ impl Spool {
                 log: start.log,
                 index,
                 follow: start.follow,
+                failures,
                 clock: world.clock,
                 reader,
                 uuid: identity.uuid,

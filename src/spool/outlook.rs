@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::SpoolError;
 use super::handle::Spool;
-use super::record::Kind;
-use super::segment::{self, Position};
+use super::head;
+use super::segment;
 use crate::base::Timestamp;
 use crate::mail::SpoolId;
 
@@ -138,11 +138,9 @@ impl Spool {
     /// The segments, and the bytes that the last one has reserved and not written yet.
     fn pieces(&self) -> Result<(Vec<Piece>, u64), SpoolError> {
         let dir = self.0.options.dir.join("log");
-        let names = self.0.disk.list(&dir);
-        let names = names.map_err(|error| SpoolError::disk("listing", &dir, error))?;
         let end = self.0.follow.durable();
         let (mut pieces, mut reserved) = (Vec::new(), 0);
-        for number in names.iter().filter_map(|name| segment::number(name)) {
+        for number in head::numbers(&self.0.disk, &dir)? {
             let path = segment::path(&dir, number);
             let length = self.0.disk.open(&path).and_then(|file| file.len());
             let length = length.map_err(|error| SpoolError::disk("measuring", &path, error))?;
@@ -184,11 +182,8 @@ impl Spool {
 
     /// When a segment was begun; `None` when it does not say.
     pub(crate) fn begun(&self, segment: u32) -> Option<Timestamp> {
-        let at = Position { segment, offset: 0 };
-        let (header, meta) = self.0.reader.meta(at).ok()?;
-        (header.kind == Kind::Segment)
-            .then(|| serde_json::from_slice::<super::event::SegmentLine>(&meta).ok())?
-            .map(|line| line.at)
+        let dir = self.0.options.dir.join("log");
+        head::read(&self.0.disk, &dir, segment).map(|line| line.at)
     }
 }
 

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::SpoolError;
 use super::handle::Spool;
+use super::head;
 use super::index::key;
-use super::segment;
 use super::views::StoredMessage;
 use crate::base::Timestamp;
 use crate::limits;
@@ -99,9 +99,7 @@ impl Spool {
     /// When the oldest segment of the log was begun: what was accepted since is not gone.
     fn oldest_begun(&self) -> Result<Option<Timestamp>, SpoolError> {
         let dir = self.0.options.dir.join("log");
-        let names = self.0.disk.list(&dir);
-        let names = names.map_err(|error| SpoolError::disk("listing", &dir, error))?;
-        let oldest = names.iter().filter_map(|name| segment::number(name)).min();
-        Ok(oldest.and_then(|number| self.begun(number)))
+        let numbers = head::numbers(&self.0.disk, &dir)?;
+        Ok(numbers.first().and_then(|&number| self.begun(number)))
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::SpoolError;
 use super::disk::{Disk, DiskFile};
+use super::unreadable::{Patience, Unreadable, read_what_is_left};
 use crate::mail::SpoolId;
 use crate::telemetry::names;
 
@@ -17,6 +18,11 @@ const MAIMED: &str = ".damaged";
 /// The message of a file in quarantine, if it is what is left of one.
 pub(crate) fn maimed_name(name: &str) -> Option<SpoolId> {
     name.strip_suffix(MAIMED)?.parse().ok()
+}
+
+/// The file of a damaged range.
+pub(crate) fn range_name(segment: u32, range: &Range<u64>) -> String {
+    format!("{segment:010}-{}-{}.damaged", range.start, range.end)
 }
 
 /// The folder of damaged pieces.
@@ -35,8 +41,7 @@ impl Quarantine {
         file: &dyn DiskFile,
         range: &Range<u64>,
     ) -> Result<(), SpoolError> {
-        let name = format!("{segment:010}-{}-{}.damaged", range.start, range.end);
-        let path = self.dir.join(name);
+        let path = self.dir.join(range_name(segment, range));
         metrics::counter!(names::SPOOL_DAMAGED).increment(1);
         tracing::error!(
             segment,
@@ -74,13 +79,30 @@ impl Quarantine {
         self.make(&path, |_| Ok(()))
     }
 
-    fn copy(&self, file: &dyn DiskFile, range: &Range<u64>, path: &Path) -> Result<(), SpoolError> {
+    /// Notes what is lost without a piece that could be copied. A note that is there already is
+    /// left as it is.
+    pub(crate) fn keep_note(&self, name: &str, what: &str) -> Result<(), SpoolError> {
+        metrics::counter!(names::SPOOL_DAMAGED).increment(1);
+        tracing::error!(note = name, "{}", what.lines().next().unwrap_or_default());
+        let path = self.dir.join(name);
+        self.make(&path, |note| note.write_at(what.as_bytes(), 0))
+    }
+
+    /// Copies what the disk gives of a range; the rest is zeros.
+    pub(crate) fn copy(
+        &self,
+        file: &dyn DiskFile,
+        range: &Range<u64>,
+        path: &Path,
+    ) -> Result<(), SpoolError> {
         self.make(path, |copy| {
             let mut at = range.start;
             while at < range.end {
                 let length = usize::try_from(CHUNK.min(range.end - at)).unwrap_or(0);
                 let mut bytes = vec![0; length];
-                let read = file.read_at(&mut bytes, at)?;
+                let place = (bytes.as_mut_slice(), at);
+                let mut unreadable = Unreadable::default();
+                let read = read_what_is_left(file, place, Patience::Endless, &mut unreadable)?;
                 bytes.truncate(read);
                 if bytes.is_empty() {
                     break;

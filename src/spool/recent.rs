@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use super::SpoolError;
 use super::event::{Entry, EventLine};
 use super::handle::Spool;
-use super::segment::{self, Position};
+use super::head;
+use super::segment::Position;
 use crate::base::Timestamp;
 use crate::mail::{BackendId, RecipientEvent, SpoolId};
 
@@ -38,13 +39,7 @@ impl Spool {
         show: &mut dyn FnMut(Recent),
     ) -> Result<(), SpoolError> {
         let dir = self.0.options.dir.join("log");
-        let names = self.0.disk.list(&dir);
-        let names = names.map_err(|error| SpoolError::disk("listing", &dir, error))?;
-        let mut segments: Vec<u32> = names
-            .iter()
-            .filter_map(|name| segment::number(name))
-            .collect();
-        segments.sort_unstable();
+        let segments = head::numbers(&self.0.disk, &dir)?;
         let mut left = most;
         for segment in segments.into_iter().rev() {
             self.recent_of(segment, since, (&mut left, show));

@@ -9,13 +9,14 @@ use super::carry::append_and_apply;
 use super::disk::{Disk, DiskFile};
 use super::draft::BigHome;
 use super::event::{Entry, EventLine};
+use super::head;
 use super::index::{self, Index, key};
 use super::ledger::Ledger;
 use super::log::{LogOptions, LogWriter};
 use super::maimed::{Maimed, wrong_body};
 use super::quarantine::Quarantine;
 use super::record::Header;
-use super::segment::{self, Ending, Found, Position, Scan};
+use super::segment::{self, Ending, Found, Position, Scan, Tail};
 use crate::base::Timestamp;
 use crate::mail::{NodeId, RecipientEvent, SpoolId};
 
@@ -45,6 +46,8 @@ pub(crate) struct Gap {
     pub(crate) bytes: u64,
     /// The newest message, or a younger one, as far as the newest part of the log tells.
     pub(crate) newest: SpoolId,
+    /// What the log has lost, for people.
+    pub(crate) lost: Vec<String>,
 }
 
 /// Told the bytes of each record; may end it.
@@ -84,8 +87,11 @@ impl Recover {
             None
         });
         let segments = self.segments()?;
-        if segments.is_empty() && from.is_some() {
-            self.refuse_lost_log()?;
+        // What the index learns here may not be taken back by the power.
+        let synced = self.disk.sync_dir(&self.log.dir);
+        synced.map_err(|error| SpoolError::disk("syncing", &self.log.dir, error))?;
+        if let Some(from) = from {
+            self.refuse_lost_end(from, segments.last().copied())?;
         }
         let mut seen = Seen::default();
         let mut end = Position::default();
@@ -105,35 +111,37 @@ impl Recover {
                 break;
             }
         }
-        if from.take_if(|from| *from > end).is_some() {
-            tracing::warn!("the index knows more than the log; it is made anew");
+        let mut lost = Vec::new();
+        if let Some(known) = from.take_if(|from| *from > end) {
+            lost.push(self.note_lost_end(known, end)?);
+        }
+        if from.is_none() {
+            lost.extend(self.missing(&segments)?);
         }
         Ok(Gap {
             from,
             end,
             bytes: self.bytes_from(from.unwrap_or_default())?,
             newest: seen.newest,
+            lost,
         })
-    }
-
-    /// A lost volume must not look like an empty spool. The index has no message whose segment was
-    /// not safe before.
-    fn refuse_lost_log(&self) -> Result<(), SpoolError> {
-        if self.index.scan(b"m", b"m", 1)?.is_empty() {
-            return Ok(());
-        }
-        Err(SpoolError::NoLog(self.log.dir.display().to_string()))
     }
 
     /// The newest segment: the next batch goes to a new one, and what is behind its last good
     /// record was never acknowledged.
     fn settle_end(&self, number: u32, start: u64, seen: &mut Seen) -> Result<Position, SpoolError> {
         let path = segment::path(&self.log.dir, number);
-        let file = self.open(number)?;
+        let file = self.disk.open_to_write(&path);
+        let file = file.map_err(|error| SpoolError::disk("opening", &path, error))?;
         let ending =
             Ending::of_newest(&*file).map_err(|error| SpoolError::disk("reading", &path, error))?;
-        let mut end = self.look(number, (start, ending), seen)?;
-        if ending == Ending::Open {
+        let Tail {
+            mut end,
+            unreadable,
+            ..
+        } = self.look(number, (start, ending), seen)?;
+        // What the disk does not give is not cut off.
+        if ending == Ending::Open && !unreadable {
             file.set_len(end)
                 .and_then(|()| file.sync())
                 .map_err(|error| SpoolError::disk("cutting", &path, error))?;
@@ -147,15 +155,15 @@ impl Recover {
         })
     }
 
-    /// Looks for ids in a segment; where its good part ends.
+    /// Looks for ids in a segment, and where its good part ends.
     fn look(
         &self,
         number: u32,
         (start, ending): (u64, Ending),
         seen: &mut Seen,
-    ) -> Result<u64, SpoolError> {
+    ) -> Result<Tail, SpoolError> {
         let scan = Scan::new(self.open(number)?, self.log.spool, number, ending)?;
-        let tail = scan.run(start, |piece| {
+        scan.run(start, |piece| {
             if let Found::Record { header, meta, .. } | Found::Maimed { header, meta, .. } = piece {
                 // What cannot be read is told by the replay.
                 if let Ok(entry) = Entry::read(header.kind, meta, header.body_len) {
@@ -163,8 +171,7 @@ impl Recover {
                 }
             }
             Ok(())
-        })?;
-        Ok(tail.end)
+        })
     }
 
     /// Bytes of the log behind a place.
@@ -191,18 +198,14 @@ impl Recover {
     }
 
     fn segments(&self) -> Result<Vec<u32>, SpoolError> {
-        let names = self.disk.list(&self.log.dir);
-        let names = names.map_err(|error| SpoolError::disk("listing", &self.log.dir, error))?;
-        Ok(names
-            .iter()
-            .filter_map(|name| segment::number(name))
-            .collect())
+        head::numbers(&self.disk, &self.log.dir)
     }
 
     /// Closes the gap; from the beginning of the log when the index is of no use, or turns out not
     /// to fit.
     pub(crate) fn catch_up(&mut self, gap: &mut Gap, watch: Watch<'_>) -> Result<(), SpoolError> {
         if let Some(from) = gap.from {
+            self.note_lost(gap);
             match self.replay((from, gap.end), watch) {
                 Err(error @ (SpoolError::Index(_) | SpoolError::Damaged(_))) => {
                     tracing::warn!(%error, "the index does not fit the log; it is made anew");
@@ -218,6 +221,7 @@ impl Recover {
         };
         self.damage.clear();
         self.maimed.clear();
+        self.note_lost(gap);
         self.replay((Position::default(), gap.end), watch)
     }
 

@@ -17,6 +17,7 @@ use super::carry::{Alteration, Leaving, Moving};
 use super::commit::Job;
 use super::event::{Entry, MessageLine};
 use super::handle::Spool;
+use super::head;
 use super::index::{MessageRow, decode, key, names_of};
 use super::ledger::LedgerMessage;
 use super::residents::Resident;
@@ -30,6 +31,8 @@ use crate::mail::SpoolId;
 const PERIOD: Duration = Duration::from_secs(3600);
 /// What must stay may take up to one part in this many of what goes away.
 const STRAGGLERS: u64 = 5;
+/// A segment is closed after this time, or `spool.retain` when that is shorter.
+const SEGMENT_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Messages that the writer carries or forgets between two batches.
 const SLICE: usize = 64;
 /// Bytes of bodies that it carries between two batches.
@@ -81,6 +84,9 @@ impl Spool {
         self.index()?;
         let now = self.0.clock.now();
         let mut done = Retired::default();
+        // Where little mail comes a segment is never full, and would keep its mail for ever.
+        let age = SEGMENT_AGE.min(self.0.options.retain);
+        self.alter(Alteration::Turn(now.before(age))).await?;
         let segments = self
             .beside(move |spool| spool.segments_to_retire(now))
             .await?;
@@ -103,12 +109,7 @@ impl Spool {
     /// The oldest segments, as many as are over and have little that must stay.
     fn segments_to_retire(&self, now: Timestamp) -> Result<Vec<u32>, SpoolError> {
         let dir = self.0.options.dir.join("log");
-        let names = self.0.disk.list(&dir);
-        let names = names.map_err(|error| SpoolError::disk("listing", &dir, error))?;
-        let all: Vec<u32> = names
-            .iter()
-            .filter_map(|name| segment::number(name))
-            .collect();
+        let all = head::numbers(&self.0.disk, &dir)?;
         let cutoff = now.before(self.0.options.retain);
         let mut over = 0;
         for (count, &number) in all.iter().enumerate() {

@@ -18,15 +18,15 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Starts now and is set forward.
 #[derive(Debug, Clone)]
-struct Hands(Arc<AtomicU64>);
+pub(super) struct Hands(Arc<AtomicU64>);
 
 impl Hands {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let now = Clock::system().now().as_millis();
         Self(Arc::new(AtomicU64::new(now)))
     }
 
-    fn forward(&self, by: Duration) {
+    pub(super) fn forward(&self, by: Duration) {
         let by = u64::try_from(by.as_millis()).unwrap();
         self.0.fetch_add(by, Ordering::Relaxed);
     }
@@ -38,7 +38,7 @@ impl TimeSource for Hands {
     }
 }
 
-fn open(dir: &Path, hands: &Hands) -> (Spool, Opened2) {
+pub(super) fn open(dir: &Path, hands: &Hands) -> (Spool, Opened2) {
     let world = World {
         clock: Clock::new(hands.clone()),
         ..World::system()

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::SpoolError;
 use super::disk::DiskFile;
 use super::record::{ALIGNMENT, HEADER, Header, Kind};
+use super::unreadable::{Patience, Unreadable, read_what_is_left};
 
 /// A place in the log. Positions ascend in the order of writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -74,6 +75,8 @@ pub(crate) struct Tail {
     pub(crate) end: u64,
     /// Bytes behind it that are not zero: a batch that was not synced when the power went.
     pub(crate) torn: bool,
+    /// The disk does not give some of the bytes behind it: nobody knows what they are.
+    pub(crate) unreadable: bool,
 }
 
 /// Is the segment closed, or may its last batch be torn?
@@ -92,7 +95,9 @@ impl Ending {
         let length = file.len()?;
         let mut end = [0; 64];
         let have = length.min(end.len() as u64);
-        let read = file.read_at(&mut end, length - have)?;
+        // What cannot be read may be anything: then the scan decides.
+        let place = (end.as_mut_slice(), length - have);
+        let read = read_what_is_left(file, place, Patience::Some, &mut Unreadable::default())?;
         let reserved = end.get(..read).unwrap_or_default();
         // A message can end with zeros, too: then it is read as if the segment were not closed.
         if reserved.iter().all(|&byte| byte == 0) {
@@ -128,6 +133,12 @@ impl Scan {
             ending,
             batch: None,
         })
+    }
+
+    /// Goes on however much the disk does not give.
+    pub(crate) const fn rescue(mut self) -> Self {
+        self.window.patience = Patience::Endless;
+        self
     }
 
     /// Takes the file for shorter than it is: the rest is still being written.
@@ -166,6 +177,7 @@ impl Scan {
                     return Ok(Tail {
                         end: at,
                         torn: false,
+                        unreadable: false,
                     });
                 }
                 // Before the next batch there was another sync.
@@ -290,10 +302,16 @@ impl Scan {
         end: u64,
         visit: &mut impl FnMut(Found<'_>) -> Result<(), SpoolError>,
     ) -> Result<Tail, SpoolError> {
-        if self.ending == Ending::Sealed {
-            visit(Found::Damage(end..self.window.length))?;
+        let behind = end..self.window.length;
+        let unreadable = self.window.unreadable.touches(&behind);
+        if self.ending == Ending::Sealed || unreadable {
+            visit(Found::Damage(behind))?;
         }
-        Ok(Tail { end, torn: true })
+        Ok(Tail {
+            end,
+            torn: true,
+            unreadable,
+        })
     }
 }
 
@@ -320,6 +338,9 @@ struct Window {
     length: u64,
     start: u64,
     bytes: Vec<u8>,
+    patience: Patience,
+    /// What the disk did not give so far; zero in the window.
+    unreadable: Unreadable,
 }
 
 impl Window {
@@ -332,6 +353,8 @@ impl Window {
             length,
             start: 0,
             bytes: Vec::new(),
+            patience: Patience::Some,
+            unreadable: Unreadable::default(),
         })
     }
 
@@ -348,10 +371,10 @@ impl Window {
                 self.bytes = vec![0; wanted];
             }
             self.bytes.resize(wanted, 0);
-            let read = self
-                .file
-                .read_at(&mut self.bytes, at)
-                .map_err(|error| SpoolError::disk("reading", Path::new("a segment"), error))?;
+            let place = (self.bytes.as_mut_slice(), at);
+            let read = read_what_is_left(&*self.file, place, self.patience, &mut self.unreadable);
+            let read =
+                read.map_err(|error| SpoolError::disk("reading", Path::new("a segment"), error))?;
             self.bytes.truncate(read);
             self.start = at;
         }
@@ -378,7 +401,9 @@ impl Window {
         Ok(None)
     }
 
+    /// Is there nothing from here on? Not when nobody can say.
     fn is_zero_from(&mut self, mut at: u64) -> Result<bool, SpoolError> {
+        let rest = at..self.length;
         while at < self.length {
             let chunk = self.get(at, WINDOW)?;
             let mut pieces = chunk.chunks(ZEROS.len());
@@ -387,7 +412,7 @@ impl Window {
             }
             at += chunk.len().max(1) as u64;
         }
-        Ok(true)
+        Ok(!self.unreadable.touches(&rest))
     }
 }
 

@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::SpoolError;
 use super::big::BigBody;
 use super::event::{Entry, MessageLine};
+use super::failures::WriteFailures;
 use super::handle::Spool;
 use super::index::{FactRow, Index, MessageRow, decode, key, left_out};
 use super::log::LogReader;
+use super::open::FOLDERS;
 use super::record::Header;
 use super::segment::Position;
 use crate::base::Timestamp;
@@ -108,6 +110,9 @@ pub struct SpoolStats {
     /// Damaged messages that somebody waits for still.
     #[serde(default)]
     pub damaged: u64,
+    /// What could not be written since the start.
+    #[serde(default)]
+    pub write_failures: Option<WriteFailures>,
 }
 
 impl Spool {
@@ -381,7 +386,7 @@ impl Spool {
         let oldest = index.and_then(|index| index.scan(b"u", b"u", 1).ok());
         let oldest = oldest.unwrap_or_default();
         let dir = &self.0.options.dir;
-        let bytes = ["log", "big", "index", "ledger", "quarantine"]
+        let bytes = FOLDERS
             .iter()
             .map(|name| {
                 self.0
@@ -408,6 +413,7 @@ impl Spool {
             free_bytes: self.0.disk.free_bytes(dir).unwrap_or_default(),
             damaged: self.waiting_maimed(&quarantined),
             quarantined: quarantined.len() as u64,
+            write_failures: self.0.failures.told(),
         }
     }
 

@@ -144,6 +144,7 @@ pub(crate) struct Machine {
     pub(crate) replay_at_start: u64,
     pub(crate) min_free: u64,
     pub(crate) body_in_log: usize,
+    pub(crate) segment_size: u64,
 }
 
 /// Few, so that hand-overs happen in small lives, too.
@@ -158,6 +159,7 @@ impl Machine {
             replay_at_start: u64::MAX,
             min_free: 0,
             body_in_log: 2 * 1024,
+            segment_size: 8 * 1024,
         }
     }
 
@@ -178,6 +180,7 @@ impl Machine {
             replay_at_start: self.replay_at_start,
             min_free: self.min_free,
             body_in_log: self.body_in_log,
+            segment_size: self.segment_size,
         }
     }
 
@@ -185,7 +188,7 @@ impl Machine {
         let index = self.index.clone();
         let options = Options {
             min_free: self.min_free,
-            segment_size: 8 * 1024,
+            segment_size: self.segment_size,
             body_in_log: self.body_in_log,
             replay_at_start: self.replay_at_start,
             index_pending: INDEX_PENDING,

@@ -50,6 +50,12 @@ impl FileSystem for FaultyDisk {
         SystemDisk.open(path).and_then(|file| self.wrap(file))
     }
 
+    fn open_to_write(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        SystemDisk
+            .open_to_write(path)
+            .and_then(|file| self.wrap(file))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         SystemDisk.rename(from, to)
     }

@@ -36,6 +36,8 @@ struct Platter {
     reads: u64,
     /// The read that fails.
     failing_read: u64,
+    /// No file can be opened.
+    away: bool,
     /// Bytes free, when it is not endless.
     free: Option<u64>,
     /// How often that was asked.
@@ -65,6 +67,8 @@ struct Content {
     dirty: Range<usize>,
     /// A sync failed: the system has dropped what it should have written, and will not try again.
     dropped: bool,
+    /// What the platter does not give any more.
+    broken: Range<usize>,
 }
 
 impl Content {
@@ -158,6 +162,22 @@ impl SimDisk {
         edit(&mut content.seen);
         content.dirty = 0..usize::MAX;
         content.settle();
+    }
+
+    /// These bytes of a file cannot be read any more.
+    pub(crate) fn break_bytes(&self, path: &Path, broken: Range<usize>) {
+        let image = Arc::clone(&self.platter().names[path]);
+        image.lock().unwrap().broken = broken;
+    }
+
+    /// No file can be opened, until [`Self::bring_back`].
+    pub(crate) fn take_away(&self) {
+        self.platter().away = true;
+    }
+
+    /// Files can be opened again.
+    pub(crate) fn bring_back(&self) {
+        self.platter().away = false;
     }
 
     /// This read fails, counted from 1; 0: none.
@@ -264,9 +284,16 @@ impl FileSystem for SimDisk {
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let platter = self.platter();
+        if platter.away {
+            return Err(io::Error::other("the disk is away"));
+        }
         let image = platter.names.get(path).cloned();
         let image = image.ok_or(io::ErrorKind::NotFound)?;
         Ok(self.handle(image, platter.life))
+    }
+
+    fn open_to_write(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.open(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -376,6 +403,9 @@ impl DiskFile for SimFile {
         let content = self.content()?;
         let at = usize::try_from(offset).unwrap().min(content.seen.len());
         let length = buffer.len().min(content.seen.len() - at);
+        if at < content.broken.end && content.broken.start < at + length {
+            return Err(io::Error::from_raw_os_error(5));
+        }
         buffer[..length].copy_from_slice(&content.seen[at..at + length]);
         Ok(length)
     }

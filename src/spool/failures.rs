@@ -1,0 +1,40 @@
+//! What could not be written since the start, for those who look.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::SpoolError;
+use crate::base::Timestamp;
+
+/// Batches that could not be written. Nothing in them was acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WriteFailures {
+    /// Since the start.
+    pub count: u64,
+    /// The last time.
+    pub last: Timestamp,
+    /// What the system said then.
+    pub what: String,
+}
+
+/// Shared by the writer and those who ask.
+#[derive(Debug, Default)]
+pub(crate) struct Failures(Mutex<Option<WriteFailures>>);
+
+impl Failures {
+    pub(crate) fn note(&self, error: &SpoolError, now: Timestamp) {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = failures.as_ref().map_or(0, |before| before.count);
+        *failures = Some(WriteFailures {
+            count: count + 1,
+            last: now,
+            what: error.to_string(),
+        });
+    }
+
+    pub(crate) fn told(&self) -> Option<WriteFailures> {
+        let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.clone()
+    }
+}
