@@ -166,6 +166,8 @@ impl Base {
         self.shutdown.spawn("history", history);
         let retention = self.spool.clone().retention_task(self.shutdown.clone());
         self.shutdown.spawn("retention", retention);
+        let scrub = self.spool.clone().scrub_task(self.shutdown.clone());
+        self.shutdown.spawn("scrub", scrub);
     }
 
     /// A bar on a terminal, and a line in the log now and then; without an end.

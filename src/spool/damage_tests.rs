@@ -182,3 +182,38 @@ fn quarantine_keeps_both_files_of_one_name() {
         assert_eq!(kept, text);
     }
 }
+
+/// Damage is found before anybody needs what is damaged.
+#[tokio::test]
+async fn a_look_through_the_log_finds_damage() {
+    let dir = TempDir::new().unwrap();
+    let (spool, opened) = open_in(options(dir.path()), World::system());
+    accept(&spool, &["bob@example.org"], b"first\r\n").await;
+    let torn = accept(&spool, &["bob@example.org"], b"a word to be torn\r\n").await;
+    let large = accept(&spool, &["bob@example.org"], &vec![b'x'; 50_000]).await;
+    close(spool, opened).await;
+    let (spool, opened) = open_in(options(dir.path()), World::system());
+    accept(&spool, &["bob@example.org"], b"last\r\n").await;
+    assert_eq!(spool.scrub().await.unwrap(), 1);
+    assert_eq!(spool.stats().quarantined, 0);
+    let segment = dir.path().join("log/0000000001.seg");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = memchr::memmem::find(&bytes, b"a word to be").unwrap();
+    bytes[at] ^= 1;
+    // And the first record.
+    bytes[60] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let mut big = std::fs::read(dir.path().join(format!("big/{large}.eml"))).unwrap();
+    big[40_000] ^= 1;
+    std::fs::write(dir.path().join(format!("big/{large}.eml")), big).unwrap();
+    // Once more finds the same.
+    for _ in 0..2 {
+        assert_eq!(spool.scrub().await.unwrap(), 1);
+        assert_eq!((spool.stats().quarantined, spool.stats().damaged), (3, 2));
+    }
+    for id in [torn, large] {
+        let copy = dir.path().join(format!("quarantine/{id}.damaged"));
+        assert!(copy.exists(), "{id}");
+    }
+    close(spool, opened).await;
+}

@@ -7,8 +7,6 @@ use super::head;
 use super::index::{MessageRow, decode, key};
 use super::recover::{Gap, Recover};
 use super::segment::Position;
-use crate::limits;
-use crate::mail::SpoolId;
 
 impl Recover {
     /// A lost volume must not look like an empty spool, nor an old copy like the spool. The index
@@ -51,32 +49,19 @@ impl Recover {
     ) -> Result<String, SpoolError> {
         let what = lost_end(known, end);
         let mut note = what.clone();
-        for id in self.messages_from(end)? {
-            // Writing to a String cannot fail.
-            write!(note, "\nmessage {id}").ok();
-        }
+        self.index.each_row(b"m", |name, value| {
+            let row: MessageRow = decode(value)?;
+            if let Some(id) = key::parse_id(name)
+                && row.position >= end.to_u64()
+            {
+                // Writing to a String cannot fail.
+                write!(note, "\nmessage {id}").ok();
+            }
+            Ok(())
+        })?;
         let name = format!("{:010}-{}-{}.lost", end.segment, end.offset, known.offset);
         self.quarantine.keep_note(&name, &note)?;
         Ok(what)
-    }
-
-    /// Messages that the index knows at a place or behind it.
-    fn messages_from(&self, place: Position) -> Result<Vec<SpoolId>, SpoolError> {
-        let (mut found, mut start) = (Vec::new(), b"m".to_vec());
-        loop {
-            let rows = self.index.scan(b"m", &start, limits::PAGE)?;
-            for (name, value) in &rows {
-                let row: MessageRow = decode(value)?;
-                if row.position >= place.to_u64() {
-                    found.extend(key::parse_id(name));
-                }
-            }
-            let Some((last, _)) = rows.last() else {
-                return Ok(found);
-            };
-            start.clone_from(last);
-            start.push(0);
-        }
     }
 
     /// Counts and tells what the gap has lost.

@@ -41,6 +41,7 @@ mod residents;
 mod retention;
 mod room;
 mod scratch;
+mod scrub;
 mod segment;
 mod unreadable;
 mod verify;

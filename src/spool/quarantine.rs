@@ -42,7 +42,6 @@ impl Quarantine {
         range: &Range<u64>,
     ) -> Result<(), SpoolError> {
         let path = self.dir.join(range_name(segment, range));
-        metrics::counter!(names::SPOOL_DAMAGED).increment(1);
         tracing::error!(
             segment,
             from = range.start,
@@ -62,7 +61,6 @@ impl Quarantine {
         range: &Range<u64>,
     ) -> Result<(), SpoolError> {
         let path = self.dir.join(format!("{id}{MAIMED}"));
-        metrics::counter!(names::SPOOL_DAMAGED).increment(1);
         tracing::error!(
             %id,
             copy = %path.display(),
@@ -74,7 +72,6 @@ impl Quarantine {
     /// Notes a message of which nothing is left.
     pub(crate) fn keep_nothing(&self, id: SpoolId) -> Result<(), SpoolError> {
         let path = self.dir.join(format!("{id}{MAIMED}"));
-        metrics::counter!(names::SPOOL_DAMAGED).increment(1);
         tracing::error!(%id, "the file of a message is gone; the message is held");
         self.make(&path, |_| Ok(()))
     }
@@ -82,7 +79,6 @@ impl Quarantine {
     /// Notes what is lost without a piece that could be copied. A note that is there already is
     /// left as it is.
     pub(crate) fn keep_note(&self, name: &str, what: &str) -> Result<(), SpoolError> {
-        metrics::counter!(names::SPOOL_DAMAGED).increment(1);
         tracing::error!(note = name, "{}", what.lines().next().unwrap_or_default());
         let path = self.dir.join(name);
         self.make(&path, |note| note.write_at(what.as_bytes(), 0))
@@ -137,7 +133,9 @@ impl Quarantine {
             .and_then(|()| copy.sync())
             .and_then(|()| self.disk.rename(&new, path))
             .and_then(|()| self.disk.sync_dir(&self.dir))
-            .map_err(failed)
+            .map_err(failed)?;
+        metrics::counter!(names::SPOOL_DAMAGED).increment(1);
+        Ok(())
     }
 
     /// Moves a file that nothing refers to here.

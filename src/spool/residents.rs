@@ -13,7 +13,6 @@ use super::handle::Spool;
 use super::index::{MessageRow, decode, key};
 use super::record::{Header, Kind};
 use super::segment::{self, Ending, Found, Position, Scan};
-use crate::limits;
 use crate::mail::SpoolId;
 
 /// A message record of a segment that is about to go.
@@ -103,7 +102,7 @@ impl Spool {
     fn unreadable(&self, segment: u32, found: &[Resident]) -> Result<Vec<Leaving>, SpoolError> {
         let found: HashSet<u64> = found.iter().map(|one| one.at.to_u64()).collect();
         let mut lost = Vec::new();
-        self.each_row(b"m", |name, value| {
+        self.0.index.each_row(b"m", |name, value| {
             let row: MessageRow = decode(value)?;
             let from = Position::from_u64(row.position);
             let Some(id) = key::parse_id(name) else {
@@ -130,7 +129,7 @@ impl Spool {
         }
         let mut by_id: HashMap<_, _> = lost.iter_mut().map(|one| (one.id, one)).collect();
         for kind in key::NAMES {
-            self.each_row(kind, |name, _| {
+            self.0.index.each_row(kind, |name, _| {
                 let one = key::id_of_name(name).and_then(|id| by_id.get_mut(&id));
                 if let Some(one) = one {
                     one.names.push(name.to_vec());
@@ -139,28 +138,6 @@ impl Spool {
             })?;
         }
         Ok(())
-    }
-
-    /// Shows `visit` all rows of a kind.
-    fn each_row(
-        &self,
-        kind: &[u8],
-        mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), SpoolError>,
-    ) -> Result<(), SpoolError> {
-        let mut start = kind.to_vec();
-        loop {
-            let rows = self.0.index.scan(kind, &start, limits::PAGE)?;
-            for (name, value) in &rows {
-                visit(name, value)?;
-            }
-            match rows.last() {
-                Some((last, _)) if rows.len() == limits::PAGE => {
-                    start.clone_from(last);
-                    start.push(0);
-                }
-                _ => return Ok(()),
-            }
-        }
     }
 }
 

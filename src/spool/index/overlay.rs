@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::rows::{Checkpoint, Counters, FORMAT, decode, encode};
 use super::{Row, Store, keys};
+use crate::limits;
 use crate::spool::SpoolError;
 use crate::spool::segment::Position;
 
@@ -299,6 +300,28 @@ impl Index {
         self.store_frozen()?;
         self.freeze(uuid);
         self.store_frozen()
+    }
+
+    /// Shows `visit` all rows of a kind.
+    pub(crate) fn each_row(
+        &self,
+        kind: &[u8],
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), SpoolError>,
+    ) -> Result<(), SpoolError> {
+        let mut start = kind.to_vec();
+        loop {
+            let rows = self.scan(kind, &start, limits::PAGE)?;
+            for (name, value) in &rows {
+                visit(name, value)?;
+            }
+            match rows.last() {
+                Some((last, _)) if rows.len() == limits::PAGE => {
+                    start.clone_from(last);
+                    start.push(0);
+                }
+                _ => return Ok(()),
+            }
+        }
     }
 
     fn read_lock(&self) -> RwLockReadGuard<'_, Pending> {
