@@ -10,7 +10,7 @@ use tideover::smtp::Reply;
 use tokio::time::sleep;
 
 use crate::door::{Door, Site, simulate};
-use crate::seeds;
+use crate::seeds::each_seed;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -38,9 +38,7 @@ async fn send(door: &Door, number: u64) -> SpoolId {
 /// spam ends nobody's mail, and tells nobody that it did.
 #[test]
 fn a_filter_that_refuses_everybody_finishes_nobody() {
-    for seed in seeds(12) {
-        simulate(filter_gone_mad(seed));
-    }
+    each_seed(12, |seed| simulate(filter_gone_mad(seed)));
 }
 
 async fn filter_gone_mad(seed: u64) {

@@ -1,6 +1,6 @@
 //! The program in a simulated world: its own time, disk, platforms and chance. A seed repeats a
 //! run to the last bit. Run one seed again with `TIDEOVER_SEED=n cargo test --test simulation`,
-//! thousands of them with `TIDEOVER_SEEDS=n`.
+//! thousands of them with `TIDEOVER_SEEDS=n` (CONTRIBUTING.md has the command).
 
 #![expect(
     clippy::disallowed_methods,
@@ -36,6 +36,7 @@ mod rejecting;
 mod repeats;
 mod reports;
 mod scenarios;
+mod seeds;
 mod store;
 mod verified;
 mod wave_desk;
@@ -44,42 +45,36 @@ mod ways_out;
 mod week;
 mod world;
 
+use seeds::{each_seed, seeds};
 use world::{Plan, World};
-
-/// Seeds of a run: those of CI, or `TIDEOVER_SEEDS=n` of them, or the one of `TIDEOVER_SEED`.
-fn seeds(count: u64) -> Vec<u64> {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let count = number("TIDEOVER_SEEDS").unwrap_or(count);
-    number("TIDEOVER_SEED").map_or_else(|| (1..=count).collect(), |seed| vec![seed])
-}
 
 /// Outages, trouble, kills and power cuts for an hour and a half; then everything heals. Every
 /// acknowledged message arrives at its home, twice only when the ledger says so.
 #[test]
 fn a_bad_morning_loses_nothing() {
-    for seed in seeds(25) {
+    each_seed(25, |seed| {
         let mut world = World::new(seed, Plan::bad_morning());
         world.live_through_it();
         world.check();
-    }
+    });
 }
 
 /// With nothing going wrong everything arrives exactly once.
 #[test]
 fn a_good_morning_delivers_exactly_once() {
-    for seed in seeds(5) {
+    each_seed(5, |seed| {
         let mut world = World::new(seed, Plan::good_morning());
         world.live_through_it();
         let report = world.check();
         assert_eq!(report.duplicates, 0, "seed {seed}");
         assert_eq!(report.uncertain, 0, "seed {seed}");
-    }
+    });
 }
 
 /// The same checks must fail on a disk whose syncs do nothing: they can see a loss.
 #[test]
 fn on_a_lying_disk_the_checks_fail() {
-    let caught = seeds(10).into_iter().any(|seed| {
+    let caught = seeds(10).any(|seed| {
         std::panic::catch_unwind(|| {
             let mut world = World::new(seed, Plan::lying_disk());
             world.live_through_it();

@@ -15,7 +15,7 @@ use tideover::spool::Case;
 use tokio::time::sleep;
 
 use crate::door::{Door, Site, simulate};
-use crate::seeds;
+use crate::seeds::each_seed;
 use crate::world::CONNECTIONS;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -77,9 +77,7 @@ async fn reopened(site: &Site, door: Door) -> Door {
 /// the mend, everything delivered once.
 #[test]
 fn a_reject_storm_is_one_case_and_loses_nothing() {
-    for seed in seeds(12) {
-        simulate(storm(seed));
-    }
+    each_seed(12, |seed| simulate(storm(seed)));
 }
 
 async fn storm(seed: u64) {
@@ -111,7 +109,14 @@ async fn storm(seed: u64) {
     sleep(2 * MINUTE).await;
     assert_eq!(health(&door), Health::Rejecting, "seed {seed}");
     nobody_was_told(&door, &sent);
+    // When all that waited was refused by now, nothing is left to try it with: it is the next mail.
+    let waits = door.spool.lanes().contains_key("cloud");
     site.platforms.refuse("cloud", None);
+    if !waits {
+        sleep(5 * MINUTE).await;
+        assert_eq!(health(&door), Health::Rejecting, "seed {seed}");
+        sent.extend(send(&door, 300..301).await);
+    }
     mended(&door, &sent, seed).await;
     assert_eq!(site.copies(), sent.len(), "seed {seed}: each once");
     nobody_was_told(&door, &sent);

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use crate::chance::Chance;
 use crate::door::{Door, Site, simulate};
 use crate::platforms::Seen;
-use crate::seeds;
+use crate::seeds::each_seed;
 use crate::world::{PLATFORMS, domain};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -178,7 +178,7 @@ async fn flow(house: &House, site: &Site, sent: &mut Vec<(SpoolId, usize)>, minu
 /// had when it was delivered.
 #[test]
 fn three_waves_while_mail_flows() {
-    for seed in seeds(4) {
+    each_seed(4, |seed| {
         simulate(async {
             let site = Site::seeded(seed);
             let mut house = House::open(&site).await;
@@ -243,5 +243,5 @@ fn three_waves_while_mail_flows() {
             assert!(clouds.count() > 50, "seed {seed}");
             house.door.stop().await;
         });
-    }
+    });
 }
