@@ -63,6 +63,12 @@ impl BackendHealth {
         })
     }
 
+    /// Does its mail wait because it is rejecting, and for no other reason?
+    #[must_use]
+    pub fn is_on_trial(&self) -> bool {
+        self.health == Health::Rejecting && self.hold().is_none() && !self.takes_mail()
+    }
+
     /// The hold of an operator, if there is one.
     #[must_use]
     pub fn hold(&self) -> Option<&Override> {

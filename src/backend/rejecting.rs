@@ -1,6 +1,6 @@
 //! The board hears of refusals, and grants trials while a backend is rejecting.
 
-use super::{BackendHealth, Board, Doubt, Health, Rejecting};
+use super::{BackendHealth, Board, Doubt, Rejecting};
 use crate::base::Timestamp;
 use crate::mail::{BackendId, CaseKey};
 
@@ -129,19 +129,16 @@ impl Board {
     #[must_use]
     pub fn on_trial(&self) -> Vec<BackendId> {
         let healths = self.healths();
-        let backends = healths.values().filter(|health| is_on_trial(health));
+        let backends = healths.values().filter(|health| health.is_on_trial());
         backends.map(|health| health.id.clone()).collect()
     }
 
     /// Does its mail wait because it is rejecting, and for no other reason?
     #[must_use]
     pub fn is_on_trial(&self, backend: &BackendId) -> bool {
-        self.healths().get(backend).is_some_and(is_on_trial)
+        let healths = self.healths();
+        healths.get(backend).is_some_and(BackendHealth::is_on_trial)
     }
-}
-
-fn is_on_trial(health: &BackendHealth) -> bool {
-    health.health == Health::Rejecting && health.hold().is_none() && !health.takes_mail()
 }
 
 #[cfg(test)]
@@ -150,7 +147,7 @@ mod tests {
 
     use super::*;
     use crate::backend::monitor::tests::backend;
-    use crate::backend::{Override, Signal, Wish};
+    use crate::backend::{Health, Override, Signal, Wish};
     use crate::base::Clock;
     use crate::mail::{Blame, Failure, Said};
     use crate::smtp::Reply;

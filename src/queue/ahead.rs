@@ -147,6 +147,10 @@ impl Queue {
         if let Err(error) = spool.record(job.id, job.numbers(), event).await {
             tracing::warn!(id = %job.id, %error, "a mark stays");
         }
+        for number in job.numbers() {
+            // It may have moved meanwhile.
+            self.reroute_one(job.id, number, &job.envelope).await;
+        }
         self.state().release(&job);
     }
 }

@@ -43,6 +43,11 @@ impl Claims {
         self.owners.len()
     }
 
+    /// That of the job that went into a row last.
+    pub(super) const fn last_ticket(&self) -> u64 {
+        self.last_ticket
+    }
+
     /// A job goes into a row, with a ticket of its own: what it was before holds no more.
     pub(super) fn enter_row(&mut self, job: &mut Job) {
         self.last_ticket += 1;

@@ -118,6 +118,12 @@ impl Queue {
         }
     }
 
+    /// May what a worker has in its hands be sent still? It may have waited for minutes for its
+    /// place in the rate of its next hop, and was decided before.
+    pub(super) fn may_be_sent(&self, target: &DeliveryTarget, job: &Job) -> bool {
+        self.may_go(target, job) && !self.state().is_recalled(target, job)
+    }
+
     /// Ends rules when their time is over, and releases whoever is left over from a rule or a move
     /// that has ended; until the program stops.
     pub(super) async fn keep_holds(&self) {

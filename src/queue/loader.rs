@@ -287,7 +287,7 @@ impl Queue {
     pub(super) fn return_jobs(&self, is_meant: impl Fn(&DeliveryTarget) -> bool) {
         let mut state = self.state();
         for target in state.names().into_iter().filter(is_meant) {
-            for job in state.drain(&target) {
+            for job in state.recall(&target) {
                 state.release(&job);
             }
         }

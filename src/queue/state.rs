@@ -134,6 +134,8 @@ pub(super) struct Target {
     window: Window,
     /// The index has more for it than what is loaded.
     more: bool,
+    /// Jobs up to this ticket were made before something changed, and are to be decided anew.
+    recalled: u64,
     wake: Arc<Notify>,
 }
 
@@ -201,6 +203,7 @@ impl State {
             }
             .unwrap_or(Window::new()),
             more: false,
+            recalled: 0,
             wake: Arc::default(),
         });
         target.window.configure(&limits);
@@ -236,6 +239,22 @@ impl State {
         let busy = &mut self.busy;
         let jobs = target.row.drain().into_iter();
         jobs.filter_map(|job| busy.leave_row(job)).collect()
+    }
+
+    /// The same, because their routes may be others now. Workers ask [`Self::is_recalled`] before
+    /// they send what they have in their hands.
+    pub(super) fn recall(&mut self, name: &DeliveryTarget) -> Vec<Job> {
+        let last = self.busy.last_ticket();
+        if let Some(target) = self.targets.get_mut(name) {
+            target.recalled = last;
+        }
+        self.drain(name)
+    }
+
+    /// Was this job made before its next hop's jobs were recalled?
+    pub(super) fn is_recalled(&self, name: &DeliveryTarget, job: &Job) -> bool {
+        let target = self.targets.get(name);
+        target.is_some_and(|target| job.ticket <= target.recalled)
     }
 
     /// The recipients of a job are free again.

@@ -54,12 +54,16 @@ impl Queue {
         self.0.tries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// May a job be sent to its next hop now? A backend that is rejecting gets trials only.
+    /// May a job be sent to its next hop now? A backend that takes no mail gets none, and one that
+    /// is rejecting gets trials only.
     pub(super) fn may_go(&self, target: &DeliveryTarget, job: &Job) -> bool {
         let DeliveryTarget::Backend(backend) = target else {
             return true;
         };
-        !self.0.parts.router.board().is_on_trial(backend) || self.tries().has(backend, job)
+        let health = self.0.parts.router.board().health(backend);
+        health.is_none_or(|health| {
+            health.takes_mail() || (health.is_on_trial() && self.tries().has(backend, job))
+        })
     }
 
     /// The case for which this recipient is tried at a rejecting backend. What stands for a case
@@ -311,3 +315,7 @@ fn sender_of(job: &Job) -> String {
     let sender = job.envelope.from.mailbox();
     sender.map_or_else(|| "<>".to_owned(), Mailbox::key)
 }
+
+#[cfg(test)]
+#[path = "tries_tests.rs"]
+mod tests;

@@ -74,7 +74,7 @@ impl Queue {
             let place = self.place_in_rate(target);
             self.sleep_until(place, CONNECTING).await;
             // Who is woken by the stop sends nothing more.
-            if self.stopping() || !self.may_go(target, &present.job) {
+            if self.stopping() || !self.may_be_sent(target, &present.job) {
                 self.put_back(iter::once(present)).await;
                 continue;
             }
@@ -85,7 +85,7 @@ impl Queue {
             }
             // Open already: how long that took brings no two messages together.
             self.sleep_until(place, Duration::ZERO).await;
-            if self.stopping() {
+            if self.stopping() || !self.may_be_sent(target, &present.job) {
                 self.put_back(iter::once(present)).await;
                 continue;
             }

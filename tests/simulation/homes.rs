@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use tideover::mail::{RecipientEvent, RecipientState, SpoolId};
+use tideover::mail::{Blame, Failure, RecipientEvent, RecipientState, SpoolId};
+use tideover::smtp::Reply;
 use tokio::time::sleep;
 
 use crate::door::{Door, Site, directory, simulate};
@@ -105,6 +106,11 @@ fn nobody_is_moved_in_the_middle_of_an_attempt() {
             sent.push(door.send(&[ANN]).await);
         }
         sleep(MINUTE / 3).await;
+        // Just when an attempt has begun.
+        site.platforms.take_seen();
+        while site.platforms.take_seen().is_empty() {
+            sleep(Duration::from_millis(1)).await;
+        }
         let before = site.copies();
         door.directory.replace(directory(["cloud", "cloud"]));
         door.queue.look_anew();
@@ -145,6 +151,33 @@ fn mail_that_was_on_its_way_in_follows_too() {
         sleep(120 * MINUTE).await;
         assert_eq!(lanes(&door, &sent), ["cloud"]);
         assert!(door.spool.fact("queue", "rerouted").unwrap().is_some());
+        door.stop().await;
+    });
+}
+
+/// Who gets a new home during an attempt is passed over by the look at the backlog. When the
+/// attempt is deferred he waits at the new home, and not an hour behind the old one, which is
+/// down.
+#[test]
+fn who_gets_a_new_home_during_an_attempt_follows_when_it_is_deferred() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        site.platforms.set_slow(ANN, 5 * MINUTE);
+        let sent = [door.send(&[ANN]).await];
+        sleep(MINUTE).await;
+        assert_eq!(site.platforms.take_seen().len(), 1, "it is under way");
+        door.directory.replace(directory(["cloud", "cloud"]));
+        door.queue.look_anew();
+        let busy = Reply::parse(&["450 4.2.1 Mailbox busy"]).unwrap();
+        let busy = Failure::replied(Blame::Recipient, busy);
+        site.platforms.refuse("onprem", Some(busy));
+        site.platforms.set_up("onprem", false);
+        sleep(MINUTE).await;
+        assert_eq!(lanes(&door, &sent), ["onprem"]);
+        sleep(20 * MINUTE).await;
+        assert_eq!(door.words(&sent), [("delivered", 1)].into());
+        assert_eq!(site.places(sent[0], 0), ["cloud"]);
         door.stop().await;
     });
 }

@@ -37,6 +37,7 @@ mod repeats;
 mod reports;
 mod scenarios;
 mod seeds;
+mod signals;
 mod store;
 mod verified;
 mod wave_desk;
