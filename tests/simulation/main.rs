@@ -28,6 +28,7 @@ mod door;
 mod holds;
 mod homes;
 mod letters;
+mod move_desk;
 mod operators;
 mod platforms;
 mod recovery;
