@@ -5,6 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::*;
+use crate::mail::Blame;
+use crate::net::MailExchanger;
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// What became of it, and after how many seconds.
 async fn meet(script: &str, target: &DeliveryTarget) -> (String, u64) {
@@ -46,6 +50,54 @@ async fn each_stage_has_its_patience() {
             let as_told = found == told || (told == late && found.starts_with(late));
             assert!(as_told, "{script}: {found}");
             assert_eq!(took, seconds, "{script} at {target}");
+        }
+    }
+}
+
+/// A host whose packets are lost costs the time of one connection, and the next one is tried; when
+/// none is left, the first one is named.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_never_comes_is_given_up_for_the_next_host() {
+    let lost = |address| (address, Server::scripted("cut of packets"));
+    let exchanger = |preference, host: &str| MailExchanger {
+        preference,
+        host: host.to_owned(),
+    };
+    for (target, patience) in [
+        (target(), Timeouts::backends().connect),
+        (
+            DeliveryTarget::Domain("far.example".to_owned()),
+            Timeouts::strangers().connect,
+        ),
+    ] {
+        for (second, told) in [
+            (("192.0.2.2:25", Server::default()), Ok("192.0.2.2:25")),
+            (
+                lost("192.0.2.2:25"),
+                Err("no connection to 192.0.2.1:25 in time"),
+            ),
+        ] {
+            let waits = if told.is_ok() { 1 } else { 2 };
+            let mut net = net(vec![lost(SINK), second]);
+            let records = vec![exchanger(10, "192.0.2.1"), exchanger(20, "192.0.2.2")];
+            net.mx.insert("far.example".to_owned(), Ok(records));
+            let (outbound, seen) = client(net, backend(&[SINK, "192.0.2.2:25"]));
+            let begun = Instant::now();
+            let opened = tokio::time::timeout(HOUR, outbound.open(&target)).await;
+            let opened = opened.unwrap();
+            assert_eq!(
+                begun.elapsed().as_secs(),
+                (patience * waits).as_secs(),
+                "{target}"
+            );
+            let opened = opened.map(|channel| channel.peer().to_owned());
+            let opened = opened.map_err(|failure| {
+                assert_eq!(failure.blame, Blame::Backend);
+                failure.what
+            });
+            let told = told.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(opened, told, "{target}");
+            assert_eq!(seen.dialled.lock().unwrap().len(), 2);
         }
     }
 }

@@ -17,6 +17,8 @@ use crate::smtp::DataDecoder;
 pub(super) enum Cut {
     Never,
     AtConnect,
+    /// Before it: packets to it are lost, and the connection neither comes nor fails.
+    OfPackets,
     AtStartTls,
     /// After so many messages, when the next MAIL comes.
     AtMail(usize),
@@ -95,6 +97,7 @@ impl Cut {
     fn parse(text: &str) -> Self {
         match text {
             "at connect" => Self::AtConnect,
+            "of packets" => Self::OfPackets,
             "at starttls" => Self::AtStartTls,
             "at mail" => Self::AtMail(0),
             "in data" => Self::InData,
@@ -148,6 +151,9 @@ impl Dial for Net {
         let server = self.servers.get(&address).cloned();
         Box::pin(async move {
             let server = server.ok_or(io::ErrorKind::ConnectionRefused)?;
+            if server.cut == Cut::OfPackets {
+                return std::future::pending().await;
+            }
             let (near, far) = tokio::io::duplex(64 * 1024);
             let seen = self.seen.clone();
             self.tasks.spawn("server", async move {
