@@ -7,6 +7,9 @@ use std::process::Command;
 use super::packages::{mailbox_owner, program};
 use super::process::Group;
 
+/// The local part that no Dovecot knows; it knows all others.
+pub(crate) const NOBODY: &str = "nobody";
+
 /// Where one Dovecot listens and stores.
 pub(crate) struct Dovecot {
     folder: PathBuf,
@@ -21,6 +24,8 @@ impl Dovecot {
         fs::create_dir_all(&mail).unwrap();
         let (uid, gid) = mailbox_owner();
         std::os::unix::fs::chown(&mail, Some(uid), Some(gid)).unwrap();
+        // Without any answer about somebody it would call that an internal error.
+        fs::write(folder.join("others"), "").unwrap();
         let text = configuration(folder, address, ports, (uid, gid));
         fs::write(folder.join("dovecot.conf"), text).unwrap();
         Self {
@@ -82,6 +87,11 @@ log_path = {folder}/dovecot.log
 passdb {{
   driver = static
   args = password=secret
+  username_filter = !{NOBODY}@*
+}}
+passdb {{
+  driver = passwd-file
+  args = {folder}/others
 }}
 userdb {{
   driver = static

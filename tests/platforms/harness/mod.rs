@@ -17,8 +17,10 @@ mod wire;
 
 pub(crate) use client::Client;
 pub(crate) use corpus::{Sample, corpus};
+pub(crate) use dovecot::NOBODY;
 pub(crate) use lab::Lab;
 pub(crate) use load::Load;
+pub(crate) use platform::Locked;
 pub(crate) use tideover::{Settings, Tideover};
 pub(crate) use tools::{Starttls, smtplib, swaks};
 pub(crate) use wait::{LONG, SHORT, eventually};

@@ -9,14 +9,23 @@ use super::client::Client;
 use super::dovecot::{Dovecot, Ports};
 use super::lab::free_port;
 use super::maildir::{self, Stored};
+use super::packages::mailbox_owner;
 use super::postfix::{Postfix, Setup};
 use super::wait::{SHORT, eventually};
+
+/// May nothing be stored in a mailbox?
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Locked {
+    Yes,
+    No,
+}
 
 /// One running platform with its users.
 pub(crate) struct Platform {
     name: String,
     address: String,
     port: u16,
+    lmtp: u16,
     imap: u16,
     sasl: u16,
     mail: PathBuf,
@@ -36,6 +45,7 @@ impl Platform {
             name: name.to_owned(),
             address: address.to_owned(),
             port,
+            lmtp,
             imap,
             sasl,
             dovecot: Dovecot::new(&boxes, address, &Ports { lmtp, imap, sasl }),
@@ -93,6 +103,24 @@ impl Platform {
         self.at(self.port)
     }
 
+    /// Where Dovecot takes mail, past Postfix.
+    pub(crate) fn lmtp(&self) -> SocketAddr {
+        self.at(self.lmtp)
+    }
+
+    /// From now on no message can be stored in the mailbox of `user`, or again.
+    pub(crate) fn lock_mailbox(&self, user: &str, locked: Locked) {
+        let (uid, gid) = mailbox_owner();
+        let owner = match locked {
+            Locked::Yes => (0, 0),
+            Locked::No => (uid, gid),
+        };
+        for folder in ["tmp", "new"] {
+            let folder = self.maildir(user).join(folder);
+            std::os::unix::fs::chown(folder, Some(owner.0), Some(owner.1)).unwrap();
+        }
+    }
+
     /// An orderly stop of both.
     pub(crate) fn stop(&mut self) {
         self.postfix.stop();
@@ -138,8 +166,12 @@ impl Platform {
 
     /// What stands in the mailbox of `user` (`local@domain`).
     pub(crate) fn mailbox(&self, user: &str) -> Vec<Stored> {
+        maildir::read(&self.maildir(user))
+    }
+
+    fn maildir(&self, user: &str) -> PathBuf {
         let (local, domain) = user.rsplit_once('@').expect("an address");
-        maildir::read(&self.mail.join(domain).join(local).join("Maildir"))
+        self.mail.join(domain).join(local).join("Maildir")
     }
 
     /// How often each Message-ID stands in that mailbox.
