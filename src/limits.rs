@@ -146,6 +146,24 @@ pub const WAVES: usize = 1000;
 /// Bytes of the file of a wave. Beyond: 413.
 pub const WAVE_FILE: usize = 8 * 1024 * 1024;
 
+/// Replays that are remembered. Beyond: the oldest that has ended, or was only planned, is
+/// forgotten.
+pub const REPLAYS: usize = 200;
+/// Recipients of one replay that wait in memory for their turn. Beyond: they are looked for again.
+pub const REPLAY_WAITING: usize = 100_000;
+/// Of those, the ones of one mailbox.
+pub const REPLAY_OF_MAILBOX: u32 = 2_000;
+/// Recipients of one replay that are in rows or under way.
+pub const REPLAY_UNDER_WAY: usize = 200;
+/// Different replies that a replay remembers. Beyond: they are only counted.
+pub const REPLAY_REFUSALS: usize = 20;
+/// A replay pauses by itself when so many recipients in a row were refused for good.
+pub const REPLAY_REFUSED_IN_A_ROW: u64 = 20;
+/// Bytes of the list of people of a replay. Beyond: 413.
+pub const REPLAY_PEOPLE: usize = 8 * 1024 * 1024;
+/// Mailboxes that a plan tells apart. Beyond: its biggest are those of the mail that came first.
+pub const PLANNED_MAILBOXES: usize = 100_000;
+
 /// Messages of one mailbox that are looked at to count what waits. Beyond: it says so.
 pub const WAITS: usize = 20_000;
 

@@ -51,6 +51,7 @@ pub fn operators(admin: Arc<Admin>) -> Router {
         .merge(super::directory_api::routes())
         .merge(super::wave_api::routes())
         .merge(super::rehearsal_api::routes())
+        .merge(super::replay_api::routes())
         .fallback(no_such_path)
         .with_state(admin)
 }
@@ -105,14 +106,16 @@ fn as_far_as_known<T: Default>(answer: Result<T, SpoolError>) -> Result<T, Spool
 }
 
 async fn status(State(admin): Us) -> Answer<StatusView> {
-    let (holds, (moves, waves), drained, attention) = admin
+    let (holds, (moves, waves, replays), drained, attention) = admin
         .blocking(|admin| {
             let drained = as_far_as_known(admin.queue.drain_counts())?;
             let attention = as_far_as_known(admin.attention())?;
             let waves = admin.recent_waves()?;
+            let mut replays = as_far_as_known(admin.replays.list())?;
+            replays.retain(|one| one.replay.is_open());
             Ok((
                 admin.hold_views()?,
-                (admin.move_views()?, waves),
+                (admin.move_views()?, waves, replays),
                 drained,
                 attention,
             ))
@@ -123,6 +126,7 @@ async fn status(State(admin): Us) -> Answer<StatusView> {
         holds,
         moves,
         waves,
+        replays,
         attention,
         sources: admin.sync.status(),
         cases: admin.case_numbers(),

@@ -20,6 +20,7 @@ mod override_api;
 mod present;
 mod queue_api;
 mod rehearsal_api;
+mod replay_api;
 mod serve;
 mod storage;
 mod sync_api;
@@ -39,6 +40,7 @@ use crate::base::{Boxed, Clock};
 use crate::directory::{Generations, Syncer, Waves};
 use crate::outbound::Outbound;
 use crate::queue::Queue;
+use crate::queue::replay::Replays;
 use crate::route::Router;
 use crate::spool::Spool;
 use crate::telemetry::Metrics;
@@ -65,6 +67,8 @@ pub use move_api::{MoveReport, MoveView};
 pub(crate) use override_api::OverrideQuery;
 pub(crate) use queue_api::{PerformQuery, SelectQuery, SelectView};
 pub use rehearsal_api::RehearsalView;
+pub(crate) use replay_api::ReplayDeedQuery;
+pub use replay_api::ReplayPlanView;
 pub use serve::serve;
 pub(crate) use sync_api::SyncQuery;
 pub use sync_api::{DirectoryStatusView, SyncView};
@@ -104,6 +108,8 @@ pub struct Admin {
     pub directory: Generations,
     /// Users who change home together.
     pub waves: Waves,
+    /// Mail that is brought to a backend once more.
+    pub replays: Replays,
     /// The sources that are synchronised.
     pub sync: Syncer,
     /// The routes, and the board of the backends with them.

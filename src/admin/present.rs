@@ -341,6 +341,12 @@ impl From<&LedgerEntry> for EventView {
                 due,
                 ..
             } => format!("by {backend}: {failure}; next attempt {due}"),
+            RecipientEvent::Replay {
+                replay,
+                backend,
+                step,
+                ..
+            } => super::replay_api::told(replay, (backend, step)),
             RecipientEvent::Paced { due } => {
                 format!("its mailbox gets no more for now; its turn is {due}")
             }

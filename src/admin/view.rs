@@ -7,7 +7,7 @@ use crate::backend::{Health, HealthChange, Protocol, TlsPolicy};
 use crate::base::Timestamp;
 use crate::directory::SyncStatus;
 use crate::mail::{BackendId, SpoolId};
-use crate::queue::Progress;
+use crate::queue::{Progress, replay};
 use crate::route::ShownState;
 use crate::spool::{Outlook, WriteFailures};
 
@@ -39,6 +39,9 @@ pub struct StatusView {
     /// Waves that will start, could not, or started in the last day.
     #[serde(default)]
     pub waves: Vec<WaveView>,
+    /// Replays that run or are paused.
+    #[serde(default)]
+    pub replays: Vec<replay::Progress>,
     /// Sources of the directory that are synchronised.
     #[serde(default)]
     pub sources: Vec<SyncStatus>,

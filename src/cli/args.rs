@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::directory::DirectoryVerb;
 use super::rehearse::RehearseArgs;
+use super::replay::ReplayVerb;
 use super::wave::WaveVerb;
 use crate::base::Timestamp;
 use crate::config::units;
@@ -83,6 +84,9 @@ pub(crate) enum Verb {
     /// Users who change home together
     #[command(subcommand)]
     Wave(WaveVerb),
+    /// Bring mail to a platform that lost it, or never had it
+    #[command(subcommand)]
+    Replay(ReplayVerb),
     /// Let mail that really came go through another directory, and see what would change
     Rehearse(RehearseArgs),
     /// Who exists, and where the mailbox is

@@ -10,6 +10,7 @@ use super::args::{
 use super::bulk::BulkWork;
 use super::directory::DirectoryVerb;
 use super::rehearse::RehearseArgs;
+use super::replay::ReplayVerb;
 use super::wave::WaveVerb;
 use crate::admin::{AddressQuery, CaseOrder, MoveQuery, OverrideQuery, QueueQuery, TraceQuery};
 use crate::backend::Wish;
@@ -50,6 +51,8 @@ pub(crate) enum Work {
     Directory(Box<DirectoryVerb>, String),
     /// Let mail of the past go through another directory.
     Rehearse(Box<RehearseArgs>),
+    /// Plan, start, watch or end a replay, as somebody.
+    Replay(Box<ReplayVerb>, String),
     /// Plan, start, watch or take back a wave, as somebody.
     Wave(Box<WaveVerb>, String),
 }
@@ -126,6 +129,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
         })),
         Verb::Move(verb) => the_move(verb, actor),
         Verb::Rehearse(args) => Work::Rehearse(Box::new(args)),
+        Verb::Replay(verb) => Work::Replay(Box::new(verb), actor.to_owned()),
         Verb::Wave(verb) => Work::Wave(Box::new(verb), actor.to_owned()),
         Verb::Directory(verb) => Work::Directory(Box::new(verb), actor.to_owned()),
         Verb::Explain { address } => Work::Ask(Question::Explain(AddressQuery { address })),

@@ -21,10 +21,12 @@ mod render_backend;
 mod render_directory;
 mod render_holds;
 mod render_rehearsal;
+mod render_replay;
 mod render_size;
 #[cfg(test)]
 mod render_verbs_tests;
 mod render_wave;
+mod replay;
 mod users;
 mod wave;
 
@@ -147,6 +149,9 @@ fn perform(intent: Intent) -> Result<(), Failure> {
             Work::Ask(question) => ask(config.as_deref(), question, format).await,
             Work::Bulk(work) => bulk::perform(config.as_deref(), *work, format).await,
             Work::Rehearse(args) => rehearse::perform(config.as_deref(), *args, format).await,
+            Work::Replay(verb, actor) => {
+                replay::perform(config.as_deref(), *verb, (format, actor)).await
+            }
             Work::Wave(verb, actor) => {
                 wave::perform(config.as_deref(), *verb, (format, actor)).await
             }

@@ -111,6 +111,7 @@ impl Page {
             text.push_str(&self.field("cases", &told));
         }
         text.push_str(&self.held(status));
+        text.push_str(&self.replaying(&status.replays));
         for source in status.sources.iter().filter(|one| one.error.is_some()) {
             text.push_str(&self.field("directory", &self.source(source)));
         }
@@ -175,7 +176,11 @@ impl Page {
         }
         if backend.diverted > 0 {
             let count = backend.diverted;
-            let what = format!("{count} of {name} went to another backend (failover)");
+            let mut what = format!("{count} of {name} went to another backend (failover)");
+            if backend.health == Health::Up {
+                let verb = format!("tideover replay plan --diverted --to {name}");
+                what.extend(["; it is up: `", &verb, "`"]);
+            }
             text.push_str(&self.field("diverted", &what));
         }
         text

@@ -62,6 +62,7 @@ fn status_fits_and_tells_what_waits() {
         },
         holds: Vec::new(),
         waves: Vec::new(),
+        replays: Vec::new(),
         moves: Vec::new(),
         version: "0.1.0".to_owned(),
         now: NOW,

@@ -188,6 +188,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let directory = people_keys::directory(root, &backends);
     let outside = platforms::outside(root, &backends);
     let queue = sections::queue(root);
+    let replay = sections::replay(root);
     let web = sections::web(root);
     let admin = sections::admin(root);
     let limits = sections::limits(root);
@@ -240,6 +241,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         relay: outside.relays.into_iter().map(|at| at.value).collect(),
         protection: outside.protection,
         queue,
+        replay,
         web: web.and_then(web_config),
         admin: admin.map(|bind| AdminConfig { bind: bind.value }),
         limits,

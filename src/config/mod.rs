@@ -34,6 +34,7 @@ use crate::inbound::{Bounds, Role, TlsMode};
 use crate::ldap::LdapOptions;
 use crate::mail::{BackendId, FinalCause};
 use crate::outbound::Protection;
+use crate::queue::replay;
 use crate::route::OutboundRelay;
 use crate::smtp::{Domain, Mailbox};
 use crate::webmail::{Proxy, Writing};
@@ -63,6 +64,8 @@ pub struct Config {
     pub protection: Vec<Protection>,
     /// `[queue]`.
     pub queue: QueueConfig,
+    /// `[replay]`.
+    pub replay: replay::Options,
     /// `[web]`; `None`: no webmail.
     pub web: Option<WebConfig>,
     /// `[admin]`; `None`: the unix socket only.

@@ -13,6 +13,7 @@ use super::{QueueConfig, SpoolConfig};
 use crate::inbound::{Bounds, Network, Role, TlsMode};
 use crate::limits;
 use crate::mail::FinalCause;
+use crate::queue::replay;
 use crate::smtp::{Domain, Mailbox};
 use crate::webmail::{Proxy, Writing};
 
@@ -220,6 +221,18 @@ pub(super) fn queue(root: &Section<'_>) -> QueueConfig {
         section.finish();
     }
     config
+}
+
+pub(super) fn replay(root: &Section<'_>) -> replay::Options {
+    let mut options = replay::Options {
+        suppress_automatic_answers: true,
+    };
+    if let Some(section) = root.section("replay") {
+        let suppress = section.switch("suppress_automatic_answers");
+        set(&mut options.suppress_automatic_answers, suppress);
+        section.finish();
+    }
+    options
 }
 
 /// `[web]` as far as it can be read.

@@ -12,7 +12,7 @@ use super::reload::Reloader;
 use super::visit_key::visit_key;
 use super::{Running, StartError, sync};
 use crate::admin::{self, Admin};
-use crate::backend::{BackendOptions, Board};
+use crate::backend::Board;
 use crate::base::{Clock, Entropy, Shutdown};
 use crate::config::{Config, WebConfig};
 use crate::directory::{DirectoryHandle, Generations, Syncer, Verified, Waves};
@@ -20,6 +20,7 @@ use crate::inbound::{self, TlsMode};
 use crate::mail::{Transport, VisitKey};
 use crate::net::{AcceptTls, Dns, Listen, TcpDial, TcpListen, TlsClient, TlsServer, bind_unix};
 use crate::outbound::{self, Outbound};
+use crate::queue::replay::Replays;
 use crate::queue::{Parts, Queue};
 use crate::route::{LoopGuard, Router, Verifier};
 use crate::spool::{FileSystem, Opened, Spool, SystemDisk, World};
@@ -44,12 +45,12 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         directory
     };
     let directory = DirectoryHandle::new(directory);
-    let backends: Arc<[BackendOptions]> = config.backend_options().into();
-    let base = Base::new(&config, directory, opened.spool.clone(), &backends)?;
+    let base = Base::new(&config, directory, opened.spool.clone())?;
     let outbound = client(&config, &base.board, (&base.clock, &base.entropy))?;
     let queue = base.queue(&config, &outbound);
     let accounts = base.accounts()?;
-    let movers = (queue.clone(), outbound.clone());
+    let replays = Replays::new(queue.clone(), config.replay);
+    let movers = (queue.clone(), outbound.clone(), replays.clone());
     let (reloader, told) = Reloader::new(config.clone(), base.clone(), movers);
     reloader.watch_backends();
     let writer = opened
@@ -57,7 +58,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         .spawn_thread()
         .map_err(StartError::other("the spool's writer"))?;
     let rest = Rest {
-        queue: queue.clone(),
+        replays: replays.clone(),
         outbound: outbound.clone(),
         committed: opened.committed,
         file: config.directory.file.clone(),
@@ -75,6 +76,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
             outbound,
             directory: base.generations.clone(),
             waves: Waves::new(base.generations.clone(), base.spool.clone()),
+            replays,
             sync: base.syncer.clone(),
             router: base.router.clone(),
             backends: told.backends,
@@ -119,14 +121,9 @@ pub(super) struct Base {
 }
 
 impl Base {
-    fn new(
-        config: &Config,
-        directory: DirectoryHandle,
-        spool: Spool,
-        backends: &[BackendOptions],
-    ) -> Result<Self, StartError> {
+    fn new(config: &Config, directory: DirectoryHandle, spool: Spool) -> Result<Self, StartError> {
         let (clock, entropy) = (Clock::system(), Entropy::system());
-        let board = Board::new(backends, clock.clone());
+        let board = Board::new(&config.backend_options(), clock.clone());
         let visits = visit_key(&config.server.data_dir, &entropy);
         let router = Router::new(directory.clone(), board.clone(), config.route_options());
         let generations = Generations::new(

@@ -11,7 +11,7 @@ use crate::backend::{keep_history, restore_history, restore_overrides};
 use crate::base::Shutdown;
 use crate::directory::{DirectoryError, Generations};
 use crate::outbound::Outbound;
-use crate::queue::Queue;
+use crate::queue::replay::Replays;
 use crate::spool::{Committed, Rebuild, SpoolError};
 use crate::terminal::Bar;
 
@@ -27,7 +27,7 @@ const MIB: u64 = 1024 * 1024;
 
 /// What waits.
 pub(super) struct Rest {
-    pub(super) queue: Queue,
+    pub(super) replays: Replays,
     pub(super) outbound: Outbound,
     pub(super) committed: mpsc::Receiver<Committed>,
     /// `directory.file`.
@@ -154,8 +154,14 @@ impl Base {
         self.shutdown.spawn("old policies", async move {
             policies.forget_what_is_over().await;
         });
-        let queue = rest.queue.clone();
-        rest.queue.start(rest.committed);
+        let replays = rest.replays;
+        let queue = replays.queue().clone();
+        queue.start(rest.committed);
+        self.shutdown.spawn("replays", async move {
+            if let Err(error) = replays.start_open().await {
+                tracing::error!(%error, "replays do not go on; `tideover replay status`");
+            }
+        });
         let upkeep = upkeep(self.generations.clone(), self.shutdown.clone());
         self.shutdown.spawn("directory", upkeep);
         let syncing = self.syncer.clone();

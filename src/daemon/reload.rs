@@ -14,12 +14,14 @@ use crate::config::{self, Config};
 use crate::directory::{DirectoryError, GenerationOptions};
 use crate::outbound::Outbound;
 use crate::queue::Queue;
+use crate::queue::replay::Replays;
 
 /// What a reload changes.
 pub(super) struct Reloader {
     base: Base,
     queue: Queue,
     outbound: Outbound,
+    replays: Replays,
     backends: watch::Sender<Arc<[BackendOptions]>>,
     attention: watch::Sender<Duration>,
     current: Mutex<Current>,
@@ -49,7 +51,7 @@ impl Reloader {
     pub(super) fn new(
         config: Config,
         base: Base,
-        (queue, outbound): (Queue, Outbound),
+        (queue, outbound, replays): (Queue, Outbound, Replays),
     ) -> (Arc<Self>, Told) {
         let probes = base.shutdown.child();
         let (backends, watched) = watch::channel(config.backend_options().into());
@@ -58,6 +60,7 @@ impl Reloader {
             base,
             queue,
             outbound,
+            replays,
             backends,
             attention,
             current: Mutex::new(Current { config, probes }),
@@ -111,6 +114,7 @@ impl Reloader {
         self.outbound.set_options(new.outbound_options());
         self.backends.send_replace(backends.into());
         self.attention.send_replace(new.queue.attention_after);
+        self.replays.configure(new.replay);
         let queue_options = new.queue_options();
         {
             let mut current = self.current();

@@ -12,6 +12,8 @@ mod letter;
 mod likeness;
 mod mime;
 mod outcome;
+mod replay;
+mod replayed;
 mod report;
 mod state;
 mod trace;
@@ -34,6 +36,7 @@ pub use mime::{
     seems_to_have_attachments,
 };
 pub use outcome::{Blame, Failure, Outcome};
+pub use replay::{ReplayMark, ReplayPhase, ReplayStep, ReplayedRecipient};
 pub use report::{Report, ReportKind, ReportedRecipient, Returned};
 pub use state::{IllegalTransition, RecipientEvent, RecipientState};
 pub use trace::Trace;

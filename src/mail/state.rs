@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::waiting::Waiting;
-use super::{BackendId, Failure, HoldReason};
+use super::{BackendId, Failure, HoldReason, ReplayStep};
 use crate::base::Timestamp;
 use crate::smtp::Reply;
 
@@ -136,6 +136,18 @@ pub enum RecipientEvent {
         /// Its turn.
         due: Timestamp,
     },
+    /// A replay did something with it.
+    Replay {
+        /// Which replay: `r1`.
+        replay: String,
+        /// Where to.
+        backend: BackendId,
+        /// What.
+        step: ReplayStep,
+        /// Its home, when a replay gives waiting mail to another backend.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        diverted_from: Option<BackendId>,
+    },
     /// It goes to another lane: its route has changed.
     Rerouted {
         /// The new lane.
@@ -193,6 +205,7 @@ impl RecipientEvent {
             Self::Delivered { .. } => "delivered",
             Self::Deferred { .. } => "deferred",
             Self::Paced { .. } => "paced",
+            Self::Replay { .. } => "replay",
             Self::Rerouted { .. } => "rerouted",
             Self::Held { .. } => "held",
             Self::Released { .. } => "released",
@@ -289,6 +302,9 @@ impl RecipientState {
     /// # Errors
     /// When the event cannot happen in this state; the state is unchanged then.
     pub fn apply(&self, event: &RecipientEvent, at: Timestamp) -> Result<Self, IllegalTransition> {
+        if let Some(next) = self.after_replay(event, at) {
+            return Ok(next);
+        }
         match self {
             Self::Queued {
                 lane,
@@ -406,6 +422,7 @@ impl RecipientState {
             | RecipientEvent::Interrupted { .. }
             | RecipientEvent::Deferred { .. }
             | RecipientEvent::Paced { .. }
+            | RecipientEvent::Replay { .. }
             | RecipientEvent::Rerouted { .. } => Err(self.illegal(event)),
         }
     }

@@ -72,6 +72,8 @@ impl Waiting<'_> {
                     *uncertain |= failure.uncertain;
                     *last = Some((at, failure.clone()));
                 }
+                // What it makes of a recipient is told before.
+                RecipientEvent::Replay { .. } => *attempting = self.attempting,
                 RecipientEvent::Held { .. }
                 | RecipientEvent::Delivered { .. }
                 | RecipientEvent::Bounced { .. }
@@ -126,6 +128,7 @@ impl Waiting<'_> {
             | RecipientEvent::Rerouted { .. }
             | RecipientEvent::Released { .. }
             | RecipientEvent::Paced { .. }
+            | RecipientEvent::Replay { .. }
             | RecipientEvent::Deferred { .. } => self.queued(),
         }
     }

@@ -16,7 +16,7 @@ use super::Queue;
 use super::state::Job;
 use super::worker::Delivered;
 use crate::limits;
-use crate::mail::{BodySource, Channel, DeliveryTarget, RecipientEvent};
+use crate::mail::{BodySource, Channel, DeliveryTarget};
 use crate::spool::Written;
 
 /// A message that takes longer keeps none waiting behind it: other connections may be faster.
@@ -142,7 +142,7 @@ impl Queue {
     }
 
     async fn put_one_back(&self, job: Job) {
-        let event = RecipientEvent::Interrupted { uncertain: false };
+        let event = job.interrupted();
         let spool = &self.0.parts.spool;
         if let Err(error) = spool.record(job.id, job.numbers(), event).await {
             tracing::warn!(id = %job.id, %error, "a mark stays");

@@ -107,6 +107,7 @@ impl Queue {
                 recipients: Vec::<JobRecipient>::new(),
                 targets: VecDeque::new(),
                 holds: Arc::default(),
+                replay: None,
             };
             // The report first: a crash between the two makes it twice, never not at all.
             self.report_failure(&job, &numbers, &failure).await?;

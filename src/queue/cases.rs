@@ -204,6 +204,7 @@ impl Queue {
                 | RecipientEvent::Deferred { .. }
                 | RecipientEvent::Rerouted { .. }
                 | RecipientEvent::Paced { .. }
+                | RecipientEvent::Replay { .. }
                 | RecipientEvent::Released { .. } => continue,
             }
             self.tries().cases.remove(&(id, number));

@@ -20,6 +20,9 @@ impl Queue {
     /// Holds the recipients of a damaged message: no retry makes it whole, and nobody may get it.
     pub(super) async fn hold_damaged(&self, job: Job, what: String) {
         self.set_damaged_aside(job.id, &what).await;
+        if let Some(replay) = job.replay.clone() {
+            return self.refuse_damaged(&replay, job, what).await;
+        }
         let numbers = job.numbers();
         let reason = HoldReason::Damaged { what };
         self.settle_events(job, vec![(RecipientEvent::Held { reason }, numbers)])

@@ -25,6 +25,9 @@ impl Queue {
         outcomes: Vec<Outcome>,
         tls: Option<&str>,
     ) {
+        if let Some(replay) = job.replay.clone() {
+            return self.settle_replay(&replay, job, outcomes, tls).await;
+        }
         let now = self.0.parts.clock.now();
         // One for all: who fails alike stays together, in the log and in the next attempt.
         let chance = self.0.parts.entropy.unit();
@@ -195,6 +198,7 @@ impl Queue {
             | RecipientEvent::Interrupted { .. }
             | RecipientEvent::Rerouted { .. }
             | RecipientEvent::Paced { .. }
+            | RecipientEvent::Replay { .. }
             | RecipientEvent::Released { .. }
             | RecipientEvent::Dropped { .. } => {}
         }

@@ -127,6 +127,7 @@ impl Queue {
                 recipients,
                 targets: VecDeque::from(targets),
                 holds: Arc::clone(&holds),
+                replay: None,
             };
             if !self.push(job) {
                 result.full = true;

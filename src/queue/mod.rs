@@ -25,6 +25,7 @@ mod progress;
 mod rate;
 mod recall;
 mod relaying;
+pub mod replay;
 mod report;
 mod rerouted;
 mod row;

@@ -26,7 +26,7 @@ pub struct MailboxRates {
 
 impl MailboxRates {
     /// What one sender may have of it: a third.
-    const fn of_one_sender(self) -> Self {
+    pub(super) const fn of_one_sender(self) -> Self {
         Self {
             per_minute: self.per_minute.div_ceil(3),
             per_hour: self.per_hour.div_ceil(3),

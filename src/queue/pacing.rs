@@ -51,12 +51,15 @@ impl Queue {
                 }
             }
         }
-        self.give_turns(&job, late).await;
+        match job.replay.clone() {
+            Some(replay) => self.give_replay_turns(&replay, (&job, asking), late).await,
+            None => self.give_turns(&job, late).await,
+        }
         (!job.recipients.is_empty()).then_some(job)
     }
 
     /// How long a recipient has to wait, if it has to.
-    fn wait_of(
+    pub(super) fn wait_of(
         &self,
         pace: &mut Pace,
         backend: &BackendId,
@@ -97,7 +100,7 @@ impl Queue {
 
     fn is_fresh(&self, job: &Job, recipient: &JobRecipient) -> bool {
         let age = self.0.parts.clock.now().since(job.id.timestamp());
-        recipient.was.attempts == 0 && age < FRESH
+        job.replay.is_none() && recipient.was.attempts == 0 && age < FRESH
     }
 
     async fn give_turns(&self, job: &Job, late: Vec<(JobRecipient, Duration)>) {

@@ -1,5 +1,6 @@
-//! The jobs that wait for one next hop: fresh mail before the backlog, and within both the domains
-//! take turns, and within a domain its mailboxes. Who gets much delays nobody else.
+//! The jobs that wait for one next hop: fresh mail before the backlog, that before replays, and
+//! within each of them the domains take turns, and within a domain its mailboxes. Who gets much
+//! delays nobody else.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -7,16 +8,22 @@ use super::state::{Job, Source};
 
 /// Fresh jobs in a row before one of the backlog has its turn, so that it is never forgotten.
 const FRESH_IN_A_ROW: u32 = 8;
+/// Other jobs in a row before one of a replay has its turn.
+const OTHERS_IN_A_ROW: u32 = 8;
 
 /// The jobs of one next hop.
 #[derive(Debug, Default)]
 pub(super) struct Row {
     fresh: Turns<Turns<VecDeque<Job>>>,
     backlog: Turns<Turns<VecDeque<Job>>>,
+    replays: Turns<Turns<VecDeque<Job>>>,
     fresh_recipients: usize,
     backlog_recipients: usize,
+    replay_recipients: usize,
     /// Fresh jobs since the last one of the backlog.
     fresh_streak: u32,
+    /// Jobs since the last one of a replay.
+    others_streak: u32,
 }
 
 impl Row {
@@ -31,6 +38,7 @@ impl Row {
         let (turns, recipients) = match job.source {
             Source::Fresh => (&mut self.fresh, &mut self.fresh_recipients),
             Source::Backlog => (&mut self.backlog, &mut self.backlog_recipients),
+            Source::Replay => (&mut self.replays, &mut self.replay_recipients),
         };
         *recipients += job.recipients.len();
         turns.line(domain).line(mailbox).push_back(job);
@@ -38,6 +46,29 @@ impl Row {
 
     /// The job whose turn it is.
     pub(super) fn pop(&mut self) -> Option<Job> {
+        if self.others_streak >= OTHERS_IN_A_ROW
+            && let Some(job) = self.pop_replay()
+        {
+            return Some(job);
+        }
+        let job = self.pop_other();
+        match job {
+            Some(_) => self.others_streak = self.others_streak.saturating_add(1),
+            None => return self.pop_replay(),
+        }
+        job
+    }
+
+    fn pop_replay(&mut self) -> Option<Job> {
+        let job = self
+            .replays
+            .pop(|mailboxes| mailboxes.pop(VecDeque::pop_front))?;
+        self.replay_recipients = self.replay_recipients.saturating_sub(job.recipients.len());
+        self.others_streak = 0;
+        Some(job)
+    }
+
+    fn pop_other(&mut self) -> Option<Job> {
         let backlog_first = self.fresh_streak >= FRESH_IN_A_ROW;
         let job = if backlog_first {
             self.pop_backlog().or_else(|| self.pop_fresh())
@@ -78,11 +109,12 @@ impl Row {
         match source {
             Source::Fresh => self.fresh_recipients,
             Source::Backlog => self.backlog_recipients,
+            Source::Replay => self.replay_recipients,
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.fresh.is_empty() && self.backlog.is_empty()
+        self.fresh.is_empty() && self.backlog.is_empty() && self.replays.is_empty()
     }
 }
 

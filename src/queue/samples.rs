@@ -33,5 +33,6 @@ pub(super) fn job(id: SpoolId, source: Source, address: &str, numbers: &[u16]) -
         recipients: numbers.iter().map(recipient).collect(),
         targets: VecDeque::new(),
         holds: Arc::default(),
+        replay: None,
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::TargetLimits;
 use super::claims::{Claim, Claims};
+use super::replay::Ticket;
 use super::row::Row;
 use super::window::Window;
 use crate::base::Timestamp;
@@ -34,6 +35,8 @@ pub(super) struct Job {
     pub(super) targets: VecDeque<DeliveryTarget>,
     /// What operators had said when the route was decided.
     pub(super) holds: Arc<HoldBook>,
+    /// The replay that brings it, if one does.
+    pub(super) replay: Option<Arc<Ticket>>,
 }
 
 /// What is known of a body.
@@ -52,6 +55,8 @@ pub(super) enum Source {
     Fresh,
     /// From the index.
     Backlog,
+    /// From a replay.
+    Replay,
 }
 
 impl Job {

@@ -306,6 +306,7 @@ impl Queue {
             }],
             targets: VecDeque::from([target]),
             holds,
+            replay: None,
         }))
     }
 }

@@ -21,6 +21,9 @@ impl Queue {
         error: &SpoolError,
     ) {
         tracing::error!(id = %job.id, %error, "an attempt was given up: it cannot be written down");
+        if let Some(replay) = job.replay.clone() {
+            return self.replay_later(&replay, job, error).await;
+        }
         let now = self.0.parts.clock.now();
         let event = RecipientEvent::Deferred {
             backend: settle::backend_of(target),

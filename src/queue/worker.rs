@@ -17,8 +17,8 @@ use super::unmarked::wait_for_mark;
 use super::{Queue, settle};
 use crate::backend::{Signal, asks_to_slow_down};
 use crate::mail::{
-    Blame, Body, BodySource, Channel, Delivery, DeliveryTarget, Failure, Outcome, RecipientEvent,
-    RecipientState, WithLine,
+    Blame, Body, BodySource, Channel, Delivery, DeliveryTarget, Failure, Outcome, RecipientState,
+    WithLine,
 };
 use crate::spool::SpoolError;
 
@@ -121,7 +121,10 @@ impl Queue {
 
     /// Reads the body and marks the attempt in the ledger.
     pub(super) async fn prepare(&self, target: &DeliveryTarget, job: Job) -> Option<Prepared> {
-        let job = self.still_waiting(target, job)?;
+        let job = match job.replay.clone() {
+            Some(replay) => self.still_replayed(&replay, job)?,
+            None => self.still_waiting(target, job)?,
+        };
         if !self.may_go(target, &job) {
             // Nothing was sent: it waits in the index.
             self.state().release(&job);
@@ -146,9 +149,7 @@ impl Queue {
                 return None;
             }
         };
-        let attempt = RecipientEvent::Attempted {
-            backend: settle::backend_of(target),
-        };
+        let attempt = job.attempted(settle::backend_of(target));
         let spool = &self.0.parts.spool;
         // Fails only when the spool is closed: the program ends.
         let marked = spool
@@ -262,7 +263,7 @@ impl Queue {
         channel: &mut dyn Channel,
     ) -> Delivered {
         let Prepared { job, body, marked } = prepared;
-        let body = self.with_visit(target, &job, body);
+        let body = self.with_visit(target, &job, job.sent(body));
         let delivery = Delivery {
             id: job.id,
             envelope: Arc::clone(&job.envelope),
@@ -288,7 +289,9 @@ impl Queue {
             return Delivered { pause: PAUSE, mark };
         }
         let pause = self.tell_board(target, &outcomes);
-        self.tell_breaker(target, &job, &outcomes);
+        if job.replay.is_none() {
+            self.tell_breaker(target, &job, &outcomes);
+        }
         self.measure(target, job.source, &outcomes);
         let mark = if late.into_inner() {
             Mark::Late
@@ -298,9 +301,11 @@ impl Queue {
         let Some((job, outcomes)) = self.go_other_ways(target, job, outcomes) else {
             return Delivered { pause, mark };
         };
-        while let Err(error) = self
-            .report_success(&job, &outcomes, channel.handover())
-            .await
+        // Nobody is told of a replay.
+        while job.replay.is_none()
+            && let Err(error) = self
+                .report_success(&job, &outcomes, channel.handover())
+                .await
         {
             if !self.may_try_again(&job, &error).await {
                 break;

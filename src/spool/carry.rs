@@ -141,6 +141,7 @@ impl Writer {
         line.carried = Some(Carried {
             states: states?,
             history: history(&self.index, &self.reader, line.id, earlier)?,
+            replays: index::replays_of(&self.index, line.id)?,
         });
         let body_len = u32::try_from(body.len()).unwrap_or(u32::MAX);
         Ok(Some((Entry::Message { line, body_len }, body)))

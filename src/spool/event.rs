@@ -7,7 +7,9 @@ use super::record::{Header, Kind, Record};
 use super::segment::Position;
 use super::views::LedgerEntry;
 use crate::base::Timestamp;
-use crate::mail::{Envelope, HoldReason, NodeId, RecipientEvent, RecipientState, SpoolId};
+use crate::mail::{
+    Envelope, HoldReason, NodeId, RecipientEvent, RecipientState, ReplayedRecipient, SpoolId,
+};
 use bytes::Bytes;
 
 /// First line of a segment.
@@ -54,6 +56,9 @@ pub(crate) struct Carried {
     pub(crate) states: Vec<RecipientState>,
     /// The ledger so far.
     pub(crate) history: Vec<LedgerEntry>,
+    /// How far its replays are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) replays: Vec<ReplayedRecipient>,
 }
 
 /// A body that stands in a file of its own.

@@ -70,7 +70,7 @@ impl Spool {
     }
 
     /// Those that only the ledger knows; whether there are more.
-    fn passed_and_gone(
+    pub(crate) fn passed_and_gone(
         &self,
         ids: Range<SpoolId>,
         left: &mut usize,

@@ -9,7 +9,7 @@ use super::handle::Spool;
 use super::head;
 use super::segment::Position;
 use crate::base::Timestamp;
-use crate::mail::{BackendId, RecipientEvent, SpoolId};
+use crate::mail::{BackendId, RecipientEvent, ReplayStep, SpoolId};
 
 /// One recipient who got a message, or may have got it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,18 +96,34 @@ fn tell(
     for number in recipients {
         let begun = open.remove(&(id, number));
         let (backend, delivery_address) = match &event {
-            RecipientEvent::Attempted { backend } => {
+            RecipientEvent::Attempted { backend }
+            | RecipientEvent::Replay {
+                backend,
+                step: ReplayStep::Attempted,
+                ..
+            } => {
                 open.insert((id, number), backend.clone());
                 continue;
             }
+            RecipientEvent::Deferred {
+                backend, failure, ..
+            } if failure.uncertain => (backend.clone(), None),
             RecipientEvent::Delivered {
                 backend,
                 delivery_address,
                 ..
+            }
+            | RecipientEvent::Replay {
+                backend,
+                step:
+                    ReplayStep::Delivered {
+                        delivery_address, ..
+                    },
+                ..
             } => (backend.clone(), Some(delivery_address.clone())),
-            RecipientEvent::Deferred {
-                backend, failure, ..
-            } if failure.uncertain => (backend.clone(), None),
+            RecipientEvent::Replay { backend, step, .. } if step.is_in_doubt() => {
+                (backend.clone(), None)
+            }
             RecipientEvent::Interrupted { uncertain: true } => match begun {
                 Some(backend) => (backend, None),
                 None => continue,
@@ -115,6 +131,7 @@ fn tell(
             RecipientEvent::Interrupted { uncertain: false }
             | RecipientEvent::Deferred { .. }
             | RecipientEvent::Paced { .. }
+            | RecipientEvent::Replay { .. }
             | RecipientEvent::Rerouted { .. }
             | RecipientEvent::Held { .. }
             | RecipientEvent::Released { .. }

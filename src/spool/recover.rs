@@ -5,20 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::SpoolError;
-use super::carry::append_and_apply;
 use super::disk::{Disk, DiskFile};
 use super::draft::BigHome;
-use super::event::{Entry, EventLine};
+use super::event::Entry;
 use super::head;
 use super::index::{self, Index, key};
 use super::ledger::Ledger;
-use super::log::{LogOptions, LogWriter};
+use super::log::LogOptions;
 use super::maimed::{Maimed, wrong_body};
 use super::quarantine::Quarantine;
 use super::record::Header;
 use super::segment::{self, Ending, Found, Position, Scan, Tail};
-use crate::base::Timestamp;
-use crate::mail::{NodeId, RecipientEvent, SpoolId};
+use crate::mail::SpoolId;
 
 /// What recovery found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -313,39 +311,6 @@ impl Recover {
             self.index.flush(&self.log.uuid)?;
         }
         watch(u64::from(length))
-    }
-
-    /// Attempts that were under way when the program ended may have arrived (decision 8).
-    pub(crate) fn interrupt_attempts(
-        &mut self,
-        log: &mut LogWriter,
-        now: Timestamp,
-    ) -> Result<(), SpoolError> {
-        let rows = self.index.scan(b"a", b"a", usize::MAX)?;
-        let entries: Vec<(Entry, bytes::Bytes)> = rows
-            .iter()
-            .filter_map(|(row, _)| key::parse_recipient(row))
-            .map(|(id, recipient)| {
-                let line = EventLine {
-                    id,
-                    at: now,
-                    node: NodeId::default(),
-                    recipients: vec![recipient],
-                    event: RecipientEvent::Interrupted { uncertain: true },
-                };
-                (Entry::Event(line), bytes::Bytes::new())
-            })
-            .collect();
-        if entries.is_empty() {
-            return Ok(());
-        }
-        append_and_apply(log, &self.index, &entries)?;
-        self.found.interrupted = entries.len() as u64;
-        tracing::warn!(
-            recipients = entries.len(),
-            "attempts were under way when the program ended: these may arrive twice"
-        );
-        Ok(())
     }
 
     /// Names of the large bodies; those that were on their way in when the program ended go.

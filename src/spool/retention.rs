@@ -20,6 +20,7 @@ use super::handle::Spool;
 use super::head;
 use super::index::{MessageRow, decode, key, names_of};
 use super::ledger::LedgerMessage;
+use super::replays::KeptBack;
 use super::residents::Resident;
 use super::segment::{self, Position};
 use super::views::history;
@@ -53,6 +54,13 @@ pub struct Retired {
     pub ledgers: u64,
 }
 
+/// By what a round decides.
+#[derive(Debug, Clone)]
+struct Round {
+    now: Timestamp,
+    kept: Arc<KeptBack>,
+}
+
 impl Spool {
     /// Does a round of retention now and every hour, until the stop.
     pub async fn retention_task(self, shutdown: Shutdown) {
@@ -83,15 +91,19 @@ impl Spool {
     pub async fn retire(&self) -> Result<Retired, SpoolError> {
         self.index()?;
         let now = self.0.clock.now();
+        let kept = Arc::new(self.kept_back()?);
+        let round = Round { now, kept };
         let mut done = Retired::default();
         // Where little mail comes a segment is never full, and would keep its mail for ever.
         let age = SEGMENT_AGE.min(self.0.options.retain);
         self.alter(Alteration::Turn(now.before(age))).await?;
-        let segments = self
-            .beside(move |spool| spool.segments_to_retire(now))
-            .await?;
+        let segments = {
+            let round = round.clone();
+            self.beside(move |spool| spool.segments_to_retire(&round))
+                .await?
+        };
         for segment in segments {
-            self.retire_segment(segment, now, &mut done).await?;
+            self.retire_segment(segment, &round, &mut done).await?;
         }
         let retain = self.0.options.ledger_retain;
         let expire = move |spool: &Self| spool.0.ledger.expire(now, retain);
@@ -107,10 +119,10 @@ impl Spool {
     }
 
     /// The oldest segments, as many as are over and have little that must stay.
-    fn segments_to_retire(&self, now: Timestamp) -> Result<Vec<u32>, SpoolError> {
+    fn segments_to_retire(&self, round: &Round) -> Result<Vec<u32>, SpoolError> {
         let dir = self.0.options.dir.join("log");
         let all = head::numbers(&self.0.disk, &dir)?;
-        let cutoff = now.before(self.0.options.retain);
+        let cutoff = round.now.before(self.0.options.retain);
         let mut over = 0;
         for (count, &number) in all.iter().enumerate() {
             match self.begun(number) {
@@ -120,7 +132,7 @@ impl Spool {
                 None => {}
             }
         }
-        let staying = self.staying_bytes(cutoff, now)?;
+        let staying = self.staying_bytes(cutoff, round)?;
         let floor = self.0.index.counters().floor;
         let (mut total, mut stays, mut take) = (0, 0, 0);
         for (count, &number) in all.iter().enumerate() {
@@ -145,7 +157,7 @@ impl Spool {
     fn staying_bytes(
         &self,
         cutoff: Timestamp,
-        now: Timestamp,
+        round: &Round,
     ) -> Result<BTreeMap<u32, u64>, SpoolError> {
         let mut staying = BTreeMap::new();
         let end = key::message(SpoolId::first_at(cutoff));
@@ -154,7 +166,8 @@ impl Spool {
             let rows = self.0.index.scan(b"m", &start, limits::PAGE)?;
             for (name, value) in &rows {
                 let row: MessageRow = decode(value)?;
-                if *name < end && self.must_stay(&row, now) {
+                let stays = |id| self.must_stay(id, &row, round);
+                if *name < end && key::parse_id(name).is_some_and(stays) {
                     let segment = Position::from_u64(row.position).segment;
                     let inline = Some(row.size).filter(|&size| self.is_in_log(size));
                     *staying.entry(segment).or_default() += RECORD + inline.unwrap_or(0);
@@ -174,23 +187,25 @@ impl Spool {
         usize::try_from(size).is_ok_and(|size| size <= self.0.options.body_in_log)
     }
 
-    fn must_stay(&self, row: &MessageRow, now: Timestamp) -> bool {
+    fn must_stay(&self, id: SpoolId, row: &MessageRow, round: &Round) -> bool {
         let end = Timestamp::from_millis(row.finished_at);
-        row.unfinished > 0 || end.after(self.0.options.retain) > now
+        let is_young = end.after(self.0.options.retain) > round.now;
+        row.unfinished > 0 || is_young || round.kept.contains(id)
     }
 
     async fn retire_segment(
         &self,
         segment: u32,
-        now: Timestamp,
+        round: &Round,
         done: &mut Retired,
     ) -> Result<(), SpoolError> {
         let found = self.beside(move |spool| spool.residents(segment)).await?;
         let (residents, unreadable) = (Arc::<[Resident]>::from(found.readable), found.unreadable);
         if segment >= self.0.index.counters().floor {
             // What is damaged cannot be carried, and nobody can read it: it does not wait.
+            let round = round.clone();
             let wanted = move |spool: &Self, one: &Resident, row: &MessageRow| {
-                !one.maimed && spool.must_stay(row, now)
+                !one.maimed && spool.must_stay(one.id, row, &round)
             };
             let staying = self.split(&residents, wanted).await?;
             done.carried += staying.len() as u64;

@@ -52,6 +52,8 @@ metrics! {
     Counter ATTEMPTS = "tideover_attempts_total" ["backend, outcome"]
         "Attempts to deliver, by recipient and outcome (delivered, deferred, held, bounced); \
          strangers are counted under the backend \"@\".";
+    Counter REPLAYED = "tideover_replayed_total" ["backend, outcome"]
+        "Attempts of replays, by recipient and outcome (delivered, deferred, refused).";
     Counter TLS_SESSIONS = "tideover_tls_sessions_total" ["policy, result"]
         "TLS sessions with strangers, by policy (tlsa, sts, no-policy-found) and result (success, \
          or a result-type of RFC 8460).";

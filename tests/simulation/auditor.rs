@@ -227,6 +227,10 @@ fn sum(story: &[(String, Value)]) -> Sum {
                 false
             }
             "dropped" => std::mem::take(&mut open),
+            "replay" => {
+                replayed(&mut sum, &what["step"]);
+                continue;
+            }
             // They say nothing about the attempt.
             "rerouted" | "released" => false,
             other => panic!("an event that nobody knows: {other}"),
@@ -237,6 +241,18 @@ fn sum(story: &[(String, Value)]) -> Sum {
     }
     sum.doubts += usize::from(open);
     sum
+}
+
+/// A step of a replay: it delivers once more, and ends only who has no end yet.
+fn replayed(sum: &mut Sum, step: &Value) {
+    sum.attempts += usize::from(step == "attempted");
+    if !step["delivered"].is_null() {
+        sum.delivered += 1;
+        sum.ends = sum.ends.max(1);
+    }
+    let cut = step["interrupted"]["uncertain"] == true;
+    let lost = step["deferred"]["failure"]["uncertain"] == true;
+    sum.doubts += usize::from(cut || lost);
 }
 
 /// The record at the beginning of these bytes: its kind, its batch, its JSON and its length.

@@ -87,6 +87,7 @@ impl Desk {
             directory: all.clone(),
             sync: Syncer::new(all.clone()),
             waves: waves.clone(),
+            replays: crate::replays::desk(door),
             router: door.router.clone(),
             backends: watch::channel(backends.into()).1,
             attention_after: watch::channel(week).1,

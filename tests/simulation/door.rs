@@ -57,6 +57,13 @@ impl SetClock {
     }
 }
 
+impl SetClock {
+    pub(crate) fn set_forward(&self, by: Duration) {
+        let by = i64::try_from(by.as_millis()).unwrap();
+        self.1.fetch_add(by, Ordering::Relaxed);
+    }
+}
+
 impl TimeSource for SetClock {
     fn now(&self) -> Timestamp {
         let offset = self.1.load(Ordering::Relaxed);

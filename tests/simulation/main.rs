@@ -35,6 +35,8 @@ mod recovery;
 mod rehearsal;
 mod rejecting;
 mod repeats;
+mod replays;
+mod replays_killed;
 mod reports;
 mod scenarios;
 mod seeds;

@@ -2,8 +2,10 @@
 
 use super::cases::CaseChanges;
 use super::rows::{Counters, FactRow, MessageRow, decode, encode};
-use super::{Change, Index, events, keys};
-use crate::mail::{Authenticity, BackendId, Envelope, RecipientEvent, RecipientState, SpoolId};
+use super::{Change, Index, events, keys, replays};
+use crate::mail::{
+    Authenticity, BackendId, Envelope, RecipientEvent, RecipientState, ReplayStep, SpoolId,
+};
 use crate::spool::SpoolError;
 use crate::spool::event::{Entry, EventLine, FactLine, MessageLine};
 use crate::spool::segment::Position;
@@ -46,6 +48,9 @@ fn accept(
         Some(_) => rows_to_forget(index, line.id, names_of(line.id, envelope))?,
         None => (Vec::with_capacity(4 + envelope.recipients.len() * 3), None),
     };
+    if let Some(carried) = &line.carried {
+        changes.extend(replays::carried(line.id, &carried.replays));
+    }
     let states: Vec<RecipientState> = match &line.carried {
         Some(carried) => carried.states.clone(),
         None => first_states(line),
@@ -160,6 +165,7 @@ fn rows_to_forget(
     let prefix = keys::events_prefix(id);
     let events = index.scan(&prefix, &prefix, usize::MAX)?;
     changes.extend(events.into_iter().map(|(key, _)| (key, None)));
+    changes.extend(replays::forget(index, id)?);
     changes.extend(names.into_iter().map(|key| (key, None)));
     Ok((changes, Some(states)))
 }
@@ -223,11 +229,12 @@ fn happen(
         cases.leave(&old, line.id, number);
         cases.enter(&new, line.id, number);
         changes.push((key, Some(encode(&new))));
+        changes.extend(replays::changes(index, line, number)?);
         finished += u16::from(new.is_finished() && !old.is_finished());
         steps.push((old, new));
     }
     // The beginning of an attempt is told by its end; a row for it would only cost.
-    if known && !matches!(line.event, RecipientEvent::Attempted { .. }) {
+    if known && !is_mark(&line.event) {
         changes.extend(events::changes(index, line, at)?);
     }
     if finished > 0 {
@@ -241,6 +248,18 @@ fn happen(
         }
     });
     Ok(())
+}
+
+/// Does it only mark that an attempt begins?
+const fn is_mark(event: &RecipientEvent) -> bool {
+    matches!(
+        event,
+        RecipientEvent::Attempted { .. }
+            | RecipientEvent::Replay {
+                step: ReplayStep::Attempted,
+                ..
+            }
+    )
 }
 
 /// The message's row with fewer unfinished recipients.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rows::{decode, encode};
 use super::{Change, Index, keys};
-use crate::mail::RecipientEvent;
+use crate::mail::{RecipientEvent, ReplayStep};
 use crate::spool::SpoolError;
 use crate::spool::event::EventLine;
 use crate::spool::segment::Position;
@@ -74,9 +74,25 @@ fn likeness(line: &EventLine) -> Option<u32> {
         }
         RecipientEvent::Paced { .. } => "paced".to_owned(),
         RecipientEvent::Interrupted { uncertain: false } => "interrupted".to_owned(),
+        RecipientEvent::Replay {
+            replay,
+            backend,
+            step: ReplayStep::Deferred { failure, .. },
+            ..
+        } => {
+            let reply = failure.reply.as_ref();
+            let said = reply.map(|reply| (reply.code, reply.enhanced));
+            format!("{replay} deferred {backend} {} {said:?}", failure.uncertain)
+        }
+        RecipientEvent::Replay {
+            replay,
+            step: ReplayStep::Interrupted { uncertain: false },
+            ..
+        } => format!("{replay} interrupted"),
         RecipientEvent::Attempted { .. }
         | RecipientEvent::Interrupted { uncertain: true }
         | RecipientEvent::Delivered { .. }
+        | RecipientEvent::Replay { .. }
         | RecipientEvent::Rerouted { .. }
         | RecipientEvent::Held { .. }
         | RecipientEvent::Released { .. }

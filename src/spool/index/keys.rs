@@ -1,7 +1,7 @@
 //! Keys of the index: one letter for the kind of row, then big-endian numbers, so that they sort.
 
 use crate::base::Timestamp;
-use crate::mail::{CaseId, CaseKind, SpoolId};
+use crate::mail::{BackendId, CaseId, CaseKind, SpoolId};
 use crate::spool::segment::Position;
 
 /// Up to which position the store shows the log, and the format of the rows.
@@ -181,6 +181,39 @@ pub(crate) fn parse_event(key: &[u8]) -> Option<Position> {
 /// `u`: a message with an unfinished recipient.
 pub(crate) fn unfinished(id: SpoolId) -> Vec<u8> {
     with_id(b'u', id)
+}
+
+/// `y`: how far the replay of a recipient to a backend is.
+pub(crate) fn replayed(id: SpoolId, recipient: u16, backend: &str) -> Vec<u8> {
+    about_replay(b'y', (id, recipient, backend))
+}
+
+/// All replays of a message.
+pub(crate) fn replayed_prefix(id: SpoolId) -> Vec<u8> {
+    with_id(b'y', id)
+}
+
+/// `z`: a replay of a recipient with an attempt under way.
+pub(crate) fn replaying(id: SpoolId, recipient: u16, backend: &str) -> Vec<u8> {
+    about_replay(b'z', (id, recipient, backend))
+}
+
+/// Message, recipient and backend of a `y` or `z` key.
+pub(crate) fn parse_replayed(key: &[u8]) -> Option<(SpoolId, u16, BackendId)> {
+    let (id, rest) = key.get(1..)?.split_first_chunk::<8>()?;
+    let (recipient, backend) = rest.split_first_chunk::<2>()?;
+    Some((
+        SpoolId::from_u64(u64::from_be_bytes(*id)),
+        u16::from_be_bytes(*recipient),
+        BackendId::new(std::str::from_utf8(backend).ok()?),
+    ))
+}
+
+fn about_replay(kind: u8, (id, recipient, backend): (SpoolId, u16, &str)) -> Vec<u8> {
+    let mut key = with_id(kind, id);
+    key.extend_from_slice(&recipient.to_be_bytes());
+    key.extend_from_slice(backend.as_bytes());
+    key
 }
 
 /// `c`: a case.

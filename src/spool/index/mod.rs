@@ -14,6 +14,7 @@ mod memory;
 mod overlay;
 mod pages;
 mod redo;
+mod replays;
 mod rows;
 mod sled_store;
 
@@ -24,6 +25,7 @@ pub(crate) use apply::{apply, names_of, remove};
 pub(crate) use cases::CaseRow;
 pub(crate) use events::left_out;
 pub(crate) use overlay::Index;
+pub(crate) use replays::replays_of;
 pub(crate) use rows::{FactRow, MessageRow, decode};
 
 pub(crate) mod key {

@@ -19,7 +19,19 @@ const MAX_SHARED: usize = 255;
 pub(super) const fn is_packed(kind: u8) -> bool {
     matches!(
         kind,
-        b'a' | b'b' | b'd' | b'e' | b'h' | b'i' | b'k' | b'm' | b'q' | b'r' | b's' | b'u'
+        b'a' | b'b'
+            | b'd'
+            | b'e'
+            | b'h'
+            | b'i'
+            | b'k'
+            | b'm'
+            | b'q'
+            | b'r'
+            | b's'
+            | b'u'
+            | b'y'
+            | b'z'
     )
 }
 

@@ -169,7 +169,8 @@ impl Platform {
         maildir::read(&self.maildir(user))
     }
 
-    fn maildir(&self, user: &str) -> PathBuf {
+    /// Where that mailbox is on the disk.
+    pub(crate) fn maildir(&self, user: &str) -> PathBuf {
         let (local, domain) = user.rsplit_once('@').expect("an address");
         self.mail.join(domain).join(local).join("Maildir")
     }

@@ -1,0 +1,365 @@
+//! `replay …`: mail that a backend lost, or never had, is brought to it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde::de::DeserializeOwned;
+
+use super::client::Client;
+use super::directory::moment;
+use super::intent::{Format, Request, escape};
+use super::render::Page;
+use super::{Exit, Failure, home, print};
+use crate::admin::{ReplayDeedQuery, ReplayPlanView};
+use crate::base::{Clock, Timestamp};
+use crate::queue::replay::{Progress, ReplayState};
+use crate::terminal::{Bar, Palette};
+
+/// From one look at a replay to the next.
+const LOOK: Duration = Duration::from_millis(500);
+/// By which mail is selected.
+const TIMES: [&str; 2] = ["accepted", "delivered"];
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum ReplayVerb {
+    /// Show what would be replayed, how long it takes, and what is left out and why
+    Plan {
+        #[command(flatten)]
+        what: ReplayArgs,
+    },
+    /// Start what was planned, or plan and start in one go
+    Start {
+        /// A plan, for example r1; without it the options say what is meant
+        #[arg(required_unless_present = "to", conflicts_with = "to")]
+        id: Option<String>,
+        #[command(flatten)]
+        what: StartArgs,
+        /// Stay until it has come to its end
+        #[arg(long)]
+        wait: bool,
+    },
+    /// How far a replay is, or all that have not ended
+    Status {
+        /// For example r1
+        id: Option<String>,
+        /// Stay until it has come to its end
+        #[arg(long, requires = "id")]
+        wait: bool,
+    },
+    /// All replays that are remembered
+    List,
+    /// Send no more, until `resume`
+    Pause {
+        /// For example r1
+        id: String,
+        /// Why, for those who look later
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Go on with one that is paused
+    Resume {
+        /// For example r1
+        id: String,
+    },
+    /// End one for good; what it has brought stays
+    Stop {
+        /// For example r1
+        id: String,
+        /// Why, for those who look later
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct ReplayArgs {
+    /// The backend that gets it
+    #[arg(long, value_name = "BACKEND")]
+    to: String,
+    #[command(flatten)]
+    which: WhichArgs,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct StartArgs {
+    /// The backend that gets it
+    #[arg(long, value_name = "BACKEND")]
+    to: Option<String>,
+    #[command(flatten)]
+    which: WhichArgs,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of the command line"
+)]
+pub(crate) struct WhichArgs {
+    /// Mail from then on, for example "2026-11-20 02:00" [default: all that is kept]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Timestamp>,
+    /// Mail up to then [default: now]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<Timestamp>,
+    /// By when it was accepted by us, or delivered by us
+    #[arg(long, value_name = "WHEN", default_value = "accepted", value_parser = TIMES)]
+    by: String,
+    /// Only for this recipient; may be repeated
+    #[arg(long = "recipient", value_name = "ADDRESS")]
+    recipients: Vec<String>,
+    /// Only from this sender: an address, @domain, or <> for reports
+    #[arg(long, value_name = "ADDRESS")]
+    sender: Option<String>,
+    /// Only the message with this Message-ID
+    #[arg(long, value_name = "ID")]
+    message_id: Option<String>,
+    /// Only for recipients of this domain
+    #[arg(long)]
+    domain: Option<String>,
+    /// Only for the users of a wave: its file, or its name as `wave status` shows it
+    #[arg(long, value_name = "FILE")]
+    wave: Option<PathBuf>,
+    /// Only what this backend got, or what waits for it
+    #[arg(long, value_name = "BACKEND")]
+    from_backend: Option<String>,
+    /// Only what another backend got by failover while --to was down: bring it home
+    #[arg(long)]
+    diverted: bool,
+    /// Only what was delivered before: this is the default
+    #[arg(long, conflicts_with = "unfinished")]
+    finished: bool,
+    /// Mail that still waits, instead of what was delivered: --to gets it now
+    #[arg(long, conflicts_with = "diverted")]
+    unfinished: bool,
+    /// Also what a replay has brought to --to before: it comes twice
+    #[arg(long)]
+    again: bool,
+    /// The newest mail first
+    #[arg(long, conflicts_with = "oldest_first")]
+    newest_first: bool,
+    /// The oldest mail first: this is the default
+    #[arg(long)]
+    oldest_first: bool,
+}
+
+/// Does what a verb says, as `actor`.
+pub(super) async fn perform(
+    config: Option<&Path>,
+    verb: ReplayVerb,
+    (format, actor): (Format, String),
+) -> Result<(), Failure> {
+    let (data_dir, config) = home::data_dir(config)?;
+    let teller = Teller {
+        client: Client::new(&data_dir, &config),
+        format,
+        actor,
+        page: Page {
+            palette: Palette::of_stdout(),
+            now: Clock::system().now(),
+        },
+    };
+    teller.perform(verb).await
+}
+
+/// How long a verb stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stay {
+    Shortly,
+    UntilItsEnd,
+}
+
+impl From<bool> for Stay {
+    fn from(wait: bool) -> Self {
+        if wait {
+            Self::UntilItsEnd
+        } else {
+            Self::Shortly
+        }
+    }
+}
+
+struct Teller {
+    client: Client,
+    format: Format,
+    actor: String,
+    page: Page,
+}
+
+impl Teller {
+    async fn perform(&self, verb: ReplayVerb) -> Result<(), Failure> {
+        match verb {
+            ReplayVerb::Plan { what } => {
+                let answer = self.plan(&what.to, what.which).await?;
+                self.print(&answer, |page, it: &ReplayPlanView| page.replay_plan(it))
+            }
+            ReplayVerb::Start { id, what, wait } => {
+                let id = match (id, what.to) {
+                    (Some(id), _) => id,
+                    (None, Some(to)) => {
+                        let answer = self.plan(&to, what.which).await?;
+                        read::<ReplayPlanView>(&answer)?.id
+                    }
+                    // clap asks for one of them.
+                    (None, None) => return Err(Failure::new(Exit::Failed, "which one?")),
+                };
+                let answer = self.change(&id, "start", String::new()).await?;
+                self.tell(&id, answer, wait.into()).await
+            }
+            ReplayVerb::Status { id: Some(id), wait } => {
+                let answer = self.look(&id).await?;
+                self.tell(&id, answer, wait.into()).await
+            }
+            ReplayVerb::Status { id: None, .. } => {
+                let answer = self.list().await?;
+                self.print(&answer, |page, all: &Vec<Progress>| {
+                    let open = all.iter().filter(|one| one.replay.is_open());
+                    page.replays(&open.collect::<Vec<_>>())
+                })
+            }
+            ReplayVerb::List => {
+                let answer = self.list().await?;
+                self.print(&answer, |page, all: &Vec<Progress>| {
+                    page.replays(&all.iter().collect::<Vec<_>>())
+                })
+            }
+            ReplayVerb::Pause { id, reason } => self.changed(&id, "pause", reason).await,
+            ReplayVerb::Resume { id } => self.changed(&id, "resume", String::new()).await,
+            ReplayVerb::Stop { id, reason } => self.changed(&id, "stop", reason).await,
+        }
+    }
+
+    async fn plan(&self, to: &str, which: WhichArgs) -> Result<serde_json::Value, Failure> {
+        let (path, people) = self.asked(to, which)?;
+        let mut bar = Bar::new("seconds");
+        let mut seconds = 0;
+        let planning = self.client.upload(path, people);
+        tokio::pin!(planning);
+        let answer = loop {
+            tokio::select! {
+                answer = &mut planning => break answer,
+                () = tokio::time::sleep(Duration::from_secs(1)) => {
+                    seconds += 1;
+                    bar.show(seconds, None);
+                }
+            }
+        };
+        bar.end();
+        Ok(answer?)
+    }
+
+    /// The path, and the people a line each.
+    fn asked(&self, to: &str, which: WhichArgs) -> Result<(String, Vec<u8>), Failure> {
+        let mut people = which.recipients.join("\n").into_bytes();
+        people.extend_from_slice(if people.is_empty() { b"" } else { b"\n" });
+        let mut wave = None;
+        if let Some(file) = which.wave {
+            if file.is_file() {
+                let unread = |error| {
+                    let what = format!("{}: {error}", file.display());
+                    Failure::new(Exit::Failed, what)
+                };
+                people.extend(std::fs::read(&file).map_err(unread)?);
+            } else {
+                wave = Some(file.to_string_lossy().into_owned());
+            }
+        }
+        let mut path = format!(
+            "/api/replays/plan?to={}&actor={}&by={}&diverted={}&unfinished={}&again={}\
+             &newest_first={}",
+            escape(to),
+            escape(&self.actor),
+            escape(&which.by),
+            which.diverted,
+            which.unfinished,
+            which.again,
+            which.newest_first
+        );
+        let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        for (name, value) in [
+            ("since", time(which.since)),
+            ("until", time(which.until)),
+            ("sender", which.sender),
+            ("message_id", which.message_id),
+            ("domain", which.domain),
+            ("wave", wave),
+            ("from_backend", which.from_backend),
+        ] {
+            if let Some(value) = value {
+                path.extend(["&", name, "=", &escape(&value)]);
+            }
+        }
+        Ok((path, people))
+    }
+
+    async fn list(&self) -> Result<serde_json::Value, Failure> {
+        let request = Request::get("/api/replays".to_owned());
+        Ok(self.client.ask(request).await?)
+    }
+
+    async fn look(&self, id: &str) -> Result<serde_json::Value, Failure> {
+        let request = Request::get(format!("/api/replays/{}", escape(id)));
+        Ok(self.client.ask(request).await?)
+    }
+
+    async fn change(
+        &self,
+        id: &str,
+        what: &str,
+        reason: String,
+    ) -> Result<serde_json::Value, Failure> {
+        let query = ReplayDeedQuery {
+            actor: self.actor.clone(),
+            reason,
+        };
+        let path = format!(
+            "/api/replays/{}/{what}?actor={}&reason={}",
+            escape(id),
+            escape(&query.actor),
+            escape(&query.reason)
+        );
+        Ok(self.client.upload(path, Vec::new()).await?)
+    }
+
+    async fn changed(&self, id: &str, what: &str, reason: String) -> Result<(), Failure> {
+        let answer = self.change(id, what, reason).await?;
+        self.print(&answer, |page, it: &Progress| page.replay(it))
+    }
+
+    /// How far it is, now or when it has come to its end.
+    async fn tell(
+        &self,
+        id: &str,
+        mut answer: serde_json::Value,
+        stay: Stay,
+    ) -> Result<(), Failure> {
+        let mut bar = Bar::with_lines("recipients");
+        loop {
+            let progress = read::<Progress>(&answer)?;
+            if stay == Stay::Shortly || progress.replay.state != ReplayState::Running {
+                break;
+            }
+            bar.show(progress.replay.counts.ended(), Some(progress.total));
+            tokio::time::sleep(LOOK).await;
+            answer = self.look(id).await?;
+        }
+        bar.end();
+        self.print(&answer, |page, it: &Progress| page.replay(it))
+    }
+
+    fn print<T: DeserializeOwned>(
+        &self,
+        answer: &serde_json::Value,
+        text: impl FnOnce(Page, &T) -> String,
+    ) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => print(&format!("{answer:#}\n")),
+            Format::Text => print(&text(self.page, &read(answer)?)),
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(answer: &serde_json::Value) -> Result<T, Failure> {
+    let odd = |error| Failure::new(Exit::Failed, format!("an odd answer: {error}"));
+    T::deserialize(answer).map_err(odd)
+}

@@ -1,0 +1,238 @@
+//! What a replay would do: counts, sizes, the biggest mailboxes, what is left out and why, and how
+//! long it takes under the rates.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::judge::{Judge, Verdict};
+use super::selection::{Order, Skip};
+use super::walk::Walk;
+use crate::limits;
+use crate::mail::SpoolId;
+use crate::queue::{MailboxRates, TargetLimits};
+use crate::spool::{Spool, SpoolError, StoredMessage};
+
+/// Mailboxes that a plan names.
+const BIGGEST: usize = 10;
+
+/// What a replay would do.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Plan {
+    /// Messages.
+    pub messages: u64,
+    /// Recipients: each gets his message once.
+    pub recipients: u64,
+    /// Bytes of those messages.
+    pub bytes: u64,
+    /// Recipients of them that a rule or a move holds now: they follow when it lets them.
+    #[serde(default)]
+    pub withheld: u64,
+    /// What is meant, but not replayed.
+    pub skipped: Vec<Skipped>,
+    /// The mailboxes that get most, the biggest first.
+    pub biggest: Vec<Biggest>,
+    /// How long it takes at least, under the rates, in seconds.
+    pub eta_seconds: u64,
+}
+
+/// What is not replayed, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Why.
+    pub reason: Skip,
+    /// The same for people.
+    pub text: String,
+    /// Recipients.
+    pub recipients: u64,
+}
+
+/// A mailbox that gets much.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Biggest {
+    /// Its key in the directory.
+    pub mailbox: String,
+    /// Messages.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How long its rates make that, in seconds.
+    pub eta_seconds: u64,
+}
+
+/// Counts while a plan is made.
+#[derive(Debug, Default)]
+pub(super) struct Counting {
+    plan: Plan,
+    skipped: BTreeMap<Skip, u64>,
+    mailboxes: HashMap<String, (u64, u64)>,
+    /// By sender and mailbox.
+    pairs: HashMap<u64, u64>,
+    most_of_one_sender: u64,
+}
+
+impl Counting {
+    /// A message with what is decided for its recipients.
+    pub(super) fn note(&mut self, message: &StoredMessage, verdicts: &[(u16, Verdict)]) {
+        let (recipients, withheld) = (self.plan.recipients, self.plan.withheld);
+        for (_, verdict) in verdicts {
+            match verdict {
+                Verdict::Take(taken) => {
+                    self.plan.recipients += 1;
+                    self.note_mailbox(message, &taken.mailbox);
+                }
+                Verdict::Withheld => self.plan.withheld += 1,
+                Verdict::Skip(skip) => self.skip(*skip, 1),
+                Verdict::Ended(_) | Verdict::No => {}
+            }
+        }
+        if (recipients, withheld) != (self.plan.recipients, self.plan.withheld) {
+            self.plan.messages += 1;
+            self.plan.bytes += message.size;
+        }
+    }
+
+    /// So many are left out.
+    pub(super) fn skip(&mut self, skip: Skip, recipients: u64) {
+        if recipients > 0 {
+            *self.skipped.entry(skip).or_default() += recipients;
+        }
+    }
+
+    fn note_mailbox(&mut self, message: &StoredMessage, mailbox: &str) {
+        // Beyond the bound the biggest are the biggest of those that came first.
+        let has_room = self.mailboxes.len() < limits::PLANNED_MAILBOXES;
+        if has_room || self.mailboxes.contains_key(mailbox) {
+            let (messages, bytes) = self.mailboxes.entry(mailbox.to_owned()).or_default();
+            *messages += 1;
+            *bytes += message.size;
+        }
+        let mut hasher = DefaultHasher::new();
+        (mailbox, message.envelope.from.to_string()).hash(&mut hasher);
+        let pair = hasher.finish();
+        if self.pairs.len() < limits::PLANNED_MAILBOXES || self.pairs.contains_key(&pair) {
+            let count = self.pairs.entry(pair).or_default();
+            *count += 1;
+            self.most_of_one_sender = self.most_of_one_sender.max(*count);
+        }
+    }
+
+    /// The plan, under the limits of the backend, which takes `per_minute` if that was measured.
+    pub(super) fn finish(self, limits: &TargetLimits, per_minute: Option<u64>) -> Plan {
+        let mut plan = self.plan;
+        plan.skipped = self
+            .skipped
+            .into_iter()
+            .map(|(reason, recipients)| Skipped {
+                reason,
+                text: reason.text().to_owned(),
+                recipients,
+            })
+            .collect();
+        let rates = limits.mailbox;
+        let mut biggest: Vec<Biggest> = self
+            .mailboxes
+            .into_iter()
+            .map(|(mailbox, (messages, bytes))| Biggest {
+                mailbox,
+                messages,
+                bytes,
+                eta_seconds: time_for(messages, rates).as_secs(),
+            })
+            .collect();
+        biggest.sort_by(|a, b| (b.messages, &a.mailbox).cmp(&(a.messages, &b.mailbox)));
+        biggest.truncate(BIGGEST);
+        let of_mailbox = biggest.first().map_or(0, |first| first.eta_seconds);
+        let of_sender = time_for(self.most_of_one_sender, rates.of_one_sender()).as_secs();
+        let minutes = |speed: u64| (plan.recipients * 60).checked_div(speed).unwrap_or(0);
+        let of_backend = minutes(u64::from(limits.messages_per_minute));
+        let measured = per_minute.map_or(0, minutes);
+        plan.eta_seconds = of_mailbox.max(of_sender).max(of_backend).max(measured);
+        plan.biggest = biggest;
+        plan
+    }
+}
+
+/// How long a mailbox takes to get so many messages: the windows of the rates are a slice longer
+/// than a minute and an hour.
+fn time_for(messages: u64, rates: MailboxRates) -> Duration {
+    let before = messages.saturating_sub(1);
+    let (hours, rest) = match u64::from(rates.per_hour) {
+        0 => (0, before),
+        per_hour => (before / per_hour, before % per_hour),
+    };
+    let minutes = rest.checked_div(u64::from(rates.per_minute)).unwrap_or(0);
+    Duration::from_secs(hours * 65 * 60 + minutes * 70)
+}
+
+/// Looks at all the mail that is meant. Blocks.
+pub(super) fn count(spool: &Spool, judge: &Judge) -> Result<Counting, SpoolError> {
+    let mut counting = Counting::default();
+    let ids = judge.selection.ids();
+    spool.gone(ids.clone(), &mut |gone| {
+        let verdicts = judge.judge(gone, &[]);
+        let meant = verdicts.iter().filter(|(_, verdict)| match verdict {
+            Verdict::Take(_) | Verdict::Withheld => true,
+            Verdict::Skip(_) | Verdict::Ended(_) | Verdict::No => false,
+        });
+        counting.skip(Skip::Gone, meant.count() as u64);
+    })?;
+    // The order does not matter here.
+    let mut walk = Walk::new(ids, Order::Oldest);
+    loop {
+        let page = walk.next(|range, limit| spool.accepted(range, limit))?;
+        if page.is_empty() {
+            return Ok(counting);
+        }
+        for id in page {
+            match read(spool, id)? {
+                Read::Message(message) => {
+                    let verdicts = judge.judge(&message, &spool.replays(id)?);
+                    counting.note(&message, &verdicts);
+                }
+                Read::Damaged => counting.skip(Skip::Damaged, 1),
+                Read::Gone => {}
+            }
+        }
+    }
+}
+
+/// What was found when a message was read.
+pub(super) enum Read {
+    Message(StoredMessage),
+    /// Nobody knows any more whom it was for.
+    Damaged,
+    /// It went at this moment.
+    Gone,
+}
+
+pub(super) fn read(spool: &Spool, id: SpoolId) -> Result<Read, SpoolError> {
+    match spool.message(id) {
+        Ok(Some(message)) => Ok(Read::Message(message)),
+        Ok(None) => Ok(Read::Gone),
+        Err(error) if error.is_damage() => Ok(Read::Damaged),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rates_of_a_mailbox_make_the_time() {
+        let rates = |per_minute, per_hour| MailboxRates {
+            per_minute,
+            per_hour,
+        };
+        let seconds = |messages, rates| time_for(messages, rates).as_secs();
+        assert_eq!(seconds(0, rates(30, 1000)), 0);
+        assert_eq!(seconds(30, rates(30, 1000)), 0, "all of them at once");
+        assert_eq!(seconds(31, rates(30, 1000)), 70);
+        assert_eq!(seconds(1001, rates(30, 1000)), 65 * 60);
+        assert_eq!(seconds(50_000, rates(30, 1000)), 49 * 65 * 60 + 33 * 70);
+        assert_eq!(seconds(50_000, rates(0, 0)), 0);
+    }
+}

@@ -1,0 +1,64 @@
+//! Where a recipient of the past would get his mail at a given backend: for replays.
+
+use super::{Decision, Mail, Router};
+use crate::directory::Lookup;
+use crate::mail::{BackendId, DeliveryTarget, HoldReason};
+use crate::smtp::Mailbox;
+
+/// A recipient as one backend would see him.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// Where his mailbox is now.
+    pub home: BackendId,
+    /// The address to which the backend would get his mail.
+    pub address: Mailbox,
+    /// The rule or move that holds his mail now.
+    pub withheld: Option<HoldReason>,
+}
+
+impl Router {
+    /// What `backend` would get as the address of a recipient, whether it takes mail now or not.
+    /// `None` when nobody of that name is known any more.
+    #[must_use]
+    pub fn placed(&self, mail: &Mail<'_>, backend: &BackendId) -> Option<Placed> {
+        let accepted = mail.id.timestamp();
+        let now = self.route_mail(mail);
+        let home = now.home?;
+        if home != *backend {
+            return Some(Placed {
+                address: self.address_elsewhere(mail.address, backend)?,
+                withheld: now.withheld,
+                home,
+            });
+        }
+        let trial = self.route_trial(mail.address, backend, accepted);
+        let to = DeliveryTarget::Backend(backend.clone());
+        let address = match trial.decision {
+            Decision::Relay {
+                targets, address, ..
+            } if targets.first() == Some(&to) => address,
+            Decision::Relay { .. } | Decision::Hold { .. } => {
+                self.address_elsewhere(mail.address, backend)?
+            }
+            Decision::Reject(_) => return None,
+        };
+        Some(Placed {
+            address,
+            withheld: now.withheld,
+            home,
+        })
+    }
+
+    /// As a stand-in would get it.
+    fn address_elsewhere(&self, address: &Mailbox, backend: &BackendId) -> Option<Mailbox> {
+        match self.directory().current().lookup(address) {
+            Lookup::Known { entry, .. } => {
+                let special = entry.delivery_addresses.get(backend);
+                let delivery = special.or(entry.delivery_address.as_ref());
+                Some(delivery.unwrap_or(address).clone())
+            }
+            Lookup::Unknown(_) => Some(address.clone()),
+            Lookup::Stranger => None,
+        }
+    }
+}
