@@ -93,6 +93,10 @@ fn status_fits_and_tells_what_waits() {
     );
     assert!(text.contains("1 may have arrived twice"), "{text}");
     assert!(
+        !text.contains("replay plan --diverted --to onprem"),
+        "{text}"
+    );
+    assert!(
         text.contains("decide        12 messages wait for more than 7 days"),
         "{text}"
     );

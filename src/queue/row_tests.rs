@@ -55,3 +55,22 @@ fn fresh_mail_goes_first_and_the_backlog_is_not_forgotten() {
         .collect();
     assert_eq!(old, [8, 17, 22]);
 }
+
+#[test]
+fn replays_go_last_and_are_not_forgotten() {
+    let mut row = Row::default();
+    for number in 0..3 {
+        row.push(job(number, Source::Replay, "again@a.example"));
+    }
+    for number in 3..13 {
+        row.push(job(number, Source::Fresh, "new@a.example"));
+        row.push(job(number + 20, Source::Backlog, "old@a.example"));
+    }
+    assert_eq!(row.recipients(Source::Replay), 3);
+    let order = order(&mut row);
+    let again: Vec<usize> = (0..order.len())
+        .filter(|&at| order[at] == "again@a.example")
+        .collect();
+    assert_eq!(again, [8, 17, 22]);
+    assert!(row.is_empty() && row.recipients(Source::Replay) == 0);
+}

@@ -114,3 +114,7 @@ impl Spool {
         kept.collect::<Result<_, _>>().map(KeptBack)
     }
 }
+
+#[cfg(test)]
+#[path = "replays_tests.rs"]
+mod tests;

@@ -62,7 +62,7 @@ fn rows(spool: &Spool) -> Vec<Row> {
 }
 
 /// Accepts until `count` segments are full; each tenth message stays unfinished.
-async fn fill(spool: &Spool, dir: &Path, count: usize) -> (Vec<SpoolId>, Vec<SpoolId>) {
+pub(super) async fn fill(spool: &Spool, dir: &Path, count: usize) -> (Vec<SpoolId>, Vec<SpoolId>) {
     let (mut finished, mut waiting) = (Vec::new(), Vec::new());
     for number in 0.. {
         let recipients = ["bob@example.org", "eve@example.org"];
@@ -90,7 +90,7 @@ async fn fill(spool: &Spool, dir: &Path, count: usize) -> (Vec<SpoolId>, Vec<Spo
 }
 
 /// I13: nothing differs when the index is made anew.
-async fn compare_with_an_index_made_anew(
+pub(super) async fn compare_with_an_index_made_anew(
     dir: &Path,
     hands: &Hands,
     spool: Spool,

@@ -36,6 +36,7 @@ mod rehearsal;
 mod rejecting;
 mod repeats;
 mod replays;
+mod replays_desk;
 mod replays_killed;
 mod reports;
 mod scenarios;

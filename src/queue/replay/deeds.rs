@@ -188,6 +188,16 @@ impl Replays {
         Ok(())
     }
 
+    /// The last counts of a run that somebody has ended.
+    pub(super) async fn note_counts(&self, id: &str, counts: Counts) -> Result<()> {
+        let mut replay = self.find(id)?;
+        if replay.state != ReplayState::Running && replay.counts != counts {
+            replay.counts = counts;
+            record::put(&self.0.queue.0.parts.spool, &replay).await?;
+        }
+        Ok(())
+    }
+
     async fn step(
         &self,
         replay: &mut Replay,

@@ -194,7 +194,10 @@ impl Replays {
         loop {
             match runner.run().await {
                 Ok(Ended::Stopping) => return,
-                Ok(Ended::Over) => break,
+                Ok(Ended::Over) => {
+                    self.count_the_last(id, &runner).await;
+                    break;
+                }
                 Ok(Ended::Done) => {
                     self.ends(id, &runner, (ReplayState::Done, String::new()))
                         .await;
@@ -220,6 +223,18 @@ impl Replays {
         let is_this = |run: &Run| Arc::ptr_eq(&run.ticket, &runner.ticket);
         if runs.get(id).is_some_and(is_this) {
             runs.remove(id);
+        }
+    }
+
+    /// What was under way when somebody paused or stopped it has come to its end meanwhile.
+    async fn count_the_last(&self, id: &str, runner: &Runner) {
+        let _one_at_a_time = self.0.writing.lock().await;
+        let counts = {
+            let live = runner.live.lock();
+            live.unwrap_or_else(PoisonError::into_inner).counts.clone()
+        };
+        if let Err(error) = self.note_counts(id, counts).await {
+            tracing::warn!(replay = id, %error, "the last counts of a replay are missing");
         }
     }
 
