@@ -151,8 +151,8 @@ fn a_drain_is_shown_with_its_end() {
         let office = Office::open().await;
         office.site.platforms.set_up("onprem", false);
         sleep(5 * MINUTE).await;
-        for number in 0..6_000 {
-            let to = format!("m{}@onprem.example", number % 600);
+        for number in 0..3_000 {
+            let to = format!("m{}@onprem.example", number % 300);
             office.house.door.send(&[&to]).await;
         }
         let drain = async || {
@@ -162,7 +162,7 @@ fn a_drain_is_shown_with_its_end() {
         };
         assert_eq!(drain().await.1["eta_seconds"], Value::Null);
         office.site.platforms.set_up("onprem", true);
-        while drain().await.0 > 3_000 {
+        while drain().await.0 > 1_500 {
             sleep(SECOND).await;
         }
         let (_, shown) = drain().await;
