@@ -125,6 +125,7 @@ async fn plan(
     body: Bytes,
 ) -> Answer<ReplayPlanView> {
     admin.known_home(&query.to)?;
+    query.refuse_all_mail(&body)?;
     let meant = admin.meant(&query, &body)?;
     let replay = admin.replays.plan(&query.to, meant, &query.actor).await?;
     Ok(Json(ReplayPlanView::from(replay)))
@@ -162,6 +163,25 @@ async fn stop(
 ) -> Answer<Progress> {
     let said = (query.actor.as_str(), query.reason.as_str());
     Ok(Json(admin.replays.stop(&id, said).await?))
+}
+
+impl ReplayQuery {
+    /// All mail of all people that is kept is hardly ever meant.
+    fn refuse_all_mail(&self, people: &[u8]) -> Result<(), AdminError> {
+        let texts = [&self.sender, &self.message_id, &self.domain, &self.wave];
+        let is_narrow = self.since.is_some()
+            || self.diverted
+            || self.unfinished
+            || !people.is_empty()
+            || texts.iter().any(|text| text.is_some());
+        if is_narrow {
+            return Ok(());
+        }
+        Err(AdminError::Asked {
+            what: "that would be all mail that is kept".to_owned(),
+            hint: "say from when with --since, or whose mail with --recipient, --wave or --domain",
+        })
+    }
 }
 
 impl Admin {

@@ -49,6 +49,8 @@ async fn ask_for_plans(site: &Site, desk: &Desk) -> Value {
     assert_eq!(of_wave["recipients"], 2, "{of_wave}");
     let nobody = desk.post(&plan("&sender=joe@example.net"), "").await;
     assert_eq!(nobody["recipients"], 0, "{nobody}");
+    let why = desk.refusal(&plan(""), "").await;
+    assert!(why.contains("all mail"), "{why}");
     let why = desk.refusal(&plan("&wave=b.txt"), "").await;
     assert!(why.contains("b.txt"), "{why}");
     let why = desk.refusal(&plan("&sender=joe"), "").await;
@@ -74,7 +76,7 @@ async fn replay_some(desk: &Desk) -> Value {
     assert_eq!(why, "r1 is done");
     let why = desk.refusal("/api/replays/r9/stop?actor=ann", "").await;
     assert_eq!(why, "there is no replay r9");
-    let again = desk.post(&plan(""), "").await;
+    let again = desk.post(&plan("&since=2020-01-01T00:00:00Z"), "").await;
     assert_eq!(
         (&again["recipients"], skipped(&again, "already")),
         (&8.into(), 4)
