@@ -85,8 +85,11 @@ impl fmt::Display for Conflict {
 pub(super) struct Claims {
     /// From the key of an address to the head of its owner.
     pub(super) table: Table,
-    /// Entries that are left out: their own address belongs to somebody else.
-    pub(super) left_out: BTreeSet<u32>,
+    /// Entries that are left out: their own address belongs to somebody else, who is named here
+    /// and gets those of their addresses that nobody wants. Also what makes no entry at all.
+    pub(super) left_out: BTreeMap<u32, Option<u32>>,
+    /// The same, by who gets them.
+    pub(super) heirs: BTreeMap<u32, Vec<u32>>,
     /// Keys that an entry claims and does not have.
     pub(super) lost: BTreeMap<u32, Vec<String>>,
     pub(super) conflicts: Vec<Conflict>,
@@ -137,6 +140,8 @@ struct Claiming<'a> {
     chains: &'a Chains,
     rules: &'a Rules,
     finder: Option<Finder>,
+    /// The head of the person of each record; made when somebody asks.
+    head_of: Option<HashMap<usize, u32>>,
     /// Who is to have an address, by ruling.
     ruled: HashMap<String, u32>,
     /// Those who claim an address that somebody has: `(key, claimant)`.
@@ -152,6 +157,7 @@ impl<'a> Claiming<'a> {
             chains,
             rules,
             finder: None,
+            head_of: None,
             ruled: HashMap::new(),
             contests: Vec::new(),
             claims: Claims::default(),
@@ -175,8 +181,9 @@ impl<'a> Claiming<'a> {
         let Some(slot) = finder.find(people, source, id) else {
             return false;
         };
-        let of = |head: &&u32| self.chains.records(**head).any(|one| place(one) == slot);
-        let Some(head) = self.chains.heads.iter().find(of).copied() else {
+        let chains = self.chains;
+        let head_of = self.head_of.get_or_insert_with(|| chains.head_of());
+        let Some(head) = head_of.get(&slot).copied() else {
             return false;
         };
         // Who departed does not stand in the way of who is there.
@@ -194,10 +201,12 @@ impl<'a> Claiming<'a> {
     }
 
     fn owner(&self, key: &str) -> Option<u32> {
-        self.claims.table.find(key, |head| {
+        let head = self.claims.table.find(key, |head| {
             self.entry(head)
                 .is_some_and(|entry| keys_of(&entry).iter().any(|(claimed, _)| claimed == key))
-        })
+        })?;
+        let heir = self.claims.left_out.get(&head).copied().flatten();
+        Some(heir.unwrap_or(head))
     }
 
     fn run(&mut self) {
@@ -209,7 +218,7 @@ impl<'a> Claiming<'a> {
         }
         // What was kept free for somebody who is left out himself.
         for (key, written, head) in std::mem::take(&mut self.contests) {
-            if self.owner(&key).is_none() && !self.claims.left_out.contains(&head) {
+            if self.owner(&key).is_none() && !self.claims.left_out.contains_key(&head) {
                 self.give(&key, head);
                 if let Some(lost) = self.claims.lost.get_mut(&head) {
                     lost.retain(|one| *one != key);
@@ -218,6 +227,7 @@ impl<'a> Claiming<'a> {
                 self.contests.push((key, written, head));
             }
         }
+        self.inherit();
         self.tell();
         let kept = &self.kept;
         self.claims.kept = kept.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
@@ -225,6 +235,7 @@ impl<'a> Claiming<'a> {
 
     fn claim(&mut self, head: u32) {
         let Some(entry) = self.entry(head) else {
+            self.claims.left_out.insert(head, None);
             return;
         };
         let keys = keys_of(&entry);
@@ -236,7 +247,7 @@ impl<'a> Claiming<'a> {
         if let Some((own, _)) = keys.first()
             && taken(self, own)
         {
-            self.claims.left_out.insert(head);
+            self.claims.left_out.insert(head, None);
             if entry.departed.is_none() {
                 let all = keys.into_iter();
                 self.contests
@@ -256,6 +267,54 @@ impl<'a> Claiming<'a> {
                 self.contests.push((key, written, head));
             }
         }
+    }
+
+    /// Whose own address belongs to another entry leaves his further addresses to it: mail for them
+    /// is not refused because two entries are in each other's way.
+    fn inherit(&mut self) {
+        let left_out: Vec<u32> = self.claims.left_out.keys().copied().collect();
+        for head in left_out {
+            let Some(entry) = self.entry(head) else {
+                continue;
+            };
+            let Some(heir) = self.owner(&lookup_key(&entry.address)) else {
+                self.let_in(head, &entry);
+                continue;
+            };
+            // Ann and ann are two people where case counts.
+            let exact = self
+                .rules
+                .exact_case
+                .contains(&entry.address.domain().key());
+            let own = entry.address.unquoted_local();
+            if exact && !self.has_spelling(heir, &own) {
+                continue;
+            }
+            for (key, _) in keys_of(&entry) {
+                if self.owner(&key).is_none() {
+                    self.give(&key, head);
+                }
+            }
+            self.claims.left_out.insert(head, Some(heir));
+            self.claims.heirs.entry(heir).or_default().push(head);
+        }
+    }
+
+    /// His address was kept free for somebody who is left out himself.
+    fn let_in(&mut self, head: u32, entry: &Entry) {
+        self.claims.left_out.remove(&head);
+        for (key, _) in keys_of(entry) {
+            if self.owner(&key).is_none() {
+                self.give(&key, head);
+            } else if self.owner(&key) != Some(head) {
+                self.claims.lost.entry(head).or_default().push(key);
+            }
+        }
+    }
+
+    fn has_spelling(&self, head: u32, local: &str) -> bool {
+        let entry = self.entry(head);
+        entry.is_some_and(|entry| entry.addresses().any(|one| one.unquoted_local() == local))
     }
 
     /// A key that nobody has yet gets its owner.
@@ -311,7 +370,9 @@ impl<'a> Claiming<'a> {
                 let own = self.entry(*head).map(|entry| lookup_key(&entry.address));
                 self.owner(&own?)
             });
-            let Some(owner) = owner else { continue };
+            let Some(owner) = owner.filter(|owner| owner != head) else {
+                continue;
+            };
             let name = self.entry(owner).map(|entry| entry.address.to_string());
             conflicts.push(Conflict {
                 kind: if key.starts_with("x500:") {

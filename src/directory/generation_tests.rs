@@ -70,7 +70,7 @@ impl House {
         again.current()
     }
 
-    fn forward(&self, by: Duration) {
+    pub(super) fn forward(&self, by: Duration) {
         let by = u64::try_from(by.as_millis()).unwrap();
         self.hands.0.fetch_add(by, Ordering::Relaxed);
     }

@@ -1,5 +1,7 @@
 //! Join: the records of different sources that are the same person.
 
+use std::collections::HashMap;
+
 use super::people::People;
 use super::record::HAND;
 use super::table::Table;
@@ -36,6 +38,16 @@ impl Chains {
         })
     }
 
+    /// The person of each record.
+    pub(super) fn head_of(&self) -> HashMap<usize, u32> {
+        let heads = self.heads.iter();
+        let of = |head: &u32| {
+            let head = *head;
+            self.records(head).map(move |slot| (place(slot), head))
+        };
+        heads.flat_map(of).collect()
+    }
+
     /// Bytes on the heap.
     pub(super) const fn memory(&self) -> usize {
         (self.heads.capacity() + self.next.capacity()) * size_of::<u32>()
@@ -53,35 +65,56 @@ pub(super) fn place(slot: u32) -> usize {
     usize::try_from(slot).unwrap_or(usize::MAX)
 }
 
-/// Joins the records of `people`. Those who are gone come last and are joined with nobody.
-pub(super) fn join(people: &People, rules: &Rules) -> (Chains, Vec<Ambiguity>) {
-    let mut living: Vec<(usize, u32)> = Vec::new();
-    let mut departed = Vec::new();
-    for (number, slot) in (0_u32..).zip(&people.slots) {
-        let rank = match people.source_name(slot) {
-            // What is said by hand is about somebody whom another source knows.
-            HAND => usize::MAX,
-            name => rules.rank(name).min(usize::MAX - 1),
+/// Whose turn it is.
+struct Turns {
+    living: Vec<u32>,
+    departed: Vec<u32>,
+    /// What is said about people whom other sources know, or knew.
+    about: Vec<u32>,
+}
+
+impl Turns {
+    fn of(people: &People, rules: &Rules) -> Self {
+        let (mut living, mut about) = (Vec::new(), Vec::new());
+        let mut departed = Vec::new();
+        for (number, slot) in (0_u32..).zip(&people.slots) {
+            let name = people.source_name(slot);
+            let rank = match name {
+                HAND => usize::MAX,
+                name => rules.rank(name).min(usize::MAX - 1),
+            };
+            match (slot.is_living(), rules.makes_people(name)) {
+                (true, true) => living.push((rank, slot.source, number)),
+                (true, false) => about.push((rank, slot.source, number)),
+                (false, true) if !slot.forgotten => departed.push(number),
+                (false, _) => {}
+            }
+        }
+        let sorted = |mut all: Vec<(usize, u16, u32)>| {
+            all.sort_unstable();
+            all.into_iter().map(|(_, _, number)| number).collect()
         };
-        if slot.is_living() {
-            living.push((rank, number));
-        } else if !slot.forgotten {
-            departed.push(number);
+        Self {
+            living: sorted(living),
+            departed,
+            about: sorted(about),
         }
     }
-    living.sort_by_key(|(rank, number)| {
-        (
-            *rank,
-            people.slots.get(place(*number)).map(|s| s.source),
-            *number,
-        )
-    });
+}
+
+/// Joins the records of `people`. Those who are gone come behind those who are there and are joined
+/// with each other only; what is said about them stays with them while their route lives on.
+pub(super) fn join(people: &People, rules: &Rules) -> (Chains, Vec<Ambiguity>) {
+    let Turns {
+        living,
+        departed,
+        about,
+    } = Turns::of(people, rules);
     let mut sources: Vec<u16> = people.slots.iter().map(|slot| slot.source).collect();
     sources.sort_unstable();
     sources.dedup();
     if sources.len() < 2 {
-        let heads = living.into_iter().map(|(_, number)| number).chain(departed);
-        let heads = heads.collect();
+        let heads = living.into_iter().chain(departed).collect();
         let next = Vec::new();
         return (Chains { heads, next }, Vec::new());
     }
@@ -96,10 +129,15 @@ pub(super) fn join(people: &People, rules: &Rules) -> (Chains, Vec<Ambiguity>) {
         table: Table::default(),
         ambiguous: Vec::new(),
     };
-    for (_, number) in living {
+    for number in living {
         joining.add(number);
     }
-    joining.chains.heads.extend(departed);
+    for number in departed {
+        joining.add_departed(number);
+    }
+    for number in about {
+        joining.add_about(number);
+    }
     (joining.chains, joining.ambiguous)
 }
 
@@ -148,9 +186,9 @@ fn offers(record: &Record) -> Vec<Key> {
 }
 
 /// What a record looks for, the strongest first.
-fn seeks(record: &Record, rules: &Rules) -> Vec<Key> {
+fn seeks(record: &Record, by: &[JoinBy]) -> Vec<Key> {
     let mut keys = Vec::new();
-    for by in &rules.join {
+    for by in by {
         match by {
             JoinBy::Address => {
                 keys.push(Key::of('@', &record.address));
@@ -176,6 +214,11 @@ impl Joining<'_> {
         slot.record().map(|(_, record)| record)
     }
 
+    fn is_living(&self, slot: u32) -> bool {
+        let slot = self.people.slots.get(place(slot));
+        slot.is_some_and(super::people::Slot::is_living)
+    }
+
     fn source(&self, slot: u32) -> Option<u16> {
         self.people.slots.get(place(slot)).map(|slot| slot.source)
     }
@@ -184,9 +227,84 @@ impl Joining<'_> {
         let Some(record) = self.record(number) else {
             return;
         };
+        let found = self.seek(number, &seeks(&record, &self.rules.join));
+        if found.is_empty() {
+            self.stand_alone(number);
+        } else {
+            self.append(number, &found);
+        }
+    }
+
+    fn add_departed(&mut self, number: u32) {
+        let Some(record) = self.record(number) else {
+            return;
+        };
+        let mut found = self.seek(number, &seeks(&record, &self.rules.join));
+        found.retain(|head| !self.is_living(*head));
+        if found.is_empty() {
+            self.stand_alone(number);
+        } else {
+            self.append(number, &found);
+        }
+    }
+
+    /// A record that makes no person.
+    fn add_about(&mut self, number: u32) {
+        let Some(record) = self.record(number) else {
+            return;
+        };
+        let by_hand = self.people.slots.get(place(number));
+        let by_hand = by_hand.is_some_and(|slot| self.people.source_name(slot) == HAND);
+        // Whoever said it by hand named an address.
+        let by = if by_hand {
+            &[JoinBy::Address][..]
+        } else {
+            &self.rules.join
+        };
+        let found = self.seek(number, &seeks(&record, by));
+        if !found.is_empty() {
+            self.append(number, &found);
+        }
+    }
+
+    fn stand_alone(&mut self, number: u32) {
+        self.chains.heads.push(number);
+        self.belong(number, number);
+    }
+
+    fn append(&mut self, number: u32, found: &[u32]) {
+        let Some(head) = found.first().copied() else {
+            return;
+        };
+        self.chains.append(head, number);
+        if let Some(other) = found.get(1).filter(|head| self.is_living(**head)) {
+            self.ambiguous.push(Ambiguity {
+                slot: number,
+                joined: head,
+                other: *other,
+            });
+        }
+        self.belong(number, head);
+    }
+
+    fn belong(&mut self, number: u32, head: u32) {
+        if let Some(place) = self.head_of.get_mut(place(number)) {
+            *place = head;
+        }
+        let record = self.record(number);
+        for key in record.iter().flat_map(offers) {
+            // The first one who has a key is found by it.
+            if self.find(&key).is_none() {
+                self.table.set(&key.line(), number, |_| false);
+            }
+        }
+    }
+
+    /// The persons whom a record could be.
+    fn seek(&self, number: u32, keys: &[Key]) -> Vec<u32> {
         let mut found: Vec<u32> = Vec::new();
-        for key in seeks(&record, self.rules) {
-            let head = self.find(&key).and_then(|slot| {
+        for key in keys {
+            let head = self.find(key).and_then(|slot| {
                 let head = self.head_of.get(place(slot)).copied();
                 head.filter(|head| *head != NONE)
             });
@@ -201,29 +319,7 @@ impl Joining<'_> {
                 found.push(head);
             }
         }
-        let head = if let Some(head) = found.first() {
-            self.chains.append(*head, number);
-            *head
-        } else {
-            self.chains.heads.push(number);
-            number
-        };
-        if let (Some(joined), Some(other)) = (found.first(), found.get(1)) {
-            self.ambiguous.push(Ambiguity {
-                slot: number,
-                joined: *joined,
-                other: *other,
-            });
-        }
-        if let Some(place) = self.head_of.get_mut(place(number)) {
-            *place = head;
-        }
-        for key in offers(&record) {
-            // The first one who has a key is found by it.
-            if self.find(&key).is_none() {
-                self.table.set(&key.line(), number, |_| false);
-            }
-        }
+        found
     }
 
     fn find(&self, key: &Key) -> Option<u32> {

@@ -68,6 +68,8 @@ pub use x500::{decapsulate, encapsulate, x500_key};
 #[cfg(test)]
 mod generation_tests;
 #[cfg(test)]
+mod grace_tests;
+#[cfg(test)]
 mod join_tests;
 #[cfg(test)]
 mod wave_tests;

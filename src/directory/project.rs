@@ -40,13 +40,9 @@ pub(super) fn explain(
 
 fn alone(one: Said, ruling: Option<&Ruling>) -> Entry {
     let Said {
-        record,
-        departed,
-        source,
+        record, departed, ..
     } = one;
     let ruled = ruling.and_then(|ruling| ruling.home.clone());
-    // By hand beats what was settled: a wave moves people who were settled before.
-    let ruled = ruled.filter(|_| source != HAND || record.home.is_none());
     Entry {
         address: record.address,
         home: ruled.or(record.home),
@@ -73,7 +69,11 @@ impl<'a> Projection<'a> {
     /// The records in the order that counts for a fact.
     fn ordered(&self, fact: Fact) -> Vec<&'a Said> {
         let mut ordered: Vec<&Said> = self.said.iter().collect();
-        ordered.sort_by_key(|one| self.rules.rank_for(fact, &one.source));
+        ordered.sort_by_key(|one| {
+            // What is said by hand has the address that the person had then: it may be another now.
+            let names_only = fact == Fact::Address && one.source == HAND;
+            (names_only, self.rules.rank_for(fact, &one.source))
+        });
         ordered
     }
 
@@ -227,9 +227,11 @@ impl<'a> Projection<'a> {
             .or_else(|| self.first(Fact::Home, from, |record| record.home.clone()))
     }
 
-    /// The latest, when all are gone.
+    /// The latest, when all are gone who know the person themselves.
     fn departed(&self) -> Option<Timestamp> {
-        let departed: Option<Vec<_>> = self.said.iter().map(|one| one.departed).collect();
+        let knowing = self.said.iter();
+        let knowing = knowing.filter(|one| self.rules.makes_people(&one.source));
+        let departed: Option<Vec<_>> = knowing.map(|one| one.departed).collect();
         departed?.into_iter().max()
     }
 }

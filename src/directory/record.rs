@@ -83,6 +83,34 @@ impl Record {
         )
     }
 
+    /// What this one says, and where it says nothing, what `earlier` said.
+    #[must_use]
+    pub(super) fn over(self, earlier: Self) -> Self {
+        fn one<T>(now: Vec<T>, before: Vec<T>) -> Vec<T> {
+            if now.is_empty() { before } else { now }
+        }
+        let mut delivery_addresses = earlier.delivery_addresses;
+        delivery_addresses.extend(self.delivery_addresses);
+        Self {
+            address: self.address,
+            home: self.home.or(earlier.home),
+            delivery_address: self.delivery_address.or(earlier.delivery_address),
+            delivery_addresses,
+            name: if self.name.is_empty() {
+                earlier.name
+            } else {
+                self.name
+            },
+            kind: self.kind.or(earlier.kind),
+            aliases: one(self.aliases, earlier.aliases),
+            receive_only: one(self.receive_only, earlier.receive_only),
+            x500: one(self.x500, earlier.x500),
+            second_address: self.second_address.or(earlier.second_address),
+            members: one(self.members, earlier.members),
+            hidden: self.hidden.or(earlier.hidden),
+        }
+    }
+
     /// Every address at which it receives, its own first.
     pub fn addresses(&self) -> impl Iterator<Item = &Mailbox> {
         [&self.address]

@@ -57,6 +57,12 @@ impl Rules {
         }
     }
 
+    /// Does a source make people? What is said by hand, and what only adds, is about people whom
+    /// others know.
+    pub(super) fn makes_people(&self, source: &str) -> bool {
+        source != HAND && !self.adding.contains(source)
+    }
+
     /// The place of a source; the lowest counts.
     pub(super) fn rank(&self, source: &str) -> usize {
         rank(&self.order, source)

@@ -68,8 +68,8 @@ impl Generations {
         self.change(note, mode, work).await
     }
 
-    /// Says something by hand of some people, which beats what the sources say; `None` takes back
-    /// what was said of one.
+    /// Says something by hand of some people, which beats what the sources say; what was said
+    /// before and is not said anew still counts. `None` takes back all that was said of one.
     ///
     /// # Errors
     /// When a backend is not known, somebody is not in the directory, too many would be moved, or
@@ -136,7 +136,6 @@ fn by_hand(
     backends: &[BackendId],
 ) -> Result<Delta, DirectoryError> {
     let mut draft = Draft::new(&current.people, HAND);
-    let finder = current.people.finder();
     let mut taken_back = Vec::new();
     for (address, record) in said {
         let Some((entry, _)) = current.find(&address) else {
@@ -144,24 +143,23 @@ fn by_hand(
                 "{address} is not in the directory"
             )));
         };
-        let id = entry.address.key();
+        let known = current.by_hand(&entry.address);
         let Some(mut record) = record else {
-            let place = finder.find(&current.people, HAND, &id);
-            let slot = place.and_then(|place| current.people.slots.get(place));
-            taken_back.extend(
-                slot.filter(|slot| slot.is_living())
-                    .map(|slot| PackedChange {
-                        source: HAND.into(),
-                        before: Some(slot.packed.clone()),
-                        after: None,
-                    }),
-            );
+            taken_back.extend(known.map(|(_, _, packed)| PackedChange {
+                source: HAND.into(),
+                before: Some(packed),
+                after: None,
+            }));
             continue;
         };
         if let Some(home) = &record.home {
             known_backend(home, backends)?;
         }
-        record.address = entry.address;
+        record.address = entry.address.clone();
+        let (id, record) = match known {
+            Some((id, earlier, _)) => (id, record.over(earlier)),
+            None => (entry.address.key(), record),
+        };
         draft.add(Some(id), record);
     }
     let mut delta = draft.finish(Extent::More);

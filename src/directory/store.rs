@@ -11,7 +11,7 @@ use super::people::{People, Slot, key_of};
 use super::project::{Said, explain, homes, project};
 use super::record::HAND;
 use super::x500::decapsulate;
-use super::{Builder, Conflict, DomainRule, Entry, Provenance, Rules};
+use super::{Builder, Conflict, DomainRule, Entry, Provenance, Record, Rules};
 use crate::mail::BackendId;
 use crate::smtp::{Domain, Mailbox};
 
@@ -322,21 +322,33 @@ impl Directory {
 
     fn heads(&self) -> impl Iterator<Item = u32> {
         let heads = self.chains.heads.iter().copied();
-        heads.filter(|head| !self.claims.left_out.contains(head))
+        heads.filter(|head| !self.claims.left_out.contains_key(head))
     }
 
-    /// An entry without the addresses that belong to others.
+    /// An entry with the addresses that are its own.
     fn entry_at(&self, head: u32) -> Option<Entry> {
         let entry = entry_of(&self.people, &self.chains, &self.rules, head)?;
-        Some(self.without_lost(head, entry))
+        Some(self.owning(head, entry))
     }
 
-    fn without_lost(&self, head: u32, mut entry: Entry) -> Entry {
+    /// Without the addresses that belong to others, and with those of entries of the same address
+    /// that were left out: who was known by them still is.
+    fn owning(&self, head: u32, mut entry: Entry) -> Entry {
         if let Some(lost) = self.claims.lost.get(&head) {
             let has = |address: &Mailbox| !lost.contains(&lookup_key(address));
             entry.aliases.retain(has);
             entry.receive_only.retain(has);
             entry.x500.retain(|one| !lost.contains(&x500_line(one)));
+        }
+        for other in self.claims.heirs.get(&head).into_iter().flatten() {
+            let Some(left) = entry_of(&self.people, &self.chains, &self.rules, *other) else {
+                continue;
+            };
+            let inherited = |key: &str| self.claimant(key).is_some_and(|(it, _)| it == *other);
+            let addresses = left.addresses().filter(|one| inherited(&lookup_key(one)));
+            entry.receive_only.extend(addresses.cloned());
+            let x500 = left.x500.iter().filter(|one| inherited(&x500_line(one)));
+            entry.x500.extend(x500.cloned());
         }
         entry
     }
@@ -347,10 +359,21 @@ impl Directory {
 
     fn owner_entry(&self, key: &str) -> Option<Entry> {
         let (head, entry) = self.owner(key)?;
-        Some(self.without_lost(head, entry))
+        Some(self.owning(head, entry))
     }
 
     fn owner(&self, key: &str) -> Option<(u32, Entry)> {
+        let (head, entry) = self.claimant(key)?;
+        let Some(heir) = self.claims.left_out.get(&head) else {
+            return Some((head, entry));
+        };
+        let heir = (*heir)?;
+        let entry = entry_of(&self.people, &self.chains, &self.rules, heir)?;
+        Some((heir, entry))
+    }
+
+    /// The entry that claimed a key first, left out or not.
+    fn claimant(&self, key: &str) -> Option<(u32, Entry)> {
         let mut found = None;
         self.claims.table.find(key, |head| {
             let entry = entry_of(&self.people, &self.chains, &self.rules, head);
@@ -374,7 +397,7 @@ impl Directory {
     }
 
     fn ruling_of(&self, said: &[Said]) -> Option<&super::Ruling> {
-        let key = lookup_key(&said.first()?.record.address);
+        let key = lookup_key(&leading(said)?.record.address);
         self.people.rulings.get(&key)
     }
 
@@ -382,7 +405,17 @@ impl Directory {
     pub(super) fn ruling_key(&self, address: &Mailbox) -> Option<String> {
         let head = self.owner_head(&lookup_key(address))?;
         let said = said_of(&self.people, &self.chains, &self.rules, head);
-        Some(lookup_key(&said.first()?.record.address))
+        Some(lookup_key(&leading(&said)?.record.address))
+    }
+
+    /// What is said by hand of whom an address belongs to: the id of the record, and how it is kept.
+    pub(super) fn by_hand(&self, address: &Mailbox) -> Option<(String, Record, Arc<[u8]>)> {
+        let head = self.owner_head(&lookup_key(address))?;
+        let slots = self.chains.records(head);
+        let mut slots = slots.filter_map(|number| self.people.slots.get(place(number)));
+        let slot = slots.find(|slot| slot.is_living() && self.people.source_name(slot) == HAND)?;
+        let (id, record) = slot.record()?;
+        Some((id, record, Arc::clone(&slot.packed)))
     }
 
     /// Keys whose owner stays though another record comes first, and the owner's record.
@@ -416,6 +449,12 @@ fn said_of(people: &People, chains: &Chains, rules: &Rules, head: u32) -> Vec<Sa
     said
 }
 
+/// The record that says who it is: what is said by hand only names somebody.
+pub(super) fn leading(said: &[Said]) -> Option<&Said> {
+    let known = said.iter().find(|one| one.source != HAND);
+    known.or_else(|| said.first())
+}
+
 /// The entry of a person, with all that it claims.
 pub(super) fn entry_of(
     people: &People,
@@ -425,10 +464,10 @@ pub(super) fn entry_of(
 ) -> Option<Entry> {
     let said = said_of(people, chains, rules, head);
     // Somebody whom only sources know that make no entries.
-    if !rules.adding.is_empty() && said.iter().all(|one| rules.adding.contains(&one.source)) {
+    if !said.iter().any(|one| rules.makes_people(&one.source)) {
         return None;
     }
-    let ruling = match said.first() {
+    let ruling = match leading(&said) {
         Some(first) if !people.rulings.is_empty() => {
             people.rulings.get(&lookup_key(&first.record.address))
         }

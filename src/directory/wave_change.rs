@@ -53,7 +53,6 @@ pub(super) fn there(
     home: &BackendId,
 ) -> Result<Delta, DirectoryError> {
     let mut draft = Draft::new(&current.people, HAND);
-    let finder = current.people.finder();
     for name in people {
         let known = name.parse::<Mailbox>().ok();
         let known = known.and_then(|address| current.find(&address));
@@ -61,14 +60,10 @@ pub(super) fn there(
             let what = format!("{name} is not in the directory any more");
             return Err(DirectoryError::NoSuch(what));
         };
-        let id = entry.address.key();
-        let place = finder.find(&current.people, HAND, &id);
-        let slot = place.and_then(|place| current.people.slots.get(place));
-        let said = slot.filter(|slot| slot.is_living());
-        let said = said
-            .and_then(super::people::Slot::record)
-            .map(|(_, record)| record);
-        let mut record = said.unwrap_or_else(|| Record::new(entry.address));
+        let (id, mut record) = match current.by_hand(&entry.address) {
+            Some((id, record, _)) => (id, record),
+            None => (entry.address.key(), Record::new(entry.address)),
+        };
         record.home = Some(home.clone());
         draft.add(Some(id), record);
     }
