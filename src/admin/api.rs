@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
 use super::extract::{Body, Path, Query};
 use super::lookup::{QueueQuery, TraceQuery};
@@ -15,6 +17,7 @@ use super::{
     Account, Admin, AdminError, BackendDetails, BackendView, Coverage, ExplainView, Invitation,
     MessageView, QueueItem, QueueNumbers, ReloadView, SizeView, StatusView, TraceView,
 };
+use crate::base::Shutdown;
 use crate::mail::SpoolId;
 use crate::outbound::TlsCount;
 use crate::smtp::Mailbox;
@@ -24,7 +27,10 @@ type Answer<T> = Result<Json<T>, AdminError>;
 type Us = State<Arc<Admin>>;
 
 /// The whole API, for those who may open the unix socket.
-pub fn operators(admin: Arc<Admin>) -> Router {
+///
+/// What was asked for is done to its end, also when whoever asked goes away: it is a task of
+/// `shutdown` then.
+pub fn operators(admin: Arc<Admin>, shutdown: Shutdown) -> Router {
     Router::new()
         .route("/health", get(health))
         .route("/metrics", get(metrics))
@@ -53,7 +59,23 @@ pub fn operators(admin: Arc<Admin>) -> Router {
         .merge(super::rehearsal_api::routes())
         .merge(super::replay_api::routes())
         .fallback(no_such_path)
+        .layer(from_fn_with_state(shutdown, to_its_end))
         .with_state(admin)
+}
+
+/// A change that was written down and is not shown would be a lie until the next start.
+async fn to_its_end(State(shutdown): State<Shutdown>, request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let (send, answer) = oneshot::channel();
+    shutdown.spawn("a request", async move {
+        send.send(next.run(request).await).ok();
+    });
+    match answer.await {
+        Ok(answer) => answer,
+        Err(_) => AdminError::Ours("it was not done to its end".to_owned()).into_response(),
+    }
 }
 
 /// What anybody who reaches `[admin] bind` may see: it changes nothing and names no mail.
@@ -245,5 +267,47 @@ impl Admin {
                 Some(BackendView::new(health, options, &results, numbers))
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::body::Body;
+    use tokio::sync::Notify;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    /// Ctrl-C at the command line, in the middle of what was asked for.
+    #[tokio::test]
+    async fn a_change_is_done_to_its_end_though_nobody_waits_for_it() {
+        let (begun, gate, done) = (
+            Arc::new(Notify::new()),
+            Arc::new(Notify::new()),
+            Arc::new(Notify::new()),
+        );
+        let (tell, wait, end) = (Arc::clone(&begun), Arc::clone(&gate), Arc::clone(&done));
+        let work = move || async move {
+            tell.notify_one();
+            wait.notified().await;
+            end.notify_one();
+        };
+        let shutdown = Shutdown::new();
+        let router = Router::new()
+            .route("/change", post(work))
+            .layer(from_fn_with_state(shutdown.clone(), to_its_end));
+        let request = Request::post("/change").body(Body::empty()).unwrap();
+        let mut asked = router.oneshot(request);
+        tokio::select! {
+            biased;
+            _ = &mut asked => panic!("it is answered before it is done"),
+            () = begun.notified() => {}
+        }
+        drop(asked);
+        gate.notify_one();
+        done.notified().await;
+        shutdown.stop().await;
     }
 }

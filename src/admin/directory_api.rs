@@ -69,6 +69,9 @@ pub struct ChangeView {
     /// How many more.
     #[serde(default)]
     pub more_bad_rows: u64,
+    /// Bad rows of which nobody knows whom they name: nobody is gone by this file.
+    #[serde(default)]
+    pub nobody_departs: bool,
     /// Conflicts that are open now.
     pub open_conflicts: u64,
 }
@@ -283,6 +286,7 @@ impl Admin {
             rows: 0,
             bad_rows: Vec::new(),
             more_bad_rows: 0,
+            nobody_departs: false,
             open_conflicts: open as u64,
         }
     }

@@ -75,6 +75,7 @@ pub(super) async fn import(
     let errors = imported.reading.errors;
     Ok(Json(ChangeView {
         rows: imported.reading.good,
+        nobody_departs: imported.reading.nameless > 0,
         bad_rows: errors.errors.iter().map(ToString::to_string).collect(),
         more_bad_rows: errors.more,
         ..admin.changed(imported.outcome)

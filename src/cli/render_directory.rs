@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::render::Page;
 use crate::admin::{ChangeView, DiffView, LookupView, VerifiedView};
 use crate::directory::{
-    Change, Conflict, ConflictKind, Entry, Fact, Generation, Record, RulingChange,
+    Change, Conflict, ConflictKind, Effect, Entry, Fact, Generation, Record, RulingChange,
 };
 use crate::smtp::Mailbox;
 use crate::terminal::{Cell, Table, Tone, moment, visible};
@@ -29,17 +29,7 @@ impl Page {
                     generation.number, effect.added, effect.changed, effect.removed
                 )
                 .ok();
-                if effect.deleted + effect.moved > 0 {
-                    let names = self.field("", &effect.names.join(", "));
-                    writeln!(
-                        text,
-                        "{} people are gone and {} get another home, for example\n{}",
-                        effect.deleted,
-                        effect.moved,
-                        names.trim_end()
-                    )
-                    .ok();
-                }
+                self.touched(&mut text, effect);
             }
         }
         if change.rows > 0 {
@@ -47,6 +37,9 @@ impl Page {
         }
         for row in change.bad_rows.iter().take(ROWS) {
             text.push_str(&self.field("left out", row));
+        }
+        if change.nobody_departs {
+            text.push_str("not all rows say whom they name: nobody was removed\n");
         }
         let more = change.more_bad_rows + change.bad_rows.len().saturating_sub(ROWS) as u64;
         if more > 0 {
@@ -61,6 +54,24 @@ impl Page {
             .ok();
         }
         text
+    }
+
+    fn touched(self, text: &mut String, effect: &Effect) {
+        if effect.names.is_empty() {
+            return;
+        }
+        let names = self.field("", &effect.names.join(", "));
+        // Writing to a String cannot fail.
+        write!(
+            text,
+            "{} people are gone and {} get another home or delivery address",
+            effect.deleted, effect.moved
+        )
+        .ok();
+        if effect.bereft > 0 {
+            write!(text, " and {} lose an address", effect.bereft).ok();
+        }
+        writeln!(text, ", for example\n{}", names.trim_end()).ok();
     }
 
     /// `directory list`.

@@ -79,6 +79,8 @@ pub(super) fn homeless(config: &Config, directory: &Directory) -> Vec<Problem> {
     };
     let nowhere = |address: &Mailbox| match decide(address, &view).decision {
         Decision::Hold { reason, .. } => Some(reason),
+        // Others may know: those who are imported, or found by LDAP.
+        Decision::Reject(reply) if reply.code < 500 || !config.directory.ldap.is_empty() => None,
         Decision::Reject(reply) => Some(reply.to_string()),
         Decision::Relay { .. } => None,
     };
@@ -132,11 +134,28 @@ unknown = "relay"
 file = "people.csv"
 "#;
 
+    #[test]
+    fn a_postmaster_may_come_with_the_first_import_or_by_ldap() {
+        let postmaster = "postmaster = \"ann@example.org\"";
+        let without = CONFIG.replace("file = \"people.csv\"", "");
+        let people = "address\nbob@example.org\n";
+        assert!(told_of(&without, people, postmaster).is_empty());
+        assert_eq!(told(people, postmaster).len(), 1);
+        let ldap = "[directory.ldap.ad]\nservers = [\"ldaps://dc1.example.org\"]\n\
+                    [[directory.ldap.ad.search]]\nbase = \"DC=x\"\n";
+        let told = told_of(&format!("{CONFIG}{ldap}"), people, postmaster);
+        assert!(told.is_empty(), "{told:?}");
+    }
+
     /// What `check` says of these people.
     fn told(people: &str, postmaster: &str) -> Vec<String> {
+        told_of(CONFIG, people, postmaster)
+    }
+
+    fn told_of(config: &str, people: &str, postmaster: &str) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tideover.toml");
-        std::fs::write(&file, CONFIG.replace("POSTMASTER", postmaster)).unwrap();
+        std::fs::write(&file, config.replace("POSTMASTER", postmaster)).unwrap();
         std::fs::write(folder.path().join("people.csv"), people).unwrap();
         match check(&file) {
             Ok(_) => Vec::new(),

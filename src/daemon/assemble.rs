@@ -248,7 +248,7 @@ impl Base {
         self.shutdown.spawn("waves", waves);
         let path = config.server.data_dir.join(admin::SOCKET);
         let door = bind_unix(&path).map_err(StartError::other("the operators' socket"))?;
-        let router = admin::operators(Arc::clone(&admin));
+        let router = admin::operators(Arc::clone(&admin), self.shutdown.clone());
         let serve = admin::serve(door, router, self.shutdown.clone());
         self.shutdown.spawn("operators' socket", serve);
         if let Some(socket) = socket {

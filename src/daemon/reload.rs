@@ -11,7 +11,7 @@ use crate::admin::Reload;
 use crate::backend::{BackendOptions, Monitor};
 use crate::base::{Boxed, Shutdown};
 use crate::config::{self, Config};
-use crate::directory::{DirectoryError, GenerationOptions};
+use crate::directory::DirectoryError;
 use crate::outbound::Outbound;
 use crate::queue::Queue;
 use crate::queue::replay::Replays;
@@ -133,27 +133,23 @@ impl Reloader {
     /// The directory by the new config; it stays as it was when the file is refused.
     async fn reload_directory(&self, new: &Config) -> Result<(), String> {
         let generations = &self.base.generations;
-        let old = generations.options();
-        let told = |error: DirectoryError| error.to_string();
-        let configured = generations.configure(new.generation_options()).await;
-        configured.map_err(told)?;
-        let Some(file) = &new.directory.file else {
+        let file = new.directory.file.as_deref();
+        let configured = generations.configure(new.generation_options(), file).await;
+        let Err(error) = configured else {
             return Ok(());
         };
-        if let Err(error) = generations.read_file(file).await {
-            let back = generations.configure(GenerationOptions::clone(&old)).await;
-            back.map_err(told)?;
-            let hint = if matches!(error, DirectoryError::TooMany(_)) {
-                format!(
-                    "\n`tideover directory import {} --yes` does it",
-                    file.display()
-                )
-            } else {
-                String::new()
-            };
-            return Err(format!("{}: {error}{hint}", file.display()));
-        }
-        Ok(())
+        let Some(file) = file else {
+            return Err(error.to_string());
+        };
+        let hint = if matches!(error, DirectoryError::TooMany(_)) {
+            format!(
+                "\n`tideover directory import {} --yes` does it",
+                file.display()
+            )
+        } else {
+            String::new()
+        };
+        Err(format!("{}: {error}{hint}", file.display()))
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Entry;
 use super::Rules;
 use super::join::{Chains, place};
-use super::people::{Finder, People, Ruling, key_of};
+use super::people::{Finder, People, Ruling, Slot, key_of};
 use super::store::{Directory, entry_of, lookup_key};
 use super::table::Table;
 use super::x500::x500_key;
@@ -213,8 +213,14 @@ impl<'a> Claiming<'a> {
         self.contests.clear();
         self.claims = Claims::default();
         let chains = self.chains;
-        for head in &chains.heads {
-            self.claim(*head);
+        let living = |head: &u32| {
+            let slot = self.people.slots.get(place(*head));
+            slot.is_some_and(Slot::is_living)
+        };
+        let (living, departed): (Vec<u32>, Vec<u32>) =
+            chains.heads.iter().partition(|it| living(it));
+        for head in living {
+            self.claim(head);
         }
         // What was kept free for somebody who is left out himself.
         for (key, written, head) in std::mem::take(&mut self.contests) {
@@ -226,6 +232,11 @@ impl<'a> Claiming<'a> {
             } else {
                 self.contests.push((key, written, head));
             }
+        }
+        self.inherit();
+        // Who departed has what nobody else wants.
+        for head in departed {
+            self.claim(head);
         }
         self.inherit();
         self.tell();
@@ -272,7 +283,9 @@ impl<'a> Claiming<'a> {
     /// Whose own address belongs to another entry leaves his further addresses to it: mail for them
     /// is not refused because two entries are in each other's way.
     fn inherit(&mut self) {
-        let left_out: Vec<u32> = self.claims.left_out.keys().copied().collect();
+        let left_out = self.claims.left_out.iter();
+        let left_out = left_out.filter(|(_, heir)| heir.is_none());
+        let left_out: Vec<u32> = left_out.map(|(head, _)| *head).collect();
         for head in left_out {
             let Some(entry) = self.entry(head) else {
                 continue;

@@ -4,8 +4,9 @@
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
+use super::files::{IMPORTED_FILES, LAST_FILE};
 use super::generation::{self, Cause, ROOM};
-use super::generations::{DirectoryError, Generations, Mode, beside};
+use super::generations::{DirectoryError, Generations, Mode, Outcome, beside};
 use super::{Builder, Directory, Guard};
 use crate::spool::SpoolError;
 
@@ -83,7 +84,8 @@ impl Generations {
     /// The new generation counts. The file is read again if it was not the one that began it.
     pub(super) async fn has_begun_afresh(&self) -> Result<(), DirectoryError> {
         self.set_damage(None);
-        Ok(self.0.spool.put_fact(ROOM, "file", None).await?)
+        self.0.spool.put_fact(ROOM, IMPORTED_FILES, None).await?;
+        Ok(self.0.spool.put_fact(ROOM, LAST_FILE, None).await?)
     }
 
     /// Begins anew with `directory.file`, if nothing but that file ever made the directory: then it
@@ -101,7 +103,7 @@ impl Generations {
         if !only_files.await? {
             return Ok(false);
         }
-        self.read_again(file).await?;
-        Ok(true)
+        let begun = self.read_again(file).await?;
+        Ok(matches!(begun, Outcome::Done(_)))
     }
 }

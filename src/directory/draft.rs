@@ -6,6 +6,7 @@ use super::Record;
 use super::builder::Ids;
 use super::people::{Delta, Finder, PackedChange, People};
 use super::record::pack;
+use crate::smtp::Mailbox;
 
 /// Does a source say everything that it knows, or something more?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,6 +63,15 @@ impl<'a> Draft<'a> {
                 before,
                 after: Some(after),
             });
+        }
+    }
+
+    /// The source names a record, and what it says of it cannot be used: it stays as it was.
+    pub(super) fn keep(&mut self, address: &Mailbox) {
+        let id = self.ids.next(address.key());
+        let place = self.finder.find(self.people, &self.source, &id);
+        if let Some(seen) = place.and_then(|place| self.seen.get_mut(place)) {
+            *seen = true;
         }
     }
 

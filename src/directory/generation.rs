@@ -6,8 +6,8 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::Effect;
 use super::people::{Delta, PackedChange};
-use super::plan::Effect;
 use crate::base::Timestamp;
 use crate::spool::{Spool, SpoolError};
 

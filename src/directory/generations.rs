@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::damage::Base;
-use super::generation::{self, Cause, Generation, ROOM};
+use super::generation::{self, Cause, Generation};
 use super::people::{Change, Delta, PackedChange, People, RulingChange};
-use super::plan::{Guard, Owners, Plan, TooMany, plan};
-use super::{Directory, DirectoryHandle, ImportErrors, Rules};
+use super::plan::{Guard, Owners, Plan, plan};
+use super::{Directory, DirectoryHandle, ImportErrors, Rules, TooMany};
 use crate::base::{Clock, Timestamp};
 use crate::mail::BackendId;
 use crate::spool::{Spool, SpoolError};
@@ -106,7 +106,7 @@ pub(super) struct Inner {
     clock: Clock,
     options: Mutex<Arc<GenerationOptions>>,
     /// One change at a time.
-    writing: tokio::sync::Mutex<()>,
+    pub(super) writing: tokio::sync::Mutex<()>,
     /// What is wrong with the generations of the log, if they cannot be read.
     pub(super) damage: Mutex<Option<String>>,
 }
@@ -157,26 +157,13 @@ impl Generations {
         self.0.clock.now()
     }
 
-    /// Takes over a changed config: the same people, by other rules.
-    ///
-    /// # Errors
-    /// When the work beside the async threads breaks off.
-    pub async fn configure(&self, options: GenerationOptions) -> Result<(), DirectoryError> {
-        let _one_at_a_time = self.0.writing.lock().await;
-        let current = self.current();
-        let rules = Arc::new(options.rules.clone());
-        let next = beside(move || {
-            let directory = Directory::build(current.people.clone(), rules, None);
-            Ok(directory.in_place_of(&current))
-        });
-        let next = next.await?;
-        *self
+    pub(super) fn set_options(&self, options: GenerationOptions) {
+        let mut now = self
             .0
             .options
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Arc::new(options);
-        self.0.handle.replace(next);
-        Ok(())
+            .unwrap_or_else(PoisonError::into_inner);
+        *now = Arc::new(options);
     }
 
     /// Takes over what the log knows.
@@ -253,8 +240,28 @@ impl Generations {
         F: FnOnce(&Directory) -> Result<Delta, DirectoryError> + Send + 'static,
     {
         let _one_at_a_time = self.0.writing.lock().await;
+        let base = self.base(note.cause, mode).await?;
+        let percent = self.options().max_delete_percent;
+        let (outcome, next) = self.make((note, mode), (base, percent), work).await?;
+        if let Some(next) = next {
+            self.0.handle.replace(next);
+        }
+        Ok(outcome)
+    }
+
+    /// Writes a change down. It does not count yet: that is for the directory to do that comes back
+    /// with it.
+    pub(super) async fn make<F>(
+        &self,
+        (note, mode): (Note, Mode),
+        (base, percent): (Base, u32),
+        work: F,
+    ) -> Result<(Outcome, Option<Directory>), DirectoryError>
+    where
+        F: FnOnce(&Directory) -> Result<Delta, DirectoryError> + Send + 'static,
+    {
         let at = self.now();
-        let Base { current, afresh } = self.base(note.cause, mode).await?;
+        let Base { current, afresh } = base;
         let before = Arc::clone(&current);
         let owners = match note.cause {
             Cause::Revert => Owners::Restore,
@@ -270,9 +277,8 @@ impl Generations {
             effect,
         }) = planned.await?
         else {
-            return Ok(Outcome::Unchanged);
+            return Ok((Outcome::Unchanged, None));
         };
-        let percent = self.options().max_delete_percent;
         let checked = match mode {
             Mode::DryRun => Ok(()),
             Mode::Commit(guard) => effect.check(guard, percent),
@@ -290,7 +296,7 @@ impl Generations {
             afresh,
         };
         if mode == Mode::DryRun {
-            return Ok(Outcome::Would(Box::new(generation)));
+            return Ok((Outcome::Would(Box::new(generation)), None));
         }
         checked?;
         let generation = generation::write(&self.0.spool, generation, &delta).await?;
@@ -301,8 +307,8 @@ impl Generations {
         if afresh {
             self.has_begun_afresh().await?;
         }
-        self.0.handle.replace(next.numbered(generation.number));
-        Ok(Outcome::Done(Box::new(generation)))
+        let next = next.numbered(generation.number);
+        Ok((Outcome::Done(Box::new(generation)), Some(next)))
     }
 
     /// All generations, the first one first.
@@ -399,17 +405,6 @@ impl Generations {
             Ok((then, directory))
         })
         .await
-    }
-
-    /// The digest of the file that was read last, as `directory.file`.
-    pub(super) fn last_file(&self) -> Result<Option<String>, SpoolError> {
-        let fact = self.0.spool.fact(ROOM, "file")?;
-        Ok(fact.and_then(|digest| digest.as_str().map(str::to_owned)))
-    }
-
-    pub(super) async fn set_last_file(&self, digest: &str) -> Result<(), SpoolError> {
-        let value = Some(digest.into());
-        self.0.spool.put_fact(ROOM, "file", value).await
     }
 
     /// How long the route of somebody who departed lives on.

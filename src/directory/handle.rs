@@ -26,7 +26,11 @@ impl DirectoryHandle {
 
     /// Puts `directory` in the place of the present one and wakes who watches.
     pub fn replace(&self, directory: Directory) {
-        self.0.send_replace(Arc::new(directory));
+        self.share(Arc::new(directory));
+    }
+
+    pub(super) fn share(&self, directory: Arc<Directory>) {
+        self.0.send_replace(directory);
     }
 
     /// Tells of new generations.

@@ -90,12 +90,23 @@ pub struct Reading {
     pub good: u64,
     /// What is wrong.
     pub errors: ImportErrors,
-    /// The file as a whole cannot be understood: no row of it counts.
+    /// Bad rows of which nobody knows whom they name.
+    pub nameless: u64,
+    /// The file as a whole cannot be understood, or not be read to its end: no row of it counts.
     pub hopeless: bool,
 }
 
-/// A good row: its id within its source, when the file has one, and what it says.
-pub type Sink<'a> = dyn FnMut(Option<String>, Record) + 'a;
+/// A row of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Row {
+    /// What it says.
+    Good(Box<Record>),
+    /// It is bad; whom it names, if that can be read.
+    Bad(Option<Mailbox>),
+}
+
+/// Takes the rows of a file.
+pub type Sink<'a> = dyn FnMut(Row) + 'a;
 
 /// Reads the directory file at `path`.
 ///
@@ -119,7 +130,11 @@ pub fn read_csv_file(path: &Path, options: ImportOptions) -> Result<Directory, I
 pub fn read_csv(input: impl Read, options: ImportOptions) -> Result<Directory, ImportErrors> {
     let ImportOptions { rules, backends } = options;
     let mut builder = Builder::new(rules);
-    let reading = read_rows(input, &backends, &mut |_, record| builder.add(record));
+    let reading = read_rows(input, &backends, &mut |row| {
+        if let Row::Good(record) = row {
+            builder.add(*record);
+        }
+    });
     if reading.errors.errors.is_empty() {
         Ok(builder.finish())
     } else {
@@ -127,7 +142,7 @@ pub fn read_csv(input: impl Read, options: ImportOptions) -> Result<Directory, I
     }
 }
 
-/// Reads a directory file row by row; only the rows that are good come to `sink`.
+/// Reads a directory file row by row.
 pub fn read_rows(input: impl Read, backends: &[BackendId], sink: &mut Sink<'_>) -> Reading {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
@@ -136,7 +151,7 @@ pub fn read_rows(input: impl Read, backends: &[BackendId], sink: &mut Sink<'_>) 
     let mut reading = Reading::default();
     let errors = &mut reading.errors;
     let mut record = csv::ByteRecord::new();
-    if !read_record(&mut reader, &mut record, errors) {
+    if read_record(&mut reader, &mut record, errors) != More::Yes {
         if errors.errors.is_empty() {
             let what = format!("the file is empty, expected a header row: {COLUMNS}");
             errors.push(1, None, what);
@@ -150,38 +165,52 @@ pub fn read_rows(input: impl Read, backends: &[BackendId], sink: &mut Sink<'_>) 
         // What the rows mean is a guess: nothing more is told about them.
         return reading;
     }
-    while read_record(&mut reader, &mut record, errors) {
-        let line = record.position().map_or(0, csv::Position::line);
-        let row = Row {
-            line,
+    loop {
+        match read_record(&mut reader, &mut record, errors) {
+            More::Yes => {}
+            More::End => return reading,
+            More::Broken => {
+                reading.hopeless = true;
+                return reading;
+            }
+        }
+        let fields = Fields {
+            line: record.position().map_or(0, csv::Position::line),
             header: &header,
             backends,
         };
-        if record.iter().any(|field| field.contains(&b'\n')) {
-            let what = "a field goes on over the end of the line, expected a closing quote";
-            errors.push(line, None, what);
-            continue;
+        let row = fields.row(&record, errors);
+        match &row {
+            Row::Good(_) => reading.good += 1,
+            Row::Bad(Some(_)) => {}
+            Row::Bad(None) => reading.nameless += 1,
         }
-        if let Some(record) = row.read(&record, errors) {
-            reading.good += 1;
-            sink(None, record);
-        }
+        sink(row);
     }
-    reading
 }
 
-/// The next record; false at the end of the file, also when it cannot be read any further.
+/// Is there another record?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum More {
+    Yes,
+    End,
+    /// The file ends before its end.
+    Broken,
+}
+
+/// The next record.
 fn read_record(
     reader: &mut csv::Reader<impl Read>,
     record: &mut csv::ByteRecord,
     errors: &mut ImportErrors,
-) -> bool {
+) -> More {
     match reader.read_byte_record(record) {
-        Ok(more) => more,
+        Ok(true) => More::Yes,
+        Ok(false) => More::End,
         Err(error) => {
             let line = reader.position().line();
             errors.push(line, None, format!("cannot be read: {error}"));
-            false
+            More::Broken
         }
     }
 }
@@ -273,13 +302,36 @@ fn backend_named(name: &str, backends: &[BackendId]) -> Result<BackendId, String
     })
 }
 
-struct Row<'a> {
+/// The fields of a row, by its header.
+struct Fields<'a> {
     line: u64,
     header: &'a Header,
     backends: &'a [BackendId],
 }
 
-impl Row<'_> {
+impl Fields<'_> {
+    fn row(&self, record: &csv::ByteRecord, errors: &mut ImportErrors) -> Row {
+        if record.iter().any(|field| field.contains(&b'\n')) {
+            let what = "a field goes on over the end of the line, expected a closing quote";
+            errors.push(self.line, None, what);
+            // Other rows are swallowed.
+            return Row::Bad(None);
+        }
+        match self.read(record, errors) {
+            Some(record) => Row::Good(Box::new(record)),
+            // In a row that is too short or too long any field may be any column.
+            None if record.len() != self.header.0.len() => Row::Bad(None),
+            None => Row::Bad(self.address(record)),
+        }
+    }
+
+    fn address(&self, record: &csv::ByteRecord) -> Option<Mailbox> {
+        let mut columns = self.header.0.iter().zip(record);
+        let found = columns.find(|((_, column), _)| *column == Some(Column::Address));
+        let (_, field) = found?;
+        mailbox(std::str::from_utf8(field).ok()?.trim()).ok()
+    }
+
     /// What a row says; `None` when it is bad, after telling why.
     fn read(&self, record: &csv::ByteRecord, errors: &mut ImportErrors) -> Option<Record> {
         let columns = &self.header.0;

@@ -8,9 +8,11 @@ mod claims;
 mod damage;
 mod domain;
 mod draft;
+mod effect;
 mod entry;
 mod export;
 mod feed;
+mod files;
 mod generation;
 mod generations;
 mod handle;
@@ -21,6 +23,7 @@ mod ldap_record;
 mod people;
 mod plan;
 mod project;
+mod reconfigure;
 mod record;
 mod rehearse;
 mod rules;
@@ -39,16 +42,17 @@ pub use builder::Builder;
 pub use claims::{Conflict, ConflictKind};
 pub use domain::{DomainKind, DomainRule, Unknown};
 pub use draft::Extent;
+pub use effect::{Effect, TooMany};
 pub use entry::{Entry, EntryKind};
 pub use feed::{BadRows, Import, Imported};
 pub use generation::{Cause, Generation};
 pub use generations::{DirectoryError, GenerationOptions, Generations, Mode, Note, Outcome};
 pub use handle::DirectoryHandle;
 pub use import::{
-    ImportErrors, ImportOptions, Reading, RowError, Sink, read_csv, read_csv_file, read_rows,
+    ImportErrors, ImportOptions, Reading, Row, RowError, Sink, read_csv, read_csv_file, read_rows,
 };
 pub use people::{Change, Ruling, RulingChange};
-pub use plan::{Effect, Guard, TooMany};
+pub use plan::Guard;
 pub use project::Provenance;
 pub use record::{FILE, HAND, Record};
 pub use rehearse::WouldBe;
@@ -65,6 +69,8 @@ pub use wave_plan::{
 pub use waves::{Said, Waves};
 pub use x500::{decapsulate, encapsulate, x500_key};
 
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 mod generation_tests;
 #[cfg(test)]

@@ -340,7 +340,13 @@ impl Directory {
             entry.receive_only.retain(has);
             entry.x500.retain(|one| !lost.contains(&x500_line(one)));
         }
-        for other in self.claims.heirs.get(&head).into_iter().flatten() {
+        let living = |other: &&u32| {
+            let slot = self.people.slots.get(place(**other));
+            slot.is_some_and(Slot::is_living)
+        };
+        let left_out = self.claims.heirs.get(&head).into_iter().flatten();
+        // Those of who departed lead here while their grace lasts, and are not kept longer.
+        for other in left_out.filter(living) {
             let Some(left) = entry_of(&self.people, &self.chains, &self.rules, *other) else {
                 continue;
             };
@@ -408,7 +414,7 @@ impl Directory {
         Some(lookup_key(&leading(&said)?.record.address))
     }
 
-    /// What is said by hand of whom an address belongs to: the id of the record, and how it is kept.
+    /// What is said by hand of whom an address belongs to: the id, the record, and as it is kept.
     pub(super) fn by_hand(&self, address: &Mailbox) -> Option<(String, Record, Arc<[u8]>)> {
         let head = self.owner_head(&lookup_key(address))?;
         let slots = self.chains.records(head);

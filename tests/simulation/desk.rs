@@ -97,7 +97,7 @@ impl Desk {
             metrics: Metrics::install().unwrap(),
             clock,
         });
-        let router = operators(Arc::clone(&admin));
+        let router = operators(Arc::clone(&admin), door.shutdown.clone());
         Self { admin, router }
     }
 
