@@ -46,6 +46,7 @@ impl Admin {
         let backends = self.router.board().snapshot();
         let problems: Vec<String> = refused
             .into_iter()
+            .chain(self.write_problem())
             .chain(self.index_problem())
             .chain(self.damage_problem())
             .chain(self.attention_problem())

@@ -45,6 +45,14 @@ impl Admin {
         (pieces > 0).then(|| format!("damaged pieces of the spool in quarantine: {pieces}"))
     }
 
+    /// The log cannot be written, for `/health`.
+    pub(super) fn write_problem(&self) -> Option<String> {
+        let failures = self.spool.write_failures();
+        failures
+            .filter(|failures| failures.lasting)
+            .map(|failures| format!("the log cannot be written: {}", failures.what))
+    }
+
     /// `size`. Blocks.
     pub(super) fn size(&self) -> Result<SizeView, AdminError> {
         let stats = self.spool.stats();

@@ -140,8 +140,12 @@ pub(super) fn identity(source: &Source<'_>, folder: &Path, uuid: Option<&At<Stri
         ..spool::Options::new(folder)
     };
     // What cannot be read is told when it is opened.
-    if let Err(error @ (SpoolError::Another { .. } | SpoolError::NoBig(_))) =
-        spool::check_identity(&options)
+    if let Err(
+        error @ (SpoolError::Another { .. }
+        | SpoolError::NoBig(_)
+        | SpoolError::NoLog(_)
+        | SpoolError::Foreign { .. }),
+    ) = spool::check_identity(&options)
     {
         source.refuse(uuid, error.to_string());
     }

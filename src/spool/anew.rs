@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::SpoolError;
 use super::log::LogWriter;
+use super::lost::Before;
 use super::offline::{Offline, Progress};
 use super::quarantine::Quarantine;
 use super::recover::Recover;
@@ -27,26 +28,32 @@ impl Offline {
     /// When the disk fails.
     pub fn rebuild(&self, progress: Progress<'_>) -> Result<Rebuilt, SpoolError> {
         let index = Arc::new(self.store(&self.options.dir.join("index"))?);
+        let before = Before::of(&index, &self.log.uuid);
         index.clear()?;
         let quarantine = Quarantine {
             disk: Arc::clone(&self.world.disk),
             dir: self.options.dir.join("quarantine"),
         };
         let mut recover = Recover::new(self.log.clone(), quarantine, Arc::clone(&index));
-        let mut gap = recover.gap()?;
+        let gap = recover.gap()?;
         let (mut read, total) = (0, gap.bytes);
-        recover.catch_up(&mut gap, &mut |bytes| {
+        let mut watch = |bytes| {
             read += bytes;
             progress(read.min(total), total);
             Ok(())
-        })?;
-        if !recover.maimed.is_empty() {
-            let clock = self.world.clock.clone();
-            let disk = Arc::clone(&self.world.disk);
-            let mut log = LogWriter::new(self.log.clone(), disk, clock, gap.end.segment);
-            recover.hold_maimed(&mut log, self.world.clock.now())?;
-            log.seal()?;
+        };
+        recover.make_anew(before.as_ref(), gap.end, &mut watch)?;
+        let clock = self.world.clock.clone();
+        let disk = Arc::clone(&self.world.disk);
+        let mut log = LogWriter::new(self.log.clone(), disk, clock, gap.end);
+        if let Some(known) = before.map(|before| before.position.segment)
+            && known > gap.end.segment
+        {
+            // Those that are gone find their numbers free when they come back.
+            log.skip_to(known)?;
         }
+        recover.hold_maimed(&mut log, self.world.clock.now())?;
+        log.seal()?;
         index.flush(&self.log.uuid)?;
         Ok(Rebuilt {
             records: recover.found.replayed,

@@ -179,7 +179,10 @@ impl Writer {
         metrics::histogram!(names::COMMIT_RECORDS).record(records);
         let (records, rest): (Vec<Record>, Vec<Pending>) = batch.into_iter().map(split).unzip();
         match self.write(&records) {
-            Ok(positions) => self.tell_and_apply(rest, &positions),
+            Ok(positions) => {
+                self.failures.ended();
+                self.tell_and_apply(rest, &positions);
+            }
             Err(error) => {
                 metrics::counter!(names::SPOOL_WRITE_ERRORS).increment(1);
                 tracing::error!(%error, "the spool could not write");

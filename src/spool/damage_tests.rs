@@ -153,9 +153,19 @@ async fn a_log_on_a_volume_that_is_away_is_not_an_empty_one() {
     assert_eq!(spool.stats().quarantined, 0);
     close(spool, opened).await;
 
-    // Who has lost it for good goes on by removing the index.
+    // Who has lost it for good says so, and is told what waited.
     std::fs::remove_dir_all(&log).unwrap();
-    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    std::fs::create_dir(&log).unwrap();
+    std::fs::write(log.join("spool"), b"").unwrap();
+    let refused = Spool::open(options(dir.path()), World::system()).err();
+    assert!(matches!(refused, Some(SpoolError::NoLog(_))), "{refused:?}");
+    let offline = Offline::open(options(dir.path()), World::system()).unwrap();
+    let rebuilt = offline.rebuild(&mut |_, _| {}).unwrap();
+    assert!(
+        rebuilt.damaged[0].starts_with("2 messages that waited"),
+        "{rebuilt:?}"
+    );
+    drop(offline);
     let (spool, opened) = open_in(options(dir.path()), World::system());
     assert_eq!(spool.stats().accepted, 0);
     close(spool, opened).await;

@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A shared disk; cheap to clone.
 pub type Disk = Arc<dyn FileSystem>;
@@ -210,8 +211,31 @@ impl FileSystem for SystemDisk {
             }
             file => file?,
         };
-        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
+        lock_when_free(&file)?;
         Ok(Box::new(file))
+    }
+}
+
+/// How often, and how far apart, a lock is tried that somebody has: a program that is about to end
+/// has it for a moment still, and so has a child between its fork and its exec.
+const LOCK_TRIES: u32 = 40;
+const LOCK_WAIT: Duration = Duration::from_millis(25);
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the system tells nobody when a lock is free; the caller blocks anyhow"
+)]
+fn lock_when_free(file: &File) -> io::Result<()> {
+    let operation = rustix::fs::FlockOperation::NonBlockingLockExclusive;
+    let mut tries = 0;
+    loop {
+        match rustix::fs::flock(file, operation) {
+            Err(rustix::io::Errno::WOULDBLOCK) if tries < LOCK_TRIES => {
+                tries += 1;
+                std::thread::sleep(LOCK_WAIT);
+            }
+            other => return Ok(other?),
+        }
     }
 }
 

@@ -211,10 +211,13 @@ impl Draft {
             let (from, to) = (home.unfinished_path(id), home.path(id));
             file.sync()
                 .map_err(|error| SpoolError::disk("syncing", &from, error))?;
-            home.disk
-                .rename(&from, &to)
-                .and_then(|()| home.disk.sync_dir(&home.dir))
-                .map_err(|error| SpoolError::disk("naming", &to, error))
+            let failed = |error| SpoolError::disk("naming", &to, error);
+            home.disk.rename(&from, &to).map_err(failed)?;
+            home.disk.sync_dir(&home.dir).map_err(|error| {
+                // Nobody is told that it is safe.
+                home.disk.remove(&to).ok();
+                failed(error)
+            })
         })
         .await?;
         self.file = None;

@@ -51,17 +51,19 @@ pub enum SpoolError {
          without them, make an empty file of the name {0}/spool"
     )]
     NoBig(String),
-    /// The log is empty and the index knows messages: a volume may be missing.
+    /// The folder of the log is not the one that it was, or empty: a volume may be missing.
     #[error(
-        "{0} is empty and does not hold the log that the index knows: is its volume mounted? To go \
-         on without what was in it, remove the folder `index` beside it"
+        "{0} does not hold the log of this spool: is its volume mounted? To go on without what was \
+         in it, make an empty file of the name {0}/spool and run `tideover spool rebuild`, which \
+         lists what is lost"
     )]
     NoLog(String),
     /// The newest part of the log is gone: a volume may be missing, or a backup is older than what
     /// stands beside it.
     #[error(
         "the index knows segment {known} of {dir}, and the newest one there is {newest}: bring the \
-         missing ones back. To go on without what was in them, remove the folder `index` beside it"
+         missing ones back. To go on without them, run `tideover spool rebuild`, which lists what \
+         is lost"
     )]
     LostEnd {
         /// The folder of the log.
@@ -84,6 +86,9 @@ pub enum SpoolError {
         /// The spool in the log.
         found: String,
     },
+    /// A later version of the program wrote it.
+    #[error("{0} was written by a later version of tideover: use that one")]
+    Later(String),
     /// The writer has stopped: the program ends.
     #[error("the spool is closed")]
     Closed,
@@ -127,6 +132,7 @@ impl SpoolError {
             | Self::NoLog(_)
             | Self::LostEnd { .. }
             | Self::Foreign { .. }
+            | Self::Later(_)
             | Self::Closed => false,
         }
     }
@@ -149,6 +155,7 @@ impl SpoolError {
             | Self::NoLog(_)
             | Self::LostEnd { .. }
             | Self::Foreign { .. }
+            | Self::Later(_)
             | Self::Closed => false,
         }
     }

@@ -28,6 +28,9 @@ pub(crate) struct SegmentLine {
     /// Number of the segment before it; 0: it is the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) previous: Option<u32>,
+    /// Bytes of that one, when it was cut at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) previous_bytes: Option<u64>,
 }
 
 /// A message was accepted.

@@ -159,7 +159,7 @@ impl Offline {
                 };
                 pieces.copy(&*file, range, &dir.join(name))?;
             }
-            Damage::Missing(_) | Damage::LostEnd { .. } => {}
+            Damage::Lack(_) | Damage::LostEnd { .. } => {}
         }
         told.push(damage.to_string());
         Ok(())

@@ -16,6 +16,8 @@ pub struct WriteFailures {
     pub last: Timestamp,
     /// What the system said then.
     pub what: String,
+    /// Nothing was written since.
+    pub lasting: bool,
 }
 
 /// Shared by the writer and those who ask.
@@ -30,7 +32,16 @@ impl Failures {
             count: count + 1,
             last: now,
             what: error.to_string(),
+            lasting: true,
         });
+    }
+
+    /// It works again.
+    pub(crate) fn ended(&self) {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(failures) = failures.as_mut() {
+            failures.lasting = false;
+        }
     }
 
     pub(crate) fn told(&self) -> Option<WriteFailures> {

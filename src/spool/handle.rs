@@ -12,7 +12,7 @@ use super::commit::{Job, Request};
 use super::disk::Disk;
 use super::draft::{BigHome, Draft, Finished};
 use super::event::{Entry, EventLine, FactLine, MessageLine};
-use super::failures::Failures;
+use super::failures::{Failures, WriteFailures};
 use super::follow::Follow;
 use super::index::Index;
 use super::ledger::Ledger;
@@ -97,6 +97,12 @@ pub(crate) struct Inner {
 }
 
 impl Spool {
+    /// What could not be written since the start.
+    #[must_use]
+    pub fn write_failures(&self) -> Option<WriteFailures> {
+        self.0.failures.told()
+    }
+
     /// Begins a message.
     #[must_use]
     pub fn draft(&self) -> Draft {

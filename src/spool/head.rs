@@ -1,6 +1,7 @@
 //! The first record of a segment: whose it is, when it was begun, and which one was before it. So a
 //! log of another spool is known, and a segment that is gone is missed.
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -10,6 +11,8 @@ use super::event::SegmentLine;
 use super::record::{HEADER, Header, Kind};
 use super::segment;
 
+/// No log has so many; beyond, a number could not be followed by others.
+const LAST: u32 = 4_000_000_000;
 /// What a head takes at most.
 const LONGEST: usize = 4096;
 
@@ -23,10 +26,10 @@ pub(crate) fn numbers(disk: &Disk, dir: &Path) -> Result<Vec<u32>, SpoolError> {
         .iter()
         .filter_map(|name| segment::number(name))
         .collect();
-    if numbers.last() == Some(&u32::MAX) {
-        let stray = segment::path(dir, u32::MAX);
+    if let Some(&last) = numbers.last().filter(|&&last| last > LAST) {
+        let stray = segment::path(dir, last);
         let what = format!(
-            "{}: no segment has this number, and none could follow it: move the file away",
+            "{}: no segment has this number: move the file away",
             stray.display()
         );
         return Err(SpoolError::Damaged(what));
@@ -47,14 +50,18 @@ pub(crate) fn read(disk: &Disk, dir: &Path, segment: u32) -> Option<SegmentLine>
 }
 
 /// Whose log is it? The newest head of the spool `ours`, or else the newest of all that can be
-/// read; `None` when there is none.
+/// read; `None` when there are no segments.
+///
+/// # Errors
+/// When there are segments, and none says whose it is.
 pub(crate) fn owner(
     disk: &Disk,
     dir: &Path,
     ours: Option<&str>,
 ) -> Result<Option<SegmentLine>, SpoolError> {
     let mut newest = None;
-    for number in numbers(disk, dir)?.into_iter().rev() {
+    let numbers = numbers(disk, dir)?;
+    for &number in numbers.iter().rev() {
         let Some(head) = read(disk, dir, number) else {
             continue;
         };
@@ -63,25 +70,67 @@ pub(crate) fn owner(
         }
         newest.get_or_insert(head);
     }
+    if newest.is_none() && ours.is_none() && !numbers.is_empty() {
+        let what = "spool.json is gone, and no segment says whose it is: bring spool.json back";
+        return Err(SpoolError::Damaged(format!("{}: {what}", dir.display())));
+    }
     Ok(newest)
 }
 
-/// Of the segments between the oldest and the newest those that were there and are not: each names
-/// the one before it. A number that was never used, because its file could not be made, is no gap.
-pub(crate) fn missing(disk: &Disk, dir: &Path, numbers: &[u32]) -> Vec<u32> {
-    let mut missing = Vec::new();
-    for (&before, &number) in numbers.iter().zip(numbers.iter().skip(1)) {
-        if number - before > 1
-            && let Some(previous) = read(disk, dir, number).and_then(|head| head.previous)
-            && previous > before
-        {
-            missing.push(previous);
-        }
-    }
-    missing
+/// What a log lacks between its oldest and its newest segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// A segment is not there.
+    Segment(u32),
+    /// A closed segment is shorter than it was.
+    End { segment: u32, is: u64, was: u64 },
 }
 
-/// A segment that is missing, for people.
-pub(crate) fn missing_segment(segment: u32) -> String {
-    format!("segment {segment} is missing: what stood in it is lost, unless the file comes back")
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Segment(segment) => write!(
+                f,
+                "segment {segment} is missing: what stood in it is lost, unless the file comes back"
+            ),
+            Self::End { segment, is, was } => write!(
+                f,
+                "segment {segment} ends at {is}, and it had {was} bytes: what was behind is lost"
+            ),
+        }
+    }
+}
+
+impl Lack {
+    /// The name of its note in quarantine.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Segment(segment) => format!("{segment:010}.missing"),
+            Self::End { segment, is, was } => format!("{segment:010}-{is}-{was}.lost"),
+        }
+    }
+}
+
+/// What is missing of these segments, as each says what was before it. A number that was never
+/// used, because its file could not be made, is no gap.
+pub(crate) fn lacking(disk: &Disk, dir: &Path, numbers: &[u32]) -> Vec<Lack> {
+    let mut lacking = Vec::new();
+    for (&before, &number) in numbers.iter().zip(numbers.iter().skip(1)) {
+        let Some(head) = read(disk, dir, number) else {
+            continue;
+        };
+        match (head.previous, head.previous_bytes) {
+            (Some(previous), _) if previous > before => lacking.push(Lack::Segment(previous)),
+            (Some(previous), Some(was)) if previous == before => {
+                let length = disk.open(&segment::path(dir, before));
+                let is = length.and_then(|file| file.len()).unwrap_or(was);
+                if is < was {
+                    let segment = before;
+                    lacking.push(Lack::End { segment, is, was });
+                }
+            }
+            _ => {}
+        }
+    }
+    lacking
 }

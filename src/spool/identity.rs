@@ -21,13 +21,16 @@ pub(crate) struct Identity {
     /// The folder of large bodies has its mark.
     #[serde(default)]
     big_marked: bool,
+    /// And that of the log.
+    #[serde(default)]
+    log_marked: bool,
     /// `spool.json` was lost: the log says who it is.
     #[serde(skip)]
     from_log: bool,
 }
 
-/// The mark in the folder of large bodies: without it the folder is another one, because a volume
-/// is not mounted, say. What is not found there is not lost then.
+/// The mark in the folders of large bodies and of the log: without it the folder is another one,
+/// because a volume is not mounted, say. What is not found there is not lost then.
 const MARK: &str = "spool";
 
 /// Keeps other processes out of the spool.
@@ -51,6 +54,8 @@ impl Identity {
             created: head.at,
             format: head.version,
             big_marked: true,
+            // The log is there.
+            log_marked: false,
             from_log: true,
         }
     }
@@ -91,64 +96,65 @@ pub(crate) fn identity(disk: &Disk, options: &Options) -> Result<Option<Identity
     }
 }
 
-/// Refuses a folder of large bodies that has lost its mark.
-pub(crate) fn check_big(disk: &Disk, dir: &Path, identity: &Identity) -> Result<(), SpoolError> {
-    if identity.big_marked && !is_marked(disk, &dir.join("big")) {
-        return Err(SpoolError::NoBig(dir.join("big").display().to_string()));
+/// Refuses a folder of large bodies, or of the log, that has lost its mark.
+pub(crate) fn check_marks(disk: &Disk, dir: &Path, identity: &Identity) -> Result<(), SpoolError> {
+    let (big, log) = (dir.join("big"), dir.join("log"));
+    if identity.big_marked && !is_marked(disk, &big) {
+        return Err(SpoolError::NoBig(big.display().to_string()));
+    }
+    if identity.log_marked && !is_marked(disk, &log) {
+        return Err(SpoolError::NoLog(log.display().to_string()));
     }
     Ok(())
 }
 
-/// Is this the folder of large bodies, and not the place where it should be mounted?
-pub(crate) fn is_marked(disk: &Disk, big: &Path) -> bool {
-    disk.open(&big.join(MARK)).is_ok()
+/// Is this the folder itself, and not the place where it should be mounted?
+pub(crate) fn is_marked(disk: &Disk, folder: &Path) -> bool {
+    disk.open(&folder.join(MARK)).is_ok()
 }
 
-/// Marks the folder of large bodies, once. The mark is durable before the identity tells of it.
-pub(crate) fn mark_big(
-    disk: &Disk,
-    dir: &Path,
-    identity: Identity,
-) -> Result<Identity, SpoolError> {
-    let big = dir.join("big");
-    check_big(disk, dir, &identity)?;
+/// Marks the folders of large bodies and of the log, once. The marks are durable before the
+/// identity tells of them.
+pub(crate) fn mark(disk: &Disk, dir: &Path, identity: Identity) -> Result<Identity, SpoolError> {
+    check_marks(disk, dir, &identity)?;
     if identity.from_log {
-        tracing::warn!(
-            uuid = identity.uuid,
-            "spool.json was gone: it is made anew from the log"
-        );
-        let path = dir.join("spool.json");
-        write_identity(disk, dir, &identity)
-            .map_err(|error| SpoolError::disk("making", &path, error))?;
-    }
-    if identity.big_marked {
+        let uuid = &identity.uuid;
+        tracing::warn!(uuid, "spool.json was gone: it is made anew from the log");
+    } else if identity.big_marked && identity.log_marked {
         return Ok(identity);
     }
-    let failed = |error| SpoolError::disk("marking", &big, error);
-    if !is_marked(disk, &big) {
-        let mark = disk.create(&big.join(MARK)).map_err(failed)?;
-        mark.sync().map_err(failed)?;
+    for folder in [dir.join("big"), dir.join("log")] {
+        mark_folder(disk, &folder)
+            .and_then(|()| disk.sync_dir(dir))
+            .map_err(|error| SpoolError::disk("marking", &folder, error))?;
     }
     let identity = Identity {
         big_marked: true,
+        log_marked: true,
         ..identity
     };
-    disk.sync_dir(&big)
-        .and_then(|()| disk.sync_dir(dir))
-        .and_then(|()| write_identity(disk, dir, &identity))
-        .map_err(failed)?;
+    write_identity(disk, dir, &identity)
+        .map_err(|error| SpoolError::disk("making", &dir.join("spool.json"), error))?;
     Ok(identity)
+}
+
+fn mark_folder(disk: &Disk, folder: &Path) -> std::io::Result<()> {
+    if !is_marked(disk, folder) {
+        disk.create(&folder.join(MARK))?.sync()?;
+    }
+    disk.sync_dir(folder)
 }
 
 /// Looks whether the spool in `options.dir` is the one that `options.uuid` names, with all of its
 /// folders; changes nothing.
 ///
 /// # Errors
-/// [`SpoolError::Another`] or [`SpoolError::NoBig`] when it is not; when it cannot be read.
+/// [`SpoolError::Another`], [`SpoolError::NoBig`] or [`SpoolError::NoLog`] when it is not;
+/// when it cannot be read.
 pub fn check_identity(options: &Options) -> Result<(), SpoolError> {
     let disk: Disk = Arc::new(SystemDisk);
     match identity(&disk, options)? {
-        Some(identity) => check_big(&disk, &options.dir, &identity),
+        Some(identity) => check_marks(&disk, &options.dir, &identity),
         None => Ok(()),
     }
 }
@@ -165,6 +171,7 @@ pub(crate) fn new_identity(
         created: clock.now(),
         format: super::record::VERSION,
         big_marked: false,
+        log_marked: false,
         from_log: false,
     };
     write_identity(disk, dir, &identity)
@@ -183,11 +190,15 @@ fn read_identity(disk: &Disk, dir: &Path) -> Result<Option<Identity>, SpoolError
                 Ok(bytes)
             });
             let bytes = length.map_err(|error| SpoolError::disk("reading", &path, error))?;
-            serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            let identity: Identity = serde_json::from_slice(&bytes).map_err(|error| {
                 let path = path.display();
                 let what = "remove it, and it is made anew from the log";
                 SpoolError::Damaged(format!("{path}: {error}: {what}"))
-            })
+            })?;
+            if identity.format > super::record::VERSION {
+                return Err(SpoolError::Later(path.display().to_string()));
+            }
+            Ok(Some(identity))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(SpoolError::disk("opening", &path, error)),

@@ -157,13 +157,14 @@ impl Ledger {
         let mut found: Vec<LedgerMessage> = Vec::new();
         for path in self.files()?.into_iter().rev() {
             let mut here = Vec::new();
-            for line in self.lines(&path)?.lines().skip(1) {
-                let line = line.map_err(|error| SpoolError::disk("reading", &path, error))?;
-                let message: LedgerMessage = serde_json::from_str(&line)
-                    .map_err(|error| SpoolError::Damaged(format!("{}: {error}", path.display())))?;
+            let read = self.read(&path, |message| {
                 if message.is_named(of) {
                     here.push(message);
                 }
+            });
+            // What cannot be read hides no other file.
+            if let Err(error) = read {
+                tracing::error!(%error, "a part of the ledger cannot be read");
             }
             found.extend(here.into_iter().rev());
             if found.len() >= limit {
@@ -198,9 +199,38 @@ impl Ledger {
         Ok(())
     }
 
+    /// Reads a file to its end, checking what can be checked: its head, its lines, and the checksum
+    /// that gzip has of it.
+    fn read(&self, path: &Path, mut show: impl FnMut(LedgerMessage)) -> Result<(), SpoolError> {
+        let odd = |what: &dyn std::fmt::Display| {
+            SpoolError::Damaged(format!("{}: {what}", path.display()))
+        };
+        let mut lines = self.lines(path)?.lines();
+        let first = lines.next().ok_or_else(|| odd(&"it is empty"))?;
+        let head: Head = serde_json::from_str(&first.map_err(|error| odd(&error))?)
+            .map_err(|error| odd(&error))?;
+        if head.uuid != self.uuid {
+            return Err(odd(&"it is that of another spool"));
+        }
+        for line in lines {
+            let line = line.map_err(|error| odd(&error))?;
+            show(serde_json::from_str(&line).map_err(|error| odd(&error))?);
+        }
+        Ok(())
+    }
+
+    /// What is wrong with the files, a line for each.
+    pub(crate) fn verify(&self) -> Result<Vec<String>, SpoolError> {
+        let files = self.files()?;
+        let wrong = files.iter().map(|path| self.read(path, |_| {}).err());
+        Ok(wrong.flatten().map(|error| error.to_string()).collect())
+    }
+
     fn files(&self) -> Result<Vec<PathBuf>, SpoolError> {
-        let names = self.disk.list(&self.dir);
-        let names = names.map_err(|error| SpoolError::disk("listing", &self.dir, error))?;
+        let names = match self.disk.list(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            names => names.map_err(|error| SpoolError::disk("listing", &self.dir, error))?,
+        };
         let files = names.iter().filter(|name| name.ends_with(".jsonl.gz"));
         Ok(files.map(|name| self.dir.join(name)).collect())
     }

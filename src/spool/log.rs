@@ -52,6 +52,8 @@ pub(crate) struct LogWriter {
     next_segment: u32,
     /// The newest segment that stands; 0: none.
     newest: u32,
+    /// Its length, once it is closed.
+    newest_bytes: Option<u64>,
     current: Option<Open>,
     /// Segments that were given up and could not be cut back.
     uncut: Vec<Open>,
@@ -83,14 +85,15 @@ impl Open {
 }
 
 impl LogWriter {
-    /// Writes to new segments behind `newest`; 0: it is the first.
-    pub(crate) const fn new(options: LogOptions, disk: Disk, clock: Clock, newest: u32) -> Self {
+    /// Writes to new segments behind the one whose end this is; 0: there is none.
+    pub(crate) fn new(options: LogOptions, disk: Disk, clock: Clock, newest: Position) -> Self {
         Self {
             options,
             disk,
             clock,
-            next_segment: newest + 1,
-            newest,
+            next_segment: newest.segment + 1,
+            newest: newest.segment,
+            newest_bytes: Some(u64::from(newest.offset)),
             current: None,
             uncut: Vec::new(),
             buffer: Vec::new(),
@@ -177,8 +180,19 @@ impl LogWriter {
                 .set_len(open.end)
                 .and_then(|()| open.file.sync())
                 .map_err(|error| SpoolError::disk("closing", &open.path, error))?;
+            self.newest_bytes = Some(open.end);
         }
         Ok(())
+    }
+
+    /// Begins the segment behind all of these numbers now, and closes it.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub(crate) fn skip_to(&mut self, known: u32) -> Result<(), SpoolError> {
+        self.next_segment = self.next_segment.max(known + 1);
+        self.current = Some(self.open_segment(0)?);
+        self.seal()
     }
 
     /// Goes on in a new segment when something stands in the current one and it was begun by then.
@@ -198,6 +212,7 @@ impl LogWriter {
     fn abandon(&mut self) {
         if let Some(open) = self.current.take() {
             let cut = open.cut();
+            self.newest_bytes = cut.is_ok().then_some(open.synced);
             tracing::error!(
                 segment = open.segment,
                 cut = cut.is_ok(),
@@ -263,6 +278,7 @@ impl LogWriter {
         open.synced = open.end;
         open.batch = 2;
         self.newest = segment;
+        self.newest_bytes = None;
         Ok(open)
     }
 
@@ -288,6 +304,7 @@ impl LogWriter {
             segment: open.segment,
             at: open.begun,
             previous: Some(self.newest),
+            previous_bytes: self.newest_bytes,
         };
         let json =
             serde_json::to_vec(&line).map_err(|error| SpoolError::Damaged(error.to_string()))?;

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use super::SpoolError;
 use super::head;
-use super::index::{MessageRow, decode, key};
-use super::recover::{Gap, Recover};
+use super::index::{Index, key};
+use super::recover::Recover;
 use super::segment::Position;
+use crate::mail::SpoolId;
 
 impl Recover {
     /// A lost volume must not look like an empty spool, nor an old copy like the spool. The index
@@ -29,45 +30,75 @@ impl Recover {
         }
     }
 
-    /// Segments that are gone; each is noted in quarantine.
-    pub(crate) fn missing(&self, segments: &[u32]) -> Result<Vec<String>, SpoolError> {
-        let missing = head::missing(&self.disk, &self.log.dir, segments);
-        let note = |segment| {
-            let what = head::missing_segment(segment);
-            let name = format!("{segment:010}.missing");
-            self.quarantine.keep_note(&name, &what)?;
-            Ok(what)
-        };
-        missing.into_iter().map(note).collect()
-    }
-
-    /// The newest segment is shorter than the index knows it: what was at its end is lost.
-    pub(crate) fn note_lost_end(
-        &self,
-        known: Position,
-        end: Position,
-    ) -> Result<String, SpoolError> {
-        let what = lost_end(known, end);
-        let mut note = what.clone();
-        self.index.each_row(b"m", |name, value| {
-            let row: MessageRow = decode(value)?;
-            if let Some(id) = key::parse_id(name)
-                && row.position >= end.to_u64()
-            {
-                // Writing to a String cannot fail.
-                write!(note, "\nmessage {id}").ok();
+    /// Tells what an index knew that was made anew, and the log does not have: a note with the
+    /// messages that waited.
+    pub(crate) fn note_lost(&mut self, before: &Before, end: Position) -> Result<(), SpoolError> {
+        let mut lost = Vec::new();
+        for &id in &before.waiting {
+            if self.index.get(&key::message(id))?.is_none() {
+                lost.push(id);
             }
-            Ok(())
-        })?;
-        let name = format!("{:010}-{}-{}.lost", end.segment, end.offset, known.offset);
+        }
+        let known = before.position;
+        if lost.is_empty() && known <= end {
+            return Ok(());
+        }
+        let mut what = match lost.len() {
+            0 => String::new(),
+            1 => "a message that waited is not in the log any more".to_owned(),
+            many => format!("{many} messages that waited are not in the log any more"),
+        };
+        if known > end {
+            let so = if what.is_empty() { "" } else { ": " };
+            what = format!("{what}{so}{}", lost_end(known, end));
+        }
+        let mut note = what.clone();
+        for id in &lost {
+            // Writing to a String cannot fail.
+            write!(note, "\nmessage {id}").ok();
+        }
+        let Position { segment, offset } = known;
+        let name = format!("{segment:010}-{offset}.lost");
         self.quarantine.keep_note(&name, &note)?;
-        Ok(what)
+        self.found.damaged += 1;
+        self.damage.push(format!("{what}; see quarantine/{name}"));
+        Ok(())
     }
 
-    /// Counts and tells what the gap has lost.
-    pub(crate) fn note_lost(&mut self, gap: &Gap) {
-        self.found.damaged += gap.lost.len() as u64;
-        self.damage.extend_from_slice(&gap.lost);
+    /// Tells of segments that are gone or shorter than they were.
+    pub(crate) fn note_lacking(&mut self) -> Result<(), SpoolError> {
+        let numbers = head::numbers(&self.disk, &self.log.dir)?;
+        let lacking = head::lacking(&self.disk, &self.log.dir, &numbers);
+        for lack in lacking {
+            let what = lack.to_string();
+            self.quarantine.keep_note(&lack.name(), &what)?;
+            self.found.damaged += 1;
+            self.damage.push(what);
+        }
+        Ok(())
+    }
+}
+
+/// What an index knew before it is made anew.
+#[derive(Debug)]
+pub(crate) struct Before {
+    /// Up to where it knew the log.
+    pub(crate) position: Position,
+    waiting: Vec<SpoolId>,
+}
+
+impl Before {
+    /// `None` when it is of no use, and knows nothing.
+    pub(crate) fn of(index: &Index, uuid: &str) -> Option<Self> {
+        let position = index.resume(uuid).ok()??;
+        let mut waiting = Vec::new();
+        let read = index.each_row(b"u", |name, _| {
+            waiting.extend(key::parse_id(name));
+            Ok(())
+        });
+        // What can be read of it counts.
+        read.ok();
+        Some(Self { position, waiting })
     }
 }
 

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::index::{MessageRow, key};
 use super::segment::Position;
-use super::tests::{Opened2, accept, close, envelope, open_in, options};
+use super::tests::{Opened2, accept, close, delivered, envelope, open_in, options};
 use super::{Exported, Offline, Rescued, Spool, SpoolError, Verification, World};
 use crate::mail::SpoolId;
 
@@ -68,7 +68,7 @@ async fn a_log_without_its_newest_segment_is_refused_until_somebody_says_so() {
             ..
         }
     ));
-    assert!(refused.to_string().contains("remove the folder `index`"));
+    assert!(refused.to_string().contains("`tideover spool rebuild`"));
     let found = verify(dir.path());
     assert!(
         !found.ok && found.problems[0].contains("segment 3"),
@@ -82,13 +82,37 @@ async fn a_log_without_its_newest_segment_is_refused_until_somebody_says_so() {
     let (spool, opened) = open(dir.path());
     assert!(ids.iter().all(|id| spool.message(*id).unwrap().is_some()));
     close(spool, opened).await;
-    std::fs::remove_file(&newest).unwrap();
-    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    // It is gone for good: that is said, and what waited is named.
+    std::fs::rename(&newest, &away).unwrap();
+    let rebuilt = offline(dir.path()).rebuild(&mut |_, _| {}).unwrap();
+    assert!(
+        rebuilt.damaged[0].starts_with("3 messages that waited"),
+        "{rebuilt:?}"
+    );
+    let note = std::fs::read_dir(dir.path().join("quarantine"))
+        .unwrap()
+        .next();
+    let note = std::fs::read_to_string(note.unwrap().unwrap().path()).unwrap();
+    for (number, id) in ids.iter().enumerate() {
+        assert_eq!(note.contains(&id.to_string()), number >= 6, "{note}");
+    }
     let (spool, opened) = open(dir.path());
+    assert_eq!(spool.stats().quarantined, 1);
     let there = ids
         .iter()
         .filter(|id| spool.message(**id).unwrap().is_some());
     assert_eq!(there.count(), 6);
+    let later = accept(&spool, &["bob@example.org"], b"a letter\r\n").await;
+    close(spool, opened).await;
+    // Or not for good: nobody took its place.
+    std::fs::rename(&away, &newest).unwrap();
+    offline(dir.path()).rebuild(&mut |_, _| {}).unwrap();
+    let (spool, opened) = open(dir.path());
+    let all = ids.iter().chain([&later]);
+    assert!(
+        all.into_iter()
+            .all(|id| spool.message(*id).unwrap().is_some())
+    );
     close(spool, opened).await;
 }
 
@@ -109,8 +133,10 @@ async fn a_newest_segment_that_is_shorter_than_it_was_is_told() {
         (true, 1)
     );
     assert_eq!(spool.stats().quarantined, 1);
-    let mut notes = std::fs::read_dir(dir.path().join("quarantine")).unwrap();
-    let note = std::fs::read_to_string(notes.next().unwrap().unwrap().path()).unwrap();
+    let note = std::fs::read_dir(dir.path().join("quarantine"))
+        .unwrap()
+        .next();
+    let note = std::fs::read_to_string(note.unwrap().unwrap().path()).unwrap();
     for (number, id) in ids.iter().enumerate() {
         assert_eq!(note.contains(&id.to_string()), number >= 7, "{note}");
         assert_eq!(spool.message(*id).unwrap().is_some(), number < 7);
@@ -131,9 +157,10 @@ async fn a_segment_that_is_gone_from_the_middle_is_missed() {
     let rescued = export(dir.path(), &dir.path().join("rescue"));
     assert_eq!((rescued.messages, rescued.pieces.len()), (6, 1));
     let rebuilt = offline(dir.path()).rebuild(&mut |_, _| {}).unwrap();
-    assert_eq!(rebuilt.damaged.len(), 1, "{rebuilt:?}");
+    // The segment, and the three that waited in it.
+    assert_eq!(rebuilt.damaged.len(), 2, "{rebuilt:?}");
     let (spool, opened) = open(dir.path());
-    assert_eq!(spool.stats().quarantined, 1);
+    assert_eq!(spool.stats().quarantined, 2);
     close(spool, opened).await;
 }
 
@@ -200,9 +227,165 @@ async fn the_log_knows_whose_it_is() {
 async fn a_number_that_none_can_follow_is_refused() {
     let dir = TempDir::new().unwrap();
     three_segments(dir.path()).await;
-    std::fs::write(segment(dir.path(), u32::MAX), b"").unwrap();
-    let refused = refusal(dir.path()).to_string();
-    assert!(refused.contains("move the file away"), "{refused}");
+    for number in [u32::MAX, u32::MAX - 1] {
+        std::fs::write(segment(dir.path(), number), b"").unwrap();
+        let refused = refusal(dir.path()).to_string();
+        assert!(refused.contains("move the file away"), "{refused}");
+        std::fs::remove_file(segment(dir.path(), number)).unwrap();
+    }
+}
+
+/// Emptied, cut where a record ends, zeroed as a whole or from a record on: checksums see none.
+#[tokio::test]
+async fn a_closed_segment_that_has_lost_its_end_is_told() {
+    for how in ["emptied", "cut", "zeroed", "zeroed from"] {
+        let dir = TempDir::new().unwrap();
+        let ids = three_segments(dir.path()).await;
+        let (spool, opened) = open(dir.path());
+        let from = usize::try_from(place(&spool, ids[4]).offset).unwrap();
+        close(spool, opened).await;
+        let path = segment(dir.path(), 2);
+        let mut bytes = std::fs::read(&path).unwrap();
+        match how {
+            "emptied" => bytes.clear(),
+            "cut" => bytes.truncate(from),
+            "zeroed" => bytes.fill(0),
+            _ => bytes[from..].fill(0),
+        }
+        std::fs::write(&path, bytes).unwrap();
+        let lost = if how.ends_with("ed") { 3 } else { 2 };
+        assert!(verify(dir.path()).damaged > 0, "{how}");
+        let rescued = export(dir.path(), &dir.path().join("rescue"));
+        assert_eq!(
+            (rescued.messages, rescued.pieces.len()),
+            (9 - lost, 1),
+            "{how}"
+        );
+        let rebuilt = offline(dir.path()).rebuild(&mut |_, _| {}).unwrap();
+        let named = format!("{lost} messages that waited");
+        assert!(
+            rebuilt.damaged.iter().any(|what| what.starts_with(&named)),
+            "{rebuilt:?}"
+        );
+        let (spool, opened) = open(dir.path());
+        assert!(spool.stats().quarantined >= 2, "{how}");
+        close(spool, opened).await;
+    }
+}
+
+/// Somebody has given the open segment another number: nothing of it is cut off.
+#[tokio::test]
+async fn records_under_a_wrong_number_are_not_cut_off() {
+    let dir = TempDir::new().unwrap();
+    let ids = three_segments(dir.path()).await;
+    let path = segment(dir.path(), 3);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let written = bytes.len();
+    // As a kill leaves it.
+    bytes.resize(64 * 1024, 0);
+    std::fs::write(&path, bytes).unwrap();
+    let wrong = segment(dir.path(), 4);
+    std::fs::rename(&path, &wrong).unwrap();
+    assert!(!verify(dir.path()).ok);
+    let (spool, opened) = open(dir.path());
+    assert!(spool.stats().quarantined > 0);
+    close(spool, opened).await;
+    assert!(std::fs::metadata(&wrong).unwrap().len() >= written as u64);
+    std::fs::rename(&wrong, &path).unwrap();
+    offline(dir.path()).rebuild(&mut |_, _| {}).unwrap();
+    let (spool, opened) = open(dir.path());
+    assert!(ids.iter().all(|id| spool.message(*id).unwrap().is_some()));
+    close(spool, opened).await;
+}
+
+/// The volume of the log and of the index is away.
+#[tokio::test]
+async fn a_log_without_its_mark_is_no_fresh_start() {
+    let dir = TempDir::new().unwrap();
+    three_segments(dir.path()).await;
+    for folder in ["log", "index"] {
+        std::fs::remove_dir_all(dir.path().join(folder)).unwrap();
+    }
+    let refused = refusal(dir.path());
+    assert!(matches!(refused, SpoolError::NoLog(_)), "{refused}");
+    let refused = super::check_identity(&options(dir.path()));
+    assert!(matches!(refused, Err(SpoolError::NoLog(_))), "{refused:?}");
+    assert!(Offline::open(options(dir.path()), World::system()).is_err());
+}
+
+/// An index that does not know what is in a segment lets nothing of it go.
+#[tokio::test]
+async fn retention_removes_nothing_that_the_index_does_not_know() {
+    let dir = TempDir::new().unwrap();
+    let hands = super::retention_tests::Hands::new();
+    let (spool, opened) = super::retention_tests::open(dir.path(), &hands);
+    let id = accept(&spool, &["bob@example.org"], b"a letter\r\n").await;
+    let done = accept(&spool, &["bob@example.org"], b"a letter\r\n").await;
+    spool.record(done, vec![0], delivered()).await.unwrap();
+    let index = &spool.0.index;
+    index.change_in_place(vec![(key::message(id), None)], |_| {});
+    let mut refused = None;
+    for _ in 0..3 {
+        hands.forward(Duration::from_secs(40 * 24 * 3600));
+        refused = refused.or(spool.retire().await.err());
+        accept(&spool, &["bob@example.org"], b"a letter\r\n").await;
+    }
+    let told = refused
+        .map(|refused| refused.to_string())
+        .unwrap_or_default();
+    assert!(told.contains("spool rebuild"), "{told}");
+    assert!(segment(dir.path(), 1).exists());
+    close(spool, opened).await;
+    offline(dir.path()).rebuild(&mut |_, _| {}).unwrap();
+    let (spool, opened) = super::retention_tests::open(dir.path(), &hands);
+    assert!(spool.message(id).unwrap().is_some());
+    close(spool, opened).await;
+}
+
+/// What a later version wrote is not read as if it were ours.
+#[tokio::test]
+async fn a_later_format_is_refused() {
+    let dir = TempDir::new().unwrap();
+    three_segments(dir.path()).await;
+    let json = dir.path().join("spool.json");
+    let before = std::fs::read_to_string(&json).unwrap();
+    std::fs::write(&json, before.replace("\"format\": 1", "\"format\": 2")).unwrap();
+    let refused = refusal(dir.path());
+    assert!(matches!(refused, SpoolError::Later(_)), "{refused}");
+    std::fs::write(&json, &before).unwrap();
+    let path = segment(dir.path(), 3);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[5] = 2;
+    let crc = crc32c::crc32c(&bytes[..36]).to_le_bytes();
+    bytes[36..40].copy_from_slice(&crc);
+    std::fs::write(&path, bytes).unwrap();
+    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    let refused = refusal(dir.path());
+    assert!(matches!(refused, SpoolError::Later(_)), "{refused}");
+}
+
+/// A ledger file that is damaged is told, and hides no other.
+#[tokio::test]
+async fn the_ledger_is_verified() {
+    let dir = TempDir::new().unwrap();
+    three_segments(dir.path()).await;
+    let folder = dir.path().join("ledger");
+    std::fs::write(folder.join("0000000001.jsonl.gz"), b"no gzip").unwrap();
+    let found = verify(dir.path());
+    assert!(
+        found.problems[0].contains("0000000001.jsonl.gz"),
+        "{found:?}"
+    );
+    let (spool, opened) = open(dir.path());
+    assert!(
+        spool
+            .0
+            .ledger
+            .find("bob@example.org", 10)
+            .unwrap()
+            .is_empty()
+    );
+    close(spool, opened).await;
 }
 
 #[tokio::test]
@@ -258,7 +441,7 @@ async fn a_segment_is_closed_after_a_day() {
     let dir = TempDir::new().unwrap();
     let hands = super::retention_tests::Hands::new();
     let (spool, opened) = super::retention_tests::open(dir.path(), &hands);
-    let count = || std::fs::read_dir(dir.path().join("log")).unwrap().count();
+    let count = || super::retention_tests::segments(dir.path()).len();
     accept(&spool, &["bob@example.org"], b"a letter\r\n").await;
     spool.retire().await.unwrap();
     assert_eq!(count(), 1);

@@ -48,6 +48,7 @@ mod segment;
 mod unreadable;
 mod verify;
 mod views;
+mod window;
 
 pub use anew::Rebuilt;
 pub use backlog::{BodyPlace, ForAttempt};

@@ -11,8 +11,8 @@ use super::big::BigBody;
 use super::disk::Lock;
 use super::event::{BigFile, Entry, MessageLine};
 use super::handle::Options;
-use super::head::{self, missing_segment};
-use super::identity::{check_big, identity, lock};
+use super::head::{self, Lack};
+use super::identity::{check_marks, identity, lock};
 use super::index::{self, Index};
 use super::log::{LogOptions, LogReader};
 use super::lost::lost_end;
@@ -49,8 +49,8 @@ pub(super) enum Damage {
     Range(u32, Range<u64>),
     /// A message with a damaged body.
     Message(SpoolId, Position),
-    /// A segment that is not there.
-    Missing(u32),
+    /// A segment that is gone, or shorter than it was.
+    Lack(Lack),
     /// The index knows more than what the log has at its end.
     LostEnd { known: Position, end: Position },
 }
@@ -60,7 +60,7 @@ impl fmt::Display for Damage {
         let what = match self {
             Self::Range(segment, range) => damaged_range(*segment, range),
             Self::Message(id, at) => damaged_message(*id, *at),
-            Self::Missing(segment) => missing_segment(*segment),
+            Self::Lack(lack) => lack.to_string(),
             Self::LostEnd { known, end } => lost_end(*known, *end),
         };
         f.write_str(&what)
@@ -86,7 +86,7 @@ impl Offline {
             SpoolError::Damaged(format!("{} holds no spool", options.dir.display()))
         })?;
         let lock = lock(&world.disk, &options.dir)?;
-        check_big(&world.disk, &options.dir, &identity)?;
+        check_marks(&world.disk, &options.dir, &identity)?;
         let log = LogOptions::new(&options, &identity);
         Ok(Self {
             reader: LogReader::new(log.clone(), world.disk.clone()),
@@ -147,8 +147,8 @@ impl Offline {
         let disk = &self.world.disk;
         let mut numbers = head::numbers(disk, &self.log.dir)?;
         numbers.retain(|&number| number >= floor);
-        for missing in head::missing(disk, &self.log.dir, &numbers) {
-            visit(Piece::Damage(Damage::Missing(missing)))?;
+        for lack in head::lacking(disk, &self.log.dir, &numbers) {
+            visit(Piece::Damage(Damage::Lack(lack)))?;
         }
         let total = numbers.len() as u64;
         let mut end = Position::default();
@@ -165,7 +165,7 @@ impl Offline {
             let scan = Scan::new(file, self.log.spool, number, ending)?.rescue();
             let tail = scan.run(0, |found| show(number, found, visit))?;
             let offset = match ending {
-                Ending::Open if !tail.unreadable => tail.end,
+                Ending::Open if !tail.doubtful => tail.end,
                 Ending::Open | Ending::Sealed => length,
             };
             end = Position {

@@ -11,7 +11,7 @@ use super::disk::{Disk, SystemDisk};
 use super::draft::BigHome;
 use super::failures::Failures;
 use super::handle::{Inner, Options, Spool};
-use super::identity::{identity, lock, mark_big, new_identity};
+use super::identity::{identity, lock, mark, new_identity};
 use super::index::{Index, SledStore, Store};
 use super::ledger::Ledger;
 use super::log::{LogOptions, LogReader};
@@ -102,7 +102,7 @@ impl Spool {
         make_folders(&disk, &dir)?;
         let lock = lock(&disk, &dir)?;
         let new = || new_identity(&disk, &dir, &world.clock, &world.entropy);
-        let identity = mark_big(&disk, &dir, known.map_or_else(new, Ok)?)?;
+        let identity = mark(&disk, &dir, known.map_or_else(new, Ok)?)?;
         let log_options = LogOptions::new(&options, &identity);
         let big = BigHome {
             disk: disk.clone(),

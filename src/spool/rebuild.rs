@@ -61,7 +61,7 @@ impl Start {
         let now = world.clock.now();
         let mut gap = recover.gap()?;
         let (disk, clock) = (world.disk.clone(), world.clock.clone());
-        let mut log = LogWriter::new(recover.log.clone(), disk, clock, gap.end.segment);
+        let mut log = LogWriter::new(recover.log.clone(), disk, clock, gap.end);
         let bodies = recover.large_bodies(big)?;
         if gap.bytes > options.replay_at_start {
             let follow = Follow::behind(now, gap.bytes, gap.end);

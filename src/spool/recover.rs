@@ -12,6 +12,7 @@ use super::head;
 use super::index::{self, Index, key};
 use super::ledger::Ledger;
 use super::log::LogOptions;
+use super::lost::Before;
 use super::maimed::{Maimed, wrong_body};
 use super::quarantine::Quarantine;
 use super::record::Header;
@@ -44,8 +45,6 @@ pub(crate) struct Gap {
     pub(crate) bytes: u64,
     /// The newest message, or a younger one, as far as the newest part of the log tells.
     pub(crate) newest: SpoolId,
-    /// What the log has lost, for people.
-    pub(crate) lost: Vec<String>,
 }
 
 /// Told the bytes of each record; may end it.
@@ -109,19 +108,14 @@ impl Recover {
                 break;
             }
         }
-        let mut lost = Vec::new();
-        if let Some(known) = from.take_if(|from| *from > end) {
-            lost.push(self.note_lost_end(known, end)?);
-        }
-        if from.is_none() {
-            lost.extend(self.missing(&segments)?);
+        if from.take_if(|from| *from > end).is_some() {
+            tracing::warn!("the index knows more than the log; it is made anew");
         }
         Ok(Gap {
             from,
             end,
             bytes: self.bytes_from(from.unwrap_or_default())?,
             newest: seen.newest,
-            lost,
         })
     }
 
@@ -134,12 +128,10 @@ impl Recover {
         let ending =
             Ending::of_newest(&*file).map_err(|error| SpoolError::disk("reading", &path, error))?;
         let Tail {
-            mut end,
-            unreadable,
-            ..
+            mut end, doubtful, ..
         } = self.look(number, (start, ending), seen)?;
-        // What the disk does not give is not cut off.
-        if ending == Ending::Open && !unreadable {
+        // What no power cut can have left is not cut off.
+        if ending == Ending::Open && !doubtful {
             file.set_len(end)
                 .and_then(|()| file.sync())
                 .map_err(|error| SpoolError::disk("cutting", &path, error))?;
@@ -203,7 +195,6 @@ impl Recover {
     /// to fit.
     pub(crate) fn catch_up(&mut self, gap: &mut Gap, watch: Watch<'_>) -> Result<(), SpoolError> {
         if let Some(from) = gap.from {
-            self.note_lost(gap);
             match self.replay((from, gap.end), watch) {
                 Err(error @ (SpoolError::Index(_) | SpoolError::Damaged(_))) => {
                     tracing::warn!(%error, "the index does not fit the log; it is made anew");
@@ -212,6 +203,18 @@ impl Recover {
                 other => return other,
             }
         }
+        let before = Before::of(&self.index, &self.log.uuid);
+        self.make_anew(before.as_ref(), gap.end, watch)
+    }
+
+    /// Makes the index from the whole log, and tells what it knew `before` and the log does not
+    /// have.
+    pub(crate) fn make_anew(
+        &mut self,
+        before: Option<&Before>,
+        end: Position,
+        watch: Watch<'_>,
+    ) -> Result<(), SpoolError> {
         self.index.clear()?;
         self.found = Recovery {
             rebuilt: true,
@@ -219,8 +222,9 @@ impl Recover {
         };
         self.damage.clear();
         self.maimed.clear();
-        self.note_lost(gap);
-        self.replay((Position::default(), gap.end), watch)
+        self.note_lacking()?;
+        self.replay((Position::default(), end), watch)?;
+        before.map_or(Ok(()), |before| self.note_lost(before, end))
     }
 
     /// Applies what stands in the log between two places, which both are ends of records.

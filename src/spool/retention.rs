@@ -27,6 +27,7 @@ use super::views::history;
 use crate::base::{Shutdown, Timestamp};
 use crate::limits;
 use crate::mail::SpoolId;
+use crate::telemetry::names;
 
 /// Between two rounds.
 const PERIOD: Duration = Duration::from_secs(3600);
@@ -202,6 +203,7 @@ impl Spool {
         let found = self.beside(move |spool| spool.residents(segment)).await?;
         let (residents, unreadable) = (Arc::<[Resident]>::from(found.readable), found.unreadable);
         if segment >= self.0.index.counters().floor {
+            self.refuse_unknown(segment, &residents).await?;
             // What is damaged cannot be carried, and nobody can read it: it does not wait.
             let round = round.clone();
             let wanted = move |spool: &Self, one: &Resident, row: &MessageRow| {
@@ -232,6 +234,29 @@ impl Spool {
             .await?;
         done.segments += 1;
         Ok(())
+    }
+
+    /// A message that the index does not know may wait: nothing goes then (I2).
+    async fn refuse_unknown(
+        &self,
+        segment: u32,
+        residents: &Arc<[Resident]>,
+    ) -> Result<(), SpoolError> {
+        let residents = Arc::clone(residents);
+        self.beside(move |spool| {
+            for resident in residents.iter() {
+                if spool.0.index.get(&key::message(resident.id))?.is_none() {
+                    metrics::counter!(names::SPOOL_INDEX_ERRORS).increment(1);
+                    return Err(SpoolError::Index(format!(
+                        "segment {segment} stays: the index does not know {}, which is in it: \
+                         stop, and run `tideover spool rebuild`",
+                        resident.id
+                    )));
+                }
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Those that the index finds here and that are wanted.

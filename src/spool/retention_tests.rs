@@ -46,10 +46,11 @@ pub(super) fn open(dir: &Path, hands: &Hands) -> (Spool, Opened2) {
     open_in(options(dir), world)
 }
 
-fn segments(dir: &Path) -> Vec<String> {
+pub(super) fn segments(dir: &Path) -> Vec<String> {
     let names = std::fs::read_dir(dir.join("log")).unwrap();
     let mut names: Vec<_> = names
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != "spool")
         .collect();
     names.sort();
     names

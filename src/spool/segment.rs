@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::SpoolError;
 use super::disk::DiskFile;
-use super::record::{ALIGNMENT, HEADER, Header, Kind};
+use super::record::{ALIGNMENT, HEADER, Header, Kind, VERSION};
 use super::unreadable::{Patience, Unreadable, read_what_is_left};
+use super::window::Window;
 
 /// A place in the log. Positions ascend in the order of writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -75,8 +76,9 @@ pub(crate) struct Tail {
     pub(crate) end: u64,
     /// Bytes behind it that are not zero: a batch that was not synced when the power went.
     pub(crate) torn: bool,
-    /// The disk does not give some of the bytes behind it: nobody knows what they are.
-    pub(crate) unreadable: bool,
+    /// They are not what a power cut leaves: the disk does not give some of them, or there are
+    /// records of another segment.
+    pub(crate) doubtful: bool,
 }
 
 /// Is the segment closed, or may its last batch be torn?
@@ -172,12 +174,13 @@ impl Scan {
                     at = self.show_maimed(at, header, &mut visit)?;
                     self.batch = Some(header.place.batch);
                 }
-                // Most of an open segment is reserved only: no need to look for records there.
-                Look::Maimed(_) | Look::Nothing if self.window.is_zero_from(at)? => {
+                // Most of an open segment is reserved only: no need to look for records there. A
+                // closed one has nothing behind its last record.
+                Look::Maimed(_) | Look::Nothing if self.ends_at(at)? => {
                     return Ok(Tail {
                         end: at,
                         torn: false,
-                        unreadable: false,
+                        doubtful: false,
                     });
                 }
                 // Before the next batch there was another sync.
@@ -192,6 +195,14 @@ impl Scan {
                     }
                 }
             }
+        }
+    }
+
+    /// Is there nothing from here on, as there should be?
+    fn ends_at(&mut self, at: u64) -> Result<bool, SpoolError> {
+        match self.ending {
+            Ending::Sealed => Ok(at >= self.window.length),
+            Ending::Open => self.window.is_zero_from(at),
         }
     }
 
@@ -250,6 +261,9 @@ impl Scan {
         if header.place.spool != self.spool || header.place.segment != self.segment {
             return Ok(Look::Nothing);
         }
+        if header.version > VERSION {
+            return Err(SpoolError::Later(format!("segment {}", self.segment)));
+        }
         let length = header.meta_len as usize + header.body_len as usize;
         let payload = self.window.get(at + HEADER as u64, length)?;
         let Some((meta, body)) = payload.split_at_checked(header.meta_len as usize) else {
@@ -296,21 +310,37 @@ impl Scan {
         Ok(None)
     }
 
+    /// Does a record of another segment or spool stand behind this place? Then somebody has moved
+    /// files.
+    fn foreign_behind(&mut self, mut at: u64) -> Result<bool, SpoolError> {
+        while let Some(found) = self.window.find_magic(at)? {
+            let header = Header::read(self.window.get(found, HEADER)?);
+            let ours = |header: Header| {
+                header.place.spool == self.spool && header.place.segment == self.segment
+            };
+            if header.is_some_and(|header| !ours(header)) {
+                return Ok(true);
+            }
+            at = found + STEP;
+        }
+        Ok(false)
+    }
+
     /// The end of the good part, when what is behind it is not zero.
     fn tail(
-        self,
+        mut self,
         end: u64,
         visit: &mut impl FnMut(Found<'_>) -> Result<(), SpoolError>,
     ) -> Result<Tail, SpoolError> {
         let behind = end..self.window.length;
-        let unreadable = self.window.unreadable.touches(&behind);
-        if self.ending == Ending::Sealed || unreadable {
+        let doubtful = self.window.unreadable.touches(&behind) || self.foreign_behind(end)?;
+        if self.ending == Ending::Sealed || doubtful {
             visit(Found::Damage(behind))?;
         }
         Ok(Tail {
             end,
             torn: true,
-            unreadable,
+            doubtful,
         })
     }
 }
@@ -329,92 +359,6 @@ fn offset(at: u64) -> u32 {
 
 /// From one place where a record may begin to the next.
 const STEP: u64 = ALIGNMENT as u64;
-const WINDOW: usize = 4 * 1024 * 1024;
-static ZEROS: [u8; 4096] = [0; 4096];
-
-/// A moving piece of a file in memory.
-struct Window {
-    file: Arc<dyn DiskFile>,
-    length: u64,
-    start: u64,
-    bytes: Vec<u8>,
-    patience: Patience,
-    /// What the disk did not give so far; zero in the window.
-    unreadable: Unreadable,
-}
-
-impl Window {
-    fn new(file: Arc<dyn DiskFile>) -> Result<Self, SpoolError> {
-        let length = file
-            .len()
-            .map_err(|error| SpoolError::disk("measuring", Path::new("a segment"), error))?;
-        Ok(Self {
-            file,
-            length,
-            start: 0,
-            bytes: Vec::new(),
-            patience: Patience::Some,
-            unreadable: Unreadable::default(),
-        })
-    }
-
-    /// `length` bytes from `at`, fewer at the end of the file.
-    fn get(&mut self, at: u64, length: usize) -> Result<&[u8], SpoolError> {
-        let length = length.min(usize::try_from(self.length.saturating_sub(at)).unwrap_or(0));
-        let inside =
-            |start: u64, have: usize| at >= start && at + length as u64 <= start + have as u64;
-        if !inside(self.start, self.bytes.len()) {
-            // No more than there is: a small segment costs a small window.
-            let rest = usize::try_from(self.length.saturating_sub(at)).unwrap_or(usize::MAX);
-            let wanted = WINDOW.max(length).min(rest);
-            if self.bytes.is_empty() {
-                self.bytes = vec![0; wanted];
-            }
-            self.bytes.resize(wanted, 0);
-            let place = (self.bytes.as_mut_slice(), at);
-            let read = read_what_is_left(&*self.file, place, self.patience, &mut self.unreadable);
-            let read =
-                read.map_err(|error| SpoolError::disk("reading", Path::new("a segment"), error))?;
-            self.bytes.truncate(read);
-            self.start = at;
-        }
-        let from = usize::try_from(at - self.start).unwrap_or(usize::MAX);
-        let to = from.saturating_add(length).min(self.bytes.len());
-        Ok(self.bytes.get(from..to).unwrap_or_default())
-    }
-
-    /// The next aligned place at or behind `at` where a record may begin.
-    fn find_magic(&mut self, mut at: u64) -> Result<Option<u64>, SpoolError> {
-        while at < self.length {
-            let chunk = self.get(at, WINDOW)?;
-            if chunk.len() < HEADER {
-                return Ok(None);
-            }
-            let hit = memchr::memmem::find_iter(chunk, b"TDR1")
-                .find(|hit| (at + *hit as u64).is_multiple_of(ALIGNMENT as u64));
-            match hit {
-                Some(hit) => return Ok(Some(at + hit as u64)),
-                // Chunks overlap by less than a header, so that none is cut in two.
-                None => at += (chunk.len() - (HEADER - ALIGNMENT)) as u64,
-            }
-        }
-        Ok(None)
-    }
-
-    /// Is there nothing from here on? Not when nobody can say.
-    fn is_zero_from(&mut self, mut at: u64) -> Result<bool, SpoolError> {
-        let rest = at..self.length;
-        while at < self.length {
-            let chunk = self.get(at, WINDOW)?;
-            let mut pieces = chunk.chunks(ZEROS.len());
-            if pieces.any(|piece| Some(piece) != ZEROS.get(..piece.len())) {
-                return Ok(false);
-            }
-            at += chunk.len().max(1) as u64;
-        }
-        Ok(!self.unreadable.touches(&rest))
-    }
-}
 
 #[cfg(test)]
 mod tests {

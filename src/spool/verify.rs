@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::SpoolError;
 use super::event::{BigFile, Entry};
 use super::index::{Index, Row, key};
+use super::ledger::Ledger;
 use super::offline::{Damage, Offline, Piece, Poured, Progress, pour};
 use crate::limits;
 use crate::mail::SpoolId;
@@ -20,7 +21,8 @@ pub struct Verification {
     pub records: u64,
     /// Messages in the log.
     pub messages: u64,
-    /// Damaged parts of the log, and large bodies whose checksum is wrong or that are missing.
+    /// Damaged parts of the log, large bodies whose checksum is wrong or that are missing, and
+    /// files of the ledger that cannot be read.
     pub damaged: u64,
     /// Pieces in quarantine.
     pub quarantined: u64,
@@ -83,6 +85,12 @@ impl Offline {
                 found.problems.push(wrong);
             }
         }
+        let ledger = Ledger {
+            disk: self.world.disk.clone(),
+            dir: self.options.dir.join("ledger"),
+            uuid: self.log.uuid.clone(),
+        };
+        found.problems.extend(ledger.verify()?);
         found.damaged = found.problems.len() as u64;
         found.unreferenced = self.unreferenced(&fresh, &mut found.problems)?;
         if let Some(stored) = &stored {

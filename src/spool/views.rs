@@ -413,7 +413,7 @@ impl Spool {
             free_bytes: self.0.disk.free_bytes(dir).unwrap_or_default(),
             damaged: self.waiting_maimed(&quarantined),
             quarantined: quarantined.len() as u64,
-            write_failures: self.0.failures.told(),
+            write_failures: self.write_failures(),
         }
     }
 

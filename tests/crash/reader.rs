@@ -119,9 +119,12 @@ fn another_program_reads_the_same() {
     });
     assert!(!some.is_empty());
     drop(spool);
-    let mut segments: Vec<_> = std::fs::read_dir(dir.join("log")).unwrap().collect();
-    segments.sort_by_key(|entry| entry.as_ref().unwrap().file_name());
-    let newest = segments.pop().unwrap().unwrap().path();
+    let files = std::fs::read_dir(dir.join("log")).unwrap();
+    let files = files.map(|entry| entry.unwrap().path());
+    let newest = files
+        .filter(|file| file.extension().is_some())
+        .max()
+        .unwrap();
     let mut bytes = std::fs::read(&newest).unwrap();
     let end = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1;
     let end = end.next_multiple_of(8);

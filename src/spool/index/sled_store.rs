@@ -429,8 +429,8 @@ mod tests {
         assert_eq!(store.number(HAND_OVER).unwrap(), 3);
     }
 
-    /// sled does not tell of all damage. What it shows is the state at the end of a hand-over, or it
-    /// is not opened; or a part of it cannot be read, which everybody is told who asks.
+    /// sled does not tell of all damage. What it shows is the state at the end of a hand-over, or
+    /// it is not opened; or a part of it cannot be read, which everybody is told who asks.
     #[test]
     fn damage_shows_no_state_that_never_was() {
         let dir = tempfile::tempdir().unwrap();
