@@ -56,7 +56,8 @@ pub const REPLY_LINE: usize = 4_096;
 pub const VERIFY_TIMEOUT: Duration = Duration::from_secs(20);
 /// Homes are asked about so many addresses at one time. Beyond: the next ones wait for as long.
 pub const VERIFY_SESSIONS: usize = 8;
-/// Addresses of which a home said that they exist. Beyond: further ones are asked for each time.
+/// Addresses of which a home said that they exist. Beyond: those that it has not confirmed for the
+/// longest time are forgotten.
 pub const VERIFIED: usize = 200_000;
 /// Addresses of which a home said just now that they do not exist. Beyond: they are forgotten.
 pub const DENIED: usize = 20_000;

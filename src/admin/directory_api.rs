@@ -8,11 +8,11 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Query};
-use super::{Admin, AdminError, directory_import, sync_api, verified_api};
+use super::{Admin, AdminError, directory_import, sync_api, verified_api, x500_api};
 use crate::base::Timestamp;
 use crate::directory::{
     Cause, Change, Conflict, Directory, DirectoryError, Entry, EntryKind, FoundBy, Generation,
-    Guard, Mode, Note, Outcome, Provenance, Record, RulingChange, Verdict,
+    Guard, Mode, Note, Outcome, Provenance, Record, RulingChange, Verdict, Word,
 };
 use crate::limits;
 use crate::mail::BackendId;
@@ -192,6 +192,9 @@ pub struct LookupView {
     pub found_by: Option<String>,
     /// Where each fact of the entry comes from.
     pub sources: Provenance,
+    /// What a home said of the address, when it has no entry.
+    #[serde(default)]
+    pub verified: Option<Word>,
 }
 
 pub(super) fn routes() -> Router<Arc<Admin>> {
@@ -207,6 +210,7 @@ pub(super) fn routes() -> Router<Arc<Admin>> {
         .route("/api/directory/settle", post(settle))
         .route("/api/directory/set", post(set))
         .route("/api/directory/verified", get(verified_api::list))
+        .route("/api/directory/x500", get(x500_api::list))
         .route("/api/directory/sync", post(sync_api::sync))
         .route("/api/directory/status", get(sync_api::status))
         .route("/api/directory/forget", post(verified_api::forget))
@@ -392,10 +396,14 @@ async fn lookup(State(admin): Us, Query(query): Query<LookupQuery>) -> Answer<Lo
     let address = query.address.as_deref().map(parsed).transpose()?;
     let Some(at) = query.at else {
         let current = admin.directory.current();
-        return admin
-            .blocking(move |_| Ok(looked_up(&current, address.as_ref())))
-            .await
-            .map(Json);
+        let view = admin.blocking(move |admin| {
+            let mut view = looked_up(&current, address.as_ref());
+            if view.entry.is_none() {
+                view.verified = address.and_then(|address| admin.word_of(&address));
+            }
+            Ok(view)
+        });
+        return view.await.map(Json);
     };
     let (generation, directory) = admin.directory.as_of(at).await?;
     Ok(Json(LookupView {
@@ -426,5 +434,6 @@ fn looked_up(directory: &Directory, address: Option<&Mailbox>) -> LookupView {
             .to_owned()
         }),
         sources: sources.map(|(_, from)| from).unwrap_or_default(),
+        verified: None,
     }
 }

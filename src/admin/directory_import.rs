@@ -14,6 +14,7 @@ use super::directory_api::{ChangeQuery, ChangeView};
 use super::extract::Query;
 use super::{Admin, AdminError};
 use crate::directory::{BadRows, Cause, Extent, Import};
+use crate::mail::BackendId;
 
 /// An import.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub(crate) struct ImportQuery {
     pub(crate) add: bool,
     /// Bad rows are left out.
     pub(crate) skip_bad: bool,
+    /// The home of those of whom the file says none.
+    #[serde(default)]
+    pub(crate) home: Option<BackendId>,
     /// Who.
     pub(crate) actor: String,
     /// Why; may be empty.
@@ -53,6 +57,7 @@ pub(super) async fn import(
         } else {
             BadRows::Refuse
         },
+        home: query.home,
     };
     let note = change.note(Cause::Import, Some(&query.source));
     let (send, pipe) = pipe();

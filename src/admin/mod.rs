@@ -28,6 +28,7 @@ mod verified_api;
 mod view;
 mod wave_api;
 mod wave_run;
+mod x500_api;
 
 use std::fmt;
 use std::sync::Arc;
@@ -82,6 +83,7 @@ pub use view::{
 pub(crate) use wave_api::WaveQuery;
 pub use wave_api::{WaveDetails, WavePlanView, WaveUserView, WaveView};
 pub use wave_run::keep_waves;
+pub use x500_api::X500View;
 
 /// Name of the unix socket in `data_dir`.
 pub const SOCKET: &str = "admin.sock";

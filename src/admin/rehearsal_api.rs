@@ -110,6 +110,7 @@ impl Admin {
             source: query.source.clone().unwrap_or_else(|| FILE.to_owned()),
             extent: if query.add { Extent::More } else { Extent::All },
             bad: BadRows::Refuse,
+            home: None,
         };
         Ok(self
             .directory

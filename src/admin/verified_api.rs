@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::directory_api::parsed;
 use super::extract::Body;
 use super::{Admin, AdminError};
-use crate::directory::Word;
+use crate::directory::{Standing, Word};
+use crate::smtp::Mailbox;
 
 /// An address of which a home said that it exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +36,17 @@ pub struct ForgetView {
     pub address: String,
     /// Was it known?
     pub forgotten: bool,
+}
+
+impl Admin {
+    /// That a home said of an address that it exists.
+    pub(super) fn word_of(&self, address: &Mailbox) -> Option<Word> {
+        let verified = &self.router.verifier()?.verified;
+        match verified.standing(&address.key(), self.clock.now()) {
+            Standing::Exists(word) => Some(word),
+            Standing::Absent { .. } | Standing::Unknown => None,
+        }
+    }
 }
 
 pub(super) async fn list(

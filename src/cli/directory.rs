@@ -21,21 +21,7 @@ use crate::terminal::Palette;
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub(crate) enum DirectoryVerb {
     /// Read a CSV file: the people of one source
-    Import {
-        /// The file; `-` reads stdin
-        file: PathBuf,
-        /// The source that it is; what it said before goes unless the file has it too
-        #[arg(long, default_value = FILE)]
-        source: String,
-        /// The file names some people only: who is not in it stays
-        #[arg(long)]
-        add: bool,
-        /// Leave out bad rows instead of refusing the file
-        #[arg(long)]
-        skip_bad: bool,
-        #[command(flatten)]
-        how: How,
-    },
+    Import(ImportArgs),
     /// Write the directory as a CSV file, all sources joined
     Export {
         /// Where to; stdout if it is left out
@@ -107,6 +93,12 @@ pub(crate) enum DirectoryVerb {
     Status,
     /// Whom the homes know that the directory does not name (unknown = "verify")
     Verified,
+    /// The X.500 addresses of people, to give them to the platform where they live
+    X500 {
+        /// Of those who live there
+        #[arg(long)]
+        home: Option<String>,
+    },
     /// Forget what a home said of an address: its next mail asks anew
     Forget {
         /// For example ann@example.org
@@ -128,6 +120,26 @@ pub(crate) enum DirectoryVerb {
         #[command(flatten)]
         how: How,
     },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct ImportArgs {
+    /// The file; `-` reads stdin
+    file: PathBuf,
+    /// The source that it is; what it said before goes unless the file has it too
+    #[arg(long, default_value = FILE)]
+    source: String,
+    /// The home of mailboxes and groups of which the file names none, for exports of a platform
+    #[arg(long)]
+    home: Option<String>,
+    /// The file names some people only: who is not in it stays
+    #[arg(long)]
+    add: bool,
+    /// Leave out bad rows instead of refusing the file
+    #[arg(long)]
+    skip_bad: bool,
+    #[command(flatten)]
+    how: How,
 }
 
 /// How carefully, and why.
@@ -216,13 +228,7 @@ pub(super) struct Teller {
 impl Teller {
     async fn perform(&self, verb: DirectoryVerb) -> Result<(), Failure> {
         match verb {
-            DirectoryVerb::Import {
-                file,
-                source,
-                add,
-                skip_bad,
-                how,
-            } => self.import(&file, (source, add, skip_bad), how).await,
+            DirectoryVerb::Import(args) => self.import(args).await,
             DirectoryVerb::Export { file } => self.export(file).await,
             DirectoryVerb::List(args) => self.list(args).await,
             DirectoryVerb::Lookup { address } => self.lookup(Some(address), None).await,
@@ -255,6 +261,7 @@ impl Teller {
             DirectoryVerb::Sync { source, how } => self.sync(source, how).await,
             DirectoryVerb::Status => self.status().await,
             DirectoryVerb::Verified => self.verified().await,
+            DirectoryVerb::X500 { home } => self.x500(home).await,
             DirectoryVerb::Forget { address } => self.forget(address).await,
             DirectoryVerb::Set {
                 address,
@@ -288,12 +295,16 @@ impl Teller {
         }
     }
 
-    async fn import(
-        &self,
-        file: &Path,
-        (source, add, skip_bad): (String, bool, bool),
-        how: How,
-    ) -> Result<(), Failure> {
+    async fn import(&self, args: ImportArgs) -> Result<(), Failure> {
+        let ImportArgs {
+            file,
+            source,
+            home,
+            add,
+            skip_bad,
+            how,
+        } = args;
+        let file = file.as_path();
         let read = if file == Path::new("-") {
             let mut bytes = Vec::new();
             std::io::Read::read_to_end(&mut std::io::stdin().lock(), &mut bytes).map(|_| bytes)
@@ -302,7 +313,7 @@ impl Teller {
         };
         let unread = |error| Failure::new(Exit::Failed, format!("{}: {error}", file.display()));
         let bytes = read.map_err(unread)?;
-        let path = format!(
+        let mut path = format!(
             "/api/directory/import?source={}&add={add}&skip_bad={skip_bad}&actor={}&reason={}\
              &yes={}&dry_run={}",
             escape(&source),
@@ -311,6 +322,7 @@ impl Teller {
             how.yes,
             how.dry_run
         );
+        path.extend(home.map(|home| format!("&home={}", escape(&home))));
         let answer: serde_json::Value = self.client.upload(path, bytes).await?;
         self.told(&answer)
     }
@@ -401,7 +413,7 @@ impl Teller {
         let answer: serde_json::Value = self.client.ask(request).await?;
         self.print(&answer, |page, it: &LookupView| page.looked_up(it))?;
         let absent = |name: &str| answer.get(name).is_none_or(serde_json::Value::is_null);
-        let unknown = !absent("address") && absent("entry");
+        let unknown = !absent("address") && absent("entry") && absent("verified");
         if unknown {
             let what = "the directory does not know this address";
             return Err(Failure::new(Exit::Failed, what));

@@ -10,6 +10,7 @@ mod cases;
 mod client;
 mod directory;
 mod directory_sync;
+mod directory_x500;
 mod holding;
 mod home;
 mod intent;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::render::Page;
 use crate::admin::{ChangeView, DiffView, LookupView, VerifiedView};
 use crate::directory::{
-    Change, Conflict, ConflictKind, Effect, Entry, Fact, Generation, Record, RulingChange,
+    Change, Conflict, ConflictKind, Effect, Entry, Fact, Generation, Record, RulingChange, Word,
 };
 use crate::smtp::Mailbox;
 use crate::terminal::{Cell, Table, Tone, moment, visible};
@@ -117,6 +117,25 @@ impl Page {
         table.render(self.palette)
     }
 
+    /// What a home said of an address, and how long ago.
+    fn word(self, word: &Word) -> String {
+        let said = format!(
+            "{} says since {} that it exists, last {}",
+            word.by,
+            moment(word.since, self.now),
+            moment(word.at, self.now)
+        );
+        let mut text = self.field("verified", &said);
+        if let Some(denied) = word.denied {
+            let said = format!(
+                "{}: it is asked again a day later",
+                moment(denied, self.now)
+            );
+            text.push_str(&self.field("said no", &said));
+        }
+        text
+    }
+
     /// `directory lookup` and `as-of`.
     pub(crate) fn looked_up(self, view: &LookupView) -> String {
         let mut text = String::new();
@@ -133,6 +152,9 @@ impl Page {
         let Some(entry) = &view.entry else {
             if let Some(address) = &view.address {
                 writeln!(text, "{}: nobody", visible(address)).ok();
+            }
+            if let Some(word) = &view.verified {
+                text.push_str(&self.word(word));
             }
             return text;
         };

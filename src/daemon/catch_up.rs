@@ -57,6 +57,7 @@ impl Base {
     ) -> Result<(), StartError> {
         let Some(rebuild) = rebuild else {
             self.restore(&rest.outbound)?;
+            self.write_what_was_heard().await;
             self.restore_directory(rest.file.as_deref())
                 .await
                 .map_err(StartError::other("the directory"))?;
@@ -83,6 +84,7 @@ impl Base {
                     () = base.shutdown.stopping() => return,
                 }
             }
+            base.write_what_was_heard().await;
             let restored = base.restore_directory(rest.file.as_deref());
             if let Err(error) = restored.await {
                 tracing::error!(%error, "the directory stays as the file has it");
@@ -147,6 +149,16 @@ impl Base {
         restore_overrides(&self.spool, &self.board)?;
         restore_history(&self.spool, &self.board)?;
         self.router.holds().restore(&self.spool)
+    }
+
+    /// What homes said while the index was made.
+    async fn write_what_was_heard(&self) {
+        let Some(verifier) = self.router.verifier() else {
+            return;
+        };
+        if let Err(error) = verifier.verified.write_what_was_heard().await {
+            tracing::error!(%error, "some are verified until the next start only");
+        }
     }
 
     fn start_all(&self, rest: Rest) {

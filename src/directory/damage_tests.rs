@@ -64,6 +64,7 @@ async fn a_damaged_directory_of_several_sources_waits_for_a_word() {
             source: FILE.to_owned(),
             extent,
             bad: BadRows::Refuse,
+            home: None,
         };
         for (extent, mode) in [(Extent::All, CAREFUL), (Extent::More, FORCE)] {
             let begun = again.import(file(TWO), import(extent), (note(Cause::Import), mode));

@@ -6,7 +6,8 @@ use super::draft::{Draft, Extent};
 use super::files::Digested;
 use super::generations::{DirectoryError, Generations, Mode, Note, Outcome};
 use super::people::Delta;
-use super::{Cause, Directory, FILE, ImportErrors, Reading, Record, Row, read_rows};
+use super::settle::known_backend;
+use super::{Cause, Directory, EntryKind, FILE, ImportErrors, Reading, Record, Row, read_rows};
 use crate::mail::BackendId;
 
 /// What becomes of rows that are bad.
@@ -28,6 +29,8 @@ pub struct Import {
     pub extent: Extent,
     /// What becomes of bad rows.
     pub bad: BadRows,
+    /// The home of those of whom the file says none and who have a mailbox or are a group.
+    pub home: Option<BackendId>,
 }
 
 /// What came of a file.
@@ -101,9 +104,18 @@ pub(super) fn read(
     input: impl Read,
     (import, backends): (&Import, &[BackendId]),
 ) -> Result<(Delta, Reading), DirectoryError> {
+    if let Some(home) = &import.home {
+        known_backend(home, backends)?;
+    }
     let mut draft = Draft::new(&current.people, &import.source);
     let reading = read_rows(input, backends, &mut |row| match row {
-        Row::Good(record) => draft.add(None, *record),
+        Row::Good(mut record) => {
+            let elsewhere = matches!(record.kind, Some(EntryKind::User | EntryKind::Contact));
+            if record.home.is_none() && !elsewhere {
+                record.home.clone_from(&import.home);
+            }
+            draft.add(None, *record);
+        }
         // He is still there, as he was.
         Row::Bad(Some(address)) => draft.keep(&address),
         Row::Bad(None) => {}

@@ -45,6 +45,7 @@ impl Opened {
                 source: FILE.to_owned(),
                 extent: Extent::All,
                 bad: BadRows::Refuse,
+                home: None,
             },
             note: Note {
                 author: "config".to_owned(),

@@ -99,6 +99,7 @@ impl House {
             source: source.to_owned(),
             extent: Extent::All,
             bad: BadRows::Refuse,
+            home: None,
         };
         let note = note(Cause::Import);
         let done = self.generations.import(file(text), import, (note, mode));
@@ -221,6 +222,7 @@ async fn nothing_changes_before_the_log_is_known() {
         source: FILE.to_owned(),
         extent: Extent::All,
         bad: BadRows::Refuse,
+        home: None,
     };
     let done = again.import(file("address\n"), import, (note(Cause::Import), FORCE));
     assert!(matches!(done.await, Err(DirectoryError::Early)));
@@ -328,6 +330,7 @@ async fn a_bad_row_spoils_the_file_unless_it_may_be_skipped() {
         source: FILE.to_owned(),
         extent: Extent::All,
         bad: BadRows::Skip,
+        home: None,
     };
     let done = house
         .generations
@@ -347,6 +350,7 @@ async fn skipping(
         source: FILE.to_owned(),
         extent: Extent::All,
         bad: BadRows::Skip,
+        home: None,
     };
     let note = note(Cause::Import);
     house.generations.import(input, import, (note, FORCE)).await

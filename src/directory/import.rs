@@ -1,10 +1,13 @@
-//! `directory.csv`: a header row, one entry a line. All errors at once, each with its line.
+//! `directory.csv`: a header row, one entry a line; or an export of a platform. All errors at once,
+//! each with its line.
 
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
 
+use super::encoding::Decoded;
+use super::exports::Layout;
 use super::{Builder, Directory, EntryKind, Record, Rules};
 use crate::limits;
 use crate::mail::BackendId;
@@ -70,7 +73,7 @@ impl fmt::Display for ImportErrors {
 impl std::error::Error for ImportErrors {}
 
 impl ImportErrors {
-    fn push(&mut self, line: u64, column: Option<&str>, what: impl Into<String>) {
+    pub(super) fn push(&mut self, line: u64, column: Option<&str>, what: impl Into<String>) {
         if self.errors.len() < limits::IMPORT_ERRORS {
             self.errors.push(RowError {
                 line,
@@ -144,14 +147,27 @@ pub fn read_csv(input: impl Read, options: ImportOptions) -> Result<Directory, I
 
 /// Reads a directory file row by row.
 pub fn read_rows(input: impl Read, backends: &[BackendId], sink: &mut Sink<'_>) -> Reading {
+    let mut reading = Reading::default();
+    let errors = &mut reading.errors;
+    let input = match Decoded::new(input) {
+        Ok(input) => input,
+        Err(error) => {
+            errors.push(1, None, format!("cannot be read: {error}"));
+            reading.hopeless = true;
+            return reading;
+        }
+    };
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .from_reader(input);
-    let mut reading = Reading::default();
-    let errors = &mut reading.errors;
     let mut record = csv::ByteRecord::new();
-    if read_record(&mut reader, &mut record, errors) != More::Yes {
+    let mut first = read_record(&mut reader, &mut record, errors);
+    // What PowerShell says of its objects.
+    if first == More::Yes && names_a_type(&record) {
+        first = read_record(&mut reader, &mut record, errors);
+    }
+    if first != More::Yes {
         if errors.errors.is_empty() {
             let what = format!("the file is empty, expected a header row: {COLUMNS}");
             errors.push(1, None, what);
@@ -159,9 +175,14 @@ pub fn read_rows(input: impl Read, backends: &[BackendId], sink: &mut Sink<'_>) 
         reading.hopeless = true;
         return reading;
     }
-    let header = Header::read(&record, backends, errors);
+    let layout = Layout::of(&record);
+    let header = if layout.is_some() {
+        Header(Vec::new())
+    } else {
+        Header::read(&record, backends, errors)
+    };
     reading.hopeless = !errors.errors.is_empty();
-    if !header.has_address() {
+    if layout.is_none() && !header.has_address() {
         // What the rows mean is a guess: nothing more is told about them.
         return reading;
     }
@@ -174,12 +195,16 @@ pub fn read_rows(input: impl Read, backends: &[BackendId], sink: &mut Sink<'_>) 
                 return reading;
             }
         }
+        let line = record.position().map_or(0, csv::Position::line);
         let fields = Fields {
-            line: record.position().map_or(0, csv::Position::line),
+            line,
             header: &header,
             backends,
         };
-        let row = fields.row(&record, errors);
+        let row = match &layout {
+            Some(layout) => layout.row(line, &record, errors),
+            None => fields.row(&record, errors),
+        };
         match &row {
             Row::Good(_) => reading.good += 1,
             Row::Bad(Some(_)) => {}
@@ -187,6 +212,12 @@ pub fn read_rows(input: impl Read, backends: &[BackendId], sink: &mut Sink<'_>) 
         }
         sink(row);
     }
+}
+
+fn names_a_type(record: &csv::ByteRecord) -> bool {
+    let first = record.get(0).unwrap_or_default();
+    let first = first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(first);
+    first.starts_with(b"#TYPE")
 }
 
 /// Is there another record?

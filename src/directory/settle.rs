@@ -85,7 +85,10 @@ impl Generations {
     }
 }
 
-fn known_backend(name: &BackendId, backends: &[BackendId]) -> Result<(), DirectoryError> {
+pub(super) fn known_backend(
+    name: &BackendId,
+    backends: &[BackendId],
+) -> Result<(), DirectoryError> {
     if backends.contains(name) {
         return Ok(());
     }

@@ -67,8 +67,10 @@ pub enum Heard {
     Exists,
     /// Nobody of that name; its reply.
     Absent(String),
-    /// It could not be asked, or said neither.
+    /// It said neither of this address.
     Nothing,
+    /// It could not be asked, about anybody.
+    Silence,
 }
 
 /// Asks homes who exists.
@@ -109,10 +111,14 @@ struct Inner {
 #[derive(Default)]
 struct Book {
     words: BTreeMap<String, Word>,
+    /// What was heard before the log was known, and has to be written yet; `None`: forgotten.
+    unwritten: BTreeMap<String, Option<Word>>,
     /// Not in the log: whoever tries names must not fill it.
     absent: HashMap<String, Denial>,
     /// When a question got no answer.
     silent: HashMap<String, Timestamp>,
+    /// When a home could not be asked at all.
+    silent_homes: HashMap<BackendId, Timestamp>,
 }
 
 struct Denial {
@@ -137,16 +143,32 @@ impl Verified {
     /// # Errors
     /// When its index fails.
     pub fn restore(&self, spool: &Spool) -> Result<(), SpoolError> {
-        for (key, value) in spool.facts(ROOM, "")? {
+        let facts = spool.facts(ROOM, "")?;
+        let mut book = self.book();
+        for (key, value) in facts {
             match serde_json::from_value(value) {
+                // What was heard since the start is newer.
+                Ok(_) if book.unwritten.contains_key(&key) => {}
                 Ok(word) => {
-                    self.book().words.insert(key, word);
+                    book.words.insert(key, word);
                 }
                 Err(error) => tracing::error!(%key, %error, "a verified address is not readable"),
             }
         }
         // Later calls find the same spool.
         self.0.spool.get_or_init(|| spool.clone());
+        Ok(())
+    }
+
+    /// Writes down what was heard before [`Self::restore`].
+    ///
+    /// # Errors
+    /// When it cannot be written down; it is known all the same.
+    pub async fn write_what_was_heard(&self) -> Result<(), SpoolError> {
+        let unwritten = std::mem::take(&mut self.book().unwritten);
+        for (key, word) in unwritten {
+            self.write(&key, word.as_ref()).await?;
+        }
         Ok(())
     }
 
@@ -165,6 +187,14 @@ impl Verified {
             },
             Some(_) | None => Standing::Unknown,
         }
+    }
+
+    /// Could nobody ask the home a moment ago?
+    #[must_use]
+    pub fn is_silent(&self, home: &BackendId, now: Timestamp) -> bool {
+        let book = self.book();
+        let asked = book.silent_homes.get(home);
+        asked.is_some_and(|asked| now.since(*asked) < SILENCE)
     }
 
     /// Is the home to be asked, if it can be?
@@ -198,12 +228,25 @@ impl Verified {
         by: &BackendId,
         (heard, now): (Heard, Timestamp),
     ) -> Result<(), SpoolError> {
-        let to_write = self.book().note(key, by, (heard, now));
-        match to_write {
-            ToWrite::Nothing => Ok(()),
-            ToWrite::Word(word) => self.write(key, Some(&word)).await,
-            ToWrite::Gone => self.write(key, None).await,
+        let to_write = {
+            let mut book = self.book();
+            let mut to_write = book.make_room_for(key, &heard, limits::VERIFIED);
+            to_write.extend(book.note(key, by, (heard, now)));
+            self.later(&mut book, to_write)
+        };
+        for (key, word) in to_write {
+            self.write(&key, word.as_ref()).await?;
         }
+        Ok(())
+    }
+
+    /// What is to be written now: nothing while nobody knows the log.
+    fn later(&self, book: &mut Book, to_write: Vec<ToWrite>) -> Vec<ToWrite> {
+        if self.0.spool.get().is_some() {
+            return to_write;
+        }
+        book.unwritten.extend(to_write);
+        Vec::new()
     }
 
     async fn write(&self, key: &str, word: Option<&Word>) -> Result<(), SpoolError> {
@@ -220,13 +263,18 @@ impl Verified {
     /// # Errors
     /// When it cannot be written down.
     pub async fn forget(&self, key: &str) -> Result<bool, SpoolError> {
-        let (word, denial) = {
+        let (word, denial, to_write) = {
             let mut book = self.book();
             book.silent.remove(key);
-            (book.words.remove(key), book.absent.remove(key))
+            let (word, denial) = (book.words.remove(key), book.absent.remove(key));
+            // What the log has of it is not known yet at a start.
+            let unknown = self.0.spool.get().is_none();
+            let gone = (word.is_some() || unknown).then(|| (key.to_owned(), None));
+            let to_write = self.later(&mut book, gone.into_iter().collect());
+            (word, denial, to_write)
         };
-        if word.is_some() {
-            self.write(key, None).await?;
+        for (key, word) in to_write {
+            self.write(&key, word.as_ref()).await?;
         }
         Ok(word.is_some() || denial.is_some())
     }
@@ -242,29 +290,50 @@ impl Verified {
     }
 }
 
-/// What of a change goes into the log.
-enum ToWrite {
-    Nothing,
-    Word(Word),
-    /// That there is no word any more.
-    Gone,
-}
+/// What of a change goes into the log: the key of an address, and the word; `None`: there is none
+/// any more.
+type ToWrite = (String, Option<Word>);
 
 impl Book {
-    fn note(&mut self, key: &str, by: &BackendId, (heard, now): (Heard, Timestamp)) -> ToWrite {
+    /// Forgets those of whom nobody has heard for the longest time, a hundredth of `limit` at once.
+    fn make_room_for(&mut self, key: &str, heard: &Heard, limit: usize) -> Vec<ToWrite> {
+        if *heard != Heard::Exists || self.words.contains_key(key) || self.words.len() < limit {
+            return Vec::new();
+        }
+        let words = self.words.iter();
+        let mut ages: Vec<_> = words.map(|(key, word)| (word.at, key.clone())).collect();
+        ages.sort_unstable();
+        ages.truncate((limit / 100).max(1));
+        tracing::warn!(
+            forgotten = ages.len(),
+            "so many addresses were verified that some are forgotten"
+        );
+        for (_, key) in &ages {
+            self.words.remove(key);
+        }
+        ages.into_iter().map(|(_, key)| (key, None)).collect()
+    }
+
+    fn note(
+        &mut self,
+        key: &str,
+        by: &BackendId,
+        (heard, now): (Heard, Timestamp),
+    ) -> Option<ToWrite> {
         self.silent.remove(key);
+        if heard == Heard::Silence {
+            self.silent_homes.insert(by.clone(), now);
+        } else {
+            self.silent_homes.remove(by);
+        }
         match heard {
-            Heard::Nothing => {
+            Heard::Nothing | Heard::Silence => {
                 make_room(&mut self.silent, |asked| now.since(*asked) < SILENCE);
                 self.silent.insert(key.to_owned(), now);
-                ToWrite::Nothing
+                None
             }
             Heard::Exists => {
                 self.absent.remove(key);
-                if !self.words.contains_key(key) && self.words.len() >= limits::VERIFIED {
-                    tracing::warn!("so many addresses were verified that no more are remembered");
-                    return ToWrite::Nothing;
-                }
                 let known = self.words.get(key).filter(|word| word.by == *by);
                 let word = Word {
                     by: by.clone(),
@@ -273,21 +342,26 @@ impl Book {
                     denied: None,
                 };
                 self.words.insert(key.to_owned(), word.clone());
-                ToWrite::Word(word)
+                Some((key.to_owned(), Some(word)))
             }
             Heard::Absent(reply) => self.deny(key, by, (reply, now)),
         }
     }
 
-    fn deny(&mut self, key: &str, by: &BackendId, (reply, now): (String, Timestamp)) -> ToWrite {
+    fn deny(
+        &mut self,
+        key: &str,
+        by: &BackendId,
+        (reply, now): (String, Timestamp),
+    ) -> Option<ToWrite> {
         if let Some(word) = self.words.get_mut(key) {
             let Some(denied) = word.denied else {
                 word.denied = Some(now);
-                return ToWrite::Word(word.clone());
+                return Some((key.to_owned(), Some(word.clone())));
             };
             // Two questions at the same time have one answer.
             if now.since(denied) < DOUBT {
-                return ToWrite::Nothing;
+                return None;
             }
         }
         make_room(&mut self.absent, |denial| now.since(denial.at) < ABSENT);
@@ -298,7 +372,7 @@ impl Book {
         };
         self.absent.insert(key.to_owned(), denial);
         let known = self.words.remove(key);
-        known.map_or(ToWrite::Nothing, |_| ToWrite::Gone)
+        known.map(|_| (key.to_owned(), None))
     }
 }
 
@@ -314,88 +388,5 @@ fn make_room<T>(map: &mut HashMap<String, T>, counts: impl Fn(&T) -> bool) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ANN: &str = "ann@example.org";
-    const SECOND: Duration = Duration::from_secs(1);
-
-    struct Case {
-        verified: Verified,
-        now: Timestamp,
-        home: BackendId,
-    }
-
-    impl Case {
-        fn new() -> Self {
-            Self {
-                verified: Verified::default(),
-                now: Timestamp::from_millis(1_800_000_000_000),
-                home: BackendId::new("onprem"),
-            }
-        }
-
-        async fn hear(&self, heard: Heard) {
-            let noted = self.verified.note(ANN, &self.home, (heard, self.now));
-            noted.await.unwrap();
-        }
-
-        fn exists(&self) -> bool {
-            matches!(self.verified.standing(ANN, self.now), Standing::Exists(_))
-        }
-
-        fn due_after(&mut self, wait: Duration) -> bool {
-            self.now = self.now.after(wait);
-            self.verified.is_due(ANN, self.now)
-        }
-    }
-
-    #[tokio::test]
-    async fn who_exists_goes_on_existing_until_the_home_says_twice_that_he_does_not() {
-        let mut case = Case::new();
-        assert!(case.due_after(Duration::ZERO));
-        case.hear(Heard::Exists).await;
-        assert!(case.exists() && !case.due_after(REFRESH.saturating_sub(SECOND)));
-        assert!(case.due_after(SECOND));
-        // An outage, of any length.
-        case.hear(Heard::Nothing).await;
-        assert!(!case.due_after(SECOND));
-        assert!(case.due_after(REFRESH * 100) && case.exists());
-        // Two doors asked at the same time.
-        for _ in 0..2 {
-            case.hear(Heard::Absent("550 5.1.1".into())).await;
-        }
-        assert!(case.exists() && !case.due_after(DOUBT.saturating_sub(SECOND)));
-        assert!(case.due_after(SECOND));
-        case.hear(Heard::Absent("550 5.1.1".into())).await;
-        assert!(!case.exists());
-    }
-
-    #[tokio::test]
-    async fn who_is_confirmed_again_is_no_longer_in_doubt() {
-        let mut case = Case::new();
-        case.hear(Heard::Exists).await;
-        let first = case.now;
-        case.due_after(REFRESH);
-        case.hear(Heard::Absent("550 5.4.1".into())).await;
-        case.due_after(DOUBT);
-        case.hear(Heard::Exists).await;
-        let Standing::Exists(word) = case.verified.standing(ANN, case.now) else {
-            panic!("gone");
-        };
-        assert_eq!((word.since, word.at, word.denied), (first, case.now, None));
-    }
-
-    #[tokio::test]
-    async fn that_nobody_is_there_counts_for_minutes() {
-        let mut case = Case::new();
-        case.hear(Heard::Absent("550 5.1.1 who?".into())).await;
-        let standing = case.verified.standing(ANN, case.now);
-        assert!(matches!(standing, Standing::Absent { reply, .. } if reply == "550 5.1.1 who?"));
-        assert!(!case.due_after(ABSENT.saturating_sub(SECOND)));
-        assert!(case.due_after(SECOND));
-        assert_eq!(case.verified.standing(ANN, case.now), Standing::Unknown);
-        assert!(!case.verified.forget("bob@example.org").await.unwrap());
-        assert!(case.verified.forget(ANN).await.unwrap());
-    }
-}
+#[path = "verified_tests.rs"]
+mod tests;

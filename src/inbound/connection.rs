@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use metrics::counter;
 use tokio::time::Instant;
 
@@ -167,7 +168,7 @@ impl Connection {
             if let Ok(Command::Rcpt { to, .. }) = &line
                 && session.is_collecting()
             {
-                self.prepare(to).await;
+                self.prepare(wire, to).await?;
             }
             let (after, action) = session.handle(line, pipelined, self);
             session = match self.act(wire, after, action).await? {
@@ -180,11 +181,18 @@ impl Connection {
         }
     }
 
-    /// What the door has to know of a recipient is found out before it answers.
-    async fn prepare(&self, to: &ForwardPath) {
-        if let ForwardPath::Mailbox(mailbox) = to {
-            self.server.admit.prepare(mailbox).await;
+    /// What the door has to know of a recipient is found out before it answers. If that takes a
+    /// while, the client has the replies to what it said before (RFC 2920 §3.2).
+    async fn prepare(&self, wire: &mut Wire, to: &ForwardPath) -> Result<(), End> {
+        let ForwardPath::Mailbox(mailbox) = to else {
+            return Ok(());
+        };
+        let mut preparing = self.server.admit.prepare(mailbox);
+        if (&mut preparing).now_or_never().is_none() {
+            wire.flush(self.timeout()).await?;
+            preparing.await;
         }
+        Ok(())
     }
 
     /// More input, unless the program stops while the client is idle.

@@ -17,14 +17,15 @@ impl AskHome for Outbound {
         Box::pin(async move {
             let asked = self.ask_home(home, address);
             match tokio::time::timeout(limits::VERIFY_TIMEOUT, asked).await {
-                Ok(Ok(reply)) => heard(&reply),
+                Ok(Ok(Some(reply))) => heard(&reply),
+                Ok(Ok(None)) => Heard::Nothing,
                 Ok(Err(why)) => {
                     tracing::info!(%home, %address, why, "it could not be verified");
-                    Heard::Nothing
+                    Heard::Silence
                 }
                 Err(_) => {
                     tracing::info!(%home, %address, "it was not verified in time");
-                    Heard::Nothing
+                    Heard::Silence
                 }
             }
         })
@@ -32,7 +33,7 @@ impl AskHome for Outbound {
 }
 
 impl Outbound {
-    async fn ask_home(&self, home: &BackendId, address: &Mailbox) -> Result<Reply, String> {
+    async fn ask_home(&self, home: &BackendId, address: &Mailbox) -> Result<Option<Reply>, String> {
         let told = |error: &Error| failure(error, home.as_str()).what;
         let route = self.route(&DeliveryTarget::Backend(home.clone()));
         let route = route.map_err(|error| told(&error))?;
@@ -44,12 +45,11 @@ impl Outbound {
     }
 }
 
-/// The reply to RCPT.
-async fn put(link: &mut Link, address: &Mailbox) -> Result<Reply, Error> {
+/// The reply to RCPT; none when the home cannot read the address.
+async fn put(link: &mut Link, address: &Mailbox) -> Result<Option<Reply>, Error> {
     // RFC 6531 §3.4: the parameter is what allows the address.
     if !link.extensions.smtputf8 && !address.local().is_ascii() {
-        let why = "the address needs SMTPUTF8, which it does not offer".to_owned();
-        return Err(Error::OutOfStep(Stage::Rcpt, why));
+        return Ok(None);
     }
     let utf8 = if link.extensions.smtputf8 && !address.is_ascii() {
         " SMTPUTF8"
@@ -68,7 +68,7 @@ async fn put(link: &mut Link, address: &Mailbox) -> Result<Reply, Error> {
     let answer = link.reply(Stage::Rcpt).await?;
     link.send(b"RSET\r\n", Stage::Reset).await?;
     link.reply(Stage::Reset).await?;
-    Ok(answer)
+    Ok(Some(answer))
 }
 
 /// What a reply to RCPT says of the mailbox. Only a reply about the address counts as "no": a
@@ -155,7 +155,7 @@ mod tests {
             let said = match heard(&reply) {
                 Heard::Exists => "exists",
                 Heard::Absent(_) => "absent",
-                Heard::Nothing => "nothing",
+                Heard::Nothing | Heard::Silence => "nothing",
             };
             assert_eq!(said, expected, "{text}");
         }

@@ -71,7 +71,8 @@ impl Router {
         }
         let home = self.home_of(&rule);
         let healths = self.board().healths();
-        if !healths.get(&home).is_some_and(BackendHealth::takes_mail) {
+        let silent = || verifier.verified.is_silent(&home, verifier.now());
+        if !healths.get(&home).is_some_and(BackendHealth::takes_mail) || silent() {
             return;
         }
         let permit = tokio::time::timeout(limits::VERIFY_TIMEOUT, verifier.asking.acquire());
@@ -79,7 +80,7 @@ impl Router {
             return;
         };
         // Somebody else may have asked while this one waited.
-        if !verifier.verified.is_due(&key, verifier.now()) {
+        if silent() || !verifier.verified.is_due(&key, verifier.now()) {
             return;
         }
         let heard = verifier.asker.ask(&home, address).await;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tideover::base::{Clock, Shutdown};
+use tideover::base::{Boxed, Clock, Shutdown};
 use tideover::inbound::{self, Bounds, Options, Role, Server, TlsMode};
 use tideover::net::{Listen, TcpListen, TlsServer};
 use tideover::route::{Admission, Admit, Origin};
 use tideover::smtp::{Mailbox, Reply};
 use tideover::spool::{Committed, Opened, Spool, World};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::disk::{Fault, FaultyDisk};
 
@@ -47,6 +47,8 @@ pub(crate) struct Door {
     pub(crate) spool: Spool,
     pub(crate) shutdown: Shutdown,
     pub(crate) fault: Fault,
+    /// Lets the answer about `slow@example.org` come.
+    pub(crate) gate: Arc<Notify>,
     _committed: mpsc::Receiver<Committed>,
     _folder: tempfile::TempDir,
 }
@@ -69,11 +71,12 @@ impl Door {
             ..
         } = Spool::open(options, world).unwrap();
         writer.spawn_thread().unwrap();
+        let gate = Arc::new(Notify::new());
         let tls = TlsServer::self_signed(folder.path(), "mx.example.org").unwrap();
         let server = Server::new(
             settings.options,
             spool.clone(),
-            Arc::new(People),
+            Arc::new(People(Arc::clone(&gate))),
             Some(Arc::new(tls)),
             Clock::system(),
         );
@@ -87,6 +90,7 @@ impl Door {
             spool,
             shutdown,
             fault,
+            gate,
             _committed: committed,
             _folder: folder,
         }
@@ -95,7 +99,7 @@ impl Door {
 
 /// Ann, Bob and the administrator of example.org; strangers for who is trusted.
 #[derive(Debug)]
-struct People;
+struct People(Arc<Notify>);
 
 impl Admit for People {
     fn admit(&self, address: &Mailbox, origin: Origin) -> Admission {
@@ -120,5 +124,13 @@ impl Admit for People {
         } else {
             Admission::Reject(Reply::new(550, (5, 1, 1), "No such user here"))
         }
+    }
+
+    fn prepare<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, ()> {
+        Box::pin(async move {
+            if address.local() == "slow" {
+                self.0.notified().await;
+            }
+        })
     }
 }

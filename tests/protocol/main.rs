@@ -15,6 +15,7 @@ mod script;
 use std::path::Path;
 
 use script::Script;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Runs all scripts of `tests/scripts`, side by side, and says which failed where.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -33,4 +34,33 @@ async fn every_script_is_answered_as_written() {
     }
     assert!(count > 20, "only {count} scripts were found");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// RFC 2920 §3.2: a client that sends its commands in one go gets what is known while a home is
+/// asked about a recipient.
+#[tokio::test]
+async fn replies_do_not_wait_for_a_home_that_is_asked() {
+    let door = door::Door::open(door::Settings::default());
+    let stream = tokio::net::TcpStream::connect(door.address).await.unwrap();
+    let (mut stream, mut sink) = stream.into_split();
+    let mut heard = String::new();
+    let mut until = async |what: &str| {
+        while !heard.contains(what) {
+            let mut bytes = [0; 1024];
+            let read = stream.read(&mut bytes).await.unwrap();
+            assert!(read > 0, "{heard}");
+            heard.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+        }
+        heard.clone()
+    };
+    until("220 ").await;
+    sink.write_all(b"EHLO client.example\r\n").await.unwrap();
+    until("\r\n250 ").await;
+    let go = b"MAIL FROM:<a@client.example>\r\nRCPT TO:<slow@example.org>\r\n";
+    sink.write_all(go).await.unwrap();
+    let before = until("250 2.1.0").await;
+    assert!(!before.contains("550"), "{before}");
+    door.gate.notify_one();
+    until("550 5.1.1").await;
+    door.shutdown.stop().await;
 }

@@ -119,6 +119,18 @@ impl Desk {
         answer
     }
 
+    /// What is asked for as JSON.
+    pub(crate) async fn tell(&self, path: &str, body: &Value) -> Value {
+        let request = Request::post(path).header("content-type", "application/json");
+        let request = request.body(Body::from(body.to_string())).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        let answer = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(status, StatusCode::OK, "{path}: {answer}");
+        answer
+    }
+
     /// What is said to a request that is refused.
     pub(crate) async fn refusal(&self, path: &str, body: &str) -> String {
         let (status, answer) = self.ask(Method::POST, path, body.to_owned()).await;

@@ -4,14 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use serde_json::json;
 use tideover::backend::Health;
 use tideover::base::{Boxed, Clock};
-use tideover::directory::{AskHome, Directory, DomainKind, Heard, Unknown, Verified};
+use tideover::directory::{
+    AskHome, Directory, DomainKind, GenerationOptions, Generations, Heard, Unknown, Verified, Waves,
+};
 use tideover::mail::BackendId;
 use tideover::route::{Admission, Admit, Origin, Verifier};
 use tideover::smtp::Mailbox;
 use tokio::time::sleep;
 
+use crate::desk::Desk;
 use crate::door::{Door, Site, simulate};
 use crate::platforms::Platforms;
 use crate::world::domain;
@@ -143,6 +147,51 @@ fn a_home_that_takes_its_word_back_is_believed_the_second_time() {
         assert_eq!(rcpt(&door, "ann").await, 250, "its first no");
         sleep(DAY).await;
         assert_eq!(rcpt(&door, "ann").await, 550, "its second no");
+        door.stop().await;
+    });
+}
+
+#[test]
+fn operators_see_who_was_verified_and_make_it_forgotten() {
+    simulate(async {
+        let mut site = Site::new();
+        site.probing = HOUR;
+        let home = Home {
+            platforms: site.platforms.clone(),
+            people: Arc::new(Mutex::new(["ann"].into())),
+            asked: Arc::default(),
+        };
+        let door = open(&site, &home);
+        let clock = Clock::new(site.clock.clone());
+        let options = GenerationOptions::default();
+        let handle = door.directory.clone();
+        let all = Generations::new(handle, door.spool.clone(), clock, options);
+        let waves = Waves::new(all.clone(), door.spool.clone());
+        let desk = Desk::new(&site, &door, (&all, &waves));
+        for name in ["ann", "nobody"] {
+            rcpt(&door, name).await;
+        }
+        let listed = desk.get("/api/directory/verified").await;
+        assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+        assert_eq!(listed[0]["address"], "ann@onprem.example");
+        assert_eq!(listed[0]["by"], "onprem");
+        let path = "/api/directory?address=Ann@onprem.example";
+        let known = desk.get(path).await;
+        assert_eq!(known["entry"], json!(null), "{known}");
+        assert_eq!(known["verified"]["by"], "onprem", "{known}");
+        assert_eq!(known["verified"]["at"], listed[0]["at"]);
+        let nobody = desk
+            .get("/api/directory?address=nobody@onprem.example")
+            .await;
+        assert_eq!(nobody["verified"], json!(null), "{nobody}");
+
+        let ann = json!({"address": "Ann@onprem.example"});
+        let told = desk.tell("/api/directory/forget", &ann).await;
+        assert_eq!(told["forgotten"], true, "{told}");
+        let told = desk.tell("/api/directory/forget", &ann).await;
+        assert_eq!(told["forgotten"], false, "{told}");
+        assert_eq!(desk.get("/api/directory/verified").await, json!([]));
+        assert_eq!(desk.get(path).await["verified"], json!(null));
         door.stop().await;
     });
 }

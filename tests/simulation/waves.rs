@@ -73,6 +73,7 @@ impl House {
             source: FILE.to_owned(),
             extent: Extent::All,
             bad: BadRows::Refuse,
+            home: None,
         };
         let note = Note {
             author: "root".to_owned(),
