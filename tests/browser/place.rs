@@ -1,9 +1,11 @@
 //! An organisation whose platform is down, and the program in front of it.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde_json::Value;
@@ -151,11 +153,16 @@ fn own_address() -> Ipv4Addr {
     )
 }
 
+/// A port that nothing uses, and that was given to nobody before.
 fn free_port(address: Ipv4Addr) -> SocketAddr {
-    TcpListener::bind((address, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    static GIVEN: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
+    loop {
+        let listener = TcpListener::bind((address, 0)).unwrap();
+        let place = listener.local_addr().unwrap();
+        if GIVEN.lock().unwrap().insert(place) {
+            return place;
+        }
+    }
 }
 
 /// A message with formatting, a picture from the Internet, a picture of its own, and a file.

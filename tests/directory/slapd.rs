@@ -34,9 +34,10 @@ impl Slapd {
         let mut add = Command::new("/usr/sbin/slapadd");
         add.arg("-q").arg("-f").arg(path.join("slapd.conf"));
         fed(add, &people());
+        let [plain, secure] = free_ports();
         let mut server = Self {
-            plain: free_port(),
-            secure: free_port(),
+            plain,
+            secure,
             folder,
             process: None,
         };
@@ -91,9 +92,10 @@ fn fed(mut command: Command, input: &str) {
     assert!(child.wait().unwrap().success(), "{command:?}");
 }
 
-fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap()
+/// Two at once, or they could be the same.
+fn free_ports() -> [SocketAddr; 2] {
+    let listeners = [0, 0].map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap())
 }
 
 fn config(path: &Path) -> String {

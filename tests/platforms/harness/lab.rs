@@ -1,9 +1,11 @@
 //! The laboratory of one test.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use tempfile::TempDir;
@@ -97,11 +99,18 @@ impl Lab {
     }
 }
 
-/// A port of `address` that nothing uses.
+/// A port of `address` that nothing uses, and that was given to nobody before.
 pub(crate) fn free_port(address: &str) -> u16 {
-    // The address belongs to one laboratory, so nobody takes the port in between.
-    let listener = TcpListener::bind((address, 0)).unwrap();
-    listener.local_addr().unwrap().port()
+    static GIVEN: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
+    loop {
+        // The address belongs to one laboratory, so nobody takes the port in between. But the
+        // system may give it again, to the next server that is not started yet.
+        let listener = TcpListener::bind((address, 0)).unwrap();
+        let place = listener.local_addr().unwrap();
+        if GIVEN.lock().unwrap().insert(place) {
+            return place.port();
+        }
+    }
 }
 
 /// The whole of 127/8 is loopback: an address for each laboratory keeps their ports apart.

@@ -130,9 +130,10 @@ impl Postfix {
         self.folder.join("etc/cert.pem")
     }
 
-    /// Its mail log.
+    /// Its mail log, behind what it said before it had one.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("maillog")).unwrap_or_default()
+        let read = |name| fs::read_to_string(self.folder.join(name)).unwrap_or_default();
+        read("postfix.out") + &read("maillog")
     }
 }
 
