@@ -123,11 +123,11 @@ impl Page {
         text.push_str(&self.field(
             "spool",
             &format!(
-                "{} used, {} free; {} messages kept, {} deliveries",
+                "{} used, {} free; {} kept, {} delivered",
                 bytes(spool.bytes),
                 bytes(spool.free_bytes),
-                spool.accepted,
-                spool.delivered
+                many(spool.accepted, "message"),
+                many(spool.delivered, "recipient")
             ),
         ));
         text.push_str(&self.damage(spool));

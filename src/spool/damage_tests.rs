@@ -227,3 +227,31 @@ async fn a_look_through_the_log_finds_damage() {
     }
     close(spool, opened).await;
 }
+
+/// What a later version wrote is not read as if it were ours.
+#[tokio::test]
+async fn a_later_format_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let (spool, opened) = open_in(options(dir.path()), World::system());
+    accept(&spool, &["bob@example.org"], b"a letter\r\n").await;
+    close(spool, opened).await;
+    let json = dir.path().join("spool.json");
+    let before = std::fs::read_to_string(&json).unwrap();
+    std::fs::write(&json, before.replace("\"format\": 1", "\"format\": 2")).unwrap();
+    let refused = Spool::open(options(dir.path()), World::system())
+        .err()
+        .unwrap();
+    assert!(matches!(refused, SpoolError::Later(_)), "{refused}");
+    std::fs::write(&json, &before).unwrap();
+    let path = dir.path().join("log/0000000001.seg");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[5] = 2;
+    let crc = crc32c::crc32c(&bytes[..36]).to_le_bytes();
+    bytes[36..40].copy_from_slice(&crc);
+    std::fs::write(&path, bytes).unwrap();
+    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    let refused = Spool::open(options(dir.path()), World::system())
+        .err()
+        .unwrap();
+    assert!(matches!(refused, SpoolError::Later(_)), "{refused}");
+}

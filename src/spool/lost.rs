@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use super::SpoolError;
 use super::head;
 use super::index::{Index, key};
+use super::record::{HEADER, Header};
 use super::recover::Recover;
-use super::segment::Position;
+use super::segment::{self, Position};
 use crate::mail::SpoolId;
 
 impl Recover {
@@ -27,6 +28,24 @@ impl Recover {
                 newest,
             }),
             Some(_) => Ok(()),
+        }
+    }
+
+    /// May a record begin here? Else the index is that of another log: a copy that went its own
+    /// way.
+    pub(crate) fn is_boundary(&self, at: Position) -> bool {
+        let path = segment::path(&self.log.dir, at.segment);
+        let mut bytes = [0; HEADER];
+        let read = self.disk.open(&path).and_then(|file| {
+            let read = file.read_at(&mut bytes, u64::from(at.offset))?;
+            Ok((file.len()?, read))
+        });
+        match read {
+            Ok((length, _)) if u64::from(at.offset) >= length => true,
+            Ok((_, read)) => Header::read(bytes.get(..read).unwrap_or_default())
+                .is_some_and(|header| header.place.segment == at.segment),
+            // The replay says what is wrong with it.
+            Err(_) => true,
         }
     }
 

@@ -342,28 +342,6 @@ async fn retention_removes_nothing_that_the_index_does_not_know() {
     close(spool, opened).await;
 }
 
-/// What a later version wrote is not read as if it were ours.
-#[tokio::test]
-async fn a_later_format_is_refused() {
-    let dir = TempDir::new().unwrap();
-    three_segments(dir.path()).await;
-    let json = dir.path().join("spool.json");
-    let before = std::fs::read_to_string(&json).unwrap();
-    std::fs::write(&json, before.replace("\"format\": 1", "\"format\": 2")).unwrap();
-    let refused = refusal(dir.path());
-    assert!(matches!(refused, SpoolError::Later(_)), "{refused}");
-    std::fs::write(&json, &before).unwrap();
-    let path = segment(dir.path(), 3);
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes[5] = 2;
-    let crc = crc32c::crc32c(&bytes[..36]).to_le_bytes();
-    bytes[36..40].copy_from_slice(&crc);
-    std::fs::write(&path, bytes).unwrap();
-    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
-    let refused = refusal(dir.path());
-    assert!(matches!(refused, SpoolError::Later(_)), "{refused}");
-}
-
 /// A ledger file that is damaged is told, and hides no other.
 #[tokio::test]
 async fn the_ledger_is_verified() {
@@ -455,4 +433,47 @@ async fn a_segment_is_closed_after_a_day() {
     accept(&spool, &["bob@example.org"], b"a letter\r\n").await;
     close(spool, opened).await;
     assert!(verify(dir.path()).ok);
+}
+
+/// A copy of the spool went its own way, and its index stands beside the log of the other one.
+#[tokio::test]
+async fn an_index_of_another_time_is_made_anew() {
+    let (dir, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    three_segments(dir.path()).await;
+    let copy = |from: &str, to: &Path| {
+        std::fs::create_dir_all(to.join(from)).unwrap();
+        for file in std::fs::read_dir(dir.path().join(from)).unwrap() {
+            let file = file.unwrap();
+            if file.file_type().unwrap().is_file() {
+                std::fs::copy(file.path(), to.join(from).join(file.file_name())).unwrap();
+            }
+        }
+    };
+    for folder in ["", "log", "big", "index"] {
+        copy(folder, other.path());
+    }
+    let (spool, opened) = open(other.path());
+    let mut ids = Vec::new();
+    for length in [3_000, 2_000, 1_000] {
+        ids.push(accept(&spool, &["bob@example.org"], &vec![b'x'; length]).await);
+    }
+    close(spool, opened).await;
+    let (spool, opened) = open(dir.path());
+    accept(&spool, &["bob@example.org"], &vec![b'y'; 1_500]).await;
+    close(spool, opened).await;
+    std::fs::remove_dir_all(other.path().join("index")).unwrap();
+    copy("index", other.path());
+    let (spool, opened) = open(other.path());
+    assert!(opened.recovery.rebuilt);
+    for id in ids {
+        assert!(spool.message(id).unwrap().is_some());
+    }
+    close(spool, opened).await;
+    // The letter that the index knew is in no log here: that is told.
+    let found = verify(other.path());
+    assert_eq!(
+        (found.problems.len(), found.quarantined),
+        (0, 1),
+        "{found:?}"
+    );
 }

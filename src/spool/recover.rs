@@ -111,6 +111,9 @@ impl Recover {
         if from.take_if(|from| *from > end).is_some() {
             tracing::warn!("the index knows more than the log; it is made anew");
         }
+        if from.take_if(|from| !self.is_boundary(*from)).is_some() {
+            tracing::warn!("the index ends where no record does; it is made anew");
+        }
         Ok(Gap {
             from,
             end,
