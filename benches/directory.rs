@@ -55,8 +55,8 @@ async fn run(people: usize) {
     let spool = opened.spool;
     let generations = Generations::new(handle, spool.clone(), Clock::system(), options);
     let path = dir.path().join("people.csv");
-    std::fs::write(&path, csv(people)).unwrap();
     let before = resident();
+    std::fs::write(&path, csv(people)).unwrap();
     println!("| {people} people, three aliases each | seconds | resident MiB, more than before |");
     println!("|---|--:|--:|");
     for what in ["import into an empty directory", "the same once more"] {
