@@ -49,7 +49,6 @@ pub(crate) enum Alteration {
 }
 
 impl Writer {
-    /// Makes the change; it is durable then, but for removals, which the log does not tell.
     /// A fact and its body; `None` when it was set anew or forgotten meanwhile, and when it is
     /// damaged: it must not keep the others.
     fn fact_to_carry(
@@ -80,6 +79,7 @@ impl Writer {
         }
     }
 
+    /// Makes the change; it is durable then, but for removals, which the log does not tell.
     pub(crate) fn alter(&mut self, alteration: Alteration) -> Result<(), SpoolError> {
         match alteration {
             Alteration::Carry(moving) => {

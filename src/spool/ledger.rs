@@ -157,15 +157,11 @@ impl Ledger {
         let mut found: Vec<LedgerMessage> = Vec::new();
         for path in self.files()?.into_iter().rev() {
             let mut here = Vec::new();
-            let read = self.read(&path, |message| {
+            self.read_or_tell(&path, Timestamp::EPOCH, |message| {
                 if message.is_named(of) {
                     here.push(message);
                 }
             });
-            // What cannot be read hides no other file.
-            if let Err(error) = read {
-                tracing::error!(%error, "a part of the ledger cannot be read");
-            }
             found.extend(here.into_iter().rev());
             if found.len() >= limit {
                 break;
@@ -184,24 +180,26 @@ impl Ledger {
         let mut paths = self.files()?;
         paths.sort_unstable();
         for path in paths {
-            let mut lines = self.lines(&path)?.lines();
-            let failed = |error| SpoolError::disk("reading", &path, error);
-            let odd = |error| SpoolError::Damaged(format!("{}: {error}", path.display()));
-            let Some(first) = lines.next() else { continue };
-            let head: Head = serde_json::from_str(&first.map_err(failed)?).map_err(odd)?;
-            if head.newest < since {
-                continue;
-            }
-            for line in lines {
-                show(serde_json::from_str(&line.map_err(failed)?).map_err(odd)?);
-            }
+            self.read_or_tell(&path, since, &mut *show);
         }
         Ok(())
     }
 
-    /// Reads a file to its end, checking what can be checked: its head, its lines, and the checksum
-    /// that gzip has of it.
-    fn read(&self, path: &Path, mut show: impl FnMut(LedgerMessage)) -> Result<(), SpoolError> {
+    /// What cannot be read hides no other file.
+    fn read_or_tell(&self, path: &Path, since: Timestamp, show: impl FnMut(LedgerMessage)) {
+        if let Err(error) = self.read(path, since, show) {
+            tracing::error!(%error, "a part of the ledger cannot be read");
+        }
+    }
+
+    /// Reads a file to its end, if a message in it ended at `since` or later, checking what can be
+    /// checked: its head, its lines, and the checksum that gzip has of it.
+    fn read(
+        &self,
+        path: &Path,
+        since: Timestamp,
+        mut show: impl FnMut(LedgerMessage),
+    ) -> Result<(), SpoolError> {
         let odd = |what: &dyn std::fmt::Display| {
             SpoolError::Damaged(format!("{}: {what}", path.display()))
         };
@@ -211,6 +209,9 @@ impl Ledger {
             .map_err(|error| odd(&error))?;
         if head.uuid != self.uuid {
             return Err(odd(&"it is that of another spool"));
+        }
+        if head.newest < since {
+            return Ok(());
         }
         for line in lines {
             let line = line.map_err(|error| odd(&error))?;
@@ -222,7 +223,9 @@ impl Ledger {
     /// What is wrong with the files, a line for each.
     pub(crate) fn verify(&self) -> Result<Vec<String>, SpoolError> {
         let files = self.files()?;
-        let wrong = files.iter().map(|path| self.read(path, |_| {}).err());
+        let wrong = files
+            .iter()
+            .map(|path| self.read(path, Timestamp::EPOCH, |_| {}).err());
         Ok(wrong.flatten().map(|error| error.to_string()).collect())
     }
 

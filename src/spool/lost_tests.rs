@@ -185,7 +185,9 @@ async fn a_number_that_was_never_used_is_not_missed() {
     assert_eq!(failures.count, 1);
     assert!(failures.what.contains("0000000004.seg"), "{failures:?}");
     std::fs::remove_dir(&taken).unwrap();
+    assert!(failures.lasting);
     accept(&spool, &["bob@example.org"], body).await;
+    assert!(!spool.write_failures().unwrap().lasting);
     close(spool, opened).await;
     assert!(!taken.exists() && segment(dir.path(), 5).exists());
     assert!(verify(dir.path()).ok);

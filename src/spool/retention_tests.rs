@@ -289,6 +289,17 @@ async fn what_is_gone_is_in_the_ledger_until_its_time_is_over() {
     assert!(ids.is_sorted_by(|a, b| a > b), "newest first");
     assert_eq!(spool.ledger_find("a@example.net", 3).unwrap().len(), 3);
     assert_eq!(spool.ledger_find("nobody@example.org", 3).unwrap(), []);
+    // A file that is damaged hides no other, whoever asks.
+    let ledger = &spool.0.ledger;
+    for name in ["0000000000.jsonl.gz", "9999999999.jsonl.gz"] {
+        std::fs::write(ledger.dir.join(name), b"no gzip").unwrap();
+    }
+    let found = spool.ledger_find("EVE@example.org", 10_000).unwrap();
+    assert_eq!(found.len(), by_address.len());
+    let mut all = 0;
+    ledger.each(Timestamp::EPOCH, &mut |_| all += 1).unwrap();
+    assert_eq!(all, by_address.len());
+    assert_eq!(ledger.verify().unwrap().len(), 2);
     hands.forward(DAY * 368);
     assert_eq!(spool.retire().await.unwrap().ledgers, 0);
     hands.forward(DAY * 2);
