@@ -25,6 +25,7 @@ pub mod outbound;
 pub mod queue;
 // floor 6
 pub mod admin;
+pub mod cutover;
 pub mod webmail;
 // floor 7
 pub mod cli;

@@ -54,6 +54,8 @@ pub const REPLY_LINE: usize = 4_096;
 /// Wait for a home that is asked whether somebody exists. Beyond: 451 4.4.3 for whom nobody
 /// knows yet; the client's own limit for a reply to RCPT is 5 minutes (RFC 5321 §4.5.3.2.3).
 pub const VERIFY_TIMEOUT: Duration = Duration::from_secs(20);
+/// `check --online` waits for a page of the web for this long.
+pub const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
 /// Homes are asked about so many addresses at one time. Beyond: the next ones wait for as long.
 pub const VERIFY_SESSIONS: usize = 8;
 /// Addresses of which a home said that they exist. Beyond: those that it has not confirmed for the

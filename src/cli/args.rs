@@ -50,7 +50,7 @@ pub(crate) enum Verb {
     Serve,
     /// Check the config, and say what would lose or misroute mail
     Check {
-        /// Also ask DNS and connect to the backends
+        /// Also connect to the backends, and look at what the domains publish in the DNS
         #[arg(long)]
         online: bool,
     },

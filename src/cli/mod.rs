@@ -7,6 +7,7 @@ mod actor;
 mod args;
 mod bulk;
 mod cases;
+mod check;
 mod client;
 mod directory;
 mod directory_sync;
@@ -16,9 +17,11 @@ mod home;
 mod intent;
 mod manual;
 mod offline;
+mod online;
 mod rehearse;
 mod render;
 mod render_backend;
+mod render_cutover;
 mod render_directory;
 mod render_holds;
 mod render_rehearsal;
@@ -140,7 +143,7 @@ fn perform(intent: Intent) -> Result<(), Failure> {
     runtime.block_on(async {
         match work {
             Work::Serve => home::serve(config.as_deref()).await,
-            Work::Check(depth) => home::check(config.as_deref(), depth, format).await,
+            Work::Check(depth) => check::check(config.as_deref(), depth, format).await,
             Work::Demo(ending) => crate::demo::run(ending)
                 .await
                 .map_err(|error| Failure::new(Exit::Failed, error)),

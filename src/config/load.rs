@@ -9,8 +9,8 @@ use toml::de::DeTable;
 use super::reader::{At, Section, Source};
 use super::verify::{self, Ourselves};
 use super::{
-    AdminConfig, CertificateFiles, Config, ListenerConfig, Problem, Problems, ServerConfig,
-    WebConfig, people, people_keys, platforms, sections,
+    AdminConfig, CertificateFiles, CheckConfig, Config, ListenerConfig, Problem, Problems,
+    ServerConfig, WebConfig, online, people, people_keys, platforms, sections,
 };
 use crate::directory::Directory;
 
@@ -191,6 +191,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let replay = sections::replay(root);
     let web = sections::web(root);
     let admin = sections::admin(root);
+    let resolvers = online::resolvers(root);
     let limits = sections::limits(root);
 
     let binds = listeners.iter().map(|listener| &listener.bind);
@@ -236,7 +237,11 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
             .into_iter()
             .filter_map(|backend| backend.config)
             .collect(),
-        domains,
+        domains: domains.rules,
+        check: CheckConfig {
+            resolvers,
+            dkim_selectors: domains.dkim_selectors,
+        },
         directory: directory.config(),
         relay: outside.relays.into_iter().map(|at| at.value).collect(),
         protection: outside.protection,

@@ -7,6 +7,7 @@
 mod entry;
 mod ldap_keys;
 mod load;
+mod online;
 mod people;
 mod people_keys;
 mod platforms;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 pub use load::{Places, check, data_dir, find, load, read};
+pub use online::{CheckConfig, ResolverName};
 pub use problem::{Problem, Problems};
 pub use units::{duration, size};
 
@@ -72,6 +74,8 @@ pub struct Config {
     pub admin: Option<AdminConfig>,
     /// `[limits]`.
     pub limits: Bounds,
+    /// What `check --online` asks.
+    pub check: CheckConfig,
 }
 
 impl Config {

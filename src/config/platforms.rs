@@ -212,8 +212,15 @@ fn rejecting(section: &Section<'_>) -> RejectingOptions {
     options
 }
 
-/// `[domain.NAME]`.
-pub(super) fn domains(root: &Section<'_>, backends: &[Backend]) -> Vec<DomainRule> {
+/// `[domain.NAME]`, all of them.
+#[derive(Default)]
+pub(super) struct Domains {
+    pub(super) rules: Vec<DomainRule>,
+    /// By domain: whose keys `check --online` looks at.
+    pub(super) dkim_selectors: BTreeMap<String, Vec<String>>,
+}
+
+pub(super) fn domains(root: &Section<'_>, backends: &[Backend]) -> Domains {
     let sections = root.named("domain");
     if sections.is_empty() {
         root.missing(
@@ -222,7 +229,7 @@ pub(super) fn domains(root: &Section<'_>, backends: &[Backend]) -> Vec<DomainRul
         );
     }
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let mut rules = Vec::new();
+    let mut domains = Domains::default();
     for (name, section) in sections {
         let key = match domain_name(&name.value) {
             Ok(key) => key,
@@ -235,9 +242,24 @@ pub(super) fn domains(root: &Section<'_>, backends: &[Backend]) -> Vec<DomainRul
             let what = format!("is the same domain as in line {line}, expected it once");
             root.source.refuse(&name, what);
         }
-        rules.extend(domain(key, section, backends));
+        let selectors = section.texts("dkim_selectors", selector);
+        let selectors = selectors.map(|at| at.value).unwrap_or_default();
+        let selectors = selectors.into_iter().map(|at| at.value).collect();
+        domains.dkim_selectors.insert(key.clone(), selectors);
+        domains.rules.extend(domain(key, section, backends));
     }
-    rules
+    domains
+}
+
+/// RFC 6376 §3.1: labels with dots between them.
+fn selector(text: &str) -> Result<String, String> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if text.is_empty() || !text.chars().all(legal) {
+        return Err(format!(
+            "\"{text}\" is no selector, expected for example \"selector1\""
+        ));
+    }
+    Ok(text.to_ascii_lowercase())
 }
 
 fn domain(name: String, section: Section<'_>, backends: &[Backend]) -> Option<DomainRule> {

@@ -1,6 +1,7 @@
 //! Names, asked from the system's name servers.
 
 mod proven;
+mod records;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;

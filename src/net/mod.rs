@@ -104,8 +104,69 @@ pub trait Resolve: Send + Sync + fmt::Debug {
     fn tlsa<'a>(&'a self, host: &'a str, port: u16) -> Boxed<'a, Result<Vec<Tlsa>, DnsError>>;
 }
 
-/// One MX record.
+/// Asks one resolver, or one server of a zone, for records as they are.
+pub trait Ask: Send + Sync + fmt::Debug {
+    /// The records of a name.
+    ///
+    /// # Errors
+    /// See [`DnsError`].
+    fn ask<'a>(&'a self, name: &'a str, kind: RecordKind) -> Boxed<'a, Result<Answer, DnsError>>;
+}
+
+/// What can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RecordKind {
+    /// MX.
+    Mx,
+    /// TXT.
+    Text,
+    /// A.
+    V4,
+    /// AAAA.
+    V6,
+    /// PTR.
+    Pointer,
+    /// NS.
+    NameServer,
+}
+
+/// What was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The records, sorted; at least one.
+    pub records: Vec<Record>,
+    /// How long they may still be kept.
+    pub ttl: std::time::Duration,
+    /// Was the name an alias (CNAME)?
+    pub alias: bool,
+}
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Record {
+    /// MX.
+    Mx(MailExchanger),
+    /// TXT, its strings as one.
+    Text(String),
+    /// A or AAAA.
+    Address(IpAddr),
+    /// PTR or NS: lower case, no dot at the end.
+    Name(String),
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mx(mx) if mx.host.is_empty() => write!(f, "{} .", mx.preference),
+            Self::Mx(mx) => write!(f, "{} {}", mx.preference, mx.host),
+            Self::Text(text) | Self::Name(text) => f.write_str(text),
+            Self::Address(address) => address.fmt(f),
+        }
+    }
+}
+
+/// One MX record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MailExchanger {
     /// Lower is tried first.
     pub preference: u16,

@@ -191,6 +191,18 @@ impl Outbound {
         kept.policy.clone()
     }
 
+    /// The policy of a domain as it is now, whatever is kept and whatever its record says; waits
+    /// for it for `limits::CHECK_TIMEOUT`.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn current_sts_policy(&self, domain: &str) -> Result<StsPolicy, String> {
+        let fetch = self.fetch_policy(domain);
+        let fetch = tokio::time::timeout(limits::CHECK_TIMEOUT, fetch).await;
+        let fetched = fetch.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+        StsPolicy::parse(&fetched?)
+    }
+
     /// RFC 8461 §3.3: over https, from a host whose certificate is good, without redirects.
     async fn fetch_policy(&self, domain: &str) -> Result<String, String> {
         let host = format!("mta-sts.{domain}");

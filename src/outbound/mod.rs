@@ -27,6 +27,7 @@ mod tls_memory;
 mod tls_report;
 
 pub use options::{Options, Protection, Timeouts};
+pub use sts::{Mode as StsMode, StsPolicy, record_id as sts_record_id};
 pub use tls_report::{PolicyKind, TlsCount};
 
 use std::fmt;

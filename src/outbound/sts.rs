@@ -9,17 +9,19 @@ const LONGEST: u64 = 31_557_600;
 
 /// What a domain asks of those who send to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct StsPolicy {
-    pub(super) mode: Mode,
+pub struct StsPolicy {
+    /// How strictly.
+    pub mode: Mode,
     /// Hosts, or `*.` and a domain.
     mx: Vec<String>,
-    pub(super) max_age: Duration,
+    /// How long senders may keep it.
+    pub max_age: Duration,
 }
 
 /// How strictly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Mode {
+pub enum Mode {
     /// No delivery to a host that does not comply.
     Enforce,
     /// Delivery all the same, but it is counted.
@@ -30,7 +32,8 @@ pub(super) enum Mode {
 
 /// The id in the TXT records of `_mta-sts.DOMAIN`, RFC 8461 §3.1: there must be exactly one record
 /// of this kind.
-pub(super) fn record_id(texts: &[String]) -> Option<String> {
+#[must_use]
+pub fn record_id(texts: &[String]) -> Option<String> {
     let is_sts = |text: &&String| {
         let version = text.split(';').next().unwrap_or_default();
         version.trim() == "v=STSv1"
@@ -53,7 +56,7 @@ impl StsPolicy {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let (mut version, mut mode, mut max_age, mut mx) = (None, None, None, Vec::new());
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
             let (key, value) = line
@@ -90,8 +93,15 @@ impl StsPolicy {
         })
     }
 
+    /// The hosts that it names; `*.` stands for one label.
+    #[must_use]
+    pub fn hosts(&self) -> &[String] {
+        &self.mx
+    }
+
     /// RFC 8461 §4.1: may mail go to this host? A wildcard stands for one label.
-    pub(super) fn covers(&self, host: &str) -> bool {
+    #[must_use]
+    pub fn covers(&self, host: &str) -> bool {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         self.mx
             .iter()

@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 9] = [
     &["directory", "backend"],
     &["route"],
     &["inbound", "queue", "outbound"],
-    &["webmail", "admin"],
+    &["webmail", "admin", "cutover"],
     &["config", "daemon", "cli", "demo"],
 ];
 /// On the top floor the rooms see each other in this order: an earlier one is lower.

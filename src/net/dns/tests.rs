@@ -6,6 +6,7 @@ use hickory_resolver::proto::rr::{Record, RecordType};
 
 use super::*;
 use crate::base::Shutdown;
+use crate::net::{Ask as _, Record as Kept, RecordKind};
 
 #[tokio::test]
 async fn literals_and_localhost_need_no_name_server() {
@@ -161,5 +162,27 @@ async fn without_dnssec_nothing_is_proven_and_nothing_is_forged() {
     let (dns, tasks) = name_server().await;
     assert_eq!(dns.is_mx_proven("example.org").await, Ok(false));
     assert_eq!(dns.tlsa("mx1.example.org", 25).await, Ok(Vec::new()));
+    tasks.stop().await;
+}
+
+#[tokio::test]
+async fn records_come_with_the_time_that_they_may_be_kept() {
+    let (dns, tasks) = name_server().await;
+    let found = dns.ask("example.org", RecordKind::Mx).await.unwrap();
+    let shown: Vec<_> = found.records.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["10 mx1.example.org", "20 mx2.example.org"]);
+    assert_eq!((found.ttl, found.alias), (Duration::from_secs(60), false));
+    let texts = dns.ask("_mta-sts.example.org", RecordKind::Text).await;
+    let text = Kept::Text("v=STSv1; id=1;".to_owned());
+    assert_eq!(texts.unwrap().records, [text]);
+    let addresses = dns.ask("example.org", RecordKind::V6).await.unwrap();
+    assert_eq!(addresses.records[0].to_string(), "2001:db8::1");
+    // What is not there is told apart from who does not know.
+    let none = dns.ask("empty.example", RecordKind::Mx).await;
+    assert_eq!(none, Err(DnsError::NoRecords));
+    let gone = dns.ask("gone.example", RecordKind::NameServer).await;
+    assert_eq!(gone, Err(DnsError::NoSuchName));
+    let broken = dns.ask("broken.example", RecordKind::Pointer).await;
+    assert!(matches!(broken, Err(DnsError::Temporary(_))), "{broken:?}");
     tasks.stop().await;
 }

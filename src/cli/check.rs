@@ -1,0 +1,146 @@
+//! `check`: the file, and with `--online` what is behind it.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::intent::{Depth, Format};
+use super::render::Page;
+use super::{Exit, Failure, home, online, print};
+use crate::base::Clock;
+use crate::config::{self, Config, Problem};
+use crate::cutover::{Report, Verdict};
+use crate::directory::Directory;
+use crate::terminal::Palette;
+
+/// What `check` found.
+#[derive(Debug, Serialize)]
+struct CheckView {
+    ok: bool,
+    file: PathBuf,
+    problems: Vec<ProblemView>,
+    /// The public DNS; only with `--online`, when the file is good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dns: Option<DnsView>,
+}
+
+#[derive(Debug, Serialize)]
+struct DnsView {
+    wrong: usize,
+    waits: usize,
+    unanswered: usize,
+    #[serde(flatten)]
+    report: Report,
+}
+
+#[derive(Debug, Serialize)]
+struct ProblemView {
+    file: PathBuf,
+    line: usize,
+    key: String,
+    what: String,
+}
+
+impl From<Problem> for ProblemView {
+    fn from(problem: Problem) -> Self {
+        Self {
+            file: problem.file,
+            line: problem.line,
+            key: problem.key,
+            what: problem.what,
+        }
+    }
+}
+
+impl From<Report> for DnsView {
+    fn from(report: Report) -> Self {
+        Self {
+            wrong: report.count(Verdict::Wrong),
+            waits: report.count(Verdict::Waits),
+            unanswered: report.count(Verdict::Unanswered),
+            report,
+        }
+    }
+}
+
+/// `check`.
+pub(super) async fn check(
+    argument: Option<&Path>,
+    depth: Depth,
+    format: Format,
+) -> Result<(), Failure> {
+    let file = home::find(argument)?;
+    let (problems, summary, report) = match config::check(&file) {
+        Ok((config, directory)) => {
+            let summary = summary(&config, &directory);
+            match depth {
+                Depth::File => (Vec::new(), summary, None),
+                Depth::Online => {
+                    let seen = online::look(&config).await?;
+                    (seen.problems, summary, Some(seen.report))
+                }
+            }
+        }
+        Err(problems) => (problems.0, String::new(), None),
+    };
+    let is_good = problems.is_empty();
+    let wrong = report.as_ref().map_or(0, |it| it.count(Verdict::Wrong));
+    let text = match format {
+        Format::Json => {
+            let view = CheckView {
+                ok: is_good && wrong == 0,
+                file: file.clone(),
+                problems: problems.into_iter().map(ProblemView::from).collect(),
+                dns: report.map(DnsView::from),
+            };
+            let json = serde_json::to_string_pretty(&view);
+            json.map_err(|error| Failure::new(Exit::Failed, error))? + "\n"
+        }
+        Format::Text => {
+            let mut text = if is_good {
+                format!("{}: good\n{summary}", file.display())
+            } else {
+                problems.iter().fold(String::new(), |mut text, problem| {
+                    // Writing to a String cannot fail.
+                    writeln!(text, "{problem}").ok();
+                    text
+                })
+            };
+            let page = Page {
+                palette: Palette::of_stdout(),
+                now: Clock::system().now(),
+            };
+            text.extend(report.map(|report| page.cutover(&report)));
+            text
+        }
+    };
+    print(&text)?;
+    let file = file.display();
+    if !is_good {
+        Err(Failure::new(Exit::Config, format!("{file} does not pass")))
+    } else if wrong > 0 {
+        let what = format!("{file} is good, but the DNS is not: {wrong} wrong");
+        Err(Failure::new(Exit::Failed, what))
+    } else {
+        Ok(())
+    }
+}
+
+/// Where mail would go.
+fn summary(config: &Config, directory: &Directory) -> String {
+    let mut text = String::new();
+    for listener in &config.listeners {
+        writeln!(text, "  listens on {}", listener.bind).ok();
+    }
+    for domain in &config.domains {
+        writeln!(text, "  {} goes to {}", domain.name, domain.home).ok();
+    }
+    writeln!(
+        text,
+        "  {} addresses in the directory",
+        directory.entries().count()
+    )
+    .ok();
+    text
+}

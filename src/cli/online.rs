@@ -1,0 +1,96 @@
+//! What `check --online` asks: the backends and the public DNS.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::{Exit, Failure};
+use crate::backend::Prober as _;
+use crate::base::{Boxed, Clock, Entropy};
+use crate::config::{Config, Problem, ResolverName};
+use crate::cutover::{self, Network, Report, Resolver};
+use crate::net::{Ask, Dns, DnsError, TcpDial, TlsClient};
+use crate::outbound::{self, Outbound, StsPolicy};
+
+/// Asks with what the program itself uses.
+#[derive(Debug)]
+struct World {
+    client: Outbound,
+}
+
+impl Network for World {
+    fn server(&self, address: SocketAddr) -> Result<Arc<dyn Ask>, DnsError> {
+        Ok(Arc::new(Dns::with_servers(&[address])?))
+    }
+
+    fn policy<'a>(&'a self, domain: &'a str) -> Boxed<'a, Result<StsPolicy, String>> {
+        Box::pin(self.client.current_sts_policy(domain))
+    }
+}
+
+/// What is seen from here.
+pub(super) struct Seen {
+    /// Backends that do not take mail.
+    pub(super) problems: Vec<Problem>,
+    /// The public DNS.
+    pub(super) report: Report,
+}
+
+/// Probes every backend once, as the server does, and looks at what the domains publish.
+pub(super) async fn look(config: &Config) -> Result<Seen, Failure> {
+    let failed = |error: DnsError| Failure::new(Exit::Failed, error);
+    let system = Arc::new(Dns::system().map_err(failed)?);
+    let tls = TlsClient::new().map_err(|error| Failure::new(Exit::Failed, error))?;
+    let client = |resolve: Arc<Dns>| {
+        let world = outbound::World {
+            dial: Arc::new(TcpDial::default()),
+            resolve,
+            tls: tls.clone(),
+            clock: Clock::system(),
+            entropy: Entropy::system(),
+            board: None,
+        };
+        Outbound::new(config.outbound_options(), world)
+    };
+    let mut resolvers = Vec::new();
+    let mut first = None;
+    for name in &config.check.resolvers {
+        let (name, dns) = match name {
+            ResolverName::System => ("system".to_owned(), Arc::clone(&system)),
+            ResolverName::At(address, text) => {
+                let dns = Dns::with_servers(&[*address]).map_err(failed)?;
+                (text.clone(), Arc::new(dns))
+            }
+        };
+        first.get_or_insert_with(|| Arc::clone(&dns));
+        resolvers.push(Resolver { name, ask: dns });
+    }
+    let network = World {
+        client: client(first.unwrap_or_else(|| Arc::clone(&system))),
+    };
+    let options = config.cutover_options();
+    let client = client(system);
+    let (problems, report) = tokio::join!(
+        ask_backends(config, &client),
+        cutover::look(options, resolvers, &network)
+    );
+    Ok(Seen { problems, report })
+}
+
+async fn ask_backends(config: &Config, client: &Outbound) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for backend in &config.backend_options() {
+        if let Err(failure) = client.probe(backend).await {
+            problems.push(Problem {
+                file: config.file.clone(),
+                line: 0,
+                key: format!("backend.{}", backend.id),
+                what: format!("does not take mail: {failure}"),
+            });
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+#[path = "online_tests.rs"]
+mod tests;

@@ -1,0 +1,104 @@
+//! The keys of `[check]`: whom `check --online` asks, and what for.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use super::Config;
+use super::reader::Section;
+use crate::backend::Hosts;
+use crate::cutover::{DomainOptions, Options, Platform};
+use crate::route::OutboundRelay;
+
+const PORT: u16 = 53;
+/// The system's own, and three that everybody can ask.
+const DEFAULT: [&str; 4] = ["system", "9.9.9.9", "1.1.1.1", "8.8.8.8"];
+
+/// `[check]`, and the keys of domains that belong to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckConfig {
+    /// Who is asked, in order; at least one.
+    pub resolvers: Vec<ResolverName>,
+    /// By domain.
+    pub dkim_selectors: BTreeMap<String, Vec<String>>,
+}
+
+/// A resolver as the file names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResolverName {
+    /// Those of the system.
+    System,
+    /// This one; the text is that of the file.
+    At(SocketAddr, String),
+}
+
+pub(super) fn resolvers(root: &Section<'_>) -> Vec<ResolverName> {
+    let default = || DEFAULT.iter().filter_map(|text| resolver(text).ok());
+    let Some(section) = root.section("check") else {
+        return default().collect();
+    };
+    let named = section.texts("resolvers", resolver);
+    if let Some(named) = named.as_ref().filter(|named| named.value.is_empty()) {
+        section.source.refuse(
+            named,
+            "names nobody, expected for example [\"system\", \"9.9.9.9\"]",
+        );
+    }
+    section.finish();
+    match named {
+        Some(named) => named.value.into_iter().map(|at| at.value).collect(),
+        None => default().collect(),
+    }
+}
+
+fn resolver(text: &str) -> Result<ResolverName, String> {
+    if text == "system" {
+        return Ok(ResolverName::System);
+    }
+    let with_port = text.parse::<SocketAddr>();
+    let alone = text
+        .parse::<IpAddr>()
+        .map(|address| SocketAddr::new(address, PORT));
+    let address = with_port.or(alone).map_err(|_| {
+        format!(
+            "\"{text}\" is no resolver, expected \"system\", or an address with or without port"
+        )
+    })?;
+    Ok(ResolverName::At(address, text.to_owned()))
+}
+
+impl Config {
+    /// The options of the room `cutover`.
+    #[must_use]
+    pub fn cutover_options(&self) -> Options {
+        let domain = |name: &String| DomainOptions {
+            name: name.clone(),
+            dkim_selectors: self
+                .check
+                .dkim_selectors
+                .get(name)
+                .cloned()
+                .unwrap_or_default(),
+        };
+        let bare = |host: &String| {
+            let name = host.rsplit_once(':').map_or(host.as_str(), |it| it.0);
+            name.to_owned()
+        };
+        let platforms = self.backends.iter().map(|backend| {
+            let (hosts, mx) = match &backend.options.hosts {
+                Hosts::List(hosts) => (hosts.iter().map(bare).collect(), None),
+                Hosts::Mx(domain) => (Vec::new(), Some(domain.clone())),
+            };
+            Platform {
+                backend: backend.id().to_string(),
+                hosts,
+                mx,
+            }
+        });
+        Options {
+            hostname: self.server.hostname.key(),
+            domains: self.domains.iter().map(|rule| domain(&rule.name)).collect(),
+            platforms: platforms.collect(),
+            sends_itself: self.relay.contains(&OutboundRelay::Mx),
+        }
+    }
+}
