@@ -156,6 +156,13 @@ pub const REPLAYS: usize = 200;
 pub const REPLAY_WAITING: usize = 100_000;
 /// Of those, the ones of one mailbox.
 pub const REPLAY_OF_MAILBOX: u32 = 2_000;
+/// Time that a platform may take from its 250 to the mailbox. What was delivered later is not
+/// looked for, unless somebody says until when.
+pub const REPLAY_SETTLED: Duration = Duration::from_secs(600);
+/// Recipients of one replay whose mailboxes are to be asked. Beyond: these are asked first.
+pub const REPLAY_GATHERED: usize = 100_000;
+/// Mailboxes that could not be asked and that a replay tells one by one. Beyond: their number.
+pub const REPLAY_UNASKED: usize = 50;
 /// Recipients of one replay that are in rows or under way.
 pub const REPLAY_UNDER_WAY: usize = 200;
 /// Different replies that a replay remembers. Beyond: they are only counted.
@@ -192,6 +199,26 @@ pub const LDAP_CONNECT: Duration = Duration::from_secs(30);
 pub const LDAP_SILENCE: Duration = Duration::from_secs(60);
 /// Wait for the whole of a directory server. Beyond: the synchronisation failed.
 pub const LDAP_READ: Duration = Duration::from_secs(1800);
+/// Wait for an IMAP server to be connected, TLS and greeting included. Beyond: it is unreachable.
+pub const IMAP_CONNECT: Duration = Duration::from_secs(30);
+/// Wait for the next word of an IMAP server. Beyond: the mailbox was not asked.
+pub const IMAP_SILENCE: Duration = Duration::from_secs(60);
+/// Wait for the whole of one mailbox. Beyond: it was not asked.
+pub const IMAP_MAILBOX: Duration = Duration::from_secs(1800);
+/// Bytes of one answer of an IMAP server, literals included. Beyond: the mailbox was not asked.
+pub const IMAP_ANSWER: usize = 256 * 1024;
+/// Bytes that are read of an IMAP connection in one go.
+pub const IMAP_READ: usize = 16 * 1024;
+/// Answers of an IMAP server to one command. Beyond: the mailbox was not asked.
+pub const IMAP_ANSWERS: u32 = 100_000;
+/// Folders of one mailbox. Beyond: it was not asked.
+pub const IMAP_FOLDERS: usize = 10_000;
+/// Messages of one mailbox, all folders together. Beyond: it was not asked.
+pub const IMAP_MESSAGES: u64 = 5_000_000;
+/// Messages whose headers are asked for in one command.
+pub const IMAP_FETCH: u32 = 500;
+/// Bytes of the header fields that are asked for of one message. Beyond: cut.
+pub const IMAP_HEADER: usize = 16 * 1024;
 /// Members of groups that no search found and that are asked for one by one. Beyond: they are
 /// left out, and that is told.
 pub const LDAP_MEMBERS: usize = 10_000;

@@ -58,6 +58,12 @@ pub(crate) struct ReplayQuery {
     /// Also what a replay has brought before.
     #[serde(default)]
     pub(crate) again: bool,
+    /// Only what the mailboxes do not have.
+    #[serde(default)]
+    pub(crate) missing_only: bool,
+    /// With it: also to mailboxes that cannot be asked.
+    #[serde(default)]
+    pub(crate) unasked: bool,
     /// The newest first.
     #[serde(default)]
     pub(crate) newest_first: bool,
@@ -166,6 +172,12 @@ async fn stop(
 }
 
 impl ReplayQuery {
+    /// A platform takes a while from its 250 to the mailbox. Whoever says until when knows better.
+    fn settled_before(&self, now: Timestamp) -> Option<Timestamp> {
+        let settled = self.missing_only && self.until.is_none();
+        settled.then(|| now.before(limits::REPLAY_SETTLED))
+    }
+
     /// All mail of all people that is kept is hardly ever meant.
     fn refuse_all_mail(&self, people: &[u8]) -> Result<(), AdminError> {
         let texts = [&self.sender, &self.message_id, &self.domain, &self.wave];
@@ -219,6 +231,9 @@ impl Admin {
                 Which::Finished
             },
             again: query.again,
+            missing_only: query.missing_only,
+            unasked: query.unasked,
+            settled_before: query.settled_before(self.clock.now()),
             order: if query.newest_first {
                 Order::Newest
             } else {
@@ -270,6 +285,14 @@ impl From<ReplayError> for AdminError {
             ReplayError::NoTime => Self::Asked {
                 what,
                 hint: "--since comes before --until, and not in the future",
+            },
+            ReplayError::NoImap(_) => Self::Asked {
+                what,
+                hint: "docs/config.md says what belongs there; else leave --missing-only out",
+            },
+            ReplayError::Unreachable(_) => Self::Asked {
+                what,
+                hint: "mend that first, or bring all that is meant, without --missing-only",
             },
             ReplayError::TooMany(_) => Self::Asked {
                 what,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::RejectingOptions;
+use crate::imap::ImapOptions;
 use crate::limits;
 use crate::mail::BackendId;
 use crate::net::{CertificateCheck, ClientPair};
@@ -41,6 +42,8 @@ pub struct BackendOptions {
     pub probe: ProbeOptions,
     /// When it is rejecting.
     pub rejecting: RejectingOptions,
+    /// How its mailboxes are asked what they have; `None`: they are not.
+    pub imap: Option<ImapOptions>,
 }
 
 impl BackendOptions {
@@ -68,6 +71,7 @@ impl BackendOptions {
             session: SessionBounds::default(),
             probe: ProbeOptions::default(),
             rejecting: RejectingOptions::default(),
+            imap: None,
         }
     }
 

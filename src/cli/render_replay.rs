@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::render::Page;
 use crate::admin::ReplayPlanView;
-use crate::queue::replay::{Plan, Progress, ReplayState};
+use crate::queue::replay::{Plan, Progress, ReplayState, Unasked};
 use crate::terminal::{Cell, Table, Tone, bytes, duration, moment};
 
 /// Letters of a bar.
@@ -69,6 +69,7 @@ impl Page {
             let what = format!("{}: {}", one.recipients, one.text);
             text.push_str(&self.field("left out", &what));
         }
+        text.push_str(&self.unasked(&plan.unasked));
         if !plan.biggest.is_empty() {
             let mut table = Table::new(&["MAILBOX", "MESSAGES", "SIZE", "TAKES"], &[0]);
             for one in &plan.biggest {
@@ -116,6 +117,15 @@ impl Page {
             );
             text.push_str(&self.field("left out", &what));
         }
+        if counts.present > 0 {
+            let what = format!("{}: their mailboxes have them", counts.present);
+            text.push_str(&self.field("left out", &what));
+        }
+        if counts.not_asked > 0 {
+            let what = format!("{}: their mailboxes cannot be asked", counts.not_asked);
+            text.push_str(&self.field("left out", &what));
+            text.push_str(&self.unasked(&counts.unasked));
+        }
         if counts.refused > 0 {
             text.push_str(&self.field("refused", &counts.refused.to_string()));
             for one in &counts.refusals {
@@ -127,6 +137,15 @@ impl Page {
             }
         }
         text
+    }
+
+    /// Mailboxes that could not be asked.
+    fn unasked(self, all: &[Unasked]) -> String {
+        let lines = all.iter().map(|one| {
+            let what = format!("{} ({}): {}", one.mailbox, one.recipients, one.why);
+            self.field("not asked", &what)
+        });
+        lines.collect()
     }
 
     fn replay_state(self, progress: &Progress) -> String {

@@ -2,7 +2,7 @@ use super::*;
 use crate::base::Timestamp;
 use crate::mail::BackendId;
 use crate::queue::replay::{
-    Biggest, Counts, Refused, Replay, ReplayDeed, Selection, Skip, Skipped,
+    Biggest, Counts, Refused, Replay, ReplayDeed, Selection, Skip, Skipped, Unasked,
 };
 use crate::terminal::Palette;
 
@@ -33,6 +33,11 @@ fn plan() -> Plan {
             eta_seconds: 2100,
         }],
         eta_seconds: 2100,
+        unasked: vec![Unasked {
+            mailbox: "bob@example.org".to_owned(),
+            why: "no".to_owned(),
+            recipients: 3,
+        }],
     }
 }
 
@@ -56,6 +61,9 @@ fn progress(state: ReplayState) -> Progress {
                 uncertain: 1,
                 refused: 1,
                 left_out: 0,
+                present: 0,
+                not_asked: 0,
+                unasked: Vec::new(),
                 refusals: vec![Refused {
                     reply: "550 5.1.1 no such user".to_owned(),
                     recipients: 1,
@@ -86,6 +94,7 @@ fn a_plan_says_what_how_long_and_what_not() {
         "4 of them wait",
         "about 35 min",
         "7: a replay has brought them",
+        "bob@example.org (3): no",
         "ann@example.org",
         "tideover replay start r3",
     ] {

@@ -135,6 +135,12 @@ pub(crate) struct WhichArgs {
     /// Also what a replay has brought to --to before: it comes twice
     #[arg(long)]
     again: bool,
+    /// Only what the mailboxes do not have: they are asked over IMAP
+    #[arg(long, conflicts_with = "unfinished")]
+    missing_only: bool,
+    /// With --missing-only: also all that is meant for mailboxes that cannot be asked
+    #[arg(long, requires = "missing_only")]
+    unasked: bool,
     /// The newest mail first
     #[arg(long, conflicts_with = "oldest_first")]
     newest_first: bool,
@@ -266,14 +272,16 @@ impl Teller {
         }
         let mut path = format!(
             "/api/replays/plan?to={}&actor={}&by={}&diverted={}&unfinished={}&again={}\
-             &newest_first={}",
+             &newest_first={}&missing_only={}&unasked={}",
             escape(to),
             escape(&self.actor),
             escape(&which.by),
             which.diverted,
             which.unfinished,
             which.again,
-            which.newest_first
+            which.newest_first,
+            which.missing_only,
+            which.unasked
         );
         let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
         for (name, value) in [

@@ -5,6 +5,7 @@
 //! `config/tideover.toml`; a test sees to it.
 
 mod entry;
+mod imap_keys;
 mod ldap_keys;
 mod load;
 mod online;

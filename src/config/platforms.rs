@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::BackendConfig;
 use super::entry::{self, EntryFiles, entry};
+use super::imap_keys::{self, ImapFiles, imap};
 use super::reader::{At, Section, Source, nearest};
 use super::sections::{mailbox, non_empty, not_one_of, set};
 use super::units::duration;
@@ -24,6 +25,7 @@ pub(super) struct Backend {
     /// Its hosts with their lines.
     pub(super) hosts: Vec<At<String>>,
     pub(super) files: EntryFiles,
+    pub(super) imap_files: ImapFiles,
 }
 
 pub(super) fn backends(root: &Section<'_>) -> Vec<Backend> {
@@ -58,7 +60,7 @@ fn backend(name: At<String>, section: Section<'_>) -> Backend {
     let limits = limits(&section);
     let probe = probe(&section);
     let rejecting = rejecting(&section);
-    section.not_yet("imap", "write-back over IMAP");
+    let (imap, imap_files) = imap(&section);
     let id = BackendId::new(&name.value);
     let config = hosts.map(|hosts| BackendConfig {
         options: BackendOptions {
@@ -76,6 +78,7 @@ fn backend(name: At<String>, section: Section<'_>) -> Backend {
             slow_open: limits.slow_open,
             probe,
             rejecting,
+            imap,
         },
         title: title.map(|at| at.value),
     });
@@ -85,6 +88,7 @@ fn backend(name: At<String>, section: Section<'_>) -> Backend {
         config,
         hosts: host_lines,
         files: entry.files,
+        imap_files,
     }
 }
 
@@ -449,5 +453,6 @@ fn domain_name(text: &str) -> Result<String, String> {
 pub(super) fn check_files(source: &Source<'_>, backends: &[Backend]) {
     for backend in backends {
         entry::check_files(source, &backend.files);
+        imap_keys::check_files(source, &backend.imap_files);
     }
 }

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 
 use jiff::tz::TimeZone;
 
-use super::Config;
+use super::{BackendConfig, Config};
 use crate::backend::BackendOptions;
+use crate::imap::ImapOptions;
 use crate::mail::BackendId;
 use crate::route::RouteOptions;
 use crate::smtp::Mailbox;
@@ -32,6 +33,17 @@ impl Config {
     pub fn backend_options(&self) -> Vec<BackendOptions> {
         let options = self.backends.iter();
         options.map(|backend| backend.options.clone()).collect()
+    }
+
+    /// The backends whose mailboxes can be asked.
+    #[must_use]
+    pub fn imap_options(&self) -> Vec<(BackendId, ImapOptions)> {
+        let backends = self.backends.iter();
+        let with_imap = |backend: &BackendConfig| {
+            let imap = backend.options.imap.clone()?;
+            Some((backend.id().clone(), imap))
+        };
+        backends.filter_map(with_imap).collect()
     }
 
     /// The options of the room `route`.

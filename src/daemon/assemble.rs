@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::accounts::AccountDesk;
 use super::catch_up::Rest;
-use super::reload::Reloader;
+use super::reload::{Movers, Reloader};
 use super::visit_key::visit_key;
 use super::{Running, StartError, sync};
 use crate::admin::{self, Admin};
@@ -16,6 +16,7 @@ use crate::backend::Board;
 use crate::base::{Clock, Entropy, Shutdown};
 use crate::config::{Config, WebConfig};
 use crate::directory::{DirectoryHandle, Generations, Syncer, Verified, Waves};
+use crate::imap::{self, ImapHomes};
 use crate::inbound::{self, TlsMode};
 use crate::mail::{Transport, VisitKey};
 use crate::net::{AcceptTls, Dns, Listen, TcpDial, TcpListen, TlsClient, TlsServer, bind_unix};
@@ -49,8 +50,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let outbound = client(&config, &base.board, (&base.clock, &base.entropy))?;
     let queue = base.queue(&config, &outbound);
     let accounts = base.accounts()?;
-    let replays = Replays::new(queue.clone(), config.replay);
-    let movers = (queue.clone(), outbound.clone(), replays.clone());
+    let movers = movers(&config, &queue, &outbound)?;
+    let replays = movers.replays.clone();
     let (reloader, told) = Reloader::new(config.clone(), base.clone(), movers);
     reloader.watch_backends();
     let writer = opened
@@ -350,6 +351,28 @@ fn client(
         board: Some(board.clone()),
     };
     Ok(Outbound::new(config.outbound_options(), world))
+}
+
+/// The mailboxes that can be asked what they have.
+fn mailboxes(config: &Config) -> Result<ImapHomes, StartError> {
+    let world = imap::World {
+        dial: Arc::new(TcpDial::default()),
+        resolve: Arc::new(Dns::system().map_err(StartError::other("the resolver"))?),
+        tls: TlsClient::new().map_err(StartError::other("the authorities of the system"))?,
+    };
+    Ok(ImapHomes::new(world, config.imap_options()))
+}
+
+fn movers(config: &Config, queue: &Queue, outbound: &Outbound) -> Result<Movers, StartError> {
+    let replays = Replays::new(queue.clone(), config.replay);
+    let imap = mailboxes(config)?;
+    replays.ask_with(Arc::new(imap.clone()));
+    Ok(Movers {
+        queue: queue.clone(),
+        outbound: outbound.clone(),
+        replays,
+        imap,
+    })
 }
 
 /// How users reach the webmail; empty without one. `bound` and not `bind` of the config: port 0

@@ -12,16 +12,23 @@ use crate::backend::{BackendOptions, Monitor};
 use crate::base::{Boxed, Shutdown};
 use crate::config::{self, Config};
 use crate::directory::DirectoryError;
+use crate::imap::ImapHomes;
 use crate::outbound::Outbound;
 use crate::queue::Queue;
 use crate::queue::replay::Replays;
 
+/// What moves and asks about mail, by options of the config.
+pub(super) struct Movers {
+    pub(super) queue: Queue,
+    pub(super) outbound: Outbound,
+    pub(super) replays: Replays,
+    pub(super) imap: ImapHomes,
+}
+
 /// What a reload changes.
 pub(super) struct Reloader {
     base: Base,
-    queue: Queue,
-    outbound: Outbound,
-    replays: Replays,
+    movers: Movers,
     backends: watch::Sender<Arc<[BackendOptions]>>,
     attention: watch::Sender<Duration>,
     current: Mutex<Current>,
@@ -48,19 +55,13 @@ impl std::fmt::Debug for Reloader {
 }
 
 impl Reloader {
-    pub(super) fn new(
-        config: Config,
-        base: Base,
-        (queue, outbound, replays): (Queue, Outbound, Replays),
-    ) -> (Arc<Self>, Told) {
+    pub(super) fn new(config: Config, base: Base, movers: Movers) -> (Arc<Self>, Told) {
         let probes = base.shutdown.child();
         let (backends, watched) = watch::channel(config.backend_options().into());
         let (attention, attention_after) = watch::channel(config.queue.attention_after);
         let reloader = Self {
             base,
-            queue,
-            outbound,
-            replays,
+            movers,
             backends,
             attention,
             current: Mutex::new(Current { config, probes }),
@@ -82,7 +83,7 @@ impl Reloader {
         let current = self.current();
         let monitor = Monitor {
             board: self.base.board.clone(),
-            prober: Arc::new(self.outbound.clone()),
+            prober: Arc::new(self.movers.outbound.clone()),
             entropy: self.base.entropy.clone(),
         };
         monitor.spawn(&current.config.backend_options(), &current.probes);
@@ -111,10 +112,11 @@ impl Reloader {
         self.base.router.configure(new.route_options());
         let syncer = &self.base.syncer;
         syncer.configure(sources, new.directory.sync);
-        self.outbound.set_options(new.outbound_options());
+        self.movers.outbound.set_options(new.outbound_options());
         self.backends.send_replace(backends.into());
         self.attention.send_replace(new.queue.attention_after);
-        self.replays.configure(new.replay);
+        self.movers.replays.configure(new.replay);
+        self.movers.imap.configure(new.imap_options());
         let queue_options = new.queue_options();
         {
             let mut current = self.current();
@@ -123,7 +125,7 @@ impl Reloader {
             current.config = new;
         }
         self.watch_backends();
-        self.queue.configure(queue_options);
+        self.movers.queue.configure(queue_options);
         tracing::info!(file = %file.display(), "the config was read again");
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Where a recipient of the past would get his mail at a given backend: for replays.
 
 use super::{Decision, Mail, Router};
-use crate::directory::Lookup;
+use crate::directory::{EntryKind, Lookup};
 use crate::mail::{BackendId, DeliveryTarget, HoldReason};
 use crate::smtp::Mailbox;
 
@@ -47,6 +47,24 @@ impl Router {
             withheld: now.withheld,
             home,
         })
+    }
+
+    /// The address under which `backend` knows the mailbox that an address leads to. `None`: it
+    /// leads to no mailbox, but to a group, somebody outside, or nobody.
+    #[must_use]
+    pub fn mailbox_at(&self, address: &Mailbox, backend: &BackendId) -> Option<Mailbox> {
+        match self.directory().current().lookup(address) {
+            Lookup::Known { entry, .. } => match entry.kind {
+                EntryKind::Mailbox | EntryKind::Resource => {
+                    let special = entry.delivery_addresses.get(backend);
+                    let delivery = special.or(entry.delivery_address.as_ref());
+                    Some(delivery.unwrap_or(&entry.address).clone())
+                }
+                EntryKind::User | EntryKind::Group | EntryKind::Contact => None,
+            },
+            Lookup::Unknown(_) => Some(address.clone()),
+            Lookup::Stranger => None,
+        }
     }
 
     /// As a stand-in would get it.

@@ -37,3 +37,4 @@ mod platforms_work_without_tideover;
 mod starttls_on_both_sides;
 mod strangers_and_oversized_are_refused;
 mod users_migrate_in_waves;
+mod what_is_missing_comes_back;

@@ -39,6 +39,7 @@ mod repeats;
 mod replays;
 mod replays_desk;
 mod replays_killed;
+mod replays_missing;
 mod reports;
 mod scenarios;
 mod seeds;

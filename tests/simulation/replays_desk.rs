@@ -55,6 +55,9 @@ async fn ask_for_plans(site: &Site, desk: &Desk) -> Value {
     assert!(why.contains("b.txt"), "{why}");
     let why = desk.refusal(&plan("&sender=joe"), "").await;
     assert!(why.contains("no address"), "{why}");
+    let gap = plan("&missing_only=true&since=2020-01-01T00:00:00Z");
+    let why = desk.refusal(&gap, "").await;
+    assert!(why.contains("[backend.onprem.imap]"), "{why}");
     let why = desk.refusal("/api/replays/plan?to=moon", "").await;
     assert!(why.contains("moon"), "{why}");
     let late = plan("&since=2100-01-01T00:00:00Z");

@@ -9,7 +9,7 @@ const FLOORS: [&[&str]; 9] = [
     &["limits"],
     &["smtp", "base", "telemetry"],
     &["mail", "net", "terminal"],
-    &["spool", "auth", "filter", "ldap"],
+    &["spool", "auth", "filter", "ldap", "imap"],
     &["directory", "backend"],
     &["route"],
     &["inbound", "queue", "outbound"],

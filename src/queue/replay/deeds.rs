@@ -1,7 +1,8 @@
 //! What operators do with replays.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
+use super::gap_plan::count_missing;
 use super::plan::count;
 use super::record::{self, Counts, Replay, ReplayDeed, ReplayState};
 use super::selection::{People, Selection};
@@ -22,6 +23,12 @@ pub enum ReplayError {
     /// There is no time between the two.
     #[error("nothing lies between --since and --until")]
     NoTime,
+    /// Mailboxes cannot be asked.
+    #[error("the mailboxes of {0} cannot be asked: the config has no [backend.{0}.imap]")]
+    NoImap(String),
+    /// Mailboxes cannot be asked now.
+    #[error("the mailboxes cannot be asked: {0}")]
+    Unreachable(String),
     /// There are too many.
     #[error("{0} replays have not ended: end some of them first")]
     TooMany(usize),
@@ -59,7 +66,13 @@ impl Replays {
         };
         let spool = &self.0.queue.0.parts.spool;
         let judge = self.judge(&replay, people.clone());
-        let counting = spool.beside(move |spool| count(spool, &judge)).await?;
+        let counting = if replay.selection.missing_only {
+            let none = || ReplayError::NoImap(to.to_string());
+            let asker = self.asker(Arc::new(judge)).ok_or_else(none)?;
+            count_missing(&asker).await?
+        } else {
+            spool.beside(move |spool| count(spool, &judge)).await?
+        };
         let limits = self.0.queue.limits_of_backend(to);
         let speed = self.0.queue.progress(to).per_minute;
         replay.plan = counting.finish(&limits, speed);

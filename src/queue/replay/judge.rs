@@ -42,6 +42,9 @@ pub(super) struct Taken {
     pub(super) address: Mailbox,
     /// Whose mailbox it is.
     pub(super) mailbox: String,
+    /// The address of that mailbox at the backend, when it is asked what it has; `None`: it is no
+    /// mailbox.
+    pub(super) holder: Option<Mailbox>,
     /// Attempts of this replay that counted.
     pub(super) attempts: u32,
     /// The home, when waiting mail is given to another backend.
@@ -115,12 +118,14 @@ impl Judge {
         if placed.withheld.is_some() || is_held_on_purpose(state) {
             return Verdict::Withheld;
         }
+        let holder = || self.router.mailbox_at(&recipient.address, &self.to);
         let own = mark.filter(|mark| mark.replay == self.id);
         let key = || recipient.address.key();
         Verdict::Take(Taken {
             number,
             address: placed.address,
             mailbox: recipient.mailbox.clone().unwrap_or_else(key),
+            holder: self.selection.missing_only.then(holder).flatten(),
             attempts: own.map_or(0, |mark| mark.attempts),
             diverted_from: (!is_home).then_some(placed.home),
         })

@@ -7,7 +7,11 @@
 //! walks over the mail, and over it again when it was interrupted. Its jobs go through the rows and
 //! workers of all mail, behind it.
 
+mod ask;
 mod deeds;
+mod gap;
+mod gap_plan;
+mod gap_run;
 mod job;
 mod judge;
 mod plan;
@@ -18,7 +22,7 @@ mod walk;
 mod work;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -27,13 +31,15 @@ use tokio::time::Instant;
 pub use deeds::ReplayError;
 pub(super) use job::Ticket;
 pub use plan::{Biggest, Plan, Skipped};
-pub use record::{Counts, Refused, Replay, ReplayDeed, ReplayState};
+pub use record::{Counts, Refused, Replay, ReplayDeed, ReplayState, Unasked};
 pub use selection::{By, Order, People, Selection, Skip, Which};
 
 use super::Queue;
 use crate::base::Timestamp;
+use crate::imap::Mailboxes;
 use crate::mail::BackendId;
 use crate::spool::SpoolError;
+use ask::Asker;
 use judge::Judge;
 use runner::{Ended, Live, Runner};
 
@@ -61,6 +67,7 @@ struct Inner {
     /// One change at a time.
     writing: tokio::sync::Mutex<()>,
     runs: Mutex<BTreeMap<String, Run>>,
+    mailboxes: OnceLock<Arc<dyn Mailboxes>>,
 }
 
 /// A replay that goes on.
@@ -101,7 +108,13 @@ impl Replays {
             options: Mutex::new(options),
             writing: tokio::sync::Mutex::default(),
             runs: Mutex::default(),
+            mailboxes: OnceLock::new(),
         }))
+    }
+
+    /// Asks these what they have, when only what is missing is meant. The first word counts.
+    pub fn ask_with(&self, mailboxes: Arc<dyn Mailboxes>) {
+        self.0.mailboxes.get_or_init(|| mailboxes);
     }
 
     /// The queue whose rows they use.
@@ -161,6 +174,15 @@ impl Replays {
         }
     }
 
+    /// Who asks the mailboxes that a judge means; `None`: nobody can.
+    fn asker(&self, judge: Arc<Judge>) -> Option<Asker> {
+        Some(Asker {
+            spool: self.0.queue.0.parts.spool.clone(),
+            judge,
+            mailboxes: Arc::clone(self.0.mailboxes.get()?),
+        })
+    }
+
     /// Begins a run, in the background.
     fn begin(&self, replay: &Replay) -> Result<(), SpoolError> {
         let people = record::people(&self.0.queue.0.parts.spool, replay)?;
@@ -169,10 +191,18 @@ impl Replays {
             .options
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        let judge = Arc::new(self.judge(replay, people));
+        let mut asker = None;
+        if replay.selection.missing_only {
+            // Without it nothing must be taken for missing.
+            let none = || SpoolError::Damaged("no mailbox can be asked".to_owned());
+            asker = Some(self.asker(Arc::clone(&judge)).ok_or_else(none)?);
+        }
         let runner = Runner {
+            asker,
             queue: self.0.queue.clone(),
             ticket: Arc::new(Ticket::new(&replay.id, &replay.to, options)),
-            judge: Arc::new(self.judge(replay, people)),
+            judge,
             live: Arc::default(),
         };
         let run = Run {

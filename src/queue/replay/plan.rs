@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Judge, Verdict};
+use super::record::Unasked;
 use super::selection::{Order, Skip};
 use super::walk::Walk;
 use crate::limits;
@@ -30,6 +31,9 @@ pub struct Plan {
     /// Recipients of them that a rule or a move holds now: they follow when it lets them.
     #[serde(default)]
     pub withheld: u64,
+    /// Mailboxes that could not be asked what they have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unasked: Vec<Unasked>,
     /// What is meant, but not replayed.
     pub skipped: Vec<Skipped>,
     /// The mailboxes that get most, the biggest first.
@@ -73,9 +77,35 @@ pub(super) struct Counting {
     most_of_one_sender: u64,
 }
 
+/// Is a message met for the first time?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Met {
+    First,
+    Before,
+}
+
+impl From<bool> for Met {
+    fn from(first: bool) -> Self {
+        if first { Self::First } else { Self::Before }
+    }
+}
+
 impl Counting {
     /// A message with what is decided for its recipients.
     pub(super) fn note(&mut self, message: &StoredMessage, verdicts: &[(u16, Verdict)]) {
+        self.note_recipients(message, (verdicts, Met::First));
+    }
+
+    /// One recipient of a message whose others may have been noted.
+    pub(super) fn note_one(&mut self, message: &StoredMessage, verdict: (u16, Verdict), met: Met) {
+        self.note_recipients(message, (&[verdict], met));
+    }
+
+    fn note_recipients(
+        &mut self,
+        message: &StoredMessage,
+        (verdicts, met): (&[(u16, Verdict)], Met),
+    ) {
         let (recipients, withheld) = (self.plan.recipients, self.plan.withheld);
         for (_, verdict) in verdicts {
             match verdict {
@@ -88,10 +118,16 @@ impl Counting {
                 Verdict::Ended(_) | Verdict::No => {}
             }
         }
-        if (recipients, withheld) != (self.plan.recipients, self.plan.withheld) {
+        let counted = (recipients, withheld) != (self.plan.recipients, self.plan.withheld);
+        if counted && met == Met::First {
             self.plan.messages += 1;
             self.plan.bytes += message.size;
         }
+    }
+
+    /// A mailbox could not be asked what it has.
+    pub(super) fn not_asked(&mut self, said: (&str, String), recipients: u64) {
+        Unasked::note(&mut self.plan.unasked, said, recipients);
     }
 
     /// So many are left out.
@@ -170,17 +206,9 @@ fn time_for(messages: u64, rates: MailboxRates) -> Duration {
 /// Looks at all the mail that is meant. Blocks.
 pub(super) fn count(spool: &Spool, judge: &Judge) -> Result<Counting, SpoolError> {
     let mut counting = Counting::default();
-    let ids = judge.selection.ids();
-    spool.gone(ids.clone(), &mut |gone| {
-        let verdicts = judge.judge(gone, &[]);
-        let meant = verdicts.iter().filter(|(_, verdict)| match verdict {
-            Verdict::Take(_) | Verdict::Withheld => true,
-            Verdict::Skip(_) | Verdict::Ended(_) | Verdict::No => false,
-        });
-        counting.skip(Skip::Gone, meant.count() as u64);
-    })?;
+    count_gone(spool, judge, &mut counting)?;
     // The order does not matter here.
-    let mut walk = Walk::new(ids, Order::Oldest);
+    let mut walk = Walk::new(judge.selection.ids(), Order::Oldest);
     loop {
         let page = walk.next(|range, limit| spool.accepted(range, limit))?;
         if page.is_empty() {
@@ -197,6 +225,22 @@ pub(super) fn count(spool: &Spool, judge: &Judge) -> Result<Counting, SpoolError
             }
         }
     }
+}
+
+/// What is meant and kept no longer.
+pub(super) fn count_gone(
+    spool: &Spool,
+    judge: &Judge,
+    counting: &mut Counting,
+) -> Result<(), SpoolError> {
+    spool.gone(judge.selection.ids(), &mut |gone| {
+        let verdicts = judge.judge(gone, &[]);
+        let meant = verdicts.iter().filter(|(_, verdict)| match verdict {
+            Verdict::Take(_) | Verdict::Withheld => true,
+            Verdict::Skip(_) | Verdict::Ended(_) | Verdict::No => false,
+        });
+        counting.skip(Skip::Gone, meant.count() as u64);
+    })
 }
 
 /// What was found when a message was read.

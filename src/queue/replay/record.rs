@@ -75,6 +75,15 @@ pub struct Counts {
     pub refused: u64,
     /// Left out since the start: another replay brought them, they moved, they were damaged.
     pub left_out: u64,
+    /// Their mailbox has them: with `--missing-only`.
+    #[serde(default)]
+    pub present: u64,
+    /// Their mailbox could not be asked.
+    #[serde(default)]
+    pub not_asked: u64,
+    /// Mailboxes that could not be asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unasked: Vec<Unasked>,
     /// Why they were refused, most frequent first.
     #[serde(default)]
     pub refusals: Vec<Refused>,
@@ -91,11 +100,43 @@ pub struct Refused {
     pub example: String,
 }
 
+/// A mailbox that could not be asked what it has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unasked {
+    /// Its key in the directory.
+    pub mailbox: String,
+    /// Why.
+    pub why: String,
+    /// Recipients about whom it should have been asked.
+    pub recipients: u64,
+}
+
+impl Unasked {
+    /// Notes one in a list that does not grow for ever.
+    pub(super) fn note(list: &mut Vec<Self>, (mailbox, why): (&str, String), recipients: u64) {
+        if let Some(known) = list.iter_mut().find(|one| one.mailbox == mailbox) {
+            known.recipients += recipients;
+        } else if list.len() < limits::REPLAY_UNASKED {
+            list.push(Self {
+                mailbox: mailbox.to_owned(),
+                why,
+                recipients,
+            });
+        }
+    }
+}
+
 impl Counts {
     /// Those that have come to an end.
     #[must_use]
     pub const fn ended(&self) -> u64 {
-        self.delivered + self.refused + self.left_out
+        self.delivered + self.refused + self.left_out + self.present + self.not_asked
+    }
+
+    /// A mailbox could not be asked.
+    pub(super) fn not_asked(&mut self, said: (&str, String), recipients: u64) {
+        self.not_asked += recipients;
+        Unasked::note(&mut self.unasked, said, recipients);
     }
 
     /// One was refused.

@@ -5,6 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::job::Ticket;
+use futures_util::StreamExt as _;
+
+use super::ask::{Asker, Calls};
 use super::judge::{Judge, Taken, Verdict, due_of};
 use super::plan::{Read, read};
 use super::record::Counts;
@@ -26,7 +29,7 @@ const SOON: Duration = Duration::from_millis(500);
 /// Wait for what is under way when a run ends. What comes later is counted by the next run.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Before a recipient is looked at again whom a rule or a move holds.
-const WITHHELD: Duration = Duration::from_secs(30);
+pub(super) const WITHHELD: Duration = Duration::from_secs(30);
 
 /// How a run ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,6 +65,8 @@ pub(super) struct Runner {
     pub(super) ticket: Arc<Ticket>,
     pub(super) judge: Arc<Judge>,
     pub(super) live: Arc<Mutex<Live>>,
+    /// Asks mailboxes what they have, when only what is missing is meant.
+    pub(super) asker: Option<Asker>,
 }
 
 /// A message, and what is to be done with it.
@@ -75,6 +80,7 @@ impl Runner {
     /// Brings all of it, until it is over.
     pub(super) async fn run(&self) -> Result<Ended, SpoolError> {
         let mut work = Work::new(&self.judge.selection);
+        let mut asking = Calls::new();
         let mut health = self.queue.0.parts.router.board().changes();
         loop {
             // Before the look, or what is freed in between would be missed.
@@ -83,6 +89,7 @@ impl Runner {
                 self.settle(&mut work).await?;
                 return Ok(ended);
             }
+            self.ask(&mut work, &mut asking);
             let wait = self.until_next(&work);
             tokio::select! {
                 biased;
@@ -90,6 +97,9 @@ impl Runner {
                 () = self.ticket.news.notified() => {}
                 () = freed => {}
                 _ = health.changed() => {}
+                Some(answer) = asking.next(), if !asking.is_empty() => {
+                    self.hear(&mut work, answer?)?;
+                }
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -180,7 +190,7 @@ impl Runner {
     }
 
     /// One has come to its end.
-    fn count(&self, pair: Pair, mark: &ReplayMark) -> Result<(), SpoolError> {
+    pub(super) fn count(&self, pair: Pair, mark: &ReplayMark) -> Result<(), SpoolError> {
         let mut reply = None;
         if mark.phase == ReplayPhase::Refused {
             reply = Some(self.refusal(pair)?);
@@ -229,7 +239,8 @@ impl Runner {
             self.again(work, pair, now)?;
         }
         work.walk_again(&self.judge.selection);
-        while !work.walked() && self.has_room(work) && !self.ticket.is_over() {
+        while !work.walked() && !work.gap.is_full() && self.has_room(work) && !self.ticket.is_over()
+        {
             let Some(page) = self.next_page(work).await? else {
                 work.end_walk();
                 break;
@@ -252,6 +263,7 @@ impl Runner {
             return Ok(());
         };
         match self.judge.one(&message, pair.number, &replays) {
+            Verdict::Take(_) if self.asker.is_some() && !pair.is_asked => work.gather(pair),
             Verdict::Take(taken) => {
                 let place = spool.for_attempt(pair.id)?.and_then(|found| found.body);
                 self.send(work, (&message, place), vec![taken], now);
@@ -263,7 +275,7 @@ impl Runner {
         Ok(())
     }
 
-    fn leave_out(&self, recipients: u64) {
+    pub(super) fn leave_out(&self, recipients: u64) {
         self.live().counts.left_out += recipients;
     }
 
@@ -299,6 +311,13 @@ impl Runner {
                 continue;
             }
             match verdict {
+                Verdict::Take(one) if self.asker.is_some() => {
+                    self.meet(work);
+                    work.gather(Pair {
+                        counts: work.counts,
+                        ..Pair::new(message.id, number, &one.mailbox)
+                    });
+                }
                 Verdict::Take(one) => {
                     self.meet(work);
                     taken.push(one);
@@ -307,7 +326,11 @@ impl Runner {
                     self.meet(work);
                     let key = message.envelope.recipients.get(usize::from(number));
                     let key = key.and_then(|one| one.mailbox.clone()).unwrap_or_default();
-                    work.wait(Pair::new(message.id, number, &key), now.after(WITHHELD));
+                    let pair = Pair {
+                        counts: work.counts,
+                        ..Pair::new(message.id, number, &key)
+                    };
+                    work.wait(pair, now.after(WITHHELD));
                 }
                 // Of an earlier run of this replay.
                 Verdict::Ended(mark) if work.counts => {
@@ -354,7 +377,7 @@ impl Runner {
         for group in groups {
             let pairs: Vec<Pair> = group
                 .iter()
-                .map(|one| Pair::new(id, one.number, &one.mailbox))
+                .map(|one| Pair::new(id, one.number, &one.mailbox).asked())
                 .collect();
             let envelope = &message.envelope;
             let mut job = self
@@ -389,19 +412,19 @@ impl Runner {
         }
     }
 
-    fn live(&self) -> std::sync::MutexGuard<'_, Live> {
+    pub(super) fn live(&self) -> std::sync::MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn show(&self, work: &Work) {
         let mut live = self.live();
-        live.waiting = work.waiting() as u64;
+        live.waiting = (work.waiting() + work.gap.len()) as u64;
         live.under_way = work.under_way() as u64;
         live.walked |= work.walked();
     }
 }
 
-fn look(
+pub(super) fn look(
     spool: &Spool,
     id: SpoolId,
 ) -> Result<Option<(StoredMessage, Vec<ReplayedRecipient>)>, SpoolError> {

@@ -83,6 +83,15 @@ pub struct Selection {
     /// Also what a replay has brought there before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub again: bool,
+    /// Only what the mailboxes do not have: they are asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub missing_only: bool,
+    /// With it: also to mailboxes that cannot be asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unasked: bool,
+    /// With it: what was delivered from then on may still be on its way into the mailbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_before: Option<Timestamp>,
     /// What comes first.
     #[serde(default)]
     pub order: Order,
@@ -111,6 +120,16 @@ pub enum Skip {
     Gone,
     /// It is damaged.
     Damaged,
+    /// It was delivered a moment ago.
+    Fresh,
+    /// The mailbox has it.
+    Present,
+    /// The mailbox has it in its junk folder.
+    InJunk,
+    /// The mailbox has it among what its user deleted.
+    InTrash,
+    /// The mailbox could not be asked.
+    NotAsked,
 }
 
 impl Skip {
@@ -126,6 +145,15 @@ impl Skip {
             Self::Dropped => "taken out by an administrator",
             Self::Gone => "their bodies are gone: spool.retain is over, the ledger has the rest",
             Self::Damaged => "damaged: see `tideover spool verify`",
+            Self::Fresh => {
+                "delivered a moment ago: perhaps not in the mailbox yet (--until counts them)"
+            }
+            Self::Present => "their mailboxes have them",
+            Self::InJunk => "their mailboxes have them, in the junk folder",
+            Self::InTrash => "their users deleted them: they lie in the trash",
+            Self::NotAsked => {
+                "their mailboxes cannot be asked (--unasked replays them all the same)"
+            }
         }
     }
 }
@@ -190,6 +218,10 @@ impl Selection {
                 if meant && *at >= self.made {
                     return Meant::But(Skip::Waiting);
                 }
+                if meant && self.in_time(*at) && self.settled_before.is_some_and(|then| *at >= then)
+                {
+                    return Meant::But(Skip::Fresh);
+                }
                 (meant && self.in_time(*at)).into()
             }
             RecipientState::Queued { lane, .. } | RecipientState::Held { lane, .. } => {
@@ -250,6 +282,8 @@ impl Selection {
         for (is, what) in [
             (self.diverted, ", diverted"),
             (self.which == Which::Unfinished, ", still waiting"),
+            (self.missing_only, ", only what is missing"),
+            (self.unasked, ", also to mailboxes that cannot be asked"),
             (self.again, ", again"),
             (self.order == Order::Newest, ", newest first"),
         ] {

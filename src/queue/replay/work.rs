@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use super::gap::Gap;
 use super::selection::Selection;
 use super::walk::Walk;
 use crate::base::Timestamp;
@@ -16,6 +17,10 @@ pub(super) struct Pair {
     pub(super) number: u16,
     /// Whose mailbox it is, in short.
     pub(super) mailbox: u64,
+    /// His mailbox need not be asked any more.
+    pub(super) is_asked: bool,
+    /// What becomes of him is counted: he was met for the first time.
+    pub(super) counts: bool,
 }
 
 impl Pair {
@@ -26,6 +31,16 @@ impl Pair {
             id,
             number,
             mailbox: hasher.finish(),
+            is_asked: false,
+            counts: true,
+        }
+    }
+
+    /// His mailbox need not be asked any more.
+    pub(super) const fn asked(self) -> Self {
+        Self {
+            is_asked: true,
+            ..self
         }
     }
 }
@@ -48,6 +63,8 @@ pub(super) struct Work {
     at_end: usize,
     /// It is the first walk of this run: what it meets is counted.
     pub(super) counts: bool,
+    /// Mailboxes that are to be asked.
+    pub(super) gap: Gap,
 }
 
 impl Work {
@@ -63,10 +80,11 @@ impl Work {
             overflowed: false,
             at_end: 0,
             counts: true,
+            gap: Gap::default(),
         }
     }
 
-    /// Is it waiting or under way?
+    /// Is it waiting, under way, or to be asked about?
     pub(super) fn knows(&self, id: SpoolId, number: u16) -> bool {
         self.known.contains(&(id, number))
     }
@@ -83,6 +101,17 @@ impl Work {
         self.last += 1;
         self.known.insert((pair.id, pair.number));
         self.waiting.insert((due, self.last), pair);
+    }
+
+    /// Its mailbox is to be asked whether it has it.
+    pub(super) fn gather(&mut self, pair: Pair) {
+        self.known.insert((pair.id, pair.number));
+        self.gap.gather(pair);
+    }
+
+    /// It has come to its end.
+    pub(super) fn forget(&mut self, pair: Pair) {
+        self.known.remove(&(pair.id, pair.number));
     }
 
     /// The next one that is due.
@@ -145,7 +174,8 @@ impl Work {
 
     /// Walks again, when somebody found no place and half of those who had one are gone.
     pub(super) fn walk_again(&mut self, selection: &Selection) {
-        if self.walked && self.overflowed && self.waiting.len() <= self.at_end / 2 {
+        let is_low = self.waiting.len() <= self.at_end / 2 && self.gap.is_empty();
+        if self.walked && self.overflowed && is_low {
             self.walked = false;
             self.overflowed = false;
             self.walk = Walk::new(selection.ids(), selection.order);
@@ -154,7 +184,11 @@ impl Work {
 
     /// Has all of it come to its end?
     pub(super) fn is_done(&self) -> bool {
-        self.walked && !self.overflowed && self.waiting.is_empty() && self.under_way.is_empty()
+        self.walked
+            && !self.overflowed
+            && self.waiting.is_empty()
+            && self.under_way.is_empty()
+            && self.gap.is_empty()
     }
 }
 

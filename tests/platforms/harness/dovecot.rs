@@ -26,6 +26,8 @@ impl Dovecot {
         std::os::unix::fs::chown(&mail, Some(uid), Some(gid)).unwrap();
         // Without any answer about somebody it would call that an internal error.
         fs::write(folder.join("others"), "").unwrap();
+        // Opens all mailboxes: `USER*tideover`.
+        fs::write(folder.join("masters"), "tideover:{PLAIN}key::::::\n").unwrap();
         let text = configuration(folder, address, ports, (uid, gid));
         fs::write(folder.join("dovecot.conf"), text).unwrap();
         Self {
@@ -84,6 +86,12 @@ mail_gid = {gid}
 mail_location = maildir:{folder}/mail/%d/%n/Maildir
 mail_fsync = never
 log_path = {folder}/dovecot.log
+auth_master_user_separator = *
+passdb {{
+  driver = passwd-file
+  master = yes
+  args = {folder}/masters
+}}
 passdb {{
   driver = static
   args = password=secret

@@ -169,6 +169,12 @@ impl Platform {
         maildir::read(&self.maildir(user))
     }
 
+    /// How often each Message-ID stands in a folder of that mailbox.
+    pub(crate) fn message_ids_in(&self, user: &str, folder: &str) -> BTreeMap<String, usize> {
+        let folder = self.maildir(user).join(format!(".{folder}"));
+        maildir::message_ids(&maildir::read(&folder))
+    }
+
     /// Where that mailbox is on the disk.
     pub(crate) fn maildir(&self, user: &str) -> PathBuf {
         let (local, domain) = user.rsplit_once('@').expect("an address");
@@ -212,6 +218,38 @@ impl Platform {
             }
         }
         count.unwrap_or_else(|| panic!("no EXISTS for {user}"))
+    }
+
+    /// `[backend.NAME.imap]` for this platform; `folder` gets the file of the password.
+    pub(crate) fn imap_section(&self, name: &str, folder: &Path) -> String {
+        let file = folder.join("imap.password");
+        std::fs::write(&file, "key\n").unwrap();
+        format!(
+            "[backend.{name}.imap]
+url = \"imap://{}\"
+starttls = false
+login = \"%u*tideover\"
+password_file = \"{}\"
+",
+            self.at(self.imap),
+            file.display()
+        )
+    }
+
+    /// Says these commands over IMAP, as the user would; each must succeed.
+    pub(crate) fn imap_says(&self, user: &str, commands: &[&str]) {
+        let stream = TcpStream::connect(self.at(self.imap)).unwrap();
+        stream.set_read_timeout(Some(SHORT)).unwrap();
+        let mut writer = stream.try_clone().unwrap();
+        let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+        let login = format!("login {user} secret");
+        for command in [login.as_str()].iter().chain(commands) {
+            writer
+                .write_all(format!("t {command}\r\n").as_bytes())
+                .unwrap();
+            let answer = lines.find(|line| line.starts_with("t ")).unwrap();
+            assert!(answer.starts_with("t OK"), "{command}: {answer}");
+        }
     }
 
     fn at(&self, port: u16) -> SocketAddr {

@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) tls: &'static str,
     /// Lines for `[backend.onprem]` instead of that policy.
     pub(crate) onprem: String,
+    /// Further sections.
+    pub(crate) more: String,
     /// Where the spool is.
     pub(crate) data_dir: PathBuf,
     /// Free space that must remain.
@@ -40,6 +42,7 @@ impl Settings {
             hosts,
             tls: "opportunistic",
             onprem: String::new(),
+            more: String::new(),
             data_dir: folder.join("data"),
             min_free: "1MiB",
             max_message_size: "50MiB",
@@ -52,6 +55,7 @@ impl Settings {
             tls,
             min_free,
             max_message_size,
+            more,
             ..
         } = self;
         let data_dir = self.data_dir.display();
@@ -94,7 +98,7 @@ relay = [\"backend:onprem\"]
 bind = \"{address}:{web}\"
 [admin]
 bind = \"{address}:{admin}\"
-"
+{more}"
         )
     }
 }

@@ -1,0 +1,220 @@
+//! Looks for messages in all folders of a mailbox, by their Message-ID and by our trace line.
+
+use std::collections::HashMap;
+
+use super::ImapError;
+use super::folders::{Folder, FolderKind};
+use super::session::{Piece, Session, starts_with};
+use super::value::{Value, parse};
+use crate::limits;
+use crate::mail::{SpoolId, VISIT_FIELD, message_id};
+
+/// A message that is looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its spool id, which stands in the trace line that platforms got with it.
+    pub id: SpoolId,
+    /// Its Message-ID without angle brackets, if it has one.
+    pub message_id: Option<String>,
+}
+
+/// Where a message was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// What the folder is for.
+    pub kind: FolderKind,
+    /// Its name, for people.
+    pub folder: String,
+}
+
+/// What is looked for, and what was found so far. Memory goes with what is looked for, not with
+/// what the mailbox has.
+struct Search {
+    by_message_id: HashMap<String, Vec<usize>>,
+    by_id: HashMap<SpoolId, Vec<usize>>,
+    found: Vec<Option<Place>>,
+    missing: usize,
+}
+
+impl Search {
+    fn new(wanted: &[Wanted]) -> Self {
+        let mut search = Self {
+            by_message_id: HashMap::new(),
+            by_id: HashMap::new(),
+            found: vec![None; wanted.len()],
+            missing: wanted.len(),
+        };
+        for (at, one) in wanted.iter().enumerate() {
+            search.by_id.entry(one.id).or_default().push(at);
+            if let Some(id) = &one.message_id {
+                let places = search.by_message_id.entry(id.clone());
+                places.or_default().push(at);
+            }
+        }
+        search
+    }
+
+    /// A message with these header fields is in this folder.
+    fn hear(&mut self, header: &[u8], folder: &Folder) {
+        let mut hits = Vec::new();
+        for (name, value) in fields(header) {
+            if name.eq_ignore_ascii_case(b"Message-ID") {
+                let id = message_id(&value);
+                hits.extend(id.and_then(|id| self.by_message_id.get(&id)).cloned());
+            } else if name.eq_ignore_ascii_case(VISIT_FIELD.as_bytes()) {
+                let text = std::str::from_utf8(&value).unwrap_or_default();
+                let id = text.split_ascii_whitespace().next();
+                let id: Option<SpoolId> = id.and_then(|id| id.parse().ok());
+                hits.extend(id.and_then(|id| self.by_id.get(&id)).cloned());
+            }
+        }
+        for at in hits.into_iter().flatten() {
+            if let Some(place @ None) = self.found.get_mut(at) {
+                *place = Some(Place {
+                    kind: folder.kind,
+                    folder: folder.title.clone(),
+                });
+                self.missing -= 1;
+            }
+        }
+    }
+}
+
+impl Session {
+    /// Where each of these messages is in the mailbox; the inbox counts before all other folders,
+    /// junk and trash come last.
+    pub(super) async fn find(
+        &mut self,
+        wanted: &[Wanted],
+    ) -> Result<Vec<Option<Place>>, ImapError> {
+        let mut search = Search::new(wanted);
+        let folders = self.folders().await?;
+        let mut messages = 0;
+        for folder in self.without_labels(folders) {
+            if search.missing == 0 {
+                break;
+            }
+            self.look_into(&folder, (&mut search, &mut messages))
+                .await?;
+        }
+        Ok(search.found)
+    }
+
+    async fn look_into(
+        &mut self,
+        folder: &Folder,
+        (search, messages): (&mut Search, &mut u64),
+    ) -> Result<(), ImapError> {
+        let mut exists = 0;
+        let mut hear = |answer: &[u8]| {
+            exists = number_of(answer, b"EXISTS").unwrap_or(exists);
+            Ok(())
+        };
+        // EXAMINE and not SELECT: it changes nothing (RFC 9051 §6.3.3).
+        let open = [Piece::Word("EXAMINE"), Piece::Text(&folder.name)];
+        self.ask(&open, &mut hear).await?;
+        *messages += u64::from(exists);
+        if *messages > limits::IMAP_MESSAGES {
+            return Err(ImapError::TooMuch("messages in one mailbox"));
+        }
+        // From the newest on, which are looked for most. When others are taken out meanwhile, all
+        // behind them move down: none is passed over this way.
+        let mut last = exists;
+        while last > 0 && search.missing > 0 {
+            let first = last.saturating_sub(limits::IMAP_FETCH - 1).max(1);
+            let fetch = format!(
+                "FETCH {first}:{last} (BODY.PEEK[HEADER.FIELDS (MESSAGE-ID {VISIT_FIELD})]<0.{}>)",
+                limits::IMAP_HEADER
+            );
+            let mut hear = |answer: &[u8]| {
+                if let Some(header) = header_of(answer)? {
+                    search.hear(&header, folder);
+                }
+                Ok(())
+            };
+            self.ask(&[Piece::Word(&fetch)], &mut hear).await?;
+            last = first - 1;
+        }
+        Ok(())
+    }
+}
+
+/// `12 EXISTS` is 12.
+fn number_of(answer: &[u8], word: &[u8]) -> Option<u32> {
+    let space = answer.iter().position(|byte| *byte == b' ')?;
+    let (number, rest) = answer.split_at_checked(space)?;
+    let is_it = rest.get(1..)?.eq_ignore_ascii_case(word);
+    let number = std::str::from_utf8(number).ok().filter(|_| is_it)?;
+    number.parse().ok()
+}
+
+/// The header fields of a FETCH answer; `None` for other answers, also for a FETCH that tells
+/// something else, as servers may at any time (RFC 9051 §7.5.2).
+fn header_of(answer: &[u8]) -> Result<Option<Vec<u8>>, ImapError> {
+    let mut words = answer.splitn(3, |byte| *byte == b' ');
+    let _number = words.next();
+    if !words.next().is_some_and(|word| starts_with(word, b"FETCH")) {
+        return Ok(None);
+    }
+    let values = parse(answer).ok_or(ImapError::Odd)?;
+    let items = values.get(2).and_then(Value::list).unwrap_or_default();
+    for pair in items.chunks(2) {
+        let [name, value] = pair else { continue };
+        let is_body = name.bytes().is_some_and(|name| starts_with(name, b"BODY["));
+        if is_body {
+            return Ok(Some(value.bytes().unwrap_or_default().to_vec()));
+        }
+    }
+    Ok(None)
+}
+
+/// Names and unfolded values of header fields (RFC 5322 §2.2.3).
+fn fields(header: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut fields: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    for line in header.split(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if matches!(line.first(), Some(b' ' | b'\t')) {
+            if let Some((_, value)) = fields.last_mut() {
+                value.extend_from_slice(line);
+            }
+        } else if let Some(colon) = line.iter().position(|byte| *byte == b':') {
+            let (name, value) = line.split_at(colon);
+            let value = value.get(1..).unwrap_or_default();
+            fields.push((name.trim_ascii_end().to_vec(), value.to_vec()));
+        }
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_unfolded() {
+        let header = b"Message-ID:\r\n <a@b>\r\nX-Odd\r\nx-tideover-trace : 1 2\n\tmore\r\n\r\n";
+        let expected = [
+            (b"Message-ID".to_vec(), b" <a@b>".to_vec()),
+            (b"x-tideover-trace".to_vec(), b" 1 2\tmore".to_vec()),
+        ];
+        assert_eq!(fields(header), expected);
+    }
+
+    #[test]
+    fn only_headers_of_messages_are_heard() {
+        for other in [
+            "12 EXISTS",
+            "3 FETCH (FLAGS (\\Seen))",
+            "OK [UIDNEXT 4] x",
+            "1 FETCH",
+        ] {
+            assert_eq!(header_of(other.as_bytes()), Ok(None), "{other}");
+        }
+        let odd = header_of(b"3 FETCH (BODY[] \"a");
+        assert_eq!(odd, Err(ImapError::Odd));
+        let none = header_of(b"3 FETCH (UID 4 BODY[HEADER.FIELDS (X)]<0> NIL)");
+        assert_eq!(none, Ok(Some(Vec::new())));
+        assert_eq!(number_of(b"17 EXISTS", b"EXISTS"), Some(17));
+        assert_eq!(number_of(b"99999999999 EXISTS", b"EXISTS"), None);
+    }
+}

@@ -1,0 +1,134 @@
+//! The mailboxes of all backends that can be asked.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Semaphore;
+
+use super::session::Session;
+use super::{ImapError, ImapOptions, Place, Wanted};
+use crate::base::Boxed;
+use crate::limits;
+use crate::mail::BackendId;
+use crate::net::{Dial, Resolve, TlsClient};
+use crate::smtp::Mailbox;
+
+/// Asks mailboxes what they have.
+pub trait Mailboxes: Send + Sync + fmt::Debug {
+    /// How many mailboxes of a backend may be asked at one time; 0: none can be asked.
+    fn at_a_time(&self, backend: &BackendId) -> usize;
+
+    /// Where in a mailbox each of these messages is. `mailbox` is its address at the backend.
+    ///
+    /// # Errors
+    /// When it cannot be asked to the end: then nothing is known of any of them.
+    fn find<'a>(
+        &'a self,
+        backend: &'a BackendId,
+        mailbox: &'a Mailbox,
+        wanted: &'a [Wanted],
+    ) -> Boxed<'a, Result<Vec<Option<Place>>, ImapError>>;
+}
+
+/// What the client needs of the world.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// Opens connections.
+    pub dial: Arc<dyn Dial>,
+    /// Looks up names.
+    pub resolve: Arc<dyn Resolve>,
+    /// Protects them.
+    pub tls: TlsClient,
+}
+
+/// The backends with IMAP; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ImapHomes(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    world: World,
+    homes: Mutex<BTreeMap<BackendId, Arc<Home>>>,
+}
+
+#[derive(Debug)]
+struct Home {
+    options: ImapOptions,
+    connections: Semaphore,
+}
+
+impl ImapHomes {
+    /// Backends with their options. Nothing is connected yet.
+    #[must_use]
+    pub fn new(world: World, homes: impl IntoIterator<Item = (BackendId, ImapOptions)>) -> Self {
+        let inner = Inner {
+            world,
+            homes: Mutex::default(),
+        };
+        let all = Self(Arc::new(inner));
+        all.configure(homes);
+        all
+    }
+
+    /// Takes over the options of a new config. What is being asked comes to its end by the old one.
+    pub fn configure(&self, homes: impl IntoIterator<Item = (BackendId, ImapOptions)>) {
+        let known = self.0.homes.lock();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
+        let mut before = std::mem::take(&mut *known);
+        for (id, options) in homes {
+            let same = before.remove(&id).filter(|home| home.options == options);
+            let home = same.unwrap_or_else(|| {
+                let connections = Semaphore::new(options.max_connections.max(1));
+                Arc::new(Home {
+                    options,
+                    connections,
+                })
+            });
+            known.insert(id, home);
+        }
+    }
+
+    fn home(&self, backend: &BackendId) -> Option<Arc<Home>> {
+        let homes = self.0.homes.lock();
+        let homes = homes.unwrap_or_else(PoisonError::into_inner);
+        homes.get(backend).cloned()
+    }
+
+    async fn find_at(
+        &self,
+        (backend, mailbox): (&BackendId, &Mailbox),
+        wanted: &[Wanted],
+    ) -> Result<Vec<Option<Place>>, ImapError> {
+        let none = || ImapError::NotConfigured(backend.to_string());
+        let home = self.home(backend).ok_or_else(none)?;
+        // It is never closed.
+        let _one_of_them = home.connections.acquire().await;
+        let asking = async {
+            let mut session = Session::open(&home.options, &self.0.world).await?;
+            let name = home.options.login.of(mailbox);
+            session.log_in(&home.options, &name).await?;
+            let found = session.find(wanted).await?;
+            session.close().await;
+            Ok(found)
+        };
+        let asked = tokio::time::timeout(limits::IMAP_MAILBOX, asking).await;
+        asked.unwrap_or(Err(ImapError::TooLong))
+    }
+}
+
+impl Mailboxes for ImapHomes {
+    fn at_a_time(&self, backend: &BackendId) -> usize {
+        self.home(backend)
+            .map_or(0, |home| home.options.max_connections.max(1))
+    }
+
+    fn find<'a>(
+        &'a self,
+        backend: &'a BackendId,
+        mailbox: &'a Mailbox,
+        wanted: &'a [Wanted],
+    ) -> Boxed<'a, Result<Vec<Option<Place>>, ImapError>> {
+        Box::pin(self.find_at((backend, mailbox), wanted))
+    }
+}
