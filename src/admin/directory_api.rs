@@ -12,7 +12,8 @@ use super::{Admin, AdminError, directory_import, sync_api, verified_api, x500_ap
 use crate::base::Timestamp;
 use crate::directory::{
     Cause, Change, Conflict, Directory, DirectoryError, Entry, EntryKind, FoundBy, Generation,
-    Guard, Mode, Note, Outcome, Provenance, Record, RulingChange, Verdict, Word,
+    Guard, Mode, Normalise, Normalised, Note, Oddity, Outcome, Provenance, Record, RulingChange,
+    Verdict, Word,
 };
 use crate::limits;
 use crate::mail::BackendId;
@@ -72,6 +73,15 @@ pub struct ChangeView {
     /// Bad rows of which nobody knows whom they name: nobody is gone by this file.
     #[serde(default)]
     pub nobody_departs: bool,
+    /// Addresses of the file that platforms refuse: the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub odd: Vec<Oddity>,
+    /// How many more.
+    #[serde(default)]
+    pub more_odd: u64,
+    /// What is done about them.
+    #[serde(default)]
+    pub normalise: Normalise,
     /// Conflicts that are open now.
     pub open_conflicts: u64,
 }
@@ -211,6 +221,7 @@ pub(super) fn routes() -> Router<Arc<Admin>> {
         .route("/api/directory/set", post(set))
         .route("/api/directory/verified", get(verified_api::list))
         .route("/api/directory/x500", get(x500_api::list))
+        .route("/api/directory/normalised", get(normalised))
         .route("/api/directory/sync", post(sync_api::sync))
         .route("/api/directory/status", get(sync_api::status))
         .route("/api/directory/forget", post(verified_api::forget))
@@ -291,9 +302,17 @@ impl Admin {
             bad_rows: Vec::new(),
             more_bad_rows: 0,
             nobody_departs: false,
+            odd: Vec::new(),
+            more_odd: 0,
+            normalise: current.normalise(),
             open_conflicts: open as u64,
         }
     }
+}
+
+async fn normalised(State(admin): Us) -> Answer<Vec<Normalised>> {
+    let found = admin.blocking(|admin| Ok(admin.directory.current().normalised()));
+    found.await.map(Json)
 }
 
 async fn export(State(admin): Us) -> Result<String, AdminError> {

@@ -77,12 +77,14 @@ pub(super) async fn import(
     let work = admin.directory.import(pipe, import, (note, change.mode()));
     let (imported, ()) = tokio::join!(work, fill);
     let imported = imported?;
-    let errors = imported.reading.errors;
+    let (errors, odd) = (imported.reading.errors, imported.reading.odd);
     Ok(Json(ChangeView {
         rows: imported.reading.good,
         nobody_departs: imported.reading.nameless > 0,
         bad_rows: errors.errors.iter().map(ToString::to_string).collect(),
         more_bad_rows: errors.more,
+        odd: odd.first,
+        more_odd: odd.more,
         ..admin.changed(imported.outcome)
     }))
 }

@@ -99,6 +99,8 @@ pub(crate) enum DirectoryVerb {
         #[arg(long)]
         home: Option<String>,
     },
+    /// Addresses that Exchange Online or Google refuse, and their proper forms
+    Normalised,
     /// Forget what a home said of an address: its next mail asks anew
     Forget {
         /// For example ann@example.org
@@ -262,6 +264,7 @@ impl Teller {
             DirectoryVerb::Status => self.status().await,
             DirectoryVerb::Verified => self.verified().await,
             DirectoryVerb::X500 { home } => self.x500(home).await,
+            DirectoryVerb::Normalised => self.normalised().await,
             DirectoryVerb::Forget { address } => self.forget(address).await,
             DirectoryVerb::Set {
                 address,

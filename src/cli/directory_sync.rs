@@ -58,6 +58,9 @@ impl Page {
         for what in status.left_out.iter().take(TOLD) {
             text.push_str(&self.field("left out", what));
         }
+        for what in status.mended.iter().take(TOLD) {
+            text.push_str(&self.field("mended", what));
+        }
         let more = status.left_out.len().saturating_sub(TOLD) as u64 + status.more_left_out;
         if more > 0 {
             text.push_str(&self.field("left out", &format!("{more} more")));

@@ -10,6 +10,7 @@ mod cases;
 mod check;
 mod client;
 mod directory;
+mod directory_normalised;
 mod directory_sync;
 mod directory_x500;
 mod holding;

@@ -45,6 +45,7 @@ impl Page {
         if more > 0 {
             text.push_str(&self.field("left out", &format!("{more} more")));
         }
+        text.push_str(&self.odd(change));
         if change.open_conflicts > 0 {
             writeln!(
                 text,

@@ -9,7 +9,7 @@ use super::reader::{At, Section};
 use super::sections::{non_empty, not_one_of, set};
 use super::units::duration;
 use super::{DirectoryConfig, ldap_keys};
-use crate::directory::{FILE, JoinBy, Rules};
+use crate::directory::{FILE, JoinBy, Normalise, Rules};
 use crate::smtp::Domain;
 
 /// `[directory]` as far as it can be read.
@@ -80,13 +80,15 @@ fn rules(section: &Section<'_>, rules: &mut Rules) {
         }
     });
     set(&mut rules.tag_separator, separator);
-    if let Some(domains) = section.texts("exact_case", |text| {
-        let domain = text.parse::<Domain>().map(|domain| domain.key());
-        domain.map_err(|_| format!("\"{text}\" is no domain, expected for example example.org"))
-    }) {
-        let names = domains.value.into_iter().map(|at| at.value);
-        rules.exact_case = names.collect::<BTreeSet<String>>();
-    }
+    set(&mut rules.exact_case, domains(section, "exact_case"));
+    set(&mut rules.international, domains(section, "international"));
+    let normalise = section.text("normalise", |text| match text {
+        "off" => Ok(Normalise::Off),
+        "report" => Ok(Normalise::Report),
+        "apply" => Ok(Normalise::Apply),
+        _ => Err(not_one_of(text, "off, report, apply")),
+    });
+    set(&mut rules.normalise, normalise);
     let name = |text: &str| non_empty(text).map(str::to_owned);
     if let Some(order) = section.texts("order", name) {
         rules.order = order.value.into_iter().map(|at| at.value).collect();
@@ -101,4 +103,17 @@ fn rules(section: &Section<'_>, rules: &mut Rules) {
     if let Some(by) = by {
         rules.join = by.value.into_iter().map(|at| at.value).collect();
     }
+}
+
+/// A list of domains, by the names under which they are looked up.
+fn domains(section: &Section<'_>, key: &'static str) -> Option<At<BTreeSet<String>>> {
+    let domains = section.texts(key, |text| {
+        let domain = text.parse::<Domain>().map(|domain| domain.key());
+        domain.map_err(|_| format!("\"{text}\" is no domain, expected for example example.org"))
+    })?;
+    Some(At {
+        line: domains.line,
+        key: domains.key,
+        value: domains.value.into_iter().map(|at| at.value).collect(),
+    })
 }

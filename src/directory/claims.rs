@@ -5,13 +5,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Entry;
-use super::Rules;
 use super::join::{Chains, place};
+use super::normalise::{claims_key, proper_keys};
 use super::people::{Finder, People, Ruling, Slot, key_of};
 use super::store::{Directory, entry_of, lookup_key};
 use super::table::Table;
 use super::x500::x500_key;
+use super::{Entry, Normalise, Rules};
 
 /// What two sides say differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -187,9 +187,9 @@ impl<'a> Claiming<'a> {
             return false;
         };
         // Who departed does not stand in the way of who is there.
-        let claims = self.entry(head).is_some_and(|entry| {
-            entry.departed.is_none() && keys_of(&entry).iter().any(|(claimed, _)| claimed == key)
-        });
+        let claims = self
+            .entry(head)
+            .is_some_and(|entry| entry.departed.is_none() && claims_key(&entry, key, self.rules));
         if claims {
             self.ruled.insert(key.to_owned(), head);
         }
@@ -202,8 +202,8 @@ impl<'a> Claiming<'a> {
 
     fn owner(&self, key: &str) -> Option<u32> {
         let head = self.claims.table.find(key, |head| {
-            self.entry(head)
-                .is_some_and(|entry| keys_of(&entry).iter().any(|(claimed, _)| claimed == key))
+            let entry = self.entry(head);
+            entry.is_some_and(|entry| claims_key(&entry, key, self.rules))
         })?;
         let heir = self.claims.left_out.get(&head).copied().flatten();
         Some(heir.unwrap_or(head))
@@ -235,10 +235,14 @@ impl<'a> Claiming<'a> {
         }
         self.inherit();
         // Who departed has what nobody else wants.
-        for head in departed {
-            self.claim(head);
+        for head in &departed {
+            self.claim(*head);
         }
         self.inherit();
+        if self.rules.normalise == Normalise::Apply {
+            let heads = chains.heads.iter().copied();
+            heads.for_each(|head| self.claim_proper(head));
+        }
         self.tell();
         let kept = &self.kept;
         self.claims.kept = kept.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
@@ -266,6 +270,7 @@ impl<'a> Claiming<'a> {
             }
             return;
         }
+        self.claim_ruled(head, &entry);
         for (key, written) in keys {
             if !taken(self, &key) {
                 if self.owner(&key) != Some(head) {
@@ -276,6 +281,40 @@ impl<'a> Claiming<'a> {
             self.claims.lost.entry(head).or_default().push(key.clone());
             if entry.departed.is_none() {
                 self.contests.push((key, written, head));
+            }
+        }
+    }
+
+    /// Proper forms of addresses come behind all that sources say: nobody gets mail of somebody
+    /// else because of a spelling.
+    fn claim_proper(&mut self, head: u32) {
+        let entry = self.entry(head);
+        let Some(entry) = entry.filter(|_| !self.claims.left_out.contains_key(&head)) else {
+            return;
+        };
+        for (key, written) in proper_keys(&entry, self.rules) {
+            let ruled = self.ruled.get(&key).copied();
+            match ruled.filter(|owner| *owner != head).or(self.owner(&key)) {
+                Some(owner) if owner == head => {}
+                None => self.give(&key, head),
+                Some(_) => {
+                    self.claims.lost.entry(head).or_default().push(key.clone());
+                    if entry.departed.is_none() {
+                        self.contests.push((key, written, head));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Proper forms that an administrator gave to somebody count like what sources say.
+    fn claim_ruled(&mut self, head: u32, entry: &Entry) {
+        if self.ruled.is_empty() {
+            return;
+        }
+        for (key, _) in proper_keys(entry, self.rules) {
+            if self.ruled.get(&key) == Some(&head) && self.owner(&key).is_none() {
+                self.give(&key, head);
             }
         }
     }

@@ -2,7 +2,8 @@
 //! `Export-Csv` writes them, and the list of users of Google's Admin console. They are known by
 //! their headers; columns that say nothing about mail are left alone.
 
-use super::import::{ImportErrors, Row};
+use super::import::{Row, Telling};
+use super::reading::Taker;
 use super::{EntryKind, Record};
 use crate::smtp::Mailbox;
 
@@ -65,7 +66,7 @@ impl Layout {
         &self,
         line: u64,
         fields: &csv::ByteRecord,
-        errors: &mut ImportErrors,
+        (taker, errors): Telling<'_, '_>,
     ) -> Row {
         if fields.len() != self.0.len() {
             let (is, expected) = (fields.len(), self.0.len());
@@ -79,7 +80,8 @@ impl Layout {
             let Some(column) = column else { continue };
             let text = std::str::from_utf8(field)
                 .map_err(|_| "is not UTF-8, expected an export with -Encoding UTF8".to_owned());
-            if let Err(what) = text.and_then(|text| draft.set(*column, text.trim())) {
+            let set = text.and_then(|text| draft.set((name, *column), text.trim(), taker));
+            if let Err(what) = set {
                 errors.push(line, Some(name), what);
                 good = false;
             }
@@ -150,13 +152,19 @@ struct Draft {
 }
 
 impl Draft {
-    fn set(&mut self, column: Column, text: &str) -> Result<(), String> {
+    fn set(
+        &mut self,
+        (name, column): (&str, Column),
+        text: &str,
+        taker: &mut Taker<'_>,
+    ) -> Result<(), String> {
         if text.is_empty() {
             return Ok(());
         }
+        let mut mailbox = |text: &str| taker.mailbox(name, text);
         match column {
             Column::Own => self.own = Some(mailbox(text)?),
-            Column::Proxies => self.proxies(text)?,
+            Column::Proxies => self.proxies(text, mailbox)?,
             Column::Details => self.details = kind(text)?,
             // It says less, and of some nothing that we know.
             Column::Kind => self.kind = kind(text).unwrap_or_default(),
@@ -182,7 +190,11 @@ impl Draft {
         Ok(())
     }
 
-    fn proxies(&mut self, text: &str) -> Result<(), String> {
+    fn proxies(
+        &mut self,
+        text: &str,
+        mut mailbox: impl FnMut(&str) -> Result<Mailbox, String>,
+    ) -> Result<(), String> {
         let values = prefixed(text);
         if values.is_empty() {
             // What PowerShell writes for a list that nobody joined.
@@ -232,10 +244,6 @@ impl Draft {
         record.second_address = self.second.filter(|one| one.key() != own);
         record
     }
-}
-
-fn mailbox(text: &str) -> Result<Mailbox, String> {
-    text.parse().map_err(|error| format!("\"{text}\": {error}"))
 }
 
 /// Without `SMTP:` in front.

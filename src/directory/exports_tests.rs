@@ -1,9 +1,14 @@
 use super::*;
-use crate::directory::import::read_rows;
+use crate::directory::Rules;
+use crate::directory::import::{Against, read_rows};
 
 fn read(bytes: &[u8]) -> (Vec<Record>, Vec<String>) {
     let mut records = Vec::new();
-    let reading = read_rows(bytes, &[], &mut |row| {
+    let against = Against {
+        rules: &Rules::default(),
+        backends: &[],
+    };
+    let reading = read_rows(bytes, against, &mut |row| {
         if let Row::Good(record) = row {
             records.push(*record);
         }

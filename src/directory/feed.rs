@@ -7,7 +7,9 @@ use super::files::Digested;
 use super::generations::{DirectoryError, Generations, Mode, Note, Outcome};
 use super::people::Delta;
 use super::settle::known_backend;
-use super::{Cause, Directory, EntryKind, FILE, ImportErrors, Reading, Record, Row, read_rows};
+use super::{
+    Against, Cause, Directory, EntryKind, FILE, ImportErrors, Reading, Record, Row, read_rows,
+};
 use crate::mail::BackendId;
 
 /// What becomes of rows that are bad.
@@ -108,7 +110,11 @@ pub(super) fn read(
         known_backend(home, backends)?;
     }
     let mut draft = Draft::new(&current.people, &import.source);
-    let reading = read_rows(input, backends, &mut |row| match row {
+    let against = Against {
+        rules: &current.rules,
+        backends,
+    };
+    let reading = read_rows(input, against, &mut |row| match row {
         Row::Good(mut record) => {
             let elsewhere = matches!(record.kind, Some(EntryKind::User | EntryKind::Contact));
             if record.home.is_none() && !elsewhere {

@@ -1,9 +1,10 @@
 //! What a synchronisation brings in, until it is whole.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::Record;
 use super::ldap_record::recipient;
+use super::{Record, Rules};
 use crate::ldap::{Object, Sink};
 use crate::limits;
 use crate::mail::BackendId;
@@ -12,6 +13,8 @@ use crate::smtp::Mailbox;
 /// What a source says, until all of it is there.
 #[derive(Debug, Default)]
 pub(super) struct Harvest {
+    /// By which rules it becomes a directory.
+    rules: Arc<Rules>,
     /// The home of what each search finds.
     homes: Vec<Option<BackendId>>,
     records: Vec<(String, Record)>,
@@ -21,6 +24,7 @@ pub(super) struct Harvest {
     groups: Vec<(usize, Vec<String>)>,
     left_out: Vec<String>,
     more_left_out: u64,
+    mended: Vec<String>,
 }
 
 /// What a source says.
@@ -34,12 +38,15 @@ pub(super) struct Harvested {
     pub(super) left_out: Vec<String>,
     /// How much more.
     pub(super) more_left_out: u64,
+    /// The first of what was taken though it is no address as it stands, for people.
+    pub(super) mended: Vec<String>,
 }
 
 impl Harvest {
     /// For searches of which each has its home.
-    pub(super) fn new(homes: Vec<Option<BackendId>>) -> Self {
+    pub(super) fn new(homes: Vec<Option<BackendId>>, rules: Arc<Rules>) -> Self {
         Self {
+            rules,
             homes,
             ..Self::default()
         }
@@ -76,6 +83,7 @@ impl Harvest {
             records: self.records,
             left_out: self.left_out,
             more_left_out: self.more_left_out,
+            mended: self.mended,
         }
     }
 }
@@ -88,7 +96,7 @@ impl Sink for Harvest {
             return;
         }
         let home = self.homes.get(object.search).and_then(Option::as_ref);
-        let found = match recipient(&object, home) {
+        let found = match recipient(&object, home, &self.rules) {
             Ok(found) => found,
             Err(why) => {
                 self.leave_out(format!("{}: {why}", object.dn));
@@ -101,6 +109,10 @@ impl Sink for Harvest {
         for what in found.left_out {
             self.leave_out(format!("{}: {what}", object.dn));
         }
+        let room = limits::IMPORT_ERRORS.saturating_sub(self.mended.len());
+        let mended = found.mended.into_iter().take(room);
+        self.mended
+            .extend(mended.map(|what| format!("{}: {what}", object.dn)));
         if !found.members.is_empty() {
             self.groups.push((self.records.len(), found.members));
         }
@@ -118,7 +130,7 @@ impl Sink for Harvest {
     }
 
     fn needed_found(&mut self, dn: &str, object: Option<Object>) {
-        let found = object.and_then(|object| recipient(&object, None).ok().flatten());
+        let found = object.and_then(|object| recipient(&object, None, &self.rules).ok().flatten());
         let address = found.map(|found| found.record.address);
         self.names.insert(name_key(dn), address);
     }
@@ -150,7 +162,7 @@ mod tests {
     #[test]
     fn the_first_search_gives_the_home_and_members_are_found_by_their_names() {
         let (east, west) = (BackendId::new("east"), BackendId::new("west"));
-        let mut harvest = Harvest::new(vec![Some(east.clone()), Some(west)]);
+        let mut harvest = Harvest::new(vec![Some(east.clone()), Some(west)], Arc::default());
         harvest.found(object(0, "CN=Ann,DC=x", "ann@x.example", &[]));
         harvest.found(object(1, "cn=ann,dc=x", "ann@x.example", &[]));
         let members = ["CN=Ann, DC=x", "CN=Outside,DC=y", "CN=Gone,DC=y"];
@@ -173,7 +185,7 @@ mod tests {
 
     #[test]
     fn what_is_left_out_is_bounded() {
-        let mut harvest = Harvest::new(vec![None]);
+        let mut harvest = Harvest::new(vec![None], Arc::default());
         for number in 0..limits::IMPORT_ERRORS + 3 {
             harvest.found(object(0, &format!("CN={number}"), "no address", &[]));
         }

@@ -4,10 +4,10 @@
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
-use std::str::FromStr;
 
 use super::encoding::Decoded;
 use super::exports::Layout;
+use super::reading::{Oddities, Taker};
 use super::{Builder, Directory, EntryKind, Record, Rules};
 use crate::limits;
 use crate::mail::BackendId;
@@ -93,6 +93,8 @@ pub struct Reading {
     pub good: u64,
     /// What is wrong.
     pub errors: ImportErrors,
+    /// Addresses that platforms refuse.
+    pub odd: Oddities,
     /// Bad rows of which nobody knows whom they name.
     pub nameless: u64,
     /// The file as a whole cannot be understood, or not be read to its end: no row of it counts.
@@ -132,8 +134,12 @@ pub fn read_csv_file(path: &Path, options: ImportOptions) -> Result<Directory, I
 /// Everything that is wrong in it.
 pub fn read_csv(input: impl Read, options: ImportOptions) -> Result<Directory, ImportErrors> {
     let ImportOptions { rules, backends } = options;
-    let mut builder = Builder::new(rules);
-    let reading = read_rows(input, &backends, &mut |row| {
+    let mut builder = Builder::new(rules.clone());
+    let against = Against {
+        rules: &rules,
+        backends: &backends,
+    };
+    let reading = read_rows(input, against, &mut |row| {
         if let Row::Good(record) = row {
             builder.add(*record);
         }
@@ -145,8 +151,17 @@ pub fn read_csv(input: impl Read, options: ImportOptions) -> Result<Directory, I
     }
 }
 
+/// What rows are read against.
+#[derive(Debug, Clone, Copy)]
+pub struct Against<'a> {
+    /// By which rules they become a directory.
+    pub rules: &'a Rules,
+    /// The backends that they may name.
+    pub backends: &'a [BackendId],
+}
+
 /// Reads a directory file row by row.
-pub fn read_rows(input: impl Read, backends: &[BackendId], sink: &mut Sink<'_>) -> Reading {
+pub fn read_rows(input: impl Read, against: Against<'_>, sink: &mut Sink<'_>) -> Reading {
     let mut reading = Reading::default();
     let errors = &mut reading.errors;
     let input = match Decoded::new(input) {
@@ -179,13 +194,14 @@ pub fn read_rows(input: impl Read, backends: &[BackendId], sink: &mut Sink<'_>) 
     let header = if layout.is_some() {
         Header(Vec::new())
     } else {
-        Header::read(&record, backends, errors)
+        Header::read(&record, against.backends, errors)
     };
     reading.hopeless = !errors.errors.is_empty();
     if layout.is_none() && !header.has_address() {
         // What the rows mean is a guess: nothing more is told about them.
         return reading;
     }
+    let mut taker = Taker::new(against.rules);
     loop {
         match read_record(&mut reader, &mut record, errors) {
             More::Yes => {}
@@ -199,17 +215,22 @@ pub fn read_rows(input: impl Read, backends: &[BackendId], sink: &mut Sink<'_>) 
         let fields = Fields {
             line,
             header: &header,
-            backends,
+            backends: against.backends,
         };
         let row = match &layout {
-            Some(layout) => layout.row(line, &record, errors),
-            None => fields.row(&record, errors),
+            Some(layout) => layout.row(line, &record, (&mut taker, errors)),
+            None => fields.row(&record, (&mut taker, errors)),
         };
+        let mut good = None;
         match &row {
-            Row::Good(_) => reading.good += 1,
+            Row::Good(record) => {
+                reading.good += 1;
+                good = Some(&**record);
+            }
             Row::Bad(Some(_)) => {}
             Row::Bad(None) => reading.nameless += 1,
         }
+        taker.tell(line, good, &mut reading.odd);
         sink(row);
     }
 }
@@ -333,6 +354,9 @@ fn backend_named(name: &str, backends: &[BackendId]) -> Result<BackendId, String
     })
 }
 
+/// Where it is told what is odd and what is wrong.
+pub(super) type Telling<'a, 'r> = (&'a mut Taker<'r>, &'a mut ImportErrors);
+
 /// The fields of a row, by its header.
 struct Fields<'a> {
     line: u64,
@@ -341,30 +365,31 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    fn row(&self, record: &csv::ByteRecord, errors: &mut ImportErrors) -> Row {
+    fn row(&self, record: &csv::ByteRecord, (taker, errors): Telling<'_, '_>) -> Row {
         if record.iter().any(|field| field.contains(&b'\n')) {
             let what = "a field goes on over the end of the line, expected a closing quote";
             errors.push(self.line, None, what);
             // Other rows are swallowed.
             return Row::Bad(None);
         }
-        match self.read(record, errors) {
+        match self.read(record, (taker, errors)) {
             Some(record) => Row::Good(Box::new(record)),
             // In a row that is too short or too long any field may be any column.
             None if record.len() != self.header.0.len() => Row::Bad(None),
-            None => Row::Bad(self.address(record)),
+            None => Row::Bad(self.address(record, &mut taker.quiet())),
         }
     }
 
-    fn address(&self, record: &csv::ByteRecord) -> Option<Mailbox> {
+    fn address(&self, record: &csv::ByteRecord, taker: &mut Taker<'_>) -> Option<Mailbox> {
         let mut columns = self.header.0.iter().zip(record);
         let found = columns.find(|((_, column), _)| *column == Some(Column::Address));
-        let (_, field) = found?;
-        mailbox(std::str::from_utf8(field).ok()?.trim()).ok()
+        let ((name, _), field) = found?;
+        let text = std::str::from_utf8(field).ok()?.trim();
+        taker.mailbox(name, text).ok()
     }
 
     /// What a row says; `None` when it is bad, after telling why.
-    fn read(&self, record: &csv::ByteRecord, errors: &mut ImportErrors) -> Option<Record> {
+    fn read(&self, record: &csv::ByteRecord, (taker, errors): Telling<'_, '_>) -> Option<Record> {
         let columns = &self.header.0;
         if record.len() != columns.len() {
             let what = format!(
@@ -393,7 +418,7 @@ impl Fields<'_> {
             let Some(column) = column else { continue };
             let set = text.and_then(|text| match text.trim() {
                 "" => Ok(()),
-                text => set(&mut draft, column, text, self.backends),
+                text => set((&mut draft, taker), (name, column), text, self.backends),
             });
             if let Err(what) = set {
                 errors.push(self.line, Some(name), what);
@@ -408,26 +433,29 @@ impl Fields<'_> {
 const NOBODY: &str = "nobody@localhost";
 
 fn set(
-    record: &mut Record,
-    column: &Column,
+    (record, taker): (&mut Record, &mut Taker<'_>),
+    (name, column): (&str, &Column),
     text: &str,
     backends: &[BackendId],
 ) -> Result<(), String> {
+    let mut one = |text: &str| taker.mailbox(name, text);
     match column {
-        Column::Address => record.address = mailbox(text)?,
+        Column::Address => record.address = one(text)?,
         Column::Home => record.home = Some(backend_named(text, backends)?),
-        Column::DeliveryAddress => record.delivery_address = Some(mailbox(text)?),
+        Column::DeliveryAddress => record.delivery_address = Some(one(text)?),
         Column::DeliveryAddressOf(backend) => {
-            let address = mailbox(text)?;
+            let address = one(text)?;
             record.delivery_addresses.insert(backend.clone(), address);
         }
         Column::Name => text.clone_into(&mut record.name),
         Column::Kind => record.kind = Some(kind(text)?),
-        Column::Aliases => record.aliases = mailboxes(text)?,
+        Column::Aliases => record.aliases = values(text).map(one).collect::<Result<_, _>>()?,
         Column::X500 => record.x500 = values(text).map(str::to_owned).collect(),
-        Column::SecondAddress => record.second_address = Some(mailbox(text)?),
-        Column::Members => record.members = mailboxes(text)?,
-        Column::ReceiveOnly => record.receive_only = mailboxes(text)?,
+        Column::SecondAddress => record.second_address = Some(one(text)?),
+        Column::Members => record.members = values(text).map(one).collect::<Result<_, _>>()?,
+        Column::ReceiveOnly => {
+            record.receive_only = values(text).map(one).collect::<Result<_, _>>()?;
+        }
         Column::Hidden => record.hidden = Some(yes_or_no(text)?),
     }
     Ok(())
@@ -439,14 +467,6 @@ fn yes_or_no(text: &str) -> Result<bool, String> {
         "no" | "false" | "0" => Ok(false),
         _ => Err(format!("\"{text}\" is neither yes nor no")),
     }
-}
-
-fn mailbox(text: &str) -> Result<Mailbox, String> {
-    Mailbox::from_str(text).map_err(|error| format!("\"{text}\": {error}"))
-}
-
-fn mailboxes(text: &str) -> Result<Vec<Mailbox>, String> {
-    values(text).map(mailbox).collect()
 }
 
 fn kind(text: &str) -> Result<EntryKind, String> {

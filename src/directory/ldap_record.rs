@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{EntryKind, Record};
+use super::reading::Taker;
+use super::{EntryKind, Record, Rules};
 use crate::ldap::Object;
 use crate::mail::BackendId;
 use crate::smtp::Mailbox;
@@ -17,6 +18,8 @@ pub(super) struct Found {
     pub(super) members: Vec<String>,
     /// What could not be used, for people.
     pub(super) left_out: Vec<String>,
+    /// What was taken though it is no address as it stands, for people.
+    pub(super) mended: Vec<String>,
 }
 
 /// The recipient that an object is; `None`: it has no address, so it is none. What is wrong with it
@@ -24,27 +27,31 @@ pub(super) struct Found {
 pub(super) fn recipient(
     object: &Object,
     home: Option<&BackendId>,
+    rules: &Rules,
 ) -> Result<Option<Found>, String> {
-    let mut left_out = Vec::new();
+    let mut values = Values {
+        taker: Taker::new(rules),
+        left_out: Vec::new(),
+    };
     let mut addresses = Addresses::default();
     for value in object.texts("proxyaddresses") {
-        addresses.proxy(value, &mut left_out);
+        addresses.proxy(value, &mut values);
     }
     for value in object.texts("mail") {
-        addresses.mail(value, &mut left_out);
+        addresses.mail(value, &mut values);
     }
     let Some(address) = addresses.own() else {
         // Without a word of mail it is not one of those who get any.
-        return match left_out.first() {
+        return match values.left_out.first() {
             Some(why) => Err(why.clone()),
             None => Ok(None),
         };
     };
     let kind = kind(object);
     let target = object.text("targetaddress").map(bare);
-    let target = target.and_then(|text| told(text, "targetAddress", &mut left_out));
+    let target = target.and_then(|text| values.told(text, "targetAddress"));
     let other = object.text("othermailbox");
-    let other = other.and_then(|text| told(text, "otherMailbox", &mut left_out));
+    let other = other.and_then(|text| values.told(text, "otherMailbox"));
     let mut x500 = addresses.x500;
     x500.extend(object.text("legacyexchangedn").map(str::to_owned));
     let elsewhere = matches!(kind, Some(EntryKind::User | EntryKind::Contact));
@@ -72,7 +79,8 @@ pub(super) fn recipient(
         id: id(object),
         record,
         members: members.map(str::to_owned).collect(),
-        left_out,
+        left_out: values.left_out,
+        mended: values.taker.mended(),
     }))
 }
 
@@ -93,14 +101,14 @@ struct Addresses {
 
 impl Addresses {
     /// `SMTP:` is the primary address, `smtp:` a further one.
-    fn proxy(&mut self, value: &str, left_out: &mut Vec<String>) {
+    fn proxy(&mut self, value: &str, values: &mut Values<'_>) {
         let Some((kind, text)) = value.split_once(':') else {
             return;
         };
         if kind.eq_ignore_ascii_case("x500") {
             self.x500.push(text.to_owned());
         } else if kind.eq_ignore_ascii_case("smtp") {
-            let Some(address) = told(text, "proxyAddresses", left_out) else {
+            let Some(address) = values.told(text, "proxyAddresses") else {
                 return;
             };
             if kind == "SMTP" && self.primary.is_none() {
@@ -111,12 +119,12 @@ impl Addresses {
         }
     }
 
-    fn mail(&mut self, value: &str, left_out: &mut Vec<String>) {
+    fn mail(&mut self, value: &str, values: &mut Values<'_>) {
         // With a primary address it repeats it, or says where a contact is outside.
         if self.primary.is_some() {
             return;
         }
-        match told(value, "mail", left_out) {
+        match values.told(value, "mail") {
             Some(address) if self.mail.is_none() => self.mail = Some(address),
             Some(address) => self.further.push(address),
             None => {}
@@ -136,12 +144,20 @@ fn bare(text: &str) -> &str {
     }
 }
 
-fn told(text: &str, attribute: &str, left_out: &mut Vec<String>) -> Option<Mailbox> {
-    match text.parse() {
-        Ok(address) => Some(address),
-        Err(error) => {
-            left_out.push(format!("{attribute} \"{text}\": {error}"));
-            None
+/// The values of an object that are addresses.
+struct Values<'a> {
+    taker: Taker<'a>,
+    left_out: Vec<String>,
+}
+
+impl Values<'_> {
+    fn told(&mut self, text: &str, attribute: &str) -> Option<Mailbox> {
+        match self.taker.mailbox(attribute, text) {
+            Ok(address) => Some(address),
+            Err(what) => {
+                self.left_out.push(format!("{attribute} {what}"));
+                None
+            }
         }
     }
 }
@@ -214,6 +230,7 @@ fn id(object: &Object) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::Normalise;
 
     fn object(attributes: &[(&str, &[&str])]) -> Object {
         let mut object = Object {
@@ -231,7 +248,7 @@ mod tests {
 
     fn found(attributes: &[(&str, &[&str])]) -> Found {
         let onprem = BackendId::new("onprem");
-        recipient(&object(attributes), Some(&onprem))
+        recipient(&object(attributes), Some(&onprem), &Rules::default())
             .unwrap()
             .unwrap()
     }
@@ -331,10 +348,10 @@ mod tests {
     #[test]
     fn who_has_no_address_is_nobody_and_who_has_a_bad_one_is_told() {
         let nobody = object(&[("cn", &["printer"])]);
-        assert_eq!(recipient(&nobody, None), Ok(None));
+        assert_eq!(recipient(&nobody, None, &Rules::default()), Ok(None));
         let bad = object(&[("mail", &["ann at example"])]);
         assert!(
-            recipient(&bad, None)
+            recipient(&bad, None, &Rules::default())
                 .unwrap_err()
                 .contains("ann at example")
         );
@@ -351,5 +368,27 @@ mod tests {
             found(&[("proxyAddresses", &values)]).record,
             found(&[("proxyAddresses", &turned)]).record
         );
+    }
+
+    #[test]
+    fn values_that_are_no_addresses_are_mended_when_somebody_wants_it() {
+        let ann = object(&[(
+            "proxyAddresses",
+            &["SMTP:<ann@example.org>", "smtp:a\u{7}@x.example"],
+        )]);
+        let rules = Rules {
+            normalise: Normalise::Apply,
+            ..Rules::default()
+        };
+        let found = recipient(&ann, None, &rules).unwrap().unwrap();
+        assert_eq!(found.record.address.to_string(), "ann@example.org");
+        assert_eq!(found.record.aliases.len(), 1);
+        assert_eq!(found.mended.len(), 2);
+        assert_eq!(
+            found.mended[0],
+            "proxyAddresses \"<ann@example.org>\": taken as ann@example.org"
+        );
+        let refused = recipient(&ann, None, &Rules::default()).unwrap_err();
+        assert!(refused.contains("it is ann@example.org"), "{refused}");
     }
 }

@@ -5,6 +5,7 @@
 
 mod builder;
 mod claims;
+mod clean;
 mod damage;
 mod domain;
 mod draft;
@@ -22,9 +23,11 @@ mod harvest;
 mod import;
 mod join;
 mod ldap_record;
+mod normalise;
 mod people;
 mod plan;
 mod project;
+mod reading;
 mod reconfigure;
 mod record;
 mod rehearse;
@@ -42,6 +45,7 @@ mod x500;
 
 pub use builder::Builder;
 pub use claims::{Conflict, ConflictKind};
+pub use clean::Reason;
 pub use domain::{DomainKind, DomainRule, Unknown};
 pub use draft::Extent;
 pub use effect::{Effect, TooMany};
@@ -51,11 +55,14 @@ pub use generation::{Cause, Generation};
 pub use generations::{DirectoryError, GenerationOptions, Generations, Mode, Note, Outcome};
 pub use handle::DirectoryHandle;
 pub use import::{
-    ImportErrors, ImportOptions, Reading, Row, RowError, Sink, read_csv, read_csv_file, read_rows,
+    Against, ImportErrors, ImportOptions, Reading, Row, RowError, Sink, read_csv, read_csv_file,
+    read_rows,
 };
+pub use normalise::{Fate, Normalise, Normalised};
 pub use people::{Change, Ruling, RulingChange};
 pub use plan::Guard;
 pub use project::Provenance;
+pub use reading::{Oddities, Oddity, OldForm};
 pub use record::{FILE, HAND, Record};
 pub use rehearse::WouldBe;
 pub use rules::{Fact, JoinBy, Rules};
@@ -79,5 +86,7 @@ mod generation_tests;
 mod grace_tests;
 #[cfg(test)]
 mod join_tests;
+#[cfg(test)]
+mod odd_tests;
 #[cfg(test)]
 mod wave_tests;

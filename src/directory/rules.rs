@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::DomainRule;
 use super::record::HAND;
+use super::{DomainRule, Normalise};
 
 const DAY: u64 = 24 * 3600;
 
@@ -30,6 +30,10 @@ pub struct Rules {
     pub exact_case: BTreeSet<String>,
     /// How long the route of somebody lives on who is gone from all sources.
     pub grace: Duration,
+    /// What is done about addresses that platforms refuse.
+    pub normalise: Normalise,
+    /// Domains whose platforms take letters beyond ASCII in front of the `@`.
+    pub international: BTreeSet<String>,
 }
 
 impl Default for Rules {
@@ -43,6 +47,8 @@ impl Default for Rules {
             tag_separator: Some('+'),
             exact_case: BTreeSet::new(),
             grace: Duration::from_secs(30 * DAY),
+            normalise: Normalise::default(),
+            international: BTreeSet::new(),
         }
     }
 }

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::claims::{Claims, ConflictKind, claims, x500_line};
 use super::join::{Chains, join, place};
+use super::normalise::{claims_key, proper};
 use super::people::{People, Slot, key_of};
 use super::project::{Said, explain, homes, project};
 use super::record::HAND;
@@ -21,7 +22,7 @@ pub struct Directory {
     pub(super) rules: Arc<Rules>,
     domains: BTreeMap<String, Arc<DomainRule>>,
     pub(super) people: People,
-    chains: Chains,
+    pub(super) chains: Chains,
     claims: Claims,
     conflicts: Vec<Conflict>,
     pub(super) number: u64,
@@ -292,7 +293,11 @@ impl Directory {
         let head = self.owner_head(&lookup_key(address))?;
         let said = said_of(&self.people, &self.chains, &self.rules, head);
         let ruling = self.ruling_of(&said);
-        explain(&said, ruling, &self.rules)
+        let (entry, from) = explain(&said, ruling, &self.rules)?;
+        Some((
+            proper(entry, self.claims.lost.get(&head), &self.rules),
+            from,
+        ))
     }
 
     /// Bytes on the heap, domains and conflicts left aside.
@@ -320,7 +325,7 @@ impl Directory {
         hash.finalize().into()
     }
 
-    fn heads(&self) -> impl Iterator<Item = u32> {
+    pub(super) fn heads(&self) -> impl Iterator<Item = u32> {
         let heads = self.chains.heads.iter().copied();
         heads.filter(|head| !self.claims.left_out.contains_key(head))
     }
@@ -333,8 +338,10 @@ impl Directory {
 
     /// Without the addresses that belong to others, and with those of entries of the same address
     /// that were left out: who was known by them still is.
-    fn owning(&self, head: u32, mut entry: Entry) -> Entry {
-        if let Some(lost) = self.claims.lost.get(&head) {
+    fn owning(&self, head: u32, entry: Entry) -> Entry {
+        let lost = self.claims.lost.get(&head);
+        let mut entry = proper(entry, lost, &self.rules);
+        if let Some(lost) = lost {
             let has = |address: &Mailbox| !lost.contains(&lookup_key(address));
             entry.aliases.retain(has);
             entry.receive_only.retain(has);
@@ -368,7 +375,7 @@ impl Directory {
         Some(self.owning(head, entry))
     }
 
-    fn owner(&self, key: &str) -> Option<(u32, Entry)> {
+    pub(super) fn owner(&self, key: &str) -> Option<(u32, Entry)> {
         let (head, entry) = self.claimant(key)?;
         let Some(heir) = self.claims.left_out.get(&head) else {
             return Some((head, entry));
@@ -384,7 +391,7 @@ impl Directory {
         self.claims.table.find(key, |head| {
             let entry = entry_of(&self.people, &self.chains, &self.rules, head);
             found = entry
-                .filter(|entry| claims_key(entry, key))
+                .filter(|entry| claims_key(entry, key, &self.rules))
                 .map(|entry| (head, entry));
             found.is_some()
         })?;
@@ -428,13 +435,6 @@ impl Directory {
     pub(super) fn kept(&self) -> &[(String, String)] {
         &self.claims.kept
     }
-}
-
-fn claims_key(entry: &Entry, key: &str) -> bool {
-    if key.starts_with("x500:") {
-        return entry.x500.iter().any(|one| x500_line(one) == key);
-    }
-    entry.addresses().any(|address| lookup_key(address) == key)
 }
 
 /// What the sources say of one person, the most important first.

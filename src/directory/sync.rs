@@ -76,6 +76,9 @@ pub struct SyncStatus {
     pub left_out: Vec<String>,
     /// How much more.
     pub more_left_out: u64,
+    /// The first of what was taken though it is no address as it stands (`directory.normalise`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mended: Vec<String>,
     /// The last generation that it made, since the start of the program.
     pub generation: Option<u64>,
 }
@@ -194,7 +197,8 @@ impl Syncer {
     async fn one(&self, source: &Source, (author, reason): (&str, &str), mode: Mode) -> Synced {
         let _one_at_a_time = self.0.working.lock().await;
         let begun = self.0.generations.now();
-        let mut harvest = Harvest::new(source.homes.clone());
+        let rules = Arc::clone(&self.0.generations.current().rules);
+        let mut harvest = Harvest::new(source.homes.clone(), rules);
         let read = source.feed.read(&mut harvest).await;
         let mut harvested = Harvested::default();
         let outcome = if let Err(why) = read {
@@ -246,6 +250,7 @@ impl Syncer {
                 people: harvested.people,
                 left_out: harvested.left_out,
                 more_left_out: harvested.more_left_out,
+                mended: harvested.mended,
                 generation: match outcome {
                     Outcome::Done(generation) => Some(generation.number),
                     Outcome::Unchanged | Outcome::Would(_) => status.generation,

@@ -397,9 +397,10 @@ impl<'a> Walk<'a> {
     fn relay(&mut self, way: &Way<'_>, to: &BackendId, from: Option<BackendId>) -> Decision {
         let address = way.entry.and_then(|entry| {
             let special = entry.delivery_addresses.get(to);
-            special.or(entry.delivery_address.as_ref())
+            let special = special.or(entry.delivery_address.as_ref()).cloned();
+            special.or_else(|| self.view.directory.known_as(entry, way.address))
         });
-        let address = address.unwrap_or(way.address).clone();
+        let address = address.unwrap_or_else(|| way.address.clone());
         self.say(|| match &from {
             None => format!("deliver to {to} as {address}"),
             Some(home) => format!("deliver to {to} as {address}, diverted from {home}"),

@@ -31,3 +31,6 @@ pub use router::{Mail, OutboundRelay, RouteOptions, Router};
 pub use selection::{Candidate, NoPattern, Pattern, Selection};
 pub use shown::{Shown, ShownState, paused, paused_for};
 pub use verify::Verifier;
+
+#[cfg(test)]
+mod public_tests;

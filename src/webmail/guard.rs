@@ -53,7 +53,7 @@ pub(crate) struct User {
     pub mailbox: String,
     /// The backend that holds his mailbox.
     pub home: Option<BackendId>,
-    /// The addresses that he may send as; the account's first.
+    /// The addresses that he may send as; the account's first, unless it only receives.
     pub addresses: Vec<Mailbox>,
 }
 
@@ -186,6 +186,10 @@ impl Webmail {
         if let Lookup::Known { entry, .. } = self.0.world.directory.current().lookup(account)
             && matches!(entry.kind, EntryKind::Mailbox | EntryKind::User)
         {
+            let receives =
+                |one: &Mailbox| entry.receive_only.iter().any(|it| it.key() == one.key());
+            // Nobody writes from an address that only receives, also when it is the account's.
+            addresses.retain(|own| !receives(own));
             for address in std::iter::once(&entry.address).chain(&entry.aliases) {
                 if addresses.iter().all(|other| other.key() != address.key()) {
                     addresses.push(address.clone());

@@ -263,7 +263,7 @@ impl Webmail {
         Ok(self.forget_draft(name).await?)
     }
 
-    /// The address that a letter is sent as: the account's, or one that belongs to it now.
+    /// The address that a letter is sent as: one that belongs to the account now, its own first.
     fn writer(&self, name: &Name, draft: &Draft) -> Result<Mailbox, WebError> {
         let account: Mailbox = name.account.parse().map_err(|_| WebError::Internal)?;
         let addresses = self.addresses_of(&account);
@@ -272,6 +272,7 @@ impl Webmail {
             let is_wanted = |one: &&Mailbox| one.key() == wanted.key();
             addresses.iter().find(is_wanted).cloned()
         });
+        let found = found.or_else(|| addresses.into_iter().next());
         Ok(found.unwrap_or(account))
     }
 

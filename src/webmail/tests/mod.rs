@@ -457,8 +457,10 @@ const AT_ONCE: Writing = Writing {
 };
 
 fn people() -> Directory {
-    let csv = "address,name,aliases,type\nann@example.org,,sales@example.org,mailbox\n\
-               bob@example.org,Bob Baker,,mailbox\nteam@example.org,The Team,,group\n";
+    let csv = "address,name,aliases,type,receive_only\n\
+               ann@example.org,,sales@example.org,mailbox,\n\
+               bob@example.org,Bob Baker,,mailbox,b..b@example.org\n\
+               team@example.org,The Team,,group,\n";
     let ours = DomainRule {
         name: "example.org".to_owned(),
         kind: DomainKind::InternalRelay,

@@ -203,6 +203,19 @@ async fn a_message_is_passed_on_with_its_files() {
 }
 
 #[tokio::test]
+async fn nobody_writes_from_an_address_that_only_receives() {
+    let site = Site::new();
+    let mut bob = site.enrolled("b..b@example.org").await;
+    for from in ["b..b@example.org", "bob@example.org", ""] {
+        let form = [("to", "c@x.example"), ("from", from)];
+        bob.write("/compose", &form).await.location();
+    }
+    let spool = &site.webmail.0.world.spool;
+    assert_eq!(spool.sent("bob@example.org", None, 9).unwrap().len(), 3);
+    assert_eq!(spool.sent("b..b@example.org", None, 9).unwrap(), []);
+}
+
+#[tokio::test]
 async fn letters_leave_from_own_addresses_only() {
     let site = Site::new();
     let mut ann = site.enrolled("ann@example.org").await;
