@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::directory::DirectoryVerb;
 use super::rehearse::RehearseArgs;
 use super::replay::ReplayVerb;
+use super::setup::SetupArgs;
 use super::wave::WaveVerb;
 use crate::base::Timestamp;
 use crate::config::units;
@@ -54,6 +55,8 @@ pub(crate) enum Verb {
         #[arg(long)]
         online: bool,
     },
+    /// Print what the administrator of a platform has to do so that it works behind this server
+    Setup(SetupArgs),
     /// Show the whole story in two minutes: two sandbox platforms, mail, an outage, the webmail
     Demo {
         /// Run through, check that every message arrived exactly once, and end

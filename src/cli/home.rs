@@ -29,11 +29,15 @@ pub(super) fn data_dir(argument: Option<&Path>) -> Result<(PathBuf, PathBuf), Fa
     Ok((data_dir, file))
 }
 
+/// The config, for a verb that changes nothing.
+pub(super) fn config(argument: Option<&Path>) -> Result<config::Config, Failure> {
+    let file = find(argument)?;
+    config::read(&file).map_err(|problems| refused(&problems))
+}
+
 /// Where the spool of the config is, and how it is kept.
 pub(super) fn spool_options(argument: Option<&Path>) -> Result<crate::spool::Options, Failure> {
-    let file = find(argument)?;
-    let config = config::read(&file).map_err(|problems| refused(&problems))?;
-    Ok(config.spool_options())
+    Ok(config(argument)?.spool_options())
 }
 
 /// `serve`.

@@ -11,6 +11,7 @@ use super::bulk::BulkWork;
 use super::directory::DirectoryVerb;
 use super::rehearse::RehearseArgs;
 use super::replay::ReplayVerb;
+use super::setup::SetupArgs;
 use super::wave::WaveVerb;
 use crate::admin::{AddressQuery, CaseOrder, MoveQuery, OverrideQuery, QueueQuery, TraceQuery};
 use crate::backend::Wish;
@@ -37,6 +38,8 @@ pub(crate) enum Format {
 pub(crate) enum Work {
     Serve,
     Check(Depth),
+    /// Say what the administrator of a platform has to do.
+    Setup(Box<SetupArgs>),
     Demo(crate::demo::Ending),
     Completions(clap_complete::Shell),
     /// Write the manual to a folder.
@@ -116,6 +119,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
         Verb::Serve => Work::Serve,
         Verb::Check { online: false } => Work::Check(Depth::File),
         Verb::Check { online: true } => Work::Check(Depth::Online),
+        Verb::Setup(args) => Work::Setup(Box::new(args)),
         Verb::Demo { once: false } => Work::Demo(crate::demo::Ending::CtrlC),
         Verb::Demo { once: true } => Work::Demo(crate::demo::Ending::Once),
         Verb::Status => Work::Ask(Question::Status),

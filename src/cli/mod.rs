@@ -32,6 +32,7 @@ mod render_size;
 mod render_verbs_tests;
 mod render_wave;
 mod replay;
+mod setup;
 mod users;
 mod wave;
 
@@ -145,6 +146,7 @@ fn perform(intent: Intent) -> Result<(), Failure> {
         match work {
             Work::Serve => home::serve(config.as_deref()).await,
             Work::Check(depth) => check::check(config.as_deref(), depth, format).await,
+            Work::Setup(args) => setup::perform(config.as_deref(), *args, format).await,
             Work::Demo(ending) => crate::demo::run(ending)
                 .await
                 .map_err(|error| Failure::new(Exit::Failed, error)),

@@ -16,6 +16,7 @@ mod problem;
 mod reader;
 mod rooms;
 mod sections;
+mod sheet;
 pub(crate) mod units;
 mod verify;
 

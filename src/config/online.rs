@@ -79,6 +79,17 @@ impl Config {
                 .cloned()
                 .unwrap_or_default(),
         };
+        Options {
+            hostname: self.server.hostname.key(),
+            domains: self.domains.iter().map(|rule| domain(&rule.name)).collect(),
+            platforms: self.platforms(),
+            sends_itself: self.relay.contains(&OutboundRelay::Mx),
+        }
+    }
+
+    /// The backends and the names of their hosts.
+    #[must_use]
+    pub fn platforms(&self) -> Vec<Platform> {
         let bare = |host: &String| {
             let name = host.rsplit_once(':').map_or(host.as_str(), |it| it.0);
             name.to_owned()
@@ -94,11 +105,6 @@ impl Config {
                 mx,
             }
         });
-        Options {
-            hostname: self.server.hostname.key(),
-            domains: self.domains.iter().map(|rule| domain(&rule.name)).collect(),
-            platforms: platforms.collect(),
-            sends_itself: self.relay.contains(&OutboundRelay::Mx),
-        }
+        platforms.collect()
     }
 }

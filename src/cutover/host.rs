@@ -30,7 +30,8 @@ pub(super) fn judge_addresses(hostname: &str, addresses: &[IpAddr]) -> Vec<Findi
 }
 
 /// Can the Internet reach it?
-pub(super) const fn is_public(address: &IpAddr) -> bool {
+#[must_use]
+pub const fn is_public(address: &IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
             let [first, second, ..] = v4.octets();

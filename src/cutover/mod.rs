@@ -3,7 +3,7 @@
 //! Several resolvers and the servers of the zones are asked (`look.rs`), their answers laid side by
 //! side (`seen.rs`), and each kind of record is judged by a pure function (`mx.rs`, `spf.rs` with
 //! `spf_walk.rs`, `dkim.rs`, `dmarc.rs`, `sts.rs`, `host.rs`). What nobody answered is never taken
-//! to be absent.
+//! to be absent. `sheet/` says what the administrator of each platform has to do.
 
 mod dkim;
 mod dmarc;
@@ -13,6 +13,7 @@ mod look;
 mod mx;
 mod platform;
 mod seen;
+pub mod sheet;
 mod spf;
 mod spf_walk;
 mod sts;
@@ -26,6 +27,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use finding::{DomainReport, Finding, Report, Said, Subject, Verdict};
+pub use host::is_public;
 pub use look::look;
 pub use platform::Platform;
 

@@ -16,7 +16,9 @@ pub use dane::Tlsa;
 pub use dns::Dns;
 pub use tcp::{BindError, TcpDial, TcpListen};
 pub use tls_check::CertificateCheck;
-pub use tls_client::{ClientPair, Handshake, TlsClient, TlsConfig, TlsTrouble, check_tls_files};
+pub use tls_client::{
+    ClientPair, Handshake, TlsClient, TlsConfig, TlsTrouble, certificate_names, check_tls_files,
+};
 pub use tls_server::{TlsFileError, TlsServer};
 pub use unix::{bind_unix, connect_unix};
 

@@ -6,8 +6,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, CommonState, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -152,6 +153,17 @@ impl TlsClient {
 /// Which file is wrong, and what is expected.
 pub fn check_tls_files(check: &CertificateCheck, pair: Option<&ClientPair>) -> io::Result<()> {
     config(&Arc::new(RootCertStore::empty()), check, pair).map(|_| ())
+}
+
+/// Is the first certificate of a PEM file good for `name`?
+///
+/// # Errors
+/// When the file cannot be read, or holds no certificate.
+pub fn certificate_names(file: &std::path::Path, name: &str) -> io::Result<bool> {
+    let certificate = CertificateDer::from_pem_file(file).map_err(io::Error::other)?;
+    let certificate = ParsedCertificate::try_from(&certificate).map_err(io::Error::other)?;
+    let name = ServerName::try_from(name).map_err(io::Error::other)?;
+    Ok(verify_server_name(&certificate, &name).is_ok())
 }
 
 fn config(

@@ -1,0 +1,153 @@
+use super::*;
+
+fn facts() -> Facts {
+    let domain = |name: &str, home| DomainFacts {
+        name: name.to_owned(),
+        home,
+        relays_unknown: home,
+    };
+    Facts {
+        hostname: "mx.example.org".to_owned(),
+        addresses: ["192.0.2.1", "2001:db8::1"]
+            .map(|it| it.parse().unwrap())
+            .to_vec(),
+        doors: vec!["10.0.0.5:2525".to_owned()],
+        backend: "cloud".to_owned(),
+        title: "Ann's \u{201c}new\u{201d} mail\n$x".to_owned(),
+        hosts: vec!["example-org.mail.protection.outlook.com:25".to_owned()],
+        tls: Tls::Weak,
+        certificate: Certificate::None,
+        max_connections: 8,
+        domains: vec![domain("example.org", true), domain("example.net", false)],
+    }
+}
+
+fn all(sheet: &Sheet) -> String {
+    let lines = sheet
+        .steps
+        .iter()
+        .flat_map(|it| it.commands.iter().chain(&it.notes));
+    lines.cloned().collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_sheet_is_filled_with_the_values_of_the_installation() {
+    for kind in [
+        SheetKind::ExchangeOnline,
+        SheetKind::Google,
+        SheetKind::Exchange,
+        SheetKind::Postfix,
+    ] {
+        let text = all(&sheet(kind, &facts()));
+        for value in [
+            "mx.example.org",
+            "192.0.2.1",
+            "example.org",
+            "10.0.0.5:2525",
+            "PTR",
+        ] {
+            assert!(text.contains(value), "{kind:?} lacks {value}: {text}");
+        }
+        assert!(!text.contains(UNKNOWN), "{text}");
+        // No value breaks a line, and each quote has its partner.
+        for command in sheet(kind, &facts())
+            .steps
+            .iter()
+            .flat_map(|it| &it.commands)
+        {
+            assert!(!command.contains('\n'), "{command}");
+            if kind != SheetKind::Postfix {
+                assert_eq!(command.matches('\'').count() % 2, 0, "{command}");
+            }
+        }
+        let nobody = Facts {
+            addresses: Vec::new(),
+            ..facts()
+        };
+        let text = all(&sheet(kind, &nobody));
+        assert!(text.contains("say --address"), "{text}");
+    }
+}
+
+#[test]
+fn exchange_online_goes_by_the_certificate_if_there_is_one() {
+    let by_address = all(&sheet(SheetKind::ExchangeOnline, &facts()));
+    assert!(
+        by_address.contains("-SenderIPAddresses '192.0.2.1' -Comment"),
+        "{by_address}"
+    );
+    assert!(by_address.contains("-RestrictDomainsToIPAddresses $true"));
+    assert!(by_address.contains("knows IPv4 only"));
+    // A quote in the title stays inside of the comment.
+    assert!(
+        by_address.contains("(Ann''s \u{201c}new\u{201d} mail $x)'"),
+        "{by_address}"
+    );
+    assert!(by_address.contains("-EFSkipIPs '192.0.2.1','2001:db8::1'"));
+    assert!(by_address.contains("'example.net' -DomainType InternalRelay"));
+    assert!(by_address.contains("this version does not seal"));
+    assert!(by_address.contains("tls must be \"required\""));
+    assert!(by_address.contains("[domain.\"example.org\"] relays"));
+    assert!(!by_address.contains("[domain.\"example.net\"] relays"));
+
+    let good = Facts {
+        certificate: Certificate::Hostname,
+        tls: Tls::Always,
+        ..facts()
+    };
+    let by_name = all(&sheet(SheetKind::ExchangeOnline, &good));
+    assert!(
+        by_name.contains("-TlsSenderCertificateName 'mx.example.org'"),
+        "{by_name}"
+    );
+    assert!(by_name.contains("-RestrictDomainsToCertificate $true"));
+    assert!(!by_name.contains("-SenderIPAddresses") && !by_name.contains("tls must be"));
+}
+
+#[test]
+fn what_locks_the_platform_up_comes_after_the_cutover() {
+    for kind in [
+        SheetKind::ExchangeOnline,
+        SheetKind::Google,
+        SheetKind::Postfix,
+    ] {
+        let sheet = sheet(kind, &facts());
+        let at = |words: &str| {
+            let mut steps = sheet.steps.iter();
+            steps.position(|it| it.title.starts_with(words)).unwrap()
+        };
+        assert_eq!(at("After the cutover"), sheet.steps.len() - 2, "{kind:?}");
+        assert_eq!(at("Names, ports"), 0);
+    }
+}
+
+#[test]
+fn postfix_gets_its_words_quoted() {
+    let text = all(&sheet(SheetKind::Postfix, &facts()));
+    assert!(
+        text.contains(r"'# cloud (Ann'\''s “new” mail $x)'"),
+        "{text}"
+    );
+    assert!(
+        text.contains(
+            "'smtpd_client_event_limit_exceptions = $mynetworks 192.0.2.1 [2001:db8::1]'"
+        )
+    );
+    assert!(
+        text.contains("'ann@example.org smtp:[mx.example.org]:25'"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_backend_is_recognised_by_its_hosts() {
+    let platform = |host: &str| Platform {
+        backend: "x".to_owned(),
+        hosts: vec![host.to_owned()],
+        mx: None,
+    };
+    let tenant = platform("example-org.mail.protection.outlook.com");
+    assert!(SheetKind::ExchangeOnline.fits(&tenant) && !SheetKind::Exchange.fits(&tenant));
+    assert!(SheetKind::Google.fits(&platform("smtp.google.com")));
+    assert!(SheetKind::Postfix.fits(&platform("10.0.0.9")));
+}
