@@ -180,6 +180,7 @@ fn envelope() -> Envelope {
         subject: Some("The figures of this quarter".to_owned()),
         header_from: Some("Ann <ann@example.net>".to_owned()),
         authenticity: Authenticity::Unproven,
+        expanded: None,
     }
 }
 

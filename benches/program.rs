@@ -474,5 +474,6 @@ fn envelope(number: u64) -> Envelope {
         subject: Some("The figures of this quarter".to_owned()),
         header_from: Some("Ann <ann@example.net>".to_owned()),
         authenticity: Authenticity::Unproven,
+        expanded: None,
     }
 }

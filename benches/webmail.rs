@@ -205,6 +205,7 @@ fn envelope(number: usize) -> Envelope {
         subject: Some(format!("Message {number}")),
         header_from: Some(format!("Sender {0} <sender{0}@x.example>", number % 200)),
         authenticity: Authenticity::Unproven,
+        expanded: None,
     }
 }
 

@@ -258,6 +258,9 @@ pub const WEB_SIGNATURES: usize = 64 * 1024 * 1024;
 /// Largest message that the webmail parses; of larger ones it shows headers and source.
 pub const WEB_MESSAGE: u64 = 64 * 1024 * 1024;
 
+/// People of a group that we expand because its home is down. Beyond: its mail waits for the home.
+pub const GROUP_PEOPLE: usize = 10_000;
+
 /// Entries of one answer of the operators' API. Beyond: ask for the next page.
 pub const PAGE: usize = 1_000;
 

@@ -76,8 +76,8 @@ pub use sync_api::{DirectoryStatusView, SyncView};
 pub(crate) use verified_api::ForgetQuery;
 pub use verified_api::{ForgetView, VerifiedView};
 pub use view::{
-    BackendDetails, BackendView, DecisionWord, DrainView, EventView, ExplainView, HostView,
-    IndexView, MessageView, PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView,
+    BackendDetails, BackendView, DecisionWord, DrainView, EventView, ExpandedView, ExplainView,
+    HostView, IndexView, MessageView, PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView,
     ReloadView, SizeView, SpoolNumbers, StatusView, TraceView,
 };
 pub(crate) use wave_api::WaveQuery;

@@ -1,8 +1,8 @@
 //! From what the rooms know to the JSON of the API.
 
 use super::view::{
-    BackendDetails, BackendView, DecisionWord, DrainView, EventView, ExplainView, HostView,
-    MessageView, PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView,
+    BackendDetails, BackendView, DecisionWord, DrainView, EventView, ExpandedView, ExplainView,
+    HostView, MessageView, PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView,
 };
 use crate::backend::{BackendHealth, BackendOptions, HealthChange, HostResult, Hosts, TlsPolicy};
 use crate::mail::{Envelope, Peer, RecipientEvent, RecipientState, SpoolId};
@@ -234,6 +234,10 @@ impl MessageView {
             subject: envelope.subject.clone(),
             size: message.size,
             peer: PeerView::from(&envelope.peer),
+            expanded: envelope.expanded.as_ref().map(|from| ExpandedView {
+                message: from.message,
+                group: from.group.to_string(),
+            }),
             recipients: recipients
                 .enumerate()
                 .map(|(number, (recipient, state))| {
@@ -295,7 +299,9 @@ impl RecipientView {
             RecipientState::Bounced { failure, .. } => {
                 (failure.reply.as_ref().map(ToString::to_string), None)
             }
-            RecipientState::Held { .. } | RecipientState::Dropped { .. } => (None, None),
+            RecipientState::Held { .. }
+            | RecipientState::Dropped { .. }
+            | RecipientState::Expanded { .. } => (None, None),
         };
         Self {
             address,
@@ -364,6 +370,13 @@ impl From<&LedgerEntry> for EventView {
                 ..
             } if !actor.is_empty() => format!("{failure}; by {actor}: {reason}"),
             RecipientEvent::Bounced { failure, .. } => failure.to_string(),
+            RecipientEvent::Expanded {
+                into: Some(id),
+                people,
+            } => format!("its home is down: {people} people get it as message {id}"),
+            RecipientEvent::Expanded { into: None, .. } => {
+                "its home is down; all its people are named beside it".to_owned()
+            }
         };
         if entry.left_out > 0 {
             detail += "; ";
@@ -401,6 +414,7 @@ impl ExplainView {
                 None,
                 reason,
             ),
+            Decision::Expand { reason, .. } => (DecisionWord::Expand, None, None, reason),
             Decision::Reject(reply) => (DecisionWord::Reject, None, None, reply.to_string()),
         };
         Self {

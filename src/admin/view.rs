@@ -264,8 +264,20 @@ pub struct MessageView {
     pub size: u64,
     /// Who handed it in.
     pub peer: PeerView,
+    /// The group whose people it went to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expanded: Option<ExpandedView>,
     /// Its recipients, in the order of RCPT.
     pub recipients: Vec<RecipientView>,
+}
+
+/// The recipient of another message that was expanded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpandedView {
+    /// The message.
+    pub message: SpoolId,
+    /// The group.
+    pub group: String,
 }
 
 /// Who handed a message in.
@@ -349,6 +361,8 @@ pub enum DecisionWord {
     Relay,
     /// Wait.
     Hold,
+    /// A group: its people get it.
+    Expand,
     /// Nobody takes it.
     Reject,
 }

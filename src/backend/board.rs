@@ -229,7 +229,8 @@ impl Board {
     }
 
     /// The time, as the board sees it.
-    pub(super) fn now(&self) -> Timestamp {
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
         self.0.clock.now()
     }
 

@@ -36,7 +36,7 @@ impl Page {
 
     const fn tone(state: ShownState) -> Tone {
         match state {
-            ShownState::Delivered => Tone::Good,
+            ShownState::Delivered | ShownState::Expanded => Tone::Good,
             ShownState::Queued | ShownState::Held => Tone::Waiting,
             ShownState::Bounced | ShownState::Dropped => Tone::Bad,
         }
@@ -253,6 +253,7 @@ impl Page {
         let (tone, decision) = match explain.decision {
             DecisionWord::Relay => (Tone::Good, format!("relay to {backend}")),
             DecisionWord::Hold => (Tone::Waiting, "hold".to_owned()),
+            DecisionWord::Expand => (Tone::Good, "to the people of the group".to_owned()),
             DecisionWord::Reject => (Tone::Bad, "reject".to_owned()),
         };
         let mut text = format!(
@@ -308,6 +309,10 @@ impl Page {
             if let Some(value) = value {
                 text.push_str(&self.field(label, value));
             }
+        }
+        if let Some(from) = &message.expanded {
+            let group = format!("people of {}, message {}", from.group, from.message);
+            text.push_str(&self.field("group", &group));
         }
         for recipient in &message.recipients {
             text.push_str(&self.recipient(recipient));

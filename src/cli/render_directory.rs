@@ -311,6 +311,7 @@ const fn label(fact: Fact) -> &'static str {
     match fact {
         Fact::DeliveryAddress => "delivery",
         Fact::SecondAddress => "second",
+        Fact::InternalOnly => "internal",
         Fact::Address
         | Fact::Home
         | Fact::Name
@@ -341,6 +342,7 @@ fn value(entry: &Entry, fact: Fact) -> String {
         Fact::SecondAddress => one(entry.second_address.as_ref()),
         Fact::Members => listed(&entry.members),
         Fact::Hidden => if entry.hidden { "yes" } else { "" }.to_owned(),
+        Fact::InternalOnly => if entry.internal_only { "yes" } else { "" }.to_owned(),
         Fact::Aliases => listed(&entry.aliases),
         Fact::X500 => entry.x500.join(", "),
     }

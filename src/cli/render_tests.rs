@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::admin::{
-    AttentionView, CaseNumbers, DrainView, EventView, IndexView, PeerView, QueueNumbers,
-    SpoolNumbers,
+    AttentionView, CaseNumbers, DrainView, EventView, ExpandedView, IndexView, PeerView,
+    QueueNumbers, SpoolNumbers,
 };
 use crate::mail::{BackendId, SpoolId};
 use crate::queue::Progress;
@@ -134,6 +134,10 @@ fn a_trace_fits_and_keeps_words_whole() {
             tls: None,
             user: None,
         },
+        expanded: Some(ExpandedView {
+            message: SpoolId::from_u64(76),
+            group: "team@example.org".to_owned(),
+        }),
         recipients: vec![RecipientView {
             address: "ann@example.org".to_owned(),
             state: ShownState::Held,

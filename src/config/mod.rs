@@ -220,6 +220,8 @@ pub struct DirectoryConfig {
     pub max_delete_percent: u32,
     /// How records become a directory; the domains stand beside it.
     pub rules: Rules,
+    /// Groups are expanded when their home is down for so long; `None`: never.
+    pub expand_groups: Option<Duration>,
     /// Directory servers that are read every `sync`.
     pub ldap: Vec<LdapSource>,
 }

@@ -75,6 +75,7 @@ pub(super) fn homeless(config: &Config, directory: &Directory) -> Vec<Problem> {
         origin: Origin::Trusted,
         telling: Telling::Decision,
         accepted: None,
+        groups: None,
         words: None,
     };
     let nowhere = |address: &Mailbox| match decide(address, &view).decision {
@@ -82,7 +83,7 @@ pub(super) fn homeless(config: &Config, directory: &Directory) -> Vec<Problem> {
         // Others may know: those who are imported, or found by LDAP.
         Decision::Reject(reply) if reply.code < 500 || !config.directory.ldap.is_empty() => None,
         Decision::Reject(reply) => Some(reply.to_string()),
-        Decision::Relay { .. } => None,
+        Decision::Relay { .. } | Decision::Expand { .. } => None,
     };
     let postmaster = config.server.postmaster.iter().filter_map(|address| {
         let reason = nowhere(address)?;

@@ -18,6 +18,7 @@ pub(super) struct DirectoryKeys {
     pub(super) sync: Duration,
     pub(super) max_delete_percent: u32,
     pub(super) rules: Rules,
+    pub(super) expand_groups: Option<Duration>,
     pub(super) ldap: ldap_keys::Sources,
 }
 
@@ -28,6 +29,7 @@ impl DirectoryKeys {
             sync: self.sync,
             max_delete_percent: self.max_delete_percent,
             rules: self.rules,
+            expand_groups: self.expand_groups,
             ldap: self.ldap.sources,
         }
     }
@@ -42,6 +44,7 @@ pub(super) fn directory(root: &Section<'_>, backends: &[Backend]) -> DirectoryKe
             order: vec![FILE.to_owned()],
             ..Rules::default()
         },
+        expand_groups: Some(Duration::from_secs(15 * 60)),
         ldap: ldap_keys::Sources::default(),
     };
     if let Some(section) = root.section("directory") {
@@ -51,6 +54,8 @@ pub(super) fn directory(root: &Section<'_>, backends: &[Backend]) -> DirectoryKe
         let percent = section.number("max_delete_percent", 0, 100);
         set(&mut keys.max_delete_percent, percent);
         rules(&section, &mut keys.rules);
+        let expand = section.text("expand_groups", or_never);
+        set(&mut keys.expand_groups, expand);
         keys.ldap = ldap_keys::sources(&section, backends);
         section.finish();
     }
@@ -63,6 +68,13 @@ fn interval(text: &str) -> Result<Duration, String> {
         return Err(format!("\"{text}\" is too short, expected 1s or more"));
     }
     Ok(interval)
+}
+
+fn or_never(text: &str) -> Result<Option<Duration>, String> {
+    match text {
+        "never" => Ok(None),
+        text => duration(text).map(Some),
+    }
 }
 
 fn rules(section: &Section<'_>, rules: &mut Rules) {

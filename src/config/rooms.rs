@@ -53,6 +53,7 @@ impl Config {
             hostname: Some(self.server.hostname.clone()),
             postmaster: self.server.postmaster.clone(),
             relay: self.relay.clone(),
+            expand_groups: self.directory.expand_groups,
             failover_when_rejecting: self
                 .backends
                 .iter()

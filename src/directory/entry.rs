@@ -47,6 +47,9 @@ pub struct Entry {
     /// Not shown in address lists.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hidden: bool,
+    /// A group to which only internal senders may write.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub internal_only: bool,
     /// When its last source said that it is gone: its route lives on for `directory.grace`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub departed: Option<Timestamp>,

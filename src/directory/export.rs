@@ -32,6 +32,7 @@ impl Directory {
             "second_address",
             "members",
             "hidden",
+            "internal_only",
         ];
         head.extend(rest.map(str::to_owned));
         writer.write_record(&head)?;
@@ -69,6 +70,7 @@ fn row(entry: &Entry, backends: &BTreeSet<BackendId>) -> Vec<String> {
         one(entry.second_address.as_ref()),
         many(&entry.members),
         if entry.hidden { "yes" } else { "" }.to_owned(),
+        if entry.internal_only { "yes" } else { "" }.to_owned(),
     ]);
     row
 }

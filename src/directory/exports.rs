@@ -28,6 +28,8 @@ enum Column {
     OtherName,
     /// `HiddenFromAddressListsEnabled`.
     Hidden,
+    /// `RequireSenderAuthenticationEnabled`, of groups.
+    InternalOnly,
     /// `Recovery Email`, and the secondary ones.
     Second,
     /// `Email Aliases`.
@@ -120,6 +122,7 @@ fn of_exchange(name: &str) -> Option<Column> {
         "displayname" => Column::Name,
         "name" => Column::OtherName,
         "hiddenfromaddresslistsenabled" => Column::Hidden,
+        "requiresenderauthenticationenabled" => Column::InternalOnly,
         _ => return None,
     })
 }
@@ -148,6 +151,7 @@ struct Draft {
     names: Vec<String>,
     other_name: String,
     hidden: Option<bool>,
+    internal_only: Option<bool>,
     second: Option<Mailbox>,
 }
 
@@ -175,6 +179,9 @@ impl Draft {
             Column::Name => self.names.push(text.to_owned()),
             Column::OtherName => text.clone_into(&mut self.other_name),
             Column::Hidden => self.hidden = Some(text.eq_ignore_ascii_case("true")),
+            Column::InternalOnly => {
+                self.internal_only = Some(text.eq_ignore_ascii_case("true"));
+            }
             Column::Second => {
                 self.second.get_or_insert(mailbox(text)?);
             }
@@ -241,6 +248,7 @@ impl Draft {
             self.names.join(" ")
         };
         record.hidden = self.hidden;
+        record.internal_only = self.internal_only;
         record.second_address = self.second.filter(|one| one.key() != own);
         record
     }

@@ -14,7 +14,7 @@ use crate::mail::BackendId;
 use crate::smtp::Mailbox;
 
 const COLUMNS: &str = "address, home, delivery_address, delivery_address.BACKEND, name, type, \
-                       aliases, receive_only, x500, second_address, members, hidden";
+                       aliases, receive_only, x500, second_address, members, hidden, internal_only";
 
 /// What a directory file is read against.
 #[derive(Debug, Clone, Default)]
@@ -280,6 +280,7 @@ enum Column {
     SecondAddress,
     Members,
     Hidden,
+    InternalOnly,
     ReceiveOnly,
 }
 
@@ -334,6 +335,7 @@ fn column(name: &str, backends: &[BackendId]) -> Result<Column, String> {
         "second_address" => Column::SecondAddress,
         "members" => Column::Members,
         "hidden" => Column::Hidden,
+        "internal_only" => Column::InternalOnly,
         "receive_only" => Column::ReceiveOnly,
         joined if joined.contains([';', '\t']) => {
             let what = "the header is separated by semicolons or tabs, expected commas";
@@ -457,6 +459,7 @@ fn set(
             record.receive_only = values(text).map(one).collect::<Result<_, _>>()?;
         }
         Column::Hidden => record.hidden = Some(yes_or_no(text)?),
+        Column::InternalOnly => record.internal_only = Some(yes_or_no(text)?),
     }
     Ok(())
 }

@@ -67,6 +67,9 @@ pub(super) fn recipient(
         hidden: object
             .text("msexchhidefromaddresslists")
             .map(|text| text.eq_ignore_ascii_case("true")),
+        internal_only: object
+            .text("msexchrequireauthtosendto")
+            .map(|text| text.eq_ignore_ascii_case("true")),
         ..Record::new(address)
     };
     record.aliases = addresses.further;

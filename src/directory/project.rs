@@ -56,6 +56,7 @@ fn alone(one: Said, ruling: Option<&Ruling>) -> Entry {
         members: record.members,
         receive_only: record.receive_only,
         hidden: record.hidden.unwrap_or_default(),
+        internal_only: record.internal_only.unwrap_or_default(),
         departed,
     }
 }
@@ -176,6 +177,9 @@ impl<'a> Projection<'a> {
                 .unwrap_or_default(),
             hidden: self
                 .first(Fact::Hidden, &mut from, |record| record.hidden)
+                .unwrap_or_default(),
+            internal_only: self
+                .first(Fact::InternalOnly, &mut from, |record| record.internal_only)
                 .unwrap_or_default(),
             departed: self.departed(),
             address,

@@ -52,6 +52,9 @@ pub struct Record {
     /// Not shown in address lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hidden: Option<bool>,
+    /// A group to which only internal senders may write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub internal_only: Option<bool>,
 }
 
 impl Record {
@@ -71,6 +74,7 @@ impl Record {
             second_address: None,
             members: Vec::new(),
             hidden: None,
+            internal_only: None,
         }
     }
 
@@ -108,6 +112,7 @@ impl Record {
             second_address: self.second_address.or(earlier.second_address),
             members: one(self.members, earlier.members),
             hidden: self.hidden.or(earlier.hidden),
+            internal_only: self.internal_only.or(earlier.internal_only),
         }
     }
 
@@ -138,6 +143,7 @@ struct Packed {
     second_address: Option<Mailbox>,
     members: Vec<Mailbox>,
     hidden: Option<bool>,
+    internal_only: Option<bool>,
 }
 
 /// Packs a record. `None` never happens: memory takes everything.
@@ -156,6 +162,7 @@ pub(super) fn pack(id: &str, record: Record) -> Option<Arc<[u8]>> {
         second_address,
         members,
         hidden,
+        internal_only,
     } = record;
     let packed = Packed {
         id: id.to_owned(),
@@ -171,6 +178,7 @@ pub(super) fn pack(id: &str, record: Record) -> Option<Arc<[u8]>> {
         second_address,
         members,
         hidden,
+        internal_only,
     };
     postcard::to_stdvec(&packed).ok().map(Arc::from)
 }
@@ -191,6 +199,7 @@ pub(super) fn unpack(packed: &[u8]) -> Option<(String, Record)> {
         second_address,
         members,
         hidden,
+        internal_only,
     } = postcard::from_bytes(packed).ok()?;
     let id = if id.is_empty() { address.key() } else { id };
     let record = Record {
@@ -206,6 +215,7 @@ pub(super) fn unpack(packed: &[u8]) -> Option<(String, Record)> {
         second_address,
         members,
         hidden,
+        internal_only,
     };
     Some((id, record))
 }

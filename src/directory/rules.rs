@@ -136,6 +136,8 @@ pub enum Fact {
     Members,
     /// Whether it is hidden.
     Hidden,
+    /// Whether only internal senders may write to it.
+    InternalOnly,
     /// Aliases: all sources together.
     Aliases,
     /// X.500 addresses: all sources together.
@@ -144,7 +146,7 @@ pub enum Fact {
 
 impl Fact {
     /// All, in the order in which they are shown.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Address,
         Self::Name,
         Self::Type,
@@ -155,6 +157,7 @@ impl Fact {
         Self::SecondAddress,
         Self::Members,
         Self::Hidden,
+        Self::InternalOnly,
     ];
 
     /// As the config and the tables write it.
@@ -169,6 +172,7 @@ impl Fact {
             Self::SecondAddress => "second_address",
             Self::Members => "members",
             Self::Hidden => "hidden",
+            Self::InternalOnly => "internal_only",
             Self::Aliases => "aliases",
             Self::X500 => "x500",
         }

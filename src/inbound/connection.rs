@@ -362,6 +362,7 @@ impl Connection {
                 Origin::Internet => Authenticity::Unproven,
                 Origin::Trusted => Authenticity::Relayed,
             },
+            expanded: None,
         }
     }
 

@@ -14,7 +14,7 @@ use crate::limits;
 use crate::net::{CertificateCheck, TlsClient};
 
 /// What is asked for of each object.
-const ATTRIBUTES: [&str; 18] = [
+const ATTRIBUTES: [&str; 19] = [
     "objectClass",
     "objectGUID",
     "entryUUID",
@@ -28,6 +28,7 @@ const ATTRIBUTES: [&str; 18] = [
     "member",
     "uniqueMember",
     "msExchHideFromAddressLists",
+    "msExchRequireAuthToSendTo",
     "msExchRecipientTypeDetails",
     "msExchRecipientDisplayType",
     "msExchHomeServerName",

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::SpoolId;
 use crate::smtp::{MailParameters, Mailbox, RcptParameters, ReversePath};
 
 /// What came with a message.
@@ -28,6 +29,20 @@ pub struct Envelope {
     /// Whether the sender proved to be one of ours.
     #[serde(default)]
     pub authenticity: Authenticity,
+    /// The group whose people these recipients are, when its home was down (RFC 5321 §3.9).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expanded: Option<ExpandedFrom>,
+}
+
+/// The recipient of another message that was expanded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpandedFrom {
+    /// The message.
+    pub message: SpoolId,
+    /// The number of the recipient in its envelope.
+    pub recipient: u16,
+    /// Its address: the group.
+    pub group: Mailbox,
 }
 
 /// One forward-path.

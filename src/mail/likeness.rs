@@ -84,7 +84,8 @@ impl CaseKey {
             | RecipientState::Queued { .. }
             | RecipientState::Delivered { .. }
             | RecipientState::Bounced { .. }
-            | RecipientState::Dropped { .. } => None,
+            | RecipientState::Dropped { .. }
+            | RecipientState::Expanded { .. } => None,
         }
     }
 

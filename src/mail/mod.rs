@@ -24,7 +24,7 @@ mod zones;
 
 pub use crate::base::{Boxed, TlsInfo};
 pub use cause::{Cause, Said, classify};
-pub use envelope::{Authenticity, Envelope, Peer, Recipient};
+pub use envelope::{Authenticity, Envelope, ExpandedFrom, Peer, Recipient};
 pub use finality::{FinalCause, NotPermanent};
 pub use header::{decode_text, message_id};
 pub use hold::HoldReason;

@@ -40,7 +40,7 @@ impl RecipientState {
                     *diverted_from = None;
                 }
             }
-            Self::Bounced { .. } | Self::Dropped { .. } => {}
+            Self::Bounced { .. } | Self::Dropped { .. } | Self::Expanded { .. } => {}
         }
         Some(next)
     }

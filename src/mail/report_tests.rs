@@ -21,6 +21,7 @@ fn envelope(recipient: &str, orcpt: Option<&str>) -> Envelope {
         subject: Some("Grüße".to_owned()),
         header_from: None,
         authenticity: Authenticity::Local,
+        expanded: None,
     }
 }
 

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::waiting::Waiting;
-use super::{BackendId, Failure, HoldReason, ReplayStep};
+use super::{BackendId, Failure, HoldReason, ReplayStep, SpoolId};
 use crate::base::Timestamp;
 use crate::smtp::Reply;
 
@@ -87,6 +87,13 @@ pub enum RecipientState {
         at: Timestamp,
         /// Who.
         actor: String,
+    },
+    /// End: a group, and its people get the mail instead (RFC 3464 §2.3.3, `expanded`).
+    Expanded {
+        /// When.
+        at: Timestamp,
+        /// The message that goes to its people; `None`: all of them were named beside it.
+        into: Option<SpoolId>,
     },
 }
 
@@ -193,6 +200,14 @@ pub enum RecipientEvent {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         reason: String,
     },
+    /// It is a group whose home is down: its people get the mail instead.
+    Expanded {
+        /// The message that goes to its people; `None`: all of them were named beside it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        into: Option<SpoolId>,
+        /// How many people that message has.
+        people: u16,
+    },
 }
 
 impl RecipientEvent {
@@ -211,6 +226,7 @@ impl RecipientEvent {
             Self::Released { .. } => "released",
             Self::Bounced { .. } => "bounced",
             Self::Dropped { .. } => "dropped",
+            Self::Expanded { .. } => "expanded",
         }
     }
 }
@@ -241,7 +257,7 @@ impl RecipientState {
         }
     }
 
-    /// `queued`, `held`, `delivered`, `bounced`, `dropped`.
+    /// `queued`, `held`, `delivered`, `bounced`, `dropped`, `expanded`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -250,6 +266,7 @@ impl RecipientState {
             Self::Delivered { .. } => "delivered",
             Self::Bounced { .. } => "bounced",
             Self::Dropped { .. } => "dropped",
+            Self::Expanded { .. } => "expanded",
         }
     }
 
@@ -258,7 +275,10 @@ impl RecipientState {
     pub const fn is_finished(&self) -> bool {
         match self {
             Self::Queued { .. } | Self::Held { .. } => false,
-            Self::Delivered { .. } | Self::Bounced { .. } | Self::Dropped { .. } => true,
+            Self::Delivered { .. }
+            | Self::Bounced { .. }
+            | Self::Dropped { .. }
+            | Self::Expanded { .. } => true,
         }
     }
 
@@ -282,7 +302,8 @@ impl RecipientState {
             Self::Queued { .. }
             | Self::Held { .. }
             | Self::Bounced { .. }
-            | Self::Dropped { .. } => None,
+            | Self::Dropped { .. }
+            | Self::Expanded { .. } => None,
         }
     }
 
@@ -293,7 +314,7 @@ impl RecipientState {
             Self::Queued { uncertain, .. }
             | Self::Held { uncertain, .. }
             | Self::Delivered { uncertain, .. } => *uncertain,
-            Self::Bounced { .. } | Self::Dropped { .. } => false,
+            Self::Bounced { .. } | Self::Dropped { .. } | Self::Expanded { .. } => false,
         }
     }
 
@@ -346,9 +367,10 @@ impl RecipientState {
                 };
                 self.apply_to_held(event, at, &kept)
             }
-            Self::Delivered { .. } | Self::Bounced { .. } | Self::Dropped { .. } => {
-                Err(self.illegal(event))
-            }
+            Self::Delivered { .. }
+            | Self::Bounced { .. }
+            | Self::Dropped { .. }
+            | Self::Expanded { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -423,7 +445,9 @@ impl RecipientState {
             | RecipientEvent::Deferred { .. }
             | RecipientEvent::Paced { .. }
             | RecipientEvent::Replay { .. }
-            | RecipientEvent::Rerouted { .. } => Err(self.illegal(event)),
+            | RecipientEvent::Rerouted { .. }
+            // Whoever holds it means it for the group: nobody expands it meanwhile.
+            | RecipientEvent::Expanded { .. } => Err(self.illegal(event)),
         }
     }
 

@@ -77,7 +77,8 @@ impl Waiting<'_> {
                 RecipientEvent::Held { .. }
                 | RecipientEvent::Delivered { .. }
                 | RecipientEvent::Bounced { .. }
-                | RecipientEvent::Dropped { .. } => return Ok(self.leave(event, at)),
+                | RecipientEvent::Dropped { .. }
+                | RecipientEvent::Expanded { .. } => return Ok(self.leave(event, at)),
             }
         }
         Ok(next)
@@ -123,6 +124,7 @@ impl Waiting<'_> {
                 at,
                 actor: actor.clone(),
             },
+            RecipientEvent::Expanded { into, .. } => RecipientState::Expanded { at, into: *into },
             RecipientEvent::Attempted { .. }
             | RecipientEvent::Interrupted { .. }
             | RecipientEvent::Rerouted { .. }

@@ -82,6 +82,7 @@ fn delivery(recipients: &[&str], body: &[u8]) -> Delivery {
         subject: None,
         header_from: None,
         authenticity: crate::mail::Authenticity::default(),
+        expanded: None,
     };
     Delivery {
         id: SpoolId::from_u64(1),

@@ -141,6 +141,7 @@ fn refusal_of(state: RecipientState, case: CaseId) -> Option<(BackendId, Failure
         | RecipientState::Queued { .. }
         | RecipientState::Delivered { .. }
         | RecipientState::Bounced { .. }
-        | RecipientState::Dropped { .. } => None,
+        | RecipientState::Dropped { .. }
+        | RecipientState::Expanded { .. } => None,
     }
 }

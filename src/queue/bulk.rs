@@ -363,7 +363,8 @@ const fn suits(deed: Deed, state: &RecipientState) -> bool {
         },
         RecipientState::Delivered { .. }
         | RecipientState::Bounced { .. }
-        | RecipientState::Dropped { .. } => false,
+        | RecipientState::Dropped { .. }
+        | RecipientState::Expanded { .. } => false,
     }
 }
 
@@ -407,6 +408,7 @@ const fn lane_of(state: &RecipientState) -> Option<&String> {
         RecipientState::Queued { lane, .. } | RecipientState::Held { lane, .. } => Some(lane),
         RecipientState::Delivered { .. }
         | RecipientState::Bounced { .. }
-        | RecipientState::Dropped { .. } => None,
+        | RecipientState::Dropped { .. }
+        | RecipientState::Expanded { .. } => None,
     }
 }

@@ -198,6 +198,10 @@ impl Queue {
                 RecipientEvent::Dropped { actor, .. } => {
                     self.stands(case, format!("{actor} dropped it")).await;
                 }
+                RecipientEvent::Expanded { .. } => {
+                    self.stands(case, "the people of the group got it instead".to_owned())
+                        .await;
+                }
                 // Not decided yet.
                 RecipientEvent::Attempted { .. }
                 | RecipientEvent::Interrupted { .. }
@@ -316,7 +320,8 @@ impl Queue {
                 Some(
                     RecipientState::Held { .. }
                     | RecipientState::Bounced { .. }
-                    | RecipientState::Dropped { .. },
+                    | RecipientState::Dropped { .. }
+                    | RecipientState::Expanded { .. },
                 )
                 | None => {
                     let what = "the program was stopped before the trial".to_owned();

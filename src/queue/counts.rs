@@ -175,6 +175,7 @@ fn holder(state: &RecipientState) -> Option<String> {
         | RecipientState::Queued { .. }
         | RecipientState::Delivered { .. }
         | RecipientState::Bounced { .. }
-        | RecipientState::Dropped { .. } => None,
+        | RecipientState::Dropped { .. }
+        | RecipientState::Expanded { .. } => None,
     }
 }

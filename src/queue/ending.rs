@@ -200,7 +200,8 @@ impl Queue {
             | RecipientEvent::Paced { .. }
             | RecipientEvent::Replay { .. }
             | RecipientEvent::Released { .. }
-            | RecipientEvent::Dropped { .. } => {}
+            | RecipientEvent::Dropped { .. }
+            | RecipientEvent::Expanded { .. } => {}
         }
         self.0
             .parts

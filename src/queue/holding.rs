@@ -64,6 +64,7 @@ impl Queue {
         let explanation = self.0.parts.router.route_mail(&Mail {
             id,
             from: &envelope.from,
+            authenticity: envelope.authenticity,
             address: &recipient.address,
             exempt: Waited::of(state)?.exempt,
         });
@@ -84,10 +85,14 @@ impl Queue {
             let explanation = self.0.parts.router.route_mail(&Mail {
                 id,
                 from: &envelope.from,
+                authenticity: envelope.authenticity,
                 address: &recipient.address,
                 exempt: Waited::of(state).and_then(|was| was.exempt),
             });
-            matches!(explanation.decision, Decision::Hold { .. })
+            matches!(
+                explanation.decision,
+                Decision::Hold { .. } | Decision::Expand { .. }
+            )
         })
     }
 
@@ -109,12 +114,13 @@ impl Queue {
         let explanation = self.0.parts.router.route_mail(&Mail {
             id: job.id,
             from: &job.envelope.from,
+            authenticity: job.envelope.authenticity,
             address: &recipient.address,
             exempt: was.exempt,
         });
         match explanation.decision {
             Decision::Relay { targets, .. } => !targets.contains(target),
-            Decision::Hold { .. } | Decision::Reject(_) => true,
+            Decision::Hold { .. } | Decision::Expand { .. } | Decision::Reject(_) => true,
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::Queue;
+use super::expanding::Group;
 use super::state::{Content, Job, JobRecipient, Pushed, Source, Waited};
 use crate::limits;
 use crate::mail::{DeliveryTarget, Envelope, HoldReason, SpoolId};
@@ -59,6 +60,12 @@ impl Queue {
                 queue.keep(vec![(id, result.kept)]).await;
             });
         }
+        if !result.groups.is_empty() {
+            let (queue, envelope) = (self.clone(), Arc::clone(&message.envelope));
+            self.0.parts.shutdown.spawn("expand", async move {
+                queue.expand_all(id, &envelope, result.groups).await;
+            });
+        }
         // It may be what a rejecting backend is tried with.
         if held && !self.0.parts.router.board().on_trial().is_empty() {
             self.0.wake.notify_one();
@@ -84,6 +91,7 @@ impl Queue {
             let explanation = self.0.parts.router.route_mail(&Mail {
                 id,
                 from: &envelope.from,
+                authenticity: envelope.authenticity,
                 address: &recipient.address,
                 exempt: was.exempt,
             });
@@ -108,6 +116,9 @@ impl Queue {
                     was,
                     diverted_from,
                 }),
+                Decision::Expand { people, .. } => {
+                    result.groups.push(Group { number, people });
+                }
                 // Others in its lane may still have a way: failover is a matter of the domain.
                 Decision::Hold { .. } => result.held = true,
                 // Somebody accepted their mail, so an administrator has to decide (decision 5).
@@ -169,6 +180,8 @@ pub(super) struct Dispatched {
     /// Recipients that are to be held one by one: a rule or a move says so, or nobody takes them
     /// any more.
     pub(super) kept: Vec<(u16, HoldReason)>,
+    /// Groups whose people are to get it.
+    pub(super) groups: Vec<Group>,
     /// Some next hop has no room.
     pub(super) full: bool,
 }

@@ -27,7 +27,7 @@ const PAGES: usize = 50;
 const LATER: Timestamp = Timestamp::from_millis(u64::MAX);
 
 /// How a look at a lane ended.
-enum Looked {
+pub(super) enum Looked {
     /// Everything that is due is loaded; the next one is due then.
     Until(Option<Timestamp>),
     /// There is more.
@@ -115,7 +115,7 @@ impl Queue {
 
     async fn look_at(&self, lane: &str, now: Timestamp) -> Result<Looked, SpoolError> {
         if self.0.parts.router.lane_waits(lane) {
-            return Ok(Looked::Blocked);
+            return self.look_for_groups(lane).await;
         }
         let mut look = self.marks().begin(lane, self.elapsed());
         let looked = self.load_until(lane, &mut look, now).await?;
@@ -133,7 +133,7 @@ impl Queue {
 
     /// Loads who is due until then, behind the last one of a look. The mark goes on over pages in
     /// which somebody has to wait, and when there is more than one look takes or there is room for.
-    async fn load_until(
+    pub(super) async fn load_until(
         &self,
         lane: &str,
         look: &mut Look,
@@ -156,6 +156,8 @@ impl Queue {
                 let result = self.dispatch(mail.id, &mail.envelope, source, &mail.recipients);
                 look.waits |= result.held;
                 kept.push((mail.id, result.kept));
+                self.expand_all(mail.id, &mail.envelope, result.groups)
+                    .await;
                 full = result.full;
                 if full {
                     break;

@@ -14,6 +14,7 @@ mod claims;
 mod counts;
 mod damaged;
 mod ending;
+mod expanding;
 mod hands;
 mod holding;
 mod intake;
@@ -157,6 +158,8 @@ struct Inner {
     wake: Notify,
     /// Rings when recipients are free again.
     freed: Notify,
+    /// Lanes that were looked through for groups.
+    group_looks: Mutex<expanding::GroupLooks>,
     /// How much is held.
     counted: Mutex<counts::Counted>,
     /// Outcomes on their way to the log.
@@ -187,6 +190,7 @@ impl Queue {
             releasing: tokio::sync::Mutex::default(),
             wake: Notify::new(),
             freed: Notify::new(),
+            group_looks: Mutex::default(),
             counted: Mutex::default(),
         }))
     }

@@ -261,5 +261,6 @@ fn envelope_of(
         subject: Some(kind.subject().to_owned()),
         header_from: Some(format!("Mail system <MAILER-DAEMON@{hostname}>")),
         authenticity: Authenticity::Local,
+        expanded: None,
     }
 }

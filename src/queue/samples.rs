@@ -28,6 +28,7 @@ pub(super) fn job(id: SpoolId, source: Source, address: &str, numbers: &[u16]) -
             subject: None,
             header_from: None,
             authenticity: Authenticity::Unproven,
+            expanded: None,
         }),
         body: None,
         recipients: numbers.iter().map(recipient).collect(),

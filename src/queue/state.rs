@@ -107,7 +107,8 @@ impl Waited {
             RecipientState::Held { .. }
             | RecipientState::Delivered { .. }
             | RecipientState::Bounced { .. }
-            | RecipientState::Dropped { .. } => None,
+            | RecipientState::Dropped { .. }
+            | RecipientState::Expanded { .. } => None,
         }
     }
 }

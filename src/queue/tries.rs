@@ -269,6 +269,7 @@ impl Queue {
         let withheld = self.0.parts.router.route_mail(&Mail {
             id,
             from: &message.envelope.from,
+            authenticity: message.envelope.authenticity,
             address: &recipient.address,
             exempt: was.exempt,
         });

@@ -53,7 +53,9 @@ impl Waits {
                     *self.delivered.entry(name).or_default() += 1;
                 }
             }
-            RecipientState::Bounced { .. } | RecipientState::Dropped { .. } => {}
+            RecipientState::Bounced { .. }
+            | RecipientState::Dropped { .. }
+            | RecipientState::Expanded { .. } => {}
         }
     }
 }

@@ -47,6 +47,8 @@ pub struct View<'a> {
     pub telling: Telling,
     /// When the mail was accepted; `None`: it comes now.
     pub accepted: Option<Timestamp>,
+    /// Groups of homes that are down since before then are expanded; `None`: no group is.
+    pub groups: Option<Timestamp>,
     /// What homes said of whom the directory does not name, and the time; `None`: nobody was asked.
     pub words: Option<(&'a Verified, Timestamp)>,
 }
@@ -120,11 +122,11 @@ pub(super) struct Walk<'a> {
 }
 
 /// Where mail of one address would go, whatever the health.
-struct Way<'a> {
+pub(super) struct Way<'a> {
     home: &'a BackendId,
     /// Backends that may take it meanwhile.
     failover: &'a [BackendId],
-    entry: Option<&'a Entry>,
+    pub(super) entry: Option<&'a Entry>,
     address: &'a Mailbox,
 }
 
@@ -149,7 +151,7 @@ impl<'a> Walk<'a> {
         let mut way: Vec<String> = seen.iter().filter_map(|key| domain_of(key)).collect();
         match decision {
             Decision::Reject(_) if mail.is_none() => return None,
-            Decision::Reject(_) | Decision::Hold { .. } => {}
+            Decision::Reject(_) | Decision::Hold { .. } | Decision::Expand { .. } => {}
             Decision::Relay { address, .. } => way.push(address.domain().key()),
         }
         let subject = Subject {
@@ -318,7 +320,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The home of a domain: what a finished move gave it, else what the config says.
-    fn home_of<'r>(&self, rule: &'r DomainRule) -> &'r BackendId
+    pub(super) fn home_of<'r>(&self, rule: &'r DomainRule) -> &'r BackendId
     where
         'a: 'r,
     {
@@ -390,6 +392,9 @@ impl<'a> Walk<'a> {
                     return self.relay(way, other, Some(home.clone()));
                 }
             }
+        }
+        if let Some(decision) = self.expand(way, health) {
+            return decision;
         }
         self.hold(Some(home.clone()), health.to_string())
     }

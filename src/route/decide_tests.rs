@@ -114,6 +114,7 @@ impl World {
             origin: self.origin,
             telling: Telling::Steps,
             accepted: None,
+            groups: None,
             words: None,
         };
         decide(&address.parse().unwrap(), &view)
@@ -144,6 +145,7 @@ impl World {
                     backend.map_or("-".into(), |id| id.to_string())
                 )
             }
+            Decision::Expand { reason, .. } => format!("expand: {reason}"),
             Decision::Reject(reply) => format!("reject {}", reply.enhanced.unwrap()),
         };
         format!("{} [{mailbox}] {decision}", explanation.lane)
@@ -449,6 +451,7 @@ proptest! {
             .map(|rule| (rule.name.clone(), rule.failover.clone()))
             .collect();
         match explanation.decision {
+            Decision::Expand { .. } => prop_assert!(false, "no group is to be expanded"),
             Decision::Relay { targets, diverted_from, .. } => {
                 prop_assert!(trusted || !asked.ends_with("far.example"));
                 prop_assert!(!targets.is_empty());

@@ -22,6 +22,13 @@ pub enum Decision {
         /// Why, for people: `onprem is down since 10:02: connection refused`.
         reason: String,
     },
+    /// A group whose home is down for long: its people get it.
+    Expand {
+        /// Who, each once: their public addresses, and groups that have to wait still.
+        people: Vec<Mailbox>,
+        /// Why, for people.
+        reason: String,
+    },
     /// Nobody takes it.
     Reject(Reply),
 }

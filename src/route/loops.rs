@@ -82,7 +82,7 @@ impl LoopGuard {
                 DeliveryTarget::Backend(backend) => backend,
                 DeliveryTarget::Domain(_) | DeliveryTarget::Relay(_) => return None,
             },
-            Decision::Hold { .. } => home.clone(),
+            Decision::Hold { .. } | Decision::Expand { .. } => home.clone(),
             Decision::Reject(_) => return None,
         };
         let mut visits = visits.iter().filter(of_recipient).peekable();

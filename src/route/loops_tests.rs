@@ -39,6 +39,7 @@ fn envelope(message_id: &str, to: &[&str]) -> Envelope {
         subject: None,
         header_from: None,
         authenticity: Authenticity::Unproven,
+        expanded: None,
     }
 }
 

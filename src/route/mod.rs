@@ -5,6 +5,7 @@
 mod admit;
 mod decide;
 mod decision;
+mod groups;
 mod hold_store;
 mod holds;
 mod loops;

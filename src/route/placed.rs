@@ -37,7 +37,7 @@ impl Router {
             Decision::Relay {
                 targets, address, ..
             } if targets.first() == Some(&to) => address,
-            Decision::Relay { .. } | Decision::Hold { .. } => {
+            Decision::Relay { .. } | Decision::Hold { .. } | Decision::Expand { .. } => {
                 self.address_elsewhere(mail.address, backend)?
             }
             Decision::Reject(_) => return None,

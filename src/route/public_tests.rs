@@ -56,11 +56,14 @@ fn a_platform_gets_mail_for_the_public_address() {
             origin: Origin::Internet,
             telling: Telling::Decision,
             accepted: None,
+            groups: None,
             words: None,
         };
         match decide(&asked.parse().unwrap(), &view).decision {
             Decision::Relay { address, .. } => assert_eq!(address.to_string(), towards, "{asked}"),
-            other @ (Decision::Hold { .. } | Decision::Reject(_)) => panic!("{asked}: {other:?}"),
+            other @ (Decision::Hold { .. } | Decision::Expand { .. } | Decision::Reject(_)) => {
+                panic!("{asked}: {other:?}")
+            }
         }
     }
 }

@@ -179,6 +179,7 @@ impl Rehearsal<'_> {
             origin: Origin::Trusted,
             telling: Telling::Decision,
             accepted: None,
+            groups: None,
             words: self.words,
         };
         let explained = decide(address, &view);
@@ -203,7 +204,9 @@ impl Rehearsal<'_> {
             Decision::Hold { reason, .. } if reason.starts_with(CIRCLE) => {
                 (Place::Circles(reason), None)
             }
-            Decision::Hold { reason, .. } => (Place::Fails(reason), None),
+            Decision::Hold { reason, .. } | Decision::Expand { reason, .. } => {
+                (Place::Fails(reason), None)
+            }
             Decision::Reject(reply) => (Place::Fails(reply.to_string()), None),
         }
     }

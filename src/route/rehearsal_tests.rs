@@ -57,6 +57,7 @@ fn message(from: &str, to: &[&str]) -> StoredMessage {
             subject: None,
             header_from: None,
             authenticity: Authenticity::default(),
+            expanded: None,
         }),
         size: 0,
         states: Vec::new(),

@@ -3,16 +3,18 @@
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
+use super::groups::is_down_since;
 use super::{
     Admission, Admit, Decision, Explanation, Holds, Origin, Telling, Verifier, View, decide,
 };
 use crate::backend::{BackendHealth, Board, Health};
 use crate::base::{Boxed, Timestamp};
 use crate::directory::{DirectoryHandle, DomainRule, Verified};
-use crate::mail::{BackendId, SpoolId};
+use crate::mail::{Authenticity, BackendId, SpoolId};
 use crate::smtp::{Domain, Mailbox, ReversePath};
 
 /// What the config says about routes; homes and failover stand with the domains in the directory.
@@ -27,6 +29,9 @@ pub struct RouteOptions {
     pub relay: Vec<OutboundRelay>,
     /// Homes whose `failover` holds while they are rejecting, too.
     pub failover_when_rejecting: BTreeSet<BackendId>,
+    /// `directory.expand_groups`: groups are expanded when their home is down for so long; `None`:
+    /// never.
+    pub expand_groups: Option<Duration>,
 }
 
 /// One of the ways to strangers.
@@ -49,6 +54,8 @@ pub struct Mail<'a> {
     pub from: &'a ReversePath,
     /// The recipient's address.
     pub address: &'a Mailbox,
+    /// Whether its sender proved to be one of ours.
+    pub authenticity: Authenticity,
     /// When the recipient was released past the rules of that time.
     pub exempt: Option<Timestamp>,
 }
@@ -159,6 +166,7 @@ impl Router {
             origin: Origin::Trusted,
             telling: Telling::Decision,
             accepted: Some(accepted),
+            groups: None,
             words: self.words(),
         };
         decide(address, &view)
@@ -178,6 +186,19 @@ impl Router {
         let directory = self.0.directory.current();
         let mut others = directory.domains().flat_map(|rule| rule.failover.clone());
         !others.any(|other| other != home && takes(&other))
+    }
+
+    /// Since when a backend is down, if for so long that its groups are expanded.
+    #[must_use]
+    pub fn expands_since(&self, backend: &BackendId) -> Option<Timestamp> {
+        let healths = self.0.board.healths();
+        let health = healths.get(backend)?;
+        is_down_since(health, self.groups_since()).then_some(health.since)
+    }
+
+    fn groups_since(&self) -> Option<Timestamp> {
+        let after = self.options().expand_groups?;
+        Some(self.0.board.now().before(after))
     }
 
     /// The backends of `outbound.relay`, in order: through them mail goes to strangers.
@@ -213,6 +234,7 @@ impl Router {
             origin,
             telling,
             accepted,
+            groups: self.groups_since(),
             words: self.words(),
         };
         decide(address, &view)
@@ -266,11 +288,13 @@ impl Admit for Router {
         match explanation.decision {
             Decision::Reject(reply) => Admission::Reject(reply),
             // Mail that has to wait is taken: that is what the program is for.
-            Decision::Relay { .. } | Decision::Hold { .. } => Admission::Accept {
-                address: address.clone(),
-                lane: explanation.lane,
-                mailbox: explanation.mailbox,
-            },
+            Decision::Relay { .. } | Decision::Hold { .. } | Decision::Expand { .. } => {
+                Admission::Accept {
+                    address: address.clone(),
+                    lane: explanation.lane,
+                    mailbox: explanation.mailbox,
+                }
+            }
         }
     }
 

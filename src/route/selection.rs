@@ -167,7 +167,8 @@ impl Candidate<'_> {
             RecipientState::Queued { .. }
             | RecipientState::Delivered { .. }
             | RecipientState::Bounced { .. }
-            | RecipientState::Dropped { .. } => None,
+            | RecipientState::Dropped { .. }
+            | RecipientState::Expanded { .. } => None,
         }
     }
 
@@ -176,7 +177,8 @@ impl Candidate<'_> {
             RecipientState::Queued { lane, .. } | RecipientState::Held { lane, .. } => lane,
             RecipientState::Delivered { .. }
             | RecipientState::Bounced { .. }
-            | RecipientState::Dropped { .. } => return false,
+            | RecipientState::Dropped { .. }
+            | RecipientState::Expanded { .. } => return false,
         };
         let refused_by = match self.hold_reason() {
             Some(HoldReason::Refused { backend, .. }) => Some(backend),

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::{BackendHealth, Health};
 use crate::base::Timestamp;
-use crate::mail::{BackendId, RecipientState};
+use crate::mail::{BackendId, RecipientState, SpoolId};
 
-/// The five words for a recipient's state.
+/// The six words for a recipient's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ShownState {
@@ -23,6 +23,8 @@ pub enum ShownState {
     Bounced,
     /// Taken out by an administrator.
     Dropped,
+    /// A group whose people got it instead.
+    Expanded,
 }
 
 impl ShownState {
@@ -35,6 +37,7 @@ impl ShownState {
             Self::Delivered => "delivered",
             Self::Bounced => "bounced",
             Self::Dropped => "dropped",
+            Self::Expanded => "expanded",
         }
     }
 
@@ -43,7 +46,7 @@ impl ShownState {
     pub const fn is_finished(self) -> bool {
         match self {
             Self::Queued | Self::Held => false,
-            Self::Delivered | Self::Bounced | Self::Dropped => true,
+            Self::Delivered | Self::Bounced | Self::Dropped | Self::Expanded => true,
         }
     }
 }
@@ -116,6 +119,9 @@ impl Shown {
             RecipientState::Dropped { actor, .. } => {
                 Self::finished(ShownState::Dropped, format!("dropped by {actor}"), None)
             }
+            RecipientState::Expanded { into, .. } => {
+                Self::finished(ShownState::Expanded, told_of_group(*into), None)
+            }
         }
     }
 
@@ -166,6 +172,13 @@ pub fn paused_for(backend: &BackendHealth, accepted: Timestamp) -> Option<String
         None => drained,
         Some(paused) => format!("{drained}; {paused}"),
     })
+}
+
+fn told_of_group(into: Option<SpoolId>) -> String {
+    match into {
+        Some(id) => format!("its people get it as message {id}"),
+        None => "all its people are named beside it".to_owned(),
+    }
 }
 
 /// A lane is a backend's name, or `@domain` for strangers.

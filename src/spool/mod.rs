@@ -16,6 +16,7 @@ mod documents;
 mod draft;
 mod error;
 mod event;
+mod expansions;
 mod export;
 mod failures;
 mod follow;

@@ -136,7 +136,8 @@ fn tell(
             | RecipientEvent::Held { .. }
             | RecipientEvent::Released { .. }
             | RecipientEvent::Bounced { .. }
-            | RecipientEvent::Dropped { .. } => continue,
+            | RecipientEvent::Dropped { .. }
+            | RecipientEvent::Expanded { .. } => continue,
         };
         show(Recent {
             at,

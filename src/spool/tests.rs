@@ -70,6 +70,7 @@ pub(super) fn envelope(recipients: &[&str]) -> Envelope {
         subject: None,
         header_from: None,
         authenticity: crate::mail::Authenticity::Unproven,
+        expanded: None,
     }
 }
 

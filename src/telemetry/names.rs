@@ -52,6 +52,8 @@ metrics! {
     Counter ATTEMPTS = "tideover_attempts_total" ["backend, outcome"]
         "Attempts to deliver, by recipient and outcome (delivered, deferred, held, bounced); \
          strangers are counted under the backend \"@\".";
+    Counter GROUPS_EXPANDED = "tideover_groups_expanded_total" [""]
+        "Groups whose people got a message because the home was down.";
     Counter REPLAYED = "tideover_replayed_total" ["backend, outcome"]
         "Attempts of replays, by recipient and outcome (delivered, deferred, refused).";
     Counter TLS_SESSIONS = "tideover_tls_sessions_total" ["policy, result"]

@@ -195,6 +195,7 @@ impl Webmail {
             subject: None,
             header_from: None,
             authenticity: Authenticity::Unproven,
+            expanded: None,
         };
         self.0.world.spool.accept(body, envelope).await
     }

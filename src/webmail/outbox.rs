@@ -257,6 +257,7 @@ impl Webmail {
                 None => from.to_string(),
             })),
             authenticity: Authenticity::Local,
+            expanded: None,
         };
         spool.accept(body, envelope).await.map_err(full_spool)?;
         self.put_leaving(name, None).await?;

@@ -128,6 +128,11 @@ impl Teller<'_> {
                 text: texts.state_bounced.to_owned(),
                 detail: fill(texts.detail_refused, &[("reason", &failure.to_string())]),
             },
+            RecipientState::Expanded { .. } => Standing {
+                tone: Tone::Done,
+                text: texts.state_expanded.to_owned(),
+                detail: String::new(),
+            },
             RecipientState::Dropped { .. } => Standing {
                 tone: Tone::Trouble,
                 text: texts.state_dropped.to_owned(),
@@ -145,7 +150,12 @@ impl Teller<'_> {
         let count = |wanted: fn(&RecipientState) -> bool| {
             states.iter().filter(|state| wanted(state)).count()
         };
-        let done = count(|state| matches!(state, RecipientState::Delivered { .. }));
+        let done = count(|state| {
+            matches!(
+                state,
+                RecipientState::Delivered { .. } | RecipientState::Expanded { .. }
+            )
+        });
         let finished = count(RecipientState::is_finished);
         let (failed, all) = ((finished - done).to_string(), states.len().to_string());
         let values = [

@@ -287,6 +287,7 @@ pub(crate) fn envelope(recipients: usize) -> Envelope {
         subject: None,
         header_from: None,
         authenticity: Authenticity::Unproven,
+        expanded: None,
     }
 }
 

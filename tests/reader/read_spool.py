@@ -11,7 +11,7 @@ import struct
 import sys
 from pathlib import Path
 
-ENDS = {"delivered", "bounced", "dropped"}
+ENDS = {"delivered", "bounced", "dropped", "expanded"}
 ENDED = {"Delivered", "Bounced", "Dropped"}
 
 TABLE = []

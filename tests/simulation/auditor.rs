@@ -232,12 +232,13 @@ fn sum(story: &[(String, Value)]) -> Sum {
                 continue;
             }
             // They say nothing about the attempt.
-            "rerouted" | "released" => false,
+            "rerouted" | "released" | "expanded" => false,
             other => panic!("an event that nobody knows: {other}"),
         };
         sum.doubts += usize::from(in_doubt);
         sum.delivered += usize::from(name == "delivered");
-        sum.ends += usize::from(["delivered", "bounced", "dropped"].contains(&name.as_str()));
+        sum.ends +=
+            usize::from(["delivered", "bounced", "dropped", "expanded"].contains(&name.as_str()));
     }
     sum.doubts += usize::from(open);
     sum

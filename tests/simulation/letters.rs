@@ -35,5 +35,6 @@ pub(crate) fn envelope(
         subject: None,
         header_from: None,
         authenticity,
+        expanded: None,
     }
 }

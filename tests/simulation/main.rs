@@ -25,6 +25,7 @@ mod desk;
 #[expect(dead_code, reason = "tests/crash asks more of the disk")]
 mod disk;
 mod door;
+mod groups;
 mod held_day;
 mod holds;
 mod homes;

@@ -286,7 +286,8 @@ impl Week {
             }
             RecipientState::Queued { .. }
             | RecipientState::Held { .. }
-            | RecipientState::Dropped { .. } => panic!("{id} is {state:?}"),
+            | RecipientState::Dropped { .. }
+            | RecipientState::Expanded { .. } => panic!("{id} is {state:?}"),
         }
     }
 

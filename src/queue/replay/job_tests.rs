@@ -78,6 +78,7 @@ fn nobody_asks_for_reports_of_a_replay() {
         subject: None,
         header_from: None,
         authenticity: Authenticity::Unproven,
+        expanded: None,
     };
     let quiet = without_reports(&envelope);
     let wishes = quiet.recipients[0].parameters.notify.unwrap();

@@ -105,6 +105,7 @@ impl Judge {
         let mail = Mail {
             id: message.id,
             from: &message.envelope.from,
+            authenticity: message.envelope.authenticity,
             address: &recipient.address,
             exempt: None,
         };

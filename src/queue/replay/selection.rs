@@ -116,6 +116,8 @@ pub enum Skip {
     Bounced,
     /// Taken out by an administrator.
     Dropped,
+    /// A group whose people got it instead: they are recipients of a message of their own.
+    Expanded,
     /// It is kept no longer: only the ledger knows it.
     Gone,
     /// It is damaged.
@@ -143,6 +145,7 @@ impl Skip {
             Self::Unknown => "nobody of that name is in the directory any more",
             Self::Bounced => "bounced: their senders were told, or the content was refused",
             Self::Dropped => "taken out by an administrator",
+            Self::Expanded => "groups that were down: their people have copies of their own",
             Self::Gone => "their bodies are gone: spool.retain is over, the ledger has the rest",
             Self::Damaged => "damaged: see `tideover spool verify`",
             Self::Fresh => {
@@ -235,6 +238,7 @@ impl Selection {
             }
             RecipientState::Bounced { at, .. } => self.ended(Skip::Bounced, *at),
             RecipientState::Dropped { at, .. } => self.ended(Skip::Dropped, *at),
+            RecipientState::Expanded { at, .. } => self.ended(Skip::Expanded, *at),
         }
     }
 

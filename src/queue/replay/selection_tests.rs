@@ -25,6 +25,7 @@ fn envelope(from: &str, message_id: Option<&str>) -> Envelope {
         subject: None,
         header_from: None,
         authenticity: Authenticity::Unproven,
+        expanded: None,
     }
 }
 

@@ -117,7 +117,8 @@ fn end_of(state: &RecipientState) -> u64 {
         RecipientState::Queued { .. } | RecipientState::Held { .. } => 0,
         RecipientState::Delivered { at, .. }
         | RecipientState::Bounced { at, .. }
-        | RecipientState::Dropped { at, .. } => at.as_millis(),
+        | RecipientState::Dropped { at, .. }
+        | RecipientState::Expanded { at, .. } => at.as_millis(),
     }
 }
 
@@ -129,8 +130,12 @@ pub(crate) fn names_of(id: SpoolId, envelope: &Envelope) -> Vec<Vec<u8>> {
     }
     if let Some(sender) = envelope.from.mailbox()
         && envelope.authenticity == Authenticity::Local
+        && envelope.expanded.is_none()
     {
         names.push(keys::sent(&sender.key(), id));
+    }
+    if let Some(group) = &envelope.expanded {
+        names.push(keys::expansion((group.message, group.recipient), id));
     }
     for (number, recipient) in (0..u16::MAX).zip(&envelope.recipients) {
         names.push(match &recipient.mailbox {
@@ -320,6 +325,8 @@ fn rows_of(state: &RecipientState, id: SpoolId, number: u16, row: Row) -> Vec<Ch
                 .into_iter()
                 .collect()
         }
-        RecipientState::Bounced { .. } | RecipientState::Dropped { .. } => Vec::new(),
+        RecipientState::Bounced { .. }
+        | RecipientState::Dropped { .. }
+        | RecipientState::Expanded { .. } => Vec::new(),
     }
 }

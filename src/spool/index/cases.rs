@@ -77,6 +77,7 @@ const fn since(state: &RecipientState) -> Timestamp {
         | RecipientState::Queued { due: at, .. }
         | RecipientState::Delivered { at, .. }
         | RecipientState::Bounced { at, .. }
-        | RecipientState::Dropped { at, .. } => *at,
+        | RecipientState::Dropped { at, .. }
+        | RecipientState::Expanded { at, .. } => *at,
     }
 }

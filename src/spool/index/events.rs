@@ -97,7 +97,8 @@ fn likeness(line: &EventLine) -> Option<u32> {
         | RecipientEvent::Held { .. }
         | RecipientEvent::Released { .. }
         | RecipientEvent::Bounced { .. }
-        | RecipientEvent::Dropped { .. } => return None,
+        | RecipientEvent::Dropped { .. }
+        | RecipientEvent::Expanded { .. } => return None,
     };
     let text = format!("{what} {:?}", line.recipients);
     Some(keys::fnv1a(text.as_bytes()))

@@ -149,16 +149,38 @@ pub(crate) fn parse_message_id(key: &[u8], message_id: &str) -> Option<SpoolId> 
 }
 
 /// Kinds of rows by which a message is found: what [`crate::spool::index::names_of`] makes.
-pub(crate) const NAMES: [&[u8]; 3] = [b"b", MESSAGE_IDS, b"s"];
+pub(crate) const NAMES: [&[u8]; 4] = [b"b", b"g", MESSAGE_IDS, b"s"];
 
 /// The message of a row of [`NAMES`].
 pub(crate) fn id_of_name(key: &[u8]) -> Option<SpoolId> {
     match key.first() {
         Some(b'b') => parse_mailbox(key).map(|(id, _)| id),
         Some(b'i') => last_number(key.split_last_chunk::<4>()?.0).map(SpoolId::from_u64),
+        Some(b'g') => last_number(key).map(SpoolId::from_u64),
         Some(b's') => parse_sent(key),
         _ => None,
     }
+}
+
+/// `g`: the message that went to the people of a group, by the group's.
+pub(crate) fn expansion((group, recipient): (SpoolId, u16), people: SpoolId) -> Vec<u8> {
+    let mut key = expansions_prefix(group);
+    key.extend_from_slice(&recipient.to_be_bytes());
+    key.extend_from_slice(&people.as_u64().to_be_bytes());
+    key
+}
+
+/// All messages that went to people of groups of a message.
+pub(crate) fn expansions_prefix(group: SpoolId) -> Vec<u8> {
+    with_id(b'g', group)
+}
+
+/// The recipient that was expanded, and into which message, of a `g` key.
+pub(crate) fn parse_expansion(key: &[u8]) -> Option<(u16, SpoolId)> {
+    let (rest, people) = key.split_last_chunk::<8>()?;
+    let (_, recipient) = rest.split_last_chunk::<2>()?;
+    let people = SpoolId::from_u64(u64::from_be_bytes(*people));
+    Some((u16::from_be_bytes(*recipient), people))
 }
 
 /// `e`: an event of a message.

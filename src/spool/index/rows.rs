@@ -10,7 +10,7 @@ use crate::mail::RecipientState;
 use crate::spool::SpoolError;
 
 /// The version of keys and rows.
-pub(crate) const FORMAT: u32 = 10;
+pub(crate) const FORMAT: u32 = 11;
 
 /// `m`: where a message is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,7 +93,9 @@ impl Counters {
             },
             RecipientState::Held { .. } => self.held += 1,
             RecipientState::Delivered { .. } => self.delivered += 1,
-            RecipientState::Bounced { .. } | RecipientState::Dropped { .. } => {}
+            RecipientState::Bounced { .. }
+            | RecipientState::Dropped { .. }
+            | RecipientState::Expanded { .. } => {}
         }
         self.uncertain += u64::from(state.is_uncertain());
     }
@@ -119,7 +121,9 @@ impl Counters {
             }
             RecipientState::Held { .. } => self.held = self.held.saturating_sub(1),
             RecipientState::Delivered { .. } => self.delivered = self.delivered.saturating_sub(1),
-            RecipientState::Bounced { .. } | RecipientState::Dropped { .. } => {}
+            RecipientState::Bounced { .. }
+            | RecipientState::Dropped { .. }
+            | RecipientState::Expanded { .. } => {}
         }
         let uncertain = u64::from(state.is_uncertain());
         self.uncertain = self.uncertain.saturating_sub(uncertain);

@@ -228,6 +228,7 @@ impl Site {
             subject: header("Subject:"),
             header_from: header("From:"),
             authenticity: Authenticity::Unproven,
+            expanded: None,
         };
         let mut draft = spool.draft();
         draft.append(raw.as_bytes()).await.unwrap();

@@ -79,6 +79,7 @@ pub(crate) const ENGLISH: Texts = Texts {
     state_held: "Held for your administrator since {time}",
     state_moving: "Waits here while {domain} moves to another place",
     state_bounced: "Could not be delivered",
+    state_expanded: "Given to the people of the group",
     state_dropped: "Removed by an administrator",
     state_left: "Delivered",
     state_some_left: "Delivered to {done} of {all}",

@@ -76,6 +76,7 @@ pub(crate) const GERMAN: Texts = Texts {
     state_held: "Für Ihre Verwaltung aufgehoben seit {time}",
     state_moving: "Wartet hier, während {domain} umzieht",
     state_bounced: "Konnte nicht zugestellt werden",
+    state_expanded: "An die Mitglieder der Gruppe gegeben",
     state_dropped: "Von der Verwaltung entfernt",
     state_left: "Zugestellt",
     state_some_left: "Zugestellt an {done} von {all}",

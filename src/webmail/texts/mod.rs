@@ -86,6 +86,7 @@ pub(crate) struct Texts {
     pub state_held: &'static str,
     pub state_moving: &'static str,
     pub state_bounced: &'static str,
+    pub state_expanded: &'static str,
     pub state_dropped: &'static str,
     pub state_left: &'static str,
     pub state_some_left: &'static str,

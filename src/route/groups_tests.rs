@@ -1,0 +1,174 @@
+use super::*;
+use crate::backend::Healths;
+use crate::directory::{
+    Directory, DomainKind, DomainRule, ImportOptions, Rules, Unknown, read_csv,
+};
+use crate::mail::SpoolId;
+use crate::route::{Explanation, HoldBook, Mail, Origin, RouteOptions, Telling, decide};
+use crate::smtp::ReversePath;
+
+const CSV: &str = "\
+address,home,type,members,aliases,internal_only
+ann@example.org,,,,an@example.org,
+bob@example.org,cloud,,,,
+team@example.org,,group,an@example.org;ann@example.org;BOB@example.org;nobody@example.org,,
+ring@example.org,,group,team@example.org;gnir@example.org;x@out.example,,
+gnir@example.org,,group,ring@example.org;ann@example.org;room@example.org,,
+room@example.org,,resource,,,
+mixed@example.org,,group,there@example.org;void@example.org;inner@example.org,,
+there@example.org,cloud,group,ann@example.org,,
+void@example.org,,group,,,
+inner@example.org,,group,ann@example.org,,yes
+self@example.org,,group,self@example.org,,
+";
+
+fn then() -> Timestamp {
+    Timestamp::from_millis(1_000_000)
+}
+
+fn healths(onprem: Health, since: u64) -> Healths {
+    let one = |name: &str, health, since| {
+        let health = BackendHealth {
+            id: BackendId::new(name),
+            health,
+            reason: "refused".into(),
+            since: Timestamp::from_millis(since),
+            operator: None,
+        };
+        (health.id.clone(), health)
+    };
+    [one("onprem", onprem, since), one("cloud", Health::Up, 0)].into()
+}
+
+fn directory() -> Directory {
+    let rule = DomainRule {
+        name: "example.org".into(),
+        kind: DomainKind::Authoritative,
+        home: BackendId::new("onprem"),
+        failover: Vec::new(),
+        unknown: Unknown::Reject,
+    };
+    let options = ImportOptions {
+        rules: Rules::of(vec![rule]),
+        backends: vec![BackendId::new("onprem"), BackendId::new("cloud")],
+    };
+    read_csv(CSV.as_bytes(), options).unwrap()
+}
+
+fn explain(
+    group: &str,
+    healths: &Healths,
+    (groups, authenticity): (Option<Timestamp>, Authenticity),
+) -> Explanation {
+    let address: Mailbox = format!("{group}@example.org").parse().unwrap();
+    let mail = Mail {
+        id: SpoolId::from_u64(1),
+        from: &ReversePath::Null,
+        address: &address,
+        authenticity,
+        exempt: None,
+    };
+    let view = View {
+        directory: &directory(),
+        healths,
+        holds: &HoldBook::default(),
+        mail: Some(&mail),
+        options: &RouteOptions::default(),
+        origin: Origin::Trusted,
+        telling: Telling::Steps,
+        accepted: None,
+        groups,
+        words: None,
+    };
+    decide(&address, &view)
+}
+
+/// The people who get the mail of a group, without the domain; `None`: it goes or waits as it is.
+fn people(group: &str) -> Option<String> {
+    let asked = (Some(then()), Authenticity::Unproven);
+    match explain(group, &healths(Health::Down, 999_999), asked).decision {
+        Decision::Expand { people, .. } => {
+            let names = people.iter().map(|one| {
+                let name = one.to_string();
+                name.strip_suffix("@example.org")
+                    .unwrap_or(&name)
+                    .to_owned()
+            });
+            Some(names.collect::<Vec<_>>().join(" "))
+        }
+        Decision::Relay { .. } | Decision::Hold { .. } | Decision::Reject(_) => None,
+    }
+}
+
+#[test]
+fn each_person_is_found_once_under_his_own_address() {
+    assert_eq!(people("team").as_deref(), Some("ann bob nobody"));
+    assert_eq!(people("ann"), None, "no group");
+}
+
+#[test]
+fn circles_end() {
+    let ring = people("ring");
+    assert_eq!(ring.as_deref(), Some("ann bob nobody room x@out.example"));
+    assert_eq!(
+        people("gnir").as_deref(),
+        Some("ann bob nobody x@out.example room")
+    );
+    // Nobody is in it: its mail must not end without anybody having got it.
+    assert_eq!(people("self"), None);
+}
+
+/// A group inside that a platform can expand, that has no members here or is not for strangers,
+/// stays what it is: whoever knows better decides.
+#[test]
+fn groups_inside_are_opened_only_where_nobody_else_can() {
+    assert_eq!(people("mixed").as_deref(), Some("there void inner"));
+    let asked = (Some(then()), Authenticity::Local);
+    let local = explain("mixed", &healths(Health::Down, 0), asked);
+    let Decision::Expand { people, .. } = local.decision else {
+        panic!("{local:?}");
+    };
+    let names: Vec<_> = people.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        names,
+        ["there@example.org", "void@example.org", "ann@example.org"]
+    );
+}
+
+#[test]
+fn only_a_home_that_is_down_for_long_has_its_groups_expanded() {
+    let decision = |health, since, groups| {
+        let asked = (groups, Authenticity::Unproven);
+        let explained = explain("team", &healths(health, since), asked);
+        matches!(explained.decision, Decision::Expand { .. })
+    };
+    assert!(decision(Health::Down, 1_000_000, Some(then())));
+    assert!(
+        !decision(Health::Down, 1_000_001, Some(then())),
+        "not long enough"
+    );
+    assert!(!decision(Health::Down, 0, None), "switched off");
+    assert!(!decision(Health::Rejecting, 0, Some(then())));
+    assert!(!decision(Health::Up, 0, Some(then())));
+}
+
+#[test]
+fn who_may_not_write_to_a_group_does_not_reach_its_people() {
+    let told = |authenticity| {
+        let asked = (Some(then()), authenticity);
+        let explained = explain("inner", &healths(Health::Down, 0), asked);
+        (explained.decision, explained.steps.join("\n"))
+    };
+    let (decision, steps) = told(Authenticity::Unproven);
+    assert!(matches!(decision, Decision::Hold { .. }));
+    assert!(
+        steps.contains("only internal senders may write to it"),
+        "{steps}"
+    );
+    let (decision, steps) = told(Authenticity::Relayed);
+    assert!(matches!(decision, Decision::Expand { .. }));
+    assert!(
+        steps.contains("its 1 people get the mail: ann@example.org"),
+        "{steps}"
+    );
+}
