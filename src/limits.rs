@@ -61,6 +61,11 @@ pub const VERIFY_SESSIONS: usize = 8;
 /// Addresses of which a home said that they exist. Beyond: those that it has not confirmed for the
 /// longest time are forgotten.
 pub const VERIFIED: usize = 200_000;
+/// X.500 addresses whose use is counted. Beyond: the one that was not used for the longest time is
+/// forgotten.
+pub const X500_USED: usize = 10_000;
+/// Senders of whom each count is kept, for one X.500 address: the latest ones.
+pub const X500_SENDERS: usize = 20;
 /// Addresses of which a home said just now that they do not exist. Beyond: they are forgotten.
 pub const DENIED: usize = 20_000;
 /// Wait for a TCP connection. Beyond: the next address is tried.

@@ -221,6 +221,7 @@ pub(super) fn routes() -> Router<Arc<Admin>> {
         .route("/api/directory/set", post(set))
         .route("/api/directory/verified", get(verified_api::list))
         .route("/api/directory/x500", get(x500_api::list))
+        .route("/api/directory/x500/used", get(x500_api::used))
         .route("/api/directory/normalised", get(normalised))
         .route("/api/directory/sync", post(sync_api::sync))
         .route("/api/directory/status", get(sync_api::status))

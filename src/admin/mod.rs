@@ -83,7 +83,7 @@ pub use view::{
 pub(crate) use wave_api::WaveQuery;
 pub use wave_api::{WaveDetails, WavePlanView, WaveUserView, WaveView};
 pub use wave_run::keep_waves;
-pub use x500_api::X500View;
+pub use x500_api::{X500SenderView, X500UseView, X500UsedView, X500View};
 
 /// Name of the unix socket in `data_dir`.
 pub const SOCKET: &str = "admin.sock";

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::client::Client;
+use super::directory_x500::X500Args;
 use super::intent::{Format, Request, escape};
 use super::render::Page;
 use super::{Exit, Failure, home, print};
@@ -94,11 +95,7 @@ pub(crate) enum DirectoryVerb {
     /// Whom the homes know that the directory does not name (unknown = "verify")
     Verified,
     /// The X.500 addresses of people, to give them to the platform where they live
-    X500 {
-        /// Of those who live there
-        #[arg(long)]
-        home: Option<String>,
-    },
+    X500(X500Args),
     /// Addresses that Exchange Online or Google refuse, and their proper forms
     Normalised,
     /// Forget what a home said of an address: its next mail asks anew
@@ -263,7 +260,7 @@ impl Teller {
             DirectoryVerb::Sync { source, how } => self.sync(source, how).await,
             DirectoryVerb::Status => self.status().await,
             DirectoryVerb::Verified => self.verified().await,
-            DirectoryVerb::X500 { home } => self.x500(home).await,
+            DirectoryVerb::X500(args) => self.x500(args).await,
             DirectoryVerb::Normalised => self.normalised().await,
             DirectoryVerb::Forget { address } => self.forget(address).await,
             DirectoryVerb::Set {

@@ -146,6 +146,8 @@ impl Base {
         if let Some(verifier) = self.router.verifier() {
             verifier.verified.restore(&self.spool)?;
         }
+        let uses = self.router.x500_uses();
+        uses.restore(&self.spool, self.clock.now())?;
         restore_overrides(&self.spool, &self.board)?;
         restore_history(&self.spool, &self.board)?;
         self.router.holds().restore(&self.spool)
@@ -179,6 +181,9 @@ impl Base {
         let syncing = self.syncer.clone();
         let syncing = syncing.keep(self.shutdown.clone(), move || queue.look_anew());
         self.shutdown.spawn("directory sync", syncing);
+        let uses = self.router.x500_uses().clone();
+        let uses = uses.keep(self.spool.clone(), self.shutdown.clone());
+        self.shutdown.spawn("x500", uses);
         let (spool, board) = (self.spool.clone(), self.board.clone());
         let history = keep_history(spool, board, self.shutdown.clone());
         self.shutdown.spawn("history", history);

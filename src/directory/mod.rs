@@ -42,6 +42,7 @@ mod wave_change;
 mod wave_plan;
 mod waves;
 mod x500;
+mod x500_uses;
 
 pub use builder::Builder;
 pub use claims::{Conflict, ConflictKind};
@@ -76,7 +77,8 @@ pub use wave_plan::{
     wave_keys,
 };
 pub use waves::{Said, Waves};
-pub use x500::{decapsulate, encapsulate, x500_key};
+pub use x500::{decapsulate, encapsulate, is_encapsulated, x500_key};
+pub use x500_uses::{X500Sender, X500Use, X500Uses};
 
 #[cfg(test)]
 mod damage_tests;

@@ -18,6 +18,14 @@ pub fn x500_key(x500: &str) -> String {
     bare.to_lowercase()
 }
 
+/// Is it how Outlook writes an X.500 address? Asked of every recipient, so it is cheap.
+#[must_use]
+pub fn is_encapsulated(address: &Mailbox) -> bool {
+    let local = address.local().trim_start_matches('"');
+    let begin = local.get(..PREFIX.len()).unwrap_or_default();
+    begin.eq_ignore_ascii_case(PREFIX)
+}
+
 /// The X.500 address in an `IMCEAEX-` address; `None` when it is no such address. The domain is
 /// that of whoever encapsulated it and says nothing about the person.
 #[must_use]
@@ -104,6 +112,14 @@ mod tests {
             ("\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}@example.org", None),
         ] {
             assert_eq!(decoded(text).as_deref(), expected, "{text}");
+        }
+        for (text, is) in [
+            ("IMCEAEX-_O=ORG@example.org", true),
+            ("\"imceaex-_O=A B\"@example.org", true),
+            ("ann@example.org", false),
+            ("üüüüü@example.org", false),
+        ] {
+            assert_eq!(is_encapsulated(&text.parse().unwrap()), is, "{text}");
         }
         assert_eq!(x500_key(" X500:/o=Org/cn=Ann"), "/o=org/cn=ann");
     }

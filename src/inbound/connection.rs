@@ -16,6 +16,7 @@ use super::session::{Action, BadLine, Hello, Pipelined, Rules, Session, StartTls
 use super::transaction::Transaction;
 use super::wire::{Wire, WireError};
 use crate::base::{Shutdown, TlsInfo};
+use crate::directory::is_encapsulated;
 use crate::limits;
 use crate::mail::{Authenticity, Envelope, Peer, SpoolId, Trace};
 use crate::net::BoxedStream;
@@ -375,6 +376,8 @@ impl Connection {
         let guard = self.server.loops.as_ref();
         let held = guard.map(|guard| guard.check(visits, &envelope, now));
         let held = held.unwrap_or_default();
+        let all = envelope.recipients.iter().map(|it| &it.address);
+        let encapsulated: Vec<_> = all.filter(|it| is_encapsulated(it)).cloned().collect();
         for (number, reason) in &held {
             tracing::warn!(id = %draft.id(), number, %reason, "held");
         }
@@ -383,6 +386,9 @@ impl Connection {
                 let listener = self.server.options.listener.clone();
                 counter!(names::MESSAGES_ACCEPTED, "listener" => listener.clone()).increment(1);
                 counter!(names::BYTES_ACCEPTED, "listener" => listener).increment(size);
+                for address in &encapsulated {
+                    self.server.admit.encapsulated(address, &from, now);
+                }
                 tracing::info!(%id, peer = %self.peer, from, recipients, size, "accepted");
                 Reply::with_text(250, (2, 0, 0), format!("Ok: queued as {id}"))
             }

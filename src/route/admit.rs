@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::base::Boxed;
+use crate::base::{Boxed, Timestamp};
 use crate::smtp::{Mailbox, Reply};
 
 /// Where a message comes from.
@@ -34,6 +34,10 @@ pub enum Admission {
 pub trait Admit: Send + Sync + fmt::Debug {
     /// May mail from `origin` go to `address`?
     fn admit(&self, address: &Mailbox, origin: Origin) -> Admission;
+
+    /// A message from `from` was accepted for `address`, which is how Outlook writes an X.500
+    /// address.
+    fn encapsulated(&self, _address: &Mailbox, _from: &str, _at: Timestamp) {}
 
     /// Finds out what [`Self::admit`] needs to know of `address` and nobody knows yet. Comes back
     /// soon, also when nothing can be found out.

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use metrics::counter;
 use sha2::{Digest as _, Sha256};
 
 use super::groups::is_down_since;
@@ -13,9 +14,10 @@ use super::{
 };
 use crate::backend::{BackendHealth, Board, Health};
 use crate::base::{Boxed, Timestamp};
-use crate::directory::{DirectoryHandle, DomainRule, Verified};
+use crate::directory::{DirectoryHandle, DomainRule, FoundBy, Verified, X500Uses, decapsulate};
 use crate::mail::{Authenticity, BackendId, SpoolId};
 use crate::smtp::{Domain, Mailbox, ReversePath};
+use crate::telemetry::names;
 
 /// What the config says about routes; homes and failover stand with the domains in the directory.
 #[derive(Debug, Clone, Default)]
@@ -70,6 +72,7 @@ struct Inner {
     holds: Holds,
     options: RwLock<Arc<RouteOptions>>,
     verifier: OnceLock<Verifier>,
+    x500_uses: X500Uses,
 }
 
 impl fmt::Debug for Router {
@@ -88,6 +91,7 @@ impl Router {
             holds: Holds::default(),
             options: RwLock::new(Arc::new(options)),
             verifier: OnceLock::new(),
+            x500_uses: X500Uses::default(),
         }))
     }
 
@@ -100,6 +104,12 @@ impl Router {
     #[must_use]
     pub fn verifier(&self) -> Option<&Verifier> {
         self.0.verifier.get()
+    }
+
+    /// Who still writes to X.500 addresses.
+    #[must_use]
+    pub fn x500_uses(&self) -> &X500Uses {
+        &self.0.x500_uses
     }
 
     /// The home of a domain: what a finished move gave it, else what the config says.
@@ -298,6 +308,17 @@ impl Admit for Router {
         }
     }
 
+    fn encapsulated(&self, address: &Mailbox, from: &str, at: Timestamp) {
+        // Somebody may have an address of exactly this name.
+        let found = self.0.directory.current().find(address);
+        if found.is_some_and(|(_, by)| by == FoundBy::X500)
+            && let Some(x500) = decapsulate(address)
+        {
+            counter!(names::X500_RECIPIENTS).increment(1);
+            self.0.x500_uses.note(&x500, from, at);
+        }
+    }
+
     fn prepare<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, ()> {
         Box::pin(self.ask_about(address))
     }
@@ -307,7 +328,7 @@ impl Admit for Router {
 mod tests {
     use super::*;
     use crate::base::Clock;
-    use crate::directory::{Directory, DomainKind, DomainRule, Unknown};
+    use crate::directory::{Directory, DomainKind, DomainRule, Record, Unknown};
 
     #[test]
     fn the_front_door_gets_its_answer() {
@@ -341,5 +362,27 @@ mod tests {
         assert_eq!(reply.code, 550);
         let trusted = router.admit(&ann, Origin::Trusted);
         assert!(matches!(trusted, Admission::Accept { mailbox: None, .. }));
+    }
+
+    #[test]
+    fn only_x500_addresses_of_somebody_count() {
+        let mut builder = Directory::builder(Vec::new());
+        let mut ann = Record::new("ann@example.org".parse().unwrap());
+        ann.x500 = vec!["/o=Org/cn=Ann".to_owned()];
+        ann.aliases = vec!["IMCEAEX-_o=Org_cn=Alias@example.org".parse().unwrap()];
+        builder.add(ann);
+        let directory = DirectoryHandle::new(builder.finish());
+        let board = Board::new(&[], Clock::system());
+        let router = Router::new(directory, board, RouteOptions::default());
+        for text in [
+            "IMCEAEX-_O=ORG_CN=ANN@example.org",
+            "IMCEAEX-_o=Org_cn=Alias@example.org",
+            "IMCEAEX-_o=Org_cn=Nobody@example.org",
+            "ann@example.org",
+        ] {
+            router.encapsulated(&text.parse().unwrap(), "b@x.example", Timestamp::EPOCH);
+        }
+        let (_, uses) = router.x500_uses().list();
+        assert_eq!(uses.keys().collect::<Vec<_>>(), ["/o=org/cn=ann"]);
     }
 }

@@ -83,6 +83,8 @@ metrics! {
         "Synchronisations of the directory with a source, by result (good, failed).";
     Gauge DIRECTORY_SYNC_AGE = "tideover_directory_sync_age_seconds" ["source"]
         "Seconds since the last synchronisation with a source that went well; -1 before the first.";
+    Counter X500_RECIPIENTS = "tideover_x500_recipients_total" [""]
+        "Recipients of accepted messages that were found by an X.500 address (IMCEAEX).";
     Gauge SPOOL_BYTES = "tideover_spool_bytes" [""]
         "Bytes that the spool takes on disk.";
     Gauge SPOOL_FREE_BYTES = "tideover_spool_free_bytes" [""]

@@ -1,9 +1,9 @@
 //! A server with a real spool in a folder of its own, and a small directory.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tideover::base::{Boxed, Clock, Shutdown};
+use tideover::base::{Boxed, Clock, Shutdown, Timestamp};
 use tideover::inbound::{self, Bounds, Options, Role, Server, TlsMode};
 use tideover::net::{Listen, TcpListen, TlsServer};
 use tideover::route::{Admission, Admit, Origin};
@@ -49,6 +49,8 @@ pub(crate) struct Door {
     pub(crate) fault: Fault,
     /// Lets the answer about `slow@example.org` come.
     pub(crate) gate: Arc<Notify>,
+    /// X.500 recipients of accepted mail, and the senders.
+    pub(crate) encapsulated: Arc<Mutex<Vec<(String, String)>>>,
     _committed: mpsc::Receiver<Committed>,
     _folder: tempfile::TempDir,
 }
@@ -72,11 +74,12 @@ impl Door {
         } = Spool::open(options, world).unwrap();
         writer.spawn_thread().unwrap();
         let gate = Arc::new(Notify::new());
+        let encapsulated = Arc::default();
         let tls = TlsServer::self_signed(folder.path(), "mx.example.org").unwrap();
         let server = Server::new(
             settings.options,
             spool.clone(),
-            Arc::new(People(Arc::clone(&gate))),
+            Arc::new(People(Arc::clone(&gate), Arc::clone(&encapsulated))),
             Some(Arc::new(tls)),
             Clock::system(),
         );
@@ -91,6 +94,7 @@ impl Door {
             shutdown,
             fault,
             gate,
+            encapsulated,
             _committed: committed,
             _folder: folder,
         }
@@ -99,7 +103,7 @@ impl Door {
 
 /// Ann, Bob and the administrator of example.org; strangers for who is trusted.
 #[derive(Debug)]
-struct People(Arc<Notify>);
+struct People(Arc<Notify>, Arc<Mutex<Vec<(String, String)>>>);
 
 impl Admit for People {
     fn admit(&self, address: &Mailbox, origin: Origin) -> Admission {
@@ -117,6 +121,7 @@ impl Admit for People {
             };
         }
         let known = address.key().starts_with("ann")
+            || address.key().starts_with("imceaex-_o=org")
             || ["bob@example.org", "admin@example.org", "jörg@example.org"]
                 .contains(&address.key().as_str());
         if known {
@@ -124,6 +129,11 @@ impl Admit for People {
         } else {
             Admission::Reject(Reply::new(550, (5, 1, 1), "No such user here"))
         }
+    }
+
+    fn encapsulated(&self, address: &Mailbox, from: &str, _at: Timestamp) {
+        let mut seen = self.1.lock().unwrap();
+        seen.push((address.to_string(), from.to_owned()));
     }
 
     fn prepare<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, ()> {

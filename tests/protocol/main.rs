@@ -64,3 +64,38 @@ async fn replies_do_not_wait_for_a_home_that_is_asked() {
     until("550 5.1.1").await;
     door.shutdown.stop().await;
 }
+
+/// Who still uses old addresses is counted when the mail is taken, not when it is announced.
+#[tokio::test]
+async fn x500_recipients_count_when_their_mail_is_taken() {
+    let door = door::Door::open(door::Settings::default());
+    let mut stream = tokio::net::TcpStream::connect(door.address).await.unwrap();
+    let mut heard = String::new();
+    let mut until = async |stream: &mut tokio::net::TcpStream, what: &str| {
+        while !heard.contains(what) {
+            let mut bytes = [0; 1024];
+            let read = stream.read(&mut bytes).await.unwrap();
+            assert!(read > 0, "{heard}");
+            heard.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+        }
+    };
+    until(&mut stream, "220 ").await;
+    stream.write_all(b"EHLO client.example\r\n").await.unwrap();
+    until(&mut stream, "\r\n250 ").await;
+    let said = b"MAIL FROM:<b@client.example>\r\n\
+        RCPT TO:<IMCEAEX-_O=ORG_CN=A@example.org>\r\nRSET\r\n\
+        MAIL FROM:<a@client.example>\r\nRCPT TO:<ann@example.org>\r\n\
+        RCPT TO:<IMCEAEX-_O=ORG_CN=ANN@example.org>\r\nRCPT TO:<IMCEAEX-_O=X@example.org>\r\n\
+        DATA\r\n";
+    stream.write_all(said).await.unwrap();
+    until(&mut stream, "\r\n354 ").await;
+    assert!(door.encapsulated.lock().unwrap().is_empty());
+    let body = b"Subject: an old reply\r\n\r\nHello\r\n.\r\nQUIT\r\n";
+    stream.write_all(body).await.unwrap();
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.unwrap();
+    let seen = door.encapsulated.lock().unwrap().clone();
+    let address = "IMCEAEX-_O=ORG_CN=ANN@example.org".to_owned();
+    assert_eq!(seen, [(address, "a@client.example".to_owned())]);
+    door.shutdown.stop().await;
+}
