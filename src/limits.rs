@@ -179,6 +179,11 @@ pub const REPLAY_PEOPLE: usize = 8 * 1024 * 1024;
 /// Mailboxes that a plan tells apart. Beyond: its biggest are those of the mail that came first.
 pub const PLANNED_MAILBOXES: usize = 100_000;
 
+/// Deliveries that are looked for in mailboxes at one time. Beyond: the log tells them again later.
+pub const LANDING_PENDING: usize = 50_000;
+/// Missing messages that are listed one by one. Beyond: their histories tell it.
+pub const LANDING_MISSING: u64 = 10_000;
+
 /// Messages of one mailbox that are looked at to count what waits. Beyond: it says so.
 pub const WAITS: usize = 20_000;
 
@@ -222,6 +227,8 @@ pub const IMAP_FOLDERS: usize = 10_000;
 pub const IMAP_MESSAGES: u64 = 5_000_000;
 /// Messages whose headers are asked for in one command.
 pub const IMAP_FETCH: u32 = 500;
+/// Newest messages of a folder among which one is looked for that was delivered just now.
+pub const IMAP_NEWEST: u32 = 1_000;
 /// Bytes of the header fields that are asked for of one message. Beyond: cut.
 pub const IMAP_HEADER: usize = 16 * 1024;
 /// Members of groups that no search found and that are asked for one by one. Beyond: they are

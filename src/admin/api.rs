@@ -58,6 +58,7 @@ pub fn operators(admin: Arc<Admin>, shutdown: Shutdown) -> Router {
         .merge(super::wave_api::routes())
         .merge(super::rehearsal_api::routes())
         .merge(super::replay_api::routes())
+        .merge(super::landing_api::routes())
         .fallback(no_such_path)
         .layer(from_fn_with_state(shutdown, to_its_end))
         .with_state(admin)
@@ -128,9 +129,10 @@ fn as_far_as_known<T: Default>(answer: Result<T, SpoolError>) -> Result<T, Spool
 }
 
 async fn status(State(admin): Us) -> Answer<StatusView> {
-    let (holds, (moves, waves, replays), drained, attention) = admin
+    let (holds, (moves, waves, replays), (drained, missing_mail), attention) = admin
         .blocking(|admin| {
             let drained = as_far_as_known(admin.queue.drain_counts())?;
+            let missing = as_far_as_known(admin.landings.missing())?;
             let attention = as_far_as_known(admin.attention())?;
             let waves = admin.recent_waves()?;
             let mut replays = as_far_as_known(admin.replays.list())?;
@@ -138,7 +140,7 @@ async fn status(State(admin): Us) -> Answer<StatusView> {
             Ok((
                 admin.hold_views()?,
                 (admin.move_views()?, waves, replays),
-                drained,
+                (drained, missing),
                 attention,
             ))
         })
@@ -149,6 +151,7 @@ async fn status(State(admin): Us) -> Answer<StatusView> {
         moves,
         waves,
         replays,
+        missing_mail,
         attention,
         sources: admin.sync.status(),
         cases: admin.case_numbers(),

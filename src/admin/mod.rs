@@ -14,6 +14,7 @@ mod error;
 mod extract;
 mod health;
 mod hold_api;
+mod landing_api;
 mod lookup;
 mod move_api;
 mod override_api;
@@ -41,6 +42,7 @@ use crate::base::{Boxed, Clock};
 use crate::directory::{Generations, Syncer, Waves};
 use crate::outbound::Outbound;
 use crate::queue::Queue;
+use crate::queue::landing::Landings;
 use crate::queue::replay::Replays;
 use crate::route::Router;
 use crate::spool::Spool;
@@ -62,6 +64,7 @@ pub use error::{AdminError, Refusal};
 pub use health::{HealthView, keep_metrics};
 pub use hold_api::HoldView;
 pub(crate) use hold_api::{EndQuery, HoldQuery};
+pub use landing_api::DismissedView;
 pub(crate) use lookup::{QueueQuery, TraceQuery};
 pub(crate) use move_api::MoveQuery;
 pub use move_api::{MoveReport, MoveView};
@@ -112,6 +115,8 @@ pub struct Admin {
     pub waves: Waves,
     /// Mail that is brought to a backend once more.
     pub replays: Replays,
+    /// Whether what was delivered is in the mailboxes.
+    pub landings: Landings,
     /// The sources that are synchronised.
     pub sync: Syncer,
     /// The routes, and the board of the backends with them.

@@ -353,6 +353,9 @@ impl From<&LedgerEntry> for EventView {
                 step,
                 ..
             } => super::replay_api::told(replay, (backend, step)),
+            RecipientEvent::Landing { backend, landing } => {
+                super::landing_api::told(backend, landing)
+            }
             RecipientEvent::Paced { due } => {
                 format!("its mailbox gets no more for now; its turn is {due}")
             }

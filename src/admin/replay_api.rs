@@ -130,9 +130,7 @@ async fn plan(
     Query(query): Query<ReplayQuery>,
     body: Bytes,
 ) -> Answer<ReplayPlanView> {
-    admin.known_home(&query.to)?;
-    query.refuse_all_mail(&body)?;
-    let meant = admin.meant(&query, &body)?;
+    let meant = admin.meant_by(&query, &body)?;
     let replay = admin.replays.plan(&query.to, meant, &query.actor).await?;
     Ok(Json(ReplayPlanView::from(replay)))
 }
@@ -197,6 +195,17 @@ impl ReplayQuery {
 }
 
 impl Admin {
+    /// What a query means, if that can be.
+    pub(super) fn meant_by(
+        &self,
+        query: &ReplayQuery,
+        body: &[u8],
+    ) -> Result<(Selection, People), AdminError> {
+        self.known_home(&query.to)?;
+        query.refuse_all_mail(body)?;
+        self.meant(query, body)
+    }
+
     /// What a query means: the selection, and whose mail.
     fn meant(&self, query: &ReplayQuery, body: &[u8]) -> Result<(Selection, People), AdminError> {
         let mut addresses = Vec::new();

@@ -42,6 +42,9 @@ pub struct StatusView {
     /// Replays that run or are paused.
     #[serde(default)]
     pub replays: Vec<replay::Progress>,
+    /// Delivered messages that are in no folder of their mailbox, by recipient.
+    #[serde(default)]
+    pub missing_mail: u64,
     /// Sources of the directory that are synchronised.
     #[serde(default)]
     pub sources: Vec<SyncStatus>,

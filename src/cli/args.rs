@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::directory::DirectoryVerb;
+use super::landing::LandingVerb;
 use super::rehearse::RehearseArgs;
 use super::replay::ReplayVerb;
 use super::setup::SetupArgs;
@@ -90,6 +91,9 @@ pub(crate) enum Verb {
     /// Bring mail to a platform that lost it, or never had it
     #[command(subcommand)]
     Replay(ReplayVerb),
+    /// Is what was delivered in the mailboxes?
+    #[command(subcommand)]
+    Landing(LandingVerb),
     /// Let mail that really came go through another directory, and see what would change
     Rehearse(RehearseArgs),
     /// Who exists, and where the mailbox is

@@ -9,6 +9,7 @@ use super::args::{
 };
 use super::bulk::BulkWork;
 use super::directory::DirectoryVerb;
+use super::landing::LandingVerb;
 use super::rehearse::RehearseArgs;
 use super::replay::ReplayVerb;
 use super::setup::SetupArgs;
@@ -54,6 +55,8 @@ pub(crate) enum Work {
     Directory(Box<DirectoryVerb>, String),
     /// Let mail of the past go through another directory.
     Rehearse(Box<RehearseArgs>),
+    /// Look whether mail is in the mailboxes, as somebody.
+    Landing(Box<LandingVerb>, String),
     /// Plan, start, watch or end a replay, as somebody.
     Replay(Box<ReplayVerb>, String),
     /// Plan, start, watch or take back a wave, as somebody.
@@ -133,6 +136,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
         })),
         Verb::Move(verb) => the_move(verb, actor),
         Verb::Rehearse(args) => Work::Rehearse(Box::new(args)),
+        Verb::Landing(verb) => Work::Landing(Box::new(verb), actor.to_owned()),
         Verb::Replay(verb) => Work::Replay(Box::new(verb), actor.to_owned()),
         Verb::Wave(verb) => Work::Wave(Box::new(verb), actor.to_owned()),
         Verb::Directory(verb) => Work::Directory(Box::new(verb), actor.to_owned()),

@@ -16,6 +16,7 @@ mod directory_x500;
 mod holding;
 mod home;
 mod intent;
+mod landing;
 mod manual;
 mod offline;
 mod online;
@@ -25,6 +26,7 @@ mod render_backend;
 mod render_cutover;
 mod render_directory;
 mod render_holds;
+mod render_landing;
 mod render_rehearsal;
 mod render_replay;
 mod render_size;
@@ -156,6 +158,9 @@ fn perform(intent: Intent) -> Result<(), Failure> {
             Work::Ask(question) => ask(config.as_deref(), question, format).await,
             Work::Bulk(work) => bulk::perform(config.as_deref(), *work, format).await,
             Work::Rehearse(args) => rehearse::perform(config.as_deref(), *args, format).await,
+            Work::Landing(verb, actor) => {
+                landing::perform(config.as_deref(), *verb, (format, actor)).await
+            }
             Work::Replay(verb, actor) => {
                 replay::perform(config.as_deref(), *verb, (format, actor)).await
             }

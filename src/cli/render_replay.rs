@@ -140,7 +140,7 @@ impl Page {
     }
 
     /// Mailboxes that could not be asked.
-    fn unasked(self, all: &[Unasked]) -> String {
+    pub(super) fn unasked(self, all: &[Unasked]) -> String {
         let lines = all.iter().map(|one| {
             let what = format!("{} ({}): {}", one.mailbox, one.recipients, one.why);
             self.field("not asked", &what)

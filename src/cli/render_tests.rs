@@ -63,6 +63,7 @@ fn status_fits_and_tells_what_waits() {
         holds: Vec::new(),
         waves: Vec::new(),
         replays: Vec::new(),
+        missing_mail: 0,
         moves: Vec::new(),
         version: "0.1.0".to_owned(),
         now: NOW,

@@ -196,14 +196,19 @@ impl Teller {
     async fn perform(&self, verb: ReplayVerb) -> Result<(), Failure> {
         match verb {
             ReplayVerb::Plan { what } => {
-                let answer = self.plan(&what.to, what.which).await?;
+                let answer = self.plan(what).await?;
                 self.print(&answer, |page, it: &ReplayPlanView| page.replay_plan(it))
             }
             ReplayVerb::Start { id, what, wait } => {
                 let id = match (id, what.to) {
                     (Some(id), _) => id,
                     (None, Some(to)) => {
-                        let answer = self.plan(&to, what.which).await?;
+                        let answer = self
+                            .plan(ReplayArgs {
+                                to,
+                                which: what.which,
+                            })
+                            .await?;
                         read::<ReplayPlanView>(&answer)?.id
                     }
                     // clap asks for one of them.
@@ -235,69 +240,9 @@ impl Teller {
         }
     }
 
-    async fn plan(&self, to: &str, which: WhichArgs) -> Result<serde_json::Value, Failure> {
-        let (path, people) = self.asked(to, which)?;
-        let mut bar = Bar::new("seconds");
-        let mut seconds = 0;
-        let planning = self.client.upload(path, people);
-        tokio::pin!(planning);
-        let answer = loop {
-            tokio::select! {
-                answer = &mut planning => break answer,
-                () = tokio::time::sleep(Duration::from_secs(1)) => {
-                    seconds += 1;
-                    bar.show(seconds, None);
-                }
-            }
-        };
-        bar.end();
-        Ok(answer?)
-    }
-
-    /// The path, and the people a line each.
-    fn asked(&self, to: &str, which: WhichArgs) -> Result<(String, Vec<u8>), Failure> {
-        let mut people = which.recipients.join("\n").into_bytes();
-        people.extend_from_slice(if people.is_empty() { b"" } else { b"\n" });
-        let mut wave = None;
-        if let Some(file) = which.wave {
-            if file.is_file() {
-                let unread = |error| {
-                    let what = format!("{}: {error}", file.display());
-                    Failure::new(Exit::Failed, what)
-                };
-                people.extend(std::fs::read(&file).map_err(unread)?);
-            } else {
-                wave = Some(file.to_string_lossy().into_owned());
-            }
-        }
-        let mut path = format!(
-            "/api/replays/plan?to={}&actor={}&by={}&diverted={}&unfinished={}&again={}\
-             &newest_first={}&missing_only={}&unasked={}",
-            escape(to),
-            escape(&self.actor),
-            escape(&which.by),
-            which.diverted,
-            which.unfinished,
-            which.again,
-            which.newest_first,
-            which.missing_only,
-            which.unasked
-        );
-        let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
-        for (name, value) in [
-            ("since", time(which.since)),
-            ("until", time(which.until)),
-            ("sender", which.sender),
-            ("message_id", which.message_id),
-            ("domain", which.domain),
-            ("wave", wave),
-            ("from_backend", which.from_backend),
-        ] {
-            if let Some(value) = value {
-                path.extend(["&", name, "=", &escape(&value)]);
-            }
-        }
-        Ok((path, people))
+    async fn plan(&self, what: ReplayArgs) -> Result<serde_json::Value, Failure> {
+        let asked = asked("/api/replays/plan", &self.actor, what)?;
+        patiently(&self.client, asked).await
     }
 
     async fn list(&self) -> Result<serde_json::Value, Failure> {
@@ -367,7 +312,80 @@ impl Teller {
     }
 }
 
-fn read<T: DeserializeOwned>(answer: &serde_json::Value) -> Result<T, Failure> {
+pub(super) fn read<T: DeserializeOwned>(answer: &serde_json::Value) -> Result<T, Failure> {
     let odd = |error| Failure::new(Exit::Failed, format!("an odd answer: {error}"));
     T::deserialize(answer).map_err(odd)
+}
+
+/// Waits for an answer that takes long, with the seconds.
+pub(super) async fn patiently(
+    client: &Client,
+    (path, people): (String, Vec<u8>),
+) -> Result<serde_json::Value, Failure> {
+    let mut bar = Bar::new("seconds");
+    let mut seconds = 0;
+    let planning = client.upload(path, people);
+    tokio::pin!(planning);
+    let answer = loop {
+        tokio::select! {
+            answer = &mut planning => break answer,
+            () = tokio::time::sleep(Duration::from_secs(1)) => {
+                seconds += 1;
+                bar.show(seconds, None);
+            }
+        }
+    };
+    bar.end();
+    Ok(answer?)
+}
+
+/// The path, and the people a line each.
+pub(super) fn asked(
+    base: &str,
+    actor: &str,
+    what: ReplayArgs,
+) -> Result<(String, Vec<u8>), Failure> {
+    let ReplayArgs { to, which } = what;
+    let mut people = which.recipients.join("\n").into_bytes();
+    people.extend_from_slice(if people.is_empty() { b"" } else { b"\n" });
+    let mut wave = None;
+    if let Some(file) = which.wave {
+        if file.is_file() {
+            let unread = |error| {
+                let what = format!("{}: {error}", file.display());
+                Failure::new(Exit::Failed, what)
+            };
+            people.extend(std::fs::read(&file).map_err(unread)?);
+        } else {
+            wave = Some(file.to_string_lossy().into_owned());
+        }
+    }
+    let mut path = format!(
+        "{base}?to={}&actor={}&by={}&diverted={}&unfinished={}&again={}&newest_first={}\
+         &missing_only={}&unasked={}",
+        escape(&to),
+        escape(actor),
+        escape(&which.by),
+        which.diverted,
+        which.unfinished,
+        which.again,
+        which.newest_first,
+        which.missing_only,
+        which.unasked
+    );
+    let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+    for (name, value) in [
+        ("since", time(which.since)),
+        ("until", time(which.until)),
+        ("sender", which.sender),
+        ("message_id", which.message_id),
+        ("domain", which.domain),
+        ("wave", wave),
+        ("from_backend", which.from_backend),
+    ] {
+        if let Some(value) = value {
+            path.extend(["&", name, "=", &escape(&value)]);
+        }
+    }
+    Ok((path, people))
 }

@@ -1,6 +1,5 @@
 //! Finds the file, reads it, and puts the pieces together.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
@@ -10,7 +9,7 @@ use super::reader::{At, Section, Source};
 use super::verify::{self, Ourselves};
 use super::{
     AdminConfig, CertificateFiles, CheckConfig, Config, ListenerConfig, Problem, Problems,
-    ServerConfig, WebConfig, online, people, people_keys, platforms, sections,
+    ServerConfig, WebConfig, landing_keys, online, people, people_keys, platforms, sections,
 };
 use crate::directory::Directory;
 
@@ -188,15 +187,14 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let directory = people_keys::directory(root, &backends);
     let outside = platforms::outside(root, &backends);
     let queue = sections::queue(root);
-    let replay = sections::replay(root);
+    let (replay, landing) = (sections::replay(root), landing_keys::landing(root));
     let web = sections::web(root);
-    let admin = sections::admin(root);
+    let (admin, limits) = (sections::admin(root), sections::limits(root));
     let resolvers = online::resolvers(root);
-    let limits = sections::limits(root);
 
-    let binds = listeners.iter().map(|listener| &listener.bind);
     let web_bind = web.as_ref().and_then(|web| web.bind.as_ref());
-    let binds: Vec<&At<SocketAddr>> = binds.chain(web_bind).chain(admin.as_ref()).collect();
+    let binds = listeners.iter().map(|listener| &listener.bind);
+    let binds: Vec<_> = binds.chain(web_bind).chain(admin.as_ref()).collect();
     verify::binds(source, &binds);
     let ourselves = Ourselves {
         listeners: listeners
@@ -247,6 +245,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         protection: outside.protection,
         queue,
         replay,
+        landing,
         web: web.and_then(web_config),
         admin: admin.map(|bind| AdminConfig { bind: bind.value }),
         limits,

@@ -6,6 +6,7 @@
 
 mod entry;
 mod imap_keys;
+mod landing_keys;
 mod ldap_keys;
 mod load;
 mod online;
@@ -38,7 +39,7 @@ use crate::inbound::{Bounds, Role, TlsMode};
 use crate::ldap::LdapOptions;
 use crate::mail::{BackendId, FinalCause};
 use crate::outbound::Protection;
-use crate::queue::replay;
+use crate::queue::{landing, replay};
 use crate::route::OutboundRelay;
 use crate::smtp::{Domain, Mailbox};
 use crate::webmail::{Proxy, Writing};
@@ -70,6 +71,8 @@ pub struct Config {
     pub queue: QueueConfig,
     /// `[replay]`.
     pub replay: replay::Options,
+    /// `[landing]`.
+    pub landing: landing::Options,
     /// `[web]`; `None`: no webmail.
     pub web: Option<WebConfig>,
     /// `[admin]`; `None`: the unix socket only.

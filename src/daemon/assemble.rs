@@ -21,6 +21,7 @@ use crate::inbound::{self, TlsMode};
 use crate::mail::{Transport, VisitKey};
 use crate::net::{AcceptTls, Dns, Listen, TcpDial, TcpListen, TlsClient, TlsServer, bind_unix};
 use crate::outbound::{self, Outbound};
+use crate::queue::landing::Landings;
 use crate::queue::replay::Replays;
 use crate::queue::{Parts, Queue};
 use crate::route::{LoopGuard, Router, Verifier};
@@ -51,16 +52,15 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let queue = base.queue(&config, &outbound);
     let accounts = base.accounts()?;
     let movers = movers(&config, &queue, &outbound)?;
-    let replays = movers.replays.clone();
-    let (reloader, told) = Reloader::new(config.clone(), base.clone(), movers);
+    let (replays, landings) = (movers.replays.clone(), movers.landings.clone());
+    let (reloader, told) = Reloader::new(config.clone(), base.clone(), movers.clone());
     reloader.watch_backends();
     let writer = opened
         .writer
         .spawn_thread()
         .map_err(StartError::other("the spool's writer"))?;
     let rest = Rest {
-        replays: replays.clone(),
-        outbound: outbound.clone(),
+        movers: movers.clone(),
         committed: opened.committed,
         file: config.directory.file.clone(),
     };
@@ -78,6 +78,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
             directory: base.generations.clone(),
             waves: Waves::new(base.generations.clone(), base.spool.clone()),
             replays,
+            landings,
             sync: base.syncer.clone(),
             router: base.router.clone(),
             backends: told.backends,
@@ -367,10 +368,13 @@ fn movers(config: &Config, queue: &Queue, outbound: &Outbound) -> Result<Movers,
     let replays = Replays::new(queue.clone(), config.replay);
     let imap = mailboxes(config)?;
     replays.ask_with(Arc::new(imap.clone()));
+    let landings = Landings::new(queue.clone(), config.landing);
+    landings.ask_with(Arc::new(imap.clone()));
     Ok(Movers {
         queue: queue.clone(),
         outbound: outbound.clone(),
         replays,
+        landings,
         imap,
     })
 }

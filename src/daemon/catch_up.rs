@@ -7,11 +7,11 @@ use tokio::sync::mpsc;
 
 use super::StartError;
 use super::assemble::Base;
+use super::reload::Movers;
 use crate::backend::{keep_history, restore_history, restore_overrides};
 use crate::base::Shutdown;
 use crate::directory::{DirectoryError, Generations};
 use crate::outbound::Outbound;
-use crate::queue::replay::Replays;
 use crate::spool::{Committed, Rebuild, SpoolError};
 use crate::terminal::Bar;
 
@@ -27,8 +27,7 @@ const MIB: u64 = 1024 * 1024;
 
 /// What waits.
 pub(super) struct Rest {
-    pub(super) replays: Replays,
-    pub(super) outbound: Outbound,
+    pub(super) movers: Movers,
     pub(super) committed: mpsc::Receiver<Committed>,
     /// `directory.file`.
     pub(super) file: Option<PathBuf>,
@@ -56,7 +55,7 @@ impl Base {
         rebuild: Option<Rebuild>,
     ) -> Result<(), StartError> {
         let Some(rebuild) = rebuild else {
-            self.restore(&rest.outbound)?;
+            self.restore(&rest.movers.outbound)?;
             self.write_what_was_heard().await;
             self.restore_directory(rest.file.as_deref())
                 .await
@@ -77,7 +76,7 @@ impl Base {
             if found.is_err() {
                 return;
             }
-            while let Err(error) = base.restore(&rest.outbound) {
+            while let Err(error) = base.restore(&rest.movers.outbound) {
                 tracing::error!(%error, "delivery does not start yet; it is tried again");
                 tokio::select! {
                     () = tokio::time::sleep(AGAIN) => {}
@@ -164,11 +163,12 @@ impl Base {
     }
 
     fn start_all(&self, rest: Rest) {
-        let policies = rest.outbound;
+        let policies = rest.movers.outbound;
         self.shutdown.spawn("old policies", async move {
             policies.forget_what_is_over().await;
         });
-        let replays = rest.replays;
+        rest.movers.landings.start();
+        let replays = rest.movers.replays;
         let queue = replays.queue().clone();
         queue.start(rest.committed);
         self.shutdown.spawn("replays", async move {

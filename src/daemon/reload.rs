@@ -15,13 +15,16 @@ use crate::directory::DirectoryError;
 use crate::imap::ImapHomes;
 use crate::outbound::Outbound;
 use crate::queue::Queue;
+use crate::queue::landing::Landings;
 use crate::queue::replay::Replays;
 
 /// What moves and asks about mail, by options of the config.
+#[derive(Debug, Clone)]
 pub(super) struct Movers {
     pub(super) queue: Queue,
     pub(super) outbound: Outbound,
     pub(super) replays: Replays,
+    pub(super) landings: Landings,
     pub(super) imap: ImapHomes,
 }
 
@@ -116,6 +119,7 @@ impl Reloader {
         self.backends.send_replace(backends.into());
         self.attention.send_replace(new.queue.attention_after);
         self.movers.replays.configure(new.replay);
+        self.movers.landings.configure(new.landing);
         self.movers.imap.configure(new.imap_options());
         let queue_options = new.queue_options();
         {

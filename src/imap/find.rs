@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use super::ImapError;
-use super::folders::{Folder, FolderKind};
+use super::folders::Folder;
 use super::session::{Piece, Session, starts_with};
 use super::value::{Value, parse};
+use super::verdict::{FIELDS, verdict};
 use crate::limits;
-use crate::mail::{SpoolId, VISIT_FIELD, message_id};
+use crate::mail::{FolderKind, SpoolId, VISIT_FIELD, message_id};
 
 /// A message that is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +26,37 @@ pub struct Place {
     pub kind: FolderKind,
     /// Its name, for people.
     pub folder: String,
+    /// What the platform's filter wrote into its header, if that was asked for.
+    pub verdict: String,
 }
+
+/// What a search is for: it says how far it goes, and what is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// What the mailbox does not have: all of it is searched.
+    Gap,
+    /// Whether a message is there, and what the filter thought of it.
+    Landing,
+    /// The same for what was delivered just now: only the newest of each folder are searched.
+    FreshLanding,
+}
+
+impl Purpose {
+    const fn with_verdicts(self) -> bool {
+        matches!(self, Self::Landing | Self::FreshLanding)
+    }
+
+    /// The first message of a folder with so many that is looked at.
+    fn first(self, exists: u32) -> u32 {
+        match self {
+            Self::Gap | Self::Landing => 1,
+            Self::FreshLanding => exists.saturating_sub(limits::IMAP_NEWEST - 1).max(1),
+        }
+    }
+}
+
+/// A header field: its name and its unfolded value.
+pub(super) type Field = (Vec<u8>, Vec<u8>);
 
 /// What is looked for, and what was found so far. Memory goes with what is looked for, not with
 /// what the mailbox has.
@@ -34,15 +65,17 @@ struct Search {
     by_id: HashMap<SpoolId, Vec<usize>>,
     found: Vec<Option<Place>>,
     missing: usize,
+    purpose: Purpose,
 }
 
 impl Search {
-    fn new(wanted: &[Wanted]) -> Self {
+    fn new(wanted: &[Wanted], purpose: Purpose) -> Self {
         let mut search = Self {
             by_message_id: HashMap::new(),
             by_id: HashMap::new(),
             found: vec![None; wanted.len()],
             missing: wanted.len(),
+            purpose,
         };
         for (at, one) in wanted.iter().enumerate() {
             search.by_id.entry(one.id).or_default().push(at);
@@ -57,12 +90,13 @@ impl Search {
     /// A message with these header fields is in this folder.
     fn hear(&mut self, header: &[u8], folder: &Folder) {
         let mut hits = Vec::new();
-        for (name, value) in fields(header) {
+        let fields = fields(header);
+        for (name, value) in &fields {
             if name.eq_ignore_ascii_case(b"Message-ID") {
-                let id = message_id(&value);
+                let id = message_id(value);
                 hits.extend(id.and_then(|id| self.by_message_id.get(&id)).cloned());
             } else if name.eq_ignore_ascii_case(VISIT_FIELD.as_bytes()) {
-                let text = std::str::from_utf8(&value).unwrap_or_default();
+                let text = std::str::from_utf8(value).unwrap_or_default();
                 let id = text.split_ascii_whitespace().next();
                 let id: Option<SpoolId> = id.and_then(|id| id.parse().ok());
                 hits.extend(id.and_then(|id| self.by_id.get(&id)).cloned());
@@ -73,6 +107,11 @@ impl Search {
                 *place = Some(Place {
                     kind: folder.kind,
                     folder: folder.title.clone(),
+                    verdict: if self.purpose.with_verdicts() {
+                        verdict(&fields)
+                    } else {
+                        String::new()
+                    },
                 });
                 self.missing -= 1;
             }
@@ -85,9 +124,9 @@ impl Session {
     /// junk and trash come last.
     pub(super) async fn find(
         &mut self,
-        wanted: &[Wanted],
+        (wanted, purpose): (&[Wanted], Purpose),
     ) -> Result<Vec<Option<Place>>, ImapError> {
-        let mut search = Search::new(wanted);
+        let mut search = Search::new(wanted, purpose);
         let folders = self.folders().await?;
         let mut messages = 0;
         for folder in self.without_labels(folders) {
@@ -120,10 +159,17 @@ impl Session {
         // From the newest on, which are looked for most. When others are taken out meanwhile, all
         // behind them move down: none is passed over this way.
         let mut last = exists;
-        while last > 0 && search.missing > 0 {
-            let first = last.saturating_sub(limits::IMAP_FETCH - 1).max(1);
+        let end = search.purpose.first(exists);
+        let verdicts = if search.purpose.with_verdicts() {
+            format!(" {FIELDS}")
+        } else {
+            String::new()
+        };
+        while last >= end && last > 0 && search.missing > 0 {
+            let first = last.saturating_sub(limits::IMAP_FETCH - 1).max(end);
+            let fields = format!("MESSAGE-ID {VISIT_FIELD}{verdicts}");
             let fetch = format!(
-                "FETCH {first}:{last} (BODY.PEEK[HEADER.FIELDS (MESSAGE-ID {VISIT_FIELD})]<0.{}>)",
+                "FETCH {first}:{last} (BODY.PEEK[HEADER.FIELDS ({fields})]<0.{}>)",
                 limits::IMAP_HEADER
             );
             let mut hear = |answer: &[u8]| {
@@ -169,8 +215,8 @@ fn header_of(answer: &[u8]) -> Result<Option<Vec<u8>>, ImapError> {
 }
 
 /// Names and unfolded values of header fields (RFC 5322 §2.2.3).
-fn fields(header: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let mut fields: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+fn fields(header: &[u8]) -> Vec<Field> {
+    let mut fields: Vec<Field> = Vec::new();
     for line in header.split(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if matches!(line.first(), Some(b' ' | b'\t')) {

@@ -1,59 +1,34 @@
 //! The folders of a mailbox, and what they are for (RFC 6154). Reading the answers is pure.
 
-use serde::{Deserialize, Serialize};
-
 use super::ImapError;
 use super::names::readable;
 use super::session::{Piece, Session, starts_with};
 use super::value::{Value, parse};
 use crate::limits;
+use crate::mail::FolderKind;
 
-/// What a folder is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FolderKind {
-    /// Where mail arrives.
-    Inbox,
-    /// One of the user's.
-    Other,
-    /// What he filed.
-    Archive,
-    /// What he sent.
-    Sent,
-    /// What he writes.
-    Drafts,
-    /// A view of everything.
-    All,
-    /// What a filter or the user takes for junk.
-    Junk,
-    /// What the user deleted.
-    Trash,
+/// By an attribute of RFC 6154 §2.
+fn by_use(attribute: &[u8]) -> Option<FolderKind> {
+    let uses: [(&[u8], FolderKind); 6] = [
+        (b"\\All", FolderKind::All),
+        (b"\\Archive", FolderKind::Archive),
+        (b"\\Drafts", FolderKind::Drafts),
+        (b"\\Junk", FolderKind::Junk),
+        (b"\\Sent", FolderKind::Sent),
+        (b"\\Trash", FolderKind::Trash),
+    ];
+    let mut uses = uses.into_iter();
+    uses.find(|(name, _)| attribute.eq_ignore_ascii_case(name))
+        .map(|(_, kind)| kind)
 }
 
-impl FolderKind {
-    /// By an attribute of RFC 6154 §2.
-    fn by_use(attribute: &[u8]) -> Option<Self> {
-        let uses: [(&[u8], Self); 6] = [
-            (b"\\All", Self::All),
-            (b"\\Archive", Self::Archive),
-            (b"\\Drafts", Self::Drafts),
-            (b"\\Junk", Self::Junk),
-            (b"\\Sent", Self::Sent),
-            (b"\\Trash", Self::Trash),
-        ];
-        let mut uses = uses.into_iter();
-        uses.find(|(name, _)| attribute.eq_ignore_ascii_case(name))
-            .map(|(_, kind)| kind)
-    }
-
-    /// By its name, where the server does not say: as the usual programs call it.
-    fn by_name(name: &str) -> Option<Self> {
-        let name = name.to_lowercase();
-        let found = NAMES
-            .iter()
-            .find(|(_, names)| names.contains(&name.as_str()));
-        found.map(|(kind, _)| *kind)
-    }
+/// By its name, where the server does not say: as the usual programs call it.
+fn by_name(name: &str) -> Option<FolderKind> {
+    let name = name.to_lowercase();
+    let found = NAMES
+        .iter()
+        .find(|(_, names)| names.contains(&name.as_str()));
+    found.map(|(kind, _)| *kind)
 }
 
 /// Names of folders in the languages in which platforms make them.
@@ -215,7 +190,7 @@ fn folder(answer: &[u8], foreign: &[Vec<u8>]) -> Option<Folder> {
         return None;
     }
     let title = readable(name);
-    let by_use = || attributes.iter().find_map(|one| FolderKind::by_use(one));
+    let used = || attributes.iter().find_map(|one| by_use(one));
     let last = || {
         let delimiter = delimiter.bytes().and_then(|bytes| bytes.first().copied());
         let delimiter = char::from(delimiter.unwrap_or(b'/'));
@@ -224,8 +199,8 @@ fn folder(answer: &[u8], foreign: &[Vec<u8>]) -> Option<Folder> {
     let kind = if name.eq_ignore_ascii_case(b"INBOX") {
         FolderKind::Inbox
     } else {
-        let named = || FolderKind::by_name(&last());
-        by_use().or_else(named).unwrap_or(FolderKind::Other)
+        let named = || by_name(&last());
+        used().or_else(named).unwrap_or(FolderKind::Other)
     };
     Some(Folder {
         name: name.clone(),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 
 use super::session::Session;
-use super::{ImapError, ImapOptions, Place, Wanted};
+use super::{ImapError, ImapOptions, Place, Purpose, Wanted};
 use crate::base::Boxed;
 use crate::limits;
 use crate::mail::BackendId;
@@ -27,7 +27,7 @@ pub trait Mailboxes: Send + Sync + fmt::Debug {
         &'a self,
         backend: &'a BackendId,
         mailbox: &'a Mailbox,
-        wanted: &'a [Wanted],
+        question: (&'a [Wanted], Purpose),
     ) -> Boxed<'a, Result<Vec<Option<Place>>, ImapError>>;
 }
 
@@ -98,7 +98,7 @@ impl ImapHomes {
     async fn find_at(
         &self,
         (backend, mailbox): (&BackendId, &Mailbox),
-        wanted: &[Wanted],
+        question: (&[Wanted], Purpose),
     ) -> Result<Vec<Option<Place>>, ImapError> {
         let none = || ImapError::NotConfigured(backend.to_string());
         let home = self.home(backend).ok_or_else(none)?;
@@ -108,7 +108,7 @@ impl ImapHomes {
             let mut session = Session::open(&home.options, &self.0.world).await?;
             let name = home.options.login.of(mailbox);
             session.log_in(&home.options, &name).await?;
-            let found = session.find(wanted).await?;
+            let found = session.find(question).await?;
             session.close().await;
             Ok(found)
         };
@@ -127,8 +127,8 @@ impl Mailboxes for ImapHomes {
         &'a self,
         backend: &'a BackendId,
         mailbox: &'a Mailbox,
-        wanted: &'a [Wanted],
+        question: (&'a [Wanted], Purpose),
     ) -> Boxed<'a, Result<Vec<Option<Place>>, ImapError>> {
-        Box::pin(self.find_at((backend, mailbox), wanted))
+        Box::pin(self.find_at((backend, mailbox), question))
     }
 }

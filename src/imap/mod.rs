@@ -14,11 +14,12 @@ mod names;
 mod options;
 mod session;
 mod value;
+mod verdict;
 mod wire;
 
+pub use crate::mail::FolderKind;
 pub use error::ImapError;
-pub use find::{Place, Wanted};
-pub use folders::FolderKind;
+pub use find::{Place, Purpose, Wanted};
 pub use homes::{ImapHomes, Mailboxes, World};
 pub use options::{ImapOptions, ImapSecret, LoginName, Security};
 

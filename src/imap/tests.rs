@@ -12,6 +12,8 @@ use crate::mail::{BackendId, SpoolId};
 use crate::net::{BoxedStream, Dial, DnsError, MailExchanger, Resolve, TlsClient, Tlsa};
 use crate::smtp::Mailbox;
 
+const NOTHING: (&[Wanted], Purpose) = (&[], Purpose::Gap);
+
 /// The one connection that there is.
 #[derive(Debug)]
 struct Wires(Mutex<Option<DuplexStream>>);
@@ -136,7 +138,7 @@ async fn serve(stream: DuplexStream, script: Vec<Turn<'_>>) -> Vec<String> {
 async fn ask_with(
     change: impl FnOnce(&mut ImapOptions),
     script: Vec<Turn<'_>>,
-    looked_for: &[Wanted],
+    looked_for: (&[Wanted], Purpose),
 ) -> (Result<Vec<Option<Place>>, ImapError>, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let mut options = options(&folder);
@@ -162,7 +164,7 @@ async fn ask(
     script: Vec<Turn<'_>>,
     looked_for: &[Wanted],
 ) -> Result<Vec<Option<Place>>, ImapError> {
-    ask_with(|_| {}, script, looked_for).await.0
+    ask_with(|_| {}, script, (looked_for, Purpose::Gap)).await.0
 }
 
 fn logged_in<'a>(rest: &[Turn<'a>]) -> Vec<Turn<'a>> {
@@ -176,6 +178,7 @@ fn place(kind: FolderKind, folder: &str) -> Place {
     Place {
         kind,
         folder: folder.to_owned(),
+        verdict: String::new(),
     }
 }
 
@@ -298,20 +301,23 @@ async fn names_and_passwords_that_need_it_go_as_literals() {
         options.login = LoginName::new("a\"b").unwrap();
         std::fs::write(options.secret.path(), "gehöim").unwrap();
     };
-    let (error, _) = ask_with(change, script, &[]).await;
+    let (error, _) = ask_with(change, script, NOTHING).await;
     let error = error.unwrap_err().to_string();
     assert_eq!(error, "the login of a\"b is refused: NO no such user");
     let script = vec![(
         "CAPABILITY",
         "* CAPABILITY IMAP4rev1 LOGINDISABLED\r\nT OK x\r\n",
     )];
-    let (error, heard) = ask_with(|_| {}, script, &[]).await;
+    let (error, heard) = ask_with(|_| {}, script, NOTHING).await;
     assert!(error.unwrap_err().to_string().contains("LOGINDISABLED"));
     assert_eq!(heard.len(), 1, "{heard:?}");
 }
 
 #[tokio::test]
 async fn a_token_is_shown_as_the_server_likes_it_and_its_refusal_is_heard() {
+    let change = |options: &mut ImapOptions| {
+        options.secret = ImapSecret::Token(options.secret.path().to_owned());
+    };
     for (offered, first, second) in [
         (
             "AUTH=XOAUTH2",
@@ -332,10 +338,7 @@ async fn a_token_is_shown_as_the_server_likes_it_and_its_refusal_is_heard() {
             (first, "+ eyJzdGF0dXMiOiI0MDEifQ==\r\n"),
             (second, "t2 NO [AUTHENTICATIONFAILED] expired\r\n"),
         ];
-        let change = |options: &mut ImapOptions| {
-            options.secret = ImapSecret::Token(options.secret.path().to_owned());
-        };
-        let (error, _) = ask_with(change, script, &[]).await;
+        let (error, _) = ask_with(change, script, NOTHING).await;
         let error = error.unwrap_err().to_string();
         assert!(error.contains("expired"), "{error}");
     }
@@ -343,10 +346,7 @@ async fn a_token_is_shown_as_the_server_likes_it_and_its_refusal_is_heard() {
         "CAPABILITY",
         "* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\nT OK x\r\n",
     )];
-    let change = |options: &mut ImapOptions| {
-        options.secret = ImapSecret::Token(options.secret.path().to_owned());
-    };
-    let (error, _) = ask_with(change, script, &[]).await;
+    let (error, _) = ask_with(change, script, NOTHING).await;
     assert!(error.unwrap_err().to_string().contains("takes no tokens"));
 }
 
@@ -354,13 +354,13 @@ async fn a_token_is_shown_as_the_server_likes_it_and_its_refusal_is_heard() {
 async fn a_password_is_never_sent_when_starttls_is_not_there() {
     let script = vec![("STARTTLS", "T BAD what\r\n")];
     let change = |options: &mut ImapOptions| options.security = Security::StartTls;
-    let (error, heard) = ask_with(change, script, &[]).await;
+    let (error, heard) = ask_with(change, script, NOTHING).await;
     assert!(error.unwrap_err().is_of_server());
     assert_eq!(heard.len(), 1, "{heard:?}");
     // Somebody in between says something before TLS.
     let script = vec![("STARTTLS", "T OK go\r\n* OK inserted\r\n")];
     let change = |options: &mut ImapOptions| options.security = Security::StartTls;
-    let (error, heard) = ask_with(change, script, &[]).await;
+    let (error, heard) = ask_with(change, script, NOTHING).await;
     assert!(error.unwrap_err().is_of_server());
     assert_eq!(heard.len(), 1, "{heard:?}");
 }
@@ -459,11 +459,41 @@ async fn a_backend_without_imap_cannot_be_asked() {
     let onprem = BackendId::new("onprem");
     let homes = ImapHomes::new(world, [(onprem.clone(), options(&folder))]);
     let ann: Mailbox = "ann@example.org".parse().unwrap();
-    let error = homes.find(&BackendId::new("cloud"), &ann, &[]).await;
+    let error = homes.find(&BackendId::new("cloud"), &ann, NOTHING).await;
     assert!(matches!(error, Err(ImapError::NotConfigured(_))));
-    let error = homes.find(&onprem, &ann, &[]).await.unwrap_err();
+    let error = homes.find(&onprem, &ann, NOTHING).await.unwrap_err();
     assert!(error.is_of_server(), "{error}");
     assert_eq!(homes.at_a_time(&onprem), 1);
     homes.configure([]);
     assert_eq!(homes.at_a_time(&onprem), 0);
+}
+
+#[tokio::test]
+async fn what_came_just_now_is_looked_for_at_the_end_of_each_folder_with_the_filters_word() {
+    let header = "Authentication-Results: us; spf=pass\r\nX-Tideover-Trace: 1 2\r\n\
+                  X-Forefront-Antispam-Report: SFV:SPM;SCL:5\r\nMessage-ID: <a@b>\r\n\r\n";
+    let fetched = format!(
+        "* 2990 FETCH (BODY[HEADER.FIELDS (X)]<0> {{{}}}\r\n{header})\r\nT OK x\r\n",
+        header.len()
+    );
+    let rest = [
+        (
+            "LIST",
+            "* LIST () \"/\" INBOX\r\n* LIST (\\Junk) \"/\" Bulk\r\nT OK x\r\n",
+        ),
+        ("EXAMINE", "* 3000 EXISTS\r\nT OK x\r\n"),
+        ("FETCH 2501:3000 ", "T OK x\r\n"),
+        ("FETCH 2001:2500 ", "T OK x\r\n"),
+        ("EXAMINE \"Bulk\"", "* 3000 EXISTS\r\nT OK x\r\n"),
+        ("X-FOREFRONT-ANTISPAM-REPORT", fetched.as_str()),
+        ("LOGOUT", ""),
+    ];
+    let ids = [wanted(1, Some("a@b"))];
+    let question = (ids.as_slice(), Purpose::FreshLanding);
+    let (found, _) = ask_with(|_| {}, logged_in(&rest), question).await;
+    let place = Place {
+        verdict: "SFV:SPM; SCL:5; spf=pass".to_owned(),
+        ..place(FolderKind::Junk, "Bulk")
+    };
+    assert_eq!(found, Ok(vec![Some(place)]));
 }

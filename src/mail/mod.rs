@@ -8,6 +8,7 @@ mod finality;
 mod header;
 mod hold;
 mod id;
+mod landing;
 mod letter;
 mod likeness;
 mod mime;
@@ -29,6 +30,7 @@ pub use finality::{FinalCause, NotPermanent};
 pub use header::{decode_text, message_id};
 pub use hold::HoldReason;
 pub use id::{BackendId, IdSource, InvalidId, NodeId, SpoolId};
+pub use landing::{FolderKind, Landing};
 pub use letter::{Addressee, BASE64_LINE, Letter, LetterFile, base64_lines, one_line};
 pub use likeness::{CaseId, CaseKey, CaseKind, NotACase, alike};
 pub use mime::{

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::waiting::Waiting;
-use super::{BackendId, Failure, HoldReason, ReplayStep, SpoolId};
+use super::{BackendId, Failure, HoldReason, Landing, ReplayStep, SpoolId};
 use crate::base::Timestamp;
 use crate::smtp::Reply;
 
@@ -155,6 +155,13 @@ pub enum RecipientEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         diverted_from: Option<BackendId>,
     },
+    /// Somebody looked for it in the mailbox.
+    Landing {
+        /// Whose mailbox it is.
+        backend: BackendId,
+        /// What was seen.
+        landing: Landing,
+    },
     /// It goes to another lane: its route has changed.
     Rerouted {
         /// The new lane.
@@ -221,6 +228,7 @@ impl RecipientEvent {
             Self::Deferred { .. } => "deferred",
             Self::Paced { .. } => "paced",
             Self::Replay { .. } => "replay",
+            Self::Landing { .. } => "landing",
             Self::Rerouted { .. } => "rerouted",
             Self::Held { .. } => "held",
             Self::Released { .. } => "released",
@@ -325,6 +333,10 @@ impl RecipientState {
     pub fn apply(&self, event: &RecipientEvent, at: Timestamp) -> Result<Self, IllegalTransition> {
         if let Some(next) = self.after_replay(event, at) {
             return Ok(next);
+        }
+        // A look changes nothing.
+        if matches!(event, RecipientEvent::Landing { .. }) {
+            return Ok(self.clone());
         }
         match self {
             Self::Queued {
@@ -445,6 +457,7 @@ impl RecipientState {
             | RecipientEvent::Deferred { .. }
             | RecipientEvent::Paced { .. }
             | RecipientEvent::Replay { .. }
+            | RecipientEvent::Landing { .. }
             | RecipientEvent::Rerouted { .. }
             // Whoever holds it means it for the group: nobody expands it meanwhile.
             | RecipientEvent::Expanded { .. } => Err(self.illegal(event)),

@@ -73,7 +73,9 @@ impl Waiting<'_> {
                     *last = Some((at, failure.clone()));
                 }
                 // What it makes of a recipient is told before.
-                RecipientEvent::Replay { .. } => *attempting = self.attempting,
+                RecipientEvent::Replay { .. } | RecipientEvent::Landing { .. } => {
+                    *attempting = self.attempting;
+                }
                 RecipientEvent::Held { .. }
                 | RecipientEvent::Delivered { .. }
                 | RecipientEvent::Bounced { .. }
@@ -131,6 +133,7 @@ impl Waiting<'_> {
             | RecipientEvent::Released { .. }
             | RecipientEvent::Paced { .. }
             | RecipientEvent::Replay { .. }
+            | RecipientEvent::Landing { .. }
             | RecipientEvent::Deferred { .. } => self.queued(),
         }
     }

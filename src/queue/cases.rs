@@ -209,6 +209,7 @@ impl Queue {
                 | RecipientEvent::Rerouted { .. }
                 | RecipientEvent::Paced { .. }
                 | RecipientEvent::Replay { .. }
+                | RecipientEvent::Landing { .. }
                 | RecipientEvent::Released { .. } => continue,
             }
             self.tries().cases.remove(&(id, number));

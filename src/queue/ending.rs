@@ -199,6 +199,7 @@ impl Queue {
             | RecipientEvent::Rerouted { .. }
             | RecipientEvent::Paced { .. }
             | RecipientEvent::Replay { .. }
+            | RecipientEvent::Landing { .. }
             | RecipientEvent::Released { .. }
             | RecipientEvent::Dropped { .. }
             | RecipientEvent::Expanded { .. } => {}

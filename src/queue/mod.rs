@@ -18,6 +18,7 @@ mod expanding;
 mod hands;
 mod holding;
 mod intake;
+pub mod landing;
 mod loader;
 mod marks;
 mod pace;

@@ -132,6 +132,7 @@ fn tell(
             | RecipientEvent::Deferred { .. }
             | RecipientEvent::Paced { .. }
             | RecipientEvent::Replay { .. }
+            | RecipientEvent::Landing { .. }
             | RecipientEvent::Rerouted { .. }
             | RecipientEvent::Held { .. }
             | RecipientEvent::Released { .. }

@@ -56,6 +56,11 @@ metrics! {
         "Groups whose people got a message because the home was down.";
     Counter REPLAYED = "tideover_replayed_total" ["backend, outcome"]
         "Attempts of replays, by recipient and outcome (delivered, deferred, refused).";
+    Counter LANDED = "tideover_landed_total" ["backend, folder"]
+        "Deliveries that were found in their mailbox, by recipient and what the folder is for \
+         (inbox, other, archive, junk, trash …).";
+    Gauge LANDING_MISSING = "tideover_landing_missing" [""]
+        "Delivered messages that are in no folder of their mailbox, by recipient.";
     Counter TLS_SESSIONS = "tideover_tls_sessions_total" ["policy, result"]
         "TLS sessions with strangers, by policy (tlsa, sts, no-policy-found) and result (success, \
          or a result-type of RFC 8460).";

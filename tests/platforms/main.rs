@@ -29,6 +29,7 @@ mod bytes_arrive_unchanged;
 mod full_disk_is_refused_until_there_is_room;
 mod held_mail_is_released;
 mod killed_under_load_loses_nothing_acknowledged;
+mod landings_are_proven;
 mod lmtp_answers_for_each_recipient;
 mod loops_are_found_at_the_second_visit;
 mod mail_reaches_its_home;

@@ -16,6 +16,7 @@ use tideover::base::{Boxed, Clock, Entropy};
 use tideover::directory::{Generations, Syncer, Waves};
 use tideover::net::{Dns, TcpDial, TlsClient};
 use tideover::outbound::{self, Outbound};
+use tideover::queue::landing::{self, Landings};
 use tideover::smtp::Mailbox;
 use tideover::telemetry::Metrics;
 use tokio::sync::watch;
@@ -88,6 +89,7 @@ impl Desk {
             sync: Syncer::new(all.clone()),
             waves: waves.clone(),
             replays: crate::replays::desk(door),
+            landings: Landings::new(door.queue.clone(), landing::Options::default()),
             router: door.router.clone(),
             backends: watch::channel(backends.into()).1,
             attention_after: watch::channel(week).1,

@@ -29,6 +29,7 @@ mod groups;
 mod held_day;
 mod holds;
 mod homes;
+mod landing;
 mod letters;
 mod move_desk;
 mod operators;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tideover::base::{Boxed, Clock};
-use tideover::imap::{FolderKind, ImapError, Mailboxes, Place, Wanted};
+use tideover::imap::{FolderKind, ImapError, Mailboxes, Place, Purpose, Wanted};
 use tideover::mail::{BackendId, SpoolId};
 use tideover::queue::replay::{People, ReplayState, Replays, Selection, Skip};
 use tideover::smtp::Mailbox;
@@ -85,6 +85,7 @@ impl Boxes {
                 .map(|kind| Place {
                     kind,
                     folder: "a folder".to_owned(),
+                    verdict: String::new(),
                 })
         };
         Ok(wanted.iter().map(look).collect())
@@ -100,7 +101,7 @@ impl Mailboxes for Boxes {
         &'a self,
         _backend: &'a BackendId,
         mailbox: &'a Mailbox,
-        wanted: &'a [Wanted],
+        (wanted, _): (&'a [Wanted], Purpose),
     ) -> Boxed<'a, Result<Vec<Option<Place>>, ImapError>> {
         Box::pin(async move {
             sleep(SECOND).await;

@@ -10,7 +10,7 @@ use super::judge::{Judge, Taken, Verdict};
 use super::runner::look;
 use super::work::Pair;
 use crate::base::Boxed;
-use crate::imap::{FolderKind, ImapError, Mailboxes, Wanted};
+use crate::imap::{ImapError, Mailboxes, Place, Purpose, Wanted};
 use crate::mail::ReplayMark;
 use crate::smtp::Mailbox;
 use crate::spool::{Spool, SpoolError};
@@ -21,6 +21,8 @@ pub(super) struct Asker {
     pub(super) spool: Spool,
     pub(super) judge: Arc<Judge>,
     pub(super) mailboxes: Arc<dyn Mailboxes>,
+    /// What for.
+    pub(super) purpose: Purpose,
 }
 
 /// What is known of one recipient of a message.
@@ -29,7 +31,7 @@ pub(super) enum Told {
     /// The mailbox does not have it.
     Missing,
     /// It has it.
-    Present(FolderKind),
+    Present(Place),
     /// A rule or a move holds it now.
     Withheld,
     /// This replay has come to its end with it.
@@ -152,13 +154,14 @@ impl Asker {
 
     async fn find(&self, holder: Option<Mailbox>, wanted: &[Wanted]) -> Result<Vec<Told>, Why> {
         let holder = holder.ok_or(Why::NoMailbox)?;
-        let found = self.mailboxes.find(&self.judge.to, &holder, wanted).await;
+        let question = (wanted, self.purpose);
+        let found = self.mailboxes.find(&self.judge.to, &holder, question).await;
         let found = found.map_err(Why::Imap)?;
         if found.len() != wanted.len() {
             return Err(Why::Imap(ImapError::Odd));
         }
         let told = found.into_iter().map(|place| match place {
-            Some(place) => Told::Present(place.kind),
+            Some(place) => Told::Present(place),
             None => Told::Missing,
         });
         Ok(told.collect())

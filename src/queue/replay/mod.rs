@@ -8,6 +8,7 @@
 //! workers of all mail, behind it.
 
 mod ask;
+mod check;
 mod deeds;
 mod gap;
 mod gap_plan;
@@ -18,6 +19,7 @@ mod plan;
 mod record;
 mod runner;
 mod selection;
+mod survey;
 mod walk;
 mod work;
 
@@ -28,6 +30,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+pub use check::LandingCheck;
 pub use deeds::ReplayError;
 pub(super) use job::Ticket;
 pub use plan::{Biggest, Plan, Skipped};
@@ -36,7 +39,7 @@ pub use selection::{By, Order, People, Selection, Skip, Which};
 
 use super::Queue;
 use crate::base::Timestamp;
-use crate::imap::Mailboxes;
+use crate::imap::{Mailboxes, Purpose};
 use crate::mail::BackendId;
 use crate::spool::SpoolError;
 use ask::Asker;
@@ -166,10 +169,18 @@ impl Replays {
 
     fn judge(&self, replay: &Replay, people: People) -> Judge {
         Judge {
-            router: self.0.queue.0.parts.router.clone(),
             id: replay.id.clone(),
-            to: replay.to.clone(),
-            selection: replay.selection.clone(),
+            ..self.judge_of(&replay.to, replay.selection.clone(), people)
+        }
+    }
+
+    /// Of no replay.
+    fn judge_of(&self, to: &BackendId, selection: Selection, people: People) -> Judge {
+        Judge {
+            router: self.0.queue.0.parts.router.clone(),
+            id: String::new(),
+            to: to.clone(),
+            selection,
             people,
         }
     }
@@ -180,6 +191,7 @@ impl Replays {
             spool: self.0.queue.0.parts.spool.clone(),
             judge,
             mailboxes: Arc::clone(self.0.mailboxes.get()?),
+            purpose: Purpose::Gap,
         })
     }
 

@@ -113,7 +113,11 @@ pub struct Unasked {
 
 impl Unasked {
     /// Notes one in a list that does not grow for ever.
-    pub(super) fn note(list: &mut Vec<Self>, (mailbox, why): (&str, String), recipients: u64) {
+    pub(in crate::queue) fn note(
+        list: &mut Vec<Self>,
+        (mailbox, why): (&str, String),
+        recipients: u64,
+    ) {
         if let Some(known) = list.iter_mut().find(|one| one.mailbox == mailbox) {
             known.recipients += recipients;
         } else if list.len() < limits::REPLAY_UNASKED {

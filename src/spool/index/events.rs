@@ -93,6 +93,7 @@ fn likeness(line: &EventLine) -> Option<u32> {
         | RecipientEvent::Interrupted { uncertain: true }
         | RecipientEvent::Delivered { .. }
         | RecipientEvent::Replay { .. }
+        | RecipientEvent::Landing { .. }
         | RecipientEvent::Rerouted { .. }
         | RecipientEvent::Held { .. }
         | RecipientEvent::Released { .. }

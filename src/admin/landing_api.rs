@@ -1,0 +1,87 @@
+//! Proofs of landing: how they stand, and one that is asked for.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::extract::{Path, Query};
+use super::replay_api::ReplayQuery;
+use super::{Admin, AdminError};
+use crate::limits;
+use crate::mail::{BackendId, FolderKind, Landing};
+use crate::queue::landing::LandingStatus;
+use crate::queue::replay::LandingCheck;
+
+/// What left the list of missing mail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DismissedView {
+    /// `06J8Z4K2M0001-0`.
+    pub dismissed: String,
+}
+
+pub(super) fn routes() -> Router<Arc<Admin>> {
+    Router::new()
+        .route("/api/landing", get(status))
+        .route("/api/landing/check", post(check))
+        .route("/api/landing/missing/{name}/dismiss", post(dismiss))
+        .layer(DefaultBodyLimit::max(limits::REPLAY_PEOPLE))
+}
+
+type Us = State<Arc<Admin>>;
+type Answer<T> = Result<Json<T>, AdminError>;
+
+async fn status(State(admin): Us) -> Answer<LandingStatus> {
+    let status = admin.blocking(|admin| Ok(admin.landings.status()?));
+    status.await.map(Json)
+}
+
+async fn check(
+    State(admin): Us,
+    Query(query): Query<ReplayQuery>,
+    body: Bytes,
+) -> Answer<LandingCheck> {
+    let meant = admin.meant_by(&query, &body)?;
+    Ok(Json(admin.replays.check(&query.to, meant).await?))
+}
+
+async fn dismiss(State(admin): Us, Path(name): Path<String>) -> Answer<DismissedView> {
+    if admin.landings.dismiss(&name).await? {
+        return Ok(Json(DismissedView { dismissed: name }));
+    }
+    Err(AdminError::NotFound {
+        what: format!("{name} is not on the list of missing mail"),
+        hint: "`tideover landing status` shows it",
+    })
+}
+
+/// What a look into a mailbox has shown.
+pub(super) fn told(backend: &BackendId, landing: &Landing) -> String {
+    match landing {
+        Landing::Found {
+            folder,
+            kind,
+            verdict,
+        } => {
+            let kind = match kind {
+                FolderKind::Junk => ", which is for junk",
+                FolderKind::Trash => ", which is for what is deleted",
+                FolderKind::Inbox
+                | FolderKind::Other
+                | FolderKind::Archive
+                | FolderKind::Sent
+                | FolderKind::Drafts
+                | FolderKind::All => "",
+            };
+            let verdict = match verdict.as_str() {
+                "" => String::new(),
+                verdict => format!("; the filter says {verdict}"),
+            };
+            format!("found at {backend} in {folder}{kind}{verdict}")
+        }
+        Landing::Missing => format!("not in its mailbox at {backend}"),
+    }
+}
