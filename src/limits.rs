@@ -61,10 +61,6 @@ pub const VERIFY_SESSIONS: usize = 8;
 /// Addresses of which a home said that they exist. Beyond: those that it has not confirmed for the
 /// longest time are forgotten.
 pub const VERIFIED: usize = 200_000;
-/// Generations that are looked through for who had an address before, the latest ones.
-pub const EXPLAINED_GENERATIONS: usize = 200;
-/// Planned waves whose files are looked through for an address, the latest ones.
-pub const EXPLAINED_WAVES: usize = 20;
 /// X.500 addresses whose use is counted. Beyond: the one that was not used for the longest time is
 /// forgotten.
 pub const X500_USED: usize = 10_000;
@@ -276,6 +272,11 @@ pub const WEB_MESSAGE: u64 = 64 * 1024 * 1024;
 
 /// People of a group that we expand because its home is down. Beyond: its mail waits for the home.
 pub const GROUP_PEOPLE: usize = 10_000;
+
+/// Messages that a report counts. Beyond: it says that there were more.
+pub const REPORTED: usize = 20_000_000;
+/// Recipients without their mail that a report names. Beyond: the rows as CSV have all.
+pub const REPORT_OPEN: usize = 200;
 
 /// Entries of one answer of the operators' API. Beyond: ask for the next page.
 pub const PAGE: usize = 1_000;

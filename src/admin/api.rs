@@ -14,8 +14,8 @@ use tokio::sync::oneshot;
 use super::extract::{Body, Path, Query};
 use super::lookup::{QueueQuery, TraceQuery};
 use super::{
-    Account, Admin, AdminError, BackendDetails, BackendView, Coverage, Invitation, MessageView,
-    QueueItem, QueueNumbers, ReloadView, SizeView, StatusView, TraceView, nearly,
+    Account, Admin, AdminError, BackendDetails, BackendView, Coverage, ExplainView, Invitation,
+    MessageView, QueueItem, QueueNumbers, ReloadView, SizeView, StatusView, TraceView,
 };
 use crate::base::Shutdown;
 use crate::mail::SpoolId;
@@ -40,7 +40,7 @@ pub fn operators(admin: Arc<Admin>, shutdown: Shutdown) -> Router {
         .route("/api/backends/{name}", get(backend))
         .route("/api/queue", get(queue))
         .route("/api/messages/{id}", get(message))
-        .route("/api/explain", get(nearly::explain))
+        .route("/api/explain", get(explain))
         .route("/api/trace", get(trace))
         .route("/api/tls", get(tls))
         .route("/api/users", get(users))
@@ -57,6 +57,7 @@ pub fn operators(admin: Arc<Admin>, shutdown: Shutdown) -> Router {
         .merge(super::directory_api::routes())
         .merge(super::wave_api::routes())
         .merge(super::rehearsal_api::routes())
+        .merge(super::report_api::routes())
         .merge(super::replay_api::routes())
         .merge(super::landing_api::routes())
         .fallback(no_such_path)
@@ -201,7 +202,7 @@ pub(crate) struct AddressQuery {
 }
 
 impl AddressQuery {
-    pub(super) fn parse(&self) -> Result<Mailbox, AdminError> {
+    fn parse(&self) -> Result<Mailbox, AdminError> {
         self.address
             .trim()
             .parse()
@@ -210,6 +211,12 @@ impl AddressQuery {
                 hint: "expected for example ann@example.org",
             })
     }
+}
+
+async fn explain(State(admin): Us, Query(query): Query<AddressQuery>) -> Answer<ExplainView> {
+    let address = query.parse()?;
+    let explanation = admin.router.explain(&address);
+    Ok(Json(ExplainView::new(&address, explanation)))
 }
 
 async fn trace(State(admin): Us, Query(query): Query<TraceQuery>) -> Answer<TraceView> {

@@ -428,7 +428,6 @@ impl ExplainView {
             delivery_address,
             reason,
             steps: explanation.steps,
-            nearly: Vec::new(),
         }
     }
 }

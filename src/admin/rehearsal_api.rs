@@ -126,9 +126,9 @@ impl Admin {
         let backends = Arc::clone(&self.backends.borrow());
         let mut rehearsal = self.router.rehearse(&tomorrow.directory, &backends);
         let most = limits::REHEARSED;
-        let shown = self
-            .spool
-            .passed(since..until, most, &mut |message| rehearsal.note(message))?;
+        let shown = self.spool.passed(since..until, most, &mut |passing| {
+            rehearsal.note(passing.message);
+        })?;
         Ok(RehearsalView {
             since,
             until,

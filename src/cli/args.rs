@@ -9,6 +9,7 @@ use super::directory::DirectoryVerb;
 use super::landing::LandingVerb;
 use super::rehearse::RehearseArgs;
 use super::replay::ReplayVerb;
+use super::report::ReportArgs;
 use super::setup::SetupArgs;
 use super::wave::WaveVerb;
 use crate::base::Timestamp;
@@ -96,6 +97,8 @@ pub(crate) enum Verb {
     Landing(LandingVerb),
     /// Let mail that really came go through another directory, and see what would change
     Rehearse(RehearseArgs),
+    /// What became of the mail of a time: the closing report of an outage or a migration
+    Report(ReportArgs),
     /// Who exists, and where the mailbox is
     #[command(subcommand)]
     Directory(DirectoryVerb),

@@ -12,6 +12,7 @@ use super::directory::DirectoryVerb;
 use super::landing::LandingVerb;
 use super::rehearse::RehearseArgs;
 use super::replay::ReplayVerb;
+use super::report::ReportArgs;
 use super::setup::SetupArgs;
 use super::wave::WaveVerb;
 use crate::admin::{AddressQuery, CaseOrder, MoveQuery, OverrideQuery, QueueQuery, TraceQuery};
@@ -57,6 +58,7 @@ pub(crate) enum Work {
     Rehearse(Box<RehearseArgs>),
     /// Look whether mail is in the mailboxes, as somebody.
     Landing(Box<LandingVerb>, String),
+    Report(Box<ReportArgs>),
     /// Plan, start, watch or end a replay, as somebody.
     Replay(Box<ReplayVerb>, String),
     /// Plan, start, watch or take back a wave, as somebody.
@@ -137,6 +139,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
         Verb::Move(verb) => the_move(verb, actor),
         Verb::Rehearse(args) => Work::Rehearse(Box::new(args)),
         Verb::Landing(verb) => Work::Landing(Box::new(verb), actor.to_owned()),
+        Verb::Report(args) => Work::Report(Box::new(args)),
         Verb::Replay(verb) => Work::Replay(Box::new(verb), actor.to_owned()),
         Verb::Wave(verb) => Work::Wave(Box::new(verb), actor.to_owned()),
         Verb::Directory(verb) => Work::Directory(Box::new(verb), actor.to_owned()),

@@ -29,11 +29,13 @@ mod render_holds;
 mod render_landing;
 mod render_rehearsal;
 mod render_replay;
+mod render_report;
 mod render_size;
 #[cfg(test)]
 mod render_verbs_tests;
 mod render_wave;
 mod replay;
+mod report;
 mod setup;
 mod users;
 mod wave;
@@ -161,6 +163,7 @@ fn perform(intent: Intent) -> Result<(), Failure> {
             Work::Landing(verb, actor) => {
                 landing::perform(config.as_deref(), *verb, (format, actor)).await
             }
+            Work::Report(args) => report::perform(config.as_deref(), *args, format).await,
             Work::Replay(verb, actor) => {
                 replay::perform(config.as_deref(), *verb, (format, actor)).await
             }

@@ -10,8 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::groups::is_down_since;
 use super::{
-    Admission, Admit, Decision, Explanation, Holds, Nearly, Origin, Telling, Verifier, View,
-    decide, nearly,
+    Admission, Admit, Decision, Explanation, Holds, Origin, Telling, Verifier, View, decide,
 };
 use crate::backend::{BackendHealth, Board, Health};
 use crate::base::{Boxed, Timestamp};
@@ -141,26 +140,6 @@ impl Router {
         self.decide(address, None, Origin::Trusted, (Telling::Steps, None))
     }
 
-    /// The same, with the rules that nearly applied. Blocks for a moment.
-    #[must_use]
-    pub fn explain_nearly(&self, address: &Mailbox) -> (Explanation, Vec<Nearly>) {
-        let view = View {
-            directory: &self.0.directory.current(),
-            healths: &self.0.board.healths(),
-            holds: &self.0.holds.book(),
-            mail: None,
-            options: &self.options(),
-            origin: Origin::Trusted,
-            telling: Telling::Steps,
-            accepted: None,
-            groups: self.groups_since(),
-            words: self.words(),
-        };
-        let explanation = decide(address, &view);
-        let found = nearly(address, &view, &explanation);
-        (explanation, found)
-    }
-
     /// As [`Self::explain`], without the steps: for each message, which was accepted then.
     #[must_use]
     pub fn route(&self, address: &Mailbox, accepted: Timestamp) -> Explanation {
@@ -230,6 +209,12 @@ impl Router {
     fn groups_since(&self) -> Option<Timestamp> {
         let after = self.options().expand_groups?;
         Some(self.0.board.now().before(after))
+    }
+
+    /// Our name, if the config says it.
+    #[must_use]
+    pub fn hostname(&self) -> Option<String> {
+        self.options().hostname.as_ref().map(ToString::to_string)
     }
 
     /// The backends of `outbound.relay`, in order: through them mail goes to strangers.

@@ -68,7 +68,7 @@ pub use ledger::LedgerMessage;
 pub use offline::{Offline, Progress};
 pub use open::{OpenStore, Opened, World};
 pub use outlook::Outlook;
-pub use passed::Passed;
+pub use passed::{Passed, Passing};
 pub use rebuild::Rebuild;
 pub use recent::Recent;
 pub use recover::Recovery;

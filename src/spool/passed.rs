@@ -1,12 +1,13 @@
 //! All mail that came between two moments, finished or not, also when only the ledger knows it.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::SpoolError;
 use super::handle::Spool;
 use super::head;
 use super::index::key;
-use super::views::StoredMessage;
+use super::views::{LedgerEntry, StoredMessage};
 use crate::base::Timestamp;
 use crate::limits;
 use crate::mail::SpoolId;
@@ -20,6 +21,34 @@ pub struct Passed {
     pub cut: bool,
 }
 
+/// A message that is shown.
+#[derive(Debug)]
+pub struct Passing<'a> {
+    /// Its envelope, and what became of its recipients.
+    pub message: &'a StoredMessage,
+    told: Told<'a>,
+}
+
+/// Who knows what happened to it.
+#[derive(Debug)]
+enum Told<'a> {
+    Spool(&'a Spool),
+    Ledger(&'a [LedgerEntry]),
+}
+
+impl Passing<'_> {
+    /// Everything that happened to it after its acceptance, in order.
+    ///
+    /// # Errors
+    /// When the index or the log fails.
+    pub fn history(&self) -> Result<Cow<'_, [LedgerEntry]>, SpoolError> {
+        match self.told {
+            Told::Spool(spool) => spool.history(self.message.id).map(Cow::Owned),
+            Told::Ledger(entries) => Ok(Cow::Borrowed(entries)),
+        }
+    }
+}
+
 impl Spool {
     /// Shows the messages that were accepted in this time: first those that are gone and stand in
     /// the ledger, then the others, each part oldest first, no more than `most` in all. Bodies are
@@ -31,7 +60,7 @@ impl Spool {
         &self,
         time: Range<Timestamp>,
         most: usize,
-        show: &mut dyn FnMut(&StoredMessage),
+        show: &mut dyn FnMut(&Passing<'_>),
     ) -> Result<Passed, SpoolError> {
         let (mut shown, mut left) = (Passed::default(), most);
         let (first, end) = (SpoolId::first_at(time.start), SpoolId::first_at(time.end));
@@ -53,7 +82,10 @@ impl Spool {
                 match self.message(id) {
                     Ok(Some(message)) => {
                         left -= 1;
-                        show(&message);
+                        show(&Passing {
+                            message: &message,
+                            told: Told::Spool(self),
+                        });
                     }
                     // It went at this moment.
                     Ok(None) => {}
@@ -74,7 +106,7 @@ impl Spool {
         &self,
         ids: Range<SpoolId>,
         left: &mut usize,
-        show: &mut dyn FnMut(&StoredMessage),
+        show: &mut dyn FnMut(&Passing<'_>),
     ) -> Result<bool, SpoolError> {
         let mut cut = false;
         let mut failed = None;
@@ -88,7 +120,10 @@ impl Spool {
                 Ok(None) if *left == 0 => cut = true,
                 Ok(None) => {
                     *left -= 1;
-                    show(&StoredMessage::from(&gone));
+                    show(&Passing {
+                        message: &StoredMessage::from(&gone),
+                        told: Told::Ledger(&gone.history),
+                    });
                 }
                 Err(error) => failed = Some(error),
             }

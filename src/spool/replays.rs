@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::SpoolError;
 use super::handle::Spool;
 use super::index::{key, replays_of};
+use super::passed::Passing;
 use super::views::StoredMessage;
 use crate::mail::{BackendId, ReplayMark, ReplayedRecipient, SpoolId};
 
@@ -54,7 +55,8 @@ impl Spool {
         show: &mut dyn FnMut(&StoredMessage),
     ) -> Result<(), SpoolError> {
         let mut all = usize::MAX;
-        self.passed_and_gone(ids, &mut all, show).map(|_| ())
+        let mut shown = |passing: &Passing<'_>| show(passing.message);
+        self.passed_and_gone(ids, &mut all, &mut shown).map(|_| ())
     }
 
     /// How far all replays of a message are, by recipient and backend.

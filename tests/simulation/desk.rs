@@ -115,6 +115,15 @@ impl Desk {
         answer
     }
 
+    /// An answer that is no JSON.
+    pub(crate) async fn text(&self, path: &str) -> String {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
     pub(crate) async fn post(&self, path: &str, body: &str) -> Value {
         let (status, answer) = self.ask(Method::POST, path, body.to_owned()).await;
         assert_eq!(status, StatusCode::OK, "{path}: {answer}");

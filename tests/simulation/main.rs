@@ -18,6 +18,7 @@
 mod auditor;
 mod chance;
 mod clock;
+mod closing;
 mod content;
 mod corners;
 mod damage;

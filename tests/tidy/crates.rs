@@ -20,7 +20,7 @@ const PLACES: [(&str, &[&str]); 23] = [
     ("mail_parser", &["src/mail/header.rs", "src/mail/mime.rs"]),
     ("mail_builder", &["src/mail/"]),
     ("ammonia", &["src/webmail/"]),
-    ("csv", &["src/directory/"]),
+    ("csv", &["src/directory/", "src/report/"]),
     ("idna", &["src/smtp/", "src/net/", "src/directory/"]),
     ("ldap3", &["src/ldap/"]),
     ("toml", &["src/config/", "src/cli/home.rs"]),

@@ -11,7 +11,7 @@ const FLOORS: [&[&str]; 9] = [
     &["mail", "net", "terminal"],
     &["spool", "auth", "filter", "ldap", "imap"],
     &["directory", "backend"],
-    &["route"],
+    &["route", "report"],
     &["inbound", "queue", "outbound"],
     &["webmail", "admin", "cutover"],
     &["config", "daemon", "cli", "demo"],

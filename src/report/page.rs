@@ -1,0 +1,368 @@
+//! The report as one page of HTML: readable on a screen, printable, with nothing to be fetched.
+
+use std::time::Duration;
+
+use askama::Template;
+
+use super::plot::{bars, stripe};
+use super::{BackendFigures, Figures, WaitOf};
+use crate::base::Timestamp;
+
+/// The page of a report about `site`.
+///
+/// # Errors
+/// When the page cannot be filled in: an error of ours.
+pub fn page(figures: &Figures, site: &str) -> Result<String, askama::Error> {
+    let timeline = &figures.timeline;
+    Page {
+        site,
+        figures,
+        headline: headline(figures),
+        lines: lines(figures),
+        waits: waits(figures),
+        arrived: bars(&timeline.arrived, "plot arrived"),
+        waiting: bars(&timeline.waiting, "plot waiting"),
+        most_arrived: number(timeline.arrived.iter().copied().max().unwrap_or(0)),
+        most_waiting: number(timeline.waiting.iter().copied().max().unwrap_or(0)),
+        step: duration(timeline.step_seconds),
+        ends: [timeline.start, timeline.end()].map(time),
+        since: time(figures.since),
+        until: time(figures.until),
+        made: time(figures.made),
+        backends: figures
+            .backends
+            .iter()
+            .map(|one| Backend::new(one, figures))
+            .collect(),
+        open_more: open(figures).saturating_sub(figures.open.len() as u64),
+    }
+    .render()
+}
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page<'a> {
+    site: &'a str,
+    figures: &'a Figures,
+    headline: String,
+    lines: Vec<Line>,
+    waits: Vec<Line>,
+    arrived: String,
+    waiting: String,
+    most_arrived: String,
+    most_waiting: String,
+    step: String,
+    ends: [String; 2],
+    since: String,
+    until: String,
+    made: String,
+    backends: Vec<Backend<'a>>,
+    open_more: u64,
+}
+
+/// A number, what it counts, and what it means.
+struct Line {
+    value: String,
+    what: &'static str,
+    meaning: &'static str,
+}
+
+struct Backend<'a> {
+    figures: &'a BackendFigures,
+    away: String,
+    stripe: String,
+    outages: Vec<[String; 4]>,
+    known_since: Option<String>,
+}
+
+impl WaitOf {
+    fn shown(&self) -> String {
+        duration(self.seconds)
+    }
+}
+
+impl<'a> Backend<'a> {
+    fn new(backend: &'a BackendFigures, figures: &Figures) -> Self {
+        let until = figures.until.min(figures.made);
+        let outages = backend.outages.iter().map(|outage| {
+            let end = outage.until.unwrap_or(until);
+            [
+                time(outage.from),
+                duration(end.since(outage.from).as_secs()),
+                outage.kind.as_str().to_owned(),
+                outage.reason.clone(),
+            ]
+        });
+        Self {
+            figures: backend,
+            away: match backend.seconds_away {
+                0 => "never".to_owned(),
+                seconds => duration(seconds),
+            },
+            stripe: stripe(&backend.outages, &figures.timeline, until),
+            outages: outages.collect(),
+            known_since: backend.known_since.map(time),
+        }
+    }
+}
+
+/// The whole report in a sentence.
+#[must_use]
+pub fn headline(figures: &Figures) -> String {
+    let ends = &figures.recipients;
+    let lost = figures.unaccounted + figures.unreadable;
+    let mut text = format!(
+        "{} accepted, {} delivered, {} waiting, {} lost, {} perhaps twice",
+        number(ends.all),
+        number(ends.delivered + ends.expanded),
+        number(ends.waiting),
+        number(lost),
+        number(figures.uncertain),
+    );
+    if figures.landing.looked > 0 {
+        let (found, looked) = (
+            number(figures.landing.found),
+            number(figures.landing.looked),
+        );
+        text.extend(["; ", &found, " of ", &looked, " found in the mailbox"]);
+    }
+    if let Some(longest) = figures.waits.longest.first() {
+        text += "; longest wait ";
+        text += &duration(longest.seconds);
+    }
+    for backend in figures.backends.iter().filter(|one| one.seconds_away > 0) {
+        let away = duration(backend.seconds_away);
+        text.extend([
+            "; ",
+            &away,
+            " of ",
+            backend.name.as_str(),
+            " downtime covered",
+        ]);
+    }
+    text + "."
+}
+
+/// Recipients who have not got it.
+const fn open(figures: &Figures) -> u64 {
+    let ends = &figures.recipients;
+    ends.waiting + ends.bounced + ends.dropped
+}
+
+fn line(value: u64, what: &'static str, meaning: &'static str) -> Line {
+    Line {
+        value: number(value),
+        what,
+        meaning,
+    }
+}
+
+fn lines(figures: &Figures) -> Vec<Line> {
+    let ends = &figures.recipients;
+    let mut lines = vec![
+        line(figures.messages, "messages", "answered with 250, and kept"),
+        line(
+            ends.all,
+            "recipients",
+            "of these messages; what follows counts them",
+        ),
+        line(
+            ends.delivered,
+            "delivered",
+            "the next hop has said that it has it",
+        ),
+        line(
+            ends.expanded,
+            "groups",
+            "expanded while their home was down; their people count with their own message",
+        ),
+        line(ends.waiting, "waiting", "kept here, and delivered later"),
+        line(ends.bounced, "refused", "for good; the reasons are below"),
+        line(
+            ends.dropped,
+            "taken out",
+            "by an administrator, with his name",
+        ),
+        line(
+            figures.unaccounted,
+            "unaccounted for",
+            "of whom nobody knows what became",
+        ),
+        line(
+            figures.unreadable,
+            "damaged messages",
+            "whose recipients cannot be read any more",
+        ),
+    ];
+    lines.extend(doubts(figures));
+    lines
+}
+
+/// What was seen, and what asks for somebody.
+fn doubts(figures: &Figures) -> Vec<Line> {
+    vec![
+        line(
+            figures.landing.found,
+            "in the mailbox",
+            "somebody looked, and it is there",
+        ),
+        line(
+            figures.landing.junk,
+            "in junk",
+            "of those, in the folder for junk",
+        ),
+        line(
+            figures.landing.missing,
+            "not in the mailbox",
+            "somebody looked, and it is not there",
+        ),
+        line(
+            figures.uncertain,
+            "perhaps twice",
+            "an attempt had no known end, and was made again",
+        ),
+        line(
+            figures.diverted,
+            "elsewhere",
+            "given to another backend than their home, and not brought home yet",
+        ),
+        line(
+            figures.replayed,
+            "replayed",
+            "deliveries that a replay made",
+        ),
+        line(figures.tls.out_with, "encrypted", "deliveries over TLS"),
+        line(
+            figures.tls.out_without,
+            "not encrypted",
+            "deliveries without TLS",
+        ),
+    ]
+}
+
+fn waits(figures: &Figures) -> Vec<Line> {
+    let waits = &figures.waits;
+    let line = |value, what| line(value, what, "");
+    vec![
+        line(waits.minute, "within a minute"),
+        line(waits.ten_minutes, "within ten minutes"),
+        line(waits.hour, "within an hour"),
+        line(waits.day, "within a day"),
+        line(waits.longer, "later"),
+    ]
+}
+
+/// `1,204`.
+fn number(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `6 h 12 min`: two units, as one says it.
+#[must_use]
+pub fn spoken(time: Duration) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+    let mut rest = time.as_secs();
+    let mut parts = Vec::new();
+    for (unit, name) in UNITS {
+        let count = rest / unit;
+        rest %= unit;
+        if count > 0 || !parts.is_empty() {
+            parts.push(format!("{count} {name}"));
+        }
+    }
+    parts.truncate(2);
+    parts.retain(|part| !part.starts_with("0 "));
+    if parts.is_empty() {
+        return "0 s".to_owned();
+    }
+    parts.join(" ")
+}
+
+fn duration(seconds: u64) -> String {
+    spoken(Duration::from_secs(seconds))
+}
+
+/// In UTC, because readers are elsewhere.
+fn time(at: Timestamp) -> String {
+    at.to_jiff().strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::backend::{Became, HealthChange};
+    use crate::mail::BackendId;
+    use crate::report::Collector;
+    use crate::report::samples::{at, message};
+    use crate::spool::Passed;
+
+    fn figures() -> Figures {
+        let mut collector = Collector::new((at(0), at(3600)), at(600));
+        let (mut message, history) = message();
+        let mut envelope = (*message.envelope).clone();
+        envelope.from = "\"<script>x\"@example.net".parse().unwrap();
+        message.envelope = envelope.into();
+        collector.note(&message, &history);
+        let change = HealthChange {
+            number: 1,
+            at: at(20),
+            became: Became::Down,
+            reason: "<b>refused</b>".to_owned(),
+            actor: String::new(),
+        };
+        let changes = BTreeMap::from([(BackendId::new("onprem"), vec![change])]);
+        collector.finish(&changes, Passed::default())
+    }
+
+    #[test]
+    fn the_report_is_said_in_a_sentence() {
+        assert_eq!(
+            headline(&figures()),
+            "4 accepted, 2 delivered, 1 waiting, 0 lost, 1 perhaps twice; 1 of 2 found in \
+             the mailbox; longest wait 1 min 30 s; 9 min 40 s of onprem downtime covered."
+        );
+        assert_eq!(number(1_204_000), "1,204,000");
+        assert_eq!(number(999), "999");
+        let said = [0, 59, 60, 3_600, 22_349, 90_000].map(duration);
+        assert_eq!(
+            said,
+            ["0 s", "59 s", "1 min", "1 h", "6 h 12 min", "1 d 1 h"]
+        );
+    }
+
+    #[test]
+    fn the_page_shows_everything_and_runs_nothing() {
+        let page = page(&figures(), "mx.example.org").unwrap();
+        for expected in [
+            "mx.example.org",
+            "bob@example.org",
+            "550 5.1.1 No such user",
+            "of onprem downtime covered",
+            "class=\"down\"",
+            "patches",
+        ] {
+            assert!(page.contains(expected), "{expected} is not in the page");
+        }
+        assert!(
+            !page.contains("<script>"),
+            "what strangers say is not escaped"
+        );
+        assert!(
+            !page.contains("<b>refused"),
+            "what strangers say is not escaped"
+        );
+        for fetched in ["src=", "href=", "url(", "@import"] {
+            assert!(!page.contains(fetched), "it fetches something: {fetched}");
+        }
+    }
+}
