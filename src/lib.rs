@@ -22,6 +22,7 @@ pub mod directory;
 pub mod report;
 pub mod route;
 // floor 5
+pub mod drill;
 pub mod inbound;
 pub mod outbound;
 pub mod queue;

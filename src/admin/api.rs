@@ -56,6 +56,7 @@ pub fn operators(admin: Arc<Admin>, shutdown: Shutdown) -> Router {
         .merge(super::move_api::routes())
         .merge(super::directory_api::routes())
         .merge(super::wave_api::routes())
+        .merge(super::drill_api::routes())
         .merge(super::rehearsal_api::routes())
         .merge(super::report_api::routes())
         .merge(super::replay_api::routes())

@@ -53,6 +53,7 @@ impl Admin {
             .chain(backends.iter().filter_map(paused))
             .chain(self.case_numbers().told())
             .chain(self.sync_problems())
+            .chain(self.drill_problems())
             .collect();
         HealthView {
             ok: problems.is_empty(),
@@ -103,6 +104,7 @@ impl Admin {
             gauge!(names::ATTENTION_MESSAGES).set(attention.messages as f64);
         }
         self.set_sync_gauges();
+        self.set_drill_gauges();
         gauge!(names::SPOOL_BYTES).set(stats.bytes as f64);
         gauge!(names::SPOOL_QUARANTINED).set(stats.quarantined as f64);
         gauge!(names::SPOOL_FREE_BYTES).set(stats.free_bytes as f64);

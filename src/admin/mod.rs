@@ -10,6 +10,7 @@ mod attention;
 mod cases_api;
 mod directory_api;
 mod directory_import;
+mod drill_api;
 mod error;
 mod extract;
 mod health;
@@ -41,6 +42,7 @@ use tokio::sync::watch;
 use crate::backend::BackendOptions;
 use crate::base::{Boxed, Clock};
 use crate::directory::{Generations, Syncer, Waves};
+use crate::drill::Drills;
 use crate::outbound::Outbound;
 use crate::queue::Queue;
 use crate::queue::landing::Landings;
@@ -61,6 +63,7 @@ pub(crate) use directory_api::{
     ChangeQuery, DiffQuery, EntriesQuery, RevertQuery, SetQuery, SettleQuery,
 };
 pub use directory_api::{ChangeView, DiffView, LookupView};
+pub use drill_api::DrillView;
 pub use error::{AdminError, Refusal};
 pub use health::{HealthView, keep_metrics};
 pub use hold_api::HoldView;
@@ -115,6 +118,8 @@ pub struct Admin {
     pub directory: Generations,
     /// Users who change home together.
     pub waves: Waves,
+    /// Probes that must come back.
+    pub drills: Drills,
     /// Mail that is brought to a backend once more.
     pub replays: Replays,
     /// Whether what was delivered is in the mailboxes.

@@ -46,6 +46,9 @@ pub(crate) struct WaveQuery {
     /// Without those who cannot move.
     #[serde(default)]
     pub(crate) skip_blocked: bool,
+    /// Though a drill is not green.
+    #[serde(default)]
+    pub(crate) despite_drill: bool,
 }
 
 /// What a wave would do, or was started with.
@@ -129,6 +132,7 @@ impl WaveQuery {
         Allowed {
             force: self.force,
             skip_blocked: self.skip_blocked,
+            despite_drill: self.despite_drill,
         }
     }
 
@@ -187,11 +191,15 @@ async fn start(
     if !refusals.is_empty() {
         return Err(refused(&wave, &refusals));
     }
+    let mut said = query.said();
+    if allowed.despite_drill {
+        said.reason = admin.overlooking_drills(said.reason);
+    }
     let wave = if let Some(at) = query.at {
-        waves.schedule(wave, (at, allowed), query.said()).await?
+        waves.schedule(wave, (at, allowed), said).await?
     } else {
         let with = (&planned, allowed);
-        let started = waves.start(wave, with, query.said()).await?;
+        let started = waves.start(wave, with, said).await?;
         // Whoever waits has another home now.
         admin.queue.look_anew();
         started
@@ -288,6 +296,7 @@ impl Admin {
                 found.extend(text.map(target));
             }
         }
+        found.extend(self.drill_obstacles());
         found
     }
 

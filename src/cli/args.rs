@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::directory::DirectoryVerb;
+use super::drill::DrillVerb;
 use super::landing::LandingVerb;
 use super::rehearse::RehearseArgs;
 use super::replay::ReplayVerb;
@@ -59,6 +60,9 @@ pub(crate) enum Verb {
     },
     /// Print what the administrator of a platform has to do so that it works behind this server
     Setup(SetupArgs),
+    /// Probes that go the way of mail and must come back
+    #[command(subcommand)]
+    Drill(DrillVerb),
     /// Show the whole story in two minutes: two sandbox platforms, mail, an outage, the webmail
     Demo {
         /// Run through, check that every message arrived exactly once, and end

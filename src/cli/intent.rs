@@ -9,6 +9,7 @@ use super::args::{
 };
 use super::bulk::BulkWork;
 use super::directory::DirectoryVerb;
+use super::drill::DrillVerb;
 use super::landing::LandingVerb;
 use super::rehearse::RehearseArgs;
 use super::replay::ReplayVerb;
@@ -61,6 +62,8 @@ pub(crate) enum Work {
     Report(Box<ReportArgs>),
     /// Plan, start, watch or end a replay, as somebody.
     Replay(Box<ReplayVerb>, String),
+    /// Look at the drills, or run them now.
+    Drill(DrillVerb),
     /// Plan, start, watch or take back a wave, as somebody.
     Wave(Box<WaveVerb>, String),
 }
@@ -124,6 +127,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
         Verb::Serve => Work::Serve,
         Verb::Check { online: false } => Work::Check(Depth::File),
         Verb::Check { online: true } => Work::Check(Depth::Online),
+        Verb::Drill(verb) => Work::Drill(verb),
         Verb::Setup(args) => Work::Setup(Box::new(args)),
         Verb::Demo { once: false } => Work::Demo(crate::demo::Ending::CtrlC),
         Verb::Demo { once: true } => Work::Demo(crate::demo::Ending::Once),

@@ -13,6 +13,7 @@ mod directory;
 mod directory_normalised;
 mod directory_sync;
 mod directory_x500;
+mod drill;
 mod holding;
 mod home;
 mod intent;
@@ -151,6 +152,7 @@ fn perform(intent: Intent) -> Result<(), Failure> {
             Work::Serve => home::serve(config.as_deref()).await,
             Work::Check(depth) => check::check(config.as_deref(), depth, format).await,
             Work::Setup(args) => setup::perform(config.as_deref(), *args, format).await,
+            Work::Drill(verb) => drill::perform(config.as_deref(), verb, format).await,
             Work::Demo(ending) => crate::demo::run(ending)
                 .await
                 .map_err(|error| Failure::new(Exit::Failed, error)),

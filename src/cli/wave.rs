@@ -38,6 +38,9 @@ pub(crate) enum WaveVerb {
         /// Leave out those who cannot move
         #[arg(long)]
         skip_blocked: bool,
+        /// Though a drill is not green; it is written down who said so
+        #[arg(long)]
+        despite_drill: bool,
         /// Why, for those who look later
         #[arg(long, default_value = "")]
         reason: String,
@@ -111,6 +114,7 @@ impl Teller {
                 at,
                 force,
                 skip_blocked,
+                despite_drill,
                 reason,
             } => {
                 let (query, bytes) = self.locked(which, reason)?;
@@ -118,6 +122,7 @@ impl Teller {
                     at,
                     force,
                     skip_blocked,
+                    despite_drill,
                     ..query
                 };
                 let answer = self.send("start", &query, bytes).await?;
@@ -175,12 +180,14 @@ impl Teller {
         bytes: Vec<u8>,
     ) -> Result<serde_json::Value, Failure> {
         let mut path = format!(
-            "/api/waves/{what}?name={}&actor={}&reason={}&force={}&skip_blocked={}",
+            "/api/waves/{what}?name={}&actor={}&reason={}&force={}&skip_blocked={}\
+             &despite_drill={}",
             escape(&query.name),
             escape(&query.actor),
             escape(&query.reason),
             query.force,
-            query.skip_blocked
+            query.skip_blocked,
+            query.despite_drill
         );
         let to = query.to.as_ref().map(|to| to.as_str().to_owned());
         let at = query.at.map(|at| at.to_string());

@@ -8,8 +8,8 @@ use toml::de::DeTable;
 use super::reader::{At, Section, Source};
 use super::verify::{self, Ourselves};
 use super::{
-    AdminConfig, CertificateFiles, CheckConfig, Config, ListenerConfig, Problem, Problems,
-    ServerConfig, WebConfig, landing_keys, online, people, people_keys, platforms, sections,
+    AdminConfig, CertificateFiles, Config, ListenerConfig, Problem, Problems, ServerConfig,
+    WebConfig, drill, landing_keys, online, people, people_keys, platforms, sections,
 };
 use crate::directory::Directory;
 
@@ -183,14 +183,14 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let listeners = sections::listeners(root);
     let tls = sections::tls(root);
     let backends = platforms::backends(root);
-    let domains = platforms::domains(root, &backends);
+    let (domains, check) = online::domains(root, &backends);
     let directory = people_keys::directory(root, &backends);
     let outside = platforms::outside(root, &backends);
     let queue = sections::queue(root);
     let (replay, landing) = (sections::replay(root), landing_keys::landing(root));
     let web = sections::web(root);
     let (admin, limits) = (sections::admin(root), sections::limits(root));
-    let resolvers = online::resolvers(root);
+    let drill = drill::drill(root, &backends, &domains);
 
     let web_bind = web.as_ref().and_then(|web| web.bind.as_ref());
     let binds = listeners.iter().map(|listener| &listener.bind);
@@ -235,11 +235,9 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
             .into_iter()
             .filter_map(|backend| backend.config)
             .collect(),
-        domains: domains.rules,
-        check: CheckConfig {
-            resolvers,
-            dkim_selectors: domains.dkim_selectors,
-        },
+        domains,
+        drill,
+        check,
         directory: directory.config(),
         relay: outside.relays.into_iter().map(|at| at.value).collect(),
         protection: outside.protection,

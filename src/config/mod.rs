@@ -4,6 +4,7 @@
 //! would lose or misroute mail. Every key stands in `docs/config.md` and in
 //! `config/tideover.toml`; a test sees to it.
 
+mod drill;
 mod entry;
 mod imap_keys;
 mod landing_keys;
@@ -25,6 +26,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use drill::DrillConfig;
 use jiff::tz::TimeZone;
 pub use load::{Places, check, data_dir, find, load, read};
 pub use online::{CheckConfig, ResolverName};
@@ -79,6 +81,8 @@ pub struct Config {
     pub admin: Option<AdminConfig>,
     /// `[limits]`.
     pub limits: Bounds,
+    /// `[drill]`; `None`: nothing is drilled.
+    pub drill: Option<DrillConfig>,
     /// What `check --online` asks.
     pub check: CheckConfig,
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::Config;
+use super::platforms::{self, Backend};
 use super::reader::Section;
 use crate::backend::Hosts;
 use crate::cutover::{DomainOptions, Options, Platform};
+use crate::directory::DomainRule;
 use crate::route::OutboundRelay;
 
 const PORT: u16 = 53;
@@ -31,7 +33,17 @@ pub enum ResolverName {
     At(SocketAddr, String),
 }
 
-pub(super) fn resolvers(root: &Section<'_>) -> Vec<ResolverName> {
+/// The domains, and what is asked about them.
+pub(super) fn domains(root: &Section<'_>, backends: &[Backend]) -> (Vec<DomainRule>, CheckConfig) {
+    let domains = platforms::domains(root, backends);
+    let check = CheckConfig {
+        resolvers: resolvers(root),
+        dkim_selectors: domains.dkim_selectors,
+    };
+    (domains.rules, check)
+}
+
+fn resolvers(root: &Section<'_>) -> Vec<ResolverName> {
     let default = || DEFAULT.iter().filter_map(|text| resolver(text).ok());
     let Some(section) = root.section("check") else {
         return default().collect();

@@ -54,6 +54,7 @@ impl Config {
             postmaster: self.server.postmaster.clone(),
             relay: self.relay.clone(),
             expand_groups: self.directory.expand_groups,
+            drill: self.drill.as_ref().map(|drill| drill.address.clone()),
             failover_when_rejecting: self
                 .backends
                 .iter()

@@ -10,12 +10,13 @@ use super::accounts::AccountDesk;
 use super::catch_up::Rest;
 use super::reload::{Movers, Reloader};
 use super::visit_key::visit_key;
-use super::{Running, StartError, sync};
+use super::{Running, StartError, drills, sync};
 use crate::admin::{self, Admin};
 use crate::backend::Board;
 use crate::base::{Clock, Entropy, Shutdown};
 use crate::config::{Config, WebConfig};
 use crate::directory::{DirectoryHandle, Generations, Syncer, Verified, Waves};
+use crate::drill::{DrillTransport, Drills};
 use crate::imap::{self, ImapHomes};
 use crate::inbound::{self, TlsMode};
 use crate::mail::{Transport, VisitKey};
@@ -49,16 +50,14 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let directory = DirectoryHandle::new(directory);
     let base = Base::new(&config, directory, opened.spool.clone())?;
     let outbound = client(&config, &base.board, (&base.clock, &base.entropy))?;
-    let queue = base.queue(&config, &outbound);
+    let (queue, drills) = base.queue(&config, &outbound);
     let accounts = base.accounts()?;
     let movers = movers(&config, &queue, &outbound)?;
     let (replays, landings) = (movers.replays.clone(), movers.landings.clone());
     let (reloader, told) = Reloader::new(config.clone(), base.clone(), movers.clone());
     reloader.watch_backends();
-    let writer = opened
-        .writer
-        .spawn_thread()
-        .map_err(StartError::other("the spool's writer"))?;
+    let writer = opened.writer.spawn_thread();
+    let writer = writer.map_err(StartError::other("the spool's writer"))?;
     let rest = Rest {
         movers: movers.clone(),
         committed: opened.committed,
@@ -77,6 +76,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
             outbound,
             directory: base.generations.clone(),
             waves: Waves::new(base.generations.clone(), base.spool.clone()),
+            drills,
             replays,
             landings,
             sync: base.syncer.clone(),
@@ -154,11 +154,15 @@ impl Base {
         accounts.map_err(StartError::other("the accounts"))
     }
 
-    fn queue(&self, config: &Config, outbound: &Outbound) -> Queue {
+    fn queue(&self, config: &Config, outbound: &Outbound) -> (Queue, Drills) {
+        let drills = drills::drills(self, config);
         let asker = Arc::new(outbound.clone());
         let verifier = Verifier::new(Verified::default(), asker, self.clock.clone());
         self.router.verify_with(verifier);
-        let transport: Arc<dyn Transport> = Arc::new(outbound.clone());
+        let transport: Arc<dyn Transport> = Arc::new(DrillTransport {
+            others: Arc::new(outbound.clone()),
+            drills: drills.clone(),
+        });
         let parts = Parts {
             spool: self.spool.clone(),
             router: self.router.clone(),
@@ -169,7 +173,7 @@ impl Base {
         };
         let queue = Queue::new(parts, config.queue_options());
         queue.mark_visits(self.visits.clone());
-        queue
+        (queue, drills)
     }
 
     fn serve_mail(
@@ -245,6 +249,7 @@ impl Base {
     ) -> Result<(), StartError> {
         let upkeep = admin::keep_metrics(admin.metrics.clone(), self.shutdown.clone());
         self.shutdown.spawn("metrics", upkeep);
+        drills::start(admin.drills.clone(), &admin.queue, &self.shutdown);
         let admin = Arc::new(admin);
         let waves = admin::keep_waves(Arc::clone(&admin), self.shutdown.clone());
         self.shutdown.spawn("waves", waves);

@@ -5,6 +5,7 @@
 mod accounts;
 mod assemble;
 mod catch_up;
+mod drills;
 mod reload;
 mod serve;
 mod sync;

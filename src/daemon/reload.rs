@@ -184,6 +184,7 @@ fn changed_for_good(old: &Config, new: &Config) -> Vec<&'static str> {
         ("[web]", text(&old.web), text(&new.web)),
         ("[admin]", text(&old.admin), text(&new.admin)),
         ("[limits]", text(&old.limits), text(&new.limits)),
+        ("[drill]", text(&old.drill), text(&new.drill)),
     ];
     parts
         .into_iter()

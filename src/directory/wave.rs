@@ -64,6 +64,9 @@ pub struct Allowed {
     /// Users who cannot move are left out.
     #[serde(default)]
     pub skip_blocked: bool,
+    /// Drills that are not green.
+    #[serde(default)]
+    pub despite_drill: bool,
 }
 
 /// A step of a wave's life.

@@ -39,6 +39,8 @@ pub enum ObstacleKind {
     AlreadyThere,
     /// The new home takes no mail now.
     Target,
+    /// A drill is not green.
+    Drill,
 }
 
 impl ObstacleKind {
@@ -58,6 +60,7 @@ impl ObstacleKind {
             Self::MailWaiting => "mail-waiting",
             Self::AlreadyThere => "already-there",
             Self::Target => "target",
+            Self::Drill => "drill",
         }
     }
 }
@@ -178,6 +181,8 @@ impl WavePlan {
         for one in &self.obstacles {
             let overlooked = match one.grade {
                 Grade::Note => true,
+                // What is forced elsewhere says nothing of the way that mail goes.
+                Grade::Warns if one.kind == ObstacleKind::Drill => allowed.despite_drill,
                 Grade::Warns => allowed.force,
                 Grade::Blocks => false,
             };

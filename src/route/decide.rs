@@ -181,6 +181,9 @@ impl<'a> Walk<'a> {
     }
 
     fn step(&mut self, address: &Mailbox, origin: Origin) -> Step {
+        if let Some(decision) = self.drill(address) {
+            return ControlFlow::Break(decision);
+        }
         match self.view.directory.lookup(address) {
             Lookup::Known {
                 entry,

@@ -5,6 +5,7 @@
 mod admit;
 mod decide;
 mod decision;
+mod drill;
 mod groups;
 mod hold_store;
 mod holds;
@@ -21,6 +22,7 @@ mod verify;
 pub use admit::{Admission, Admit, Origin};
 pub use decide::{Telling, View, decide};
 pub use decision::{Decision, Explanation};
+pub use drill::DRILL;
 pub use hold_store::{HoldError, HoldWish, Holds, StepWish};
 pub use holds::{HoldBook, HoldRule, Move, MoveState};
 pub use loops::LoopGuard;

@@ -34,6 +34,8 @@ pub struct RouteOptions {
     /// `directory.expand_groups`: groups are expanded when their home is down for so long; `None`:
     /// never.
     pub expand_groups: Option<Duration>,
+    /// `drill.address`: where probes come back to.
+    pub drill: Option<Mailbox>,
 }
 
 /// One of the ways to strangers.

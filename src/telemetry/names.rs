@@ -86,6 +86,10 @@ metrics! {
         "Probes of a backend, by result (good, bad).";
     Counter DIRECTORY_SYNCS = "tideover_directory_syncs_total" ["source, result"]
         "Synchronisations of the directory with a source, by result (good, failed).";
+    Gauge DRILL_GREEN = "tideover_drill_green" ["leg"]
+        "1 when the last probe of a drill's leg came back in time, else 0.";
+    Gauge DRILL_LATENCY = "tideover_drill_latency_seconds" ["leg"]
+        "Seconds that the last probe of a drill's leg took; -1 when it did not come back.";
     Gauge DIRECTORY_SYNC_AGE = "tideover_directory_sync_age_seconds" ["source"]
         "Seconds since the last synchronisation with a source that went well; -1 before the first.";
     Counter X500_RECIPIENTS = "tideover_x500_recipients_total" [""]

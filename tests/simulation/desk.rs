@@ -14,6 +14,7 @@ use tideover::admin::{
 };
 use tideover::base::{Boxed, Clock, Entropy};
 use tideover::directory::{Generations, Syncer, Waves};
+use tideover::drill;
 use tideover::net::{Dns, TcpDial, TlsClient};
 use tideover::outbound::{self, Outbound};
 use tideover::queue::landing::{self, Landings};
@@ -88,6 +89,7 @@ impl Desk {
             directory: all.clone(),
             sync: Syncer::new(all.clone()),
             waves: waves.clone(),
+            drills: no_drills(door, all, &clock),
             replays: crate::replays::desk(door),
             landings: Landings::new(door.queue.clone(), landing::Options::default()),
             router: door.router.clone(),
@@ -160,4 +162,15 @@ impl Desk {
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         (status, serde_json::from_slice(&bytes).unwrap())
     }
+}
+
+fn no_drills(door: &Door, all: &Generations, clock: &Clock) -> drill::Drills {
+    let parts = drill::Parts {
+        spool: door.spool.clone(),
+        router: door.router.clone(),
+        directory: all.clone(),
+        clock: clock.clone(),
+        entropy: Entropy::system(),
+    };
+    drill::Drills::new(None, parts)
 }

@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 9] = [
     &["spool", "auth", "filter", "ldap", "imap"],
     &["directory", "backend"],
     &["route", "report"],
-    &["inbound", "queue", "outbound"],
+    &["inbound", "queue", "outbound", "drill"],
     &["webmail", "admin", "cutover"],
     &["config", "daemon", "cli", "demo"],
 ];

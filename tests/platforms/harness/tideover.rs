@@ -193,6 +193,13 @@ impl Tideover {
         })
     }
 
+    /// What a verb says that is not done.
+    pub(crate) fn refused(&self, verb: &[&str]) -> String {
+        let output = self.verb(verb);
+        assert!(!output.status.success(), "{verb:?} was done");
+        output.stderr.escape_ascii().to_string()
+    }
+
     fn verb(&self, verb: &[&str]) -> Output {
         Command::new(PROGRAM)
             .args(verb)
