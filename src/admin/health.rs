@@ -49,6 +49,7 @@ impl Admin {
             .chain(self.write_problem())
             .chain(self.index_problem())
             .chain(self.damage_problem())
+            .chain(self.balance_problem())
             .chain(self.attention_problem())
             .chain(backends.iter().filter_map(paused))
             .chain(self.case_numbers().told())
@@ -107,6 +108,8 @@ impl Admin {
         self.set_drill_gauges();
         gauge!(names::SPOOL_BYTES).set(stats.bytes as f64);
         gauge!(names::SPOOL_QUARANTINED).set(stats.quarantined as f64);
+        let wrong = self.spool.balance().map_or(0, |balance| balance.wrong);
+        gauge!(names::UNBALANCED).set(wrong as f64);
         gauge!(names::SPOOL_FREE_BYTES).set(stats.free_bytes as f64);
         gauge!(names::SPOOL_SECONDS_LEFT).set(self.seconds_in_an_outage());
         gauge!(names::SPOOL_INDEX_SHARE).set(self.index_share());

@@ -23,6 +23,7 @@ impl Admin {
             quarantined: stats.quarantined,
             damaged: stats.damaged,
             write_failures: stats.write_failures,
+            balance: self.spool.balance().map(|balance| (*balance).clone()),
             uuid: stats.uuid,
             bytes: stats.bytes,
             free_bytes: stats.free_bytes,
@@ -43,6 +44,17 @@ impl Admin {
     pub(super) fn damage_problem(&self) -> Option<String> {
         let pieces = self.spool.stats().quarantined;
         (pieces > 0).then(|| format!("damaged pieces of the spool in quarantine: {pieces}"))
+    }
+
+    /// What came in is not what is there, for `/health`.
+    pub(super) fn balance_problem(&self) -> Option<String> {
+        let balance = self.spool.balance()?;
+        let first = balance.named.first()?;
+        Some(format!(
+            "messages of which it is not clear what became: {}, the first is {first}; stop the \
+             server and run `tideover spool rebuild`",
+            balance.wrong
+        ))
     }
 
     /// The log cannot be written, for `/health`.

@@ -9,7 +9,7 @@ use crate::directory::SyncStatus;
 use crate::mail::{BackendId, SpoolId};
 use crate::queue::{Progress, replay};
 use crate::route::ShownState;
-use crate::spool::{Outlook, WriteFailures};
+use crate::spool::{Balance, Outlook, WriteFailures};
 
 /// `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -208,6 +208,9 @@ pub struct SpoolNumbers {
     /// What could not be written since the start.
     #[serde(default)]
     pub write_failures: Option<WriteFailures>,
+    /// The last account: what came in is what is finished and what waits.
+    #[serde(default)]
+    pub balance: Option<Balance>,
     /// Messages accepted since creation.
     pub accepted: u64,
     /// Recipients delivered since creation.

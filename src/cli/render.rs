@@ -131,7 +131,7 @@ impl Page {
                 many(spool.delivered, "recipient")
             ),
         ));
-        text.push_str(&self.damage(spool));
+        text.push_str(&(self.damage(spool) + &self.balance(spool)));
         if let Some(failures) = &spool.write_failures {
             let times = many(failures.count, "time");
             let told = format!(
@@ -145,6 +145,24 @@ impl Page {
         }
         text.push_str(&self.field("", &format!("uuid {}", visible(&spool.uuid))));
         text
+    }
+
+    /// What came in, and what became of it.
+    fn balance(self, spool: &SpoolNumbers) -> String {
+        let Some(balance) = &spool.balance else {
+            return String::new();
+        };
+        let mut what = format!(
+            "{} recipients came, {} finished, {} wait",
+            balance.came, balance.finished, balance.waiting
+        );
+        if balance.wrong > 0 {
+            what.push_str("; ");
+            what.push_str(&many(balance.wrong, "message"));
+            what.push_str(" in disorder: stop the server and run `tideover spool rebuild`; ");
+            what.push_str(&balance.named.join("; "));
+        }
+        self.field("account", &what)
     }
 
     /// What was found damaged, if anything was.

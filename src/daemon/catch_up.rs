@@ -191,6 +191,8 @@ impl Base {
         self.shutdown.spawn("retention", retention);
         let scrub = self.spool.clone().scrub_task(self.shutdown.clone());
         self.shutdown.spawn("scrub", scrub);
+        let balance = self.spool.clone().balance_task(self.shutdown.clone());
+        self.shutdown.spawn("balance", balance);
     }
 
     /// A bar on a terminal, and a line in the log now and then; without an end.

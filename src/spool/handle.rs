@@ -91,6 +91,7 @@ pub(crate) struct Inner {
     pub(crate) big: BigHome,
     pub(crate) ledger: Ledger,
     pub(crate) jobs: mpsc::Sender<Job>,
+    pub(crate) balances: super::balance::Balances,
     pub(crate) outlook: Mutex<Option<(Timestamp, Outlook)>>,
     /// Keeps other processes out.
     pub(crate) _lock: super::disk::Lock,

@@ -6,6 +6,7 @@
 
 mod anew;
 mod backlog;
+mod balance;
 mod big;
 mod carry;
 mod cases;
@@ -53,6 +54,7 @@ mod window;
 
 pub use anew::Rebuilt;
 pub use backlog::{BodyPlace, ForAttempt};
+pub use balance::{Balance, Sum};
 pub use cases::{Case, CaseMember};
 pub use commit::{Committed, Writer};
 pub use disk::{Disk, DiskFile, FileSystem, Lock, SystemDisk};

@@ -141,6 +141,7 @@ impl Spool {
             follow: Arc::clone(&start.follow),
             failures: Arc::clone(&failures),
             jobs,
+            balances: super::balance::Balances::default(),
             outlook: Mutex::default(),
             _lock: lock,
         }));

@@ -107,6 +107,11 @@ impl Index {
         self
     }
 
+    /// While this is kept no record is applied: what is read belongs together.
+    pub(crate) fn still(&self) -> RwLockReadGuard<'_, ()> {
+        self.applying.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes up what the store holds, if it belongs to the spool `uuid`: the position from which
     /// the log is to be replayed. `None`: the store is empty, foreign or old.
     pub(crate) fn resume(&self, uuid: &str) -> Result<Option<Position>, SpoolError> {
