@@ -133,7 +133,7 @@ impl Admin {
     ) -> Result<(), AdminError> {
         let mut text = report::head();
         let mut is_read = true;
-        self.each_of(time, &mut |passing| {
+        let passed = self.each_of(time, &mut |passing| {
             if is_read {
                 text.extend(report::rows(passing.message, &told(passing)?));
             }
@@ -143,6 +143,11 @@ impl Admin {
             }
             Ok(())
         })?;
+        if passed.cut {
+            return Err(AdminError::Ours(
+                "there is more mail than a report takes".to_owned(),
+            ));
+        }
         pieces.blocking_send(Ok(text.into())).ok();
         Ok(())
     }

@@ -44,7 +44,7 @@ pub(super) fn directory(root: &Section<'_>, backends: &[Backend]) -> DirectoryKe
             order: vec![FILE.to_owned()],
             ..Rules::default()
         },
-        expand_groups: Some(Duration::from_secs(15 * 60)),
+        expand_groups: None,
         ldap: ldap_keys::Sources::default(),
     };
     if let Some(section) = root.section("directory") {

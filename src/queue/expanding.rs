@@ -29,6 +29,9 @@ pub(super) struct Group {
     pub(super) people: Vec<Mailbox>,
 }
 
+/// After something could not be done a lane is looked through again, but not at once.
+const AGAIN: Duration = Duration::from_secs(60);
+
 /// How far each lane of a home that is down was looked through for groups.
 #[derive(Debug, Default)]
 pub(super) struct GroupLooks(HashMap<String, GroupLook>);
@@ -39,31 +42,46 @@ type About = (Timestamp, [u8; 32]);
 #[derive(Debug)]
 struct GroupLook {
     about: About,
-    look: Option<Look>,
+    look: Look,
+    /// When it came to the end of the lane.
+    ended: Option<Duration>,
+    /// A group could not be expanded since it began.
+    failed: bool,
 }
 
 impl GroupLooks {
     /// The look that goes on, or begins; `None`: everything was looked at.
-    fn begin(&mut self, lane: &str, about: About) -> Option<Look> {
-        match self.0.get(lane) {
-            Some(known) if known.about == about => known.look,
-            _ => {
-                let look = Some(Look::default());
-                self.0.insert(lane.to_owned(), GroupLook { about, look });
-                look
+    fn begin(&mut self, lane: &str, about: About, now: Duration) -> Option<Look> {
+        if let Some(known) = self.0.get(lane).filter(|known| known.about == about) {
+            let Some(ended) = known.ended else {
+                return Some(known.look);
+            };
+            if !known.failed || now.saturating_sub(ended) < AGAIN {
+                return None;
             }
         }
+        let begun = GroupLook {
+            about,
+            look: Look::default(),
+            ended: None,
+            failed: false,
+        };
+        let look = begun.look;
+        self.0.insert(lane.to_owned(), begun);
+        Some(look)
     }
 
-    fn go_on(&mut self, lane: &str, look: Option<Look>) {
+    fn go_on(&mut self, lane: &str, look: Look, ended: Option<Duration>) {
         if let Some(known) = self.0.get_mut(lane) {
-            known.look = look;
+            (known.look, known.ended) = (look, ended);
         }
     }
 
-    /// Something could not be done: everything is looked at anew.
-    fn forget(&mut self) {
-        self.0.clear();
+    /// A group could not be expanded: it is tried again when its lane was looked through.
+    fn fail(&mut self) {
+        for known in self.0.values_mut() {
+            known.failed = true;
+        }
     }
 }
 
@@ -75,14 +93,14 @@ impl Queue {
             return Ok(Looked::Blocked);
         };
         let about = (since, router.directory().current().fingerprint());
-        let Some(mut look) = self.group_looks().begin(lane, about) else {
+        let Some(mut look) = self.group_looks().begin(lane, about, self.elapsed()) else {
             return Ok(Looked::Blocked);
         };
         let looked = self
             .load_until(lane, &mut look, Timestamp::from_millis(u64::MAX))
             .await?;
-        let rest = matches!(looked, Looked::More).then_some(look);
-        self.group_looks().go_on(lane, rest);
+        let ended = matches!(looked, Looked::Until(_)).then(|| self.elapsed());
+        self.group_looks().go_on(lane, look, ended);
         Ok(looked)
     }
 
@@ -92,7 +110,7 @@ impl Queue {
             let number = group.number;
             if let Err(error) = self.expand(id, envelope, group).await {
                 tracing::error!(%id, number, %error, "a group is not expanded; its mail waits");
-                self.group_looks().forget();
+                self.group_looks().fail();
             }
         }
     }

@@ -69,11 +69,13 @@ impl Router {
 
     /// As a stand-in would get it.
     fn address_elsewhere(&self, address: &Mailbox, backend: &BackendId) -> Option<Mailbox> {
-        match self.directory().current().lookup(address) {
+        let directory = self.directory().current();
+        match directory.lookup(address) {
             Lookup::Known { entry, .. } => {
                 let special = entry.delivery_addresses.get(backend);
-                let delivery = special.or(entry.delivery_address.as_ref());
-                Some(delivery.unwrap_or(address).clone())
+                let delivery = special.or(entry.delivery_address.as_ref()).cloned();
+                let known = delivery.or_else(|| directory.known_as(&entry, address));
+                Some(known.unwrap_or_else(|| address.clone()))
             }
             Lookup::Unknown(_) => Some(address.clone()),
             Lookup::Stranger => None,
