@@ -224,7 +224,7 @@ async fn revert(
     Query(query): Query<WaveQuery>,
     body: Bytes,
 ) -> Answer<WaveDetails> {
-    let wave = admin.waves.find(&query.name, query.to.as_ref())?;
+    let wave = admin.waves.find_to_revert(&query.name, query.to.as_ref())?;
     let wave = admin.waves.revert(wave, query.said()).await?;
     admin.queue.look_anew();
     let found = admin.blocking(move |admin| admin.wave_details(wave, &body));

@@ -39,6 +39,7 @@ mod table;
 mod verified;
 mod wave;
 mod wave_change;
+mod wave_order;
 mod wave_plan;
 mod waves;
 mod x500;

@@ -99,6 +99,37 @@ async fn a_wave_is_a_generation_and_so_is_its_way_back() {
     assert_eq!(yard.waves.list().unwrap().len(), 2);
 }
 
+/// What one wave did and another one changed is taken back from the end.
+#[tokio::test]
+async fn waves_over_the_same_people_are_taken_back_from_the_last() {
+    let yard = Yard::new().await;
+    let first = yard.lock(WAVE).await.unwrap();
+    let first = yard.start(first).await.unwrap();
+    let bytes = Bytes::from_static(b"bob@example.org\n");
+    let file = WaveFile::parse(&bytes).unwrap();
+    let home = BackendId::new("onprem");
+    let second = yard
+        .waves
+        .lock(("first.txt", &home), (bytes, &file), said());
+    let second = second.await.unwrap();
+    let second = yard.start(second).await.unwrap();
+    assert_eq!(yard.homes(), ["cloud", "onprem", "cloud"]);
+    let why = yard.waves.revert(first.clone(), said()).await.unwrap_err();
+    assert!(why.to_string().contains("`wave revert w2`"), "{why}");
+    assert_eq!(
+        yard.homes(),
+        ["cloud", "onprem", "cloud"],
+        "nothing was done"
+    );
+    // By the name of the file it is the last one, whichever was made first.
+    let meant = yard.waves.find_to_revert("first.txt", None).unwrap();
+    assert_eq!(meant.id, second.id);
+    yard.waves.revert(meant, said()).await.unwrap();
+    assert_eq!(yard.homes(), ["cloud", "cloud", "cloud"]);
+    yard.waves.revert(first, said()).await.unwrap();
+    assert_eq!(yard.homes(), ["onprem", "onprem", "cloud"]);
+}
+
 /// A file that changed after somebody looked at the plan is not what he looked at.
 #[tokio::test]
 async fn a_file_that_changed_is_refused() {

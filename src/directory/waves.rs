@@ -288,6 +288,7 @@ impl Waves {
             self.step(&mut wave, WaveState::Reverted, &said).await?;
             return Ok(wave);
         }
+        self.expect_last(&wave)?;
         self.step(&mut wave, WaveState::Reverting, &said).await?;
         self.revert_now(&mut wave, &said).await?;
         Ok(wave)

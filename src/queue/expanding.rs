@@ -45,7 +45,7 @@ struct GroupLook {
     look: Look,
     /// When it came to the end of the lane.
     ended: Option<Duration>,
-    /// A group could not be expanded since it began.
+    /// A group could not be expanded since it began, or was in the hands of a worker.
     failed: bool,
 }
 
@@ -73,6 +73,7 @@ impl GroupLooks {
 
     fn go_on(&mut self, lane: &str, look: Look, ended: Option<Duration>) {
         if let Some(known) = self.0.get_mut(lane) {
+            known.failed |= look.busy;
             (known.look, known.ended) = (look, ended);
         }
     }

@@ -63,6 +63,8 @@ struct Page {
     /// When the first one is due that is not yet.
     later: Option<Timestamp>,
     is_last: bool,
+    /// Somebody who is due is in the hands of a worker.
+    busy: bool,
 }
 
 impl Queue {
@@ -146,6 +148,7 @@ impl Queue {
             if page.is_last {
                 return Ok(Looked::Until(None));
             }
+            look.busy |= page.busy;
             for message in page.unreadable {
                 self.hold_unreadable(message).await?;
             }
@@ -193,6 +196,11 @@ impl Queue {
         let page = spool.due(lane, last, PAGE)?;
         let due = page.iter().position(|entry| entry.due > until);
         let (ready, later) = page.split_at(due.unwrap_or(page.len()));
+        let busy = {
+            let state = self.state();
+            let mut due = ready.iter();
+            due.any(|due| state.is_busy(due.id, due.recipient))
+        };
         let (mut mails, mut unreadable) = (Vec::new(), Vec::new());
         for message in ready.chunk_by(|a, b| a.id == b.id) {
             let Some(last) = message.last() else { continue };
@@ -208,6 +216,7 @@ impl Queue {
             last: ready.last().copied(),
             later: later.first().map(|entry| entry.due),
             is_last: page.is_empty(),
+            busy,
         })
     }
 

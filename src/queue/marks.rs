@@ -41,6 +41,8 @@ pub(super) struct Look {
     pub(super) mark: Option<Due>,
     /// Somebody has to wait.
     pub(super) waits: bool,
+    /// Somebody was in the hands of a worker: he may come back behind this look.
+    pub(super) busy: bool,
     cleared: u64,
 }
 
@@ -66,6 +68,7 @@ impl Marks {
             last,
             mark: last,
             waits: false,
+            busy: false,
             cleared: self.cleared,
         }
     }
