@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::directory_api::{ChangeQuery, ChangeView};
 use super::extract::Query;
 use super::{Admin, AdminError};
-use crate::directory::{BadRows, Cause, Extent, Import};
+use crate::directory::{BadRows, Cause, Extent, HAND, Import};
 use crate::mail::BackendId;
 
 /// An import.
@@ -38,11 +38,25 @@ pub(crate) struct ImportQuery {
     pub(crate) dry_run: bool,
 }
 
+/// A source has a name that can be typed again, and is not the one of what is said by hand.
+fn expect_name(source: &str) -> Result<(), AdminError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let is_name = source.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if source != HAND && is_name && source.chars().all(plain) {
+        return Ok(());
+    }
+    Err(AdminError::Asked {
+        what: format!("{source:?} is no name of a source"),
+        hint: "use letters, digits, - _ and . (not \"hand\"), for example --source file",
+    })
+}
+
 pub(super) async fn import(
     State(admin): State<Arc<Admin>>,
     Query(query): Query<ImportQuery>,
     body: Body,
 ) -> Result<Json<ChangeView>, AdminError> {
+    expect_name(&query.source)?;
     let change = ChangeQuery {
         actor: query.actor,
         reason: query.reason,

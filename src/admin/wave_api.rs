@@ -170,6 +170,13 @@ async fn start(
 ) -> Answer<WavePlanView> {
     let (to, allowed) = (query.to()?.clone(), query.allowed());
     admin.known_home(&to)?;
+    let now = admin.clock.now();
+    if let Some(at) = query.at.filter(|at| *at <= now) {
+        return Err(AdminError::Asked {
+            what: format!("{at} is past"),
+            hint: "without --at it starts now",
+        });
+    }
     let file = WaveFile::parse(&body)?;
     let waves = &admin.waves;
     let known = waves.find(&query.name, Some(&to)).ok();

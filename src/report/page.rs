@@ -160,7 +160,11 @@ fn line(value: u64, what: &'static str, meaning: &'static str) -> Line {
 fn lines(figures: &Figures) -> Vec<Line> {
     let ends = &figures.recipients;
     let mut lines = vec![
-        line(figures.messages, "messages", "answered with 250, and kept"),
+        line(
+            figures.messages,
+            "messages",
+            "answered with 250 or made here, and kept",
+        ),
         line(
             ends.all,
             "recipients",

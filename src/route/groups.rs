@@ -6,10 +6,10 @@
 use std::collections::HashSet;
 
 use super::decide::{Walk, Way};
-use super::{Decision, View};
+use super::{Decision, Mail, View};
 use crate::backend::{BackendHealth, Health};
 use crate::base::Timestamp;
-use crate::directory::{Entry, EntryKind, Lookup};
+use crate::directory::{DomainKind, DomainRule, Entry, EntryKind, Lookup, Unknown};
 use crate::limits;
 use crate::mail::{Authenticity, BackendId};
 use crate::smtp::Mailbox;
@@ -35,7 +35,14 @@ impl Walk<'_> {
             self.say(|| "mail from outside waits: only internal senders may write to it".into());
             return None;
         }
+        if group.internal_only && self.view.mail.is_none() {
+            let what = "mail of senders who have not proven to be internal waits for its home";
+            self.say(|| what.to_owned());
+        }
         let people = People::of(group, self);
+        for nobody in &people.unknown {
+            self.say(|| format!("{nobody} is nobody, and gets nothing"));
+        }
         if people.found.len() > limits::GROUP_PEOPLE {
             self.say(|| format!("it has more than {} people: it waits", limits::GROUP_PEOPLE));
             return None;
@@ -59,8 +66,11 @@ impl Walk<'_> {
 
 /// May the sender of this mail write to the group? Without mail: somebody may.
 fn may_write(group: &Entry, view: &View<'_>) -> bool {
-    let proven = |mail: &super::Mail<'_>| mail.authenticity != Authenticity::Unproven;
-    !group.internal_only || view.mail.is_none_or(proven)
+    !group.internal_only || view.mail.is_none_or(is_internal)
+}
+
+fn is_internal(mail: &Mail<'_>) -> bool {
+    mail.authenticity != Authenticity::Unproven
 }
 
 /// Some of them, for people.
@@ -77,6 +87,8 @@ fn shown(people: &[Mailbox]) -> String {
 /// Those who are found on the walk through a group.
 struct People {
     found: Vec<Mailbox>,
+    /// Members whom nobody knows, and whom their domain refuses.
+    unknown: Vec<Mailbox>,
     /// Entries and addresses that were met, so that each is found once and circles end.
     seen: HashSet<String>,
 }
@@ -85,6 +97,7 @@ impl People {
     fn of(group: &Entry, walk: &Walk<'_>) -> Self {
         let mut people = Self {
             found: Vec::new(),
+            unknown: Vec::new(),
             seen: HashSet::from([group.address.key()]),
         };
         let mut next: Vec<Mailbox> = group.members.iter().rev().cloned().collect();
@@ -92,10 +105,17 @@ impl People {
             if people.found.len() > limits::GROUP_PEOPLE {
                 break;
             }
-            let Lookup::Known { entry, domain } = walk.view.directory.lookup(&member) else {
-                // Its route says what becomes of it, and whoever is not known waits.
-                people.add(&member);
-                continue;
+            let (entry, domain) = match walk.view.directory.lookup(&member) {
+                Lookup::Known { entry, domain } => (entry, domain),
+                // The door would refuse him: his copy would wait for ever.
+                Lookup::Unknown(rule) if refuses(&rule) => {
+                    people.unknown.push(member);
+                    continue;
+                }
+                Lookup::Unknown(_) | Lookup::Stranger => {
+                    people.add(&member);
+                    continue;
+                }
             };
             let home = entry.home.as_ref();
             let home = home.or_else(|| domain.as_deref().map(|rule| walk.home_of(rule)));
@@ -117,12 +137,21 @@ impl People {
     }
 }
 
+/// Does the domain refuse whom the directory does not name?
+fn refuses(rule: &DomainRule) -> bool {
+    match (rule.kind, rule.unknown) {
+        (DomainKind::Authoritative, _) | (DomainKind::InternalRelay, Unknown::Reject) => true,
+        (DomainKind::InternalRelay, Unknown::Relay | Unknown::Verify)
+        | (DomainKind::ExternalRelay, _) => false,
+    }
+}
+
 /// Is a member itself a group that nobody else can expand now?
 fn is_to_be_opened(entry: &Entry, home: Option<&BackendId>, view: &View<'_>) -> bool {
     let health = home.and_then(|home| view.healths.get(home));
     entry.kind == EntryKind::Group
         && !entry.members.is_empty()
-        && may_write(entry, view)
+        && (!entry.internal_only || view.mail.is_some_and(is_internal))
         && health.is_some_and(|health| is_down_since(health, view.groups))
 }
 
