@@ -26,6 +26,7 @@ pub async fn keep_waves(admin: Arc<Admin>, shutdown: Shutdown) {
         let now = admin.clock.now();
         let wait = next.map_or(ROUND, |next| next.since(now)).min(ROUND);
         tokio::select! {
+            biased;
             () = shutdown.stopping() => return,
             () = admin.waves.newly_scheduled() => {}
             // At least a moment, so that a clock that stands still cannot make it spin.

@@ -49,18 +49,23 @@ impl Asked {
 
     /// What each of them says, and each server of the zone.
     async fn all(&self, zone: &[Resolver], name: &str, kind: RecordKind) -> Vec<Seen> {
-        let one = |resolver: &Resolver, authoritative: bool| {
-            let (ask, resolver) = (resolver.ask.clone(), resolver.name.clone());
-            async move {
-                Seen {
-                    resolver,
-                    authoritative,
-                    found: Found::from(ask.ask(name, kind).await),
-                }
+        let resolvers = self.resolvers.iter().map(|it| async move {
+            Seen {
+                resolver: it.name.clone(),
+                authoritative: false,
+                found: Found::from(it.ask.ask(name, kind).await),
             }
-        };
-        let resolvers = self.resolvers.iter().map(|it| one(it, false));
-        join_all(resolvers.chain(zone.iter().map(|it| one(it, true)))).await
+        });
+        let servers = zone.iter().map(|it| async move {
+            Seen {
+                resolver: it.name.clone(),
+                authoritative: true,
+                found: zone::says(self, it, (name, kind)).await,
+            }
+        });
+        let (mut seen, servers) = tokio::join!(join_all(resolvers), join_all(servers));
+        seen.extend(servers);
+        seen
     }
 
     /// The addresses of a host; `None`: nobody answered.

@@ -25,7 +25,9 @@ impl Fake {
             }
             RecordKind::Text => Record::Text((*text).to_owned()),
             RecordKind::V4 | RecordKind::V6 => Record::Address(text.parse().unwrap()),
-            RecordKind::Pointer | RecordKind::NameServer => Record::Name((*text).to_owned()),
+            RecordKind::Pointer | RecordKind::NameServer | RecordKind::Alias => {
+                Record::Name((*text).to_owned())
+            }
         };
         let records = texts.iter().map(record).collect();
         self.records
@@ -304,4 +306,49 @@ async fn an_mx_under_another_name_with_our_address_is_ours() {
     let report = report(&[("system", fake)], World::default()).await;
     let mx = texts(&report.domains[0], Subject::Mx);
     assert_eq!(mx[0].0, Verdict::Good, "{mx:?}");
+}
+
+/// Records of services are often aliases into the zone of a vendor, of which the servers of this
+/// zone have the alias alone.
+#[tokio::test]
+async fn an_alias_into_another_zone_is_followed_and_is_no_denial() {
+    use RecordKind::{Alias, Text};
+    let names = [
+        "_dmarc.example.org",
+        "_mta-sts.example.org",
+        "_smtp._tls.example.org",
+    ];
+    let mut zone = good();
+    let mut resolver = good();
+    for name in names {
+        let target = format!("{name}.vendor.example");
+        let (records, _) = good().records[&(name.to_owned(), Text)].clone();
+        zone = zone.without(name, Text).with(name, Alias, (&[&target], 60));
+        resolver.records.insert((target, Text), (records, 60));
+    }
+    let told = report(&[("system", resolver)], world(zone.clone())).await;
+    let domain = &told.domains[0];
+    assert_eq!(domain.waits, Vec::<String>::new(), "{told:#?}");
+    for (subject, name) in [Subject::Dmarc, Subject::MtaSts, Subject::TlsRpt]
+        .into_iter()
+        .zip(names)
+    {
+        let mut said = domain.said.iter();
+        let server = said.find(|it| it.subject == subject && it.authoritative);
+        let server = server.unwrap();
+        assert!(server.answered && !server.records.is_empty(), "{name}");
+    }
+
+    // Resolvers that do not know the target: the zone counts as silent.
+    let told = report(&[("system", good())], world(zone)).await;
+    let domain = &told.domains[0];
+    assert_eq!(domain.waits, Vec::<String>::new(), "{told:#?}");
+    for subject in [Subject::Dmarc, Subject::MtaSts, Subject::TlsRpt] {
+        let mut said = domain.said.iter();
+        let server = said.find(|it| it.subject == subject && it.authoritative);
+        assert!(!server.unwrap().answered, "{subject:?}");
+        let mut told = texts(domain, subject).into_iter();
+        let note = (Verdict::Note, "not answered by ns1.example.net");
+        assert!(told.any(|it| it == note), "{subject:?}");
+    }
 }

@@ -46,6 +46,34 @@ pub(super) async fn servers(asked: &Asked, network: &dyn Network, domain: &str) 
     join_all(each).await.into_iter().flatten().collect()
 }
 
+/// What a server of the zone says. It knows nothing of the zone into which an alias leads:
+/// the resolvers are asked for what is there, and it never says itself that there is none.
+pub(super) async fn says(
+    asked: &Asked,
+    server: &Resolver,
+    (name, kind): (&str, RecordKind),
+) -> Found {
+    let alias = server.ask.ask(name, RecordKind::Alias);
+    let (found, alias) = tokio::join!(server.ask.ask(name, kind), alias);
+    let alias = match (Found::from(found), Found::from(alias)) {
+        (found @ Found::Records(_), _) | (found, Found::Nothing) => return found,
+        (_, Found::Silent(why)) => return Found::Silent(why),
+        (_, Found::Records(alias)) => alias,
+    };
+    let Some(Record::Name(target)) = alias.records.first() else {
+        return Found::Silent("an alias that is no name".to_owned());
+    };
+    match asked.any(target, kind).await {
+        Found::Records(mut answer) => {
+            answer.alias = true;
+            answer.ttl = answer.ttl.min(alias.ttl);
+            Found::Records(answer)
+        }
+        Found::Nothing => Found::Silent(format!("an alias of {target}, where nothing is")),
+        silent @ Found::Silent(_) => silent,
+    }
+}
+
 async fn address(asked: &Asked, host: &str) -> Option<IpAddr> {
     for kind in [RecordKind::V4, RecordKind::V6] {
         let found = asked.any(host, kind).await;

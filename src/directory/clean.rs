@@ -90,7 +90,7 @@ impl fmt::Display for Reason {
             Self::FinalDot => "its domain ends with a dot",
             Self::Underscore => "its domain has an underscore: nobody can say which is meant",
             Self::NoAscii => "it has letters for which ASCII has none",
-            Self::Length => "nothing is left before the @, or more than 64 characters",
+            Self::Length => "nothing is left before the @, or more than 64 octets",
         })
     }
 }
@@ -160,7 +160,8 @@ pub(super) fn is_plain(address: &Mailbox) -> bool {
     let local = address.local().as_bytes();
     let domain = address.domain().as_str().as_bytes();
     let good = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_'+#$*^{}~.".contains(byte);
-    local.iter().all(good)
+    local.len() <= LOCAL_PART
+        && local.iter().all(good)
         && local.first() != Some(&b'.')
         && local.last() != Some(&b'.')
         && !local.windows(2).any(|two| two == b"..")

@@ -125,6 +125,24 @@ fn what_nobody_can_say_is_told() {
     }
 }
 
+/// Octets count, also where platforms take letters beyond ASCII.
+#[test]
+fn a_long_local_part_is_told() {
+    let long = |letter: &str, times, domain| {
+        let text = format!("{}@{domain}", letter.repeat(times));
+        clean(&text.parse().unwrap(), &rules())
+    };
+    let told = Some(Clean {
+        spellings: Vec::new(),
+        why: vec![Reason::Length],
+    });
+    assert_eq!(long("a", 64, "example.org"), None);
+    assert_eq!(long("a", 65, "example.org"), told);
+    assert_eq!(long("ü", 32, "utf8.example"), None);
+    assert_eq!(long("ü", 33, "utf8.example"), told);
+    assert_eq!(long("a", 65, "elsewhere.example"), None);
+}
+
 #[test]
 fn both_ways_to_write_an_umlaut_are_offered() {
     let found = clean(&"müller@example.org".parse().unwrap(), &rules()).unwrap();

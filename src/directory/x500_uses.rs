@@ -218,8 +218,9 @@ impl X500Uses {
     pub async fn keep(self, spool: Spool, shutdown: Shutdown) {
         loop {
             let last = tokio::select! {
-                () = tokio::time::sleep(FLUSH) => false,
+                biased;
                 () = shutdown.stopping() => true,
+                () = tokio::time::sleep(FLUSH) => false,
             };
             if let Err(error) = self.save(&spool).await {
                 tracing::error!(%error, "who uses X.500 addresses is not written down yet");

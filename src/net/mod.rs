@@ -130,6 +130,8 @@ pub enum RecordKind {
     Pointer,
     /// NS.
     NameServer,
+    /// CNAME.
+    Alias,
 }
 
 /// What was answered.

@@ -69,7 +69,17 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    pub(crate) fn new(site: &Site, door: &Door, (all, waves): (&Generations, &Waves)) -> Self {
+    pub(crate) fn new(site: &Site, door: &Door, directory: (&Generations, &Waves)) -> Self {
+        Self::drilled(site, door, directory, None)
+    }
+
+    /// With drills.
+    pub(crate) fn drilled(
+        site: &Site,
+        door: &Door,
+        (all, waves): (&Generations, &Waves),
+        options: Option<drill::Options>,
+    ) -> Self {
         let clock = Clock::new(site.clock.clone());
         // Nobody asks the network here: mail goes to the simulated platforms.
         let world = outbound::World {
@@ -89,7 +99,7 @@ impl Desk {
             directory: all.clone(),
             sync: Syncer::new(all.clone()),
             waves: waves.clone(),
-            drills: no_drills(door, all, &clock),
+            drills: drills(door, all, &clock, options),
             replays: crate::replays::desk(door),
             landings: Landings::new(door.queue.clone(), landing::Options::default()),
             router: door.router.clone(),
@@ -109,6 +119,12 @@ impl Desk {
     pub(crate) fn keep_waves(&self, door: &Door) {
         let keep = keep_waves(Arc::clone(&self.admin), door.shutdown.clone());
         door.shutdown.spawn("waves", keep);
+    }
+
+    /// Probes are sent from now on, until the door stops.
+    pub(crate) fn keep_drills(&self, door: &Door) {
+        let run = self.admin.drills.clone().run(door.shutdown.clone());
+        door.shutdown.spawn("drills", run);
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
@@ -164,7 +180,12 @@ impl Desk {
     }
 }
 
-fn no_drills(door: &Door, all: &Generations, clock: &Clock) -> drill::Drills {
+fn drills(
+    door: &Door,
+    all: &Generations,
+    clock: &Clock,
+    options: Option<drill::Options>,
+) -> drill::Drills {
     let parts = drill::Parts {
         spool: door.spool.clone(),
         router: door.router.clone(),
@@ -172,5 +193,5 @@ fn no_drills(door: &Door, all: &Generations, clock: &Clock) -> drill::Drills {
         clock: clock.clone(),
         entropy: Entropy::system(),
     };
-    drill::Drills::new(None, parts)
+    drill::Drills::new(options, parts)
 }

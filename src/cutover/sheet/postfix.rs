@@ -31,17 +31,18 @@ fn client(facts: &Facts) -> Step {
         }
     });
     let exceptions = postfix(&listed.collect::<Vec<_>>().join(" "));
-    step.run(postconf(&format!(
-        "smtpd_client_event_limit_exceptions = $mynetworks {exceptions}"
-    )))
-    .run(postconf(&format!(
-        "postscreen_access_list = permit_mynetworks, cidr:{file}"
-    )))
-    .run(format!(
-        "postconf -e \"smtpd_client_restrictions = check_client_access cidr:{file}, $(postconf -hx \
-         smtpd_client_restrictions)\""
+    let limits = "smtpd_client_event_limit_exceptions";
+    step.run(format!(
+        "postconf -e \"{limits} = $(postconf -h {limits}) \"{}",
+        shell(&exceptions)
+    ))
+    .run(in_front("postscreen_access_list", &format!("cidr:{file}")))
+    .run(in_front(
+        "smtpd_client_restrictions",
+        &format!("check_client_access cidr:{file}"),
     ))
     .run("postfix reload")
+    .note("what these settings say now stays in them: run each line once")
     .note("it is not put into mynetworks: nobody gets the right to relay through Postfix")
     .note(
         "lists, greylisting and SPF checks in smtpd_recipient_restrictions must stand behind a \
@@ -50,8 +51,10 @@ fn client(facts: &Facts) -> Step {
     .note("XCLIENT and XFORWARD are not used: this server does not send them")
 }
 
-fn postconf(setting: &str) -> String {
-    format!("postconf -e {}", shell(setting))
+/// Puts something before what a list says now. What stands there is not expanded: it goes on
+/// following the settings that it names.
+fn in_front(name: &str, first: &str) -> String {
+    format!("postconf -e \"{name} = {first}, $(postconf -h {name})\"")
 }
 
 fn transport(facts: &Facts) -> Step {
@@ -60,16 +63,17 @@ fn transport(facts: &Facts) -> Step {
     let domain = domain.map_or("example.org", |it| it.name.as_str());
     let file = "/etc/postfix/tideover-moved";
     Step::new("People of the domains who have moved away", SHELL)
-        .run(append(file, &format!("ann@{domain} {target}")))
+        .run(append(file, &format!("# ann@{domain} {target}")))
         .run(format!("postmap {file}"))
-        .run(format!(
-            "postconf -e \"transport_maps = hash:{file}, $(postconf -hx transport_maps)\""
-        ))
+        .run(in_front("transport_maps", &format!("hash:{file}")))
         .run("postfix reload")
         .note(format!(
-            "one line for each of them (ann@{domain} is an example), and they stay valid \
-             recipients: else Postfix refuses them before it looks where they are"
+            "the line with ann@{domain} is an example behind a #; write one without # for each of \
+             them, then postmap {file}"
         ))
+        .note(
+            "they stay valid recipients: else Postfix refuses them before it looks where they are",
+        )
         .note("this server then decides by its directory where they live")
 }
 
@@ -77,11 +81,16 @@ fn lock(facts: &Facts) -> Step {
     let file = "/etc/postfix/tideover.cidr";
     let names: Vec<_> = facts.domains.iter().map(|it| it.name.as_str()).collect();
     Step::new("After the cutover: nobody goes around this server", SHELL)
+        .run("postconf -h smtpd_client_restrictions")
         .run(format!(
             "postconf -e \"smtpd_client_restrictions = permit_mynetworks, \
              permit_sasl_authenticated, check_client_access cidr:{file}, reject\""
         ))
         .run("postfix reload")
+        .note(
+            "the second line replaces what the first one shows: keep that, and put before reject \
+             who else in it may come in",
+        )
         .note(format!(
             "only when mail for {} comes through this server alone; or let the firewall do it",
             names.join(", ")

@@ -130,13 +130,51 @@ fn postfix_gets_its_words_quoted() {
     );
     assert!(
         text.contains(
-            "'smtpd_client_event_limit_exceptions = $mynetworks 192.0.2.1 [2001:db8::1]'"
-        )
-    );
-    assert!(
-        text.contains("'ann@example.org smtp:[mx.example.org]:25'"),
+            "\"smtpd_client_event_limit_exceptions = $(postconf -h \
+             smtpd_client_event_limit_exceptions) \"'192.0.2.1 [2001:db8::1]'"
+        ),
         "{text}"
     );
+}
+
+/// A shell runs the lines with a `postconf` that has values: none is lost, and nobody's mail goes
+/// another way by an example.
+#[test]
+fn postfix_keeps_what_it_has() {
+    let sheet = sheet(SheetKind::Postfix, &facts());
+    // Without the lock and the looks at the end.
+    let before = sheet.steps.iter().take(sheet.steps.len() - 2);
+    let commands: Vec<&str> = before
+        .flat_map(|it| it.commands.iter().map(String::as_str))
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display().to_string();
+    let fakes = "postconf() { if [ \"$1\" = -h ]; then printf '%s\\n' '$of_'\"$2\"; \
+                 else printf '%s\\n' \"$2\"; fi; }\npostfix() { :; }\npostmap() { :; }\n";
+    let script = format!("{fakes}{}", commands.join("\n")).replace("/etc/postfix", &path);
+    let ran = std::process::Command::new("sh")
+        .args(["-euc", &script])
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    let printed = String::from_utf8(ran.stdout).unwrap();
+    let expected = [
+        "smtpd_client_event_limit_exceptions = $of_smtpd_client_event_limit_exceptions 192.0.2.1 \
+         [2001:db8::1]"
+            .to_owned(),
+        format!("postscreen_access_list = cidr:{path}/tideover.cidr, $of_postscreen_access_list"),
+        format!(
+            "smtpd_client_restrictions = check_client_access cidr:{path}/tideover.cidr, \
+             $of_smtpd_client_restrictions"
+        ),
+        format!("transport_maps = hash:{path}/tideover-moved, $of_transport_maps"),
+    ];
+    let lines: Vec<&str> = printed.lines().collect();
+    for line in &expected {
+        assert!(lines.contains(&line.as_str()), "{line}: {printed}");
+    }
+    let moved = std::fs::read_to_string(folder.path().join("tideover-moved")).unwrap();
+    assert_eq!(moved, "# ann@example.org smtp:[mx.example.org]:25\n");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hickory_resolver::net::{DnsError as NetDnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{RData, RecordType};
 
 use super::{Dns, complete, translate};
@@ -18,9 +20,10 @@ impl Ask for Dns {
                 RecordKind::V6 => RecordType::AAAA,
                 RecordKind::Pointer => RecordType::PTR,
                 RecordKind::NameServer => RecordType::NS,
+                RecordKind::Alias => RecordType::CNAME,
             };
             let found = self.resolver.lookup(complete(name)?, wanted).await;
-            let found = found.map_err(|error| translate(&error))?;
+            let found = found.map_err(|error| told(&error))?;
             let answers = found.answers();
             let mut records: Vec<Record> = answers
                 .iter()
@@ -43,6 +46,18 @@ impl Ask for Dns {
     }
 }
 
+/// RFC 2308 §2.2: without SOA, other name servers are a referral and no denial.
+fn told(error: &NetError) -> DnsError {
+    if let NetError::Dns(NetDnsError::NoRecordsFound(none)) = error
+        && none.response_code == ResponseCode::NoError
+        && none.soa.is_none()
+        && none.ns.is_some()
+    {
+        return DnsError::Temporary("it refers to other name servers".to_owned());
+    }
+    translate(error)
+}
+
 fn record(data: &RData) -> Option<Record> {
     let bare = |name: String| name.trim_end_matches('.').to_ascii_lowercase();
     if let RData::MX(mx) = data {
@@ -60,6 +75,9 @@ fn record(data: &RData) -> Option<Record> {
         return Some(Record::Name(bare(name.0.to_ascii())));
     }
     if let RData::NS(name) = data {
+        return Some(Record::Name(bare(name.0.to_ascii())));
+    }
+    if let RData::CNAME(name) = data {
         return Some(Record::Name(bare(name.0.to_ascii())));
     }
     data.ip_addr().map(Record::Address)

@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hickory_resolver::proto::op::{Message, ResponseCode};
-use hickory_resolver::proto::rr::rdata::{MX, SOA, TXT};
+use hickory_resolver::proto::rr::rdata::{CNAME, MX, NS, SOA, TXT};
 use hickory_resolver::proto::rr::{Record, RecordType};
 
 use super::*;
@@ -97,6 +97,15 @@ fn answer(question: &Message) -> Message {
             reply.add_authority(record);
         }
         ("empty.example.", _) => {}
+        // The server of a zone with an alias out of it, and with a part that others have.
+        ("alias.example.", RecordType::TXT | RecordType::CNAME) => {
+            add(RData::CNAME(CNAME(host("alias.delegated.example."))));
+        }
+        (name, _) if name.ends_with("delegated.example.") => {
+            let servers = RData::NS(NS(host("ns.vendor.example.")));
+            let record = Record::from_rdata(host("delegated.example."), 300, servers);
+            reply.add_authority(record);
+        }
         ("unknown.example.", _) => reply.metadata.response_code = ResponseCode::NXDomain,
         _ => reply.metadata.response_code = ResponseCode::ServFail,
     }
@@ -184,5 +193,22 @@ async fn records_come_with_the_time_that_they_may_be_kept() {
     assert_eq!(gone, Err(DnsError::NoSuchName));
     let broken = dns.ask("broken.example", RecordKind::Pointer).await;
     assert!(matches!(broken, Err(DnsError::Temporary(_))), "{broken:?}");
+    tasks.stop().await;
+}
+
+/// RFC 2308 §2.2: who names other servers does not say that there is nothing.
+#[tokio::test]
+async fn a_referral_is_no_denial() {
+    let (dns, tasks) = name_server().await;
+    for name in ["delegated.example", "alias.example"] {
+        let found = dns.ask(name, RecordKind::Text).await;
+        assert!(
+            matches!(found, Err(DnsError::Temporary(_))),
+            "{name}: {found:?}"
+        );
+    }
+    let alias = dns.ask("alias.example", RecordKind::Alias).await.unwrap();
+    let target = Kept::Name("alias.delegated.example".to_owned());
+    assert_eq!(alias.records, [target]);
     tasks.stop().await;
 }
