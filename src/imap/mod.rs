@@ -24,4 +24,6 @@ pub use homes::{ImapHomes, Mailboxes, World};
 pub use options::{ImapOptions, ImapSecret, LoginName, Security};
 
 #[cfg(test)]
+mod secure_tests;
+#[cfg(test)]
 mod tests;

@@ -82,3 +82,44 @@ impl Router {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Board;
+    use crate::base::Clock;
+    use crate::directory::{Directory, DirectoryHandle, DomainKind, DomainRule, Record, Unknown};
+    use crate::route::RouteOptions;
+
+    #[test]
+    fn a_mailbox_has_one_address_at_each_backend_and_a_group_has_none() {
+        let address = |text: &str| text.parse::<Mailbox>().unwrap();
+        let mut builder = Directory::builder(vec![DomainRule {
+            name: "example.org".into(),
+            kind: DomainKind::InternalRelay,
+            home: BackendId::new("onprem"),
+            failover: Vec::new(),
+            unknown: Unknown::Relay,
+        }]);
+        let mut ann = Record::new(address("ann@example.org"));
+        ann.aliases = vec![address("a.lee@example.org")];
+        ann.delivery_addresses = [(BackendId::new("cloud"), address("ann@tenant.example"))].into();
+        builder.add(ann);
+        let mut all = Record::new(address("all@example.org"));
+        all.kind = Some(EntryKind::Group);
+        builder.add(all);
+        let directory = DirectoryHandle::new(builder.finish());
+        let board = Board::new(&[], Clock::system());
+        let router = Router::new(directory, board, RouteOptions::default());
+        for (of, backend, expected) in [
+            ("a.lee@example.org", "onprem", Some("ann@example.org")),
+            ("a.lee@example.org", "cloud", Some("ann@tenant.example")),
+            ("joe@example.org", "onprem", Some("joe@example.org")),
+            ("all@example.org", "onprem", None),
+            ("joe@elsewhere.example", "onprem", None),
+        ] {
+            let found = router.mailbox_at(&address(of), &BackendId::new(backend));
+            assert_eq!(found, expected.map(address), "{of} at {backend}");
+        }
+    }
+}

@@ -23,7 +23,7 @@ fn mail_is_found_where_it_is_and_missed_where_it_is_not() {
     let lab = Lab::new();
     let mut settings = lab.settings();
     settings.more = lab.onprem.imap_section("onprem", &lab.path(""));
-    settings.more += "[landing]\nsample = \"all\"\nwithin = \"60s\"\n";
+    settings.more += "[landing]\nsample = \"all\"\nwithin = \"2m\"\n";
     let tideover = lab.tideover_with(settings);
     eventually(LONG, "the proofs begin", || {
         let status = tideover.json(&["landing", "status"]);

@@ -180,3 +180,17 @@ fn a_selection_is_told_in_a_sentence_and_kept_as_json() {
         selection
     );
 }
+
+#[test]
+fn what_was_delivered_a_moment_ago_is_not_looked_for() {
+    let to = BackendId::new("onprem");
+    let settled = Selection {
+        missing_only: true,
+        settled_before: Some(at(180)),
+        ..selection()
+    };
+    let means = |when| settled.means(&delivered("onprem", when, None), &to);
+    assert_eq!(means(179), Meant::Yes);
+    assert_eq!(means(180), Meant::But(Skip::Fresh));
+    assert_eq!(means(300), Meant::But(Skip::Waiting), "behind the plan");
+}
