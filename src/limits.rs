@@ -61,6 +61,10 @@ pub const VERIFY_SESSIONS: usize = 8;
 /// Addresses of which a home said that they exist. Beyond: those that it has not confirmed for the
 /// longest time are forgotten.
 pub const VERIFIED: usize = 200_000;
+/// Generations that are looked through for who had an address before, the latest ones.
+pub const EXPLAINED_GENERATIONS: usize = 200;
+/// Planned waves whose files are looked through for an address, the latest ones.
+pub const EXPLAINED_WAVES: usize = 20;
 /// X.500 addresses whose use is counted. Beyond: the one that was not used for the longest time is
 /// forgotten.
 pub const X500_USED: usize = 10_000;

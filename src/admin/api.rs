@@ -14,8 +14,8 @@ use tokio::sync::oneshot;
 use super::extract::{Body, Path, Query};
 use super::lookup::{QueueQuery, TraceQuery};
 use super::{
-    Account, Admin, AdminError, BackendDetails, BackendView, Coverage, ExplainView, Invitation,
-    MessageView, QueueItem, QueueNumbers, ReloadView, SizeView, StatusView, TraceView,
+    Account, Admin, AdminError, BackendDetails, BackendView, Coverage, Invitation, MessageView,
+    QueueItem, QueueNumbers, ReloadView, SizeView, StatusView, TraceView, nearly,
 };
 use crate::base::Shutdown;
 use crate::mail::SpoolId;
@@ -40,7 +40,7 @@ pub fn operators(admin: Arc<Admin>, shutdown: Shutdown) -> Router {
         .route("/api/backends/{name}", get(backend))
         .route("/api/queue", get(queue))
         .route("/api/messages/{id}", get(message))
-        .route("/api/explain", get(explain))
+        .route("/api/explain", get(nearly::explain))
         .route("/api/trace", get(trace))
         .route("/api/tls", get(tls))
         .route("/api/users", get(users))
@@ -203,7 +203,7 @@ pub(crate) struct AddressQuery {
 }
 
 impl AddressQuery {
-    fn parse(&self) -> Result<Mailbox, AdminError> {
+    pub(super) fn parse(&self) -> Result<Mailbox, AdminError> {
         self.address
             .trim()
             .parse()
@@ -212,12 +212,6 @@ impl AddressQuery {
                 hint: "expected for example ann@example.org",
             })
     }
-}
-
-async fn explain(State(admin): Us, Query(query): Query<AddressQuery>) -> Answer<ExplainView> {
-    let address = query.parse()?;
-    let explanation = admin.router.explain(&address);
-    Ok(Json(ExplainView::new(&address, explanation)))
 }
 
 async fn trace(State(admin): Us, Query(query): Query<TraceQuery>) -> Answer<TraceView> {

@@ -18,6 +18,7 @@ mod hold_api;
 mod landing_api;
 mod lookup;
 mod move_api;
+mod nearly;
 mod override_api;
 mod present;
 mod queue_api;

@@ -428,6 +428,7 @@ impl ExplainView {
             delivery_address,
             reason,
             steps: explanation.steps,
+            nearly: Vec::new(),
         }
     }
 }

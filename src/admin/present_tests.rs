@@ -118,6 +118,7 @@ fn decisions_have_the_json_of_the_contract() {
             "address": "ann@example.org", "home": "cloud", "decision": "relay",
             "backend": "cloud", "delivery_address": "ann@tenant.example",
             "reason": "its home is cloud", "steps": ["its home is cloud"],
+            "nearly": [],
         })
     );
     let reply = Reply::new(550, (5, 1, 1), "No such user");

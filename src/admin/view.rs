@@ -8,7 +8,7 @@ use crate::base::Timestamp;
 use crate::directory::SyncStatus;
 use crate::mail::{BackendId, SpoolId};
 use crate::queue::{Progress, replay};
-use crate::route::ShownState;
+use crate::route::{Nearly, ShownState};
 use crate::spool::{Balance, Outlook, WriteFailures};
 
 /// `status`.
@@ -357,6 +357,9 @@ pub struct ExplainView {
     pub reason: String,
     /// The steps that led to it.
     pub steps: Vec<String>,
+    /// Rules that nearly applied.
+    #[serde(default)]
+    pub nearly: Vec<Nearly>,
 }
 
 /// The word for a decision.

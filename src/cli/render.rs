@@ -293,6 +293,10 @@ impl Page {
             let label = if number == 0 { "steps" } else { "" };
             text.push_str(&self.field(label, &format!("{}. {step}", number + 1)));
         }
+        for (number, near) in explain.nearly.iter().enumerate() {
+            let label = if number == 0 { "nearly" } else { "" };
+            text.push_str(&self.field(label, &format!("- {}", near.what)));
+        }
         text
     }
 

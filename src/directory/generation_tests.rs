@@ -15,7 +15,7 @@ use crate::mail::BackendId;
 use crate::spool::{Options, Spool, World};
 
 #[derive(Debug, Clone)]
-pub(super) struct Hands(Arc<AtomicU64>);
+pub(crate) struct Hands(Arc<AtomicU64>);
 
 impl TimeSource for Hands {
     fn now(&self) -> Timestamp {
@@ -23,8 +23,8 @@ impl TimeSource for Hands {
     }
 }
 
-pub(super) struct House {
-    pub(super) generations: Generations,
+pub(crate) struct House {
+    pub(crate) generations: Generations,
     pub(super) handle: DirectoryHandle,
     pub(super) spool: Spool,
     pub(super) hands: Hands,
@@ -44,7 +44,7 @@ pub(super) fn options() -> GenerationOptions {
 }
 
 impl House {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut spool = Options::new(dir.path());
         spool.min_free = 0;
@@ -88,7 +88,7 @@ impl House {
         self.hands.0.fetch_add(by, Ordering::Relaxed);
     }
 
-    pub(super) async fn import(
+    pub(crate) async fn import(
         &self,
         source: &str,
         text: &str,
@@ -128,7 +128,7 @@ pub(super) fn note(cause: Cause) -> Note {
     }
 }
 
-pub(super) const FORCE: Mode = Mode::Commit(Guard::Off);
+pub(crate) const FORCE: Mode = Mode::Commit(Guard::Off);
 pub(super) const CAREFUL: Mode = Mode::Commit(Guard::On);
 
 fn shown(directory: &Directory) -> Vec<String> {

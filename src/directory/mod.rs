@@ -23,6 +23,7 @@ mod harvest;
 mod import;
 mod join;
 mod ldap_record;
+mod near;
 mod normalise;
 mod people;
 mod plan;
@@ -60,6 +61,7 @@ pub use import::{
     Against, ImportErrors, ImportOptions, Reading, Row, RowError, Sink, read_csv, read_csv_file,
     read_rows,
 };
+pub use near::Once;
 pub use normalise::{Fate, Normalise, Normalised};
 pub use people::{Change, Ruling, RulingChange};
 pub use plan::Guard;
@@ -84,7 +86,7 @@ pub use x500_uses::{X500Sender, X500Use, X500Uses};
 #[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
-mod generation_tests;
+pub(crate) mod generation_tests;
 #[cfg(test)]
 mod grace_tests;
 #[cfg(test)]

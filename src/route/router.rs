@@ -10,7 +10,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::groups::is_down_since;
 use super::{
-    Admission, Admit, Decision, Explanation, Holds, Origin, Telling, Verifier, View, decide,
+    Admission, Admit, Decision, Explanation, Holds, Nearly, Origin, Telling, Verifier, View,
+    decide, nearly,
 };
 use crate::backend::{BackendHealth, Board, Health};
 use crate::base::{Boxed, Timestamp};
@@ -140,6 +141,26 @@ impl Router {
     #[must_use]
     pub fn explain(&self, address: &Mailbox) -> Explanation {
         self.decide(address, None, Origin::Trusted, (Telling::Steps, None))
+    }
+
+    /// The same, with the rules that nearly applied. Blocks for a moment.
+    #[must_use]
+    pub fn explain_nearly(&self, address: &Mailbox) -> (Explanation, Vec<Nearly>) {
+        let view = View {
+            directory: &self.0.directory.current(),
+            healths: &self.0.board.healths(),
+            holds: &self.0.holds.book(),
+            mail: None,
+            options: &self.options(),
+            origin: Origin::Trusted,
+            telling: Telling::Steps,
+            accepted: None,
+            groups: self.groups_since(),
+            words: self.words(),
+        };
+        let explanation = decide(address, &view);
+        let found = nearly(address, &view, &explanation);
+        (explanation, found)
     }
 
     /// As [`Self::explain`], without the steps: for each message, which was accepted then.

@@ -55,6 +55,17 @@ fn a_wave_starts_as_it_was_looked_at() {
         let why = desk.refusal(&verb("plan", "&to=cloud"), "ann\n").await;
         assert!(why.contains("line 1"), "{why}");
         assert_eq!(house.home(0), "onprem", "nothing has happened yet");
+        let explained = desk.get(&format!("/api/explain?address={}", user(0))).await;
+        let told = "wave w1 (a.txt) moves it to cloud when somebody starts it";
+        assert!(
+            all(&explained["nearly"], "what").contains(&told),
+            "{explained}"
+        );
+        let explained = desk.get(&format!("/api/explain?address={}", user(1))).await;
+        assert!(
+            !all(&explained["nearly"], "rule").contains(&"wave"),
+            "{explained}"
+        );
 
         let started = desk.post(&skipping, &text).await;
         assert_eq!(started["wave"]["state"], "started", "{started}");
