@@ -295,6 +295,10 @@ impl From<ReplayError> for AdminError {
                 what,
                 hint: "--since comes before --until, and not in the future",
             },
+            ReplayError::NotDelivered => Self::Asked {
+                what,
+                hint: "leave out --unfinished",
+            },
             ReplayError::NoImap(_) => Self::Asked {
                 what,
                 hint: "docs/config.md says what belongs there; else leave --missing-only out",

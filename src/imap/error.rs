@@ -34,6 +34,16 @@ pub enum ImapError {
         /// What the server said.
         why: String,
     },
+    /// It took the logins of several mailboxes in a row not: that is hardly about each of them.
+    #[error(
+        "{server} refuses the logins of several mailboxes in a row, is the secret still good? {why}"
+    )]
+    Logins {
+        /// Its URL.
+        server: String,
+        /// The last of them.
+        why: String,
+    },
     /// It refuses what we need to ask.
     #[error("{what} is refused: {why}")]
     Refused {
@@ -54,6 +64,9 @@ pub enum ImapError {
     /// More than we hold.
     #[error("the server says more than we take: {0}")]
     TooMuch(&'static str),
+    /// It leaves messages out, also when it is asked once more.
+    #[error("the server tells less of the folder {0} than is in it")]
+    Short(String),
     /// What it says is no IMAP.
     #[error("the server's answer cannot be understood")]
     Odd,
@@ -66,11 +79,13 @@ impl ImapError {
         match self {
             Self::NotConfigured(_) | Self::Secret { .. } | Self::Unreachable { .. } => true,
             Self::Login { .. }
+            | Self::Logins { .. }
             | Self::Refused { .. }
             | Self::Broken(_)
             | Self::Silent
             | Self::TooLong
             | Self::TooMuch(_)
+            | Self::Short(_)
             | Self::Odd => false,
         }
     }
@@ -83,9 +98,18 @@ impl ImapError {
             Self::NotConfigured(_)
             | Self::Secret { .. }
             | Self::Unreachable { .. }
+            | Self::Logins { .. }
             | Self::Broken(_)
             | Self::Silent
+            | Self::Short(_)
             | Self::Odd => false,
         }
+    }
+
+    /// Is it our login as such, as far as one can see? It is tried for long: a token may be
+    /// renewed. But others are asked meanwhile, one of them may be let in.
+    #[must_use]
+    pub const fn is_of_logins(&self) -> bool {
+        matches!(self, Self::Logins { .. })
     }
 }

@@ -1,9 +1,9 @@
 //! Looks for messages in all folders of a mailbox, by their Message-ID and by our trace line.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::ImapError;
-use super::folders::Folder;
+use super::folders::{Folder, GMAIL};
 use super::session::{Piece, Session, starts_with};
 use super::value::{Value, parse};
 use super::verdict::{FIELDS, verdict};
@@ -66,6 +66,8 @@ struct Search {
     found: Vec<Option<Place>>,
     missing: usize,
     purpose: Purpose,
+    /// Has `\All` what no other folder has?
+    has_labels: bool,
 }
 
 impl Search {
@@ -76,6 +78,7 @@ impl Search {
             found: vec![None; wanted.len()],
             missing: wanted.len(),
             purpose,
+            has_labels: false,
         };
         for (at, one) in wanted.iter().enumerate() {
             search.by_id.entry(one.id).or_default().push(at);
@@ -90,16 +93,28 @@ impl Search {
     /// A message with these header fields is in this folder.
     fn hear(&mut self, header: &[u8], folder: &Folder) {
         let mut hits = Vec::new();
+        // Who writes to himself, or to a list that he is on, has it there whatever came to him.
+        let is_copy = match folder.kind {
+            FolderKind::Sent | FolderKind::Drafts => true,
+            // All folders once more, these two as well.
+            FolderKind::All => !self.has_labels,
+            FolderKind::Inbox
+            | FolderKind::Other
+            | FolderKind::Archive
+            | FolderKind::Junk
+            | FolderKind::Trash => false,
+        };
         let fields = fields(header);
         for (name, value) in &fields {
-            if name.eq_ignore_ascii_case(b"Message-ID") {
+            // What was hit is not looked for any more: many such lines find it once.
+            if name.eq_ignore_ascii_case(b"Message-ID") && !is_copy {
                 let id = message_id(value);
-                hits.extend(id.and_then(|id| self.by_message_id.get(&id)).cloned());
+                hits.extend(id.and_then(|id| self.by_message_id.remove(&id)));
             } else if name.eq_ignore_ascii_case(VISIT_FIELD.as_bytes()) {
                 let text = std::str::from_utf8(value).unwrap_or_default();
                 let id = text.split_ascii_whitespace().next();
                 let id: Option<SpoolId> = id.and_then(|id| id.parse().ok());
-                hits.extend(id.and_then(|id| self.by_id.get(&id)).cloned());
+                hits.extend(id.and_then(|id| self.by_id.remove(&id)));
             }
         }
         for at in hits.into_iter().flatten() {
@@ -128,13 +143,20 @@ impl Session {
     ) -> Result<Vec<Option<Place>>, ImapError> {
         let mut search = Search::new(wanted, purpose);
         let folders = self.folders().await?;
+        search.has_labels = self.can(GMAIL);
         let mut messages = 0;
         for folder in self.without_labels(folders) {
             if search.missing == 0 {
                 break;
             }
-            self.look_into(&folder, (&mut search, &mut messages))
-                .await?;
+            let looked_for = (&mut search, &mut messages);
+            if self.look_into(&folder, looked_for).await? == Heard::Part {
+                // Somebody took messages out meanwhile: they have other numbers now.
+                let looked_for = (&mut search, &mut messages);
+                if self.look_into(&folder, looked_for).await? == Heard::Part {
+                    return Err(ImapError::Short(folder.title));
+                }
+            }
         }
         Ok(search.found)
     }
@@ -143,15 +165,17 @@ impl Session {
         &mut self,
         folder: &Folder,
         (search, messages): (&mut Search, &mut u64),
-    ) -> Result<(), ImapError> {
-        let mut exists = 0;
+    ) -> Result<Heard, ImapError> {
+        let mut exists = None;
         let mut hear = |answer: &[u8]| {
-            exists = number_of(answer, b"EXISTS").unwrap_or(exists);
+            exists = exists_of(answer)?.or(exists);
             Ok(())
         };
         // EXAMINE and not SELECT: it changes nothing (RFC 9051 §6.3.3).
         let open = [Piece::Word("EXAMINE"), Piece::Text(&folder.name)];
         self.ask(&open, &mut hear).await?;
+        // RFC 9051 §6.3.2: it has to be said.
+        let exists = exists.ok_or(ImapError::Odd)?;
         *messages += u64::from(exists);
         if *messages > limits::IMAP_MESSAGES {
             return Err(ImapError::TooMuch("messages in one mailbox"));
@@ -172,33 +196,55 @@ impl Session {
                 "FETCH {first}:{last} (BODY.PEEK[HEADER.FIELDS ({fields})]<0.{}>)",
                 limits::IMAP_HEADER
             );
+            let mut left: HashSet<u32> = (first..=last).collect();
             let mut hear = |answer: &[u8]| {
-                if let Some(header) = header_of(answer)? {
+                if let Some((number, header)) = header_of(answer)? {
+                    left.remove(&number);
                     search.hear(&header, folder);
                 }
                 Ok(())
             };
             self.ask(&[Piece::Word(&fetch)], &mut hear).await?;
+            // What it does not tell could be what is looked for.
+            if !left.is_empty() && search.missing > 0 {
+                return Ok(Heard::Part);
+            }
             last = first - 1;
         }
-        Ok(())
+        Ok(Heard::All)
     }
 }
 
-/// `12 EXISTS` is 12.
-fn number_of(answer: &[u8], word: &[u8]) -> Option<u32> {
-    let space = answer.iter().position(|byte| *byte == b' ')?;
-    let (number, rest) = answer.split_at_checked(space)?;
-    let is_it = rest.get(1..)?.eq_ignore_ascii_case(word);
-    let number = std::str::from_utf8(number).ok().filter(|_| is_it)?;
-    number.parse().ok()
+/// How much of a folder was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    All,
+    Part,
 }
 
-/// The header fields of a FETCH answer; `None` for other answers, also for a FETCH that tells
-/// something else, as servers may at any time (RFC 9051 §7.5.2).
-fn header_of(answer: &[u8]) -> Result<Option<Vec<u8>>, ImapError> {
+/// `12 EXISTS` is 12; `None` for other answers.
+fn exists_of(answer: &[u8]) -> Result<Option<u32>, ImapError> {
+    let mut words = answer.splitn(2, |byte| *byte == b' ');
+    let number = words.next().unwrap_or_default();
+    let word = words.next().unwrap_or_default().trim_ascii_end();
+    if !word.eq_ignore_ascii_case(b"EXISTS") {
+        return Ok(None);
+    }
+    number_of(number).map(Some)
+}
+
+/// A number of messages, or of one.
+fn number_of(word: &[u8]) -> Result<u32, ImapError> {
+    let number = std::str::from_utf8(word).ok();
+    let number = number.and_then(|number| number.parse().ok());
+    number.ok_or(ImapError::Odd)
+}
+
+/// The number of the message and the header fields of a FETCH answer; `None` for other answers,
+/// also for a FETCH that tells something else, as servers may at any time (RFC 9051 §7.5.2).
+fn header_of(answer: &[u8]) -> Result<Option<(u32, Vec<u8>)>, ImapError> {
     let mut words = answer.splitn(3, |byte| *byte == b' ');
-    let _number = words.next();
+    let number = words.next().unwrap_or_default();
     if !words.next().is_some_and(|word| starts_with(word, b"FETCH")) {
         return Ok(None);
     }
@@ -208,7 +254,8 @@ fn header_of(answer: &[u8]) -> Result<Option<Vec<u8>>, ImapError> {
         let [name, value] = pair else { continue };
         let is_body = name.bytes().is_some_and(|name| starts_with(name, b"BODY["));
         if is_body {
-            return Ok(Some(value.bytes().unwrap_or_default().to_vec()));
+            let header = value.bytes().unwrap_or_default().to_vec();
+            return Ok(Some((number_of(number)?, header)));
         }
     }
     Ok(None)
@@ -259,8 +306,55 @@ mod tests {
         let odd = header_of(b"3 FETCH (BODY[] \"a");
         assert_eq!(odd, Err(ImapError::Odd));
         let none = header_of(b"3 FETCH (UID 4 BODY[HEADER.FIELDS (X)]<0> NIL)");
-        assert_eq!(none, Ok(Some(Vec::new())));
-        assert_eq!(number_of(b"17 EXISTS", b"EXISTS"), Some(17));
-        assert_eq!(number_of(b"99999999999 EXISTS", b"EXISTS"), None);
+        assert_eq!(none, Ok(Some((3, Vec::new()))));
+        assert_eq!(exists_of(b"17 EXISTS"), Ok(Some(17)));
+        assert_eq!(exists_of(b"17 RECENT"), Ok(None));
+        assert_eq!(exists_of(b"99999999999 EXISTS"), Err(ImapError::Odd));
+        assert_eq!(exists_of(b"many EXISTS"), Err(ImapError::Odd));
+    }
+
+    fn folder(kind: FolderKind) -> Folder {
+        Folder {
+            name: b"x".to_vec(),
+            title: "x".to_owned(),
+            kind,
+        }
+    }
+
+    #[test]
+    fn what_somebody_sent_himself_counts_by_our_line_alone() {
+        let id = SpoolId::from_u64(7);
+        let wanted = [Wanted {
+            id,
+            message_id: Some("a@b".to_owned()),
+        }];
+        let bare = b"Message-ID: <a@b>\r\n".as_slice();
+        let ours = format!("{VISIT_FIELD}: {id} 00\r\nMessage-ID: <a@b>\r\n");
+        for kind in [FolderKind::Sent, FolderKind::Drafts, FolderKind::All] {
+            let mut search = Search::new(&wanted, Purpose::Gap);
+            search.hear(bare, &folder(kind));
+            assert_eq!(search.found, [None], "{kind:?}");
+            search.hear(ours.as_bytes(), &folder(kind));
+            assert_eq!(search.found[0].as_ref().unwrap().kind, kind);
+        }
+        let mut search = Search::new(&wanted, Purpose::Gap);
+        search.has_labels = true;
+        search.hear(bare, &folder(FolderKind::All));
+        assert_eq!(search.missing, 0, "Gmail has archived mail nowhere else");
+    }
+
+    #[test]
+    fn many_lines_of_one_id_find_each_message_once() {
+        let wanted: Vec<Wanted> = (0..3)
+            .map(|number| Wanted {
+                id: SpoolId::from_u64(number),
+                message_id: Some("a@b".to_owned()),
+            })
+            .collect();
+        let mut search = Search::new(&wanted, Purpose::Gap);
+        let header = b"Message-ID: <a@b>\r\n".repeat(500);
+        search.hear(&header, &folder(FolderKind::Inbox));
+        assert_eq!((search.missing, search.by_message_id.len()), (0, 0));
+        assert!(search.found.iter().all(Option::is_some));
     }
 }

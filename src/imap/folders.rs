@@ -99,6 +99,9 @@ const NAMES: [(FolderKind, &[&str]); 5] = [
     ),
 ];
 
+/// The capability of servers that show labels as folders.
+pub(super) const GMAIL: &str = "X-GM-EXT-1";
+
 /// A folder that can be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Folder {
@@ -117,7 +120,7 @@ impl Session {
         if self.can("NAMESPACE") {
             let mut hear = |answer: &[u8]| {
                 if starts_with(answer, b"NAMESPACE ") {
-                    foreign = foreign_prefixes(answer);
+                    foreign = foreign_prefixes(answer)?;
                 }
                 Ok(())
             };
@@ -129,7 +132,7 @@ impl Session {
                 return Err(ImapError::TooMuch("folders"));
             }
             if starts_with(answer, b"LIST ") {
-                folders.extend(folder(answer, &foreign));
+                folders.extend(folder(answer, &foreign)?);
             }
             Ok(())
         };
@@ -148,7 +151,7 @@ impl Session {
     /// Gmail shows its labels as folders, and every message but junk and trash in `\All`.
     pub(super) fn without_labels(&self, folders: Vec<Folder>) -> Vec<Folder> {
         let has_all = folders.iter().any(|one| one.kind == FolderKind::All);
-        if !has_all || !self.can("X-GM-EXT-1") {
+        if !has_all || !self.can(GMAIL) {
             return folders;
         }
         let counts = |kind| match kind {
@@ -163,31 +166,33 @@ impl Session {
 }
 
 /// RFC 2342 §5: personal, other users', shared; of the last two, the beginnings of names.
-fn foreign_prefixes(answer: &[u8]) -> Vec<Vec<u8>> {
-    let values = parse(answer).unwrap_or_default();
+fn foreign_prefixes(answer: &[u8]) -> Result<Vec<Vec<u8>>, ImapError> {
+    let values = parse(answer).ok_or(ImapError::Odd)?;
     let spaces = values.get(2..).unwrap_or_default().iter();
     let spaces = spaces.filter_map(Value::list).flatten();
     let prefixes = spaces.filter_map(|space| space.list()?.first()?.bytes());
     let prefixes = prefixes.filter(|prefix| !prefix.is_empty());
-    prefixes.map(<[u8]>::to_vec).collect()
+    Ok(prefixes.map(<[u8]>::to_vec).collect())
 }
 
-/// RFC 9051 §7.3.1: `LIST (attributes) "/" name`. `None`: it cannot be opened, or is not his.
-fn folder(answer: &[u8], foreign: &[Vec<u8>]) -> Option<Folder> {
-    let values = parse(answer)?;
+/// RFC 9051 §7.3.1: `LIST (attributes) "/" name`. `None`: it cannot be opened, or is not his. What
+/// cannot be understood is an error: that folder may have what is looked for.
+fn folder(answer: &[u8], foreign: &[Vec<u8>]) -> Result<Option<Folder>, ImapError> {
+    let values = parse(answer).ok_or(ImapError::Odd)?;
     let [_, attributes, delimiter, name, ..] = values.as_slice() else {
-        return None;
+        return Err(ImapError::Odd);
     };
-    let attributes: Vec<&[u8]> = attributes.list()?.iter().filter_map(Value::bytes).collect();
+    let attributes = attributes.list().ok_or(ImapError::Odd)?.iter();
+    let attributes: Vec<&[u8]> = attributes.filter_map(Value::bytes).collect();
     let has = |name: &[u8]| attributes.iter().any(|one| one.eq_ignore_ascii_case(name));
     if has(b"\\Noselect") || has(b"\\NonExistent") {
-        return None;
+        return Ok(None);
     }
     let (Value::Atom(name) | Value::Text(name)) = name else {
-        return None;
+        return Err(ImapError::Odd);
     };
     if foreign.iter().any(|prefix| name.starts_with(prefix)) {
-        return None;
+        return Ok(None);
     }
     let title = readable(name);
     let used = || attributes.iter().find_map(|one| by_use(one));
@@ -202,11 +207,11 @@ fn folder(answer: &[u8], foreign: &[Vec<u8>]) -> Option<Folder> {
         let named = || by_name(&last());
         used().or_else(named).unwrap_or(FolderKind::Other)
     };
-    Some(Folder {
+    Ok(Some(Folder {
         name: name.clone(),
         title,
         kind,
-    })
+    }))
 }
 
 #[cfg(test)]
@@ -236,36 +241,45 @@ mod tests {
             (r#"LIST (\All) "/" Alle"#, "Alle", FolderKind::All),
             (r#"LIST () "/" NIL"#, "NIL", FolderKind::Other),
         ] {
-            let found = folder(answer.as_bytes(), &[]).unwrap();
+            let found = folder(answer.as_bytes(), &[]).unwrap().unwrap();
             assert_eq!(
                 (found.title.as_str(), found.kind),
                 (title, kind),
                 "{answer}"
             );
         }
-        let literal = folder(b"LIST () \"/\" {4}\r\na\"b\\", &[]).unwrap();
+        let literal = folder(b"LIST () \"/\" {4}\r\na\"b\\", &[])
+            .unwrap()
+            .unwrap();
         assert_eq!(literal.title, "a\"b\\");
     }
 
     #[test]
     fn what_cannot_be_opened_or_belongs_to_others_is_left_out() {
         let foreign =
-            foreign_prefixes(br#"NAMESPACE (("" "/")) (("Other/" "/")) (("Shared/" "/")("" "/"))"#);
+            foreign_prefixes(br#"NAMESPACE (("" "/")) (("Other/" "/")) (("Shared/" "/")("" "/"))"#)
+                .unwrap();
         assert_eq!(foreign, [b"Other/".to_vec(), b"Shared/".to_vec()]);
         assert_eq!(
             foreign_prefixes(b"NAMESPACE NIL NIL NIL"),
-            Vec::<Vec<u8>>::new()
+            Ok(Vec::<Vec<u8>>::new())
         );
-        assert_eq!(foreign_prefixes(b"NAMESPACE ("), Vec::<Vec<u8>>::new());
+        assert_eq!(foreign_prefixes(b"NAMESPACE ("), Err(ImapError::Odd));
         for answer in [
             r#"LIST (\Noselect) "/" "Public""#,
             r#"LIST (\NonExistent) "/" "x""#,
             r#"LIST () "/" "Shared/Team/INBOX""#,
+        ] {
+            assert_eq!(folder(answer.as_bytes(), &foreign), Ok(None), "{answer}");
+        }
+        for odd in [
             "LIST",
             "LIST (\\Trash",
             r#"LIST x "/" y"#,
+            r#"LIST () "/" (y)"#,
         ] {
-            assert_eq!(folder(answer.as_bytes(), &foreign), None, "{answer}");
+            let found = folder(odd.as_bytes(), &foreign);
+            assert_eq!(found, Err(ImapError::Odd), "{odd}");
         }
     }
 }

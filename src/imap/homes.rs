@@ -1,6 +1,6 @@
 //! The mailboxes of all backends that can be asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -56,6 +56,37 @@ struct Inner {
 struct Home {
     options: ImapOptions,
     connections: Semaphore,
+    refused: Mutex<BTreeSet<String>>,
+}
+
+/// So many mailboxes whose logins are refused in a row are no longer each one's own trouble.
+const REFUSED: usize = 3;
+
+impl Home {
+    /// What a login of this mailbox has shown about all of them.
+    fn judged(&self, name: &str, login: Result<(), ImapError>) -> Result<(), ImapError> {
+        let refused = self.refused.lock();
+        let mut refused = refused.unwrap_or_else(PoisonError::into_inner);
+        match login {
+            Ok(()) => {
+                refused.clear();
+                Ok(())
+            }
+            Err(error @ ImapError::Login { .. }) => {
+                if refused.len() < REFUSED {
+                    refused.insert(name.to_owned());
+                }
+                if refused.len() < REFUSED {
+                    return Err(error);
+                }
+                Err(ImapError::Logins {
+                    server: self.options.server(),
+                    why: error.to_string(),
+                })
+            }
+            other => other,
+        }
+    }
 }
 
 impl ImapHomes {
@@ -83,6 +114,7 @@ impl ImapHomes {
                 Arc::new(Home {
                     options,
                     connections,
+                    refused: Mutex::default(),
                 })
             });
             known.insert(id, home);
@@ -107,7 +139,8 @@ impl ImapHomes {
         let asking = async {
             let mut session = Session::open(&home.options, &self.0.world).await?;
             let name = home.options.login.of(mailbox);
-            session.log_in(&home.options, &name).await?;
+            let login = session.log_in(&home.options, &name).await;
+            home.judged(&mailbox.key(), login)?;
             let found = session.find(question).await?;
             session.close().await;
             Ok(found)
@@ -130,5 +163,46 @@ impl Mailboxes for ImapHomes {
         question: (&'a [Wanted], Purpose),
     ) -> Boxed<'a, Result<Vec<Option<Place>>, ImapError>> {
         Box::pin(self.find_at((backend, mailbox), question))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imap::{ImapSecret, LoginName, Security};
+
+    #[test]
+    fn several_mailboxes_refused_in_a_row_are_trouble_of_our_login() {
+        let home = Home {
+            options: ImapOptions {
+                host: "onprem".to_owned(),
+                port: 993,
+                security: Security::Implicit,
+                authorities: None,
+                login: LoginName::new("%u").unwrap(),
+                secret: ImapSecret::Token("token".into()),
+                max_connections: 1,
+            },
+            connections: Semaphore::new(1),
+            refused: Mutex::default(),
+        };
+        let refused = |name: &str| {
+            let (who, why) = (name.to_owned(), "NO".to_owned());
+            home.judged(name, Err(ImapError::Login { name: who, why }))
+                .unwrap_err()
+        };
+        for name in ["ann", "bob", "ann", "bob"] {
+            let error = refused(name);
+            assert!(error.is_lasting() && !error.is_of_logins(), "{name}");
+        }
+        for name in ["cid", "ann"] {
+            let error = refused(name);
+            assert!(error.is_of_logins() && !error.is_lasting(), "{name}");
+            assert!(!error.is_of_server(), "others may be let in");
+        }
+        home.judged("dan", Ok(())).unwrap();
+        assert!(!refused("ann").is_of_logins());
+        let broken = home.judged("eve", Err(ImapError::Silent));
+        assert_eq!(broken, Err(ImapError::Silent));
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::session::{Answer, Ending, Piece, Session};
+use super::session::{Answer, Ending, Piece, Session, told};
 use super::{ImapError, ImapOptions, ImapSecret};
 
 /// How to say who we are.
@@ -32,7 +32,10 @@ impl Session {
                 first: format!("\0{name}\0{secret}"),
                 second: "",
             },
-            ImapSecret::Password(_) => return self.plain_login(name, &secret).await,
+            ImapSecret::Password(_) => {
+                let login = self.plain_login(name, &secret).await;
+                return login.map_err(|error| silenced(error, &[&secret]));
+            }
             ImapSecret::Token(_) if self.can("AUTH=OAUTHBEARER") => Way {
                 mechanism: "OAUTHBEARER",
                 first: oauth_bearer((name, &secret), options),
@@ -49,7 +52,9 @@ impl Session {
                 return Err(refused(name, why.to_owned()));
             }
         };
-        self.authenticate(name, &way).await?;
+        let login = self.authenticate(name, &way).await;
+        let said = BASE64.encode(&way.first);
+        login.map_err(|error| silenced(error, &[&secret, &said]))?;
         self.learn_capabilities().await
     }
 
@@ -62,7 +67,7 @@ impl Session {
         let command = [
             Piece::Word("LOGIN"),
             Piece::Text(name.as_bytes()),
-            Piece::Text(password.as_bytes()),
+            Piece::Secret(password.as_bytes()),
         ];
         match self.run(&command).await {
             Ok(()) => self.learn_capabilities().await,
@@ -98,6 +103,49 @@ fn oauth_bearer((name, token): (&str, &str), options: &ImapOptions) -> String {
     let name = name.replace('=', "=3D").replace(',', "=2C");
     let (host, port) = (&options.host, options.port);
     format!("n,a={name},\u{1}host={host}\u{1}port={port}\u{1}auth=Bearer {token}\u{1}\u{1}")
+}
+
+/// Servers repeat what they were told: not to people, and not into the log.
+fn silenced(error: ImapError, secrets: &[&str]) -> ImapError {
+    let clean = |why: String| {
+        secrets
+            .iter()
+            .fold(why, |why, secret| without(&why, &told(secret.as_bytes())))
+    };
+    match error {
+        ImapError::Login { name, why } => ImapError::Login {
+            name,
+            why: clean(why),
+        },
+        ImapError::Refused { what, why } => ImapError::Refused {
+            what: clean(what),
+            why: clean(why),
+        },
+        ImapError::Broken(why) => ImapError::Broken(clean(why)),
+        ImapError::NotConfigured(_)
+        | ImapError::Secret { .. }
+        | ImapError::Unreachable { .. }
+        | ImapError::Logins { .. }
+        | ImapError::Silent
+        | ImapError::TooLong
+        | ImapError::TooMuch(_)
+        | ImapError::Short(_)
+        | ImapError::Odd => error,
+    }
+}
+
+/// A text without a secret, also where only the beginning of that is left at the end.
+fn without(text: &str, secret: &str) -> String {
+    let mut clean = text.replace(secret, "…");
+    // As much as nobody has by chance.
+    for length in (6..secret.len()).rev() {
+        let head = secret.get(..length).unwrap_or(secret);
+        if let Some(rest) = clean.strip_suffix(head) {
+            clean = format!("{rest}…");
+            break;
+        }
+    }
+    clean
 }
 
 fn refused(name: &str, why: String) -> ImapError {

@@ -36,6 +36,8 @@ pub(super) enum Piece<'a> {
     Word(&'a str),
     /// Any bytes: quoted, or as a literal.
     Text(&'a [u8]),
+    /// The same, but never told.
+    Secret(&'a [u8]),
 }
 
 /// A connection that greeted, and is protected as the options say.
@@ -148,8 +150,10 @@ impl Session {
             bytes.push(b' ');
             match piece {
                 Piece::Word(word) => bytes.extend_from_slice(word.as_bytes()),
-                Piece::Text(text) if can_be_quoted(text) => quote(text, &mut bytes),
-                Piece::Text(text) => {
+                Piece::Text(text) | Piece::Secret(text) if can_be_quoted(text) => {
+                    quote(text, &mut bytes);
+                }
+                Piece::Text(text) | Piece::Secret(text) => {
                     bytes.extend_from_slice(format!("{{{}}}\r\n", text.len()).as_bytes());
                     self.wire.send(&bytes).await?;
                     self.wait_to_go_on(&tag, hear).await?;
@@ -290,11 +294,12 @@ pub(super) fn told(answer: &[u8]) -> String {
     clean.take(TOLD).collect()
 }
 
-/// Only the words: what stands in texts may be secret.
+/// For people: secrets are left out.
 fn shown(command: &[Piece<'_>]) -> String {
     let words = command.iter().map(|piece| match piece {
         Piece::Word(word) => (*word).to_owned(),
         Piece::Text(text) => told(text),
+        Piece::Secret(_) => "…".to_owned(),
     });
     words.collect::<Vec<_>>().join(" ")
 }

@@ -9,7 +9,7 @@ use tideover::base::{Boxed, Clock};
 use tideover::imap::{FolderKind, ImapError, Mailboxes, Place, Purpose, Wanted};
 use tideover::mail::{BackendId, Landing, RecipientEvent, SpoolId};
 use tideover::queue::landing::{LandingStatus, Landings, Options};
-use tideover::queue::replay::{People, Selection};
+use tideover::queue::replay::{People, ReplayError, Selection, Which};
 use tideover::smtp::Mailbox;
 use tokio::time::sleep;
 
@@ -244,9 +244,22 @@ fn replays_are_looked_for_and_a_check_counts_what_it_is_asked_for() {
         assert_eq!((check.not_asked, check.mail[0].id), (2, sent[0]));
         assert_eq!(landings.missing().unwrap(), 1);
         assert_eq!(seen(&door, sent[0]).last(), Some(&Landing::Missing));
+        // What another backend took was never in these mailboxes.
+        letters(&door, 3, "cloud.example").await;
+        drained(&door).await;
         let again = replays.check(&onprem(), (all(&door), People::new())).await;
         assert_eq!(again.unwrap().missing, 1);
         assert_eq!(landings.missing().unwrap(), 1, "on the list once");
+        let waiting = Selection {
+            which: Which::Unfinished,
+            missing_only: true,
+            ..all(&door)
+        };
+        let at = onprem();
+        let refused = replays.check(&at, (waiting.clone(), People::new()));
+        assert!(matches!(refused.await, Err(ReplayError::NotDelivered)));
+        let refused = replays.plan(&at, (waiting, People::new()), "ann");
+        assert!(matches!(refused.await, Err(ReplayError::NotDelivered)));
         let none = Selection {
             since: door.now(),
             ..all(&door)

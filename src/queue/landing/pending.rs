@@ -18,6 +18,9 @@ pub(super) struct Taken {
     pub(super) at: Timestamp,
 }
 
+/// The log is read again so far back: what was stamped is not in it before it is on the disk.
+const SETTLING: Duration = Duration::from_secs(30);
+
 type Key = (SpoolId, u16, BackendId);
 
 #[derive(Debug, Clone, Copy)]
@@ -115,8 +118,10 @@ impl Pending {
         }
     }
 
-    /// All that was delivered before then was looked for, when the log was read up to `read`.
-    pub(super) fn cursor(&mut self, read: Timestamp) -> Timestamp {
+    /// All that was delivered before then was looked for, when the log was read at `now`, from
+    /// `before` on.
+    pub(super) fn cursor(&mut self, now: Timestamp, before: Option<Timestamp>) -> Timestamp {
+        let read = now.before(SETTLING).max(before.unwrap_or_default());
         // What found no place is told by the log again.
         let read = self.overflowed.take().map_or(read, |first| first.min(read));
         let oldest = self.waiting.values().map(|wait| wait.at).min();
@@ -166,14 +171,16 @@ mod tests {
         for (id, second) in [(1, 10), (2, 20), (3, 30)] {
             pending.add(taken(id, second), WITHIN);
         }
-        assert_eq!(pending.cursor(at(40)), at(10));
+        assert_eq!(pending.cursor(at(40), None), at(10));
         pending.end(&taken(2, 20));
         assert!(!pending.is_new(&taken(2, 20)), "the log tells it again");
         assert!(pending.is_new(&taken(2, 21)), "a second delivery");
         pending.end(&taken(1, 10));
-        assert_eq!(pending.cursor(at(40)), at(30));
+        assert_eq!(pending.cursor(at(70), Some(at(10))), at(30));
         pending.end(&taken(3, 30));
-        assert_eq!(pending.cursor(at(40)), at(40));
+        assert_eq!(pending.cursor(at(70), Some(at(30))), at(40), "a slow disk");
+        let early = pending.cursor(at(50), Some(at(45)));
+        assert_eq!(early, at(45), "not before the beginning");
         assert_eq!(pending.done.len(), 0);
     }
 
@@ -188,7 +195,7 @@ mod tests {
         for id in 0..most {
             pending.end(&taken(id, 10 + id));
         }
-        let cursor = pending.cursor(at(1 << 30));
+        let cursor = pending.cursor(at(1 << 30), None);
         assert_eq!(cursor, at(10 + most), "before the one without a place");
         assert!(pending.is_new(&taken(most, 10 + most)));
         assert_eq!(pending.done.len(), 0);

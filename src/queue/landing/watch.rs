@@ -24,6 +24,9 @@ const IDLE: Duration = Duration::from_secs(30);
 /// What is missing is looked for again so often: platforms have queues of their own.
 const LATE: Duration = Duration::from_secs(3600);
 
+/// Mailboxes whose logins are refused together are asked for so long: a token may be renewed.
+const REFUSED: Duration = Duration::from_secs(24 * 3600);
+
 /// What is looked for in one mailbox.
 struct Group {
     backend: BackendId,
@@ -81,8 +84,9 @@ impl Landings {
             self.look_for_late(now).await?;
         }
         if options.share > 0 {
-            let cursor = self.state().pending.cursor(now);
-            if book.cursor()? != Some(cursor) {
+            let before = book.cursor()?;
+            let cursor = self.state().pending.cursor(now, before);
+            if before != Some(cursor) {
                 book.set_cursor(cursor).await?;
             }
         }
@@ -148,7 +152,15 @@ impl Landings {
         due: Vec<Taken>,
         (now, options): (Timestamp, Options),
     ) -> Result<(), SpoolError> {
-        let groups = self.grouped(due, (now, options)).await?;
+        let (groups, lost) = self.grouped(due, (now, options)).await?;
+        {
+            let mut state = self.state();
+            for taken in lost {
+                // A group or a contact: what goes there lands elsewhere. Or it is gone meanwhile.
+                state.pending.end(&taken);
+                state.seen.not_asked += 1;
+            }
+        }
         let mut of_backend: BTreeMap<BackendId, Vec<Group>> = BTreeMap::new();
         for group in groups {
             let groups = of_backend.entry(group.backend.clone()).or_default();
@@ -169,6 +181,7 @@ impl Landings {
         let Some(mailboxes) = self.0.mailboxes.get() else {
             return Ok(());
         };
+        let shutdown = &self.0.queue.0.parts.shutdown;
         let mut groups = groups.into_iter();
         let mut asking = FuturesUnordered::new();
         let mut is_away = false;
@@ -177,9 +190,13 @@ impl Landings {
                 let Some(group) = groups.next() else { break };
                 asking.push(ask(Arc::clone(mailboxes), group));
             }
-            let Some(heard) = asking.next().await else {
-                break;
+            let heard = tokio::select! {
+                biased;
+                // What was not heard is looked for after the start.
+                () = shutdown.stopping() => return Ok(()),
+                heard = asking.next() => heard,
             };
+            let Some(heard) = heard else { break };
             is_away |= self.hear(heard, when).await?;
         }
         // The others are asked in the next round, when the server is there.
@@ -190,12 +207,12 @@ impl Landings {
         Ok(())
     }
 
-    /// By mailbox, with what it takes to look for each.
+    /// By mailbox, with what it takes to look for each; and what cannot be looked for.
     async fn grouped(
         &self,
         due: Vec<Taken>,
         (now, options): (Timestamp, Options),
-    ) -> Result<Vec<Group>, SpoolError> {
+    ) -> Result<(Vec<Group>, Vec<Taken>), SpoolError> {
         let router = self.0.queue.0.parts.router.clone();
         let reading = move |spool: &Spool| {
             let mut groups: BTreeMap<(BackendId, String), Group> = BTreeMap::new();
@@ -237,13 +254,7 @@ impl Landings {
             Ok::<_, SpoolError>((groups, lost))
         };
         let (groups, lost) = self.0.queue.0.parts.spool.beside(reading).await?;
-        let mut state = self.state();
-        for taken in lost {
-            // A group or a contact: what goes there lands elsewhere. Or it is gone meanwhile.
-            state.pending.end(&taken);
-            state.seen.not_asked += 1;
-        }
-        Ok(groups.into_values().collect())
+        Ok((groups.into_values().collect(), lost))
     }
 
     /// Writes down what a mailbox has shown. `true`: the server is away.
@@ -296,13 +307,18 @@ impl Landings {
 
     fn hear_nothing(&self, group: &Group, error: &ImapError, (now, options): (Timestamp, Options)) {
         let mut state = self.state();
-        if error.is_of_server() {
+        if error.is_of_server() || error.is_of_logins() {
             state.pending.waits_for = Some(error.to_string());
         }
         let mut given_up = 0;
         for (taken, ..) in &group.messages {
             // A server that is away says nothing about its mailboxes: it is waited for.
-            let is_over = now.since(taken.at) >= options.within * 3;
+            let time = if error.is_of_logins() {
+                REFUSED.max(options.within * 3)
+            } else {
+                options.within * 3
+            };
+            let is_over = now.since(taken.at) >= time;
             if error.is_lasting() || is_over && !error.is_of_server() {
                 state.pending.end(taken);
                 given_up += 1;
@@ -331,12 +347,23 @@ impl Landings {
             within: Duration::ZERO,
             ..self.state().options
         };
-        let groups = self.grouped(due, (now, always)).await?;
+        let (groups, lost) = self.grouped(due, (now, always)).await?;
+        for taken in lost {
+            let name = format!("{}-{}", taken.id, taken.number);
+            tracing::warn!(name, backend = %taken.backend,
+                "missing mail leaves the list: it is kept no longer, or its mailbox is gone");
+            self.book().dismiss(&name).await?;
+        }
         let Some(mailboxes) = self.0.mailboxes.get() else {
             return Ok(());
         };
+        let shutdown = &self.0.queue.0.parts.shutdown;
         for group in groups {
-            let (group, answer) = ask(Arc::clone(mailboxes), group).await;
+            let (group, answer) = tokio::select! {
+                biased;
+                () = shutdown.stopping() => return Ok(()),
+                heard = ask(Arc::clone(mailboxes), group) => heard,
+            };
             let Ok(places) = answer else { continue };
             for ((taken, ..), place) in group.messages.into_iter().zip(places) {
                 if let Some(place) = place {

@@ -78,6 +78,14 @@ impl Why {
         }
     }
 
+    /// Are the logins of several mailboxes refused?
+    pub(super) const fn is_of_logins(&self) -> bool {
+        match self {
+            Self::Imap(error) => error.is_of_logins(),
+            Self::NoMailbox => false,
+        }
+    }
+
     /// Would it be the same in a minute?
     pub(super) const fn is_lasting(&self) -> bool {
         match self {

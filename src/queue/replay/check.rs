@@ -6,10 +6,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::ask::{Answer, Asker, Told};
+use super::judge::Judge;
 use super::plan::Skipped;
 use super::record::Unasked;
 use super::runner::look;
-use super::selection::{People, Selection};
+use super::selection::{People, Selection, Which};
 use super::survey::Survey;
 use super::work::Pair;
 use super::{ReplayError, Replays};
@@ -50,6 +51,9 @@ impl Replays {
         at: &BackendId,
         (mut selection, people): (Selection, People),
     ) -> Result<LandingCheck, ReplayError> {
+        if selection.which == Which::Unfinished {
+            return Err(ReplayError::NotDelivered);
+        }
         selection.made = self.now();
         selection.until = selection.until.min(selection.made);
         if selection.since >= selection.until {
@@ -57,7 +61,11 @@ impl Replays {
         }
         // Whatever came there how often: it is looked for.
         (selection.missing_only, selection.again) = (true, true);
-        let judge = Arc::new(self.judge_of(at, selection, people));
+        // What others took was never meant to be there.
+        let judge = Arc::new(Judge {
+            landed: true,
+            ..self.judge_of(at, selection, people)
+        });
         let none = || ReplayError::NoImap(at.to_string());
         let asker = self.asker(judge).ok_or_else(none)?;
         let asker = Asker {

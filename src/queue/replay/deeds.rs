@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use super::gap_plan::count_missing;
 use super::plan::count;
 use super::record::{self, Counts, Replay, ReplayDeed, ReplayState};
-use super::selection::{People, Selection};
+use super::selection::{People, Selection, Which};
 use super::{Plan, Progress, Replays};
 use crate::limits;
 use crate::mail::BackendId;
@@ -23,6 +23,9 @@ pub enum ReplayError {
     /// There is no time between the two.
     #[error("nothing lies between --since and --until")]
     NoTime,
+    /// No mailbox can have it.
+    #[error("mail that still waits is in no mailbox: it is not looked for there")]
+    NotDelivered,
     /// Mailboxes cannot be asked.
     #[error("the mailboxes of {0} cannot be asked: the config has no [backend.{0}.imap]")]
     NoImap(String),
@@ -54,6 +57,9 @@ impl Replays {
         selection.until = selection.until.min(selection.made);
         if selection.since >= selection.until {
             return Err(ReplayError::NoTime);
+        }
+        if selection.missing_only && selection.which == Which::Unfinished {
+            return Err(ReplayError::NotDelivered);
         }
         let mut replay = Replay {
             id: String::new(),

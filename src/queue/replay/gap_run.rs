@@ -11,6 +11,10 @@ use crate::spool::SpoolError;
 
 /// Before a mailbox, or a server that is away, is asked again.
 const AGAIN: Duration = Duration::from_secs(30);
+/// Before a mailbox is asked again whose login was refused together with others.
+const REFUSED_AGAIN: Duration = Duration::from_secs(300);
+/// So often, which is four hours at least: somebody has to renew a token.
+const REFUSED_TRIES: u32 = 48;
 /// A mailbox is asked so often in vain.
 const TRIES: u32 = 4;
 
@@ -83,8 +87,15 @@ impl Runner {
             work.gap.later(batch, again);
             return;
         }
-        work.gap.waits = None;
         let tries = batch.tries + 1;
+        if why.is_of_logins() && tries < REFUSED_TRIES {
+            // Others come before it: one that is let in says that the secret is good.
+            work.gap.waits = Some((again, why.text()));
+            let again = now.after(REFUSED_AGAIN);
+            work.gap.later(Batch { tries, ..batch }, again);
+            return;
+        }
+        work.gap.waits = None;
         if !why.is_lasting() && tries < TRIES {
             work.gap.later(Batch { tries, ..batch }, again);
             return;

@@ -17,6 +17,8 @@ pub(super) struct Judge {
     pub(super) to: BackendId,
     pub(super) selection: Selection,
     pub(super) people: People,
+    /// Only what came to the backend by us.
+    pub(super) landed: bool,
 }
 
 /// What is decided for a recipient.
@@ -99,7 +101,11 @@ impl Judge {
             Meant::No => return Verdict::No,
             Meant::But(skip) => return Verdict::Skip(skip),
         }
-        if mark.is_some_and(|mark| mark.delivered) && !self.selection.again {
+        let is_brought = mark.is_some_and(|mark| mark.delivered);
+        if self.landed && !is_brought && !is_taken_by(state, &self.to) {
+            return Verdict::No;
+        }
+        if is_brought && !self.selection.again {
             return Verdict::Skip(Skip::Already);
         }
         let mail = Mail {
@@ -133,6 +139,11 @@ impl Judge {
     }
 }
 
+/// Did this backend take it?
+fn is_taken_by(state: &RecipientState, to: &BackendId) -> bool {
+    matches!(state, RecipientState::Delivered { backend, .. } if backend == to)
+}
+
 /// What somebody held is not brought anywhere past him.
 const fn is_held_on_purpose(state: &RecipientState) -> bool {
     matches!(
@@ -152,5 +163,25 @@ pub(super) fn due_of(mark: &ReplayMark, replay: &str) -> Option<crate::base::Tim
         | ReplayPhase::Attempting
         | ReplayPhase::Delivered
         | ReplayPhase::Refused => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Timestamp;
+
+    #[test]
+    fn only_the_backend_that_took_it_can_have_it() {
+        let taken = RecipientState::Delivered {
+            backend: BackendId::new("onprem"),
+            at: Timestamp::EPOCH,
+            diverted_from: Some(BackendId::new("cloud")),
+            reply: crate::smtp::Reply::new(250, (2, 0, 0), "ok"),
+            delivery_address: String::new(),
+            uncertain: false,
+        };
+        assert!(is_taken_by(&taken, &BackendId::new("onprem")));
+        assert!(!is_taken_by(&taken, &BackendId::new("cloud")));
     }
 }

@@ -182,6 +182,7 @@ impl Replays {
             to: to.clone(),
             selection,
             people,
+            landed: false,
         }
     }
 
