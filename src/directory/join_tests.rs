@@ -204,6 +204,16 @@ fn a_record_that_could_be_two_persons_is_told() {
           ann@example.org"
         ]
     );
+    // No verb can say which it is, and nobody is sent to one.
+    let file = WaveFile::parse(b"ann@example.org\n").unwrap();
+    let plan = plan_wave(
+        &directory,
+        &file,
+        &BackendId::new("cloud"),
+        &WaveFacts::default(),
+    );
+    let text = &plan.users[0].obstacles[0].text;
+    assert!(text.ends_with("mend it in the sources"), "{text}");
 }
 
 /// Every address that an entry shows leads to this entry, and to no other.

@@ -355,7 +355,13 @@ impl Planning<'_> {
                     ObstacleKind::Conflict
                 }
             };
-            let text = format!("{one}: `tideover directory settle` ends it");
+            let next = match one.kind {
+                ConflictKind::Ambiguous => "mend it in the sources",
+                ConflictKind::Address | ConflictKind::X500 | ConflictKind::TwoMailboxes => {
+                    "`tideover directory settle` ends it"
+                }
+            };
+            let text = format!("{one}: {next}");
             say(kind, Grade::Blocks, text);
         }
         if let Some(reason) = self.facts.held.get(&entry.address.key()) {
