@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::{Decision, Explanation, MoveState, View};
 use crate::backend::Health;
 use crate::directory::{
-    DomainKind, DomainRule, Entry, Fate, FoundBy, Standing, Unknown, decapsulate,
+    DomainKind, DomainRule, Entry, EntryKind, Fate, FoundBy, Standing, Unknown, decapsulate,
 };
 use crate::mail::{BackendId, HoldReason};
 use crate::smtp::Mailbox;
+use crate::terminal::duration;
 
 /// Which rule nearly applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,8 @@ pub enum NearRule {
     Home,
     /// Another backend while the home is down.
     Failover,
+    /// The people of a group while its home is down.
+    Group,
     /// A rule that holds mail.
     Hold,
     /// A domain on the move.
@@ -76,6 +79,7 @@ pub fn nearly(asked: &Mailbox, view: &View<'_>, explained: &Explanation) -> Vec<
     }
     near.conflicts();
     near.waiting(rule.as_deref());
+    near.group();
     near.found
 }
 
@@ -304,6 +308,32 @@ impl Near<'_> {
             self.moves(rule);
         }
         self.holds();
+    }
+
+    /// Would the people of a group get its mail, if its home were down (for longer)?
+    fn group(&mut self) {
+        let found = self.view.directory.find(self.asked);
+        let is_group = |entry: &Entry| entry.kind == EntryKind::Group && !entry.members.is_empty();
+        let Some((entry, _)) = found.filter(|(entry, _)| is_group(entry)) else {
+            return;
+        };
+        let Some(home) = self.explained.home.clone() else {
+            return;
+        };
+        match &self.explained.decision {
+            Decision::Relay { .. } | Decision::Hold { .. } => {}
+            Decision::Expand { .. } | Decision::Reject(_) => return,
+        }
+        let who = if entry.internal_only {
+            "its people would get the mail of senders who prove to be internal"
+        } else {
+            "its people would get the mail"
+        };
+        let what = match self.view.options.expand_groups {
+            Some(after) => format!("if {home} were down for {}, {who}", duration(after)),
+            None => format!("with directory.expand_groups, and {home} down for that long, {who}"),
+        };
+        self.say(NearRule::Group, what);
     }
 
     fn failover(&mut self, rule: &DomainRule) {

@@ -10,14 +10,17 @@ use crate::directory::{
 use crate::route::{HoldBook, HoldRule, Move, Origin, RouteOptions, Telling, decide};
 
 const PEOPLE: &str = "\
-address,home,aliases,x500
-Ann@case.example,onprem,,
-ann@example.org,onprem,info@example.org,/o=Old/cn=ann
-list+x@example.org,,,
-list@example.org,,,
-bob@example.org,cloud,info@example.org,
-müller@example.org,,,
-joe@strict.example,,,
+address,home,aliases,x500,type,members,internal_only
+Ann@case.example,onprem,,,,,
+ann@example.org,onprem,info@example.org,/o=Old/cn=ann,,,
+list+x@example.org,,,,,,
+list@example.org,,,,,,
+bob@example.org,cloud,info@example.org,,,,
+müller@example.org,,,,,,
+joe@strict.example,,,,,,
+team@strict.example,,,,group,ann@example.org,
+staff@strict.example,,,,group,ann@example.org,yes
+void@strict.example,,,,group,,
 ";
 
 struct World {
@@ -25,6 +28,7 @@ struct World {
     healths: Healths,
     holds: HoldBook,
     words: Verified,
+    options: RouteOptions,
 }
 
 fn rule(name: &str, failover: &[&str]) -> DomainRule {
@@ -64,6 +68,7 @@ impl World {
             healths: Healths::new(),
             holds: HoldBook::default(),
             words: Verified::default(),
+            options: RouteOptions::default(),
         }
         .with("onprem", Health::Up)
         .with("cloud", Health::Up)
@@ -112,7 +117,7 @@ impl World {
             healths: &self.healths,
             holds: &self.holds,
             mail: None,
-            options: &RouteOptions::default(),
+            options: &self.options,
             origin: Origin::Trusted,
             telling: Telling::Steps,
             accepted: None,
@@ -357,4 +362,25 @@ async fn who_is_gone_is_nearly_unknown() {
         NearRule::Grace,
         "no source has named ann@example.org since",
     );
+}
+
+#[test]
+fn the_people_of_a_group_may_get_its_mail() {
+    let mut world = World::new();
+    let team = "team@strict.example";
+    world.expect(
+        team,
+        NearRule::Group,
+        "with directory.expand_groups, and onprem down",
+    );
+    world.options.expand_groups = Some(std::time::Duration::from_secs(900));
+    world.expect(
+        team,
+        NearRule::Group,
+        "if onprem were down for 15 min, its people would",
+    );
+    let internal = "senders who prove to be internal";
+    world.expect("staff@strict.example", NearRule::Group, internal);
+    world.expect("void@strict.example", NearRule::Group, "");
+    world.expect("joe@strict.example", NearRule::Group, "");
 }

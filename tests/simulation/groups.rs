@@ -8,6 +8,8 @@ use tideover::mail::{Authenticity, BackendId, ExpandedFrom, RecipientState, Spoo
 use tideover::queue::replay::{People, Skip};
 use tideover::route::{OutboundRelay, RouteOptions};
 use tideover::smtp::Notify;
+use tideover::spool::Committed;
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::disk::Trouble;
@@ -43,16 +45,21 @@ fn directory(csv: &str) -> Directory {
 }
 
 fn open(site: &Site) -> Door {
+    let (door, committed) = open_quietly(site, AFTER);
+    door.queue.start(committed);
+    door
+}
+
+fn open_quietly(site: &Site, after: Duration) -> (Door, mpsc::Receiver<Committed>) {
     let (door, committed) = site.open_quietly();
     site.platforms.set_up("out.example", true);
     door.directory.replace(directory(PEOPLE));
     door.router.configure(RouteOptions {
         relay: vec![OutboundRelay::Mx],
-        expand_groups: Some(AFTER),
+        expand_groups: Some(after),
         ..RouteOptions::default()
     });
-    door.queue.start(committed);
-    door
+    (door, committed)
 }
 
 /// What the messages to people of groups say: whom they name, and how often he got it.
@@ -293,6 +300,29 @@ fn a_group_is_expanded_later_when_it_cannot_be_now() {
         assert_eq!(door.words(&[sent]), [("queued", 1)].into());
         site.disk.heal();
         sleep(2 * MINUTE).await;
+        assert_eq!(copies(&site, &door, (sent, 0))[BOB], 1);
+        door.stop().await;
+    });
+}
+
+/// The mail of a group is in a worker's hands just when its lane is looked through, as it may be
+/// after a restart in an outage: it is found once it is back.
+#[test]
+fn a_group_in_a_worker_s_hands_is_expanded_later() {
+    simulate(async {
+        let site = Site::new();
+        let (door, committed) = open_quietly(&site, Duration::from_secs(1));
+        door.queue.start(committed);
+        // Long enough that the home is known to be down before the attempt has failed.
+        site.platforms.set_pace(600_000);
+        let sent = door.send(&[TEAM]).await;
+        sleep(Duration::from_secs(1)).await;
+        site.platforms.set_up("onprem", false);
+        sleep(2 * MINUTE).await;
+        assert_eq!(door.words(&[sent]), [("queued", 1)].into());
+        assert_eq!(door.queue.loaded(), 1, "in a worker's hands");
+        site.platforms.set_pace(50);
+        sleep(15 * MINUTE).await;
         assert_eq!(copies(&site, &door, (sent, 0))[BOB], 1);
         door.stop().await;
     });
