@@ -53,6 +53,9 @@ pub struct Invitation {
     pub link: String,
     /// The link is dead after this moment.
     pub expires: Timestamp,
+    /// The account was disabled: it can be used again, and the password of before cannot.
+    #[serde(default)]
+    pub was_disabled: bool,
 }
 
 /// How many of those who have a mailbox can use the webmail.

@@ -85,8 +85,14 @@ impl Page {
 
     /// `user invite`.
     pub(crate) fn invitation(self, invitation: &Invitation) -> String {
+        let revived = if invitation.was_disabled {
+            "The account was disabled. It can be used again with this link; the password of before \
+             stays dead.\n\n"
+        } else {
+            ""
+        };
         format!(
-            "Give this link to {}, over a way that is safe:\n\n  {}\n\n\
+            "{revived}Give this link to {}, over a way that is safe:\n\n  {}\n\n\
              It works once, until {}, and lets them set a password.\n",
             visible(&invitation.address),
             self.palette.paint(Tone::Strong, &visible(&invitation.link)),
@@ -149,6 +155,27 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_invitation_says_that_it_opens_a_disabled_account() {
+        let page = Page {
+            palette: Palette::Plain,
+            now: Timestamp::from_millis(0),
+        };
+        let mut invitation = Invitation {
+            address: "ann@example.org".to_owned(),
+            link: "http://x/invite/1".to_owned(),
+            expires: Timestamp::from_millis(0),
+            was_disabled: false,
+        };
+        assert!(!page.invitation(&invitation).contains("disabled"));
+        invitation.was_disabled = true;
+        let text = page.invitation(&invitation);
+        assert!(
+            text.contains("was disabled") && text.contains("stays dead"),
+            "{text}"
+        );
+    }
     use crate::base::Timestamp;
     use crate::terminal::Palette;
 

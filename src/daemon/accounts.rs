@@ -38,8 +38,14 @@ impl AccountAdmin for AccountDesk {
         Box::pin(async move {
             self.check_served()?;
             let account = self.mailbox_of(address)?;
+            let before = self.accounts.find(&account.key()).await;
+            let was_disabled = matches!(before, Ok(Some(before)) if before.disabled);
             let token = self.accounts.invite(&account).await.map_err(refused)?;
-            Ok(self.invitation(&account, &token))
+            let invitation = self.invitation(&account, &token);
+            Ok(Invitation {
+                was_disabled,
+                ..invitation
+            })
         })
     }
 
@@ -95,6 +101,7 @@ impl AccountDesk {
             address: account.to_string(),
             link: webmail::invitation_link(&self.base_url, token),
             expires: self.clock.now().after(webmail::INVITATION_LIFE),
+            was_disabled: false,
         }
     }
 

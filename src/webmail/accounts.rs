@@ -154,7 +154,8 @@ impl Accounts {
 
     /// Makes an account, or lets its owner choose a new password: returns the token for
     /// `/invite/TOKEN`, good once and for [`INVITATION_LIFE`]. Earlier invitations end. A password
-    /// that is set goes on to work until the invitation is used.
+    /// that is set goes on to work until the invitation is used; but not that of a disabled
+    /// account: somebody else may know it, so it is gone for good.
     ///
     /// # Errors
     /// When it could not be stored.
@@ -175,7 +176,11 @@ impl Accounts {
             invitation: None,
             second: None,
         });
-        account.disabled = false;
+        if account.disabled {
+            account.disabled = false;
+            account.password = None;
+            account.generation = account.generation.wrapping_add(1);
+        }
         self.put_invitation(&mut account).await
     }
 

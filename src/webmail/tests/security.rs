@@ -146,3 +146,25 @@ async fn keys_can_be_switched_off() {
     browser.post("/settings", &form).await.location();
     assert!(browser.get("/").await.has("<body data-keys>"));
 }
+
+#[tokio::test]
+async fn an_invitation_revives_no_password_of_a_disabled_account() {
+    let site = Site::new();
+    let accounts = site.webmail.0.world.accounts.clone();
+    let address: Mailbox = "ann@example.org".parse().unwrap();
+    let mut browser = site.enrolled("ann@example.org").await;
+    // Who is not disabled keeps his password until the invitation is used.
+    accounts.invite(&address).await.unwrap();
+    browser.log_in("ann@example.org", PASSWORD).await.location();
+    accounts.disable(&address).await.unwrap();
+    let token = accounts.invite(&address).await.unwrap();
+    let refused = browser.log_in("ann@example.org", PASSWORD).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(browser.get("/").await.location().starts_with("/login"));
+    let path = format!("/invite/{token}");
+    let csrf = browser.get(&path).await.field("csrf");
+    let form = [("csrf", &*csrf), ("password", OTHER), ("again", OTHER)];
+    assert_eq!(browser.post(&path, &form).await.location(), "/?welcome=1");
+    let refused = browser.log_in("ann@example.org", PASSWORD).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
