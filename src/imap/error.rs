@@ -67,6 +67,9 @@ pub enum ImapError {
     /// It leaves messages out, also when it is asked once more.
     #[error("the server tells less of the folder {0} than is in it")]
     Short(String),
+    /// The message that it was to get cannot be read here.
+    #[error("the message cannot be read: {0}")]
+    Body(String),
     /// What it says is no IMAP.
     #[error("the server's answer cannot be understood")]
     Odd,
@@ -86,6 +89,7 @@ impl ImapError {
             | Self::TooLong
             | Self::TooMuch(_)
             | Self::Short(_)
+            | Self::Body(_)
             | Self::Odd => false,
         }
     }
@@ -94,7 +98,11 @@ impl ImapError {
     #[must_use]
     pub const fn is_lasting(&self) -> bool {
         match self {
-            Self::Login { .. } | Self::Refused { .. } | Self::TooLong | Self::TooMuch(_) => true,
+            Self::Login { .. }
+            | Self::Refused { .. }
+            | Self::TooLong
+            | Self::TooMuch(_)
+            | Self::Body(_) => true,
             Self::NotConfigured(_)
             | Self::Secret { .. }
             | Self::Unreachable { .. }

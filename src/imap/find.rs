@@ -223,7 +223,7 @@ enum Heard {
 }
 
 /// `12 EXISTS` is 12; `None` for other answers.
-fn exists_of(answer: &[u8]) -> Result<Option<u32>, ImapError> {
+pub(super) fn exists_of(answer: &[u8]) -> Result<Option<u32>, ImapError> {
     let mut words = answer.splitn(2, |byte| *byte == b' ');
     let number = words.next().unwrap_or_default();
     let word = words.next().unwrap_or_default().trim_ascii_end();
@@ -234,7 +234,7 @@ fn exists_of(answer: &[u8]) -> Result<Option<u32>, ImapError> {
 }
 
 /// A number of messages, or of one.
-fn number_of(word: &[u8]) -> Result<u32, ImapError> {
+pub(super) fn number_of(word: &[u8]) -> Result<u32, ImapError> {
     let number = std::str::from_utf8(word).ok();
     let number = number.and_then(|number| number.parse().ok());
     number.ok_or(ImapError::Odd)
@@ -262,7 +262,7 @@ fn header_of(answer: &[u8]) -> Result<Option<(u32, Vec<u8>)>, ImapError> {
 }
 
 /// Names and unfolded values of header fields (RFC 5322 §2.2.3).
-fn fields(header: &[u8]) -> Vec<Field> {
+pub(super) fn fields(header: &[u8]) -> Vec<Field> {
     let mut fields: Vec<Field> = Vec::new();
     for line in header.split(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -318,6 +318,7 @@ mod tests {
             name: b"x".to_vec(),
             title: "x".to_owned(),
             kind,
+            is_told: false,
         }
     }
 

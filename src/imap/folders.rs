@@ -110,6 +110,8 @@ pub(super) struct Folder {
     /// As people read it.
     pub(super) title: String,
     pub(super) kind: FolderKind,
+    /// The server says what it is for, and not its name alone.
+    pub(super) is_told: bool,
 }
 
 impl Session {
@@ -195,7 +197,7 @@ fn folder(answer: &[u8], foreign: &[Vec<u8>]) -> Result<Option<Folder>, ImapErro
         return Ok(None);
     }
     let title = readable(name);
-    let used = || attributes.iter().find_map(|one| by_use(one));
+    let used = attributes.iter().find_map(|one| by_use(one));
     let last = || {
         let delimiter = delimiter.bytes().and_then(|bytes| bytes.first().copied());
         let delimiter = char::from(delimiter.unwrap_or(b'/'));
@@ -205,12 +207,13 @@ fn folder(answer: &[u8], foreign: &[Vec<u8>]) -> Result<Option<Folder>, ImapErro
         FolderKind::Inbox
     } else {
         let named = || by_name(&last());
-        used().or_else(named).unwrap_or(FolderKind::Other)
+        used.or_else(named).unwrap_or(FolderKind::Other)
     };
     Ok(Some(Folder {
         name: name.clone(),
         title,
         kind,
+        is_told: used.is_some(),
     }))
 }
 

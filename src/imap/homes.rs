@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::session::Session;
 use super::{ImapError, ImapOptions, Place, Purpose, Wanted};
@@ -55,7 +55,7 @@ struct Inner {
 #[derive(Debug)]
 struct Home {
     options: ImapOptions,
-    connections: Semaphore,
+    connections: Arc<Semaphore>,
     refused: Mutex<BTreeSet<String>>,
 }
 
@@ -110,7 +110,7 @@ impl ImapHomes {
         for (id, options) in homes {
             let same = before.remove(&id).filter(|home| home.options == options);
             let home = same.unwrap_or_else(|| {
-                let connections = Semaphore::new(options.max_connections.max(1));
+                let connections = Arc::new(Semaphore::new(options.max_connections.max(1)));
                 Arc::new(Home {
                     options,
                     connections,
@@ -132,15 +132,10 @@ impl ImapHomes {
         (backend, mailbox): (&BackendId, &Mailbox),
         question: (&[Wanted], Purpose),
     ) -> Result<Vec<Option<Place>>, ImapError> {
-        let none = || ImapError::NotConfigured(backend.to_string());
-        let home = self.home(backend).ok_or_else(none)?;
-        // It is never closed.
-        let _one_of_them = home.connections.acquire().await;
+        let home = self.known(backend)?;
+        let _one_of_them = one_of(&home).await?;
         let asking = async {
-            let mut session = Session::open(&home.options, &self.0.world).await?;
-            let name = home.options.login.of(mailbox);
-            let login = session.log_in(&home.options, &name).await;
-            home.judged(&mailbox.key(), login)?;
+            let mut session = self.logged_in(&home, mailbox).await?;
             let found = session.find(question).await?;
             session.close().await;
             Ok(found)
@@ -148,6 +143,38 @@ impl ImapHomes {
         let asked = tokio::time::timeout(limits::IMAP_MAILBOX, asking).await;
         asked.unwrap_or(Err(ImapError::TooLong))
     }
+
+    /// A connection that is logged in for this mailbox, and its place among all of the backend.
+    pub(super) async fn session(
+        &self,
+        backend: &BackendId,
+        mailbox: &Mailbox,
+    ) -> Result<(Session, OwnedSemaphorePermit), ImapError> {
+        let home = self.known(backend)?;
+        let one_of_them = one_of(&home).await?;
+        let session = self.logged_in(&home, mailbox);
+        let session = tokio::time::timeout(limits::IMAP_MAILBOX, session).await;
+        Ok((session.unwrap_or(Err(ImapError::TooLong))?, one_of_them))
+    }
+
+    fn known(&self, backend: &BackendId) -> Result<Arc<Home>, ImapError> {
+        let none = || ImapError::NotConfigured(backend.to_string());
+        self.home(backend).ok_or_else(none)
+    }
+
+    async fn logged_in(&self, home: &Home, mailbox: &Mailbox) -> Result<Session, ImapError> {
+        let mut session = Session::open(&home.options, &self.0.world).await?;
+        let name = home.options.login.of(mailbox);
+        let login = session.log_in(&home.options, &name).await;
+        home.judged(&mailbox.key(), login)?;
+        Ok(session)
+    }
+}
+
+async fn one_of(home: &Home) -> Result<OwnedSemaphorePermit, ImapError> {
+    let permit = Arc::clone(&home.connections).acquire_owned().await;
+    // It is never closed.
+    permit.map_err(|_| ImapError::Odd)
 }
 
 impl Mailboxes for ImapHomes {
@@ -183,7 +210,7 @@ mod tests {
                 secret: ImapSecret::Token("token".into()),
                 max_connections: 1,
             },
-            connections: Semaphore::new(1),
+            connections: Arc::new(Semaphore::new(1)),
             refused: Mutex::default(),
         };
         let refused = |name: &str| {

@@ -130,6 +130,7 @@ fn silenced(error: ImapError, secrets: &[&str]) -> ImapError {
         | ImapError::TooLong
         | ImapError::TooMuch(_)
         | ImapError::Short(_)
+        | ImapError::Body(_)
         | ImapError::Odd => error,
     }
 }

@@ -109,6 +109,12 @@ impl Session {
         self.capabilities.iter().any(|one| one == what)
     }
 
+    /// The number behind a capability like `APPENDLIMIT=`, if it is said.
+    pub(super) fn number_of_capability(&self, name: &str) -> Option<u64> {
+        let mut numbers = self.capabilities.iter();
+        numbers.find_map(|one| one.strip_prefix(name)?.parse().ok())
+    }
+
     /// A command whose answers do not matter.
     pub(super) async fn run(&mut self, command: &[Piece<'_>]) -> Result<(), ImapError> {
         self.ask(command, &mut |_| Ok(())).await
@@ -167,7 +173,7 @@ impl Session {
         Ok(tag)
     }
 
-    async fn wait_to_go_on(
+    pub(super) async fn wait_to_go_on(
         &mut self,
         tag: &str,
         hear: &mut (dyn FnMut(&[u8]) -> Result<(), ImapError> + Send),
@@ -305,11 +311,11 @@ fn shown(command: &[Piece<'_>]) -> String {
 }
 
 /// RFC 9051 §9: quoted strings hold no line ends; what is not ASCII goes as a literal.
-fn can_be_quoted(text: &[u8]) -> bool {
+pub(super) fn can_be_quoted(text: &[u8]) -> bool {
     text.len() <= 1_000 && text.iter().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-fn quote(text: &[u8], into: &mut Vec<u8>) {
+pub(super) fn quote(text: &[u8], into: &mut Vec<u8>) {
     into.push(b'"');
     for byte in text {
         if matches!(byte, b'"' | b'\\') {

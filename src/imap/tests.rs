@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream};
 
+mod carrying;
 mod folders;
 
 use super::*;
@@ -101,7 +102,7 @@ fn wanted(number: u64, message_id: Option<&str>) -> Wanted {
     }
 }
 
-/// Plays the server. An empty reply ends the connection.
+/// Plays the server. An empty reply ends the connection, `-` is none.
 pub(super) async fn serve(mut stream: impl Stream, script: Vec<Turn<'_>>) -> Vec<String> {
     stream.write_all(b"* OK hello\r\n").await.unwrap();
     converse(stream, script).await
@@ -118,12 +119,18 @@ pub(super) async fn converse(stream: impl Stream, script: Vec<Turn<'_>>) -> Vec<
             return heard;
         };
         assert!(line.contains(expected), "{expected} in {line}");
-        if let Some((first, _)) = line.split_once(' ') {
+        if let Some((first, _)) = line.split_once(' ')
+            && first
+                .strip_prefix('t')
+                .is_some_and(|number| number.parse::<u32>().is_ok())
+        {
             tag = first.to_owned();
         }
         heard.push(line);
-        if reply.is_empty() {
-            return heard;
+        match reply {
+            "" => return heard,
+            "-" => continue,
+            _ => {}
         }
         let reply = reply.replace("\nT ", &format!("\n{tag} "));
         let reply = match reply.strip_prefix("T ") {
