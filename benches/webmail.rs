@@ -18,7 +18,9 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use jiff::tz::TimeZone;
+use tideover::activation::{self, Activation};
 use tideover::backend::BackendHealth;
+use tideover::backend::Board;
 use tideover::base::{Clock, Entropy, Shutdown, Timestamp};
 use tideover::directory::{DirectoryHandle, ImportOptions, read_csv};
 use tideover::mail::{Authenticity, BackendId, Envelope, Peer, Recipient};
@@ -216,12 +218,20 @@ fn site(spool: Spool) -> (Webmail, Accounts) {
         "address\nann@example.org\n".as_bytes(),
         ImportOptions::default(),
     );
+    let directory = DirectoryHandle::new(people.unwrap());
+    let activation = Activation::new(
+        spool.clone(),
+        (directory.clone(), Board::new(&[], clock.clone())),
+        clock.clone(),
+        activation::Options::default(),
+    );
     let world = webmail::World {
+        activation,
         spool,
         accounts: accounts.clone(),
         admit: Arc::new(Everybody),
         health: Arc::new(Healthy),
-        directory: DirectoryHandle::new(people.unwrap()),
+        directory,
         clock,
         entropy,
     };

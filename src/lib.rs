@@ -19,6 +19,7 @@ pub mod spool;
 pub mod backend;
 pub mod directory;
 // floor 4
+pub mod activation;
 pub mod report;
 pub mod route;
 // floor 5

@@ -279,6 +279,12 @@ pub const WEB_MESSAGE: u64 = 64 * 1024 * 1024;
 /// People of a group that we expand because its home is down. Beyond: its mail waits for the home.
 pub const GROUP_PEOPLE: usize = 10_000;
 
+/// People of a group for which the webmail is opened. Beyond: the others are as if not in it.
+pub const ACTIVATION_GROUP: usize = 200_000;
+
+/// Rules that say for whom the webmail is open. Beyond: a new one is refused.
+pub const ACTIVATION_RULES: usize = 10_000;
+
 /// Messages that a report counts. Beyond: it says that there were more.
 pub const REPORTED: usize = 20_000_000;
 /// Recipients without their mail that a report names. Beyond: the rows as CSV have all.

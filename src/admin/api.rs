@@ -49,6 +49,7 @@ pub fn operators(admin: Arc<Admin>, shutdown: Shutdown) -> Router {
         .route("/api/users/coverage", get(coverage))
         .route("/api/users/disable", post(disable))
         .route("/api/reload", post(reload))
+        .merge(super::activation_api::routes())
         .merge(super::override_api::routes())
         .merge(super::queue_api::routes())
         .merge(super::cases_api::routes())
@@ -123,7 +124,7 @@ async fn metrics(State(admin): Us) -> Response {
 }
 
 /// While the index is made, what it would tell is not known: `status` says so, and the rest.
-fn as_far_as_known<T: Default>(answer: Result<T, SpoolError>) -> Result<T, SpoolError> {
+pub(super) fn as_far_as_known<T: Default>(answer: Result<T, SpoolError>) -> Result<T, SpoolError> {
     match answer {
         Err(SpoolError::Rebuilding(_)) => Ok(T::default()),
         known => known,
@@ -147,8 +148,10 @@ async fn status(State(admin): Us) -> Answer<StatusView> {
             ))
         })
         .await?;
+    let opened = admin.blocking(Admin::opened).await?;
     let stats = admin.spool.stats();
     Ok(Json(StatusView {
+        webmail: opened,
         holds,
         moves,
         waves,

@@ -5,6 +5,7 @@
 //! nothing.
 
 mod accounts;
+mod activation_api;
 mod api;
 mod attention;
 mod cases_api;
@@ -40,6 +41,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::activation::Activation;
 use crate::backend::BackendOptions;
 use crate::base::{Boxed, Clock};
 use crate::directory::{Generations, Syncer, Waves};
@@ -55,6 +57,7 @@ use crate::telemetry::Metrics;
 pub use accounts::{
     Account, AccountAdmin, AccountRefused, AccountState, Coverage, Covered, Invitation,
 };
+pub(crate) use activation_api::SettingQuery;
 pub(crate) use api::AddressQuery;
 pub use api::{operators, watchers};
 pub use attention::AttentionView;
@@ -135,6 +138,8 @@ pub struct Admin {
     pub attention_after: watch::Receiver<Duration>,
     /// Is the webmail served?
     pub webmail: bool,
+    /// For whom it is open.
+    pub activation: Activation,
     /// The webmail's accounts.
     pub accounts: Arc<dyn AccountAdmin>,
     /// The config.

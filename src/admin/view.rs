@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{AttentionView, CaseNumbers, HoldView, MoveView, WaveView};
+use crate::activation::ActivationView;
 use crate::backend::{Health, HealthChange, Protocol, TlsPolicy};
 use crate::base::Timestamp;
 use crate::directory::SyncStatus;
@@ -48,6 +49,9 @@ pub struct StatusView {
     /// Sources of the directory that are synchronised.
     #[serde(default)]
     pub sources: Vec<SyncStatus>,
+    /// For whom the webmail is open; none without a webmail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webmail: Option<ActivationView>,
 }
 
 /// A backend in `status` and `backend list`.

@@ -13,6 +13,7 @@ use super::replay::ReplayVerb;
 use super::report::ReportArgs;
 use super::setup::SetupArgs;
 use super::wave::WaveVerb;
+use super::webmail::WebmailVerb;
 use crate::base::Timestamp;
 use crate::config::units;
 use crate::mail::{CaseId, SpoolId};
@@ -121,6 +122,9 @@ pub(crate) enum Verb {
     },
     /// How TLS with servers outside went in the last days, as RFC 8460 counts it
     Tls,
+    /// For whom the webmail is open
+    #[command(subcommand)]
+    Webmail(WebmailVerb),
     /// Accounts of the webmail
     #[command(subcommand)]
     User(UserVerb),

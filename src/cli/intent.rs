@@ -16,6 +16,7 @@ use super::replay::ReplayVerb;
 use super::report::ReportArgs;
 use super::setup::SetupArgs;
 use super::wave::WaveVerb;
+use super::webmail::WebmailVerb;
 use crate::admin::{AddressQuery, CaseOrder, MoveQuery, OverrideQuery, QueueQuery, TraceQuery};
 use crate::backend::Wish;
 use crate::mail::{BackendId, CaseId, CaseKind};
@@ -64,6 +65,8 @@ pub(crate) enum Work {
     Replay(Box<ReplayVerb>, String),
     /// Look at the drills, or run them now.
     Drill(DrillVerb),
+    /// Show or say for whom the webmail is open, as somebody.
+    Webmail(Box<WebmailVerb>, String),
     /// Plan, start, watch or take back a wave, as somebody.
     Wave(Box<WaveVerb>, String),
 }
@@ -153,6 +156,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
             limit: usize::from(limit),
         })),
         Verb::Tls => Work::Ask(Question::Tls),
+        Verb::Webmail(verb) => Work::Webmail(Box::new(verb), actor.to_owned()),
         Verb::User(verb) => Work::Ask(Question::User(verb)),
         Verb::Spool(verb) => Work::Spool(match verb {
             SpoolVerb::Verify => SpoolWork::Verify,

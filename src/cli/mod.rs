@@ -40,6 +40,7 @@ mod report;
 mod setup;
 mod users;
 mod wave;
+mod webmail;
 
 use std::fmt;
 use std::io::Write as _;
@@ -168,6 +169,9 @@ fn perform(intent: Intent) -> Result<(), Failure> {
             Work::Report(args) => report::perform(config.as_deref(), *args, format).await,
             Work::Replay(verb, actor) => {
                 replay::perform(config.as_deref(), *verb, (format, actor)).await
+            }
+            Work::Webmail(verb, actor) => {
+                webmail::perform(config.as_deref(), *verb, (format, actor)).await
             }
             Work::Wave(verb, actor) => {
                 wave::perform(config.as_deref(), *verb, (format, actor)).await

@@ -49,6 +49,7 @@ fn fits(text: &str) {
 fn status_fits_and_tells_what_waits() {
     let reason = "connection refused by 127.0.0.1:2601 while greeting, and again and again";
     let text = page().status(&StatusView {
+        webmail: None,
         sources: Vec::new(),
         cases: CaseNumbers {
             cases: 1,

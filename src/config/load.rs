@@ -272,6 +272,7 @@ fn web_config(web: sections::Web) -> Option<WebConfig> {
         time_zone: web.time_zone,
         proxy: web.proxy,
         writing: web.writing,
+        activation: web.activation,
     })
 }
 

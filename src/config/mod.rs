@@ -270,6 +270,8 @@ pub struct WebConfig {
     pub proxy: Proxy,
     /// What users may send.
     pub writing: Writing,
+    /// For whom it is open, and when outages begin and end for it.
+    pub activation: crate::activation::Options,
 }
 
 /// `[admin]`.

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use super::reader::{At, Section};
 use super::units::{duration, size};
 use super::{QueueConfig, SpoolConfig};
+use crate::activation::{self, Setting};
 use crate::inbound::{Bounds, Network, Role, TlsMode};
 use crate::limits;
 use crate::mail::FinalCause;
@@ -243,6 +244,7 @@ pub(super) struct Web {
     pub(super) time_zone: Option<TimeZone>,
     pub(super) proxy: Proxy,
     pub(super) writing: Writing,
+    pub(super) activation: activation::Options,
 }
 
 pub(super) fn web(root: &Section<'_>) -> Option<Web> {
@@ -261,11 +263,38 @@ pub(super) fn web(root: &Section<'_>) -> Option<Web> {
         time_zone: section.text("time_zone", time_zone).map(|at| at.value),
         proxy: proxy.map(|at| at.value).unwrap_or_default(),
         writing: writing(&section),
+        activation: activation(&section),
     };
     section.not_yet("certificate", "TLS of the pages without a proxy");
     section.not_yet("key", "TLS of the pages without a proxy");
     section.finish();
     Some(web)
+}
+
+fn activation(section: &Section<'_>) -> activation::Options {
+    let mut options = activation::Options::default();
+    // `test` is for some, not for everybody.
+    let words = [
+        Setting::Full,
+        Setting::ReadOnly,
+        Setting::Off,
+        Setting::Auto,
+    ];
+    let base = section.text("activation", |text| {
+        let found = words.into_iter().find(|word| word.as_str() == text);
+        found.ok_or_else(|| not_one_of(text, "full, read-only, off, auto"))
+    });
+    set(&mut options.base, base);
+    let patience = &mut options.patience;
+    set(
+        &mut patience.open_after,
+        section.text("open_after", duration),
+    );
+    set(
+        &mut patience.close_after,
+        section.text("close_after", duration),
+    );
+    options
 }
 
 fn writing(section: &Section<'_>) -> Writing {

@@ -11,6 +11,7 @@ use super::catch_up::Rest;
 use super::reload::{Movers, Reloader};
 use super::visit_key::visit_key;
 use super::{Running, StartError, drills, sync};
+use crate::activation::Activation;
 use crate::admin::{self, Admin};
 use crate::backend::Board;
 use crate::base::{Clock, Entropy, Shutdown};
@@ -84,6 +85,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
             backends: told.backends,
             attention_after: told.attention_after,
             webmail: config.web.is_some(),
+            activation: base.activation.clone(),
             accounts: Arc::new(desk),
             config: Arc::clone(&reloader) as Arc<dyn admin::Reload>,
             metrics: Metrics::install().map_err(StartError::other("metrics"))?,
@@ -119,6 +121,7 @@ pub(super) struct Base {
     pub(super) generations: Generations,
     pub(super) syncer: Syncer,
     pub(super) board: Board,
+    pub(super) activation: Activation,
     pub(super) visits: VisitKey,
 }
 
@@ -126,6 +129,13 @@ impl Base {
     fn new(config: &Config, directory: DirectoryHandle, spool: Spool) -> Result<Self, StartError> {
         let (clock, entropy) = (Clock::system(), Entropy::system());
         let board = Board::new(&config.backend_options(), clock.clone());
+        let open = config.web.as_ref().map(|web| web.activation);
+        let activation = Activation::new(
+            spool.clone(),
+            (directory.clone(), board.clone()),
+            clock.clone(),
+            open.unwrap_or_default(),
+        );
         let visits = visit_key(&config.server.data_dir, &entropy);
         let router = Router::new(directory.clone(), board.clone(), config.route_options());
         let generations = Generations::new(
@@ -144,6 +154,7 @@ impl Base {
             syncer: sync::syncer(generations.clone(), config)?,
             generations,
             board,
+            activation,
             visits: visits.map_err(StartError::other("visit.key"))?,
         })
     }
@@ -215,6 +226,7 @@ impl Base {
             accounts: accounts.clone(),
             admit: Arc::new(self.router.clone()),
             health: Arc::new(self.router.clone()),
+            activation: self.activation.clone(),
             directory: self.directory.clone(),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
@@ -226,6 +238,8 @@ impl Base {
         let webmail = Webmail::new(world, options);
         let outbox = webmail.clone().outbox_task(self.shutdown.clone());
         self.shutdown.spawn("webmail outbox", outbox);
+        let keep = self.activation.clone().keep(self.shutdown.clone());
+        self.shutdown.spawn("webmail activation", keep);
         let router = webmail::router(webmail);
         let shutdown = self.shutdown.clone();
         self.shutdown.spawn("webmail", async move {

@@ -17,6 +17,10 @@ pub(crate) enum WebError {
     NotFound,
     /// The token of the form is wrong or its session is over.
     Expired,
+    /// The webmail is not open for this user now.
+    NotOpen,
+    /// He may read now, and change nothing.
+    ReadOnly,
     /// The body of the request is too large.
     TooLarge,
     /// Too much to do.
@@ -32,9 +36,9 @@ impl WebError {
         match self {
             Self::LogIn(_) => StatusCode::SEE_OTHER,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Expired => StatusCode::FORBIDDEN,
+            Self::Expired | Self::ReadOnly => StatusCode::FORBIDDEN,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::NotOpen => StatusCode::SERVICE_UNAVAILABLE,
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -58,6 +62,8 @@ impl WebError {
                 (texts.not_found_title, texts.not_found)
             }
             Self::Expired => (texts.expired_title, texts.expired),
+            Self::NotOpen => (texts.not_open_title, texts.not_open),
+            Self::ReadOnly => (texts.read_only_title, texts.read_only_refused),
             Self::TooLarge => (texts.too_large_title, texts.too_large_form),
             Self::Busy => (texts.busy_title, texts.busy),
             Self::Internal => (texts.broken_title, texts.broken),

@@ -52,6 +52,8 @@ pub(crate) struct Shell {
     pub here: Here,
     pub user: Option<ShellUser>,
     pub banner: Option<Banner>,
+    /// What he may do, if that is not everything.
+    pub opening: Option<Banner>,
     /// Something that has just been done.
     pub notice: Option<String>,
     /// A letter that can still be called back.
@@ -75,6 +77,9 @@ pub(crate) struct ShellUser {
     pub csrf: String,
     /// Single keys do something.
     pub has_keys: bool,
+    /// He may change something.
+    pub may_write: bool,
+    /// Empty while the webmail is not open for him.
     pub folders: Vec<FolderLink>,
 }
 
@@ -110,6 +115,7 @@ impl Webmail {
             here: Here::Elsewhere,
             user: None,
             banner: None,
+            opening: None,
             notice: None,
             undo: None,
             search: String::new(),
@@ -123,7 +129,11 @@ impl Webmail {
         title: &str,
         here: Here,
     ) -> Result<Shell, WebError> {
-        let unread = self.unread(user).await?;
+        let unread = if user.may_read() {
+            self.unread(user).await?
+        } else {
+            0
+        };
         let settings = self.settings(&user.account()).await?;
         let texts = user.visitor.texts;
         let moments = self.moments(texts);
@@ -154,11 +164,18 @@ impl Webmail {
                 address: user.address().to_string(),
                 csrf: user.session.csrf.clone(),
                 has_keys: settings.has_keys,
-                folders: Folder::ALL.into_iter().map(link).collect(),
+                may_write: user.may_write(),
+                folders: if user.may_read() {
+                    Folder::ALL.into_iter().map(link).collect()
+                } else {
+                    Vec::new()
+                },
             }),
+            opening: user.opening(texts),
             banner: teller
                 .moving(&user.address().domain().key())
-                .or_else(|| teller.banner(user.home.as_ref()?)),
+                .or_else(|| teller.banner(user.home.as_ref()?))
+                .filter(|_| user.may_read()),
             ..self.shell(texts, title)
         })
     }
@@ -236,6 +253,14 @@ pub(crate) fn show_notice(
     show_with(status, &NoticePage { shell, text })
 }
 
+/// The webmail is not open: what can be done is another thing.
+#[derive(Template)]
+#[template(path = "closed.html")]
+struct ClosedPage {
+    shell: Shell,
+    text: String,
+}
+
 fn error_page(
     webmail: &Webmail,
     texts: &'static Texts,
@@ -246,7 +271,11 @@ fn error_page(
     let shell = webmail.shell(texts, title);
     let (mut parts, _) = response.into_parts();
     let text = text.to_owned();
-    let page = NoticePage { shell, text }.render();
+    let page = if *error == WebError::NotOpen {
+        ClosedPage { shell, text }.render()
+    } else {
+        NoticePage { shell, text }.render()
+    };
     parts.headers.remove(axum::http::header::CONTENT_LENGTH);
     parts.headers.insert(
         CONTENT_TYPE,

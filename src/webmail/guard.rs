@@ -10,7 +10,8 @@ use axum::http::{HeaderMap, HeaderValue, Method};
 use super::error::WebError;
 use super::session::{LIFE, Origin, Session};
 use super::texts::{Texts, for_reader};
-use super::{Proxy, Webmail};
+use super::{Proxy, Webmail, opening};
+use crate::activation::Ruling;
 use crate::directory::{EntryKind, Lookup};
 use crate::mail::BackendId;
 use crate::route::{self, Admission};
@@ -55,6 +56,8 @@ pub(crate) struct User {
     pub home: Option<BackendId>,
     /// The addresses that he may send as; the account's first, unless it only receives.
     pub addresses: Vec<Mailbox>,
+    /// What he may do now.
+    pub ruling: Ruling,
 }
 
 impl User {
@@ -112,12 +115,15 @@ impl FromRequestParts<Webmail> for User {
         let session = session.ok_or_else(|| WebError::LogIn(next.to_owned()))?;
         let (mailbox, home) = webmail.mailbox_of(&session.account.address);
         let addresses = webmail.addresses_of(&session.account.address);
+        let ruling = webmail.ruling(&mailbox, home.as_ref()).await?;
+        opening::check(ruling.mode, &parts.method, parts.uri.path())?;
         Ok(Self {
             visitor,
             session,
             mailbox,
             home,
             addresses,
+            ruling,
         })
     }
 }
@@ -168,7 +174,7 @@ impl Webmail {
     }
 
     /// Under which key the mail of an address is listed, and where its home is.
-    fn mailbox_of(&self, address: &Mailbox) -> (String, Option<BackendId>) {
+    pub(super) fn mailbox_of(&self, address: &Mailbox) -> (String, Option<BackendId>) {
         match self.0.world.admit.admit(address, route::Origin::Trusted) {
             Admission::Accept { lane, mailbox, .. } => {
                 let home = Some(lane).filter(|lane| !lane.starts_with('@'));

@@ -281,6 +281,9 @@ impl Webmail {
         ids: Vec<SpoolId>,
         change: &Change,
     ) -> Result<usize, WebError> {
+        if !user.may_write() {
+            return Err(WebError::ReadOnly);
+        }
         let (spool, owner) = (self.0.world.spool.clone(), user.clone());
         let own = blocking(move || {
             let mut own = Vec::with_capacity(ids.len());
@@ -352,6 +355,9 @@ impl Webmail {
 
     /// Notes that the user has seen a message. That it could not be noted spoils no reading.
     pub(crate) async fn note_read(&self, user: &User, own: &OwnMessage) {
+        if !user.may_write() {
+            return;
+        }
         let (id, now) = (own.message.id, self.0.world.clock.now());
         let marks = &self.0.marks;
         let (ids, change) = ([id], Change::Read);

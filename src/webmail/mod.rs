@@ -15,6 +15,7 @@ mod locks;
 mod mailbox;
 mod marks;
 mod moment;
+mod opening;
 mod outbox;
 mod pages;
 mod password;
@@ -46,6 +47,7 @@ use tokio::sync::Semaphore;
 pub use accounts::{Account, AccountError, Accounts, INVITATION_LIFE, LoginError};
 pub use standing::HealthView;
 
+use crate::activation::Activation;
 use crate::backend::BackendHealth;
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::directory::DirectoryHandle;
@@ -137,6 +139,8 @@ pub struct World {
     pub admit: Arc<dyn Admit>,
     /// How the backends are.
     pub health: Arc<dyn HealthView>,
+    /// For whom it is open.
+    pub activation: Activation,
     /// Names of people.
     pub directory: DirectoryHandle,
     /// The time.

@@ -8,12 +8,13 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
+use tideover::activation::{self, Activation};
 use tideover::admin::{
     Account, AccountAdmin, AccountRefused, Admin, Coverage, Invitation, Reload, keep_waves,
     operators,
 };
 use tideover::base::{Boxed, Clock, Entropy};
-use tideover::directory::{Generations, Syncer, Waves};
+use tideover::directory::{Directory, DirectoryHandle, Generations, Syncer, Waves};
 use tideover::drill;
 use tideover::net::{Dns, TcpDial, TlsClient};
 use tideover::outbound::{self, Outbound};
@@ -92,8 +93,16 @@ impl Desk {
         };
         let backends = PLATFORMS.map(|name| probed(name, site.probing));
         let week = Duration::from_secs(7 * 24 * 3600);
+        let nobody = DirectoryHandle::new(Directory::builder(Vec::new()).finish());
+        let activation = Activation::new(
+            door.spool.clone(),
+            (nobody, door.router.board().clone()),
+            clock.clone(),
+            activation::Options::default(),
+        );
         let admin = Arc::new(Admin {
             spool: door.spool.clone(),
+            activation,
             queue: door.queue.clone(),
             outbound: Outbound::new(outbound::Options::new("mx.example.org"), world),
             directory: all.clone(),

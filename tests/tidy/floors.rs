@@ -11,7 +11,7 @@ const FLOORS: [&[&str]; 9] = [
     &["mail", "net", "terminal"],
     &["spool", "auth", "filter", "ldap", "imap"],
     &["directory", "backend"],
-    &["route", "report"],
+    &["route", "report", "activation"],
     &["inbound", "queue", "outbound", "drill"],
     &["webmail", "admin", "cutover"],
     &["config", "daemon", "cli", "demo"],

@@ -10,8 +10,9 @@ use serde::Deserialize;
 
 use super::login::VisitorForm;
 use super::second::go_on;
+use crate::activation::Mode;
 use crate::webmail::Webmail;
-use crate::webmail::accounts::AccountError;
+use crate::webmail::accounts::{Account, AccountError};
 use crate::webmail::error::WebError;
 use crate::webmail::frame::{Shell, show, show_with};
 use crate::webmail::guard::Visitor;
@@ -81,7 +82,7 @@ pub(crate) async fn set_password(
     let error = if form.password == form.again {
         match accounts.set_password(&token, form.password).await {
             Ok(account) => {
-                let then = (form.csrf, "/?welcome=1");
+                let then = (form.csrf, first_page(&webmail, &account).await?);
                 return go_on(&webmail, (&account, &visitor), then).await;
             }
             Err(AccountError::Password) => visitor.texts.password_refused,
@@ -99,6 +100,16 @@ pub(crate) async fn set_password(
         error: Some(error),
     };
     show_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
+}
+
+/// Where a new user goes: to his mail, or to his login when his mail is not shown now.
+async fn first_page(webmail: &Webmail, account: &Account) -> Result<&'static str, WebError> {
+    let (mailbox, home) = webmail.mailbox_of(&account.address);
+    let ruling = webmail.ruling(&mailbox, home.as_ref());
+    Ok(match ruling.await?.mode {
+        Mode::Off => "/security?did=welcome",
+        Mode::ReadOnly | Mode::Full => "/?welcome=1",
+    })
 }
 
 fn gone(webmail: &Webmail, visitor: &Visitor) -> Result<Response, WebError> {

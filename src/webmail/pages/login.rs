@@ -28,6 +28,8 @@ struct LoginPage {
     address: String,
     next: String,
     error: Option<String>,
+    /// The webmail is open for nobody now.
+    is_shut: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -110,6 +112,7 @@ pub(crate) async fn page(
         address: String::new(),
         next: own_path(&query.next).to_owned(),
         error: None,
+        is_shut: webmail.is_shut().await?,
     };
     Ok(form.put_cookie(show(&page)?))
 }
@@ -143,6 +146,7 @@ pub(crate) async fn log_in(
         address: form.address,
         next: own_path(&form.next).to_owned(),
         error: Some(error),
+        is_shut: webmail.is_shut().await?,
     };
     show_with(status, &page)
 }

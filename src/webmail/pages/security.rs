@@ -172,6 +172,7 @@ fn notice(texts: &'static Texts, did: &str) -> Option<&'static str> {
         "password" => texts.password_changed,
         "others" => texts.sessions_ended,
         "session" => texts.session_ended,
+        "welcome" => texts.password_set,
         "second-off" => texts.second_is_off,
         "recovered" => texts.recovered,
         _ => return None,

@@ -11,6 +11,7 @@ mod drafts;
 mod filing;
 mod invitations;
 mod login;
+mod opening;
 mod outbox;
 mod reading;
 mod search;
@@ -166,12 +167,23 @@ impl Site {
         let healths = Arc::new(Healths::default());
         let ahead = Ahead::default();
         let (clock, entropy) = (Clock::new(ahead.clone()), Entropy::system());
+        let directory = DirectoryHandle::new(people());
+        let activation = Activation::new(
+            opened.spool.clone(),
+            (
+                directory.clone(),
+                crate::backend::Board::new(&[], clock.clone()),
+            ),
+            clock.clone(),
+            crate::activation::Options::default(),
+        );
         let world = World {
+            activation,
             spool: opened.spool.clone(),
             accounts: Accounts::new(opened.spool, clock.clone(), entropy.clone()).unwrap(),
             admit: Arc::new(Rules),
             health: Arc::<Healths>::clone(&healths),
-            directory: DirectoryHandle::new(people()),
+            directory,
             clock,
             entropy,
         };

@@ -28,6 +28,22 @@ pub(crate) const ENGLISH: Texts = Texts {
     banner_help: "You can go on reading and answering here. Nothing is lost: your mail waits, and \
                   arrives in your mailbox when {platform} is back.",
 
+    not_open_title: "Not open at the moment",
+    not_open: "This emergency mail is opened when your usual mailbox cannot be reached. At the \
+               moment it is not open for you: please use your usual mail. What you wrote here is \
+               kept.",
+    not_open_short: "Your mail is in your usual mailbox. You can look after your login here, so \
+                     that it works on the day when you need it.",
+    to_security: "Password and security",
+    login_shut: "The emergency mail is not open at the moment: please use your usual mail.",
+    read_only_title: "Reading only.",
+    read_only: "You can read and search your mail here. Nothing can be sent or changed at the \
+                moment.",
+    read_only_refused: "You can read your mail here, but nothing can be sent or changed at the \
+                        moment. What you wrote before is kept.",
+    test_title: "This is a test.",
+    test: "The emergency mail is open for you and a few others who try it. What you send here \
+           really goes out.",
     login_title: "Log in",
     login_lead: "Read and answer your mail, also while your mailbox cannot be reached.",
     address: "Email address",

@@ -26,6 +26,23 @@ pub(crate) const GERMAN: Texts = Texts {
         Post wartet und kommt in Ihr Postfach, wenn der Umzug vorbei ist.",
     banner_help: "Sie können hier weiter lesen und antworten. Nichts geht verloren: Ihre Post \
         wartet und kommt in Ihr Postfach, wenn {platform} wieder da ist.",
+    not_open_title: "Zurzeit nicht geöffnet",
+    not_open: "Diese Notfall-Post wird geöffnet, wenn Ihr gewohntes Postfach nicht erreichbar ist. \
+        Zurzeit ist sie für Sie nicht geöffnet: Bitte verwenden Sie Ihre gewohnte Post. Was Sie \
+        hier geschrieben haben, bleibt erhalten.",
+    not_open_short: "Ihre Post ist in Ihrem gewohnten Postfach. Hier können Sie Ihre Anmeldung \
+        vorbereiten, damit sie an dem Tag funktioniert, an dem Sie sie brauchen.",
+    to_security: "Kennwort und Sicherheit",
+    login_shut: "Die Notfall-Post ist zurzeit nicht geöffnet: Bitte verwenden Sie Ihre gewohnte \
+        Post.",
+    read_only_title: "Nur lesen.",
+    read_only: "Sie können Ihre Post hier lesen und durchsuchen. Senden und ändern ist zurzeit \
+        nicht möglich.",
+    read_only_refused: "Sie können Ihre Post hier lesen, aber zurzeit nichts senden oder ändern. \
+        Was Sie vorher geschrieben haben, bleibt erhalten.",
+    test_title: "Das ist ein Test.",
+    test: "Die Notfall-Post ist für Sie und einige andere geöffnet, die sie ausprobieren. Was Sie \
+        hier senden, geht wirklich hinaus.",
     login_title: "Anmelden",
     login_lead: "Lesen und beantworten Sie Ihre Post, auch wenn Ihr Postfach nicht erreichbar ist.",
     address: "E-Mail-Adresse",

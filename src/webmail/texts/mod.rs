@@ -37,6 +37,18 @@ pub(crate) struct Texts {
     pub banner_moving_help: &'static str,
     pub banner_help: &'static str,
 
+    // Open or not
+    pub not_open_title: &'static str,
+    pub not_open: &'static str,
+    pub not_open_short: &'static str,
+    pub to_security: &'static str,
+    pub login_shut: &'static str,
+    pub read_only_title: &'static str,
+    pub read_only: &'static str,
+    pub read_only_refused: &'static str,
+    pub test_title: &'static str,
+    pub test: &'static str,
+
     // Login and invitation
     pub login_title: &'static str,
     pub login_lead: &'static str,
