@@ -91,8 +91,41 @@ async fn run(messages: usize, rounds: usize) {
     for (name, path) in searches {
         measure(&router, &cookie, (name, path), rounds).await;
     }
+    // The first pages read on until everything is known.
+    let newest = newest(&router, &cookie).await;
+    by_conversation(&router, &cookie).await;
+    let begun = Instant::now();
+    for _ in 0..messages.div_ceil(2_000) {
+        ask(&router, &cookie, "/").await;
+    }
+    let known = begun.elapsed().as_secs_f64() * 1e3;
+    let talk = ("a message and its conversation of ten", &*newest);
+    measure(&router, &cookie, talk, rounds).await;
+    let list = ("inbox by conversation", "/");
+    measure(&router, &cookie, list, rounds).await;
+    println!("\nThe first pages by conversation, until all are known: {known:.0} ms");
     println!("\nThe first search through everything: {pages} pages, {spent:.0} ms");
     opened.spool.close().await.unwrap();
+}
+
+/// The page of the newest message.
+async fn newest(router: &Router, cookie: &str) -> String {
+    let page = ask(router, cookie, "/").await;
+    let (_, rest) = page.split_once("href=\"/message/").unwrap();
+    format!("/message/{}", rest.split('"').next().unwrap())
+}
+
+/// The user wants lists by conversation.
+async fn by_conversation(router: &Router, cookie: &str) {
+    let page = ask(router, cookie, "/settings").await;
+    let (_, csrf) = page.split_once("name=\"csrf\" value=\"").unwrap();
+    let csrf = csrf.split('"').next().unwrap();
+    let request = Request::post("/settings")
+        .header("cookie", cookie)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Body::from(format!("csrf={csrf}&conversations=1")));
+    let answer = router.clone().oneshot(request.unwrap()).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
 }
 
 async fn measure(router: &Router, cookie: &str, (name, path): (&str, &str), rounds: usize) {
@@ -186,9 +219,11 @@ fn message(number: usize, word: &mut impl FnMut() -> String) -> String {
     }
     format!(
         "From: Sender {sender} <sender{sender}@x.example>\r\nTo: Ann <{ANN}>\r\n\
-         Subject: Message {number}\r\nMessage-ID: <{number}@x.example>\r\nMIME-Version: 1.0\r\n\
+         Subject: Message {number}\r\nMessage-ID: <{number}@x.example>\r\n\
+         References: <{talk}@x.example>\r\nMIME-Version: 1.0\r\n\
          Content-Type: text/plain; charset=utf-8\r\n\r\nHello Ann,\r\n\r\n{text}\r\nregards\r\n",
         sender = number % 200,
+        talk = number - number % 10,
     )
 }
 

@@ -273,6 +273,9 @@ pub const WEB_PARSING: usize = 4;
 /// What the webmail remembers of messages, so that they need not be read for each search. Beyond:
 /// the oldest are forgotten, and read again.
 pub const WEB_SIGNATURES: usize = 64 * 1024 * 1024;
+/// What the lists of the webmail remember of messages: attachments, and what they answer; about 150
+/// bytes for each. Beyond: the oldest are forgotten, and looked at again.
+pub const WEB_GLANCES: usize = 32 * 1024 * 1024;
 /// Largest message that the webmail parses; of larger ones it shows headers and source.
 pub const WEB_MESSAGE: u64 = 64 * 1024 * 1024;
 

@@ -42,6 +42,8 @@ pub struct Letter<'a> {
     pub subject: &'a str,
     /// Plain text, with any line ends.
     pub text: &'a str,
+    /// The same with formatting, for who can see it.
+    pub html: Option<&'a str>,
     /// Without angle brackets.
     pub message_id: &'a str,
     /// `Date`.
@@ -131,10 +133,18 @@ impl Letter<'_> {
                 .body(MimePart::new("multipart/alternative", vec![text, calendar]))
                 .write_to_vec();
         }
-        if self.files.is_empty() {
-            return builder.text_body(text).write_to_vec();
-        }
         let text = MimePart::new("text/plain", BodyPart::Text(text.into()));
+        // RFC 2046 §5.1.4: the plainest form first.
+        let text = match self.html {
+            Some(html) => {
+                let html = MimePart::new("text/html", BodyPart::Text(html.into()));
+                MimePart::new("multipart/alternative", vec![text, html])
+            }
+            None => text,
+        };
+        if self.files.is_empty() {
+            return builder.body(text).write_to_vec();
+        }
         let files = self.files.iter().map(|file| file.part(mark));
         let parts: Vec<MimePart<'_>> = std::iter::once(text).chain(files).collect();
         builder

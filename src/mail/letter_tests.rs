@@ -18,6 +18,7 @@ fn headers_cannot_be_injected() {
         cc: &[],
         subject: "Hi\r\nBcc: evil@x.example\r\n\r\n<script>",
         text: "body\n.\nmore\u{0}",
+        html: None,
         message_id: "id@mx.example",
         date: Timestamp::from_millis(1_778_000_000_000),
         references: &references,
@@ -55,6 +56,7 @@ fn a_letter_says_what_was_written() {
         cc: &to,
         subject: "Grüße aus 東京 📮",
         text: &long,
+        html: None,
         message_id: "id@mx.example",
         date: Timestamp::from_millis(1_778_000_000_000),
         references: &[],
@@ -89,6 +91,7 @@ fn with_files(files: &[(LetterFile, Vec<u8>)], text: &str) -> Vec<u8> {
         cc: &[],
         subject: "files",
         text,
+        html: None,
         message_id: "id@mx.example",
         date: Timestamp::EPOCH,
         references: &[],
@@ -162,6 +165,7 @@ fn a_letter_that_knew_the_mark_is_refused() {
         cc: &[],
         subject: "s",
         text: "the mark",
+        html: None,
         message_id: "id@mx.example",
         date: Timestamp::EPOCH,
         references: &[],
@@ -192,6 +196,7 @@ mod properties {
             prop_assert_eq!(message.from.len(), 1);
             let letter = Letter {
                 from: (Some(&name), &own()), to: &[], cc: &[], subject: &subject, text: &text,
+                html: Some(&text),
                 message_id: "id@mx.example", date: Timestamp::EPOCH, references: &[],
                 calendar: None, files: &[],
             };

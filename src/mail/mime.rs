@@ -253,7 +253,7 @@ fn authentication(message: &Message<'_>) -> Vec<String> {
     fields.take(RESULTS).map(|(_, body)| clean(body)).collect()
 }
 
-fn references(message: &Message<'_>) -> Vec<String> {
+pub(super) fn references(message: &Message<'_>) -> Vec<String> {
     let list = |value: &HeaderValue<'_>| -> Vec<String> {
         match value {
             HeaderValue::Text(one) => vec![clean(one)],
@@ -293,7 +293,7 @@ pub fn is_message_id(id: &str) -> bool {
 }
 
 /// On one line, without control characters and without marks that turn the text around.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     let cleaned: String = text
         .chars()
         .filter(|c| !turns_text(*c))

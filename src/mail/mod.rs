@@ -17,6 +17,7 @@ mod replay;
 mod replayed;
 mod report;
 mod state;
+mod thread;
 mod trace;
 mod transport;
 mod visit;
@@ -41,6 +42,7 @@ pub use outcome::{Blame, Failure, Outcome};
 pub use replay::{ReplayMark, ReplayPhase, ReplayStep, ReplayedRecipient};
 pub use report::{Report, ReportKind, ReportedRecipient, Returned};
 pub use state::{IllegalTransition, RecipientEvent, RecipientState};
+pub use thread::Ties;
 pub use trace::Trace;
 pub use transport::{
     Body, BodySource, Channel, Delivery, DeliveryTarget, Handover, Transport, Unmarked,

@@ -34,6 +34,9 @@ pub(crate) struct Draft {
     pub bcc: String,
     pub subject: String,
     pub text: String,
+    /// The text with its formatting, made by [`super::rich::narrow`]; empty: plain text.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub html: String,
     /// The message that is answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answers: Option<SpoolId>,

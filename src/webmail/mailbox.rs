@@ -10,16 +10,10 @@ use super::guard::User;
 use super::marks::{Change, MailboxMarks, Mark, Place};
 use super::texts::Texts;
 use crate::limits;
-use crate::mail::{
-    Authenticity, BodySource, Envelope, ParsedMessage, SpoolId, seems_to_have_attachments,
-};
+use crate::mail::{Authenticity, BodySource, Envelope, ParsedMessage, SpoolId};
 use crate::smtp::Mailbox;
 use crate::spool::{Spool, SpoolError, StoredMessage};
 
-/// The beginning of a message that tells whether it has attachments.
-const BEGINNING: usize = 64 * 1024;
-/// Marks that are remembered. Beyond: all are forgotten and found again.
-const MARKS: usize = 50_000;
 /// Pieces in which a body is read.
 const PIECE: usize = 1024 * 1024;
 /// Rows that are read at once.
@@ -27,7 +21,7 @@ const CHUNK: usize = 256;
 /// Rows that are read at once when all are wanted.
 const MANY: usize = 2_048;
 /// Rows that are looked through at most.
-const MOST: usize = 200_000;
+pub(crate) const MOST: usize = 200_000;
 /// Messages among which the unread ones are counted.
 pub(crate) const COUNTED: usize = 1_000;
 
@@ -178,7 +172,7 @@ impl Webmail {
     }
 
     /// Ids of a folder, newest first. Blocks.
-    fn ids(
+    pub(crate) fn ids(
         &self,
         user: &User,
         folder: Folder,
@@ -224,30 +218,34 @@ impl Webmail {
         }
     }
 
-    /// Ids of what came in for the user between two messages, in pages. Blocks.
+    /// Ids of what came in for the user between two messages, at least the newest `most` of them.
+    /// Blocks.
     pub(crate) fn received_ids(
         &self,
         user: &User,
         (before, oldest): (Option<SpoolId>, Option<SpoolId>),
+        most: usize,
     ) -> Result<Vec<SpoolId>, SpoolError> {
         let spool = &self.0.world.spool;
         let rows = |before| spool.readable(&user.mailbox, before, MANY);
-        all_pages((before, oldest), |before| {
+        all_pages((before, oldest), most, |before| {
             Ok(rows(before)?.into_iter().map(|(id, _)| id).collect())
         })
     }
 
-    /// Ids of what the user sent between two messages. Blocks.
+    /// Ids of what the user sent between two messages, at least the newest `most` of each address.
+    /// Blocks.
     pub(crate) fn sent_ids(
         &self,
         user: &User,
         (before, oldest): (Option<SpoolId>, Option<SpoolId>),
+        most: usize,
     ) -> Result<Vec<SpoolId>, SpoolError> {
         let spool = &self.0.world.spool;
         let mut ids = Vec::new();
         for address in &user.addresses {
             let key = address.key();
-            ids.extend(all_pages((before, oldest), |before| {
+            ids.extend(all_pages((before, oldest), most, |before| {
                 spool.sent(&key, before, MANY)
             })?);
         }
@@ -366,29 +364,6 @@ impl Webmail {
             tracing::warn!(%error, "webmail: a message could not be marked as read");
         }
     }
-
-    fn has_attachments(&self, id: SpoolId) -> Result<bool, SpoolError> {
-        let known = {
-            let marks = self.0.clips.lock().unwrap_or_else(PoisonError::into_inner);
-            marks.get(&id).copied()
-        };
-        if let Some(mark) = known {
-            return Ok(mark);
-        }
-        let beginning = match self.0.world.spool.body(id) {
-            // Its line in the list is there all the same.
-            Err(error) if error.is_damage() => return Ok(false),
-            body => body?.map(|body| body.read_at(0, BEGINNING)).transpose(),
-        };
-        let beginning = beginning.map_err(|error| failed(&error))?;
-        let mark = beginning.is_some_and(|beginning| seems_to_have_attachments(&beginning));
-        let mut marks = self.0.clips.lock().unwrap_or_else(PoisonError::into_inner);
-        if marks.len() >= MARKS {
-            marks.clear();
-        }
-        marks.insert(id, mark);
-        Ok(mark)
-    }
 }
 
 fn find_own(spool: &Spool, user: &User, id: SpoolId) -> Result<Option<OwnMessage>, SpoolError> {
@@ -437,15 +412,16 @@ fn is_sent(envelope: &Envelope, addresses: &[Mailbox]) -> bool {
 /// All of a list, page by page, newest first.
 fn all_pages(
     (before, oldest): (Option<SpoolId>, Option<SpoolId>),
+    most: usize,
     mut page: impl FnMut(Option<SpoolId>) -> Result<Vec<SpoolId>, SpoolError>,
 ) -> Result<Vec<SpoolId>, SpoolError> {
     let (mut ids, mut before) = (Vec::new(), before);
     loop {
         let found = page(before)?;
         before = found.last().copied();
-        let is_last = found.len() < MANY || before < oldest || ids.len() >= MOST;
+        let is_last = found.len() < MANY || before < oldest;
         ids.extend(found.into_iter().filter(|id| Some(*id) >= oldest));
-        if is_last {
+        if is_last || ids.len() >= most {
             return Ok(ids);
         }
     }

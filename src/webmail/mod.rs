@@ -2,6 +2,7 @@
 //! without script; templates and assets are in the top-level `webmail/`.
 
 mod accounts;
+mod conversations;
 mod device;
 mod digest;
 mod doubts;
@@ -23,6 +24,7 @@ mod people;
 mod plain;
 mod recipients;
 mod renewal;
+mod rich;
 mod sanitize;
 mod search;
 mod second;
@@ -34,8 +36,8 @@ mod throttle;
 mod totp;
 mod uploads;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -52,7 +54,7 @@ use crate::backend::BackendHealth;
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::directory::DirectoryHandle;
 use crate::limits;
-use crate::mail::{BackendId, SpoolId};
+use crate::mail::BackendId;
 use crate::route::{self, Admit};
 use crate::spool::Spool;
 use locks::Locks;
@@ -160,8 +162,8 @@ struct Inner {
     sessions: Sessions,
     /// Messages that are parsed at one time; each takes a few times its size in memory.
     parsing: Arc<Semaphore>,
-    /// Which messages have attachments: a message never changes.
-    clips: Mutex<HashMap<SpoolId, bool>>,
+    /// What lists remember of messages.
+    conversations: conversations::Conversations,
     /// What users did with their messages.
     marks: Arc<Marks>,
     /// Held while an account's letters are changed.
@@ -190,7 +192,7 @@ impl Webmail {
             world,
             sessions,
             parsing: Arc::new(Semaphore::new(limits::WEB_PARSING)),
-            clips: Mutex::default(),
+            conversations: conversations::Conversations::default(),
             marks,
             letters: Locks::new(),
             leaving: tokio::sync::Notify::new(),

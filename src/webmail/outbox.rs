@@ -10,6 +10,7 @@ use super::accounts::blocking;
 use super::drafts::{Draft, File, Leaving, Name, kept};
 use super::error::WebError;
 use super::recipients::{Addressed, Refusal};
+use super::rich;
 use crate::base::{Shutdown, Timestamp};
 use crate::mail::{
     Authenticity, BASE64_LINE, Envelope, Letter, LetterFile, Peer, SpoolId, base64_lines,
@@ -210,6 +211,8 @@ impl Webmail {
         let from = self.writer(name, draft)?;
         let own_name = self.name_of(&from);
         let message_id = self.message_id(name);
+        let html = Some(&*draft.html).filter(|html| !html.is_empty());
+        let html = html.map(rich::page);
         let files: Vec<LetterFile> = draft.files.iter().map(letter_file).collect();
         let letter = Letter {
             from: (own_name.as_deref(), &from),
@@ -217,6 +220,7 @@ impl Webmail {
             cc: &addressed.cc,
             subject: &draft.subject,
             text: &draft.text,
+            html: html.as_deref(),
             message_id: &message_id,
             date: self.0.world.clock.now(),
             references: &draft.references,

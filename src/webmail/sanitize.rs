@@ -17,7 +17,7 @@ pub(crate) const HTML: usize = 4 * 1024 * 1024;
 /// Inline images that travel inside the page.
 const INLINE: usize = 12 * 1024 * 1024;
 /// Elements inside elements. Beyond, the parser's work grows with the square of the depth.
-const DEPTH: usize = 400;
+pub(crate) const DEPTH: usize = 400;
 
 /// May images be fetched from the Internet? It tells the sender that the mail is being read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,7 +252,7 @@ fn inline_images(parts: &[Part]) -> HashMap<String, String> {
 }
 
 /// How deep elements that must be closed are nested, roughly, and never less than it is.
-fn depth(html: &str) -> usize {
+pub(crate) fn depth(html: &str) -> usize {
     const NOT_COUNTED: &[&str] = &[
         "p", "li", "td", "tr", "th", "dt", "dd", "tbody", "thead", "tfoot", "option", "colgroup",
         "col", "br", "hr", "img", "input", "meta", "link", "area", "base", "wbr", "html", "head",

@@ -19,6 +19,8 @@ pub(crate) struct Settings {
     pub signature: String,
     /// Single keys do something (WCAG 2.2, 2.1.4: they can be switched off).
     pub has_keys: bool,
+    /// Lists have a line for each conversation, and not for each message.
+    pub has_conversations: bool,
 }
 
 impl Default for Settings {
@@ -26,6 +28,7 @@ impl Default for Settings {
         Self {
             signature: String::new(),
             has_keys: true,
+            has_conversations: false,
         }
     }
 }

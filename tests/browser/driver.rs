@@ -136,6 +136,19 @@ impl Browser {
         });
     }
 
+    /// Clicks an element until there is another one: on a page that is just scrolling, a click may
+    /// go beside it.
+    pub(crate) fn click_until(&self, css: &str, sign: &str) {
+        self.eventually(&format!("{css} leads to {sign}"), || {
+            if self.has(sign) {
+                return Some(());
+            }
+            let path = format!("/element/{}/click", self.find(css)?.0);
+            self.command("POST", &path, &json!({})).ok();
+            None
+        });
+    }
+
     /// Clicks the link with exactly this text.
     pub(crate) fn follow(&self, text: &str) {
         self.eventually(&format!("the link “{text}” can be followed"), || {
@@ -167,6 +180,11 @@ impl Browser {
             .chars()
             .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key })))
             .collect();
+        self.act(&strokes);
+    }
+
+    /// Presses and releases keys as W3C WebDriver §15.4.2 says it.
+    pub(crate) fn act(&self, strokes: &[Value]) {
         let actions = json!([{ "type": "key", "id": "keyboard", "actions": strokes }]);
         self.does("/actions", &json!({ "actions": actions }));
     }
@@ -177,6 +195,12 @@ impl Browser {
         // A page that is just going away runs nothing.
         self.command("POST", "/execute/sync", &body)
             .unwrap_or_default()
+    }
+
+    /// Runs a script that calls its last argument when it is done.
+    pub(crate) fn run_until_done(&self, script: &str) -> Value {
+        let body = json!({ "script": script, "args": [] });
+        self.command("POST", "/execute/async", &body).unwrap()
     }
 
     /// A command of the developer tools.

@@ -17,5 +17,6 @@ mod outage;
 mod place;
 mod process;
 mod seen;
+mod talks;
 mod wait;
 mod ways;

@@ -231,6 +231,16 @@ END:VCALENDAR
 --b--
 ";
 
+/// An answer to [`PLAIN`].
+pub(crate) const ANSWER: &str = "From: Dan Dorn <dan@y.example>
+To: ann@example.org, carla@y.example
+Subject: AW: Re: Lunch
+Message-ID: <later@y.example>
+References: <first@y.example> <lunch@y.example>
+
+Half past would be better.
+";
+
 /// A plain message with quotes.
 pub(crate) const PLAIN: &str = "From: Carla Costa <carla@y.example>
 To: ann@example.org

@@ -1,12 +1,23 @@
-//! What a reader gets who sees badly, or not at all: names, headings, landmarks, contrast.
+//! What a reader gets who sees badly, or not at all: names, headings, landmarks, contrast; by
+//! checks of our own and by axe.
 
 use serde_json::Value;
 
-use crate::driver::Browser;
+use crate::driver::{Browser, Kind};
 
 /// Complains about text with too little contrast (WCAG 2.2, 1.4.3), targets that are too small
 /// (2.5.8), pages wider than the window (1.4.10), and a wrong order of headings.
 const CHECKS: &str = include_str!("checks.js");
+
+/// axe-core, Deque's checker of accessibility, as its makers publish it (MPL 2.0; the source is at
+/// <https://github.com/dequelabs/axe-core>).
+const AXE: &str = include_str!("axe.min.js");
+/// Runs all its rules, also those for best practice, and says what each found.
+const RUN_AXE: &str = "const done = arguments[0]; \
+    axe.run(document, { iframes: false, resultTypes: ['violations'] }).then( \
+      (found) => done(found.violations.flatMap((one) => one.nodes.map((node) => \
+        `${one.id}: ${one.help}: ${node.html} ${node.failureSummary}`))), \
+      (error) => done([String(error)]))";
 
 /// Checks the page that is open, and keeps a picture of it.
 pub(crate) fn look(browser: &Browser, picture: &str) {
@@ -19,7 +30,32 @@ pub(crate) fn look(browser: &Browser, picture: &str) {
         .filter_map(Value::as_str)
         .collect();
     assert!(complaints.is_empty(), "{picture}: {complaints:#?}");
+    examine(browser, picture);
     hear(browser, picture);
+}
+
+/// axe finds nothing.
+fn examine(browser: &Browser, picture: &str) {
+    let found = found_by_axe(browser);
+    assert!(found.is_empty(), "{picture}: {found:#?}");
+}
+
+fn found_by_axe(browser: &Browser) -> Vec<String> {
+    browser.run(AXE, &[]);
+    let found = browser.run_until_done(RUN_AXE);
+    let found = found.as_array().unwrap().iter();
+    found.map(ToString::to_string).collect()
+}
+
+/// It looks: in a page with faults it finds them.
+#[test]
+fn axe_finds_what_is_wrong() {
+    let browser = Browser::start(Kind::Desktop);
+    browser.go("data:text/html,<title>x</title><img src=x><input><p style='color:%23ddd'>pale</p>");
+    let found = found_by_axe(&browser).join(" ");
+    for rule in ["image-alt:", "label:", "color-contrast:", "html-has-lang:"] {
+        assert!(found.contains(rule), "{rule} {found}");
+    }
 }
 
 /// What a screen reader is told: everything that can be used has a name, there is one title, and

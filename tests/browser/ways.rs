@@ -1,7 +1,7 @@
 //! Other ways to use the pages: by keyboard, on a phone, without script, in the dark.
 
 use crate::driver::{Browser, Kind, file};
-use crate::place::{EVENT, PASSWORD, PLAIN, Place, RICH};
+use crate::place::{ANSWER, EVENT, PASSWORD, PLAIN, Place, RICH};
 use crate::seen::look;
 
 const TAB: char = '\u{e004}';
@@ -101,10 +101,13 @@ fn in_the_dark() {
 /// Looks at each kind of page.
 fn visit(place: &Place, kind: Kind, name: &str) {
     place.deliver("ann@example.org", PLAIN);
+    place.deliver("ann@example.org", ANSWER);
     place.deliver("ann@example.org", RICH);
     let browser = Browser::start(kind);
     browser.go(&place.url("/login"));
     look(&browser, &format!("{name}-login"));
+    browser.go(&place.url("/invite/nothing"));
+    look(&browser, &format!("{name}-not-found"));
     place.enrol(&browser, "ann@example.org");
     look(&browser, &format!("{name}-inbox"));
     browser.click(".list li:last-child a");
@@ -117,6 +120,18 @@ fn visit(place: &Place, kind: Kind, name: &str) {
     browser.follow("Reply to all");
     browser.wait_for("[data-letter]");
     look(&browser, &format!("{name}-compose"));
+    browser.click_until("[data-switch]", "#rich blockquote");
+    look(&browser, &format!("{name}-compose-rich"));
+    for (path, sign) in [
+        ("sent", ".empty"),
+        ("drafts", "h1"),
+        ("search?q=noon", ".list"),
+    ] {
+        browser.go(&place.url(&format!("/{path}")));
+        browser.wait_for(sign);
+        let page = path.split('?').next().unwrap();
+        look(&browser, &format!("{name}-{page}"));
+    }
     for (path, sign) in [
         ("settings", "#signature"),
         ("security", "#old"),

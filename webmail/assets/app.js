@@ -82,6 +82,113 @@
     };
     watch();
 
+    // Simple formatting, for who asks for it; until then the letter is plain text.
+    const text = letter.querySelector("#text"), editor = letter.querySelector("#rich"), html = letter.elements.html;
+    const format = letter.querySelector("[data-format]"), linking = letter.querySelector("#linking");
+    const address = linking.querySelector("input"), change = letter.querySelector("[data-switch]");
+    const offer = change.textContent;
+    const sync = () => {
+      html.value = editor.innerHTML;
+      text.value = editor.innerText;
+    };
+    // Lines, and what is quoted in quotes.
+    const lay = (lines, into, depth) => {
+      for (let at = 0; at < lines.length;) {
+        const start = at, quoted = depth < 20 && lines[at].startsWith(">");
+        if (!quoted) {
+          const line = document.createElement("div");
+          line.append(lines[at] || document.createElement("br"));
+          into.append(line);
+          at += 1;
+          continue;
+        }
+        while (at < lines.length && lines[at].startsWith(">")) at += 1;
+        const quote = document.createElement("blockquote");
+        lay(lines.slice(start, at).map((line) => line.replace(/^> ?/, "")), quote, depth + 1);
+        into.append(quote);
+      }
+    };
+    const turn = (on) => {
+      const had = document.activeElement === text || document.activeElement === change;
+      editor.hidden = format.hidden = html.disabled = !on;
+      text.hidden = on;
+      linking.hidden = true;
+      change.textContent = on ? change.dataset.off : offer;
+      if (on) { document.execCommand("defaultParagraphSeparator", false, "div"); sync(); }
+      if (had) (on ? editor : text).focus();
+    };
+    change.hidden = false;
+    change.addEventListener("click", () => {
+      const on = text.hidden;
+      if (!on) { editor.replaceChildren(); lay(text.value.split("\n"), editor, 0); }
+      turn(!on);
+      later();
+    });
+    if (text.dataset.html) { editor.innerHTML = text.dataset.html; turn(true); kept = new URLSearchParams(content()).toString(); }
+    editor.addEventListener("input", sync);
+    editor.addEventListener("paste", (event) => {
+      event.preventDefault();
+      document.execCommand("insertText", false, event.clipboardData.getData("text/plain"));
+    });
+    const inQuote = () => {
+      const at = getSelection().anchorNode;
+      const near = at && (at.nodeType === 1 ? at : at.parentElement).closest("blockquote");
+      return near && editor.contains(near);
+    };
+    document.addEventListener("selectionchange", () => {
+      if (editor.hidden || !editor.contains(getSelection().anchorNode)) return;
+      for (const button of format.querySelectorAll("[aria-pressed]")) {
+        const what = button.dataset.do;
+        button.setAttribute("aria-pressed", String(Boolean(what === "quote" ? inQuote() : document.queryCommandState(what))));
+      }
+    });
+    let range = null;
+    const open = (on) => {
+      linking.hidden = !on;
+      format.querySelector("[data-do=link]").setAttribute("aria-expanded", String(on));
+    };
+    const setLink = () => {
+      const to = address.value.trim();
+      open(false);
+      editor.focus();
+      if (!to || !range) return;
+      getSelection().removeAllRanges();
+      getSelection().addRange(range);
+      const url = /^(https?:|mailto:)/i.test(to) ? to : to.includes("@") ? "mailto:" + to : "https://" + to;
+      if (range.collapsed) {
+        const link = document.createElement("a");
+        link.href = url;
+        link.textContent = to;
+        range.insertNode(link);
+        range.setStartAfter(link);
+        range.collapse(true);
+      } else { document.execCommand("createLink", false, url); }
+      sync();
+      later();
+    };
+    format.addEventListener("mousedown", (event) => event.preventDefault());
+    format.addEventListener("click", (event) => {
+      const what = event.target.closest("button")?.dataset.do;
+      if (!what) return;
+      const selection = getSelection();
+      if (!editor.contains(selection.anchorNode)) { editor.focus(); selection.selectAllChildren(editor); selection.collapseToEnd(); }
+      if (what === "link") {
+        range = selection.getRangeAt(0).cloneRange();
+        open(linking.hidden);
+        if (!linking.hidden) { address.value = ""; address.focus(); }
+        return;
+      }
+      editor.focus();
+      if (what !== "quote") { document.execCommand(what); }
+      else if (inQuote()) { document.execCommand("outdent"); }
+      else { document.execCommand("formatBlock", false, "blockquote"); }
+    });
+    linking.querySelector("[data-link]").addEventListener("click", setLink);
+    address.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") { event.preventDefault(); setLink(); }
+      if (event.key === "Escape") { open(false); editor.focus(); }
+    });
+
     // People of the directory, for the last address of a field.
     const list = document.getElementById("people");
     let asked = 0;
@@ -135,7 +242,7 @@
     };
     let first = "", timer = 0;
     addEventListener("keydown", (event) => {
-      const typing = event.target.closest?.("input:not([type=checkbox]), textarea, select");
+      const typing = event.target.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable]");
       if (typing || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.key.length > 1) return;
       const keys = first + event.key;
       first = "";

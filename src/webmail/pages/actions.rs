@@ -11,6 +11,7 @@ use crate::webmail::Webmail;
 use crate::webmail::error::WebError;
 use crate::webmail::frame::see_other;
 use crate::webmail::guard::User;
+use crate::webmail::mailbox::Folder;
 use crate::webmail::marks::{Change, Place};
 use crate::webmail::texts::{Texts, fill};
 
@@ -58,6 +59,14 @@ pub(crate) async fn act(
         .collect();
     let ids = ids.map_err(|_| WebError::NotFound)?;
     let is_none = ids.is_empty();
+    // In a list of conversations a line stands for all that one sees of it there.
+    let list = Folder::ALL
+        .into_iter()
+        .find(|one| one.path() == field("whole"));
+    let ids = match list {
+        Some(folder) => webmail.whole(&user, (folder, ids)).await?,
+        None => ids,
+    };
     let count = webmail.change(&user, ids, &change).await?;
     if count == 0 && !is_none {
         return Err(WebError::NotFound);

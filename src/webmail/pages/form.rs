@@ -10,6 +10,7 @@ use crate::webmail::digest::is_token;
 use crate::webmail::drafts::{Draft, File, Name};
 use crate::webmail::error::WebError;
 use crate::webmail::guard::User;
+use crate::webmail::rich;
 use crate::webmail::uploads::Taken;
 
 /// What a form asks for.
@@ -122,6 +123,7 @@ impl Form {
 
     async fn begin(webmail: &Webmail, user: &User, fields: Fields) -> Result<Self, WebError> {
         user.check(&fields.csrf)?;
+        let fields = fields.with_text();
         if !is_token(&fields.token) {
             return Err(WebError::BadRequest);
         }
@@ -198,6 +200,18 @@ impl Form {
 }
 
 impl Fields {
+    /// What the editor made counts, where there is something: the plain text is made of it.
+    fn with_text(mut self) -> Self {
+        match rich::narrow(&self.draft.html) {
+            Some(html) => {
+                self.draft.text = rich::to_text(&html);
+                self.draft.html = html;
+            }
+            None => self.draft.html.clear(),
+        }
+        self
+    }
+
     async fn take(&mut self, field: &mut Field<'_>) -> Result<(), WebError> {
         let name = field.name().unwrap_or_default().to_owned();
         let mut bytes = Vec::new();
@@ -221,6 +235,7 @@ impl Fields {
             "bcc" => &mut self.draft.bcc,
             "subject" => &mut self.draft.subject,
             "text" => &mut self.draft.text,
+            "html" => &mut self.draft.html,
             "keep" | "add" => {
                 let list = if name == "keep" {
                     &mut self.keep

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::mail::{RecipientState, SpoolId};
 use crate::webmail::Webmail;
+use crate::webmail::conversations::Talk;
 use crate::webmail::digest::is_token;
 use crate::webmail::drafts::Name;
 use crate::webmail::error::WebError;
@@ -54,6 +55,8 @@ struct ListPage {
     is_cut: bool,
     is_first: bool,
     empty: (&'static str, &'static str),
+    /// A line is a conversation.
+    is_grouped: bool,
 }
 
 impl ListPage {
@@ -84,6 +87,10 @@ pub(super) struct Row {
     /// Where it is, in lists of several folders.
     pub folder: Option<&'static str>,
     pub standing: Standing,
+    /// Messages of its conversation; one when the list has none.
+    pub messages: usize,
+    /// The same for who hears the page.
+    pub messages_read_out: String,
 }
 
 pub(crate) async fn inbox(
@@ -132,7 +139,18 @@ async fn list(
     if before.is_none() {
         webmail.0.marks.clear_stale(&user.mailbox).await?;
     }
-    let (lines, older) = webmail.list(user, folder, (before, PAGE)).await?;
+    let settings = webmail.settings(&user.account()).await?;
+    let is_grouped = settings.has_conversations && folder != Folder::Deleted;
+    let moments = webmail.moments(texts);
+    let (rows, older) = if is_grouped {
+        let (talks, older) = webmail.talks(user, folder, (before, PAGE)).await?;
+        let row = |talk: &Talk| talk_row(webmail, talk, &moments);
+        (talks.iter().map(row).collect(), older)
+    } else {
+        let (lines, older) = webmail.list(user, folder, (before, PAGE)).await?;
+        let row = |line: &Line| row(webmail, line, &moments);
+        (lines.iter().map(row).collect(), older)
+    };
     let mut shell = webmail
         .user_shell(user, folder.name(texts), Here::Folder(folder))
         .await?;
@@ -148,12 +166,11 @@ async fn list(
         });
     }
     let path = folder.path();
-    let moments = webmail.moments(texts);
-    let rows = lines.iter().map(|line| row(webmail, line, &moments));
     show(&ListPage {
         csrf: user.session.csrf.clone(),
         folder,
-        rows: rows.collect(),
+        rows,
+        is_grouped,
         shell,
         path,
         here: before.map_or_else(|| path.to_owned(), |id| format!("{path}?before={id}")),
@@ -193,6 +210,17 @@ fn notice(texts: &Texts, query: &ListQuery) -> Option<String> {
     super::actions::notice(texts, &query.did, query.n)
 }
 
+/// A line of a list of conversations.
+fn talk_row(webmail: &Webmail, talk: &Talk, moments: &Moments) -> Row {
+    let count = talk.messages.to_string();
+    Row {
+        is_unread: talk.is_unread,
+        messages: talk.messages,
+        messages_read_out: fill(moments.texts.conversation_count, &[("count", &count)]),
+        ..row(webmail, &talk.line, moments)
+    }
+}
+
 pub(super) fn row(webmail: &Webmail, line: &Line, moments: &Moments) -> Row {
     let texts = moments.texts;
     let message = &line.own.message;
@@ -226,6 +254,8 @@ pub(super) fn row(webmail: &Webmail, line: &Line, moments: &Moments) -> Row {
         is_flagged: line.mark.flagged.is_some(),
         folder: None,
         standing: teller.sent(&states, message.received),
+        messages: 1,
+        messages_read_out: String::new(),
     }
 }
 

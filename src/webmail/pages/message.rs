@@ -7,6 +7,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::{Html, IntoResponse, Response};
 use serde::Deserialize;
 
+use super::list::{Row, row};
 use crate::mail::{ParsedMessage, Person, SpoolId, TextPart};
 use crate::webmail::Webmail;
 use crate::webmail::accounts::blocking;
@@ -16,13 +17,15 @@ use crate::webmail::frame::{Here, Shell, show};
 use crate::webmail::guard::User;
 use crate::webmail::invitation::{Answered, Card, card, invitation, is_calendar};
 use crate::webmail::letter::readable_text;
-use crate::webmail::mailbox::{Content, Folder, Opened};
+use crate::webmail::mailbox::{Content, Folder, Line, Opened};
 use crate::webmail::moment::Moments;
 use crate::webmail::plain;
 use crate::webmail::sanitize::{Clean, Remote, sanitize};
 use crate::webmail::standing::{Standing, Teller};
 use crate::webmail::texts::{Texts, fill};
 
+/// Older messages of a conversation that are not folded.
+const OPEN: usize = 3;
 /// People of one header field that are shown.
 const PEOPLE: usize = 50;
 
@@ -63,6 +66,19 @@ struct MessagePage {
     folder: Folder,
     is_flagged: bool,
     c: Shown,
+    /// Other messages of its conversation.
+    talk: Option<Talk>,
+}
+
+/// What else belongs to the conversation of a message.
+struct Talk {
+    /// How many messages it has.
+    count: String,
+    /// Older ones that are folded, and how many these are.
+    folded: (Vec<Row>, String),
+    /// Older ones.
+    older: Vec<Row>,
+    newer: Vec<Row>,
 }
 
 impl MessagePage {
@@ -126,6 +142,7 @@ pub(crate) async fn page(
     let mark = webmail.mark(&user, opened.own.message.id).await?;
     let folder = Folder::of(&opened.own, &mark).unwrap_or(Folder::Inbox);
     let answered = webmail.answered(&user, opened.own.message.id).await?;
+    let company = talk(&webmail, &user, opened.own.message.id).await?;
     let shell = webmail.user_shell(&user, "", Here::Folder(folder)).await?;
     let task = (webmail.clone(), user.clone());
     let page = blocking(move || {
@@ -142,9 +159,41 @@ pub(crate) async fn page(
             folder,
             is_flagged: mark.flagged.is_some(),
             c: content,
+            talk: company,
         }
     });
     show(&page.await?)
+}
+
+/// The conversation around a message.
+async fn talk(webmail: &Webmail, user: &User, id: SpoolId) -> Result<Option<Talk>, WebError> {
+    let (lines, all) = webmail.conversation(user, id).await?;
+    if lines.len() < 2 {
+        return Ok(None);
+    }
+    let texts = user.visitor.texts;
+    let moments = webmail.moments(texts);
+    let rows = |lines: &[Line]| -> Vec<Row> {
+        let one = |line: &Line| Row {
+            folder: Folder::of(&line.own, &line.mark).map(|folder| folder.name(texts)),
+            ..row(webmail, line, &moments)
+        };
+        lines.iter().map(one).collect()
+    };
+    let number = |line: &Line| line.own.message.id;
+    let at = lines.partition_point(|line| number(line) < id);
+    let newer = lines.partition_point(|line| number(line) <= id);
+    // What is near stands open; two more or fewer are not worth a fold.
+    let fold = if at > OPEN + 2 { at - OPEN } else { 0 };
+    let piece = |from: usize, to: usize| rows(lines.get(from..to).unwrap_or_default());
+    let count = all.max(lines.len()).to_string();
+    let folded = fill(texts.conversation_older, &[("count", &fold.to_string())]);
+    Ok(Some(Talk {
+        count: fill(texts.conversation_count, &[("count", &count)]),
+        folded: (piece(0, fold), folded),
+        older: piece(fold, at),
+        newer: piece(newer, lines.len()),
+    }))
 }
 
 /// The sender's HTML alone, for the frame.

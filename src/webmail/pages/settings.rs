@@ -23,6 +23,7 @@ struct SettingsPage {
     tab: &'static str,
     signature: String,
     has_keys: bool,
+    has_conversations: bool,
     error: Option<String>,
 }
 
@@ -34,6 +35,8 @@ pub(crate) struct SettingsForm {
     /// There when the box is ticked.
     #[serde(default)]
     keys: String,
+    #[serde(default)]
+    conversations: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -65,6 +68,7 @@ pub(crate) async fn save(
     let settings = Settings {
         signature,
         has_keys: !form.keys.is_empty(),
+        has_conversations: !form.conversations.is_empty(),
     };
     if settings.signature.chars().count() > SIGNATURE {
         let mut page = settings_page(&webmail, &user, settings).await?;
@@ -89,6 +93,7 @@ async fn settings_page(
         csrf: user.session.csrf.clone(),
         signature: settings.signature,
         has_keys: settings.has_keys,
+        has_conversations: settings.has_conversations,
         error: None,
     })
 }

@@ -11,7 +11,7 @@ use super::accounts::blocking;
 use super::error::WebError;
 use super::guard::User;
 use super::letter::readable_text;
-use super::mailbox::{Folder, Line, mark_of, read_whole};
+use super::mailbox::{Folder, Line, MOST, mark_of, read_whole};
 use super::marks::Place as Filed;
 use crate::limits;
 use crate::mail::{ParsedMessage, Person, SpoolId};
@@ -191,8 +191,8 @@ impl Webmail {
             (one, other) => one.or(other),
         };
         let oldest = query.after.map(SpoolId::first_at);
-        let mut ids = self.received_ids(user, (before, oldest))?;
-        ids.extend(self.sent_ids(user, (before, oldest))?);
+        let mut ids = self.received_ids(user, (before, oldest), MOST)?;
+        ids.extend(self.sent_ids(user, (before, oldest), MOST)?);
         ids.sort_unstable_by(|one, other| other.cmp(one));
         ids.dedup();
         Ok(ids)

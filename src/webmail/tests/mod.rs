@@ -7,6 +7,7 @@ use axum::response::Response;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
+mod conversations;
 mod drafts;
 mod filing;
 mod invitations;
@@ -19,11 +20,13 @@ mod second;
 mod security;
 mod writing;
 
+use std::sync::Mutex;
+
 use super::*;
 use crate::backend::Health;
 use crate::base::Timestamp;
 use crate::directory::{Directory, DomainKind, DomainRule, Unknown};
-use crate::mail::{Authenticity, BackendId, Envelope, Peer, Recipient, RecipientEvent};
+use crate::mail::{Authenticity, BackendId, Envelope, Peer, Recipient, RecipientEvent, SpoolId};
 use crate::route::{Admission, Origin};
 use crate::smtp::{MailParameters, Mailbox, RcptParameters, Reply, ReversePath};
 

@@ -368,3 +368,93 @@ async fn people_are_found_in_the_directory() {
     let page = ann.get(kept.location()).await;
     assert_eq!(page.field("to"), "x@y.example, The Team <team@example.org>");
 }
+
+/// What the editor of the browser sends: two forms of one text, cut down to what a letter can have.
+#[tokio::test]
+async fn a_letter_with_formatting_goes_in_two_forms() {
+    let site = Site::new();
+    let mut ann = site.enrolled("ann@example.org").await;
+    let csrf = ann.get("/settings").await.field("csrf");
+    let form = [("csrf", &*csrf), ("signature", "Ann Archer")];
+    ann.post("/settings", &form).await.location();
+    let html = "<div onclick=\"x()\">See <b>here</b>:</div><ul><li>one</li></ul>\
+        <div><br></div><div>--&nbsp;</div><div>Ann Archer</div><img src=\"https://x.example/p\">";
+    let form = [
+        ("to", "bob@example.org"),
+        ("subject", "Rich"),
+        ("text", "what the script made of it"),
+        ("html", html),
+    ];
+    // First a draft, that keeps it; then it leaves with a file.
+    let mut kept = form.to_vec();
+    kept.push(("action", "save"));
+    let kept = ann.write("/compose", &kept).await;
+    let path = kept.location().to_owned();
+    let page = ann.get(&path).await;
+    assert!(
+        page.has("data-html=\"&#60;div&#62;See &#60;b&#62;here&#60;/b&#62;:"),
+        "{}",
+        page.text
+    );
+    assert_eq!(page.written(), "See here:\n- one\n\n-- \nAnn Archer");
+    assert!(!page.has("onclick") && !page.has("x.example"));
+    let mut form = form.to_vec();
+    form.push(("action", "send"));
+    let files: [(&str, &str, &[u8]); 1] = [("file", "a.pdf", b"%PDF")];
+    ann.write_with(&path, &form, &files).await.location();
+    let spool = &site.webmail.0.world.spool;
+    let id = spool.sent("ann@example.org", None, 1).unwrap()[0];
+    let raw = mailbox::read_whole(spool, id).unwrap().unwrap();
+    let message = crate::mail::ParsedMessage::parse(&raw).unwrap();
+    let text = |parts: &[crate::mail::TextPart]| match parts {
+        [crate::mail::TextPart::Plain(text) | crate::mail::TextPart::Html(text)] => text.clone(),
+        _ => panic!("{parts:?}"),
+    };
+    assert_eq!(
+        text(&message.plain).replace("\r\n", "\n").trim_end(),
+        "See here:\n- one\n\n-- \nAnn Archer"
+    );
+    let rich = text(&message.rich);
+    assert!(
+        rich.contains("<div>See <b>here</b>:</div><ul><li>one</li></ul>"),
+        "{rich}"
+    );
+    assert!(
+        rich.contains("<div>Ann Archer</div>") && !rich.contains("<img"),
+        "{rich}"
+    );
+    assert_eq!(message.parts.len(), 1);
+    let page = ann.get(&format!("/message/{id}/html")).await;
+    assert!(page.has("See <b>here</b>"), "{}", page.text);
+
+    // Nothing but markup: the text counts. Who has no script sends text.
+    for html in ["<div><br></div>", "<script>x</script>", ""] {
+        let form = [
+            ("to", "bob@example.org"),
+            ("text", "Plain."),
+            ("html", html),
+        ];
+        ann.write("/compose", &form).await.location();
+        let source = last_sent(&mut ann).await;
+        assert!(
+            source.contains("Plain.") && !source.contains("text/html"),
+            "{source}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn html_mail_is_quoted_as_text() {
+    let site = Site::new();
+    let mut ann = site.enrolled("ann@example.org").await;
+    let mail = MAIL.replace(
+        "\n\nHello Ann",
+        "\nContent-Type: text/html\n\n<p>Hello <b>Ann</b></p><script>x</script>",
+    );
+    let id = site.deliver(&["ann@example.org"], &mail).await;
+    let text = ann.get(&format!("/message/{id}/reply")).await.written();
+    assert!(
+        text.contains("> Hello Ann") && !text.contains('<'),
+        "{text}"
+    );
+}

@@ -1,0 +1,88 @@
+//! Conversations, and letters with formatting.
+
+use serde_json::json;
+
+use crate::driver::{Browser, Kind};
+use crate::place::{ANSWER, PLAIN, Place};
+use crate::seen::look;
+
+const ENTER: char = '\u{e007}';
+const LEFT: char = '\u{e012}';
+const SHIFT: char = '\u{e008}';
+
+/// Reads a conversation, answers with formatting, finds the draft as it was, and sees the answer
+/// among the rest.
+#[test]
+fn a_conversation_is_read_and_answered_with_formatting() {
+    let place = Place::open("1s");
+    place.deliver("ann@example.org", PLAIN);
+    place.deliver("ann@example.org", ANSWER);
+    let browser = Browser::start(Kind::Desktop);
+    place.enrol(&browser, "ann@example.org");
+    browser.follow("Settings");
+    browser.click("input[name=conversations]");
+    browser.click("main button.primary");
+    browser.wait_text("Your settings are saved.");
+    browser.click(".side a[href='/']");
+    browser.wait_for(".messages");
+    look(&browser, "talk-inbox");
+    browser.click(".list .unread a");
+    browser.wait_text("Half past would be better.");
+    browser.wait_text("2 messages in this conversation");
+    look(&browser, "talk-message");
+
+    browser.follow("Reply");
+    browser.wait_for("[data-letter]");
+    browser.click_until("[data-switch]", "#rich blockquote");
+    browser.press("Fine with ");
+    browser.click("[data-do=bold]");
+    browser.press("me");
+    browser.click("[data-do=bold]");
+    browser.press(&format!(".{ENTER}"));
+    browser.click("[data-do=insertUnorderedList]");
+    browser.press(&format!("starter{ENTER}main dish"));
+    select_back(&browser, "dish".len());
+    browser.click("[data-do=link]");
+    browser.press(&format!("menu.example/today{ENTER}"));
+    let made = browser.run("return document.getElementById('rich').innerHTML", &[]);
+    let made = made.as_str().unwrap().to_owned();
+    for piece in [
+        "<b>me</b>",
+        "<li>starter</li>",
+        "<a href=\"https://menu.example/today\">dish</a>",
+        "<blockquote>",
+    ] {
+        assert!(made.contains(piece), "{piece}: {made}");
+    }
+    browser.wait_text("Saved at");
+    look(&browser, "talk-rich");
+
+    browser.follow("Drafts");
+    browser.click(".list a");
+    browser.wait_for("#rich b");
+    look(&browser, "talk-draft");
+    browser.click("button.primary[value=send]");
+    browser.wait_address("sent=1");
+    browser.click(".list a");
+    browser.wait_for("iframe");
+    browser.wait_text("3 messages in this conversation");
+    look(&browser, "talk-sent");
+    browser.enter("iframe");
+    browser.wait_text("Fine with me.");
+    assert!(browser.has("li a[href='https://menu.example/today']"));
+    browser.leave();
+    let said = browser.console();
+    assert!(said.is_empty(), "the browser complains: {said:#?}");
+}
+
+/// Marks so many characters before the place where one writes.
+fn select_back(browser: &Browser, characters: usize) {
+    let mut actions = vec![json!({ "type": "keyDown", "value": SHIFT.to_string() })];
+    for _ in 0..characters {
+        for kind in ["keyDown", "keyUp"] {
+            actions.push(json!({ "type": kind, "value": LEFT.to_string() }));
+        }
+    }
+    actions.push(json!({ "type": "keyUp", "value": SHIFT.to_string() }));
+    browser.act(&actions);
+}
