@@ -33,10 +33,11 @@ for (const element of document.querySelectorAll("a, button, input, select, texta
   const labelled = element.closest("label");
   if (visible(element) && !inline && !labelled && (box.width < 24 || box.height < 24)) complaints.push(`${box.width}×${box.height}: ${name(element)}`);
 }
-const wide = document.documentElement.scrollWidth;
-if (wide > innerWidth) {
-  const culprits = [...document.querySelectorAll("body *")].filter((one) => one.getBoundingClientRect().right > innerWidth + 1);
-  complaints.push(`${wide} wide in a window of ${innerWidth}: ${culprits.slice(0, 3).map(name).join(", ")}`);
+// A phone makes its window as wide as what is in it: what counts is how wide it was.
+const wide = document.documentElement.scrollWidth, room = document.documentElement.clientWidth;
+if (wide > room) {
+  const culprits = [...document.querySelectorAll("body *")].filter((one) => one.getBoundingClientRect().right > room + 1);
+  complaints.push(`${wide} wide in a window of ${room}: ${culprits.slice(0, 3).map(name).join(", ")}`);
 }
 let level = 0;
 for (const heading of document.querySelectorAll("h1, h2, h3, h4")) {

@@ -136,19 +136,6 @@ impl Browser {
         });
     }
 
-    /// Clicks an element until there is another one: on a page that is just scrolling, a click may
-    /// go beside it.
-    pub(crate) fn click_until(&self, css: &str, sign: &str) {
-        self.eventually(&format!("{css} leads to {sign}"), || {
-            if self.has(sign) {
-                return Some(());
-            }
-            let path = format!("/element/{}/click", self.find(css)?.0);
-            self.command("POST", &path, &json!({})).ok();
-            None
-        });
-    }
-
     /// Clicks the link with exactly this text.
     pub(crate) fn follow(&self, text: &str) {
         self.eventually(&format!("the link “{text}” can be followed"), || {

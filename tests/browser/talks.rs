@@ -33,7 +33,8 @@ fn a_conversation_is_read_and_answered_with_formatting() {
 
     browser.follow("Reply");
     browser.wait_for("[data-letter]");
-    browser.click_until("[data-switch]", "#rich blockquote");
+    browser.click("[data-switch]");
+    browser.wait_for("#rich blockquote");
     browser.press("Fine with ");
     browser.click("[data-do=bold]");
     browser.press("me");

@@ -120,7 +120,8 @@ fn visit(place: &Place, kind: Kind, name: &str) {
     browser.follow("Reply to all");
     browser.wait_for("[data-letter]");
     look(&browser, &format!("{name}-compose"));
-    browser.click_until("[data-switch]", "#rich blockquote");
+    browser.click("[data-switch]");
+    browser.wait_for("#rich blockquote");
     look(&browser, &format!("{name}-compose-rich"));
     for (path, sign) in [
         ("sent", ".empty"),
