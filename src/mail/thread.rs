@@ -20,8 +20,8 @@ const FORWARDS: [&str; 7] = ["fwd", "fw", "wg", "tr", "rv", "vb", "doorst"];
 pub struct Ties {
     /// `Message-ID` without angle brackets.
     pub message_id: Option<String>,
-    /// `References`, or `In-Reply-To` when there are none, oldest first (RFC 5322 §3.6.4): the first
-    /// and the newest, 20 in all.
+    /// `References`, or `In-Reply-To` when there are none, oldest first (RFC 5322 §3.6.4): the
+    /// first and the newest, 20 in all.
     pub references: Vec<String>,
     /// The subject without `Re:` and the like, in lower case; empty when nothing is left.
     pub subject: String,

@@ -211,8 +211,10 @@ mod tests {
         let html = narrow(
             "<div style=\"color:red\" onclick=\"x()\">Hi <b class=x>Bob</b>, <i>now</i>\
              <script>alert(1)</script><img src=https://x.example/p.gif></div>\
-             <ul><li>one<li>two</ul><a href=\"https://x.example/?a=1&b=2\" target=_top>here</a>\
-             <a href=\"javascript:alert(1)\">no</a><h1>Big</h1><blockquote cite=x>said</blockquote>",
+             <ul><li>one<li>two</ul>\
+             <a href=\"https://x.example/?a=1&b=2\" target=_top>here</a>\
+             <a href=\"javascript:alert(1)\">no</a><h1>Big</h1>\
+             <blockquote cite=x>said</blockquote>",
         );
         assert_eq!(
             html.unwrap(),
@@ -228,7 +230,8 @@ mod tests {
     #[test]
     fn its_plain_text_has_quotes_lists_and_links() {
         let html = narrow(
-            "<div>Dear  Bob,</div><div><br></div><div>see <a href=\"https://x.example/a\">the plan</a> \
+            "<div>Dear  Bob,</div><div><br></div>\
+             <div>see <a href=\"https://x.example/a\">the plan</a> \
              or https://y.example:</div><ul><li>first &lt;1&gt;</li><li>second<ol><li>a</li><li>b\
              </li></ol></li></ul><div>Ann&nbsp; A.<br></div><div>--&nbsp;</div><div>Archer</div>\
              <blockquote><div>Why?</div><div><br></div><blockquote>So.</blockquote></blockquote>\
@@ -253,8 +256,9 @@ mod tests {
                 pieces in proptest::collection::vec(
                     proptest::sample::select(vec![
                         "<div>", "</div>", "<b>", "<blockquote>", "</blockquote>", "<ol>", "<li>",
-                        "</ul>", "<a href=\"https://x.example\">", "</a>", "<br>", "<script>", "<svg>",
-                        "<style>", "<!--", "-->", "<math><mi>", "&lt;", "&amp;lt;", "text ", "\"", ">",
+                        "</ul>", "<a href=\"https://x.example\">", "</a>", "<br>", "<script>",
+                        "<svg>", "<style>", "<!--", "-->", "<math><mi>", "&lt;", "&amp;lt;",
+                        "text ", "\"", ">",
                     ]),
                     0..40,
                 ),

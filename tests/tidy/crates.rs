@@ -17,7 +17,14 @@ const PLACES: [(&str, &[&str]); 23] = [
     ("hickory_resolver", &["src/net/"]),
     ("socket2", &["src/net/"]),
     ("axum", &["src/admin/", "src/webmail/", "src/daemon/"]),
-    ("mail_parser", &["src/mail/header.rs", "src/mail/mime.rs"]),
+    (
+        "mail_parser",
+        &[
+            "src/mail/header.rs",
+            "src/mail/mime.rs",
+            "src/mail/thread.rs",
+        ],
+    ),
     ("mail_builder", &["src/mail/"]),
     ("ammonia", &["src/webmail/"]),
     ("csv", &["src/directory/", "src/report/"]),

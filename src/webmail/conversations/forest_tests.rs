@@ -162,10 +162,11 @@ proptest! {
     ) {
         // Nobody points at what is not here, and nobody is guessed by his subject.
         let known: Vec<u64> = clues.iter().filter_map(|clue| clue.id).collect();
+        let here = |ids: &[u64]| ids.iter().copied().filter(|id| known.contains(id)).collect();
         let clues: Vec<Clue> = clues
             .into_iter()
             .map(|clue| Clue {
-                references: clue.references.iter().copied().filter(|id| known.contains(id)).collect(),
+                references: here(&clue.references),
                 subject: None,
                 ..clue
             })

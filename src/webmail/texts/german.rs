@@ -134,8 +134,8 @@ pub(crate) const GERMAN: Texts = Texts {
     conversation_older: "{count} ältere Nachrichten",
     conversation_newer: "Neuere in dieser Unterhaltung",
     has_conversations: "Listen nach Unterhaltungen zusammenfassen",
-    has_conversations_help: "Nachrichten, die einander beantworten, stehen in einer Zeile, mit ihrer \
-        Anzahl. Was Sie mit der Zeile tun, tun Sie mit allen in diesem Ordner.",
+    has_conversations_help: "Nachrichten, die einander beantworten, stehen in einer Zeile, mit \
+        ihrer Anzahl. Was Sie mit der Zeile tun, tun Sie mit allen in diesem Ordner.",
     formatting: "Formatierung",
     format_on: "Text formatieren",
     format_off: "Nur Text",
