@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::{InviteQuery, InvitedView};
 use crate::base::{Boxed, Timestamp};
 use crate::smtp::Mailbox;
 
@@ -56,6 +57,15 @@ pub struct Invitation {
     /// The account was disabled: it can be used again, and the password of before cannot.
     #[serde(default)]
     pub was_disabled: bool,
+    /// The same as the link, to be typed at `/invite`.
+    #[serde(default)]
+    pub code: String,
+    /// The user's name, as the directory has it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Where the link was sent to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailed_to: Option<String>,
 }
 
 /// How many of those who have a mailbox can use the webmail.
@@ -110,6 +120,12 @@ pub trait AccountAdmin: Send + Sync + fmt::Debug {
     /// # Errors
     /// See [`AccountRefused`].
     fn invite<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, Result<Invitation, AccountRefused>>;
+
+    /// Makes links for many, as [`Self::invite`] does, and sends them by mail if that is wanted.
+    ///
+    /// # Errors
+    /// See [`AccountRefused`]; nothing is made then.
+    fn invite_many(&self, whom: InviteQuery) -> Boxed<'_, Result<InvitedView, AccountRefused>>;
 
     /// Makes a link for a user who has lost his password, and ends the password and his sessions.
     ///

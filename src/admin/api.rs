@@ -50,6 +50,7 @@ pub fn operators(admin: Arc<Admin>, shutdown: Shutdown) -> Router {
         .route("/api/users/disable", post(disable))
         .route("/api/reload", post(reload))
         .merge(super::activation_api::routes())
+        .merge(super::invitation_api::routes())
         .merge(super::override_api::routes())
         .merge(super::queue_api::routes())
         .merge(super::cases_api::routes())

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::directory::DirectoryVerb;
 use super::drill::DrillVerb;
+use super::invite::InviteArgs;
 use super::landing::LandingVerb;
 use super::rehearse::RehearseArgs;
 use super::replay::ReplayVerb;
@@ -385,11 +386,8 @@ pub(crate) enum SpoolVerb {
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub(crate) enum UserVerb {
-    /// Make a link with which a user sets a password
-    Invite {
-        /// The user's address
-        address: String,
-    },
+    /// Make links with which users set their passwords; to be given, mailed or printed
+    Invite(InviteArgs),
     /// All accounts
     List,
     /// Make a link for a user who has lost his password; the old one and his sessions end

@@ -17,6 +17,7 @@ mod drill;
 mod holding;
 mod home;
 mod intent;
+mod invite;
 mod landing;
 mod manual;
 mod offline;

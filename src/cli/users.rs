@@ -17,7 +17,7 @@ impl UserVerb {
         match self {
             Self::List => Request::get("/api/users".to_owned()),
             Self::Coverage { .. } => Request::get("/api/users/coverage".to_owned()),
-            Self::Invite { address } => post("/api/users/invite", address),
+            Self::Invite(args) => args.request(),
             Self::Reset { address } => post("/api/users/reset", address),
             Self::Disable { address } => post("/api/users/disable", address),
         }
@@ -34,10 +34,11 @@ impl Asker {
         let page = self.page;
         match verb {
             UserVerb::List => self.show(request, |it: &Vec<Account>| page.users(it)).await,
-            UserVerb::Invite { .. } => {
+            UserVerb::Invite(args) if args.is_plain() => {
                 self.show(request, |it: &Invitation| page.invitation(it))
                     .await
             }
+            UserVerb::Invite(args) => self.invite_many(&args, request).await,
             UserVerb::Reset { .. } => self.show(request, |it: &Invitation| page.reset(it)).await,
             UserVerb::Coverage { missing } => {
                 let text = |it: &Coverage| {
@@ -167,6 +168,9 @@ mod tests {
             link: "http://x/invite/1".to_owned(),
             expires: Timestamp::from_millis(0),
             was_disabled: false,
+            code: String::new(),
+            name: String::new(),
+            mailed_to: None,
         };
         assert!(!page.invitation(&invitation).contains("disabled"));
         invitation.was_disabled = true;

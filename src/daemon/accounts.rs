@@ -4,31 +4,41 @@
 use super::assemble::Base;
 use std::collections::HashMap;
 
-use crate::admin::{Account, AccountAdmin, AccountRefused, AccountState, Coverage, Invitation};
+use crate::admin::{
+    Account, AccountAdmin, AccountRefused, AccountState, Coverage, Invitation, InviteQuery,
+    InvitedView,
+};
 use crate::base::{Boxed, Clock};
 use crate::directory::{Directory, DirectoryHandle, EntryKind};
 use crate::route::Router;
 use crate::smtp::Mailbox;
-use crate::webmail::{self, AccountError, Accounts};
+use crate::webmail::{self, AccountError, Accounts, Webmail};
 
 /// The accounts, as operators see them.
 #[derive(Debug)]
 pub(super) struct AccountDesk {
-    accounts: Accounts,
+    pub(super) accounts: Accounts,
     base_url: String,
     router: Router,
-    directory: DirectoryHandle,
+    pub(super) directory: DirectoryHandle,
     clock: Clock,
+    /// Sends mail; `None` without a webmail.
+    pub(super) webmail: Option<Webmail>,
 }
 
 impl AccountDesk {
-    pub(super) fn new(accounts: Accounts, base_url: String, base: &Base) -> Self {
+    pub(super) fn new(
+        (accounts, webmail): (Accounts, Option<Webmail>),
+        base_url: String,
+        base: &Base,
+    ) -> Self {
         Self {
             accounts,
             base_url,
             router: base.router.clone(),
             directory: base.directory.clone(),
             clock: base.clock.clone(),
+            webmail,
         }
     }
 }
@@ -37,16 +47,12 @@ impl AccountAdmin for AccountDesk {
     fn invite<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, Result<Invitation, AccountRefused>> {
         Box::pin(async move {
             self.check_served()?;
-            let account = self.mailbox_of(address)?;
-            let before = self.accounts.find(&account.key()).await;
-            let was_disabled = matches!(before, Ok(Some(before)) if before.disabled);
-            let token = self.accounts.invite(&account).await.map_err(refused)?;
-            let invitation = self.invitation(&account, &token);
-            Ok(Invitation {
-                was_disabled,
-                ..invitation
-            })
+            self.invite_one(&self.mailbox_of(address)?).await
         })
+    }
+
+    fn invite_many(&self, whom: InviteQuery) -> Boxed<'_, Result<InvitedView, AccountRefused>> {
+        Box::pin(self.invite_all(whom))
     }
 
     fn reset<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, Result<Invitation, AccountRefused>> {
@@ -87,7 +93,20 @@ impl AccountAdmin for AccountDesk {
 }
 
 impl AccountDesk {
-    fn check_served(&self) -> Result<(), AccountRefused> {
+    /// Invites the user of a mailbox.
+    pub(super) async fn invite_one(&self, account: &Mailbox) -> Result<Invitation, AccountRefused> {
+        let before = self.accounts.find(&account.key()).await;
+        let was_disabled = matches!(before, Ok(Some(before)) if before.disabled);
+        let invited = self.accounts.invite_with_code(account).await;
+        let invited = invited.map_err(refused)?;
+        Ok(Invitation {
+            was_disabled,
+            code: invited.code,
+            ..self.invitation(account, &invited.token)
+        })
+    }
+
+    pub(super) fn check_served(&self) -> Result<(), AccountRefused> {
         if self.base_url.is_empty() {
             return Err(AccountRefused::Failed(
                 "there is no webmail: add [web] bind to the config".to_owned(),
@@ -102,11 +121,14 @@ impl AccountDesk {
             link: webmail::invitation_link(&self.base_url, token),
             expires: self.clock.now().after(webmail::INVITATION_LIFE),
             was_disabled: false,
+            code: String::new(),
+            name: String::new(),
+            mailed_to: None,
         }
     }
 
     /// The mailbox behind an address or alias: its key is where the mail is listed.
-    fn mailbox_of(&self, address: &Mailbox) -> Result<Mailbox, AccountRefused> {
+    pub(super) fn mailbox_of(&self, address: &Mailbox) -> Result<Mailbox, AccountRefused> {
         let key = self.router.explain(address).mailbox;
         key.and_then(|key| key.parse().ok()).ok_or_else(|| {
             AccountRefused::NoSuch(format!(
@@ -136,7 +158,7 @@ fn coverage(directory: &Directory, states: &HashMap<String, AccountState>) -> Co
     coverage
 }
 
-fn view(account: &webmail::Account) -> Account {
+pub(super) fn view(account: &webmail::Account) -> Account {
     Account {
         address: account.address.to_string(),
         state: if account.disabled {
@@ -151,7 +173,7 @@ fn view(account: &webmail::Account) -> Account {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn refused(error: AccountError) -> AccountRefused {
+pub(super) fn refused(error: AccountError) -> AccountRefused {
     match error {
         AccountError::Unknown(_) | AccountError::Invitation | AccountError::Damaged(_) => {
             AccountRefused::NoSuch(error.to_string())

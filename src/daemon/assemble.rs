@@ -65,9 +65,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         file: config.directory.file.clone(),
     };
     base.start_when_complete(rest, opened.rebuild).await?;
-    base.serve_web(&config, sockets.web, &accounts);
+    let webmail = base.serve_web(&config, sockets.web, &accounts);
     let url = base_url(&config, sockets.web_address);
-    let desk = AccountDesk::new(accounts.clone(), url, &base);
+    let desk = AccountDesk::new((accounts.clone(), webmail), url, &base);
     base.serve_operators(
         &config,
         sockets.admin,
@@ -217,9 +217,9 @@ impl Base {
         config: &Config,
         socket: Option<(WebConfig, TcpListen)>,
         accounts: &Accounts,
-    ) {
+    ) -> Option<Webmail> {
         let (Some((_, socket)), Some((_, options))) = (socket, config.webmail_options()) else {
-            return;
+            return None;
         };
         let world = webmail::World {
             spool: self.spool.clone(),
@@ -240,7 +240,7 @@ impl Base {
         self.shutdown.spawn("webmail outbox", outbox);
         let keep = self.activation.clone().keep(self.shutdown.clone());
         self.shutdown.spawn("webmail activation", keep);
-        let router = webmail::router(webmail);
+        let router = webmail::router(webmail.clone());
         let shutdown = self.shutdown.clone();
         self.shutdown.spawn("webmail", async move {
             let service = router.into_make_service_with_connect_info::<SocketAddr>();
@@ -253,6 +253,7 @@ impl Base {
                 tracing::error!(%error, "the webmail is closed");
             }
         });
+        Some(webmail)
     }
 
     fn serve_operators(

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::digest::{digest, is_token};
+use super::invitations::Invited;
 use super::password::{HashError, LONGEST, Passwords, SHORTEST};
 use super::second::Second;
 use super::throttle::Throttle;
@@ -160,6 +161,11 @@ impl Accounts {
     /// # Errors
     /// When it could not be stored.
     pub async fn invite(&self, address: &Mailbox) -> Result<String, AccountError> {
+        Ok(self.make_invitation(address).await?.token)
+    }
+
+    /// The invitation with its code.
+    pub(super) async fn make_invitation(&self, address: &Mailbox) -> Result<Invited, AccountError> {
         let _changing = self.changing.lock().await;
         let key = address.key();
         let now = self.clock.now();
@@ -188,9 +194,9 @@ impl Accounts {
     pub(super) async fn put_invitation(
         &self,
         account: &mut Account,
-    ) -> Result<String, AccountError> {
-        let token = self.entropy.token();
-        let hash = digest("invitation", &token);
+    ) -> Result<Invited, AccountError> {
+        let invited = self.new_code();
+        let hash = digest("invitation", &invited.token);
         if let Some(earlier) = account.invitation.replace(hash.clone()) {
             self.spool.put_fact(INVITATIONS, &earlier, None).await?;
         }
@@ -201,7 +207,7 @@ impl Accounts {
         };
         self.store(INVITATIONS, &hash, &invitation).await?;
         self.store(ACCOUNTS, &key, account).await?;
-        Ok(token)
+        Ok(invited)
     }
 
     /// Whom an invitation is for, while it is good.

@@ -11,11 +11,14 @@ mod error;
 mod frame;
 mod guard;
 mod invitation;
+mod invitations;
+mod invite_mail;
 mod letter;
 mod locks;
 mod mailbox;
 mod marks;
 mod moment;
+mod notify;
 mod opening;
 mod outbox;
 mod pages;
@@ -30,6 +33,7 @@ mod search;
 mod second;
 mod session;
 mod settings;
+mod sheet;
 mod standing;
 mod texts;
 mod throttle;
@@ -47,6 +51,9 @@ use jiff::tz::TimeZone;
 use tokio::sync::Semaphore;
 
 pub use accounts::{Account, AccountError, Accounts, INVITATION_LIFE, LoginError};
+pub use invitations::Invited;
+pub use invite_mail::{InvitationMail, Mailed};
+pub use sheet::{Slip, sheet_page, sheet_text};
 pub use standing::HealthView;
 
 use crate::activation::Activation;
@@ -241,6 +248,7 @@ pub fn router(webmail: Webmail) -> Router {
         .route("/login", get(pages::login::page).post(pages::login::log_in))
         .route("/login/second", post(pages::second::step))
         .route("/logout", post(pages::login::log_out))
+        .route("/invite", get(pages::code::page).post(pages::code::typed))
         .route(
             "/invite/{token}",
             get(pages::invite::page).post(pages::invite::set_password),

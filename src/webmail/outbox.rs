@@ -305,7 +305,7 @@ impl Webmail {
 
     /// RFC 5321 §3.7.2: a gateway says that the message came through it. Where the user sits is
     /// nobody's business.
-    fn received_line(&self, id: SpoolId) -> String {
+    pub(super) fn received_line(&self, id: SpoolId) -> String {
         format!(
             "Received: by {} (Tideover webmail) with HTTP id {id};\r\n\t{}\r\n",
             self.0.options.hostname,

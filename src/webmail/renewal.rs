@@ -58,7 +58,7 @@ impl Accounts {
         account.second = None;
         account.disabled = false;
         account.generation = account.generation.wrapping_add(1);
-        self.put_invitation(&mut account).await
+        Ok(self.put_invitation(&mut account).await?.token)
     }
 }
 

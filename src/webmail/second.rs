@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accounts::{ACCOUNTS, Account, AccountError, Accounts, LoginError, Secret, blocking};
 use super::digest::{digest, is_token};
+use super::invitations::grouped;
 use super::totp::{SECRET, accepted, base32, from_base32};
 use crate::base::Timestamp;
 
@@ -233,15 +234,6 @@ impl Second {
     }
 }
 
-/// `ABCD-EFGH-…`, so that it can be read and typed.
-fn grouped(code: &str) -> String {
-    let letters: Vec<char> = code.chars().collect();
-    let groups = letters
-        .chunks(4)
-        .map(|four| four.iter().collect::<String>());
-    groups.collect::<Vec<_>>().join("-")
-}
-
 /// What is kept of a recovery code. It has 80 bits of chance, so a plain hash is enough.
 fn recovery(code: &str) -> String {
     let letters: String = code
@@ -258,7 +250,6 @@ mod tests {
 
     #[test]
     fn recovery_codes_are_read_as_people_type_them() {
-        assert_eq!(grouped("ABCDEFGH"), "ABCD-EFGH");
         assert_eq!(recovery("ABCD-EFGH"), recovery(" abcd efgh"));
         assert_ne!(recovery("ABCD-EFGH"), recovery("ABCD-EFGI"));
     }

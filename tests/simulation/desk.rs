@@ -10,8 +10,8 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tideover::activation::{self, Activation};
 use tideover::admin::{
-    Account, AccountAdmin, AccountRefused, Admin, Coverage, Invitation, Reload, keep_waves,
-    operators,
+    Account, AccountAdmin, AccountRefused, Admin, Coverage, Invitation, InviteQuery, InvitedView,
+    Reload, keep_waves, operators,
 };
 use tideover::base::{Boxed, Clock, Entropy};
 use tideover::directory::{Directory, DirectoryHandle, Generations, Syncer, Waves};
@@ -37,6 +37,10 @@ fn no_accounts() -> AccountRefused {
 
 impl AccountAdmin for Nobody {
     fn invite<'a>(&'a self, _: &'a Mailbox) -> Boxed<'a, Result<Invitation, AccountRefused>> {
+        Box::pin(async { Err(no_accounts()) })
+    }
+
+    fn invite_many(&self, _: InviteQuery) -> Boxed<'_, Result<InvitedView, AccountRefused>> {
         Box::pin(async { Err(no_accounts()) })
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod actions;
 pub(crate) mod answer;
+pub(crate) mod code;
 pub(crate) mod compose;
 pub(crate) mod drafts;
 mod form;

@@ -7,6 +7,7 @@ use axum::response::Response;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
+mod codes;
 mod conversations;
 mod drafts;
 mod filing;

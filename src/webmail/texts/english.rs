@@ -44,6 +44,21 @@ pub(crate) const ENGLISH: Texts = Texts {
     test_title: "This is a test.",
     test: "The emergency mail is open for you and a few others who try it. What you send here \
            really goes out.",
+    code_title: "Your invitation",
+    code_lead: "Type the code that stands on your invitation. It works once.",
+    code_label: "Code",
+    code_go: "Go on",
+    invite_code_wrong: "This code is not valid (any more). Please look at it again, or ask your \
+                 administrator for a new invitation.",
+    sheet_how: "For your emergency mail: open {page} and type this code, or scan \
+                the picture. It works once, until {until}. Then you set a password of your own.",
+    invite_subject: "Your emergency mail: set your password",
+    invite_mail: "When the mailbox {address} cannot be reached, you can read and \
+                answer your mail here:\n\n    {base}\n\nSo that you can log in on that day, set \
+                your password now. \
+                This link works once, until {until}:\n\n    {link}\n\n\
+                Whoever has this link can set the password: please pass it on to \
+                nobody.",
     login_title: "Log in",
     login_lead: "Read and answer your mail, also while your mailbox cannot be reached.",
     address: "Email address",

@@ -43,6 +43,22 @@ pub(crate) const GERMAN: Texts = Texts {
     test_title: "Das ist ein Test.",
     test: "Die Notfall-Post ist für Sie und einige andere geöffnet, die sie ausprobieren. Was Sie \
         hier senden, geht wirklich hinaus.",
+    code_title: "Ihre Einladung",
+    code_lead: "Geben Sie den Code ein, der auf Ihrer Einladung steht. Er gilt einmal.",
+    code_label: "Einladungscode",
+    code_go: "Weiter",
+    invite_code_wrong: "Dieser Code gilt nicht (mehr). Bitte sehen Sie noch einmal nach, \
+        oder bitten Sie Ihren Administrator um eine neue Einladung.",
+    sheet_how: "Für Ihre Notfall-Post: Öffnen Sie {page} und geben Sie diesen Code ein, \
+        oder scannen Sie das Bild. Er gilt einmal, bis {until}. Dann wählen Sie ein eigenes \
+        Kennwort.",
+    invite_subject: "Ihre Notfall-Post: Kennwort wählen",
+    invite_mail: "Wenn das Postfach {address} nicht erreichbar ist, können Sie Ihre Post \
+        hier lesen und beantworten:\n\n    {base}\n\nDamit Sie sich an diesem Tag anmelden \
+        können, wählen Sie jetzt ein Kennwort. \
+        Dieser Link gilt einmal, bis {until}:\n\n    {link}\n\n\
+        Wer diesen Link hat, kann das Kennwort wählen: Bitte geben Sie ihn nicht \
+        weiter.",
     login_title: "Anmelden",
     login_lead: "Lesen und beantworten Sie Ihre Post, auch wenn Ihr Postfach nicht erreichbar ist.",
     address: "E-Mail-Adresse",

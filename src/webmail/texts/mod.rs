@@ -7,6 +7,9 @@ mod german;
 pub(crate) use english::ENGLISH;
 use german::GERMAN;
 
+/// Every language.
+pub(crate) const ALL: [&Texts; 2] = [&ENGLISH, &GERMAN];
+
 /// The words of one language.
 #[derive(Debug)]
 pub(crate) struct Texts {
@@ -48,6 +51,16 @@ pub(crate) struct Texts {
     pub read_only_refused: &'static str,
     pub test_title: &'static str,
     pub test: &'static str,
+
+    // Invitations on paper and by mail
+    pub code_title: &'static str,
+    pub code_lead: &'static str,
+    pub code_label: &'static str,
+    pub code_go: &'static str,
+    pub invite_code_wrong: &'static str,
+    pub sheet_how: &'static str,
+    pub invite_subject: &'static str,
+    pub invite_mail: &'static str,
 
     // Login and invitation
     pub login_title: &'static str,
@@ -366,13 +379,11 @@ pub(crate) struct Texts {
 
 /// The language for a reader's `Accept-Language` field: the first of his that is there.
 pub(crate) fn for_reader(accept_language: &str) -> &'static Texts {
-    const LANGUAGES: [&Texts; 2] = [&ENGLISH, &GERMAN];
     accept_language
         .split(',')
         .filter_map(|item| item.split([';', '-']).next())
         .find_map(|wanted| {
-            LANGUAGES
-                .into_iter()
+            ALL.into_iter()
                 .find(|texts| texts.lang.eq_ignore_ascii_case(wanted.trim()))
         })
         .unwrap_or(&ENGLISH)
