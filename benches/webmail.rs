@@ -278,6 +278,7 @@ fn site(spool: Spool) -> (Webmail, Accounts) {
         platforms: BTreeMap::new(),
         proxy: webmail::Proxy::None,
         writing: webmail::Writing::default(),
+        notices: None,
     };
     (Webmail::new(world, options), accounts)
 }

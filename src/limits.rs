@@ -285,6 +285,9 @@ pub const GROUP_PEOPLE: usize = 10_000;
 /// People of a group for which the webmail is opened. Beyond: the others are as if not in it.
 pub const ACTIVATION_GROUP: usize = 200_000;
 
+/// Notices to second addresses that are sent at one look. Beyond: at the next one.
+pub const NOTICES_AT_ONCE: usize = 200;
+
 /// Rules that say for whom the webmail is open. Beyond: a new one is refused.
 pub const ACTIVATION_RULES: usize = 10_000;
 

@@ -8,6 +8,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use metrics::gauge;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -22,6 +23,7 @@ use crate::mail::SpoolId;
 use crate::outbound::TlsCount;
 use crate::smtp::Mailbox;
 use crate::spool::SpoolError;
+use crate::telemetry::names;
 
 type Answer<T> = Result<Json<T>, AdminError>;
 type Us = State<Arc<Admin>>;
@@ -120,8 +122,21 @@ async fn metrics(State(admin): Us) -> Response {
         Ok(())
     });
     gauges.await.ok();
+    if let Some(coverage) = admin.enrolled().await {
+        set_coverage(&coverage);
+    }
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     (kind, admin.metrics.render()).into_response()
+}
+
+/// A share cannot be added up: the two counts can.
+#[expect(clippy::cast_precision_loss, reason = "nobody has 2^53 mailboxes")]
+fn set_coverage(coverage: &Coverage) {
+    for (domain, covered) in &coverage.domains {
+        let domain = domain.clone();
+        gauge!(names::WEBMAIL_MAILBOXES, "domain" => domain.clone()).set(covered.mailboxes as f64);
+        gauge!(names::WEBMAIL_ENROLLED, "domain" => domain).set(covered.enrolled as f64);
+    }
 }
 
 /// While the index is made, what it would tell is not known: `status` says so, and the rest.
@@ -150,9 +165,11 @@ async fn status(State(admin): Us) -> Answer<StatusView> {
         })
         .await?;
     let opened = admin.blocking(Admin::opened).await?;
+    let enrolled = admin.enrolled().await.map(|coverage| coverage.total);
     let stats = admin.spool.stats();
     Ok(Json(StatusView {
         webmail: opened,
+        enrolled,
         holds,
         moves,
         waves,
@@ -256,6 +273,14 @@ async fn reload(State(admin): Us) -> Answer<ReloadView> {
 }
 
 impl Admin {
+    /// How many can log in; none without a webmail, or while that cannot be known.
+    async fn enrolled(&self) -> Option<Coverage> {
+        if !self.webmail {
+            return None;
+        }
+        self.accounts.coverage().await.ok()
+    }
+
     pub(super) fn backend_views(&self) -> Vec<BackendView> {
         let stats = self.spool.stats();
         let board = self.router.board();

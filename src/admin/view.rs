@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AttentionView, CaseNumbers, HoldView, MoveView, WaveView};
+use super::{AttentionView, CaseNumbers, Covered, HoldView, MoveView, WaveView};
 use crate::activation::ActivationView;
 use crate::backend::{Health, HealthChange, Protocol, TlsPolicy};
 use crate::base::Timestamp;
@@ -49,6 +49,9 @@ pub struct StatusView {
     /// Sources of the directory that are synchronised.
     #[serde(default)]
     pub sources: Vec<SyncStatus>,
+    /// How many of those who have a mailbox can log in to the webmail; none without a webmail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrolled: Option<Covered>,
     /// For whom the webmail is open; none without a webmail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webmail: Option<ActivationView>,

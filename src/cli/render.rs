@@ -110,7 +110,7 @@ impl Page {
             );
             text.push_str(&self.field("cases", &told));
         }
-        text.push_str(&(self.opened(status.webmail.as_ref()) + &self.held(status)));
+        text.push_str(&(self.opened(status) + &self.held(status)));
         text.push_str(&self.replaying(&status.replays));
         text.push_str(&self.missing(status.missing_mail));
         for source in status.sources.iter().filter(|one| one.error.is_some()) {

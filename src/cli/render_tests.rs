@@ -45,11 +45,21 @@ fn fits(text: &str) {
     }
 }
 
+fn five_of_six() -> crate::admin::Covered {
+    crate::admin::Covered {
+        mailboxes: 6,
+        enrolled: 5,
+        invited: 1,
+        percent: 83,
+    }
+}
+
 #[test]
 fn status_fits_and_tells_what_waits() {
     let reason = "connection refused by 127.0.0.1:2601 while greeting, and again and again";
     let text = page().status(&StatusView {
         webmail: None,
+        enrolled: Some(five_of_six()),
         sources: Vec::new(),
         cases: CaseNumbers {
             cases: 1,
@@ -87,6 +97,7 @@ fn status_fits_and_tells_what_waits() {
             ..SpoolNumbers::default()
         },
     });
+    assert!(text.contains("83 % enrolled, 5 of 6"), "{text}");
     fits(&text);
     assert!(text.contains("onprem   down"), "{text}");
     assert!(

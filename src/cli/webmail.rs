@@ -9,7 +9,7 @@ use super::intent::{Format, Request, escape};
 use super::render::Page;
 use super::{Asker, Failure, home};
 use crate::activation::{ActivationView, Mode, RuleView, Setting, Verdict};
-use crate::admin::SettingQuery;
+use crate::admin::{SettingQuery, StatusView};
 use crate::base::Clock;
 use crate::terminal::{Cell, Palette, Table, Tone, duration, moment, visible};
 
@@ -167,11 +167,22 @@ impl Page {
         text
     }
 
-    /// The line of `status`; nothing while it is open for everybody, and no outage.
-    pub(super) fn opened(self, view: Option<&ActivationView>) -> String {
-        let Some(view) = view else {
-            return String::new();
-        };
+    /// The lines of `status`: how many can log in, and for whom it is open unless that is plain.
+    pub(super) fn opened(self, status: &StatusView) -> String {
+        let enrolled = status.enrolled.as_ref().filter(|it| it.mailboxes > 0);
+        let enrolled = enrolled.map_or_else(String::new, |covered| {
+            let told = format!(
+                "{} % enrolled, {} of {}: `tideover user coverage`",
+                covered.percent, covered.enrolled, covered.mailboxes
+            );
+            self.field("webmail", &told)
+        });
+        let opened = status.webmail.as_ref().map(|view| self.opened_for(view));
+        enrolled + &opened.unwrap_or_default()
+    }
+
+    /// Nothing while it is open for everybody, and no outage.
+    fn opened_for(self, view: &ActivationView) -> String {
         let is_plain = view.config == Setting::Full && view.rules.is_empty();
         if is_plain && view.outages.is_empty() {
             return String::new();
@@ -277,8 +288,7 @@ mod tests {
             },
         };
         let mut view = ActivationView::default();
-        assert_eq!(page.opened(None), "");
-        assert_eq!(page.opened(Some(&view)), "");
+        assert_eq!(page.opened_for(&view), "");
         view.rules = vec![
             rule("everybody", "", Setting::Off),
             rule("user", "ann@example.org", Setting::Test),
@@ -304,7 +314,7 @@ mod tests {
         assert!(text.contains("over in 20 min"), "{text}");
         let verdict = "for ann@example.org: it is open, by \"test\" for user ann@example.org";
         assert!(text.contains(verdict), "{text}");
-        let line = page.opened(Some(&view));
+        let line = page.opened_for(&view);
         assert!(
             line.contains("off for everybody, but for one rule; outage of onprem"),
             "{line}"

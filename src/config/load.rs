@@ -273,6 +273,7 @@ fn web_config(web: sections::Web) -> Option<WebConfig> {
         proxy: web.proxy,
         writing: web.writing,
         activation: web.activation,
+        notices: web.notices,
     })
 }
 

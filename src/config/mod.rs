@@ -272,6 +272,8 @@ pub struct WebConfig {
     pub writing: Writing,
     /// For whom it is open, and when outages begin and end for it.
     pub activation: crate::activation::Options,
+    /// The pause between two notices to a second address; `None`: no notices.
+    pub notices: Option<Duration>,
 }
 
 /// `[admin]`.

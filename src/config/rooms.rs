@@ -146,6 +146,7 @@ impl Config {
             time_zone: web.time_zone.clone().unwrap_or_else(TimeZone::system),
             platforms: self.titles(),
             proxy: web.proxy,
+            notices: web.notices,
             writing: webmail::Writing {
                 // In base64 they take a third more, and the text wants room too.
                 max_attachments: web

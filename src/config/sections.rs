@@ -245,6 +245,7 @@ pub(super) struct Web {
     pub(super) proxy: Proxy,
     pub(super) writing: Writing,
     pub(super) activation: activation::Options,
+    pub(super) notices: Option<Duration>,
 }
 
 pub(super) fn web(root: &Section<'_>) -> Option<Web> {
@@ -264,6 +265,7 @@ pub(super) fn web(root: &Section<'_>) -> Option<Web> {
         proxy: proxy.map(|at| at.value).unwrap_or_default(),
         writing: writing(&section),
         activation: activation(&section),
+        notices: notices(&section),
     };
     section.not_yet("certificate", "TLS of the pages without a proxy");
     section.not_yet("key", "TLS of the pages without a proxy");
@@ -295,6 +297,13 @@ fn activation(section: &Section<'_>) -> activation::Options {
         section.text("close_after", duration),
     );
     options
+}
+
+fn notices(section: &Section<'_>) -> Option<Duration> {
+    let mut pause = Duration::from_secs(3600);
+    set(&mut pause, section.text("notice_pause", duration));
+    let wanted = section.switch("notices").is_some_and(|at| at.value);
+    wanted.then_some(pause)
 }
 
 fn writing(section: &Section<'_>) -> Writing {

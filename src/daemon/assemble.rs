@@ -240,6 +240,8 @@ impl Base {
         self.shutdown.spawn("webmail outbox", outbox);
         let keep = self.activation.clone().keep(self.shutdown.clone());
         self.shutdown.spawn("webmail activation", keep);
+        let notices = webmail.clone().notices_task(self.shutdown.clone());
+        self.shutdown.spawn("webmail notices", notices);
         let router = webmail::router(webmail.clone());
         let shutdown = self.shutdown.clone();
         self.shutdown.spawn("webmail", async move {

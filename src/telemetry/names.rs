@@ -52,6 +52,10 @@ metrics! {
     Counter ATTEMPTS = "tideover_attempts_total" ["backend, outcome"]
         "Attempts to deliver, by recipient and outcome (delivered, deferred, held, bounced); \
          strangers are counted under the backend \"@\".";
+    Gauge WEBMAIL_MAILBOXES = "tideover_webmail_mailboxes" ["domain"]
+        "Mailboxes of the directory whose users could log in to the webmail.";
+    Gauge WEBMAIL_ENROLLED = "tideover_webmail_enrolled" ["domain"]
+        "Of them, those whose users can: they have set a password.";
     Counter GROUPS_EXPANDED = "tideover_groups_expanded_total" [""]
         "Groups whose people got a message because the home was down.";
     Counter REPLAYED = "tideover_replayed_total" ["backend, outcome"]

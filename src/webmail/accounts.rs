@@ -41,6 +41,9 @@ pub struct Account {
     /// Digest of the one invitation that is good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) invitation: Option<String>,
+    /// The language of his browser when he logged in last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) language: Option<String>,
     /// Codes that a login needs beside the password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) second: Option<Second>,
@@ -180,6 +183,7 @@ impl Accounts {
             generation: 0,
             password: None,
             invitation: None,
+            language: None,
             second: None,
         });
         if account.disabled {
@@ -300,6 +304,13 @@ impl Accounts {
         throttle.succeeded(now, key, from);
     }
 
+    /// A session of the account, begun at this address, is used.
+    pub(super) fn note_session(&self, key: &str, from: IpAddr) {
+        let now = self.clock.now();
+        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        throttle.know(now, key, from);
+    }
+
     /// The hash of a password that an account may have.
     pub(super) async fn hash_new(
         &self,
@@ -323,6 +334,24 @@ impl Accounts {
         let facts = blocking(move || spool.facts(ACCOUNTS, "")).await??;
         let read = |(_, value)| serde_json::from_value(value).ok();
         Ok(facts.into_iter().filter_map(read).collect())
+    }
+
+    /// Notes in which language the owner of an account reads.
+    pub(super) async fn remember_language(
+        &self,
+        account: &Account,
+        language: &str,
+    ) -> Result<(), AccountError> {
+        if account.language.as_deref() == Some(language) {
+            return Ok(());
+        }
+        let _changing = self.changing.lock().await;
+        let key = account.key();
+        let Some(mut account) = self.find(&key).await? else {
+            return Ok(());
+        };
+        account.language = Some(language.to_owned());
+        self.store(ACCOUNTS, &key, &account).await
     }
 
     /// Ends an account's sessions and lets nobody log in to it, until it is invited again.

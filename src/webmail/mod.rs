@@ -2,6 +2,7 @@
 //! without script; templates and assets are in the top-level `webmail/`.
 
 mod accounts;
+mod announce;
 mod conversations;
 mod device;
 mod digest;
@@ -18,6 +19,7 @@ mod locks;
 mod mailbox;
 mod marks;
 mod moment;
+mod notices;
 mod notify;
 mod opening;
 mod outbox;
@@ -101,6 +103,9 @@ pub struct Options {
     pub proxy: Proxy,
     /// What users may send.
     pub writing: Writing,
+    /// Notices to second addresses when it opens for somebody and when that is over, never nearer
+    /// to each other than this; `None`: no notices.
+    pub notices: Option<Duration>,
 }
 
 /// What users may send.

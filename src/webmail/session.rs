@@ -130,6 +130,9 @@ impl Sessions {
         };
         let account =
             account.filter(|account| !account.disabled && account.generation == stored.generation);
+        if let (Some(account), Ok(from)) = (&account, stored.origin.address.parse()) {
+            self.accounts.note_session(&account.key(), from);
+        }
         Ok(account.map(|account| Session {
             account,
             csrf: digest("csrf", token),

@@ -103,13 +103,24 @@ impl Throttle {
                 failures.count = failures.count.saturating_sub(1);
             }
         }
+        self.know(now, account, address);
+    }
+
+    /// The account's owner comes from this address: others do not hold him up there.
+    pub(crate) fn know(&mut self, now: Timestamp, account: &str, address: IpAddr) {
+        let address = network(address);
+        let place = (account.to_owned(), address);
+        if let Some(at) = self.known.get_mut(&place) {
+            *at = now;
+            return;
+        }
         if self.known.len() >= ENTRIES
             && let Some(oldest) = self.known.iter().min_by_key(|(_, at)| **at)
         {
             let oldest = oldest.0.clone();
             self.known.remove(&oldest);
         }
-        self.known.insert((account.to_owned(), address), now);
+        self.known.insert(place, now);
     }
 
     fn make_room(&mut self, now: Timestamp) {

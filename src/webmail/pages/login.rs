@@ -167,6 +167,9 @@ pub(super) async fn begin(
     (account, visitor): (&Account, &Visitor),
     next: &str,
 ) -> Result<Response, WebError> {
+    let accounts = &webmail.0.world.accounts;
+    let language = visitor.texts.lang;
+    accounts.remember_language(account, language).await?;
     let token = webmail.0.sessions.begin(account, visitor.origin()).await?;
     let mut response = see_other(next);
     if let Some(cookie) = webmail.session_cookie(&token) {

@@ -13,8 +13,10 @@ mod drafts;
 mod filing;
 mod invitations;
 mod login;
+mod notices;
 mod opening;
 mod outbox;
+mod people;
 mod reading;
 mod search;
 mod second;
@@ -23,10 +25,11 @@ mod writing;
 
 use std::sync::Mutex;
 
+use people::people;
+
 use super::*;
 use crate::backend::Health;
 use crate::base::Timestamp;
-use crate::directory::{Directory, DomainKind, DomainRule, Unknown};
 use crate::mail::{Authenticity, BackendId, Envelope, Peer, Recipient, RecipientEvent, SpoolId};
 use crate::route::{Admission, Origin};
 use crate::smtp::{MailParameters, Mailbox, RcptParameters, Reply, ReversePath};
@@ -91,6 +94,7 @@ pub(super) struct Site {
     pub(super) webmail: Webmail,
     pub(super) router: Router,
     healths: Arc<Healths>,
+    board: crate::backend::Board,
     _committed: tokio::sync::mpsc::Receiver<crate::spool::Committed>,
     _dir: tempfile::TempDir,
 }
@@ -172,12 +176,14 @@ impl Site {
         let ahead = Ahead::default();
         let (clock, entropy) = (Clock::new(ahead.clone()), Entropy::system());
         let directory = DirectoryHandle::new(people());
+        let platform = crate::backend::BackendOptions::new(
+            BackendId::new("onprem"),
+            crate::backend::Hosts::List(vec!["127.0.0.1:25".into()]),
+        );
+        let board = crate::backend::Board::new(&[platform], clock.clone());
         let activation = Activation::new(
             opened.spool.clone(),
-            (
-                directory.clone(),
-                crate::backend::Board::new(&[], clock.clone()),
-            ),
+            (directory.clone(), board.clone()),
             clock.clone(),
             crate::activation::Options::default(),
         );
@@ -201,6 +207,7 @@ impl Site {
                 platforms: BTreeMap::from([(BackendId::new("onprem"), "On-premise".to_owned())]),
                 proxy: Proxy::ForwardedFor,
                 writing,
+                notices: None,
             },
         );
         Self {
@@ -208,6 +215,7 @@ impl Site {
             router: router(webmail.clone()),
             webmail,
             healths,
+            board,
             _committed: opened.committed,
             _dir: dir,
         }
@@ -472,28 +480,6 @@ const AT_ONCE: Writing = Writing {
     messages_per_hour: 100,
     recipients_per_hour: 500,
 };
-
-fn people() -> Directory {
-    let csv = "address,name,aliases,type,receive_only\n\
-               ann@example.org,,sales@example.org,mailbox,\n\
-               bob@example.org,Bob Baker,,mailbox,b..b@example.org\n\
-               team@example.org,The Team,,group,\n";
-    let ours = DomainRule {
-        name: "example.org".to_owned(),
-        kind: DomainKind::InternalRelay,
-        home: BackendId::new("onprem"),
-        failover: Vec::new(),
-        unknown: Unknown::Relay,
-    };
-    let options = crate::directory::ImportOptions {
-        rules: crate::directory::Rules {
-            domains: vec![ours],
-            ..crate::directory::Rules::default()
-        },
-        ..crate::directory::ImportOptions::default()
-    };
-    crate::directory::read_csv(csv.as_bytes(), options).unwrap()
-}
 
 const MAIL: &str = "From: John Doe <john@x.example>\nTo: ann@example.org\nSubject: The plan\n\
                     Message-ID: <1@x>\n\nHello Ann\n";

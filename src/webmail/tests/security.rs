@@ -168,3 +168,25 @@ async fn an_invitation_revives_no_password_of_a_disabled_account() {
     let refused = browser.log_in("ann@example.org", PASSWORD).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
 }
+
+#[tokio::test]
+async fn guessers_keep_nobody_out_of_where_he_works_also_after_a_restart() {
+    let site = Site::new();
+    let cookies = site.enrolled("ann@example.org").await.cookies;
+    let site = site.crash().await;
+    let accounts = site.webmail.0.world.accounts.clone();
+    for guesser in 0..100_u8 {
+        let from = std::net::IpAddr::from([198, 51, 100, guesser]);
+        accounts.note_try("ann@example.org", from).unwrap();
+    }
+    let mut other = Browser::new(&site);
+    let refused = other.log_in("ann@example.org", PASSWORD).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    // Her session goes on, and the place is known by it.
+    let mut ann = Browser {
+        site: &site,
+        cookies,
+    };
+    assert_eq!(ann.get("/").await.status, StatusCode::OK);
+    other.log_in("ann@example.org", PASSWORD).await.location();
+}

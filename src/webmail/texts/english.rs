@@ -59,6 +59,15 @@ pub(crate) const ENGLISH: Texts = Texts {
                 This link works once, until {until}:\n\n    {link}\n\n\
                 Whoever has this link can set the password: please pass it on to \
                 nobody.",
+    begins_subject: "Your emergency mail is open",
+    begins: "For your mailbox {address} the emergency mail is open, until your usual mail can be \
+             used again:\n\n    {base}\n\nLog in with your address and the password that you set \
+             for it. Nothing is lost: what comes in meanwhile waits for your mailbox, \
+             too.\n\nThis message was sent by a program. Nobody asks you for your password by \
+             mail.",
+    ends_subject: "Please use your usual mail again",
+    ends: "The usual mail of {address} can be used again, so please use it again. You need not do \
+           anything else.\n\nThis message was sent by a program.",
     login_title: "Log in",
     login_lead: "Read and answer your mail, also while your mailbox cannot be reached.",
     address: "Email address",

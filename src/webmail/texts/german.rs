@@ -59,6 +59,15 @@ pub(crate) const GERMAN: Texts = Texts {
         Dieser Link gilt einmal, bis {until}:\n\n    {link}\n\n\
         Wer diesen Link hat, kann das Kennwort wählen: Bitte geben Sie ihn nicht \
         weiter.",
+    begins_subject: "Ihre Notfall-Post ist geöffnet",
+    begins: "Für Ihr Postfach {address} ist die Notfall-Post geöffnet, bis Ihre gewohnte Post \
+        wieder verwendbar ist:\n\n    {base}\n\nMelden Sie sich mit Ihrer Adresse an und mit dem \
+        Kennwort, das Sie dafür gewählt haben. Nichts geht verloren: Was inzwischen kommt, wartet \
+        auch auf Ihr Postfach.\n\nDiese Nachricht hat ein Programm gesendet. Niemand fragt Sie per \
+        Mail nach Ihrem Kennwort.",
+    ends_subject: "Bitte verwenden Sie wieder Ihre gewohnte Post",
+    ends: "Die gewohnte Post von {address} ist wieder verwendbar: Bitte verwenden Sie sie wieder. \
+        Sonst ist nichts zu tun.\n\nDiese Nachricht hat ein Programm gesendet.",
     login_title: "Anmelden",
     login_lead: "Lesen und beantworten Sie Ihre Post, auch wenn Ihr Postfach nicht erreichbar ist.",
     address: "E-Mail-Adresse",
