@@ -55,6 +55,7 @@ impl Admin {
             .chain(self.case_numbers().told())
             .chain(self.sync_problems())
             .chain(self.drill_problems())
+            .chain(self.replay_problems())
             .collect();
         HealthView {
             ok: problems.is_empty(),

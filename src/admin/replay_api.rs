@@ -121,6 +121,15 @@ async fn list(State(admin): Us) -> Answer<Vec<Progress>> {
         .map(Json)
 }
 
+impl Admin {
+    /// For `/health`.
+    pub(super) fn replay_problems(&self) -> Vec<String> {
+        let replays = self.replays.list().unwrap_or_default();
+        let problems = replays.iter().map(|one| one.replay.problem());
+        problems.flatten().collect()
+    }
+}
+
 async fn status(State(admin): Us, Path(id): Path<String>) -> Answer<Progress> {
     Ok(Json(admin.replays.status(&id)?))
 }

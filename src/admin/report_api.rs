@@ -18,7 +18,7 @@ use super::{Admin, AdminError};
 use crate::base::Timestamp;
 use crate::limits;
 use crate::report::{self, Collector, Figures};
-use crate::spool::{LedgerEntry, Passed, Passing};
+use crate::spool::{Anchor, ChainCheck, LedgerEntry, Passed, Passing, Reach};
 
 /// Lines are sent in pieces of about so many bytes.
 const PIECE: usize = 64 * 1024;
@@ -40,6 +40,9 @@ pub(crate) struct ReportQuery {
 pub struct ReportView {
     /// Our name.
     pub site: String,
+    /// The end of the ledger's chain when it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<Anchor>,
     /// What was counted.
     #[serde(flatten)]
     pub figures: Figures,
@@ -49,6 +52,7 @@ pub(super) fn routes() -> Router<Arc<Admin>> {
     Router::new()
         .route("/api/report", get(figures))
         .route("/api/report/rows", get(rows))
+        .route("/api/report/verify", get(verify))
 }
 
 async fn figures(
@@ -56,11 +60,33 @@ async fn figures(
     Query(query): Query<ReportQuery>,
 ) -> Result<Json<ReportView>, AdminError> {
     let time = admin.time_of(query)?;
+    // What is counted now is linked before.
+    let anchor = admin.spool.link(Reach::Everything).await?;
     let figures = admin.blocking(move |admin| admin.figures(time)).await?;
     Ok(Json(ReportView {
         site: admin.router.hostname().unwrap_or_default(),
+        anchor: Some(anchor),
         figures,
     }))
+}
+
+/// Which moment is meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct VerifyQuery {
+    /// What somebody has kept; nothing is compared when it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) anchor: Option<Anchor>,
+}
+
+async fn verify(
+    State(admin): State<Arc<Admin>>,
+    Query(query): Query<VerifyQuery>,
+) -> Result<Json<ChainCheck>, AdminError> {
+    admin.spool.link(Reach::Everything).await?;
+    let check = admin
+        .blocking(move |admin| Ok(admin.spool.check_chain(query.anchor.as_ref())?))
+        .await?;
+    Ok(Json(check))
 }
 
 async fn rows(

@@ -49,14 +49,7 @@ impl Entropy {
     /// An unguessable token of 32 bytes as 64 hexadecimal digits.
     #[must_use]
     pub fn token(&self) -> String {
-        use fmt::Write as _;
-        self.bytes::<32>()
-            .iter()
-            .fold(String::with_capacity(64), |mut text, byte| {
-                // Writing to a String cannot fail.
-                write!(text, "{byte:02x}").ok();
-                text
-            })
+        super::hex(&self.bytes::<32>())
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::render::Page;
 use crate::admin::ReportView;
 use crate::report;
-use crate::terminal::{Cell, Table, Tone, moment, visible};
+use crate::spool::{Anchor, ChainCheck};
+use crate::terminal::{Cell, Table, Tone, bytes, moment, visible};
 
 impl Page {
     /// `report`; the files that were written beside.
@@ -34,6 +35,72 @@ impl Page {
             text += &self.palette.paint(Tone::Quiet, hint);
         }
         text + "\n"
+    }
+
+    /// `report verify`.
+    pub(super) fn chain(self, check: &ChainCheck, anchor: Option<&Anchor>) -> String {
+        let mut lines: Vec<String> = check
+            .problems
+            .iter()
+            .map(|problem| self.palette.paint(Tone::Bad, &visible(problem)))
+            .collect();
+        let more = check.wrong.saturating_sub(check.problems.len() as u64);
+        if more > 0 {
+            lines.push(format!("… and {more} more"));
+        }
+        lines.push(match (check.wrong, anchor) {
+            (0, None) => self.palette.paint(
+                Tone::Good,
+                "Nothing was changed: log and ledger are as the chain says",
+            ),
+            (0, Some(_)) => self.palette.paint(
+                Tone::Good,
+                "Nothing was changed: log and ledger are as the chain and the anchor say",
+            ),
+            _ => "Bring the files back from a backup, or find out who was there: what is named \
+                  here proves nothing any more"
+                .to_owned(),
+        });
+        lines.push(String::new());
+        lines.extend(self.read_for(check));
+        let end = format!(
+            "the chain ends with\n{}\nkeep it elsewhere: `tideover report verify --anchor` \
+             compares with it\n",
+            check.anchor
+        );
+        lines.push(self.palette.paint(Tone::Quiet, &end));
+        lines.join("\n")
+    }
+
+    /// What was read for a check of the chain.
+    fn read_for(self, check: &ChainCheck) -> Vec<String> {
+        let ChainCheck {
+            segments,
+            ledgers,
+            expired,
+            unread,
+            ..
+        } = check;
+        let size = bytes(check.bytes);
+        let mut lines = vec![format!(
+            "{segments} segments ({size}) and {ledgers} files of the ledger were read"
+        )];
+        if *expired > 0 {
+            lines.push(format!(
+                "{expired} files of the ledger are gone, as spool.ledger_retain says"
+            ));
+        }
+        if let (Some(since), Some(until)) = (check.since, check.until) {
+            let (since, until) = (moment(since, self.now), moment(until, self.now));
+            lines.push(format!("linked since {since}, last at {until}"));
+        }
+        if *unread > 0 {
+            lines.push(format!(
+                "{unread} parts could not be read when they were linked: nobody knows what they \
+                 were"
+            ));
+        }
+        lines
     }
 
     fn report_backends(self, view: &ReportView) -> String {
@@ -117,5 +184,53 @@ impl Page {
             text.insert(0, '\n');
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Timestamp;
+    use crate::terminal::Palette;
+
+    #[test]
+    fn what_the_chain_says_is_told_with_what_to_do() {
+        let anchor: Anchor = format!("57-{}", "0f".repeat(32)).parse().unwrap();
+        let page = Page {
+            palette: Palette::Plain,
+            now: Timestamp::from_millis(1_800_000_000_000),
+        };
+        let good = ChainCheck {
+            anchor: anchor.clone(),
+            since: None,
+            until: None,
+            segments: 3,
+            bytes: 4096,
+            ledgers: 2,
+            expired: 0,
+            unread: 0,
+            problems: Vec::new(),
+            wrong: 0,
+        };
+        let told = page.chain(&good, Some(&anchor));
+        assert!(told.starts_with("Nothing was changed"), "{told}");
+        assert!(told.contains("the anchor say") && told.contains(&anchor.to_string()));
+        let bad = ChainCheck {
+            problems: vec!["segment 3 is gone".to_owned()],
+            wrong: 2,
+            unread: 1,
+            expired: 1,
+            ..good
+        };
+        let told = page.chain(&bad, None);
+        assert!(
+            told.starts_with("segment 3 is gone\n… and 1 more\nBring the files"),
+            "{told}"
+        );
+        assert!(
+            told.contains("nobody knows") && told.contains("ledger_retain"),
+            "{told}"
+        );
+        assert!(told.lines().all(|line| line.len() <= 120), "{told}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde::Deserialize as _;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
@@ -15,10 +15,31 @@ use super::{Exit, Failure, home, print};
 use crate::admin::ReportView;
 use crate::base::{Clock, Timestamp};
 use crate::report;
+use crate::spool::{Anchor, ChainCheck};
 use crate::terminal::Palette;
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct ReportArgs {
+    #[command(subcommand)]
+    verb: Option<ReportVerb>,
+    #[command(flatten)]
+    closing: Option<ClosingArgs>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum ReportVerb {
+    /// Has anybody changed the log or the ledger behind our back?
+    Verify {
+        /// The end of the chain as an earlier report has it, for example 57-0f1e…
+        #[arg(long, value_name = "ANCHOR")]
+        anchor: Option<Anchor>,
+    },
+}
+
+/// Which time, and into which files.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct ClosingArgs {
     /// Mail from then on, for example "2026-11-20 18:00"
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Timestamp,
@@ -33,7 +54,7 @@ pub(crate) struct ReportArgs {
     csv: Option<PathBuf>,
 }
 
-impl ReportArgs {
+impl ClosingArgs {
     fn request(&self, path: &str) -> Request {
         let mut path = format!("{path}?since={}", escape(&self.since.to_string()));
         if let Some(until) = self.until {
@@ -51,13 +72,55 @@ pub(super) async fn perform(
 ) -> Result<(), Failure> {
     let (data_dir, config) = home::data_dir(config)?;
     let client = Client::new(&data_dir, &config);
+    match (args.verb, args.closing) {
+        (Some(ReportVerb::Verify { anchor }), _) => verify(&client, anchor, format).await,
+        (None, Some(args)) => close(&client, args, format).await,
+        (None, None) => Err(Failure::new(
+            Exit::Usage,
+            "which time? For example `tideover report --since \"2026-11-20 18:00\"`",
+        )),
+    }
+}
+
+/// Prints what the chain says; a difference is a failure.
+async fn verify(client: &Client, anchor: Option<Anchor>, format: Format) -> Result<(), Failure> {
+    let mut path = "/api/report/verify".to_owned();
+    if let Some(anchor) = &anchor {
+        path.extend(["?anchor=", &anchor.to_string()]);
+    }
+    let check: ChainCheck = client.ask_patiently(Request::get(path)).await?;
+    match format {
+        Format::Json => {
+            let json = serde_json::to_string_pretty(&check);
+            let json = json.map_err(|error| Failure::new(Exit::Failed, error))?;
+            print(&(json + "\n"))?;
+        }
+        Format::Text => {
+            let page = Page {
+                palette: Palette::of_stdout(),
+                now: Clock::system().now(),
+            };
+            print(&page.chain(&check, anchor.as_ref()))?;
+        }
+    }
+    match check.wrong {
+        0 => Ok(()),
+        wrong => Err(Failure::new(
+            Exit::Failed,
+            format!("{wrong} parts are not as they were written"),
+        )),
+    }
+}
+
+/// The closing report.
+async fn close(client: &Client, args: ClosingArgs, format: Format) -> Result<(), Failure> {
     let request = args.request("/api/report");
     let answer: serde_json::Value = client.ask_patiently(request).await?;
     let odd = |error| Failure::new(Exit::Failed, format!("an odd answer: {error}"));
     let view = ReportView::deserialize(&answer).map_err(odd)?;
     let mut written = Vec::new();
     if let Some(path) = &args.html {
-        let page = report::page(&view.figures, &view.site);
+        let page = report::page(&view.figures, &view.site, view.anchor.as_ref());
         let page = page.map_err(|error| Failure::new(Exit::Failed, error))?;
         let mut file = create(path).await?;
         let done = async {

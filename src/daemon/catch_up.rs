@@ -191,6 +191,8 @@ impl Base {
         self.shutdown.spawn("retention", retention);
         let scrub = self.spool.clone().scrub_task(self.shutdown.clone());
         self.shutdown.spawn("scrub", scrub);
+        let chain = self.spool.clone().chain_task(self.shutdown.clone());
+        self.shutdown.spawn("chain", chain);
         let balance = self.spool.clone().balance_task(self.shutdown.clone());
         self.shutdown.spawn("balance", balance);
     }

@@ -1,6 +1,5 @@
 //! `directory.file`: read when it differs from what was read last, or imported by hand since then.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
 use std::path::Path;
@@ -11,6 +10,7 @@ use super::feed::{BadRows, Import};
 use super::generation::ROOM;
 use super::generations::{DirectoryError, Generations, Mode, Note, Outcome, beside};
 use super::{Cause, Extent, FILE, Guard};
+use crate::base::hex;
 use crate::spool::SpoolError;
 
 /// The fact that has the digest of the file that was read last, as `directory.file`.
@@ -162,12 +162,7 @@ impl<R> Digested<R> {
 
     /// The digest of what was read until now.
     pub(super) fn digest(&self) -> String {
-        let digest = self.digest.clone().finalize();
-        digest.iter().fold(String::new(), |mut text, byte| {
-            // Writing to a String cannot fail.
-            write!(text, "{byte:02x}").ok();
-            text
-        })
+        hex(&self.digest.clone().finalize())
     }
 }
 

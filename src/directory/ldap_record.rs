@@ -1,9 +1,8 @@
 //! What the attributes of Active Directory and its like say of a recipient.
 
-use std::fmt::Write as _;
-
 use super::reading::Taker;
 use super::{EntryKind, Record, Rules};
+use crate::base::hex;
 use crate::ldap::Object;
 use crate::mail::BackendId;
 use crate::smtp::Mailbox;
@@ -218,11 +217,7 @@ const fn exchange_kind(details: u64) -> Option<EntryKind> {
 /// What stays when the object is renamed or moved in the tree.
 fn id(object: &Object) -> String {
     if let Some(guid) = object.bytes("objectguid") {
-        return guid.iter().fold(String::new(), |mut id, byte| {
-            // Writing to a String cannot fail.
-            write!(id, "{byte:02x}").ok();
-            id
-        });
+        return hex(guid);
     }
     match object.text("entryuuid") {
         Some(uuid) => uuid.to_lowercase(),

@@ -1,12 +1,12 @@
 //! A wave: a locked list of users who change home together.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::DirectoryError;
-use crate::base::Timestamp;
+use crate::base::{Timestamp, hex};
 use crate::mail::BackendId;
 use crate::smtp::Mailbox;
 
@@ -189,12 +189,7 @@ impl WaveFile {
 
 /// SHA-256 as hexadecimal digits.
 pub(super) fn hash(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        write!(text, "{byte:02x}").ok();
-        text
-    })
+    hex(&Sha256::digest(bytes))
 }
 
 #[cfg(test)]

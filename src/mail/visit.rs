@@ -3,7 +3,7 @@
 //! It stands in front of what a platform gets: the message's spool id, and a proof that only we can
 //! make over the id and the platform's name. The name itself is told to nobody.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -12,6 +12,8 @@ use ring::hmac;
 use subtle::ConstantTimeEq as _;
 
 use super::{BackendId, BodySource, SpoolId};
+
+use crate::base::hex;
 
 /// The name of the header field.
 pub const VISIT_FIELD: &str = "X-Tideover-Trace";
@@ -64,11 +66,8 @@ impl VisitKey {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
         let text = format!("tideover visit {id} {backend}");
         let proof = hmac::sign(&key, text.as_bytes());
-        let mut shown = String::with_capacity(2 * PROOF);
-        for byte in proof.as_ref().iter().take(PROOF) {
-            // Writing to a String cannot fail.
-            write!(shown, "{byte:02x}").ok();
-        }
+        let mut shown = hex(proof.as_ref());
+        shown.truncate(2 * PROOF);
         shown
     }
 }

@@ -14,6 +14,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::Tlsa;
 
+use crate::base::hex;
+
 /// What the server's certificate must prove.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum CertificateCheck {
@@ -67,13 +69,7 @@ impl fmt::Display for Demand<'_> {
 
 /// `sha256:` and 64 hexadecimal digits: how a pinned key is written.
 pub(super) fn fingerprint(public_key: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = "sha256:".to_owned();
-    for byte in Sha256::digest(public_key) {
-        // Writing to a String cannot fail.
-        write!(text, "{byte:02x}").ok();
-    }
-    text
+    format!("sha256:{}", hex(&Sha256::digest(public_key)))
 }
 
 /// The authorities of a PEM file.

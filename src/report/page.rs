@@ -7,12 +7,17 @@ use askama::Template;
 use super::plot::{bars, stripe};
 use super::{BackendFigures, Figures, WaitOf};
 use crate::base::Timestamp;
+use crate::spool::Anchor;
 
-/// The page of a report about `site`.
+/// The page of a report about `site`, with the end of the ledger's chain when it was made.
 ///
 /// # Errors
 /// When the page cannot be filled in: an error of ours.
-pub fn page(figures: &Figures, site: &str) -> Result<String, askama::Error> {
+pub fn page(
+    figures: &Figures,
+    site: &str,
+    anchor: Option<&Anchor>,
+) -> Result<String, askama::Error> {
     let timeline = &figures.timeline;
     Page {
         site,
@@ -29,6 +34,7 @@ pub fn page(figures: &Figures, site: &str) -> Result<String, askama::Error> {
         since: time(figures.since),
         until: time(figures.until),
         made: time(figures.made),
+        anchor: anchor.map(ToString::to_string),
         backends: figures
             .backends
             .iter()
@@ -56,6 +62,7 @@ struct Page<'a> {
     since: String,
     until: String,
     made: String,
+    anchor: Option<String>,
     backends: Vec<Backend<'a>>,
     open_more: u64,
 }
@@ -346,7 +353,9 @@ mod tests {
 
     #[test]
     fn the_page_shows_everything_and_runs_nothing() {
-        let page = page(&figures(), "mx.example.org").unwrap();
+        let anchor: Anchor = format!("57-{}", "0f".repeat(32)).parse().unwrap();
+        let page = page(&figures(), "mx.example.org", Some(&anchor)).unwrap();
+        assert!(page.contains(&anchor.to_string()));
         for expected in [
             "mx.example.org",
             "bob@example.org",

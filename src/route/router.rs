@@ -1,7 +1,7 @@
 //! The decision with everything that it needs at hand.
 
 use std::collections::BTreeSet;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{
     decide, nearly,
 };
 use crate::backend::{BackendHealth, Board, Health};
-use crate::base::{Boxed, Timestamp};
+use crate::base::{Boxed, Timestamp, hex};
 use crate::directory::{DirectoryHandle, DomainRule, FoundBy, Verified, X500Uses, decapsulate};
 use crate::mail::{Authenticity, BackendId, SpoolId};
 use crate::smtp::{Domain, Mailbox, ReversePath};
@@ -289,12 +289,7 @@ impl Router {
         hash.update(format!("{:?}\0", self.0.holds.book().homes()));
         let backends: Vec<_> = self.0.board.healths().keys().cloned().collect();
         hash.update(format!("{backends:?}\0{:?}", self.options()));
-        let mut text = String::with_capacity(64);
-        for byte in hash.finalize() {
-            // Writing to a string does not fail.
-            write!(text, "{byte:02x}").ok();
-        }
-        text
+        hex(&hash.finalize())
     }
 
     /// The directory that it asks.

@@ -58,6 +58,8 @@ pub(crate) enum Job {
         Box<Work>,
         oneshot::Sender<(Box<Work>, Result<(), SpoolError>)>,
     ),
+    /// Write what waits, and say where the log ends.
+    End(oneshot::Sender<Result<Position, SpoolError>>),
     /// Write what waits, close the log, stop.
     Close(oneshot::Sender<Result<(), SpoolError>>),
 }
@@ -119,6 +121,11 @@ impl Writer {
                         self.hand_over();
                     }
                     done.send(altered).ok();
+                }
+                Some(Job::End(done)) => {
+                    // What could not be cut back may still go.
+                    let end = self.log.mend().map(|()| self.log.end());
+                    done.send(end).ok();
                 }
                 Some(Job::TakeOver(mut work, done)) => {
                     let taken = self.take_over(&mut work);

@@ -92,6 +92,7 @@ pub(crate) struct Inner {
     pub(crate) ledger: Ledger,
     pub(crate) jobs: mpsc::Sender<Job>,
     pub(crate) balances: super::balance::Balances,
+    pub(crate) chain: super::chaining::Tips,
     pub(crate) outlook: Mutex<Option<(Timestamp, Outlook)>>,
     /// Keeps other processes out.
     pub(crate) _lock: super::disk::Lock,

@@ -67,6 +67,9 @@ impl From<&LedgerMessage> for StoredMessage {
     }
 }
 
+/// Of the name of a file.
+const ENDING: &str = ".jsonl.gz";
+
 /// First line of a file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Head {
@@ -95,7 +98,7 @@ impl Ledger {
         newest: Timestamp,
         messages: impl Iterator<Item = Result<LedgerMessage, SpoolError>>,
     ) -> Result<(), SpoolError> {
-        let path = self.dir.join(format!("{segment:010}.jsonl.gz"));
+        let path = self.path(segment);
         let new = self.dir.join(format!("{segment:010}.tmp"));
         let failed = |error| SpoolError::disk("writing to", &path, error);
         match self.disk.remove(&new) {
@@ -133,14 +136,8 @@ impl Ledger {
     pub(crate) fn expire(&self, now: Timestamp, retain: Duration) -> Result<u64, SpoolError> {
         let mut removed = 0;
         for path in self.files()? {
-            let mut lines = self.lines(&path)?;
-            let mut first = String::new();
-            let head = lines
-                .read_line(&mut first)
-                .map_err(|error| SpoolError::disk("reading", &path, error))
-                .map(|_| serde_json::from_str::<Head>(&first));
             // What cannot be read is not removed.
-            if let Ok(Ok(head)) = head
+            if let Ok(head) = self.head(&path)
                 && head.newest.after(retain) < now
             {
                 self.disk
@@ -229,12 +226,53 @@ impl Ledger {
         Ok(wrong.flatten().map(|error| error.to_string()).collect())
     }
 
+    /// The file of a segment.
+    pub(crate) fn path(&self, segment: u32) -> PathBuf {
+        self.dir.join(format!("{segment:010}{ENDING}"))
+    }
+
+    /// Numbers of the segments that have a file, ascending.
+    pub(crate) fn segments(&self) -> Result<Vec<u32>, SpoolError> {
+        let mut segments: Vec<u32> = self
+            .files()?
+            .iter()
+            .filter_map(|path| {
+                path.file_name()?
+                    .to_str()?
+                    .strip_suffix(ENDING)?
+                    .parse()
+                    .ok()
+            })
+            .collect();
+        segments.sort_unstable();
+        Ok(segments)
+    }
+
+    /// The latest end of a message in a file; `None`: there is no such file.
+    pub(crate) fn newest(&self, path: &Path) -> Result<Option<Timestamp>, SpoolError> {
+        match self.head(path) {
+            Ok(head) => Ok(Some(head.newest)),
+            Err(SpoolError::Disk { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn head(&self, path: &Path) -> Result<Head, SpoolError> {
+        let mut first = String::new();
+        let read = self.lines(path)?.read_line(&mut first);
+        read.map_err(|error| SpoolError::disk("reading", path, error))?;
+        serde_json::from_str(&first)
+            .map_err(|error| SpoolError::Damaged(format!("{}: {error}", path.display())))
+    }
+
     fn files(&self) -> Result<Vec<PathBuf>, SpoolError> {
         let names = match self.disk.list(&self.dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             names => names.map_err(|error| SpoolError::disk("listing", &self.dir, error))?,
         };
-        let files = names.iter().filter(|name| name.ends_with(".jsonl.gz"));
+        let files = names.iter().filter(|name| name.ends_with(ENDING));
         Ok(files.map(|name| self.dir.join(name)).collect())
     }
 

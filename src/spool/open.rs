@@ -142,6 +142,7 @@ impl Spool {
             failures: Arc::clone(&failures),
             jobs,
             balances: super::balance::Balances::default(),
+            chain: super::chaining::Tips::default(),
             outlook: Mutex::default(),
             _lock: lock,
         }));

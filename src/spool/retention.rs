@@ -218,6 +218,7 @@ impl Spool {
             self.beside(write).await?;
             self.alter(Alteration::Floor(segment + 1)).await?;
         }
+        self.link_retired(segment).await?;
         let leaving = self.split(&residents, |_, _, _| true).await?;
         done.removed += leaving.len() as u64;
         self.forget(leaving).await?;

@@ -1,9 +1,9 @@
 //! Tokens: what is stored of them, and how they are compared.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+
+use crate::base::hex;
 
 /// SHA-256 of a token under a purpose, as 64 hexadecimal digits. Tokens have 256 bits of entropy,
 /// so a plain hash is enough; the purpose keeps one kind from standing for another.
@@ -12,14 +12,7 @@ pub(crate) fn digest(purpose: &str, token: &str) -> String {
     hasher.update(purpose.as_bytes());
     hasher.update([0]);
     hasher.update(token.as_bytes());
-    hasher
-        .finalize()
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a String cannot fail.
-            write!(text, "{byte:02x}").ok();
-            text
-        })
+    hex(&hasher.finalize())
 }
 
 /// Compares secrets without telling by the time it takes where they differ.

@@ -1,5 +1,7 @@
 //! The power goes at every step of a recorded workload.
 
+use tideover::spool::{Reach, Spool};
+
 use crate::chance::Chance;
 use crate::disk::{SimDisk, Trouble};
 use crate::workload::{Machine, Promises, month, run_opened};
@@ -22,10 +24,11 @@ fn cut_at(disk: SimDisk, step: u64) -> (Machine, Promises) {
 /// What must be true after the power came back.
 fn check(machine: &Machine, promises: &Promises) -> Result<(), String> {
     let rebuilt = machine.copy_without_index();
-    let once = async |spool: tideover::spool::Spool| {
+    let once = async |spool: Spool| {
         promises.check(&spool)?;
         spool.retire().await.map_err(|error| error.to_string())?;
-        promises.check(&spool)
+        promises.check(&spool)?;
+        unchanged(&spool).await
     };
     machine.run(once)?;
     rebuilt.run(once)?;
@@ -43,6 +46,17 @@ fn check(machine: &Machine, promises: &Promises) -> Result<(), String> {
         return Err("it takes no more mail".to_owned());
     }
     Ok(())
+}
+
+/// What a crash leaves is no tampering.
+async fn unchanged(spool: &Spool) -> Result<(), String> {
+    let anchor = spool.link(Reach::Everything).await;
+    let anchor = anchor.map_err(|error| error.to_string())?;
+    let check = spool.check_chain(Some(&anchor));
+    match check.map_err(|error| error.to_string())?.problems.first() {
+        Some(problem) => Err(format!("the chain: {problem}")),
+        None => Ok(()),
+    }
 }
 
 fn steps() -> u64 {

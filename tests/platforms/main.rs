@@ -22,6 +22,7 @@ mod a_platform_that_rejects_everybody_is_tried_gently;
 mod a_recovered_platform_is_not_overrun;
 mod a_store_rolled_back_is_filled_again;
 mod a_wave_waits_for_green_drills;
+mod an_outage_ends_whole;
 mod backend_entry_is_proven;
 mod backend_killed_in_data_loses_nothing;
 mod backend_paused_or_slow_gets_its_mail;

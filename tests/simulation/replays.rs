@@ -334,7 +334,9 @@ fn a_paused_replay_sends_nothing_keeps_its_mail_and_goes_on() {
         let replays = desk(&door);
         door.router.board().set_override(&onprem(), hold(&door));
         let id = start(&replays, &onprem(), all(&door)).await;
-        replays.pause(&id, ("ann", "not now")).await.unwrap();
+        let paused = replays.pause(&id, ("ann", "not now")).await.unwrap();
+        let problem = paused.replay.problem().expect("somebody has to know");
+        assert!(problem.contains("by ann (not now)"), "{problem}");
         door.router.board().set_override(&onprem(), resume(&door));
         // Enough of other mail that the old segment is closed, and days over its time.
         for _ in 0..3 {
@@ -347,6 +349,7 @@ fn a_paused_replay_sends_nothing_keeps_its_mail_and_goes_on() {
         replays.resume(&id, "ann").await.unwrap();
         let done = ended(&replays, &id).await;
         assert_eq!(done.replay.counts.delivered, 20, "{done:?}");
+        assert_eq!(done.replay.problem(), None);
         // Its mail may go now.
         sleep(DAY).await;
         letters(&door, 300, "cloud.example").await;

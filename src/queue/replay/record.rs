@@ -194,6 +194,23 @@ impl Replay {
         first.map(|deed| deed.at)
     }
 
+    /// For `/health`: it is paused, and its mail waits for somebody.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        let last = self.deeds.last()?;
+        let (id, at, actor) = (&self.id, last.at, &last.actor);
+        let because = match last.reason.as_str() {
+            "" => String::new(),
+            reason => format!(" ({reason})"),
+        };
+        (self.state == ReplayState::Paused).then(|| {
+            format!(
+                "replay {id} was paused at {at} by {actor}{because}: `tideover replay resume {id}` \
+                 or `stop`"
+            )
+        })
+    }
+
     /// May it go on?
     #[must_use]
     pub const fn is_open(&self) -> bool {

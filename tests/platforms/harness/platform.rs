@@ -108,6 +108,11 @@ impl Platform {
         self.at(self.lmtp)
     }
 
+    /// Where Dovecot shows mail.
+    pub(crate) fn imap(&self) -> SocketAddr {
+        self.at(self.imap)
+    }
+
     /// From now on no message can be stored in the mailbox of `user`, or again.
     pub(crate) fn lock_mailbox(&self, user: &str, locked: Locked) {
         let (uid, gid) = mailbox_owner();

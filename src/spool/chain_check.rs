@@ -1,0 +1,291 @@
+//! Compares the hash chain with what stands on the disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::SpoolError;
+use super::chain::{Anchor, LedgerDigest, Link, Part, key_of};
+use super::chaining::digest;
+use super::handle::Spool;
+use super::head;
+use super::segment;
+use crate::base::{Timestamp, hex};
+
+/// Complaints that are listed.
+const NAMED: usize = 100;
+
+/// What the chain says about the log and the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainCheck {
+    /// The newest link: keep it elsewhere, and give it to the next check.
+    pub anchor: Anchor,
+    /// When the first link was made.
+    pub since: Option<Timestamp>,
+    /// When the newest one was made.
+    pub until: Option<Timestamp>,
+    /// Segments that were read and compared.
+    pub segments: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Files of the ledger that were read and compared.
+    pub ledgers: u64,
+    /// Files of the ledger that are gone, as `spool.ledger_retain` says.
+    pub expired: u64,
+    /// Parts that the disk did not give when their link was made: nobody can say what they were.
+    pub unread: u64,
+    /// What is wrong; nothing: all is as it was written.
+    pub problems: Vec<String>,
+    /// How much is wrong; the list ends after a hundred.
+    pub wrong: u64,
+}
+
+impl Spool {
+    /// Reads the log and the ledger and compares them with the chain, and the chain with an
+    /// `anchor` that somebody has kept. Reads everything, and blocks.
+    ///
+    /// # Errors
+    /// When the index does not know the whole log, or a folder cannot be listed.
+    pub fn check_chain(&self, anchor: Option<&Anchor>) -> Result<ChainCheck, SpoolError> {
+        let links = self.links()?;
+        let mut check = Check::of(&links, &self.0.uuid);
+        if let Some(anchor) = anchor {
+            check.compare(anchor, &links);
+        }
+        let parts = Parts::of(&links, &mut check);
+        for (&segment, ranges) in &parts.log {
+            let is_last = parts.log.keys().next_back() == Some(&segment);
+            self.check_segment((segment, ranges, is_last), &parts, &mut check)?;
+        }
+        for (&segment, ledger) in &parts.retired {
+            if let Some(ledger) = ledger {
+                self.check_ledger(segment, ledger, &mut check);
+            }
+        }
+        self.check_strangers(&parts, &mut check)?;
+        Ok(check.0)
+    }
+
+    fn check_segment(
+        &self,
+        (segment, ranges, is_last): (u32, &[Range], bool),
+        parts: &Parts,
+        check: &mut Check,
+    ) -> Result<(), SpoolError> {
+        let path = segment::path(&self.0.options.dir.join("log"), segment);
+        let file = match self.0.disk.open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Retention may have been at work meanwhile.
+                if !parts.retired.contains_key(&segment) && !self.is_retired(segment)? {
+                    check.complain(format!(
+                        "segment {segment} is gone, and retention did not take it"
+                    ));
+                }
+                return Ok(());
+            }
+            Err(error) => {
+                check.complain(format!("segment {segment} cannot be opened: {error}"));
+                return Ok(());
+            }
+        };
+        check.0.segments += 1;
+        for range in ranges {
+            let Some(expected) = &range.sha256 else {
+                check.0.unread += 1;
+                continue;
+            };
+            check.0.bytes += range.to - range.from;
+            let (from, to) = (range.from, range.to);
+            match digest(&*file, from, to) {
+                Ok(found) if found == *expected => {}
+                Ok(_) => check.complain(format!(
+                    "segment {segment}: bytes {from} to {to} are not what they were at {}",
+                    range.at
+                )),
+                Err(error) => check.complain(format!(
+                    "segment {segment}: bytes {from} to {to} cannot be read: {error}"
+                )),
+            }
+        }
+        let end = ranges.last().map_or(0, |range| range.to);
+        if !is_last && file.len().is_ok_and(|length| length > end) {
+            check.complain(format!(
+                "segment {segment}: something was put behind its end at {end}"
+            ));
+        }
+        Ok(())
+    }
+
+    fn is_retired(&self, segment: u32) -> Result<bool, SpoolError> {
+        let gone =
+            |link: &Link| matches!(link.of, Part::Retired { segment: gone, .. } if gone == segment);
+        Ok(self.links()?.iter().any(|(_, link)| gone(link)))
+    }
+
+    fn check_ledger(&self, segment: u32, ledger: &LedgerDigest, check: &mut Check) {
+        let path = self.0.ledger.path(segment);
+        match (self.file_digest(&path), &ledger.sha256) {
+            (Ok(found), Some(expected)) if found == *expected => check.0.ledgers += 1,
+            (Ok(_), None) => check.0.unread += 1,
+            (Ok(_), Some(_)) => check.complain(format!(
+                "ledger {segment} is not what it was when its segment went"
+            )),
+            (Err(error), _) if error.kind() == io::ErrorKind::NotFound => {
+                let kept_until = ledger.newest.after(self.0.options.ledger_retain);
+                if kept_until < self.0.clock.now() {
+                    check.0.expired += 1;
+                } else {
+                    check.complain(format!(
+                        "ledger {segment} is gone, and was to be kept until {kept_until}"
+                    ));
+                }
+            }
+            (Err(error), _) => check.complain(format!("ledger {segment} cannot be read: {error}")),
+        }
+    }
+
+    /// Files that no link knows.
+    fn check_strangers(&self, parts: &Parts, check: &mut Check) -> Result<(), SpoolError> {
+        let log = self.0.options.dir.join("log");
+        let newest = parts.log.keys().next_back().copied().unwrap_or(u32::MAX);
+        let numbers = head::numbers(&self.0.disk, &log)?;
+        for segment in &numbers {
+            if *segment < newest && !parts.log.contains_key(segment) {
+                check.complain(format!("segment {segment} was put there: no link knows it"));
+            }
+        }
+        for segment in self.0.ledger.segments()? {
+            let known = matches!(parts.retired.get(&segment), Some(Some(_)));
+            // It is written before its segment goes.
+            if !known && !numbers.contains(&segment) && !self.is_retired(segment)? {
+                check.complain(format!("ledger {segment} was put there: no link knows it"));
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Check(ChainCheck);
+
+impl Check {
+    /// The links against each other.
+    fn of(links: &[(String, Link)], uuid: &str) -> Self {
+        let mut before = hex(&Sha256::digest(uuid.as_bytes()));
+        let mut check = Self(ChainCheck {
+            anchor: Anchor {
+                number: 0,
+                chain: before.clone(),
+            },
+            since: links.first().map(|(_, link)| link.at),
+            until: links.last().map(|(_, link)| link.at),
+            segments: 0,
+            bytes: 0,
+            ledgers: 0,
+            expired: 0,
+            unread: 0,
+            problems: Vec::new(),
+            wrong: 0,
+        });
+        let mut number = 0;
+        for (key, link) in links {
+            number += 1;
+            if *key != key_of(number) {
+                check.complain(format!("link {number} is missing: behind it stands {key}"));
+                number = key.parse().unwrap_or(number);
+            } else if !link.follows(number, &before) {
+                check.complain(format!(
+                    "link {number} does not follow from the one before: one of the two was changed"
+                ));
+            }
+            before.clone_from(&link.chain);
+        }
+        check.0.anchor = Anchor {
+            number,
+            chain: before,
+        };
+        check
+    }
+
+    fn compare(&mut self, anchor: &Anchor, links: &[(String, Link)]) {
+        let key = key_of(anchor.number);
+        let newest = self.0.anchor.number;
+        match links.iter().find(|(found, _)| *found == key) {
+            Some((_, link)) if link.chain == anchor.chain => {}
+            Some(_) => self.complain(format!(
+                "link {} is not the one of the anchor: the chain was made anew, or the anchor is \
+                 that of another spool",
+                anchor.number
+            )),
+            None if anchor.number == 0 => {}
+            None => self.complain(format!(
+                "the anchor is of link {}, and the chain ends at {newest}: its end was taken away",
+                anchor.number
+            )),
+        }
+    }
+
+    fn complain(&mut self, what: String) {
+        self.0.wrong += 1;
+        if self.0.problems.len() < NAMED {
+            self.0.problems.push(what);
+        }
+    }
+}
+
+/// Bytes of a segment that a link is about.
+struct Range {
+    from: u64,
+    to: u64,
+    sha256: Option<String>,
+    at: Timestamp,
+}
+
+/// What the links are about.
+#[derive(Default)]
+struct Parts {
+    log: BTreeMap<u32, Vec<Range>>,
+    retired: BTreeMap<u32, Option<LedgerDigest>>,
+}
+
+impl Parts {
+    fn of(links: &[(String, Link)], check: &mut Check) -> Self {
+        let mut parts = Self::default();
+        let mut twice = BTreeSet::new();
+        for (_, link) in links {
+            match &link.of {
+                Part::Log {
+                    segment,
+                    from,
+                    to,
+                    sha256,
+                } => {
+                    let ranges = parts.log.entry(*segment).or_default();
+                    let end = ranges.last().map_or(0, |range| range.to);
+                    if *from != end || to < from {
+                        check.complain(format!("segment {segment}: {end} to {from} is not linked"));
+                    }
+                    ranges.push(Range {
+                        from: *from,
+                        to: (*to).max(*from),
+                        sha256: sha256.clone(),
+                        at: link.at,
+                    });
+                }
+                Part::Retired { segment, ledger } => {
+                    if parts.retired.insert(*segment, ledger.clone()).is_some() {
+                        twice.insert(*segment);
+                    }
+                }
+            }
+        }
+        for segment in twice {
+            check.complain(format!(
+                "segment {segment} went twice: its second link is not ours"
+            ));
+        }
+        parts
+    }
+}
