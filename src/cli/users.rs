@@ -92,9 +92,22 @@ impl Page {
         } else {
             ""
         };
+        let page = invitation
+            .link
+            .rsplit_once('/')
+            .map_or("", |(page, _)| page);
+        let code = match invitation.code.as_str() {
+            // A server of before has none.
+            "" => String::new(),
+            code => format!(
+                "Or let them open {} and type this code:\n\n  {}\n\n",
+                visible(page),
+                visible(code)
+            ),
+        };
         format!(
             "{revived}Give this link to {}, over a way that is safe:\n\n  {}\n\n\
-             It works once, until {}, and lets them set a password.\n",
+             {code}It works once, until {}, and lets them set a password.\n",
             visible(&invitation.address),
             self.palette.paint(Tone::Strong, &visible(&invitation.link)),
             moment(invitation.expires, self.now)
@@ -173,12 +186,16 @@ mod tests {
             mailed_to: None,
         };
         assert!(!page.invitation(&invitation).contains("disabled"));
+        assert!(!page.invitation(&invitation).contains("type this code"));
         invitation.was_disabled = true;
+        invitation.code = "ABCD-EFGH".to_owned();
         let text = page.invitation(&invitation);
         assert!(
             text.contains("was disabled") && text.contains("stays dead"),
             "{text}"
         );
+        let typed = "open http://x/invite and type this code:\n\n  ABCD-EFGH\n";
+        assert!(text.contains(typed), "{text}");
     }
     use crate::base::Timestamp;
     use crate::terminal::Palette;
