@@ -16,6 +16,8 @@ const PARTS: usize = 500;
 const PEOPLE: usize = 1_000;
 /// `Authentication-Results` fields that are looked at.
 const RESULTS: usize = 20;
+/// Characters of a subject, a name or an address that are shown.
+const CHARACTERS: usize = 1_000;
 /// Message-IDs of `References` that are kept: the first and the newest.
 const REFERENCES: usize = 50;
 
@@ -128,7 +130,7 @@ impl ParsedMessage {
             .filter(|part| part.number > 0 || !part.content.is_empty())
             .collect();
         Self {
-            subject: message.subject().map(clean),
+            subject: message.subject().map(|subject| short(&clean(subject))),
             from: people(message.from()),
             reply_to: people(message.reply_to()),
             to: people(message.to()),
@@ -238,8 +240,9 @@ fn attachment(number: usize, part: &MessagePart<'_>, raw: &[u8]) -> Part {
 
 fn people(address: Option<&Address<'_>>) -> Vec<Person> {
     let person = |one: &mail_parser::Addr<'_>| {
-        let address = clean(one.address()?);
-        let name = one.name().map(clean).filter(|name| !name.is_empty());
+        let address = short(&clean(one.address()?));
+        let name = one.name().map(|name| short(&clean(name)));
+        let name = name.filter(|name| !name.is_empty());
         (!address.is_empty()).then_some(Person { name, address })
     };
     address.map_or_else(Vec::new, |list| {
@@ -300,6 +303,11 @@ pub(super) fn clean(text: &str) -> String {
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     cleaned.trim().to_owned()
+}
+
+/// Names and subjects that somebody reads.
+fn short(text: &str) -> String {
+    text.chars().take(CHARACTERS).collect()
 }
 
 /// The last component of a path, cut to 120 characters with its ending kept.

@@ -18,6 +18,7 @@ mod letter;
 mod locks;
 mod mailbox;
 mod marks;
+mod markup;
 mod moment;
 mod notices;
 mod notify;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use ammonia::{Builder, UrlRelative};
 
-use super::sanitize::{DEPTH, depth};
+use super::markup::canonical;
 use crate::limits;
 
 /// All that a letter of ours can have.
@@ -28,9 +28,10 @@ const TAGS: [&str; 13] = [
 /// Cuts HTML down to what a letter of ours can have. `None` when nothing that one can read is left,
 /// or when it is too deep or too long to be worked on: then the letter is plain text.
 pub(crate) fn narrow(html: &str) -> Option<String> {
-    if html.len() > limits::FORM || depth(html) > DEPTH {
+    if html.len() > limits::FORM {
         return None;
     }
+    let html = canonical(html)?;
     let clean = Builder::empty()
         .tags(HashSet::from(TAGS))
         .clean_content_tags(HashSet::from([
@@ -40,7 +41,7 @@ pub(crate) fn narrow(html: &str) -> Option<String> {
         .url_schemes(HashSet::from(["http", "https", "mailto"]))
         .url_relative(UrlRelative::Deny)
         .link_rel(None)
-        .clean(html)
+        .clean(&html)
         .to_string();
     (!to_text(&clean).trim().is_empty()).then_some(clean)
 }

@@ -10,14 +10,13 @@ use ammonia::{Builder, UrlRelative};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::markup::canonical;
 use crate::mail::Part;
 
 /// HTML that is sanitised; what is longer is shown as its plain form.
 pub(crate) const HTML: usize = 4 * 1024 * 1024;
 /// Inline images that travel inside the page.
 const INLINE: usize = 12 * 1024 * 1024;
-/// Elements inside elements. Beyond, the parser's work grows with the square of the depth.
-pub(crate) const DEPTH: usize = 400;
 
 /// May images be fetched from the Internet? It tells the sender that the mail is being read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,11 +131,12 @@ const STYLES: &[&str] = &[
 ];
 
 /// Sanitises HTML. Images of the message itself (`cid:`) are put in, others are blocked unless
-/// `remote` allows them. `None` when it is too long or too deep to be worked on.
+/// `remote` allows them. `None` when it is too long, or too much work for a parser.
 pub(crate) fn sanitize(html: &str, parts: &[Part], remote: Remote) -> Option<Clean> {
-    if html.len() > HTML || depth(html) > DEPTH {
+    if html.len() > HTML {
         return None;
     }
+    let html = canonical(html)?;
     let blocked = Arc::new(AtomicUsize::new(0));
     let images = Images {
         inline: inline_images(parts),
@@ -163,7 +163,7 @@ pub(crate) fn sanitize(html: &str, parts: &[Part], remote: Remote) -> Option<Cle
             let is_url = matches!(attribute, "href" | "src" | "cite");
             (!is_url || is_link(value)).then_some(Cow::Borrowed(value))
         });
-    let html = builder.clean(html).to_string();
+    let html = builder.clean(&html).to_string();
     Some(Clean {
         html,
         blocked_images: blocked.load(Ordering::Relaxed),
@@ -249,34 +249,6 @@ fn inline_images(parts: &[Part]) -> HashMap<String, String> {
         }
     }
     images
-}
-
-/// How deep elements that must be closed are nested, roughly, and never less than it is.
-pub(crate) fn depth(html: &str) -> usize {
-    const NOT_COUNTED: &[&str] = &[
-        "p", "li", "td", "tr", "th", "dt", "dd", "tbody", "thead", "tfoot", "option", "colgroup",
-        "col", "br", "hr", "img", "input", "meta", "link", "area", "base", "wbr", "html", "head",
-        "body", "o:p",
-    ];
-    let (mut now, mut deepest) = (0_usize, 0);
-    for tag in html.split('<').skip(1) {
-        let is_end = tag.starts_with('/');
-        let name: String = tag
-            .trim_start_matches('/')
-            .chars()
-            .take_while(|c| c.is_ascii_alphanumeric() || *c == ':')
-            .collect();
-        if name.is_empty() || NOT_COUNTED.iter().any(|one| name.eq_ignore_ascii_case(one)) {
-            continue;
-        }
-        now = if is_end {
-            now.saturating_sub(1)
-        } else {
-            now + 1
-        };
-        deepest = deepest.max(now);
-    }
-    deepest
 }
 
 #[cfg(test)]

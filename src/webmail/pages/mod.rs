@@ -5,6 +5,7 @@ pub(crate) mod answer;
 pub(crate) mod code;
 pub(crate) mod compose;
 pub(crate) mod drafts;
+mod enclosed;
 mod form;
 pub(crate) mod help;
 pub(crate) mod invite;

@@ -1,11 +1,12 @@
 //! What is downloaded: the source of a message and its parts.
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use serde::Deserialize;
 
 use super::message::parse_id;
 use crate::webmail::Webmail;
@@ -16,6 +17,12 @@ use crate::webmail::mailbox::Content;
 use crate::webmail::sanitize::is_picture;
 use crate::webmail::uploads::part_name;
 
+const PDF: &str = "application/pdf";
+/// A browser's own viewer of PDF cannot work in a sandbox; it runs scripts of the document, if any,
+/// in a process of its own that is no page of ours.
+const VIEWER: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+);
 /// Pieces in which the source is sent.
 const PIECE: usize = 256 * 1024;
 /// If a browser showed it in spite of everything: nothing in it runs.
@@ -47,11 +54,20 @@ pub(crate) async fn source(
     Ok(response)
 }
 
-/// One part, as a file.
+/// How a part is wanted.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct PartQuery {
+    /// In the browser, and not as a file.
+    show: String,
+}
+
+/// One part: as a file, or shown by the browser if nothing can run in it.
 pub(crate) async fn part(
     State(webmail): State<Webmail>,
     user: User,
     Path((id, number)): Path<(String, String)>,
+    Query(query): Query<PartQuery>,
 ) -> Result<Response, WebError> {
     let number: usize = number.parse().map_err(|_| WebError::NotFound)?;
     let opened = webmail.open(&user, parse_id(&id)?).await?;
@@ -62,15 +78,34 @@ pub(crate) async fn part(
     let part = at.map(|at| message.parts.swap_remove(at));
     let part = part.ok_or(WebError::NotFound)?;
     let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, safe_type(&part.content_type));
-    headers.insert(CONTENT_DISPOSITION, disposition(&part_name(&part))?);
-    headers.insert(CONTENT_SECURITY_POLICY, SEALED);
+    let shown = Some(&query.show).filter(|show| !show.is_empty());
+    let shown = shown.and_then(|_| shown_type(&part.content_type));
+    let (kind, way) = match shown {
+        Some(kind) => (kind.parse().ok(), "inline"),
+        None => (None, "attachment"),
+    };
+    let kind = kind.unwrap_or_else(|| safe_type(&part.content_type));
+    let is_pdf = kind == PDF;
+    headers.insert(CONTENT_TYPE, kind);
+    headers.insert(CONTENT_DISPOSITION, disposition(way, &part_name(&part))?);
+    let policy = if is_pdf { VIEWER } else { SEALED };
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
     Ok((headers, part.content).into_response())
+}
+
+/// As what a browser shows a part by itself; `None`: it is a file to keep. A text is a text here,
+/// whatever else it says it is, but HTML is no text.
+pub(super) fn shown_type(declared: &str) -> Option<&str> {
+    if declared == PDF || is_picture(declared) {
+        return Some(declared);
+    }
+    let is_text = declared.starts_with("text/") && declared != "text/html";
+    is_text.then_some("text/plain; charset=utf-8")
 }
 
 /// What a browser may take it for: never anything that runs.
 fn safe_type(declared: &str) -> HeaderValue {
-    let harmless = declared == "application/pdf" || declared == "text/plain";
+    let harmless = declared == PDF || declared == "text/plain";
     let kind = if harmless || is_picture(declared) {
         declared
     } else {
@@ -80,8 +115,8 @@ fn safe_type(declared: &str) -> HeaderValue {
     kind.unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"))
 }
 
-/// RFC 6266: to be stored under its name, in ASCII and in full.
-fn disposition(name: &str) -> Result<HeaderValue, WebError> {
+/// RFC 6266: to be stored or shown under its name, in ASCII and in full.
+fn disposition(way: &str, name: &str) -> Result<HeaderValue, WebError> {
     let plain: String = name
         .chars()
         .map(|c| {
@@ -90,7 +125,7 @@ fn disposition(name: &str) -> Result<HeaderValue, WebError> {
         })
         .collect();
     let full = encoded(&name.replace('/', "_"));
-    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{full}")
+    format!("{way}; filename=\"{plain}\"; filename*=UTF-8''{full}")
         .parse()
         .map_err(|_| WebError::Internal)
 }
@@ -111,11 +146,27 @@ mod tests {
             assert_eq!(safe_type(kind), "application/octet-stream", "{kind}");
         }
         assert_eq!(safe_type("image/png"), "image/png");
+        for kind in [
+            "text/html",
+            "image/svg+xml",
+            "application/xhtml+xml",
+            "application/zip",
+        ] {
+            assert_eq!(shown_type(kind), None, "{kind}");
+        }
+        for kind in ["text/plain", "text/csv", "text/xml", "text/javascript"] {
+            assert_eq!(
+                shown_type(kind),
+                Some("text/plain; charset=utf-8"),
+                "{kind}"
+            );
+        }
+        assert_eq!(shown_type("image/jpeg"), Some("image/jpeg"));
     }
 
     #[test]
     fn names_stay_in_their_header() {
-        let value = disposition("a\"; x=\"y\r\nPlän/e.pdf").unwrap();
+        let value = disposition("attachment", "a\"; x=\"y\r\nPlän/e.pdf").unwrap();
         assert_eq!(
             value,
             "attachment; filename=\"a__ x__y__Pl_n_e.pdf\"; \

@@ -11,6 +11,7 @@ mod codes;
 mod conversations;
 mod drafts;
 mod filing;
+mod hostile;
 mod invitations;
 mod login;
 mod notices;

@@ -175,6 +175,8 @@ pub(crate) const ENGLISH: Texts = Texts {
     link: "Link",
     link_address: "Address of the link",
     link_set: "Set link",
+    enclosed: "Message inside of this message",
+    show_part: "Show",
     new_message: "New message",
     to_help: "Several addresses are separated by commas.",
     subject: "Subject",

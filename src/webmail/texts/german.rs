@@ -172,6 +172,8 @@ pub(crate) const GERMAN: Texts = Texts {
     link: "Verweis",
     link_address: "Adresse des Verweises",
     link_set: "Verweis setzen",
+    enclosed: "Nachricht in dieser Nachricht",
+    show_part: "Ansehen",
     new_message: "Neue Nachricht",
     to_help: "Mehrere Adressen werden durch Kommas getrennt.",
     subject: "Betreff",

@@ -171,6 +171,8 @@ pub(crate) struct Texts {
     pub link: &'static str,
     pub link_address: &'static str,
     pub link_set: &'static str,
+    pub enclosed: &'static str,
+    pub show_part: &'static str,
     pub new_message: &'static str,
     pub to_help: &'static str,
     pub subject: &'static str,
