@@ -60,7 +60,7 @@ async fn what_cannot_run_is_shown_by_the_browser() {
         );
         let policy = shown.header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'"), "{name} {policy}");
-        // Only the viewer of PDF cannot work in a sandbox.
+        // Not every viewer of PDF works in a sandbox.
         assert_eq!(
             policy.contains("sandbox"),
             *name != "a.pdf",
