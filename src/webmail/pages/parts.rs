@@ -18,8 +18,8 @@ use crate::webmail::sanitize::is_picture;
 use crate::webmail::uploads::part_name;
 
 const PDF: &str = "application/pdf";
-/// Not every browser's viewer of PDF works in a sandbox. It runs scripts of the document, if any, for
-/// itself: that is no page of ours.
+/// Not every browser's viewer of PDF works in a sandbox. It runs scripts of the document, if any,
+/// for itself: that is no page of ours.
 const VIEWER: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'",
 );
