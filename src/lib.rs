@@ -27,6 +27,7 @@ pub mod drill;
 pub mod inbound;
 pub mod outbound;
 pub mod queue;
+pub mod writeback;
 // floor 6
 pub mod admin;
 pub mod cutover;

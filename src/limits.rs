@@ -183,6 +183,9 @@ pub const REPLAY_PEOPLE: usize = 8 * 1024 * 1024;
 /// Mailboxes that a plan tells apart. Beyond: its biggest are those of the mail that came first.
 pub const PLANNED_MAILBOXES: usize = 100_000;
 
+/// Runs of write-back that are remembered. Beyond: the oldest is forgotten.
+pub const WRITEBACKS: usize = 50;
+
 /// Deliveries that are looked for in mailboxes at one time. Beyond: the log tells them again later.
 pub const LANDING_PENDING: usize = 50_000;
 /// Missing messages that are listed one by one. Beyond: their histories tell it.

@@ -65,6 +65,7 @@ pub fn operators(admin: Arc<Admin>, shutdown: Shutdown) -> Router {
         .merge(super::report_api::routes())
         .merge(super::replay_api::routes())
         .merge(super::landing_api::routes())
+        .merge(super::writeback_api::routes())
         .fallback(no_such_path)
         .layer(from_fn_with_state(shutdown, to_its_end))
         .with_state(admin)

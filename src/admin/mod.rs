@@ -34,6 +34,7 @@ mod verified_api;
 mod view;
 mod wave_api;
 mod wave_run;
+mod writeback_api;
 mod x500_api;
 
 use std::fmt;
@@ -54,6 +55,7 @@ use crate::queue::replay::Replays;
 use crate::route::Router;
 use crate::spool::Spool;
 use crate::telemetry::Metrics;
+use crate::writeback::Writebacks;
 
 pub use accounts::{
     Account, AccountAdmin, AccountRefused, AccountState, Coverage, Covered, Invitation,
@@ -97,6 +99,7 @@ pub use view::{
 pub(crate) use wave_api::WaveQuery;
 pub use wave_api::{WaveDetails, WavePlanView, WaveUserView, WaveView};
 pub use wave_run::keep_waves;
+pub(crate) use writeback_api::WritebackQuery;
 pub use x500_api::{X500SenderView, X500UseView, X500UsedView, X500View};
 
 /// Name of the unix socket in `data_dir`.
@@ -128,6 +131,8 @@ pub struct Admin {
     pub drills: Drills,
     /// Mail that is brought to a backend once more.
     pub replays: Replays,
+    /// What users did in the webmail goes into their mailboxes.
+    pub writebacks: Writebacks,
     /// Whether what was delivered is in the mailboxes.
     pub landings: Landings,
     /// The sources that are synchronised.

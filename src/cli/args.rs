@@ -15,6 +15,7 @@ use super::report::ReportArgs;
 use super::setup::SetupArgs;
 use super::wave::WaveVerb;
 use super::webmail::WebmailVerb;
+use super::writeback::WritebackVerb;
 use crate::base::Timestamp;
 use crate::config::units;
 use crate::mail::{CaseId, SpoolId};
@@ -98,6 +99,11 @@ pub(crate) enum Verb {
     /// Bring mail to a platform that lost it, or never had it
     #[command(subcommand)]
     Replay(ReplayVerb),
+    /// Carry what users did in the webmail into their mailboxes: sent, drafts, read, flagged, filed
+    Writeback {
+        #[command(subcommand)]
+        verb: Option<WritebackVerb>,
+    },
     /// Is what was delivered in the mailboxes?
     #[command(subcommand)]
     Landing(LandingVerb),

@@ -17,6 +17,7 @@ use super::report::ReportArgs;
 use super::setup::SetupArgs;
 use super::wave::WaveVerb;
 use super::webmail::WebmailVerb;
+use super::writeback::WritebackVerb;
 use crate::admin::{AddressQuery, CaseOrder, MoveQuery, OverrideQuery, QueueQuery, TraceQuery};
 use crate::backend::Wish;
 use crate::mail::{BackendId, CaseId, CaseKind};
@@ -59,6 +60,8 @@ pub(crate) enum Work {
     /// Let mail of the past go through another directory.
     Rehearse(Box<RehearseArgs>),
     /// Look whether mail is in the mailboxes, as somebody.
+    /// Without a verb it is the plan.
+    Writeback(Box<Option<WritebackVerb>>, String),
     Landing(Box<LandingVerb>, String),
     Report(Box<ReportArgs>),
     /// Plan, start, watch or end a replay, as somebody.
@@ -145,6 +148,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
         })),
         Verb::Move(verb) => the_move(verb, actor),
         Verb::Rehearse(args) => Work::Rehearse(Box::new(args)),
+        Verb::Writeback { verb } => Work::Writeback(Box::new(verb), actor.to_owned()),
         Verb::Landing(verb) => Work::Landing(Box::new(verb), actor.to_owned()),
         Verb::Report(args) => Work::Report(Box::new(args)),
         Verb::Replay(verb) => Work::Replay(Box::new(verb), actor.to_owned()),

@@ -36,12 +36,14 @@ mod render_size;
 #[cfg(test)]
 mod render_verbs_tests;
 mod render_wave;
+mod render_writeback;
 mod replay;
 mod report;
 mod setup;
 mod users;
 mod wave;
 mod webmail;
+mod writeback;
 
 use std::fmt;
 use std::io::Write as _;
@@ -164,6 +166,9 @@ fn perform(intent: Intent) -> Result<(), Failure> {
             Work::Ask(question) => ask(config.as_deref(), question, format).await,
             Work::Bulk(work) => bulk::perform(config.as_deref(), *work, format).await,
             Work::Rehearse(args) => rehearse::perform(config.as_deref(), *args, format).await,
+            Work::Writeback(verb, actor) => {
+                writeback::perform(config.as_deref(), *verb, (format, actor)).await
+            }
             Work::Landing(verb, actor) => {
                 landing::perform(config.as_deref(), *verb, (format, actor)).await
             }

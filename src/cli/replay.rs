@@ -170,7 +170,7 @@ pub(super) async fn perform(
 
 /// How long a verb stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stay {
+pub(super) enum Stay {
     Shortly,
     UntilItsEnd,
 }

@@ -10,6 +10,7 @@ use super::verify::{self, Ourselves};
 use super::{
     AdminConfig, CertificateFiles, Config, ListenerConfig, Problem, Problems, ServerConfig,
     WebConfig, drill, landing_keys, online, people, people_keys, platforms, sections,
+    writeback_keys,
 };
 use crate::directory::Directory;
 
@@ -188,6 +189,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let outside = platforms::outside(root, &backends);
     let queue = sections::queue(root);
     let (replay, landing) = (sections::replay(root), landing_keys::landing(root));
+    let writeback = writeback_keys::writeback(root);
     let web = sections::web(root);
     let (admin, limits) = (sections::admin(root), sections::limits(root));
     let drill = drill::drill(root, &backends, &domains);
@@ -244,6 +246,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         queue,
         replay,
         landing,
+        writeback,
         web: web.and_then(web_config),
         admin: admin.map(|bind| AdminConfig { bind: bind.value }),
         limits,

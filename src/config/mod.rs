@@ -21,6 +21,7 @@ mod sections;
 mod sheet;
 pub(crate) mod units;
 mod verify;
+mod writeback_keys;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,7 @@ use crate::queue::{landing, replay};
 use crate::route::OutboundRelay;
 use crate::smtp::{Domain, Mailbox};
 use crate::webmail::{Proxy, Writing};
+use crate::writeback;
 
 /// A config file that passed every check.
 #[derive(Debug, Clone)]
@@ -73,6 +75,8 @@ pub struct Config {
     pub queue: QueueConfig,
     /// `[replay]`.
     pub replay: replay::Options,
+    /// `[writeback]`.
+    pub writeback: writeback::Options,
     /// `[landing]`.
     pub landing: landing::Options,
     /// `[web]`; `None`: no webmail.

@@ -30,6 +30,7 @@ use crate::route::{LoopGuard, Router, Verifier};
 use crate::spool::{FileSystem, Opened, Spool, SystemDisk, World};
 use crate::telemetry::Metrics;
 use crate::webmail::{self, Accounts, Webmail};
+use crate::writeback::{self, Writebacks};
 
 /// Starts everything that the config describes. To be called within a runtime.
 ///
@@ -53,8 +54,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let outbound = client(&config, &base.board, (&base.clock, &base.entropy))?;
     let (queue, drills) = base.queue(&config, &outbound);
     let accounts = base.accounts()?;
-    let movers = movers(&config, &queue, &outbound)?;
-    let (replays, landings) = (movers.replays.clone(), movers.landings.clone());
+    let movers = movers(&config, &base, (&queue, &outbound))?;
     let (reloader, told) = Reloader::new(config.clone(), base.clone(), movers.clone());
     reloader.watch_backends();
     let writer = opened.writer.spawn_thread();
@@ -78,8 +78,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
             directory: base.generations.clone(),
             waves: Waves::new(base.generations.clone(), base.spool.clone()),
             drills,
-            replays,
-            landings,
+            replays: movers.replays.clone(),
+            landings: movers.landings.clone(),
+            writebacks: movers.writebacks.clone(),
             sync: base.syncer.clone(),
             router: base.router.clone(),
             backends: told.backends,
@@ -386,17 +387,29 @@ fn mailboxes(config: &Config) -> Result<ImapHomes, StartError> {
     Ok(ImapHomes::new(world, config.imap_options()))
 }
 
-fn movers(config: &Config, queue: &Queue, outbound: &Outbound) -> Result<Movers, StartError> {
+fn movers(
+    config: &Config,
+    base: &Base,
+    (queue, outbound): (&Queue, &Outbound),
+) -> Result<Movers, StartError> {
     let replays = Replays::new(queue.clone(), config.replay);
     let imap = mailboxes(config)?;
     replays.ask_with(Arc::new(imap.clone()));
     let landings = Landings::new(queue.clone(), config.landing);
     landings.ask_with(Arc::new(imap.clone()));
+    let writebacks = Writebacks::new(writeback::Parts::new(
+        (base.spool.clone(), base.router.clone()),
+        (base.clock.clone(), base.entropy.clone()),
+        base.shutdown.clone(),
+        (config.server.hostname.to_string(), config.writeback.clone()),
+    ));
+    writebacks.carry_with(Arc::new(imap.clone()));
     Ok(Movers {
         queue: queue.clone(),
         outbound: outbound.clone(),
         replays,
         landings,
+        writebacks,
         imap,
     })
 }

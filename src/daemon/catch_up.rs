@@ -168,6 +168,12 @@ impl Base {
             policies.forget_what_is_over().await;
         });
         rest.movers.landings.start();
+        let writebacks = rest.movers.writebacks;
+        self.shutdown.spawn("write-backs", async move {
+            if let Err(error) = writebacks.start_open().await {
+                tracing::error!(%error, "a write-back does not go on; `tideover writeback status`");
+            }
+        });
         let replays = rest.movers.replays;
         let queue = replays.queue().clone();
         queue.start(rest.committed);

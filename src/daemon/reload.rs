@@ -17,6 +17,7 @@ use crate::outbound::Outbound;
 use crate::queue::Queue;
 use crate::queue::landing::Landings;
 use crate::queue::replay::Replays;
+use crate::writeback::Writebacks;
 
 /// What moves and asks about mail, by options of the config.
 #[derive(Debug, Clone)]
@@ -25,6 +26,7 @@ pub(super) struct Movers {
     pub(super) outbound: Outbound,
     pub(super) replays: Replays,
     pub(super) landings: Landings,
+    pub(super) writebacks: Writebacks,
     pub(super) imap: ImapHomes,
 }
 
@@ -120,6 +122,7 @@ impl Reloader {
         self.attention.send_replace(new.queue.attention_after);
         self.movers.replays.configure(new.replay);
         self.movers.landings.configure(new.landing);
+        self.movers.writebacks.configure(new.writeback.clone());
         self.movers.imap.configure(new.imap_options());
         let queue_options = new.queue_options();
         {

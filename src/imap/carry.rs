@@ -73,12 +73,16 @@ pub trait OpenMailbox: Send {
         kind: FolderKind,
     ) -> Boxed<'a, Result<Filed, ImapError>>;
 
-    /// Takes out a message of which a copy is where it belongs: what is left of a move that was
-    /// cut off between its two halves.
+    /// The same for a message of which a copy is there already: what is left of a move that was
+    /// cut off between its two halves. It gets no second copy.
     ///
     /// # Errors
     /// When that is refused, or nobody knows.
-    fn take_out<'a>(&'a mut self, spot: &'a Spot) -> Boxed<'a, Result<Filed, ImapError>>;
+    fn take_out<'a>(
+        &'a mut self,
+        spot: &'a Spot,
+        kind: FolderKind,
+    ) -> Boxed<'a, Result<Filed, ImapError>>;
 
     /// Says good-bye.
     fn close(self: Box<Self>) -> Boxed<'static, ()>;
@@ -169,7 +173,15 @@ impl OpenMailbox for Opened {
         }))
     }
 
-    fn take_out<'a>(&'a mut self, spot: &'a Spot) -> Boxed<'a, Result<Filed, ImapError>> {
+    fn take_out<'a>(
+        &'a mut self,
+        spot: &'a Spot,
+        kind: FolderKind,
+    ) -> Boxed<'a, Result<Filed, ImapError>> {
+        // A server with MOVE leaves no halves: these are two messages, and both are kept.
+        if self.session.can("MOVE") {
+            return self.file(spot, kind);
+        }
         Box::pin(in_time(self.session.take_out_copy(spot)))
     }
 

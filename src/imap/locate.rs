@@ -47,6 +47,27 @@ pub struct Spot {
     pub is_ours: bool,
 }
 
+impl Spot {
+    /// For tests of other rooms.
+    #[cfg(test)]
+    pub(crate) fn at(kind: FolderKind, uid: u32) -> Self {
+        Self {
+            folder: kind.word().into(),
+            validity: 1,
+            uid,
+            kind,
+            flags: Flags::default(),
+            is_ours: true,
+        }
+    }
+
+    /// Its UID, for tests of other rooms.
+    #[cfg(test)]
+    pub(crate) const fn uid(&self) -> u32 {
+        self.uid
+    }
+}
+
 /// A folder that is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Opened {

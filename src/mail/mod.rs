@@ -1,6 +1,7 @@
 //! What is carried, and what can become of it: identifiers, envelope, the states of a recipient,
 //! outcomes of delivery, trace lines, reports.
 
+mod addressees;
 pub mod calendar;
 mod cause;
 mod envelope;
@@ -8,9 +9,11 @@ mod finality;
 mod header;
 mod hold;
 mod id;
+mod joined;
 mod landing;
 mod letter;
 mod likeness;
+mod mark;
 mod mime;
 mod outcome;
 mod replay;
@@ -20,20 +23,24 @@ mod state;
 mod thread;
 mod trace;
 mod transport;
+mod unsent;
 mod visit;
 mod waiting;
 mod zones;
 
 pub use crate::base::{Boxed, TlsInfo};
+pub use addressees::parse_addressees;
 pub use cause::{Cause, Said, classify};
 pub use envelope::{Authenticity, Envelope, ExpandedFrom, Peer, Recipient};
 pub use finality::{FinalCause, NotPermanent};
 pub use header::{decode_text, message_id};
 pub use hold::HoldReason;
 pub use id::{BackendId, IdSource, InvalidId, NodeId, SpoolId};
+pub use joined::{Base64Body, JoinedBody};
 pub use landing::{FolderKind, Landing};
 pub use letter::{Addressee, BASE64_LINE, Letter, LetterFile, base64_lines, one_line};
 pub use likeness::{CaseId, CaseKey, CaseKind, NotACase, alike};
+pub use mark::{MARKS, Mark, MarkPlace};
 pub use mime::{
     ParsedMessage, Part, Person, TextPart, file_name, html_to_text, is_message_id,
     seems_to_have_attachments,
@@ -47,4 +54,5 @@ pub use trace::Trace;
 pub use transport::{
     Body, BodySource, Channel, Delivery, DeliveryTarget, Handover, Transport, Unmarked,
 };
+pub use unsent::{DRAFTS, LetterTitle, OUTBOX, StoredLetter, UnsentFile, UnsentLetter};
 pub use visit::{VISIT_FIELD, VisitKey, WithLine};

@@ -51,6 +51,7 @@ mod scratch;
 mod scrub;
 mod segment;
 mod unreadable;
+mod unsent;
 mod verify;
 mod views;
 mod window;

@@ -60,6 +60,9 @@ metrics! {
         "Groups whose people got a message because the home was down.";
     Counter REPLAYED = "tideover_replayed_total" ["backend, outcome"]
         "Attempts of replays, by recipient and outcome (delivered, deferred, refused).";
+    Counter WRITTEN_BACK = "tideover_written_back_total" ["backend, kind"]
+        "What write-back has carried into mailboxes, by kind (sent, draft, state, filed, deleted, \
+         copy).";
     Counter LANDED = "tideover_landed_total" ["backend, folder"]
         "Deliveries that were found in their mailbox, by recipient and what the folder is for \
          (inbox, other, archive, junk, trash …).";

@@ -6,83 +6,16 @@ use serde::{Deserialize, Serialize};
 use super::Webmail;
 use super::accounts::blocking;
 use super::error::WebError;
-use super::mailbox::{failed, read_all};
 use crate::base::Timestamp;
-use crate::mail::{Authenticity, BodySource, Envelope, Peer, SpoolId};
+use crate::mail::{Authenticity, DRAFTS, Envelope, OUTBOX, Peer, SpoolId, StoredLetter as Stored};
+pub(crate) use crate::mail::{LetterTitle as Title, UnsentFile as File, UnsentLetter as Draft};
 use crate::smtp::{MailParameters, ReversePath};
-use crate::spool::{Draft as Body, Spool, SpoolError};
+use crate::spool::{Draft as Body, SpoolError};
 
-/// Facts: `ACCOUNT/TOKEN`.
-const DRAFTS: &str = "draft";
-/// Letters on their way out: `ACCOUNT/TOKEN`.
-const OUTBOX: &str = "outbox";
 /// Letters that one user may have unfinished.
 pub(crate) const MOST: usize = 200;
 /// Bytes of JSON up to which a letter stands in its fact.
 const IN_FACT: usize = 40_000;
-/// Characters of the recipients that the list shows.
-const SHOWN: usize = 200;
-
-/// A letter that is being written, as its writer left it: nothing in it is checked.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Draft {
-    /// The address that it is sent as; empty: the account's.
-    pub from: String,
-    pub to: String,
-    pub cc: String,
-    pub bcc: String,
-    pub subject: String,
-    pub text: String,
-    /// The text with its formatting, made by [`super::rich::narrow`]; empty: plain text.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub html: String,
-    /// The message that is answered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub answers: Option<SpoolId>,
-    /// Its thread, oldest first; filled in when the letter is sent.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub references: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub files: Vec<File>,
-    /// The answer to an invitation that it carries.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub calendar: Option<String>,
-    pub changed: Timestamp,
-    /// It was sent, and came back because somebody in it cannot get mail any more.
-    pub came_back: bool,
-}
-
-/// A file of a letter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct File {
-    /// Where its content is.
-    pub id: SpoolId,
-    pub name: String,
-    pub content_type: String,
-    pub size: u64,
-}
-
-/// What the list of drafts shows.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Title {
-    pub subject: String,
-    pub to: String,
-    pub changed: Timestamp,
-    pub has_files: bool,
-    pub came_back: bool,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Stored {
-    title: Title,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    draft: Option<Draft>,
-    /// The draft is the body of this message.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    kept: Option<SpoolId>,
-}
 
 /// A letter that leaves at a time, unless its writer calls it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,24 +51,6 @@ impl Name {
     }
 }
 
-impl Draft {
-    fn title(&self) -> Title {
-        Title {
-            subject: self.subject.chars().take(SHOWN).collect(),
-            to: self.to.chars().take(SHOWN).collect(),
-            changed: self.changed,
-            has_files: !self.files.is_empty(),
-            came_back: self.came_back,
-        }
-    }
-
-    /// Is there something in it that would be a loss?
-    pub(crate) fn is_blank(&self) -> bool {
-        let texts = [&self.to, &self.cc, &self.bcc, &self.subject, &self.text];
-        texts.iter().all(|text| text.trim().is_empty()) && self.files.is_empty()
-    }
-}
-
 impl Webmail {
     /// The letters that a user has not sent, last changed first.
     pub(crate) async fn drafts(&self, account: &str) -> Result<Vec<(Name, Title)>, WebError> {
@@ -153,7 +68,7 @@ impl Webmail {
     /// A letter that its user has not sent.
     pub(crate) async fn draft(&self, name: &Name) -> Result<Option<Draft>, WebError> {
         let (spool, name) = (self.0.world.spool.clone(), name.clone());
-        Ok(blocking(move || load(&spool, &name)).await??)
+        Ok(blocking(move || spool.unsent(&name.account, &name.token)).await??)
     }
 
     /// Writes a letter down, durably. The caller holds the account's lock.
@@ -235,52 +150,4 @@ impl Webmail {
         let spool = &self.0.world.spool;
         Ok(spool.put_fact(OUTBOX, &name.key(), value).await?)
     }
-}
-
-/// The content of a file of a letter; `None` when it is gone, or another account's (I12).
-pub(crate) fn kept(
-    spool: &Spool,
-    account: &str,
-    id: SpoolId,
-) -> Result<Option<std::sync::Arc<dyn BodySource>>, SpoolError> {
-    let Some(message) = spool.message(id)? else {
-        return Ok(None);
-    };
-    let peer = &message.envelope.peer;
-    let is_own = message.envelope.recipients.is_empty() && peer.user.as_deref() == Some(account);
-    if is_own { spool.body(id) } else { Ok(None) }
-}
-
-fn load(spool: &Spool, name: &Name) -> Result<Option<Draft>, SpoolError> {
-    let Some(fact) = spool.fact(DRAFTS, &name.key())? else {
-        return Ok(None);
-    };
-    let stored: Stored =
-        serde_json::from_value(fact).map_err(|error| SpoolError::Damaged(error.to_string()))?;
-    let kept_draft = match (stored.draft, stored.kept) {
-        (Some(draft), _) => Some(draft),
-        (None, Some(id)) => match kept(spool, &name.account, id)? {
-            Some(body) => {
-                let json = read_all(body.as_ref()).map_err(|error| failed(&error))?;
-                serde_json::from_slice(&json).ok()
-            }
-            None => None,
-        },
-        (None, None) => None,
-    };
-    let mut draft = kept_draft.unwrap_or_else(|| Draft {
-        // Retention has taken the text; what its title says is left.
-        to: stored.title.to,
-        subject: stored.title.subject,
-        changed: stored.title.changed,
-        ..Draft::default()
-    });
-    let mut files = Vec::with_capacity(draft.files.len());
-    for file in draft.files {
-        if kept(spool, &name.account, file.id)?.is_some() {
-            files.push(file);
-        }
-    }
-    draft.files = files;
-    Ok(Some(draft))
 }

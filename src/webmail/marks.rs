@@ -5,50 +5,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use serde::{Deserialize, Serialize};
-
 use super::accounts::blocking;
 use crate::base::Timestamp;
-use crate::mail::SpoolId;
+use crate::mail::{MARKS, SpoolId};
+pub(crate) use crate::mail::{Mark, MarkPlace as Place};
 use crate::spool::{Spool, SpoolError};
 
-/// Facts about messages: `MAILBOX/ID`.
-const MARKS: &str = "mark";
 /// Mailboxes whose marks are in memory. Beyond: all are dropped and read again.
 const MAILBOXES: usize = 2_000;
 /// Locks for changes, each for a share of the mailboxes.
 const LOCKS: usize = 64;
 /// Marks of messages that are gone, cleared away each time a mailbox is read.
 const STALE: usize = 100;
-
-/// Where a user put a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Place {
-    /// Out of the inbox, kept.
-    Archive,
-    /// In the bin.
-    Deleted,
-    /// Out of sight.
-    Gone,
-}
-
-/// What a user did with one message.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Mark {
-    /// Read since.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub read: Option<Timestamp>,
-    /// Flagged since.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub flagged: Option<Timestamp>,
-    /// Where it was put; `None`: where it came.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub place: Option<Place>,
-    /// The last change.
-    #[serde(default)]
-    pub changed: Timestamp,
-}
 
 /// What a user does with a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,23 +28,21 @@ pub(crate) enum Change {
     Move(Option<Place>),
 }
 
-impl Mark {
-    /// The mark after a change; `None` when nothing changes.
-    fn changed_by(&self, change: &Change, now: Timestamp) -> Option<Self> {
-        let mut mark = self.clone();
-        match change {
-            Change::Read => mark.read = mark.read.or(Some(now)),
-            Change::Unread => mark.read = None,
-            Change::Flag => mark.flagged = mark.flagged.or(Some(now)),
-            Change::Unflag => mark.flagged = None,
-            Change::Move(place) => mark.place = *place,
-        }
-        if mark == *self {
-            return None;
-        }
-        mark.changed = now;
-        Some(mark)
+/// The mark after a change; `None` when nothing changes.
+fn changed_by(old: &Mark, change: &Change, now: Timestamp) -> Option<Mark> {
+    let mut mark = old.clone();
+    match change {
+        Change::Read => mark.read = mark.read.or(Some(now)),
+        Change::Unread => mark.read = None,
+        Change::Flag => mark.flagged = mark.flagged.or(Some(now)),
+        Change::Unflag => mark.flagged = None,
+        Change::Move(place) => mark.place = *place,
     }
+    if mark == *old {
+        return None;
+    }
+    mark.changed = now;
+    Some(mark)
 }
 
 /// The marks of one mailbox.
@@ -141,7 +107,7 @@ impl Marks {
             ids.iter()
                 .filter_map(|id| {
                     let old = marks.get(id).cloned().unwrap_or_default();
-                    Some((*id, old.changed_by(change, now)?))
+                    Some((*id, changed_by(&old, change, now)?))
                 })
                 .collect()
         };
@@ -221,10 +187,10 @@ mod tests {
     #[test]
     fn a_change_that_changes_nothing_is_none() {
         let (one, two) = (Timestamp::from_millis(1), Timestamp::from_millis(2));
-        let read = Mark::default().changed_by(&Change::Read, one).unwrap();
+        let read = changed_by(&Mark::default(), &Change::Read, one).unwrap();
         assert_eq!((read.read, read.changed), (Some(one), one));
-        assert_eq!(read.changed_by(&Change::Read, two), None);
-        let moved = read.changed_by(&Change::Move(Some(Place::Archive)), two);
+        assert_eq!(changed_by(&read, &Change::Read, two), None);
+        let moved = changed_by(&read, &Change::Move(Some(Place::Archive)), two);
         let moved = moved.unwrap();
         assert_eq!((moved.read, moved.place), (Some(one), Some(Place::Archive)));
         let json = serde_json::to_string(&moved).unwrap();

@@ -7,10 +7,9 @@ use futures_util::future::join_all;
 
 use super::Webmail;
 use super::accounts::blocking;
-use super::drafts::{Draft, File, Leaving, Name, kept};
+use super::drafts::{Draft, File, Leaving, Name};
 use super::error::WebError;
 use super::recipients::{Addressed, Refusal};
-use super::rich;
 use crate::base::{Shutdown, Timestamp};
 use crate::mail::{
     Authenticity, BASE64_LINE, Envelope, Letter, LetterFile, Peer, SpoolId, base64_lines,
@@ -211,8 +210,7 @@ impl Webmail {
         let from = self.writer(name, draft)?;
         let own_name = self.name_of(&from);
         let message_id = self.message_id(name);
-        let html = Some(&*draft.html).filter(|html| !html.is_empty());
-        let html = html.map(rich::page);
+        let html = draft.page("");
         let files: Vec<LetterFile> = draft.files.iter().map(letter_file).collect();
         let letter = Letter {
             from: (own_name.as_deref(), &from),
@@ -287,7 +285,7 @@ impl Webmail {
         (account, file): (&str, &File),
     ) -> Result<(), Unsent> {
         let (spool, account, id) = (self.0.world.spool.clone(), account.to_owned(), file.id);
-        let content = blocking(move || kept(&spool, &account, id)).await??;
+        let content = blocking(move || spool.kept(&account, id)).await??;
         let content = content.ok_or(WebError::Internal)?;
         let mut offset = 0;
         loop {

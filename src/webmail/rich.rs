@@ -46,14 +46,6 @@ pub(crate) fn narrow(html: &str) -> Option<String> {
     (!to_text(&clean).trim().is_empty()).then_some(clean)
 }
 
-/// The letter as a page of its own.
-pub(crate) fn page(narrow: &str) -> String {
-    format!(
-        "<!doctype html>\n<html><head><meta charset=\"utf-8\"></head>\n\
-         <body><div dir=\"auto\">{narrow}</div></body></html>\n"
-    )
-}
-
 /// The plain text of what [`narrow`] has made: quotes with `>`, lists with `-` and numbers, links
 /// with their address.
 pub(crate) fn to_text(narrow: &str) -> String {

@@ -41,3 +41,4 @@ mod starttls_on_both_sides;
 mod strangers_and_oversized_are_refused;
 mod users_migrate_in_waves;
 mod what_is_missing_comes_back;
+mod work_in_the_webmail_comes_home;

@@ -21,6 +21,7 @@ use tideover::outbound::{self, Outbound};
 use tideover::queue::landing::{self, Landings};
 use tideover::smtp::Mailbox;
 use tideover::telemetry::Metrics;
+use tideover::writeback::{self, Writebacks};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
@@ -114,6 +115,12 @@ impl Desk {
             waves: waves.clone(),
             drills: drills(door, all, &clock, options),
             replays: crate::replays::desk(door),
+            writebacks: Writebacks::new(writeback::Parts::new(
+                (door.spool.clone(), door.router.clone()),
+                (clock.clone(), Entropy::new(site.chance.clone())),
+                door.shutdown.clone(),
+                ("mx.example.org".to_owned(), writeback::Options::default()),
+            )),
             landings: Landings::new(door.queue.clone(), landing::Options::default()),
             router: door.router.clone(),
             backends: watch::channel(backends.into()).1,

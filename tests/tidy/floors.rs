@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 9] = [
     &["spool", "auth", "filter", "ldap", "imap"],
     &["directory", "backend"],
     &["route", "report", "activation"],
-    &["inbound", "queue", "outbound", "drill"],
+    &["inbound", "queue", "outbound", "drill", "writeback"],
     &["webmail", "admin", "cutover"],
     &["config", "daemon", "cli", "demo"],
 ];

@@ -13,6 +13,7 @@ mod process;
 mod tideover;
 mod tools;
 mod wait;
+mod webmail;
 mod wire;
 
 pub(crate) use client::Client;
@@ -24,4 +25,5 @@ pub(crate) use platform::Locked;
 pub(crate) use tideover::{Settings, Tideover};
 pub(crate) use tools::{Starttls, smtplib, swaks};
 pub(crate) use wait::{LONG, SHORT, eventually};
+pub(crate) use webmail::Webmail;
 pub(crate) use wire::{Trap, Wire};

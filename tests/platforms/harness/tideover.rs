@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) tls: &'static str,
     /// Lines for `[backend.onprem]` instead of that policy.
     pub(crate) onprem: String,
+    /// Further lines for `[web]`.
+    pub(crate) web: String,
     /// Further sections.
     pub(crate) more: String,
     /// Where the spool is.
@@ -42,6 +44,7 @@ impl Settings {
             hosts,
             tls: "opportunistic",
             onprem: String::new(),
+            web: String::new(),
             more: String::new(),
             data_dir: folder.join("data"),
             min_free: "1MiB",
@@ -55,6 +58,7 @@ impl Settings {
             tls,
             min_free,
             max_message_size,
+            web: web_lines,
             more,
             ..
         } = self;
@@ -96,6 +100,7 @@ file = \"directory.csv\"
 relay = [\"backend:onprem\"]
 [web]
 bind = \"{address}:{web}\"
+{web_lines}
 [admin]
 bind = \"{address}:{admin}\"
 {more}"

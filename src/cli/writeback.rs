@@ -1,0 +1,170 @@
+//! `writeback …`: what users did in the webmail goes into their mailboxes.
+
+use std::path::Path;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde::de::DeserializeOwned;
+
+use super::client::Client;
+use super::intent::{Format, Request, escape};
+use super::render::Page;
+use super::replay::{Stay, patiently, read};
+use super::{Failure, home, print};
+use crate::admin::WritebackQuery;
+use crate::base::Clock;
+use crate::mail::BackendId;
+use crate::terminal::{Bar, Palette};
+use crate::writeback::{Plan, Progress, RunState};
+
+/// From one look at a run to the next.
+const LOOK: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum WritebackVerb {
+    /// Show what would be carried, for whom, and what cannot be
+    Plan(Whose),
+    /// Carry it
+    Start {
+        #[command(flatten)]
+        whose: Whose,
+        /// Stay until it has come to its end
+        #[arg(long)]
+        wait: bool,
+    },
+    /// How far it is, and what came of it for each user
+    Status {
+        /// For example w1 [default: the last one]
+        id: Option<String>,
+        /// Stay until it has come to its end
+        #[arg(long)]
+        wait: bool,
+    },
+    /// All runs that are remembered
+    List,
+    /// End one; what it has carried stays, and a new start goes on from there
+    Stop {
+        /// For example w1
+        id: String,
+        /// Why, for those who look later
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub(crate) struct Whose {
+    /// Only this user; may be repeated
+    #[arg(long = "user", value_name = "ADDRESS")]
+    users: Vec<String>,
+    /// Only users whose mailbox is there
+    #[arg(long, value_name = "BACKEND")]
+    backend: Option<String>,
+}
+
+/// Does what a verb says, as `actor`; none is the plan.
+pub(super) async fn perform(
+    config: Option<&Path>,
+    verb: Option<WritebackVerb>,
+    (format, actor): (Format, String),
+) -> Result<(), Failure> {
+    let (data_dir, config) = home::data_dir(config)?;
+    let teller = Teller {
+        client: Client::new(&data_dir, &config),
+        format,
+        actor,
+        page: Page {
+            palette: Palette::of_stdout(),
+            now: Clock::system().now(),
+        },
+    };
+    let verb = verb.unwrap_or_else(|| WritebackVerb::Plan(Whose::default()));
+    teller.perform(verb).await
+}
+
+struct Teller {
+    client: Client,
+    format: Format,
+    actor: String,
+    page: Page,
+}
+
+impl Teller {
+    async fn perform(&self, verb: WritebackVerb) -> Result<(), Failure> {
+        match verb {
+            WritebackVerb::Plan(whose) => {
+                let answer = patiently(&self.client, self.asked("plan", &whose)).await?;
+                self.print(&answer, |page, it: &Plan| page.writeback_plan(it))
+            }
+            WritebackVerb::Start { whose, wait } => {
+                let answer = patiently(&self.client, self.asked("start", &whose)).await?;
+                self.tell(answer, wait.into()).await
+            }
+            WritebackVerb::Status { id, wait } => {
+                let answer = self.look(id.as_deref().unwrap_or("last")).await?;
+                self.tell(answer, wait.into()).await
+            }
+            WritebackVerb::List => {
+                let request = Request::get("/api/writebacks".to_owned());
+                let answer = self.client.ask(request).await?;
+                self.print(&answer, |page, all: &Vec<Progress>| page.writebacks(all))
+            }
+            WritebackVerb::Stop { id, reason } => {
+                let path = format!(
+                    "/api/writebacks/{}/stop?actor={}&reason={}",
+                    escape(&id),
+                    escape(&self.actor),
+                    escape(&reason)
+                );
+                let answer = self.client.upload(path, Vec::new()).await?;
+                self.print(&answer, |page, it: &Progress| page.writeback(it))
+            }
+        }
+    }
+
+    /// The path, and the users a line each.
+    fn asked(&self, what: &str, whose: &Whose) -> (String, Vec<u8>) {
+        let query = WritebackQuery {
+            backend: whose.backend.as_deref().map(BackendId::new),
+            actor: self.actor.clone(),
+            reason: String::new(),
+        };
+        let mut path = format!("/api/writebacks/{what}?actor={}", escape(&query.actor));
+        if let Some(backend) = &query.backend {
+            path.extend(["&backend=", &escape(backend.as_str())]);
+        }
+        (path, whose.users.join("\n").into_bytes())
+    }
+
+    async fn look(&self, id: &str) -> Result<serde_json::Value, Failure> {
+        let request = Request::get(format!("/api/writebacks/{}", escape(id)));
+        Ok(self.client.ask(request).await?)
+    }
+
+    /// How far it is, now or when it has come to its end.
+    async fn tell(&self, mut answer: serde_json::Value, stay: Stay) -> Result<(), Failure> {
+        let mut bar = Bar::with_lines("users");
+        loop {
+            let progress = read::<Progress>(&answer)?;
+            if stay == Stay::Shortly || progress.run.state != RunState::Running {
+                break;
+            }
+            bar.show(progress.done + progress.failed, Some(progress.total));
+            tokio::time::sleep(LOOK).await;
+            answer = self.look(&progress.run.id).await?;
+        }
+        bar.end();
+        self.print(&answer, |page, it: &Progress| page.writeback(it))
+    }
+
+    fn print<T: DeserializeOwned>(
+        &self,
+        answer: &serde_json::Value,
+        text: impl FnOnce(Page, &T) -> String,
+    ) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => print(&format!("{answer:#}\n")),
+            Format::Text => print(&text(self.page, &read(answer)?)),
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! Carries the work of one user into his mailbox. Before anything is put there it is looked for:
+//! whatever a crash has cut off is not done twice.
+
+use futures_util::future::try_join_all;
+
+use super::Parts;
+use super::decide::{Step, Verdict, about_mark, about_sent, folder_of};
+use super::letter;
+use super::people::Person;
+use super::record::{UserResult, Written, put_written};
+use super::work::{DraftTask, MarkTask, SentTask, Work, name_of_draft, name_of_mark, name_of_sent};
+use crate::base::Shutdown;
+use crate::directory::Lookup;
+use crate::imap::{Filed, ImapError, Item, OpenMailbox, Sought, Spot};
+use crate::mail::{BackendId, FolderKind, Mark, MarkPlace, UnsentLetter};
+use crate::smtp::Mailbox;
+use crate::spool::SpoolError;
+use crate::telemetry::names;
+
+/// Records that are made durable together.
+const TOGETHER: usize = 128;
+
+/// Why the work on a user ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    #[error(transparent)]
+    Imap(#[from] ImapError),
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    #[error("it was stopped")]
+    Stopped,
+}
+
+/// What works on one user.
+pub(super) struct Carrier<'a> {
+    pub(super) parts: &'a Parts,
+    pub(super) person: &'a Person,
+    pub(super) backend: &'a BackendId,
+    pub(super) stop: &'a Shutdown,
+    pub(super) result: &'a mut UserResult,
+}
+
+impl Carrier<'_> {
+    /// Carries all of it, as far as the platform takes it.
+    pub(super) async fn carry(
+        &mut self,
+        mailbox: &mut dyn OpenMailbox,
+        work: Work,
+    ) -> Result<(), Broken> {
+        let sought = self.sought(&work);
+        let mut places = mailbox.locate(&sought).await?.into_iter();
+        let mut next = || places.next().unwrap_or_default();
+        for task in work.sent {
+            let spots = next();
+            self.go_on()?;
+            self.carry_sent(mailbox, (&task, &spots)).await?;
+        }
+        let mut done = Vec::new();
+        for task in work.marks {
+            let spots = next();
+            self.go_on()?;
+            if self.carry_mark(mailbox, (&task, &spots)).await? {
+                done.push((name_of_mark(task.id), self.written(&task.mark)));
+            }
+            if done.len() >= TOGETHER {
+                self.note(std::mem::take(&mut done)).await?;
+            }
+        }
+        self.note(done).await?;
+        for task in work.drafts {
+            let (now, before) = (next(), next());
+            self.go_on()?;
+            self.carry_draft(mailbox, (&task, [&now, &before])).await?;
+        }
+        Ok(())
+    }
+
+    fn go_on(&self) -> Result<(), Broken> {
+        if self.stop.is_stopping() {
+            return Err(Broken::Stopped);
+        }
+        Ok(())
+    }
+
+    /// In the order in which it is asked for again.
+    fn sought(&self, work: &Work) -> Vec<Sought> {
+        let sent = work.sent.iter().map(|task| Sought {
+            id: Some(task.id),
+            message_id: task.message_id.clone(),
+        });
+        let marks = work.marks.iter().map(|task| Sought {
+            id: Some(task.id),
+            message_id: task.message_id.clone(),
+        });
+        let drafts = work.drafts.iter().flat_map(|task| {
+            let now = task.letter.as_ref().map(|letter| letter.changed);
+            let before = task.before.as_ref().map(|before| before.changed);
+            [now, before].map(|changed| Sought {
+                id: None,
+                message_id: changed.map(|changed| self.draft_id(&task.token, changed)),
+            })
+        });
+        sent.chain(marks).chain(drafts).collect()
+    }
+
+    fn draft_id(&self, token: &str, changed: crate::base::Timestamp) -> String {
+        letter::message_id((token, &self.parts.hostname), changed)
+    }
+
+    async fn carry_sent(
+        &mut self,
+        mailbox: &mut dyn OpenMailbox,
+        (task, spots): (&SentTask, &[Spot]),
+    ) -> Result<(), Broken> {
+        let before = task.before.as_ref();
+        let done = match about_sent(spots, (&task.mark, before)) {
+            // He took it out there himself.
+            Verdict::Absent if before.is_some() => true,
+            Verdict::Absent => self.put_sent(mailbox, task).await?,
+            Verdict::Do(steps) => {
+                if steps.is_empty() {
+                    self.result.carried.there += 1;
+                }
+                self.do_steps(mailbox, steps).await?
+            }
+        };
+        if done {
+            let written = self.written(&task.mark);
+            self.note(vec![(name_of_sent(task.id), written)]).await?;
+        }
+        Ok(())
+    }
+
+    async fn put_sent(
+        &mut self,
+        mailbox: &mut dyn OpenMailbox,
+        task: &SentTask,
+    ) -> Result<bool, Broken> {
+        let id = task.id;
+        let body = match self.parts.spool.beside(move |spool| spool.body(id)).await {
+            Ok(Some(body)) => body,
+            // Retention was faster.
+            Ok(None) => return Ok(true),
+            Err(error) => return self.damaged(error),
+        };
+        let kind = task.mark.place.map_or(FolderKind::Sent, folder_of);
+        let flags = match task.mark.flagged {
+            Some(_) => "\\Seen \\Flagged",
+            None => "\\Seen",
+        };
+        let item = Item {
+            flags,
+            date: task.at,
+            body: body.as_ref(),
+        };
+        match mailbox.append(kind, item).await {
+            Ok(_) => {
+                self.result.carried.sent += 1;
+                self.count("sent");
+                Ok(true)
+            }
+            Err(ImapError::Refused { what, why }) => {
+                self.result.refuse(format!("{id}: {what}: {why}"));
+                Ok(false)
+            }
+            // Its bytes are damaged. The connection is cut in the middle of it.
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// One damaged message stops no other.
+    fn damaged(&mut self, error: SpoolError) -> Result<bool, Broken> {
+        if !error.is_damage() {
+            return Err(error.into());
+        }
+        self.result.refuse(error.to_string());
+        Ok(false)
+    }
+
+    /// `true`: it is as it is to be.
+    async fn carry_mark(
+        &mut self,
+        mailbox: &mut dyn OpenMailbox,
+        (task, spots): (&MarkTask, &[Spot]),
+    ) -> Result<bool, Broken> {
+        let verdict = about_mark(spots, (&task.mark, task.before.as_ref()));
+        let Verdict::Do(steps) = verdict else {
+            self.result.carried.absent += 1;
+            return Ok(false);
+        };
+        if steps.is_empty() {
+            self.result.carried.there += 1;
+        }
+        self.do_steps(mailbox, steps).await
+    }
+
+    /// `true`: all of it was done.
+    async fn do_steps(
+        &mut self,
+        mailbox: &mut dyn OpenMailbox,
+        steps: Vec<Step>,
+    ) -> Result<bool, Broken> {
+        let mut all = true;
+        for step in steps {
+            let done = match &step {
+                Step::Flag(spot, add, remove) => mailbox.flag(spot, (*add, *remove)).await,
+                Step::File(spot, kind) => mailbox.file(spot, *kind).await,
+                Step::TakeOut(spot, kind) => mailbox.take_out(spot, *kind).await,
+            };
+            match done {
+                Ok(Filed::Moved) => self.count_step(&step),
+                Ok(Filed::Gone) => {
+                    self.result.carried.absent += 1;
+                    all = false;
+                }
+                Err(ImapError::Refused { what, why }) => {
+                    self.result.refuse(format!("{what}: {why}"));
+                    all = false;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(all)
+    }
+
+    fn count_step(&mut self, step: &Step) {
+        let carried = &mut self.result.carried;
+        let kind = match step {
+            Step::Flag(..) => {
+                carried.states += 1;
+                "state"
+            }
+            Step::File(_, FolderKind::Trash) | Step::TakeOut(_, FolderKind::Trash) => {
+                carried.deleted += 1;
+                "deleted"
+            }
+            Step::File(..) | Step::TakeOut(..) => {
+                carried.filed += 1;
+                "filed"
+            }
+        };
+        self.count(kind);
+    }
+
+    async fn carry_draft(
+        &mut self,
+        mailbox: &mut dyn OpenMailbox,
+        (task, [now, before]): (&DraftTask, [&[Spot]; 2]),
+    ) -> Result<(), Broken> {
+        let mut changed = false;
+        if let Some(letter) = &task.letter {
+            let is_there = now.iter().any(|spot| !spot.flags.deleted);
+            if is_there {
+                self.result.carried.there += 1;
+            } else if self.put_draft(mailbox, (task, letter)).await? {
+                changed = true;
+            } else {
+                return Ok(());
+            }
+        }
+        // An older state of it, or all of it when it is no draft any more: what he did with it
+        // there, for example sending it, is his matter.
+        let old = before.iter().filter(|spot| {
+            let same = now.iter().any(|other| other == *spot);
+            spot.kind == FolderKind::Drafts && !spot.flags.deleted && !same
+        });
+        for spot in old {
+            match mailbox.file(spot, FolderKind::Trash).await {
+                Ok(_) => changed = true,
+                Err(ImapError::Refused { what, why }) => {
+                    self.result.refuse(format!("{what}: {why}"));
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if changed {
+            self.result.carried.drafts += 1;
+            self.count("draft");
+        }
+        let name = name_of_draft(&task.token);
+        let Some(letter) = &task.letter else {
+            let place = (self.person.mailbox.as_str(), name.as_str());
+            return Ok(put_written(&self.parts.spool, place, None).await?);
+        };
+        let mark = Mark {
+            changed: letter.changed,
+            ..Mark::default()
+        };
+        let written = self.written(&mark);
+        self.note(vec![(name, written)]).await
+    }
+
+    async fn put_draft(
+        &mut self,
+        mailbox: &mut dyn OpenMailbox,
+        (task, letter): (&DraftTask, &UnsentLetter),
+    ) -> Result<bool, Broken> {
+        let from = self.writer(&task.account, letter);
+        let name = self.name_of(&from);
+        let id = self.draft_id(&task.token, letter.changed);
+        let mark = self.parts.entropy.token();
+        let (account, unsent) = (task.account.clone(), letter.clone());
+        let made = self.parts.spool.beside(move |spool| {
+            let writer = (name.as_deref(), &from);
+            letter::body((spool, &account), &unsent, (writer, &id, &mark))
+        });
+        let body = match made.await {
+            Ok(body) => body,
+            Err(error) => return self.damaged(error),
+        };
+        let item = Item {
+            flags: "\\Draft \\Seen",
+            date: letter.changed,
+            body: body.as_ref(),
+        };
+        match mailbox.append(FolderKind::Drafts, item).await {
+            Ok(_) => Ok(true),
+            Err(ImapError::Refused { what, why }) => {
+                self.result.refuse(format!("a draft: {what}: {why}"));
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The address that it would be sent as.
+    fn writer(&self, account: &Mailbox, letter: &UnsentLetter) -> Mailbox {
+        let wanted = letter.from.parse::<Mailbox>().ok();
+        let mut own = self.person.addresses.iter();
+        let found = wanted.and_then(|wanted| own.find(|one| one.key() == wanted.key()));
+        found.unwrap_or(account).clone()
+    }
+
+    fn name_of(&self, address: &Mailbox) -> Option<String> {
+        match self.parts.router.directory().current().lookup(address) {
+            Lookup::Known { entry, .. } => Some(entry.name.clone()).filter(|name| !name.is_empty()),
+            Lookup::Unknown(_) | Lookup::Stranger => None,
+        }
+    }
+
+    /// A record of this state.
+    fn written(&self, mark: &Mark) -> Written {
+        Written {
+            backend: self.backend.clone(),
+            at: self.parts.clock.now(),
+            changed: mark.changed,
+            seen: mark.read.is_some(),
+            flagged: mark.flagged.is_some(),
+            place: mark.place.map(|place| match place {
+                MarkPlace::Archive => MarkPlace::Archive,
+                MarkPlace::Deleted | MarkPlace::Gone => MarkPlace::Deleted,
+            }),
+            copy: None,
+        }
+    }
+
+    async fn note(&self, done: Vec<(String, Written)>) -> Result<(), Broken> {
+        let mailbox = &self.person.mailbox;
+        let notes = done
+            .iter()
+            .map(|(name, written)| put_written(&self.parts.spool, (mailbox, name), Some(written)));
+        try_join_all(notes).await?;
+        Ok(())
+    }
+
+    fn count(&self, kind: &'static str) {
+        let backend = self.backend.to_string();
+        metrics::counter!(names::WRITTEN_BACK, "backend" => backend, "kind" => kind).increment(1);
+    }
+}

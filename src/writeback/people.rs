@@ -1,0 +1,103 @@
+//! Whose work there is: the accounts of the webmail, and where their mailboxes are now.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::record::Meant;
+use crate::directory::{EntryKind, Lookup};
+use crate::mail::BackendId;
+use crate::route::{Admission, Admit as _, Origin, Router};
+use crate::smtp::Mailbox;
+use crate::spool::{Spool, SpoolError};
+
+/// The facts of the accounts; each has an `address`.
+const ACCOUNTS: &str = "account";
+
+/// Somebody who may have worked in the webmail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Person {
+    /// The key under which the spool lists his mail.
+    pub(super) mailbox: String,
+    /// Accounts that lead to this mailbox: usually one.
+    pub(super) accounts: Vec<Mailbox>,
+    /// What they may send as.
+    pub(super) addresses: Vec<Mailbox>,
+    /// The backend that holds the mailbox, and its address there.
+    pub(super) home: Option<(BackendId, Mailbox)>,
+}
+
+impl Person {
+    pub(super) fn backend(&self) -> Option<&BackendId> {
+        self.home.as_ref().map(|(backend, _)| backend)
+    }
+}
+
+/// Everybody who is meant, by mailbox. Blocks.
+pub(super) fn people(
+    (spool, router): (&Spool, &Router),
+    (meant, named): (&Meant, &BTreeSet<String>),
+) -> Result<Vec<Person>, SpoolError> {
+    let mut people: BTreeMap<String, Person> = BTreeMap::new();
+    for (key, value) in spool.facts(ACCOUNTS, "")? {
+        let address = value.get("address").and_then(serde_json::Value::as_str);
+        let Some(address) = address.and_then(|text| text.parse::<Mailbox>().ok()) else {
+            tracing::error!(
+                key,
+                "an account is left out of write-back: it cannot be read"
+            );
+            continue;
+        };
+        let (mailbox, home) = mailbox_of(router, &address);
+        let is_named = named.contains(&mailbox) || named.contains(&address.key());
+        if !named.is_empty() && !is_named {
+            continue;
+        }
+        let home = home.and_then(|home| {
+            let holder = router.mailbox_at(&address, &home)?;
+            Some((home, holder))
+        });
+        let person = people.entry(mailbox.clone()).or_insert_with(|| Person {
+            mailbox,
+            accounts: Vec::new(),
+            addresses: Vec::new(),
+            home,
+        });
+        for one in addresses_of(router, &address) {
+            if person
+                .addresses
+                .iter()
+                .all(|other| other.key() != one.key())
+            {
+                person.addresses.push(one);
+            }
+        }
+        person.accounts.push(address);
+    }
+    let is_meant = |person: &Person| match &meant.backend {
+        Some(backend) => person.backend() == Some(backend),
+        None => true,
+    };
+    Ok(people.into_values().filter(is_meant).collect())
+}
+
+/// The same rule as the webmail's.
+fn mailbox_of(router: &Router, address: &Mailbox) -> (String, Option<BackendId>) {
+    match router.admit(address, Origin::Trusted) {
+        Admission::Accept { lane, mailbox, .. } => {
+            let home = Some(lane).filter(|lane| !lane.starts_with('@'));
+            let key = mailbox.unwrap_or_else(|| address.key());
+            (key, home.map(|name| BackendId::new(&name)))
+        }
+        Admission::Reject(_) => (address.key(), None),
+    }
+}
+
+/// What was sent from any of his addresses is his, also from one that only receives today.
+fn addresses_of(router: &Router, account: &Mailbox) -> Vec<Mailbox> {
+    let mut addresses = vec![account.clone()];
+    if let Lookup::Known { entry, .. } = router.directory().current().lookup(account)
+        && matches!(entry.kind, EntryKind::Mailbox | EntryKind::User)
+    {
+        addresses.extend(entry.addresses().cloned());
+    }
+    addresses
+}

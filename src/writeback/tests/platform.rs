@@ -1,0 +1,238 @@
+//! A platform in memory that fails when it is told to.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::base::{Boxed, Timestamp};
+use crate::imap::{Carriers, Filed, Flags, ImapError, Item, OpenMailbox, Sought, Spot};
+use crate::mail::{BackendId, FolderKind, VISIT_FIELD};
+use crate::smtp::Mailbox;
+
+/// A message of a platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) uid: u32,
+    pub(super) kind: FolderKind,
+    pub(super) flags: Flags,
+    /// As APPEND said them.
+    pub(super) said: String,
+    pub(super) date: Timestamp,
+    pub(super) text: String,
+}
+
+impl Stored {
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        let head = format!("{name}: ");
+        let mut lines = self.text.lines();
+        lines.find_map(|line| line.strip_prefix(&head))
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) mailboxes: BTreeMap<String, Vec<Stored>>,
+    last_uid: u32,
+    /// The connection breaks behind so many further changes; the last one is done.
+    pub(super) breaks_after: Option<u32>,
+    pub(super) away: bool,
+    pub(super) refuses: bool,
+    opened: u32,
+}
+
+/// The platform `onprem`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Platform(Arc<Mutex<State>>);
+
+impl Platform {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    pub(super) fn put(&self, user: &str, kind: FolderKind, text: &str) {
+        let mut state = self.state();
+        state.last_uid += 1;
+        let stored = Stored {
+            uid: state.last_uid,
+            kind,
+            flags: Flags::default(),
+            said: String::new(),
+            date: Timestamp::EPOCH,
+            text: text.to_owned(),
+        };
+        state
+            .mailboxes
+            .entry(user.to_owned())
+            .or_default()
+            .push(stored);
+    }
+
+    /// What is in a folder.
+    pub(super) fn folder(&self, user: &str, kind: FolderKind) -> Vec<Stored> {
+        let state = self.state();
+        let all = state.mailboxes.get(user).cloned().unwrap_or_default();
+        all.into_iter().filter(|one| one.kind == kind).collect()
+    }
+
+    /// A change is done; does the connection break behind it?
+    fn changed(&self) -> Result<(), ImapError> {
+        let mut state = self.state();
+        match &mut state.breaks_after {
+            Some(0) => {
+                state.breaks_after = None;
+                Err(ImapError::Broken("cut".to_owned()))
+            }
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Carriers for Platform {
+    fn open_at_a_time(&self, backend: &BackendId) -> usize {
+        usize::from(backend.as_str() == "onprem") * 2
+    }
+
+    fn open<'a>(
+        &'a self,
+        _backend: &'a BackendId,
+        mailbox: &'a Mailbox,
+    ) -> Boxed<'a, Result<Box<dyn OpenMailbox>, ImapError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            if state.away {
+                return Err(ImapError::Unreachable {
+                    server: "imap://x".to_owned(),
+                    why: "away".to_owned(),
+                });
+            }
+            state.opened += 1;
+            let open = Open(self.clone(), mailbox.key());
+            Ok(Box::new(open) as Box<dyn OpenMailbox>)
+        })
+    }
+}
+
+struct Open(Platform, String);
+
+impl Open {
+    fn with<T>(&self, uid: u32, change: impl FnOnce(&mut Stored) -> T) -> Option<T> {
+        let mut state = self.0.state();
+        let all = state.mailboxes.get_mut(&self.1)?;
+        all.iter_mut().find(|one| one.uid == uid).map(change)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Way {
+    Ours,
+    Another,
+}
+
+impl From<bool> for Way {
+    fn from(is_ours: bool) -> Self {
+        if is_ours { Self::Ours } else { Self::Another }
+    }
+}
+
+fn spot_of(stored: &Stored, way: Way) -> Spot {
+    let mut spot = Spot::at(stored.kind, stored.uid);
+    spot.flags = stored.flags;
+    spot.is_ours = matches!(way, Way::Ours);
+    spot
+}
+
+impl OpenMailbox for Open {
+    fn locate<'a>(
+        &'a mut self,
+        sought: &'a [Sought],
+    ) -> Boxed<'a, Result<Vec<Vec<Spot>>, ImapError>> {
+        Box::pin(async move {
+            let state = self.0.state();
+            let all = state.mailboxes.get(&self.1).cloned().unwrap_or_default();
+            let spots = sought.iter().map(|sought| {
+                let found = all.iter().filter_map(|stored| {
+                    let trace = stored.field(VISIT_FIELD);
+                    let id = sought.id.map(|id| id.to_string());
+                    let is_ours = id.is_some() && trace == id.as_deref();
+                    let own = sought.message_id.as_ref().map(|id| format!("<{id}>"));
+                    let is_same = own.is_some() && stored.field("Message-ID") == own.as_deref();
+                    (is_ours || is_same).then(|| spot_of(stored, is_ours.into()))
+                });
+                found.collect()
+            });
+            Ok(spots.collect())
+        })
+    }
+
+    fn append<'a>(
+        &'a mut self,
+        kind: FolderKind,
+        item: Item<'a>,
+    ) -> Boxed<'a, Result<String, ImapError>> {
+        Box::pin(async move {
+            if self.0.state().refuses {
+                return Err(ImapError::Refused {
+                    what: "APPEND".to_owned(),
+                    why: "NO [OVERQUOTA] full".to_owned(),
+                });
+            }
+            let mut text = Vec::new();
+            while (text.len() as u64) < item.body.len() {
+                let piece = item.body.read_at(text.len() as u64, 100).unwrap();
+                text.extend_from_slice(&piece);
+            }
+            self.0
+                .put(&self.1, kind, std::str::from_utf8(&text).unwrap());
+            let uid = self.0.state().last_uid;
+            self.with(uid, |stored| {
+                stored.said = item.flags.to_owned();
+                stored.date = item.date;
+            });
+            self.0.changed()?;
+            Ok(kind.word().to_owned())
+        })
+    }
+
+    fn flag<'a>(
+        &'a mut self,
+        spot: &'a Spot,
+        (add, remove): (Flags, Flags),
+    ) -> Boxed<'a, Result<Filed, ImapError>> {
+        Box::pin(async move {
+            let done = self.with(spot.uid(), |stored| {
+                let flags = &mut stored.flags;
+                flags.seen = (flags.seen || add.seen) && !remove.seen;
+                flags.flagged = (flags.flagged || add.flagged) && !remove.flagged;
+            });
+            self.0.changed()?;
+            Ok(done.map_or(Filed::Gone, |()| Filed::Moved))
+        })
+    }
+
+    fn file<'a>(
+        &'a mut self,
+        spot: &'a Spot,
+        kind: FolderKind,
+    ) -> Boxed<'a, Result<Filed, ImapError>> {
+        Box::pin(async move {
+            let done = self.with(spot.uid(), |stored| stored.kind = kind);
+            self.0.changed()?;
+            Ok(done.map_or(Filed::Gone, |()| Filed::Moved))
+        })
+    }
+
+    fn take_out<'a>(
+        &'a mut self,
+        spot: &'a Spot,
+        kind: FolderKind,
+    ) -> Boxed<'a, Result<Filed, ImapError>> {
+        self.file(spot, kind)
+    }
+
+    fn close(self: Box<Self>) -> Boxed<'static, ()> {
+        Box::pin(async {})
+    }
+}
