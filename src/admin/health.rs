@@ -56,6 +56,7 @@ impl Admin {
             .chain(self.sync_problems())
             .chain(self.drill_problems())
             .chain(self.replay_problems())
+            .chain(self.landing_problem())
             .collect();
         HealthView {
             ok: problems.is_empty(),

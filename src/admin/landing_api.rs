@@ -58,6 +58,16 @@ async fn dismiss(State(admin): Us, Path(name): Path<String>) -> Answer<Dismissed
     })
 }
 
+impl Admin {
+    /// For `/health`.
+    pub(super) fn landing_problem(&self) -> Option<String> {
+        let missing = self.landings.missing().unwrap_or_default();
+        (missing > 0).then(|| {
+            format!("{missing} delivered are not in their mailbox: `tideover landing status`")
+        })
+    }
+}
+
 /// What a look into a mailbox has shown.
 pub(super) fn told(backend: &BackendId, landing: &Landing) -> String {
     match landing {

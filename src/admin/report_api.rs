@@ -61,11 +61,11 @@ async fn figures(
 ) -> Result<Json<ReportView>, AdminError> {
     let time = admin.time_of(query)?;
     // What is counted now is linked before.
-    let anchor = admin.spool.link(Reach::Everything).await?;
+    let anchor = admin.link().await;
     let figures = admin.blocking(move |admin| admin.figures(time)).await?;
     Ok(Json(ReportView {
         site: admin.router.hostname().unwrap_or_default(),
-        anchor: Some(anchor),
+        anchor,
         figures,
     }))
 }
@@ -82,7 +82,7 @@ async fn verify(
     State(admin): State<Arc<Admin>>,
     Query(query): Query<VerifyQuery>,
 ) -> Result<Json<ChainCheck>, AdminError> {
-    admin.spool.link(Reach::Everything).await?;
+    admin.link().await;
     let check = admin
         .blocking(move |admin| Ok(admin.spool.check_chain(query.anchor.as_ref())?))
         .await?;
@@ -125,6 +125,14 @@ fn told<'a>(passing: &'a Passing<'_>) -> Result<Cow<'a, [LedgerEntry]>, AdminErr
 type Piece = Result<Bytes, std::io::Error>;
 
 impl Admin {
+    /// The end of the chain, up to now; a disk that is full must not hide what is known.
+    async fn link(&self) -> Option<Anchor> {
+        let linked = self.spool.link(Reach::Everything).await;
+        linked
+            .inspect_err(|error| tracing::warn!(%error, "the ledger's chain does not grow"))
+            .ok()
+    }
+
     fn time_of(&self, query: ReportQuery) -> Result<(Timestamp, Timestamp), AdminError> {
         let until = query.until.unwrap_or_else(|| self.clock.now());
         if query.since >= until {

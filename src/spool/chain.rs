@@ -45,6 +45,8 @@ pub(crate) enum Part {
         /// `None`: no message went with it.
         ledger: Option<LedgerDigest>,
     },
+    /// The time of a ledger file is over.
+    Expired { segment: u32 },
 }
 
 /// A file of the ledger.
@@ -69,8 +71,8 @@ impl Link {
     }
 }
 
-/// `BEFORE NUMBER TIME log SEGMENT FROM TO SHA256` or `… retired SEGMENT [SHA256 NEWEST]`, so that
-/// `sha256sum` can check it.
+/// `BEFORE NUMBER TIME log SEGMENT FROM TO SHA256`, `… retired SEGMENT [SHA256 NEWEST]` or
+/// `… expired SEGMENT`, so that `sha256sum` can check it.
 fn digest_of(number: u64, before: &str, at: Timestamp, of: &Part) -> String {
     let digest = |digest: &Option<String>| digest.clone().unwrap_or_else(|| "-".to_owned());
     let mut line = format!("{before} {number} {at} ");
@@ -92,6 +94,7 @@ fn digest_of(number: u64, before: &str, at: Timestamp, of: &Part) -> String {
             let sha256 = digest(&ledger.sha256);
             write!(line, "retired {segment} {sha256} {}", ledger.newest)
         }
+        Part::Expired { segment } => write!(line, "expired {segment}"),
     };
     debug_assert!(written.is_ok(), "a text takes everything");
     hex(&Sha256::digest(line.as_bytes()))
@@ -139,10 +142,12 @@ impl FromStr for Anchor {
         let wrong =
             "an anchor is a number, a hyphen, and 64 hexadecimal digits, as a report has it";
         let (number, chain) = text.trim().split_once('-').ok_or(wrong)?;
-        let number = number.parse().map_err(|_| wrong)?;
-        if chain.len() != DIGITS || !chain.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let are_digits = number.bytes().all(|byte| byte.is_ascii_digit());
+        let is_hex = chain.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if chain.len() != DIGITS || !is_hex || !are_digits {
             return Err(wrong);
         }
+        let number = number.parse().map_err(|_| wrong)?;
         let chain = chain.to_ascii_lowercase();
         Ok(Self { number, chain })
     }
@@ -201,6 +206,7 @@ mod tests {
                 segment: 1,
                 ledger: None,
             },
+            Part::Expired { segment: 1 },
         ];
         for of in parts {
             let link = Link::new(1, "u", at(5), of);
@@ -234,6 +240,7 @@ mod tests {
             "-ab",
             "57-xyz",
             &format!("x-{}", "0f".repeat(32)),
+            &format!("+3-{}", "0f".repeat(32)),
         ] {
             assert!(wrong.parse::<Anchor>().is_err(), "{wrong}");
         }

@@ -60,7 +60,9 @@ impl Spool {
             self.check_segment((segment, ranges, is_last), &parts, &mut check)?;
         }
         for (&segment, ledger) in &parts.retired {
-            if let Some(ledger) = ledger {
+            if parts.expired.contains(&segment) {
+                check.0.expired += 1;
+            } else if let Some(ledger) = ledger {
                 self.check_ledger(segment, ledger, &mut check);
             }
         }
@@ -119,10 +121,23 @@ impl Spool {
         Ok(())
     }
 
+    /// Has the segment gone since the links were read?
     fn is_retired(&self, segment: u32) -> Result<bool, SpoolError> {
         let gone =
-            |link: &Link| matches!(link.of, Part::Retired { segment: gone, .. } if gone == segment);
-        Ok(self.links()?.iter().any(|(_, link)| gone(link)))
+            |of: &Part| matches!(of, Part::Retired { segment: gone, .. } if *gone == segment);
+        Ok(self.links()?.iter().any(|(_, link)| gone(&link.of)))
+    }
+
+    /// Has it gone since then, with messages in it?
+    fn has_ledger(&self, segment: u32) -> Result<bool, SpoolError> {
+        let gone = |of: &Part| match of {
+            Part::Retired {
+                segment: of,
+                ledger,
+            } => *of == segment && ledger.is_some(),
+            Part::Log { .. } | Part::Expired { .. } => false,
+        };
+        Ok(self.links()?.iter().any(|(_, link)| gone(&link.of)))
     }
 
     fn check_ledger(&self, segment: u32, ledger: &LedgerDigest, check: &mut Check) {
@@ -159,22 +174,28 @@ impl Spool {
         }
         for segment in self.0.ledger.segments()? {
             let known = matches!(parts.retired.get(&segment), Some(Some(_)));
-            // It is written before its segment goes.
-            if !known && !numbers.contains(&segment) && !self.is_retired(segment)? {
+            // It is written before its segment goes, and that is always the oldest one.
+            let goes = numbers.first() == Some(&segment);
+            if !known && !goes && !self.has_ledger(segment)? {
                 check.complain(format!("ledger {segment} was put there: no link knows it"));
             }
+        }
+        for name in self.0.ledger.strangers()? {
+            check.complain(format!("ledger/{name} was put there: it is none of ours"));
         }
         Ok(())
     }
 }
 
-struct Check(ChainCheck);
+/// What was found, and the digest before the first link.
+struct Check(ChainCheck, String);
 
 impl Check {
     /// The links against each other.
     fn of(links: &[(String, Link)], uuid: &str) -> Self {
         let mut before = hex(&Sha256::digest(uuid.as_bytes()));
-        let mut check = Self(ChainCheck {
+        let first = before.clone();
+        let found = ChainCheck {
             anchor: Anchor {
                 number: 0,
                 chain: before.clone(),
@@ -188,7 +209,8 @@ impl Check {
             unread: 0,
             problems: Vec::new(),
             wrong: 0,
-        });
+        };
+        let mut check = Self(found, first);
         let mut number = 0;
         for (key, link) in links {
             number += 1;
@@ -219,7 +241,10 @@ impl Check {
                  that of another spool",
                 anchor.number
             )),
-            None if anchor.number == 0 => {}
+            None if anchor.number == 0 && anchor.chain == self.1 => {}
+            None if anchor.number == 0 => {
+                self.complain("the anchor is that of another spool".to_owned());
+            }
             None => self.complain(format!(
                 "the anchor is of link {}, and the chain ends at {newest}: its end was taken away",
                 anchor.number
@@ -248,6 +273,7 @@ struct Range {
 struct Parts {
     log: BTreeMap<u32, Vec<Range>>,
     retired: BTreeMap<u32, Option<LedgerDigest>>,
+    expired: BTreeSet<u32>,
 }
 
 impl Parts {
@@ -273,6 +299,9 @@ impl Parts {
                         sha256: sha256.clone(),
                         at: link.at,
                     });
+                }
+                Part::Expired { segment } => {
+                    parts.expired.insert(*segment);
                 }
                 Part::Retired { segment, ledger } => {
                     if parts.retired.insert(*segment, ledger.clone()).is_some() {

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::spool::chain::{Link, Part, ROOM, key_of};
 use crate::spool::retention_tests::{Hands, fill, open, segments};
-use crate::spool::tests::{Opened2, close};
+use crate::spool::tests::{Opened2, close, open_in, options};
 use crate::spool::*;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -159,6 +159,12 @@ async fn a_chain_that_was_made_anew_shows_by_the_anchor() {
     );
     let found = spool.check_chain(Some(&anchor)).unwrap().problems;
     one(&found, "is not the one of the anchor");
+    let stranger = Anchor {
+        number: 0,
+        chain: "0f".repeat(32),
+    };
+    let told = spool.check_chain(Some(&stranger)).unwrap().problems;
+    one(&told, "of another spool");
     let far = Anchor {
         number: anchor.number + 9,
         ..anchor
@@ -193,5 +199,75 @@ async fn a_chain_begins_with_what_is_there() {
         )
     };
     assert!(gone(&links[0].1) && links.iter().any(|(_, link)| !gone(link)));
+    close(spool, opened).await;
+}
+
+/// A ledger file that somebody forges is found wherever it lies, and never becomes one of ours.
+#[tokio::test]
+async fn a_forged_ledger_file_is_found() {
+    let dir = TempDir::new().unwrap();
+    let hands = Hands::new();
+    let (spool, opened) = retired(&dir, &hands).await;
+    let genuine = std::fs::read(spool.0.ledger.path(2)).unwrap();
+    let count = |spool: &Spool| {
+        let mut count = 0;
+        let mut show = |_| count += 1;
+        let since = crate::base::Timestamp::EPOCH;
+        spool.0.ledger.each(since, &mut show).unwrap();
+        count
+    };
+    let before = count(&spool);
+    for name in ["x.jsonl.gz", "1.jsonl.gz", "00000000002.jsonl.gz"] {
+        let forged = dir.path().join("ledger").join(name);
+        std::fs::write(&forged, &genuine).unwrap();
+        one(&problems(&spool, None).await, "is none of ours");
+        assert_eq!(count(&spool), before, "nobody reads {name}");
+        std::fs::remove_file(&forged).unwrap();
+    }
+    // Under the number of a segment that is still there, but is not the next to go.
+    let live = segments(dir.path())[1].trim_end_matches(".seg").parse();
+    std::fs::write(spool.0.ledger.path(live.unwrap()), &genuine).unwrap();
+    one(&problems(&spool, None).await, "no link knows it");
+    close(spool, opened).await;
+}
+
+/// A crash while a segment is opened leaves one with nothing in it.
+#[tokio::test]
+async fn an_empty_segment_is_no_stranger() {
+    let dir = TempDir::new().unwrap();
+    let hands = Hands::new();
+    let (spool, opened) = open(dir.path(), &hands);
+    fill(&spool, dir.path(), 2).await;
+    close(spool, opened).await;
+    let newest = segments(dir.path()).len() + 1;
+    let path = dir.path().join("log").join(format!("{newest:010}.seg"));
+    std::fs::write(&path, vec![0; 4096]).unwrap();
+    for _ in 0..2 {
+        let (spool, opened) = open(dir.path(), &hands);
+        for _ in 0..2 {
+            assert_eq!(problems(&spool, None).await, [""; 0]);
+        }
+        close(spool, opened).await;
+    }
+}
+
+/// A longer `spool.ledger_retain` brings back nothing, and says so of nobody.
+#[tokio::test]
+async fn what_expired_is_not_missed_when_the_time_is_longer_later() {
+    let dir = TempDir::new().unwrap();
+    let hands = Hands::new();
+    let (spool, opened) = retired(&dir, &hands).await;
+    hands.forward(401 * DAY);
+    assert!(spool.retire().await.unwrap().ledgers > 0);
+    close(spool, opened).await;
+    let mut options = options(dir.path());
+    options.ledger_retain = 4_000 * DAY;
+    let world = World {
+        clock: crate::base::Clock::new(hands.clone()),
+        ..World::system()
+    };
+    let (spool, opened) = open_in(options, world);
+    assert_eq!(problems(&spool, None).await, [""; 0]);
+    assert!(spool.check_chain(None).unwrap().expired > 0);
     close(spool, opened).await;
 }

@@ -33,6 +33,19 @@ pub enum Reach {
     Closed,
     /// Up to what is durable now.
     Everything,
+    /// Up to the segment that is written, also over what the disk does not give: it goes now.
+    Going,
+}
+
+/// Was a file of the ledger written for a segment that goes?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InLedger {
+    /// It was.
+    Written,
+    /// No message went.
+    Nothing,
+    /// By a process before this one, if there is a file.
+    AsItLies,
 }
 
 /// The end of the chain.
@@ -44,6 +57,8 @@ pub(crate) struct Tip {
     at: Position,
     /// Segments of which it is said that they went.
     retired: BTreeSet<u32>,
+    /// Files of the ledger whose time is over.
+    expired: BTreeSet<u32>,
     /// Files of the ledger that are older than the chain, and not linked yet.
     older: Vec<u32>,
 }
@@ -111,9 +126,13 @@ impl Spool {
     }
 
     /// Says that a segment is about to go, once: its ledger is written for good.
-    pub(crate) async fn link_retired(&self, segment: u32) -> Result<(), SpoolError> {
+    pub(crate) async fn link_retired(
+        &self,
+        segment: u32,
+        ledger: InLedger,
+    ) -> Result<(), SpoolError> {
         let mut held = self.0.chain.lock().await;
-        let upto = (self.durable_end().await?, Reach::Closed);
+        let upto = (self.durable_end().await?, Reach::Going);
         while self.tip(&mut held).await?.at.segment <= segment
             && self.link_one(&mut held, upto).await?
         {}
@@ -121,10 +140,27 @@ impl Spool {
         if tip.retired.contains(&segment) {
             return Ok(());
         }
-        let ledger = self
-            .beside(move |spool| Ok(spool.ledger_digest(segment)))
-            .await?;
+        let ledger = match ledger {
+            // What lies there all the same is not ours.
+            InLedger::Nothing => None,
+            InLedger::Written | InLedger::AsItLies => {
+                self.beside(move |spool| Ok(spool.ledger_digest(segment)))
+                    .await?
+            }
+        };
         self.add(tip, Part::Retired { segment, ledger }).await
+    }
+
+    /// Says that files of the ledger are about to go, because their time is over.
+    pub(crate) async fn link_expired(&self, segments: &[u32]) -> Result<(), SpoolError> {
+        let mut held = self.0.chain.lock().await;
+        let tip = self.tip(&mut held).await?;
+        for &segment in segments {
+            if !tip.expired.contains(&segment) {
+                self.add(tip, Part::Expired { segment }).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes the next link; `false`: nothing is left to do.
@@ -134,11 +170,12 @@ impl Spool {
         (end, reach): (Position, Reach),
     ) -> Result<bool, SpoolError> {
         let tip = self.tip(held).await?;
-        if let Some(segment) = tip.older.pop() {
+        if let Some(&segment) = tip.older.last() {
             let ledger = self
                 .beside(move |spool| Ok(spool.ledger_digest(segment)))
                 .await?;
             self.add(tip, Part::Retired { segment, ledger }).await?;
+            tip.older.pop();
             return Ok(true);
         }
         let at = tip.at;
@@ -165,6 +202,7 @@ impl Spool {
             chain: hex(&Sha256::digest(self.0.uuid.as_bytes())),
             at: Position::default(),
             retired: BTreeSet::new(),
+            expired: BTreeSet::new(),
             older: Vec::new(),
         };
         for (key, link) in self.links()? {
@@ -228,7 +266,7 @@ impl Spool {
         let log = self.0.options.dir.join("log");
         for segment in head::numbers(&self.0.disk, &log)? {
             let is_written = segment >= end.segment;
-            if segment < at.segment || is_written && (reach == Reach::Closed) {
+            if segment < at.segment || is_written && reach != Reach::Everything {
                 continue;
             }
             let path = segment::path(&log, segment);
@@ -249,8 +287,17 @@ impl Spool {
             } else {
                 0
             };
-            if from < to && segment <= end.segment {
-                let sha256 = digest(&*file, from, to).ok();
+            // A crash can leave one that has nothing in it.
+            let is_empty = !is_written && segment > at.segment && to == 0;
+            if (from < to || is_empty) && segment <= end.segment {
+                let sha256 = match digest(&*file, from, to) {
+                    Ok(sha256) => Some(sha256),
+                    Err(error) if reach == Reach::Going => {
+                        tracing::error!(segment, %error, "a part of the log is not chained");
+                        None
+                    }
+                    Err(error) => return Err(SpoolError::disk("reading", &path, error)),
+                };
                 return Ok(Some(Part::Log {
                     segment,
                     from,
@@ -303,6 +350,9 @@ impl Tip {
             }
             Part::Retired { segment, .. } => {
                 self.retired.insert(*segment);
+            }
+            Part::Expired { segment } => {
+                self.expired.insert(*segment);
             }
         }
     }

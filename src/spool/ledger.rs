@@ -132,21 +132,25 @@ impl Ledger {
             .map_err(failed)
     }
 
-    /// Removes files whose messages ended longer than `retain` ago; how many.
-    pub(crate) fn expire(&self, now: Timestamp, retain: Duration) -> Result<u64, SpoolError> {
-        let mut removed = 0;
-        for path in self.files()? {
-            // What cannot be read is not removed.
-            if let Ok(head) = self.head(&path)
-                && head.newest.after(retain) < now
-            {
-                self.disk
-                    .remove(&path)
-                    .map_err(|error| SpoolError::disk("removing", &path, error))?;
-                removed += 1;
-            }
+    /// Segments whose files have messages that all ended longer than `retain` ago.
+    pub(crate) fn over(&self, now: Timestamp, retain: Duration) -> Result<Vec<u32>, SpoolError> {
+        let mut over = self.segments()?;
+        // What cannot be read is not removed.
+        over.retain(|segment| {
+            let head = self.head(&self.path(*segment));
+            head.is_ok_and(|head| head.newest.after(retain) < now)
+        });
+        Ok(over)
+    }
+
+    /// Removes these files.
+    pub(crate) fn remove(&self, segments: &[u32]) -> Result<(), SpoolError> {
+        for segment in segments {
+            let path = self.path(*segment);
+            let removed = self.disk.remove(&path);
+            removed.map_err(|error| SpoolError::disk("removing", &path, error))?;
         }
-        Ok(removed)
+        Ok(())
     }
 
     /// Messages that `of` names, newest first.
@@ -267,13 +271,24 @@ impl Ledger {
             .map_err(|error| SpoolError::Damaged(format!("{}: {error}", path.display())))
     }
 
+    /// Files that look like ours and have no name of ours: nobody reads them.
+    pub(crate) fn strangers(&self) -> Result<Vec<String>, SpoolError> {
+        let mut names = self.names()?;
+        names.retain(|name| name.ends_with(ENDING) && number(name).is_none());
+        Ok(names)
+    }
+
     fn files(&self) -> Result<Vec<PathBuf>, SpoolError> {
-        let names = match self.disk.list(&self.dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            names => names.map_err(|error| SpoolError::disk("listing", &self.dir, error))?,
-        };
-        let files = names.iter().filter(|name| name.ends_with(ENDING));
-        Ok(files.map(|name| self.dir.join(name)).collect())
+        let names = self.names()?;
+        let ours = names.iter().filter(|name| number(name).is_some());
+        Ok(ours.map(|name| self.dir.join(name)).collect())
+    }
+
+    fn names(&self) -> Result<Vec<String>, SpoolError> {
+        match self.disk.list(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            names => names.map_err(|error| SpoolError::disk("listing", &self.dir, error)),
+        }
     }
 
     fn lines(&self, path: &Path) -> Result<BufReader<MultiGzDecoder<Source>>, SpoolError> {
@@ -285,6 +300,13 @@ impl Ledger {
             MultiGzDecoder::new(source),
         ))
     }
+}
+
+/// The segment of a file, by its name: ten digits.
+fn number(name: &str) -> Option<u32> {
+    let digits = name.strip_suffix(ENDING)?;
+    let are_ours = digits.len() == 10 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    are_ours.then(|| digits.parse().ok()).flatten()
 }
 
 fn line(lines: &mut impl Write, value: &impl Serialize) -> io::Result<()> {

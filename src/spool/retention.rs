@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::SpoolError;
 use super::carry::{Alteration, Leaving, Moving};
+use super::chaining::InLedger;
 use super::commit::Job;
 use super::event::{Entry, MessageLine};
 use super::handle::Spool;
@@ -107,8 +108,12 @@ impl Spool {
             self.retire_segment(segment, &round, &mut done).await?;
         }
         let retain = self.0.options.ledger_retain;
-        let expire = move |spool: &Self| spool.0.ledger.expire(now, retain);
-        done.ledgers = self.beside(expire).await?;
+        let over = self.beside(move |spool| spool.0.ledger.over(now, retain));
+        let over = over.await?;
+        go_on_unchained(self.link_expired(&over).await)?;
+        done.ledgers = over.len() as u64;
+        self.beside(move |spool| spool.0.ledger.remove(&over))
+            .await?;
         Ok(done)
     }
 
@@ -202,6 +207,7 @@ impl Spool {
     ) -> Result<(), SpoolError> {
         let found = self.beside(move |spool| spool.residents(segment)).await?;
         let (residents, unreadable) = (Arc::<[Resident]>::from(found.readable), found.unreadable);
+        let mut ledger = InLedger::AsItLies;
         if segment >= self.0.index.counters().floor {
             self.refuse_unknown(segment, &residents).await?;
             // What is damaged cannot be carried, and nobody can read it: it does not wait.
@@ -214,11 +220,14 @@ impl Spool {
             self.carry(staying).await?;
             self.carry_facts(segment).await?;
             let leaving = self.split(&residents, |_, _, _| true).await?;
+            ledger = match leaving.len() {
+                0 => InLedger::Nothing,
+                _ => InLedger::Written,
+            };
             let write = move |spool: &Self| spool.write_ledger(segment, &leaving);
             self.beside(write).await?;
             self.alter(Alteration::Floor(segment + 1)).await?;
         }
-        self.link_retired(segment).await?;
         let leaving = self.split(&residents, |_, _, _| true).await?;
         done.removed += leaving.len() as u64;
         self.forget(leaving).await?;
@@ -230,6 +239,7 @@ impl Spool {
                 left.id
             )));
         }
+        go_on_unchained(self.link_retired(segment, ledger).await)?;
         self.checkpoint().await?;
         self.beside(move |spool| spool.unlink(segment, &residents))
             .await?;
@@ -420,6 +430,17 @@ impl Spool {
     /// When a file cannot be read.
     pub fn ledger_find(&self, of: &str, limit: usize) -> Result<Vec<LedgerMessage>, SpoolError> {
         self.0.ledger.find(of, limit)
+    }
+}
+
+/// A chain that cannot be read must not fill the disk.
+fn go_on_unchained(linked: Result<(), SpoolError>) -> Result<(), SpoolError> {
+    match linked {
+        Err(error @ SpoolError::Damaged(_)) => {
+            tracing::error!(%error, "retention goes on without the chain");
+            Ok(())
+        }
+        other => other,
     }
 }
 
