@@ -14,6 +14,7 @@ use super::{Failure, home, print};
 use crate::admin::WritebackQuery;
 use crate::base::Clock;
 use crate::mail::BackendId;
+use crate::smtp::Mailbox;
 use crate::terminal::{Bar, Palette};
 use crate::writeback::{Plan, Progress, RunState};
 
@@ -52,10 +53,17 @@ pub(crate) enum WritebackVerb {
     },
 }
 
+/// An empty variable of a script must not mean everybody.
+fn address(text: &str) -> Result<String, String> {
+    let read = text.trim().parse::<Mailbox>();
+    read.map(|address| address.to_string())
+        .map_err(|error| format!("{error}: an address is expected"))
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub(crate) struct Whose {
     /// Only this user; may be repeated
-    #[arg(long = "user", value_name = "ADDRESS")]
+    #[arg(long = "user", value_name = "ADDRESS", value_parser = address)]
     users: Vec<String>,
     /// Only users whose mailbox is there
     #[arg(long, value_name = "BACKEND")]

@@ -87,6 +87,7 @@ struct Fetched {
 struct Search {
     by_message_id: HashMap<String, Vec<usize>>,
     by_id: HashMap<SpoolId, Vec<usize>>,
+    ids: Vec<Option<SpoolId>>,
     spots: Vec<Vec<Spot>>,
 }
 
@@ -95,6 +96,7 @@ impl Search {
         let mut search = Self {
             by_message_id: HashMap::new(),
             by_id: HashMap::new(),
+            ids: sought.iter().map(|one| one.id).collect(),
             spots: vec![Vec::new(); sought.len()],
         };
         for (at, one) in sought.iter().enumerate() {
@@ -111,6 +113,7 @@ impl Search {
 
     fn hear(&mut self, fetched: &Fetched, (folder, validity): (&Folder, u32)) {
         let mut hits: Vec<(usize, bool)> = Vec::new();
+        let mut traced = false;
         for (name, value) in &fields(&fetched.header) {
             if name.eq_ignore_ascii_case(b"Message-ID") {
                 let id = message_id(value);
@@ -120,6 +123,7 @@ impl Search {
                 let text = std::str::from_utf8(value).unwrap_or_default();
                 let id = text.split_ascii_whitespace().next();
                 let id: Option<SpoolId> = id.and_then(|id| id.parse().ok());
+                traced |= id.is_some();
                 let known = id.and_then(|id| self.by_id.get(&id));
                 hits.extend(known.into_iter().flatten().map(|at| (*at, true)));
             }
@@ -127,6 +131,9 @@ impl Search {
         // Many such lines find it once; ours counts more.
         hits.sort_by_key(|(at, is_ours)| (*at, !is_ours));
         hits.dedup_by_key(|(at, _)| *at);
+        // What we delivered under another id is another message, whatever its Message-ID says.
+        let has_id = |at: usize| self.ids.get(at).is_some_and(Option::is_some);
+        hits.retain(|(at, is_ours)| *is_ours || !traced || !has_id(*at));
         for (at, is_ours) in hits {
             let Some(spots) = self.spots.get_mut(at) else {
                 continue;
@@ -339,5 +346,36 @@ mod tests {
         assert_eq!(validity_of(b"OK [UIDVALIDITY 12] x"), Ok(Some(12)));
         assert_eq!(validity_of(b"OK [UIDNEXT 12] x"), Ok(None));
         assert_eq!(validity_of(b"OK [UIDVALIDITY x] x"), Err(ImapError::Odd));
+    }
+
+    /// A list sends its own copy with the same Message-ID, and a thief may copy one.
+    #[test]
+    fn what_came_under_another_id_is_another_message() {
+        let [ours, other] = [4711, 4712].map(|number| SpoolId::from_u64(number).to_string());
+        let sought = Sought {
+            id: ours.parse().ok(),
+            message_id: Some("a@b".to_owned()),
+        };
+        let folder = Folder {
+            name: b"INBOX".to_vec(),
+            title: "INBOX".to_owned(),
+            kind: FolderKind::Inbox,
+            is_told: false,
+        };
+        for (trace, expected) in [
+            (Some(&ours), vec![true]),
+            (Some(&other), vec![]),
+            (None, vec![false]),
+        ] {
+            let trace = trace.map_or(String::new(), |id| format!("{VISIT_FIELD}: {id} 00\r\n"));
+            let mut search = Search::new(std::slice::from_ref(&sought));
+            let fetched = Fetched {
+                header: format!("{trace}Message-ID: <a@b>\r\n").into_bytes(),
+                ..Fetched::default()
+            };
+            search.hear(&fetched, (&folder, 1));
+            let told: Vec<bool> = search.spots[0].iter().map(|spot| spot.is_ours).collect();
+            assert_eq!(told, expected, "{trace}");
+        }
     }
 }

@@ -143,6 +143,11 @@ impl Carrier<'_> {
             Ok(None) => return Ok(true),
             Err(error) => return self.damaged(error),
         };
+        // It is read through first: once APPEND has begun only a cut connection ends it.
+        let damage = self.parts.spool.beside(move |spool| spool.damage(id));
+        if let Some(damage) = damage.await? {
+            return self.damaged(SpoolError::Damaged(damage));
+        }
         let kind = task.mark.place.map_or(FolderKind::Sent, folder_of);
         let flags = match task.mark.flagged {
             Some(_) => "\\Seen \\Flagged",

@@ -47,9 +47,11 @@ pub(super) fn about_mark(spots: &[Spot], (mark, before): (&Mark, Option<&Written
 /// About a message that the user sent; `Absent`: it has to be put there.
 pub(super) fn about_sent(spots: &[Spot], (mark, before): (&Mark, Option<&Written>)) -> Verdict {
     let wanted = mark.place.map(folder_of);
+    let filed = before.and_then(|it| it.place).map(folder_of);
     let is_sent = |spot: &&Spot| {
         // A copy that came to him has our line, or lies elsewhere.
-        let fits = spot.kind == FolderKind::Sent || !spot.is_ours && Some(spot.kind) == wanted;
+        let is_known = Some(spot.kind) == wanted || Some(spot.kind) == filed;
+        let fits = spot.kind == FolderKind::Sent || !spot.is_ours && is_known;
         fits && !spot.flags.deleted
     };
     let spots: Vec<Spot> = spots.iter().filter(is_sent).cloned().collect();
@@ -57,9 +59,11 @@ pub(super) fn about_sent(spots: &[Spot], (mark, before): (&Mark, Option<&Written
         return Verdict::Absent;
     }
     let mut steps = flags(&spots, (mark, before));
-    if let Some(wanted) = wanted {
+    if wanted != filed {
+        let wanted = wanted.unwrap_or(FolderKind::Sent);
+        let from = filed.unwrap_or(FolderKind::Sent);
         let is_there = spots.iter().any(|spot| spot.kind == wanted);
-        let leaving = spots.iter().filter(|spot| spot.kind == FolderKind::Sent);
+        let leaving = spots.iter().filter(|spot| spot.kind == from);
         steps.extend(leaving.map(|spot| moved(spot, (wanted, is_there))));
     }
     Verdict::Do(steps)
@@ -85,8 +89,10 @@ fn flags(spots: &[Spot], (mark, before): (&Mark, Option<&Written>)) -> Vec<Step>
     let mut steps = Vec::new();
     for spot in spots {
         let (mut add, mut remove) = (Flags::default(), Flags::default());
-        add.seen = mark.read.is_some() && !spot.flags.seen;
-        add.flagged = mark.flagged.is_some() && !spot.flags.flagged;
+        // What we have set and he has taken away there is his matter.
+        let had = before.map_or((false, false), |it| (it.seen, it.flagged));
+        add.seen = mark.read.is_some() && !spot.flags.seen && !had.0;
+        add.flagged = mark.flagged.is_some() && !spot.flags.flagged && !had.1;
         // Only what we have set is taken away: the rest he did there.
         remove.seen = mark.read.is_none() && spot.flags.seen && before.is_some_and(|it| it.seen);
         remove.flagged =
@@ -101,6 +107,8 @@ fn flags(spots: &[Spot], (mark, before): (&Mark, Option<&Written>)) -> Vec<Step>
 fn filing(spots: &[Spot], (mark, before): (&Mark, Option<&Written>)) -> Vec<Step> {
     let before = before.and_then(|it| it.place).map(folder_of);
     let wanted = match (mark.place.map(folder_of), before) {
+        // Where it went since then he wanted there.
+        (Some(wanted), Some(before)) if wanted == before => return Vec::new(),
         (Some(wanted), _) => wanted,
         // Taken back here: from where we have put it, and from nowhere else.
         (None, Some(_)) => FolderKind::Inbox,
@@ -117,9 +125,12 @@ fn filing(spots: &[Spot], (mark, before): (&Mark, Option<&Written>)) -> Vec<Step
         | FolderKind::All
         | FolderKind::Junk => Some(spot.kind) == before,
     };
-    let is_there = spots.iter().any(|spot| spot.kind == wanted);
+    // Only of what surely is the same message one copy is enough.
+    let is_there = spots.iter().any(|spot| spot.kind == wanted && spot.is_ours);
     let going = spots.iter().filter(|spot| spot.kind != wanted).filter(goes);
-    going.map(|spot| moved(spot, (wanted, is_there))).collect()
+    going
+        .map(|spot| moved(spot, (wanted, is_there && spot.is_ours)))
+        .collect()
 }
 
 fn moved(spot: &Spot, (wanted, is_there): (FolderKind, bool)) -> Step {
@@ -258,6 +269,50 @@ mod tests {
         assert_eq!(verdict(Archive, None), "", "he filed it there himself");
         assert_eq!(verdict(Other, Some(&known)), "+-sf 1", "he filed it on");
         assert_eq!(verdict(Inbox, Some(&known)), "+-sf 1");
+    }
+
+    #[test]
+    fn what_he_did_there_since_is_his_matter() {
+        use FolderKind::{Inbox, Other, Sent, Trash};
+        let before = written(&mark("s", Some(MarkPlace::Deleted)));
+        let after = mark("sf", Some(MarkPlace::Deleted));
+        for kind in [Inbox, Other, Trash] {
+            // Taken out of the bin and marked as unread there; a flag comes from here.
+            let verdict = about_mark(&[spot(kind, 1)], (&after, Some(&before)));
+            assert_eq!(told(&verdict), "+f- 1", "{kind:?}");
+        }
+        let verdict = about_sent(&[foreign(Sent, 1)], (&after, Some(&before)));
+        assert_eq!(told(&verdict), "+f- 1");
+    }
+
+    #[test]
+    fn a_letter_that_was_taken_back_goes_back() {
+        use FolderKind::{Archive, Sent, Trash};
+        let deleted = written(&mark("", Some(MarkPlace::Deleted)));
+        let archive = mark("", Some(MarkPlace::Archive));
+        let plain = mark("", None);
+        for (spots, mark, expected) in [
+            (vec![foreign(Trash, 1)], &plain, "sent 1"),
+            (vec![foreign(Trash, 1)], &archive, "archive 1"),
+            (vec![foreign(Trash, 1), foreign(Sent, 2)], &plain, "sent! 1"),
+            (vec![foreign(Archive, 1)], &archive, ""),
+        ] {
+            let verdict = about_sent(&spots, (mark, Some(&deleted)));
+            assert_eq!(told(&verdict), expected, "{spots:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_taken_out_because_of_another_copy() {
+        use FolderKind::{Inbox, Trash};
+        let deleted = mark("", Some(MarkPlace::Deleted));
+        for spots in [
+            [foreign(Inbox, 1), foreign(Trash, 2)],
+            [foreign(Trash, 2), spot(Inbox, 1)],
+        ] {
+            let verdict = about_mark(&spots, (&deleted, None));
+            assert_eq!(told(&verdict), "trash 1", "{spots:?}");
+        }
     }
 
     #[test]

@@ -41,6 +41,11 @@ const PROGRAM: &str = "tideover";
 /// Before a run is tried again that failed on the disk or the index.
 const AGAIN: Duration = Duration::from_secs(10);
 
+/// A run that is being stopped is waited for, so long.
+const MOMENT: Duration = Duration::from_millis(50);
+/// So often.
+const PATIENCE: u32 = 100;
+
 /// What becomes of sent mail when the backend offers no IMAP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WithoutImap {
@@ -258,11 +263,16 @@ impl Writebacks {
         actor: &str,
     ) -> Result<Progress, WritebackError> {
         let plan = self.plan((meant.clone(), named.clone())).await?;
+        self.wait_for_the_stopped().await;
         let _one_at_a_time = self.0.writing.lock().await;
         let spool = &self.0.parts.spool;
         let all = record::runs(spool)?;
         if let Some(open) = all.iter().find(|run| run.state == RunState::Running) {
             return Err(WritebackError::GoesOn(open.id.clone()));
+        }
+        // Two at once would put the same message there twice.
+        if let Some(ending) = self.going().as_ref() {
+            return Err(WritebackError::GoesOn(ending.id.clone()));
         }
         let last = all.iter().map(Run::number).max().unwrap_or_default();
         record::make_room(spool, &all).await?;
@@ -277,6 +287,20 @@ impl Writebacks {
         self.step(&mut run, RunState::Running, (actor, "")).await?;
         self.begin(&run)?;
         Ok(self.progress(run)?)
+    }
+
+    /// One that was stopped is in the middle of a message perhaps, for a moment.
+    async fn wait_for_the_stopped(&self) {
+        let is_stopping = || {
+            let going = self.going();
+            going.as_ref().is_some_and(|going| going.stop.is_stopping())
+        };
+        for _ in 0..PATIENCE {
+            if !is_stopping() {
+                return;
+            }
+            tokio::time::sleep(MOMENT).await;
+        }
     }
 
     /// Ends a run; what it has carried stays. A new one goes on where it stopped.

@@ -231,7 +231,15 @@ fn drafts(
             if leaving.iter().any(|(other, _)| *other == key) {
                 continue;
             }
-            let Some(letter) = spool.unsent(&account.key(), token)? else {
+            let letter = match spool.unsent(&account.key(), token) {
+                // One that is damaged stops no other.
+                Err(error) if error.is_damage() => {
+                    tracing::error!(account = %account, %error, "a draft cannot be carried");
+                    continue;
+                }
+                letter => letter?,
+            };
+            let Some(letter) = letter else {
                 continue;
             };
             let is_same = known
