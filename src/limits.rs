@@ -271,6 +271,9 @@ pub const HEALTH_CHANGES: usize = 64;
 pub const FORM: usize = 1024 * 1024;
 /// Files of one letter. Beyond: they are not attached, and the page says so.
 pub const WEB_FILES: usize = 50;
+/// So many times `web.max_attachments` an account may store within an hour: files of letters, and
+/// long drafts. Beyond: refused with 429 until the hour is over.
+pub const WEB_UPLOADS: u64 = 20;
 /// Messages that the webmail parses at one time. Beyond: the page waits.
 pub const WEB_PARSING: usize = 4;
 /// What the webmail remembers of messages, so that they need not be read for each search. Beyond:

@@ -10,8 +10,8 @@ use clap::{Args, ValueEnum};
 use super::intent::{Format, Request};
 use super::render::Page;
 use super::{Asker, Exit, Failure, print};
-use crate::admin::{AddressQuery, InviteQuery, InvitedView, MailTo};
-use crate::terminal::{Table, moment, visible};
+use crate::admin::{AddressQuery, Invitation, InviteQuery, InvitedView, MailTo};
+use crate::terminal::{Table, Tone, moment, visible};
 use crate::webmail::{Slip, sheet_page, sheet_text};
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -78,7 +78,12 @@ impl Asker {
     ) -> Result<(), Failure> {
         // Links that were made and could not be written would be lost: the file comes first.
         let file = args.sheet.as_deref().map(new_file).transpose()?;
-        let answer: serde_json::Value = self.client.ask_patiently(request).await?;
+        let answer = self.client.ask_patiently(request).await;
+        if let (Err(_), Some(path)) = (&answer, &args.sheet) {
+            // It is empty, and in the way of the next try.
+            std::fs::remove_file(path).ok();
+        }
+        let answer: serde_json::Value = answer?;
         let read = serde_json::from_value::<InvitedView>(answer.clone());
         let view = read.map_err(|error| Failure::new(Exit::Failed, error))?;
         if let (Some(mut file), Some(path)) = (file, &args.sheet) {
@@ -89,10 +94,19 @@ impl Asker {
             written.map_err(|error| unwritten(path, &error))?;
         }
         match self.format {
-            Format::Json => print(&format!("{answer:#}\n")),
-            Format::Text => print(&self.page.invitations(&view, args.sheet.as_deref())),
+            Format::Json => print(&format!("{answer:#}\n"))?,
+            Format::Text => print(&self.page.invitations(&view, args.sheet.as_deref()))?,
         }
+        nobody(&view)
     }
+}
+
+/// Nobody was invited of those who should have been.
+fn nobody(view: &InvitedView) -> Result<(), Failure> {
+    if view.invitations.is_empty() && !view.left_out.is_empty() {
+        return Err(Failure::new(Exit::Failed, "nobody was invited"));
+    }
+    Ok(())
 }
 
 /// For nobody but its owner: who reads it can set the passwords.
@@ -130,15 +144,31 @@ impl Page {
         }
     }
 
+    /// The code and the link of one of several, whole.
+    fn ways_in(self, one: &Invitation) -> String {
+        let code = match one.code.as_str() {
+            // A server of before has none.
+            "" => String::new(),
+            code => format!("  {}\n", visible(code)),
+        };
+        let link = self.palette.paint(Tone::Strong, &visible(&one.link));
+        format!("\n{}\n{code}  {link}\n", visible(&one.address))
+    }
+
     /// `user invite` of several.
     fn invitations(self, view: &InvitedView, sheet: Option<&Path>) -> String {
         let mut text = String::new();
-        let mut table = Table::new(&["ADDRESS", "CODE OR LINK", "UNTIL"], &[0, 1]);
+        let mut table = Table::new(&["ADDRESS", "WHERE", "UNTIL"], &[0, 1]);
+        // A table cuts what is too wide, and half a link is none.
+        let mut whole = String::new();
         for one in &view.invitations {
             let way = match (&one.mailed_to, sheet) {
                 (Some(to), _) => format!("mailed to {to}"),
                 (None, Some(_)) => "on the sheet".to_owned(),
-                (None, None) => one.link.clone(),
+                (None, None) => {
+                    whole.push_str(&self.ways_in(one));
+                    "below".to_owned()
+                }
             };
             table.row([
                 one.address.as_str().into(),
@@ -149,6 +179,7 @@ impl Page {
         if !view.invitations.is_empty() {
             text.push_str(&table.render(self.palette));
         }
+        text.push_str(&whole);
         for one in &view.left_out {
             text.push_str(&Self::paragraph(&format!("{}: {}", one.address, one.why)));
         }
@@ -170,7 +201,7 @@ mod tests {
 
     use super::super::args::{Arguments, UserVerb, Verb};
     use super::*;
-    use crate::admin::{Invitation, LeftOut};
+    use crate::admin::LeftOut;
     use crate::base::Timestamp;
     use crate::terminal::Palette;
 
@@ -217,7 +248,7 @@ mod tests {
             palette: Palette::Plain,
             now: Timestamp::EPOCH,
         };
-        let view = InvitedView {
+        let mut view = InvitedView {
             invitations: vec![Invitation {
                 address: "ann@example.org".to_owned(),
                 link: "http://x/invite/abc".to_owned(),
@@ -244,5 +275,18 @@ mod tests {
             "{told}"
         );
         assert!(told.contains("1 invited, 1 to look after") && !told.contains("invite/abc"));
+        // Links are longer than a column may be, and are shown whole.
+        let link = format!("https://webmail.example.org/invite/{}", "x".repeat(64));
+        view.invitations[0].link.clone_from(&link);
+        let told = page.invitations(&view, None);
+        assert!(
+            told.contains(&format!("ann@example.org\n  ABCD-EFGH\n  {link}\n")),
+            "{told}"
+        );
+        assert!(nobody(&view).is_ok());
+        view.invitations.clear();
+        assert!(nobody(&view).is_err());
+        view.left_out.clear();
+        assert!(nobody(&view).is_ok(), "nobody was missing");
     }
 }

@@ -9,10 +9,10 @@ use crate::admin::{
     InvitedView,
 };
 use crate::base::{Boxed, Clock};
-use crate::directory::{Directory, DirectoryHandle, EntryKind};
+use crate::directory::{Directory, DirectoryHandle, EntryKind, Lookup};
 use crate::route::Router;
 use crate::smtp::Mailbox;
-use crate::webmail::{self, AccountError, Accounts, Webmail};
+use crate::webmail::{self, AccountError, Accounts, Invited, Webmail};
 
 /// The accounts, as operators see them.
 #[derive(Debug)]
@@ -59,8 +59,9 @@ impl AccountAdmin for AccountDesk {
         Box::pin(async move {
             self.check_served()?;
             let account = self.mailbox_of(address)?;
-            let token = self.accounts.reset(&account).await.map_err(refused)?;
-            Ok(self.invitation(&account, &token))
+            let was_disabled = self.is_disabled(&account).await;
+            let invited = self.accounts.reset(&account).await.map_err(refused)?;
+            Ok(self.invitation(&account, (was_disabled, invited)))
         })
     }
 
@@ -95,15 +96,16 @@ impl AccountAdmin for AccountDesk {
 impl AccountDesk {
     /// Invites the user of a mailbox.
     pub(super) async fn invite_one(&self, account: &Mailbox) -> Result<Invitation, AccountRefused> {
-        let before = self.accounts.find(&account.key()).await;
-        let was_disabled = matches!(before, Ok(Some(before)) if before.disabled);
+        let was_disabled = self.is_disabled(account).await;
         let invited = self.accounts.invite_with_code(account).await;
         let invited = invited.map_err(refused)?;
-        Ok(Invitation {
-            was_disabled,
-            code: invited.code,
-            ..self.invitation(account, &invited.token)
-        })
+        Ok(self.invitation(account, (was_disabled, invited)))
+    }
+
+    /// Was the account shut? Who opens it again is told.
+    async fn is_disabled(&self, account: &Mailbox) -> bool {
+        let found = self.accounts.find(&account.key()).await;
+        matches!(found, Ok(Some(found)) if found.disabled)
     }
 
     pub(super) fn check_served(&self) -> Result<(), AccountRefused> {
@@ -115,13 +117,17 @@ impl AccountDesk {
         Ok(())
     }
 
-    fn invitation(&self, account: &Mailbox, token: &str) -> Invitation {
+    fn invitation(
+        &self,
+        account: &Mailbox,
+        (was_disabled, invited): (bool, Invited),
+    ) -> Invitation {
         Invitation {
             address: account.to_string(),
-            link: webmail::invitation_link(&self.base_url, token),
+            link: webmail::invitation_link(&self.base_url, &invited.token),
             expires: self.clock.now().after(webmail::INVITATION_LIFE),
-            was_disabled: false,
-            code: String::new(),
+            was_disabled,
+            code: invited.code,
             name: String::new(),
             mailed_to: None,
         }
@@ -129,12 +135,29 @@ impl AccountDesk {
 
     /// The mailbox behind an address or alias: its key is where the mail is listed.
     pub(super) fn mailbox_of(&self, address: &Mailbox) -> Result<Mailbox, AccountRefused> {
+        refuse_kind(&self.directory.current(), address)?;
         let key = self.router.explain(address).mailbox;
         key.and_then(|key| key.parse().ok()).ok_or_else(|| {
             AccountRefused::NoSuch(format!(
                 "{address} has no mailbox in the directory: see `tideover explain {address}`"
             ))
         })
+    }
+}
+
+/// Groups and people outside have no mail of their own here, and nobody logs in as them.
+fn refuse_kind(directory: &Directory, address: &Mailbox) -> Result<(), AccountRefused> {
+    let Lookup::Known { entry, .. } = directory.lookup(address) else {
+        return Ok(());
+    };
+    match entry.kind {
+        EntryKind::Mailbox | EntryKind::User => Ok(()),
+        kind @ (EntryKind::Group | EntryKind::Contact | EntryKind::Resource) => {
+            Err(AccountRefused::NoSuch(format!(
+                "{address} is a {} in the directory: only mailboxes have an account",
+                kind.as_str()
+            )))
+        }
     }
 }
 
@@ -188,6 +211,26 @@ pub(super) fn refused(error: AccountError) -> AccountRefused {
 mod tests {
     use super::*;
     use crate::directory::{ImportOptions, read_csv};
+
+    #[test]
+    fn only_mailboxes_have_accounts() {
+        let csv = "address,type,aliases\nann@example.org,mailbox,sales@example.org\n\
+                   carl@example.net,user,\nall@example.org,group,team@example.org\n\
+                   out@example.org,contact,\n";
+        let directory = read_csv(csv.as_bytes(), ImportOptions::default()).unwrap();
+        let refused = |address: &str| refuse_kind(&directory, &address.parse().unwrap()).err();
+        for address in ["ann@example.org", "sales@example.org", "carl@example.net"] {
+            assert_eq!(refused(address), None);
+        }
+        for (address, kind) in [
+            ("all@example.org", "group"),
+            ("team@example.org", "group"),
+            ("out@example.org", "contact"),
+        ] {
+            let why = refused(address).unwrap().to_string();
+            assert!(why.contains(&format!("{address} is a {kind}")), "{why}");
+        }
+    }
 
     #[test]
     fn coverage_counts_people_with_a_mailbox() {

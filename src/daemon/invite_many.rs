@@ -17,6 +17,9 @@ impl AccountDesk {
         query: InviteQuery,
     ) -> Result<InvitedView, AccountRefused> {
         self.check_served()?;
+        if let Some(domain) = &query.domain {
+            check_domain(&self.directory.current(), domain)?;
+        }
         let mut told = InvitedView::default();
         let mut whom = BTreeMap::new();
         for text in &query.addresses {
@@ -138,6 +141,20 @@ fn missing(
     found
 }
 
+/// A domain that is spelled wrong has nobody who is missing.
+fn check_domain(directory: &Directory, domain: &str) -> Result<(), AccountRefused> {
+    let wanted = domain.to_ascii_lowercase();
+    if directory
+        .entries()
+        .any(|entry| entry.address.domain().key() == wanted)
+    {
+        return Ok(());
+    }
+    Err(AccountRefused::NoSuch(format!(
+        "no such domain: the directory has nobody in {domain}; see `tideover user coverage`"
+    )))
+}
+
 /// The name and the second address of somebody.
 fn known_of(directory: &Directory, mailbox: &Mailbox) -> (String, Option<Mailbox>) {
     match directory.lookup(mailbox) {
@@ -173,6 +190,9 @@ mod tests {
         };
         assert_eq!(found(None, false), "carl@example.net new@example.org");
         assert_eq!(found(Some("Example.ORG"), false), "new@example.org");
+        assert_eq!(check_domain(&directory, "Example.ORG"), Ok(()));
+        let typo = check_domain(&directory, "exmaple.org").unwrap_err();
+        assert!(typo.to_string().starts_with("no such domain"), "{typo}");
         let again = "bob@example.org new@example.org";
         assert_eq!(found(Some("example.org"), true), again);
         let ann = "ann@example.org".parse().unwrap();

@@ -54,5 +54,7 @@ pub use trace::Trace;
 pub use transport::{
     Body, BodySource, Channel, Delivery, DeliveryTarget, Handover, Transport, Unmarked,
 };
-pub use unsent::{DRAFTS, LetterTitle, OUTBOX, StoredLetter, UnsentFile, UnsentLetter};
+pub use unsent::{
+    DRAFTS, LetterTitle, OUTBOX, SENT_AS, StoredLetter, UnsentFile, UnsentLetter, sent_as_key,
+};
 pub use visit::{VISIT_FIELD, VisitKey, WithLine};

@@ -9,8 +9,17 @@ use crate::base::Timestamp;
 pub const DRAFTS: &str = "draft";
 /// The room of letters on their way out; their keys are `ACCOUNT/TOKEN`.
 pub const OUTBOX: &str = "outbox";
+/// The room of the addresses from which accounts wrote; their keys are those of [`sent_as_key`].
+pub const SENT_AS: &str = "sent-as";
 /// Characters of the recipients that the list shows.
 const SHOWN: usize = 200;
+
+/// The key in [`SENT_AS`] of an account and an address from which it wrote. A
+/// domain has no slash, so that no account's keys begin like another's.
+#[must_use]
+pub fn sent_as_key(account: &str, from: &str) -> String {
+    format!("{account}/{from}")
+}
 
 /// A letter that is being written, as its writer left it: nothing in it is checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -65,6 +65,12 @@ impl Webmail {
         Ok(drafts)
     }
 
+    /// Would this be one letter too many that is not sent?
+    pub(crate) async fn is_one_too_many(&self, name: &Name) -> Result<bool, WebError> {
+        let is_new = self.draft(name).await?.is_none();
+        Ok(is_new && self.drafts(&name.account).await?.len() >= MOST)
+    }
+
     /// A letter that its user has not sent.
     pub(crate) async fn draft(&self, name: &Name) -> Result<Option<Draft>, WebError> {
         let (spool, name) = (self.0.world.spool.clone(), name.clone());
@@ -80,6 +86,9 @@ impl Webmail {
             let kept = None;
             Stored { title, draft, kept }
         } else {
+            if !self.may_store(&name.account, json.len() as u64) {
+                return Err(WebError::Enough);
+            }
             let mut body = self.0.world.spool.draft();
             body.append(&json).await?;
             let kept = Some(self.keep(&name.account, body).await?);

@@ -25,6 +25,8 @@ pub(crate) enum WebError {
     TooLarge,
     /// Too much to do.
     Busy,
+    /// The account has stored enough for this hour.
+    Enough,
     /// The request makes no sense.
     BadRequest,
     /// We failed; it has been logged.
@@ -39,6 +41,7 @@ impl WebError {
             Self::Expired | Self::ReadOnly => StatusCode::FORBIDDEN,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Busy | Self::NotOpen => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Enough => StatusCode::TOO_MANY_REQUESTS,
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -65,6 +68,7 @@ impl WebError {
             Self::NotOpen => (texts.not_open_title, texts.not_open),
             Self::ReadOnly => (texts.read_only_title, texts.read_only_refused),
             Self::TooLarge => (texts.too_large_title, texts.too_large_form),
+            Self::Enough => (texts.too_large_title, texts.error_uploads),
             Self::Busy => (texts.busy_title, texts.busy),
             Self::Internal => (texts.broken_title, texts.broken),
         }

@@ -8,10 +8,10 @@ use super::accounts::blocking;
 use super::error::WebError;
 use super::guard::User;
 use super::marks::{Change, MailboxMarks, Mark, Place};
+use super::sent::is_sent;
 use super::texts::Texts;
 use crate::limits;
-use crate::mail::{Authenticity, BodySource, Envelope, ParsedMessage, SpoolId};
-use crate::smtp::Mailbox;
+use crate::mail::{BodySource, Envelope, ParsedMessage, SpoolId};
 use crate::spool::{Spool, SpoolError, StoredMessage};
 
 /// Pieces in which a body is read.
@@ -197,14 +197,16 @@ impl Webmail {
         let mut found: Vec<SpoolId> = Vec::new();
         let mut before = before;
         loop {
-            let mut page: Vec<SpoolId> = if folder == Folder::Inbox {
+            let (mut page, next) = if folder == Folder::Inbox {
                 let rows = spool.readable(&user.mailbox, before, CHUNK)?;
-                rows.into_iter().map(|(id, _)| id).collect()
+                let page: Vec<SpoolId> = rows.into_iter().map(|(id, _)| id).collect();
+                let next = page.last().copied().filter(|_| page.len() == CHUNK);
+                (page, next)
             } else {
-                sent_by(spool, &user.addresses, before)?
+                self.sent_page(user, before, CHUNK)?
             };
-            let is_last = page.len() < CHUNK;
-            before = page.last().copied();
+            let is_last = next.is_none();
+            before = next;
             // Addressed twice, listed once.
             page.dedup();
             let marks = marks.read().unwrap_or_else(PoisonError::into_inner);
@@ -231,25 +233,6 @@ impl Webmail {
         all_pages((before, oldest), most, |before| {
             Ok(rows(before)?.into_iter().map(|(id, _)| id).collect())
         })
-    }
-
-    /// Ids of what the user sent between two messages, at least the newest `most` of each address.
-    /// Blocks.
-    pub(crate) fn sent_ids(
-        &self,
-        user: &User,
-        (before, oldest): (Option<SpoolId>, Option<SpoolId>),
-        most: usize,
-    ) -> Result<Vec<SpoolId>, SpoolError> {
-        let spool = &self.0.world.spool;
-        let mut ids = Vec::new();
-        for address in &user.addresses {
-            let key = address.key();
-            ids.extend(all_pages((before, oldest), most, |before| {
-                spool.sent(&key, before, MANY)
-            })?);
-        }
-        Ok(ids)
     }
 
     /// Has the user older mail that is not shown, because of the mailbox's quota?
@@ -381,7 +364,7 @@ fn find_own(spool: &Spool, user: &User, id: SpoolId) -> Result<Option<OwnMessage
         };
         received_as.retain(|number| !is_finished(number));
     }
-    let is_sent = is_sent(&message.envelope, &user.addresses);
+    let is_sent = is_sent(&message.envelope, &user.account(), &user.addresses);
     let own = (!received_as.is_empty() || is_sent).then_some(OwnMessage {
         message,
         received_as,
@@ -403,14 +386,8 @@ fn received_as(envelope: &Envelope, mailbox: &str) -> Vec<u16> {
         .collect()
 }
 
-/// Sent by one of these addresses, and it was really him: the same rule as [`Spool::sent`].
-fn is_sent(envelope: &Envelope, addresses: &[Mailbox]) -> bool {
-    let is_own = |from: &Mailbox| addresses.iter().any(|own| own.key() == from.key());
-    envelope.authenticity == Authenticity::Local && envelope.from.mailbox().is_some_and(is_own)
-}
-
 /// All of a list, page by page, newest first.
-fn all_pages(
+pub(crate) fn all_pages(
     (before, oldest): (Option<SpoolId>, Option<SpoolId>),
     most: usize,
     mut page: impl FnMut(Option<SpoolId>) -> Result<Vec<SpoolId>, SpoolError>,
@@ -425,22 +402,6 @@ fn all_pages(
             return Ok(ids);
         }
     }
-}
-
-/// Up to [`CHUNK`] messages that any of these addresses sent, newest first.
-fn sent_by(
-    spool: &Spool,
-    addresses: &[Mailbox],
-    before: Option<SpoolId>,
-) -> Result<Vec<SpoolId>, SpoolError> {
-    let mut all = Vec::new();
-    for address in addresses {
-        all.extend(spool.sent(&address.key(), before, CHUNK)?);
-    }
-    all.sort_unstable_by(|one, other| other.cmp(one));
-    all.dedup();
-    all.truncate(CHUNK);
-    Ok(all)
 }
 
 pub(crate) fn mark_of(marks: &MailboxMarks, id: SpoolId) -> Mark {

@@ -2,6 +2,7 @@
 //! without script; templates and assets are in the top-level `webmail/`.
 
 mod accounts;
+mod allowance;
 mod announce;
 mod conversations;
 mod device;
@@ -34,6 +35,7 @@ mod rich;
 mod sanitize;
 mod search;
 mod second;
+mod sent;
 mod session;
 mod settings;
 mod sheet;
@@ -187,6 +189,10 @@ struct Inner {
     people: People,
     /// What searches remember.
     search: search::Search,
+    /// Whose letters are.
+    owners: sent::Owners,
+    /// What accounts stored within the hour.
+    uploaded: allowance::Uploaded,
 }
 
 impl Webmail {
@@ -211,6 +217,8 @@ impl Webmail {
             leaving: tokio::sync::Notify::new(),
             people: People::default(),
             search: search::Search::new(),
+            owners: sent::Owners::default(),
+            uploaded: allowance::Uploaded::default(),
         }))
     }
 

@@ -10,12 +10,13 @@ use super::accounts::blocking;
 use super::drafts::{Draft, File, Leaving, Name};
 use super::error::WebError;
 use super::recipients::{Addressed, Refusal};
+use super::sent::{is_sent, senders};
 use crate::base::{Shutdown, Timestamp};
 use crate::mail::{
     Authenticity, BASE64_LINE, Envelope, Letter, LetterFile, Peer, SpoolId, base64_lines,
 };
 use crate::smtp::{MailParameters, Mailbox, ReversePath};
-use crate::spool::{Draft as Body, Spool, SpoolError};
+use crate::spool::{Draft as Body, Spool, SpoolError, StoredMessage};
 
 /// Bytes of a file that are encoded at once.
 const PIECE: usize = BASE64_LINE * 4096;
@@ -261,6 +262,9 @@ impl Webmail {
             authenticity: Authenticity::Local,
             expanded: None,
         };
+        // Before the letter: it is never there and not found.
+        let noted = self.note_sender(&name.account, &from).await;
+        noted.map_err(full)?;
         spool.accept(body, envelope).await.map_err(full_spool)?;
         self.put_leaving(name, None).await?;
         Ok(self.forget_draft(name).await?)
@@ -325,11 +329,13 @@ impl Webmail {
         let leaving = self.all_leaving(Some(&name.account)).await?;
         let spool = self.0.world.spool.clone();
         let since = SpoolId::first_at(self.0.world.clock.now().before(WINDOW));
-        let addresses = addresses.to_vec();
+        let (addresses, account) = (addresses.to_vec(), name.account.clone());
         let sent = blocking(move || {
-            let counted = addresses
+            let whose = (&*account, &*addresses);
+            let senders = senders(&spool, &account, &addresses)?;
+            let counted = senders
                 .iter()
-                .map(|address| sent_since(&spool, address, since));
+                .map(|sender| sent_since(&spool, (sender, whose), since));
             counted.sum::<Result<Count, SpoolError>>()
         });
         let Count(messages, all) = sent.await??;
@@ -355,19 +361,27 @@ impl std::iter::Sum for Count {
     }
 }
 
-/// What an address has sent since then.
-fn sent_since(spool: &Spool, address: &Mailbox, since: SpoolId) -> Result<Count, SpoolError> {
+/// What this account, or a program from one of its addresses, has sent under a sender since then.
+fn sent_since(
+    spool: &Spool,
+    (sender, (account, addresses)): (&str, (&str, &[Mailbox])),
+    since: SpoolId,
+) -> Result<Count, SpoolError> {
     let mut count = Count::default();
     let mut before = None;
     loop {
-        let page = spool.sent(&address.key(), before, CHUNK)?;
+        let page = spool.sent(sender, before, CHUNK)?;
         for id in &page {
             if *id < since {
                 return Ok(count);
             }
             let message = spool.message_if_whole(*id)?;
-            count.0 += 1;
-            count.1 += message.map_or(0, |message| message.envelope.recipients.len());
+            if let Some(StoredMessage { envelope, .. }) = message
+                && is_sent(&envelope, account, addresses)
+            {
+                count.0 += 1;
+                count.1 += envelope.recipients.len();
+            }
         }
         if page.len() < CHUNK {
             return Ok(count);

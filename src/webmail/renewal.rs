@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use super::accounts::{ACCOUNTS, Account, AccountError, Accounts, LoginError, Secret};
+use super::invitations::Invited;
 use crate::smtp::Mailbox;
 
 /// Why a password was not changed.
@@ -45,11 +46,11 @@ impl Accounts {
 
     /// For who has lost his password, or whose password somebody else may know: it works no more,
     /// neither does his second step, his sessions end, and a new invitation lets him choose another
-    /// one. Returns its token.
+    /// one. A disabled account is opened again by it.
     ///
     /// # Errors
     /// [`AccountError::Unknown`], or when it could not be stored.
-    pub async fn reset(&self, address: &Mailbox) -> Result<String, AccountError> {
+    pub async fn reset(&self, address: &Mailbox) -> Result<Invited, AccountError> {
         let _changing = self.changing.lock().await;
         let key = address.key();
         let found = self.find(&key).await?;
@@ -58,7 +59,7 @@ impl Accounts {
         account.second = None;
         account.disabled = false;
         account.generation = account.generation.wrapping_add(1);
-        Ok(self.put_invitation(&mut account).await?.token)
+        self.put_invitation(&mut account).await
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) enum Taken {
     TooLarge(String),
     /// The spool has no room for it.
     Full,
+    /// The account has stored enough for this hour.
+    Enough,
 }
 
 impl Webmail {
@@ -36,10 +38,14 @@ impl Webmail {
         let name = file_name(field.file_name().unwrap_or_default());
         let kind = field.content_type().unwrap_or_default().to_owned();
         let mut body = self.0.world.spool.draft();
-        let (mut size, mut is_full) = (0_u64, self.is_full());
+        let (mut size, mut is_full, mut is_enough) = (0_u64, self.is_full(), false);
         while let Some(piece) = piece_of(field).await? {
             size += piece.len() as u64;
-            if size > room || is_full {
+            if size > room || is_full || is_enough {
+                continue;
+            }
+            if !self.may_store(account, piece.len() as u64) {
+                is_enough = true;
                 continue;
             }
             match body.append(&piece).await {
@@ -51,13 +57,27 @@ impl Webmail {
         if name.is_empty() && size == 0 {
             return Ok(Taken::Nothing);
         }
-        if size > room {
-            return Ok(Taken::TooLarge(name));
-        }
-        if is_full {
-            return Ok(Taken::Full);
+        let refused = if size > room {
+            Some(Taken::TooLarge(name.clone()))
+        } else if is_full {
+            Some(Taken::Full)
+        } else {
+            is_enough.then_some(Taken::Enough)
+        };
+        if let Some(refused) = refused {
+            self.not_stored(account, body.len());
+            return Ok(refused);
         }
         self.kept_file(account, body, (name, kind)).await
+    }
+
+    /// Reads a file of a form to its end and keeps nothing of it: was there one?
+    pub(crate) async fn pass_over(&self, field: &mut Field<'_>) -> Result<bool, WebError> {
+        let mut is_there = !field.file_name().unwrap_or_default().is_empty();
+        while let Some(piece) = piece_of(field).await? {
+            is_there |= !piece.is_empty();
+        }
+        Ok(is_there)
     }
 
     async fn kept_file(
@@ -101,6 +121,9 @@ impl Webmail {
         }
         if self.is_full() {
             return Ok(Taken::Full);
+        }
+        if !self.may_store(&user.account(), part.content.len() as u64) {
+            return Ok(Taken::Enough);
         }
         let mut body = self.0.world.spool.draft();
         match body.append(&part.content).await {

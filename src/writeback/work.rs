@@ -1,13 +1,14 @@
 //! What one user did in the webmail and what of it is not carried yet, read from the spool.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::copy::is_there;
 use super::people::Person;
 use super::record::{AllWritten, Carried, Written, written};
 use crate::base::Timestamp;
 use crate::mail::{
-    BackendId, DRAFTS, Envelope, MARKS, Mark, MarkPlace, OUTBOX, SpoolId, UnsentLetter,
+    BackendId, DRAFTS, Envelope, MARKS, Mark, MarkPlace, OUTBOX, SENT_AS, SpoolId, UnsentLetter,
+    sent_as_key,
 };
 use crate::smtp::Mailbox;
 use crate::spool::{Spool, SpoolError};
@@ -137,10 +138,10 @@ fn sent(
         envelope.peer.protocol == "webmail" && user.is_some_and(|user| accounts.contains(user))
     };
     let mut tasks = BTreeMap::new();
-    for address in &person.addresses {
+    for sender in senders(spool, person)? {
         let mut last = None;
         loop {
-            let page = spool.sent(&address.key(), last, PAGE)?;
+            let page = spool.sent(&sender, last, PAGE)?;
             last = page.last().copied();
             for id in &page {
                 let before = before(all, &name_of_sent(*id), backend);
@@ -177,6 +178,18 @@ fn sent(
         }
     }
     Ok(tasks.into_values().collect())
+}
+
+/// Under which senders there may be letters of his: also addresses that he has no more.
+fn senders(spool: &Spool, person: &Person) -> Result<BTreeSet<String>, SpoolError> {
+    let own = person.addresses.iter().chain(&person.accounts);
+    let mut keys: BTreeSet<String> = own.map(Mailbox::key).collect();
+    for account in &person.accounts {
+        let prefix = sent_as_key(&account.key(), "");
+        let before = spool.facts(SENT_AS, &prefix)?.into_iter();
+        keys.extend(before.filter_map(|(key, _)| Some(key.strip_prefix(&prefix)?.to_owned())));
+    }
+    Ok(keys)
 }
 
 /// What he did with what he got.

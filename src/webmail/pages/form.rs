@@ -38,6 +38,8 @@ pub(super) struct Form {
     pub find: String,
     /// Files that were not taken, and why.
     pub troubles: Vec<Trouble>,
+    /// There are too many letters already: nothing is stored for this one.
+    is_one_too_many: bool,
 }
 
 /// Why a file was not taken.
@@ -46,6 +48,10 @@ pub(super) enum Trouble {
     TooLarge(String),
     TooMany,
     Full,
+    /// There are too many letters that are not sent.
+    Drafts,
+    /// Enough was stored within this hour.
+    Enough,
 }
 
 /// The fields of a form that are no files.
@@ -108,11 +114,7 @@ impl Form {
                 Some(form) => form,
                 None => Self::begin(webmail, user, std::mem::take(&mut fields)).await?,
             };
-            let room = form.room(webmail);
-            let taken = webmail
-                .take_file(&form.name.account, &mut field, room)
-                .await?;
-            form.add(taken);
+            form.take(webmail, &mut field).await?;
             begun = Some(form);
         }
         match begun {
@@ -140,6 +142,7 @@ impl Form {
             },
             find: fields.find,
             troubles: Vec::new(),
+            is_one_too_many: webmail.is_one_too_many(&name).await?,
             name,
         };
         for person in fields.add {
@@ -149,6 +152,28 @@ impl Form {
         }
         form.keep(webmail, user, &fields.keep).await?;
         Ok(form)
+    }
+
+    /// Takes a file, if the letter may have one more: else nothing of it is stored.
+    async fn take(&mut self, webmail: &Webmail, field: &mut Field<'_>) -> Result<(), WebError> {
+        let refused = if self.is_one_too_many {
+            Some(Trouble::Drafts)
+        } else if self.draft.files.len() >= limits::WEB_FILES {
+            Some(Trouble::TooMany)
+        } else {
+            None
+        };
+        if let Some(refused) = refused {
+            if webmail.pass_over(field).await? {
+                self.trouble(refused);
+            }
+            return Ok(());
+        }
+        let room = self.room(webmail);
+        let account = &self.name.account;
+        let taken = webmail.take_file(account, field, room).await?;
+        self.add(taken);
+        Ok(())
     }
 
     /// Files that were there before, and parts of a message that is forwarded.
@@ -162,6 +187,10 @@ impl Form {
         let is_kept = |file: &File| keep.contains(&file.id.to_string());
         self.draft.files = stored.files.into_iter().filter(is_kept).collect();
         for part in keep.iter().filter_map(|text| part_of(text)) {
+            if self.is_one_too_many {
+                self.trouble(Trouble::Drafts);
+                break;
+            }
             let room = self.room(webmail);
             let taken = webmail.take_part(user, part, room).await?;
             self.add(taken);
@@ -178,6 +207,7 @@ impl Form {
             Taken::Nothing => {}
             Taken::TooLarge(name) => self.trouble(Trouble::TooLarge(name)),
             Taken::Full => self.trouble(Trouble::Full),
+            Taken::Enough => self.trouble(Trouble::Enough),
         }
     }
 

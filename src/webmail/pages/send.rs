@@ -82,16 +82,13 @@ fn one_of(user: &User, form: Result<Fields<LetterForm>, FormRejection>) -> Resul
 
 async fn save(webmail: &Webmail, user: &User, form: Form) -> Result<Response, WebError> {
     let texts = user.visitor.texts;
-    let is_new = webmail.draft(&form.name).await?.is_none();
-    if is_new && webmail.drafts(&form.name.account).await?.len() >= MOST {
-        let most = MOST.to_string();
-        let error = fill(texts.error_too_many_drafts, &[("most", &most)]);
+    if webmail.is_one_too_many(&form.name).await? {
+        let error = too_many_drafts(texts);
         return refused(webmail, user, form, vec![error]).await;
     }
     let is_kept = match webmail.save(&form.name, &form.draft).await {
         Ok(is_kept) => is_kept,
-        Err(Unsent::Web(error)) => return Err(error),
-        Err(_) => return refused(webmail, user, form, vec![texts.error_full.to_owned()]).await,
+        Err(unsent) => return refused(webmail, user, form, refusals(unsent, texts)?).await,
     };
     if form.action == Action::Autosave {
         return Ok(if is_kept {
@@ -154,15 +151,21 @@ async fn refused(
     form: Form,
     errors: Vec<String>,
 ) -> Result<Response, WebError> {
+    let status = if form.troubles.contains(&Trouble::Enough) {
+        StatusCode::TOO_MANY_REQUESTS
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
     let mut page = webmail.compose_page(user, (&form.name, form.draft)).await?;
     page.errors = errors;
     page.is_stored = true;
-    show_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
+    show_with(status, &page)
 }
 
 /// Why a letter does not leave, in words.
 pub(super) fn refusals(unsent: Unsent, texts: &Texts) -> Result<Vec<String>, WebError> {
     Ok(match unsent {
+        Unsent::Web(WebError::Enough) => vec![texts.error_uploads.to_owned()],
         Unsent::Web(error) => return Err(error),
         Unsent::Full => vec![texts.error_full.to_owned()],
         Unsent::Refused(refusals) => says(&refusals, texts),
@@ -194,6 +197,11 @@ pub(super) fn says(refusals: &[Refusal], texts: &Texts) -> Vec<String> {
     refusals.iter().map(says).collect()
 }
 
+fn too_many_drafts(texts: &Texts) -> String {
+    let most = MOST.to_string();
+    fill(texts.error_too_many_drafts, &[("most", &most)])
+}
+
 fn troubles(webmail: &Webmail, troubles: &[Trouble], texts: &Texts) -> Vec<String> {
     let says = |trouble: &Trouble| match trouble {
         Trouble::TooLarge(name) => {
@@ -208,6 +216,8 @@ fn troubles(webmail: &Webmail, troubles: &[Trouble], texts: &Texts) -> Vec<Strin
             fill(texts.error_too_many_files, &[("count", &count)])
         }
         Trouble::Full => texts.error_full.to_owned(),
+        Trouble::Drafts => too_many_drafts(texts),
+        Trouble::Enough => texts.error_uploads.to_owned(),
     };
     troubles.iter().map(says).collect()
 }

@@ -17,6 +17,7 @@ mod login;
 mod notices;
 mod opening;
 mod outbox;
+mod owners;
 mod people;
 mod reading;
 mod search;

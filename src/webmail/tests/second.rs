@@ -169,7 +169,7 @@ async fn an_invitation_leads_to_the_second_step_and_a_reset_ends_it() {
     };
     let asked = choose(accounts.invite(&address).await.unwrap()).await;
     assert!(asked.has("One more step"), "{}", asked.text);
-    let free = choose(accounts.reset(&address).await.unwrap()).await;
+    let free = choose(accounts.reset(&address).await.unwrap().token).await;
     assert_eq!(free.location(), "/?welcome=1");
 }
 

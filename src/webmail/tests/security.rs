@@ -119,7 +119,7 @@ async fn the_help_desk_resets_who_lost_his_password() {
     let unknown = accounts.reset(&address).await;
     assert!(matches!(unknown, Err(AccountError::Unknown(_))));
     let mut browser = site.enrolled("ann@example.org").await;
-    let token = accounts.reset(&address).await.unwrap();
+    let token = accounts.reset(&address).await.unwrap().token;
     assert!(browser.get("/").await.location().starts_with("/login"));
     let refused = browser.log_in("ann@example.org", PASSWORD).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);

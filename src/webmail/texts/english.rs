@@ -316,6 +316,8 @@ pub(crate) const ENGLISH: Texts = Texts {
     error_too_many_files: "A message can have {count} files at most; some were not attached.",
     error_too_many_drafts: "There are {most} drafts already. Send or discard some of them first; \
         copy your text before.",
+    error_uploads: "You have stored as much as one hour allows: files and long texts count. What \
+        was too much was not stored; try again in an hour.",
     error_enough: "In one hour you can send {most} messages to {recipients} recipients. Your \
         message is kept in “Drafts”; send it later.",
 

@@ -311,6 +311,9 @@ pub(crate) const GERMAN: Texts = Texts {
         nicht angehängt.",
     error_too_many_drafts: "Es gibt schon {most} Entwürfe. Senden oder verwerfen Sie zuerst \
         einige; kopieren Sie vorher Ihren Text.",
+    error_uploads: "Sie haben so viel gespeichert, wie in einer Stunde erlaubt ist: Dateien und \
+        lange Texte zählen. Was zu viel war, wurde nicht gespeichert; versuchen Sie es in einer \
+        Stunde noch einmal.",
     error_enough: "In einer Stunde können Sie {most} Nachrichten an {recipients} Empfänger \
         senden. Ihre Nachricht bleibt in „Entwürfe“; senden Sie sie später.",
     settings_parts: "Einstellungen",

@@ -295,6 +295,7 @@ pub(crate) struct Texts {
     pub error_too_many_files: &'static str,
     pub error_too_many_drafts: &'static str,
     pub error_enough: &'static str,
+    pub error_uploads: &'static str,
 
     // What keeps an account safe, and the keys
     pub settings_parts: &'static str,
