@@ -58,6 +58,24 @@ pub(crate) struct LedgerDigest {
     pub(crate) newest: Timestamp,
 }
 
+impl Part {
+    /// Does it say that this segment went?
+    pub(crate) fn is_end_of(&self, gone: u32) -> bool {
+        matches!(self, Self::Retired { segment, .. } if *segment == gone)
+    }
+
+    /// Does it say so of messages that stand in the ledger?
+    pub(crate) const fn has_ledger(&self) -> bool {
+        matches!(
+            self,
+            Self::Retired {
+                ledger: Some(_),
+                ..
+            }
+        )
+    }
+}
+
 impl Link {
     /// The link number `number` behind the digest `before`.
     pub(crate) fn new(number: u64, before: &str, at: Timestamp, of: Part) -> Self {

@@ -81,7 +81,9 @@ impl Spool {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Retention may have been at work meanwhile.
-                if !parts.retired.contains_key(&segment) && !self.is_retired(segment)? {
+                if !parts.retired.contains_key(&segment)
+                    && !self.went(|of| of.is_end_of(segment))?
+                {
                     check.complain(format!(
                         "segment {segment} is gone, and retention did not take it"
                     ));
@@ -121,23 +123,9 @@ impl Spool {
         Ok(())
     }
 
-    /// Has the segment gone since the links were read?
-    fn is_retired(&self, segment: u32) -> Result<bool, SpoolError> {
-        let gone =
-            |of: &Part| matches!(of, Part::Retired { segment: gone, .. } if *gone == segment);
-        Ok(self.links()?.iter().any(|(_, link)| gone(&link.of)))
-    }
-
-    /// Has it gone since then, with messages in it?
-    fn has_ledger(&self, segment: u32) -> Result<bool, SpoolError> {
-        let gone = |of: &Part| match of {
-            Part::Retired {
-                segment: of,
-                ledger,
-            } => *of == segment && ledger.is_some(),
-            Part::Log { .. } | Part::Expired { .. } => false,
-        };
-        Ok(self.links()?.iter().any(|(_, link)| gone(&link.of)))
+    /// The links that were made since the others were read count, too: retention is at work.
+    fn went(&self, is_meant: impl Fn(&Part) -> bool) -> Result<bool, SpoolError> {
+        Ok(self.links()?.iter().any(|(_, link)| is_meant(&link.of)))
     }
 
     fn check_ledger(&self, segment: u32, ledger: &LedgerDigest, check: &mut Check) {
@@ -176,7 +164,7 @@ impl Spool {
             let known = matches!(parts.retired.get(&segment), Some(Some(_)));
             // It is written before its segment goes, and that is always the oldest one.
             let goes = numbers.first() == Some(&segment);
-            if !known && !goes && !self.has_ledger(segment)? {
+            if !known && !goes && !self.went(|of| of.is_end_of(segment) && of.has_ledger())? {
                 check.complain(format!("ledger {segment} was put there: no link knows it"));
             }
         }

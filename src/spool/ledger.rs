@@ -240,13 +240,7 @@ impl Ledger {
         let mut segments: Vec<u32> = self
             .files()?
             .iter()
-            .filter_map(|path| {
-                path.file_name()?
-                    .to_str()?
-                    .strip_suffix(ENDING)?
-                    .parse()
-                    .ok()
-            })
+            .filter_map(|path| number(path.file_name()?.to_str()?))
             .collect();
         segments.sort_unstable();
         Ok(segments)
