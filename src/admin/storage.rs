@@ -23,7 +23,7 @@ impl Admin {
             quarantined: stats.quarantined,
             damaged: stats.damaged,
             write_failures: stats.write_failures,
-            balance: self.spool.balance().map(|balance| (*balance).clone()),
+            balance: self.spool.balance(),
             uuid: stats.uuid,
             bytes: stats.bytes,
             free_bytes: stats.free_bytes,
@@ -51,7 +51,7 @@ impl Admin {
         let balance = self.spool.balance()?;
         let first = balance.named.first()?;
         Some(format!(
-            "messages of which it is not clear what became: {}, the first is {first}; stop the \
+            "what came in is not what is there, in {} places, the first is {first}; stop the \
              server and run `tideover spool rebuild`",
             balance.wrong
         ))

@@ -4,20 +4,18 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::client::Client;
 use super::directory_x500::X500Args;
 use super::intent::{Format, Request, escape};
-use super::render::Page;
-use super::{Exit, Failure, home, print};
+use super::teller::Teller;
+use super::{Exit, Failure, print};
 use crate::admin::{
     ChangeQuery, ChangeView, DiffQuery, DiffView, EntriesQuery, ForgetQuery, ForgetView,
     LookupView, RevertQuery, SetQuery, SettleQuery, VerifiedView,
 };
-use crate::base::{Clock, Timestamp};
+use crate::base::Timestamp;
 use crate::directory::{Conflict, Entry, EntryKind, FILE, Generation};
 use crate::mail::BackendId;
 use crate::smtp::Mailbox;
-use crate::terminal::Palette;
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub(crate) enum DirectoryVerb {
@@ -204,27 +202,13 @@ pub(super) async fn perform(
     verb: DirectoryVerb,
     (format, actor): (Format, String),
 ) -> Result<(), Failure> {
-    let (data_dir, config) = home::data_dir(config)?;
-    let teller = Teller {
-        client: Client::new(&data_dir, &config),
-        format,
-        actor,
-        page: Page {
-            palette: Palette::of_stdout(),
-            now: Clock::system().now(),
-        },
-    };
-    teller.perform(verb).await
+    let teller = Teller::new(config, (format, actor))?;
+    Directory(teller).perform(verb).await
 }
 
-pub(super) struct Teller {
-    pub(super) client: Client,
-    format: Format,
-    actor: String,
-    page: Page,
-}
+pub(super) struct Directory(pub(super) Teller);
 
-impl Teller {
+impl Directory {
     async fn perform(&self, verb: DirectoryVerb) -> Result<(), Failure> {
         match verb {
             DirectoryVerb::Import(args) => self.import(args).await,
@@ -288,7 +272,7 @@ impl Teller {
 
     pub(super) fn change(&self, how: How) -> ChangeQuery {
         ChangeQuery {
-            actor: self.actor.clone(),
+            actor: self.0.actor.clone(),
             reason: how.reason,
             yes: how.yes,
             dry_run: how.dry_run,
@@ -317,39 +301,25 @@ impl Teller {
             "/api/directory/import?source={}&add={add}&skip_bad={skip_bad}&actor={}&reason={}\
              &yes={}&dry_run={}",
             escape(&source),
-            escape(&self.actor),
+            escape(&self.0.actor),
             escape(&how.reason),
             how.yes,
             how.dry_run
         );
         path.extend(home.map(|home| format!("&home={}", escape(&home))));
-        let answer: serde_json::Value = self.client.upload(path, bytes).await?;
+        let answer: serde_json::Value = self.0.client.upload(path, bytes).await?;
         self.told(&answer)
     }
 
     /// Asks for a change and tells what came of it.
     async fn tell(&self, request: Request) -> Result<(), Failure> {
-        let answer: serde_json::Value = self.client.ask(request).await?;
+        let answer: serde_json::Value = self.0.client.ask(request).await?;
         self.told(&answer)
     }
 
     fn told(&self, answer: &serde_json::Value) -> Result<(), Failure> {
-        self.print(answer, |page, it: &ChangeView| page.changed(it))
-    }
-
-    pub(super) fn print<T: serde::de::DeserializeOwned>(
-        &self,
-        answer: &serde_json::Value,
-        text: impl FnOnce(Page, &T) -> String,
-    ) -> Result<(), Failure> {
-        match self.format {
-            Format::Json => print(&format!("{answer:#}\n")),
-            Format::Text => {
-                let odd = |error| Failure::new(Exit::Failed, format!("an odd answer: {error}"));
-                let view = T::deserialize(answer).map_err(odd)?;
-                print(&text(self.page, &view))
-            }
-        }
+        self.0
+            .print(answer, |page, it: &ChangeView| page.changed(it))
     }
 
     async fn export(&self, file: Option<PathBuf>) -> Result<(), Failure> {
@@ -364,10 +334,10 @@ impl Teller {
             None => options.append(true),
         };
         let mut output = options.open(&target).await.map_err(unwritten)?;
-        self.client.save(request, &mut output).await?;
+        self.0.client.save(request, &mut output).await?;
         output.sync_all().await.ok();
         match file {
-            Some(file) if self.format == Format::Text => {
+            Some(file) if self.0.format == Format::Text => {
                 print(&format!("the directory is in {}\n", file.display()))
             }
             Some(_) | None => Ok(()),
@@ -401,8 +371,9 @@ impl Teller {
                 path.extend(["&", name, "=", &escape(&value)]);
             }
         }
-        let answer: serde_json::Value = self.client.ask(Request::get(path)).await?;
-        self.print(&answer, |page, it: &Vec<Entry>| page.entries(it))
+        let answer: serde_json::Value = self.0.client.ask(Request::get(path)).await?;
+        self.0
+            .print(&answer, |page, it: &Vec<Entry>| page.entries(it))
     }
 
     async fn lookup(&self, address: Option<String>, at: Option<Timestamp>) -> Result<(), Failure> {
@@ -410,8 +381,9 @@ impl Teller {
         parts.extend(address.map(|address| format!("address={}", escape(&address))));
         parts.extend(at.map(|at| format!("at={}", escape(&at.to_string()))));
         let request = Request::get(format!("/api/directory?{}", parts.join("&")));
-        let answer: serde_json::Value = self.client.ask(request).await?;
-        self.print(&answer, |page, it: &LookupView| page.looked_up(it))?;
+        let answer: serde_json::Value = self.0.client.ask(request).await?;
+        self.0
+            .print(&answer, |page, it: &LookupView| page.looked_up(it))?;
         let absent = |name: &str| answer.get(name).is_none_or(serde_json::Value::is_null);
         let unknown = !absent("address") && absent("entry") && absent("verified");
         if unknown {
@@ -423,14 +395,15 @@ impl Teller {
 
     async fn verified(&self) -> Result<(), Failure> {
         let request = Request::get("/api/directory/verified".to_owned());
-        let answer: serde_json::Value = self.client.ask(request).await?;
-        self.print(&answer, |page, it: &Vec<VerifiedView>| page.verified(it))
+        let answer: serde_json::Value = self.0.client.ask(request).await?;
+        self.0
+            .print(&answer, |page, it: &Vec<VerifiedView>| page.verified(it))
     }
 
     async fn forget(&self, address: String) -> Result<(), Failure> {
         let request = Request::post("/api/directory/forget", &ForgetQuery { address });
-        let answer: serde_json::Value = self.client.ask(request).await?;
-        self.print(&answer, |_, it: &ForgetView| {
+        let answer: serde_json::Value = self.0.client.ask(request).await?;
+        self.0.print(&answer, |_, it: &ForgetView| {
             if it.forgotten {
                 format!("{} is forgotten: its next mail asks the home\n", it.address)
             } else {
@@ -441,10 +414,10 @@ impl Teller {
 
     async fn log(&self, limit: usize) -> Result<(), Failure> {
         let request = Request::get("/api/directory/generations".to_owned());
-        let mut all: Vec<serde_json::Value> = self.client.ask(request).await?;
+        let mut all: Vec<serde_json::Value> = self.0.client.ask(request).await?;
         let older = all.len().saturating_sub(limit);
         let shown = serde_json::Value::from(all.split_off(older));
-        self.print(&shown, |page, it: &Vec<Generation>| {
+        self.0.print(&shown, |page, it: &Vec<Generation>| {
             page.generations(it, older)
         })
     }
@@ -454,18 +427,19 @@ impl Teller {
         parts.extend(query.from.map(|from| format!("from={from}")));
         parts.extend(query.to.map(|to| format!("to={to}")));
         let request = Request::get(format!("/api/directory/diff?{}", parts.join("&")));
-        let answer: serde_json::Value = self.client.ask(request).await?;
-        self.print(&answer, |page, it: &DiffView| page.diff(it))
+        let answer: serde_json::Value = self.0.client.ask(request).await?;
+        self.0.print(&answer, |page, it: &DiffView| page.diff(it))
     }
 
     async fn conflicts(&self, which: Which) -> Result<(), Failure> {
         let request = Request::get("/api/directory/conflicts".to_owned());
-        let mut found: Vec<serde_json::Value> = self.client.ask(request).await?;
+        let mut found: Vec<serde_json::Value> = self.0.client.ask(request).await?;
         let open =
             |one: &serde_json::Value| one.get("settled").is_none_or(serde_json::Value::is_null);
         found.retain(|one| which == Which::All || open(one));
         let shown = serde_json::Value::from(found);
-        self.print(&shown, |page, it: &Vec<Conflict>| page.conflicts(it))
+        self.0
+            .print(&shown, |page, it: &Vec<Conflict>| page.conflicts(it))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Failure;
-use super::directory::Teller;
+use super::directory::Directory;
 use super::intent::Request;
 use super::render::Page;
 use crate::admin::ChangeView;
@@ -13,11 +13,12 @@ use crate::terminal::{Cell, Table, Tone, visible};
 /// Odd addresses of an import that are told one by one.
 const TOLD: usize = 20;
 
-impl Teller {
+impl Directory {
     pub(super) async fn normalised(&self) -> Result<(), Failure> {
         let request = Request::get("/api/directory/normalised".to_owned());
-        let answer: serde_json::Value = self.client.ask(request).await?;
-        self.print(&answer, |page, all: &Vec<Normalised>| page.normalised(all))
+        let answer: serde_json::Value = self.0.client.ask(request).await?;
+        self.0
+            .print(&answer, |page, all: &Vec<Normalised>| page.normalised(all))
     }
 }
 

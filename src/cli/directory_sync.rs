@@ -1,6 +1,6 @@
 //! `directory sync` and `directory status`.
 
-use super::directory::{How, Teller};
+use super::directory::{Directory, How};
 use super::intent::Request;
 use super::render::Page;
 use super::{Exit, Failure};
@@ -11,12 +11,13 @@ use crate::terminal::{bytes, moment};
 /// Things that are told one by one.
 const TOLD: usize = 20;
 
-impl Teller {
+impl Directory {
     pub(super) async fn sync(&self, source: Option<String>, how: How) -> Result<(), Failure> {
         let change = self.change(how);
         let request = Request::post("/api/directory/sync", &SyncQuery { source, change });
-        let answer: serde_json::Value = self.client.ask_patiently(request).await?;
-        self.print(&answer, |page, it: &Vec<SyncView>| page.synced(it))?;
+        let answer: serde_json::Value = self.0.client.ask_patiently(request).await?;
+        self.0
+            .print(&answer, |page, it: &Vec<SyncView>| page.synced(it))?;
         let failed =
             |one: &serde_json::Value| one.get("change").is_none_or(serde_json::Value::is_null);
         if answer.as_array().is_some_and(|all| all.iter().any(failed)) {
@@ -28,8 +29,8 @@ impl Teller {
 
     pub(super) async fn status(&self) -> Result<(), Failure> {
         let request = Request::get("/api/directory/status".to_owned());
-        let answer: serde_json::Value = self.client.ask(request).await?;
-        self.print(&answer, |page, it: &DirectoryStatusView| {
+        let answer: serde_json::Value = self.0.client.ask(request).await?;
+        self.0.print(&answer, |page, it: &DirectoryStatusView| {
             page.directory_status(it)
         })
     }

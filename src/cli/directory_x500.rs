@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use clap::Args;
 
 use super::Failure;
-use super::directory::Teller;
+use super::directory::Directory;
 use super::intent::{Request, escape};
 use super::render::Page;
 use crate::admin::{X500SenderView, X500UseView, X500UsedView, X500View};
@@ -24,7 +24,7 @@ pub(crate) struct X500Args {
     used: bool,
 }
 
-impl Teller {
+impl Directory {
     /// Without a home: of everybody.
     pub(super) async fn x500(&self, args: X500Args) -> Result<(), Failure> {
         let mut path = "/api/directory/x500".to_owned();
@@ -32,11 +32,12 @@ impl Teller {
             path.push_str("/used");
         }
         path.extend(args.home.map(|home| format!("?home={}", escape(&home))));
-        let answer: serde_json::Value = self.client.ask(Request::get(path)).await?;
+        let answer: serde_json::Value = self.0.client.ask(Request::get(path)).await?;
         if args.used {
-            self.print(&answer, |page, it: &X500UsedView| page.x500_used(it))
+            self.0
+                .print(&answer, |page, it: &X500UsedView| page.x500_used(it))
         } else {
-            self.print(&answer, |_, all: &Vec<X500View>| written(all))
+            self.0.print(&answer, |_, all: &Vec<X500View>| written(all))
         }
     }
 }

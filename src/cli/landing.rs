@@ -3,18 +3,14 @@
 use std::path::Path;
 
 use clap::Subcommand;
-use serde::de::DeserializeOwned;
 
-use super::client::Client;
+use super::Failure;
 use super::intent::{Format, Request, escape};
-use super::render::Page;
-use super::replay::{ReplayArgs, asked, patiently, read};
-use super::{Failure, home, print};
+use super::replay::{ReplayArgs, asked};
+use super::teller::Teller;
 use crate::admin::DismissedView;
-use crate::base::Clock;
 use crate::queue::landing::LandingStatus;
 use crate::queue::replay::LandingCheck;
-use crate::terminal::Palette;
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub(crate) enum LandingVerb {
@@ -38,43 +34,24 @@ pub(super) async fn perform(
     verb: LandingVerb,
     (format, actor): (Format, String),
 ) -> Result<(), Failure> {
-    let (data_dir, config) = home::data_dir(config)?;
-    let client = Client::new(&data_dir, &config);
-    let page = Page {
-        palette: Palette::of_stdout(),
-        now: Clock::system().now(),
-    };
-    let answer = match &verb {
-        LandingVerb::Status => client.ask(Request::get("/api/landing".to_owned())).await?,
+    let teller = Teller::new(config, (format, actor))?;
+    match verb {
+        LandingVerb::Status => {
+            let request = Request::get("/api/landing".to_owned());
+            let answer = teller.client.ask(request).await?;
+            teller.print(&answer, |page, it: &LandingStatus| page.landing_status(it))
+        }
         LandingVerb::Check { what } => {
-            let asked = asked("/api/landing/check", &actor, (**what).clone())?;
-            patiently(&client, asked).await?
+            let asked = asked("/api/landing/check", &teller.actor, *what)?;
+            let answer = teller.patiently(asked).await?;
+            teller.print(&answer, |page, it: &LandingCheck| page.landing_check(it))
         }
         LandingVerb::Dismiss { name } => {
-            let path = format!("/api/landing/missing/{}/dismiss", escape(name));
-            client.upload(path, Vec::new()).await?
+            let path = format!("/api/landing/missing/{}/dismiss", escape(&name));
+            let answer = teller.client.upload(path, Vec::new()).await?;
+            teller.print(&answer, |_, it: &DismissedView| {
+                format!("{} is off the list\n", it.dismissed)
+            })
         }
-    };
-    match verb {
-        LandingVerb::Status => tell(format, &answer, |it: &LandingStatus| {
-            page.landing_status(it)
-        }),
-        LandingVerb::Check { .. } => {
-            tell(format, &answer, |it: &LandingCheck| page.landing_check(it))
-        }
-        LandingVerb::Dismiss { .. } => tell(format, &answer, |it: &DismissedView| {
-            format!("{} is off the list\n", it.dismissed)
-        }),
-    }
-}
-
-fn tell<T: DeserializeOwned>(
-    format: Format,
-    answer: &serde_json::Value,
-    text: impl FnOnce(&T) -> String,
-) -> Result<(), Failure> {
-    match format {
-        Format::Json => print(&format!("{answer:#}\n")),
-        Format::Text => print(&text(&read(answer)?)),
     }
 }

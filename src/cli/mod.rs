@@ -40,6 +40,7 @@ mod render_writeback;
 mod replay;
 mod report;
 mod setup;
+mod teller;
 mod users;
 mod wave;
 mod webmail;

@@ -158,7 +158,7 @@ impl Page {
         );
         if balance.wrong > 0 {
             what.push_str("; ");
-            what.push_str(&many(balance.wrong, "message"));
+            what.push_str(&many(balance.wrong, "place"));
             what.push_str(" in disorder: stop the server and run `tideover spool rebuild`; ");
             what.push_str(&balance.named.join("; "));
         }

@@ -4,17 +4,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use serde::de::DeserializeOwned;
 
-use super::client::Client;
 use super::directory::moment;
 use super::intent::{Format, Request, escape};
-use super::render::Page;
-use super::{Exit, Failure, home, print};
+use super::teller::{Teller, read};
+use super::{Exit, Failure};
 use crate::admin::{ReplayDeedQuery, ReplayPlanView};
-use crate::base::{Clock, Timestamp};
+use crate::base::Timestamp;
 use crate::queue::replay::{Progress, ReplayState};
-use crate::terminal::{Bar, Palette};
+use crate::terminal::Bar;
 
 /// From one look at a replay to the next.
 const LOOK: Duration = Duration::from_millis(500);
@@ -155,17 +153,8 @@ pub(super) async fn perform(
     verb: ReplayVerb,
     (format, actor): (Format, String),
 ) -> Result<(), Failure> {
-    let (data_dir, config) = home::data_dir(config)?;
-    let teller = Teller {
-        client: Client::new(&data_dir, &config),
-        format,
-        actor,
-        page: Page {
-            palette: Palette::of_stdout(),
-            now: Clock::system().now(),
-        },
-    };
-    teller.perform(verb).await
+    let teller = Teller::new(config, (format, actor))?;
+    Replays(teller).perform(verb).await
 }
 
 /// How long a verb stays.
@@ -185,19 +174,15 @@ impl From<bool> for Stay {
     }
 }
 
-struct Teller {
-    client: Client,
-    format: Format,
-    actor: String,
-    page: Page,
-}
+struct Replays(Teller);
 
-impl Teller {
+impl Replays {
     async fn perform(&self, verb: ReplayVerb) -> Result<(), Failure> {
         match verb {
             ReplayVerb::Plan { what } => {
                 let answer = self.plan(what).await?;
-                self.print(&answer, |page, it: &ReplayPlanView| page.replay_plan(it))
+                self.0
+                    .print(&answer, |page, it: &ReplayPlanView| page.replay_plan(it))
             }
             ReplayVerb::Start { id, what, wait } => {
                 let id = match (id, what.to) {
@@ -223,14 +208,14 @@ impl Teller {
             }
             ReplayVerb::Status { id: None, .. } => {
                 let answer = self.list().await?;
-                self.print(&answer, |page, all: &Vec<Progress>| {
+                self.0.print(&answer, |page, all: &Vec<Progress>| {
                     let open = all.iter().filter(|one| one.replay.is_open());
                     page.replays(&open.collect::<Vec<_>>())
                 })
             }
             ReplayVerb::List => {
                 let answer = self.list().await?;
-                self.print(&answer, |page, all: &Vec<Progress>| {
+                self.0.print(&answer, |page, all: &Vec<Progress>| {
                     page.replays(&all.iter().collect::<Vec<_>>())
                 })
             }
@@ -241,18 +226,18 @@ impl Teller {
     }
 
     async fn plan(&self, what: ReplayArgs) -> Result<serde_json::Value, Failure> {
-        let asked = asked("/api/replays/plan", &self.actor, what)?;
-        patiently(&self.client, asked).await
+        let asked = asked("/api/replays/plan", &self.0.actor, what)?;
+        self.0.patiently(asked).await
     }
 
     async fn list(&self) -> Result<serde_json::Value, Failure> {
         let request = Request::get("/api/replays".to_owned());
-        Ok(self.client.ask(request).await?)
+        Ok(self.0.client.ask(request).await?)
     }
 
     async fn look(&self, id: &str) -> Result<serde_json::Value, Failure> {
         let request = Request::get(format!("/api/replays/{}", escape(id)));
-        Ok(self.client.ask(request).await?)
+        Ok(self.0.client.ask(request).await?)
     }
 
     async fn change(
@@ -262,7 +247,7 @@ impl Teller {
         reason: String,
     ) -> Result<serde_json::Value, Failure> {
         let query = ReplayDeedQuery {
-            actor: self.actor.clone(),
+            actor: self.0.actor.clone(),
             reason,
         };
         let path = format!(
@@ -271,12 +256,12 @@ impl Teller {
             escape(&query.actor),
             escape(&query.reason)
         );
-        Ok(self.client.upload(path, Vec::new()).await?)
+        Ok(self.0.client.upload(path, Vec::new()).await?)
     }
 
     async fn changed(&self, id: &str, what: &str, reason: String) -> Result<(), Failure> {
         let answer = self.change(id, what, reason).await?;
-        self.print(&answer, |page, it: &Progress| page.replay(it))
+        self.0.print(&answer, |page, it: &Progress| page.replay(it))
     }
 
     /// How far it is, now or when it has come to its end.
@@ -297,46 +282,8 @@ impl Teller {
             answer = self.look(id).await?;
         }
         bar.end();
-        self.print(&answer, |page, it: &Progress| page.replay(it))
+        self.0.print(&answer, |page, it: &Progress| page.replay(it))
     }
-
-    fn print<T: DeserializeOwned>(
-        &self,
-        answer: &serde_json::Value,
-        text: impl FnOnce(Page, &T) -> String,
-    ) -> Result<(), Failure> {
-        match self.format {
-            Format::Json => print(&format!("{answer:#}\n")),
-            Format::Text => print(&text(self.page, &read(answer)?)),
-        }
-    }
-}
-
-pub(super) fn read<T: DeserializeOwned>(answer: &serde_json::Value) -> Result<T, Failure> {
-    let odd = |error| Failure::new(Exit::Failed, format!("an odd answer: {error}"));
-    T::deserialize(answer).map_err(odd)
-}
-
-/// Waits for an answer that takes long, with the seconds.
-pub(super) async fn patiently(
-    client: &Client,
-    (path, people): (String, Vec<u8>),
-) -> Result<serde_json::Value, Failure> {
-    let mut bar = Bar::new("seconds");
-    let mut seconds = 0;
-    let planning = client.upload(path, people);
-    tokio::pin!(planning);
-    let answer = loop {
-        tokio::select! {
-            answer = &mut planning => break answer,
-            () = tokio::time::sleep(Duration::from_secs(1)) => {
-                seconds += 1;
-                bar.show(seconds, None);
-            }
-        }
-    };
-    bar.end();
-    Ok(answer?)
 }
 
 /// The path, and the people a line each.

@@ -3,20 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use serde::Deserialize as _;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 
-use super::client::Client;
 use super::directory::moment;
 use super::intent::{Format, Request, escape};
-use super::render::Page;
-use super::{Exit, Failure, home, print};
+use super::teller::{Teller, read};
+use super::{Exit, Failure};
 use crate::admin::ReportView;
-use crate::base::{Clock, Timestamp};
+use crate::base::Timestamp;
 use crate::report;
 use crate::spool::{Anchor, ChainCheck};
-use crate::terminal::Palette;
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -70,11 +67,10 @@ pub(super) async fn perform(
     args: ReportArgs,
     format: Format,
 ) -> Result<(), Failure> {
-    let (data_dir, config) = home::data_dir(config)?;
-    let client = Client::new(&data_dir, &config);
+    let teller = Teller::new(config, (format, String::new()))?;
     match (args.verb, args.closing) {
-        (Some(ReportVerb::Verify { anchor }), _) => verify(&client, anchor, format).await,
-        (None, Some(args)) => close(&client, args, format).await,
+        (Some(ReportVerb::Verify { anchor }), _) => verify(&teller, anchor).await,
+        (None, Some(args)) => close(&teller, args).await,
         (None, None) => Err(Failure::new(
             Exit::Usage,
             "which time? For example `tideover report --since \"2026-11-20 18:00\"`",
@@ -83,26 +79,16 @@ pub(super) async fn perform(
 }
 
 /// Prints what the chain says; a difference is a failure.
-async fn verify(client: &Client, anchor: Option<Anchor>, format: Format) -> Result<(), Failure> {
+async fn verify(teller: &Teller, anchor: Option<Anchor>) -> Result<(), Failure> {
     let mut path = "/api/report/verify".to_owned();
     if let Some(anchor) = &anchor {
         path.extend(["?anchor=", &anchor.to_string()]);
     }
-    let check: ChainCheck = client.ask_patiently(Request::get(path)).await?;
-    match format {
-        Format::Json => {
-            let json = serde_json::to_string_pretty(&check);
-            let json = json.map_err(|error| Failure::new(Exit::Failed, error))?;
-            print(&(json + "\n"))?;
-        }
-        Format::Text => {
-            let page = Page {
-                palette: Palette::of_stdout(),
-                now: Clock::system().now(),
-            };
-            print(&page.chain(&check, anchor.as_ref()))?;
-        }
-    }
+    let answer = teller.client.ask_patiently(Request::get(path)).await?;
+    let check: ChainCheck = read(&answer)?;
+    teller.print(&answer, |page, it: &ChainCheck| {
+        page.chain(it, anchor.as_ref())
+    })?;
     match check.wrong {
         0 => Ok(()),
         wrong => Err(Failure::new(
@@ -113,11 +99,11 @@ async fn verify(client: &Client, anchor: Option<Anchor>, format: Format) -> Resu
 }
 
 /// The closing report.
-async fn close(client: &Client, args: ClosingArgs, format: Format) -> Result<(), Failure> {
+async fn close(teller: &Teller, args: ClosingArgs) -> Result<(), Failure> {
+    let client = &teller.client;
     let request = args.request("/api/report");
     let answer: serde_json::Value = client.ask_patiently(request).await?;
-    let odd = |error| Failure::new(Exit::Failed, format!("an odd answer: {error}"));
-    let view = ReportView::deserialize(&answer).map_err(odd)?;
+    let view: ReportView = read(&answer)?;
     let mut written = Vec::new();
     if let Some(path) = &args.html {
         let page = report::page(&view.figures, &view.site, view.anchor.as_ref());
@@ -139,16 +125,7 @@ async fn close(client: &Client, args: ClosingArgs, format: Format) -> Result<(),
             .map_err(|error| cannot_write(path, &error))?;
         written.push(path.display().to_string());
     }
-    match format {
-        Format::Json => print(&format!("{answer:#}\n")),
-        Format::Text => {
-            let page = Page {
-                palette: Palette::of_stdout(),
-                now: Clock::system().now(),
-            };
-            print(&page.report(&view, &written))
-        }
-    }
+    teller.print(&answer, |page, it: &ReportView| page.report(it, &written))
 }
 
 async fn create(path: &Path) -> Result<File, Failure> {

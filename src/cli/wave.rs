@@ -3,17 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use serde::de::DeserializeOwned;
 
-use super::client::Client;
 use super::directory::moment;
 use super::intent::{Format, Request, escape};
-use super::render::Page;
-use super::{Exit, Failure, home, print};
+use super::teller::Teller;
+use super::{Exit, Failure};
 use crate::admin::{WaveDetails, WavePlanView, WaveQuery, WaveView};
-use crate::base::{Clock, Timestamp};
+use crate::base::Timestamp;
 use crate::mail::BackendId;
-use crate::terminal::Palette;
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub(crate) enum WaveVerb {
@@ -81,33 +78,20 @@ pub(super) async fn perform(
     verb: WaveVerb,
     (format, actor): (Format, String),
 ) -> Result<(), Failure> {
-    let (data_dir, config) = home::data_dir(config)?;
-    let teller = Teller {
-        client: Client::new(&data_dir, &config),
-        format,
-        actor,
-        page: Page {
-            palette: Palette::of_stdout(),
-            now: Clock::system().now(),
-        },
-    };
-    teller.perform(verb).await
+    let teller = Teller::new(config, (format, actor))?;
+    Waves(teller).perform(verb).await
 }
 
-struct Teller {
-    client: Client,
-    format: Format,
-    actor: String,
-    page: Page,
-}
+struct Waves(Teller);
 
-impl Teller {
+impl Waves {
     async fn perform(&self, verb: WaveVerb) -> Result<(), Failure> {
         match verb {
             WaveVerb::Plan { which, reason } => {
                 let (query, bytes) = self.locked(which, reason)?;
                 let answer = self.send("plan", &query, bytes).await?;
-                self.print(&answer, |page, it: &WavePlanView| page.wave_plan(it))
+                self.0
+                    .print(&answer, |page, it: &WavePlanView| page.wave_plan(it))
             }
             WaveVerb::Start {
                 which,
@@ -126,12 +110,14 @@ impl Teller {
                     ..query
                 };
                 let answer = self.send("start", &query, bytes).await?;
-                self.print(&answer, |page, it: &WavePlanView| page.wave_started(it))
+                self.0
+                    .print(&answer, |page, it: &WavePlanView| page.wave_started(it))
             }
             WaveVerb::Status { file: None, .. } => {
                 let request = Request::get("/api/waves".to_owned());
-                let answer = self.client.ask(request).await?;
-                self.print(&answer, |page, it: &Vec<WaveView>| page.waves(it))
+                let answer = self.0.client.ask(request).await?;
+                self.0
+                    .print(&answer, |page, it: &Vec<WaveView>| page.waves(it))
             }
             WaveVerb::Status {
                 file: Some(file),
@@ -139,12 +125,14 @@ impl Teller {
             } => {
                 let (query, bytes) = self.named(&file, to, String::new());
                 let answer = self.send("status", &query, bytes).await?;
-                self.print(&answer, |page, it: &WaveDetails| page.wave(it))
+                self.0
+                    .print(&answer, |page, it: &WaveDetails| page.wave(it))
             }
             WaveVerb::Revert { file, to, reason } => {
                 let (query, bytes) = self.named(&file, to, reason);
                 let answer = self.send("revert", &query, bytes).await?;
-                self.print(&answer, |page, it: &WaveDetails| page.wave(it))
+                self.0
+                    .print(&answer, |page, it: &WaveDetails| page.wave(it))
             }
         }
     }
@@ -166,7 +154,7 @@ impl Teller {
         let query = WaveQuery {
             name: name.to_string_lossy().into_owned(),
             to: to.map(|name| BackendId::new(&name)),
-            actor: self.actor.clone(),
+            actor: self.0.actor.clone(),
             reason,
             ..WaveQuery::default()
         };
@@ -196,21 +184,6 @@ impl Teller {
                 path.extend(["&", name, "=", &escape(&value)]);
             }
         }
-        Ok(self.client.upload(path, bytes).await?)
-    }
-
-    fn print<T: DeserializeOwned>(
-        &self,
-        answer: &serde_json::Value,
-        text: impl FnOnce(Page, &T) -> String,
-    ) -> Result<(), Failure> {
-        match self.format {
-            Format::Json => print(&format!("{answer:#}\n")),
-            Format::Text => {
-                let odd = |error| Failure::new(Exit::Failed, format!("an odd answer: {error}"));
-                let view = T::deserialize(answer).map_err(odd)?;
-                print(&text(self.page, &view))
-            }
-        }
+        Ok(self.0.client.upload(path, bytes).await?)
     }
 }

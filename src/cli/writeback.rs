@@ -4,18 +4,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use serde::de::DeserializeOwned;
 
-use super::client::Client;
+use super::Failure;
 use super::intent::{Format, Request, escape};
-use super::render::Page;
-use super::replay::{Stay, patiently, read};
-use super::{Failure, home, print};
+use super::replay::Stay;
+use super::teller::{Teller, read};
 use crate::admin::WritebackQuery;
-use crate::base::Clock;
 use crate::mail::BackendId;
 use crate::smtp::Mailbox;
-use crate::terminal::{Bar, Palette};
+use crate::terminal::Bar;
 use crate::writeback::{Plan, Progress, RunState};
 
 /// From one look at a run to the next.
@@ -76,36 +73,23 @@ pub(super) async fn perform(
     verb: Option<WritebackVerb>,
     (format, actor): (Format, String),
 ) -> Result<(), Failure> {
-    let (data_dir, config) = home::data_dir(config)?;
-    let teller = Teller {
-        client: Client::new(&data_dir, &config),
-        format,
-        actor,
-        page: Page {
-            palette: Palette::of_stdout(),
-            now: Clock::system().now(),
-        },
-    };
+    let teller = Teller::new(config, (format, actor))?;
     let verb = verb.unwrap_or_else(|| WritebackVerb::Plan(Whose::default()));
-    teller.perform(verb).await
+    Writebacks(teller).perform(verb).await
 }
 
-struct Teller {
-    client: Client,
-    format: Format,
-    actor: String,
-    page: Page,
-}
+struct Writebacks(Teller);
 
-impl Teller {
+impl Writebacks {
     async fn perform(&self, verb: WritebackVerb) -> Result<(), Failure> {
         match verb {
             WritebackVerb::Plan(whose) => {
-                let answer = patiently(&self.client, self.asked("plan", &whose)).await?;
-                self.print(&answer, |page, it: &Plan| page.writeback_plan(it))
+                let answer = self.0.patiently(self.asked("plan", &whose)).await?;
+                self.0
+                    .print(&answer, |page, it: &Plan| page.writeback_plan(it))
             }
             WritebackVerb::Start { whose, wait } => {
-                let answer = patiently(&self.client, self.asked("start", &whose)).await?;
+                let answer = self.0.patiently(self.asked("start", &whose)).await?;
                 self.tell(answer, wait.into()).await
             }
             WritebackVerb::Status { id, wait } => {
@@ -114,18 +98,20 @@ impl Teller {
             }
             WritebackVerb::List => {
                 let request = Request::get("/api/writebacks".to_owned());
-                let answer = self.client.ask(request).await?;
-                self.print(&answer, |page, all: &Vec<Progress>| page.writebacks(all))
+                let answer = self.0.client.ask(request).await?;
+                self.0
+                    .print(&answer, |page, all: &Vec<Progress>| page.writebacks(all))
             }
             WritebackVerb::Stop { id, reason } => {
                 let path = format!(
                     "/api/writebacks/{}/stop?actor={}&reason={}",
                     escape(&id),
-                    escape(&self.actor),
+                    escape(&self.0.actor),
                     escape(&reason)
                 );
-                let answer = self.client.upload(path, Vec::new()).await?;
-                self.print(&answer, |page, it: &Progress| page.writeback(it))
+                let answer = self.0.client.upload(path, Vec::new()).await?;
+                self.0
+                    .print(&answer, |page, it: &Progress| page.writeback(it))
             }
         }
     }
@@ -134,7 +120,7 @@ impl Teller {
     fn asked(&self, what: &str, whose: &Whose) -> (String, Vec<u8>) {
         let query = WritebackQuery {
             backend: whose.backend.as_deref().map(BackendId::new),
-            actor: self.actor.clone(),
+            actor: self.0.actor.clone(),
             reason: String::new(),
         };
         let mut path = format!("/api/writebacks/{what}?actor={}", escape(&query.actor));
@@ -146,7 +132,7 @@ impl Teller {
 
     async fn look(&self, id: &str) -> Result<serde_json::Value, Failure> {
         let request = Request::get(format!("/api/writebacks/{}", escape(id)));
-        Ok(self.client.ask(request).await?)
+        Ok(self.0.client.ask(request).await?)
     }
 
     /// How far it is, now or when it has come to its end.
@@ -162,17 +148,7 @@ impl Teller {
             answer = self.look(&progress.run.id).await?;
         }
         bar.end();
-        self.print(&answer, |page, it: &Progress| page.writeback(it))
-    }
-
-    fn print<T: DeserializeOwned>(
-        &self,
-        answer: &serde_json::Value,
-        text: impl FnOnce(Page, &T) -> String,
-    ) -> Result<(), Failure> {
-        match self.format {
-            Format::Json => print(&format!("{answer:#}\n")),
-            Format::Text => print(&text(self.page, &read(answer)?)),
-        }
+        self.0
+            .print(&answer, |page, it: &Progress| page.writeback(it))
     }
 }

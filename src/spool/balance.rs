@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::SpoolError;
 use super::handle::Spool;
-use super::index::{MessageRow, decode, key};
+use super::index::{Counters, MessageRow, decode, key, place};
 use crate::base::{Shutdown, Timestamp};
 use crate::limits;
-use crate::mail::{BackendId, RecipientState, SpoolId};
+use crate::mail::{RecipientState, SpoolId};
 
 /// After a start, which has enough to read.
 const FIRST: Duration = Duration::from_secs(60);
@@ -25,11 +25,12 @@ const LOOKS: u32 = 3;
 /// Messages that are named.
 const NAMED: usize = 20;
 
-/// The account of everything that is stored.
+/// The account of everything that is stored, as it is now, and what the last round found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {
-    /// When the round ended.
-    pub at: Timestamp,
+    /// When all rows were counted last; `None`: not since the start.
+    #[serde(default)]
+    pub at: Option<Timestamp>,
     /// Messages.
     pub messages: u64,
     /// Their recipients.
@@ -40,7 +41,8 @@ pub struct Balance {
     pub waiting: u64,
     /// By backend, `@` for strangers.
     pub backends: BTreeMap<String, Sum>,
-    /// Messages that do not add up, or of which somebody waits where nobody looks.
+    /// Messages that do not add up, or of which somebody waits where nobody looks, and sums that
+    /// the rows do not have.
     pub wrong: u64,
     /// Some of them, and what is wrong.
     pub named: Vec<String>,
@@ -55,27 +57,66 @@ pub struct Sum {
     pub waiting: u64,
 }
 
-/// The last account, for those who ask.
+/// What a round found.
 #[derive(Debug, Default)]
-pub(crate) struct Balances(Mutex<Option<Arc<Balance>>>);
+pub(crate) struct Verdict {
+    at: Timestamp,
+    wrong: u64,
+    named: Vec<String>,
+}
 
-impl Balances {
-    fn last(&self) -> Option<Arc<Balance>> {
-        let last = self.0.lock();
-        last.unwrap_or_else(PoisonError::into_inner).clone()
+impl Verdict {
+    pub(crate) const fn is_bad(&self) -> bool {
+        self.wrong > 0
     }
 
-    fn set(&self, balance: Arc<Balance>) {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = Some(balance);
+    pub(crate) fn complain(&mut self, what: String) {
+        self.wrong += 1;
+        if self.named.len() < NAMED {
+            self.named.push(what);
+        }
     }
 }
 
+/// The last verdicts, for those who ask.
+#[derive(Debug, Default)]
+pub(crate) struct Balances {
+    /// About the rows.
+    last: Mutex<Option<Arc<Verdict>>>,
+    /// About the log, when it was read through: messages that the rows do not know.
+    log: Mutex<Option<Arc<Verdict>>>,
+    /// One round at a time.
+    round: tokio::sync::Mutex<()>,
+}
+
+impl Balances {
+    /// What the last reading of the log says.
+    pub(crate) fn set_log(&self, verdict: Verdict) {
+        set(&self.log, verdict);
+    }
+}
+
+fn last(verdict: &Mutex<Option<Arc<Verdict>>>) -> Option<Arc<Verdict>> {
+    let last = verdict.lock().unwrap_or_else(PoisonError::into_inner);
+    last.clone()
+}
+
+fn set(place: &Mutex<Option<Arc<Verdict>>>, verdict: Verdict) {
+    *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(verdict));
+}
+
 impl Spool {
-    /// The last account; `None` before the first round is done.
+    /// The account as it is now, with what the last round found. `None` while the index is made.
     #[must_use]
-    pub fn balance(&self) -> Option<Arc<Balance>> {
-        self.0.balances.last()
+    pub fn balance(&self) -> Option<Balance> {
+        let mut balance = Balance::of(&self.index().ok()?.counters());
+        let rows = last(&self.0.balances.last);
+        balance.at = rows.as_ref().map(|rows| rows.at);
+        for verdict in rows.into_iter().chain(last(&self.0.balances.log)) {
+            balance.wrong += verdict.wrong;
+            balance.named.extend_from_slice(&verdict.named);
+        }
+        Some(balance)
     }
 
     /// A round every ten minutes, until the stop.
@@ -103,43 +144,50 @@ impl Spool {
         }
     }
 
-    /// One round: every message against its recipients, and every waiting recipient against the
-    /// rows by which the queue finds him.
+    /// One round: every message against its recipients, every waiting recipient against the
+    /// rows by which the queue finds him, and all rows together against the account that was kept
+    /// while they were written.
     ///
     /// # Errors
     /// When the index fails, or does not know the whole log yet.
-    pub async fn count_all(&self) -> Result<Arc<Balance>, SpoolError> {
-        let mut balance = Balance::default();
+    pub async fn count_all(&self) -> Result<Balance, SpoolError> {
+        let _one = self.0.balances.round.lock().await;
+        let mut verdict = Verdict::default();
         let mut start = b"m".to_vec();
+        self.index()?.count_anew();
         loop {
             let begun = Instant::now();
             let from = start.clone();
             let page = self.beside(move |spool| spool.count_page(&from)).await?;
-            let Some(last) = page.last else { break };
-            balance.add(&page.balance);
             for id in page.odd {
                 if let Some(what) = self.look_again(id).await? {
-                    balance.complain(format!("{id}: {what}"));
+                    verdict.complain(format!("{id}: {what}"));
                 }
             }
-            start = last;
-            start.push(0);
-            tokio::time::sleep(begun.elapsed() * (REST - 1)).await;
+            if let Some(last) = page.last {
+                start = last;
+                start.push(0);
+                tokio::time::sleep(begun.elapsed() * (REST - 1)).await;
+            } else if let Some(found) = self.end_count(&start)? {
+                for what in found {
+                    verdict.complain(what);
+                }
+                break;
+            }
         }
-        balance.at = self.0.clock.now();
-        let balance = Arc::new(balance);
-        self.0.balances.set(Arc::clone(&balance));
-        Ok(balance)
+        verdict.at = self.0.clock.now();
+        set(&self.0.balances.last, verdict);
+        self.balance().ok_or(SpoolError::Closed)
     }
 
     fn count_page(&self, start: &[u8]) -> Result<Page, SpoolError> {
         let rows = self.index()?.scan(b"m", start, limits::PAGE)?;
         let mut page = Page {
             last: rows.last().map(|(row, _)| row.clone()),
-            ..Page::default()
+            odd: Vec::new(),
         };
         for id in rows.iter().filter_map(|(row, _)| key::parse_id(row)) {
-            if self.count(id, &mut page.balance)?.is_some() {
+            if self.count(id)?.is_some() {
                 page.odd.push(id);
             }
         }
@@ -151,7 +199,7 @@ impl Spool {
         for _ in 0..LOOKS {
             tokio::time::sleep(Duration::from_millis(100)).await;
             found = self
-                .beside(move |spool| spool.count(id, &mut Balance::default()))
+                .beside(move |spool| Ok(spool.read(id)?.and_then(|read| read.wrong)))
                 .await?;
             if found.is_none() {
                 break;
@@ -161,41 +209,63 @@ impl Spool {
     }
 
     /// Counts a message; what is wrong with it.
-    fn count(&self, id: SpoolId, balance: &mut Balance) -> Result<Option<String>, SpoolError> {
+    fn count(&self, id: SpoolId) -> Result<Option<String>, SpoolError> {
+        let index = self.index()?;
+        loop {
+            let _still = index.still();
+            let revision = index.revision();
+            let Some(read) = self.read(id)? else {
+                return Ok(None);
+            };
+            // Retention does not wait for those who read.
+            let counted = index.count_at(revision, |tally| tally.pass(id, &read.states));
+            if counted.is_some() {
+                return Ok(read.wrong);
+            }
+        }
+    }
+
+    /// Ends the count if no message is behind this row: in what it is not like the account.
+    fn end_count(&self, start: &[u8]) -> Result<Option<Vec<String>>, SpoolError> {
         let index = self.index()?;
         let _still = index.still();
+        let revision = index.revision();
+        if !index.scan(b"m", start, 1)?.is_empty() {
+            return Ok(None);
+        }
+        Ok(index.count_at(revision, |tally| {
+            let rows = tally.end_anew();
+            // The index was made anew meanwhile.
+            rows.map_or_else(Vec::new, |rows| tally.counters().differences(&rows))
+        }))
+    }
+
+    /// Reads the rows of a message, and compares them; `None` when it is gone.
+    fn read(&self, id: SpoolId) -> Result<Option<Rows>, SpoolError> {
+        let index = self.index()?;
         let Some(row) = index.row::<MessageRow>(&key::message(id))? else {
             return Ok(None);
         };
         let prefix = key::recipients_prefix(id);
         let mut unfinished: u16 = 0;
-        let recipients = index.scan(&prefix, &prefix, usize::MAX)?;
+        let mut states = Vec::with_capacity(usize::from(row.recipients));
         let mut wrong = None;
-        for (recipient, value) in &recipients {
-            let state: RecipientState = decode(value)?;
-            balance.enter(&state);
+        for (recipient, value) in index.scan(&prefix, &prefix, usize::MAX)? {
+            let state: RecipientState = decode(&value)?;
             unfinished += u16::from(!state.is_finished());
-            let Some((_, number)) = key::parse_recipient(recipient) else {
-                continue;
-            };
-            let place = match &state {
-                RecipientState::Queued { lane, due, .. } => key::queued(lane, *due, id, number),
-                RecipientState::Held { .. } => key::held(id, number),
-                RecipientState::Delivered { .. }
-                | RecipientState::Bounced { .. }
-                | RecipientState::Dropped { .. }
-                | RecipientState::Expanded { .. } => continue,
-            };
-            if index.get(&place)?.is_none() {
+            if let Some((_, number)) = key::parse_recipient(&recipient)
+                && let Some(place) = place_of(&state, id, number)
+                && index.get(&place)?.is_none()
+            {
                 let state = state.name();
                 wrong = Some(format!(
                     "recipient {number} is {state}, and nobody looks for it"
                 ));
             }
+            states.push(state);
         }
-        balance.messages += 1;
-        if recipients.len() != usize::from(row.recipients) {
-            let (came, known) = (row.recipients, recipients.len());
+        if states.len() != usize::from(row.recipients) {
+            let (came, known) = (row.recipients, states.len());
             wrong = Some(format!(
                 "{came} recipients came, of {known} it is known what became"
             ));
@@ -207,59 +277,62 @@ impl Spool {
         } else if (unfinished > 0) != index.get(&key::unfinished(id))?.is_some() {
             wrong = Some("whether somebody waits for it is said in two ways".to_owned());
         }
-        Ok(wrong)
+        Ok(Some(Rows { states, wrong }))
     }
 }
 
+/// The row by which the queue finds a recipient who waits.
+fn place_of(state: &RecipientState, id: SpoolId, number: u16) -> Option<Vec<u8>> {
+    match state {
+        RecipientState::Queued { lane, due, .. } => Some(key::queued(lane, *due, id, number)),
+        RecipientState::Held { .. } => Some(key::held(id, number)),
+        RecipientState::Delivered { .. }
+        | RecipientState::Bounced { .. }
+        | RecipientState::Dropped { .. }
+        | RecipientState::Expanded { .. } => None,
+    }
+}
+
+/// What the rows say of a message.
+struct Rows {
+    states: Vec<RecipientState>,
+    wrong: Option<String>,
+}
+
 /// What was counted in one go.
-#[derive(Default)]
 struct Page {
-    balance: Balance,
     odd: Vec<SpoolId>,
     last: Option<Vec<u8>>,
 }
 
 impl Balance {
-    fn enter(&mut self, state: &RecipientState) {
-        self.came += 1;
-        if state.is_finished() {
-            self.finished += 1;
-        } else {
-            self.waiting += 1;
+    fn of(counters: &Counters) -> Self {
+        let mut balance = Self {
+            messages: counters.accepted,
+            came: counters.recipients,
+            finished: counters.otherwise,
+            ..Self::default()
+        };
+        for (name, delivered) in &counters.delivered {
+            balance.finished += delivered;
+            balance.sum(name).delivered += delivered;
         }
-        match state {
-            RecipientState::Delivered { backend, .. } => self.sum(backend.as_str()).delivered += 1,
-            RecipientState::Queued { lane, .. } | RecipientState::Held { lane, .. } => {
-                self.sum(BackendId::new(lane).as_str()).waiting += 1;
-            }
-            RecipientState::Bounced { .. }
-            | RecipientState::Dropped { .. }
-            | RecipientState::Expanded { .. } => {}
+        for (name, waiting) in counters.queued.iter().chain(&counters.held) {
+            balance.waiting += waiting;
+            balance.sum(place(name)).waiting += waiting;
         }
+        if balance.came != balance.finished + balance.waiting {
+            balance.wrong = 1;
+            balance.named.push(format!(
+                "{} recipients came, {} are finished and {} wait",
+                balance.came, balance.finished, balance.waiting
+            ));
+        }
+        balance
     }
 
-    fn sum(&mut self, place: &str) -> &mut Sum {
-        let name = if place.starts_with('@') { "@" } else { place };
+    fn sum(&mut self, name: &str) -> &mut Sum {
         self.backends.entry(name.to_owned()).or_default()
-    }
-
-    fn add(&mut self, page: &Self) {
-        self.messages += page.messages;
-        self.came += page.came;
-        self.finished += page.finished;
-        self.waiting += page.waiting;
-        for (name, part) in &page.backends {
-            let sum = self.sum(name);
-            sum.delivered += part.delivered;
-            sum.waiting += part.waiting;
-        }
-    }
-
-    fn complain(&mut self, what: String) {
-        self.wrong += 1;
-        if self.named.len() < NAMED {
-            self.named.push(what);
-        }
     }
 }
 

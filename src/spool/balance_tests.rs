@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use super::*;
 use crate::mail::RecipientEvent;
 use crate::spool::World;
@@ -20,7 +22,7 @@ fn lose(spool: &Spool, key: Vec<u8>) {
 async fn what_came_in_is_what_is_there() {
     let dir = tempfile::tempdir().unwrap();
     let (spool, opened) = open_in(options(dir.path()), World::system());
-    assert_eq!(spool.balance(), None);
+    assert_eq!(spool.balance().map(|balance| balance.at), Some(None));
     let one = message(&spool, &["ann@example.org", "bob@example.org"]).await;
     message(&spool, &["cy@example.org"]).await;
     let dropped = RecipientEvent::Dropped {
@@ -63,6 +65,91 @@ async fn who_waits_where_nobody_looks_is_an_alarm() {
     assert!(
         balance.named[0].contains("2 recipients came, of 1"),
         "{balance:?}"
+    );
+    close(spool, opened).await;
+}
+
+#[tokio::test]
+async fn a_message_whose_row_is_gone_is_an_alarm() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, opened) = open_in(options(dir.path()), World::system());
+    let id = message(&spool, &["ann@example.org", "bob@example.org"]).await;
+    message(&spool, &["cy@example.org"]).await;
+    assert_eq!(spool.count_all().await.unwrap().wrong, 0);
+    lose(&spool, key::message(id));
+    let balance = spool.count_all().await.unwrap();
+    let told = balance.named.join("\n");
+    assert!(
+        told.contains("messages: 2 by the account, 1 by the rows"),
+        "{told}"
+    );
+    assert!(
+        told.contains("recipients: 3 by the account, 1 by the rows"),
+        "{told}"
+    );
+    close(spool, opened).await;
+}
+
+/// A row that was never made, or whose loss took its share of the account with it.
+#[tokio::test]
+async fn a_message_that_only_the_log_knows_is_an_alarm() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut small = options(dir.path());
+    small.segment_size = 1;
+    let (spool, opened) = open_in(small, World::system());
+    let id = message(&spool, &["ann@example.org"]).await;
+    let other = message(&spool, &["cy@example.org"]).await;
+    message(&spool, &["dan@example.org"]).await;
+    assert!(spool.scrub().await.unwrap() >= 2);
+    assert_eq!(spool.balance().unwrap().wrong, 0);
+    lose(&spool, key::message(id));
+    spool.scrub().await.unwrap();
+    let balance = spool.balance().unwrap();
+    let told = format!("{id}: in the log, and in no row");
+    assert_eq!((balance.wrong, balance.named), (1, vec![told]));
+    assert!(spool.message(other).unwrap().is_some());
+    close(spool, opened).await;
+}
+
+/// However much comes, ends and goes while the rows are counted: both come to the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_changed_meanwhile_is_no_alarm() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut small = options(dir.path());
+    small.retain = Duration::ZERO;
+    small.segment_size = 4096;
+    let (spool, opened) = open_in(small, World::system());
+    message(&spool, &["ann@example.org", "bob@example.org"]).await;
+    let rounds = Cell::new(0);
+    let traffic = async {
+        let mut came = 0;
+        while rounds.get() < 5 || came < 100 {
+            let id = message(&spool, &["cy@example.org"]).await;
+            let dropped = RecipientEvent::Dropped {
+                actor: "root".to_owned(),
+                reason: String::new(),
+            };
+            spool.record(id, vec![0], dropped).await.unwrap();
+            came += 1;
+            if came % 20 == 0 {
+                spool.retire().await.unwrap();
+            }
+        }
+        came
+    };
+    let counting = async {
+        while rounds.get() < 5 {
+            let balance = spool.count_all().await.unwrap();
+            assert_eq!(balance.wrong, 0, "{balance:?}");
+            rounds.set(rounds.get() + 1);
+        }
+    };
+    let (came, ()) = tokio::join!(traffic, counting);
+    let balance = spool.count_all().await.unwrap();
+    assert_eq!((balance.wrong, balance.waiting), (0, 2), "{balance:?}");
+    assert!(
+        balance.messages < came,
+        "retention took nothing: {balance:?}"
     );
     close(spool, opened).await;
 }

@@ -102,8 +102,8 @@ impl Writer {
                 Ok(())
             }
             Alteration::Floor(floor) => {
-                self.index.change_in_place(Vec::new(), |counters| {
-                    counters.floor = counters.floor.max(floor);
+                self.index.change_in_place(Vec::new(), |tally| {
+                    tally.raise_floor(floor);
                 });
                 Ok(())
             }

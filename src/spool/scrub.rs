@@ -1,10 +1,11 @@
-//! Looks for damage before anybody needs what is damaged: every closed segment and every large
-//! body, slowly, once a week.
+//! Looks for damage before anybody needs what is damaged, and for mail that the index has forgotten:
+//! every closed segment and every large body, slowly, once a week.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::SpoolError;
+use super::balance::Verdict;
 use super::event::Entry;
 use super::handle::Spool;
 use super::head;
@@ -45,7 +46,8 @@ impl Spool {
 
     /// One round over the closed segments, and the large bodies that they name; how many segments.
     /// What is damaged is in quarantine then. A message that somebody waits for is held when it is
-    /// its turn.
+    /// its turn. A message that stands in the log and that the index does not know is an alarm of
+    /// the account ([`Self::balance`]).
     ///
     /// # Errors
     /// When the disk or the index fails.
@@ -56,13 +58,17 @@ impl Spool {
         // The newest one is being written.
         numbers.pop();
         let mut done = 0;
+        let mut verdict = Verdict::default();
         for segment in numbers {
             let begun = Instant::now();
             let found = self.beside(move |spool| spool.scrub_segment(segment)).await;
             match found {
-                Ok(large) => {
-                    for id in large {
+                Ok(seen) => {
+                    for id in seen.large {
                         self.scrub_large(id).await?;
+                    }
+                    for id in seen.unknown {
+                        verdict.complain(format!("{id}: in the log, and in no row"));
                     }
                     done += 1;
                 }
@@ -73,17 +79,21 @@ impl Spool {
             }
             tokio::time::sleep(begun.elapsed() * (REST - 1)).await;
         }
+        if verdict.is_bad() {
+            tracing::error!(?verdict, "the index does not know what the log has");
+        }
+        self.0.balances.set_log(verdict);
         Ok(done)
     }
 
-    /// Reads a segment; the messages in it whose bodies have files of their own.
-    fn scrub_segment(&self, segment: u32) -> Result<Vec<SpoolId>, SpoolError> {
+    /// Reads a segment.
+    fn scrub_segment(&self, segment: u32) -> Result<Seen, SpoolError> {
         let path = segment::path(&self.0.options.dir.join("log"), segment);
         let file = self.0.disk.open(&path);
         let file = file.map_err(|error| SpoolError::disk("opening", &path, error))?;
         let ours = self.0.reader.spool();
         let scan = Scan::new(Arc::clone(&file), ours, segment, Ending::Sealed)?;
-        let mut large = Vec::new();
+        let mut seen = Seen::default();
         scan.run(0, |piece| {
             let (offset, header, meta, remains) = match piece {
                 Found::Damage(range) => {
@@ -102,18 +112,26 @@ impl Spool {
                 } => (offset, header, meta, Some(body)),
             };
             let at = Position { segment, offset };
-            if let Entry::Message { line, .. } = Entry::read(header.kind, meta, header.body_len)?
-                && self.stands_at(line.id, at)?
-            {
-                if let Some(remains) = remains {
+            let Entry::Message { line, .. } = Entry::read(header.kind, meta, header.body_len)?
+            else {
+                return Ok(());
+            };
+            match (self.position_of(line.id)?, remains) {
+                (None, _) => seen.unknown.push(line.id),
+                // Carried forward.
+                (Some(place), _) if place != at => {}
+                (Some(_), Some(remains)) => {
                     self.quarantine().keep_maimed(line.id, &*file, &remains)?;
-                } else if line.file.is_some() {
-                    large.push(line.id);
                 }
+                (Some(_), None) => seen.large.extend(line.file.map(|_| line.id)),
             }
             Ok(())
         })?;
-        Ok(large)
+        // Rows go after the floor has risen, and before their segment goes.
+        if segment < self.0.index.counters().floor {
+            seen.unknown.clear();
+        }
+        Ok(seen)
     }
 
     async fn scrub_large(&self, id: SpoolId) -> Result<(), SpoolError> {
@@ -124,9 +142,17 @@ impl Spool {
         Ok(())
     }
 
-    /// Is this the place of the message? It may be carried forward, or gone.
-    fn stands_at(&self, id: SpoolId, at: Position) -> Result<bool, SpoolError> {
+    fn position_of(&self, id: SpoolId) -> Result<Option<Position>, SpoolError> {
         let row = self.0.index.row::<MessageRow>(&key::message(id))?;
-        Ok(row.is_some_and(|row| row.position == at.to_u64()))
+        Ok(row.map(|row| Position::from_u64(row.position)))
     }
+}
+
+/// Messages of a segment.
+#[derive(Default)]
+struct Seen {
+    /// Their bodies have files of their own.
+    large: Vec<SpoolId>,
+    /// The index does not know them.
+    unknown: Vec<SpoolId>,
 }

@@ -400,14 +400,14 @@ impl Spool {
         SpoolStats {
             uuid: self.0.uuid.clone(),
             queued: counters.queued,
-            held: counters.held,
+            held: counters.held.values().sum(),
             uncertain: counters.uncertain,
             oldest: oldest
                 .first()
                 .and_then(|(row, _)| key::parse_id(row))
                 .map(SpoolId::timestamp),
             accepted: counters.accepted,
-            delivered: counters.delivered,
+            delivered: counters.delivered.values().sum(),
             diverted: counters.diverted,
             bytes,
             free_bytes: self.0.disk.free_bytes(dir).unwrap_or_default(),

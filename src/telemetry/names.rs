@@ -119,7 +119,7 @@ metrics! {
     Counter SPOOL_INDEX_ERRORS = "tideover_spool_index_errors_total" [""]
         "Failures of the index; it is made anew from the log at the next start.";
     Gauge UNBALANCED = "tideover_unbalanced_messages" [""]
-        "Messages of which it is not clear what became, at the last round (every 10 minutes).";
+        "Messages and sums that do not add up: now, and at the last round (every 10 minutes).";
     Gauge SPOOL_QUARANTINED = "tideover_spool_quarantined" [""]
         "Damaged pieces of the spool in quarantine.";
     Counter SPOOL_DAMAGED = "tideover_spool_damaged_total" [""]

@@ -84,13 +84,12 @@ fn accept(
         changes.push((keys::recipient(line.id, number), Some(encode(state))));
     }
     changes.extend(cases.finish(index)?);
-    index.change(changes, after, |counters| {
-        forget(counters, old.as_deref());
-        counters.accepted += 1;
-        counters.newest = counters.newest.max(line.id.as_u64());
-        for state in &states {
-            counters.enter(state);
-        }
+    index.change(changes, after, |tally| {
+        tally.count(line.id, |counters| {
+            forget(counters, old.as_deref());
+            counters.accept(&states);
+            counters.newest = counters.newest.max(line.id.as_u64());
+        });
     });
     Ok(())
 }
@@ -186,10 +185,7 @@ fn cases_left(id: SpoolId, old: Option<&[RecipientState]>) -> CaseChanges {
 
 fn forget(counters: &mut Counters, old: Option<&[RecipientState]>) {
     if let Some(old) = old {
-        counters.accepted = counters.accepted.saturating_sub(1);
-        for state in old {
-            counters.leave(state);
-        }
+        counters.retire(old);
     }
 }
 
@@ -198,7 +194,9 @@ fn forget(counters: &mut Counters, old: Option<&[RecipientState]>) {
 pub(crate) fn remove(index: &Index, id: SpoolId, names: Vec<Vec<u8>>) -> Result<(), SpoolError> {
     let (mut changes, old) = rows_to_forget(index, id, names)?;
     changes.extend(cases_left(id, old.as_deref()).finish(index)?);
-    index.change_in_place(changes, |counters| forget(counters, old.as_deref()));
+    index.change_in_place(changes, |tally| {
+        tally.count(id, |counters| forget(counters, old.as_deref()));
+    });
     Ok(())
 }
 
@@ -246,11 +244,13 @@ fn happen(
         changes.extend(message_row(index, line, finished)?);
     }
     changes.extend(cases.finish(index)?);
-    index.change(changes, after, |counters| {
-        for (old, new) in &steps {
-            counters.leave(old);
-            counters.enter(new);
-        }
+    index.change(changes, after, |tally| {
+        tally.count(line.id, |counters| {
+            for (old, new) in &steps {
+                counters.leave(old);
+                counters.enter(new);
+            }
+        });
     });
     Ok(())
 }

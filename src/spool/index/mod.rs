@@ -17,6 +17,7 @@ mod redo;
 mod replays;
 mod rows;
 mod sled_store;
+mod tally;
 
 pub use memory::MemoryStore;
 pub use sled_store::SledStore;
@@ -26,7 +27,7 @@ pub(crate) use cases::CaseRow;
 pub(crate) use events::left_out;
 pub(crate) use overlay::Index;
 pub(crate) use replays::replays_of;
-pub(crate) use rows::{FactRow, MessageRow, decode};
+pub(crate) use rows::{Counters, FactRow, MessageRow, decode, place};
 
 pub(crate) mod key {
     //! Keys, for the queries of the spool.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use serde::de::DeserializeOwned;
 
 use super::rows::{Checkpoint, Counters, FORMAT, decode, encode};
+use super::tally::Tally;
 use super::{Row, Store, keys};
 use crate::limits;
 use crate::spool::SpoolError;
@@ -35,7 +36,9 @@ struct Pending {
     frozen: Arc<Changes>,
     /// First position that is not in `active`.
     position: Position,
-    counters: Counters,
+    tally: Tally,
+    /// Grows with each change.
+    revision: u64,
     /// It no longer follows the log.
     given_up: bool,
 }
@@ -121,9 +124,9 @@ impl Index {
         else {
             return Ok(None);
         };
-        let counters = self.row(keys::COUNTERS)?.unwrap_or_default();
+        let counters: Counters = self.row(keys::COUNTERS)?.unwrap_or_default();
         let mut pending = self.write_lock();
-        pending.counters = counters;
+        pending.tally = Tally::from(counters);
         pending.position = Position::from_u64(checkpoint.position);
         Ok(Some(pending.position))
     }
@@ -208,28 +211,51 @@ impl Index {
         &self,
         changes: Vec<super::Change>,
         after: Position,
-        count: impl FnOnce(&mut Counters),
+        count: impl FnOnce(&mut Tally),
     ) {
         let mut pending = self.write_lock();
         pending.active.extend(changes);
         pending.position = after;
-        count(&mut pending.counters);
+        pending.revision += 1;
+        count(&mut pending.tally);
     }
 
     /// Makes changes that no record of the log tells of.
     pub(crate) fn change_in_place(
         &self,
         changes: Vec<super::Change>,
-        count: impl FnOnce(&mut Counters),
+        count: impl FnOnce(&mut Tally),
     ) {
         let mut pending = self.write_lock();
         pending.active.extend(changes);
-        count(&mut pending.counters);
+        pending.revision += 1;
+        count(&mut pending.tally);
     }
 
     /// The counters.
     pub(crate) fn counters(&self) -> Counters {
-        self.read_lock().counters.clone()
+        self.read_lock().tally.counters().clone()
+    }
+
+    /// How many changes were made: what was read between two equal answers belongs together.
+    pub(crate) fn revision(&self) -> u64 {
+        self.read_lock().revision
+    }
+
+    /// Begins to count the rows anew, beside the counters.
+    pub(crate) fn count_anew(&self) {
+        self.write_lock().tally.begin_anew();
+    }
+
+    /// Goes on with that count. `None`, and nothing is done, when something was changed since
+    /// `revision`.
+    pub(crate) fn count_at<T>(
+        &self,
+        revision: u64,
+        count: impl FnOnce(&mut Tally) -> T,
+    ) -> Option<T> {
+        let mut pending = self.write_lock();
+        (pending.revision == revision).then(|| count(&mut pending.tally))
     }
 
     /// Gives the index up: it no longer follows the log. It forgets its checkpoint, so that the
@@ -272,7 +298,7 @@ impl Index {
             uuid: uuid.to_owned(),
             position: pending.position.to_u64(),
         };
-        let counters = encode(&pending.counters);
+        let counters = encode(pending.tally.counters());
         let mut changes = std::mem::take(&mut pending.active);
         changes.insert(keys::CHECKPOINT.to_vec(), Some(encode(&checkpoint)));
         changes.insert(keys::COUNTERS.to_vec(), Some(counters));

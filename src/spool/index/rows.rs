@@ -1,7 +1,7 @@
 //! Values of the index. Their encoding may change from version to version: [`FORMAT`] then
 //! changes too, and the index is rebuilt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::mail::RecipientState;
 use crate::spool::SpoolError;
 
 /// The version of keys and rows.
-pub(crate) const FORMAT: u32 = 11;
+pub(crate) const FORMAT: u32 = 12;
 
 /// `m`: where a message is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,14 +51,18 @@ pub(crate) struct Checkpoint {
 pub(crate) struct Counters {
     /// Queued recipients, by lane.
     pub(crate) queued: BTreeMap<String, u64>,
-    /// Held recipients.
-    pub(crate) held: u64,
+    /// Held recipients, by lane; strangers are one.
+    pub(crate) held: BTreeMap<String, u64>,
     /// Recipients of which a copy may have come twice.
     pub(crate) uncertain: u64,
     /// Messages.
     pub(crate) accepted: u64,
-    /// Recipients delivered.
-    pub(crate) delivered: u64,
+    /// Their recipients.
+    pub(crate) recipients: u64,
+    /// Recipients delivered, by backend; strangers are one.
+    pub(crate) delivered: BTreeMap<String, u64>,
+    /// Recipients that came to another end.
+    pub(crate) otherwise: u64,
     /// Of those, the ones that another backend got, by home.
     pub(crate) diverted: BTreeMap<String, u64>,
     /// The newest message.
@@ -79,55 +83,114 @@ impl Counters {
         *self == other
     }
 
+    /// In what the rows, counted anew, are not like these; for people.
+    pub(crate) fn differences(&self, rows: &Self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut compare = |what: &str, kept: u64, rows: u64| {
+            if kept != rows {
+                found.push(format!("{what}: {kept} by the account, {rows} by the rows"));
+            }
+        };
+        compare("messages", self.accepted, rows.accepted);
+        compare("recipients", self.recipients, rows.recipients);
+        compare("not delivered for good", self.otherwise, rows.otherwise);
+        compare("perhaps twice", self.uncertain, rows.uncertain);
+        for (what, kept, rows) in [
+            ("waiting for", &self.queued, &rows.queued),
+            ("held for", &self.held, &rows.held),
+            ("delivered to", &self.delivered, &rows.delivered),
+            ("diverted from", &self.diverted, &rows.diverted),
+        ] {
+            let names: BTreeSet<_> = kept.keys().chain(rows.keys()).collect();
+            for name in names {
+                let [kept, rows] = [kept, rows].map(|counts| counts.get(name).copied());
+                let (kept, rows) = (kept.unwrap_or(0), rows.unwrap_or(0));
+                compare(&format!("{what} {name}"), kept, rows);
+            }
+        }
+        found
+    }
+
+    /// A message with recipients in these states is there.
+    pub(crate) fn accept(&mut self, states: &[RecipientState]) {
+        self.accepted += 1;
+        self.recipients += states.len() as u64;
+        for state in states {
+            self.enter(state);
+        }
+    }
+
+    /// A message with recipients in these states is there no more.
+    pub(crate) fn retire(&mut self, states: &[RecipientState]) {
+        less(&mut self.accepted, 1);
+        less(&mut self.recipients, states.len() as u64);
+        for state in states {
+            self.leave(state);
+        }
+    }
+
     /// A recipient is in this state now.
     pub(crate) fn enter(&mut self, state: &RecipientState) {
         if let Some(home) = state.diverted_from() {
-            *self.diverted.entry(home.to_string()).or_default() += 1;
+            one_more(&mut self.diverted, home.as_str());
         }
         match state {
-            RecipientState::Queued { lane, .. } => match self.queued.get_mut(lane) {
-                Some(queued) => *queued += 1,
-                None => {
-                    self.queued.insert(lane.clone(), 1);
-                }
-            },
-            RecipientState::Held { .. } => self.held += 1,
-            RecipientState::Delivered { .. } => self.delivered += 1,
+            RecipientState::Queued { lane, .. } => one_more(&mut self.queued, lane),
+            RecipientState::Held { lane, .. } => one_more(&mut self.held, place(lane)),
+            RecipientState::Delivered { backend, .. } => {
+                one_more(&mut self.delivered, place(backend.as_str()));
+            }
             RecipientState::Bounced { .. }
             | RecipientState::Dropped { .. }
-            | RecipientState::Expanded { .. } => {}
+            | RecipientState::Expanded { .. } => self.otherwise += 1,
         }
         self.uncertain += u64::from(state.is_uncertain());
     }
 
     /// A recipient is in this state no more.
     pub(crate) fn leave(&mut self, state: &RecipientState) {
-        if let Some(home) = state.diverted_from()
-            && let Some(diverted) = self.diverted.get_mut(home.as_str())
-        {
-            *diverted = diverted.saturating_sub(1);
-            if *diverted == 0 {
-                self.diverted.remove(home.as_str());
-            }
+        if let Some(home) = state.diverted_from() {
+            one_less(&mut self.diverted, home.as_str());
         }
         match state {
-            RecipientState::Queued { lane, .. } => {
-                if let Some(queued) = self.queued.get_mut(lane) {
-                    *queued = queued.saturating_sub(1);
-                    if *queued == 0 {
-                        self.queued.remove(lane);
-                    }
-                }
+            RecipientState::Queued { lane, .. } => one_less(&mut self.queued, lane),
+            RecipientState::Held { lane, .. } => one_less(&mut self.held, place(lane)),
+            RecipientState::Delivered { backend, .. } => {
+                one_less(&mut self.delivered, place(backend.as_str()));
             }
-            RecipientState::Held { .. } => self.held = self.held.saturating_sub(1),
-            RecipientState::Delivered { .. } => self.delivered = self.delivered.saturating_sub(1),
             RecipientState::Bounced { .. }
             | RecipientState::Dropped { .. }
-            | RecipientState::Expanded { .. } => {}
+            | RecipientState::Expanded { .. } => less(&mut self.otherwise, 1),
         }
-        let uncertain = u64::from(state.is_uncertain());
-        self.uncertain = self.uncertain.saturating_sub(uncertain);
+        less(&mut self.uncertain, u64::from(state.is_uncertain()));
     }
+}
+
+/// Under which name a lane or backend is counted where strangers are one.
+pub(crate) fn place(name: &str) -> &str {
+    if name.starts_with('@') { "@" } else { name }
+}
+
+fn one_more(counts: &mut BTreeMap<String, u64>, name: &str) {
+    match counts.get_mut(name) {
+        Some(count) => *count += 1,
+        None => {
+            counts.insert(name.to_owned(), 1);
+        }
+    }
+}
+
+fn one_less(counts: &mut BTreeMap<String, u64>, name: &str) {
+    if let Some(count) = counts.get_mut(name) {
+        less(count, 1);
+        if *count == 0 {
+            counts.remove(name);
+        }
+    }
+}
+
+const fn less(count: &mut u64, by: u64) {
+    *count = count.saturating_sub(by);
 }
 
 pub(crate) fn encode(row: &impl Serialize) -> Vec<u8> {
@@ -153,7 +216,10 @@ mod tests {
             ..Counters::default()
         };
         assert!(counters.counts_like(&later));
-        let wrong = Counters { held: 1, ..later };
+        let wrong = Counters {
+            recipients: 1,
+            ..later
+        };
         assert!(!counters.counts_like(&wrong));
     }
 }

@@ -1,0 +1,81 @@
+//! What the verbs share that ask the server and print its answer.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::client::Client;
+use super::intent::Format;
+use super::render::Page;
+use super::{Exit, Failure, home, print};
+use crate::base::Clock;
+use crate::terminal::{Bar, Palette};
+
+/// Asks the server of a config, and tells what it said.
+pub(super) struct Teller {
+    pub(super) client: Client,
+    pub(super) format: Format,
+    /// Who asks.
+    pub(super) actor: String,
+    pub(super) page: Page,
+}
+
+impl Teller {
+    /// For the server of this config.
+    pub(super) fn new(
+        config: Option<&Path>,
+        (format, actor): (Format, String),
+    ) -> Result<Self, Failure> {
+        let (data_dir, config) = home::data_dir(config)?;
+        Ok(Self {
+            client: Client::new(&data_dir, &config),
+            format,
+            actor,
+            page: Page {
+                palette: Palette::of_stdout(),
+                now: Clock::system().now(),
+            },
+        })
+    }
+
+    /// Prints an answer, as it is or as text.
+    pub(super) fn print<T: DeserializeOwned>(
+        &self,
+        answer: &serde_json::Value,
+        text: impl FnOnce(Page, &T) -> String,
+    ) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => print(&format!("{answer:#}\n")),
+            Format::Text => print(&text(self.page, &read(answer)?)),
+        }
+    }
+
+    /// Uploads lines, and waits for an answer that takes long, with the seconds.
+    pub(super) async fn patiently(
+        &self,
+        (path, lines): (String, Vec<u8>),
+    ) -> Result<serde_json::Value, Failure> {
+        let mut bar = Bar::new("seconds");
+        let mut seconds = 0;
+        let planning = self.client.upload(path, lines);
+        tokio::pin!(planning);
+        let answer = loop {
+            tokio::select! {
+                answer = &mut planning => break answer,
+                () = tokio::time::sleep(Duration::from_secs(1)) => {
+                    seconds += 1;
+                    bar.show(seconds, None);
+                }
+            }
+        };
+        bar.end();
+        Ok(answer?)
+    }
+}
+
+/// An answer as what it should be.
+pub(super) fn read<T: DeserializeOwned>(answer: &serde_json::Value) -> Result<T, Failure> {
+    let odd = |error| Failure::new(Exit::Failed, format!("an odd answer: {error}"));
+    T::deserialize(answer).map_err(odd)
+}
