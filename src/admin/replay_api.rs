@@ -263,7 +263,7 @@ impl Admin {
     }
 
     /// The addresses, and the mailboxes to which they belong now.
-    fn keys_of<'a>(&self, addresses: impl Iterator<Item = &'a Mailbox>) -> People {
+    pub(super) fn keys_of<'a>(&self, addresses: impl Iterator<Item = &'a Mailbox>) -> People {
         let directory = self.router.directory().current();
         let mut keys = People::new();
         for address in addresses {

@@ -16,8 +16,10 @@ use tokio::sync::mpsc;
 use super::extract::Query;
 use super::{Admin, AdminError};
 use crate::base::Timestamp;
+use crate::directory::Wave;
 use crate::limits;
-use crate::report::{self, Collector, Figures};
+use crate::report::{self, Collector, Figures, Scope};
+use crate::smtp::Domain;
 use crate::spool::{Anchor, ChainCheck, LedgerEntry, Passed, Passing, Reach};
 
 /// Lines are sent in pieces of about so many bytes.
@@ -25,14 +27,27 @@ const PIECE: usize = 64 * 1024;
 /// Pieces that wait for the reader.
 const PIECES: usize = 4;
 
-/// Which time is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Which time is meant, and whose mail.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ReportQuery {
-    /// Mail from then on.
-    pub(crate) since: Timestamp,
+    /// Mail from then on; with a wave, when it is left out: since the wave started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<Timestamp>,
     /// Mail up to then; now when it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) until: Option<Timestamp>,
+    /// Only mail for the users of this wave: its id, or the name of its file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) wave: Option<String>,
+    /// Only mail for recipients of this domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) domain: Option<String>,
+}
+
+/// A query, understood.
+struct Asked {
+    time: (Timestamp, Timestamp),
+    scope: Scope,
 }
 
 /// `report`.
@@ -59,10 +74,10 @@ async fn figures(
     State(admin): State<Arc<Admin>>,
     Query(query): Query<ReportQuery>,
 ) -> Result<Json<ReportView>, AdminError> {
-    let time = admin.time_of(query)?;
+    let asked = admin.report_of(&query)?;
     // What is counted now is linked before.
     let anchor = admin.link().await;
-    let figures = admin.blocking(move |admin| admin.figures(time)).await?;
+    let figures = admin.blocking(move |admin| admin.figures(asked)).await?;
     Ok(Json(ReportView {
         site: admin.router.hostname().unwrap_or_default(),
         anchor,
@@ -93,11 +108,11 @@ async fn rows(
     State(admin): State<Arc<Admin>>,
     Query(query): Query<ReportQuery>,
 ) -> Result<Response, AdminError> {
-    let time = admin.time_of(query)?;
+    let asked = admin.report_of(&query)?;
     let (pieces, told) = mpsc::channel(PIECES);
     let writer = Arc::clone(&admin);
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = writer.write_rows(time, &pieces) {
+        if let Err(error) = writer.write_rows(&asked, &pieces) {
             // A body that breaks off is an error for the reader: half a report is none.
             let error = std::io::Error::other(error.to_string());
             pieces.blocking_send(Err(error)).ok();
@@ -133,19 +148,59 @@ impl Admin {
             .ok()
     }
 
-    fn time_of(&self, query: ReportQuery) -> Result<(Timestamp, Timestamp), AdminError> {
-        let until = query.until.unwrap_or_else(|| self.clock.now());
-        if query.since >= until {
+    /// What a query means.
+    fn report_of(&self, query: &ReportQuery) -> Result<Asked, AdminError> {
+        let wave = query.wave.as_deref();
+        let wave = wave.map(|name| self.waves.find(name, None)).transpose()?;
+        let started = wave.as_ref().and_then(|wave| wave.started);
+        let Some(since) = query.since.or(started) else {
             return Err(AdminError::Asked {
-                what: format!("from {} to {until} there is no time", query.since),
+                what: "from when on?".to_owned(),
+                hint: "say it with --since; a wave counts from its start, when it has started",
+            });
+        };
+        let until = query.until.unwrap_or_else(|| self.clock.now());
+        if since >= until {
+            return Err(AdminError::Asked {
+                what: format!("from {since} to {until} there is no time"),
                 hint: "--since comes before --until",
             });
         }
-        Ok((query.since, until))
+        Ok(Asked {
+            time: (since, until),
+            scope: self.scope_of(query, wave.as_ref())?,
+        })
     }
 
-    fn figures(&self, time: (Timestamp, Timestamp)) -> Result<Figures, AdminError> {
-        let mut collector = Collector::new(time, self.clock.now());
+    fn scope_of(&self, query: &ReportQuery, wave: Option<&Wave>) -> Result<Scope, AdminError> {
+        let mut scope = Scope::default();
+        let mut told = Vec::new();
+        if let Some(wave) = wave {
+            let file = self.waves.file(wave)?;
+            scope.people = Some(self.keys_of(file.users.iter().map(|(_, user)| user)));
+            let Wave {
+                id,
+                name,
+                to,
+                users,
+                ..
+            } = wave;
+            told.push(format!("{users} users of wave {id} ({name}) to {to}"));
+        }
+        if let Some(name) = &query.domain {
+            let domain: Domain = name.parse().map_err(|error| AdminError::Asked {
+                what: format!("{name}: {error}"),
+                hint: "--domain takes a domain, for example example.org",
+            })?;
+            told.push(format!("recipients of {domain}"));
+            scope.domain = Some(domain.key());
+        }
+        scope.told = (!told.is_empty()).then(|| told.join(", "));
+        Ok(scope)
+    }
+
+    fn figures(&self, Asked { time, scope }: Asked) -> Result<Figures, AdminError> {
+        let mut collector = Collector::new(scope, time, self.clock.now());
         let passed = self.each_of(time, &mut |passing| {
             let history = told(passing)?;
             collector.note(passing.message, &history);
@@ -162,14 +217,14 @@ impl Admin {
 
     fn write_rows(
         &self,
-        time: (Timestamp, Timestamp),
+        Asked { time, scope }: &Asked,
         pieces: &mpsc::Sender<Piece>,
     ) -> Result<(), AdminError> {
         let mut text = report::head();
         let mut is_read = true;
-        let passed = self.each_of(time, &mut |passing| {
+        let passed = self.each_of(*time, &mut |passing| {
             if is_read {
-                text.extend(report::rows(passing.message, &told(passing)?));
+                text.extend(report::rows(scope, passing.message, &told(passing)?));
             }
             if text.len() >= PIECE {
                 let piece = Bytes::from(std::mem::take(&mut text));

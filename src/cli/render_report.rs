@@ -18,8 +18,9 @@ impl Page {
             self.palette.paint(
                 Tone::Quiet,
                 &format!(
-                    "recipients of {} messages, accepted from {} up to {}",
+                    "recipients of {} messages{}, accepted from {} up to {}",
                     figures.messages,
+                    only_for(figures),
                     moment(figures.since, self.now),
                     moment(figures.until, self.now)
                 )
@@ -185,6 +186,12 @@ impl Page {
         }
         text
     }
+}
+
+/// Whose mail it is about, if not everybody's.
+fn only_for(figures: &report::Figures) -> String {
+    let scope = figures.scope.as_deref();
+    scope.map_or_else(String::new, |scope| format!(" for {}", visible(scope)))
 }
 
 #[cfg(test)]

@@ -37,12 +37,18 @@ pub(crate) enum ReportVerb {
 /// Which time, and into which files.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct ClosingArgs {
-    /// Mail from then on, for example "2026-11-20 18:00"
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    since: Timestamp,
+    /// Mail from then on, for example "2026-11-20 18:00" [with --wave: since it started]
+    #[arg(long, value_name = "TIME", value_parser = moment, required_unless_present = "wave")]
+    since: Option<Timestamp>,
     /// Mail up to then [default: now]
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Timestamp>,
+    /// Only mail for the users of a wave: its file, or its id as `wave status` shows it
+    #[arg(long, value_name = "FILE")]
+    wave: Option<PathBuf>,
+    /// Only mail for recipients of this domain
+    #[arg(long)]
+    domain: Option<String>,
     /// Also write the report as a page to read and print
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -53,11 +59,20 @@ pub(crate) struct ClosingArgs {
 
 impl ClosingArgs {
     fn request(&self, path: &str) -> Request {
-        let mut path = format!("{path}?since={}", escape(&self.since.to_string()));
-        if let Some(until) = self.until {
-            path.extend(["&until=", &escape(&until.to_string())]);
-        }
-        Request::get(path)
+        let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        let file = self.wave.as_ref();
+        let wave = file.map(|file| file.file_name().unwrap_or(file.as_os_str()));
+        let asked = [
+            ("since", time(self.since)),
+            ("until", time(self.until)),
+            ("wave", wave.map(|name| name.to_string_lossy().into_owned())),
+            ("domain", self.domain.clone()),
+        ];
+        let asked = asked.into_iter().filter_map(|(name, value)| {
+            let value = value?;
+            Some(format!("{name}={}", escape(&value)))
+        });
+        Request::get(format!("{path}?{}", asked.collect::<Vec<_>>().join("&")))
     }
 }
 

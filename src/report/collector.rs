@@ -1,10 +1,10 @@
 //! Counts, message by message.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::outages::{outages, seconds};
 use super::{
-    BackendFigures, Ends, Figures, HoldFigures, LandingFigures, OpenRecipient, Timeline,
+    BackendFigures, Ends, Figures, HoldFigures, LandingFigures, OpenRecipient, Scope, Timeline,
     TlsFigures, WaitFigures, WaitOf,
 };
 use crate::backend::HealthChange;
@@ -21,6 +21,7 @@ const LONGEST: usize = 10;
 /// Counts what came in a time.
 #[derive(Debug)]
 pub struct Collector {
+    scope: Scope,
     figures: Figures,
     backends: BTreeMap<BackendId, BackendFigures>,
     holds: BTreeMap<(String, String), u64>,
@@ -29,11 +30,12 @@ pub struct Collector {
 impl Collector {
     /// Nothing is counted yet; `now` is the time up to which ends count.
     #[must_use]
-    pub fn new((since, until): (Timestamp, Timestamp), now: Timestamp) -> Self {
+    pub fn new(scope: Scope, (since, until): (Timestamp, Timestamp), now: Timestamp) -> Self {
         Self {
             figures: Figures {
                 since,
                 until,
+                scope: scope.told.clone(),
                 made: now,
                 messages: 0,
                 bytes: 0,
@@ -52,13 +54,18 @@ impl Collector {
                 open: Vec::new(),
                 timeline: Timeline::new(since, until.min(now).max(since)),
             },
+            scope,
             backends: BTreeMap::new(),
             holds: BTreeMap::new(),
         }
     }
 
-    /// Counts a message and what happened to it.
+    /// Counts a message and what happened to it, if somebody is meant.
     pub fn note(&mut self, message: &StoredMessage, history: &[LedgerEntry]) {
+        let meant = self.scope.numbers(&message.envelope);
+        if meant.is_empty() {
+            return;
+        }
         let figures = &mut self.figures;
         figures.messages += 1;
         figures.bytes += message.size;
@@ -68,10 +75,10 @@ impl Collector {
         } else if !peer.address.is_empty() {
             figures.tls.in_without += 1;
         }
-        let recipients = &message.envelope.recipients;
-        for (number, recipient) in recipients.iter().enumerate() {
+        let recipients = (0_u16..).zip(&message.envelope.recipients);
+        for (number, recipient) in recipients.filter(|(number, _)| meant.contains(number)) {
             self.figures.recipients.all += 1;
-            let Some(state) = message.states.get(number) else {
+            let Some(state) = message.states.get(usize::from(number)) else {
                 self.figures.unaccounted += 1;
                 continue;
             };
@@ -81,16 +88,20 @@ impl Collector {
             self.count(message, &recipient.address.to_string(), state);
         }
         for entry in history {
-            self.happened(entry);
+            let numbers = entry.recipients.iter();
+            let count = numbers.filter(|number| meant.contains(number)).count();
+            self.happened(entry, count as u64);
         }
-        self.landed(history);
+        self.landed(history, &meant);
     }
 
-    fn landed(&mut self, history: &[LedgerEntry]) {
+    fn landed(&mut self, history: &[LedgerEntry], meant: &BTreeSet<u16>) {
         let mut last: BTreeMap<u16, &Landing> = BTreeMap::new();
         for entry in history {
             if let RecipientEvent::Landing { landing, .. } = &entry.event {
-                last.extend(entry.recipients.iter().map(|number| (*number, landing)));
+                let numbers = entry.recipients.iter();
+                let numbers = numbers.filter(|number| meant.contains(number));
+                last.extend(numbers.map(|number| (*number, landing)));
             }
         }
         let figures = &mut self.figures.landing;
@@ -201,8 +212,11 @@ impl Collector {
         });
     }
 
-    fn happened(&mut self, entry: &LedgerEntry) {
-        let count = entry.recipients.len() as u64;
+    /// Counts what happened to so many of those who are meant.
+    fn happened(&mut self, entry: &LedgerEntry, count: u64) {
+        if count == 0 {
+            return;
+        }
         match &entry.event {
             RecipientEvent::Delivered { tls, .. } => self.sent(tls.as_ref(), count),
             RecipientEvent::Replay {

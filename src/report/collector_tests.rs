@@ -3,7 +3,11 @@ use crate::backend::Became;
 use crate::report::samples::{at, message};
 
 fn counted() -> Figures {
-    let mut collector = Collector::new((at(0), at(3600)), at(600));
+    counted_for(Scope::default())
+}
+
+fn counted_for(scope: Scope) -> Figures {
+    let mut collector = Collector::new(scope, (at(0), at(3600)), at(600));
     let (message, history) = message();
     collector.note(&message, &history);
     let changes = [(2, 20, Became::Down), (3, 80, Became::Up)];
@@ -97,9 +101,34 @@ fn backends_have_what_came_for_them_and_what_they_went_through() {
 fn who_has_no_state_is_unaccounted_for() {
     let (mut message, history) = message();
     message.states.pop();
-    let mut collector = Collector::new((at(0), at(10)), at(10));
+    let mut collector = Collector::new(Scope::default(), (at(0), at(10)), at(10));
     collector.note(&message, &history);
     let figures = collector.finish(&BTreeMap::new(), Passed::default());
     assert_eq!((figures.unaccounted, figures.recipients.all), (1, 4));
     assert_eq!(figures.recipients.known(), 3);
+}
+
+#[test]
+fn only_who_is_meant_counts() {
+    let scope = |address: &str| Scope {
+        people: Some([address.to_owned()].into()),
+        told: Some("a wave".to_owned()),
+        ..Scope::default()
+    };
+    let ann = counted_for(scope("ann@example.org"));
+    let told = (ann.messages, ann.recipients.all, ann.recipients.delivered);
+    assert_eq!((told, ann.recipients.waiting), ((1, 1, 1), 0));
+    assert_eq!((ann.diverted, ann.replayed, ann.uncertain), (1, 1, 0));
+    assert_eq!((ann.tls.out_with, ann.tls.out_without), (1, 1));
+    assert_eq!((ann.landing.looked, ann.landing.junk), (1, 1));
+    assert_eq!((ann.open.len(), ann.holds.len()), (0, 0));
+    assert_eq!(ann.scope.as_deref(), Some("a wave"));
+    let bob = counted_for(scope("bob@example.org"));
+    assert_eq!((bob.recipients.waiting, bob.holds.len()), (1, 1));
+    assert_eq!((bob.tls.out_with, bob.landing.looked), (0, 0));
+    let nobody = counted_for(scope("zed@example.org"));
+    assert_eq!(
+        (nobody.messages, nobody.bytes, nobody.tls.in_without),
+        (0, 0, 0)
+    );
 }

@@ -13,13 +13,17 @@ pub struct Figures {
     pub since: Timestamp,
     /// … up to then.
     pub until: Timestamp,
+    /// Whose mail, in words; `None`: everybody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// When it was counted: what became of the mail until then counts.
     pub made: Timestamp,
     /// Messages.
     pub messages: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Messages that cannot be read: damaged. Nobody knows what became of them.
+    /// Messages that cannot be read: damaged. Nobody knows whose they were, or what became of
+    /// them.
     pub unreadable: u64,
     /// There were more messages than a report takes.
     pub cut: bool,

@@ -10,6 +10,7 @@ mod outages;
 mod page;
 mod plot;
 mod rows;
+mod scope;
 mod timeline;
 
 pub use collector::Collector;
@@ -20,6 +21,7 @@ pub use figures::{
 pub use outages::{Outage, OutageKind};
 pub use page::{headline, page, spoken};
 pub use rows::{head, rows};
+pub use scope::Scope;
 pub use timeline::Timeline;
 
 #[cfg(test)]

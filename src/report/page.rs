@@ -317,12 +317,12 @@ mod tests {
     use super::*;
     use crate::backend::{Became, HealthChange};
     use crate::mail::BackendId;
-    use crate::report::Collector;
     use crate::report::samples::{at, message};
+    use crate::report::{Collector, Scope};
     use crate::spool::Passed;
 
     fn figures() -> Figures {
-        let mut collector = Collector::new((at(0), at(3600)), at(600));
+        let mut collector = Collector::new(Scope::default(), (at(0), at(3600)), at(600));
         let (mut message, history) = message();
         let mut envelope = (*message.envelope).clone();
         envelope.from = "\"<script>x\"@example.net".parse().unwrap();

@@ -1,5 +1,6 @@
 //! One line for each recipient, as CSV: for spreadsheets and auditors.
 
+use super::Scope;
 use crate::mail::{HoldReason, Landing, RecipientEvent, RecipientState, ReplayStep};
 use crate::spool::{LedgerEntry, StoredMessage};
 
@@ -34,12 +35,15 @@ pub fn head() -> Vec<u8> {
     line(&HEAD.map(str::to_owned))
 }
 
-/// The lines of a message.
+/// The lines of a message: one for each recipient who is meant.
 #[must_use]
-pub fn rows(message: &StoredMessage, history: &[LedgerEntry]) -> Vec<u8> {
+pub fn rows(scope: &Scope, message: &StoredMessage, history: &[LedgerEntry]) -> Vec<u8> {
     let mut text = Vec::new();
     let recipients = (0_u16..).zip(&message.envelope.recipients);
     for ((number, recipient), state) in recipients.zip(&message.states) {
+        if !scope.names(recipient) {
+            continue;
+        }
         let own = history
             .iter()
             .filter(|entry| entry.recipients.contains(&number));
@@ -218,7 +222,7 @@ mod tests {
     fn each_recipient_has_a_line_with_all_columns() {
         let (message, history) = samples::message();
         let mut bytes = head();
-        bytes.extend(rows(&message, &history));
+        bytes.extend(rows(&Scope::default(), &message, &history));
         let mut reader = csv::Reader::from_reader(bytes.as_slice());
         assert_eq!(reader.headers().unwrap().len(), HEAD.len());
         let column = |name: &str| HEAD.iter().position(|one| *one == name).unwrap();
@@ -240,6 +244,18 @@ mod tests {
         assert_eq!(cells("uncertain"), "|||yes");
         assert_eq!(cells("landed"), "Junk|||missing");
         assert_eq!(cells("verdict"), "SCL 5|||");
+    }
+
+    #[test]
+    fn only_who_is_meant_has_a_line() {
+        let (message, history) = samples::message();
+        let scope = Scope {
+            people: Some(["bob@example.org".to_owned()].into()),
+            ..Scope::default()
+        };
+        let text = String::from_utf8(rows(&scope, &message, &history)).unwrap();
+        assert_eq!(text.lines().count(), 1);
+        assert!(text.contains("bob@example.org"), "{text}");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Looks for damage before anybody needs what is damaged, and for mail that the index has forgotten:
-//! every closed segment and every large body, slowly, once a week.
+//! Looks for damage before anybody needs what is damaged, and for mail that the index has
+//! forgotten: every closed segment and every large body, slowly, once a week.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -173,7 +173,42 @@ fn three_waves_with_an_outage_a_kill_and_a_way_back() {
     let waves = tideover.json(&["wave", "status"]);
     let there: Vec<u64> = (0..3).map(|wave| number(&waves[wave], "there")).collect();
     assert_eq!(there, [0, 2, 2], "{waves}");
+    reported(&lab, &tideover, number(&waves[2], "users"));
     check(&lab, &tideover, &sent);
+}
+
+/// The closing report of the third wave: its users' mail since it started, and nobody else's.
+fn reported(lab: &Lab, tideover: &Tideover, users: u64) {
+    let file = at(lab, tideover).file(2);
+    let rows = lab.file("rows.csv", b"");
+    let rows = rows.to_str().unwrap();
+    let report = tideover.json(&["report", "--wave", &file, "--csv", rows]);
+    let ends = &report["recipients"];
+    assert_eq!(
+        number(ends, "all"),
+        number(&report, "messages") * users,
+        "{report}"
+    );
+    assert_eq!(number(ends, "delivered"), number(ends, "all"), "{report}");
+    let scope = report["scope"].as_str().unwrap();
+    assert!(
+        scope.contains("wave2.txt") && scope.ends_with("to cloud"),
+        "{scope}"
+    );
+    let text = std::fs::read_to_string(rows).unwrap();
+    let theirs: Vec<String> = (2 * USERS / 3..USERS).map(user).collect();
+    let lines = text.lines().skip(1);
+    assert!(
+        lines.clone().count() as u64 >= number(ends, "all"),
+        "{text}"
+    );
+    for line in lines {
+        assert!(theirs.iter().any(|user| line.contains(user)), "{line}");
+    }
+    let everybody = tideover.json(&["report", "--since", "2020-01-01", "--domain", "example.org"]);
+    assert!(number(&everybody["recipients"], "all") > number(ends, "all"));
+    let nobody = tideover.json(&["report", "--since", "2020-01-01", "--domain", "example.net"]);
+    assert_eq!(number(&nobody["recipients"], "all"), 0, "{nobody}");
 }
 
 /// Looks at the mailboxes, and at what is written down of each delivery.
