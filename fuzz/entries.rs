@@ -2,6 +2,7 @@
 
 use tideover::limits;
 use tideover::smtp::{Command, DataDecoder, DataEncoder, LineDecoder};
+use tideover::webmail::{AuthenticatorData, ClientData};
 
 /// A command line: never panics, and what is understood is printed so that it is understood
 /// the same.
@@ -51,6 +52,16 @@ pub(crate) fn data(input: &[u8]) {
         let mut received = Vec::new();
         assert!(DataDecoder::new().decode(&sent, &mut received).ended);
         assert_eq!(received, whole);
+    }
+}
+
+/// What a browser or an authenticator says about a passkey: never panics, and nothing is taken
+/// that goes on behind its end, unless it says so itself.
+pub(crate) fn passkey(input: &[u8]) {
+    ClientData::parse(input).ok();
+    if AuthenticatorData::parse(input).is_ok() {
+        let longer = [input, &[0]].concat();
+        assert!(AuthenticatorData::parse(&longer).is_err());
     }
 }
 

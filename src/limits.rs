@@ -269,6 +269,14 @@ pub const HEALTH_CHANGES: usize = 64;
 
 /// Body of a web form without attachments.
 pub const FORM: usize = 1024 * 1024;
+/// Bytes of what a browser, or an authenticator, says about a passkey. Beyond: refused.
+pub const PASSKEY_DATA: usize = 4 * 1024;
+/// Bytes of a passkey's id (WebAuthn §7.1 step 25). Beyond: refused.
+pub const PASSKEY_ID: usize = 1023;
+/// Bytes of a passkey's signature: RSA with 4096 bits has 512. Beyond: refused.
+pub const PASSKEY_SIGNATURE: usize = 1024;
+/// Passkeys of one account. Beyond: one must be removed before another is added.
+pub const PASSKEYS: usize = 20;
 /// Files of one letter. Beyond: they are not attached, and the page says so.
 pub const WEB_FILES: usize = 50;
 /// So many times `web.max_attachments` an account may store within an hour: files of letters, and

@@ -19,6 +19,32 @@ pub struct Account {
     pub state: AccountState,
     /// Made when.
     pub created: Timestamp,
+    /// A login by password takes a code of an app, too.
+    #[serde(default)]
+    pub second_step: bool,
+    /// Its passkeys, each of which lets in without password.
+    #[serde(default)]
+    pub passkeys: usize,
+}
+
+impl Account {
+    /// With what its user can log in, for people.
+    #[must_use]
+    pub fn factors(&self) -> String {
+        let mut factors = Vec::new();
+        if self.state == AccountState::Active {
+            factors.push("password".to_owned());
+        }
+        if self.second_step {
+            factors.push("app".to_owned());
+        }
+        match self.passkeys {
+            0 => {}
+            1 => factors.push("passkey".to_owned()),
+            many => factors.push(format!("{many} passkeys")),
+        }
+        factors.join(", ")
+    }
 }
 
 /// Can an account be used?
@@ -86,18 +112,28 @@ pub struct Covered {
     pub mailboxes: usize,
     /// Of them, those whose users can log in.
     pub enrolled: usize,
-    /// Of them, those whose invitations are not used yet.
+    /// Of those, the ones who have more than a password: codes of an app, or a passkey.
+    #[serde(default)]
+    pub second_factor: usize,
+    /// Of the mailboxes, those whose invitations are not used yet.
     pub invited: usize,
     /// Enrolled of a hundred, rounded down: 100 means all.
     pub percent: usize,
 }
 
 impl Covered {
-    /// One more mailbox, with the state of its account if it has one.
-    pub fn count(&mut self, state: Option<AccountState>) {
+    /// One more mailbox, with its account if it has one.
+    pub fn count(&mut self, account: Option<&Account>) {
         self.mailboxes += 1;
-        self.enrolled += usize::from(state == Some(AccountState::Active));
-        self.invited += usize::from(state == Some(AccountState::Invited));
+        match account.map(|account| (account.state, account)) {
+            Some((AccountState::Active, account)) => {
+                self.enrolled += 1;
+                let has_second = account.second_step || account.passkeys > 0;
+                self.second_factor += usize::from(has_second);
+            }
+            Some((AccountState::Invited, _)) => self.invited += 1,
+            Some((AccountState::Disabled, _)) | None => {}
+        }
         self.percent = self.enrolled * 100 / self.mailboxes;
     }
 }

@@ -49,6 +49,7 @@ fn five_of_six() -> crate::admin::Covered {
     crate::admin::Covered {
         mailboxes: 6,
         enrolled: 5,
+        second_factor: 0,
         invited: 1,
         percent: 83,
     }

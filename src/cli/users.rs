@@ -68,7 +68,7 @@ impl Page {
         if accounts.is_empty() {
             return "no accounts: `tideover user invite ADDRESS` makes one\n".to_owned();
         }
-        let mut table = Table::new(&["ADDRESS", "STATE", "CREATED"], &[0]);
+        let mut table = Table::new(&["ADDRESS", "STATE", "LOGIN", "CREATED"], &[0]);
         for account in accounts {
             let tone = match account.state {
                 AccountState::Active => Tone::Good,
@@ -78,6 +78,7 @@ impl Page {
             table.row([
                 account.address.as_str().into(),
                 Cell::toned(account.state.as_str(), tone),
+                account.factors().into(),
                 moment(account.created, self.now).into(),
             ]);
         }
@@ -156,6 +157,10 @@ impl Page {
             "{} % enrolled: {} of {} can log in when their platform is down",
             total.percent, total.enrolled, total.mailboxes
         )));
+        text.push_str(&Self::paragraph(&format!(
+            "{} of them have more than a password: codes of an app, or a passkey",
+            total.second_factor
+        )));
         if !coverage.missing.is_empty() {
             text.push_str(&Self::paragraph(
                 "`tideover user coverage --missing` names the others; `tideover user invite \
@@ -206,6 +211,13 @@ mod tests {
             palette: Palette::Plain,
             now: Timestamp::from_millis(0),
         };
+        let account = |state: AccountState| Account {
+            address: "ann@example.org".to_owned(),
+            state,
+            created: Timestamp::from_millis(0),
+            second_step: true,
+            passkeys: 0,
+        };
         let mut coverage = Coverage::default();
         assert!(page.coverage(&coverage).contains("tideover directory list"));
         for (domain, states) in [
@@ -220,9 +232,10 @@ mod tests {
             ),
         ] {
             for state in states {
-                coverage.total.count(*state);
+                let account = state.map(account);
+                coverage.total.count(account.as_ref());
                 let domain = coverage.domains.entry(domain.to_owned());
-                domain.or_default().count(*state);
+                domain.or_default().count(account.as_ref());
             }
         }
         coverage.missing = vec!["bob@example.org".to_owned()];
@@ -234,6 +247,42 @@ mod tests {
         assert_eq!(rows[2], ["example.org", "3", "1", "1", "33", "%"]);
         assert_eq!(rows[3], ["together", "4", "2", "1", "50", "%"]);
         assert!(text.contains("50 % enrolled: 2 of 4 can log in"), "{text}");
+        assert!(
+            text.contains("2 of them have more than a password"),
+            "{text}"
+        );
         assert!(text.contains("user coverage --missing"), "{text}");
+    }
+
+    #[test]
+    fn the_list_says_with_what_somebody_logs_in() {
+        let page = Page {
+            palette: Palette::Plain,
+            now: Timestamp::from_millis(0),
+        };
+        let account = |state, second_step, passkeys| Account {
+            address: "ann@example.org".to_owned(),
+            state,
+            created: Timestamp::from_millis(0),
+            second_step,
+            passkeys,
+        };
+        for (account, told) in [
+            (account(AccountState::Active, false, 0), "active password "),
+            (
+                account(AccountState::Active, true, 1),
+                "active password, app, passkey ",
+            ),
+            (
+                account(AccountState::Active, false, 3),
+                "active password, 3 passkeys ",
+            ),
+            (account(AccountState::Invited, false, 0), "invited 00:00"),
+        ] {
+            let text = page.users(&[account]);
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let line = words.join(" ");
+            assert!(line.contains(told), "{text}");
+        }
     }
 }

@@ -68,11 +68,11 @@ impl AccountAdmin for AccountDesk {
     fn coverage(&self) -> Boxed<'_, Result<Coverage, AccountRefused>> {
         Box::pin(async move {
             let accounts = self.accounts.list().await.map_err(refused)?;
-            let states = accounts
+            let known = accounts
                 .iter()
-                .map(|account| (account.key(), view(account).state));
-            let (states, directory) = (states.collect(), self.directory.current());
-            let counted = tokio::task::spawn_blocking(move || coverage(&directory, &states)).await;
+                .map(|account| (account.key(), view(account)));
+            let (known, directory) = (known.collect(), self.directory.current());
+            let counted = tokio::task::spawn_blocking(move || coverage(&directory, &known)).await;
             counted.map_err(|error| AccountRefused::Failed(error.to_string()))
         })
     }
@@ -161,19 +161,19 @@ fn refuse_kind(directory: &Directory, address: &Mailbox) -> Result<(), AccountRe
     }
 }
 
-/// Who of the directory has a mailbox, and what the state of his account is.
-fn coverage(directory: &Directory, states: &HashMap<String, AccountState>) -> Coverage {
+/// Who of the directory has a mailbox, and what his account is.
+fn coverage(directory: &Directory, known: &HashMap<String, Account>) -> Coverage {
     let mut coverage = Coverage::default();
     for entry in directory.entries() {
         let has_mailbox = matches!(entry.kind, EntryKind::Mailbox | EntryKind::User);
         if !has_mailbox || entry.departed.is_some() {
             continue;
         }
-        let state = states.get(&entry.address.key()).copied();
+        let account = known.get(&entry.address.key());
         let domain = entry.address.domain().key();
-        coverage.total.count(state);
-        coverage.domains.entry(domain).or_default().count(state);
-        if state != Some(AccountState::Active) {
+        coverage.total.count(account);
+        coverage.domains.entry(domain).or_default().count(account);
+        if account.is_none_or(|account| account.state != AccountState::Active) {
             coverage.missing.push(entry.address.to_string());
         }
     }
@@ -192,6 +192,8 @@ pub(super) fn view(account: &webmail::Account) -> Account {
             AccountState::Invited
         },
         created: account.created,
+        second_step: account.has_second_step(),
+        passkeys: account.passkey_count(),
     }
 }
 
@@ -238,13 +240,27 @@ mod tests {
                    eve@example.org,mailbox\ncarl@example.net,user\nall@example.org,group\n\
                    room@example.org,resource\n";
         let directory = read_csv(csv.as_bytes(), ImportOptions::default()).unwrap();
-        let states = HashMap::from([
-            ("ann@example.org".to_owned(), AccountState::Active),
-            ("bob@example.org".to_owned(), AccountState::Invited),
-            ("eve@example.org".to_owned(), AccountState::Disabled),
-            ("carl@example.net".to_owned(), AccountState::Active),
-        ]);
-        let counted = coverage(&directory, &states);
+        let account = |(address, state, passkeys): (&str, AccountState, usize)| {
+            let account = Account {
+                address: address.to_owned(),
+                state,
+                created: crate::base::Timestamp::default(),
+                second_step: false,
+                passkeys,
+            };
+            (address.to_owned(), account)
+        };
+        let known = HashMap::from(
+            [
+                ("ann@example.org", AccountState::Active, 2),
+                ("bob@example.org", AccountState::Invited, 0),
+                ("eve@example.org", AccountState::Disabled, 1),
+                ("carl@example.net", AccountState::Active, 0),
+            ]
+            .map(account),
+        );
+        let counted = coverage(&directory, &known);
+        assert_eq!(counted.total.second_factor, 1);
         let of =
             |one: &crate::admin::Covered| [one.mailboxes, one.enrolled, one.invited, one.percent];
         assert_eq!(of(&counted.total), [4, 2, 1, 50]);

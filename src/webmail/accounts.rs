@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::digest::{digest, is_token};
 use super::invitations::Invited;
+use super::passkeys::Keyring;
 use super::password::{HashError, LONGEST, Passwords, SHORTEST};
 use super::second::Second;
 use super::throttle::Throttle;
@@ -47,6 +48,9 @@ pub struct Account {
     /// Codes that a login needs beside the password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) second: Option<Second>,
+    /// What lets him in without password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) keyring: Option<Keyring>,
 }
 
 impl Account {
@@ -185,6 +189,7 @@ impl Accounts {
             invitation: None,
             language: None,
             second: None,
+            keyring: None,
         });
         if account.disabled {
             account.disabled = false;
@@ -366,7 +371,9 @@ impl Accounts {
         account.disabled = true;
         account.generation = account.generation.wrapping_add(1);
         let invitation = account.invitation.take();
+        let gone = account.keyring.take();
         self.store(ACCOUNTS, &key, &account).await?;
+        self.forget_passkeys(gone).await?;
         if let Some(invitation) = invitation {
             self.spool.put_fact(INVITATIONS, &invitation, None).await?;
         }

@@ -7,6 +7,7 @@ use axum::http::header::{ACCEPT_LANGUAGE, COOKIE, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method};
 
+use super::device::device;
 use super::error::WebError;
 use super::session::{LIFE, Origin, Session};
 use super::texts::{Texts, for_reader};
@@ -42,6 +43,11 @@ impl Visitor {
             address: self.address.to_canonical().to_string(),
             agent: self.agent.clone(),
         }
+    }
+
+    /// What his browser runs on, in two words; empty when that is not known.
+    pub(crate) fn device(&self) -> String {
+        device(&self.agent).unwrap_or_default()
     }
 }
 

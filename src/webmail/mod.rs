@@ -26,6 +26,7 @@ mod notify;
 mod opening;
 mod outbox;
 mod pages;
+mod passkeys;
 mod password;
 mod people;
 mod plain;
@@ -44,6 +45,7 @@ mod texts;
 mod throttle;
 mod totp;
 mod uploads;
+mod webauthn;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -60,6 +62,7 @@ pub use invitations::Invited;
 pub use invite_mail::{InvitationMail, Mailed};
 pub use sheet::{Slip, sheet_page, sheet_text};
 pub use standing::HealthView;
+pub use webauthn::{AuthenticatorData, ClientData, Refusal};
 
 use crate::activation::Activation;
 use crate::backend::BackendHealth;
@@ -193,6 +196,8 @@ struct Inner {
     owners: sent::Owners,
     /// What accounts stored within the hour.
     uploaded: allowance::Uploaded,
+    /// Who we are to passkeys; `None` where browsers have none.
+    relying: Option<webauthn::Relying>,
 }
 
 impl Webmail {
@@ -206,6 +211,7 @@ impl Webmail {
             world.entropy.clone(),
         );
         let marks = Arc::new(Marks::new(world.spool.clone()));
+        let relying = webauthn::Relying::at(&options.base_url, &world.entropy);
         Self(Arc::new(Inner {
             options,
             world,
@@ -219,6 +225,7 @@ impl Webmail {
             search: search::Search::new(),
             owners: sent::Owners::default(),
             uploaded: allowance::Uploaded::default(),
+            relying,
         }))
     }
 
@@ -261,6 +268,11 @@ pub fn router(webmail: Webmail) -> Router {
     Router::new()
         .route("/login", get(pages::login::page).post(pages::login::log_in))
         .route("/login/second", post(pages::second::step))
+        .route("/login/passkey", post(pages::passkey_login::log_in))
+        .route(
+            "/login/passkey/options",
+            post(pages::passkey_login::options),
+        )
         .route("/logout", post(pages::login::log_out))
         .route("/invite", get(pages::code::page).post(pages::code::typed))
         .route(
@@ -299,6 +311,12 @@ pub fn router(webmail: Webmail) -> Router {
             get(pages::second::setup).post(pages::second::switch_on),
         )
         .route("/security/second/change", post(pages::second::change))
+        .route(
+            "/security/passkey",
+            get(pages::passkeys::setup).post(pages::passkeys::add),
+        )
+        .route("/security/passkey/options", post(pages::passkeys::options))
+        .route("/security/passkey/remove", post(pages::passkeys::remove))
         .route("/security/sessions", post(pages::security::end))
         .route(frame::STYLE_PATH, get(frame::style))
         .route(frame::SCRIPT_PATH, get(frame::script))

@@ -45,8 +45,8 @@ impl Accounts {
     }
 
     /// For who has lost his password, or whose password somebody else may know: it works no more,
-    /// neither does his second step, his sessions end, and a new invitation lets him choose another
-    /// one. A disabled account is opened again by it.
+    /// neither do his second step and his passkeys, his sessions end, and a new invitation lets
+    /// him choose another one. A disabled account is opened again by it.
     ///
     /// # Errors
     /// [`AccountError::Unknown`], or when it could not be stored.
@@ -57,9 +57,12 @@ impl Accounts {
         let mut account = found.ok_or(AccountError::Unknown(key))?;
         account.password = None;
         account.second = None;
+        let gone = account.keyring.take();
         account.disabled = false;
         account.generation = account.generation.wrapping_add(1);
-        self.put_invitation(&mut account).await
+        let invited = self.put_invitation(&mut account).await?;
+        self.forget_passkeys(gone).await?;
+        Ok(invited)
     }
 }
 

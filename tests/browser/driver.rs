@@ -209,6 +209,32 @@ impl Browser {
         said.collect()
     }
 
+    /// Gives it a device for passkeys that always says yes (WebAuthn §11.3): its name.
+    pub(crate) fn device(&self) -> String {
+        let device = json!({
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": true,
+            "hasUserVerification": true,
+            "isUserVerified": true,
+        });
+        let name = self.command("POST", "/webauthn/authenticator", &device);
+        name.unwrap().as_str().unwrap().to_owned()
+    }
+
+    /// From now on the device does not know who is there (WebAuthn §11.10).
+    pub(crate) fn forget_user(&self, device: &str) {
+        let nobody = json!({ "isUserVerified": false });
+        self.does(&format!("/webauthn/authenticator/{device}/uv"), &nobody);
+    }
+
+    /// How many passkeys the device has (WebAuthn §11.6).
+    pub(crate) fn passkeys(&self, device: &str) -> usize {
+        let path = format!("/webauthn/authenticator/{device}/credentials");
+        let found = self.command("GET", &path, &Value::Null).unwrap();
+        found.as_array().unwrap().len()
+    }
+
     /// Goes into a frame of the page.
     pub(crate) fn enter(&self, css: &str) {
         let frame = self.element(css);

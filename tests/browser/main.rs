@@ -14,6 +14,7 @@
 
 mod driver;
 mod outage;
+mod passkeys;
 mod place;
 mod process;
 mod seen;

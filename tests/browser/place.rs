@@ -20,7 +20,8 @@ pub(crate) const PASSWORD: &str = "correct horse battery";
 /// A running program with a platform that nobody can reach.
 pub(crate) struct Place {
     smtp: SocketAddr,
-    web: SocketAddr,
+    /// Where its pages are.
+    pub(crate) site: String,
     folder: tempfile::TempDir,
     _process: Process,
 }
@@ -28,8 +29,19 @@ pub(crate) struct Place {
 impl Place {
     /// With letters that can be called back for `undo`: `10s`.
     pub(crate) fn open(undo: &str) -> Self {
+        let web = free_port(own_address());
+        Self::built(undo, web, &format!("http://{web}"))
+    }
+
+    /// At the name of this machine, where browsers have passkeys.
+    pub(crate) fn at_localhost() -> Self {
+        let web = free_port(Ipv4Addr::LOCALHOST);
+        Self::built("10s", web, &format!("http://localhost:{}", web.port()))
+    }
+
+    fn built(undo: &str, web: SocketAddr, site: &str) -> Self {
         let address = own_address();
-        let [smtp, web, admin, platform] = [(); 4].map(|()| free_port(address));
+        let [smtp, admin, platform] = [(); 3].map(|()| free_port(address));
         let folder = tempfile::tempdir().unwrap();
         let config = format!(
             "[server]\nhostname = \"mx.example.org\"\ndata_dir = \"data\"\n\
@@ -42,7 +54,7 @@ impl Place {
              [directory]\nfile = \"directory.csv\"\n\
              [outbound]\nrelay = [\"backend:onprem\"]\n\
              [web]\nbind = \"{web}\"\ntitle = \"Example Mail\"\ntime_zone = \"Europe/Vienna\"\n\
-             undo_send = \"{undo}\"\n\
+             undo_send = \"{undo}\"\nbase_url = \"{site}\"\n\
              [admin]\nbind = \"{admin}\"\n"
         );
         std::fs::write(folder.path().join("tideover.toml"), config).unwrap();
@@ -60,7 +72,7 @@ impl Place {
         });
         let place = Self {
             smtp,
-            web,
+            site: site.to_owned(),
             folder,
             _process: process,
         };
@@ -73,7 +85,7 @@ impl Place {
 
     /// The address of a page.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.web)
+        format!("{}{path}", self.site)
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -78,6 +78,11 @@ fn commands() {
 }
 
 #[test]
+fn passkeys() {
+    over_the_corpus("passkey", entries::passkey);
+}
+
+#[test]
 fn data() {
     over_the_corpus("data", entries::data);
 }

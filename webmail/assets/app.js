@@ -210,6 +210,62 @@
     }
   }
 
+  // Passkeys: the browser asks the device, and a form brings its answer.
+  const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
+  const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+  for (const form of document.querySelectorAll("[data-passkey]")) {
+    if (!window.PublicKeyCredential) break;
+    form.hidden = false;
+    document.querySelectorAll("[data-passkey-missing]").forEach((one) => { one.hidden = true; });
+    const error = form.querySelector("[data-passkey-error]"), button = form.querySelector("button");
+    const fields = form.elements, creates = form.dataset.passkey === "create";
+    const say = (what) => {
+      error.textContent = what;
+      error.hidden = false;
+    };
+    const ask = async () => {
+      const body = new URLSearchParams({ csrf: fields.csrf.value });
+      if (creates) body.set("password", fields.password.value);
+      const answer = await fetch(form.action + "/options", { method: "POST", body });
+      const options = await answer.json();
+      if (!answer.ok) {
+        say(options.error);
+        fields.password?.select();
+        return false;
+      }
+      options.challenge = bytes(options.challenge);
+      if (creates) {
+        options.user.id = bytes(options.user.id);
+        for (const one of options.excludeCredentials) one.id = bytes(one.id);
+      }
+      const found = await navigator.credentials[form.dataset.passkey]({ publicKey: options });
+      const said = found.response;
+      fields.client.value = text(said.clientDataJSON);
+      if (creates) {
+        fields.authenticator.value = text(said.getAuthenticatorData());
+        // It was shown, and goes over the line once.
+        fields.password.disabled = true;
+      } else {
+        fields.credential.value = found.id;
+        fields.user.value = text(said.userHandle || new ArrayBuffer(0));
+        fields.authenticator.value = text(said.authenticatorData);
+        fields.signature.value = text(said.signature);
+      }
+      return true;
+    };
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      error.hidden = button.disabled = true;
+      try {
+        if (await ask()) form.submit();
+      } catch (why) {
+        const { known, elsewhere, failed } = form.dataset;
+        say(why.name === "InvalidStateError" && known || why.name === "SecurityError" && elsewhere || failed);
+      }
+      button.disabled = false;
+    });
+  }
+
   const undo = document.querySelector("[data-undo]");
   if (undo) {
     const text = undo.previousElementSibling;

@@ -30,6 +30,23 @@ struct LoginPage {
     error: Option<String>,
     /// The webmail is open for nobody now.
     is_shut: bool,
+    passkey: Option<PasskeyButton>,
+}
+
+/// The button of a login by passkey.
+pub(super) struct PasskeyButton {
+    /// What is said when this is another address than that of our pages.
+    pub elsewhere: String,
+}
+
+impl PasskeyButton {
+    /// Where there are passkeys.
+    pub(super) fn new(webmail: &Webmail, texts: &Texts) -> Option<Self> {
+        let address = webmail.0.options.base_url.as_str();
+        webmail.has_passkeys().then(|| Self {
+            elsewhere: fill(texts.passkey_elsewhere, &[("address", address)]),
+        })
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -113,6 +130,7 @@ pub(crate) async fn page(
         next: own_path(&query.next).to_owned(),
         error: None,
         is_shut: webmail.is_shut().await?,
+        passkey: PasskeyButton::new(&webmail, visitor.texts),
     };
     Ok(form.put_cookie(show(&page)?))
 }
@@ -140,13 +158,25 @@ pub(crate) async fn log_in(
         Err(LoginError::Wait(wait)) => too_many(visitor.texts, wait),
         Err(LoginError::Internal(error)) => return Err(error.into()),
     };
+    let typed = (form.csrf, form.next, form.address);
+    refused_page(&webmail, &visitor, typed, (status, error)).await
+}
+
+/// The page after a login that was refused.
+pub(super) async fn refused_page(
+    webmail: &Webmail,
+    visitor: &Visitor,
+    (csrf, next, address): (String, String, String),
+    (status, error): (StatusCode, String),
+) -> Result<Response, WebError> {
     let page = LoginPage {
         shell: webmail.shell(visitor.texts, visitor.texts.login_title),
-        csrf: form.csrf,
-        address: form.address,
-        next: own_path(&form.next).to_owned(),
+        csrf,
+        address,
+        next: own_path(&next).to_owned(),
         error: Some(error),
         is_shut: webmail.is_shut().await?,
+        passkey: PasskeyButton::new(webmail, visitor.texts),
     };
     show_with(status, &page)
 }

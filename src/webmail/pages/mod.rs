@@ -13,6 +13,8 @@ pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod message;
 pub(crate) mod parts;
+pub(crate) mod passkey_login;
+pub(crate) mod passkeys;
 pub(crate) mod people;
 pub(crate) mod print;
 pub(crate) mod search;

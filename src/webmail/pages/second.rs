@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::login::{VisitorForm, begin, own_path, too_many};
+use super::login::{PasskeyButton, VisitorForm, begin, own_path, too_many};
 use crate::webmail::Webmail;
 use crate::webmail::accounts::{Account, LoginError};
 use crate::webmail::error::WebError;
@@ -27,6 +27,8 @@ struct StepPage {
     half: String,
     next: String,
     error: Option<String>,
+    /// For who has a passkey.
+    passkey: Option<PasskeyButton>,
 }
 
 /// Where the app learns the secret.
@@ -65,6 +67,9 @@ pub(crate) struct StepForm {
     code: String,
     #[serde(default)]
     next: String,
+    /// He has a passkey; the page said so.
+    #[serde(default)]
+    has_passkey: String,
 }
 
 #[derive(Deserialize)]
@@ -104,6 +109,7 @@ pub(super) async fn go_on(
         half,
         next: next.to_owned(),
         error: None,
+        passkey: PasskeyButton::new(webmail, visitor.texts).filter(|_| account.passkey_count() > 0),
     })
 }
 
@@ -133,6 +139,8 @@ pub(crate) async fn step(
         half: form.half,
         next: own_path(&form.next).to_owned(),
         error: Some(error),
+        passkey: PasskeyButton::new(&webmail, visitor.texts)
+            .filter(|_| !form.has_passkey.is_empty()),
     };
     show_with(status, &page)
 }
@@ -200,9 +208,9 @@ pub(crate) async fn change(
 }
 
 /// What is said when it was not done.
-fn said(error: SecondError, texts: &Texts) -> Result<(StatusCode, String), WebError> {
+pub(super) fn said(error: SecondError, texts: &Texts) -> Result<(StatusCode, String), WebError> {
     let text = match error {
-        SecondError::Login(LoginError::Wrong) => texts.old_password_wrong,
+        SecondError::Login(LoginError::Wrong) => texts.password_wrong,
         SecondError::Code => texts.code_wrong,
         SecondError::Login(LoginError::Wait(wait)) => return Ok(too_many(texts, wait)),
         SecondError::Login(LoginError::Internal(error)) => return Err(error.into()),

@@ -10,12 +10,15 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::login::{begin, too_many};
+use crate::base::Timestamp;
 use crate::webmail::Webmail;
 use crate::webmail::accounts::LoginError;
 use crate::webmail::device::device;
 use crate::webmail::error::WebError;
 use crate::webmail::frame::{Here, Shell, see_other, show, show_with};
 use crate::webmail::guard::User;
+use crate::webmail::moment::Moments;
+use crate::webmail::passkeys::Passkey;
 use crate::webmail::renewal::Unchanged;
 use crate::webmail::texts::{Texts, fill};
 
@@ -31,6 +34,20 @@ struct SecurityPage {
     error: Option<String>,
     /// About the second step.
     second_error: Option<String>,
+    /// `None` where browsers have none.
+    passkeys: Option<Vec<PasskeyRow>>,
+}
+
+/// A passkey.
+struct PasskeyRow {
+    id: String,
+    name: String,
+    since: String,
+    used: String,
+    /// There may be a copy of it.
+    doubt: Option<String>,
+    /// It was not removed.
+    error: Option<String>,
 }
 
 /// The second step, where it is on.
@@ -157,6 +174,20 @@ pub(super) async fn with_error(
     show_with(status, &page)
 }
 
+/// The page with why a passkey was not removed.
+pub(super) async fn with_passkey_error(
+    webmail: &Webmail,
+    user: &User,
+    (id, (status, error)): (&str, (StatusCode, String)),
+) -> Result<Response, WebError> {
+    let mut page = security_page(webmail, user).await?;
+    let mut rows = page.passkeys.iter_mut().flatten();
+    if let Some(row) = rows.find(|row| row.id == id) {
+        row.error = Some(error);
+    }
+    show_with(status, &page)
+}
+
 fn refusal(unchanged: Unchanged, texts: &Texts) -> Result<(StatusCode, String), WebError> {
     let text = match unchanged {
         Unchanged::Login(LoginError::Wrong) => texts.old_password_wrong.to_owned(),
@@ -174,6 +205,8 @@ fn notice(texts: &'static Texts, did: &str) -> Option<&'static str> {
         "session" => texts.session_ended,
         "welcome" => texts.password_set,
         "second-off" => texts.second_is_off,
+        "passkey" => texts.passkey_is_added,
+        "passkey-removed" => texts.passkey_is_removed,
         "recovered" => texts.recovered,
         _ => return None,
     })
@@ -215,5 +248,26 @@ async fn security_page(webmail: &Webmail, user: &User) -> Result<SecurityPage, W
         second,
         error: None,
         second_error: None,
+        passkeys: webmail.has_passkeys().then(|| passkey_rows(user, &moments)),
     })
+}
+
+fn passkey_rows(user: &User, moments: &Moments) -> Vec<PasskeyRow> {
+    let texts = user.visitor.texts;
+    let told = |text: &str, at: Timestamp| fill(text, &[("time", &moments.full(at))]);
+    let row = |passkey: &Passkey| PasskeyRow {
+        id: passkey.id.clone(),
+        name: Some(passkey.name.clone())
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| texts.passkey_unnamed.to_owned()),
+        since: told(texts.passkey_since, passkey.created),
+        used: passkey.used.map_or_else(
+            || texts.passkey_unused.to_owned(),
+            |used| told(texts.passkey_used, used),
+        ),
+        doubt: passkey.doubt.map(|at| told(texts.passkey_doubt, at)),
+        error: None,
+    };
+    let account = &user.session.account;
+    account.passkeys().iter().map(row).collect()
 }

@@ -18,6 +18,7 @@ mod notices;
 mod opening;
 mod outbox;
 mod owners;
+mod passkeys;
 mod people;
 mod reading;
 mod search;

@@ -367,6 +367,7 @@ pub(crate) const ENGLISH: Texts = Texts {
     ],
     change_password: "Change password",
     old_password: "Password until now",
+    password_wrong: "The password is not right. Please type it again.",
     old_password_wrong: "The password until now is not right. Please type it again.",
     change_password_help: "Everywhere else you are logged out by it.",
     password_changed: "Your password is changed. Everywhere else you have been logged out.",
@@ -414,6 +415,36 @@ pub(crate) const ENGLISH: Texts = Texts {
     code_wrong: "The code is not right. Codes change every 30 seconds: type the one that is \
         shown now.",
     cancel: "Cancel",
+    passkeys: "Passkeys",
+    passkeys_about: "Log in with the finger, face or PIN of your device, without password and \
+        code. Nobody can guess a passkey, and it works on this site only.",
+    passkey_add: "Add a passkey",
+    passkey_name: "Its name in your list",
+    passkey_name_help: "For example “Work laptop” or “My phone”.",
+    passkey_go: "Go on",
+    passkey_missing: "This browser has no passkeys here: they need script, and an address that \
+        begins with https.",
+    passkey_not_made: "No passkey was added: the device said no, or was not asked in time. Please \
+        try again.",
+    passkey_on_device: "This device has a passkey for you already.",
+    passkey_elsewhere: "Passkeys work at {address} only. Please open that page.",
+    passkey_log_in: "Log in with a passkey",
+    passkey_not_used: "No passkey was shown. Please try again, or use your password.",
+    passkey_refused: "This passkey does not let you in; it may have been removed. Please use your \
+        password.",
+    passkey_late: "That took too long. Please try again.",
+    passkey_copied: "This passkey was refused, because there may be a copy of it. Log in with your \
+        password, and remove it.",
+    passkey_doubt: "A login with it was refused on {time}, because there may be a copy of it. \
+        Remove it, and add a new one.",
+    passkeys_full: "You have {count} passkeys, more are not possible. Please remove one first.",
+    passkey_since: "added on {time}",
+    passkey_used: "used last on {time}",
+    passkey_unused: "not used yet",
+    passkey_unnamed: "Passkey without a name",
+    passkey_is_added: "The passkey has been added. You can log in with it from now on.",
+    passkey_is_removed: "The passkey has been removed here. Delete it on your device, too.",
+    passkey_remove: "Remove",
     codes_title: "Your recovery codes",
     codes_lead: "Each of them lets you log in once without your phone. Print them or write them \
         down now: they are not shown again.",

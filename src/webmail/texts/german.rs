@@ -362,6 +362,7 @@ pub(crate) const GERMAN: Texts = Texts {
     ],
     change_password: "Kennwort ändern",
     old_password: "Bisheriges Kennwort",
+    password_wrong: "Das Kennwort stimmt nicht. Bitte geben Sie es noch einmal ein.",
     old_password_wrong: "Das bisherige Kennwort stimmt nicht. Bitte geben Sie es noch einmal ein.",
     change_password_help: "Überall sonst werden Sie dadurch abgemeldet.",
     password_changed: "Ihr Kennwort ist geändert. Überall sonst sind Sie abgemeldet.",
@@ -409,6 +410,37 @@ pub(crate) const GERMAN: Texts = Texts {
     code_wrong: "Der Code stimmt nicht. Codes wechseln alle 30 Sekunden: Geben Sie den ein, der \
         jetzt zu sehen ist.",
     cancel: "Abbrechen",
+    passkeys: "Passkeys",
+    passkeys_about: "Anmelden mit Finger, Gesicht oder PIN Ihres Geräts, ohne Kennwort und Code. \
+        Niemand kann einen Passkey erraten, und er gilt nur auf dieser Seite.",
+    passkey_add: "Passkey hinzufügen",
+    passkey_name: "Sein Name in Ihrer Liste",
+    passkey_name_help: "Zum Beispiel „Laptop im Büro“ oder „Mein Telefon“.",
+    passkey_go: "Weiter",
+    passkey_missing: "Dieser Browser hat hier keine Passkeys: Sie brauchen Skript und eine \
+        Adresse, die mit https beginnt.",
+    passkey_not_made: "Es wurde kein Passkey hinzugefügt: Das Gerät hat abgelehnt oder nicht \
+        rechtzeitig geantwortet. Bitte versuchen Sie es noch einmal.",
+    passkey_on_device: "Auf diesem Gerät ist schon ein Passkey für Sie.",
+    passkey_elsewhere: "Passkeys gelten nur auf {address}. Bitte öffnen Sie diese Seite.",
+    passkey_log_in: "Mit Passkey anmelden",
+    passkey_not_used: "Es kam kein Passkey. Versuchen Sie es noch einmal, oder nehmen Sie Ihr \
+        Kennwort.",
+    passkey_refused: "Dieser Passkey gilt hier nicht; vielleicht wurde er entfernt. Bitte nehmen \
+        Sie Ihr Kennwort.",
+    passkey_late: "Das hat zu lange gedauert. Bitte versuchen Sie es noch einmal.",
+    passkey_copied: "Dieser Passkey wurde abgelehnt, weil es eine Kopie davon geben kann. Melden \
+        Sie sich mit dem Kennwort an, und entfernen Sie ihn.",
+    passkey_doubt: "Am {time} wurde eine Anmeldung damit abgelehnt, weil es eine Kopie davon geben \
+        kann. Entfernen Sie ihn, und fügen Sie einen neuen hinzu.",
+    passkeys_full: "Sie haben {count} Passkeys, mehr gehen nicht. Bitte entfernen Sie erst einen.",
+    passkey_since: "hinzugefügt am {time}",
+    passkey_used: "zuletzt benutzt am {time}",
+    passkey_unused: "noch nicht benutzt",
+    passkey_unnamed: "Passkey ohne Namen",
+    passkey_is_added: "Der Passkey ist hinzugefügt. Ab jetzt können Sie sich damit anmelden.",
+    passkey_is_removed: "Der Passkey ist hier entfernt. Löschen Sie ihn auch auf Ihrem Gerät.",
+    passkey_remove: "Entfernen",
     codes_title: "Ihre Wiederherstellungscodes",
     codes_lead: "Mit jedem davon können Sie sich einmal ohne Ihr Telefon anmelden. Drucken Sie \
         sie jetzt aus oder schreiben Sie sie auf: Sie werden nicht noch einmal gezeigt.",
