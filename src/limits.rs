@@ -238,7 +238,8 @@ pub const IMAP_FETCH: u32 = 500;
 pub const IMAP_NEWEST: u32 = 1_000;
 /// Bytes of the header fields that are asked for of one message. Beyond: cut.
 pub const IMAP_HEADER: usize = 16 * 1024;
-/// Places of one message in one mailbox that are told apart.
+/// Places of one message in folders of one kind of a mailbox that are told apart: so many with our
+/// trace line, and so many without.
 pub const IMAP_SPOTS: usize = 8;
 /// Members of groups that no search found and that are asked for one by one. Beyond: they are
 /// left out, and that is told.

@@ -60,7 +60,7 @@ async fn status(State(admin): Us, Path(id): Path<String>) -> Answer<Progress> {
 }
 
 async fn plan(State(admin): Us, Query(query): Query<WritebackQuery>, body: Bytes) -> Answer<Plan> {
-    let meant = admin.meant_users(query.backend.as_ref(), &body)?;
+    let meant = admin.meant_users(query.backend.as_ref(), &body).await?;
     Ok(Json(admin.writebacks.plan(meant).await?))
 }
 
@@ -69,7 +69,7 @@ async fn start(
     Query(query): Query<WritebackQuery>,
     body: Bytes,
 ) -> Answer<Progress> {
-    let meant = admin.meant_users(query.backend.as_ref(), &body)?;
+    let meant = admin.meant_users(query.backend.as_ref(), &body).await?;
     Ok(Json(admin.writebacks.start(meant, &query.actor).await?))
 }
 
@@ -84,7 +84,7 @@ async fn stop(
 
 impl Admin {
     /// Whose work is meant: nobody named is everybody.
-    fn meant_users(
+    async fn meant_users(
         &self,
         backend: Option<&BackendId>,
         body: &[u8],
@@ -94,8 +94,9 @@ impl Admin {
         }
         let mut named = BTreeSet::new();
         if !body.is_empty() {
-            let users = WaveFile::parse(body)?.users;
-            named.extend(users.iter().map(|(_, address)| address.key()));
+            let users = WaveFile::parse(body)?.users.into_iter();
+            let users = users.map(|(_, address)| address).collect();
+            named = self.writebacks.named(users).await?;
         }
         let meant = Meant {
             backend: backend.cloned(),
@@ -112,6 +113,10 @@ impl From<WritebackError> for AdminError {
             WritebackError::Unknown(_) => Self::NotFound {
                 what,
                 hint: "`tideover writeback list` shows them all",
+            },
+            WritebackError::Nobody(_) => Self::NotFound {
+                what,
+                hint: "`tideover directory lookup ADDRESS` shows what an address is",
             },
             WritebackError::None => Self::NotFound {
                 what,

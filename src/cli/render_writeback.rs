@@ -39,6 +39,10 @@ impl Page {
             let what = format!("{} for want of IMAP", plan.carried.cannot);
             text.push_str(&self.field("cannot", &what));
         }
+        if plan.carried.lost > 0 {
+            let what = format!("{} are damaged or gone here", plan.carried.lost);
+            text.push_str(&self.field("lost", &what));
+        }
         for one in &plan.skipped {
             let what = format!(
                 "{} users: {} (for example {})",
@@ -95,6 +99,11 @@ impl Page {
                 "cannot be carried, for want of IMAP",
             ),
             ("refused", carried.refused, "were refused by the platform"),
+            (
+                "lost",
+                carried.lost,
+                "are damaged or gone here, and cannot be carried",
+            ),
         ] {
             if count > 0 {
                 text.push_str(&self.field(label, &format!("{count} {what}")));
@@ -104,9 +113,9 @@ impl Page {
             text.push_str(&self.field("waits", why));
         }
         let odd = progress.results.iter();
-        let odd = odd.filter(|one| one.failed.is_some() || one.carried.refused > 0);
+        let odd = odd.filter(|one| one.failed.is_some() || !one.is_whole());
         for one in odd.take(ROWS) {
-            let whys = one.failed.iter().chain(&one.refusals);
+            let whys = one.failed.iter().chain(&one.refusals).chain(&one.losses);
             for why in whys {
                 text.push_str(&self.field("", &format!("{}: {why}", one.mailbox)));
             }
@@ -120,10 +129,10 @@ impl Page {
         }
         let mut table = Table::new(&["MAILBOX", "BACKEND", "RESULT", "CARRIED"], &[0]);
         for one in progress.results.iter().take(ROWS) {
-            let result = match (&one.failed, one.carried.refused) {
+            let result = match (&one.failed, one.is_whole()) {
                 (Some(_), _) => Cell::toned("failed", Tone::Bad),
-                (None, 0) => Cell::toned("done", Tone::Good),
-                (None, _) => Cell::toned("in part", Tone::Waiting),
+                (None, true) => Cell::toned("done", Tone::Good),
+                (None, false) => Cell::toned("in part", Tone::Waiting),
             };
             let backend = one.backend.as_ref();
             table.row([
@@ -266,12 +275,21 @@ mod tests {
             total: 5,
             carried: Carried {
                 absent: 2,
+                lost: 1,
                 ..Carried::default()
             },
             eta_seconds: Some(600),
             waits_for: vec!["imap://x is away".to_owned()],
             results: vec![
                 result("bob@example.org", Some("the login is refused")),
+                UserResult {
+                    losses: vec!["a draft: it is damaged".to_owned()],
+                    carried: Carried {
+                        lost: 1,
+                        ..Carried::default()
+                    },
+                    ..result("cy@example.org", None)
+                },
                 result("ann@example.org", None),
             ],
         };
@@ -283,6 +301,9 @@ mod tests {
             "2 are not in their mailboxes",
             "imap://x is away",
             "bob@example.org: the login is refused",
+            "1 are damaged or gone here",
+            "cy@example.org: a draft: it is damaged",
+            "in part",
         ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }

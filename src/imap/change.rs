@@ -16,6 +16,9 @@ const PIECE: usize = 64 * 1024;
 /// any case: a server that does not want them says so before.
 const UNASKED: u64 = 4096;
 
+/// RFC 5530 §3, said to a CREATE.
+const EXISTS: &str = "[ALREADYEXISTS]";
+
 /// What is put into a folder.
 #[derive(Debug, Clone, Copy)]
 pub struct Item<'a> {
@@ -205,13 +208,19 @@ impl Session {
         let used = format!("(USE (\\{}))", name_of(kind));
         let created = if self.can("CREATE-SPECIAL-USE") {
             let [create, text] = command;
-            self.run(&[create, text, Piece::Word(&used)]).await
+            match self.run(&[create, text, Piece::Word(&used)]).await {
+                // RFC 6154 §3: it may not want this use, but the folder all the same.
+                Err(ImapError::Refused { why, .. }) if !why.contains(EXISTS) => {
+                    self.run(&command).await
+                }
+                other => other,
+            }
         } else {
             self.run(&command).await
         };
         match created {
-            // RFC 5530 §3: somebody was faster.
-            Err(ImapError::Refused { why, .. }) if why.contains("[ALREADYEXISTS]") => {}
+            // Somebody was faster.
+            Err(ImapError::Refused { why, .. }) if why.contains(EXISTS) => {}
             other => other?,
         }
         // Programs show what is subscribed. A server without that does not say no to the folder.
@@ -227,6 +236,7 @@ impl Session {
             title: name,
             kind,
             is_told: true,
+            rank: (1, 0),
         })
     }
 
@@ -260,7 +270,7 @@ impl Session {
             kind
         };
         let fitting = folders.iter().filter(|one| one.kind == kind);
-        fitting.min_by_key(|one| (!one.is_told, one.title.len()))
+        fitting.min_by_key(|one| (!one.is_told, one.rank))
     }
 }
 

@@ -319,6 +319,7 @@ mod tests {
             title: "x".to_owned(),
             kind,
             is_told: false,
+            rank: (1, 0),
         }
     }
 

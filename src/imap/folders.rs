@@ -3,6 +3,7 @@
 use super::ImapError;
 use super::names::readable;
 use super::session::{Piece, Session, starts_with};
+use super::usual::by_name;
 use super::value::{Value, parse};
 use crate::limits;
 use crate::mail::FolderKind;
@@ -22,83 +23,6 @@ fn by_use(attribute: &[u8]) -> Option<FolderKind> {
         .map(|(_, kind)| kind)
 }
 
-/// By its name, where the server does not say: as the usual programs call it.
-fn by_name(name: &str) -> Option<FolderKind> {
-    let name = name.to_lowercase();
-    let found = NAMES
-        .iter()
-        .find(|(_, names)| names.contains(&name.as_str()));
-    found.map(|(kind, _)| *kind)
-}
-
-/// Names of folders in the languages in which platforms make them.
-const NAMES: [(FolderKind, &[&str]); 5] = [
-    (
-        FolderKind::Trash,
-        &[
-            "trash",
-            "deleted items",
-            "deleted messages",
-            "gelöschte elemente",
-            "gelöschte objekte",
-            "papierkorb",
-            "éléments supprimés",
-            "corbeille",
-            "elementos eliminados",
-            "posta eliminata",
-            "verwijderde items",
-        ],
-    ),
-    (
-        FolderKind::Junk,
-        &[
-            "junk",
-            "junk email",
-            "junk e-mail",
-            "spam",
-            "bulk mail",
-            "junk-e-mail",
-            "courrier indésirable",
-            "correo no deseado",
-            "posta indesiderata",
-            "ongewenste e-mail",
-        ],
-    ),
-    (
-        FolderKind::Sent,
-        &[
-            "sent",
-            "sent items",
-            "sent messages",
-            "sent mail",
-            "gesendete elemente",
-            "gesendete objekte",
-            "gesendet",
-            "éléments envoyés",
-            "elementos enviados",
-            "posta inviata",
-            "verzonden items",
-        ],
-    ),
-    (
-        FolderKind::Drafts,
-        &[
-            "drafts",
-            "entwürfe",
-            "brouillons",
-            "borradores",
-            "bozze",
-            "concepten",
-        ],
-    ),
-    (
-        FolderKind::Archive,
-        &[
-            "archive", "archiv", "archives", "archivo", "archivio", "archief",
-        ],
-    ),
-];
-
 /// The capability of servers that show labels as folders.
 pub(super) const GMAIL: &str = "X-GM-EXT-1";
 
@@ -112,17 +36,28 @@ pub(super) struct Folder {
     pub(super) kind: FolderKind,
     /// The server says what it is for, and not its name alone.
     pub(super) is_told: bool,
+    /// Of several for one thing the one with the least is meant: how deep it lies, and how usual
+    /// its name is.
+    pub(super) rank: (usize, usize),
+}
+
+/// What the server tells of namespaces (RFC 2342 §5): beginnings of names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Spaces {
+    own: Vec<Vec<u8>>,
+    /// Of other users, and shared.
+    foreign: Vec<Vec<u8>>,
 }
 
 impl Session {
     /// The folders of this mailbox's own: those of others that are shared with it are not its.
     /// Sorted: the inbox first, junk and trash last.
     pub(super) async fn folders(&mut self) -> Result<Vec<Folder>, ImapError> {
-        let mut foreign = Vec::new();
+        let mut spaces = Spaces::default();
         if self.can("NAMESPACE") {
             let mut hear = |answer: &[u8]| {
                 if starts_with(answer, b"NAMESPACE ") {
-                    foreign = foreign_prefixes(answer)?;
+                    spaces = spaces_of(answer)?;
                 }
                 Ok(())
             };
@@ -134,7 +69,7 @@ impl Session {
                 return Err(ImapError::TooMuch("folders"));
             }
             if starts_with(answer, b"LIST ") {
-                folders.extend(folder(answer, &foreign)?);
+                folders.extend(folder(answer, &spaces)?);
             }
             Ok(())
         };
@@ -167,19 +102,37 @@ impl Session {
     }
 }
 
-/// RFC 2342 §5: personal, other users', shared; of the last two, the beginnings of names.
-fn foreign_prefixes(answer: &[u8]) -> Result<Vec<Vec<u8>>, ImapError> {
+/// RFC 2342 §5: personal, other users', shared.
+fn spaces_of(answer: &[u8]) -> Result<Spaces, ImapError> {
     let values = parse(answer).ok_or(ImapError::Odd)?;
-    let spaces = values.get(2..).unwrap_or_default().iter();
-    let spaces = spaces.filter_map(Value::list).flatten();
-    let prefixes = spaces.filter_map(|space| space.list()?.first()?.bytes());
-    let prefixes = prefixes.filter(|prefix| !prefix.is_empty());
-    Ok(prefixes.map(<[u8]>::to_vec).collect())
+    let prefixes = |values: &[Value]| -> Vec<Vec<u8>> {
+        let spaces = values.iter().filter_map(Value::list).flatten();
+        let prefixes = spaces.filter_map(|space| space.list()?.first()?.bytes());
+        let prefixes = prefixes.filter(|prefix| !prefix.is_empty());
+        prefixes.map(<[u8]>::to_vec).collect()
+    };
+    Ok(Spaces {
+        own: prefixes(values.get(1..2).unwrap_or_default()),
+        foreign: prefixes(values.get(2..).unwrap_or_default()),
+    })
+}
+
+/// The parts of a name behind what all of the user's names begin with, or behind his inbox.
+fn parts<'a>(name: &'a [u8], delimiter: Option<u8>, spaces: &Spaces) -> Vec<&'a [u8]> {
+    let Some(delimiter) = delimiter else {
+        return vec![name];
+    };
+    let inbox = [b"INBOX".as_slice(), &[delimiter]].concat();
+    let fronts = spaces.own.iter().chain(std::iter::once(&inbox));
+    let mut fronts = fronts.filter(|front| starts_with(name, front));
+    let front = fronts.next().map_or(0, Vec::len);
+    let rest = name.get(front..).unwrap_or_default();
+    rest.split(|byte| *byte == delimiter).collect()
 }
 
 /// RFC 9051 §7.3.1: `LIST (attributes) "/" name`. `None`: it cannot be opened, or is not his. What
 /// cannot be understood is an error: that folder may have what is looked for.
-fn folder(answer: &[u8], foreign: &[Vec<u8>]) -> Result<Option<Folder>, ImapError> {
+fn folder(answer: &[u8], spaces: &Spaces) -> Result<Option<Folder>, ImapError> {
     let values = parse(answer).ok_or(ImapError::Odd)?;
     let [_, attributes, delimiter, name, ..] = values.as_slice() else {
         return Err(ImapError::Odd);
@@ -193,27 +146,30 @@ fn folder(answer: &[u8], foreign: &[Vec<u8>]) -> Result<Option<Folder>, ImapErro
     let (Value::Atom(name) | Value::Text(name)) = name else {
         return Err(ImapError::Odd);
     };
-    if foreign.iter().any(|prefix| name.starts_with(prefix)) {
+    let is_in = |prefix: &Vec<u8>| name.starts_with(prefix);
+    if spaces.foreign.iter().any(is_in) {
         return Ok(None);
     }
-    let title = readable(name);
     let used = attributes.iter().find_map(|one| by_use(one));
-    let last = || {
-        let delimiter = delimiter.bytes().and_then(|bytes| bytes.first().copied());
-        let delimiter = char::from(delimiter.unwrap_or(b'/'));
-        title.rsplit(delimiter).next().unwrap_or(&title).to_owned()
+    let delimiter = delimiter.bytes().and_then(|bytes| bytes.first().copied());
+    let parts = parts(name, delimiter, spaces);
+    // A folder of his for customers may have a bin of its own, which is not his.
+    let named = match parts.as_slice() {
+        [only] => by_name(&readable(only)),
+        _ => None,
     };
     let kind = if name.eq_ignore_ascii_case(b"INBOX") {
         FolderKind::Inbox
     } else {
-        let named = || by_name(&last());
-        used.or_else(named).unwrap_or(FolderKind::Other)
+        let named = named.map(|(kind, _)| kind);
+        used.or(named).unwrap_or(FolderKind::Other)
     };
     Ok(Some(Folder {
         name: name.clone(),
-        title,
+        title: readable(name),
         kind,
         is_told: used.is_some(),
+        rank: (parts.len(), named.map_or(usize::MAX, |(_, rank)| rank)),
     }))
 }
 
@@ -237,6 +193,17 @@ mod tests {
             ),
             (r#"LIST () "." INBOX.Spam"#, "INBOX.Spam", FolderKind::Junk),
             (
+                r#"LIST () "/" Kunden/Papierkorb"#,
+                "Kunden/Papierkorb",
+                FolderKind::Other,
+            ),
+            (
+                r#"LIST () "." INBOX.Kunden.Trash"#,
+                "INBOX.Kunden.Trash",
+                FolderKind::Other,
+            ),
+            (r#"LIST () "/" "mail/Sent""#, "mail/Sent", FolderKind::Sent),
+            (
                 r#"LIST () NIL "Sent Items""#,
                 "Sent Items",
                 FolderKind::Sent,
@@ -244,36 +211,37 @@ mod tests {
             (r#"LIST (\All) "/" Alle"#, "Alle", FolderKind::All),
             (r#"LIST () "/" NIL"#, "NIL", FolderKind::Other),
         ] {
-            let found = folder(answer.as_bytes(), &[]).unwrap().unwrap();
+            let spaces = Spaces {
+                own: vec![b"mail/".to_vec()],
+                ..Spaces::default()
+            };
+            let found = folder(answer.as_bytes(), &spaces).unwrap().unwrap();
             assert_eq!(
                 (found.title.as_str(), found.kind),
                 (title, kind),
                 "{answer}"
             );
         }
-        let literal = folder(b"LIST () \"/\" {4}\r\na\"b\\", &[])
-            .unwrap()
-            .unwrap();
+        let literal = folder(b"LIST () \"/\" {4}\r\na\"b\\", &Spaces::default());
+        let literal = literal.unwrap().unwrap();
         assert_eq!(literal.title, "a\"b\\");
     }
 
     #[test]
     fn what_cannot_be_opened_or_belongs_to_others_is_left_out() {
-        let foreign =
-            foreign_prefixes(br#"NAMESPACE (("" "/")) (("Other/" "/")) (("Shared/" "/")("" "/"))"#)
-                .unwrap();
-        assert_eq!(foreign, [b"Other/".to_vec(), b"Shared/".to_vec()]);
-        assert_eq!(
-            foreign_prefixes(b"NAMESPACE NIL NIL NIL"),
-            Ok(Vec::<Vec<u8>>::new())
-        );
-        assert_eq!(foreign_prefixes(b"NAMESPACE ("), Err(ImapError::Odd));
+        let told = br#"NAMESPACE (("INBOX." ".")) (("Other/" "/")) (("Shared/" "/")("" "/"))"#;
+        let spaces = spaces_of(told).unwrap();
+        assert_eq!(spaces.own, [b"INBOX.".to_vec()]);
+        assert_eq!(spaces.foreign, [b"Other/".to_vec(), b"Shared/".to_vec()]);
+        let none = spaces_of(b"NAMESPACE NIL NIL NIL");
+        assert_eq!(none, Ok(Spaces::default()));
+        assert_eq!(spaces_of(b"NAMESPACE ("), Err(ImapError::Odd));
         for answer in [
             r#"LIST (\Noselect) "/" "Public""#,
             r#"LIST (\NonExistent) "/" "x""#,
             r#"LIST () "/" "Shared/Team/INBOX""#,
         ] {
-            assert_eq!(folder(answer.as_bytes(), &foreign), Ok(None), "{answer}");
+            assert_eq!(folder(answer.as_bytes(), &spaces), Ok(None), "{answer}");
         }
         for odd in [
             "LIST",
@@ -281,7 +249,7 @@ mod tests {
             r#"LIST x "/" y"#,
             r#"LIST () "/" (y)"#,
         ] {
-            let found = folder(odd.as_bytes(), &foreign);
+            let found = folder(odd.as_bytes(), &spaces);
             assert_eq!(found, Err(ImapError::Odd), "{odd}");
         }
     }

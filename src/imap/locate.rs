@@ -48,6 +48,19 @@ pub struct Spot {
 }
 
 impl Spot {
+    /// One that no server has told of: where a message should be, for plans.
+    #[must_use]
+    pub fn supposed(kind: FolderKind, flags: Flags) -> Self {
+        Self {
+            folder: Vec::new(),
+            validity: 0,
+            uid: 0,
+            kind,
+            flags,
+            is_ours: true,
+        }
+    }
+
     /// For tests of other rooms.
     #[cfg(test)]
     pub(crate) fn at(kind: FolderKind, uid: u32) -> Self {
@@ -138,7 +151,10 @@ impl Search {
             let Some(spots) = self.spots.get_mut(at) else {
                 continue;
             };
-            if spots.len() < limits::IMAP_SPOTS {
+            // However many copies there are elsewhere, none keeps another kind of place away, nor
+            // what is ours.
+            let like = |spot: &&Spot| spot.kind == folder.kind && spot.is_ours == is_ours;
+            if spots.iter().filter(like).count() < limits::IMAP_SPOTS {
                 spots.push(Spot {
                     folder: folder.name.clone(),
                     validity,
@@ -161,7 +177,7 @@ impl Search {
 
 impl Session {
     /// All places of each of these messages in these folders, in their order, at most
-    /// [`limits::IMAP_SPOTS`] of each.
+    /// [`limits::IMAP_SPOTS`] of each in folders of one kind.
     pub(super) async fn locate(
         &mut self,
         (folders, sought): (&[Folder], &[Sought]),
@@ -169,17 +185,19 @@ impl Session {
         let mut search = Search::new(sought);
         let mut messages = 0;
         for folder in folders {
-            if !self
-                .look_through(folder, (&mut search, &mut messages))
-                .await?
-            {
-                // Somebody took messages out meanwhile: they have other numbers now.
-                search.forget(folder);
-                if !self
-                    .look_through(folder, (&mut search, &mut messages))
-                    .await?
-                {
-                    return Err(ImapError::Short(folder.title.clone()));
+            for is_last in [false, true] {
+                let looked = self.look_through(folder, (&mut search, &mut messages));
+                match looked.await {
+                    Ok(true) => break,
+                    Err(error) if may_stay_closed(folder, &error) => {
+                        let folder = &folder.title;
+                        tracing::warn!(folder, %error, "write-back goes on without a folder");
+                        break;
+                    }
+                    Ok(false) if is_last => return Err(ImapError::Short(folder.title.clone())),
+                    // Somebody took messages out meanwhile: they have other numbers now.
+                    Ok(false) => search.forget(folder),
+                    Err(error) => return Err(error),
                 }
             }
         }
@@ -244,6 +262,29 @@ impl Session {
             validity: validity.ok_or(ImapError::Odd)?,
         })
     }
+}
+
+/// RFC 5530 §3: it would be another answer in a minute.
+const PASSING: [&str; 5] = [
+    "[UNAVAILABLE]",
+    "[INUSE]",
+    "[LIMIT]",
+    "[SERVERBUG]",
+    "[CORRUPTION]",
+];
+
+/// One folder that nobody may open, for want of rights, must not take the user everything else. But
+/// where what we put there may be already, it has to be seen.
+fn may_stay_closed(folder: &Folder, error: &ImapError) -> bool {
+    let ImapError::Refused { what, why } = error else {
+        return false;
+    };
+    let is_needed = match folder.kind {
+        FolderKind::Inbox | FolderKind::Sent | FolderKind::Drafts | FolderKind::All => true,
+        FolderKind::Other | FolderKind::Archive | FolderKind::Junk | FolderKind::Trash => false,
+    };
+    let is_passing = PASSING.iter().any(|code| why.contains(code));
+    what.starts_with("EXAMINE") && !is_needed && !is_passing
 }
 
 /// `OK [UIDVALIDITY 12] …` is 12; `None` for other answers.
@@ -361,6 +402,7 @@ mod tests {
             title: "INBOX".to_owned(),
             kind: FolderKind::Inbox,
             is_told: false,
+            rank: (1, 0),
         };
         for (trace, expected) in [
             (Some(&ours), vec![true]),
@@ -376,6 +418,46 @@ mod tests {
             search.hear(&fetched, (&folder, 1));
             let told: Vec<bool> = search.spots[0].iter().map(|spot| spot.is_ours).collect();
             assert_eq!(told, expected, "{trace}");
+        }
+    }
+
+    #[test]
+    fn many_copies_keep_nothing_of_ours_away() {
+        let id = SpoolId::from_u64(4711);
+        let sought = Sought {
+            id: Some(id),
+            message_id: Some("a@b".to_owned()),
+        };
+        let folder = |kind: FolderKind| Folder {
+            name: kind.word().into(),
+            title: kind.word().to_owned(),
+            kind,
+            is_told: false,
+            rank: (1, 0),
+        };
+        let fetched = |uid: usize, trace: &str| Fetched {
+            uid: u32::try_from(uid).unwrap(),
+            header: format!("{trace}Message-ID: <a@b>\r\n").into_bytes(),
+            ..Fetched::default()
+        };
+        let trace = format!("{VISIT_FIELD}: {id} 00\r\n");
+        let many = 3 * limits::IMAP_SPOTS;
+        for place in [0, many / 2, many - 1] {
+            let mut search = Search::new(std::slice::from_ref(&sought));
+            for uid in 0..many {
+                let trace = if uid == place { trace.as_str() } else { "" };
+                search.hear(&fetched(uid, trace), (&folder(FolderKind::Inbox), 1));
+            }
+            search.hear(&fetched(many, ""), (&folder(FolderKind::Sent), 1));
+            let spots = &search.spots[0];
+            let ours: Vec<u32> = spots
+                .iter()
+                .filter(|it| it.is_ours)
+                .map(Spot::uid)
+                .collect();
+            assert_eq!(ours, [u32::try_from(place).unwrap()], "{place}");
+            assert!(spots.iter().any(|spot| spot.kind == FolderKind::Sent));
+            assert_eq!(spots.len(), limits::IMAP_SPOTS + 2, "it is bounded");
         }
     }
 }

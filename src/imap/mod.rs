@@ -18,6 +18,7 @@ mod login;
 mod names;
 mod options;
 mod session;
+mod usual;
 mod value;
 mod verdict;
 mod wire;

@@ -4,6 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mail_builder::MessageBuilder;
+use mail_builder::headers::Header as _;
 use mail_builder::headers::address::Address;
 use mail_builder::headers::content_type::ContentType;
 use mail_builder::headers::date::Date;
@@ -89,13 +90,6 @@ impl Letter<'_> {
     }
 
     fn write(&self, mark: &str) -> std::io::Result<Vec<u8>> {
-        let addresses = |list: &[Addressee]| {
-            let one = |addressee: &Addressee| {
-                let name = addressee.name.as_deref().map(one_line);
-                Address::new_address(name, addressee.address.to_string())
-            };
-            Address::new_list(list.iter().map(one).collect())
-        };
         let date = i64::try_from(self.date.as_secs()).unwrap_or_default();
         let subject: String = one_line(self.subject).chars().take(SUBJECT).collect();
         let mut builder = MessageBuilder::new()
@@ -177,6 +171,23 @@ fn carried_type(declared: &str) -> String {
 
 fn misplaced() -> std::io::Error {
     std::io::Error::other("a letter has not as many places as files")
+}
+
+fn addresses(list: &[Addressee]) -> Address<'static> {
+    let one = |addressee: &Addressee| {
+        let name = addressee.name.as_deref().map(one_line);
+        Address::new_address(name, addressee.address.to_string())
+    };
+    Address::new_list(list.iter().map(one).collect())
+}
+
+/// A header field with people, names and all, folded, with its CRLF.
+#[must_use]
+pub fn address_field(field: &str, list: &[Addressee]) -> Vec<u8> {
+    let mut written = format!("{field}: ").into_bytes();
+    let column = written.len();
+    addresses(list).write_header(&mut written, column);
+    written
 }
 
 /// Content in base64, RFC 2045 §6.8, in lines of 76 characters. All pieces of a file but the last

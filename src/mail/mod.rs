@@ -38,7 +38,9 @@ pub use hold::HoldReason;
 pub use id::{BackendId, IdSource, InvalidId, NodeId, SpoolId};
 pub use joined::{Base64Body, JoinedBody};
 pub use landing::{FolderKind, Landing};
-pub use letter::{Addressee, BASE64_LINE, Letter, LetterFile, base64_lines, one_line};
+pub use letter::{
+    Addressee, BASE64_LINE, Letter, LetterFile, address_field, base64_lines, one_line,
+};
 pub use likeness::{CaseId, CaseKey, CaseKind, NotACase, alike};
 pub use mark::{MARKS, Mark, MarkPlace};
 pub use mime::{

@@ -35,6 +35,19 @@ impl Spool {
     /// # Errors
     /// When the disk or the index fails, or it is damaged.
     pub fn unsent(&self, account: &str, token: &str) -> Result<Option<UnsentLetter>, SpoolError> {
+        let read = self.unsent_in_part(account, token)?;
+        Ok(read.map(|(letter, _)| letter))
+    }
+
+    /// The same, and how many of its parts are gone: its text, and its files.
+    ///
+    /// # Errors
+    /// When the disk or the index fails, or it is damaged.
+    pub fn unsent_in_part(
+        &self,
+        account: &str,
+        token: &str,
+    ) -> Result<Option<(UnsentLetter, usize)>, SpoolError> {
         let Some(fact) = self.fact(DRAFTS, &format!("{account}/{token}"))? else {
             return Ok(None);
         };
@@ -48,6 +61,7 @@ impl Spool {
             },
             (None, None) => None,
         };
+        let mut missing = usize::from(letter.is_none());
         let mut letter = letter.unwrap_or_else(|| UnsentLetter {
             to: stored.title.to,
             subject: stored.title.subject,
@@ -58,10 +72,12 @@ impl Spool {
         for file in letter.files {
             if self.kept(account, file.id)?.is_some() {
                 files.push(file);
+            } else {
+                missing += 1;
             }
         }
         letter.files = files;
-        Ok(Some(letter))
+        Ok(Some((letter, missing)))
     }
 }
 

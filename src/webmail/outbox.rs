@@ -189,15 +189,23 @@ impl Webmail {
         self.put_leaving(name, None).await
     }
 
-    /// Has a letter become a message?
+    /// Has a letter become a message? Others may write its Message-ID into theirs.
     async fn has_left(&self, name: &Name) -> Result<bool, WebError> {
         let (spool, id) = (self.0.world.spool.clone(), self.message_id(name));
-        Ok(!blocking(move || spool.by_message_id(&id))
-            .await??
-            .is_empty())
+        let account = name.account.clone();
+        let has_left = blocking(move || {
+            for id in spool.by_message_id(&id)? {
+                let message = spool.message(id)?;
+                if message.is_some_and(|message| is_sent(&message.envelope, &account, &[])) {
+                    return Ok(true);
+                }
+            }
+            Ok::<_, SpoolError>(false)
+        });
+        Ok(has_left.await??)
     }
 
-    fn message_id(&self, name: &Name) -> String {
+    pub(crate) fn message_id(&self, name: &Name) -> String {
         format!("{}@{}", name.token, self.0.options.hostname)
     }
 

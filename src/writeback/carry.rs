@@ -5,15 +5,12 @@ use futures_util::future::try_join_all;
 
 use super::Parts;
 use super::decide::{Step, Verdict, about_mark, about_sent, folder_of};
-use super::letter;
 use super::people::Person;
 use super::record::{UserResult, Written, put_written};
-use super::work::{DraftTask, MarkTask, SentTask, Work, name_of_draft, name_of_mark, name_of_sent};
+use super::work::{MarkTask, SentTask, Work, name_of_mark, name_of_sent};
 use crate::base::Shutdown;
-use crate::directory::Lookup;
 use crate::imap::{Filed, ImapError, Item, OpenMailbox, Sought, Spot};
-use crate::mail::{BackendId, FolderKind, Mark, MarkPlace, UnsentLetter};
-use crate::smtp::Mailbox;
+use crate::mail::{BackendId, FolderKind, Mark, MarkPlace};
 use crate::spool::SpoolError;
 use crate::telemetry::names;
 
@@ -29,6 +26,8 @@ pub(super) enum Broken {
     Spool(#[from] SpoolError),
     #[error("it was stopped")]
     Stopped,
+    #[error("the mailbox is elsewhere now")]
+    Moved,
 }
 
 /// What works on one user.
@@ -68,16 +67,24 @@ impl Carrier<'_> {
         }
         self.note(done).await?;
         for task in work.drafts {
-            let (now, before) = (next(), next());
+            let names = self.names_of(&task);
+            let [now, before] = names.map(|names| {
+                let spots = names.iter().flat_map(|_| next());
+                spots.collect::<Vec<Spot>>()
+            });
             self.go_on()?;
             self.carry_draft(mailbox, (&task, [&now, &before])).await?;
         }
         Ok(())
     }
 
+    /// Nothing goes where his mailbox was when the run began, and is no more.
     fn go_on(&self) -> Result<(), Broken> {
         if self.stop.is_stopping() {
             return Err(Broken::Stopped);
+        }
+        if self.person.home_now(&self.parts.router) != self.person.home {
+            return Err(Broken::Moved);
         }
         Ok(())
     }
@@ -93,18 +100,13 @@ impl Carrier<'_> {
             message_id: task.message_id.clone(),
         });
         let drafts = work.drafts.iter().flat_map(|task| {
-            let now = task.letter.as_ref().map(|letter| letter.changed);
-            let before = task.before.as_ref().map(|before| before.changed);
-            [now, before].map(|changed| Sought {
+            let names = self.names_of(task).into_iter().flatten();
+            names.map(|name| Sought {
                 id: None,
-                message_id: changed.map(|changed| self.draft_id(&task.token, changed)),
+                message_id: Some(name),
             })
         });
         sent.chain(marks).chain(drafts).collect()
-    }
-
-    fn draft_id(&self, token: &str, changed: crate::base::Timestamp) -> String {
-        letter::message_id((token, &self.parts.hostname), changed)
     }
 
     async fn carry_sent(
@@ -140,13 +142,17 @@ impl Carrier<'_> {
         let body = match self.parts.spool.beside(move |spool| spool.body(id)).await {
             Ok(Some(body)) => body,
             // Retention was faster.
-            Ok(None) => return Ok(true),
-            Err(error) => return self.damaged(error),
+            Ok(None) => {
+                self.result
+                    .lose(format!("{id}: spool.retain is over, it is gone"));
+                return Ok(true);
+            }
+            Err(error) => return self.damaged((&id.to_string(), error)),
         };
         // It is read through first: once APPEND has begun only a cut connection ends it.
         let damage = self.parts.spool.beside(move |spool| spool.damage(id));
         if let Some(damage) = damage.await? {
-            return self.damaged(SpoolError::Damaged(damage));
+            return self.damaged((&id.to_string(), SpoolError::Damaged(damage)));
         }
         let kind = task.mark.place.map_or(FolderKind::Sent, folder_of);
         let flags = match task.mark.flagged {
@@ -174,11 +180,11 @@ impl Carrier<'_> {
     }
 
     /// One damaged message stops no other.
-    fn damaged(&mut self, error: SpoolError) -> Result<bool, Broken> {
+    pub(super) fn damaged(&mut self, (what, error): (&str, SpoolError)) -> Result<bool, Broken> {
         if !error.is_damage() {
             return Err(error.into());
         }
-        self.result.refuse(error.to_string());
+        self.result.lose(format!("{what}: {error}"));
         Ok(false)
     }
 
@@ -213,7 +219,10 @@ impl Carrier<'_> {
                 Step::TakeOut(spot, kind) => mailbox.take_out(spot, *kind).await,
             };
             match done {
-                Ok(Filed::Moved) => self.count_step(&step),
+                Ok(Filed::Moved) => {
+                    let kind = step.count(&mut self.result.carried);
+                    self.count(kind);
+                }
                 Ok(Filed::Gone) => {
                     self.result.carried.absent += 1;
                     all = false;
@@ -228,124 +237,8 @@ impl Carrier<'_> {
         Ok(all)
     }
 
-    fn count_step(&mut self, step: &Step) {
-        let carried = &mut self.result.carried;
-        let kind = match step {
-            Step::Flag(..) => {
-                carried.states += 1;
-                "state"
-            }
-            Step::File(_, FolderKind::Trash) | Step::TakeOut(_, FolderKind::Trash) => {
-                carried.deleted += 1;
-                "deleted"
-            }
-            Step::File(..) | Step::TakeOut(..) => {
-                carried.filed += 1;
-                "filed"
-            }
-        };
-        self.count(kind);
-    }
-
-    async fn carry_draft(
-        &mut self,
-        mailbox: &mut dyn OpenMailbox,
-        (task, [now, before]): (&DraftTask, [&[Spot]; 2]),
-    ) -> Result<(), Broken> {
-        let mut changed = false;
-        if let Some(letter) = &task.letter {
-            let is_there = now.iter().any(|spot| !spot.flags.deleted);
-            if is_there {
-                self.result.carried.there += 1;
-            } else if self.put_draft(mailbox, (task, letter)).await? {
-                changed = true;
-            } else {
-                return Ok(());
-            }
-        }
-        // An older state of it, or all of it when it is no draft any more: what he did with it
-        // there, for example sending it, is his matter.
-        let old = before.iter().filter(|spot| {
-            let same = now.iter().any(|other| other == *spot);
-            spot.kind == FolderKind::Drafts && !spot.flags.deleted && !same
-        });
-        for spot in old {
-            match mailbox.file(spot, FolderKind::Trash).await {
-                Ok(_) => changed = true,
-                Err(ImapError::Refused { what, why }) => {
-                    self.result.refuse(format!("{what}: {why}"));
-                    return Ok(());
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        if changed {
-            self.result.carried.drafts += 1;
-            self.count("draft");
-        }
-        let name = name_of_draft(&task.token);
-        let Some(letter) = &task.letter else {
-            let place = (self.person.mailbox.as_str(), name.as_str());
-            return Ok(put_written(&self.parts.spool, place, None).await?);
-        };
-        let mark = Mark {
-            changed: letter.changed,
-            ..Mark::default()
-        };
-        let written = self.written(&mark);
-        self.note(vec![(name, written)]).await
-    }
-
-    async fn put_draft(
-        &mut self,
-        mailbox: &mut dyn OpenMailbox,
-        (task, letter): (&DraftTask, &UnsentLetter),
-    ) -> Result<bool, Broken> {
-        let from = self.writer(&task.account, letter);
-        let name = self.name_of(&from);
-        let id = self.draft_id(&task.token, letter.changed);
-        let mark = self.parts.entropy.token();
-        let (account, unsent) = (task.account.clone(), letter.clone());
-        let made = self.parts.spool.beside(move |spool| {
-            let writer = (name.as_deref(), &from);
-            letter::body((spool, &account), &unsent, (writer, &id, &mark))
-        });
-        let body = match made.await {
-            Ok(body) => body,
-            Err(error) => return self.damaged(error),
-        };
-        let item = Item {
-            flags: "\\Draft \\Seen",
-            date: letter.changed,
-            body: body.as_ref(),
-        };
-        match mailbox.append(FolderKind::Drafts, item).await {
-            Ok(_) => Ok(true),
-            Err(ImapError::Refused { what, why }) => {
-                self.result.refuse(format!("a draft: {what}: {why}"));
-                Ok(false)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// The address that it would be sent as.
-    fn writer(&self, account: &Mailbox, letter: &UnsentLetter) -> Mailbox {
-        let wanted = letter.from.parse::<Mailbox>().ok();
-        let mut own = self.person.addresses.iter();
-        let found = wanted.and_then(|wanted| own.find(|one| one.key() == wanted.key()));
-        found.unwrap_or(account).clone()
-    }
-
-    fn name_of(&self, address: &Mailbox) -> Option<String> {
-        match self.parts.router.directory().current().lookup(address) {
-            Lookup::Known { entry, .. } => Some(entry.name.clone()).filter(|name| !name.is_empty()),
-            Lookup::Unknown(_) | Lookup::Stranger => None,
-        }
-    }
-
     /// A record of this state.
-    fn written(&self, mark: &Mark) -> Written {
+    pub(super) fn written(&self, mark: &Mark) -> Written {
         Written {
             backend: self.backend.clone(),
             at: self.parts.clock.now(),
@@ -356,11 +249,12 @@ impl Carrier<'_> {
                 MarkPlace::Archive => MarkPlace::Archive,
                 MarkPlace::Deleted | MarkPlace::Gone => MarkPlace::Deleted,
             }),
+            begun: Vec::new(),
             copy: None,
         }
     }
 
-    async fn note(&self, done: Vec<(String, Written)>) -> Result<(), Broken> {
+    pub(super) async fn note(&self, done: Vec<(String, Written)>) -> Result<(), Broken> {
         let mailbox = &self.person.mailbox;
         let notes = done
             .iter()
@@ -369,7 +263,7 @@ impl Carrier<'_> {
         Ok(())
     }
 
-    fn count(&self, kind: &'static str) {
+    pub(super) fn count(&self, kind: &'static str) {
         let backend = self.backend.to_string();
         metrics::counter!(names::WRITTEN_BACK, "backend" => backend, "kind" => kind).increment(1);
     }

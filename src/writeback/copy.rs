@@ -9,6 +9,7 @@ use crate::base::Shutdown;
 use crate::mail::{Authenticity, BackendId, Envelope, Peer, Recipient, SpoolId, message_id};
 use crate::route::{Admission, Admit as _, Origin};
 use crate::smtp::{MailParameters, RcptParameters, ReversePath};
+use crate::spool::{Spool, SpoolError};
 use crate::telemetry::names;
 
 use super::people::Person;
@@ -33,10 +34,13 @@ impl Copier<'_> {
     /// Sends the copies, if there are to be any; what else there is cannot be carried.
     pub(super) async fn carry(&mut self, work: Work) -> Result<(), Broken> {
         let without = self.parts.options().without_imap;
-        self.result.carried.cannot += (work.marks.len() + work.drafts.len()) as u64;
+        self.result.carried.cannot += work.without_imap();
         for task in work.sent {
             if self.stop.is_stopping() {
                 return Err(Broken::Stopped);
+            }
+            if self.person.home_now(&self.parts.router) != self.person.home {
+                return Err(Broken::Moved);
             }
             match without {
                 WithoutImap::Tell => self.result.carried.cannot += 1,
@@ -51,14 +55,26 @@ impl Copier<'_> {
     async fn copy(&mut self, task: &SentTask) -> Result<(), Broken> {
         let spool = &self.parts.spool;
         let id = task.id;
-        let body = match spool.beside(move |spool| spool.body(id)).await {
-            Ok(Some(body)) => body,
-            Ok(None) => return Ok(()),
-            Err(error) if error.is_damage() => {
-                self.result.refuse(error.to_string());
+        let reading = move |spool: &Spool| {
+            let damage = spool.damage(id)?;
+            let body = if damage.is_none() {
+                spool.body(id)
+            } else {
+                Ok(None)
+            };
+            Ok((damage, body?))
+        };
+        let body = match spool.beside(reading).await? {
+            (Some(damage), _) => {
+                self.result.lose(format!("{id}: {damage}"));
                 return Ok(());
             }
-            Err(error) => return Err(error.into()),
+            (None, None) => {
+                self.result
+                    .lose(format!("{id}: spool.retain is over, it is gone"));
+                return Ok(());
+            }
+            (None, Some(body)) => body,
         };
         let Some(recipient) = self.recipient() else {
             self.result.carried.cannot += 1;
@@ -71,14 +87,13 @@ impl Copier<'_> {
         let hostname = &self.parts.hostname;
         let new_id = format!("copy.{}@{hostname}", draft.id());
         let mark = self.parts.options().subject_mark;
-        let start = body.read_at(0, HEADER).map_err(|error| damaged(&error))?;
+        let start = body.read_at(0, HEADER).map_err(|error| odd(&error))?;
         let (header, length) = marked(&start, (&new_id, &mark));
         draft.append(&header).await?;
         let mut offset = length as u64;
         loop {
-            let piece = body
-                .read_at(offset, PIECE)
-                .map_err(|error| damaged(&error))?;
+            // It was read through: what fails now is the disk.
+            let piece = body.read_at(offset, PIECE).map_err(|error| odd(&error))?;
             if piece.is_empty() {
                 break;
             }
@@ -121,13 +136,14 @@ impl Copier<'_> {
             seen: false,
             flagged: false,
             place: None,
+            begun: Vec::new(),
             copy: Some(copy),
         }
     }
 }
 
-fn damaged(error: &std::io::Error) -> crate::spool::SpoolError {
-    crate::spool::SpoolError::Damaged(format!("a body cannot be read: {error}"))
+fn odd(error: &std::io::Error) -> SpoolError {
+    SpoolError::Index(format!("a body cannot be read: {error}"))
 }
 
 /// To nobody goes a report about it.
@@ -213,7 +229,7 @@ fn field<'a>(header: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// Is this message one of ours, that was written down before it was there?
-pub(super) fn is_there(spool: &crate::spool::Spool, copy: SpoolId) -> bool {
+pub(super) fn is_there(spool: &Spool, copy: SpoolId) -> bool {
     !matches!(spool.state(copy, 0), Ok(None))
 }
 

@@ -1,6 +1,6 @@
 //! What has to be done in a mailbox, from what the user did here and what is there. Pure.
 
-use super::record::Written;
+use super::record::{Carried, Written};
 use crate::imap::{Flags, Spot};
 use crate::mail::{FolderKind, Mark, MarkPlace};
 
@@ -13,6 +13,26 @@ pub(super) enum Step {
     File(Spot, FolderKind),
     /// It is where it belongs already, as a second copy: what is left of a cut-off move.
     TakeOut(Spot, FolderKind),
+}
+
+impl Step {
+    /// Counts it as done; its kind, in one word.
+    pub(super) const fn count(&self, carried: &mut Carried) -> &'static str {
+        match self {
+            Self::Flag(..) => {
+                carried.states += 1;
+                "state"
+            }
+            Self::File(_, FolderKind::Trash) | Self::TakeOut(_, FolderKind::Trash) => {
+                carried.deleted += 1;
+                "deleted"
+            }
+            Self::File(..) | Self::TakeOut(..) => {
+                carried.filed += 1;
+                "filed"
+            }
+        }
+    }
 }
 
 /// What has to be done about a message.
@@ -67,6 +87,21 @@ pub(super) fn about_sent(spots: &[Spot], (mark, before): (&Mark, Option<&Written
         steps.extend(leaving.map(|spot| moved(spot, (wanted, is_there))));
     }
     Verdict::Do(steps)
+}
+
+/// What the mailbox should look like if nobody did anything there since: for a plan, which asks
+/// none.
+pub(super) fn expected(before: Option<&Written>, home: FolderKind) -> Spot {
+    let place = before.and_then(|it| it.place).map(folder_of);
+    let flags = Flags {
+        seen: before.is_some_and(|it| it.seen),
+        flagged: before.is_some_and(|it| it.flagged),
+        deleted: false,
+    };
+    let mut spot = Spot::supposed(place.unwrap_or(home), flags);
+    // What he sent has no line of ours.
+    spot.is_ours = home != FolderKind::Sent;
+    spot
 }
 
 /// The places that count: what is marked as deleted is gone for the user, and in Sent and Drafts
@@ -167,6 +202,7 @@ mod tests {
             seen: of.read.is_some(),
             flagged: of.flagged.is_some(),
             place: of.place,
+            begun: Vec::new(),
             copy: None,
         }
     }

@@ -2,17 +2,33 @@
 
 use std::sync::Arc;
 
-use crate::base::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use crate::base::{Timestamp, hex};
 use crate::mail::{
     Addressee, Base64Body, Body, BodySource, JoinedBody, Letter, LetterFile, UnsentLetter,
-    parse_addressees,
+    address_field, parse_addressees,
 };
 use crate::smtp::Mailbox;
 use crate::spool::{Spool, SpoolError};
 
-/// The Message-ID of one state of a draft: it is how we know it again.
+/// Digits of the hash of a token.
+const DIGITS: usize = 32;
+
+/// The Message-ID of one state of a draft: it is how we know it again. The token itself is the
+/// webmail's, and no business of who can read the mailbox.
 pub(super) fn message_id((token, hostname): (&str, &str), changed: Timestamp) -> String {
-    format!("draft.{token}.{}@{hostname}", changed.as_millis())
+    let digest = Sha256::digest(format!("tideover draft {token}"));
+    let mut hash = hex(&digest);
+    hash.truncate(DIGITS);
+    format!("draft.{hash}.{}@{hostname}", changed.as_millis())
+}
+
+/// The Message-IDs that this state may have: earlier versions wrote the token.
+pub(super) fn message_ids(draft: (&str, &str), changed: Timestamp) -> [String; 2] {
+    let (token, hostname) = draft;
+    let before = format!("draft.{token}.{}@{hostname}", changed.as_millis());
+    [message_id(draft, changed), before]
 }
 
 /// Who writes: a name, and an address.
@@ -68,8 +84,14 @@ pub(super) fn body(
         parts.push(in_memory(piece));
         if let Some(file) = files.next() {
             let content = spool.kept(&account.key(), file.id)?;
-            let gone = || SpoolError::Damaged(format!("the file {} is gone", file.name));
-            parts.push(Arc::new(Base64Body(content.ok_or_else(gone)?)));
+            let name = &file.name;
+            let gone = || SpoolError::Damaged(format!("the file {name} is gone"));
+            let content = content.ok_or_else(gone)?;
+            // Once APPEND has begun, only a cut connection ends it.
+            if let Some(damage) = spool.damage(file.id)? {
+                return Err(SpoolError::Damaged(format!("the file {name}: {damage}")));
+            }
+            parts.push(Arc::new(Base64Body(content)));
         }
     }
     Ok(Arc::new(JoinedBody(parts)))
@@ -103,8 +125,7 @@ fn hidden(bcc: &[Addressee]) -> Vec<u8> {
     if bcc.is_empty() {
         return Vec::new();
     }
-    let addresses: Vec<String> = bcc.iter().map(|one| one.address.to_string()).collect();
-    format!("Bcc: {}\r\n", addresses.join(",\r\n ")).into_bytes()
+    address_field("Bcc", bcc)
 }
 
 /// What it answers.
@@ -138,9 +159,24 @@ mod tests {
     }
 
     #[test]
+    fn a_token_is_told_to_nobody() {
+        let draft = ("secret", "mx.example.org");
+        let id = message_id(draft, Timestamp::from_millis(7));
+        assert!(id.ends_with(".7@mx.example.org"), "{id}");
+        assert!(!id.contains("secret"), "{id}");
+        let other = message_id(("other", draft.1), Timestamp::from_millis(7));
+        assert_ne!(id, other);
+        assert_eq!(message_ids(draft, Timestamp::from_millis(7))[0], id);
+    }
+
+    #[test]
     fn hidden_recipients_stand_in_the_header() {
-        let (bcc, _) = readable("a@b.example, c@d.example");
-        assert_eq!(hidden(&bcc), b"Bcc: a@b.example,\r\n c@d.example\r\n");
+        let (bcc, _) = readable("Dee Lee <a@b.example>, c@d.example");
+        let text = String::from_utf8(hidden(&bcc)).unwrap();
+        assert_eq!(text, "Bcc: \"Dee Lee\" <a@b.example>, <c@d.example>\r\n");
+        let (bcc, _) = readable("Dé\r\nX: y <a@b.example>");
+        let text = String::from_utf8(hidden(&bcc)).unwrap();
+        assert!(!text.contains("\nX:"), "{text}");
         assert_eq!(hidden(&[]), b"");
     }
 }

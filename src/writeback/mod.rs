@@ -9,6 +9,7 @@
 mod carry;
 mod copy;
 mod decide;
+mod drafts;
 mod letter;
 mod people;
 mod plan;
@@ -140,6 +141,9 @@ pub enum WritebackError {
     /// There is none of that name.
     #[error("there is no write-back {0}")]
     Unknown(String),
+    /// These are no addresses of users.
+    #[error("no user has the address {0}")]
+    Nobody(String),
     /// There is none at all.
     #[error("there was no write-back yet")]
     None,
@@ -280,7 +284,7 @@ impl Writebacks {
             id: format!("w{}", last + 1),
             state: RunState::Running,
             meant,
-            users: plan.users,
+            users: plan.users_with_work(),
             deeds: Vec::new(),
         };
         record::put_people(spool, &run, &named).await?;
@@ -460,7 +464,7 @@ impl Writebacks {
             (done > 0).then(|| left.saturating_mul(seconds).div_ceil(done))
         });
         let waits_for = live.into_iter().flat_map(|live| live.waits_for);
-        results.sort_by_key(|one| (one.failed.is_none(), one.carried.refused == 0));
+        results.sort_by_key(|one| (one.failed.is_none(), one.is_whole()));
         results.truncate(limits::PAGE);
         Ok(Progress {
             done: ended - failed,
@@ -472,6 +476,10 @@ impl Writebacks {
             results,
             run,
         })
+    }
+
+    fn parts(&self) -> &Parts {
+        &self.0.parts
     }
 
     fn going(&self) -> MutexGuard<'_, Option<Going>> {

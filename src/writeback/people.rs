@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::record::Meant;
+use super::{WritebackError, Writebacks};
 use crate::directory::{EntryKind, Lookup};
 use crate::mail::BackendId;
 use crate::route::{Admission, Admit as _, Origin, Router};
@@ -11,6 +12,9 @@ use crate::spool::{Spool, SpoolError};
 
 /// The facts of the accounts; each has an `address`.
 const ACCOUNTS: &str = "account";
+
+/// Why nothing is carried for those without a home.
+pub(super) const NOWHERE: &str = "no backend holds the mailbox";
 
 /// Somebody who may have worked in the webmail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,12 +26,22 @@ pub(super) struct Person {
     /// What they may send as.
     pub(super) addresses: Vec<Mailbox>,
     /// The backend that holds the mailbox, and its address there.
-    pub(super) home: Option<(BackendId, Mailbox)>,
+    pub(super) home: Option<Home>,
 }
+
+/// A backend that holds a mailbox, and the mailbox's address there.
+pub(super) type Home = (BackendId, Mailbox);
 
 impl Person {
     pub(super) fn backend(&self) -> Option<&BackendId> {
         self.home.as_ref().map(|(backend, _)| backend)
+    }
+
+    /// Where it is by now.
+    pub(super) fn home_now(&self, router: &Router) -> Option<Home> {
+        self.accounts
+            .first()
+            .and_then(|account| home_of(router, account))
     }
 }
 
@@ -46,15 +60,12 @@ pub(super) fn people(
             );
             continue;
         };
-        let (mailbox, home) = mailbox_of(router, &address);
+        let (mailbox, _) = mailbox_of(router, &address);
         let is_named = named.contains(&mailbox) || named.contains(&address.key());
         if !named.is_empty() && !is_named {
             continue;
         }
-        let home = home.and_then(|home| {
-            let holder = router.mailbox_at(&address, &home)?;
-            Some((home, holder))
-        });
+        let home = home_of(router, &address);
         let person = people.entry(mailbox.clone()).or_insert_with(|| Person {
             mailbox,
             accounts: Vec::new(),
@@ -77,6 +88,58 @@ pub(super) fn people(
         None => true,
     };
     Ok(people.into_values().filter(is_meant).collect())
+}
+
+/// Where the mailbox of an account is now; `None`: no backend holds one.
+pub(super) fn home_of(router: &Router, account: &Mailbox) -> Option<Home> {
+    let home = mailbox_of(router, account).1?;
+    let holder = router.mailbox_at(account, &home)?;
+    Some((home, holder))
+}
+
+impl Writebacks {
+    /// Keys of the mailboxes that are meant by these addresses; aliases count, too.
+    ///
+    /// # Errors
+    /// With those that no user has, or when the index fails.
+    pub async fn named(&self, addresses: Vec<Mailbox>) -> Result<BTreeSet<String>, WritebackError> {
+        let parts = self.parts();
+        let router = parts.router.clone();
+        let looking = move |spool: &Spool| named((spool, &router), &addresses);
+        match parts.spool.beside(looking).await? {
+            (keys, unknown) if unknown.is_empty() => Ok(keys),
+            (_, unknown) => {
+                let unknown: Vec<String> = unknown.iter().map(Mailbox::to_string).collect();
+                Err(WritebackError::Nobody(unknown.join(", ")))
+            }
+        }
+    }
+}
+
+/// Mailboxes, and addresses that no user has.
+fn named(
+    (spool, router): (&Spool, &Router),
+    addresses: &[Mailbox],
+) -> Result<(BTreeSet<String>, Vec<Mailbox>), SpoolError> {
+    let (mut keys, mut unknown) = (BTreeSet::new(), Vec::new());
+    let directory = router.directory().current();
+    for address in addresses {
+        let is_known = match directory.lookup(address) {
+            Lookup::Known { entry, .. } => {
+                !matches!(entry.kind, EntryKind::Group | EntryKind::Contact)
+            }
+            // Who is gone from the directory may have worked here before.
+            Lookup::Unknown(_) | Lookup::Stranger => {
+                spool.fact(ACCOUNTS, &address.key())?.is_some()
+            }
+        };
+        if is_known {
+            keys.insert(mailbox_of(router, address).0);
+        } else {
+            unknown.push(address.clone());
+        }
+    }
+    Ok((keys, unknown))
 }
 
 /// The same rule as the webmail's.

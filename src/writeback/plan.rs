@@ -1,16 +1,17 @@
 //! What write-back would do, in numbers. No mailbox is asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::people::{Person, people};
+use super::decide::{Verdict, about_mark, about_sent, expected};
+use super::people::{NOWHERE, people};
 use super::record::{Carried, Meant};
-use super::work::work;
+use super::work::{Work, work};
 use super::{Parts, WithoutImap};
 use crate::base::Shutdown;
 use crate::limits;
-use crate::mail::BackendId;
+use crate::mail::{BackendId, FolderKind};
 use crate::spool::{Spool, SpoolError};
 
 /// What a run would do.
@@ -39,10 +40,18 @@ pub struct UserPlan {
     pub carried: Carried,
 }
 
+impl Plan {
+    /// Those who have no mailbox are told by a run, too.
+    pub(super) fn users_with_work(&self) -> u64 {
+        let nowhere = self.skipped.iter().filter(|one| one.reason == "nowhere");
+        self.users + nowhere.map(|one| one.users).sum::<u64>()
+    }
+}
+
 /// Users who are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
-    /// One word: `nowhere`, `no-imap`.
+    /// One word: `nowhere`, `no-imap`, `no-account`.
     pub reason: String,
     /// The same for people.
     pub text: String,
@@ -56,17 +65,17 @@ pub struct Skipped {
 pub(super) fn count(
     parts: &Parts,
     spool: &Spool,
-    (meant, named, stop): (&Meant, &std::collections::BTreeSet<String>, &Shutdown),
+    (meant, named, stop): (&Meant, &BTreeSet<String>, &Shutdown),
 ) -> Result<Plan, SpoolError> {
     let mut plan = Plan::default();
     let mut skipped: BTreeMap<(&'static str, String), Skipped> = BTreeMap::new();
-    let mut skip = |reason: &'static str, text: String, person: &Person| {
+    let mut skip = |reason: &'static str, text: String, mailbox: &str| {
         let known = skipped.entry((reason, text.clone()));
         let known = known.or_insert_with(|| Skipped {
             reason: reason.to_owned(),
             text,
             users: 0,
-            example: person.mailbox.clone(),
+            example: mailbox.to_owned(),
         });
         known.users += 1;
     };
@@ -74,39 +83,34 @@ pub(super) fn count(
         if stop.is_stopping() {
             return Err(SpoolError::Closed);
         }
+        let work = work(spool, &person, person.backend())?;
+        if work.is_empty() && work.lost.is_empty() {
+            continue;
+        }
         let Some((backend, _)) = &person.home else {
             skip(
                 "nowhere",
-                "no backend holds their mailbox".to_owned(),
-                &person,
+                format!("{NOWHERE}, their work cannot be carried"),
+                &person.mailbox,
             );
             continue;
         };
-        let work = work(spool, &person, backend)?;
-        if work.is_empty() {
-            continue;
-        }
-        let mut carried = work.counted();
-        if !parts.has_imap(backend) {
-            let rest = carried.drafts + carried.states + carried.filed + carried.deleted;
-            let copies = match parts.options().without_imap {
-                WithoutImap::Copy => carried.sent,
-                WithoutImap::Tell => 0,
-            };
+        let way = match (parts.has_imap(backend), parts.options().without_imap) {
+            (true, _) => Way::Imap,
+            (false, WithoutImap::Copy) => Way::Copy,
+            (false, WithoutImap::Tell) => Way::None,
+        };
+        let carried = counted(&work, way);
+        if way != Way::Imap {
             let text = format!(
                 "{backend} has no [backend.{backend}.imap]: {} cannot be carried",
-                if copies > 0 {
+                if carried.copied > 0 {
                     "drafts and states"
                 } else {
                     "their work"
                 }
             );
-            skip("no-imap", text, &person);
-            carried = Carried {
-                copied: copies,
-                cannot: rest + carried.sent - copies,
-                ..Carried::default()
-            };
+            skip("no-imap", text, &person.mailbox);
         }
         plan.users += 1;
         plan.carried.add(&carried);
@@ -116,9 +120,84 @@ pub(super) fn count(
             carried,
         });
     }
+    for mailbox in strangers((spool, parts), named)? {
+        skip(
+            "no-account",
+            "they have no account here".to_owned(),
+            &mailbox,
+        );
+    }
     plan.rows
         .sort_by_key(|row| std::cmp::Reverse(row.carried.done() + row.carried.cannot));
     plan.rows.truncate(limits::PAGE);
     plan.skipped = skipped.into_values().collect();
     Ok(plan)
+}
+
+/// Who is named, and never worked here.
+fn strangers(
+    (spool, parts): (&Spool, &Parts),
+    named: &BTreeSet<String>,
+) -> Result<BTreeSet<String>, SpoolError> {
+    let mut left = named.clone();
+    if left.is_empty() {
+        return Ok(left);
+    }
+    for person in people((spool, &parts.router), (&Meant::default(), named))? {
+        left.remove(&person.mailbox);
+        for account in &person.accounts {
+            left.remove(&account.key());
+        }
+    }
+    Ok(left)
+}
+
+/// How work gets into a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Imap,
+    /// Its writer is sent a copy of what he sent.
+    Copy,
+    None,
+}
+
+/// In numbers, by the same decisions as a run: as if the mailbox had what it is to have, and nobody
+/// had done anything there since. Pure.
+fn counted(work: &Work, way: Way) -> Carried {
+    let mut carried = Carried {
+        lost: work.lost.len() as u64,
+        ..Carried::default()
+    };
+    if way != Way::Imap {
+        carried.cannot = work.without_imap();
+        for task in &work.sent {
+            if way == Way::Copy && task.before.is_none() {
+                carried.copied += 1;
+            } else {
+                carried.cannot += 1;
+            }
+        }
+        return carried;
+    }
+    carried.drafts = work.drafts.len() as u64;
+    let mut count = |verdict: Verdict| match verdict {
+        Verdict::Do(steps) if steps.is_empty() => carried.there += 1,
+        Verdict::Do(steps) => {
+            for step in steps {
+                step.count(&mut carried);
+            }
+        }
+        Verdict::Absent => carried.sent += 1,
+    };
+    for task in &work.sent {
+        let before = task.before.as_ref();
+        let spot = before.map(|before| expected(Some(before), FolderKind::Sent));
+        count(about_sent(spot.as_slice(), (&task.mark, before)));
+    }
+    for task in &work.marks {
+        let before = task.before.as_ref();
+        let spot = expected(before, FolderKind::Inbox);
+        count(about_mark(&[spot], (&task.mark, before)));
+    }
+    carried
 }

@@ -19,7 +19,7 @@ const PEOPLE: &str = "people/";
 const RESULT: &str = "result/";
 /// The room of what is carried: `MAILBOX/KIND/NAME`.
 const WRITTEN: &str = "written";
-/// Refusals of one user that are told one by one. Beyond: their number.
+/// Refusals, and losses, of one user that are told one by one. Beyond: their number.
 const REFUSALS: usize = 5;
 
 /// Where a run stands.
@@ -120,6 +120,8 @@ pub struct Carried {
     pub cannot: u64,
     /// What the platform refused.
     pub refused: u64,
+    /// What is damaged or gone here, so that nobody can carry it.
+    pub lost: u64,
 }
 
 impl Carried {
@@ -132,7 +134,7 @@ impl Carried {
     /// Is there nothing at all?
     #[must_use]
     pub const fn is_nothing(&self) -> bool {
-        self.done() + self.there + self.absent + self.cannot + self.refused == 0
+        self.done() + self.there + self.absent + self.cannot + self.refused + self.lost == 0
     }
 
     /// Without what is seen once more when it is tried once more.
@@ -142,6 +144,7 @@ impl Carried {
             absent: 0,
             cannot: 0,
             refused: 0,
+            lost: 0,
             ..self
         }
     }
@@ -157,6 +160,7 @@ impl Carried {
         self.absent += other.absent;
         self.cannot += other.cannot;
         self.refused += other.refused;
+        self.lost += other.lost;
     }
 }
 
@@ -174,16 +178,33 @@ pub struct UserResult {
     /// What the platform refused, and why; the first ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<String>,
+    /// What is damaged or gone here; the first ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<String>,
     /// Why his work, or the rest of it, was not carried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
 }
 
 impl UserResult {
+    /// Is there nothing that the platform refused, or that is lost?
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.carried.refused + self.carried.lost == 0
+    }
+
     pub(super) fn refuse(&mut self, why: String) {
         self.carried.refused += 1;
         if self.refusals.len() < REFUSALS {
             self.refusals.push(why);
+        }
+    }
+
+    pub(super) fn lose(&mut self, what: String) {
+        tracing::error!(mailbox = self.mailbox, what, "write-back: it is lost");
+        self.carried.lost += 1;
+        if self.losses.len() < REFUSALS {
+            self.losses.push(what);
         }
     }
 }
@@ -203,6 +224,10 @@ pub(super) struct Written {
     pub(super) flagged: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) place: Option<MarkPlace>,
+    /// States of a draft of which nobody knows whether they are there: a crash may have come
+    /// behind their APPEND.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) begun: Vec<Timestamp>,
     /// The copy that the user was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) copy: Option<SpoolId>,

@@ -1,22 +1,23 @@
-//! One run: user after user, so many at a time as the backend is asked at all.
+//! One run: user after user, so many at a time as the backend is asked at all. Where a mailbox is,
+//! is looked up when it is its turn: it may have moved while others were served.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
 
 use super::Parts;
 use super::carry::{Broken, Carrier};
 use super::copy::Copier;
-use super::people::{Person, people};
+use super::people::{NOWHERE, Person, people};
 use super::record::{self, Carried, Run, UserResult};
-use super::work::work;
+use super::work::{Work, work};
 use crate::base::{Boxed, Shutdown};
 use crate::mail::BackendId;
-use crate::spool::SpoolError;
+use crate::spool::{Spool, SpoolError};
 
 /// Users of a backend that are tried at one time when its mailboxes are not opened at all.
 const COPIED: usize = 2;
@@ -49,179 +50,273 @@ struct Turn {
     before: Carried,
 }
 
+/// What waits for one backend.
+#[derive(Default)]
+struct Lane {
+    turns: VecDeque<Turn>,
+    working: usize,
+    /// Its server is away, or a connection broke: it is tried with one user, not before this.
+    pause: Option<Instant>,
+}
+
+type Lanes = BTreeMap<BackendId, Lane>;
+
 /// What came of one try.
 enum Tried {
     Done(UserResult),
+    /// Nobody was asked: there is nothing to carry.
+    Idle(UserResult),
     /// His connection broke.
     Again(UserResult, String),
     /// The server is away: it is nobody's fault.
     Away(String),
+    /// His mailbox is elsewhere now.
+    Moved(UserResult),
     Stopped,
 }
+
+type Ended = (BackendId, Turn, Result<Tried, SpoolError>);
+type Working<'a> = FuturesUnordered<Boxed<'a, Ended>>;
 
 impl Runner {
     /// To its end; `false`: it was stopped.
     pub(super) async fn run(&self) -> Result<bool, SpoolError> {
-        let (parts, run) = (Arc::clone(&self.parts), self.run.clone());
-        let people = self
-            .parts
-            .spool
-            .beside(move |spool| {
-                let named = record::people(spool, &run)?;
-                // What came to its end before a restart is not begun anew.
-                let ended = record::results(spool, &run)?;
-                let ended: BTreeSet<String> = ended.into_iter().map(|one| one.mailbox).collect();
-                let all = people((spool, &parts.router), (&run.meant, &named))?;
-                let left = all.into_iter();
-                Ok(left.filter(|one| !ended.contains(&one.mailbox)).collect())
-            })
-            .await?;
-        let people: Vec<Person> = people;
-        let mut of_backend: BTreeMap<BackendId, VecDeque<Turn>> = BTreeMap::new();
-        for person in people {
-            if let Some(backend) = person.backend().cloned() {
-                let turns = of_backend.entry(backend).or_default();
-                turns.push_back(Turn {
-                    person,
-                    tries: 0,
-                    before: Carried::default(),
-                });
+        let mut lanes = Lanes::new();
+        for person in self.people().await? {
+            let turn = Turn {
+                person,
+                tries: 0,
+                before: Carried::default(),
+            };
+            self.place(&mut lanes, turn).await?;
+        }
+        let mut working = Working::new();
+        loop {
+            for (backend, lane) in &mut lanes {
+                self.begin(backend, lane, &working);
             }
+            let Some((backend, turn, tried)) = working.next().await else {
+                return Ok(!self.stop.is_stopping());
+            };
+            self.settle(&mut lanes, (backend, turn, tried?)).await?;
         }
-        let all = of_backend.iter_mut();
-        let ended = join_all(all.map(|(backend, turns)| self.carry_all(backend, turns))).await;
-        for one in ended {
-            one?;
-        }
-        Ok(!self.stop.is_stopping())
     }
 
-    async fn carry_all(
-        &self,
-        backend: &BackendId,
-        turns: &mut VecDeque<Turn>,
-    ) -> Result<(), SpoolError> {
-        let mut working: FuturesUnordered<Boxed<'_, (Turn, Result<Tried, SpoolError>)>> =
-            FuturesUnordered::new();
-        let mut pause = false;
-        loop {
-            let most = match self.parts.at_a_time(backend) {
-                0 => COPIED,
-                most => most,
-            };
-            // A server that is away is tried with one user.
-            let most = if pause { 1 } else { most };
-            while working.len() < most && !self.stop.is_stopping() {
-                let Some(turn) = turns.pop_front() else { break };
-                let wait = if pause { AGAIN } else { Duration::ZERO };
-                working.push(Box::pin(self.take_turn(backend, turn, wait)));
+    /// Who has not come to his end yet.
+    async fn people(&self) -> Result<Vec<Person>, SpoolError> {
+        let (parts, run) = (Arc::clone(&self.parts), self.run.clone());
+        let reading = move |spool: &Spool| {
+            let named = record::people(spool, &run)?;
+            // What came to its end before a restart is not begun anew.
+            let ended = record::results(spool, &run)?;
+            let ended: BTreeSet<String> = ended.into_iter().map(|one| one.mailbox).collect();
+            let mut left = Vec::new();
+            for person in people((spool, &parts.router), (&run.meant, &named))? {
+                // Who has no mailbox is told only if that takes something from him.
+                let counts = person.home.is_some() || has_work(spool, &person)?;
+                if counts && !ended.contains(&person.mailbox) {
+                    left.push(person);
+                }
             }
-            let Some((mut turn, tried)) = working.next().await else {
+            Ok(left)
+        };
+        self.parts.spool.beside(reading).await
+    }
+
+    /// Puts somebody where his mailbox is.
+    async fn place(&self, lanes: &mut Lanes, turn: Turn) -> Result<(), SpoolError> {
+        let failed = match (turn.person.backend(), &self.run.meant.backend) {
+            (Some(home), Some(meant)) if home != meant => {
+                format!("the mailbox is at {home} now, and this run is for {meant} only")
+            }
+            (Some(home), _) => {
+                let lane = lanes.entry(home.clone()).or_default();
+                lane.turns.push_back(turn);
                 return Ok(());
-            };
-            pause = false;
-            match tried? {
-                Tried::Done(mut result) => {
-                    result.carried.add(&turn.before);
-                    self.end(backend, result).await?;
-                }
-                Tried::Again(mut result, why) if turn.tries + 1 >= TRIES => {
-                    result.carried.add(&turn.before);
-                    let failed = Some(why);
-                    self.end(backend, UserResult { failed, ..result }).await?;
-                }
-                Tried::Again(result, _) => {
-                    turn.tries += 1;
-                    turn.before.add(&result.carried.only_done());
-                    turns.push_back(turn);
-                    pause = true;
-                }
-                Tried::Away(why) => {
-                    self.live().waits_for.insert(backend.clone(), why);
-                    turns.push_back(turn);
-                    pause = true;
-                }
-                Tried::Stopped => {}
             }
+            (None, _) => NOWHERE.to_owned(),
+        };
+        let result = UserResult {
+            mailbox: turn.person.mailbox.clone(),
+            carried: turn.before,
+            failed: Some(failed),
+            ..UserResult::default()
+        };
+        self.end(result).await
+    }
+
+    /// Begins with as many users of a backend as may be open at one time.
+    fn begin<'a>(&'a self, backend: &BackendId, lane: &mut Lane, working: &Working<'a>) {
+        let most = match self.parts.at_a_time(backend) {
+            _ if lane.pause.is_some() => 1,
+            0 => COPIED,
+            most => most,
+        };
+        while lane.working < most && !self.stop.is_stopping() {
+            let Some(turn) = lane.turns.pop_front() else {
+                break;
+            };
+            lane.working += 1;
+            working.push(Box::pin(self.take_turn(backend.clone(), turn, lane.pause)));
         }
+    }
+
+    async fn settle(
+        &self,
+        lanes: &mut Lanes,
+        (backend, mut turn, tried): (BackendId, Turn, Tried),
+    ) -> Result<(), SpoolError> {
+        let lane = lanes.entry(backend.clone()).or_default();
+        lane.working -= 1;
+        match tried {
+            Tried::Done(mut result) => {
+                lane.pause = None;
+                self.live().waits_for.remove(&backend);
+                result.carried.add(&turn.before);
+                self.end(result).await?;
+            }
+            Tried::Idle(mut result) => {
+                result.carried.add(&turn.before);
+                self.end(result).await?;
+            }
+            Tried::Again(mut result, why) if turn.tries + 1 >= TRIES => {
+                lane.pause = None;
+                result.carried.add(&turn.before);
+                let failed = Some(why);
+                self.end(UserResult { failed, ..result }).await?;
+            }
+            Tried::Again(result, _) => {
+                turn.tries += 1;
+                turn.before.add(&result.carried.only_done());
+                lane.pause = Some(Instant::now() + AGAIN);
+                lane.turns.push_back(turn);
+            }
+            Tried::Away(why) => {
+                self.live().waits_for.insert(backend.clone(), why);
+                lane.pause = Some(Instant::now() + AGAIN);
+                lane.turns.push_back(turn);
+                self.follow(&backend, lanes).await?;
+            }
+            // That says nothing about the server.
+            Tried::Moved(result) => {
+                turn.before.add(&result.carried.only_done());
+                turn.person.home = turn.person.home_now(&self.parts.router);
+                self.place(lanes, turn).await?;
+            }
+            Tried::Stopped => {}
+        }
+        let lane = lanes.get(&backend);
+        if lane.is_none_or(|lane| lane.working == 0 && lane.turns.is_empty()) {
+            self.live().waits_for.remove(&backend);
+        }
+        Ok(())
+    }
+
+    /// Who has moved meanwhile waits no more for a server that is not his.
+    async fn follow(&self, from: &BackendId, lanes: &mut Lanes) -> Result<(), SpoolError> {
+        let Some(lane) = lanes.get_mut(from) else {
+            return Ok(());
+        };
+        let mut waiting = std::mem::take(&mut lane.turns);
+        let router = self.parts.router.clone();
+        let looked = self.parts.spool.beside(move |_| {
+            for turn in &mut waiting {
+                turn.person.home = turn.person.home_now(&router);
+            }
+            Ok(waiting)
+        });
+        for turn in looked.await? {
+            self.place(lanes, turn).await?;
+        }
+        Ok(())
     }
 
     async fn take_turn(
         &self,
-        backend: &BackendId,
+        backend: BackendId,
         turn: Turn,
-        wait: Duration,
-    ) -> (Turn, Result<Tried, SpoolError>) {
-        if !wait.is_zero() {
+        not_before: Option<Instant>,
+    ) -> Ended {
+        if let Some(time) = not_before {
             tokio::select! {
                 biased;
-                () = self.stop.stopping() => return (turn, Ok(Tried::Stopped)),
-                () = tokio::time::sleep(wait) => {}
+                () = self.stop.stopping() => return (backend, turn, Ok(Tried::Stopped)),
+                () = tokio::time::sleep_until(time) => {}
             }
         }
-        let tried = self.try_one(backend, &turn).await;
-        (turn, tried)
+        let tried = self.try_one(&backend, &turn).await;
+        (backend, turn, tried)
     }
 
     async fn try_one(&self, backend: &BackendId, turn: &Turn) -> Result<Tried, SpoolError> {
         let person = &turn.person;
-        let (own, at) = (person.clone(), backend.clone());
-        let reading = self.parts.spool.beside(move |spool| work(spool, &own, &at));
-        let work = reading.await?;
-        for name in &work.stale {
-            let place = (person.mailbox.as_str(), name.as_str());
-            record::put_written(&self.parts.spool, place, None).await?;
-        }
         let mut result = UserResult {
             mailbox: person.mailbox.clone(),
             backend: Some(backend.clone()),
             ..UserResult::default()
         };
-        if work.is_empty() {
-            return Ok(Tried::Done(result));
+        if person.home_now(&self.parts.router) != person.home {
+            return Ok(Tried::Moved(result));
         }
+        let (own, at) = (person.clone(), backend.clone());
+        let reading = move |spool: &Spool| work(spool, &own, Some(&at));
+        let mut work = self.parts.spool.beside(reading).await?;
+        for name in &work.stale {
+            let place = (person.mailbox.as_str(), name.as_str());
+            record::put_written(&self.parts.spool, place, None).await?;
+        }
+        for what in std::mem::take(&mut work.lost) {
+            result.lose(what);
+        }
+        if work.is_empty() {
+            return Ok(Tried::Idle(result));
+        }
+        let ended = self.carry((backend, person), work, &mut result).await;
+        judged(result, ended)
+    }
+
+    async fn carry(
+        &self,
+        (backend, person): (&BackendId, &Person),
+        work: Work,
+        result: &mut UserResult,
+    ) -> Result<(), Broken> {
+        let (Some(carriers), Some((_, holder)), true) = (
+            self.parts.carriers(),
+            &person.home,
+            self.parts.has_imap(backend),
+        ) else {
+            let mut copier = Copier {
+                parts: &self.parts,
+                person,
+                backend,
+                stop: &self.stop,
+                result,
+            };
+            return copier.carry(work).await;
+        };
+        let mut mailbox = carriers.open(backend, holder).await?;
+        self.live().waits_for.remove(backend);
         let mut carrier = Carrier {
             parts: &self.parts,
             person,
             backend,
             stop: &self.stop,
-            result: &mut result,
+            result,
         };
-        let ended = match (self.parts.carriers(), &person.home) {
-            (Some(carriers), Some((_, holder))) if self.parts.has_imap(backend) => {
-                match carriers.open(backend, holder).await {
-                    Ok(mut mailbox) => {
-                        let outcome = carrier.carry(mailbox.as_mut(), work).await;
-                        if outcome.is_ok() {
-                            mailbox.close().await;
-                        }
-                        outcome
-                    }
-                    Err(error) => Err(error.into()),
-                }
-            }
-            _ => {
-                let mut copier = Copier {
-                    parts: &self.parts,
-                    person,
-                    backend,
-                    stop: &self.stop,
-                    result: &mut result,
-                };
-                copier.carry(work).await
-            }
-        };
-        judged(result, ended)
+        let ended = carrier.carry(mailbox.as_mut(), work).await;
+        if ended.is_ok() {
+            mailbox.close().await;
+        }
+        ended
     }
 
     /// Writes down what came of a user's work.
-    async fn end(&self, backend: &BackendId, result: UserResult) -> Result<(), SpoolError> {
+    async fn end(&self, result: UserResult) -> Result<(), SpoolError> {
         if result.carried.is_nothing() && result.failed.is_none() {
             return Ok(());
         }
-        record::put_result(&self.parts.spool, &self.run, &result).await?;
-        self.live().waits_for.remove(backend);
-        Ok(())
+        record::put_result(&self.parts.spool, &self.run, &result).await
     }
 
     fn live(&self) -> MutexGuard<'_, Live> {
@@ -229,10 +324,16 @@ impl Runner {
     }
 }
 
+fn has_work(spool: &Spool, person: &Person) -> Result<bool, SpoolError> {
+    let work = work(spool, person, None)?;
+    Ok(!work.is_empty() || !work.lost.is_empty())
+}
+
 fn judged(result: UserResult, ended: Result<(), Broken>) -> Result<Tried, SpoolError> {
     match ended {
         Ok(()) => Ok(Tried::Done(result)),
         Err(Broken::Stopped) => Ok(Tried::Stopped),
+        Err(Broken::Moved) => Ok(Tried::Moved(result)),
         Err(Broken::Spool(error)) => Err(error),
         Err(Broken::Imap(error)) if error.is_of_server() || error.is_of_logins() => {
             Ok(Tried::Away(error.to_string()))

@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::copy::is_there;
 use super::people::Person;
-use super::record::{AllWritten, Carried, Written, written};
+use super::record::{AllWritten, Written, written};
 use crate::base::Timestamp;
 use crate::mail::{
-    BackendId, DRAFTS, Envelope, MARKS, Mark, MarkPlace, OUTBOX, SENT_AS, SpoolId, UnsentLetter,
-    sent_as_key,
+    BackendId, DRAFTS, Envelope, MARKS, Mark, OUTBOX, SENT_AS, SpoolId, UnsentLetter, sent_as_key,
 };
 use crate::smtp::Mailbox;
-use crate::spool::{Spool, SpoolError};
+use crate::spool::{Spool, SpoolError, StoredMessage};
 
+/// What records of drafts begin with.
+const DRAFT: &str = "draft/";
 /// Rows that are read at once.
 const PAGE: usize = 1_000;
 
@@ -42,7 +43,9 @@ pub(super) struct DraftTask {
     pub(super) token: String,
     /// As it is now; `None`: it was sent or thrown away.
     pub(super) letter: Option<UnsentLetter>,
-    pub(super) before: Option<Written>,
+    /// States of it that were put there, or perhaps were. Also by another backend: its mailboxes
+    /// may have been copied.
+    pub(super) states: Vec<Timestamp>,
 }
 
 /// All of it.
@@ -53,6 +56,8 @@ pub(super) struct Work {
     pub(super) drafts: Vec<DraftTask>,
     /// Names of records whose message is gone.
     pub(super) stale: Vec<String>,
+    /// What is damaged or gone here, for people.
+    pub(super) lost: Vec<String>,
 }
 
 impl Work {
@@ -60,43 +65,30 @@ impl Work {
         self.sent.is_empty() && self.marks.is_empty() && self.drafts.is_empty()
     }
 
-    /// In numbers.
-    pub(super) fn counted(&self) -> Carried {
-        let mut carried = Carried {
-            sent: self.sent.len() as u64,
-            drafts: self.drafts.len() as u64,
-            ..Carried::default()
-        };
-        for task in &self.marks {
-            let before = task.before.as_ref();
-            let was = |state: fn(&Written) -> bool| before.is_some_and(state);
-            let states = task.mark.read.is_some() != was(|it| it.seen)
-                || task.mark.flagged.is_some() != was(|it| it.flagged);
-            carried.states += u64::from(states);
-            match task.mark.place {
-                place if place == before.and_then(|it| it.place) => {}
-                Some(MarkPlace::Archive) | None => carried.filed += 1,
-                Some(MarkPlace::Deleted | MarkPlace::Gone) => carried.deleted += 1,
-            }
-        }
-        carried
+    /// What no copy tells: states, and drafts that there are.
+    pub(super) fn without_imap(&self) -> u64 {
+        let drafts = self.drafts.iter().filter(|task| task.letter.is_some());
+        (self.marks.len() + drafts.count()) as u64
     }
 }
 
-/// What is to be carried for a user to this backend. Blocks.
+/// What is to be carried for a user to this backend; `None`: to any that has got nothing yet.
+/// Blocks.
 pub(super) fn work(
     spool: &Spool,
     person: &Person,
-    backend: &BackendId,
+    backend: Option<&BackendId>,
 ) -> Result<Work, SpoolError> {
     let mut all = written(spool, &person.mailbox)?;
-    let marks = marks(spool, &person.mailbox)?;
+    let mut lost = Vec::new();
+    let marks = marks(spool, &person.mailbox, &mut lost)?;
     let mut work = Work {
-        sent: sent(spool, person, (&marks, &all, backend))?,
-        marks: received(spool, &person.mailbox, (&marks, &all, backend))?,
-        drafts: drafts(spool, person, (&mut all, backend))?,
-        stale: Vec::new(),
+        sent: sent(spool, person, ((&marks, &all, backend), &mut lost))?,
+        marks: received(spool, &person.mailbox, ((&marks, &all, backend), &mut lost))?,
+        drafts: drafts(spool, person, ((&mut all, backend), &mut lost))?,
+        ..Work::default()
     };
+    work.lost = lost;
     for name in all.into_keys() {
         let id = name.rsplit_once('/').and_then(|(_, id)| id.parse().ok());
         if let Some(id) = id
@@ -108,29 +100,56 @@ pub(super) fn work(
     Ok(work)
 }
 
-fn marks(spool: &Spool, mailbox: &str) -> Result<BTreeMap<SpoolId, Mark>, SpoolError> {
+fn marks(
+    spool: &Spool,
+    mailbox: &str,
+    lost: &mut Vec<String>,
+) -> Result<BTreeMap<SpoolId, Mark>, SpoolError> {
     let prefix = format!("{mailbox}/");
-    let facts = spool.facts(MARKS, &prefix)?.into_iter();
-    let read = |(key, value): (String, serde_json::Value)| {
-        let id = key.strip_prefix(&prefix)?.parse().ok()?;
-        Some((id, serde_json::from_value(value).ok()?))
-    };
-    Ok(facts.filter_map(read).collect())
+    let mut marks = BTreeMap::new();
+    for (key, value) in spool.facts(MARKS, &prefix)? {
+        let id = key.strip_prefix(&prefix).and_then(|id| id.parse().ok());
+        match (id, serde_json::from_value(value)) {
+            (Some(id), Ok(mark)) => drop(marks.insert(id, mark)),
+            _ => lost.push(format!("what was done with {key} cannot be read")),
+        }
+    }
+    Ok(marks)
 }
 
-type Known<'a> = (&'a BTreeMap<SpoolId, Mark>, &'a AllWritten, &'a BackendId);
+type Known<'a> = (
+    &'a BTreeMap<SpoolId, Mark>,
+    &'a AllWritten,
+    Option<&'a BackendId>,
+);
 
 /// What a record says of this backend.
-fn before(all: &AllWritten, name: &str, backend: &BackendId) -> Option<Written> {
+fn before(all: &AllWritten, name: &str, backend: Option<&BackendId>) -> Option<Written> {
     let before = all.get(name);
-    before.filter(|before| before.backend == *backend).cloned()
+    before
+        .filter(|before| Some(&before.backend) == backend)
+        .cloned()
+}
+
+/// A message whose record cannot be read stops no other.
+fn whole(
+    (spool, id): (&Spool, SpoolId),
+    lost: &mut Vec<String>,
+) -> Result<Option<StoredMessage>, SpoolError> {
+    match spool.message(id) {
+        Err(error) if error.is_damage() => {
+            lost.push(format!("{id}: {error}"));
+            Ok(None)
+        }
+        other => other,
+    }
 }
 
 /// What he sent in the webmail. What his own program sent it has filed itself.
 fn sent(
     spool: &Spool,
     person: &Person,
-    (marks, all, backend): Known<'_>,
+    ((marks, all, backend), lost): (Known<'_>, &mut Vec<String>),
 ) -> Result<Vec<SentTask>, SpoolError> {
     let accounts: Vec<String> = person.accounts.iter().map(Mailbox::key).collect();
     let is_his = |envelope: &Envelope| {
@@ -139,10 +158,10 @@ fn sent(
     };
     let mut tasks = BTreeMap::new();
     for sender in senders(spool, person)? {
-        let mut last = None;
+        let mut newest = None;
         loop {
-            let page = spool.sent(&sender, last, PAGE)?;
-            last = page.last().copied();
+            let page = spool.sent(&sender, newest, PAGE)?;
+            newest = page.last().copied();
             for id in &page {
                 let before = before(all, &name_of_sent(*id), backend);
                 // A crash came between the record of a copy and the copy.
@@ -152,7 +171,7 @@ fn sent(
                 if before.as_ref().is_some_and(|it| it.changed == mark.changed) {
                     continue;
                 }
-                let Some(message) = spool.message_if_whole(*id)? else {
+                let Some(message) = whole((spool, *id), lost)? else {
                     continue;
                 };
                 if !is_his(&message.envelope) {
@@ -196,7 +215,7 @@ fn senders(spool: &Spool, person: &Person) -> Result<BTreeSet<String>, SpoolErro
 fn received(
     spool: &Spool,
     mailbox: &str,
-    (marks, all, backend): Known<'_>,
+    ((marks, all, backend), lost): (Known<'_>, &mut Vec<String>),
 ) -> Result<Vec<MarkTask>, SpoolError> {
     let mut tasks = Vec::new();
     for (id, mark) in marks {
@@ -208,7 +227,7 @@ fn received(
         if is_carried {
             continue;
         }
-        let Some(message) = spool.message_if_whole(*id)? else {
+        let Some(message) = whole((spool, *id), lost)? else {
             continue;
         };
         if is_for(&message.envelope, mailbox) {
@@ -227,71 +246,88 @@ fn received(
 fn drafts(
     spool: &Spool,
     person: &Person,
-    (all, backend): (&mut AllWritten, &BackendId),
+    ((all, backend), lost): ((&mut AllWritten, Option<&BackendId>), &mut Vec<String>),
 ) -> Result<Vec<DraftTask>, SpoolError> {
     let mut tasks = Vec::new();
     for account in &person.accounts {
         let prefix = format!("{}/", account.key());
         let leaving = spool.facts(OUTBOX, &prefix)?;
-        for (key, _) in spool.facts(DRAFTS, &prefix)? {
+        for (key, fact) in spool.facts(DRAFTS, &prefix)? {
             let Some(token) = key.strip_prefix(&prefix) else {
                 continue;
             };
-            let name = name_of_draft(token);
-            let known = before(all, &name, backend);
-            all.remove(&name);
+            let known = all.remove(&name_of_draft(token));
             // On its way out, for seconds: it is a message then.
             if leaving.iter().any(|(other, _)| *other == key) {
                 continue;
             }
-            let letter = match spool.unsent(&account.key(), token) {
-                // One that is damaged stops no other.
-                Err(error) if error.is_damage() => {
-                    tracing::error!(account = %account, %error, "a draft cannot be carried");
-                    continue;
-                }
-                letter => letter?,
-            };
-            let Some(letter) = letter else {
+            let Some((letter, missing)) = draft((spool, account, token), (&fact, lost))? else {
                 continue;
             };
-            let is_same = known
-                .as_ref()
-                .is_some_and(|it| it.changed == letter.changed);
-            if is_same || letter.is_blank() && known.is_none() {
+            let is_carried = known.as_ref().is_some_and(|it| {
+                Some(&it.backend) == backend && it.changed == letter.changed && it.begun.is_empty()
+            });
+            if is_carried || letter.is_blank() && known.is_none() {
                 continue;
+            }
+            if missing > 0 {
+                let subject = &letter.subject;
+                lost.push(format!(
+                    "the draft \"{subject}\": {missing} of its parts are gone"
+                ));
             }
             tasks.push(DraftTask {
                 account: account.clone(),
                 token: token.to_owned(),
                 letter: Some(letter).filter(|letter| !letter.is_blank()),
-                before: known,
+                states: states(known),
             });
         }
     }
-    let gone: Vec<String> = all
-        .keys()
-        .filter(|name| name.starts_with("draft/"))
-        .cloned()
-        .collect();
+    let names: Vec<String> = all.keys().cloned().collect();
     let account = person.accounts.first();
-    for name in gone {
-        let (token, known) = (
-            name.trim_start_matches("draft/"),
-            before(all, &name, backend),
-        );
-        let (Some(known), Some(account)) = (known, account) else {
+    for name in names {
+        let (Some(token), Some(account)) = (name.strip_prefix(DRAFT), account) else {
             continue;
         };
         tasks.push(DraftTask {
             account: account.clone(),
             token: token.to_owned(),
             letter: None,
-            before: Some(known),
+            states: states(all.remove(&name)),
         });
-        all.remove(&name);
     }
     Ok(tasks)
+}
+
+/// A draft as it can be read, and how many of its parts are gone. One that is damaged stops no
+/// other.
+fn draft(
+    (spool, account, token): (&Spool, &Mailbox, &str),
+    (fact, lost): (&serde_json::Value, &mut Vec<String>),
+) -> Result<Option<(UnsentLetter, usize)>, SpoolError> {
+    match spool.unsent_in_part(&account.key(), token) {
+        Err(error) if error.is_damage() => {
+            let subject = fact.pointer("/title/subject");
+            let subject = subject.and_then(serde_json::Value::as_str);
+            let subject = subject.unwrap_or_default();
+            lost.push(format!("the draft \"{subject}\": {error}"));
+            Ok(None)
+        }
+        read => read,
+    }
+}
+
+fn states(known: Option<Written>) -> Vec<Timestamp> {
+    let Some(known) = known else {
+        return Vec::new();
+    };
+    let mut states = known.begun;
+    // A record of nothing but the intent has no state that surely is there.
+    if known.changed != Timestamp::EPOCH && !states.contains(&known.changed) {
+        states.push(known.changed);
+    }
+    states
 }
 
 fn is_for(envelope: &Envelope, mailbox: &str) -> bool {
@@ -310,5 +346,5 @@ pub(super) fn name_of_mark(id: SpoolId) -> String {
 }
 
 pub(super) fn name_of_draft(token: &str) -> String {
-    format!("draft/{token}")
+    format!("{DRAFT}{token}")
 }

@@ -152,6 +152,64 @@ async fn a_folder_that_is_missing_is_made_below_the_users_own() {
     assert_eq!(done, Ok("INBOX.Drafts".to_owned()));
 }
 
+#[tokio::test]
+async fn a_use_that_is_refused_is_done_without() {
+    let body = text("hi\r\n");
+    for (refusal, plain) in [
+        ("T NO [USEATTR] none\r\n", Some("T OK x\r\n")),
+        ("T BAD what\r\n", Some("T NO [ALREADYEXISTS] x\r\n")),
+        ("T NO [ALREADYEXISTS] x\r\n", None),
+    ] {
+        let mut rest = vec![
+            ("LIST", "* LIST () \"/\" INBOX\r\nT OK x\r\n"),
+            ("CREATE \"Drafts\" (USE (\\Drafts))", refusal),
+        ];
+        rest.extend(plain.map(|answer| ("CREATE \"Drafts\"", answer)));
+        rest.extend([
+            ("SUBSCRIBE \"Drafts\"", "T OK x\r\n"),
+            ("APPEND \"Drafts\"", "+ go\r\n"),
+            ("hi", "-"),
+            ("", "T OK x\r\n"),
+        ]);
+        let (done, heard) = carry("CREATE-SPECIAL-USE", &rest, async |mailbox| {
+            append(mailbox, (FolderKind::Drafts, &body)).await
+        })
+        .await;
+        assert_eq!(done, Ok("Drafts".to_owned()), "{refusal}: {heard:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_several_folders_the_platforms_own_at_the_top_is_meant() {
+    for (listed, expected) in [
+        (vec!["Sent", "Elementy wysłane"], "Elementy wysłane"),
+        (
+            vec!["A/Sent Items", "INBOX/Gesendete Elemente"],
+            "INBOX/Gesendete Elemente",
+        ),
+        (vec!["Trash", "Sent Messages", "sent-mail"], "Sent Messages"),
+    ] {
+        let one = |name: &&str| format!("* LIST () \"/\" {{{}}}\r\n{name}\r\n", name.len());
+        let listed = listed.iter().map(one).collect::<Vec<_>>().concat();
+        let listed = format!("* LIST () \"/\" INBOX\r\n{listed}T OK x\r\n");
+        let opened = format!("APPEND \"{expected}\"");
+        let literal = format!("APPEND {{{}}}", expected.len());
+        let body = text("hi\r\n");
+        let mut rest = vec![("LIST", listed.as_str())];
+        if expected.is_ascii() {
+            rest.push((&opened, "+ go\r\n"));
+        } else {
+            rest.extend([(literal.as_str(), "+ go\r\n"), (expected, "+ go\r\n")]);
+        }
+        rest.extend([("hi", "-"), ("", "T OK x\r\n")]);
+        let (done, _) = carry("", &rest, async |mailbox| {
+            append(mailbox, (FolderKind::Sent, &body)).await
+        })
+        .await;
+        assert_eq!(done, Ok(expected.to_owned()));
+    }
+}
+
 const THERE: Turn<'_> = (
     "UID FETCH 7 (UID FLAGS)",
     "* 2 FETCH (UID 7 FLAGS ())\r\nT OK x\r\n",
@@ -279,6 +337,39 @@ async fn all_places_of_a_message_are_found_with_what_changes_them() {
     };
     assert_eq!(told(&found[0]), [(FolderKind::Inbox, 5, true, true)]);
     assert_eq!(told(&found[1]), [(FolderKind::Trash, 3, false, false)]);
+}
+
+#[tokio::test]
+async fn one_folder_that_stays_closed_takes_nobody_the_rest() {
+    let open = "* 1 EXISTS\r\n* OK [UIDVALIDITY 9] x\r\nT OK x\r\n";
+    let found = "* 1 FETCH (UID 3 FLAGS () BODY[X]<0> \"Message-ID: <a@b>\")\r\nT OK x\r\n";
+    let listed =
+        |name: &str| format!("* LIST () \"/\" INBOX\r\n* LIST () \"/\" \"{name}\"\r\nT OK x\r\n");
+    let noperm = "T NO [NOPERM] not yours\r\n";
+    for (name, refusal, is_told) in [
+        ("Chef", noperm, false),
+        ("Chef", "T NO Mailbox cannot be opened\r\n", false),
+        ("Trash", noperm, false),
+        // What we put there may be there already.
+        ("Sent", noperm, true),
+        ("Entw&APw-rfe", noperm, true),
+        ("Chef", "T NO [UNAVAILABLE] later\r\n", true),
+        ("Chef", "T NO [INUSE] later\r\n", true),
+    ] {
+        let list = listed(name);
+        let rest = [
+            ("LIST", list.as_str()),
+            ("EXAMINE \"INBOX\"", open),
+            ("FETCH 1:1", found),
+            ("EXAMINE", refusal),
+        ];
+        let wanted = [sought(None, "a@b")];
+        let (spots, _) = carry("", &rest, async |mailbox| mailbox.locate(&wanted).await).await;
+        assert_eq!(spots.is_err(), is_told, "{name}: {refusal}");
+        if let Ok(spots) = spots {
+            assert_eq!(spots[0].len(), 1, "{name}: {refusal}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -129,6 +129,43 @@ async fn a_letter_that_nobody_takes_any_more_comes_back() {
 }
 
 #[tokio::test]
+async fn nobody_else_can_say_that_a_letter_has_left() {
+    let site = Site::with_undo();
+    let mut ann = site.enrolled("ann@example.org").await;
+    let going = ann.write("/compose", &LETTER).await.location().to_owned();
+    let token = going.rsplit('=').next().unwrap();
+    let spool = &site.webmail.0.world.spool;
+    let name = Name::new("ann@example.org".to_owned(), token);
+    // Her program at the platform, or somebody who has read her drafts there.
+    let id = site.webmail.message_id(&name);
+    let mut draft = spool.draft();
+    let raw = format!("Message-ID: <{id}>\r\n\r\nhi\r\n");
+    draft.append(raw.as_bytes()).await.unwrap();
+    let forged = Envelope {
+        message_id: Some(id),
+        ..forged_envelope()
+    };
+    spool.accept(draft, forged).await.unwrap();
+    site.pass(11);
+    site.webmail.send_due().await;
+    assert_eq!(sent_by_ann(&site), 1);
+}
+
+fn forged_envelope() -> Envelope {
+    Envelope {
+        from: ReversePath::Mailbox("eve@x.example".parse().unwrap()),
+        parameters: MailParameters::default(),
+        recipients: Vec::new(),
+        peer: Peer::default(),
+        message_id: None,
+        subject: None,
+        header_from: None,
+        authenticity: Authenticity::Unproven,
+        expanded: None,
+    }
+}
+
+#[tokio::test]
 async fn the_task_sends_what_is_due() {
     let site = Site::with_undo();
     let mut ann = site.enrolled("ann@example.org").await;

@@ -1,6 +1,6 @@
 //! A platform in memory that fails when it is told to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::base::{Boxed, Timestamp};
@@ -28,20 +28,32 @@ impl Stored {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct State {
     pub(super) mailboxes: BTreeMap<String, Vec<Stored>>,
     last_uid: u32,
     /// The connection breaks behind so many further changes; the last one is done.
     pub(super) breaks_after: Option<u32>,
-    pub(super) away: bool,
+    pub(super) away: BTreeSet<&'static str>,
+    /// Does `cloud` offer IMAP, too? Its mailboxes are `cloud/ADDRESS`.
+    pub(super) imap_at_cloud: bool,
+    /// Behind so many further changes this happens.
+    pub(super) after: Option<(u32, Box<dyn FnOnce() + Send>)>,
+    /// The next change is done when this is said.
+    pub(super) holds: Option<tokio::sync::oneshot::Receiver<()>>,
     pub(super) refuses: bool,
     opened: u32,
 }
 
-/// The platform `onprem`.
-#[derive(Debug, Clone, Default)]
+/// The platform `onprem`, and `cloud` if it offers IMAP.
+#[derive(Clone, Default)]
 pub(super) struct Platform(Arc<Mutex<State>>);
+
+impl std::fmt::Debug for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Platform")
+    }
+}
 
 impl Platform {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -76,6 +88,11 @@ impl Platform {
     /// A change is done; does the connection break behind it?
     fn changed(&self) -> Result<(), ImapError> {
         let mut state = self.state();
+        match state.after.take() {
+            Some((0 | 1, happens)) => happens(),
+            Some((left, happens)) => state.after = Some((left - 1, happens)),
+            None => {}
+        }
         match &mut state.breaks_after {
             Some(0) => {
                 state.breaks_after = None;
@@ -92,24 +109,29 @@ impl Platform {
 
 impl Carriers for Platform {
     fn open_at_a_time(&self, backend: &BackendId) -> usize {
-        usize::from(backend.as_str() == "onprem") * 2
+        let has_imap = backend.as_str() == "onprem" || self.state().imap_at_cloud;
+        usize::from(has_imap) * 2
     }
 
     fn open<'a>(
         &'a self,
-        _backend: &'a BackendId,
+        backend: &'a BackendId,
         mailbox: &'a Mailbox,
     ) -> Boxed<'a, Result<Box<dyn OpenMailbox>, ImapError>> {
         Box::pin(async move {
             let mut state = self.state();
-            if state.away {
+            if state.away.contains(backend.as_str()) {
                 return Err(ImapError::Unreachable {
                     server: "imap://x".to_owned(),
                     why: "away".to_owned(),
                 });
             }
             state.opened += 1;
-            let open = Open(self.clone(), mailbox.key());
+            let name = match backend.as_str() {
+                "onprem" => mailbox.key(),
+                other => format!("{other}/{}", mailbox.key()),
+            };
+            let open = Open(self.clone(), name);
             Ok(Box::new(open) as Box<dyn OpenMailbox>)
         })
     }
@@ -173,6 +195,10 @@ impl OpenMailbox for Open {
         item: Item<'a>,
     ) -> Boxed<'a, Result<String, ImapError>> {
         Box::pin(async move {
+            let held = self.0.state().holds.take();
+            if let Some(held) = held {
+                held.await.ok();
+            }
             if self.0.state().refuses {
                 return Err(ImapError::Refused {
                     what: "APPEND".to_owned(),
@@ -181,7 +207,7 @@ impl OpenMailbox for Open {
             }
             let mut text = Vec::new();
             while (text.len() as u64) < item.body.len() {
-                let piece = item.body.read_at(text.len() as u64, 100).unwrap();
+                let piece = item.body.read_at(text.len() as u64, 5_000).unwrap();
                 text.extend_from_slice(&piece);
             }
             self.0

@@ -1,0 +1,166 @@
+//! On whichever platform holds the mailbox now.
+
+use crate::mail::{SENT_AS, sent_as_key};
+use crate::writeback::tests::*;
+
+const ANN_AT_CLOUD: &str = "ann@example.org,cloud,Ann Lee,\nbob@example.org,cloud,,\n";
+
+fn sent(house: &House, who: &str) -> usize {
+    house.platform.folder(who, FolderKind::Sent).len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_moves_while_his_old_platform_is_waited_for_is_carried_to_the_new_one() {
+    let house = House::new().await;
+    house.platform.state().imap_at_cloud = true;
+    house.platform.state().away.insert("onprem");
+    house.sent(ANN, "a@us").await;
+    house.sent(BOB, "b@us").await;
+    let started = house.writebacks.start(everybody(), "kim").await.unwrap();
+    // Bob's platform is there, and he waits for nobody.
+    house
+        .until(|house| sent(house, "cloud/bob@example.org") == 1)
+        .await;
+    house
+        .until(|house| !house.writebacks.status(None).unwrap().waits_for.is_empty())
+        .await;
+    house.directory(ANN_AT_CLOUD);
+    let done = house.ended(&started.run.id).await;
+    assert_eq!((done.run.state, done.failed), (RunState::Done, 0));
+    assert_eq!(done.waits_for, Vec::<String>::new());
+    assert_eq!(sent(&house, "cloud/ann@example.org"), 1);
+    assert_eq!(sent(&house, ANN), 0);
+    let ann = done.results.iter().find(|one| one.mailbox == ANN).unwrap();
+    assert_eq!(ann.backend, Some(BackendId::new("cloud")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_moves_in_the_middle_has_all_of_it_at_the_new_home() {
+    let house = House::new().await;
+    house.platform.state().imap_at_cloud = true;
+    for number in 0..4 {
+        house.sent(ANN, &format!("{number}@us")).await;
+    }
+    house.platform.state().after = Some((2, {
+        let handle = house.writebacks.0.parts.router.directory().clone();
+        Box::new(move || handle.replace(directory(ANN_AT_CLOUD)))
+    }));
+    let done = house.run().await;
+    assert_eq!(done.failed, 0, "{done:?}");
+    assert_eq!(sent(&house, ANN), 2);
+    assert_eq!(sent(&house, "cloud/ann@example.org"), 4);
+    assert_eq!(house.run().await.carried, NOTHING);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_not_meant_any_more_or_has_no_mailbox_is_told() {
+    let house = House::new().await;
+    house.platform.state().imap_at_cloud = true;
+    house.platform.state().away.insert("onprem");
+    house.sent(ANN, "a@us").await;
+    let only = Meant {
+        backend: Some(BackendId::new("onprem")),
+        users: 0,
+    };
+    let start = house.writebacks.start((only, BTreeSet::new()), "kim");
+    let started = start.await.unwrap();
+    house
+        .until(|house| !house.writebacks.status(None).unwrap().waits_for.is_empty())
+        .await;
+    house.directory(ANN_AT_CLOUD);
+    let done = house.ended(&started.run.id).await;
+    let why = done.results[0].failed.clone().unwrap();
+    assert!(why.contains("is at cloud now"), "{why}");
+    assert_eq!(sent(&house, "cloud/ann@example.org"), 0);
+    // A mail user without a mailbox.
+    house.directory("bob@example.org,cloud,,\n");
+    let plan = house.plan().await;
+    assert_eq!((plan.users, plan.skipped.len()), (0, 1), "{plan:?}");
+    assert_eq!(plan.skipped[0].reason, "nowhere");
+    let done = house.run().await;
+    assert_eq!((done.total, done.failed), (1, 1), "{done:?}");
+    let why = done.results[0].failed.clone().unwrap();
+    assert!(why.contains("no backend holds"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_when_the_server_is_there_again() {
+    let house = House::new().await;
+    house.platform.state().away.insert("onprem");
+    house.sent(ANN, "a@us").await;
+    let started = house.writebacks.start(everybody(), "kim").await.unwrap();
+    house
+        .until(|house| !house.writebacks.status(None).unwrap().waits_for.is_empty())
+        .await;
+    // It takes long to carry.
+    let (go_on, held) = tokio::sync::oneshot::channel();
+    house.platform.state().holds = Some(held);
+    house.platform.state().away.clear();
+    house
+        .until(|house| house.platform.state().holds.is_none())
+        .await;
+    let now = house.writebacks.status(None).unwrap();
+    assert_eq!(now.run.state, RunState::Running);
+    assert_eq!(now.waits_for, Vec::<String>::new());
+    go_on.send(()).unwrap();
+    assert_eq!(house.ended(&started.run.id).await.carried.sent, 1);
+}
+
+#[tokio::test]
+async fn people_are_named_by_any_of_their_addresses() {
+    let house = House::new().await;
+    house.sent(ANN, "a@us").await;
+    let named = async |text: &str| {
+        let addresses = text.split(' ').map(|one| one.parse().unwrap());
+        house.writebacks.named(addresses.collect()).await
+    };
+    let keys = named("ann.lee@example.org").await.unwrap();
+    let meant = Meant {
+        backend: None,
+        users: 1,
+    };
+    let plan = house.writebacks.plan((meant, keys)).await.unwrap();
+    assert_eq!(plan.users, 1, "{plan:?}");
+    let error = named("ann@example.org nobody@example.org who@x.example").await;
+    let told = error.unwrap_err().to_string();
+    let expected = "no user has the address nobody@example.org, who@x.example";
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
+async fn who_never_worked_here_is_told() {
+    let house = House::new().await;
+    house.directory("cy@example.org,onprem,,\n");
+    let cy = vec!["cy@example.org".parse().unwrap()];
+    let keys = house.writebacks.named(cy).await.unwrap();
+    let plan = house.writebacks.plan((Meant::default(), keys)).await;
+    let plan = plan.unwrap();
+    assert_eq!(plan.users, 0);
+    assert_eq!(plan.skipped[0].reason, "no-account");
+    assert_eq!(plan.skipped[0].example, "cy@example.org");
+}
+
+#[tokio::test]
+async fn what_he_sent_from_an_address_that_he_has_no_more_is_his() {
+    let house = House::new().await;
+    let raw = "Message-ID: <a@us>\r\n\r\nhi\r\n";
+    let mut sent = envelope(("ann.lee@example.org", "far@x.example"), "a@us");
+    sent.authenticity = Authenticity::Local;
+    sent.peer = Peer {
+        protocol: "webmail".to_owned(),
+        user: Some(ANN.to_owned()),
+        ..Peer::default()
+    };
+    house.accept(raw, sent).await;
+    // As the webmail does it.
+    let key = sent_as_key(ANN, "ann.lee@example.org");
+    let now = serde_json::json!({});
+    house
+        .spool
+        .put_fact(SENT_AS, &key, Some(now))
+        .await
+        .unwrap();
+    house.directory("ann@example.org,onprem,Ann Lee,\n");
+    assert_eq!(house.plan().await.carried.sent, 1);
+    assert_eq!(house.run().await.carried.sent, 1);
+}
