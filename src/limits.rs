@@ -268,7 +268,8 @@ pub const HELD_SPANS: usize = 64;
 /// Changes of health of one backend that are remembered; older ones are in the program's log only.
 pub const HEALTH_CHANGES: usize = 64;
 
-/// Body of a web form without attachments.
+/// Body of a web form without attachments; the text of a letter with its formatting. Beyond:
+/// refused with 413, a letter with what was written in it.
 pub const FORM: usize = 1024 * 1024;
 /// Bytes of what a browser, or an authenticator, says about a passkey. Beyond: refused.
 pub const PASSKEY_DATA: usize = 4 * 1024;
@@ -278,6 +279,13 @@ pub const PASSKEY_ID: usize = 1023;
 pub const PASSKEY_SIGNATURE: usize = 1024;
 /// Passkeys of one account. Beyond: one must be removed before another is added.
 pub const PASSKEYS: usize = 20;
+/// Text of a letter that is read although it is too long, so that it can be shown again and kept.
+/// Beyond: the end is gone, and the page says so.
+pub const WEB_TYPED: usize = 4 * 1024 * 1024;
+/// Text of an original that an answer quotes, or that is passed on; far below [`FORM`], because the
+/// writer's own words and the formatted form have to fit beside it. Beyond: a line says how much
+/// more there was.
+pub const WEB_QUOTED: usize = 96 * 1024;
 /// Files of one letter. Beyond: they are not attached, and the page says so.
 pub const WEB_FILES: usize = 50;
 /// So many times `web.max_attachments` an account may store within an hour: files of letters, and

@@ -146,7 +146,8 @@ impl Activation {
             let key = format!("{RULE}{scope}");
             write(&self.0.spool, &key, rule.as_ref()).await?;
             let setting = wish.setting.map_or("as others", Setting::as_str);
-            tracing::warn!(%scope, setting, actor = %wish.actor, "the webmail is set");
+            let (actor, reason) = (&wish.actor, &wish.reason);
+            tracing::warn!(%scope, setting, actor, reason, "the webmail is set");
             self.change(|state| match rule {
                 Some(rule) => {
                     state.book.rules.insert(scope, rule);

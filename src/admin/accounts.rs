@@ -25,6 +25,9 @@ pub struct Account {
     /// Its passkeys, each of which lets in without password.
     #[serde(default)]
     pub passkeys: usize,
+    /// Is its user in the directory?
+    #[serde(default)]
+    pub directory: Presence,
 }
 
 impl Account {
@@ -45,6 +48,19 @@ impl Account {
         }
         factors.join(", ")
     }
+}
+
+/// Is the user of an account in the directory?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Presence {
+    /// He is; or his domain takes everybody.
+    #[default]
+    There,
+    /// No source names him since then; he has his mail and may log in during `directory.grace`.
+    Departed(Timestamp),
+    /// The directory does not name him, and he sees and sends nothing.
+    Gone,
 }
 
 /// Can an account be used?

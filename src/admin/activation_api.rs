@@ -59,12 +59,13 @@ async fn show(State(admin): Us, Query(query): Query<ActivationQuery>) -> Answer 
         .blocking(move |admin| {
             let moment = admin.activation.moment()?;
             let mut view = moment.view();
-            view.verdict = asked.map(|address| {
+            let verdict = |address: Mailbox| {
                 let explained = admin.router.explain(&address);
-                let mailbox = explained.mailbox.unwrap_or_else(|| address.key());
+                let mailbox = explained.mailbox.ok_or_else(|| no_mailbox(&address))?;
                 let ruling = moment.ruling(&mailbox, explained.home.as_ref());
-                Verdict::new(mailbox.clone(), &ruling)
-            });
+                Ok::<_, AdminError>(Verdict::new(mailbox, &ruling))
+            };
+            view.verdict = asked.map(verdict).transpose()?;
             Ok(view)
         })
         .await
@@ -111,6 +112,13 @@ fn address(text: &str) -> Result<Mailbox, AdminError> {
         what: format!("\"{text}\" is no address: {error}"),
         hint: "expected for example ann@example.org",
     })
+}
+
+fn no_mailbox(user: &Mailbox) -> AdminError {
+    AdminError::NotFound {
+        what: format!("{user} has no mailbox here"),
+        hint: "`tideover explain ADDRESS` says why",
+    }
 }
 
 fn asked(what: &str, hint: &'static str) -> AdminError {
@@ -175,10 +183,7 @@ impl Admin {
             let user = address(text)?;
             let mailbox = self.router.explain(&user).mailbox;
             if is_new && mailbox.is_none() {
-                return Err(AdminError::NotFound {
-                    what: format!("{text} has no mailbox here"),
-                    hint: "`tideover explain ADDRESS` says why",
-                });
+                return Err(no_mailbox(&user));
             }
             scopes.push(Scope::User(mailbox.unwrap_or_else(|| user.key())));
         }

@@ -58,7 +58,7 @@ use crate::telemetry::Metrics;
 use crate::writeback::Writebacks;
 
 pub use accounts::{
-    Account, AccountAdmin, AccountRefused, AccountState, Coverage, Covered, Invitation,
+    Account, AccountAdmin, AccountRefused, AccountState, Coverage, Covered, Invitation, Presence,
 };
 pub(crate) use activation_api::SettingQuery;
 pub(crate) use api::AddressQuery;

@@ -4,7 +4,7 @@ use super::args::UserVerb;
 use super::intent::Request;
 use super::render::Page;
 use super::{Asker, Failure};
-use crate::admin::{Account, AccountState, AddressQuery, Coverage, Covered, Invitation};
+use crate::admin::{Account, AccountState, AddressQuery, Coverage, Covered, Invitation, Presence};
 use crate::terminal::{Cell, Table, Tone, moment, visible};
 
 impl UserVerb {
@@ -68,7 +68,8 @@ impl Page {
         if accounts.is_empty() {
             return "no accounts: `tideover user invite ADDRESS` makes one\n".to_owned();
         }
-        let mut table = Table::new(&["ADDRESS", "STATE", "LOGIN", "CREATED"], &[0]);
+        let head = ["ADDRESS", "STATE", "LOGIN", "CREATED", "DIRECTORY"];
+        let mut table = Table::new(&head, &[0]);
         for account in accounts {
             let tone = match account.state {
                 AccountState::Active => Tone::Good,
@@ -80,9 +81,28 @@ impl Page {
                 Cell::toned(account.state.as_str(), tone),
                 account.factors().into(),
                 moment(account.created, self.now).into(),
+                match account.directory {
+                    Presence::There => "".into(),
+                    Presence::Departed(since) => {
+                        let since = moment(since, self.now);
+                        Cell::toned(format!("departed {since}"), Tone::Waiting)
+                    }
+                    Presence::Gone => Cell::toned("gone", Tone::Bad),
+                },
             ]);
         }
-        table.render(self.palette)
+        let mut text = table.render(self.palette);
+        let is_departed = |it: &&Account| matches!(it.directory, Presence::Departed(_));
+        if accounts
+            .iter()
+            .any(|it| is_departed(&it) && it.state == AccountState::Active)
+        {
+            text.push_str(&Self::paragraph(
+                "who departed can log in until `directory.grace` is over; `tideover user disable \
+                 ADDRESS` ends that now",
+            ));
+        }
+        text
     }
 
     /// `user invite`.
@@ -216,6 +236,7 @@ mod tests {
             state,
             created: Timestamp::from_millis(0),
             second_step: true,
+            directory: Presence::There,
             passkeys: 0,
         };
         let mut coverage = Coverage::default();
@@ -266,6 +287,7 @@ mod tests {
             created: Timestamp::from_millis(0),
             second_step,
             passkeys,
+            directory: Presence::There,
         };
         for (account, told) in [
             (account(AccountState::Active, false, 0), "active password "),

@@ -32,7 +32,13 @@ pub(crate) enum WebmailVerb {
     /// Open it for some who try it; their pages say that it is a test
     Test(Said),
     /// End rules: what holds for others holds for them, too
-    Clear(Whom),
+    Clear {
+        #[command(flatten)]
+        whom: Whom,
+        /// Why; it is written to the program's log
+        #[arg(long)]
+        reason: Option<String>,
+    },
 }
 
 /// Of whom something is said; without any of them: of everybody.
@@ -83,7 +89,7 @@ impl WebmailVerb {
             Self::Off(said) => set(Setting::Off, said),
             Self::Auto(said) => set(Setting::Auto, said),
             Self::Test(said) => set(Setting::Test, said),
-            Self::Clear(whom) => say(None, whom, String::new()),
+            Self::Clear { whom, reason } => say(None, whom, reason.unwrap_or_default()),
         }
     }
 }
@@ -259,9 +265,14 @@ mod tests {
             (body.domains, body.users),
             (vec!["a.b".into()], vec!["c@d".into()])
         );
-        let clear = request("tideover webmail clear --group g@x");
-        let body: SettingQuery = serde_json::from_str(&clear.body.unwrap()).unwrap();
-        assert_eq!((body.setting, body.groups), (None, vec!["g@x".into()]));
+        for (line, reason) in [
+            ("tideover webmail clear --group g@x", ""),
+            ("tideover webmail clear --group g@x --reason over", "over"),
+        ] {
+            let body: SettingQuery = serde_json::from_str(&request(line).body.unwrap()).unwrap();
+            assert_eq!((body.setting, body.groups), (None, vec!["g@x".into()]));
+            assert_eq!(body.reason, reason);
+        }
         for line in ["tideover webmail on", "tideover webmail test --user a@b"] {
             assert!(
                 Arguments::try_parse_from(line.split(' ')).is_err(),

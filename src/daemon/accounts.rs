@@ -6,11 +6,11 @@ use std::collections::HashMap;
 
 use crate::admin::{
     Account, AccountAdmin, AccountRefused, AccountState, Coverage, Invitation, InviteQuery,
-    InvitedView,
+    InvitedView, Presence,
 };
 use crate::base::{Boxed, Clock};
 use crate::directory::{Directory, DirectoryHandle, EntryKind, Lookup};
-use crate::route::Router;
+use crate::route::{Admission, Admit as _, Origin, Router};
 use crate::smtp::Mailbox;
 use crate::webmail::{self, AccountError, Accounts, Invited, Webmail};
 
@@ -80,7 +80,11 @@ impl AccountAdmin for AccountDesk {
     fn list(&self) -> Boxed<'_, Result<Vec<Account>, AccountRefused>> {
         Box::pin(async move {
             let accounts = self.accounts.list().await.map_err(refused)?;
-            Ok(accounts.iter().map(view).collect())
+            let present = |account: &webmail::Account| Account {
+                directory: self.presence(&account.address),
+                ..view(account)
+            };
+            Ok(accounts.iter().map(present).collect())
         })
     }
 
@@ -94,6 +98,19 @@ impl AccountAdmin for AccountDesk {
 }
 
 impl AccountDesk {
+    /// Is somebody in the directory? It asks as the webmail does when it lets somebody in.
+    fn presence(&self, address: &Mailbox) -> Presence {
+        if let Lookup::Known { entry, .. } = self.directory.current().lookup(address)
+            && let Some(since) = entry.departed
+        {
+            return Presence::Departed(since);
+        }
+        match self.router.admit(address, Origin::Trusted) {
+            Admission::Reject(reply) if reply.code >= 500 => Presence::Gone,
+            Admission::Reject(_) | Admission::Accept { .. } => Presence::There,
+        }
+    }
+
     /// Invites the user of a mailbox.
     pub(super) async fn invite_one(&self, account: &Mailbox) -> Result<Invitation, AccountRefused> {
         let was_disabled = self.is_disabled(account).await;
@@ -194,6 +211,7 @@ pub(super) fn view(account: &webmail::Account) -> Account {
         created: account.created,
         second_step: account.has_second_step(),
         passkeys: account.passkey_count(),
+        directory: Presence::There,
     }
 }
 
@@ -246,6 +264,7 @@ mod tests {
                 state,
                 created: crate::base::Timestamp::default(),
                 second_step: false,
+                directory: Presence::There,
                 passkeys,
             };
             (address.to_owned(), account)

@@ -149,23 +149,35 @@ impl Letter<'_> {
 
 impl LetterFile {
     fn part<'x>(&self, mark: &'x str) -> MimePart<'x> {
-        MimePart::new(carried_type(&self.content_type), mark.as_bytes())
+        let (kind, charset) = carried_type(&self.content_type);
+        let mut kind = ContentType::new(kind);
+        if let Some(charset) = charset {
+            kind = kind.attribute("charset", charset);
+        }
+        MimePart::new(kind, mark.as_bytes())
             .attachment(one_line(&self.name))
             .transfer_encoding("base64")
     }
 }
 
 /// The type that a file is given: RFC 2046 §5 lets neither messages nor multiparts be encoded.
-fn carried_type(declared: &str) -> String {
+/// The charset of a text goes with it.
+fn carried_type(declared: &str) -> (String, Option<String>) {
     let declared = declared.to_ascii_lowercase();
+    let (declared, parameters) = declared.split_once(';').unwrap_or((&declared, ""));
     let is_token = |text: &str| {
         let fits = |c: char| c.is_ascii_alphanumeric() || "!#$&^_.+-".contains(c);
         !text.is_empty() && text.len() <= 100 && text.chars().all(fits)
     };
-    match declared.split_once('/') {
-        Some(("message" | "multipart", _)) | None => OTHER_TYPE.to_owned(),
-        Some((kind, sub)) if is_token(kind) && is_token(sub) => declared,
-        Some(_) => OTHER_TYPE.to_owned(),
+    match declared.trim().split_once('/') {
+        Some(("message" | "multipart", _)) | None => (OTHER_TYPE.to_owned(), None),
+        Some((kind, sub)) if is_token(kind) && is_token(sub) => {
+            let charset = parameters.trim().strip_prefix("charset=");
+            let charset = charset.map(|charset| charset.trim_matches('"'));
+            let charset = charset.filter(|charset| kind == "text" && is_token(charset));
+            (declared.trim().to_owned(), charset.map(str::to_owned))
+        }
+        Some(_) => (OTHER_TYPE.to_owned(), None),
     }
 }
 

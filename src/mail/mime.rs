@@ -1,13 +1,16 @@
 //! What a person reads of a message: who, when, text, HTML, parts. A view over mail-parser with
 //! everything hostile taken out of its reach: bounded, without panics, without control characters.
 
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 
+use mail_parser::parsers::MessageStream;
 use mail_parser::{
-    Address, HeaderValue, Message, MessageParser, MessagePart, MimeHeaders, PartType,
+    Address, Encoding, HeaderValue, Message, MessageParser, MessagePart, MimeHeaders, PartType,
 };
 
-use super::header::turns_text;
+use super::charset;
+use super::header::{mended, turns_text};
 use crate::base::Timestamp;
 
 /// Parts of one message that are looked at; the rest is only in its source.
@@ -50,8 +53,18 @@ pub struct Part {
     pub content_type: String,
     /// `Content-ID` without angle brackets.
     pub content_id: Option<String>,
-    /// Decoded content.
+    /// The charset that it says it has, if any.
+    pub charset: Option<String>,
+    /// Its bytes, as they were before they were encoded to be sent.
     pub content: Vec<u8>,
+}
+
+impl Part {
+    /// Its content as text: in its charset, or what it seems to be in.
+    #[must_use]
+    pub fn text(&self) -> String {
+        charset::decode(&self.content, self.charset.as_deref())
+    }
 }
 
 /// A message, parsed.
@@ -114,8 +127,8 @@ impl ParsedMessage {
     }
 
     fn read(message: &Message<'_>, raw: &[u8]) -> Self {
-        let rich = texts(message, &message.html_body);
-        let plain: Vec<_> = texts(message, &message.text_body)
+        let rich = texts(message, &message.html_body, raw);
+        let plain: Vec<_> = texts(message, &message.text_body, raw)
             .into_iter()
             .filter(|(_, part)| matches!(part, TextPart::Plain(_)))
             .collect();
@@ -129,6 +142,22 @@ impl ParsedMessage {
             .map(|(number, part)| attachment(number, part, raw))
             .filter(|part| part.number > 0 || !part.content.is_empty())
             .collect();
+        let root = message.parts.first();
+        let mended = root.and_then(|root| mended_header(root, raw));
+        let head = match &mended {
+            Some(header) => MessageParser::default().parse_headers(header),
+            None => None,
+        };
+        Self {
+            rich: rich.into_iter().map(|(_, part)| part).collect(),
+            plain: plain.into_iter().map(|(_, part)| part).collect(),
+            parts,
+            ..Self::of_header(head.as_ref().unwrap_or(message))
+        }
+    }
+
+    /// What the header says.
+    fn of_header(message: &Message<'_>) -> Self {
         Self {
             subject: message.subject().map(|subject| short(&clean(subject))),
             from: people(message.from()),
@@ -142,10 +171,18 @@ impl ParsedMessage {
             message_id: message.message_id().map(clean),
             references: references(message),
             authentication: authentication(message),
-            rich: rich.into_iter().map(|(_, part)| part).collect(),
-            plain: plain.into_iter().map(|(_, part)| part).collect(),
-            parts,
+            ..Self::default()
         }
+    }
+}
+
+/// The header of a part, when the parser could not read it as it stands.
+fn mended_header(part: &MessagePart<'_>, raw: &[u8]) -> Option<Vec<u8>> {
+    let place = |offset: u32| usize::try_from(offset).unwrap_or(usize::MAX);
+    let header = raw.get(place(part.raw_header_offset())..place(part.raw_body_offset()))?;
+    match mended(header) {
+        Cow::Owned(mended) => Some(mended),
+        Cow::Borrowed(_) => None,
     }
 }
 
@@ -169,7 +206,7 @@ fn contains_ignoring_case(text: &[u8], mark: &[u8]) -> bool {
         .any(|window| window.eq_ignore_ascii_case(mark))
 }
 
-fn texts(message: &Message<'_>, numbers: &[u32]) -> Vec<(usize, TextPart)> {
+fn texts(message: &Message<'_>, numbers: &[u32], raw: &[u8]) -> Vec<(usize, TextPart)> {
     let of = |number: &u32| {
         let number = usize::try_from(*number).ok()?;
         let part = message.parts.get(number)?;
@@ -179,8 +216,8 @@ fn texts(message: &Message<'_>, numbers: &[u32]) -> Vec<(usize, TextPart)> {
             return None;
         }
         let text = match &part.body {
-            PartType::Text(text) => TextPart::Plain(text.clone().into_owned()),
-            PartType::Html(html) => TextPart::Html(html.clone().into_owned()),
+            PartType::Text(text) => TextPart::Plain(decoded(part, text, raw)),
+            PartType::Html(html) => TextPart::Html(decoded(part, html, raw)),
             PartType::Binary(_)
             | PartType::InlineBinary(_)
             | PartType::Message(_)
@@ -189,6 +226,61 @@ fn texts(message: &Message<'_>, numbers: &[u32]) -> Vec<(usize, TextPart)> {
         Some((number, text))
     };
     numbers.iter().take(PARTS).filter_map(of).collect()
+}
+
+/// The charset that a part says it has.
+fn charset_of<'a>(part: &'a MessagePart<'_>) -> Option<&'a str> {
+    part.content_type()
+        .and_then(|kind| kind.attribute("charset"))
+}
+
+/// The text of a part. What the parser made of it is good when all is ASCII or UTF-8; else the
+/// bytes are looked at once more.
+fn decoded(part: &MessagePart<'_>, parsed: &str, raw: &[u8]) -> String {
+    let declared = charset_of(part);
+    // The parser reads ASCII as Windows-1252, and what it does not know as UTF-8.
+    let is_utf8 = declared.is_none_or(|it| charset::is_vague(it) && !charset::is_ascii(it));
+    let is_sound = is_utf8 && !parsed.contains(['\u{fffd}', '\u{1b}']);
+    if is_sound {
+        return parsed.to_owned();
+    }
+    let bytes = content(part, raw);
+    let html = matches!(part.body, PartType::Html(_)).then_some(&*bytes);
+    let label = charset::label_of(declared, html);
+    charset::decode(&bytes, label.as_deref())
+}
+
+/// The bytes of a part, as they were before they were encoded to be sent. The parser keeps those of
+/// a text in UTF-8 only.
+fn content<'a>(part: &'a MessagePart<'_>, raw: &'a [u8]) -> Cow<'a, [u8]> {
+    let place = |offset: u32| usize::try_from(offset).unwrap_or(usize::MAX);
+    let stored = || raw.get(place(part.raw_body_offset())..place(part.raw_end_offset()));
+    let is_embedded = |message: &Message<'_>| message.raw_message().len() == raw.len();
+    match &part.body {
+        // A message that is not encoded shares the bytes of the one around it.
+        PartType::Message(message) if is_embedded(message) => {
+            Cow::Borrowed(stored().unwrap_or_default())
+        }
+        PartType::Text(_) | PartType::Html(_) => {
+            let stored = stored().unwrap_or_default();
+            let (end, bytes) = match part.encoding {
+                Encoding::None => (0, Cow::Borrowed(stored)),
+                Encoding::Base64 => MessageStream::new(stored).decode_base64_mime(b""),
+                Encoding::QuotedPrintable => {
+                    MessageStream::new(stored).decode_quoted_printable_mime(b"")
+                }
+            };
+            if end == usize::MAX {
+                Cow::Borrowed(part.contents())
+            } else {
+                bytes
+            }
+        }
+        PartType::Message(_)
+        | PartType::Binary(_)
+        | PartType::InlineBinary(_)
+        | PartType::Multipart(_) => Cow::Borrowed(part.contents()),
+    }
 }
 
 fn attachment(number: usize, part: &MessagePart<'_>, raw: &[u8]) -> Part {
@@ -203,30 +295,20 @@ fn attachment(number: usize, part: &MessagePart<'_>, raw: &[u8]) -> Part {
         };
         default.to_owned()
     });
-    let is_embedded = |message: &Message<'_>| message.raw_message().len() == raw.len();
-    let content = match &part.body {
-        // A message that is not encoded shares the bytes of the one around it.
-        PartType::Message(message) if is_embedded(message) => {
-            let start = usize::try_from(part.raw_body_offset()).unwrap_or(usize::MAX);
-            let end = usize::try_from(part.raw_end_offset()).unwrap_or(usize::MAX);
-            raw.get(start..end).unwrap_or_default()
-        }
-        PartType::Message(_)
-        | PartType::Text(_)
-        | PartType::Html(_)
-        | PartType::Binary(_)
-        | PartType::InlineBinary(_)
-        | PartType::Multipart(_) => part.contents(),
-    };
     let nested_subject = part
         .message()
         .and_then(|message| message.subject())
         .map(|subject| format!("{subject}.eml"));
+    let name = match mended_header(part, raw) {
+        None => part.attachment_name().map(str::to_owned),
+        Some(header) => {
+            let header = MessageParser::default().parse_headers(&header);
+            header.and_then(|header| header.attachment_name().map(str::to_owned))
+        }
+    };
     Part {
         number,
-        name: part
-            .attachment_name()
-            .map(str::to_owned)
+        name: name
             .or(nested_subject)
             .map(|name| file_name(&name))
             .filter(|name| !name.is_empty()),
@@ -234,7 +316,8 @@ fn attachment(number: usize, part: &MessagePart<'_>, raw: &[u8]) -> Part {
         content_id: part
             .content_id()
             .map(|id| id.trim_matches(['<', '>']).to_owned()),
-        content: content.to_vec(),
+        charset: charset_of(part).map(str::to_owned),
+        content: content(part, raw).into_owned(),
     }
 }
 

@@ -42,6 +42,129 @@ fn decodes_charsets() {
     }
 }
 
+/// The text of a message whose header and body are these.
+fn text_of(header: &str, body: &[u8]) -> String {
+    let header = header.replace('\n', "\r\n");
+    let raw = [header.as_bytes(), b"\r\n\r\n", body].concat();
+    let message = ParsedMessage::parse(&raw).unwrap();
+    match &message.rich[..] {
+        [TextPart::Plain(text) | TextPart::Html(text)] => text.clone(),
+        other => panic!("{header}: {other:?}"),
+    }
+}
+
+#[test]
+fn charsets_that_are_not_named_or_wrongly_or_rare_are_read() {
+    for (header, body, text) in [
+        ("Subject: x", b"Gr\xfc\xdfe \x80".as_slice(), "Grüße €"),
+        ("Subject: x", "Grüße €".as_bytes(), "Grüße €"),
+        (
+            "Content-Type: text/plain; charset=utf-8",
+            b"Gr\xfc\xdfe",
+            "Grüße",
+        ),
+        (
+            "Content-Type: text/plain; charset=us-ascii",
+            "Grüße".as_bytes(),
+            "Grüße",
+        ),
+        (
+            "Content-Type: text/plain; charset=cp437",
+            b"Gr\x81\xe1e",
+            "Grüße",
+        ),
+        ("Content-Type: text/plain; charset=\"IBM850\"", b"\x9b", "ø"),
+        (
+            "Content-Type: text/plain; charset=iso-2022-kr",
+            b"\x1b$)C\x0eGQ1[\x0f",
+            "한글",
+        ),
+        (
+            "Content-Type: text/plain; charset=hz-gb-2312",
+            b"~{VPND~}",
+            "中文",
+        ),
+        (
+            "Content-Type: text/plain; charset=x-unknown",
+            b"Gr\xfc\xdfe",
+            "Grüße",
+        ),
+        (
+            "Content-Type: text/plain; charset=cp437\nContent-Transfer-Encoding: quoted-printable",
+            b"Gr=81=E1e",
+            "Grüße",
+        ),
+        (
+            "Content-Type: text/plain\nContent-Transfer-Encoding: base64",
+            b"R3L832U=",
+            "Grüße",
+        ),
+        (
+            "Content-Type: text/html",
+            b"<meta charset=gbk>\xd6\xd0",
+            "<meta charset=gbk>中",
+        ),
+        (
+            "Content-Type: text/html",
+            b"<meta charset=iso-2022-jp>\x1b$BF|\x1b(B",
+            "<meta charset=iso-2022-jp>日",
+        ),
+        (
+            "Content-Type: text/html; charset=koi8-r",
+            b"<meta charset=gbk>\xf0",
+            "<meta charset=gbk>П",
+        ),
+    ] {
+        assert_eq!(text_of(header, body), text, "{header} {body:?}");
+    }
+}
+
+#[test]
+fn eight_bit_headers_are_read() {
+    let raw = b"From: J\xfcrgen <j@x.example>\r\nTo: \"M\xfcller, A\" <a@x.example>\r\n\
+        Subject: Gr\xfc\xdfe \x80 5\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+        --b\r\n\r\nx\r\n--b\r\nContent-Type: application/pdf; name=\"Pl\xe4ne.pdf\"\r\n\
+        Content-Disposition: attachment; filename=\"Pl\xe4ne.pdf\"\r\n\r\n%PDF\r\n--b--\r\n";
+    let message = ParsedMessage::parse(raw).unwrap();
+    assert_eq!(message.subject.as_deref(), Some("Grüße € 5"));
+    assert_eq!(message.from[0].name.as_deref(), Some("Jürgen"));
+    assert_eq!(message.from[0].address, "j@x.example");
+    assert_eq!(message.to[0].name.as_deref(), Some("Müller, A"));
+    assert_eq!(message.parts[0].name.as_deref(), Some("Pläne.pdf"));
+    let message =
+        parse("Subject: =?cp437?Q?Gr=81=E1e?=\nFrom: =?utf-8?Q?J=FC?= <j@x.example>\n\nx");
+    assert_eq!(message.subject.as_deref(), Some("Grüße"));
+    assert_eq!(message.from[0].name.as_deref(), Some("Jü"));
+}
+
+/// What is attached comes out bit by bit as it went in, whatever charset it says it has.
+#[test]
+fn files_of_text_are_not_changed() {
+    let raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n\
+        --b\r\nContent-Type: text/csv; charset=iso-8859-1\r\n\
+        Content-Disposition: attachment; filename=a.csv\r\n\r\nGr\xfc\xdfe;\xff\r\n\
+        --b\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\
+        Content-Disposition: attachment; filename=b.txt\r\n\r\nR3L832U7gA==\r\n\
+        --b\r\nContent-Type: text/plain; charset=cp437\r\n\
+        Content-Transfer-Encoding: quoted-printable\r\n\
+        Content-Disposition: attachment; filename=c.txt\r\n\r\nGr=81=E1=\r\ne\r\n--b--\r\n";
+    let message = ParsedMessage::parse(raw).unwrap();
+    let parts: Vec<(&[u8], String)> = message
+        .parts
+        .iter()
+        .map(|part| (&*part.content, part.text()))
+        .collect();
+    let wanted: [(&[u8], &str); 3] = [
+        (b"Gr\xfc\xdfe;\xff", "Grüße;ÿ"),
+        (b"Gr\xfc\xdfe;\x80", "Grüße;€"),
+        (b"Gr\x81\xe1e", "Grüße"),
+    ];
+    for (part, (content, text)) in parts.iter().zip(wanted) {
+        assert_eq!((part.0, &*part.1), (content, text));
+    }
+    assert_eq!(parts.len(), 3);
+}
+
 #[test]
 fn alternatives_are_two_forms_of_one_text() {
     let message = parse(
@@ -147,10 +270,84 @@ fn marks_attachments_from_the_beginning() {
 }
 
 mod properties {
+    use base64::Engine as _;
+
     use super::*;
+
+    fn base64(bytes: &[u8]) -> String {
+        base64::engine::general_purpose::STANDARD.encode(bytes)
+    }
     use proptest::prelude::*;
 
+    /// Charsets that one can write with, and the names that mail gives them.
+    const CHARSETS: [&str; 33] = [
+        "windows-1250",
+        "windows-1251",
+        "windows-1252",
+        "windows-1253",
+        "windows-1254",
+        "windows-1255",
+        "windows-1256",
+        "windows-1257",
+        "windows-1258",
+        "windows-874",
+        "iso-8859-1",
+        "iso-8859-2",
+        "iso-8859-3",
+        "iso-8859-4",
+        "iso-8859-5",
+        "iso-8859-6",
+        "iso-8859-7",
+        "iso-8859-8",
+        "iso-8859-10",
+        "iso-8859-13",
+        "iso-8859-14",
+        "iso-8859-15",
+        "iso-8859-16",
+        "koi8-r",
+        "koi8-u",
+        "ibm866",
+        "macintosh",
+        "gbk",
+        "gb18030",
+        "big5",
+        "euc-jp",
+        "iso-2022-jp",
+        "shift_jis",
+    ];
+    /// Letters of many charsets; of each text those are taken that a charset has.
+    const LETTERS: &str = "abcÄÖÜäöüßéèçñøåőűčěšžłąęğışțșČПриветЇґΑβγώאבגדمرحباไทยđơư\
+        日本語ハロー中文字漢한글안녕€“”–";
+
     proptest! {
+        /// Nothing is lost of a text in a charset that is named and known.
+        #[test]
+        fn named_charsets_lose_nothing(
+            charset in proptest::sample::select(CHARSETS.to_vec()),
+            letters in proptest::collection::vec(
+                proptest::sample::select(LETTERS.chars().collect::<Vec<_>>()), 1..40),
+            encoding in proptest::sample::select(vec!["base64", "8bit"]),
+        ) {
+            let coder = encoding_rs::Encoding::for_label(charset.as_bytes()).unwrap();
+            let has = |letter: &char| !coder.encode(&letter.to_string()).2;
+            let text: String = letters.into_iter().filter(has).collect();
+            let (bytes, _, _) = coder.encode(&text);
+            // What is not one letter back is no letter of it (Windows-1255 and 1258 have accents).
+            prop_assume!(coder.decode_without_bom_handling(&bytes).0 == text);
+            let body = if encoding == "base64" {
+                crate::mail::base64_lines(&bytes)
+            } else {
+                bytes.clone().into_owned()
+            };
+            let header = format!("Content-Type: text/plain; charset={charset}\n\
+                Content-Transfer-Encoding: {encoding}");
+            let read = text_of(&header, &body);
+            prop_assert_eq!(read.trim_end(), text.trim_end(), "{}", charset);
+            let word = crate::mail::decode_text(
+                format!("=?{charset}?B?{}?=", base64(&bytes)).as_bytes(), 200);
+            prop_assert_eq!(word, text.trim());
+        }
+
         #[test]
         fn any_bytes_can_be_looked_at(bytes in proptest::collection::vec(any::<u8>(), 0..2_000)) {
             let _parsed = ParsedMessage::parse(&bytes);

@@ -4,6 +4,8 @@
 mod addressees;
 pub mod calendar;
 mod cause;
+mod charset;
+mod codepages;
 mod envelope;
 mod finality;
 mod header;

@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 
 use mail_parser::{HeaderName, MessageParser};
 
+use super::header::mended;
 use super::mime::{clean, is_message_id, references};
 
 /// Message-IDs that a message may point back to: the first and the newest.
@@ -38,7 +39,10 @@ impl Ties {
             let parser = MessageParser::new()
                 .with_message_ids()
                 .header_text(HeaderName::Subject);
-            let message = parser.parse_headers(beginning)?;
+            let end = memchr::memmem::find(beginning, b"\r\n\r\n");
+            let header = end.and_then(|end| beginning.get(..end + 4));
+            let header = mended(header.unwrap_or(beginning));
+            let message = parser.parse_headers(&header)?;
             let mut references = references(&message);
             if references.len() > KEPT {
                 references.drain(1..=references.len() - KEPT);
@@ -98,6 +102,8 @@ mod tests {
         let ties = read("In-Reply-To: <b@x>\nSubject: Fwd: Report: done\n\n");
         assert_eq!(ties.references, ["b@x"]);
         assert_eq!((&*ties.subject, ties.is_answer), ("report: done", false));
+        let ties = Ties::read(b"Subject: Re: Gr\xfc\xdfe\r\n\r\n\xff");
+        assert_eq!((&*ties.subject, ties.is_answer), ("grüße", true));
         assert_eq!(read("\nno header"), Ties::default());
         assert_eq!(read("Subject: Re: \n\n").subject, "");
     }

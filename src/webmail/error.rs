@@ -15,6 +15,8 @@ pub(crate) enum WebError {
     LogIn(String),
     /// No such page or message, or somebody else's: the answer is the same (I12).
     NotFound,
+    /// His address is not in the directory any more.
+    Gone,
     /// The token of the form is wrong or its session is over.
     Expired,
     /// The webmail is not open for this user now.
@@ -38,7 +40,7 @@ impl WebError {
         match self {
             Self::LogIn(_) => StatusCode::SEE_OTHER,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Expired | Self::ReadOnly => StatusCode::FORBIDDEN,
+            Self::Gone | Self::Expired | Self::ReadOnly => StatusCode::FORBIDDEN,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Busy | Self::NotOpen => StatusCode::SERVICE_UNAVAILABLE,
             Self::Enough => StatusCode::TOO_MANY_REQUESTS,
@@ -61,9 +63,9 @@ impl WebError {
     /// Title and text of its page.
     pub(crate) const fn words(&self, texts: &Texts) -> (&'static str, &'static str) {
         match self {
-            Self::NotFound | Self::LogIn(_) | Self::BadRequest => {
-                (texts.not_found_title, texts.not_found)
-            }
+            Self::NotFound | Self::LogIn(_) => (texts.not_found_title, texts.not_found),
+            Self::BadRequest => (texts.bad_request_title, texts.bad_request),
+            Self::Gone => (texts.gone_title, texts.gone),
             Self::Expired => (texts.expired_title, texts.expired),
             Self::NotOpen => (texts.not_open_title, texts.not_open),
             Self::ReadOnly => (texts.read_only_title, texts.read_only_refused),

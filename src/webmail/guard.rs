@@ -119,6 +119,9 @@ impl FromRequestParts<Webmail> for User {
             None => None,
         };
         let session = session.ok_or_else(|| WebError::LogIn(next.to_owned()))?;
+        if webmail.is_gone(&session.account.address) && parts.uri.path() != "/logout" {
+            return Err(WebError::Gone);
+        }
         let (mailbox, home) = webmail.mailbox_of(&session.account.address);
         let addresses = webmail.addresses_of(&session.account.address);
         let ruling = webmail.ruling(&mailbox, home.as_ref()).await?;

@@ -72,7 +72,7 @@ pub(crate) fn invitation(message: &ParsedMessage) -> Option<Invitation> {
         .parts
         .iter()
         .filter(|part| is_calendar(&part.content_type));
-    calendars.find_map(|part| Invitation::parse(&part.content))
+    calendars.find_map(|part| Invitation::parse(part.text().as_bytes()))
 }
 
 /// Is this a calendar object?

@@ -1,8 +1,10 @@
 //! What a user writes: the recipients of a form, and the fields of a reply. Pure.
 
 use super::moment::Moments;
-use super::texts::fill;
+use super::plain::cut;
+use super::texts::{Texts, fill};
 use crate::base::Timestamp;
+use crate::limits;
 pub(crate) use crate::mail::parse_addressees;
 use crate::mail::{ParsedMessage, Person, TextPart, is_message_id};
 use crate::smtp::Mailbox;
@@ -98,13 +100,14 @@ pub(crate) fn forward(
         }
     }
     text.push('\n');
-    for line in readable_text(message)
-        .trim_end()
-        .lines()
-        .take(FORWARDED_LINES)
-    {
-        text.push_str(line.trim_end());
+    let original = readable_text(message);
+    let (lines, left) = beginning(&original, FORWARDED_LINES);
+    for line in lines {
+        text.push_str(line);
         text.push('\n');
+    }
+    if let Some(left) = left_out(left, texts) {
+        text.extend([&*left, "\n"]);
     }
     Fields {
         from: reached(message, own),
@@ -192,12 +195,48 @@ fn quoted(message: &ParsedMessage, received: Timestamp, moments: &Moments) -> St
     let values = [("time", time.as_str()), ("person", person)];
     let mut text = format!("\n\n{}\n", fill(moments.texts.wrote, &values));
     let original = readable_text(message);
-    for line in original.trim_end().lines().take(QUOTED_LINES) {
+    let (lines, left) = beginning(&original, QUOTED_LINES);
+    for line in lines {
         text.push_str(if line.starts_with('>') { ">" } else { "> " });
-        text.push_str(line.trim_end());
+        text.push_str(line);
         text.push('\n');
     }
+    if let Some(left) = left_out(left, moments.texts) {
+        text.extend(["> ", &*left, "\n"]);
+    }
     text
+}
+
+/// The first lines of an original, up to so many and to [`limits::WEB_QUOTED`] bytes, and how many
+/// are left out; of a line that is too long its beginning is there.
+fn beginning(original: &str, most: usize) -> (Vec<&str>, usize) {
+    let mut room = limits::WEB_QUOTED;
+    let mut lines = Vec::new();
+    let mut all = original.trim_end().lines();
+    while let Some(line) = all.next() {
+        let line = line.trim_end();
+        // Two for the mark of a quote, two for the end of the line in a form.
+        let size = line.len() + 4;
+        if lines.len() < most && size <= room {
+            room -= size;
+            lines.push(line);
+            continue;
+        }
+        let is_long = lines.len() < most && line.len() > limits::WEB_QUOTED / 4;
+        let piece = cut(line, room.saturating_sub(4));
+        lines.extend(Some(piece).filter(|piece| is_long && !piece.is_empty()));
+        return (lines, 1 + all.count());
+    }
+    (lines, 0)
+}
+
+/// Says how many lines of an original are left out.
+fn left_out(lines: usize, texts: &Texts) -> Option<String> {
+    match lines {
+        0 => None,
+        1 => Some(texts.one_line_more.to_owned()),
+        more => Some(fill(texts.lines_more, &[("count", &more.to_string())])),
+    }
 }
 
 fn listed(people: &[&Person]) -> String {

@@ -261,7 +261,7 @@ pub fn router(webmail: Webmail) -> Router {
     let most = webmail.0.options.writing.max_attachments.saturating_mul(2);
     let letter = usize::try_from(most)
         .unwrap_or(usize::MAX)
-        .saturating_add(2 * limits::FORM);
+        .saturating_add(2 * limits::WEB_TYPED);
     let compose = get(pages::compose::page)
         .post(pages::send::post)
         .layer(DefaultBodyLimit::max(letter));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::Webmail;
-use super::accounts::blocking;
+use super::accounts::{AccountError, blocking};
 use super::drafts::{Draft, File, Leaving, Name};
 use super::error::WebError;
 use super::recipients::{Addressed, Refusal};
@@ -68,7 +68,9 @@ impl Webmail {
         if self.has_left(name).await? {
             return Ok(Sent::Left);
         }
-        let reached = self.addressed(draft).map_err(Unsent::Refused)?;
+        let reached = self
+            .addressed(&name.account, draft)
+            .map_err(Unsent::Refused)?;
         let recipients = reached.recipients.len();
         if matches!(self.0.world.spool.admission(), Err(error) if error.is_full()) {
             return Err(Unsent::Full);
@@ -170,7 +172,17 @@ impl Webmail {
             let Some(draft) = self.draft(name).await? else {
                 return Ok(self.put_leaving(name, None).await?);
             };
-            match self.addressed(&draft) {
+            if self.is_closed(name).await? {
+                // What somebody sent before he was shut out does not leave, and is not lost.
+                let token = name.token.get(..8);
+                tracing::warn!(
+                    account = name.account,
+                    token,
+                    "a letter of a closed account does not leave; it is a draft again"
+                );
+                return Ok(self.bring_back(name, draft).await?);
+            }
+            match self.addressed(&name.account, &draft) {
                 Ok(addressed) => self.deliver(name, &draft, addressed).await,
                 Err(_) => Ok(self.bring_back(name, draft).await?),
             }
@@ -179,6 +191,16 @@ impl Webmail {
             let token = name.token.get(..8);
             tracing::warn!(account = name.account, token, ?unsent, "a letter waits");
         })
+    }
+
+    /// Was the account disabled since the letter was sent?
+    async fn is_closed(&self, name: &Name) -> Result<bool, WebError> {
+        match self.0.world.accounts.find(&name.account).await {
+            Ok(account) => Ok(account.is_none_or(|account| account.disabled)),
+            // Nobody can log in to it.
+            Err(AccountError::Damaged(_)) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Somebody was taken out of the directory in these seconds.
@@ -216,7 +238,7 @@ impl Webmail {
         draft: &Draft,
         addressed: Addressed,
     ) -> Result<(), Unsent> {
-        let from = self.writer(name, draft)?;
+        let from = addressed.from;
         let own_name = self.name_of(&from);
         let message_id = self.message_id(name);
         let html = draft.page("");
@@ -276,19 +298,6 @@ impl Webmail {
         spool.accept(body, envelope).await.map_err(full_spool)?;
         self.put_leaving(name, None).await?;
         Ok(self.forget_draft(name).await?)
-    }
-
-    /// The address that a letter is sent as: one that belongs to the account now, its own first.
-    fn writer(&self, name: &Name, draft: &Draft) -> Result<Mailbox, WebError> {
-        let account: Mailbox = name.account.parse().map_err(|_| WebError::Internal)?;
-        let addresses = self.addresses_of(&account);
-        let wanted = draft.from.parse::<Mailbox>().ok();
-        let found = wanted.and_then(|wanted| {
-            let is_wanted = |one: &&Mailbox| one.key() == wanted.key();
-            addresses.iter().find(is_wanted).cloned()
-        });
-        let found = found.or_else(|| addresses.into_iter().next());
-        Ok(found.unwrap_or(account))
     }
 
     async fn append_file(

@@ -7,7 +7,7 @@ pub(crate) const TEXT: usize = 1024 * 1024;
 
 /// Plain text as HTML, everything escaped. `folded` is the label of a folded quote.
 pub(crate) fn to_html(text: &str, folded: &str) -> String {
-    let text = clipped(text);
+    let text = cut(text, TEXT);
     let mut html = String::with_capacity(text.len() + text.len() / 4);
     let lines: Vec<&str> = text.lines().collect();
     for block in lines.chunk_by(|one, next| is_quote(one) == is_quote(next)) {
@@ -55,8 +55,9 @@ pub(crate) fn escape(text: &str, html: &mut String) {
     }
 }
 
-fn clipped(text: &str) -> &str {
-    let mut end = TEXT.min(text.len());
+/// The beginning of a text: up to so many bytes, and whole letters.
+pub(crate) fn cut(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
     }

@@ -3,13 +3,18 @@
 use super::Webmail;
 use super::drafts::Draft;
 use super::letter::{RECIPIENTS, parse_addressees};
-use crate::mail::{Addressee, Recipient};
+use crate::mail::{Addressee, Recipient, one_line};
 use crate::route::{Admission, Origin};
-use crate::smtp::RcptParameters;
+use crate::smtp::{Mailbox, RcptParameters};
+
+/// Characters of an address that is none which are said.
+const SHOWN: usize = 100;
 
 /// Recipients, read and admitted.
 #[derive(Debug)]
 pub(crate) struct Addressed {
+    /// As whom it is sent.
+    pub from: Mailbox,
     pub to: Vec<Addressee>,
     pub cc: Vec<Addressee>,
     /// All of them, each once.
@@ -20,15 +25,55 @@ pub(crate) struct Addressed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Nobody,
+    /// It is none of the writer's own addresses.
+    Sender(String),
     NoAddress(String),
-    Rejected { address: String, reason: String },
+    Rejected {
+        address: String,
+        reason: String,
+    },
     TooMany(usize),
 }
 
 impl Webmail {
+    /// The address that a letter of an account is sent as: the wanted one, if it belongs to the
+    /// account now, or the first that does. Nobody who is gone from the directory writes as one of
+    /// ours.
+    pub(crate) fn sender(&self, account: &Mailbox, wanted: &str) -> Result<Mailbox, Refusal> {
+        if self.is_gone(account) {
+            return Err(Refusal::Sender(account.to_string()));
+        }
+        let mut addresses = self.addresses_of(account).into_iter();
+        let found = match wanted.trim() {
+            "" => addresses.next().or_else(|| Some(account.clone())),
+            wanted => wanted.parse::<Mailbox>().ok().and_then(|wanted| {
+                let key = wanted.key();
+                addresses.find(|own| own.key() == key)
+            }),
+        };
+        found.ok_or_else(|| Refusal::Sender(one_line(wanted).chars().take(SHOWN).collect()))
+    }
+
+    /// Is this address one that gets no mail any more, because the directory does not name it? Not
+    /// while that cannot be known.
+    pub(crate) fn is_gone(&self, account: &Mailbox) -> bool {
+        match self.0.world.admit.admit(account, Origin::Trusted) {
+            Admission::Reject(reply) => reply.code >= 500,
+            Admission::Accept { .. } => false,
+        }
+    }
+
     /// Whom a letter goes to, or everything that is wrong with it.
-    pub(crate) fn addressed(&self, draft: &Draft) -> Result<Addressed, Vec<Refusal>> {
+    pub(crate) fn addressed(
+        &self,
+        account: &str,
+        draft: &Draft,
+    ) -> Result<Addressed, Vec<Refusal>> {
         let mut refusals = Vec::new();
+        let from = match account.parse() {
+            Ok(account) => self.sender(&account, &draft.from),
+            Err(_) => Err(Refusal::Sender(account.to_owned())),
+        };
         let mut read = |field: &str| {
             parse_addressees(field).unwrap_or_else(|bad| {
                 refusals.extend(bad.into_iter().map(Refusal::NoAddress));
@@ -69,10 +114,18 @@ impl Webmail {
                 }),
             }
         }
-        if refusals.is_empty() {
-            Ok(Addressed { to, cc, recipients })
-        } else {
-            Err(refusals)
+        match from {
+            Ok(from) if refusals.is_empty() => Ok(Addressed {
+                from,
+                to,
+                cc,
+                recipients,
+            }),
+            Ok(_) => Err(refusals),
+            Err(sender) => {
+                refusals.insert(0, sender);
+                Err(refusals)
+            }
         }
     }
 }

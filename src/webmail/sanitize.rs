@@ -192,7 +192,8 @@ impl Images {
             let inline = self.inline.get(&rest.to_ascii_lowercase())?;
             return Some(Cow::Owned(inline.clone()));
         }
-        let is_picture = scheme.eq_ignore_ascii_case("data") && is_picture(rest);
+        let kind = rest.split([';', ',']).next().unwrap_or_default();
+        let is_picture = scheme.eq_ignore_ascii_case("data") && is_picture(kind);
         (is_remote || is_picture).then_some(Cow::Borrowed(value))
     }
 }
@@ -230,10 +231,7 @@ fn is_link(value: &str) -> bool {
 pub(crate) fn is_picture(kind: &str) -> bool {
     ["image/png", "image/jpeg", "image/gif", "image/webp"]
         .iter()
-        .any(|allowed| {
-            kind.get(..allowed.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(allowed))
-        })
+        .any(|allowed| kind.eq_ignore_ascii_case(allowed))
 }
 
 fn inline_images(parts: &[Part]) -> HashMap<String, String> {

@@ -275,11 +275,18 @@ fn images_of_the_message_are_put_in() {
         name: None,
         content_type: kind.to_owned(),
         content_id: Some(id.to_owned()),
+        charset: None,
         content: b"\x89PNG".to_vec(),
     };
-    let parts = [part("Logo@x", "image/png"), part("evil@x", "image/svg+xml")];
+    let parts = [
+        part("Logo@x", "image/png"),
+        part("evil@x", "image/svg+xml"),
+        part("odd@x", "image/pngx"),
+    ];
     let html = "<img src=\"cid:logo@X\"><img src=\"cid:evil@x\"><img src=\"cid:none\">\
-                <img src=\"data:image/gif;base64,R0lGOD==\">";
+                <img src=\"data:image/gif;base64,R0lGOD==\"><img src=\"cid:odd@x\">\
+                <img src=\"data:image/pngx;base64,x\"><img src=\"data:image/svg+xml,<svg>\">\
+                <img src=\"data:image/png/svg+xml,x\">";
     let clean = sanitize(html, &parts, Remote::Blocked).unwrap();
     assert!(
         clean.html.contains("data:image/png;base64,iVBORw=="),
@@ -287,7 +294,9 @@ fn images_of_the_message_are_put_in() {
         clean.html
     );
     assert!(clean.html.contains("data:image/gif;base64,R0lGOD=="));
-    assert!(!clean.html.contains("svg") && !clean.html.contains("cid:"));
+    for odd in ["svg", "cid:", "pngx", "png/"] {
+        assert!(!clean.html.contains(odd), "{odd}: {}", clean.html);
+    }
     assert_eq!(clean.blocked_images, 0);
 }
 

@@ -131,7 +131,10 @@ impl Webmail {
             Err(error) if error.is_full() => return Ok(Taken::Full),
             Err(error) => return Err(error.into()),
         }
-        let kind = part.content_type.clone();
+        let kind = match &part.charset {
+            Some(charset) => format!("{}; charset={charset}", part.content_type),
+            None => part.content_type.clone(),
+        };
         self.kept_file(&user.account(), body, (name, kind)).await
     }
 
@@ -175,6 +178,7 @@ mod tests {
             name: name.map(str::to_owned),
             content_type: kind.to_owned(),
             content_id: None,
+            charset: None,
             content: Vec::new(),
         };
         assert_eq!(part_name(&part(Some("a.txt"), "text/plain")), "a.txt");

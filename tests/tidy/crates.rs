@@ -5,7 +5,7 @@ use crate::tree::Tree;
 use crate::{Complaints, assert_clean, assert_complains, assert_content};
 
 /// Crates and the folders or files that may name them.
-const PLACES: [(&str, &[&str]); 23] = [
+const PLACES: [(&str, &[&str]); 24] = [
     ("sled", &["src/spool/"]),
     ("flate2", &["src/spool/ledger.rs"]),
     ("rustls", &["src/net/"]),
@@ -26,6 +26,7 @@ const PLACES: [(&str, &[&str]); 23] = [
         ],
     ),
     ("mail_builder", &["src/mail/"]),
+    ("encoding_rs", &["src/mail/charset.rs"]),
     ("ammonia", &["src/webmail/"]),
     ("csv", &["src/directory/", "src/report/"]),
     ("idna", &["src/smtp/", "src/net/", "src/directory/"]),

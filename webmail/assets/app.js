@@ -32,8 +32,10 @@
       busy = true;
       try {
         const answer = await fetch("/compose", { method: "POST", body: content() });
-        if (answer.status === 200) { kept = now; saved.textContent = await answer.text(); }
-      } catch (_) { later(); }
+        // Who was logged out meanwhile is sent to the login page.
+        if (answer.redirected || !answer.ok) { saved.textContent = letter.dataset.unsaved; later(); }
+        else if (answer.status === 200) { kept = now; saved.textContent = await answer.text(); }
+      } catch (_) { saved.textContent = letter.dataset.unsaved; later(); }
       busy = false;
     };
     letter.addEventListener("input", (event) => { if (event.target.name !== "file") later(); });

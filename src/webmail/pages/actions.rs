@@ -11,7 +11,7 @@ use crate::webmail::Webmail;
 use crate::webmail::error::WebError;
 use crate::webmail::frame::see_other;
 use crate::webmail::guard::User;
-use crate::webmail::mailbox::Folder;
+use crate::webmail::mailbox::{Folder, MOST};
 use crate::webmail::marks::{Change, Place};
 use crate::webmail::texts::{Texts, fill};
 
@@ -75,8 +75,10 @@ pub(crate) async fn act(
     Ok(see_other(&format!("{back}{mark}did={action}&n={count}")))
 }
 
-/// What is said of an action that is done.
-pub(super) fn notice(texts: &Texts, did: &str, count: usize) -> Option<String> {
+/// What is said of an action that is done, by the address of the page behind it. Nothing is said of
+/// what cannot have been done: anybody can write an address.
+pub(super) fn notice(texts: &Texts, did: &str, count: &str) -> Option<String> {
+    let count: usize = count.parse().ok().filter(|count| *count <= MOST)?;
     let (one, many) = match did {
         "read" => (texts.did_read_one, texts.did_read),
         "unread" => (texts.did_unread_one, texts.did_unread),

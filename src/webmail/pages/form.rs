@@ -38,8 +38,8 @@ pub(super) struct Form {
     pub find: String,
     /// Files that were not taken, and why.
     pub troubles: Vec<Trouble>,
-    /// There are too many letters already: nothing is stored for this one.
-    is_one_too_many: bool,
+    /// Nothing is stored for this letter, and why.
+    storeless: Option<Trouble>,
 }
 
 /// Why a file was not taken.
@@ -52,6 +52,12 @@ pub(super) enum Trouble {
     Drafts,
     /// Enough was stored within this hour.
     Enough,
+    /// The text is longer than what can be sent; its bytes.
+    TooLong(usize),
+    /// The text is longer than what is read.
+    Cut,
+    /// The form is of an earlier session of the user's, or of nobody's.
+    Stale,
 }
 
 /// The fields of a form that are no files.
@@ -94,11 +100,15 @@ impl Form {
     ) -> Result<Self, WebError> {
         let mut fields = Fields::default();
         let mut begun: Option<Self> = None;
-        while let Some(mut field) = multipart
-            .next_field()
-            .await
-            .map_err(|error| failed(&error))?
-        {
+        loop {
+            let mut field = match multipart.next_field().await {
+                Ok(Some(field)) => field,
+                Ok(None) => break,
+                Err(error) => {
+                    over(&failed(&error), begun.as_mut(), String::new())?;
+                    break;
+                }
+            };
             if field.name() != Some("file") {
                 match &mut begun {
                     None => fields.take(&mut field).await?,
@@ -114,8 +124,14 @@ impl Form {
                 Some(form) => form,
                 None => Self::begin(webmail, user, std::mem::take(&mut fields)).await?,
             };
-            form.take(webmail, &mut field).await?;
+            let name = field.file_name().unwrap_or_default().to_owned();
+            let taken = form.take(webmail, &mut field).await;
+            drop(field);
             begun = Some(form);
+            if let Err(error) = taken {
+                over(&error, begun.as_mut(), name)?;
+                break;
+            }
         }
         match begun {
             Some(form) => Ok(form),
@@ -124,12 +140,16 @@ impl Form {
     }
 
     async fn begin(webmail: &Webmail, user: &User, fields: Fields) -> Result<Self, WebError> {
-        user.check(&fields.csrf)?;
+        let troubles = fields.troubles();
+        let is_stale = user.check(&fields.csrf).is_err();
         let fields = fields.with_text();
         if !is_token(&fields.token) {
             return Err(WebError::BadRequest);
         }
         let name = Name::new(user.account(), &fields.token);
+        if is_stale {
+            return Ok(Self::stale(name, fields));
+        }
         // It is in no field of the form.
         let stored = webmail.draft(&name).await?;
         let mut form = Self {
@@ -141,8 +161,11 @@ impl Form {
                 ..fields.draft
             },
             find: fields.find,
-            troubles: Vec::new(),
-            is_one_too_many: webmail.is_one_too_many(&name).await?,
+            troubles,
+            storeless: webmail
+                .is_one_too_many(&name)
+                .await?
+                .then_some(Trouble::Drafts),
             name,
         };
         for person in fields.add {
@@ -154,15 +177,32 @@ impl Form {
         Ok(form)
     }
 
+    /// Of a form whose session is over only the words are taken, to be shown again: who wrote them
+    /// loses nothing, and who forged them has done nothing.
+    fn stale(name: Name, fields: Fields) -> Self {
+        Self {
+            action: Action::of(&fields.action),
+            draft: Draft {
+                answers: fields.answers.parse().ok(),
+                ..fields.draft
+            },
+            find: String::new(),
+            troubles: vec![Trouble::Stale],
+            storeless: Some(Trouble::Stale),
+            name,
+        }
+    }
+
+    /// It does nothing, because it is of no session that there is.
+    pub(super) fn is_stale(&self) -> bool {
+        self.storeless == Some(Trouble::Stale)
+    }
+
     /// Takes a file, if the letter may have one more: else nothing of it is stored.
     async fn take(&mut self, webmail: &Webmail, field: &mut Field<'_>) -> Result<(), WebError> {
-        let refused = if self.is_one_too_many {
-            Some(Trouble::Drafts)
-        } else if self.draft.files.len() >= limits::WEB_FILES {
-            Some(Trouble::TooMany)
-        } else {
-            None
-        };
+        let is_full = self.draft.files.len() >= limits::WEB_FILES;
+        let refused = self.storeless.clone();
+        let refused = refused.or_else(|| is_full.then_some(Trouble::TooMany));
         if let Some(refused) = refused {
             if webmail.pass_over(field).await? {
                 self.trouble(refused);
@@ -187,8 +227,8 @@ impl Form {
         let is_kept = |file: &File| keep.contains(&file.id.to_string());
         self.draft.files = stored.files.into_iter().filter(is_kept).collect();
         for part in keep.iter().filter_map(|text| part_of(text)) {
-            if self.is_one_too_many {
-                self.trouble(Trouble::Drafts);
+            if let Some(trouble) = self.storeless.clone() {
+                self.trouble(trouble);
                 break;
             }
             let room = self.room(webmail);
@@ -242,15 +282,32 @@ impl Fields {
         self
     }
 
+    /// What is wrong with what was written.
+    fn troubles(&self) -> Vec<Trouble> {
+        if self.bytes > limits::WEB_TYPED {
+            vec![Trouble::Cut]
+        } else if self.bytes > limits::FORM {
+            vec![Trouble::TooLong(self.bytes)]
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Reads a field to its end, and keeps what there is room for.
     async fn take(&mut self, field: &mut Field<'_>) -> Result<(), WebError> {
         let name = field.name().unwrap_or_default().to_owned();
         let mut bytes = Vec::new();
         while let Some(piece) = field.chunk().await.map_err(|error| failed(&error))? {
-            self.bytes += piece.len();
-            if self.bytes > limits::FORM {
-                return Err(WebError::TooLarge);
-            }
-            bytes.extend_from_slice(&piece);
+            let room = limits::WEB_TYPED.saturating_sub(self.bytes);
+            self.bytes = self.bytes.saturating_add(piece.len());
+            bytes.extend_from_slice(piece.get(..room.min(piece.len())).unwrap_or_default());
+        }
+        if self.bytes > limits::WEB_TYPED {
+            let whole = bytes
+                .utf8_chunks()
+                .next()
+                .map_or(0, |chunk| chunk.valid().len());
+            bytes.truncate(whole);
         }
         let value = String::from_utf8(bytes).map_err(|_| WebError::BadRequest)?;
         let place = match name.as_str() {
@@ -288,6 +345,18 @@ impl Fields {
 fn part_of(text: &str) -> Option<(SpoolId, usize)> {
     let (id, number) = text.split_once('.')?;
     Some((id.parse().ok()?, number.parse().ok()?))
+}
+
+/// A form that is too large, behind what was written: that is kept, but not all of its files.
+fn over(error: &WebError, begun: Option<&mut Form>, file: String) -> Result<(), WebError> {
+    match begun {
+        Some(form) if *error == WebError::TooLarge => {
+            form.action = Action::Save;
+            form.trouble(Trouble::TooLarge(file));
+            Ok(())
+        }
+        _ => Err(error.clone()),
+    }
 }
 
 fn failed(error: &MultipartError) -> WebError {

@@ -36,7 +36,7 @@ pub(crate) struct ListQuery {
     #[serde(default)]
     did: String,
     #[serde(default)]
-    n: usize,
+    n: String,
 }
 
 #[derive(Template)]
@@ -133,7 +133,7 @@ async fn list(
 ) -> Result<Response, WebError> {
     let texts = user.visitor.texts;
     let before = match &query.before {
-        Some(id) => Some(id.parse::<SpoolId>().map_err(|_| WebError::NotFound)?),
+        Some(id) => Some(id.parse::<SpoolId>().map_err(|_| WebError::BadRequest)?),
         None => None,
     };
     if before.is_none() {
@@ -207,7 +207,7 @@ fn notice(texts: &Texts, query: &ListQuery) -> Option<String> {
     if !query.sent.is_empty() {
         return Some(texts.sent_notice.to_owned());
     }
-    super::actions::notice(texts, &query.did, query.n)
+    super::actions::notice(texts, &query.did, &query.n)
 }
 
 /// A line of a list of conversations.

@@ -46,7 +46,7 @@ pub(crate) struct MessageQuery {
     #[serde(default)]
     did: String,
     #[serde(default)]
-    n: usize,
+    n: String,
 }
 
 impl MessageQuery {
@@ -156,7 +156,7 @@ pub(crate) async fn page(
         MessagePage {
             shell: Shell {
                 title: content.subject.clone(),
-                notice: super::actions::notice(user.visitor.texts, &query.did, query.n),
+                notice: super::actions::notice(user.visitor.texts, &query.did, &query.n),
                 ..shell
             },
             id: opened.own.message.id,

@@ -23,6 +23,7 @@ const PDF: &str = "application/pdf";
 const VIEWER: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'",
 );
+const TEXT: &str = "text/plain; charset=utf-8";
 /// Pieces in which the source is sent.
 const PIECE: usize = 256 * 1024;
 /// If a browser showed it in spite of everything: nothing in it runs.
@@ -84,13 +85,25 @@ pub(crate) async fn part(
         Some(kind) => (kind.parse().ok(), "inline"),
         None => (None, "attachment"),
     };
+    let is_text = shown == Some(TEXT);
     let kind = kind.unwrap_or_else(|| safe_type(&part.content_type));
     let is_pdf = kind == PDF;
     headers.insert(CONTENT_TYPE, kind);
     headers.insert(CONTENT_DISPOSITION, disposition(way, &part_name(&part))?);
-    let policy = if is_pdf { VIEWER } else { SEALED };
+    // A file is for no viewer.
+    let policy = if is_pdf && way == "inline" {
+        VIEWER
+    } else {
+        SEALED
+    };
     headers.insert(CONTENT_SECURITY_POLICY, policy);
-    Ok((headers, part.content).into_response())
+    // A file is what was sent; what is shown is in the charset that its header names.
+    let content = if is_text {
+        part.text().into_bytes()
+    } else {
+        part.content
+    };
+    Ok((headers, content).into_response())
 }
 
 /// As what a browser shows a part by itself; `None`: it is a file to keep. A text is a text here,
@@ -100,7 +113,7 @@ pub(super) fn shown_type(declared: &str) -> Option<&str> {
         return Some(declared);
     }
     let is_text = declared.starts_with("text/") && declared != "text/html";
-    is_text.then_some("text/plain; charset=utf-8")
+    is_text.then_some(TEXT)
 }
 
 /// What a browser may take it for: never anything that runs.
@@ -147,6 +160,9 @@ mod tests {
         }
         assert_eq!(safe_type("image/png"), "image/png");
         for kind in [
+            "image/pngx",
+            "image/png+xml",
+            "image/jpeg2",
             "text/html",
             "image/svg+xml",
             "application/xhtml+xml",

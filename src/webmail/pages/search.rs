@@ -24,7 +24,7 @@ pub(crate) struct SearchQuery {
     q: String,
     before: Option<String>,
     did: String,
-    n: usize,
+    n: String,
 }
 
 #[derive(Template)]
@@ -49,7 +49,7 @@ pub(crate) async fn page(
 ) -> Result<Response, WebError> {
     let texts = user.visitor.texts;
     let before = match &asked.before {
-        Some(id) => Some(id.parse::<SpoolId>().map_err(|_| WebError::NotFound)?),
+        Some(id) => Some(id.parse::<SpoolId>().map_err(|_| WebError::BadRequest)?),
         None => None,
     };
     let text: String = asked.q.chars().take(LONGEST).collect();
@@ -67,7 +67,7 @@ pub(crate) async fn page(
     let mut shell = webmail
         .user_shell(&user, texts.search_title, Here::Elsewhere)
         .await?;
-    shell.notice = super::actions::notice(texts, &asked.did, asked.n);
+    shell.notice = super::actions::notice(texts, &asked.did, &asked.n);
     let path = format!("/search?q={}", encoded(&text));
     shell.search = text;
     let rows = found.lines.iter().map(|(folder, line)| Row {

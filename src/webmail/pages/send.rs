@@ -37,6 +37,10 @@ pub(crate) async fn post(
 ) -> Result<Response, WebError> {
     let multipart = multipart.map_err(|refused| WebError::of_status(refused.status()))?;
     let form = Form::read(&webmail, &user, multipart).await?;
+    if form.is_stale() {
+        let error = user.visitor.texts.error_stale.to_owned();
+        return refused(&webmail, &user, form, vec![error]).await;
+    }
     match form.action {
         Action::Send if form.troubles.is_empty() => send(&webmail, &user, form).await,
         Action::Autosave if form.draft.is_blank() => Ok(StatusCode::NO_CONTENT.into_response()),
@@ -151,14 +155,20 @@ async fn refused(
     form: Form,
     errors: Vec<String>,
 ) -> Result<Response, WebError> {
-    let status = if form.troubles.contains(&Trouble::Enough) {
+    let is_too_long = |it: &Trouble| matches!(it, Trouble::TooLong(_) | Trouble::Cut);
+    let status = if form.is_stale() {
+        StatusCode::FORBIDDEN
+    } else if form.troubles.contains(&Trouble::Enough) {
         StatusCode::TOO_MANY_REQUESTS
+    } else if form.troubles.iter().any(is_too_long) {
+        StatusCode::PAYLOAD_TOO_LARGE
     } else {
         StatusCode::UNPROCESSABLE_ENTITY
     };
+    let is_stored = !form.is_stale();
     let mut page = webmail.compose_page(user, (&form.name, form.draft)).await?;
     page.errors = errors;
-    page.is_stored = true;
+    page.is_stored = is_stored;
     show_with(status, &page)
 }
 
@@ -181,6 +191,7 @@ pub(super) fn refusals(unsent: Unsent, texts: &Texts) -> Result<Vec<String>, Web
 pub(super) fn says(refusals: &[Refusal], texts: &Texts) -> Vec<String> {
     let says = |refusal: &Refusal| match refusal {
         Refusal::Nobody => texts.error_no_recipient.to_owned(),
+        Refusal::Sender(address) => fill(texts.error_sender, &[("address", address)]),
         Refusal::NoAddress(address) => fill(texts.error_address, &[("address", address)]),
         Refusal::Rejected { address, reason } => {
             let values = [("address", &**address), ("reason", &**reason)];
@@ -218,6 +229,18 @@ fn troubles(webmail: &Webmail, troubles: &[Trouble], texts: &Texts) -> Vec<Strin
         Trouble::Full => texts.error_full.to_owned(),
         Trouble::Drafts => too_many_drafts(texts),
         Trouble::Enough => texts.error_uploads.to_owned(),
+        Trouble::TooLong(bytes) => {
+            let (size, most) = (
+                human_size(*bytes as u64),
+                human_size(crate::limits::FORM as u64),
+            );
+            fill(texts.error_too_long, &[("size", &size), ("most", &most)])
+        }
+        Trouble::Cut => {
+            let most = human_size(crate::limits::WEB_TYPED as u64);
+            fill(texts.error_cut, &[("most", &most)])
+        }
+        Trouble::Stale => texts.error_stale.to_owned(),
     };
     troubles.iter().map(says).collect()
 }

@@ -24,11 +24,12 @@ mod reading;
 mod search;
 mod second;
 mod security;
+mod typed;
 mod writing;
 
 use std::sync::Mutex;
 
-use people::people;
+use people::{Rules, people};
 
 use super::*;
 use crate::backend::Health;
@@ -36,29 +37,6 @@ use crate::base::Timestamp;
 use crate::mail::{Authenticity, BackendId, Envelope, Peer, Recipient, RecipientEvent, SpoolId};
 use crate::route::{Admission, Origin};
 use crate::smtp::{MailParameters, Mailbox, RcptParameters, Reply, ReversePath};
-
-/// example.org is ours and at home on `onprem`; nobody@example.org does not exist.
-#[derive(Debug)]
-struct Rules;
-
-impl Admit for Rules {
-    fn admit(&self, address: &Mailbox, origin: Origin) -> Admission {
-        assert_eq!(origin, Origin::Trusted);
-        if address.local() == "nobody" {
-            return Admission::Reject(Reply::new(550, (5, 1, 1), "No such user"));
-        }
-        let is_ours = address.domain().key() == "example.org";
-        Admission::Accept {
-            address: address.clone(),
-            lane: if is_ours {
-                "onprem".to_owned()
-            } else {
-                format!("@{}", address.domain().key())
-            },
-            mailbox: is_ours.then(|| address.key()),
-        }
-    }
-}
 
 #[derive(Debug, Default)]
 struct Healths(Mutex<Option<(Health, Timestamp)>>, Mutex<Option<Timestamp>>);
@@ -97,6 +75,7 @@ pub(super) struct Site {
     pub(super) webmail: Webmail,
     pub(super) router: Router,
     healths: Arc<Healths>,
+    rules: Arc<Rules>,
     board: crate::backend::Board,
     _committed: tokio::sync::mpsc::Receiver<crate::spool::Committed>,
     _dir: tempfile::TempDir,
@@ -176,6 +155,7 @@ impl Site {
         )]
         tokio::spawn(opened.writer.run());
         let healths = Arc::new(Healths::default());
+        let rules = Arc::<Rules>::default();
         let ahead = Ahead::default();
         let (clock, entropy) = (Clock::new(ahead.clone()), Entropy::system());
         let directory = DirectoryHandle::new(people());
@@ -194,7 +174,7 @@ impl Site {
             activation,
             spool: opened.spool.clone(),
             accounts: Accounts::new(opened.spool, clock.clone(), entropy.clone()).unwrap(),
-            admit: Arc::new(Rules),
+            admit: Arc::<Rules>::clone(&rules),
             health: Arc::<Healths>::clone(&healths),
             directory,
             clock,
@@ -218,6 +198,7 @@ impl Site {
             router: router(webmail.clone()),
             webmail,
             healths,
+            rules,
             board,
             _committed: opened.committed,
             _dir: dir,
@@ -346,6 +327,7 @@ impl Answer {
         text.replace("&#62;", ">")
             .replace("&#60;", "<")
             .replace("&#34;", "\"")
+            .replace("&#38;", "&")
     }
 
     fn has(&self, text: &str) -> bool {
@@ -404,8 +386,13 @@ impl<'a> Browser<'a> {
         }
         body.extend_from_slice(b"--xyz--\r\n");
         let kind = "multipart/form-data; boundary=xyz";
-        self.request(Method::POST, path, (kind, Body::from(body)))
-            .await
+        // In pieces, as it comes from a network.
+        let body = Body::from_stream(futures_util::stream::unfold(body, |mut body| async move {
+            tokio::task::yield_now().await;
+            let rest = body.split_off(body.len().min(65_536));
+            (!body.is_empty()).then_some((Ok::<_, std::io::Error>(body), rest))
+        }));
+        self.request(Method::POST, path, (kind, body)).await
     }
 
     async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {

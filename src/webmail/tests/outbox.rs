@@ -184,3 +184,72 @@ async fn the_task_sends_what_is_due() {
         .unwrap();
     shutdown.stop().await;
 }
+
+/// Who was shut out has written nothing that leaves afterwards; it is not thrown away either.
+#[tokio::test]
+async fn a_letter_of_a_disabled_account_does_not_leave() {
+    let site = Site::with_undo();
+    let accounts = &site.webmail.0.world.accounts;
+    let mut ann = site.enrolled("ann@example.org").await;
+    ann.write("/compose", &LETTER).await.location();
+    accounts
+        .disable(&"ann@example.org".parse().unwrap())
+        .await
+        .unwrap();
+    assert!(ann.get("/").await.location().starts_with("/login"));
+    let site = site.crash().await;
+    site.pass(11);
+    assert_eq!(site.webmail.send_due().await, None);
+    assert_eq!(sent_by_ann(&site), 0);
+    // Let in again, she finds it, and that it was not sent.
+    let mut ann = site.enrolled("ann@example.org").await;
+    let drafts = ann.get("/drafts").await;
+    assert!(
+        drafts.has("Not sent") && drafts.has("Oh"),
+        "{}",
+        drafts.text
+    );
+    let (_, path) = drafts.text.split_once("href=\"/compose?draft=").unwrap();
+    let path = format!("/compose?draft={}", path.split('"').next().unwrap());
+    let page = ann.get(&path).await;
+    assert!(page.has("or your account was closed"), "{}", page.text);
+    ann.write(&path, &[]).await.location();
+    site.pass(11);
+    site.webmail.send_due().await;
+    assert_eq!(sent_by_ann(&site), 1);
+}
+
+/// Gone from the directory, also behind the time of grace: he neither reads nor writes, and what he
+/// had sent a moment before does not leave as one of ours.
+#[tokio::test]
+async fn who_is_gone_from_the_directory_reads_and_sends_nothing() {
+    let site = Site::with_undo();
+    let mut gone = site.enrolled("leaver@example.org").await;
+    gone.write("/compose", &LETTER).await.location();
+    let is_gone = &site.rules.gone;
+    is_gone.store(true, std::sync::atomic::Ordering::Relaxed);
+    for path in [
+        "/",
+        "/sent",
+        "/compose",
+        "/search?q=x",
+        "/settings",
+        "/security",
+    ] {
+        let page = gone.get(path).await;
+        assert_eq!(page.status, StatusCode::FORBIDDEN, "{path}");
+        assert!(page.has("not in the directory any more"), "{}", page.text);
+    }
+    site.pass(11);
+    site.webmail.send_due().await;
+    let sent = site
+        .webmail
+        .0
+        .world
+        .spool
+        .sent("leaver@example.org", None, 9);
+    assert_eq!(sent.unwrap(), []);
+    // It was a mistake of the directory's.
+    is_gone.store(false, std::sync::atomic::Ordering::Relaxed);
+    assert!(gone.get("/drafts").await.has("Not sent"));
+}

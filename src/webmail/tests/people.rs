@@ -1,4 +1,4 @@
-//! The directory of the tests.
+//! The directory of the tests, and whom mail may go to.
 
 use super::*;
 use crate::directory::{Directory, DomainKind, DomainRule, Unknown};
@@ -23,4 +23,31 @@ pub(super) fn people() -> Directory {
         ..crate::directory::ImportOptions::default()
     };
     crate::directory::read_csv(csv.as_bytes(), options).unwrap()
+}
+
+/// example.org is ours and at home on `onprem`; nobody@example.org does not exist.
+#[derive(Debug, Default)]
+pub(super) struct Rules {
+    /// leaver@example.org is not in the directory any more.
+    pub(super) gone: std::sync::atomic::AtomicBool,
+}
+
+impl Admit for Rules {
+    fn admit(&self, address: &Mailbox, origin: Origin) -> Admission {
+        assert_eq!(origin, Origin::Trusted);
+        let is_gone = self.gone.load(std::sync::atomic::Ordering::Relaxed);
+        if address.local() == "nobody" || is_gone && address.local() == "leaver" {
+            return Admission::Reject(Reply::new(550, (5, 1, 1), "No such user"));
+        }
+        let is_ours = address.domain().key() == "example.org";
+        Admission::Accept {
+            address: address.clone(),
+            lane: if is_ours {
+                "onprem".to_owned()
+            } else {
+                format!("@{}", address.domain().key())
+            },
+            mailbox: is_ours.then(|| address.key()),
+        }
+    }
 }

@@ -330,3 +330,47 @@ async fn a_message_is_printed_whole_and_sealed() {
     let mut bob = site.enrolled("bob@example.org").await;
     assert_eq!(bob.get(&path).await.status, StatusCode::NOT_FOUND);
 }
+
+/// Numbers in addresses that nobody of ours wrote.
+#[tokio::test]
+async fn numbers_that_make_no_sense_are_none() {
+    let site = Site::new();
+    let mut ann = site.enrolled("ann@example.org").await;
+    let id = site.deliver(&["ann@example.org"], MAIL).await;
+    for n in [
+        "-1",
+        "1e9",
+        "99999999999999999999999",
+        "300000",
+        "x",
+        "%00",
+        "1;2",
+    ] {
+        for path in [
+            format!("/?did=archive&n={n}"),
+            format!("/search?q=plan&did=archive&n={n}"),
+            format!("/message/{id}?did=archive&n={n}"),
+        ] {
+            let page = ann.get(&path).await;
+            assert_eq!(page.status, StatusCode::OK, "{path}");
+            assert!(
+                page.has("The plan") && !page.has("class=\"notice\""),
+                "{path}"
+            );
+        }
+    }
+    for path in [
+        "/?before=x",
+        "/sent?before=-1",
+        "/search?q=x&before=9",
+        "/?n=1&n=2",
+    ] {
+        let page = ann.get(path).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(
+            page.has("<h1>That makes no sense here</h1>"),
+            "{}",
+            page.text
+        );
+    }
+}

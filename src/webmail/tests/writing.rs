@@ -17,7 +17,6 @@ async fn an_answer_leaves_as_the_user_and_only_once() {
         ("cc", "bob@example.org, BOB@example.org"),
         ("subject", "Re: The plan\r\nBcc: evil@x.example"),
         ("text", "Yes.\r\n.\r\nAnn"),
-        ("from", "boss@example.org"),
     ];
     let (first, second) = (
         ann.upload("/compose", &form, &[]).await,
@@ -50,10 +49,7 @@ async fn an_answer_leaves_as_the_user_and_only_once() {
         assert!(source.contains(line), "{line}: {source}");
     }
     assert!(source.starts_with("Received: by mx.example.org (Tideover webmail) with HTTP id "));
-    assert!(
-        !source.contains("\nBcc:") && !source.contains("boss@"),
-        "{source}"
-    );
+    assert!(!source.contains("\nBcc:"), "{source}");
     let list = ann.get("/sent?sent=1").await;
     assert!(list.has("Your message is on its way") && list.has("To john@x.example"));
     let mut bob = site.enrolled("bob@example.org").await;
@@ -92,18 +88,6 @@ async fn a_wrong_recipient_loses_nothing() {
     let answer = ann.write("/compose", &[("to", &many.join(", "))]).await;
     assert!(answer.has("can go to 100 addresses at most; this one has 101"));
     assert!(ann.get("/sent").await.has("Nothing sent yet"));
-}
-
-#[tokio::test]
-async fn too_much_is_refused_with_a_page() {
-    let site = Site::new();
-    let mut ann = site.enrolled("ann@example.org").await;
-    let text = "x".repeat(limits::FORM + 1);
-    let answer = ann
-        .write("/compose", &[("to", "b@x.example"), ("text", &text)])
-        .await;
-    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
-    assert!(answer.has("<h1>That was too much</h1>"), "{}", answer.text);
 }
 
 /// The message that a user sent last, as its source.
@@ -206,12 +190,19 @@ async fn a_message_is_passed_on_with_its_files() {
 async fn nobody_writes_from_an_address_that_only_receives() {
     let site = Site::new();
     let mut bob = site.enrolled("b..b@example.org").await;
-    for from in ["b..b@example.org", "bob@example.org", ""] {
+    for from in ["bob@example.org", ""] {
         let form = [("to", "c@x.example"), ("from", from)];
         bob.write("/compose", &form).await.location();
     }
+    let form = [("to", "c@x.example"), ("from", "b..b@example.org")];
+    let refused = bob.write("/compose", &form).await;
+    assert!(
+        refused.has("You cannot write from b..b@example.org"),
+        "{}",
+        refused.text
+    );
     let spool = &site.webmail.0.world.spool;
-    assert_eq!(spool.sent("bob@example.org", None, 9).unwrap().len(), 3);
+    assert_eq!(spool.sent("bob@example.org", None, 9).unwrap().len(), 2);
     assert_eq!(spool.sent("b..b@example.org", None, 9).unwrap(), []);
 }
 
@@ -241,15 +232,16 @@ async fn letters_leave_from_own_addresses_only() {
         "x",
         "ann@example.org>\r\nBcc: <c@x.example",
     ] {
-        let form = [("to", "c@x.example"), ("from", from)];
-        ann.write("/compose", &form).await.location();
-        assert!(
-            last_sent(&mut ann)
-                .await
-                .contains("From: <ann@example.org>\r\n"),
-            "{from}"
-        );
+        let form = [("to", "c@x.example"), ("from", from), ("text", "Mine.")];
+        let refused = ann.write("/compose", &form).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{from}");
+        assert!(refused.has("You cannot write from "), "{}", refused.text);
+        assert_eq!(refused.written(), "Mine.");
     }
+    assert_eq!(spool.sent("ann@example.org", None, 9).unwrap(), []);
+    let id = spool.sent("sales@example.org", None, 9).unwrap()[0];
+    let source = ann.get(&format!("/message/{id}/source")).await.text;
+    assert!(source.contains("From: <sales@example.org>\r\n"), "{source}");
     let mail = MAIL.replace("To: ann@", "To: sales@");
     let id = site.deliver(&["ann@example.org"], &mail).await;
     let page = ann.get(&format!("/message/{id}/reply")).await;
@@ -309,7 +301,7 @@ async fn a_user_sends_so_much_in_an_hour() {
     site.pass(3_700);
     ann.write("/compose", &third).await.location();
     let mut bob = site.enrolled("bob@example.org").await;
-    bob.write("/compose", &third).await.location();
+    bob.write("/compose", &three).await.location();
 }
 
 #[tokio::test]

@@ -193,9 +193,23 @@ pub(crate) const ENGLISH: Texts = Texts {
     error_full: "The server cannot store more mail just now. Your text is kept in this page; try \
                  again in some minutes.",
     wrote: "On {time}, {person} wrote:",
+    lines_more: "… {count} more lines in the original",
+    one_line_more: "… 1 more line in the original",
+    error_too_long: "The text is too long: {size}, and {most} at most can be sent. It is all here, \
+                     and among your drafts. Make it shorter, or attach it as a file.",
+    error_cut: "The text was longer than {most}, and its end is not here. Attach it as a file.",
+    error_stale: "You have logged in anew since this page was opened. Nothing was done; your text \
+                  is all here. Choose your files again, then press the button once more.",
+    error_sender: "You cannot write from {address}. Choose one of your own addresses under “From”.",
+    not_saved: "Not saved. If you were logged out, log in in another tab and go on here.",
 
     not_found_title: "There is nothing here",
     not_found: "The page or message does not exist, or it is not one of yours.",
+    bad_request_title: "That makes no sense here",
+    bad_request: "The address or the form is damaged. Nothing was done; begin again at the inbox.",
+    gone_title: "This address is not in use any more",
+    gone: "The address that you logged in with is not in the directory any more. If that is wrong, \
+           ask your administrator.",
     expired_title: "This page was open for too long",
     expired: "For your safety the form is not valid any more. Go back, load the page again and \
                  repeat \
@@ -304,8 +318,8 @@ pub(crate) const ENGLISH: Texts = Texts {
     undo: "Undo",
     undone: "The message has not been sent. You can change it, and send it again.",
     too_late: "It was too late to call the message back: it has left.",
-    came_back: "This message has not been sent: somebody could not get mail at that moment. Check \
-        it and send it again.",
+    came_back: "This message has not been sent: when it was to leave, somebody could not get mail, \
+        or your account was closed. Check it and send it again.",
     settings_saved: "Your settings are saved.",
     signature: "Signature",
     signature_help: "Stands under new messages and answers.",

@@ -191,8 +191,27 @@ pub(crate) const GERMAN: Texts = Texts {
     error_full: "Der Server kann gerade keine weitere Post aufnehmen. Ihr Text bleibt auf dieser \
         Seite stehen; versuchen Sie es in einigen Minuten noch einmal.",
     wrote: "Am {time} schrieb {person}:",
+    lines_more: "… {count} weitere Zeilen im Original",
+    one_line_more: "… 1 weitere Zeile im Original",
+    error_too_long: "Der Text ist zu lang: {size}, und höchstens {most} können gesendet werden. Er \
+        steht ganz hier und bei Ihren Entwürfen. Kürzen Sie ihn, oder hängen Sie ihn als Datei an.",
+    error_cut: "Der Text war länger als {most}, und sein Ende ist nicht mehr hier. Hängen Sie ihn \
+        als Datei an.",
+    error_stale: "Sie haben sich neu angemeldet, seit diese Seite geöffnet wurde. Nichts ist \
+        geschehen; Ihr Text steht ganz hier. Wählen Sie Ihre Dateien neu, dann drücken Sie noch \
+        einmal auf den Knopf.",
+    error_sender: "Sie können nicht von {address} schreiben. Wählen Sie unter „Von“ eine Ihrer \
+        eigenen Adressen.",
+    not_saved: "Nicht gesichert. Falls Sie abgemeldet wurden, melden Sie sich in einem anderen Tab \
+        an und schreiben Sie hier weiter.",
     not_found_title: "Hier ist nichts",
     not_found: "Die Seite oder Nachricht gibt es nicht, oder sie gehört nicht Ihnen.",
+    bad_request_title: "Das ergibt hier keinen Sinn",
+    bad_request: "Die Adresse oder das Formular ist beschädigt. Es ist nichts geschehen; beginnen \
+        Sie wieder beim Posteingang.",
+    gone_title: "Diese Adresse gibt es nicht mehr",
+    gone: "Die Adresse, mit der Sie sich angemeldet haben, steht nicht mehr im Verzeichnis. Wenn \
+        das falsch ist, fragen Sie Ihre Verwaltung.",
     expired_title: "Diese Seite war zu lange offen",
     expired: "Zu Ihrer Sicherheit gilt das Formular nicht mehr. Gehen Sie zurück, laden Sie die \
         Seite neu und wiederholen Sie, was Sie getan haben; kopieren Sie vorher Ihren Text.",
@@ -298,8 +317,9 @@ pub(crate) const GERMAN: Texts = Texts {
     undo: "Zurückrufen",
     undone: "Die Nachricht wurde nicht gesendet. Sie können sie ändern und noch einmal senden.",
     too_late: "Zu spät, um die Nachricht zurückzurufen: Sie ist schon abgegangen.",
-    came_back: "Diese Nachricht wurde nicht gesendet: Jemand konnte in dem Augenblick keine Post \
-        bekommen. Prüfen Sie sie und senden Sie sie noch einmal.",
+    came_back: "Diese Nachricht wurde nicht gesendet: Als sie abgehen sollte, konnte jemand keine \
+        Post bekommen, oder Ihr Konto war geschlossen. Prüfen Sie sie und senden Sie sie noch \
+        einmal.",
     settings_saved: "Ihre Einstellungen sind gesichert.",
     signature: "Unterschrift",
     signature_help: "Steht unter neuen Nachrichten und Antworten.",

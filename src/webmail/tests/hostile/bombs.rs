@@ -239,7 +239,6 @@ async fn nothing_of_a_form_gets_into_the_header() {
             ("to", &*to),
             ("cc", "bob@example.org"),
             ("subject", &*subject),
-            ("from", &*evil),
             ("html", html),
         ];
         let name = format!("f{end}X-Evil: 1.pdf").replace(char::is_control, "%0D%0A");
@@ -262,4 +261,10 @@ async fn nothing_of_a_form_gets_into_the_header() {
         assert_eq!(header.matches("\r\nSubject:").count(), 1, "{source}");
     }
     assert!(left > 3, "{left} have left");
+    let form = [
+        ("to", "bob@example.org"),
+        ("from", "ann@example.org\r\nX-Evil: 1"),
+    ];
+    let refused = ann.write("/compose", &form).await;
+    assert!(refused.has("You cannot write from"), "{}", refused.text);
 }
