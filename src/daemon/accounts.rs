@@ -152,14 +152,23 @@ impl AccountDesk {
 
     /// The mailbox behind an address or alias: its key is where the mail is listed.
     pub(super) fn mailbox_of(&self, address: &Mailbox) -> Result<Mailbox, AccountRefused> {
-        refuse_kind(&self.directory.current(), address)?;
-        let key = self.router.explain(address).mailbox;
-        key.and_then(|key| key.parse().ok()).ok_or_else(|| {
-            AccountRefused::NoSuch(format!(
-                "{address} has no mailbox in the directory: see `tideover explain {address}`"
-            ))
-        })
+        mailbox_of(&self.router, &self.directory, address)
     }
+}
+
+/// The mailbox behind an address or alias.
+pub(super) fn mailbox_of(
+    router: &Router,
+    directory: &DirectoryHandle,
+    address: &Mailbox,
+) -> Result<Mailbox, AccountRefused> {
+    refuse_kind(&directory.current(), address)?;
+    let key = router.explain(address).mailbox;
+    key.and_then(|key| key.parse().ok()).ok_or_else(|| {
+        AccountRefused::NoSuch(format!(
+            "{address} has no mailbox in the directory: see `tideover explain {address}`"
+        ))
+    })
 }
 
 /// Groups and people outside have no mail of their own here, and nobody logs in as them.
@@ -205,9 +214,12 @@ pub(super) fn view(account: &webmail::Account) -> Account {
             AccountState::Disabled
         } else if account.is_enrolled() {
             AccountState::Active
-        } else {
+        } else if account.is_invited() {
             AccountState::Invited
+        } else {
+            AccountState::Directory
         },
+        password: account.has_password(),
         created: account.created,
         second_step: account.has_second_step(),
         passkeys: account.passkey_count(),
@@ -263,6 +275,7 @@ mod tests {
                 address: address.to_owned(),
                 state,
                 created: crate::base::Timestamp::default(),
+                password: true,
                 second_step: false,
                 directory: Presence::There,
                 passkeys,
