@@ -10,6 +10,9 @@ use axum::http::header::{
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
 
 use super::Webmail;
 use super::error::WebError;
@@ -27,11 +30,17 @@ const ICON: &str = include_str!("../../webmail/assets/icon.svg");
 /// Where the little script is that makes some things quicker.
 pub(crate) const SCRIPT_PATH: &str = "/app.js";
 
-/// No script but ours, nothing from elsewhere, no frame around us.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
-     img-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-);
+/// No script but ours, nothing from elsewhere, no frame around us. Of styles inside of a page only
+/// ours, by its digest (CSP 3 §2.3.1).
+pub(super) fn policy() -> Option<HeaderValue> {
+    let style = STANDARD.encode(Sha256::digest(STYLE));
+    let policy = POLICY.replace("'style'", &format!("'self' 'sha256-{style}'"));
+    policy.parse().ok()
+}
+
+const POLICY: &str = "default-src 'none'; style-src 'style'; script-src 'self'; \
+     connect-src 'self'; \
+     img-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Which item of the navigation a page belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +57,9 @@ pub(crate) struct Shell {
     pub title: String,
     pub site: String,
     pub style: String,
+    /// The style itself: in the pages of who is not logged in, so that the first one is whole when
+    /// it is there.
+    pub style_itself: &'static str,
     pub script: String,
     pub here: Here,
     pub user: Option<ShellUser>,
@@ -110,6 +122,7 @@ impl Webmail {
             t: texts,
             title: title.to_owned(),
             site: self.0.options.title.clone(),
+            style_itself: STYLE,
             style: format!("{STYLE_PATH}?v={:08x}", crc32c::crc32c(STYLE.as_bytes())),
             script: format!("{SCRIPT_PATH}?v={:08x}", crc32c::crc32c(SCRIPT.as_bytes())),
             here: Here::Elsewhere,
@@ -293,7 +306,7 @@ fn is_foreign_post(method: &Method, site: Option<&HeaderValue>) -> bool {
 fn add_headers(webmail: &Webmail, response: &mut Response) {
     let headers = response.headers_mut();
     let fixed = [
-        (CONTENT_SECURITY_POLICY, POLICY),
+        (CONTENT_SECURITY_POLICY, webmail.0.policy.clone()),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     ];

@@ -54,6 +54,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderValue;
 use axum::routing::{get, post};
 use jiff::tz::TimeZone;
 use tokio::sync::Semaphore;
@@ -178,6 +179,8 @@ pub struct Webmail(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     options: Options,
+    /// What browsers may load into our pages.
+    policy: HeaderValue,
     world: World,
     sessions: Sessions,
     /// Messages that are parsed at one time; each takes a few times its size in memory.
@@ -214,8 +217,10 @@ impl Webmail {
         );
         let marks = Arc::new(Marks::new(world.spool.clone()));
         let relying = webauthn::Relying::at(&options.base_url, &world.entropy);
+        let strictest = HeaderValue::from_static("default-src 'none'");
         Self(Arc::new(Inner {
             options,
+            policy: frame::policy().unwrap_or(strictest),
             world,
             sessions,
             parsing: Arc::new(Semaphore::new(limits::WEB_PARSING)),

@@ -12,6 +12,7 @@
     reason = "a helper of a test fails by panicking"
 )]
 
+mod attacks;
 mod driver;
 mod outage;
 mod passkeys;

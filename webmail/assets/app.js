@@ -1,6 +1,10 @@
 "use strict";
 // Everything works without this script; with it some things are quicker.
 (() => {
+  // The first page has its style in itself; the next one finds it in the cache.
+  const style = document.body.dataset.style;
+  if (style) fetch(style).catch(() => {});
+
   const all = document.querySelector("[data-select-all]");
   if (all) {
     const boxes = [...document.querySelectorAll(".list input[type=checkbox]")];

@@ -140,6 +140,55 @@ async fn right_to_left_is_laid_out_by_its_own_letters() {
     );
 }
 
+/// Who comes for the first time sees the page when it is there: one round trip. Nothing that it is
+/// laid out with is elsewhere, and the policy knows the style in it by its digest.
+#[tokio::test]
+async fn the_first_page_is_whole() {
+    use base64::Engine as _;
+    use sha2::Digest as _;
+    let site = Site::new();
+    for path in ["/login", "/invite", "/invite/nothing", "/nothing"] {
+        let page = site.visit(path).await;
+        if page.status == StatusCode::SEE_OTHER {
+            continue;
+        }
+        let (_, style) = page.text.split_once("<style>").unwrap();
+        let (style, rest) = style.split_once("</style>").unwrap();
+        let digest = base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(style));
+        let policy = page.header("content-security-policy");
+        let known = format!("style-src 'self' 'sha256-{digest}'; script-src 'self';");
+        assert!(policy.contains(&known), "{path}: {policy}");
+        assert!(!policy.contains("unsafe"), "{path}: {policy}");
+        assert!(
+            style.contains(".visitor .bar") && !rest.contains("<style"),
+            "{path}"
+        );
+        assert!(
+            !page.has("rel=\"stylesheet\"") && !style.contains("url("),
+            "{path}"
+        );
+        for script in page.text.split("<script").skip(1) {
+            let tag = script.split('>').next().unwrap();
+            assert!(
+                tag.contains("src=\"/app.js") && tag.ends_with(" defer"),
+                "{path}: {tag}"
+            );
+        }
+        for image in page.text.split("<img").skip(1) {
+            let tag = image.split('>').next().unwrap();
+            assert!(
+                tag.contains("width=") && tag.contains("height="),
+                "{path}: {tag}"
+            );
+        }
+        let mut weight = page.text.len();
+        for asset in [frame::SCRIPT_PATH, "/icon.svg"] {
+            weight += site.visit(asset).await.text.len();
+        }
+        assert!(weight < 60 * 1024, "{path}: {weight}");
+    }
+}
+
 /// No page of an empty mailbox weighs more than 60 KiB with everything that it loads.
 #[tokio::test]
 async fn pages_are_light() {
