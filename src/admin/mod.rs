@@ -85,6 +85,7 @@ pub(crate) use queue_api::{PerformQuery, SelectQuery, SelectView};
 pub use rehearsal_api::RehearsalView;
 pub(crate) use replay_api::ReplayDeedQuery;
 pub use replay_api::ReplayPlanView;
+pub(crate) use report_api::AcknowledgeQuery;
 pub use report_api::ReportView;
 pub use serve::serve;
 pub(crate) use sync_api::SyncQuery;

@@ -8,7 +8,7 @@ use axum::body::{Body as HttpBody, Bytes};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -20,7 +20,7 @@ use crate::directory::Wave;
 use crate::limits;
 use crate::report::{self, Collector, Figures, Scope};
 use crate::smtp::Domain;
-use crate::spool::{Anchor, ChainCheck, LedgerEntry, Passed, Passing, Reach};
+use crate::spool::{Anchor, ChainCheck, Known, LedgerEntry, Passed, Passing, Reach};
 
 /// Lines are sent in pieces of about so many bytes.
 const PIECE: usize = 64 * 1024;
@@ -68,6 +68,7 @@ pub(super) fn routes() -> Router<Arc<Admin>> {
         .route("/api/report", get(figures))
         .route("/api/report/rows", get(rows))
         .route("/api/report/verify", get(verify))
+        .route("/api/report/verify/acknowledge", post(acknowledge))
 }
 
 async fn figures(
@@ -98,10 +99,50 @@ async fn verify(
     Query(query): Query<VerifyQuery>,
 ) -> Result<Json<ChainCheck>, AdminError> {
     admin.link().await;
-    let check = admin
-        .blocking(move |admin| Ok(admin.spool.check_chain(query.anchor.as_ref())?))
-        .await?;
-    Ok(Json(check))
+    admin.check_chain(query.anchor).await.map(Json)
+}
+
+/// Who acknowledges what is wrong, and why it is so.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AcknowledgeQuery {
+    /// Who.
+    #[serde(default)]
+    pub(crate) actor: String,
+    /// Why.
+    #[serde(default)]
+    pub(crate) reason: String,
+}
+
+async fn acknowledge(
+    State(admin): State<Arc<Admin>>,
+    Query(query): Query<AcknowledgeQuery>,
+) -> Result<Json<ChainCheck>, AdminError> {
+    if query.reason.trim().is_empty() {
+        return Err(AdminError::Asked {
+            what: "there is no reason".to_owned(),
+            hint: "who reads the check later wants to know why it is so",
+        });
+    }
+    admin.link().await;
+    let check = admin.check_chain(None).await?;
+    if check.wrong > check.problems.len() as u64 {
+        return Err(AdminError::Asked {
+            what: format!(
+                "{} parts are wrong: too many to be looked after",
+                check.wrong
+            ),
+            hint: "bring the files back from a backup",
+        });
+    }
+    if check.wrong > 0 {
+        let known = Known {
+            actor: query.actor,
+            reason: query.reason,
+            problems: check.problems,
+        };
+        admin.spool.acknowledge(known).await?;
+    }
+    admin.check_chain(None).await.map(Json)
 }
 
 async fn rows(
@@ -140,6 +181,11 @@ fn told<'a>(passing: &'a Passing<'_>) -> Result<Cow<'a, [LedgerEntry]>, AdminErr
 type Piece = Result<Bytes, std::io::Error>;
 
 impl Admin {
+    async fn check_chain(&self, anchor: Option<Anchor>) -> Result<ChainCheck, AdminError> {
+        self.blocking(move |admin| Ok(admin.spool.check_chain(anchor.as_ref())?))
+            .await
+    }
+
     /// The end of the chain, up to now; a disk that is full must not hide what is known.
     async fn link(&self) -> Option<Anchor> {
         let linked = self.spool.link(Reach::Everything).await;

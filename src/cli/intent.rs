@@ -63,7 +63,7 @@ pub(crate) enum Work {
     /// Without a verb it is the plan.
     Writeback(Box<Option<WritebackVerb>>, String),
     Landing(Box<LandingVerb>, String),
-    Report(Box<ReportArgs>),
+    Report(Box<ReportArgs>, String),
     /// Plan, start, watch or end a replay, as somebody.
     Replay(Box<ReplayVerb>, String),
     /// Look at the drills, or run them now.
@@ -150,7 +150,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
         Verb::Rehearse(args) => Work::Rehearse(Box::new(args)),
         Verb::Writeback { verb } => Work::Writeback(Box::new(verb), actor.to_owned()),
         Verb::Landing(verb) => Work::Landing(Box::new(verb), actor.to_owned()),
-        Verb::Report(args) => Work::Report(Box::new(args)),
+        Verb::Report(args) => Work::Report(Box::new(args), actor.to_owned()),
         Verb::Replay(verb) => Work::Replay(Box::new(verb), actor.to_owned()),
         Verb::Wave(verb) => Work::Wave(Box::new(verb), actor.to_owned()),
         Verb::Directory(verb) => Work::Directory(Box::new(verb), actor.to_owned()),

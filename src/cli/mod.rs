@@ -173,7 +173,9 @@ fn perform(intent: Intent) -> Result<(), Failure> {
             Work::Landing(verb, actor) => {
                 landing::perform(config.as_deref(), *verb, (format, actor)).await
             }
-            Work::Report(args) => report::perform(config.as_deref(), *args, format).await,
+            Work::Report(args, actor) => {
+                report::perform(config.as_deref(), *args, (format, actor)).await
+            }
             Work::Replay(verb, actor) => {
                 replay::perform(config.as_deref(), *verb, (format, actor)).await
             }

@@ -45,21 +45,21 @@ impl Page {
             .iter()
             .map(|problem| self.palette.paint(Tone::Bad, &visible(problem)))
             .collect();
+        lines.extend(check.known.iter().map(|known| {
+            let problems = known.problems.join("; ");
+            let told = format!("known to {}, {}: {problems}", known.actor, known.reason);
+            self.palette.paint(Tone::Quiet, &visible(&told))
+        }));
         let more = check.wrong.saturating_sub(check.problems.len() as u64);
         if more > 0 {
             lines.push(format!("… and {more} more"));
         }
         lines.push(match (check.wrong, anchor) {
-            (0, None) => self.palette.paint(
-                Tone::Good,
-                "Nothing was changed: log and ledger are as the chain says",
-            ),
-            (0, Some(_)) => self.palette.paint(
-                Tone::Good,
-                "Nothing was changed: log and ledger are as the chain and the anchor say",
-            ),
+            (0, None) => self.unchanged(check, "the chain says"),
+            (0, Some(_)) => self.unchanged(check, "the chain and the anchor say"),
             _ => "Bring the files back from a backup, or find out who was there: what is named \
-                  here proves nothing any more"
+                  here proves nothing any more.\nWhen it is explained, `report verify \
+                  --acknowledge REASON` says so in the chain"
                 .to_owned(),
         });
         lines.push(String::new());
@@ -71,6 +71,15 @@ impl Page {
         );
         lines.push(self.palette.paint(Tone::Quiet, &end));
         lines.join("\n")
+    }
+
+    fn unchanged(self, check: &ChainCheck, said_by: &str) -> String {
+        let what = match check.known.as_slice() {
+            [] => "Nothing was changed",
+            _ => "Nothing else was changed",
+        };
+        let told = format!("{what}: log and ledger are as {said_by}");
+        self.palette.paint(Tone::Good, &told)
     }
 
     /// What was read for a check of the chain.
@@ -198,6 +207,7 @@ fn only_for(figures: &report::Figures) -> String {
 mod tests {
     use super::*;
     use crate::base::Timestamp;
+    use crate::spool::Known;
     use crate::terminal::Palette;
 
     #[test]
@@ -218,10 +228,24 @@ mod tests {
             unread: 0,
             problems: Vec::new(),
             wrong: 0,
+            known: Vec::new(),
         };
         let told = page.chain(&good, Some(&anchor));
         assert!(told.starts_with("Nothing was changed"), "{told}");
         assert!(told.contains("the anchor say") && told.contains(&anchor.to_string()));
+        let known = ChainCheck {
+            known: vec![Known {
+                actor: "root".to_owned(),
+                reason: "disk 2 broke".to_owned(),
+                problems: vec!["segment 3 is gone".to_owned()],
+            }],
+            ..good.clone()
+        };
+        let told = page.chain(&known, None);
+        assert!(
+            told.starts_with("known to root, disk 2 broke: segment 3 is gone\nNothing else was"),
+            "{told}"
+        );
         let bad = ChainCheck {
             problems: vec!["segment 3 is gone".to_owned()],
             wrong: 2,

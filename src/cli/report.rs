@@ -10,7 +10,7 @@ use super::directory::moment;
 use super::intent::{Format, Request, escape};
 use super::teller::{Teller, read};
 use super::{Exit, Failure};
-use crate::admin::ReportView;
+use crate::admin::{AcknowledgeQuery, ReportView};
 use crate::base::Timestamp;
 use crate::report;
 use crate::spool::{Anchor, ChainCheck};
@@ -31,6 +31,9 @@ pub(crate) enum ReportVerb {
         /// The end of the chain as an earlier report has it, for example 57-0f1e…
         #[arg(long, value_name = "ANCHOR")]
         anchor: Option<Anchor>,
+        /// What is wrong now is known, and this is why: it counts no more
+        #[arg(long, value_name = "REASON", conflicts_with = "anchor")]
+        acknowledge: Option<String>,
     },
 }
 
@@ -80,11 +83,17 @@ impl ClosingArgs {
 pub(super) async fn perform(
     config: Option<&Path>,
     args: ReportArgs,
-    format: Format,
+    whose: (Format, String),
 ) -> Result<(), Failure> {
-    let teller = Teller::new(config, (format, String::new()))?;
+    let teller = Teller::new(config, whose)?;
     match (args.verb, args.closing) {
-        (Some(ReportVerb::Verify { anchor }), _) => verify(&teller, anchor).await,
+        (
+            Some(ReportVerb::Verify {
+                anchor,
+                acknowledge,
+            }),
+            _,
+        ) => verify(&teller, anchor, acknowledge).await,
         (None, Some(args)) => close(&teller, args).await,
         (None, None) => Err(Failure::new(
             Exit::Usage,
@@ -94,12 +103,26 @@ pub(super) async fn perform(
 }
 
 /// Prints what the chain says; a difference is a failure.
-async fn verify(teller: &Teller, anchor: Option<Anchor>) -> Result<(), Failure> {
+async fn verify(
+    teller: &Teller,
+    anchor: Option<Anchor>,
+    acknowledge: Option<String>,
+) -> Result<(), Failure> {
     let mut path = "/api/report/verify".to_owned();
     if let Some(anchor) = &anchor {
         path.extend(["?anchor=", &anchor.to_string()]);
     }
-    let answer = teller.client.ask_patiently(Request::get(path)).await?;
+    let request = match acknowledge {
+        None => Request::get(path),
+        Some(reason) => {
+            let actor = teller.actor.clone();
+            Request::post(
+                "/api/report/verify/acknowledge",
+                &AcknowledgeQuery { actor, reason },
+            )
+        }
+    };
+    let answer = teller.client.ask_patiently(request).await?;
     let check: ChainCheck = read(&answer)?;
     teller.print(&answer, |page, it: &ChainCheck| {
         page.chain(it, anchor.as_ref())

@@ -47,6 +47,33 @@ pub(crate) enum Part {
     },
     /// The time of a ledger file is over.
     Expired { segment: u32 },
+    /// Somebody knows what is wrong, and has looked after it.
+    Known(Known),
+}
+
+/// What somebody knows to be wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Who.
+    pub actor: String,
+    /// Why it is so.
+    pub reason: String,
+    /// As the check said it.
+    pub problems: Vec<String>,
+}
+
+impl Known {
+    /// SHA-256 of the actor, the reason and the problems, each with a line end behind it.
+    fn digest(&self) -> String {
+        let mut text = String::new();
+        for line in [&self.actor, &self.reason]
+            .into_iter()
+            .chain(&self.problems)
+        {
+            text.extend([line, "\n"]);
+        }
+        hex(&Sha256::digest(text.as_bytes()))
+    }
 }
 
 /// A file of the ledger.
@@ -89,8 +116,8 @@ impl Link {
     }
 }
 
-/// `BEFORE NUMBER TIME log SEGMENT FROM TO SHA256`, `… retired SEGMENT [SHA256 NEWEST]` or
-/// `… expired SEGMENT`, so that `sha256sum` can check it.
+/// `BEFORE NUMBER TIME log SEGMENT FROM TO SHA256`, `… retired SEGMENT [SHA256 NEWEST]`,
+/// `… expired SEGMENT` or `… known SHA256`, so that `sha256sum` can check it.
 fn digest_of(number: u64, before: &str, at: Timestamp, of: &Part) -> String {
     let digest = |digest: &Option<String>| digest.clone().unwrap_or_else(|| "-".to_owned());
     let mut line = format!("{before} {number} {at} ");
@@ -113,6 +140,7 @@ fn digest_of(number: u64, before: &str, at: Timestamp, of: &Part) -> String {
             write!(line, "retired {segment} {sha256} {}", ledger.newest)
         }
         Part::Expired { segment } => write!(line, "expired {segment}"),
+        Part::Known(known) => write!(line, "known {}", known.digest()),
     };
     debug_assert!(written.is_ok(), "a text takes everything");
     hex(&Sha256::digest(line.as_bytes()))

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::SpoolError;
-use super::chain::{Anchor, LedgerDigest, Link, Part, key_of};
+use super::chain::{Anchor, Known, LedgerDigest, Link, Part, key_of};
 use super::chaining::digest;
 use super::handle::Spool;
 use super::head;
@@ -36,10 +36,13 @@ pub struct ChainCheck {
     pub expired: u64,
     /// Parts that the disk did not give when their link was made: nobody can say what they were.
     pub unread: u64,
-    /// What is wrong; nothing: all is as it was written.
+    /// What is wrong; nothing: all is as it was written, but for what is known.
     pub problems: Vec<String>,
     /// How much is wrong; the list ends after a hundred.
     pub wrong: u64,
+    /// What is still wrong and was acknowledged.
+    #[serde(default)]
+    pub known: Vec<Known>,
 }
 
 impl Spool {
@@ -61,13 +64,13 @@ impl Spool {
         }
         for (&segment, ledger) in &parts.retired {
             if parts.expired.contains(&segment) {
-                check.0.expired += 1;
+                check.found.expired += 1;
             } else if let Some(ledger) = ledger {
                 self.check_ledger(segment, ledger, &mut check);
             }
         }
         self.check_strangers(&parts, &mut check)?;
-        Ok(check.0)
+        Ok(check.finish(&links))
     }
 
     fn check_segment(
@@ -95,19 +98,20 @@ impl Spool {
                 return Ok(());
             }
         };
-        check.0.segments += 1;
+        check.found.segments += 1;
         for range in ranges {
             let Some(expected) = &range.sha256 else {
-                check.0.unread += 1;
+                check.found.unread += 1;
                 continue;
             };
-            check.0.bytes += range.to - range.from;
+            check.found.bytes += range.to - range.from;
             let (from, to) = (range.from, range.to);
             match digest(&*file, from, to) {
                 Ok(found) if found == *expected => {}
-                Ok(_) => check.complain(format!(
-                    "segment {segment}: bytes {from} to {to} are not what they were at {}",
-                    range.at
+                Ok(found) => check.complain(format!(
+                    "segment {segment}: bytes {from} to {to} are not what they were at {}: now {}",
+                    range.at,
+                    short(&found)
                 )),
                 Err(error) => check.complain(format!(
                     "segment {segment}: bytes {from} to {to} cannot be read: {error}"
@@ -131,15 +135,16 @@ impl Spool {
     fn check_ledger(&self, segment: u32, ledger: &LedgerDigest, check: &mut Check) {
         let path = self.0.ledger.path(segment);
         match (self.file_digest(&path), &ledger.sha256) {
-            (Ok(found), Some(expected)) if found == *expected => check.0.ledgers += 1,
-            (Ok(_), None) => check.0.unread += 1,
-            (Ok(_), Some(_)) => check.complain(format!(
-                "ledger {segment} is not what it was when its segment went"
+            (Ok(found), Some(expected)) if found == *expected => check.found.ledgers += 1,
+            (Ok(_), None) => check.found.unread += 1,
+            (Ok(found), Some(_)) => check.complain(format!(
+                "ledger {segment} is not what it was when its segment went: now {}",
+                short(&found)
             )),
             (Err(error), _) if error.kind() == io::ErrorKind::NotFound => {
                 let kept_until = ledger.newest.after(self.0.options.ledger_retain);
                 if kept_until < self.0.clock.now() {
-                    check.0.expired += 1;
+                    check.found.expired += 1;
                 } else {
                     check.complain(format!(
                         "ledger {segment} is gone, and was to be kept until {kept_until}"
@@ -156,7 +161,8 @@ impl Spool {
         let newest = parts.log.keys().next_back().copied().unwrap_or(u32::MAX);
         let numbers = head::numbers(&self.0.disk, &log)?;
         for segment in &numbers {
-            if *segment < newest && !parts.log.contains_key(segment) {
+            let is_linked = check.has_holes || parts.log.contains_key(segment);
+            if *segment < newest && !is_linked {
                 check.complain(format!("segment {segment} was put there: no link knows it"));
             }
         }
@@ -164,7 +170,11 @@ impl Spool {
             let known = matches!(parts.retired.get(&segment), Some(Some(_)));
             // It is written before its segment goes, and that is always the oldest one.
             let goes = numbers.first() == Some(&segment);
-            if !known && !goes && !self.went(|of| of.is_end_of(segment) && of.has_ledger())? {
+            if !known
+                && !goes
+                && !check.has_holes
+                && !self.went(|of| of.is_end_of(segment) && of.has_ledger())?
+            {
                 check.complain(format!("ledger {segment} was put there: no link knows it"));
             }
         }
@@ -175,8 +185,16 @@ impl Spool {
     }
 }
 
-/// What was found, and the digest before the first link.
-struct Check(ChainCheck, String);
+/// A check that is under way.
+struct Check {
+    found: ChainCheck,
+    /// The digest before the first link.
+    first: String,
+    /// What was acknowledged, each with whether it is still so.
+    known: BTreeMap<String, bool>,
+    /// There are links missing: what they were about cannot be told from what was put there.
+    has_holes: bool,
+}
 
 impl Check {
     /// The links against each other.
@@ -197,13 +215,21 @@ impl Check {
             unread: 0,
             problems: Vec::new(),
             wrong: 0,
+            known: Vec::new(),
         };
-        let mut check = Self(found, first);
+        let known = all_known(links).flat_map(|known| known.problems.iter().cloned());
+        let mut check = Self {
+            found,
+            first,
+            known: known.map(|what| (what, false)).collect(),
+            has_holes: false,
+        };
         let mut number = 0;
         for (key, link) in links {
             number += 1;
             if *key != key_of(number) {
                 check.complain(format!("link {number} is missing: behind it stands {key}"));
+                check.has_holes = true;
                 number = key.parse().unwrap_or(number);
             } else if !link.follows(number, &before) {
                 check.complain(format!(
@@ -212,7 +238,7 @@ impl Check {
             }
             before.clone_from(&link.chain);
         }
-        check.0.anchor = Anchor {
+        check.found.anchor = Anchor {
             number,
             chain: before,
         };
@@ -221,7 +247,7 @@ impl Check {
 
     fn compare(&mut self, anchor: &Anchor, links: &[(String, Link)]) {
         let key = key_of(anchor.number);
-        let newest = self.0.anchor.number;
+        let newest = self.found.anchor.number;
         match links.iter().find(|(found, _)| *found == key) {
             Some((_, link)) if link.chain == anchor.chain => {}
             Some(_) => self.complain(format!(
@@ -229,7 +255,7 @@ impl Check {
                  that of another spool",
                 anchor.number
             )),
-            None if anchor.number == 0 && anchor.chain == self.1 => {}
+            None if anchor.number == 0 && anchor.chain == self.first => {}
             None if anchor.number == 0 => {
                 self.complain("the anchor is that of another spool".to_owned());
             }
@@ -240,12 +266,45 @@ impl Check {
         }
     }
 
+    /// With what was acknowledged and is still so, and by whom.
+    fn finish(mut self, links: &[(String, Link)]) -> ChainCheck {
+        let still = |what: &String| self.known.get(what).copied().unwrap_or_default();
+        let known = all_known(links).map(|known| Known {
+            problems: known
+                .problems
+                .iter()
+                .filter(|what| still(what))
+                .cloned()
+                .collect(),
+            ..known.clone()
+        });
+        self.found.known = known.filter(|known| !known.problems.is_empty()).collect();
+        self.found
+    }
+
     fn complain(&mut self, what: String) {
-        self.0.wrong += 1;
-        if self.0.problems.len() < NAMED {
-            self.0.problems.push(what);
+        if let Some(still) = self.known.get_mut(&what) {
+            *still = true;
+            return;
+        }
+        self.found.wrong += 1;
+        if self.found.problems.len() < NAMED {
+            self.found.problems.push(what);
         }
     }
+}
+
+/// Enough of a digest to see that something was changed once more.
+fn short(digest: &str) -> &str {
+    digest.get(..16).unwrap_or(digest)
+}
+
+/// What was acknowledged, the first one first.
+fn all_known(links: &[(String, Link)]) -> impl Iterator<Item = &Known> {
+    links.iter().filter_map(|(_, link)| match &link.of {
+        Part::Known(known) => Some(known),
+        Part::Log { .. } | Part::Retired { .. } | Part::Expired { .. } => None,
+    })
 }
 
 /// Bytes of a segment that a link is about.
@@ -278,7 +337,7 @@ impl Parts {
                 } => {
                     let ranges = parts.log.entry(*segment).or_default();
                     let end = ranges.last().map_or(0, |range| range.to);
-                    if *from != end || to < from {
+                    if (*from != end && !check.has_holes) || to < from {
                         check.complain(format!("segment {segment}: {end} to {from} is not linked"));
                     }
                     ranges.push(Range {
@@ -291,6 +350,7 @@ impl Parts {
                 Part::Expired { segment } => {
                     parts.expired.insert(*segment);
                 }
+                Part::Known(_) => {}
                 Part::Retired { segment, ledger } => {
                     if parts.retired.insert(*segment, ledger.clone()).is_some() {
                         twice.insert(*segment);

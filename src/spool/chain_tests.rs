@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::base::Shutdown;
 use crate::spool::chain::{Link, Part, ROOM, key_of};
 use crate::spool::retention_tests::{Hands, fill, open, segments};
 use crate::spool::tests::{Opened2, close, open_in, options};
+
 use crate::spool::*;
 
+const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What the chain complains of; it is brought up to now before.
@@ -269,5 +272,97 @@ async fn what_expired_is_not_missed_when_the_time_is_longer_later() {
     let (spool, opened) = open_in(options, world);
     assert_eq!(problems(&spool, None).await, [""; 0]);
     assert!(spool.check_chain(None).unwrap().expired > 0);
+    close(spool, opened).await;
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_counts_no_more_and_a_second_change_does() {
+    let dir = TempDir::new().unwrap();
+    let hands = Hands::new();
+    let (spool, opened) = retired(&dir, &hands).await;
+    spool.link(Reach::Everything).await.unwrap();
+    let segment = oldest(dir.path());
+    change(&segment);
+    let found = problems(&spool, None).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    let known = Known {
+        actor: "root".to_owned(),
+        reason: "disk 2 broke".to_owned(),
+        problems: found.clone(),
+    };
+    let anchor = spool.acknowledge(known.clone()).await.unwrap();
+    let check = spool.check_chain(Some(&anchor)).unwrap();
+    assert_eq!((check.wrong, check.known), (0, vec![known]));
+    close(spool, opened).await;
+
+    // It stands in the log, and links go on behind it.
+    let (spool, opened) = open(dir.path(), &hands);
+    fill(&spool, dir.path(), 1).await;
+    assert_eq!(problems(&spool, Some(&anchor)).await, [""; 0]);
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let again = problems(&spool, None).await;
+    assert_eq!(again.len(), 1, "{again:?}");
+    assert_ne!(again, found);
+    assert!(spool.check_chain(None).unwrap().known.is_empty());
+    close(spool, opened).await;
+}
+
+#[tokio::test]
+async fn a_missing_link_accuses_no_segment() {
+    let dir = TempDir::new().unwrap();
+    let hands = Hands::new();
+    let (spool, opened) = open(dir.path(), &hands);
+    fill(&spool, dir.path(), 5).await;
+    spool.link(Reach::Everything).await.unwrap();
+    spool.put_fact(ROOM, &key_of(2), None).await.unwrap();
+    let found = problems(&spool, None).await;
+    one(&found, "link 2 is missing");
+    assert!(
+        found.iter().all(|what| what.starts_with("link ")),
+        "{found:?}"
+    );
+    close(spool, opened).await;
+}
+
+/// Closed segments within minutes, the newest one within the hour, and then it stops when told.
+#[tokio::test(start_paused = true)]
+async fn the_chain_grows_by_itself() {
+    let dir = TempDir::new().unwrap();
+    let hands = Hands::new();
+    let (spool, opened) = open(dir.path(), &hands);
+    fill(&spool, dir.path(), 3).await;
+    let shutdown = Shutdown::new();
+    let task = spool.clone().chain_task(shutdown.clone());
+    let watch = async {
+        let begun = tokio::time::Instant::now();
+        let linked = |spool: &Spool| {
+            let links = spool.links().unwrap();
+            let log = links.into_iter().filter_map(|(_, link)| match link.of {
+                Part::Log { segment, .. } => Some(segment),
+                Part::Retired { .. } | Part::Expired { .. } | Part::Known(_) => None,
+            });
+            log.max().unwrap_or_default()
+        };
+        let newest = u32::try_from(segments(dir.path()).len()).unwrap();
+        while linked(&spool) + 1 < newest && begun.elapsed() < 10 * HOUR {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let closed = begun.elapsed();
+        while linked(&spool) < newest && begun.elapsed() < 10 * HOUR {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        shutdown.signal();
+        (closed, begun.elapsed())
+    };
+    let ((), (closed, all)) = tokio::join!(task, watch);
+    // The time of this test runs ahead of the disk, so no bound above is sharp.
+    assert!(
+        closed < HOUR && HOUR / 2 < all && all < 10 * HOUR,
+        "{closed:?} {all:?}"
+    );
+    assert_eq!(problems(&spool, None).await, [""; 0]);
     close(spool, opened).await;
 }

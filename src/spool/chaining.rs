@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 
 use super::SpoolError;
-use super::chain::{Anchor, LedgerDigest, Link, Part, ROOM, key_of};
+use super::chain::{Anchor, Known, LedgerDigest, Link, Part, ROOM, key_of};
 use super::commit::Job;
 use super::disk::DiskFile;
 use super::handle::Spool;
@@ -161,6 +161,17 @@ impl Spool {
             }
         }
         Ok(())
+    }
+
+    /// Says in the chain that somebody knows of these problems: a check counts them no more.
+    ///
+    /// # Errors
+    /// When the log cannot be written, or the index does not know all of it.
+    pub async fn acknowledge(&self, known: Known) -> Result<Anchor, SpoolError> {
+        let mut held = self.0.chain.lock().await;
+        let tip = self.tip(&mut held).await?;
+        self.add(tip, Part::Known(known)).await?;
+        Ok(tip.anchor())
     }
 
     /// Makes the next link; `false`: nothing is left to do.
@@ -354,6 +365,7 @@ impl Tip {
             Part::Expired { segment } => {
                 self.expired.insert(*segment);
             }
+            Part::Known(_) => {}
         }
     }
 }

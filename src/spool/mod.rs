@@ -60,7 +60,7 @@ pub use anew::Rebuilt;
 pub use backlog::{BodyPlace, ForAttempt};
 pub use balance::{Balance, Sum};
 pub use cases::{Case, CaseMember};
-pub use chain::Anchor;
+pub use chain::{Anchor, Known};
 pub use chain_check::ChainCheck;
 pub use chaining::Reach;
 pub use commit::{Committed, Writer};
