@@ -56,6 +56,15 @@ fn five_of_six() -> crate::admin::Covered {
 }
 
 #[test]
+fn what_went_elsewhere_is_offered_when_its_home_is_back() {
+    let offer = "it is up: `tideover replay plan --diverted --to onprem`";
+    let away = page().drain(&backend("onprem", Health::Down, "refused"));
+    assert!(away.contains("7 of onprem went to another backend") && !away.contains(offer));
+    let back = page().drain(&backend("onprem", Health::Up, ""));
+    assert!(back.contains(offer), "{back}");
+}
+
+#[test]
 fn status_fits_and_tells_what_waits() {
     let reason = "connection refused by 127.0.0.1:2601 while greeting, and again and again";
     let text = page().status(&StatusView {
