@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SpoolError;
 use super::handle::Spool;
-use super::index::{Counters, MessageRow, decode, key, place};
+use super::index::{Counters, Index, MessageRow, decode, key, place};
 use crate::base::{Shutdown, Timestamp};
 use crate::limits;
 use crate::mail::{RecipientState, SpoolId};
@@ -153,45 +153,82 @@ impl Spool {
     pub async fn count_all(&self) -> Result<Balance, SpoolError> {
         let _one = self.0.balances.round.lock().await;
         let mut verdict = Verdict::default();
-        let mut start = b"m".to_vec();
         self.index()?.count_anew();
+        let mut from = b"m".to_vec();
         loop {
             let begun = Instant::now();
-            let from = start.clone();
-            let page = self.beside(move |spool| spool.count_page(&from)).await?;
+            let start = from.clone();
+            let page = self.beside(move |spool| spool.count_page(start)).await?;
             for id in page.odd {
                 if let Some(what) = self.look_again(id).await? {
                     verdict.complain(format!("{id}: {what}"));
                 }
             }
-            if let Some(last) = page.last {
-                start = last;
-                start.push(0);
-                tokio::time::sleep(begun.elapsed() * (REST - 1)).await;
-            } else if let Some(found) = self.end_count(&start)? {
-                for what in found {
-                    verdict.complain(what);
+            match page.end {
+                Ok(next) => from = next,
+                Err(differences) => {
+                    for what in differences {
+                        verdict.complain(what);
+                    }
+                    break;
                 }
-                break;
             }
+            tokio::time::sleep(begun.elapsed() * (REST - 1)).await;
         }
         verdict.at = self.0.clock.now();
         set(&self.0.balances.last, verdict);
         self.balance().ok_or(SpoolError::Closed)
     }
 
-    fn count_page(&self, start: &[u8]) -> Result<Page, SpoolError> {
-        let rows = self.index()?.scan(b"m", start, limits::PAGE)?;
-        let mut page = Page {
-            last: rows.last().map(|(row, _)| row.clone()),
-            odd: Vec::new(),
-        };
-        for id in rows.iter().filter_map(|(row, _)| key::parse_id(row)) {
-            if self.count(id)?.is_some() {
-                page.odd.push(id);
+    fn count_page(&self, mut from: Vec<u8>) -> Result<Page, SpoolError> {
+        let mut odd = Vec::new();
+        for _ in 0..limits::PAGE {
+            match self.count_next(&from)? {
+                Step::Passed { row, odd: is_odd } => {
+                    odd.extend(is_odd);
+                    from = row;
+                    from.push(0);
+                }
+                Step::End(differences) => {
+                    let end = Err(differences);
+                    return Ok(Page { odd, end });
+                }
             }
         }
-        Ok(page)
+        Ok(Page { odd, end: Ok(from) })
+    }
+
+    /// Counts the first message from a row on, whichever that is at this moment: what is accepted
+    /// later can have an older id. Ends the count where there is none.
+    fn count_next(&self, from: &[u8]) -> Result<Step, SpoolError> {
+        let index = self.index()?;
+        // Held until the step is done, and taken once: who waits for it to write would else wait
+        // for us, and we for him.
+        let _still = index.still();
+        loop {
+            // Retention does not wait for those who read.
+            let revision = index.revision();
+            let Some((row, _)) = index.scan(b"m", from, 1)?.pop() else {
+                let ended = index.count_at(revision, |tally| {
+                    let rows = tally.end_anew();
+                    // The index was made anew meanwhile.
+                    rows.map_or_else(Vec::new, |rows| tally.counters().differences(&rows))
+                });
+                match ended {
+                    Some(differences) => return Ok(Step::End(differences)),
+                    None => continue,
+                }
+            };
+            let id = key::parse_id(&row).unwrap_or_default();
+            let Some(read) = read(index, id)? else {
+                continue;
+            };
+            let passed = index.count_at(revision, |tally| tally.pass(id, &read.states));
+            if passed.is_some() {
+                let odd = read.wrong.map(|_| id);
+                return Ok(Step::Passed { row, odd });
+            }
+        }
     }
 
     async fn look_again(&self, id: SpoolId) -> Result<Option<String>, SpoolError> {
@@ -199,7 +236,7 @@ impl Spool {
         for _ in 0..LOOKS {
             tokio::time::sleep(Duration::from_millis(100)).await;
             found = self
-                .beside(move |spool| Ok(spool.read(id)?.and_then(|read| read.wrong)))
+                .beside(move |spool| Ok(read(spool.index()?, id)?.and_then(|read| read.wrong)))
                 .await?;
             if found.is_none() {
                 break;
@@ -207,78 +244,45 @@ impl Spool {
         }
         Ok(found)
     }
+}
 
-    /// Counts a message; what is wrong with it.
-    fn count(&self, id: SpoolId) -> Result<Option<String>, SpoolError> {
-        let index = self.index()?;
-        loop {
-            let _still = index.still();
-            let revision = index.revision();
-            let Some(read) = self.read(id)? else {
-                return Ok(None);
-            };
-            // Retention does not wait for those who read.
-            let counted = index.count_at(revision, |tally| tally.pass(id, &read.states));
-            if counted.is_some() {
-                return Ok(read.wrong);
-            }
-        }
-    }
-
-    /// Ends the count if no message is behind this row: in what it is not like the account.
-    fn end_count(&self, start: &[u8]) -> Result<Option<Vec<String>>, SpoolError> {
-        let index = self.index()?;
-        let _still = index.still();
-        let revision = index.revision();
-        if !index.scan(b"m", start, 1)?.is_empty() {
-            return Ok(None);
-        }
-        Ok(index.count_at(revision, |tally| {
-            let rows = tally.end_anew();
-            // The index was made anew meanwhile.
-            rows.map_or_else(Vec::new, |rows| tally.counters().differences(&rows))
-        }))
-    }
-
-    /// Reads the rows of a message, and compares them; `None` when it is gone.
-    fn read(&self, id: SpoolId) -> Result<Option<Rows>, SpoolError> {
-        let index = self.index()?;
-        let Some(row) = index.row::<MessageRow>(&key::message(id))? else {
-            return Ok(None);
-        };
-        let prefix = key::recipients_prefix(id);
-        let mut unfinished: u16 = 0;
-        let mut states = Vec::with_capacity(usize::from(row.recipients));
-        let mut wrong = None;
-        for (recipient, value) in index.scan(&prefix, &prefix, usize::MAX)? {
-            let state: RecipientState = decode(&value)?;
-            unfinished += u16::from(!state.is_finished());
-            if let Some((_, number)) = key::parse_recipient(&recipient)
-                && let Some(place) = place_of(&state, id, number)
-                && index.get(&place)?.is_none()
-            {
-                let state = state.name();
-                wrong = Some(format!(
-                    "recipient {number} is {state}, and nobody looks for it"
-                ));
-            }
-            states.push(state);
-        }
-        if states.len() != usize::from(row.recipients) {
-            let (came, known) = (row.recipients, states.len());
+/// Reads the rows of a message, and compares them; `None` when it is gone.
+fn read(index: &Index, id: SpoolId) -> Result<Option<Rows>, SpoolError> {
+    let Some(row) = index.row::<MessageRow>(&key::message(id))? else {
+        return Ok(None);
+    };
+    let prefix = key::recipients_prefix(id);
+    let mut unfinished: u16 = 0;
+    let mut states = Vec::with_capacity(usize::from(row.recipients));
+    let mut wrong = None;
+    for (recipient, value) in index.scan(&prefix, &prefix, usize::MAX)? {
+        let state: RecipientState = decode(&value)?;
+        unfinished += u16::from(!state.is_finished());
+        if let Some((_, number)) = key::parse_recipient(&recipient)
+            && let Some(place) = place_of(&state, id, number)
+            && index.get(&place)?.is_none()
+        {
+            let state = state.name();
             wrong = Some(format!(
-                "{came} recipients came, of {known} it is known what became"
+                "recipient {number} is {state}, and nobody looks for it"
             ));
-        } else if unfinished != row.unfinished {
-            let said = row.unfinished;
-            wrong = Some(format!(
-                "{unfinished} recipients wait, and its row says {said}"
-            ));
-        } else if (unfinished > 0) != index.get(&key::unfinished(id))?.is_some() {
-            wrong = Some("whether somebody waits for it is said in two ways".to_owned());
         }
-        Ok(Some(Rows { states, wrong }))
+        states.push(state);
     }
+    if states.len() != usize::from(row.recipients) {
+        let (came, known) = (row.recipients, states.len());
+        wrong = Some(format!(
+            "{came} recipients came, of {known} it is known what became"
+        ));
+    } else if unfinished != row.unfinished {
+        let said = row.unfinished;
+        wrong = Some(format!(
+            "{unfinished} recipients wait, and its row says {said}"
+        ));
+    } else if (unfinished > 0) != index.get(&key::unfinished(id))?.is_some() {
+        wrong = Some("whether somebody waits for it is said in two ways".to_owned());
+    }
+    Ok(Some(Rows { states, wrong }))
 }
 
 /// The row by which the queue finds a recipient who waits.
@@ -302,7 +306,22 @@ struct Rows {
 /// What was counted in one go.
 struct Page {
     odd: Vec<SpoolId>,
-    last: Option<Vec<u8>>,
+    /// Where it goes on; or, at the end, in what the rows are not like the account.
+    end: Result<Vec<u8>, Vec<String>>,
+}
+
+/// A step of the count.
+#[derive(Debug)]
+enum Step {
+    /// A message is counted.
+    Passed {
+        /// Its row.
+        row: Vec<u8>,
+        /// Something seems wrong with it.
+        odd: Option<SpoolId>,
+    },
+    /// All are counted: in what the rows are not like the account.
+    End(Vec<String>),
 }
 
 impl Balance {

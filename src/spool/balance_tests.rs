@@ -153,3 +153,76 @@ async fn what_is_changed_meanwhile_is_no_alarm() {
     );
     close(spool, opened).await;
 }
+
+/// An id is given when a message begins to come, and others may be faster.
+#[tokio::test]
+async fn a_slow_message_between_two_that_are_counted_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, opened) = open_in(options(dir.path()), World::system());
+    message(&spool, &["ann@example.org"]).await;
+    let mut slow = spool.draft();
+    slow.append(b"Subject: x\r\n\r\nx\r\n").await.unwrap();
+    message(&spool, &["cy@example.org"]).await;
+    spool.index().unwrap().count_anew();
+    let mut from = b"m".to_vec();
+    let mut slow = Some(slow);
+    let mut passed = 0;
+    let differences = loop {
+        match spool.count_next(&from).unwrap() {
+            Step::Passed { row, odd } => {
+                assert_eq!(odd, None);
+                from = row;
+                from.push(0);
+                passed += 1;
+            }
+            Step::End(differences) => break differences,
+        }
+        if let Some(slow) = slow.take() {
+            spool
+                .accept(slow, envelope(&["bob@example.org"]))
+                .await
+                .unwrap();
+        }
+    };
+    assert_eq!((passed, differences), (3, Vec::new()));
+    close(spool, opened).await;
+}
+
+/// The writer asks for the index all the time, while it is read for the account.
+#[test]
+fn counting_stops_nobody() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (told, done) = std::sync::mpsc::channel();
+    runtime.block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        let (spool, opened) = open_in(options(dir.path()), World::system());
+        let work = async {
+            let end = Cell::new(false);
+            let traffic = async {
+                while !end.get() {
+                    let eight = (0..8).map(|_| message(&spool, &["ann@example.org"]));
+                    futures_util::future::join_all(eight).await;
+                }
+            };
+            let counting = async {
+                for _ in 0..20 {
+                    assert_eq!(spool.count_all().await.unwrap().wrong, 0);
+                }
+                end.set(true);
+            };
+            tokio::join!(traffic, counting);
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(120), work).await;
+        told.send(ended.is_ok()).unwrap();
+        if ended.is_ok() {
+            close(spool, opened).await;
+        }
+    });
+    // Who hangs is not waited for.
+    runtime.shutdown_background();
+    assert_eq!(done.recv(), Ok(true), "all stand still");
+}
