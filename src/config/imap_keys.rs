@@ -50,6 +50,11 @@ pub(super) fn imap(backend: &Section<'_>) -> (Option<ImapOptions>, ImapFiles) {
         &mut connections,
         section.number("max_connections", 1, 1_000),
     );
+    let mut changes = 300;
+    set(
+        &mut changes,
+        section.number("mailbox_changes_per_minute", 0, 10_000),
+    );
     section.finish();
     let is_token = password.is_none();
     let files = ImapFiles {
@@ -70,6 +75,7 @@ pub(super) fn imap(backend: &Section<'_>) -> (Option<ImapOptions>, ImapFiles) {
                 ImapSecret::Password(secret)
             },
             max_connections: usize::try_from(connections).unwrap_or(1),
+            changes_per_minute: usize::try_from(changes).unwrap_or_default(),
         })
     };
     (options(), files)

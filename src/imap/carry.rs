@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -84,11 +85,17 @@ pub trait OpenMailbox: Send {
         kind: FolderKind,
     ) -> Boxed<'a, Result<Filed, ImapError>>;
 
+    /// Notes one change more, if there may be one now; else how long to wait before it is asked
+    /// again.
+    fn change(&mut self) -> Option<Duration>;
+
     /// Says good-bye.
     fn close(self: Box<Self>) -> Boxed<'static, ()>;
 }
 
 struct Opened {
+    homes: ImapHomes,
+    who: (BackendId, Mailbox),
     session: Session,
     folders: Vec<Folder>,
     _one_of_them: OwnedSemaphorePermit,
@@ -107,6 +114,8 @@ impl Carriers for ImapHomes {
         Box::pin(async move {
             let (session, permit) = self.session(backend, mailbox).await?;
             let mut opened = Opened {
+                homes: self.clone(),
+                who: (backend.clone(), mailbox.clone()),
                 session,
                 folders: Vec::new(),
                 _one_of_them: permit,
@@ -165,6 +174,13 @@ impl OpenMailbox for Opened {
         kind: FolderKind,
     ) -> Boxed<'a, Result<Filed, ImapError>> {
         Box::pin(in_time(async move {
+            let is_all = |one: &Folder| one.kind == FolderKind::All && one.name == spot.folder;
+            if self.session.has_labels(&self.folders) && self.folders.iter().any(is_all) {
+                let labelled = self.session.label(spot, kind).await?;
+                if let Some(filed) = labelled {
+                    return Ok(filed);
+                }
+            }
             let folder = self.folder(kind).await?;
             if folder.name == spot.folder {
                 return Ok(Filed::Moved);
@@ -183,6 +199,11 @@ impl OpenMailbox for Opened {
             return self.file(spot, kind);
         }
         Box::pin(in_time(self.session.take_out_copy(spot)))
+    }
+
+    fn change(&mut self) -> Option<Duration> {
+        let (backend, mailbox) = &self.who;
+        self.homes.change((backend, mailbox))
     }
 
     fn close(self: Box<Self>) -> Boxed<'static, ()> {

@@ -132,7 +132,11 @@ impl Session {
         Ok(opened.validity == spot.validity)
     }
 
-    /// Is the message there still?
+    /// Opens its folder: is the message there still?
+    pub(super) async fn is_still_there(&mut self, spot: &Spot) -> Result<bool, ImapError> {
+        Ok(self.select(spot).await? && self.is_there(spot).await?)
+    }
+
     async fn is_there(&mut self, spot: &Spot) -> Result<bool, ImapError> {
         let mut is_there = false;
         let mut hear = |answer: &[u8]| {
@@ -150,7 +154,7 @@ impl Session {
         spot: &Spot,
         (add, remove): (Flags, Flags),
     ) -> Result<Filed, ImapError> {
-        if !self.select(spot).await? || !self.is_there(spot).await? {
+        if !self.is_still_there(spot).await? {
             return Ok(Filed::Gone);
         }
         for (sign, flags) in [('+', add), ('-', remove)] {
@@ -165,7 +169,7 @@ impl Session {
 
     /// RFC 6851, or what comes nearest to it.
     pub(super) async fn file(&mut self, spot: &Spot, to: &[u8]) -> Result<Filed, ImapError> {
-        if !self.select(spot).await? || !self.is_there(spot).await? {
+        if !self.is_still_there(spot).await? {
             return Ok(Filed::Gone);
         }
         let words = |command: &str| format!("UID {command} {}", spot.uid);
@@ -182,7 +186,7 @@ impl Session {
 
     /// A copy that is elsewhere already.
     pub(super) async fn take_out_copy(&mut self, spot: &Spot) -> Result<Filed, ImapError> {
-        if !self.select(spot).await? || !self.is_there(spot).await? {
+        if !self.is_still_there(spot).await? {
             return Ok(Filed::Gone);
         }
         self.take_out(spot).await?;

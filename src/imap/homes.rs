@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
+use super::pace::Paces;
 use super::session::Session;
 use super::{ImapError, ImapOptions, Place, Purpose, Wanted};
 use crate::base::Boxed;
@@ -57,6 +60,7 @@ struct Home {
     options: ImapOptions,
     connections: Arc<Semaphore>,
     refused: Mutex<BTreeSet<String>>,
+    paces: Mutex<Paces>,
 }
 
 /// So many mailboxes whose logins are refused in a row are no longer each one's own trouble.
@@ -115,6 +119,7 @@ impl ImapHomes {
                     options,
                     connections,
                     refused: Mutex::default(),
+                    paces: Mutex::default(),
                 })
             });
             known.insert(id, home);
@@ -125,6 +130,15 @@ impl ImapHomes {
         let homes = self.0.homes.lock();
         let homes = homes.unwrap_or_else(PoisonError::into_inner);
         homes.get(backend).cloned()
+    }
+
+    /// Notes one change more of a mailbox, or how long it has to wait for that.
+    pub(super) fn change(&self, (backend, mailbox): (&BackendId, &Mailbox)) -> Option<Duration> {
+        let home = self.home(backend)?;
+        let paces = home.paces.lock();
+        let mut paces = paces.unwrap_or_else(PoisonError::into_inner);
+        let most = home.options.changes_per_minute;
+        paces.change((&mailbox.key(), most), Instant::now())
     }
 
     async fn find_at(
@@ -209,9 +223,11 @@ mod tests {
                 login: LoginName::new("%u").unwrap(),
                 secret: ImapSecret::Token("token".into()),
                 max_connections: 1,
+                changes_per_minute: 0,
             },
             connections: Arc::new(Semaphore::new(1)),
             refused: Mutex::default(),
+            paces: Mutex::default(),
         };
         let refused = |name: &str| {
             let (who, why) = (name.to_owned(), "NO".to_owned());

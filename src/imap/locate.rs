@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::ImapError;
 use super::find::{fields, number_of};
-use super::folders::Folder;
+use super::folders::{Folder, GMAIL};
+use super::gmail::{Whose, place_of};
 use super::session::{Piece, Session, starts_with};
 use super::value::{Value, parse};
 use crate::limits;
@@ -95,6 +96,8 @@ struct Fetched {
     uid: u32,
     flags: Flags,
     header: Vec<u8>,
+    /// Of Gmail.
+    labels: Option<Vec<Value>>,
 }
 
 struct Search {
@@ -151,15 +154,18 @@ impl Search {
             let Some(spots) = self.spots.get_mut(at) else {
                 continue;
             };
+            let whose = if is_ours { Whose::Ours } else { Whose::Others };
+            let labels = fetched.labels.as_deref();
+            let kind = labels.map_or(folder.kind, |labels| place_of(labels, whose));
             // However many copies there are elsewhere, none keeps another kind of place away, nor
             // what is ours.
-            let like = |spot: &&Spot| spot.kind == folder.kind && spot.is_ours == is_ours;
+            let like = |spot: &&Spot| spot.kind == kind && spot.is_ours == is_ours;
             if spots.iter().filter(like).count() < limits::IMAP_SPOTS {
                 spots.push(Spot {
                     folder: folder.name.clone(),
                     validity,
                     uid: fetched.uid,
-                    kind: folder.kind,
+                    kind,
                     flags: fetched.flags,
                     is_ours,
                 });
@@ -184,7 +190,16 @@ impl Session {
     ) -> Result<Vec<Vec<Spot>>, ImapError> {
         let mut search = Search::new(sought);
         let mut messages = 0;
+        let has_labels = self.has_labels(folders);
         for folder in folders {
+            // What has any label, the inbox's too, lies in all mail.
+            let is_label = !matches!(
+                folder.kind,
+                FolderKind::All | FolderKind::Junk | FolderKind::Trash
+            );
+            if has_labels && is_label {
+                continue;
+            }
             for is_last in [false, true] {
                 let looked = self.look_through(folder, (&mut search, &mut messages));
                 match looked.await {
@@ -216,11 +231,16 @@ impl Session {
         if *messages > limits::IMAP_MESSAGES {
             return Err(ImapError::TooMuch("messages in one mailbox"));
         }
+        let labels = if folder.kind == FolderKind::All && self.can(GMAIL) {
+            "X-GM-LABELS "
+        } else {
+            ""
+        };
         let mut last = exists;
         while last > 0 {
             let first = last.saturating_sub(limits::IMAP_FETCH - 1).max(1);
             let fetch = format!(
-                "FETCH {first}:{last} (UID FLAGS BODY.PEEK[HEADER.FIELDS (MESSAGE-ID \
+                "FETCH {first}:{last} (UID FLAGS {labels}BODY.PEEK[HEADER.FIELDS (MESSAGE-ID \
                  {VISIT_FIELD})]<0.{}>)",
                 limits::IMAP_HEADER
             );
@@ -321,6 +341,8 @@ fn fetched(answer: &[u8]) -> Result<Option<Fetched>, ImapError> {
             fetched.uid = number_of(value.bytes().unwrap_or_default())?;
         } else if name.eq_ignore_ascii_case(b"FLAGS") {
             fetched.flags = flags(value.list().unwrap_or_default());
+        } else if name.eq_ignore_ascii_case(b"X-GM-LABELS") {
+            fetched.labels = Some(value.list().unwrap_or_default().to_vec());
         } else if starts_with(name, b"BODY[") {
             header = Some(value.bytes().unwrap_or_default().to_vec());
         }
@@ -365,6 +387,7 @@ mod tests {
                 deleted: true,
             },
             header: b"ab".to_vec(),
+            labels: None,
         };
         assert_eq!(fetched(whole), Ok(Some(expected)));
         for other in ["3 FETCH (FLAGS (\\Seen))", "12 EXISTS", "3 FETCH (UID 7)"] {

@@ -22,6 +22,8 @@ pub struct ImapOptions {
     pub secret: ImapSecret,
     /// Connections at one time, at least 1.
     pub max_connections: usize,
+    /// Changes in one mailbox in any minute; 0: no limit.
+    pub changes_per_minute: usize,
 }
 
 impl ImapOptions {

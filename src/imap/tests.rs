@@ -92,6 +92,7 @@ pub(super) fn options(folder: &tempfile::TempDir) -> ImapOptions {
         login: LoginName::new("%u*master").unwrap(),
         secret: ImapSecret::Password(file),
         max_connections: 1,
+        changes_per_minute: 0,
     }
 }
 

@@ -89,6 +89,18 @@ impl Carrier<'_> {
         Ok(())
     }
 
+    /// Before each change: platforms slow down who writes too fast.
+    pub(super) async fn pace(&self, mailbox: &mut dyn OpenMailbox) -> Result<(), Broken> {
+        while let Some(wait) = mailbox.change() {
+            tokio::select! {
+                biased;
+                () = self.stop.stopping() => return Err(Broken::Stopped),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// In the order in which it is asked for again.
     fn sought(&self, work: &Work) -> Vec<Sought> {
         let sent = work.sent.iter().map(|task| Sought {
@@ -164,6 +176,7 @@ impl Carrier<'_> {
             date: task.at,
             body: body.as_ref(),
         };
+        self.pace(mailbox).await?;
         match mailbox.append(kind, item).await {
             Ok(_) => {
                 self.result.carried.sent += 1;
@@ -213,6 +226,7 @@ impl Carrier<'_> {
     ) -> Result<bool, Broken> {
         let mut all = true;
         for step in steps {
+            self.pace(mailbox).await?;
             let done = match &step {
                 Step::Flag(spot, add, remove) => mailbox.flag(spot, (*add, *remove)).await,
                 Step::File(spot, kind) => mailbox.file(spot, *kind).await,

@@ -52,6 +52,7 @@ impl Carrier<'_> {
             spot.kind == FolderKind::Drafts && !spot.flags.deleted && !same
         });
         for spot in old {
+            self.pace(mailbox).await?;
             match mailbox.file(spot, FolderKind::Trash).await {
                 Ok(_) => changed = true,
                 Err(ImapError::Refused { what, why }) => {
@@ -104,6 +105,7 @@ impl Carrier<'_> {
             .copied()
             .filter(|it| *it != letter.changed);
         let older: Vec<Timestamp> = older.collect();
+        self.pace(mailbox).await?;
         // First it is said, then done: what a crash leaves is looked for by the next run, whatever
         // has become of the draft by then.
         self.note_begun(task, [older.as_slice(), &[letter.changed]].concat())

@@ -340,6 +340,59 @@ async fn all_places_of_a_message_are_found_with_what_changes_them() {
 }
 
 #[tokio::test]
+async fn gmail_is_changed_in_all_mail_by_its_labels() {
+    let open = "* 3 EXISTS\r\n* OK [UIDVALIDITY 9] x\r\nT OK x\r\n";
+    let empty = "* 0 EXISTS\r\n* OK [UIDVALIDITY 8] x\r\nT OK x\r\n";
+    let fetched = "* 1 FETCH (X-GM-LABELS (\"\\\\Inbox\" Kunden) UID 4 FLAGS () BODY[X]<0> \
+                   \"Message-ID: <a@b>\")\r\n\
+                   * 2 FETCH (X-GM-LABELS () UID 5 FLAGS () BODY[X]<0> \"Message-ID: <c@d>\")\r\n\
+                   * 3 FETCH (X-GM-LABELS (\"\\\\Sent\") UID 6 FLAGS () BODY[X]<0> \
+                   \"Message-ID: <e@f>\")\r\nT OK x\r\n";
+    let there = |uid: u32| format!("* 1 FETCH (UID {uid} FLAGS ())\r\nT OK x\r\n");
+    let (four, five) = (there(4), there(5));
+    let select = ("SELECT \"[Gmail]/All Mail\"", open);
+    let rest = [
+        (
+            "LIST",
+            "* LIST () \"/\" INBOX\r\n* LIST () \"/\" Kunden\r\n\
+             * LIST (\\All) \"/\" \"[Gmail]/All Mail\"\r\n\
+             * LIST (\\Sent) \"/\" \"[Gmail]/Sent Mail\"\r\n\
+             * LIST (\\Trash) \"/\" \"[Gmail]/Trash\"\r\nT OK x\r\n",
+        ),
+        ("EXAMINE \"[Gmail]/All Mail\"", open),
+        ("FETCH 1:3 (UID FLAGS X-GM-LABELS BODY.PEEK[", fetched),
+        ("EXAMINE \"[Gmail]/Trash\"", empty),
+        // Archived, deleted from all mail alone, brought back to the inbox.
+        select,
+        ("UID FETCH 4", four.as_str()),
+        ("UID STORE 4 -X-GM-LABELS (\\Inbox)", "T OK x\r\n"),
+        select,
+        ("UID FETCH 5", five.as_str()),
+        ("UID MOVE 5 \"[Gmail]/Trash\"", "T OK x\r\n"),
+        select,
+        ("UID FETCH 5", five.as_str()),
+        ("UID STORE 5 +X-GM-LABELS (\\Inbox)", "T OK x\r\n"),
+    ];
+    let wanted = ["a@b", "c@d", "e@f"].map(|id| sought(None, id));
+    let (kinds, heard) = carry("X-GM-EXT-1 MOVE", &rest, async |mailbox| {
+        let spots = mailbox.locate(&wanted).await.unwrap().concat();
+        for (at, kind) in [
+            (0, FolderKind::Archive),
+            (1, FolderKind::Trash),
+            (1, FolderKind::Inbox),
+        ] {
+            assert_eq!(mailbox.file(&spots[at], kind).await, Ok(Filed::Moved));
+        }
+        spots.iter().map(|spot| spot.kind).collect::<Vec<_>>()
+    })
+    .await;
+    let expected = [FolderKind::Inbox, FolderKind::Archive, FolderKind::Sent];
+    assert_eq!(kinds, expected, "{heard:?}");
+    let stores = heard.iter().filter(|line| line.contains("STORE"));
+    assert_eq!(stores.count(), 2, "{heard:?}");
+}
+
+#[tokio::test]
 async fn one_folder_that_stays_closed_takes_nobody_the_rest() {
     let open = "* 1 EXISTS\r\n* OK [UIDVALIDITY 9] x\r\nT OK x\r\n";
     let found = "* 1 FETCH (UID 3 FLAGS () BODY[X]<0> \"Message-ID: <a@b>\")\r\nT OK x\r\n";

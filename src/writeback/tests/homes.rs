@@ -164,3 +164,68 @@ async fn what_he_sent_from_an_address_that_he_has_no_more_is_his() {
     assert_eq!(house.plan().await.carried.sent, 1);
     assert_eq!(house.run().await.carried.sent, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_is_changed_no_faster_than_it_may() {
+    let house = House::new().await;
+    house.sent(ANN, "a@us").await;
+    let id = house.received("1@x").await;
+    house.mark(id, mark(5, Some(MarkPlace::Deleted))).await;
+    house.draft("tok", Some(letter(7, "Plan"))).await;
+    house.platform.state().waits = 5;
+    let start = Instant::now();
+    let done = house.run().await;
+    assert_eq!(done.carried.done(), 4, "{done:?}");
+    assert!(start.elapsed() >= Duration::from_secs(100));
+    assert_eq!(house.platform.state().waits, 0);
+    // A stop does not wait for it.
+    house.draft("tok", Some(letter(8, "Better"))).await;
+    house.platform.state().waits = 1_000_000;
+    let started = house.writebacks.start(everybody(), "kim").await.unwrap();
+    house
+        .until(|house| house.platform.state().waits < 1_000_000)
+        .await;
+    let (id, start) = (started.run.id, Instant::now());
+    house.writebacks.stop(&id, ("kim", "")).await.unwrap();
+    house
+        .until(|house| house.writebacks.going().is_none())
+        .await;
+    assert!(start.elapsed() < Duration::from_secs(20));
+}
+
+#[tokio::test]
+async fn a_second_run_takes_what_changed_while_the_first_one_went_on() {
+    let house = House::new().await;
+    let ids = [house.received("1@x").await, house.received("2@x").await];
+    house.mark(ids[0], mark(5, Some(MarkPlace::Archive))).await;
+    house.draft("tok", Some(letter(7, "Plan"))).await;
+    let (go_on, held) = tokio::sync::oneshot::channel();
+    house.platform.state().holds = Some(held);
+    let started = house.writebacks.start(everybody(), "kim").await.unwrap();
+    // The first one is at the draft, and she goes on working.
+    house
+        .until(|house| house.platform.state().holds.is_none())
+        .await;
+    house.mark(ids[0], mark(6, None)).await;
+    house.mark(ids[1], mark(6, Some(MarkPlace::Deleted))).await;
+    house.draft("tok", Some(letter(8, "Better"))).await;
+    house.sent(ANN, "late@us").await;
+    go_on.send(()).unwrap();
+    let first = house.ended(&started.run.id).await;
+    assert_eq!((first.carried.filed, first.carried.drafts), (1, 1));
+    let second = house.run().await;
+    assert_eq!(second.failed, 0, "{second:?}");
+    let count = |kind| house.platform.folder(ANN, kind).len();
+    let kinds = [
+        (FolderKind::Inbox, 1),
+        (FolderKind::Archive, 0),
+        (FolderKind::Sent, 1),
+        (FolderKind::Drafts, 1),
+        // The deleted message, and the old state of the draft.
+        (FolderKind::Trash, 2),
+    ];
+    for (kind, expected) in kinds {
+        assert_eq!(count(kind), expected, "{kind:?}");
+    }
+    assert_eq!(house.run().await.carried, NOTHING);
+}

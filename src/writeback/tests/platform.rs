@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use crate::base::{Boxed, Timestamp};
 use crate::imap::{Carriers, Filed, Flags, ImapError, Item, OpenMailbox, Sought, Spot};
@@ -42,6 +43,8 @@ pub(super) struct State {
     /// The next change is done when this is said.
     pub(super) holds: Option<tokio::sync::oneshot::Receiver<()>>,
     pub(super) refuses: bool,
+    /// So often a change has to wait 20 s.
+    pub(super) waits: u32,
     opened: u32,
 }
 
@@ -256,6 +259,13 @@ impl OpenMailbox for Open {
         kind: FolderKind,
     ) -> Boxed<'a, Result<Filed, ImapError>> {
         self.file(spot, kind)
+    }
+
+    fn change(&mut self) -> Option<Duration> {
+        let mut state = self.0.state();
+        let is_slow = state.waits > 0;
+        state.waits = state.waits.saturating_sub(1);
+        is_slow.then_some(Duration::from_secs(20))
     }
 
     fn close(self: Box<Self>) -> Boxed<'static, ()> {
