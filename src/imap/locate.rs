@@ -46,6 +46,8 @@ pub struct Spot {
     pub flags: Flags,
     /// It has our trace line: this is what we delivered, and no copy by another way.
     pub is_ours: bool,
+    /// It lies in Gmail's all mail: its folders are labels, and it may have several.
+    pub has_labels: bool,
 }
 
 impl Spot {
@@ -59,6 +61,7 @@ impl Spot {
             kind,
             flags,
             is_ours: true,
+            has_labels: false,
         }
     }
 
@@ -72,6 +75,7 @@ impl Spot {
             kind,
             flags: Flags::default(),
             is_ours: true,
+            has_labels: false,
         }
     }
 
@@ -168,6 +172,7 @@ impl Search {
                     kind,
                     flags: fetched.flags,
                     is_ours,
+                    has_labels: labels.is_some(),
                 });
             }
         }

@@ -89,13 +89,13 @@ impl Carrier<'_> {
         Ok(())
     }
 
-    /// Before each change: platforms slow down who writes too fast.
+    /// Before each change: platforms slow down who writes too fast. He may move meanwhile.
     pub(super) async fn pace(&self, mailbox: &mut dyn OpenMailbox) -> Result<(), Broken> {
         while let Some(wait) = mailbox.change() {
             tokio::select! {
                 biased;
                 () = self.stop.stopping() => return Err(Broken::Stopped),
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(wait) => self.go_on()?,
             }
         }
         Ok(())

@@ -153,8 +153,13 @@ fn filing(spots: &[Spot], (mark, before): (&Mark, Option<&Written>)) -> Vec<Step
         // What he, or a rule, has filed there is where he wants it.
         FolderKind::Archive => spot.kind == FolderKind::Inbox || Some(spot.kind) == before,
         FolderKind::Trash => spot.kind != FolderKind::Trash && spot.kind != FolderKind::All,
-        FolderKind::Inbox
-        | FolderKind::Other
+        FolderKind::Inbox => {
+            // Gmail's archive leaves him his own labels.
+            let is_labelled = spot.has_labels && spot.kind == FolderKind::Other;
+            let is_archived = is_labelled && before == Some(FolderKind::Archive);
+            Some(spot.kind) == before || is_archived
+        }
+        FolderKind::Other
         | FolderKind::Sent
         | FolderKind::Drafts
         | FolderKind::All
@@ -305,6 +310,10 @@ mod tests {
         assert_eq!(verdict(Archive, None), "", "he filed it there himself");
         assert_eq!(verdict(Other, Some(&known)), "+-sf 1", "he filed it on");
         assert_eq!(verdict(Inbox, Some(&known)), "+-sf 1");
+        let mut labelled = at(Other);
+        labelled.has_labels = true;
+        let verdict = told(&about_mark(&[labelled], (&after, Some(&known))));
+        assert_eq!(verdict, "+-sf 1, inbox 1", "its label kept it no inbox");
     }
 
     #[test]

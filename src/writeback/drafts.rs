@@ -3,7 +3,7 @@
 
 use super::carry::{Broken, Carrier};
 use super::letter;
-use super::record::{Written, put_written};
+use super::record::{Written, drop_written, put_written};
 use super::work::{DraftTask, name_of_draft};
 use crate::base::Timestamp;
 use crate::directory::Lookup;
@@ -77,6 +77,11 @@ impl Carrier<'_> {
     }
 
     async fn note_draft(&self, task: &DraftTask, written: Option<Written>) -> Result<(), Broken> {
+        if written.is_none() {
+            for key in &task.former {
+                drop_written(&self.parts.spool, key).await?;
+            }
+        }
         let name = name_of_draft(&task.token);
         let place = (self.person.mailbox.as_str(), name.as_str());
         Ok(put_written(&self.parts.spool, place, written.as_ref()).await?)

@@ -21,6 +21,8 @@ pub(super) const NOWHERE: &str = "no backend holds the mailbox";
 pub(super) struct Person {
     /// The key under which the spool lists his mail.
     pub(super) mailbox: String,
+    /// Keys that it had, or may have had: his other addresses, unless they are somebody else's.
+    pub(super) former: Vec<String>,
     /// Accounts that lead to this mailbox: usually one.
     pub(super) accounts: Vec<Mailbox>,
     /// What they may send as.
@@ -35,6 +37,12 @@ pub(super) type Home = (BackendId, Mailbox);
 impl Person {
     pub(super) fn backend(&self) -> Option<&BackendId> {
         self.home.as_ref().map(|(backend, _)| backend)
+    }
+
+    /// Every key under which something of his may stand; today's is the last one.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        let former = self.former.iter().map(String::as_str);
+        former.chain([self.mailbox.as_str()])
     }
 
     /// Where it is by now.
@@ -67,6 +75,7 @@ pub(super) fn people(
         }
         let home = home_of(router, &address);
         let person = people.entry(mailbox.clone()).or_insert_with(|| Person {
+            former: former(router, &mailbox),
             mailbox,
             accounts: Vec::new(),
             addresses: Vec::new(),
@@ -151,6 +160,24 @@ fn mailbox_of(router: &Router, address: &Mailbox) -> (String, Option<BackendId>)
             (key, home.map(|name| BackendId::new(&name)))
         }
         Admission::Reject(_) => (address.key(), None),
+    }
+}
+
+/// Who gets a new address usually keeps the one of before as an alias. The directory gives each
+/// address to one entry: what is another's own is no alias here.
+fn former(router: &Router, mailbox: &str) -> Vec<String> {
+    let Some(address) = mailbox.parse::<Mailbox>().ok() else {
+        return Vec::new();
+    };
+    match router.directory().current().lookup(&address) {
+        Lookup::Known { entry, .. }
+            if entry.address.key() == mailbox
+                && !matches!(entry.kind, EntryKind::Group | EntryKind::Contact) =>
+        {
+            let keys: BTreeSet<String> = entry.addresses().map(Mailbox::key).collect();
+            keys.into_iter().filter(|key| key != mailbox).collect()
+        }
+        Lookup::Known { .. } | Lookup::Unknown(_) | Lookup::Stranger => Vec::new(),
     }
 }
 

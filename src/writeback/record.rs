@@ -257,6 +257,11 @@ pub(super) async fn put_written(
     spool.put_fact(WRITTEN, &key, value).await
 }
 
+/// Takes a record away, by its whole key.
+pub(super) async fn drop_written(spool: &Spool, key: &str) -> Result<(), SpoolError> {
+    spool.put_fact(WRITTEN, key, None).await
+}
+
 fn json(value: &impl Serialize) -> Result<serde_json::Value, SpoolError> {
     serde_json::to_value(value).map_err(|error| SpoolError::Damaged(error.to_string()))
 }

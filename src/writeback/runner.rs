@@ -261,9 +261,8 @@ impl Runner {
         let (own, at) = (person.clone(), backend.clone());
         let reading = move |spool: &Spool| work(spool, &own, Some(&at));
         let mut work = self.parts.spool.beside(reading).await?;
-        for name in &work.stale {
-            let place = (person.mailbox.as_str(), name.as_str());
-            record::put_written(&self.parts.spool, place, None).await?;
+        for key in &work.stale {
+            record::drop_written(&self.parts.spool, key).await?;
         }
         for what in std::mem::take(&mut work.lost) {
             result.lose(what);

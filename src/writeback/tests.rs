@@ -5,6 +5,7 @@ mod drafts;
 mod homes;
 mod losses;
 mod platform;
+mod renames;
 
 use super::*;
 use crate::backend::{BackendOptions, Board, Hosts};

@@ -46,6 +46,8 @@ pub(super) struct DraftTask {
     /// States of it that were put there, or perhaps were. Also by another backend: its mailboxes
     /// may have been copied.
     pub(super) states: Vec<Timestamp>,
+    /// Records of it under keys that the mailbox had: whole keys.
+    pub(super) former: Vec<String>,
 }
 
 /// All of it.
@@ -54,7 +56,7 @@ pub(super) struct Work {
     pub(super) sent: Vec<SentTask>,
     pub(super) marks: Vec<MarkTask>,
     pub(super) drafts: Vec<DraftTask>,
-    /// Names of records whose message is gone.
+    /// Whole keys of records whose message is gone.
     pub(super) stale: Vec<String>,
     /// What is damaged or gone here, for people.
     pub(super) lost: Vec<String>,
@@ -79,49 +81,93 @@ pub(super) fn work(
     person: &Person,
     backend: Option<&BackendId>,
 ) -> Result<Work, SpoolError> {
-    let mut all = written(spool, &person.mailbox)?;
     let mut lost = Vec::new();
-    let marks = marks(spool, &person.mailbox, &mut lost)?;
-    let mut work = Work {
-        sent: sent(spool, person, ((&marks, &all, backend), &mut lost))?,
-        marks: received(spool, &person.mailbox, ((&marks, &all, backend), &mut lost))?,
-        drafts: drafts(spool, person, ((&mut all, backend), &mut lost))?,
-        ..Work::default()
+    let marks = marks(spool, person, &mut lost)?;
+    let mut records = records(spool, person, &marks)?;
+    let known = (&marks, &records.all, backend);
+    let work = Work {
+        sent: sent(spool, person, (known, &mut lost))?,
+        marks: received(spool, person, (known, &mut lost))?,
+        drafts: drafts(spool, person, ((&mut records, backend), &mut lost))?,
+        stale: records.stale,
+        lost,
     };
-    work.lost = lost;
-    for name in all.into_keys() {
-        let id = name.rsplit_once('/').and_then(|(_, id)| id.parse().ok());
-        if let Some(id) = id
-            && spool.state(id, 0)?.is_none()
-        {
-            work.stale.push(name);
-        }
-    }
     Ok(work)
 }
 
-fn marks(
-    spool: &Spool,
-    mailbox: &str,
-    lost: &mut Vec<String>,
-) -> Result<BTreeMap<SpoolId, Mark>, SpoolError> {
-    let prefix = format!("{mailbox}/");
-    let mut marks = BTreeMap::new();
-    for (key, value) in spool.facts(MARKS, &prefix)? {
-        let id = key.strip_prefix(&prefix).and_then(|id| id.parse().ok());
-        match (id, serde_json::from_value(value)) {
-            (Some(id), Ok(mark)) => drop(marks.insert(id, mark)),
-            _ => lost.push(format!("what was done with {key} cannot be read")),
+/// What he did with messages, each with the key of the mailbox as it was then.
+type Marks = BTreeMap<SpoolId, (String, Mark)>;
+
+fn marks(spool: &Spool, person: &Person, lost: &mut Vec<String>) -> Result<Marks, SpoolError> {
+    let mut marks = Marks::new();
+    for mailbox in person.keys() {
+        let prefix = format!("{mailbox}/");
+        for (key, value) in spool.facts(MARKS, &prefix)? {
+            let id = key.strip_prefix(&prefix).and_then(|id| id.parse().ok());
+            let (Some(id), Ok(mark)) = (id, serde_json::from_value::<Mark>(value)) else {
+                lost.push(format!("what was done with {key} cannot be read"));
+                continue;
+            };
+            // Today's key counts most.
+            let is_newest = mailbox == person.mailbox
+                || marks
+                    .get(&id)
+                    .is_none_or(|(_, other)| other.changed <= mark.changed);
+            if is_newest {
+                marks.insert(id, (mailbox.to_owned(), mark));
+            }
         }
     }
     Ok(marks)
 }
 
-type Known<'a> = (
-    &'a BTreeMap<SpoolId, Mark>,
-    &'a AllWritten,
-    Option<&'a BackendId>,
-);
+/// What was carried for him.
+#[derive(Default)]
+struct Records {
+    all: AllWritten,
+    /// Where else it stands, by name: whole keys.
+    former: BTreeMap<String, Vec<String>>,
+    /// Whole keys of those whose message is gone.
+    stale: Vec<String>,
+}
+
+/// Under every key that the mailbox had: after a new address, too, nothing is carried twice.
+fn records(spool: &Spool, person: &Person, marks: &Marks) -> Result<Records, SpoolError> {
+    let mut records = Records::default();
+    for mailbox in person.keys() {
+        let is_todays = mailbox == person.mailbox;
+        for (name, written) in written(spool, mailbox)? {
+            let key = format!("{mailbox}/{name}");
+            let id: Option<SpoolId> = name
+                .split_once('/')
+                .filter(|_| !name.starts_with(DRAFT))
+                .and_then(|(_, id)| id.parse().ok());
+            if let Some(id) = id
+                && spool.state(id, 0)?.is_none()
+            {
+                records.stale.push(key);
+                continue;
+            }
+            // What was carried for whoever had that key says nothing of what this one did under
+            // his own: both may have got the message.
+            let is_mark = id.is_some_and(|id| name == name_of_mark(id));
+            let marked = id.filter(|_| is_mark).and_then(|id| marks.get(&id));
+            if !is_todays && marked.is_some_and(|(under, _)| *under == person.mailbox) {
+                continue;
+            }
+            if !is_todays {
+                records.former.entry(name.clone()).or_default().push(key);
+            }
+            let other = records.all.get(&name);
+            if other.is_none_or(|other| other.at <= written.at) {
+                records.all.insert(name, written);
+            }
+        }
+    }
+    Ok(records)
+}
+
+type Known<'a> = (&'a Marks, &'a AllWritten, Option<&'a BackendId>);
 
 /// What a record says of this backend.
 fn before(all: &AllWritten, name: &str, backend: Option<&BackendId>) -> Option<Written> {
@@ -167,7 +213,8 @@ fn sent(
                 // A crash came between the record of a copy and the copy.
                 let stands = |it: &Written| it.copy.is_none_or(|copy| is_there(spool, copy));
                 let before = before.filter(stands);
-                let mark = marks.get(id).cloned().unwrap_or_default();
+                let mark = marks.get(id).map(|(_, mark)| mark.clone());
+                let mark = mark.unwrap_or_default();
                 if before.as_ref().is_some_and(|it| it.changed == mark.changed) {
                     continue;
                 }
@@ -178,7 +225,7 @@ fn sent(
                     continue;
                 }
                 // Who wrote to himself has it twice; what he did is about what came to him.
-                let came_too = is_for(&message.envelope, &person.mailbox);
+                let came_too = person.keys().any(|key| is_for(&message.envelope, key));
                 if came_too && before.is_some() {
                     continue;
                 }
@@ -212,13 +259,19 @@ fn senders(spool: &Spool, person: &Person) -> Result<BTreeSet<String>, SpoolErro
 }
 
 /// What he did with what he got.
+///
+/// A key of before is his if he has a new address. But it may be that of somebody who left, and
+/// whose mail he gets now: what was done under it is done in no message of his. It counts only for
+/// what came to that key and not to his own, and such messages are not in his mailbox (`absent`)
+/// unless somebody has copied them there, with our line. Their Message-ID alone, which he may have
+/// got by another way, does not count for what came when his own key was in use already.
 fn received(
     spool: &Spool,
-    mailbox: &str,
+    person: &Person,
     ((marks, all, backend), lost): (Known<'_>, &mut Vec<String>),
 ) -> Result<Vec<MarkTask>, SpoolError> {
     let mut tasks = Vec::new();
-    for (id, mark) in marks {
+    for (id, (mailbox, mark)) in marks {
         let before = before(all, &name_of_mark(*id), backend);
         let is_carried = match &before {
             Some(before) => before.changed == mark.changed,
@@ -230,23 +283,27 @@ fn received(
         let Some(message) = whole((spool, *id), lost)? else {
             continue;
         };
-        if is_for(&message.envelope, mailbox) {
-            tasks.push(MarkTask {
-                id: *id,
-                message_id: message.envelope.message_id.clone(),
-                mark: mark.clone(),
-                before,
-            });
+        let is_former = *mailbox != person.mailbox;
+        let is_anothers = is_former && is_for(&message.envelope, &person.mailbox);
+        if !is_for(&message.envelope, mailbox) || is_anothers {
+            continue;
         }
+        let is_perhaps = is_former && !spool.mailbox(&person.mailbox, Some(*id), 1)?.is_empty();
+        tasks.push(MarkTask {
+            id: *id,
+            message_id: message.envelope.message_id.clone().filter(|_| !is_perhaps),
+            mark: mark.clone(),
+            before,
+        });
     }
     Ok(tasks)
 }
 
-/// Takes what it has found out of `all`.
+/// Takes what it has found out of the records.
 fn drafts(
     spool: &Spool,
     person: &Person,
-    ((all, backend), lost): ((&mut AllWritten, Option<&BackendId>), &mut Vec<String>),
+    ((records, backend), lost): ((&mut Records, Option<&BackendId>), &mut Vec<String>),
 ) -> Result<Vec<DraftTask>, SpoolError> {
     let mut tasks = Vec::new();
     for account in &person.accounts {
@@ -256,7 +313,8 @@ fn drafts(
             let Some(token) = key.strip_prefix(&prefix) else {
                 continue;
             };
-            let known = all.remove(&name_of_draft(token));
+            let name = name_of_draft(token);
+            let known = records.all.remove(&name);
             // On its way out, for seconds: it is a message then.
             if leaving.iter().any(|(other, _)| *other == key) {
                 continue;
@@ -281,10 +339,11 @@ fn drafts(
                 token: token.to_owned(),
                 letter: Some(letter).filter(|letter| !letter.is_blank()),
                 states: states(known),
+                former: records.former.remove(&name).unwrap_or_default(),
             });
         }
     }
-    let names: Vec<String> = all.keys().cloned().collect();
+    let names: Vec<String> = records.all.keys().cloned().collect();
     let account = person.accounts.first();
     for name in names {
         let (Some(token), Some(account)) = (name.strip_prefix(DRAFT), account) else {
@@ -294,7 +353,8 @@ fn drafts(
             account: account.clone(),
             token: token.to_owned(),
             letter: None,
-            states: states(all.remove(&name)),
+            states: states(records.all.remove(&name)),
+            former: records.former.remove(&name).unwrap_or_default(),
         });
     }
     Ok(tasks)

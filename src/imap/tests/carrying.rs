@@ -52,6 +52,7 @@ fn spot() -> Spot {
         kind: FolderKind::Inbox,
         flags: Flags::default(),
         is_ours: true,
+        has_labels: false,
     }
 }
 

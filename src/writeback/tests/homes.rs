@@ -53,6 +53,21 @@ async fn who_moves_in_the_middle_has_all_of_it_at_the_new_home() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_moves_while_his_old_platform_takes_its_time_gets_nothing_there() {
+    let house = House::new().await;
+    house.platform.state().imap_at_cloud = true;
+    house.platform.state().waits = 2;
+    house.sent(ANN, "a@us").await;
+    let started = house.writebacks.start(everybody(), "kim").await.unwrap();
+    house.until(|house| house.platform.state().waits == 1).await;
+    house.directory(ANN_AT_CLOUD);
+    let done = house.ended(&started.run.id).await;
+    assert_eq!((done.run.state, done.failed), (RunState::Done, 0));
+    assert_eq!(sent(&house, ANN), 0);
+    assert_eq!(sent(&house, "cloud/ann@example.org"), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_not_meant_any_more_or_has_no_mailbox_is_told() {
     let house = House::new().await;
     house.platform.state().imap_at_cloud = true;
