@@ -111,6 +111,9 @@ pub(crate) struct AcknowledgeQuery {
     /// Why.
     #[serde(default)]
     pub(crate) reason: String,
+    /// What he has seen: `seen` of the check.
+    #[serde(default)]
+    pub(crate) seen: String,
 }
 
 async fn acknowledge(
@@ -125,23 +128,24 @@ async fn acknowledge(
     }
     admin.link().await;
     let check = admin.check_chain(None).await?;
-    if check.wrong > check.problems.len() as u64 {
+    if check.explainable.is_empty() {
         return Err(AdminError::Asked {
-            what: format!(
-                "{} parts are wrong: too many to be looked after",
-                check.wrong
-            ),
-            hint: "bring the files back from a backup",
+            what: "there is nothing that could be acknowledged".to_owned(),
+            hint: "files can be explained; a chain that does not fit its links proves nothing",
         });
     }
-    if check.wrong > 0 {
-        let known = Known {
-            actor: query.actor,
-            reason: query.reason,
-            problems: check.problems,
-        };
-        admin.spool.acknowledge(known).await?;
+    if check.seen != query.seen {
+        return Err(AdminError::Asked {
+            what: "that is not what is wrong now".to_owned(),
+            hint: "look at `tideover report verify` again: it says what to give with --seen",
+        });
     }
+    let known = Known {
+        actor: query.actor,
+        reason: query.reason,
+        problems: check.explainable,
+    };
+    admin.spool.acknowledge(known).await?;
     admin.check_chain(None).await.map(Json)
 }
 

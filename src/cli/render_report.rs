@@ -58,10 +58,16 @@ impl Page {
             (0, None) => self.unchanged(check, "the chain says"),
             (0, Some(_)) => self.unchanged(check, "the chain and the anchor say"),
             _ => "Bring the files back from a backup, or find out who was there: what is named \
-                  here proves nothing any more.\nWhen it is explained, `report verify \
-                  --acknowledge REASON` says so in the chain"
+                  here proves nothing any more"
                 .to_owned(),
         });
+        if !check.seen.is_empty() {
+            lines.push(format!(
+                "What is explained is acknowledged with `tideover report verify --seen {} \
+                 --acknowledge REASON`",
+                visible(&check.seen)
+            ));
+        }
         lines.push(String::new());
         lines.extend(self.read_for(check));
         let end = format!(
@@ -228,6 +234,8 @@ mod tests {
             unread: 0,
             problems: Vec::new(),
             wrong: 0,
+            explainable: Vec::new(),
+            seen: String::new(),
             known: Vec::new(),
         };
         let told = page.chain(&good, Some(&anchor));

@@ -31,9 +31,17 @@ pub(crate) enum ReportVerb {
         /// The end of the chain as an earlier report has it, for example 57-0f1e…
         #[arg(long, value_name = "ANCHOR")]
         anchor: Option<Anchor>,
-        /// What is wrong now is known, and this is why: it counts no more
-        #[arg(long, value_name = "REASON", conflicts_with = "anchor")]
+        /// What is wrong with files is known, and this is why: it counts no more
+        #[arg(
+            long,
+            value_name = "REASON",
+            conflicts_with = "anchor",
+            requires = "seen"
+        )]
         acknowledge: Option<String>,
+        /// Which problems are meant: the characters that the check ended with
+        #[arg(long, value_name = "SEEN", requires = "acknowledge")]
+        seen: Option<String>,
     },
 }
 
@@ -91,9 +99,10 @@ pub(super) async fn perform(
             Some(ReportVerb::Verify {
                 anchor,
                 acknowledge,
+                seen,
             }),
             _,
-        ) => verify(&teller, anchor, acknowledge).await,
+        ) => verify(&teller, anchor, acknowledge.zip(seen)).await,
         (None, Some(args)) => close(&teller, args).await,
         (None, None) => Err(Failure::new(
             Exit::Usage,
@@ -106,7 +115,7 @@ pub(super) async fn perform(
 async fn verify(
     teller: &Teller,
     anchor: Option<Anchor>,
-    acknowledge: Option<String>,
+    acknowledge: Option<(String, String)>,
 ) -> Result<(), Failure> {
     let mut path = "/api/report/verify".to_owned();
     if let Some(anchor) = &anchor {
@@ -114,12 +123,13 @@ async fn verify(
     }
     let request = match acknowledge {
         None => Request::get(path),
-        Some(reason) => {
-            let actor = teller.actor.clone();
-            Request::post(
-                "/api/report/verify/acknowledge",
-                &AcknowledgeQuery { actor, reason },
-            )
+        Some((reason, seen)) => {
+            let query = AcknowledgeQuery {
+                actor: teller.actor.clone(),
+                reason,
+                seen,
+            };
+            Request::post("/api/report/verify/acknowledge", &query)
         }
     };
     let answer = teller.client.ask_patiently(request).await?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -15,7 +16,7 @@ use super::segment;
 use crate::base::{Timestamp, hex};
 
 /// Complaints that are listed.
-const NAMED: usize = 100;
+const NAMED: usize = 1000;
 
 /// What the chain says about the log and the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,9 +39,16 @@ pub struct ChainCheck {
     pub unread: u64,
     /// What is wrong; nothing: all is as it was written, but for what is known.
     pub problems: Vec<String>,
-    /// How much is wrong; the list ends after a hundred.
+    /// How much is wrong; the list ends after a thousand.
     pub wrong: u64,
-    /// What is still wrong and was acknowledged.
+    /// Of the problems, those about files: they can be acknowledged. That the chain itself or an
+    /// anchor does not fit can not.
+    #[serde(default)]
+    pub explainable: Vec<String>,
+    /// Names this list: who acknowledges it has seen it. Empty when there is nothing.
+    #[serde(default)]
+    pub seen: String,
+    /// What is still wrong and was acknowledged; with an anchor, by then.
     #[serde(default)]
     pub known: Vec<Known>,
 }
@@ -53,7 +61,9 @@ impl Spool {
     /// When the index does not know the whole log, or a folder cannot be listed.
     pub fn check_chain(&self, anchor: Option<&Anchor>) -> Result<ChainCheck, SpoolError> {
         let links = self.links()?;
-        let mut check = Check::of(&links, &self.0.uuid);
+        // What somebody put into the chain after the anchor explains nothing.
+        let upto = anchor.map_or(u64::MAX, |anchor| anchor.number);
+        let mut check = Check::of(&links, &self.0.uuid, upto);
         if let Some(anchor) = anchor {
             check.compare(anchor, &links);
         }
@@ -87,14 +97,14 @@ impl Spool {
                 if !parts.retired.contains_key(&segment)
                     && !self.went(|of| of.is_end_of(segment))?
                 {
-                    check.complain(format!(
+                    check.complain_of_file(format!(
                         "segment {segment} is gone, and retention did not take it"
                     ));
                 }
                 return Ok(());
             }
             Err(error) => {
-                check.complain(format!("segment {segment} cannot be opened: {error}"));
+                check.complain_of_file(format!("segment {segment} cannot be opened: {error}"));
                 return Ok(());
             }
         };
@@ -108,20 +118,21 @@ impl Spool {
             let (from, to) = (range.from, range.to);
             match digest(&*file, from, to) {
                 Ok(found) if found == *expected => {}
-                Ok(found) => check.complain(format!(
+                Ok(found) => check.complain_of_file(format!(
                     "segment {segment}: bytes {from} to {to} are not what they were at {}: now {}",
                     range.at,
                     short(&found)
                 )),
-                Err(error) => check.complain(format!(
+                Err(error) => check.complain_of_file(format!(
                     "segment {segment}: bytes {from} to {to} cannot be read: {error}"
                 )),
             }
         }
         let end = ranges.last().map_or(0, |range| range.to);
         if !is_last && file.len().is_ok_and(|length| length > end) {
-            check.complain(format!(
-                "segment {segment}: something was put behind its end at {end}"
+            check.complain_of_file(format!(
+                "segment {segment}: something was put behind its end at {end}: now {}",
+                self.now(&path)
             ));
         }
         Ok(())
@@ -137,7 +148,7 @@ impl Spool {
         match (self.file_digest(&path), &ledger.sha256) {
             (Ok(found), Some(expected)) if found == *expected => check.found.ledgers += 1,
             (Ok(_), None) => check.found.unread += 1,
-            (Ok(found), Some(_)) => check.complain(format!(
+            (Ok(found), Some(_)) => check.complain_of_file(format!(
                 "ledger {segment} is not what it was when its segment went: now {}",
                 short(&found)
             )),
@@ -146,13 +157,24 @@ impl Spool {
                 if kept_until < self.0.clock.now() {
                     check.found.expired += 1;
                 } else {
-                    check.complain(format!(
+                    check.complain_of_file(format!(
                         "ledger {segment} is gone, and was to be kept until {kept_until}"
                     ));
                 }
             }
-            (Err(error), _) => check.complain(format!("ledger {segment} cannot be read: {error}")),
+            (Err(error), _) => {
+                check.complain_of_file(format!("ledger {segment} cannot be read: {error}"));
+            }
         }
+    }
+
+    /// What a file is now, so that the next change of it is told as another one.
+    fn now(&self, path: &Path) -> String {
+        let digest = self.file_digest(path);
+        digest.map_or_else(
+            |error| error.to_string(),
+            |digest| short(&digest).to_owned(),
+        )
     }
 
     /// Files that no link knows.
@@ -161,25 +183,26 @@ impl Spool {
         let newest = parts.log.keys().next_back().copied().unwrap_or(u32::MAX);
         let numbers = head::numbers(&self.0.disk, &log)?;
         for segment in &numbers {
-            let is_linked = check.has_holes || parts.log.contains_key(segment);
-            if *segment < newest && !is_linked {
-                check.complain(format!("segment {segment} was put there: no link knows it"));
+            if *segment < newest && !parts.log.contains_key(segment) {
+                check.complain_of_file(format!(
+                    "segment {segment} was put there: no link knows it: now {}",
+                    self.now(&segment::path(&log, *segment))
+                ));
             }
         }
         for segment in self.0.ledger.segments()? {
             let known = matches!(parts.retired.get(&segment), Some(Some(_)));
             // It is written before its segment goes, and that is always the oldest one.
             let goes = numbers.first() == Some(&segment);
-            if !known
-                && !goes
-                && !check.has_holes
-                && !self.went(|of| of.is_end_of(segment) && of.has_ledger())?
-            {
-                check.complain(format!("ledger {segment} was put there: no link knows it"));
+            if !known && !goes && !self.went(|of| of.is_end_of(segment) && of.has_ledger())? {
+                check.complain_of_file(format!(
+                    "ledger {segment} was put there: no link knows it: now {}",
+                    self.now(&self.0.ledger.path(segment))
+                ));
             }
         }
         for name in self.0.ledger.strangers()? {
-            check.complain(format!("ledger/{name} was put there: it is none of ours"));
+            check.complain_of_file(format!("ledger/{name} was put there: it is none of ours"));
         }
         Ok(())
     }
@@ -192,13 +215,13 @@ struct Check {
     first: String,
     /// What was acknowledged, each with whether it is still so.
     known: BTreeMap<String, bool>,
-    /// There are links missing: what they were about cannot be told from what was put there.
-    has_holes: bool,
+    /// Up to which link an acknowledgement counts.
+    upto: u64,
 }
 
 impl Check {
     /// The links against each other.
-    fn of(links: &[(String, Link)], uuid: &str) -> Self {
+    fn of(links: &[(String, Link)], uuid: &str, upto: u64) -> Self {
         let mut before = hex(&Sha256::digest(uuid.as_bytes()));
         let first = before.clone();
         let found = ChainCheck {
@@ -215,21 +238,22 @@ impl Check {
             unread: 0,
             problems: Vec::new(),
             wrong: 0,
+            explainable: Vec::new(),
+            seen: String::new(),
             known: Vec::new(),
         };
-        let known = all_known(links).flat_map(|known| known.problems.iter().cloned());
+        let known = all_known(links, upto).flat_map(|known| known.problems.iter().cloned());
         let mut check = Self {
             found,
             first,
             known: known.map(|what| (what, false)).collect(),
-            has_holes: false,
+            upto,
         };
         let mut number = 0;
         for (key, link) in links {
             number += 1;
             if *key != key_of(number) {
                 check.complain(format!("link {number} is missing: behind it stands {key}"));
-                check.has_holes = true;
                 number = key.parse().unwrap_or(number);
             } else if !link.follows(number, &before) {
                 check.complain(format!(
@@ -269,24 +293,35 @@ impl Check {
     /// With what was acknowledged and is still so, and by whom.
     fn finish(mut self, links: &[(String, Link)]) -> ChainCheck {
         let still = |what: &String| self.known.get(what).copied().unwrap_or_default();
-        let known = all_known(links).map(|known| Known {
-            problems: known
-                .problems
-                .iter()
-                .filter(|what| still(what))
-                .cloned()
-                .collect(),
-            ..known.clone()
+        let known = all_known(links, self.upto).map(|known| {
+            let problems = known.problems.iter().filter(|what| still(what));
+            Known {
+                problems: problems.cloned().collect(),
+                ..known.clone()
+            }
         });
         self.found.known = known.filter(|known| !known.problems.is_empty()).collect();
+        if !self.found.explainable.is_empty() {
+            let digest = Sha256::digest(self.found.explainable.join("\n").as_bytes());
+            short(&hex(&digest)).clone_into(&mut self.found.seen);
+        }
         self.found
     }
 
-    fn complain(&mut self, what: String) {
+    /// Something is wrong with a file, which can be explained.
+    fn complain_of_file(&mut self, what: String) {
         if let Some(still) = self.known.get_mut(&what) {
             *still = true;
             return;
         }
+        if self.found.explainable.len() < NAMED {
+            self.found.explainable.push(what.clone());
+        }
+        self.complain(what);
+    }
+
+    /// The chain, or an anchor, does not fit: no acknowledgement explains that.
+    fn complain(&mut self, what: String) {
         self.found.wrong += 1;
         if self.found.problems.len() < NAMED {
             self.found.problems.push(what);
@@ -299,9 +334,13 @@ fn short(digest: &str) -> &str {
     digest.get(..16).unwrap_or(digest)
 }
 
-/// What was acknowledged, the first one first.
-fn all_known(links: &[(String, Link)]) -> impl Iterator<Item = &Known> {
-    links.iter().filter_map(|(_, link)| match &link.of {
+/// What was acknowledged up to a link, the first one first.
+fn all_known(links: &[(String, Link)], upto: u64) -> impl Iterator<Item = &Known> {
+    let last = key_of(upto);
+    let meant = links
+        .iter()
+        .take_while(move |(key, _)| upto == u64::MAX || *key <= last);
+    meant.filter_map(|(_, link)| match &link.of {
         Part::Known(known) => Some(known),
         Part::Log { .. } | Part::Retired { .. } | Part::Expired { .. } => None,
     })
@@ -337,7 +376,7 @@ impl Parts {
                 } => {
                     let ranges = parts.log.entry(*segment).or_default();
                     let end = ranges.last().map_or(0, |range| range.to);
-                    if (*from != end && !check.has_holes) || to < from {
+                    if *from != end || to < from {
                         check.complain(format!("segment {segment}: {end} to {from} is not linked"));
                     }
                     ranges.push(Range {

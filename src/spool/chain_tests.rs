@@ -311,19 +311,30 @@ async fn what_is_acknowledged_counts_no_more_and_a_second_change_does() {
 }
 
 #[tokio::test]
-async fn a_missing_link_accuses_no_segment() {
+async fn an_acknowledgement_explains_neither_the_chain_nor_what_is_older_than_it() {
     let dir = TempDir::new().unwrap();
     let hands = Hands::new();
     let (spool, opened) = open(dir.path(), &hands);
     fill(&spool, dir.path(), 5).await;
-    spool.link(Reach::Everything).await.unwrap();
+    let before = spool.link(Reach::Everything).await.unwrap();
+    change(&oldest(dir.path()));
     spool.put_fact(ROOM, &key_of(2), None).await.unwrap();
-    let found = problems(&spool, None).await;
-    one(&found, "link 2 is missing");
-    assert!(
-        found.iter().all(|what| what.starts_with("link ")),
-        "{found:?}"
-    );
+    let check = spool.check_chain(Some(&before)).unwrap();
+    one(&check.problems, "link 2 is missing");
+    one(&check.explainable, "are not what they were");
+    assert!(!check.seen.is_empty());
+    // As somebody would who has changed the files, and foresees every complaint.
+    let known = Known {
+        actor: "root".to_owned(),
+        reason: "all is well".to_owned(),
+        problems: check.problems,
+    };
+    let after = spool.acknowledge(known).await.unwrap();
+    let against_old = spool.check_chain(Some(&before)).unwrap();
+    one(&against_old.problems, "are not what they were");
+    let against_new = spool.check_chain(Some(&after)).unwrap();
+    one(&against_new.problems, "link 2 is missing");
+    assert_eq!(against_new.explainable, [""; 0]);
     close(spool, opened).await;
 }
 
