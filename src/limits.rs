@@ -216,10 +216,6 @@ pub const LDAP_CONNECT: Duration = Duration::from_secs(30);
 pub const LDAP_SILENCE: Duration = Duration::from_secs(60);
 /// Wait for the whole of a directory server. Beyond: the synchronisation failed.
 pub const LDAP_READ: Duration = Duration::from_secs(1800);
-/// Wait for a directory server to say whether a password is right. Beyond: it counts as away.
-pub const LDAP_LOGIN: Duration = Duration::from_secs(10);
-/// Passwords that a directory server is asked about at one time. Beyond: it counts as away.
-pub const LDAP_LOGINS: usize = 16;
 /// Wait for an IMAP server to be connected, TLS and greeting included. Beyond: it is unreachable.
 pub const IMAP_CONNECT: Duration = Duration::from_secs(30);
 /// Wait for the next word of an IMAP server. Beyond: the mailbox was not asked.

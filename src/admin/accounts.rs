@@ -19,9 +19,6 @@ pub struct Account {
     pub state: AccountState,
     /// Made when.
     pub created: Timestamp,
-    /// It has a password of its own.
-    #[serde(default)]
-    pub password: bool,
     /// A login by password takes a code of an app, too.
     #[serde(default)]
     pub second_step: bool,
@@ -38,7 +35,7 @@ impl Account {
     #[must_use]
     pub fn factors(&self) -> String {
         let mut factors = Vec::new();
-        if self.password {
+        if self.state == AccountState::Active {
             factors.push("password".to_owned());
         }
         if self.second_step {
@@ -72,10 +69,8 @@ pub enum Presence {
 pub enum AccountState {
     /// The invitation is not used yet.
     Invited,
-    /// Its user can log in without anybody's help.
+    /// It has a password.
     Active,
-    /// Its user logs in with the password of the directory server only.
-    Directory,
     /// Nobody can log in.
     Disabled,
 }
@@ -87,7 +82,6 @@ impl AccountState {
         match self {
             Self::Invited => "invited",
             Self::Active => "active",
-            Self::Directory => "directory",
             Self::Disabled => "disabled",
         }
     }
@@ -154,7 +148,7 @@ impl Covered {
                 self.second_factor += usize::from(has_second);
             }
             Some((AccountState::Invited, _)) => self.invited += 1,
-            Some((AccountState::Directory | AccountState::Disabled, _)) | None => {}
+            Some((AccountState::Disabled, _)) | None => {}
         }
         self.percent = self.enrolled * 100 / self.mailboxes;
     }

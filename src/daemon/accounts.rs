@@ -58,7 +58,7 @@ impl AccountAdmin for AccountDesk {
     fn reset<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, Result<Invitation, AccountRefused>> {
         Box::pin(async move {
             self.check_served()?;
-            let account = self.mailbox_of(address)?;
+            let account = self.account_of(address).await?;
             let was_disabled = self.is_disabled(&account).await;
             let invited = self.accounts.reset(&account).await.map_err(refused)?;
             Ok(self.invitation(&account, (was_disabled, invited)))
@@ -90,8 +90,9 @@ impl AccountAdmin for AccountDesk {
 
     fn disable<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, Result<(), AccountRefused>> {
         Box::pin(async move {
+            let account = self.account_of(address).await;
             // Somebody who left the directory can still be shut out.
-            let account = self.mailbox_of(address).unwrap_or_else(|_| address.clone());
+            let account = account.unwrap_or_else(|_| address.clone());
             self.accounts.disable(&account).await.map_err(refused)
         })
     }
@@ -150,25 +151,26 @@ impl AccountDesk {
         }
     }
 
+    /// Whose account is meant: the one of exactly this address, else that of its mailbox. Who left,
+    /// and whose address is now an alias of somebody else, still has his own.
+    async fn account_of(&self, address: &Mailbox) -> Result<Mailbox, AccountRefused> {
+        let own = self.accounts.find(&address.key()).await.map_err(refused)?;
+        match own {
+            Some(own) => Ok(own.address),
+            None => self.mailbox_of(address),
+        }
+    }
+
     /// The mailbox behind an address or alias: its key is where the mail is listed.
     pub(super) fn mailbox_of(&self, address: &Mailbox) -> Result<Mailbox, AccountRefused> {
-        mailbox_of(&self.router, &self.directory, address)
+        refuse_kind(&self.directory.current(), address)?;
+        let key = self.router.explain(address).mailbox;
+        key.and_then(|key| key.parse().ok()).ok_or_else(|| {
+            AccountRefused::NoSuch(format!(
+                "{address} has no mailbox in the directory: see `tideover explain {address}`"
+            ))
+        })
     }
-}
-
-/// The mailbox behind an address or alias.
-pub(super) fn mailbox_of(
-    router: &Router,
-    directory: &DirectoryHandle,
-    address: &Mailbox,
-) -> Result<Mailbox, AccountRefused> {
-    refuse_kind(&directory.current(), address)?;
-    let key = router.explain(address).mailbox;
-    key.and_then(|key| key.parse().ok()).ok_or_else(|| {
-        AccountRefused::NoSuch(format!(
-            "{address} has no mailbox in the directory: see `tideover explain {address}`"
-        ))
-    })
 }
 
 /// Groups and people outside have no mail of their own here, and nobody logs in as them.
@@ -214,12 +216,9 @@ pub(super) fn view(account: &webmail::Account) -> Account {
             AccountState::Disabled
         } else if account.is_enrolled() {
             AccountState::Active
-        } else if account.is_invited() {
-            AccountState::Invited
         } else {
-            AccountState::Directory
+            AccountState::Invited
         },
-        password: account.has_password(),
         created: account.created,
         second_step: account.has_second_step(),
         passkeys: account.passkey_count(),
@@ -275,7 +274,6 @@ mod tests {
                 address: address.to_owned(),
                 state,
                 created: crate::base::Timestamp::default(),
-                password: true,
                 second_step: false,
                 directory: Presence::There,
                 passkeys,

@@ -130,8 +130,7 @@ fn missing(
         let domain = entry.address.domain().key();
         let is_wanted = wanted.as_ref().is_none_or(|wanted| *wanted == domain);
         let is_missing = match states.get(&entry.address.key()) {
-            // Theirs is no password that works on the day.
-            None | Some(AccountState::Directory) => true,
+            None => true,
             Some(AccountState::Invited) => query.again,
             Some(AccountState::Active | AccountState::Disabled) => false,
         };

@@ -47,9 +47,6 @@ pub enum LdapError {
     /// It says nothing any more.
     #[error("the server was silent for {} s", limits::LDAP_SILENCE.as_secs())]
     Silent,
-    /// It does not say in time whether a password is right.
-    #[error("the server took longer than {} s", limits::LDAP_LOGIN.as_secs())]
-    Late,
     /// What it says is not LDAP.
     #[error("the server's answer cannot be understood")]
     Odd,

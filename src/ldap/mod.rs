@@ -1,10 +1,9 @@
 //! LDAP as a source of plain facts: it connects, searches page by page, and gives what it found.
 //!
-//! It only reads, and asks whether a password is right: no other operation is sent than StartTLS,
-//! bind, search and unbind. What the attributes mean says the room `directory`.
+//! It only reads: no other operation is sent than StartTLS, bind, search and unbind. What the
+//! attributes mean says the room `directory`.
 
 mod error;
-mod login;
 mod object;
 mod options;
 mod session;

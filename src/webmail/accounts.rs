@@ -9,7 +9,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::digest::{digest, is_token};
-use super::front::Front;
 use super::invitations::Invited;
 use super::passkeys::Keyring;
 use super::password::{HashError, LONGEST, Passwords, SHORTEST};
@@ -61,37 +60,10 @@ impl Account {
         self.address.key()
     }
 
-    /// An account that nobody can log in to yet.
-    pub(super) fn new(address: &Mailbox, now: Timestamp) -> Self {
-        Self {
-            address: address.clone(),
-            created: now,
-            disabled: false,
-            generation: 0,
-            password: None,
-            invitation: None,
-            language: None,
-            second: None,
-            keyring: None,
-        }
-    }
-
-    /// Has it a password of its own?
+    /// Has a password been set?
     #[must_use]
-    pub const fn has_password(&self) -> bool {
+    pub const fn is_enrolled(&self) -> bool {
         self.password.is_some()
-    }
-
-    /// Can its owner log in without anybody's help?
-    #[must_use]
-    pub fn is_enrolled(&self) -> bool {
-        self.has_password() || self.passkey_count() > 0
-    }
-
-    /// Is there an invitation that was not used yet?
-    #[must_use]
-    pub const fn is_invited(&self) -> bool {
-        self.invitation.is_some()
     }
 }
 
@@ -149,8 +121,6 @@ pub enum LoginError {
     Wrong,
     /// Too many tries: wait so long.
     Wait(Duration),
-    /// It is not the own password, and who might know it otherwise cannot be asked now.
-    Away,
     /// We failed.
     Internal(AccountError),
 }
@@ -169,8 +139,6 @@ pub struct Accounts {
     pub(super) entropy: Entropy,
     pub(super) passwords: Passwords,
     throttle: Arc<Mutex<Throttle>>,
-    /// Who knows passwords beside us.
-    pub(super) front: Option<Arc<dyn Front>>,
     /// One change at a time: read, decide, write.
     pub(super) changing: Arc<tokio::sync::Mutex<()>>,
 }
@@ -188,7 +156,6 @@ impl Accounts {
             entropy,
             passwords,
             throttle: Arc::default(),
-            front: None,
             changing: Arc::default(),
         })
     }
@@ -213,7 +180,17 @@ impl Accounts {
             Err(AccountError::Damaged(_)) => None,
             other => other?,
         };
-        let mut account = stored.unwrap_or_else(|| Account::new(address, now));
+        let mut account = stored.unwrap_or_else(|| Account {
+            address: address.clone(),
+            created: now,
+            disabled: false,
+            generation: 0,
+            password: None,
+            invitation: None,
+            language: None,
+            second: None,
+            keyring: None,
+        });
         if account.disabled {
             account.disabled = false;
             account.password = None;
@@ -310,11 +287,8 @@ impl Accounts {
         let password = Some(password)
             .filter(|password| password.chars().count() <= LONGEST)
             .unwrap_or_default();
-        let matches = self.passwords.verify(password.clone(), stored).await?;
-        let account = match account.filter(|_| matches) {
-            Some(account) => account,
-            None => self.ask_front(&key, &password).await?,
-        };
+        let matches = self.passwords.verify(password, stored).await?;
+        let account = account.filter(|_| matches).ok_or(LoginError::Wrong)?;
         self.note_success(&key, from);
         Ok(account)
     }

@@ -11,7 +11,6 @@ mod doubts;
 mod drafts;
 mod error;
 mod frame;
-mod front;
 mod guard;
 mod invitation;
 mod invitations;
@@ -60,7 +59,6 @@ use jiff::tz::TimeZone;
 use tokio::sync::Semaphore;
 
 pub use accounts::{Account, AccountError, Accounts, INVITATION_LIFE, LoginError};
-pub use front::{Front, Verdict};
 pub use invitations::Invited;
 pub use invite_mail::{InvitationMail, Mailed};
 pub use sheet::{Slip, sheet_page, sheet_text};

@@ -12,7 +12,6 @@
 )]
 
 mod cutter;
-mod logins;
 mod place;
 #[path = "../browser/process.rs"]
 mod process;

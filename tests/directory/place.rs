@@ -21,13 +21,8 @@ pub(crate) struct Place {
 impl Place {
     /// With these sources: the name, and lines of its section.
     pub(crate) fn open(sources: &[(&str, String)]) -> Self {
-        Self::open_with(sources, "")
-    }
-
-    /// With further sections.
-    pub(crate) fn open_with(sources: &[(&str, String)], more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut config = String::from(CONFIG) + more;
+        let mut config = String::from(CONFIG);
         for (name, lines) in sources {
             // Writing to a String cannot fail.
             write!(

@@ -41,5 +41,6 @@ mod starttls_on_both_sides;
 mod strangers_and_oversized_are_refused;
 mod users_migrate_in_waves;
 mod what_is_missing_comes_back;
+mod who_left_is_shut_out;
 mod who_moves_takes_his_work_along;
 mod work_in_the_webmail_comes_home;

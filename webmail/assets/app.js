@@ -221,6 +221,9 @@
   const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
   for (const form of document.querySelectorAll("[data-passkey]")) {
     if (!window.PublicKeyCredential) break;
+    // Browsers before 2023 would make a passkey that nobody can be told of.
+    const tells = window.AuthenticatorAttestationResponse?.prototype.getAuthenticatorData;
+    if (form.dataset.passkey === "create" && !tells) break;
     form.hidden = false;
     document.querySelectorAll("[data-passkey-missing]").forEach((one) => { one.hidden = true; });
     const error = form.querySelector("[data-passkey-error]"), button = form.querySelector("button");
@@ -233,6 +236,11 @@
       const body = new URLSearchParams({ csrf: fields.csrf.value });
       if (creates) body.set("password", fields.password.value);
       const answer = await fetch(form.action + "/options", { method: "POST", body });
+      // The session is over: the page says it better.
+      if (!(answer.headers.get("content-type") || "").includes("json")) {
+        location.reload();
+        return false;
+      }
       const options = await answer.json();
       if (!answer.ok) {
         say(options.error);

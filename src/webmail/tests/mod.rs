@@ -11,7 +11,6 @@ mod codes;
 mod conversations;
 mod drafts;
 mod filing;
-mod front;
 mod hostile;
 mod invitations;
 mod login;
@@ -130,17 +129,6 @@ impl Site {
         } = self;
         drop((webmail, router));
         Self::built("http://127.0.0.1:8080", 0, (dir, writing))
-    }
-
-    /// With somebody in front who knows passwords.
-    fn behind(front: Arc<dyn Front>) -> Self {
-        let mut site = Self::new();
-        let Webmail(inner) = &site.webmail;
-        let mut world = inner.world.clone();
-        world.accounts = world.accounts.behind(front);
-        site.webmail = Webmail::new(world, inner.options.clone());
-        site.router = router(site.webmail.clone());
-        site
     }
 
     /// With a quota for each mailbox, in bytes.

@@ -382,8 +382,6 @@ pub(crate) const GERMAN: Texts = Texts {
     ],
     change_password: "Kennwort ändern",
     old_password: "Bisheriges Kennwort",
-    password_away: "Dieses Kennwort lässt sich jetzt nicht prüfen. Bitte nehmen Sie das, das Sie \
-        für diese Seite gewählt haben, oder einen Passkey.",
     password_wrong: "Das Kennwort stimmt nicht. Bitte geben Sie es noch einmal ein.",
     old_password_wrong: "Das bisherige Kennwort stimmt nicht. Bitte geben Sie es noch einmal ein.",
     change_password_help: "Überall sonst werden Sie dadurch abgemeldet.",
@@ -446,8 +444,10 @@ pub(crate) const GERMAN: Texts = Texts {
     passkey_on_device: "Auf diesem Gerät ist schon ein Passkey für Sie.",
     passkey_elsewhere: "Passkeys gelten nur auf {address}. Bitte öffnen Sie diese Seite.",
     passkey_log_in: "Mit Passkey anmelden",
-    passkey_not_used: "Es kam kein Passkey. Bitte noch einmal, oder mit dem Kennwort.",
-    passkey_refused: "Dieser Passkey gilt hier nicht (mehr). Bitte nehmen Sie Ihr Kennwort.",
+    passkey_not_used: "Es kam kein Passkey. Versuchen Sie es noch einmal, oder nehmen Sie Ihr \
+        Kennwort.",
+    passkey_refused: "Dieser Passkey gilt hier nicht; vielleicht wurde er entfernt. Bitte nehmen \
+        Sie Ihr Kennwort.",
     passkey_late: "Das hat zu lange gedauert. Bitte versuchen Sie es noch einmal.",
     passkey_copied: "Dieser Passkey wurde abgelehnt, weil es eine Kopie davon geben kann. Melden \
         Sie sich mit dem Kennwort an, und entfernen Sie ihn.",

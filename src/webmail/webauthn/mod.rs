@@ -156,7 +156,7 @@ impl Relying {
         let data = AuthenticatorData::parse(authenticator)?;
         data.check(&self.party.hash)?;
         let created = data.created.ok_or(Refusal::Shape)?;
-        if issued <= last {
+        if is_used(issued, last, ceremony.now) {
             return Err(Refusal::Again);
         }
         Ok(Registered {
@@ -190,7 +190,7 @@ impl Relying {
         let signed = [given.authenticator.as_slice(), &hash].concat();
         Key::parse(stored.key)?.verify(&signed, &given.signature)?;
         // One challenge, one login: later ones count only.
-        if issued <= stored.last {
+        if is_used(issued, stored.last, ceremony.now) {
             return Err(Refusal::Again);
         }
         // WebAuthn §7.2 step 22: who counts counts up. Two that count apart are copies.
@@ -210,4 +210,10 @@ impl Relying {
         let whom = (ceremony.purpose, ceremony.bound);
         self.challenges.check(whom, &client.challenge, ceremony.now)
     }
+}
+
+/// Was a challenge of this time, or a later one, used already? A time that no challenge can have
+/// yet was written while the clock was ahead: it must not lock anybody out until then.
+fn is_used(issued: Timestamp, last: Timestamp, now: Timestamp) -> bool {
+    issued <= last && last <= now.after(LIFE)
 }

@@ -219,6 +219,24 @@ fn a_challenge_is_good_once() {
 }
 
 #[test]
+fn a_clock_that_was_ahead_locks_nobody_out() {
+    let (relying, mut device) = (relying(), device());
+    let key = device.cose();
+    let entropy = Entropy::system();
+    let given = device.sign(&relying.challenge(ceremony(Purpose::LogIn, 0), &entropy));
+    let asked = |last| {
+        let stored = Stored {
+            key: &key,
+            count: 0,
+            last,
+        };
+        relying.assert(ceremony(Purpose::LogIn, 1), &given, stored)
+    };
+    assert_eq!(asked(at(200)), Err(Refusal::Again));
+    assert!(asked(at(86_400)).is_ok());
+}
+
+#[test]
 fn a_counter_that_goes_back_is_a_copy() {
     for (stored, said, is_fine) in [
         (0, 0, true),
