@@ -166,7 +166,12 @@ async fn close(teller: &Teller, args: ClosingArgs) -> Result<(), Failure> {
     }
     if let Some(path) = &args.csv {
         let mut file = create(path).await?;
-        let request = args.request("/api/report/rows");
+        // The same mail as in the figures, also when more has come since.
+        let same = ClosingArgs {
+            until: Some(view.figures.until),
+            ..args.clone()
+        };
+        let request = same.request("/api/report/rows");
         client.save(request, &mut file).await?;
         file.flush()
             .await
