@@ -176,6 +176,18 @@ impl Browser {
         self.does("/actions", &json!({ "actions": actions }));
     }
 
+    /// Does what leads to another page, and waits until this one is gone: keys that are pressed
+    /// before would be lost with it.
+    pub(crate) fn turn(&self, act: impl FnOnce(&Self)) {
+        self.run("document.documentElement.dataset.old = ''", &[]);
+        act(self);
+        let is_new = "return document.readyState === 'complete' \
+                      && !('old' in document.documentElement.dataset)";
+        self.eventually("another page", || {
+            self.run(is_new, &[]).as_bool().filter(|is_new| *is_new)
+        });
+    }
+
     /// Runs a script in the page.
     pub(crate) fn run(&self, script: &str, arguments: &[&str]) -> Value {
         let body = json!({ "script": script, "args": arguments });

@@ -42,7 +42,7 @@ fn by_keyboard_alone() {
     browser.press(&ENTER.to_string());
     // Enter in a box that can be ticked files nothing away.
     browser.run("document.querySelector('.list input').focus()", &[]);
-    browser.press(&format!(" {ENTER}"));
+    browser.turn(|browser| browser.press(&format!(" {ENTER}")));
     press_on(&browser, "Re: Lunch");
     browser.wait_text("Yes, at noon.");
     press_on(&browser, "Reply");
