@@ -216,6 +216,14 @@ pub const LDAP_CONNECT: Duration = Duration::from_secs(30);
 pub const LDAP_SILENCE: Duration = Duration::from_secs(60);
 /// Wait for the whole of a directory server. Beyond: the synchronisation failed.
 pub const LDAP_READ: Duration = Duration::from_secs(1800);
+/// Wait for one directory server to say whether a password is right. Beyond: the next is asked.
+pub const LDAP_LOGIN_EACH: Duration = Duration::from_secs(3);
+/// Wait for all directory servers to say so. Beyond: they count as away.
+pub const LDAP_LOGIN: Duration = Duration::from_secs(8);
+/// Passwords that directory servers are asked about at one time. Beyond: it waits for its turn.
+pub const LDAP_LOGINS: usize = 16;
+/// Wait for that turn. Beyond: they count as away.
+pub const LDAP_LOGIN_TURN: Duration = Duration::from_secs(3);
 /// Wait for an IMAP server to be connected, TLS and greeting included. Beyond: it is unreachable.
 pub const IMAP_CONNECT: Duration = Duration::from_secs(30);
 /// Wait for the next word of an IMAP server. Beyond: the mailbox was not asked.

@@ -19,6 +19,9 @@ pub struct Account {
     pub state: AccountState,
     /// Made when.
     pub created: Timestamp,
+    /// It has a password of its own.
+    #[serde(default)]
+    pub password: bool,
     /// A login by password takes a code of an app, too.
     #[serde(default)]
     pub second_step: bool,
@@ -35,7 +38,7 @@ impl Account {
     #[must_use]
     pub fn factors(&self) -> String {
         let mut factors = Vec::new();
-        if self.state == AccountState::Active {
+        if self.password {
             factors.push("password".to_owned());
         }
         if self.second_step {
@@ -69,8 +72,10 @@ pub enum Presence {
 pub enum AccountState {
     /// The invitation is not used yet.
     Invited,
-    /// It has a password.
+    /// Its user can log in without anybody's help.
     Active,
+    /// Its user logs in with the password of the directory server only.
+    Directory,
     /// Nobody can log in.
     Disabled,
 }
@@ -82,6 +87,7 @@ impl AccountState {
         match self {
             Self::Invited => "invited",
             Self::Active => "active",
+            Self::Directory => "directory",
             Self::Disabled => "disabled",
         }
     }
@@ -148,7 +154,7 @@ impl Covered {
                 self.second_factor += usize::from(has_second);
             }
             Some((AccountState::Invited, _)) => self.invited += 1,
-            Some((AccountState::Disabled, _)) | None => {}
+            Some((AccountState::Directory | AccountState::Disabled, _)) | None => {}
         }
         self.percent = self.enrolled * 100 / self.mailboxes;
     }

@@ -73,7 +73,7 @@ impl Page {
         for account in accounts {
             let tone = match account.state {
                 AccountState::Active => Tone::Good,
-                AccountState::Invited => Tone::Waiting,
+                AccountState::Invited | AccountState::Directory => Tone::Waiting,
                 AccountState::Disabled => Tone::Bad,
             };
             table.row([
@@ -235,6 +235,7 @@ mod tests {
             address: "ann@example.org".to_owned(),
             state,
             created: Timestamp::from_millis(0),
+            password: true,
             second_step: true,
             directory: Presence::There,
             passkeys: 0,
@@ -285,6 +286,7 @@ mod tests {
             address: "ann@example.org".to_owned(),
             state,
             created: Timestamp::from_millis(0),
+            password: state == AccountState::Active,
             second_step,
             passkeys,
             directory: Presence::There,
@@ -300,6 +302,10 @@ mod tests {
                 "active password, 3 passkeys ",
             ),
             (account(AccountState::Invited, false, 0), "invited 00:00"),
+            (
+                account(AccountState::Directory, true, 0),
+                "directory app 00:00",
+            ),
         ] {
             let text = page.users(&[account]);
             let words: Vec<&str> = text.split_whitespace().collect();

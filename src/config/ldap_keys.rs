@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::LdapSource;
 use super::platforms::{Backend, backend_named};
-use super::reader::{At, Section};
-use super::sections::{non_empty, set};
+use super::reader::{At, Section, Source};
+use super::sections::{Web, non_empty, set};
 use crate::directory::{FILE, HAND};
 use crate::ldap::{LdapOptions, Login, Search, check_filter};
 use crate::mail::BackendId;
@@ -30,6 +30,30 @@ pub(super) fn sources(directory: &Section<'_>, backends: &[Backend]) -> Sources 
         found.add(name.value, section, backends);
     }
     found
+}
+
+/// The server with whose passwords people log in: one of the sources, and never without TLS.
+pub(super) fn of_logins(
+    source: &Source<'_>,
+    web: Option<&Web>,
+    sources: &Sources,
+) -> Option<LdapSource> {
+    let name = web?.ldap.as_ref()?;
+    let found = sources.sources.iter().find(|one| one.name == name.value);
+    match found {
+        Some(found) if found.options.has_tls() => Some(found.clone()),
+        Some(_) => {
+            let what = "people's passwords would go over the wire in plain text, expected ldaps:// \
+                        or starttls = true in its section";
+            source.refuse(name, what);
+            None
+        }
+        None => {
+            let what = "there is no such source, expected the NAME of a [directory.ldap.NAME]";
+            source.refuse(name, what);
+            None
+        }
+    }
 }
 
 impl Sources {
@@ -176,6 +200,34 @@ filter = "(objectClass=group)"
         assert_eq!(source.options.searches[1].filter, "(objectClass=group)");
         assert_eq!(source.homes[0].as_ref().unwrap().as_str(), "onprem");
         assert_eq!(source.homes[1], None);
+    }
+
+    #[test]
+    fn people_log_in_by_a_source_that_is_there_and_has_tls() {
+        let web = |more: &str| {
+            let from = "[backend.onprem]";
+            told(
+                from,
+                &format!("[web]\nbind = \"127.0.0.1:0\"\n{more}\n{from}"),
+            )
+        };
+        let ldap = |config: crate::config::Config| config.web.unwrap().ldap;
+        assert!(ldap(web("").unwrap()).is_none());
+        let found = ldap(web("ldap = \"ad\"").unwrap()).unwrap();
+        assert_eq!(
+            (found.name.as_str(), found.options.servers.len()),
+            ("ad", 2)
+        );
+        let problem = web("ldap = \"ldap\"").unwrap_err();
+        assert!(problem.contains("there is no such source"), "{problem}");
+        let plain = CONFIG.replace("username = \"reader@example.org\"", "starttls = false");
+        let plain = plain.replace("password_file = \"tideover.toml\"\n", "");
+        let web = "[web]\nbind = \"127.0.0.1:0\"\nldap = \"ad\"\n[backend.onprem]";
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tideover.toml");
+        std::fs::write(&file, plain.replace("[backend.onprem]", web)).unwrap();
+        let problem = load(&file).unwrap_err().to_string();
+        assert!(problem.contains("in plain text"), "{problem}");
     }
 
     #[test]

@@ -8,9 +8,9 @@ use toml::de::DeTable;
 use super::reader::{At, Section, Source};
 use super::verify::{self, Ourselves};
 use super::{
-    AdminConfig, CertificateFiles, Config, ListenerConfig, Problem, Problems, ServerConfig,
-    WebConfig, drill, landing_keys, online, people, people_keys, platforms, sections,
-    writeback_keys,
+    AdminConfig, CertificateFiles, Config, LdapSource, ListenerConfig, Problem, Problems,
+    ServerConfig, WebConfig, drill, landing_keys, ldap_keys, online, people, people_keys,
+    platforms, sections, writeback_keys,
 };
 use crate::directory::Directory;
 
@@ -189,8 +189,8 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let outside = platforms::outside(root, &backends);
     let queue = sections::queue(root);
     let (replay, landing) = (sections::replay(root), landing_keys::landing(root));
-    let writeback = writeback_keys::writeback(root);
-    let web = sections::web(root);
+    let (writeback, web) = (writeback_keys::writeback(root), sections::web(root));
+    let logins = ldap_keys::of_logins(source, web.as_ref(), &directory.ldap);
     let (admin, limits) = (sections::admin(root), sections::limits(root));
     let drill = drill::drill(root, &backends, &domains);
 
@@ -247,7 +247,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         replay,
         landing,
         writeback,
-        web: web.and_then(web_config),
+        web: web.and_then(|web| web_config(web, logins)),
         admin: admin.map(|bind| AdminConfig { bind: bind.value }),
         limits,
     })
@@ -267,7 +267,7 @@ fn check_files(
     }
 }
 
-fn web_config(web: sections::Web) -> Option<WebConfig> {
+fn web_config(web: sections::Web, ldap: Option<LdapSource>) -> Option<WebConfig> {
     Some(WebConfig {
         bind: web.bind?.value,
         base_url: web.base_url,
@@ -277,6 +277,7 @@ fn web_config(web: sections::Web) -> Option<WebConfig> {
         writing: web.writing,
         activation: web.activation,
         notices: web.notices,
+        ldap,
     })
 }
 

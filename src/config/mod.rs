@@ -278,6 +278,8 @@ pub struct WebConfig {
     pub activation: crate::activation::Options,
     /// The pause between two notices to a second address; `None`: no notices.
     pub notices: Option<Duration>,
+    /// The directory server with whose passwords people can log in, too.
+    pub ldap: Option<LdapSource>,
 }
 
 /// `[admin]`.

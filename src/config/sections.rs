@@ -246,6 +246,8 @@ pub(super) struct Web {
     pub(super) writing: Writing,
     pub(super) activation: activation::Options,
     pub(super) notices: Option<Duration>,
+    /// The name of a source whose server knows passwords.
+    pub(super) ldap: Option<At<String>>,
 }
 
 pub(super) fn web(root: &Section<'_>) -> Option<Web> {
@@ -266,6 +268,7 @@ pub(super) fn web(root: &Section<'_>) -> Option<Web> {
         writing: writing(&section),
         activation: activation(&section),
         notices: notices(&section),
+        ldap: section.text("ldap", |text| non_empty(text).map(str::to_owned)),
     };
     section.not_yet("certificate", "TLS of the pages without a proxy");
     section.not_yet("key", "TLS of the pages without a proxy");

@@ -216,9 +216,12 @@ pub(super) fn view(account: &webmail::Account) -> Account {
             AccountState::Disabled
         } else if account.is_enrolled() {
             AccountState::Active
-        } else {
+        } else if account.is_invited() {
             AccountState::Invited
+        } else {
+            AccountState::Directory
         },
+        password: account.has_password(),
         created: account.created,
         second_step: account.has_second_step(),
         passkeys: account.passkey_count(),
@@ -274,6 +277,7 @@ mod tests {
                 address: address.to_owned(),
                 state,
                 created: crate::base::Timestamp::default(),
+                password: true,
                 second_step: false,
                 directory: Presence::There,
                 passkeys,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::accounts::AccountDesk;
 use super::catch_up::Rest;
+use super::front::LdapFront;
 use super::reload::{Movers, Reloader};
 use super::visit_key::visit_key;
 use super::{Running, StartError, drills, sync};
@@ -20,6 +21,7 @@ use crate::directory::{DirectoryHandle, Generations, Syncer, Verified, Waves};
 use crate::drill::{DrillTransport, Drills};
 use crate::imap::{self, ImapHomes};
 use crate::inbound::{self, TlsMode};
+use crate::ldap::{LdapServer, Passwords};
 use crate::mail::{Transport, VisitKey};
 use crate::net::{AcceptTls, Dns, Listen, TcpDial, TcpListen, TlsClient, TlsServer, bind_unix};
 use crate::outbound::{self, Outbound};
@@ -53,7 +55,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let base = Base::new(&config, directory, opened.spool.clone())?;
     let outbound = client(&config, &base.board, (&base.clock, &base.entropy))?;
     let (queue, drills) = base.queue(&config, &outbound);
-    let accounts = base.accounts()?;
+    let accounts = base.accounts(&config)?;
     let movers = movers(&config, &base, (&queue, &outbound))?;
     let (reloader, told) = Reloader::new(config.clone(), base.clone(), movers.clone());
     reloader.watch_backends();
@@ -160,10 +162,18 @@ impl Base {
         })
     }
 
-    fn accounts(&self) -> Result<Accounts, StartError> {
+    fn accounts(&self, config: &Config) -> Result<Accounts, StartError> {
         let (spool, clock) = (self.spool.clone(), self.clock.clone());
         let accounts = Accounts::new(spool, clock, self.entropy.clone());
-        accounts.map_err(StartError::other("the accounts"))
+        let accounts = accounts.map_err(StartError::other("the accounts"))?;
+        let Some(source) = config.web.as_ref().and_then(|web| web.ldap.clone()) else {
+            return Ok(accounts);
+        };
+        let tls = TlsClient::new().map_err(StartError::other("TLS"))?;
+        let server = LdapServer::new(source.options, tls);
+        let passwords = Passwords::new(server, self.entropy.clone());
+        let front = LdapFront::new(source.name, passwords, self.directory.clone());
+        Ok(accounts.behind(Arc::new(front)))
     }
 
     fn queue(&self, config: &Config, outbound: &Outbound) -> (Queue, Drills) {

@@ -130,7 +130,8 @@ fn missing(
         let domain = entry.address.domain().key();
         let is_wanted = wanted.as_ref().is_none_or(|wanted| *wanted == domain);
         let is_missing = match states.get(&entry.address.key()) {
-            None => true,
+            // Theirs is no password that works on the day.
+            None | Some(AccountState::Directory) => true,
             Some(AccountState::Invited) => query.again,
             Some(AccountState::Active | AccountState::Disabled) => false,
         };

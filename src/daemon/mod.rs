@@ -6,6 +6,7 @@ mod accounts;
 mod assemble;
 mod catch_up;
 mod drills;
+mod front;
 mod invite_many;
 mod reload;
 mod serve;

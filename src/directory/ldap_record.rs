@@ -2,8 +2,7 @@
 
 use super::reading::Taker;
 use super::{EntryKind, Record, Rules};
-use crate::base::hex;
-use crate::ldap::Object;
+use crate::ldap::{Object, lasting_id};
 use crate::mail::BackendId;
 use crate::smtp::Mailbox;
 
@@ -78,7 +77,7 @@ pub(super) fn recipient(
     record.aliases.sort_by_key(Mailbox::key);
     record.aliases.dedup_by_key(|alias| alias.key());
     Ok(Some(Found {
-        id: id(object),
+        id: lasting_id(object),
         record,
         members: members.map(str::to_owned).collect(),
         left_out: values.left_out,
@@ -212,17 +211,6 @@ const fn exchange_kind(details: u64) -> Option<EntryKind> {
         0x100 | 0x200 | 0x400 | 0x800 | 0x1000_0000 => EntryKind::Group,
         _ => return None,
     })
-}
-
-/// What stays when the object is renamed or moved in the tree.
-fn id(object: &Object) -> String {
-    if let Some(guid) = object.bytes("objectguid") {
-        return hex(guid);
-    }
-    match object.text("entryuuid") {
-        Some(uuid) => uuid.to_lowercase(),
-        None => object.dn.to_lowercase(),
-    }
 }
 
 #[cfg(test)]

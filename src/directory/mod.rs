@@ -25,6 +25,7 @@ mod join;
 mod ldap_record;
 mod near;
 mod normalise;
+mod origin;
 mod people;
 mod plan;
 mod project;

@@ -47,6 +47,9 @@ pub enum LdapError {
     /// It says nothing any more.
     #[error("the server was silent for {} s", limits::LDAP_SILENCE.as_secs())]
     Silent,
+    /// It does not say in time whether a password is right.
+    #[error("no answer within {} s", .0.as_secs())]
+    Late(std::time::Duration),
     /// What it says is not LDAP.
     #[error("the server's answer cannot be understood")]
     Odd,

@@ -17,6 +17,15 @@ pub struct LdapOptions {
     pub searches: Vec<Search>,
 }
 
+impl LdapOptions {
+    /// Does all that is said go over TLS?
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
+        let is_secure = |server: &String| server.starts_with("ldaps:");
+        self.starttls || self.servers.iter().all(is_secure)
+    }
+}
+
 /// A simple bind (RFC 4513 §5.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {

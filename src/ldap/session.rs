@@ -93,7 +93,11 @@ impl LdapServer {
         }))
     }
 
-    fn password(&self) -> Result<Option<String>, LdapError> {
+    pub(super) const fn options(&self) -> &LdapOptions {
+        &self.options
+    }
+
+    pub(super) fn password(&self) -> Result<Option<String>, LdapError> {
         let Some(login) = &self.options.login else {
             return Ok(None);
         };
@@ -111,7 +115,7 @@ impl LdapServer {
         Ok(Some(password.to_owned()))
     }
 
-    async fn connect(&self, server: &str) -> Result<(LdapConnAsync, Ldap), LdapError> {
+    pub(super) async fn connect(&self, server: &str) -> Result<(LdapConnAsync, Ldap), LdapError> {
         let check = match &self.options.authorities {
             Some(file) => CertificateCheck::NameBy(file.clone()),
             None => CertificateCheck::Name,
@@ -141,15 +145,7 @@ impl LdapServer {
         (server, password): (&str, Option<&str>),
         sink: &mut dyn Sink,
     ) -> Result<(), LdapError> {
-        if let (Some(login), Some(password)) = (&self.options.login, password) {
-            let bound = in_time(ldap.simple_bind(&login.name, password)).await?;
-            let bound = bound.and_then(ldap3::LdapResult::success);
-            bound.map_err(|error| LdapError::Login {
-                server: server.to_owned(),
-                name: login.name.clone(),
-                why: plain(&error),
-            })?;
-        }
+        self.log_in(&mut ldap, (server, password)).await?;
         for (number, search) in self.options.searches.iter().enumerate() {
             search_all(&mut ldap, (number, search), sink).await?;
         }
@@ -163,8 +159,28 @@ impl LdapServer {
     }
 }
 
+impl LdapServer {
+    /// Logs in as ourselves, if we are somebody.
+    pub(super) async fn log_in(
+        &self,
+        ldap: &mut Ldap,
+        (server, password): (&str, Option<&str>),
+    ) -> Result<(), LdapError> {
+        let (Some(login), Some(password)) = (&self.options.login, password) else {
+            return Ok(());
+        };
+        let bound = in_time(ldap.simple_bind(&login.name, password)).await?;
+        let bound = bound.and_then(ldap3::LdapResult::success);
+        bound.map(drop).map_err(|error| LdapError::Login {
+            server: server.to_owned(),
+            name: login.name.clone(),
+            why: plain(&error),
+        })
+    }
+}
+
 /// Moves the bytes while `work` is done.
-async fn driven<T>(
+pub(super) async fn driven<T>(
     connection: LdapConnAsync,
     work: impl Future<Output = Result<T, LdapError>>,
 ) -> Result<T, LdapError> {
@@ -262,7 +278,7 @@ async fn by_name(
 }
 
 /// SearchResultEntry (RFC 4511 §4.5.2).
-fn read_entry(entry: ResultEntry, search: usize) -> Option<Object> {
+pub(super) fn read_entry(entry: ResultEntry, search: usize) -> Option<Object> {
     let mut parts = entry.0.match_id(4)?.expect_constructed()?.into_iter();
     let dn = String::from_utf8(parts.next()?.expect_primitive()?).ok()?;
     let mut object = Object {
@@ -283,13 +299,13 @@ fn read_entry(entry: ResultEntry, search: usize) -> Option<Object> {
     Some(object)
 }
 
-async fn in_time<T>(work: impl Future<Output = T>) -> Result<T, LdapError> {
+pub(super) async fn in_time<T>(work: impl Future<Output = T>) -> Result<T, LdapError> {
     const SILENCE: Duration = limits::LDAP_SILENCE;
     let done = tokio::time::timeout(SILENCE, work).await;
     done.map_err(|_| LdapError::Silent)
 }
 
-fn broken(base: &str, error: &ldap3::LdapError) -> LdapError {
+pub(super) fn broken(base: &str, error: &ldap3::LdapError) -> LdapError {
     LdapError::Search {
         base: base.to_owned(),
         why: plain(error),
@@ -297,7 +313,7 @@ fn broken(base: &str, error: &ldap3::LdapError) -> LdapError {
 }
 
 /// What went wrong, without the library's words around it.
-fn plain(error: &ldap3::LdapError) -> String {
+pub(super) fn plain(error: &ldap3::LdapError) -> String {
     use ldap3::LdapError as Why;
     if let Why::LdapResult { result } = error {
         return match result.text.as_str() {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::digest::{digest, is_token};
+use super::front::Front;
 use super::invitations::Invited;
 use super::passkeys::Keyring;
 use super::password::{HashError, LONGEST, Passwords, SHORTEST};
@@ -60,10 +61,37 @@ impl Account {
         self.address.key()
     }
 
-    /// Has a password been set?
+    /// An account that nobody can log in to yet.
+    pub(super) fn new(address: &Mailbox, now: Timestamp) -> Self {
+        Self {
+            address: address.clone(),
+            created: now,
+            disabled: false,
+            generation: 0,
+            password: None,
+            invitation: None,
+            language: None,
+            second: None,
+            keyring: None,
+        }
+    }
+
+    /// Has it a password of its own?
     #[must_use]
-    pub const fn is_enrolled(&self) -> bool {
+    pub const fn has_password(&self) -> bool {
         self.password.is_some()
+    }
+
+    /// Can its owner log in without anybody's help?
+    #[must_use]
+    pub fn is_enrolled(&self) -> bool {
+        self.has_password() || self.passkey_count() > 0
+    }
+
+    /// Is there an invitation that was not used yet?
+    #[must_use]
+    pub const fn is_invited(&self) -> bool {
+        self.invitation.is_some()
     }
 }
 
@@ -121,6 +149,8 @@ pub enum LoginError {
     Wrong,
     /// Too many tries: wait so long.
     Wait(Duration),
+    /// It is not the own password, and who might know it otherwise cannot be asked now.
+    Away,
     /// We failed.
     Internal(AccountError),
 }
@@ -139,6 +169,8 @@ pub struct Accounts {
     pub(super) entropy: Entropy,
     pub(super) passwords: Passwords,
     throttle: Arc<Mutex<Throttle>>,
+    /// Who knows passwords beside us.
+    pub(super) front: Option<Arc<dyn Front>>,
     /// One change at a time: read, decide, write.
     pub(super) changing: Arc<tokio::sync::Mutex<()>>,
 }
@@ -156,6 +188,7 @@ impl Accounts {
             entropy,
             passwords,
             throttle: Arc::default(),
+            front: None,
             changing: Arc::default(),
         })
     }
@@ -180,17 +213,7 @@ impl Accounts {
             Err(AccountError::Damaged(_)) => None,
             other => other?,
         };
-        let mut account = stored.unwrap_or_else(|| Account {
-            address: address.clone(),
-            created: now,
-            disabled: false,
-            generation: 0,
-            password: None,
-            invitation: None,
-            language: None,
-            second: None,
-            keyring: None,
-        });
+        let mut account = stored.unwrap_or_else(|| Account::new(address, now));
         if account.disabled {
             account.disabled = false;
             account.password = None;
@@ -278,7 +301,31 @@ impl Accounts {
             .trim()
             .parse::<Mailbox>()
             .map_or_else(|_| String::new(), |address| address.key());
-        self.note_try(&key, from).map_err(LoginError::Wait)?;
+        self.try_login(key, password, from).await
+    }
+
+    /// The same for the account under this key and no other: its address may lead to somebody else
+    /// now, who has a password, too.
+    pub(super) async fn verify_key(
+        &self,
+        key: String,
+        password: String,
+        from: IpAddr,
+    ) -> Result<Account, LoginError> {
+        let account = self.try_login(key.clone(), password, from).await?;
+        Some(account)
+            .filter(|account| account.key() == key)
+            .ok_or(LoginError::Wrong)
+    }
+
+    async fn try_login(
+        &self,
+        key: String,
+        password: String,
+        from: IpAddr,
+    ) -> Result<Account, LoginError> {
+        let counted = self.counted(&key);
+        self.note_try(&counted, from).map_err(LoginError::Wait)?;
         let account = self.find(&key).await?.filter(|account| !account.disabled);
         let stored = account
             .as_ref()
@@ -287,9 +334,12 @@ impl Accounts {
         let password = Some(password)
             .filter(|password| password.chars().count() <= LONGEST)
             .unwrap_or_default();
-        let matches = self.passwords.verify(password, stored).await?;
-        let account = account.filter(|_| matches).ok_or(LoginError::Wrong)?;
-        self.note_success(&key, from);
+        let matches = self.passwords.verify(password.clone(), stored).await?;
+        let account = match account.filter(|_| matches) {
+            Some(account) => account,
+            None => self.ask_front(&key, &password).await?,
+        };
+        self.note_success(&counted, from);
         Ok(account)
     }
 
@@ -311,9 +361,9 @@ impl Accounts {
 
     /// A session of the account, begun at this address, is used.
     pub(super) fn note_session(&self, key: &str, from: IpAddr) {
-        let now = self.clock.now();
+        let (now, counted) = (self.clock.now(), self.counted(key));
         let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        throttle.know(now, key, from);
+        throttle.know(now, &counted, from);
     }
 
     /// The hash of a password that an account may have.

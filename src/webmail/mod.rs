@@ -11,6 +11,7 @@ mod doubts;
 mod drafts;
 mod error;
 mod frame;
+mod front;
 mod guard;
 mod invitation;
 mod invitations;
@@ -59,6 +60,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::Semaphore;
 
 pub use accounts::{Account, AccountError, Accounts, INVITATION_LIFE, LoginError};
+pub use front::{Front, Person, Verdict};
 pub use invitations::Invited;
 pub use invite_mail::{InvitationMail, Mailed};
 pub use sheet::{Slip, sheet_page, sheet_text};

@@ -111,7 +111,7 @@ impl Accounts {
         password: String,
         from: IpAddr,
     ) -> Result<Keyring, PasskeyError> {
-        let verified = self.verify(&account.key(), password, from).await;
+        let verified = self.verify_key(account.key(), password, from).await;
         verified.map_err(PasskeyError::Login)?;
         let _changing = self.changing.lock().await;
         let mut account = self.unchanged(account).await?;
@@ -165,7 +165,7 @@ impl Accounts {
         (id, password): (&str, String),
         from: IpAddr,
     ) -> Result<(), SecondError> {
-        let verified = self.verify(&account.key(), password, from).await;
+        let verified = self.verify_key(account.key(), password, from).await;
         verified.map_err(SecondError::Login)?;
         let _changing = self.changing.lock().await;
         let account = self.unchanged(account).await;

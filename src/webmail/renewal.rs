@@ -24,7 +24,7 @@ impl Accounts {
         (old, new): (String, String),
         from: IpAddr,
     ) -> Result<Account, Unchanged> {
-        let verified = self.verify(&account.key(), old, from).await;
+        let verified = self.verify_key(account.key(), old, from).await;
         let account = verified.map_err(Unchanged::Login)?;
         let hash = match self.hash_new(&account, new).await {
             Ok(hash) => hash,

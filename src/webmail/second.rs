@@ -93,7 +93,7 @@ impl Accounts {
     ) -> Result<Vec<String>, SecondError> {
         let bytes = from_base32(secret).filter(|bytes| bytes.len() == SECRET);
         let bytes = bytes.ok_or(SecondError::Code)?;
-        let verified = self.verify(&account.key(), password, from).await;
+        let verified = self.verify_key(account.key(), password, from).await;
         verified.map_err(SecondError::Login)?;
         let now = self.clock.now();
         let last = accepted(&bytes, code, (now, 0)).ok_or(SecondError::Code)?;
@@ -115,7 +115,7 @@ impl Accounts {
         password: String,
         from: IpAddr,
     ) -> Result<(), SecondError> {
-        let verified = self.verify(&account.key(), password, from).await;
+        let verified = self.verify_key(account.key(), password, from).await;
         verified.map_err(SecondError::Login)?;
         self.put_second(account, None).await
     }
@@ -127,7 +127,7 @@ impl Accounts {
         password: String,
         from: IpAddr,
     ) -> Result<Vec<String>, SecondError> {
-        let verified = self.verify(&account.key(), password, from).await;
+        let verified = self.verify_key(account.key(), password, from).await;
         let account = verified.map_err(SecondError::Login)?;
         let (codes, digests) = self.new_codes();
         let second = account.second.clone().ok_or(SecondError::Over)?;

@@ -12,6 +12,7 @@
 )]
 
 mod cutter;
+mod logins;
 mod place;
 #[path = "../browser/process.rs"]
 mod process;

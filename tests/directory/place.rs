@@ -21,8 +21,13 @@ pub(crate) struct Place {
 impl Place {
     /// With these sources: the name, and lines of its section.
     pub(crate) fn open(sources: &[(&str, String)]) -> Self {
+        Self::open_with(sources, "")
+    }
+
+    /// With further sections.
+    pub(crate) fn open_with(sources: &[(&str, String)], more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut config = String::from(CONFIG);
+        let mut config = String::from(CONFIG) + more;
         for (name, lines) in sources {
             // Writing to a String cannot fail.
             write!(
@@ -76,6 +81,29 @@ impl Place {
         }
         let said = [output.stdout, output.stderr].concat();
         Err(String::from_utf8(said).unwrap())
+    }
+
+    /// What the program said.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder().join("log")).unwrap()
+    }
+
+    /// Is this in any file of the program's?
+    pub(crate) fn contains(&self, bytes: &[u8]) -> bool {
+        let mut folders = vec![self.folder().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for file in std::fs::read_dir(folder).unwrap() {
+                let path = file.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if let Ok(content) = std::fs::read(&path)
+                    && content.windows(bytes.len()).any(|window| window == bytes)
+                {
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     pub(crate) fn generations(&self) -> usize {

@@ -54,7 +54,7 @@ pub(crate) async fn typed(
     let accounts = &webmail.0.world.accounts;
     let (status, error) = match accounts.redeem(&form.code, visitor.address).await {
         Ok(token) => return Ok(see_other(&format!("/invite/{token}"))),
-        Err(LoginError::Wrong) => (
+        Err(LoginError::Wrong | LoginError::Away) => (
             StatusCode::UNPROCESSABLE_ENTITY,
             visitor.texts.invite_code_wrong.to_owned(),
         ),

@@ -155,6 +155,10 @@ pub(crate) async fn log_in(
             StatusCode::UNPROCESSABLE_ENTITY,
             visitor.texts.login_wrong.to_owned(),
         ),
+        Err(LoginError::Away) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            visitor.texts.password_away.to_owned(),
+        ),
         Err(LoginError::Wait(wait)) => too_many(visitor.texts, wait),
         Err(LoginError::Internal(error)) => return Err(error.into()),
     };

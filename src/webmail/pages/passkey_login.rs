@@ -135,6 +135,7 @@ pub(super) fn decoded(text: &str) -> Result<Vec<u8>, Refusal> {
 /// What is said when it was not taken.
 pub(super) fn said(error: PasskeyError, texts: &Texts) -> Result<(StatusCode, String), WebError> {
     let text = match error {
+        PasskeyError::Login(LoginError::Away) => texts.password_away.to_owned(),
         PasskeyError::Login(LoginError::Wait(wait)) => return Ok(too_many(texts, wait)),
         PasskeyError::Login(LoginError::Internal(error)) => return Err(error.into()),
         PasskeyError::Over => return Err(WebError::Expired),

@@ -212,6 +212,7 @@ pub(super) fn said(error: SecondError, texts: &Texts) -> Result<(StatusCode, Str
     let text = match error {
         SecondError::Login(LoginError::Wrong) => texts.password_wrong,
         SecondError::Code => texts.code_wrong,
+        SecondError::Login(LoginError::Away) => texts.password_away,
         SecondError::Login(LoginError::Wait(wait)) => return Ok(too_many(texts, wait)),
         SecondError::Login(LoginError::Internal(error)) => return Err(error.into()),
         SecondError::Over => return Err(WebError::Expired),

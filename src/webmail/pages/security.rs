@@ -192,6 +192,7 @@ fn refusal(unchanged: Unchanged, texts: &Texts) -> Result<(StatusCode, String), 
     let text = match unchanged {
         Unchanged::Login(LoginError::Wrong) => texts.old_password_wrong.to_owned(),
         Unchanged::Refused => texts.password_refused.to_owned(),
+        Unchanged::Login(LoginError::Away) => texts.password_away.to_owned(),
         Unchanged::Login(LoginError::Wait(wait)) => return Ok(too_many(texts, wait)),
         Unchanged::Login(LoginError::Internal(error)) => return Err(error.into()),
     };

@@ -11,6 +11,7 @@ mod codes;
 mod conversations;
 mod drafts;
 mod filing;
+mod front;
 mod hostile;
 mod invitations;
 mod login;
@@ -129,6 +130,17 @@ impl Site {
         } = self;
         drop((webmail, router));
         Self::built("http://127.0.0.1:8080", 0, (dir, writing))
+    }
+
+    /// With somebody in front who knows passwords.
+    fn behind(front: Arc<dyn Front>) -> Self {
+        let mut site = Self::new();
+        let Webmail(inner) = &site.webmail;
+        let mut world = inner.world.clone();
+        world.accounts = world.accounts.behind(front);
+        site.webmail = Webmail::new(world, inner.options.clone());
+        site.router = router(site.webmail.clone());
+        site
     }
 
     /// With a quota for each mailbox, in bytes.

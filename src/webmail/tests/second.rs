@@ -27,7 +27,7 @@ impl Browser<'_> {
     }
 
     /// Switches the second step on: the secret, the recovery codes, and the code that did it.
-    async fn secured(&mut self) -> (Vec<u8>, Vec<String>, String) {
+    pub(super) async fn secured(&mut self) -> (Vec<u8>, Vec<String>, String) {
         let page = self.get("/security/second").await;
         assert!(page.has("otpauth://totp/Example%20Mail:ann%40example.org"));
         assert!(page.has("<path fill=\"#000\""));

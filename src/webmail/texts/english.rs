@@ -381,6 +381,8 @@ pub(crate) const ENGLISH: Texts = Texts {
     ],
     change_password: "Change password",
     old_password: "Password until now",
+    password_away: "This password cannot be checked now. Please use the one that you chose for \
+        this page, or a passkey.",
     password_wrong: "The password is not right. Please type it again.",
     old_password_wrong: "The password until now is not right. Please type it again.",
     change_password_help: "Everywhere else you are logged out by it.",

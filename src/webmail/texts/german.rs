@@ -382,6 +382,8 @@ pub(crate) const GERMAN: Texts = Texts {
     ],
     change_password: "Kennwort ändern",
     old_password: "Bisheriges Kennwort",
+    password_away: "Dieses Kennwort lässt sich jetzt nicht prüfen. Bitte nehmen Sie das, das Sie \
+        für diese Seite gewählt haben, oder einen Passkey.",
     password_wrong: "Das Kennwort stimmt nicht. Bitte geben Sie es noch einmal ein.",
     old_password_wrong: "Das bisherige Kennwort stimmt nicht. Bitte geben Sie es noch einmal ein.",
     change_password_help: "Überall sonst werden Sie dadurch abgemeldet.",

@@ -327,6 +327,7 @@ pub(crate) struct Texts {
     pub old_password: &'static str,
     pub old_password_wrong: &'static str,
     pub password_wrong: &'static str,
+    pub password_away: &'static str,
     pub change_password_help: &'static str,
     pub password_changed: &'static str,
     pub sessions: &'static str,
