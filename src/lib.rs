@@ -20,6 +20,7 @@ pub mod backend;
 pub mod directory;
 // floor 4
 pub mod activation;
+pub mod person;
 pub mod report;
 pub mod route;
 // floor 5

@@ -31,6 +31,9 @@ pub struct Account {
     /// Is its user in the directory?
     #[serde(default)]
     pub directory: Presence,
+    /// The own address of its user, when that is another one by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renamed: Option<String>,
 }
 
 impl Account {
@@ -54,7 +57,7 @@ impl Account {
 }
 
 /// Is the user of an account in the directory?
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Presence {
     /// He is; or his domain takes everybody.
@@ -64,6 +67,15 @@ pub enum Presence {
     Departed(Timestamp),
     /// The directory does not name him, and he sees and sends nothing.
     Gone,
+    /// His address is somebody else's, and he cannot log in.
+    Taken {
+        /// The own address of who has it.
+        by: String,
+        /// When that was seen.
+        since: Timestamp,
+        /// It may be the same person: somebody who knows has to say.
+        doubtful: bool,
+    },
 }
 
 /// Can an account be used?
@@ -125,6 +137,9 @@ pub struct Coverage {
     pub domains: BTreeMap<String, Covered>,
     /// Mailboxes whose users cannot log in yet, by address; also those who are invited.
     pub missing: Vec<String>,
+    /// Accounts that nobody gets into because their address is somebody else's.
+    #[serde(default)]
+    pub departed: usize,
 }
 
 /// Counts of mailboxes.
@@ -190,6 +205,12 @@ pub trait AccountAdmin: Send + Sync + fmt::Debug {
     /// # Errors
     /// See [`AccountRefused`].
     fn reset<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, Result<Invitation, AccountRefused>>;
+
+    /// Somebody says that who has the address of an account now is its person.
+    ///
+    /// # Errors
+    /// See [`AccountRefused`].
+    fn confirm<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, Result<Account, AccountRefused>>;
 
     /// How many can log in of those who have a mailbox.
     ///

@@ -50,6 +50,7 @@ pub fn operators(admin: Arc<Admin>, shutdown: Shutdown) -> Router {
         .route("/api/users/reset", post(reset))
         .route("/api/users/coverage", get(coverage))
         .route("/api/users/disable", post(disable))
+        .route("/api/users/confirm", post(confirm))
         .route("/api/reload", post(reload))
         .merge(super::activation_api::routes())
         .merge(super::invitation_api::routes())
@@ -138,6 +139,7 @@ fn set_coverage(coverage: &Coverage) {
         gauge!(names::WEBMAIL_MAILBOXES, "domain" => domain.clone()).set(covered.mailboxes as f64);
         gauge!(names::WEBMAIL_ENROLLED, "domain" => domain).set(covered.enrolled as f64);
     }
+    gauge!(names::WEBMAIL_DEPARTED).set(coverage.departed as f64);
 }
 
 /// While the index is made, what it would tell is not known: `status` says so, and the rest.
@@ -266,6 +268,10 @@ async fn coverage(State(admin): Us) -> Answer<Coverage> {
 async fn disable(State(admin): Us, Body(query): Body<AddressQuery>) -> Answer<AddressQuery> {
     admin.accounts.disable(&query.parse()?).await?;
     Ok(Json(query))
+}
+
+async fn confirm(State(admin): Us, Body(query): Body<AddressQuery>) -> Answer<Account> {
+    Ok(Json(admin.accounts.confirm(&query.parse()?).await?))
 }
 
 async fn reload(State(admin): Us) -> Answer<ReloadView> {

@@ -407,6 +407,11 @@ pub(crate) enum UserVerb {
         #[arg(long)]
         missing: bool,
     },
+    /// Say that who has the address of a departed account now is the same person as before
+    Confirm {
+        /// The address of the account
+        address: String,
+    },
     /// End a user's sessions and refuse new ones
     Disable {
         /// The user's address

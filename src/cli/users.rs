@@ -19,6 +19,7 @@ impl UserVerb {
             Self::Coverage { .. } => Request::get("/api/users/coverage".to_owned()),
             Self::Invite(args) => args.request(),
             Self::Reset { address } => post("/api/users/reset", address),
+            Self::Confirm { address } => post("/api/users/confirm", address),
             Self::Disable { address } => post("/api/users/disable", address),
         }
     }
@@ -44,6 +45,14 @@ impl Asker {
                 let text = |it: &Coverage| {
                     let names = if missing { it.missing.as_slice() } else { &[] };
                     page.coverage(it) + &lines(names)
+                };
+                self.show(request, text).await
+            }
+            UserVerb::Confirm { .. } => {
+                let text = |it: &Account| {
+                    let mailbox = it.renamed.as_ref().unwrap_or(&it.address);
+                    let (account, mailbox) = (visible(&it.address), visible(mailbox));
+                    format!("the account {account} opens the mailbox of {mailbox}\n")
                 };
                 self.show(request, text).await
             }
@@ -81,13 +90,20 @@ impl Page {
                 Cell::toned(account.state.as_str(), tone),
                 account.factors().into(),
                 moment(account.created, self.now).into(),
-                match account.directory {
-                    Presence::There => "".into(),
+                match &account.directory {
+                    Presence::There => match &account.renamed {
+                        Some(now) => format!("now {now}").into(),
+                        None => "".into(),
+                    },
                     Presence::Departed(since) => {
-                        let since = moment(since, self.now);
+                        let since = moment(*since, self.now);
                         Cell::toned(format!("departed {since}"), Tone::Waiting)
                     }
                     Presence::Gone => Cell::toned("gone", Tone::Bad),
+                    Presence::Taken { by, .. } => {
+                        let told = format!("departed: address now belongs to {by}");
+                        Cell::toned(told, Tone::Bad)
+                    }
                 },
             ]);
         }
@@ -100,6 +116,34 @@ impl Page {
             text.push_str(&Self::paragraph(
                 "who departed can log in until `directory.grace` is over; `tideover user disable \
                  ADDRESS` ends that now",
+            ));
+        }
+        text.push_str(&Self::about_taken(accounts));
+        text
+    }
+
+    /// What to do about accounts whose address is somebody else's.
+    fn about_taken(accounts: &[Account]) -> String {
+        let taken = accounts
+            .iter()
+            .filter(|it| it.state != AccountState::Disabled);
+        let taken: Vec<bool> = taken
+            .filter_map(|it| match it.directory {
+                Presence::Taken { doubtful, .. } => Some(doubtful),
+                Presence::There | Presence::Departed(_) | Presence::Gone => None,
+            })
+            .collect();
+        if taken.is_empty() {
+            return String::new();
+        }
+        let mut text = Self::paragraph(
+            "nobody gets into an account whose address belongs to somebody else now, and nothing \
+             of it is written back: `tideover user disable ADDRESS` settles that; if it is the \
+             same person, `tideover user confirm ADDRESS` lets him in again",
+        );
+        if taken.contains(&true) {
+            text.push_str(&Self::paragraph(
+                "of some it cannot be told whether they are the same person",
             ));
         }
         text
@@ -181,6 +225,13 @@ impl Page {
             "{} of them have more than a password: codes of an app, or a passkey",
             total.second_factor
         )));
+        if coverage.departed > 0 {
+            text.push_str(&Self::paragraph(&format!(
+                "{} accounts are departed, their address belongs to somebody else: `tideover user \
+                 list` names them",
+                coverage.departed
+            )));
+        }
         if !coverage.missing.is_empty() {
             text.push_str(&Self::paragraph(
                 "`tideover user coverage --missing` names the others; `tideover user invite \
@@ -238,6 +289,7 @@ mod tests {
             password: true,
             second_step: true,
             directory: Presence::There,
+            renamed: None,
             passkeys: 0,
         };
         let mut coverage = Coverage::default();
@@ -290,6 +342,7 @@ mod tests {
             second_step,
             passkeys,
             directory: Presence::There,
+            renamed: None,
         };
         for (account, told) in [
             (account(AccountState::Active, false, 0), "active password "),

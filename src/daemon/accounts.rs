@@ -10,6 +10,7 @@ use crate::admin::{
 };
 use crate::base::{Boxed, Clock};
 use crate::directory::{Directory, DirectoryHandle, EntryKind, Lookup};
+use crate::person::Why;
 use crate::route::{Admission, Admit as _, Origin, Router};
 use crate::smtp::Mailbox;
 use crate::webmail::{self, AccountError, Accounts, Invited, Webmail};
@@ -59,6 +60,7 @@ impl AccountAdmin for AccountDesk {
         Box::pin(async move {
             self.check_served()?;
             let account = self.account_of(address).await?;
+            self.refuse_departed(&account).await?;
             let was_disabled = self.is_disabled(&account).await;
             let invited = self.accounts.reset(&account).await.map_err(refused)?;
             Ok(self.invitation(&account, (was_disabled, invited)))
@@ -68,12 +70,15 @@ impl AccountAdmin for AccountDesk {
     fn coverage(&self) -> Boxed<'_, Result<Coverage, AccountRefused>> {
         Box::pin(async move {
             let accounts = self.accounts.list().await.map_err(refused)?;
-            let known = accounts
-                .iter()
-                .map(|account| (account.key(), view(account)));
-            let (known, directory) = (known.collect(), self.directory.current());
+            let (known, directory) = (by_person(&accounts), self.directory.current());
+            let departed = accounts.iter().filter(|one| one.departed().is_some());
+            let departed = departed.filter(|one| !one.disabled).count();
             let counted = tokio::task::spawn_blocking(move || coverage(&directory, &known)).await;
-            counted.map_err(|error| AccountRefused::Failed(error.to_string()))
+            let counted = counted.map_err(|error| AccountRefused::Failed(error.to_string()))?;
+            Ok(Coverage {
+                departed,
+                ..counted
+            })
         })
     }
 
@@ -81,10 +86,22 @@ impl AccountAdmin for AccountDesk {
         Box::pin(async move {
             let accounts = self.accounts.list().await.map_err(refused)?;
             let present = |account: &webmail::Account| Account {
-                directory: self.presence(&account.address),
+                directory: self.presence(account),
                 ..view(account)
             };
             Ok(accounts.iter().map(present).collect())
+        })
+    }
+
+    fn confirm<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, Result<Account, AccountRefused>> {
+        Box::pin(async move {
+            let directory = self.directory.current();
+            let account = self.accounts.confirm(address, &directory).await;
+            let account = account.map_err(refused)?;
+            Ok(Account {
+                directory: self.presence(&account),
+                ..view(&account)
+            })
         })
     }
 
@@ -100,7 +117,15 @@ impl AccountAdmin for AccountDesk {
 
 impl AccountDesk {
     /// Is somebody in the directory? It asks as the webmail does when it lets somebody in.
-    fn presence(&self, address: &Mailbox) -> Presence {
+    fn presence(&self, account: &webmail::Account) -> Presence {
+        if let Some(departed) = account.departed() {
+            return Presence::Taken {
+                by: departed.to.clone(),
+                since: departed.since,
+                doubtful: departed.why == Why::Doubt,
+            };
+        }
+        let address = account.person();
         if let Lookup::Known { entry, .. } = self.directory.current().lookup(address)
             && let Some(since) = entry.departed
         {
@@ -113,11 +138,32 @@ impl AccountDesk {
     }
 
     /// Invites the user of a mailbox.
-    pub(super) async fn invite_one(&self, account: &Mailbox) -> Result<Invitation, AccountRefused> {
-        let was_disabled = self.is_disabled(account).await;
-        let invited = self.accounts.invite_with_code(account).await;
+    pub(super) async fn invite_one(&self, mailbox: &Mailbox) -> Result<Invitation, AccountRefused> {
+        // Who was renamed keeps his account.
+        let account = self.accounts.meant(&mailbox.key()).parse();
+        let account = account.unwrap_or_else(|_| mailbox.clone());
+        self.refuse_departed(&account).await?;
+        let was_disabled = self.is_disabled(&account).await;
+        let invited = self.accounts.invite_with_code(&account).await;
         let invited = invited.map_err(refused)?;
-        Ok(self.invitation(account, (was_disabled, invited)))
+        Ok(self.invitation(mailbox, (was_disabled, invited)))
+    }
+
+    /// A link for an account whose address is somebody else's would let its person read the other
+    /// one's mail.
+    async fn refuse_departed(&self, account: &Mailbox) -> Result<(), AccountRefused> {
+        let found = self.accounts.find(&account.key()).await;
+        let Ok(Some(found)) = found else {
+            return Ok(());
+        };
+        let Some(departed) = found.departed() else {
+            return Ok(());
+        };
+        Err(AccountRefused::NoSuch(format!(
+            "the account {account} is of somebody whose address belongs to {to} now: if that is \
+             the same person, say so with `tideover user confirm {account}`",
+            to = departed.to
+        )))
     }
 
     /// Was the account shut? Who opens it again is told.
@@ -155,10 +201,15 @@ impl AccountDesk {
     /// and whose address is now an alias of somebody else, still has his own.
     async fn account_of(&self, address: &Mailbox) -> Result<Mailbox, AccountRefused> {
         let own = self.accounts.find(&address.key()).await.map_err(refused)?;
-        match own {
-            Some(own) => Ok(own.address),
-            None => self.mailbox_of(address),
+        if let Some(own) = own {
+            return Ok(own.address);
         }
+        let mailbox = self.mailbox_of(address)?;
+        Ok(self
+            .accounts
+            .meant(&mailbox.key())
+            .parse()
+            .unwrap_or(mailbox))
     }
 
     /// The mailbox behind an address or alias: its key is where the mail is listed.
@@ -226,15 +277,32 @@ pub(super) fn view(account: &webmail::Account) -> Account {
         second_step: account.has_second_step(),
         passkeys: account.passkey_count(),
         directory: Presence::There,
+        renamed: (account.person().key() != account.key()).then(|| account.person().to_string()),
     }
+}
+
+/// Accounts by whose they are: who was renamed counts once, and who departed for nobody.
+pub(super) fn by_person(accounts: &[webmail::Account]) -> HashMap<String, Account> {
+    let theirs = accounts.iter().filter(|one| one.departed().is_none());
+    let all = theirs.map(|account| (account.person().key(), account));
+    let mut known: HashMap<String, Account> = HashMap::new();
+    for (key, account) in all {
+        // Of two, the one that can be used.
+        if account.is_open() || !known.contains_key(&key) {
+            known.insert(key, view(account));
+        }
+    }
+    known
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(super) fn refused(error: AccountError) -> AccountRefused {
     match error {
-        AccountError::Unknown(_) | AccountError::Invitation | AccountError::Damaged(_) => {
-            AccountRefused::NoSuch(error.to_string())
-        }
+        AccountError::Unknown(_)
+        | AccountError::Invitation
+        | AccountError::Damaged(_)
+        | AccountError::NoMailbox(_)
+        | AccountError::HasAccount(..) => AccountRefused::NoSuch(error.to_string()),
         AccountError::Password | AccountError::Spool(_) | AccountError::Hash(_) => {
             AccountRefused::Failed(error.to_string())
         }
@@ -280,6 +348,7 @@ mod tests {
                 password: true,
                 second_step: false,
                 directory: Presence::There,
+                renamed: None,
                 passkeys,
             };
             (address.to_owned(), account)

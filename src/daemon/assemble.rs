@@ -61,11 +61,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     reloader.watch_backends();
     let writer = opened.writer.spawn_thread();
     let writer = writer.map_err(StartError::other("the spool's writer"))?;
-    let rest = Rest {
-        movers: movers.clone(),
-        committed: opened.committed,
-        file: config.directory.file.clone(),
-    };
+    let file = config.directory.file.clone();
+    let rest = Rest::new((&movers, &accounts), file, opened.committed);
     base.start_when_complete(rest, opened.rebuild).await?;
     let webmail = base.serve_web(&config, sockets.web, &accounts);
     let url = base_url(&config, sockets.web_address);

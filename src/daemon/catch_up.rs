@@ -14,6 +14,7 @@ use crate::directory::{DirectoryError, Generations};
 use crate::outbound::Outbound;
 use crate::spool::{Committed, Rebuild, SpoolError};
 use crate::terminal::Bar;
+use crate::webmail::Accounts;
 
 /// From one look at the progress to the next.
 const LOOK: Duration = Duration::from_millis(500);
@@ -27,10 +28,26 @@ const MIB: u64 = 1024 * 1024;
 
 /// What waits.
 pub(super) struct Rest {
-    pub(super) movers: Movers,
-    pub(super) committed: mpsc::Receiver<Committed>,
+    movers: Movers,
+    committed: mpsc::Receiver<Committed>,
     /// `directory.file`.
-    pub(super) file: Option<PathBuf>,
+    file: Option<PathBuf>,
+    accounts: Accounts,
+}
+
+impl Rest {
+    pub(super) fn new(
+        (movers, accounts): (&Movers, &Accounts),
+        file: Option<PathBuf>,
+        committed: mpsc::Receiver<Committed>,
+    ) -> Self {
+        Self {
+            movers: movers.clone(),
+            committed,
+            file,
+            accounts: accounts.clone(),
+        }
+    }
 }
 
 /// Lets the routes of those end whose time of grace is over.
@@ -60,6 +77,7 @@ impl Base {
             self.restore_directory(rest.file.as_deref())
                 .await
                 .map_err(StartError::other("the directory"))?;
+            self.judge_accounts(&rest.accounts).await;
             self.start_all(rest);
             return Ok(());
         };
@@ -88,6 +106,7 @@ impl Base {
             if let Err(error) = restored.await {
                 tracing::error!(%error, "the directory stays as the file has it");
             }
+            base.judge_accounts(&rest.accounts).await;
             base.start_all(rest);
         });
         Ok(())
@@ -162,7 +181,18 @@ impl Base {
         }
     }
 
+    /// The directory may have changed while nobody looked. What is not known yet lets nobody in.
+    async fn judge_accounts(&self, accounts: &Accounts) {
+        if let Err(error) = accounts.judge(self.directory.current()).await {
+            tracing::error!(%error, "it is not known yet whose all accounts are");
+        }
+    }
+
     fn start_all(&self, rest: Rest) {
+        let follow = rest
+            .accounts
+            .follow(self.directory.clone(), self.shutdown.clone());
+        self.shutdown.spawn("accounts", follow);
         let policies = rest.movers.outbound;
         self.shutdown.spawn("old policies", async move {
             policies.forget_what_is_over().await;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::accounts::{AccountDesk, refused, view};
+use super::accounts::{AccountDesk, by_person, refused};
 use crate::admin::{
     AccountRefused, AccountState, Invitation, InviteQuery, InvitedView, LeftOut, MailTo,
 };
@@ -108,10 +108,14 @@ impl AccountDesk {
         query: &InviteQuery,
     ) -> Result<BTreeMap<String, Mailbox>, AccountRefused> {
         let accounts = self.accounts.list().await.map_err(refused)?;
-        let states = accounts
-            .iter()
-            .map(|account| (account.key(), view(account).state));
-        let (states, directory) = (states.collect(), self.directory.current());
+        let known = by_person(&accounts).into_iter();
+        let mut states: HashMap<_, _> = known.map(|(key, one)| (key, one.state)).collect();
+        // An address that is somebody else's may be the one of an account that is not his.
+        let departed = accounts.iter().filter(|one| one.departed().is_some());
+        for one in departed {
+            states.entry(one.key()).or_insert(AccountState::Disabled);
+        }
+        let directory = self.directory.current();
         let query = query.clone();
         let found = tokio::task::spawn_blocking(move || missing(&directory, &states, &query)).await;
         found.map_err(|error| AccountRefused::Failed(error.to_string()))

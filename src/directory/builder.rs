@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::people::{People, Slot};
 use super::record::{FILE, pack};
 use super::{Directory, Record, Rules};
+use crate::base::Timestamp;
 
 /// Fills a [`Directory`] with the records of one source.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ impl Builder {
                 source,
                 departed: None,
                 forgotten: false,
+                first: Timestamp::EPOCH,
+                since: Timestamp::EPOCH,
                 packed,
             });
         }

@@ -20,6 +20,7 @@ mod generation;
 mod generations;
 mod handle;
 mod harvest;
+mod identity;
 mod import;
 mod join;
 mod ldap_record;
@@ -58,6 +59,7 @@ pub use feed::{BadRows, Import, Imported};
 pub use generation::{Cause, Generation};
 pub use generations::{DirectoryError, GenerationOptions, Generations, Mode, Note, Outcome};
 pub use handle::DirectoryHandle;
+pub use identity::{Holder, Roll, Trace, Wanted};
 pub use import::{
     Against, ImportErrors, ImportOptions, Reading, Row, RowError, Sink, read_csv, read_csv_file,
     read_rows,

@@ -22,6 +22,10 @@ pub(super) struct Slot {
     /// Its time of grace is over. The slot keeps its place: who comes back comes back there, so
     /// that the order does not depend on when somebody looked.
     pub(super) forgotten: bool,
+    /// When the source named it for the first time.
+    pub(super) first: Timestamp,
+    /// When the source named it again after it was gone; else the same.
+    pub(super) since: Timestamp,
     pub(super) packed: Arc<[u8]>,
 }
 
@@ -252,7 +256,9 @@ impl People {
             ) {
                 (Some(slot), Some(after)) => {
                     slot.packed = Arc::clone(after);
-                    slot.departed = None;
+                    if slot.departed.take().is_some() {
+                        slot.since = at;
+                    }
                     slot.forgotten = false;
                 }
                 (Some(slot), None) => slot.departed = Some(at),
@@ -261,6 +267,8 @@ impl People {
                         source,
                         departed: None,
                         forgotten: false,
+                        first: at,
+                        since: at,
                         packed: Arc::clone(after),
                     });
                     let last = self.slots.len() - 1;

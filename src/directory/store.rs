@@ -23,7 +23,7 @@ pub struct Directory {
     domains: BTreeMap<String, Arc<DomainRule>>,
     pub(super) people: People,
     pub(super) chains: Chains,
-    claims: Claims,
+    pub(super) claims: Claims,
     conflicts: Vec<Conflict>,
     pub(super) number: u64,
     /// It stands in for the one of the log, which nobody knows yet.
@@ -331,7 +331,7 @@ impl Directory {
     }
 
     /// An entry with the addresses that are its own.
-    fn entry_at(&self, head: u32) -> Option<Entry> {
+    pub(super) fn entry_at(&self, head: u32) -> Option<Entry> {
         let entry = entry_of(&self.people, &self.chains, &self.rules, head)?;
         Some(self.owning(head, entry))
     }
@@ -366,7 +366,7 @@ impl Directory {
         entry
     }
 
-    fn owner_head(&self, key: &str) -> Option<u32> {
+    pub(super) fn owner_head(&self, key: &str) -> Option<u32> {
         self.owner(key).map(|(head, _)| head)
     }
 

@@ -56,6 +56,8 @@ metrics! {
         "Mailboxes of the directory whose users could log in to the webmail.";
     Gauge WEBMAIL_ENROLLED = "tideover_webmail_enrolled" ["domain"]
         "Of them, those whose users can: they have set a password.";
+    Gauge WEBMAIL_DEPARTED = "tideover_webmail_departed" [""]
+        "Accounts of the webmail that nobody gets into, because their address is somebody else's.";
     Counter GROUPS_EXPANDED = "tideover_groups_expanded_total" [""]
         "Groups whose people got a message because the home was down.";
     Counter REPLAYED = "tideover_replayed_total" ["backend, outcome"]

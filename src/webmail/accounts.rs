@@ -15,7 +15,9 @@ use super::passkeys::Keyring;
 use super::password::{HashError, LONGEST, Passwords, SHORTEST};
 use super::second::Second;
 use super::throttle::Throttle;
+use super::whose::Whose;
 use crate::base::{Clock, Entropy, Timestamp};
+use crate::person::Bond;
 use crate::smtp::Mailbox;
 use crate::spool::{Spool, SpoolError};
 
@@ -52,6 +54,9 @@ pub struct Account {
     /// What lets him in without password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) keyring: Option<Keyring>,
+    /// Its person; `None`: nobody has looked yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bond: Option<Bond>,
 }
 
 impl Account {
@@ -73,6 +78,7 @@ impl Account {
             language: None,
             second: None,
             keyring: None,
+            bond: None,
         }
     }
 
@@ -125,6 +131,12 @@ pub enum AccountError {
     /// Too short, too long, or the address itself.
     #[error("the password must have {SHORTEST} to {LONGEST} characters and not be the address")]
     Password,
+    /// No mailbox has the address.
+    #[error("no mailbox has the address {0} now: see `tideover directory lookup {0}`")]
+    NoMailbox(String),
+    /// There is another account for this person.
+    #[error("{0} has an account of its own, {1}: disable one of the two")]
+    HasAccount(String, String),
     /// The fact of an account cannot be read.
     #[error("the account {0} is damaged: invite the user again")]
     Damaged(String),
@@ -173,6 +185,7 @@ pub struct Accounts {
     pub(super) front: Option<Arc<dyn Front>>,
     /// One change at a time: read, decide, write.
     pub(super) changing: Arc<tokio::sync::Mutex<()>>,
+    pub(super) whose: Arc<Whose>,
 }
 
 impl Accounts {
@@ -190,6 +203,7 @@ impl Accounts {
             throttle: Arc::default(),
             front: None,
             changing: Arc::default(),
+            whose: Arc::default(),
         })
     }
 
@@ -239,6 +253,7 @@ impl Accounts {
         };
         self.store(INVITATIONS, &hash, &invitation).await?;
         self.store(ACCOUNTS, &key, account).await?;
+        self.whose.note_made();
         Ok(invited)
     }
 
@@ -257,7 +272,7 @@ impl Accounts {
         account
             .filter(|account| {
                 invitation.expires > self.clock.now()
-                    && !account.disabled
+                    && account.is_open()
                     && account.invitation.as_ref() == Some(&hash)
             })
             .ok_or(AccountError::Invitation)
@@ -297,11 +312,12 @@ impl Accounts {
         password: String,
         from: IpAddr,
     ) -> Result<Account, LoginError> {
-        let key = address
+        let typed = address
             .trim()
             .parse::<Mailbox>()
             .map_or_else(|_| String::new(), |address| address.key());
-        self.try_login(key, password, from).await
+        let account = self.meant(&typed);
+        self.try_login((account, typed), password, from).await
     }
 
     /// The same for the account under this key and no other: its address may lead to somebody else
@@ -312,21 +328,24 @@ impl Accounts {
         password: String,
         from: IpAddr,
     ) -> Result<Account, LoginError> {
-        let account = self.try_login(key.clone(), password, from).await?;
-        Some(account)
+        let known = self.find(&key).await?;
+        let person = known.map_or_else(|| key.clone(), |known| known.person().key());
+        let login = self.try_login((key.clone(), person), password, from);
+        Some(login.await?)
             .filter(|account| account.key() == key)
             .ok_or(LoginError::Wrong)
     }
 
+    /// With the key of the account, and the address that who is in front is asked about.
     async fn try_login(
         &self,
-        key: String,
+        (key, asked): (String, String),
         password: String,
         from: IpAddr,
     ) -> Result<Account, LoginError> {
-        let counted = self.counted(&key);
+        let counted = self.counted(&asked);
         self.note_try(&counted, from).map_err(LoginError::Wait)?;
-        let account = self.find(&key).await?.filter(|account| !account.disabled);
+        let account = self.find(&key).await?.filter(Account::is_open);
         let stored = account
             .as_ref()
             .and_then(|account| account.password.clone());
@@ -337,7 +356,7 @@ impl Accounts {
         let matches = self.passwords.verify(password.clone(), stored).await?;
         let account = match account.filter(|_| matches) {
             Some(account) => account,
-            None => self.ask_front(&key, &password).await?,
+            None => self.ask_front(&asked, &password).await?,
         };
         self.note_success(&counted, from);
         Ok(account)

@@ -114,7 +114,10 @@ impl From<AccountError> for WebError {
     fn from(error: AccountError) -> Self {
         match error {
             AccountError::Spool(error) => error.into(),
-            AccountError::Invitation | AccountError::Unknown(_) => Self::NotFound,
+            AccountError::Invitation
+            | AccountError::Unknown(_)
+            | AccountError::NoMailbox(_)
+            | AccountError::HasAccount(..) => Self::NotFound,
             AccountError::Password => Self::BadRequest,
             AccountError::Damaged(_) | AccountError::Hash(_) => {
                 tracing::error!(%error, "webmail: an account failed");

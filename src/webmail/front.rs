@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::accounts::{ACCOUNTS, Account, AccountError, Accounts, LoginError, blocking};
 use super::second::Second;
 use crate::base::Boxed;
+use crate::directory::Trace;
+use crate::person::Why;
 use crate::smtp::Mailbox;
 
 /// Which account is whose, as facts: by what his record is known by, so that it outlives his names.
@@ -87,7 +89,7 @@ impl Accounts {
     pub(super) fn counted(&self, key: &str) -> String {
         let asked = self.front.as_ref().zip(key.parse::<Mailbox>().ok());
         let mailbox = asked.and_then(|(front, address)| front.whose(&address));
-        mailbox.map_or_else(|| key.to_owned(), |mailbox| mailbox.key())
+        mailbox.map_or_else(|| self.meant(key), |mailbox| mailbox.key())
     }
 
     /// Asks him about a password that is not the own one: whose it is. An account is made for who
@@ -126,6 +128,7 @@ impl Accounts {
                 let mut account = Account::new(&person.mailbox, self.clock.now());
                 account.second = second;
                 self.store(ACCOUNTS, &account.key(), &account).await?;
+                self.whose.note_made();
                 account
             }
         };
@@ -160,16 +163,23 @@ impl Accounts {
                 continue;
             }
             if let Some(account) = self.find(&key).await?
+                && !is_anothers(&account, person)
                 && !self.is_bound_to_another(&key, person).await?
             {
                 doubtful.push(account);
             }
         }
-        let account = self.find(&own).await?;
+        let account = self.find(&self.meant(&own)).await?;
         let shut = doubtful.iter().chain(&before).chain(&account);
         if let Some(shut) = shut.into_iter().find(|account| account.disabled) {
             let (mailbox, account) = (&person.mailbox, shut.key());
             tracing::info!(%mailbox, account, "webmail: no login, the account is disabled");
+            return Ok(Door::Shut);
+        }
+        let is_out = |account: &&Account| !account.is_open() || is_anothers(account, person);
+        if let Some(out) = before.iter().chain(&account).find(is_out) {
+            let (mailbox, account) = (&person.mailbox, out.key());
+            tracing::warn!(%mailbox, account, "webmail: no login, the account is somebody else's");
             return Ok(Door::Shut);
         }
         if let Some(account) = account {
@@ -194,6 +204,19 @@ impl Accounts {
         let mut others = bonds.into_iter().filter(|(other, _)| *other != record);
         Ok(others.any(|(_, value)| is_of(value)))
     }
+}
+
+/// Is it known that an account is somebody else's?
+fn is_anothers(account: &Account, person: &Person) -> bool {
+    let Some(bond) = &account.bond else {
+        return false;
+    };
+    if let Some(departed) = &bond.departed {
+        return departed.why == Why::Taken;
+    }
+    let mut records = bond.records.iter();
+    records.any(|one| Trace::source_of(one) == person.source)
+        && !bond.records.contains(&person.record())
 }
 
 /// Whose accounts under his aliases are, is not known.

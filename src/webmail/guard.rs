@@ -56,20 +56,22 @@ impl Visitor {
 pub(crate) struct User {
     pub visitor: Visitor,
     pub session: Session,
+    /// The own address of his mailbox: his account's, unless he was renamed.
+    pub person: Mailbox,
     /// Under which the spool lists his mail.
     pub mailbox: String,
     /// The backend that holds his mailbox.
     pub home: Option<BackendId>,
-    /// The addresses that he may send as; the account's first, unless it only receives.
+    /// The addresses that he may send as; his own first, unless it only receives.
     pub addresses: Vec<Mailbox>,
     /// What he may do now.
     pub ruling: Ruling,
 }
 
 impl User {
-    /// The address of his account.
+    /// His own address.
     pub(crate) const fn address(&self) -> &Mailbox {
-        &self.session.account.address
+        &self.person
     }
 
     /// The name under which his letters and settings are stored.
@@ -119,16 +121,20 @@ impl FromRequestParts<Webmail> for User {
             None => None,
         };
         let session = session.ok_or_else(|| WebError::LogIn(next.to_owned()))?;
-        if webmail.is_gone(&session.account.address) && parts.uri.path() != "/logout" {
+        // His address is somebody else's: as if nobody were logged in.
+        let person = webmail.person_of(&session.account);
+        let person = person.ok_or_else(|| WebError::LogIn(next.to_owned()))?;
+        if webmail.is_gone(&person) && parts.uri.path() != "/logout" {
             return Err(WebError::Gone);
         }
-        let (mailbox, home) = webmail.mailbox_of(&session.account.address);
-        let addresses = webmail.addresses_of(&session.account.address);
+        let (mailbox, home) = webmail.mailbox_of(&person);
+        let addresses = webmail.addresses_of(&person);
         let ruling = webmail.ruling(&mailbox, home.as_ref()).await?;
         opening::check(ruling.mode, &parts.method, parts.uri.path())?;
         Ok(Self {
             visitor,
             session,
+            person,
             mailbox,
             home,
             addresses,
@@ -194,16 +200,16 @@ impl Webmail {
         }
     }
 
-    /// The addresses that an account may send as: its own, and what the directory says belongs to
+    /// The addresses that a person may send as: his own, and what the directory says belongs to
     /// the same mailbox.
-    pub(crate) fn addresses_of(&self, account: &Mailbox) -> Vec<Mailbox> {
-        let mut addresses = vec![account.clone()];
-        if let Lookup::Known { entry, .. } = self.0.world.directory.current().lookup(account)
+    pub(crate) fn addresses_of(&self, person: &Mailbox) -> Vec<Mailbox> {
+        let mut addresses = vec![person.clone()];
+        if let Lookup::Known { entry, .. } = self.0.world.directory.current().lookup(person)
             && matches!(entry.kind, EntryKind::Mailbox | EntryKind::User)
         {
             let receives =
                 |one: &Mailbox| entry.receive_only.iter().any(|it| it.key() == one.key());
-            // Nobody writes from an address that only receives, also when it is the account's.
+            // Nobody writes from an address that only receives, also when it is his own.
             addresses.retain(|own| !receives(own));
             for address in std::iter::once(&entry.address).chain(&entry.aliases) {
                 if addresses.iter().all(|other| other.key() != address.key()) {

@@ -167,7 +167,9 @@ impl Webmail {
             ..draft
         };
         let name = Name::new(user.account(), &self.0.world.entropy.token());
-        let sent = self.send(&name, &user.addresses, &draft).await?;
+        let sent = self
+            .send(&name, (&user.person, &user.addresses), &draft)
+            .await?;
         let answered = Answered {
             answer: answer.into(),
             at: moments.now,

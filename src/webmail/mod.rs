@@ -47,6 +47,7 @@ mod throttle;
 mod totp;
 mod uploads;
 mod webauthn;
+mod whose;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

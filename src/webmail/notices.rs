@@ -43,13 +43,16 @@ impl Webmail {
         let accounts = self.0.world.accounts.list().await?;
         let mut told = 0;
         for account in accounts {
-            if account.disabled || !account.is_enrolled() {
+            if !account.is_open() || !account.is_enrolled() {
                 continue;
             }
-            let Some(second) = self.second_address(&account) else {
+            let Some(person) = self.person_of(&account) else {
                 continue;
             };
-            if self.tell_one(&account, &second, pause).await? {
+            let Some(second) = self.second_address(&person) else {
+                continue;
+            };
+            if self.tell_one((&account, &person), &second, pause).await? {
                 told += 1;
             }
             if told >= limits::NOTICES_AT_ONCE {
@@ -62,11 +65,11 @@ impl Webmail {
 
     async fn tell_one(
         &self,
-        account: &Account,
+        (account, person): (&Account, &Mailbox),
         second: &Mailbox,
         pause: Duration,
     ) -> Result<bool, WebError> {
-        let (mailbox, home) = self.mailbox_of(&account.address);
+        let (mailbox, home) = self.mailbox_of(person);
         let activation = self.0.world.activation.clone();
         let moment = super::accounts::blocking(move || activation.moment()).await??;
         let ruling = moment.ruling(&mailbox, home.as_ref());
@@ -87,7 +90,7 @@ impl Webmail {
         let count = known.map_or(1, |known| known.count + 1);
         // The same name until it is written down that it was told: once, also after a crash.
         let name = format!("notice {count} to {key}");
-        let (subject, text) = self.words(account, what);
+        let (subject, text) = self.words((account, person), what);
         let note = Note {
             to: second,
             name: &name,
@@ -114,9 +117,9 @@ impl Webmail {
     }
 
     /// Where notices reach the owner of an account; never his mailbox itself.
-    fn second_address(&self, account: &Account) -> Option<Mailbox> {
+    fn second_address(&self, person: &Mailbox) -> Option<Mailbox> {
         let directory = self.0.world.directory.current();
-        let Lookup::Known { entry, .. } = directory.lookup(&account.address) else {
+        let Lookup::Known { entry, .. } = directory.lookup(person) else {
             return None;
         };
         let own = |second: &Mailbox| entry.addresses().any(|one| one.key() == second.key());
@@ -124,8 +127,8 @@ impl Webmail {
     }
 
     /// In the language in which he logged in last.
-    fn words(&self, account: &Account, what: News) -> (String, String) {
-        let address = account.address.to_string();
+    fn words(&self, (account, person): (&Account, &Mailbox), what: News) -> (String, String) {
+        let address = person.to_string();
         let base = self.0.options.base_url.as_str();
         let values = [("address", address.as_str()), ("base", base)];
         let known = of_language(account.language.as_deref());

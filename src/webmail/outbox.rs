@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::Webmail;
-use super::accounts::{AccountError, blocking};
+use super::accounts::{Account, AccountError, blocking};
 use super::drafts::{Draft, File, Leaving, Name};
 use super::error::WebError;
 use super::recipients::{Addressed, Refusal};
@@ -61,16 +61,14 @@ impl Webmail {
     pub(crate) async fn send(
         &self,
         name: &Name,
-        addresses: &[Mailbox],
+        (writer, addresses): (&Mailbox, &[Mailbox]),
         draft: &Draft,
     ) -> Result<Sent, Unsent> {
         let _lock = self.0.letters.lock(&name.account).await;
         if self.has_left(name).await? {
             return Ok(Sent::Left);
         }
-        let reached = self
-            .addressed(&name.account, draft)
-            .map_err(Unsent::Refused)?;
+        let reached = self.addressed(writer, draft).map_err(Unsent::Refused)?;
         let recipients = reached.recipients.len();
         if matches!(self.0.world.spool.admission(), Err(error) if error.is_full()) {
             return Err(Unsent::Full);
@@ -172,7 +170,7 @@ impl Webmail {
             let Some(draft) = self.draft(name).await? else {
                 return Ok(self.put_leaving(name, None).await?);
             };
-            if self.is_closed(name).await? {
+            let Some(writer) = self.writer(name).await? else {
                 // What somebody sent before he was shut out does not leave, and is not lost.
                 let token = name.token.get(..8);
                 tracing::warn!(
@@ -181,8 +179,8 @@ impl Webmail {
                     "a letter of a closed account does not leave; it is a draft again"
                 );
                 return Ok(self.bring_back(name, draft).await?);
-            }
-            match self.addressed(&name.account, &draft) {
+            };
+            match self.addressed(&writer, &draft) {
                 Ok(addressed) => self.deliver(name, &draft, addressed).await,
                 Err(_) => Ok(self.bring_back(name, draft).await?),
             }
@@ -193,12 +191,16 @@ impl Webmail {
         })
     }
 
-    /// Was the account disabled since the letter was sent?
-    async fn is_closed(&self, name: &Name) -> Result<bool, WebError> {
+    /// The own address of who wrote a letter; `None`: his account was closed since, or his
+    /// address is somebody else's.
+    async fn writer(&self, name: &Name) -> Result<Option<Mailbox>, WebError> {
         match self.0.world.accounts.find(&name.account).await {
-            Ok(account) => Ok(account.is_none_or(|account| account.disabled)),
+            Ok(account) => {
+                let account = account.filter(Account::is_open);
+                Ok(account.and_then(|account| self.person_of(&account)))
+            }
             // Nobody can log in to it.
-            Err(AccountError::Damaged(_)) => Ok(true),
+            Err(AccountError::Damaged(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

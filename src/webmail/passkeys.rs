@@ -214,7 +214,7 @@ impl Accounts {
         tried.map_err(|wait| PasskeyError::Login(LoginError::Wait(wait)))?;
         let key = owner.ok_or(Refusal::Unknown)?.key();
         let _changing = self.changing.lock().await;
-        let account = self.find(&key).await?.filter(|account| !account.disabled);
+        let account = self.find(&key).await?.filter(Account::is_open);
         let mut account = account.ok_or(Refusal::Unknown)?;
         let ring = account.keyring.as_mut().ok_or(Refusal::Unknown)?;
         // WebAuthn §7.2 step 6: the account that the authenticator names has this passkey.
@@ -248,7 +248,7 @@ impl Accounts {
     /// The account as it is now, if nothing happened to it since its session began.
     async fn unchanged(&self, account: &Account) -> Result<Account, PasskeyError> {
         let now = self.find(&account.key()).await?;
-        let is_same = |now: &Account| !now.disabled && now.generation == account.generation;
+        let is_same = |now: &Account| now.is_open() && now.generation == account.generation;
         now.filter(is_same).ok_or(PasskeyError::Over)
     }
 }

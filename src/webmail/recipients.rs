@@ -36,16 +36,16 @@ pub(crate) enum Refusal {
 }
 
 impl Webmail {
-    /// The address that a letter of an account is sent as: the wanted one, if it belongs to the
-    /// account now, or the first that does. Nobody who is gone from the directory writes as one of
+    /// The address that a letter of a person is sent as: the wanted one, if it belongs to
+    /// him now, or the first that does. Nobody who is gone from the directory writes as one of
     /// ours.
-    pub(crate) fn sender(&self, account: &Mailbox, wanted: &str) -> Result<Mailbox, Refusal> {
-        if self.is_gone(account) {
-            return Err(Refusal::Sender(account.to_string()));
+    pub(crate) fn sender(&self, person: &Mailbox, wanted: &str) -> Result<Mailbox, Refusal> {
+        if self.is_gone(person) {
+            return Err(Refusal::Sender(person.to_string()));
         }
-        let mut addresses = self.addresses_of(account).into_iter();
+        let mut addresses = self.addresses_of(person).into_iter();
         let found = match wanted.trim() {
-            "" => addresses.next().or_else(|| Some(account.clone())),
+            "" => addresses.next().or_else(|| Some(person.clone())),
             wanted => wanted.parse::<Mailbox>().ok().and_then(|wanted| {
                 let key = wanted.key();
                 addresses.find(|own| own.key() == key)
@@ -56,8 +56,8 @@ impl Webmail {
 
     /// Is this address one that gets no mail any more, because the directory does not name it? Not
     /// while that cannot be known.
-    pub(crate) fn is_gone(&self, account: &Mailbox) -> bool {
-        match self.0.world.admit.admit(account, Origin::Trusted) {
+    pub(crate) fn is_gone(&self, address: &Mailbox) -> bool {
+        match self.0.world.admit.admit(address, Origin::Trusted) {
             Admission::Reject(reply) => reply.code >= 500,
             Admission::Accept { .. } => false,
         }
@@ -66,14 +66,11 @@ impl Webmail {
     /// Whom a letter goes to, or everything that is wrong with it.
     pub(crate) fn addressed(
         &self,
-        account: &str,
+        writer: &Mailbox,
         draft: &Draft,
     ) -> Result<Addressed, Vec<Refusal>> {
         let mut refusals = Vec::new();
-        let from = match account.parse() {
-            Ok(account) => self.sender(&account, &draft.from),
-            Err(_) => Err(Refusal::Sender(account.to_owned())),
-        };
+        let from = self.sender(writer, &draft.from);
         let mut read = |field: &str| {
             parse_addressees(field).unwrap_or_else(|bad| {
                 refusals.extend(bad.into_iter().map(Refusal::NoAddress));

@@ -34,7 +34,7 @@ impl Accounts {
         let _changing = self.changing.lock().await;
         let now = self.find(&account.key()).await?;
         // Disabled or changed since it was verified: the old password counts no more.
-        let is_same = |now: &Account| !now.disabled && now.generation == account.generation;
+        let is_same = |now: &Account| now.is_open() && now.generation == account.generation;
         let Some(mut account) = now.filter(is_same) else {
             return Err(Unchanged::Login(LoginError::Wrong));
         };

@@ -180,7 +180,7 @@ impl Accounts {
         tried.map_err(|wait| SecondError::Login(LoginError::Wait(wait)))?;
         let _changing = self.changing.lock().await;
         let account = self.find(&half.account).await?;
-        let is_same = |one: &Account| !one.disabled && one.generation == half.generation;
+        let is_same = |one: &Account| one.is_open() && one.generation == half.generation;
         let mut account = account.filter(is_same).ok_or(SecondError::Over)?;
         let Some(second) = &mut account.second else {
             return Err(SecondError::Over);
@@ -199,7 +199,7 @@ impl Accounts {
     ) -> Result<(), SecondError> {
         let _changing = self.changing.lock().await;
         let now = self.find(&account.key()).await?;
-        let is_same = |now: &Account| !now.disabled && now.generation == account.generation;
+        let is_same = |now: &Account| now.is_open() && now.generation == account.generation;
         let mut account = now.filter(is_same).ok_or(SecondError::Over)?;
         account.second = second;
         Ok(self.store(ACCOUNTS, &account.key(), &account).await?)

@@ -129,9 +129,9 @@ impl Sessions {
             Err(_) => None,
         };
         let account =
-            account.filter(|account| !account.disabled && account.generation == stored.generation);
+            account.filter(|account| account.is_open() && account.generation == stored.generation);
         if let (Some(account), Ok(from)) = (&account, stored.origin.address.parse()) {
-            self.accounts.note_session(&account.key(), from);
+            self.accounts.note_session(&account.person().key(), from);
         }
         Ok(account.map(|account| Session {
             account,

@@ -112,7 +112,7 @@ impl Copier<'_> {
     }
 
     fn recipient(&self) -> Option<Recipient> {
-        let address = self.person.accounts.first()?;
+        let address = &self.person.address;
         match self.parts.router.admit(address, Origin::Trusted) {
             Admission::Accept {
                 address,

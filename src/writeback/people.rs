@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize;
+
 use super::record::Meant;
 use super::{WritebackError, Writebacks};
+use crate::base::Timestamp;
 use crate::directory::{EntryKind, Lookup};
 use crate::mail::BackendId;
+use crate::person::{Belonging, Bond, Departed, belonging};
 use crate::route::{Admission, Admit as _, Origin, Router};
 use crate::smtp::Mailbox;
 use crate::spool::{Spool, SpoolError};
@@ -15,6 +19,10 @@ const ACCOUNTS: &str = "account";
 
 /// Why nothing is carried for those without a home.
 pub(super) const NOWHERE: &str = "no backend holds the mailbox";
+/// Why nothing is carried for those who departed.
+pub(super) const DEPARTED: &str = "their address belongs to somebody else now, who shall not get \
+    their work: `tideover user list` says to whom; if it is the same person, say so with \
+    `tideover user confirm`";
 
 /// Somebody who may have worked in the webmail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +31,14 @@ pub(super) struct Person {
     pub(super) mailbox: String,
     /// Keys that it had, or may have had: his other addresses, unless they are somebody else's.
     pub(super) former: Vec<String>,
-    /// Accounts that lead to this mailbox: usually one.
+    /// His own address.
+    pub(super) address: Mailbox,
+    /// His accounts, by the addresses under which they were made: usually one.
     pub(super) accounts: Vec<Mailbox>,
+    /// What is known of whose the first one is.
+    bond: Option<Bond>,
+    /// Why nothing of his is carried: his address is somebody else's.
+    pub(super) departed: Option<String>,
     /// What they may send as.
     pub(super) addresses: Vec<Mailbox>,
     /// The backend that holds the mailbox, and its address there.
@@ -45,12 +59,65 @@ impl Person {
         former.chain([self.mailbox.as_str()])
     }
 
-    /// Where it is by now.
+    /// Where it is by now; nowhere when it is somebody else's.
     pub(super) fn home_now(&self, router: &Router) -> Option<Home> {
-        self.accounts
-            .first()
-            .and_then(|account| home_of(router, account))
+        let account = self.accounts.first()?;
+        let person = whose(router, (account, self.bond.as_ref())).ok()?;
+        home_of(router, &person)
     }
+
+    /// Why nothing of his is carried when no backend holds his mailbox.
+    pub(super) fn why_nowhere(&self, router: &Router) -> String {
+        if let Some(why) = &self.departed {
+            return why.clone();
+        }
+        let account = self.accounts.first();
+        let whose = account.map(|account| whose(router, (account, self.bond.as_ref())));
+        match whose {
+            Some(Err(departed)) => is_left_out(&departed),
+            Some(Ok(_)) | None => NOWHERE.to_owned(),
+        }
+    }
+
+    /// Under what its result is told: who departed has no mailbox any more.
+    pub(super) fn label(&self) -> String {
+        match self.departed {
+            Some(_) => format!("{} (departed)", self.mailbox),
+            None => self.mailbox.clone(),
+        }
+    }
+}
+
+/// An account of the webmail, as far as it counts here.
+#[derive(Debug, Deserialize)]
+struct Account {
+    address: Mailbox,
+    #[serde(default)]
+    bond: Option<Bond>,
+}
+
+/// The own address of an account's person, or whose its address is now.
+fn whose(router: &Router, (account, bond): (&Mailbox, Option<&Bond>)) -> Result<Mailbox, Departed> {
+    let directory = router.directory().current();
+    match belonging(account, bond, (&directory, Timestamp::EPOCH)) {
+        Belonging::Own(entry) => Ok(entry.address),
+        Belonging::Nobody => Ok(bond.map_or(account, |bond| &bond.address).clone()),
+        Belonging::Another(departed) => Err(departed),
+    }
+}
+
+fn accounts(spool: &Spool) -> Result<Vec<Account>, SpoolError> {
+    let mut accounts = Vec::new();
+    for (key, value) in spool.facts(ACCOUNTS, "")? {
+        match serde_json::from_value(value) {
+            Ok(account) => accounts.push(account),
+            Err(error) => tracing::error!(
+                key, %error,
+                "an account is left out of write-back: it cannot be read"
+            ),
+        }
+    }
+    Ok(accounts)
 }
 
 /// Everybody who is meant, by mailbox. Blocks.
@@ -59,28 +126,49 @@ pub(super) fn people(
     (meant, named): (&Meant, &BTreeSet<String>),
 ) -> Result<Vec<Person>, SpoolError> {
     let mut people: BTreeMap<String, Person> = BTreeMap::new();
-    for (key, value) in spool.facts(ACCOUNTS, "")? {
-        let address = value.get("address").and_then(serde_json::Value::as_str);
-        let Some(address) = address.and_then(|text| text.parse::<Mailbox>().ok()) else {
-            tracing::error!(
-                key,
-                "an account is left out of write-back: it cannot be read"
-            );
-            continue;
+    let accounts = accounts(spool)?;
+    // What somebody did under his key is nobody else's, whoever has the address.
+    let mut keys: BTreeSet<String> = accounts.iter().map(|it| it.address.key()).collect();
+    let last = accounts.iter().filter_map(|it| it.bond.as_ref());
+    keys.extend(last.map(|bond| bond.address.key()));
+    for Account {
+        address: account,
+        bond,
+    } in accounts
+    {
+        let is_named = |key: &str| named.is_empty() || named.contains(key);
+        let address = match whose(router, (&account, bond.as_ref())) {
+            Ok(address) => address,
+            Err(departed) => {
+                let person = left_out((account, bond), &departed);
+                if is_named(&person.mailbox) {
+                    people.insert(person.label(), person);
+                }
+                continue;
+            }
         };
         let (mailbox, _) = mailbox_of(router, &address);
-        let is_named = named.contains(&mailbox) || named.contains(&address.key());
-        if !named.is_empty() && !is_named {
+        if !is_named(&mailbox) && !is_named(&account.key()) {
             continue;
         }
         let home = home_of(router, &address);
         let person = people.entry(mailbox.clone()).or_insert_with(|| Person {
-            former: former(router, &mailbox),
-            mailbox,
+            former: former(router, &mailbox)
+                .into_iter()
+                .filter(|key| !keys.contains(key))
+                .collect(),
+            mailbox: mailbox.clone(),
+            address: address.clone(),
             accounts: Vec::new(),
-            addresses: Vec::new(),
+            bond,
+            departed: None,
+            addresses: vec![account.clone()],
             home,
         });
+        let key = account.key();
+        if key != mailbox && !person.former.contains(&key) {
+            person.former.push(key);
+        }
         for one in addresses_of(router, &address) {
             if person
                 .addresses
@@ -90,13 +178,37 @@ pub(super) fn people(
                 person.addresses.push(one);
             }
         }
-        person.accounts.push(address);
+        person.accounts.push(account);
     }
     let is_meant = |person: &Person| match &meant.backend {
         Some(backend) => person.backend() == Some(backend),
         None => true,
     };
     Ok(people.into_values().filter(is_meant).collect())
+}
+
+/// Whose address is somebody else's, with what he did.
+fn left_out((account, bond): (Mailbox, Option<Bond>), departed: &Departed) -> Person {
+    let key = account.key();
+    let last = bond.map(|bond| bond.address.key());
+    Person {
+        former: last.into_iter().filter(|last| *last != key).collect(),
+        mailbox: key,
+        address: account.clone(),
+        addresses: vec![account.clone()],
+        accounts: vec![account],
+        bond: None,
+        departed: Some(is_left_out(departed)),
+        home: None,
+    }
+}
+
+fn is_left_out(departed: &Departed) -> String {
+    format!(
+        "left out: the address belongs to {} now; if that is the same person, say so with \
+         `tideover user confirm`",
+        departed.to
+    )
 }
 
 /// Where the mailbox of an account is now; `None`: no backend holds one.
@@ -131,8 +243,17 @@ fn named(
     addresses: &[Mailbox],
 ) -> Result<(BTreeSet<String>, Vec<Mailbox>), SpoolError> {
     let (mut keys, mut unknown) = (BTreeSet::new(), Vec::new());
-    let directory = router.directory().current();
+    let (accounts, directory) = (accounts(spool)?, router.directory().current());
     for address in addresses {
+        // An account of this address whose person is somebody else than who has it.
+        let own = accounts
+            .iter()
+            .find(|one| one.address.key() == address.key());
+        let own = own.filter(|one| whose(router, (&one.address, one.bond.as_ref())).is_err());
+        if let Some(own) = own {
+            keys.insert(own.address.key());
+            continue;
+        }
         let is_known = match directory.lookup(address) {
             Lookup::Known { entry, .. } => {
                 !matches!(entry.kind, EntryKind::Group | EntryKind::Contact)
@@ -151,7 +272,6 @@ fn named(
     Ok((keys, unknown))
 }
 
-/// The same rule as the webmail's.
 fn mailbox_of(router: &Router, address: &Mailbox) -> (String, Option<BackendId>) {
     match router.admit(address, Origin::Trusted) {
         Admission::Accept { lane, mailbox, .. } => {

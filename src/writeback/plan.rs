@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::decide::{Verdict, about_mark, about_sent, expected};
-use super::people::{NOWHERE, people};
+use super::people::{DEPARTED, NOWHERE, people};
 use super::record::{Carried, Meant};
 use super::work::{Work, work};
 use super::{Parts, WithoutImap};
@@ -41,9 +41,10 @@ pub struct UserPlan {
 }
 
 impl Plan {
-    /// Those who have no mailbox are told by a run, too.
+    /// Those who have no mailbox, or whose address is another's, are told by a run, too.
     pub(super) fn users_with_work(&self) -> u64 {
-        let nowhere = self.skipped.iter().filter(|one| one.reason == "nowhere");
+        let told = |one: &&Skipped| matches!(&*one.reason, "nowhere" | "departed");
+        let nowhere = self.skipped.iter().filter(told);
         self.users + nowhere.map(|one| one.users).sum::<u64>()
     }
 }
@@ -51,7 +52,7 @@ impl Plan {
 /// Users who are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
-    /// One word: `nowhere`, `no-imap`, `no-account`.
+    /// One word: `nowhere`, `departed`, `no-imap`, `no-account`.
     pub reason: String,
     /// The same for people.
     pub text: String,
@@ -85,6 +86,10 @@ pub(super) fn count(
         }
         let work = work(spool, &person, person.backend())?;
         if work.is_empty() && work.lost.is_empty() {
+            continue;
+        }
+        if person.departed.is_some() {
+            skip("departed", DEPARTED.to_owned(), &person.mailbox);
             continue;
         }
         let Some((backend, _)) = &person.home else {

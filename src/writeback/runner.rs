@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::Parts;
 use super::carry::{Broken, Carrier};
 use super::copy::Copier;
-use super::people::{NOWHERE, Person, people};
+use super::people::{Person, people};
 use super::record::{self, Carried, Run, UserResult};
 use super::work::{Work, work};
 use crate::base::{Boxed, Shutdown};
@@ -114,7 +114,7 @@ impl Runner {
             for person in people((spool, &parts.router), (&run.meant, &named))? {
                 // Who has no mailbox is told only if that takes something from him.
                 let counts = person.home.is_some() || has_work(spool, &person)?;
-                if counts && !ended.contains(&person.mailbox) {
+                if counts && !ended.contains(&person.label()) {
                     left.push(person);
                 }
             }
@@ -134,10 +134,10 @@ impl Runner {
                 lane.turns.push_back(turn);
                 return Ok(());
             }
-            (None, _) => NOWHERE.to_owned(),
+            (None, _) => turn.person.why_nowhere(&self.parts.router),
         };
         let result = UserResult {
-            mailbox: turn.person.mailbox.clone(),
+            mailbox: turn.person.label(),
             carried: turn.before,
             failed: Some(failed),
             ..UserResult::default()

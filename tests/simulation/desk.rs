@@ -49,6 +49,10 @@ impl AccountAdmin for Nobody {
         Box::pin(async { Err(no_accounts()) })
     }
 
+    fn confirm<'a>(&'a self, _: &'a Mailbox) -> Boxed<'a, Result<Account, AccountRefused>> {
+        Box::pin(async { Err(no_accounts()) })
+    }
+
     fn coverage(&self) -> Boxed<'_, Result<Coverage, AccountRefused>> {
         Box::pin(async { Ok(Coverage::default()) })
     }

@@ -11,7 +11,7 @@ const FLOORS: [&[&str]; 9] = [
     &["mail", "net", "terminal"],
     &["spool", "auth", "filter", "ldap", "imap"],
     &["directory", "backend"],
-    &["route", "report", "activation"],
+    &["route", "report", "activation", "person"],
     &["inbound", "queue", "outbound", "drill", "writeback"],
     &["webmail", "admin", "cutover"],
     &["config", "daemon", "cli", "demo"],

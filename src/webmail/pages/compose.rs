@@ -107,7 +107,7 @@ async fn taken_up(
     let mut page = webmail.compose_page(user, (&name, draft)).await?;
     page.is_stored = true;
     if page.draft.came_back {
-        page.errors = match webmail.addressed(&name.account, &page.draft) {
+        page.errors = match webmail.addressed(user.address(), &page.draft) {
             Ok(_) => vec![texts.came_back.to_owned()],
             Err(refusals) => super::send::says(&refusals, texts),
         };

@@ -104,7 +104,7 @@ pub(crate) async fn set_password(
 
 /// Where a new user goes: to his mail, or to his login when his mail is not shown now.
 async fn first_page(webmail: &Webmail, account: &Account) -> Result<&'static str, WebError> {
-    let (mailbox, home) = webmail.mailbox_of(&account.address);
+    let (mailbox, home) = webmail.mailbox_of(account.person());
     let ruling = webmail.ruling(&mailbox, home.as_ref());
     Ok(match ruling.await?.mode {
         Mode::Off => "/security?did=welcome",

@@ -136,7 +136,9 @@ fn saved_now(webmail: &Webmail, texts: &'static Texts) -> Response {
 async fn send(webmail: &Webmail, user: &User, mut form: Form) -> Result<Response, WebError> {
     let texts = user.visitor.texts;
     form.draft.references = references(webmail, user, &form).await?;
-    let sent = webmail.send(&form.name, &user.addresses, &form.draft).await;
+    let sent = webmail
+        .send(&form.name, (&user.person, &user.addresses), &form.draft)
+        .await;
     let errors = match sent {
         Ok(Sent::Left) => return Ok(see_other("/sent?sent=1")),
         Ok(Sent::Leaves) => {

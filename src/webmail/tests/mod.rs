@@ -26,6 +26,7 @@ mod search;
 mod second;
 mod security;
 mod typed;
+mod whose;
 mod writing;
 
 use std::sync::Mutex;
@@ -281,7 +282,15 @@ impl Site {
         ];
         let done = browser.post(&path, &form).await;
         assert_eq!(done.location(), "/?welcome=1");
+        self.judge().await;
         browser
+    }
+
+    /// Looks whose the accounts are, as the program does when the directory changes.
+    async fn judge(&self) {
+        let world = &self.webmail.0.world;
+        let judged = world.accounts.judge(world.directory.current()).await;
+        judged.unwrap();
     }
 }
 

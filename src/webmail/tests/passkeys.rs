@@ -346,6 +346,19 @@ async fn a_reset_and_a_disabled_account_end_passkeys() {
 }
 
 #[tokio::test]
+async fn a_passkey_of_who_left_is_as_if_unknown() {
+    let site = Site::at(URL);
+    site.enrolled("bob@example.org").await;
+    let mut browser = site.enrolled("ann@example.org").await;
+    let mut device = browser.with_passkey(b"one").await;
+    let mut other = Browser::new(&site);
+    whose::change(&site, whose::LEFT);
+    site.judge().await;
+    refused(&other.log_in_with(&mut device).await, NOT_IN);
+    assert!(other.get("/sent").await.location().starts_with("/login"));
+}
+
+#[tokio::test]
 async fn guesses_are_slowed_down_and_keep_nobody_out() {
     let site = Site::at(URL);
     let mut ann = site.enrolled("ann@example.org").await;

@@ -200,3 +200,17 @@ async fn it_is_switched_off_with_the_password_only() {
         "/sent"
     );
 }
+
+#[tokio::test]
+async fn a_second_step_that_is_open_when_the_address_goes_lets_nobody_in() {
+    let site = Site::new();
+    site.enrolled("bob@example.org").await;
+    let mut browser = site.enrolled("ann@example.org").await;
+    let (_, recovery, _) = browser.secured().await;
+    let mut other = Browser::new(&site);
+    let page = other.first_step("ann@example.org").await;
+    whose::change(&site, whose::LEFT);
+    site.judge().await;
+    let over = other.second_step(&page, &recovery[0]).await;
+    assert_eq!(over.location(), "/login");
+}

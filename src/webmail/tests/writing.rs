@@ -189,6 +189,7 @@ async fn a_message_is_passed_on_with_its_files() {
 #[tokio::test]
 async fn nobody_writes_from_an_address_that_only_receives() {
     let site = Site::new();
+    // An account of before: his own address is bob@.
     let mut bob = site.enrolled("b..b@example.org").await;
     for from in ["bob@example.org", ""] {
         let form = [("to", "c@x.example"), ("from", from)];

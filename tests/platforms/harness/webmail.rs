@@ -7,8 +7,6 @@ use std::net::TcpStream;
 use super::tideover::Tideover;
 use super::wait::SHORT;
 
-const PASSWORD: &str = "correct horse battery";
-
 /// Somebody who is logged in.
 pub(crate) struct Webmail {
     /// Host and port.
@@ -17,6 +15,36 @@ pub(crate) struct Webmail {
 }
 
 impl Webmail {
+    /// The password that everybody sets.
+    pub(crate) const PASSWORD: &str = "correct horse battery";
+
+    /// Is the session good?
+    pub(crate) fn is_in(&mut self) -> bool {
+        let answer = self.ask("GET", "/", ("text/plain", ""));
+        assert!(
+            answer.starts_with("HTTP/1.1 200") || answer.contains("location: /login"),
+            "{answer}"
+        );
+        answer.starts_with("HTTP/1.1 200")
+    }
+
+    /// Does this password let somebody in, in another browser?
+    pub(crate) fn logs_in(&self, address: &str, password: &str) -> bool {
+        let mut user = Self {
+            at: self.at.clone(),
+            cookies: BTreeMap::new(),
+        };
+        let csrf = field(&user.get("/login"), "csrf");
+        let body = format!("csrf={csrf}&address={address}&password={password}");
+        let body = body.replace('@', "%40").replace(' ', "%20");
+        let answer = user.ask(
+            "POST",
+            "/login",
+            ("application/x-www-form-urlencoded", &body),
+        );
+        answer.starts_with("HTTP/1.1 303")
+    }
+
     /// Invites somebody, who sets a password and is logged in then.
     pub(crate) fn enrol(tideover: &Tideover, address: &str) -> Self {
         let invitation = tideover.json(&["user", "invite", address]);
@@ -31,8 +59,8 @@ impl Webmail {
         let csrf = field(&user.get(&path), "csrf");
         let form = [
             ("csrf", csrf.as_str()),
-            ("password", PASSWORD),
-            ("again", PASSWORD),
+            ("password", Self::PASSWORD),
+            ("again", Self::PASSWORD),
         ];
         user.post(&path, &form);
         user

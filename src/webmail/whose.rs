@@ -1,0 +1,215 @@
+//! Whose accounts are: each belongs to a person, not to an address. What was decided is kept with
+//! the account, whenever the directory changes; what was not decided yet lets nobody in.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::Webmail;
+use super::accounts::{ACCOUNTS, Account, AccountError, Accounts, blocking};
+use crate::base::Shutdown;
+use crate::directory::{Directory, DirectoryHandle};
+use crate::person::{Belonging, Bond, Departed, Subject, belonging, confirmed, judge};
+use crate::smtp::Mailbox;
+
+/// Between two tries when accounts cannot be read or written.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// What is known of all accounts together.
+#[derive(Debug, Default)]
+pub(super) struct Whose {
+    /// The accounts of people who have another address now, by today's.
+    names: Mutex<HashMap<String, String>>,
+    /// An account was made.
+    made: Notify,
+}
+
+impl Whose {
+    /// An account was made: it is looked whose it is.
+    pub(super) fn note_made(&self) {
+        self.made.notify_one();
+    }
+
+    fn names(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Account {
+    /// The own address of its person, as the directory had him last.
+    #[must_use]
+    pub fn person(&self) -> &Mailbox {
+        self.bond
+            .as_ref()
+            .map_or(&self.address, |bond| &bond.address)
+    }
+
+    /// Its address is somebody else's.
+    #[must_use]
+    pub fn departed(&self) -> Option<&Departed> {
+        self.bond.as_ref().and_then(|bond| bond.departed.as_ref())
+    }
+
+    /// May its person log in? Who departed may not, and neither may who was shut out.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.disabled && self.departed().is_none()
+    }
+}
+
+impl Accounts {
+    /// The key of the account that somebody means who types this address: that of the person
+    /// whose address it is now, else the one that was made for it.
+    #[must_use]
+    pub fn meant(&self, key: &str) -> String {
+        let names = self.whose.names();
+        names.get(key).cloned().unwrap_or_else(|| key.to_owned())
+    }
+
+    /// Looks whose all accounts are, and writes down what is new. Nothing while the directory
+    /// stands in for one that nobody knows.
+    ///
+    /// # Errors
+    /// When accounts cannot be read or written.
+    pub async fn judge(&self, directory: Arc<Directory>) -> Result<(), AccountError> {
+        if directory.is_provisional() {
+            return Ok(());
+        }
+        let _changing = self.changing.lock().await;
+        let mut accounts = self.list().await?;
+        let subjects: Vec<Subject> = accounts.iter().map(subject).collect();
+        let (now, same) = (self.clock.now(), Arc::clone(&directory));
+        let bonds = blocking(move || judge(&subjects, &same, now)).await?;
+        for (place, bond) in bonds {
+            let Some(account) = accounts.get_mut(place) else {
+                continue;
+            };
+            tell(account, &bond);
+            account.bond = Some(bond);
+            self.store(ACCOUNTS, &account.key(), account).await?;
+        }
+        *self.whose.names() = names(&accounts);
+        Ok(())
+    }
+
+    /// Looks whose accounts are, again whenever the directory changes or an account is made.
+    pub async fn follow(self, directory: DirectoryHandle, shutdown: Shutdown) {
+        let mut changes = directory.changes();
+        loop {
+            let current = changes.borrow_and_update().clone();
+            let judged = self.judge(current).await;
+            if let Err(error) = &judged {
+                tracing::error!(%error, "it is not known whose all accounts are: who may be \
+                    somebody else does not get in");
+            }
+            tokio::select! {
+                biased;
+                () = shutdown.stopping() => return,
+                open = changes.changed() => if open.is_err() { return },
+                () = self.whose.made.notified() => {}
+                () = tokio::time::sleep(AGAIN), if judged.is_err() => {}
+            }
+        }
+    }
+
+    /// Somebody says that who has the address of an account now is the same person as before: the
+    /// account, as it is now.
+    ///
+    /// # Errors
+    /// [`AccountError::Unknown`]; [`AccountError::NoMailbox`] when no mailbox has the address;
+    /// [`AccountError::HasAccount`] when its person has an account already.
+    pub async fn confirm(
+        &self,
+        address: &Mailbox,
+        directory: &Directory,
+    ) -> Result<Account, AccountError> {
+        let _changing = self.changing.lock().await;
+        let key = address.key();
+        let found = self.find(&key).await?;
+        let mut account = found.ok_or_else(|| AccountError::Unknown(key.clone()))?;
+        let bond = confirmed(&account.address, account.bond.as_ref(), directory);
+        let bond = bond.ok_or_else(|| AccountError::NoMailbox(key.clone()))?;
+        let mut accounts = self.list().await?;
+        let is_his = |other: &&Account| {
+            other.key() != key && other.is_open() && other.person().key() == bond.address.key()
+        };
+        if let Some(other) = accounts.iter().find(is_his) {
+            let other = other.address.to_string();
+            return Err(AccountError::HasAccount(bond.address.to_string(), other));
+        }
+        account.bond = Some(bond);
+        self.store(ACCOUNTS, &key, &account).await?;
+        accounts.retain(|other| other.key() != key);
+        accounts.push(account.clone());
+        *self.whose.names() = names(&accounts);
+        Ok(account)
+    }
+}
+
+fn subject(account: &Account) -> Subject {
+    Subject {
+        address: account.address.clone(),
+        bond: account.bond.clone(),
+        disabled: account.disabled,
+    }
+}
+
+/// Says in the program's log what an administrator wants to know.
+fn tell(account: &Account, bond: &Bond) {
+    let before = account.departed().map(|one| (&one.to, one.why));
+    match &bond.departed {
+        Some(now) if before != Some((&now.to, now.why)) => tracing::warn!(
+            account = %account.address, to = now.to, why = ?now.why,
+            "the address of an account is somebody else's: nobody gets in; if it is the same \
+             person, say so with `tideover user confirm`"
+        ),
+        None if before.is_some() => {
+            tracing::info!(account = %account.address, "the person of an account is back");
+        }
+        None if account.bond.is_some() && account.person() != &bond.address => tracing::info!(
+            account = %account.address, now = %bond.address,
+            "the person of an account has a new address"
+        ),
+        _ => {}
+    }
+}
+
+/// Accounts by the addresses of today, where these are others. Who types the address of somebody
+/// who departed means whoever has it.
+fn names(accounts: &[Account]) -> HashMap<String, String> {
+    let mut names = HashMap::new();
+    for account in accounts.iter().filter(|account| account.is_open()) {
+        if account.person().key() != account.key() {
+            names.insert(account.person().key(), account.key());
+        }
+    }
+    let has_own: HashMap<String, String> = accounts
+        .iter()
+        .filter(|account| account.is_open())
+        .map(|account| (account.person().key(), account.key()))
+        .collect();
+    for account in accounts {
+        let to = account.departed().and_then(|it| it.to.parse().ok());
+        let heir = to.and_then(|to: Mailbox| has_own.get(&to.key()));
+        if let Some(heir) = heir {
+            names.entry(account.key()).or_insert_with(|| heir.clone());
+        }
+    }
+    names
+}
+
+impl Webmail {
+    /// The address of the mailbox that an account opens now; `None`: it is somebody else's, or
+    /// may be.
+    pub(super) fn person_of(&self, account: &Account) -> Option<Mailbox> {
+        let directory = self.0.world.directory.current();
+        let now = self.0.world.clock.now();
+        match belonging(&account.address, account.bond.as_ref(), (&directory, now)) {
+            Belonging::Own(entry) => Some(entry.address),
+            Belonging::Nobody => Some(account.person().clone()),
+            Belonging::Another(_) => None,
+        }
+    }
+}
