@@ -131,16 +131,17 @@ impl Board {
             entry.content.configure(backend.rejecting.senders());
             entry.relaying.configure(backend.rejecting.senders());
         }
-        self.show(&entries);
+        self.show(&entries, now);
     }
 
     /// Lets an operator's wish rule; [`super::override_backend`] writes it down first.
     pub fn set_override(&self, backend: &BackendId, said: Override) {
+        let now = self.now();
         let entries = self.entries();
         let spans = self.spans_until(backend, said.since);
         self.spans().insert(backend.clone(), spans);
         self.overrides().insert(backend.clone(), said);
-        self.show(&entries);
+        self.show(&entries, now);
     }
 
     /// When operators held a backend, up to a word that is said then.
@@ -275,7 +276,7 @@ impl Board {
         let doubt = Arc::clone(&entry.bells.doubt);
         let same_reason = entry.detector.health().reason == reason;
         if changed {
-            self.show(&entries);
+            self.show(&entries, now);
         } else if !same_reason {
             let healths = self.healths_of(&entries);
             self.0.healths.send_if_modified(|present| {

@@ -10,10 +10,21 @@ fn onprem() -> BackendId {
     BackendId::new("onprem")
 }
 
+/// Each look at this clock shows another time.
+#[derive(Debug, Default)]
+struct Ticking(std::sync::atomic::AtomicU64);
+
+impl crate::base::TimeSource for Ticking {
+    fn now(&self) -> Timestamp {
+        let order = std::sync::atomic::Ordering::SeqCst;
+        Timestamp::from_millis(self.0.fetch_add(1, order))
+    }
+}
+
 fn board() -> Board {
     let mut options = backend("onprem");
     options.probe.interval = Duration::ZERO;
-    Board::new(&[options], Clock::system())
+    Board::new(&[options], Clock::new(Ticking::default()))
 }
 
 fn fall(board: &Board) {

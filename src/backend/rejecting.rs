@@ -14,7 +14,7 @@ impl Board {
         };
         let opened = entry.breaker.refused(case, recipient, now);
         if opened {
-            self.show(&entries);
+            self.show(&entries, now);
         }
         opened
     }
@@ -36,7 +36,7 @@ impl Board {
             format!("mail of {senders} senders was refused for its content and none accepted");
         let opened = entry.breaker.open(case, &reason, now);
         if opened {
-            self.show(&entries);
+            self.show(&entries, now);
         }
         opened
     }
@@ -94,7 +94,7 @@ impl Board {
         };
         let closed = entry.breaker.accepted(now);
         if closed {
-            self.show(&entries);
+            self.show(&entries, now);
         }
         closed
     }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::board::{Board, Entry, Healths};
 use super::history::{Became, History};
 use super::{BackendHealth, Health, Wish};
+use crate::base::Timestamp;
 use crate::mail::BackendId;
 use crate::telemetry::names;
 
@@ -31,18 +32,17 @@ impl Board {
         self.healths().values().cloned().collect()
     }
 
-    /// Shows everybody how the backends are after a change; under the lock of `entries`, so that
-    /// the map never goes back in time.
-    pub(super) fn show(&self, entries: &BTreeMap<BackendId, Entry>) {
+    /// Shows everybody how the backends are after a change at `now`; under the lock of `entries`,
+    /// so that the map never goes back in time.
+    pub(super) fn show(&self, entries: &BTreeMap<BackendId, Entry>, now: Timestamp) {
         let healths = self.healths_of(entries);
-        self.record(&healths);
+        self.record(&healths, now);
         self.0.healths.send_replace(healths);
     }
 
     /// Writes down what changed since everybody was shown the backends last: here, so that no
     /// change of health and no word of an operator goes by without its reason.
-    fn record(&self, healths: &Healths) {
-        let now = self.now();
+    fn record(&self, healths: &Healths, now: Timestamp) {
         let before = self.healths();
         for (id, new) in healths {
             let Some(old) = before.get(id) else { continue };
