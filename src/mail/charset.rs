@@ -32,8 +32,17 @@ enum Charset {
     Utf7,
     /// RFC 2781, in the order of bytes that a mark says, or that they seem to have.
     Utf16,
+    /// Four bytes for each letter, in the order that a mark says, or that they seem to have.
+    Utf32(Option<Order>),
     /// Nothing can be relied on.
     Vague,
+}
+
+/// Which byte of a number comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Big,
+    Little,
 }
 
 /// The text of bytes whose charset is called `label`.
@@ -56,6 +65,7 @@ pub(super) fn decode(bytes: &[u8], label: Option<&str>) -> String {
             };
             order.decode(bytes).0.into_owned()
         }
+        Charset::Utf32(order) => from_utf32(bytes, order),
         Charset::Vague => guess(bytes),
     }
 }
@@ -126,6 +136,11 @@ fn named(label: &str) -> Charset {
         "iso-2022-cn" | "iso-2022-cn-ext" => return Charset::Shifted(GBK),
         "hz-gb-2312" | "hz" => return Charset::Hz,
         "utf-7" | "csutf7" | "unicode-1-1-utf-7" | "x-unicode-2-0-utf-7" => return Charset::Utf7,
+        "utf-32" | "csutf32" | "ucs-4" | "csucs4" | "iso-10646-ucs-4" => {
+            return Charset::Utf32(None);
+        }
+        "utf-32be" | "csutf32be" | "ucs-4be" => return Charset::Utf32(Some(Order::Big)),
+        "utf-32le" | "csutf32le" | "ucs-4le" => return Charset::Utf32(Some(Order::Little)),
         "utf-16" | "csutf16" | "ucs-2" | "iso-10646-ucs-2" | "unicode" => return Charset::Utf16,
         _ => {}
     }
@@ -186,6 +201,10 @@ fn alias(label: &str) -> Option<&'static Encoding> {
 
 /// By what the bytes look like.
 fn guess(bytes: &[u8]) -> String {
+    // The mark of UTF-16 is the beginning of this one.
+    if UTF32_MARKS.iter().any(|(mark, _)| bytes.starts_with(mark)) {
+        return from_utf32(bytes, None);
+    }
     if let Some((encoding, _)) = Encoding::for_bom(bytes) {
         let (text, _) = encoding.decode_with_bom_removal(bytes);
         let is_utf8 = encoding == UTF_8;
@@ -269,13 +288,15 @@ fn unfolded(bytes: &[u8]) -> Vec<u8> {
 fn from_utf7(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     let mut rest = bytes;
-    while let Some((byte, behind)) = rest.split_first() {
+    loop {
+        let plus = memchr::memchr(b'+', rest).unwrap_or(rest.len());
+        let (plain, coded) = rest.split_at(plus);
+        // Eight-bit letters do not belong here.
+        text.push_str(&mixed(plain));
+        let Some((_, behind)) = coded.split_first() else {
+            return text;
+        };
         rest = behind;
-        if *byte != b'+' {
-            // Eight-bit letters do not belong here.
-            text.push_str(&mixed(&[*byte]));
-            continue;
-        }
         let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
         let end = rest.iter().position(|byte| !is_base64(byte));
         let (letters, after) = rest.split_at(end.unwrap_or(rest.len()));
@@ -297,7 +318,45 @@ fn from_utf7(bytes: &[u8]) -> String {
         let letters = char::decode_utf16(units);
         text.extend(letters.map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)));
     }
-    text
+}
+
+/// Marks that stand in front of a text, and the order of bytes that they tell.
+const UTF32_MARKS: [(&[u8], Order); 2] = [
+    (b"\xff\xfe\0\0", Order::Little),
+    (b"\0\0\xfe\xff", Order::Big),
+];
+
+/// UTF-32: what is no letter is shown as such; bytes behind the last whole letter, too.
+fn from_utf32(bytes: &[u8], order: Option<Order>) -> String {
+    let marked = UTF32_MARKS.iter().find(|(mark, _)| bytes.starts_with(mark));
+    let bytes = marked.map_or(bytes, |(mark, _)| {
+        bytes.get(mark.len()..).unwrap_or_default()
+    });
+    // No letter is above 0x10ffff: its first byte is zero, and often its second.
+    let zeros = |from: usize| {
+        let every_fourth = bytes.iter().skip(from).step_by(4);
+        every_fourth.filter(|byte| **byte == 0).count()
+    };
+    let order = marked
+        .map(|(_, order)| *order)
+        .or(order)
+        .unwrap_or_else(|| {
+            if zeros(0) >= zeros(3) {
+                Order::Big
+            } else {
+                Order::Little
+            }
+        });
+    let (letters, rest) = bytes.as_chunks::<4>();
+    let letter = |four: &[u8; 4]| {
+        let number = match order {
+            Order::Big => u32::from_be_bytes(*four),
+            Order::Little => u32::from_le_bytes(*four),
+        };
+        char::from_u32(number).unwrap_or(char::REPLACEMENT_CHARACTER)
+    };
+    let broken = (!rest.is_empty()).then_some(char::REPLACEMENT_CHARACTER);
+    letters.iter().map(letter).chain(broken).collect()
 }
 
 const fn sextet(letter: u8) -> u8 {

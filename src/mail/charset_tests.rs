@@ -34,6 +34,13 @@ fn names_that_the_web_does_not_know() {
         ("utf-16", b"\0a\0\xfc", "aü"),
         ("utf-16", b"a\0\xfc\0", "aü"),
         ("utf-16be", b"\x4e\x2d", "中"),
+        ("utf-7", b"a \xc3\xbc+APw-\xfc+", "a üüü+"),
+        ("utf-32", b"\0\0\0a\0\x01\xf4\xee", "a📮"),
+        ("utf-32", b"a\0\0\0\xfc\0\0\0", "aü"),
+        ("utf-32", b"\xff\xfe\0\0a\0\0\0\xfc", "a\u{fffd}"),
+        ("UTF-32LE", b"\xee\xf4\x01\0\xff\xff\xff\xff", "📮\u{fffd}"),
+        ("utf-32be", b"\0\0\x4e\x2d", "中"),
+        ("ucs-4", b"\0\0\xfe\xff\0\0\x4e\x2d", "中"),
         ("hz-gb-2312", b"a ~{VPND~} ~~ b", "a 中文 ~ b"),
     ] {
         assert_eq!(decode(bytes, Some(label)), text, "{label}");
@@ -56,6 +63,7 @@ fn what_says_nothing_is_utf8_or_else_windows_1252() {
             (b"plain", "plain"),
             (b"\xef\xbb\xbfmarked", "marked"),
             (b"\xff\xfea\0\xfc\0", "aü"),
+            (b"\xff\xfe\0\0a\0\0\0\xfc\0\0\0", "aü"),
             (b"\x1b$BF|K\\\x1b(B", "日本"),
             // Cut in the middle of a letter.
             (b"Gr\xc3\xbc\xc3\x9fe \xe2\x82", "Grüße â‚"),
@@ -95,12 +103,30 @@ mod properties {
         #[test]
         fn any_bytes_have_a_text(
             bytes: Vec<u8>,
-            label in "[a-z0-9_-]{0,20}|cp[0-9]{1,5}|iso-2022-(kr|cn|jp)|hz|utf-16",
+            label in "[a-z0-9_-]{0,20}|cp[0-9]{1,5}|iso-2022-(kr|cn|jp)|hz|utf-(7|16|32)",
         ) {
             let text = decode(&bytes, Some(&label));
             prop_assert!(text.len() <= bytes.len() * 4 + 8);
             let _none = decode(&bytes, None);
             let _label = named_in_html(&bytes);
+        }
+
+        /// UTF-32 in either order, with its mark or without.
+        #[test]
+        fn utf32_loses_nothing(text: String, is_big: bool, is_marked: bool) {
+            let text = text.trim_start_matches('\u{feff}');
+            let mark = is_marked.then_some('\u{feff}');
+            let letters = mark.into_iter().chain(text.chars()).map(u32::from);
+            let (label, bytes): (_, Vec<u8>) = if is_big {
+                ("utf-32be", letters.flat_map(u32::to_be_bytes).collect())
+            } else {
+                ("utf-32le", letters.flat_map(u32::to_le_bytes).collect())
+            };
+            prop_assert_eq!(decode(&bytes, Some(label)), text);
+            if is_marked {
+                prop_assert_eq!(decode(&bytes, Some("utf-32")), text);
+                prop_assert_eq!(decode(&bytes, None), text);
+            }
         }
 
         /// ASCII is ASCII in every charset that is told from others by its bytes from 128 on.
