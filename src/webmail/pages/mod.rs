@@ -12,6 +12,7 @@ pub(crate) mod invite;
 pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod message;
+mod paced;
 pub(crate) mod parts;
 pub(crate) mod passkey_login;
 pub(crate) mod passkeys;

@@ -1,9 +1,9 @@
 //! What a form of a letter does: it is kept, thrown away, or sent; and called back.
 
 use axum::Form as Fields;
+use axum::extract::State;
 use axum::extract::multipart::MultipartRejection;
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Multipart, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::form::{Action, Form, Trouble};
 use super::message::human_size;
+use super::paced::Paced;
 use crate::webmail::Webmail;
 use crate::webmail::digest::is_token;
 use crate::webmail::drafts::{MOST, Name};
@@ -33,9 +34,9 @@ pub(crate) struct LetterForm {
 pub(crate) async fn post(
     State(webmail): State<Webmail>,
     user: User,
-    multipart: Result<Multipart, MultipartRejection>,
+    form: Result<Paced, MultipartRejection>,
 ) -> Result<Response, WebError> {
-    let multipart = multipart.map_err(|refused| WebError::of_status(refused.status()))?;
+    let Paced(multipart) = form.map_err(|refused| WebError::of_status(refused.status()))?;
     let form = Form::read(&webmail, &user, multipart).await?;
     if form.is_stale() {
         let error = user.visitor.texts.error_stale.to_owned();
