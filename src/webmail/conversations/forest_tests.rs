@@ -184,3 +184,100 @@ proptest! {
         }
     }
 }
+
+/// Conversations as people lead them, as messages: each answers an earlier one and names those
+/// before it, or only the last; some of them never came here.
+fn letters(answers: &[(Option<u8>, u8)]) -> Vec<String> {
+    let mut chains: Vec<Vec<usize>> = Vec::new();
+    let mut letters = Vec::new();
+    for (number, (parent, named)) in answers.iter().enumerate() {
+        let parent = parent
+            .map(usize::from)
+            .filter(|_| number > 0)
+            .map(|one| one % number);
+        let chain = parent.map_or_else(Vec::new, |parent| {
+            let mut chain = chains[parent].clone();
+            chain.push(parent);
+            chain
+        });
+        let ids = |chain: &[usize]| {
+            let ids = chain.iter().map(|one| format!("<{one}@x.example>"));
+            ids.collect::<Vec<_>>().join("\r\n ")
+        };
+        let known = &chain[chain.len().saturating_sub(usize::from(*named).max(1))..];
+        let header = match (known, named % 3) {
+            ([], _) => String::new(),
+            ([.., last], 0) => format!("In-Reply-To: {}\r\n", ids(&[*last])),
+            (known, _) => format!("References: {}\r\n", ids(known)),
+        };
+        letters.push(format!(
+            "Message-ID: <{number}@x.example>\r\n{header}Subject: {number}\r\n\r\nText\r\n"
+        ));
+        chains.push(chain);
+    }
+    letters
+}
+
+/// The conversations of letters that came in this order; a letter that did not come has no place.
+fn conversations(letters: &[String], order: &[usize]) -> std::collections::BTreeSet<Vec<usize>> {
+    let shared = crate::webmail::conversations::Conversations::default();
+    let messages: Vec<_> = (1..)
+        .zip(order)
+        .map(|(id, letter)| {
+            (
+                spool_id(id),
+                shared.glance(letters[*letter].as_bytes()).clue,
+            )
+        })
+        .collect();
+    let forest = Forest::plant(messages);
+    let groups = (1..=order.len() as u64).map(|id| {
+        let ids = with(&forest, id);
+        let mut group: Vec<usize> = ids
+            .iter()
+            .map(|id| order[usize::try_from(*id).unwrap() - 1])
+            .collect();
+        group.sort_unstable();
+        group
+    });
+    groups.filter(|group| !group.is_empty()).collect()
+}
+
+proptest! {
+    /// In whatever order the letters arrive, and whichever do not: the conversations are the same.
+    #[test]
+    fn the_order_of_arrival_changes_nothing(
+        answers in proptest::collection::vec((proptest::option::of(any::<u8>()), 0..9_u8), 1..16),
+        keys in proptest::collection::vec(any::<u32>(), 16),
+        missing in any::<u16>(),
+    ) {
+        let letters = letters(&answers);
+        let came: Vec<usize> =
+            (0..letters.len()).filter(|one| missing >> one & 1 == 0).collect();
+        let mut mixed = came.clone();
+        mixed.sort_by_key(|one| keys[*one]);
+        let in_order = conversations(&letters, &came);
+        prop_assert_eq!(conversations(&letters, &mixed), in_order.clone());
+        // An answer to a letter that is here is in one conversation with it.
+        for (number, (parent, _)) in answers.iter().enumerate() {
+            let Some(parent) = parent.filter(|_| number > 0) else { continue };
+            let pair = [usize::from(parent) % number, number];
+            if pair.iter().all(|one| came.contains(one)) {
+                let is_one = |group: &Vec<usize>| pair.iter().all(|one| group.contains(one));
+                prop_assert!(in_order.iter().any(is_one), "{:?} in {:?}", pair, in_order);
+            }
+        }
+    }
+
+    /// Rings of any length, each pointing at the next, and at itself, are one conversation.
+    #[test]
+    fn rings_of_any_length_end(length in 2..400_u64, also_itself: bool) {
+        let clues: Vec<Clue> = (0..length)
+            .map(|one| {
+                let next = (one + 1) % length;
+                if also_itself { clue(one, &[one, next]) } else { clue(one, &[next]) }
+            })
+            .collect();
+        prop_assert_eq!(with(&planted(&clues), 1).len() as u64, length);
+    }
+}
