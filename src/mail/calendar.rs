@@ -5,6 +5,7 @@
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 
+use super::content_line::{Line, fold_into, unfolded};
 use super::header::turns_text;
 use super::one_line;
 use super::zones::iana;
@@ -13,16 +14,12 @@ use crate::smtp::Mailbox;
 
 /// Largest calendar object that is read.
 const LARGEST: usize = 256 * 1024;
-/// Lines of it.
-const LINES: usize = 10_000;
 /// People of an event that are read.
 const PEOPLE: usize = 1_000;
 /// Components inside of each other; real ones have three.
 const DEEPEST: usize = 16;
 /// Characters of a text that are shown.
 const SHOWN: usize = 300;
-/// Bytes of a line before it is folded (RFC 5545 §3.1).
-const FOLD: usize = 75;
 
 /// What a calendar object is for (RFC 5546 §1.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,29 +109,25 @@ pub struct Invitation {
     zones: Vec<String>,
 }
 
-/// A content line (RFC 5545 §3.1).
-#[derive(Debug)]
-struct Line<'a> {
-    name: String,
-    parameters: Vec<(String, String)>,
-    value: &'a str,
-}
-
 impl Invitation {
     /// Reads the first event of a calendar object. `None` when it has none, or is no such object.
     #[must_use]
     pub fn parse(content: &[u8]) -> Option<Self> {
         let content = content.get(..content.len().min(LARGEST))?;
-        let text = std::str::from_utf8(content).ok()?;
+        // The bound may stand in the middle of a letter.
+        let text = content.utf8_chunks().next()?.valid();
         let text = text.trim_start_matches('\u{feff}');
         let mut reader = Reader::default();
         for raw in unfolded(text) {
             reader.take(&raw);
-            if reader.is_done {
+            // RFC 5545 §3.4: what is behind is another object.
+            if reader.is_done && reader.inside.is_empty() {
                 break;
             }
         }
-        reader.event.filter(|_| reader.is_done)
+        let event = reader.event.filter(|_| reader.is_done)?;
+        let zones = reader.zones;
+        Some(Self { zones, ..event })
     }
 
     /// The guest who has one of these addresses.
@@ -187,7 +180,9 @@ struct Reader {
     inside: Vec<String>,
     method: Option<Method>,
     event: Option<Invitation>,
+    /// Lines of the time zones that are whole, and of the one that is being read.
     zones: Vec<String>,
+    zone: Vec<String>,
     length: Option<String>,
     is_done: bool,
 }
@@ -201,32 +196,64 @@ impl Reader {
             return;
         }
         let inner = line.value.trim().to_ascii_uppercase();
-        let inside: Vec<&str> = self.inside.iter().map(String::as_str).collect();
-        let is_zone = inside.get(1) == Some(&"VTIMEZONE")
-            || (inside.len() == 1 && line.name == "BEGIN" && inner == "VTIMEZONE");
-        if is_zone {
-            self.zones.push(raw.to_owned());
+        match line.name.as_str() {
+            "BEGIN" => self.begin(inner, raw),
+            "END" => self.end(&inner, raw),
+            _ => self.content(&line, raw),
         }
-        match (inside.as_slice(), line.name.as_str()) {
-            (_, "BEGIN") => {
-                if inside == ["VCALENDAR"] && inner == "VEVENT" {
-                    self.begin();
-                }
-                self.inside.push(inner);
+    }
+
+    fn begin(&mut self, inner: String, raw: &str) {
+        match (self.path().as_slice(), inner.as_str()) {
+            (["VCALENDAR"], "VEVENT") if !self.is_done => self.begin_event(),
+            (["VCALENDAR"], "VTIMEZONE") => self.zone = vec![raw.to_owned()],
+            (["VCALENDAR", "VTIMEZONE"], "STANDARD" | "DAYLIGHT") => {
+                self.zone.push(raw.to_owned());
             }
-            (_, "END") => {
-                if inside == ["VCALENDAR", "VEVENT"] {
-                    self.finish();
-                }
-                self.inside.pop();
+            _ => {}
+        }
+        self.inside.push(inner);
+    }
+
+    fn end(&mut self, inner: &str, raw: &str) {
+        let Some(at) = self.inside.iter().rposition(|name| name == inner) else {
+            return;
+        };
+        match self.path().as_slice() {
+            ["VCALENDAR", "VTIMEZONE"] if inner == "VTIMEZONE" => {
+                self.zone.push(raw.to_owned());
+                self.zones.append(&mut self.zone);
             }
-            (["VCALENDAR"], "METHOD") => self.method = method(&inner),
-            (["VCALENDAR", "VEVENT"], _) => self.property(&line, raw),
+            ["VCALENDAR", "VTIMEZONE", "STANDARD" | "DAYLIGHT"] if at == 2 => {
+                self.zone.push(raw.to_owned());
+            }
+            // The parts of an event may have been left open, but not the event.
+            ["VCALENDAR", "VEVENT", ..] if inner == "VEVENT" && at == 1 => self.finish(),
+            _ => {}
+        }
+        self.inside.truncate(at);
+    }
+
+    /// What stands in a component.
+    fn content(&mut self, line: &Line<'_>, raw: &str) {
+        match self.path().as_slice() {
+            ["VCALENDAR"] if line.name == "METHOD" && !self.is_done => {
+                self.method = method(&line.value.trim().to_ascii_uppercase());
+            }
+            ["VCALENDAR", "VEVENT"] if !self.is_done => self.property(line, raw),
+            ["VCALENDAR", "VTIMEZONE"] | ["VCALENDAR", "VTIMEZONE", "STANDARD" | "DAYLIGHT"] => {
+                self.zone.push(raw.to_owned());
+            }
             _ => {}
         }
     }
 
-    fn begin(&mut self) {
+    /// Names of the components around the line.
+    fn path(&self) -> Vec<&str> {
+        self.inside.iter().map(String::as_str).collect()
+    }
+
+    fn begin_event(&mut self) {
         self.event = Some(Invitation {
             method: Method::Publish,
             summary: String::new(),
@@ -245,7 +272,6 @@ impl Reader {
         self.is_done = true;
         if let Some(event) = &mut self.event {
             event.method = self.method.unwrap_or(Method::Publish);
-            event.zones = std::mem::take(&mut self.zones);
             if event.end.is_none() {
                 let length = self.length.take();
                 event.end = ending(event.start.as_ref(), length.as_deref());
@@ -269,6 +295,11 @@ impl Reader {
             "ORGANIZER",
         ];
         if is_kept.contains(&line.name.as_str()) {
+            let is_same = |kept: &String| Line::parse(kept).is_some_and(|it| it.name == line.name);
+            // Each of them stands there once: what is shown is what is answered.
+            if event.kept.iter().any(is_same) {
+                return;
+            }
             event.kept.push(raw.to_owned());
         }
         match line.name.as_str() {
@@ -283,81 +314,6 @@ impl Reader {
             _ => {}
         }
     }
-}
-
-impl<'a> Line<'a> {
-    fn parse(raw: &'a str) -> Option<Self> {
-        let mut is_quoted = false;
-        let colon = raw.find(|c: char| {
-            is_quoted ^= c == '"';
-            c == ':' && !is_quoted
-        })?;
-        let (head, value) = (raw.get(..colon)?, raw.get(colon + 1..)?);
-        let mut pieces = split(head, ';').into_iter();
-        let name = pieces.next()?.to_ascii_uppercase();
-        let parameters = pieces.filter_map(|piece| {
-            let (name, value) = piece.split_once('=')?;
-            Some((
-                name.to_ascii_uppercase(),
-                value.trim_matches('"').to_owned(),
-            ))
-        });
-        Some(Self {
-            name,
-            parameters: parameters.collect(),
-            value,
-        })
-    }
-
-    fn parameter(&self, name: &str) -> Option<&str> {
-        let found = self.parameters.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.as_str())
-    }
-}
-
-/// Pieces between marks that do not stand in quotes.
-fn split(text: &str, mark: char) -> Vec<&str> {
-    let mut is_quoted = false;
-    text.split(|c| {
-        is_quoted ^= c == '"';
-        c == mark && !is_quoted
-    })
-    .collect()
-}
-
-/// Lines with their folds taken out, and without control characters.
-fn unfolded(text: &str) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for line in text.split('\n') {
-        let line = line.trim_end_matches('\r');
-        let folded = line.strip_prefix([' ', '\t']);
-        let clean = folded
-            .unwrap_or(line)
-            .chars()
-            .filter(|c| !c.is_control() || *c == '\t');
-        let count = lines.len();
-        match lines.last_mut().filter(|_| folded.is_some()) {
-            Some(last) => last.extend(clean),
-            None if count >= LINES => break,
-            None => lines.push(clean.collect()),
-        }
-    }
-    lines.retain(|line| !line.trim().is_empty());
-    lines
-}
-
-/// Writes a line, folded at 75 bytes and between characters (RFC 5545 §3.1).
-fn fold_into(text: &mut String, line: &str) {
-    let mut width = 0;
-    for c in line.chars().filter(|c| *c == '\t' || !c.is_control()) {
-        if width + c.len_utf8() > FOLD {
-            text.push_str("\r\n ");
-            width = 1;
-        }
-        text.push(c);
-        width += c.len_utf8();
-    }
-    text.push_str("\r\n");
 }
 
 /// RFC 5545 §3.3.11: text without its backslashes.

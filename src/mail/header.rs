@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mail_parser::MessageParser;
 use mail_parser::decoders::base64::base64_decode;
+use mail_parser::{ContentType, MessageParser, MimeHeaders as _};
 
 use super::charset;
 
@@ -61,6 +61,42 @@ fn decode_words(raw: &[u8]) -> Option<String> {
     let field = [b"Subject: ".as_slice(), raw, b"\r\n\r\n"].concat();
     let message = MessageParser::new().parse_headers(&field)?;
     message.subject().map(str::to_owned)
+}
+
+/// What a header says about the body behind it.
+#[derive(Debug, Default)]
+pub(super) struct Announced {
+    /// `multipart/mixed`, in lower case; empty when nothing is said.
+    pub kind: String,
+    /// Of a multipart.
+    pub boundary: String,
+    /// The body is in base64 or quoted-printable.
+    pub is_encoded: bool,
+}
+
+impl Announced {
+    /// Reads a header as the parser of messages does.
+    pub(super) fn read(header: &[u8]) -> Self {
+        let Some(parsed) = MessageParser::default().parse_headers(header) else {
+            return Self::default();
+        };
+        let kind = parsed.content_type();
+        let name = |kind: &ContentType<'_>| {
+            let subtype = kind.subtype().unwrap_or_default();
+            format!("{}/{subtype}", kind.ctype()).to_ascii_lowercase()
+        };
+        let encoding = parsed.content_transfer_encoding().unwrap_or_default();
+        Self {
+            kind: kind.map(name).unwrap_or_default(),
+            boundary: kind
+                .and_then(|kind| kind.attribute("boundary"))
+                .unwrap_or_default()
+                .to_owned(),
+            is_encoded: ["base64", "quoted-printable"]
+                .iter()
+                .any(|known| encoding.eq_ignore_ascii_case(known)),
+        }
+    }
 }
 
 /// A header that the parser reads right: eight-bit letters that no field declares are UTF-8 now,

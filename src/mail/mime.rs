@@ -9,6 +9,7 @@ use mail_parser::{
     Address, Encoding, HeaderValue, Message, MessageParser, MessagePart, MimeHeaders, PartType,
 };
 
+use super::boundaries::delimited;
 use super::charset;
 use super::header::{mended, turns_text};
 use crate::base::Timestamp;
@@ -65,6 +66,28 @@ impl Part {
     pub fn text(&self) -> String {
         charset::decode(&self.content, self.charset.as_deref())
     }
+
+    /// Its content as text with folded lines put together (RFC 5545 §3.1): a fold may stand in the
+    /// middle of a letter, so that there is no text before.
+    #[must_use]
+    pub fn unfolded_text(&self) -> String {
+        let mut bytes = Vec::with_capacity(self.content.len());
+        let mut rest = &*self.content;
+        while let Some(at) = memchr::memchr(b'\n', rest) {
+            let (line, behind) = rest.split_at(at);
+            let folded = behind.get(1..).unwrap_or_default();
+            if let [b' ' | b'\t', next @ ..] = folded {
+                bytes.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+                rest = next;
+            } else {
+                bytes.extend_from_slice(line);
+                bytes.push(b'\n');
+                rest = folded;
+            }
+        }
+        bytes.extend_from_slice(rest);
+        charset::decode(&bytes, self.charset.as_deref())
+    }
 }
 
 /// A message, parsed.
@@ -91,7 +114,8 @@ pub struct ParsedMessage {
     pub authentication: Vec<String>,
     /// The richest form of the text: HTML where there is HTML.
     pub rich: Vec<TextPart>,
-    /// The plain form of the text; empty when there is only HTML.
+    /// The plain form of the text, with HTML where there is no plain form of that piece; empty when
+    /// there is only HTML.
     pub plain: Vec<TextPart>,
     /// Everything else.
     pub parts: Vec<Part>,
@@ -104,9 +128,10 @@ impl ParsedMessage {
     pub fn parse(raw: &[u8]) -> Option<Self> {
         // The parser is sound, but a panic in it must cost one page and not the program.
         std::panic::catch_unwind(AssertUnwindSafe(|| {
+            let delimited = delimited(raw);
             MessageParser::default()
-                .parse(raw)
-                .map(|message| Self::read(&message, raw))
+                .parse(delimited.to_parse())
+                .map(|message| Self::read(&message, &delimited.raw))
         }))
         .ok()
         .flatten()
@@ -128,10 +153,13 @@ impl ParsedMessage {
 
     fn read(message: &Message<'_>, raw: &[u8]) -> Self {
         let rich = texts(message, &message.html_body, raw);
-        let plain: Vec<_> = texts(message, &message.text_body, raw)
-            .into_iter()
-            .filter(|(_, part)| matches!(part, TextPart::Plain(_)))
-            .collect();
+        let mut plain = texts(message, &message.text_body, raw);
+        if !plain
+            .iter()
+            .any(|(_, part)| matches!(part, TextPart::Plain(_)))
+        {
+            plain.clear();
+        }
         let shown = |number: usize| rich.iter().chain(&plain).any(|(shown, _)| *shown == number);
         let parts = message
             .parts
@@ -255,10 +283,9 @@ fn decoded(part: &MessagePart<'_>, parsed: &str, raw: &[u8]) -> String {
 fn content<'a>(part: &'a MessagePart<'_>, raw: &'a [u8]) -> Cow<'a, [u8]> {
     let place = |offset: u32| usize::try_from(offset).unwrap_or(usize::MAX);
     let stored = || raw.get(place(part.raw_body_offset())..place(part.raw_end_offset()));
-    let is_embedded = |message: &Message<'_>| message.raw_message().len() == raw.len();
     match &part.body {
         // A message that is not encoded shares the bytes of the one around it.
-        PartType::Message(message) if is_embedded(message) => {
+        PartType::Message(_) if part.encoding == Encoding::None => {
             Cow::Borrowed(stored().unwrap_or_default())
         }
         PartType::Text(_) | PartType::Html(_) => {

@@ -2,10 +2,12 @@
 //! outcomes of delivery, trace lines, reports.
 
 mod addressees;
+mod boundaries;
 pub mod calendar;
 mod cause;
 mod charset;
 mod codepages;
+mod content_line;
 mod envelope;
 mod finality;
 mod header;

@@ -66,17 +66,20 @@ pub(crate) fn answer_of(name: &str) -> Option<Answer> {
     })
 }
 
-/// The invitation of a message, if there is one in it.
-pub(crate) fn invitation(message: &ParsedMessage) -> Option<Invitation> {
+/// The invitation of a message, if there is one in it, and the number of its part.
+pub(crate) fn invitation(message: &ParsedMessage) -> Option<(usize, Invitation)> {
     let mut calendars = message
         .parts
         .iter()
         .filter(|part| is_calendar(&part.content_type));
-    calendars.find_map(|part| Invitation::parse(part.text().as_bytes()))
+    calendars.find_map(|part| {
+        let found = Invitation::parse(part.unfolded_text().as_bytes())?;
+        Some((part.number, found))
+    })
 }
 
 /// Is this a calendar object?
-pub(crate) fn is_calendar(content_type: &str) -> bool {
+fn is_calendar(content_type: &str) -> bool {
     matches!(content_type, "text/calendar" | "application/ics")
 }
 
@@ -192,7 +195,10 @@ fn answer_draft(
     (answer, moments): (Answer, &Moments),
 ) -> Option<Draft> {
     let texts = moments.texts;
-    let invitation = invitation(message).filter(|one| one.method == Method::Request)?;
+    let (_, invitation) = invitation(message)?;
+    if invitation.method != Method::Request {
+        return None;
+    }
     let guest = invitation.guest(&user.addresses)?;
     let organizer = invitation.organizer.as_ref()?;
     let word = said(Some(answer), texts);

@@ -148,22 +148,16 @@ pub(crate) fn thread(message: &ParsedMessage) -> Vec<String> {
 
 /// The readable text of a message: its plain form, or its HTML without the marks.
 pub(crate) fn readable_text(message: &ParsedMessage) -> String {
-    let plain: Vec<&str> = message
-        .plain
-        .iter()
-        .map(|part| match part {
-            TextPart::Plain(text) | TextPart::Html(text) => text.as_str(),
-        })
-        .collect();
-    if !plain.is_empty() {
-        return plain.join("\n");
-    }
-    let from_html = |part: &TextPart| match part {
+    let readable = |part: &TextPart| match part {
         TextPart::Plain(text) => text.clone(),
         TextPart::Html(html) => crate::mail::html_to_text(html),
     };
-    let texts: Vec<String> = message.rich.iter().map(from_html).collect();
-    texts.join("\n")
+    let parts = if message.plain.is_empty() {
+        &message.rich
+    } else {
+        &message.plain
+    };
+    parts.iter().map(readable).collect::<Vec<_>>().join("\n")
 }
 
 fn reply_subject(subject: &str) -> String {

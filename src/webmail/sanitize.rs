@@ -2,9 +2,8 @@
 //! no script and no request; this is the wall before that wall.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ammonia::{Builder, UrlRelative};
 use base64::Engine as _;
@@ -13,10 +12,10 @@ use base64::engine::general_purpose::STANDARD;
 use super::markup::canonical;
 use crate::mail::Part;
 
-/// HTML that is sanitised; what is longer is shown as its plain form.
+/// HTML of one message that is sanitised; what is longer is shown as its plain form.
 pub(crate) const HTML: usize = 4 * 1024 * 1024;
-/// Inline images that travel inside the page.
-const INLINE: usize = 12 * 1024 * 1024;
+/// Bytes of URLs of inline images in one page, each as often as it is shown.
+const INLINE: usize = 16 * 1024 * 1024;
 
 /// May images be fetched from the Internet? It tells the sender that the mail is being read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,15 +34,6 @@ impl Remote {
             Self::Blocked => "",
         }
     }
-}
-
-/// Harmless HTML.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Clean {
-    /// To be put into a body.
-    pub html: String,
-    /// Images that were not let through.
-    pub blocked_images: usize,
 }
 
 const TAGS: &[&str] = &[
@@ -130,19 +120,30 @@ const STYLES: &[&str] = &[
     "word-wrap",
 ];
 
+/// Readings after which HTML must be the same as before. What is taken out can change how the rest
+/// is read: two are usual, each more needs malice.
+const READINGS: usize = 5;
+
 /// Sanitises HTML. Images of the message itself (`cid:`) are put in, others are blocked unless
-/// `remote` allows them. `None` when it is too long, or too much work for a parser.
-pub(crate) fn sanitize(html: &str, parts: &[Part], remote: Remote) -> Option<Clean> {
+/// `images` allows them. `None` when it is too long, or too much work for a parser, or when it is
+/// read in another way each time.
+pub(crate) fn sanitize(html: &str, images: &Images) -> Option<String> {
     if html.len() > HTML {
         return None;
     }
-    let html = canonical(html)?;
-    let blocked = Arc::new(AtomicUsize::new(0));
-    let images = Images {
-        inline: inline_images(parts),
-        remote,
-        blocked: Arc::clone(&blocked),
-    };
+    let mut html = canonical(html)?;
+    for _ in 0..READINGS {
+        let again = cleaned(&html, None);
+        if again == html {
+            return Some(cleaned(&html, Some(images.clone())));
+        }
+        html = again;
+    }
+    None
+}
+
+/// One reading. Without `images` their sources stay as they are.
+fn cleaned(html: &str, images: Option<Images>) -> String {
     let mut builder = Builder::default();
     builder
         .add_tags(TAGS)
@@ -155,6 +156,9 @@ pub(crate) fn sanitize(html: &str, parts: &[Part], remote: Remote) -> Option<Cle
         .set_tag_attribute_value("a", "target", "_blank")
         .attribute_filter(move |element, attribute, value| {
             if element == "img" && attribute == "src" {
+                let Some(images) = &images else {
+                    return Some(Cow::Borrowed(value));
+                };
                 return images.source(value);
             }
             if attribute == "style" {
@@ -163,21 +167,66 @@ pub(crate) fn sanitize(html: &str, parts: &[Part], remote: Remote) -> Option<Cle
             let is_url = matches!(attribute, "href" | "src" | "cite");
             (!is_url || is_link(value)).then_some(Cow::Borrowed(value))
         });
-    let html = builder.clean(&html).to_string();
-    Some(Clean {
-        html,
-        blocked_images: blocked.load(Ordering::Relaxed),
-    })
+    builder.clean(html).to_string()
 }
 
-struct Images {
-    /// `data:` URLs by `Content-ID` in lower case.
-    inline: HashMap<String, String>,
+/// The images of one page: those of the message, and what became of each.
+#[derive(Debug, Clone)]
+pub(crate) struct Images {
+    /// Numbers of the parts and `data:` URLs by `Content-ID` in lower case.
+    inline: Arc<HashMap<String, (usize, String)>>,
     remote: Remote,
-    blocked: Arc<AtomicUsize>,
+    tally: Arc<Mutex<Tally>>,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    blocked: usize,
+    /// Bytes of URLs that were put in.
+    bytes: usize,
+    shown: BTreeSet<usize>,
 }
 
 impl Images {
+    /// With the images of a message that have a name to be called by.
+    pub(crate) fn new(parts: &[Part], remote: Remote) -> Self {
+        Self {
+            inline: Arc::new(inline_images(parts)),
+            remote,
+            tally: Arc::default(),
+        }
+    }
+
+    /// How many were not let through.
+    pub(crate) fn blocked(&self) -> usize {
+        self.tally().blocked
+    }
+
+    /// Numbers of the parts that the page shows.
+    pub(crate) fn shown(&self) -> BTreeSet<usize> {
+        self.tally().shown.clone()
+    }
+
+    fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An image of the message, as long as the page has room for it.
+    fn own(&self, name: &str) -> Option<String> {
+        // RFC 2392 §2: in a URL the name is percent-encoded.
+        let name = name.to_ascii_lowercase();
+        let found = self.inline.get(&name);
+        let (number, url) = found.or_else(|| self.inline.get(&percent_decoded(&name)))?;
+        let mut tally = self.tally();
+        let bytes = tally.bytes + url.len();
+        if bytes > INLINE {
+            return None;
+        }
+        tally.bytes = bytes;
+        tally.shown.insert(*number);
+        Some(url.clone())
+    }
+
     fn source<'a>(&self, value: &'a str) -> Option<Cow<'a, str>> {
         let trimmed = value.trim();
         let (scheme, rest) = trimmed.split_once(':').unwrap_or_default();
@@ -185,12 +234,11 @@ impl Images {
             || scheme.eq_ignore_ascii_case("http")
             || scheme.eq_ignore_ascii_case("https");
         if is_remote && self.remote == Remote::Blocked {
-            self.blocked.fetch_add(1, Ordering::Relaxed);
+            self.tally().blocked += 1;
             return None;
         }
         if scheme.eq_ignore_ascii_case("cid") {
-            let inline = self.inline.get(&rest.to_ascii_lowercase())?;
-            return Some(Cow::Owned(inline.clone()));
+            return self.own(rest).map(Cow::Owned);
         }
         let kind = rest.split([';', ',']).next().unwrap_or_default();
         let is_picture = scheme.eq_ignore_ascii_case("data") && is_picture(kind);
@@ -234,16 +282,31 @@ pub(crate) fn is_picture(kind: &str) -> bool {
         .any(|allowed| kind.eq_ignore_ascii_case(allowed))
 }
 
-fn inline_images(parts: &[Part]) -> HashMap<String, String> {
+fn percent_decoded(name: &str) -> String {
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let Some((byte, behind)) = rest.split_first() {
+        let digits = behind.get(..2).filter(|_| *byte == b'%');
+        let digits = digits.and_then(|two| std::str::from_utf8(two).ok());
+        let code = digits.and_then(|two| u8::from_str_radix(two, 16).ok());
+        bytes.push(code.unwrap_or(*byte));
+        rest = behind.get(code.map_or(0, |_| 2)..).unwrap_or_default();
+    }
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+fn inline_images(parts: &[Part]) -> HashMap<String, (usize, String)> {
     let mut room = INLINE;
     let mut images = HashMap::new();
     for part in parts.iter().filter(|part| is_picture(&part.content_type)) {
         let Some(id) = &part.content_id else { continue };
-        if part.content.len() <= room {
-            room -= part.content.len();
+        if part.content.len() / 3 * 4 <= room {
             let content = STANDARD.encode(&part.content);
             let url = format!("data:{};base64,{content}", part.content_type);
-            images.insert(id.to_ascii_lowercase(), url);
+            room = room.saturating_sub(url.len());
+            // Of two with one name the first is meant.
+            let of = images.entry(id.to_ascii_lowercase());
+            of.or_insert((part.number, url));
         }
     }
     images
@@ -252,3 +315,7 @@ fn inline_images(parts: &[Part]) -> HashMap<String, String> {
 #[cfg(test)]
 #[path = "sanitize_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "sanitize_properties.rs"]
+mod properties;

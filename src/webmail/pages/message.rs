@@ -1,5 +1,7 @@
 //! One message.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, X_FRAME_OPTIONS};
@@ -17,12 +19,12 @@ use crate::webmail::doubts::{Doubt, doubts};
 use crate::webmail::error::WebError;
 use crate::webmail::frame::{Here, Shell, show};
 use crate::webmail::guard::User;
-use crate::webmail::invitation::{Answered, Card, card, invitation, is_calendar};
+use crate::webmail::invitation::{Answered, Card, card, invitation};
 use crate::webmail::letter::readable_text;
 use crate::webmail::mailbox::{Content, Folder, Line, Opened};
 use crate::webmail::moment::Moments;
 use crate::webmail::plain;
-use crate::webmail::sanitize::{Clean, Remote, sanitize};
+use crate::webmail::sanitize::{HTML, Images, Remote, sanitize};
 use crate::webmail::standing::{Standing, Teller};
 use crate::webmail::texts::{Texts, fill};
 
@@ -214,8 +216,8 @@ pub(crate) async fn html(
     };
     let remote = query.remote();
     let clean = blocking(move || rich(&message, remote)).await?;
-    let clean = clean.ok_or(WebError::NotFound)?;
-    let mut response = Html(format!("{FRAME_HEAD}{}", clean.html)).into_response();
+    let (html, _) = clean.ok_or(WebError::NotFound)?;
+    let mut response = Html(format!("{FRAME_HEAD}{html}")).into_response();
     let policy = format!("{FRAME_POLICY}{}", remote.sources());
     let policy = policy.parse().map_err(|_| WebError::Internal)?;
     let headers = response.headers_mut();
@@ -240,26 +242,25 @@ pub(super) fn parse_id(id: &str) -> Result<SpoolId, WebError> {
     id.parse().map_err(|_| WebError::NotFound)
 }
 
-pub(super) fn rich(message: &ParsedMessage, remote: Remote) -> Option<Clean> {
-    let mut whole = Clean {
-        html: String::new(),
-        blocked_images: 0,
-    };
+/// The rich form of a message made harmless, and what became of its images. `None` when it is too
+/// much: then its plain form is shown.
+pub(super) fn rich(message: &ParsedMessage, remote: Remote) -> Option<(String, Images)> {
+    let images = Images::new(&message.parts, remote);
+    let mut whole = String::new();
+    let mut room = HTML;
     for part in &message.rich {
+        let (TextPart::Html(text) | TextPart::Plain(text)) = part;
+        room = room.checked_sub(text.len())?;
         match part {
-            TextPart::Html(html) => {
-                let clean = sanitize(html, &message.parts, remote)?;
-                whole.html.push_str(&clean.html);
-                whole.blocked_images += clean.blocked_images;
-            }
+            TextPart::Html(html) => whole.push_str(&sanitize(html, &images)?),
             TextPart::Plain(text) => {
-                whole.html.push_str("<pre>");
-                plain::escape(text, &mut whole.html);
-                whole.html.push_str("</pre>");
+                whole.push_str("<pre>");
+                plain::escape(text, &mut whole);
+                whole.push_str("</pre>");
             }
         }
     }
-    Some(whole)
+    Some((whole, images))
 }
 
 fn content(
@@ -279,13 +280,18 @@ fn content(
         Content::Parsed(message) => invitation(message),
         Content::TooLarge | Content::Unreadable => None,
     };
-    let card = found.map(|found| card(&found, user, (answered, &moments)));
+    let (mut shown, card) = (
+        BTreeSet::new(),
+        found.map(|(number, found)| (number, card(&found, user, (answered, &moments)))),
+    );
     let (fields, body, attachments) = match &opened.content {
-        Content::Parsed(message) => (
-            fields(message, texts),
-            body(message, (stored.id, query), texts),
-            attachments(message, texts),
-        ),
+        Content::Parsed(message) => {
+            let (body, images) = body(message, (stored.id, query), texts);
+            shown.extend(images);
+            shown.extend(card.as_ref().map(|(number, _)| *number));
+            let attachments = attachments(message, &shown, texts);
+            (fields(message, texts), body, attachments)
+        }
         Content::TooLarge => (Vec::new(), Body::Sentence(texts.too_large), Vec::new()),
         Content::Unreadable => (Vec::new(), Body::Sentence(texts.unreadable), Vec::new()),
     };
@@ -303,7 +309,7 @@ fn content(
             Content::TooLarge | Content::Unreadable => Vec::new(),
         },
         attachments,
-        card,
+        card: card.map(|(_, card)| card),
         doubts: doubted(webmail, opened, texts),
     }
 }
@@ -373,36 +379,44 @@ fn standings(webmail: &Webmail, opened: &Opened, moments: &Moments) -> Vec<(Stri
         .collect()
 }
 
-fn body(message: &ParsedMessage, (id, query): (SpoolId, &MessageQuery), texts: &Texts) -> Body {
+/// What is shown of the text, and numbers of the parts that are shown in it.
+fn body(
+    message: &ParsedMessage,
+    (id, query): (SpoolId, &MessageQuery),
+    texts: &Texts,
+) -> (Body, BTreeSet<usize>) {
     let has_rich = message.has_html();
     if has_rich && query.view != "plain" {
         let remote = query.remote();
-        if let Some(clean) = rich(message, remote) {
+        if let Some((html, shown)) = rich(message, remote) {
             let images = if remote == Remote::Allowed {
                 "?images=1"
             } else {
                 ""
             };
-            let count = clean.blocked_images.to_string();
-            let blocked = match clean.blocked_images {
+            let count = shown.blocked().to_string();
+            let blocked = match shown.blocked() {
                 0 => None,
                 1 => Some(texts.images_blocked_one.to_owned()),
                 _ => Some(fill(texts.images_blocked, &[("count", &count)])),
             };
-            return Body::Rich {
+            let body = Body::Rich {
                 source: format!("/message/{id}/html{images}"),
-                height: height(&clean.html),
+                height: height(&html),
                 blocked,
                 has_plain: true,
             };
+            return (body, shown.shown());
         }
     }
     let text = readable_text(message);
     let html = plain::to_html(&text, texts.quoted_text);
-    if html.is_empty() {
-        return Body::Sentence(texts.no_text);
-    }
-    Body::Plain { html, has_rich }
+    let body = if html.is_empty() {
+        Body::Sentence(texts.no_text)
+    } else {
+        Body::Plain { html, has_rich }
+    };
+    (body, BTreeSet::new())
 }
 
 /// How high the frame must be, roughly, in pixels: without script nobody can measure it, and it
@@ -423,22 +437,13 @@ fn height(html: &str) -> usize {
     (120 + text / 4 + blocks * 20).clamp(240, 1_600)
 }
 
-fn attachments(message: &ParsedMessage, texts: &Texts) -> Vec<Attachment> {
-    let shown_inline = |part: &&crate::mail::Part| {
-        let is_named = part.content_id.as_ref().is_some_and(|id| {
-            message.rich.iter().any(|text| match text {
-                TextPart::Html(html) => html.contains(&format!("cid:{id}")),
-                TextPart::Plain(_) => false,
-            })
-        });
-        !is_named
-    };
+/// The files of a message: all parts but those that the page shows, which are a picture in its text
+/// or a card.
+fn attachments(message: &ParsedMessage, shown: &BTreeSet<usize>, texts: &Texts) -> Vec<Attachment> {
     message
         .parts
         .iter()
-        .filter(shown_inline)
-        // Its card is shown instead.
-        .filter(|part| part.name.is_some() || !is_calendar(&part.content_type))
+        .filter(|part| !shown.contains(&part.number))
         .map(|part| {
             let number = part.number.to_string();
             let unnamed = || fill(texts.unnamed_part, &[("number", &number)]);
@@ -459,3 +464,7 @@ pub(super) fn human_size(bytes: u64) -> String {
         _ => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
     }
 }
+
+#[cfg(test)]
+#[path = "tree_tests.rs"]
+mod tests;

@@ -35,8 +35,11 @@ pub(crate) async fn page(
     let page = blocking(move || {
         let mut page = head(&message, (&moments, &received));
         let clean = Some(query.remote()).filter(|_| message.has_html() && query.view != "plain");
-        if let Some(clean) = clean.and_then(|remote| rich(&message, remote)) {
-            page.push_str(&clean.html);
+        if let Some((html, _)) = clean.and_then(|remote| rich(&message, remote)) {
+            // Nothing of the sender's can be drawn over what stands above it.
+            page.push_str("<div style=\"overflow:hidden\">");
+            page.push_str(&html);
+            page.push_str("</div>");
         } else {
             page.push_str("<pre>");
             escape(&readable_text(&message), &mut page);
