@@ -257,3 +257,6 @@ impl Budget {
         self.reads == 0 || self.bytes == 0
     }
 }
+
+#[cfg(test)]
+mod tests;

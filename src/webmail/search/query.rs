@@ -1,5 +1,6 @@
 //! What a user looks for: words, and words with a name in front.
 
+use icu_normalizer::ComposingNormalizerBorrowed;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
@@ -41,7 +42,7 @@ impl Query {
         let text: String = text.chars().take(LONGEST).collect();
         let mut query = Self::default();
         for word in words(&text).into_iter().take(WORDS) {
-            query.take(&word, zone);
+            query.take(word, zone);
         }
         query
     }
@@ -60,8 +61,14 @@ impl Query {
         !self.words.is_empty()
     }
 
-    fn take(&mut self, word: &str, zone: &TimeZone) {
-        let (name, rest) = word.split_once(':').unwrap_or(("", word));
+    fn take(&mut self, Word { text, bare }: Word, zone: &TimeZone) {
+        let word = text.as_str();
+        // What is in quotes is looked for as it stands.
+        let colon = word.find(':').filter(|at| *at < bare);
+        let (name, rest) = colon.map_or(("", word), |at| {
+            let (name, rest) = word.split_at(at);
+            (name, rest.strip_prefix(':').unwrap_or(rest))
+        });
         let place = match name.to_ascii_lowercase().as_str() {
             "from" => Place::From,
             "to" => Place::To,
@@ -106,25 +113,43 @@ fn start_of(day: &str, zone: &TimeZone) -> Option<Timestamp> {
     Some(Timestamp::from_millis(millis))
 }
 
+/// A word of a query, without its quotes.
+#[derive(Debug, Default)]
+struct Word {
+    text: String,
+    /// Bytes of it that stand before the first quote.
+    bare: usize,
+}
+
 /// Words; what is in quotes is one, and the quotes may follow a name: `from:"John Doe"`.
-fn words(text: &str) -> Vec<String> {
-    let (mut words, mut word, mut is_quoted) = (Vec::new(), String::new(), false);
+fn words(text: &str) -> Vec<Word> {
+    let (mut words, mut word, mut quotes) = (Vec::new(), Word::default(), 0_usize);
     for c in text.chars() {
         match c {
-            '"' | '\u{201c}' | '\u{201d}' | '\u{201e}' => is_quoted = !is_quoted,
-            c if c.is_whitespace() && !is_quoted => words.push(std::mem::take(&mut word)),
-            c => word.push(c),
+            '"' | '\u{201c}' | '\u{201d}' | '\u{201e}' => quotes += 1,
+            c if c.is_whitespace() && quotes % 2 == 0 => {
+                words.push(std::mem::take(&mut word));
+                quotes = 0;
+            }
+            c => {
+                word.text.push(c);
+                if quotes == 0 {
+                    word.bare = word.text.len();
+                }
+            }
         }
     }
     words.push(word);
-    words.retain(|word| !word.is_empty());
+    words.retain(|word| !word.text.is_empty());
     words
 }
 
-/// How texts are compared: in lower case, each run of white space as one space.
+/// How texts are compared: in lower case, each run of white space as one space, accents as one
+/// letter with what they stand on (some programs write names of files apart).
 pub(crate) fn fold(text: &str) -> String {
+    let composer = ComposingNormalizerBorrowed::new_nfc();
     let mut folded = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in composer.normalize(text).chars() {
         if !c.is_whitespace() {
             folded.extend(c.to_lowercase());
         } else if !folded.is_empty() && !folded.ends_with(' ') {
@@ -163,6 +188,27 @@ mod tests {
             read("\u{201e}zwei Wörter\u{201d}").words[0].1,
             "zwei wörter"
         );
+    }
+
+    #[test]
+    fn what_is_quoted_has_no_place() {
+        let words = |text: &str| read(text).words;
+        let anywhere = |text: &str| vec![(Place::Anywhere, text.to_owned())];
+        assert_eq!(words("\"from: John\""), anywhere("from: john"));
+        assert_eq!(words("\"to:ann\""), anywhere("to:ann"));
+        assert_eq!(words("su\"bject:x\""), anywhere("subject:x"));
+        assert_eq!(
+            words("from:\"to: me\""),
+            [(Place::From, "to: me".to_owned())]
+        );
+        assert!(!read("\"has:files\"").with_files);
+        assert_eq!(read("\"before:noon\"").wrong, [""; 0]);
+    }
+
+    #[test]
+    fn an_accent_is_a_letter_with_its_own() {
+        assert_eq!(fold("Pla\u{308}ne"), fold("Pl\u{e4}ne"));
+        assert_eq!(fold("A\u{30a}"), "\u{e5}");
     }
 
     #[test]
