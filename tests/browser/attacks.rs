@@ -39,8 +39,16 @@ for (const entry of performance.getEntriesByType("resource")) bad.push("request 
 return bad;
 "#;
 
+/// The first heading and the names below it are ours, and nothing is in front of them.
+const HEAD_IS_SEEN: &str = "return [...document.querySelectorAll('body > h1, body > table td')] \
+    .slice(0, 3).every((one) => { \
+      const box = one.getBoundingClientRect(); \
+      const top = document.elementFromPoint(box.left + 5, box.top + box.height / 2); \
+      return one.contains(top); \
+    }) && document.querySelector('h1').textContent.includes('Attack')";
+
 /// Bodies of type `text/html` unless a header is in front; each says something honest, too.
-const ATTACKS: [&str; 16] = [
+const ATTACKS: [&str; 19] = [
     "<p>Honest<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">\
      <svg onload=\"document.title='pwned'\"><script>alert(1)</script></svg>",
     // Markup that becomes other markup when it is written and read again.
@@ -97,6 +105,16 @@ const ATTACKS: [&str; 16] = [
      Content-Transfer-Encoding: base64\n\n\
      SG9uZXN0PGlmcmFtZSBzcmNkb2M9IjxzY3JpcHQ+cGFyZW50LmRvY3VtZW50LnRpdGxlPSdwd25lZCc8L3NjcmlwdD4i\n\
      PjwvaWZyYW1lPjxkZXRhaWxzIG9wZW4gb250b2dnbGU9YWxlcnQoMSk+\n--r--\n--a--",
+    // Names and classes of our own pages, and a link that takes the window with it.
+    "<div id=content class=banner><p name=q>Honest<a href=\"https://evil.example/\" target=_top \
+     ping=\"https://evil.example/\">log in</a></div><img id=body name=cookie>",
+    // What is drawn over what stands above it: on paper that is who wrote it.
+    "<div style=\"margin-top:-3000px;height:5000px;background-color:#fff\">Honest<h1>From your \
+     boss</h1></div><table style=\"margin:-3000px 0 0 -3000px;width:9000px;height:9000px\" \
+     bgcolor=white><tr><td>x</table>",
+    // What is taken out leaves something that is read in another way.
+    "Honest<a href=\"https://x.example/1\"><object><a href=\"https://x.example/2\" \
+     title=\"</a><img src=x onerror=document.title='pwned'>\"><marquee><button><b><button>",
 ];
 
 #[test]
@@ -127,20 +145,41 @@ fn mail_that_wants_to_do_harm_does_none() {
         .filter_map(Value::as_str)
         .collect();
     assert_eq!(links.len(), ATTACKS.len());
-    for link in links {
-        browser.go(link);
-        browser.wait_for("article.message");
-        let title = browser.run("return document.title", &[]);
-        assert!(
-            title.as_str().unwrap().contains("Attack"),
-            "{link}: {title}"
-        );
-        let scripts = "return document.querySelectorAll('script:not([src^=\"/app.js\"])').length";
-        assert_eq!(browser.run(scripts, &[]), 0, "{link}");
-        browser.go(&format!("{link}/html"));
-        browser.wait_text("Honest");
-        let found = browser.run(LOOK, &[]);
-        assert_eq!(found, Value::Array(Vec::new()), "{link}: {found:#}");
-        assert!(browser.address().starts_with(link), "it went away");
+    // The newest is the first; all are looked at, so that one sees who caught what.
+    let found: Vec<String> = links
+        .iter()
+        .zip((0..links.len()).rev())
+        .flat_map(|(link, number)| faults(&browser, link, number))
+        .collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+/// What is wrong with the pages of one mail.
+fn faults(browser: &Browser, link: &str, number: usize) -> Vec<String> {
+    browser.go(link);
+    browser.wait_for("article.message");
+    let mut bad = Vec::new();
+    let title = browser.run("return document.title", &[]);
+    if title.as_str() != Some(&format!("<b>Attack {number} · Example Mail")) {
+        bad.push(format!("title {title}"));
     }
+    let scripts = "return document.querySelectorAll('script:not([src^=\"/app.js\"])').length";
+    if browser.run(scripts, &[]) != 0 {
+        bad.push("a script of the sender's".to_owned());
+    }
+    browser.go(&format!("{link}/print"));
+    browser.wait_text("Honest");
+    if browser.run(HEAD_IS_SEEN, &[]) != Value::Bool(true) {
+        bad.push("the head is covered on paper".to_owned());
+    }
+    browser.go(&format!("{link}/html"));
+    browser.wait_text("Honest");
+    let found = browser.run(LOOK, &[]);
+    let found = found.as_array().unwrap().iter().filter_map(Value::as_str);
+    bad.extend(found.map(str::to_owned));
+    if !browser.address().starts_with(link) {
+        bad.push(format!("it went to {}", browser.address()));
+    }
+    let named = |what: String| format!("attack {number}: {what}");
+    bad.into_iter().map(named).collect()
 }

@@ -155,6 +155,12 @@ impl Browser {
         );
     }
 
+    /// Which element has the focus: its id, or its tag.
+    pub(crate) fn focused(&self) -> String {
+        let at = "const at = document.activeElement; return at.id || at.localName";
+        self.run(at, &[]).as_str().unwrap_or_default().to_owned()
+    }
+
     /// What stands in a field.
     pub(crate) fn value(&self, css: &str) -> String {
         let value = self.run("return document.querySelector(arguments[0]).value", &[css]);

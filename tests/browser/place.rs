@@ -20,6 +20,8 @@ pub(crate) const PASSWORD: &str = "correct horse battery";
 /// A running program with a platform that nobody can reach.
 pub(crate) struct Place {
     smtp: SocketAddr,
+    /// Where its platform would be.
+    pub(crate) platform: SocketAddr,
     /// Where its pages are.
     pub(crate) site: String,
     folder: tempfile::TempDir,
@@ -49,7 +51,7 @@ impl Place {
              [[listener]]\nbind = \"{smtp}\"\nrole = \"mx\"\ntls = \"none\"\n\
              [backend.onprem]\ntitle = \"On-premise\"\nhosts = [\"{platform}\"]\n\
              tls = \"never\"\n\
-             [backend.onprem.probe]\ninterval = \"1s\"\ndown_after = 1\n\
+             [backend.onprem.probe]\ninterval = \"1s\"\ndown_after = 1\nup_after = 1\n\
              [domain.\"example.org\"]\ntype = \"authoritative\"\nhome = \"onprem\"\n\
              [directory]\nfile = \"directory.csv\"\n\
              [outbound]\nrelay = [\"backend:onprem\"]\n\
@@ -72,6 +74,7 @@ impl Place {
         });
         let place = Self {
             smtp,
+            platform,
             site: site.to_owned(),
             folder,
             _process: process,

@@ -5,6 +5,8 @@ use serde_json::json;
 use crate::driver::{Browser, Kind};
 use crate::place::{ANSWER, PLAIN, Place};
 use crate::seen::look;
+use crate::wait::eventually;
+use crate::ways::tab_to;
 
 const ENTER: char = '\u{e007}';
 const LEFT: char = '\u{e012}';
@@ -30,6 +32,13 @@ fn a_conversation_is_read_and_answered_with_formatting() {
     browser.wait_text("Half past would be better.");
     browser.wait_text("2 messages in this conversation");
     look(&browser, "talk-message");
+    // To the older one and back, by keyboard alone.
+    tab_to(&browser, "Carla Costa");
+    browser.turn(|browser| browser.press(&ENTER.to_string()));
+    browser.wait_text("Yes, at noon.");
+    tab_to(&browser, "Dan Dorn");
+    browser.turn(|browser| browser.press(&ENTER.to_string()));
+    browser.wait_text("Half past would be better.");
 
     browser.follow("Reply");
     browser.wait_for("[data-letter]");
@@ -115,7 +124,17 @@ fn what_came_with_a_message_is_looked_at() {
     browser.go(document);
     let kind = browser.run("return document.contentType", &[]);
     assert_eq!(kind, "application/pdf");
-    browser.picture("preview-pdf");
+    // The viewer is there, which is a part of the browser; without a window there is no picture of
+    // it.
+    eventually("the viewer of PDF", || {
+        let all = browser.devtools("Target.getTargets", &json!({ "filter": [{}] }));
+        let mut targets = all["targetInfos"].as_array()?.iter();
+        let is_viewer = |target: &serde_json::Value| {
+            let url = target["url"].as_str().unwrap_or_default();
+            url.starts_with("chrome-extension://mhjfbmdgcfjbbpaeojofohoefgiehjai/")
+        };
+        targets.any(is_viewer).then_some(())
+    });
 }
 
 const ENCLOSING: &str = "From: John Doe <john@x.example>

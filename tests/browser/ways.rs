@@ -1,6 +1,7 @@
 //! Other ways to use the pages: by keyboard, on a phone, without script, in the dark.
 
 use crate::driver::{Browser, Kind, file};
+use crate::outage::described;
 use crate::place::{ANSWER, EVENT, PASSWORD, PLAIN, Place, RICH};
 use crate::seen::look;
 
@@ -8,7 +9,7 @@ const TAB: char = '\u{e004}';
 const ENTER: char = '\u{e007}';
 
 /// Presses Tab until the focus is on what says `text`.
-fn tab_to(browser: &Browser, text: &str) {
+pub(crate) fn tab_to(browser: &Browser, text: &str) {
     let focused = "const at = document.activeElement; \
                    return at.matches('a, button') ? at.textContent.trim() : ''";
     for _ in 0..60 {
@@ -108,6 +109,15 @@ fn visit(place: &Place, kind: Kind, name: &str) {
     look(&browser, &format!("{name}-login"));
     browser.go(&place.url("/invite/nothing"));
     look(&browser, &format!("{name}-not-found"));
+    browser.go(&place.url("/invite"));
+    browser.fill("#code", "ABCD-EFGH-JKLM-NPQR");
+    browser.turn(|browser| browser.click("button.primary"));
+    described(&browser, "#code", "This code is not valid");
+    look(&browser, &format!("{name}-invite-code"));
+    let invitation = place.verb(&["user", "invite", "bob@example.org"]).unwrap();
+    browser.go(invitation["link"].as_str().unwrap());
+    browser.wait_for("#again");
+    look(&browser, &format!("{name}-invite"));
     place.enrol(&browser, "ann@example.org");
     look(&browser, &format!("{name}-inbox"));
     browser.click(".list li:last-child a");
@@ -142,6 +152,11 @@ fn visit(place: &Place, kind: Kind, name: &str) {
         browser.wait_for(sign);
         look(&browser, &format!("{name}-{path}"));
     }
+    let off = ["webmail", "off", "--reason", "all is well"];
+    place.verb(&off).unwrap();
+    browser.go(&place.url("/"));
+    browser.wait_text("Not open at the moment");
+    look(&browser, &format!("{name}-closed"));
 }
 
 #[test]
@@ -174,9 +189,12 @@ fn in_german_on_a_phone() {
 #[test]
 fn with_script_switched_off() {
     let place = Place::open("5m");
+    place.deliver("ann@example.org", PLAIN);
+    place.deliver("ann@example.org", ANSWER);
     place.deliver("ann@example.org", RICH);
     let browser = Browser::start(Kind::NoScript);
     place.enrol(&browser, "ann@example.org");
+    read_a_conversation(&browser);
     assert!(
         !browser.has("[data-select-all]:not([hidden] *)"),
         "a script ran"
@@ -208,4 +226,23 @@ fn with_script_switched_off() {
     );
     browser.wait_text("notes.txt");
     browser.picture("noscript-back");
+}
+
+/// Switches conversations on, and goes through one, by links alone.
+fn read_a_conversation(browser: &Browser) {
+    browser.follow("Settings");
+    browser.click("input[name=conversations]");
+    browser.click("main button.primary");
+    browser.wait_text("Your settings are saved.");
+    browser.click(".side a[href='/']");
+    browser.wait_for(".messages");
+    browser.click(".list li:last-child a");
+    browser.wait_text("Half past would be better.");
+    browser.wait_text("2 messages in this conversation");
+    browser.click("nav.conversation a");
+    browser.wait_text("Yes, at noon.");
+    // What came later stands below.
+    browser.wait_for("article + nav.conversation a");
+    browser.click(".side a[href='/']");
+    browser.wait_for(".messages");
 }

@@ -17,6 +17,9 @@
     }));
   }
 
+  // What is wrong with a form is read out first; a short form has the focus where one types.
+  document.getElementById("errors")?.focus();
+
   const letter = document.querySelector("[data-letter]");
   if (letter) {
     const saved = letter.querySelector("[data-saved]");
@@ -54,7 +57,7 @@
     // Files go up at once, with a bar; the page that comes back has them in its list.
     const upload = (input) => {
       const bar = letter.querySelector("progress");
-      const data = content();
+      const data = content(), names = [...input.files].map((file) => file.name).join(", ");
       for (const file of input.files) data.append("file", file);
       data.set("action", "attach");
       const ask = new XMLHttpRequest();
@@ -72,7 +75,13 @@
         letter.querySelector("#files").replaceWith(files);
         const errors = page.getElementById("errors");
         document.getElementById("errors")?.remove();
-        if (errors) { letter.before(errors); errors.focus(); } else { files.querySelector("input[type=file]").focus(); }
+        // What described its fields goes with it.
+        for (const field of letter.querySelectorAll("[aria-describedby~=errors]")) {
+          const rest = field.getAttribute("aria-describedby").split(" ").filter((id) => id !== "errors").join(" ");
+          if (rest) { field.setAttribute("aria-describedby", rest); } else { field.removeAttribute("aria-describedby"); }
+          field.removeAttribute("aria-invalid");
+        }
+        if (errors) { letter.before(errors); errors.focus(); } else { saved.textContent = `${letter.dataset.uploaded} ${names}`; files.querySelector("input[type=file]").focus(); }
         watch();
         kept = "";
         later();

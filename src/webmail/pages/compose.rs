@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::message::{human_size, parse_id};
 use crate::limits;
+use crate::mail::parse_addressees;
 use crate::webmail::Webmail;
 use crate::webmail::accounts::blocking;
 use crate::webmail::digest::is_token;
@@ -56,6 +57,11 @@ impl ComposePage {
 
     fn is_answer(&self) -> bool {
         !self.answers.is_empty()
+    }
+
+    /// Is what the page complains about in this field?
+    fn is_wrong(&self, field: &str) -> bool {
+        !self.errors.is_empty() && parse_addressees(field).is_err()
     }
 
     fn has_found(&self) -> bool {

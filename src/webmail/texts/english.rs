@@ -309,6 +309,7 @@ pub(crate) const ENGLISH: Texts = Texts {
     choose_files: "Add files",
     attach: "Attach",
     uploading: "The files are on their way.",
+    uploaded: "Attached:",
     upload_failed: "The files could not be attached. Please try again.",
     save_draft: "Save draft",
     draft_saved: "The draft is saved.",

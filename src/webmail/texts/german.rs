@@ -307,6 +307,7 @@ pub(crate) const GERMAN: Texts = Texts {
     choose_files: "Dateien hinzufügen",
     attach: "Anhängen",
     uploading: "Die Dateien sind unterwegs.",
+    uploaded: "Angehängt:",
     upload_failed: "Die Dateien konnten nicht angehängt werden. Bitte versuchen Sie es noch \
         einmal.",
     save_draft: "Entwurf sichern",

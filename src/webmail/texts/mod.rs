@@ -287,6 +287,8 @@ pub(crate) struct Texts {
     pub choose_files: &'static str,
     pub attach: &'static str,
     pub uploading: &'static str,
+    /// Behind it come the names of the files.
+    pub uploaded: &'static str,
     pub upload_failed: &'static str,
     pub save_draft: &'static str,
     pub draft_saved: &'static str,
