@@ -13,7 +13,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::extract::Query;
+use super::extract::{Body, Query};
 use super::{Admin, AdminError};
 use crate::base::Timestamp;
 use crate::directory::Wave;
@@ -118,7 +118,7 @@ pub(crate) struct AcknowledgeQuery {
 
 async fn acknowledge(
     State(admin): State<Arc<Admin>>,
-    Query(query): Query<AcknowledgeQuery>,
+    Body(query): Body<AcknowledgeQuery>,
 ) -> Result<Json<ChainCheck>, AdminError> {
     if query.reason.trim().is_empty() {
         return Err(AdminError::Asked {

@@ -263,6 +263,7 @@ mod tests {
                 state: RunState::Running,
                 meant: Meant::default(),
                 users: 5,
+                people: None,
                 deeds: vec![RunDeed {
                     at: NOW,
                     state: RunState::Running,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::is_uncertain;
 use super::outages::{outages, seconds};
 use super::{
     BackendFigures, Ends, Figures, HoldFigures, LandingFigures, OpenRecipient, Scope, Timeline,
@@ -13,7 +14,7 @@ use crate::limits;
 use crate::mail::{
     BackendId, FolderKind, HoldReason, Landing, RecipientEvent, RecipientState, ReplayStep,
 };
-use crate::spool::{LedgerEntry, Passed, StoredMessage};
+use crate::spool::{LedgerEntry, Lost, Passed, StoredMessage};
 
 /// Longest waits that are named.
 const LONGEST: usize = 10;
@@ -40,12 +41,15 @@ impl Collector {
                 messages: 0,
                 bytes: 0,
                 unreadable: 0,
+                lost: Lost::default(),
+                ledger_gaps: 0,
                 cut: false,
                 recipients: Ends::default(),
                 unaccounted: 0,
                 uncertain: 0,
                 diverted: 0,
                 replayed: 0,
+                replays_refused: 0,
                 landing: LandingFigures::default(),
                 waits: WaitFigures::default(),
                 tls: TlsFigures::default(),
@@ -85,6 +89,7 @@ impl Collector {
             if !recipient.lane.starts_with('@') {
                 self.backend(&BackendId::new(&recipient.lane)).arrived += 1;
             }
+            self.figures.uncertain += u64::from(is_uncertain(state, (history, number)));
             self.count(message, &recipient.address.to_string(), state);
         }
         for entry in history {
@@ -119,7 +124,6 @@ impl Collector {
 
     fn count(&mut self, message: &StoredMessage, address: &str, state: &RecipientState) {
         let figures = &mut self.figures;
-        figures.uncertain += u64::from(state.is_uncertain());
         figures.diverted += u64::from(state.diverted_from().is_some());
         let ends = &mut figures.recipients;
         let ended = match state {
@@ -221,11 +225,17 @@ impl Collector {
             RecipientEvent::Delivered { tls, .. } => self.sent(tls.as_ref(), count),
             RecipientEvent::Replay {
                 step: ReplayStep::Delivered { tls, .. },
+                backend,
                 ..
             } => {
                 self.figures.replayed += count;
+                self.backend(backend).replayed += count;
                 self.sent(tls.as_ref(), count);
             }
+            RecipientEvent::Replay {
+                step: ReplayStep::Refused { .. },
+                ..
+            } => self.figures.replays_refused += count,
             RecipientEvent::Deferred { backend, .. } if !backend.as_str().starts_with('@') => {
                 self.backend(backend).deferred += (entry.left_out + 1).saturating_mul(count);
             }
@@ -265,6 +275,7 @@ impl Collector {
             name: name.clone(),
             arrived: 0,
             delivered: 0,
+            replayed: 0,
             waiting: 0,
             deferred: 0,
             seconds_away: 0,
@@ -292,6 +303,8 @@ impl Collector {
         }
         let mut figures = self.figures;
         figures.unreadable = passed.unreadable;
+        figures.lost = passed.lost;
+        figures.ledger_gaps = passed.ledger_gaps;
         figures.cut = passed.cut;
         figures.backends = self.backends.into_values().collect();
         let holds = self.holds.into_iter();

@@ -21,7 +21,7 @@ fn counted_for(scope: Scope) -> Figures {
     let changes = [(BackendId::new("onprem"), changes.to_vec())].into();
     let passed = Passed {
         unreadable: 1,
-        cut: false,
+        ..Passed::default()
     };
     collector.finish(&changes, passed)
 }
@@ -41,8 +41,15 @@ fn every_recipient_is_counted_where_he_is() {
     assert_eq!((figures.unaccounted, figures.unreadable), (0, 1));
     assert_eq!(
         (figures.uncertain, figures.diverted, figures.replayed),
-        (1, 1, 1)
+        (2, 1, 1),
+        "one by a delivery, one by a replay"
     );
+    assert_eq!(figures.replays_refused, 1);
+    let onprem = figures
+        .backends
+        .iter()
+        .find(|one| one.name.as_str() == "onprem");
+    assert_eq!(onprem.unwrap().replayed, 1);
     assert_eq!((figures.waits.minute, figures.waits.ten_minutes), (1, 1));
     let longest: Vec<u64> = figures
         .waits
@@ -118,7 +125,7 @@ fn only_who_is_meant_counts() {
     let ann = counted_for(scope("ann@example.org"));
     let told = (ann.messages, ann.recipients.all, ann.recipients.delivered);
     assert_eq!((told, ann.recipients.waiting), ((1, 1, 1), 0));
-    assert_eq!((ann.diverted, ann.replayed, ann.uncertain), (1, 1, 0));
+    assert_eq!((ann.diverted, ann.replayed, ann.uncertain), (1, 1, 1));
     assert_eq!((ann.tls.out_with, ann.tls.out_without), (1, 1));
     assert_eq!((ann.landing.looked, ann.landing.junk), (1, 1));
     assert_eq!((ann.open.len(), ann.holds.len()), (0, 0));

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Outage, Timeline};
 use crate::base::Timestamp;
 use crate::mail::{BackendId, SpoolId};
+use crate::spool::Lost;
 
 /// The figures of a report: about mail that was accepted from `since` up to `until`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,18 +26,28 @@ pub struct Figures {
     /// Messages that cannot be read: damaged. Nobody knows whose they were, or what became of
     /// them.
     pub unreadable: u64,
+    /// What is not there any more, and no row knows: not in the numbers below.
+    #[serde(default)]
+    pub lost: Lost,
+    /// Files of the ledger that cannot be read, or are gone before their time: who stands in them
+    /// is in no number below.
+    #[serde(default)]
+    pub ledger_gaps: u64,
     /// There were more messages than a report takes.
     pub cut: bool,
     /// Recipients of the messages, and what became of them.
     pub recipients: Ends,
     /// Recipients of whom nothing is known: an error of ours. Always 0.
     pub unaccounted: u64,
-    /// Recipients who may have got it twice: an attempt had no known end.
+    /// Recipients who may have got it twice: an attempt, or one of a replay, had no known end.
     pub uncertain: u64,
     /// Recipients whose mail another backend has instead of their home.
     pub diverted: u64,
     /// Recipients to whom a replay brought it (once more).
     pub replayed: u64,
+    /// Recipients of whom a backend refused what a replay brought.
+    #[serde(default)]
+    pub replays_refused: u64,
     /// What was seen in mailboxes of those who were looked for.
     #[serde(default)]
     pub landing: LandingFigures,
@@ -144,6 +155,9 @@ pub struct BackendFigures {
     pub arrived: u64,
     /// Recipients whose mail it has taken, replays not counted.
     pub delivered: u64,
+    /// Deliveries to it that replays made.
+    #[serde(default)]
+    pub replayed: u64,
     /// Recipients who wait for it.
     pub waiting: u64,
     /// Attempts that it put off.

@@ -24,5 +24,19 @@ pub use rows::{head, rows};
 pub use scope::Scope;
 pub use timeline::Timeline;
 
+use crate::mail::{RecipientEvent, RecipientState, ReplayStep};
+use crate::spool::LedgerEntry;
+
+/// May a recipient have got it twice, by a delivery or by a replay?
+fn is_uncertain(state: &RecipientState, (history, number): (&[LedgerEntry], u16)) -> bool {
+    let in_doubt = |entry: &LedgerEntry| {
+        let RecipientEvent::Replay { step, .. } = &entry.event else {
+            return false;
+        };
+        *step == ReplayStep::Interrupted { uncertain: true } && entry.recipients.contains(&number)
+    };
+    state.is_uncertain() || history.iter().any(in_doubt)
+}
+
 #[cfg(test)]
 mod samples;

@@ -25,9 +25,9 @@ pub fn page(
         headline: headline(figures),
         lines: lines(figures),
         waits: waits(figures),
-        arrived: bars(&timeline.arrived, "plot arrived"),
-        ended: bars(&timeline.ended, "plot ended"),
-        waiting: bars(&timeline.waiting, "plot waiting"),
+        arrived: bars(&timeline.arrived, ("plot arrived", "Mail that came")),
+        ended: bars(&timeline.ended, ("plot ended", "Mail that came to its end")),
+        waiting: bars(&timeline.waiting, ("plot waiting", "Mail that waited")),
         most_arrived: number(timeline.arrived.iter().copied().max().unwrap_or(0)),
         most_ended: number(timeline.ended.iter().copied().max().unwrap_or(0)),
         most_waiting: number(timeline.waiting.iter().copied().max().unwrap_or(0)),
@@ -121,7 +121,7 @@ impl<'a> Backend<'a> {
 #[must_use]
 pub fn headline(figures: &Figures) -> String {
     let ends = &figures.recipients;
-    let lost = figures.unaccounted + figures.unreadable;
+    let lost = figures.unaccounted + figures.unreadable + figures.lost.messages;
     let mut text = format!(
         "{} accepted, {} delivered, {} waiting, {} lost, {} perhaps twice",
         number(ends.all),
@@ -130,6 +130,17 @@ pub fn headline(figures: &Figures) -> String {
         number(lost),
         number(figures.uncertain),
     );
+    for (count, what) in [
+        (figures.lost.pieces, "damaged pieces of the log"),
+        (
+            figures.ledger_gaps,
+            "files of the ledger that cannot be read, whose mail is not counted",
+        ),
+    ] {
+        if count > 0 {
+            text.extend(["; ", &number(count), " ", what]);
+        }
+    }
     if figures.landing.looked > 0 {
         let (found, looked) = (
             number(figures.landing.found),
@@ -209,8 +220,33 @@ fn lines(figures: &Figures) -> Vec<Line> {
             "whose recipients cannot be read any more",
         ),
     ];
+    lines.extend(gaps(figures));
     lines.extend(doubts(figures));
     lines
+}
+
+/// What is in none of the numbers; nothing, usually.
+fn gaps(figures: &Figures) -> Vec<Line> {
+    let gaps = [
+        (
+            figures.lost.messages,
+            "lost messages",
+            "they waited, and the log has them no more; quarantine names them",
+        ),
+        (
+            figures.lost.pieces,
+            "damaged pieces",
+            "of the log: what stood in them is perhaps in no number; see quarantine",
+        ),
+        (
+            figures.ledger_gaps,
+            "ledger files",
+            "cannot be read, or are gone: who stands in them is in no number",
+        ),
+    ];
+    let some = gaps.into_iter().filter(|(value, _, _)| *value > 0);
+    some.map(|(value, what, meaning)| line(value, what, meaning))
+        .collect()
 }
 
 /// What was seen, and what asks for somebody.
@@ -245,6 +281,11 @@ fn doubts(figures: &Figures) -> Vec<Line> {
             figures.replayed,
             "replayed",
             "deliveries that a replay made",
+        ),
+        line(
+            figures.replays_refused,
+            "replays refused",
+            "a backend did not take what a replay brought",
         ),
         line(figures.tls.out_with, "encrypted", "deliveries over TLS"),
         line(
@@ -319,7 +360,7 @@ mod tests {
     use crate::mail::BackendId;
     use crate::report::samples::{at, message};
     use crate::report::{Collector, Scope};
-    use crate::spool::Passed;
+    use crate::spool::{Lost, Passed};
 
     fn figures() -> Figures {
         let mut collector = Collector::new(Scope::default(), (at(0), at(3600)), at(600));
@@ -343,8 +384,22 @@ mod tests {
     fn the_report_is_said_in_a_sentence() {
         assert_eq!(
             headline(&figures()),
-            "4 accepted, 2 delivered, 1 waiting, 0 lost, 1 perhaps twice; 1 of 2 found in \
+            "4 accepted, 2 delivered, 1 waiting, 0 lost, 2 perhaps twice; 1 of 2 found in \
              the mailbox; longest wait 1 min 30 s; 9 min 40 s of onprem downtime covered."
+        );
+        let mut gaps = figures();
+        gaps.lost = Lost {
+            messages: 3,
+            pieces: 1,
+        };
+        gaps.ledger_gaps = 2;
+        let told = headline(&gaps);
+        assert!(
+            told.contains(
+                "3 lost, 2 perhaps twice; 1 damaged pieces of the log; 2 files of the ledger \
+                 that cannot be read, whose mail is not counted; "
+            ),
+            "{told}"
         );
         assert_eq!(number(1_204_000), "1,204,000");
         assert_eq!(number(999), "999");

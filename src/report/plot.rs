@@ -10,8 +10,8 @@ const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 120.0;
 const STRIPE: f64 = 14.0;
 
-/// Bars over the steps of a timeline.
-pub(super) fn bars(values: &[u64], class: &str) -> String {
+/// Bars over the steps of a timeline; the words are for those who do not see them.
+pub(super) fn bars(values: &[u64], (class, words): (&str, &str)) -> String {
     let most = values.iter().copied().max().unwrap_or(0).max(1);
     let width = WIDTH / length(values.len());
     let mut path = String::new();
@@ -23,7 +23,7 @@ pub(super) fn bars(values: &[u64], class: &str) -> String {
     }
     format!(
         "<svg class=\"{class}\" viewBox=\"0 -2 {WIDTH} {}\" role=\"img\" \
-         preserveAspectRatio=\"none\"><path class=\"bar\" d=\"{path}\"/>\
+         aria-label=\"{words}\" preserveAspectRatio=\"none\"><path class=\"bar\" d=\"{path}\"/>\
          <path class=\"base\" d=\"M0 {HEIGHT}H{WIDTH}\"/></svg>",
         HEIGHT + 4.0
     )
@@ -50,8 +50,8 @@ pub(super) fn stripe(outages: &[Outage], timeline: &Timeline, until: Timestamp) 
     }
     format!(
         "<svg class=\"stripe\" viewBox=\"0 0 {WIDTH} {STRIPE}\" role=\"img\" \
-         preserveAspectRatio=\"none\"><rect class=\"free\" width=\"{WIDTH}\" \
-         height=\"{STRIPE}\"/>{marks}</svg>"
+         aria-label=\"When it took no mail\" preserveAspectRatio=\"none\">\
+         <rect class=\"free\" width=\"{WIDTH}\" height=\"{STRIPE}\"/>{marks}</svg>"
     )
 }
 
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn the_highest_bar_fills_the_picture() {
-        let picture = bars(&[0, 5, 10], "arrived");
+        let picture = bars(&[0, 5, 10], ("arrived", "came"));
         assert!(picture.contains("M240.0 120V60.0h239.4V120z"), "{picture}");
         assert!(picture.contains("M480.0 120V0.0"), "{picture}");
         assert_eq!(
@@ -80,8 +80,8 @@ mod tests {
             3,
             "no bar for nothing: {picture}"
         );
-        assert!(!bars(&[], "arrived").contains("NaN"));
-        assert!(!bars(&[u64::MAX, 1], "arrived").contains("inf"));
+        assert!(!bars(&[], ("arrived", "came")).contains("NaN"));
+        assert!(!bars(&[u64::MAX, 1], ("arrived", "came")).contains("inf"));
     }
 
     #[test]

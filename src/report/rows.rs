@@ -1,6 +1,6 @@
 //! One line for each recipient, as CSV: for spreadsheets and auditors.
 
-use super::Scope;
+use super::{Scope, is_uncertain};
 use crate::mail::{HoldReason, Landing, RecipientEvent, RecipientState, ReplayStep};
 use crate::spool::{LedgerEntry, StoredMessage};
 
@@ -70,7 +70,12 @@ pub fn rows(scope: &Scope, message: &StoredMessage, history: &[LedgerEntry]) -> 
             story.held.to_string(),
             story.held_by.join("; "),
             story.replayed.to_string(),
-            if state.is_uncertain() { "yes" } else { "" }.to_owned(),
+            if is_uncertain(state, (history, number)) {
+                "yes"
+            } else {
+                ""
+            }
+            .to_owned(),
             state
                 .diverted_from()
                 .map(ToString::to_string)
@@ -241,7 +246,7 @@ mod tests {
         assert_eq!(cells("held_by"), "|root||");
         assert_eq!(cells("replayed"), "1|0|0|0");
         assert_eq!(cells("diverted_from"), "onprem|||");
-        assert_eq!(cells("uncertain"), "|||yes");
+        assert_eq!(cells("uncertain"), "yes|||yes");
         assert_eq!(cells("landed"), "Junk|||missing");
         assert_eq!(cells("verdict"), "SCL 5|||");
     }

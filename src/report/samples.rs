@@ -99,13 +99,13 @@ pub(super) fn message() -> (StoredMessage, Vec<LedgerEntry>) {
             delivered("cloud", 5, None),
         ],
     };
-    (message, story(held, refused))
+    (message, story(held, &refused))
 }
 
-fn story(held: HoldReason, refused: Failure) -> Vec<LedgerEntry> {
+fn story(held: HoldReason, refused: &Failure) -> Vec<LedgerEntry> {
     let deferred = RecipientEvent::Deferred {
         backend: BackendId::new("onprem"),
-        failure: refused,
+        failure: refused.clone(),
         due: at(60),
         counts: false,
     };
@@ -126,6 +126,16 @@ fn story(held: HoldReason, refused: Failure) -> Vec<LedgerEntry> {
         },
         diverted_from: None,
     };
+    let step = |step| RecipientEvent::Replay {
+        replay: "r1".to_owned(),
+        backend: BackendId::new("onprem"),
+        step,
+        diverted_from: None,
+    };
+    let in_doubt = step(ReplayStep::Interrupted { uncertain: true });
+    let no = step(ReplayStep::Refused {
+        failure: refused.clone(),
+    });
     let seen = |landing| RecipientEvent::Landing {
         backend: BackendId::new("onprem"),
         landing,
@@ -139,7 +149,9 @@ fn story(held: HoldReason, refused: Failure) -> Vec<LedgerEntry> {
         entry(&[1], 1, RecipientEvent::Held { reason: held }),
         entry(&[0], 2, deferred),
         entry(&[0, 3], 90, done("cloud")),
+        entry(&[0], 95, in_doubt),
         entry(&[0], 100, again),
+        entry(&[2], 105, no),
         entry(&[0, 3], 110, seen(Landing::Missing)),
         entry(&[0], 120, seen(junk)),
     ];

@@ -1,7 +1,7 @@
 //! What came in is what is finished and what waits: looked at again and again while the program
 //! runs. A difference is an error of ours, and an alarm.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::SpoolError;
 use super::handle::Spool;
+use super::head;
 use super::index::{Counters, Index, MessageRow, decode, key, place};
+use super::segment::Position;
 use crate::base::{Shutdown, Timestamp};
 use crate::limits;
 use crate::mail::{RecipientState, SpoolId};
@@ -24,6 +26,9 @@ const REST: u32 = 10;
 const LOOKS: u32 = 3;
 /// Messages that are named.
 const NAMED: usize = 20;
+/// The room of the fact about strays, and its key.
+const ROOM: &str = "balance";
+const STRAYS: &str = "strays";
 
 /// The account of everything that is stored, as it is now, and what the last round found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,18 +64,21 @@ pub struct Sum {
 
 /// What a round found.
 #[derive(Debug, Default)]
-pub(crate) struct Verdict {
+struct Verdict {
     at: Timestamp,
     wrong: u64,
     named: Vec<String>,
 }
 
 impl Verdict {
-    pub(crate) const fn is_bad(&self) -> bool {
-        self.wrong > 0
+    /// A round that came to no end.
+    fn failed(error: &SpoolError) -> Self {
+        let mut verdict = Self::default();
+        verdict.complain(format!("what came in cannot be counted: {error}"));
+        verdict
     }
 
-    pub(crate) fn complain(&mut self, what: String) {
+    fn complain(&mut self, what: String) {
         self.wrong += 1;
         if self.named.len() < NAMED {
             self.named.push(what);
@@ -83,26 +91,38 @@ impl Verdict {
 pub(crate) struct Balances {
     /// About the rows.
     last: Mutex<Option<Arc<Verdict>>>,
-    /// About the log, when it was read through: messages that the rows do not know.
-    log: Mutex<Option<Arc<Verdict>>>,
     /// One round at a time.
     round: tokio::sync::Mutex<()>,
 }
 
 impl Balances {
-    /// What the last reading of the log says.
-    pub(crate) fn set_log(&self, verdict: Verdict) {
-        set(&self.log, verdict);
+    fn last(&self) -> Option<Arc<Verdict>> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.clone()
+    }
+
+    fn set(&self, verdict: Verdict) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some(Arc::new(verdict));
     }
 }
 
-fn last(verdict: &Mutex<Option<Arc<Verdict>>>) -> Option<Arc<Verdict>> {
-    let last = verdict.lock().unwrap_or_else(PoisonError::into_inner);
-    last.clone()
+/// Messages that stand in the log and in no row, as the last reading of the log found them. It is
+/// kept there: a restart is no end of the alarm, and an index that is made anew is one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Strays {
+    count: u64,
+    /// The first ones.
+    named: Vec<SpoolId>,
 }
 
-fn set(place: &Mutex<Option<Arc<Verdict>>>, verdict: Verdict) {
-    *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(verdict));
+impl Strays {
+    pub(super) fn add(&mut self, id: SpoolId) {
+        self.count += 1;
+        if self.named.len() < NAMED {
+            self.named.push(id);
+        }
+    }
 }
 
 impl Spool {
@@ -110,13 +130,49 @@ impl Spool {
     #[must_use]
     pub fn balance(&self) -> Option<Balance> {
         let mut balance = Balance::of(&self.index().ok()?.counters());
-        let rows = last(&self.0.balances.last);
-        balance.at = rows.as_ref().map(|rows| rows.at);
-        for verdict in rows.into_iter().chain(last(&self.0.balances.log)) {
-            balance.wrong += verdict.wrong;
-            balance.named.extend_from_slice(&verdict.named);
+        if let Some(rows) = self.0.balances.last() {
+            balance.at = Some(rows.at);
+            balance.add(rows.wrong, rows.named.iter().cloned());
+        }
+        match self.strays() {
+            Ok(strays) => {
+                let told = |id: SpoolId| format!("{id}: in the log, and in no row");
+                balance.add(strays.count, strays.named.into_iter().map(told));
+            }
+            Err(error) => balance.add(1, [format!("what the log has: {error}")].into_iter()),
         }
         Some(balance)
+    }
+
+    /// Keeps what a reading of the log has found.
+    pub(super) async fn keep_strays(&self, strays: &Strays) -> Result<(), SpoolError> {
+        if strays.count > 0 {
+            tracing::error!(?strays, "the index does not know what the log has");
+        } else if self.fact(ROOM, STRAYS)?.is_none() {
+            return Ok(());
+        }
+        let value = serde_json::to_value(strays);
+        let value = value.map_err(|error| SpoolError::Index(error.to_string()))?;
+        let value = Some(value).filter(|_| strays.count > 0);
+        self.put_fact(ROOM, STRAYS, value).await
+    }
+
+    /// What the last reading of the log has found, and no row knows to this day.
+    fn strays(&self) -> Result<Strays, SpoolError> {
+        let Some(value) = self.fact(ROOM, STRAYS)? else {
+            return Ok(Strays::default());
+        };
+        let found: Strays = serde_json::from_value(value)
+            .map_err(|error| SpoolError::Damaged(format!("the fact {ROOM}/{STRAYS}: {error}")))?;
+        let mut named = Vec::new();
+        for id in found.named {
+            if self.position_of(id)?.is_none() {
+                named.push(id);
+            }
+        }
+        // Whoever brings back the first ones brings back all: the index was made anew.
+        let count = if named.is_empty() { 0 } else { found.count };
+        Ok(Strays { count, named })
     }
 
     /// A round every ten minutes, until the stop.
@@ -138,7 +194,10 @@ impl Spool {
                         tracing::error!(wrong, %named, "what came in is not what is there");
                     }
                     Ok(_) | Err(SpoolError::Closed) => {}
-                    Err(error) => tracing::error!(%error, "what came in cannot be counted"),
+                    Err(error) => {
+                        tracing::error!(%error, "what came in cannot be counted");
+                        self.0.balances.set(Verdict::failed(&error));
+                    }
                 },
             }
         }
@@ -158,7 +217,8 @@ impl Spool {
         loop {
             let begun = Instant::now();
             let start = from.clone();
-            let page = self.beside(move |spool| spool.count_page(start)).await?;
+            let counting = move |spool: &Self| spool.count_page(start, &spool.segments()?);
+            let page = self.beside(counting).await?;
             for id in page.odd {
                 if let Some(what) = self.look_again(id).await? {
                     verdict.complain(format!("{id}: {what}"));
@@ -176,14 +236,20 @@ impl Spool {
             tokio::time::sleep(begun.elapsed() * (REST - 1)).await;
         }
         verdict.at = self.0.clock.now();
-        set(&self.0.balances.last, verdict);
+        self.0.balances.set(verdict);
         self.balance().ok_or(SpoolError::Closed)
     }
 
-    fn count_page(&self, mut from: Vec<u8>) -> Result<Page, SpoolError> {
+    /// The segments that are there.
+    fn segments(&self) -> Result<BTreeSet<u32>, SpoolError> {
+        let log = self.0.options.dir.join("log");
+        Ok(head::numbers(&self.0.disk, &log)?.into_iter().collect())
+    }
+
+    fn count_page(&self, mut from: Vec<u8>, log: &BTreeSet<u32>) -> Result<Page, SpoolError> {
         let mut odd = Vec::new();
         for _ in 0..limits::PAGE {
-            match self.count_next(&from)? {
+            match self.count_next(&from, log)? {
                 Step::Passed { row, odd: is_odd } => {
                     odd.extend(is_odd);
                     from = row;
@@ -200,7 +266,7 @@ impl Spool {
 
     /// Counts the first message from a row on, whichever that is at this moment: what is accepted
     /// later can have an older id. Ends the count where there is none.
-    fn count_next(&self, from: &[u8]) -> Result<Step, SpoolError> {
+    fn count_next(&self, from: &[u8], log: &BTreeSet<u32>) -> Result<Step, SpoolError> {
         let index = self.index()?;
         // Held until the step is done, and taken once: who waits for it to write would else wait
         // for us, and we for him.
@@ -222,7 +288,7 @@ impl Spool {
             let Some(id) = key::parse_id(&row) else {
                 return Ok(Step::Passed { row, odd: None });
             };
-            let Some(read) = read(index, id)? else {
+            let Some(read) = read(index, id, log) else {
                 if index.revision() == revision {
                     // Listed and not there: an index like that must not hold us up.
                     let odd = Some(id);
@@ -242,9 +308,11 @@ impl Spool {
         let mut found = None;
         for _ in 0..LOOKS {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            found = self
-                .beside(move |spool| Ok(read(spool.index()?, id)?.and_then(|read| read.wrong)))
-                .await?;
+            let looking = move |spool: &Self| {
+                let log = spool.segments()?;
+                Ok(read(spool.index()?, id, &log).and_then(|read| read.wrong))
+            };
+            found = self.beside(looking).await?;
             if found.is_none() {
                 break;
             }
@@ -253,8 +321,19 @@ impl Spool {
     }
 }
 
-/// Reads the rows of a message, and compares them; `None` when it is gone.
-fn read(index: &Index, id: SpoolId) -> Result<Option<Rows>, SpoolError> {
+/// Reads the rows of a message, and compares them; `None` when it is gone. What cannot be read is
+/// wrong, and ends no round.
+fn read(index: &Index, id: SpoolId, log: &BTreeSet<u32>) -> Option<Rows> {
+    let read = compared(index, id, log);
+    read.unwrap_or_else(|error| {
+        Some(Rows {
+            states: Vec::new(),
+            wrong: Some(format!("its rows cannot be read: {error}")),
+        })
+    })
+}
+
+fn compared(index: &Index, id: SpoolId, log: &BTreeSet<u32>) -> Result<Option<Rows>, SpoolError> {
     let Some(row) = index.row::<MessageRow>(&key::message(id))? else {
         return Ok(None);
     };
@@ -286,10 +365,19 @@ fn read(index: &Index, id: SpoolId) -> Result<Option<Rows>, SpoolError> {
         wrong = Some(format!(
             "{unfinished} recipients wait, and its row says {said}"
         ));
+    } else if is_gone(row.position, log) {
+        let segment = Position::from_u64(row.position).segment;
+        wrong = Some(format!("segment {segment}, where it stands, is gone"));
     } else if (unfinished > 0) != index.get(&key::unfinished(id))?.is_some() {
         wrong = Some("whether somebody waits for it is said in two ways".to_owned());
     }
     Ok(Some(Rows { states, wrong }))
+}
+
+/// Is the segment of this place not there? What was begun since they were listed is.
+fn is_gone(position: u64, log: &BTreeSet<u32>) -> bool {
+    let segment = Position::from_u64(position).segment;
+    !log.contains(&segment) && log.last().is_none_or(|newest| segment < *newest)
 }
 
 /// The row by which the queue finds a recipient who waits.
@@ -355,6 +443,11 @@ impl Balance {
             ));
         }
         balance
+    }
+
+    fn add(&mut self, wrong: u64, named: impl Iterator<Item = String>) {
+        self.wrong += wrong;
+        self.named.extend(named);
     }
 
     fn sum(&mut self, name: &str) -> &mut Sum {

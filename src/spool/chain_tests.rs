@@ -214,9 +214,10 @@ async fn a_forged_ledger_file_is_found() {
     let genuine = std::fs::read(spool.0.ledger.path(2)).unwrap();
     let count = |spool: &Spool| {
         let mut count = 0;
-        let mut show = |_| count += 1;
+        let mut show = |_, _| count += 1;
         let since = crate::base::Timestamp::EPOCH;
-        spool.0.ledger.each(since, &mut show).unwrap();
+        let all = std::collections::BTreeSet::new();
+        spool.0.ledger.each((since, &all), &mut show).unwrap();
         count
     };
     let before = count(&spool);

@@ -3,6 +3,7 @@
 //! One gzip file of JSON lines for each segment that went (`zgrep` reads it), see
 //! docs/spool-format.md.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -172,24 +173,33 @@ impl Ledger {
         Ok(found)
     }
 
-    /// Shows the messages of every file in which one ended at `since` or later, oldest file first.
+    /// Shows the messages of every file in which one ended at `since` or later, oldest file first,
+    /// with the segment of the file, but for the files of these segments; which segments have a
+    /// file that cannot be read to its end.
     pub(crate) fn each(
         &self,
-        since: Timestamp,
-        show: &mut dyn FnMut(LedgerMessage),
-    ) -> Result<(), SpoolError> {
-        let mut paths = self.files()?;
-        paths.sort_unstable();
-        for path in paths {
-            self.read_or_tell(&path, since, &mut *show);
-        }
-        Ok(())
+        (since, but): (Timestamp, &BTreeSet<u32>),
+        show: &mut dyn FnMut(u32, LedgerMessage),
+    ) -> Result<BTreeSet<u32>, SpoolError> {
+        let mut segments = self.segments()?;
+        segments.retain(|segment| !but.contains(segment));
+        segments.retain(|segment| {
+            let path = self.path(*segment);
+            !self.read_or_tell(&path, since, |message| show(*segment, message))
+        });
+        Ok(segments.into_iter().collect())
     }
 
-    /// What cannot be read hides no other file.
-    fn read_or_tell(&self, path: &Path, since: Timestamp, show: impl FnMut(LedgerMessage)) {
-        if let Err(error) = self.read(path, since, show) {
-            tracing::error!(%error, "a part of the ledger cannot be read");
+    /// What cannot be read hides no other file. `true`: it was read to its end.
+    fn read_or_tell(&self, path: &Path, since: Timestamp, show: impl FnMut(LedgerMessage)) -> bool {
+        match self.read(path, since, show) {
+            Ok(()) => true,
+            // Its time is over, and it went between two looks.
+            Err(SpoolError::Disk { error, .. }) if error.kind() == io::ErrorKind::NotFound => true,
+            Err(error) => {
+                tracing::error!(%error, "a part of the ledger cannot be read");
+                false
+            }
         }
     }
 

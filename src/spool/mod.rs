@@ -31,6 +31,7 @@ mod index;
 mod interrupted;
 mod ledger;
 mod log;
+mod losses;
 mod lost;
 mod maimed;
 mod offline;
@@ -74,6 +75,7 @@ pub use handle::{Options, Spool, Written};
 pub use identity::check_identity;
 pub use index::{Change, MemoryStore, Row, SledStore, Store};
 pub use ledger::LedgerMessage;
+pub use losses::Lost;
 pub use offline::{Offline, Progress};
 pub use open::{OpenStore, Opened, World};
 pub use outlook::Outlook;
@@ -89,6 +91,8 @@ pub use views::{Due, LedgerEntry, SpoolStats, StoredMessage, WaitingRecipient};
 mod damage_tests;
 #[cfg(test)]
 mod lost_tests;
+#[cfg(test)]
+mod passed_tests;
 #[cfg(test)]
 mod retention_tests;
 #[cfg(test)]

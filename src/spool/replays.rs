@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::SpoolError;
 use super::handle::Spool;
 use super::index::{key, replays_of};
-use super::passed::Passing;
+use super::passed::{Passing, Walk};
 use super::views::StoredMessage;
 use crate::mail::{BackendId, ReplayMark, ReplayedRecipient, SpoolId};
 
@@ -54,9 +54,9 @@ impl Spool {
         ids: Range<SpoolId>,
         show: &mut dyn FnMut(&StoredMessage),
     ) -> Result<(), SpoolError> {
-        let mut all = usize::MAX;
+        let mut walk = Walk::new(usize::MAX);
         let mut shown = |passing: &Passing<'_>| show(passing.message);
-        self.passed_and_gone(ids, &mut all, &mut shown).map(|_| ())
+        self.passed_and_gone(&ids, &mut walk, &mut shown)
     }
 
     /// How far all replays of a message are, by recipient and backend.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::SpoolError;
-use super::balance::Verdict;
+use super::balance::Strays;
 use super::event::Entry;
 use super::handle::Spool;
 use super::head;
@@ -58,7 +58,7 @@ impl Spool {
         // The newest one is being written.
         numbers.pop();
         let mut done = 0;
-        let mut verdict = Verdict::default();
+        let mut strays = Strays::default();
         for segment in numbers {
             let begun = Instant::now();
             let found = self.beside(move |spool| spool.scrub_segment(segment)).await;
@@ -68,7 +68,7 @@ impl Spool {
                         self.scrub_large(id).await?;
                     }
                     for id in seen.unknown {
-                        verdict.complain(format!("{id}: in the log, and in no row"));
+                        strays.add(id);
                     }
                     done += 1;
                 }
@@ -79,10 +79,7 @@ impl Spool {
             }
             tokio::time::sleep(begun.elapsed() * (REST - 1)).await;
         }
-        if verdict.is_bad() {
-            tracing::error!(?verdict, "the index does not know what the log has");
-        }
-        self.0.balances.set_log(verdict);
+        self.keep_strays(&strays).await?;
         Ok(done)
     }
 
@@ -142,7 +139,7 @@ impl Spool {
         Ok(())
     }
 
-    fn position_of(&self, id: SpoolId) -> Result<Option<Position>, SpoolError> {
+    pub(super) fn position_of(&self, id: SpoolId) -> Result<Option<Position>, SpoolError> {
         let row = self.0.index.row::<MessageRow>(&key::message(id))?;
         Ok(row.map(|row| Position::from_u64(row.position)))
     }

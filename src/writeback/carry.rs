@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 use super::Parts;
 use super::decide::{Step, Verdict, about_mark, about_sent, folder_of};
 use super::people::Person;
-use super::record::{UserResult, Written, put_written};
+use super::record::{Carried, Run, UserResult, Written, put_result, put_written};
 use super::work::{MarkTask, SentTask, Work, name_of_mark, name_of_sent};
 use crate::base::Shutdown;
 use crate::imap::{Filed, ImapError, Item, OpenMailbox, Sought, Spot};
@@ -30,12 +30,22 @@ pub(super) enum Broken {
     Moved,
 }
 
+/// What a run did for a user, written down while it goes on: a crash forgets none of it.
+pub(super) struct SoFar<'a> {
+    pub(super) run: &'a Run,
+    /// Done before this try.
+    pub(super) before: Carried,
+    /// Done in this try, when it was written down last.
+    pub(super) kept: u64,
+}
+
 /// What works on one user.
 pub(super) struct Carrier<'a> {
     pub(super) parts: &'a Parts,
     pub(super) person: &'a Person,
     pub(super) backend: &'a BackendId,
     pub(super) stop: &'a Shutdown,
+    pub(super) so_far: SoFar<'a>,
     pub(super) result: &'a mut UserResult,
 }
 
@@ -53,19 +63,10 @@ impl Carrier<'_> {
             let spots = next();
             self.go_on()?;
             self.carry_sent(mailbox, (&task, &spots)).await?;
+            self.keep().await?;
         }
-        let mut done = Vec::new();
-        for task in work.marks {
-            let spots = next();
-            self.go_on()?;
-            if self.carry_mark(mailbox, (&task, &spots)).await? {
-                done.push((name_of_mark(task.id), self.written(&task.mark)));
-            }
-            if done.len() >= TOGETHER {
-                self.note(std::mem::take(&mut done)).await?;
-            }
-        }
-        self.note(done).await?;
+        let marks = work.marks.into_iter().map(|task| (task, next()));
+        self.carry_marks(mailbox, marks.collect()).await?;
         for task in work.drafts {
             let names = self.names_of(&task);
             let [now, before] = names.map(|names| {
@@ -74,8 +75,58 @@ impl Carrier<'_> {
             });
             self.go_on()?;
             self.carry_draft(mailbox, (&task, [&now, &before])).await?;
+            self.keep().await?;
         }
         Ok(())
+    }
+
+    async fn carry_marks(
+        &mut self,
+        mailbox: &mut dyn OpenMailbox,
+        marks: Vec<(MarkTask, Vec<Spot>)>,
+    ) -> Result<(), Broken> {
+        let mut done = Vec::new();
+        let mut ended = Ok(());
+        for (task, spots) in marks {
+            let carried = match self.go_on() {
+                Ok(()) => self.carry_mark(mailbox, (&task, &spots)).await,
+                Err(broken) => Err(broken),
+            };
+            match carried {
+                Ok(true) => done.push((name_of_mark(task.id), self.written(&task.mark))),
+                Ok(false) => {}
+                Err(broken) => {
+                    ended = Err(broken);
+                    break;
+                }
+            }
+            if done.len() >= TOGETHER {
+                self.note(std::mem::take(&mut done)).await?;
+                self.keep().await?;
+            }
+        }
+        // What was done is noted, however it ended.
+        self.note(done).await?;
+        self.keep().await?;
+        ended
+    }
+
+    /// Writes down what was done so far, if that is more than before.
+    async fn keep(&mut self) -> Result<(), Broken> {
+        if self.result.carried.done() == self.so_far.kept {
+            return Ok(());
+        }
+        self.so_far.kept = self.result.carried.done();
+        let mut carried = self.so_far.before;
+        carried.add(&self.result.carried.only_done());
+        let partial = UserResult {
+            mailbox: self.person.mailbox.clone(),
+            backend: Some(self.backend.clone()),
+            carried,
+            partial: true,
+            ..UserResult::default()
+        };
+        Ok(put_result(&self.parts.spool, self.so_far.run, &partial).await?)
     }
 
     /// Nothing goes where his mailbox was when the run began, and is no more.
@@ -265,6 +316,7 @@ impl Carrier<'_> {
             }),
             begun: Vec::new(),
             copy: None,
+            accepted: false,
         }
     }
 

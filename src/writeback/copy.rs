@@ -83,7 +83,7 @@ impl Copier<'_> {
         let mut draft = spool.draft();
         let name = name_of_sent(id);
         let place = (self.person.mailbox.as_str(), name.as_str());
-        let written = self.written(task, draft.id());
+        let mut written = self.written(task, draft.id());
         let hostname = &self.parts.hostname;
         let new_id = format!("copy.{}@{hostname}", draft.id());
         let mark = self.parts.options().subject_mark;
@@ -105,6 +105,9 @@ impl Copier<'_> {
         put_written(spool, place, Some(&written)).await?;
         let envelope = envelope(recipient, new_id, (&start, &mark));
         spool.accept(draft, envelope).await?;
+        // What he sent may stay longer than its copy, while it waits for somebody.
+        written.accepted = true;
+        put_written(spool, place, Some(&written)).await?;
         self.result.carried.copied += 1;
         let backend = self.backend.to_string();
         metrics::counter!(names::WRITTEN_BACK, "backend" => backend, "kind" => "copy").increment(1);
@@ -138,6 +141,7 @@ impl Copier<'_> {
             place: None,
             begun: Vec::new(),
             copy: Some(copy),
+            accepted: false,
         }
     }
 }

@@ -209,6 +209,7 @@ mod tests {
             place: of.place,
             begun: Vec::new(),
             copy: None,
+            accepted: false,
         }
     }
 

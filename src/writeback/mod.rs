@@ -267,6 +267,7 @@ impl Writebacks {
         actor: &str,
     ) -> Result<Progress, WritebackError> {
         let plan = self.plan((meant.clone(), named.clone())).await?;
+        let listed = self.listed((meant.clone(), named)).await?;
         self.wait_for_the_stopped().await;
         let _one_at_a_time = self.0.writing.lock().await;
         let spool = &self.0.parts.spool;
@@ -285,9 +286,10 @@ impl Writebacks {
             state: RunState::Running,
             meant,
             users: plan.users_with_work(),
+            people: listed.as_ref().map(|listed| listed.len() as u64),
             deeds: Vec::new(),
         };
-        record::put_people(spool, &run, &named).await?;
+        record::put_people(spool, &run, &listed.unwrap_or_default()).await?;
         self.step(&mut run, RunState::Running, (actor, "")).await?;
         self.begin(&run)?;
         Ok(self.progress(run)?)
@@ -380,7 +382,8 @@ impl Writebacks {
 
     /// Goes on in the background.
     fn begin(&self, run: &Run) -> Result<(), SpoolError> {
-        let ended = record::results(&self.0.parts.spool, run)?;
+        let mut ended = record::results(&self.0.parts.spool, run)?;
+        ended.retain(|one| !one.partial);
         let stop = self.0.parts.shutdown.child();
         let runner = Runner {
             parts: Arc::clone(&self.0.parts),
@@ -443,6 +446,7 @@ impl Writebacks {
         for result in &results {
             carried.add(&result.carried);
         }
+        results.retain(|one| !one.partial);
         let failed = results.iter().filter(|one| one.failed.is_some()).count() as u64;
         let ended = results.len() as u64;
         let going = self.going();

@@ -211,6 +211,26 @@ fn is_left_out(departed: &Departed) -> String {
     )
 }
 
+/// Who is looked at: who is named is told, too, when his mailbox is not where it is meant. Blocks.
+pub(super) fn candidates(
+    parts: (&Spool, &Router),
+    (meant, named): (&Meant, &BTreeSet<String>),
+) -> Result<Vec<Person>, SpoolError> {
+    if named.is_empty() {
+        people(parts, (meant, named))
+    } else {
+        people(parts, (&Meant::default(), named))
+    }
+}
+
+/// Why somebody with his mailbox there is not meant.
+pub(super) fn is_elsewhere(home: &BackendId, meant: &Meant) -> Option<String> {
+    let meant = meant.backend.as_ref().filter(|meant| *meant != home)?;
+    Some(format!(
+        "the mailbox is at {home} now, and this is for {meant} only"
+    ))
+}
+
 /// Where the mailbox of an account is now; `None`: no backend holds one.
 pub(super) fn home_of(router: &Router, account: &Mailbox) -> Option<Home> {
     let home = mailbox_of(router, account).1?;
@@ -234,6 +254,21 @@ impl Writebacks {
                 Err(WritebackError::Nobody(unknown.join(", ")))
             }
         }
+    }
+
+    /// Whom a run writes down, so that who moves away before it is his turn is told; `None`:
+    /// everybody is meant, and nobody written down.
+    pub(super) async fn listed(
+        &self,
+        (meant, named): (Meant, BTreeSet<String>),
+    ) -> Result<Option<BTreeSet<String>>, SpoolError> {
+        if meant.backend.is_none() || !named.is_empty() {
+            return Ok(Some(named).filter(|named| !named.is_empty()));
+        }
+        let router = self.parts().router.clone();
+        let looking = move |spool: &Spool| people((spool, &router), (&meant, &named));
+        let people = self.parts().spool.beside(looking).await?;
+        Ok(Some(people.into_iter().map(|one| one.mailbox).collect()))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::decide::{Verdict, about_mark, about_sent, expected};
-use super::people::{DEPARTED, NOWHERE, people};
+use super::people::{DEPARTED, NOWHERE, Person, candidates, is_elsewhere, people};
 use super::record::{Carried, Meant};
 use super::work::{Work, work};
 use super::{Parts, WithoutImap};
@@ -13,6 +13,11 @@ use crate::base::Shutdown;
 use crate::limits;
 use crate::mail::{BackendId, FolderKind};
 use crate::spool::{Spool, SpoolError};
+
+/// Why somebody is left out who is told by a run, too.
+const NOWHERE_WORD: &str = "nowhere";
+const ELSEWHERE: &str = "elsewhere";
+const DEPARTED_WORD: &str = "departed";
 
 /// What a run would do.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -41,18 +46,21 @@ pub struct UserPlan {
 }
 
 impl Plan {
-    /// Those who have no mailbox, or whose address is another's, are told by a run, too.
+    /// Those whose mailbox is nowhere, or elsewhere, or whose address is another's, are told by a
+    /// run, too.
     pub(super) fn users_with_work(&self) -> u64 {
-        let told = |one: &&Skipped| matches!(&*one.reason, "nowhere" | "departed");
-        let nowhere = self.skipped.iter().filter(told);
-        self.users + nowhere.map(|one| one.users).sum::<u64>()
+        let told = |one: &&Skipped| {
+            [NOWHERE_WORD, ELSEWHERE, DEPARTED_WORD].contains(&one.reason.as_str())
+        };
+        let told = self.skipped.iter().filter(told);
+        self.users + told.map(|one| one.users).sum::<u64>()
     }
 }
 
 /// Users who are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
-    /// One word: `nowhere`, `departed`, `no-imap`, `no-account`.
+    /// One word: `nowhere`, `elsewhere`, `departed`, `no-imap`, `no-account`.
     pub reason: String,
     /// The same for people.
     pub text: String,
@@ -80,7 +88,7 @@ pub(super) fn count(
         });
         known.users += 1;
     };
-    for person in people((spool, &parts.router), (meant, named))? {
+    for person in candidates((spool, &parts.router), (meant, named))? {
         if stop.is_stopping() {
             return Err(SpoolError::Closed);
         }
@@ -88,16 +96,11 @@ pub(super) fn count(
         if work.is_empty() && work.lost.is_empty() {
             continue;
         }
-        if person.departed.is_some() {
-            skip("departed", DEPARTED.to_owned(), &person.mailbox);
+        if let Some((reason, why)) = left_out(&person, meant) {
+            skip(reason, why, &person.mailbox);
             continue;
         }
-        let Some((backend, _)) = &person.home else {
-            skip(
-                "nowhere",
-                format!("{NOWHERE}, their work cannot be carried"),
-                &person.mailbox,
-            );
+        let Some(backend) = person.backend() else {
             continue;
         };
         let way = match (parts.has_imap(backend), parts.options().without_imap) {
@@ -106,7 +109,7 @@ pub(super) fn count(
             (false, WithoutImap::Tell) => Way::None,
         };
         let carried = counted(&work, way);
-        if way != Way::Imap {
+        if carried.cannot > 0 {
             let text = format!(
                 "{backend} has no [backend.{backend}.imap]: {} cannot be carried",
                 if carried.copied > 0 {
@@ -137,6 +140,18 @@ pub(super) fn count(
     plan.rows.truncate(limits::PAGE);
     plan.skipped = skipped.into_values().collect();
     Ok(plan)
+}
+
+/// Why nothing of somebody's work can be carried.
+fn left_out(person: &Person, meant: &Meant) -> Option<(&'static str, String)> {
+    if person.departed.is_some() {
+        return Some((DEPARTED_WORD, DEPARTED.to_owned()));
+    }
+    let Some(backend) = person.backend() else {
+        let why = format!("{NOWHERE}, their work cannot be carried");
+        return Some((NOWHERE_WORD, why));
+    };
+    is_elsewhere(backend, meant).map(|why| (ELSEWHERE, why))
 }
 
 /// Who is named, and never worked here.

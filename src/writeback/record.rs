@@ -83,11 +83,23 @@ pub struct Run {
     /// Users with work when it began.
     #[serde(default)]
     pub users: u64,
+    /// So many people are written down as meant, because they were named, or because their mailbox
+    /// was at the backend when it began; `None`: everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub people: Option<u64>,
     /// Its life.
     pub deeds: Vec<RunDeed>,
 }
 
 impl Run {
+    /// Runs of before wrote down only those who were named.
+    const fn has_list(&self) -> bool {
+        match self.people {
+            Some(people) => people > 0,
+            None => self.meant.users > 0,
+        }
+    }
+
     pub(super) fn number(&self) -> u64 {
         let digits = self.id.strip_prefix('w');
         digits
@@ -181,6 +193,9 @@ pub struct UserResult {
     /// What is damaged or gone here; the first ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<String>,
+    /// He has not come to his end: this is what was done so far.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
     /// Why his work, or the rest of it, was not carried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
@@ -231,6 +246,9 @@ pub(super) struct Written {
     /// The copy that the user was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) copy: Option<SpoolId>,
+    /// That copy was there; by now it may be delivered and gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) accepted: bool,
 }
 
 /// What is carried of a mailbox, by `KIND/NAME`.
@@ -300,10 +318,10 @@ pub(super) async fn put_people(
     written.wait().await
 }
 
-/// Who is meant; empty: everybody.
-pub(super) fn people(spool: &Spool, run: &Run) -> Result<BTreeSet<String>, SpoolError> {
-    if run.meant.users == 0 {
-        return Ok(BTreeSet::new());
+/// Who is meant; empty: everybody; `None`: nobody.
+pub(super) fn people(spool: &Spool, run: &Run) -> Result<Option<BTreeSet<String>>, SpoolError> {
+    if !run.has_list() {
+        return Ok(run.people.is_none().then(BTreeSet::new));
     }
     let name = key(PEOPLE, run);
     // Nobody named must not become everybody.
@@ -311,7 +329,7 @@ pub(super) fn people(spool: &Spool, run: &Run) -> Result<BTreeSet<String>, Spool
     let (_, text) = spool.document(ROOM, &name)?.ok_or_else(missing)?;
     let odd = |_| SpoolError::Damaged(format!("{name} is no text"));
     let text = std::str::from_utf8(&text).map_err(odd)?;
-    Ok(text.lines().map(str::to_owned).collect())
+    Ok(Some(text.lines().map(str::to_owned).collect()))
 }
 
 /// What came of a run so far, by mailbox.
@@ -337,7 +355,7 @@ pub(super) async fn make_room(spool: &Spool, all: &[Run]) -> Result<(), SpoolErr
             let key = format!("{}/{}", key(RESULT, run), result.mailbox);
             spool.put_fact(ROOM, &key, None).await?;
         }
-        if run.meant.users > 0 {
+        if run.has_list() {
             spool.put_fact(ROOM, &key(PEOPLE, run), None).await?;
         }
         spool.put_fact(ROOM, &key(RUN, run), None).await?;

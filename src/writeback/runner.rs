@@ -1,7 +1,7 @@
 //! One run: user after user, so many at a time as the backend is asked at all. Where a mailbox is,
 //! is looked up when it is its turn: it may have moved while others were served.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
 use super::Parts;
-use super::carry::{Broken, Carrier};
+use super::carry::{Broken, Carrier, SoFar};
 use super::copy::Copier;
-use super::people::{Person, people};
+use super::people::{Person, candidates, is_elsewhere};
 use super::record::{self, Carried, Run, UserResult};
 use super::work::{Work, work};
 use crate::base::{Boxed, Shutdown};
@@ -72,7 +72,7 @@ enum Tried {
     Away(String),
     /// His mailbox is elsewhere now.
     Moved(UserResult),
-    Stopped,
+    Stopped(UserResult),
 }
 
 type Ended = (BackendId, Turn, Result<Tried, SpoolError>);
@@ -82,12 +82,7 @@ impl Runner {
     /// To its end; `false`: it was stopped.
     pub(super) async fn run(&self) -> Result<bool, SpoolError> {
         let mut lanes = Lanes::new();
-        for person in self.people().await? {
-            let turn = Turn {
-                person,
-                tries: 0,
-                before: Carried::default(),
-            };
+        for turn in self.people().await? {
             self.place(&mut lanes, turn).await?;
         }
         let mut working = Working::new();
@@ -103,19 +98,32 @@ impl Runner {
     }
 
     /// Who has not come to his end yet.
-    async fn people(&self) -> Result<Vec<Person>, SpoolError> {
+    async fn people(&self) -> Result<Vec<Turn>, SpoolError> {
         let (parts, run) = (Arc::clone(&self.parts), self.run.clone());
         let reading = move |spool: &Spool| {
-            let named = record::people(spool, &run)?;
+            let Some(named) = record::people(spool, &run)? else {
+                return Ok(Vec::new());
+            };
             // What came to its end before a restart is not begun anew.
-            let ended = record::results(spool, &run)?;
-            let ended: BTreeSet<String> = ended.into_iter().map(|one| one.mailbox).collect();
+            let known = record::results(spool, &run)?.into_iter();
+            let known = known.map(|one| (one.mailbox.clone(), one));
+            let mut known: BTreeMap<String, UserResult> = known.collect();
             let mut left = Vec::new();
-            for person in people((spool, &parts.router), (&run.meant, &named))? {
-                // Who has no mailbox is told only if that takes something from him.
-                let counts = person.home.is_some() || has_work(spool, &person)?;
-                if counts && !ended.contains(&person.label()) {
-                    left.push(person);
+            for person in candidates((spool, &parts.router), (&run.meant, &named))? {
+                // Whose mailbox is not there is told only if that takes something from him.
+                let home = person.backend();
+                let is_there = home.is_some_and(|at| is_elsewhere(at, &run.meant).is_none());
+                let counts = is_there || has_work(spool, &person)?;
+                let before = match known.remove(&person.label()) {
+                    Some(ended) if !ended.partial => continue,
+                    before => before.map(|one| one.carried),
+                };
+                if counts || before.is_some() {
+                    left.push(Turn {
+                        person,
+                        tries: 0,
+                        before: before.unwrap_or_default(),
+                    });
                 }
             }
             Ok(left)
@@ -125,17 +133,16 @@ impl Runner {
 
     /// Puts somebody where his mailbox is.
     async fn place(&self, lanes: &mut Lanes, turn: Turn) -> Result<(), SpoolError> {
-        let failed = match (turn.person.backend(), &self.run.meant.backend) {
-            (Some(home), Some(meant)) if home != meant => {
-                format!("the mailbox is at {home} now, and this run is for {meant} only")
-            }
-            (Some(home), _) => {
-                let lane = lanes.entry(home.clone()).or_default();
-                lane.turns.push_back(turn);
-                return Ok(());
-            }
-            (None, _) => turn.person.why_nowhere(&self.parts.router),
-        };
+        let home = turn.person.backend().cloned();
+        let elsewhere = home
+            .as_ref()
+            .and_then(|home| is_elsewhere(home, &self.run.meant));
+        if let (Some(home), None) = (home, &elsewhere) {
+            let lane = lanes.entry(home).or_default();
+            lane.turns.push_back(turn);
+            return Ok(());
+        }
+        let failed = elsewhere.unwrap_or_else(|| turn.person.why_nowhere(&self.parts.router));
         let result = UserResult {
             mailbox: turn.person.label(),
             carried: turn.before,
@@ -203,7 +210,10 @@ impl Runner {
                 turn.person.home = turn.person.home_now(&self.parts.router);
                 self.place(lanes, turn).await?;
             }
-            Tried::Stopped => {}
+            Tried::Stopped(result) => {
+                turn.before.add(&result.carried.only_done());
+                self.keep(&turn).await?;
+            }
         }
         let lane = lanes.get(&backend);
         if lane.is_none_or(|lane| lane.working == 0 && lane.turns.is_empty()) {
@@ -240,7 +250,9 @@ impl Runner {
         if let Some(time) = not_before {
             tokio::select! {
                 biased;
-                () = self.stop.stopping() => return (backend, turn, Ok(Tried::Stopped)),
+                () = self.stop.stopping() => {
+                    return (backend, turn, Ok(Tried::Stopped(UserResult::default())));
+                }
                 () = tokio::time::sleep_until(time) => {}
             }
         }
@@ -270,16 +282,17 @@ impl Runner {
         if work.is_empty() {
             return Ok(Tried::Idle(result));
         }
-        let ended = self.carry((backend, person), work, &mut result).await;
+        let ended = self.carry((backend, turn), work, &mut result).await;
         judged(result, ended)
     }
 
     async fn carry(
         &self,
-        (backend, person): (&BackendId, &Person),
+        (backend, turn): (&BackendId, &Turn),
         work: Work,
         result: &mut UserResult,
     ) -> Result<(), Broken> {
+        let person = &turn.person;
         let (Some(carriers), Some((_, holder)), true) = (
             self.parts.carriers(),
             &person.home,
@@ -301,6 +314,11 @@ impl Runner {
             person,
             backend,
             stop: &self.stop,
+            so_far: SoFar {
+                run: &self.run,
+                before: turn.before,
+                kept: 0,
+            },
             result,
         };
         let ended = carrier.carry(mailbox.as_mut(), work).await;
@@ -308,6 +326,21 @@ impl Runner {
             mailbox.close().await;
         }
         ended
+    }
+
+    /// Writes down what was done for somebody who has not come to his end.
+    async fn keep(&self, turn: &Turn) -> Result<(), SpoolError> {
+        if turn.before.done() == 0 {
+            return Ok(());
+        }
+        let result = UserResult {
+            mailbox: turn.person.mailbox.clone(),
+            backend: turn.person.backend().cloned(),
+            carried: turn.before,
+            partial: true,
+            ..UserResult::default()
+        };
+        record::put_result(&self.parts.spool, &self.run, &result).await
     }
 
     /// Writes down what came of a user's work.
@@ -331,7 +364,7 @@ fn has_work(spool: &Spool, person: &Person) -> Result<bool, SpoolError> {
 fn judged(result: UserResult, ended: Result<(), Broken>) -> Result<Tried, SpoolError> {
     match ended {
         Ok(()) => Ok(Tried::Done(result)),
-        Err(Broken::Stopped) => Ok(Tried::Stopped),
+        Err(Broken::Stopped) => Ok(Tried::Stopped(result)),
         Err(Broken::Moved) => Ok(Tried::Moved(result)),
         Err(Broken::Spool(error)) => Err(error),
         Err(Broken::Imap(error)) if error.is_of_server() || error.is_of_logins() => {

@@ -211,7 +211,10 @@ fn sent(
             for id in &page {
                 let before = before(all, &name_of_sent(*id), backend);
                 // A crash came between the record of a copy and the copy.
-                let stands = |it: &Written| it.copy.is_none_or(|copy| is_there(spool, copy));
+                let stands = |it: &Written| {
+                    let copy = it.copy.filter(|_| !it.accepted);
+                    copy.is_none_or(|copy| is_there(spool, copy))
+                };
                 let before = before.filter(stands);
                 let mark = marks.get(id).map(|(_, mark)| mark.clone());
                 let mark = mark.unwrap_or_default();

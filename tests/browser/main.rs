@@ -19,6 +19,7 @@ mod passkeys;
 mod place;
 mod platform;
 mod process;
+mod report;
 mod second;
 mod seen;
 mod talks;

@@ -35,7 +35,7 @@ pub(crate) fn look(browser: &Browser, picture: &str) {
 }
 
 /// axe finds nothing.
-fn examine(browser: &Browser, picture: &str) {
+pub(crate) fn examine(browser: &Browser, picture: &str) {
     let found = found_by_axe(browser);
     assert!(found.is_empty(), "{picture}: {found:#?}");
 }

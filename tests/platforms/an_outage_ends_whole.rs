@@ -172,4 +172,19 @@ fn everybody_has_everything_whatever_died_meanwhile() {
     // Nothing was changed behind our back, also not by two kills.
     let checked = tideover.json(&["report", "verify", "--anchor", &anchor]);
     assert_eq!(checked["wrong"], 0, "{checked}");
+
+    // What lies there and nobody wrote is found, and known once somebody has said why.
+    let ledger = lab.settings().data_dir.join("ledger");
+    fs::write(ledger.join("0000000077.jsonl.gz"), b"from a backup").unwrap();
+    let verify = ["report", "verify"];
+    let found = tideover.failed(&verify);
+    assert!(found["wrong"].as_u64() > Some(0), "{found}");
+    let seen = found["seen"].as_str().unwrap();
+    let why = ["--seen", seen, "--acknowledge", "brought back by Kim"];
+    let known = tideover.json(&[&verify[..], &why].concat());
+    assert_eq!(known["wrong"], 0, "{known}");
+    assert_eq!(tideover.json(&verify)["wrong"], 0);
+    // A file of the ledger that cannot be read is told, acknowledged or not.
+    let report = tideover.json(&["report", "--since", "2020-01-01"]);
+    assert_eq!(report["ledger_gaps"], 1, "{report}");
 }

@@ -89,7 +89,11 @@ impl Mailboxes for Boxes {
 }
 
 async fn watching(door: &Door, boxes: &Boxes) -> Landings {
-    let landings = Landings::new(door.queue.clone(), EVERYTHING);
+    watching_some(door, boxes, EVERYTHING).await
+}
+
+async fn watching_some(door: &Door, boxes: &Boxes, options: Options) -> Landings {
+    let landings = Landings::new(door.queue.clone(), options);
     landings.ask_with(Arc::new(boxes.clone()));
     landings.start();
     // What was delivered before the first round is not looked for.
@@ -177,6 +181,31 @@ fn what_is_there_is_proven_and_what_is_not_is_said_and_not_sent_again() {
         assert!(landings.dismiss(&name).await.unwrap());
         assert!(!landings.dismiss(&name).await.unwrap());
         assert_eq!(landings.missing().unwrap(), 1);
+        door.stop().await;
+    });
+}
+
+/// Of a sample, what is in it is looked for and the rest is not, and it is said how many.
+#[test]
+fn a_sample_is_looked_for_and_the_rest_is_not() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        let boxes = Boxes::default();
+        let options = Options {
+            share: 2_500,
+            within: WITHIN,
+        };
+        let landings = watching_some(&door, &boxes, options).await;
+        sleep(SECOND).await;
+        let sent = letters(&door, 200, "onprem.example").await;
+        drained(&door).await;
+        sleep(2 * WITHIN).await;
+        let status = until(&landings, |status| status.pending == 0).await;
+        assert_eq!(status.share, 2_500);
+        let proven = sent.iter().filter(|id| !seen(&door, **id).is_empty());
+        assert_eq!(proven.count() as u64, status.seen.found);
+        assert!((20..=90).contains(&status.seen.found), "{status:?}");
         door.stop().await;
     });
 }

@@ -33,7 +33,7 @@ struct Kept {
 /// has got his message once and its replay once, but for what is said to be in doubt.
 #[test]
 fn whatever_happens_each_is_replayed_once_or_it_is_said() {
-    for seed in seeds(6) {
+    for seed in seeds(24) {
         let chance = Chance::new(seed);
         let mut kept = Kept {
             platforms: Platforms::new(&PLATFORMS, chance.clone(), 12),

@@ -21,8 +21,11 @@ async fn without_imap_it_is_told_or_its_writer_gets_a_copy() {
         without_imap: WithoutImap::Copy,
         subject_mark: "[Sent] ".to_owned(),
     });
-    assert_eq!(house.plan().await.carried.copied, 1);
+    let plan = house.plan().await;
+    assert_eq!((plan.carried.copied, plan.skipped.len()), (1, 0));
     assert_eq!(house.run().await.carried.copied, 1);
+    let written = house.spool.facts("written", "").unwrap();
+    assert_eq!(written[0].1["accepted"], true);
     let mail = house.spool.mailbox(BOB, None, 10).unwrap();
     assert_eq!(mail.len(), 1);
     let body = house.spool.body(mail[0].0).unwrap().unwrap();
@@ -65,6 +68,16 @@ async fn a_crash_makes_no_second_copy_and_loses_none() {
         .await
         .unwrap();
     assert_eq!(house.run().await.carried.copied, 1);
+    assert_eq!(house.run().await.carried, NOTHING);
+    // A copy that was there, and that the spool has forgotten since, is not sent once more.
+    let record = serde_json::json!(
+        { "backend": "cloud", "at": at, "copy": copy, "accepted": true }
+    );
+    house
+        .spool
+        .put_fact("written", &key, Some(record))
+        .await
+        .unwrap();
     assert_eq!(house.run().await.carried, NOTHING);
 }
 

@@ -99,6 +99,100 @@ async fn who_is_not_meant_any_more_or_has_no_mailbox_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_moves_away_while_the_program_is_down_is_told() {
+    let mut house = House::new().await;
+    house.platform.state().imap_at_cloud = true;
+    house.platform.state().away.insert("onprem");
+    house.sent(ANN, "a@us").await;
+    house.sent(BOB, "b@us").await;
+    let only = Meant {
+        backend: Some(BackendId::new("onprem")),
+        users: 0,
+    };
+    let start = house.writebacks.start((only, BTreeSet::new()), "kim");
+    let started = start.await.unwrap();
+    assert_eq!((started.total, started.run.people), (1, Some(1)));
+    house = house.crash().await;
+    house.directory(ANN_AT_CLOUD);
+    house.writebacks.start_open().await.unwrap();
+    let done = house.ended(&started.run.id).await;
+    assert_eq!(
+        (done.run.state, done.failed, done.results.len()),
+        (RunState::Done, 1, 1)
+    );
+    let why = done.results[0].failed.clone().unwrap();
+    assert!(why.contains("is at cloud now"), "{why}");
+    // Bob's mailbox was never there.
+    assert_eq!(sent(&house, "cloud/bob@example.org"), 0);
+}
+
+/// Numbers that a restart forgets would say that less was carried than was.
+#[tokio::test(start_paused = true)]
+async fn a_restart_forgets_nothing_of_what_was_carried() {
+    let mut house = House::new().await;
+    for number in 0..6 {
+        house.sent(ANN, &format!("{number}@us")).await;
+        let id = house.received(&format!("in{number}@them")).await;
+        let value = serde_json::to_value(mark(5, Some(MarkPlace::Deleted))).unwrap();
+        let key = format!("{ANN}/{id}");
+        let put = house.spool.put_fact(MARKS, &key, Some(value));
+        put.await.unwrap();
+    }
+    let started = house.writebacks.start(everybody(), "kim").await.unwrap();
+    for changes in [4, 5] {
+        let shutdown = house.shutdown.clone();
+        house.platform.state().after = Some((changes, Box::new(move || shutdown.signal())));
+        house
+            .until(|house| house.platform.state().after.is_none())
+            .await;
+        house = house.crash().await;
+        let so_far = house.writebacks.status(None).unwrap();
+        assert!(so_far.carried.done() > 0, "{so_far:?}");
+        assert_eq!((so_far.done, so_far.results.len()), (0, 0));
+        house.writebacks.start_open().await.unwrap();
+    }
+    let done = house.ended(&started.run.id).await;
+    assert_eq!((done.done, done.failed), (1, 0), "{done:?}");
+    let carried = done.carried;
+    assert_eq!((carried.sent, carried.deleted, carried.there), (6, 6, 0));
+}
+
+#[tokio::test]
+async fn who_is_named_and_has_his_mailbox_elsewhere_is_told() {
+    let house = House::new().await;
+    house.sent(BOB, "b@us").await;
+    let meant = || Meant {
+        backend: Some(BackendId::new("onprem")),
+        users: 2,
+    };
+    let named = || BTreeSet::from([ANN.to_owned(), BOB.to_owned()]);
+    let plan = house.writebacks.plan((meant(), named())).await.unwrap();
+    assert_eq!((plan.users, plan.skipped.len()), (0, 1), "{plan:?}");
+    assert_eq!(plan.skipped[0].reason, "elsewhere");
+    assert_eq!(plan.skipped[0].example, BOB);
+    let start = house.writebacks.start((meant(), named()), "kim");
+    let done = house.ended(&start.await.unwrap().run.id).await;
+    assert_eq!((done.total, done.failed), (1, 1), "{done:?}");
+    let why = done.results[0].failed.clone().unwrap();
+    assert!(why.contains("is at cloud now"), "{why}");
+}
+
+#[tokio::test]
+async fn a_run_for_a_backend_with_nobody_is_for_nobody() {
+    let house = House::new().await;
+    house.directory("bob@example.org,cloud,,\n");
+    house.sent(BOB, "b@us").await;
+    let meant = Meant {
+        backend: Some(BackendId::new("onprem")),
+        users: 0,
+    };
+    let start = house.writebacks.start((meant, BTreeSet::new()), "kim");
+    let done = house.ended(&start.await.unwrap().run.id).await;
+    assert_eq!((done.total, done.results.len()), (0, 0), "{done:?}");
+    assert_eq!(done.carried, NOTHING);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_waits_when_the_server_is_there_again() {
     let house = House::new().await;
     house.platform.state().away.insert("onprem");

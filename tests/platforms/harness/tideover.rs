@@ -205,6 +205,15 @@ impl Tideover {
         output.stderr.escape_ascii().to_string()
     }
 
+    /// The answer to a verb that says no.
+    pub(crate) fn failed(&self, verb: &[&str]) -> Value {
+        let output = self.verb(verb);
+        assert!(!output.status.success(), "{verb:?} succeeded");
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+            panic!("{verb:?}: {error}: {}", output.stderr.escape_ascii());
+        })
+    }
+
     fn verb(&self, verb: &[&str]) -> Output {
         Command::new(PROGRAM)
             .args(verb)
