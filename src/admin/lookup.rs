@@ -2,7 +2,7 @@
 //!
 //! The spool reads from the disk, so all of this runs on threads that may block.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use super::{Admin, AdminError, MessageView, QueueItem, TraceView};
 use crate::backend::BackendHealth;
 use crate::limits;
 use crate::mail::{Envelope, SpoolId};
+use crate::queue::replay::People;
 use crate::route::{Shown, ShownState};
 use crate::smtp::Mailbox;
 use crate::spool::{SpoolError, StoredMessage, WaitingRecipient};
@@ -40,6 +41,24 @@ pub(crate) struct TraceQuery {
     /// Not more than this; 0 or absent: 20.
     #[serde(default)]
     pub(crate) limit: usize,
+}
+
+/// What somebody asks for by a name.
+struct Named {
+    /// The name, without angle brackets.
+    bare: String,
+    /// It may be a spool id.
+    id: Option<SpoolId>,
+    /// It may be an address: the keys under which mail of its mailbox stands.
+    keys: People,
+}
+
+impl Named {
+    /// All names under which the ledger may have it.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let keys = self.keys.iter().map(String::as_str);
+        [self.bare.as_str()].into_iter().chain(keys)
+    }
 }
 
 const QUEUE_LIMIT: usize = 100;
@@ -156,59 +175,88 @@ impl Admin {
             })
     }
 
-    /// The messages that a Message-ID, a spool id or an address names.
+    /// The messages that a Message-ID, a spool id or an address names, newest first.
     pub(super) fn trace(&self, query: &TraceQuery) -> Result<TraceView, AdminError> {
         let limit = page(query.limit, TRACE_LIMIT);
-        let of = query.of.trim();
-        let mut ids = self.ids(of, limit + 1)?;
-        let more = ids.len() > limit;
-        ids.truncate(limit);
+        let named = self.named(query.of.trim());
         let backends = self.router.board().snapshot();
-        let mut messages = Vec::with_capacity(ids.len());
-        for id in ids {
-            messages.extend(self.view(id, &backends)?);
-        }
-        if messages.is_empty() {
-            let bare = of.trim_start_matches('<').trim_end_matches('>');
-            for gone in self.spool.ledger_find(bare, limit)? {
-                messages.push(MessageView::new(
-                    &StoredMessage::from(&gone),
-                    &gone.history,
-                    &backends,
-                ));
+        let mut found = BTreeMap::new();
+        // One more than asked for tells whether there are more.
+        for id in self.ids(&named, limit + 1)? {
+            if let Some(view) = self.view(id, &backends)? {
+                found.insert(id, view);
             }
         }
-        if messages.is_empty() {
+        let is_whole = found.len() > limit || named.id.is_some() && !found.is_empty();
+        if !is_whole {
+            let all: Vec<&str> = named.names().collect();
+            for gone in self.spool.ledger_find_any(&all, limit + 1)? {
+                let view = || {
+                    let message = StoredMessage::from(&gone);
+                    MessageView::new(&message, &gone.history, &backends)
+                };
+                found.entry(gone.id).or_insert_with(view);
+            }
+        }
+        if found.is_empty() {
             return Err(AdminError::NotFound {
-                what: format!("no message is known for {of}"),
+                what: format!("no message is known for {}", query.of.trim()),
                 hint: "expected a Message-ID, a spool id (13 letters and digits, as in our 250 \
                        reply) or the address of a recipient",
             });
         }
-        Ok(TraceView { messages, more })
+        Ok(TraceView {
+            more: found.len() > limit,
+            messages: found.into_values().rev().take(limit).collect(),
+        })
     }
 
-    /// Newest first.
-    fn ids(&self, of: &str, limit: usize) -> Result<Vec<SpoolId>, SpoolError> {
-        if let Ok(id) = of.parse::<SpoolId>() {
+    fn named(&self, of: &str) -> Named {
+        let bare = of.trim_start_matches('<').trim_end_matches('>');
+        let address = bare.parse::<Mailbox>().ok();
+        let keys = address.map(|address| self.keys_of([&address].into_iter()));
+        Named {
+            bare: bare.to_owned(),
+            id: of.parse().ok(),
+            keys: keys.unwrap_or_default(),
+        }
+    }
+
+    /// The newest of them that are kept, in any order.
+    fn ids(&self, named: &Named, limit: usize) -> Result<Vec<SpoolId>, SpoolError> {
+        if let Some(id) = named.id {
             return Ok(vec![id]);
         }
-        let bare = of.trim_start_matches('<').trim_end_matches('>');
-        // A Message-ID looks like an address; addresses that are Message-IDs do not exist.
-        let mut ids = self.spool.by_message_id(bare)?;
-        ids.reverse();
-        if ids.is_empty()
-            && let Ok(address) = bare.parse::<Mailbox>()
-        {
-            let key = self.router.explain(&address).mailbox;
-            let key = key.unwrap_or_else(|| address.key());
-            let to = self.spool.mailbox(&key, None, limit)?;
-            let from = self.spool.sent(&key, None, limit)?;
-            let all: BTreeSet<SpoolId> = to.into_iter().map(|(id, _)| id).chain(from).collect();
-            ids = all.into_iter().rev().collect();
+        // A Message-ID looks like an address, and a sender may take anybody's for one.
+        let mut ids: BTreeSet<SpoolId> =
+            self.spool.by_message_id(&named.bare)?.into_iter().collect();
+        for key in &named.keys {
+            ids.extend(self.spool.sent(key, None, limit)?);
+            self.received(key, limit, &mut ids)?;
         }
-        ids.truncate(limit);
-        Ok(ids)
+        Ok(ids.into_iter().rev().take(limit).collect())
+    }
+
+    /// The newest so many messages for a mailbox: one may have several recipients there.
+    fn received(
+        &self,
+        key: &str,
+        limit: usize,
+        ids: &mut BTreeSet<SpoolId>,
+    ) -> Result<(), SpoolError> {
+        let (mut before, mut found) = (None, 0);
+        while found < limit {
+            let rows = self.spool.mailbox(key, before, limit)?;
+            let Some((last, _)) = rows.last().copied() else {
+                break;
+            };
+            let mut here: Vec<SpoolId> = rows.iter().map(|(id, _)| *id).collect();
+            here.dedup();
+            found += here.len();
+            ids.extend(here);
+            before = Some(last);
+        }
+        Ok(())
     }
 
     fn view(

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::extract::{Path, Query};
 use super::{Admin, AdminError};
 use crate::base::Timestamp;
-use crate::directory::{Lookup, WaveFile};
+use crate::directory::WaveFile;
 use crate::limits;
 use crate::mail::{BackendId, ReplayStep};
 use crate::queue::replay::{
@@ -262,17 +262,12 @@ impl Admin {
         Ok((selection, people))
     }
 
-    /// The addresses, and the mailboxes to which they belong now.
+    /// Keys under which the mail of these people stands.
     pub(super) fn keys_of<'a>(&self, addresses: impl Iterator<Item = &'a Mailbox>) -> People {
         let directory = self.router.directory().current();
-        let mut keys = People::new();
-        for address in addresses {
-            if let Lookup::Known { entry, .. } = directory.lookup(address) {
-                keys.insert(entry.address.key());
-            }
-            keys.insert(address.key());
-        }
-        keys
+        addresses
+            .flat_map(|address| directory.keys_of(address))
+            .collect()
     }
 }
 

@@ -20,6 +20,8 @@ use crate::limits;
 use crate::mail::BackendId;
 use crate::queue::Waits;
 use crate::route::paused;
+use crate::smtp::Mailbox;
+use crate::spool::SpoolError;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -275,7 +277,7 @@ impl Admin {
                 ..WaveFacts::default()
             };
             for (key, address) in wave_keys(&directory, &file) {
-                let waits = admin.queue.waits_of(&key, None)?;
+                let waits = admin.waits_of(&address, None)?;
                 if waits.waiting > 0 {
                     facts.waiting.insert(key.clone(), waits.waiting);
                 }
@@ -287,6 +289,15 @@ impl Admin {
             Ok(plan_wave(&directory, &file, &to, &facts))
         })
         .await
+    }
+
+    /// What waits for a user, also under addresses that were his own before.
+    fn waits_of(&self, user: &Mailbox, since: Option<Timestamp>) -> Result<Waits, SpoolError> {
+        let mut waits = Waits::default();
+        for key in self.directory.current().keys_of(user) {
+            waits.add(self.queue.waits_of(&key, since)?);
+        }
+        Ok(waits)
     }
 
     /// What stands in the way of a wave as a whole.
@@ -370,11 +381,11 @@ impl Admin {
         let people = planned.into_iter().map(|planned| {
             let entry = planned.entry.as_ref().and_then(|one| one.parse().ok());
             let entry = entry.and_then(|address| directory.find(&address));
-            let key = entry.as_ref().map(|(entry, _)| entry.address.key());
+            let address = entry.as_ref().map(|(entry, _)| entry.address.clone());
             let home = entry.and_then(|(entry, _)| directory.home_of(&entry));
             let counted = planned.moves && telling != Telling::Homes;
-            let mail = match key.filter(|_| counted) {
-                Some(key) => self.queue.waits_of(&key, since)?,
+            let mail = match address.filter(|_| counted) {
+                Some(address) => self.waits_of(&address, since)?,
                 None => Waits::default(),
             };
             Ok(WaveUserView {

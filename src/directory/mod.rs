@@ -23,6 +23,7 @@ mod harvest;
 mod identity;
 mod import;
 mod join;
+mod keys;
 mod ldap_record;
 mod near;
 mod normalise;

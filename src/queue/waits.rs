@@ -36,6 +36,19 @@ impl Waits {
         others.map(|(_, count)| count).sum()
     }
 
+    /// Together with what waits under another key.
+    pub fn add(&mut self, other: Self) {
+        self.waiting += other.waiting;
+        self.held += other.held;
+        self.cut |= other.cut;
+        for (lane, count) in other.lanes {
+            *self.lanes.entry(lane).or_default() += count;
+        }
+        for (backend, count) in other.delivered {
+            *self.delivered.entry(backend).or_default() += count;
+        }
+    }
+
     fn note(&mut self, state: &RecipientState, since: Option<Timestamp>) {
         match state {
             RecipientState::Queued { lane, .. } => {

@@ -19,6 +19,7 @@ use super::disk::{Disk, DiskFile};
 use super::views::{LedgerEntry, StoredMessage};
 use crate::base::Timestamp;
 use crate::mail::{Envelope, RecipientState, SpoolId};
+use crate::smtp::Mailbox;
 
 /// A message that is gone, as the ledger keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,19 +40,16 @@ pub struct LedgerMessage {
 
 impl LedgerMessage {
     /// Is it the one, or one of those, that a spool id, a Message-ID (without angle brackets) or
-    /// an address names?
-    fn is_named(&self, of: &str) -> bool {
-        let address = |text: &str| text.eq_ignore_ascii_case(of);
-        self.id.to_string().eq_ignore_ascii_case(of)
-            || self.envelope.message_id.as_deref() == Some(of)
-            || self
-                .envelope
-                .from
-                .mailbox()
-                .is_some_and(|from| address(&from.to_string()))
+    /// an address among these names?
+    fn is_named(&self, of: &[&str]) -> bool {
+        let named = |text: &str| of.iter().any(|of| text.eq_ignore_ascii_case(of));
+        let address = |one: &Mailbox| named(&one.to_string()) || named(&one.key());
+        let message_id = self.envelope.message_id.as_deref();
+        named(&self.id.to_string())
+            || message_id.is_some_and(|it| of.contains(&it))
+            || self.envelope.from.mailbox().is_some_and(address)
             || self.envelope.recipients.iter().any(|recipient| {
-                address(&recipient.address.to_string())
-                    || recipient.mailbox.as_deref().is_some_and(address)
+                address(&recipient.address) || recipient.mailbox.as_deref().is_some_and(named)
             })
     }
 }
@@ -154,8 +152,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Messages that `of` names, newest first.
-    pub(crate) fn find(&self, of: &str, limit: usize) -> Result<Vec<LedgerMessage>, SpoolError> {
+    /// Messages that are named by one of these, newest first.
+    pub(crate) fn find(&self, of: &[&str], limit: usize) -> Result<Vec<LedgerMessage>, SpoolError> {
         let mut found: Vec<LedgerMessage> = Vec::new();
         for path in self.files()?.into_iter().rev() {
             let mut here = Vec::new();

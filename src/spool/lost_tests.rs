@@ -361,7 +361,7 @@ async fn the_ledger_is_verified() {
         spool
             .0
             .ledger
-            .find("bob@example.org", 10)
+            .find(&["bob@example.org"], 10)
             .unwrap()
             .is_empty()
     );

@@ -357,7 +357,7 @@ impl Recover {
             if let Some(id) = id.and_then(|id| id.parse::<SpoolId>().ok())
                 && self.index.get(&key::message(id))?.is_none()
             {
-                let ended = ledger.find(&id.to_string(), 1);
+                let ended = ledger.find(&[&id.to_string()], 1);
                 if ended.is_ok_and(|ended| !ended.is_empty()) {
                     self.remove(&big.dir.join(name))?;
                     continue;

@@ -429,6 +429,18 @@ impl Spool {
     /// # Errors
     /// When a file cannot be read.
     pub fn ledger_find(&self, of: &str, limit: usize) -> Result<Vec<LedgerMessage>, SpoolError> {
+        self.ledger_find_any(&[of], limit)
+    }
+
+    /// The same for messages that are named by one of these.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn ledger_find_any(
+        &self,
+        of: &[&str],
+        limit: usize,
+    ) -> Result<Vec<LedgerMessage>, SpoolError> {
         self.0.ledger.find(of, limit)
     }
 }

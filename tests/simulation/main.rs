@@ -15,6 +15,7 @@
     reason = "a test ends at the first thing that is not as it should be"
 )]
 
+mod asked;
 mod auditor;
 mod chance;
 mod clock;

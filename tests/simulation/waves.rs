@@ -69,6 +69,11 @@ impl House {
         let rows: String = (0..USERS)
             .map(|number| user(number) + ",onprem\n")
             .collect();
+        self.import_csv(&format!("address,home\n{rows}")).await;
+    }
+
+    /// The whole directory, as a file says it.
+    pub(crate) async fn import_csv(&self, text: &str) {
         let import = Import {
             source: FILE.to_owned(),
             extent: Extent::All,
@@ -81,7 +86,7 @@ impl House {
             cause: Cause::Import,
             source: Some(FILE.to_owned()),
         };
-        let file = Cursor::new(format!("address,home\n{rows}").into_bytes());
+        let file = Cursor::new(text.as_bytes().to_vec());
         let mode = Mode::Commit(Guard::Off);
         self.generations
             .import(file, import, (note, mode))

@@ -1,0 +1,72 @@
+//! Under which keys the mail of a mailbox stands.
+
+use std::collections::BTreeSet;
+
+use super::{Directory, Lookup};
+use crate::smtp::Mailbox;
+
+impl Directory {
+    /// Every key under which mail for `address` may stand: its own, and those of all addresses of
+    /// the entry to which it leads. Mail is listed under the address that its mailbox had then,
+    /// and who gets a new one usually keeps that as an alias.
+    ///
+    /// The directory gives each address to one entry, so what is somebody else's own is not among
+    /// them, whoever claims it.
+    #[must_use]
+    pub fn keys_of(&self, address: &Mailbox) -> BTreeSet<String> {
+        let mut keys = BTreeSet::from([address.key()]);
+        if let Lookup::Known { entry, .. } = self.lookup(address) {
+            keys.extend(entry.addresses().map(Mailbox::key));
+        }
+        keys
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use crate::directory::{Directory, Record};
+    use crate::smtp::Mailbox;
+
+    fn address(name: &str) -> Mailbox {
+        format!("{name}@example.org").parse().unwrap()
+    }
+
+    fn directory(people: &[(&str, &[&str])]) -> Directory {
+        let mut builder = Directory::builder(Vec::new());
+        for (own, aliases) in people {
+            builder.add(Record {
+                aliases: aliases.iter().map(|name| address(name)).collect(),
+                ..Record::new(address(own))
+            });
+        }
+        builder.finish()
+    }
+
+    fn keys(directory: &Directory, name: &str) -> BTreeSet<String> {
+        let keys = directory.keys_of(&address(name)).into_iter();
+        keys.map(|key| key.replace("@example.org", "")).collect()
+    }
+
+    #[test]
+    fn every_address_of_a_mailbox_names_all_of_them() {
+        let directory = directory(&[("ann.lee", &["ann", "a.l"]), ("bob", &[])]);
+        let all = ["a.l", "ann", "ann.lee"].map(str::to_owned).into();
+        for name in ["ann", "ann.lee", "A.L"] {
+            assert_eq!(keys(&directory, name), all, "{name}");
+        }
+        let tagged = keys(&directory, "ann+news");
+        assert!(tagged.is_superset(&all) && tagged.contains("ann+news"));
+        // Who is gone has the key under which he was known.
+        assert_eq!(keys(&directory, "eve"), ["eve".to_owned()].into());
+    }
+
+    #[test]
+    fn what_is_somebody_elses_own_is_nobodys_alias() {
+        let directory = directory(&[("bob", &[]), ("ann", &["bob", "a.l"])]);
+        let (ann, bob) = (keys(&directory, "ann"), keys(&directory, "bob"));
+        assert_eq!(bob, ["bob".to_owned()].into());
+        assert_eq!(ann, ["a.l", "ann"].map(str::to_owned).into());
+    }
+}

@@ -1,0 +1,162 @@
+//! What operators name is found, whatever it was called before and wherever it is kept.
+
+use std::time::Duration;
+
+use tideover::mail::Authenticity;
+use tokio::time::sleep;
+
+use crate::desk::Desk;
+use crate::door::{Site, simulate};
+use crate::replays::drained;
+use crate::waves::{House, user};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const EVE: (&str, Authenticity) = ("eve@example.net", Authenticity::Unproven);
+
+const NEW: &str = "zero.new@onprem.example";
+const OTHER: &str = "zero.other@onprem.example";
+
+/// User 0 has a new address, keeps the old one, and would like to have that of user 1.
+fn renamed() -> String {
+    let aliases = format!("{};{OTHER};{}", user(0), user(1));
+    let others: String = (1..5).map(|number| user(number) + ",onprem,\n").collect();
+    format!("address,home,aliases\n{NEW},onprem,{aliases}\n{others}")
+}
+
+#[test]
+fn mail_of_before_a_rename_is_found_by_every_address() {
+    simulate(async {
+        let site = Site::new();
+        let house = House::open(&site).await;
+        house.import().await;
+        let desk = Desk::new(&site, &house.door, (&house.generations, &house.waves));
+        let begun = house.door.now();
+        for _ in 0..3 {
+            house.door.send(&[&user(0), &user(0)]).await;
+            house.door.send(&[&user(1)]).await;
+        }
+        drained(&house.door).await;
+        sleep(SECOND).await;
+        house.import_csv(&renamed()).await;
+        house.door.send(&[NEW]).await;
+        drained(&house.door).await;
+        sleep(SECOND).await;
+
+        let traced = async |of: &str| desk.get(&format!("/api/trace?of={of}")).await;
+        for address in [user(0).as_str(), NEW, OTHER] {
+            let traced = traced(address).await;
+            assert_eq!(traced["messages"].as_array().unwrap().len(), 4, "{address}");
+            assert_eq!(traced["more"], false, "{address}");
+        }
+        let other = traced(&user(1)).await;
+        assert_eq!(other["messages"].as_array().unwrap().len(), 3, "{other}");
+        let some = desk.get(&format!("/api/trace?of={NEW}&limit=2")).await;
+        assert_eq!(some["messages"].as_array().unwrap().len(), 2, "{some}");
+        assert_eq!(some["more"], true, "{some}");
+
+        let plan = "/api/replays/plan?to=onprem&actor=root";
+        let copies = 3 * 2 + 1;
+        for address in [user(0).as_str(), NEW, OTHER] {
+            let planned = desk.post(plan, address).await;
+            assert_eq!(planned["recipients"], copies, "{address}: {planned}");
+        }
+        let planned = desk.post(plan, &user(1)).await;
+        assert_eq!(planned["recipients"], 3, "{planned}");
+
+        // The file of the wave was written before the rename, or after it.
+        for (number, address) in [user(0).as_str(), NEW].into_iter().enumerate() {
+            let wave = format!("/api/waves/plan?name=f{number}.txt&actor=root&to=cloud");
+            desk.post(&wave, address).await;
+            let planned = desk.post(&format!("{plan}&wave=f{number}.txt"), "").await;
+            assert_eq!(planned["recipients"], copies, "{planned}");
+            let report = format!("/api/report?wave=f{number}.txt&since={begun}");
+            let report = desk.get(&report).await;
+            assert_eq!(report["recipients"]["all"], copies, "{report}");
+        }
+        house.door.stop().await;
+    });
+}
+
+/// A wave counts what waits for its users, also what came under the address of before.
+#[test]
+fn what_waited_before_a_rename_moves_with_the_wave() {
+    simulate(async {
+        let site = Site::new();
+        let house = House::open(&site).await;
+        house.import().await;
+        let desk = Desk::new(&site, &house.door, (&house.generations, &house.waves));
+        site.platforms.set_up("onprem", false);
+        sleep(MINUTE).await;
+        house.door.send(&[&user(0)]).await;
+        sleep(MINUTE).await;
+        house.import_csv(&renamed()).await;
+        let wave = "/api/waves/plan?name=a.txt&actor=root&to=cloud";
+        let planned = desk.post(wave, NEW).await;
+        assert_eq!(planned["users"][0]["waiting"], 1, "{planned}");
+        house.door.stop().await;
+    });
+}
+
+#[test]
+fn a_new_message_hides_nothing_that_is_in_the_ledger() {
+    simulate(async {
+        let mut site = Site::new();
+        site.retain = HOUR;
+        let house = House::open(&site).await;
+        house.import().await;
+        let desk = Desk::new(&site, &house.door, (&house.generations, &house.waves));
+        // Enough to fill segments, which go when their mail is an hour old.
+        let body = format!("Subject: long\r\n\r\n{}\r\n", "x".repeat(3900));
+        let (ann, named) = (user(0), "again@example.net");
+        for number in 0..300 {
+            let id = (number == 0).then(|| named.to_owned());
+            let change = |envelope: &mut tideover::mail::Envelope| envelope.message_id = id;
+            let to = [ann.as_str()];
+            house
+                .door
+                .send_body(EVE, &to, change, body.as_bytes())
+                .await;
+            sleep(MINUTE).await;
+        }
+        let gone = house.door.spool.retire().await.unwrap();
+        assert!(gone.removed > 50, "{gone:?}");
+        // Whoever takes an address for a Message-ID hides nothing by it.
+        let newer = [named, ann.as_str()].map(str::to_owned);
+        for id in newer {
+            let change = |envelope: &mut tideover::mail::Envelope| envelope.message_id = Some(id);
+            house.door.send_changed(EVE, &[&ann], change).await;
+        }
+        drained(&house.door).await;
+
+        let traced = async |of: &str, limit: usize| {
+            let traced = desk.get(&format!("/api/trace?of={of}&limit={limit}")).await;
+            let messages = traced["messages"].as_array().unwrap().clone();
+            let ids: Vec<String> = messages.iter().map(|one| one["id"].to_string()).collect();
+            assert!(ids.is_sorted_by(|a, b| a > b), "newest first: {ids:?}");
+            (ids.len(), traced["more"].as_bool().unwrap())
+        };
+        for of in [ann.as_str(), "U0@Onprem.Example"] {
+            assert_eq!(traced(of, 1000).await, (302, false));
+            assert_eq!(traced(of, 302).await, (302, false));
+            assert_eq!(traced(of, 301).await, (301, true));
+            assert_eq!(traced(of, 1).await, (1, true));
+        }
+        assert_eq!(traced(named, 20).await, (2, false));
+        assert_eq!(traced(named, 1).await, (1, true));
+        // All of it is in the ledger.
+        sleep(2 * HOUR).await;
+        house
+            .door
+            .send_body(EVE, &[&user(1)], |_| {}, body.as_bytes())
+            .await;
+        sleep(2 * HOUR).await;
+        house.door.spool.retire().await.unwrap();
+        sleep(2 * HOUR).await;
+        house.door.spool.retire().await.unwrap();
+        assert_eq!(traced(&ann, 302).await, (302, false));
+        assert_eq!(traced(&ann, 50).await, (50, true));
+        house.door.stop().await;
+    });
+}
