@@ -9,12 +9,12 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Path, Query};
-use super::replay_api::ReplayQuery;
+use super::replay_query::ReplayQuery;
 use super::{Admin, AdminError};
 use crate::limits;
 use crate::mail::{BackendId, FolderKind, Landing};
 use crate::queue::landing::LandingStatus;
-use crate::queue::replay::LandingCheck;
+use crate::queue::replay::{LandingCheck, ReplayError};
 
 /// What left the list of missing mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,8 +44,26 @@ async fn check(
     Query(query): Query<ReplayQuery>,
     body: Bytes,
 ) -> Answer<LandingCheck> {
-    let meant = admin.meant_by(&query, &body)?;
-    Ok(Json(admin.replays.check(&query.to, meant).await?))
+    let at = query.to.clone();
+    let meant = admin.meant_by(query, body).await?;
+    let checked = admin.replays.check(&at, meant).await;
+    Ok(Json(checked.map_err(unchecked)?))
+}
+
+/// Here nothing is left out by which it would go: the mailboxes have to be asked.
+fn unchecked(error: ReplayError) -> AdminError {
+    let hint = match &error {
+        ReplayError::NoImap(_) => "docs/config.md says what belongs there: a check asks mailboxes",
+        ReplayError::Unreachable(_) => "mend that, and check again",
+        ReplayError::Unknown(_)
+        | ReplayError::NotNow(..)
+        | ReplayError::NoTime
+        | ReplayError::NotDelivered
+        | ReplayError::TooMany(_)
+        | ReplayError::Spool(_) => return error.into(),
+    };
+    let what = error.to_string();
+    AdminError::Asked { what, hint }
 }
 
 async fn dismiss(State(admin): Us, Path(name): Path<String>) -> Answer<DismissedView> {

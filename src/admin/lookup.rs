@@ -91,7 +91,10 @@ impl Admin {
             return Ok(());
         }
         Err(AdminError::NotFound {
-            what: format!("there is no backend \"{name}\""),
+            what: format!(
+                "there is no backend \"{name}\": there are {}",
+                self.told_backends()
+            ),
             hint: "`tideover backend list` shows the backends",
         })
     }

@@ -19,7 +19,6 @@ use crate::base::Timestamp;
 use crate::directory::Wave;
 use crate::limits;
 use crate::report::{self, Collector, Figures, Scope};
-use crate::smtp::Domain;
 use crate::spool::{Anchor, ChainCheck, Known, LedgerEntry, Passed, Passing, Reach};
 
 /// Lines are sent in pieces of about so many bytes.
@@ -75,7 +74,7 @@ async fn figures(
     State(admin): State<Arc<Admin>>,
     Query(query): Query<ReportQuery>,
 ) -> Result<Json<ReportView>, AdminError> {
-    let asked = admin.report_of(&query)?;
+    let asked = admin.blocking(move |admin| admin.report_of(&query)).await?;
     // What is counted now is linked before.
     let anchor = admin.link().await;
     let figures = admin.blocking(move |admin| admin.figures(asked)).await?;
@@ -153,7 +152,7 @@ async fn rows(
     State(admin): State<Arc<Admin>>,
     Query(query): Query<ReportQuery>,
 ) -> Result<Response, AdminError> {
-    let asked = admin.report_of(&query)?;
+    let asked = admin.blocking(move |admin| admin.report_of(&query)).await?;
     let (pieces, told) = mpsc::channel(PIECES);
     let writer = Arc::clone(&admin);
     tokio::task::spawn_blocking(move || {
@@ -238,10 +237,7 @@ impl Admin {
             told.push(format!("{users} users of wave {id} ({name}) to {to}"));
         }
         if let Some(name) = &query.domain {
-            let domain: Domain = name.parse().map_err(|error| AdminError::Asked {
-                what: format!("{name}: {error}"),
-                hint: "--domain takes a domain, for example example.org",
-            })?;
+            let domain = self.known_domain(name)?;
             told.push(format!("recipients of {domain}"));
             scope.domain = Some(domain.key());
         }

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use super::Failure;
 use super::intent::{Format, Request, escape};
 use super::replay::{ReplayArgs, asked};
-use super::teller::Teller;
+use super::teller::{Teller, ended, read, some};
 use crate::admin::DismissedView;
 use crate::queue::landing::LandingStatus;
 use crate::queue::replay::LandingCheck;
@@ -28,6 +28,16 @@ pub(crate) enum LandingVerb {
     },
 }
 
+/// Is all in the mailboxes that was looked for?
+fn verdict(check: &LandingCheck) -> Result<(), Failure> {
+    let odd = [
+        some(check.missing, "are not in their mailboxes"),
+        some(check.not_asked, "are in mailboxes that cannot be asked"),
+    ];
+    let odd: Vec<String> = odd.into_iter().flatten().collect();
+    ended("landing check", &odd)
+}
+
 /// Does what a verb says, as `actor`.
 pub(super) async fn perform(
     config: Option<&Path>,
@@ -44,7 +54,8 @@ pub(super) async fn perform(
         LandingVerb::Check { what } => {
             let asked = asked("/api/landing/check", &teller.actor, *what)?;
             let answer = teller.patiently(asked).await?;
-            teller.print(&answer, |page, it: &LandingCheck| page.landing_check(it))
+            teller.print(&answer, |page, it: &LandingCheck| page.landing_check(it))?;
+            verdict(&read(&answer)?)
         }
         LandingVerb::Dismiss { name } => {
             let path = format!("/api/landing/missing/{}/dismiss", escape(&name));
@@ -52,6 +63,25 @@ pub(super) async fn perform(
             teller.print(&answer, |_, it: &DismissedView| {
                 format!("{} is off the list\n", it.dismissed)
             })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_ends_well_only_when_all_is_there() {
+        let check = |missing, not_asked| LandingCheck {
+            checked: 9,
+            missing,
+            not_asked,
+            ..LandingCheck::default()
+        };
+        assert!(verdict(&check(0, 0)).is_ok());
+        for (missing, not_asked) in [(1, 0), (0, 1)] {
+            assert!(verdict(&check(missing, not_asked)).is_err());
         }
     }
 }

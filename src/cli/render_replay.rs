@@ -205,4 +205,4 @@ fn takes(plan: &Plan) -> String {
 
 #[cfg(test)]
 #[path = "render_replay_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -41,7 +41,7 @@ fn plan() -> Plan {
     }
 }
 
-fn progress(state: ReplayState) -> Progress {
+pub(in crate::cli) fn progress(state: ReplayState) -> Progress {
     Progress {
         told: state.word().to_owned(),
         waiting: 10,

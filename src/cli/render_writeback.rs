@@ -51,7 +51,7 @@ impl Page {
             text.push_str(&self.field("left out", &what));
         }
         if !plan.rows.is_empty() {
-            let mut table = Table::new(&["MAILBOX", "BACKEND", "WHAT"], &[0]);
+            let mut table = Table::new(&["MAILBOX", "BACKEND", "WHAT"], &[0, 2]);
             for row in plan.rows.iter().take(ROWS) {
                 table.row([
                     row.mailbox.as_str().into(),
@@ -127,7 +127,7 @@ impl Page {
         if progress.results.is_empty() {
             return String::new();
         }
-        let mut table = Table::new(&["MAILBOX", "BACKEND", "RESULT", "CARRIED"], &[0]);
+        let mut table = Table::new(&["MAILBOX", "BACKEND", "RESULT", "CARRIED"], &[0, 3]);
         for one in progress.results.iter().take(ROWS) {
             let result = match (&one.failed, one.is_whole()) {
                 (Some(_), _) => Cell::toned("failed", Tone::Bad),

@@ -7,10 +7,11 @@ use clap::{Args, Subcommand};
 
 use super::directory::moment;
 use super::intent::{Format, Request, escape};
-use super::teller::{Teller, read};
+use super::teller::{Teller, address, ended, read, some};
 use super::{Exit, Failure};
 use crate::admin::{ReplayDeedQuery, ReplayPlanView};
 use crate::base::Timestamp;
+use crate::directory::WaveFile;
 use crate::queue::replay::{Progress, ReplayState};
 use crate::terminal::Bar;
 
@@ -103,8 +104,8 @@ pub(crate) struct WhichArgs {
     /// By when it was accepted by us, or delivered by us
     #[arg(long, value_name = "WHEN", default_value = "accepted", value_parser = TIMES)]
     by: String,
-    /// Only for this recipient; may be repeated
-    #[arg(long = "recipient", value_name = "ADDRESS")]
+    /// Only for this recipient; may be repeated; with --wave only those who are in it, too
+    #[arg(long = "recipient", value_name = "ADDRESS", value_parser = address)]
     recipients: Vec<String>,
     /// Only from this sender: an address, @domain, or <> for reports
     #[arg(long, value_name = "ADDRESS")]
@@ -282,34 +283,69 @@ impl Replays {
             answer = self.look(id).await?;
         }
         bar.end();
-        self.0.print(&answer, |page, it: &Progress| page.replay(it))
+        self.0
+            .print(&answer, |page, it: &Progress| page.replay(it))?;
+        match stay {
+            Stay::Shortly => Ok(()),
+            Stay::UntilItsEnd => verdict(&read(&answer)?),
+        }
     }
 }
 
-/// The path, and the people a line each.
+/// Did it bring all that it was to bring?
+fn verdict(progress: &Progress) -> Result<(), Failure> {
+    let (replay, counts) = (&progress.replay, &progress.replay.counts);
+    let state = match replay.state {
+        ReplayState::Done => None,
+        ReplayState::Planned => Some("nobody has started it".to_owned()),
+        ReplayState::Running | ReplayState::Paused | ReplayState::Stopped => {
+            let last = replay.deeds.last().map(|deed| deed.reason.as_str());
+            match last.filter(|reason| !reason.is_empty()) {
+                Some(reason) => Some(format!("{} ({reason})", replay.state.word())),
+                None => Some(replay.state.word().to_owned()),
+            }
+        }
+    };
+    let odd = [
+        state,
+        some(counts.refused, "recipients were refused"),
+        some(counts.not_asked, "were in mailboxes that cannot be asked"),
+    ];
+    let odd: Vec<String> = odd.into_iter().flatten().collect();
+    ended(&format!("replay {}", replay.id), &odd)
+}
+
+/// The file of a wave, which has to name somebody, or the name of one.
+fn wave(file: Option<PathBuf>) -> Result<(Option<Vec<u8>>, Option<String>), Failure> {
+    let Some(file) = file else {
+        return Ok((None, None));
+    };
+    if !file.is_file() {
+        return Ok((None, Some(file.to_string_lossy().into_owned())));
+    }
+    let failed = |error: String| Failure::new(Exit::Failed, format!("{}: {error}", file.display()));
+    let mut people = std::fs::read(&file).map_err(|error| failed(error.to_string()))?;
+    WaveFile::parse(&people).map_err(|error| failed(error.to_string()))?;
+    if !people.ends_with(b"\n") {
+        people.push(b'\n');
+    }
+    Ok((Some(people), None))
+}
+
+/// The path, and the people a line each: those of a file, then those who were named.
 pub(super) fn asked(
     base: &str,
     actor: &str,
     what: ReplayArgs,
 ) -> Result<(String, Vec<u8>), Failure> {
     let ReplayArgs { to, which } = what;
-    let mut people = which.recipients.join("\n").into_bytes();
-    people.extend_from_slice(if people.is_empty() { b"" } else { b"\n" });
-    let mut wave = None;
-    if let Some(file) = which.wave {
-        if file.is_file() {
-            let unread = |error| {
-                let what = format!("{}: {error}", file.display());
-                Failure::new(Exit::Failed, what)
-            };
-            people.extend(std::fs::read(&file).map_err(unread)?);
-        } else {
-            wave = Some(file.to_string_lossy().into_owned());
-        }
-    }
+    let (listed, wave) = wave(which.wave)?;
+    let is_listed = listed.is_some();
+    let mut people = listed.unwrap_or_default();
+    people.extend_from_slice(which.recipients.join("\n").as_bytes());
     let mut path = format!(
         "{base}?to={}&actor={}&by={}&diverted={}&unfinished={}&again={}&newest_first={}\
-         &missing_only={}&unasked={}",
+         &missing_only={}&unasked={}&recipients={}&listed={is_listed}",
         escape(&to),
         escape(actor),
         escape(&which.by),
@@ -318,7 +354,8 @@ pub(super) fn asked(
         which.again,
         which.newest_first,
         which.missing_only,
-        which.unasked
+        which.unasked,
+        which.recipients.len()
     );
     let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
     for (name, value) in [
@@ -336,3 +373,7 @@ pub(super) fn asked(
     }
     Ok((path, people))
 }
+
+#[cfg(test)]
+#[path = "replay_tests.rs"]
+mod tests;

@@ -10,6 +10,7 @@ use super::intent::Format;
 use super::render::Page;
 use super::{Exit, Failure, home, print};
 use crate::base::Clock;
+use crate::smtp::Mailbox;
 use crate::terminal::{Bar, Palette};
 
 /// Asks the server of a config, and tells what it said.
@@ -72,6 +73,28 @@ impl Teller {
         bar.end();
         Ok(answer?)
     }
+}
+
+/// An address of the command line: an empty variable of a script must not mean everybody.
+pub(super) fn address(text: &str) -> Result<String, String> {
+    let read = text.trim().parse::<Mailbox>();
+    read.map(|address| address.to_string())
+        .map_err(|error| format!("{error}: an address is expected"))
+}
+
+/// How a verb ends that stayed until the end of what it watched: what is written is all that was
+/// not done as it should be.
+pub(super) fn ended(what: &str, odd: &[String]) -> Result<(), Failure> {
+    if odd.is_empty() {
+        return Ok(());
+    }
+    let text = format!("{what}: {}", odd.join(", "));
+    Err(Failure::new(Exit::Failed, text))
+}
+
+/// `3 WHAT`, when there are any.
+pub(super) fn some(count: u64, what: &str) -> Option<String> {
+    (count > 0).then(|| format!("{count} {what}"))
 }
 
 /// An answer as what it should be.

@@ -8,10 +8,9 @@ use clap::{Args, Subcommand};
 use super::Failure;
 use super::intent::{Format, Request, escape};
 use super::replay::Stay;
-use super::teller::{Teller, read};
+use super::teller::{Teller, address, ended, read, some};
 use crate::admin::WritebackQuery;
 use crate::mail::BackendId;
-use crate::smtp::Mailbox;
 use crate::terminal::Bar;
 use crate::writeback::{Plan, Progress, RunState};
 
@@ -48,13 +47,6 @@ pub(crate) enum WritebackVerb {
         #[arg(long, default_value = "")]
         reason: String,
     },
-}
-
-/// An empty variable of a script must not mean everybody.
-fn address(text: &str) -> Result<String, String> {
-    let read = text.trim().parse::<Mailbox>();
-    read.map(|address| address.to_string())
-        .map_err(|error| format!("{error}: an address is expected"))
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
@@ -149,6 +141,69 @@ impl Writebacks {
         }
         bar.end();
         self.0
-            .print(&answer, |page, it: &Progress| page.writeback(it))
+            .print(&answer, |page, it: &Progress| page.writeback(it))?;
+        match stay {
+            Stay::Shortly => Ok(()),
+            Stay::UntilItsEnd => verdict(&read(&answer)?),
+        }
+    }
+}
+
+/// Is all carried that was to be?
+fn verdict(progress: &Progress) -> Result<(), Failure> {
+    let state = match progress.run.state {
+        RunState::Done => None,
+        RunState::Running | RunState::Stopped => Some(progress.run.state.word().to_owned()),
+    };
+    let odd = [
+        state,
+        some(progress.failed, "users not or not wholly"),
+        some(progress.carried.refused, "refused by the platform"),
+        some(progress.carried.lost, "damaged or gone here"),
+    ];
+    let odd: Vec<String> = odd.into_iter().flatten().collect();
+    ended(&format!("write-back {}", progress.run.id), &odd)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Exit;
+
+    fn progress(state: &str, failed: u64, (refused, lost): (u64, u64)) -> Progress {
+        let carried = crate::writeback::Carried {
+            refused,
+            lost,
+            ..Default::default()
+        };
+        serde_json::from_value(serde_json::json!({
+            "id": "w1",
+            "meant": {},
+            "state": state,
+            "deeds": [],
+            "users": 1,
+            "begun": "2027-01-15T08:00:00Z",
+            "done": 1,
+            "failed": failed,
+            "total": 1,
+            "carried": carried,
+            "eta_seconds": null,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn it_ends_well_only_when_all_was_carried() {
+        assert!(verdict(&progress("done", 0, (0, 0))).is_ok());
+        for (odd, told) in [
+            (progress("done", 2, (0, 0)), "2 users not or not wholly"),
+            (progress("done", 0, (3, 0)), "3 refused"),
+            (progress("done", 0, (0, 4)), "4 damaged or gone"),
+            (progress("stopped", 0, (0, 0)), "stopped"),
+        ] {
+            let failure = verdict(&odd).unwrap_err();
+            assert_eq!(failure.exit, Exit::Failed);
+            assert!(failure.text.contains(told), "{}", failure.text);
+        }
     }
 }

@@ -160,3 +160,134 @@ fn a_new_message_hides_nothing_that_is_in_the_ledger() {
         house.door.stop().await;
     });
 }
+
+/// A door whose users 0 and 1 got two messages each.
+async fn served(site: &Site) -> (House, Desk) {
+    let house = House::open(site).await;
+    house.import().await;
+    let desk = Desk::new(site, &house.door, (&house.generations, &house.waves));
+    for number in [0, 1, 0, 1] {
+        house.door.send(&[&user(number)]).await;
+    }
+    drained(&house.door).await;
+    sleep(SECOND).await;
+    (house, desk)
+}
+
+const ALL: &str = "?to=onprem&actor=root&since=2020-01-01T00:00:00Z";
+
+#[test]
+fn nobody_is_not_everybody() {
+    simulate(async {
+        let site = Site::new();
+        let (house, desk) = served(&site).await;
+        let one = user(0);
+        for path in ["/api/replays/plan", "/api/landing/check"] {
+            for (more, people) in [
+                ("&recipients=1", ""),
+                ("&recipients=1", "\n"),
+                ("&recipients=2", one.as_str()),
+                ("&listed=true", ""),
+                ("&listed=true", "# nobody\n"),
+                ("&listed=true&recipients=1", one.as_str()),
+                ("", "\n"),
+            ] {
+                let asked = format!("{path}{ALL}{more}");
+                let why = desk.refusal(&asked, people).await;
+                assert!(why.contains("names nobody"), "{asked}: {why}");
+            }
+        }
+        let all = desk.post(&format!("/api/replays/plan{ALL}"), "").await;
+        assert_eq!(all["recipients"], 4, "{all}");
+        house.door.stop().await;
+    });
+}
+
+#[test]
+fn recipients_and_a_wave_narrow_each_other() {
+    simulate(async {
+        let site = Site::new();
+        let (house, desk) = served(&site).await;
+        let both = format!("{}\n# and\n{}", user(0), user(1));
+        desk.post("/api/waves/plan?name=a.txt&actor=root&to=cloud", &both)
+            .await;
+        let (plan, one) = (format!("/api/replays/plan{ALL}"), user(1));
+        let planned = desk.post(&format!("{plan}&wave=a.txt"), "").await;
+        assert_eq!(planned["recipients"], 4, "{planned}");
+        for (more, people) in [
+            ("&wave=a.txt", one.clone()),
+            ("&wave=a.txt&recipients=1", one.clone()),
+            ("&listed=true&recipients=1", format!("{both}\n{one}")),
+        ] {
+            let planned = desk.post(&format!("{plan}{more}"), &people).await;
+            assert_eq!(planned["recipients"], 2, "{more}: {planned}");
+            assert_eq!(planned["selection"]["people"], 1, "{more}: {planned}");
+        }
+        let why = desk.refusal(&format!("{plan}&wave=a.txt"), &user(2)).await;
+        assert!(why.contains(&user(2)), "{why}");
+        house.door.stop().await;
+    });
+}
+
+#[test]
+fn a_typing_error_is_no_empty_plan() {
+    simulate(async {
+        let site = Site::new();
+        let (house, desk) = served(&site).await;
+        for path in ["/api/replays/plan", "/api/landing/check"] {
+            for (more, people, told) in [
+                ("&from_backend=nix", "", "cloud, onprem"),
+                ("&domain=nope.example", "", "onprem.example, cloud.example"),
+                ("&domain=", "", "domain"),
+                ("&message_id=%3C%3E", "", "no Message-ID"),
+                ("&message_id=no@example.net", "", "no@example.net"),
+                ("&sender=", "", "no address"),
+                ("", "nobody@example.org", "nobody@example.org"),
+                ("", "u99@onprem.example", "u99@onprem.example"),
+                (
+                    "&listed=true",
+                    "u0@onprem.example\nu99@onprem.example",
+                    "u99@",
+                ),
+            ] {
+                let asked = format!("{path}{ALL}{more}");
+                let why = desk.refusal(&asked, people).await;
+                assert!(why.contains(told), "{asked}: {why}");
+            }
+        }
+        for path in ["/api/report", "/api/report/rows"] {
+            let asked = format!("{path}?since=2020-01-01T00:00:00Z&domain=");
+            let why = desk.refused(&format!("{asked}nope.example")).await;
+            assert!(why.contains("onprem.example"), "{why}");
+            desk.refused(&asked).await;
+        }
+        for (more, recipients) in [
+            ("&domain=ONPREM.example", 4),
+            ("&from_backend=onprem", 4),
+            ("&from_backend=cloud", 0),
+        ] {
+            let asked = format!("/api/replays/plan{ALL}{more}");
+            let planned = desk.post(&asked, "").await;
+            assert_eq!(planned["recipients"], recipients, "{more}");
+        }
+        // Who is here and has no mail is no typing error, nor who has mail and is gone.
+        let plan = format!("/api/replays/plan{ALL}");
+        assert_eq!(desk.post(&plan, &user(2)).await["recipients"], 0);
+        house
+            .import_csv(&format!("address,home\n{},onprem\n", user(0)))
+            .await;
+        desk.post(&plan, &user(1)).await;
+        house.door.stop().await;
+    });
+}
+
+#[test]
+fn a_check_of_landings_gives_no_hint_about_replays() {
+    simulate(async {
+        let site = Site::new();
+        let (house, desk) = served(&site).await;
+        let answer = desk.hint(&format!("/api/landing/check{ALL}"), "").await;
+        assert!(!answer.contains("missing-only"), "{answer}");
+        house.door.stop().await;
+    });
+}

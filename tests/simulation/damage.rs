@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tideover::mail::{BackendId, RecipientState, SpoolId};
+use tideover::queue::replay::{People, Selection, Skip};
 use tideover::queue::{Deed, Order, Pick};
 use tokio::time::sleep;
 
 use crate::door::{Door, Site, simulate};
+use crate::replays::{all, desk, drained, ended, onprem, start};
 
 const ANN: &str = "ann@onprem.example";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -97,6 +99,41 @@ fn damaged_mail_is_held_and_its_platform_not_blamed() {
         assert_eq!(perform(&door, Deed::Drop, &everyone).await, 3);
         assert_eq!(door.words(&[small, large, lost]), [("dropped", 3)].into());
         assert_eq!((in_quarantine(&site), door.spool.stats().damaged), (3, 0));
+        door.stop().await;
+    });
+}
+
+/// Damage of a body that a replay finds: the next ones leave it out.
+#[test]
+fn what_a_replay_found_damaged_is_left_out_by_the_next() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        let torn = send(&door, &"large and torn\r\n".repeat(1000)).await;
+        let good = send(&door, &"large and good\r\n".repeat(1000)).await;
+        drained(&door).await;
+        sleep(MINUTE).await;
+        damage(&site, &format!("/spool/big/{torn}.eml"), "large and torn");
+        let replays = desk(&door);
+        let meant = || (all(&door), People::new());
+        let id = start(&replays, &onprem(), all(&door)).await;
+        let first = ended(&replays, &id).await.replay.counts;
+        assert_eq!((first.delivered, first.refused), (1, 1), "{first:?}");
+        let again = Selection {
+            again: true,
+            ..all(&door)
+        };
+        let plan = replays.plan(&onprem(), meant(), "ann").await.unwrap().plan;
+        let damaged = plan.skipped.iter().find(|one| one.reason == Skip::Damaged);
+        assert_eq!(plan.recipients, 0, "{plan:?}");
+        assert_eq!(damaged.map(|one| one.recipients), Some(1), "{plan:?}");
+        let id = start(&replays, &onprem(), again).await;
+        let second = ended(&replays, &id).await.replay.counts;
+        assert_eq!((second.delivered, second.refused), (1, 0), "{second:?}");
+        assert_eq!(
+            (site.places(torn, 0).len(), site.places(good, 0).len()),
+            (1, 3)
+        );
         door.stop().await;
     });
 }

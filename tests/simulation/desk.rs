@@ -191,6 +191,20 @@ impl Desk {
         answer["error"].as_str().unwrap().to_owned()
     }
 
+    /// What it is told to do instead.
+    pub(crate) async fn hint(&self, path: &str, body: &str) -> String {
+        let (status, answer) = self.ask(Method::POST, path, body.to_owned()).await;
+        assert!(status.is_client_error(), "{path}: {status} {answer}");
+        answer["hint"].as_str().unwrap().to_owned()
+    }
+
+    /// What is said to a request that changes nothing and is refused.
+    pub(crate) async fn refused(&self, path: &str) -> String {
+        let (status, answer) = self.ask(Method::GET, path, String::new()).await;
+        assert!(status.is_client_error(), "{path}: {status} {answer}");
+        answer["error"].as_str().unwrap().to_owned()
+    }
+
     async fn ask(&self, method: Method, path: &str, body: String) -> (StatusCode, Value) {
         let request = Request::builder()
             .method(method)

@@ -13,6 +13,7 @@ use super::selection::{Order, Skip};
 use super::walk::Walk;
 use crate::limits;
 use crate::mail::SpoolId;
+use crate::mail::{ReplayPhase, ReplayedRecipient};
 use crate::queue::{MailboxRates, TargetLimits};
 use crate::spool::{Spool, SpoolError, StoredMessage};
 
@@ -217,7 +218,7 @@ pub(super) fn count(spool: &Spool, judge: &Judge) -> Result<Counting, SpoolError
         for id in page {
             match read(spool, id)? {
                 Read::Message(message) => {
-                    let verdicts = judge.judge(&message, &spool.replays(id)?);
+                    let verdicts = judged(spool, judge, (&message, &spool.replays(id)?))?;
                     counting.note(&message, &verdicts);
                 }
                 Read::Damaged => counting.skip(Skip::Damaged, 1),
@@ -225,6 +226,33 @@ pub(super) fn count(spool: &Spool, judge: &Judge) -> Result<Counting, SpoolError
             }
         }
     }
+}
+
+/// What is decided for a message. Where a replay was refused the body is looked at: it may be the
+/// one that is damaged, and no other replay makes it whole. Blocks.
+pub(super) fn judged(
+    spool: &Spool,
+    judge: &Judge,
+    (message, replays): (&StoredMessage, &[ReplayedRecipient]),
+) -> Result<Vec<(u16, Verdict)>, SpoolError> {
+    let mut verdicts = judge.judge(message, replays);
+    let was_refused = replays
+        .iter()
+        .any(|one| one.mark.phase == ReplayPhase::Refused);
+    let is_taken = |verdict: &Verdict| matches!(verdict, Verdict::Take(_) | Verdict::Withheld);
+    // What has landed is looked for in the mailbox, whatever is left of it here.
+    if was_refused
+        && !judge.landed
+        && verdicts.iter().any(|(_, verdict)| is_taken(verdict))
+        && spool.damage(message.id)?.is_some()
+    {
+        for (_, verdict) in &mut verdicts {
+            if is_taken(verdict) {
+                *verdict = Verdict::Skip(Skip::Damaged);
+            }
+        }
+    }
+    Ok(verdicts)
 }
 
 /// What is meant and kept no longer.

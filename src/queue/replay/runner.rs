@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 
 use super::ask::{Asker, Calls};
 use super::judge::{Judge, Taken, Verdict, due_of};
-use super::plan::{Read, read};
+use super::plan::{Read, judged, read};
 use super::record::Counts;
 use super::work::{Pair, Work};
 use crate::base::Timestamp;
@@ -439,7 +439,7 @@ fn find(spool: &Spool, judge: &Judge, id: SpoolId) -> Result<Option<Found>, Spoo
     let Some((message, replays)) = look(spool, id)? else {
         return Ok(None);
     };
-    let verdicts = judge.judge(&message, &replays);
+    let verdicts = judged(spool, judge, (&message, &replays))?;
     let matters = |(_, verdict): &(u16, Verdict)| match verdict {
         Verdict::Take(_) | Verdict::Withheld | Verdict::Ended(_) => true,
         Verdict::Skip(_) | Verdict::No => false,

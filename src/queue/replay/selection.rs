@@ -267,7 +267,7 @@ impl Selection {
             By::Accepted => format!("accepted from {} to {}", self.since, self.until),
             By::Delivered => format!("delivered from {} to {}", self.since, self.until),
         };
-        let people = (self.people > 0 && self.wave.is_none()).then(|| self.people.to_string());
+        let people = (self.people > 0).then(|| self.people.to_string());
         let from = self.from_backend.as_ref().map(ToString::to_string);
         let sender = self.sender.as_ref().map(ToString::to_string);
         for (what, value) in [

@@ -8,7 +8,7 @@ use super::ReplayError;
 use super::ask::{Answer, Asker, Calls, Told};
 use super::gap::{Batch, Gap, Gathering};
 use super::judge::{Judge, Verdict};
-use super::plan::{Counting, Read, count_gone, read};
+use super::plan::{Counting, Read, count_gone, judged, read};
 use super::selection::{Order, Skip};
 use super::walk::Walk;
 use super::work::Pair;
@@ -129,7 +129,7 @@ fn gather(
         for id in page {
             match read(spool, id)? {
                 Read::Message(message) => {
-                    let mut verdicts = judge.judge(&message, &spool.replays(id)?);
+                    let mut verdicts = judged(spool, judge, (&message, &spool.replays(id)?))?;
                     for (number, mailbox) in taken(&mut verdicts) {
                         gap.gather(Pair::new(id, number, &mailbox));
                     }
