@@ -60,9 +60,14 @@ impl AccountAdmin for AccountDesk {
         Box::pin(async move {
             self.check_served()?;
             let account = self.account_of(address).await?;
-            self.refuse_departed(&account).await?;
             let was_disabled = self.is_disabled(&account).await;
-            let invited = self.accounts.reset(&account).await.map_err(refused)?;
+            let invited = if self.is_reused(&account).await {
+                self.accounts.begin_anew(&account).await
+            } else {
+                self.refuse_departed(&account).await?;
+                self.accounts.reset(&account).await
+            };
+            let invited = invited.map_err(refused)?;
             Ok(self.invitation(&account, (was_disabled, invited)))
         })
     }
@@ -149,6 +154,18 @@ impl AccountDesk {
         Ok(self.invitation(mailbox, (was_disabled, invited)))
     }
 
+    /// Has somebody new the address of an account as his own? Then the address means him.
+    async fn is_reused(&self, account: &Mailbox) -> bool {
+        let found = self.accounts.find(&account.key()).await;
+        let Ok(Some(found)) = found else {
+            return false;
+        };
+        let directory = self.directory.current();
+        let holder = directory.holder(account);
+        let own = holder.map(|holder| holder.entry.address.key());
+        found.departed().is_some() && own == Some(account.key())
+    }
+
     /// A link for an account whose address is somebody else's would let its person read the other
     /// one's mail.
     async fn refuse_departed(&self, account: &Mailbox) -> Result<(), AccountRefused> {
@@ -161,7 +178,8 @@ impl AccountDesk {
         };
         Err(AccountRefused::NoSuch(format!(
             "the account {account} is of somebody whose address belongs to {to} now: if that is \
-             the same person, say so with `tideover user confirm {account}`",
+             the same person, say so with `tideover user confirm {account}`; for somebody new \
+             whose own address it is, `tideover user reset {account}` begins the account anew",
             to = departed.to
         )))
     }

@@ -57,6 +57,9 @@ pub struct Account {
     /// Its person; `None`: nobody has looked yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bond: Option<Bond>,
+    /// What was written before is somebody else's, who had the address then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) began: Option<Timestamp>,
 }
 
 impl Account {
@@ -79,6 +82,7 @@ impl Account {
             second: None,
             keyring: None,
             bond: None,
+            began: None,
         }
     }
 

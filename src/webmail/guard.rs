@@ -13,6 +13,7 @@ use super::session::{LIFE, Origin, Session};
 use super::texts::{Texts, for_reader};
 use super::{Proxy, Webmail, opening};
 use crate::activation::Ruling;
+use crate::base::Timestamp;
 use crate::directory::{EntryKind, Lookup};
 use crate::mail::BackendId;
 use crate::route::{self, Admission};
@@ -58,6 +59,8 @@ pub(crate) struct User {
     pub session: Session,
     /// The own address of his mailbox: his account's, unless he was renamed.
     pub person: Mailbox,
+    /// What was sent before is not his, but of who had the address then.
+    pub began: Timestamp,
     /// Under which the spool lists his mail.
     pub mailbox: String,
     /// The backend that holds his mailbox.
@@ -133,6 +136,7 @@ impl FromRequestParts<Webmail> for User {
         opening::check(ruling.mode, &parts.method, parts.uri.path())?;
         Ok(Self {
             visitor,
+            began: session.account.began.unwrap_or(Timestamp::EPOCH),
             session,
             person,
             mailbox,

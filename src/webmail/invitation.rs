@@ -18,7 +18,7 @@ use crate::mail::calendar::{Answer, Guest, Invitation, Method};
 use crate::mail::{ParsedMessage, Person, SpoolId};
 
 /// Facts: what a user answered, `ACCOUNT/MESSAGE`.
-const ANSWERS: &str = "webmail-answer";
+pub(super) const ANSWERS: &str = "webmail-answer";
 /// Guests that are named.
 const GUESTS: usize = 20;
 

@@ -364,7 +364,8 @@ fn find_own(spool: &Spool, user: &User, id: SpoolId) -> Result<Option<OwnMessage
         };
         received_as.retain(|number| !is_finished(number));
     }
-    let is_sent = is_sent(&message.envelope, &user.account(), &user.addresses);
+    let is_sent = id.timestamp() >= user.began
+        && is_sent(&message.envelope, &user.account(), &user.addresses);
     let own = (!received_as.is_empty() || is_sent).then_some(OwnMessage {
         message,
         received_as,

@@ -14,7 +14,7 @@ use crate::limits;
 use crate::smtp::Mailbox;
 
 /// What was told, by the key of the account.
-const NOTICES: &str = "webmail-notice";
+pub(super) const NOTICES: &str = "webmail-notice";
 /// Which text of a language.
 type Words = fn(&Texts) -> &'static str;
 /// From one look to the next.

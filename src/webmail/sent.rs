@@ -94,7 +94,7 @@ impl Webmail {
     fn keep_own(&self, user: &User, ids: &mut Vec<SpoolId>) -> Result<(), SpoolError> {
         let account = user.account();
         let mut own = Vec::with_capacity(ids.len());
-        for id in ids.drain(..) {
+        for id in ids.drain(..).filter(|id| id.timestamp() >= user.began) {
             if self.owner(id)?.is(&account, &user.addresses) {
                 own.push(id);
             }

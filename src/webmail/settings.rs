@@ -7,7 +7,7 @@ use super::accounts::blocking;
 use super::error::WebError;
 
 /// Facts by account.
-const SETTINGS: &str = "webmail-settings";
+pub(super) const SETTINGS: &str = "webmail-settings";
 /// Characters of a signature.
 pub(crate) const SIGNATURE: usize = 2_000;
 

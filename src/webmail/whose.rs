@@ -9,8 +9,13 @@ use tokio::sync::Notify;
 
 use super::Webmail;
 use super::accounts::{ACCOUNTS, Account, AccountError, Accounts, blocking};
-use crate::base::Shutdown;
+use super::invitation::ANSWERS;
+use super::invitations::Invited;
+use super::notices::NOTICES;
+use super::settings::SETTINGS;
+use crate::base::{Shutdown, Timestamp};
 use crate::directory::{Directory, DirectoryHandle};
+use crate::mail::{DRAFTS, OUTBOX, SENT_AS};
 use crate::person::{Belonging, Bond, Departed, Subject, belonging, confirmed, judge};
 use crate::smtp::Mailbox;
 
@@ -145,6 +150,55 @@ impl Accounts {
         accounts.push(account.clone());
         *self.whose.names() = names(&accounts);
         Ok(account)
+    }
+}
+
+/// Rooms of the spool that keep what an account wrote, under `ACCOUNT/…`.
+const WRITTEN: [&str; 3] = [DRAFTS, SENT_AS, ANSWERS];
+
+impl Accounts {
+    /// Somebody new has the address of a departed account as his own: it begins anew for him, and
+    /// what the other one left in it is put aside, where no page shows it.
+    ///
+    /// # Errors
+    /// [`AccountError::Unknown`], or when it could not be stored.
+    pub async fn begin_anew(&self, address: &Mailbox) -> Result<Invited, AccountError> {
+        let _changing = self.changing.lock().await;
+        let (key, now) = (address.key(), self.clock.now());
+        let found = self.find(&key).await?;
+        let before = found.ok_or_else(|| AccountError::Unknown(key.clone()))?;
+        let mut account = Account {
+            generation: before.generation.wrapping_add(1),
+            invitation: before.invitation,
+            began: Some(now),
+            ..Account::new(address, now)
+        };
+        // First of all: nobody comes in by what was.
+        let invited = self.put_invitation(&mut account).await?;
+        self.forget_passkeys(before.keyring).await?;
+        self.put_aside(&key, now).await?;
+        Ok(invited)
+    }
+
+    async fn put_aside(&self, key: &str, now: Timestamp) -> Result<(), AccountError> {
+        for room in [SETTINGS, NOTICES] {
+            self.spool.put_fact(room, key, None).await?;
+        }
+        let prefix = format!("{key}/");
+        for room in WRITTEN.into_iter().chain([OUTBOX]) {
+            let (spool, wanted) = (self.spool.clone(), prefix.clone());
+            let facts = blocking(move || spool.facts(room, &wanted)).await??;
+            for (name, value) in facts {
+                // No address has this name, so no account.
+                let rest = name.strip_prefix(&prefix).unwrap_or_default();
+                let aside = format!("{key} until {}/{rest}", now.as_millis());
+                if WRITTEN.contains(&room) {
+                    self.spool.put_fact(room, &aside, Some(value)).await?;
+                }
+                self.spool.put_fact(room, &name, None).await?;
+            }
+        }
+        Ok(())
     }
 }
 

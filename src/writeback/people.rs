@@ -35,6 +35,8 @@ pub(super) struct Person {
     pub(super) address: Mailbox,
     /// His accounts, by the addresses under which they were made: usually one.
     pub(super) accounts: Vec<Mailbox>,
+    /// What was sent before is of somebody else who had the address then.
+    pub(super) began: Timestamp,
     /// What is known of whose the first one is.
     bond: Option<Bond>,
     /// Why nothing of his is carried: his address is somebody else's.
@@ -94,6 +96,8 @@ struct Account {
     address: Mailbox,
     #[serde(default)]
     bond: Option<Bond>,
+    #[serde(default)]
+    began: Option<Timestamp>,
 }
 
 /// The own address of an account's person, or whose its address is now.
@@ -131,11 +135,12 @@ pub(super) fn people(
     let mut keys: BTreeSet<String> = accounts.iter().map(|it| it.address.key()).collect();
     let last = accounts.iter().filter_map(|it| it.bond.as_ref());
     keys.extend(last.map(|bond| bond.address.key()));
-    for Account {
-        address: account,
-        bond,
-    } in accounts
-    {
+    for one in accounts {
+        let Account {
+            address: account,
+            bond,
+            began,
+        } = one;
         let is_named = |key: &str| named.is_empty() || named.contains(key);
         let address = match whose(router, (&account, bond.as_ref())) {
             Ok(address) => address,
@@ -160,6 +165,7 @@ pub(super) fn people(
             mailbox: mailbox.clone(),
             address: address.clone(),
             accounts: Vec::new(),
+            began: began.unwrap_or(Timestamp::EPOCH),
             bond,
             departed: None,
             addresses: vec![account.clone()],
@@ -197,6 +203,7 @@ fn left_out((account, bond): (Mailbox, Option<Bond>), departed: &Departed) -> Pe
         address: account.clone(),
         addresses: vec![account.clone()],
         accounts: vec![account],
+        began: Timestamp::EPOCH,
         bond: None,
         departed: Some(is_left_out(departed)),
         home: None,

@@ -224,7 +224,7 @@ fn sent(
                 let Some(message) = whole((spool, *id), lost)? else {
                     continue;
                 };
-                if !is_his(&message.envelope) {
+                if !is_his(&message.envelope) || message.received < person.began {
                     continue;
                 }
                 // Who wrote to himself has it twice; what he did is about what came to him.

@@ -180,3 +180,42 @@ async fn who_has_the_address_of_somebody_who_left_logs_in_with_it() {
     let account = accounts.confirm(&ann, &directory).await.unwrap();
     assert_eq!(account.person().to_string(), "bob@example.org");
 }
+
+#[tokio::test]
+async fn an_account_that_begins_anew_has_nothing_of_who_had_the_address() {
+    let site = Site::new();
+    let mut before = site.enrolled("ann@example.org").await;
+    before.write("/compose", &LETTER).await.location();
+    let draft = [("action", "save"), ("subject", "Half")];
+    before.write("/compose", &draft).await.location();
+    let spool = &site.webmail.0.world.spool;
+    let id = spool.sent("ann@example.org", None, 9).unwrap()[0];
+    let path = format!("/message/{id}");
+    assert_eq!(before.get(&path).await.status, StatusCode::OK);
+    let accounts = &site.webmail.0.world.accounts;
+    let ann: Mailbox = "ann@example.org".parse().unwrap();
+    let token = accounts.begin_anew(&ann).await.unwrap().token;
+    assert!(before.get("/").await.location().starts_with("/login"));
+    let (_, old) = log_in(&site, "ann@example.org", PASSWORD).await;
+    assert_eq!(old.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let mut new = Browser::new(&site);
+    let invited = format!("/invite/{token}");
+    let csrf = new.get(&invited).await.field("csrf");
+    let form = [("csrf", &*csrf), ("password", HERS), ("again", HERS)];
+    new.post(&invited, &form).await.location();
+    site.judge().await;
+    assert!(!new.get("/drafts").await.has("Half"));
+    for list in ["/sent", "/sent?view=messages", "/search?q=From+Ann"] {
+        assert!(!new.get(list).await.has(&id.to_string()), "{list}");
+    }
+    assert_eq!(new.get(&path).await.status, StatusCode::NOT_FOUND);
+    new.write("/compose", &LETTER).await.location();
+    assert!(
+        new.get("/sent").await.has("From Ann"),
+        "what is written since is"
+    );
+    // What was left is put aside, not thrown away.
+    let aside = spool.facts("draft", "").unwrap();
+    let is_aside = |key: &str| key.starts_with("ann@example.org until ");
+    assert!(aside.iter().any(|(key, _)| is_aside(key)));
+}
