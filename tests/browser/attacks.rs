@@ -109,9 +109,9 @@ const ATTACKS: [&str; 19] = [
     "<div id=content class=banner><p name=q>Honest<a href=\"https://evil.example/\" target=_top \
      ping=\"https://evil.example/\">log in</a></div><img id=body name=cookie>",
     // What is drawn over what stands above it: on paper that is who wrote it.
-    "<div style=\"margin-top:-3000px;height:5000px;background-color:#fff\">Honest<h1>From your \
-     boss</h1></div><table style=\"margin:-3000px 0 0 -3000px;width:9000px;height:9000px\" \
-     bgcolor=white><tr><td>x</table>",
+    "Honest<img src=\"data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAA\
+     ADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==\" width=900 height=600 \
+     style=\"margin-top:-600px\">",
     // What is taken out leaves something that is read in another way.
     "Honest<a href=\"https://x.example/1\"><object><a href=\"https://x.example/2\" \
      title=\"</a><img src=x onerror=document.title='pwned'>\"><marquee><button><b><button>",
