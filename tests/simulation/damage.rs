@@ -109,8 +109,11 @@ fn what_a_replay_found_damaged_is_left_out_by_the_next() {
     simulate(async {
         let site = Site::new();
         let door = site.open();
+        site.platforms.set_up("onprem", false);
+        sleep(5 * MINUTE).await;
         let torn = send(&door, &"large and torn\r\n".repeat(1000)).await;
         let good = send(&door, &"large and good\r\n".repeat(1000)).await;
+        site.platforms.set_up("onprem", true);
         drained(&door).await;
         sleep(MINUTE).await;
         damage(&site, &format!("/spool/big/{torn}.eml"), "large and torn");
