@@ -59,6 +59,7 @@ impl AccountAdmin for AccountDesk {
     fn reset<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, Result<Invitation, AccountRefused>> {
         Box::pin(async move {
             self.check_served()?;
+            self.refuse_anothers(address).await?;
             let account = self.account_of(address).await?;
             let was_disabled = self.is_disabled(&account).await;
             let invited = if self.is_reused(&account).await {
@@ -112,6 +113,7 @@ impl AccountAdmin for AccountDesk {
 
     fn disable<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, Result<(), AccountRefused>> {
         Box::pin(async move {
+            self.refuse_anothers(address).await?;
             let account = self.account_of(address).await;
             // Somebody who left the directory can still be shut out.
             let account = account.unwrap_or_else(|_| address.clone());
@@ -148,6 +150,7 @@ impl AccountDesk {
         let account = self.accounts.meant(&mailbox.key()).parse();
         let account = account.unwrap_or_else(|_| mailbox.clone());
         self.refuse_departed(&account).await?;
+        self.refuse_anothers(mailbox).await?;
         let was_disabled = self.is_disabled(&account).await;
         let invited = self.accounts.invite_with_code(&account).await;
         let invited = invited.map_err(refused)?;
@@ -181,6 +184,27 @@ impl AccountDesk {
              the same person, say so with `tideover user confirm {account}`; for somebody new \
              whose own address it is, `tideover user reset {account}` begins the account anew",
             to = departed.to
+        )))
+    }
+
+    /// Somebody new has an address as his own under which the account of somebody who was renamed
+    /// still stands: neither of the two is meant without a word.
+    async fn refuse_anothers(&self, address: &Mailbox) -> Result<(), AccountRefused> {
+        let found = self.accounts.find(&address.key()).await;
+        let Ok(Some(found)) = found else {
+            return Ok(());
+        };
+        let directory = self.directory.current();
+        let holder = directory.holder(address);
+        let is_own = holder.is_some_and(|one| one.entry.address.key() == address.key());
+        if !is_own || found.departed().is_some() || found.person().key() == address.key() {
+            return Ok(());
+        }
+        Err(AccountRefused::NoSuch(format!(
+            "{address} is the address of somebody new, who has no account: the one that was made \
+             for it is that of {person} now. Name {person} to mean that one; somebody new can \
+             have an account under another address of his only",
+            person = found.person()
         )))
     }
 

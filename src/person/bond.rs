@@ -86,7 +86,11 @@ impl Bond {
             address: holder.entry.address.clone(),
             records,
             former,
-            name: holder.entry.name.clone(),
+            // Who is without a name for once has not lost the one that he had.
+            name: match before.filter(|_| holder.entry.name.is_empty()) {
+                Some(before) => before.name.clone(),
+                None => holder.entry.name.clone(),
+            },
             x500: holder.entry.x500.iter().take(FORMER).cloned().collect(),
             departed: None,
         }
@@ -98,13 +102,31 @@ impl Bond {
     pub(super) fn is_of(&self, holder: &Holder) -> bool {
         let names = || holder.records.iter().map(|one| one.name.as_str());
         let is_his = |name: &str| self.records.iter().any(|own| own == name);
-        if names().any(|name| Trace::is_lasting(name) && is_his(name)) {
+        let stays = |name: &str| Trace::is_lasting(name) && is_his(name);
+        // The first source says who it is. One behind it that has not forgotten who left, and whose
+        // record of him is joined with his successor's, says nothing.
+        if names().next().is_some_and(stays) {
             return true;
         }
         if self.contradicts(holder) {
             return false;
         }
+        if names().any(stays) {
+            return true;
+        }
+        // Without an id nobody with another name comes back, and none comes from elsewhere.
+        let may_be_another = self.departed.is_some() || self.has_other_ids(holder);
+        if may_be_another && self.is_named_otherwise(holder) {
+            return false;
+        }
         names().any(is_his) || holder.entry.address.key() == self.address.key()
+    }
+
+    /// Are there ids that stay on both sides?
+    fn has_other_ids(&self, holder: &Holder) -> bool {
+        let mut theirs = holder.records.iter();
+        self.records.iter().any(|one| Trace::is_lasting(one))
+            && theirs.any(|one| Trace::is_lasting(&one.name))
     }
 
     /// Does a source have another lasting id for the holder than for this person?
@@ -148,6 +170,8 @@ impl Bond {
 }
 
 fn words(name: &str) -> Vec<String> {
+    // What stands in brackets is a department.
+    let name = name.split(['(', '[']).next().unwrap_or_default();
     let words = name.split(|one: char| !one.is_alphanumeric());
     let words = words.filter(|word| word.chars().count() > 1);
     words.map(str::to_lowercase).collect()

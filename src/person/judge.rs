@@ -287,8 +287,8 @@ impl Judging<'_> {
     }
 }
 
-/// A mailbox has one account: where two could be renamed to the same person, or he has one
-/// already, nobody knows whose the other one is.
+/// A mailbox has one account: where two lead to the same person, nobody knows whose the other one
+/// is than that of his own address.
 fn one_account_each(subjects: &[Subject], found: Vec<Finding>) -> Vec<Finding> {
     let mut opened: HashMap<String, usize> = HashMap::new();
     for (subject, finding) in subjects.iter().zip(&found) {
@@ -304,8 +304,15 @@ fn one_account_each(subjects: &[Subject], found: Vec<Finding>) -> Vec<Finding> {
     judged
         .map(|(finding, subject)| {
             let is_doubtful = !subject.disabled && is_shared(&finding);
+            let own = subject
+                .bond
+                .as_ref()
+                .map_or(&subject.address, |it| &it.address);
             match &finding {
                 Finding::Renamed(holder) if is_doubtful => {
+                    Finding::Another(holder.entry.address.clone(), Why::Doubt)
+                }
+                Finding::Same(holder) if is_doubtful && holder.entry.address.key() != own.key() => {
                     Finding::Another(holder.entry.address.clone(), Why::Doubt)
                 }
                 Finding::Open

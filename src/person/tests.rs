@@ -316,3 +316,55 @@ async fn accounts_of_before_get_the_person_that_their_address_tells() {
         .await;
     assert_eq!(scene.opens(), ["bob", "away"]);
 }
+
+/// A source that has not forgotten who left, and one that has given his address to another.
+#[tokio::test]
+async fn a_source_that_lags_lets_nobody_into_his_successors_mailbox() {
+    let mut scene = Scene::new(&["ann", "bob"]);
+    let rows = [("g1", "ann", "", "Ann Smith"), ("g2", "bob", "", "Bob Roe")];
+    let people: Vec<[String; 4]> = rows
+        .iter()
+        .map(|(id, own, _, name)| {
+            let own = addresses(own);
+            [format!("c-{id}"), own, String::new(), (*name).to_owned()]
+        })
+        .collect();
+    let cloud: Vec<_> = people
+        .iter()
+        .map(|[id, own, aliases, name]| (&**id, &**own, &**aliases, &**name))
+        .collect();
+    scene.ids(&rows).await;
+    scene.house.says("cloud", &cloud).await;
+    scene.look();
+    assert_eq!(scene.opens(), ["ann", "bob"]);
+    scene.ids(&[("g2", "bob", "ann", "Bob Roe")]).await;
+    let opens = scene.opens();
+    assert!(opens[0] != "bob" && opens[0] != "ann", "{opens:?}");
+    assert_eq!(opens[1], "bob");
+}
+
+/// His address comes back as that of somebody with another name.
+#[tokio::test]
+async fn nobody_new_comes_back_in_the_place_of_who_departed() {
+    let mut scene = Scene::new(&["ann", "bob"]);
+    scene.file(&[ANN, BOB]).await;
+    scene.file(&[HEIR]).await;
+    assert_eq!(scene.opens(), ["Taken: bob", "bob"]);
+    scene.file(&[("ann", "", "Anton Zimmer", ""), BOB]).await;
+    assert_eq!(scene.opens(), ["Taken: ann", "bob"]);
+    scene.file(&[ANN, BOB]).await;
+    assert_eq!(scene.opens(), ["ann", "bob"], "and he himself does");
+}
+
+/// Who is in the same department is not the same person, and an empty name is no other name.
+#[tokio::test]
+async fn departments_are_no_names() {
+    let mut scene = Scene::new(&["ann"]);
+    scene
+        .file(&[("ann", "", "Ann Smith (IT Department)", ""), BOB])
+        .await;
+    scene.file(&[("ann", "", "", ""), BOB]).await;
+    let zoe = ("zoe", "ann", "Zoe Quist (IT Department)", "");
+    scene.file(&[zoe, BOB]).await;
+    assert_eq!(scene.opens(), ["Doubt: zoe"]);
+}

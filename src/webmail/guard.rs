@@ -14,7 +14,7 @@ use super::texts::{Texts, for_reader};
 use super::{Proxy, Webmail, opening};
 use crate::activation::Ruling;
 use crate::base::Timestamp;
-use crate::directory::{EntryKind, Lookup};
+use crate::directory::{EntryKind, FoundBy, Lookup};
 use crate::mail::BackendId;
 use crate::route::{self, Admission};
 use crate::smtp::Mailbox;
@@ -195,6 +195,8 @@ impl Webmail {
     /// Under which key the mail of an address is listed, and where its home is.
     pub(super) fn mailbox_of(&self, address: &Mailbox) -> (String, Option<BackendId>) {
         match self.0.world.admit.admit(address, route::Origin::Trusted) {
+            // It was his own, and is a tag of somebody else's now.
+            Admission::Accept { .. } if self.is_a_tag(address) => (address.key(), None),
             Admission::Accept { lane, mailbox, .. } => {
                 let home = Some(lane).filter(|lane| !lane.starts_with('@'));
                 let key = mailbox.unwrap_or_else(|| address.key());
@@ -202,6 +204,12 @@ impl Webmail {
             }
             Admission::Reject(_) => (address.key(), None),
         }
+    }
+
+    /// Does mail to an address come to somebody of whom it is no address, by the rule about tags?
+    pub(super) fn is_a_tag(&self, address: &Mailbox) -> bool {
+        let directory = self.0.world.directory.current();
+        matches!(directory.find(address), Some((_, FoundBy::Tag)))
     }
 
     /// The addresses that a person may send as: his own, and what the directory says belongs to

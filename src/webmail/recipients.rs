@@ -59,7 +59,7 @@ impl Webmail {
     pub(crate) fn is_gone(&self, address: &Mailbox) -> bool {
         match self.0.world.admit.admit(address, Origin::Trusted) {
             Admission::Reject(reply) => reply.code >= 500,
-            Admission::Accept { .. } => false,
+            Admission::Accept { .. } => self.is_a_tag(address),
         }
     }
 

@@ -234,6 +234,15 @@ fn tell(account: &Account, bond: &Bond) {
 /// who departed means whoever has it.
 fn names(accounts: &[Account]) -> HashMap<String, String> {
     let mut names = HashMap::new();
+    let shut = accounts.iter().filter(|one| one.departed().is_none());
+    let shut = shut.filter(|one| one.disabled);
+    for account in shut {
+        // Who is shut out is so under a new name, too, unless he has another account for it.
+        let person = account.person().key();
+        if person != account.key() && accounts.iter().all(|other| other.key() != person) {
+            names.insert(person, account.key());
+        }
+    }
     for account in accounts.iter().filter(|account| account.is_open()) {
         if account.person().key() != account.key() {
             names.insert(account.person().key(), account.key());

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::record::Meant;
 use super::{WritebackError, Writebacks};
 use crate::base::Timestamp;
-use crate::directory::{EntryKind, Lookup};
+use crate::directory::{EntryKind, FoundBy, Lookup};
 use crate::mail::BackendId;
 use crate::person::{Belonging, Bond, Departed, belonging};
 use crate::route::{Admission, Admit as _, Origin, Router};
@@ -315,7 +315,12 @@ fn named(
 }
 
 fn mailbox_of(router: &Router, address: &Mailbox) -> (String, Option<BackendId>) {
+    let found = router.directory().current().find(address);
     match router.admit(address, Origin::Trusted) {
+        // It was his own, and is a tag of somebody else's now.
+        Admission::Accept { .. } if matches!(found, Some((_, FoundBy::Tag))) => {
+            (address.key(), None)
+        }
         Admission::Accept { lane, mailbox, .. } => {
             let home = Some(lane).filter(|lane| !lane.starts_with('@'));
             let key = mailbox.unwrap_or_else(|| address.key());

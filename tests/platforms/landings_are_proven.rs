@@ -64,7 +64,8 @@ fn mail_is_found_where_it_is_and_missed_where_it_is_not() {
         "example.org",
     ];
     let until = jiff::Timestamp::now().to_string();
-    let seen = tideover.json(&[&check[..], &["--until", &until]].concat());
+    // What is missing is no success.
+    let seen = tideover.failed(&[&check[..], &["--until", &until]].concat());
     assert_eq!(
         (&seen["checked"], &seen["missing"]),
         (&8.into(), &1.into()),

@@ -219,3 +219,40 @@ async fn an_account_that_begins_anew_has_nothing_of_who_had_the_address() {
     let is_aside = |key: &str| key.starts_with("ann@example.org until ");
     assert!(aside.iter().any(|(key, _)| is_aside(key)));
 }
+
+/// An own address that looks like a tag of somebody else's, when it is no more.
+#[tokio::test]
+async fn who_had_an_address_like_a_tag_reads_nothing_of_whose_tag_it_is_then() {
+    let site = Site::new();
+    change(
+        &site,
+        "ann@example.org,,mailbox\nann+night@example.org,,mailbox\n",
+    );
+    let mut night = site.enrolled("ann+night@example.org").await;
+    change(&site, "ann@example.org,,mailbox\n");
+    site.judge().await;
+    site.deliver(&["ann@example.org"], MAIL).await;
+    assert!(!night.get("/").await.has("The plan"));
+    let sent = night.upload("/compose", &LETTER, &[]).await;
+    assert!(!sent.has("leaves in"), "{}", sent.text);
+    let spool = &site.webmail.0.world.spool;
+    for address in ["ann@example.org", "ann+night@example.org"] {
+        assert_eq!(spool.sent(address, None, 9).unwrap(), [], "{address}");
+    }
+}
+
+/// Who was shut out and is renamed is shut out under the new name, also after a restart.
+#[tokio::test]
+async fn who_is_shut_out_is_so_under_a_new_name() {
+    let site = Site::new();
+    site.enrolled("ann@example.org").await;
+    let accounts = &site.webmail.0.world.accounts;
+    let ann = "ann@example.org".parse().unwrap();
+    change(&site, "ann.lee@example.org,ann@example.org,mailbox\n");
+    let directory = site.webmail.0.world.directory.current();
+    accounts.confirm(&ann, &directory).await.unwrap();
+    accounts.disable(&ann).await.unwrap();
+    site.judge().await;
+    assert_eq!(accounts.meant("ann.lee@example.org"), "ann@example.org");
+    assert_eq!(accounts.meant("bob@example.org"), "bob@example.org");
+}
