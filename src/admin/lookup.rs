@@ -191,9 +191,12 @@ impl Admin {
             }
         }
         let is_whole = found.len() > limit || named.id.is_some() && !found.is_empty();
+        let mut ledger_gaps = 0;
         if !is_whole {
             let all: Vec<&str> = named.names().collect();
-            for gone in self.spool.ledger_find_any(&all, limit + 1)? {
+            let (gone, gaps) = self.spool.ledger_find_any(&all, limit + 1)?;
+            ledger_gaps = gaps;
+            for gone in gone {
                 let view = || {
                     let message = StoredMessage::from(&gone);
                     MessageView::new(&message, &gone.history, &backends)
@@ -203,12 +206,20 @@ impl Admin {
         }
         if found.is_empty() {
             return Err(AdminError::NotFound {
-                what: format!("no message is known for {}", query.of.trim()),
+                what: match ledger_gaps {
+                    0 => format!("no message is known for {}", query.of.trim()),
+                    gaps => format!(
+                        "no message is known for {}, but {gaps} files of the ledger cannot be \
+                         read: `tideover report verify` names them",
+                        query.of.trim()
+                    ),
+                },
                 hint: "expected a Message-ID, a spool id (13 letters and digits, as in our 250 \
                        reply) or the address of a recipient",
             });
         }
         Ok(TraceView {
+            ledger_gaps,
             more: found.len() > limit,
             messages: found.into_values().rev().take(limit).collect(),
         })

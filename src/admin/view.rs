@@ -256,6 +256,9 @@ pub struct TraceView {
     pub messages: Vec<MessageView>,
     /// There are older ones: ask with a larger limit.
     pub more: bool,
+    /// Files of the ledger that cannot be read: there may be more in them.
+    #[serde(default)]
+    pub ledger_gaps: u64,
 }
 
 /// A message and what became of it.

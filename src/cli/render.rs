@@ -304,6 +304,14 @@ impl Page {
     pub(crate) fn trace(self, trace: &TraceView) -> String {
         let messages = trace.messages.iter().map(|message| self.message(message));
         let mut text = messages.collect::<Vec<_>>().join("\n");
+        if trace.ledger_gaps > 0 {
+            let gaps = format!(
+                "\n{} files of the ledger cannot be read, there may be more in them: `tideover \
+                 report verify` names them\n",
+                trace.ledger_gaps
+            );
+            text.push_str(&self.palette.paint(Tone::Bad, &gaps));
+        }
         if trace.more {
             let more = "\nthere are older ones: --limit shows more\n";
             text.push_str(&self.palette.paint(Tone::Quiet, more));

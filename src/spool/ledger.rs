@@ -152,23 +152,30 @@ impl Ledger {
         Ok(())
     }
 
-    /// Messages that are named by one of these, newest first.
-    pub(crate) fn find(&self, of: &[&str], limit: usize) -> Result<Vec<LedgerMessage>, SpoolError> {
+    /// Messages that are named by one of these, newest first, and which segments of those that were
+    /// looked at have a file that cannot be read to its end.
+    pub(crate) fn find(
+        &self,
+        of: &[&str],
+        limit: usize,
+    ) -> Result<(Vec<LedgerMessage>, BTreeSet<u32>), SpoolError> {
         let mut found: Vec<LedgerMessage> = Vec::new();
-        for path in self.files()?.into_iter().rev() {
+        let mut unreadable = BTreeSet::new();
+        for segment in self.segments()?.into_iter().rev() {
             let mut here = Vec::new();
-            self.read_or_tell(&path, Timestamp::EPOCH, |message| {
+            let is_whole = self.read_or_tell(&self.path(segment), Timestamp::EPOCH, |message| {
                 if message.is_named(of) {
                     here.push(message);
                 }
             });
+            unreadable.extend(Some(segment).filter(|_| !is_whole));
             found.extend(here.into_iter().rev());
             if found.len() >= limit {
                 break;
             }
         }
         found.truncate(limit);
-        Ok(found)
+        Ok((found, unreadable))
     }
 
     /// Shows the messages of every file in which one ended at `since` or later, oldest file first,

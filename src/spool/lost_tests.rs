@@ -363,6 +363,7 @@ async fn the_ledger_is_verified() {
             .ledger
             .find(&["bob@example.org"], 10)
             .unwrap()
+            .0
             .is_empty()
     );
     close(spool, opened).await;

@@ -81,6 +81,8 @@ async fn a_ledger_that_cannot_be_read_or_is_gone_is_told() {
     assert_eq!(gaps(&spool), 1);
     std::fs::remove_file(&other).unwrap();
     assert_eq!(gaps(&spool), 2);
+    let (_, told) = spool.ledger_find_any(&["nobody@example.org"], 9).unwrap();
+    assert_eq!(told, 2, "who looks for somebody is told, too");
     assert!(shown(&spool, || ()).0.len() < all.len());
     // What came later has nothing to do with it.
     let later = hands.now()..Timestamp::from_millis(u64::MAX / 2);

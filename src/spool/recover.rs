@@ -358,7 +358,7 @@ impl Recover {
                 && self.index.get(&key::message(id))?.is_none()
             {
                 let ended = ledger.find(&[&id.to_string()], 1);
-                if ended.is_ok_and(|ended| !ended.is_empty()) {
+                if ended.is_ok_and(|(ended, _)| !ended.is_empty()) {
                     self.remove(&big.dir.join(name))?;
                     continue;
                 }

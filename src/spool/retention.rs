@@ -429,10 +429,11 @@ impl Spool {
     /// # Errors
     /// When a file cannot be read.
     pub fn ledger_find(&self, of: &str, limit: usize) -> Result<Vec<LedgerMessage>, SpoolError> {
-        self.ledger_find_any(&[of], limit)
+        Ok(self.ledger_find_any(&[of], limit)?.0)
     }
 
-    /// The same for messages that are named by one of these.
+    /// The same for messages that are named by one of these, and how many files of the ledger
+    /// cannot be read, or are gone before their time: what is looked for may stand there.
     ///
     /// # Errors
     /// When a file cannot be read.
@@ -440,8 +441,10 @@ impl Spool {
         &self,
         of: &[&str],
         limit: usize,
-    ) -> Result<Vec<LedgerMessage>, SpoolError> {
-        self.0.ledger.find(of, limit)
+    ) -> Result<(Vec<LedgerMessage>, u64), SpoolError> {
+        let (found, unreadable) = self.0.ledger.find(of, limit)?;
+        let gaps = self.ledger_gaps(Timestamp::EPOCH, &unreadable)?;
+        Ok((found, gaps))
     }
 }
 
