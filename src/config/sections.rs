@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use super::oidc_keys::{Oidc, oidc};
 use super::reader::{At, Section};
 use super::units::{duration, size};
 use super::{QueueConfig, SpoolConfig};
@@ -248,6 +249,7 @@ pub(super) struct Web {
     pub(super) notices: Option<Duration>,
     /// The name of a source whose server knows passwords.
     pub(super) ldap: Option<At<String>>,
+    pub(super) oidc: Oidc,
 }
 
 pub(super) fn web(root: &Section<'_>) -> Option<Web> {
@@ -269,6 +271,7 @@ pub(super) fn web(root: &Section<'_>) -> Option<Web> {
         activation: activation(&section),
         notices: notices(&section),
         ldap: section.text("ldap", |text| non_empty(text).map(str::to_owned)),
+        oidc: oidc(&section),
     };
     section.not_yet("certificate", "TLS of the pages without a proxy");
     section.not_yet("key", "TLS of the pages without a proxy");
