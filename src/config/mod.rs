@@ -10,7 +10,6 @@ mod imap_keys;
 mod landing_keys;
 mod ldap_keys;
 mod load;
-mod oidc_keys;
 mod online;
 mod people;
 mod people_keys;
@@ -31,7 +30,6 @@ use std::time::Duration;
 pub use drill::DrillConfig;
 use jiff::tz::TimeZone;
 pub use load::{Places, check, data_dir, find, load, read};
-pub use oidc_keys::OidcConfig;
 pub use online::{CheckConfig, ResolverName};
 pub use problem::{Problem, Problems};
 pub use units::{duration, size};
@@ -282,8 +280,6 @@ pub struct WebConfig {
     pub notices: Option<Duration>,
     /// The directory server with whose passwords people can log in, too.
     pub ldap: Option<LdapSource>,
-    /// Somebody else who lets people in.
-    pub oidc: Option<OidcConfig>,
 }
 
 /// `[admin]`.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::oidc_keys::{Oidc, oidc};
 use super::reader::{At, Section};
 use super::units::{duration, size};
 use super::{QueueConfig, SpoolConfig};
@@ -249,7 +248,6 @@ pub(super) struct Web {
     pub(super) notices: Option<Duration>,
     /// The name of a source whose server knows passwords.
     pub(super) ldap: Option<At<String>>,
-    pub(super) oidc: Oidc,
 }
 
 pub(super) fn web(root: &Section<'_>) -> Option<Web> {
@@ -271,7 +269,6 @@ pub(super) fn web(root: &Section<'_>) -> Option<Web> {
         activation: activation(&section),
         notices: notices(&section),
         ldap: section.text("ldap", |text| non_empty(text).map(str::to_owned)),
-        oidc: oidc(&section),
     };
     section.not_yet("certificate", "TLS of the pages without a proxy");
     section.not_yet("key", "TLS of the pages without a proxy");

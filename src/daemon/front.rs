@@ -1,20 +1,14 @@
-//! Joins the webmail's login and who else lets people in: a directory server that knows passwords,
-//! and a provider of OpenID Connect.
-
-use std::sync::Arc;
+//! Joins the webmail's login and a directory server, for who may log in with the password that the
+//! organisation has of him.
 
 use tokio::sync::Semaphore;
 
-use super::StartError;
-use crate::base::{Boxed, Clock};
-use crate::config::Config;
-use crate::directory::DirectoryHandle;
+use crate::base::Boxed;
+use crate::directory::{Directory, DirectoryHandle, EntryKind};
 use crate::ldap::{Answer, Passwords};
 use crate::limits;
-use crate::net::{Dns, TcpDial, TlsClient};
-use crate::oidc::{Provider, World};
 use crate::smtp::Mailbox;
-use crate::webmail::{Front, Person, ProviderLogin, Verdict};
+use crate::webmail::{Front, Person, Verdict};
 
 /// A directory server that knows passwords.
 #[derive(Debug)]
@@ -77,8 +71,7 @@ impl Front for LdapFront {
     }
 
     fn person(&self, address: &Mailbox) -> Option<Person> {
-        let person = Person::of(&self.directory.current(), address)?;
-        Some(person).filter(|person| person.source == self.source)
+        person(&self.directory.current(), &self.source, address)
     }
 
     fn check<'a>(&'a self, person: Option<&'a Person>, password: &'a str) -> Boxed<'a, Verdict> {
@@ -86,26 +79,18 @@ impl Front for LdapFront {
     }
 }
 
-/// The provider that the config names.
-pub(super) fn provider(
-    config: &Config,
-    clock: &Clock,
-) -> Result<Option<ProviderLogin>, StartError> {
-    let Some(oidc) = config.web.as_ref().and_then(|web| web.oidc.clone()) else {
-        return Ok(None);
-    };
-    let world = World {
-        dial: Arc::new(TcpDial::default()),
-        resolve: Arc::new(Dns::system().map_err(StartError::other("the resolver"))?),
-        tls: TlsClient::new().map_err(StartError::other("TLS"))?,
-        clock: clock.clone(),
-    };
-    let provider = Provider::new(oidc.options, world);
-    Ok(Some(ProviderLogin {
-        name: oidc.name.unwrap_or_else(|| provider.host().to_owned()),
-        provider: Arc::new(provider),
-        domains: oidc.domains,
-        second_step: oidc.second_step,
-        entrance: oidc.entrance,
-    }))
+/// Who has this address, and may log in because `source` says who he is.
+fn person(directory: &Directory, source: &str, address: &Mailbox) -> Option<Person> {
+    let (entry, id) = directory.named_by(source, address)?;
+    let has_mailbox = matches!(entry.kind, EntryKind::Mailbox | EntryKind::User);
+    let is_ours = directory.domain(entry.address.domain()).is_some();
+    if !has_mailbox || !is_ours || entry.departed.is_some() {
+        return None;
+    }
+    Some(Person {
+        addresses: entry.addresses().cloned().collect(),
+        mailbox: entry.address,
+        source: source.to_owned(),
+        id,
+    })
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::accounts::{ACCOUNTS, Account, AccountError, Accounts, LoginError, blocking};
 use super::second::Second;
 use crate::base::Boxed;
-use crate::directory::{Directory, EntryKind, Trace};
+use crate::directory::Trace;
 use crate::person::Why;
 use crate::smtp::Mailbox;
 
@@ -30,23 +30,6 @@ pub struct Person {
 }
 
 impl Person {
-    /// Who has exactly this address, when he has a mailbox of ours and is there.
-    #[must_use]
-    pub fn of(directory: &Directory, address: &Mailbox) -> Option<Self> {
-        let (entry, source, id) = directory.named(address)?;
-        let has_mailbox = matches!(entry.kind, EntryKind::Mailbox | EntryKind::User);
-        let is_ours = directory.domain(entry.address.domain()).is_some();
-        if !has_mailbox || !is_ours || entry.departed.is_some() {
-            return None;
-        }
-        Some(Self {
-            addresses: entry.addresses().cloned().collect(),
-            mailbox: entry.address,
-            source,
-            id,
-        })
-    }
-
     /// His record: `SOURCE/ID`.
     fn record(&self) -> String {
         format!("{}/{}", self.source, self.id)
@@ -137,13 +120,6 @@ impl Accounts {
         }
     }
 
-    /// The account of somebody whom somebody else has proven, who has said so just now. One is made
-    /// for who comes for the first time.
-    pub(super) async fn admit(&self, person: &Person) -> Result<Account, LoginError> {
-        let _changing = self.changing.lock().await;
-        self.enter(person).await
-    }
-
     async fn enter(&self, person: &Person) -> Result<Account, LoginError> {
         let account = match self.door(person).await? {
             Door::Shut => return Err(LoginError::Wrong),
@@ -221,20 +197,16 @@ impl Accounts {
     }
 
     async fn is_bound_to_another(&self, key: &str, person: &Person) -> Result<bool, AccountError> {
-        let (spool, record) = (self.spool.clone(), person.record());
-        if !Trace::is_lasting(&record) {
-            return Ok(false);
-        }
+        let spool = self.spool.clone();
         let bonds = blocking(move || spool.facts(BONDS, "")).await??;
+        let record = person.record();
         let is_of = |value| serde_json::from_value::<Bond>(value).is_ok_and(|it| it.account == key);
-        let is_other = |other: &String| *other != record && Trace::is_lasting(other);
-        let mut others = bonds.into_iter().filter(|(other, _)| is_other(other));
+        let mut others = bonds.into_iter().filter(|(other, _)| *other != record);
         Ok(others.any(|(_, value)| is_of(value)))
     }
 }
 
-/// Is it known that an account is somebody else's? An id that goes with the name tells
-/// nothing: with another one it may be the same person.
+/// Is it known that an account is somebody else's?
 fn is_anothers(account: &Account, person: &Person) -> bool {
     let Some(bond) = &account.bond else {
         return false;
@@ -242,10 +214,9 @@ fn is_anothers(account: &Account, person: &Person) -> bool {
     if let Some(departed) = &bond.departed {
         return departed.why == Why::Taken;
     }
-    let own = person.record();
-    let is_like_it =
-        |one: &String| Trace::source_of(one) == person.source && Trace::is_lasting(one);
-    Trace::is_lasting(&own) && bond.records.iter().any(is_like_it) && !bond.records.contains(&own)
+    let mut records = bond.records.iter();
+    records.any(|one| Trace::source_of(one) == person.source)
+        && !bond.records.contains(&person.record())
 }
 
 /// Whose accounts under his aliases are, is not known.

@@ -31,7 +31,6 @@ mod passkeys;
 mod password;
 mod people;
 mod plain;
-mod provider;
 mod recipients;
 mod renewal;
 mod rich;
@@ -65,7 +64,6 @@ pub use accounts::{Account, AccountError, Accounts, INVITATION_LIFE, LoginError}
 pub use front::{Front, Person, Verdict};
 pub use invitations::Invited;
 pub use invite_mail::{InvitationMail, Mailed};
-pub use provider::{Entrance, ProviderLogin, SecondStep};
 pub use sheet::{Slip, sheet_page, sheet_text};
 pub use standing::HealthView;
 pub use webauthn::{AuthenticatorData, ClientData, Refusal};
@@ -173,8 +171,6 @@ pub struct World {
     pub clock: Clock,
     /// Tokens.
     pub entropy: Entropy,
-    /// Somebody else who lets people in.
-    pub provider: Option<ProviderLogin>,
 }
 
 /// The webmail; cheap to clone.
@@ -266,21 +262,6 @@ pub fn invitation_link(base_url: &str, token: &str) -> String {
     format!("{}/invite/{token}", base_url.trim_end_matches('/'))
 }
 
-/// The ways in and out.
-fn logins() -> Router<Webmail> {
-    Router::new()
-        .route("/login", get(pages::login::page).post(pages::login::log_in))
-        .route("/login/second", post(pages::second::step))
-        .route("/login/provider", get(pages::provider::begin))
-        .route("/login/provider/back", get(pages::provider::back))
-        .route("/login/passkey", post(pages::passkey_login::log_in))
-        .route(
-            "/login/passkey/options",
-            post(pages::passkey_login::options),
-        )
-        .route("/logout", post(pages::login::log_out))
-}
-
 /// All pages. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, or put a
 /// `ConnectInfo<SocketAddr>` into the extensions of each request: login tries are counted by it.
 pub fn router(webmail: Webmail) -> Router {
@@ -293,7 +274,14 @@ pub fn router(webmail: Webmail) -> Router {
         .post(pages::send::post)
         .layer(DefaultBodyLimit::max(letter));
     Router::new()
-        .merge(logins())
+        .route("/login", get(pages::login::page).post(pages::login::log_in))
+        .route("/login/second", post(pages::second::step))
+        .route("/login/passkey", post(pages::passkey_login::log_in))
+        .route(
+            "/login/passkey/options",
+            post(pages::passkey_login::options),
+        )
+        .route("/logout", post(pages::login::log_out))
         .route("/invite", get(pages::code::page).post(pages::code::typed))
         .route(
             "/invite/{token}",

@@ -11,7 +11,6 @@ use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::provider::ProviderButton;
 use super::second::go_on;
 use crate::webmail::Webmail;
 use crate::webmail::accounts::{Account, LoginError};
@@ -32,8 +31,6 @@ struct LoginPage {
     /// The webmail is open for nobody now.
     is_shut: bool,
     passkey: Option<PasskeyButton>,
-    provider: Option<ProviderButton>,
-    is_open_to_passwords: bool,
 }
 
 /// The button of a login by passkey.
@@ -46,8 +43,7 @@ impl PasskeyButton {
     /// Where there are passkeys.
     pub(super) fn new(webmail: &Webmail, texts: &Texts) -> Option<Self> {
         let address = webmail.0.options.base_url.as_str();
-        let is_there = webmail.has_passkeys() && webmail.is_open_to_passwords();
-        is_there.then(|| Self {
+        webmail.has_passkeys().then(|| Self {
             elsewhere: fill(texts.passkey_elsewhere, &[("address", address)]),
         })
     }
@@ -135,8 +131,6 @@ pub(crate) async fn page(
         error: None,
         is_shut: webmail.is_shut().await?,
         passkey: PasskeyButton::new(&webmail, visitor.texts),
-        provider: ProviderButton::new(&webmail, visitor.texts, own_path(&query.next)),
-        is_open_to_passwords: webmail.is_open_to_passwords(),
     };
     Ok(form.put_cookie(show(&page)?))
 }
@@ -148,7 +142,6 @@ pub(crate) async fn log_in(
 ) -> Result<Response, WebError> {
     let Form(form) = form.map_err(|refused| WebError::of_status(refused.status()))?;
     VisitorForm::check(&visitor, &form.csrf)?;
-    webmail.check_passwords()?;
     let accounts = &webmail.0.world.accounts;
     let verified = accounts
         .verify(&form.address, form.password, visitor.address)
@@ -188,8 +181,6 @@ pub(super) async fn refused_page(
         error: Some(error),
         is_shut: webmail.is_shut().await?,
         passkey: PasskeyButton::new(webmail, visitor.texts),
-        provider: ProviderButton::new(webmail, visitor.texts, own_path(&next)),
-        is_open_to_passwords: webmail.is_open_to_passwords(),
     };
     show_with(status, &page)
 }

@@ -73,7 +73,6 @@ pub(crate) async fn options(
 ) -> Result<Response, WebError> {
     let Form(form) = form.map_err(|refused| WebError::of_status(refused.status()))?;
     VisitorForm::check(&visitor, &form.csrf)?;
-    webmail.check_passwords()?;
     let relying = webmail.relying()?;
     let ceremony = webmail.ceremony(Purpose::LogIn, &form.csrf);
     Ok(Json(json!({
@@ -92,7 +91,6 @@ pub(crate) async fn log_in(
 ) -> Result<Response, WebError> {
     let Form(form) = form.map_err(|refused| WebError::of_status(refused.status()))?;
     VisitorForm::check(&visitor, &form.csrf)?;
-    webmail.check_passwords()?;
     let relying = webmail.relying()?;
     let ceremony = webmail.ceremony(Purpose::LogIn, &form.csrf);
     let accounts = &webmail.0.world.accounts;

@@ -21,7 +21,6 @@ mod outbox;
 mod owners;
 mod passkeys;
 mod people;
-mod provider;
 mod reading;
 mod search;
 mod second;
@@ -134,12 +133,12 @@ impl Site {
         Self::built("http://127.0.0.1:8080", 0, (dir, writing))
     }
 
-    /// In another world.
-    fn changed(change: impl FnOnce(&mut World)) -> Self {
+    /// With somebody in front who knows passwords.
+    fn behind(front: Arc<dyn Front>) -> Self {
         let mut site = Self::new();
         let Webmail(inner) = &site.webmail;
         let mut world = inner.world.clone();
-        change(&mut world);
+        world.accounts = world.accounts.behind(front);
         site.webmail = Webmail::new(world, inner.options.clone());
         site.router = router(site.webmail.clone());
         site
@@ -193,7 +192,6 @@ impl Site {
             directory,
             clock,
             entropy,
-            provider: None,
         };
         let webmail = Webmail::new(
             world,
