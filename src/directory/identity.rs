@@ -47,7 +47,7 @@ impl Trace {
 pub struct Holder {
     /// The entry.
     pub entry: Entry,
-    /// Its records.
+    /// Its records; the one that says who it is comes first.
     pub records: Vec<Trace>,
 }
 

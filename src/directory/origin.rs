@@ -107,6 +107,26 @@ mod tests {
         }
     }
 
+    /// In whatever order the sources spoke.
+    #[test]
+    fn the_first_record_of_a_holder_is_the_one_that_says_who_it_is() {
+        let (ad, cloud) = (
+            ("ad", "1", "ann@example.org", &[][..]),
+            ("cloud", "7", "ann@example.org", &[][..]),
+        );
+        for said in [[ad, cloud], [cloud, ad]] {
+            let mut people = people(&said);
+            for (departed, first) in [(None, "ad/1"), (Some("ad"), "cloud/7")] {
+                let gone = departed.map(|_| crate::base::Timestamp::from_millis(1));
+                let place = usize::from(said[0].0 != "ad");
+                people.slots[place].departed = gone;
+                let directory = Directory::build(people.clone(), rules().into(), None);
+                let holder = directory.holder(&"ann@example.org".parse().unwrap());
+                assert_eq!(holder.unwrap().records[0].name, first, "{said:?}");
+            }
+        }
+    }
+
     #[test]
     fn a_foreign_address_in_a_record_changes_nothing() {
         let directory = directory(

@@ -341,7 +341,7 @@ fn former(router: &Router, mailbox: &str) -> Vec<String> {
             if entry.address.key() == mailbox
                 && !matches!(entry.kind, EntryKind::Group | EntryKind::Contact) =>
         {
-            let keys: BTreeSet<String> = entry.addresses().map(Mailbox::key).collect();
+            let keys = router.directory().current().keys_of(&address);
             keys.into_iter().filter(|key| key != mailbox).collect()
         }
         Lookup::Known { .. } | Lookup::Unknown(_) | Lookup::Stranger => Vec::new(),

@@ -187,4 +187,7 @@ fn everybody_has_everything_whatever_died_meanwhile() {
     // A file of the ledger that cannot be read is told, acknowledged or not.
     let report = tideover.json(&["report", "--since", "2020-01-01"]);
     assert_eq!(report["ledger_gaps"], 1, "{report}");
+    // Kills alone lose nothing, and nothing is said to be.
+    let nothing = serde_json::json!({ "messages": 0, "pieces": 0 });
+    assert_eq!(report["lost"], nothing, "{report}");
 }
