@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::join::place;
-use super::people::{Slot, key_of};
+use super::people::key_of;
 use super::store::lookup_key;
 use super::{Directory, Entry, HAND};
 use crate::base::Timestamp;
@@ -21,6 +21,8 @@ pub struct Trace {
     pub first: Timestamp,
     /// When its source named it again after it was gone; else the same.
     pub since: Timestamp,
+    /// Since when it has its own address, without a break.
+    pub named_so: Timestamp,
     /// When its source said that it is gone; `None`: it is there.
     pub departed: Option<Timestamp>,
 }
@@ -102,10 +104,9 @@ impl Directory {
             return None;
         }
         let slots = self.chains.records(head);
-        let slots = slots.filter_map(|number| self.people.slots.get(place(number)));
         Some(Holder {
             entry: self.entry_at(head)?,
-            records: slots.filter_map(|slot| self.trace(slot)).collect(),
+            records: slots.filter_map(|slot| self.trace(place(slot))).collect(),
         })
     }
 
@@ -117,8 +118,8 @@ impl Directory {
             return roll;
         }
         let heads = self.chains.head_of();
-        for (number, slot) in self.people.slots.iter().enumerate() {
-            let Some(trace) = self.trace(slot) else {
+        for number in 0..self.people.slots.len() {
+            let Some(trace) = self.trace(number) else {
                 continue;
             };
             let is_wanted = wanted.names.contains(&trace.name)
@@ -132,17 +133,21 @@ impl Directory {
         roll
     }
 
-    fn trace(&self, slot: &Slot) -> Option<Trace> {
+    fn trace(&self, place: usize) -> Option<Trace> {
+        let slot = self.people.slots.get(place)?;
         let source = self.people.source_name(slot);
         if source == HAND || !self.rules.makes_people(source) {
             return None;
         }
         let (id, record) = slot.record()?;
+        let renamed = self.people.renamed.get(&place);
+        let renamed = renamed.and_then(|former| former.last());
         Some(Trace {
             name: key_of(source, &id),
             address: record.address,
             first: slot.first,
             since: slot.since,
+            named_so: renamed.map_or(slot.since, |former| former.until.max(slot.since)),
             departed: slot.departed,
         })
     }

@@ -25,6 +25,7 @@ mod import;
 mod join;
 mod keys;
 mod ldap_record;
+mod names;
 mod near;
 mod normalise;
 mod origin;
@@ -40,6 +41,7 @@ mod settle;
 mod store;
 mod sync;
 mod table;
+mod tenure;
 mod verified;
 mod wave;
 mod wave_change;
@@ -65,6 +67,7 @@ pub use import::{
     Against, ImportErrors, ImportOptions, Reading, Row, RowError, Sink, read_csv, read_csv_file,
     read_rows,
 };
+pub use names::{is_named_alike, is_named_otherwise};
 pub use near::Once;
 pub use normalise::{Fate, Normalise, Normalised};
 pub use people::{Change, Ruling, RulingChange};
@@ -77,6 +80,7 @@ pub use rules::{Fact, JoinBy, Rules};
 pub use settle::Verdict;
 pub use store::{Directory, FoundBy, Lookup};
 pub use sync::{Feed, Source, SyncStatus, Synced, Syncer};
+pub use tenure::Past;
 pub use verified::{AskHome, Heard, Standing, Verified, Word};
 pub use wave::{Allowed, Wave, WaveFile, WaveState, WaveStep};
 pub use wave_plan::{

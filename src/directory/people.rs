@@ -7,10 +7,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Record;
+use super::names::is_named_otherwise;
 use super::record::{pack, unpack};
 use super::table::Table;
 use crate::base::Timestamp;
 use crate::mail::BackendId;
+use crate::smtp::Mailbox;
 
 /// A record of one source.
 #[derive(Debug, Clone)]
@@ -231,7 +233,34 @@ pub(super) fn key_of(source: &str, id: &str) -> String {
 pub(super) struct People {
     pub(super) sources: Vec<Arc<str>>,
     pub(super) slots: Vec<Slot>,
+    /// What records were before, by the place of their slot; few ever were anything else.
+    pub(super) renamed: BTreeMap<usize, Vec<Former>>,
     pub(super) rulings: BTreeMap<String, Ruling>,
+}
+
+/// An own address that a record had before.
+#[derive(Debug, Clone)]
+pub(super) struct Former {
+    pub(super) address: Mailbox,
+    /// When it got another one, or went.
+    pub(super) until: Timestamp,
+    /// The record came back under the address as somebody else, as far as names tell.
+    pub(super) was_another: bool,
+}
+
+/// What a record was before, when it is given another own address or to somebody else.
+fn former(slot: &Slot, after: &[u8], at: Timestamp) -> Option<Former> {
+    let ((_, before), (_, after)) = (slot.record()?, unpack(after)?);
+    let is_renamed = before.address.key() != after.address.key();
+    // Who came back under the same address, and whose name has been forgotten meanwhile, or has
+    // nothing in common with the one of before.
+    let is_another = slot.departed.is_some()
+        && (slot.forgotten || is_named_otherwise(&before.name, &after.name));
+    (is_renamed || is_another).then(|| Former {
+        address: before.address,
+        until: slot.departed.unwrap_or(at),
+        was_another: is_another,
+    })
 }
 
 impl People {
@@ -255,6 +284,9 @@ impl People {
                 &change.after,
             ) {
                 (Some(slot), Some(after)) => {
+                    if let (Some(place), Some(former)) = (place, former(slot, after, at)) {
+                        self.renamed.entry(place).or_default().push(former);
+                    }
                     slot.packed = Arc::clone(after);
                     if slot.departed.take().is_some() {
                         slot.since = at;

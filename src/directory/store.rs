@@ -11,6 +11,7 @@ use super::normalise::{claims_key, proper};
 use super::people::{People, Slot, key_of};
 use super::project::{Said, explain, homes, project};
 use super::record::HAND;
+use super::tenure::{PastOwners, past_owners};
 use super::x500::decapsulate;
 use super::{Builder, Conflict, DomainRule, Entry, Provenance, Record, Rules};
 use crate::mail::BackendId;
@@ -24,6 +25,7 @@ pub struct Directory {
     pub(super) people: People,
     pub(super) chains: Chains,
     pub(super) claims: Claims,
+    pub(super) past: PastOwners,
     conflicts: Vec<Conflict>,
     pub(super) number: u64,
     /// It stands in for the one of the log, which nobody knows yet.
@@ -74,6 +76,7 @@ impl Directory {
         let conflicts = std::mem::take(&mut claims.conflicts);
         let mut directory = Self {
             domains: domains.collect(),
+            past: past_owners(&people),
             rules,
             people,
             chains,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::Timestamp;
-use crate::directory::{Holder, Trace};
+use crate::directory::{Holder, Trace, is_named_otherwise};
 use crate::smtp::Mailbox;
 
 /// Records of before that are remembered, so that a name that comes back is known again.
@@ -148,10 +148,8 @@ impl Bond {
     #[must_use]
     pub(super) fn is_named_otherwise(&self, holder: &Holder) -> bool {
         let entry = &holder.entry;
-        let (before, now) = (words(&self.name), words(&entry.name));
-        let shares = before.iter().any(|word| now.contains(word));
         let is_same = |one: &String| self.x500.iter().any(|own| own.eq_ignore_ascii_case(one));
-        !before.is_empty() && !now.is_empty() && !shares && !entry.x500.iter().any(is_same)
+        is_named_otherwise(&self.name, &entry.name) && !entry.x500.iter().any(is_same)
     }
 
     /// The same, departed.
@@ -167,12 +165,4 @@ impl Bond {
             ..self.clone()
         }
     }
-}
-
-fn words(name: &str) -> Vec<String> {
-    // What stands in brackets is a department.
-    let name = name.split(['(', '[']).next().unwrap_or_default();
-    let words = name.split(|one: char| !one.is_alphanumeric());
-    let words = words.filter(|word| word.chars().count() > 1);
-    words.map(str::to_lowercase).collect()
 }

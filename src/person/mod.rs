@@ -5,9 +5,13 @@
 
 mod bond;
 mod judge;
+mod span;
 
 pub use bond::{Bond, Departed, Why};
 pub use judge::{Belonging, Subject, belonging, confirmed, judge};
+pub use span::{Span, spans};
 
+#[cfg(test)]
+mod span_tests;
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ use crate::activation::Ruling;
 use crate::base::Timestamp;
 use crate::directory::{EntryKind, FoundBy, Lookup};
 use crate::mail::BackendId;
+use crate::person::{Span, spans};
 use crate::route::{self, Admission};
 use crate::smtp::Mailbox;
 
@@ -61,8 +62,10 @@ pub(crate) struct User {
     pub person: Mailbox,
     /// What was sent before is not his, but of who had the address then.
     pub began: Timestamp,
-    /// Under which the spool lists his mail.
+    /// Under which the spool lists his mail today.
     pub mailbox: String,
+    /// Which mail is his; today's mailbox comes first.
+    pub spans: Vec<Span>,
     /// The backend that holds his mailbox.
     pub home: Option<BackendId>,
     /// The addresses that he may send as; his own first, unless it only receives.
@@ -134,8 +137,11 @@ impl FromRequestParts<Webmail> for User {
         let addresses = webmail.addresses_of(&person);
         let ruling = webmail.ruling(&mailbox, home.as_ref()).await?;
         opening::check(ruling.mode, &parts.method, parts.uri.path())?;
+        let bond = session.account.bond.as_ref();
+        let directory = webmail.0.world.directory.current();
         Ok(Self {
             visitor,
+            spans: spans(&mailbox, (&person, bond), &directory),
             began: session.account.began.unwrap_or(Timestamp::EPOCH),
             session,
             person,

@@ -1,25 +1,25 @@
 //! A user's own mail: the only way from a page to the spool, and the place that keeps one user
 //! from another's mail (I12).
 
-use std::sync::{Arc, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Webmail;
 use super::accounts::blocking;
 use super::error::WebError;
+use super::filed::received;
 use super::guard::User;
-use super::marks::{Change, MailboxMarks, Mark, Place};
+use super::marks::{Change, Mark, Place};
 use super::sent::is_sent;
 use super::texts::Texts;
 use crate::limits;
-use crate::mail::{BodySource, Envelope, ParsedMessage, SpoolId};
+use crate::mail::{BodySource, ParsedMessage, SpoolId};
 use crate::spool::{Spool, SpoolError, StoredMessage};
 
 /// Pieces in which a body is read.
 const PIECE: usize = 1024 * 1024;
 /// Rows that are read at once.
 const CHUNK: usize = 256;
-/// Rows that are read at once when all are wanted.
-const MANY: usize = 2_048;
 /// Rows that are looked through at most.
 pub(crate) const MOST: usize = 200_000;
 /// Messages among which the unread ones are counted.
@@ -31,6 +31,8 @@ pub(crate) struct OwnMessage {
     pub message: StoredMessage,
     /// His numbers among the recipients; empty when he only sent it.
     pub received_as: Vec<u16>,
+    /// The key of the mailbox to which it came; today's when he only sent it.
+    pub mailbox: String,
     /// He sent it.
     pub is_sent: bool,
 }
@@ -156,14 +158,13 @@ impl Webmail {
     /// The lines of these messages, as far as they are the user's. Blocks.
     pub(crate) fn lines(&self, user: &User, ids: &[SpoolId]) -> Result<Vec<Line>, SpoolError> {
         let spool = &self.0.world.spool;
-        let marks = self.0.marks.of(&user.mailbox)?;
+        let filed = self.filed(user)?;
         let mut lines = Vec::with_capacity(ids.len());
         for id in ids {
             if let Some(own) = find_own(spool, user, *id)? {
-                let mark = mark_of(&marks, *id);
                 lines.push(Line {
                     has_attachments: self.has_attachments(*id)?,
-                    mark,
+                    mark: filed.mark(*id),
                     own,
                 });
             }
@@ -178,30 +179,19 @@ impl Webmail {
         folder: Folder,
         (before, limit): (Option<SpoolId>, usize),
     ) -> Result<Vec<SpoolId>, SpoolError> {
-        let spool = &self.0.world.spool;
-        let marks = self.0.marks.of(&user.mailbox)?;
-        let place = match folder {
-            Folder::Archive => Some(Place::Archive),
-            Folder::Deleted => Some(Place::Deleted),
+        let filed = self.filed(user)?;
+        match folder {
+            Folder::Archive => return Ok(filed.placed(Place::Archive, (before, limit))),
+            Folder::Deleted => return Ok(filed.placed(Place::Deleted, (before, limit))),
             // Drafts are no messages yet.
             Folder::Drafts => return Ok(Vec::new()),
-            Folder::Inbox | Folder::Sent => None,
-        };
-        if place.is_some() {
-            let marks = marks.read().unwrap_or_else(PoisonError::into_inner);
-            let older = marks.iter().rev();
-            let older = older.skip_while(|(id, _)| before.is_some_and(|before| **id >= before));
-            let here = older.filter(|(_, mark)| mark.place == place);
-            return Ok(here.map(|(id, _)| *id).take(limit).collect());
+            Folder::Inbox | Folder::Sent => {}
         }
         let mut found: Vec<SpoolId> = Vec::new();
         let mut before = before;
         loop {
             let (mut page, next) = if folder == Folder::Inbox {
-                let rows = spool.readable(&user.mailbox, before, CHUNK)?;
-                let page: Vec<SpoolId> = rows.into_iter().map(|(id, _)| id).collect();
-                let next = page.last().copied().filter(|_| page.len() == CHUNK);
-                (page, next)
+                self.received_page(user, (before, CHUNK))?
             } else {
                 self.sent_page(user, before, CHUNK)?
             };
@@ -209,8 +199,7 @@ impl Webmail {
             before = next;
             // Addressed twice, listed once.
             page.dedup();
-            let marks = marks.read().unwrap_or_else(PoisonError::into_inner);
-            page.retain(|id| marks.get(id).is_none_or(|mark| mark.place.is_none()));
+            page.retain(|id| filed.mark(*id).place.is_none());
             found.extend(page);
             found.dedup();
             if is_last || found.len() >= limit {
@@ -220,26 +209,10 @@ impl Webmail {
         }
     }
 
-    /// Ids of what came in for the user between two messages, at least the newest `most` of them.
-    /// Blocks.
-    pub(crate) fn received_ids(
-        &self,
-        user: &User,
-        (before, oldest): (Option<SpoolId>, Option<SpoolId>),
-        most: usize,
-    ) -> Result<Vec<SpoolId>, SpoolError> {
-        let spool = &self.0.world.spool;
-        let rows = |before| spool.readable(&user.mailbox, before, MANY);
-        all_pages((before, oldest), most, |before| {
-            Ok(rows(before)?.into_iter().map(|(id, _)| id).collect())
-        })
-    }
-
     /// Has the user older mail that is not shown, because of the mailbox's quota?
     pub(crate) async fn is_cut(&self, user: &User) -> Result<bool, WebError> {
-        let (spool, mailbox) = (self.0.world.spool.clone(), user.mailbox.clone());
-        let beyond = blocking(move || spool.beyond_quota(&mailbox)).await??;
-        Ok(beyond.is_some())
+        let (webmail, user) = (self.clone(), user.clone());
+        Ok(blocking(move || webmail.is_beyond(&user)).await??)
     }
 
     /// How many messages of the inbox are unread, among the newest [`COUNTED`].
@@ -247,9 +220,8 @@ impl Webmail {
         let (webmail, user) = (self.clone(), user.clone());
         let count = blocking(move || {
             let ids = webmail.ids(&user, Folder::Inbox, (None, COUNTED))?;
-            let marks = webmail.0.marks.of(&user.mailbox)?;
-            let marks = marks.read().unwrap_or_else(PoisonError::into_inner);
-            let is_read = |id: &SpoolId| marks.get(id).is_some_and(|mark| mark.read.is_some());
+            let filed = webmail.filed(&user)?;
+            let is_read = |id: &SpoolId| filed.mark(*id).read.is_some();
             Ok::<_, SpoolError>(ids.iter().filter(|id| !is_read(id)).count())
         });
         Ok(count.await??)
@@ -265,26 +237,32 @@ impl Webmail {
         if !user.may_write() {
             return Err(WebError::ReadOnly);
         }
-        let (spool, owner) = (self.0.world.spool.clone(), user.clone());
-        let own = blocking(move || {
-            let mut own = Vec::with_capacity(ids.len());
-            for id in ids {
-                own.extend(find_own(&spool, &owner, id)?.map(|_| id));
-            }
-            Ok::<_, SpoolError>(own)
-        });
-        let own = own.await??;
+        Ok(self.put_marks(user, ids, change).await?)
+    }
+
+    async fn put_marks(
+        &self,
+        user: &User,
+        ids: Vec<SpoolId>,
+        change: &Change,
+    ) -> Result<usize, SpoolError> {
+        let (webmail, owner) = (self.clone(), user.clone());
+        let under = blocking(move || webmail.under(&owner, &ids)).await??;
         let now = self.0.world.clock.now();
-        let marks = &self.0.marks;
-        marks.change(&user.mailbox, (&own, change), now).await?;
-        Ok(own.len())
+        let mut changed = 0;
+        for (mailbox, ids) in under {
+            changed += ids.len();
+            let marks = &self.0.marks;
+            marks.change(&mailbox, (&ids, change), now).await?;
+        }
+        Ok(changed)
     }
 
     /// The mark of a message.
     pub(crate) async fn mark(&self, user: &User, id: SpoolId) -> Result<Mark, WebError> {
-        let (webmail, mailbox) = (self.clone(), user.mailbox.clone());
-        let marks = blocking(move || webmail.0.marks.of(&mailbox)).await??;
-        Ok(mark_of(&marks, id))
+        let (webmail, user) = (self.clone(), user.clone());
+        let filed = blocking(move || webmail.filed(&user)).await??;
+        Ok(filed.mark(id))
     }
 
     /// A message of the user's. [`WebError::NotFound`] for anybody else's.
@@ -339,13 +317,28 @@ impl Webmail {
         if !user.may_write() {
             return;
         }
-        let (id, now) = (own.message.id, self.0.world.clock.now());
-        let marks = &self.0.marks;
-        let (ids, change) = ([id], Change::Read);
-        let noted = marks.change(&user.mailbox, (&ids, &change), now);
+        let noted = self.put_marks(user, vec![own.message.id], &Change::Read);
         if let Err(error) = noted.await {
             tracing::warn!(%error, "webmail: a message could not be marked as read");
         }
+    }
+
+    /// The messages among these that are the user's, by the key under which their marks stand:
+    /// where one is already, or else where the message came. Blocks.
+    fn under(
+        &self,
+        user: &User,
+        ids: &[SpoolId],
+    ) -> Result<BTreeMap<String, Vec<SpoolId>>, SpoolError> {
+        let (spool, filed) = (&self.0.world.spool, self.filed(user)?);
+        let mut under: BTreeMap<String, Vec<SpoolId>> = BTreeMap::new();
+        for id in ids {
+            if let Some(own) = find_own(spool, user, *id)? {
+                let mailbox = filed.key_of(*id).unwrap_or(&own.mailbox).to_owned();
+                under.entry(mailbox).or_default().push(*id);
+            }
+        }
+        Ok(under)
     }
 }
 
@@ -353,62 +346,38 @@ fn find_own(spool: &Spool, user: &User, id: SpoolId) -> Result<Option<OwnMessage
     let Some(message) = spool.message_if_whole(id)? else {
         return Ok(None);
     };
-    let mut received_as = received_as(&message.envelope, &user.mailbox);
-    if spool
-        .beyond_quota(&user.mailbox)?
-        .is_some_and(|beyond| id <= beyond)
-    {
-        let is_finished = |number: &u16| {
-            let state = message.states.get(usize::from(*number));
-            state.is_none_or(crate::mail::RecipientState::is_finished)
-        };
-        received_as.retain(|number| !is_finished(number));
-    }
+    let received = received(spool, user, &message)?;
+    let (mailbox, received_as) = received.unwrap_or_else(|| (user.mailbox.clone(), Vec::new()));
     let is_sent = id.timestamp() >= user.began
         && is_sent(&message.envelope, &user.account(), &user.addresses);
     let own = (!received_as.is_empty() || is_sent).then_some(OwnMessage {
         message,
         received_as,
+        mailbox,
         is_sent,
     });
     Ok(own)
-}
-
-/// The recipients of an envelope that are this mailbox: the same rule as [`Spool::mailbox`].
-fn received_as(envelope: &Envelope, mailbox: &str) -> Vec<u16> {
-    let is_own = |recipient: &crate::mail::Recipient| match &recipient.mailbox {
-        Some(key) => key == mailbox,
-        None => recipient.address.key() == mailbox,
-    };
-    (0_u16..)
-        .zip(&envelope.recipients)
-        .filter(|(_, recipient)| is_own(recipient))
-        .map(|(number, _)| number)
-        .collect()
 }
 
 /// All of a list, page by page, newest first.
 pub(crate) fn all_pages(
     (before, oldest): (Option<SpoolId>, Option<SpoolId>),
     most: usize,
-    mut page: impl FnMut(Option<SpoolId>) -> Result<Vec<SpoolId>, SpoolError>,
+    mut page: impl FnMut(Option<SpoolId>) -> Result<Page, SpoolError>,
 ) -> Result<Vec<SpoolId>, SpoolError> {
     let (mut ids, mut before) = (Vec::new(), before);
     loop {
-        let found = page(before)?;
-        before = found.last().copied();
-        let is_last = found.len() < MANY || before < oldest;
+        let (found, next) = page(before)?;
         ids.extend(found.into_iter().filter(|id| Some(*id) >= oldest));
-        if is_last || ids.len() >= most {
+        if next.is_none() || next < oldest || ids.len() >= most {
             return Ok(ids);
         }
+        before = next;
     }
 }
 
-pub(crate) fn mark_of(marks: &MailboxMarks, id: SpoolId) -> Mark {
-    let marks = marks.read().unwrap_or_else(PoisonError::into_inner);
-    marks.get(&id).cloned().unwrap_or_default()
-}
+/// Some ids, newest first, and where the next ones begin; `None`: there are no more.
+pub(crate) type Page = (Vec<SpoolId>, Option<SpoolId>);
 
 pub(crate) fn read_all(body: &dyn BodySource) -> std::io::Result<Vec<u8>> {
     let size = body.len().min(limits::WEB_MESSAGE);

@@ -10,6 +10,7 @@ mod digest;
 mod doubts;
 mod drafts;
 mod error;
+mod filed;
 mod frame;
 mod front;
 mod guard;

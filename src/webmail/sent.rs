@@ -9,7 +9,7 @@ use super::Webmail;
 use super::accounts::blocking;
 use super::error::WebError;
 use super::guard::User;
-use super::mailbox::all_pages;
+use super::mailbox::{Page, all_pages};
 use crate::mail::{Authenticity, Envelope, SENT_AS, SpoolId, sent_as_key};
 use crate::smtp::Mailbox;
 use crate::spool::{Spool, SpoolError};
@@ -138,7 +138,9 @@ impl Webmail {
         let mut ids = Vec::new();
         for sender in senders(spool, &user.account(), &user.addresses)? {
             ids.extend(all_pages((before, oldest), most, |before| {
-                spool.sent(&sender, before, MANY)
+                let page = spool.sent(&sender, before, MANY)?;
+                let next = page.last().copied().filter(|_| page.len() == MANY);
+                Ok((page, next))
             })?);
         }
         self.keep_own(user, &mut ids)?;
@@ -152,7 +154,7 @@ impl Webmail {
         user: &User,
         before: Option<SpoolId>,
         limit: usize,
-    ) -> Result<(Vec<SpoolId>, Option<SpoolId>), SpoolError> {
+    ) -> Result<Page, SpoolError> {
         let spool = &self.0.world.spool;
         let mut all = Vec::new();
         for sender in senders(spool, &user.account(), &user.addresses)? {

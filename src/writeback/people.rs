@@ -9,7 +9,7 @@ use super::{WritebackError, Writebacks};
 use crate::base::Timestamp;
 use crate::directory::{EntryKind, FoundBy, Lookup};
 use crate::mail::BackendId;
-use crate::person::{Belonging, Bond, Departed, belonging};
+use crate::person::{Belonging, Bond, Departed, Span, belonging, spans};
 use crate::route::{Admission, Admit as _, Origin, Router};
 use crate::smtp::Mailbox;
 use crate::spool::{Spool, SpoolError};
@@ -31,6 +31,8 @@ pub(super) struct Person {
     pub(super) mailbox: String,
     /// Keys that it had, or may have had: his other addresses, unless they are somebody else's.
     pub(super) former: Vec<String>,
+    /// Which mail under these keys is his, as far as the directory remembers.
+    spans: Vec<Span>,
     /// His own address.
     pub(super) address: Mailbox,
     /// His accounts, by the addresses under which they were made: usually one.
@@ -59,6 +61,21 @@ impl Person {
     pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
         let former = self.former.iter().map(String::as_str);
         former.chain([self.mailbox.as_str()])
+    }
+
+    fn add_former(&mut self, keys: impl Iterator<Item = String>) {
+        for key in keys {
+            if key != self.mailbox && !self.former.contains(&key) {
+                self.former.push(key);
+            }
+        }
+    }
+
+    /// Is what came to one of his keys his? Before and after, it may have been somebody else's.
+    pub(super) fn is_his(&self, mailbox: &str, at: Timestamp) -> bool {
+        let known = self.spans.iter().filter(|span| span.mailbox == mailbox);
+        let mut known = known.peekable();
+        known.peek().is_none() || known.any(|span| span.covers(at))
     }
 
     /// Where it is by now; nowhere when it is somebody else's.
@@ -157,11 +174,15 @@ pub(super) fn people(
             continue;
         }
         let home = home_of(router, &address);
+        let directory = router.directory().current();
+        let spans = spans(&mailbox, (&address, bond.as_ref()), &directory);
+        let had: Vec<String> = spans.iter().map(|span| span.mailbox.clone()).collect();
         let person = people.entry(mailbox.clone()).or_insert_with(|| Person {
             former: former(router, &mailbox)
                 .into_iter()
                 .filter(|key| !keys.contains(key))
                 .collect(),
+            spans,
             mailbox: mailbox.clone(),
             address: address.clone(),
             accounts: Vec::new(),
@@ -171,10 +192,7 @@ pub(super) fn people(
             addresses: vec![account.clone()],
             home,
         });
-        let key = account.key();
-        if key != mailbox && !person.former.contains(&key) {
-            person.former.push(key);
-        }
+        person.add_former(had.into_iter().chain([account.key()]));
         for one in addresses_of(router, &address) {
             if person
                 .addresses
@@ -199,6 +217,7 @@ fn left_out((account, bond): (Mailbox, Option<Bond>), departed: &Departed) -> Pe
     let last = bond.map(|bond| bond.address.key());
     Person {
         former: last.into_iter().filter(|last| *last != key).collect(),
+        spans: Vec::new(),
         mailbox: key,
         address: account.clone(),
         addresses: vec![account.clone()],

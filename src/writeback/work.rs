@@ -288,7 +288,9 @@ fn received(
         };
         let is_former = *mailbox != person.mailbox;
         let is_anothers = is_former && is_for(&message.envelope, &person.mailbox);
-        if !is_for(&message.envelope, mailbox) || is_anothers {
+        let came_to_him =
+            is_for(&message.envelope, mailbox) && person.is_his(mailbox, id.timestamp());
+        if !came_to_him || is_anothers {
             continue;
         }
         let is_perhaps = is_former && !spool.mailbox(&person.mailbox, Some(*id), 1)?.is_empty();

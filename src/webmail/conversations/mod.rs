@@ -11,7 +11,7 @@ use super::Webmail;
 use super::accounts::blocking;
 use super::error::WebError;
 use super::guard::User;
-use super::mailbox::{Folder, Line, failed, mark_of};
+use super::mailbox::{Folder, Line, failed};
 use super::marks::{Mark, Place};
 use crate::limits;
 use crate::mail::{SpoolId, Ties, seems_to_have_attachments};
@@ -243,7 +243,7 @@ impl Webmail {
         (before, limit): (Option<SpoolId>, usize),
     ) -> Result<(Vec<Talk>, Option<SpoolId>), SpoolError> {
         let mine = self.mine(user, None)?;
-        let marks = self.0.marks.of(&user.mailbox)?;
+        let filed = self.filed(user)?;
         let (mut talks, mut before): (Vec<Talk>, _) = (Vec::new(), before);
         loop {
             let ids = self.ids(user, folder, (before, limit + 1))?;
@@ -264,7 +264,7 @@ impl Webmail {
                 };
                 let is_unread = |one: &SpoolId| {
                     let is_received = mine.listed.get(one).is_some_and(|one| one.is_received);
-                    is_received && mark_of(&marks, *one).read.is_none()
+                    is_received && filed.mark(*one).read.is_none()
                 };
                 talks.push(Talk {
                     is_unread: line.is_unread() || here.iter().any(is_unread),
@@ -281,32 +281,29 @@ impl Webmail {
     /// The conversations of a user; `also` is looked at wherever it is.
     fn mine(&self, user: &User, also: Option<SpoolId>) -> Result<Mine, SpoolError> {
         let mut listed: HashMap<SpoolId, Listed> = HashMap::new();
-        let marks = self.0.marks.of(&user.mailbox)?;
-        let entry = |mark: Option<&Mark>| Listed {
+        let filed = self.filed(user)?;
+        let entry = |mark: &Mark| Listed {
             is_received: false,
             is_sent: false,
-            is_archived: mark.is_some_and(|mark| mark.place == Some(Place::Archive)),
+            is_archived: mark.place == Some(Place::Archive),
         };
         let received = self.received_ids(user, (None, None), WINDOW)?;
         let sent = self.sent_ids(user, (None, None), WINDOW)?;
-        {
-            let marks = marks.read().unwrap_or_else(PoisonError::into_inner);
-            let is_away = |id: SpoolId| {
-                let place = marks.get(&id).and_then(|mark| mark.place);
-                also != Some(id) && matches!(place, Some(Place::Deleted | Place::Gone))
-            };
-            for (ids, is_received) in [(received, true), (sent, false)] {
-                for id in ids.into_iter().filter(|id| !is_away(*id)) {
-                    let one = listed.entry(id).or_insert_with(|| entry(marks.get(&id)));
-                    one.is_received |= is_received;
-                    one.is_sent |= !is_received;
+        for (ids, is_received) in [(received, true), (sent, false)] {
+            for id in ids {
+                let mark = filed.mark(id);
+                let is_away = matches!(mark.place, Some(Place::Deleted | Place::Gone));
+                if is_away && also != Some(id) {
+                    continue;
                 }
+                let one = listed.entry(id).or_insert_with(|| entry(&mark));
+                one.is_received |= is_received;
+                one.is_sent |= !is_received;
             }
-            if let Some(also) = also {
-                listed
-                    .entry(also)
-                    .or_insert_with(|| entry(marks.get(&also)));
-            }
+        }
+        if let Some(also) = also {
+            let mark = filed.mark(also);
+            listed.entry(also).or_insert_with(|| entry(&mark));
         }
         let mut ids: Vec<SpoolId> = listed.keys().copied().collect();
         ids.sort_unstable_by(|one, other| other.cmp(one));

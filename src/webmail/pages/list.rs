@@ -137,7 +137,9 @@ async fn list(
         None => None,
     };
     if before.is_none() {
-        webmail.0.marks.clear_stale(&user.mailbox).await?;
+        for span in &user.spans {
+            webmail.0.marks.clear_stale(&span.mailbox).await?;
+        }
     }
     let settings = webmail.settings(&user.account()).await?;
     let is_grouped = settings.has_conversations && folder != Folder::Deleted;

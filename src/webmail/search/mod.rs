@@ -11,7 +11,7 @@ use super::accounts::blocking;
 use super::error::WebError;
 use super::guard::User;
 use super::letter::readable_text;
-use super::mailbox::{Folder, Line, MOST, mark_of, read_whole};
+use super::mailbox::{Folder, Line, MOST, read_whole};
 use super::marks::Place as Filed;
 use crate::limits;
 use crate::mail::{ParsedMessage, Person, SpoolId};
@@ -148,7 +148,7 @@ impl Webmail {
         query: &Query,
         (before, limit): (Option<SpoolId>, usize),
     ) -> Result<Found, SpoolError> {
-        let marks = self.0.marks.of(&user.mailbox)?;
+        let filed = self.filed(user)?;
         let mut found = Found::default();
         let mut budget = Budget {
             reads: READS,
@@ -162,7 +162,7 @@ impl Webmail {
                 break;
             }
             last = Some(id);
-            let mark = mark_of(&marks, id);
+            let mark = filed.mark(id);
             if mark.place == Some(Filed::Gone) || !self.is_match(id, query, &mut budget)? {
                 continue;
             }

@@ -11,6 +11,7 @@ mod codes;
 mod conversations;
 mod drafts;
 mod filing;
+mod former;
 mod front;
 mod hostile;
 mod invitations;

@@ -208,3 +208,27 @@ async fn an_address_that_is_anothers_own_is_no_former_one() {
     );
     assert_eq!(house.plan().await.carried, NOTHING);
 }
+
+/// Ann is Lee now, her account goes with her, and somebody new has her address of before.
+#[tokio::test]
+async fn what_somebody_new_does_under_a_former_address_is_done_in_no_mail_of_its_former_owner() {
+    let house = House::new().await;
+    let bond = serde_json::json!({
+        "address": LEE,
+        "records": [format!("file/{LEE}")],
+        "former": [format!("file/{ANN}")],
+    });
+    let account = serde_json::json!({ "address": ANN, "bond": bond });
+    let put = house.spool.put_fact("account", ANN, Some(account));
+    put.await.unwrap();
+    house.directory("ann@example.org,onprem,New,\nann.lee@example.org,onprem,Ann Lee,\n");
+    // Both are on a list and have got the same.
+    house
+        .platform
+        .put(LEE, FolderKind::Inbox, "Message-ID: <1@x>\r\n\r\nhi\r\n");
+    let id = house.received("1@x").await;
+    house.mark(id, mark(5, Some(MarkPlace::Deleted))).await;
+    let before = house.platform.state().mailboxes[LEE].clone();
+    assert_eq!(house.run().await.carried, NOTHING);
+    assert_eq!(house.platform.state().mailboxes[LEE], before);
+}
