@@ -8,10 +8,13 @@ pub(super) fn terminal_user() -> String {
     let names = ["SUDO_USER", "USER", "LOGNAME"];
     let mut known = names.into_iter().filter_map(std::env::var_os);
     let user = known.find_map(|name| name.into_string().ok().filter(|name| !name.is_empty()));
-    user.unwrap_or_else(|| {
-        let users = std::fs::read_to_string(USERS).unwrap_or_default();
-        user_of(rustix::process::getuid().as_raw(), &users)
-    })
+    user.unwrap_or_else(|| user_with(rustix::process::getuid().as_raw()))
+}
+
+/// The name of a user id on this machine.
+pub(super) fn user_with(uid: u32) -> String {
+    let users = std::fs::read_to_string(USERS).unwrap_or_default();
+    user_of(uid, &users)
 }
 
 /// The name of a user id, by the lines `name:password:uid:…`.

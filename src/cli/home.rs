@@ -1,8 +1,9 @@
 //! `serve`, and where the server of a config lives.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, actor};
 use crate::config::{self, Places, Problems};
 use crate::daemon::{self, StartError};
 use crate::telemetry::log::{self, LogOptions};
@@ -40,10 +41,37 @@ pub(super) fn spool_options(argument: Option<&Path>) -> Result<crate::spool::Opt
     Ok(config(argument)?.spool_options())
 }
 
+/// Refuses root what writes to the spool of another user. The server, which runs as that user,
+/// could not open the files of root that this leaves behind, and would not start any more.
+pub(super) fn assert_owner(data_dir: &Path, verb: &str) -> Result<(), Failure> {
+    let known = ["spool.json", "log"].map(|name| std::fs::metadata(data_dir.join(name)));
+    // A spool that is not there yet belongs to nobody.
+    let Some(owner) = known.into_iter().flatten().next().map(|file| file.uid()) else {
+        return Ok(());
+    };
+    if !is_intruder(rustix::process::geteuid().as_raw(), owner) {
+        return Ok(());
+    }
+    let user = actor::user_with(owner);
+    let text = format!(
+        "the spool in {} belongs to {user}, and would have files of root afterwards that {user} \
+         cannot open; nothing was done\n  say it as its owner: runuser -u {user} -- tideover \
+         {verb}",
+        data_dir.display()
+    );
+    Err(Failure::new(Exit::Failed, text))
+}
+
+/// Others than root are stopped by the system.
+const fn is_intruder(user: u32, owner: u32) -> bool {
+    user == 0 && owner != 0
+}
+
 /// `serve`.
 pub(super) async fn serve(argument: Option<&Path>) -> Result<(), Failure> {
     let file = find(argument)?;
     let config = config::load(&file).map_err(|problems| refused(&problems))?;
+    assert_owner(&config.server.data_dir, "serve")?;
     log::install(&LogOptions::default()).map_err(|error| Failure::new(Exit::Config, error))?;
     daemon::serve(config).await.map_err(|error| {
         let exit = match &error {
@@ -57,6 +85,23 @@ pub(super) async fn serve(argument: Option<&Path>) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn root_leaves_nothing_in_the_spool_of_another() {
+        assert!(is_intruder(0, 999));
+        assert!(!is_intruder(0, 0));
+        assert!(!is_intruder(999, 999));
+        let folder = tempfile::tempdir().unwrap();
+        assert!(assert_owner(folder.path(), "serve").is_ok());
+        std::fs::write(folder.path().join("spool.json"), "").unwrap();
+        assert!(assert_owner(folder.path(), "serve").is_ok());
+        if rustix::process::geteuid().is_root() {
+            let other = Some(8);
+            std::os::unix::fs::chown(folder.path().join("spool.json"), other, None).unwrap();
+            let failure = assert_owner(folder.path(), "spool rebuild").unwrap_err();
+            assert!(failure.text.contains("-- tideover spool rebuild"));
+        }
+    }
 
     #[test]
     fn a_file_with_errors_still_leads_to_the_server() {

@@ -21,6 +21,9 @@ pub(super) fn perform(
 ) -> Result<(), Failure> {
     let failed = |error| Failure::new(Exit::Failed, error);
     let options = home::spool_options(config)?;
+    if matches!(work, SpoolWork::Rebuild) {
+        home::assert_owner(&options.dir, "spool rebuild")?;
+    }
     let offline = Offline::open(options, World::system()).map_err(failed)?;
     let mut bar = match work {
         SpoolWork::Rebuild => Bar::with_lines("MiB of the log"),
@@ -92,7 +95,7 @@ fn tell_rebuilt(found: &Rebuilt) -> Result<(), Failure> {
     let mut what = found.damaged.join("\n");
     what.push_str(
         "\nwhat is left of it is in data_dir/quarantine; messages that are named are held: see \
-         docs/operations.md, damage",
+         docs/operations/damage.md",
     );
     Err(Failure::new(Exit::Failed, what))
 }

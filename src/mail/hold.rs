@@ -102,8 +102,10 @@ impl fmt::Display for HoldReason {
             ),
             Self::Damaged { what } => write!(
                 f,
-                "damaged: {what}; what is left is in quarantine: ask its sender for another copy, \
-                 then drop it"
+                "damaged: {}; what is left is in quarantine: ask its sender for another copy, \
+                 then drop it",
+                // What the spool says begins with this word, too.
+                what.strip_prefix("damaged: ").unwrap_or(what)
             ),
         }
     }

@@ -140,11 +140,17 @@ metrics! {
         "1 while the backend refuses known recipients alike and gets trials only, else 0.";
 }
 
-/// Gives every metric its help text in the installed recorder.
+/// Gives every metric its help text in the installed recorder. Counters that are one series begin
+/// with 0: of one that is first seen with a 1, Prometheus does not know that it grew.
 pub(super) fn describe() {
     for metric in ALL {
         match metric.kind {
-            Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
+            Kind::Counter => {
+                metrics::describe_counter!(metric.name, metric.help);
+                if metric.labels.is_empty() {
+                    metrics::counter!(metric.name).increment(0);
+                }
+            }
             Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
             Kind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
         }

@@ -79,6 +79,10 @@ mod tests {
         metrics::histogram!(names::DELIVERY_SECONDS, "backend" => "onprem").record(0.02);
         same.upkeep();
         let text = recorder.render();
+        assert!(
+            text.contains("\ntideover_spool_write_errors_total 0\n"),
+            "{text}"
+        );
         assert!(text.contains("# HELP tideover_spool_free_bytes"), "{text}");
         assert!(
             text.contains("tideover_delivery_seconds_bucket{backend=\"onprem\",le=\"0.03\"} 1"),
