@@ -176,7 +176,9 @@ impl Accounts {
             tracing::info!(%mailbox, account, "webmail: no login, the account is disabled");
             return Ok(Door::Shut);
         }
-        let is_out = |account: &&Account| !account.is_open() || is_anothers(account, person);
+        let is_out = |account: &&Account| {
+            !account.is_open() || is_anothers(account, person) || leads_elsewhere(account, person)
+        };
         if let Some(out) = before.iter().chain(&account).find(is_out) {
             let (mailbox, account) = (&person.mailbox, out.key());
             tracing::warn!(%mailbox, account, "webmail: no login, the account is somebody else's");
@@ -197,16 +199,20 @@ impl Accounts {
     }
 
     async fn is_bound_to_another(&self, key: &str, person: &Person) -> Result<bool, AccountError> {
-        let spool = self.spool.clone();
+        let (spool, record) = (self.spool.clone(), person.record());
+        if !Trace::is_lasting(&record) {
+            return Ok(false);
+        }
         let bonds = blocking(move || spool.facts(BONDS, "")).await??;
-        let record = person.record();
         let is_of = |value| serde_json::from_value::<Bond>(value).is_ok_and(|it| it.account == key);
-        let mut others = bonds.into_iter().filter(|(other, _)| *other != record);
+        let is_other = |other: &String| *other != record && Trace::is_lasting(other);
+        let mut others = bonds.into_iter().filter(|(other, _)| is_other(other));
         Ok(others.any(|(_, value)| is_of(value)))
     }
 }
 
-/// Is it known that an account is somebody else's?
+/// Is it known that an account is somebody else's? An id that goes with the name tells nothing:
+/// with another one it may be the same person.
 fn is_anothers(account: &Account, person: &Person) -> bool {
     let Some(bond) = &account.bond else {
         return false;
@@ -214,9 +220,20 @@ fn is_anothers(account: &Account, person: &Person) -> bool {
     if let Some(departed) = &bond.departed {
         return departed.why == Why::Taken;
     }
-    let mut records = bond.records.iter();
-    records.any(|one| Trace::source_of(one) == person.source)
-        && !bond.records.contains(&person.record())
+    let own = person.record();
+    let is_like_it =
+        |one: &String| Trace::source_of(one) == person.source && Trace::is_lasting(one);
+    Trace::is_lasting(&own) && bond.records.iter().any(is_like_it) && !bond.records.contains(&own)
+}
+
+/// Is the person of an account known under another address? Who has no id that stays is then not
+/// him, for all that is known: he was renamed, and somebody new has the address of before.
+fn leads_elsewhere(account: &Account, person: &Person) -> bool {
+    let own = person.record();
+    let is_elsewhere = |bond: &crate::person::Bond| {
+        bond.address.key() != person.mailbox.key() && !bond.records.contains(&own)
+    };
+    !Trace::is_lasting(&own) && account.bond.as_ref().is_some_and(is_elsewhere)
 }
 
 /// Whose accounts under his aliases are, is not known.

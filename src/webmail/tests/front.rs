@@ -81,7 +81,7 @@ fn site() -> (Site, Arc<Server>) {
 }
 
 impl Browser<'_> {
-    async fn enter_with(&mut self, address: &str, password: &str) -> Answer {
+    pub(super) async fn enter_with(&mut self, address: &str, password: &str) -> Answer {
         let csrf = self.get("/login").await.field("csrf");
         let form = [
             ("csrf", &*csrf),
@@ -235,6 +235,57 @@ async fn who_is_shut_out_does_not_come_in_under_another_name() {
     server.people.lock().unwrap().clear();
     let gone = browser.enter_with("bob@example.org", THEIRS).await;
     assert_eq!(gone.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn an_id_that_changes_with_the_name_hides_nobody() {
+    let (site, server) = site();
+    let accounts = &site.webmail.0.world.accounts;
+    let browser = || Browser::new(&site);
+    let (first, bob) = ("bob@example.org", "bob@example.org".parse().unwrap());
+    server.people.lock().unwrap().clear();
+    server.names("cn=bob", &["bob@example.org"]);
+    assert_eq!(browser().enter_with(first, THEIRS).await.location(), "/");
+    accounts.disable(&bob).await.unwrap();
+    server.people.lock().unwrap().clear();
+    // Renamed, in a source without ids that stay.
+    server.names("cn=rob", &["rob@example.org", "bob@example.org"]);
+    let shut = browser().enter_with("rob@example.org", THEIRS).await;
+    assert_eq!(shut.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(accounts.list().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn somebody_new_who_has_an_address_of_before_does_not_come_into_the_account() {
+    let (site, server) = site();
+    let accounts = &site.webmail.0.world.accounts;
+    server.people.lock().unwrap().clear();
+    server.names("cn=ann", &["ann@example.org"]);
+    let mut lee = Browser::new(&site);
+    lee.enter_with("ann@example.org", THEIRS).await.location();
+    site.judge().await;
+    // Ann is Lee now, and keeps her account.
+    whose::change(&site, "lee@example.org,ann@example.org,mailbox\n");
+    let directory = site.webmail.0.world.directory.current();
+    let ann: Mailbox = "ann@example.org".parse().unwrap();
+    accounts.confirm(&ann, &directory).await.unwrap();
+    assert!(lee.get("/").await.has("lee@example.org"));
+    // The address of before is the own one of somebody new, in a source without ids that stay.
+    let rows = "lee@example.org,,mailbox\nann@example.org,,mailbox\n";
+    whose::change(&site, rows);
+    site.judge().await;
+    server.people.lock().unwrap().clear();
+    server.names("cn=lee", &["lee@example.org"]);
+    server.names("cn=ann", &["ann@example.org"]);
+    let mut new = Browser::new(&site);
+    let shut = new.enter_with("ann@example.org", THEIRS).await;
+    assert_eq!(shut.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(new.get("/").await.location().starts_with("/login"));
+    assert_eq!(accounts.list().await.unwrap().len(), 1);
+    // Lee comes in as before.
+    let mut lee = Browser::new(&site);
+    lee.enter_with("lee@example.org", THEIRS).await.location();
+    assert!(lee.get("/").await.has("lee@example.org"));
 }
 
 #[tokio::test]
