@@ -6,12 +6,14 @@
 mod clock;
 mod entropy;
 mod hex;
+mod sampler;
 mod shutdown;
 mod tls_info;
 
 pub use clock::{Clock, SystemClock, TimeSource, Timestamp};
 pub use entropy::{Entropy, EntropySource, SystemEntropy};
 pub use hex::hex;
+pub use sampler::Sampler;
 pub use shutdown::Shutdown;
 pub use tls_info::TlsInfo;
 

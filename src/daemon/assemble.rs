@@ -169,7 +169,11 @@ impl Base {
         let tls = TlsClient::new().map_err(StartError::other("TLS"))?;
         let server = LdapServer::new(source.options, tls);
         let passwords = Passwords::new(server, self.entropy.clone());
-        let front = LdapFront::new(source.name, passwords, self.directory.clone());
+        let front = LdapFront::new(
+            source.name,
+            passwords,
+            (self.directory.clone(), self.clock.clone()),
+        );
         Ok(accounts.behind(Arc::new(front)))
     }
 

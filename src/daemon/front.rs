@@ -1,9 +1,11 @@
 //! Joins the webmail's login and a directory server, for who may log in with the password that the
 //! organisation has of him.
 
+use std::sync::{Mutex, PoisonError};
+
 use tokio::sync::Semaphore;
 
-use crate::base::Boxed;
+use crate::base::{Boxed, Clock, Sampler};
 use crate::directory::{Directory, DirectoryHandle, EntryKind};
 use crate::ldap::{Answer, Passwords};
 use crate::limits;
@@ -19,20 +21,31 @@ pub(super) struct LdapFront {
     directory: DirectoryHandle,
     /// Passwords that are asked about at one time.
     asking: Semaphore,
+    clock: Clock,
+    /// Anybody can try passwords: not each gets a line.
+    lines: Mutex<Sampler>,
 }
 
 impl LdapFront {
-    pub(super) const fn new(
+    pub(super) fn new(
         source: String,
         passwords: Passwords,
-        directory: DirectoryHandle,
+        (directory, clock): (DirectoryHandle, Clock),
     ) -> Self {
         Self {
             source,
             passwords,
             directory,
             asking: Semaphore::const_new(limits::LDAP_LOGINS),
+            clock,
+            lines: Mutex::new(Sampler::new(100, 1)),
         }
+    }
+
+    /// May a line be written? How many were left out.
+    fn line(&self) -> Option<u64> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.take(self.clock.now())
     }
 
     async fn ask(&self, person: Option<&Person>, password: &str) -> Verdict {
@@ -42,7 +55,10 @@ impl LdapFront {
         }
         let turn = tokio::time::timeout(limits::LDAP_LOGIN_TURN, self.asking.acquire());
         let Ok(Ok(_turn)) = turn.await else {
-            tracing::warn!("webmail: too many passwords wait for the directory server");
+            if let Some(left_out) = self.line() {
+                let what = "webmail: too many passwords wait for the directory server";
+                tracing::warn!(left_out, "{what}");
+            }
             return Verdict::Away;
         };
         let id = person.map(|person| person.id.as_str());
@@ -50,14 +66,18 @@ impl LdapFront {
             Ok(Answer::Right) if person.is_some() => Verdict::Right,
             Ok(Answer::Right) => Verdict::Wrong,
             Ok(Answer::Refused(why)) => {
-                if let Some(person) = person {
+                if let Some((person, left_out)) = person.zip(self.line()) {
                     let mailbox = &person.mailbox;
-                    tracing::info!(%mailbox, why, "webmail: the directory server refuses a login");
+                    let what = "webmail: the directory server refuses a login";
+                    tracing::info!(%mailbox, why, left_out, "{what}");
                 }
                 Verdict::Wrong
             }
             Err(error) => {
-                tracing::warn!(%error, "webmail: the directory server says nothing of a password");
+                if let Some(left_out) = self.line() {
+                    let what = "webmail: the directory server says nothing of a password";
+                    tracing::warn!(%error, left_out, "{what}");
+                }
                 Verdict::Away
             }
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::digest::{digest, is_token};
-use super::front::Front;
+use super::front::{Front, KnownBy};
 use super::invitations::Invited;
 use super::passkeys::Keyring;
 use super::password::{HashError, LONGEST, Passwords, SHORTEST};
@@ -22,7 +22,7 @@ use crate::smtp::Mailbox;
 use crate::spool::{Spool, SpoolError};
 
 pub(super) const ACCOUNTS: &str = "account";
-const INVITATIONS: &str = "invitation";
+pub(super) const INVITATIONS: &str = "invitation";
 /// How long an invitation is good.
 pub const INVITATION_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
 
@@ -315,7 +315,7 @@ impl Accounts {
         address: &str,
         password: String,
         from: IpAddr,
-    ) -> Result<Account, LoginError> {
+    ) -> Result<(Account, KnownBy), LoginError> {
         let typed = address
             .trim()
             .parse::<Mailbox>()
@@ -335,7 +335,8 @@ impl Accounts {
         let known = self.find(&key).await?;
         let person = known.map_or_else(|| key.clone(), |known| known.person().key());
         let login = self.try_login((key.clone(), person), password, from);
-        Some(login.await?)
+        let (account, _) = login.await?;
+        Some(account)
             .filter(|account| account.key() == key)
             .ok_or(LoginError::Wrong)
     }
@@ -346,7 +347,7 @@ impl Accounts {
         (key, asked): (String, String),
         password: String,
         from: IpAddr,
-    ) -> Result<Account, LoginError> {
+    ) -> Result<(Account, KnownBy), LoginError> {
         let counted = self.counted(&asked);
         self.note_try(&counted, from).map_err(LoginError::Wait)?;
         let account = self.find(&key).await?.filter(Account::is_open);
@@ -358,12 +359,12 @@ impl Accounts {
             .filter(|password| password.chars().count() <= LONGEST)
             .unwrap_or_default();
         let matches = self.passwords.verify(password.clone(), stored).await?;
-        let account = match account.filter(|_| matches) {
-            Some(account) => account,
-            None => self.ask_front(&asked, &password).await?,
+        let entered = match account.filter(|_| matches) {
+            Some(account) => (account, KnownBy::Us),
+            None => (self.ask_front(&asked, &password).await?, KnownBy::Front),
         };
         self.note_success(&counted, from);
-        Ok(account)
+        Ok(entered)
     }
 
     /// Counts a try of `key` from an address, or says how long to wait.
@@ -430,27 +431,6 @@ impl Accounts {
         };
         account.language = Some(language.to_owned());
         self.store(ACCOUNTS, &key, &account).await
-    }
-
-    /// Ends an account's sessions and lets nobody log in to it, until it is invited again.
-    ///
-    /// # Errors
-    /// [`AccountError::Unknown`], or when it could not be stored.
-    pub async fn disable(&self, address: &Mailbox) -> Result<(), AccountError> {
-        let _changing = self.changing.lock().await;
-        let key = address.key();
-        let found = self.find(&key).await?;
-        let mut account = found.ok_or_else(|| AccountError::Unknown(key.clone()))?;
-        account.disabled = true;
-        account.generation = account.generation.wrapping_add(1);
-        let invitation = account.invitation.take();
-        let gone = account.keyring.take();
-        self.store(ACCOUNTS, &key, &account).await?;
-        self.forget_passkeys(gone).await?;
-        if let Some(invitation) = invitation {
-            self.spool.put_fact(INVITATIONS, &invitation, None).await?;
-        }
-        Ok(())
     }
 
     /// The account under this key ([`Mailbox::key`]).

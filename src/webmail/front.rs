@@ -47,6 +47,15 @@ pub enum Verdict {
     Away,
 }
 
+/// Who knew the password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KnownBy {
+    /// We did: it is the own one.
+    Us,
+    /// Somebody in front.
+    Front,
+}
+
 /// Knows passwords.
 pub trait Front: Send + Sync + fmt::Debug {
     /// The mailbox to which an address leads, with a tag or without.

@@ -19,6 +19,7 @@ mod invitations;
 mod invite_mail;
 mod letter;
 mod locks;
+mod logins;
 mod mailbox;
 mod marks;
 mod markup;
@@ -62,7 +63,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::Semaphore;
 
 pub use accounts::{Account, AccountError, Accounts, INVITATION_LIFE, LoginError};
-pub use front::{Front, Person, Verdict};
+pub use front::{Front, KnownBy, Person, Verdict};
 pub use invitations::Invited;
 pub use invite_mail::{InvitationMail, Mailed};
 pub use sheet::{Slip, sheet_page, sheet_text};
@@ -203,6 +204,8 @@ struct Inner {
     owners: sent::Owners,
     /// What accounts stored within the hour.
     uploaded: allowance::Uploaded,
+    /// Which logins are written to the program's log.
+    logins: logins::Logins,
     /// Who we are to passkeys; `None` where browsers have none.
     relying: Option<webauthn::Relying>,
 }
@@ -234,6 +237,7 @@ impl Webmail {
             search: search::Search::new(),
             owners: sent::Owners::default(),
             uploaded: allowance::Uploaded::default(),
+            logins: logins::Logins::default(),
             relying,
         }))
     }

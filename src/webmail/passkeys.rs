@@ -237,7 +237,7 @@ impl Accounts {
     }
 
     /// The account that has this passkey.
-    async fn owner(&self, id: &str) -> Result<Option<Account>, AccountError> {
+    pub(super) async fn owner(&self, id: &str) -> Result<Option<Account>, AccountError> {
         let Some(key) = self.load::<String>(PASSKEYS, &found_by(id)).await? else {
             return Ok(None);
         };

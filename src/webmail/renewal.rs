@@ -1,9 +1,9 @@
 //! Passwords that are replaced: by their owner, who knows the old one, or by the help desk, for
-//! who has lost it.
+//! who has lost it; and accounts that are shut.
 
 use std::net::IpAddr;
 
-use super::accounts::{ACCOUNTS, Account, AccountError, Accounts, LoginError, Secret};
+use super::accounts::{ACCOUNTS, Account, AccountError, Accounts, INVITATIONS, LoginError, Secret};
 use super::invitations::Invited;
 use crate::smtp::Mailbox;
 
@@ -63,6 +63,27 @@ impl Accounts {
         let invited = self.put_invitation(&mut account).await?;
         self.forget_passkeys(gone).await?;
         Ok(invited)
+    }
+
+    /// Ends an account's sessions and lets nobody log in to it, until it is invited again.
+    ///
+    /// # Errors
+    /// [`AccountError::Unknown`], or when it could not be stored.
+    pub async fn disable(&self, address: &Mailbox) -> Result<(), AccountError> {
+        let _changing = self.changing.lock().await;
+        let key = address.key();
+        let found = self.find(&key).await?;
+        let mut account = found.ok_or_else(|| AccountError::Unknown(key.clone()))?;
+        account.disabled = true;
+        account.generation = account.generation.wrapping_add(1);
+        let invitation = account.invitation.take();
+        let gone = account.keyring.take();
+        self.store(ACCOUNTS, &key, &account).await?;
+        self.forget_passkeys(gone).await?;
+        if let Some(invitation) = invitation {
+            self.spool.put_fact(INVITATIONS, &invitation, None).await?;
+        }
+        Ok(())
     }
 }
 

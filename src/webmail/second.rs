@@ -159,6 +159,18 @@ impl Accounts {
         Ok(token)
     }
 
+    /// Whose login waits for its second step.
+    pub(crate) async fn half_of(&self, token: &str) -> Result<Option<Account>, AccountError> {
+        if !is_token(token) {
+            return Ok(None);
+        }
+        let half: Option<Half> = self.load(HALVES, &digest("half", token)).await?;
+        match half {
+            Some(half) => self.find(&half.account).await,
+            None => Ok(None),
+        }
+    }
+
     /// The second step: a code of the app, or a recovery code, which is used up. Returns the
     /// account, and how many recovery codes are left if one was used.
     pub(crate) async fn finish_half(

@@ -14,6 +14,7 @@ use crate::webmail::accounts::LoginError;
 use crate::webmail::error::WebError;
 use crate::webmail::frame::{Shell, see_other, show, show_with};
 use crate::webmail::guard::Visitor;
+use crate::webmail::logins::{Login, Way, Who};
 
 #[derive(Template)]
 #[template(path = "invite_code.html")]
@@ -52,7 +53,17 @@ pub(crate) async fn typed(
     let Form(form) = form.map_err(|refused| WebError::of_status(refused.status()))?;
     VisitorForm::check(&visitor, &form.csrf)?;
     let accounts = &webmail.0.world.accounts;
-    let (status, error) = match accounts.redeem(&form.code, visitor.address).await {
+    let redeemed = accounts.redeem(&form.code, visitor.address).await;
+    if let Err(error) = &redeemed {
+        webmail.note_login(&Login {
+            way: Way::Invitation,
+            outcome: error.into(),
+            who: Who::Nobody,
+            from: visitor.address,
+            why: "",
+        });
+    }
+    let (status, error) = match redeemed {
         Ok(token) => return Ok(see_other(&format!("/invite/{token}"))),
         Err(LoginError::Wrong | LoginError::Away) => (
             StatusCode::UNPROCESSABLE_ENTITY,

@@ -16,6 +16,7 @@ use crate::webmail::accounts::{Account, AccountError};
 use crate::webmail::error::WebError;
 use crate::webmail::frame::{Shell, show, show_with};
 use crate::webmail::guard::Visitor;
+use crate::webmail::logins::{Login, Outcome, Way, Who};
 
 #[derive(Template)]
 #[template(path = "invite.html")]
@@ -82,6 +83,13 @@ pub(crate) async fn set_password(
     let error = if form.password == form.again {
         match accounts.set_password(&token, form.password).await {
             Ok(account) => {
+                webmail.note_login(&Login {
+                    way: Way::Invitation,
+                    outcome: Outcome::entered(&account),
+                    who: Who::Account(&account),
+                    from: visitor.address,
+                    why: "",
+                });
                 let then = (form.csrf, first_page(&webmail, &account).await?);
                 return go_on(&webmail, (&account, &visitor), then).await;
             }

@@ -17,7 +17,9 @@ use crate::webmail::accounts::{Account, LoginError};
 use crate::webmail::digest::{digest, is_token, same};
 use crate::webmail::error::WebError;
 use crate::webmail::frame::{Shell, see_other, show, show_with};
+use crate::webmail::front::KnownBy;
 use crate::webmail::guard::{User, Visitor};
+use crate::webmail::logins::{Login, Outcome, Way, Who};
 use crate::webmail::texts::{Texts, fill};
 
 #[derive(Template)]
@@ -146,8 +148,9 @@ pub(crate) async fn log_in(
     let verified = accounts
         .verify(&form.address, form.password, visitor.address)
         .await;
+    note(&webmail, &verified, (&form.address, &visitor));
     let (status, error) = match verified {
-        Ok(account) => {
+        Ok((account, _)) => {
             let next = own_path(&form.next);
             return go_on(&webmail, (&account, &visitor), (form.csrf, next)).await;
         }
@@ -164,6 +167,32 @@ pub(crate) async fn log_in(
     };
     let typed = (form.csrf, form.next, form.address);
     refused_page(&webmail, &visitor, typed, (status, error)).await
+}
+
+/// Writes down a login by password.
+fn note(
+    webmail: &Webmail,
+    verified: &Result<(Account, KnownBy), LoginError>,
+    (typed, visitor): (&str, &Visitor),
+) {
+    let (way, outcome, who) = match verified {
+        Ok((account, by)) => {
+            let way = match by {
+                KnownBy::Us => Way::Password,
+                KnownBy::Front => Way::Directory,
+            };
+            (way, Outcome::entered(account), Who::Account(account))
+        }
+        Err(error @ LoginError::Away) => (Way::Directory, error.into(), Who::Typed(typed)),
+        Err(error) => (Way::Password, error.into(), Who::Typed(typed)),
+    };
+    webmail.note_login(&Login {
+        way,
+        outcome,
+        who,
+        from: visitor.address,
+        why: "",
+    });
 }
 
 /// The page after a login that was refused.

@@ -12,9 +12,10 @@ use serde_json::json;
 
 use super::login::{VisitorForm, begin, own_path, refused_page, too_many};
 use crate::webmail::Webmail;
-use crate::webmail::accounts::LoginError;
+use crate::webmail::accounts::{Account, LoginError};
 use crate::webmail::error::WebError;
 use crate::webmail::guard::Visitor;
+use crate::webmail::logins::{Login, Outcome, Way, Who};
 use crate::webmail::passkeys::{PasskeyError, Shown};
 use crate::webmail::texts::{Texts, fill};
 use crate::webmail::webauthn::{Assertion, Ceremony, LIFE, Purpose, Refusal, Relying};
@@ -101,6 +102,11 @@ pub(crate) async fn log_in(
         }
         Err(refusal) => Err(refusal.into()),
     };
+    let whose = match &verified {
+        Ok(_) => None,
+        Err(_) => accounts.owner(&form.credential).await?,
+    };
+    note(&webmail, &verified, (whose.as_ref(), &visitor));
     match verified {
         Ok(account) => begin(&webmail, (&account, &visitor), own_path(&form.next)).await,
         Err(error) => {
@@ -109,6 +115,26 @@ pub(crate) async fn log_in(
             refused_page(&webmail, &visitor, typed, refusal).await
         }
     }
+}
+
+/// Writes down a login by passkey.
+fn note(
+    webmail: &Webmail,
+    verified: &Result<Account, PasskeyError>,
+    (whose, visitor): (Option<&Account>, &Visitor),
+) {
+    let (outcome, whose, why) = match verified {
+        Ok(account) => (Outcome::In, Some(account), String::new()),
+        Err(PasskeyError::Refused(refusal)) => (Outcome::Wrong, whose, refusal.to_string()),
+        Err(error) => (error.into(), whose, String::new()),
+    };
+    webmail.note_login(&Login {
+        way: Way::Passkey,
+        outcome,
+        who: whose.map_or(Who::Nobody, Who::Account),
+        from: visitor.address,
+        why: &why,
+    });
 }
 
 fn shown(form: &PasskeyForm) -> Result<Shown, Refusal> {
@@ -144,10 +170,7 @@ pub(super) fn said(error: PasskeyError, texts: &Texts) -> Result<(StatusCode, St
             let most = crate::limits::PASSKEYS.to_string();
             fill(texts.passkeys_full, &[("count", &most)])
         }
-        PasskeyError::Refused(refusal) => {
-            tracing::info!(%refusal, "webmail: a passkey was refused");
-            refused(refusal, texts).to_owned()
-        }
+        PasskeyError::Refused(refusal) => refused(refusal, texts).to_owned(),
     };
     Ok((StatusCode::UNPROCESSABLE_ENTITY, text))
 }

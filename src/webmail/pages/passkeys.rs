@@ -129,6 +129,10 @@ pub(crate) async fn add(
     match added(&webmail, &user, &form).await {
         Ok(()) => Ok(see_other("/security?did=passkey")),
         Err(error) => {
+            if let PasskeyError::Refused(refusal) = &error {
+                let account = user.account();
+                tracing::info!(account, %refusal, "webmail: a passkey was not added");
+            }
             let (status, error) = said(error, user.visitor.texts)?;
             let mut page = passkey_page(&webmail, &user, form.name).await?;
             page.error = Some(error);

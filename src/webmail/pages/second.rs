@@ -14,6 +14,7 @@ use crate::webmail::accounts::{Account, LoginError};
 use crate::webmail::error::WebError;
 use crate::webmail::frame::{Here, Shell, see_other, show, show_with};
 use crate::webmail::guard::{User, Visitor};
+use crate::webmail::logins::{Login, Outcome, Way, Who};
 use crate::webmail::second::SecondError;
 use crate::webmail::texts::Texts;
 use crate::webmail::totp;
@@ -122,7 +123,10 @@ pub(crate) async fn step(
     VisitorForm::check(&visitor, &form.csrf)?;
     let accounts = &webmail.0.world.accounts;
     let typed = (form.half.as_str(), form.code.as_str());
-    let (status, error) = match accounts.finish_half(typed, visitor.address).await {
+    let whose = accounts.half_of(&form.half).await?;
+    let finished = accounts.finish_half(typed, visitor.address).await;
+    note(&webmail, &finished, (whose.as_ref(), &visitor));
+    let (status, error) = match finished {
         Ok((account, used)) => {
             let next = match used {
                 Some(left) => format!("/security?did=recovered&left={left}"),
@@ -143,6 +147,26 @@ pub(crate) async fn step(
             .filter(|_| !form.has_passkey.is_empty()),
     };
     show_with(status, &page)
+}
+
+/// Writes down a second step.
+fn note(
+    webmail: &Webmail,
+    finished: &Result<(Account, Option<usize>), SecondError>,
+    (whose, visitor): (Option<&Account>, &Visitor),
+) {
+    let (way, outcome) = match finished {
+        Ok((_, Some(_))) => (Way::Recovery, Outcome::In),
+        Ok((_, None)) => (Way::Code, Outcome::In),
+        Err(error) => (Way::Code, error.into()),
+    };
+    webmail.note_login(&Login {
+        way,
+        outcome,
+        who: whose.map_or(Who::Nobody, Who::Account),
+        from: visitor.address,
+        why: "",
+    });
 }
 
 pub(crate) async fn setup(

@@ -15,6 +15,7 @@ mod former;
 mod front;
 mod hostile;
 mod invitations;
+mod logged;
 mod login;
 mod notices;
 mod opening;
