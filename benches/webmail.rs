@@ -269,6 +269,7 @@ fn site(spool: Spool) -> (Webmail, Accounts) {
         directory,
         clock,
         entropy,
+        provider: None,
     };
     let options = webmail::Options {
         hostname: "mx.example.org".to_owned(),

@@ -14,6 +14,7 @@ pub mod terminal;
 // floor 2
 pub mod imap;
 pub mod ldap;
+pub mod oidc;
 pub mod spool;
 // floor 3
 pub mod backend;

@@ -224,6 +224,18 @@ pub const LDAP_LOGIN: Duration = Duration::from_secs(8);
 pub const LDAP_LOGINS: usize = 16;
 /// Wait for that turn. Beyond: they count as away.
 pub const LDAP_LOGIN_TURN: Duration = Duration::from_secs(3);
+/// Wait for one answer of a login provider. Beyond: it counts as away.
+pub const OIDC_EACH: Duration = Duration::from_secs(5);
+/// Wait for all answers of a login provider that a login needs. Beyond: it counts as away.
+pub const OIDC_LOGIN: Duration = Duration::from_secs(10);
+/// Logins that a provider is asked about at one time. Beyond: it counts as away.
+pub const OIDC_LOGINS: usize = 32;
+/// Bytes of an answer of a login provider. Beyond: it is not believed.
+pub const OIDC_ANSWER: usize = 256 * 1024;
+/// Bytes of an ID token. Beyond: it is not believed.
+pub const OIDC_TOKEN: usize = 16 * 1024;
+/// Addresses of a login provider's host that are tried.
+pub const OIDC_ADDRESSES: usize = 4;
 /// Wait for an IMAP server to be connected, TLS and greeting included. Beyond: it is unreachable.
 pub const IMAP_CONNECT: Duration = Duration::from_secs(30);
 /// Wait for the next word of an IMAP server. Beyond: the mailbox was not asked.

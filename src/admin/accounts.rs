@@ -28,6 +28,9 @@ pub struct Account {
     /// Its passkeys, each of which lets in without password.
     #[serde(default)]
     pub passkeys: usize,
+    /// Its user has come in by a login provider, which calls him the same from then on.
+    #[serde(default)]
+    pub provider: bool,
     /// Is its user in the directory?
     #[serde(default)]
     pub directory: Presence,
@@ -51,6 +54,9 @@ impl Account {
             0 => {}
             1 => factors.push("passkey".to_owned()),
             many => factors.push(format!("{many} passkeys")),
+        }
+        if self.provider {
+            factors.push("provider".to_owned());
         }
         factors.join(", ")
     }

@@ -291,6 +291,7 @@ mod tests {
             directory: Presence::There,
             renamed: None,
             passkeys: 0,
+            provider: false,
         };
         let mut coverage = Coverage::default();
         assert!(page.coverage(&coverage).contains("tideover directory list"));
@@ -341,6 +342,7 @@ mod tests {
             password: state == AccountState::Active,
             second_step,
             passkeys,
+            provider: false,
             directory: Presence::There,
             renamed: None,
         };

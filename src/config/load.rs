@@ -209,7 +209,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     if depth == Depth::Files {
         verify::writable(source, &server.data_dir);
         verify::identity(source, &server.data_dir.value, spool_uuid.as_ref());
-        check_files(source, tls.as_ref(), &directory);
+        check_files(source, tls.as_ref(), (&directory, web.as_ref()));
         platforms::check_files(source, &backends);
     }
 
@@ -253,16 +253,17 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     })
 }
 
-/// The files of `[tls]` and `[directory]`.
+/// The files of `[tls]`, `[directory]` and `[web]`.
 fn check_files(
     source: &Source<'_>,
     tls: Option<&(At<PathBuf>, At<PathBuf>)>,
-    directory: &people_keys::DirectoryKeys,
+    (directory, web): (&people_keys::DirectoryKeys, Option<&sections::Web>),
 ) {
     if let Some((certificate, key)) = tls {
         verify::pair(source, certificate, key);
     }
-    for file in directory.file.iter().chain(&directory.ldap.files) {
+    let named = directory.file.iter().chain(&directory.ldap.files);
+    for file in named.chain(web.iter().flat_map(|web| &web.oidc.files)) {
         verify::readable(source, file);
     }
 }
@@ -278,6 +279,7 @@ fn web_config(web: sections::Web, ldap: Option<LdapSource>) -> Option<WebConfig>
         activation: web.activation,
         notices: web.notices,
         ldap,
+        oidc: web.oidc.config,
     })
 }
 

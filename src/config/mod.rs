@@ -10,6 +10,7 @@ mod imap_keys;
 mod landing_keys;
 mod ldap_keys;
 mod load;
+mod oidc_keys;
 mod online;
 mod people;
 mod people_keys;
@@ -30,6 +31,7 @@ use std::time::Duration;
 pub use drill::DrillConfig;
 use jiff::tz::TimeZone;
 pub use load::{Places, check, data_dir, find, load, read};
+pub use oidc_keys::OidcConfig;
 pub use online::{CheckConfig, ResolverName};
 pub use problem::{Problem, Problems};
 pub use units::{duration, size};
@@ -280,6 +282,8 @@ pub struct WebConfig {
     pub notices: Option<Duration>,
     /// The directory server with whose passwords people can log in, too.
     pub ldap: Option<LdapSource>,
+    /// Somebody else who lets people in.
+    pub oidc: Option<OidcConfig>,
 }
 
 /// `[admin]`.

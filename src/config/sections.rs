@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use super::oidc_keys::{Oidc, oidc};
 use super::reader::{At, Section};
 use super::units::{duration, size};
 use super::{QueueConfig, SpoolConfig};
@@ -248,6 +249,7 @@ pub(super) struct Web {
     pub(super) notices: Option<Duration>,
     /// The name of a source whose server knows passwords.
     pub(super) ldap: Option<At<String>>,
+    pub(super) oidc: Oidc,
 }
 
 pub(super) fn web(root: &Section<'_>) -> Option<Web> {
@@ -257,9 +259,11 @@ pub(super) fn web(root: &Section<'_>) -> Option<Web> {
         "forwarded-for" => Ok(Proxy::ForwardedFor),
         _ => Err(not_one_of(text, "none, forwarded-for")),
     });
+    let address = section.text("base_url", base_url);
     let web = Web {
         bind: bind(&section),
-        base_url: section.text("base_url", base_url).map(|at| at.value),
+        oidc: oidc(&section, address.as_ref()),
+        base_url: address.map(|at| at.value),
         title: section
             .text("title", |text| non_empty(text).map(str::to_owned))
             .map(|at| at.value),

@@ -318,6 +318,7 @@ pub(super) fn view(account: &webmail::Account) -> Account {
         created: account.created,
         second_step: account.has_second_step(),
         passkeys: account.passkey_count(),
+        provider: account.is_pinned(),
         directory: Presence::There,
         renamed: (account.person().key() != account.key()).then(|| account.person().to_string()),
     }
@@ -391,6 +392,7 @@ mod tests {
                 second_step: false,
                 directory: Presence::There,
                 renamed: None,
+                provider: false,
                 passkeys,
             };
             (address.to_owned(), account)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::accounts::AccountDesk;
 use super::catch_up::Rest;
-use super::front::LdapFront;
+use super::front::{LdapFront, provider};
 use super::reload::{Movers, Reloader};
 use super::visit_key::visit_key;
 use super::{Running, StartError, drills, sync};
@@ -31,7 +31,7 @@ use crate::queue::{Parts, Queue};
 use crate::route::{LoopGuard, Router, Verifier};
 use crate::spool::{FileSystem, Opened, Spool, SystemDisk, World};
 use crate::telemetry::Metrics;
-use crate::webmail::{self, Accounts, Webmail};
+use crate::webmail::{self, Accounts, ProviderLogin, Webmail};
 use crate::writeback::{self, Writebacks};
 
 /// Starts everything that the config describes. To be called within a runtime.
@@ -55,7 +55,10 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let base = Base::new(&config, directory, opened.spool.clone())?;
     let outbound = client(&config, &base.board, (&base.clock, &base.entropy))?;
     let (queue, drills) = base.queue(&config, &outbound);
-    let accounts = base.accounts(&config)?;
+    let (accounts, provider) = (
+        base.accounts(&config)?,
+        provider(&config, (&base.clock, &base.shutdown))?,
+    );
     let movers = movers(&config, &base, (&queue, &outbound))?;
     let (reloader, told) = Reloader::new(config.clone(), base.clone(), movers.clone());
     reloader.watch_backends();
@@ -64,7 +67,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let file = config.directory.file.clone();
     let rest = Rest::new((&movers, &accounts), file, opened.committed);
     base.start_when_complete(rest, opened.rebuild).await?;
-    let webmail = base.serve_web(&config, sockets.web, &accounts);
+    let webmail = base.serve_web(&config, sockets.web, (&accounts, provider));
     let url = base_url(&config, sockets.web_address);
     let desk = AccountDesk::new((accounts.clone(), webmail), url, &base);
     base.serve_operators(
@@ -228,7 +231,7 @@ impl Base {
         &self,
         config: &Config,
         socket: Option<(WebConfig, TcpListen)>,
-        accounts: &Accounts,
+        (accounts, provider): (&Accounts, Option<ProviderLogin>),
     ) -> Option<Webmail> {
         let (Some((_, socket)), Some((_, options))) = (socket, config.webmail_options()) else {
             return None;
@@ -242,6 +245,7 @@ impl Base {
             directory: self.directory.clone(),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
+            provider,
         };
         let options = webmail::Options {
             base_url: base_url(config, Some(socket.local_address())),

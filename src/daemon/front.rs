@@ -1,16 +1,20 @@
-//! Joins the webmail's login and a directory server, for who may log in with the password that the
-//! organisation has of him.
+//! Joins the webmail's login and who else lets people in: a directory server that knows passwords,
+//! and a provider of OpenID Connect.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 
-use crate::base::{Boxed, Clock, Sampler};
-use crate::directory::{Directory, DirectoryHandle, EntryKind};
+use super::StartError;
+use crate::base::{Boxed, Clock, Sampler, Shutdown};
+use crate::config::Config;
+use crate::directory::DirectoryHandle;
 use crate::ldap::{Answer, Passwords};
 use crate::limits;
+use crate::net::{Dns, TcpDial, TlsClient};
+use crate::oidc::{Provider, World};
 use crate::smtp::Mailbox;
-use crate::webmail::{Front, Person, Verdict};
+use crate::webmail::{Front, Person, ProviderLogin, Verdict};
 
 /// A directory server that knows passwords.
 #[derive(Debug)]
@@ -91,7 +95,8 @@ impl Front for LdapFront {
     }
 
     fn person(&self, address: &Mailbox) -> Option<Person> {
-        person(&self.directory.current(), &self.source, address)
+        let person = Person::of(&self.directory.current(), address)?;
+        Some(person).filter(|person| person.source == self.source)
     }
 
     fn check<'a>(&'a self, person: Option<&'a Person>, password: &'a str) -> Boxed<'a, Verdict> {
@@ -99,18 +104,26 @@ impl Front for LdapFront {
     }
 }
 
-/// Who has this address, and may log in because `source` says who he is.
-fn person(directory: &Directory, source: &str, address: &Mailbox) -> Option<Person> {
-    let (entry, id) = directory.named_by(source, address)?;
-    let has_mailbox = matches!(entry.kind, EntryKind::Mailbox | EntryKind::User);
-    let is_ours = directory.domain(entry.address.domain()).is_some();
-    if !has_mailbox || !is_ours || entry.departed.is_some() {
-        return None;
-    }
-    Some(Person {
-        addresses: entry.addresses().cloned().collect(),
-        mailbox: entry.address,
-        source: source.to_owned(),
-        id,
-    })
+/// The provider that the config names.
+pub(super) fn provider(
+    config: &Config,
+    (clock, shutdown): (&Clock, &Shutdown),
+) -> Result<Option<ProviderLogin>, StartError> {
+    let Some(oidc) = config.web.as_ref().and_then(|web| web.oidc.clone()) else {
+        return Ok(None);
+    };
+    let world = World {
+        dial: Arc::new(TcpDial::default()),
+        resolve: Arc::new(Dns::system().map_err(StartError::other("the resolver"))?),
+        tls: TlsClient::new().map_err(StartError::other("TLS"))?,
+        clock: clock.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let provider = Provider::new(oidc.options, world);
+    Ok(Some(ProviderLogin {
+        name: oidc.name.unwrap_or_else(|| provider.host().to_owned()),
+        provider,
+        domains: oidc.domains,
+        second_step: oidc.second_step,
+    }))
 }

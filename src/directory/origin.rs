@@ -7,11 +7,11 @@ use super::{Directory, Entry, FoundBy};
 use crate::smtp::Mailbox;
 
 impl Directory {
-    /// Whose address this is, and the id of his record in `source`. `None` when nobody has exactly
-    /// this address, tags and X.500 left aside; when it is another source that says who he is; and
-    /// when the source does not name him any more.
+    /// Whose address this is, and the source that says who he is, with the id of his record there.
+    /// `None` when nobody has exactly this address, tags and X.500 left aside, and when that source
+    /// does not name him any more.
     #[must_use]
-    pub fn named_by(&self, source: &str, address: &Mailbox) -> Option<(Entry, String)> {
+    pub fn named(&self, address: &Mailbox) -> Option<(Entry, String, String)> {
         let (entry, FoundBy::Address) = self.find(address)? else {
             return None;
         };
@@ -22,11 +22,11 @@ impl Directory {
         // The first of the lowest is the one that says who it is, as in `said_of`.
         let leading = known.min_by_key(|slot| self.rules.rank(self.people.source_name(slot)))?;
         let name = self.people.source_name(leading);
-        if name != source || !self.rules.makes_people(name) || !leading.is_living() {
+        if !self.rules.makes_people(name) || !leading.is_living() {
             return None;
         }
         let (id, _) = leading.record()?;
-        Some((entry, id))
+        Some((entry, name.to_owned(), id))
     }
 }
 
@@ -78,8 +78,8 @@ mod tests {
     }
 
     fn id(directory: &Directory, source: &str, address: &str) -> Option<String> {
-        let found = directory.named_by(source, &address.parse().unwrap());
-        found.map(|(_, id)| id)
+        let (_, name, id) = directory.named(&address.parse().unwrap())?;
+        (name == source).then_some(id)
     }
 
     #[test]

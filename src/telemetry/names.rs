@@ -128,8 +128,8 @@ metrics! {
         "Damaged parts of the log that were found and copied to quarantine.";
     Counter LOGINS = "tideover_webmail_logins_total" ["way, outcome"]
         "Logins at the webmail and tries, by way (password, directory, code, recovery, passkey, \
-         invitation) and outcome (in, half, wrong, throttled, away, failed); half: the second step \
-         is asked for.";
+         invitation, provider) and outcome (in, half, wrong, throttled, away, failed, begun); \
+         half: the second step is asked for; begun: somebody goes to the provider.";
     Counter OUTBOUND_CONNECTIONS = "tideover_outbound_connections_total" ["backend, result"]
         "Connections tried to hosts of next hops, by result (good, bad); strangers and relays are \
          counted under the backend \"@\".";

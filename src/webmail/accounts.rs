@@ -13,6 +13,7 @@ use super::front::{Front, KnownBy};
 use super::invitations::Invited;
 use super::passkeys::Keyring;
 use super::password::{HashError, LONGEST, Passwords, SHORTEST};
+use super::provider::Pin;
 use super::second::Second;
 use super::throttle::Throttle;
 use super::whose::Whose;
@@ -54,6 +55,9 @@ pub struct Account {
     /// What lets him in without password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) keyring: Option<Keyring>,
+    /// What a login provider calls its owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pin: Option<Pin>,
     /// Its person; `None`: nobody has looked yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bond: Option<Bond>,
@@ -81,9 +85,16 @@ impl Account {
             language: None,
             second: None,
             keyring: None,
+            pin: None,
             bond: None,
             began: None,
         }
+    }
+
+    /// Has its owner come in by a login provider?
+    #[must_use]
+    pub const fn is_pinned(&self) -> bool {
+        self.pin.is_some()
     }
 
     /// Has it a password of its own?
@@ -235,6 +246,7 @@ impl Accounts {
         if account.disabled {
             account.disabled = false;
             account.password = None;
+            self.forget_pin(account.pin.take()).await?;
             account.generation = account.generation.wrapping_add(1);
         }
         self.put_invitation(&mut account).await

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::accounts::{ACCOUNTS, Account, AccountError, Accounts, LoginError, blocking};
 use super::second::Second;
 use crate::base::Boxed;
-use crate::directory::Trace;
+use crate::directory::{Directory, EntryKind, Trace};
 use crate::person::Why;
 use crate::smtp::Mailbox;
 
@@ -30,6 +30,23 @@ pub struct Person {
 }
 
 impl Person {
+    /// Who has exactly this address, when he has a mailbox of ours and is there.
+    #[must_use]
+    pub fn of(directory: &Directory, address: &Mailbox) -> Option<Self> {
+        let (entry, source, id) = directory.named(address)?;
+        let has_mailbox = matches!(entry.kind, EntryKind::Mailbox | EntryKind::User);
+        let is_ours = directory.domain(entry.address.domain()).is_some();
+        if !has_mailbox || !is_ours || entry.departed.is_some() {
+            return None;
+        }
+        Some(Self {
+            addresses: entry.addresses().cloned().collect(),
+            mailbox: entry.address,
+            source,
+            id,
+        })
+    }
+
     /// His record: `SOURCE/ID`.
     fn record(&self) -> String {
         format!("{}/{}", self.source, self.id)
@@ -76,7 +93,7 @@ struct Bond {
 }
 
 /// What becomes of a login when the password is right.
-enum Door {
+pub(super) enum Door {
     /// Nothing: his account is shut, or nobody knows whose it is.
     Shut,
     /// It goes to his account.
@@ -129,7 +146,7 @@ impl Accounts {
         }
     }
 
-    async fn enter(&self, person: &Person) -> Result<Account, LoginError> {
+    pub(super) async fn enter(&self, person: &Person) -> Result<Account, LoginError> {
         let account = match self.door(person).await? {
             Door::Shut => return Err(LoginError::Wrong),
             Door::Open(account) => *account,
@@ -157,7 +174,7 @@ impl Accounts {
     /// Into which account somebody may go. An account under an earlier name of his is his as well,
     /// and shuts him out when it is disabled; but an alias may have been the address of somebody
     /// else who left.
-    async fn door(&self, person: &Person) -> Result<Door, AccountError> {
+    pub(super) async fn door(&self, person: &Person) -> Result<Door, AccountError> {
         let bond = self.bond(person).await?;
         let before = match &bond {
             Some(bond) => self.find(&bond.account).await?,

@@ -191,6 +191,11 @@ impl Webmail {
         self.set_cookie(self.cookie_names().before_login, token, LIFE.as_secs())
     }
 
+    /// The cookie that ends that one.
+    pub(crate) fn no_before_login_cookie(&self) -> Option<HeaderValue> {
+        self.set_cookie(self.cookie_names().before_login, "", 0)
+    }
+
     fn set_cookie(&self, name: &str, value: &str, life: u64) -> Option<HeaderValue> {
         let secure = if self.is_secure() { "; Secure" } else { "" };
         let cookie =

@@ -31,6 +31,8 @@ pub(crate) enum Way {
     Passkey,
     /// The link or the code of an invitation.
     Invitation,
+    /// A login provider.
+    Provider,
 }
 
 impl Way {
@@ -42,6 +44,7 @@ impl Way {
             Self::Recovery => "recovery",
             Self::Passkey => "passkey",
             Self::Invitation => "invitation",
+            Self::Provider => "provider",
         }
     }
 }
@@ -61,6 +64,8 @@ pub(crate) enum Outcome {
     Away,
     /// We failed.
     Failed,
+    /// He goes to the provider.
+    Begun,
 }
 
 impl Outcome {
@@ -72,6 +77,7 @@ impl Outcome {
             Self::Throttled => "throttled",
             Self::Away => "away",
             Self::Failed => "failed",
+            Self::Begun => "begun",
         }
     }
 
@@ -152,9 +158,11 @@ impl Logins {
         let (ins, others) = &mut *samplers;
         match outcome {
             Outcome::In | Outcome::Half => ins.take(now),
-            Outcome::Wrong | Outcome::Throttled | Outcome::Away | Outcome::Failed => {
-                others.take(now)
-            }
+            Outcome::Wrong
+            | Outcome::Throttled
+            | Outcome::Away
+            | Outcome::Failed
+            | Outcome::Begun => others.take(now),
         }
     }
 }

@@ -33,6 +33,7 @@ mod passkeys;
 mod password;
 mod people;
 mod plain;
+mod provider;
 mod recipients;
 mod renewal;
 mod rich;
@@ -66,6 +67,7 @@ pub use accounts::{Account, AccountError, Accounts, INVITATION_LIFE, LoginError}
 pub use front::{Front, KnownBy, Person, Verdict};
 pub use invitations::Invited;
 pub use invite_mail::{InvitationMail, Mailed};
+pub use provider::{ProviderLogin, SecondStep};
 pub use sheet::{Slip, sheet_page, sheet_text};
 pub use standing::HealthView;
 pub use webauthn::{AuthenticatorData, ClientData, Refusal};
@@ -173,6 +175,8 @@ pub struct World {
     pub clock: Clock,
     /// Tokens.
     pub entropy: Entropy,
+    /// Somebody else who lets people in.
+    pub provider: Option<ProviderLogin>,
 }
 
 /// The webmail; cheap to clone.
@@ -206,6 +210,8 @@ struct Inner {
     uploaded: allowance::Uploaded,
     /// Which logins are written to the program's log.
     logins: logins::Logins,
+    /// Who goes to a login provider and comes back.
+    visits: provider::Visits,
     /// Who we are to passkeys; `None` where browsers have none.
     relying: Option<webauthn::Relying>,
 }
@@ -238,6 +244,7 @@ impl Webmail {
             owners: sent::Owners::default(),
             uploaded: allowance::Uploaded::default(),
             logins: logins::Logins::default(),
+            visits: provider::Visits::default(),
             relying,
         }))
     }
@@ -267,6 +274,21 @@ pub fn invitation_link(base_url: &str, token: &str) -> String {
     format!("{}/invite/{token}", base_url.trim_end_matches('/'))
 }
 
+/// The ways in and out.
+fn logins() -> Router<Webmail> {
+    Router::new()
+        .route("/login", get(pages::login::page).post(pages::login::log_in))
+        .route("/login/second", post(pages::second::step))
+        .route("/login/provider", get(pages::provider::begin))
+        .route("/login/provider/back", get(pages::provider::back))
+        .route("/login/passkey", post(pages::passkey_login::log_in))
+        .route(
+            "/login/passkey/options",
+            post(pages::passkey_login::options),
+        )
+        .route("/logout", post(pages::login::log_out))
+}
+
 /// All pages. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, or put a
 /// `ConnectInfo<SocketAddr>` into the extensions of each request: login tries are counted by it.
 pub fn router(webmail: Webmail) -> Router {
@@ -279,14 +301,7 @@ pub fn router(webmail: Webmail) -> Router {
         .post(pages::send::post)
         .layer(DefaultBodyLimit::max(letter));
     Router::new()
-        .route("/login", get(pages::login::page).post(pages::login::log_in))
-        .route("/login/second", post(pages::second::step))
-        .route("/login/passkey", post(pages::passkey_login::log_in))
-        .route(
-            "/login/passkey/options",
-            post(pages::passkey_login::options),
-        )
-        .route("/logout", post(pages::login::log_out))
+        .merge(logins())
         .route("/invite", get(pages::code::page).post(pages::code::typed))
         .route(
             "/invite/{token}",

@@ -45,8 +45,9 @@ impl Accounts {
     }
 
     /// For who has lost his password, or whose password somebody else may know: it works no more,
-    /// neither do his second step and his passkeys, his sessions end, and a new invitation lets
-    /// him choose another one. A disabled account is opened again by it.
+    /// neither do his second step and his passkeys, his sessions end, what a login provider calls
+    /// him is forgotten, and a new invitation lets him choose another one. A disabled account is
+    /// opened again by it.
     ///
     /// # Errors
     /// [`AccountError::Unknown`], or when it could not be stored.
@@ -58,10 +59,12 @@ impl Accounts {
         account.password = None;
         account.second = None;
         let gone = account.keyring.take();
+        let pin = account.pin.take();
         account.disabled = false;
         account.generation = account.generation.wrapping_add(1);
         let invited = self.put_invitation(&mut account).await?;
         self.forget_passkeys(gone).await?;
+        self.forget_pin(pin).await?;
         Ok(invited)
     }
 

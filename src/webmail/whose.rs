@@ -176,6 +176,7 @@ impl Accounts {
         // First of all: nobody comes in by what was.
         let invited = self.put_invitation(&mut account).await?;
         self.forget_passkeys(before.keyring).await?;
+        self.forget_pin(before.pin).await?;
         self.put_aside(&key, now).await?;
         Ok(invited)
     }

@@ -203,6 +203,24 @@ fn all_names_of_a_person_share_one_count_and_a_password_is_not_told() {
 }
 
 #[test]
+fn a_login_provider_that_is_away_is_told_on_the_page() {
+    let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|it| it.local_addr());
+    let (web, away) = (free().unwrap(), free().unwrap());
+    let more = format!(
+        "[web]\nbind = \"{web}\"\nbase_url = \"http://{web}\"\n[web.oidc]\n\
+         issuer = \"https://{away}\"\nclient_id = \"tideover\"\n"
+    );
+    let _place = Place::open_with(&[], &more);
+    eventually("the pages are there", || TcpStream::connect(web).ok());
+    let head = format!("HTTP/1.1\r\nHost: {web}\r\nConnection: close\r\n\r\n");
+    let (_, page) = ask(web, &format!("GET /login {head}"));
+    assert!(page.contains("Log in with 127.0.0.1<"), "{page}");
+    let (status, page) = ask(web, &format!("GET /login/provider {head}"));
+    assert_eq!(status, 503, "{page}");
+    assert!(page.contains("127.0.0.1 cannot be reached now"), "{page}");
+}
+
+#[test]
 fn starttls_carries_passwords_and_a_strange_certificate_does_not() {
     let server = Slapd::start();
     let source = format!("servers = [\"ldap://localhost:{}\"]", server.plain.port());

@@ -9,7 +9,7 @@ const FLOORS: [&[&str]; 9] = [
     &["limits"],
     &["smtp", "base", "telemetry"],
     &["mail", "net", "terminal"],
-    &["spool", "auth", "filter", "ldap", "imap"],
+    &["spool", "auth", "filter", "ldap", "imap", "oidc"],
     &["directory", "backend"],
     &["route", "report", "activation", "person"],
     &["inbound", "queue", "outbound", "drill", "writeback"],

@@ -11,6 +11,7 @@ use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
 use axum::response::Response;
 use serde::Deserialize;
 
+use super::provider::ProviderButton;
 use super::second::go_on;
 use crate::webmail::Webmail;
 use crate::webmail::accounts::{Account, LoginError};
@@ -33,6 +34,7 @@ struct LoginPage {
     /// The webmail is open for nobody now.
     is_shut: bool,
     passkey: Option<PasskeyButton>,
+    provider: Option<ProviderButton>,
 }
 
 /// The button of a login by passkey.
@@ -133,6 +135,7 @@ pub(crate) async fn page(
         error: None,
         is_shut: webmail.is_shut().await?,
         passkey: PasskeyButton::new(&webmail, visitor.texts),
+        provider: ProviderButton::new(&webmail, visitor.texts, own_path(&query.next)),
     };
     Ok(form.put_cookie(show(&page)?))
 }
@@ -210,6 +213,7 @@ pub(super) async fn refused_page(
         error: Some(error),
         is_shut: webmail.is_shut().await?,
         passkey: PasskeyButton::new(webmail, visitor.texts),
+        provider: ProviderButton::new(webmail, visitor.texts, own_path(&next)),
     };
     show_with(status, &page)
 }
@@ -235,7 +239,12 @@ pub(super) async fn begin(
     accounts.remember_language(account, language).await?;
     let token = webmail.0.sessions.begin(account, visitor.origin()).await?;
     let mut response = see_other(next);
-    if let Some(cookie) = webmail.session_cookie(&token) {
+    // What was begun before this login is over: its forms, and ways to a provider.
+    let cookies = [
+        webmail.session_cookie(&token),
+        webmail.no_before_login_cookie(),
+    ];
+    for cookie in cookies.into_iter().flatten() {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
     Ok(response)

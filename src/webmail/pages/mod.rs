@@ -18,6 +18,7 @@ pub(crate) mod passkey_login;
 pub(crate) mod passkeys;
 pub(crate) mod people;
 pub(crate) mod print;
+pub(crate) mod provider;
 pub(crate) mod search;
 pub(crate) mod second;
 pub(crate) mod security;

@@ -77,7 +77,8 @@ fn site() -> (Site, Arc<Server>) {
     server.names("1", &["ann@example.org", "sales@example.org"]);
     server.names("2", &["bob@example.org"]);
     let front: Arc<dyn Front> = Arc::<Server>::clone(&server);
-    (Site::behind(front), server)
+    let site = Site::changed(|world| world.accounts = world.accounts.clone().behind(front));
+    (site, server)
 }
 
 impl Browser<'_> {

@@ -87,6 +87,7 @@ async fn an_invitation_works_once_and_the_password_logs_in() {
     let wrong = other.post("/login", &form("wrong password")).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(wrong.has("do not fit together") && wrong.has("value=\"ANN@example.org\""));
+    let before = other.cookies.clone();
     assert_eq!(
         other.post("/login", &form(PASSWORD)).await.location(),
         "/sent"
@@ -94,6 +95,10 @@ async fn an_invitation_works_once_and_the_password_logs_in() {
     assert_eq!(other.get("/sent").await.status, StatusCode::OK);
     accounts.disable(&address).await.unwrap();
     assert!(other.get("/sent").await.location().starts_with("/login"));
+    // Forms of before a login are over.
+    let late = other.post("/login", &form(PASSWORD)).await;
+    assert_eq!(late.status, StatusCode::FORBIDDEN);
+    other.with_form_of(&before);
     assert_eq!(
         other.post("/login", &form(PASSWORD)).await.status,
         StatusCode::UNPROCESSABLE_ENTITY

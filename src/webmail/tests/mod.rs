@@ -23,6 +23,7 @@ mod outbox;
 mod owners;
 mod passkeys;
 mod people;
+mod provider;
 mod reading;
 mod search;
 mod second;
@@ -135,12 +136,12 @@ impl Site {
         Self::built("http://127.0.0.1:8080", 0, (dir, writing))
     }
 
-    /// With somebody in front who knows passwords.
-    fn behind(front: Arc<dyn Front>) -> Self {
+    /// In another world.
+    fn changed(change: impl FnOnce(&mut World)) -> Self {
         let mut site = Self::new();
         let Webmail(inner) = &site.webmail;
         let mut world = inner.world.clone();
-        world.accounts = world.accounts.behind(front);
+        change(&mut world);
         site.webmail = Webmail::new(world, inner.options.clone());
         site.router = router(site.webmail.clone());
         site
@@ -194,6 +195,7 @@ impl Site {
             directory,
             clock,
             entropy,
+            provider: None,
         };
         let webmail = Webmail::new(
             world,

@@ -233,7 +233,10 @@ async fn a_login_is_good_once_in_one_browser_for_five_minutes() {
     stolen[0].1 = token;
     refused(&thief.post_all(&stolen).await, "took too long");
     assert_eq!(thief.post_all(&form).await.status, StatusCode::FORBIDDEN);
+    let before = other.cookies.clone();
     assert_eq!(other.post_all(&form).await.location(), "/sent");
+    assert_eq!(other.post_all(&form).await.status, StatusCode::FORBIDDEN);
+    other.with_form_of(&before);
     refused(&other.post_all(&form).await, "took too long");
     let (csrf, challenge) = other.asked().await;
     let form = shown(&csrf, &mut device, &challenge);

@@ -8,6 +8,11 @@ pub(super) fn people() -> Directory {
                ann@example.org,,sales@example.org,mailbox,,ann@home.example\n\
                bob@example.org,Bob Baker,,mailbox,b..b@example.org,\n\
                team@example.org,The Team,,group,,\n";
+    read(csv)
+}
+
+/// A directory of example.org.
+pub(super) fn read(csv: &str) -> Directory {
     let ours = DomainRule {
         name: "example.org".to_owned(),
         kind: DomainKind::InternalRelay,

@@ -26,6 +26,13 @@ impl Browser<'_> {
         self.post("/login/second", &form).await
     }
 
+    /// Has the cookie for forms that a login has ended again, as who has copied it.
+    pub(super) fn with_form_of(&mut self, before: &BTreeMap<String, String>) {
+        let forms = before.iter().filter(|(name, _)| name.ends_with("-form"));
+        self.cookies
+            .extend(forms.map(|(name, it)| (name.clone(), it.clone())));
+    }
+
     /// Switches the second step on: the secret, the recovery codes, and the code that did it.
     pub(super) async fn secured(&mut self) -> (Vec<u8>, Vec<String>, String) {
         let page = self.get("/security/second").await;
@@ -89,8 +96,10 @@ async fn a_login_takes_two_steps_and_a_code_works_once() {
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     site.pass(30);
     let code = browser.code(&secret);
+    let before = other.cookies.clone();
     assert_eq!(other.second_step(&page, &code).await.location(), "/sent");
     assert_eq!(other.get("/sent").await.status, StatusCode::OK);
+    other.with_form_of(&before);
     // Neither the first step nor the code is good twice.
     assert_eq!(other.second_step(&page, &code).await.location(), "/login");
     let page = other.first_step("ann@example.org").await;

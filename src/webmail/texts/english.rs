@@ -445,6 +445,12 @@ pub(crate) const ENGLISH: Texts = Texts {
         try again.",
     passkey_on_device: "This device has a passkey for you already.",
     passkey_elsewhere: "Passkeys work at {address} only. Please open that page.",
+    provider_log_in: "Log in with {name}",
+    provider_away: "{name} cannot be reached now. Please use the password that you chose for this \
+        page, or a passkey.",
+    provider_refused: "{name} did not let you in, or your address there has no mailbox here. \
+        Please ask your help desk.",
+    provider_stale: "This login was not begun in this browser, or too long ago. Please try again.",
     passkey_log_in: "Log in with a passkey",
     passkey_not_used: "No passkey was shown. Please try again, or use your password.",
     passkey_refused: "This passkey does not let you in; it may have been removed. Please use your \

@@ -446,6 +446,13 @@ pub(crate) const GERMAN: Texts = Texts {
         rechtzeitig geantwortet. Bitte versuchen Sie es noch einmal.",
     passkey_on_device: "Auf diesem Gerät ist schon ein Passkey für Sie.",
     passkey_elsewhere: "Passkeys gelten nur auf {address}. Bitte öffnen Sie diese Seite.",
+    provider_log_in: "Mit {name} anmelden",
+    provider_away: "{name} ist jetzt nicht zu erreichen. Bitte nehmen Sie das Kennwort, das Sie \
+        für diese Seite gewählt haben, oder einen Passkey.",
+    provider_refused: "{name} hat Sie nicht angemeldet, oder Ihre Adresse dort hat hier kein \
+        Postfach. Bitte fragen Sie Ihre Hilfestelle.",
+    provider_stale: "Diese Anmeldung wurde nicht in diesem Browser begonnen, oder vor zu langer \
+        Zeit. Bitte versuchen Sie es noch einmal.",
     passkey_log_in: "Mit Passkey anmelden",
     passkey_not_used: "Es kam kein Passkey. Versuchen Sie es noch einmal, oder nehmen Sie Ihr \
         Kennwort.",
