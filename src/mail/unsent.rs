@@ -52,6 +52,9 @@ pub struct UnsentLetter {
     /// The answer to an invitation that it carries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calendar: Option<String>,
+    /// The page of the webmail from which it was written last; empty: none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub page: String,
     /// The last change.
     pub changed: Timestamp,
     /// It was sent, and came back because somebody in it cannot get mail any more.

@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     Desktop,
     Phone,
     Dark,
+    /// A phone in the dark.
+    Night,
     NoScript,
     /// A phone whose owner reads German.
     German,
@@ -66,7 +68,7 @@ impl Browser {
             .as_str()
             .unwrap()
             .clone_into(&mut browser.session);
-        if kind == Kind::Dark {
+        if matches!(kind, Kind::Dark | Kind::Night) {
             let features = json!([{ "name": "prefers-color-scheme", "value": "dark" }]);
             browser.devtools(
                 "Emulation.setEmulatedMedia",
@@ -375,7 +377,7 @@ fn capabilities(kind: Kind) -> Value {
     let mut options = json!({ "args": arguments });
     match kind {
         Kind::Desktop | Kind::Dark => {}
-        Kind::Phone | Kind::German => {
+        Kind::Phone | Kind::Night | Kind::German => {
             let metrics = json!({ "width": 375, "height": 740, "pixelRatio": 2.0, "touch": true });
             options["mobileEmulation"] = json!({ "deviceMetrics": metrics });
         }

@@ -14,6 +14,7 @@
 
 mod attacks;
 mod driver;
+mod lost;
 mod outage;
 mod passkeys;
 mod place;

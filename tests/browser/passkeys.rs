@@ -3,6 +3,7 @@
 use crate::driver::{Browser, Kind};
 use crate::place::{PASSWORD, PLAIN, Place};
 use crate::seen::look;
+use crate::ways::{ENTER, TAB, press_on};
 
 /// Ann has a password, and is on the page of her passwords and devices.
 fn secured(place: &Place, kind: Kind) -> Browser {
@@ -133,6 +134,37 @@ fn passkeys_in_the_dark_and_in_german() {
         show(&browser);
         browser.wait_for(".side");
     }
+}
+
+/// The device asks for the finger; all else is done with keys.
+#[test]
+fn a_passkey_by_keyboard_alone() {
+    let place = Place::at_localhost();
+    let browser = secured(&place, Kind::Desktop);
+    let device = browser.device();
+    press_on(&browser, "Add a passkey");
+    browser.wait_for("form[data-passkey]:not([hidden])");
+    browser.run("document.querySelector('#password').focus()", &[]);
+    browser.press(&format!("{PASSWORD}{ENTER}"));
+    browser.wait_text("The passkey has been added.");
+    press_on(&browser, "Log out");
+    browser.wait_for("form[data-passkey]:not([hidden])");
+    press_on(&browser, "Log in with a passkey");
+    browser.wait_for(".side");
+    browser.go(&place.url("/security"));
+    // A fold is opened by its own key, and its field is the next.
+    browser.wait_for("details.drop");
+    browser.run(
+        "document.querySelector('details.drop summary').focus()",
+        &[],
+    );
+    browser.press(&format!("{ENTER}{TAB}{PASSWORD}{ENTER}"));
+    browser.wait_text("The passkey has been removed here.");
+    assert_eq!(
+        browser.passkeys(&device),
+        1,
+        "the device keeps it, and it opens nothing"
+    );
 }
 
 #[test]

@@ -5,8 +5,8 @@ use crate::outage::described;
 use crate::place::{ANSWER, EVENT, PASSWORD, PLAIN, Place, RICH};
 use crate::seen::look;
 
-const TAB: char = '\u{e004}';
-const ENTER: char = '\u{e007}';
+pub(crate) const TAB: char = '\u{e004}';
+pub(crate) const ENTER: char = '\u{e007}';
 
 /// Presses Tab until the focus is on what says `text`.
 pub(crate) fn tab_to(browser: &Browser, text: &str) {
@@ -22,7 +22,8 @@ pub(crate) fn tab_to(browser: &Browser, text: &str) {
     panic!("Tab does not lead to “{text}”: {}", browser.text());
 }
 
-fn press_on(browser: &Browser, text: &str) {
+/// Goes to what says `text`, and presses Enter.
+pub(crate) fn press_on(browser: &Browser, text: &str) {
     tab_to(browser, text);
     browser.press(&ENTER.to_string());
 }
@@ -97,6 +98,12 @@ fn on_a_phone() {
 fn in_the_dark() {
     let place = Place::open("5m");
     visit(&place, Kind::Dark, "dark");
+}
+
+#[test]
+fn on_a_phone_in_the_dark() {
+    let place = Place::open("5m");
+    visit(&place, Kind::Night, "night");
 }
 
 /// Looks at each kind of page.

@@ -40,7 +40,8 @@
       try {
         const answer = await fetch("/compose", { method: "POST", body: content() });
         // Who was logged out meanwhile is sent to the login page.
-        if (answer.redirected || !answer.ok) { saved.textContent = letter.dataset.unsaved; later(); }
+        if (answer.status === 409) { done = true; saved.textContent = await answer.text(); }
+        else if (answer.redirected || !answer.ok) { saved.textContent = letter.dataset.unsaved; later(); }
         else if (answer.status === 200) { kept = now; saved.textContent = await answer.text(); }
       } catch (_) { saved.textContent = letter.dataset.unsaved; later(); }
       busy = false;

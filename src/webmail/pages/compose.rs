@@ -27,6 +27,8 @@ pub(super) struct ComposePage {
     pub shell: Shell,
     pub csrf: String,
     pub token: String,
+    /// Which page this is.
+    pub page: String,
     pub draft: Draft,
     /// The id of the message that is answered; empty: none.
     pub answers: String,
@@ -62,6 +64,11 @@ impl ComposePage {
     /// Is what the page complains about in this field?
     fn is_wrong(&self, field: &str) -> bool {
         !self.errors.is_empty() && parse_addressees(field).is_err()
+    }
+
+    /// The state of the letter that this page shows.
+    fn known(&self) -> u64 {
+        self.draft.changed.as_millis()
     }
 
     fn has_found(&self) -> bool {
@@ -246,6 +253,7 @@ impl Webmail {
             shell: self.user_shell(user, title, Here::Write).await?,
             csrf: user.session.csrf.clone(),
             token: name.token.clone(),
+            page: self.0.world.entropy.token(),
             answers: draft.answers.map_or_else(String::new, |id| id.to_string()),
             senders: senders.collect(),
             errors: Vec::new(),

@@ -3,6 +3,7 @@
 use axum::extract::Multipart;
 use axum::extract::multipart::{Field, MultipartError};
 
+use crate::base::Timestamp;
 use crate::limits;
 use crate::mail::SpoolId;
 use crate::webmail::Webmail;
@@ -58,21 +59,26 @@ pub(super) enum Trouble {
     Cut,
     /// The form is of an earlier session of the user's, or of nobody's.
     Stale,
+    /// Another page of the same letter was kept since this one was shown.
+    Elsewhere,
 }
 
 /// The fields of a form that are no files.
 #[derive(Debug, Default)]
-struct Fields {
-    csrf: String,
-    token: String,
-    action: String,
-    answers: String,
+pub(super) struct Fields {
+    pub csrf: String,
+    pub token: String,
+    pub action: String,
+    pub answers: String,
     find: String,
+    /// Which page this is, and the state of the letter that it shows.
+    pub page: String,
+    pub known: String,
     /// Files that stay: the id of one, or `ID.NUMBER` of a part of a message.
     keep: Vec<String>,
     /// People who were ticked in the list of those found.
     add: Vec<String>,
-    draft: Draft,
+    pub draft: Draft,
     /// Bytes of all of them.
     bytes: usize,
 }
@@ -147,17 +153,25 @@ impl Form {
             return Err(WebError::BadRequest);
         }
         let name = Name::new(user.account(), &fields.token);
+        let now = webmail.0.world.clock.now();
         if is_stale {
-            return Ok(Self::stale(name, fields));
+            return Ok(Self::put_back(Trouble::Stale, name, (fields, now)));
         }
         // It is in no field of the form.
         let stored = webmail.draft(&name).await?;
+        if stored
+            .as_ref()
+            .is_some_and(|stored| fields.is_behind(stored))
+        {
+            return Ok(Self::put_back(Trouble::Elsewhere, name, (fields, now)));
+        }
         let mut form = Self {
             action: Action::of(&fields.action),
             draft: Draft {
                 answers: fields.answers.parse().ok(),
                 calendar: stored.and_then(|stored| stored.calendar),
-                changed: webmail.0.world.clock.now(),
+                page: fields.page,
+                changed: now,
                 ..fields.draft
             },
             find: fields.find,
@@ -177,25 +191,27 @@ impl Form {
         Ok(form)
     }
 
-    /// Of a form whose session is over only the words are taken, to be shown again: who wrote them
-    /// loses nothing, and who forged them has done nothing.
-    fn stale(name: Name, fields: Fields) -> Self {
+    /// Of a form whose session is over, or behind another page, only the words are taken, to be
+    /// shown again: who wrote them loses nothing, and who forged them has done nothing.
+    fn put_back(why: Trouble, name: Name, (fields, now): (Fields, Timestamp)) -> Self {
         Self {
             action: Action::of(&fields.action),
             draft: Draft {
                 answers: fields.answers.parse().ok(),
+                changed: now,
                 ..fields.draft
             },
             find: String::new(),
-            troubles: vec![Trouble::Stale],
-            storeless: Some(Trouble::Stale),
+            troubles: vec![why.clone()],
+            storeless: Some(why),
             name,
         }
     }
 
-    /// It does nothing, because it is of no session that there is.
-    pub(super) fn is_stale(&self) -> bool {
-        self.storeless == Some(Trouble::Stale)
+    /// Why it does nothing: it is of no session that there is, or behind another page.
+    pub(super) fn is_put_back(&self) -> Option<&Trouble> {
+        let why = self.storeless.as_ref();
+        why.filter(|why| matches!(why, Trouble::Stale | Trouble::Elsewhere))
     }
 
     /// Takes a file, if the letter may have one more: else nothing of it is stored.
@@ -271,7 +287,7 @@ impl Form {
 
 impl Fields {
     /// What the editor made counts, where there is something: the plain text is made of it.
-    fn with_text(mut self) -> Self {
+    pub(super) fn with_text(mut self) -> Self {
         match rich::narrow(&self.draft.html) {
             Some(html) => {
                 self.draft.text = rich::to_text(&html);
@@ -280,6 +296,15 @@ impl Fields {
             None => self.draft.html.clear(),
         }
         self
+    }
+
+    /// Was the letter kept from another page since this one was shown? What that one wrote is not
+    /// written over without a word.
+    fn is_behind(&self, stored: &Draft) -> bool {
+        let known = self.known.parse().unwrap_or_default();
+        !self.page.is_empty()
+            && stored.page != self.page
+            && stored.changed > Timestamp::from_millis(known)
     }
 
     /// What is wrong with what was written.
@@ -294,7 +319,7 @@ impl Fields {
     }
 
     /// Reads a field to its end, and keeps what there is room for.
-    async fn take(&mut self, field: &mut Field<'_>) -> Result<(), WebError> {
+    pub(super) async fn take(&mut self, field: &mut Field<'_>) -> Result<(), WebError> {
         let name = field.name().unwrap_or_default().to_owned();
         let mut bytes = Vec::new();
         while let Some(piece) = field.chunk().await.map_err(|error| failed(&error))? {
@@ -316,6 +341,8 @@ impl Fields {
             "action" => &mut self.action,
             "answers" => &mut self.answers,
             "find" => &mut self.find,
+            "page" => &mut self.page,
+            "known" => &mut self.known,
             "from" => &mut self.draft.from,
             "to" => &mut self.draft.to,
             "cc" => &mut self.draft.cc,

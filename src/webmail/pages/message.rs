@@ -69,6 +69,8 @@ struct MessagePage {
     csrf: String,
     folder: Folder,
     is_flagged: bool,
+    /// It came in for the user, and was not only sent by him.
+    is_received: bool,
     c: Shown,
     /// Other messages of its conversation.
     talk: Option<Talk>,
@@ -165,6 +167,7 @@ pub(crate) async fn page(
             csrf: user.session.csrf.clone(),
             folder,
             is_flagged: mark.flagged.is_some(),
+            is_received: !opened.own.received_as.is_empty(),
             c: content,
             talk: company,
         }

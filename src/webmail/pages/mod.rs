@@ -10,6 +10,7 @@ mod form;
 pub(crate) mod help;
 pub(crate) mod invite;
 pub(crate) mod list;
+mod logged_out;
 pub(crate) mod login;
 pub(crate) mod message;
 mod paced;

@@ -10,14 +10,15 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::form::{Action, Form, Trouble};
+use super::logged_out::Words;
 use super::message::human_size;
 use super::paced::Paced;
 use crate::webmail::Webmail;
 use crate::webmail::digest::is_token;
 use crate::webmail::drafts::{MOST, Name};
 use crate::webmail::error::WebError;
-use crate::webmail::frame::{see_other, show, show_with};
-use crate::webmail::guard::User;
+use crate::webmail::frame::{PAGE, see_other, show, show_with};
+use crate::webmail::guard::{User, Visitor};
 use crate::webmail::letter::{RECIPIENTS, thread};
 use crate::webmail::mailbox::Content;
 use crate::webmail::outbox::{Sent, Unsent};
@@ -33,14 +34,28 @@ pub(crate) struct LetterForm {
 
 pub(crate) async fn post(
     State(webmail): State<Webmail>,
-    user: User,
+    visitor: Visitor,
+    user: Result<User, WebError>,
     form: Result<Paced, MultipartRejection>,
 ) -> Result<Response, WebError> {
     let Paced(multipart) = form.map_err(|refused| WebError::of_status(refused.status()))?;
+    let user = match user {
+        Err(WebError::LogIn(next)) => {
+            let words = Words::read(multipart).await?;
+            return words
+                .shown(&webmail, &visitor)
+                .ok_or(WebError::LogIn(next))?;
+        }
+        user => user?,
+    };
     let form = Form::read(&webmail, &user, multipart).await?;
-    if form.is_stale() {
-        let error = user.visitor.texts.error_stale.to_owned();
-        return refused(&webmail, &user, form, vec![error]).await;
+    if let Some(why) = form.is_put_back() {
+        let errors = troubles(&webmail, std::slice::from_ref(why), user.visitor.texts);
+        if (form.action, why) == (Action::Autosave, &Trouble::Elsewhere) {
+            let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (PAGE, "1")];
+            return Ok((StatusCode::CONFLICT, headers, errors.concat()).into_response());
+        }
+        return refused(&webmail, &user, form, errors).await;
     }
     match form.action {
         Action::Send if form.troubles.is_empty() => send(&webmail, &user, form).await,
@@ -159,8 +174,10 @@ async fn refused(
     errors: Vec<String>,
 ) -> Result<Response, WebError> {
     let is_too_long = |it: &Trouble| matches!(it, Trouble::TooLong(_) | Trouble::Cut);
-    let status = if form.is_stale() {
+    let status = if form.is_put_back() == Some(&Trouble::Stale) {
         StatusCode::FORBIDDEN
+    } else if form.is_put_back().is_some() {
+        StatusCode::CONFLICT
     } else if form.troubles.contains(&Trouble::Enough) {
         StatusCode::TOO_MANY_REQUESTS
     } else if form.troubles.iter().any(is_too_long) {
@@ -168,7 +185,7 @@ async fn refused(
     } else {
         StatusCode::UNPROCESSABLE_ENTITY
     };
-    let is_stored = !form.is_stale();
+    let is_stored = form.is_put_back().is_none();
     let mut page = webmail.compose_page(user, (&form.name, form.draft)).await?;
     page.errors = errors;
     page.is_stored = is_stored;
@@ -244,6 +261,7 @@ fn troubles(webmail: &Webmail, troubles: &[Trouble], texts: &Texts) -> Vec<Strin
             fill(texts.error_cut, &[("most", &most)])
         }
         Trouble::Stale => texts.error_stale.to_owned(),
+        Trouble::Elsewhere => texts.error_elsewhere.to_owned(),
     };
     troubles.iter().map(says).collect()
 }

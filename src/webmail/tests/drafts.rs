@@ -206,3 +206,109 @@ async fn forms_of_others_are_refused_before_their_files_are_stored() {
             .is_client_error()
     );
 }
+
+/// Two pages of one letter: what the newer one wrote is not written over without a word.
+#[tokio::test]
+async fn the_older_of_two_tabs_replaces_nothing_unasked() {
+    let site = Site::new();
+    let mut ann = site.enrolled("ann@example.org").await;
+    let first = [
+        ("action", "save"),
+        ("subject", "Plan"),
+        ("text", "first words"),
+    ];
+    let kept = ann.write("/compose", &first).await;
+    let path = kept.location().to_owned();
+    let older = ann.get(&path).await;
+    let newer = ann.get(&path).await;
+    let fields = |page: &Answer, action: &'static str, text: &'static str| {
+        let names = ["csrf", "token", "page", "known"];
+        let mut all: Vec<(&str, String)> = names.map(|name| (name, page.field(name))).into();
+        all.extend([("subject", "Plan".to_owned()), ("text", text.to_owned())]);
+        all.push(("action", action.to_owned()));
+        all
+    };
+    let text_of = async |ann: &mut Browser<'_>| ann.get(&path).await.written();
+    // A page goes on after itself, also when it does not know how often it was kept.
+    for words in ["second", "third"] {
+        let kept = post(&mut ann, &fields(&newer, "autosave", words)).await;
+        assert_eq!(kept.status, StatusCode::OK);
+    }
+    // The script of the other one hears of it, and stops.
+    let late = post(&mut ann, &fields(&older, "autosave", "late")).await;
+    assert_eq!(late.status, StatusCode::CONFLICT);
+    assert!(late.has("changed in another window"), "{}", late.text);
+    assert_eq!(text_of(&mut ann).await, "third");
+    // Whoever presses a button is told, has his text, and may press again.
+    for action in ["save", "send", "attach", "find"] {
+        let told = post(&mut ann, &fields(&older, action, "late")).await;
+        assert_eq!(told.status, StatusCode::CONFLICT, "{action}");
+        assert_eq!(told.written(), "late");
+        assert_eq!(text_of(&mut ann).await, "third", "{action}");
+        if action == "find" {
+            post(&mut ann, &fields(&told, "save", "late"))
+                .await
+                .location();
+        }
+    }
+    assert_eq!(text_of(&mut ann).await, "late");
+    // And now it is the other one that is behind.
+    let behind = post(&mut ann, &fields(&newer, "save", "fourth")).await;
+    assert_eq!(behind.status, StatusCode::CONFLICT);
+}
+
+async fn post(browser: &mut Browser<'_>, fields: &[(&str, String)]) -> Answer {
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, one)| (*name, &**one)).collect();
+    browser.upload("/compose", &fields, &[]).await
+}
+
+/// Without script, too, nothing that was typed is lost when a session ends meanwhile.
+#[tokio::test]
+async fn who_is_logged_out_while_writing_keeps_the_text() {
+    let site = Site::new();
+    let mut ann = site.enrolled("ann@example.org").await;
+    let page = ann.get("/compose").await;
+    let csrf = page.field("csrf");
+    let typed = |page: &Answer, action: &str| {
+        let names = ["csrf", "token", "page", "known"];
+        let mut all: Vec<(&str, String)> = names.map(|name| (name, page.field(name))).into();
+        let words = [
+            ("to", "<far@x.example>, \"A\" <a@x.example>"),
+            ("bcc", "b@x.example"),
+            ("subject", "Plan & <more>"),
+            ("text", "all that I typed </textarea><script>"),
+            ("action", action),
+        ];
+        all.extend(words.map(|(name, value)| (name, value.to_owned())));
+        all
+    };
+    ann.post("/logout", &[("csrf", &csrf)]).await.location();
+    for action in ["send", "save", "attach"] {
+        let kept = post(&mut ann, &typed(&page, action)).await;
+        assert_eq!(kept.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(
+            kept.written().replace("&#60;", "<"),
+            "all that I typed </textarea><script>"
+        );
+        assert_eq!(kept.field("to"), "<far@x.example>, \"A\" <a@x.example>");
+        assert_eq!(kept.field("bcc"), "b@x.example");
+        assert!(!kept.has("<script>"), "{}", kept.text);
+    }
+    // What the script asks for by itself, and nothing at all, is no letter.
+    let quiet = post(&mut ann, &typed(&page, "autosave")).await;
+    assert!(quiet.location().starts_with("/login"));
+    assert!(ann.post("/compose", &[]).await.status.is_client_error());
+    let put_back = post(&mut ann, &typed(&page, "send")).await;
+    // Logged in in another tab: once more, and it is kept.
+    let (mut again, done) = whose::log_in(&site, "ann@example.org", PASSWORD).await;
+    done.location();
+    let told = post(&mut again, &typed(&put_back, "save")).await;
+    assert_eq!(told.status, StatusCode::FORBIDDEN);
+    let kept = post(&mut again, &typed(&told, "save")).await;
+    let path = kept.location().to_owned();
+    assert!(again.get(&path).await.has("all that I typed"));
+    assert!(
+        !again.get("/sent").await.has("Plan"),
+        "and nothing was sent"
+    );
+}

@@ -470,7 +470,9 @@ impl<'a> Browser<'a> {
     ) -> Answer {
         let page = self.get(path).await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.text);
-        let names = ["csrf", "token", "answers", "to", "cc", "bcc", "subject"];
+        let names = [
+            "csrf", "token", "answers", "page", "known", "to", "cc", "bcc", "subject",
+        ];
         let mut kept: Vec<(&str, String)> =
             names.iter().map(|name| (*name, page.field(name))).collect();
         kept.push(("text", page.written()));

@@ -22,7 +22,11 @@ pub(super) const LEFT: &str = "bob@example.org,ann@example.org,mailbox\n";
 const HERS: &str = "a horse of her own";
 const BOTH: &str = "ann@example.org,,mailbox\nbob@example.org,,mailbox\n";
 
-async fn log_in<'a>(site: &'a Site, address: &str, password: &str) -> (Browser<'a>, Answer) {
+pub(super) async fn log_in<'a>(
+    site: &'a Site,
+    address: &str,
+    password: &str,
+) -> (Browser<'a>, Answer) {
     let mut browser = Browser::new(site);
     let csrf = browser.get("/login").await.field("csrf");
     let form = [

@@ -200,6 +200,14 @@ pub(crate) const ENGLISH: Texts = Texts {
     error_cut: "The text was longer than {most}, and its end is not here. Attach it as a file.",
     error_stale: "You have logged in anew since this page was opened. Nothing was done; your text \
                   is all here. Choose your files again, then press the button once more.",
+    error_elsewhere: "This message was changed in another window since this page was opened. What \
+                      stands here has not been saved: it is all here, and saving or sending it now \
+                      replaces what the other window saved.",
+    logged_out_title: "You are logged out",
+    logged_out_lead: "Your message has not been sent or saved. All of its text stands below. Log \
+                      in: that opens a new tab. Then come back to this one and save the draft. \
+                      Files have to be chosen again.",
+    logged_out_log_in: "Log in (new tab)",
     error_sender: "You cannot write from {address}. Choose one of your own addresses under “From”.",
     not_saved: "Not saved. If you were logged out, log in in another tab and go on here.",
 

@@ -200,6 +200,14 @@ pub(crate) const GERMAN: Texts = Texts {
     error_stale: "Sie haben sich neu angemeldet, seit diese Seite geöffnet wurde. Nichts ist \
         geschehen; Ihr Text steht ganz hier. Wählen Sie Ihre Dateien neu, dann drücken Sie noch \
         einmal auf den Knopf.",
+    error_elsewhere: "Diese Nachricht wurde in einem anderen Fenster geändert, seit diese Seite \
+        geöffnet wurde. Was hier steht, ist nicht gesichert: Es steht ganz hier, und wenn Sie es \
+        jetzt sichern oder senden, ersetzt es, was das andere Fenster gesichert hat.",
+    logged_out_title: "Sie sind abgemeldet",
+    logged_out_lead: "Ihre Nachricht ist weder gesendet noch gesichert. Ihr ganzer Text steht \
+        unten. Melden Sie sich an: Das öffnet einen neuen Tab. Kommen Sie dann in diesen zurück \
+        und sichern Sie den Entwurf. Dateien müssen neu gewählt werden.",
+    logged_out_log_in: "Anmelden (neuer Tab)",
     error_sender: "Sie können nicht von {address} schreiben. Wählen Sie unter „Von“ eine Ihrer \
         eigenen Adressen.",
     not_saved: "Nicht gesichert. Falls Sie abgemeldet wurden, melden Sie sich in einem anderen Tab \

@@ -192,6 +192,10 @@ pub(crate) struct Texts {
     pub error_too_long: &'static str,
     pub error_cut: &'static str,
     pub error_stale: &'static str,
+    pub error_elsewhere: &'static str,
+    pub logged_out_title: &'static str,
+    pub logged_out_lead: &'static str,
+    pub logged_out_log_in: &'static str,
     pub error_sender: &'static str,
     pub not_saved: &'static str,
 
