@@ -40,6 +40,7 @@ mod lost_index;
 mod planned_maintenance;
 mod platform_down;
 mod reject_storm;
+mod releases;
 mod rules;
 mod server_down;
 mod store_restored;
