@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::machine::{PROGRAM, PROJECT, loopback, on_a_machine, require};
+use crate::machine::{Machine, PROGRAM, PROJECT, loopback, on_a_machine, require};
 use crate::platform::Platform;
 use crate::sender;
 use crate::wait::{LONG, pause};
@@ -15,12 +15,10 @@ const ALERTS: &str = "config/alerts.yml";
 const DASHBOARD: &str = "config/grafana.json";
 const TRIALS: &str = "tests/operations/alerts_test.yml";
 const BLOB: &str = "https://github.com/tideover/tideover/blob/main/";
-/// What a test without the Internet's DNS, without people and without a replay does not count.
-const NOT_HERE: [&str; 3] = [
-    "tideover_tls_sessions_total",
-    "tideover_replayed_total",
-    "tideover_webmail_logins_total",
-];
+/// What a test without the Internet's DNS and without a replay does not count.
+const NOT_HERE: [&str; 2] = ["tideover_tls_sessions_total", "tideover_replayed_total"];
+/// Labels that Prometheus adds.
+const ADDED: [&str; 3] = ["instance", "job", "le"];
 
 fn text(path: &str) -> String {
     fs::read_to_string(Path::new(PROJECT).join(path)).unwrap()
@@ -43,6 +41,30 @@ fn metrics(text: &str) -> BTreeSet<String> {
         .filter(|word| word.starts_with("tideover_"))
         .map(|word| word.strip_suffix("_bucket").unwrap_or(word).to_owned())
         .collect()
+}
+
+/// The labels by which each metric is chosen: `name{label="…", other=~"…"}`.
+fn chosen(text: &str) -> BTreeSet<(String, String)> {
+    let mut found = BTreeSet::new();
+    for (before, after) in text.match_indices('{').map(|(at, _)| text.split_at(at)) {
+        let name = before
+            .rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .next();
+        let name = name.unwrap_or_default();
+        let name = name.strip_suffix("_bucket").unwrap_or(name);
+        if !name.starts_with("tideover_") {
+            continue;
+        }
+        let inside = after.split('}').next().unwrap_or_default();
+        for (label, _) in inside.match_indices('=').map(|(at, _)| inside.split_at(at)) {
+            let label = label.trim_end_matches('!');
+            let label = label
+                .rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .next();
+            found.insert((name.to_owned(), label.unwrap_or_default().to_owned()));
+        }
+    }
+    found
 }
 
 /// The values of a key, one from each alert that has it.
@@ -156,6 +178,32 @@ fn every_metric_is_documented() {
 }
 
 #[test]
+fn every_label_is_documented() {
+    let said = chosen("a{x=\"1\"} tideover_b_bucket{y!=\"1\", le=~\"2\"}");
+    let expected = [("tideover_b", "le"), ("tideover_b", "y")];
+    let expected = expected.map(|(name, label)| (name.to_owned(), label.to_owned()));
+    assert_eq!(said, BTreeSet::from(expected));
+    let page = text("docs/metrics.md");
+    for file in [ALERTS, DASHBOARD, TRIALS] {
+        let asked = chosen(&text(file));
+        assert!(asked.len() >= 2, "{file}: {asked:?}");
+        for (name, label) in asked {
+            let row = page
+                .lines()
+                .find(|line| line.contains(&format!("`{name}`")));
+            let labels = row
+                .and_then(|row| row.split('|').nth(3))
+                .unwrap_or_default();
+            let is_known = labels.split(',').any(|it| it.trim() == label);
+            assert!(
+                is_known || ADDED.contains(&&*label),
+                "{file}: {name} has no label {label}"
+            );
+        }
+    }
+}
+
+#[test]
 fn every_metric_is_exported() {
     on_a_machine("rules::every_metric_is_exported", |machine| {
         let mut onprem = Platform::onprem();
@@ -170,6 +218,7 @@ fn every_metric_is_exported() {
         let door = loopback(2525);
         let reply = sender::send(door, "eve@example.net", "nobody@example.org", "x");
         assert!(reply.starts_with("550"), "{reply}");
+        log_in_in_vain(machine);
         onprem.stop();
         machine.wait_for_health("onprem", "down");
         let wanted: BTreeSet<String> = [ALERTS, DASHBOARD]
@@ -190,6 +239,17 @@ fn every_metric_is_exported() {
             pause();
         }
     });
+}
+
+/// A wrong password at the page of the users.
+fn log_in_in_vain(machine: &Machine) {
+    let page = machine.must("curl -s -c jar http://127.0.0.1:8080/login");
+    let token = page.split("name=\"csrf\" value=\"").nth(1);
+    let token = token.and_then(|rest| rest.split('"').next()).unwrap();
+    machine.must(&format!(
+        "curl -s -b jar -d csrf={token} -d next=/ -d address=ann@example.org -d password=wrong \
+         http://127.0.0.1:8080/login"
+    ));
 }
 
 const MORE: &str = r#"
