@@ -475,5 +475,6 @@ fn envelope(number: u64) -> Envelope {
         header_from: Some("Ann <ann@example.net>".to_owned()),
         authenticity: Authenticity::Unproven,
         expanded: None,
+        verdict: None,
     }
 }

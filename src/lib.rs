@@ -12,6 +12,7 @@ pub mod mail;
 pub mod net;
 pub mod terminal;
 // floor 2
+pub mod auth;
 pub mod imap;
 pub mod ldap;
 pub mod oidc;

@@ -348,3 +348,29 @@ const _: () = assert!(
 );
 const _: () = assert!(BODY_IN_MEMORY <= BATCH_BYTES, "a batch holds a body");
 const _: () = assert!((BATCH_BYTES as u64) < SEGMENT, "a segment holds a batch");
+
+/// A message waits so long for what the DNS says of its sender. Beyond: `temperror` for what is not
+/// known, and the message is taken.
+pub const AUTH_TIME: Duration = Duration::from_secs(6);
+/// The longest that `auth.patience` may be: a sender waits for the reply to its final dot.
+pub const AUTH_TIME_MOST: Duration = Duration::from_secs(60);
+/// Messages whose senders are checked at one time. Beyond: they wait, for the same time.
+pub const AUTH_AT_ONCE: usize = 512;
+/// Header section of which signatures are checked. Beyond: `policy`, not checked.
+pub const AUTH_HEADER: usize = 256 * 1024;
+/// Fields of a header whose signatures are checked. Beyond: `policy`, not checked.
+pub const AUTH_FIELDS: usize = 2_000;
+/// DKIM signatures of one message that are checked, from above. Beyond: not looked at.
+pub const AUTH_SIGNATURES: usize = 10;
+/// Fields that one signature may name. Beyond: `policy`, not checked.
+pub const AUTH_SIGNED_FIELDS: usize = 200;
+/// Different sums of one body (canonicalization and `l=`). Beyond: `policy`, not checked.
+pub const AUTH_BODY_SUMS: usize = 4;
+/// Questions to the DNS for one method and one message. Beyond: `temperror`.
+pub const AUTH_QUESTIONS: usize = 120;
+/// Records of one answer that are looked at. Beyond: cut.
+pub const AUTH_RECORDS: usize = 100;
+/// Longest text record that is looked at, in bytes. Beyond: as if it was not there.
+pub const AUTH_TEXT: usize = 8 * 1024;
+/// Domains in `From` that are checked. Beyond: `permerror`.
+pub const AUTH_AUTHORS: usize = 4;

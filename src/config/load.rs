@@ -9,8 +9,8 @@ use super::reader::{At, Section, Source};
 use super::verify::{self, Ourselves};
 use super::{
     AdminConfig, CertificateFiles, Config, LdapSource, ListenerConfig, Problem, Problems,
-    ServerConfig, WebConfig, drill, landing_keys, ldap_keys, online, people, people_keys,
-    platforms, sections, writeback_keys,
+    ServerConfig, WebConfig, auth_keys, drill, landing_keys, ldap_keys, online, people,
+    people_keys, platforms, sections, writeback_keys,
 };
 use crate::directory::Directory;
 
@@ -182,12 +182,11 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let server = sections::server(root);
     let (spool, spool_uuid) = sections::spool(root);
     let listeners = sections::listeners(root);
-    let tls = sections::tls(root);
-    let backends = platforms::backends(root);
-    let (domains, check) = online::domains(root, &backends);
+    let (tls, backends) = (sections::tls(root), platforms::backends(root));
+    let (domains, check, dmarc) = online::domains(root, &backends);
+    let auth = auth_keys::auth(root, dmarc);
     let directory = people_keys::directory(root, &backends);
-    let outside = platforms::outside(root, &backends);
-    let queue = sections::queue(root);
+    let (outside, queue) = (platforms::outside(root, &backends), sections::queue(root));
     let (replay, landing) = (sections::replay(root), landing_keys::landing(root));
     let (writeback, web) = (writeback_keys::writeback(root), sections::web(root));
     let logins = ldap_keys::of_logins(source, web.as_ref(), &directory.ldap);
@@ -246,6 +245,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         queue,
         replay,
         landing,
+        auth,
         writeback,
         web: web.and_then(|web| web_config(web, logins)),
         admin: admin.map(|bind| AdminConfig { bind: bind.value }),

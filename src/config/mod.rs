@@ -4,6 +4,7 @@
 //! would lose or misroute mail. Every key stands in `docs/config.md` and in
 //! `config/tideover.toml`; a test sees to it.
 
+mod auth_keys;
 mod drill;
 mod entry;
 mod imap_keys;
@@ -36,6 +37,7 @@ pub use online::{CheckConfig, ResolverName};
 pub use problem::{Problem, Problems};
 pub use units::{duration, size};
 
+use crate::auth;
 use crate::backend::BackendOptions;
 use crate::directory::{
     Builder, Directory, DomainRule, GenerationOptions, ImportOptions, Rules, read_csv_file,
@@ -81,6 +83,8 @@ pub struct Config {
     pub writeback: writeback::Options,
     /// `[landing]`.
     pub landing: landing::Options,
+    /// `[auth]`.
+    pub auth: auth::Options,
     /// `[web]`; `None`: no webmail.
     pub web: Option<WebConfig>,
     /// `[admin]`; `None`: the unix socket only.

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::Config;
 use super::platforms::{self, Backend};
 use super::reader::Section;
+use crate::auth::Enforcements;
 use crate::backend::Hosts;
 use crate::cutover::{DomainOptions, Options, Platform};
 use crate::directory::DomainRule;
@@ -33,14 +34,17 @@ pub enum ResolverName {
     At(SocketAddr, String),
 }
 
-/// The domains, and what is asked about them.
-pub(super) fn domains(root: &Section<'_>, backends: &[Backend]) -> (Vec<DomainRule>, CheckConfig) {
+/// The domains, what is asked about them, and what happens to forged mail for them.
+pub(super) fn domains(
+    root: &Section<'_>,
+    backends: &[Backend],
+) -> (Vec<DomainRule>, CheckConfig, Enforcements) {
     let domains = platforms::domains(root, backends);
     let check = CheckConfig {
         resolvers: resolvers(root),
         dkim_selectors: domains.dkim_selectors,
     };
-    (domains.rules, check)
+    (domains.rules, check, domains.dmarc)
 }
 
 fn resolvers(root: &Section<'_>) -> Vec<ResolverName> {

@@ -5,11 +5,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::BackendConfig;
+use super::auth_keys::enforcement;
 use super::entry::{self, EntryFiles, entry};
 use super::imap_keys::{self, ImapFiles, imap};
 use super::reader::{At, Section, Source, nearest};
 use super::sections::{mailbox, non_empty, not_one_of, set};
 use super::units::duration;
+use crate::auth::Enforcements;
 use crate::backend::{BackendOptions, Hosts, ProbeOptions, Protocol, RejectingOptions};
 use crate::directory::{DomainKind, DomainRule, Unknown};
 use crate::mail::BackendId;
@@ -222,6 +224,8 @@ pub(super) struct Domains {
     pub(super) rules: Vec<DomainRule>,
     /// By domain: whose keys `check --online` looks at.
     pub(super) dkim_selectors: BTreeMap<String, Vec<String>>,
+    /// By domain: what happens to mail that fails DMARC.
+    pub(super) dmarc: Enforcements,
 }
 
 pub(super) fn domains(root: &Section<'_>, backends: &[Backend]) -> Domains {
@@ -250,6 +254,10 @@ pub(super) fn domains(root: &Section<'_>, backends: &[Backend]) -> Domains {
         let selectors = selectors.map(|at| at.value).unwrap_or_default();
         let selectors = selectors.into_iter().map(|at| at.value).collect();
         domains.dkim_selectors.insert(key.clone(), selectors);
+        let dmarc = section.text("dmarc", enforcement);
+        domains
+            .dmarc
+            .extend(dmarc.map(|at| (key.clone(), at.value)));
         domains.rules.extend(domain(key, section, backends));
     }
     domains

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::finding::{Finding, Subject, Verdict};
-use super::tags::Tags;
+use crate::auth::tags::Tags;
 
 /// An RSA key of 1,024 bits takes 162 bytes as SubjectPublicKeyInfo, one of 2,048 bits 294.
 const SHORTEST: usize = 160;

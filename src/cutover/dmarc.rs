@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::finding::{Finding, Subject, Verdict};
-use super::tags::{Tags, is_version};
+use crate::auth::tags::{Tags, is_version};
 
 /// Is it a record of this kind?
 pub(super) fn is_record(text: &str) -> bool {

@@ -12,7 +12,8 @@ use super::mx::{Exchanger, NameOf, Whose};
 use super::seen::{Found, Seen, narrowed, views};
 use super::spf_walk::{Gathered, Senders, Source};
 use super::{DomainOptions, Network, Options, Platform, Resolver};
-use super::{dkim, dmarc, host, mx, platform, spf, spf_walk, sts, zone};
+use super::{dkim, dmarc, host, mx, platform, spf_walk, sts, zone};
+use crate::auth::spf;
 use crate::net::{MailExchanger, Record, RecordKind};
 
 /// Domains that are looked at together.

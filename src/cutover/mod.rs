@@ -14,10 +14,8 @@ mod mx;
 mod platform;
 mod seen;
 pub mod sheet;
-mod spf;
 mod spf_walk;
 mod sts;
-mod tags;
 #[cfg(test)]
 mod tests;
 mod zone;

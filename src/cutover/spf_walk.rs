@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::finding::{Finding, Subject, Verdict, list};
-use super::spf::{Mechanism, Qualifier, Spf, within};
+use crate::auth::spf::{Mechanism, Qualifier, Spf, within};
 
 /// RFC 7208 §4.6.4: more look-ups are an error.
 const LOOKUPS: usize = 10;
@@ -141,7 +141,7 @@ impl Gathered {
                 let bits = if address.is_ipv4() { bits.0 } else { bits.1 };
                 Some(found.iter().any(|network| within(address, *network, bits)))
             }
-            Mechanism::Ptr | Mechanism::Exists => None,
+            Mechanism::Ptr(_) | Mechanism::Exists(_) => None,
         }
     }
 }
@@ -153,9 +153,9 @@ fn source(mechanism: &Mechanism, domain: &str) -> Option<Source> {
         Mechanism::Mx(other, _) => Source::Mx(name(other)),
         Mechanism::All
         | Mechanism::Include(_)
-        | Mechanism::Ptr
+        | Mechanism::Ptr(_)
         | Mechanism::Ip(..)
-        | Mechanism::Exists => return None,
+        | Mechanism::Exists(_) => return None,
     };
     let is_macro = match &source {
         Source::A(name) | Source::Mx(name) => name.contains('%'),

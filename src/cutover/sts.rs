@@ -1,7 +1,7 @@
 //! What senders insist on (MTA-STS, RFC 8461), and where they complain (TLS-RPT, RFC 8460).
 
 use super::finding::{Finding, Subject, Verdict};
-use super::tags::{Tags, is_version};
+use crate::auth::tags::{Tags, is_version};
 use crate::outbound::{StsMode, StsPolicy, sts_record_id};
 use crate::terminal::duration;
 

@@ -14,6 +14,7 @@ use super::visit_key::visit_key;
 use super::{Running, StartError, drills, sync};
 use crate::activation::Activation;
 use crate::admin::{self, Admin};
+use crate::auth::Checker;
 use crate::backend::Board;
 use crate::base::{Clock, Entropy, Shutdown};
 use crate::config::{Config, WebConfig};
@@ -126,11 +127,19 @@ pub(super) struct Base {
     pub(super) board: Board,
     pub(super) activation: Activation,
     pub(super) visits: VisitKey,
+    pub(super) checker: Arc<Checker>,
 }
 
 impl Base {
     fn new(config: &Config, directory: DirectoryHandle, spool: Spool) -> Result<Self, StartError> {
         let (clock, entropy) = (Clock::system(), Entropy::system());
+        let resolver = Dns::system().map_err(StartError::other("the resolver"))?;
+        let checker = Checker::new(
+            Arc::new(resolver),
+            (clock.clone(), entropy.clone()),
+            config.server.hostname.to_string(),
+            config.auth.clone(),
+        );
         let board = Board::new(&config.backend_options(), clock.clone());
         let open = config.web.as_ref().map(|web| web.activation);
         let activation = Activation::new(
@@ -159,6 +168,7 @@ impl Base {
             board,
             activation,
             visits: visits.map_err(StartError::other("visit.key"))?,
+            checker: Arc::new(checker),
         })
     }
 
@@ -220,7 +230,7 @@ impl Base {
             );
             let (router, spool) = (self.router.clone(), self.spool.clone());
             let guard = LoopGuard::new(router, spool, self.visits.clone());
-            let server = server.guarded(guard);
+            let server = server.guarded(guard).checking(Arc::clone(&self.checker));
             let run = inbound::run(Box::new(socket), Arc::new(server), self.shutdown.clone());
             self.shutdown.spawn("inbound listener", run);
         }

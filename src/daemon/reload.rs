@@ -124,6 +124,7 @@ impl Reloader {
         self.movers.landings.configure(new.landing);
         self.movers.writebacks.configure(new.writeback.clone());
         self.movers.imap.configure(new.imap_options());
+        self.base.checker.configure(new.auth.clone());
         let queue_options = new.queue_options();
         {
             let mut current = self.current();

@@ -299,6 +299,7 @@ impl Drills {
             header_from: Some(address.to_string()),
             authenticity: Authenticity::Local,
             expanded: None,
+            verdict: None,
         };
         let mut draft = spool.draft();
         let failed = |error: SpoolError| error.to_string();

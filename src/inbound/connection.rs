@@ -15,10 +15,11 @@ use super::server::Server;
 use super::session::{Action, BadLine, Hello, Pipelined, Rules, Session, StartTls};
 use super::transaction::Transaction;
 use super::wire::{Wire, WireError};
+use crate::auth::{Reading, Ruling, results_field};
 use crate::base::{Shutdown, TlsInfo};
 use crate::directory::is_encapsulated;
 use crate::limits;
-use crate::mail::{Authenticity, Envelope, Peer, SpoolId, Trace};
+use crate::mail::{Authenticity, Envelope, HoldReason, Peer, SpoolId, Trace, Verdict};
 use crate::net::BoxedStream;
 use crate::route::{Admission, Origin};
 use crate::smtp::{Command, EnhancedStatus, ForwardPath, LineDecoder, Mailbox, Reply};
@@ -27,9 +28,9 @@ use crate::telemetry::names;
 
 /// One connection.
 pub(super) struct Connection {
-    server: Arc<Server>,
-    peer: SocketAddr,
-    origin: Origin,
+    pub(super) server: Arc<Server>,
+    pub(super) peer: SocketAddr,
+    pub(super) origin: Origin,
     tls: Option<TlsInfo>,
     shutdown: Shutdown,
 }
@@ -238,21 +239,46 @@ impl Connection {
     ) -> Result<(), End> {
         wire.say(&Reply::plain(354, "End data with <CR><LF>.<CR><LF>"));
         let mut draft = self.server.spool.draft();
-        let mut content = Content::new(&self.server.options, self.origin);
+        let checker = self.checker();
+        let reading = checker.map(|_| Reading::default());
+        let mut content = Content::new(&self.server.options, self.origin, reading);
         let trace = self.trace(&hello, &transaction, draft.id());
         if let Err(error) = draft.append(trace.as_bytes()).await {
             content.refuse(spool_reply(&error));
         }
         let draft = self.receive(wire, &mut content, draft).await?;
         let reply = match (content.refusal(), draft) {
-            (None, Some(draft)) => {
-                let envelope = self.envelope(hello, *transaction, &content);
-                self.commit(draft, envelope, &content.found().visits).await
-            }
+            (None, Some(draft)) => self.take(draft, hello, *transaction, content).await,
             (refusal, _) => refusal.cloned().unwrap_or(NOT_STORED),
         };
         self.say(wire, &reply);
         Ok(())
+    }
+
+    /// A message that came whole: its sender is checked, and it is made durable.
+    async fn take(
+        &self,
+        mut draft: Draft,
+        hello: Hello,
+        transaction: Transaction,
+        mut content: Content,
+    ) -> Reply {
+        let reading = content.take_reading();
+        let verdict = self.check(reading, &hello, &transaction).await;
+        let held = match self.rule(verdict.as_ref(), &transaction) {
+            Ruling::Take(held) => held,
+            Ruling::Refuse(reply) => return reply,
+        };
+        if let Some(verdict) = &verdict {
+            let field = results_field(&self.server.options.hostname, verdict);
+            if let Err(error) = draft.prepend(field.as_bytes()).await {
+                tracing::error!(%error, "a message could not be written");
+                return spool_reply(&error);
+            }
+        }
+        let envelope = self.envelope(hello, transaction, (&content, verdict));
+        self.commit(draft, envelope, (&content.found().visits, held))
+            .await
     }
 
     /// Reads the data to its real end, also of a message that is refused already; of that one
@@ -343,7 +369,12 @@ impl Connection {
         }
     }
 
-    fn envelope(&self, hello: Hello, transaction: Transaction, content: &Content) -> Envelope {
+    fn envelope(
+        &self,
+        hello: Hello,
+        transaction: Transaction,
+        (content, verdict): (&Content, Option<Verdict>),
+    ) -> Envelope {
         let found = content.found();
         Envelope {
             peer: Peer {
@@ -364,18 +395,28 @@ impl Connection {
                 Origin::Trusted => Authenticity::Relayed,
             },
             expanded: None,
+            verdict: verdict.map(Box::new),
         }
     }
 
     /// Makes it durable; only then 250 (I1).
-    async fn commit(&self, draft: Draft, envelope: Envelope, visits: &[String]) -> Reply {
+    async fn commit(
+        &self,
+        draft: Draft,
+        envelope: Envelope,
+        (visits, mut held): (&[String], Vec<(u16, HoldReason)>),
+    ) -> Reply {
         let size = draft.len();
         let from = envelope.from.to_string();
         let recipients = envelope.recipients.len();
         let now = self.server.clock.now();
         let guard = self.server.loops.as_ref();
-        let held = guard.map(|guard| guard.check(visits, &envelope, now));
-        let held = held.unwrap_or_default();
+        let loops = guard.map(|guard| guard.check(visits, &envelope, now));
+        for (number, reason) in loops.unwrap_or_default() {
+            // A loop is what has to be mended first.
+            held.retain(|(other, _)| *other != number);
+            held.push((number, reason));
+        }
         let all = envelope.recipients.iter().map(|it| &it.address);
         let encapsulated: Vec<_> = all.filter(|it| is_encapsulated(it)).cloned().collect();
         for (number, reason) in &held {

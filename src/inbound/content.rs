@@ -4,6 +4,7 @@
 use super::Options;
 use super::header_filter::{Found, HeaderFilter};
 use super::session::too_large;
+use crate::auth::Reading;
 use crate::route::Origin;
 use crate::smtp::{DataDecoder, Decoded, Reply};
 
@@ -13,6 +14,8 @@ pub(super) struct Content {
     decoder: DataDecoder,
     filter: HeaderFilter,
     limits: Limits,
+    /// What is read of it to check its sender, when he is checked.
+    reading: Option<Reading>,
     /// Bytes of the message as the sender sent it.
     size: u64,
     refusal: Option<Reply>,
@@ -29,10 +32,13 @@ struct Limits {
 }
 
 impl Content {
-    pub(super) fn new(options: &Options, origin: Origin) -> Self {
+    /// `reading`: when the sender is to be checked.
+    pub(super) fn new(options: &Options, origin: Origin, reading: Option<Reading>) -> Self {
+        let checked_as = reading.is_some().then(|| options.hostname.clone());
         Self {
             decoder: DataDecoder::new(),
-            filter: HeaderFilter::new(origin),
+            filter: HeaderFilter::new(origin, checked_as),
+            reading,
             limits: Limits {
                 message: options.max_message_size,
                 header_section: options.bounds.header_section,
@@ -54,6 +60,10 @@ impl Content {
         self.size += self.decoded.len() as u64;
         self.judge();
         if self.refusal.is_none() {
+            // As it was signed: before anything is removed.
+            if let Some(reading) = &mut self.reading {
+                reading.push(&self.decoded);
+            }
             self.filter.push(&self.decoded, &mut self.kept);
             if decoded.ended {
                 self.filter.finish(&mut self.kept);
@@ -76,6 +86,11 @@ impl Content {
     /// Why it is refused, as far as is known; final after the end.
     pub(super) const fn refusal(&self) -> Option<&Reply> {
         self.refusal.as_ref()
+    }
+
+    /// What was read to check the sender; once.
+    pub(super) const fn take_reading(&mut self) -> Option<Reading> {
+        self.reading.take()
     }
 
     /// What the header says.
@@ -132,7 +147,7 @@ mod tests {
 
     /// What is kept, and the verdict.
     fn receive(wire: &[u8], size: usize) -> (Vec<u8>, Option<Reply>) {
-        let mut content = Content::new(&options(), Origin::Internet);
+        let mut content = Content::new(&options(), Origin::Internet, None);
         let mut kept = Vec::new();
         for piece in wire.chunks(size) {
             let decoded = content.push(piece);

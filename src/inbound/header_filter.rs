@@ -1,8 +1,10 @@
 //! The header section of a message that comes in, in pieces: hops counted, Exchange's internal
-//! fields kept out, what lists show remembered. Nothing else changes (I8).
+//! fields and results of checks that claim to be ours kept out, what lists show remembered. Nothing
+//! else changes (I8).
 
 use memchr::memchr;
 
+use crate::auth::{Claim, claim};
 use crate::limits;
 use crate::mail::{VISIT_FIELD, decode_text, message_id};
 use crate::route::Origin;
@@ -20,8 +22,12 @@ pub(super) struct HeaderFilter {
     place: Place,
     /// The beginning of a line whose end has not come yet.
     partial: Vec<u8>,
-    /// Does the field of the line before stay?
-    keeping: bool,
+    /// What happens to the field of the line before.
+    fate: Fate,
+    /// The field of the line before as far as it came, while its fate is open.
+    held: Vec<u8>,
+    /// Our name, when senders are checked: results in this name are ours alone.
+    checked_as: Option<String>,
     /// The field of the line before, if lists show it.
     showing: Option<Shown>,
     found: Found,
@@ -48,6 +54,15 @@ enum Place {
     Body,
 }
 
+/// Does a field stay?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Stays,
+    Goes,
+    /// Results of a check: it is not clear yet whose.
+    Open,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
     MessageId,
@@ -56,12 +71,15 @@ enum Shown {
 }
 
 impl HeaderFilter {
-    pub(super) const fn new(origin: Origin) -> Self {
+    /// `checked_as`: our name, when senders are checked.
+    pub(super) const fn new(origin: Origin, checked_as: Option<String>) -> Self {
         Self {
             origin,
             place: Place::FirstLine,
             partial: Vec::new(),
-            keeping: true,
+            fate: Fate::Stays,
+            held: Vec::new(),
+            checked_as,
             showing: None,
             found: Found {
                 hops: 0,
@@ -106,6 +124,7 @@ impl HeaderFilter {
             let whole = std::mem::take(&mut self.partial);
             self.line(&whole, out);
         }
+        self.settle(out);
         if self.place == Place::FirstLine {
             // Not a single byte: our trace line is all the header there is, and the body is empty.
             out.extend_from_slice(b"\r\n");
@@ -123,24 +142,68 @@ impl HeaderFilter {
         self.place = Place::Fields;
         self.found.size += line.len();
         if line == b"\r\n" {
+            self.settle(out);
             self.place = Place::Body;
             out.extend_from_slice(line);
             return;
         }
         if !line.starts_with(b" ") && !line.starts_with(b"\t") {
+            self.settle(out);
             self.begin_field(line);
         }
         if let Some(shown) = self.showing {
             self.found.keep(shown, line);
         }
-        if self.keeping {
-            out.extend_from_slice(line);
+        match self.fate {
+            Fate::Stays => out.extend_from_slice(line),
+            Fate::Goes => {}
+            Fate::Open => {
+                self.held.extend_from_slice(line);
+                self.judge_results(out);
+            }
         }
     }
 
+    /// Whose results is the field that is held? RFC 8601 §5: those in our name go.
+    fn judge_results(&mut self, out: &mut Vec<u8>) {
+        let own = self.checked_as.as_deref().unwrap_or_default();
+        self.fate = match claim(body(&self.held), own) {
+            Claim::Foreign => Fate::Stays,
+            Claim::Ours => Fate::Goes,
+            // So much before a name is nobody's honest field.
+            Claim::Open if self.held.len() > limits::FIELD_KEPT => Fate::Goes,
+            Claim::Open => return,
+        };
+        let held = std::mem::take(&mut self.held);
+        if self.fate == Fate::Stays {
+            out.extend_from_slice(&held);
+        }
+    }
+
+    /// The field of the line before is at its end.
+    fn settle(&mut self, out: &mut Vec<u8>) {
+        if self.fate == Fate::Open {
+            let held = std::mem::take(&mut self.held);
+            let value = [body(&held), b";"].concat();
+            let own = self.checked_as.as_deref().unwrap_or_default();
+            // What cannot be read could be read as ours by somebody.
+            if claim(&value, own) == Claim::Foreign {
+                out.extend_from_slice(&held);
+            }
+        }
+        self.fate = Fate::Stays;
+    }
+
     fn begin_field(&mut self, line: &[u8]) {
-        self.keeping = self.origin == Origin::Trusted || !has_prefix(line, INTERNAL);
         let name = field_name(line).unwrap_or_default();
+        let is_result = name.eq_ignore_ascii_case(b"Authentication-Results");
+        self.fate = if self.origin != Origin::Trusted && has_prefix(line, INTERNAL) {
+            Fate::Goes
+        } else if is_result && self.checked_as.is_some() {
+            Fate::Open
+        } else {
+            Fate::Stays
+        };
         if name.eq_ignore_ascii_case(VISIT_FIELD.as_bytes())
             && self.found.visits.len() < limits::VISITS
         {
@@ -235,7 +298,8 @@ mod tests {
     use super::*;
 
     fn filter(message: &[u8], size: usize, origin: Origin) -> (Vec<u8>, HeaderFilter) {
-        let mut filter = HeaderFilter::new(origin);
+        let own = (origin == Origin::Internet).then(|| "mx.example.org".to_owned());
+        let mut filter = HeaderFilter::new(origin, own);
         let mut out = Vec::new();
         for piece in message.chunks(size) {
             filter.push(piece, &mut out);
@@ -255,6 +319,28 @@ mod tests {
             assert_eq!(filter(message, size, Origin::Internet).0, kept);
             assert_eq!(filter(message, size, Origin::Trusted).0, message);
         }
+    }
+
+    #[test]
+    fn results_in_our_name_are_removed() {
+        let message = b"Authentication-Results: mx.example.org; spf=pass\r\n\tdkim=pass\r\n\
+            authentication-results : (x\r\n y) MX.EXAMPLE.ORG 1; dmarc=pass\r\n\
+            Authentication-Results: other.example; dmarc=fail\r\n mx.example.org; x\r\n\
+            Authentication-Results:\r\n\tmx.example.org\r\n\
+            Authentication-Results:\r\n\tother\r\nAuthentication-Results: (open\r\n\
+            Subject: a\r\nAuthentication-Results:\r\n\r\n\
+            Authentication-Results: mx.example.org; body\r\n";
+        let kept = b"Authentication-Results: other.example; dmarc=fail\r\n mx.example.org; x\r\n\
+            Authentication-Results:\r\n\tother\r\nSubject: a\r\n\
+            Authentication-Results:\r\n\r\nAuthentication-Results: mx.example.org; body\r\n";
+        for size in [1, 7, 1000] {
+            let (out, _) = filter(message, size, Origin::Internet);
+            assert_eq!(String::from_utf8(out), String::from_utf8(kept.to_vec()));
+            assert_eq!(filter(message, size, Origin::Trusted).0, message);
+        }
+        let long = " \r\n".repeat(9_000);
+        let bomb = format!("Authentication-Results:{long} mx.example.org; x\r\n\r\n");
+        assert_eq!(filter(bomb.as_bytes(), 999, Origin::Internet).0, b"\r\n");
     }
 
     #[test]

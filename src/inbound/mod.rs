@@ -13,12 +13,13 @@ mod policy;
 mod server;
 mod session;
 mod transaction;
+mod trust;
 mod wire;
 
 use std::time::Duration;
 
 pub use listener::run;
-pub use policy::{InvalidNetwork, Network, Role, TlsMode};
+pub use policy::{Role, TlsMode};
 pub use server::Server;
 
 use crate::limits;

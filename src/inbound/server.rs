@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Options;
+use crate::auth::Checker;
 use crate::base::Clock;
 use crate::net::AcceptTls;
 use crate::route::{Admit, LoopGuard};
@@ -19,6 +20,7 @@ pub struct Server {
     pub(super) tls: Option<Arc<dyn AcceptTls>>,
     pub(super) clock: Clock,
     pub(super) loops: Option<LoopGuard>,
+    pub(super) checker: Option<Arc<Checker>>,
     visitors: Mutex<Visitors>,
 }
 
@@ -52,6 +54,7 @@ impl Server {
             tls,
             clock,
             loops: None,
+            checker: None,
             visitors: Mutex::default(),
         }
     }
@@ -60,6 +63,13 @@ impl Server {
     #[must_use]
     pub fn guarded(mut self, loops: LoopGuard) -> Self {
         self.loops = Some(loops);
+        self
+    }
+
+    /// With somebody who checks the senders of strangers' mail.
+    #[must_use]
+    pub fn checking(mut self, checker: Arc<Checker>) -> Self {
+        self.checker = Some(checker);
         self
     }
 

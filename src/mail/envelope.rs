@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::SpoolId;
+use super::{SpoolId, Verdict};
 use crate::smtp::{MailParameters, Mailbox, RcptParameters, ReversePath};
 
 /// What came with a message.
@@ -32,6 +32,9 @@ pub struct Envelope {
     /// The group whose people these recipients are, when its home was down (RFC 5321 §3.9).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expanded: Option<ExpandedFrom>,
+    /// What was found out about the sender when it came in; `None`: nothing was checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Box<Verdict>>,
 }
 
 /// The recipient of another message that was expanded.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BackendId, Failure, SpoolId};
+use super::{BackendId, DmarcPolicy, Failure, SpoolId};
 
 /// Why a recipient is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,12 +53,20 @@ pub enum HoldReason {
         /// What is wrong.
         what: String,
     },
+    /// It says that it is from a domain that says it is not, and the config has such mail held.
+    Dmarc {
+        /// The domain in `From`.
+        domain: String,
+        /// What it asks for.
+        policy: DmarcPolicy,
+    },
 }
 
 impl HoldReason {
     /// The words for all kinds of reasons.
-    pub const KINDS: [&'static str; 6] =
-        ["refused", "operator", "move", "no-route", "loop", "damaged"];
+    pub const KINDS: [&'static str; 7] = [
+        "refused", "operator", "move", "no-route", "loop", "damaged", "dmarc",
+    ];
 
     /// One word of [`Self::KINDS`].
     #[must_use]
@@ -70,6 +78,7 @@ impl HoldReason {
             Self::NoRoute { .. } => "no-route",
             Self::Loop { .. } => "loop",
             Self::Damaged { .. } => "damaged",
+            Self::Dmarc { .. } => "dmarc",
         }
     }
 }
@@ -106,6 +115,12 @@ impl fmt::Display for HoldReason {
                  then drop it",
                 // What the spool says begins with this word, too.
                 what.strip_prefix("damaged: ").unwrap_or(what)
+            ),
+            Self::Dmarc { domain, policy } => write!(
+                f,
+                "dmarc: it says it is from {domain}, which asks to {} what it did not send: look \
+                 at it, then release or drop it",
+                policy.verb()
             ),
         }
     }

@@ -28,6 +28,7 @@ mod thread;
 mod trace;
 mod transport;
 mod unsent;
+mod verdict;
 mod visit;
 mod waiting;
 mod zones;
@@ -63,4 +64,5 @@ pub use transport::{
 pub use unsent::{
     DRAFTS, LetterTitle, OUTBOX, SENT_AS, StoredLetter, UnsentFile, UnsentLetter, sent_as_key,
 };
+pub use verdict::{AuthMethod, AuthResult, DmarcPolicy, MethodResult, Verdict};
 pub use visit::{VISIT_FIELD, VisitKey, WithLine};

@@ -5,6 +5,7 @@
 
 mod dane;
 mod dns;
+mod network;
 mod self_signed;
 mod tcp;
 mod tls_check;
@@ -14,6 +15,7 @@ mod unix;
 
 pub use dane::Tlsa;
 pub use dns::Dns;
+pub use network::{InvalidNetwork, Network};
 pub use tcp::{BindError, TcpDial, TcpListen};
 pub use tls_check::CertificateCheck;
 pub use tls_client::{

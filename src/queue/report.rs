@@ -262,5 +262,6 @@ fn envelope_of(
         header_from: Some(format!("Mail system <MAILER-DAEMON@{hostname}>")),
         authenticity: Authenticity::Local,
         expanded: None,
+        verdict: None,
     }
 }

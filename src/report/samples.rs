@@ -77,6 +77,7 @@ pub(super) fn message() -> (StoredMessage, Vec<LedgerEntry>) {
             header_from: None,
             authenticity: Authenticity::Unproven,
             expanded: None,
+            verdict: None,
         }),
         size: 1000,
         states: vec![

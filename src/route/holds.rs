@@ -169,7 +169,8 @@ impl HoldBook {
             HoldReason::Refused { .. }
             | HoldReason::NoRoute { .. }
             | HoldReason::Loop { .. }
-            | HoldReason::Damaged { .. } => true,
+            | HoldReason::Damaged { .. }
+            | HoldReason::Dmarc { .. } => true,
         }
     }
 

@@ -221,7 +221,8 @@ impl Selection {
                     HoldReason::Refused { .. }
                     | HoldReason::NoRoute { .. }
                     | HoldReason::Loop { .. }
-                    | HoldReason::Damaged { .. },
+                    | HoldReason::Damaged { .. }
+                    | HoldReason::Dmarc { .. },
                 )
                 | None => false,
             })

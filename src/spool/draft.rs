@@ -83,6 +83,34 @@ struct Overflow {
     crc: u32,
 }
 
+impl Overflow {
+    /// Moves what is written, from its end on, and writes `front` before it.
+    fn moved_behind(mut self, front: &[u8]) -> std::io::Result<Self> {
+        let mut piece = vec![0; CHUNK];
+        let distance = front.len() as u64;
+        let mut end = self.written;
+        while end > 0 {
+            let begin = end.saturating_sub(CHUNK as u64);
+            let length = usize::try_from(end - begin).unwrap_or(CHUNK);
+            let piece = piece.get_mut(..length).unwrap_or_default();
+            let mut filled = 0;
+            while let Some(rest) = piece.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+                match self.file.read_at(rest, begin + filled as u64)? {
+                    0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+                    count => filled += count,
+                }
+            }
+            self.file.write_at(piece, begin + distance)?;
+            end = begin;
+        }
+        self.file.write_at(front, 0)?;
+        let length = usize::try_from(self.written).unwrap_or(usize::MAX);
+        self.crc = crc32c::crc32c_combine(crc32c::crc32c(front), self.crc, length);
+        self.written += distance;
+        Ok(self)
+    }
+}
+
 /// A body that is ready to be committed.
 #[derive(Debug)]
 pub(crate) enum Finished {
@@ -140,6 +168,31 @@ impl Draft {
         if self.buffer.len() > limit {
             self.overflow().await?;
         }
+        Ok(())
+    }
+
+    /// Puts bytes in front of everything: what is known of a message only when it has come whole.
+    /// What is in a file already is moved within it.
+    ///
+    /// # Errors
+    /// [`SpoolError::Disk`] when the file cannot be written.
+    pub async fn prepend(&mut self, front: &[u8]) -> Result<(), SpoolError> {
+        let Some(overflow) = self.file.take() else {
+            self.length += front.len() as u64;
+            self.buffer.splice(..0, front.iter().copied());
+            // An append, for its bounds.
+            return self.append(&[]).await;
+        };
+        let path = self.home.unfinished_path(self.id);
+        let front = front.to_vec();
+        self.length += front.len() as u64;
+        self.home.room.wrote(overflow.written);
+        let moved = blocking(move || {
+            overflow
+                .moved_behind(&front)
+                .map_err(|error| SpoolError::disk("writing to", &path, error))
+        });
+        self.file = Some(moved.await?);
         Ok(())
     }
 

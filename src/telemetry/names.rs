@@ -49,6 +49,9 @@ metrics! {
         "Bytes of accepted messages.";
     Counter REFUSED = "tideover_refused_total" ["listener, code"]
         "Refusals (4yz and 5yz) given to clients, by reply code.";
+    Counter AUTH_RESULTS = "tideover_auth_results_total" ["method, result"]
+        "Results of checks of senders (method: iprev, spf, dkim, dmarc, arc; result: the words of \
+         RFC 8601), one for each line of Authentication-Results.";
     Counter ATTEMPTS = "tideover_attempts_total" ["backend, outcome"]
         "Attempts to deliver, by recipient and outcome (delivered, deferred, held, bounced); \
          strangers are counted under the backend \"@\".";

@@ -123,6 +123,7 @@ impl Webmail {
             header_from: Some(format!("{} <{from}>", self.0.options.title)),
             authenticity: Authenticity::Local,
             expanded: None,
+            verdict: None,
         };
         spool.accept(body, envelope).await?;
         Ok(())

@@ -293,6 +293,7 @@ impl Webmail {
             })),
             authenticity: Authenticity::Local,
             expanded: None,
+            verdict: None,
         };
         // Before the letter: it is never there and not found.
         let noted = self.note_sender(&name.account, &from).await;

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tideover::base::{Boxed, Clock, Shutdown, Timestamp};
+use tideover::auth::{Checker, Enforcement};
+use tideover::base::{Boxed, Clock, Entropy, Shutdown, Timestamp};
 use tideover::inbound::{self, Bounds, Options, Role, Server, TlsMode};
-use tideover::net::{Listen, TcpListen, TlsServer};
+use tideover::net::{Answer, Ask, DnsError, Listen, Record, RecordKind, TcpListen, TlsServer};
 use tideover::route::{Admission, Admit, Origin};
 use tideover::smtp::{Mailbox, Reply};
 use tideover::spool::{Committed, Opened, Spool, World};
@@ -18,6 +19,10 @@ use super::disk::{Fault, FaultyDisk};
 pub(crate) struct Settings {
     pub(crate) options: Options,
     pub(crate) min_free: u64,
+    /// Senders are checked with a DNS of these lines.
+    pub(crate) check: Vec<String>,
+    /// What follows when DMARC fails.
+    pub(crate) dmarc: Enforcement,
 }
 
 impl Default for Settings {
@@ -37,6 +42,8 @@ impl Default for Settings {
                 },
             },
             min_free: 0,
+            check: Vec::new(),
+            dmarc: Enforcement::Mark,
         }
     }
 }
@@ -83,6 +90,19 @@ impl Door {
             Some(Arc::new(tls)),
             Clock::system(),
         );
+        let server = if settings.check.is_empty() {
+            server
+        } else {
+            let options = tideover::auth::Options {
+                dmarc: settings.dmarc,
+                patience: Duration::from_millis(300),
+                ..tideover::auth::Options::default()
+            };
+            let world = (Clock::system(), Entropy::system());
+            let names = Arc::new(Names(settings.check));
+            let hostname = "mx.example.org".to_owned();
+            server.checking(Arc::new(Checker::new(names, world, hostname, options)))
+        };
         let listener = TcpListen::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_address();
         let shutdown = Shutdown::new();
@@ -141,6 +161,32 @@ impl Admit for People {
             if address.local() == "slow" {
                 self.0.notified().await;
             }
+        })
+    }
+}
+
+/// Lines of `name TXT text`; `name STALLS` answers nothing.
+#[derive(Debug)]
+struct Names(Vec<String>);
+
+impl Ask for Names {
+    fn ask<'a>(&'a self, name: &'a str, kind: RecordKind) -> Boxed<'a, Result<Answer, DnsError>> {
+        Box::pin(async move {
+            let lines = self.0.iter().filter_map(|line| line.split_once(' '));
+            let own: Vec<_> = lines.filter(|(owner, _)| *owner == name).collect();
+            if own.iter().any(|(_, what)| *what == "STALLS") {
+                std::future::pending::<()>().await;
+            }
+            let texts = own.iter().filter_map(|(_, what)| what.strip_prefix("TXT "));
+            let records: Vec<_> = texts.map(|text| Record::Text(text.to_owned())).collect();
+            if kind != RecordKind::Text || records.is_empty() {
+                return Err(DnsError::NoSuchName);
+            }
+            Ok(Answer {
+                records,
+                ttl: Duration::from_secs(60),
+                alias: false,
+            })
         })
     }
 }

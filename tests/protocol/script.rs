@@ -11,6 +11,8 @@
 //! S. closed           the server has closed the connection
 //! TLS                 both sides do the handshake
 //! M: text             lines of the last message in the spool behind our trace line, in order
+//! A: text             lines of our Authentication-Results of it, without the name of the field
+//! M? dmarc            why its first recipient is held: one word; `M? no`: he is not
 //! M. none             nothing was accepted
 //! M# sent TO          number of recipients of the last message
 //! M@ Relayed          whether the sender of the last message is proven: `Authenticity`
@@ -21,7 +23,9 @@
 
 use std::time::Duration;
 
+use tideover::auth::Enforcement;
 use tideover::inbound::{Role, TlsMode};
+use tideover::mail::RecipientState;
 use tideover::net::{BoxedStream, CertificateCheck, Handshake, TlsClient};
 use tideover::smtp::Reply;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -92,6 +96,14 @@ fn set(settings: &mut Settings, setting: &str) {
                 allow: vec![value.parse().unwrap()],
             }
         }
+        "check" => settings.check.push(value.to_owned()),
+        "dmarc" => {
+            settings.dmarc = match value {
+                "hold" => Enforcement::Hold,
+                "reject" => Enforcement::Reject,
+                _ => Enforcement::Mark,
+            }
+        }
         "tls" if value == "starttls" => options.tls = TlsMode::StartTls,
         "tls" if value == "implicit" => options.tls = TlsMode::Implicit,
         _ => panic!("unknown setting {setting}"),
@@ -110,6 +122,7 @@ struct Run {
     output: Vec<u8>,
     last: String,
     message: Option<std::vec::IntoIter<String>>,
+    results: std::vec::IntoIter<String>,
 }
 
 impl Run {
@@ -123,6 +136,7 @@ impl Run {
             output: Vec::new(),
             last: String::new(),
             message: None,
+            results: Vec::new().into_iter(),
         }
     }
 
@@ -159,12 +173,7 @@ impl Run {
             "S. " => self.closed().await,
             "TLS" => self.secure().await,
             "DIS" => {
-                *self.door.fault.lock().unwrap() = match text {
-                    "K full" => Some(std::io::ErrorKind::StorageFull),
-                    "K broken" => Some(std::io::ErrorKind::Other),
-                    "K good" => None,
-                    _ => panic!("unknown fault {text}"),
-                };
+                self.fault(text);
                 Ok(())
             }
             "NEW" => {
@@ -174,6 +183,8 @@ impl Run {
                 Ok(())
             }
             "M: " | "M:" => self.message_line(text),
+            "A: " => self.results_line(text),
+            "M? " => self.held(text),
             "M. " => self
                 .newest()
                 .is_none()
@@ -279,7 +290,44 @@ impl Run {
             .ok_or_else(|| "not in the spool".to_owned())
     }
 
+    fn fault(&self, text: &str) {
+        *self.door.fault.lock().unwrap() = match text {
+            "K full" => Some(std::io::ErrorKind::StorageFull),
+            "K broken" => Some(std::io::ErrorKind::Other),
+            "K good" => None,
+            _ => panic!("unknown fault {text}"),
+        };
+    }
+
+    /// Is the first recipient held for this reason?
+    fn held(&self, expected: &str) -> Result<(), String> {
+        let id = self.newest().ok_or("nothing was accepted")?;
+        let state = self.door.spool.state(id, 0).unwrap();
+        let told = match &state {
+            Some(RecipientState::Held { reason, .. }) => reason.kind(),
+            _ => "no",
+        };
+        (told == expected).then_some(()).ok_or_else(|| wrong(told))
+    }
+
+    fn results_line(&mut self, expected: &str) -> Result<(), String> {
+        self.read_message()?;
+        let line = self.results.next().unwrap_or_default();
+        (line == expected).then_some(()).ok_or_else(|| wrong(&line))
+    }
+
     fn message_line(&mut self, expected: &str) -> Result<(), String> {
+        self.read_message()?;
+        let line = self
+            .message
+            .as_mut()
+            .and_then(Iterator::next)
+            .unwrap_or_default();
+        (line == expected).then_some(()).ok_or_else(|| wrong(&line))
+    }
+
+    /// Cuts the newest message into our results, our trace line, and what came.
+    fn read_message(&mut self) -> Result<(), String> {
         if self.message.is_none() {
             let id = self.newest().ok_or("nothing was accepted")?;
             let body = self
@@ -291,6 +339,13 @@ impl Run {
             let bytes = body.read_at(0, usize::MAX).unwrap();
             let text = String::from_utf8(bytes.to_vec()).unwrap();
             let mut lines: Vec<_> = text.split("\r\n").map(str::to_owned).collect();
+            if let Some(first) = lines[0].strip_prefix("Authentication-Results: ") {
+                let first = first.to_owned();
+                lines[0] = first;
+                let ours = lines.iter().position(|line| line.starts_with("Received: "));
+                let rest = lines.split_off(ours.unwrap_or_default());
+                self.results = std::mem::replace(&mut lines, rest).into_iter();
+            }
             let ours = lines
                 .iter()
                 .skip(1)
@@ -302,12 +357,7 @@ impl Run {
                 .ok_or_else(|| wrong(&lines[0]))?;
             self.message = Some(lines.split_off(1 + ours).into_iter());
         }
-        let line = self
-            .message
-            .as_mut()
-            .and_then(Iterator::next)
-            .unwrap_or_default();
-        (line == expected).then_some(()).ok_or_else(|| wrong(&line))
+        Ok(())
     }
 }
 

@@ -36,5 +36,6 @@ pub(crate) fn envelope(
         header_from: None,
         authenticity,
         expanded: None,
+        verdict: None,
     }
 }

@@ -149,7 +149,10 @@ const fn is_held_on_purpose(state: &RecipientState) -> bool {
     matches!(
         state,
         RecipientState::Held {
-            reason: HoldReason::Operator { .. } | HoldReason::Move { .. } | HoldReason::Loop { .. },
+            reason: HoldReason::Operator { .. }
+                | HoldReason::Move { .. }
+                | HoldReason::Loop { .. }
+                | HoldReason::Dmarc { .. },
             ..
         }
     )

@@ -256,6 +256,7 @@ impl Site {
             header_from: header("From:"),
             authenticity: Authenticity::Unproven,
             expanded: None,
+            verdict: None,
         };
         let mut draft = spool.draft();
         draft.append(raw.as_bytes()).await.unwrap();

@@ -2,45 +2,49 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::macros::MacroText;
+
 /// A record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Spf {
-    pub(super) terms: Vec<Term>,
-    pub(super) redirect: Option<String>,
+pub(crate) struct Spf {
+    pub(crate) terms: Vec<Term>,
+    pub(crate) redirect: Option<String>,
+    /// `exp`: where an explanation is. Nobody sees it here; twice is an error.
+    explained: bool,
 }
 
 /// A mechanism and what a match means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Term {
-    pub(super) result: Qualifier,
-    pub(super) mechanism: Mechanism,
+pub(crate) struct Term {
+    pub(crate) result: Qualifier,
+    pub(crate) mechanism: Mechanism,
 }
 
 /// `+ - ~ ?`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Qualifier {
+pub(crate) enum Qualifier {
     Pass,
     Fail,
     SoftFail,
     Neutral,
 }
 
-/// RFC 7208 §5.
+/// RFC 7208 §5. Names may have macros in them; those without are in lower case.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Mechanism {
+pub(crate) enum Mechanism {
     All,
     Include(String),
     /// Addresses of a domain (`None`: the one that the record is of), and the lengths of the
     /// prefixes that count.
     A(Option<String>, (u8, u8)),
     Mx(Option<String>, (u8, u8)),
-    Ptr,
+    Ptr(Option<String>),
     Ip(IpAddr, u8),
-    Exists,
+    Exists(String),
 }
 
 /// Is it a record of this kind? §4.5: the version stands alone.
-pub(super) fn is_record(text: &str) -> bool {
+pub(crate) fn is_record(text: &str) -> bool {
     let first = text.split(' ').next().unwrap_or_default();
     first.eq_ignore_ascii_case("v=spf1")
 }
@@ -50,10 +54,11 @@ impl Spf {
     ///
     /// # Errors
     /// The term that makes receivers give up (`permerror`).
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut spf = Self {
             terms: Vec::new(),
             redirect: None,
+            explained: false,
         };
         for word in text.split(' ').skip(1).filter(|word| !word.is_empty()) {
             match modifier(word) {
@@ -69,40 +74,46 @@ impl Spf {
     }
 
     fn modify(&mut self, name: &str, value: &str) -> Result<(), String> {
-        if !name.eq_ignore_ascii_case("redirect") {
-            return Ok(());
+        let wrong = || format!("\"{name}={value}\" is wrong");
+        match name.to_ascii_lowercase().as_str() {
+            // §6: more than once is an error.
+            "redirect" if self.redirect.is_none() => {
+                self.redirect = Some(domain(value).ok_or_else(wrong)?);
+                Ok(())
+            }
+            "exp" if !self.explained && domain(value).is_some() => {
+                self.explained = true;
+                Ok(())
+            }
+            "redirect" | "exp" => Err(wrong()),
+            _ if MacroText::is_string(value) => Ok(()),
+            _ => Err(wrong()),
         }
-        // §6: more than once is an error.
-        if value.is_empty() || self.redirect.is_some() {
-            return Err(format!("\"{name}={value}\" is wrong"));
-        }
-        self.redirect = Some(domain(value));
-        Ok(())
     }
 
     /// How many look-ups its own terms cost (§4.6.4).
-    pub(super) fn lookups(&self) -> usize {
+    pub(crate) fn lookups(&self) -> usize {
         let costs = |term: &&Term| match term.mechanism {
             Mechanism::All | Mechanism::Ip(..) => false,
             Mechanism::Include(_)
             | Mechanism::A(..)
             | Mechanism::Mx(..)
-            | Mechanism::Ptr
-            | Mechanism::Exists => true,
+            | Mechanism::Ptr(_)
+            | Mechanism::Exists(_) => true,
         };
         self.terms.iter().filter(costs).count() + usize::from(self.redirect.is_some())
     }
 
     /// The records that it takes in.
-    pub(super) fn others(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn others(&self) -> impl Iterator<Item = &str> {
         let includes = self.terms.iter().filter_map(|term| match &term.mechanism {
             Mechanism::Include(domain) => Some(domain.as_str()),
             Mechanism::All
             | Mechanism::A(..)
             | Mechanism::Mx(..)
-            | Mechanism::Ptr
+            | Mechanism::Ptr(_)
             | Mechanism::Ip(..)
-            | Mechanism::Exists => None,
+            | Mechanism::Exists(_) => None,
         });
         includes.chain(self.redirect.as_deref())
     }
@@ -136,9 +147,10 @@ fn mechanism(text: &str) -> Option<Mechanism> {
     let needed = || value.filter(|it| !it.is_empty());
     match name.to_ascii_lowercase().as_str() {
         "all" => rest.is_empty().then_some(Mechanism::All),
-        "include" => needed().map(|it| Mechanism::Include(domain(it))),
-        "exists" => needed().map(|_| Mechanism::Exists),
-        "ptr" => (rest.is_empty() || needed().is_some()).then_some(Mechanism::Ptr),
+        "include" => domain(needed()?).map(Mechanism::Include),
+        "exists" => domain(needed()?).map(Mechanism::Exists),
+        "ptr" if rest.is_empty() => Some(Mechanism::Ptr(None)),
+        "ptr" => domain(needed()?).map(|it| Mechanism::Ptr(Some(it))),
         "a" => hosts(rest).map(|(domain, cidr)| Mechanism::A(domain, cidr)),
         "mx" => hosts(rest).map(|(domain, cidr)| Mechanism::Mx(domain, cidr)),
         "ip4" => network::<Ipv4Addr>(needed()?, 32),
@@ -147,35 +159,46 @@ fn mechanism(text: &str) -> Option<Mechanism> {
     }
 }
 
-fn domain(text: &str) -> String {
-    text.trim_end_matches('.').to_ascii_lowercase()
+/// A `domain-spec`. In a macro the case of a letter means something.
+fn domain(text: &str) -> Option<String> {
+    MacroText::domain(text)?;
+    if text.contains('%') {
+        return Some(text.to_owned());
+    }
+    Some(text.trim_end_matches('.').to_ascii_lowercase())
 }
 
 /// `[:domain][/n][//n]`, §5.6.
 fn hosts(rest: &str) -> Option<(Option<String>, (u8, u8))> {
-    let (name, lengths) = match rest.split_once('/') {
-        Some((name, lengths)) => (name, Some(lengths)),
-        None => (rest, None),
+    let (front, six) = match trailing(rest, "//") {
+        Some((front, digits)) => (front, length(digits, 128)?),
+        None => (rest, 128),
+    };
+    let (name, four) = match trailing(front, "/") {
+        Some((name, digits)) => (name, length(digits, 32)?),
+        None => (front, 32),
     };
     let name = match name.strip_prefix(':') {
-        Some("") => return None,
-        Some(name) => Some(domain(name)),
+        Some(name) => Some(domain(name)?),
         None if name.is_empty() => None,
         None => return None,
-    };
-    let Some(lengths) = lengths else {
-        return Some((name, (32, 128)));
-    };
-    let (four, six) = match lengths.split_once('/') {
-        None => (length(lengths, 32)?, 128),
-        Some(("", six)) => (32, length(six, 128)?),
-        Some((four, six)) => (length(four, 32)?, length(six.strip_prefix('/')?, 128)?),
     };
     Some((name, (four, six)))
 }
 
+/// What is in front of a slash and digits at the end. A name may have slashes in it.
+fn trailing<'t>(text: &'t str, slash: &str) -> Option<(&'t str, &'t str)> {
+    let (front, digits) = text.rsplit_once(slash)?;
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then_some((front, digits))
+}
+
+/// RFC 7208 §12: digits, no zero before others.
 fn length(text: &str, most: u8) -> Option<u8> {
-    text.parse().ok().filter(|length| *length <= most)
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let plain = digits && (text == "0" || !text.starts_with('0'));
+    let length = plain.then(|| text.parse().ok()).flatten();
+    length.filter(|length| *length <= most)
 }
 
 fn network<T>(text: &str, most: u8) -> Option<Mechanism>
@@ -191,7 +214,7 @@ where
 }
 
 /// Is `address` in the network?
-pub(super) fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
+pub(crate) fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
     match (address, network) {
         (IpAddr::V4(address), IpAddr::V4(network)) => {
             let away = 32_u32.saturating_sub(u32::from(bits));
@@ -227,8 +250,8 @@ mod tests {
                 Mechanism::Mx(Some("mail.example.org".to_owned()), (28, 64)),
                 Mechanism::A(None, (32, 96)),
                 Mechanism::Include("_spf.google.com".to_owned()),
-                Mechanism::Exists,
-                Mechanism::Ptr,
+                Mechanism::Exists("%{i}.x.example".to_owned()),
+                Mechanism::Ptr(None),
                 Mechanism::All,
             ]
         );
@@ -238,7 +261,7 @@ mod tests {
         assert_eq!(other.others().collect::<Vec<_>>(), ["_spf.example.org"]);
         assert_eq!(other.lookups(), 1);
         // §6.1: behind `all` a redirect is not looked at.
-        assert_eq!(Spf::parse("v=spf1 -all redirect=x").unwrap().lookups(), 0);
+        assert_eq!(Spf::parse("v=spf1 -all redirect=x.y").unwrap().lookups(), 0);
     }
 
     #[test]
@@ -258,9 +281,17 @@ mod tests {
             "ip6:::1/129",
             "-",
             "redirect=",
+            "redirect=x",
+            "exp=x.example exp=y",
+            "a:x",
+            "include:%{c}.example",
+            "a/032",
+            "moo=%",
+            "ptr:",
         ] {
             let told = Spf::parse(&format!("v=spf1 {word} -all")).unwrap_err();
-            assert!(told.contains(word), "{told}");
+            let last = word.split(' ').next_back().unwrap();
+            assert!(told.contains(last), "{told}");
         }
         assert!(is_record("v=spf1") && is_record("v=spf1 -all"));
         assert!(!is_record("v=spf10 -all") && !is_record("spf2.0/pra"));

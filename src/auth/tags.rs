@@ -2,14 +2,14 @@
 
 /// A list of tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tags<'t>(Vec<(&'t str, &'t str)>);
+pub(crate) struct Tags<'t>(Vec<(&'t str, &'t str)>);
 
 impl<'t> Tags<'t> {
     /// Reads a record; names are made of letters in lower case.
     ///
     /// # Errors
     /// What is no tag.
-    pub(super) fn parse(text: &'t str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &'t str) -> Result<Self, String> {
         let parts = text.split(';').map(str::trim).filter(|it| !it.is_empty());
         let tag = |part: &'t str| {
             let tag = part.split_once('=');
@@ -28,19 +28,19 @@ impl<'t> Tags<'t> {
     }
 
     /// The value of a tag.
-    pub(super) fn get(&self, name: &str) -> Option<&'t str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'t str> {
         let found = self.0.iter().find(|(known, _)| *known == name);
         found.map(|(_, value)| *value)
     }
 
     /// Does the list begin with this tag?
-    pub(super) fn begins(&self, name: &str, value: &str) -> bool {
+    pub(crate) fn begins(&self, name: &str, value: &str) -> bool {
         self.0.first().is_some_and(|first| *first == (name, value))
     }
 }
 
 /// Is `text` a record that begins with the tag `version`, such as `v=DMARC1`?
-pub(super) fn is_version(text: &str, version: &str) -> bool {
+pub(crate) fn is_version(text: &str, version: &str) -> bool {
     let first = text.split(';').next().unwrap_or_default();
     let bare: String = first.chars().filter(|c| !c.is_whitespace()).collect();
     bare == version

@@ -1,0 +1,431 @@
+//! Asks, and puts the verdict together. The only part of the room that waits.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures_util::future::{join, join_all};
+use metrics::counter;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::arc::{self, Chain};
+use super::dkim::{self, Checked};
+use super::dmarc::{self, By, Discovery, Proof};
+use super::flaw::Flaw;
+use super::lookup::Lookups;
+use super::reading::{Read, Reading};
+use super::ruling::{Enforcement, Enforcements};
+use super::spf::{self, Client};
+use super::{iprev, name};
+use crate::base::{Clock, Entropy, Timestamp};
+use crate::limits;
+use crate::mail::{AuthMethod, AuthResult, MethodResult, ParsedMessage, Verdict};
+use crate::net::{Ask, Network};
+use crate::smtp::ReversePath;
+use crate::telemetry::names;
+
+/// `[auth]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Is anything checked?
+    pub verify: bool,
+    /// Peers whose mail is not checked: what is in front of us on this machine.
+    pub exempt: Vec<Network>,
+    /// Sealers (RFC 8617) whose word counts when DMARC fails here, in lower case.
+    pub trusted_sealers: Vec<String>,
+    /// What happens to mail that fails DMARC.
+    pub dmarc: Enforcement,
+    /// The same for single domains of ours.
+    pub domains: Enforcements,
+    /// A message waits for the name servers so long and no longer.
+    pub patience: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            verify: true,
+            exempt: Vec::new(),
+            trusted_sealers: Vec::new(),
+            dmarc: Enforcement::Mark,
+            domains: Enforcements::new(),
+            patience: limits::AUTH_TIME,
+        }
+    }
+}
+
+/// Who hands a message in.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'s> {
+    /// The peer's address.
+    pub ip: IpAddr,
+    /// What it calls itself.
+    pub helo: &'s str,
+    /// MAIL FROM.
+    pub from: &'s ReversePath,
+}
+
+/// Checks messages.
+#[derive(Debug)]
+pub struct Checker {
+    ask: Arc<dyn Ask>,
+    clock: Clock,
+    entropy: Entropy,
+    hostname: String,
+    options: RwLock<Arc<Options>>,
+    places: Semaphore,
+    silence: Mutex<Silence>,
+}
+
+/// Name servers that do not answer must not slow the door down.
+#[derive(Debug, Default)]
+struct Silence {
+    /// Messages in a row for which nobody answered.
+    messages: u32,
+    /// Nobody is asked until then.
+    until: Option<Instant>,
+}
+
+/// Said of signatures that were not looked at.
+const TOO_LARGE: &str = "the header is larger than we look at";
+/// Messages without any answer, after which the name servers themselves are asked.
+const DOUBT: u32 = 3;
+/// Silent name servers are left alone for so long.
+const PAUSE: Duration = Duration::from_secs(30);
+
+impl Checker {
+    /// A checker. `hostname` is ours: a name below it shows whether the name servers live.
+    #[must_use]
+    pub fn new(
+        ask: Arc<dyn Ask>,
+        (clock, entropy): (Clock, Entropy),
+        hostname: String,
+        options: Options,
+    ) -> Self {
+        Self {
+            ask,
+            clock,
+            entropy,
+            hostname,
+            options: RwLock::new(Arc::new(options)),
+            places: Semaphore::new(limits::AUTH_AT_ONCE),
+            silence: Mutex::default(),
+        }
+    }
+
+    /// Takes over other options.
+    pub fn configure(&self, options: Options) {
+        let mut current = self.options.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(options);
+    }
+
+    /// The present options.
+    #[must_use]
+    pub fn options(&self) -> Arc<Options> {
+        let current = self.options.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&current)
+    }
+
+    /// Is mail of a stranger with this address checked?
+    #[must_use]
+    pub fn checks(&self, ip: IpAddr) -> bool {
+        let options = self.options();
+        options.verify && !options.exempt.iter().any(|network| network.contains(ip))
+    }
+
+    /// Finds out what can be found out in time.
+    pub async fn check(&self, reading: Reading, subject: Subject<'_>) -> Verdict {
+        let options = self.options();
+        let read = reading.finish();
+        let deadline = Instant::now() + options.patience;
+        let place = tokio::time::timeout_at(deadline, self.places.acquire()).await;
+        let is_free = matches!(place, Ok(Ok(_))) && !self.is_paused();
+        let ask = is_free.then(|| Arc::clone(&self.ask));
+        let lookups = Lookups::new(ask, deadline);
+        let (verdict, ()) = join(
+            verify(&read, subject, (&options, self.clock.now()), &lookups),
+            self.probe(&lookups),
+        )
+        .await;
+        if is_free {
+            self.learn(&lookups);
+        }
+        for line in &verdict.results {
+            let (method, result) = (line.method.as_str(), line.result.as_str());
+            counter!(names::AUTH_RESULTS, "method" => method, "result" => result).increment(1);
+        }
+        verdict
+    }
+
+    fn is_paused(&self) -> bool {
+        let silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        silence.until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// In doubt a name of our own is asked for, which a sender has no power over. Any answer will
+    /// do; nobody can have kept it.
+    async fn probe(&self, lookups: &Lookups) {
+        let doubtful = {
+            let silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+            silence.messages >= DOUBT
+        };
+        if doubtful {
+            let token: String = self.entropy.token().chars().take(16).collect();
+            let name = format!("{}.{}", token.to_ascii_lowercase(), self.hostname);
+            // Counted by the look-ups.
+            lookups.method(1).texts(&name, "").await.ok();
+        }
+    }
+
+    fn learn(&self, lookups: &Lookups) {
+        let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        if !lookups.nobody_answered() {
+            if silence.until.take().is_some() {
+                tracing::info!("the name servers answer again: senders are checked");
+            }
+            silence.messages = 0;
+            return;
+        }
+        silence.messages += 1;
+        if silence.messages > DOUBT {
+            if silence.until.is_none() {
+                tracing::warn!(
+                    "the name servers do not answer: mail is taken with temperror, senders are \
+                     not checked"
+                );
+            }
+            silence.until = Some(Instant::now() + PAUSE);
+        }
+    }
+}
+
+/// The identity that SPF speaks for in the eyes of DMARC: of a null path it is the HELO name.
+fn sender(subject: Subject<'_>) -> Option<String> {
+    match subject.from.mailbox() {
+        Some(mailbox) => name::key(&mailbox.domain().key()),
+        None => name::key(subject.helo).filter(|helo| helo.contains('.')),
+    }
+}
+
+async fn verify(
+    read: &Read,
+    subject: Subject<'_>,
+    (options, now): (&Options, Timestamp),
+    lookups: &Lookups,
+) -> Verdict {
+    let sender = sender(subject);
+    let signed = read.dkim().filter_map(|it| it.signature.as_ref().ok());
+    let mut candidates: Vec<String> = signed.map(|it| it.domain.clone()).collect();
+    candidates.extend(sender.clone());
+    candidates.sort_unstable();
+    candidates.dedup();
+    let authors = authors(read);
+    let discoveries = async {
+        let ways = authors.as_deref().unwrap_or_default().iter();
+        let discover = ways.map(|author| {
+            let candidates = &candidates;
+            // Each has its own budget.
+            async move {
+                let lookup = lookups.method(limits::AUTH_QUESTIONS);
+                dmarc::discover(author, candidates, &lookup).await
+            }
+        });
+        join_all(discover).await
+    };
+    let own = async {
+        let sender = subject.from.mailbox().and(sender.as_deref())?;
+        let lookup = lookups.method(limits::AUTH_QUESTIONS);
+        Some(dmarc::discover(sender, &candidates, &lookup).await)
+    };
+    let (((iprev, spf), (dkim, chain)), (discoveries, own)) = join(
+        join(
+            join(peer(subject, lookups), spf_results(subject, lookups)),
+            join(signatures(read, now, lookups), seals(read, lookups)),
+        ),
+        join(discoveries, own),
+    )
+    .await;
+    let proofs = proofs(sender, &spf, &dkim);
+    let mut verdict = Verdict {
+        results: [vec![iprev], spf, lines(read, dkim)].concat(),
+        proves_sender: own.is_some_and(|own| proves(&own, &proofs)),
+        ..Verdict::default()
+    };
+    conclude(&mut verdict, read, authors.map(|_| discoveries), &proofs);
+    vouch(&mut verdict, &chain, options);
+    verdict.results.push(arc_line(&chain));
+    verdict
+}
+
+async fn peer(subject: Subject<'_>, lookups: &Lookups) -> MethodResult {
+    let lookup = lookups.method(limits::AUTH_QUESTIONS);
+    iprev::check(subject.ip, &lookup).await
+}
+
+/// SPF for MAIL FROM, and for the name in HELO.
+async fn spf_results(subject: Subject<'_>, lookups: &Lookups) -> Vec<MethodResult> {
+    let helo = name::key(subject.helo).filter(|helo| helo.contains('.'));
+    let by_helo = async {
+        let origin = helo.as_deref()?;
+        let lookup = lookups.method(limits::AUTH_QUESTIONS);
+        let client = Client {
+            ip: subject.ip,
+            helo: subject.helo,
+            // RFC 7208 §2.4: a null path stands for the postmaster.
+            local: "postmaster",
+            origin,
+        };
+        let result = spf::check(client, &lookup).await;
+        let line = MethodResult::new(AuthMethod::Spf, result);
+        Some(line.of("smtp.helo", origin))
+    };
+    let by_sender = async {
+        let mailbox = subject.from.mailbox()?;
+        let origin = mailbox.domain().key();
+        let local = mailbox.unquoted_local();
+        let lookup = lookups.method(limits::AUTH_QUESTIONS);
+        let client = Client {
+            ip: subject.ip,
+            helo: subject.helo,
+            local: &local,
+            origin: &origin,
+        };
+        let result = spf::check(client, &lookup).await;
+        let line = MethodResult::new(AuthMethod::Spf, result);
+        Some(line.of("smtp.mailfrom", origin))
+    };
+    let (by_sender, by_helo) = join(by_sender, by_helo).await;
+    by_sender.into_iter().chain(by_helo).collect()
+}
+
+async fn signatures(read: &Read, now: Timestamp, lookups: &Lookups) -> Vec<Checked> {
+    let lookup = lookups.method(limits::AUTH_SIGNATURES);
+    let lookup = &lookup;
+    let all = read
+        .dkim()
+        .map(|signed| dkim::check(read, signed, now, lookup));
+    join_all(all).await
+}
+
+async fn seals(read: &Read, lookups: &Lookups) -> Chain {
+    let lookup = lookups.method(limits::AUTH_QUESTIONS);
+    arc::check(read, &lookup).await
+}
+
+/// Domains in `From`: one, or a few of which each is checked. What is no address in it is passed
+/// over, or it would be a way around the check.
+fn authors(read: &Read) -> Result<Vec<String>, Flaw> {
+    let mut domains: Vec<String> = Vec::new();
+    for field in read.fields().iter().filter(|field| field.is("From")) {
+        let header = [field.raw, b"\r\n\r\n"].concat();
+        let parsed = ParsedMessage::parse(&header).unwrap_or_default();
+        let domain = |address: &str| address.rsplit_once('@').and_then(|(_, it)| name::key(it));
+        let found = parsed.from.iter().filter_map(|it| domain(&it.address));
+        for domain in found.take(limits::AUTH_AUTHORS) {
+            if domains.len() < limits::AUTH_AUTHORS && !domains.contains(&domain) {
+                domains.push(domain);
+            }
+        }
+    }
+    if domains.is_empty() {
+        return Err(Flaw::perm("From is no address"));
+    }
+    Ok(domains)
+}
+
+fn proofs(sender: Option<String>, spf: &[MethodResult], dkim: &[Checked]) -> Vec<Proof> {
+    // The first line is MAIL FROM's; without one, HELO's.
+    let by_spf = sender.zip(spf.first()).map(|(domain, line)| Proof {
+        domain,
+        result: line.result,
+        by: By::Spf,
+    });
+    let by_dkim = dkim.iter().filter_map(|checked| {
+        Some(Proof {
+            domain: checked.domain.clone()?,
+            result: checked.result.result,
+            by: By::Dkim,
+        })
+    });
+    by_spf.into_iter().chain(by_dkim).collect()
+}
+
+/// Does the domain of MAIL FROM answer for the message?
+fn proves(own: &Discovery, proofs: &[Proof]) -> bool {
+    proofs.iter().any(|proof| {
+        let is_own = proof.domain == own.author
+            || (proof.by == By::Dkim && own.is_related(&proof.domain) == Some(true));
+        is_own && proof.result == AuthResult::Pass
+    })
+}
+
+fn lines(read: &Read, dkim: Vec<Checked>) -> Vec<MethodResult> {
+    if read.is_too_large {
+        let line = MethodResult::new(AuthMethod::Dkim, AuthResult::Policy);
+        return vec![line.because(TOO_LARGE)];
+    }
+    if dkim.is_empty() {
+        return vec![MethodResult::new(AuthMethod::Dkim, AuthResult::None)];
+    }
+    dkim.into_iter().map(|checked| checked.result).collect()
+}
+
+/// The line of DMARC. Of several authors the worst counts.
+fn conclude(
+    verdict: &mut Verdict,
+    read: &Read,
+    discoveries: Result<Vec<Discovery>, Flaw>,
+    proofs: &[Proof],
+) {
+    let is_too_large = read.is_too_large;
+    let discoveries = match discoveries {
+        Ok(discoveries) => discoveries,
+        Err(flaw) => {
+            let line = MethodResult::new(AuthMethod::Dmarc, flaw.result);
+            verdict.results.push(line.because(flaw.reason));
+            return;
+        }
+    };
+    let bad = [AuthResult::Fail, AuthResult::TempError, AuthResult::None];
+    let rank = |result| bad.iter().rev().position(|it| *it == result);
+    let results = discoveries.iter().map(|it| (it.result(proofs), it));
+    let worst = results.max_by_key(|(result, it)| (rank(*result), it.asked()));
+    let Some((result, discovery)) = worst else {
+        return;
+    };
+    verdict.policy = discovery.asked();
+    let mut line = MethodResult::new(AuthMethod::Dmarc, result);
+    if is_too_large && result == AuthResult::Fail {
+        line = line.because(TOO_LARGE);
+    }
+    verdict
+        .results
+        .push(line.of("header.from", &discovery.author));
+}
+
+/// RFC 8617 §7.2.1: a sealer that we trust saw DMARC pass before the message was changed.
+fn vouch(verdict: &mut Verdict, chain: &Chain, options: &Options) {
+    let sealer = chain.sealer.as_ref().filter(|_| chain.saw_dmarc_pass);
+    let Some(sealer) = sealer.filter(|it| options.trusted_sealers.contains(it)) else {
+        return;
+    };
+    let line = verdict.results.last_mut();
+    let failed = line.filter(|it| it.method == AuthMethod::Dmarc && it.result == AuthResult::Fail);
+    if let Some(line) = failed {
+        line.reason = Some(format!("{sealer}, which is trusted, saw it pass"));
+        verdict.vouched_by = Some(sealer.clone());
+    }
+}
+
+fn arc_line(chain: &Chain) -> MethodResult {
+    let line = MethodResult::new(AuthMethod::Arc, chain.result);
+    let line = match chain.reason {
+        Some(reason) => line.because(reason),
+        None => line,
+    };
+    match &chain.sealer {
+        Some(sealer) => line.of("header.d", sealer),
+        None => line,
+    }
+}
