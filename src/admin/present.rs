@@ -238,6 +238,7 @@ impl MessageView {
                 message: from.message,
                 group: from.group.to_string(),
             }),
+            verdict: envelope.verdict.as_deref().cloned(),
             recipients: recipients
                 .enumerate()
                 .map(|(number, (recipient, state))| {

@@ -7,7 +7,7 @@ use crate::activation::ActivationView;
 use crate::backend::{Health, HealthChange, Protocol, TlsPolicy};
 use crate::base::Timestamp;
 use crate::directory::SyncStatus;
-use crate::mail::{BackendId, SpoolId};
+use crate::mail::{BackendId, SpoolId, Verdict};
 use crate::queue::{Progress, replay};
 use crate::route::{Nearly, ShownState};
 use crate::spool::{Balance, Outlook, WriteFailures};
@@ -283,6 +283,9 @@ pub struct MessageView {
     /// The group whose people it went to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expanded: Option<ExpandedView>,
+    /// What was found out about a stranger who sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
     /// Its recipients, in the order of RCPT.
     pub recipients: Vec<RecipientView>,
 }

@@ -374,7 +374,8 @@ proptest! {
                    From): ([ivabdhscqlxt]h?=[ -~]{0,12}; ?){0,6}[ -~]{0,20}\r\n){0,6}",
         body in "[ -~\r\n]{0,40}",
         texts in proptest::collection::vec(
-            "v=(spf1|DMARC1|DKIM1)[; ]([+?~-]?(a|mx|ptr|include:|exists:|redirect=)[%{}a-z.:/0-9]{0,9} |[ksptn]+=[ -~]{0,9};){0,6}",
+            "v=(spf1|DMARC1|DKIM1)[; ]([+?~-]?(a|mx|ptr|include:|exists:|redirect=)\
+             [%{}a-z.:/0-9]{0,9} |[ksptn]+=[ -~]{0,9};){0,6}",
             0..5,
         ),
         from in "<>|<[a-z]{1,4}@(a|b)\\.example>",
@@ -391,6 +392,7 @@ proptest! {
         let field = results_field("mx.example.org", &found);
         prop_assert!(field.is_ascii());
         let lines: Vec<&str> = field.split_terminator("\r\n").collect();
-        prop_assert!(lines[1..].iter().all(|line| line.starts_with('\t') && !line.contains(['\r', '\n'])));
+        let folded = |line: &&str| line.starts_with('\t') && !line.contains(['\r', '\n']);
+        prop_assert!(lines[1..].iter().all(folded));
     }
 }

@@ -6,6 +6,7 @@ use crate::admin::{
 };
 use crate::backend::Health;
 use crate::base::Timestamp;
+use crate::mail::{MethodResult, Verdict};
 use crate::outbound::TlsCount;
 use crate::route::ShownState;
 use crate::terminal::{
@@ -345,6 +346,9 @@ impl Page {
             let group = format!("people of {}, message {}", from.group, from.message);
             text.push_str(&self.field("group", &group));
         }
+        if let Some(verdict) = &message.verdict {
+            text.push_str(&self.field("sender", &checked(verdict)));
+        }
         for recipient in &message.recipients {
             text.push_str(&self.recipient(recipient));
         }
@@ -432,6 +436,30 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
         lines.push(word.to_owned());
     }
     lines
+}
+
+/// What was found out about a sender: `spf=pass (a.example) dkim=fail (b.example: the body was
+/// changed)`.
+fn checked(verdict: &Verdict) -> String {
+    let line = |it: &MethodResult| {
+        let looked_at = [
+            "smtp.mailfrom",
+            "smtp.helo",
+            "header.d",
+            "header.from",
+            "policy.iprev",
+        ];
+        let of = looked_at.iter().find_map(|name| it.property(name));
+        let more: Vec<&str> = of.into_iter().chain(it.reason.as_deref()).collect();
+        let said = format!("{}={}", it.method.as_str(), it.result.as_str());
+        if more.is_empty() {
+            said
+        } else {
+            format!("{said} ({})", more.join(": "))
+        }
+    };
+    let lines: Vec<String> = verdict.results.iter().map(line).collect();
+    lines.join(", ")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::admin::{
     AttentionView, CaseNumbers, DrainView, EventView, ExpandedView, IndexView, PeerView,
     QueueNumbers, SpoolNumbers,
 };
-use crate::mail::{BackendId, SpoolId};
+use crate::mail::{AuthMethod, AuthResult, BackendId, MethodResult, SpoolId, Verdict};
 use crate::queue::Progress;
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
@@ -161,6 +161,15 @@ fn a_trace_fits_and_keeps_words_whole() {
         expanded: Some(ExpandedView {
             message: SpoolId::from_u64(76),
             group: "team@example.org".to_owned(),
+        }),
+        verdict: Some(Verdict {
+            results: vec![
+                MethodResult::new(AuthMethod::Dkim, AuthResult::Fail)
+                    .because("the body was changed")
+                    .of("header.d", "sender.example"),
+                MethodResult::new(AuthMethod::Arc, AuthResult::None),
+            ],
+            ..Verdict::default()
         }),
         recipients: vec![RecipientView {
             address: "ann@example.org".to_owned(),

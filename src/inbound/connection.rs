@@ -15,7 +15,7 @@ use super::server::Server;
 use super::session::{Action, BadLine, Hello, Pipelined, Rules, Session, StartTls};
 use super::transaction::Transaction;
 use super::wire::{Wire, WireError};
-use crate::auth::{Reading, Ruling, results_field};
+use crate::auth::Reading;
 use crate::base::{Shutdown, TlsInfo};
 use crate::directory::is_encapsulated;
 use crate::limits;
@@ -255,32 +255,6 @@ impl Connection {
         Ok(())
     }
 
-    /// A message that came whole: its sender is checked, and it is made durable.
-    async fn take(
-        &self,
-        mut draft: Draft,
-        hello: Hello,
-        transaction: Transaction,
-        mut content: Content,
-    ) -> Reply {
-        let reading = content.take_reading();
-        let verdict = self.check(reading, &hello, &transaction).await;
-        let held = match self.rule(verdict.as_ref(), &transaction) {
-            Ruling::Take(held) => held,
-            Ruling::Refuse(reply) => return reply,
-        };
-        if let Some(verdict) = &verdict {
-            let field = results_field(&self.server.options.hostname, verdict);
-            if let Err(error) = draft.prepend(field.as_bytes()).await {
-                tracing::error!(%error, "a message could not be written");
-                return spool_reply(&error);
-            }
-        }
-        let envelope = self.envelope(hello, transaction, (&content, verdict));
-        self.commit(draft, envelope, (&content.found().visits, held))
-            .await
-    }
-
     /// Reads the data to its real end, also of a message that is refused already; of that one
     /// nothing is kept.
     async fn receive(
@@ -369,7 +343,7 @@ impl Connection {
         }
     }
 
-    fn envelope(
+    pub(super) fn envelope(
         &self,
         hello: Hello,
         transaction: Transaction,
@@ -400,7 +374,7 @@ impl Connection {
     }
 
     /// Makes it durable; only then 250 (I1).
-    async fn commit(
+    pub(super) async fn commit(
         &self,
         draft: Draft,
         envelope: Envelope,
@@ -444,7 +418,7 @@ impl Connection {
 const NOT_STORED: Reply = Reply::new(451, (4, 3, 0), "The message could not be stored, try later");
 
 /// The one translation of the spool's errors to replies.
-fn spool_reply(error: &SpoolError) -> Reply {
+pub(super) fn spool_reply(error: &SpoolError) -> Reply {
     if error.is_full() {
         Reply::new(452, (4, 3, 1), "The disk is full, try later")
     } else {

@@ -1,11 +1,14 @@
 //! Strangers are checked before their mail is taken: what was found goes into the record.
 
-use super::connection::Connection;
+use super::connection::{Connection, spool_reply};
+use super::content::Content;
 use super::session::Hello;
 use super::transaction::Transaction;
-use crate::auth::{Checker, Reading, Ruling, Subject, rule};
+use crate::auth::{Checker, Reading, Ruling, Subject, results_field, rule};
 use crate::mail::Verdict;
 use crate::route::Origin;
+use crate::smtp::Reply;
+use crate::spool::Draft;
 
 impl Connection {
     /// Who checks the sender, when he is a stranger.
@@ -15,8 +18,34 @@ impl Connection {
         checker.filter(|checker| self.origin == Origin::Internet && checker.checks(ip))
     }
 
+    /// A message that came whole: its sender is checked, and it is made durable.
+    pub(super) async fn take(
+        &self,
+        mut draft: Draft,
+        hello: Hello,
+        transaction: Transaction,
+        mut content: Content,
+    ) -> Reply {
+        let reading = content.take_reading();
+        let verdict = self.check(reading, &hello, &transaction).await;
+        let held = match self.rule(verdict.as_ref(), &transaction) {
+            Ruling::Take(held) => held,
+            Ruling::Refuse(reply) => return reply,
+        };
+        if let Some(verdict) = &verdict {
+            let field = results_field(&self.server.options.hostname, verdict);
+            if let Err(error) = draft.prepend(field.as_bytes()).await {
+                tracing::error!(%error, "a message could not be written");
+                return spool_reply(&error);
+            }
+        }
+        let envelope = self.envelope(hello, transaction, (&content, verdict));
+        self.commit(draft, envelope, (&content.found().visits, held))
+            .await
+    }
+
     /// Checks a message that was read for it.
-    pub(super) async fn check(
+    async fn check(
         &self,
         reading: Option<Reading>,
         hello: &Hello,
@@ -32,7 +61,7 @@ impl Connection {
     }
 
     /// What is done about it.
-    pub(super) fn rule(&self, verdict: Option<&Verdict>, transaction: &Transaction) -> Ruling {
+    fn rule(&self, verdict: Option<&Verdict>, transaction: &Transaction) -> Ruling {
         let checker = self.server.checker.as_deref();
         match verdict.zip(checker) {
             Some((verdict, checker)) => {

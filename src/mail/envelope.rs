@@ -37,6 +37,16 @@ pub struct Envelope {
     pub verdict: Option<Box<Verdict>>,
 }
 
+impl Envelope {
+    /// Did the sender prove that MAIL FROM is his, so that a report to it is no backscatter? One of
+    /// ours, or a stranger whose domain answers for the message (SPF, or an aligned signature).
+    #[must_use]
+    pub fn is_sender_proven(&self) -> bool {
+        let verdict = self.verdict.as_ref();
+        self.authenticity != Authenticity::Unproven || verdict.is_some_and(|it| it.proves_sender)
+    }
+}
+
 /// The recipient of another message that was expanded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpandedFrom {

@@ -214,7 +214,7 @@ enum Original {
 /// be backscatter (decision 6), and never the null path (I5).
 fn told(envelope: &Envelope) -> Option<&Mailbox> {
     let sender = envelope.from.mailbox()?;
-    (envelope.authenticity != Authenticity::Unproven).then_some(sender)
+    envelope.is_sender_proven().then_some(sender)
 }
 
 /// The recipients with these numbers.

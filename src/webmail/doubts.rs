@@ -2,7 +2,7 @@
 //! of ours, our own domain from outside, a failed DMARC check. Pure. A reader is told; nothing is
 //! hidden from him.
 
-use crate::mail::{Authenticity, ParsedMessage, Person};
+use crate::mail::{AuthResult, Authenticity, Envelope, ParsedMessage, Person, Verdict};
 use crate::smtp::{Domain, Mailbox};
 
 /// Shortest own domain of which one changed letter is taken for a disguise.
@@ -21,12 +21,27 @@ pub(crate) enum Doubt {
     Dmarc { domain: String },
 }
 
-/// The doubts about the sender of a message. `own` are our domains, in ASCII.
-pub(crate) fn doubts(
-    message: &ParsedMessage,
+/// What is known of a sender.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known<'k> {
     authenticity: Authenticity,
-    own: &[String],
-) -> Vec<Doubt> {
+    verdict: Option<&'k Verdict>,
+}
+
+impl<'k> From<&'k Envelope> for Known<'k> {
+    fn from(envelope: &'k Envelope) -> Self {
+        Self {
+            authenticity: envelope.authenticity,
+            verdict: envelope.verdict.as_deref(),
+        }
+    }
+}
+
+/// The doubts about the sender of a message. `own` are our domains, in ASCII.
+pub(crate) fn doubts(message: &ParsedMessage, known: Known<'_>, own: &[String]) -> Vec<Doubt> {
+    let authenticity = known.authenticity;
+    let dmarc = known.verdict.and_then(Verdict::dmarc);
+    let result = dmarc.map(|line| line.result);
     if authenticity == Authenticity::Local {
         return Vec::new();
     }
@@ -38,7 +53,9 @@ pub(crate) fn doubts(
         };
         let domain = address.domain();
         if own.contains(&domain.key()) {
-            if authenticity == Authenticity::Unproven {
+            // A service that sends in our name, with our key, is no stranger.
+            let is_proven = result == Some(AuthResult::Pass);
+            if authenticity == Authenticity::Unproven && !is_proven {
                 let domain = domain.unicode();
                 doubts.push(Doubt::Outside { domain });
             }
@@ -46,10 +63,19 @@ pub(crate) fn doubts(
             doubts.extend(likeness(domain, own));
         }
     }
-    if message.authentication.iter().any(|field| has_failed(field)) {
+    let failed = match (known.verdict, result) {
+        // What we found ourselves counts, if it says anything.
+        (Some(verdict), Some(AuthResult::Fail)) => verdict.vouched_by.is_none(),
+        (Some(_), Some(AuthResult::Pass)) => false,
+        _ => message.authentication.iter().any(|field| has_failed(field)),
+    };
+    if failed {
+        let ours = dmarc.and_then(|line| line.property("header.from"));
+        let ours = ours.filter(|_| result == Some(AuthResult::Fail));
         let sender = message.from.first();
-        let domain = sender.and_then(|person| person.address.rsplit_once('@'));
-        let domain = domain.map_or_else(String::new, |(_, domain)| domain.to_owned());
+        let shown = sender.and_then(|person| person.address.rsplit_once('@'));
+        let domain = ours.or(shown.map(|(_, domain)| domain));
+        let domain = domain.unwrap_or_default().to_owned();
         doubts.push(Doubt::Dmarc { domain });
     }
     doubts
@@ -180,7 +206,17 @@ fn has_failed(field: &str) -> bool {
 mod tests {
     use super::*;
 
-    const UNPROVEN: Authenticity = Authenticity::Unproven;
+    const UNPROVEN: Known<'_> = Known {
+        authenticity: Authenticity::Unproven,
+        verdict: None,
+    };
+
+    fn known(authenticity: Authenticity) -> Known<'static> {
+        Known {
+            authenticity,
+            ..UNPROVEN
+        }
+    }
 
     fn from(from: &str, more: &str) -> ParsedMessage {
         let raw = format!("From: {from}\r\n{more}Subject: x\r\n\r\nx\r\n");
@@ -259,8 +295,8 @@ mod tests {
             domain: "example.org".to_owned(),
         };
         assert_eq!(doubts(&message, UNPROVEN, &own), [outside]);
-        assert_eq!(doubts(&message, Authenticity::Relayed, &own), []);
-        assert_eq!(doubts(&message, Authenticity::Local, &own), []);
+        assert_eq!(doubts(&message, known(Authenticity::Relayed), &own), []);
+        assert_eq!(doubts(&message, known(Authenticity::Local), &own), []);
     }
 
     #[test]
@@ -284,6 +320,59 @@ mod tests {
             };
             assert_eq!(found, told, "{field}");
         }
+    }
+
+    /// What we found ourselves beats what others wrote.
+    #[test]
+    fn our_own_verdict_counts() {
+        use crate::mail::{AuthMethod, MethodResult};
+        let own = ["example.org".to_owned()];
+        let of = |result, sender: &str, hint: &str, vouched: Option<&str>| {
+            let line = MethodResult::new(AuthMethod::Dmarc, result);
+            let verdict = Verdict {
+                results: vec![line.of("header.from", "found.example")],
+                vouched_by: vouched.map(str::to_owned),
+                ..Verdict::default()
+            };
+            let known = Known {
+                verdict: Some(&verdict),
+                ..UNPROVEN
+            };
+            let field = format!("Authentication-Results: mx.x.example; dmarc={hint}\r\n");
+            doubts(&from(sender, &field), known, &own)
+        };
+        let failed = |domain: &str| {
+            vec![Doubt::Dmarc {
+                domain: domain.to_owned(),
+            }]
+        };
+        let stranger = "a@y.example";
+        assert_eq!(
+            of(AuthResult::Fail, stranger, "pass", None),
+            failed("found.example")
+        );
+        assert_eq!(of(AuthResult::Pass, stranger, "fail", None), []);
+        assert_eq!(
+            of(AuthResult::Fail, stranger, "fail", Some("lists.example")),
+            []
+        );
+        // Without a word of ours the hint is as good as before.
+        assert_eq!(
+            of(AuthResult::None, stranger, "fail", None),
+            failed("y.example")
+        );
+        assert_eq!(
+            of(AuthResult::TempError, stranger, "fail", None),
+            failed("y.example")
+        );
+        assert_eq!(of(AuthResult::Pass, "a@example.org", "pass", None), []);
+        let outside = Doubt::Outside {
+            domain: "example.org".to_owned(),
+        };
+        assert_eq!(
+            of(AuthResult::None, "a@example.org", "pass", None),
+            [outside]
+        );
     }
 
     proptest::proptest! {

@@ -140,7 +140,11 @@ impl Audit {
             .0
             .values()
             .filter(|account| !is_report(account))
-            .filter(|account| account.envelope["authenticity"] != "unproven")
+            .filter(|account| {
+                let envelope = &account.envelope;
+                let verdict = &envelope["verdict"]["proves_sender"];
+                envelope["authenticity"] != "unproven" || verdict == true
+            })
             .map(|account| account.envelope["from"].to_string())
             .collect();
         for report in self.0.values().filter(is_report) {

@@ -143,11 +143,25 @@ fn success_is_told_where_it_was_asked_for_and_nobody_else_tells() {
                 assert!(!text.contains("dee@cloud.example"), "{text}");
             }
         }
+        // Who proved that the address is his may know.
+        let proven = |envelope: &mut tideover::mail::Envelope| {
+            success(envelope);
+            let proves_sender = true;
+            let verdict = tideover::mail::Verdict {
+                proves_sender,
+                ..tideover::mail::Verdict::default()
+            };
+            envelope.verdict = Some(Box::new(verdict));
+        };
+        door.send_changed((ANN, Authenticity::Unproven), &[BOB], proven)
+            .await;
+        sleep(HOUR).await;
+        assert_eq!(reports(&door).len(), 3);
         // From somebody who could be anybody it is no wish that we grant.
         door.send_changed((ANN, Authenticity::Unproven), &[BOB], success)
             .await;
         sleep(HOUR).await;
-        assert_eq!(reports(&door).len(), 2);
+        assert_eq!(reports(&door).len(), 3);
         door.stop().await;
     });
 }

@@ -324,7 +324,7 @@ fn doubted(webmail: &Webmail, opened: &Opened, texts: &Texts) -> Vec<String> {
     };
     let directory = webmail.0.world.directory.current();
     let own: Vec<String> = directory.domains().map(|rule| rule.name.clone()).collect();
-    let found = doubts(message, opened.own.message.envelope.authenticity, &own);
+    let found = doubts(message, (&*opened.own.message.envelope).into(), &own);
     let says = |doubt: Doubt| match doubt {
         Doubt::Name { shown, real } => {
             fill(texts.doubt_name, &[("shown", &shown), ("real", &real)])
