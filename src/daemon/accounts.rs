@@ -66,7 +66,11 @@ impl AccountAdmin for AccountDesk {
                 self.accounts.begin_anew(&account).await
             } else {
                 self.refuse_departed(&account).await?;
-                self.accounts.reset(&account).await
+                let invited = self.accounts.reset(&account).await;
+                if let Some(webmail) = self.webmail.as_ref().filter(|_| invited.is_ok()) {
+                    webmail.note_reset(&account).await;
+                }
+                invited
             };
             let invited = invited.map_err(refused)?;
             Ok(self.invitation(&account, (was_disabled, invited)))

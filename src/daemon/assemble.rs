@@ -268,6 +268,8 @@ impl Base {
         self.shutdown.spawn("webmail activation", keep);
         let notices = webmail.clone().notices_task(self.shutdown.clone());
         self.shutdown.spawn("webmail notices", notices);
+        let changes = webmail.clone().changes_task(self.shutdown.clone());
+        self.shutdown.spawn("webmail changes", changes);
         let router = webmail::router(webmail.clone());
         let shutdown = self.shutdown.clone();
         self.shutdown.spawn("webmail", async move {

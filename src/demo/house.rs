@@ -15,6 +15,7 @@ use crate::daemon::{self, Running};
 use crate::mail::BackendId;
 use crate::net::{Listen as _, TcpListen};
 use crate::smtp::Mailbox;
+use crate::webmail::OldPasskeys;
 
 /// The house of the demo.
 #[derive(Debug)]
@@ -66,7 +67,7 @@ impl House {
             let token = accounts.invite(&address).await;
             let token = token.map_err(|error| account(error.to_string()))?;
             accounts
-                .set_password(&token, password.to_owned())
+                .set_password(&token, (password.to_owned(), OldPasskeys::Stay))
                 .await
                 .map_err(|error| account(error.to_string()))?;
         }

@@ -14,6 +14,7 @@ use super::invitations::Invited;
 use super::passkeys::Keyring;
 use super::password::{HashError, LONGEST, Passwords, SHORTEST};
 use super::provider::Pin;
+use super::renewal::OldPasskeys;
 use super::second::Second;
 use super::throttle::Throttle;
 use super::whose::Whose;
@@ -107,6 +108,11 @@ impl Account {
     #[must_use]
     pub fn is_enrolled(&self) -> bool {
         self.has_password() || self.passkey_count() > 0
+    }
+
+    /// Has anybody been in, or was it begun anew since?
+    pub(super) const fn was_used(&self) -> bool {
+        self.generation > 0 || self.language.is_some()
     }
 
     /// Is there an invitation that was not used yet?
@@ -301,7 +307,7 @@ impl Accounts {
     pub async fn set_password(
         &self,
         token: &str,
-        password: String,
+        (password, passkeys): (String, OldPasskeys),
     ) -> Result<Account, AccountError> {
         let account = self.invited(token).await?;
         // Hashed before the lock is taken: a slow hash must not hold up the administrator.
@@ -311,7 +317,9 @@ impl Accounts {
         account.password = Some(Secret(hash));
         account.generation = account.generation.wrapping_add(1);
         let used = account.invitation.take();
+        let gone = account.take_passkeys(passkeys);
         self.store(ACCOUNTS, &account.key(), &account).await?;
+        self.forget_passkeys(gone).await?;
         if let Some(used) = used {
             self.spool.put_fact(INVITATIONS, &used, None).await?;
         }

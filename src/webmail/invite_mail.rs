@@ -1,7 +1,7 @@
 //! Invitations by mail.
 
 use super::Webmail;
-use super::notify::{Note, Noted};
+use super::notify::{IfDown, Note, Noted};
 use super::texts::{ALL, fill};
 use crate::base::Timestamp;
 use crate::mail::BackendId;
@@ -64,6 +64,7 @@ impl Webmail {
             name: mail.link,
             subject: &subject,
             text: &texts.join("\n\n* * *\n\n"),
+            if_down: IfDown::Leave,
         };
         let noted = self.note(&note).await;
         let noted = noted.map_err(|error| format!("the mail could not be stored: {error:?}"))?;

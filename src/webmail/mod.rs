@@ -4,6 +4,7 @@
 mod accounts;
 mod allowance;
 mod announce;
+mod changes;
 mod conversations;
 mod device;
 mod digest;
@@ -68,6 +69,7 @@ pub use front::{Front, KnownBy, Person, Verdict};
 pub use invitations::Invited;
 pub use invite_mail::{InvitationMail, Mailed};
 pub use provider::{ProviderLogin, SecondStep};
+pub use renewal::OldPasskeys;
 pub use sheet::{Slip, sheet_page, sheet_text};
 pub use standing::HealthView;
 pub use webauthn::{AuthenticatorData, ClientData, Refusal};
@@ -210,6 +212,8 @@ struct Inner {
     uploaded: allowance::Uploaded,
     /// Which logins are written to the program's log.
     logins: logins::Logins,
+    /// Ways into accounts that have changed.
+    changes: changes::Changes,
     /// Who goes to a login provider and comes back.
     visits: provider::Visits,
     /// Who we are to passkeys; `None` where browsers have none.
@@ -244,6 +248,7 @@ impl Webmail {
             owners: sent::Owners::default(),
             uploaded: allowance::Uploaded::default(),
             logins: logins::Logins::default(),
+            changes: changes::Changes::default(),
             visits: provider::Visits::default(),
             relying,
         }))

@@ -6,8 +6,8 @@ use super::Webmail;
 use super::accounts::{Account, AccountError};
 use super::announce::{News, Told, is_told, news};
 use super::error::WebError;
-use super::notify::{Note, Noted};
-use super::texts::{ALL, Texts, fill, of_language};
+use super::notify::{IfDown, Note, Noted, for_owner};
+use super::texts::{Texts, fill};
 use crate::base::Shutdown;
 use crate::directory::Lookup;
 use crate::limits;
@@ -96,6 +96,7 @@ impl Webmail {
             name: &name,
             subject: &subject,
             text: &text,
+            if_down: IfDown::Leave,
         };
         match self.note(&note).await? {
             Noted::Sent => {}
@@ -117,7 +118,7 @@ impl Webmail {
     }
 
     /// Where notices reach the owner of an account; never his mailbox itself.
-    fn second_address(&self, person: &Mailbox) -> Option<Mailbox> {
+    pub(super) fn second_address(&self, person: &Mailbox) -> Option<Mailbox> {
         let directory = self.0.world.directory.current();
         let Lookup::Known { entry, .. } = directory.lookup(person) else {
             return None;
@@ -131,11 +132,8 @@ impl Webmail {
         let address = person.to_string();
         let base = self.0.options.base_url.as_str();
         let values = [("address", address.as_str()), ("base", base)];
-        let known = of_language(account.language.as_deref());
-        let languages = known.map_or_else(|| ALL.to_vec(), |texts| vec![texts]);
         let all = |text: Words, between: &str| {
-            let filled = languages.iter().map(|texts| fill(text(texts), &values));
-            filled.collect::<Vec<_>>().join(between)
+            for_owner(account, between, |texts| fill(text(texts), &values))
         };
         let (subject, text): (Words, Words) = match what {
             News::Begins => (|it| it.begins_subject, |it| it.begins),

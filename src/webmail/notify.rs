@@ -1,9 +1,10 @@
-//! Mail of the program's own to its users: invitations and notices, once each.
+//! Mail of the program's own to its users: invitations, notices and changes of logins, once each.
 
 use super::Webmail;
-use super::accounts::blocking;
+use super::accounts::{Account, blocking};
 use super::digest::digest;
 use super::error::WebError;
+use super::texts::{ALL, Texts, of_language};
 use crate::mail::{Addressee, Authenticity, BackendId, Envelope, Letter, Peer, Recipient};
 use crate::route::{self, Admission};
 use crate::smtp::{MailParameters, Mailbox, RcptParameters, ReversePath};
@@ -18,6 +19,16 @@ pub(super) struct Note<'a> {
     pub subject: &'a str,
     /// Plain text.
     pub text: &'a str,
+    pub if_down: IfDown,
+}
+
+/// What becomes of a mail to a platform that takes none now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IfDown {
+    /// It waits with the rest, and the webmail shows it.
+    Wait,
+    /// It is not sent.
+    Leave,
 }
 
 /// What became of it.
@@ -30,6 +41,19 @@ pub(super) enum Noted {
     Down(BackendId),
     /// Nobody gets mail at this address.
     Refused(String),
+}
+
+/// A text in the language in which the owner of an account logged in last; in all of them while
+/// nobody knows it.
+pub(super) fn for_owner(
+    account: &Account,
+    between: &str,
+    text: impl Fn(&'static Texts) -> String,
+) -> String {
+    let known = of_language(account.language.as_deref());
+    let languages = known.map_or_else(|| ALL.to_vec(), |texts| vec![texts]);
+    let all: Vec<String> = languages.into_iter().map(text).collect();
+    all.join(between)
 }
 
 impl Webmail {
@@ -47,7 +71,8 @@ impl Webmail {
             };
         let home = BackendId::new(&lane);
         let health = self.0.world.health.health(&home);
-        if health.is_some_and(|health| !health.takes_mail()) {
+        let is_down = health.is_some_and(|health| !health.takes_mail());
+        if is_down && note.if_down == IfDown::Leave {
             return Ok(Noted::Down(home));
         }
         let hostname = &self.0.options.hostname;

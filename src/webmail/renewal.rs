@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::accounts::{ACCOUNTS, Account, AccountError, Accounts, INVITATIONS, LoginError, Secret};
 use super::invitations::Invited;
+use super::passkeys::Keyring;
 use crate::smtp::Mailbox;
 
 /// Why a password was not changed.
@@ -16,12 +17,32 @@ pub(crate) enum Unchanged {
     Refused,
 }
 
+/// What becomes of the passkeys of an account that gets another password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OldPasskeys {
+    /// They go on to let in.
+    Stay,
+    /// They let nobody in any more.
+    Go,
+}
+
+impl OldPasskeys {
+    /// As a box of a form says.
+    pub(super) const fn of(ticked: &str) -> Self {
+        if ticked.is_empty() {
+            Self::Stay
+        } else {
+            Self::Go
+        }
+    }
+}
+
 impl Accounts {
     /// Changes the password of an account whose owner knows it; all its sessions end.
     pub(crate) async fn change_password(
         &self,
         account: &Account,
-        (old, new): (String, String),
+        (old, new, passkeys): (String, String, OldPasskeys),
         from: IpAddr,
     ) -> Result<Account, Unchanged> {
         let verified = self.verify_key(account.key(), old, from).await;
@@ -40,7 +61,9 @@ impl Accounts {
         };
         account.password = Some(Secret(hash));
         account.generation = account.generation.wrapping_add(1);
+        let gone = account.take_passkeys(passkeys);
         self.store(ACCOUNTS, &account.key(), &account).await?;
+        self.forget_passkeys(gone).await?;
         Ok(account)
     }
 
@@ -87,6 +110,16 @@ impl Accounts {
             self.spool.put_fact(INVITATIONS, &invitation, None).await?;
         }
         Ok(())
+    }
+}
+
+impl Account {
+    /// The passkeys that go.
+    pub(super) const fn take_passkeys(&mut self, passkeys: OldPasskeys) -> Option<Keyring> {
+        match passkeys {
+            OldPasskeys::Stay => None,
+            OldPasskeys::Go => self.keyring.take(),
+        }
     }
 }
 

@@ -13,10 +13,12 @@ use super::second::go_on;
 use crate::activation::Mode;
 use crate::webmail::Webmail;
 use crate::webmail::accounts::{Account, AccountError};
+use crate::webmail::changes::Change;
 use crate::webmail::error::WebError;
 use crate::webmail::frame::{Shell, show, show_with};
 use crate::webmail::guard::Visitor;
 use crate::webmail::logins::{Login, Outcome, Way, Who};
+use crate::webmail::renewal::OldPasskeys;
 
 #[derive(Template)]
 #[template(path = "invite.html")]
@@ -26,6 +28,8 @@ struct InvitePage {
     token: String,
     address: String,
     error: Option<&'static str>,
+    /// There are some, which a new password could end.
+    has_passkeys: bool,
 }
 
 #[derive(Template)]
@@ -43,6 +47,9 @@ pub(crate) struct PasswordForm {
     password: String,
     #[serde(default)]
     again: String,
+    /// The passkeys of before go.
+    #[serde(default)]
+    passkeys: String,
 }
 
 pub(crate) async fn page(
@@ -61,6 +68,7 @@ pub(crate) async fn page(
         csrf: form.csrf.clone(),
         token,
         address: account.address.to_string(),
+        has_passkeys: account.passkey_count() > 0,
         error: None,
     };
     Ok(form.put_cookie(show(&page)?))
@@ -80,9 +88,22 @@ pub(crate) async fn set_password(
         Err(AccountError::Invitation) => return gone(&webmail, &visitor),
         Err(error) => return Err(error.into()),
     };
+    let has_passkeys = account.passkey_count() > 0;
+    let was_used = account.was_used();
     let error = if form.password == form.again {
-        match accounts.set_password(&token, form.password).await {
+        let old = OldPasskeys::of(&form.passkeys);
+        match accounts.set_password(&token, (form.password, old)).await {
             Ok(account) => {
+                // The first password of all is no change.
+                if was_used {
+                    webmail
+                        .note_change(&account, Change::Invited, &visitor)
+                        .await;
+                }
+                if has_passkeys && old == OldPasskeys::Go {
+                    let what = Change::PasskeysRemoved;
+                    webmail.note_change(&account, what, &visitor).await;
+                }
                 webmail.note_login(&Login {
                     way: Way::Invitation,
                     outcome: Outcome::entered(&account),
@@ -105,6 +126,7 @@ pub(crate) async fn set_password(
         csrf: form.csrf,
         token,
         address: account.address.to_string(),
+        has_passkeys,
         error: Some(error),
     };
     show_with(StatusCode::UNPROCESSABLE_ENTITY, &page)

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::passkey_login::{decoded, said};
 use crate::webmail::Webmail;
+use crate::webmail::changes::Change;
 use crate::webmail::error::WebError;
 use crate::webmail::frame::{Here, PAGE, Shell, see_other, show, show_with};
 use crate::webmail::guard::User;
@@ -127,7 +128,11 @@ pub(crate) async fn add(
     let Form(form) = form.map_err(|refused| WebError::of_status(refused.status()))?;
     user.check(&form.csrf)?;
     match added(&webmail, &user, &form).await {
-        Ok(()) => Ok(see_other("/security?did=passkey")),
+        Ok(()) => {
+            let (account, what) = (&user.session.account, Change::PasskeyAdded);
+            webmail.note_change(account, what, &user.visitor).await;
+            Ok(see_other("/security?did=passkey"))
+        }
         Err(error) => {
             if let PasskeyError::Refused(refusal) = &error {
                 let account = user.account();
@@ -162,7 +167,11 @@ pub(crate) async fn remove(
     let accounts = &webmail.0.world.accounts;
     let which = (form.passkey.as_str(), form.password);
     match accounts.drop_passkey(account, which, from).await {
-        Ok(()) => Ok(see_other("/security?did=passkey-removed")),
+        Ok(()) => {
+            let what = Change::PasskeyRemoved;
+            webmail.note_change(account, what, &user.visitor).await;
+            Ok(see_other("/security?did=passkey-removed"))
+        }
         Err(error) => {
             let refusal: (StatusCode, String) = super::second::said(error, user.visitor.texts)?;
             super::security::with_passkey_error(&webmail, &user, (&form.passkey, refusal)).await

@@ -11,6 +11,7 @@ use super::second::go_on;
 use crate::oidc::{Back, Begun as Away, OidcError};
 use crate::webmail::Webmail;
 use crate::webmail::accounts::{Account, LoginError};
+use crate::webmail::changes::Change;
 use crate::webmail::error::{WebError, encoded};
 use crate::webmail::frame::see_other;
 use crate::webmail::guard::Visitor;
@@ -181,7 +182,11 @@ pub(crate) async fn back(
         None => Err(Unproven::Stale),
     };
     let response = match entered {
-        Ok((account, _)) => {
+        Ok((account, pinned)) => {
+            if pinned == Pinned::Now {
+                let what = Change::Provider;
+                webmail.note_change(&account, what, &visitor).await;
+            }
             let outcome = match login.second_step {
                 SecondStep::Ours => Outcome::entered(&account),
                 SecondStep::Providers => Outcome::In,

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::login::{PasskeyButton, VisitorForm, begin, own_path, too_many};
 use crate::webmail::Webmail;
 use crate::webmail::accounts::{Account, LoginError};
+use crate::webmail::changes::Change;
 use crate::webmail::error::WebError;
 use crate::webmail::frame::{Here, Shell, see_other, show, show_with};
 use crate::webmail::guard::{User, Visitor};
@@ -128,6 +129,10 @@ pub(crate) async fn step(
     note(&webmail, &finished, (whose.as_ref(), &visitor));
     let (status, error) = match finished {
         Ok((account, used)) => {
+            if used.is_some() {
+                let what = Change::Recovered;
+                webmail.note_change(&account, what, &visitor).await;
+            }
             let next = match used {
                 Some(left) => format!("/security?did=recovered&left={left}"),
                 None => own_path(&form.next).to_owned(),
@@ -191,7 +196,11 @@ pub(crate) async fn switch_on(
         .set_second(account, given, user.visitor.address)
         .await
     {
-        Ok(codes) => show_codes(&webmail, &user, codes).await,
+        Ok(codes) => {
+            let what = Change::SecondOn;
+            webmail.note_change(account, what, &user.visitor).await;
+            show_codes(&webmail, &user, codes).await
+        }
         Err(error) => {
             let (status, error) = said(error, user.visitor.texts)?;
             let is_ours =
@@ -221,6 +230,14 @@ pub(crate) async fn change(
         let off = accounts.drop_second(account, form.password, from).await;
         off.map(|()| None)
     };
+    let what = match &done {
+        Ok(Some(_)) => Some(Change::Codes),
+        Ok(None) => Some(Change::SecondOff),
+        Err(_) => None,
+    };
+    if let Some(what) = what {
+        webmail.note_change(account, what, &user.visitor).await;
+    }
     match done {
         Ok(Some(codes)) => show_codes(&webmail, &user, codes).await,
         Ok(None) => Ok(see_other("/security?did=second-off")),

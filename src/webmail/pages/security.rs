@@ -13,13 +13,14 @@ use super::login::{begin, too_many};
 use crate::base::Timestamp;
 use crate::webmail::Webmail;
 use crate::webmail::accounts::LoginError;
+use crate::webmail::changes::Change;
 use crate::webmail::device::device;
 use crate::webmail::error::WebError;
 use crate::webmail::frame::{Here, Shell, see_other, show, show_with};
 use crate::webmail::guard::User;
 use crate::webmail::moment::Moments;
 use crate::webmail::passkeys::Passkey;
-use crate::webmail::renewal::Unchanged;
+use crate::webmail::renewal::{OldPasskeys, Unchanged};
 use crate::webmail::texts::{Texts, fill};
 
 #[derive(Template)]
@@ -36,6 +37,12 @@ struct SecurityPage {
     second_error: Option<String>,
     /// `None` where browsers have none.
     passkeys: Option<Vec<PasskeyRow>>,
+}
+
+impl SecurityPage {
+    fn has_passkeys(&self) -> bool {
+        self.passkeys.as_ref().is_some_and(|rows| !rows.is_empty())
+    }
 }
 
 /// A passkey.
@@ -81,6 +88,9 @@ pub(crate) struct PasswordForm {
     password: String,
     #[serde(default)]
     again: String,
+    /// The passkeys go, too.
+    #[serde(default)]
+    passkeys: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -113,11 +123,19 @@ pub(crate) async fn change_password(
     let texts = user.visitor.texts;
     let refused = if form.password == form.again {
         let accounts = &webmail.0.world.accounts;
-        let passwords = (form.old, form.password);
+        let old = OldPasskeys::of(&form.passkeys);
+        let passwords = (form.old, form.password, old);
         let account = &user.session.account;
+        let had_passkeys = account.passkey_count() > 0;
         let changed = accounts.change_password(account, passwords, user.visitor.address);
         match changed.await {
             Ok(account) => {
+                let what = Change::Password;
+                webmail.note_change(&account, what, &user.visitor).await;
+                if had_passkeys && old == OldPasskeys::Go {
+                    let what = Change::PasskeysRemoved;
+                    webmail.note_change(&account, what, &user.visitor).await;
+                }
                 webmail.0.sessions.end(&user.session).await?;
                 let next = "/security?did=password";
                 return begin(&webmail, (&account, &user.visitor), next).await;

@@ -8,6 +8,7 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 mod answer;
+mod changes;
 mod codes;
 mod conversations;
 mod drafts;

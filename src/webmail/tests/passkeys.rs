@@ -6,7 +6,7 @@ use super::*;
 use crate::webmail::totp;
 use crate::webmail::webauthn::test_device::{Device, GOOD};
 
-const URL: &str = "https://mail.example.org";
+pub(super) const URL: &str = "https://mail.example.org";
 const HERE: (&str, &str) = ("mail.example.org", URL);
 
 impl Browser<'_> {
@@ -18,7 +18,7 @@ impl Browser<'_> {
     }
 
     /// A new passkey on a device of one's own.
-    async fn with_passkey(&mut self, id: &[u8]) -> Device {
+    pub(super) async fn with_passkey(&mut self, id: &[u8]) -> Device {
         let mut device = Device::new(HERE, id);
         let added = self.add_passkey(&mut device, "My phone").await;
         assert_eq!(added.location(), "/security?did=passkey");
@@ -56,7 +56,7 @@ impl Browser<'_> {
         (csrf, asked["challenge"].as_str().unwrap().to_owned())
     }
 
-    async fn log_in_with(&mut self, device: &mut Device) -> Answer {
+    pub(super) async fn log_in_with(&mut self, device: &mut Device) -> Answer {
         let (csrf, challenge) = self.asked().await;
         let form = shown(&csrf, device, &challenge);
         self.post_all(&form).await
@@ -77,7 +77,7 @@ impl Browser<'_> {
         self.post("/login", &form).await
     }
 
-    async fn remove(&mut self, id: &str, password: &str) -> Answer {
+    pub(super) async fn remove(&mut self, id: &str, password: &str) -> Answer {
         let csrf = self.get("/security").await.field("csrf");
         let form = [("csrf", &*csrf), ("passkey", id), ("password", password)];
         self.post("/security/passkey/remove", &form).await

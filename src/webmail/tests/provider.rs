@@ -4,7 +4,7 @@ use super::*;
 use crate::oidc::tests::provider::{TestProvider, fields};
 use crate::webmail::provider::{BACK, ProviderLogin, SecondStep};
 
-fn served_by(provider: &TestProvider, change: impl FnOnce(&mut ProviderLogin)) -> Site {
+pub(super) fn served_by(provider: &TestProvider, change: impl FnOnce(&mut ProviderLogin)) -> Site {
     Site::changed(|world| {
         let client = TestProvider::client(provider.options(), world.clock.clone());
         let mut login = ProviderLogin {
@@ -20,7 +20,7 @@ fn served_by(provider: &TestProvider, change: impl FnOnce(&mut ProviderLogin)) -
 
 impl Browser<'_> {
     /// Goes to the provider, and comes back: the path with its code.
-    async fn sent_back(&mut self, provider: &TestProvider) -> String {
+    pub(super) async fn sent_back(&mut self, provider: &TestProvider) -> String {
         let away = self.get("/login/provider?next=/sent").await;
         assert_eq!(away.status, StatusCode::SEE_OTHER);
         let (code, state) = provider.visit(away.location()).await;

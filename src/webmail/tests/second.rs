@@ -15,7 +15,7 @@ impl Browser<'_> {
         self.post("/login", &form).await
     }
 
-    async fn second_step(&mut self, page: &Answer, code: &str) -> Answer {
+    pub(super) async fn second_step(&mut self, page: &Answer, code: &str) -> Answer {
         let (csrf, half, next) = (page.field("csrf"), page.field("half"), page.field("next"));
         let form = [
             ("csrf", &*csrf),

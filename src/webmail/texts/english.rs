@@ -441,6 +441,27 @@ pub(crate) const ENGLISH: Texts = Texts {
         shown now.",
     cancel: "Cancel",
     passkeys: "Passkeys",
+    changes_subject: "A way into your emergency mail has changed",
+    changes: "For your mailbox {address} a way into the emergency mail has \
+        changed:\n\n{lines}\n\nIf that was you, you need not do anything. If it was not, please \
+        tell your help desk at once.\n\nThis message was sent by a program. Nobody asks you for \
+        your password by mail.",
+    change_of_password: "the password was changed",
+    change_by_invitation: "a password was set with an invitation",
+    change_passkey_added: "a passkey was added",
+    change_passkey_removed: "a passkey was removed",
+    change_passkeys_removed: "all passkeys were removed",
+    change_second_on: "the second step was switched on",
+    change_second_off: "the second step was switched off",
+    change_codes: "new recovery codes were made",
+    change_recovered: "somebody logged in with a recovery code",
+    change_provider: "somebody logged in by {name} for the first time",
+    change_reset: "the help desk has reset the login; password, second step and passkeys of \
+        before work no more",
+    change_more: "and {count} more",
+    passkeys_go: "Remove all passkeys, too",
+    passkeys_go_help: "Without this they go on to work beside the new password. Tick it if \
+        somebody else may have been logged in as you.",
     passkeys_about: "Log in with the finger, face or PIN of your device, without password and \
         code. Nobody can guess a passkey, and it works on this site only.",
     passkey_add: "Add a passkey",

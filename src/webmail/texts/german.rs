@@ -442,6 +442,27 @@ pub(crate) const GERMAN: Texts = Texts {
         jetzt zu sehen ist.",
     cancel: "Abbrechen",
     passkeys: "Passkeys",
+    changes_subject: "Ein Zugang zu Ihrer Notfall-Post hat sich geändert",
+    changes: "Zum Postfach {address} hat sich ein Zugang zur Notfall-Post \
+        geändert:\n\n{lines}\n\nWaren Sie das selbst, brauchen Sie nichts zu tun. Waren Sie es \
+        nicht, sagen Sie es bitte gleich Ihrer Hilfestelle.\n\nDiese Nachricht kommt von einem \
+        Programm. Niemand fragt Sie per Mail nach Ihrem Kennwort.",
+    change_of_password: "Das Kennwort wurde geändert",
+    change_by_invitation: "Mit einer Einladung wurde ein Kennwort gesetzt",
+    change_passkey_added: "Ein Passkey wurde hinzugefügt",
+    change_passkey_removed: "Ein Passkey wurde entfernt",
+    change_passkeys_removed: "Alle Passkeys wurden entfernt",
+    change_second_on: "Der zweite Schritt wurde eingeschaltet",
+    change_second_off: "Der zweite Schritt wurde ausgeschaltet",
+    change_codes: "Es wurden neue Wiederherstellungscodes gemacht",
+    change_recovered: "Jemand hat sich mit einem Wiederherstellungscode angemeldet",
+    change_provider: "Jemand hat sich zum ersten Mal mit {name} angemeldet",
+    change_reset: "Die Hilfestelle hat die Anmeldung zurückgesetzt; Kennwort, zweiter Schritt \
+        und Passkeys von vorher gelten nicht mehr",
+    change_more: "und {count} weitere",
+    passkeys_go: "Auch alle Passkeys entfernen",
+    passkeys_go_help: "Sonst gelten sie neben dem neuen Kennwort weiter. Setzen Sie das \
+        Häkchen, wenn vielleicht jemand anderer als Sie angemeldet war.",
     passkeys_about: "Anmelden mit Finger, Gesicht oder PIN Ihres Geräts, ohne Kennwort und Code. \
         Niemand kann einen Passkey erraten, und er gilt nur auf dieser Seite.",
     passkey_add: "Passkey hinzufügen",
