@@ -49,16 +49,7 @@ struct Seal {
 /// Checks the chain of a message, RFC 8617 §5.2.
 pub(super) async fn check(read: &Read, lookup: &Lookup<'_>) -> Chain {
     let fields = read.fields();
-    let is_arc = |field: &&Field<'_>| {
-        [
-            "ARC-Authentication-Results",
-            "ARC-Message-Signature",
-            "ARC-Seal",
-        ]
-        .iter()
-        .any(|name| field.is(name))
-    };
-    let parts: Vec<Field<'_>> = fields.iter().filter(is_arc).copied().collect();
+    let parts = parts(&fields);
     let mut chain = Chain {
         result: AuthResult::None,
         reason: None,
@@ -162,6 +153,27 @@ fn is_list(text: &str) -> bool {
             .starts_with(|c: char| c.is_ascii_alphabetic())
     };
     bare.split(';').all(begins)
+}
+
+fn parts<'f>(fields: &[Field<'f>]) -> Vec<Field<'f>> {
+    let names = [
+        "ARC-Authentication-Results",
+        "ARC-Message-Signature",
+        "ARC-Seal",
+    ];
+    let is_arc = |field: &&Field<'_>| names.iter().any(|name| field.is(name));
+    fields.iter().filter(is_arc).copied().collect()
+}
+
+/// What the next seal covers of the sets before it.
+pub(super) fn sealed_before(fields: &[Field<'_>]) -> Vec<u8> {
+    let mut data = Vec::new();
+    for set in sets(&parts(fields)).unwrap_or_default() {
+        for part in [set.results, set.message, set.seal] {
+            Canon::Relaxed.field(part, &mut data);
+        }
+    }
+    data
 }
 
 /// The sets in their order; each is complete, and none is missing.

@@ -10,12 +10,14 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::arc::{self, Chain};
-use super::dkim::{self, Checked};
+use super::dkim::{self, Checked as CheckedSignature};
 use super::dmarc::{self, By, Discovery, Proof};
 use super::flaw::Flaw;
 use super::lookup::Lookups;
 use super::reading::{Read, Reading};
+use super::results::results_value;
 use super::ruling::{Enforcement, Enforcements};
+use super::sign::Signer;
 use super::spf::{self, Client};
 use super::{iprev, name};
 use crate::base::{Clock, Entropy, Timestamp};
@@ -38,6 +40,8 @@ pub struct Options {
     pub dmarc: Enforcement,
     /// The same for single domains of ours.
     pub domains: Enforcements,
+    /// The domain whose key seals what was found (RFC 8617).
+    pub seal: Option<String>,
     /// A message waits for the name servers so long and no longer.
     pub patience: Duration,
 }
@@ -50,6 +54,7 @@ impl Default for Options {
             trusted_sealers: Vec::new(),
             dmarc: Enforcement::Mark,
             domains: Enforcements::new(),
+            seal: None,
             patience: limits::AUTH_TIME,
         }
     }
@@ -66,9 +71,19 @@ pub struct Subject<'s> {
     pub from: &'s ReversePath,
 }
 
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The ARC set that seals it, if something does.
+    pub seal: Option<String>,
+}
+
 /// Checks messages.
 #[derive(Debug)]
 pub struct Checker {
+    signer: Option<Arc<Signer>>,
     ask: Arc<dyn Ask>,
     clock: Clock,
     entropy: Entropy,
@@ -104,6 +119,7 @@ impl Checker {
         options: Options,
     ) -> Self {
         Self {
+            signer: None,
             ask,
             clock,
             entropy,
@@ -111,6 +127,23 @@ impl Checker {
             options: RwLock::new(Arc::new(options)),
             places: Semaphore::new(limits::AUTH_AT_ONCE),
             silence: Mutex::default(),
+        }
+    }
+
+    /// With somebody who seals what was found.
+    #[must_use]
+    pub fn sealing(mut self, signer: Arc<Signer>) -> Self {
+        self.signer = Some(signer);
+        self
+    }
+
+    /// For a message that comes in.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        if self.options().seal.is_some() {
+            Reading::to_sign()
+        } else {
+            Reading::default()
         }
     }
 
@@ -135,7 +168,7 @@ impl Checker {
     }
 
     /// Finds out what can be found out in time.
-    pub async fn check(&self, reading: Reading, subject: Subject<'_>) -> Verdict {
+    pub async fn check(&self, reading: Reading, subject: Subject<'_>) -> Checked {
         let options = self.options();
         let read = reading.finish();
         let deadline = Instant::now() + options.patience;
@@ -143,7 +176,7 @@ impl Checker {
         let is_free = matches!(place, Ok(Ok(_))) && !self.is_paused();
         let ask = is_free.then(|| Arc::clone(&self.ask));
         let lookups = Lookups::new(ask, deadline);
-        let (verdict, ()) = join(
+        let ((verdict, chain), ()) = join(
             verify(&read, subject, (&options, self.clock.now()), &lookups),
             self.probe(&lookups),
         )
@@ -155,7 +188,12 @@ impl Checker {
             let (method, result) = (line.method.as_str(), line.result.as_str());
             counter!(names::AUTH_RESULTS, "method" => method, "result" => result).increment(1);
         }
-        verdict
+        let seal = options.seal.as_ref().zip(self.signer.as_ref());
+        let seal = seal.and_then(|(domain, signer)| {
+            let results = results_value(&self.hostname, &verdict);
+            signer.seal(domain, (&read, &chain), &results)
+        });
+        Checked { verdict, seal }
     }
 
     fn is_paused(&self) -> bool {
@@ -213,7 +251,7 @@ async fn verify(
     subject: Subject<'_>,
     (options, now): (&Options, Timestamp),
     lookups: &Lookups,
-) -> Verdict {
+) -> (Verdict, Chain) {
     let sender = sender(subject);
     let signed = read.dkim().filter_map(|it| it.signature.as_ref().ok());
     let mut candidates: Vec<String> = signed.map(|it| it.domain.clone()).collect();
@@ -255,7 +293,7 @@ async fn verify(
     conclude(&mut verdict, read, authors.map(|_| discoveries), &proofs);
     vouch(&mut verdict, &chain, options);
     verdict.results.push(arc_line(&chain));
-    verdict
+    (verdict, chain)
 }
 
 async fn peer(subject: Subject<'_>, lookups: &Lookups) -> MethodResult {
@@ -299,7 +337,7 @@ async fn spf_results(subject: Subject<'_>, lookups: &Lookups) -> Vec<MethodResul
     by_sender.into_iter().chain(by_helo).collect()
 }
 
-async fn signatures(read: &Read, now: Timestamp, lookups: &Lookups) -> Vec<Checked> {
+async fn signatures(read: &Read, now: Timestamp, lookups: &Lookups) -> Vec<CheckedSignature> {
     let lookup = lookups.method(limits::AUTH_SIGNATURES);
     let lookup = &lookup;
     let all = read
@@ -334,7 +372,7 @@ fn authors(read: &Read) -> Result<Vec<String>, Flaw> {
     Ok(domains)
 }
 
-fn proofs(sender: Option<String>, spf: &[MethodResult], dkim: &[Checked]) -> Vec<Proof> {
+fn proofs(sender: Option<String>, spf: &[MethodResult], dkim: &[CheckedSignature]) -> Vec<Proof> {
     // The first line is MAIL FROM's; without one, HELO's.
     let by_spf = sender.zip(spf.first()).map(|(domain, line)| Proof {
         domain,
@@ -360,7 +398,7 @@ fn proves(own: &Discovery, proofs: &[Proof]) -> bool {
     })
 }
 
-fn lines(read: &Read, dkim: Vec<Checked>) -> Vec<MethodResult> {
+fn lines(read: &Read, dkim: Vec<CheckedSignature>) -> Vec<MethodResult> {
     if read.is_too_large {
         let line = MethodResult::new(AuthMethod::Dkim, AuthResult::Policy);
         return vec![line.because(TOO_LARGE)];

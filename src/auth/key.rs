@@ -9,7 +9,7 @@ use super::signature::Algorithm;
 use super::tags::Tags;
 
 /// RFC 8301 §3.2: shorter ones must not be taken; longer ones are not in use, and cost time.
-const BITS: std::ops::RangeInclusive<usize> = 1024..=8192;
+pub(super) const BITS: std::ops::RangeInclusive<usize> = 1024..=8192;
 
 /// A key as it is published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +108,23 @@ fn rsa(der: &[u8]) -> Result<Vec<u8>, Flaw> {
     Ok(bare.to_vec())
 }
 
+/// The SubjectPublicKeyInfo of an RSAPublicKey: what is published.
+pub(super) fn spki(bare: &[u8]) -> Vec<u8> {
+    let wrap = |tag: u8, inside: &[u8]| {
+        let length = u16::try_from(inside.len())
+            .unwrap_or(u16::MAX)
+            .to_be_bytes();
+        [&[tag, 0x82], length.as_slice(), inside].concat()
+    };
+    let object = u8::try_from(RSA.len()).unwrap_or(u8::MAX);
+    let null = [0x05, 0x00];
+    let kind = [&[OBJECT, object], RSA, &null].concat();
+    let length = u8::try_from(kind.len()).unwrap_or(u8::MAX);
+    let kind = [&[SEQUENCE, length], kind.as_slice()].concat();
+    let bits = wrap(BIT_STRING, &[&[0], bare].concat());
+    wrap(SEQUENCE, &[kind, bits].concat())
+}
+
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
@@ -158,17 +175,14 @@ mod tests {
     use super::*;
 
     /// A SubjectPublicKeyInfo with a modulus of so many bytes.
-    fn spki(bytes: usize) -> Vec<u8> {
+    fn made(bytes: usize) -> Vec<u8> {
         let wrap = |tag: u8, inside: &[u8]| {
             let length = u16::try_from(inside.len()).unwrap().to_be_bytes();
             [&[tag, 0x82], length.as_slice(), inside].concat()
         };
         let modulus = [vec![0], vec![0xc5; bytes]].concat();
         let key = [wrap(INTEGER, &modulus), vec![INTEGER, 3, 1, 0, 1]].concat();
-        let key = [vec![0], wrap(SEQUENCE, &key)].concat();
-        let kind = [&[OBJECT, 9], RSA, &[5, 0]].concat();
-        let inside = [wrap(SEQUENCE, &kind), wrap(BIT_STRING, &key)].concat();
-        wrap(SEQUENCE, &inside)
+        spki(&wrap(SEQUENCE, &key))
     }
 
     fn told(record: &str) -> &'static str {
@@ -177,8 +191,8 @@ mod tests {
 
     #[test]
     fn keys_are_taken_or_refused() {
-        let p = |bytes| STANDARD.encode(spki(bytes));
-        let bare = STANDARD.encode(unwrapped(&spki(256)).unwrap());
+        let p = |bytes| STANDARD.encode(made(bytes));
+        let bare = STANDARD.encode(unwrapped(&made(256)).unwrap());
         let edwards = STANDARD.encode([7; 32]);
         for (record, expected) in [
             (format!("v=DKIM1; k=rsa; p={}", p(256)), "taken"),

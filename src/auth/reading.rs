@@ -3,7 +3,7 @@
 
 use memchr::memchr;
 
-use super::canon::{BodyDigest, BodySum};
+use super::canon::{BodyDigest, BodySum, Canon};
 use super::fields::{Field, fields};
 use super::flaw::Flaw;
 use super::signature::{Kind, Signature};
@@ -18,6 +18,8 @@ pub struct Reading {
     line: usize,
     place: Place,
     is_too_large: bool,
+    /// The sum of the whole body, when somebody will sign it.
+    whole: Option<BodyDigest>,
     signed: Vec<Signed>,
     digests: Vec<BodyDigest>,
 }
@@ -49,14 +51,28 @@ pub(super) struct Signed {
 pub(super) struct Read {
     header: Vec<u8>,
     pub(super) is_too_large: bool,
+    /// The body, relaxed and whole, if it was asked for.
+    pub(super) whole_body: Option<BodySum>,
     pub(super) signed: Vec<Signed>,
 }
 
 impl Reading {
+    /// To be signed afterwards.
+    #[must_use]
+    pub fn to_sign() -> Self {
+        Self {
+            whole: Some(BodyDigest::new(Canon::Relaxed, None)),
+            ..Self::default()
+        }
+    }
+
     /// The next piece, as it came over the wire without its dots.
     pub fn push(&mut self, piece: &[u8]) {
         match self.place {
-            Place::Body => self.digests.iter_mut().for_each(|it| it.push(piece)),
+            Place::Body => {
+                let digests = self.digests.iter_mut().chain(&mut self.whole);
+                digests.for_each(|it| it.push(piece));
+            }
             Place::Header => self.header(piece),
         }
     }
@@ -145,6 +161,7 @@ impl Reading {
         Read {
             header: self.header,
             is_too_large: self.is_too_large,
+            whole_body: self.whole.map(BodyDigest::finish),
             signed: self.signed,
         }
     }

@@ -152,20 +152,25 @@ impl Signature {
     /// What was signed: RFC 6376 §3.7.
     pub(super) fn signed_data(&self, fields: &[Field<'_>], own: Field<'_>) -> Vec<u8> {
         let mut data = Vec::new();
-        let mut used: Vec<usize> = Vec::new();
-        for wanted in &self.headers {
-            // RFC 6376 §5.4.2: the last one of a name first; one that is not there is nothing.
-            let below = fields.iter().enumerate().rev();
-            let found = below
-                .filter(|(_, field)| field.is(wanted))
-                .find(|(at, _)| !used.contains(at));
-            if let Some((at, field)) = found {
-                used.push(at);
-                self.header_canon.field(*field, &mut data);
-            }
-        }
+        select(&self.headers, fields, self.header_canon, &mut data);
         append_unsigned(self.header_canon, own, &mut data);
         data
+    }
+}
+
+/// Appends the fields that are named, RFC 6376 §5.4.2: the last one of a name first; one that is
+/// not there is nothing.
+pub(super) fn select(names: &[String], fields: &[Field<'_>], canon: Canon, data: &mut Vec<u8>) {
+    let mut used: Vec<usize> = Vec::new();
+    for wanted in names {
+        let below = fields.iter().enumerate().rev();
+        let found = below
+            .filter(|(_, field)| field.is(wanted))
+            .find(|(at, _)| !used.contains(at));
+        if let Some((at, field)) = found {
+            used.push(at);
+            canon.field(*field, data);
+        }
     }
 }
 

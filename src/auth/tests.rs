@@ -53,7 +53,7 @@ async fn check(checker: &Checker, from: &str, message: &str) -> Verdict {
         helo: "mail.sender.example",
         from: &from,
     };
-    checker.check(read(message), subject).await
+    checker.check(read(message), subject).await.verdict
 }
 
 async fn verdict(zone: &str, from: &str, message: &str) -> Verdict {

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::directory::DirectoryVerb;
 use super::drill::DrillVerb;
 use super::invite::InviteArgs;
+use super::key::KeyVerb;
 use super::landing::LandingVerb;
 use super::rehearse::RehearseArgs;
 use super::replay::ReplayVerb;
@@ -135,6 +136,9 @@ pub(crate) enum Verb {
     /// Accounts of the webmail
     #[command(subcommand)]
     User(UserVerb),
+    /// Keys with which our domains sign mail
+    #[command(subcommand)]
+    Key(KeyVerb),
     /// The spool of a server that is stopped
     #[command(subcommand)]
     Spool(SpoolVerb),

@@ -10,6 +10,7 @@ use super::args::{
 use super::bulk::BulkWork;
 use super::directory::DirectoryVerb;
 use super::drill::DrillVerb;
+use super::key::KeyVerb;
 use super::landing::LandingVerb;
 use super::rehearse::RehearseArgs;
 use super::replay::ReplayVerb;
@@ -50,6 +51,7 @@ pub(crate) enum Work {
     /// Write the manual to a folder.
     Man(PathBuf),
     /// Work on a spool that is not in use.
+    Key(KeyVerb),
     Spool(SpoolWork),
     /// Ask the server that runs.
     Ask(Question),
@@ -162,6 +164,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
         Verb::Tls => Work::Ask(Question::Tls),
         Verb::Webmail(verb) => Work::Webmail(Box::new(verb), actor.to_owned()),
         Verb::User(verb) => Work::Ask(Question::User(verb)),
+        Verb::Key(verb) => Work::Key(verb),
         Verb::Spool(verb) => Work::Spool(match verb {
             SpoolVerb::Verify => SpoolWork::Verify,
             SpoolVerb::Rebuild => SpoolWork::Rebuild,

@@ -18,6 +18,7 @@ mod holding;
 mod home;
 mod intent;
 mod invite;
+mod key;
 mod landing;
 mod manual;
 mod offline;
@@ -163,6 +164,7 @@ fn perform(intent: Intent) -> Result<(), Failure> {
                 .map_err(|error| Failure::new(Exit::Failed, error)),
             Work::Completions(shell) => manual::completions(shell),
             Work::Man(folder) => manual::write_pages(&folder),
+            Work::Key(verb) => key::perform(config.as_deref(), &verb, format),
             Work::Spool(work) => offline::perform(config.as_deref(), &work, format),
             Work::Ask(question) => ask(config.as_deref(), question, format).await,
             Work::Bulk(work) => bulk::perform(config.as_deref(), *work, format).await,

@@ -34,6 +34,7 @@ pub(super) fn auth(root: &Section<'_>, domains: Enforcements) -> Options {
         options.trusted_sealers = sealers.value.into_iter().map(|at| at.value).collect();
     }
     set(&mut options.dmarc, section.text("dmarc", enforcement));
+    options.seal = section.text("seal", domain).map(|at| at.value);
     let patience = section.text("patience", |text| match duration(text)? {
         long if long > limits::AUTH_TIME_MOST => {
             Err(format!("\"{text}\" is too long, expected 60s or less"))

@@ -14,7 +14,7 @@ use super::visit_key::visit_key;
 use super::{Running, StartError, drills, sync};
 use crate::activation::Activation;
 use crate::admin::{self, Admin};
-use crate::auth::Checker;
+use crate::auth::{Checker, KeyFolder, Signer};
 use crate::backend::Board;
 use crate::base::{Clock, Entropy, Shutdown};
 use crate::config::{Config, WebConfig};
@@ -23,7 +23,7 @@ use crate::drill::{DrillTransport, Drills};
 use crate::imap::{self, ImapHomes};
 use crate::inbound::{self, TlsMode};
 use crate::ldap::{LdapServer, Passwords};
-use crate::mail::{Transport, VisitKey};
+use crate::mail::{Sign, Transport, VisitKey};
 use crate::net::{AcceptTls, Dns, Listen, TcpDial, TcpListen, TlsClient, TlsServer, bind_unix};
 use crate::outbound::{self, Outbound};
 use crate::queue::landing::Landings;
@@ -128,6 +128,7 @@ pub(super) struct Base {
     pub(super) activation: Activation,
     pub(super) visits: VisitKey,
     pub(super) checker: Arc<Checker>,
+    pub(super) signer: Arc<Signer>,
 }
 
 impl Base {
@@ -140,6 +141,10 @@ impl Base {
             config.server.hostname.to_string(),
             config.auth.clone(),
         );
+        let keys = KeyFolder::of(&config.server.data_dir);
+        let signer = Signer::new(keys, clock.clone());
+        let signer = Arc::new(signer.map_err(StartError::other("the keys"))?);
+        spool.sign_with(Arc::clone(&signer) as Arc<dyn Sign>);
         let board = Board::new(&config.backend_options(), clock.clone());
         let open = config.web.as_ref().map(|web| web.activation);
         let activation = Activation::new(
@@ -168,7 +173,8 @@ impl Base {
             board,
             activation,
             visits: visits.map_err(StartError::other("visit.key"))?,
-            checker: Arc::new(checker),
+            checker: Arc::new(checker.sealing(Arc::clone(&signer))),
+            signer,
         })
     }
 

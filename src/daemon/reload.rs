@@ -110,6 +110,10 @@ impl Reloader {
             ));
         }
         let sources = sync::sources(&new).map_err(|error| error.to_string())?;
+        self.base
+            .signer
+            .reload()
+            .map_err(|error| error.to_string())?;
         self.reload_directory(&new).await?;
         // Nothing below can fail: the new config holds as a whole or not at all.
         let backends = new.backend_options();

@@ -301,7 +301,7 @@ impl Drills {
             expanded: None,
             verdict: None,
         };
-        let mut draft = spool.draft();
+        let mut draft = spool.draft_of_ours();
         let failed = |error: SpoolError| error.to_string();
         draft.append(text.as_bytes()).await.map_err(failed)?;
         let begun = (token.to_owned(), Some(draft.id()));

@@ -15,7 +15,7 @@ use super::server::Server;
 use super::session::{Action, BadLine, Hello, Pipelined, Rules, Session, StartTls};
 use super::transaction::Transaction;
 use super::wire::{Wire, WireError};
-use crate::auth::Reading;
+use crate::auth::Checker;
 use crate::base::{Shutdown, TlsInfo};
 use crate::directory::is_encapsulated;
 use crate::limits;
@@ -239,8 +239,7 @@ impl Connection {
     ) -> Result<(), End> {
         wire.say(&Reply::plain(354, "End data with <CR><LF>.<CR><LF>"));
         let mut draft = self.server.spool.draft();
-        let checker = self.checker();
-        let reading = checker.map(|_| Reading::default());
+        let reading = self.checker().map(Checker::reading);
         let mut content = Content::new(&self.server.options, self.origin, reading);
         let trace = self.trace(&hello, &transaction, draft.id());
         if let Err(error) = draft.append(trace.as_bytes()).await {

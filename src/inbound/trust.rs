@@ -4,7 +4,7 @@ use super::connection::{Connection, spool_reply};
 use super::content::Content;
 use super::session::Hello;
 use super::transaction::Transaction;
-use crate::auth::{Checker, Reading, Ruling, Subject, results_field, rule};
+use crate::auth::{Checked, Checker, Reading, Ruling, Subject, results_field, rule};
 use crate::mail::Verdict;
 use crate::route::Origin;
 use crate::smtp::Reply;
@@ -27,13 +27,19 @@ impl Connection {
         mut content: Content,
     ) -> Reply {
         let reading = content.take_reading();
-        let verdict = self.check(reading, &hello, &transaction).await;
+        let checked = self.check(reading, &hello, &transaction).await;
+        let (verdict, seal) = match checked {
+            Some(checked) => (Some(checked.verdict), checked.seal),
+            None => (None, None),
+        };
         let held = match self.rule(verdict.as_ref(), &transaction) {
             Ruling::Take(held) => held,
             Ruling::Refuse(reply) => return reply,
         };
         if let Some(verdict) = &verdict {
+            // RFC 8617 §5.1: the newest set stands above all.
             let field = results_field(&self.server.options.hostname, verdict);
+            let field = seal.unwrap_or_default() + &field;
             if let Err(error) = draft.prepend(field.as_bytes()).await {
                 tracing::error!(%error, "a message could not be written");
                 return spool_reply(&error);
@@ -50,7 +56,7 @@ impl Connection {
         reading: Option<Reading>,
         hello: &Hello,
         transaction: &Transaction,
-    ) -> Option<Verdict> {
+    ) -> Option<Checked> {
         let checker = self.server.checker.as_deref()?;
         let subject = Subject {
             ip: self.peer.ip().to_canonical(),

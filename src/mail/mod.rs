@@ -23,6 +23,7 @@ mod outcome;
 mod replay;
 mod replayed;
 mod report;
+mod sign;
 mod state;
 mod thread;
 mod trace;
@@ -55,6 +56,7 @@ pub use mime::{
 pub use outcome::{Blame, Failure, Outcome};
 pub use replay::{ReplayMark, ReplayPhase, ReplayStep, ReplayedRecipient};
 pub use report::{Report, ReportKind, ReportedRecipient, Returned};
+pub use sign::{Sign, Signing};
 pub use state::{IllegalTransition, RecipientEvent, RecipientState};
 pub use thread::Ties;
 pub use trace::Trace;

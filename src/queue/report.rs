@@ -145,7 +145,7 @@ impl Queue {
             return Ok(());
         };
         let original = self.original_of(job, kind);
-        let mut draft = parts.spool.draft();
+        let mut draft = parts.spool.draft_of_ours();
         let hostname = self.options().hostname.clone();
         let message_id = format!("{}@{hostname}", draft.id());
         let report = Report {

@@ -11,7 +11,7 @@ use super::disk::{Disk, DiskFile};
 use super::event::BigFile;
 use super::identity::is_marked;
 use super::room::{Room, Share};
-use crate::mail::SpoolId;
+use crate::mail::{Signing, SpoolId};
 
 /// Bytes that are written to the file at once.
 const CHUNK: usize = 256 * 1024;
@@ -29,6 +29,8 @@ pub struct Draft {
     home: BigHome,
     file: Option<Overflow>,
     share: Share,
+    /// Who signs it, when we write it ourselves.
+    signing: Option<Box<dyn Signing>>,
 }
 
 /// Where large bodies are.
@@ -130,7 +132,14 @@ impl Draft {
             in_memory,
             home,
             file: None,
+            signing: None,
         }
+    }
+
+    /// Signed by `signing` when it is complete.
+    pub(crate) fn signed(mut self, signing: Option<Box<dyn Signing>>) -> Self {
+        self.signing = signing;
+        self
     }
 
     /// The id that the message gets; known beforehand because `Received` carries it.
@@ -156,6 +165,9 @@ impl Draft {
     /// # Errors
     /// [`SpoolError::Disk`] when the file cannot be written.
     pub async fn append(&mut self, bytes: &[u8]) -> Result<(), SpoolError> {
+        if let Some(signing) = &mut self.signing {
+            signing.push(bytes);
+        }
         self.buffer.extend_from_slice(bytes);
         self.length += bytes.len() as u64;
         let has_room = self.share.resize(self.buffer.capacity());
@@ -242,6 +254,10 @@ impl Draft {
 
     /// Makes a large body durable, file and folder, before the log names it (decision 2).
     pub(crate) async fn finish(mut self) -> Result<(Finished, Share), SpoolError> {
+        if let Some(signing) = self.signing.take() {
+            let front = signing.finish();
+            self.prepend(&front).await?;
+        }
         let room = Arc::clone(&self.home.room);
         if self.file.is_none() {
             let body = std::mem::take(&mut self.buffer).into();

@@ -1,7 +1,7 @@
 //! The door to the spool: what is written.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use super::outlook::Outlook;
 use super::room::Share;
 use crate::base::{Clock, Timestamp};
 use crate::limits;
-use crate::mail::{Envelope, HoldReason, IdSource, NodeId, RecipientEvent, SpoolId};
+use crate::mail::{Envelope, HoldReason, IdSource, NodeId, RecipientEvent, Sign, SpoolId};
 
 /// Largest value of a fact, as JSON.
 const MAX_FACT: usize = 64 * 1024;
@@ -81,6 +81,7 @@ pub(crate) struct Inner {
     pub(crate) uuid: String,
     pub(crate) node: NodeId,
     pub(crate) ids: IdSource,
+    pub(crate) signer: OnceLock<Arc<dyn Sign>>,
     pub(crate) clock: Clock,
     pub(crate) disk: Disk,
     pub(crate) index: Arc<Index>,
@@ -110,6 +111,20 @@ impl Spool {
     pub fn draft(&self) -> Draft {
         let options = &self.0.options;
         Draft::new(self.0.ids.next(), options.body_in_log, self.0.big.clone())
+    }
+
+    /// Begins a message that we write ourselves: it is signed, if something signs.
+    #[must_use]
+    pub fn draft_of_ours(&self) -> Draft {
+        let signer = self.0.signer.get();
+        self.draft()
+            .signed(signer.and_then(|signer| signer.begin()))
+    }
+
+    /// Has what we write signed; once, at the start.
+    pub fn sign_with(&self, signer: Arc<dyn Sign>) {
+        // The first one stays.
+        self.0.signer.set(signer).ok();
     }
 
     /// Commits a message: returns when it is on stable storage (I1).

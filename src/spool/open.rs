@@ -133,6 +133,7 @@ impl Spool {
             uuid: identity.uuid.clone(),
             node: NodeId::default(),
             ids: IdSource::new(world.clock.clone(), NodeId::default(), start.newest),
+            signer: std::sync::OnceLock::new(),
             clock: world.clock.clone(),
             reader: Arc::clone(&reader),
             quotas: Quotas::default(),

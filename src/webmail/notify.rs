@@ -122,7 +122,7 @@ impl Webmail {
         let pieces = letter.to_pieces(&self.0.world.entropy.token());
         let pieces = pieces.map_err(|_| WebError::Internal)?;
         let spool = &self.0.world.spool;
-        let mut body = spool.draft();
+        let mut body = spool.draft_of_ours();
         let received = self.received_line(body.id());
         body.append(received.as_bytes()).await?;
         // RFC 3834 §5: nobody's automatic answer answers it; Exchange knows the other one.

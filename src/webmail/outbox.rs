@@ -261,7 +261,7 @@ impl Webmail {
         let pieces = letter.to_pieces(&self.0.world.entropy.token());
         let pieces = pieces.map_err(|_| WebError::Internal)?;
         let spool = &self.0.world.spool;
-        let mut body = spool.draft();
+        let mut body = spool.draft_of_ours();
         let received = self.received_line(body.id());
         body.append(received.as_bytes()).await.map_err(full_spool)?;
         let mut files = draft.files.iter();
