@@ -119,6 +119,8 @@ pub struct ParsedMessage {
     pub plain: Vec<TextPart>,
     /// Everything else.
     pub parts: Vec<Part>,
+    /// How many parts it has beyond those that are read.
+    pub left_out: usize,
 }
 
 impl ParsedMessage {
@@ -170,6 +172,7 @@ impl ParsedMessage {
             .map(|(number, part)| attachment(number, part, raw))
             .filter(|part| part.number > 0 || !part.content.is_empty())
             .collect();
+        let beyond = message.parts.iter().skip(PARTS);
         let root = message.parts.first();
         let mended = root.and_then(|root| mended_header(root, raw));
         let head = match &mended {
@@ -180,6 +183,7 @@ impl ParsedMessage {
             rich: rich.into_iter().map(|(_, part)| part).collect(),
             plain: plain.into_iter().map(|(_, part)| part).collect(),
             parts,
+            left_out: beyond.filter(|part| !part.is_multipart()).count(),
             ..Self::of_header(head.as_ref().unwrap_or(message))
         }
     }

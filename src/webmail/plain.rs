@@ -1,13 +1,15 @@
 //! Plain text as HTML: links can be followed, long quotes are folded.
 
+use super::texts::Texts;
+
 /// Lines of a quote that are shown unfolded.
 const SHORT_QUOTE: usize = 4;
 /// Text of one message that is laid out; the rest is in its source.
 pub(crate) const TEXT: usize = 1024 * 1024;
 
-/// Plain text as HTML, everything escaped. `folded` is the label of a folded quote.
-pub(crate) fn to_html(text: &str, folded: &str) -> String {
-    let text = cut(text, TEXT);
+/// Plain text as HTML, everything escaped; what is too long says that it goes on elsewhere.
+pub(crate) fn to_html(whole: &str, texts: &Texts) -> String {
+    let (text, folded) = (cut(whole, TEXT), texts.quoted_text);
     let mut html = String::with_capacity(text.len() + text.len() / 4);
     let lines: Vec<&str> = text.lines().collect();
     for block in lines.chunk_by(|one, next| is_quote(one) == is_quote(next)) {
@@ -37,6 +39,11 @@ pub(crate) fn to_html(text: &str, folded: &str) -> String {
         if is_long {
             html.push_str("</details>");
         }
+    }
+    if text.len() < whole.len() {
+        html.push_str("<p class=\"hint\">");
+        escape(texts.cut_text, &mut html);
+        html.push_str("</p>");
     }
     html
 }
@@ -125,10 +132,14 @@ fn next_url(line: &str) -> Option<(&str, &str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::webmail::texts::ENGLISH;
 
     #[test]
     fn everything_is_escaped() {
-        let html = to_html("<script>\"x\" & 'y'\nhttps://a.example/?x=\"><script>", "q");
+        let html = to_html(
+            "<script>\"x\" & 'y'\nhttps://a.example/?x=\"><script>",
+            &ENGLISH,
+        );
         assert!(!html.contains("<script"), "{html}");
         assert!(html.contains("href=\"https://a.example/?x=\""), "{html}");
         assert!(html.contains("&quot;&gt;&lt;script&gt;"));
@@ -138,18 +149,18 @@ mod tests {
     fn links_end_where_the_sentence_goes_on() {
         let html = to_html(
             "See (https://a.example/b). Or http://c.example/d_(e), yes.",
-            "q",
+            &ENGLISH,
         );
         assert!(html.contains("href=\"https://a.example/b\""), "{html}");
         assert!(html.contains("href=\"http://c.example/d_(e)\""), "{html}");
-        assert!(!to_html("javascript:alert(1)", "q").contains("<a "));
+        assert!(!to_html("javascript:alert(1)", &ENGLISH).contains("<a "));
     }
 
     #[test]
     fn long_quotes_are_folded_short_ones_are_not() {
         let long = "> a\n".repeat(9);
-        assert!(to_html(&long, "Quoted").contains("<details"));
-        let short = to_html("> a\n> b\nanswer", "Quoted");
+        assert!(to_html(&long, &ENGLISH).contains("<details"));
+        let short = to_html("> a\n> b\nanswer", &ENGLISH);
         assert!(
             short.contains("<blockquote dir=\"auto\">a\nb</blockquote>"),
             "{short}"
@@ -160,6 +171,9 @@ mod tests {
     #[test]
     fn long_texts_are_cut_between_characters() {
         let text = "ü".repeat(TEXT);
-        assert!(to_html(&text, "q").len() <= TEXT + 100);
+        let html = to_html(&text, &ENGLISH);
+        assert!(html.len() <= TEXT + 200);
+        assert!(html.contains("This text goes on"), "and it says so");
+        assert!(!to_html(text.get(..TEXT).unwrap(), &ENGLISH).contains("goes on"));
     }
 }

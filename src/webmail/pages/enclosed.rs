@@ -45,6 +45,6 @@ fn one(part: &Part, inner: &ParsedMessage, moments: &Moments) -> Enclosed {
         subject: subject.unwrap_or_else(|| texts.no_subject.to_owned()),
         fields: fields(inner, texts),
         time: inner.date.map(|date| moments.full(date)),
-        html: plain::to_html(&readable_text(inner), texts.quoted_text),
+        html: plain::to_html(&readable_text(inner), texts),
     }
 }

@@ -107,6 +107,8 @@ struct Shown {
     body: Body,
     enclosed: Vec<Enclosed>,
     attachments: Vec<Attachment>,
+    /// How many parts are not listed, in words.
+    left_out: Option<String>,
     card: Option<Card>,
     doubts: Vec<String>,
 }
@@ -312,8 +314,19 @@ fn content(
             Content::TooLarge | Content::Unreadable => Vec::new(),
         },
         attachments,
+        left_out: left_out(&opened.content, texts),
         card: card.map(|(_, card)| card),
         doubts: doubted(webmail, opened, texts),
+    }
+}
+
+fn left_out(content: &Content, texts: &Texts) -> Option<String> {
+    match content {
+        Content::Parsed(message) if message.left_out > 0 => {
+            let count = message.left_out.to_string();
+            Some(fill(texts.cut_parts, &[("count", &count)]))
+        }
+        Content::Parsed(_) | Content::TooLarge | Content::Unreadable => None,
     }
 }
 
@@ -413,7 +426,7 @@ fn body(
         }
     }
     let text = readable_text(message);
-    let html = plain::to_html(&text, texts.quoted_text);
+    let html = plain::to_html(&text, texts);
     let body = if html.is_empty() {
         Body::Sentence(texts.no_text)
     } else {

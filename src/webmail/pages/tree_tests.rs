@@ -271,7 +271,7 @@ fn visible(message: &ParsedMessage, all: &mut Vec<String>) {
         }
         all.push(html);
     }
-    all.push(plain::to_html(&readable_text(message), ENGLISH.quoted_text));
+    all.push(plain::to_html(&readable_text(message), &ENGLISH));
     if let Some((number, found)) = invitation(message) {
         shown.insert(number);
         all.push(found.summary);

@@ -374,3 +374,25 @@ async fn numbers_that_make_no_sense_are_none() {
         );
     }
 }
+
+/// What is not shown is said to be there.
+#[tokio::test]
+async fn a_message_of_too_many_parts_says_how_many_are_not_listed() {
+    let site = Site::new();
+    let mut ann = site.enrolled("ann@example.org").await;
+    let part = |number: usize| format!("--b\nContent-Type: image/png; name=p{number}.png\n\nx\n");
+    let mail = |count: usize| {
+        let parts: String = (0..count).map(part).collect();
+        format!("From: a@x.example\nContent-Type: multipart/mixed; boundary=b\n\n{parts}--b--\n")
+    };
+    // The message itself is the first of the parts that are read.
+    for (count, hint) in [(499, None), (502, Some("3 parts more than are listed"))] {
+        let id = site.deliver(&["ann@example.org"], &mail(count)).await;
+        let page = ann.get(&format!("/message/{id}")).await;
+        assert!(page.has("p498.png"), "{count}");
+        match hint {
+            Some(hint) => assert!(page.has(hint) && !page.has("p499.png"), "{}", page.text),
+            None => assert!(!page.has("parts more than")),
+        }
+    }
+}

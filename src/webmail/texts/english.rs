@@ -147,6 +147,8 @@ pub(crate) const ENGLISH: Texts = Texts {
                      sender that you read this message.",
     load_images: "Load pictures",
     quoted_text: "Quoted text",
+    cut_text: "This text goes on: all of it is in the source.",
+    cut_parts: "This message has {count} parts more than are listed here: they are in the source.",
     no_text: "This message has no text.",
     attachments: "Attachments",
     unnamed_part: "Part {number}",

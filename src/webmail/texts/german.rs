@@ -145,6 +145,8 @@ pub(crate) const GERMAN: Texts = Texts {
         kann der Absender erfahren, dass Sie diese Nachricht lesen.",
     load_images: "Bilder laden",
     quoted_text: "Zitierter Text",
+    cut_text: "Dieser Text geht weiter: Ganz steht er im Quelltext.",
+    cut_parts: "Diese Nachricht hat {count} Teile mehr, als hier stehen: Sie sind im Quelltext.",
     no_text: "Diese Nachricht hat keinen Text.",
     attachments: "Anhänge",
     unnamed_part: "Teil {number}",

@@ -144,6 +144,8 @@ pub(crate) struct Texts {
     pub images_blocked: &'static str,
     pub load_images: &'static str,
     pub quoted_text: &'static str,
+    pub cut_text: &'static str,
+    pub cut_parts: &'static str,
     pub no_text: &'static str,
     pub attachments: &'static str,
     pub unnamed_part: &'static str,
