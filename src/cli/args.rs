@@ -48,6 +48,17 @@ pub(crate) struct Arguments {
     /// Who does it, for the ledger [default: the user of the terminal]
     #[arg(long, global = true, value_name = "NAME", env = "TIDEOVER_ACTOR")]
     pub(crate) actor: Option<String>,
+    /// Ask again every 2 seconds, or so often (`--watch=10`): for verbs that show something
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "2",
+        value_parser = clap::value_parser!(u16).range(1..=3600)
+    )]
+    pub(crate) watch: Option<u16>,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }

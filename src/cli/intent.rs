@@ -1,6 +1,7 @@
 //! What is meant: arguments turned into one kind of work.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::actor;
 use super::args::{
@@ -30,6 +31,8 @@ use crate::route::{Force, MoveStep, ShownState};
 pub(crate) struct Intent {
     pub(crate) config: Option<PathBuf>,
     pub(crate) format: Format,
+    /// Ask again so often.
+    pub(crate) watch: Option<Duration>,
     pub(crate) work: Work,
 }
 
@@ -124,6 +127,9 @@ impl From<Arguments> for Intent {
         };
         Self {
             config: arguments.config,
+            watch: arguments
+                .watch
+                .map(|seconds| Duration::from_secs(seconds.into())),
             format,
             work: work(arguments.verb, format, &actor),
         }

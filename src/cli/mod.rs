@@ -43,6 +43,7 @@ mod report;
 mod setup;
 mod teller;
 mod users;
+mod watch;
 mod wave;
 mod webmail;
 mod writeback;
@@ -151,47 +152,48 @@ fn perform(intent: Intent) -> Result<(), Failure> {
     let Intent {
         config,
         format,
+        watch,
         work,
     } = intent;
+    let config = config.as_deref();
     runtime.block_on(async {
-        match work {
-            Work::Serve => home::serve(config.as_deref()).await,
-            Work::Check(depth) => check::check(config.as_deref(), depth, format).await,
-            Work::Setup(args) => setup::perform(config.as_deref(), *args, format).await,
-            Work::Drill(verb) => drill::perform(config.as_deref(), verb, format).await,
-            Work::Demo(ending) => crate::demo::run(ending)
-                .await
-                .map_err(|error| Failure::new(Exit::Failed, error)),
-            Work::Completions(shell) => manual::completions(shell),
-            Work::Man(folder) => manual::write_pages(&folder),
-            Work::Key(verb) => key::perform(config.as_deref(), &verb, format),
-            Work::Spool(work) => offline::perform(config.as_deref(), &work, format),
-            Work::Ask(question) => ask(config.as_deref(), question, format).await,
-            Work::Bulk(work) => bulk::perform(config.as_deref(), *work, format).await,
-            Work::Rehearse(args) => rehearse::perform(config.as_deref(), *args, format).await,
-            Work::Writeback(verb, actor) => {
-                writeback::perform(config.as_deref(), *verb, (format, actor)).await
+        match watch {
+            None => once(config, format, work).await,
+            Some(every) if watch::is_question(&work) => {
+                watch::watch((every, format), || once(config, format, work.clone())).await
             }
-            Work::Landing(verb, actor) => {
-                landing::perform(config.as_deref(), *verb, (format, actor)).await
-            }
-            Work::Report(args, actor) => {
-                report::perform(config.as_deref(), *args, (format, actor)).await
-            }
-            Work::Replay(verb, actor) => {
-                replay::perform(config.as_deref(), *verb, (format, actor)).await
-            }
-            Work::Webmail(verb, actor) => {
-                webmail::perform(config.as_deref(), *verb, (format, actor)).await
-            }
-            Work::Wave(verb, actor) => {
-                wave::perform(config.as_deref(), *verb, (format, actor)).await
-            }
-            Work::Directory(verb, actor) => {
-                directory::perform(config.as_deref(), *verb, (format, actor)).await
-            }
+            Some(_) => Err(Failure::new(
+                Exit::Usage,
+                "--watch is for verbs that show something, and this one does not, or waits already",
+            )),
         }
     })
+}
+
+async fn once(config: Option<&Path>, format: Format, work: Work) -> Result<(), Failure> {
+    match work {
+        Work::Serve => home::serve(config).await,
+        Work::Check(depth) => check::check(config, depth, format).await,
+        Work::Setup(args) => setup::perform(config, *args, format).await,
+        Work::Drill(verb) => drill::perform(config, verb, format).await,
+        Work::Demo(ending) => crate::demo::run(ending)
+            .await
+            .map_err(|error| Failure::new(Exit::Failed, error)),
+        Work::Completions(shell) => manual::completions(shell),
+        Work::Man(folder) => manual::write_pages(&folder),
+        Work::Key(verb) => key::perform(config, &verb, format),
+        Work::Spool(work) => offline::perform(config, &work, format),
+        Work::Ask(question) => ask(config, question, format).await,
+        Work::Bulk(work) => bulk::perform(config, *work, format).await,
+        Work::Rehearse(args) => rehearse::perform(config, *args, format).await,
+        Work::Writeback(verb, actor) => writeback::perform(config, *verb, (format, actor)).await,
+        Work::Landing(verb, actor) => landing::perform(config, *verb, (format, actor)).await,
+        Work::Report(args, actor) => report::perform(config, *args, (format, actor)).await,
+        Work::Replay(verb, actor) => replay::perform(config, *verb, (format, actor)).await,
+        Work::Webmail(verb, actor) => webmail::perform(config, *verb, (format, actor)).await,
+        Work::Wave(verb, actor) => wave::perform(config, *verb, (format, actor)).await,
+        Work::Directory(verb, actor) => directory::perform(config, *verb, (format, actor)).await,
+    }
 }
 
 async fn ask(config: Option<&Path>, question: Question, format: Format) -> Result<(), Failure> {

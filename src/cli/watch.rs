@@ -1,0 +1,166 @@
+//! Asks again and again, for who wants to see how it goes on.
+
+use std::future::Future;
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use super::drill::DrillVerb;
+use super::intent::{CaseQuestion, Format, Question, Work};
+use super::landing::LandingVerb;
+use super::replay::ReplayVerb;
+use super::wave::WaveVerb;
+use super::webmail::WebmailVerb;
+use super::writeback::WritebackVerb;
+use super::{Exit, Failure};
+use crate::base::Clock;
+use crate::terminal::clock_time;
+
+/// The cursor goes to the top, and what is below it goes away (ECMA-48 CUP, ED).
+const TOP: &str = "\x1b[H\x1b[J";
+
+/// Shows what a verb says every so often, until somebody ends it or nobody reads it any more. That
+/// the server is away for a while is shown, too: it may be starting again.
+pub(super) async fn watch<F>(
+    (every, format): (Duration, Format),
+    mut show: impl FnMut() -> F,
+) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    let clock = Clock::system();
+    loop {
+        if head(every, format, &clock).is_err() {
+            return Ok(());
+        }
+        match show().await {
+            Err(failure) if matches!(failure.exit, Exit::Unreachable) => {
+                writeln!(std::io::stderr(), "tideover: {}", failure.text).ok();
+            }
+            shown => shown?,
+        }
+        tokio::time::sleep(every).await;
+    }
+}
+
+/// What stands above; programs get one JSON value after the other.
+fn head(every: Duration, format: Format, clock: &Clock) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    let top = if stdout.is_terminal() { TOP } else { "" };
+    match format {
+        Format::Text => {
+            let time = clock_time(clock.now());
+            writeln!(
+                stdout,
+                "{top}{time}, again every {every:?}; Ctrl-C ends it\n"
+            )?;
+        }
+        // Nothing but a sign that somebody reads.
+        Format::Json => writeln!(stdout)?,
+    }
+    stdout.flush()
+}
+
+/// Is it a question, so that asking it again changes nothing?
+pub(super) fn is_question(work: &Work) -> bool {
+    match work {
+        Work::Ask(question) => match question {
+            Question::Status
+            | Question::Size
+            | Question::Backends
+            | Question::Backend(_)
+            | Question::Queue(_)
+            | Question::Message(_)
+            | Question::Case(CaseQuestion::List(_) | CaseQuestion::Show(_))
+            | Question::Holds
+            | Question::Moves
+            | Question::Explain(_)
+            | Question::Trace(_)
+            | Question::Tls => true,
+            Question::Override(..)
+            | Question::Probe(_)
+            | Question::Case(CaseQuestion::Release(..) | CaseQuestion::Bounce(..))
+            | Question::User(_)
+            | Question::Reload => false,
+        },
+        Work::Drill(verb) => matches!(verb, DrillVerb::Status),
+        Work::Landing(verb, _) => matches!(**verb, LandingVerb::Status),
+        Work::Replay(verb, _) => matches!(**verb, ReplayVerb::Status { wait: false, .. }),
+        Work::Wave(verb, _) => matches!(**verb, WaveVerb::Status { .. }),
+        Work::Writeback(verb, _) => {
+            matches!(**verb, Some(WritebackVerb::Status { wait: false, .. }))
+        }
+        Work::Webmail(verb, _) => matches!(**verb, WebmailVerb::Status { .. }),
+        Work::Serve
+        | Work::Check(_)
+        | Work::Setup(_)
+        | Work::Demo(_)
+        | Work::Completions(_)
+        | Work::Man(_)
+        | Work::Key(_)
+        | Work::Spool(_)
+        | Work::Bulk(_)
+        | Work::Directory(..)
+        | Work::Rehearse(_)
+        | Work::Report(..) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::args::Arguments;
+    use crate::cli::intent::Intent;
+
+    fn intent(words: &str) -> Intent {
+        let words = std::iter::once("tideover").chain(words.split(' '));
+        Arguments::try_parse_from(words).unwrap().into()
+    }
+
+    #[test]
+    fn questions_can_be_asked_again_and_deeds_cannot() {
+        for words in [
+            "status",
+            "queue list --limit 5",
+            "cases",
+            "backend show onprem",
+            "move status",
+            "replay status",
+            "wave status",
+            "writeback status",
+            "webmail status",
+            "landing status",
+            "drill status",
+        ] {
+            assert!(is_question(&intent(words).work), "{words}");
+        }
+        for words in [
+            "backend hold onprem --reason x",
+            "reload",
+            "drill run",
+            "user reset ann@example.org",
+            "queue drop --backend onprem --reason x --yes",
+            "replay status --wait",
+        ] {
+            assert!(!is_question(&intent(words).work), "{words}");
+        }
+    }
+
+    #[test]
+    fn how_often_stands_behind_an_equals_sign() {
+        let every = |words: &str| intent(words).watch;
+        assert_eq!(every("status"), None);
+        assert_eq!(every("status --watch"), Some(Duration::from_secs(2)));
+        assert_eq!(
+            every("queue show --watch=30 0123"),
+            Some(Duration::from_secs(30))
+        );
+        for bad in ["--watch=0", "--watch=x", "--watch=90000"] {
+            assert!(
+                Arguments::try_parse_from(["tideover", "status", bad]).is_err(),
+                "{bad}"
+            );
+        }
+    }
+}
