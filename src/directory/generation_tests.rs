@@ -83,6 +83,10 @@ impl House {
         again.current()
     }
 
+    pub(crate) fn forward_days(&self, days: u64) {
+        self.forward(Duration::from_secs(days * 24 * 3_600));
+    }
+
     pub(super) fn forward(&self, by: Duration) {
         let by = u64::try_from(by.as_millis()).unwrap();
         self.hands.0.fetch_add(by, Ordering::Relaxed);

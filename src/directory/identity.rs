@@ -4,8 +4,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::join::place;
-use super::people::key_of;
+use super::people::{is_lasting, key_of};
 use super::store::lookup_key;
+use super::tenure::Tenure;
 use super::{Directory, Entry, HAND};
 use crate::base::Timestamp;
 use crate::smtp::Mailbox;
@@ -21,8 +22,10 @@ pub struct Trace {
     pub first: Timestamp,
     /// When its source named it again after it was gone; else the same.
     pub since: Timestamp,
-    /// Since when it has its own address, without a break.
+    /// Since when it has its own address, as the same person.
     pub named_so: Timestamp,
+    /// Own addresses that it had before, as the same person.
+    pub former: Vec<Tenure>,
     /// When its source said that it is gone; `None`: it is there.
     pub departed: Option<Timestamp>,
 }
@@ -38,8 +41,7 @@ impl Trace {
     /// ids it is the address, and a distinguished name changes with its person's.
     #[must_use]
     pub fn is_lasting(name: &str) -> bool {
-        let id = name.split_once('/').map_or("", |(_, id)| id);
-        !id.is_empty() && !id.contains(['@', '='])
+        is_lasting(name.split_once('/').map_or("", |(_, id)| id))
     }
 }
 
@@ -141,13 +143,16 @@ impl Directory {
         }
         let (id, record) = slot.record()?;
         let renamed = self.people.renamed.get(&place);
-        let renamed = renamed.and_then(|former| former.last());
+        let renamed = renamed.map_or(&[][..], Vec::as_slice);
+        let another = renamed.iter().rposition(|one| one.was_another);
+        let same = renamed.get(another.map_or(0, |place| place + 1)..);
         Some(Trace {
             name: key_of(source, &id),
             address: record.address,
             first: slot.first,
             since: slot.since,
-            named_so: renamed.map_or(slot.since, |former| former.until.max(slot.since)),
+            named_so: renamed.last().map_or(slot.first, |last| last.next),
+            former: same.into_iter().flatten().map(Tenure::of).collect(),
             departed: slot.departed,
         })
     }

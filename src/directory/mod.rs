@@ -80,7 +80,7 @@ pub use rules::{Fact, JoinBy, Rules};
 pub use settle::Verdict;
 pub use store::{Directory, FoundBy, Lookup};
 pub use sync::{Feed, Source, SyncStatus, Synced, Syncer};
-pub use tenure::Past;
+pub use tenure::{Past, Tenure};
 pub use verified::{AskHome, Heard, Standing, Verified, Word};
 pub use wave::{Allowed, Wave, WaveFile, WaveState, WaveStep};
 pub use wave_plan::{

@@ -1,12 +1,57 @@
 //! What the names of people tell about whether they are the same.
 
-/// The words of a name, small.
+/// What stands in names of many people.
+const COMMON: [&str; 38] = [
+    "dr",
+    "prof",
+    "professor",
+    "mr",
+    "mrs",
+    "ms",
+    "miss",
+    "sir",
+    "herr",
+    "frau",
+    "ing",
+    "dipl",
+    "mag",
+    "med",
+    "phd",
+    "mba",
+    "msc",
+    "bsc",
+    "jr",
+    "sr",
+    "van",
+    "von",
+    "der",
+    "den",
+    "de",
+    "del",
+    "della",
+    "di",
+    "da",
+    "dos",
+    "du",
+    "la",
+    "le",
+    "el",
+    "al",
+    "bin",
+    "ibn",
+    "zu",
+];
+
+/// The words of a name that tell somebody from others, small.
 fn words(name: &str) -> Vec<String> {
     // What stands in brackets is a department.
     let name = name.split(['(', '[']).next().unwrap_or_default();
     let words = name.split(|one: char| !one.is_alphanumeric());
     let words = words.filter(|word| word.chars().count() > 1);
-    words.map(str::to_lowercase).collect()
+    let words = words.map(str::to_lowercase);
+    words
+        .filter(|word| !COMMON.contains(&word.as_str()))
+        .collect()
 }
 
 /// Do two names share a word? After a marriage they do.

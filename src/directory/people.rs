@@ -238,26 +238,39 @@ pub(super) struct People {
     pub(super) rulings: BTreeMap<String, Ruling>,
 }
 
+/// Does an id stay when its person is renamed? Of a source without ids it is the address, and a
+/// distinguished name changes with its person's.
+pub(super) fn is_lasting(id: &str) -> bool {
+    !id.is_empty() && !id.contains(['@', '='])
+}
+
 /// An own address that a record had before.
 #[derive(Debug, Clone)]
 pub(super) struct Former {
     pub(super) address: Mailbox,
+    /// From when on it had it.
+    pub(super) since: Timestamp,
     /// When it got another one, or went.
     pub(super) until: Timestamp,
+    /// When it was what it is now.
+    pub(super) next: Timestamp,
     /// The record came back under the address as somebody else, as far as names tell.
     pub(super) was_another: bool,
 }
 
 /// What a record was before, when it is given another own address or to somebody else.
-fn former(slot: &Slot, after: &[u8], at: Timestamp) -> Option<Former> {
-    let ((_, before), (_, after)) = (slot.record()?, unpack(after)?);
+fn former(slot: &Slot, after: &[u8], (since, at): (Timestamp, Timestamp)) -> Option<Former> {
+    let ((id, before), (_, after)) = (slot.record()?, unpack(after)?);
     let is_renamed = before.address.key() != after.address.key();
-    // Who came back under the same address, and whose name has been forgotten meanwhile, or has
-    // nothing in common with the one of before.
+    // Who came back under the same address without an id of his own, and whose name has been
+    // forgotten meanwhile, or has nothing in common with the one of before.
     let is_another = slot.departed.is_some()
+        && !is_lasting(&id)
         && (slot.forgotten || is_named_otherwise(&before.name, &after.name));
     (is_renamed || is_another).then(|| Former {
         address: before.address,
+        since,
+        next: at,
         until: slot.departed.unwrap_or(at),
         was_another: is_another,
     })
@@ -284,7 +297,10 @@ impl People {
                 &change.after,
             ) {
                 (Some(slot), Some(after)) => {
-                    if let (Some(place), Some(former)) = (place, former(slot, after, at)) {
+                    let place = place.unwrap_or_default();
+                    let last = self.renamed.get(&place).and_then(|all| all.last());
+                    let since = last.map_or(slot.first, |last| last.next);
+                    if let Some(former) = former(slot, after, (since, at)) {
                         self.renamed.entry(place).or_default().push(former);
                     }
                     slot.packed = Arc::clone(after);

@@ -114,6 +114,11 @@ impl Bond {
         if names().any(stays) {
             return true;
         }
+        // A row of a source without ids was away, and is there for somebody else.
+        let mut back = holder.records.iter().filter(|one| one.since > one.first);
+        if back.any(|one| is_his(&one.name)) && self.is_named_otherwise(holder) {
+            return false;
+        }
         // Without an id nobody with another name comes back, and none comes from elsewhere.
         let may_be_another = self.departed.is_some() || self.has_other_ids(holder);
         if may_be_another && self.is_named_otherwise(holder) {

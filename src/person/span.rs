@@ -3,7 +3,7 @@
 
 use super::bond::Bond;
 use crate::base::Timestamp;
-use crate::directory::{Directory, Holder, Past, Trace, is_named_alike};
+use crate::directory::{Directory, Holder, Past, Tenure, Trace, is_named_alike};
 use crate::smtp::Mailbox;
 
 /// Mail that came to a mailbox within a time.
@@ -26,156 +26,167 @@ impl Span {
 }
 
 /// The mail of a person: `mailbox` is the key under which it is listed today, and comes first. The
-/// directory remembers who had which address, as far back as its log goes.
+/// directory remembers who had which address when, as far back as its log goes.
 ///
-/// What may be somebody else's is not his: a name that is not known speaks for nobody here.
+/// What came while somebody else had an address is not his. It is cut off only where somebody else
+/// surely had it and went before he came, so that no disorder of the sources hides his own mail.
 #[must_use]
 pub fn spans(
     mailbox: &str,
     (address, bond): (&Mailbox, Option<&Bond>),
     directory: &Directory,
 ) -> Vec<Span> {
-    let holder = directory.holder(address);
-    let who = Who::of(holder.as_ref(), bond);
     let mut spans = vec![Span {
         mailbox: mailbox.to_owned(),
-        since: who.others(mailbox, &directory.past(mailbox)).max(),
+        since: None,
         until: None,
     }];
-    for key in who.former(address, directory) {
-        if spans.iter().all(|span| span.mailbox != key) {
-            spans.push(who.span_of(key, directory));
+    let holder = directory.holder(address);
+    // What stands in for a directory that nobody can read knows nothing of the past.
+    let holder = holder.filter(|_| !directory.is_provisional());
+    let leading = holder.as_ref().and_then(|holder| holder.records.first());
+    if let (Some(holder), Some(leading)) = (&holder, leading) {
+        let who = Who {
+            holder,
+            leading,
+            bond,
+            directory,
+        };
+        if leading.address.key() == mailbox
+            && let Some(today) = spans.first_mut()
+        {
+            today.since = who.beginning(mailbox, leading.named_so);
         }
+        spans.extend(who.before(mailbox));
     }
     spans
 }
 
 /// What tells a person from others.
 struct Who<'a> {
-    /// His records of today.
-    records: Vec<&'a str>,
-    /// Those that were his when somebody looked.
-    before: Vec<&'a str>,
-    name: &'a str,
-    x500: &'a [String],
-    /// His records' own addresses, and since when.
-    own: Vec<(String, Timestamp)>,
-    /// Addresses that lead to him.
-    aliases: Vec<&'a Mailbox>,
+    holder: &'a Holder,
+    /// The record that says who he is. Others that are joined with it may lag behind, and still be
+    /// of who had the address before.
+    leading: &'a Trace,
+    bond: Option<&'a Bond>,
+    directory: &'a Directory,
 }
 
-impl<'a> Who<'a> {
-    fn of(holder: Option<&'a Holder>, bond: Option<&'a Bond>) -> Self {
-        let records = holder.map_or(&[][..], |holder| &holder.records);
-        let today = records.iter().map(|one| one.name.as_str());
-        let before = bond.into_iter();
-        let before = before.flat_map(|bond| bond.records.iter().chain(&bond.former));
-        let entry = holder.map(|holder| &holder.entry);
-        let (name, x500) = match (entry, bond) {
-            (Some(entry), _) => (entry.name.as_str(), &entry.x500[..]),
-            (None, Some(bond)) => (bond.name.as_str(), &bond.x500[..]),
-            (None, None) => ("", &[][..]),
-        };
-        Self {
-            records: today.collect(),
-            before: before.map(String::as_str).collect(),
-            name,
-            x500,
-            own: records
-                .iter()
-                .map(|one| (one.address.key(), one.named_so))
-                .collect(),
-            aliases: entry.map_or_else(Vec::new, |entry| entry.addresses().collect()),
-        }
-    }
-
-    /// Keys of addresses that were his own, and are so no more.
-    fn former(&self, address: &Mailbox, directory: &Directory) -> Vec<String> {
-        let renamed = directory.former(address);
-        let mut keys: Vec<String> = renamed.iter().map(Mailbox::key).collect();
-        // A source without ids knows a record by its address.
-        let named = self.records.iter().chain(&self.before);
-        let named = named.filter(|name| !Trace::is_lasting(name));
-        let named = named.filter_map(|name| name.split_once('/')?.1.parse::<Mailbox>().ok());
-        keys.extend(named.map(|one| one.key()));
-        for alias in self.aliases.iter().map(|alias| alias.key()) {
-            let mut past = directory.past(&alias).into_iter();
-            if past.any(|past| self.is_his(&alias, &past)) {
-                keys.push(alias);
+impl Who<'_> {
+    /// What came to addresses that he had before.
+    fn before(&self, mailbox: &str) -> Vec<Span> {
+        let mut tenures = self.leading.former.clone();
+        for name in self.was().filter(|name| **name != self.leading.name) {
+            // A source without ids knows a record by its address.
+            let id = name.split_once('/').map_or("", |(_, id)| id);
+            if !Trace::is_lasting(name)
+                && let Ok(address) = id.parse::<Mailbox>()
+            {
+                let past = self.directory.past(&address.key()).into_iter();
+                let his = past.filter(|past| past.record == *name);
+                tenures.extend(his.map(|past| past.tenure));
             }
         }
-        let own = address.key();
-        keys.retain(|key| *key != own);
-        keys
-    }
-
-    /// What came to an address while it was his own.
-    fn span_of(&self, key: String, directory: &Directory) -> Span {
-        let past = directory.past(&key);
-        let mine = past.iter().filter(|past| self.is_his(&key, past));
-        let ended = mine.map(|past| past.until).max();
-        let (mut before, mut after) = (None, None);
-        for other in self.others(&key, &past) {
-            if ended.is_none_or(|ended| other > ended) {
-                after = ended;
-            } else {
-                before = before.max(Some(other));
+        for alias in self.holder.entry.addresses() {
+            let past = self.directory.past(&alias.key()).into_iter();
+            let renamed = past.filter(|past| self.was_renamed(past));
+            tenures.extend(renamed.map(|past| past.tenure));
+        }
+        let spans = tenures.iter().filter_map(|one| self.span_of(one, mailbox));
+        let mut found: Vec<Span> = Vec::new();
+        for span in spans {
+            if !found.contains(&span) {
+                found.push(span);
             }
         }
-        // Who has it now, and since when; it is not this person's own any more.
-        let holder = key.parse::<Mailbox>().ok();
-        let holder = holder.and_then(|address| directory.holder(&address));
+        found
+    }
+
+    /// Names of records that were his when somebody looked.
+    fn was(&self) -> impl Iterator<Item = &String> {
+        let bond = self.bond.into_iter();
+        bond.flat_map(|bond| bond.records.iter().chain(&bond.former))
+    }
+
+    /// Went a record of a source without ids in the same generation in which his came, and is his
+    /// name alike?
+    fn was_renamed(&self, past: &Past) -> bool {
+        past.record != self.leading.name
+            && past.tenure.until == self.leading.first
+            && self.resembles(past)
+            && !self.is_other(past)
+    }
+
+    /// What came to an address while it was his; `None` when somebody else had it then.
+    fn span_of(&self, tenure: &Tenure, mailbox: &str) -> Option<Span> {
+        let key = tenure.address.key();
+        let others = self.others(&key);
+        let holder = self.directory.holder(&tenure.address);
         let holder = holder.filter(|holder| holder.entry.address.key() == key);
-        let taken = holder.map(|holder| {
+        // Who has it today as his own, and since when.
+        let today = holder.filter(|_| key != self.holder.entry.address.key());
+        let today = today.map(|holder| {
             let records = holder.records.iter();
             let its = records.filter(|one| one.address.key() == key);
             its.map(|one| one.named_so)
                 .min()
                 .unwrap_or(Timestamp::EPOCH)
         });
-        Span {
+        // Who had it first kept it: a record that only claimed it got none of its mail.
+        let had_it = |other: &&Tenure| other.since <= tenure.since && other.until > tenure.since;
+        if others.iter().any(|other| had_it(&other))
+            || today.is_some_and(|since| since <= tenure.since)
+        {
+            return None;
+        }
+        let has_after = others.iter().any(|other| other.until > tenure.until);
+        let is_closed = key == mailbox || today.is_some() || has_after;
+        Some(Span {
+            since: self.beginning(&key, tenure.since),
+            // What was under way meanwhile came a moment later.
+            until: is_closed.then_some(tenure.until),
             mailbox: key,
-            since: before,
-            until: match taken {
-                Some(taken) => Some(ended.map_or(taken, |ended| ended.min(taken))),
-                None => after,
-            },
-        }
+        })
     }
 
-    /// When others ceased to have an address.
-    fn others(&self, key: &str, past: &[Past]) -> impl Iterator<Item = Timestamp> {
-        let others = past.iter().filter(move |past| !self.is_his(key, past));
-        others.map(|past| past.until)
+    /// From when on mail to an address is his, who has it since then: from the beginning on, unless
+    /// somebody else had it before.
+    fn beginning(&self, key: &str, since: Timestamp) -> Option<Timestamp> {
+        let others = self.others(key);
+        let is_earlier = others.iter().any(|other| other.until <= since);
+        is_earlier.then_some(since)
     }
 
-    /// Is it this person who had an address?
-    fn is_his(&self, key: &str, past: &Past) -> bool {
-        let (is_today, was) = (
-            self.records.contains(&past.record.as_str()),
-            self.before.contains(&past.record.as_str()),
-        );
-        match (is_today, past.was_another) {
-            (true, was_another) => return !was_another,
-            (false, _) if was => return true,
-            (false, true) => return false,
-            (false, false) => {}
+    /// When others had an address.
+    fn others(&self, key: &str) -> Vec<Tenure> {
+        let past = self.directory.past(key).into_iter();
+        let others = past.filter(|past| self.is_other(past));
+        others.map(|past| past.tenure).collect()
+    }
+
+    /// Was it surely somebody else who had an address?
+    fn is_other(&self, past: &Past) -> bool {
+        if past.record == self.leading.name {
+            return past.tenure.was_another;
         }
-        let source = Trace::source_of(&past.record);
-        let is_same_source = |one: &&str| Trace::is_lasting(one) && Trace::source_of(one) == source;
-        let has_another_id =
-            Trace::is_lasting(&past.record) && self.records.iter().any(is_same_source);
-        // Another record of its source, and it is there under its own address.
-        if has_another_id || past.is_living {
+        if self.was().any(|name| *name == past.record) {
             return false;
         }
-        // Two sources named the same address at the same time: they were joined.
-        let was_joined = |(own, since): &(String, Timestamp)| own == key && *since < past.until;
-        self.own.iter().any(was_joined) || self.resembles(past)
+        let is_same_source = Trace::source_of(&past.record) == Trace::source_of(&self.leading.name);
+        let have_ids = Trace::is_lasting(&past.record) && Trace::is_lasting(&self.leading.name);
+        if is_same_source && have_ids {
+            return true;
+        }
+        let mut records = self.holder.records.iter();
+        if records.any(|one| one.name == past.record) {
+            return false;
+        }
+        past.is_living || !self.resembles(past)
     }
 
     fn resembles(&self, past: &Past) -> bool {
+        let entry = &self.holder.entry;
         let is_same = |own: &String| past.x500.iter().any(|it| it.eq_ignore_ascii_case(own));
-        is_named_alike(self.name, &past.name) || self.x500.iter().any(is_same)
+        is_named_alike(&entry.name, &past.name) || entry.x500.iter().any(is_same)
     }
 }

@@ -374,3 +374,19 @@ async fn departments_are_no_names() {
     scene.file(&[zoe, BOB]).await;
     assert_eq!(scene.opens(), ["Doubt: zoe"]);
 }
+
+/// A row of a file was away, and came back with another name.
+#[tokio::test]
+async fn a_row_that_came_back_for_somebody_else_opens_no_account_of_before() {
+    let mut scene = Scene::new(&["gabi", "ann"]);
+    scene
+        .file(&[("gabi", "", "Gabi Berg", ""), ("ann", "", "Ann Smith", "")])
+        .await;
+    scene.file(&[BOB]).await;
+    scene
+        .file(&[("gabi", "", "Hugo Stern", ""), ("ann", "", "Ann Lee", "")])
+        .await;
+    let opens = scene.opens();
+    assert_eq!(opens[0], "Doubt: gabi");
+    assert_eq!(opens[1], "ann", "a gap in a source");
+}

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::record::Meant;
 use super::{WritebackError, Writebacks};
 use crate::base::Timestamp;
-use crate::directory::{EntryKind, FoundBy, Lookup};
+use crate::directory::{Directory, EntryKind, FoundBy, Lookup};
 use crate::mail::BackendId;
 use crate::person::{Belonging, Bond, Departed, Span, belonging, spans};
 use crate::route::{Admission, Admit as _, Origin, Router};
@@ -192,7 +192,9 @@ pub(super) fn people(
             addresses: vec![account.clone()],
             home,
         });
-        person.add_former(had.into_iter().chain([account.key()]));
+        let is_anothers = |key: &String| !had.contains(key) && is_own(&directory, key);
+        let former = had.iter().cloned().chain([account.key()]);
+        person.add_former(former.filter(|key| !is_anothers(key)));
         for one in addresses_of(router, &address) {
             if person
                 .addresses
@@ -209,6 +211,13 @@ pub(super) fn people(
         None => true,
     };
     Ok(people.into_values().filter(is_meant).collect())
+}
+
+/// Has an entry this address as its own?
+fn is_own(directory: &Directory, key: &str) -> bool {
+    let address = key.parse::<Mailbox>().ok();
+    let holder = address.and_then(|address| directory.holder(&address));
+    holder.is_some_and(|holder| holder.entry.address.key() == key)
 }
 
 /// Whose address is somebody else's, with what he did.
