@@ -9,11 +9,30 @@ use serde::{Deserialize, Serialize};
 use super::{Decision, Explanation, MoveState, View};
 use crate::backend::Health;
 use crate::directory::{
-    DomainKind, DomainRule, Entry, EntryKind, Fate, FoundBy, Standing, Unknown, decapsulate,
+    Conflict, ConflictKind, DomainKind, DomainRule, Entry, EntryKind, Fate, FoundBy, Standing,
+    Unknown, decapsulate,
 };
 use crate::mail::{BackendId, HoldReason};
 use crate::smtp::Mailbox;
 use crate::terminal::duration;
+
+/// What two sides say differently about an address, and who has the last word.
+fn contested(one: &Conflict) -> String {
+    let (owner, claimant, address) = (&one.owner, &one.claimant, &one.address);
+    let is_owned = matches!(one.kind, ConflictKind::Address | ConflictKind::X500);
+    match (&one.settled, is_owned) {
+        (Some(by), true) => format!("{claimant} claims it, too; {by} settled that {owner} has it"),
+        (None, true) => format!(
+            "{claimant} claims it, too, and {owner} has it until somebody settles it: \
+             `tideover directory settle {address}`"
+        ),
+        // A home that was said by hand, or by a wave, leaves the other one in its source.
+        (Some(by), false) => format!("{one}; {by} settled it"),
+        (None, false) => {
+            format!("{one}, until somebody settles it: `tideover directory settle {address}`")
+        }
+    }
+}
 
 /// Which rule nearly applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -286,18 +305,7 @@ impl Near<'_> {
     fn conflicts(&mut self) {
         let about: Vec<_> = self.view.directory.conflicts_about(self.asked).collect();
         for one in about {
-            let (owner, claimant) = (&one.owner, &one.claimant);
-            let what = match &one.settled {
-                Some(by) => {
-                    format!("{claimant} claims it, too; {by} settled that {owner} has it")
-                }
-                None => format!(
-                    "{claimant} claims it, too, and {owner} has it until somebody settles it: \
-                     `tideover directory settle {}`",
-                    one.address
-                ),
-            };
-            self.say(NearRule::Conflict, what);
+            self.say(NearRule::Conflict, contested(one));
         }
     }
 

@@ -296,6 +296,28 @@ fn who_is_known_nearly_goes_elsewhere() {
 }
 
 #[test]
+fn a_person_with_two_homes_is_no_address_with_two_owners() {
+    let mut one = Conflict {
+        kind: ConflictKind::TwoMailboxes,
+        address: "ann@example.org".to_owned(),
+        owner: "ann@example.org".to_owned(),
+        owner_record: "hand/ann@example.org".to_owned(),
+        claimant: "ann@example.org".to_owned(),
+        claimant_record: "file/ann@example.org".to_owned(),
+        homes: vec!["cloud (hand)".to_owned(), "onprem (file)".to_owned()],
+        settled: Some("hand".to_owned()),
+    };
+    let both =
+        "ann@example.org has mailboxes on cloud (hand) and on onprem (file): the first counts";
+    assert_eq!(contested(&one), format!("{both}; hand settled it"));
+    one.settled = None;
+    assert_eq!(
+        contested(&one),
+        format!("{both}, until somebody settles it: `tideover directory settle ann@example.org`")
+    );
+}
+
+#[test]
 fn holds_and_moves_nearly_keep_mail() {
     use NearRule::{Hold, Move};
     let cloud = World::new().held(r#"{"backend":"cloud"}"#);
