@@ -141,7 +141,7 @@ mod tests {
             "drill run",
             "user reset ann@example.org",
             "queue drop --backend onprem --reason x --yes",
-            "replay status --wait",
+            "replay status --wait r1",
         ] {
             assert!(!is_question(&intent(words).work), "{words}");
         }
