@@ -13,7 +13,7 @@ use super::tags::Tags;
 use crate::mail::AuthResult;
 
 /// Largest number of sets, RFC 8617 §4.2.1.
-const SETS: usize = 50;
+pub(super) const SETS: usize = 50;
 
 /// A chain that was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub(super) struct Chain {
     pub(super) reason: Option<&'static str>,
     /// Who sealed last, when it passes.
     pub(super) sealer: Option<String>,
-    /// The last sealer saw DMARC pass.
-    pub(super) saw_dmarc_pass: bool,
+    /// The author's domain for which the last sealer saw DMARC pass.
+    pub(super) passed: Option<String>,
     /// Sets; the next one gets the number behind it.
     pub(super) sets: usize,
 }
@@ -54,7 +54,7 @@ pub(super) async fn check(read: &Read, lookup: &Lookup<'_>) -> Chain {
         result: AuthResult::None,
         reason: None,
         sealer: None,
-        saw_dmarc_pass: false,
+        passed: None,
         sets: 0,
     };
     if parts.is_empty() {
@@ -65,7 +65,11 @@ pub(super) async fn check(read: &Read, lookup: &Lookup<'_>) -> Chain {
         Ok((sealer, newest)) => {
             chain.result = AuthResult::Pass;
             chain.sealer = Some(sealer);
-            chain.saw_dmarc_pass = says_dmarc_pass(&newest.results.text());
+            // Without `From` in what is signed it may be another's letter.
+            let signed = read.arc().and_then(|it| it.signature.as_ref().ok());
+            let is_same = signed.is_some_and(|it| it.headers.iter().any(|it| it == "from"));
+            let passed = || dmarc_passed(&newest.results.text());
+            chain.passed = is_same.then(passed).flatten();
         }
         Err(flaw) => {
             chain.result = if flaw.result == AuthResult::TempError {
@@ -233,9 +237,102 @@ fn sealed_data(sets: &[Set<'_>]) -> Vec<u8> {
     data
 }
 
-fn says_dmarc_pass(results: &str) -> bool {
-    results.split(';').any(|result| {
-        let word = result.split_whitespace().next().unwrap_or_default();
-        word.eq_ignore_ascii_case("dmarc=pass")
-    })
+/// For which `header.from` do the results of a set say `dmarc=pass`? `None` also when they say it
+/// twice, or cannot be read to their end.
+fn dmarc_passed(results: &str) -> Option<String> {
+    let results = statements(results)?;
+    // `i=` and the name of the host stand in front.
+    let mut found = results.iter().skip(2).filter(|words| {
+        let first = words.first().map(|it| it.to_ascii_lowercase());
+        first
+            .is_some_and(|it| it.starts_with("dmarc=") || it.starts_with("dmarc/") || it == "dmarc")
+    });
+    let (words, None) = (found.next()?, found.next()) else {
+        return None;
+    };
+    words
+        .first()?
+        .eq_ignore_ascii_case("dmarc=pass")
+        .then_some(())?;
+    let mut authors = words.iter().filter_map(|word| {
+        let (property, value) = word.split_once('=')?;
+        property
+            .eq_ignore_ascii_case("header.from")
+            .then_some(value)
+    });
+    let (author, None) = (authors.next()?, authors.next()) else {
+        return None;
+    };
+    name::key(author.trim_matches('"'))
+}
+
+/// The words of each statement, RFC 8601 §2.2. Comments are gone; what is quoted is within one word
+/// and keeps its quotes. `None`: a quote or a comment has no end.
+fn statements(text: &str) -> Option<Vec<Vec<String>>> {
+    let mut all = vec![Vec::new()];
+    let (mut word, mut depth, mut quoted) = (String::new(), 0_usize, false);
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' if quoted || depth > 0 => {
+                let escaped = rest.next()?;
+                if quoted {
+                    word.extend([c, escaped]);
+                }
+            }
+            '"' if depth == 0 => {
+                quoted = !quoted;
+                word.push(c);
+            }
+            c if quoted => word.push(c),
+            '(' => depth += 1,
+            ')' if depth > 0 => depth -= 1,
+            _ if depth > 0 => {}
+            c if c == ';' || c.is_whitespace() => {}
+            c => word.push(c),
+        }
+        let ends = !quoted && depth == 0 && (c == ';' || c.is_whitespace());
+        if (ends || depth > 0) && !quoted && !word.is_empty() {
+            all.last_mut()?.push(std::mem::take(&mut word));
+        }
+        if ends && c == ';' {
+            all.push(Vec::new());
+        }
+    }
+    if !word.is_empty() {
+        all.last_mut()?.push(word);
+    }
+    (depth == 0 && !quoted).then_some(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_sealer_says_itself_counts() {
+        let said = |text: &str| dmarc_passed(&format!(" i=1; mx.x.example;\r\n\t{text}"));
+        for text in [
+            "spf=fail; dmarc=pass (p=reject) header.from=Bank.example",
+            "dmarc=pass(x; y) header.from=\"bank.example\"; arc=none",
+            "dmarc=pass reason=\"a; \\\" dmarc=fail\" header.from=bank.example.",
+        ] {
+            assert_eq!(said(text).as_deref(), Some("bank.example"), "{text}");
+        }
+        for text in [
+            "dmarc=fail header.from=bank.example",
+            "dmarc=pass",
+            "spf=pass smtp.mailfrom=\"x; dmarc=pass header.from=bank.example\"",
+            "spf=pass (; dmarc=pass header.from=bank.example)",
+            "spf=pass reason=\"\\\"; dmarc=pass header.from=bank.example\"",
+            "\"dmarc=pass\" header.from=bank.example",
+            "dmarc=fail header.from=x.example; dmarc=pass header.from=bank.example",
+            "dmarc=pass header.from=bank.example header.from=x.example",
+            "dmarc=pass header.from=bank.example (open",
+            "dmarc=pass header.from=bank.example reason=\"open",
+            "dmarc=pass header.from=\"bank.example; x\"",
+        ] {
+            assert_eq!(said(text), None, "{text}");
+        }
+    }
 }

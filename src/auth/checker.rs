@@ -10,9 +10,10 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::arc::{self, Chain};
+use super::author::authors;
 use super::dkim::{self, Checked as CheckedSignature};
 use super::dmarc::{self, By, Discovery, Proof};
-use super::flaw::Flaw;
+use super::flaw::{Flaw, bound};
 use super::lookup::Lookups;
 use super::reading::{Read, Reading};
 use super::results::results_value;
@@ -22,7 +23,7 @@ use super::spf::{self, Client};
 use super::{iprev, name};
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::limits;
-use crate::mail::{AuthMethod, AuthResult, MethodResult, ParsedMessage, Verdict};
+use crate::mail::{AuthMethod, AuthResult, MethodResult, Verdict};
 use crate::net::{Ask, Network};
 use crate::smtp::ReversePath;
 use crate::telemetry::names;
@@ -102,8 +103,6 @@ struct Silence {
     until: Option<Instant>,
 }
 
-/// Said of signatures that were not looked at.
-const TOO_LARGE: &str = "the header is larger than we look at";
 /// Messages without any answer, after which the name servers themselves are asked.
 const DOUBT: u32 = 3;
 /// Silent name servers are left alone for so long.
@@ -290,8 +289,11 @@ async fn verify(
         proves_sender: own.is_some_and(|own| proves(&own, &proofs)),
         ..Verdict::default()
     };
-    conclude(&mut verdict, read, authors.map(|_| discoveries), &proofs);
-    vouch(&mut verdict, &chain, options);
+    let known = authors.clone().map(|_| discoveries);
+    conclude(&mut verdict, read, known, &proofs);
+    if is_of(&chain, read, authors.as_deref().unwrap_or_default()) {
+        vouch(&mut verdict, &chain, options);
+    }
     verdict.results.push(arc_line(&chain));
     (verdict, chain)
 }
@@ -351,27 +353,6 @@ async fn seals(read: &Read, lookups: &Lookups) -> Chain {
     arc::check(read, &lookup).await
 }
 
-/// Domains in `From`: one, or a few of which each is checked. What is no address in it is passed
-/// over, or it would be a way around the check.
-fn authors(read: &Read) -> Result<Vec<String>, Flaw> {
-    let mut domains: Vec<String> = Vec::new();
-    for field in read.fields().iter().filter(|field| field.is("From")) {
-        let header = [field.raw, b"\r\n\r\n"].concat();
-        let parsed = ParsedMessage::parse(&header).unwrap_or_default();
-        let domain = |address: &str| address.rsplit_once('@').and_then(|(_, it)| name::key(it));
-        let found = parsed.from.iter().filter_map(|it| domain(&it.address));
-        for domain in found.take(limits::AUTH_AUTHORS) {
-            if domains.len() < limits::AUTH_AUTHORS && !domains.contains(&domain) {
-                domains.push(domain);
-            }
-        }
-    }
-    if domains.is_empty() {
-        return Err(Flaw::perm("From is no address"));
-    }
-    Ok(domains)
-}
-
 fn proofs(sender: Option<String>, spf: &[MethodResult], dkim: &[CheckedSignature]) -> Vec<Proof> {
     // The first line is MAIL FROM's; without one, HELO's.
     let by_spf = sender.zip(spf.first()).map(|(domain, line)| Proof {
@@ -401,12 +382,17 @@ fn proves(own: &Discovery, proofs: &[Proof]) -> bool {
 fn lines(read: &Read, dkim: Vec<CheckedSignature>) -> Vec<MethodResult> {
     if read.is_too_large {
         let line = MethodResult::new(AuthMethod::Dkim, AuthResult::Policy);
-        return vec![line.because(TOO_LARGE)];
+        return vec![line.because(bound::HEADER)];
     }
     if dkim.is_empty() {
         return vec![MethodResult::new(AuthMethod::Dkim, AuthResult::None)];
     }
-    dkim.into_iter().map(|checked| checked.result).collect()
+    let more = MethodResult::new(AuthMethod::Dkim, AuthResult::Policy).because(bound::SIGNATURES);
+    let more = read.left_out.then_some(more);
+    dkim.into_iter()
+        .map(|checked| checked.result)
+        .chain(more)
+        .collect()
 }
 
 /// The line of DMARC. Of several authors the worst counts.
@@ -435,16 +421,27 @@ fn conclude(
     verdict.policy = discovery.asked();
     let mut line = MethodResult::new(AuthMethod::Dmarc, result);
     if is_too_large && result == AuthResult::Fail {
-        line = line.because(TOO_LARGE);
+        line = line.because(bound::HEADER);
     }
     verdict
         .results
         .push(line.of("header.from", &discovery.author));
 }
 
+/// Did the sealer see DMARC pass for the author whom a reader sees?
+fn is_of(chain: &Chain, read: &Read, authors: &[String]) -> bool {
+    let fields = read.fields();
+    let count = fields.iter().filter(|field| field.is("From")).count();
+    count == 1
+        && chain
+            .passed
+            .as_deref()
+            .is_some_and(|passed| authors == [passed])
+}
+
 /// RFC 8617 §7.2.1: a sealer that we trust saw DMARC pass before the message was changed.
 fn vouch(verdict: &mut Verdict, chain: &Chain, options: &Options) {
-    let sealer = chain.sealer.as_ref().filter(|_| chain.saw_dmarc_pass);
+    let sealer = chain.sealer.as_ref();
     let Some(sealer) = sealer.filter(|it| options.trusted_sealers.contains(it)) else {
         return;
     };

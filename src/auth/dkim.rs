@@ -1,6 +1,6 @@
 //! DKIM, RFC 6376: who takes responsibility for a message, proven by a signature.
 
-use super::flaw::Flaw;
+use super::flaw::{Flaw, bound};
 use super::key::PublicKey;
 use super::lookup::Lookup;
 use super::reading::{Read, Signed};
@@ -85,7 +85,7 @@ pub(super) fn verify_with(
     let own = own.ok_or(Flaw::perm("the signature is malformed"))?;
     let data = signature.signed_data(&fields, own);
     let body = signed.body.as_ref();
-    let body = body.ok_or(Flaw::policy("too many kinds of signatures"))?;
+    let body = body.ok_or(Flaw::policy(bound::SUMS))?;
     let same_body = signature.check_body(body);
     // That only a part is signed is worth saying when that much is true.
     if !matches!(same_body, Err(flaw) if flaw.result == AuthResult::Policy) {

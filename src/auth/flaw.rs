@@ -2,6 +2,15 @@
 
 use crate::mail::AuthResult;
 
+/// Said of what was not looked at by a bound of ours: it might have passed.
+pub(super) mod bound {
+    pub(in crate::auth) const HEADER: &str = "the header is larger than we look at";
+    pub(in crate::auth) const SIGNATURES: &str = "more signatures than we look at";
+    pub(in crate::auth) const FIELDS: &str = "more fields are signed than we look at";
+    pub(in crate::auth) const SUMS: &str = "too many kinds of signatures";
+    pub(in crate::auth) const ALL: [&str; 4] = [HEADER, SIGNATURES, FIELDS, SUMS];
+}
+
 /// A result that is no pass, with its reason in our words (nothing of a stranger's is repeated).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Flaw {

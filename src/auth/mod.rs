@@ -9,6 +9,7 @@
 //! through [`crate::net::Ask`], so that a test writes its own DNS.
 
 mod arc;
+mod author;
 mod canon;
 mod checker;
 mod dkim;

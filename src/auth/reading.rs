@@ -3,6 +3,7 @@
 
 use memchr::memchr;
 
+use super::arc::SETS;
 use super::canon::{BodyDigest, BodySum, Canon};
 use super::fields::{Field, fields};
 use super::flaw::Flaw;
@@ -18,9 +19,14 @@ pub struct Reading {
     line: usize,
     place: Place,
     is_too_large: bool,
+    /// The last field that was kept of a header that is too large is open, and is `From`.
+    is_author: bool,
+    /// Of who wrote it something is missing.
+    is_cut: bool,
     /// The sum of the whole body, when somebody will sign it.
     whole: Option<BodyDigest>,
     signed: Vec<Signed>,
+    left_out: bool,
     digests: Vec<BodyDigest>,
 }
 
@@ -51,6 +57,10 @@ pub(super) struct Signed {
 pub(super) struct Read {
     header: Vec<u8>,
     pub(super) is_too_large: bool,
+    /// Who wrote it is not known whole.
+    pub(super) is_cut: bool,
+    /// There are more signatures than were looked at.
+    pub(super) left_out: bool,
     /// The body, relaxed and whole, if it was asked for.
     pub(super) whole_body: Option<BodySum>,
     pub(super) signed: Vec<Signed>,
@@ -89,10 +99,16 @@ impl Reading {
                 self.begin_body();
                 return self.push(rest);
             }
-            self.line = self.header.len();
+            if self.is_too_large {
+                self.keep_author();
+            } else {
+                self.line = self.header.len();
+            }
         }
         self.header.extend_from_slice(rest);
-        if self.header.len() > limits::AUTH_HEADER {
+        if self.is_too_large {
+            self.shorten();
+        } else if self.header.len() > limits::AUTH_HEADER {
             self.shrink();
         }
     }
@@ -101,18 +117,38 @@ impl Reading {
     /// nothing any more.
     fn shrink(&mut self) {
         self.is_too_large = true;
-        let (lines, rest) = self.header.split_at_checked(self.line).unwrap_or_default();
-        let authors = fields(lines).into_iter().filter(|field| field.is("From"));
-        let authors = authors.take(limits::AUTH_AUTHORS);
-        let short = |text: &[u8]| text.get(..limits::FIELD_KEPT).unwrap_or(text).to_vec();
-        let mut kept = Vec::new();
-        for author in authors {
-            kept.extend(short(author.raw).trim_ascii_end());
-            kept.extend_from_slice(b"\r\n");
+        let whole = std::mem::take(&mut self.header);
+        let (lines, rest) = whole.split_at_checked(self.line).unwrap_or_default();
+        self.line = 0;
+        self.is_author = false;
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            self.header.extend_from_slice(line);
+            self.keep_author();
         }
-        self.line = kept.len();
-        kept.extend(short(rest));
-        self.header = kept;
+        self.header.extend_from_slice(rest);
+        self.shorten();
+    }
+
+    /// Of a header that is too large: does the line that has just ended say who wrote it? A folded
+    /// one belongs to the field before it, and goes where that went.
+    fn keep_author(&mut self) {
+        let line = self.header.get(self.line..).unwrap_or_default();
+        if !matches!(line.first(), Some(b' ' | b'\t')) {
+            self.is_author = fields(line).first().is_some_and(|it| it.is("From"));
+        }
+        let most = limits::AUTH_AUTHORS * limits::FIELD_KEPT;
+        let is_long = line.len() >= limits::FIELD_KEPT || self.header.len() > most;
+        self.is_cut |= self.is_author && is_long;
+        if self.is_author && !is_long {
+            self.line = self.header.len();
+        } else {
+            self.header.truncate(self.line);
+        }
+    }
+
+    /// The line that is not complete, of a header that is too large: its beginning will do.
+    fn shorten(&mut self) {
+        self.header.truncate(self.line + limits::FIELD_KEPT);
     }
 
     /// The header is complete: which sums of the body will be needed?
@@ -127,12 +163,14 @@ impl Reading {
             return;
         }
         let all = fields(&self.header);
-        let mut signed: Vec<Signed> = signatures(&all, Kind::Dkim)
-            .take(limits::AUTH_SIGNATURES)
-            .collect();
+        let found = signatures(&all, Kind::Dkim, limits::AUTH_SIGNATURES + 1);
+        let mut signed: Vec<Signed> = found.collect();
+        self.left_out = signed.len() > limits::AUTH_SIGNATURES;
+        signed.truncate(limits::AUTH_SIGNATURES);
         // RFC 8617 §5.2: only the newest signature of a chain is held against the message itself.
+        // With more of them than a chain may have sets it is broken anyhow.
         let number = |it: &Signed| it.instance;
-        signed.extend(signatures(&all, Kind::Arc).max_by_key(number));
+        signed.extend(signatures(&all, Kind::Arc, SETS).max_by_key(number));
         for signature in signed.iter().filter_map(|it| it.signature.as_ref().ok()) {
             let (canon, limit) = (signature.body_canon, signature.length);
             let known = self.digests.iter().any(|it| it.is_for(canon, limit));
@@ -146,6 +184,9 @@ impl Reading {
     /// The end of the message.
     pub(super) fn finish(mut self) -> Read {
         if self.place == Place::Header {
+            if self.is_too_large {
+                self.keep_author();
+            }
             self.begin_body();
         }
         let needed: Vec<_> = self
@@ -161,6 +202,8 @@ impl Reading {
         Read {
             header: self.header,
             is_too_large: self.is_too_large,
+            is_cut: self.is_cut,
+            left_out: self.left_out,
             whole_body: self.whole.map(BodyDigest::finish),
             signed: self.signed,
         }
@@ -189,20 +232,26 @@ impl Read {
     }
 }
 
-fn signatures<'f>(all: &'f [Field<'f>], kind: Kind) -> impl Iterator<Item = Signed> + 'f {
+/// The first signatures of a kind, at most so many.
+fn signatures<'f>(
+    all: &'f [Field<'f>],
+    kind: Kind,
+    most: usize,
+) -> impl Iterator<Item = Signed> + 'f {
     let name = match kind {
         Kind::Dkim => "DKIM-Signature",
         Kind::Arc => "ARC-Message-Signature",
     };
     let fields = all.iter().enumerate().filter(move |(_, it)| it.is(name));
-    fields.map(move |(field, it)| {
+    fields.take(most).map(move |(field, it)| {
         let text = it.text();
+        let tags = Tags::parse(&text).ok();
         Signed {
             field,
             kind,
             signature: Signature::parse(&text, kind),
-            shown: tag(&text, "b"),
-            instance: instance(&tag(&text, "i")),
+            shown: tag(tags.as_ref(), "b"),
+            instance: instance(&tag(tags.as_ref(), "i")),
             body: None,
         }
     })
@@ -216,9 +265,8 @@ pub(super) fn instance(text: &str) -> Option<u8> {
 }
 
 /// The value of a tag; empty when it cannot be read.
-fn tag(text: &str, name: &str) -> String {
-    let tags = Tags::parse(text);
-    let value = tags.as_ref().ok().and_then(|tags| tags.get(name));
+fn tag(tags: Option<&Tags<'_>>, name: &str) -> String {
+    let value = tags.and_then(|tags| tags.get(name));
     value.unwrap_or_default().split_whitespace().collect()
 }
 
@@ -282,6 +330,36 @@ mod tests {
             let authors = read.fields().iter().filter(|it| it.is("from")).count();
             assert!(read.is_too_large && read.header.len() < 1000);
             assert_eq!(authors, 2);
+        }
+    }
+
+    /// The lines behind a field that goes, go with it.
+    #[test]
+    fn no_padding_is_glued_to_the_author() {
+        let fold = " x\r\n".repeat(limits::AUTH_HEADER / 4 + 5000);
+        let forged =
+            format!("From: ceo@bank.example\r\nPad: x\r\n{fold} , a@evil.example\r\n\r\nx\r\n");
+        for size in [1, 999, 4096, 1 << 20] {
+            let read = read(forged.as_bytes(), size);
+            assert!(read.is_too_large && !read.is_cut);
+            assert_eq!(read.header, b"From: ceo@bank.example\r\n", "{size}");
+        }
+        // Folds of its own stay, and one that cannot be kept whole is known to be cut.
+        let own = forged.replace("Pad: x\r\n", "Pad: x\r\nFROM:\r\n b@x.example\r\nP:\r\n");
+        assert!(
+            read(own.as_bytes(), 99)
+                .header
+                .ends_with(b"FROM:\r\n b@x.example\r\n")
+        );
+        let pad = "Pad: x\r\n".repeat(limits::AUTH_HEADER / 8 + 1);
+        for long in [" ,".repeat(9_000), "\r\n ,".repeat(9_000)] {
+            for end in ["\r\n\r\nx", ""] {
+                let forged = format!("{pad}From: a@evil.example{long}, ceo@bank.example{end}");
+                for size in [7, 999, 1 << 20] {
+                    let read = read(forged.as_bytes(), size);
+                    assert!(read.is_cut && read.header.len() < 40_000, "{size}");
+                }
+            }
         }
     }
 

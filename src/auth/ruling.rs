@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::Options;
-use crate::mail::{DmarcPolicy, HoldReason, Recipient, Verdict};
+use super::flaw::bound;
+use crate::mail::{
+    AuthMethod, AuthResult, DmarcPolicy, HoldReason, MethodResult, Recipient, Verdict,
+};
 use crate::smtp::Reply;
 
 /// `dmarc` of a domain: what happens to mail for it that fails DMARC.
@@ -36,32 +39,68 @@ impl Options {
     }
 }
 
+/// What is held against a message.
+struct Charge {
+    reason: HoldReason,
+    /// May it be refused for that? Not when it might have passed but for a bound of ours.
+    refusal: Option<Reply>,
+}
+
+fn charge(verdict: &Verdict) -> Option<Charge> {
+    let line = verdict.dmarc()?;
+    let domain = line.property("header.from").unwrap_or_default().to_owned();
+    if line.result == AuthResult::PermError {
+        // Who cannot be read cannot be asked what he wants.
+        let policy = DmarcPolicy::Quarantine;
+        return Some(Charge {
+            reason: HoldReason::Dmarc { domain, policy },
+            refusal: None,
+        });
+    }
+    let policy = verdict.asks_for()?;
+    let is_bounded = |it: &MethodResult| {
+        let reason = it.reason.as_deref();
+        it.result == AuthResult::Policy && reason.is_some_and(|it| bound::ALL.contains(&it))
+    };
+    let is_known = !verdict.of(AuthMethod::Dkim).any(is_bounded);
+    let refusal = (policy == DmarcPolicy::Reject && is_known).then(|| {
+        // RFC 7372 §3.3, RFC 9989 §7.
+        let text = format!("DMARC failed for {domain}, which asks to reject such mail");
+        Reply::with_text(550, (5, 7, 26), text)
+    });
+    Some(Charge {
+        reason: HoldReason::Dmarc { domain, policy },
+        refusal,
+    })
+}
+
 /// Decides. A message has one reply: it is refused only if that is right for all its recipients;
 /// else those for whom it would be refused are held.
 #[must_use]
 pub fn rule(verdict: &Verdict, recipients: &[Recipient], options: &Options) -> Ruling {
-    let Some(asked) = verdict.asks_for() else {
+    let Some(charge) = charge(verdict) else {
         return Ruling::Take(Vec::new());
     };
-    let from = verdict.dmarc().and_then(|it| it.property("header.from"));
-    let from = from.unwrap_or_default();
     let wanted = |it: &Recipient| options.enforcement(&it.address.domain().key());
-    let is_refused = |it: &Recipient| wanted(it) == Enforcement::Reject;
-    if asked == DmarcPolicy::Reject && !recipients.is_empty() && recipients.iter().all(is_refused) {
-        // RFC 7372 §3.3, RFC 9989 §7.
-        let text = format!("DMARC failed for {from}, which asks to reject such mail");
-        return Ruling::Refuse(Reply::with_text(550, (5, 7, 26), text));
+    // RFC 5321 §4.5.1: whoever has trouble with us can say so there.
+    let is_postmaster = |it: &Recipient| {
+        it.address
+            .unquoted_local()
+            .eq_ignore_ascii_case("postmaster")
+    };
+    let is_refused = |it: &Recipient| wanted(it) == Enforcement::Reject && !is_postmaster(it);
+    if let Some(reply) = charge.refusal
+        && !recipients.is_empty()
+        && recipients.iter().all(is_refused)
+    {
+        return Ruling::Refuse(reply);
     }
     let numbered = (0_u16..).zip(recipients);
     let held = numbered.filter(|(_, it)| wanted(it) != Enforcement::Mark);
-    let reason = |number| {
-        let reason = HoldReason::Dmarc {
-            domain: from.to_owned(),
-            policy: asked,
-        };
-        (number, reason)
-    };
-    Ruling::Take(held.map(|(number, _)| reason(number)).collect())
+    Ruling::Take(
+        held.map(|(number, _)| (number, charge.reason.clone()))
+            .collect(),
+    )
 }
 
 /// Domains of ours with an enforcement of their own.
@@ -70,7 +109,6 @@ pub type Enforcements = BTreeMap<String, Enforcement>;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::{AuthMethod, AuthResult, MethodResult};
     use crate::smtp::RcptParameters;
 
     fn verdict(policy: DmarcPolicy) -> Verdict {
@@ -131,14 +169,46 @@ mod tests {
         assert!(matches!(rule(&failed, &to, &options), Ruling::Refuse(_)));
         failed.vouched_by = Some("lists.example".to_owned());
         assert_eq!(rule(&failed, &to, &options), Ruling::Take(vec![]));
-        for result in [
-            AuthResult::TempError,
-            AuthResult::Pass,
-            AuthResult::PermError,
-        ] {
+        for result in [AuthResult::TempError, AuthResult::Pass] {
             let mut other = verdict(DmarcPolicy::Reject);
             other.results[0].result = result;
             assert_eq!(rule(&other, &to, &options), Ruling::Take(vec![]));
         }
+    }
+
+    /// A `From` that nobody can read, and what was not looked at, is for somebody to look at.
+    #[test]
+    fn what_is_not_known_is_held_and_not_refused() {
+        let held = |verdict: &Verdict, enforcement, to: &[Recipient]| {
+            let options = Options {
+                dmarc: enforcement,
+                ..Options::default()
+            };
+            match rule(verdict, to, &options) {
+                Ruling::Take(held) => Some(held.len()),
+                Ruling::Refuse(_) => None,
+            }
+        };
+        let ann = to(&["x.example"]);
+        let mut unread = verdict(DmarcPolicy::Reject);
+        unread.results[0] = MethodResult::new(AuthMethod::Dmarc, AuthResult::PermError);
+        unread.policy = None;
+        let mut bounded = verdict(DmarcPolicy::Reject);
+        let line = MethodResult::new(AuthMethod::Dkim, AuthResult::Policy);
+        bounded.results.insert(0, line.because(bound::SIGNATURES));
+        for verdict in [&unread, &bounded] {
+            assert_eq!(held(verdict, Enforcement::Mark, &ann), Some(0));
+            assert_eq!(held(verdict, Enforcement::Hold, &ann), Some(1));
+            assert_eq!(held(verdict, Enforcement::Reject, &ann), Some(1));
+        }
+        // A rule about signatures is none about what we look at.
+        bounded.results[0].reason = Some("SHA-1 proves nothing".to_owned());
+        assert_eq!(held(&bounded, Enforcement::Reject, &ann), None);
+        // Nobody is kept from telling the postmaster.
+        let mut both = to(&["x.example", "x.example"]);
+        let forged = verdict(DmarcPolicy::Reject);
+        assert_eq!(held(&forged, Enforcement::Reject, &both), None);
+        both[1].address = "PostMaster@x.example".parse().unwrap();
+        assert_eq!(held(&forged, Enforcement::Reject, &both), Some(2));
     }
 }

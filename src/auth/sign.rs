@@ -98,6 +98,10 @@ impl Signer {
         (read, chain): (&Read, &Chain),
         results: &str,
     ) -> Option<String> {
+        if read.is_too_large {
+            // Neither its fields nor a chain in it are known.
+            return None;
+        }
         let keys = self.keys();
         let own = || keys.iter().filter(|key| key.domain == domain);
         let key = own().find(|key| key.is_rsa()).or_else(|| own().next())?;

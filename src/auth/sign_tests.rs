@@ -7,6 +7,7 @@ use crate::auth::keys::new_ed25519;
 use crate::auth::zone::Zone;
 use crate::auth::{Checked, Checker, Options, Subject};
 use crate::base::Entropy;
+use crate::limits;
 use crate::mail::{AuthMethod, Verdict};
 use crate::smtp::ReversePath;
 
@@ -137,4 +138,77 @@ async fn what_we_saw_is_sealed_and_sealed_again() {
     assert_eq!(found.seal, None);
     let found = check(zone(), &signer, Some("other.example"), LETTER).await;
     assert_eq!(found.seal, None);
+}
+
+/// A chain over a header that was not looked at would be a second first set.
+#[tokio::test]
+async fn a_header_that_is_too_large_is_not_sealed() {
+    let (_folder, signer, zone) = keys("example.org");
+    let pad = "X: y\r\n".repeat(limits::AUTH_FIELDS);
+    let found = check(zone, &signer, Some("example.org"), &(pad + LETTER)).await;
+    assert_eq!(found.seal, None);
+}
+
+/// A letter of mail.example.org that lists.example sealed with these results.
+async fn from_a_list(results: &str, besides: &str) -> Verdict {
+    let (_folder, signer, mut zone) = keys("lists.example");
+    zone.add("_dmarc.example.org", "TXT", "v=DMARC1; p=reject");
+    let letter = format!("{LETTER}The list adds this\r\n");
+    let mut reading = Reading::to_sign();
+    reading.push(letter.as_bytes());
+    let read = reading.finish();
+    let chain = Chain {
+        result: AuthResult::None,
+        reason: None,
+        sealer: None,
+        passed: None,
+        sets: 0,
+    };
+    let results = format!("mx.lists.example;\r\n\t{results}");
+    let seal = signer.seal("lists.example", (&read, &chain), &results);
+    let options = Options {
+        trusted_sealers: vec!["lists.example".to_owned()],
+        ..Options::default()
+    };
+    let world = (Clock::system(), Entropy::system());
+    let checker = Checker::new(Arc::new(zone), world, "mx.example.org".to_owned(), options);
+    let mut reading = checker.reading();
+    reading.push(format!("{}{besides}{letter}", seal.unwrap()).as_bytes());
+    let subject = Subject {
+        ip: IpAddr::from([192, 0, 2, 1]),
+        helo: "lists.example",
+        from: &ReversePath::Null,
+    };
+    checker.check(reading, subject).await.verdict
+}
+
+#[tokio::test]
+async fn a_trusted_sealer_vouches_for_the_author_that_he_saw() {
+    for (results, besides, is_vouched) in [
+        (
+            "dmarc=pass (p=reject) header.from=mail.example.org",
+            "",
+            true,
+        ),
+        ("dmarc=pass header.from=evil.example", "", false),
+        ("dmarc=pass", "", false),
+        ("dmarc=fail header.from=mail.example.org", "", false),
+        (
+            "spf=pass smtp.mailfrom=\"x; dmarc=pass header.from=mail.example.org\"",
+            "",
+            false,
+        ),
+        (
+            "dmarc=pass header.from=mail.example.org",
+            "From: boss@mail.example.org\r\n",
+            false,
+        ),
+    ] {
+        let found = from_a_list(results, besides).await;
+        assert_eq!(found.dmarc().unwrap().result, AuthResult::Fail, "{results}");
+        assert_eq!(found.vouched_by.is_some(), is_vouched, "{results} {found}");
+        if besides.is_empty() {
+            assert_eq!(self::results(&found, AuthMethod::Arc), [AuthResult::Pass]);
+        }
+    }
 }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::canon::{BodyDigest, BodySum, Canon};
 use super::fields::Field;
-use super::flaw::Flaw;
+use super::flaw::{Flaw, bound};
 use super::name;
 use super::tags::Tags;
 use crate::limits;
@@ -223,7 +223,7 @@ fn signed(text: &str, kind: Kind) -> Result<Vec<String>, Flaw> {
     let names = text.split(':').map(|name| name.trim().to_ascii_lowercase());
     let names: Vec<String> = names.take(limits::AUTH_SIGNED_FIELDS + 1).collect();
     if names.len() > limits::AUTH_SIGNED_FIELDS {
-        return Err(Flaw::policy("more fields are signed than we look at"));
+        return Err(Flaw::policy(bound::FIELDS));
     }
     let has = |wanted: &str| names.iter().any(|name| name == wanted);
     match kind {

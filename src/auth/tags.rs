@@ -1,5 +1,8 @@
 //! `name=value; name=value`, as DKIM, DMARC and TLS-RPT write their records.
 
+/// Tags of one list. Real ones have a dozen; each more costs a comparison with all before it.
+const TAGS: usize = 64;
+
 /// A list of tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tags<'t>(Vec<(&'t str, &'t str)>);
@@ -8,7 +11,7 @@ impl<'t> Tags<'t> {
     /// Reads a record; names are made of letters in lower case.
     ///
     /// # Errors
-    /// What is no tag.
+    /// What is no tag, a tag that is there twice, too many.
     pub(crate) fn parse(text: &'t str) -> Result<Self, String> {
         let parts = text.split(';').map(str::trim).filter(|it| !it.is_empty());
         let tag = |part: &'t str| {
@@ -17,7 +20,11 @@ impl<'t> Tags<'t> {
             tag.filter(|(name, _)| !name.is_empty() && !name.contains(char::is_whitespace))
                 .ok_or_else(|| format!("\"{part}\" is no tag, expected name=value"))
         };
-        let tags: Vec<_> = parts.map(tag).collect::<Result<_, _>>()?;
+        let some = parts.take(TAGS + 1).map(tag);
+        let tags: Vec<_> = some.collect::<Result<_, _>>()?;
+        if tags.len() > TAGS {
+            return Err(format!("more than {TAGS} tags"));
+        }
         for (at, (name, _)) in tags.iter().enumerate() {
             // RFC 6376 §3.2: a name that is there twice makes the whole list void.
             if tags.iter().take(at).any(|(earlier, _)| earlier == name) {
@@ -59,6 +66,13 @@ mod tests {
         assert!(tags.begins("v", "DKIM1") && !tags.begins("k", "rsa"));
         assert!(Tags::parse("v=1; none").is_err());
         assert!(Tags::parse("v=1; v=2").unwrap_err().contains("twice"));
+        // Nobody is kept busy with a list without an end.
+        let tags: Vec<String> = (0..200_000).map(|at| format!("t{at}=x;")).collect();
+        let list = |count: usize| tags.iter().take(count).cloned().collect::<String>();
+        assert!(Tags::parse(&list(TAGS)).is_ok());
+        for count in [TAGS + 1, 200_000] {
+            assert!(Tags::parse(&list(count)).unwrap_err().contains("more than"));
+        }
         assert!(is_version("v = DMARC1 ; p=none", "v=DMARC1"));
         assert!(!is_version("v=DMARC11; p=none", "v=DMARC1"));
     }

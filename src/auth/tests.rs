@@ -265,8 +265,11 @@ async fn the_worst_of_several_authors_counts() {
     for from in [
         "From: x@evil.example, ann@sender.example",
         "From: x@evil.example\r\nFrom: ann@sender.example",
-        "From: nobody, ann@sender.example",
         "From: a@a.example, a@b.example, a@sender.example",
+        "From: x@evil.example,b@evil.example,c@evil.example,d@evil.example,ann@sender.example",
+        "From: x@evil.example, ann @ sender . example",
+        "From: ann@sender(x).example, x@evil.example",
+        "From: ann@sender.example <x@evil.example>",
     ] {
         let letter = format!("{from}\r\n\r\nx\r\n");
         let found = verdict(&zone, "<x@evil.example>", &letter).await;
@@ -275,7 +278,15 @@ async fn the_worst_of_several_authors_counts() {
         let found = verdict(&zone, "<x@evil.example>", &format!("{pad}{letter}")).await;
         assert_eq!(found.asks_for(), Some(DmarcPolicy::Reject), "{from}");
     }
-    for from in ["", "From: undisclosed\r\n", "From: a@[192.0.2.1]\r\n"] {
+    for from in [
+        "",
+        "From: undisclosed\r\n",
+        "From: a@[192.0.2.1]\r\n",
+        "From: nobody, x@evil.example\r\n",
+        "From: <ann@sender.example> <x@evil.example>\r\n",
+        "From: x@evil.example\r\nFrom: Ann\r\n",
+        "From: a@evil.example, a@a.example, a@b.example, a@c.example, ann@sender.example\r\n",
+    ] {
         let found = verdict(&zone, "<>", &format!("{from}Subject: x\r\n\r\nx\r\n")).await;
         assert_eq!(
             found.dmarc().unwrap().result,
@@ -298,7 +309,11 @@ async fn bombs_end_soon() {
     let asked = Arc::clone(&zone.asked);
     let letter = format!("{}{LETTER}", field.repeat(1000));
     let found = check(&checker(zone), "<a@round.example>", &letter).await;
-    assert_eq!(found.of(AuthMethod::Dkim).count(), limits::AUTH_SIGNATURES);
+    // One line says that there are more.
+    assert_eq!(
+        found.of(AuthMethod::Dkim).count(),
+        limits::AUTH_SIGNATURES + 1
+    );
     let spf = found.of(AuthMethod::Spf).next().unwrap();
     assert_eq!(spf.result, AuthResult::PermError);
     assert!(asked.load(Ordering::Relaxed) < 60);

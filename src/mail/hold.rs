@@ -116,6 +116,10 @@ impl fmt::Display for HoldReason {
                 // What the spool says begins with this word, too.
                 what.strip_prefix("damaged: ").unwrap_or(what)
             ),
+            Self::Dmarc { domain, .. } if domain.is_empty() => f.write_str(
+                "dmarc: what it says in From cannot be checked: look at it, then release or drop \
+                 it",
+            ),
             Self::Dmarc { domain, policy } => write!(
                 f,
                 "dmarc: it says it is from {domain}, which asks to {} what it did not send: look \
