@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use ammonia::{Builder, UrlRelative};
 
-use super::markup::canonical;
+use super::markup::{canonical, without_marks};
 use crate::limits;
 
 /// All that a letter of ours can have.
@@ -43,6 +43,7 @@ pub(crate) fn narrow(html: &str) -> Option<String> {
         .link_rel(None)
         .clean(&html)
         .to_string();
+    let clean = without_marks(&clean);
     (!to_text(&clean).trim().is_empty()).then_some(clean)
 }
 
@@ -236,6 +237,17 @@ mod tests {
              - second\n  1. a\n  2. b\nAnn  A.\n-- \nArcher\n> Why?\n>\n>> So.\nOne\n\n\
              Two a@x.example"
         );
+    }
+
+    /// A megabyte of what has to be escaped would take minutes if each of it looked for the next.
+    #[test]
+    fn all_of_it_may_have_to_be_escaped() {
+        for (piece, made, read) in [("&", "&amp;", "&"), ("\u{b7}", "\u{b7}", "\u{b7}")] {
+            let many = limits::FORM / piece.len();
+            let html = narrow(&piece.repeat(many)).unwrap();
+            assert!(html == made.repeat(many), "{piece}");
+            assert!(to_text(&html) == read.repeat(many), "{piece}");
+        }
     }
 
     mod properties {

@@ -9,7 +9,7 @@ use ammonia::{Builder, UrlRelative};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::markup::canonical;
+use super::markup::{canonical, without_marks};
 use crate::mail::Part;
 
 /// HTML of one message that is sanitised; what is longer is shown as its plain form.
@@ -133,9 +133,9 @@ pub(crate) fn sanitize(html: &str, images: &Images) -> Option<String> {
     }
     let mut html = canonical(html)?;
     for _ in 0..READINGS {
-        let again = cleaned(&html, None);
+        let again = canonical(&without_marks(&cleaned(&html, None)))?;
         if again == html {
-            return Some(cleaned(&html, Some(images.clone())));
+            return Some(without_marks(&cleaned(&html, Some(images.clone()))));
         }
         html = again;
     }

@@ -339,3 +339,15 @@ fn the_result_has_one_reading() {
         assert_eq!(clean(&once), once, "{html}");
     }
 }
+
+#[test]
+fn a_mail_of_nothing_but_ampersands_is_shown() {
+    let sanitize = |html: &str| super::sanitize(html, &Images::new(&[], Remote::Blocked)).unwrap();
+    let many = 1024 * 1024;
+    let shown = sanitize(&"&".repeat(many));
+    assert!(shown == "&amp;".repeat(many));
+    let cells = "<table>&copy<tr>&nbsp;<td>&amp;&#228;&notit;</td></tr></table>";
+    let shown = sanitize(&cells.repeat(3));
+    let one = "\u{a9}&nbsp;<table><tbody><tr><td>&amp;\u{e4}\u{ac}it;</td></tr></tbody></table>";
+    assert_eq!(shown, one.repeat(3));
+}

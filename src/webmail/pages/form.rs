@@ -7,6 +7,7 @@ use crate::base::Timestamp;
 use crate::limits;
 use crate::mail::SpoolId;
 use crate::webmail::Webmail;
+use crate::webmail::accounts::blocking;
 use crate::webmail::digest::is_token;
 use crate::webmail::drafts::{Draft, File, Name};
 use crate::webmail::error::WebError;
@@ -80,7 +81,7 @@ pub(super) struct Fields {
     add: Vec<String>,
     pub draft: Draft,
     /// Bytes of all of them.
-    bytes: usize,
+    pub bytes: usize,
 }
 
 impl Action {
@@ -148,7 +149,7 @@ impl Form {
     async fn begin(webmail: &Webmail, user: &User, fields: Fields) -> Result<Self, WebError> {
         let troubles = fields.troubles();
         let is_stale = user.check(&fields.csrf).is_err();
-        let fields = fields.with_text();
+        let fields = fields.with_text().await?;
         if !is_token(&fields.token) {
             return Err(WebError::BadRequest);
         }
@@ -286,16 +287,18 @@ impl Form {
 }
 
 impl Fields {
-    /// What the editor made counts, where there is something: the plain text is made of it.
-    pub(super) fn with_text(mut self) -> Self {
-        match rich::narrow(&self.draft.html) {
-            Some(html) => {
-                self.draft.text = rich::to_text(&html);
-                self.draft.html = html;
-            }
-            None => self.draft.html.clear(),
+    /// What the editor made counts, where there is something: the plain text is made of it. An
+    /// HTML parser can take its time.
+    async fn with_text(mut self) -> Result<Self, WebError> {
+        let html = std::mem::take(&mut self.draft.html);
+        if html.is_empty() {
+            return Ok(self);
         }
-        self
+        let read = blocking(move || rich::narrow(&html).map(|html| (rich::to_text(&html), html)));
+        if let Some((text, html)) = read.await? {
+            (self.draft.text, self.draft.html) = (text, html);
+        }
+        Ok(self)
     }
 
     /// Was the letter kept from another page since this one was shown? What that one wrote is not
@@ -319,15 +322,24 @@ impl Fields {
     }
 
     /// Reads a field to its end, and keeps what there is room for.
-    pub(super) async fn take(&mut self, field: &mut Field<'_>) -> Result<(), WebError> {
+    async fn take(&mut self, field: &mut Field<'_>) -> Result<(), WebError> {
+        self.take_within(limits::WEB_TYPED, field).await
+    }
+
+    /// The same, with room for so many bytes in all fields together.
+    pub(super) async fn take_within(
+        &mut self,
+        most: usize,
+        field: &mut Field<'_>,
+    ) -> Result<(), WebError> {
         let name = field.name().unwrap_or_default().to_owned();
         let mut bytes = Vec::new();
         while let Some(piece) = field.chunk().await.map_err(|error| failed(&error))? {
-            let room = limits::WEB_TYPED.saturating_sub(self.bytes);
+            let room = most.saturating_sub(self.bytes);
             self.bytes = self.bytes.saturating_add(piece.len());
             bytes.extend_from_slice(piece.get(..room.min(piece.len())).unwrap_or_default());
         }
-        if self.bytes > limits::WEB_TYPED {
+        if self.bytes > most {
             let whole = bytes
                 .utf8_chunks()
                 .next()

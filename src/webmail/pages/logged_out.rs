@@ -7,11 +7,14 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::form::Fields;
+use super::message::human_size;
+use crate::limits;
 use crate::webmail::Webmail;
 use crate::webmail::digest::is_token;
 use crate::webmail::error::WebError;
 use crate::webmail::frame::{Shell, show_with};
 use crate::webmail::guard::Visitor;
+use crate::webmail::texts::fill;
 
 /// What was typed, put back.
 #[derive(Template)]
@@ -19,13 +22,16 @@ use crate::webmail::guard::Visitor;
 struct LoggedOutPage {
     shell: Shell,
     fields: Fields,
+    /// It was too long, and its end is gone.
+    cut: Option<String>,
 }
 
 /// What was typed in a form of nobody's.
 pub(super) struct Words(Fields);
 
 impl Words {
-    /// Reads what stands before the files, and nothing of these.
+    /// Reads what stands before the files, and nothing of these. Anybody can send it, so it is
+    /// little, and no parser sees it: it goes back as it came.
     pub(super) async fn read(mut multipart: Multipart) -> Result<Self, WebError> {
         let mut fields = Fields::default();
         while let Ok(Some(mut field)) = multipart.next_field().await {
@@ -36,9 +42,13 @@ impl Words {
                 }
                 break;
             }
-            fields.take(&mut field).await?;
+            // The same once more.
+            if field.name() == Some("html") && !fields.draft.text.trim().is_empty() {
+                continue;
+            }
+            fields.take_within(limits::FORM, &mut field).await?;
         }
-        Ok(Self(fields.with_text()))
+        Ok(Self(fields))
     }
 
     /// The page with what was typed; `None` when nobody waits for it, or there is nothing.
@@ -50,11 +60,16 @@ impl Words {
         let Self(fields) = self;
         // The script says so in the page that is there.
         let is_in_background = fields.action == "autosave";
-        if is_in_background || !is_token(&fields.token) || fields.draft.is_blank() {
+        let is_blank = fields.draft.is_blank() && fields.draft.html.is_empty();
+        if is_in_background || !is_token(&fields.token) || is_blank {
             return None;
         }
-        let shell = webmail.shell(visitor.texts, visitor.texts.logged_out_title);
-        let page = LoggedOutPage { shell, fields };
+        let texts = visitor.texts;
+        let shell = webmail.shell(texts, texts.logged_out_title);
+        let most = human_size(limits::FORM as u64);
+        let is_cut = fields.bytes > limits::FORM;
+        let cut = is_cut.then(|| fill(texts.error_cut, &[("most", &most)]));
+        let page = LoggedOutPage { shell, fields, cut };
         Some(show_with(StatusCode::UNAUTHORIZED, &page))
     }
 }

@@ -312,3 +312,23 @@ async fn who_is_logged_out_while_writing_keeps_the_text() {
         "and nothing was sent"
     );
 }
+
+/// Anybody can send such a form: it costs nothing to answer it.
+#[tokio::test]
+async fn what_a_visitor_sends_goes_back_as_it_came() {
+    let site = Site::new();
+    let mut visitor = Browser::new(&site);
+    let token = "0".repeat(64);
+    let html = "<b>&&&\"</b>";
+    let form = |text: &'static str| {
+        let fields = [("token", &*token), ("text", text), ("html", html)];
+        fields.map(|(name, value)| (name, value.to_owned()))
+    };
+    let both = post(&mut visitor, &form("&&&")).await;
+    assert_eq!(both.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(both.written().replace("&#38;", "&"), "&&&");
+    assert!(!both.has("name=\"html\""), "{}", both.text);
+    let only = post(&mut visitor, &form("")).await;
+    assert_eq!(only.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(only.field("html").replace("&#38;", "&"), html);
+}
