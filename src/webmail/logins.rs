@@ -9,6 +9,7 @@ use super::accounts::{Account, LoginError};
 use super::passkeys::PasskeyError;
 use super::second::SecondError;
 use crate::base::{Sampler, Timestamp};
+use crate::directory::FoundBy;
 use crate::smtp::Mailbox;
 use crate::telemetry::names;
 
@@ -191,7 +192,8 @@ impl Webmail {
             return "no address".to_owned();
         };
         let directory = self.0.world.directory.current();
-        if directory.find(&address).is_some() {
+        // What stands behind a `+` is nobody's but the visitor's.
+        if matches!(directory.find(&address), Some((_, FoundBy::Address))) {
             address.key()
         } else if directory.domain(address.domain()).is_some() {
             format!("nobody of {}", address.domain().key())

@@ -87,6 +87,11 @@ async fn each_login_and_each_try_is_one_line() {
             "wrong",
             "nobody of example.org password wrong",
         ),
+        (
+            "ann+secret@example.org",
+            "wrong",
+            "nobody of example.org password wrong",
+        ),
         ("a@far.example", "wrong", "nobody of ours password wrong"),
         ("my secret pass", "wrong", "no address password wrong"),
         ("secret\n@example.org", "wrong", "no address password wrong"),
