@@ -17,6 +17,8 @@ use crate::telemetry::names;
 const INS: (u64, u64) = (1_000, 10);
 /// Lines about all others. They take no place from those.
 const OTHERS: (u64, u64) = (100, 1);
+/// Lines about who goes to the provider: anybody can, and what fails is still to be seen.
+const BEGUN: (u64, u64) = (100, 1);
 
 /// By what somebody logs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,26 +146,25 @@ pub(crate) struct Login<'a> {
 
 /// Which lines are written.
 #[derive(Debug)]
-pub(crate) struct Logins(Mutex<(Sampler, Sampler)>);
+pub(crate) struct Logins(Mutex<[Sampler; 3]>);
 
 impl Default for Logins {
     fn default() -> Self {
         let new = |(most, rate)| Sampler::new(most, rate);
-        Self(Mutex::new((new(INS), new(OTHERS))))
+        Self(Mutex::new([INS, OTHERS, BEGUN].map(new)))
     }
 }
 
 impl Logins {
     fn take(&self, outcome: Outcome, now: Timestamp) -> Option<u64> {
         let mut samplers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (ins, others) = &mut *samplers;
+        let [ins, others, begun] = &mut *samplers;
         match outcome {
             Outcome::In | Outcome::Half => ins.take(now),
-            Outcome::Wrong
-            | Outcome::Throttled
-            | Outcome::Away
-            | Outcome::Failed
-            | Outcome::Begun => others.take(now),
+            Outcome::Begun => begun.take(now),
+            Outcome::Wrong | Outcome::Throttled | Outcome::Away | Outcome::Failed => {
+                others.take(now)
+            }
         }
     }
 }
