@@ -22,6 +22,9 @@ use crate::smtp::Mailbox;
 /// Between two tries when accounts cannot be read or written.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// After an account was made: others may be made with it, and all are looked at together.
+const TOGETHER: Duration = Duration::from_secs(1);
+
 /// What is known of all accounts together.
 #[derive(Debug, Default)]
 pub(super) struct Whose {
@@ -113,7 +116,11 @@ impl Accounts {
                 biased;
                 () = shutdown.stopping() => return,
                 open = changes.changed() => if open.is_err() { return },
-                () = self.whose.made.notified() => {}
+                () = self.whose.made.notified() => tokio::select! {
+                    biased;
+                    () = shutdown.stopping() => return,
+                    () = tokio::time::sleep(TOGETHER) => {}
+                },
                 () = tokio::time::sleep(AGAIN), if judged.is_err() => {}
             }
         }
