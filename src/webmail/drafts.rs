@@ -26,7 +26,7 @@ pub(crate) struct Leaving {
 }
 
 /// Whose letter, and which one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Name {
     /// Key of the account.
     pub account: String,

@@ -6,6 +6,7 @@ mod allowance;
 mod announce;
 mod changes;
 mod conversations;
+mod departed;
 mod device;
 mod digest;
 mod doubts;
@@ -202,6 +203,8 @@ struct Inner {
     letters: Locks,
     /// A letter is on its way out.
     leaving: tokio::sync::Notify,
+    /// From which pages letters left.
+    pages: departed::Pages,
     /// The people of the directory.
     people: People,
     /// What searches remember.
@@ -243,6 +246,7 @@ impl Webmail {
             marks,
             letters: Locks::new(),
             leaving: tokio::sync::Notify::new(),
+            pages: departed::Pages::default(),
             people: People::default(),
             search: search::Search::new(),
             owners: sent::Owners::default(),

@@ -36,6 +36,8 @@ pub(crate) enum Sent {
     Left,
     /// It leaves soon.
     Leaves,
+    /// It has left or leaves as another page had it.
+    Elsewhere,
 }
 
 /// Why a letter does not leave.
@@ -65,6 +67,9 @@ impl Webmail {
         draft: &Draft,
     ) -> Result<Sent, Unsent> {
         let _lock = self.0.letters.lock(&name.account).await;
+        if self.left_elsewhere(name, &draft.page).await? {
+            return Ok(Sent::Elsewhere);
+        }
         if self.has_left(name).await? {
             return Ok(Sent::Left);
         }
@@ -299,6 +304,7 @@ impl Webmail {
         let noted = self.note_sender(&name.account, &from).await;
         noted.map_err(full)?;
         spool.accept(body, envelope).await.map_err(full_spool)?;
+        self.0.pages.note(name, &draft.page);
         self.put_leaving(name, None).await?;
         Ok(self.forget_draft(name).await?)
     }

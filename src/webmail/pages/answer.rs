@@ -34,7 +34,7 @@ pub(crate) async fn post(
     let id = parse_id(&id)?;
     let answer = answer_of(&form.answer).ok_or(WebError::BadRequest)?;
     match webmail.answer(&user, (id, answer)).await {
-        Ok((Sent::Left, _)) => Ok(see_other("/sent?sent=1")),
+        Ok((Sent::Left | Sent::Elsewhere, _)) => Ok(see_other("/sent?sent=1")),
         Ok((Sent::Leaves, token)) => Ok(see_other(&format!("/sent?going={token}"))),
         Err(unsent) => {
             let texts = user.visitor.texts;

@@ -211,13 +211,18 @@ async fn begun(webmail: &Webmail, user: &User, fields: Fields) -> Result<Draft, 
 }
 
 impl Webmail {
+    /// The name of a letter that there is not yet.
+    pub(super) fn new_letter(&self, user: &User) -> Name {
+        Name::new(user.account(), &self.0.world.entropy.token())
+    }
+
     async fn fresh_page(
         &self,
         user: &User,
         title: &str,
         draft: Draft,
     ) -> Result<ComposePage, WebError> {
-        let name = Name::new(user.account(), &self.0.world.entropy.token());
+        let name = self.new_letter(user);
         let mut page = self.compose_page(user, (&name, draft)).await?;
         title.clone_into(&mut page.shell.title);
         Ok(page)

@@ -62,6 +62,8 @@ pub(super) enum Trouble {
     Stale,
     /// Another page of the same letter was kept since this one was shown.
     Elsewhere,
+    /// The letter was sent from another page of it.
+    Sent,
 }
 
 /// The fields of a form that are no files.
@@ -158,13 +160,17 @@ impl Form {
         if is_stale {
             return Ok(Self::put_back(Trouble::Stale, name, (fields, now)));
         }
+        if webmail.left_elsewhere(&name, &fields.page).await? {
+            let name = webmail.new_letter(user);
+            return Ok(Self::put_back(Trouble::Sent, name, (fields, now)));
+        }
         // It is in no field of the form.
         let stored = webmail.draft(&name).await?;
-        if stored
-            .as_ref()
-            .is_some_and(|stored| fields.is_behind(stored))
-        {
-            return Ok(Self::put_back(Trouble::Elsewhere, name, (fields, now)));
+        if let Some(stored) = stored.as_ref().filter(|stored| fields.is_behind(stored)) {
+            let files = kept(&stored.files, &fields.keep);
+            let mut form = Self::put_back(Trouble::Elsewhere, name, (fields, now));
+            form.draft.files = files;
+            return Ok(form);
         }
         let mut form = Self {
             action: Action::of(&fields.action),
@@ -209,10 +215,16 @@ impl Form {
         }
     }
 
+    /// It is another letter now.
+    pub(super) fn is_sent_elsewhere(&mut self, name: Name) {
+        self.name = name;
+        self.storeless = Some(Trouble::Sent);
+    }
+
     /// Why it does nothing: it is of no session that there is, or behind another page.
     pub(super) fn is_put_back(&self) -> Option<&Trouble> {
         let why = self.storeless.as_ref();
-        why.filter(|why| matches!(why, Trouble::Stale | Trouble::Elsewhere))
+        why.filter(|why| matches!(why, Trouble::Stale | Trouble::Elsewhere | Trouble::Sent))
     }
 
     /// Takes a file, if the letter may have one more: else nothing of it is stored.
@@ -241,8 +253,7 @@ impl Form {
         keep: &[String],
     ) -> Result<(), WebError> {
         let stored = webmail.draft(&self.name).await?.unwrap_or_default();
-        let is_kept = |file: &File| keep.contains(&file.id.to_string());
-        self.draft.files = stored.files.into_iter().filter(is_kept).collect();
+        self.draft.files = kept(&stored.files, keep);
         for part in keep.iter().filter_map(|text| part_of(text)) {
             if let Some(trouble) = self.storeless.clone() {
                 self.trouble(trouble);
@@ -378,6 +389,12 @@ impl Fields {
         *place = value;
         Ok(())
     }
+}
+
+/// The files of a letter that stay.
+fn kept(files: &[File], keep: &[String]) -> Vec<File> {
+    let is_kept = |file: &&File| keep.contains(&file.id.to_string());
+    files.iter().filter(is_kept).cloned().collect()
 }
 
 /// `ID.NUMBER`.

@@ -50,11 +50,26 @@ pub(crate) async fn post(
     };
     let form = Form::read(&webmail, &user, multipart).await?;
     if let Some(why) = form.is_put_back() {
-        let errors = troubles(&webmail, std::slice::from_ref(why), user.visitor.texts);
-        if (form.action, why) == (Action::Autosave, &Trouble::Elsewhere) {
-            let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (PAGE, "1")];
-            return Ok((StatusCode::CONFLICT, headers, errors.concat()).into_response());
+        let texts = user.visitor.texts;
+        match why {
+            Trouble::Elsewhere if form.action == Action::Autosave => {
+                return Ok(to_script(texts.error_elsewhere));
+            }
+            Trouble::Sent if form.action == Action::Autosave => {
+                return Ok(to_script(texts.error_sent_short));
+            }
+            Trouble::TooLarge(_)
+            | Trouble::TooMany
+            | Trouble::Full
+            | Trouble::Drafts
+            | Trouble::Enough
+            | Trouble::TooLong(_)
+            | Trouble::Cut
+            | Trouble::Stale
+            | Trouble::Elsewhere
+            | Trouble::Sent => {}
         }
+        let errors = troubles(&webmail, std::slice::from_ref(why), texts);
         return refused(&webmail, &user, form, errors).await;
     }
     match form.action {
@@ -100,6 +115,30 @@ fn one_of(user: &User, form: Result<Fields<LetterForm>, FormRejection>) -> Resul
     Ok(Name::new(user.account(), &form.token))
 }
 
+/// Says to the script that this page can keep nothing any more.
+fn to_script(text: &'static str) -> Response {
+    let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (PAGE, "1")];
+    (StatusCode::CONFLICT, headers, text).into_response()
+}
+
+/// The letter was sent from another page while this one came in: what it says, with its files, is
+/// a letter of its own.
+async fn sent_elsewhere(
+    webmail: &Webmail,
+    user: &User,
+    mut form: Form,
+) -> Result<Response, WebError> {
+    let texts = user.visitor.texts;
+    if form.action == Action::Autosave {
+        return Ok(to_script(texts.error_sent_short));
+    }
+    form.is_sent_elsewhere(webmail.new_letter(user));
+    if !webmail.is_one_too_many(&form.name).await? {
+        webmail.save(&form.name, &form.draft).await.ok();
+    }
+    refused(webmail, user, form, vec![texts.error_sent.to_owned()]).await
+}
+
 async fn save(webmail: &Webmail, user: &User, form: Form) -> Result<Response, WebError> {
     let texts = user.visitor.texts;
     if webmail.is_one_too_many(&form.name).await? {
@@ -110,6 +149,9 @@ async fn save(webmail: &Webmail, user: &User, form: Form) -> Result<Response, We
         Ok(is_kept) => is_kept,
         Err(unsent) => return refused(webmail, user, form, refusals(unsent, texts)?).await,
     };
+    if !is_kept && webmail.left_elsewhere(&form.name, &form.draft.page).await? {
+        return sent_elsewhere(webmail, user, form).await;
+    }
     if form.action == Action::Autosave {
         return Ok(if is_kept {
             saved_now(webmail, texts)
@@ -160,6 +202,7 @@ async fn send(webmail: &Webmail, user: &User, mut form: Form) -> Result<Response
         Ok(Sent::Leaves) => {
             return Ok(see_other(&format!("/sent?going={}", form.name.token)));
         }
+        Ok(Sent::Elsewhere) => return sent_elsewhere(webmail, user, form).await,
         Err(unsent) => refusals(unsent, texts)?,
     };
     // Its files are there already, and its text must not be lost either.
@@ -262,6 +305,7 @@ fn troubles(webmail: &Webmail, troubles: &[Trouble], texts: &Texts) -> Vec<Strin
         }
         Trouble::Stale => texts.error_stale.to_owned(),
         Trouble::Elsewhere => texts.error_elsewhere.to_owned(),
+        Trouble::Sent => texts.error_sent.to_owned(),
     };
     troubles.iter().map(says).collect()
 }

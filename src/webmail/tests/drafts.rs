@@ -332,3 +332,49 @@ async fn what_a_visitor_sends_goes_back_as_it_came() {
     assert_eq!(only.status, StatusCode::UNAUTHORIZED);
     assert_eq!(only.field("html").replace("&#38;", "&"), html);
 }
+
+/// A letter goes out from one page; what the older one says is another letter, and is not taken
+/// for what was sent.
+#[tokio::test]
+async fn what_the_older_page_says_is_not_lost_when_the_letter_is_sent() {
+    for site in [Site::new(), Site::with_undo()] {
+        let mut ann = site.enrolled("ann@example.org").await;
+        let attach = [("action", "attach"), ("to", "c@x.example")];
+        let kept = ann.write_with("/compose", &attach, &[("file", "a.pdf", b"a")]);
+        let path = kept.await.location().to_owned();
+        let older = ann.get(&path).await;
+        let newer = ann.get(&path).await;
+        let (_, file) = older.text.split_once("name=\"keep\" value=\"").unwrap();
+        let file = file.split('"').next().unwrap().to_owned();
+        let fields = |page: &Answer, action: &'static str, text: &'static str| {
+            let names = ["csrf", "token", "page", "known", "to"];
+            let mut all: Vec<(&str, String)> = names.map(|name| (name, page.field(name))).into();
+            all.extend([("text", text.to_owned()), ("action", action.to_owned())]);
+            all.push(("keep", file.clone()));
+            all
+        };
+        // What was kept from another page takes no files away.
+        post(&mut ann, &fields(&newer, "autosave", "newer")).await;
+        let told = post(&mut ann, &fields(&older, "save", "older")).await;
+        assert_eq!(told.status, StatusCode::CONFLICT);
+        assert!(told.has("<bdi>a.pdf</bdi>"), "{}", told.text);
+
+        let gone = post(&mut ann, &fields(&newer, "send", "newer")).await;
+        gone.location();
+        let quiet = post(&mut ann, &fields(&older, "autosave", "older")).await;
+        assert_eq!(quiet.status, StatusCode::CONFLICT);
+        assert!(quiet.has("sent from another window"), "{}", quiet.text);
+        for action in ["save", "send"] {
+            let told = post(&mut ann, &fields(&older, action, "older")).await;
+            assert_eq!(told.status, StatusCode::CONFLICT, "{action}");
+            assert!(told.has("it is a new message now"), "{}", told.text);
+            assert_eq!(told.written(), "older");
+            assert_ne!(told.field("token"), older.field("token"));
+            let kept = post(&mut ann, &fields(&told, "save", "older")).await;
+            assert!(kept.location().starts_with("/compose?draft="), "{action}");
+        }
+        // A double click, or the network once more.
+        let twice = post(&mut ann, &fields(&newer, "send", "newer")).await;
+        assert!(twice.location().starts_with("/sent"));
+    }
+}

@@ -204,7 +204,13 @@ pub(crate) const ENGLISH: Texts = Texts {
                   is all here. Choose your files again, then press the button once more.",
     error_elsewhere: "This message was changed in another window since this page was opened. What \
                       stands here has not been saved: it is all here, and saving or sending it now \
-                      replaces what the other window saved.",
+                      replaces what the other window saved. Files that are not listed have to be \
+                      chosen again.",
+    error_sent: "This message has been sent from another window meanwhile. What stands here has \
+                 not been sent; it is a new message now. Files that are not listed have to be \
+                 chosen again.",
+    error_sent_short: "This message has been sent from another window. What stands here is not \
+                       saved.",
     logged_out_title: "You are logged out",
     logged_out_lead: "Your message has not been sent or saved. All of its text stands below. Log \
                       in: that opens a new tab. Then come back to this one and save the draft. \

@@ -204,7 +204,13 @@ pub(crate) const GERMAN: Texts = Texts {
         einmal auf den Knopf.",
     error_elsewhere: "Diese Nachricht wurde in einem anderen Fenster geändert, seit diese Seite \
         geöffnet wurde. Was hier steht, ist nicht gesichert: Es steht ganz hier, und wenn Sie es \
-        jetzt sichern oder senden, ersetzt es, was das andere Fenster gesichert hat.",
+        jetzt sichern oder senden, ersetzt es, was das andere Fenster gesichert hat. Dateien, die \
+        nicht in der Liste stehen, müssen neu gewählt werden.",
+    error_sent: "Diese Nachricht wurde inzwischen in einem anderen Fenster gesendet. Was hier \
+        steht, ist nicht gesendet; es ist jetzt eine neue Nachricht. Dateien, die nicht in der \
+        Liste stehen, müssen neu gewählt werden.",
+    error_sent_short: "Diese Nachricht wurde in einem anderen Fenster gesendet. Was hier steht, \
+        ist nicht gesichert.",
     logged_out_title: "Sie sind abgemeldet",
     logged_out_lead: "Ihre Nachricht ist weder gesendet noch gesichert. Ihr ganzer Text steht \
         unten. Melden Sie sich an: Das öffnet einen neuen Tab. Kommen Sie dann in diesen zurück \

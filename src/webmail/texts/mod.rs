@@ -195,6 +195,8 @@ pub(crate) struct Texts {
     pub error_cut: &'static str,
     pub error_stale: &'static str,
     pub error_elsewhere: &'static str,
+    pub error_sent: &'static str,
+    pub error_sent_short: &'static str,
     pub logged_out_title: &'static str,
     pub logged_out_lead: &'static str,
     pub logged_out_log_in: &'static str,
