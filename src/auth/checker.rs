@@ -23,7 +23,7 @@ use super::spf::{self, Client};
 use super::{iprev, name};
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::limits;
-use crate::mail::{AuthMethod, AuthResult, MethodResult, Verdict};
+use crate::mail::{AuthMethod, AuthResult, MethodResult, ParsedMessage, Verdict};
 use crate::net::{Ask, Network};
 use crate::smtp::ReversePath;
 use crate::telemetry::names;
@@ -97,13 +97,20 @@ pub struct Checker {
 /// Name servers that do not answer must not slow the door down.
 #[derive(Debug, Default)]
 struct Silence {
-    /// Messages in a row for which nobody answered.
+    /// Messages with a silence since our own question was answered; any sender can make one.
     messages: u32,
     /// Nobody is asked until then.
     until: Option<Instant>,
 }
 
-/// Messages without any answer, after which the name servers themselves are asked.
+/// What came of a name of our own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Probed {
+    Answered,
+    Silent,
+}
+
+/// Messages with a silence, after which the name servers themselves are asked.
 const DOUBT: u32 = 3;
 /// Silent name servers are left alone for so long.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -175,13 +182,13 @@ impl Checker {
         let is_free = matches!(place, Ok(Ok(_))) && !self.is_paused();
         let ask = is_free.then(|| Arc::clone(&self.ask));
         let lookups = Lookups::new(ask, deadline);
-        let ((verdict, chain), ()) = join(
+        let ((verdict, chain), probed) = join(
             verify(&read, subject, (&options, self.clock.now()), &lookups),
             self.probe(&lookups),
         )
         .await;
         if is_free {
-            self.learn(&lookups);
+            self.learn(&lookups, probed);
         }
         for line in &verdict.results {
             let (method, result) = (line.method.as_str(), line.result.as_str());
@@ -200,39 +207,47 @@ impl Checker {
         silence.until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// In doubt a name of our own is asked for, which a sender has no power over. Any answer will
-    /// do; nobody can have kept it.
-    async fn probe(&self, lookups: &Lookups) {
+    /// In doubt (else `None`) a name of our own is asked for, which no sender has power over and
+    /// nobody can have kept. Any answer will do.
+    async fn probe(&self, lookups: &Lookups) -> Option<Probed> {
         let doubtful = {
             let silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
             silence.messages >= DOUBT
         };
-        if doubtful {
-            let token: String = self.entropy.token().chars().take(16).collect();
-            let name = format!("{}.{}", token.to_ascii_lowercase(), self.hostname);
-            // Counted by the look-ups.
-            lookups.method(1).texts(&name, "").await.ok();
+        if !doubtful {
+            return None;
         }
+        let token: String = self.entropy.token().chars().take(16).collect();
+        let name = format!("{}.{}", token.to_ascii_lowercase(), self.hostname);
+        let answer = lookups.method(1).texts(&name, "").await;
+        Some(if answer.is_ok() {
+            Probed::Answered
+        } else {
+            Probed::Silent
+        })
     }
 
-    fn learn(&self, lookups: &Lookups) {
+    /// Our own question decides: senders have silent name servers, and kept answers show nothing.
+    fn learn(&self, lookups: &Lookups, probed: Option<Probed>) {
         let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
-        if !lookups.nobody_answered() {
-            if silence.until.take().is_some() {
-                tracing::info!("the name servers answer again: senders are checked");
+        match probed {
+            None if lookups.was_silent() => silence.messages = silence.messages.saturating_add(1),
+            None => {}
+            Some(Probed::Answered) => {
+                if silence.until.take().is_some() {
+                    tracing::info!("the name servers answer again: senders are checked");
+                }
+                silence.messages = 0;
             }
-            silence.messages = 0;
-            return;
-        }
-        silence.messages += 1;
-        if silence.messages > DOUBT {
-            if silence.until.is_none() {
-                tracing::warn!(
-                    "the name servers do not answer: mail is taken with temperror, senders are \
-                     not checked"
-                );
+            Some(Probed::Silent) => {
+                if silence.until.is_none() {
+                    tracing::warn!(
+                        "the name servers do not answer: mail is taken with temperror, senders \
+                         are not checked"
+                    );
+                }
+                silence.until = Some(Instant::now() + PAUSE);
             }
-            silence.until = Some(Instant::now() + PAUSE);
         }
     }
 }
@@ -286,7 +301,7 @@ async fn verify(
     let proofs = proofs(sender, &spf, &dkim);
     let mut verdict = Verdict {
         results: [vec![iprev], spf, lines(read, dkim)].concat(),
-        proves_sender: own.is_some_and(|own| proves(&own, &proofs)),
+        proves_sender: own.is_some_and(|own| proves(&own, &proofs, (read, subject))),
         ..Verdict::default()
     };
     let known = authors.clone().map(|_| discoveries);
@@ -370,11 +385,28 @@ fn proofs(sender: Option<String>, spf: &[MethodResult], dkim: &[CheckedSignature
     by_spf.into_iter().chain(by_dkim).collect()
 }
 
+/// Is the mailbox of MAIL FROM the one in `From`?
+fn is_author(read: &Read, subject: Subject<'_>) -> bool {
+    let fields = read.fields();
+    let mut from = fields.iter().filter(|field| field.is("From"));
+    let (Some(field), None, Some(mailbox)) = (from.next(), from.next(), subject.from.mailbox())
+    else {
+        return false;
+    };
+    let header = [field.raw, b"\r\n\r\n"].concat();
+    let parsed = ParsedMessage::parse(&header).unwrap_or_default();
+    let mailbox = mailbox.to_string();
+    matches!(parsed.from.as_slice(), [one] if one.address.eq_ignore_ascii_case(&mailbox))
+}
+
 /// Does the domain of MAIL FROM answer for the message?
-fn proves(own: &Discovery, proofs: &[Proof]) -> bool {
+fn proves(own: &Discovery, proofs: &[Proof], (read, subject): (&Read, Subject<'_>)) -> bool {
     proofs.iter().any(|proof| {
-        let is_own = proof.domain == own.author
-            || (proof.by == By::Dkim && own.is_related(&proof.domain) == Some(true));
+        let is_own = match proof.by {
+            By::Spf => proof.domain == own.author,
+            // It signs what is in `From`, and says nothing of another mailbox.
+            By::Dkim => own.is_related(&proof.domain) == Some(true) && is_author(read, subject),
+        };
         is_own && proof.result == AuthResult::Pass
     })
 }
@@ -420,8 +452,10 @@ fn conclude(
     };
     verdict.policy = discovery.asked();
     let mut line = MethodResult::new(AuthMethod::Dmarc, result);
-    if is_too_large && result == AuthResult::Fail {
+    if result == AuthResult::Fail && is_too_large {
         line = line.because(bound::HEADER);
+    } else if result == AuthResult::Fail && discoveries.iter().any(|it| it.is_unsure(proofs)) {
+        line = line.because(bound::UNSURE);
     }
     verdict
         .results

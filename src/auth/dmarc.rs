@@ -41,6 +41,7 @@ enum Suffix {
 #[derive(Debug)]
 pub(super) struct Discovery {
     pub(super) author: String,
+    organization: String,
     found: Result<Option<Rules>, DnsError>,
     /// Other domains, and whether they are of the same organisation.
     related: Vec<(String, Result<bool, DnsError>)>,
@@ -137,6 +138,7 @@ pub(super) async fn discover(
     Discovery {
         related: join_all(related).await,
         author: author.to_owned(),
+        organization,
         found,
     }
 }
@@ -235,8 +237,21 @@ impl Discovery {
         found.and_then(|(_, related)| related.as_ref().ok().copied())
     }
 
-    /// The result, RFC 9989 §5.3. Only an error of something that belongs to the author makes it
-    /// a temporary one: others could make theirs fail as they like.
+    /// Is it the author's domain, or its organisation's?
+    fn is_own(&self, proof: &Proof) -> bool {
+        proof.domain == self.author || proof.domain == self.organization
+    }
+
+    /// Did it fail with something unknown that may belong to the author?
+    pub(super) fn is_unsure(&self, proofs: &[Proof]) -> bool {
+        proofs.iter().any(|proof| {
+            let is_other = self.is_related(&proof.domain) == Some(false);
+            proof.result == AuthResult::TempError && !is_other
+        })
+    }
+
+    /// The result, RFC 9989 §5.3. Only an error of the author's own domain or its organisation's
+    /// makes it a temporary one: below them anybody finds a name whose servers fail.
     pub(super) fn result(&self, proofs: &[Proof]) -> AuthResult {
         let rules = match &self.found {
             Err(_) => return AuthResult::TempError,
@@ -256,7 +271,8 @@ impl Discovery {
             };
             match (aligned, proof.result) {
                 (Some(true), AuthResult::Pass) => return AuthResult::Pass,
-                (None, AuthResult::Pass) | (Some(true) | None, AuthResult::TempError) => {
+                (None, AuthResult::Pass) => result = AuthResult::TempError,
+                (Some(true) | None, AuthResult::TempError) if self.is_own(proof) => {
                     result = AuthResult::TempError;
                 }
                 _ => {}

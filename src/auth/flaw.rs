@@ -8,7 +8,9 @@ pub(super) mod bound {
     pub(in crate::auth) const SIGNATURES: &str = "more signatures than we look at";
     pub(in crate::auth) const FIELDS: &str = "more fields are signed than we look at";
     pub(in crate::auth) const SUMS: &str = "too many kinds of signatures";
-    pub(in crate::auth) const ALL: [&str; 4] = [HEADER, SIGNATURES, FIELDS, SUMS];
+    /// Of DMARC: a domain below the author's has name servers that fail.
+    pub(in crate::auth) const UNSURE: &str = "what may belong to the author could not be looked up";
+    pub(in crate::auth) const ALL: [&str; 5] = [HEADER, SIGNATURES, FIELDS, SUMS, UNSURE];
 }
 
 /// A result that is no pass, with its reason in our words (nothing of a stranger's is repeated).

@@ -17,8 +17,6 @@ pub(super) struct Lookups {
     /// `None`: nobody is asked, because nobody answers.
     ask: Option<Arc<dyn Ask>>,
     deadline: Instant,
-    /// Questions that somebody answered, also with a no.
-    answered: AtomicUsize,
     silent: AtomicUsize,
 }
 
@@ -34,7 +32,6 @@ impl Lookups {
         Self {
             ask,
             deadline,
-            answered: AtomicUsize::new(0),
             silent: AtomicUsize::new(0),
         }
     }
@@ -47,9 +44,9 @@ impl Lookups {
         }
     }
 
-    /// Was there nothing but silence?
-    pub(super) fn nobody_answered(&self) -> bool {
-        self.answered.load(Ordering::Relaxed) == 0 && self.silent.load(Ordering::Relaxed) > 0
+    /// Was a question not answered?
+    pub(super) fn was_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed) > 0
     }
 }
 
@@ -66,19 +63,15 @@ impl Lookup<'_> {
         }
         let answer = tokio::time::timeout_at(self.all.deadline, ask.ask(name, kind)).await;
         let answer = answer.unwrap_or_else(|_| silent("no answer in time"));
-        let counter = match &answer {
-            Ok(_) | Err(DnsError::NoSuchName | DnsError::NoRecords) => &self.all.answered,
-            Err(DnsError::Temporary(_)) => &self.all.silent,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
-        let mut answer = answer?;
-        answer.records.truncate(limits::AUTH_RECORDS);
-        Ok(answer)
+        if let Err(DnsError::Temporary(_)) = &answer {
+            self.all.silent.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
     }
 
     /// TXT records that begin with `version`, in any case; none is no error.
     pub(super) async fn texts(&self, name: &str, version: &str) -> Result<Vec<String>, DnsError> {
-        let answer = none_is_nothing(self.ask(name, RecordKind::Text).await)?;
+        let answer = all_or_nothing(self.ask(name, RecordKind::Text).await)?;
         let text = |record| match record {
             Record::Text(text) if text.len() <= limits::AUTH_TEXT => Some(text),
             Record::Text(_) | Record::Mx(_) | Record::Address(_) | Record::Name(_) => None,
@@ -88,7 +81,8 @@ impl Lookup<'_> {
             start.is_some_and(|start| start.eq_ignore_ascii_case(version))
         };
         let texts = answer.into_iter().filter_map(text);
-        Ok(texts.filter(begins).collect())
+        // What is meant for others does not push it out.
+        Ok(texts.filter(begins).take(limits::AUTH_RECORDS).collect())
     }
 
     /// Addresses of the kind that `like` is of.
@@ -142,7 +136,14 @@ impl Lookup<'_> {
     }
 }
 
+/// The first records, not more than are looked at.
 fn none_is_nothing(answer: Result<Answer, DnsError>) -> Result<Vec<Record>, DnsError> {
+    let mut records = all_or_nothing(answer)?;
+    records.truncate(limits::AUTH_RECORDS);
+    Ok(records)
+}
+
+fn all_or_nothing(answer: Result<Answer, DnsError>) -> Result<Vec<Record>, DnsError> {
     match answer {
         Ok(answer) => Ok(answer.records),
         Err(DnsError::NoSuchName | DnsError::NoRecords) => Ok(Vec::new()),

@@ -80,7 +80,10 @@ pub fn claim(value: &[u8], id: &str) -> Claim {
     let Some(found) = authserv_id(value) else {
         return Claim::Open;
     };
-    if found.eq_ignore_ascii_case(id.as_bytes()) {
+    // What some readers take for it: with the root's dot, with a version as of a method.
+    let bare = found.split(|byte| *byte == b'/').next().unwrap_or_default();
+    let bare = bare.strip_suffix(b".").unwrap_or(bare);
+    if bare.eq_ignore_ascii_case(id.as_bytes()) {
         Claim::Ours
     } else {
         Claim::Foreign
@@ -164,6 +167,9 @@ mod tests {
             " (a (nested) \\) comment)mx.example.org(x); none",
             " \"mx.example.org\"; none",
             " \"mx.ex\\ample.org\" 1;",
+            " mx.example.org.; none",
+            " mx.example.org/1; none",
+            " \"mx.example.org.\"/1; none",
         ] {
             assert_eq!(
                 claim(value.as_bytes(), "mx.example.org"),

@@ -60,9 +60,9 @@ fn charge(verdict: &Verdict) -> Option<Charge> {
     let policy = verdict.asks_for()?;
     let is_bounded = |it: &MethodResult| {
         let reason = it.reason.as_deref();
-        it.result == AuthResult::Policy && reason.is_some_and(|it| bound::ALL.contains(&it))
+        reason.is_some_and(|it| bound::ALL.contains(&it))
     };
-    let is_known = !verdict.of(AuthMethod::Dkim).any(is_bounded);
+    let is_known = !verdict.of(AuthMethod::Dkim).any(is_bounded) && !is_bounded(line);
     let refusal = (policy == DmarcPolicy::Reject && is_known).then(|| {
         // RFC 7372 §3.3, RFC 9989 §7.
         let text = format!("DMARC failed for {domain}, which asks to reject such mail");

@@ -11,6 +11,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
 use super::canon::{BodyDigest, Canon};
 use super::fields::fields;
+use super::flaw::bound;
 use super::signature::{Kind, Signature};
 use super::zone::Zone;
 use super::{Checker, Options, Reading, Subject, results_field};
@@ -205,6 +206,81 @@ async fn silent_name_servers_are_left_alone() {
     tokio::time::advance(Duration::from_secs(31)).await;
     check(&checker, "<ann@sender.example>", LETTER).await;
     assert!(asked.load(Ordering::Relaxed) > before);
+}
+
+/// What is still known of a sender does not hide that nobody answers us any more.
+#[tokio::test(start_paused = true)]
+async fn a_kept_answer_is_no_sign_of_life() {
+    let zone = Zone::new(&format!(
+        "{}\nexample.org STALLS\narpa STALLS",
+        sender_zone()
+    ));
+    let asked = Arc::clone(&zone.asked);
+    let checker = checker(zone);
+    for _ in 0..4 {
+        check(&checker, "<ann@sender.example>", LETTER).await;
+    }
+    let before = asked.load(Ordering::Relaxed);
+    check(&checker, "<ann@sender.example>", LETTER).await;
+    assert_eq!(asked.load(Ordering::Relaxed), before);
+}
+
+/// Nor can a stranger switch the checks off with many messages at a time.
+#[tokio::test(start_paused = true)]
+async fn silence_at_once_is_no_proof() {
+    let checker = checker(Zone::new(
+        "arpa STALLS\nsender.example STALLS\nexample STALLS",
+    ));
+    let one = || check(&checker, "<ann@sender.example>", LETTER);
+    futures_util::future::join_all((0..8).map(|_| one())).await;
+    let other = LETTER.replace("sender.example", "other.test");
+    let found = check(&checker, "<ann@other.test>", &other).await;
+    assert!(found.to_string().contains("spf=none"), "{found}");
+}
+
+/// A name below the author's whose servers fail gets nobody past his policy; it is looked at.
+#[tokio::test]
+async fn a_failing_name_below_the_author_is_no_way_around() {
+    let zone = sender_zone().replace("192.0.2.0/24", "198.51.100.0/24");
+    let zone = format!("{zone}\nlame.sender.example FAILS");
+    let letter = signed("lame.sender.example", LETTER);
+    let found = verdict(&zone, "<x@lame.sender.example>", &letter).await;
+    assert!(
+        found.to_string().contains("dkim=temperror dmarc=fail"),
+        "{found}"
+    );
+    assert_eq!(found.asks_for(), Some(DmarcPolicy::Reject));
+    assert_eq!(
+        found.dmarc().unwrap().reason.as_deref(),
+        Some(bound::UNSURE)
+    );
+}
+
+/// A signature over another's mailbox says nothing of MAIL FROM: no report goes to a victim.
+#[tokio::test]
+async fn a_signature_proves_the_mailbox_that_it_signs() {
+    let zone = sender_zone().replace("192.0.2.0/24", "198.51.100.0/24");
+    let letter = signed("sender.example", LETTER);
+    for (from, proves) in [
+        ("<ann@sender.example>", true),
+        ("<bob@sender.example>", false),
+    ] {
+        let found = verdict(&zone, from, &letter).await;
+        assert_eq!(found.dmarc().unwrap().result, AuthResult::Pass);
+        assert_eq!(found.proves_sender, proves, "{from}");
+    }
+}
+
+/// Text records for others do not hide the one that counts.
+#[tokio::test]
+async fn the_record_is_found_among_many() {
+    let mut zone = Zone::default();
+    for at in 0..=limits::AUTH_RECORDS {
+        zone.add("sender.example", "TXT", &format!("other={at}"));
+    }
+    zone.add("sender.example", "TXT", "v=spf1 ip4:192.0.2.1 -all");
+    let found = check(&checker(zone), "<ann@sender.example>", LETTER).await;
+    assert!(found.to_string().contains("spf=pass"), "{found}");
 }
 
 /// A sender whose own servers are silent does not make us stop asking for others.
