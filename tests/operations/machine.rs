@@ -55,6 +55,7 @@ pub(crate) fn on_a_machine(test: &str, story: impl FnOnce(&Machine)) {
 }
 
 /// Says so where root may not make namespaces and overlays: a container without that right.
+#[expect(clippy::print_stderr, reason = "a test that cannot run says so")]
 fn may_make_machines(folder: &Path) -> bool {
     let output = Command::new("unshare")
         .args(["--net", "--mount", "--pid", "--fork", "--kill-child"])
