@@ -237,15 +237,6 @@ impl Webmail {
         if !user.may_write() {
             return Err(WebError::ReadOnly);
         }
-        Ok(self.put_marks(user, ids, change).await?)
-    }
-
-    async fn put_marks(
-        &self,
-        user: &User,
-        ids: Vec<SpoolId>,
-        change: &Change,
-    ) -> Result<usize, SpoolError> {
         let (webmail, owner) = (self.clone(), user.clone());
         let under = blocking(move || webmail.under(&owner, &ids)).await??;
         let now = self.0.world.clock.now();
@@ -317,10 +308,18 @@ impl Webmail {
         if !user.may_write() {
             return;
         }
-        let noted = self.put_marks(user, vec![own.message.id], &Change::Read);
-        if let Err(error) = noted.await {
+        if let Err(error) = self.put_read(user, own).await {
             tracing::warn!(%error, "webmail: a message could not be marked as read");
         }
+    }
+
+    async fn put_read(&self, user: &User, own: &OwnMessage) -> Result<(), SpoolError> {
+        let (webmail, user) = (self.clone(), user.clone());
+        let filed = blocking(move || webmail.filed(&user)).await??;
+        let (id, now) = (own.message.id, self.0.world.clock.now());
+        let mailbox = filed.key_of(id).unwrap_or(&own.mailbox);
+        let marks = &self.0.marks;
+        marks.change(mailbox, (&[id], &Change::Read), now).await
     }
 
     /// The messages among these that are the user's, by the key under which their marks stand:
