@@ -8,6 +8,7 @@ mod accounts;
 mod activation_api;
 mod api;
 mod attention;
+mod caller;
 mod cases_api;
 mod directory_api;
 mod directory_import;
@@ -66,6 +67,7 @@ pub(crate) use activation_api::SettingQuery;
 pub(crate) use api::AddressQuery;
 pub use api::{operators, watchers};
 pub use attention::AttentionView;
+pub use caller::{Caller, NoSuchRole, Role};
 pub(crate) use cases_api::CaseOrder;
 pub use cases_api::{CaseDetails, CaseMemberView, CaseNumbers, CaseReleased, CaseView};
 pub(crate) use directory_api::{

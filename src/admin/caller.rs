@@ -1,0 +1,87 @@
+//! Who asks, and what he may do.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// What an administrator may do; each may do what those before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Looks, and changes nothing. Sees no body of a message.
+    Viewer,
+    /// Helps users: their accounts, and what became of their mail.
+    HelpDesk,
+    /// Acts on mail: holds, releases, retries, moves, waves, replays.
+    Operator,
+    /// Everything, also what cannot be undone, and who the administrators are.
+    Admin,
+}
+
+impl Role {
+    /// All, from the one who may least.
+    pub const ALL: [Self; 4] = [Self::Viewer, Self::HelpDesk, Self::Operator, Self::Admin];
+
+    /// As it is typed and shown.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::HelpDesk => "help-desk",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.word())
+    }
+}
+
+/// There is no such role.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is no role: expected viewer, help-desk, operator or admin")]
+pub struct NoSuchRole(String);
+
+impl FromStr for Role {
+    type Err = NoSuchRole;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchRole> {
+        let found = Self::ALL.into_iter().find(|role| role.word() == text);
+        found.ok_or_else(|| NoSuchRole(text.to_owned()))
+    }
+}
+
+/// Who asks: the middleware that let him in puts it into the request's extensions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// His name, as it stands in the ledger and in the audit log.
+    pub name: String,
+    /// What he may do.
+    pub role: Role,
+    /// From where: `socket`, or an address of the network.
+    pub from: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_may_what_those_before_it_may_and_has_one_spelling() {
+        assert!(Role::ALL.is_sorted());
+        for role in Role::ALL {
+            assert_eq!(role.to_string().parse(), Ok(role));
+            let word = serde_json::to_value(role).unwrap();
+            assert_eq!(word, role.word());
+        }
+        let error = "root".parse::<Role>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "\"root\" is no role: expected viewer, help-desk, operator or admin"
+        );
+    }
+}
