@@ -1,7 +1,7 @@
 //! What the fuzz targets do with their input. Also run over the corpus by `tests/protocol`.
 
 use tideover::limits;
-use tideover::smtp::{Command, DataDecoder, DataEncoder, LineDecoder};
+use tideover::smtp::{ChunkCheck, Command, DataDecoder, DataEncoder, LineDecoder};
 use tideover::webmail::{AuthenticatorData, ClientData};
 
 /// A command line: never panics, and what is understood is printed so that it is understood
@@ -24,6 +24,7 @@ pub(crate) fn data(input: &[u8]) {
         return;
     };
     lines(wire);
+    chunks(wire, usize::from(size) + 1);
     let mut whole = Vec::new();
     let mut decoder = DataDecoder::new();
     let at_once = decoder.decode(wire, &mut whole);
@@ -63,6 +64,17 @@ pub(crate) fn passkey(input: &[u8]) {
         let longer = [input, &[0]].concat();
         assert!(AuthenticatorData::parse(&longer).is_err());
     }
+}
+
+/// What a message may not have is the same however it is cut into chunks.
+fn chunks(message: &[u8], size: usize) {
+    let judge = |size: usize| {
+        let mut check = ChunkCheck::default();
+        message.chunks(size).for_each(|chunk| check.push(chunk));
+        check.finish();
+        check.violation()
+    };
+    assert_eq!(judge(size), judge(message.len().max(1)));
 }
 
 fn lines(wire: &[u8]) {

@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use metrics::counter;
-use tokio::time::Instant;
 
 use super::TlsMode;
 use super::content::Content;
+use super::receive::Incoming;
 use super::server::Server;
 use super::session::{Action, BadLine, Hello, Pipelined, Rules, Session, StartTls};
 use super::transaction::Transaction;
 use super::wire::{Wire, WireError};
-use crate::auth::Checker;
 use crate::base::{Shutdown, TlsInfo};
 use crate::directory::is_encapsulated;
 use crate::limits;
@@ -45,7 +44,7 @@ enum Next {
 
 /// What ends a connection from our side.
 #[derive(Debug, thiserror::Error)]
-enum End {
+pub(super) enum End {
     #[error(transparent)]
     Wire(#[from] WireError),
     #[error("the program stops")]
@@ -137,7 +136,7 @@ impl Connection {
         self.say(wire, &reply);
     }
 
-    fn say(&self, wire: &mut Wire, reply: &Reply) {
+    pub(super) fn say(&self, wire: &mut Wire, reply: &Reply) {
         if reply.code >= 400 {
             let listener = self.server.options.listener.clone();
             let code = reply.code.to_string();
@@ -150,6 +149,7 @@ impl Connection {
     /// Commands and replies until the session ends or changes its stream.
     async fn converse(&self, wire: &mut Wire, mut session: Session) -> Result<Next, End> {
         let mut lines = LineDecoder::new(limits::COMMAND_LINE);
+        let mut incoming = None;
         loop {
             let found = lines.decode(wire.input());
             let consumed = found.consumed;
@@ -173,7 +173,11 @@ impl Connection {
                 self.prepare(wire, to).await?;
             }
             let (after, action) = session.handle(line, pipelined, self);
-            session = match self.act(wire, after, action).await? {
+            if !after.is_chunking() && !matches!(action, Action::Chunk(_) | Action::Discard(..)) {
+                // RSET and a greeting end what has come in chunks.
+                incoming = None;
+            }
+            session = match self.act(wire, after, action, &mut incoming).await? {
                 Next::Continue(session) => session,
                 next @ (Next::Close | Next::Handshake(_)) => return Ok(next),
             };
@@ -208,7 +212,13 @@ impl Connection {
         }
     }
 
-    async fn act(&self, wire: &mut Wire, session: Session, action: Action) -> Result<Next, End> {
+    async fn act(
+        &self,
+        wire: &mut Wire,
+        session: Session,
+        action: Action,
+        incoming: &mut Option<Incoming>,
+    ) -> Result<Next, End> {
         match action {
             Action::Reply(reply) => {
                 self.say(wire, &reply);
@@ -227,89 +237,20 @@ impl Connection {
                 self.content(wire, hello, transaction).await?;
                 Ok(Next::Continue(session))
             }
-        }
-    }
-
-    /// From 354 to the reply to the final dot.
-    async fn content(
-        &self,
-        wire: &mut Wire,
-        hello: Hello,
-        transaction: Box<Transaction>,
-    ) -> Result<(), End> {
-        wire.say(&Reply::plain(354, "End data with <CR><LF>.<CR><LF>"));
-        let mut draft = self.server.spool.draft();
-        let reading = self.checker().map(Checker::reading);
-        let mut content = Content::new(&self.server.options, self.origin, reading);
-        let trace = self.trace(&hello, &transaction, draft.id());
-        if let Err(error) = draft.append(trace.as_bytes()).await {
-            content.refuse(spool_reply(&error));
-        }
-        let draft = self.receive(wire, &mut content, draft).await?;
-        let reply = match (content.refusal(), draft) {
-            (None, Some(draft)) => self.take(draft, hello, *transaction, content).await,
-            (refusal, _) => refusal.cloned().unwrap_or(NOT_STORED),
-        };
-        self.say(wire, &reply);
-        Ok(())
-    }
-
-    /// Reads the data to its real end, also of a message that is refused already; of that one
-    /// nothing is kept.
-    async fn receive(
-        &self,
-        wire: &mut Wire,
-        content: &mut Content,
-        draft: Draft,
-    ) -> Result<Option<Draft>, End> {
-        let mut draft = Some(draft);
-        let mut give_up = None;
-        loop {
-            let decoded = content.push(wire.input());
-            wire.consume(decoded.consumed);
-            if let Some(open) = &mut draft
-                && let Err(error) = open.append(content.kept()).await
-            {
-                tracing::error!(%error, "a message could not be written");
-                content.refuse(spool_reply(&error));
+            Action::Chunk(chunk) => {
+                let session = self.chunk(wire, session, chunk, incoming).await?;
+                Ok(Next::Continue(session))
             }
-            draft = draft.filter(|_| content.refusal().is_none());
-            if decoded.ended {
-                return Ok(draft);
-            }
-            match content.refusal() {
-                None => {
-                    let limit = self.server.options.bounds.data_timeout;
-                    wire.fill(limit, limits::READ_DATA).await?;
-                }
-                Some(refusal) => self.discard(wire, refusal, &mut give_up).await?,
+            Action::Discard(size, reply) => {
+                self.pass_over(wire, size, &reply, incoming.as_mut())
+                    .await?;
+                self.say(wire, &reply);
+                Ok(Next::Continue(session))
             }
         }
     }
 
-    /// More of a message that is refused, for a bounded time.
-    async fn discard(
-        &self,
-        wire: &mut Wire,
-        refusal: &Reply,
-        give_up: &mut Option<Instant>,
-    ) -> Result<(), End> {
-        let limit = self.server.options.bounds.discard_timeout;
-        let until = *give_up.get_or_insert_with(|| Instant::now() + limit);
-        let left = until.saturating_duration_since(Instant::now());
-        let filled = if left.is_zero() {
-            Err(WireError::Timeout)
-        } else {
-            wire.fill(left, limits::READ_DATA).await
-        };
-        if let Err(WireError::Timeout) = filled {
-            self.say(wire, refusal);
-            return Err(WireError::Closed.into());
-        }
-        Ok(filled?)
-    }
-
-    fn trace(&self, hello: &Hello, transaction: &Transaction, id: SpoolId) -> String {
+    pub(super) fn trace(&self, hello: &Hello, transaction: &Transaction, id: SpoolId) -> String {
         let recipient = match transaction.recipients.as_slice() {
             [only] => Some(&only.address),
             _ => None,
@@ -414,7 +355,8 @@ impl Connection {
     }
 }
 
-const NOT_STORED: Reply = Reply::new(451, (4, 3, 0), "The message could not be stored, try later");
+pub(super) const NOT_STORED: Reply =
+    Reply::new(451, (4, 3, 0), "The message could not be stored, try later");
 
 /// The one translation of the spool's errors to replies.
 pub(super) fn spool_reply(error: &SpoolError) -> Reply {

@@ -6,12 +6,13 @@ use super::header_filter::{Found, HeaderFilter};
 use super::session::too_large;
 use crate::auth::Reading;
 use crate::route::Origin;
-use crate::smtp::{DataDecoder, Decoded, Reply};
+use crate::smtp::{ChunkCheck, DataDecoder, Decoded, Reply};
 
 /// One message on its way in.
 #[derive(Debug)]
 pub(super) struct Content {
     decoder: DataDecoder,
+    chunks: ChunkCheck,
     filter: HeaderFilter,
     limits: Limits,
     /// What is read of it to check its sender, when he is checked.
@@ -37,6 +38,7 @@ impl Content {
         let checked_as = reading.is_some().then(|| options.hostname.clone());
         Self {
             decoder: DataDecoder::new(),
+            chunks: ChunkCheck::default(),
             filter: HeaderFilter::new(origin, checked_as),
             reading,
             limits: Limits {
@@ -51,29 +53,66 @@ impl Content {
         }
     }
 
-    /// Takes bytes from the wire; [`Self::kept`] has what goes to the spool. Of a message that is
-    /// refused nothing is kept, but it is read to its real end.
+    /// Takes bytes that follow DATA from the wire; [`Self::kept`] has what goes to the spool. Of a
+    /// message that is refused nothing is kept, but it is read to its real end.
     pub(super) fn push(&mut self, input: &[u8]) -> Decoded {
-        self.decoded.clear();
+        let mut message = std::mem::take(&mut self.decoded);
+        message.clear();
+        let decoded = self.decoder.decode(input, &mut message);
         self.kept.clear();
-        let decoded = self.decoder.decode(input, &mut self.decoded);
-        self.size += self.decoded.len() as u64;
+        self.take(&message);
+        if decoded.ended {
+            self.end();
+        }
+        self.decoded = message;
+        decoded
+    }
+
+    /// So many bytes will follow BDAT: what is too large is refused before it comes.
+    pub(super) fn announce(&mut self, size: u64) {
+        if self.size.saturating_add(size) > self.limits.message {
+            self.refuse(too_large(self.limits.message));
+        }
+    }
+
+    /// Takes bytes that follow BDAT, as [`Self::push`].
+    pub(super) fn push_chunk(&mut self, bytes: &[u8]) {
+        self.kept.clear();
+        if self.refusal.is_none() {
+            self.chunks.push(bytes);
+            self.take(bytes);
+        }
+    }
+
+    /// The last chunk has come.
+    pub(super) fn end_chunks(&mut self) {
+        self.kept.clear();
+        self.chunks.finish();
+        self.judge();
+        self.end();
+    }
+
+    fn take(&mut self, message: &[u8]) {
+        self.size += message.len() as u64;
         self.judge();
         if self.refusal.is_none() {
             // As it was signed: before anything is removed.
             if let Some(reading) = &mut self.reading {
-                reading.push(&self.decoded);
+                reading.push(message);
             }
-            self.filter.push(&self.decoded, &mut self.kept);
-            if decoded.ended {
-                self.filter.finish(&mut self.kept);
-            }
+            self.filter.push(message, &mut self.kept);
             self.judge_header();
         }
-        decoded
     }
 
-    /// What the last [`Self::push`] yielded.
+    fn end(&mut self) {
+        if self.refusal.is_none() {
+            self.filter.finish(&mut self.kept);
+            self.judge_header();
+        }
+    }
+
+    /// What the last call yielded.
     pub(super) fn kept(&self) -> &[u8] {
         &self.kept
     }
@@ -99,7 +138,8 @@ impl Content {
     }
 
     fn judge(&mut self) {
-        if let Some(violation) = self.decoder.violation() {
+        let violation = self.decoder.violation().or(self.chunks.violation());
+        if let Some(violation) = violation {
             let text = format!("The message has {violation}");
             self.refuse(Reply::with_text(550, (5, 6, 0), text));
         }
@@ -159,6 +199,49 @@ mod tests {
         (kept, content.refusal().cloned())
     }
 
+    /// The same by chunks of `size` bytes.
+    fn receive_chunks(message: &[u8], size: usize) -> (Vec<u8>, Option<Reply>) {
+        let mut content = Content::new(&options(), Origin::Internet, None);
+        let mut kept = Vec::new();
+        for chunk in message.chunks(size) {
+            content.announce(chunk.len() as u64);
+            content.push_chunk(chunk);
+            kept.extend_from_slice(content.kept());
+        }
+        content.end_chunks();
+        kept.extend_from_slice(content.kept());
+        (kept, content.refusal().cloned())
+    }
+
+    #[test]
+    fn a_chunk_that_is_too_large_is_refused_before_it_comes() {
+        for size in [10_001, u64::MAX] {
+            let mut content = Content::new(&options(), Origin::Internet, None);
+            content.announce(5_000);
+            content.push_chunk(&b"x".repeat(5_000));
+            content.announce(size - 5_000);
+            let refused = content.refusal().map(|reply| reply.code);
+            assert_eq!(refused, Some(552), "{size}");
+            content.push_chunk(b"more");
+            assert!(content.kept().is_empty());
+        }
+        let mut content = Content::new(&options(), Origin::Internet, None);
+        content.announce(10_000);
+        assert_eq!(content.refusal(), None);
+    }
+
+    #[test]
+    fn the_last_line_of_chunks_may_have_no_end() {
+        for message in ["A: b\r\n\r\nno end", "A: b\r\n.\r\n", "A: b", "text"] {
+            let (kept, refusal) = receive_chunks(message.as_bytes(), 3);
+            let kept = String::from_utf8(kept).unwrap();
+            assert!(kept.ends_with(message), "{kept:?}");
+            assert_eq!(refusal, None);
+        }
+        let (_, refusal) = receive_chunks(b"A: b\r\n\r\nhalf an end\r", 3);
+        assert_eq!(refusal.map(|reply| reply.code), Some(550));
+    }
+
     #[test]
     fn nothing_is_kept_behind_the_reason_to_refuse() {
         let wire = [b"A: b\r\n\r\n".as_slice(), &b"0123456789\r\n".repeat(1000)].concat();
@@ -184,7 +267,8 @@ mod tests {
             let mut encoder = DataEncoder::new();
             message.chunks(sizes[0]).for_each(|piece| encoder.encode(piece, &mut wire));
             encoder.finish(&mut wire);
-            prop_assert_eq!(receive(&wire, sizes[1]), (message, None));
+            prop_assert_eq!(receive(&wire, sizes[1]), (message.clone(), None));
+            prop_assert_eq!(receive_chunks(&message, sizes[1]), (message, None));
         }
     }
 }

@@ -10,6 +10,7 @@ mod content;
 mod header_filter;
 mod listener;
 mod policy;
+mod receive;
 mod server;
 mod session;
 mod transaction;

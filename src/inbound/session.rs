@@ -1,6 +1,8 @@
 //! What to answer, RFC 5321 §4.1.4: one command in, one action out. No I/O, no clock; what must
 //! be asked (room in the spool, the route) is asked through [`Rules`].
 
+mod chunks;
+
 use super::Options;
 use super::transaction::Transaction;
 use crate::mail::Recipient;
@@ -39,6 +41,21 @@ pub(super) enum Action {
     StartTls(Reply),
     /// Take the message.
     Content(Hello, Box<Transaction>),
+    /// Take a part of the message.
+    Chunk(Chunk),
+    /// Read so many bytes for nobody, then say it.
+    Discard(u64, Reply),
+}
+
+/// A part of a message, RFC 3030 §2.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Chunk {
+    /// Bytes that follow the command.
+    pub(super) size: u64,
+    /// The message ends with it.
+    pub(super) last: bool,
+    /// The message begins with it.
+    pub(super) begins: Option<(Hello, Box<Transaction>)>,
 }
 
 /// Has the client sent more behind the command?
@@ -87,6 +104,10 @@ enum State {
     Ready(Hello),
     /// In a transaction.
     Collecting(Hello, Box<Transaction>),
+    /// A part of the message has come by BDAT, and more is to follow.
+    Chunking(Hello),
+    /// A part of the message was refused, for this reason. More of it may be on its way.
+    Refused(Hello, Reply),
 }
 
 /// One session.
@@ -100,12 +121,18 @@ pub(super) struct Session {
 }
 
 const BAD_SEQUENCE: Reply = Reply::new(503, (5, 5, 1), "Bad sequence of commands");
+const NO_RECIPIENTS: Reply = Reply::new(554, (5, 5, 1), "No valid recipients");
 const OK: Reply = Reply::new(250, (2, 0, 0), "Ok");
 
 impl Session {
     /// Has a transaction begun?
     pub(super) const fn is_collecting(&self) -> bool {
         matches!(self.state, State::Collecting(..))
+    }
+
+    /// May more parts of a message come?
+    pub(super) const fn is_chunking(&self) -> bool {
+        matches!(self.state, State::Chunking(_) | State::Refused(..))
     }
 
     /// A session that has just been greeted.
@@ -145,6 +172,10 @@ impl Session {
             Err(BadLine::Command(error @ CommandError::OtherProtocol)) if first => {
                 return (session, Action::Close(error.reply()));
             }
+            // What follows would be taken for commands, whoever wrote it.
+            Err(BadLine::Command(error @ CommandError::ChunkSize)) => {
+                return (session, Action::Close(error.reply()));
+            }
             Err(error) => return session.bad(error.reply(), rules),
         };
         if pipelined == Pipelined::Yes && session.must_wait(&command) {
@@ -158,6 +189,10 @@ impl Session {
             Command::Mail { from, parameters } => session.mail(from, parameters, rules),
             Command::Rcpt { to, parameters } => session.rcpt(&to, parameters, rules),
             Command::Data => session.data(rules),
+            Command::Bdat { size, last } => {
+                let begins = None;
+                session.bdat(Chunk { size, last, begins }, rules)
+            }
             Command::Rset => session.rset(),
             Command::StartTls => session.start_tls(rules),
             Command::Noop => (session, Action::Reply(OK)),
@@ -175,7 +210,7 @@ impl Session {
                 Action::Reply(Reply::new(214, (2, 0, 0), "See RFC 5321")),
             ),
             Command::Quit => (session, Action::Close(Reply::new(221, (2, 0, 0), "Bye"))),
-            Command::Auth { .. } | Command::Bdat { .. } | Command::Expn(_) | Command::Lhlo(_) => {
+            Command::Auth { .. } | Command::Expn(_) | Command::Lhlo(_) => {
                 let reply = Reply::new(502, (5, 5, 1), "Command not implemented");
                 session.bad(reply, rules)
             }
@@ -187,7 +222,10 @@ impl Session {
     const fn must_wait(&self, command: &Command) -> bool {
         let extended = match &self.state {
             State::Ungreeted => true,
-            State::Ready(hello) | State::Collecting(hello, _) => hello.extended,
+            State::Ready(hello)
+            | State::Collecting(hello, _)
+            | State::Chunking(hello)
+            | State::Refused(hello, _) => hello.extended,
         };
         !extended
             || matches!(
@@ -232,6 +270,7 @@ impl Session {
             starttls: self.starttls == StartTls::Offered,
             enhanced_status_codes: true,
             dsn: true,
+            chunking: true,
             ..Extensions::default()
         }
     }
@@ -244,10 +283,10 @@ impl Session {
     ) -> (Self, Action) {
         match self.state {
             State::Ungreeted => self.bad(Reply::new(503, (5, 5, 1), "Say EHLO first"), rules),
-            State::Collecting(..) => {
+            State::Collecting(..) | State::Chunking(_) => {
                 self.bad(Reply::new(503, (5, 5, 1), "Nested MAIL command"), rules)
             }
-            State::Ready(hello) => {
+            State::Ready(hello) | State::Refused(hello, _) => {
                 let refusal = refuse_sender(&from, &parameters, rules);
                 let (state, reply) = if let Some(reply) = refusal {
                     (State::Ready(hello), reply)
@@ -308,14 +347,17 @@ impl Session {
 
     fn data(self, rules: &impl Rules) -> (Self, Action) {
         match self.state {
-            State::Ungreeted | State::Ready(_) => self.bad(BAD_SEQUENCE, rules),
+            // RFC 3030 §2: not both in one transaction.
+            State::Ungreeted | State::Ready(_) | State::Chunking(_) | State::Refused(..) => {
+                self.bad(BAD_SEQUENCE, rules)
+            }
             State::Collecting(hello, transaction) if transaction.recipients.is_empty() => {
                 let session = Self {
                     state: State::Collecting(hello, transaction),
                     ..self
                 };
                 // RFC 5321 §3.3.
-                session.bad(Reply::new(554, (5, 5, 1), "No valid recipients"), rules)
+                session.bad(NO_RECIPIENTS, rules)
             }
             State::Collecting(hello, transaction) => {
                 let session = Self {
@@ -330,7 +372,10 @@ impl Session {
     fn rset(self) -> (Self, Action) {
         let state = match self.state {
             State::Ungreeted => State::Ungreeted,
-            State::Ready(hello) | State::Collecting(hello, _) => State::Ready(hello),
+            State::Ready(hello)
+            | State::Collecting(hello, _)
+            | State::Chunking(hello)
+            | State::Refused(hello, _) => State::Ready(hello),
         };
         (Self { state, ..self }, Action::Reply(OK))
     }
@@ -341,7 +386,9 @@ impl Session {
             return self.bad(reply, rules);
         }
         match self.state {
-            State::Collecting(..) => self.bad(BAD_SEQUENCE, rules),
+            State::Collecting(..) | State::Chunking(_) | State::Refused(..) => {
+                self.bad(BAD_SEQUENCE, rules)
+            }
             State::Ungreeted | State::Ready(_) => {
                 let reply = Reply::new(220, (2, 0, 0), "Ready to start TLS");
                 (self, Action::StartTls(reply))

@@ -68,12 +68,23 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
         "NOOP",
         "STARTTLS",
         "BDAT 1",
+        "BDAT 0 LAST",
+        "BDAT x",
         "GET / HTTP/1.0",
     ]);
     prop_oneof![
         9 => known.prop_map(|line| line.as_bytes().to_vec()),
         1 => any::<Vec<u8>>(),
     ]
+}
+
+fn is_lawful(transaction: &Transaction) -> Result<(), TestCaseError> {
+    let recipients = &transaction.recipients;
+    prop_assert!((1..=3).contains(&recipients.len()));
+    for recipient in recipients {
+        prop_assert_eq!(recipient.address.domain().as_str(), "example.org");
+    }
+    Ok(())
 }
 
 fn is_wait(pipelined: Pipelined) -> bool {
@@ -86,13 +97,14 @@ proptest! {
     /// clear about what was said before TLS.
     #[test]
     fn any_conversation_stays_within_the_rules(
-        lines in proptest::collection::vec((line(), any::<bool>()), 0..60),
+        lines in proptest::collection::vec((line(), any::<[bool; 2]>()), 0..60),
     ) {
         let world = World::new();
         let mut session = Session::new(StartTls::Offered);
         let mut bad = 0;
         let mut greeted = false;
-        for (line, more) in lines {
+        let mut open = None;
+        for (line, [more, refuses]) in lines {
             let pipelined = if more { Pipelined::Yes } else { Pipelined::No };
             let command = Command::parse(&line).map_err(BadLine::from);
             let greets = matches!(command, Ok(Command::Ehlo(_) | Command::Helo(_)));
@@ -103,21 +115,41 @@ proptest! {
                 Action::Close(_) => return Ok(()),
                 Action::Reply(reply) => {
                     greeted |= greets && reply.is_success();
+                    let ends = greets || matches!(line.as_slice(), b"RSET");
+                    if ends && reply.is_success() {
+                        open = None;
+                    }
                     bad += usize::from(matches!(reply.code, 500..=504));
                     prop_assert!(bad <= world.options.bounds.bad_commands);
                 }
                 Action::StartTls(_) => {
                     prop_assert!(!is_wait(pipelined));
+                    prop_assert!(open.is_none());
                     session = session.encrypted();
                     greeted = false;
                 }
                 Action::Content(_, transaction) => {
                     prop_assert!(greeted && waits && !is_wait(pipelined));
-                    let recipients = &transaction.recipients;
-                    prop_assert!((1..=3).contains(&recipients.len()));
-                    for recipient in recipients {
-                        prop_assert_eq!(recipient.address.domain().as_str(), "example.org");
+                    prop_assert!(open.is_none());
+                    is_lawful(&transaction)?;
+                }
+                Action::Chunk(Chunk { last, begins, .. }) => {
+                    prop_assert!(greeted);
+                    // Each message begins once, and nothing goes on that has not begun.
+                    prop_assert_eq!(begins.is_some(), open.is_none());
+                    if let Some((hello, transaction)) = begins {
+                        prop_assert!(hello.extended);
+                        is_lawful(&transaction)?;
                     }
+                    open = (!last).then_some(());
+                    if refuses {
+                        session = session.chunk_refused(OK);
+                        open = None;
+                    }
+                }
+                Action::Discard(size, reply) => {
+                    prop_assert!(size <= 1);
+                    bad += usize::from(reply != OK);
                 }
             }
         }

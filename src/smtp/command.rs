@@ -92,6 +92,9 @@ pub enum CommandError {
     /// The arguments are not what the verb wants: 501 5.5.4.
     #[error("syntax error, expected: {0}")]
     Arguments(&'static str),
+    /// Bytes follow, and nobody knows how many: what comes cannot be told from commands.
+    #[error("syntax error, expected: BDAT size [LAST]")]
+    ChunkSize,
     /// Bytes that are no UTF-8, or control characters: 501 5.5.2.
     #[error("the command has bytes that are not allowed")]
     Characters,
@@ -113,16 +116,15 @@ impl CommandError {
         match self {
             Self::Unknown => Reply::new(500, (5, 5, 1), "Command not recognized"),
             Self::OtherProtocol => Reply::new(554, (5, 5, 1), "This is a mail server, bye"),
-            Self::Arguments(_) => Reply::with_text(501, (5, 5, 4), sentence(self)),
+            Self::Arguments(_) | Self::ChunkSize | Self::Parameter(ParameterError::Invalid(_)) => {
+                Reply::with_text(501, (5, 5, 4), sentence(self))
+            }
             Self::Characters => Reply::with_text(501, (5, 5, 2), sentence(self)),
             Self::Sender(_) => Reply::with_text(501, (5, 1, 7), sentence(self)),
             Self::Recipient(_) => Reply::with_text(501, (5, 1, 3), sentence(self)),
             // RFC 5321 §4.1.1.11: 555 for parameters that are not known.
             Self::Parameter(ParameterError::Unknown) => {
                 Reply::with_text(555, (5, 5, 4), sentence(self))
-            }
-            Self::Parameter(ParameterError::Invalid(_)) => {
-                Reply::with_text(501, (5, 5, 4), sentence(self))
             }
         }
     }
@@ -142,6 +144,20 @@ impl Command {
     /// # Errors
     /// See [`CommandError`].
     pub fn parse(line: &[u8]) -> Result<Self, CommandError> {
+        let is_chunk = || {
+            let verb = line.get(..4);
+            verb.is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT"))
+        };
+        Self::parse_line(line).map_err(|error| {
+            if is_chunk() {
+                CommandError::ChunkSize
+            } else {
+                error
+            }
+        })
+    }
+
+    fn parse_line(line: &[u8]) -> Result<Self, CommandError> {
         let text = std::str::from_utf8(line).map_err(|_| CommandError::Characters)?;
         let text = text.trim_ascii_end();
         if text.chars().any(|c| c.is_control() && c != '\t') {
@@ -239,7 +255,7 @@ fn parse_auth(rest: &str) -> Result<Command, CommandError> {
 }
 
 fn parse_bdat(rest: &str) -> Result<Command, CommandError> {
-    let usage = CommandError::Arguments("BDAT size [LAST]");
+    let usage = CommandError::ChunkSize;
     let mut words = rest.split_ascii_whitespace();
     let size = words.next().filter(|word| is_digits(word)).ok_or(usage)?;
     let size = size.parse().map_err(|_| usage)?;

@@ -7,7 +7,7 @@ use memchr::{memchr, memrchr};
 use crate::limits;
 
 /// Bytes that are looked at in one go: they stay in the first cache level.
-const WINDOW: usize = 32 * 1024;
+pub(super) const WINDOW: usize = 32 * 1024;
 
 const _: () = assert!(
     WINDOW < limits::DATA_LINE,
@@ -60,16 +60,16 @@ enum Place {
 #[derive(Debug, Clone)]
 pub struct DataDecoder {
     place: Place,
-    /// Bytes of the line so far.
-    line: usize,
     found: Found,
     dotted_line: Finder<'static>,
 }
 
-/// Which violations were found.
+/// What is known of the lines of a message so far.
 #[derive(Debug, Clone, Copy, Default)]
-struct Found {
-    bare_cr: bool,
+pub(super) struct Found {
+    /// Bytes of the line so far.
+    line: usize,
+    pub(super) bare_cr: bool,
     bare_lf: bool,
     nul: bool,
     long_line: bool,
@@ -87,7 +87,6 @@ impl DataDecoder {
     pub fn new() -> Self {
         Self {
             place: Place::LineStart,
-            line: 0,
             found: Found::default(),
             dotted_line: Finder::new(b"\r\n."),
         }
@@ -119,17 +118,7 @@ impl DataDecoder {
     /// [`Violation`]. The whole truth only after the end.
     #[must_use]
     pub const fn violation(&self) -> Option<Violation> {
-        if self.found.bare_cr {
-            Some(Violation::BareCr)
-        } else if self.found.bare_lf {
-            Some(Violation::BareLf)
-        } else if self.found.nul {
-            Some(Violation::Nul)
-        } else if self.found.long_line {
-            Some(Violation::LongLine)
-        } else {
-            None
-        }
+        self.found.violation()
     }
 
     /// The normal case: everything up to the next dotted line or the end of the window.
@@ -151,7 +140,7 @@ impl DataDecoder {
         if is_suspicious(first, run) {
             self.found.examine(first, run);
         }
-        self.measure(run);
+        self.found.measure(run);
         message.extend_from_slice(run);
         self.place = match (run.last(), run.iter().nth_back(1)) {
             (Some(b'\n'), Some(b'\r')) => Place::LineStart,
@@ -161,21 +150,10 @@ impl DataDecoder {
         1 + run.len()
     }
 
-    fn measure(&mut self, run: &[u8]) {
-        match memchr(b'\n', run) {
-            None => self.line += run.len(),
-            Some(at) => {
-                self.found.long_line |= self.line + at + 1 > limits::DATA_LINE;
-                self.line = memrchr(b'\n', run).map_or(0, |last| run.len() - last - 1);
-            }
-        }
-        self.found.long_line |= self.line > limits::DATA_LINE;
-    }
-
     fn byte_in_text(&mut self, byte: u8, message: &mut Vec<u8>) {
         self.found.bare_lf |= byte == b'\n';
         self.found.nul |= byte == 0;
-        self.measure(&[byte]);
+        self.found.measure(&[byte]);
         message.push(byte);
         self.place = if byte == b'\r' {
             Place::Cr
@@ -190,7 +168,7 @@ impl DataDecoder {
             (Place::LineStart, b'.') => {
                 // RFC 5321 §4.5.2: the first dot of a line is removed …
                 self.place = Place::Dot;
-                self.measure(b".");
+                self.found.measure(b".");
             }
             (Place::Dot, b'\r') => self.place = Place::DotCr,
             // … and a line of a single dot is the end.
@@ -200,7 +178,7 @@ impl DataDecoder {
                 return self.step(byte, message);
             }
             (Place::Cr, b'\n') => {
-                self.measure(b"\n");
+                self.found.measure(b"\n");
                 message.push(b'\n');
                 self.place = Place::LineStart;
             }
@@ -216,7 +194,7 @@ impl DataDecoder {
 
 /// Has `run`, with `before` in front of it, an LF without CR, a CR without LF, or a NUL? Written
 /// so that the compiler makes vector instructions of it: no branch, one pass.
-fn is_suspicious(before: u8, run: &[u8]) -> bool {
+pub(super) fn is_suspicious(before: u8, run: &[u8]) -> bool {
     let Some((&first, rest)) = run.split_first() else {
         return false;
     };
@@ -232,8 +210,34 @@ fn is_suspicious(before: u8, run: &[u8]) -> bool {
 }
 
 impl Found {
+    pub(super) const fn violation(&self) -> Option<Violation> {
+        if self.bare_cr {
+            Some(Violation::BareCr)
+        } else if self.bare_lf {
+            Some(Violation::BareLf)
+        } else if self.nul {
+            Some(Violation::Nul)
+        } else if self.long_line {
+            Some(Violation::LongLine)
+        } else {
+            None
+        }
+    }
+
+    /// Counts the bytes of lines; `run` is not longer than a line may be.
+    pub(super) fn measure(&mut self, run: &[u8]) {
+        match memchr(b'\n', run) {
+            None => self.line += run.len(),
+            Some(at) => {
+                self.long_line |= self.line + at + 1 > limits::DATA_LINE;
+                self.line = memrchr(b'\n', run).map_or(0, |last| run.len() - last - 1);
+            }
+        }
+        self.long_line |= self.line > limits::DATA_LINE;
+    }
+
     /// Finds out what is wrong. A CR at the very end is not judged.
-    fn examine(&mut self, before: u8, run: &[u8]) {
+    pub(super) fn examine(&mut self, before: u8, run: &[u8]) {
         let mut previous = before;
         for &byte in run {
             self.bare_cr |= previous == b'\r' && byte != b'\n';

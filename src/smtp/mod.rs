@@ -4,6 +4,7 @@
 //! Both sides use them: the server (`inbound`) and the client (`outbound`).
 
 mod address;
+mod chunk;
 mod command;
 mod data;
 mod extension;
@@ -14,6 +15,7 @@ mod status;
 mod xtext;
 
 pub use address::{AddressError, Domain, Mailbox, ReversePath};
+pub use chunk::ChunkCheck;
 pub use command::{Command, CommandError, ForwardPath};
 pub use data::{DataDecoder, DataEncoder, Decoded, Violation};
 pub use extension::{Extensions, Limits};

@@ -236,7 +236,7 @@ fn parse_size(value: Option<&str>) -> Option<u64> {
     Some(digits.parse().unwrap_or(u64::MAX))
 }
 
-/// RFC 6152 §3. `BINARYMIME` needs CHUNKING, which is not announced.
+/// RFC 6152 §3. `BINARYMIME` (RFC 3030 §3) is not announced: docs/rfc.md says why.
 fn parse_body(value: Option<&str>) -> Option<BodyKind> {
     let value = value?;
     if value.eq_ignore_ascii_case("7BIT") {

@@ -1,0 +1,208 @@
+//! A message comes in: behind DATA in one go, by BDAT in parts. What is refused is read to its end
+//! all the same, for a bounded time.
+
+use tokio::time::Instant;
+
+use super::connection::{Connection, End, NOT_STORED, spool_reply};
+use super::content::Content;
+use super::session::{Chunk, Hello, Session};
+use super::transaction::Transaction;
+use super::wire::{Wire, WireError};
+use crate::auth::Checker;
+use crate::limits;
+use crate::smtp::Reply;
+use crate::spool::Draft;
+
+/// A message on its way in.
+pub(super) struct Incoming {
+    hello: Hello,
+    transaction: Box<Transaction>,
+    content: Content,
+    /// What goes into the spool; nothing of what is refused.
+    draft: Option<Draft>,
+    /// When what is refused is no longer read.
+    give_up: Option<Instant>,
+}
+
+impl Connection {
+    /// From 354 to the reply to the final dot.
+    pub(super) async fn content(
+        &self,
+        wire: &mut Wire,
+        hello: Hello,
+        transaction: Box<Transaction>,
+    ) -> Result<(), End> {
+        wire.say(&Reply::plain(354, "End data with <CR><LF>.<CR><LF>"));
+        let mut message = self.begin(hello, transaction).await;
+        loop {
+            let decoded = message.content.push(wire.input());
+            wire.consume(decoded.consumed);
+            message.keep().await;
+            if decoded.ended {
+                break;
+            }
+            self.more_of(wire, &mut message).await?;
+        }
+        let reply = self.complete(message).await;
+        self.say(wire, &reply);
+        Ok(())
+    }
+
+    /// From BDAT to the reply to its last byte, RFC 3030 §2.
+    pub(super) async fn chunk(
+        &self,
+        wire: &mut Wire,
+        session: Session,
+        chunk: Chunk,
+        incoming: &mut Option<Incoming>,
+    ) -> Result<Session, End> {
+        let begun = match chunk.begins {
+            Some((hello, transaction)) => Some(self.begin(hello, transaction).await),
+            None => incoming.take(),
+        };
+        let Some(mut message) = begun else {
+            // The session goes on only with what it has begun.
+            self.pass_over(wire, chunk.size, &NOT_STORED, None).await?;
+            self.say(wire, &NOT_STORED);
+            return Ok(session.chunk_refused(NOT_STORED));
+        };
+        message.content.announce(chunk.size);
+        let mut left = chunk.size;
+        while left > 0 {
+            let part = front(wire, left);
+            message.content.push_chunk(part);
+            let read = part.len();
+            wire.consume(read);
+            left -= read as u64;
+            message.keep().await;
+            if left > 0 {
+                self.more_of(wire, &mut message).await?;
+            }
+        }
+        if let Some(refusal) = message.content.refusal().cloned() {
+            self.say(wire, &refusal);
+            *incoming = Some(message);
+            return Ok(session.chunk_refused(refusal));
+        }
+        if chunk.last {
+            message.content.end_chunks();
+            message.keep().await;
+            let reply = self.complete(message).await;
+            self.say(wire, &reply);
+        } else {
+            let text = format!("{} octets received", chunk.size);
+            self.say(wire, &Reply::with_text(250, (2, 0, 0), text));
+            *incoming = Some(message);
+        }
+        Ok(session)
+    }
+
+    /// Reads a chunk for nobody. The chunks of one message have one time together.
+    pub(super) async fn pass_over(
+        &self,
+        wire: &mut Wire,
+        size: u64,
+        refusal: &Reply,
+        message: Option<&mut Incoming>,
+    ) -> Result<(), End> {
+        let mut own = None;
+        let give_up = message.map_or(&mut own, |message| &mut message.give_up);
+        let mut left = size;
+        loop {
+            let read = front(wire, left).len();
+            wire.consume(read);
+            left -= read as u64;
+            if left == 0 {
+                return Ok(());
+            }
+            self.discard(wire, refusal, give_up).await?;
+        }
+    }
+
+    /// A message with our trace line in front.
+    async fn begin(&self, hello: Hello, transaction: Box<Transaction>) -> Incoming {
+        let mut draft = self.server.spool.draft();
+        let reading = self.checker().map(Checker::reading);
+        let mut content = Content::new(&self.server.options, self.origin, reading);
+        let trace = self.trace(&hello, &transaction, draft.id());
+        if let Err(error) = draft.append(trace.as_bytes()).await {
+            content.refuse(spool_reply(&error));
+        }
+        Incoming {
+            hello,
+            transaction,
+            content,
+            draft: Some(draft),
+            give_up: None,
+        }
+    }
+
+    /// More input: of a message that is refused already only for a bounded time.
+    async fn more_of(&self, wire: &mut Wire, message: &mut Incoming) -> Result<(), End> {
+        match message.content.refusal() {
+            None => {
+                let limit = self.server.options.bounds.data_timeout;
+                Ok(wire.fill(limit, limits::READ_DATA).await?)
+            }
+            Some(refusal) => self.discard(wire, refusal, &mut message.give_up).await,
+        }
+    }
+
+    async fn discard(
+        &self,
+        wire: &mut Wire,
+        refusal: &Reply,
+        give_up: &mut Option<Instant>,
+    ) -> Result<(), End> {
+        let limit = self.server.options.bounds.discard_timeout;
+        let until = *give_up.get_or_insert_with(|| Instant::now() + limit);
+        let left = until.saturating_duration_since(Instant::now());
+        let filled = if left.is_zero() {
+            Err(WireError::Timeout)
+        } else {
+            wire.fill(left, limits::READ_DATA).await
+        };
+        if let Err(WireError::Timeout) = filled {
+            self.say(wire, refusal);
+            return Err(WireError::Closed.into());
+        }
+        Ok(filled?)
+    }
+
+    /// The message is at its end: it is made durable, or refused.
+    async fn complete(&self, message: Incoming) -> Reply {
+        let Incoming {
+            hello,
+            transaction,
+            content,
+            draft,
+            ..
+        } = message;
+        match (content.refusal(), draft) {
+            (None, Some(draft)) => self.take(draft, hello, *transaction, content).await,
+            (refusal, _) => refusal.cloned().unwrap_or(NOT_STORED),
+        }
+    }
+}
+
+impl Incoming {
+    /// Writes what the content has yielded; nothing of a message that is refused is kept.
+    async fn keep(&mut self) {
+        if let Some(draft) = &mut self.draft
+            && let Err(error) = draft.append(self.content.kept()).await
+        {
+            tracing::error!(%error, "a message could not be written");
+            self.content.refuse(spool_reply(&error));
+        }
+        if self.content.refusal().is_some() {
+            self.draft = None;
+        }
+    }
+}
+
+/// What is there of the next `left` bytes.
+fn front(wire: &Wire, left: u64) -> &[u8] {
+    let input = wire.input();
+    let most = usize::try_from(left).unwrap_or(usize::MAX);
+    input.get(..most).unwrap_or(input)
+}
