@@ -8,6 +8,7 @@ pub mod limits;
 pub mod smtp;
 pub mod telemetry;
 // floor 1
+pub mod credential;
 pub mod mail;
 pub mod net;
 pub mod terminal;

@@ -341,6 +341,12 @@ pub const REPORT_OPEN: usize = 200;
 
 /// Entries of one answer of the operators' API. Beyond: ask for the next page.
 pub const PAGE: usize = 1_000;
+/// JSON that an operator sends, in bytes. Beyond: 413.
+pub const ORDER: usize = 2 * 1024 * 1024;
+/// Characters of an operator's name at the command line. Beyond: cut.
+pub const ACTOR: usize = 200;
+/// Characters of a reason that is given in a header. Beyond: cut.
+pub const REASON: usize = 1_000;
 
 const _: () = assert!(
     COMMAND_LINE <= DATA_LINE,

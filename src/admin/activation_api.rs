@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::api::as_far_as_known;
@@ -45,14 +44,10 @@ pub(crate) struct SettingQuery {
     pub(crate) reason: String,
 }
 
-pub(super) fn routes() -> Router<Arc<Admin>> {
-    Router::new().route("/api/webmail", get(show).post(say))
-}
-
 type Us = State<Arc<Admin>>;
 type Answer = Result<Json<ActivationView>, AdminError>;
 
-async fn show(State(admin): Us, Query(query): Query<ActivationQuery>) -> Answer {
+pub(super) async fn show(State(admin): Us, Query(query): Query<ActivationQuery>) -> Answer {
     admin.check_webmail()?;
     let asked = query.address.map(|text| address(&text)).transpose()?;
     admin
@@ -72,7 +67,7 @@ async fn show(State(admin): Us, Query(query): Query<ActivationQuery>) -> Answer 
         .map(Json)
 }
 
-async fn say(State(admin): Us, Body(query): Body<SettingQuery>) -> Answer {
+pub(super) async fn say(State(admin): Us, Body(query): Body<SettingQuery>) -> Answer {
     admin.check_webmail()?;
     let scopes = admin.scopes(&query)?;
     if query.setting.is_some() && query.reason.trim().is_empty() {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Json, Router};
 use metrics::gauge;
 use serde::{Deserialize, Serialize};
@@ -14,9 +14,10 @@ use tokio::sync::oneshot;
 
 use super::extract::{Body, Path, Query};
 use super::lookup::{QueueQuery, TraceQuery};
+use super::table::operations;
 use super::{
-    Account, Admin, AdminError, BackendDetails, BackendView, Coverage, Invitation, MessageView,
-    QueueItem, QueueNumbers, ReloadView, SizeView, StatusView, TraceView, nearly,
+    Account, Admin, AdminError, BackendDetails, BackendView, Caller, Coverage, Invitation,
+    MessageView, QueueItem, QueueNumbers, ReloadView, SizeView, StatusView, TraceView,
 };
 use crate::base::Shutdown;
 use crate::mail::SpoolId;
@@ -28,48 +29,35 @@ use crate::telemetry::names;
 type Answer<T> = Result<Json<T>, AdminError>;
 type Us = State<Arc<Admin>>;
 
-/// The whole API, for those who may open the unix socket.
+/// The API, for callers who are known: each request carries its [`Caller`] in its extensions, who
+/// does what his role allows.
 ///
 /// What was asked for is done to its end, also when whoever asked goes away: it is a task of
 /// `shutdown` then.
-pub fn operators(admin: Arc<Admin>, shutdown: Shutdown) -> Router {
-    Router::new()
-        .route("/health", get(health))
-        .route("/metrics", get(metrics))
-        .route("/api/status", get(status))
-        .route("/api/size", get(size))
-        .route("/api/backends", get(backends))
-        .route("/api/backends/{name}", get(backend))
-        .route("/api/queue", get(queue))
-        .route("/api/messages/{id}", get(message))
-        .route("/api/explain", get(nearly::explain))
-        .route("/api/trace", get(trace))
-        .route("/api/tls", get(tls))
-        .route("/api/users", get(users))
-        .route("/api/users/invite", post(invite))
-        .route("/api/users/reset", post(reset))
-        .route("/api/users/coverage", get(coverage))
-        .route("/api/users/disable", post(disable))
-        .route("/api/users/confirm", post(confirm))
-        .route("/api/reload", post(reload))
-        .merge(super::activation_api::routes())
-        .merge(super::invitation_api::routes())
-        .merge(super::override_api::routes())
-        .merge(super::queue_api::routes())
-        .merge(super::cases_api::routes())
-        .merge(super::hold_api::routes())
-        .merge(super::move_api::routes())
-        .merge(super::directory_api::routes())
-        .merge(super::wave_api::routes())
-        .merge(super::drill_api::routes())
-        .merge(super::rehearsal_api::routes())
-        .merge(super::report_api::routes())
-        .merge(super::replay_api::routes())
-        .merge(super::landing_api::routes())
-        .merge(super::writeback_api::routes())
+pub fn api(admin: Arc<Admin>, shutdown: Shutdown) -> Router {
+    let mut router = Router::new();
+    for operation in operations() {
+        let (path, route) = operation.routed();
+        router = router.route(path, route);
+    }
+    router
         .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(shutdown, to_its_end))
         .with_state(admin)
+}
+
+/// The whole API with `/health` and `/metrics`, for those who may open the unix socket: they may
+/// do everything, and are called what they say.
+pub fn operators(admin: Arc<Admin>, shutdown: Shutdown) -> Router {
+    let root = |mut request: Request, next: Next| {
+        let caller = Caller::of_socket(request.headers());
+        request.extensions_mut().insert(caller);
+        next.run(request)
+    };
+    api(Arc::clone(&admin), shutdown)
+        .layer(from_fn(root))
+        .merge(open(admin))
 }
 
 /// A change that was written down and is not shown would be a lie until the next start.
@@ -89,21 +77,29 @@ async fn to_its_end(State(shutdown): State<Shutdown>, request: Request, next: Ne
 
 /// What anybody who reaches `[admin] bind` may see: it changes nothing and names no mail.
 pub fn watchers(admin: Arc<Admin>) -> Router {
+    open(admin).fallback(no_such_path)
+}
+
+/// `/health` and `/metrics`.
+fn open(admin: Arc<Admin>) -> Router {
     Router::new()
         .route("/health", get(health))
         .route("/metrics", get(metrics))
-        .fallback(no_such_path)
         .with_state(admin)
 }
 
 async fn no_such_path() -> AdminError {
     AdminError::NotFound {
         what: "there is no such path".to_owned(),
-        hint: "over TCP there are /health and /metrics; the verbs use the unix socket in data_dir",
+        hint: "docs/api.md and /api/openapi.json name the operations",
     }
 }
 
-async fn health(State(admin): Us) -> Response {
+async fn no_such_method() -> AdminError {
+    AdminError::Method
+}
+
+pub(super) async fn health(State(admin): Us) -> Response {
     let health = admin.blocking(|admin| Ok(admin.health())).await;
     let health = match health {
         Ok(health) => health,
@@ -117,7 +113,7 @@ async fn health(State(admin): Us) -> Response {
     (status, Json(health)).into_response()
 }
 
-async fn metrics(State(admin): Us) -> Response {
+pub(super) async fn metrics(State(admin): Us) -> Response {
     // What cannot be counted now keeps its old number.
     let gauges = admin.blocking(|admin| {
         admin.set_gauges();
@@ -150,7 +146,7 @@ pub(super) fn as_far_as_known<T: Default>(answer: Result<T, SpoolError>) -> Resu
     }
 }
 
-async fn status(State(admin): Us) -> Answer<StatusView> {
+pub(super) async fn status(State(admin): Us) -> Answer<StatusView> {
     let (holds, (moves, waves, replays), (drained, missing_mail), attention) = admin
         .blocking(|admin| {
             let drained = as_far_as_known(admin.queue.drain_counts())?;
@@ -189,26 +185,29 @@ async fn status(State(admin): Us) -> Answer<StatusView> {
     }))
 }
 
-async fn size(State(admin): Us) -> Answer<SizeView> {
+pub(super) async fn size(State(admin): Us) -> Answer<SizeView> {
     admin.blocking(Admin::size).await.map(Json)
 }
 
-async fn backends(State(admin): Us) -> Json<Vec<BackendView>> {
+pub(super) async fn backends(State(admin): Us) -> Json<Vec<BackendView>> {
     Json(admin.backend_views())
 }
 
-async fn backend(State(admin): Us, Path(name): Path<String>) -> Answer<BackendDetails> {
+pub(super) async fn backend(State(admin): Us, Path(name): Path<String>) -> Answer<BackendDetails> {
     admin.details(&name).map(Json)
 }
 
-async fn queue(State(admin): Us, Query(query): Query<QueueQuery>) -> Answer<Vec<QueueItem>> {
+pub(super) async fn queue(
+    State(admin): Us,
+    Query(query): Query<QueueQuery>,
+) -> Answer<Vec<QueueItem>> {
     admin
         .blocking(move |admin| admin.queue(&query))
         .await
         .map(Json)
 }
 
-async fn message(State(admin): Us, Path(id): Path<String>) -> Answer<MessageView> {
+pub(super) async fn message(State(admin): Us, Path(id): Path<String>) -> Answer<MessageView> {
     let id: SpoolId = id.parse().map_err(|error| AdminError::Asked {
         what: format!("{id}: {error}"),
         hint: "`tideover queue list` shows the ids",
@@ -238,43 +237,49 @@ impl AddressQuery {
     }
 }
 
-async fn trace(State(admin): Us, Query(query): Query<TraceQuery>) -> Answer<TraceView> {
+pub(super) async fn trace(State(admin): Us, Query(query): Query<TraceQuery>) -> Answer<TraceView> {
     admin
         .blocking(move |admin| admin.trace(&query))
         .await
         .map(Json)
 }
 
-async fn tls(State(admin): Us) -> Answer<Vec<TlsCount>> {
+pub(super) async fn tls(State(admin): Us) -> Answer<Vec<TlsCount>> {
     Ok(Json(admin.outbound.tls_counts()))
 }
 
-async fn users(State(admin): Us) -> Answer<Vec<Account>> {
+pub(super) async fn users(State(admin): Us) -> Answer<Vec<Account>> {
     Ok(Json(admin.accounts.list().await?))
 }
 
-async fn invite(State(admin): Us, Body(query): Body<AddressQuery>) -> Answer<Invitation> {
+pub(super) async fn invite(
+    State(admin): Us,
+    Body(query): Body<AddressQuery>,
+) -> Answer<Invitation> {
     Ok(Json(admin.accounts.invite(&query.parse()?).await?))
 }
 
-async fn reset(State(admin): Us, Body(query): Body<AddressQuery>) -> Answer<Invitation> {
+pub(super) async fn reset(State(admin): Us, Body(query): Body<AddressQuery>) -> Answer<Invitation> {
     Ok(Json(admin.accounts.reset(&query.parse()?).await?))
 }
 
-async fn coverage(State(admin): Us) -> Answer<Coverage> {
+pub(super) async fn coverage(State(admin): Us) -> Answer<Coverage> {
     Ok(Json(admin.accounts.coverage().await?))
 }
 
-async fn disable(State(admin): Us, Body(query): Body<AddressQuery>) -> Answer<AddressQuery> {
+pub(super) async fn disable(
+    State(admin): Us,
+    Body(query): Body<AddressQuery>,
+) -> Answer<AddressQuery> {
     admin.accounts.disable(&query.parse()?).await?;
     Ok(Json(query))
 }
 
-async fn confirm(State(admin): Us, Body(query): Body<AddressQuery>) -> Answer<Account> {
+pub(super) async fn confirm(State(admin): Us, Body(query): Body<AddressQuery>) -> Answer<Account> {
     Ok(Json(admin.accounts.confirm(&query.parse()?).await?))
 }
 
-async fn reload(State(admin): Us) -> Answer<ReloadView> {
+pub(super) async fn reload(State(admin): Us) -> Answer<ReloadView> {
     admin.config.reload().await.map_err(AdminError::Config)?;
     Ok(Json(ReloadView { reloaded: true }))
 }
@@ -310,6 +315,7 @@ mod tests {
     use std::sync::Arc;
 
     use axum::body::Body;
+    use axum::routing::post;
     use tokio::sync::Notify;
     use tower::ServiceExt as _;
 

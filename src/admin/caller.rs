@@ -3,7 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
+
+use super::AdminError;
+use crate::base::percent_decoded;
+use crate::limits;
 
 /// What an administrator may do; each may do what those before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -64,6 +71,41 @@ pub struct Caller {
     pub role: Role,
     /// From where: `socket`, or an address of the network.
     pub from: String,
+}
+
+/// From where who opens the unix socket comes.
+const SOCKET: &str = "socket";
+/// The header in which the command line says who sits at the terminal. Over TCP it means nothing.
+pub(crate) const ACTOR: &str = "x-tideover-actor";
+
+impl Caller {
+    /// Who may open the unix socket may do everything, and is called what he says.
+    pub(super) fn of_socket(headers: &HeaderMap) -> Self {
+        let said = headers.get(ACTOR).and_then(|name| name.to_str().ok());
+        let said = said
+            .map(percent_decoded)
+            .filter(|name| !name.trim().is_empty());
+        let name = said.map(|name| name.chars().take(limits::ACTOR).collect());
+        Self {
+            name: name.unwrap_or_else(|| SOCKET.to_owned()),
+            role: Role::Admin,
+            from: SOCKET.to_owned(),
+        }
+    }
+
+    /// Does he come by the unix socket?
+    pub(super) fn is_socket(&self) -> bool {
+        self.from == SOCKET
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = AdminError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AdminError> {
+        let known = parts.extensions.get::<Self>().cloned();
+        known.ok_or(AdminError::Nobody)
+    }
 }
 
 #[cfg(test)]

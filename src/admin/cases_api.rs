@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Path, Query};
@@ -117,18 +116,13 @@ pub struct CaseReleased {
     pub recipients: u64,
 }
 
-pub(super) fn routes() -> Router<Arc<Admin>> {
-    Router::new()
-        .route("/api/cases", get(list))
-        .route("/api/cases/{id}", get(show))
-        .route("/api/cases/{id}/release", post(release))
-        .route("/api/cases/{id}/bounce", post(bounce))
-}
-
 type Us = State<Arc<Admin>>;
 type Answer<T> = Result<Json<T>, AdminError>;
 
-async fn list(State(admin): Us, Query(query): Query<CasesQuery>) -> Answer<Vec<CaseView>> {
+pub(super) async fn list(
+    State(admin): Us,
+    Query(query): Query<CasesQuery>,
+) -> Answer<Vec<CaseView>> {
     let kind = if query.finals {
         CaseKind::Final
     } else {
@@ -138,13 +132,13 @@ async fn list(State(admin): Us, Query(query): Query<CasesQuery>) -> Answer<Vec<C
     cases.await.map(Json)
 }
 
-async fn show(State(admin): Us, Path(id): Path<String>) -> Answer<CaseDetails> {
+pub(super) async fn show(State(admin): Us, Path(id): Path<String>) -> Answer<CaseDetails> {
     let id = parse(&id)?;
     let details = admin.blocking(move |admin| Ok(admin.case_details(id)?));
     details.await?.map(Json).ok_or_else(|| no_such(id))
 }
 
-async fn release(
+pub(super) async fn release(
     State(admin): Us,
     Path(id): Path<String>,
     Body(order): Body<CaseOrder>,
@@ -161,7 +155,7 @@ async fn release(
     }))
 }
 
-async fn bounce(
+pub(super) async fn bounce(
     State(admin): Us,
     Path(id): Path<String>,
     Body(order): Body<CaseOrder>,

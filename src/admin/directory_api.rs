@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, State};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Query};
-use super::{Admin, AdminError, directory_import, sync_api, verified_api, x500_api};
+use super::{Admin, AdminError};
 use crate::base::Timestamp;
 use crate::directory::{
     Cause, Change, Conflict, Directory, DirectoryError, Entry, EntryKind, FoundBy, Generation,
@@ -207,29 +206,6 @@ pub struct LookupView {
     pub verified: Option<Word>,
 }
 
-pub(super) fn routes() -> Router<Arc<Admin>> {
-    Router::new()
-        .route("/api/directory", get(lookup))
-        .route("/api/directory/entries", get(entries))
-        .route("/api/directory/export", get(export))
-        .route("/api/directory/import", post(directory_import::import))
-        .route("/api/directory/generations", get(generations))
-        .route("/api/directory/diff", get(diff))
-        .route("/api/directory/revert", post(revert))
-        .route("/api/directory/conflicts", get(conflicts))
-        .route("/api/directory/settle", post(settle))
-        .route("/api/directory/set", post(set))
-        .route("/api/directory/verified", get(verified_api::list))
-        .route("/api/directory/x500", get(x500_api::list))
-        .route("/api/directory/x500/used", get(x500_api::used))
-        .route("/api/directory/normalised", get(normalised))
-        .route("/api/directory/sync", post(sync_api::sync))
-        .route("/api/directory/status", get(sync_api::status))
-        .route("/api/directory/forget", post(verified_api::forget))
-        // The file of an import is as large as it is: it is read while it comes.
-        .layer(DefaultBodyLimit::disable())
-}
-
 type Us = State<Arc<Admin>>;
 type Answer<T> = Result<Json<T>, AdminError>;
 
@@ -311,12 +287,12 @@ impl Admin {
     }
 }
 
-async fn normalised(State(admin): Us) -> Answer<Vec<Normalised>> {
+pub(super) async fn normalised(State(admin): Us) -> Answer<Vec<Normalised>> {
     let found = admin.blocking(|admin| Ok(admin.directory.current().normalised()));
     found.await.map(Json)
 }
 
-async fn export(State(admin): Us) -> Result<String, AdminError> {
+pub(super) async fn export(State(admin): Us) -> Result<String, AdminError> {
     admin
         .blocking(|admin| {
             let mut text = Vec::new();
@@ -327,11 +303,11 @@ async fn export(State(admin): Us) -> Result<String, AdminError> {
         .await
 }
 
-async fn generations(State(admin): Us) -> Answer<Vec<Generation>> {
+pub(super) async fn generations(State(admin): Us) -> Answer<Vec<Generation>> {
     Ok(Json(admin.directory.list().await?))
 }
 
-async fn diff(State(admin): Us, Query(query): Query<DiffQuery>) -> Answer<DiffView> {
+pub(super) async fn diff(State(admin): Us, Query(query): Query<DiffQuery>) -> Answer<DiffView> {
     let to = query
         .to
         .unwrap_or_else(|| admin.directory.current().number());
@@ -345,18 +321,18 @@ async fn diff(State(admin): Us, Query(query): Query<DiffQuery>) -> Answer<DiffVi
     }))
 }
 
-async fn revert(State(admin): Us, Body(query): Body<RevertQuery>) -> Answer<ChangeView> {
+pub(super) async fn revert(State(admin): Us, Body(query): Body<RevertQuery>) -> Answer<ChangeView> {
     let note = query.change.note(Cause::Revert, None);
     let mode = query.change.mode();
     let outcome = admin.directory.revert(query.number, note, mode).await?;
     Ok(Json(admin.changed(outcome)))
 }
 
-async fn conflicts(State(admin): Us) -> Answer<Vec<Conflict>> {
+pub(super) async fn conflicts(State(admin): Us) -> Answer<Vec<Conflict>> {
     Ok(Json(admin.directory.current().conflicts().to_vec()))
 }
 
-async fn settle(State(admin): Us, Body(query): Body<SettleQuery>) -> Answer<ChangeView> {
+pub(super) async fn settle(State(admin): Us, Body(query): Body<SettleQuery>) -> Answer<ChangeView> {
     let address = parsed(&query.address)?;
     let verdict = match (query.owner, query.home) {
         (Some(owner), None) => Verdict::Owner(owner),
@@ -376,7 +352,7 @@ async fn settle(State(admin): Us, Body(query): Body<SettleQuery>) -> Answer<Chan
     Ok(Json(admin.changed(outcome)))
 }
 
-async fn set(State(admin): Us, Body(query): Body<SetQuery>) -> Answer<ChangeView> {
+pub(super) async fn set(State(admin): Us, Body(query): Body<SetQuery>) -> Answer<ChangeView> {
     let address = parsed(&query.address)?;
     let record = (!query.unset).then(|| Record {
         home: query.home,
@@ -391,7 +367,10 @@ async fn set(State(admin): Us, Body(query): Body<SetQuery>) -> Answer<ChangeView
     Ok(Json(admin.changed(outcome)))
 }
 
-async fn entries(State(admin): Us, Query(query): Query<EntriesQuery>) -> Answer<Vec<Entry>> {
+pub(super) async fn entries(
+    State(admin): Us,
+    Query(query): Query<EntriesQuery>,
+) -> Answer<Vec<Entry>> {
     let found = admin.blocking(move |admin| {
         let limit = match query.limit {
             0 => 100,
@@ -412,7 +391,10 @@ async fn entries(State(admin): Us, Query(query): Query<EntriesQuery>) -> Answer<
     found.await.map(Json)
 }
 
-async fn lookup(State(admin): Us, Query(query): Query<LookupQuery>) -> Answer<LookupView> {
+pub(super) async fn lookup(
+    State(admin): Us,
+    Query(query): Query<LookupQuery>,
+) -> Answer<LookupView> {
     let address = query.address.as_deref().map(parsed).transpose()?;
     let Some(at) = query.at else {
         let current = admin.directory.current();

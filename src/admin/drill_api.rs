@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use metrics::gauge;
 use serde::{Deserialize, Serialize};
 
@@ -28,18 +27,12 @@ pub struct DrillView {
     pub legs: Vec<LegReport>,
 }
 
-pub(super) fn routes() -> Router<Arc<Admin>> {
-    Router::new()
-        .route("/api/drill", get(status))
-        .route("/api/drill/run", post(run))
-}
-
-async fn status(State(admin): State<Arc<Admin>>) -> Result<Json<DrillView>, AdminError> {
+pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Result<Json<DrillView>, AdminError> {
     admin.blocking(Admin::drill_view).await.map(Json)
 }
 
 /// Probes leave at once; whoever asked looks again until none is under way.
-async fn run(State(admin): State<Arc<Admin>>) -> Result<Json<DrillView>, AdminError> {
+pub(super) async fn run(State(admin): State<Arc<Admin>>) -> Result<Json<DrillView>, AdminError> {
     if admin.drills.options().is_none() {
         return Err(AdminError::Asked {
             what: "nothing is drilled".to_owned(),

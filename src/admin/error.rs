@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::AccountRefused;
+use super::{AccountRefused, Caller, Role};
 use crate::spool::SpoolError;
 
 /// What an error looks like on the wire.
@@ -36,6 +36,18 @@ pub enum AdminError {
         /// Where to look.
         hint: &'static str,
     },
+    /// Nobody is logged in.
+    #[error("nobody is logged in")]
+    Nobody,
+    /// Who asks may not.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The body has more bytes than these.
+    #[error("that is too large: {0} bytes are taken")]
+    TooLarge(usize),
+    /// The path is there, and has another method.
+    #[error("this path has no such method")]
+    Method,
     /// The config was refused.
     #[error("{0}")]
     Config(String),
@@ -48,10 +60,20 @@ pub enum AdminError {
 }
 
 impl AdminError {
+    /// It takes another role.
+    pub(super) fn forbidden(caller: &Caller, role: Role) -> Self {
+        let (name, has) = (&caller.name, caller.role);
+        Self::Forbidden(format!("{name} is a {has}, and this takes a {role}"))
+    }
+
     const fn status(&self) -> StatusCode {
         match self {
             Self::Asked { .. } => StatusCode::BAD_REQUEST,
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
+            Self::Nobody => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Config(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Spool(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Ours(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -61,6 +83,10 @@ impl AdminError {
     pub(super) const fn hint(&self) -> &'static str {
         match self {
             Self::Asked { hint, .. } | Self::NotFound { hint, .. } => hint,
+            Self::Nobody => "send Authorization: Bearer TOKEN, or log in at /login",
+            Self::Forbidden(_) => "`tideover operator list` shows who may",
+            Self::TooLarge(_) => "send less at once",
+            Self::Method => "docs/api.md and /api/openapi.json name the operations",
             Self::Config(_) => "nothing has changed; mend the file and try again",
             Self::Spool(SpoolError::Rebuilding(_)) => {
                 "mail is taken meanwhile; `tideover status` shows how far it is"

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::extract::Body;
@@ -68,20 +67,14 @@ pub struct HoldView {
     pub oldest: Option<Timestamp>,
 }
 
-pub(super) fn routes() -> Router<Arc<Admin>> {
-    Router::new()
-        .route("/api/holds", get(list).post(hold))
-        .route("/api/holds/end", post(end))
-}
-
 type Us = State<Arc<Admin>>;
 type Answer<T> = Result<Json<T>, AdminError>;
 
-async fn list(State(admin): Us) -> Answer<Vec<HoldView>> {
+pub(super) async fn list(State(admin): Us) -> Answer<Vec<HoldView>> {
     admin.blocking(Admin::hold_views).await.map(Json)
 }
 
-async fn hold(State(admin): Us, Body(query): Body<HoldQuery>) -> Answer<HoldView> {
+pub(super) async fn hold(State(admin): Us, Body(query): Body<HoldQuery>) -> Answer<HoldView> {
     admin.check(&query.which)?;
     let selection = query.which.selection;
     if selection.reason_kind.is_some() || selection.hold.is_some() {
@@ -118,7 +111,7 @@ async fn hold(State(admin): Us, Body(query): Body<HoldQuery>) -> Answer<HoldView
     Ok(Json(HoldView::new(&rule, HeldCount::default())))
 }
 
-async fn end(State(admin): Us, Body(query): Body<EndQuery>) -> Answer<Vec<HoldView>> {
+pub(super) async fn end(State(admin): Us, Body(query): Body<EndQuery>) -> Answer<Vec<HoldView>> {
     admin.check(&query.which)?;
     let holds = admin.router.holds();
     let selection = query.which.selection;

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::post;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::extract::Body;
@@ -55,11 +54,7 @@ pub struct LeftOut {
     pub why: String,
 }
 
-pub(super) fn routes() -> Router<Arc<Admin>> {
-    Router::new().route("/api/users/invitations", post(invite))
-}
-
-async fn invite(
+pub(super) async fn invite(
     State(admin): State<Arc<Admin>>,
     Body(query): Body<InviteQuery>,
 ) -> Result<Json<InvitedView>, AdminError> {

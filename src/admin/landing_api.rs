@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Path, Query};
 use super::replay_query::ReplayQuery;
 use super::{Admin, AdminError};
-use crate::limits;
 use crate::mail::{BackendId, FolderKind, Landing};
 use crate::queue::landing::LandingStatus;
 use crate::queue::replay::{LandingCheck, ReplayError};
@@ -23,23 +21,15 @@ pub struct DismissedView {
     pub dismissed: String,
 }
 
-pub(super) fn routes() -> Router<Arc<Admin>> {
-    Router::new()
-        .route("/api/landing", get(status))
-        .route("/api/landing/check", post(check))
-        .route("/api/landing/missing/{name}/dismiss", post(dismiss))
-        .layer(DefaultBodyLimit::max(limits::REPLAY_PEOPLE))
-}
-
 type Us = State<Arc<Admin>>;
 type Answer<T> = Result<Json<T>, AdminError>;
 
-async fn status(State(admin): Us) -> Answer<LandingStatus> {
+pub(super) async fn status(State(admin): Us) -> Answer<LandingStatus> {
     let status = admin.blocking(|admin| Ok(admin.landings.status()?));
     status.await.map(Json)
 }
 
-async fn check(
+pub(super) async fn check(
     State(admin): Us,
     Query(query): Query<ReplayQuery>,
     body: Bytes,
@@ -66,7 +56,7 @@ fn unchecked(error: ReplayError) -> AdminError {
     AdminError::Asked { what, hint }
 }
 
-async fn dismiss(State(admin): Us, Path(name): Path<String>) -> Answer<DismissedView> {
+pub(super) async fn dismiss(State(admin): Us, Path(name): Path<String>) -> Answer<DismissedView> {
     if admin.landings.dismiss(&name).await? {
         return Ok(Json(DismissedView { dismissed: name }));
     }

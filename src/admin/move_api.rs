@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Path};
@@ -86,20 +85,14 @@ pub struct MoveView {
     pub home: Option<BackendId>,
 }
 
-pub(super) fn routes() -> Router<Arc<Admin>> {
-    Router::new()
-        .route("/api/moves", get(list))
-        .route("/api/moves/{domain}", post(step))
-}
-
 type Us = State<Arc<Admin>>;
 type Answer<T> = Result<Json<T>, AdminError>;
 
-async fn list(State(admin): Us) -> Answer<Vec<MoveView>> {
+pub(super) async fn list(State(admin): Us) -> Answer<Vec<MoveView>> {
     admin.blocking(Admin::move_views).await.map(Json)
 }
 
-async fn step(
+pub(super) async fn step(
     State(admin): Us,
     Path(domain): Path<String>,
     Body(query): Body<MoveQuery>,

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::post;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Path};
@@ -28,16 +27,10 @@ pub(crate) struct OverrideQuery {
     pub(crate) reason: String,
 }
 
-pub(super) fn routes() -> Router<Arc<Admin>> {
-    Router::new()
-        .route("/api/backends/{name}/override", post(overrule))
-        .route("/api/backends/{name}/probe", post(probe))
-}
-
 type Us = State<Arc<Admin>>;
 type Answer = Result<Json<BackendDetails>, AdminError>;
 
-async fn overrule(
+pub(super) async fn overrule(
     State(admin): Us,
     Path(name): Path<String>,
     Body(query): Body<OverrideQuery>,
@@ -54,7 +47,7 @@ async fn overrule(
     admin.details(&name).map(Json)
 }
 
-async fn probe(State(admin): Us, Path(name): Path<String>) -> Answer {
+pub(super) async fn probe(State(admin): Us, Path(name): Path<String>) -> Answer {
     admin.details(&name)?;
     let backend = BackendId::new(&name);
     let probed = admin.router.board().probe_now(&backend);

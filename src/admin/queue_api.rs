@@ -3,18 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Body as HttpBody;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use bytes::Bytes;
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Path};
-use super::{Admin, AdminError, QueueItem};
+use super::{Admin, AdminError, Caller, QueueItem, Role};
 use crate::limits;
 use crate::mail::{BackendId, BodySource, HoldReason, SpoolId};
 use crate::queue::{Deed, Order, Pick, Place, Tally};
@@ -68,18 +67,17 @@ pub(crate) struct SelectView {
     pub(crate) next: Option<SpoolId>,
 }
 
-pub(super) fn routes() -> Router<Arc<Admin>> {
-    Router::new()
-        .route("/api/queue/perform", post(perform))
-        .route("/api/queue/select", post(select))
-        .route("/api/messages/{id}/export", get(export))
-        .route("/api/messages/{id}/body", get(body))
-}
-
 type Us = State<Arc<Admin>>;
 type Answer<T> = Result<Json<T>, AdminError>;
 
-async fn perform(State(admin): Us, Body(query): Body<PerformQuery>) -> Answer<Tally> {
+pub(super) async fn perform(
+    State(admin): Us,
+    caller: Caller,
+    Body(query): Body<PerformQuery>,
+) -> Answer<Tally> {
+    if query.order.deed == Deed::Drop && caller.role < Role::Admin {
+        return Err(AdminError::forbidden(&caller, Role::Admin));
+    }
     admin.check(&query.which)?;
     if query.order.deed == Deed::Drop && query.order.actor.trim().is_empty() {
         return Err(AdminError::Asked {
@@ -94,7 +92,7 @@ async fn perform(State(admin): Us, Body(query): Body<PerformQuery>) -> Answer<Ta
     Ok(Json(tally))
 }
 
-async fn select(State(admin): Us, Body(query): Body<SelectQuery>) -> Answer<SelectView> {
+pub(super) async fn select(State(admin): Us, Body(query): Body<SelectQuery>) -> Answer<SelectView> {
     admin.check(&query)?;
     admin
         .blocking(move |admin| admin.select(&query))
@@ -102,7 +100,7 @@ async fn select(State(admin): Us, Body(query): Body<SelectQuery>) -> Answer<Sele
         .map(Json)
 }
 
-async fn export(State(admin): Us, Path(id): Path<String>) -> Answer<Exported> {
+pub(super) async fn export(State(admin): Us, Path(id): Path<String>) -> Answer<Exported> {
     let id = parse(&id)?;
     let found = admin.blocking(move |admin| {
         let message = admin.spool.message(id)?;
@@ -121,7 +119,7 @@ async fn export(State(admin): Us, Path(id): Path<String>) -> Answer<Exported> {
     }))
 }
 
-async fn body(State(admin): Us, Path(id): Path<String>) -> Result<Response, AdminError> {
+pub(super) async fn body(State(admin): Us, Path(id): Path<String>) -> Result<Response, AdminError> {
     let id = parse(&id)?;
     let found = admin.blocking(move |admin| admin.bytes(id));
     let (_, source) = found.await?;

@@ -4,10 +4,9 @@ use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::routing::post;
-use axum::{Json, Router};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use super::extract::Query;
@@ -60,13 +59,7 @@ pub struct RehearsalView {
     pub report: RehearsalReport,
 }
 
-pub(super) fn routes() -> Router<Arc<Admin>> {
-    Router::new()
-        .route("/api/rehearse", post(rehearse))
-        .layer(DefaultBodyLimit::max(limits::REHEARSAL_FILE))
-}
-
-async fn rehearse(
+pub(super) async fn rehearse(
     State(admin): State<Arc<Admin>>,
     Query(query): Query<RehearsalQuery>,
     body: Bytes,

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Path, Query};
 use super::replay_query::ReplayQuery;
 use super::{Admin, AdminError};
-use crate::limits;
 use crate::mail::{BackendId, ReplayStep};
 use crate::queue::replay::{Plan, Progress, Replay, ReplayError, Selection};
 
@@ -42,22 +40,10 @@ pub struct ReplayPlanView {
     pub plan: Plan,
 }
 
-pub(super) fn routes() -> Router<Arc<Admin>> {
-    Router::new()
-        .route("/api/replays", get(list))
-        .route("/api/replays/plan", post(plan))
-        .route("/api/replays/{id}", get(status))
-        .route("/api/replays/{id}/start", post(start))
-        .route("/api/replays/{id}/pause", post(pause))
-        .route("/api/replays/{id}/resume", post(resume))
-        .route("/api/replays/{id}/stop", post(stop))
-        .layer(DefaultBodyLimit::max(limits::REPLAY_PEOPLE))
-}
-
 type Us = State<Arc<Admin>>;
 type Answer<T> = Result<Json<T>, AdminError>;
 
-async fn list(State(admin): Us) -> Answer<Vec<Progress>> {
+pub(super) async fn list(State(admin): Us) -> Answer<Vec<Progress>> {
     admin
         .blocking(|admin| Ok(admin.replays.list()?))
         .await
@@ -73,11 +59,11 @@ impl Admin {
     }
 }
 
-async fn status(State(admin): Us, Path(id): Path<String>) -> Answer<Progress> {
+pub(super) async fn status(State(admin): Us, Path(id): Path<String>) -> Answer<Progress> {
     Ok(Json(admin.replays.status(&id)?))
 }
 
-async fn plan(
+pub(super) async fn plan(
     State(admin): Us,
     Query(query): Query<ReplayQuery>,
     body: Bytes,
@@ -88,7 +74,7 @@ async fn plan(
     Ok(Json(ReplayPlanView::from(replay)))
 }
 
-async fn start(
+pub(super) async fn start(
     State(admin): Us,
     Path(id): Path<String>,
     Query(query): Query<ReplayDeedQuery>,
@@ -96,7 +82,7 @@ async fn start(
     Ok(Json(admin.replays.start(&id, &query.actor).await?))
 }
 
-async fn pause(
+pub(super) async fn pause(
     State(admin): Us,
     Path(id): Path<String>,
     Query(query): Query<ReplayDeedQuery>,
@@ -105,7 +91,7 @@ async fn pause(
     Ok(Json(admin.replays.pause(&id, said).await?))
 }
 
-async fn resume(
+pub(super) async fn resume(
     State(admin): Us,
     Path(id): Path<String>,
     Query(query): Query<ReplayDeedQuery>,
@@ -113,7 +99,7 @@ async fn resume(
     Ok(Json(admin.replays.resume(&id, &query.actor).await?))
 }
 
-async fn stop(
+pub(super) async fn stop(
     State(admin): Us,
     Path(id): Path<String>,
     Query(query): Query<ReplayDeedQuery>,

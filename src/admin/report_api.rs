@@ -4,12 +4,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::{Body as HttpBody, Bytes};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -62,15 +61,7 @@ pub struct ReportView {
     pub figures: Figures,
 }
 
-pub(super) fn routes() -> Router<Arc<Admin>> {
-    Router::new()
-        .route("/api/report", get(figures))
-        .route("/api/report/rows", get(rows))
-        .route("/api/report/verify", get(verify))
-        .route("/api/report/verify/acknowledge", post(acknowledge))
-}
-
-async fn figures(
+pub(super) async fn figures(
     State(admin): State<Arc<Admin>>,
     Query(query): Query<ReportQuery>,
 ) -> Result<Json<ReportView>, AdminError> {
@@ -93,7 +84,7 @@ pub(crate) struct VerifyQuery {
     pub(crate) anchor: Option<Anchor>,
 }
 
-async fn verify(
+pub(super) async fn verify(
     State(admin): State<Arc<Admin>>,
     Query(query): Query<VerifyQuery>,
 ) -> Result<Json<ChainCheck>, AdminError> {
@@ -115,7 +106,7 @@ pub(crate) struct AcknowledgeQuery {
     pub(crate) seen: String,
 }
 
-async fn acknowledge(
+pub(super) async fn acknowledge(
     State(admin): State<Arc<Admin>>,
     Body(query): Body<AcknowledgeQuery>,
 ) -> Result<Json<ChainCheck>, AdminError> {
@@ -148,7 +139,7 @@ async fn acknowledge(
     admin.check_chain(None).await.map(Json)
 }
 
-async fn rows(
+pub(super) async fn rows(
     State(admin): State<Arc<Admin>>,
     Query(query): Query<ReportQuery>,
 ) -> Result<Response, AdminError> {

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use super::extract::Query;
@@ -16,7 +15,6 @@ use crate::directory::{
     Allowed, Grade, Obstacle, ObstacleKind, PlannedUser, Said, Wave, WaveFacts, WaveFile, WavePlan,
     WaveState, Waves, plan_wave, wave_keys,
 };
-use crate::limits;
 use crate::mail::BackendId;
 use crate::queue::Waits;
 use crate::route::paused;
@@ -109,16 +107,6 @@ pub struct WaveDetails {
     pub people: Vec<WaveUserView>,
 }
 
-pub(super) fn routes() -> Router<Arc<Admin>> {
-    Router::new()
-        .route("/api/waves", get(list))
-        .route("/api/waves/plan", post(plan))
-        .route("/api/waves/start", post(start))
-        .route("/api/waves/status", post(status))
-        .route("/api/waves/revert", post(revert))
-        .layer(DefaultBodyLimit::max(limits::WAVE_FILE))
-}
-
 type Us = State<Arc<Admin>>;
 type Answer<T> = Result<Json<T>, AdminError>;
 
@@ -146,11 +134,11 @@ impl WaveQuery {
     }
 }
 
-async fn list(State(admin): Us) -> Answer<Vec<WaveView>> {
+pub(super) async fn list(State(admin): Us) -> Answer<Vec<WaveView>> {
     admin.blocking(Admin::wave_views).await.map(Json)
 }
 
-async fn plan(
+pub(super) async fn plan(
     State(admin): Us,
     Query(query): Query<WaveQuery>,
     body: Bytes,
@@ -165,7 +153,7 @@ async fn plan(
     Ok(Json(shown(wave, planned, Allowed::default())))
 }
 
-async fn start(
+pub(super) async fn start(
     State(admin): Us,
     Query(query): Query<WaveQuery>,
     body: Bytes,
@@ -216,7 +204,7 @@ async fn start(
     Ok(Json(shown(wave, planned, allowed)))
 }
 
-async fn status(
+pub(super) async fn status(
     State(admin): Us,
     Query(query): Query<WaveQuery>,
     body: Bytes,
@@ -228,7 +216,7 @@ async fn status(
     found.await.map(Json)
 }
 
-async fn revert(
+pub(super) async fn revert(
     State(admin): Us,
     Query(query): Query<WaveQuery>,
     body: Bytes,

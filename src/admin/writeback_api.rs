@@ -3,16 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Path, Query};
 use super::{Admin, AdminError};
 use crate::directory::WaveFile;
-use crate::limits;
 use crate::mail::BackendId;
 use crate::writeback::{Meant, Plan, Progress, WritebackError};
 
@@ -30,41 +28,34 @@ pub(crate) struct WritebackQuery {
     pub(crate) reason: String,
 }
 
-pub(super) fn routes() -> Router<Arc<Admin>> {
-    Router::new()
-        .route("/api/writebacks", get(list))
-        .route("/api/writebacks/plan", post(plan))
-        .route("/api/writebacks/start", post(start))
-        .route("/api/writebacks/last", get(last))
-        .route("/api/writebacks/{id}", get(status))
-        .route("/api/writebacks/{id}/stop", post(stop))
-        .layer(DefaultBodyLimit::max(limits::REPLAY_PEOPLE))
-}
-
 type Us = State<Arc<Admin>>;
 type Answer<T> = Result<Json<T>, AdminError>;
 
-async fn list(State(admin): Us) -> Answer<Vec<Progress>> {
+pub(super) async fn list(State(admin): Us) -> Answer<Vec<Progress>> {
     let all = admin.blocking(|admin| Ok(admin.writebacks.list()?));
     all.await.map(Json)
 }
 
-async fn last(State(admin): Us) -> Answer<Progress> {
+pub(super) async fn last(State(admin): Us) -> Answer<Progress> {
     let last = admin.blocking(|admin| Ok(admin.writebacks.status(None)?));
     last.await.map(Json)
 }
 
-async fn status(State(admin): Us, Path(id): Path<String>) -> Answer<Progress> {
+pub(super) async fn status(State(admin): Us, Path(id): Path<String>) -> Answer<Progress> {
     let status = admin.blocking(move |admin| Ok(admin.writebacks.status(Some(&id))?));
     status.await.map(Json)
 }
 
-async fn plan(State(admin): Us, Query(query): Query<WritebackQuery>, body: Bytes) -> Answer<Plan> {
+pub(super) async fn plan(
+    State(admin): Us,
+    Query(query): Query<WritebackQuery>,
+    body: Bytes,
+) -> Answer<Plan> {
     let meant = admin.meant_users(query.backend.as_ref(), &body).await?;
     Ok(Json(admin.writebacks.plan(meant).await?))
 }
 
-async fn start(
+pub(super) async fn start(
     State(admin): Us,
     Query(query): Query<WritebackQuery>,
     body: Bytes,
@@ -73,7 +64,7 @@ async fn start(
     Ok(Json(admin.writebacks.start(meant, &query.actor).await?))
 }
 
-async fn stop(
+pub(super) async fn stop(
     State(admin): Us,
     Path(id): Path<String>,
     Query(query): Query<WritebackQuery>,

@@ -6,6 +6,7 @@
 mod clock;
 mod entropy;
 mod hex;
+mod percent;
 mod sampler;
 mod shutdown;
 mod tls_info;
@@ -13,6 +14,7 @@ mod tls_info;
 pub use clock::{Clock, SystemClock, TimeSource, Timestamp};
 pub use entropy::{Entropy, EntropySource, SystemEntropy};
 pub use hex::hex;
+pub use percent::{percent_decoded, percent_encoded};
 pub use sampler::Sampler;
 pub use shutdown::Shutdown;
 pub use tls_info::TlsInfo;

@@ -8,17 +8,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::digest::{digest, is_token};
 use super::front::{Front, KnownBy};
 use super::invitations::Invited;
 use super::passkeys::Keyring;
-use super::password::{HashError, LONGEST, Passwords, SHORTEST};
 use super::provider::Pin;
 use super::renewal::OldPasskeys;
 use super::second::Second;
-use super::throttle::Throttle;
 use super::whose::Whose;
 use crate::base::{Clock, Entropy, Timestamp};
+use crate::credential::{HashError, LONGEST, Passwords, SHORTEST, Throttle, digest, is_token};
 use crate::person::Bond;
 use crate::smtp::Mailbox;
 use crate::spool::{Spool, SpoolError};

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::accounts::AccountError;
 use super::texts::Texts;
+use crate::base::percent_encoded;
 use crate::spool::SpoolError;
 
 /// Why a page cannot be shown.
@@ -82,7 +83,7 @@ impl IntoResponse for WebError {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         if let Self::LogIn(next) = &self {
-            let target = format!("/login?next={}", encoded(next));
+            let target = format!("/login?next={}", percent_encoded(next));
             if let Ok(target) = target.parse() {
                 response.headers_mut().insert(LOCATION, target);
             }
@@ -132,18 +133,4 @@ impl From<askama::Error> for WebError {
         tracing::error!(%error, "webmail: a page could not be written");
         Self::Internal
     }
-}
-
-/// Percent-encodes what is not unreserved (RFC 3986 §2.3), keeping slashes.
-pub(crate) fn encoded(text: &str) -> String {
-    use std::fmt::Write as _;
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            write!(encoded, "%{byte:02X}").ok();
-        }
-        encoded
-    })
 }

@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 
 use super::accounts::{Account, AccountError, Accounts, LoginError};
-use super::digest::digest;
-use super::totp::base32;
+use crate::credential::{base32, digest, grouped, letters_of};
 use crate::smtp::Mailbox;
 
 /// Bytes of chance in a code: 80 bits, sixteen letters.
@@ -55,27 +54,9 @@ impl Accounts {
     }
 }
 
-/// What a code stands for, as people type it: small letters, no dashes, 0 for O, 1 for I, 8 for B,
-/// which no code has.
+/// What a code stands for, as people type it.
 fn token_of(code: &str) -> String {
-    let letter = |c: char| match c.to_ascii_uppercase() {
-        '0' => 'O',
-        '1' => 'I',
-        '8' => 'B',
-        other => other,
-    };
-    let typed = code.chars().filter(char::is_ascii_alphanumeric);
-    let letters: String = typed.map(letter).collect();
-    digest("invitation code", &letters)
-}
-
-/// `ABCD-EFGH-…`, so that it can be read and typed.
-pub(super) fn grouped(code: &str) -> String {
-    let letters: Vec<char> = code.chars().collect();
-    let groups = letters
-        .chunks(4)
-        .map(|four| four.iter().collect::<String>());
-    groups.collect::<Vec<_>>().join("-")
+    digest("invitation code", &letters_of(code))
 }
 
 #[cfg(test)]
@@ -84,7 +65,6 @@ mod tests {
 
     #[test]
     fn codes_are_read_as_people_type_them() {
-        assert_eq!(grouped("ABCDEFGH"), "ABCD-EFGH");
         assert_eq!(token_of("OIBD-EFGH"), token_of(" 018d efgh"));
         assert_ne!(token_of("ABCD-EFGH"), token_of("ABCD-EFGI"));
     }

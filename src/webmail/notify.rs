@@ -2,9 +2,9 @@
 
 use super::Webmail;
 use super::accounts::{Account, blocking};
-use super::digest::digest;
 use super::error::WebError;
 use super::texts::{ALL, Texts, of_language};
+use crate::credential::digest;
 use crate::mail::{Addressee, Authenticity, BackendId, Envelope, Letter, Peer, Recipient};
 use crate::route::{self, Admission};
 use crate::smtp::{MailParameters, Mailbox, RcptParameters, ReversePath};

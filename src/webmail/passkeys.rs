@@ -8,10 +8,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use serde::{Deserialize, Serialize};
 
 use super::accounts::{ACCOUNTS, Account, AccountError, Accounts, LoginError};
-use super::digest::{digest, same};
 use super::second::SecondError;
 use super::webauthn::{Assertion, Ceremony, Refusal, Registered, Relying, Stored};
 use crate::base::Timestamp;
+use crate::credential::{digest, same};
 use crate::limits;
 
 /// Whose passkey it is, as facts: by the digest of its id.

@@ -12,11 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Webmail;
 use super::accounts::{ACCOUNTS, Account, AccountError, Accounts, LoginError};
-use super::digest::{digest, is_token, same};
 use super::error::WebError;
 use super::front::{Door, Person};
-use super::throttle::Throttle;
 use crate::base::Timestamp;
+use crate::credential::{Throttle, digest, is_token, same};
 use crate::oidc::{Proven, Provider, Secrets};
 use crate::smtp::Mailbox;
 

@@ -7,10 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::accounts::{ACCOUNTS, Account, AccountError, Accounts, LoginError, Secret, blocking};
-use super::digest::{digest, is_token};
-use super::invitations::grouped;
-use super::totp::{SECRET, accepted, base32, from_base32};
 use crate::base::Timestamp;
+use crate::credential::{SECRET, accepted, base32, digest, from_base32, grouped, is_token};
 
 /// Logins that wait for their second step, as facts.
 const HALVES: &str = "half-login";

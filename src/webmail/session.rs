@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::accounts::{Account, AccountError, Accounts, blocking};
-use super::digest::{digest, is_token, same};
 use crate::base::{Clock, Entropy, Timestamp};
+use crate::credential::{digest, is_token, same};
 use crate::spool::{Spool, SpoolError};
 
 const SESSIONS: &str = "session";

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use askama::Template;
 
 use super::texts::{ALL, Texts, fill};
-use super::totp::picture;
+use crate::credential::picture;
 
 /// One invitation.
 #[derive(Debug, Clone, PartialEq, Eq)]

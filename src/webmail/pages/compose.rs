@@ -6,11 +6,11 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::message::{human_size, parse_id};
+use crate::credential::is_token;
 use crate::limits;
 use crate::mail::parse_addressees;
 use crate::webmail::Webmail;
 use crate::webmail::accounts::blocking;
-use crate::webmail::digest::is_token;
 use crate::webmail::drafts::{Draft, Name};
 use crate::webmail::error::WebError;
 use crate::webmail::frame::{Here, Shell, see_other, show};

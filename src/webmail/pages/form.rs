@@ -4,11 +4,11 @@ use axum::extract::Multipart;
 use axum::extract::multipart::{Field, MultipartError};
 
 use crate::base::Timestamp;
+use crate::credential::is_token;
 use crate::limits;
 use crate::mail::SpoolId;
 use crate::webmail::Webmail;
 use crate::webmail::accounts::blocking;
-use crate::webmail::digest::is_token;
 use crate::webmail::drafts::{Draft, File, Name};
 use crate::webmail::error::WebError;
 use crate::webmail::guard::User;

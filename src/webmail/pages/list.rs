@@ -5,10 +5,10 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use serde::Deserialize;
 
+use crate::credential::is_token;
 use crate::mail::{RecipientState, SpoolId};
 use crate::webmail::Webmail;
 use crate::webmail::conversations::Talk;
-use crate::webmail::digest::is_token;
 use crate::webmail::drafts::Name;
 use crate::webmail::error::WebError;
 use crate::webmail::frame::{Here, Shell, Undo, show};

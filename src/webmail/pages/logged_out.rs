@@ -8,9 +8,9 @@ use axum::response::Response;
 
 use super::form::Fields;
 use super::message::human_size;
+use crate::credential::is_token;
 use crate::limits;
 use crate::webmail::Webmail;
-use crate::webmail::digest::is_token;
 use crate::webmail::error::WebError;
 use crate::webmail::frame::{Shell, show_with};
 use crate::webmail::guard::Visitor;

@@ -13,9 +13,9 @@ use serde::Deserialize;
 
 use super::provider::ProviderButton;
 use super::second::go_on;
+use crate::credential::{digest, is_token, same};
 use crate::webmail::Webmail;
 use crate::webmail::accounts::{Account, LoginError};
-use crate::webmail::digest::{digest, is_token, same};
 use crate::webmail::error::WebError;
 use crate::webmail::frame::{Shell, see_other, show, show_with};
 use crate::webmail::front::KnownBy;

@@ -9,9 +9,10 @@ use futures_util::stream;
 use serde::Deserialize;
 
 use super::message::parse_id;
+use crate::base::percent_encoded;
 use crate::webmail::Webmail;
 use crate::webmail::accounts::blocking;
-use crate::webmail::error::{WebError, encoded};
+use crate::webmail::error::WebError;
 use crate::webmail::guard::User;
 use crate::webmail::mailbox::Content;
 use crate::webmail::sanitize::is_picture;
@@ -137,7 +138,7 @@ fn disposition(way: &str, name: &str) -> Result<HeaderValue, WebError> {
             if safe { c } else { '_' }
         })
         .collect();
-    let full = encoded(&name.replace('/', "_"));
+    let full = percent_encoded(&name.replace('/', "_"));
     format!("{way}; filename=\"{plain}\"; filename*=UTF-8''{full}")
         .parse()
         .map_err(|_| WebError::Internal)

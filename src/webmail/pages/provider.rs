@@ -8,11 +8,12 @@ use serde::Deserialize;
 
 use super::login::{VisitorForm, begin as begin_session, own_path, refused_page, too_many};
 use super::second::go_on;
+use crate::base::percent_encoded;
 use crate::oidc::{Back, Begun as Away, OidcError};
 use crate::webmail::Webmail;
 use crate::webmail::accounts::{Account, LoginError};
 use crate::webmail::changes::Change;
-use crate::webmail::error::{WebError, encoded};
+use crate::webmail::error::WebError;
 use crate::webmail::frame::see_other;
 use crate::webmail::guard::Visitor;
 use crate::webmail::logins::{Login, Outcome, Way, Who};
@@ -33,7 +34,7 @@ impl ProviderButton {
     pub(super) fn new(webmail: &Webmail, texts: &Texts, next: &str) -> Option<Self> {
         let login = webmail.provider().ok()?;
         Some(Self {
-            path: format!("/login/provider?next={}", encoded(next)),
+            path: format!("/login/provider?next={}", percent_encoded(next)),
             text: fill(texts.provider_log_in, &[("name", &login.name)]),
         })
     }

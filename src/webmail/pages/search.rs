@@ -6,9 +6,10 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::list::{Row, row};
+use crate::base::percent_encoded;
 use crate::mail::SpoolId;
 use crate::webmail::Webmail;
-use crate::webmail::error::{WebError, encoded};
+use crate::webmail::error::WebError;
 use crate::webmail::frame::{Here, Shell, show};
 use crate::webmail::guard::User;
 use crate::webmail::search::Found;
@@ -68,7 +69,7 @@ pub(crate) async fn page(
         .user_shell(&user, texts.search_title, Here::Elsewhere)
         .await?;
     shell.notice = super::actions::notice(texts, &asked.did, &asked.n);
-    let path = format!("/search?q={}", encoded(&text));
+    let path = format!("/search?q={}", percent_encoded(&text));
     shell.search = text;
     let rows = found.lines.iter().map(|(folder, line)| Row {
         folder: Some(folder.name(texts)),

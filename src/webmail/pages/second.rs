@@ -9,6 +9,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::login::{PasskeyButton, VisitorForm, begin, own_path, too_many};
+use crate::credential::{SECRET, from_base32, picture, uri};
 use crate::webmail::Webmail;
 use crate::webmail::accounts::{Account, LoginError};
 use crate::webmail::changes::Change;
@@ -18,7 +19,6 @@ use crate::webmail::guard::{User, Visitor};
 use crate::webmail::logins::{Login, Outcome, Way, Who};
 use crate::webmail::second::SecondError;
 use crate::webmail::texts::Texts;
-use crate::webmail::totp;
 
 /// The second step of a login.
 #[derive(Template)]
@@ -203,8 +203,7 @@ pub(crate) async fn switch_on(
         }
         Err(error) => {
             let (status, error) = said(error, user.visitor.texts)?;
-            let is_ours =
-                totp::from_base32(&form.secret).is_some_and(|secret| secret.len() == totp::SECRET);
+            let is_ours = from_base32(&form.secret).is_some_and(|secret| secret.len() == SECRET);
             let secret = Some(form.secret).filter(|_| is_ours);
             let secret = secret.unwrap_or_else(|| accounts.new_secret());
             let mut page = setup_page(&webmail, &user, secret).await?;
@@ -264,7 +263,7 @@ pub(super) fn said(error: SecondError, texts: &Texts) -> Result<(StatusCode, Str
 async fn setup_page(webmail: &Webmail, user: &User, secret: String) -> Result<SetupPage, WebError> {
     let texts = user.visitor.texts;
     let address = user.address().to_string();
-    let uri = totp::uri(&webmail.0.options.title, &address, &secret);
+    let uri = uri(&webmail.0.options.title, &address, &secret);
     let letters: Vec<char> = secret.chars().collect();
     let groups = letters
         .chunks(4)
@@ -277,7 +276,7 @@ async fn setup_page(webmail: &Webmail, user: &User, secret: String) -> Result<Se
         csrf: user.session.csrf.clone(),
         address,
         readable: groups.collect::<Vec<_>>().join(" "),
-        picture: totp::picture(&uri),
+        picture: picture(&uri),
         uri,
         secret,
         error: None,

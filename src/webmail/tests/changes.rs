@@ -1,6 +1,7 @@
 //! Who owns an account hears when a way into it has changed.
 
 use super::*;
+use crate::credential::digest;
 use crate::oidc::tests::provider::TestProvider;
 
 const FACTS: &str = "login-change";
@@ -27,7 +28,7 @@ impl Site {
         let mut told = Vec::new();
         for to in ["ann@example.org", "ann@home.example"] {
             let name = format!("changes of {first} in ann@example.org to {to}");
-            let id = format!("{}@mx.example.org", digest::digest("note", &name));
+            let id = format!("{}@mx.example.org", digest("note", &name));
             let ids = spool.by_message_id(&id).unwrap();
             assert!(ids.len() < 2, "{to}");
             for id in ids {

@@ -1,6 +1,7 @@
 //! Invitations on paper and by mail.
 
 use super::*;
+use crate::credential::digest;
 use crate::smtp::ReversePath;
 
 impl Browser<'_> {
@@ -77,7 +78,7 @@ async fn an_invitation_goes_out_by_mail_once() {
         assert_eq!(mailed, Ok(Mailed::Sent));
     }
     let spool = &site.webmail.0.world.spool;
-    let id = format!("{}@mx.example.org", digest::digest("note", &link));
+    let id = format!("{}@mx.example.org", digest("note", &link));
     let found = spool.by_message_id(&id).unwrap();
     assert_eq!(found.len(), 1);
     let message = spool.message(found[0]).unwrap().unwrap();

@@ -41,7 +41,7 @@ use people::{Rules, people};
 
 use super::*;
 use crate::backend::Health;
-use crate::base::Timestamp;
+use crate::base::{Timestamp, percent_encoded};
 use crate::mail::{Authenticity, BackendId, Envelope, Peer, Recipient, RecipientEvent, SpoolId};
 use crate::route::{Admission, Origin};
 use crate::smtp::{MailParameters, Mailbox, RcptParameters, Reply, ReversePath};
@@ -367,7 +367,7 @@ impl<'a> Browser<'a> {
     async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let body: Vec<String> = fields
             .iter()
-            .map(|(name, value)| format!("{name}={}", error::encoded(value).replace('/', "%2F")))
+            .map(|(name, value)| format!("{name}={}", percent_encoded(value).replace('/', "%2F")))
             .collect();
         self.send(Method::POST, path, body.join("&")).await
     }

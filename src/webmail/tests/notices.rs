@@ -3,6 +3,7 @@
 use super::*;
 use crate::activation::{Scope, Setting, Wish};
 use crate::backend::Signal;
+use crate::credential::digest;
 use crate::mail::{Blame, Failure};
 
 const PAUSE: Duration = Duration::from_secs(3600);
@@ -27,7 +28,7 @@ impl Site {
         let spool = &self.webmail.0.world.spool;
         let ids = (1..10).flat_map(|count| {
             let name = format!("notice {count} to ann@example.org");
-            let id = format!("{}@mx.example.org", digest::digest("note", &name));
+            let id = format!("{}@mx.example.org", digest("note", &name));
             spool.by_message_id(&id).unwrap()
         });
         let read = |id| {

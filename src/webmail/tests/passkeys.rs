@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::webmail::totp;
+use crate::credential;
 use crate::webmail::webauthn::test_device::{Device, GOOD};
 
 pub(super) const URL: &str = "https://mail.example.org";
@@ -142,7 +142,7 @@ async fn a_passkey_lets_in_without_password_and_stands_for_the_second_step() {
     let setup = browser.get("/security/second").await;
     let (csrf, secret) = (setup.field("csrf"), setup.field("secret"));
     let now = site.webmail.0.world.clock.now();
-    let code = totp::shown(&totp::from_base32(&secret).unwrap(), now);
+    let code = credential::shown(&credential::from_base32(&secret).unwrap(), now);
     let form = [
         ("csrf", &*csrf),
         ("secret", &*secret),

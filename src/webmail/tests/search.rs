@@ -1,4 +1,5 @@
 use super::*;
+use crate::base::percent_encoded;
 
 fn mail(from: &str, subject: &str, text: &str) -> String {
     format!("From: {from}\nTo: Ann <ann@example.org>\nSubject: {subject}\n\n{text}\n")
@@ -47,7 +48,7 @@ async fn words_are_found_where_they_stand() {
         // Twice: by reading, and by what is remembered.
         for _ in 0..2 {
             let page = ann
-                .get(&format!("/search?q={}", error::encoded(query)))
+                .get(&format!("/search?q={}", percent_encoded(query)))
                 .await;
             let shown = |subject: &&str| page.has(&format!("<bdi>{subject}</bdi>"));
             let found: Vec<_> = subjects.into_iter().filter(shown).collect();

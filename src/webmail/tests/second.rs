@@ -1,7 +1,7 @@
 //! The second step of a login.
 
 use super::*;
-use crate::webmail::totp;
+use crate::credential::{from_base32, shown};
 
 impl Browser<'_> {
     async fn first_step(&mut self, address: &str) -> Answer {
@@ -39,7 +39,7 @@ impl Browser<'_> {
         assert!(page.has("otpauth://totp/Example%20Mail:ann%40example.org"));
         assert!(page.has("<path fill=\"#000\""));
         let (csrf, text) = (page.field("csrf"), page.field("secret"));
-        let secret = totp::from_base32(&text).unwrap();
+        let secret = from_base32(&text).unwrap();
         let code = self.code(&secret);
         for (code, password, says) in [
             ("000000x", PASSWORD, "The code is not right"),
@@ -68,7 +68,7 @@ impl Browser<'_> {
     }
 
     fn code(&self, secret: &[u8]) -> String {
-        totp::shown(secret, self.site.webmail.0.world.clock.now())
+        shown(secret, self.site.webmail.0.world.clock.now())
     }
 }
 

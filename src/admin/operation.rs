@@ -1,0 +1,236 @@
+//! One operation of the API: what it is called, who may do it, and what it takes and gives.
+//!
+//! What it takes and gives is read from the types of its handler, so that no description of it can
+//! say something else than what is done.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::middleware::from_fn_with_state;
+use axum::routing::MethodRouter;
+
+use super::enforce::{Rule, enforce};
+use super::extract::{Body, Path, Query};
+use super::{Admin, Caller, Role};
+
+/// What becomes of the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Nothing.
+    Looks,
+    /// Nothing; but who has looked is written down: mail of others was shown.
+    Reveals,
+    /// Something is changed.
+    Changes,
+}
+
+/// What the body of a request is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Content {
+    /// There is none.
+    #[default]
+    None,
+    /// JSON.
+    Json,
+    /// Text, as a file has it.
+    File,
+}
+
+/// What a handler takes and gives.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Shape {
+    pub(super) content: Content,
+}
+
+/// Something that a handler takes.
+pub(super) trait Input {
+    fn describe(_shape: &mut Shape) {}
+}
+
+impl Input for State<Arc<Admin>> {}
+impl Input for Caller {}
+impl<T> Input for Query<T> {}
+impl<T> Input for Path<T> {}
+
+impl<T> Input for Body<T> {
+    fn describe(shape: &mut Shape) {
+        shape.content = Content::Json;
+    }
+}
+
+impl Input for Bytes {
+    fn describe(shape: &mut Shape) {
+        shape.content = Content::File;
+    }
+}
+
+impl Input for axum::body::Body {
+    fn describe(shape: &mut Shape) {
+        shape.content = Content::File;
+    }
+}
+
+/// A handler whose types are known. `T` is as in [`Handler`].
+pub(super) trait Described<T> {
+    fn shape() -> Shape;
+}
+
+impl<F, Fut, M, A> Described<(M, A)> for F
+where
+    F: FnOnce(A) -> Fut,
+    Fut: Future,
+    A: Input,
+{
+    fn shape() -> Shape {
+        let mut shape = Shape::default();
+        A::describe(&mut shape);
+        shape
+    }
+}
+
+impl<F, Fut, M, A, B> Described<(M, A, B)> for F
+where
+    F: FnOnce(A, B) -> Fut,
+    Fut: Future,
+    A: Input,
+    B: Input,
+{
+    fn shape() -> Shape {
+        let mut shape = Shape::default();
+        A::describe(&mut shape);
+        B::describe(&mut shape);
+        shape
+    }
+}
+
+impl<F, Fut, M, A, B, C> Described<(M, A, B, C)> for F
+where
+    F: FnOnce(A, B, C) -> Fut,
+    Fut: Future,
+    A: Input,
+    B: Input,
+    C: Input,
+{
+    fn shape() -> Shape {
+        let mut shape = Shape::default();
+        A::describe(&mut shape);
+        B::describe(&mut shape);
+        C::describe(&mut shape);
+        shape
+    }
+}
+
+/// An operation.
+#[derive(Debug)]
+pub(super) struct Operation {
+    pub(super) method: Method,
+    pub(super) path: &'static str,
+    /// Who may do less may not.
+    pub(super) role: Role,
+    pub(super) effect: Effect,
+    /// One sentence.
+    pub(super) what: &'static str,
+    pub(super) shape: Shape,
+    route: MethodRouter<Arc<Admin>>,
+}
+
+impl Operation {
+    fn new<H, T>(head: (Method, &'static str), role: Role, what: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, Arc<Admin>> + Described<T>,
+        T: 'static,
+    {
+        let (method, path) = head;
+        let (effect, route) = if method == Method::GET {
+            (Effect::Looks, axum::routing::get(handler))
+        } else {
+            (Effect::Changes, axum::routing::post(handler))
+        };
+        Self {
+            method,
+            path,
+            role,
+            effect,
+            what,
+            shape: H::shape(),
+            route,
+        }
+    }
+
+    /// What it takes may have so many bytes.
+    pub(super) fn up_to(mut self, bytes: usize) -> Self {
+        self.route = self.route.layer(DefaultBodyLimit::max(bytes));
+        self
+    }
+
+    /// What it takes is read while it comes, and may have any size.
+    pub(super) fn of_any_size(mut self) -> Self {
+        self.route = self.route.layer(DefaultBodyLimit::disable());
+        self
+    }
+
+    /// It shows mail: who has looked is written down.
+    pub(super) fn reveals(mut self) -> Self {
+        self.effect = Effect::Reveals;
+        self
+    }
+
+    /// The route, which nobody takes who may not.
+    pub(super) fn routed(self) -> (&'static str, MethodRouter<Arc<Admin>>) {
+        let rule = Rule {
+            method: self.method,
+            path: self.path,
+            what: self.what,
+            role: self.role,
+            effect: self.effect,
+            content: self.shape.content,
+        };
+        let guarded = self.route.route_layer(from_fn_with_state(rule, enforce));
+        (self.path, guarded)
+    }
+}
+
+/// A GET.
+pub(super) fn look<H, T>(
+    path: &'static str,
+    role: Role,
+    what: &'static str,
+    handler: H,
+) -> Operation
+where
+    H: Handler<T, Arc<Admin>> + Described<T>,
+    T: 'static,
+{
+    Operation::new((Method::GET, path), role, what, handler)
+}
+
+/// A POST that changes nothing: what is asked for does not fit into a query.
+pub(super) fn ask<H, T>(path: &'static str, role: Role, what: &'static str, handler: H) -> Operation
+where
+    H: Handler<T, Arc<Admin>> + Described<T>,
+    T: 'static,
+{
+    let operation = Operation::new((Method::POST, path), role, what, handler);
+    Operation {
+        effect: Effect::Looks,
+        ..operation
+    }
+}
+
+/// A POST that changes something.
+pub(super) fn change<H, T>(
+    path: &'static str,
+    role: Role,
+    what: &'static str,
+    handler: H,
+) -> Operation
+where
+    H: Handler<T, Arc<Admin>> + Described<T>,
+    T: 'static,
+{
+    Operation::new((Method::POST, path), role, what, handler)
+}
