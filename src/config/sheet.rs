@@ -47,6 +47,7 @@ impl Config {
             },
             certificate,
             max_connections: options.max_connections,
+            sealer: self.auth.seal.clone(),
             domains: domains.collect(),
         }
     }

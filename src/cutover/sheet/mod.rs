@@ -64,6 +64,8 @@ pub struct Facts {
     pub certificate: Certificate,
     /// `backend.NAME.max_connections`.
     pub max_connections: usize,
+    /// `auth.seal`: in whose name ARC is sealed.
+    pub sealer: Option<String>,
     /// Domains whose people may live there.
     pub domains: Vec<DomainFacts>,
 }

@@ -18,6 +18,7 @@ fn facts() -> Facts {
         tls: Tls::Weak,
         certificate: Certificate::None,
         max_connections: 8,
+        sealer: None,
         domains: vec![domain("example.org", true), domain("example.net", false)],
     }
 }
@@ -85,7 +86,8 @@ fn exchange_online_goes_by_the_certificate_if_there_is_one() {
     );
     assert!(by_address.contains("-EFSkipIPs '192.0.2.1','2001:db8::1'"));
     assert!(by_address.contains("'example.net' -DomainType InternalRelay"));
-    assert!(by_address.contains("this version does not seal"));
+    assert!(by_address.contains("this server seals nothing"));
+    assert!(!by_address.contains("Set-ArcConfig"), "{by_address}");
     assert!(by_address.contains("tls must be \"required\""));
     assert!(by_address.contains("[domain.\"example.org\"] relays"));
     assert!(!by_address.contains("[domain.\"example.net\"] relays"));
@@ -93,6 +95,7 @@ fn exchange_online_goes_by_the_certificate_if_there_is_one() {
     let good = Facts {
         certificate: Certificate::Hostname,
         tls: Tls::Always,
+        sealer: Some("example.org".to_owned()),
         ..facts()
     };
     let by_name = all(&sheet(SheetKind::ExchangeOnline, &good));
@@ -101,6 +104,7 @@ fn exchange_online_goes_by_the_certificate_if_there_is_one() {
         "{by_name}"
     );
     assert!(by_name.contains("-RestrictDomainsToCertificate $true"));
+    assert!(by_name.contains("-ArcTrustedSealers 'example.org'"));
     assert!(!by_name.contains("-SenderIPAddresses") && !by_name.contains("tls must be"));
 }
 
