@@ -57,6 +57,7 @@ impl Admin {
             .chain(self.drill_problems())
             .chain(self.replay_problems())
             .chain(self.landing_problem())
+            .chain(self.spool.sign_problem())
             .collect();
         HealthView {
             ok: problems.is_empty(),

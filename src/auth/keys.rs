@@ -226,29 +226,33 @@ impl KeyFolder {
     /// # Errors
     /// When one cannot be read: mail that should be signed would not be.
     pub fn read(&self) -> Result<Vec<(KeyState, SigningKey)>, KeyError> {
-        let mut keys = Vec::new();
-        for folder in entries(&self.0)? {
-            for file in entries(&folder)? {
-                let text = |part: Option<&std::ffi::OsStr>| {
-                    part.and_then(|part| part.to_str()).map(str::to_owned)
-                };
-                let extension = text(file.extension());
-                let state = KeyState::ALL
-                    .into_iter()
-                    .find(|state| Some(state.extension()) == extension.as_deref());
-                let (Some(state), Some(domain), Some(selector)) =
-                    (state, text(folder.file_name()), text(file.file_stem()))
-                else {
-                    continue;
-                };
-                let pem = fs::read_to_string(&file).map_err(disk(&file))?;
-                keys.push((state, SigningKey::from_pem(&domain, &selector, &pem)?));
+        let (keys, unreadable) = self.survey();
+        unreadable.into_iter().next().map_or(Ok(keys), Err)
+    }
+
+    /// The keys that can be read, by domain and selector, and why others cannot.
+    #[must_use]
+    pub fn survey(&self) -> (Vec<(KeyState, SigningKey)>, Vec<KeyError>) {
+        let (mut keys, mut unreadable) = (Vec::new(), Vec::new());
+        let mut found = |folder: &Path| {
+            entries(folder).unwrap_or_else(|error| {
+                unreadable.push(error);
+                Vec::new()
+            })
+        };
+        let folders = found(&self.0);
+        let files: Vec<_> = folders.iter().flat_map(|folder| found(folder)).collect();
+        for file in files {
+            match key_in(&file) {
+                Some(Ok(key)) => keys.push(key),
+                Some(Err(error)) => unreadable.push(error),
+                None => {}
             }
         }
         keys.sort_by(|(_, one), (_, other)| {
             (&one.domain, &one.selector).cmp(&(&other.domain, &other.selector))
         });
-        Ok(keys)
+        (keys, unreadable)
     }
 
     /// Adds a key that waits to be published.
@@ -295,6 +299,18 @@ impl KeyFolder {
         fs::rename(&from, file(to)).map_err(disk(&from))?;
         sync(&self.0.join(&domain))
     }
+}
+
+/// The key that a file is by its name; `None`: it is something else.
+fn key_in(file: &Path) -> Option<Result<(KeyState, SigningKey), KeyError>> {
+    let extension = file.extension()?.to_str()?;
+    let mut states = KeyState::ALL.into_iter();
+    let state = states.find(|state| state.extension() == extension)?;
+    let domain = file.parent()?.file_name()?.to_str()?;
+    let selector = file.file_stem()?.to_str()?;
+    let pem = fs::read_to_string(file).map_err(disk(file));
+    let key = pem.and_then(|pem| SigningKey::from_pem(domain, selector, &pem));
+    Some(key.map(|key| (state, key)))
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, KeyError> {

@@ -41,21 +41,28 @@ pub struct Signer {
     folder: KeyFolder,
     clock: Clock,
     keys: RwLock<Arc<Vec<SigningKey>>>,
+    /// What could not be read at the start, while that is so.
+    unreadable: RwLock<Vec<String>>,
 }
 
 impl Signer {
-    /// A signer with the keys that sign now.
-    ///
-    /// # Errors
-    /// When one of them cannot be read.
-    pub fn new(folder: KeyFolder, clock: Clock) -> Result<Self, KeyError> {
+    /// A signer with the keys that sign now. One that cannot be read does not keep mail out: it is
+    /// a line of the log, and [`Sign::problem`].
+    #[must_use]
+    pub fn new(folder: KeyFolder, clock: Clock) -> Self {
+        let (keys, unreadable) = folder.survey();
+        for error in &unreadable {
+            tracing::error!(%error, "a key cannot be read, and signs nothing");
+        }
         let signer = Self {
             folder,
             clock,
             keys: RwLock::default(),
+            unreadable: RwLock::default(),
         };
-        signer.reload()?;
-        Ok(signer)
+        let unreadable = unreadable.iter().map(KeyError::to_string).collect();
+        signer.take(keys, unreadable);
+        signer
     }
 
     /// Reads the keys again.
@@ -63,12 +70,18 @@ impl Signer {
     /// # Errors
     /// When one of them cannot be read; those of before stay.
     pub fn reload(&self) -> Result<(), KeyError> {
-        let keys = self.folder.read()?.into_iter();
+        let keys = self.folder.read()?;
+        self.take(keys, Vec::new());
+        Ok(())
+    }
+
+    fn take(&self, keys: Vec<(KeyState, SigningKey)>, unreadable: Vec<String>) {
+        let keys = keys.into_iter();
         let signing = keys.filter(|(state, _)| *state == KeyState::Signing);
         let keys = signing.map(|(_, key)| key).collect();
-        let mut current = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        *current = Arc::new(keys);
-        Ok(())
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        let told = self.unreadable.write();
+        *told.unwrap_or_else(PoisonError::into_inner) = unreadable;
     }
 
     fn keys(&self) -> Arc<Vec<SigningKey>> {
@@ -121,12 +134,24 @@ impl Sign for Signer {
                 folder: self.folder.clone(),
                 clock: self.clock.clone(),
                 keys: RwLock::new(keys),
+                unreadable: RwLock::default(),
             };
             Box::new(Letter {
                 signer: own,
                 reading: Reading::to_sign(),
             }) as Box<dyn Signing>
         })
+    }
+
+    fn problem(&self) -> Option<String> {
+        let unreadable = self.unreadable.read();
+        let unreadable = unreadable.unwrap_or_else(PoisonError::into_inner);
+        let first = unreadable.first()?;
+        Some(format!(
+            "{} of the keys in data_dir cannot be read, the first because of {first}; mail goes \
+             out unsigned: mend it, then `tideover reload`",
+            unreadable.len()
+        ))
     }
 }
 

@@ -33,7 +33,7 @@ fn keys(domain: &str) -> (tempfile::TempDir, Arc<Signer>, Zone) {
     // Made, and not published yet.
     let waiting = new_ed25519(&Entropy::system());
     folder.add((domain, "e2"), &waiting).unwrap();
-    let signer = Signer::new(folder, Clock::system()).unwrap();
+    let signer = Signer::new(folder, Clock::system());
     (data_dir, Arc::new(signer), zone)
 }
 
@@ -211,4 +211,24 @@ async fn a_trusted_sealer_vouches_for_the_author_that_he_saw() {
             assert_eq!(self::results(&found, AuthMethod::Arc), [AuthResult::Pass]);
         }
     }
+}
+
+#[test]
+fn a_key_that_cannot_be_read_keeps_the_others_signing_and_is_told() {
+    let (data_dir, _, _) = keys("example.org");
+    let bad = data_dir.path().join("keys/example.org/bad.pem");
+    std::fs::write(&bad, "ham").unwrap();
+    let ours = Signer::new(KeyFolder::of(data_dir.path()), Clock::system());
+    let letter = written(&ours, LETTER);
+    assert_eq!(letter.matches("DKIM-Signature:").count(), 2, "{letter}");
+    let problem = ours.problem().unwrap();
+    assert!(problem.starts_with("1 of the keys"), "{problem}");
+    assert!(problem.contains("the key bad of example.org"), "{problem}");
+
+    // A reload is refused as long as it is there, and takes the word back afterwards.
+    ours.reload().unwrap_err();
+    assert!(ours.problem().is_some());
+    std::fs::remove_file(bad).unwrap();
+    ours.reload().unwrap();
+    assert_eq!(ours.problem(), None);
 }

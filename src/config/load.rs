@@ -10,7 +10,7 @@ use super::verify::{self, Ourselves};
 use super::{
     AdminConfig, CertificateFiles, Config, LdapSource, ListenerConfig, Problem, Problems,
     ServerConfig, WebConfig, auth_keys, drill, landing_keys, ldap_keys, online, people,
-    people_keys, platforms, sections, writeback_keys,
+    people_keys, platforms, sections, signing, writeback_keys,
 };
 use crate::directory::Directory;
 
@@ -94,6 +94,7 @@ pub fn check(file: &Path) -> Result<(Config, Directory), Problems> {
     match config.read_directory() {
         Ok(directory) => {
             problems.0.extend(people::homeless(&config, &directory));
+            problems.0.extend(signing::unsigned(&config));
             if problems.0.is_empty() {
                 return Ok((config, directory));
             }

@@ -21,6 +21,7 @@ mod reader;
 mod rooms;
 mod sections;
 mod sheet;
+mod signing;
 pub(crate) mod units;
 mod verify;
 mod writeback_keys;

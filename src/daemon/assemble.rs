@@ -142,8 +142,7 @@ impl Base {
             config.auth.clone(),
         );
         let keys = KeyFolder::of(&config.server.data_dir);
-        let signer = Signer::new(keys, clock.clone());
-        let signer = Arc::new(signer.map_err(StartError::other("the keys"))?);
+        let signer = Arc::new(Signer::new(keys, clock.clone()));
         spool.sign_with(Arc::clone(&signer) as Arc<dyn Sign>);
         let board = Board::new(&config.backend_options(), clock.clone());
         let open = config.web.as_ref().map(|web| web.activation);

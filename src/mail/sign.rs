@@ -6,6 +6,8 @@ use std::fmt;
 pub trait Sign: Send + Sync + fmt::Debug {
     /// Begins with a message; `None`: there is nothing to sign with.
     fn begin(&self) -> Option<Box<dyn Signing>>;
+    /// What is wrong with the keys, for people.
+    fn problem(&self) -> Option<String>;
 }
 
 /// One message.

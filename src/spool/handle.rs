@@ -127,6 +127,12 @@ impl Spool {
         self.0.signer.set(signer).ok();
     }
 
+    /// Why not everything that we write is signed, for people.
+    #[must_use]
+    pub fn sign_problem(&self) -> Option<String> {
+        self.0.signer.get()?.problem()
+    }
+
     /// Commits a message: returns when it is on stable storage (I1).
     ///
     /// # Errors

@@ -1,0 +1,69 @@
+//! The keys in `data_dir`, for `check`: what it promises to sign must be possible.
+
+use super::{Config, Problem};
+use crate::auth::{KeyFolder, KeyState};
+
+/// Keys that cannot be read, and a seal for which there is none.
+pub(super) fn unsigned(config: &Config) -> Vec<Problem> {
+    let (keys, unreadable) = KeyFolder::of(&config.server.data_dir).survey();
+    let problem = |key: &str, what: String| Problem {
+        file: config.file.clone(),
+        line: 0,
+        key: key.to_owned(),
+        what,
+    };
+    let mut problems: Vec<Problem> = unreadable
+        .iter()
+        .map(|error| problem("server.data_dir", format!("a key: {error}")))
+        .collect();
+    let signs = |domain: &str| {
+        let mut keys = keys.iter();
+        keys.any(|(state, key)| *state == KeyState::Signing && key.domain == domain)
+    };
+    if let Some(domain) = config.auth.seal.as_deref().filter(|domain| !signs(domain)) {
+        problems.push(problem(
+            "auth.seal",
+            format!(
+                "no key signs for {domain}, so nothing is sealed, expected one: `tideover key make \
+                 {domain} SELECTOR`, publish its record, `tideover key use {domain} SELECTOR`"
+            ),
+        ));
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::new_ed25519;
+    use crate::base::Entropy;
+
+    #[test]
+    fn a_seal_needs_a_key_that_signs_and_can_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tideover.toml");
+        let text = "[server]\nhostname = \"mx.example.org\"\ndata_dir = \"data\"\n\
+                    [[listener]]\nbind = \"127.0.0.1:2525\"\n\
+                    [backend.one]\nhosts = [\"127.0.0.1:2601\"]\n\
+                    [domain.\"example.org\"]\nhome = \"one\"\nunknown = \"relay\"\n\
+                    [auth]\nseal = \"Example.ORG\"\n";
+        std::fs::write(&file, text).unwrap();
+        let told = || match crate::config::check(&file) {
+            Ok(_) => String::new(),
+            Err(problems) => problems.to_string(),
+        };
+        let keys = KeyFolder::of(&folder.path().join("data"));
+        let name = ("example.org", "s1");
+        assert!(told().contains("auth.seal: no key signs for example.org"));
+        keys.add(name, &new_ed25519(&Entropy::system())).unwrap();
+        assert!(told().contains("no key signs"), "it waits to be published");
+        keys.change(name, KeyState::Signing).unwrap();
+        assert_eq!(told(), "");
+        std::fs::write(folder.path().join("data/keys/example.org/s2.pem"), "ham").unwrap();
+        let told = told();
+        assert!(
+            told.contains("the key s2 of example.org is no private key"),
+            "{told}"
+        );
+    }
+}
