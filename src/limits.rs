@@ -30,6 +30,11 @@ pub const CONNECTIONS_PER_ADDRESS: usize = 50;
 pub const BAD_COMMANDS: usize = 20;
 /// Rejected recipients of one session. Beyond: 421 4.7.0 and close.
 pub const BAD_RECIPIENTS: usize = 100;
+/// Longest header of the PROXY protocol behind its first 16 bytes: addresses and what a proxy adds.
+/// Beyond: the connection is closed.
+pub const PROXY_HEADER: usize = 4_096;
+/// Wait for the header of the PROXY protocol. Beyond: the connection is closed.
+pub const PROXY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Wait for the next command, RFC 5321 §4.5.3.2.7.
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
 /// Wait for the next piece of data, RFC 5321 §4.5.3.2.5.

@@ -8,9 +8,9 @@ use toml::de::DeTable;
 use super::reader::{At, Section, Source};
 use super::verify::{self, Ourselves};
 use super::{
-    AdminConfig, CertificateFiles, Config, LdapSource, ListenerConfig, Problem, Problems,
-    ServerConfig, WebConfig, auth_keys, drill, landing_keys, ldap_keys, online, people,
-    people_keys, platforms, sections, signing, writeback_keys,
+    AdminConfig, CertificateFiles, Config, LdapSource, Problem, Problems, ServerConfig, WebConfig,
+    auth_keys, drill, landing_keys, ldap_keys, listener_keys, online, people, people_keys,
+    platforms, sections, signing, writeback_keys,
 };
 use crate::directory::Directory;
 
@@ -182,7 +182,7 @@ fn table_of<'t>(source: &Source<'_>, text: &'t str) -> Result<Spanned<DeTable<'t
 fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Config> {
     let server = sections::server(root);
     let (spool, spool_uuid) = sections::spool(root);
-    let listeners = sections::listeners(root);
+    let listeners = listener_keys::listeners(root);
     let (tls, backends) = (sections::tls(root), platforms::backends(root));
     let (domains, check, dmarc) = online::domains(root, &backends);
     let auth = auth_keys::auth(root, dmarc);
@@ -223,11 +223,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         spool,
         listeners: listeners
             .into_iter()
-            .map(|listener| ListenerConfig {
-                bind: listener.bind.value,
-                role: listener.role,
-                tls: listener.tls,
-            })
+            .map(listener_keys::Listener::into_config)
             .collect(),
         tls: tls.map(|(certificate, key)| CertificateFiles {
             certificate: certificate.value,

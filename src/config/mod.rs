@@ -10,6 +10,7 @@ mod entry;
 mod imap_keys;
 mod landing_keys;
 mod ldap_keys;
+mod listener_keys;
 mod load;
 mod oidc_keys;
 mod online;
@@ -43,7 +44,7 @@ use crate::backend::BackendOptions;
 use crate::directory::{
     Builder, Directory, DomainRule, GenerationOptions, ImportOptions, Rules, read_csv_file,
 };
-use crate::inbound::{Bounds, Role, TlsMode};
+use crate::inbound::{Bounds, Role, Spokesmen, TlsMode};
 use crate::ldap::LdapOptions;
 use crate::mail::{BackendId, FinalCause};
 use crate::outbound::Protection;
@@ -199,6 +200,8 @@ pub struct ListenerConfig {
     pub role: Role,
     /// When it encrypts.
     pub tls: TlsMode,
+    /// Who may say whose a connection is.
+    pub spokesmen: Spokesmen,
 }
 
 /// `[tls]`.

@@ -76,6 +76,7 @@ impl Config {
                     postmaster: self.postmaster()?,
                     role: listener.role.clone(),
                     tls: listener.tls,
+                    spokesmen: listener.spokesmen.clone(),
                     max_message_size: self.spool.max_message_size,
                     bounds: self.limits.clone(),
                 };

@@ -12,10 +12,9 @@ use super::reader::{At, Section};
 use super::units::{duration, size};
 use super::{QueueConfig, SpoolConfig};
 use crate::activation::{self, Setting};
-use crate::inbound::{Bounds, Role, TlsMode};
+use crate::inbound::Bounds;
 use crate::limits;
 use crate::mail::FinalCause;
-use crate::net::Network;
 use crate::queue::replay;
 use crate::smtp::{Domain, Mailbox};
 use crate::webmail::{Proxy, Writing};
@@ -119,72 +118,6 @@ fn uuid(text: &str) -> Result<String, String> {
             "{text:?} is no UUID, expected the one that `tideover status` shows"
         ))
     }
-}
-
-/// `[[listener]]` as far as it can be read.
-pub(super) struct Listener {
-    pub(super) bind: At<SocketAddr>,
-    pub(super) role: Role,
-    pub(super) tls: TlsMode,
-}
-
-pub(super) fn listeners(root: &Section<'_>) -> Vec<Listener> {
-    let sections = root.list("listener");
-    if sections.is_empty() && !root.has("listener") {
-        root.missing(
-            "listener",
-            "at least one [[listener]]: no mail would come in",
-        );
-    }
-    sections.into_iter().filter_map(listener).collect()
-}
-
-fn listener(section: Section<'_>) -> Option<Listener> {
-    let bind = bind(&section);
-    let tls = section.text("tls", |text| {
-        Ok(match text {
-            "none" => TlsMode::None,
-            "starttls" => TlsMode::StartTls,
-            "implicit" => TlsMode::Implicit,
-            _ => return Err(not_one_of(text, "none, starttls, implicit")),
-        })
-    });
-    let role = section.text("role", |text| match text {
-        "mx" | "relay" => Ok(text.to_owned()),
-        "submission" => Err(
-            "\"submission\" is not possible in this version, expected mx or relay \
-                             with allow"
-                .to_owned(),
-        ),
-        _ => Err(not_one_of(text, "mx, relay")),
-    });
-    let allow = section.texts("allow", network);
-    section.not_yet("proxy_protocol", "the PROXY protocol");
-    let is_relay = role.as_ref().is_some_and(|role| role.value == "relay");
-    let role = match (is_relay, allow) {
-        (false, None) => Role::Mx,
-        (false, Some(allow)) => {
-            let what = "does nothing here, expected it with role = \"relay\" only";
-            section.source.refuse(&allow, what);
-            Role::Mx
-        }
-        (true, Some(allow)) if !allow.value.is_empty() => Role::Relay {
-            allow: allow.value.into_iter().map(|at| at.value).collect(),
-        },
-        (true, _) => {
-            section.missing(
-                "allow",
-                "the networks of the devices, for example [\"192.0.2.0/24\"]",
-            );
-            Role::Mx
-        }
-    };
-    section.finish();
-    Some(Listener {
-        bind: bind?,
-        role,
-        tls: tls.map_or(TlsMode::StartTls, |tls| tls.value),
-    })
 }
 
 /// `[tls]` as far as it can be read: both files or none.
@@ -368,7 +301,7 @@ pub(super) fn set<T>(target: &mut T, value: Option<At<T>>) {
     }
 }
 
-fn bind(section: &Section<'_>) -> Option<At<SocketAddr>> {
+pub(super) fn bind(section: &Section<'_>) -> Option<At<SocketAddr>> {
     let bind = section.text("bind", |text| {
         SocketAddr::from_str(text).map_err(|_| {
             format!("\"{text}\" is no address and port, expected for example \"127.0.0.1:2525\"")
@@ -406,10 +339,6 @@ fn host_name(text: &str) -> Result<Domain, String> {
     name.ok_or_else(|| {
         format!("\"{text}\" is no host name, expected for example \"mx.example.org\"")
     })
-}
-
-fn network(text: &str) -> Result<Network, String> {
-    text.parse().map_err(|error| format!("\"{text}\": {error}"))
 }
 
 fn base_url(text: &str) -> Result<String, String> {

@@ -202,7 +202,8 @@ impl<'a> Session<'a> {
                 | Command::Help
                 | Command::Lhlo(_)
                 | Command::StartTls
-                | Command::Vrfy(_),
+                | Command::Vrfy(_)
+                | Command::XClient(_),
             ) => (Reply::new(502, (5, 5, 1), "Not here"), Next::Command),
             Err(error) => (error.reply(), Next::Command),
         };

@@ -10,9 +10,11 @@ use metrics::counter;
 
 use super::TlsMode;
 use super::content::Content;
+use super::policy::Standing;
 use super::receive::Incoming;
+use super::server::Permit;
 use super::server::Server;
-use super::session::{Action, BadLine, Hello, Pipelined, Rules, Session, StartTls};
+use super::session::{Action, BadLine, Hello, Introduces, Pipelined, Rules, Session, StartTls};
 use super::transaction::Transaction;
 use super::wire::{Wire, WireError};
 use crate::base::{Shutdown, TlsInfo};
@@ -21,7 +23,9 @@ use crate::limits;
 use crate::mail::{Authenticity, Envelope, HoldReason, Peer, SpoolId, Trace, Verdict};
 use crate::net::BoxedStream;
 use crate::route::{Admission, Origin};
-use crate::smtp::{Command, EnhancedStatus, ForwardPath, LineDecoder, Mailbox, Reply};
+use crate::smtp::{
+    Attribute, Command, EnhancedStatus, ForwardPath, LineDecoder, Mailbox, Reply, XClient,
+};
 use crate::spool::{Draft, SpoolError};
 use crate::telemetry::names;
 
@@ -30,8 +34,19 @@ pub(super) struct Connection {
     pub(super) server: Arc<Server>,
     pub(super) peer: SocketAddr,
     pub(super) origin: Origin,
+    /// The right to be here; `None` only while it is counted anew.
+    permit: Option<Permit>,
+    /// May the peer say XCLIENT? Whatever it says, it remains who it is.
+    introduces: Introduces,
     tls: Option<TlsInfo>,
     shutdown: Shutdown,
+}
+
+/// Whose a connection is.
+pub(super) struct Client {
+    pub(super) address: SocketAddr,
+    pub(super) standing: Standing,
+    pub(super) permit: Permit,
 }
 
 /// How a session goes on.
@@ -40,6 +55,8 @@ enum Next {
     Close,
     /// The plain session ends here; an encrypted one follows.
     Handshake(Session),
+    /// The session begins anew, for another client.
+    Introduced(Session, XClient),
 }
 
 /// What ends a connection from our side.
@@ -52,12 +69,21 @@ pub(super) enum End {
 }
 
 impl Connection {
-    pub(super) fn new(server: Arc<Server>, peer: SocketAddr, shutdown: Shutdown) -> Self {
-        let origin = server.options.role.origin(peer.ip());
+    pub(super) fn new(server: Arc<Server>, client: Client, shutdown: Shutdown) -> Self {
+        let peer = client.address;
+        let options = &server.options;
+        let origin = options.role.origin_of(peer.ip(), client.standing);
+        let introduces = if options.spokesmen.may_introduce(peer.ip()) {
+            Introduces::Others
+        } else {
+            Introduces::Nobody
+        };
         Self {
             server,
             peer,
             origin,
+            permit: Some(client.permit),
+            introduces,
             tls: None,
             shutdown,
         }
@@ -71,8 +97,7 @@ impl Connection {
         };
         let Some(stream) = stream else { return };
         let mut wire = Wire::new(stream);
-        let banner = format!("{} ESMTP Tideover", self.server.options.hostname);
-        wire.say(&Reply::plain(220, banner));
+        wire.say(&self.banner());
         let offer = match (self.server.options.tls, &self.server.tls) {
             (TlsMode::StartTls, Some(_)) => StartTls::Offered,
             (TlsMode::StartTls, None) | (TlsMode::None | TlsMode::Implicit, _) => {
@@ -89,6 +114,15 @@ impl Connection {
                     wire = Wire::new(stream);
                     session = plain.encrypted();
                 }
+                Ok(Next::Introduced(before, said)) => {
+                    let helo = said.get(Attribute::Helo).flatten();
+                    session = before.introduced(helo);
+                    if self.introduce(&said).is_none() {
+                        self.say(&mut wire, &too_many(&self.server.options.hostname));
+                        break;
+                    }
+                    wire.say(&self.banner());
+                }
                 Ok(Next::Continue(_) | Next::Close) => break,
                 Err(end) => {
                     self.part(&mut wire, &end);
@@ -97,6 +131,27 @@ impl Connection {
             }
         }
         wire.close(self.timeout()).await;
+    }
+
+    fn banner(&self) -> Reply {
+        let hostname = &self.server.options.hostname;
+        Reply::plain(220, format!("{hostname} ESMTP Tideover"))
+    }
+
+    /// From now on the connection is that client's; `None` when he has too many.
+    fn introduce(&mut self, said: &XClient) -> Option<()> {
+        let standing = match said.address() {
+            Some(Some(address)) => {
+                self.permit = Some(self.permit.take()?.reassign(address)?);
+                tracing::debug!(spokesman = %self.peer, client = %address, "XCLIENT");
+                self.peer = SocketAddr::new(address, said.port());
+                Standing::Own
+            }
+            Some(None) => Standing::Unknown,
+            None => return Some(()),
+        };
+        self.origin = self.server.options.role.origin_of(self.peer.ip(), standing);
+        Some(())
     }
 
     async fn handshake(&mut self, stream: BoxedStream) -> Option<BoxedStream> {
@@ -179,7 +234,9 @@ impl Connection {
             }
             session = match self.act(wire, after, action, &mut incoming).await? {
                 Next::Continue(session) => session,
-                next @ (Next::Close | Next::Handshake(_)) => return Ok(next),
+                next @ (Next::Close | Next::Handshake(_) | Next::Introduced(..)) => {
+                    return Ok(next);
+                }
             };
             if wire.is_full() {
                 wire.flush(self.timeout()).await?;
@@ -233,12 +290,15 @@ impl Connection {
                 wire.flush(self.timeout()).await?;
                 Ok(Next::Handshake(session))
             }
+            Action::Introduce(said) => Ok(Next::Introduced(session, said)),
             Action::Content(hello, transaction) => {
-                self.content(wire, hello, transaction).await?;
+                // What a message takes is taken only while one comes.
+                Box::pin(self.content(wire, hello, transaction)).await?;
                 Ok(Next::Continue(session))
             }
             Action::Chunk(chunk) => {
-                let session = self.chunk(wire, session, chunk, incoming).await?;
+                let taken = Box::pin(self.chunk(wire, session, chunk, incoming));
+                let session = taken.await?;
                 Ok(Next::Continue(session))
             }
             Action::Discard(size, reply) => {
@@ -355,6 +415,12 @@ impl Connection {
     }
 }
 
+/// The last word to a client that has too many connections.
+pub(super) fn too_many(hostname: &str) -> Reply {
+    let text = format!("{hostname} Too many connections, try later");
+    Reply::with_text(421, (4, 7, 0), text)
+}
+
 pub(super) const NOT_STORED: Reply =
     Reply::new(451, (4, 3, 0), "The message could not be stored, try later");
 
@@ -370,6 +436,10 @@ pub(super) fn spool_reply(error: &SpoolError) -> Reply {
 impl Rules for Connection {
     fn options(&self) -> &super::Options {
         &self.server.options
+    }
+
+    fn introduces(&self) -> Introduces {
+        self.introduces
     }
 
     fn room(&self) -> Result<(), Reply> {

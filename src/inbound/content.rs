@@ -170,7 +170,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::inbound::{Bounds, Role, TlsMode};
+    use crate::inbound::{Bounds, Role, Spokesmen, TlsMode};
     use crate::smtp::DataEncoder;
 
     fn options() -> Options {
@@ -180,6 +180,7 @@ mod tests {
             postmaster: "admin@example.org".parse().unwrap(),
             role: Role::Mx,
             tls: TlsMode::None,
+            spokesmen: Spokesmen::default(),
             max_message_size: 10_000,
             bounds: Bounds::default(),
         }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use metrics::{counter, gauge};
 
 use super::TlsMode;
-use super::connection::Connection;
-use super::server::Server;
+use super::connection::{Client, Connection, too_many};
+use super::policy::Standing;
+use super::server::{Permit, Server};
 use super::wire::Wire;
 use crate::base::Shutdown;
-use crate::net::{BoxedStream, Listen};
-use crate::smtp::Reply;
+use crate::net::{BoxedStream, Listen, Proxied, ProxyError};
 use crate::telemetry::names;
 
 /// Pause after a failed accept: out of file descriptors, usually.
@@ -40,31 +40,102 @@ pub async fn run(mut listener: Box<dyn Listen>, server: Arc<Server>, shutdown: S
 }
 
 fn welcome(stream: BoxedStream, peer: SocketAddr, server: &Arc<Server>, shutdown: &Shutdown) {
-    let name = server.options.listener.clone();
-    let Some(permit) = server.permit(peer.ip()) else {
-        counter!(names::REFUSED, "listener" => name, "code" => "421").increment(1);
-        if server.options.tls != TlsMode::Implicit {
-            shutdown.spawn("inbound refusal", turn_away(stream, Arc::clone(server)));
-        }
+    let spoken_for = server.options.spokesmen.proxies(peer.ip());
+    let counted = (!spoken_for).then(|| peer.ip());
+    let Some(permit) = server.permit(counted) else {
+        refuse(stream, server, shutdown);
         return;
     };
+    let name = server.options.listener.clone();
     counter!(names::CONNECTIONS_TOTAL, "listener" => name.clone()).increment(1);
-    let connection = Connection::new(Arc::clone(server), peer, shutdown.clone());
+    let visit = Visit {
+        stream,
+        peer,
+        server: Arc::clone(server),
+        shutdown: shutdown.clone(),
+    };
     shutdown.spawn("inbound connection", async move {
         let open = gauge!(names::CONNECTIONS, "listener" => name);
         open.increment(1.0);
-        connection.serve(stream).await;
+        if spoken_for {
+            visit.serve_proxied(permit).await;
+        } else {
+            visit.serve(permit, Standing::Own).await;
+        }
         open.decrement(1.0);
-        drop(permit);
     });
 }
 
+/// A connection that has been taken.
+struct Visit {
+    stream: BoxedStream,
+    peer: SocketAddr,
+    server: Arc<Server>,
+    shutdown: Shutdown,
+}
+
+impl Visit {
+    async fn serve(self, permit: Permit, standing: Standing) {
+        let client = Client {
+            address: self.peer,
+            standing,
+            permit,
+        };
+        let connection = Connection::new(self.server, client, self.shutdown);
+        connection.serve(self.stream).await;
+    }
+
+    /// Behind a proxy: it says first whose the connection is.
+    async fn serve_proxied(mut self, permit: Permit) {
+        let limit = self.server.options.bounds.proxy_timeout;
+        let read = tokio::time::timeout(limit, Proxied::read(&mut self.stream));
+        let said = tokio::select! {
+            biased;
+            said = read => said,
+            () = self.shutdown.stopping() => return,
+        };
+        let said = said.unwrap_or_else(|_| Err(std::io::Error::from(TIMED_OUT).into()));
+        let (address, standing) = match said {
+            Ok(Proxied::Client(address)) => (address, Standing::Own),
+            // Who he is stays unknown, so he has no rights of the proxy's.
+            Ok(Proxied::Proxy) => (self.peer, Standing::Unknown),
+            // A balancer that looks whether the port is open says nothing.
+            Err(ProxyError::Network(error)) if error.kind() == UNEXPECTED_EOF => return,
+            Err(error) => {
+                let name = self.server.options.listener.clone();
+                counter!(names::REFUSED, "listener" => name, "code" => "proxy").increment(1);
+                tracing::info!(proxy = %self.peer, %error, "refused");
+                return;
+            }
+        };
+        let permit = match standing {
+            Standing::Own => permit.reassign(address.ip()),
+            // Its probes are few, and its address is not that of a visitor.
+            Standing::Unknown => Some(permit),
+        };
+        let Some(permit) = permit else {
+            refuse(self.stream, &self.server, &self.shutdown);
+            return;
+        };
+        self.peer = address;
+        self.serve(permit, standing).await;
+    }
+}
+
+const TIMED_OUT: std::io::ErrorKind = std::io::ErrorKind::TimedOut;
+const UNEXPECTED_EOF: std::io::ErrorKind = std::io::ErrorKind::UnexpectedEof;
+
+/// There are too many connections.
+fn refuse(stream: BoxedStream, server: &Arc<Server>, shutdown: &Shutdown) {
+    let name = server.options.listener.clone();
+    counter!(names::REFUSED, "listener" => name, "code" => "421").increment(1);
+    if server.options.tls != TlsMode::Implicit {
+        shutdown.spawn("inbound refusal", turn_away(stream, Arc::clone(server)));
+    }
+}
+
 async fn turn_away(stream: BoxedStream, server: Arc<Server>) {
-    let text = format!(
-        "{} Too many connections, try later",
-        server.options.hostname
-    );
     let mut wire = Wire::new(stream);
-    wire.say(&Reply::with_text(421, (4, 7, 0), text));
+    wire.say(&too_many(&server.options.hostname));
     wire.close(LAST_WORD).await;
 }

@@ -24,6 +24,7 @@ pub use policy::{Role, TlsMode};
 pub use server::Server;
 
 use crate::limits;
+use crate::net::Network;
 use crate::smtp::Mailbox;
 
 /// How one listener behaves.
@@ -39,10 +40,21 @@ pub struct Options {
     pub role: Role,
     /// When it encrypts.
     pub tls: TlsMode,
+    /// Who may say whose a connection is.
+    pub spokesmen: Spokesmen,
     /// `spool.max_message_size` in bytes. Beyond: 552 5.3.4.
     pub max_message_size: u64,
     /// The bounds.
     pub bounds: Bounds,
+}
+
+/// Peers that speak for others: what they say of a client counts as if it had come itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Spokesmen {
+    /// Proxies that begin each connection with a header of the PROXY protocol.
+    pub proxy: Vec<Network>,
+    /// Who may say XCLIENT.
+    pub xclient: Vec<Network>,
 }
 
 /// Bounds of the server; the defaults stand in [`limits`].
@@ -62,6 +74,8 @@ pub struct Bounds {
     pub hops: usize,
     /// See [`limits::HEADER_SECTION`].
     pub header_section: usize,
+    /// See [`limits::PROXY_TIMEOUT`].
+    pub proxy_timeout: Duration,
     /// See [`limits::COMMAND_TIMEOUT`].
     pub command_timeout: Duration,
     /// See [`limits::DATA_TIMEOUT`].
@@ -80,6 +94,7 @@ impl Default for Bounds {
             bad_recipients: limits::BAD_RECIPIENTS,
             hops: limits::HOPS,
             header_section: limits::HEADER_SECTION,
+            proxy_timeout: limits::PROXY_TIMEOUT,
             command_timeout: limits::COMMAND_TIMEOUT,
             data_timeout: limits::DATA_TIMEOUT,
             discard_timeout: limits::DISCARD_TIMEOUT,

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::Spokesmen;
 use crate::net::Network;
 use crate::route::Origin;
 
@@ -32,6 +33,37 @@ impl Role {
                 }
             }
         }
+    }
+}
+
+/// Is it known whose a connection is?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Its address is its own, as we see it or as somebody says who may.
+    Own,
+    /// It came through somebody who does not say whose it is: it has no rights by its address.
+    Unknown,
+}
+
+impl Role {
+    /// What a peer of this standing is.
+    pub(super) fn origin_of(&self, peer: IpAddr, standing: Standing) -> Origin {
+        match standing {
+            Standing::Own => self.origin(peer),
+            Standing::Unknown => Origin::Internet,
+        }
+    }
+}
+
+impl Spokesmen {
+    /// Must this peer say first whose its connection is?
+    pub(super) fn proxies(&self, peer: IpAddr) -> bool {
+        self.proxy.iter().any(|network| network.contains(peer))
+    }
+
+    /// May this peer say XCLIENT?
+    pub(super) fn may_introduce(&self, peer: IpAddr) -> bool {
+        self.xclient.iter().any(|network| network.contains(peer))
     }
 }
 

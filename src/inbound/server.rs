@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Options;
 use crate::auth::Checker;
@@ -34,7 +34,8 @@ struct Visitors {
 #[derive(Debug)]
 pub(super) struct Permit {
     server: Arc<Server>,
-    address: IpAddr,
+    /// Under which it is counted; `None`: whose it is is not known yet.
+    address: Option<IpAddr>,
 }
 
 impl Server {
@@ -73,34 +74,77 @@ impl Server {
         self
     }
 
-    /// A permit for a connection from `peer`, unless there are too many.
-    pub(super) fn permit(self: &Arc<Self>, peer: IpAddr) -> Option<Permit> {
-        let address = counted(peer);
-        let bounds = &self.options.bounds;
-        let mut visitors = self.visitors.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = visitors.by_address.get(&address).copied().unwrap_or(0);
-        if visitors.all >= bounds.connections || here >= bounds.connections_per_address {
+    /// A permit for a connection from `peer`, unless there are too many; without an address when a
+    /// proxy will say whose it is.
+    pub(super) fn permit(self: &Arc<Self>, peer: Option<IpAddr>) -> Option<Permit> {
+        let mut visitors = self.visitors();
+        if visitors.all >= self.options.bounds.connections {
             return None;
         }
+        let address = peer.map(counted);
+        if let Some(address) = address {
+            visitors.enter(address, self.options.bounds.connections_per_address)?;
+        }
         visitors.all += 1;
-        visitors.by_address.insert(address, here + 1);
         Some(Permit {
             server: Arc::clone(self),
             address,
         })
     }
+
+    fn visitors(&self) -> MutexGuard<'_, Visitors> {
+        self.visitors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Visitors {
+    fn enter(&mut self, address: IpAddr, most: usize) -> Option<()> {
+        let here = self.by_address.get(&address).copied().unwrap_or(0);
+        if here >= most {
+            return None;
+        }
+        self.by_address.insert(address, here + 1);
+        Some(())
+    }
+
+    fn leave(&mut self, address: IpAddr) {
+        if let Some(here) = self.by_address.get_mut(&address) {
+            *here -= 1;
+            if *here == 0 {
+                self.by_address.remove(&address);
+            }
+        }
+    }
+}
+
+impl Permit {
+    /// The connection is counted under this address from now on, unless it has too many.
+    pub(super) fn reassign(mut self, peer: IpAddr) -> Option<Self> {
+        let address = counted(peer);
+        if self.address != Some(address) {
+            let server = Arc::clone(&self.server);
+            let mut visitors = server.visitors();
+            let most = server.options.bounds.connections_per_address;
+            let entered = visitors.enter(address, most);
+            if entered.is_some()
+                && let Some(before) = self.address.replace(address)
+            {
+                visitors.leave(before);
+            }
+            // Before the permit goes, which wants them, too.
+            drop(visitors);
+            entered?;
+        }
+        Some(self)
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let visitors = self.server.visitors.lock();
-        let mut visitors = visitors.unwrap_or_else(PoisonError::into_inner);
+        let mut visitors = self.server.visitors();
         visitors.all = visitors.all.saturating_sub(1);
-        if let Some(here) = visitors.by_address.get_mut(&self.address) {
-            *here -= 1;
-            if *here == 0 {
-                visitors.by_address.remove(&self.address);
-            }
+        if let Some(address) = self.address {
+            visitors.leave(address);
         }
     }
 }

@@ -8,8 +8,8 @@ use super::transaction::Transaction;
 use crate::mail::Recipient;
 use crate::route::Admission;
 use crate::smtp::{
-    Command, CommandError, Extensions, ForwardPath, LineError, MailParameters, Mailbox,
-    RcptParameters, Reply, ReversePath,
+    Attribute, Command, CommandError, Extensions, ForwardPath, LineError, MailParameters, Mailbox,
+    RcptParameters, Reply, ReversePath, XClient,
 };
 
 /// What the session asks the world.
@@ -18,6 +18,8 @@ pub(super) trait Rules {
     fn options(&self) -> &Options;
     /// Is there room for another message? The reply says why not.
     fn room(&self) -> Result<(), Reply>;
+    /// May this peer say whose mail it hands on?
+    fn introduces(&self) -> Introduces;
     /// May this peer send to that address?
     fn admit(&self, to: &ForwardPath) -> Admission;
 }
@@ -39,6 +41,8 @@ pub(super) enum Action {
     Close(Reply),
     /// Say it and do the TLS handshake.
     StartTls(Reply),
+    /// The client is somebody else: greet him.
+    Introduce(XClient),
     /// Take the message.
     Content(Hello, Box<Transaction>),
     /// Take a part of the message.
@@ -72,6 +76,15 @@ pub(super) enum Pipelined {
 pub(super) enum StartTls {
     Offered,
     NotOffered,
+}
+
+/// Whom may a peer introduce?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Introduces {
+    /// Any client, by XCLIENT.
+    Others,
+    /// It speaks for itself.
+    Nobody,
 }
 
 /// A line that is no command.
@@ -118,6 +131,8 @@ pub(super) struct Session {
     bad_recipients: usize,
     starttls: StartTls,
     greeted_before: bool,
+    /// What the client said in EHLO, as who introduced him says.
+    helo: Option<String>,
 }
 
 const BAD_SEQUENCE: Reply = Reply::new(503, (5, 5, 1), "Bad sequence of commands");
@@ -143,6 +158,7 @@ impl Session {
             bad_recipients: 0,
             starttls,
             greeted_before: false,
+            helo: None,
         }
     }
 
@@ -151,6 +167,15 @@ impl Session {
         Self {
             state: State::Ungreeted,
             starttls: StartTls::NotOffered,
+            ..self
+        }
+    }
+
+    /// The session of a client who was introduced: everything said before is forgotten.
+    pub(super) fn introduced(self, helo: Option<&str>) -> Self {
+        Self {
+            state: State::Ungreeted,
+            helo: helo.map(str::to_owned),
             ..self
         }
     }
@@ -195,6 +220,7 @@ impl Session {
             }
             Command::Rset => session.rset(),
             Command::StartTls => session.start_tls(rules),
+            Command::XClient(said) => session.xclient(said, rules),
             Command::Noop => (session, Action::Reply(OK)),
             // RFC 5321 §3.5.3: we do not tell who exists to whom does not send.
             Command::Vrfy(_) => (
@@ -230,7 +256,11 @@ impl Session {
         !extended
             || matches!(
                 command,
-                Command::Ehlo(_) | Command::Helo(_) | Command::Data | Command::StartTls
+                Command::Ehlo(_)
+                    | Command::Helo(_)
+                    | Command::Data
+                    | Command::StartTls
+                    | Command::XClient(_)
             )
     }
 
@@ -254,7 +284,10 @@ impl Session {
             }
         };
         let session = Self {
-            state: State::Ready(Hello { name, extended }),
+            state: State::Ready(Hello {
+                name: self.helo.clone().unwrap_or(name),
+                extended,
+            }),
             ..self
         };
         (session, Action::Reply(Reply::plain(250, text)))
@@ -271,6 +304,7 @@ impl Session {
             enhanced_status_codes: true,
             dsn: true,
             chunking: true,
+            xclient: rules.introduces() == Introduces::Others,
             ..Extensions::default()
         }
     }
@@ -392,6 +426,26 @@ impl Session {
             State::Ungreeted | State::Ready(_) => {
                 let reply = Reply::new(220, (2, 0, 0), "Ready to start TLS");
                 (self, Action::StartTls(reply))
+            }
+        }
+    }
+}
+
+impl Session {
+    /// A proxy or filter says whose mail it hands on.
+    fn xclient(self, said: XClient, rules: &impl Rules) -> (Self, Action) {
+        if rules.introduces() == Introduces::Nobody {
+            let reply = Reply::new(550, (5, 7, 1), "You may not speak for others");
+            return self.bad(reply, rules);
+        }
+        if said.get(Attribute::Login).flatten().is_some() {
+            let reply = Reply::new(501, (5, 5, 4), "LOGIN is not taken on your word");
+            return self.bad(reply, rules);
+        }
+        match self.state {
+            State::Ungreeted | State::Ready(_) => (self, Action::Introduce(said)),
+            State::Collecting(..) | State::Chunking(_) | State::Refused(..) => {
+                self.bad(BAD_SEQUENCE, rules)
             }
         }
     }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::inbound::{Bounds, Role, TlsMode};
+use crate::inbound::{Bounds, Role, Spokesmen, TlsMode};
 
 struct World {
     options: Options,
@@ -15,6 +15,7 @@ impl World {
             postmaster: "admin@example.org".parse().unwrap(),
             role: Role::Mx,
             tls: TlsMode::StartTls,
+            spokesmen: Spokesmen::default(),
             max_message_size: 1000,
             bounds: Bounds {
                 recipients: 3,
@@ -30,6 +31,10 @@ impl World {
 impl Rules for World {
     fn options(&self) -> &Options {
         &self.options
+    }
+
+    fn introduces(&self) -> Introduces {
+        Introduces::Others
     }
 
     fn room(&self) -> Result<(), Reply> {
@@ -70,6 +75,8 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
         "BDAT 1",
         "BDAT 0 LAST",
         "BDAT x",
+        "XCLIENT ADDR=192.0.2.1 HELO=other.example",
+        "XCLIENT LOGIN=ann",
         "GET / HTTP/1.0",
     ]);
     prop_oneof![
@@ -108,7 +115,10 @@ proptest! {
             let pipelined = if more { Pipelined::Yes } else { Pipelined::No };
             let command = Command::parse(&line).map_err(BadLine::from);
             let greets = matches!(command, Ok(Command::Ehlo(_) | Command::Helo(_)));
-            let waits = matches!(command, Ok(Command::Data | Command::StartTls));
+            let waits = matches!(
+                command,
+                Ok(Command::Data | Command::StartTls | Command::XClient(_))
+            );
             let (next, action) = session.handle(command, pipelined, &world);
             session = next;
             match action {
@@ -126,6 +136,11 @@ proptest! {
                     prop_assert!(!is_wait(pipelined));
                     prop_assert!(open.is_none());
                     session = session.encrypted();
+                    greeted = false;
+                }
+                Action::Introduce(said) => {
+                    prop_assert!(waits && !is_wait(pipelined) && open.is_none());
+                    session = session.introduced(said.get(Attribute::Helo).flatten());
                     greeted = false;
                 }
                 Action::Content(_, transaction) => {

@@ -6,6 +6,7 @@
 mod dane;
 mod dns;
 mod network;
+mod proxied;
 mod self_signed;
 mod tcp;
 mod tls_check;
@@ -16,6 +17,7 @@ mod unix;
 pub use dane::Tlsa;
 pub use dns::Dns;
 pub use network::{InvalidNetwork, Network};
+pub use proxied::{Proxied, ProxyError};
 pub use tcp::{BindError, TcpDial, TcpListen};
 pub use tls_check::CertificateCheck;
 pub use tls_client::{

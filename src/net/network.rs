@@ -10,6 +10,9 @@ pub struct Network {
     prefix: u8,
 }
 
+/// Bits of an IPv6 address in front of an IPv4 one (`::ffff:192.0.2.1`).
+const MAPPED: u8 = 96;
+
 /// Not an address with an optional prefix length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a network, expected for example 192.0.2.0/24 or 2001:db8::/32")]
@@ -32,15 +35,28 @@ impl FromStr for Network {
         if prefix > longest {
             return Err(InvalidNetwork);
         }
-        Ok(Self { address, prefix })
+        // An IPv4 network may be written as an IPv6 one.
+        match address.to_canonical() {
+            own if address.is_ipv6() && own.is_ipv4() && prefix >= MAPPED => Ok(Self {
+                address: own,
+                prefix: prefix - MAPPED,
+            }),
+            _ => Ok(Self { address, prefix }),
+        }
     }
 }
 
 impl Network {
+    /// Is every address in it?
+    #[must_use]
+    pub const fn is_everything(&self) -> bool {
+        self.prefix == 0
+    }
+
     /// Is the address in it? An IPv4 address that comes as an IPv6 one counts as IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address.to_canonical(), address.to_canonical()) {
+        match (self.address, address.to_canonical()) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
                 let differ = own.to_bits() ^ other.to_bits();
                 differ.checked_shr(32 - u32::from(self.prefix)).unwrap_or(0) == 0
@@ -74,6 +90,11 @@ mod tests {
             ("2001:db8::/32", "2001:db8:ffff::1", true),
             ("2001:db8::/32", "2001:db9::1", false),
             ("::/0", "2001:db9::1", true),
+            ("::ffff:192.0.2.0/120", "192.0.2.9", true),
+            ("::ffff:192.0.2.0/120", "192.0.3.9", false),
+            ("::ffff:0:0/96", "192.0.3.9", true),
+            ("::ffff:192.0.2.1", "192.0.2.1", true),
+            ("::ffff:0:0/90", "192.0.2.1", false),
         ] {
             let network: Network = network.parse().unwrap();
             assert_eq!(

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{
     AddressError, MailParameters, Mailbox, ParameterError, RcptParameters, Reply, ReversePath,
+    XClient,
 };
 use crate::limits;
 
@@ -60,6 +61,8 @@ pub enum Command {
     StartTls,
     /// `VRFY address`.
     Vrfy(String),
+    /// `XCLIENT attribute=value …`, of Postfix.
+    XClient(XClient),
 }
 
 /// Where RCPT sends a message, RFC 5321 §4.1.1.3.
@@ -182,6 +185,10 @@ impl Command {
             "RSET" => bare(Self::Rset, rest, "RSET"),
             "STARTTLS" => bare(Self::StartTls, rest, "STARTTLS"),
             "VRFY" => argument(rest, "VRFY address").map(Self::Vrfy),
+            "XCLIENT" => {
+                let usage = CommandError::Arguments("XCLIENT attribute=value");
+                XClient::parse(rest).map(Self::XClient).ok_or(usage)
+            }
             "CONNECT" | "DELETE" | "GET" | "HEAD" | "OPTIONS" | "PATCH" | "POST" | "PUT"
             | "TRACE" => Err(CommandError::OtherProtocol),
             _ => Err(CommandError::Unknown),
@@ -215,6 +222,7 @@ impl fmt::Display for Command {
             Self::Rset => f.write_str("RSET"),
             Self::StartTls => f.write_str("STARTTLS"),
             Self::Vrfy(address) => write!(f, "VRFY {address}"),
+            Self::XClient(said) => write!(f, "XCLIENT {said}"),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::XClient;
+
 /// The extensions of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Extensions {
@@ -25,6 +27,8 @@ pub struct Extensions {
     pub auth: Vec<String>,
     /// `LIMITS`, RFC 9422.
     pub limits: Limits,
+    /// `XCLIENT`, of Postfix.
+    pub xclient: bool,
 }
 
 /// `LIMITS` of a server, RFC 9422 §4.
@@ -65,6 +69,7 @@ impl Extensions {
             "ENHANCEDSTATUSCODES" => self.enhanced_status_codes = true,
             "DSN" => self.dsn = true,
             "CHUNKING" => self.chunking = true,
+            "XCLIENT" => self.xclient = true,
             "AUTH" => {
                 for mechanism in words.map(str::to_ascii_uppercase) {
                     if !self.auth.contains(&mechanism) {
@@ -102,6 +107,11 @@ impl fmt::Display for Extensions {
             word(self.smtputf8, "SMTPUTF8"),
             word(self.chunking, "CHUNKING"),
             &self.limits.to_string(),
+            &if self.xclient {
+                format!("XCLIENT {}", XClient::OFFERED)
+            } else {
+                String::new()
+            },
         ];
         let lines = lines.into_iter().filter(|line| !line.is_empty());
         for (number, line) in lines.enumerate() {
@@ -178,6 +188,7 @@ mod tests {
                     rcpt_max: Some(20),
                     rcpt_domain_max: None
                 },
+                xclient: false,
             }
         );
     }
@@ -190,7 +201,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_printed_is_parsed(
-            flags: [bool; 7],
+            flags: [bool; 8],
             size: Option<u64>,
             auth in proptest::sample::subsequence(vec!["PLAIN", "LOGIN", "XOAUTH2"], 0..3),
             limits in [proptest::option::of(1_u64..), proptest::option::of(1_u64..)],
@@ -206,6 +217,7 @@ mod tests {
                 chunking: flags[6],
                 auth: auth.into_iter().map(str::to_owned).collect(),
                 limits: Limits { mail_max: limits[0], rcpt_max: limits[1], rcpt_domain_max: None },
+                xclient: flags[7],
             };
             prop_assert_eq!(Extensions::parse(&format!("host\n{extensions}")), extensions);
         }

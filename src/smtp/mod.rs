@@ -12,6 +12,7 @@ mod line;
 mod parameter;
 mod reply;
 mod status;
+mod xclient;
 mod xtext;
 
 pub use address::{AddressError, Domain, Mailbox, ReversePath};
@@ -23,4 +24,5 @@ pub use line::{Line, LineDecoder, LineError};
 pub use parameter::{BodyKind, MailParameters, Notify, ParameterError, RcptParameters, Ret};
 pub use reply::{Reply, ReplyError, Severity};
 pub use status::EnhancedStatus;
+pub use xclient::{Attribute, XClient};
 pub use xtext::{decode as decode_xtext, encode as encode_xtext};

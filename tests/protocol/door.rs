@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tideover::auth::{Checker, Enforcement};
 use tideover::base::{Boxed, Clock, Entropy, Shutdown, Timestamp};
-use tideover::inbound::{self, Bounds, Options, Role, Server, TlsMode};
+use tideover::inbound::{self, Bounds, Options, Role, Server, Spokesmen, TlsMode};
 use tideover::net::{Answer, Ask, DnsError, Listen, Record, RecordKind, TcpListen, TlsServer};
 use tideover::route::{Admission, Admit, Origin};
 use tideover::smtp::{Mailbox, Reply};
@@ -34,6 +34,7 @@ impl Default for Settings {
                 postmaster: "admin@example.org".parse().unwrap(),
                 role: Role::Mx,
                 tls: TlsMode::None,
+                spokesmen: Spokesmen::default(),
                 max_message_size: 100_000,
                 bounds: Bounds {
                     command_timeout: Duration::from_secs(20),

@@ -10,6 +10,7 @@
 //! S! text             … and has not
 //! S. closed           the server has closed the connection
 //! TLS                 both sides do the handshake
+//! T~ text             our trace line of the last message has this in it
 //! M: text             lines of the last message in the spool behind our trace line, in order
 //! A: text             lines of our Authentication-Results of it, without the name of the field
 //! M? dmarc            why its first recipient is held: one word; `M? no`: he is not
@@ -88,6 +89,9 @@ fn set(settings: &mut Settings, setting: &str) {
         "connections_per_address" => {
             options.bounds.connections_per_address = value.parse().unwrap();
         }
+        "proxy_from" => options.spokesmen.proxy.push(value.parse().unwrap()),
+        "xclient_from" => options.spokesmen.xclient.push(value.parse().unwrap()),
+        "proxy_timeout" => options.bounds.proxy_timeout = millis(value),
         "command_timeout" => options.bounds.command_timeout = millis(value),
         "data_timeout" => options.bounds.data_timeout = millis(value),
         "discard_timeout" => options.bounds.discard_timeout = millis(value),
@@ -122,6 +126,7 @@ struct Run {
     output: Vec<u8>,
     last: String,
     message: Option<std::vec::IntoIter<String>>,
+    trace: String,
     results: std::vec::IntoIter<String>,
 }
 
@@ -136,6 +141,7 @@ impl Run {
             output: Vec::new(),
             last: String::new(),
             message: None,
+            trace: String::new(),
             results: Vec::new().into_iter(),
         }
     }
@@ -184,6 +190,11 @@ impl Run {
             }
             "M: " | "M:" => self.message_line(text),
             "A: " => self.results_line(text),
+            "T~ " => {
+                self.read_message()?;
+                let told = self.trace.contains(text);
+                told.then_some(()).ok_or_else(|| wrong(&self.trace))
+            }
             "M? " => self.held(text),
             "M. " => self
                 .newest()
@@ -356,6 +367,7 @@ impl Run {
                 .then_some(())
                 .ok_or_else(|| wrong(&lines[0]))?;
             self.message = Some(lines.split_off(1 + ours).into_iter());
+            self.trace = lines.concat();
         }
         Ok(())
     }

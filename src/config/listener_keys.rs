@@ -1,0 +1,192 @@
+//! The keys of `[[listener]]`.
+
+use std::net::SocketAddr;
+
+use super::ListenerConfig;
+use super::reader::{At, Section};
+use super::sections::{bind, not_one_of};
+use crate::inbound::{Role, Spokesmen, TlsMode};
+use crate::net::Network;
+
+/// `[[listener]]` as far as it can be read.
+pub(super) struct Listener {
+    pub(super) bind: At<SocketAddr>,
+    pub(super) role: Role,
+    pub(super) tls: TlsMode,
+    pub(super) spokesmen: Spokesmen,
+}
+
+impl Listener {
+    pub(super) fn into_config(self) -> ListenerConfig {
+        ListenerConfig {
+            bind: self.bind.value,
+            role: self.role,
+            tls: self.tls,
+            spokesmen: self.spokesmen,
+        }
+    }
+}
+
+pub(super) fn listeners(root: &Section<'_>) -> Vec<Listener> {
+    let sections = root.list("listener");
+    if sections.is_empty() && !root.has("listener") {
+        root.missing(
+            "listener",
+            "at least one [[listener]]: no mail would come in",
+        );
+    }
+    sections.into_iter().filter_map(listener).collect()
+}
+
+fn listener(section: Section<'_>) -> Option<Listener> {
+    let bind = bind(&section);
+    let tls = section.text("tls", |text| {
+        Ok(match text {
+            "none" => TlsMode::None,
+            "starttls" => TlsMode::StartTls,
+            "implicit" => TlsMode::Implicit,
+            _ => return Err(not_one_of(text, "none, starttls, implicit")),
+        })
+    });
+    let role = role(&section);
+    let spokesmen = spokesmen(&section);
+    section.finish();
+    Some(Listener {
+        bind: bind?,
+        role,
+        tls: tls.map_or(TlsMode::StartTls, |tls| tls.value),
+        spokesmen,
+    })
+}
+
+fn role(section: &Section<'_>) -> Role {
+    let role = section.text("role", |text| match text {
+        "mx" | "relay" => Ok(text.to_owned()),
+        "submission" => Err(
+            "\"submission\" is not possible in this version, expected mx or relay \
+                             with allow"
+                .to_owned(),
+        ),
+        _ => Err(not_one_of(text, "mx, relay")),
+    });
+    let allow = section.texts("allow", network);
+    let is_relay = role.as_ref().is_some_and(|role| role.value == "relay");
+    match (is_relay, allow) {
+        (false, None) => Role::Mx,
+        (false, Some(allow)) => {
+            let what = "does nothing here, expected it with role = \"relay\" only";
+            section.source.refuse(&allow, what);
+            Role::Mx
+        }
+        (true, Some(allow)) if !allow.value.is_empty() => Role::Relay {
+            allow: allow.value.into_iter().map(|at| at.value).collect(),
+        },
+        (true, _) => {
+            section.missing(
+                "allow",
+                "the networks of the devices, for example [\"192.0.2.0/24\"]",
+            );
+            Role::Mx
+        }
+    }
+}
+
+/// Who may say whose a connection is.
+fn spokesmen(section: &Section<'_>) -> Spokesmen {
+    let is_behind_proxy = section.switch("proxy_protocol").is_some_and(|it| it.value);
+    let proxies = section.texts("proxy_from", spokesman);
+    let proxy = match (is_behind_proxy, proxies) {
+        (false, None) => Vec::new(),
+        (false, Some(proxies)) => {
+            let what = "does nothing here, expected it with proxy_protocol = true only";
+            section.source.refuse(&proxies, what);
+            Vec::new()
+        }
+        (true, Some(proxies)) if !proxies.value.is_empty() => {
+            proxies.value.into_iter().map(|at| at.value).collect()
+        }
+        (true, _) => {
+            section.missing(
+                "proxy_from",
+                "the addresses of the proxies, for example [\"10.20.0.1\"]",
+            );
+            Vec::new()
+        }
+    };
+    let xclient = section.texts("xclient_from", spokesman);
+    let xclient = xclient.map(|at| at.value).unwrap_or_default();
+    Spokesmen {
+        proxy,
+        xclient: xclient.into_iter().map(|at| at.value).collect(),
+    }
+}
+
+fn network(text: &str) -> Result<Network, String> {
+    text.parse().map_err(|error| format!("\"{text}\": {error}"))
+}
+
+/// A network that does not make everybody his own witness.
+fn spokesman(text: &str) -> Result<Network, String> {
+    let network = network(text)?;
+    if network.is_everything() {
+        return Err(format!(
+            "\"{text}\" lets everybody say where he comes from, expected the addresses of proxies"
+        ));
+    }
+    Ok(network)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load;
+
+    fn told(keys: &str) -> Result<Spokesmen, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tideover.toml");
+        let text = format!(
+            "[server]\nhostname = \"mx.example.org\"\n[[listener]]\nbind = \"127.0.0.1:2525\"\n\
+             {keys}\n[backend.a]\nhosts = [\"192.0.2.1:25\"]\n\
+             [domain.\"example.org\"]\nhome = \"a\"\nunknown = \"relay\"\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let config = load(&file).map_err(|problems| problems.to_string())?;
+        let mut listeners = config.inbound_options().into_iter();
+        Ok(listeners.next().unwrap().1.spokesmen)
+    }
+
+    #[test]
+    fn who_speaks_for_others_is_named() {
+        let keys = "proxy_protocol = true\nproxy_from = [\"10.20.0.1\"]\n\
+                    xclient_from = [\"10.20.0.2\"]";
+        let spokesmen = told(keys).unwrap();
+        assert_eq!(spokesmen.proxy, ["10.20.0.1".parse().unwrap()]);
+        assert_eq!(spokesmen.xclient, ["10.20.0.2".parse().unwrap()]);
+        let nobody = told("proxy_protocol = false").unwrap();
+        assert_eq!(nobody, Spokesmen::default());
+    }
+
+    #[test]
+    fn nobody_is_his_own_witness() {
+        for (keys, what) in [
+            ("proxy_protocol = true", "listener.proxy_from: is missing"),
+            (
+                "proxy_protocol = true\nproxy_from = []",
+                "listener.proxy_from: is missing",
+            ),
+            (
+                "proxy_from = [\"10.20.0.1\"]",
+                "with proxy_protocol = true only",
+            ),
+            (
+                "proxy_protocol = true\nproxy_from = [\"0.0.0.0/0\"]",
+                "lets everybody say",
+            ),
+            ("xclient_from = [\"::/0\"]", "lets everybody say"),
+            ("xclient_from = [\"mx\"]", "not a network"),
+        ] {
+            let told = told(keys).unwrap_err();
+            assert!(told.contains(what), "{keys}: {told}");
+        }
+    }
+}
