@@ -174,6 +174,7 @@ pub(super) async fn status(State(admin): Us) -> Answer<StatusView> {
         waves,
         replays,
         missing_mail,
+        open_relay: admin.router.relay_test().get(),
         attention,
         sources: admin.sync.status(),
         cases: admin.case_numbers(),

@@ -58,12 +58,18 @@ impl Admin {
             .chain(self.replay_problems())
             .chain(self.landing_problem())
             .chain(self.spool.sign_problem())
+            .chain(self.relay_problem())
             .collect();
         HealthView {
             ok: problems.is_empty(),
             accepting,
             problems,
         }
+    }
+
+    /// Can strangers send through us?
+    fn relay_problem(&self) -> Option<String> {
+        self.router.relay_test().get()?.test.problem()
     }
 
     /// Sets the gauges to what is true now.

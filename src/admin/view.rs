@@ -9,7 +9,7 @@ use crate::base::Timestamp;
 use crate::directory::SyncStatus;
 use crate::mail::{BackendId, SpoolId, Verdict};
 use crate::queue::{Progress, replay};
-use crate::route::{Nearly, ShownState};
+use crate::route::{Nearly, RelayTested, ShownState};
 use crate::spool::{Balance, Outlook, WriteFailures};
 
 /// `status`.
@@ -46,6 +46,9 @@ pub struct StatusView {
     /// Delivered messages that are in no folder of their mailbox, by recipient.
     #[serde(default)]
     pub missing_mail: u64,
+    /// Whether strangers could send through this server, as it was tried last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_relay: Option<RelayTested>,
     /// Sources of the directory that are synchronised.
     #[serde(default)]
     pub sources: Vec<SyncStatus>,

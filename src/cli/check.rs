@@ -8,10 +8,13 @@ use serde::Serialize;
 use super::intent::{Depth, Format};
 use super::render::Page;
 use super::{Exit, Failure, home, online, print};
+use crate::backend::Board;
 use crate::base::Clock;
 use crate::config::{self, Config, Problem};
 use crate::cutover::{Report, Verdict};
-use crate::directory::Directory;
+use crate::daemon;
+use crate::directory::{Directory, DirectoryHandle};
+use crate::route::{RelayTest, Router};
 use crate::terminal::Palette;
 
 /// What `check` found.
@@ -20,6 +23,9 @@ struct CheckView {
     ok: bool,
     file: PathBuf,
     problems: Vec<ProblemView>,
+    /// Could strangers send through this server? Only when the file is good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open_relay: Option<RelayTest>,
     /// The public DNS; only with `--online`, when the file is good.
     #[serde(skip_serializing_if = "Option::is_none")]
     dns: Option<DnsView>,
@@ -71,9 +77,11 @@ pub(super) async fn check(
     format: Format,
 ) -> Result<(), Failure> {
     let file = home::find(argument)?;
+    let mut relay = None;
     let (problems, summary, report) = match config::check(&file) {
         Ok((config, directory)) => {
             let summary = summary(&config, &directory);
+            relay = Some(test_relay(&config, directory));
             match depth {
                 Depth::File => (Vec::new(), summary, None),
                 Depth::Online => {
@@ -85,13 +93,15 @@ pub(super) async fn check(
         Err(problems) => (problems.0, String::new(), None),
     };
     let is_good = problems.is_empty();
+    let open = relay.as_ref().and_then(RelayTest::problem);
     let wrong = report.as_ref().map_or(0, |it| it.count(Verdict::Wrong));
     let text = match format {
         Format::Json => {
             let view = CheckView {
-                ok: is_good && wrong == 0,
+                ok: is_good && wrong == 0 && open.is_none(),
                 file: file.clone(),
                 problems: problems.into_iter().map(ProblemView::from).collect(),
+                open_relay: relay,
                 dns: report.map(DnsView::from),
             };
             let json = serde_json::to_string_pretty(&view);
@@ -111,6 +121,7 @@ pub(super) async fn check(
                 palette: Palette::of_stdout(),
                 now: Clock::system().now(),
             };
+            text.extend(relay.and_then(|test| page.open_relay(&test)));
             text.extend(report.map(|report| page.cutover(&report)));
             text
         }
@@ -119,12 +130,24 @@ pub(super) async fn check(
     let file = file.display();
     if !is_good {
         Err(Failure::new(Exit::Config, format!("{file} does not pass")))
+    } else if let Some(open) = open {
+        Err(Failure::new(Exit::Failed, format!("{file}: {open}")))
     } else if wrong > 0 {
         let what = format!("{file} is good, but the DNS is not: {wrong} wrong");
         Err(Failure::new(Exit::Failed, what))
     } else {
         Ok(())
     }
+}
+
+/// Tries whether strangers could send through a server with this config.
+fn test_relay(config: &Config, directory: Directory) -> RelayTest {
+    let board = Board::new(&config.backend_options(), Clock::system());
+    let directory = DirectoryHandle::new(directory);
+    let router = Router::new(directory, board, config.route_options());
+    let listeners = config.inbound_options().into_iter();
+    let listeners: Vec<_> = listeners.map(|(_, options)| options).collect();
+    daemon::all_tests(&listeners, &router)
 }
 
 /// Where mail would go.

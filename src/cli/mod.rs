@@ -31,6 +31,7 @@ mod render_directory;
 mod render_holds;
 mod render_landing;
 mod render_rehearsal;
+mod render_relay;
 mod render_replay;
 mod render_report;
 mod render_size;

@@ -113,7 +113,7 @@ impl Page {
         }
         text.push_str(&(self.opened(status) + &self.held(status)));
         text.push_str(&self.replaying(&status.replays));
-        text.push_str(&self.missing(status.missing_mail));
+        text.push_str(&self.alarms(status));
         for source in status.sources.iter().filter(|one| one.error.is_some()) {
             text.push_str(&self.field("directory", &self.source(source)));
         }

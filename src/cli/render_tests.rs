@@ -86,6 +86,7 @@ fn status_fits_and_tells_what_waits() {
         waves: Vec::new(),
         replays: Vec::new(),
         missing_mail: 0,
+        open_relay: None,
         moves: Vec::new(),
         version: "0.1.0".to_owned(),
         now: NOW,

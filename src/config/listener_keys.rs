@@ -14,6 +14,7 @@ pub(super) struct Listener {
     pub(super) role: Role,
     pub(super) tls: TlsMode,
     pub(super) spokesmen: Spokesmen,
+    pub(super) requiretls: bool,
 }
 
 impl Listener {
@@ -23,6 +24,7 @@ impl Listener {
             role: self.role,
             tls: self.tls,
             spokesmen: self.spokesmen,
+            requiretls: self.requiretls,
         }
     }
 }
@@ -50,13 +52,27 @@ fn listener(section: Section<'_>) -> Option<Listener> {
     });
     let role = role(&section);
     let spokesmen = spokesmen(&section);
+    let requiretls = requiretls(&section, tls.as_ref().map(|tls| tls.value));
     section.finish();
     Some(Listener {
         bind: bind?,
         role,
         tls: tls.map_or(TlsMode::StartTls, |tls| tls.value),
         spokesmen,
+        requiretls,
     })
+}
+
+/// RFC 8689 §2: it means nothing without TLS.
+fn requiretls(section: &Section<'_>, tls: Option<TlsMode>) -> bool {
+    let Some(wanted) = section.switch("requiretls") else {
+        return false;
+    };
+    if wanted.value && tls == Some(TlsMode::None) {
+        let what = "needs TLS, expected another tls than \"none\"";
+        section.source.refuse(&wanted, what);
+    }
+    wanted.value
 }
 
 fn role(section: &Section<'_>) -> Role {
@@ -184,6 +200,7 @@ mod tests {
             ),
             ("xclient_from = [\"::/0\"]", "lets everybody say"),
             ("xclient_from = [\"mx\"]", "not a network"),
+            ("tls = \"none\"\nrequiretls = true", "needs TLS"),
         ] {
             let told = told(keys).unwrap_err();
             assert!(told.contains(what), "{keys}: {told}");

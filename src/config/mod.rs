@@ -202,6 +202,8 @@ pub struct ListenerConfig {
     pub tls: TlsMode,
     /// Who may say whose a connection is.
     pub spokesmen: Spokesmen,
+    /// Is mail taken that needs TLS on its whole way?
+    pub requiretls: bool,
 }
 
 /// `[tls]`.

@@ -77,6 +77,7 @@ impl Config {
                     role: listener.role.clone(),
                     tls: listener.tls,
                     spokesmen: listener.spokesmen.clone(),
+                    requiretls: listener.requiretls,
                     max_message_size: self.spool.max_message_size,
                     bounds: self.limits.clone(),
                 };

@@ -285,6 +285,12 @@ pub(super) fn limits(root: &Section<'_>) -> Bounds {
             1,
             100_000,
         );
+        set(
+            &mut config.connections_per_network,
+            "connections_per_network",
+            1,
+            100_000,
+        );
         // RFC 5321 §4.5.3.1.8: at least 100 recipients must be taken. The number of a recipient
         // has 16 bits.
         set(&mut config.recipients, "recipients", 100, 50_000);

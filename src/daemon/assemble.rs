@@ -223,6 +223,7 @@ impl Base {
         sockets: Vec<TcpListen>,
         tls: Option<&Arc<TlsServer>>,
     ) -> Vec<SocketAddr> {
+        super::relay_watch::spawn(self, config);
         let mut addresses = Vec::new();
         for (socket, (_, options)) in sockets.into_iter().zip(config.inbound_options()) {
             addresses.push(socket.local_address());

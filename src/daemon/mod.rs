@@ -8,6 +8,7 @@ mod catch_up;
 mod drills;
 mod front;
 mod invite_many;
+mod relay_watch;
 mod reload;
 mod serve;
 mod sync;
@@ -19,6 +20,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use assemble::start;
+pub use relay_watch::all_tests;
 pub use serve::serve;
 
 use crate::base::Shutdown;

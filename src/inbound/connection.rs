@@ -9,11 +9,11 @@ use futures_util::FutureExt as _;
 use metrics::counter;
 
 use super::TlsMode;
+use super::admission::Doorway;
 use super::content::Content;
 use super::policy::Standing;
 use super::receive::Incoming;
-use super::server::Permit;
-use super::server::Server;
+use super::server::{Permit, Server};
 use super::session::{Action, BadLine, Hello, Introduces, Pipelined, Rules, Session, StartTls};
 use super::transaction::Transaction;
 use super::wire::{Wire, WireError};
@@ -23,9 +23,7 @@ use crate::limits;
 use crate::mail::{Authenticity, Envelope, HoldReason, Peer, SpoolId, Trace, Verdict};
 use crate::net::BoxedStream;
 use crate::route::{Admission, Origin};
-use crate::smtp::{
-    Attribute, Command, EnhancedStatus, ForwardPath, LineDecoder, Mailbox, Reply, XClient,
-};
+use crate::smtp::{Attribute, Command, ForwardPath, LineDecoder, Reply, XClient};
 use crate::spool::{Draft, SpoolError};
 use crate::telemetry::names;
 
@@ -93,6 +91,7 @@ impl Connection {
     pub(super) async fn serve(mut self, stream: BoxedStream) {
         let stream = match self.server.options.tls {
             TlsMode::None | TlsMode::StartTls => Some(stream),
+            // RFC 8314 §3.3: for those who would not ask.
             TlsMode::Implicit => self.handshake(stream).await,
         };
         let Some(stream) = stream else { return };
@@ -438,6 +437,10 @@ impl Rules for Connection {
         &self.server.options
     }
 
+    fn is_encrypted(&self) -> bool {
+        self.tls.is_some()
+    }
+
     fn introduces(&self) -> Introduces {
         self.introduces
     }
@@ -450,42 +453,11 @@ impl Rules for Connection {
     }
 
     fn admit(&self, to: &ForwardPath) -> Admission {
-        match to {
-            ForwardPath::Postmaster => self.postmaster(),
-            ForwardPath::Mailbox(mailbox) => self.admit_mailbox(mailbox),
-        }
-    }
-}
-
-const NO_SUCH_USER: EnhancedStatus = EnhancedStatus::new(5, 1, 1);
-
-impl Connection {
-    fn admit_mailbox(&self, mailbox: &Mailbox) -> Admission {
-        let admission = self.server.admit.admit(mailbox, self.origin);
-        let Admission::Reject(reply) = &admission else {
-            return admission;
+        let doorway = Doorway {
+            options: &self.server.options,
+            admit: self.server.admit.as_ref(),
+            origin: self.origin,
         };
-        // RFC 5321 §4.5.1: postmaster of any domain that we take mail for, and of this host.
-        let ours = reply.enhanced == Some(NO_SUCH_USER)
-            || mailbox.domain().is_literal()
-            || mailbox.domain().key() == self.server.options.hostname.to_ascii_lowercase();
-        if mailbox.is_postmaster() && ours {
-            self.postmaster()
-        } else {
-            admission
-        }
-    }
-
-    /// The configured postmaster is always taken; if nobody knows a way to him the mail is held.
-    fn postmaster(&self) -> Admission {
-        let postmaster = &self.server.options.postmaster;
-        match self.server.admit.admit(postmaster, Origin::Trusted) {
-            accept @ Admission::Accept { .. } => accept,
-            Admission::Reject(_) => Admission::Accept {
-                address: postmaster.clone(),
-                lane: format!("@{}", postmaster.domain().key()),
-                mailbox: None,
-            },
-        }
+        doorway.admission(to)
     }
 }

@@ -181,6 +181,7 @@ mod tests {
             role: Role::Mx,
             tls: TlsMode::None,
             spokesmen: Spokesmen::default(),
+            requiretls: false,
             max_message_size: 10_000,
             bounds: Bounds::default(),
         }

@@ -5,22 +5,26 @@
 //! A 250 to the final dot is said only after the commit (I1). The room never delivers, never
 //! looks at a backend, and changes nothing in a message but its header's front.
 
+mod admission;
 mod connection;
 mod content;
 mod header_filter;
 mod listener;
 mod policy;
 mod receive;
+mod relay_test;
 mod server;
 mod session;
 mod transaction;
 mod trust;
+mod visitors;
 mod wire;
 
 use std::time::Duration;
 
 pub use listener::run;
 pub use policy::{Role, TlsMode};
+pub use relay_test::test_relay;
 pub use server::Server;
 
 use crate::limits;
@@ -42,6 +46,8 @@ pub struct Options {
     pub tls: TlsMode,
     /// Who may say whose a connection is.
     pub spokesmen: Spokesmen,
+    /// Is mail taken that only hosts may get which prove who they are (RFC 8689)?
+    pub requiretls: bool,
     /// `spool.max_message_size` in bytes. Beyond: 552 5.3.4.
     pub max_message_size: u64,
     /// The bounds.
@@ -64,6 +70,8 @@ pub struct Bounds {
     pub connections: usize,
     /// See [`limits::CONNECTIONS_PER_ADDRESS`].
     pub connections_per_address: usize,
+    /// See [`limits::CONNECTIONS_PER_NETWORK`].
+    pub connections_per_network: usize,
     /// See [`limits::RECIPIENTS`].
     pub recipients: usize,
     /// See [`limits::BAD_COMMANDS`].
@@ -89,6 +97,7 @@ impl Default for Bounds {
         Self {
             connections: limits::CONNECTIONS,
             connections_per_address: limits::CONNECTIONS_PER_ADDRESS,
+            connections_per_network: limits::CONNECTIONS_PER_NETWORK,
             recipients: limits::RECIPIENTS,
             bad_commands: limits::BAD_COMMANDS,
             bad_recipients: limits::BAD_RECIPIENTS,

@@ -1,10 +1,10 @@
 //! What all connections of a listener share.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Options;
+use super::visitors::{Visitor, Visitors};
 use crate::auth::Checker;
 use crate::base::Clock;
 use crate::net::AcceptTls;
@@ -24,18 +24,12 @@ pub struct Server {
     visitors: Mutex<Visitors>,
 }
 
-#[derive(Debug, Default)]
-struct Visitors {
-    all: usize,
-    by_address: HashMap<IpAddr, usize>,
-}
-
 /// The right to one connection; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Permit {
     server: Arc<Server>,
     /// Under which it is counted; `None`: whose it is is not known yet.
-    address: Option<IpAddr>,
+    visitor: Option<Visitor>,
 }
 
 impl Server {
@@ -77,18 +71,11 @@ impl Server {
     /// A permit for a connection from `peer`, unless there are too many; without an address when a
     /// proxy will say whose it is.
     pub(super) fn permit(self: &Arc<Self>, peer: Option<IpAddr>) -> Option<Permit> {
-        let mut visitors = self.visitors();
-        if visitors.all >= self.options.bounds.connections {
-            return None;
-        }
-        let address = peer.map(counted);
-        if let Some(address) = address {
-            visitors.enter(address, self.options.bounds.connections_per_address)?;
-        }
-        visitors.all += 1;
+        let visitor = peer.map(Visitor::of);
+        self.visitors().come(visitor, &self.options.bounds)?;
         Some(Permit {
             server: Arc::clone(self),
-            address,
+            visitor,
         })
     }
 
@@ -97,63 +84,29 @@ impl Server {
     }
 }
 
-impl Visitors {
-    fn enter(&mut self, address: IpAddr, most: usize) -> Option<()> {
-        let here = self.by_address.get(&address).copied().unwrap_or(0);
-        if here >= most {
-            return None;
-        }
-        self.by_address.insert(address, here + 1);
-        Some(())
-    }
-
-    fn leave(&mut self, address: IpAddr) {
-        if let Some(here) = self.by_address.get_mut(&address) {
-            *here -= 1;
-            if *here == 0 {
-                self.by_address.remove(&address);
-            }
-        }
-    }
-}
-
 impl Permit {
     /// The connection is counted under this address from now on, unless it has too many.
     pub(super) fn reassign(mut self, peer: IpAddr) -> Option<Self> {
-        let address = counted(peer);
-        if self.address != Some(address) {
-            let server = Arc::clone(&self.server);
-            let mut visitors = server.visitors();
-            let most = server.options.bounds.connections_per_address;
-            let entered = visitors.enter(address, most);
-            if entered.is_some()
-                && let Some(before) = self.address.replace(address)
-            {
-                visitors.leave(before);
-            }
-            // Before the permit goes, which wants them, too.
-            drop(visitors);
-            entered?;
+        let visitor = Visitor::of(peer);
+        if self.visitor == Some(visitor) {
+            return Some(self);
         }
-        Some(self)
+        let server = Arc::clone(&self.server);
+        let mut visitors = server.visitors();
+        let entered = visitors.enter(visitor, &server.options.bounds);
+        if entered.is_some()
+            && let Some(before) = self.visitor.replace(visitor)
+        {
+            visitors.leave(before);
+        }
+        // Before the permit goes, which wants them, too.
+        drop(visitors);
+        entered.map(|()| self)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut visitors = self.server.visitors();
-        visitors.all = visitors.all.saturating_sub(1);
-        if let Some(address) = self.address {
-            visitors.leave(address);
-        }
-    }
-}
-
-/// The address under which connections are counted: of IPv6 a whole /64, which is what one host
-/// usually has.
-fn counted(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
+        self.server.visitors().go(self.visitor);
     }
 }

@@ -2,14 +2,15 @@
 //! be asked (room in the spool, the route) is asked through [`Rules`].
 
 mod chunks;
+mod introductions;
 
 use super::Options;
 use super::transaction::Transaction;
 use crate::mail::Recipient;
 use crate::route::Admission;
 use crate::smtp::{
-    Attribute, Command, CommandError, Extensions, ForwardPath, LineError, MailParameters, Mailbox,
-    RcptParameters, Reply, ReversePath, XClient,
+    Command, CommandError, Extensions, ForwardPath, Limits, LineError, MailParameters, Mailbox,
+    ParameterError, RcptParameters, Reply, ReversePath, XClient,
 };
 
 /// What the session asks the world.
@@ -18,6 +19,8 @@ pub(super) trait Rules {
     fn options(&self) -> &Options;
     /// Is there room for another message? The reply says why not.
     fn room(&self) -> Result<(), Reply>;
+    /// Is the connection encrypted?
+    fn is_encrypted(&self) -> bool;
     /// May this peer say whose mail it hands on?
     fn introduces(&self) -> Introduces;
     /// May this peer send to that address?
@@ -171,15 +174,6 @@ impl Session {
         }
     }
 
-    /// The session of a client who was introduced: everything said before is forgotten.
-    pub(super) fn introduced(self, helo: Option<&str>) -> Self {
-        Self {
-            state: State::Ungreeted,
-            helo: helo.map(str::to_owned),
-            ..self
-        }
-    }
-
     /// Answers one line.
     pub(super) fn handle(
         self,
@@ -304,6 +298,12 @@ impl Session {
             enhanced_status_codes: true,
             dsn: true,
             chunking: true,
+            // RFC 9422 §4.2.
+            limits: Limits {
+                rcpt_max: u64::try_from(rules.options().bounds.recipients).ok(),
+                ..Limits::default()
+            },
+            requiretls: offers_requiretls(rules),
             xclient: rules.introduces() == Introduces::Others,
             ..Extensions::default()
         }
@@ -431,26 +431,6 @@ impl Session {
     }
 }
 
-impl Session {
-    /// A proxy or filter says whose mail it hands on.
-    fn xclient(self, said: XClient, rules: &impl Rules) -> (Self, Action) {
-        if rules.introduces() == Introduces::Nobody {
-            let reply = Reply::new(550, (5, 7, 1), "You may not speak for others");
-            return self.bad(reply, rules);
-        }
-        if said.get(Attribute::Login).flatten().is_some() {
-            let reply = Reply::new(501, (5, 5, 4), "LOGIN is not taken on your word");
-            return self.bad(reply, rules);
-        }
-        match self.state {
-            State::Ungreeted | State::Ready(_) => (self, Action::Introduce(said)),
-            State::Collecting(..) | State::Chunking(_) | State::Refused(..) => {
-                self.bad(BAD_SEQUENCE, rules)
-            }
-        }
-    }
-}
-
 /// How a client greets.
 #[derive(Debug, Clone, Copy)]
 enum Greeting {
@@ -468,12 +448,21 @@ fn refuse_sender(
         let text = "Non-ASCII address without SMTPUTF8";
         return Some(Reply::new(550, (5, 6, 7), text));
     }
+    // RFC 8689 §2: not offered, not known.
+    if parameters.requiretls && !offers_requiretls(rules) {
+        return Some(CommandError::Parameter(ParameterError::Unknown).reply());
+    }
     // RFC 1870 §6.1: said before the message is sent.
     let max = rules.options().max_message_size;
     if parameters.size.is_some_and(|size| size > max) {
         return Some(too_large(max));
     }
     rules.room().err()
+}
+
+/// RFC 8689 §2: over TLS only.
+fn offers_requiretls(rules: &impl Rules) -> bool {
+    rules.options().requiretls && rules.is_encrypted()
 }
 
 /// The reply to a message beyond `max` bytes.

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::inbound::{Bounds, Role, Spokesmen, TlsMode};
+use crate::smtp::Attribute;
 
 struct World {
     options: Options,
@@ -16,6 +17,7 @@ impl World {
             role: Role::Mx,
             tls: TlsMode::StartTls,
             spokesmen: Spokesmen::default(),
+            requiretls: false,
             max_message_size: 1000,
             bounds: Bounds {
                 recipients: 3,
@@ -31,6 +33,10 @@ impl World {
 impl Rules for World {
     fn options(&self) -> &Options {
         &self.options
+    }
+
+    fn is_encrypted(&self) -> bool {
+        false
     }
 
     fn introduces(&self) -> Introduces {

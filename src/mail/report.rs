@@ -194,7 +194,13 @@ impl Report<'_> {
 
     /// For people.
     fn write_explanation(&self, text: &mut String) {
-        let subject = self.envelope.subject.as_deref().unwrap_or("(no subject)");
+        // RFC 8689 §5: nothing of a message that needs TLS on its whole way.
+        let subject = if self.envelope.parameters.requiretls {
+            Some("(not said here)")
+        } else {
+            self.envelope.subject.as_deref()
+        };
+        let subject = subject.unwrap_or("(no subject)");
         let verdict = match self.kind {
             ReportKind::Failed => "could not be delivered to:",
             ReportKind::Delayed { .. } => "has not reached these recipients yet:",

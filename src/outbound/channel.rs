@@ -138,7 +138,7 @@ impl OpenChannel {
         delivery: &Delivery,
         before_end: &mut Gate<'_>,
     ) -> (Reach, Vec<Outcome>) {
-        if let Some(failure) = obstacle(delivery, &self.link.extensions, &self.peer) {
+        if let Some(failure) = obstacle(delivery, &self.link, &self.peer) {
             return (Reach::Heard, all(delivery, &failure));
         }
         self.messages = self.messages.saturating_add(1);

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use super::link::{Link, Proof};
 use crate::limits;
 use crate::mail::{Blame, BodySource, Cause, Delivery, Failure, Recipient};
 use crate::smtp::{
@@ -130,15 +131,22 @@ fn mail_parameters(delivery: &Delivery, extensions: &Extensions) -> MailParamete
         smtputf8: extensions.smtputf8 && (said.smtputf8 || !is_ascii(delivery)),
         ret: said.ret.filter(|_| extensions.dsn),
         envid: said.envid.clone().filter(|_| extensions.dsn),
+        requiretls: said.requiretls && extensions.requiretls,
     }
 }
 
 /// Why this server cannot be given this message, before a word is said about it.
-pub(super) fn obstacle(
-    delivery: &Delivery,
-    extensions: &Extensions,
-    peer: &str,
-) -> Option<Failure> {
+pub(super) fn obstacle(delivery: &Delivery, link: &Link, peer: &str) -> Option<Failure> {
+    let extensions = &link.extensions;
+    if let Some(why) = breaks_promise(delivery, link) {
+        // RFC 8689 §4.2.1. It is the way that lacks something, not the message.
+        let text = format!("The message requires TLS on its whole way, and {peer} {why}");
+        let reply = Reply::with_text(550, (5, 7, 30), text);
+        return Some(Failure {
+            cause: Some(Cause::Policy),
+            ..Failure::replied(Blame::Recipient, reply)
+        });
+    }
     let size = delivery.body.len();
     // RFC 1870 §6.1: a client need not begin what the server has declared too large.
     if let Some(limit) = extensions.size.filter(|limit| *limit > 0 && size > *limit) {
@@ -159,6 +167,18 @@ pub(super) fn obstacle(
         cause: Some(Cause::Policy),
         ..Failure::replied(Blame::Recipient, reply)
     })
+}
+
+/// What a server lacks to get a message with REQUIRETLS.
+fn breaks_promise(delivery: &Delivery, link: &Link) -> Option<&'static str> {
+    if !delivery.envelope.parameters.requiretls {
+        return None;
+    }
+    match link.proof {
+        Proof::Nothing => Some("has not proven who it is"),
+        Proof::Identity if !link.extensions.requiretls => Some("does not offer REQUIRETLS"),
+        Proof::Identity => None,
+    }
 }
 
 fn is_ascii(delivery: &Delivery) -> bool {

@@ -1,6 +1,7 @@
 //! From the connection to the first MAIL, as a pure state machine: greeting, EHLO, STARTTLS, AUTH.
 
 use super::error::{Error, Stage};
+use super::link::Proof;
 use super::login::{Exchange, Login, Turn};
 use crate::backend::{Protocol, TlsPolicy};
 use crate::net::{CertificateCheck, ClientPair};
@@ -19,6 +20,8 @@ pub(super) struct Manner {
     pub(super) check: CertificateCheck,
     /// The name that it is checked for.
     pub(super) name: String,
+    /// What a certificate for that name proves.
+    pub(super) named: Proof,
     /// What we prove.
     pub(super) pair: Option<ClientPair>,
     /// Log in with this.

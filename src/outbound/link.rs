@@ -9,9 +9,10 @@ use super::error::{Error, Stage};
 use super::greeting::{Greeting, Manner, Step};
 use super::options::Timeouts;
 use super::replies::ReplyReader;
+use crate::backend::TlsPolicy;
 use crate::base::TlsInfo;
 use crate::limits;
-use crate::net::{BoxedStream, Handshake, TlsClient};
+use crate::net::{BoxedStream, CertificateCheck, Handshake, TlsClient};
 use crate::smtp::{Extensions, Reply};
 
 const READ: usize = 4 * 1024;
@@ -23,6 +24,17 @@ pub(super) struct Link {
     pub(super) extensions: Extensions,
     /// How the connection is protected.
     pub(super) tls: Option<TlsInfo>,
+    /// Who is at the other end.
+    pub(super) proof: Proof,
+}
+
+/// Has the server proven who it is?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// No, or not as the one that was looked for.
+    Nothing,
+    /// Its certificate is the one that was asked for.
+    Identity,
 }
 
 /// The bytes of a connection.
@@ -71,6 +83,7 @@ impl Link {
                     return Ok(Self {
                         wire,
                         extensions,
+                        proof: proof(manner, protection.as_ref()),
                         tls: protection,
                     });
                 }
@@ -170,6 +183,21 @@ impl Wire {
             timeouts: self.timeouts,
         };
         Ok((wire, info))
+    }
+}
+
+/// What the handshake has proven.
+fn proof(manner: &Manner, tls: Option<&TlsInfo>) -> Proof {
+    let checked = match manner.check {
+        CertificateCheck::Any => Proof::Nothing,
+        // A name that came from DNS, where anybody could change it, proves that it is its own.
+        CertificateCheck::Name | CertificateCheck::NameBy(_) => manner.named,
+        CertificateCheck::Keys(_) | CertificateCheck::Dane { .. } => Proof::Identity,
+    };
+    match (tls, manner.tls) {
+        (Some(_), TlsPolicy::Verified) => checked,
+        (Some(_), TlsPolicy::Never | TlsPolicy::Opportunistic | TlsPolicy::Required)
+        | (None, _) => Proof::Nothing,
     }
 }
 

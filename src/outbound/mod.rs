@@ -38,7 +38,7 @@ use dial::{Candidate, Finder};
 use error::{Error, Stage};
 use greeting::{Manner, Mirror, Way};
 use guard::{Demand, Guard, Strictness, StsCache};
-use link::Link;
+use link::{Link, Proof};
 use login::{Login, Secret};
 use outcome::failure;
 use tls_report::TlsReports;
@@ -300,6 +300,11 @@ impl Outbound {
             tls: demand.map_or(route.tls, |demand| demand.tls),
             check: demand.map_or(&route.check, |demand| &demand.check).clone(),
             name: route.name.as_ref().unwrap_or(&candidate.host).clone(),
+            // RFC 8689 §4.2.1: the config names it, or a policy of MTA-STS, which came by https.
+            named: match (&route.place, &route.name) {
+                (Place::Backend(Hosts::Mx(_)), None) => Proof::Nothing,
+                (Place::Backend(_) | Place::Domain(_) | Place::Relay(_), _) => Proof::Identity,
+            },
             pair: route.pair.clone(),
             login,
             way: if candidate.address.ip().is_loopback() {

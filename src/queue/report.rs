@@ -188,6 +188,10 @@ impl Queue {
     /// What goes back with a report, RFC 3461 §4.3: RET counts for failures only, without it the
     /// header is enough. A report without it is better than none.
     fn original_of(&self, job: &Job, kind: ReportKind) -> Original {
+        // RFC 8689 §5: the way back promises nothing, so it carries nothing of the message.
+        if job.envelope.parameters.requiretls {
+            return Original::Header(Bytes::new());
+        }
         let body = match self.0.parts.spool.body(job.id) {
             Ok(Some(body)) => body,
             Ok(None) => return Original::Header(Bytes::new()),

@@ -169,7 +169,17 @@ const fn bounced(failure: Failure, backend: Option<BackendId>) -> RecipientEvent
 /// Is it a permanent refusal that says something about how the backend treats recipients, and not
 /// about a message? Then the breaker hears of it.
 pub(super) fn counts_as_rejected(failure: &Failure) -> bool {
-    failure.is_permanent() && failure.blame != Blame::Backend && failure.cause() != Cause::Content
+    failure.is_permanent()
+        && failure.blame != Blame::Backend
+        && failure.cause() != Cause::Content
+        && !asks_too_much(failure)
+}
+
+/// Does the message want what the backend has not got: SMTPUTF8 (RFC 6531 §3.5), REQUIRETLS
+/// (RFC 8689 §8.4)? Anybody can write such messages, and other mail is none the worse for it.
+fn asks_too_much(failure: &Failure) -> bool {
+    let status = failure.reply.as_ref().and_then(|reply| reply.enhanced);
+    status.is_some_and(|status| matches!((status.subject, status.detail), (6, 7) | (7, 30)))
 }
 
 /// Does a backend refuse to pass mail on to a stranger? That is about us, and not about the
@@ -180,7 +190,8 @@ pub(super) fn denies_relay(failure: &Failure) -> bool {
     };
     let is_policy = matches!(failure.cause(), Cause::Policy | Cause::Domain);
     let is_security = reply.enhanced.is_none_or(|status| status.subject == 7);
-    failure.is_permanent() && failure.blame != Blame::Backend && is_policy && is_security
+    let is_about_us = failure.blame != Blame::Backend && !asks_too_much(failure);
+    failure.is_permanent() && is_about_us && is_policy && is_security
 }
 
 /// Is it a permanent refusal of the content?

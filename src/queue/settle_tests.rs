@@ -308,3 +308,35 @@ fn old_mail_is_given_up_for_strangers_only() {
         assert_eq!(event.name(), expected, "{known:?} {age:?}");
     }
 }
+
+/// Anybody can write a message that wants more than a backend offers: other mail goes on.
+#[test]
+fn what_wants_too_much_says_nothing_about_a_backend() {
+    let backend = DeliveryTarget::Backend(BackendId::new("onprem"));
+    for (line, is_about_us) in [
+        ("550 5.6.7 The message needs SMTPUTF8", false),
+        (
+            "550 5.7.30 The message requires TLS on its whole way",
+            false,
+        ),
+        ("550 5.7.1 Relaying denied", true),
+    ] {
+        let reply = Reply::parse(&[line]).unwrap();
+        let failure = Failure {
+            cause: Some(Cause::Policy),
+            ..Failure::replied(Blame::Recipient, reply)
+        };
+        assert_eq!(counts_as_rejected(&failure), is_about_us, "{line}");
+        for (known, expected) in [
+            (Known::Ours, "held"),
+            (
+                Known::Stranger,
+                if is_about_us { "deferred" } else { "bounced" },
+            ),
+        ] {
+            let attempt = attempt(&backend, known);
+            let event = settle(Outcome::Failed(failure.clone()), &attempt, NOW, 0.5);
+            assert_eq!(event.name(), expected, "{line} {known:?}");
+        }
+    }
+}

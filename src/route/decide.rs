@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use super::refusals::{NO_RELAY, NO_SUCH_USER, NOT_KNOWN_YET, ROUTED};
 use super::selection::Subject;
 use super::{Decision, Explanation, HoldBook, Mail, Origin, OutboundRelay, RouteOptions};
 use crate::backend::{BackendHealth, Health, Healths};
@@ -13,20 +14,8 @@ use crate::limits;
 use crate::mail::{BackendId, DeliveryTarget, HoldReason};
 use crate::smtp::{Mailbox, Reply};
 
-pub(super) const NO_SUCH_USER: Reply = Reply::new(550, (5, 1, 1), "No such user here");
-/// RFC 3463 §3.4: a directory that cannot be asked.
-pub(super) const NOT_KNOWN_YET: Reply = Reply::new(
-    451,
-    (4, 4, 3),
-    "The directory does not know yet who exists, try again later",
-);
 /// How the reason begins when delivery addresses lead back to each other.
 pub(super) const CIRCLE: &str = "the delivery addresses go in a circle";
-const NO_RELAY: Reply = Reply::new(
-    550,
-    (5, 7, 1),
-    "Relaying denied: this server takes no mail for that domain",
-);
 
 /// Everything that a decision rests on.
 #[derive(Debug, Clone, Copy)]
@@ -192,6 +181,11 @@ impl<'a> Walk<'a> {
                 self.say(|| format!("{address} is {} of the directory", named(&entry, address)));
                 self.mailbox.get_or_insert_with(|| entry.address.key());
                 self.known(&entry, &rule, address)
+            }
+            // I11: a domain of ours in front is no pass for what stands behind it.
+            Lookup::Unknown(_) if origin == Origin::Internet && address.is_routed() => {
+                self.say(|| format!("{address} names a way to somewhere else: reject it"));
+                ControlFlow::Break(Decision::Reject(ROUTED))
             }
             Lookup::Unknown(rule) => self.unknown(&rule, address),
             Lookup::Stranger if self.is_our_postmaster(address) => self.postmaster(address, None),

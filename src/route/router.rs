@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::groups::is_down_since;
 use super::{
-    Admission, Admit, Decision, Explanation, Holds, Nearly, Origin, Telling, Verifier, View,
-    decide, nearly,
+    Admission, Admit, Decision, Explanation, Holds, LastRelayTest, Nearly, Origin, Telling,
+    Verifier, View, decide, nearly,
 };
 use crate::backend::{BackendHealth, Board, Health};
 use crate::base::{Boxed, Timestamp, hex};
@@ -76,6 +76,7 @@ struct Inner {
     options: RwLock<Arc<RouteOptions>>,
     verifier: OnceLock<Verifier>,
     x500_uses: X500Uses,
+    relay_test: LastRelayTest,
 }
 
 impl fmt::Debug for Router {
@@ -95,6 +96,7 @@ impl Router {
             options: RwLock::new(Arc::new(options)),
             verifier: OnceLock::new(),
             x500_uses: X500Uses::default(),
+            relay_test: LastRelayTest::default(),
         }))
     }
 
@@ -113,6 +115,19 @@ impl Router {
     #[must_use]
     pub fn x500_uses(&self) -> &X500Uses {
         &self.0.x500_uses
+    }
+
+    /// The domains that we take mail for.
+    #[must_use]
+    pub fn domains(&self) -> Vec<String> {
+        let directory = self.0.directory.current();
+        directory.domains().map(|rule| rule.name.clone()).collect()
+    }
+
+    /// Whether strangers could send through us, as it was found last.
+    #[must_use]
+    pub fn relay_test(&self) -> &LastRelayTest {
+        &self.0.relay_test
     }
 
     /// The home of a domain: what a finished move gave it, else what the config says.
@@ -386,6 +401,46 @@ mod tests {
         assert_eq!(reply.code, 550);
         let trusted = router.admit(&ann, Origin::Trusted);
         assert!(matches!(trusted, Admission::Accept { mailbox: None, .. }));
+    }
+
+    /// I11: what stands behind the `%` may be a stranger, and the home trusts us.
+    #[test]
+    fn a_domain_of_ours_is_no_pass_for_somewhere_else() {
+        let mut rule = DomainRule {
+            name: "example.org".into(),
+            kind: DomainKind::InternalRelay,
+            home: BackendId::new("onprem"),
+            failover: Vec::new(),
+            unknown: Unknown::Relay,
+        };
+        for unknown in [Unknown::Relay, Unknown::Verify] {
+            rule.unknown = unknown;
+            let mut builder = Directory::builder(vec![rule.clone()]);
+            builder.add(Record::new("odd%name@example.org".parse().unwrap()));
+            let directory = DirectoryHandle::new(builder.finish());
+            let board = Board::new(&[], Clock::system());
+            let router = Router::new(directory, board, RouteOptions::default());
+            let refused = |address: &str, origin: Origin| {
+                let admission = router.admit(&address.parse().unwrap(), origin);
+                matches!(admission, Admission::Reject(reply) if reply.code == 550)
+            };
+            for address in [
+                "victim%elsewhere.example@example.org",
+                "elsewhere.example!victim@example.org",
+                "\"victim@elsewhere.example\"@example.org",
+                "\"a\\@b\"@EXAMPLE.org",
+            ] {
+                assert!(refused(address, Origin::Internet), "{address} {unknown:?}");
+                assert!(!refused(address, Origin::Trusted), "{address} {unknown:?}");
+            }
+            for address in [
+                "odd%name@example.org",
+                "anybody@example.org",
+                "a=b#c@example.org",
+            ] {
+                assert!(!refused(address, Origin::Internet), "{address} {unknown:?}");
+            }
+        }
     }
 
     #[test]

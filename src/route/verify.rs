@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::decide::{NO_SUCH_USER, NOT_KNOWN_YET, Walk};
+use super::decide::Walk;
+use super::refusals::{NO_SUCH_USER, NOT_KNOWN_YET};
 use super::{Origin, Router};
 use crate::backend::BackendHealth;
 use crate::base::{Clock, Timestamp};

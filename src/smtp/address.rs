@@ -129,6 +129,13 @@ impl Mailbox {
         self.local.is_ascii() && self.domain.0.is_ascii()
     }
 
+    /// Is the local part another address, to which a server behind could send it on: with `%`,
+    /// `!` or a quoted `@` (RFC 5321 appendix F.2)?
+    #[must_use]
+    pub fn is_routed(&self) -> bool {
+        self.unquoted_local().contains(['%', '!', '@'])
+    }
+
     /// `postmaster`, RFC 5321 §4.5.1, in any case.
     #[must_use]
     pub fn is_postmaster(&self) -> bool {

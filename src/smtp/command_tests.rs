@@ -56,6 +56,7 @@ fn reads_parameters() {
             smtputf8: true,
             ret: Some(Ret::Hdrs),
             envid: Some("a+b".to_owned()),
+            requiretls: false,
         }
     );
     let line = "RCPT TO:<ann@example.org> NOTIFY=success,DELAY ORCPT=rfc822;Ann+2B@example.org";
@@ -105,6 +106,8 @@ fn a_bad_command_has_its_reply() {
         ("MAIL FROM:<> SMTPUTF8=1", "501 5.5.4"),
         ("MAIL FROM:<> ENVID=a+", "501 5.5.4"),
         ("MAIL FROM:<> RET=SOME", "501 5.5.4"),
+        ("MAIL FROM:<> REQUIRETLS=YES", "501 5.5.4"),
+        ("MAIL FROM:<> REQUIRETLS REQUIRETLS", "501 5.5.4"),
         ("MAIL FROM:<> NOTIFY=NEVER", "555 5.5.4"),
         ("MAIL FROM:<> AUTH=<>", "555 5.5.4"),
         ("RCPT TO:<ann@example.org> SIZE=1", "555 5.5.4"),
@@ -139,13 +142,14 @@ fn mail_parameters() -> impl Strategy<Value = MailParameters> {
     let body = prop_oneof![Just(BodyKind::SevenBit), Just(BodyKind::EightBitMime)];
     let ret = proptest::option::of(prop_oneof![Just(Ret::Full), Just(Ret::Hdrs)]);
     let envid = proptest::option::of("[ -~]{1,30}");
-    (any::<Option<u64>>(), body, any::<bool>(), ret, envid).prop_map(
-        |(size, body, smtputf8, ret, envid)| MailParameters {
+    (any::<Option<u64>>(), body, any::<[bool; 2]>(), ret, envid).prop_map(
+        |(size, body, [smtputf8, requiretls], ret, envid)| MailParameters {
             size,
             body,
             smtputf8,
             ret,
             envid,
+            requiretls,
         },
     )
 }

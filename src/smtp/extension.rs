@@ -27,6 +27,8 @@ pub struct Extensions {
     pub auth: Vec<String>,
     /// `LIMITS`, RFC 9422.
     pub limits: Limits,
+    /// `REQUIRETLS`, RFC 8689.
+    pub requiretls: bool,
     /// `XCLIENT`, of Postfix.
     pub xclient: bool,
 }
@@ -69,6 +71,7 @@ impl Extensions {
             "ENHANCEDSTATUSCODES" => self.enhanced_status_codes = true,
             "DSN" => self.dsn = true,
             "CHUNKING" => self.chunking = true,
+            "REQUIRETLS" => self.requiretls = true,
             "XCLIENT" => self.xclient = true,
             "AUTH" => {
                 for mechanism in words.map(str::to_ascii_uppercase) {
@@ -107,6 +110,7 @@ impl fmt::Display for Extensions {
             word(self.smtputf8, "SMTPUTF8"),
             word(self.chunking, "CHUNKING"),
             &self.limits.to_string(),
+            word(self.requiretls, "REQUIRETLS"),
             &if self.xclient {
                 format!("XCLIENT {}", XClient::OFFERED)
             } else {
@@ -188,6 +192,7 @@ mod tests {
                     rcpt_max: Some(20),
                     rcpt_domain_max: None
                 },
+                requiretls: false,
                 xclient: false,
             }
         );
@@ -201,7 +206,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_printed_is_parsed(
-            flags: [bool; 8],
+            flags: [bool; 9],
             size: Option<u64>,
             auth in proptest::sample::subsequence(vec!["PLAIN", "LOGIN", "XOAUTH2"], 0..3),
             limits in [proptest::option::of(1_u64..), proptest::option::of(1_u64..)],
@@ -218,6 +223,7 @@ mod tests {
                 auth: auth.into_iter().map(str::to_owned).collect(),
                 limits: Limits { mail_max: limits[0], rcpt_max: limits[1], rcpt_domain_max: None },
                 xclient: flags[7],
+                requiretls: flags[8],
             };
             prop_assert_eq!(Extensions::parse(&format!("host\n{extensions}")), extensions);
         }

@@ -66,6 +66,9 @@ pub struct MailParameters {
     /// `ENVID=`, decoded from xtext, RFC 3461 §4.4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envid: Option<String>,
+    /// `REQUIRETLS`, RFC 8689: nobody may get it who does not prove who he is and promise the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub requiretls: bool,
 }
 
 /// Parameters of RCPT.
@@ -109,6 +112,8 @@ impl MailParameters {
                 ("BODY", value) => once(&mut body, parse_body(value), "BODY")?,
                 ("SMTPUTF8", None) if !parameters.smtputf8 => parameters.smtputf8 = true,
                 ("SMTPUTF8", _) => return Err(ParameterError::Invalid("SMTPUTF8")),
+                ("REQUIRETLS", None) if !parameters.requiretls => parameters.requiretls = true,
+                ("REQUIRETLS", _) => return Err(ParameterError::Invalid("REQUIRETLS")),
                 ("RET", value) => once(&mut parameters.ret, parse_ret(value), "RET")?,
                 ("ENVID", value) => once(&mut parameters.envid, parse_envid(value), "ENVID")?,
                 _ => return Err(ParameterError::Unknown),
@@ -139,6 +144,9 @@ impl fmt::Display for MailParameters {
         }
         if let Some(envid) = &self.envid {
             write!(f, " ENVID={}", xtext::encode(envid.as_bytes()))?;
+        }
+        if self.requiretls {
+            f.write_str(" REQUIRETLS")?;
         }
         Ok(())
     }
@@ -206,7 +214,14 @@ impl Keyword {
             None => (parameter, None),
         };
         let known = [
-            "SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "NOTIFY", "ORCPT",
+            "SIZE",
+            "BODY",
+            "SMTPUTF8",
+            "RET",
+            "ENVID",
+            "REQUIRETLS",
+            "NOTIFY",
+            "ORCPT",
         ];
         let known = known
             .into_iter()

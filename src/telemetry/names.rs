@@ -71,6 +71,9 @@ metrics! {
     Counter LANDED = "tideover_landed_total" ["backend, folder"]
         "Deliveries that were found in their mailbox, by recipient and what the folder is for \
          (inbox, other, archive, junk, trash …).";
+    Gauge OPEN_RELAY = "tideover_open_relay" [""]
+        "Tricks by which strangers can send through this server to strangers, at the last test. \
+         There should be none.";
     Gauge LANDING_MISSING = "tideover_landing_missing" [""]
         "Delivered messages that are in no folder of their mailbox, by recipient.";
     Counter TLS_SESSIONS = "tideover_tls_sessions_total" ["policy, result"]

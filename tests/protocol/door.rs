@@ -35,6 +35,7 @@ impl Default for Settings {
                 role: Role::Mx,
                 tls: TlsMode::None,
                 spokesmen: Spokesmen::default(),
+                requiretls: false,
                 max_message_size: 100_000,
                 bounds: Bounds {
                     command_timeout: Duration::from_secs(20),

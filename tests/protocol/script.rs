@@ -16,6 +16,7 @@
 //! M? dmarc            why its first recipient is held: one word; `M? no`: he is not
 //! M. none             nothing was accepted
 //! M# sent TO          number of recipients of the last message
+//! MP requiretls       a parameter of MAIL of the last message
 //! M@ Relayed          whether the sender of the last message is proven: `Authenticity`
 //! DISK full           from now on each write says that the disk is full; broken: it fails
 //! DISK good           … and works again
@@ -91,7 +92,11 @@ fn set(settings: &mut Settings, setting: &str) {
         }
         "proxy_from" => options.spokesmen.proxy.push(value.parse().unwrap()),
         "xclient_from" => options.spokesmen.xclient.push(value.parse().unwrap()),
+        "requiretls" => options.requiretls = value == "true",
         "proxy_timeout" => options.bounds.proxy_timeout = millis(value),
+        "connections_per_network" => {
+            options.bounds.connections_per_network = value.parse().unwrap();
+        }
         "command_timeout" => options.bounds.command_timeout = millis(value),
         "data_timeout" => options.bounds.data_timeout = millis(value),
         "discard_timeout" => options.bounds.discard_timeout = millis(value),
@@ -190,11 +195,7 @@ impl Run {
             }
             "M: " | "M:" => self.message_line(text),
             "A: " => self.results_line(text),
-            "T~ " => {
-                self.read_message()?;
-                let told = self.trace.contains(text);
-                told.then_some(()).ok_or_else(|| wrong(&self.trace))
-            }
+            "T~ " => self.trace_line(text),
             "M? " => self.held(text),
             "M. " => self
                 .newest()
@@ -205,6 +206,7 @@ impl Run {
                 let told = format!("{:?}", self.stored()?.envelope.authenticity);
                 (told == text).then_some(()).ok_or_else(|| wrong(&told))
             }
+            "MP " => self.parameter(text),
             "M# " => {
                 let stored = self.stored()?;
                 (stored.envelope.recipients.len().to_string() == text)
@@ -308,6 +310,20 @@ impl Run {
             "K good" => None,
             _ => panic!("unknown fault {text}"),
         };
+    }
+
+    /// Has our trace line this in it?
+    fn trace_line(&mut self, text: &str) -> Result<(), String> {
+        self.read_message()?;
+        let told = self.trace.contains(text);
+        told.then_some(()).ok_or_else(|| wrong(&self.trace))
+    }
+
+    /// Is this a parameter of MAIL of the last message?
+    fn parameter(&self, text: &str) -> Result<(), String> {
+        let told = self.stored()?.envelope.parameters.to_string();
+        let has = told.to_ascii_lowercase().contains(text);
+        has.then_some(()).ok_or_else(|| wrong(&told))
     }
 
     /// Is the first recipient held for this reason?

@@ -15,7 +15,7 @@ async fn deliver(server: Server, delivery: &Delivery) -> (Vec<Outcome>, Seen) {
     (channel.deliver(delivery, nothing()).await, seen)
 }
 
-fn replied(outcomes: &[Outcome]) -> String {
+pub(super) fn replied(outcomes: &[Outcome]) -> String {
     let Some(Outcome::Failed(failure)) = outcomes.first() else {
         panic!("{outcomes:?}");
     };

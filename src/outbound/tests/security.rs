@@ -1,5 +1,6 @@
 //! TLS, logins, greetings and probes.
 
+use super::content::replied;
 use super::*;
 use crate::backend::{Prober as _, Proof, SecretFile};
 use crate::net::TlsServer;
@@ -257,4 +258,51 @@ async fn a_probe_asks_and_sends_nothing() {
     let failure = outbound.probe(&options).await.unwrap_err();
     assert_eq!(failure.what, "192.0.2.1:25 answered RCPT with 550 5.7.1 no");
     assert_eq!(failure.blame, crate::mail::Blame::Backend);
+}
+
+/// RFC 8689 §4.2.1: a message that needs TLS on its whole way goes to whom the certificate proves,
+/// and who promises the same; to nobody else, and in no other way.
+#[tokio::test]
+async fn what_requires_tls_goes_where_it_is_promised() {
+    let pair = with_tls();
+    let deliver = async |hello: &str, tls: TlsPolicy, authorities: bool| {
+        let server = Server {
+            tls: pair.server.tls.clone(),
+            ..Server::scripted(hello)
+        };
+        let sink = BackendOptions {
+            tls,
+            proof: Proof {
+                name: Some("sink.example.org".to_owned()),
+                authorities: authorities.then(|| pair.folder.path().join("self-signed.crt")),
+                ..Proof::default()
+            },
+            ..backend(&[SINK])
+        };
+        let (outbound, seen) = client(net(vec![(SINK, server)]), sink);
+        let mut delivery = delivery(BOTH, BODY);
+        let mut envelope = (*delivery.envelope).clone();
+        envelope.parameters.requiretls = true;
+        delivery.envelope = Arc::new(envelope);
+        let mut channel = outbound.open(&target()).await.unwrap();
+        (channel.deliver(&delivery, nothing()).await, seen)
+    };
+    let promised = "hello 250-sink!250-STARTTLS!250 REQUIRETLS";
+    let (outcomes, seen) = deliver(promised, TlsPolicy::Verified, true).await;
+    assert_eq!(short(&outcomes), ["delivered", "delivered"]);
+    assert!(seen.has_line("MAIL FROM:<sender@example.net> REQUIRETLS"));
+    for (hello, tls, authorities) in [
+        ("hello 250-sink!250 STARTTLS", TlsPolicy::Verified, true),
+        (promised, TlsPolicy::Required, false),
+        (promised, TlsPolicy::Opportunistic, false),
+        (promised, TlsPolicy::Never, false),
+    ] {
+        let (outcomes, seen) = deliver(hello, tls, authorities).await;
+        assert_eq!(
+            replied(&outcomes),
+            "Recipient 550 5.7.30",
+            "{hello} {tls:?}"
+        );
+        assert!(!seen.verbs().contains(&"MAIL".to_owned()), "{seen:?}");
+    }
 }

@@ -1,0 +1,62 @@
+//! Once a day, and at the start, it is tried whether strangers could send through us.
+
+use std::time::Duration;
+
+use metrics::gauge;
+
+use super::assemble::Base;
+use crate::config::Config;
+use crate::inbound::{self, test_relay};
+use crate::route::{RelayTest, Router};
+use crate::telemetry::names;
+
+/// From one test to the next.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Begins with the listeners of `config`.
+pub(super) fn spawn(base: &Base, config: &Config) {
+    let listeners = config.inbound_options().into_iter();
+    let listeners: Vec<_> = listeners.map(|(_, options)| options).collect();
+    let (router, clock, shutdown) = (
+        base.router.clone(),
+        base.clock.clone(),
+        base.shutdown.clone(),
+    );
+    base.shutdown.spawn("open-relay test", async move {
+        loop {
+            let test = all_tests(&listeners, &router);
+            note(&test);
+            router.relay_test().note(clock.now(), test);
+            tokio::select! {
+                biased;
+                () = shutdown.stopping() => return,
+                () = tokio::time::sleep(DAY) => {}
+            }
+        }
+    });
+}
+
+/// Each listener, with each domain that the directory has now.
+#[must_use]
+pub fn all_tests(listeners: &[inbound::Options], router: &Router) -> RelayTest {
+    let mut all = RelayTest::default();
+    for domain in router.domains() {
+        for options in listeners {
+            let test = test_relay(options, router, &domain);
+            all.tried += test.tried;
+            all.open.extend(test.open);
+        }
+    }
+    all
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge that is off by one part in 2^53 is as good"
+)]
+fn note(test: &RelayTest) {
+    gauge!(names::OPEN_RELAY).set(test.open.len() as f64);
+    if let Some(problem) = test.problem() {
+        tracing::error!("{problem}");
+    }
+}

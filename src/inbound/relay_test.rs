@@ -1,0 +1,293 @@
+//! The open-relay test: the tricks by which strangers have sent through servers since there are
+//! servers, said to our own sessions as somebody outside says them. No network, no message: the
+//! reply to RCPT is enough.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+
+use super::Options;
+use super::admission::Doorway;
+use super::session::{Action, BadLine, Introduces, Pipelined, Rules, Session, StartTls};
+use crate::route::{Admission, Admit, OpenTrick, Origin, RelayTest};
+use crate::smtp::{Command, ForwardPath, Mailbox, Reply};
+
+/// Where nobody of ours is: public name servers. Who trusts one of them trusts the world.
+const OUTSIDE: [&str; 5] = [
+    "1.1.1.1",
+    "8.8.8.8",
+    "9.9.9.9",
+    "208.67.222.222",
+    "2606:4700:4700::1111",
+];
+/// The stranger to whom it should not go (RFC 6761 §6.5).
+const TO: &str = "relay-test";
+const AT: &str = "elsewhere.example";
+
+/// Tries all tricks at a listener with `options`, which takes mail for the domain `ours`.
+#[must_use]
+pub fn test_relay(options: &Options, admit: &dyn Admit, ours: &str) -> RelayTest {
+    let mut test = RelayTest::default();
+    let senders = senders(ours, &options.hostname);
+    for rcpt in recipients(ours, &options.hostname) {
+        for mail in &senders {
+            test.tried += 1;
+            if let Some(lane) = attempt(options, admit, (mail, &rcpt)) {
+                test.open.push(OpenTrick {
+                    listener: options.listener.clone(),
+                    mail: mail.clone(),
+                    rcpt: rcpt.clone(),
+                    lane,
+                });
+            }
+        }
+    }
+    test
+}
+
+/// Who says that he sends: somebody outside, nobody, and what claims to be ours.
+fn senders(ours: &str, hostname: &str) -> Vec<String> {
+    vec![
+        "<relay-test@outside.example>".to_owned(),
+        "<>".to_owned(),
+        format!("<relay-test@{ours}>"),
+        format!("<postmaster@{hostname}>"),
+        "<relay-test@localhost>".to_owned(),
+        "<relay-test@[127.0.0.1]>".to_owned(),
+    ]
+}
+
+/// To whom: the stranger as he is, and dressed up as one of ours.
+fn recipients(ours: &str, hostname: &str) -> Vec<String> {
+    let shouted = ours.to_ascii_uppercase();
+    let plain = [
+        format!("<{TO}@{AT}>"),
+        format!("<{TO}@ELSEWHERE.Example>"),
+        format!("<{TO}@{AT}.>"),
+        format!("{TO}@{AT}"),
+        format!("<{TO}@[192.0.2.25]>"),
+        format!("<{TO}@[IPv6:2001:db8::25]>"),
+        format!("<{TO}@192.0.2.25>"),
+        // Domains that look like ours.
+        format!("<{TO}@{ours}.{AT}>"),
+        format!("<{TO}@x{ours}>"),
+        format!("<{ours}@{AT}>"),
+    ];
+    // Source routes.
+    let routes = [
+        format!("<@{ours}:{TO}@{AT}>"),
+        format!("<@{ours},@{hostname}:{TO}@{AT}>"),
+        format!("<@[127.0.0.1]:{TO}@{AT}>"),
+        format!("<{TO}@{AT}@{ours}>"),
+        format!("<{TO}@{ours}@{AT}>"),
+        format!("<{AT}!{TO}>"),
+        format!("<{ours}!{TO}@{AT}>"),
+        format!("<\"{TO}@{AT}\">"),
+        format!("<\"{TO}\"@{AT}>"),
+    ];
+    let homes = [ours, &shouted, hostname, "localhost", "[127.0.0.1]"];
+    let disguised = homes.iter().flat_map(|home| {
+        [
+            format!("<{TO}%{AT}@{home}>"),
+            format!("<\"{TO}%{AT}\"@{home}>"),
+            format!("<\"{TO}@{AT}\"@{home}>"),
+            format!("<{AT}!{TO}@{home}>"),
+            format!("<{AT}!{TO}%{AT}@{home}>"),
+            format!("<\"@{home}:{TO}@{AT}\"@{home}>"),
+        ]
+    });
+    plain.into_iter().chain(routes).chain(disguised).collect()
+}
+
+/// Where a message would go that a stranger brings so; `None` when he is refused, or it is for us.
+fn attempt(options: &Options, admit: &dyn Admit, (mail, rcpt): (&str, &str)) -> Option<String> {
+    let outsider = Outsider {
+        doorway: Doorway {
+            options,
+            admit,
+            origin: origin(options),
+        },
+        taken: RefCell::default(),
+    };
+    let mut session = Session::new(StartTls::NotOffered);
+    let mut taken = false;
+    for line in [
+        "EHLO relay-test.example".to_owned(),
+        format!("MAIL FROM:{mail}"),
+        format!("RCPT TO:{rcpt}"),
+    ] {
+        let command = Command::parse(line.as_bytes()).map_err(BadLine::from);
+        let (next, action) = session.handle(command, Pipelined::No, &outsider);
+        session = next;
+        taken = matches!(action, Action::Reply(reply) if reply.is_success());
+        if !taken {
+            break;
+        }
+    }
+    let (address, lane) = outsider.taken.into_inner().filter(|_| taken)?;
+    leads_away(&address, &lane).then_some(lane)
+}
+
+/// It goes to a stranger, or to a platform that may take it for the way to one.
+fn leads_away(address: &Mailbox, lane: &str) -> bool {
+    lane.starts_with('@') || address.is_routed()
+}
+
+/// As whom a client is seen that comes from outside.
+fn origin(options: &Options) -> Origin {
+    let outside = OUTSIDE
+        .iter()
+        .filter_map(|text| text.parse::<IpAddr>().ok());
+    let mut origins = outside.map(|address| options.role.origin(address));
+    if origins.any(|origin| origin == Origin::Trusted) {
+        Origin::Trusted
+    } else {
+        Origin::Internet
+    }
+}
+
+/// A session's world with a stranger in it.
+struct Outsider<'a> {
+    doorway: Doorway<'a>,
+    /// Who was taken, and where his mail would wait.
+    taken: RefCell<Option<(Mailbox, String)>>,
+}
+
+impl Rules for Outsider<'_> {
+    fn options(&self) -> &Options {
+        self.doorway.options
+    }
+
+    fn room(&self) -> Result<(), Reply> {
+        Ok(())
+    }
+
+    fn is_encrypted(&self) -> bool {
+        false
+    }
+
+    fn introduces(&self) -> Introduces {
+        Introduces::Nobody
+    }
+
+    fn admit(&self, to: &ForwardPath) -> Admission {
+        let admission = self.doorway.admission(to);
+        if let Admission::Accept { address, lane, .. } = &admission {
+            *self.taken.borrow_mut() = Some((address.clone(), lane.clone()));
+        }
+        admission
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inbound::{Bounds, Role, Spokesmen, TlsMode};
+
+    fn options(role: Role) -> Options {
+        Options {
+            listener: "192.0.2.1:25".to_owned(),
+            hostname: "mx.example.org".to_owned(),
+            postmaster: "admin@example.org".parse().unwrap(),
+            role,
+            tls: TlsMode::None,
+            spokesmen: Spokesmen::default(),
+            requiretls: false,
+            max_message_size: 1000,
+            bounds: Bounds::default(),
+        }
+    }
+
+    /// A door that takes what its rule says, whoever asks.
+    #[derive(Debug)]
+    struct Takes(fn(&str, &str, Origin) -> bool);
+
+    impl Admit for Takes {
+        fn admit(&self, address: &Mailbox, origin: Origin) -> Admission {
+            let domain = address.domain().key();
+            if !(self.0)(address.local(), &domain, origin) {
+                return Admission::Reject(Reply::new(550, (5, 7, 1), "No"));
+            }
+            let ours = domain == "example.org";
+            Admission::Accept {
+                address: address.clone(),
+                lane: if ours {
+                    "onprem".to_owned()
+                } else {
+                    format!("@{domain}")
+                },
+                mailbox: None,
+            }
+        }
+    }
+
+    fn opened(role: Role, takes: fn(&str, &str, Origin) -> bool) -> Vec<String> {
+        let test = test_relay(&options(role), &Takes(takes), "example.org");
+        assert!(test.tried > 200, "{}", test.tried);
+        assert_eq!(test.problem().is_some(), !test.open.is_empty());
+        let mut said: Vec<_> = test.open.into_iter().map(|trick| trick.rcpt).collect();
+        said.dedup();
+        said
+    }
+
+    #[test]
+    fn a_door_that_takes_its_own_people_is_closed() {
+        let none = Vec::<String>::new();
+        assert_eq!(
+            opened(Role::Mx, |local, domain, _| local == "ann"
+                && domain == "example.org"),
+            none
+        );
+        // It takes anybody here, and hands him to the platform as he is.
+        assert_eq!(
+            opened(Role::Mx, |local, domain, _| {
+                domain == "example.org" && !local.contains(['%', '!', '@'])
+            }),
+            none
+        );
+    }
+
+    #[test]
+    fn each_hole_is_found() {
+        // Everything for everybody.
+        let all = opened(Role::Mx, |_, _, _| true);
+        for trick in [
+            "<relay-test@elsewhere.example>",
+            "<@example.org:relay-test@elsewhere.example>",
+            "<relay-test@[192.0.2.25]>",
+            "<\"relay-test\"@elsewhere.example>",
+            "<relay-test%elsewhere.example@localhost>",
+            "<relay-test@example.org.elsewhere.example>",
+        ] {
+            assert!(all.contains(&trick.to_owned()), "{trick} {all:?}");
+        }
+        // Anybody at our domain, whatever stands in front of the @.
+        let ours = opened(Role::Mx, |_, domain, _| domain == "example.org");
+        for trick in [
+            "<relay-test%elsewhere.example@example.org>",
+            "<relay-test%elsewhere.example@EXAMPLE.ORG>",
+            "<\"relay-test@elsewhere.example\"@example.org>",
+            "<elsewhere.example!relay-test@example.org>",
+        ] {
+            assert!(ours.contains(&trick.to_owned()), "{trick} {ours:?}");
+        }
+        // What ends or begins like ours.
+        let alike = opened(Role::Mx, |_, domain, _| domain.ends_with("example.org"));
+        assert!(
+            alike.contains(&"<relay-test@xexample.org>".to_owned()),
+            "{alike:?}"
+        );
+    }
+
+    #[test]
+    fn who_trusts_everybody_is_open() {
+        let trusted = |_: &str, _: &str, origin: Origin| origin == Origin::Trusted;
+        let allow = |text: &str| Role::Relay {
+            allow: vec![text.parse().unwrap()],
+        };
+        assert!(!opened(allow("0.0.0.0/0"), trusted).is_empty());
+        assert!(!opened(allow("::/0"), trusted).is_empty());
+        assert!(!opened(allow("128.0.0.0/1"), trusted).is_empty());
+        assert!(opened(allow("10.0.0.0/8"), trusted).is_empty());
+        assert!(opened(Role::Mx, trusted).is_empty());
+    }
+}
