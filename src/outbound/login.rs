@@ -1,5 +1,5 @@
-//! AUTH (RFC 4954) as a pure state machine: PLAIN (RFC 4616), LOGIN, SCRAM-SHA-256 (RFC 7677) and
-//! XOAUTH2.
+//! AUTH (RFC 4954, by SASL, RFC 4422) as a pure state machine: PLAIN (RFC 4616), LOGIN, SCRAM-
+//! SHA-256 (RFC 7677) and XOAUTH2.
 
 use std::fmt;
 

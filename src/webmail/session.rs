@@ -1,4 +1,4 @@
-//! Sessions: a random token in a cookie, its digest as a fact of the spool.
+//! Sessions: a random token in a cookie (RFC 6265), its digest as a fact of the spool.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
