@@ -3,6 +3,7 @@
 mod client;
 mod corpus;
 mod dovecot;
+mod haproxy;
 mod lab;
 mod load;
 mod maildir;
@@ -19,7 +20,8 @@ mod wire;
 pub(crate) use client::Client;
 pub(crate) use corpus::{Sample, corpus};
 pub(crate) use dovecot::NOBODY;
-pub(crate) use lab::Lab;
+pub(crate) use haproxy::{Haproxy, SOURCE as HAPROXY};
+pub(crate) use lab::{Lab, free_port};
 pub(crate) use load::Load;
 pub(crate) use platform::Locked;
 pub(crate) use tideover::{Settings, Tideover};

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Debian packages and the program each is needed for. `tests/run` has the same list.
-const NEEDED: [(&str, &str); 6] = [
+const NEEDED: [(&str, &str); 7] = [
     ("postfix", "postfix"),
     ("dovecot", "dovecot-core"),
     ("imap", "dovecot-imapd"),
     ("lmtp", "dovecot-lmtpd"),
     ("swaks", "swaks"),
     ("python3", "python3"),
+    ("haproxy", "haproxy"),
 ];
 const FOLDERS: [&str; 6] = [
     "/usr/local/sbin",
