@@ -355,6 +355,22 @@ pub const ORDER: usize = 2 * 1024 * 1024;
 pub const ACTOR: usize = 200;
 /// Characters of a reason that is given in a header. Beyond: cut.
 pub const REASON: usize = 1_000;
+/// Operators. Beyond: nobody is added.
+pub const OPERATORS: usize = 500;
+/// Sessions of one operator. Beyond: the oldest ends.
+pub const OPERATOR_SESSIONS: usize = 20;
+/// Tokens of one operator that are good. Beyond: none is made.
+pub const OPERATOR_TOKENS: usize = 100;
+/// The longest life of a token that ends, in seconds. Beyond: this.
+pub const TOKEN_SECONDS: u64 = 100 * 366 * 86_400;
+/// Characters of one text in an entry of the audit log. Beyond: cut.
+pub const AUDIT_TEXT: usize = 200;
+/// Arguments in an entry of the audit log. Beyond: it says that there were more.
+pub const AUDIT_ARGUMENTS: usize = 40;
+/// Entries of the audit log that are looked at for one page. Beyond: the page is short.
+pub const AUDIT_LOOKED: usize = 10_000;
+/// TLS handshakes of the operators' door at one time. Beyond: they wait.
+pub const HANDSHAKES: usize = 64;
 
 const _: () = assert!(
     COMMAND_LINE <= DATA_LINE,

@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Json, Router};
 use metrics::gauge;
 use serde::{Deserialize, Serialize};
@@ -35,13 +35,18 @@ type Us = State<Arc<Admin>>;
 /// What was asked for is done to its end, also when whoever asked goes away: it is a task of
 /// `shutdown` then.
 pub fn api(admin: Arc<Admin>, shutdown: Shutdown) -> Router {
+    routes(admin, shutdown).fallback(no_such_path)
+}
+
+/// The same without an answer to other paths than those of the API.
+pub(super) fn routes(admin: Arc<Admin>, shutdown: Shutdown) -> Router {
     let mut router = Router::new();
     for operation in operations() {
-        let (path, route) = operation.routed();
+        let (path, route) = operation.routed(&admin.audit);
         router = router.route(path, route);
     }
     router
-        .fallback(no_such_path)
+        .route("/api/{*rest}", any(no_such_path))
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(shutdown, to_its_end))
         .with_state(admin)
@@ -75,13 +80,9 @@ async fn to_its_end(State(shutdown): State<Shutdown>, request: Request, next: Ne
     }
 }
 
-/// What anybody who reaches `[admin] bind` may see: it changes nothing and names no mail.
-pub fn watchers(admin: Arc<Admin>) -> Router {
-    open(admin).fallback(no_such_path)
-}
-
-/// `/health` and `/metrics`.
-fn open(admin: Arc<Admin>) -> Router {
+/// `/health` and `/metrics`: what anybody who reaches `[admin] bind` may see. It changes nothing
+/// and names no mail.
+pub(super) fn open(admin: Arc<Admin>) -> Router {
     Router::new()
         .route("/health", get(health))
         .route("/metrics", get(metrics))

@@ -93,9 +93,38 @@ impl Caller {
         }
     }
 
+    /// Does he come by the unix socket, without saying who he is?
+    pub(super) fn is_nameless(&self) -> bool {
+        self.is_socket() && self.name == SOCKET
+    }
+
     /// Does he come by the unix socket?
     pub(super) fn is_socket(&self) -> bool {
         self.from == SOCKET
+    }
+}
+
+/// By which way he comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// By the unix socket.
+    Socket,
+    /// With a session of his browser.
+    Session,
+    /// With a token.
+    Token,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Way {
+    type Rejection = AdminError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AdminError> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        if caller.is_socket() {
+            return Ok(Self::Socket);
+        }
+        // Pages ask in the name of a session.
+        Ok(parts.extensions.get().copied().unwrap_or(Self::Session))
     }
 }
 

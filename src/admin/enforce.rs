@@ -2,12 +2,14 @@
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
+use super::audit::{Arguments, AuditEntry, AuditLog, AuditOutcome, ReasonRule};
+use super::error::Told;
 use super::operation::{Content, Effect};
 use super::{AdminError, Caller, Role};
 use crate::base::{percent_decoded, percent_encoded};
@@ -20,59 +22,174 @@ pub(crate) const REASON: &str = "x-tideover-reason";
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
     pub(super) method: Method,
-    pub(super) path: &'static str,
     pub(super) what: &'static str,
     pub(super) role: Role,
     pub(super) effect: Effect,
     pub(super) content: Content,
+    pub(super) audit: AuditLog,
 }
 
-/// Lets in who may, and puts his name on what he asks for.
+/// Lets in who may, puts his name on what he asks for, and writes it down.
 pub(super) async fn enforce(State(rule): State<Rule>, request: Request, next: Next) -> Response {
     let Some(caller) = request.extensions().get::<Caller>().cloned() else {
         return AdminError::Nobody.into_response();
     };
     if caller.role < rule.role {
-        return AdminError::forbidden(&caller, rule.role).into_response();
+        return rule.refuse(&caller, request.uri()).await.into_response();
     }
-    if rule.effect != Effect::Looks {
-        let (who, from) = (&caller.name, &caller.from);
-        tracing::info!(who, from, path = rule.path, "{}", rule.what);
+    let (request, order) = match signed(&caller, &rule, request).await {
+        Ok(signed) => signed,
+        Err(error) => return error.into_response(),
+    };
+    if rule.effect == Effect::Looks || order.is_dry_run {
+        return next.run(request).await;
     }
-    match signed(&caller, &rule, request).await {
-        Ok(request) => next.run(request).await,
-        Err(error) => error.into_response(),
+    let entry = match rule.write_down(&caller, (request.uri(), order)).await {
+        Ok(entry) => entry,
+        Err(error) => return error.into_response(),
+    };
+    let response = next.run(request).await;
+    if let Some(entry) = entry {
+        let told = response.extensions().get::<Told>();
+        let told = told.map(|Told(text)| text.clone()).unwrap_or_default();
+        let status = response.status().as_u16();
+        rule.audit.ended(entry, (status, told)).await;
+    }
+    response
+}
+
+impl Rule {
+    /// He may not. Who tried to change something is written down.
+    async fn refuse(&self, caller: &Caller, uri: &Uri) -> AdminError {
+        let error = AdminError::forbidden(caller, self.role);
+        if self.effect != Effect::Looks {
+            let mut entry = AuditEntry::new(caller, self.what);
+            entry.path = percent_decoded(uri.path());
+            entry.outcome = AuditOutcome::Refused;
+            entry.status = Some(error.status().as_u16());
+            entry.told = error.to_string();
+            self.audit.note(entry).await;
+        }
+        error
+    }
+
+    /// Before anything is done.
+    async fn write_down(
+        &self,
+        caller: &Caller,
+        (uri, order): (&Uri, Order),
+    ) -> Result<Option<AuditEntry>, AdminError> {
+        let is_wanted = self.audit.reason() == ReasonRule::Required;
+        if is_wanted && self.effect == Effect::Changes && order.reason.trim().is_empty() {
+            return Err(AdminError::Asked {
+                what: "there is no reason".to_owned(),
+                hint: "admin.require_reason asks for one: --reason, or the header \
+                       X-Tideover-Reason",
+            });
+        }
+        let mut entry = AuditEntry::new(caller, self.what);
+        if let Some(actor) = order.actor.filter(|_| caller.is_nameless()) {
+            entry.who = actor;
+        }
+        entry.path = percent_decoded(uri.path());
+        entry.arguments = order.arguments;
+        entry.reason = order.reason;
+        let (who, from, path) = (&entry.who, &entry.from, &entry.path);
+        tracing::info!(who, from, path, "{}", self.what);
+        self.audit.asked(caller, entry).await
     }
 }
 
-/// What is asked for, in the name of who asks: nobody acts as somebody else. The unix socket is
-/// believed: its owner has the spool in his hands anyway.
-async fn signed(caller: &Caller, rule: &Rule, request: Request) -> Result<Request, AdminError> {
-    if caller.is_socket() || rule.method == Method::GET {
-        return Ok(request);
+/// What is said of an operation.
+#[derive(Debug, Default)]
+struct Order {
+    arguments: Arguments,
+    reason: String,
+    /// Who the client says that he is.
+    actor: Option<String>,
+    /// Nothing is to be changed.
+    is_dry_run: bool,
+}
+
+impl Order {
+    fn add_query(&mut self, query: &str) {
+        for pair in query.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let text = |text: &str| percent_decoded(&text.replace('+', " "));
+            let (name, value) = (text(name), text(value));
+            match name.as_str() {
+                "actor" => self.actor = Some(value),
+                "reason" => self.reason = value,
+                "dry_run" => self.is_dry_run = value == "true",
+                _ if value == "false" => {}
+                name => self.arguments.add(name, &value),
+            }
+        }
+    }
+
+    fn add_json(&mut self, order: &Value) {
+        let text = |name: &str| order.get(name).and_then(Value::as_str);
+        if let Some(actor) = text("actor") {
+            self.actor = Some(actor.chars().take(limits::ACTOR).collect());
+        }
+        if let Some(reason) = text("reason").filter(|reason| !reason.is_empty()) {
+            self.reason = reason.chars().take(limits::REASON).collect();
+        }
+        self.is_dry_run |= order.get("dry_run") == Some(&Value::Bool(true));
+        self.arguments.add_json("", order);
+    }
+}
+
+/// What is asked for, in the name of who asks: over the network nobody acts as somebody else. The
+/// unix socket is believed: its owner has the spool in his hands anyway.
+async fn signed(
+    caller: &Caller,
+    rule: &Rule,
+    request: Request,
+) -> Result<(Request, Order), AdminError> {
+    let mut order = Order::default();
+    if rule.method == Method::GET {
+        order.add_query(request.uri().query().unwrap_or_default());
+        order.is_dry_run = false;
+        return Ok((request, order));
     }
     let (mut parts, body) = request.into_parts();
     let reason = said_reason(&parts.headers);
-    parts.uri = signed_uri(&parts.uri, &caller.name, reason.as_deref());
+    if !caller.is_socket() {
+        parts.uri = signed_uri(&parts.uri, &caller.name, reason.as_deref());
+    }
+    order.reason = reason.clone().unwrap_or_default();
+    order.add_query(parts.uri.query().unwrap_or_default());
+    if order.reason.is_empty() {
+        order.reason = reason.clone().unwrap_or_default();
+    }
     if rule.content != Content::Json || !is_json(&parts.headers) {
-        return Ok(Request::from_parts(parts, body));
+        return Ok((Request::from_parts(parts, body), order));
     }
     let bytes = to_bytes(body, limits::ORDER).await;
-    let bytes = bytes.map_err(|_| AdminError::TooLarge(limits::ORDER))?;
-    let bytes = match serde_json::from_slice::<Value>(&bytes) {
-        Ok(Value::Object(mut order)) => {
-            order.insert("actor".to_owned(), caller.name.clone().into());
-            let has_reason = order.get("reason").and_then(Value::as_str);
-            if let (Some(reason), None | Some("")) = (reason, has_reason) {
-                order.insert("reason".to_owned(), reason.into());
-            }
-            Value::Object(order).to_string().into()
+    let mut bytes = bytes.map_err(|_| AdminError::TooLarge(limits::ORDER))?;
+    // What is wrong with it is said where it is read.
+    if let Ok(mut value @ Value::Object(_)) = serde_json::from_slice::<Value>(&bytes) {
+        if !caller.is_socket() {
+            sign(&mut value, &caller.name, reason);
+            bytes = value.to_string().into();
+            parts.headers.remove(CONTENT_LENGTH);
         }
-        // What is wrong with it is said where it is read.
-        Ok(_) | Err(_) => bytes,
+        order.add_json(&value);
+    }
+    Ok((Request::from_parts(parts, Body::from(bytes)), order))
+}
+
+/// Puts the name of who asks into JSON, and the reason of the header where there is none.
+fn sign(order: &mut Value, actor: &str, reason: Option<String>) {
+    let Value::Object(fields) = order else {
+        return;
     };
-    parts.headers.remove(axum::http::header::CONTENT_LENGTH);
-    Ok(Request::from_parts(parts, Body::from(bytes)))
+    fields.insert("actor".to_owned(), actor.into());
+    let has_reason = fields.get("reason").and_then(Value::as_str);
+    if let (Some(reason), None | Some("")) = (reason, has_reason) {
+        fields.insert("reason".to_owned(), reason.into());
+    }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -125,6 +242,9 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
+    use crate::admin::audit::{AuditOptions, AuditQuery};
+    use crate::admin::operators::SecondStepRule;
+    use crate::admin::operators::tests::Place;
 
     /// What a handler hears of what `caller` sends.
     async fn heard(caller: Option<Caller>, rule: Rule, request: Request) -> (StatusCode, String) {
@@ -150,10 +270,11 @@ mod tests {
         (status, String::from_utf8(body.to_vec()).unwrap())
     }
 
-    fn rule(role: Role, content: Content) -> Rule {
+    fn rule(place: &Place, role: Role, content: Content) -> Rule {
+        let (spool, clock) = (place.spool.clone(), place.clock.clone());
         Rule {
+            audit: AuditLog::new(spool, clock, AuditOptions::default()),
             method: Method::POST,
-            path: "/api/x",
             what: "Something is done",
             role,
             effect: Effect::Changes,
@@ -176,9 +297,10 @@ mod tests {
 
     #[tokio::test]
     async fn each_role_may_what_those_before_it_may_and_no_more() {
+        let place = Place::new(SecondStepRule::Optional);
         for needed in Role::ALL {
             for has in Role::ALL {
-                let rule = rule(needed, Content::None);
+                let rule = rule(&place, needed, Content::None);
                 let (status, told) =
                     heard(Some(caller(has, "192.0.2.1")), rule, post("", "")).await;
                 assert_eq!(status == StatusCode::OK, has >= needed, "{has} {needed}");
@@ -186,7 +308,12 @@ mod tests {
                 assert_eq!(told.contains(&expected), has < needed, "{told}");
             }
         }
-        let (status, _) = heard(None, rule(Role::Viewer, Content::None), post("", "")).await;
+        let (status, _) = heard(
+            None,
+            rule(&place, Role::Viewer, Content::None),
+            post("", ""),
+        )
+        .await;
         assert_eq!(status, StatusCode::UNAUTHORIZED);
     }
 
@@ -194,7 +321,8 @@ mod tests {
     async fn over_the_network_nobody_acts_as_somebody_else() {
         let order = r#"{"deed":"hold","actor":"root"}"#;
         let json = "application/json; charset=utf-8";
-        let rule = rule(Role::Viewer, Content::Json);
+        let place = Place::new(SecondStepRule::Optional);
+        let rule = rule(&place, Role::Viewer, Content::Json);
         let by = Some(caller(Role::Admin, "192.0.2.1"));
         let (_, told) = heard(by.clone(), rule.clone(), post(json, order)).await;
         assert_eq!(told, r#"/api/x?actor=ann {"actor":"ann","deed":"hold"}"#);
@@ -211,6 +339,45 @@ mod tests {
         let large = " ".repeat(limits::ORDER + 1);
         let (status, _) = heard(by, rule, post(json, &large)).await;
         assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    }
+
+    #[tokio::test]
+    async fn what_is_done_and_what_is_refused_is_written_down_with_its_reason() {
+        let place = Place::new(SecondStepRule::Optional);
+        let mut rule = rule(&place, Role::Operator, Content::Json);
+        let json = "application/json";
+        let order = r#"{"deed":"hold","password":"hunter2","reason":"store is away"}"#;
+        let by = |role| Some(caller(role, "192.0.2.1"));
+        heard(by(Role::Operator), rule.clone(), post(json, order)).await;
+        heard(by(Role::Viewer), rule.clone(), post(json, order)).await;
+        // Who only looks what would happen changes nothing.
+        let dry = r#"{"deed":"hold","dry_run":true}"#;
+        heard(by(Role::Operator), rule.clone(), post(json, dry)).await;
+        // Without a header the socket's caller is who the order says.
+        let root = Some(Caller::of_socket(&HeaderMap::new()));
+        heard(root, rule.clone(), post(json, r#"{"actor":"eve"}"#)).await;
+        let page = rule.audit.page(AuditQuery::default()).await.unwrap();
+        let told = page.entries.iter().map(|entry| {
+            let (who, outcome) = (entry.who.as_str(), entry.outcome.as_str());
+            (who, outcome, entry.status, entry.reason.as_str())
+        });
+        let expected = [
+            ("eve", "done", Some(200), ""),
+            ("ann", "refused", Some(403), ""),
+            ("ann", "done", Some(200), "store is away"),
+        ];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+        assert!(!format!("{page:?}").contains("hunter2"));
+        let strict = AuditOptions {
+            reason: ReasonRule::Required,
+            ..AuditOptions::default()
+        };
+        rule.audit = AuditLog::new(place.spool.clone(), place.clock.clone(), strict);
+        let (status, told) = heard(by(Role::Admin), rule.clone(), post(json, "{}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert!(told.contains("there is no reason"), "{told}");
+        let (status, _) = heard(by(Role::Admin), rule, post(json, order)).await;
+        assert_eq!(status, StatusCode::OK);
     }
 
     #[test]

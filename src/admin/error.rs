@@ -1,7 +1,10 @@
 //! The one translator from errors to HTTP.
 
+use std::time::Duration;
+
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +42,21 @@ pub enum AdminError {
     /// Nobody is logged in.
     #[error("nobody is logged in")]
     Nobody,
+    /// It is not he, or not any more.
+    #[error("name, password or code is wrong")]
+    Wrong,
+    /// There were too many tries.
+    #[error("there were too many tries: wait {} s", .0.as_secs().max(1))]
+    Wait(Duration),
+    /// Others could read along.
+    #[error("nobody logs in over plain http that others can read")]
+    Plain,
+    /// He has to set up his second step first.
+    #[error("the second step is not set up yet: open /second")]
+    SecondStep,
+    /// Another site sent it.
+    #[error("this does not come from a page of ours; nothing was done")]
+    Foreign,
     /// Who asks may not.
     #[error("{0}")]
     Forbidden(String),
@@ -66,12 +84,15 @@ impl AdminError {
         Self::Forbidden(format!("{name} is a {has}, and this takes a {role}"))
     }
 
-    const fn status(&self) -> StatusCode {
+    pub(super) const fn status(&self) -> StatusCode {
         match self {
             Self::Asked { .. } => StatusCode::BAD_REQUEST,
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
-            Self::Nobody => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Nobody | Self::Wrong => StatusCode::UNAUTHORIZED,
+            Self::Wait(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Plain | Self::SecondStep | Self::Foreign | Self::Forbidden(_) => {
+                StatusCode::FORBIDDEN
+            }
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Config(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -84,6 +105,16 @@ impl AdminError {
         match self {
             Self::Asked { hint, .. } | Self::NotFound { hint, .. } => hint,
             Self::Nobody => "send Authorization: Bearer TOKEN, or log in at /login",
+            Self::Wrong => "`tideover operator reset` helps who has lost password or app",
+            Self::Wait(_) => "try again later",
+            Self::Plain => {
+                "set certificate and key in [admin], or base_url with https when a proxy adds TLS"
+            }
+            Self::SecondStep => "admin.second_step asks for codes of an app",
+            Self::Foreign => {
+                "open the page again and send it from there; programs use a token, or the header \
+                 X-Tideover-Request"
+            }
             Self::Forbidden(_) => "`tideover operator list` shows who may",
             Self::TooLarge(_) => "send less at once",
             Self::Method => "docs/api.md and /api/openapi.json name the operations",
@@ -96,6 +127,10 @@ impl AdminError {
         }
     }
 }
+
+/// What was said to a refusal, for the audit log.
+#[derive(Debug, Clone)]
+pub(super) struct Told(pub(super) String);
 
 impl From<AccountRefused> for AdminError {
     fn from(refused: AccountRefused) -> Self {
@@ -120,6 +155,16 @@ impl IntoResponse for AdminError {
             error: self.to_string(),
             hint: self.hint().to_owned(),
         };
-        (self.status(), Json(refusal)).into_response()
+        let mut response = (self.status(), Json(refusal)).into_response();
+        let headers = response.headers_mut();
+        // RFC 9110 §11.6.1.
+        if matches!(self, Self::Nobody) {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Self::Wait(wait) = &self {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        }
+        response.extensions_mut().insert(Told(self.to_string()));
+        response
     }
 }

@@ -1,17 +1,20 @@
 //! The operators' door: an HTTP API as JSON.
 //!
-//! The whole API is served over a unix socket that only its owner may open: the verbs of the
-//! command line use it. TCP (`[admin] bind`) shows `/health` and `/metrics` only, and changes
-//! nothing.
+//! What there is to ask, and who may, stands in `table`. The whole API is served over a unix socket
+//! that only its owner may open: the verbs of the command line use it. Over TCP (`[admin] bind`)
+//! `/health` and `/metrics` are open, and the rest is for who has a token or a session (`door`).
+//! Each change stands in the `audit` log.
 
 mod accounts;
 mod activation_api;
 mod api;
 mod attention;
+mod audit;
 mod caller;
 mod cases_api;
 mod directory_api;
 mod directory_import;
+mod door;
 mod drill_api;
 mod enforce;
 mod error;
@@ -25,6 +28,7 @@ mod lookup;
 mod move_api;
 mod nearly;
 mod operation;
+mod operators;
 mod override_api;
 mod present;
 mod queue_api;
@@ -68,8 +72,12 @@ pub use accounts::{
 };
 pub(crate) use activation_api::SettingQuery;
 pub(crate) use api::AddressQuery;
-pub use api::{api, operators, watchers};
+pub use api::{api, operators};
 pub use attention::AttentionView;
+pub use audit::{
+    Arguments, AuditEntry, AuditLog, AuditOptions, AuditOutcome, AuditPage, ReasonRule,
+};
+pub(crate) use caller::ACTOR;
 pub use caller::{Caller, NoSuchRole, Role};
 pub(crate) use cases_api::CaseOrder;
 pub use cases_api::{CaseDetails, CaseMemberView, CaseNumbers, CaseReleased, CaseView};
@@ -77,7 +85,9 @@ pub(crate) use directory_api::{
     ChangeQuery, DiffQuery, EntriesQuery, RevertQuery, SetQuery, SettleQuery,
 };
 pub use directory_api::{ChangeView, DiffView, LookupView};
+pub use door::{DoorOptions, Peer, Wire, network};
 pub use drill_api::DrillView;
+pub(crate) use enforce::REASON;
 pub use error::{AdminError, Refusal};
 pub use health::{HealthView, keep_metrics};
 pub use hold_api::HoldView;
@@ -87,6 +97,11 @@ pub use landing_api::DismissedView;
 pub(crate) use lookup::{QueueQuery, TraceQuery};
 pub(crate) use move_api::MoveQuery;
 pub use move_api::{MoveReport, MoveView};
+pub(crate) use operators::{AddQuery, RevokeQuery, RoleQuery, TokenQuery};
+pub use operators::{
+    Enrolment, LoginOptions, MeView, NewToken, OperatorState, OperatorView, Operators,
+    SecondStepRule, TokenView,
+};
 pub(crate) use override_api::OverrideQuery;
 pub(crate) use queue_api::{PerformQuery, SelectQuery, SelectView};
 pub use rehearsal_api::RehearsalView;
@@ -94,7 +109,7 @@ pub(crate) use replay_api::ReplayDeedQuery;
 pub use replay_api::ReplayPlanView;
 pub(crate) use report_api::AcknowledgeQuery;
 pub use report_api::ReportView;
-pub use serve::serve;
+pub use serve::{Doorway, serve, serve_network};
 pub(crate) use sync_api::SyncQuery;
 pub use sync_api::{DirectoryStatusView, SyncView};
 pub(crate) use verified_api::ForgetQuery;
@@ -157,6 +172,10 @@ pub struct Admin {
     pub activation: Activation,
     /// The webmail's accounts.
     pub accounts: Arc<dyn AccountAdmin>,
+    /// The administrators.
+    pub operators: Operators,
+    /// What they have done.
+    pub audit: AuditLog,
     /// The config.
     pub config: Arc<dyn Reload>,
     /// The metrics of the process.

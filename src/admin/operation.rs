@@ -13,6 +13,8 @@ use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 use axum::routing::MethodRouter;
 
+use super::audit::AuditLog;
+use super::caller::Way;
 use super::enforce::{Rule, enforce};
 use super::extract::{Body, Path, Query};
 use super::{Admin, Caller, Role};
@@ -53,6 +55,15 @@ pub(super) trait Input {
 
 impl Input for State<Arc<Admin>> {}
 impl Input for Caller {}
+impl Input for Way {}
+
+impl<A: Input, B: Input> Input for (A, B) {
+    fn describe(shape: &mut Shape) {
+        A::describe(shape);
+        B::describe(shape);
+    }
+}
+
 impl<T> Input for Query<T> {}
 impl<T> Input for Path<T> {}
 
@@ -180,14 +191,14 @@ impl Operation {
     }
 
     /// The route, which nobody takes who may not.
-    pub(super) fn routed(self) -> (&'static str, MethodRouter<Arc<Admin>>) {
+    pub(super) fn routed(self, audit: &AuditLog) -> (&'static str, MethodRouter<Arc<Admin>>) {
         let rule = Rule {
             method: self.method,
-            path: self.path,
             what: self.what,
             role: self.role,
             effect: self.effect,
             content: self.shape.content,
+            audit: audit.clone(),
         };
         let guarded = self.route.route_layer(from_fn_with_state(rule, enforce));
         (self.path, guarded)

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::audit::AuditArgs;
 use super::directory::DirectoryVerb;
 use super::drill::DrillVerb;
 use super::invite::InviteArgs;
 use super::key::KeyVerb;
 use super::landing::LandingVerb;
+use super::operator::OperatorVerb;
 use super::rehearse::RehearseArgs;
 use super::replay::ReplayVerb;
 use super::report::ReportArgs;
@@ -48,6 +50,9 @@ pub(crate) struct Arguments {
     /// Who does it, for the ledger [default: the user of the terminal]
     #[arg(long, global = true, value_name = "NAME", env = "TIDEOVER_ACTOR")]
     pub(crate) actor: Option<String>,
+    /// Why, for those who look later: stands in the audit log
+    #[arg(long, global = true, value_name = "WHY")]
+    pub(crate) reason: Option<String>,
     /// Ask again every 2 seconds, or so often (`--watch=10`): for verbs that show something
     #[arg(
         long,
@@ -147,6 +152,11 @@ pub(crate) enum Verb {
     /// Accounts of the webmail
     #[command(subcommand)]
     User(UserVerb),
+    /// Administrators: who may come in over the network, and do what
+    #[command(subcommand)]
+    Operator(OperatorVerb),
+    /// Who has changed what, from where and why
+    Audit(AuditArgs),
     /// Keys with which our domains sign mail
     #[command(subcommand)]
     Key(KeyVerb),

@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::args::{QueueDeed, QueueHold, Which};
 use super::client::{Client, ClientError};
+use super::home::At;
 use super::intent::{Format, Request};
 use super::render::Page;
 use super::{Exit, Failure, home, print};
@@ -116,13 +117,8 @@ impl From<Which> for SelectQuery {
     }
 }
 
-pub(super) async fn perform(
-    config: Option<&Path>,
-    work: BulkWork,
-    format: Format,
-) -> Result<(), Failure> {
-    let (data_dir, config) = home::data_dir(config)?;
-    let client = Client::new(&data_dir, &config);
+pub(super) async fn perform(config: At<'_>, work: BulkWork, format: Format) -> Result<(), Failure> {
+    let client = home::client(config)?;
     let worker = Worker {
         client,
         format,

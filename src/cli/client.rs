@@ -13,8 +13,8 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 
 use super::intent::Request;
-use crate::admin::{Refusal, SOCKET};
-use crate::base::Shutdown;
+use crate::admin::{ACTOR, REASON, Refusal, SOCKET};
+use crate::base::{Shutdown, percent_encoded};
 use crate::net::{BoxedStream, connect_unix};
 
 /// A page of the queue is well below this.
@@ -58,9 +58,18 @@ impl ClientError {
     }
 }
 
+/// Who asks, and why: for the audit log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) actor: String,
+    /// Empty when it was not said.
+    pub(crate) reason: String,
+}
+
 /// The door of one server.
 #[derive(Debug)]
 pub(crate) struct Client {
+    said: Said,
     data_dir: PathBuf,
     socket: PathBuf,
     config: PathBuf,
@@ -70,10 +79,17 @@ impl Client {
     /// The server that `config` describes, with its `data_dir`.
     pub(crate) fn new(data_dir: &Path, config: &Path) -> Self {
         Self {
+            said: Said::default(),
             data_dir: data_dir.to_owned(),
             socket: data_dir.join(SOCKET),
             config: config.to_owned(),
         }
+    }
+
+    /// Asks as somebody, and says why.
+    pub(crate) fn said(mut self, said: Said) -> Self {
+        self.said = said;
+        self
     }
 
     /// Sends `request` and reads the answer.
@@ -95,7 +111,7 @@ impl Client {
         let stream = connect_unix(&self.socket)
             .await
             .map_err(|error| self.unreachable(&error))?;
-        match exchange(stream, request).await {
+        match exchange(stream, (request, &self.said)).await {
             Ok((status, body)) => self.read(status, &body),
             Err(what) => Err(self.broken(what)),
         }
@@ -111,7 +127,8 @@ impl Client {
             .await
             .map_err(|error| self.unreachable(&error))?;
         let answer = async {
-            let response = send_bytes(stream, (Method::POST, path), file.into()).await?;
+            let response =
+                send_bytes(stream, (Method::POST, path), (file.into(), &self.said)).await?;
             whole(response).await
         };
         match answer.await {
@@ -125,7 +142,7 @@ impl Client {
         let stream = connect_unix(&self.socket)
             .await
             .map_err(|error| self.unreachable(&error))?;
-        let response = send(stream, request).await;
+        let response = send(stream, (request, &self.said)).await;
         let response = response.map_err(|what| self.broken(what))?;
         let status = response.status().as_u16();
         if status != 200 {
@@ -192,8 +209,8 @@ impl Client {
     }
 }
 
-async fn exchange(stream: BoxedStream, request: Request) -> Result<(u16, Bytes), String> {
-    whole(send(stream, request).await?).await
+async fn exchange(stream: BoxedStream, asked: (Request, &Said)) -> Result<(u16, Bytes), String> {
+    whole(send(stream, asked).await?).await
 }
 
 async fn whole(response: Response<Incoming>) -> Result<(u16, Bytes), String> {
@@ -206,20 +223,23 @@ async fn whole(response: Response<Incoming>) -> Result<(u16, Bytes), String> {
 }
 
 /// The head of the answer; its body comes while it is read.
-async fn send(stream: BoxedStream, request: Request) -> Result<Response<Incoming>, String> {
+async fn send(
+    stream: BoxedStream,
+    (request, said): (Request, &Said),
+) -> Result<Response<Incoming>, String> {
     let method = if request.body.is_some() {
         Method::POST
     } else {
         Method::GET
     };
     let body = Bytes::from(request.body.unwrap_or_default());
-    send_bytes(stream, (method, request.path), body).await
+    send_bytes(stream, (method, request.path), (body, said)).await
 }
 
 async fn send_bytes(
     stream: BoxedStream,
     (method, path): (Method, String),
-    body: Bytes,
+    (body, said): (Bytes, &Said),
 ) -> Result<Response<Incoming>, String> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
@@ -230,7 +250,14 @@ async fn send_bytes(
             tracing::debug!(%error, "the connection to the server ended");
         }
     });
-    let request = hyper::Request::builder()
+    let mut request = hyper::Request::builder();
+    for (name, text) in [(ACTOR, &said.actor), (REASON, &said.reason)] {
+        if !text.is_empty() {
+            // A header is ASCII.
+            request = request.header(name, percent_encoded(text));
+        }
+    }
+    let request = request
         .method(method)
         .uri(path)
         .header(hyper::header::HOST, "tideover")

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::directory_x500::X500Args;
+use super::home::At;
 use super::intent::{Format, Request, escape};
 use super::teller::Teller;
 use super::{Exit, Failure, print};
@@ -198,7 +199,7 @@ pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
 
 /// Does what a verb says, as `actor`.
 pub(super) async fn perform(
-    config: Option<&Path>,
+    config: At<'_>,
     verb: DirectoryVerb,
     (format, actor): (Format, String),
 ) -> Result<(), Failure> {

@@ -1,12 +1,12 @@
 //! `drill …`: probes that go the way of mail and must come back.
 
-use std::path::Path;
 use std::time::Duration;
 
 use clap::Subcommand;
 use serde::Deserialize as _;
 
 use super::client::Client;
+use super::home::At;
 use super::intent::{Format, Request};
 use super::render::Page;
 use super::{Exit, Failure, home, print};
@@ -29,12 +29,11 @@ pub(crate) enum DrillVerb {
 }
 
 pub(super) async fn perform(
-    config: Option<&Path>,
+    config: At<'_>,
     verb: DrillVerb,
     format: Format,
 ) -> Result<(), Failure> {
-    let (data_dir, config) = home::data_dir(config)?;
-    let client = Client::new(&data_dir, &config);
+    let client = home::client(config)?;
     let answer: serde_json::Value = match verb {
         DrillVerb::Status => look(&client).await?,
         DrillVerb::Run => run(&client).await?,

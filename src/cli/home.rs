@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use super::client::{Client, Said};
 use super::{Exit, Failure, actor};
 use crate::config::{self, Places, Problems};
 use crate::daemon::{self, StartError};
@@ -28,6 +29,20 @@ pub(super) fn data_dir(argument: Option<&Path>) -> Result<(PathBuf, PathBuf), Fa
     let file = find(argument)?;
     let data_dir = config::data_dir(&file).map_err(|problems| refused(&problems))?;
     Ok((data_dir, file))
+}
+
+/// Which server is asked, and as whom.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct At<'a> {
+    /// Its config.
+    pub(super) file: Option<&'a Path>,
+    pub(super) said: &'a Said,
+}
+
+/// The server of a config.
+pub(super) fn client(at: At<'_>) -> Result<Client, Failure> {
+    let (data_dir, config) = data_dir(at.file)?;
+    Ok(Client::new(&data_dir, &config).said(at.said.clone()))
 }
 
 /// The config, for a verb that changes nothing.

@@ -8,11 +8,14 @@ use super::args::{
     Arguments, BackendVerb, CasesVerb, MoveStepArgs, MoveVerb, QueueVerb, SpoolVerb, UserVerb,
     Verb, WaitingState,
 };
+use super::audit::AuditArgs;
 use super::bulk::BulkWork;
+use super::client::Said;
 use super::directory::DirectoryVerb;
 use super::drill::DrillVerb;
 use super::key::KeyVerb;
 use super::landing::LandingVerb;
+use super::operator::OperatorVerb;
 use super::rehearse::RehearseArgs;
 use super::replay::ReplayVerb;
 use super::report::ReportArgs;
@@ -33,6 +36,8 @@ pub(crate) struct Intent {
     pub(crate) format: Format,
     /// Ask again so often.
     pub(crate) watch: Option<Duration>,
+    /// Who asks, and why.
+    pub(crate) said: Said,
     pub(crate) work: Work,
 }
 
@@ -75,6 +80,10 @@ pub(crate) enum Work {
     Drill(DrillVerb),
     /// Show or say for whom the webmail is open, as somebody.
     Webmail(Box<WebmailVerb>, String),
+    /// Administrators and their tokens.
+    Operator(Box<OperatorVerb>),
+    /// Who has changed what.
+    Audit(Box<AuditArgs>),
     /// Plan, start, watch or take back a wave, as somebody.
     Wave(Box<WaveVerb>, String),
 }
@@ -132,6 +141,10 @@ impl From<Arguments> for Intent {
                 .map(|seconds| Duration::from_secs(seconds.into())),
             format,
             work: work(arguments.verb, format, &actor),
+            said: Said {
+                actor,
+                reason: arguments.reason.unwrap_or_default(),
+            },
         }
     }
 }
@@ -143,6 +156,8 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
         Verb::Check { online: true } => Work::Check(Depth::Online),
         Verb::Drill(verb) => Work::Drill(verb),
         Verb::Setup(args) => Work::Setup(Box::new(args)),
+        Verb::Operator(verb) => Work::Operator(Box::new(verb)),
+        Verb::Audit(args) => Work::Audit(Box::new(args)),
         Verb::Demo { once: false } => Work::Demo(crate::demo::Ending::CtrlC),
         Verb::Demo { once: true } => Work::Demo(crate::demo::Ending::Once),
         Verb::Status => Work::Ask(Question::Status),

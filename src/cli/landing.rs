@@ -1,10 +1,9 @@
 //! `landing …`: is what was delivered in the mailboxes?
 
-use std::path::Path;
-
 use clap::Subcommand;
 
 use super::Failure;
+use super::home::At;
 use super::intent::{Format, Request, escape};
 use super::replay::{ReplayArgs, asked};
 use super::teller::{Teller, ended, read, some};
@@ -40,7 +39,7 @@ fn verdict(check: &LandingCheck) -> Result<(), Failure> {
 
 /// Does what a verb says, as `actor`.
 pub(super) async fn perform(
-    config: Option<&Path>,
+    config: At<'_>,
     verb: LandingVerb,
     (format, actor): (Format, String),
 ) -> Result<(), Failure> {

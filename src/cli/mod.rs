@@ -5,6 +5,7 @@
 
 mod actor;
 mod args;
+mod audit;
 mod bulk;
 mod cases;
 mod check;
@@ -23,6 +24,7 @@ mod landing;
 mod manual;
 mod offline;
 mod online;
+mod operator;
 mod rehearse;
 mod render;
 mod render_backend;
@@ -51,7 +53,6 @@ mod writeback;
 
 use std::fmt;
 use std::io::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -68,6 +69,7 @@ use crate::outbound::TlsCount;
 use crate::terminal::Palette;
 use args::Arguments;
 use client::{Client, ClientError};
+use home::At;
 use intent::{Format, Intent, Question, Work};
 use render::Page;
 
@@ -154,9 +156,13 @@ fn perform(intent: Intent) -> Result<(), Failure> {
         config,
         format,
         watch,
+        said,
         work,
     } = intent;
-    let config = config.as_deref();
+    let config = At {
+        file: config.as_deref(),
+        said: &said,
+    };
     runtime.block_on(async {
         match watch {
             None => once(config, format, work).await,
@@ -171,19 +177,21 @@ fn perform(intent: Intent) -> Result<(), Failure> {
     })
 }
 
-async fn once(config: Option<&Path>, format: Format, work: Work) -> Result<(), Failure> {
+async fn once(config: At<'_>, format: Format, work: Work) -> Result<(), Failure> {
     match work {
-        Work::Serve => home::serve(config).await,
-        Work::Check(depth) => check::check(config, depth, format).await,
-        Work::Setup(args) => setup::perform(config, *args, format).await,
+        Work::Serve => home::serve(config.file).await,
+        Work::Check(depth) => check::check(config.file, depth, format).await,
+        Work::Setup(args) => setup::perform(config.file, *args, format).await,
         Work::Drill(verb) => drill::perform(config, verb, format).await,
         Work::Demo(ending) => crate::demo::run(ending)
             .await
             .map_err(|error| Failure::new(Exit::Failed, error)),
         Work::Completions(shell) => manual::completions(shell),
         Work::Man(folder) => manual::write_pages(&folder),
-        Work::Key(verb) => key::perform(config, &verb, format),
-        Work::Spool(work) => offline::perform(config, &work, format),
+        Work::Key(verb) => key::perform(config.file, &verb, format),
+        Work::Spool(work) => offline::perform(config.file, &work, format),
+        Work::Operator(verb) => operator::perform(config, *verb, format).await,
+        Work::Audit(args) => audit::perform(config, *args, format).await,
         Work::Ask(question) => ask(config, question, format).await,
         Work::Bulk(work) => bulk::perform(config, *work, format).await,
         Work::Rehearse(args) => rehearse::perform(config, *args, format).await,
@@ -197,10 +205,9 @@ async fn once(config: Option<&Path>, format: Format, work: Work) -> Result<(), F
     }
 }
 
-async fn ask(config: Option<&Path>, question: Question, format: Format) -> Result<(), Failure> {
-    let (data_dir, config) = home::data_dir(config)?;
+async fn ask(config: At<'_>, question: Question, format: Format) -> Result<(), Failure> {
     let asker = Asker {
-        client: Client::new(&data_dir, &config),
+        client: home::client(config)?,
         format,
         page: Page {
             palette: Palette::of_stdout(),

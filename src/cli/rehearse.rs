@@ -1,12 +1,12 @@
 //! `rehearse`: mail of the past through a directory of the future.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Deserialize as _;
 
-use super::client::Client;
 use super::directory::moment;
+use super::home::At;
 use super::intent::{Format, escape};
 use super::render::Page;
 use super::{Exit, Failure, home, print};
@@ -55,7 +55,7 @@ impl RehearseArgs {
 
 /// Asks the server, and prints its answer.
 pub(super) async fn perform(
-    config: Option<&Path>,
+    config: At<'_>,
     args: RehearseArgs,
     format: Format,
 ) -> Result<(), Failure> {
@@ -64,8 +64,7 @@ pub(super) async fn perform(
         Failure::new(Exit::Failed, what)
     };
     let bytes = std::fs::read(&args.file).map_err(unread)?;
-    let (data_dir, config) = home::data_dir(config)?;
-    let client = Client::new(&data_dir, &config);
+    let client = home::client(config)?;
     let answer: serde_json::Value = client.upload(args.path(), bytes).await?;
     match format {
         Format::Json => print(&format!("{answer:#}\n")),

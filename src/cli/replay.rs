@@ -1,11 +1,12 @@
 //! `replay …`: mail that a backend lost, or never had, is brought to it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
 use super::directory::moment;
+use super::home::At;
 use super::intent::{Format, Request, escape};
 use super::teller::{Teller, address, ended, read, some};
 use super::{Exit, Failure};
@@ -150,7 +151,7 @@ pub(crate) struct WhichArgs {
 
 /// Does what a verb says, as `actor`.
 pub(super) async fn perform(
-    config: Option<&Path>,
+    config: At<'_>,
     verb: ReplayVerb,
     (format, actor): (Format, String),
 ) -> Result<(), Failure> {

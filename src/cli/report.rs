@@ -7,6 +7,7 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 
 use super::directory::moment;
+use super::home::At;
 use super::intent::{Format, Request, escape};
 use super::teller::{Teller, read};
 use super::{Exit, Failure};
@@ -89,7 +90,7 @@ impl ClosingArgs {
 
 /// Asks the server, writes the files, and prints its answer.
 pub(super) async fn perform(
-    config: Option<&Path>,
+    config: At<'_>,
     args: ReportArgs,
     whose: (Format, String),
 ) -> Result<(), Failure> {

@@ -1,11 +1,11 @@
 //! What the verbs share that ask the server and print its answer.
 
-use std::path::Path;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
 use super::client::Client;
+use super::home::At;
 use super::intent::Format;
 use super::render::Page;
 use super::{Exit, Failure, home, print};
@@ -24,13 +24,9 @@ pub(super) struct Teller {
 
 impl Teller {
     /// For the server of this config.
-    pub(super) fn new(
-        config: Option<&Path>,
-        (format, actor): (Format, String),
-    ) -> Result<Self, Failure> {
-        let (data_dir, config) = home::data_dir(config)?;
+    pub(super) fn new(config: At<'_>, (format, actor): (Format, String)) -> Result<Self, Failure> {
         Ok(Self {
-            client: Client::new(&data_dir, &config),
+            client: home::client(config)?,
             format,
             actor,
             page: Page {

@@ -82,6 +82,8 @@ pub(super) fn is_question(work: &Work) -> bool {
             | Question::User(_)
             | Question::Reload => false,
         },
+        Work::Operator(verb) => verb.is_question(),
+        Work::Audit(_) => true,
         Work::Drill(verb) => matches!(verb, DrillVerb::Status),
         Work::Landing(verb, _) => matches!(**verb, LandingVerb::Status),
         Work::Replay(verb, _) => matches!(**verb, ReplayVerb::Status { wait: false, .. }),

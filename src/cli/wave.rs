@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::directory::moment;
+use super::home::At;
 use super::intent::{Format, Request, escape};
 use super::teller::Teller;
 use super::{Exit, Failure};
@@ -74,7 +75,7 @@ pub(crate) struct WaveFileArgs {
 
 /// Does what a verb says, as `actor`.
 pub(super) async fn perform(
-    config: Option<&Path>,
+    config: At<'_>,
     verb: WaveVerb,
     (format, actor): (Format, String),
 ) -> Result<(), Failure> {

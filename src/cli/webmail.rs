@@ -1,10 +1,8 @@
 //! `webmail …`: for whom the webmail is open.
 
-use std::path::Path;
-
 use clap::{Args, Subcommand};
 
-use super::client::Client;
+use super::home::At;
 use super::intent::{Format, Request, escape};
 use super::render::Page;
 use super::{Asker, Failure, home};
@@ -96,17 +94,16 @@ impl WebmailVerb {
 
 /// Does what a verb says, as `actor`.
 pub(super) async fn perform(
-    config: Option<&Path>,
+    config: At<'_>,
     verb: WebmailVerb,
     (format, actor): (Format, String),
 ) -> Result<(), Failure> {
-    let (data_dir, config) = home::data_dir(config)?;
     let page = Page {
         palette: Palette::of_stdout(),
         now: Clock::system().now(),
     };
     let asker = Asker {
-        client: Client::new(&data_dir, &config),
+        client: home::client(config)?,
         format,
         page,
     };

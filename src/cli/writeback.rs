@@ -1,11 +1,11 @@
 //! `writeback …`: what users did in the webmail goes into their mailboxes.
 
-use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
 use super::Failure;
+use super::home::At;
 use super::intent::{Format, Request, escape};
 use super::replay::Stay;
 use super::teller::{Teller, address, ended, read, some};
@@ -61,7 +61,7 @@ pub(crate) struct Whose {
 
 /// Does what a verb says, as `actor`; none is the plan.
 pub(super) async fn perform(
-    config: Option<&Path>,
+    config: At<'_>,
     verb: Option<WritebackVerb>,
     (format, actor): (Format, String),
 ) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use toml::de::DeTable;
 use super::reader::{At, Section, Source};
 use super::verify::{self, Ourselves};
 use super::{
-    AdminConfig, CertificateFiles, Config, LdapSource, Problem, Problems, ServerConfig, WebConfig,
+    CertificateFiles, Config, LdapSource, Problem, Problems, ServerConfig, WebConfig, admin_keys,
     auth_keys, drill, landing_keys, ldap_keys, listener_keys, online, people, people_keys,
     platforms, sections, signing, writeback_keys,
 };
@@ -191,13 +191,10 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let (replay, landing) = (sections::replay(root), landing_keys::landing(root));
     let (writeback, web) = (writeback_keys::writeback(root), sections::web(root));
     let logins = ldap_keys::of_logins(source, web.as_ref(), &directory.ldap);
-    let (admin, limits) = (sections::admin(root), sections::limits(root));
+    let (admin, limits) = (admin_keys::admin(root), sections::limits(root));
     let drill = drill::drill(root, &backends, &domains);
 
-    let web_bind = web.as_ref().and_then(|web| web.bind.as_ref());
-    let binds = listeners.iter().map(|listener| &listener.bind);
-    let binds: Vec<_> = binds.chain(web_bind).chain(admin.as_ref()).collect();
-    verify::binds(source, &binds);
+    check_binds(source, &listeners, (web.as_ref(), admin.as_ref()));
     let ourselves = Ourselves {
         listeners: listeners
             .iter()
@@ -209,7 +206,9 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     if depth == Depth::Files {
         verify::writable(source, &server.data_dir);
         verify::identity(source, &server.data_dir.value, spool_uuid.as_ref());
-        check_files(source, tls.as_ref(), (&directory, web.as_ref()));
+        let door = admin.as_ref().and_then(|admin| admin.files.as_ref());
+        let pairs = [tls.as_ref(), door];
+        check_files(source, pairs, (&directory, web.as_ref()));
         platforms::check_files(source, &backends);
     }
 
@@ -245,18 +244,31 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         auth,
         writeback,
         web: web.and_then(|web| web_config(web, logins)),
-        admin: admin.map(|bind| AdminConfig { bind: bind.value }),
+        admin: admin.and_then(admin_keys::Admin::config),
         limits,
     })
 }
 
-/// The files of `[tls]`, `[directory]` and `[web]`.
+/// Nobody has the port of somebody else.
+fn check_binds(
+    source: &Source<'_>,
+    listeners: &[listener_keys::Listener],
+    (web, admin): (Option<&sections::Web>, Option<&admin_keys::Admin>),
+) {
+    let binds = listeners.iter().map(|listener| &listener.bind);
+    let web = web.and_then(|web| web.bind.as_ref());
+    let admin = admin.and_then(|admin| admin.bind.as_ref());
+    let binds: Vec<_> = binds.chain(web).chain(admin).collect();
+    verify::binds(source, &binds);
+}
+
+/// The files of `[tls]`, `[admin]`, `[directory]` and `[web]`.
 fn check_files(
     source: &Source<'_>,
-    tls: Option<&(At<PathBuf>, At<PathBuf>)>,
+    pairs: [Option<&(At<PathBuf>, At<PathBuf>)>; 2],
     (directory, web): (&people_keys::DirectoryKeys, Option<&sections::Web>),
 ) {
-    if let Some((certificate, key)) = tls {
+    for (certificate, key) in pairs.into_iter().flatten() {
         verify::pair(source, certificate, key);
     }
     let named = directory.file.iter().chain(&directory.ldap.files);

@@ -4,6 +4,7 @@
 //! would lose or misroute mail. Every key stands in `docs/config.md` and in
 //! `config/tideover.toml`; a test sees to it.
 
+mod admin_keys;
 mod auth_keys;
 mod drill;
 mod entry;
@@ -39,6 +40,7 @@ pub use online::{CheckConfig, ResolverName};
 pub use problem::{Problem, Problems};
 pub use units::{duration, size};
 
+use crate::admin::{AuditOptions, LoginOptions, Peer};
 use crate::auth;
 use crate::backend::BackendOptions;
 use crate::directory::{
@@ -297,10 +299,20 @@ pub struct WebConfig {
 }
 
 /// `[admin]`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct AdminConfig {
     /// Where it listens.
     pub bind: SocketAddr,
+    /// With them it speaks TLS.
+    pub certificate: Option<CertificateFiles>,
+    /// How people reach it, without slash at the end.
+    pub base_url: Option<String>,
+    /// Whose word is taken for where a visitor comes from.
+    pub peer: Peer,
+    /// How operators log in.
+    pub login: LoginOptions,
+    /// How the audit log is kept.
+    pub audit: AuditOptions,
 }
 
 #[cfg(test)]

@@ -263,13 +263,6 @@ fn writing(section: &Section<'_>) -> Writing {
     writing
 }
 
-pub(super) fn admin(root: &Section<'_>) -> Option<At<SocketAddr>> {
-    let section = root.section("admin")?;
-    let bind = bind(&section);
-    section.finish();
-    bind
-}
-
 pub(super) fn limits(root: &Section<'_>) -> Bounds {
     let mut config = Bounds::default();
     if let Some(section) = root.section("limits") {
@@ -347,7 +340,7 @@ fn host_name(text: &str) -> Result<Domain, String> {
     })
 }
 
-fn base_url(text: &str) -> Result<String, String> {
+pub(super) fn base_url(text: &str) -> Result<String, String> {
     let host = text
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"));

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::accounts::AccountDesk;
-use super::catch_up::Rest;
+use super::catch_up::{Rest, known_people};
+use super::door::desks;
 use super::front::{LdapFront, provider};
 use super::reload::{Movers, Reloader};
 use super::visit_key::visit_key;
@@ -46,13 +47,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     make_data_dir(&config.server.data_dir).map_err(StartError::other("data_dir"))?;
     let tls = certificate(&config)?;
     let opened = open_spool(&config).await?;
-    // While the index is made, only the file says who exists; the log may know more.
-    let directory = if opened.rebuild.is_some() {
-        directory.provisional()
-    } else {
-        directory
-    };
-    let directory = DirectoryHandle::new(directory);
+    let directory = known_people(directory, &opened);
     let base = Base::new(&config, directory, opened.spool.clone())?;
     let outbound = client(&config, &base.board, (&base.clock, &base.entropy))?;
     let (queue, drills) = base.queue(&config, &outbound);
@@ -70,6 +65,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     base.start_when_complete(rest, opened.rebuild).await?;
     let webmail = base.serve_web(&config, sockets.web, (&accounts, provider));
     let url = base_url(&config, sockets.web_address);
+    let (operators, audit) = desks(&base, &config, sockets.admin_address);
     let desk = AccountDesk::new((accounts.clone(), webmail), url, &base);
     base.serve_operators(
         &config,
@@ -91,6 +87,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
             webmail: config.web.is_some(),
             activation: base.activation.clone(),
             accounts: Arc::new(desk),
+            operators,
+            audit,
             config: Arc::clone(&reloader) as Arc<dyn admin::Reload>,
             metrics: Metrics::install().map_err(StartError::other("metrics"))?,
             clock: base.clock.clone(),
@@ -309,10 +307,10 @@ impl Base {
         let router = admin::operators(Arc::clone(&admin), self.shutdown.clone());
         let serve = admin::serve(door, router, self.shutdown.clone());
         self.shutdown.spawn("operators' socket", serve);
-        if let Some(socket) = socket {
-            let router = admin::watchers(admin);
-            let serve = admin::serve(socket.into_inner(), router, self.shutdown.clone());
-            self.shutdown.spawn("metrics and health", serve);
+        let keep = admin.audit.clone().keep(self.shutdown.clone());
+        self.shutdown.spawn("audit log", keep);
+        if let Some((options, socket)) = config.admin.as_ref().zip(socket) {
+            self.serve_network(options, socket, admin)?;
         }
         Ok(())
     }
@@ -341,6 +339,7 @@ impl Sockets {
             .transpose()?;
         let admin = config
             .admin
+            .as_ref()
             .map(|admin| TcpListen::bind(admin.bind))
             .transpose()?;
         Ok(Self {

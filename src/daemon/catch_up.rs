@@ -10,9 +10,9 @@ use super::assemble::Base;
 use super::reload::Movers;
 use crate::backend::{keep_history, restore_history, restore_overrides};
 use crate::base::Shutdown;
-use crate::directory::{DirectoryError, Generations};
+use crate::directory::{Directory, DirectoryError, DirectoryHandle, Generations};
 use crate::outbound::Outbound;
-use crate::spool::{Committed, Rebuild, SpoolError};
+use crate::spool::{Committed, Opened, Rebuild, SpoolError};
 use crate::terminal::Bar;
 use crate::webmail::Accounts;
 
@@ -250,4 +250,13 @@ impl Base {
             }
         }
     }
+}
+
+/// While the index is made, only the file says who exists; the log may know more.
+pub(super) fn known_people(directory: Directory, opened: &Opened) -> DirectoryHandle {
+    DirectoryHandle::new(if opened.rebuild.is_some() {
+        directory.provisional()
+    } else {
+        directory
+    })
 }

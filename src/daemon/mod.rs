@@ -5,6 +5,7 @@
 mod accounts;
 mod assemble;
 mod catch_up;
+mod door;
 mod drills;
 mod front;
 mod invite_many;

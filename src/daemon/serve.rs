@@ -41,6 +41,6 @@ fn announce(running: &Running) {
         tracing::info!(%address, "webmail");
     }
     if let Some(address) = running.admin {
-        tracing::info!(%address, "metrics and health");
+        tracing::info!(%address, "operators, metrics and health");
     }
 }

@@ -11,6 +11,7 @@ mod self_signed;
 mod tcp;
 mod tls_check;
 mod tls_client;
+mod tls_listen;
 mod tls_server;
 mod unix;
 
@@ -23,6 +24,7 @@ pub use tls_check::CertificateCheck;
 pub use tls_client::{
     ClientPair, Handshake, TlsClient, TlsConfig, TlsTrouble, certificate_names, check_tls_files,
 };
+pub use tls_listen::TlsListen;
 pub use tls_server::{TlsFileError, TlsServer};
 pub use unix::{bind_unix, connect_unix};
 

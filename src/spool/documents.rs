@@ -7,10 +7,13 @@ use serde_json::Value;
 use super::SpoolError;
 use super::event::{Entry, FactLine};
 use super::handle::{Spool, Written};
-use super::index::{FactRow, decode, key};
+use super::index::{FactRow, Row, decode, key};
 use super::segment::Position;
 use super::views::parse_fact;
 use crate::limits;
+
+/// Facts that are looked at in one go.
+const FACTS: usize = 1_000;
 
 impl Spool {
     /// Sets a fact with a body behind it, durably when the result says so. Documents become durable
@@ -65,13 +68,46 @@ impl Spool {
         self.0.reader.body(at, &header)
     }
 
+    /// Facts of a room from the key `start` on, in the order of their keys, so many at most.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub fn facts_from(
+        &self,
+        room: &str,
+        start: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, Value)>, SpoolError> {
+        let (prefix, start) = (key::fact(room, ""), key::fact(room, start));
+        let rows = self.index()?.scan(&prefix, &start, limit)?;
+        facts_of(room, rows)
+    }
+
     /// The facts whose value stands in this segment, and how many bytes their bodies have.
     pub(crate) fn facts_in(
         &self,
         segment: u32,
     ) -> Result<Vec<(Position, FactLine, u64)>, SpoolError> {
         let mut facts = Vec::new();
-        for (_, value) in self.0.index.scan(b"f", b"f", usize::MAX)? {
+        let mut start = b"f".to_vec();
+        // Page by page: there may be a million, and few of them stand in one segment.
+        loop {
+            let rows = self.0.index.scan(b"f", &start, FACTS)?;
+            let Some((last, _)) = rows.last() else {
+                return Ok(facts);
+            };
+            start = [last.as_slice(), b"\0"].concat();
+            self.facts_among(rows, segment, &mut facts)?;
+        }
+    }
+
+    fn facts_among(
+        &self,
+        rows: Vec<Row>,
+        segment: u32,
+        facts: &mut Vec<(Position, FactLine, u64)>,
+    ) -> Result<(), SpoolError> {
+        for (_, value) in rows {
             let at = Position::from_u64(decode::<FactRow>(&value)?.position);
             if at.segment > segment {
                 continue;
@@ -88,6 +124,19 @@ impl Spool {
                 facts.push((at, line, u64::from(header.body_len)));
             }
         }
-        Ok(facts)
+        Ok(())
     }
+}
+
+/// Facts of a room, by their keys.
+pub(super) fn facts_of(room: &str, rows: Vec<Row>) -> Result<Vec<(String, Value)>, SpoolError> {
+    let room_prefix = key::fact(room, "");
+    rows.into_iter()
+        .map(|(row, value)| {
+            let name = row.get(room_prefix.len()..).unwrap_or_default().to_vec();
+            let name = String::from_utf8(name)
+                .map_err(|_| SpoolError::Index("the key of a fact is no text".to_owned()))?;
+            Ok((name, parse_fact(&decode(&value)?)?))
+        })
+        .collect()
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SpoolError;
 use super::big::BigBody;
+use super::documents::facts_of;
 use super::event::{Entry, MessageLine};
 use super::failures::WriteFailures;
 use super::handle::Spool;
@@ -435,17 +436,9 @@ impl Spool {
         room: &str,
         prefix: &str,
     ) -> Result<Vec<(String, serde_json::Value)>, SpoolError> {
-        let room_prefix = key::fact(room, "");
         let start = key::fact(room, prefix);
         let rows = self.index()?.scan(&start, &start, usize::MAX)?;
-        rows.into_iter()
-            .map(|(row, value)| {
-                let name = row.get(room_prefix.len()..).unwrap_or_default().to_vec();
-                let name = String::from_utf8(name)
-                    .map_err(|_| SpoolError::Index("the key of a fact is no text".to_owned()))?;
-                Ok((name, parse_fact(&decode(&value)?)?))
-            })
-            .collect()
+        facts_of(room, rows)
     }
 }
 

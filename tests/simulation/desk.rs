@@ -10,8 +10,8 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tideover::activation::{self, Activation};
 use tideover::admin::{
-    Account, AccountAdmin, AccountRefused, Admin, Coverage, Invitation, InviteQuery, InvitedView,
-    Reload, keep_waves, operators,
+    Account, AccountAdmin, AccountRefused, Admin, AuditLog, AuditOptions, Coverage, Invitation,
+    InviteQuery, InvitedView, LoginOptions, Operators, Reload, keep_waves, operators,
 };
 use tideover::base::{Boxed, Clock, Entropy};
 use tideover::directory::{Directory, DirectoryHandle, Generations, Syncer, Waves};
@@ -131,6 +131,12 @@ impl Desk {
             attention_after: watch::channel(week).1,
             webmail: false,
             accounts: Arc::new(Nobody),
+            operators: Operators::new(
+                door.spool.clone(),
+                (clock.clone(), Entropy::new(site.chance.clone())),
+                LoginOptions::default(),
+            ),
+            audit: AuditLog::new(door.spool.clone(), clock.clone(), AuditOptions::default()),
             config: Arc::new(Nobody),
             metrics: Metrics::install().unwrap(),
             clock,

@@ -1,0 +1,139 @@
+//! The door over TCP: who comes in, and how he proves who he is.
+//!
+//! `/health` and `/metrics` are open to all who reach the address. The API wants a token or a
+//! session, the pages a session. What belongs to a session is given to handlers as extensions of
+//! the request: [`Caller`] and [`Session`].
+
+mod cookies;
+mod frame;
+mod home;
+mod identify;
+mod login;
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::http::{Extensions, HeaderMap};
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+
+use super::audit::AuditLog;
+use super::operators::Operators;
+pub(super) use super::operators::Session;
+use super::serve::Remote;
+use super::{Admin, AdminError, Caller};
+use crate::base::Shutdown;
+
+/// Whose word is taken for where a visitor comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Peer {
+    /// Visitors connect to us.
+    #[default]
+    Direct,
+    /// A proxy of ours does, and puts the visitor's address at the end of `X-Forwarded-For`.
+    ForwardedFor,
+}
+
+/// How far the wire between browsers and us can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Wire {
+    /// TLS, by ourselves or by a proxy: cookies are for TLS only.
+    Secret,
+    /// Plain http that does not leave this machine.
+    #[default]
+    Local,
+    /// Plain http that others can read: nobody logs in over it.
+    Open,
+}
+
+/// How the door is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DoorOptions {
+    /// Can others read along?
+    pub wire: Wire,
+    /// Where do visitors come from?
+    pub peer: Peer,
+    /// How people reach the pages, without slash at the end; empty when that is not known.
+    pub base_url: String,
+}
+
+/// What lets people in; cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Gate(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    operators: Operators,
+    audit: AuditLog,
+    options: DoorOptions,
+}
+
+impl Gate {
+    fn new((operators, audit): (Operators, AuditLog), options: DoorOptions) -> Self {
+        Self(Arc::new(Inner {
+            operators,
+            audit,
+            options,
+        }))
+    }
+
+    fn operators(&self) -> &Operators {
+        &self.0.operators
+    }
+
+    /// Nobody sends a password or a token where others read along.
+    fn expect_wire(&self) -> Result<(), AdminError> {
+        match self.0.options.wire {
+            Wire::Secret | Wire::Local => Ok(()),
+            Wire::Open => Err(AdminError::Plain),
+        }
+    }
+
+    fn is_secure(&self) -> bool {
+        self.0.options.wire == Wire::Secret
+    }
+
+    /// Where a request comes from.
+    fn visitor(&self, headers: &HeaderMap, extensions: &Extensions) -> IpAddr {
+        let connected = || {
+            let info = extensions.get::<ConnectInfo<Remote>>();
+            info.map(|ConnectInfo(Remote(address))| address.ip())
+        };
+        let address = match self.0.options.peer {
+            Peer::Direct => connected(),
+            Peer::ForwardedFor => forwarded(headers).or_else(connected),
+        };
+        let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        address.to_canonical()
+    }
+}
+
+/// The last one is what our own proxy saw; those before it are hearsay.
+fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
+    let value = headers.get_all("x-forwarded-for").iter().next_back();
+    let value = value.and_then(|value| value.to_str().ok())?;
+    value.rsplit(',').next()?.trim().parse().ok()
+}
+
+/// All that `[admin] bind` shows.
+pub fn network(admin: Arc<Admin>, options: DoorOptions, shutdown: Shutdown) -> Router {
+    let gate = Gate::new((admin.operators.clone(), admin.audit.clone()), options);
+    let open = super::api::open(Arc::clone(&admin));
+    let known = super::api::routes(admin, shutdown).merge(home::routes());
+    around(&gate, open, known)
+}
+
+/// What is open to all, and what is for who is known.
+fn around(gate: &Gate, open: Router, known: Router) -> Router {
+    let known = known.layer(from_fn_with_state(gate.clone(), identify::identify));
+    Router::new()
+        .merge(open)
+        .merge(login::routes(gate.clone()))
+        .route("/login.css", get(frame::style))
+        .merge(known)
+        .layer(from_fn_with_state(gate.clone(), frame::around))
+}

@@ -1,0 +1,177 @@
+//! `audit`: who has done what, from where and why.
+
+use clap::Args;
+
+use super::Failure;
+use super::directory::moment as time;
+use super::home::At;
+use super::intent::{Format, Request, escape};
+use super::render::Page;
+use super::teller::{Teller, read};
+use crate::admin::{AuditEntry, AuditOutcome, AuditPage};
+use crate::base::Timestamp;
+use crate::terminal::{Cell, Table, Tone, cut, moment, visible};
+
+/// Characters of what was said, in a table.
+const SAID: usize = 60;
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct AuditArgs {
+    /// From then on, for example "2026-11-20 18:00"
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<Timestamp>,
+    /// Before then
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<Timestamp>,
+    /// Of this operator, or user of the terminal
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+    /// A part of what was done, for example hold, or of what it was about
+    #[arg(long, value_name = "TEXT")]
+    what: Option<String>,
+    /// Show at most so many, the newest first
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    limit: u16,
+}
+
+impl AuditArgs {
+    fn path(&self, after: Option<&str>, limit: usize) -> String {
+        let moment = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        let asked = [
+            ("since", moment(self.since)),
+            ("until", moment(self.until)),
+            ("by", self.by.clone()),
+            ("what", self.what.clone()),
+            ("after", after.map(str::to_owned)),
+        ];
+        let mut path = format!("/api/audit?limit={limit}");
+        for (name, value) in asked {
+            if let Some(value) = value {
+                path.push('&');
+                path.push_str(name);
+                path.push('=');
+                path.push_str(&escape(&value));
+            }
+        }
+        path
+    }
+}
+
+/// Shows the entries.
+pub(super) async fn perform(
+    config: At<'_>,
+    args: AuditArgs,
+    format: Format,
+) -> Result<(), Failure> {
+    let teller = Teller::new(config, (format, String::new()))?;
+    let limit = usize::from(args.limit);
+    let mut page = AuditPage {
+        entries: Vec::new(),
+        next: None,
+    };
+    // A page may be short though there is more: the server looks at so many and no more.
+    loop {
+        let rest = limit - page.entries.len();
+        let request = Request::get(args.path(page.next.as_deref(), rest));
+        let more: AuditPage = read(&teller.client.ask(request).await?)?;
+        page.entries.extend(more.entries);
+        page.next = more.next;
+        if page.next.is_none() || page.entries.len() >= limit {
+            break;
+        }
+    }
+    let answer = serde_json::to_value(&page).unwrap_or_default();
+    teller.print(&answer, |page, it: &AuditPage| page.audit(it))
+}
+
+impl Page {
+    /// `audit`.
+    fn audit(self, audit: &AuditPage) -> String {
+        if audit.entries.is_empty() {
+            return "nobody has changed anything, as far as that was asked for\n".to_owned();
+        }
+        let head = ["WHEN", "WHO", "FROM", "WHAT", "OUTCOME"];
+        let mut table = Table::new(&head, &[1, 3]);
+        for entry in &audit.entries {
+            let tone = match entry.outcome {
+                AuditOutcome::Done => Tone::Good,
+                AuditOutcome::Asked => Tone::Waiting,
+                AuditOutcome::Refused | AuditOutcome::Failed => Tone::Bad,
+            };
+            table.row([
+                moment(entry.at, self.now).into(),
+                entry.who.as_str().into(),
+                entry.from.as_str().into(),
+                told(entry).as_str().into(),
+                Cell::toned(entry.outcome.as_str(), tone),
+            ]);
+        }
+        let mut text = table.render(self.palette);
+        if audit.next.is_some() {
+            text.push_str("there is more: ask with a larger --limit, or with --until\n");
+        }
+        text
+    }
+}
+
+/// What was done, in one line.
+fn told(entry: &AuditEntry) -> String {
+    let mut text = match entry.path.as_str() {
+        "" => entry.what.clone(),
+        path => path.trim_start_matches("/api/").to_owned(),
+    };
+    for (name, value) in &entry.arguments.0 {
+        let name = name.rsplit('.').next().unwrap_or(name);
+        for part in [" ", name, "=", value] {
+            text.push_str(part);
+        }
+    }
+    let mut text = cut(&visible(&text), SAID);
+    for more in [&entry.reason, &entry.told] {
+        if !more.is_empty() {
+            text.push_str(": ");
+            text.push_str(&visible(more));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::terminal::Palette;
+
+    #[test]
+    fn an_entry_is_a_line() {
+        let page = Page {
+            palette: Palette::Plain,
+            now: Timestamp::from_millis(0),
+        };
+        let empty = AuditPage {
+            entries: Vec::new(),
+            next: None,
+        };
+        assert!(page.audit(&empty).contains("nobody"));
+        let entry = serde_json::json!({
+            "at": "2026-11-20T18:00:00Z", "who": "ann", "from": "192.0.2.1",
+            "what": "Hold mail", "path": "/api/holds",
+            "arguments": {"which.selection.domain": "example.org"},
+            "reason": "store \u{1b}[2J", "outcome": "done",
+        });
+        let entry: AuditEntry = serde_json::from_value(entry).unwrap();
+        let text = page.audit(&AuditPage {
+            entries: vec![entry],
+            next: Some("x".to_owned()),
+        });
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let words = words.join(" ");
+        assert!(
+            words.contains("ann 192.0.2.1 holds domain=example.org: store"),
+            "{text}"
+        );
+        assert!(
+            !text.contains('\u{1b}') && text.contains("there is more"),
+            "{text}"
+        );
+    }
+}
