@@ -92,7 +92,7 @@ pub(super) fn open(admin: Arc<Admin>) -> Router {
 async fn no_such_path() -> AdminError {
     AdminError::NotFound {
         what: "there is no such path".to_owned(),
-        hint: "docs/api.md and /api/openapi.json name the operations",
+        hint: "docs/api.md says how the API is asked",
     }
 }
 

@@ -117,7 +117,7 @@ impl AdminError {
             }
             Self::Forbidden(_) => "`tideover operator list` shows who may",
             Self::TooLarge(_) => "send less at once",
-            Self::Method => "docs/api.md and /api/openapi.json name the operations",
+            Self::Method => "docs/api.md says how the API is asked",
             Self::Config(_) => "nothing has changed; mend the file and try again",
             Self::Spool(SpoolError::Rebuilding(_)) => {
                 "mail is taken meanwhile; `tideover status` shows how far it is"
