@@ -1,6 +1,7 @@
 //! Documents that lead somewhere: links to files and headings that are there, commands that the
 //! program knows.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -133,6 +134,45 @@ fn known_commands(tree: &Tree) -> Complaints {
     complaints
 }
 
+/// The page that says what each verb prints with `--json`.
+const PRINTED: &str = "docs/json.md";
+
+/// Every verb of the program has a row there, and no other verb has.
+fn printed(tree: &Tree) -> Complaints {
+    let rows: BTreeSet<String> = documents(tree)
+        .filter(|(path, _)| *path == PRINTED)
+        .flat_map(|(_, text)| text.lines())
+        .filter_map(|line| line.strip_prefix("| `")?.split_once(" |"))
+        .flat_map(|(verbs, _)| verbs.split(", "))
+        .map(|verb| verb.trim_matches('`').to_owned())
+        .collect();
+    let known = leaves(&[]);
+    let missing = known.iter().filter(|verb| !rows.contains(*verb));
+    let missing = missing.map(|verb| format!("{PRINTED}: `{verb}` has no row"));
+    let gone = |verb: &&String| help(&verb.split(' ').collect::<Vec<_>>()).is_none();
+    let gone = rows.iter().filter(gone);
+    let gone = gone.map(|verb| format!("{PRINTED}: there is no verb `{verb}`"));
+    missing.chain(gone).collect()
+}
+
+/// The verbs below `verbs` that have none below them.
+fn leaves(verbs: &[&str]) -> Vec<String> {
+    let told = help(verbs).unwrap_or_default();
+    let list = told.split_once("\nCommands:\n").map(|(_, rest)| rest);
+    let list = list.and_then(|rest| rest.split_once("\n\n"));
+    let Some((list, _)) = list else {
+        return vec![verbs.join(" ")];
+    };
+    // A verb stands two columns in; what it does may go on in lines below.
+    let names = list.lines().filter_map(|line| line.strip_prefix("  "));
+    let names = names.filter(|line| !line.starts_with(' '));
+    let names = names.filter_map(|line| line.split_whitespace().next());
+    let names = names.filter(|name| *name != "help");
+    names
+        .flat_map(|name| leaves(&[verbs, &[name]].concat()))
+        .collect()
+}
+
 #[test]
 fn links_lead_somewhere() {
     assert_clean(links);
@@ -164,4 +204,14 @@ fn commands_in_documents_are_known() {
     ] {
         assert_complains(known_commands, &[("README.md", wrong)], "no `tideover");
     }
+}
+
+#[test]
+fn programs_are_told_what_each_verb_prints() {
+    assert_clean(printed);
+    let page = include_str!("../../docs/json.md");
+    let without = page.replace("| `size` |", "| size |");
+    assert_complains(printed, &[(PRINTED, &without)], "`size` has no row");
+    let more = page.replace("| `size` |", "| `size`, `queue burn` |");
+    assert_complains(printed, &[(PRINTED, &more)], "no verb `queue burn`");
 }
