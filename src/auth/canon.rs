@@ -19,7 +19,13 @@ impl Canon {
     /// Appends a field as it is signed, with its CRLF.
     pub(super) fn field(self, field: Field<'_>, out: &mut Vec<u8>) {
         match self {
-            Self::Simple => out.extend_from_slice(field.raw),
+            Self::Simple => {
+                out.extend_from_slice(field.raw);
+                // The last one of a message without body may come without, in a chunk.
+                if !field.raw.ends_with(b"\n") {
+                    out.extend_from_slice(b"\r\n");
+                }
+            }
             Self::Relaxed => {
                 out.extend(field.name.iter().map(u8::to_ascii_lowercase));
                 out.push(b':');

@@ -207,9 +207,12 @@ impl Connection {
         loop {
             let found = lines.decode(wire.input());
             let consumed = found.consumed;
-            let line = found.line.map(|line| {
-                line.map_err(BadLine::from)
-                    .and_then(|text| Ok(Command::parse(text)?))
+            let line = found.line.map(|line| match line {
+                Ok(text) => Command::parse(text).map_err(BadLine::from),
+                Err(error) => {
+                    let raw = wire.input().get(..consumed).unwrap_or_default();
+                    Err(BadLine::of(error, raw))
+                }
             });
             wire.consume(consumed);
             let Some(line) = line else {

@@ -20,7 +20,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Time for the last word to a client that is turned away.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
-/// Serves `listener` until `shutdown`. Sessions in the middle of a message finish it.
+/// Serves `listener` until `shutdown`. Sessions in the middle of DATA or of a chunk
+/// finish it; between two chunks a session ends as an idle one does.
 pub async fn run(mut listener: Box<dyn Listen>, server: Arc<Server>, shutdown: Shutdown) {
     loop {
         let accepted = tokio::select! {

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::connection::{Connection, End, NOT_STORED, spool_reply};
 use super::content::Content;
-use super::session::{Chunk, Hello, Session};
+use super::session::{Chunk, Hello, Rules as _, Session};
 use super::transaction::Transaction;
 use super::wire::{Wire, WireError};
 use crate::auth::Checker;
@@ -67,6 +67,12 @@ impl Connection {
             return Ok(session.chunk_refused(NOT_STORED));
         };
         message.content.announce(chunk.size);
+        // It may be long since MAIL was answered.
+        if chunk.size > 0
+            && let Err(reply) = self.room()
+        {
+            message.content.refuse(reply);
+        }
         let mut left = chunk.size;
         while left > 0 {
             let part = front(wire, left);
@@ -97,7 +103,7 @@ impl Connection {
         Ok(session)
     }
 
-    /// Reads a chunk for nobody. The chunks of one message have one time together.
+    /// Reads a chunk for nobody. The chunks of one message that had begun have one time together.
     pub(super) async fn pass_over(
         &self,
         wire: &mut Wire,

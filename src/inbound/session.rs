@@ -94,12 +94,21 @@ pub(super) enum Introduces {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadLine {
     #[error(transparent)]
-    Line(#[from] LineError),
+    Line(LineError),
     #[error(transparent)]
     Command(#[from] CommandError),
 }
 
 impl BadLine {
+    /// A line that does not end as a line has to; `raw` are its bytes.
+    pub(super) fn of(error: LineError, raw: &[u8]) -> Self {
+        if Command::may_be_chunk(raw) {
+            Self::Command(CommandError::ChunkSize)
+        } else {
+            Self::Line(error)
+        }
+    }
+
     fn reply(&self) -> Reply {
         match self {
             Self::Line(LineError::BareLf) => {
@@ -191,8 +200,12 @@ impl Session {
             Err(BadLine::Command(error @ CommandError::OtherProtocol)) if first => {
                 return (session, Action::Close(error.reply()));
             }
-            // What follows would be taken for commands, whoever wrote it.
-            Err(BadLine::Command(error @ CommandError::ChunkSize)) => {
+            // What follows would be taken for commands, whoever wrote it. A line that is too long
+            // is gone: nobody knows what it was.
+            Err(
+                error @ (BadLine::Command(CommandError::ChunkSize)
+                | BadLine::Line(LineError::TooLong)),
+            ) => {
                 return (session, Action::Close(error.reply()));
             }
             Err(error) => return session.bad(error.reply(), rules),

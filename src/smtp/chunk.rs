@@ -27,6 +27,10 @@ impl ChunkCheck {
     /// The end of the message. Its last line may have no end, but not half of one.
     pub fn finish(&mut self) {
         self.found.bare_cr |= self.before == b'\r';
+        // As DATA sends it on, it has one.
+        if self.before != b'\n' {
+            self.found.measure(b"\r\n");
+        }
         self.before = 0;
     }
 
@@ -92,8 +96,10 @@ mod tests {
         ] {
             let line = [&vec![b'x'; length], b"\r\n".as_slice()].concat();
             let message = [b"short\r\n", line.as_slice(), b"short"].concat();
+            let open = [b"short\r\n", &line[..length]].concat();
             for size in [1, 1000, WINDOW, usize::MAX] {
                 assert_eq!(check(&message, &[size]), violation, "{length} by {size}");
+                assert_eq!(check(&open, &[size]), violation, "{length} by {size}, open");
             }
         }
     }

@@ -147,16 +147,25 @@ impl Command {
     /// # Errors
     /// See [`CommandError`].
     pub fn parse(line: &[u8]) -> Result<Self, CommandError> {
-        let is_chunk = || {
-            let verb = line.get(..4);
-            verb.is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT"))
-        };
         Self::parse_line(line).map_err(|error| {
-            if is_chunk() {
+            if Self::may_be_chunk(line) {
                 CommandError::ChunkSize
             } else {
                 error
             }
+        })
+    }
+
+    /// Could somebody on the way have read BDAT in this line, which is no command? Who forgives blanks
+    /// in front, or ends lines where we do not, would take what follows for a message, and we
+    /// must not take it for commands (SMTP smuggling).
+    #[must_use]
+    pub fn may_be_chunk(line: &[u8]) -> bool {
+        let mut pieces = line.split(|byte| b"\r\n\0".contains(byte));
+        pieces.any(|piece| {
+            let start = piece.iter().position(u8::is_ascii_alphanumeric);
+            let verb = start.and_then(|start| piece.get(start..start + 4));
+            verb.is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT"))
         })
     }
 
