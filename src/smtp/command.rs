@@ -156,9 +156,9 @@ impl Command {
         })
     }
 
-    /// Could somebody on the way have read BDAT in this line, which is no command? Who forgives blanks
-    /// in front, or ends lines where we do not, would take what follows for a message, and we
-    /// must not take it for commands (SMTP smuggling).
+    /// Could somebody on the way have read BDAT in this line, which is no command? Who forgives
+    /// blanks in front, or ends lines where we do not, would take what follows for a message, and
+    /// we must not take it for commands (SMTP smuggling).
     #[must_use]
     pub fn may_be_chunk(line: &[u8]) -> bool {
         let mut pieces = line.split(|byte| b"\r\n\0".contains(byte));
