@@ -21,6 +21,7 @@ pub mod spool;
 // floor 3
 pub mod backend;
 pub mod directory;
+pub mod notice;
 // floor 4
 pub mod activation;
 pub mod person;

@@ -404,3 +404,31 @@ pub const AUTH_RECORDS: usize = 100;
 pub const AUTH_TEXT: usize = 8 * 1024;
 /// Domains in `From` that are checked. Beyond: `permerror`.
 pub const AUTH_AUTHORS: usize = 4;
+
+/// A whole SMTP session with a notice; then it is tried again.
+pub const NOTICE_MAIL: Duration = Duration::from_secs(180);
+/// The pauses before each further attempt to send a notice one way; then that way is given up, and
+/// without any other way it waits for its next turn.
+pub const NOTICE_AGAIN: [Duration; 5] = [
+    Duration::from_secs(30),
+    Duration::from_secs(120),
+    Duration::from_secs(360),
+    Duration::from_secs(900),
+    Duration::from_secs(1800),
+];
+/// A look at what is wrong that takes longer is news itself.
+pub const NOTICE_LOOK: Duration = Duration::from_secs(60);
+/// Conditions that notices know of at one time; what comes then is logged.
+pub const NOTICE_CONDITIONS: usize = 64;
+/// Conditions that one notice names; the others get the next one.
+pub const NOTICE_ITEMS: usize = 20;
+/// Notices that `notify status` shows.
+pub const NOTICE_RECENT: usize = 10;
+/// Addresses that notices go to; more are refused.
+pub const NOTICE_ADDRESSES: usize = 10;
+/// Cases that notices name one by one; the others are one condition.
+pub const NOTICE_CASES: usize = 10;
+/// Addresses of the host of a webhook that are tried.
+pub const NOTICE_HOSTS: usize = 4;
+/// Bytes of the answer of a webhook; of a longer one nothing is used.
+pub const NOTICE_ANSWER: usize = 64 * 1024;

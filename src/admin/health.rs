@@ -59,6 +59,7 @@ impl Admin {
             .chain(self.landing_problem())
             .chain(self.spool.sign_problem())
             .chain(self.relay_problem())
+            .chain(self.notice_problem())
             .collect();
         HealthView {
             ok: problems.is_empty(),
@@ -68,7 +69,7 @@ impl Admin {
     }
 
     /// Can strangers send through us?
-    fn relay_problem(&self) -> Option<String> {
+    pub(super) fn relay_problem(&self) -> Option<String> {
         self.router.relay_test().get()?.test.problem()
     }
 
@@ -115,6 +116,7 @@ impl Admin {
         }
         self.set_sync_gauges();
         self.set_drill_gauges();
+        self.set_certificate_gauges();
         gauge!(names::SPOOL_BYTES).set(stats.bytes as f64);
         gauge!(names::SPOOL_QUARANTINED).set(stats.quarantined as f64);
         let wrong = self.spool.balance().map_or(0, |balance| balance.wrong);

@@ -12,6 +12,7 @@ mod attention;
 mod audit;
 mod caller;
 mod cases_api;
+mod conditions;
 mod directory_api;
 mod directory_import;
 mod door;
@@ -27,6 +28,7 @@ mod landing_api;
 mod lookup;
 mod move_api;
 mod nearly;
+mod notify_api;
 mod operation;
 mod operators;
 mod override_api;
@@ -47,6 +49,7 @@ mod wave_run;
 mod writeback_api;
 mod x500_api;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +61,8 @@ use crate::backend::BackendOptions;
 use crate::base::{Boxed, Clock};
 use crate::directory::{Generations, Syncer, Waves};
 use crate::drill::Drills;
+use crate::net::TlsServer;
+use crate::notice::Notices;
 use crate::outbound::Outbound;
 use crate::queue::Queue;
 use crate::queue::landing::Landings;
@@ -81,6 +86,7 @@ pub(crate) use caller::ACTOR;
 pub use caller::{Caller, NoSuchRole, Role};
 pub(crate) use cases_api::CaseOrder;
 pub use cases_api::{CaseDetails, CaseMemberView, CaseNumbers, CaseReleased, CaseView};
+pub use conditions::Served;
 pub(crate) use directory_api::{
     ChangeQuery, DiffQuery, EntriesQuery, RevertQuery, SetQuery, SettleQuery,
 };
@@ -158,6 +164,10 @@ pub struct Admin {
     pub writebacks: Writebacks,
     /// Whether what was delivered is in the mailboxes.
     pub landings: Landings,
+    /// Who is told of trouble; `None`: nobody ever.
+    pub notices: Option<Notices>,
+    /// The certificates that are shown to others.
+    pub certificates: BTreeMap<Served, Arc<TlsServer>>,
     /// The sources that are synchronised.
     pub sync: Syncer,
     /// The routes, and the board of the backends with them.

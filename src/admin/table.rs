@@ -7,7 +7,7 @@ use super::Role::{Admin, HelpDesk, Operator, Viewer};
 use super::operation::{Operation, ask, change, look};
 use super::{
     activation_api, api, audit, cases_api, directory_api, directory_import, drill_api, hold_api,
-    invitation_api, landing_api, move_api, nearly, operators, override_api, queue_api,
+    invitation_api, landing_api, move_api, nearly, notify_api, operators, override_api, queue_api,
     rehearsal_api, replay_api, report_api, sync_api, verified_api, wave_api, writeback_api,
     x500_api,
 };
@@ -51,6 +51,13 @@ fn state() -> Vec<Operation> {
         look("/api/tls", Viewer, "How TLS went", api::tls),
         look("/api/drill", Viewer, "The drills", drill_api::status),
         change("/api/drill/run", Operator, "Drill now", drill_api::run),
+        look("/api/notify", Viewer, "Who is told", notify_api::status),
+        change(
+            "/api/notify/test",
+            Operator,
+            "Send a notice by each way, to try them",
+            notify_api::test,
+        ),
         change("/api/reload", Admin, "Read the config again", api::reload),
     ]
 }

@@ -11,6 +11,7 @@ use super::drill::DrillVerb;
 use super::invite::InviteArgs;
 use super::key::KeyVerb;
 use super::landing::LandingVerb;
+use super::notify::NotifyVerb;
 use super::operator::OperatorVerb;
 use super::rehearse::RehearseArgs;
 use super::replay::ReplayVerb;
@@ -83,6 +84,9 @@ pub(crate) enum Verb {
     /// Probes that go the way of mail and must come back
     #[command(subcommand)]
     Drill(DrillVerb),
+    /// Who is told of trouble, and does it arrive?
+    #[command(subcommand)]
+    Notify(NotifyVerb),
     /// Show the whole story in two minutes: two sandbox platforms, mail, an outage, the webmail
     Demo {
         /// Run through, check that every message arrived exactly once, and end

@@ -26,6 +26,8 @@ struct CheckView {
     /// Could strangers send through this server? Only when the file is good.
     #[serde(skip_serializing_if = "Option::is_none")]
     open_relay: Option<RelayTest>,
+    /// What is possible and unwise.
+    warnings: Vec<ProblemView>,
     /// The public DNS; only with `--online`, when the file is good.
     #[serde(skip_serializing_if = "Option::is_none")]
     dns: Option<DnsView>,
@@ -78,8 +80,10 @@ pub(super) async fn check(
 ) -> Result<(), Failure> {
     let file = home::find(argument)?;
     let mut relay = None;
+    let mut warnings = Vec::new();
     let (problems, summary, report) = match config::check(&file) {
         Ok((config, directory)) => {
+            warnings = config.warnings();
             let summary = summary(&config, &directory);
             relay = Some(test_relay(&config, directory));
             match depth {
@@ -102,6 +106,7 @@ pub(super) async fn check(
                 file: file.clone(),
                 problems: problems.into_iter().map(ProblemView::from).collect(),
                 open_relay: relay,
+                warnings: warnings.into_iter().map(ProblemView::from).collect(),
                 dns: report.map(DnsView::from),
             };
             let json = serde_json::to_string_pretty(&view);
@@ -109,7 +114,11 @@ pub(super) async fn check(
         }
         Format::Text => {
             let mut text = if is_good {
-                format!("{}: good\n{summary}", file.display())
+                let good = format!("{}: good\n{summary}", file.display());
+                warnings.iter().fold(good, |mut text, warning| {
+                    writeln!(text, "warning: {warning}").ok();
+                    text
+                })
             } else {
                 problems.iter().fold(String::new(), |mut text, problem| {
                     // Writing to a String cannot fail.

@@ -15,6 +15,7 @@ use super::directory::DirectoryVerb;
 use super::drill::DrillVerb;
 use super::key::KeyVerb;
 use super::landing::LandingVerb;
+use super::notify::NotifyVerb;
 use super::operator::OperatorVerb;
 use super::rehearse::RehearseArgs;
 use super::replay::ReplayVerb;
@@ -78,6 +79,8 @@ pub(crate) enum Work {
     Replay(Box<ReplayVerb>, String),
     /// Look at the drills, or run them now.
     Drill(DrillVerb),
+    /// Are people told?
+    Notify(NotifyVerb, String),
     /// Show or say for whom the webmail is open, as somebody.
     Webmail(Box<WebmailVerb>, String),
     /// Administrators and their tokens.
@@ -155,6 +158,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
         Verb::Check { online: false } => Work::Check(Depth::File),
         Verb::Check { online: true } => Work::Check(Depth::Online),
         Verb::Drill(verb) => Work::Drill(verb),
+        Verb::Notify(verb) => Work::Notify(verb, actor.to_owned()),
         Verb::Setup(args) => Work::Setup(Box::new(args)),
         Verb::Operator(verb) => Work::Operator(Box::new(verb)),
         Verb::Audit(args) => Work::Audit(Box::new(args)),

@@ -22,6 +22,7 @@ mod invite;
 mod key;
 mod landing;
 mod manual;
+mod notify;
 mod offline;
 mod online;
 mod operator;
@@ -183,6 +184,7 @@ async fn once(config: At<'_>, format: Format, work: Work) -> Result<(), Failure>
         Work::Check(depth) => check::check(config.file, depth, format).await,
         Work::Setup(args) => setup::perform(config.file, *args, format).await,
         Work::Drill(verb) => drill::perform(config, verb, format).await,
+        Work::Notify(verb, actor) => notify::perform(config, verb, (format, actor)).await,
         Work::Demo(ending) => crate::demo::run(ending)
             .await
             .map_err(|error| Failure::new(Exit::Failed, error)),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::drill::DrillVerb;
 use super::intent::{CaseQuestion, Format, Question, Work};
 use super::landing::LandingVerb;
+use super::notify::NotifyVerb;
 use super::replay::ReplayVerb;
 use super::wave::WaveVerb;
 use super::webmail::WebmailVerb;
@@ -84,6 +85,7 @@ pub(super) fn is_question(work: &Work) -> bool {
         },
         Work::Operator(verb) => verb.is_question(),
         Work::Audit(_) => true,
+        Work::Notify(verb, _) => *verb == NotifyVerb::Status,
         Work::Drill(verb) => matches!(verb, DrillVerb::Status),
         Work::Landing(verb, _) => matches!(**verb, LandingVerb::Status),
         Work::Replay(verb, _) => matches!(**verb, ReplayVerb::Status { wait: false, .. }),

@@ -9,8 +9,8 @@ use super::reader::{At, Section, Source};
 use super::verify::{self, Ourselves};
 use super::{
     CertificateFiles, Config, LdapSource, Problem, Problems, ServerConfig, WebConfig, admin_keys,
-    auth_keys, drill, landing_keys, ldap_keys, listener_keys, online, people, people_keys,
-    platforms, sections, signing, writeback_keys,
+    auth_keys, drill, landing_keys, ldap_keys, listener_keys, notice_keys, online, people,
+    people_keys, platforms, sections, signing, writeback_keys,
 };
 use crate::directory::Directory;
 
@@ -192,6 +192,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let (writeback, web) = (writeback_keys::writeback(root), sections::web(root));
     let logins = ldap_keys::of_logins(source, web.as_ref(), &directory.ldap);
     let (admin, limits) = (admin_keys::admin(root), sections::limits(root));
+    let notices = notice_keys::notices(root);
     let drill = drill::drill(root, &backends, &domains);
 
     check_binds(source, &listeners, (web.as_ref(), admin.as_ref()));
@@ -210,6 +211,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         let pairs = [tls.as_ref(), door];
         check_files(source, pairs, (&directory, web.as_ref()));
         platforms::check_files(source, &backends);
+        notices.check_files(source);
     }
 
     Some(Config {
@@ -233,6 +235,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
             .filter_map(|backend| backend.config)
             .collect(),
         domains,
+        notices: notices.config,
         drill,
         check,
         directory: directory.config(),

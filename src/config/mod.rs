@@ -13,6 +13,7 @@ mod landing_keys;
 mod ldap_keys;
 mod listener_keys;
 mod load;
+mod notice_keys;
 mod oidc_keys;
 mod online;
 mod people;
@@ -35,6 +36,7 @@ use std::time::Duration;
 pub use drill::DrillConfig;
 use jiff::tz::TimeZone;
 pub use load::{Places, check, data_dir, find, load, read};
+pub use notice_keys::NoticesConfig;
 pub use oidc_keys::OidcConfig;
 pub use online::{CheckConfig, ResolverName};
 pub use problem::{Problem, Problems};
@@ -95,6 +97,8 @@ pub struct Config {
     pub admin: Option<AdminConfig>,
     /// `[limits]`.
     pub limits: Bounds,
+    /// `[notices]`.
+    pub notices: NoticesConfig,
     /// `[drill]`; `None`: nothing is drilled.
     pub drill: Option<DrillConfig>,
     /// What `check --online` asks.

@@ -436,7 +436,7 @@ pub(super) fn backend_named(name: &str, backends: &[Backend]) -> Result<BackendI
 }
 
 /// A host name or an address (IPv6 in brackets) and a port.
-fn host_and_port(text: &str) -> Result<String, String> {
+pub(super) fn host_and_port(text: &str) -> Result<String, String> {
     let parts = text.rsplit_once(':').filter(|(host, port)| {
         let address = std::net::SocketAddr::from_str(text).is_ok();
         let name = Domain::from_str(host).is_ok_and(|name| !name.is_literal());

@@ -1,5 +1,7 @@
 //! What would lose or misroute mail, and what the files on this machine say.
 
+use std::fs::Metadata;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -89,8 +91,18 @@ impl Ourselves<'_> {
 
 /// The file exists and we may read it.
 pub(super) fn readable(source: &Source<'_>, file: &At<PathBuf>) -> bool {
+    let found = std::fs::File::open(&file.value).and_then(|open| open.metadata());
+    is_file(source, file, found)
+}
+
+/// It is a file; who may read it does not matter.
+pub(super) fn is_there(source: &Source<'_>, file: &At<PathBuf>) -> bool {
+    is_file(source, file, file.value.metadata())
+}
+
+fn is_file(source: &Source<'_>, file: &At<PathBuf>, found: io::Result<Metadata>) -> bool {
     let path = file.value.display();
-    match std::fs::File::open(&file.value).and_then(|open| open.metadata()) {
+    match found {
         Ok(metadata) if metadata.is_file() => return true,
         Ok(_) => source.refuse(file, format!("{path} is no file")),
         Err(error) => source.refuse(file, format!("{path} cannot be read: {error}")),

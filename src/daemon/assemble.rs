@@ -11,21 +11,24 @@ use super::catch_up::{Rest, known_people};
 use super::door::desks;
 use super::front::{LdapFront, provider};
 use super::reload::{Movers, Reloader};
+use super::sockets::Sockets;
 use super::visit_key::visit_key;
-use super::{Running, StartError, drills, sync};
+use super::{Running, StartError, certificates, drills, notices, sync};
 use crate::activation::Activation;
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, Served};
 use crate::auth::{Checker, KeyFolder, Signer};
 use crate::backend::Board;
 use crate::base::{Clock, Entropy, Shutdown};
-use crate::config::{Config, WebConfig};
+use crate::config::{AdminConfig, Config, WebConfig};
 use crate::directory::{DirectoryHandle, Generations, Syncer, Verified, Waves};
 use crate::drill::{DrillTransport, Drills};
 use crate::imap::{self, ImapHomes};
-use crate::inbound::{self, TlsMode};
+use crate::inbound;
 use crate::ldap::{LdapServer, Passwords};
 use crate::mail::{Sign, Transport, VisitKey};
-use crate::net::{AcceptTls, Dns, Listen, TcpDial, TcpListen, TlsClient, TlsServer, bind_unix};
+use crate::net::{
+    AcceptTls, Dns, Listen as _, TcpDial, TcpListen, TlsClient, TlsServer, bind_unix,
+};
 use crate::outbound::{self, Outbound};
 use crate::queue::landing::Landings;
 use crate::queue::replay::Replays;
@@ -45,7 +48,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     // Ports first: a second start must not touch the spool of the first one.
     let sockets = Sockets::bind(&config)?;
     make_data_dir(&config.server.data_dir).map_err(StartError::other("data_dir"))?;
-    let tls = certificate(&config)?;
+    let tls = certificates::load(&config)?;
     let opened = open_spool(&config).await?;
     let directory = known_people(directory, &opened);
     let base = Base::new(&config, directory, opened.spool.clone())?;
@@ -60,16 +63,15 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     reloader.watch_backends();
     let writer = opened.writer.spawn_thread();
     let writer = writer.map_err(StartError::other("the spool's writer"))?;
-    let file = config.directory.file.clone();
-    let rest = Rest::new((&movers, &accounts), file, opened.committed);
+    let rest = Rest::new((&movers, &accounts), &config, opened.committed);
     base.start_when_complete(rest, opened.rebuild).await?;
     let webmail = base.serve_web(&config, sockets.web, (&accounts, provider));
     let url = base_url(&config, sockets.web_address);
     let (operators, audit) = desks(&base, &config, sockets.admin_address);
     let desk = AccountDesk::new((accounts.clone(), webmail), url, &base);
-    base.serve_operators(
-        &config,
-        sockets.admin,
+    let network = config.admin.as_ref().zip(sockets.admin);
+    let admin = base.serve_operators(
+        (&config.server.data_dir, network),
         Admin {
             spool: base.spool.clone(),
             queue: queue.clone(),
@@ -79,6 +81,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
             drills,
             replays: movers.replays.clone(),
             landings: movers.landings.clone(),
+            notices: Some(movers.notices.clone()),
+            certificates: tls.clone(),
             writebacks: movers.writebacks.clone(),
             sync: base.syncer.clone(),
             router: base.router.clone(),
@@ -94,8 +98,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
             clock: base.clock.clone(),
         },
     )?;
+    notices::start(&admin, &base, &opened.recovery);
     // Mail last: whoever sees the greeting can ask `status`.
-    let listeners = base.serve_mail(&config, sockets.mail, tls.as_ref());
+    let listeners = base.serve_mail(&config, sockets.mail, tls.get(&Served::Mail));
     Ok(Running {
         spool: base.spool,
         router: base.router,
@@ -292,63 +297,26 @@ impl Base {
 
     fn serve_operators(
         &self,
-        config: &Config,
-        socket: Option<TcpListen>,
+        (data_dir, network): (&Path, Option<(&AdminConfig, TcpListen)>),
         admin: Admin,
-    ) -> Result<(), StartError> {
+    ) -> Result<Arc<Admin>, StartError> {
         let upkeep = admin::keep_metrics(admin.metrics.clone(), self.shutdown.clone());
         self.shutdown.spawn("metrics", upkeep);
         drills::start(admin.drills.clone(), &admin.queue, &self.shutdown);
         let admin = Arc::new(admin);
         let waves = admin::keep_waves(Arc::clone(&admin), self.shutdown.clone());
         self.shutdown.spawn("waves", waves);
-        let path = config.server.data_dir.join(admin::SOCKET);
+        let path = data_dir.join(admin::SOCKET);
         let door = bind_unix(&path).map_err(StartError::other("the operators' socket"))?;
         let router = admin::operators(Arc::clone(&admin), self.shutdown.clone());
         let serve = admin::serve(door, router, self.shutdown.clone());
         self.shutdown.spawn("operators' socket", serve);
         let keep = admin.audit.clone().keep(self.shutdown.clone());
         self.shutdown.spawn("audit log", keep);
-        if let Some((options, socket)) = config.admin.as_ref().zip(socket) {
-            self.serve_network(options, socket, admin)?;
+        if let Some((options, socket)) = network {
+            self.serve_network(options, socket, Arc::clone(&admin));
         }
-        Ok(())
-    }
-}
-
-/// All ports of the config, bound.
-struct Sockets {
-    mail: Vec<TcpListen>,
-    web: Option<(WebConfig, TcpListen)>,
-    web_address: Option<SocketAddr>,
-    admin: Option<TcpListen>,
-    admin_address: Option<SocketAddr>,
-}
-
-impl Sockets {
-    fn bind(config: &Config) -> Result<Self, StartError> {
-        let mail: Result<Vec<_>, _> = config
-            .listeners
-            .iter()
-            .map(|listener| TcpListen::bind(listener.bind))
-            .collect();
-        let web = config
-            .web
-            .clone()
-            .map(|web| TcpListen::bind(web.bind).map(|socket| (web, socket)))
-            .transpose()?;
-        let admin = config
-            .admin
-            .as_ref()
-            .map(|admin| TcpListen::bind(admin.bind))
-            .transpose()?;
-        Ok(Self {
-            mail: mail?,
-            web_address: web.as_ref().map(|(_, socket)| socket.local_address()),
-            web,
-            admin_address: admin.as_ref().map(Listen::local_address),
-            admin,
-        })
+        Ok(admin)
     }
 }
 
@@ -361,21 +329,6 @@ fn make_data_dir(folder: &Path) -> std::io::Result<()> {
     let disk: &dyn FileSystem = &SystemDisk;
     disk.create_dir_all(folder)?;
     std::fs::set_permissions(folder, Permissions::from_mode(0o700))
-}
-
-/// The certificate of the listeners, if one of them encrypts.
-fn certificate(config: &Config) -> Result<Option<Arc<TlsServer>>, StartError> {
-    let wanted = |mode: TlsMode| mode != TlsMode::None;
-    if !config.listeners.iter().any(|listener| wanted(listener.tls)) {
-        return Ok(None);
-    }
-    let server = if let Some(files) = &config.tls {
-        TlsServer::load(&files.certificate, &files.key)
-    } else {
-        TlsServer::self_signed(&config.server.data_dir, config.server.hostname.as_str())
-    };
-    let server = server.map_err(StartError::other("the certificate"))?;
-    Ok(Some(Arc::new(server)))
 }
 
 async fn open_spool(config: &Config) -> Result<Opened, StartError> {
@@ -443,6 +396,7 @@ fn movers(
         landings,
         writebacks,
         imap,
+        notices: notices::notices(base, config, outbound)?,
     })
 }
 

@@ -10,6 +10,7 @@ use super::assemble::Base;
 use super::reload::Movers;
 use crate::backend::{keep_history, restore_history, restore_overrides};
 use crate::base::Shutdown;
+use crate::config::Config;
 use crate::directory::{Directory, DirectoryError, DirectoryHandle, Generations};
 use crate::outbound::Outbound;
 use crate::spool::{Committed, Opened, Rebuild, SpoolError};
@@ -38,13 +39,13 @@ pub(super) struct Rest {
 impl Rest {
     pub(super) fn new(
         (movers, accounts): (&Movers, &Accounts),
-        file: Option<PathBuf>,
+        config: &Config,
         committed: mpsc::Receiver<Committed>,
     ) -> Self {
         Self {
             movers: movers.clone(),
             committed,
-            file,
+            file: config.directory.file.clone(),
             accounts: accounts.clone(),
         }
     }

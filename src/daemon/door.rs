@@ -3,11 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::StartError;
 use super::assemble::Base;
-use crate::admin::{self, Admin, AuditLog, DoorOptions, Doorway, Operators, Wire};
+use crate::admin::{self, Admin, AuditLog, DoorOptions, Doorway, Operators, Served, Wire};
 use crate::config::{AdminConfig, Config};
-use crate::net::{TcpListen, TlsListen, TlsServer};
+use crate::net::{TcpListen, TlsListen};
 
 impl Base {
     /// The operators' door over the network, with TLS when there are files for it.
@@ -16,8 +15,9 @@ impl Base {
         options: &AdminConfig,
         socket: TcpListen,
         admin: Arc<Admin>,
-    ) -> Result<(), StartError> {
+    ) {
         let shutdown = self.shutdown.clone();
+        let tls = admin.certificates.get(&Served::Admin).cloned();
         let router = admin::network(admin, door(options), shutdown.clone());
         if door(options).wire == Wire::Open {
             tracing::warn!(
@@ -26,18 +26,12 @@ impl Base {
             );
         }
         let name = "operators' door";
-        let Some(files) = &options.certificate else {
-            let doorway = Doorway::Plain(socket);
-            let serve = admin::serve_network(doorway, router, shutdown.clone());
-            shutdown.spawn(name, serve);
-            return Ok(());
+        let doorway = match tls {
+            Some(tls) => Doorway::Secured(TlsListen::new(socket, tls, &shutdown)),
+            None => Doorway::Plain(socket),
         };
-        let tls = TlsServer::load(&files.certificate, &files.key);
-        let tls = Arc::new(tls.map_err(StartError::other("the certificate of [admin]"))?);
-        let doorway = Doorway::Secured(TlsListen::new(socket, tls, &shutdown));
         let serve = admin::serve_network(doorway, router, shutdown.clone());
         shutdown.spawn(name, serve);
-        Ok(())
     }
 }
 

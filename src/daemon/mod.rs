@@ -5,13 +5,16 @@
 mod accounts;
 mod assemble;
 mod catch_up;
+mod certificates;
 mod door;
 mod drills;
 mod front;
 mod invite_many;
+mod notices;
 mod relay_watch;
 mod reload;
 mod serve;
+mod sockets;
 mod sync;
 mod visit_key;
 

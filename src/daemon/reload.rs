@@ -13,6 +13,7 @@ use crate::base::{Boxed, Shutdown};
 use crate::config::{self, Config};
 use crate::directory::DirectoryError;
 use crate::imap::ImapHomes;
+use crate::notice::Notices;
 use crate::outbound::Outbound;
 use crate::queue::Queue;
 use crate::queue::landing::Landings;
@@ -28,6 +29,7 @@ pub(super) struct Movers {
     pub(super) landings: Landings,
     pub(super) writebacks: Writebacks,
     pub(super) imap: ImapHomes,
+    pub(super) notices: Notices,
 }
 
 /// What a reload changes.
@@ -128,6 +130,7 @@ impl Reloader {
         self.movers.landings.configure(new.landing);
         self.movers.writebacks.configure(new.writeback.clone());
         self.movers.imap.configure(new.imap_options());
+        self.movers.notices.configure(new.notice_options());
         self.base.checker.configure(new.auth.clone());
         let queue_options = new.queue_options();
         {

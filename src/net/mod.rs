@@ -3,8 +3,10 @@
 //! The only room that names tokio's sockets, rustls and hickory. Everything above sees streams
 //! and traits, so that a simulation can put its own network under the same program.
 
+mod certificate;
 mod dane;
 mod dns;
+mod https;
 mod network;
 mod proxied;
 mod self_signed;
@@ -17,6 +19,7 @@ mod unix;
 
 pub use dane::Tlsa;
 pub use dns::Dns;
+pub use https::{HttpAsk, HttpBounds, HttpError, HttpPlace, Https};
 pub use network::{InvalidNetwork, Network};
 pub use proxied::{Proxied, ProxyError};
 pub use tcp::{BindError, TcpDial, TcpListen};
@@ -25,7 +28,7 @@ pub use tls_client::{
     ClientPair, Handshake, TlsClient, TlsConfig, TlsTrouble, certificate_names, check_tls_files,
 };
 pub use tls_listen::TlsListen;
-pub use tls_server::{TlsFileError, TlsServer};
+pub use tls_server::{CertificateState, TlsFileError, TlsServer};
 pub use unix::{bind_unix, connect_unix};
 
 use std::fmt;

@@ -11,10 +11,10 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use super::self_signed;
 use super::tls_client::describe;
 use super::{AcceptTls, BoxedStream};
-use crate::base::{Boxed, TlsInfo};
+use super::{certificate, self_signed};
+use crate::base::{Boxed, Timestamp, TlsInfo};
 use crate::limits;
 
 /// Answers TLS handshakes with the certificate and key of two PEM files, which are read again
@@ -27,8 +27,23 @@ pub struct TlsServer {
 
 struct Loaded {
     config: Arc<ServerConfig>,
+    /// When the certificate ends, if that can be read.
+    ends: Option<Timestamp>,
+    /// Why the files that are there now are not used.
+    refused: Option<String>,
     /// When the files were changed last; also set after a failed reload, which is reported once.
     changed: Changed,
+}
+
+/// How the certificate in use stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateState {
+    /// Its file.
+    pub file: PathBuf,
+    /// When it ends; `None`: that cannot be read.
+    pub ends: Option<Timestamp>,
+    /// Newer files are there and cannot be used: why.
+    pub refused: Option<String>,
 }
 
 /// Modification times of certificate and key.
@@ -49,11 +64,16 @@ impl TlsServer {
     /// [`TlsFileError`], which says which file and what is wrong with it.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, TlsFileError> {
         let changed = changed(certificate, key);
-        let config = read_pair(certificate, key)?;
+        let (config, ends) = read_pair(certificate, key)?;
         Ok(Self {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
-            loaded: RwLock::new(Loaded { config, changed }),
+            loaded: RwLock::new(Loaded {
+                config,
+                ends,
+                refused: None,
+                changed,
+            }),
         })
     }
 
@@ -72,11 +92,24 @@ impl TlsServer {
     /// [`TlsFileError`].
     pub fn reload(&self) -> Result<(), TlsFileError> {
         let changed = changed(&self.certificate, &self.key);
-        let config = read_pair(&self.certificate, &self.key);
+        let read = read_pair(&self.certificate, &self.key);
         let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
         loaded.changed = changed;
-        loaded.config = config?;
+        loaded.refused = read.as_ref().err().map(ToString::to_string);
+        (loaded.config, loaded.ends) = read?;
         Ok(())
+    }
+
+    /// How the certificate stands; files that have changed are read first.
+    #[must_use]
+    pub fn state(&self) -> CertificateState {
+        self.config();
+        let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
+        CertificateState {
+            file: self.certificate.clone(),
+            ends: loaded.ends,
+            refused: loaded.refused.clone(),
+        }
     }
 
     /// The present pair. Asking for two modification times costs next to nothing beside a
@@ -116,16 +149,21 @@ fn changed(certificate: &Path, key: &Path) -> Changed {
     (time(certificate).ok(), time(key).ok())
 }
 
-fn read_pair(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsFileError> {
-    let pem = read(certificate)?;
+/// The config, and when the certificate ends.
+type Pair = (Arc<ServerConfig>, Option<Timestamp>);
+
+fn read_pair(file: &Path, key: &Path) -> Result<Pair, TlsFileError> {
+    let pem = read(file)?;
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
-        .map_err(|_| TlsFileError::NoCertificate(certificate.to_owned()))?;
+        .map_err(|_| TlsFileError::NoCertificate(file.to_owned()))?;
     if chain.is_empty() {
-        return Err(TlsFileError::NoCertificate(certificate.to_owned()));
+        return Err(TlsFileError::NoCertificate(file.to_owned()));
     }
     let private = PrivateKeyDer::from_pem_slice(&read(key)?)
         .map_err(|_| TlsFileError::NoKey(key.to_owned()))?;
+    // That of an authority in the chain may end before: clients find another way to a root.
+    let ends = chain.first().and_then(|leaf| certificate::ends(leaf));
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .and_then(|builder| {
@@ -133,11 +171,12 @@ fn read_pair(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsFil
                 .with_no_client_auth()
                 .with_single_cert(chain, private)
         });
-    config.map(Arc::new).map_err(|error| TlsFileError::Unfit {
-        certificate: certificate.to_owned(),
+    let unfit = |error: rustls::Error| TlsFileError::Unfit {
+        certificate: file.to_owned(),
         key: key.to_owned(),
         why: error.to_string(),
-    })
+    };
+    Ok((Arc::new(config.map_err(unfit)?), ends))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
@@ -190,4 +229,35 @@ pub enum TlsFileError {
         /// Why.
         why: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn change(path: &Path, text: &str, seconds: u64) {
+        std::fs::write(path, text).unwrap();
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000 + seconds);
+        file.set_modified(at).unwrap();
+    }
+
+    #[test]
+    fn a_renewed_file_that_cannot_be_used_is_told_until_one_can() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = TlsServer::self_signed(folder.path(), "mx.example.org").unwrap();
+        let good = server.state();
+        assert!(good.ends.is_some() && good.refused.is_none(), "{good:?}");
+        let pem = std::fs::read_to_string(&good.file).unwrap();
+        change(&good.file, "not a certificate", 1);
+        let bad = server.state();
+        let why = bad.refused.clone().unwrap_or_default();
+        assert!(why.contains("holds no certificate"), "{bad:?}");
+        assert_eq!(bad.ends, good.ends, "the old one stays in use");
+        assert_eq!(server.state(), bad, "and is told again");
+        change(&good.file, &pem, 2);
+        assert_eq!(server.state(), good);
+    }
 }

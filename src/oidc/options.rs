@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::https::Place;
+use crate::net::HttpPlace as Place;
 
 /// Which provider, who we are to it, and what is believed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,11 +11,12 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, Semaphore, oneshot};
 
 use super::claims::{Expected, proven};
-use super::https::{Ask, Place};
+use super::https::Ask;
 use super::jose::{Keys, Token, Unproven};
 use super::{OidcError, Options, World};
 use crate::base::Timestamp;
 use crate::limits;
+use crate::net::HttpPlace as Place;
 
 /// What a provider says of itself is asked for again after this time.
 const FRESH: Duration = Duration::from_secs(3600);

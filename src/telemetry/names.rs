@@ -39,6 +39,12 @@ macro_rules! metrics {
 }
 
 metrics! {
+    Counter NOTICES = "tideover_notices_total" ["way, result"]
+        "Notices to people, by way (mail, webhook, command) and result (sent, failed).";
+    Gauge NOTICES_FAIL = "tideover_notices_fail" [""]
+        "1: notices reach nobody on any way; else 0, also when nobody is told.";
+    Gauge CERTIFICATE_SECONDS = "tideover_certificate_seconds_left" ["use"]
+        "Seconds until a certificate ends that is served (use: mail, admin), below 0 when it has.";
     Gauge CONNECTIONS = "tideover_connections" ["listener"]
         "SMTP connections that are open.";
     Counter CONNECTIONS_TOTAL = "tideover_connections_total" ["listener"]

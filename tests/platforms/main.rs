@@ -23,6 +23,7 @@ mod a_recovered_platform_is_not_overrun;
 mod a_store_rolled_back_is_filled_again;
 mod a_wave_waits_for_green_drills;
 mod an_outage_ends_whole;
+mod an_outage_is_told_outside;
 mod backend_entry_is_proven;
 mod backend_killed_in_data_loses_nothing;
 mod backend_paused_or_slow_gets_its_mail;

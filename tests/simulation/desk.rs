@@ -1,5 +1,6 @@
 //! The operators' desk of a simulated front door: its API, as the verbs ask it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,6 +127,8 @@ impl Desk {
                 ("mx.example.org".to_owned(), writeback::Options::default()),
             )),
             landings: Landings::new(door.queue.clone(), landing::Options::default()),
+            notices: None,
+            certificates: BTreeMap::new(),
             router: door.router.clone(),
             backends: watch::channel(backends.into()).1,
             attention_after: watch::channel(week).1,

@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 9] = [
     &["smtp", "base", "telemetry"],
     &["mail", "net", "terminal", "credential"],
     &["spool", "auth", "filter", "ldap", "imap", "oidc"],
-    &["directory", "backend"],
+    &["directory", "backend", "notice"],
     &["route", "report", "activation", "person"],
     &["inbound", "queue", "outbound", "drill", "writeback"],
     &["webmail", "admin", "cutover"],

@@ -1,0 +1,486 @@
+//! What is wrong, for notices: one place that looks at all that is told of.
+
+use std::time::Duration;
+
+use metrics::gauge;
+
+use super::Admin;
+use crate::backend::{BackendHealth, Health, Wish};
+use crate::base::Timestamp;
+use crate::drill::Light;
+use crate::limits;
+use crate::mail::CaseKind;
+use crate::net::CertificateState;
+use crate::notice::{Condition, Kind, Observe, Observed, Severity, Thresholds, Unknown};
+use crate::spool::{Case, SpoolError, SpoolStats};
+use crate::telemetry::names;
+use crate::terminal::{bytes, duration};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl Observe for Admin {
+    fn observe(&self, thresholds: &Thresholds) -> Observed {
+        let mut seen = Seen {
+            now: self.clock.now(),
+            all: Observed::default(),
+        };
+        let stats = self.spool.stats();
+        if self.spool.rebuilding().is_some() {
+            // What the index does not know yet is not over.
+            let kinds = [
+                Kind::Backend,
+                Kind::Waiting,
+                Kind::Attention,
+                Kind::Case,
+                Kind::Drill,
+                Kind::Landing,
+                Kind::Directory,
+            ];
+            seen.all.unknown.extend(kinds.map(Unknown::All));
+        }
+        self.see_backends(&mut seen);
+        self.see_waiting(&mut seen, &stats, thresholds);
+        self.see_cases(&mut seen);
+        self.see_disk(&mut seen, &stats, thresholds);
+        self.see_damage(&mut seen, &stats);
+        self.see_landings(&mut seen);
+        self.see_drills(&mut seen);
+        self.see_sources(&mut seen);
+        for certificate in self.certificates.values() {
+            see_certificate(&mut seen, certificate.state(), thresholds.certificate);
+        }
+        if self.router.relay_test().get().is_none() {
+            seen.all.unknown.push(Unknown::All(Kind::Relay));
+        }
+        if let Some(problem) = self.relay_problem() {
+            let todo = "Close it now: tideover check names the config that lets them, \
+                        docs/operations.md";
+            let how = (Severity::Critical, "");
+            seen.add((Kind::Relay, ""), how, None, (problem, todo));
+        }
+        seen.all
+    }
+}
+
+/// To whom a certificate is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Served {
+    /// Who brings mail.
+    Mail,
+    /// Operators.
+    Admin,
+}
+
+impl Served {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Mail => "mail",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// What is seen.
+struct Seen {
+    now: Timestamp,
+    all: Observed,
+}
+
+impl Seen {
+    fn add(
+        &mut self,
+        (kind, subject): (Kind, &str),
+        (severity, state): (Severity, &str),
+        since: Option<Timestamp>,
+        (what, todo): (String, &str),
+    ) {
+        self.all.conditions.push(Condition {
+            kind,
+            subject: subject.to_owned(),
+            state: state.to_owned(),
+            severity,
+            since: since.unwrap_or(self.now),
+            what,
+            todo: todo.to_owned(),
+        });
+    }
+
+    /// What is asked of the index; when it does not answer, that is not known.
+    fn known<T>(&mut self, kind: Kind, answer: Result<T, SpoolError>) -> Option<T> {
+        if answer.is_err() {
+            self.all.unknown.push(Unknown::All(kind));
+        }
+        answer.ok()
+    }
+}
+
+impl Admin {
+    fn see_backends(&self, seen: &mut Seen) {
+        let board = self.router.board();
+        for backend in board.snapshot() {
+            let evidence = board.evidence(&backend.id).unwrap_or_default();
+            if backend.health == Health::Up && evidence.last_good.is_none() {
+                let unknown = Unknown::One(Kind::Backend, backend.id.to_string());
+                seen.all.unknown.push(unknown);
+            }
+            see_backend(seen, &backend);
+        }
+    }
+
+    fn see_waiting(&self, seen: &mut Seen, stats: &SpoolStats, thresholds: &Thresholds) {
+        if let Some(oldest) = stats.oldest
+            && oldest.after(thresholds.waiting) <= seen.now
+        {
+            let age = duration(seen.now.since(oldest));
+            let waiting: u64 = stats.queued.values().sum::<u64>() + stats.held;
+            let what = format!("the oldest mail has waited for {age}; {waiting} recipients wait");
+            let todo = "See for what: tideover status; tideover queue list.";
+            let since = Some(oldest.after(thresholds.waiting));
+            let name = (Kind::Waiting, "");
+            seen.add(name, (Severity::Warning, ""), since, (what, todo));
+        }
+        let attention = self.attention();
+        let Some(attention) = seen.known(Kind::Attention, attention) else {
+            return;
+        };
+        if let Some(told) = attention.told() {
+            let todo = "Somebody has to decide: tideover queue list; release, export or drop.";
+            let name = (Kind::Attention, "");
+            let how = (Severity::Critical, &*size_of(attention.messages));
+            seen.add(name, how, attention.next, (told, todo));
+        }
+    }
+
+    fn see_cases(&self, seen: &mut Seen) {
+        let cases = self.spool.cases(CaseKind::Open, limits::PAGE);
+        let Some(mut cases) = seen.known(Kind::Case, cases) else {
+            return;
+        };
+        // The oldest keep their places, so that a new one ends no other.
+        cases.sort_by_key(|case| (case.since, case.id));
+        for case in cases.iter().take(limits::NOTICE_CASES) {
+            see_case(seen, case);
+        }
+        let more = cases.get(limits::NOTICE_CASES..).unwrap_or_default();
+        if let Some(first) = more.first() {
+            let what = format!("{} more cases wait for a decision", more.len());
+            let how = (Severity::Warning, &*size_of(more.len() as u64));
+            let since = Some(first.since);
+            seen.add((Kind::Case, "more"), how, since, (what, "tideover cases"));
+        }
+    }
+
+    fn see_disk(&self, seen: &mut Seen, stats: &SpoolStats, thresholds: &Thresholds) {
+        let name = (Kind::Disk, "spool");
+        let free = bytes(stats.free_bytes);
+        let room = "Make room outside of the spool, or give the disk more; never delete files of \
+                    log or big: docs/operations/disk-full.md";
+        match self.spool.admission() {
+            Err(error) if error.is_full() => {
+                let what = format!("new mail is refused: {free} are free on the disk");
+                seen.add(name, (Severity::Critical, "full"), None, (what, room));
+            }
+            Err(error) => {
+                let what = format!("new mail is refused: {error}");
+                let todo = "Is the disk there? df, dmesg, tideover status.";
+                seen.add(name, (Severity::Critical, "away"), None, (what, todo));
+            }
+            Ok(()) => {
+                let Some(outlook) = seen.known(Kind::Disk, self.spool.outlook()) else {
+                    return;
+                };
+                let days = outlook.days_in_an_outage;
+                let lasts = days.and_then(|days| DAY.checked_mul(u32::try_from(days).ok()?));
+                if outlook.room < stats.free_bytes / 2 {
+                    let room_left = bytes(outlook.room);
+                    let what = format!(
+                        "the disk is nearly full: {free} are free, {room_left} before new mail is \
+                         refused"
+                    );
+                    seen.add(name, (Severity::Critical, "near"), None, (what, room));
+                } else if let Some(lasts) = lasts.filter(|it| *it < thresholds.disk) {
+                    let lasts = duration(lasts);
+                    let what =
+                        format!("the disk lasts for {lasts} if nothing can be delivered, {free}");
+                    let todo = "Give the disk more before a platform goes down: tideover size.";
+                    seen.add(name, (Severity::Warning, "short"), None, (what, todo));
+                }
+            }
+        }
+    }
+
+    fn see_damage(&self, seen: &mut Seen, stats: &SpoolStats) {
+        let critical = |state: &str| (Severity::Critical, state.to_owned());
+        let mut add = |subject: &str, (severity, state): (Severity, String), what, todo| {
+            let name = (Kind::Integrity, subject);
+            seen.add(name, (severity, &*state), None, (what, todo));
+        };
+        if stats.quarantined > 0 {
+            let pieces = stats.quarantined;
+            let what = format!("damaged pieces of the spool in quarantine: {pieces}");
+            let todo = "Doubt the disk. See whose mail it is: tideover queue list --state held; \
+                        docs/operations/damage.md";
+            add("quarantine", critical(&pieces.to_string()), what, todo);
+        }
+        if let Some(problem) = self.balance_problem() {
+            let todo = "Keep the log of the program and the spool as they are; \
+                        docs/operations/damage.md";
+            add("balance", critical(""), problem, todo);
+        }
+        if let Some(progress) = self.spool.rebuilding() {
+            let what = format!("the index is made from the log, delivery waits for it: {progress}");
+            let todo = "Nothing: no mail is lost. If nobody deleted it, doubt the disk; \
+                        docs/operations/lost-index.md";
+            add("index", (Severity::Warning, String::new()), what, todo);
+        }
+        if let Some(failures) = self.spool.write_failures().filter(|it| it.lasting) {
+            let what = format!("the log cannot be written: {}", failures.what);
+            let todo = "What it could not write was not acknowledged. Is the disk full, read-only \
+                        or dying? df, dmesg, tideover status.";
+            let since = Some(failures.last);
+            let name = (Kind::Log, "spool");
+            seen.add(name, (Severity::Critical, ""), since, (what, todo));
+        }
+    }
+
+    fn see_landings(&self, seen: &mut Seen) {
+        let missing = self.landings.missing();
+        let missing = seen.known(Kind::Landing, missing).unwrap_or_default();
+        if missing > 0 {
+            let what = format!("{missing} delivered messages are in no folder of their mailbox");
+            let todo = "See whose: tideover landing status. Bring them: tideover replay start \
+                        --missing-only; docs/operations/store-restored.md";
+            let how = (Severity::Critical, &*size_of(missing));
+            seen.add((Kind::Landing, ""), how, None, (what, todo));
+        }
+    }
+
+    fn see_drills(&self, seen: &mut Seen) {
+        for (leg, state) in self.drills.lights() {
+            match state.light {
+                Light::Green => {}
+                Light::Never => seen.all.unknown.push(Unknown::One(Kind::Drill, leg)),
+                Light::Red => {
+                    let what = format!("drill {leg} is red: {}", state.reason);
+                    let todo = "Mail may be lost or late on this way, and no wave starts: \
+                                tideover drill status; docs/drills.md";
+                    let name = (Kind::Drill, leg.as_str());
+                    seen.add(name, (Severity::Critical, "red"), state.since, (what, todo));
+                }
+            }
+        }
+    }
+
+    fn see_sources(&self, seen: &mut Seen) {
+        for status in self.sync.status() {
+            let source = status.source;
+            if status.at.is_none() {
+                let unknown = Unknown::One(Kind::Directory, source.clone());
+                seen.all.unknown.push(unknown);
+            }
+            if let Some(error) = status.error {
+                let what = format!("the directory source {source} fails: {error}");
+                let todo = "New people are unknown until it works: tideover directory status; \
+                            docs/directory.md";
+                let name = (Kind::Directory, source.as_str());
+                seen.add(name, (Severity::Warning, ""), status.at, (what, todo));
+            }
+        }
+    }
+}
+
+impl Admin {
+    /// Seconds until each certificate ends.
+    #[expect(clippy::cast_precision_loss, reason = "seconds that fit into 53 bits")]
+    pub(super) fn set_certificate_gauges(&self) {
+        let now = self.clock.now().as_millis();
+        for (served, certificate) in &self.certificates {
+            let Some(ends) = certificate.state().ends else {
+                continue;
+            };
+            let ends = ends.as_millis();
+            let left = if ends >= now {
+                (ends - now) as f64
+            } else {
+                -((now - ends) as f64)
+            };
+            gauge!(names::CERTIFICATE_SECONDS, "use" => served.word()).set(left / 1000.0);
+        }
+    }
+}
+
+fn see_backend(seen: &mut Seen, backend: &BackendHealth) {
+    let id = backend.id.as_str();
+    let why = match backend.reason.as_str() {
+        "" => String::new(),
+        reason => format!(": {reason}"),
+    };
+    let what = format!("{id} is {}{why}", backend.health);
+    let (severity, todo) = match backend.health {
+        Health::Up => (Severity::Info, ""),
+        Health::Slow => (
+            Severity::Warning,
+            "It asks for less mail and gets less: tideover backend show.",
+        ),
+        Health::Down => (
+            Severity::Critical,
+            "Nothing has to be done for the mail: it waits. Open the webmail for its people: \
+             tideover webmail status; docs/operations/platform-down.md",
+        ),
+        Health::Rejecting => (
+            Severity::Critical,
+            "It refuses people whom the directory knows: tideover cases. Mend it there; the mail \
+             follows by itself; docs/operations/reject-storm.md",
+        ),
+    };
+    if backend.health != Health::Up {
+        let how = (severity, backend.health.as_str());
+        let since = Some(backend.since);
+        seen.add((Kind::Backend, id), how, since, (what, todo));
+    }
+    let said = backend.operator.as_ref();
+    if let Some(said) = said.filter(|said| said.wish != Wish::Resume) {
+        let subject = format!("{id}, by an operator");
+        let what = format!("{id} is {said}");
+        let todo = "Once that is no longer wanted: tideover backend resume.";
+        let name = (Kind::Backend, subject.as_str());
+        let since = Some(said.since);
+        let state = said.since.to_string();
+        seen.add(name, (Severity::Warning, &state), since, (what, todo));
+    }
+}
+
+fn see_case(seen: &mut Seen, case: &Case) {
+    let key = &case.key;
+    let enhanced = key.enhanced.map(|code| format!(" {code}"));
+    let what = format!(
+        "{} says {}{} {}; recipients held: {}",
+        key.backend,
+        key.code,
+        enhanced.unwrap_or_default(),
+        key.text,
+        case.recipients
+    );
+    let id = case.id.to_string();
+    let todo = format!(
+        "tideover cases show {id}; then release or bounce it; docs/operations/reject-storm.md"
+    );
+    let how = (Severity::Warning, &*size_of(case.recipients));
+    let since = Some(case.since);
+    seen.add((Kind::Case, &id), how, since, (what, &todo));
+}
+
+fn see_certificate(seen: &mut Seen, state: CertificateState, before: Duration) {
+    let file = state.file.display().to_string();
+    if let Some(why) = state.refused {
+        let what = format!("a new certificate is not used, the old one stays: {why}");
+        let todo = "Put a pair there that belongs together: docs/operations/certificates.md";
+        let name = (Kind::Certificate, &*format!("{file}, renewed"));
+        seen.add(name, (Severity::Critical, "refused"), None, (what, todo));
+    }
+    let Some(ends) = state.ends else { return };
+    if ends.before(before) > seen.now {
+        return;
+    }
+    let left = ends.since(seen.now);
+    let (severity, word, what) = if left.is_zero() {
+        let what = format!("the certificate {file} has ended on {ends}");
+        (Severity::Critical, "ended", what)
+    } else if left < before / 3 {
+        let what = format!("the certificate {file} ends in {}", duration(left));
+        (Severity::Critical, "soon", what)
+    } else {
+        let what = format!("the certificate {file} ends in {}", duration(left));
+        (Severity::Warning, "ends", what)
+    };
+    let todo = "Renew it; new files are read by themselves: docs/operations/certificates.md";
+    let since = Some(ends.before(before));
+    let name = (Kind::Certificate, file.as_str());
+    seen.add(name, (severity, word), since, (what, todo));
+}
+
+/// A word that changes when a number grows much: `100`, `1000`.
+fn size_of(number: u64) -> String {
+    match number.checked_ilog10() {
+        Some(digits @ 2..) => format!("{}", 10_u64.pow(digits)),
+        Some(0 | 1) | None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(now: &str) -> Seen {
+        Seen {
+            now: now.parse().unwrap(),
+            all: Observed::default(),
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_told_before_it_ends_again_when_it_is_soon_and_when_it_has_ended() {
+        for (now, expected) in [
+            ("2027-01-01T00:00:00Z", &[][..]),
+            ("2027-02-08T00:00:00Z", &["warning ends"]),
+            ("2027-02-22T00:00:00Z", &["critical soon"]),
+            ("2027-02-28T00:00:00Z", &["critical ended"]),
+            ("2028-02-28T00:00:00Z", &["critical ended"]),
+        ] {
+            let mut seen = seen(now);
+            let state = CertificateState {
+                file: "/etc/tideover/tls.crt".into(),
+                ends: "2027-02-28T00:00:00Z".parse().ok(),
+                refused: None,
+            };
+            see_certificate(&mut seen, state, DAY * 21);
+            let told = |it: &Condition| format!("{} {}", it.severity.as_str(), it.state);
+            let told: Vec<_> = seen.all.conditions.iter().map(told).collect();
+            assert_eq!(told, expected, "{now}");
+        }
+        let mut seen = seen("2027-01-01T00:00:00Z");
+        let state = CertificateState {
+            file: "/etc/tideover/tls.crt".into(),
+            ends: None,
+            refused: Some("the key is another one".to_owned()),
+        };
+        see_certificate(&mut seen, state, DAY * 21);
+        assert_eq!(seen.all.conditions[0].state, "refused");
+        assert_eq!(
+            seen.all.conditions[0].subject,
+            "/etc/tideover/tls.crt, renewed"
+        );
+    }
+
+    #[test]
+    fn only_a_number_that_grows_much_is_news() {
+        for (number, expected) in [(0, ""), (1, ""), (99, ""), (100, "100"), (999, "100")] {
+            assert_eq!(size_of(number), expected);
+        }
+        assert_eq!(size_of(u64::MAX), "10000000000000000000");
+    }
+
+    #[test]
+    fn what_an_operator_says_hides_nothing_of_a_backend() {
+        let mut seen = seen("2027-01-01T00:00:00Z");
+        let backend = BackendHealth {
+            id: crate::mail::BackendId::new("onprem"),
+            health: Health::Down,
+            reason: "refused".to_owned(),
+            since: "2026-12-31T00:00:00Z".parse().unwrap(),
+            operator: Some(crate::backend::Override {
+                wish: Wish::Hold,
+                actor: "ann".to_owned(),
+                reason: "disks".to_owned(),
+                since: "2026-12-30T00:00:00Z".parse().unwrap(),
+            }),
+        };
+        see_backend(&mut seen, &backend);
+        let told: Vec<_> = seen.all.conditions.iter().map(|it| &*it.what).collect();
+        let expected = [
+            "onprem is down: refused",
+            "onprem is held by ann since 2026-12-30 00:00 UTC: disks",
+        ];
+        assert_eq!(told, expected);
+    }
+}
