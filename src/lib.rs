@@ -9,6 +9,7 @@ pub mod smtp;
 pub mod telemetry;
 // floor 1
 pub mod credential;
+pub mod frame;
 pub mod mail;
 pub mod net;
 pub mod terminal;

@@ -3,16 +3,10 @@
 
 use askama::Template;
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, LOCATION, REFERRER_POLICY,
-    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
-};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::header::{CONTENT_TYPE, HeaderName, STRICT_TRANSPORT_SECURITY};
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
 
 use super::Webmail;
 use super::error::WebError;
@@ -20,27 +14,13 @@ use super::guard::{User, Visitor};
 use super::mailbox::Folder;
 use super::standing::{Banner, Teller};
 use super::texts::{Texts, fill};
+use crate::frame::{self, STYLE, is_foreign_post, versioned};
+pub(crate) use crate::frame::{STYLE_PATH, icon, policy, see_other, style};
 
-/// Where the style sheet is; pages add what it is made of, so that it can be kept for ever.
-pub(crate) const STYLE_PATH: &str = "/style.css";
-const STYLE: &str = include_str!("../../webmail/assets/style.css");
 const SCRIPT: &str = include_str!("../../webmail/assets/app.js");
-const ICON: &str = include_str!("../../webmail/assets/icon.svg");
 
 /// Where the little script is that makes some things quicker.
 pub(crate) const SCRIPT_PATH: &str = "/app.js";
-
-/// No script but ours, nothing from elsewhere, no frame around us. Of styles inside of a page only
-/// ours, by its digest (CSP 3 §2.3.1).
-pub(super) fn policy() -> Option<HeaderValue> {
-    let style = STANDARD.encode(Sha256::digest(STYLE));
-    let policy = POLICY.replace("'style'", &format!("'self' 'sha256-{style}'"));
-    policy.parse().ok()
-}
-
-const POLICY: &str = "default-src 'none'; style-src 'style'; script-src 'self'; \
-     connect-src 'self'; \
-     img-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Which item of the navigation a page belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,8 +103,8 @@ impl Webmail {
             title: title.to_owned(),
             site: self.0.options.title.clone(),
             style_itself: STYLE,
-            style: format!("{STYLE_PATH}?v={:08x}", crc32c::crc32c(STYLE.as_bytes())),
-            script: format!("{SCRIPT_PATH}?v={:08x}", crc32c::crc32c(SCRIPT.as_bytes())),
+            style: versioned(STYLE_PATH, STYLE),
+            script: versioned(SCRIPT_PATH, SCRIPT),
             here: Here::Elsewhere,
             user: None,
             banner: None,
@@ -197,15 +177,6 @@ impl Webmail {
 /// Writes a page.
 pub(crate) fn show(page: &impl Template) -> Result<Response, WebError> {
     Ok(Html(page.render()?).into_response())
-}
-
-/// 303 (RFC 9110 §15.4.4): what follows is a GET, so that reloading repeats nothing.
-pub(crate) fn see_other(target: &str) -> Response {
-    let mut response = StatusCode::SEE_OTHER.into_response();
-    if let Ok(target) = target.parse() {
-        response.headers_mut().insert(LOCATION, target);
-    }
-    response
 }
 
 #[derive(Template)]
@@ -298,36 +269,9 @@ fn error_page(
     Response::from_parts(parts, axum::body::Body::from(page))
 }
 
-/// A browser says where a request comes from; a form of another site is none of ours.
-fn is_foreign_post(method: &Method, site: Option<&HeaderValue>) -> bool {
-    *method == Method::POST && site.is_some_and(|site| site != "same-origin" && site != "none")
-}
-
 fn add_headers(webmail: &Webmail, response: &mut Response) {
     let headers = response.headers_mut();
-    let fixed = [
-        (CONTENT_SECURITY_POLICY, webmail.0.policy.clone()),
-        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    ];
-    for (name, value) in fixed {
-        // A page may be stricter or, the style sheet, laxer.
-        headers.entry(name).or_insert(value);
-    }
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(
-        HeaderName::from_static("cross-origin-opener-policy"),
-        HeaderValue::from_static("same-origin"),
-    );
-    headers.insert(
-        HeaderName::from_static("cross-origin-resource-policy"),
-        HeaderValue::from_static("same-origin"),
-    );
-    headers.insert(
-        HeaderName::from_static("permissions-policy"),
-        HeaderValue::from_static("camera=(), microphone=(), geolocation=()"),
-    );
+    frame::secure(headers, &webmail.0.policy);
     if webmail.is_secure() {
         headers.insert(
             STRICT_TRANSPORT_SECURITY,
@@ -336,22 +280,6 @@ fn add_headers(webmail: &Webmail, response: &mut Response) {
     }
 }
 
-pub(crate) async fn style() -> Response {
-    asset("text/css; charset=utf-8", STYLE)
-}
-
 pub(crate) async fn script() -> Response {
-    asset("text/javascript; charset=utf-8", SCRIPT)
-}
-
-pub(crate) async fn icon() -> Response {
-    asset("image/svg+xml", ICON)
-}
-
-fn asset(kind: &'static str, content: &'static str) -> Response {
-    let headers = [
-        (CONTENT_TYPE, kind),
-        (CACHE_CONTROL, "public, max-age=31536000, immutable"),
-    ];
-    (headers, content).into_response()
+    frame::asset("text/javascript; charset=utf-8", SCRIPT)
 }

@@ -231,10 +231,9 @@ impl Webmail {
         );
         let marks = Arc::new(Marks::new(world.spool.clone()));
         let relying = webauthn::Relying::at(&options.base_url, &world.entropy);
-        let strictest = HeaderValue::from_static("default-src 'none'");
         Self(Arc::new(Inner {
             options,
-            policy: frame::policy().unwrap_or(strictest),
+            policy: frame::policy(),
             world,
             sessions,
             parsing: Arc::new(Semaphore::new(limits::WEB_PARSING)),

@@ -16,7 +16,10 @@ const PLACES: [(&str, &[&str]); 24] = [
     ("rcgen", &["src/net/"]),
     ("hickory_resolver", &["src/net/"]),
     ("socket2", &["src/net/"]),
-    ("axum", &["src/admin/", "src/webmail/", "src/daemon/"]),
+    (
+        "axum",
+        &["src/frame/", "src/admin/", "src/webmail/", "src/daemon/"],
+    ),
     (
         "mail_parser",
         &[

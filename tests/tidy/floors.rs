@@ -8,7 +8,7 @@ use crate::{Complaints, assert_clean, assert_complains, assert_content};
 const FLOORS: [&[&str]; 9] = [
     &["limits"],
     &["smtp", "base", "telemetry"],
-    &["mail", "net", "terminal", "credential"],
+    &["mail", "net", "terminal", "credential", "frame"],
     &["spool", "auth", "filter", "ldap", "imap", "oidc"],
     &["directory", "backend", "notice"],
     &["route", "report", "activation", "person"],
