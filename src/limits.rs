@@ -321,6 +321,9 @@ pub const WEB_FILES: usize = 50;
 pub const WEB_UPLOADS: u64 = 20;
 /// Messages that the webmail parses at one time. Beyond: the page waits.
 pub const WEB_PARSING: usize = 4;
+/// Pages of the console that are kept up to date at one time. Beyond: they are refused with 503,
+/// and such a page is brought up to date by its link.
+pub const CONSOLE_STREAMS: usize = 32;
 /// What the webmail remembers of messages, so that they need not be read for each search. Beyond:
 /// the oldest are forgotten, and read again.
 pub const WEB_SIGNATURES: usize = 64 * 1024 * 1024;

@@ -13,6 +13,7 @@ mod audit;
 mod caller;
 mod cases_api;
 mod conditions;
+mod console;
 mod directory_api;
 mod directory_import;
 mod door;
@@ -87,6 +88,7 @@ pub use caller::{Caller, NoSuchRole, Role};
 pub(crate) use cases_api::CaseOrder;
 pub use cases_api::{CaseDetails, CaseMemberView, CaseNumbers, CaseReleased, CaseView};
 pub use conditions::Served;
+pub use console::{Console, Csrf, Samples, assets, console, keep_samples};
 pub(crate) use directory_api::{
     ChangeQuery, DiffQuery, EntriesQuery, RevertQuery, SetQuery, SettleQuery,
 };

@@ -57,6 +57,7 @@ impl BackendView {
             health: backend.health,
             reason: backend.reason,
             since: backend.since,
+            wish: backend.operator.as_ref().map(|said| said.wish),
             operator: backend.operator.map(|said| said.to_string()),
             hosts,
         }

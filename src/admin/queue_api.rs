@@ -14,10 +14,11 @@ use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Path};
 use super::{Admin, AdminError, Caller, QueueItem, Role};
+use crate::backend::BackendHealth;
 use crate::limits;
 use crate::mail::{BackendId, BodySource, HoldReason, SpoolId};
 use crate::queue::{Deed, Order, Pick, Place, Tally};
-use crate::route::{Candidate, Selection, Shown};
+use crate::route::{Candidate, Selection, Shown, ShownState};
 use crate::spool::{Exported, StoredMessage, exported_name};
 
 /// Messages that are looked at for one page of a selection.
@@ -47,6 +48,15 @@ pub(crate) struct SelectQuery {
     /// Recipients to show.
     #[serde(default)]
     pub(crate) show: usize,
+    /// Only those that are shown in this state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) state: Option<ShownState>,
+    /// Only those to whom this can be done now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) deed: Option<Deed>,
+    /// The page ends with the message with which `show` is reached; all its recipients are shown.
+    #[serde(default)]
+    pub(crate) fill: bool,
 }
 
 /// What a page of a selection has.
@@ -217,47 +227,67 @@ impl Admin {
             seen: ids.len() as u64,
             next,
         };
-        for id in ids {
+        let backends = self.router.board().snapshot();
+        for (number, id) in (1..).zip(ids) {
             // Whoever names one hears what is wrong with it; among others it is left out.
             let found = match query.selection.message {
                 Some(id) => self.spool.message(id)?,
                 None => self.spool.message_if_whole(id)?,
             };
             if let Some(message) = found {
-                self.select_of(query, &message, &mut view);
+                select_of(query, (&message, &backends), &mut view);
+            }
+            if query.fill && view.items.len() >= query.show {
+                (view.seen, view.next) = (number, view.next.and(Some(id)));
+                break;
             }
         }
         Ok(view)
     }
+}
 
-    fn select_of(&self, query: &SelectQuery, message: &StoredMessage, view: &mut SelectView) {
-        let envelope = &message.envelope;
-        let recipients = envelope.recipients.iter().zip(&message.states);
-        let mut selected = Vec::new();
-        for (number, (recipient, state)) in (0_u16..).zip(recipients) {
-            let one = Candidate {
-                id: message.id,
-                number,
-                from: &envelope.from,
-                recipient,
-                state,
-            };
-            if state.is_finished() || !query.selection.matches(&one) {
-                continue;
-            }
-            selected.push(number);
-            view.recipients += 1;
-            if view.items.len() < query.show.min(limits::PAGE) {
-                let backends = self.router.board().snapshot();
-                let shown = Shown::of(state, message.id.timestamp(), &backends);
-                let address = recipient.address.to_string();
-                view.items
-                    .push(QueueItem::new(message.id, shown, address, envelope));
-            }
+/// The recipients of one message that are meant.
+fn select_of(
+    query: &SelectQuery,
+    (message, backends): (&StoredMessage, &[BackendHealth]),
+    view: &mut SelectView,
+) {
+    let most = if query.fill {
+        limits::PAGE
+    } else {
+        query.show.min(limits::PAGE)
+    };
+    let envelope = &message.envelope;
+    let recipients = envelope.recipients.iter().zip(&message.states);
+    let mut selected = Vec::new();
+    for (number, (recipient, state)) in (0_u16..).zip(recipients) {
+        let one = Candidate {
+            id: message.id,
+            number,
+            from: &envelope.from,
+            recipient,
+            state,
+        };
+        if state.is_finished() || !query.selection.matches(&one) {
+            continue;
         }
-        if !selected.is_empty() {
-            view.messages.push(message.id);
-            view.selected.insert(message.id, selected);
+        if query.deed.is_some_and(|deed| !deed.suits(state)) {
+            continue;
         }
+        let shown = Shown::of(state, message.id.timestamp(), backends);
+        if query.state.is_some_and(|wanted| wanted != shown.state) {
+            continue;
+        }
+        selected.push(number);
+        view.recipients += 1;
+        if view.items.len() < most {
+            let address = recipient.address.to_string();
+            view.items
+                .push(QueueItem::new(message.id, shown, address, envelope));
+        }
+    }
+    if !selected.is_empty() {
+        view.messages.push(message.id);
+        view.selected.insert(message.id, selected);
     }
 }

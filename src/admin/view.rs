@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AttentionView, CaseNumbers, Covered, HoldView, MoveView, WaveView};
 use crate::activation::ActivationView;
-use crate::backend::{Health, HealthChange, Protocol, TlsPolicy};
+use crate::backend::{Health, HealthChange, Protocol, TlsPolicy, Wish};
 use crate::base::Timestamp;
 use crate::directory::SyncStatus;
 use crate::mail::{BackendId, SpoolId, Verdict};
@@ -74,6 +74,9 @@ pub struct BackendView {
     /// What an operator said, which beats the health.
     #[serde(rename = "override")]
     pub operator: Option<String>,
+    /// The same in one word; none when nobody says anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wish: Option<Wish>,
     /// Its next-hop hosts, in order of preference.
     pub hosts: Vec<HostView>,
     /// Recipients that wait for it.

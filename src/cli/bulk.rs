@@ -109,10 +109,10 @@ impl From<Which> for SelectQuery {
                 backend: which.backend.map(|name| BackendId::new(&name)),
                 reason_kind: which.reason_kind,
                 hold: which.hold,
+                accepted_before: None,
             },
             all: which.all,
-            after: None,
-            show: 0,
+            ..Self::default()
         }
     }
 }

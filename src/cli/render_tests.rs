@@ -24,6 +24,7 @@ fn backend(name: &str, health: Health, reason: &str) -> BackendView {
         reason: reason.to_owned(),
         since: NOW,
         operator: None,
+        wish: None,
         hosts: Vec::new(),
         waiting: 412,
         diverted: 7,

@@ -251,6 +251,7 @@ fn a_backend_is_shown_with_its_history() {
             reason: "5 recipients were refused alike".to_owned(),
             since: NOW,
             operator: Some("drained by root since 2026-11-18 10:02 UTC: disks".to_owned()),
+            wish: None,
             hosts: Vec::new(),
             waiting: 0,
             diverted: 0,

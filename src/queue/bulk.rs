@@ -49,6 +49,14 @@ pub enum Deed {
     Drop,
 }
 
+impl Deed {
+    /// Can it be done to a recipient in this state?
+    #[must_use]
+    pub const fn suits(self, state: &RecipientState) -> bool {
+        suits(self, state)
+    }
+}
+
 /// What is done, by whom and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {

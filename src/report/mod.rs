@@ -20,6 +20,7 @@ pub use figures::{
 };
 pub use outages::{Outage, OutageKind};
 pub use page::{headline, page, spoken};
+pub use plot::bars_of;
 pub use rows::{head, rows};
 pub use scope::Scope;
 pub use timeline::Timeline;

@@ -10,20 +10,40 @@ const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 120.0;
 const STRIPE: f64 = 14.0;
 
-/// Bars over the steps of a timeline; the words are for those who do not see them.
-pub(super) fn bars(values: &[u64], (class, words): (&str, &str)) -> String {
-    let most = values.iter().copied().max().unwrap_or(0).max(1);
+/// Bars over the steps of a timeline.
+pub(super) fn bars(values: &[u64], names: (&str, &str)) -> String {
+    let known: Vec<Option<u64>> = values.iter().copied().map(Some).collect();
+    bars_of(&known, names)
+}
+
+/// Bars over steps, of which some are not known: a class of the style, and words for those who do
+/// not see the picture. Both stand in it as they are.
+#[must_use]
+pub fn bars_of(values: &[Option<u64>], (class, words): (&str, &str)) -> String {
+    let most = values.iter().flatten().copied().max().unwrap_or(0).max(1);
     let width = WIDTH / length(values.len());
-    let mut path = String::new();
-    for (step, value) in values.iter().enumerate().filter(|(_, value)| **value > 0) {
-        let (left, height) = (length(step) * width, share(*value, most) * HEIGHT);
-        let (top, bar) = (HEIGHT - height, (width - 0.6).max(0.4));
+    let (mut path, mut unknown) = (String::new(), String::new());
+    for (step, value) in values.iter().enumerate() {
+        let left = length(step) * width;
         // Writing to a string does not fail.
-        write!(path, "M{left:.1} {HEIGHT}V{top:.1}h{bar:.1}V{HEIGHT}z").ok();
+        match value {
+            None => write!(unknown, "M{left:.1} {HEIGHT}V0h{width:.1}V{HEIGHT}z").ok(),
+            Some(0) => None,
+            Some(value) => {
+                let top = HEIGHT - share(*value, most) * HEIGHT;
+                let bar = (width - 0.6).max(0.4);
+                write!(path, "M{left:.1} {HEIGHT}V{top:.1}h{bar:.1}V{HEIGHT}z").ok()
+            }
+        };
     }
+    let unknown = match unknown.as_str() {
+        "" => String::new(),
+        unknown => format!("<path class=\"unknown\" d=\"{unknown}\"/>"),
+    };
     format!(
         "<svg class=\"{class}\" viewBox=\"0 -2 {WIDTH} {}\" role=\"img\" \
-         aria-label=\"{words}\" preserveAspectRatio=\"none\"><path class=\"bar\" d=\"{path}\"/>\
+         aria-label=\"{words}\" preserveAspectRatio=\"none\">{unknown}\
+         <path class=\"bar\" d=\"{path}\"/>\
          <path class=\"base\" d=\"M0 {HEIGHT}H{WIDTH}\"/></svg>",
         HEIGHT + 4.0
     )
@@ -82,6 +102,16 @@ mod tests {
         );
         assert!(!bars(&[], ("arrived", "came")).contains("NaN"));
         assert!(!bars(&[u64::MAX, 1], ("arrived", "came")).contains("inf"));
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_shown_as_nothing() {
+        let picture = bars_of(&[None, Some(0), Some(7)], ("plot", "came"));
+        assert!(
+            picture.contains("class=\"unknown\" d=\"M0.0 120V0h240.0V120z\""),
+            "{picture}"
+        );
+        assert!(!bars(&[1, 0], ("plot", "came")).contains("unknown"));
     }
 
     #[test]

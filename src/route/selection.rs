@@ -124,6 +124,9 @@ pub struct Selection {
     /// Held by the rule of this name, or, with `@domain`, by a move.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<String>,
+    /// Accepted before this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_before: Option<Timestamp>,
 }
 
 /// Mail that a rule may name: what is known of it when its route is decided.
@@ -253,6 +256,7 @@ impl Selection {
                 kind == rule.hold_reason().kind()
             })
             && holds(self.hold.as_ref(), |name| *name == rule.name)
+            && same(self.accepted_before.as_ref(), held.accepted_before.as_ref())
     }
 
     /// The part of it that does not change while the recipient waits.
@@ -270,6 +274,9 @@ impl Selection {
             })
             && holds(self.domain.as_ref(), |domain| {
                 one.address.domain().key() == *domain
+            })
+            && holds(self.accepted_before, |before| {
+                one.message.is_some_and(|id| id.timestamp() < before)
             })
     }
 }
@@ -291,6 +298,10 @@ impl fmt::Display for Selection {
             text("backend", self.backend.as_ref().map(BackendId::to_string)),
             text("reason", self.reason_kind.clone()),
             text("hold", self.hold.clone()),
+            text(
+                "accepted before",
+                self.accepted_before.map(|at| at.to_string()),
+            ),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         if parts.is_empty() {
@@ -361,6 +372,8 @@ mod tests {
             (r#"{"reason_kind":"no-route"}"#, false),
             (r#"{"message":"0000000000007"}"#, true),
             (r#"{"message":"0000000000008"}"#, false),
+            (r#"{"accepted_before":"2020-01-01T00:00:01Z"}"#, true),
+            (r#"{"accepted_before":"2020-01-01T00:00:00Z"}"#, false),
         ] {
             assert_eq!(selection(json).matches(&one), expected, "{json}");
         }

@@ -1,4 +1,4 @@
-//! The webmail in a real browser.
+//! The webmail and the console in a real browser.
 //!
 //! Chromium and its driver from Debian packages look at the pages of the built program: a child
 //! process with a platform that is down. Each test owns a server on free ports of a loopback
@@ -13,6 +13,7 @@
 )]
 
 mod attacks;
+mod console;
 mod driver;
 mod lost;
 mod outage;

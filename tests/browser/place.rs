@@ -24,6 +24,8 @@ pub(crate) struct Place {
     pub(crate) platform: SocketAddr,
     /// Where its pages are.
     pub(crate) site: String,
+    /// Where those of its operators are.
+    admin: SocketAddr,
     folder: tempfile::TempDir,
     _process: Process,
 }
@@ -75,6 +77,7 @@ impl Place {
         let place = Self {
             smtp,
             platform,
+            admin,
             site: site.to_owned(),
             folder,
             _process: process,
@@ -84,6 +87,34 @@ impl Place {
             (status["backends"][0]["health"] == "down").then_some(())
         });
         place
+    }
+
+    /// The address of an operators' page.
+    pub(crate) fn console(&self, path: &str) -> String {
+        format!("http://{}{path}", self.admin)
+    }
+
+    /// Somebody becomes an operator, chooses a password, and is logged in.
+    pub(crate) fn operate(&self, browser: &Browser, name: &str, role: &str) {
+        let added = self
+            .verb(&["operator", "add", name, "--role", role])
+            .unwrap();
+        browser.go(&self.console("/welcome"));
+        browser.fill("#name", name);
+        browser.fill("#code", added["code"].as_str().unwrap());
+        browser.fill("#password", PASSWORD);
+        browser.fill("#again", PASSWORD);
+        browser.click("button.primary");
+        browser.wait_for(".verdict");
+    }
+
+    /// An operator logs in.
+    pub(crate) fn enter(&self, browser: &Browser, name: &str) {
+        browser.go(&self.console("/login"));
+        browser.fill("#name", name);
+        browser.fill("#password", PASSWORD);
+        browser.click("button.primary");
+        browser.wait_for(".verdict");
     }
 
     /// The address of a page.

@@ -6,7 +6,6 @@
 
 mod cookies;
 mod frame;
-mod home;
 mod identify;
 mod login;
 #[cfg(test)]
@@ -16,16 +15,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::ConnectInfo;
+use axum::extract::{ConnectInfo, Request};
 use axum::http::{Extensions, HeaderMap};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::get;
 
 use super::audit::AuditLog;
 use super::operators::Operators;
 pub(super) use super::operators::Session;
 use super::serve::Remote;
-use super::{Admin, AdminError, Caller};
+use super::{Admin, AdminError, Caller, console};
 use crate::base::Shutdown;
 
 /// Whose word is taken for where a visitor comes from.
@@ -122,9 +122,30 @@ fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
 /// All that `[admin] bind` shows.
 pub fn network(admin: Arc<Admin>, options: DoorOptions, shutdown: Shutdown) -> Router {
     let gate = Gate::new((admin.operators.clone(), admin.audit.clone()), options);
-    let open = super::api::open(Arc::clone(&admin));
-    let known = super::api::routes(admin, shutdown).merge(home::routes());
-    around(&gate, open, known)
+    let open = super::api::open(Arc::clone(&admin)).merge(console::assets());
+    let samples = console::Samples::default();
+    let keep = console::keep_samples(Arc::clone(&admin), samples.clone(), shutdown.clone());
+    shutdown.spawn("samples of the console", keep);
+    let pages = console::Console::of(&admin, samples, &shutdown);
+    let pages = console(pages).layer(from_fn(with_word));
+    around(
+        &gate,
+        open,
+        super::api::routes(admin, shutdown).merge(pages),
+    )
+}
+
+/// Gives the pages the word of the session for their forms. Who comes with a token has none: pages
+/// are for people.
+async fn with_word(mut request: Request, next: Next) -> Response {
+    if let Some(session) = request.extensions().get::<Session>() {
+        let given = console::Csrf {
+            word: session.csrf().to_owned(),
+            has_second: session.has_second,
+        };
+        request.extensions_mut().insert(given);
+    }
+    next.run(request).await
 }
 
 /// What is open to all, and what is for who is known.

@@ -1,0 +1,154 @@
+//! Who looks at a page, and what he has typed into it.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Form, FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
+use subtle::ConstantTimeEq as _;
+
+use super::Console;
+use super::fault::Fault;
+use crate::admin::{Caller, Role};
+
+/// What a session gives the pages. Whoever lets somebody in puts it into the request's extensions,
+/// beside the [`Caller`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Csrf {
+    /// The word that its forms carry, so that no other site can send them.
+    pub word: String,
+    /// Its login took a code of an app.
+    pub has_second: bool,
+}
+
+/// Who looks.
+#[derive(Debug, Clone)]
+pub(super) struct Asker {
+    pub(super) caller: Caller,
+    pub(super) csrf: Csrf,
+}
+
+impl Asker {
+    /// May he do what takes this role?
+    pub(super) fn may(&self, role: Role) -> bool {
+        self.caller.role >= role
+    }
+
+    /// Refuses who may not. The API refuses him, too; here it is said before anything is typed.
+    pub(super) fn needs(&self, role: Role) -> Result<(), Fault> {
+        if self.may(role) {
+            Ok(())
+        } else {
+            Err(Fault::role(role))
+        }
+    }
+}
+
+impl FromRequestParts<Console> for Asker {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Console) -> Result<Self, Fault> {
+        let caller = parts.extensions.get::<Caller>();
+        let csrf = parts.extensions.get::<Csrf>();
+        match (caller, csrf) {
+            (Some(caller), Some(csrf)) if !csrf.word.is_empty() => Ok(Self {
+                caller: caller.clone(),
+                csrf: csrf.clone(),
+            }),
+            _ => Err(Fault::nobody()),
+        }
+    }
+}
+
+/// What was typed, by the names of the fields; blanks at both ends are left out.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fields(BTreeMap<String, String>);
+
+impl Fields {
+    /// A field; empty when it is not there.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", |text| text.trim())
+    }
+
+    /// A field, unless it is empty.
+    pub(super) fn some(&self, name: &str) -> Option<&str> {
+        Some(self.text(name)).filter(|text| !text.is_empty())
+    }
+
+    /// The same with another field.
+    pub(super) fn with(mut self, name: &str, text: &str) -> Self {
+        self.0.insert(name.to_owned(), text.to_owned());
+        self
+    }
+
+    /// The reason, which every change has.
+    pub(super) fn reason(&self) -> Result<String, Fault> {
+        let reason = self.some("reason").map(str::to_owned);
+        reason.ok_or_else(|| {
+            Fault::asked(
+                "there is no reason; nothing was done",
+                "Say why, in a few words, for those who look later.",
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+impl Fields {
+    /// As if these had been typed.
+    pub(super) fn of(fields: &[(&str, &str)]) -> Self {
+        let owned = fields.iter();
+        let owned = owned.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Self(owned.collect())
+    }
+}
+
+/// What stands behind the `?` of an address.
+#[derive(Debug)]
+pub(super) struct Question(pub(super) Fields);
+
+impl FromRequestParts<Console> for Question {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Fault> {
+        match Query::from_request_parts(parts, console).await {
+            Ok(Query(fields)) => Ok(Self(Fields(fields))),
+            Err(rejection) => Err(Fault::asked(
+                rejection.body_text(),
+                "Open the page from the navigation.",
+            )),
+        }
+    }
+}
+
+/// A form that was sent from a page of the session of who sends it.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) asker: Asker,
+    pub(super) fields: Fields,
+}
+
+impl FromRequest<Console> for Sent {
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, console: &Console) -> Result<Self, Fault> {
+        let (mut parts, body) = request.into_parts();
+        let asker = Asker::from_request_parts(&mut parts, console).await?;
+        let form = Form::from_request(Request::from_parts(parts, body), console).await;
+        let Form(fields) = form.map_err(|rejection| {
+            Fault::asked(
+                rejection.body_text(),
+                "Open the page again and send it from there.",
+            )
+        })?;
+        let fields = Fields(fields);
+        let is_ours = fields
+            .text("csrf")
+            .as_bytes()
+            .ct_eq(asker.csrf.word.as_bytes());
+        if bool::from(is_ours) {
+            Ok(Self { asker, fields })
+        } else {
+            Err(Fault::foreign())
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Cases: refusals that are alike, and what is decided about them.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Response;
+
+use super::Console;
+use super::ask::escaped;
+use super::asker::{Asker, Question, Sent};
+use super::fault::Fault;
+use super::moments::{Moments, When, grouped};
+use super::queue::sender;
+use super::shell::{Here, Shell, show};
+use crate::admin::{CaseDetails, CaseOrder, CaseReleased, CaseView, Role};
+use crate::frame::see_other;
+use crate::queue::{Tally, TrialOutcome};
+use crate::terminal::visible;
+
+/// A case in the list.
+struct Case {
+    id: String,
+    title: String,
+    cause: &'static str,
+    recipients: String,
+    waiting: u64,
+    since: When,
+    trial: Option<(&'static str, String)>,
+}
+
+impl Case {
+    fn new(case: &CaseView, moments: &Moments) -> Self {
+        let enhanced = case.enhanced.map(|code| format!(" {code}"));
+        Self {
+            id: case.id.to_string(),
+            title: visible(&format!(
+                "{} says {}{} {}",
+                case.backend,
+                case.code,
+                enhanced.unwrap_or_default(),
+                case.text
+            )),
+            cause: case.cause.as_str(),
+            recipients: grouped(case.recipients),
+            waiting: case.waiting,
+            since: moments.when(case.since),
+            trial: case.trial.as_ref().map(|trial| match &trial.outcome {
+                TrialOutcome::Trying => ("waiting", "one message of it is being tried".to_owned()),
+                TrialOutcome::Refused { at, .. } => (
+                    "trouble",
+                    format!("tried {}, and refused again", moments.since(*at)),
+                ),
+                TrialOutcome::Released { at } => {
+                    ("done", format!("released {}", moments.since(*at)))
+                }
+            }),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "console/cases.html")]
+struct ListPage {
+    shell: Shell,
+    cases: Vec<Case>,
+    finals: bool,
+}
+
+pub(super) async fn list(
+    State(console): State<Console>,
+    asker: Asker,
+    Question(fields): Question,
+) -> Result<Response, Fault> {
+    let finals = fields.some("final").is_some();
+    let path = format!("/api/cases?final={finals}");
+    let cases: Vec<CaseView> = console.ask(&asker).get(&path).await?;
+    let moments = console.moments();
+    let mut shell = console.shell(&asker, Here::Cases, "Cases");
+    shell.notice = match fields.text("done") {
+        "released" => Some("One of them was taken, and the others are in the queue.".to_owned()),
+        "bounced" => Some("It was given up; its senders get a report.".to_owned()),
+        _ => None,
+    };
+    show(&ListPage {
+        shell,
+        cases: cases.iter().map(|one| Case::new(one, &moments)).collect(),
+        finals,
+    })
+}
+
+#[derive(Template)]
+#[template(path = "console/case.html")]
+struct OnePage {
+    shell: Shell,
+    case: Case,
+    advice: String,
+    rejecting: Option<String>,
+    reply: String,
+    members: Vec<(String, String, String, When)>,
+    more: u64,
+    may_release: bool,
+    may_bounce: bool,
+}
+
+pub(super) async fn one(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    asker: Asker,
+    Question(fields): Question,
+) -> Result<Response, Fault> {
+    let path = format!("/api/cases/{}", escaped(&id));
+    let details: CaseDetails = console.ask(&asker).get(&path).await?;
+    let moments = console.moments();
+    let mut shell = console.shell(&asker, Here::Cases, &format!("Case {}", details.case.id));
+    shell.notice = match fields.text("done") {
+        "trying" => Some("One message of it is being tried; the others follow it.".to_owned()),
+        "refused" => Some("It was tried, and refused again: nothing is lost.".to_owned()),
+        _ => None,
+    };
+    let members = details.members.iter();
+    let shown = details.members.len() as u64;
+    show(&OnePage {
+        case: Case::new(&details.case, &moments),
+        advice: details.advice.clone(),
+        rejecting: details.rejecting.as_deref().map(visible),
+        reply: visible(&details.reply),
+        members: members
+            .map(|one| {
+                let (id, since) = (one.id.to_string(), moments.when(one.since));
+                (id, visible(&one.recipient), sender(&one.from), since)
+            })
+            .collect(),
+        more: details.case.recipients.saturating_sub(shown),
+        may_release: asker.may(Role::Operator),
+        may_bounce: asker.may(Role::Admin),
+        shell,
+    })
+}
+
+pub(super) async fn release(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    sent: Sent,
+) -> Result<Response, Fault> {
+    sent.asker.needs(Role::Operator)?;
+    let order = CaseOrder {
+        actor: sent.asker.caller.name.clone(),
+        reason: sent.fields.reason()?,
+    };
+    let id = escaped(&id);
+    let path = format!("/api/cases/{id}/release");
+    let released: CaseReleased = console.ask(&sent.asker).post(&path, &order).await?;
+    Ok(see_other(&match released.trial.outcome {
+        TrialOutcome::Released { .. } => "/cases?done=released".to_owned(),
+        TrialOutcome::Trying => format!("/cases/{id}?done=trying"),
+        TrialOutcome::Refused { .. } => format!("/cases/{id}?done=refused"),
+    }))
+}
+
+pub(super) async fn bounce(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    sent: Sent,
+) -> Result<Response, Fault> {
+    sent.asker.needs(Role::Admin)?;
+    let order = CaseOrder {
+        actor: sent.asker.caller.name.clone(),
+        reason: sent.fields.reason()?,
+    };
+    if sent.fields.text("sure") != "yes" {
+        return Err(Fault::asked(
+            "it was not ticked that its senders get a report; nothing was done",
+            "A bounce cannot be undone. Tick the box if it is meant.",
+        ));
+    }
+    let path = format!("/api/cases/{}/bounce", escaped(&id));
+    let _: Tally = console.ask(&sent.asker).post(&path, &order).await?;
+    Ok(see_other("/cases?done=bounced"))
+}

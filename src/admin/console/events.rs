@@ -1,0 +1,69 @@
+//! The overview as it changes: server-sent events (HTML Living Standard §9.2).
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::Console;
+use super::asker::Asker;
+use super::fault::Fault;
+
+/// From one event to the next.
+const TICK: Duration = Duration::from_secs(5);
+/// A stream ends by then and the browser asks anew, so that whoever was logged out meanwhile is
+/// refused.
+const LIFE: Duration = Duration::from_secs(60);
+
+struct Watching {
+    console: Console,
+    asker: Asker,
+    until: Instant,
+    _permit: OwnedSemaphorePermit,
+}
+
+pub(super) async fn stream(State(console): State<Console>, asker: Asker) -> Response {
+    let Ok(permit) = console.0.streams.clone().try_acquire_owned() else {
+        let fault = Fault {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            what: "too many pages are kept up to date at one time".to_owned(),
+            hint: "Close some of them; this one can be reloaded.".to_owned(),
+        };
+        let mut response = fault.into_response();
+        response.headers_mut().insert(RETRY_AFTER, 60.into());
+        return response;
+    };
+    let watching = Watching {
+        console,
+        asker,
+        until: Instant::now() + LIFE,
+        _permit: permit,
+    };
+    Sse::new(stream::unfold(watching, next)).into_response()
+}
+
+async fn next(watching: Watching) -> Option<(Result<Event, Infallible>, Watching)> {
+    let console = &watching.console;
+    let tick = timeout_at(watching.until, sleep(TICK));
+    tokio::select! {
+        biased;
+        () = console.0.shutdown.stopping() => return None,
+        slept = tick => slept.ok()?,
+    }
+    let event = match console.live_html(&watching.asker).await {
+        // A carriage return would end a line of the event.
+        Ok(html) => Event::default().event("live").data(html.replace('\r', " ")),
+        Err(fault) => {
+            let what = fault.what.replace(['\r', '\n'], " ");
+            Event::default().event("fault").data(what)
+        }
+    };
+    Some((Ok(event), watching))
+}

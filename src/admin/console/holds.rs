@@ -1,0 +1,126 @@
+//! Rules that hold mail, and domains on the move.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+
+use super::Console;
+use super::ask::escaped;
+use super::asker::{Asker, Sent};
+use super::fault::Fault;
+use super::moments::{When, grouped};
+use super::shell::{Here, Shell, show};
+use crate::admin::{EndQuery, HoldView, MoveView, Role, SelectQuery};
+use crate::route::{MoveState, Selection};
+use crate::terminal::visible;
+
+#[derive(Template)]
+#[template(path = "console/holds.html")]
+struct Page {
+    shell: Shell,
+    holds: Vec<Hold>,
+    moves: Vec<Move>,
+    may_act: bool,
+}
+
+struct Hold {
+    name: String,
+    what: String,
+    by: String,
+    reason: String,
+    since: When,
+    until: Option<When>,
+    held: String,
+    oldest: Option<When>,
+    queue: String,
+}
+
+struct Move {
+    domain: String,
+    tone: &'static str,
+    state: String,
+    by: String,
+    reason: String,
+    since: When,
+    ended: Option<When>,
+    held: String,
+    oldest: Option<When>,
+    decide: Option<When>,
+    home: String,
+    is_open: bool,
+    queue: String,
+}
+
+pub(super) async fn page(State(console): State<Console>, asker: Asker) -> Result<Response, Fault> {
+    let ask = console.ask(&asker);
+    let holds: Vec<HoldView> = ask.get("/api/holds").await?;
+    let moves: Vec<MoveView> = ask.get("/api/moves").await?;
+    let moments = console.moments();
+    let shell = console.shell(&asker, Here::Holds, "Holds and moves");
+    let holds = holds.iter().map(|hold| Hold {
+        queue: format!("/queue?hold={}", escaped(&hold.name)),
+        name: hold.name.clone(),
+        what: visible(&hold.what),
+        by: visible(&hold.actor),
+        reason: visible(&hold.reason),
+        since: moments.when(hold.since),
+        until: hold.until.map(|until| moments.when(until)),
+        held: grouped(hold.held),
+        oldest: hold.oldest.map(|oldest| moments.when(oldest)),
+    });
+    let moves = moves.iter().map(|one| Move {
+        queue: format!("/queue?hold={}", escaped(&format!("@{}", one.domain))),
+        domain: one.domain.clone(),
+        is_open: one.state == MoveState::Moving,
+        tone: if one.state == MoveState::Moving {
+            "waiting"
+        } else {
+            "done"
+        },
+        state: one.state.to_string(),
+        by: visible(&one.actor),
+        reason: visible(&one.reason),
+        since: moments.when(one.since),
+        ended: one.ended.map(|at| moments.when(at)),
+        held: grouped(one.held),
+        oldest: one.oldest.map(|at| moments.when(at)),
+        decide: one.decide_at.map(|at| moments.when(at)),
+        home: one
+            .home
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+    });
+    show(&Page {
+        holds: holds.collect(),
+        moves: moves.collect(),
+        may_act: asker.may(Role::Operator),
+        shell,
+    })
+}
+
+/// A hold ends, and its mail is queued again; other holds still count.
+pub(super) async fn end(State(console): State<Console>, sent: Sent) -> Result<Response, Fault> {
+    sent.asker.needs(Role::Operator)?;
+    sent.fields.reason()?;
+    let name = sent.fields.text("name").to_owned();
+    if name.is_empty() || name.starts_with('@') {
+        return Err(Fault::asked(
+            "no hold is named; nothing was done",
+            "A move is finished or backed out of with its verb.",
+        ));
+    }
+    let which = SelectQuery {
+        selection: Selection {
+            hold: Some(name.clone()),
+            ..Selection::default()
+        },
+        ..SelectQuery::default()
+    };
+    let actor = sent.asker.caller.name.clone();
+    let query = EndQuery { which, actor };
+    let ask = console.ask(&sent.asker);
+    let _: Vec<HoldView> = ask.post("/api/holds/end", &query).await?;
+    let fields = sent.fields.with("deed", "resume").with("hold", &name);
+    super::act::perform(&console, &sent.asker, &fields).await
+}

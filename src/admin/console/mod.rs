@@ -1,0 +1,151 @@
+//! The operators' pages: what is broken, what waits, since when, and what to do.
+//!
+//! They are a client of the API (`ask`): they read what the verbs read, and change nothing but
+//! through it. `verdict` and `matters` draw the conclusion, purely; `samples` is the only memory.
+
+mod act;
+mod ask;
+mod asker;
+mod audit;
+mod backends;
+mod cases;
+mod directory;
+mod events;
+mod fault;
+mod figures;
+mod filter;
+mod holds;
+mod live;
+mod matters;
+mod message;
+mod moments;
+mod movers;
+mod overview;
+mod queue;
+mod reading;
+mod samples;
+mod shell;
+#[cfg(test)]
+mod tests;
+mod users;
+mod verdict;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::HeaderValue;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use jiff::tz::TimeZone;
+use tokio::sync::{Mutex, Semaphore};
+
+use ask::Ask;
+use asker::Asker;
+use moments::Moments;
+
+pub use asker::Csrf;
+pub use samples::{Samples, keep_samples};
+
+use super::api::{api, open};
+use crate::admin::Admin;
+use crate::base::{Clock, Shutdown};
+use crate::{frame, limits};
+
+/// The pages; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Console(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// The API, which knows roles and writes the audit log.
+    api: Router,
+    samples: Samples,
+    clock: Clock,
+    shutdown: Shutdown,
+    zone: TimeZone,
+    policy: HeaderValue,
+    /// Pages that are kept up to date.
+    streams: Arc<Semaphore>,
+    /// The last live part, for all of them.
+    live: Mutex<Option<live::Shared>>,
+}
+
+impl Console {
+    /// Pages over an API.
+    fn new(api: Router, samples: Samples, (clock, shutdown): (Clock, Shutdown)) -> Self {
+        Self(Arc::new(Inner {
+            api,
+            samples,
+            clock,
+            shutdown,
+            zone: TimeZone::system(),
+            policy: frame::policy(),
+            streams: Arc::new(Semaphore::new(limits::CONSOLE_STREAMS)),
+            live: Mutex::default(),
+        }))
+    }
+
+    /// Pages of this server. Times are shown in the time zone of the system.
+    #[must_use]
+    pub fn of(admin: &Arc<Admin>, samples: Samples, shutdown: &Shutdown) -> Self {
+        let api = api(Arc::clone(admin), shutdown.clone()).merge(open(Arc::clone(admin)));
+        Self::new(api, samples, (admin.clock.clone(), shutdown.clone()))
+    }
+
+    fn ask<'a>(&'a self, asker: &'a Asker) -> Ask<'a> {
+        Ask {
+            api: &self.0.api,
+            asker,
+        }
+    }
+
+    fn moments(&self) -> Moments {
+        Moments {
+            now: self.0.clock.now(),
+            zone: self.0.zone.clone(),
+        }
+    }
+}
+
+/// The pages for those who are let in: their requests carry a [`super::Caller`] and a [`Csrf`].
+pub fn console(console: Console) -> Router {
+    Router::new()
+        .route("/", get(overview::page))
+        .route("/events", get(events::stream))
+        .route("/queue", get(queue::page))
+        .route("/queue/act", get(act::dry).post(act::act))
+        .route("/messages/{id}", get(message::page))
+        .route("/trace", get(message::trace))
+        .route("/cases", get(cases::list))
+        .route("/cases/{id}", get(cases::one))
+        .route("/cases/{id}/release", post(cases::release))
+        .route("/cases/{id}/bounce", post(cases::bounce))
+        .route("/holds", get(holds::page))
+        .route("/holds/end", post(holds::end))
+        .route("/directory", get(directory::page))
+        .route("/users", get(users::page))
+        .route("/users/{what}", post(users::act))
+        .route("/waves", get(movers::waves))
+        .route("/audit", get(audit::page))
+        .route("/drills", get(movers::drills))
+        .route("/drills/run", post(movers::run))
+        .route("/backends", get(backends::list))
+        .route("/backends/{name}", get(backends::one))
+        .route("/backends/{name}/{what}", post(backends::act))
+        .fallback(no_such_page)
+        .layer(from_fn_with_state(console.clone(), shell::around))
+        .with_state(console)
+}
+
+/// What pages are made of, for everybody.
+pub fn assets() -> Router {
+    Router::new()
+        .route(frame::STYLE_PATH, get(frame::style))
+        .route(shell::LOOK_PATH, get(shell::look))
+        .route(shell::SCRIPT_PATH, get(shell::script))
+        .route("/icon.svg", get(frame::icon))
+}
+
+async fn no_such_page() -> fault::Fault {
+    fault::Fault::not_found()
+}

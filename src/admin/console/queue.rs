@@ -1,0 +1,238 @@
+//! What waits, page by page.
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::Console;
+use super::asker::{Asker, Fields, Question};
+use super::fault::Fault;
+use super::filter::Filter;
+use super::moments::{Moments, When};
+use super::shell::{Here, Shell, show, show_with};
+use crate::admin::{BackendView, QueueItem, Role, SelectQuery, SelectView};
+use crate::mail::HoldReason;
+use crate::route::ShownState;
+use crate::terminal::visible;
+
+/// Recipients on a page.
+const SHOWN: usize = 50;
+/// Questions to the API for one page; each looks at 200 messages at most. Beyond: the page says how
+/// far it has looked, and goes on from there.
+const QUESTIONS: usize = 20;
+
+#[derive(Template)]
+#[template(path = "console/queue.html")]
+struct Page {
+    shell: Shell,
+    form: Form,
+    error: Option<String>,
+    rows: Vec<Row>,
+    /// Messages that were looked at.
+    seen: u64,
+    /// Where it goes on.
+    next: Option<String>,
+    is_first: bool,
+    is_filtered: bool,
+    first: String,
+    deeds: Vec<(&'static str, &'static str, String)>,
+}
+
+/// The form of the filter, with what was typed.
+struct Form {
+    state: String,
+    backend: String,
+    reason_kind: String,
+    recipient: String,
+    sender: String,
+    domain: String,
+    older: String,
+    hold: String,
+    before: String,
+    backends: Vec<String>,
+    kinds: [&'static str; 7],
+}
+
+/// A recipient that waits.
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) recipient: String,
+    pub(super) tone: &'static str,
+    pub(super) state: &'static str,
+    pub(super) reason: String,
+    pub(super) backend: String,
+    pub(super) received: When,
+    pub(super) due: Option<When>,
+    pub(super) attempts: u32,
+    pub(super) from: String,
+    pub(super) subject: String,
+}
+
+impl Row {
+    pub(super) fn new(item: &QueueItem, moments: &Moments) -> Self {
+        Self {
+            id: item.id.to_string(),
+            recipient: visible(&item.recipient),
+            tone: tone(item.state),
+            state: item.state.as_str(),
+            reason: visible(&item.reason),
+            backend: item
+                .backend
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            received: moments.when(item.received),
+            due: item.due.map(|due| moments.when(due)),
+            attempts: item.attempts,
+            from: sender(&item.from),
+            subject: visible(item.subject.as_deref().unwrap_or("(no subject)")),
+        }
+    }
+}
+
+/// A reverse-path for people.
+pub(super) fn sender(from: &str) -> String {
+    if from.is_empty() {
+        "<> (a report or an automatic answer)".to_owned()
+    } else {
+        visible(from)
+    }
+}
+
+/// The class of the style sheet for a state.
+pub(super) const fn tone(state: ShownState) -> &'static str {
+    match state {
+        ShownState::Delivered | ShownState::Expanded => "done",
+        ShownState::Queued | ShownState::Held => "waiting",
+        ShownState::Bounced | ShownState::Dropped => "trouble",
+    }
+}
+
+impl Form {
+    fn new(fields: &Fields, backends: &[BackendView]) -> Self {
+        let text = |name: &str| fields.text(name).to_owned();
+        Self {
+            state: text("state"),
+            backend: text("backend"),
+            reason_kind: text("reason-kind"),
+            recipient: text("recipient"),
+            sender: text("sender"),
+            domain: text("domain"),
+            older: text("older"),
+            hold: text("hold"),
+            before: text("before"),
+            backends: backends.iter().map(|one| one.name.to_string()).collect(),
+            kinds: HoldReason::KINDS,
+        }
+    }
+}
+
+/// What was found for a page.
+struct Found {
+    items: Vec<QueueItem>,
+    seen: u64,
+    next: Option<String>,
+}
+
+pub(super) async fn page(
+    State(console): State<Console>,
+    asker: Asker,
+    Question(fields): Question,
+) -> Result<Response, Fault> {
+    let backends: Vec<BackendView> = console.ask(&asker).get("/api/backends").await?;
+    let moments = console.moments();
+    let filter = Filter::of(&fields, moments.now);
+    let found = match &filter {
+        Ok(filter) => find(&console, &asker, (filter, &fields)).await,
+        Err(what) => Err(Fault::asked(what.clone(), "")),
+    };
+    // What was typed wrong is said beside what was typed.
+    let (found, error) = match found {
+        Ok(found) => (found, None),
+        Err(fault) if fault.status.is_client_error() => (Found::none(), Some(fault.what)),
+        Err(fault) => return Err(fault),
+    };
+    let filter = filter.unwrap_or_default();
+    let page = Page {
+        form: Form::new(&fields, &backends),
+        rows: found
+            .items
+            .iter()
+            .map(|item| Row::new(item, &moments))
+            .collect(),
+        seen: found.seen,
+        next: found.next.map(|after| filter.link(&[("after", &after)])),
+        is_first: fields.some("after").is_none(),
+        is_filtered: !filter.is_all(),
+        first: filter.link(&[]),
+        deeds: if error.is_none() {
+            deeds(&asker, &filter)
+        } else {
+            Vec::new()
+        },
+        shell: console.shell(&asker, Here::Queue, "Queue"),
+        error,
+    };
+    if page.error.is_some() {
+        show_with(StatusCode::BAD_REQUEST, &page)
+    } else {
+        show(&page)
+    }
+}
+
+impl Found {
+    const fn none() -> Self {
+        Self {
+            items: Vec::new(),
+            seen: 0,
+            next: None,
+        }
+    }
+}
+
+/// What can be done to all that match, by who may.
+fn deeds(asker: &Asker, filter: &Filter) -> Vec<(&'static str, &'static str, String)> {
+    let all = [
+        ("retry", "Retry", Role::Operator),
+        ("release", "Release", Role::Operator),
+        ("hold", "Hold", Role::Operator),
+        ("drop", "Drop", Role::Admin),
+    ];
+    let may = all.into_iter().filter(|(_, _, role)| asker.may(*role));
+    may.map(|(deed, name, _)| (deed, name, filter.link(&[("deed", deed)])))
+        .collect()
+}
+
+async fn find(
+    console: &Console,
+    asker: &Asker,
+    (filter, fields): (&Filter, &Fields),
+) -> Result<Found, Fault> {
+    let after = fields.some("after").map(str::parse).transpose();
+    let after = after.map_err(|_| {
+        Fault::asked(
+            "this page does not go on from there",
+            "Begin at the first page.",
+        )
+    })?;
+    let mut query = SelectQuery {
+        after,
+        show: SHOWN,
+        fill: true,
+        ..filter.query()
+    };
+    let mut found = Found::none();
+    for _ in 0..QUESTIONS {
+        query.show = SHOWN - found.items.len();
+        let view: SelectView = console.ask(asker).post("/api/queue/select", &query).await?;
+        found.seen += view.seen;
+        found.items.extend(view.items);
+        query.after = view.next;
+        found.next = view.next.map(|next| next.to_string());
+        if view.next.is_none() || found.items.len() >= SHOWN {
+            break;
+        }
+    }
+    Ok(found)
+}

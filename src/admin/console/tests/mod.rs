@@ -1,0 +1,263 @@
+//! The pages as a browser gets them, over an API that says what the test wants and remembers what
+//! it was asked for.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+mod backends;
+mod decisions;
+mod overview;
+mod people;
+mod queue;
+
+use super::{Console, Csrf, Samples, console};
+use crate::admin::{Caller, DrillView, HealthView, Role, StatusView};
+use crate::base::{Clock, Shutdown, percent_decoded};
+
+const TOKEN: &str = "the-word-of-this-session";
+
+/// Puts the fields of `more` into `into`; objects in objects.
+pub(super) fn merge(into: &mut Value, more: &Value) {
+    match (into, more) {
+        (Value::Object(into), Value::Object(more)) => {
+            for (key, value) in more {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, more) => *into = more.clone(),
+    }
+}
+
+pub(super) fn status_json(more: &Value) -> Value {
+    let mut status = json!({
+        "version": "0.1.0", "now": "2026-03-02T02:51:00Z", "backends": [],
+        "queue": { "queued": 0, "held": 0, "uncertain": 0, "oldest": null },
+        "spool": { "uuid": "u", "bytes": 1, "free_bytes": 2, "accepted": 0, "delivered": 0 },
+    });
+    merge(&mut status, more);
+    status
+}
+
+/// A status in which all is well, but for this.
+pub(super) fn status(more: &Value) -> StatusView {
+    serde_json::from_value(status_json(more)).unwrap()
+}
+
+pub(super) fn healthy() -> HealthView {
+    HealthView {
+        ok: true,
+        accepting: true,
+        problems: Vec::new(),
+    }
+}
+
+/// Drills with these legs: name, light and reason.
+pub(super) fn drilled(legs: &[(&str, &str, &str)]) -> DrillView {
+    let legs: Vec<Value> = legs
+        .iter()
+        .map(|(name, light, reason)| {
+            json!({ "name": name, "from": null, "to": "cloud", "mailbox": "drill@example.org",
+                    "light": light, "reason": reason })
+        })
+        .collect();
+    let green = legs.is_empty();
+    serde_json::from_value(json!({
+        "address": null, "every_seconds": 300, "deadline_seconds": 60, "green": green,
+        "legs": legs,
+    }))
+    .unwrap()
+}
+
+/// What was asked of the API.
+#[derive(Debug, Clone)]
+pub(super) struct Heard {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) caller: Caller,
+    /// The reason beside what has no field for one.
+    pub(super) reason: Option<String>,
+    pub(super) body: Value,
+}
+
+type Answers = Arc<Mutex<BTreeMap<String, (StatusCode, Value)>>>;
+
+/// A console over an API of the test's own.
+pub(super) struct Desk {
+    console: Router,
+    pub(super) inner: Console,
+    answers: Answers,
+    heard: Arc<Mutex<Vec<Heard>>>,
+    pub(super) shutdown: Shutdown,
+}
+
+impl Desk {
+    /// All is well.
+    pub(super) fn new() -> Self {
+        let answers = Answers::default();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let api = Router::new()
+            .fallback(answer)
+            .with_state((Arc::clone(&answers), Arc::clone(&heard)));
+        let shutdown = Shutdown::new();
+        let inner = Console::new(api, Samples::default(), (Clock::system(), shutdown.clone()));
+        let desk = Self {
+            console: console(inner.clone()),
+            inner,
+            answers,
+            heard,
+            shutdown,
+        };
+        desk.says("GET /api/status", &status_json(&json!({})));
+        desk.says("GET /health", &serde_json::to_value(healthy()).unwrap());
+        desk.says(
+            "GET /api/drill",
+            &serde_json::to_value(drilled(&[])).unwrap(),
+        );
+        desk
+    }
+
+    /// From now on the API says this to that.
+    pub(super) fn says(&self, to: &str, what: &Value) {
+        self.says_with(to, StatusCode::OK, what);
+    }
+
+    pub(super) fn says_with(&self, to: &str, status: StatusCode, what: &Value) {
+        let mut answers = self.answers.lock().unwrap();
+        answers.insert(to.to_owned(), (status, what.clone()));
+    }
+
+    pub(super) fn status(&self, more: &Value) {
+        self.says("GET /api/status", &status_json(more));
+    }
+
+    /// All that it was asked.
+    pub(super) fn heard(&self) -> Vec<Heard> {
+        self.heard.lock().unwrap().clone()
+    }
+
+    /// What it was asked to change.
+    pub(super) fn changes(&self) -> Vec<Heard> {
+        let heard = self.heard.lock().unwrap();
+        let changes = heard.iter().filter(|one| one.method == Method::POST);
+        changes.cloned().collect()
+    }
+
+    pub(super) async fn get(&self, role: Role, path: &str) -> Page {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        self.ask(Some(role), request).await
+    }
+
+    /// A form with the word of the session.
+    pub(super) async fn post(&self, role: Role, path: &str, fields: &[(&str, &str)]) -> Page {
+        let mut all = vec![("csrf", TOKEN)];
+        all.extend(fields);
+        self.post_raw(role, path, &all).await
+    }
+
+    /// A form as it is.
+    pub(super) async fn post_raw(&self, role: Role, path: &str, fields: &[(&str, &str)]) -> Page {
+        let fields: Vec<String> = fields
+            .iter()
+            .map(|(name, value)| format!("{name}={}", super::ask::escaped(value)))
+            .collect();
+        let request = Request::post(path)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from(fields.join("&")))
+            .unwrap();
+        self.ask(Some(role), request).await
+    }
+
+    pub(super) async fn ask(&self, role: Option<Role>, mut request: Request) -> Page {
+        if let Some(role) = role {
+            request.extensions_mut().insert(Caller {
+                name: "olga".to_owned(),
+                role,
+                from: "192.0.2.7".to_owned(),
+            });
+            request.extensions_mut().insert(Csrf {
+                word: TOKEN.to_owned(),
+                has_second: true,
+            });
+        }
+        Page::of(self.console.clone().oneshot(request).await.unwrap()).await
+    }
+}
+
+async fn answer(
+    State((answers, heard)): State<(Answers, Arc<Mutex<Vec<Heard>>>)>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let whole = parts.uri.path_and_query().unwrap().to_string();
+    heard.lock().unwrap().push(Heard {
+        method: parts.method.clone(),
+        path: whole.clone(),
+        caller,
+        reason: parts
+            .headers
+            .get(crate::admin::enforce::REASON)
+            .map(|reason| percent_decoded(reason.to_str().unwrap())),
+        body: serde_json::from_slice(&body).unwrap_or_default(),
+    });
+    let answers = answers.lock().unwrap();
+    let method = &parts.method;
+    let found = answers.get(&format!("{method} {whole}"));
+    let found = found.or_else(|| answers.get(&format!("{method} {}", parts.uri.path())));
+    if let Some((status, what)) = found {
+        (*status, Json(what)).into_response()
+    } else {
+        let refusal = json!({ "error": format!("nothing at {whole}"), "hint": "look" });
+        (StatusCode::NOT_FOUND, Json(refusal)).into_response()
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) html: String,
+}
+
+impl Page {
+    async fn of(response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Self {
+            status: parts.status,
+            headers: parts.headers,
+            html: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+
+    pub(super) fn has(&self, text: &str) -> &Self {
+        assert!(self.html.contains(text), "no {text} in\n{}", self.html);
+        self
+    }
+
+    pub(super) fn lacks(&self, text: &str) -> &Self {
+        assert!(!self.html.contains(text), "{text} is in\n{}", self.html);
+        self
+    }
+
+    pub(super) fn is(&self, status: StatusCode) -> &Self {
+        assert_eq!(self.status, status, "{}", self.html);
+        self
+    }
+}
+
+/// Text that would do something if it were not escaped.
+pub(super) const HOSTILE: &str = "</section><script>alert(1)</script>\"'&\r\ndata: x\u{202e}";

@@ -1,0 +1,196 @@
+//! The first page, and its stream.
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{Method, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::json;
+use tower::ServiceExt as _;
+
+use super::{Desk, HOSTILE, TOKEN};
+use crate::admin::console::{Csrf, assets, console};
+use crate::admin::{Caller, Role};
+use crate::limits;
+
+#[tokio::test]
+async fn everybody_who_is_let_in_sees_it_and_nobody_else() {
+    let desk = Desk::new();
+    for role in Role::ALL {
+        let page = desk.get(role, "/").await;
+        page.is(StatusCode::OK)
+            .has("Mail flows; nothing waits.")
+            .has(role.word())
+            .has("olga");
+        assert_eq!(page.headers["cache-control"], "no-store");
+        assert_eq!(page.headers["x-frame-options"], "DENY");
+        let policy = page.headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("script-src 'self'"), "{policy}");
+    }
+    let nobody = Request::get("/").body(Body::empty()).unwrap();
+    let page = desk.ask(None, nobody).await;
+    page.is(StatusCode::UNAUTHORIZED).lacks("Mail flows");
+    let stream = Request::get("/events").body(Body::empty()).unwrap();
+    desk.ask(None, stream).await.is(StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn what_strangers_say_is_text() {
+    let desk = Desk::new();
+    desk.status(&json!({
+        "backends": [{ "name": "onprem", "health": "down", "reason": HOSTILE,
+                       "since": "2026-03-02T02:14:00Z", "override": HOSTILE, "wish": "drain",
+                       "hosts": [], "waiting": 3 }],
+        "holds": [{ "name": "h1", "what": HOSTILE, "selection": {}, "actor": HOSTILE,
+                    "reason": HOSTILE, "since": "2026-03-02T02:14:00Z", "until": null,
+                    "held": 1, "oldest": null }],
+    }));
+    let problems = json!({ "ok": false, "accepting": true, "problems": [HOSTILE] });
+    desk.says("GET /health", &problems);
+    let page = desk.get(Role::Viewer, "/").await;
+    page.is(StatusCode::OK)
+        .has("onprem is down since")
+        .lacks("<script>alert")
+        .lacks("</section><script")
+        .has("&#60;script&#62;alert(1)");
+}
+
+#[tokio::test]
+async fn an_api_that_fails_is_told_with_its_hint() {
+    let desk = Desk::new();
+    let refusal = json!({ "error": format!("the index is gone {HOSTILE}"), "hint": "look at it" });
+    desk.says_with("GET /api/status", StatusCode::SERVICE_UNAVAILABLE, &refusal);
+    let page = desk.get(Role::Admin, "/").await;
+    page.is(StatusCode::SERVICE_UNAVAILABLE)
+        .has("the index is gone")
+        .has("look at it")
+        .has("Not now")
+        .lacks("<script>alert");
+}
+
+#[tokio::test]
+async fn refused_mail_is_shown_though_health_says_503() {
+    let desk = Desk::new();
+    let health = json!({ "ok": false, "accepting": false, "problems": ["the disk is full"] });
+    desk.says_with("GET /health", StatusCode::SERVICE_UNAVAILABLE, &health);
+    let page = desk.get(Role::Viewer, "/").await;
+    page.is(StatusCode::OK).has("New mail is refused for now");
+}
+
+#[tokio::test]
+async fn unknown_pages_are_pages_and_forms_of_other_sites_are_refused() {
+    let desk = Desk::new();
+    let page = desk.get(Role::Viewer, "/nothing").await;
+    page.is(StatusCode::NOT_FOUND)
+        .has("there is no such page")
+        .has("To the overview");
+    let foreign = Request::builder()
+        .method(Method::POST)
+        .uri("/")
+        .header("sec-fetch-site", "cross-site")
+        .body(Body::empty())
+        .unwrap();
+    let page = desk.ask(Some(Role::Admin), foreign).await;
+    page.is(StatusCode::FORBIDDEN)
+        .has("not from a page of your session");
+}
+
+fn watch() -> Request {
+    let mut request = Request::get("/events").body(Body::empty()).unwrap();
+    request.extensions_mut().insert(Caller {
+        name: "olga".to_owned(),
+        role: Role::Viewer,
+        from: "192.0.2.7".to_owned(),
+    });
+    request.extensions_mut().insert(Csrf {
+        word: TOKEN.to_owned(),
+        has_second: true,
+    });
+    request
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stream_shows_what_changes_and_ends_by_itself() {
+    let desk = Desk::new();
+    desk.status(&json!({
+        "backends": [{ "name": "onprem", "health": "down", "reason": HOSTILE,
+                       "since": "2026-03-02T02:14:00Z", "override": null, "hosts": [],
+                       "waiting": 3 }],
+    }));
+    let response = console(desk.inner.clone()).oneshot(watch()).await.unwrap();
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    assert_eq!(response.headers()["cache-control"], "no-cache");
+    // It ends within a minute: who was logged out meanwhile does not get the next one.
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    assert!(text.starts_with("event: live\ndata: "), "{text}");
+    assert!(text.contains("onprem is down since"));
+    let odd = |line: &&str| {
+        !line.is_empty()
+            && !line.starts_with("data: ")
+            && *line != "event: live"
+            && *line != "data:"
+    };
+    assert_eq!(
+        text.split(['\n', '\r']).find(odd),
+        None,
+        "nobody writes lines of his own"
+    );
+    assert!(!text.contains('\r'));
+    assert!((5..=12).contains(&text.matches("event: live").count()));
+}
+
+#[tokio::test]
+async fn the_stop_ends_the_streams() {
+    let desk = Desk::new();
+    let response = console(desk.inner.clone()).oneshot(watch()).await.unwrap();
+    desk.shutdown.signal();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(body.is_empty());
+}
+
+#[tokio::test]
+async fn streams_are_bounded_and_one_that_ends_makes_room() {
+    let desk = Desk::new();
+    let router = console(desk.inner.clone());
+    let mut open = Vec::new();
+    for _ in 0..limits::CONSOLE_STREAMS {
+        let response = router.clone().oneshot(watch()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        open.push(response);
+    }
+    let refused = router.clone().oneshot(watch()).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()["retry-after"], "60");
+    open.pop();
+    let again = router.oneshot(watch()).await.unwrap();
+    assert_eq!(again.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_pages_are_made_of_is_for_everybody_and_kept() {
+    let desk = Desk::new();
+    let page = desk.get(Role::Viewer, "/").await;
+    for (name, kind) in [
+        ("/style.css", "text/css"),
+        ("/console.css", "text/css"),
+        ("/console.js", "text/javascript"),
+        ("/icon.svg", "image/svg+xml"),
+    ] {
+        let start = page.html.find(name).unwrap();
+        let path = page.html.split_at(start).1.split('"').next().unwrap();
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = assets().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        let headers = response.headers();
+        assert!(
+            headers["content-type"].to_str().unwrap().starts_with(kind),
+            "{path}"
+        );
+        assert!(
+            headers["cache-control"]
+                .to_str()
+                .unwrap()
+                .contains("immutable")
+        );
+    }
+}

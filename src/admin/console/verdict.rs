@@ -1,0 +1,200 @@
+//! Is mail flowing, what is broken, and what is to be done: the first lines of the overview. A
+//! pure function of what the API says.
+
+use super::matters;
+use super::moments::{Moments, many};
+use crate::admin::{BackendView, DrillView, HealthView, StatusView};
+use crate::backend::{Health, Wish};
+
+/// What the verdict is drawn from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Facts<'a> {
+    pub(super) status: &'a StatusView,
+    pub(super) health: &'a HealthView,
+    pub(super) drill: &'a DrillView,
+    pub(super) moments: &'a Moments,
+}
+
+/// How bad it is; the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Tone {
+    /// Something is broken.
+    Trouble,
+    /// Something waits.
+    Waiting,
+    /// All is well.
+    Good,
+}
+
+impl Tone {
+    /// The class of the style sheet.
+    pub(super) const fn class(self) -> &'static str {
+        match self {
+            Self::Trouble => "trouble",
+            Self::Waiting => "waiting",
+            Self::Good => "done",
+        }
+    }
+}
+
+/// Something that somebody should know, and do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Matter {
+    pub(super) tone: Tone,
+    /// What is.
+    pub(super) what: String,
+    /// What to do.
+    pub(super) next: String,
+    /// The verb that does it, or tells more.
+    pub(super) command: String,
+    /// The page that shows it, and its name.
+    pub(super) page: Option<(String, String)>,
+}
+
+/// All of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) tone: Tone,
+    pub(super) headline: String,
+    /// The most urgent first.
+    pub(super) matters: Vec<Matter>,
+}
+
+/// Why the mail of a backend waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pause {
+    Down,
+    Rejecting,
+    /// Somebody said so.
+    Held,
+}
+
+/// Does the mail of a backend wait? The same as [`crate::route::paused`] says of the board.
+pub(super) const fn paused(backend: &BackendView) -> Option<Pause> {
+    match (backend.wish, backend.health) {
+        (Some(Wish::Hold), _) => Some(Pause::Held),
+        (Some(Wish::Up), _) | (_, Health::Up | Health::Slow) => None,
+        (_, Health::Down) => Some(Pause::Down),
+        (_, Health::Rejecting) => Some(Pause::Rejecting),
+    }
+}
+
+impl Verdict {
+    pub(super) fn of(facts: Facts<'_>) -> Self {
+        let mut matters = matters::of(facts);
+        if !facts.health.ok && matters.is_empty() {
+            // Whatever /health says is said here, too.
+            matters.extend(facts.health.problems.iter().map(|problem| Matter {
+                tone: Tone::Waiting,
+                what: sentence(problem),
+                next: "`tideover status` tells more about it.".to_owned(),
+                command: "tideover status".to_owned(),
+                page: None,
+            }));
+        }
+        matters.sort_by_key(|matter| matter.tone);
+        let worst = matters.first().map_or(Tone::Good, |matter| matter.tone);
+        Self {
+            tone: worst,
+            headline: headline(facts, &matters),
+            matters,
+        }
+    }
+}
+
+/// Nothing was found damaged or unaccounted for.
+pub(super) fn is_whole(status: &StatusView) -> bool {
+    let spool = &status.spool;
+    let wrong = spool.balance.as_ref().map_or(0, |balance| balance.wrong);
+    spool.quarantined == 0 && spool.damaged == 0 && wrong == 0
+}
+
+fn headline(facts: Facts<'_>, matters: &[Matter]) -> String {
+    let Facts { status, health, .. } = facts;
+    let whole = if is_whole(status) {
+        "; nothing is lost"
+    } else {
+        ""
+    };
+    if !health.accepting {
+        return format!(
+            "New mail is refused for now, and its senders try again: {}.",
+            health.problems.first().map_or("see below", String::as_str)
+        );
+    }
+    if let Some(index) = &status.spool.index {
+        return format!(
+            "Mail is taken, and waits: the index is being made from the log, {} % of it{whole}.",
+            index.percent
+        );
+    }
+    let silent: Vec<&BackendView> = status
+        .backends
+        .iter()
+        .filter(|backend| matches!(paused(backend), Some(Pause::Down | Pause::Rejecting)))
+        .collect();
+    let waiting: u64 = silent.iter().map(|backend| backend.waiting).sum();
+    let waits = match waiting {
+        0 => "nothing waits for it yet".to_owned(),
+        1 => "1 recipient waits".to_owned(),
+        count => format!("{} wait", many(count, "recipient")),
+    };
+    match silent.as_slice() {
+        [] => {}
+        [one] => {
+            let how = match one.health {
+                Health::Rejecting => "refuses mail",
+                Health::Down | Health::Up | Health::Slow => "is down",
+            };
+            let since = facts.moments.clock(one.since);
+            let name = &one.name;
+            return format!("{name} {how} since {since}; {waits}{whole}.");
+        }
+        several if several.len() == status.backends.len() => {
+            return format!("No backend takes mail; {waits}{whole}.");
+        }
+        several => {
+            let names: Vec<&str> = several.iter().map(|one| one.name.as_str()).collect();
+            return format!("{} take no mail; {waits}{whole}.", names.join(" and "));
+        }
+    }
+    flows(status, matters)
+}
+
+/// Everything that may deliver does.
+fn flows(status: &StatusView, matters: &[Matter]) -> String {
+    let held = status.backends.iter();
+    let held = held.filter(|backend| paused(backend) == Some(Pause::Held));
+    let held: Vec<&str> = held.map(|backend| backend.name.as_str()).collect();
+    if !held.is_empty() && held.len() == status.backends.len() {
+        return "Mail is taken, and waits on purpose: all backends are held.".to_owned();
+    }
+    let flows = if held.is_empty() {
+        "Mail flows".to_owned()
+    } else {
+        format!("Mail flows, but that for {} is held", held.join(" and "))
+    };
+    match matters.len() {
+        0 if status.queue.queued + status.queue.held == 0 => format!("{flows}; nothing waits."),
+        0 => format!("{flows}."),
+        1 => format!("{flows}. One thing wants a look."),
+        count => format!("{flows}. {count} things want a look."),
+    }
+}
+
+/// A problem as a sentence of its own.
+fn sentence(problem: &str) -> String {
+    let mut letters = problem.chars();
+    let first = letters.next().map(char::to_uppercase);
+    let rest = letters.as_str();
+    let dot = if rest.ends_with(['.', '!', '?']) {
+        ""
+    } else {
+        "."
+    };
+    first.into_iter().flatten().collect::<String>() + rest + dot
+}
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;

@@ -1,0 +1,266 @@
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::admin::console::tests::{drilled, healthy, merge, status};
+
+const NOW: &str = "2026-03-02T02:51:00Z";
+
+fn verdict(more: &Value) -> Verdict {
+    with_health(more, &healthy())
+}
+
+fn with_health(more: &Value, health: &HealthView) -> Verdict {
+    let moments = Moments {
+        now: NOW.parse().unwrap(),
+        zone: TimeZone::UTC,
+    };
+    let status = status(more);
+    let drill = drilled(&[]);
+    Verdict::of(Facts {
+        status: &status,
+        health,
+        drill: &drill,
+        moments: &moments,
+    })
+}
+
+fn backend(name: &str, health: &str, more: &Value) -> Value {
+    let mut backend = json!({
+        "name": name, "health": health, "reason": "", "since": "2026-03-02T02:14:00Z",
+        "override": null, "hosts": [], "waiting": 0,
+    });
+    merge(&mut backend, more);
+    backend
+}
+
+#[test]
+fn the_headline_says_whether_mail_flows() {
+    let up = || backend("cloud", "up", &json!({}));
+    let down = |waiting: u64| {
+        let more = json!({ "waiting": waiting, "reason": "connection refused" });
+        backend("onprem", "down", &more)
+    };
+    let said = |health: &str, wish: &str| {
+        let more = json!({ "wish": wish, "override": format!("{wish} by ann") });
+        backend("onprem", health, &more)
+    };
+    let held = || said("up", "hold");
+    for (facts, expected) in [
+        (json!({ "backends": [up()] }), "Mail flows; nothing waits."),
+        (
+            json!({ "backends": [up()], "queue": { "queued": 2 } }),
+            "Mail flows.",
+        ),
+        (
+            json!({ "backends": [up(), down(412)] }),
+            "onprem is down since 02:14; 412 recipients wait; nothing is lost.",
+        ),
+        (
+            json!({ "backends": [up(), down(1)] }),
+            "onprem is down since 02:14; 1 recipient waits; nothing is lost.",
+        ),
+        (
+            json!({ "backends": [up(), down(0)] }),
+            "onprem is down since 02:14; nothing waits for it yet; nothing is lost.",
+        ),
+        (
+            json!({ "backends": [up(), backend("onprem", "rejecting", &json!({ "waiting": 7 }))] }),
+            "onprem refuses mail since 02:14; 7 recipients wait; nothing is lost.",
+        ),
+        (
+            json!({ "backends": [down(5), backend("cloud", "down", &json!({ "waiting": 6 }))] }),
+            "No backend takes mail; 11 recipients wait; nothing is lost.",
+        ),
+        (
+            json!({ "backends": [up(), down(5), backend("lab", "down", &json!({}))] }),
+            "onprem and lab take no mail; 5 recipients wait; nothing is lost.",
+        ),
+        (
+            json!({ "backends": [up(), held()] }),
+            "Mail flows, but that for onprem is held. One thing wants a look.",
+        ),
+        (
+            json!({ "backends": [held()] }),
+            "Mail is taken, and waits on purpose: all backends are held.",
+        ),
+        (
+            json!({ "backends": [said("down", "up")] }),
+            "Mail flows; nothing waits.",
+        ),
+        (
+            json!({ "backends": [said("up", "resume")] }),
+            "Mail flows; nothing waits.",
+        ),
+        (
+            json!({ "backends": [up()], "missing_mail": 1,
+                    "cases": { "cases": 2, "recipients": 9 } }),
+            "Mail flows. 2 things want a look.",
+        ),
+        (
+            json!({ "backends": [up()],
+                    "spool": { "index": { "percent": 40, "seconds_left": 60, "text": "40 %" } } }),
+            "Mail is taken, and waits: the index is being made from the log, 40 % of it; nothing \
+             is lost.",
+        ),
+    ] {
+        assert_eq!(verdict(&facts).headline, expected, "{facts}");
+    }
+}
+
+#[test]
+fn nothing_is_said_to_be_whole_that_is_not() {
+    let down = backend("onprem", "down", &json!({ "waiting": 5 }));
+    for spool in [
+        json!({ "quarantined": 1 }),
+        json!({ "damaged": 2 }),
+        json!({ "balance": { "messages": 1, "came": 1, "finished": 0, "waiting": 0, "backends": {},
+                             "wrong": 1, "named": ["06J8Z4K2M0001"] } }),
+    ] {
+        let facts = json!({ "backends": [down], "spool": spool });
+        let verdict = verdict(&facts);
+        let all = format!("{verdict:?}");
+        assert!(!all.contains("nothing is lost"), "{all}");
+        assert_eq!(verdict.tone, Tone::Trouble);
+        let first = &verdict.matters[0];
+        assert!(
+            first.command.contains("spool"),
+            "damage comes first: {first:?}"
+        );
+    }
+}
+
+#[test]
+fn refused_mail_comes_before_everything() {
+    let health = HealthView {
+        ok: false,
+        accepting: false,
+        problems: vec!["the disk is full".to_owned(), "onprem is down".to_owned()],
+    };
+    let down = backend("onprem", "down", &json!({ "waiting": 5 }));
+    let verdict = with_health(&json!({ "backends": [down] }), &health);
+    assert_eq!(
+        verdict.headline,
+        "New mail is refused for now, and its senders try again: the disk is full."
+    );
+    assert_eq!(
+        verdict.matters[0].what,
+        "New mail is refused: the disk is full."
+    );
+    assert!(
+        verdict.matters[1]
+            .what
+            .starts_with("onprem is down since 02:14 (37 min).")
+    );
+}
+
+/// Whatever `/health` knows and this page does not: it never says that all is well then.
+#[test]
+fn what_is_not_understood_is_said_word_for_word() {
+    let health = HealthView {
+        ok: false,
+        accepting: true,
+        problems: vec!["the certificate ends tomorrow".to_owned()],
+    };
+    let verdict = with_health(&json!({}), &health);
+    assert_eq!(verdict.tone, Tone::Waiting);
+    assert_eq!(verdict.matters[0].what, "The certificate ends tomorrow.");
+    assert_eq!(verdict.headline, "Mail flows. One thing wants a look.");
+}
+
+#[test]
+fn each_matter_says_what_to_do() {
+    let down = backend(
+        "onprem",
+        "down",
+        &json!({ "waiting": 412, "reason": "no route" }),
+    );
+    let away = backend("cloud", "up", &json!({ "diverted": 30 }));
+    let facts = json!({
+        "backends": [down, away],
+        "cases": { "cases": 1, "recipients": 1 },
+        "attention": { "after_seconds": 604_800, "messages": 12, "more": false, "next": null },
+        "queue": { "queued": 1, "held": 1, "uncertain": 0, "oldest": "2026-02-20T00:00:00Z" },
+        "missing_mail": 1,
+        "spool": { "outlook": { "stored": 1, "room": 1, "measured_seconds": 86_400,
+                                "bytes_per_day": 1, "days_in_an_outage": 1, "days": null } },
+        "sources": [{ "source": "ad", "at": null, "took_ms": 1, "error": "no answer",
+                      "failures": 3, "good_at": "2026-03-01T12:00:00Z", "people": 4,
+                      "left_out": [], "more_left_out": 0, "generation": null }],
+        "enrolled": { "mailboxes": 40, "enrolled": 10, "invited": 0, "percent": 25 },
+    });
+    let verdict = verdict(&facts);
+    let told: Vec<(&str, &str)> = verdict
+        .matters
+        .iter()
+        .map(|matter| (matter.what.as_str(), matter.command.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (
+                "onprem is down since 02:14 (37 min): no route. 412 recipients wait for it; \
+                 nothing is lost.",
+                "tideover backend probe onprem"
+            ),
+            (
+                "1 case with 1 recipient of known people waits for a decision: a backend refused \
+                 their mail.",
+                "tideover cases"
+            ),
+            (
+                "1 message was delivered, and in no folder of the mailbox.",
+                "tideover landing status"
+            ),
+            (
+                "12 messages wait for more than 7 days, the oldest since Feb 20, 00:00 (10 days).",
+                "tideover queue list"
+            ),
+            (
+                "If nothing can be delivered, the disk is full in 1 day.",
+                "tideover size"
+            ),
+            (
+                "The directory source ad fails: no answer.",
+                "tideover directory sync"
+            ),
+            (
+                "30 recipients of cloud went to another backend while it was down.",
+                "tideover replay plan --diverted --to cloud"
+            ),
+            (
+                "30 users of 40 cannot log in to the webmail, and do not see their mail now.",
+                "tideover user invite --all-missing --mail"
+            ),
+        ]
+    );
+    for matter in &verdict.matters {
+        assert!(!matter.next.is_empty(), "{matter:?}");
+    }
+}
+
+#[test]
+fn without_an_outage_nobody_is_urged_to_invite() {
+    let enrolled = json!({ "mailboxes": 40, "enrolled": 10, "invited": 0, "percent": 25 });
+    let verdict = verdict(&json!({ "enrolled": enrolled }));
+    assert_eq!(verdict.matters, []);
+    assert_eq!(verdict.tone, Tone::Good);
+}
+
+#[test]
+fn a_red_drill_is_trouble() {
+    let moments = Moments {
+        now: NOW.parse().unwrap(),
+        zone: TimeZone::UTC,
+    };
+    let drill = drilled(&[("internet-cloud", "red", "it did not come back")]);
+    let (status, health) = (status(&json!({})), healthy());
+    let verdict = Verdict::of(Facts {
+        status: &status,
+        health: &health,
+        drill: &drill,
+        moments: &moments,
+    });
+    assert_eq!(verdict.tone, Tone::Trouble);
+    assert!(verdict.matters[0].what.contains("internet-cloud"));
+}

@@ -1,0 +1,134 @@
+//! An outage from the operators' side: what they see at three in the morning, and what they do.
+
+use crate::driver::{Browser, Kind};
+use crate::place::{PLAIN, Place, RICH};
+use crate::seen::look;
+
+/// A subject that would do something if it were not escaped.
+const HOSTILE: &str = "From: Eve <eve@x.example>
+To: ann@example.org
+Subject: <script>document.title='bad'</script><b>Invoice</b>
+Message-ID: <eve@x.example>
+
+Pay.
+";
+
+/// Each page, and what is to be read on it.
+const PAGES: [(&str, &str, &str); 10] = [
+    ("/", "overview", "is down since"),
+    ("/queue", "queue", "ann@example.org"),
+    (
+        "/trace?of=ann%40example.org",
+        "trace",
+        "The plan for Monday",
+    ),
+    ("/cases", "cases", "No known recipient is refused"),
+    ("/backends", "backends", "Look at onprem"),
+    ("/backends/onprem", "backend", "Next hops"),
+    ("/holds", "holds", "None is in force"),
+    (
+        "/directory?address=ann%40example.org",
+        "directory",
+        "Ann Archer",
+    ),
+    ("/users", "users", "Who can log in"),
+    ("/drills", "drills", "Nothing is drilled"),
+];
+
+fn outage() -> Place {
+    let place = Place::open("10s");
+    for message in [PLAIN, RICH, HOSTILE] {
+        place.deliver("ann@example.org", message);
+    }
+    place
+}
+
+fn visit(place: &Place, browser: &Browser, kind: &str) {
+    for (path, name, text) in PAGES {
+        browser.go(&place.console(path));
+        browser.wait_text(text);
+        look(browser, &format!("console-{name}-{kind}"));
+    }
+    browser.go(&place.console("/queue"));
+    browser.click(".list.queue li:last-child a");
+    browser.wait_text("Envelope and header");
+    assert!(browser.text().contains("<script>"), "{}", browser.text());
+    look(browser, &format!("console-message-{kind}"));
+    browser.go(&place.console("/queue?state=held&older=soon"));
+    browser.wait_text("expected for example 30m");
+    look(browser, &format!("console-wrong-{kind}"));
+    browser.go(&place.console("/queue?sender=nobody%40x.example"));
+    browser.wait_text("Nothing that waits matches");
+    look(browser, &format!("console-none-{kind}"));
+    browser.go(&place.console("/nothing"));
+    browser.wait_text("there is no such page");
+    look(browser, &format!("console-unknown-{kind}"));
+}
+
+#[test]
+fn an_outage_is_understood_on_a_desk_and_on_a_phone_at_night() {
+    let place = outage();
+    let desk = Browser::start(Kind::Desktop);
+    place.operate(&desk, "olga", "admin");
+    visit(&place, &desk, "desktop");
+    let phone = Browser::start(Kind::Night);
+    place.enter(&phone, "olga");
+    visit(&place, &phone, "night");
+    // A page with an error's status is told to the console of the browser; nothing else is.
+    let complaints = desk.console();
+    let unexpected = complaints
+        .iter()
+        .filter(|one| !one.contains("the server responded with"));
+    assert_eq!(unexpected.collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+#[test]
+fn all_of_it_works_without_a_script() {
+    let place = outage();
+    let browser = Browser::start(Kind::NoScript);
+    place.operate(&browser, "olga", "operator");
+    browser.wait_text("is down since");
+    browser.go(&place.console("/queue?recipient=ann%40example.org"));
+    browser.click(".deed summary");
+    browser.follow("Hold…");
+    browser.wait_text("nothing is done yet");
+    assert!(!browser.has("a[data-deed=drop]"), "that is for admins");
+    browser.fill("#reason", "a flood");
+    browser.click("button.primary");
+    browser.wait_text("is in force");
+    browser.go(&place.console("/holds"));
+    browser.wait_text("a flood");
+    browser.fill("input[name=reason]", "over");
+    browser.click("form.doing button");
+    browser.wait_text("in the queue again");
+}
+
+/// What changes is seen without reloading; who presses keys only gets everywhere.
+#[test]
+fn the_overview_keeps_itself_up_to_date_and_keys_are_enough() {
+    let place = outage();
+    let browser = Browser::start(Kind::Desktop);
+    place.operate(&browser, "olga", "operator");
+    browser.wait_text("Kept up to date.");
+    place
+        .verb(&["backend", "hold", "onprem", "--reason", "disks are changed"])
+        .unwrap();
+    browser.wait_text("disks are changed");
+    look(&browser, "console-overview-held");
+    browser.press("\u{e004}");
+    browser.turn(|browser| {
+        browser.run(
+            "document.querySelector('a[href=\"/backends/onprem\"]').focus()",
+            &[],
+        );
+        browser.press("\u{e007}");
+    });
+    browser.wait_text("What to do with it");
+    browser.run(
+        "document.querySelector('form[action$=resume] input[name=reason]').focus()",
+        &[],
+    );
+    browser.press("done");
+    browser.turn(|browser| browser.press("\u{e007}"));
+    browser.wait_text("onprem is resumed");
+}
