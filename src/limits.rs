@@ -372,6 +372,15 @@ pub const AUDIT_TEXT: usize = 200;
 pub const AUDIT_ARGUMENTS: usize = 40;
 /// Entries of the audit log that are looked at for one page. Beyond: the page is short.
 pub const AUDIT_LOOKED: usize = 10_000;
+/// Connections to a door of pages (webmail, operators) at one time. Beyond: closed at once, so that
+/// they do not take the file descriptors with which mail is taken.
+pub const WEB_CONNECTIONS: usize = 1000;
+/// Of them from one address. A proxy in front has one address for all.
+pub const WEB_CONNECTIONS_EACH: usize = 250;
+/// One over which nothing moves for so long is closed.
+pub const WEB_SILENCE: Duration = Duration::from_secs(300);
+/// The body of a small request must be there after so long.
+pub const ORDER_TIME: Duration = Duration::from_secs(30);
 /// TLS handshakes of the operators' door at one time. Beyond: they wait.
 pub const HANDSHAKES: usize = 64;
 

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use super::audit::{Arguments, AuditEntry, AuditLog, AuditOutcome, ReasonRule};
+use super::door::Proof;
 use super::error::Told;
 use super::operation::{Content, Effect};
 use super::{AdminError, Caller, Role};
@@ -41,7 +42,13 @@ pub(super) async fn enforce(State(rule): State<Rule>, request: Request, next: Ne
         Ok(signed) => signed,
         Err(error) => return error.into_response(),
     };
-    if rule.effect == Effect::Looks || order.is_dry_run {
+    // It may be long since he was let in: the body came in between.
+    if let Some(proof) = request.extensions().get::<Proof>().cloned()
+        && !proof.still_lets(rule.role).await
+    {
+        return AdminError::Nobody.into_response();
+    }
+    if rule.effect == Effect::Looks {
         return next.run(request).await;
     }
     let entry = match rule.write_down(&caller, (request.uri(), order)).await {
@@ -64,7 +71,7 @@ impl Rule {
         let error = AdminError::forbidden(caller, self.role);
         if self.effect != Effect::Looks {
             let mut entry = AuditEntry::new(caller, self.what);
-            entry.path = percent_decoded(uri.path());
+            entry.path = short(uri);
             entry.outcome = AuditOutcome::Refused;
             entry.status = Some(error.status().as_u16());
             entry.told = error.to_string();
@@ -91,13 +98,19 @@ impl Rule {
         if let Some(actor) = order.actor.filter(|_| caller.is_nameless()) {
             entry.who = actor;
         }
-        entry.path = percent_decoded(uri.path());
+        entry.path = short(uri);
         entry.arguments = order.arguments;
         entry.reason = order.reason;
         let (who, from, path) = (&entry.who, &entry.from, &entry.path);
         tracing::info!(who, from, path, "{}", self.what);
         self.audit.asked(caller, entry).await
     }
+}
+
+/// The path as it is written down.
+fn short(uri: &Uri) -> String {
+    let path = percent_decoded(uri.path());
+    path.chars().take(limits::AUDIT_TEXT).collect()
 }
 
 /// What is said of an operation.
@@ -107,8 +120,6 @@ struct Order {
     reason: String,
     /// Who the client says that he is.
     actor: Option<String>,
-    /// Nothing is to be changed.
-    is_dry_run: bool,
 }
 
 impl Order {
@@ -118,9 +129,8 @@ impl Order {
             let text = |text: &str| percent_decoded(&text.replace('+', " "));
             let (name, value) = (text(name), text(value));
             match name.as_str() {
-                "actor" => self.actor = Some(value),
-                "reason" => self.reason = value,
-                "dry_run" => self.is_dry_run = value == "true",
+                "actor" => self.actor = Some(value.chars().take(limits::ACTOR).collect()),
+                "reason" => self.reason = value.chars().take(limits::REASON).collect(),
                 _ if value == "false" => {}
                 name => self.arguments.add(name, &value),
             }
@@ -135,7 +145,6 @@ impl Order {
         if let Some(reason) = text("reason").filter(|reason| !reason.is_empty()) {
             self.reason = reason.chars().take(limits::REASON).collect();
         }
-        self.is_dry_run |= order.get("dry_run") == Some(&Value::Bool(true));
         self.arguments.add_json("", order);
     }
 }
@@ -150,7 +159,6 @@ async fn signed(
     let mut order = Order::default();
     if rule.method == Method::GET {
         order.add_query(request.uri().query().unwrap_or_default());
-        order.is_dry_run = false;
         return Ok((request, order));
     }
     let (mut parts, body) = request.into_parts();
@@ -163,21 +171,38 @@ async fn signed(
     if order.reason.is_empty() {
         order.reason = reason.clone().unwrap_or_default();
     }
-    if rule.content != Content::Json || !is_json(&parts.headers) {
+    if rule.content != Content::Json {
         return Ok((Request::from_parts(parts, body), order));
     }
-    let bytes = to_bytes(body, limits::ORDER).await;
+    if !is_json(&parts.headers) && !caller.is_socket() {
+        return Err(not_an_order("its Content-Type is not application/json"));
+    }
+    let bytes = tokio::time::timeout(limits::ORDER_TIME, to_bytes(body, limits::ORDER)).await;
+    let bytes = bytes.map_err(|_| not_an_order("it did not come in time"))?;
     let mut bytes = bytes.map_err(|_| AdminError::TooLarge(limits::ORDER))?;
-    // What is wrong with it is said where it is read.
-    if let Ok(mut value @ Value::Object(_)) = serde_json::from_slice::<Value>(&bytes) {
-        if !caller.is_socket() {
-            sign(&mut value, &caller.name, reason);
-            bytes = value.to_string().into();
-            parts.headers.remove(CONTENT_LENGTH);
+    match serde_json::from_slice::<Value>(&bytes) {
+        Ok(mut value @ Value::Object(_)) => {
+            if !caller.is_socket() {
+                sign(&mut value, &caller.name, reason);
+                bytes = value.to_string().into();
+                parts.headers.remove(CONTENT_LENGTH);
+            }
+            order.add_json(&value);
         }
-        order.add_json(&value);
+        // What is wrong with it is said where it is read.
+        Ok(_) | Err(_) if caller.is_socket() => {}
+        // What is not read here could be read otherwise there, with another name in it.
+        Ok(_) => return Err(not_an_order("it is no object")),
+        Err(error) => return Err(not_an_order(&error.to_string())),
     }
     Ok((Request::from_parts(parts, Body::from(bytes)), order))
+}
+
+fn not_an_order(why: &str) -> AdminError {
+    AdminError::Asked {
+        what: format!("the body of the request cannot be read: {why}"),
+        hint: "send one JSON object, with Content-Type: application/json",
+    }
 }
 
 /// Puts the name of who asks into JSON, and the reason of the header where there is none.
@@ -350,7 +375,7 @@ mod tests {
         let by = |role| Some(caller(role, "192.0.2.1"));
         heard(by(Role::Operator), rule.clone(), post(json, order)).await;
         heard(by(Role::Viewer), rule.clone(), post(json, order)).await;
-        // Who only looks what would happen changes nothing.
+        // Also of what says that it changes nothing: not every operation knows that word.
         let dry = r#"{"deed":"hold","dry_run":true}"#;
         heard(by(Role::Operator), rule.clone(), post(json, dry)).await;
         // Without a header the socket's caller is who the order says.
@@ -363,6 +388,7 @@ mod tests {
         });
         let expected = [
             ("eve", "done", Some(200), ""),
+            ("ann", "done", Some(200), ""),
             ("ann", "refused", Some(403), ""),
             ("ann", "done", Some(200), "store is away"),
         ];
@@ -378,6 +404,30 @@ mod tests {
         assert!(told.contains("there is no reason"), "{told}");
         let (status, _) = heard(by(Role::Admin), rule, post(json, order)).await;
         assert_eq!(status, StatusCode::OK);
+    }
+
+    /// What we read otherwise than a handler would carries another name past us.
+    #[tokio::test]
+    async fn what_cannot_be_read_here_is_read_nowhere() {
+        let place = Place::new(SecondStepRule::Optional);
+        let rule = rule(&place, Role::Viewer, Content::Json);
+        let deep = format!(
+            r#"{{"zz":{}{},"actor":"eve"}}"#,
+            "[".repeat(300),
+            "]".repeat(300)
+        );
+        for (kind, body) in [
+            ("application/x+json", r#"{"actor":"eve"}"#),
+            ("text/plain", r#"{"actor":"eve"}"#),
+            ("application/json", r#"["hold","eve","why"]"#),
+            ("application/json", r#"{"zz":1e999,"actor":"eve"}"#),
+            ("application/json", r#"{"zz":"\ud800","actor":"eve"}"#),
+            ("application/json", deep.as_str()),
+        ] {
+            let by = Some(caller(Role::Admin, "192.0.2.1"));
+            let (status, told) = heard(by, rule.clone(), post(kind, body)).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{kind} {body}: {told}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::sockets::Sockets;
 use super::visit_key::visit_key;
 use super::{Running, StartError, certificates, drills, notices, sync};
 use crate::activation::Activation;
-use crate::admin::{self, Admin, Served};
+use crate::admin::{self, Admin, Doorway, Served};
 use crate::auth::{Checker, KeyFolder, Signer};
 use crate::backend::Board;
 use crate::base::{Clock, Entropy, Shutdown};
@@ -281,17 +281,8 @@ impl Base {
         self.shutdown.spawn("webmail changes", changes);
         let router = webmail::router(webmail.clone());
         let shutdown = self.shutdown.clone();
-        self.shutdown.spawn("webmail", async move {
-            let service = router.into_make_service_with_connect_info::<SocketAddr>();
-            let stopping = {
-                let shutdown = shutdown.clone();
-                async move { shutdown.stopping().await }
-            };
-            let served = axum::serve(socket.into_inner(), service);
-            if let Err(error) = served.with_graceful_shutdown(stopping).await {
-                tracing::error!(%error, "the webmail is closed");
-            }
-        });
+        let serve = admin::serve_network(Doorway::plain(socket), router, shutdown.clone());
+        shutdown.spawn("webmail", serve);
         Some(webmail)
     }
 

@@ -27,8 +27,8 @@ impl Base {
         }
         let name = "operators' door";
         let doorway = match tls {
-            Some(tls) => Doorway::Secured(TlsListen::new(socket, tls, &shutdown)),
-            None => Doorway::Plain(socket),
+            Some(tls) => Doorway::secured(TlsListen::new(socket, tls, &shutdown)),
+            None => Doorway::plain(socket),
         };
         let serve = admin::serve_network(doorway, router, shutdown.clone());
         shutdown.spawn(name, serve);

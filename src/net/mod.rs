@@ -4,6 +4,7 @@
 //! and traits, so that a simulation can put its own network under the same program.
 
 mod certificate;
+mod crowd;
 mod dane;
 mod dns;
 mod https;
@@ -17,6 +18,7 @@ mod tls_listen;
 mod tls_server;
 mod unix;
 
+pub use crowd::{Crowd, Place, Placed};
 pub use dane::Tlsa;
 pub use dns::Dns;
 pub use https::{HttpAsk, HttpBounds, HttpError, HttpPlace, Https};

@@ -26,12 +26,14 @@ impl Arguments {
         if SECRETS.contains(&last) || OWN.contains(&name) || value.is_empty() {
             return;
         }
-        if self.0.len() >= limits::AUDIT_ARGUMENTS {
+        let cut = |text: &str| -> String { text.chars().take(limits::AUDIT_TEXT).collect() };
+        let (name, value) = (cut(name), cut(value));
+        let is_full = self.0.len() >= limits::AUDIT_ARGUMENTS;
+        if is_full || self.0.get(&name).is_some_and(|known| *known != value) {
             self.0.insert("…".to_owned(), "there was more".to_owned());
             return;
         }
-        let cut = |text: &str| -> String { text.chars().take(limits::AUDIT_TEXT).collect() };
-        self.0.insert(cut(name), cut(value));
+        self.0.insert(name, value);
     }
 
     /// What JSON says: `which.selection.domain`. What is empty, false or null says nothing.
@@ -43,8 +45,10 @@ impl Arguments {
             Value::String(text) => self.add(name, text),
             Value::Array(list) => self.add(name, &listed(list)),
             Value::Object(fields) => {
+                // A dot of the field's own must not look like a field within a field.
                 for (field, value) in fields {
                     let dot = if name.is_empty() { "" } else { "." };
+                    let field = field.replace('.', "\u{b7}");
                     self.add_json(&format!("{name}{dot}{field}"), value);
                 }
             }

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::frame::see_other;
 use super::{AdminError, Caller, Gate};
+use crate::admin::Role;
 use crate::admin::caller::Way;
 use crate::base::percent_encoded;
 
@@ -41,6 +42,7 @@ async fn known(gate: &Gate, request: &mut Request) -> Result<(), AdminError> {
         let (name, role) = found.ok_or(AdminError::Nobody)?;
         request.extensions_mut().insert(Caller { name, role, from });
         request.extensions_mut().insert(Way::Token);
+        request.extensions_mut().insert(Proof::token(gate, token));
         return Ok(());
     }
     let token = gate.session_token(request.headers());
@@ -60,8 +62,44 @@ async fn known(gate: &Gate, request: &mut Request) -> Result<(), AdminError> {
     };
     request.extensions_mut().insert(caller);
     request.extensions_mut().insert(Way::Session);
+    request.extensions_mut().insert(Proof::session(gate, token));
     request.extensions_mut().insert(session);
     Ok(())
+}
+
+/// With what somebody came in, to be looked at again: a body may come slowly, and meanwhile he may
+/// have been shut out.
+#[derive(Debug, Clone)]
+pub(in crate::admin) struct Proof {
+    gate: Gate,
+    token: String,
+    way: Way,
+}
+
+impl Proof {
+    fn token(gate: &Gate, token: String) -> Self {
+        let (gate, way) = (gate.clone(), Way::Token);
+        Self { gate, token, way }
+    }
+
+    fn session(gate: &Gate, token: String) -> Self {
+        let (gate, way) = (gate.clone(), Way::Session);
+        Self { gate, token, way }
+    }
+
+    /// Does it still let him in, as somebody who may do what a `role` may?
+    pub(in crate::admin) async fn still_lets(&self, role: Role) -> bool {
+        let operators = self.gate.operators();
+        let found = match self.way {
+            Way::Token => operators.by_token(&self.token).await,
+            Way::Session => {
+                let session = operators.session(&self.token).await;
+                session.map(|session| session.map(|session| (session.name, session.role)))
+            }
+            Way::Socket => return true,
+        };
+        matches!(found, Ok(Some((_, now))) if now >= role)
+    }
 }
 
 /// RFC 6750 §2.1; the scheme may have any case (RFC 9110 §11.1).
@@ -110,6 +148,10 @@ fn login_of(request: &Request) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::audit::{AuditLog, AuditOptions};
+    use crate::admin::door::DoorOptions;
+    use crate::admin::operators::tests::{Place, root};
+    use crate::admin::operators::{SecondStepRule, TokenQuery};
 
     #[test]
     fn what_another_site_sends_is_refused() {
@@ -154,5 +196,29 @@ mod tests {
         assert_eq!(bearer("bearer  tdo_1 "), Some("tdo_1"));
         assert_eq!(bearer("Basic dTpw"), None);
         assert_eq!(bearer("tdo_1"), None);
+    }
+
+    /// Who was shut out while the body of his request came.
+    #[tokio::test]
+    async fn a_proof_is_looked_at_again() {
+        let place = Place::new(SecondStepRule::Optional);
+        place.somebody("ann", Role::Operator).await;
+        let query = TokenQuery {
+            label: "x".to_owned(),
+            role: None,
+            expires_seconds: None,
+        };
+        let made = place.operators.make_token(("ann", query), &root()).await;
+        let audit = AuditLog::new(
+            place.spool.clone(),
+            place.clock.clone(),
+            AuditOptions::default(),
+        );
+        let gate = Gate::new((place.operators.clone(), audit), DoorOptions::default());
+        let proof = Proof::token(&gate, made.unwrap().token);
+        assert!(proof.still_lets(Role::Operator).await);
+        assert!(!proof.still_lets(Role::Admin).await);
+        place.operators.disable("ann", &root()).await.unwrap();
+        assert!(!proof.still_lets(Role::Viewer).await);
     }
 }

@@ -27,6 +27,7 @@ pub(super) use super::operators::Session;
 use super::serve::Remote;
 use super::{Admin, AdminError, Caller, console};
 use crate::base::Shutdown;
+pub(super) use identify::Proof;
 
 /// Whose word is taken for where a visitor comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

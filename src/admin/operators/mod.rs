@@ -170,7 +170,7 @@ impl Operators {
     }
 
     /// Nobody logs in as him any more, and his sessions and tokens end.
-    pub(super) async fn disable(
+    pub(in crate::admin) async fn disable(
         &self,
         name: &str,
         by: &Caller,

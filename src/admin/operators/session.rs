@@ -98,7 +98,7 @@ impl Operators {
         let Some(operator) = operator.filter(is_same) else {
             return Ok(None);
         };
-        if now.since(stored.seen) >= SEEN {
+        if now.since(stored.seen) >= SEEN.min(self.0.options.idle / 4) {
             self.note_seen(&id, now).await;
         }
         Ok(Some(Session {

@@ -94,6 +94,12 @@ impl Operators {
         }
         let _changing = self.0.changing.lock().await;
         let operator = self.expect(name).await?;
+        if query.expires_seconds == Some(0) {
+            return Err(asked(
+                "a token that ends at once is of no use",
+                "leave the end out, or name one that is to come",
+            ));
+        }
         let role = query.role.unwrap_or(operator.role);
         if operator.disabled || role > operator.role {
             return Err(asked(
@@ -109,6 +115,7 @@ impl Operators {
                 "`tideover operator token list` shows them, `token revoke` ends one",
             ));
         }
+        self.bury(&operator, now).await?;
         let token = format!("{PREFIX}{}", self.0.entropy.token());
         let stored = Stored {
             operator: operator.name.clone(),
@@ -125,6 +132,16 @@ impl Operators {
         self.store(TOKENS, &id, &stored).await?;
         let view = stored.view(&id, (&operator, now));
         Ok(NewToken { token, view })
+    }
+
+    /// The tokens of somebody that are over go.
+    async fn bury(&self, operator: &Operator, now: Timestamp) -> Result<(), SpoolError> {
+        for (id, stored) in self.facts::<Stored>(TOKENS).await? {
+            if stored.operator == operator.name && !stored.is_good(operator, now) {
+                self.0.spool.put_fact(TOKENS, &id, None).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Whose a token is, and what it may do: never more than its owner may now.
