@@ -329,7 +329,7 @@ mod tests {
                 let (status, told) =
                     heard(Some(caller(has, "192.0.2.1")), rule, post("", "")).await;
                 assert_eq!(status == StatusCode::OK, has >= needed, "{has} {needed}");
-                let expected = format!("ann is a {has}, and this takes a {needed}");
+                let expected = format!("ann has the role {has}, and this takes {needed}");
                 assert_eq!(told.contains(&expected), has < needed, "{told}");
             }
         }

@@ -81,7 +81,7 @@ impl AdminError {
     /// It takes another role.
     pub(super) fn forbidden(caller: &Caller, role: Role) -> Self {
         let (name, has) = (&caller.name, caller.role);
-        Self::Forbidden(format!("{name} is a {has}, and this takes a {role}"))
+        Self::Forbidden(format!("{name} has the role {has}, and this takes {role}"))
     }
 
     pub(super) const fn status(&self) -> StatusCode {

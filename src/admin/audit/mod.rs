@@ -73,6 +73,8 @@ struct Inner {
     last: Mutex<u64>,
     /// Anybody can be refused: not each time is written down.
     refusals: Mutex<Sampler>,
+    /// Of operators, apart: who is not let in must not hide what they were refused.
+    known: Mutex<Sampler>,
 }
 
 impl AuditLog {
@@ -85,6 +87,7 @@ impl AuditLog {
             options,
             last: Mutex::new(0),
             refusals: Mutex::new(Sampler::new(100, 1)),
+            known: Mutex::new(Sampler::new(100, 1)),
         }))
     }
 
@@ -132,7 +135,7 @@ impl AuditLog {
     pub(super) async fn note(&self, mut entry: AuditEntry) {
         entry.at = self.0.clock.now();
         if entry.outcome == AuditOutcome::Refused {
-            let Some(left_out) = self.refused(entry.at) else {
+            let Some(left_out) = self.refused(&entry) else {
                 return;
             };
             entry.left_out = left_out;
@@ -147,13 +150,15 @@ impl AuditLog {
 
     /// May a refusal be written down? How many were left out before it. A hundred at once, then one
     /// a minute: the sampler counts seconds, so its time goes slower.
-    fn refused(&self, now: Timestamp) -> Option<u64> {
-        let mut refusals = self
-            .0
-            .refusals
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        refusals.take(Timestamp::from_millis(now.as_millis() / 60))
+    fn refused(&self, entry: &AuditEntry) -> Option<u64> {
+        let is_known = entry.role.is_some();
+        let of_them = if is_known {
+            &self.0.known
+        } else {
+            &self.0.refusals
+        };
+        let mut refusals = of_them.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.take(Timestamp::from_millis(entry.at.as_millis() / 60))
     }
 
     async fn begin(&self, mut entry: AuditEntry) -> Result<AuditEntry, SpoolError> {

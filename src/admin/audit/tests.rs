@@ -143,12 +143,18 @@ async fn a_flood_of_refusals_does_not_fill_the_disk() {
         ..AuditQuery::default()
     };
     assert_eq!(log.page(query()).await.unwrap().entries.len(), 100);
+    // Behind such a flood nobody can hide what he tries with a name.
+    let mut known = AuditEntry::new(&root(), "Drop mail");
+    known.outcome = AuditOutcome::Refused;
+    log.note(known).await;
+    let told = log.page(query()).await.unwrap();
+    assert_eq!(told.entries.first().unwrap().what, "Drop mail");
     place.pass(Duration::from_secs(61));
     let mut entry = AuditEntry::of_login("(unknown)", "192.0.2.1", "Log in");
     entry.outcome = AuditOutcome::Refused;
     log.note(entry).await;
     let page = log.page(query()).await.unwrap();
-    assert_eq!(page.entries.len(), 101);
+    assert_eq!(page.entries.len(), 102);
     assert_eq!(page.entries.first().unwrap().left_out, 200);
     let shutdown = Shutdown::new();
     shutdown.signal();

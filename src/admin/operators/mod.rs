@@ -1,5 +1,5 @@
 //! Administrators with names: who they are, with what they prove it, what they may do. All of it
-//! are facts of the spool, so that a login works when everything else is down (decision 14).
+//! are facts of the spool, so that a login needs no platform and no directory (decision 14).
 
 mod login;
 mod ops;
