@@ -81,6 +81,9 @@ impl Ask<'_> {
 
     async fn exchange(&self, mut request: Request<Body>) -> Result<(StatusCode, Bytes), Fault> {
         request.extensions_mut().insert(self.asker.caller.clone());
+        if let Some(proof) = self.asker.proof.clone() {
+            request.extensions_mut().insert(proof);
+        }
         let response = self.api.clone().oneshot(request).await;
         let response = response.map_err(|error| Fault::ours(&error))?;
         let status = response.status();

@@ -8,6 +8,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::Console;
 use super::fault::Fault;
+use crate::admin::door::Proof;
 use crate::admin::{Caller, Role};
 
 /// What a session gives the pages. Whoever lets somebody in puts it into the request's extensions,
@@ -25,6 +26,8 @@ pub struct Csrf {
 pub(super) struct Asker {
     pub(super) caller: Caller,
     pub(super) csrf: Csrf,
+    /// With what he came in: a form may come slowly, and meanwhile he may have been shut out.
+    pub(super) proof: Option<Proof>,
 }
 
 impl Asker {
@@ -53,6 +56,7 @@ impl FromRequestParts<Console> for Asker {
             (Some(caller), Some(csrf)) if !csrf.word.is_empty() => Ok(Self {
                 caller: caller.clone(),
                 csrf: csrf.clone(),
+                proof: parts.extensions.get::<Proof>().cloned(),
             }),
             _ => Err(Fault::nobody()),
         }

@@ -143,6 +143,7 @@ pub(super) async fn around(
         .map(|(caller, csrf)| Asker {
             caller: caller.clone(),
             csrf: csrf.clone(),
+            proof: None,
         });
     let mut response = if foreign {
         Fault::foreign().into_response()
