@@ -114,6 +114,8 @@ impl Admin {
         if let Ok(attention) = self.attention() {
             gauge!(names::ATTENTION_MESSAGES).set(attention.messages as f64);
         }
+        // Its gauge is set where it is found out.
+        drop(self.notice_problem());
         self.set_sync_gauges();
         self.set_drill_gauges();
         self.set_certificate_gauges();

@@ -54,8 +54,10 @@ pub fn find(places: Places) -> Result<PathBuf, Problems> {
 enum Depth {
     /// What the file says.
     Settings,
-    /// Also the files and folders that it names.
+    /// Also the files and folders that it names, without which no mail could be taken.
     Files,
+    /// Also those without which mail is taken all the same: of notices, and of the operators' door.
+    Everything,
 }
 
 /// Reads a config file for a command that talks to a running server: the files that it names may
@@ -82,7 +84,7 @@ pub fn load(file: &Path) -> Result<Config, Problems> {
 /// # Errors
 /// Everything that is wrong in either.
 pub fn check(file: &Path) -> Result<(Config, Directory), Problems> {
-    let (config, mut problems) = examine(file, Depth::Files);
+    let (config, mut problems) = examine(file, Depth::Everything);
     let Some(config) = config else {
         return Err(problems);
     };
@@ -204,13 +206,16 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         hostname: server.hostname.as_ref().map(|at| &at.value),
     };
     ourselves.check(source, &backends, &outside.relays);
-    if depth == Depth::Files {
+    if depth != Depth::Settings {
         verify::writable(source, &server.data_dir);
         verify::identity(source, &server.data_dir.value, spool_uuid.as_ref());
         let door = admin.as_ref().and_then(|admin| admin.files.as_ref());
+        let door = door.filter(|_| depth == Depth::Everything);
         let pairs = [tls.as_ref(), door];
         check_files(source, pairs, (&directory, web.as_ref()));
         platforms::check_files(source, &backends);
+    }
+    if depth == Depth::Everything {
         notices.check_files(source);
     }
 

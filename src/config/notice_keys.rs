@@ -252,7 +252,7 @@ mod tests {
              home = \"onprem\"\nunknown = \"relay\"\n[notices]\n{notices}\n"
         );
         std::fs::write(&file, text).unwrap();
-        crate::config::load(&file)
+        crate::config::check(&file).map(|(config, _)| config)
     }
 
     #[test]

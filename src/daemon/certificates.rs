@@ -26,8 +26,15 @@ pub(super) fn load(config: &Config) -> Result<BTreeMap<Served, Arc<TlsServer>>, 
     }
     let door = config.admin.as_ref().and_then(|it| it.certificate.as_ref());
     if let Some(files) = door {
-        let server = read(files).map_err(StartError::other("the certificate of [admin]"))?;
-        all.insert(Served::Admin, Arc::new(server));
+        match read(files) {
+            Ok(server) => drop(all.insert(Served::Admin, Arc::new(server))),
+            // Mail does not wait for a page.
+            Err(error) => tracing::error!(
+                %error,
+                "the operators' door stays shut: its certificate cannot be used; mend it and \
+                 restart"
+            ),
+        }
     }
     Ok(all)
 }

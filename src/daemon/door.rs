@@ -18,6 +18,10 @@ impl Base {
     ) {
         let shutdown = self.shutdown.clone();
         let tls = admin.certificates.get(&Served::Admin).cloned();
+        if tls.is_none() && options.certificate.is_some() {
+            // Never in the clear what is meant to be secret.
+            return;
+        }
         let router = admin::network(admin, door(options), shutdown.clone());
         if door(options).wire == Wire::Open {
             tracing::warn!(

@@ -39,7 +39,7 @@ impl Crowd {
     /// Lets a connection in; `None`: there are too many.
     #[must_use]
     pub fn enter(&self, peer: IpAddr) -> Option<Place> {
-        let peer = peer.to_canonical();
+        let peer = network_of(peer);
         let mut here = self.0.here.lock().unwrap_or_else(PoisonError::into_inner);
         let from_there = here.get(&peer).copied().unwrap_or(0);
         if here.values().sum::<usize>() >= self.0.all || from_there >= self.0.each {
@@ -50,6 +50,17 @@ impl Crowd {
             crowd: self.clone(),
             peer,
         })
+    }
+}
+
+/// Who stands for whom: an IPv6 host has a /64 of its own (RFC 6177 §2).
+fn network_of(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(six) => {
+            let network = u128::from(six) & !u128::from(u64::MAX);
+            IpAddr::V6(network.into())
+        }
+        four @ IpAddr::V4(_) => four,
     }
 }
 
@@ -114,6 +125,18 @@ impl Placed {
             self.moved();
             return polled;
         }
+        self.over(context, polled)
+    }
+
+    /// The same, of what moves nothing by itself.
+    fn over<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            return polled;
+        }
         let over = self.until.as_mut().poll(context);
         over.map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
@@ -141,11 +164,13 @@ impl AsyncWrite for Placed {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let polled = Pin::new(&mut self.stream).poll_flush(context);
+        self.over(context, polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let polled = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.over(context, polled)
     }
 }
 
@@ -166,6 +191,11 @@ mod tests {
         assert!(crowd.enter(two).is_none(), "three in all");
         drop(first);
         assert!(crowd.enter(one).is_some());
+        // One host, many addresses.
+        let crowd = Crowd::new(9, 1);
+        let _host = crowd.enter("2001:db8::1".parse().unwrap()).unwrap();
+        assert!(crowd.enter("2001:db8::ffff:1".parse().unwrap()).is_none());
+        assert!(crowd.enter("2001:db8:0:1::1".parse().unwrap()).is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,8 +16,8 @@ fn runbook() {
             );
             machine.must("chmod 644 /etc/tideover/privkey.pem");
             let named = config
-                .replace("# certificate = \"/etc", "certificate = \"/etc")
-                .replace("# key = \"/etc", "key = \"/etc");
+                .replacen("# certificate = \"/etc", "certificate = \"/etc", 1)
+                .replacen("# key = \"/etc", "key = \"/etc", 1);
             assert_ne!(config, named);
             named
         });

@@ -8,7 +8,7 @@
   const pulse = document.getElementById("pulse"), told = document.getElementById("told");
   const headline = () => live.querySelector("h1")?.textContent ?? "";
   const clock = () => new Date().toLocaleTimeString("en-GB");
-  let last = clock(), source = null;
+  let last = clock(), source = null, heard = Date.now();
 
   // What somebody is reading with the keyboard, or marks, stays as it is.
   const busy = (part) => {
@@ -20,7 +20,9 @@
     next.innerHTML = html;
     for (const part of next.content.querySelectorAll("[data-part]")) {
       const old = live.querySelector(`[data-part="${part.dataset.part}"]`);
-      if (!old || old.outerHTML === part.outerHTML || busy(old)) continue;
+      if (!old || old.outerHTML === part.outerHTML) continue;
+      // The verdict is never left as it was: it must not lie.
+      if (part.dataset.part !== "verdict" && busy(old)) { pulse.textContent = "What you are reading is left as it was; the rest is kept up to date."; continue; }
       for (const open of old.querySelectorAll("details[open]")) part.querySelector("details")?.setAttribute("open", open.getAttribute("open"));
       old.replaceWith(part);
     }
@@ -28,8 +30,10 @@
   };
   const watch = () => {
     source = new EventSource(live.dataset.live);
+    heard = Date.now();
     source.addEventListener("live", (event) => {
       last = clock();
+      heard = Date.now();
       pulse.textContent = "Kept up to date.";
       pulse.classList.remove("stale");
       show(event.data);
@@ -52,6 +56,13 @@
   if (!document.hidden) watch();
   // The server went away, and has not come back.
   setInterval(() => {
+    // A connection that died without a word stays open for the browser.
+    if (source && Date.now() - heard > 30000) {
+      pulse.textContent = `The server does not answer: what is here is of ${last}.`;
+      pulse.classList.add("stale");
+      source.close();
+      watch();
+    }
     if (source && source.readyState === EventSource.CONNECTING && !pulse.classList.contains("stale")) {
       pulse.dataset.tries = String(Number(pulse.dataset.tries ?? 0) + 1);
       if (Number(pulse.dataset.tries) > 2) {

@@ -24,6 +24,10 @@ const SAMPLE: usize = 20;
 /// Questions to the API about what would happen, of 200 messages each. Beyond: it is said that
 /// there is more.
 const QUESTIONS: usize = 250;
+/// The field that says that a hold means everything.
+const EVERYTHING: &str = "everything";
+/// The field with the count that was shown.
+const SHOWN: &str = "shown";
 /// A step takes no longer than this; then it says how far it has come, and goes on when it is told.
 const SLICE: Duration = Duration::from_secs(20);
 
@@ -120,6 +124,66 @@ fn rule_of(filter: &Filter) -> Result<SelectQuery, Fault> {
     Ok(query)
 }
 
+/// What a hold is asked for with: a rule has no age, so it would hold more than was shown.
+fn expect_no_age(kind: Kind, fields: &Fields) -> Result<(), Fault> {
+    let has_age = ["older", "before"]
+        .iter()
+        .any(|name| fields.some(name).is_some());
+    if kind.deed == Deed::Hold && has_age {
+        return Err(Fault::asked(
+            "a hold cannot name an age: it holds what comes later, too",
+            "Leave the age out of the filter, and look at what it names then.",
+        ));
+    }
+    Ok(())
+}
+
+/// Everything is held only by who was shown that it is everything.
+fn expect_all_meant(filter: &Filter, fields: &Fields) -> Result<(), Fault> {
+    if rule_of(filter)?.all && fields.text(EVERYTHING) != "yes" {
+        return Err(Fault::asked(
+            "this would hold everything that comes",
+            "Go back to the queue, and look at what it names.",
+        ));
+    }
+    Ok(())
+}
+
+/// Nothing is dropped for good that was not shown: states change between two looks.
+async fn expect_as_shown(
+    (console, asker): (&Console, &Asker),
+    (kind, filter): (Kind, &Filter),
+    fields: &Fields,
+) -> Result<(), Fault> {
+    let shown: Option<u64> = fields.text(SHOWN).parse().ok();
+    let now = count(console, asker, (kind, filter)).await?;
+    expect_counted(kind, &now)?;
+    if shown.is_none_or(|shown| now.recipients > shown) {
+        return Err(Fault::asked(
+            format!(
+                "the filter names {} now, and not what was shown; nothing was dropped",
+                many(now.recipients, "recipient")
+            ),
+            "Go back to the queue, and look again.",
+        ));
+    }
+    Ok(())
+}
+
+/// What cannot be counted is not dropped.
+fn expect_counted(kind: Kind, counted: &Counted) -> Result<(), Fault> {
+    if kind.deed == Deed::Drop && counted.is_cut {
+        return Err(Fault::asked(
+            format!(
+                "that is {}: too many to be dropped at one time",
+                counted.told()
+            ),
+            "Narrow the filter, by sender, recipient or domain.",
+        ));
+    }
+    Ok(())
+}
+
 /// What is done is done to what was meant, or not at all.
 fn expect_fit(kind: Kind, filter: &Filter) -> Result<(), Fault> {
     match kind.deed {
@@ -155,9 +219,16 @@ pub(super) async fn dry(
 ) -> Result<Response, Fault> {
     let kind = kind(&fields)?;
     asker.needs(kind.role)?;
+    expect_no_age(kind, &fields)?;
     let filter = filter(&console, &fields)?;
     expect_fit(kind, &filter)?;
     let counted = count(&console, &asker, (kind, &filter)).await?;
+    expect_counted(kind, &counted)?;
+    let mut typed = filter.typed().to_vec();
+    typed.push((SHOWN, counted.recipients.to_string()));
+    if kind.deed == Deed::Hold && rule_of(&filter)?.all {
+        typed.push((EVERYTHING, "yes".to_owned()));
+    }
     let moments = console.moments();
     let shown = counted.items.len() as u64;
     show(&DryPage {
@@ -169,7 +240,7 @@ pub(super) async fn dry(
             .map(|item| Row::new(item, &moments))
             .collect(),
         more: counted.recipients.saturating_sub(shown),
-        typed: filter.typed().to_vec(),
+        typed,
         back: filter.link(&[]),
         nothing: counted.recipients == 0 && kind.deed != Deed::Hold,
         is_final: kind.deed == Deed::Drop,
@@ -263,8 +334,12 @@ pub(super) async fn perform(
     let reason = fields.reason()?;
     let after = fields.some("after").map(str::parse::<SpoolId>).transpose();
     let after = after.map_err(|_| Fault::asked("it does not go on from there", "Begin anew."))?;
+    if kind.deed == Deed::Drop && after.is_none() {
+        expect_as_shown((console, asker), (kind, &filter), fields).await?;
+    }
     let mut lines = Vec::new();
     if kind.deed == Deed::Hold && after.is_none() {
+        expect_all_meant(&filter, fields)?;
         let hold = hold(console, asker, (&filter, &reason)).await?;
         lines.push(format!(
             "Hold {} is in force: {} is held from now on, until somebody ends it.",

@@ -21,6 +21,8 @@ const TICK: Duration = Duration::from_secs(5);
 /// A stream ends by then and the browser asks anew, so that whoever was logged out meanwhile is
 /// refused.
 const LIFE: Duration = Duration::from_secs(60);
+/// What stands in the stream is known by then, or it is said that it is not.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Watching {
     console: Console,
@@ -57,10 +59,14 @@ async fn next(watching: Watching) -> Option<(Result<Event, Infallible>, Watching
         () = console.0.shutdown.stopping() => return None,
         slept = tick => slept.ok()?,
     }
-    let event = match console.live_html(&watching.asker).await {
+    let html = tokio::time::timeout(PATIENCE, console.live_html(&watching.asker)).await;
+    let event = match html {
+        Err(_) => Event::default()
+            .event("fault")
+            .data("the server does not answer in time"),
         // A carriage return would end a line of the event.
-        Ok(html) => Event::default().event("live").data(html.replace('\r', " ")),
-        Err(fault) => {
+        Ok(Ok(html)) => Event::default().event("live").data(html.replace('\r', " ")),
+        Ok(Err(fault)) => {
             let what = fault.what.replace(['\r', '\n'], " ");
             Event::default().event("fault").data(what)
         }

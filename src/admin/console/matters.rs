@@ -2,7 +2,7 @@
 
 use super::ask::escaped;
 use super::moments::{Moments, many};
-use super::verdict::{Facts, Matter, Pause, Tone, is_whole, paused};
+use super::verdict::{Facts, Matter, Pause, Tone, is_known_whole, is_whole, paused};
 use crate::admin::{BackendView, StatusView};
 use crate::directory::WaveState;
 use crate::drill::Light;
@@ -19,6 +19,7 @@ pub(super) fn of(facts: Facts<'_>) -> Vec<Matter> {
     } = facts;
     let mut matters = Vec::new();
     matters.extend(door(facts));
+    matters.extend(open_relay(status));
     matters.extend(damage(status));
     matters.extend(index(status));
     let backends = status.backends.iter();
@@ -64,6 +65,20 @@ fn door(facts: Facts<'_>) -> Option<Matter> {
                was accepted is lost, and senders try again."
             .to_owned(),
         command: "tideover size".to_owned(),
+        page: None,
+    })
+}
+
+/// Strangers can send through us.
+fn open_relay(status: &StatusView) -> Option<Matter> {
+    let problem = status.open_relay.as_ref()?.test.problem()?;
+    Some(Matter {
+        tone: Tone::Trouble,
+        what: format!("{problem}."),
+        next: "Close it before others block this server: look at listeners, trusted networks and \
+               domains in the config."
+            .to_owned(),
+        command: "tideover check".to_owned(),
         page: None,
     })
 }
@@ -129,7 +144,7 @@ fn of_backend(backend: &BackendView, status: &StatusView, moments: &Moments) -> 
     };
     let waits = match backend.waiting {
         0 => "Nothing waits for it yet.".to_owned(),
-        count if is_whole(status) => {
+        count if is_known_whole(status) => {
             format!("{} for it; nothing is lost.", wait(count))
         }
         count => format!("{} for it.", wait(count)),
@@ -152,6 +167,22 @@ fn of_backend(backend: &BackendView, status: &StatusView, moments: &Moments) -> 
              and the first that is taken opens it again."
                 .to_owned(),
             "tideover cases".to_owned(),
+        ),
+        Pause::Forced => (
+            Tone::Trouble,
+            format!("{name} was forced up, and takes no mail since {since}{because}. {waits}"),
+            "Its mail is tried, and comes back. Mend the platform, then take the word back."
+                .to_owned(),
+            format!("tideover backend resume {name}"),
+        ),
+        Pause::Drained => (
+            Tone::Waiting,
+            format!(
+                "{name} is {}: what has come since waits. {waits}",
+                backend.operator.as_deref().unwrap_or("drained")
+            ),
+            "Resume it when the work is done.".to_owned(),
+            format!("tideover backend resume {name}"),
         ),
         Pause::Held => (
             Tone::Waiting,

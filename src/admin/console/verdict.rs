@@ -67,13 +67,20 @@ pub(super) enum Pause {
     Rejecting,
     /// Somebody said so.
     Held,
+    /// What was there goes, what comes waits: somebody said so.
+    Drained,
+    /// Somebody said that it is up, and it is not: it is tried, and gets nothing.
+    Forced,
 }
 
-/// Does the mail of a backend wait? The same as [`crate::route::paused`] says of the board.
+/// Does the mail of a backend wait? As [`crate::route::paused`] says of the board, and when it is
+/// drained, or forced up and silent.
 pub(super) const fn paused(backend: &BackendView) -> Option<Pause> {
     match (backend.wish, backend.health) {
         (Some(Wish::Hold), _) => Some(Pause::Held),
-        (Some(Wish::Up), _) | (_, Health::Up | Health::Slow) => None,
+        (Some(Wish::Up), Health::Down | Health::Rejecting) => Some(Pause::Forced),
+        (Some(Wish::Drain), Health::Up | Health::Slow) => Some(Pause::Drained),
+        (_, Health::Up | Health::Slow) => None,
         (_, Health::Down) => Some(Pause::Down),
         (_, Health::Rejecting) => Some(Pause::Rejecting),
     }
@@ -109,9 +116,14 @@ pub(super) fn is_whole(status: &StatusView) -> bool {
     spool.quarantined == 0 && spool.damaged == 0 && wrong == 0
 }
 
+/// It is known that nothing is lost: while the index is made nobody has added up.
+pub(super) fn is_known_whole(status: &StatusView) -> bool {
+    is_whole(status) && status.spool.index.is_none()
+}
+
 fn headline(facts: Facts<'_>, matters: &[Matter]) -> String {
     let Facts { status, health, .. } = facts;
-    let whole = if is_whole(status) {
+    let whole = if is_known_whole(status) {
         "; nothing is lost"
     } else {
         ""
@@ -131,7 +143,12 @@ fn headline(facts: Facts<'_>, matters: &[Matter]) -> String {
     let silent: Vec<&BackendView> = status
         .backends
         .iter()
-        .filter(|backend| matches!(paused(backend), Some(Pause::Down | Pause::Rejecting)))
+        .filter(|backend| {
+            matches!(
+                paused(backend),
+                Some(Pause::Down | Pause::Rejecting | Pause::Forced)
+            )
+        })
         .collect();
     let waiting: u64 = silent.iter().map(|backend| backend.waiting).sum();
     let waits = match waiting {
@@ -164,7 +181,8 @@ fn headline(facts: Facts<'_>, matters: &[Matter]) -> String {
 /// Everything that may deliver does.
 fn flows(status: &StatusView, matters: &[Matter]) -> String {
     let held = status.backends.iter();
-    let held = held.filter(|backend| paused(backend) == Some(Pause::Held));
+    let on_purpose = [Some(Pause::Held), Some(Pause::Drained)];
+    let held = held.filter(|backend| on_purpose.contains(&paused(backend)));
     let held: Vec<&str> = held.map(|backend| backend.name.as_str()).collect();
     if !held.is_empty() && held.len() == status.backends.len() {
         return "Mail is taken, and waits on purpose: all backends are held.".to_owned();

@@ -86,7 +86,15 @@ fn the_headline_says_whether_mail_flows() {
         ),
         (
             json!({ "backends": [said("down", "up")] }),
+            "onprem is down since 02:14; nothing waits for it yet; nothing is lost.",
+        ),
+        (
+            json!({ "backends": [said("up", "up")] }),
             "Mail flows; nothing waits.",
+        ),
+        (
+            json!({ "backends": [up(), said("up", "drain")] }),
+            "Mail flows, but that for onprem is held. One thing wants a look.",
         ),
         (
             json!({ "backends": [said("up", "resume")] }),
@@ -100,8 +108,7 @@ fn the_headline_says_whether_mail_flows() {
         (
             json!({ "backends": [up()],
                     "spool": { "index": { "percent": 40, "seconds_left": 60, "text": "40 %" } } }),
-            "Mail is taken, and waits: the index is being made from the log, 40 % of it; nothing \
-             is lost.",
+            "Mail is taken, and waits: the index is being made from the log, 40 % of it.",
         ),
     ] {
         assert_eq!(verdict(&facts).headline, expected, "{facts}");

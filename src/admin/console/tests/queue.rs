@@ -194,6 +194,46 @@ async fn a_hold_is_a_rule_without_the_time_and_then_what_waits() {
 }
 
 #[tokio::test]
+async fn no_rule_and_no_drop_goes_beyond_what_was_shown() {
+    let desk = desk();
+    let aged = "/queue/act?deed=hold&older=2h&sender=@x.example";
+    let page = desk.get(Role::Operator, aged).await;
+    page.is(StatusCode::BAD_REQUEST).has("cannot name an age");
+    // Everything is held by who was shown that it is everything, and by nobody else.
+    let page = desk.get(Role::Operator, "/queue/act?deed=hold").await;
+    page.is(StatusCode::OK)
+        .has("name=\"everything\" value=\"yes\"");
+    let all = [
+        ("deed", "hold"),
+        ("before", "2026-03-02T02:51:00Z"),
+        ("reason", "x"),
+    ];
+    let page = desk.post(Role::Operator, "/queue/act", &all).await;
+    page.is(StatusCode::BAD_REQUEST)
+        .has("everything that comes");
+    // What would be dropped is counted again.
+    let page = desk
+        .get(Role::Admin, "/queue/act?deed=drop&backend=onprem")
+        .await;
+    page.is(StatusCode::OK).has("name=\"shown\" value=\"1\"");
+    for shown in ["0", "", "x"] {
+        let fields = [
+            ("deed", "drop"),
+            ("backend", "onprem"),
+            ("reason", "x"),
+            ("shown", shown),
+        ];
+        let page = desk.post(Role::Admin, "/queue/act", &fields).await;
+        page.is(StatusCode::BAD_REQUEST).has("nothing was dropped");
+    }
+    let done = desk.changes();
+    assert!(
+        done.iter().all(|one| one.path == "/api/queue/select"),
+        "{done:?}"
+    );
+}
+
+#[tokio::test]
 async fn what_takes_long_says_how_far_it_is_and_goes_on() {
     let desk = desk();
     let part = json!({ "recipients": 3, "messages": 2, "under_way": 0, "moving": 0, "seen": 200,
@@ -217,7 +257,15 @@ async fn what_takes_long_says_how_far_it_is_and_goes_on() {
 #[tokio::test]
 async fn nobody_does_what_his_role_may_not() {
     let desk = desk();
-    let fields = |deed| [("deed", deed), ("reason", "x"), ("backend", "onprem")];
+    let fields = |deed| {
+        let shown = ("shown", "1");
+        [
+            ("deed", deed),
+            ("reason", "x"),
+            ("backend", "onprem"),
+            shown,
+        ]
+    };
     for (role, deed, may) in [
         (Role::Viewer, "retry", false),
         (Role::HelpDesk, "release", false),
