@@ -211,8 +211,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         verify::identity(source, &server.data_dir.value, spool_uuid.as_ref());
         let door = admin.as_ref().and_then(|admin| admin.files.as_ref());
         let door = door.filter(|_| depth == Depth::Everything);
-        let pairs = [tls.as_ref(), door];
-        check_files(source, pairs, (&directory, web.as_ref()));
+        check_files(source, [tls.as_ref(), door], (&directory, web.as_ref()));
         platforms::check_files(source, &backends);
     }
     if depth == Depth::Everything {

@@ -85,18 +85,6 @@ fn the_headline_says_whether_mail_flows() {
             "Mail is taken, and waits on purpose: all backends are held.",
         ),
         (
-            json!({ "backends": [said("down", "up")] }),
-            "onprem is down since 02:14; nothing waits for it yet; nothing is lost.",
-        ),
-        (
-            json!({ "backends": [said("up", "up")] }),
-            "Mail flows; nothing waits.",
-        ),
-        (
-            json!({ "backends": [up(), said("up", "drain")] }),
-            "Mail flows, but that for onprem is held. One thing wants a look.",
-        ),
-        (
             json!({ "backends": [said("up", "resume")] }),
             "Mail flows; nothing waits.",
         ),
@@ -111,6 +99,29 @@ fn the_headline_says_whether_mail_flows() {
             "Mail is taken, and waits: the index is being made from the log, 40 % of it.",
         ),
     ] {
+        assert_eq!(verdict(&facts).headline, expected, "{facts}");
+    }
+}
+
+/// A word that somebody forgot must not read as if all were well.
+#[test]
+fn an_operators_word_hides_nothing() {
+    for (health, wish, expected) in [
+        (
+            "down",
+            "up",
+            "onprem is down since 02:14; nothing waits for it yet; nothing is lost.",
+        ),
+        ("up", "up", "Mail flows; nothing waits."),
+        (
+            "up",
+            "drain",
+            "Mail flows, but that for onprem is held. One thing wants a look.",
+        ),
+    ] {
+        let more = json!({ "wish": wish, "override": format!("{wish} by ann") });
+        let onprem = backend("onprem", health, &more);
+        let facts = json!({ "backends": [backend("cloud", "up", &json!({})), onprem] });
         assert_eq!(verdict(&facts).headline, expected, "{facts}");
     }
 }
