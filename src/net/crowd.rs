@@ -53,7 +53,7 @@ impl Crowd {
     }
 }
 
-/// Who stands for whom: an IPv6 host has a /64 of its own (RFC 6177 §2).
+/// Who stands for whom: an IPv6 host has a /64 of its own.
 fn network_of(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(six) => {
