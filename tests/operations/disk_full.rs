@@ -11,8 +11,8 @@ fn runbook() {
     on_a_machine("disk_full::runbook", |machine| {
         let onprem = Platform::onprem();
         let _cloud = Platform::cloud();
-        // A little more than what `spool.min_free` of the example keeps free.
-        machine.must("mount -t tmpfs -o size=1400m,mode=755 tmpfs /var/lib");
+        // A little more than what `spool.min_free` keeps free.
+        machine.must("mount -t tmpfs -o size=500m,mode=755 tmpfs /var/lib");
         machine.install();
         let mut book = Book::open(machine, "disk-full.md");
         book.means("FILE", FILE);

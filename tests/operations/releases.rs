@@ -88,7 +88,8 @@ fn a_standby_takes_over() {
         let door = loopback(25);
         let send = |to: &str| sender::send(door, "eve@example.net", to, "to the standby");
         for to in ["archer@example.org", "bob@example.org"] {
-            assert!(send(to).starts_with("250"), "{to}");
+            let reply = send(to);
+            assert!(reply.starts_with("250"), "{to}: {reply}");
         }
         let stranger = send("nobody@example.org");
         assert!(stranger.starts_with("550"), "{stranger}");
