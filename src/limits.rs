@@ -444,3 +444,17 @@ pub const NOTICE_CASES: usize = 10;
 pub const NOTICE_HOSTS: usize = 4;
 /// Bytes of the answer of a webhook; of a longer one nothing is used.
 pub const NOTICE_ANSWER: usize = 64 * 1024;
+
+/// Bytes of a value in a line of the program's log. Beyond: cut, and the line says so.
+pub const LOG_VALUE: usize = 1_024;
+/// Bytes of lines that wait to be written to the program's log. Beyond: left out, counted and told.
+pub const LOG_WAITING: usize = 8 * 1024 * 1024;
+/// Lines about refusals that each listener writes at once, and then in a second. Beyond: the next
+/// line says how many were left out.
+pub const LOG_REFUSALS: (u64, u64) = (200, 5);
+/// The same of connections that came to nothing.
+pub const LOG_CONNECTIONS: (u64, u64) = (50, 1);
+/// Lines that were left out and that no other line tells of are told after this long.
+pub const LOG_REST: Duration = Duration::from_secs(10);
+/// Recipients that the line about an accepted message names. Beyond: their number only.
+pub const LOG_RECIPIENTS: usize = 20;

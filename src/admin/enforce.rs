@@ -102,7 +102,8 @@ impl Rule {
         entry.arguments = order.arguments;
         entry.reason = order.reason;
         let (who, from, path) = (&entry.who, &entry.from, &entry.path);
-        tracing::info!(who, from, path, "{}", self.what);
+        let what = self.what;
+        tracing::info!(who, from, path, what, "an operator asks");
         self.audit.asked(caller, entry).await
     }
 }

@@ -49,8 +49,9 @@ impl Board {
             let mut histories = self.histories();
             let mut note = |became: Became, reason: &str, actor: &str| {
                 let history = histories.entry(id.clone()).or_default();
-                let told = history.push(now, (became, reason, actor));
-                tracing::warn!(backend = %id, "{told}");
+                history.push(now, (became, reason, actor));
+                let word = became.as_str();
+                tracing::warn!(backend = %id, became = word, actor, reason, "backend changed");
                 if became.is_health() {
                     counter!(
                         names::HEALTH_CHANGES,

@@ -28,6 +28,11 @@ impl Sampler {
         }
     }
 
+    /// How many were left out since the last line; for a line of their own when no other comes.
+    pub const fn rest(&mut self) -> u64 {
+        std::mem::replace(&mut self.left_out, 0)
+    }
+
     /// May a line be written now? How many were left out since the last one; `None`: it may not.
     pub fn take(&mut self, now: Timestamp) -> Option<u64> {
         let passed = now.as_millis().saturating_sub(self.at.as_millis());
@@ -56,6 +61,10 @@ mod tests {
         assert_eq!(written, [0, 0, 0]);
         assert_eq!(sampler.take(at(5_400)), None);
         assert_eq!(sampler.take(at(5_500)), Some(8));
+        assert_eq!(
+            (sampler.take(at(5_500)), sampler.rest(), sampler.rest()),
+            (None, 1, 0)
+        );
         // A clock that goes back gives nothing.
         assert_eq!(sampler.take(at(1_000)), None);
         // A pause gives no more than at the beginning.

@@ -7,7 +7,7 @@ use super::client::{Client, Said};
 use super::{Exit, Failure, actor};
 use crate::config::{self, Places, Problems};
 use crate::daemon::{self, StartError};
-use crate::telemetry::log::{self, LogOptions};
+use crate::telemetry::log;
 
 fn refused(problems: &Problems) -> Failure {
     let text = problems.to_string().replace('\n', "\n  ");
@@ -87,8 +87,8 @@ pub(super) async fn serve(argument: Option<&Path>) -> Result<(), Failure> {
     let file = find(argument)?;
     let config = config::load(&file).map_err(|problems| refused(&problems))?;
     assert_owner(&config.server.data_dir, "serve")?;
-    log::install(&LogOptions::default()).map_err(|error| Failure::new(Exit::Config, error))?;
-    daemon::serve(config).await.map_err(|error| {
+    log::install(&config.log).map_err(|error| Failure::new(Exit::Config, error))?;
+    Box::pin(daemon::serve(config)).await.map_err(|error| {
         let exit = match &error {
             StartError::Config(_) => Exit::Config,
             StartError::Spool(_) | StartError::Bind(_) | StartError::Other { .. } => Exit::Failed,

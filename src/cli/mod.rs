@@ -67,6 +67,7 @@ use crate::admin::{
 };
 use crate::base::Clock;
 use crate::outbound::TlsCount;
+use crate::telemetry::log;
 use crate::terminal::Palette;
 use args::Arguments;
 use client::{Client, ClientError};
@@ -126,7 +127,11 @@ impl From<ClientError> for Failure {
 #[must_use]
 pub fn run() -> ExitCode {
     match Arguments::try_parse() {
-        Ok(arguments) => finish(perform(arguments.into())),
+        Ok(arguments) => {
+            let result = perform(arguments.into());
+            log::flush();
+            finish(result)
+        }
         Err(error) => {
             let asked = matches!(
                 error.kind(),

@@ -9,8 +9,8 @@ use super::reader::{At, Section, Source};
 use super::verify::{self, Ourselves};
 use super::{
     CertificateFiles, Config, LdapSource, Problem, Problems, ServerConfig, WebConfig, admin_keys,
-    auth_keys, drill, landing_keys, ldap_keys, listener_keys, notice_keys, online, people,
-    people_keys, platforms, sections, signing, writeback_keys,
+    auth_keys, drill, landing_keys, ldap_keys, listener_keys, log_keys, notice_keys, online,
+    people, people_keys, platforms, sections, signing, writeback_keys,
 };
 use crate::directory::Directory;
 
@@ -187,14 +187,13 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let listeners = listener_keys::listeners(root);
     let (tls, backends) = (sections::tls(root), platforms::backends(root));
     let (domains, check, dmarc) = online::domains(root, &backends);
-    let auth = auth_keys::auth(root, dmarc);
+    let (auth, notices) = (auth_keys::auth(root, dmarc), notice_keys::notices(root));
     let directory = people_keys::directory(root, &backends);
     let (outside, queue) = (platforms::outside(root, &backends), sections::queue(root));
     let (replay, landing) = (sections::replay(root), landing_keys::landing(root));
     let (writeback, web) = (writeback_keys::writeback(root), sections::web(root));
     let logins = ldap_keys::of_logins(source, web.as_ref(), &directory.ldap);
     let (admin, limits) = (admin_keys::admin(root), sections::limits(root));
-    let notices = notice_keys::notices(root);
     let drill = drill::drill(root, &backends, &domains);
 
     check_binds(source, &listeners, (web.as_ref(), admin.as_ref()));
@@ -241,6 +240,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         domains,
         notices: notices.config,
         drill,
+        log: log_keys::log(root),
         check,
         directory: directory.config(),
         relay: outside.relays.into_iter().map(|at| at.value).collect(),

@@ -13,6 +13,7 @@ mod landing_keys;
 mod ldap_keys;
 mod listener_keys;
 mod load;
+mod log_keys;
 mod notice_keys;
 mod oidc_keys;
 mod online;
@@ -55,6 +56,7 @@ use crate::outbound::Protection;
 use crate::queue::{landing, replay};
 use crate::route::OutboundRelay;
 use crate::smtp::{Domain, Mailbox};
+use crate::telemetry::LogOptions;
 use crate::webmail::{Proxy, Writing};
 use crate::writeback;
 
@@ -101,6 +103,8 @@ pub struct Config {
     pub notices: NoticesConfig,
     /// `[drill]`; `None`: nothing is drilled.
     pub drill: Option<DrillConfig>,
+    /// `[log]`.
+    pub log: LogOptions,
     /// What `check --online` asks.
     pub check: CheckConfig,
 }

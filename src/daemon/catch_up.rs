@@ -247,7 +247,7 @@ impl Base {
             bar.show(progress.read / MIB, Some(progress.total / MIB));
             looks = looks.wrapping_add(1);
             if looks.is_multiple_of(LOOKS_PER_LINE) {
-                tracing::info!("the index is made from the log: {progress}");
+                tracing::info!(%progress, "the index is made from the log");
             }
         }
     }

@@ -60,8 +60,10 @@ impl LdapFront {
         let turn = tokio::time::timeout(limits::LDAP_LOGIN_TURN, self.asking.acquire());
         let Ok(Ok(_turn)) = turn.await else {
             if let Some(left_out) = self.line() {
-                let what = "webmail: too many passwords wait for the directory server";
-                tracing::warn!(left_out, "{what}");
+                tracing::warn!(
+                    left_out,
+                    "webmail: too many passwords wait for the directory server"
+                );
             }
             return Verdict::Away;
         };
@@ -72,15 +74,15 @@ impl LdapFront {
             Ok(Answer::Refused(why)) => {
                 if let Some((person, left_out)) = person.zip(self.line()) {
                     let mailbox = &person.mailbox;
-                    let what = "webmail: the directory server refuses a login";
-                    tracing::info!(%mailbox, why, left_out, "{what}");
+                    tracing::info!(%mailbox, why, left_out,
+                        "webmail: the directory server refuses a login");
                 }
                 Verdict::Wrong
             }
             Err(error) => {
                 if let Some(left_out) = self.line() {
-                    let what = "webmail: the directory server says nothing of a password";
-                    tracing::warn!(%error, left_out, "{what}");
+                    tracing::warn!(%error, left_out,
+                        "webmail: the directory server says nothing of a password");
                 }
                 Verdict::Away
             }

@@ -21,7 +21,7 @@ pub(super) fn notices(
     outbound: &Outbound,
 ) -> Result<Notices, StartError> {
     for warning in config.warnings() {
-        tracing::warn!("{warning}");
+        tracing::warn!(%warning, "the config is odd");
     }
     let parts = Parts {
         spool: base.spool.clone(),

@@ -57,6 +57,6 @@ pub fn all_tests(listeners: &[inbound::Options], router: &Router) -> RelayTest {
 fn note(test: &RelayTest) {
     gauge!(names::OPEN_RELAY).set(test.open.len() as f64);
     if let Some(problem) = test.problem() {
-        tracing::error!("{problem}");
+        tracing::error!(%problem, "this is an open relay");
     }
 }

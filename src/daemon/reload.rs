@@ -18,6 +18,7 @@ use crate::outbound::Outbound;
 use crate::queue::Queue;
 use crate::queue::landing::Landings;
 use crate::queue::replay::Replays;
+use crate::telemetry::log;
 use crate::writeback::Writebacks;
 
 /// What moves and asks about mail, by options of the config.
@@ -117,6 +118,9 @@ impl Reloader {
             .reload()
             .map_err(|error| error.to_string())?;
         self.reload_directory(&new).await?;
+        if self.current().config.log != new.log {
+            log::change(&new.log).map_err(|error| error.to_string())?;
+        }
         // Nothing below can fail: the new config holds as a whole or not at all.
         let backends = new.backend_options();
         self.base.board.configure(&backends);

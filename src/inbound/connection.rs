@@ -11,6 +11,7 @@ use metrics::counter;
 use super::TlsMode;
 use super::admission::Doorway;
 use super::content::Content;
+use super::notes::Named;
 use super::policy::Standing;
 use super::receive::Incoming;
 use super::server::{Permit, Server};
@@ -163,7 +164,8 @@ impl Connection {
                 Some(stream)
             }
             Err(error) => {
-                tracing::info!(peer = %self.peer, %error, "TLS handshake failed");
+                self.server
+                    .note_trouble(self.peer, ("TLS handshake", &error));
                 None
             }
         }
@@ -191,11 +193,13 @@ impl Connection {
     }
 
     pub(super) fn say(&self, wire: &mut Wire, reply: &Reply) {
+        self.answer(wire, reply, &Named::default());
+    }
+
+    /// Says it to a command that named somebody.
+    fn answer(&self, wire: &mut Wire, reply: &Reply, named: &Named) {
         if reply.code >= 400 {
-            let listener = self.server.options.listener.clone();
-            let code = reply.code.to_string();
-            counter!(names::REFUSED, "listener" => listener, "code" => code).increment(1);
-            tracing::debug!(peer = %self.peer, %reply, "refused");
+            self.server.note_refusal(self.peer, reply, named);
         }
         wire.say(reply);
     }
@@ -229,12 +233,19 @@ impl Connection {
             {
                 self.prepare(wire, to).await?;
             }
+            let named = Named::by(line.as_ref().ok());
             let (after, action) = session.handle(line, pipelined, self);
             if !after.is_chunking() && !matches!(action, Action::Chunk(_) | Action::Discard(..)) {
                 // RSET and a greeting end what has come in chunks.
                 incoming = None;
             }
-            session = match self.act(wire, after, action, &mut incoming).await? {
+            let next = if let Action::Reply(reply) = &action {
+                self.answer(wire, reply, &named);
+                Next::Continue(after)
+            } else {
+                self.act(wire, after, action, &mut incoming).await?
+            };
+            session = match next {
                 Next::Continue(session) => session,
                 next @ (Next::Close | Next::Handshake(_) | Next::Introduced(..)) => {
                     return Ok(next);
@@ -395,9 +406,7 @@ impl Connection {
         }
         let all = envelope.recipients.iter().map(|it| &it.address);
         let encapsulated: Vec<_> = all.filter(|it| is_encapsulated(it)).cloned().collect();
-        for (number, reason) in &held {
-            tracing::warn!(id = %draft.id(), number, %reason, "held");
-        }
+        let id = draft.id();
         match self.server.spool.accept_held(draft, envelope, held).await {
             Ok(id) => {
                 let listener = self.server.options.listener.clone();
@@ -406,11 +415,11 @@ impl Connection {
                 for address in &encapsulated {
                     self.server.admit.encapsulated(address, &from, now);
                 }
-                tracing::info!(%id, peer = %self.peer, from, recipients, size, "accepted");
                 Reply::with_text(250, (2, 0, 0), format!("Ok: queued as {id}"))
             }
             Err(error) => {
-                tracing::error!(%error, from, recipients, size, "not accepted");
+                let peer = self.peer;
+                tracing::error!(%id, %error, %peer, from, recipients, size, "not accepted");
                 spool_reply(&error)
             }
         }

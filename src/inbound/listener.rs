@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, gauge};
+use tokio::time::MissedTickBehavior;
 
 use super::TlsMode;
 use super::connection::{Client, Connection, too_many};
+use super::notes::Named;
 use super::policy::Standing;
 use super::server::{Permit, Server};
 use super::wire::Wire;
 use crate::base::Shutdown;
+use crate::limits;
 use crate::net::{BoxedStream, Listen, Proxied, ProxyError};
 use crate::telemetry::names;
 
@@ -23,11 +26,20 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 /// Serves `listener` until `shutdown`. Sessions in the middle of DATA or of a chunk
 /// finish it; between two chunks a session ends as an idle one does.
 pub async fn run(mut listener: Box<dyn Listen>, server: Arc<Server>, shutdown: Shutdown) {
+    let mut turn = tokio::time::interval(limits::LOG_REST);
+    turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let accepted = tokio::select! {
             biased;
-            () = shutdown.stopping() => return,
+            () = shutdown.stopping() => {
+                server.note_rest();
+                return;
+            }
             accepted = listener.accept() => accepted,
+            _ = turn.tick() => {
+                server.note_rest();
+                continue;
+            }
         };
         match accepted {
             Ok((stream, peer)) => welcome(stream, peer, &server, &shutdown),
@@ -44,7 +56,7 @@ fn welcome(stream: BoxedStream, peer: SocketAddr, server: &Arc<Server>, shutdown
     let spoken_for = server.options.spokesmen.proxies(peer.ip());
     let counted = (!spoken_for).then(|| peer.ip());
     let Some(permit) = server.permit(counted) else {
-        refuse(stream, server, shutdown);
+        refuse((stream, peer), server, shutdown);
         return;
     };
     let name = server.options.listener.clone();
@@ -105,7 +117,8 @@ impl Visit {
             Err(error) => {
                 let name = self.server.options.listener.clone();
                 counter!(names::REFUSED, "listener" => name, "code" => "proxy").increment(1);
-                tracing::info!(proxy = %self.peer, %error, "refused");
+                self.server
+                    .note_trouble(self.peer, ("PROXY header", &error));
                 return;
             }
         };
@@ -115,7 +128,7 @@ impl Visit {
             Standing::Unknown => Some(permit),
         };
         let Some(permit) = permit else {
-            refuse(self.stream, &self.server, &self.shutdown);
+            refuse((self.stream, address), &self.server, &self.shutdown);
             return;
         };
         self.peer = address;
@@ -127,9 +140,9 @@ const TIMED_OUT: std::io::ErrorKind = std::io::ErrorKind::TimedOut;
 const UNEXPECTED_EOF: std::io::ErrorKind = std::io::ErrorKind::UnexpectedEof;
 
 /// There are too many connections.
-fn refuse(stream: BoxedStream, server: &Arc<Server>, shutdown: &Shutdown) {
-    let name = server.options.listener.clone();
-    counter!(names::REFUSED, "listener" => name, "code" => "421").increment(1);
+fn refuse((stream, peer): (BoxedStream, SocketAddr), server: &Arc<Server>, shutdown: &Shutdown) {
+    let reply = too_many(&server.options.hostname);
+    server.note_refusal(peer, &reply, &Named::default());
     if server.options.tls != TlsMode::Implicit {
         shutdown.spawn("inbound refusal", turn_away(stream, Arc::clone(server)));
     }

@@ -10,6 +10,7 @@ mod connection;
 mod content;
 mod header_filter;
 mod listener;
+mod notes;
 mod policy;
 mod receive;
 mod relay_test;

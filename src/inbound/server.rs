@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Options;
+use super::notes::Notes;
 use super::visitors::{Visitor, Visitors};
 use crate::auth::Checker;
 use crate::base::Clock;
@@ -21,6 +22,7 @@ pub struct Server {
     pub(super) clock: Clock,
     pub(super) loops: Option<LoopGuard>,
     pub(super) checker: Option<Arc<Checker>>,
+    pub(super) notes: Notes,
     visitors: Mutex<Visitors>,
 }
 
@@ -50,6 +52,7 @@ impl Server {
             clock,
             loops: None,
             checker: None,
+            notes: Notes::default(),
             visitors: Mutex::default(),
         }
     }

@@ -74,7 +74,7 @@ impl Connection {
                 let ruling = rule(verdict, &transaction.recipients, &checker.options());
                 if let Ruling::Refuse(reply) = &ruling {
                     let from = transaction.from.to_string();
-                    tracing::info!(peer = %self.peer, from, %verdict, %reply, "refused");
+                    self.server.note_verdict(self.peer, (&from, verdict), reply);
                 }
                 ruling
             }

@@ -12,7 +12,7 @@ pub(super) fn ensure(directory: &Path, hostname: &str) -> Result<(PathBuf, PathB
     let key = directory.join("self-signed.key");
     if !(certificate.exists() && key.exists()) {
         make(&certificate, &key, hostname)?;
-        tracing::info!(?certificate, "a self-signed certificate was made");
+        tracing::info!(certificate = %certificate.display(), "a self-signed certificate was made");
     }
     Ok((certificate, key))
 }

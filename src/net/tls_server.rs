@@ -123,7 +123,9 @@ impl TlsServer {
             }
         }
         match self.reload() {
-            Ok(()) => tracing::info!(certificate = ?self.certificate, "certificate read again"),
+            Ok(()) => {
+                tracing::info!(certificate = %self.certificate.display(), "certificate read again");
+            }
             Err(error) => tracing::error!(%error, "the old certificate stays in use"),
         }
         let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);

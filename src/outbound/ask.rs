@@ -20,11 +20,11 @@ impl AskHome for Outbound {
                 Ok(Ok(Some(reply))) => heard(&reply),
                 Ok(Ok(None)) => Heard::Nothing,
                 Ok(Err(why)) => {
-                    tracing::info!(%home, %address, why, "it could not be verified");
+                    tracing::debug!(%home, %address, why, "it could not be verified");
                     Heard::Silence
                 }
                 Err(_) => {
-                    tracing::info!(%home, %address, "it was not verified in time");
+                    tracing::debug!(%home, %address, "it was not verified in time");
                     Heard::Silence
                 }
             }

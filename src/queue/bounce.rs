@@ -111,7 +111,6 @@ impl Queue {
             };
             // The report first: a crash between the two makes it twice, never not at all.
             self.report_failure(&job, &numbers, &failure).await?;
-            tracing::warn!(%id, ?numbers, %actor, %reason, "bounced");
             done += numbers.len() as u64;
             let event = RecipientEvent::Bounced {
                 failure,

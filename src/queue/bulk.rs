@@ -280,9 +280,6 @@ impl Queue {
         let held = events.iter().map(|(_, numbers)| numbers.len() as u64).sum();
         let (mut written, mut told) = (Vec::new(), Vec::new());
         for (event, numbers) in events {
-            if let RecipientEvent::Dropped { actor, reason } = &event {
-                tracing::warn!(%id, ?numbers, %actor, %reason, "dropped");
-            }
             written.push(
                 spool
                     .begin_record(id, numbers.clone(), event.clone())

@@ -180,12 +180,8 @@ impl Queue {
                 }
             }
             RecipientEvent::Deferred {
-                due,
-                failure,
-                backend,
-                ..
+                failure, backend, ..
             } => {
-                tracing::info!(id = %job.id, %due, why = %failure, "deferred");
                 let told = (backend, failure);
                 while let Err(error) = self.report_delay(job, numbers, told).await {
                     if !self.may_try_again(job, &error).await {
@@ -193,8 +189,8 @@ impl Queue {
                     }
                 }
             }
-            RecipientEvent::Held { reason } => tracing::warn!(id = %job.id, %reason, "held"),
             RecipientEvent::Attempted { .. }
+            | RecipientEvent::Held { .. }
             | RecipientEvent::Interrupted { .. }
             | RecipientEvent::Rerouted { .. }
             | RecipientEvent::Paced { .. }

@@ -146,7 +146,6 @@ impl Queue {
         let event = RecipientEvent::Expanded { into, people };
         spool.record(id, vec![group.number], event).await?;
         metrics::counter!(names::GROUPS_EXPANDED).increment(1);
-        tracing::warn!(%id, number = group.number, ?into, people, "a group was expanded");
         Ok(())
     }
 

@@ -181,7 +181,7 @@ impl Queue {
         };
         let envelope = envelope_of(to, (kind, message_id, &hostname), body);
         let id = parts.spool.accept(draft, envelope).await?;
-        tracing::info!(original = %job.id, report = %id, %sender, ?kind, "reported");
+        tracing::info!(id = %job.id, report = %id, to = %sender, ?kind, "reported");
         Ok(())
     }
 

@@ -292,7 +292,7 @@ impl Queue {
             return Ok(false);
         }
         self.tries().probing.insert(backend.clone(), (id, number));
-        tracing::info!(%backend, %id, number, "a trial, whether it takes mail again");
+        tracing::info!(%id, numbers = %number, %backend, "a trial, whether it takes mail again");
         Ok(self.push(Job {
             id,
             ticket: 0,

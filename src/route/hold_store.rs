@@ -144,7 +144,7 @@ impl Holds {
         };
         write(spool, &format!("{RULE}{}", rule.name), &rule).await?;
         tracing::warn!(hold = %rule.name, what = %rule.selection, actor = %rule.actor,
-            reason = %rule.reason, "held");
+            reason = %rule.reason, "a hold begins");
         self.change(|book| {
             book.rules.insert(rule.name.clone(), rule.clone());
         });

@@ -86,7 +86,7 @@ impl Router {
         }
         let heard = verifier.asker.ask(&home, address).await;
         if let Heard::Absent(reply) = &heard {
-            tracing::info!(%home, %address, reply, "its home knows nobody of this address");
+            tracing::debug!(%home, %address, reply, "its home knows nobody of this address");
         }
         let noted = verifier.verified.note(&key, &home, (heard, verifier.now()));
         if let Err(error) = noted.await {

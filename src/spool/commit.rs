@@ -17,6 +17,7 @@ use super::rebuild::Work;
 use super::record::Record;
 use super::room::Share;
 use super::segment::Position;
+use super::told;
 use crate::base::Clock;
 use crate::limits;
 use crate::mail::{Envelope, SpoolId};
@@ -242,6 +243,7 @@ impl Writer {
             // The index comes to it in the order of the log.
             for pending in rest {
                 pending.done.send(Ok(())).ok();
+                told::tell(&pending.entry);
             }
             return;
         }
@@ -262,6 +264,7 @@ impl Writer {
 
     fn tell(&self, pending: Pending) -> Entry {
         pending.done.send(Ok(())).ok();
+        told::tell(&pending.entry);
         if let Entry::Message { line, .. } = &pending.entry {
             let committed = Committed {
                 id: line.id,

@@ -51,6 +51,7 @@ mod room;
 mod scratch;
 mod scrub;
 mod segment;
+mod told;
 mod unreadable;
 mod unsent;
 mod verify;

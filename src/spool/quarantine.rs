@@ -79,7 +79,12 @@ impl Quarantine {
     /// Notes what is lost without a piece that could be copied. A note that is there already is
     /// left as it is.
     pub(crate) fn keep_note(&self, name: &str, what: &str) -> Result<(), SpoolError> {
-        tracing::error!(note = name, "{}", what.lines().next().unwrap_or_default());
+        let first = what.lines().next().unwrap_or_default();
+        tracing::error!(
+            note = name,
+            what = first,
+            "something is lost; quarantine has a note"
+        );
         let path = self.dir.join(name);
         self.make(&path, |note| note.write_at(what.as_bytes(), 0))
     }

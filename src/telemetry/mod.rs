@@ -6,5 +6,5 @@ pub mod log;
 pub mod names;
 mod prometheus;
 
-pub use log::{LogFormat, LogOptions};
+pub use log::{LogFormat, LogOptions, LogStream};
 pub use prometheus::{Metrics, MetricsError};

@@ -43,6 +43,8 @@ metrics! {
         "Notices to people, by way (mail, webhook, command) and result (sent, failed).";
     Gauge NOTICES_FAIL = "tideover_notices_fail" [""]
         "1: notices reach nobody on any way; else 0, also when nobody is told.";
+    Counter LOG_LINES_DROPPED = "tideover_log_lines_dropped_total" [""]
+        "Lines of the program's log that nobody took: who reads it is too slow, or gone.";
     Gauge CERTIFICATE_SECONDS = "tideover_certificate_seconds_left" ["use"]
         "Seconds until a certificate ends that is served (use: mail, admin), below 0 when it has.";
     Gauge CONNECTIONS = "tideover_connections" ["listener"]

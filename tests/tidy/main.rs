@@ -13,6 +13,7 @@ mod code;
 mod crates;
 mod documents;
 mod floors;
+mod log_page;
 mod pages;
 mod reachable;
 mod repeatable;

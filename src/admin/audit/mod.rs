@@ -142,7 +142,14 @@ impl AuditLog {
         }
         let (who, from, outcome) = (&entry.who, &entry.from, entry.outcome.as_str());
         let left_out = entry.left_out;
-        tracing::info!(who, from, outcome, left_out, "{}", entry.what);
+        tracing::info!(
+            who,
+            from,
+            what = entry.what,
+            outcome,
+            left_out,
+            "an operator asked"
+        );
         if let Err(error) = self.begin(entry).await {
             tracing::error!(%error, "the audit log cannot be written");
         }

@@ -77,7 +77,7 @@ impl Book {
         if known || self.count()? >= limits::LANDING_MISSING {
             return Ok(());
         }
-        tracing::warn!(id = %mail.id, number = mail.recipient, address = mail.address,
+        tracing::warn!(id = %mail.id, numbers = %mail.recipient, to = mail.address,
             backend = %mail.backend, "a message is not in its mailbox; `tideover landing status`");
         let value = serde_json::to_value(&mail);
         let value = value.map_err(|error| SpoolError::Index(error.to_string()))?;

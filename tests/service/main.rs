@@ -1,0 +1,12 @@
+//! Tideover as a service of a machine: what it logs, what it tells its keeper, sockets that are
+//! handed to it, how it stops, what it starts without. The built program as a child process; no
+//! root, nothing but loopback ports and a folder of each test's own.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
+mod client;
+mod logs;
+mod place;
+mod platform;
+mod upgrade;
+mod wait;
