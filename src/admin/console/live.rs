@@ -13,7 +13,6 @@ use super::verdict::{Facts, Pause, Tone, Verdict, paused};
 use crate::admin::{BackendView, DrillView, HoldView, MoveView, StatusView, WaveView};
 use crate::backend::{Health, Wish};
 use crate::base::Timestamp;
-use crate::drill::Light;
 use crate::queue::replay;
 use crate::route::MoveState;
 use crate::spool::Outlook;
@@ -278,23 +277,14 @@ fn sources(status: &StatusView, moments: &Moments) -> Option<Number> {
 }
 
 fn drills(drill: &DrillView) -> Number {
-    let red = drill.legs.iter();
-    let red = red.filter(|leg| leg.state.light == Light::Red).count() as u64;
-    let never = drill.legs.iter();
-    let never = never.filter(|leg| leg.state.light == Light::Never).count() as u64;
-    let (value, detail, tone) = match (drill.legs.len() as u64, red, never) {
-        (0, _, _) => ("none".to_owned(), "not configured", Tone::Good),
-        (_, 1.., _) => (
-            format!("{red} red"),
-            "a probe did not come back",
-            Tone::Trouble,
-        ),
-        (_, _, 1..) => (
-            format!("{never} not known"),
-            "no probe is back yet",
-            Tone::Waiting,
-        ),
-        (_, _, _) => ("green".to_owned(), "all probes came back", Tone::Good),
+    let lights = drill.legs.iter().map(|leg| leg.state.light);
+    let tone = lights.clone().map(Tone::from).min().unwrap_or(Tone::Good);
+    let like = lights.filter(|light| Tone::from(*light) == tone).count();
+    let (value, detail) = match tone {
+        Tone::Trouble => (format!("{like} red"), "a probe did not come back"),
+        Tone::Waiting => (format!("{like} not known"), "no probe is back yet"),
+        Tone::Good if like == 0 => ("none".to_owned(), "not configured"),
+        Tone::Good => ("green".to_owned(), "all probes came back"),
     };
     Number {
         name: "Drills",

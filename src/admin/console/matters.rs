@@ -1,16 +1,20 @@
 //! What somebody should know and do, one by one, in the order of urgency.
 
 use super::ask::escaped;
-use super::moments::{Moments, many};
+use super::moments::{Moments, grouped, many};
 use super::verdict::{Facts, Matter, Pause, Tone, is_known_whole, is_whole, paused};
-use crate::admin::{BackendView, StatusView};
+use crate::admin::{BackendView, HoldView, StatusView};
 use crate::directory::WaveState;
 use crate::drill::Light;
 use crate::queue::replay::ReplayState;
 use crate::route::MoveState;
+use crate::spool::WriteFailures;
+use crate::terminal::visible;
 
 /// Days of room below which somebody should look.
 const SHORT: u64 = 3;
+/// Holds that are told one by one.
+const HOLDS: usize = 10;
 
 /// Everything that is to be said; of the same tone, the more urgent comes first.
 pub(super) fn of(facts: Facts<'_>) -> Vec<Matter> {
@@ -28,6 +32,7 @@ pub(super) fn of(facts: Facts<'_>) -> Vec<Matter> {
     matters.extend(attention(status, moments));
     matters.extend(room(status));
     matters.extend(missing(status));
+    matters.extend(holds(status, moments));
     matters.extend(moves(status, moments));
     matters.extend(waves(status, moments));
     matters.extend(replays(status));
@@ -46,10 +51,15 @@ fn link(href: &str, name: &str) -> Option<(String, String)> {
     Some((href.to_owned(), name.to_owned()))
 }
 
+/// The log cannot be written: nothing new can be acknowledged.
+pub(super) fn failing(status: &StatusView) -> Option<&WriteFailures> {
+    let failing = status.spool.write_failures.as_ref();
+    failing.filter(|failures| failures.lasting)
+}
+
 /// New mail is refused, or the log cannot be written.
 fn door(facts: Facts<'_>) -> Option<Matter> {
-    let failing = facts.status.spool.write_failures.as_ref();
-    let failing = failing.filter(|failures| failures.lasting);
+    let failing = failing(facts.status);
     if facts.health.accepting && failing.is_none() {
         return None;
     }
@@ -207,7 +217,7 @@ fn of_backend(backend: &BackendView, status: &StatusView, moments: &Moments) -> 
 }
 
 /// `412 recipients wait`.
-fn wait(count: u64) -> String {
+pub(super) fn wait(count: u64) -> String {
     if count == 1 {
         "1 recipient waits".to_owned()
     } else {
@@ -293,13 +303,42 @@ fn missing(status: &StatusView) -> Option<Matter> {
     })
 }
 
-/// Moves whose mail asks for a decision.
+/// Rules that hold mail: it waits on purpose, and somebody may have forgotten why.
+fn holds(status: &StatusView, moments: &Moments) -> Vec<Matter> {
+    let (told, others) = status
+        .holds
+        .split_at_checked(HOLDS)
+        .unwrap_or((status.holds.as_slice(), &[]));
+    let one = |hold: &HoldView| Matter {
+        tone: Tone::Waiting,
+        what: visible(&format!(
+            "Hold {} holds {} since {}, by {}: {}. {} because of it.",
+            hold.name,
+            hold.what,
+            moments.since(hold.since),
+            hold.actor,
+            hold.reason,
+            wait(hold.held)
+        )),
+        next: "Its mail waits on purpose. End it when that is over.".to_owned(),
+        command: format!("tideover queue release --hold {}", hold.name),
+        page: link("/holds", "Look at the holds"),
+    };
+    let rest = (!others.is_empty()).then(|| Matter {
+        tone: Tone::Waiting,
+        what: format!("{} more holds are in force.", grouped(others.len() as u64)),
+        next: "Their mail waits on purpose. End them when that is over.".to_owned(),
+        command: "tideover queue holds".to_owned(),
+        page: link("/holds", "Look at the holds"),
+    });
+    told.iter().map(one).chain(rest).collect()
+}
+
+/// Domains on the move: all their mail waits.
 fn moves(status: &StatusView, moments: &Moments) -> Vec<Matter> {
     let moving = status.moves.iter();
-    let due = moving.filter(|one| {
-        one.state == MoveState::Moving && one.decide_at.is_some_and(|at| at <= moments.now)
-    });
-    due.map(|one| Matter {
+    let open = moving.filter(|one| one.state == MoveState::Moving);
+    open.map(|one| Matter {
         tone: Tone::Waiting,
         what: format!(
             "{} is on the move since {}, and {}.",

@@ -2,9 +2,12 @@
 //! pure function of what the API says.
 
 use super::matters;
-use super::moments::{Moments, many};
+use super::moments::Moments;
 use crate::admin::{BackendView, DrillView, HealthView, StatusView};
 use crate::backend::{Health, Wish};
+use crate::drill::Light;
+use crate::route::MoveState;
+use crate::terminal::visible;
 
 /// What the verdict is drawn from.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +36,16 @@ impl Tone {
             Self::Trouble => "trouble",
             Self::Waiting => "waiting",
             Self::Good => "done",
+        }
+    }
+}
+
+impl From<Light> for Tone {
+    fn from(light: Light) -> Self {
+        match light {
+            Light::Green => Self::Good,
+            Light::Never => Self::Waiting,
+            Light::Red => Self::Trouble,
         }
     }
 }
@@ -134,6 +147,12 @@ fn headline(facts: Facts<'_>, matters: &[Matter]) -> String {
             health.problems.first().map_or("see below", String::as_str)
         );
     }
+    if matters::failing(status).is_some() {
+        return format!(
+            "New mail is refused for now, and its senders try again: the log cannot be \
+             written{whole}."
+        );
+    }
     if let Some(index) = &status.spool.index {
         return format!(
             "Mail is taken, and waits: the index is being made from the log, {} % of it{whole}.",
@@ -151,10 +170,10 @@ fn headline(facts: Facts<'_>, matters: &[Matter]) -> String {
         })
         .collect();
     let waiting: u64 = silent.iter().map(|backend| backend.waiting).sum();
-    let waits = match waiting {
-        0 => "nothing waits for it yet".to_owned(),
-        1 => "1 recipient waits".to_owned(),
-        count => format!("{} wait", many(count, "recipient")),
+    let waits = match (waiting, silent.len()) {
+        (0, 1) => "nothing waits for it yet".to_owned(),
+        (0, _) => "nothing waits for them yet".to_owned(),
+        (count, _) => matters::wait(count),
     };
     match silent.as_slice() {
         [] => {}
@@ -187,16 +206,39 @@ fn flows(status: &StatusView, matters: &[Matter]) -> String {
     if !held.is_empty() && held.len() == status.backends.len() {
         return "Mail is taken, and waits on purpose: all backends are held.".to_owned();
     }
-    let flows = if held.is_empty() {
-        "Mail flows".to_owned()
-    } else {
-        format!("Mail flows, but that for {} is held", held.join(" and "))
-    };
+    if let Some(hold) = status.holds.iter().find(|hold| hold.selection.is_all()) {
+        let name = visible(&hold.name);
+        return format!("Mail is taken, and waits on purpose: hold {name} holds all of it.");
+    }
+    let mut parts = Vec::new();
+    if !held.is_empty() {
+        parts.push(format!("that for {}", held.join(" and ")));
+    }
+    let moving = status.moves.iter();
+    let moving = moving.filter(|one| one.state == MoveState::Moving);
+    parts.extend(moving.map(|one| format!("that of {}", visible(&one.domain))));
+    // One message is no stream of mail.
+    let rules = status.holds.iter();
+    let rules = rules.filter(|hold| hold.selection.message.is_none());
+    parts.extend(rules.map(|hold| format!("what hold {} names", visible(&hold.name))));
+    let flows = but(&parts);
     match matters.len() {
         0 if status.queue.queued + status.queue.held == 0 => format!("{flows}; nothing waits."),
         0 => format!("{flows}."),
         1 => format!("{flows}. One thing wants a look."),
         count => format!("{flows}. {count} things want a look."),
+    }
+}
+
+/// `Mail flows, but this and that is held`.
+fn but(parts: &[String]) -> String {
+    match parts {
+        [] => "Mail flows".to_owned(),
+        [one, two, _, others @ ..] if !others.is_empty() => {
+            let more = others.len() + 1;
+            format!("Mail flows, but {one}, {two} and {more} more are held")
+        }
+        parts => format!("Mail flows, but {} is held", parts.join(" and ")),
     }
 }
 

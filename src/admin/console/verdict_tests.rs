@@ -77,6 +77,10 @@ fn the_headline_says_whether_mail_flows() {
             "onprem and lab take no mail; 5 recipients wait; nothing is lost.",
         ),
         (
+            json!({ "backends": [up(), down(0), backend("lab", "down", &json!({}))] }),
+            "onprem and lab take no mail; nothing waits for them yet; nothing is lost.",
+        ),
+        (
             json!({ "backends": [up(), held()] }),
             "Mail flows, but that for onprem is held. One thing wants a look.",
         ),
@@ -281,4 +285,90 @@ fn a_red_drill_is_trouble() {
     });
     assert_eq!(verdict.tone, Tone::Trouble);
     assert!(verdict.matters[0].what.contains("internet-cloud"));
+}
+
+fn hold(name: &str, selection: &Value) -> Value {
+    json!({ "name": name, "what": "these", "selection": selection, "actor": "ann",
+            "reason": "a flood", "since": "2026-03-02T02:14:00Z", "until": null, "held": 12,
+            "oldest": null })
+}
+
+/// The door says yes while each letter is refused at its end.
+#[test]
+fn while_the_log_cannot_be_written_no_mail_flows() {
+    let failing = |lasting: bool| {
+        json!({ "spool": { "write_failures": { "count": 3, "last": NOW, "what": "no space left",
+                                               "lasting": lasting } } })
+    };
+    let refusing = verdict(&failing(true));
+    assert_eq!(
+        refusing.headline,
+        "New mail is refused for now, and its senders try again: the log cannot be written; \
+         nothing is lost."
+    );
+    assert_eq!(refusing.tone, Tone::Trouble);
+    assert!(refusing.matters[0].what.contains("no space left"));
+    let over = verdict(&failing(false));
+    assert_eq!(over.headline, "Mail flows; nothing waits.");
+}
+
+#[test]
+fn mail_that_is_held_on_purpose_does_not_flow() {
+    let all = || hold("h1", &json!({}));
+    let some = |name: &str| hold(name, &json!({ "sender": "@x.example" }));
+    let one = || hold("h9", &json!({ "message": "06J8Z4K2M0001" }));
+    let moving = |state: &str| {
+        json!({ "domain": "example.org", "state": state, "since": "2026-03-02T02:14:00Z",
+                "ended": null, "held": 9, "oldest": null, "actor": "ann", "reason": "",
+                "home": null })
+    };
+    let up = backend("cloud", "up", &json!({}));
+    for (holds, moves, expected, count) in [
+        (
+            json!([all()]),
+            json!([]),
+            "Mail is taken, and waits on purpose: hold h1 holds all of it.",
+            1,
+        ),
+        (
+            json!([some("h2")]),
+            json!([]),
+            "Mail flows, but what hold h2 names is held. One thing wants a look.",
+            1,
+        ),
+        (
+            json!([one()]),
+            json!([]),
+            "Mail flows. One thing wants a look.",
+            1,
+        ),
+        (
+            json!([]),
+            json!([moving("moving"), moving("finished")]),
+            "Mail flows, but that of example.org is held. One thing wants a look.",
+            1,
+        ),
+        (
+            json!([some("h2"), some("h3"), some("h4")]),
+            json!([moving("moving")]),
+            "Mail flows, but that of example.org, what hold h2 names and 2 more are held. \
+             4 things want a look.",
+            4,
+        ),
+    ] {
+        let facts = json!({ "backends": [up], "holds": holds, "moves": moves });
+        let verdict = verdict(&facts);
+        assert_eq!(verdict.headline, expected);
+        assert_eq!(verdict.tone, Tone::Waiting, "not green");
+        assert_eq!(verdict.matters.len(), count, "{verdict:?}");
+    }
+    let holds: Vec<Value> = (0..300).map(|n| some(&format!("h{n}"))).collect();
+    let verdict = verdict(&json!({ "holds": holds }));
+    assert_eq!(verdict.matters.len(), 11, "bounded");
+    assert_eq!(
+        verdict.matters[0].what,
+        "Hold h0 holds these since 02:14 (37 min), by ann: a flood. 12 recipients wait because \
+         of it."
+    );
+    assert_eq!(verdict.matters[10].what, "290 more holds are in force.");
 }
