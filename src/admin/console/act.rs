@@ -10,102 +10,37 @@ use tokio::time::Instant;
 
 use super::Console;
 use super::asker::{Asker, Fields, Question, Sent};
+use super::count::Counted;
 use super::fault::Fault;
-use super::filter::Filter;
+use super::filter::{Filter, UP_TO, moment};
+use super::kinds::{Kind, kind};
 use super::moments::{grouped, many};
 use super::queue::Row;
-use super::shell::{Here, Shell, show};
-use crate::admin::{HoldQuery, HoldView, PerformQuery, QueueItem, Role, SelectQuery, SelectView};
+use super::shell::{Here, Shell, show, show_with};
+use crate::admin::{HoldQuery, HoldView, PerformQuery, SelectQuery};
 use crate::mail::SpoolId;
 use crate::queue::{Deed, Order, Tally};
 
-/// Recipients that are shown as examples.
-const SAMPLE: usize = 20;
-/// Questions to the API about what would happen, of 200 messages each. Beyond: it is said that
-/// there is more.
-const QUESTIONS: usize = 250;
+/// The first step looks no longer than this; then it counts on when it is told.
+const LOOK: Duration = Duration::from_secs(5);
 /// The field that says that a hold means everything.
 const EVERYTHING: &str = "everything";
 /// The field with the count that was shown.
 const SHOWN: &str = "shown";
 /// A step takes no longer than this; then it says how far it has come, and goes on when it is told.
 const SLICE: Duration = Duration::from_secs(20);
+/// Behind it is everything.
+const FIRST: SpoolId = SpoolId::from_u64(0);
 
-/// What is done, as the pages call it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Kind {
-    word: &'static str,
-    name: &'static str,
-    deed: Deed,
-    role: Role,
-    /// What it means, before it is done.
-    meaning: &'static str,
-    /// What was done.
-    done: &'static str,
-}
-
-const KINDS: [Kind; 5] = [
-    Kind {
-        word: "retry",
-        name: "Retry",
-        deed: Deed::Retry,
-        role: Role::Operator,
-        meaning: "Mail that waits for its next attempt is tried now. What is held stays held.",
-        done: "due now",
-    },
-    Kind {
-        word: "release",
-        name: "Release",
-        deed: Deed::Release,
-        role: Role::Operator,
-        meaning: "Mail that is held goes into the queue again and is tried now. Holds and moves \
-                  stay in force for what comes later; what waits for a backend goes when it is up.",
-        done: "released",
-    },
-    Kind {
-        word: "resume",
-        name: "Let go",
-        deed: Deed::Resume,
-        role: Role::Operator,
-        meaning: "Mail whose hold has ended goes into the queue again; other holds still count.",
-        done: "in the queue again",
-    },
-    Kind {
-        word: "hold",
-        name: "Hold",
-        deed: Deed::Hold,
-        role: Role::Operator,
-        meaning: "A rule is made that holds this mail and all that comes later and matches, until \
-                  the hold is ended.",
-        done: "held",
-    },
-    Kind {
-        word: "drop",
-        name: "Drop",
-        deed: Deed::Drop,
-        role: Role::Admin,
-        meaning: "This mail is taken out for good: nobody gets it, and nobody is told. It cannot \
-                  be undone. `tideover queue export` keeps a copy before.",
-        done: "dropped",
-    },
-];
-
-fn kind(fields: &Fields) -> Result<Kind, Fault> {
-    let word = fields.text("deed");
-    let known = KINDS.into_iter().find(|kind| kind.word == word);
-    known.ok_or_else(|| {
-        Fault::asked(
-            format!("\"{word}\" is nothing that can be done"),
-            "Expected retry, release, hold or drop.",
-        )
-    })
-}
-
-fn filter(console: &Console, fields: &Fields) -> Result<Filter, Fault> {
+/// What was typed, and the mail of it that is meant: what there was when it was shown first.
+fn filters(console: &Console, fields: &Fields) -> Result<(Filter, Filter), Fault> {
     let now = console.moments().now;
-    let filter = Filter::of(fields, now);
-    let filter = filter.map_err(|what| Fault::asked(what, "Go back to the queue."))?;
-    Ok(filter.up_to(now))
+    let filters = moment(fields, UP_TO).and_then(|shown| {
+        let shown = shown.map_or(now, |shown| shown.min(now));
+        let typed = Filter::of(fields, shown)?;
+        Ok((typed.clone(), typed.up_to(shown)))
+    });
+    filters.map_err(|what| Fault::asked(what, "Go back to the queue."))
 }
 
 /// A rule names mail, and not why other mail is held, or when it came.
@@ -149,15 +84,17 @@ fn expect_all_meant(filter: &Filter, fields: &Fields) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Nothing is dropped for good that was not shown: states change between two looks.
+/// Nothing is dropped for good that was not shown: states change between two looks. Says how far
+/// it was counted again, when that is not all of it yet.
 async fn expect_as_shown(
     (console, asker): (&Console, &Asker),
     (kind, filter): (Kind, &Filter),
     fields: &Fields,
-) -> Result<(), Fault> {
+) -> Result<Option<Counted>, Fault> {
     let shown: Option<u64> = fields.text(SHOWN).parse().ok();
-    let now = count(console, asker, (kind, filter)).await?;
-    expect_counted(kind, &now)?;
+    let sofar = Counted::of(fields)?;
+    let now = sofar.go_on((console, asker), (kind.deed, filter), SLICE);
+    let now = now.await?;
     if shown.is_none_or(|shown| now.recipients > shown) {
         return Err(Fault::asked(
             format!(
@@ -167,21 +104,7 @@ async fn expect_as_shown(
             "Go back to the queue, and look again.",
         ));
     }
-    Ok(())
-}
-
-/// What cannot be counted is not dropped.
-fn expect_counted(kind: Kind, counted: &Counted) -> Result<(), Fault> {
-    if kind.deed == Deed::Drop && counted.is_cut {
-        return Err(Fault::asked(
-            format!(
-                "that is {}: too many to be dropped at one time",
-                counted.told()
-            ),
-            "Narrow the filter, by sender, recipient or domain.",
-        ));
-    }
-    Ok(())
+    Ok(Some(now).filter(|now| now.rest.is_some()))
 }
 
 /// What is done is done to what was meant, or not at all.
@@ -207,8 +130,34 @@ struct DryPage {
     more: u64,
     typed: Vec<(&'static str, String)>,
     back: String,
-    nothing: bool,
+    /// Where the count goes on.
+    on: Option<String>,
+    can: Can,
     is_final: bool,
+}
+
+/// What the first step leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Can {
+    /// It can be done.
+    Act,
+    /// Nobody is there to whom it could be done.
+    Nothing,
+    /// It must be counted to its end before.
+    Count,
+}
+
+impl Can {
+    const fn of(kind: Kind, counted: &Counted) -> Self {
+        match (kind.deed, counted.rest, counted.recipients) {
+            // A rule is made for what comes later, too.
+            (Deed::Hold, _, _) => Self::Act,
+            // What cannot be counted is not dropped.
+            (Deed::Drop, Some(_), _) | (_, Some(_), 0) => Self::Count,
+            (_, None, 0) => Self::Nothing,
+            (_, _, _) => Self::Act,
+        }
+    }
 }
 
 /// The first step: what would happen.
@@ -220,10 +169,16 @@ pub(super) async fn dry(
     let kind = kind(&fields)?;
     asker.needs(kind.role)?;
     expect_no_age(kind, &fields)?;
-    let filter = filter(&console, &fields)?;
+    let (typed, filter) = filters(&console, &fields)?;
     expect_fit(kind, &filter)?;
-    let counted = count(&console, &asker, (kind, &filter)).await?;
-    expect_counted(kind, &counted)?;
+    let counted = Counted::of(&fields)?;
+    let counted = counted.go_on((&console, &asker), (kind.deed, &filter), LOOK);
+    let counted = counted.await?;
+    let on = counted.fields().map(|more| {
+        let more = more.each_ref().map(|(name, text)| (*name, text.as_str()));
+        filter.link(&[&[("deed", kind.word)][..], &more].concat())
+    });
+    let back = typed.link(&[]);
     let mut typed = filter.typed().to_vec();
     typed.push((SHOWN, counted.recipients.to_string()));
     if kind.deed == Deed::Hold && rule_of(&filter)?.all {
@@ -241,103 +196,58 @@ pub(super) async fn dry(
             .collect(),
         more: counted.recipients.saturating_sub(shown),
         typed,
-        back: filter.link(&[]),
-        nothing: counted.recipients == 0 && kind.deed != Deed::Hold,
+        back,
+        on,
+        can: Can::of(kind, &counted),
         is_final: kind.deed == Deed::Drop,
         shell: console.shell(&asker, Here::Queue, kind.name),
         kind,
     })
 }
 
-/// To whom it would be done.
-#[derive(Default)]
-struct Counted {
-    recipients: u64,
-    messages: u64,
-    items: Vec<QueueItem>,
-    is_cut: bool,
-}
-
-impl Counted {
-    fn told(&self) -> String {
-        let cut = if self.is_cut { "at least " } else { "" };
-        format!(
-            "{cut}{} of {}",
-            many(self.recipients, "recipient"),
-            many(self.messages, "message")
-        )
-    }
-}
-
-async fn count(
-    console: &Console,
-    asker: &Asker,
-    (kind, filter): (Kind, &Filter),
-) -> Result<Counted, Fault> {
-    let mut query = SelectQuery {
-        deed: Some(kind.deed),
-        // A deed is not asked in which state its mail is shown.
-        state: None,
-        ..filter.query()
-    };
-    let mut counted = Counted::default();
-    for _ in 0..QUESTIONS {
-        query.show = SAMPLE.saturating_sub(counted.items.len());
-        let view: SelectView = console.ask(asker).post("/api/queue/select", &query).await?;
-        counted.recipients += view.recipients;
-        counted.messages += view.messages.len() as u64;
-        counted.items.extend(view.items);
-        query.after = view.next;
-        if view.next.is_none() {
-            return Ok(counted);
-        }
-    }
-    counted.is_cut = true;
-    Ok(counted)
-}
-
+/// What was done.
 #[derive(Template)]
 #[template(path = "console/acted.html")]
-struct ActedPage {
-    shell: Shell,
-    kind: Kind,
-    headline: String,
-    lines: Vec<String>,
+pub(super) struct ActedPage {
+    pub(super) shell: Shell,
+    pub(super) headline: String,
+    pub(super) lines: Vec<String>,
     /// Where it goes on, with what was typed and what was done so far.
-    next: Option<Next>,
-}
-
-/// The rest of a deed.
-struct Next {
-    typed: Vec<(&'static str, String)>,
-    after: String,
-    recipients: u64,
-    messages: u64,
-    reason: String,
+    pub(super) next: Option<Vec<(&'static str, String)>>,
 }
 
 /// The second step: it is done.
 pub(super) async fn act(State(console): State<Console>, sent: Sent) -> Result<Response, Fault> {
-    perform(&console, &sent.asker, &sent.fields).await
+    perform((&console, &sent.asker), &sent.fields, Vec::new()).await
 }
 
-/// Does what the fields say, as far as it comes in its time.
+/// Does what the fields say, as far as it comes in its time; the lines say what was done before.
 pub(super) async fn perform(
-    console: &Console,
-    asker: &Asker,
+    (console, asker): (&Console, &Asker),
     fields: &Fields,
+    mut lines: Vec<String>,
 ) -> Result<Response, Fault> {
     let kind = kind(fields)?;
-    asker.needs(kind.role)?;
-    let filter = filter(console, fields)?;
+    expect_no_age(kind, fields)?;
+    let (_, filter) = filters(console, fields)?;
     expect_fit(kind, &filter)?;
     let reason = fields.reason()?;
     let after = fields.some("after").map(str::parse::<SpoolId>).transpose();
     let after = after.map_err(|_| Fault::asked("it does not go on from there", "Begin anew."))?;
-    if kind.deed == Deed::Drop && after.is_none() {
-        expect_as_shown((console, asker), (kind, &filter), fields).await?;
+    let mut goes_on = filter.typed().to_vec();
+    goes_on.push(("deed", kind.word.to_owned()));
+    goes_on.push(("reason", reason.clone()));
+    // Who may not drop is refused by the API, which writes it down.
+    if kind.deed == Deed::Drop && after.is_none() && asker.may(kind.role) {
+        let counted = expect_as_shown((console, asker), (kind, &filter), fields).await?;
+        if let Some(counted) = counted {
+            goes_on.push((SHOWN, fields.text(SHOWN).to_owned()));
+            return show(&recounted(
+                console.shell(asker, Here::Queue, kind.name),
+                (&counted, goes_on),
+            ));
+        }
     }
-    let mut lines = Vec::new();
     if kind.deed == Deed::Hold && after.is_none() {
         expect_all_meant(&filter, fields)?;
         let hold = hold(console, asker, (&filter, &reason)).await?;
@@ -349,31 +259,70 @@ pub(super) async fn perform(
     let order = Order {
         deed: kind.deed,
         actor: asker.caller.name.clone(),
-        reason: reason.clone(),
+        reason,
     };
     let which = SelectQuery {
         after,
+        state: None,
         ..filter.query()
     };
     let sofar = |name: &str| fields.text(name).parse::<u64>().unwrap_or(0);
-    let mut tally = slice(console, asker, PerformQuery { order, which }).await?;
-    tally.recipients += sofar("recipients");
-    tally.messages += sofar("messages");
+    let mut done = slice(console, asker, PerformQuery { order, which }).await?;
+    // What was done before is told, and goes on; where nothing was done, only why not.
+    if let Some(fault) = done.fault.take_if(|fault| {
+        let is_begun = after.is_some() && fault.status.is_server_error();
+        lines.is_empty() && done.tally.seen == 0 && !is_begun
+    }) {
+        return Err(fault);
+    }
+    done.tally.recipients = done.tally.recipients.saturating_add(sofar("recipients"));
+    done.tally.messages = done.tally.messages.saturating_add(sofar("messages"));
+    show_done((console, asker), (kind, done), (lines, goes_on))
+}
+
+fn show_done(
+    (console, asker): (&Console, &Asker),
+    (kind, done): (Kind, Done),
+    (mut lines, mut goes_on): (Vec<String>, Vec<(&'static str, String)>),
+) -> Result<Response, Fault> {
+    let Done { tally, fault } = done;
+    let headline = headline(kind, &tally, &lines);
     lines.extend(told(&tally));
-    let next = tally.next.map(|next| Next {
-        typed: filter.typed().to_vec(),
-        after: next.to_string(),
-        recipients: tally.recipients,
-        messages: tally.messages,
-        reason,
+    let status = fault.as_ref().map(|fault| fault.status);
+    lines.extend(fault.map(|fault| format!("Then it stopped: {}. {}", fault.what, fault.hint)));
+    let next = tally.next.map(|next| {
+        goes_on.push(("after", next.to_string()));
+        goes_on.push(("recipients", tally.recipients.to_string()));
+        goes_on.push(("messages", tally.messages.to_string()));
+        goes_on
     });
-    show(&ActedPage {
+    let page = ActedPage {
         shell: console.shell(asker, Here::Queue, kind.name),
-        headline: headline(kind, &tally),
-        kind,
+        headline,
         lines,
         next,
-    })
+    };
+    match status {
+        Some(status) => show_with(status, &page),
+        None => show(&page),
+    }
+}
+
+/// What would be dropped is counted again, and that takes long.
+fn recounted(
+    shell: Shell,
+    (counted, mut goes_on): (&Counted, Vec<(&'static str, String)>),
+) -> ActedPage {
+    goes_on.extend(counted.fields().into_iter().flatten());
+    ActedPage {
+        shell,
+        headline: "Nothing is dropped yet.".to_owned(),
+        lines: vec![format!(
+            "It is counted again before, and that takes long: {} until now.",
+            counted.told()
+        )],
+        next: Some(goes_on),
+    }
 }
 
 async fn hold(
@@ -391,41 +340,56 @@ async fn hold(
     console.ask(asker).post("/api/holds", &query).await
 }
 
+/// How far it has come, and what stopped it.
+struct Done {
+    tally: Tally,
+    fault: Option<Fault>,
+}
+
 /// Page after page, as far as it comes in its time. It is a task: who goes away does not cut it
 /// off.
-async fn slice(console: &Console, asker: &Asker, mut query: PerformQuery) -> Result<Tally, Fault> {
+async fn slice(console: &Console, asker: &Asker, mut query: PerformQuery) -> Result<Done, Fault> {
     let (tell, heard) = tokio::sync::oneshot::channel();
     let (console, asker) = (console.clone(), asker.clone());
     let until = Instant::now() + SLICE;
     let shutdown = console.0.shutdown.clone();
     shutdown.spawn("a deed of the console", async move {
         let mut sum = Tally::default();
-        let result = loop {
+        let fault = loop {
             let answer = console.ask(&asker).post("/api/queue/perform", &query).await;
             match answer {
                 Ok(tally) => sum.add(tally),
-                Err(fault) => break Err(fault),
+                Err(fault) => {
+                    // What was done stays done; it goes on with the page that failed.
+                    sum.next = query.which.after.or(Some(FIRST));
+                    break Some(fault);
+                }
             }
             query.which.after = sum.next;
             if sum.next.is_none() || Instant::now() >= until || console.0.shutdown.is_stopping() {
-                break Ok(sum);
+                break None;
             }
         };
-        tell.send(result).ok();
+        tell.send(Done { tally: sum, fault }).ok();
     });
-    heard.await.unwrap_or_else(|error| Err(Fault::ours(&error)))
+    heard.await.map_err(|error| Fault::ours(&error))
 }
 
-fn headline(kind: Kind, tally: &Tally) -> String {
+fn headline(kind: Kind, tally: &Tally, done_before: &[String]) -> String {
     let done = format!(
         "{} of {} {}",
         many(tally.recipients, "recipient"),
         many(tally.messages, "message"),
         kind.done
     );
+    let is_left = tally.behind + tally.under_way + tally.moving > 0;
     match (tally.next.is_some(), tally.recipients) {
         (true, _) => format!("{done} so far."),
-        (false, 0) => "Nobody that waits matched: nothing was done.".to_owned(),
+        (false, 0) if is_left => "Nothing was done now.".to_owned(),
+        (false, 0) if done_before.is_empty() => {
+            "Nobody that waits matched: nothing was done.".to_owned()
+        }
+        (false, 0) => "Nobody that waits matched.".to_owned(),
         (false, _) => format!("{done}."),
     }
 }

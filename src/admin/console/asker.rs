@@ -36,7 +36,8 @@ impl Asker {
         self.caller.role >= role
     }
 
-    /// Refuses who may not. The API refuses him, too; here it is said before anything is typed.
+    /// Refuses a page to who may not, before anything is typed. A form is sent on all the same: the
+    /// API refuses it, and writes that down.
     pub(super) fn needs(&self, role: Role) -> Result<(), Fault> {
         if self.may(role) {
             Ok(())

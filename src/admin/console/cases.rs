@@ -5,10 +5,11 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 
 use super::Console;
+use super::act::ActedPage;
 use super::ask::escaped;
 use super::asker::{Asker, Question, Sent};
 use super::fault::Fault;
-use super::moments::{Moments, When, grouped};
+use super::moments::{Moments, When, grouped, many};
 use super::queue::sender;
 use super::shell::{Here, Shell, show};
 use crate::admin::{CaseDetails, CaseOrder, CaseReleased, CaseView, Role};
@@ -74,14 +75,8 @@ pub(super) async fn list(
     let path = format!("/api/cases?final={finals}");
     let cases: Vec<CaseView> = console.ask(&asker).get(&path).await?;
     let moments = console.moments();
-    let mut shell = console.shell(&asker, Here::Cases, "Cases");
-    shell.notice = match fields.text("done") {
-        "released" => Some("One of them was taken, and the others are in the queue.".to_owned()),
-        "bounced" => Some("It was given up; its senders get a report.".to_owned()),
-        _ => None,
-    };
     show(&ListPage {
-        shell,
+        shell: console.shell(&asker, Here::Cases, "Cases"),
         cases: cases.iter().map(|one| Case::new(one, &moments)).collect(),
         finals,
     })
@@ -111,11 +106,8 @@ pub(super) async fn one(
     let details: CaseDetails = console.ask(&asker).get(&path).await?;
     let moments = console.moments();
     let mut shell = console.shell(&asker, Here::Cases, &format!("Case {}", details.case.id));
-    shell.notice = match fields.text("done") {
-        "trying" => Some("One message of it is being tried; the others follow it.".to_owned()),
-        "refused" => Some("It was tried, and refused again: nothing is lost.".to_owned()),
-        _ => None,
-    };
+    let trial = details.case.trial.as_ref().map(|trial| &trial.outcome);
+    shell.notice = done(fields.text("done"), trial).map(str::to_owned);
     let members = details.members.iter();
     let shown = details.members.len() as u64;
     show(&OnePage {
@@ -136,12 +128,24 @@ pub(super) async fn one(
     })
 }
 
+/// What has just been done; only what is true now is said.
+fn done(what: &str, trial: Option<&TrialOutcome>) -> Option<&'static str> {
+    match (what, trial?) {
+        ("trying", TrialOutcome::Trying) => {
+            Some("One message of it is being tried; the others follow it.")
+        }
+        ("refused", TrialOutcome::Refused { .. }) => {
+            Some("It was tried, and refused again: nothing is lost.")
+        }
+        _ => None,
+    }
+}
+
 pub(super) async fn release(
     State(console): State<Console>,
     Path(id): Path<String>,
     sent: Sent,
 ) -> Result<Response, Fault> {
-    sent.asker.needs(Role::Operator)?;
     let order = CaseOrder {
         actor: sent.asker.caller.name.clone(),
         reason: sent.fields.reason()?,
@@ -149,11 +153,16 @@ pub(super) async fn release(
     let id = escaped(&id);
     let path = format!("/api/cases/{id}/release");
     let released: CaseReleased = console.ask(&sent.asker).post(&path, &order).await?;
-    Ok(see_other(&match released.trial.outcome {
-        TrialOutcome::Released { .. } => "/cases?done=released".to_owned(),
-        TrialOutcome::Trying => format!("/cases/{id}?done=trying"),
-        TrialOutcome::Refused { .. } => format!("/cases/{id}?done=refused"),
-    }))
+    match released.trial.outcome {
+        TrialOutcome::Released { .. } => show(&ActedPage {
+            shell: console.shell(&sent.asker, Here::Cases, "Case"),
+            headline: format!("Case {} is released.", released.id),
+            lines: vec!["One message of it was taken; the others are in the queue.".to_owned()],
+            next: None,
+        }),
+        TrialOutcome::Trying => Ok(see_other(&format!("/cases/{id}?done=trying"))),
+        TrialOutcome::Refused { .. } => Ok(see_other(&format!("/cases/{id}?done=refused"))),
+    }
 }
 
 pub(super) async fn bounce(
@@ -161,18 +170,30 @@ pub(super) async fn bounce(
     Path(id): Path<String>,
     sent: Sent,
 ) -> Result<Response, Fault> {
-    sent.asker.needs(Role::Admin)?;
     let order = CaseOrder {
         actor: sent.asker.caller.name.clone(),
         reason: sent.fields.reason()?,
     };
     if sent.fields.text("sure") != "yes" {
         return Err(Fault::asked(
-            "it was not ticked that its senders get a report; nothing was done",
+            "it was not ticked that it is given up; nothing was done",
             "A bounce cannot be undone. Tick the box if it is meant.",
         ));
     }
     let path = format!("/api/cases/{}/bounce", escaped(&id));
-    let _: Tally = console.ask(&sent.asker).post(&path, &order).await?;
-    Ok(see_other("/cases?done=bounced"))
+    let tally: Tally = console.ask(&sent.asker).post(&path, &order).await?;
+    let headline = match tally.recipients {
+        0 => "Nobody waited in it any more: nothing was done.".to_owned(),
+        count => format!(
+            "{} of {} bounced; senders who proved to be senders are told.",
+            many(count, "recipient"),
+            many(tally.messages, "message")
+        ),
+    };
+    show(&ActedPage {
+        shell: console.shell(&sent.asker, Here::Cases, "Case"),
+        headline,
+        lines: Vec::new(),
+        next: None,
+    })
 }

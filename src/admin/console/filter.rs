@@ -24,6 +24,9 @@ const NAMES: [&str; 10] = [
     "message",
 ];
 
+/// The moment at which it was shown what would be done; see [`Filter::up_to`].
+pub(super) const UP_TO: &str = "shown-at";
+
 /// A filter of the queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Filter {
@@ -91,14 +94,16 @@ impl Filter {
         format!("?{}", pairs.join("&"))
     }
 
-    /// The same mail, but nothing that came after `now`: what is decided about what was shown is
-    /// not done to what nobody has seen.
-    pub(super) fn up_to(mut self, now: Timestamp) -> Self {
-        let before = self.selection.accepted_before.map_or(now, |at| at.min(now));
-        self.selection.accepted_before = Some(before);
+    /// The same mail, but nothing that came after `shown`: what is decided about what was shown is
+    /// not done to what nobody has seen. That moment is no age that somebody typed, and stands in a
+    /// field of its own; an age is one of that moment, and not of the next look.
+    pub(super) fn up_to(mut self, shown: Timestamp) -> Self {
+        let age = self.selection.accepted_before;
+        self.selection.accepted_before = Some(age.map_or(shown, |at| at.min(shown)));
         self.typed
             .retain(|(name, _)| !matches!(*name, "older" | "before"));
-        self.typed.push(("before", before.to_string()));
+        self.typed.extend(age.map(|at| ("before", at.to_string())));
+        self.typed.push((UP_TO, shown.to_string()));
         self
     }
 
@@ -153,16 +158,21 @@ fn reason_kind(fields: &Fields) -> Result<Option<String>, String> {
 fn before(fields: &Fields, now: Timestamp) -> Result<Option<Timestamp>, String> {
     let older = fields.some("older").map(age).transpose()?;
     let older = older.map(|age| now.before(age));
-    let before = fields.some("before").map(|text| {
-        text.parse::<Timestamp>().map_err(|_| {
-            format!("\"{text}\" is no time: expected for example 2026-03-02T02:14:00Z")
-        })
-    });
-    let before = before.transpose()?;
+    let before = moment(fields, "before")?;
     Ok(match (older, before) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     })
+}
+
+/// A moment in a field.
+pub(super) fn moment(fields: &Fields, name: &str) -> Result<Option<Timestamp>, String> {
+    let parsed = fields.some(name).map(|text| {
+        text.parse::<Timestamp>().map_err(|_| {
+            format!("\"{text}\" is no time: expected for example 2026-03-02T02:14:00Z")
+        })
+    });
+    parsed.transpose()
 }
 
 /// `30m`, `2h`, `7d`.
@@ -226,7 +236,10 @@ mod tests {
         let given = filter(&[("older", "2h")]).unwrap().up_to(now());
         let expected = now().before(Duration::from_secs(7200));
         assert_eq!(given.selection.accepted_before, Some(expected));
-        assert_eq!(given.typed(), [("before", expected.to_string())]);
+        assert_eq!(
+            given.typed(),
+            [("before", expected.to_string()), (UP_TO, now().to_string())]
+        );
         // An hour later it is still the same mail.
         let later = now().after(Duration::from_secs(3600));
         let pairs: Vec<(&str, &str)> = given
@@ -238,6 +251,7 @@ mod tests {
         assert_eq!(again.selection, given.selection);
         let all = Filter::default().up_to(now());
         assert_eq!(all.selection.accepted_before, Some(now()));
+        assert_eq!(all.typed(), [(UP_TO, now().to_string())], "no age");
     }
 
     #[test]

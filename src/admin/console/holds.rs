@@ -101,7 +101,6 @@ pub(super) async fn page(State(console): State<Console>, asker: Asker) -> Result
 
 /// A hold ends, and its mail is queued again; other holds still count.
 pub(super) async fn end(State(console): State<Console>, sent: Sent) -> Result<Response, Fault> {
-    sent.asker.needs(Role::Operator)?;
     let reason = sent.fields.reason()?;
     let name = sent.fields.text("name").to_owned();
     if name.is_empty() || name.starts_with('@') {
@@ -122,5 +121,6 @@ pub(super) async fn end(State(console): State<Console>, sent: Sent) -> Result<Re
     let ask = console.ask(&sent.asker);
     let _: Vec<HoldView> = ask.post_because("/api/holds/end", &query, &reason).await?;
     let fields = sent.fields.with("deed", "resume").with("hold", &name);
-    super::act::perform(&console, &sent.asker, &fields).await
+    let ended = format!("Hold {name} has ended.");
+    super::act::perform((&console, &sent.asker), &fields, vec![ended]).await
 }

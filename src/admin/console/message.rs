@@ -10,10 +10,11 @@ use super::Console;
 use super::ask::escaped;
 use super::asker::{Asker, Question};
 use super::fault::Fault;
+use super::kinds::offered;
 use super::moments::{Moments, When};
 use super::queue::{sender, tone};
 use super::shell::{Here, Shell, show};
-use crate::admin::{ExplainView, MessageView, RecipientView, Role, TraceView};
+use crate::admin::{ExplainView, MessageView, RecipientView, TraceView};
 use crate::terminal::{bytes, visible};
 
 /// Recipients whose history is shown at once. Of more, the rest is told by the verb.
@@ -56,15 +57,7 @@ pub(super) async fn page(
         .recipients
         .iter()
         .any(|one| !one.state.is_finished());
-    let all = [
-        ("retry", "Retry", Role::Operator),
-        ("release", "Release", Role::Operator),
-        ("hold", "Hold", Role::Operator),
-        ("drop", "Drop", Role::Admin),
-    ];
-    let deeds = all
-        .into_iter()
-        .filter(|(_, _, role)| waits && asker.may(*role));
+    let deeds = offered(&asker).filter(|_| waits);
     let recipients = message.recipients.iter().take(SHOWN);
     show(&Page {
         id: message.id.to_string(),
@@ -78,7 +71,7 @@ pub(super) async fn page(
             .map(|one| Recipient::new(one, &moments))
             .collect(),
         more: message.recipients.len().saturating_sub(SHOWN),
-        deeds: deeds.map(|(deed, name, _)| (deed, name)).collect(),
+        deeds: deeds.map(|kind| (kind.word, kind.name)).collect(),
         shell: console.shell(&asker, Here::Queue, &message.id.to_string()),
     })
 }
@@ -90,10 +83,13 @@ async fn find(console: &Console, asker: &Asker, id: &str) -> Result<MessageView,
     match spooled {
         Err(fault) if fault.status == StatusCode::NOT_FOUND => {
             let traced = format!("/api/trace?of={}&limit=1", escaped(id));
-            let traced: Result<TraceView, Fault> = ask.get(&traced).await;
-            let found = traced
-                .ok()
-                .and_then(|view| view.messages.into_iter().next());
+            let traced: TraceView = match ask.get(&traced).await {
+                Ok(traced) => traced,
+                Err(other) if other.status == StatusCode::NOT_FOUND => return Err(fault),
+                // A ledger that cannot be read does not say that there is no such message.
+                Err(other) => return Err(other),
+            };
+            let found = traced.messages.into_iter().next();
             found.filter(|one| one.id.to_string() == id).ok_or(fault)
         }
         other => other,

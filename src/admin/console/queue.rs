@@ -9,9 +9,10 @@ use super::Console;
 use super::asker::{Asker, Fields, Question};
 use super::fault::Fault;
 use super::filter::Filter;
+use super::kinds::{Kind, offered};
 use super::moments::{Moments, When};
 use super::shell::{Here, Shell, show, show_with};
-use crate::admin::{BackendView, QueueItem, Role, SelectQuery, SelectView};
+use crate::admin::{BackendView, QueueItem, SelectQuery, SelectView};
 use crate::mail::HoldReason;
 use crate::route::ShownState;
 use crate::terminal::visible;
@@ -193,15 +194,8 @@ impl Found {
 
 /// What can be done to all that match, by who may.
 fn deeds(asker: &Asker, filter: &Filter) -> Vec<(&'static str, &'static str, String)> {
-    let all = [
-        ("retry", "Retry", Role::Operator),
-        ("release", "Release", Role::Operator),
-        ("hold", "Hold", Role::Operator),
-        ("drop", "Drop", Role::Admin),
-    ];
-    let may = all.into_iter().filter(|(_, _, role)| asker.may(*role));
-    may.map(|(deed, name, _)| (deed, name, filter.link(&[("deed", deed)])))
-        .collect()
+    let link = |kind: Kind| (kind.word, kind.name, filter.link(&[("deed", kind.word)]));
+    offered(asker).map(link).collect()
 }
 
 async fn find(

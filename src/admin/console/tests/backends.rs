@@ -95,12 +95,16 @@ async fn nothing_is_done_without_role_reason_and_word() {
     let reason = [("reason", "x")];
     for role in [Role::Viewer, Role::HelpDesk] {
         let page = desk.post(role, "/backends/onprem/hold", &reason).await;
-        page.is(StatusCode::FORBIDDEN)
-            .has("operator")
-            .has("nothing was done");
+        page.is(StatusCode::FORBIDDEN).has("this takes operator");
         let page = desk.post(role, "/backends/onprem/probe", &reason).await;
         page.is(StatusCode::FORBIDDEN);
     }
+    let both = ["override", "probe"].map(|what| format!("/api/backends/onprem/{what}"));
+    assert_eq!(
+        desk.refused(),
+        [both.clone(), both].concat(),
+        "written down"
+    );
     for none in [&[("reason", "  ")][..], &[]] {
         let page = desk.post(Role::Admin, "/backends/onprem/up", none).await;
         page.is(StatusCode::BAD_REQUEST).has("there is no reason");

@@ -75,14 +75,17 @@ async fn a_case_is_shown_to_all_and_decided_by_who_may() {
     desk.post(Role::HelpDesk, &release, &reason)
         .await
         .is(StatusCode::FORBIDDEN);
-    desk.post(Role::Operator, &bounce, &reason)
-        .await
-        .is(StatusCode::FORBIDDEN);
     desk.post(Role::Operator, &release, &[])
         .await
         .is(StatusCode::BAD_REQUEST);
     let unsure = desk.post(Role::Admin, &bounce, &reason).await;
     unsure.is(StatusCode::BAD_REQUEST).has("was not ticked");
+    let sure = [("reason", "gone for good"), ("sure", "yes")];
+    desk.post(Role::Operator, &bounce, &sure)
+        .await
+        .is(StatusCode::FORBIDDEN);
+    let both = ["release", "bounce"].map(|what| format!("/api/cases/{CASE}/{what}"));
+    assert_eq!(desk.refused(), both, "written down");
     assert_eq!(desk.changes().len(), 0);
     let page = desk.post(Role::Operator, &release, &reason).await;
     page.is(StatusCode::SEE_OTHER);
@@ -90,10 +93,10 @@ async fn a_case_is_shown_to_all_and_decided_by_who_may() {
         page.headers["location"],
         format!("/cases/{CASE}?done=trying").as_str()
     );
-    let sure = [("reason", "gone for good"), ("sure", "yes")];
     desk.post(Role::Admin, &bounce, &sure)
         .await
-        .is(StatusCode::SEE_OTHER);
+        .is(StatusCode::OK)
+        .has("3 recipients of 2 messages bounced; senders who proved to be senders are told.");
     let done = desk.changes();
     assert_eq!(done.len(), 2);
     assert_eq!(done[0].body, json!({ "actor": "olga", "reason": "mended" }));
@@ -104,6 +107,52 @@ async fn a_case_is_shown_to_all_and_decided_by_who_may() {
     desk.get(Role::Viewer, "/cases/nothing")
         .await
         .is(StatusCode::NOT_FOUND);
+}
+
+/// What is said to be done is what was done, and not what a link says.
+#[tokio::test]
+async fn of_a_decision_only_what_is_true_is_said() {
+    let desk = desk();
+    let none = json!({ "recipients": 0, "messages": 0, "under_way": 0, "moving": 0, "seen": 0,
+                       "next": null });
+    desk.says(&format!("POST /api/cases/{CASE}/bounce"), &none);
+    let sure = [("reason", "gone for good"), ("sure", "yes")];
+    let page = desk
+        .post(Role::Admin, &format!("/cases/{CASE}/bounce"), &sure)
+        .await;
+    page.is(StatusCode::OK)
+        .has("nothing was done")
+        .lacks("are told");
+    for done in ["bounced", "released"] {
+        let page = desk.get(Role::Viewer, &format!("/cases?done={done}")).await;
+        page.is(StatusCode::OK).lacks("role=\"status\"");
+    }
+    let shown = |done: &str| format!("/cases/{CASE}?done={done}");
+    for done in ["trying", "refused"] {
+        let page = desk.get(Role::Viewer, &shown(done)).await;
+        page.is(StatusCode::OK).lacks("role=\"status\"");
+    }
+    let trial = json!({ "actor": "olga", "reason": "x", "at": "2026-03-02T02:14:00Z",
+                        "id": "06J8Z4K2M0001", "recipient": 0, "outcome": "trying" });
+    let tried = case(&json!({ "trial": trial }));
+    desk.says(&format!("GET /api/cases/{CASE}"), &tried);
+    let page = desk.get(Role::Viewer, &shown("refused")).await;
+    page.is(StatusCode::OK).lacks("role=\"status\"");
+    let page = desk.get(Role::Viewer, &shown("trying")).await;
+    page.has("the others follow it");
+    let mut trial = trial;
+    trial["outcome"] = json!({ "released": { "at": "2026-03-02T02:14:00Z" } });
+    let released = json!({ "id": CASE, "trial": trial, "recipients": 0 });
+    desk.says(&format!("POST /api/cases/{CASE}/release"), &released);
+    let page = desk
+        .post(
+            Role::Operator,
+            &format!("/cases/{CASE}/release"),
+            &[("reason", "mended")],
+        )
+        .await;
+    page.is(StatusCode::OK)
+        .has(&format!("Case {CASE} is released."));
 }
 
 #[tokio::test]
@@ -130,6 +179,7 @@ async fn a_hold_ends_with_a_reason_and_its_mail_goes_on() {
     desk.post(Role::HelpDesk, "/holds/end", &fields)
         .await
         .is(StatusCode::FORBIDDEN);
+    assert_eq!(desk.refused(), ["/api/holds/end"], "written down");
     desk.post(Role::Operator, "/holds/end", &[("name", "h1")])
         .await
         .is(StatusCode::BAD_REQUEST);
@@ -148,6 +198,15 @@ async fn a_hold_ends_with_a_reason_and_its_mail_goes_on() {
     assert_eq!(done[1].body["deed"], "resume");
     assert_eq!(done[1].body["which"]["selection"]["hold"], "h1");
     assert_eq!(done[1].body["reason"], "over");
+    // It has ended, also when its mail stays for now.
+    let refusal = json!({ "error": "the index is gone", "hint": "look at it" });
+    let failed = StatusCode::SERVICE_UNAVAILABLE;
+    desk.says_with("POST /api/queue/perform", failed, &refusal);
+    let page = desk.post(Role::Operator, "/holds/end", &fields).await;
+    page.is(failed)
+        .has("Hold h1 has ended.")
+        .has("the index is gone")
+        .has("Go on");
 }
 
 fn directory_desk() -> Desk {

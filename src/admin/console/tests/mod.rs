@@ -1,8 +1,9 @@
 //! The pages as a browser gets them, over an API that says what the test wants and remembers what
 //! it was asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -15,6 +16,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
+mod acts;
 mod backends;
 mod decisions;
 mod overview;
@@ -22,7 +24,8 @@ mod people;
 mod queue;
 
 use super::{Console, Csrf, Samples, console};
-use crate::admin::{Caller, DrillView, HealthView, Role, StatusView};
+use crate::admin::table::operations;
+use crate::admin::{AdminError, Caller, DrillView, HealthView, Role, StatusView};
 use crate::base::{Clock, Shutdown, percent_decoded};
 
 const TOKEN: &str = "the-word-of-this-session";
@@ -88,9 +91,12 @@ pub(super) struct Heard {
     /// The reason beside what has no field for one.
     pub(super) reason: Option<String>,
     pub(super) body: Value,
+    /// His role may not.
+    pub(super) is_refused: bool,
 }
 
-type Answers = Arc<Mutex<BTreeMap<String, (StatusCode, Value)>>>;
+/// The last answer stays.
+type Answers = Arc<Mutex<BTreeMap<String, VecDeque<(StatusCode, Value)>>>>;
 
 /// A console over an API of the test's own.
 pub(super) struct Desk {
@@ -98,6 +104,8 @@ pub(super) struct Desk {
     pub(super) inner: Console,
     answers: Answers,
     heard: Arc<Mutex<Vec<Heard>>>,
+    /// An answer takes so long.
+    pace: Arc<Mutex<Duration>>,
     pub(super) shutdown: Shutdown,
 }
 
@@ -106,9 +114,9 @@ impl Desk {
     pub(super) fn new() -> Self {
         let answers = Answers::default();
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let api = Router::new()
-            .fallback(answer)
-            .with_state((Arc::clone(&answers), Arc::clone(&heard)));
+        let pace = Arc::default();
+        let state = (Arc::clone(&answers), Arc::clone(&heard), Arc::clone(&pace));
+        let api = Router::new().fallback(answer).with_state(state);
         let shutdown = Shutdown::new();
         let inner = Console::new(api, Samples::default(), (Clock::system(), shutdown.clone()));
         let desk = Self {
@@ -116,6 +124,7 @@ impl Desk {
             inner,
             answers,
             heard,
+            pace,
             shutdown,
         };
         desk.says("GET /api/status", &status_json(&json!({})));
@@ -134,7 +143,19 @@ impl Desk {
 
     pub(super) fn says_with(&self, to: &str, status: StatusCode, what: &Value) {
         let mut answers = self.answers.lock().unwrap();
-        answers.insert(to.to_owned(), (status, what.clone()));
+        answers.insert(to.to_owned(), VecDeque::from([(status, what.clone())]));
+    }
+
+    /// And this the next time.
+    pub(super) fn then_says(&self, to: &str, status: StatusCode, what: &Value) {
+        let mut answers = self.answers.lock().unwrap();
+        let turns = answers.entry(to.to_owned()).or_default();
+        turns.push_back((status, what.clone()));
+    }
+
+    /// Each answer takes so long from now on.
+    pub(super) fn takes(&self, pace: Duration) {
+        *self.pace.lock().unwrap() = pace;
     }
 
     pub(super) fn status(&self, more: &Value) {
@@ -146,11 +167,18 @@ impl Desk {
         self.heard.lock().unwrap().clone()
     }
 
-    /// What it was asked to change.
+    /// What it was asked to change, by who may.
     pub(super) fn changes(&self) -> Vec<Heard> {
-        let heard = self.heard.lock().unwrap();
-        let changes = heard.iter().filter(|one| one.method == Method::POST);
-        changes.cloned().collect()
+        let mut heard = self.heard();
+        heard.retain(|one| one.method == Method::POST && !one.is_refused);
+        heard
+    }
+
+    /// What it refused to who may not: the API writes that down.
+    pub(super) fn refused(&self) -> Vec<String> {
+        let mut heard = self.heard();
+        heard.retain(|one| one.is_refused);
+        heard.into_iter().map(|one| one.path).collect()
     }
 
     pub(super) async fn get(&self, role: Role, path: &str) -> Page {
@@ -163,6 +191,15 @@ impl Desk {
         let mut all = vec![("csrf", TOKEN)];
         all.extend(fields);
         self.post_raw(role, path, &all).await
+    }
+
+    /// A form with the hidden fields of a page, its word among them.
+    pub(super) async fn send(&self, role: Role, path: &str, fields: &[(String, String)]) -> Page {
+        let fields: Vec<(&str, &str)> = fields
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str()))
+            .collect();
+        self.post_raw(role, path, &fields).await
     }
 
     /// A form as it is.
@@ -194,30 +231,72 @@ impl Desk {
     }
 }
 
+/// The role that an operation takes, as the table of the API says.
+fn role_of(method: &Method, path: &str, body: &Value) -> Role {
+    if path == "/api/queue/perform" && body["deed"] == "drop" {
+        return Role::Admin;
+    }
+    let all = operations().into_iter();
+    let mut found = all.filter(|one| one.method == *method && is_like(one.path, path));
+    found.next().map_or(Role::Viewer, |one| one.role)
+}
+
+/// `/api/cases/{id}` is like `/api/cases/c1`.
+fn is_like(pattern: &str, path: &str) -> bool {
+    let (patterns, parts) = (pattern.split('/'), path.split('/'));
+    patterns.clone().count() == parts.clone().count()
+        && patterns
+            .zip(parts)
+            .all(|(pattern, part)| pattern == part || pattern.starts_with('{'))
+}
+
+type Mock = (Answers, Arc<Mutex<Vec<Heard>>>, Arc<Mutex<Duration>>);
+
 async fn answer(
-    State((answers, heard)): State<(Answers, Arc<Mutex<Vec<Heard>>>)>,
+    State((answers, heard, pace)): State<Mock>,
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Response {
+    let pace = *pace.lock().unwrap();
+    if pace > Duration::ZERO {
+        tokio::time::sleep(pace).await;
+    }
     let (parts, body) = request.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
+    let body = serde_json::from_slice(&body).unwrap_or_default();
     let whole = parts.uri.path_and_query().unwrap().to_string();
+    let method = &parts.method;
+    let needed = role_of(method, parts.uri.path(), &body);
+    let is_refused = caller.role < needed;
+    let refusal = AdminError::forbidden(&caller, needed);
     heard.lock().unwrap().push(Heard {
-        method: parts.method.clone(),
+        method: method.clone(),
         path: whole.clone(),
         caller,
         reason: parts
             .headers
             .get(crate::admin::enforce::REASON)
             .map(|reason| percent_decoded(reason.to_str().unwrap())),
-        body: serde_json::from_slice(&body).unwrap_or_default(),
+        body,
+        is_refused,
     });
-    let answers = answers.lock().unwrap();
-    let method = &parts.method;
-    let found = answers.get(&format!("{method} {whole}"));
-    let found = found.or_else(|| answers.get(&format!("{method} {}", parts.uri.path())));
+    if is_refused {
+        return refusal.into_response();
+    }
+    let mut answers = answers.lock().unwrap();
+    let named = format!("{method} {whole}");
+    let name = if answers.contains_key(&named) {
+        named
+    } else {
+        format!("{method} {}", parts.uri.path())
+    };
+    let turns = answers.get_mut(&name);
+    let found = turns.and_then(|turns| match turns.len() {
+        0 | 1 => turns.front().cloned(),
+        _ => turns.pop_front(),
+    });
     if let Some((status, what)) = found {
-        (*status, Json(what)).into_response()
+        (status, Json(what)).into_response()
     } else {
         let refusal = json!({ "error": format!("nothing at {whole}"), "hint": "look" });
         (StatusCode::NOT_FOUND, Json(refusal)).into_response()
@@ -251,6 +330,24 @@ impl Page {
     pub(super) fn lacks(&self, text: &str) -> &Self {
         assert!(!self.html.contains(text), "{text} is in\n{}", self.html);
         self
+    }
+
+    /// What stands between these two, as a browser reads it.
+    pub(super) fn between(&self, begin: &str, end: &str) -> String {
+        let behind = self.has(begin).html.split_once(begin).unwrap().1;
+        let text = behind.split_once(end).unwrap().0;
+        text.replace("&#38;", "&")
+    }
+
+    /// The hidden fields of its only form.
+    pub(super) fn hidden(&self) -> Vec<(String, String)> {
+        let form = self.between("<form class=\"sheet", "</form>");
+        let fields = form.split("<input type=\"hidden\" name=\"").skip(1);
+        let pairs = fields.map(|field| {
+            let (name, rest) = field.split_once("\" value=\"").unwrap();
+            (name.to_owned(), rest.split_once('"').unwrap().0.to_owned())
+        });
+        pairs.collect()
     }
 
     pub(super) fn is(&self, status: StatusCode) -> &Self {

@@ -82,6 +82,8 @@ async fn a_user_is_helped_with_a_reason_and_his_link_is_shown_once() {
         desk.post(Role::Viewer, &path, &fields)
             .await
             .is(StatusCode::FORBIDDEN);
+        let refused = desk.refused();
+        assert_eq!(refused.last(), Some(&format!("/api{path}")), "written down");
         desk.post(Role::Admin, &path, &[("address", "a@b")])
             .await
             .is(StatusCode::BAD_REQUEST);
@@ -165,6 +167,7 @@ async fn drills_show_their_lights_and_run_for_who_may() {
     desk.post(Role::HelpDesk, "/drills/run", &[])
         .await
         .is(StatusCode::FORBIDDEN);
+    assert_eq!(desk.refused(), ["/api/drill/run"], "written down");
     assert_eq!(desk.changes().len(), 0);
     desk.post(Role::Operator, "/drills/run", &[])
         .await
