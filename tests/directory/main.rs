@@ -13,6 +13,7 @@
 
 mod cutter;
 mod logins;
+mod order;
 mod place;
 #[path = "../browser/process.rs"]
 mod process;
