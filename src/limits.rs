@@ -430,7 +430,8 @@ pub const NOTICE_AGAIN: [Duration; 5] = [
 ];
 /// A look at what is wrong that takes longer is news itself.
 pub const NOTICE_LOOK: Duration = Duration::from_secs(60);
-/// Conditions that notices know of at one time; what comes then is logged.
+/// Conditions that notices know of at one time. Beyond: the worst of them, and the number of the
+/// others.
 pub const NOTICE_CONDITIONS: usize = 64;
 /// Conditions that one notice names; the others get the next one.
 pub const NOTICE_ITEMS: usize = 20;

@@ -1,5 +1,7 @@
 //! Notices by the real ways: to a mail host, to a web server, to a program.
 
+#[path = "notices_tests_silence.rs"]
+mod silence;
 #[path = "notices_tests_sinks.rs"]
 mod sinks;
 
@@ -461,37 +463,6 @@ async fn a_test_is_signed_and_says_what_became_of_it() {
     });
     let results = life.notices.test().await;
     assert!(results[1].what.contains("TLS"), "{}", said(&results));
-    assert_eq!(posts.lock().unwrap().len(), 1);
-    life.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_that_says_nothing_or_leads_elsewhere_is_given_up() {
-    let house = House::new();
-    let silent = server(|stream| async move {
-        tokio::time::sleep(SECOND * 60).await;
-        drop(stream);
-        Ok(())
-    });
-    let mut with = Options {
-        webhook: Some(webhook(&silent.await)),
-        ..options()
-    };
-    with.patience.each = Duration::from_millis(300);
-    let life = house.live(with.clone());
-    let results = life.notices.test().await;
-    assert!(
-        results[0].what.contains("took too long"),
-        "{}",
-        said(&results)
-    );
-    let posts = Heard::default();
-    let moved = web_server(&posts, ("302 Found", None)).await;
-    with.patience.each = SECOND * 20;
-    with.webhook = Some(webhook(&moved));
-    life.notices.configure(with);
-    let results = life.notices.test().await;
-    assert!(results[0].what.contains("302"), "{}", said(&results));
     assert_eq!(posts.lock().unwrap().len(), 1);
     life.end().await;
 }

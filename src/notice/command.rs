@@ -35,13 +35,21 @@ pub(super) async fn run(
         .spawn();
     let mut child =
         begun.map_err(|error| Missed::ForNow(format!("{program} cannot be started: {error}")))?;
+    // A notice may be called back, too.
+    let mut group = Group(child.id());
     match tokio::time::timeout(patience, feed(&mut child, json)).await {
-        Ok(Ok(status)) if status.success() => Ok("it ended well".to_owned()),
-        Ok(Ok(status)) => Err(Missed::ForNow(format!("{program} ended with {status}"))),
+        Ok(Ok(status)) => {
+            group.0 = None;
+            let ended = format!("{program} ended with {status}");
+            if status.success() {
+                Ok("it ended well".to_owned())
+            } else {
+                Err(Missed::ForNow(ended))
+            }
+        }
         Ok(Err(error)) => Err(Missed::ForNow(format!("{program}: {error}"))),
         Err(_) => {
-            // It has not been waited for, so its number is nobody else's.
-            kill(child.id());
+            drop(group);
             child.kill().await.ok();
             let seconds = patience.as_secs_f32();
             let what = format!("{program} was killed: it had not ended after {seconds} s");
@@ -63,10 +71,15 @@ async fn feed(child: &mut Child, json: &[u8]) -> std::io::Result<ExitStatus> {
     child.wait().await
 }
 
-/// It, and all that it started.
-fn kill(group: Option<u32>) {
-    let group = group.and_then(|id| i32::try_from(id).ok());
-    if let Some(group) = group.and_then(rustix::process::Pid::from_raw) {
-        rustix::process::kill_process_group(group, rustix::process::Signal::KILL).ok();
+/// A program that has not been waited for, so that its number is nobody else's, and all that it
+/// started. They do not outlive this.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let id = self.0.and_then(|id| i32::try_from(id).ok());
+        if let Some(group) = id.and_then(rustix::process::Pid::from_raw) {
+            rustix::process::kill_process_group(group, rustix::process::Signal::KILL).ok();
+        }
     }
 }

@@ -22,7 +22,7 @@ pub struct Pace {
     pub repeat: Option<Duration>,
     /// Notices an hour. A quarter of them is kept for what is critical.
     pub per_hour: u32,
-    /// Notices an hour that have something of one kind in them.
+    /// Notices an hour that have something of one kind in them; a quarter of them as well.
     pub kind_per_hour: u32,
 }
 
@@ -140,6 +140,8 @@ impl Entry {
 struct Sent {
     at: Timestamp,
     kinds: BTreeSet<Kind>,
+    #[serde(default)]
+    number: u64,
 }
 
 /// What has to be known after a restart.
@@ -164,6 +166,8 @@ pub(super) struct Core {
     sent: Vec<Sent>,
     number: u64,
     flights: Vec<Flight>,
+    /// Observed at the last look, and not known: too much is wrong at one time.
+    beyond: usize,
 }
 
 /// What became of a notice.
@@ -173,6 +177,8 @@ pub(super) enum Arrived {
     Yes,
     /// Nowhere.
     No,
+    /// It was called back: a new config may know a better way.
+    Recalled,
 }
 
 impl Core {
@@ -258,14 +264,16 @@ impl Core {
             unknown,
         } = observed;
         let mut seen = BTreeSet::new();
+        self.beyond = 0;
         for condition in conditions {
             let name = (condition.kind, condition.subject.clone());
             seen.insert(name.clone());
-            let is_full = self.is_full();
-            match self.entries.get_mut(&name) {
-                Some(entry) => entry.is_so(condition),
-                None if is_full => {}
-                None => drop(self.entries.insert(name, Entry::new(condition))),
+            if let Some(entry) = self.entries.get_mut(&name) {
+                entry.is_so(condition);
+            } else if !self.is_full() || self.forget_one_below(condition.severity) {
+                self.entries.insert(name, Entry::new(condition));
+            } else {
+                self.beyond += 1;
             }
         }
         let is_unknown = |(kind, subject): &Name| {
@@ -279,6 +287,23 @@ impl Core {
         }
     }
 
+    /// A full book has room for what is worse than something in it; no: it has not.
+    fn forget_one_below(&mut self, severity: Severity) -> bool {
+        let less = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.condition.severity < severity);
+        // Whoever was told of it waits for its end.
+        let rank = |entry: &Entry| (entry.condition.severity, entry.told.is_some());
+        let least = less.min_by_key(|(_, entry)| rank(entry));
+        let Some(name) = least.map(|(name, _)| name.clone()) else {
+            return false;
+        };
+        self.entries.remove(&name);
+        self.beyond += 1;
+        true
+    }
+
     fn choose(&mut self, pace: &Pace, now: Timestamp) -> Option<Notice> {
         self.sent
             .retain(|sent| sent.at <= now && now.since(sent.at) < HOUR);
@@ -288,15 +313,15 @@ impl Core {
                 .filter(|it| it.kinds.contains(&kind))
                 .count()
         };
-        let free = usize_of(pace.per_hour).saturating_sub(self.sent.len());
-        // Warnings must not use up what an alarm needs.
-        let kept = usize_of(pace.per_hour) / 4;
         let may_go = |entry: &Entry| {
-            let needs = match (entry.condition.severity, entry.ended) {
-                (Severity::Critical, None) => 1,
-                (Severity::Critical, Some(_)) | (Severity::Info | Severity::Warning, _) => 1 + kept,
+            let is_alarm = entry.condition.severity == Severity::Critical && entry.ended.is_none();
+            let has_room = |most: u32, used: usize| {
+                // Warnings must not use up what an alarm needs.
+                let kept = if is_alarm { 0 } else { usize_of(most) / 4 };
+                used + kept < usize_of(most)
             };
-            free >= needs && used(entry.condition.kind) < usize_of(pace.kind_per_hour)
+            has_room(pace.per_hour, self.sent.len())
+                && has_room(pace.kind_per_hour, used(entry.condition.kind))
         };
         let flying: BTreeSet<&Name> = self
             .flights
@@ -322,7 +347,8 @@ impl Core {
         ready.sort_by_key(|(_, entry)| rank(entry));
         let more = ready.len().saturating_sub(limits::NOTICE_ITEMS);
         ready.truncate(limits::NOTICE_ITEMS);
-        let held_back = more + late.iter().filter(|(_, entry)| is_due(entry)).count();
+        let late = late.iter().filter(|(_, entry)| is_due(entry)).count();
+        let held_back = more + late + self.beyond;
         let named = ready.into_iter().filter_map(|(name, entry)| {
             let item = Item {
                 news: news(entry)?,
@@ -340,6 +366,7 @@ impl Core {
         self.number += 1;
         self.sent.push(Sent {
             at: now,
+            number: self.number,
             kinds: named.iter().map(|((kind, _), _)| *kind).collect(),
         });
         let told =
@@ -361,13 +388,20 @@ impl Core {
         let Some(at) = self.flights.iter().position(|it| it.number == number) else {
             return;
         };
+        if arrived == Arrived::Recalled {
+            self.sent.retain(|sent| sent.number != number);
+        }
         for (name, news, state) in self.flights.remove(at).items {
             let Some(entry) = self.entries.get_mut(&name) else {
                 continue;
             };
-            if arrived == Arrived::No {
-                entry.waiting = Some(now);
-                continue;
+            match arrived {
+                Arrived::Yes => {}
+                Arrived::No => {
+                    entry.waiting = Some(now);
+                    continue;
+                }
+                Arrived::Recalled => continue,
             }
             entry.changes = 0;
             entry.waiting = None;

@@ -318,13 +318,71 @@ fn memory_is_bounded_and_fits_into_a_fact() {
     world.step(seen.clone(), at(0));
     let notice = world.step(seen, at(1)).unwrap();
     assert_eq!(notice.items.len(), limits::NOTICE_ITEMS);
-    assert_eq!(
-        notice.held_back,
-        limits::NOTICE_CONDITIONS - limits::NOTICE_ITEMS
-    );
+    assert_eq!(notice.held_back, 1000 - limits::NOTICE_ITEMS);
     assert_eq!(world.core.entries.len(), limits::NOTICE_CONDITIONS);
     let memory = serde_json::to_string(&world.core.memory()).unwrap();
     assert!(memory.len() < 60 * 1024, "{}", memory.len());
+}
+
+#[test]
+fn a_full_book_takes_an_alarm_and_says_what_it_does_not_know() {
+    let mut world = World::new();
+    let mut seen = observed(&[], at(0));
+    seen.conditions = (0..limits::NOTICE_CONDITIONS)
+        .map(|n| Condition {
+            severity: Severity::Warning,
+            ..condition(Kind::Case, &format!("case-{n:04}"), "")
+        })
+        .collect();
+    world.step(seen.clone(), at(0));
+    seen.conditions.push(condition(Kind::Disk, "spool", "full"));
+    world.step(seen.clone(), at(0));
+    let notice = world.step(seen, at(1)).unwrap();
+    assert_eq!(notice.items[0].condition.kind, Kind::Disk);
+    let all = limits::NOTICE_CONDITIONS + 1;
+    assert_eq!(notice.held_back, all - limits::NOTICE_ITEMS);
+    assert_eq!(world.core.entries.len(), limits::NOTICE_CONDITIONS);
+}
+
+#[test]
+fn warnings_of_a_kind_leave_room_for_an_alarm_of_it() {
+    let mut world = World::new();
+    let slow = |n: u64| Observed {
+        conditions: vec![Condition {
+            severity: Severity::Warning,
+            ..condition(Kind::Backend, &format!("slow-{n}"), "slow")
+        }],
+        unknown: Vec::new(),
+    };
+    let mut told = 0;
+    for minute in 0..20 {
+        let Some(notice) = world.step(slow(minute / 2), at(minute)) else {
+            continue;
+        };
+        told += 1;
+        world.core.settle(notice.number, Arrived::Yes, at(minute));
+    }
+    assert_eq!(told, 3);
+    world.step(observed(&["backend onprem"], at(21)), at(21));
+    let notice = world
+        .step(observed(&["backend onprem"], at(22)), at(22))
+        .unwrap();
+    assert_eq!(notice.items[0].condition.subject, "onprem");
+}
+
+#[test]
+fn what_is_called_back_is_told_at_once_and_was_no_notice() {
+    let mut world = World::new();
+    world.pace.per_hour = 1;
+    let seen = || observed(&["backend onprem"], at(0));
+    world.step(seen(), at(0));
+    let first = world.step(seen(), at(1)).unwrap();
+    assert!(world.step(seen(), at(2)).is_none(), "it is under way");
+    world.core.settle(first.number, Arrived::Recalled, at(2));
+    let second = world.step(seen(), at(2)).unwrap();
+    assert_eq!(told(Some(&second)), "began onprem");
+    world.core.settle(second.number, Arrived::No, at(3));
+    assert!(world.step(seen(), at(10)).is_none(), "one an hour");
 }
 
 /// One second after the other: which of some conditions are there, and which notices arrive.

@@ -1,16 +1,16 @@
 //! Looks at what is wrong, sends what has to be told, and remembers it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use metrics::{counter, gauge};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::core::{Arrived, Core, Item, Memory, News, Notice};
-use super::status::{Kept, TRYING, outcome, shortened};
+use super::status::{Kept, TRYING, give_up, outcome, shortened};
 use super::telling::Telling;
 use super::ways::{Missed, Way};
 use super::{
@@ -78,7 +78,7 @@ pub struct Notices(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     parts: Parts,
-    options: RwLock<Arc<Options>>,
+    options: watch::Sender<Arc<Options>>,
     state: Mutex<State>,
     /// Something has to be written down.
     news: Notify,
@@ -97,16 +97,26 @@ impl Notices {
     pub fn new(options: Options, parts: Parts) -> Self {
         Self(Arc::new(Inner {
             parts,
-            options: RwLock::new(Arc::new(options)),
+            options: watch::Sender::new(Arc::new(options)),
             state: Mutex::default(),
             news: Notify::new(),
         }))
     }
 
-    /// Takes over a new config. What is under way goes on by the old one.
+    /// Takes over a new config. What has arrived nowhere yet begins again, by the new one.
     pub fn configure(&self, options: Options) {
-        let current = self.0.options.write();
-        *current.unwrap_or_else(PoisonError::into_inner) = Arc::new(options);
+        let names: Vec<_> = Way::all(&options)
+            .iter()
+            .map(|way| way.name(&options))
+            .collect();
+        self.state().ways.retain(|name, _| names.contains(name));
+        self.0.options.send_if_modified(|current| {
+            let is_new = **current != options;
+            if is_new {
+                *current = Arc::new(options);
+            }
+            is_new
+        });
     }
 
     /// Something has happened, and is over: it is told with the next notice.
@@ -230,16 +240,31 @@ impl Notices {
         self.0.parts.shutdown.spawn("notice", task);
     }
 
-    async fn tell(&self, ways: Vec<Way>, options: &Options, telling: &Telling) {
+    async fn tell(&self, ways: Vec<Way>, options: &Arc<Options>, telling: &Telling) {
+        let mut current = self.0.options.subscribe();
         let all = ways.iter().map(|way| self.tell_by(way, options, telling));
         let arrived = tokio::select! {
             biased;
             () = self.0.parts.shutdown.stopping() => return,
             arrived = join_all(all) => arrived,
+            // A config that came between the look and this counts, too.
+            _ = current.wait_for(|current| !Arc::ptr_eq(current, options)) => {
+                return self.recall(telling.number);
+            }
         };
         if !arrived.contains(&Arrived::Yes) {
             self.settle(telling.number, Arrived::No);
         }
+    }
+
+    /// The way that it is on may be the one that was wrong.
+    fn recall(&self, number: u64) {
+        let mut state = self.state();
+        if let Some(sent) = state.sent.iter_mut().find(|sent| sent.number == number) {
+            give_up(sent, "the config was changed");
+        }
+        drop(state);
+        self.settle(number, Arrived::Recalled);
     }
 
     /// As often as it takes.
@@ -454,8 +479,7 @@ impl Notices {
     }
 
     fn options(&self) -> Arc<Options> {
-        let current = self.0.options.read();
-        Arc::clone(&current.unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.options.borrow())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -80,12 +80,23 @@ impl Kept {
     /// After a restart nothing is under way.
     pub(super) fn after_restart(mut self) -> Self {
         self.sent.truncate(limits::NOTICE_RECENT);
-        let ways = self.sent.iter_mut().flat_map(|sent| &mut sent.ways);
-        for way in ways.filter(|way| way.result == TRYING) {
-            FAILED.clone_into(&mut way.result);
-            way.what.push_str(" (the server was stopped)");
+        for sent in &mut self.sent {
+            give_up(sent, "the server was stopped");
         }
         self
+    }
+}
+
+/// What is under way will not arrive.
+pub(super) fn give_up(sent: &mut SentNotice, why: &str) {
+    for way in sent.ways.iter_mut().filter(|way| way.result == TRYING) {
+        FAILED.clone_into(&mut way.result);
+        let said = std::mem::take(&mut way.what);
+        way.what = if said.is_empty() {
+            why.to_owned()
+        } else {
+            format!("{said} ({why})")
+        };
     }
 }
 

@@ -79,7 +79,11 @@ impl Way {
                 mail::send(parts, what, whom, patience.mail).await
             }
             (Self::Webhook, Some(hook)) => {
-                webhook::post(&parts.https, hook, &telling.json, patience.each).await
+                let posted = webhook::post(&parts.https, hook, &telling.json, patience.each);
+                // Its files may be where nobody answers.
+                let late = || Missed::ForNow(format!("{} took too long", webhook::name(hook)));
+                let posted = tokio::time::timeout(patience.each, posted).await;
+                posted.unwrap_or_else(|_| Err(late()))
             }
             (Self::Webhook, None) => Err(Missed::ForGood("no webhook".to_owned())),
             (Self::Command, _) => {
