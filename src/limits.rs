@@ -381,8 +381,6 @@ pub const WEB_CONNECTIONS_EACH: usize = 250;
 pub const WEB_SILENCE: Duration = Duration::from_secs(300);
 /// The body of a small request must be there after so long.
 pub const ORDER_TIME: Duration = Duration::from_secs(30);
-/// TLS handshakes of the operators' door at one time. Beyond: they wait.
-pub const HANDSHAKES: usize = 64;
 
 const _: () = assert!(
     COMMAND_LINE <= DATA_LINE,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -222,7 +223,7 @@ pub trait AccountAdmin: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// See [`AccountRefused`].
-    fn coverage(&self) -> Boxed<'_, Result<Coverage, AccountRefused>>;
+    fn coverage(&self) -> Boxed<'_, Result<Arc<Coverage>, AccountRefused>>;
 
     /// All accounts, by address.
     ///

@@ -266,7 +266,7 @@ pub(super) async fn reset(State(admin): Us, Body(query): Body<AddressQuery>) -> 
 }
 
 pub(super) async fn coverage(State(admin): Us) -> Answer<Coverage> {
-    Ok(Json(admin.accounts.coverage().await?))
+    Ok(Json(Arc::unwrap_or_clone(admin.accounts.coverage().await?)))
 }
 
 pub(super) async fn disable(
@@ -288,7 +288,7 @@ pub(super) async fn reload(State(admin): Us) -> Answer<ReloadView> {
 
 impl Admin {
     /// How many can log in; none without a webmail, or while that cannot be known.
-    async fn enrolled(&self) -> Option<Coverage> {
+    async fn enrolled(&self) -> Option<Arc<Coverage>> {
         if !self.webmail {
             return None;
         }

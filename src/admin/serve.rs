@@ -1,6 +1,7 @@
 //! Serving the API, over the unix socket or over TCP.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,7 +12,7 @@ use axum::serve::{IncomingStream, Listener};
 
 use crate::base::Shutdown;
 use crate::limits;
-use crate::net::{BoxedStream, Crowd, Listen as _, Placed, TcpListen, TlsListen};
+use crate::net::{AcceptTls, BoxedStream, Crowd, Listen as _, Placed, TcpListen, TlsListen};
 
 /// Serves `router` until the stop is asked for; open requests are answered first.
 pub async fn serve<L>(listener: L, router: Router, shutdown: Shutdown)
@@ -54,36 +55,23 @@ async fn with_address(mut request: Request) -> Request {
 
 /// A port of the network, with bounds for who stands at it.
 #[derive(Debug)]
-pub struct Doorway {
-    port: Port,
-    crowd: Crowd,
+pub enum Doorway {
+    /// Plain http.
+    Plain(TcpListen, Crowd),
+    /// Over TLS.
+    Secured(TlsListen),
 }
 
 impl Doorway {
-    /// Plain http.
+    /// Over TLS if there is somebody who speaks it.
     #[must_use]
-    pub fn plain(socket: TcpListen) -> Self {
-        Self::new(Port::Plain(socket))
-    }
-
-    /// Over TLS.
-    #[must_use]
-    pub fn secured(socket: TlsListen) -> Self {
-        Self::new(Port::Secured(socket))
-    }
-
-    fn new(port: Port) -> Self {
+    pub fn new(socket: TcpListen, tls: Option<Arc<dyn AcceptTls>>, shutdown: &Shutdown) -> Self {
         let crowd = Crowd::new(limits::WEB_CONNECTIONS, limits::WEB_CONNECTIONS_EACH);
-        Self { port, crowd }
+        match tls {
+            Some(tls) => Self::Secured(TlsListen::new(socket, tls, crowd, shutdown)),
+            None => Self::Plain(socket, crowd),
+        }
     }
-}
-
-#[derive(Debug)]
-enum Port {
-    /// Plain http.
-    Plain(TcpListen),
-    /// Over TLS.
-    Secured(TlsListen),
 }
 
 /// Pause after a failed accept: out of file descriptors, usually.
@@ -94,9 +82,20 @@ impl Listener for Doorway {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (BoxedStream, SocketAddr) {
+        let (socket, crowd) = match self {
+            Self::Plain(socket, crowd) => (socket, crowd),
+            Self::Secured(socket) => return socket.accept().await,
+        };
         loop {
-            let (stream, peer) = self.port.accept().await;
-            if let Some(place) = self.crowd.enter(peer.ip()) {
+            let (stream, peer) = match socket.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be taken");
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+            };
+            if let Some(place) = crowd.enter(peer.ip()) {
                 let placed = Placed::new(stream, place, limits::WEB_SILENCE);
                 return (Box::new(placed), peer);
             }
@@ -105,28 +104,10 @@ impl Listener for Doorway {
     }
 
     fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        Ok(match &self.port {
-            Port::Plain(socket) => socket.local_address(),
-            Port::Secured(socket) => socket.local_address(),
+        Ok(match self {
+            Self::Plain(socket, _) => socket.local_address(),
+            Self::Secured(socket) => socket.local_address(),
         })
-    }
-}
-
-impl Port {
-    async fn accept(&mut self) -> (BoxedStream, SocketAddr) {
-        let socket = match self {
-            Self::Plain(socket) => socket,
-            Self::Secured(socket) => return socket.accept().await,
-        };
-        loop {
-            match socket.accept().await {
-                Ok(accepted) => return accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be taken");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-        }
     }
 }
 

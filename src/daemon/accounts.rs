@@ -1,9 +1,10 @@
 //! Joins the operators' API and the webmail's accounts, which are on one floor and do not see each
 //! other.
 
-use super::assemble::Base;
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use super::assemble::Base;
 use crate::admin::{
     Account, AccountAdmin, AccountRefused, AccountState, Coverage, Invitation, InviteQuery,
     InvitedView, Presence,
@@ -25,6 +26,16 @@ pub(super) struct AccountDesk {
     clock: Clock,
     /// Sends mail; `None` without a webmail.
     pub(super) webmail: Option<Webmail>,
+    counted: Mutex<Option<Counted>>,
+}
+
+/// How many could log in, and of what that is true: it is asked for often, and everybody is
+/// counted.
+#[derive(Debug)]
+struct Counted {
+    directory: Weak<Directory>,
+    written: u64,
+    coverage: Arc<Coverage>,
 }
 
 impl AccountDesk {
@@ -40,6 +51,7 @@ impl AccountDesk {
             directory: base.directory.clone(),
             clock: base.clock.clone(),
             webmail,
+            counted: Mutex::default(),
         }
     }
 }
@@ -77,18 +89,33 @@ impl AccountAdmin for AccountDesk {
         })
     }
 
-    fn coverage(&self) -> Boxed<'_, Result<Coverage, AccountRefused>> {
+    fn coverage(&self) -> Boxed<'_, Result<Arc<Coverage>, AccountRefused>> {
         Box::pin(async move {
+            let (directory, written) = (self.directory.current(), self.accounts.written());
+            let counted = || self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(known) = counted().as_ref()
+                && known.written == written
+                && known.directory.as_ptr() == Arc::as_ptr(&directory)
+            {
+                return Ok(Arc::clone(&known.coverage));
+            }
             let accounts = self.accounts.list().await.map_err(refused)?;
-            let (known, directory) = (by_person(&accounts), self.directory.current());
             let departed = accounts.iter().filter(|one| one.departed().is_some());
             let departed = departed.filter(|one| !one.disabled).count();
-            let counted = tokio::task::spawn_blocking(move || coverage(&directory, &known)).await;
-            let counted = counted.map_err(|error| AccountRefused::Failed(error.to_string()))?;
-            Ok(Coverage {
+            let (all, known) = (Arc::clone(&directory), by_person(&accounts));
+            let counted_now = tokio::task::spawn_blocking(move || coverage(&all, &known)).await;
+            let counted_now =
+                counted_now.map_err(|error| AccountRefused::Failed(error.to_string()))?;
+            let coverage = Arc::new(Coverage {
                 departed,
-                ..counted
-            })
+                ..counted_now
+            });
+            *counted() = Some(Counted {
+                directory: Arc::downgrade(&directory),
+                written,
+                coverage: Arc::clone(&coverage),
+            });
+            Ok(coverage)
         })
     }
 

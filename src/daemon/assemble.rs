@@ -281,7 +281,11 @@ impl Base {
         self.shutdown.spawn("webmail changes", changes);
         let router = webmail::router(webmail.clone());
         let shutdown = self.shutdown.clone();
-        let serve = admin::serve_network(Doorway::plain(socket), router, shutdown.clone());
+        let serve = admin::serve_network(
+            Doorway::new(socket, None, &shutdown),
+            router,
+            shutdown.clone(),
+        );
         shutdown.spawn("webmail", serve);
         Some(webmail)
     }

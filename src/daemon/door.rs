@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::assemble::Base;
 use crate::admin::{self, Admin, AuditLog, DoorOptions, Doorway, Operators, Served, Wire};
 use crate::config::{AdminConfig, Config};
-use crate::net::{TcpListen, TlsListen};
+use crate::net::{AcceptTls, TcpListen};
 
 impl Base {
     /// The operators' door over the network, with TLS when there are files for it.
@@ -30,10 +30,8 @@ impl Base {
             );
         }
         let name = "operators' door";
-        let doorway = match tls {
-            Some(tls) => Doorway::secured(TlsListen::new(socket, tls, &shutdown)),
-            None => Doorway::plain(socket),
-        };
+        let tls = tls.map(|tls| tls as Arc<dyn AcceptTls>);
+        let doorway = Doorway::new(socket, tls, &shutdown);
         let serve = admin::serve_network(doorway, router, shutdown.clone());
         shutdown.spawn(name, serve);
     }

@@ -37,6 +37,12 @@ pub fn versioned(path: &str, content: &str) -> String {
     format!("{path}?v={:08x}", crc32c::crc32c(content.as_bytes()))
 }
 
+/// Where [`STYLE`] is now.
+#[must_use]
+pub fn style_address() -> String {
+    versioned(STYLE_PATH, STYLE)
+}
+
 /// 303 (RFC 9110 §15.4.4): what follows is a GET, so that reloading repeats nothing.
 #[must_use]
 pub fn see_other(target: &str) -> Response {

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
-use super::{AcceptTls, BoxedStream, Listen, TcpListen};
+use super::{AcceptTls, BoxedStream, Crowd, Listen, Placed, TcpListen};
 use crate::base::Shutdown;
 use crate::limits;
 
@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const READY: usize = 16;
 
 /// A port over which TLS is spoken. Handshakes go on beside each other: who is slow holds up
-/// nobody.
+/// nobody, and has his place at the door while he is.
 #[derive(Debug)]
 pub struct TlsListen {
     local: SocketAddr,
@@ -26,16 +26,17 @@ pub struct TlsListen {
 impl TlsListen {
     /// Takes connections from now on, until the stop is asked for.
     #[must_use]
-    pub fn new(mut socket: TcpListen, tls: Arc<dyn AcceptTls>, shutdown: &Shutdown) -> Self {
+    pub fn new(
+        mut socket: TcpListen,
+        tls: Arc<dyn AcceptTls>,
+        crowd: Crowd,
+        shutdown: &Shutdown,
+    ) -> Self {
         let local = socket.local_address();
         let (done, ready) = mpsc::channel(READY);
         let tasks = shutdown.clone();
         shutdown.spawn("TLS listener", async move {
-            let turns = Arc::new(Semaphore::new(limits::HANDSHAKES));
             loop {
-                let Ok(turn) = Arc::clone(&turns).acquire_owned().await else {
-                    return;
-                };
                 let accepted = tokio::select! {
                     biased;
                     () = tasks.stopping() => return,
@@ -46,9 +47,13 @@ impl TlsListen {
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 };
+                let Some(place) = crowd.enter(from.ip()) else {
+                    tracing::debug!(%from, "too many connections: this one is closed");
+                    continue;
+                };
+                let stream = Box::new(Placed::new(stream, place, limits::WEB_SILENCE));
                 let (tls, done) = (Arc::clone(&tls), done.clone());
                 tasks.spawn("TLS handshake", async move {
-                    let _turn = turn;
                     match tls.accept(stream).await {
                         Ok((stream, _)) => drop(done.send((stream, from)).await),
                         Err(error) => tracing::debug!(%error, %from, "no TLS"),

@@ -3,10 +3,11 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 use super::front::{Front, KnownBy};
 use super::invitations::Invited;
@@ -14,6 +15,7 @@ use super::passkeys::Keyring;
 use super::provider::Pin;
 use super::renewal::OldPasskeys;
 use super::second::Second;
+pub(super) use super::stored::blocking;
 use super::whose::Whose;
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::credential::{HashError, LONGEST, Passwords, SHORTEST, Throttle, digest, is_token};
@@ -205,6 +207,8 @@ pub struct Accounts {
     /// One change at a time: read, decide, write.
     pub(super) changing: Arc<tokio::sync::Mutex<()>>,
     pub(super) whose: Arc<Whose>,
+    /// Records that were written.
+    pub(super) written: Arc<AtomicU64>,
 }
 
 impl Accounts {
@@ -223,6 +227,7 @@ impl Accounts {
             front: None,
             changing: Arc::default(),
             whose: Arc::default(),
+            written: Arc::default(),
         })
     }
 
@@ -458,38 +463,4 @@ impl Accounts {
     pub async fn find(&self, key: &str) -> Result<Option<Account>, AccountError> {
         self.load(ACCOUNTS, key).await
     }
-
-    pub(super) async fn load<T: DeserializeOwned>(
-        &self,
-        room: &'static str,
-        key: &str,
-    ) -> Result<Option<T>, AccountError> {
-        let (spool, owned) = (self.spool.clone(), key.to_owned());
-        let fact = blocking(move || spool.fact(room, &owned)).await??;
-        fact.map(|value| {
-            serde_json::from_value(value).map_err(|_| AccountError::Damaged(key.to_owned()))
-        })
-        .transpose()
-    }
-
-    pub(super) async fn store(
-        &self,
-        room: &str,
-        key: &str,
-        value: &impl Serialize,
-    ) -> Result<(), AccountError> {
-        let value =
-            serde_json::to_value(value).map_err(|error| SpoolError::Damaged(error.to_string()))?;
-        Ok(self.spool.put_fact(room, key, Some(value)).await?)
-    }
-}
-
-/// Runs what reads the disk where it may block.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, SpoolError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        tracing::error!(%error, "a task of the webmail failed");
-        SpoolError::Closed
-    })
 }

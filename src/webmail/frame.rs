@@ -103,7 +103,7 @@ impl Webmail {
             title: title.to_owned(),
             site: self.0.options.title.clone(),
             style_itself: STYLE,
-            style: versioned(STYLE_PATH, STYLE),
+            style: frame::style_address(),
             script: versioned(SCRIPT_PATH, SCRIPT),
             here: Here::Elsewhere,
             user: None,

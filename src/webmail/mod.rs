@@ -45,6 +45,7 @@ mod session;
 mod settings;
 mod sheet;
 mod standing;
+mod stored;
 mod texts;
 mod uploads;
 mod webauthn;

@@ -11,7 +11,7 @@ use super::Console;
 use super::asker::{Asker, Csrf};
 use super::fault::Fault;
 use crate::admin::Caller;
-use crate::frame::{self, STYLE, STYLE_PATH, versioned};
+use crate::frame::{self, versioned};
 
 const LOOK: &str = include_str!("../../../webmail/assets/console.css");
 const SCRIPT: &str = include_str!("../../../webmail/assets/console.js");
@@ -90,7 +90,7 @@ impl Console {
     fn bare(&self, title: &str) -> Shell {
         Shell {
             title: title.to_owned(),
-            style: versioned(STYLE_PATH, STYLE),
+            style: frame::style_address(),
             look: versioned(LOOK_PATH, LOOK),
             script: versioned(SCRIPT_PATH, SCRIPT),
             pages: Vec::new(),

@@ -6,11 +6,11 @@ use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::frame::see_other;
 use super::{AdminError, Caller, Gate};
 use crate::admin::Role;
 use crate::admin::caller::Way;
 use crate::base::percent_encoded;
+use crate::frame::see_other;
 
 /// No form of another site can set it, and no script of one without our consent.
 const OURS: &str = "x-tideover-request";

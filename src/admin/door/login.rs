@@ -10,12 +10,12 @@ use axum::routing::get;
 use axum::{Form, Router};
 use serde::Deserialize;
 
-use super::frame::see_other;
 use super::identify::expect_own_site;
 use super::{AdminError, Gate, Session};
 use crate::admin::audit::{AuditEntry, AuditOutcome};
 use crate::admin::operators::{Proven, Typed};
 use crate::credential::{grouped, picture, uri};
+use crate::frame::see_other;
 
 /// What the app calls us.
 const SITE: &str = "Tideover";

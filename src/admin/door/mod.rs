@@ -5,7 +5,6 @@
 //! the request: [`Caller`] and [`Session`].
 
 mod cookies;
-mod frame;
 mod identify;
 mod login;
 #[cfg(test)]
@@ -15,11 +14,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Request};
-use axum::http::{Extensions, HeaderMap};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::{REFERRER_POLICY, STRICT_TRANSPORT_SECURITY};
+use axum::http::{Extensions, HeaderMap, HeaderValue};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::get;
 
 use super::audit::AuditLog;
 use super::operators::Operators;
@@ -27,6 +26,7 @@ pub(super) use super::operators::Session;
 use super::serve::Remote;
 use super::{Admin, AdminError, Caller, console};
 use crate::base::Shutdown;
+use crate::frame;
 pub(super) use identify::Proof;
 
 /// Whose word is taken for where a visitor comes from.
@@ -71,6 +71,8 @@ struct Inner {
     operators: Operators,
     audit: AuditLog,
     options: DoorOptions,
+    /// The content security policy of all pages.
+    policy: HeaderValue,
 }
 
 impl Gate {
@@ -79,6 +81,7 @@ impl Gate {
             operators,
             audit,
             options,
+            policy: frame::policy(),
         }))
     }
 
@@ -155,7 +158,20 @@ fn around(gate: &Gate, open: Router, known: Router) -> Router {
     Router::new()
         .merge(open)
         .merge(login::routes(gate.clone()))
-        .route("/login.css", get(frame::style))
         .merge(known)
-        .layer(from_fn_with_state(gate.clone(), frame::around))
+        .layer(from_fn_with_state(gate.clone(), secured))
+}
+
+/// Puts the headers on everything that keep browsers from harm.
+async fn secured(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    frame::secure(headers, &gate.0.policy);
+    // Not `no-referrer`: with it browsers say `Origin: null` in the forms of our own pages.
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    if gate.is_secure() {
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(STRICT_TRANSPORT_SECURITY, year);
+    }
+    response
 }
