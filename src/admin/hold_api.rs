@@ -76,6 +76,7 @@ pub(super) async fn list(State(admin): Us) -> Answer<Vec<HoldView>> {
 
 pub(super) async fn hold(State(admin): Us, Body(query): Body<HoldQuery>) -> Answer<HoldView> {
     admin.check(&query.which)?;
+    query.which.expect_deed()?;
     let selection = query.which.selection;
     if selection.reason_kind.is_some() || selection.hold.is_some() {
         return Err(asked(
@@ -113,6 +114,7 @@ pub(super) async fn hold(State(admin): Us, Body(query): Body<HoldQuery>) -> Answ
 
 pub(super) async fn end(State(admin): Us, Body(query): Body<EndQuery>) -> Answer<Vec<HoldView>> {
     admin.check(&query.which)?;
+    query.which.expect_deed()?;
     let holds = admin.router.holds();
     let selection = query.which.selection;
     let names = holds.book().covered_by(&selection);

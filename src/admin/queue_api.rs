@@ -59,6 +59,20 @@ pub(crate) struct SelectQuery {
     pub(crate) fill: bool,
 }
 
+impl SelectQuery {
+    /// What narrows a look narrows nothing that is done: it would be done to more than was seen.
+    pub(super) fn expect_deed(&self) -> Result<(), AdminError> {
+        if self.state.is_none() && self.deed.is_none() && !self.fill {
+            return Ok(());
+        }
+        Err(AdminError::Asked {
+            what: "state, deed and fill choose what is shown, and not to whom something is done"
+                .to_owned(),
+            hint: "leave them out of `which`; name messages, or select by reason_kind",
+        })
+    }
+}
+
 /// What a page of a selection has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SelectView {
@@ -89,6 +103,7 @@ pub(super) async fn perform(
         return Err(AdminError::forbidden(&caller, Role::Admin));
     }
     admin.check(&query.which)?;
+    query.which.expect_deed()?;
     if query.order.deed == Deed::Drop && query.order.actor.trim().is_empty() {
         return Err(AdminError::Asked {
             what: "mail is dropped by somebody with a name".to_owned(),
@@ -274,13 +289,16 @@ fn select_of(
         if query.deed.is_some_and(|deed| !deed.suits(state)) {
             continue;
         }
-        let shown = Shown::of(state, message.id.timestamp(), backends);
-        if query.state.is_some_and(|wanted| wanted != shown.state) {
+        let has_room = view.items.len() < most;
+        let shown = (has_room || query.state.is_some())
+            .then(|| Shown::of(state, message.id.timestamp(), backends));
+        let is_in = |shown: &Shown| query.state.is_none_or(|wanted| wanted == shown.state);
+        if !shown.as_ref().is_none_or(is_in) {
             continue;
         }
         selected.push(number);
         view.recipients += 1;
-        if view.items.len() < most {
+        if let Some(shown) = shown.filter(|_| has_room) {
             let address = recipient.address.to_string();
             view.items
                 .push(QueueItem::new(message.id, shown, address, envelope));

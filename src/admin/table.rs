@@ -83,8 +83,7 @@ fn mail() -> Vec<Operation> {
             Operator,
             "A message with its envelope, for a manifest",
             queue_api::export,
-        )
-        .reveals(),
+        ),
         look(
             "/api/messages/{id}/body",
             Operator,
@@ -347,7 +346,7 @@ fn mailboxes() -> Vec<Operation> {
             "Is what was delivered in the mailboxes?",
             landing_api::status,
         ),
-        ask(
+        change(
             "/api/landing/check",
             Operator,
             "Ask mailboxes what they have",

@@ -133,6 +133,10 @@ fn told(entry: &AuditEntry) -> String {
             text.push_str(&visible(more));
         }
     }
+    if entry.left_out > 0 {
+        let before = format!(" ({} more before it were not written down)", entry.left_out);
+        text.push_str(&before);
+    }
     text
 }
 
@@ -156,7 +160,7 @@ mod tests {
             "at": "2026-11-20T18:00:00Z", "who": "ann", "from": "192.0.2.1",
             "what": "Hold mail", "path": "/api/holds",
             "arguments": {"which.selection.domain": "example.org"},
-            "reason": "store \u{1b}[2J", "outcome": "done",
+            "reason": "store \u{1b}[2J", "outcome": "done", "left_out": 7,
         });
         let entry: AuditEntry = serde_json::from_value(entry).unwrap();
         let text = page.audit(&AuditPage {
@@ -166,7 +170,8 @@ mod tests {
         let words: Vec<&str> = text.split_whitespace().collect();
         let words = words.join(" ");
         assert!(
-            words.contains("ann 192.0.2.1 holds domain=example.org: store"),
+            words.contains("ann 192.0.2.1 holds domain=example.org: store")
+                && words.contains("(7 more before it"),
             "{text}"
         );
         assert!(

@@ -214,6 +214,11 @@ impl Desk {
         answer["error"].as_str().unwrap().to_owned()
     }
 
+    /// A POST that may be refused.
+    pub(crate) async fn try_post(&self, path: &str, body: &str) -> (StatusCode, Value) {
+        self.ask(Method::POST, path, body.to_owned()).await
+    }
+
     async fn ask(&self, method: Method, path: &str, body: String) -> (StatusCode, Value) {
         let request = Request::builder()
             .method(method)

@@ -79,6 +79,15 @@ impl Office {
         let which = json!({"selection": {"hold": "@onprem.example"}});
         let query = json!({"deed": "resume", "actor": "root", "reason": "", "which": which});
         let path = "/api/queue/perform";
+        // What chooses what is shown must not seem to choose what is done.
+        let mut narrowed = query.clone();
+        narrowed["which"]["state"] = json!("held");
+        let (status, told) = self.desk.try_post(path, &narrowed.to_string()).await;
+        let told = told["error"].as_str().unwrap_or_default();
+        assert!(
+            status == 400 && told.contains("not to whom"),
+            "{status} {told}"
+        );
         let tally = self.desk.post(path, &query.to_string()).await;
         assert_eq!(tally["recipients"], 2, "{tally}");
     }

@@ -79,20 +79,9 @@ impl AuditEntry {
     /// That `caller` asks for something.
     pub(in crate::admin) fn new(caller: &Caller, what: &str) -> Self {
         Self {
-            id: String::new(),
-            at: Timestamp::from_millis(0),
-            who: caller.name.clone(),
             role: Some(caller.role),
-            from: caller.from.clone(),
-            what: what.to_owned(),
-            path: String::new(),
-            arguments: Arguments::default(),
-            reason: String::new(),
             outcome: AuditOutcome::Asked,
-            status: None,
-            told: String::new(),
-            ended: None,
-            left_out: 0,
+            ..Self::of_login(&caller.name, &caller.from, what)
         }
     }
 

@@ -124,7 +124,7 @@ impl AuditLog {
         };
         entry.status = Some(status);
         entry.told = told.chars().take(limits::AUDIT_TEXT).collect();
-        entry.ended = Some(self.0.clock.now());
+        entry.ended = Some(self.0.clock.now().max(entry.at));
         if let Err(error) = self.put(&entry).await {
             let (who, what) = (&entry.who, &entry.what);
             tracing::error!(%error, who, what, status, "the audit log lacks an outcome");
@@ -170,10 +170,10 @@ impl AuditLog {
 
     async fn begin(&self, mut entry: AuditEntry) -> Result<AuditEntry, SpoolError> {
         loop {
-            entry.id = self.next_id(entry.at);
-            let (spool, id) = (self.0.spool.clone(), entry.id.clone());
+            (entry.id, entry.at) = self.next_id(entry.at);
+            let id = entry.id.clone();
             // The clock may have been set back over a start: nothing is written over.
-            let known = match beside(move || spool.fact(AUDIT, &id)).await {
+            let known = match self.0.spool.beside(move |it| it.fact(AUDIT, &id)).await {
                 // While the index is made nobody can look: the moment is as good as alone.
                 Err(SpoolError::Rebuilding(_)) => None,
                 other => other?,
@@ -191,11 +191,12 @@ impl AuditLog {
         self.0.spool.put_fact(AUDIT, &entry.id, Some(value)).await
     }
 
-    /// The newest has the smallest: what is asked for first is read first.
-    fn next_id(&self, now: Timestamp) -> String {
+    /// The newest has the smallest: what is asked for first is read first. A clock that is set
+    /// back tells no time before the last entry, else what follows it would be looked for in vain.
+    fn next_id(&self, now: Timestamp) -> (String, Timestamp) {
         let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
         *last = moment(now).max(*last + 1);
-        id_of(*last)
+        (id_of(*last), Timestamp::from_millis(*last >> SHIFT))
     }
 
     /// What is too old goes, until the stop is asked for.
@@ -216,8 +217,9 @@ impl AuditLog {
         let oldest = self.0.clock.now().before(self.0.options.keep);
         let start = id_of(moment(oldest));
         loop {
-            let (spool, start) = (self.0.spool.clone(), start.clone());
-            let old = beside(move || spool.facts_from(AUDIT, &start, CLEARED)).await?;
+            let start = start.clone();
+            let old = move |spool: &Spool| spool.facts_from(AUDIT, &start, CLEARED);
+            let old = self.0.spool.beside(old).await?;
             for (id, _) in &old {
                 self.0.spool.put_fact(AUDIT, id, None).await?;
             }
@@ -228,22 +230,13 @@ impl AuditLog {
     }
 }
 
-/// Milliseconds, and room for a million entries in each.
+/// Room for a million entries in each millisecond.
+const SHIFT: u32 = 20;
+
 const fn moment(at: Timestamp) -> u64 {
-    at.as_millis() << 20
+    at.as_millis() << SHIFT
 }
 
 fn id_of(moment: u64) -> String {
     format!("{:016x}", u64::MAX - moment)
-}
-
-/// The index is read in a thread that may block.
-async fn beside<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SpoolError> + Send + 'static,
-) -> Result<T, SpoolError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| {
-        tracing::error!(%error, "a task of the audit log failed");
-        Err(SpoolError::Closed)
-    })
 }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
-use super::{AUDIT, AuditEntry, AuditLog, beside, id_of, moment};
+use super::{AUDIT, AuditEntry, AuditLog, id_of, moment};
 use crate::admin::extract::Query;
 use crate::admin::operation::{Operation, look};
 use crate::admin::{Admin, AdminError, Role};
@@ -70,8 +70,7 @@ async fn page(
 impl AuditLog {
     /// A page.
     pub(in crate::admin) async fn page(&self, query: AuditQuery) -> Result<AuditPage, SpoolError> {
-        let spool = self.0.spool.clone();
-        beside(move || query.read(&spool)).await
+        self.0.spool.beside(move |spool| query.read(spool)).await
     }
 }
 

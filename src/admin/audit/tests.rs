@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::admin::audit::{AuditEntry, AuditLog, AuditOptions, AuditOutcome, AuditQuery};
 use crate::admin::operators::SecondStepRule;
 use crate::admin::operators::tests::{Place, root};
-use crate::base::Shutdown;
+use crate::base::{Shutdown, Timestamp};
 
 fn log(place: &Place) -> AuditLog {
     let options = AuditOptions::default();
@@ -111,6 +111,28 @@ async fn a_time_a_name_and_a_word_can_be_asked_for() {
         ..all()
     };
     assert_eq!(of(both).await.len(), 2);
+}
+
+/// Else the page would end at it, and what came before it would not be shown.
+#[tokio::test]
+async fn a_clock_that_is_set_back_hides_nothing() {
+    let place = Place::new(SecondStepRule::Optional);
+    let log = log(&place);
+    place.pass(Duration::from_secs(3600));
+    let since = place.clock.now();
+    written(&log, "before", Some(200)).await;
+    let entry = AuditEntry {
+        at: Timestamp::from_millis(since.as_millis() - 1_800_000),
+        ..AuditEntry::new(&root(), "after")
+    };
+    let begun = log.begin(entry).await.unwrap();
+    assert!(begun.at >= since, "{}", begun.at);
+    let query = AuditQuery {
+        since: Some(since),
+        ..AuditQuery::default()
+    };
+    let told = told(&log, query).await;
+    assert_eq!(told.len(), 2, "{told:?}");
 }
 
 #[tokio::test]

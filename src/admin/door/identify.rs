@@ -72,33 +72,36 @@ async fn known(gate: &Gate, request: &mut Request) -> Result<(), AdminError> {
 #[derive(Debug, Clone)]
 pub(in crate::admin) struct Proof {
     gate: Gate,
-    token: String,
-    way: Way,
+    held: Held,
+}
+
+/// What somebody came in with.
+#[derive(Debug, Clone)]
+enum Held {
+    Token(String),
+    Session(String),
 }
 
 impl Proof {
     fn token(gate: &Gate, token: String) -> Self {
-        let (gate, way) = (gate.clone(), Way::Token);
-        Self { gate, token, way }
+        let (gate, held) = (gate.clone(), Held::Token(token));
+        Self { gate, held }
     }
 
     fn session(gate: &Gate, token: String) -> Self {
-        let (gate, way) = (gate.clone(), Way::Session);
-        Self { gate, token, way }
+        let (gate, held) = (gate.clone(), Held::Session(token));
+        Self { gate, held }
     }
 
-    /// Does it still let him in, as somebody who may do what a `role` may?
-    pub(in crate::admin) async fn still_lets(&self, role: Role) -> bool {
+    /// Does it still let him in, as somebody who may do what a `role` may? The role that he has
+    /// now.
+    pub(in crate::admin) async fn still_lets(&self, role: Role) -> Result<Role, AdminError> {
         let operators = self.gate.operators();
-        let found = match self.way {
-            Way::Token => operators.by_token(&self.token).await,
-            Way::Session => {
-                let session = operators.session(&self.token).await;
-                session.map(|session| session.map(|session| (session.name, session.role)))
-            }
-            Way::Socket => return true,
+        let now = match &self.held {
+            Held::Token(token) => operators.by_token(token).await?.map(|(_, role)| role),
+            Held::Session(token) => operators.session(token).await?.map(|session| session.role),
         };
-        matches!(found, Ok(Some((_, now))) if now >= role)
+        now.filter(|now| *now >= role).ok_or(AdminError::Nobody)
     }
 }
 
@@ -216,9 +219,12 @@ mod tests {
         );
         let gate = Gate::new((place.operators.clone(), audit), DoorOptions::default());
         let proof = Proof::token(&gate, made.unwrap().token);
-        assert!(proof.still_lets(Role::Operator).await);
-        assert!(!proof.still_lets(Role::Admin).await);
+        assert_eq!(
+            proof.still_lets(Role::Viewer).await.unwrap(),
+            Role::Operator
+        );
+        assert!(proof.still_lets(Role::Admin).await.is_err());
         place.operators.disable("ann", &root()).await.unwrap();
-        assert!(!proof.still_lets(Role::Viewer).await);
+        assert!(proof.still_lets(Role::Viewer).await.is_err());
     }
 }

@@ -1,15 +1,21 @@
 //! The door, from outside.
 
-use axum::body::{Body, to_bytes};
+use std::future::ready;
+
+use axum::body::{Body, Bytes, to_bytes};
 use axum::http::header::{AUTHORIZATION, COOKIE, LOCATION, SET_COOKIE};
 use axum::http::{Method, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use axum::routing::any;
+use axum::routing::{self, any};
 use axum::{Extension, Router};
+use futures_util::{StreamExt as _, stream};
 use tower::ServiceExt as _;
 
 use crate::admin::audit::{AuditLog, AuditOptions, AuditOutcome, AuditQuery};
 use crate::admin::door::{DoorOptions, Gate, Session, Wire, around};
+use crate::admin::enforce::{Rule, enforce};
+use crate::admin::operation::{Content, Effect};
 use crate::admin::operators::tests::{PASSWORD, Place, root};
 use crate::admin::operators::{SecondStepRule, TokenQuery};
 use crate::admin::{Caller, Role};
@@ -77,6 +83,60 @@ impl Door {
             ("sec-fetch-site", "same-origin"),
         ];
         self.ask(post("/login", &headers, &body)).await
+    }
+}
+
+#[tokio::test]
+async fn who_is_shut_out_while_his_file_comes_sends_it_in_vain() {
+    let place = Place::new(SecondStepRule::Optional);
+    let audit = AuditLog::new(
+        place.spool.clone(),
+        place.clock.clone(),
+        AuditOptions::default(),
+    );
+    let gate = Gate::new(
+        (place.operators.clone(), audit.clone()),
+        DoorOptions::default(),
+    );
+    let rule = Rule {
+        audit,
+        method: Method::POST,
+        what: "Take a file",
+        role: Role::Operator,
+        effect: Effect::Changes,
+        content: Content::File,
+    };
+    let take = routing::post(|file: Bytes| async move { format!("{} bytes", file.len()) });
+    let take = take.route_layer(from_fn_with_state(rule, enforce));
+    let router = around(&gate, Router::new(), Router::new().route("/api/file", take));
+    place.somebody("ann", Role::Operator).await;
+    let query = TokenQuery {
+        label: "x".to_owned(),
+        role: None,
+        expires_seconds: None,
+    };
+    let made = place.operators.make_token(("ann", query), &root()).await;
+    let bearer = format!("Bearer {}", made.unwrap().token);
+    for (is_shut_out, expected) in [(false, "8 bytes"), (true, "")] {
+        let operators = place.operators.clone();
+        let rest = async move {
+            if is_shut_out {
+                operators.disable("ann", &root()).await.unwrap();
+            }
+            Ok::<_, std::io::Error>("rest")
+        };
+        let body = stream::once(ready(Ok("half"))).chain(stream::once(rest));
+        let request = axum::http::Request::post("/api/file").header(AUTHORIZATION, &bearer);
+        let request = request.body(Body::from_stream(body)).unwrap();
+        let answer = Answer::of(router.clone().oneshot(request).await.unwrap()).await;
+        assert_eq!(answer.status == StatusCode::OK, !is_shut_out);
+        assert!(answer.text.contains(expected), "{}", answer.text);
+        assert_eq!(
+            answer.text.contains("bytes"),
+            !is_shut_out,
+            "{}",
+            answer.text
+        );
     }
 }
 
@@ -326,6 +386,7 @@ async fn nobody_proves_who_he_is_where_others_read_along() {
     let body = format!("name=ann&password={PASSWORD}");
     let answer = door.ask(post("/login", &form, &body)).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert!(answer.text.contains("plain http"), "{}", answer.text);
     let secure = Door::new(Wire::Secret, SecondStepRule::Optional);
     let page = secure.ask(get("/login")).await;
     let set = page.cookies.first().unwrap();
@@ -352,6 +413,22 @@ async fn no_other_site_logs_somebody_in_as_somebody_else() {
     }
     // A session that was put under the browser before the login is not the one after it.
     let planted = "tideover-operator=".to_owned() + &"a".repeat(64);
-    let entered = door.log_in("mallory", "correct+horse+battery").await;
-    assert_ne!(entered.cookie(), planted);
+    let page = door.ask(get("/login")).await;
+    let cookies = format!("{}; {planted}", page.cookie());
+    let body = body.replace("csrf=0", &format!("csrf={}", page.csrf()));
+    let headers = [
+        form,
+        ("sec-fetch-site", "same-origin"),
+        ("cookie", &*cookies),
+    ];
+    let entered = door.ask(post("/login", &headers, &body)).await;
+    let his = entered.cookie();
+    assert!(!his.contains(&planted), "{his}");
+    for (cookie, status) in [(&his, StatusCode::OK), (&planted, StatusCode::UNAUTHORIZED)] {
+        let asked = Ask {
+            headers: &[("cookie", cookie.as_str())],
+            ..get("/api/me")
+        };
+        assert_eq!(door.ask(asked).await.status, status, "{cookie}");
+    }
 }

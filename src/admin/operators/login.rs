@@ -108,8 +108,13 @@ impl Operators {
         let known = self.find(&name).await?;
         known.filter(&is_his).ok_or(AdminError::Wrong)?;
         let length = typed.password.chars().count();
-        let is_name = typed.password.eq_ignore_ascii_case(&name);
-        if is_name || !(SHORTEST..=LONGEST).contains(&length) {
+        if typed.password.eq_ignore_ascii_case(&name) {
+            return Err(AdminError::Asked {
+                what: "a password is not the name".to_owned(),
+                hint: "choose another one; several words make a good one",
+            });
+        }
+        if !(SHORTEST..=LONGEST).contains(&length) {
             return Err(AdminError::Asked {
                 what: format!("a password has {SHORTEST} to {LONGEST} characters"),
                 hint: "choose another one; several words make a good one",

@@ -256,8 +256,8 @@ impl Operators {
     where
         T: DeserializeOwned,
     {
-        let spool = self.0.spool.clone();
-        let fact = beside(move || spool.fact(room, &key)).await?;
+        let fact = self.0.spool.beside(move |spool| spool.fact(room, &key));
+        let fact = fact.await?;
         let read = |value| serde_json::from_value(value);
         let read = fact.map(read).transpose();
         read.map_err(|error| SpoolError::Damaged(error.to_string()))
@@ -268,8 +268,8 @@ impl Operators {
         &self,
         room: &'static str,
     ) -> Result<Vec<(String, T)>, SpoolError> {
-        let spool = self.0.spool.clone();
-        let facts = beside(move || spool.facts(room, "")).await?;
+        let facts = self.0.spool.beside(move |spool| spool.facts(room, ""));
+        let facts = facts.await?;
         let read = |(key, value)| match serde_json::from_value(value) {
             Ok(value) => Some((key, value)),
             Err(error) => {
@@ -305,15 +305,4 @@ impl Operators {
         let throttle = self.0.throttle.lock();
         throttle.unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The index is read in a thread that may block.
-async fn beside<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SpoolError> + Send + 'static,
-) -> Result<T, SpoolError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| {
-        tracing::error!(%error, "a task of the operators' door failed");
-        Err(SpoolError::Closed)
-    })
 }

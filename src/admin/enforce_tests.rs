@@ -1,0 +1,226 @@
+//! Who may what, in whose name, and what is written down of it.
+
+use axum::Router;
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::from_fn_with_state;
+use axum::routing::any;
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::admin::audit::{AuditOptions, AuditQuery};
+use crate::admin::operators::SecondStepRule;
+use crate::admin::operators::tests::Place;
+
+/// What a handler hears of what `caller` sends.
+async fn heard(caller: Option<Caller>, rule: Rule, request: Request) -> (StatusCode, String) {
+    let echo = |request: Request| async move {
+        let (parts, body) = request.into_parts();
+        let body = to_bytes(body, 10_000).await.unwrap();
+        format!(
+            "{} {}",
+            parts.uri,
+            String::from_utf8(body.to_vec()).unwrap()
+        )
+    };
+    let router = Router::new()
+        .route("/api/x", any(echo))
+        .layer(from_fn_with_state(rule, enforce));
+    let mut request = request;
+    if let Some(caller) = caller {
+        request.extensions_mut().insert(caller);
+    }
+    let response = router.oneshot(request).await.unwrap();
+    let status = response.status();
+    let body = to_bytes(response.into_body(), 10_000).await.unwrap();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+fn rule(place: &Place, role: Role, content: Content) -> Rule {
+    let (spool, clock) = (place.spool.clone(), place.clock.clone());
+    Rule {
+        audit: AuditLog::new(spool, clock, AuditOptions::default()),
+        method: Method::POST,
+        what: "Something is done",
+        role,
+        effect: Effect::Changes,
+        content,
+    }
+}
+
+fn caller(role: Role, from: &str) -> Caller {
+    Caller {
+        name: "ann".to_owned(),
+        role,
+        from: from.to_owned(),
+    }
+}
+
+fn post(kind: &str, body: &str) -> Request {
+    let request = Request::post("/api/x?actor=root").header(CONTENT_TYPE, kind);
+    request.body(Body::from(body.to_owned())).unwrap()
+}
+
+#[tokio::test]
+async fn each_role_may_what_those_before_it_may_and_no_more() {
+    let place = Place::new(SecondStepRule::Optional);
+    for needed in Role::ALL {
+        for has in Role::ALL {
+            let rule = rule(&place, needed, Content::None);
+            let (status, told) = heard(Some(caller(has, "192.0.2.1")), rule, post("", "")).await;
+            assert_eq!(status == StatusCode::OK, has >= needed, "{has} {needed}");
+            let expected = format!("ann has the role {has}, and this takes {needed}");
+            assert_eq!(told.contains(&expected), has < needed, "{told}");
+        }
+    }
+    let (status, _) = heard(
+        None,
+        rule(&place, Role::Viewer, Content::None),
+        post("", ""),
+    )
+    .await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn over_the_network_nobody_acts_as_somebody_else() {
+    let order = r#"{"deed":"hold","actor":"root"}"#;
+    let json = "application/json; charset=utf-8";
+    let place = Place::new(SecondStepRule::Optional);
+    let rule = rule(&place, Role::Viewer, Content::Json);
+    let by = Some(caller(Role::Admin, "192.0.2.1"));
+    let (_, told) = heard(by.clone(), rule.clone(), post(json, order)).await;
+    assert_eq!(told, r#"/api/x?actor=ann {"actor":"ann","deed":"hold"}"#);
+    let mut request = post(json, r#"{"actor":"root","reason":""}"#);
+    let reason = HeaderValue::from_static("it%20burns");
+    request.headers_mut().insert(REASON, reason);
+    let (_, told) = heard(by.clone(), rule.clone(), request).await;
+    let expected = r#"/api/x?actor=ann&reason=it%20burns {"actor":"ann","reason":"it burns"}"#;
+    assert_eq!(told, expected);
+    // The owner of the socket is believed.
+    let root = Some(caller(Role::Admin, "socket"));
+    let (_, told) = heard(root, rule.clone(), post(json, order)).await;
+    assert_eq!(told, format!("/api/x?actor=root {order}"));
+    let large = " ".repeat(limits::ORDER + 1);
+    let (status, _) = heard(by, rule, post(json, &large)).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn what_is_done_and_what_is_refused_is_written_down_with_its_reason() {
+    let place = Place::new(SecondStepRule::Optional);
+    let mut rule = rule(&place, Role::Operator, Content::Json);
+    let json = "application/json";
+    let order = r#"{"deed":"hold","password":"hunter2","reason":"store is away"}"#;
+    let by = |role| Some(caller(role, "192.0.2.1"));
+    heard(by(Role::Operator), rule.clone(), post(json, order)).await;
+    heard(by(Role::Viewer), rule.clone(), post(json, order)).await;
+    // Also of what says that it changes nothing: not every operation knows that word.
+    let dry = r#"{"deed":"hold","dry_run":true}"#;
+    heard(by(Role::Operator), rule.clone(), post(json, dry)).await;
+    // Without a header the socket's caller is who the order says.
+    let root = Some(Caller::of_socket(&HeaderMap::new()));
+    heard(root, rule.clone(), post(json, r#"{"actor":"eve"}"#)).await;
+    let page = rule.audit.page(AuditQuery::default()).await.unwrap();
+    let told = page.entries.iter().map(|entry| {
+        let (who, outcome) = (entry.who.as_str(), entry.outcome.as_str());
+        (who, outcome, entry.status, entry.reason.as_str())
+    });
+    let expected = [
+        ("eve", "done", Some(200), ""),
+        ("ann", "done", Some(200), ""),
+        ("ann", "refused", Some(403), ""),
+        ("ann", "done", Some(200), "store is away"),
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+    assert!(!format!("{page:?}").contains("hunter2"));
+    let strict = AuditOptions {
+        reason: ReasonRule::Required,
+        ..AuditOptions::default()
+    };
+    rule.audit = AuditLog::new(place.spool.clone(), place.clock.clone(), strict);
+    let (status, told) = heard(by(Role::Admin), rule.clone(), post(json, "{}")).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(told.contains("there is no reason"), "{told}");
+    let (status, _) = heard(by(Role::Admin), rule, post(json, order)).await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+/// What we read otherwise than a handler would carries another name past us.
+#[tokio::test]
+async fn what_cannot_be_read_here_is_read_nowhere() {
+    let place = Place::new(SecondStepRule::Optional);
+    let rule = rule(&place, Role::Viewer, Content::Json);
+    let deep = format!(
+        r#"{{"zz":{}{},"actor":"eve"}}"#,
+        "[".repeat(300),
+        "]".repeat(300)
+    );
+    for (kind, body) in [
+        ("application/x+json", r#"{"actor":"eve"}"#),
+        ("text/plain", r#"{"actor":"eve"}"#),
+        ("application/json", r#"["hold","eve","why"]"#),
+        ("application/json", r#"{"zz":1e999,"actor":"eve"}"#),
+        ("application/json", r#"{"zz":"\ud800","actor":"eve"}"#),
+        ("application/json", deep.as_str()),
+    ] {
+        let by = Some(caller(Role::Admin, "192.0.2.1"));
+        let (status, told) = heard(by, rule.clone(), post(kind, body)).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{kind} {body}: {told}");
+    }
+}
+
+#[test]
+fn the_name_of_who_asks_stands_in_the_query_and_no_other() {
+    for (asked, expected) in [
+        ("/api/x", "/api/x?actor=ann%40example.org"),
+        (
+            "/api/x?a=1&actor=root",
+            "/api/x?a=1&actor=ann%40example.org",
+        ),
+        ("/api/x?%61ctor=root&&b", "/api/x?b&actor=ann%40example.org"),
+        (
+            "/api/x?actor=1&actor=2&reason=y",
+            "/api/x?reason=y&actor=ann%40example.org",
+        ),
+    ] {
+        let uri = signed_uri(&asked.parse().unwrap(), "ann@example.org", None);
+        assert_eq!(uri, expected);
+    }
+    let uri = "/api/x?reason=&actor=root".parse().unwrap();
+    let uri = signed_uri(&uri, "ann", Some("a b&c"));
+    assert_eq!(uri, "/api/x?actor=ann&reason=a%20b%26c");
+    let uri = "/api/x?reason=mine".parse().unwrap();
+    let uri = signed_uri(&uri, "ann", Some("other"));
+    assert_eq!(uri, "/api/x?reason=mine&actor=ann");
+}
+
+#[test]
+fn a_reason_may_have_any_letters() {
+    let mut headers = HeaderMap::new();
+    assert_eq!(said_reason(&headers), None);
+    headers.insert(REASON, "Gr%C3%BC%C3%9Fe 100% %zz".parse().unwrap());
+    assert_eq!(said_reason(&headers).as_deref(), Some("Grüße 100% %zz"));
+    headers.insert(REASON, "  ".parse().unwrap());
+    assert_eq!(said_reason(&headers), None);
+}
+
+#[tokio::test]
+async fn the_reason_for_a_look_at_mail_is_written_down() {
+    let place = Place::new(SecondStepRule::Optional);
+    let rule = Rule {
+        method: Method::GET,
+        effect: Effect::Reveals,
+        ..rule(&place, Role::Operator, Content::None)
+    };
+    let by = || Some(caller(Role::Operator, "192.0.2.1"));
+    let look = |uri: &str| {
+        let request = Request::get(uri).header(REASON, "court%20order");
+        request.body(Body::empty()).unwrap()
+    };
+    for uri in ["/api/x", "/api/x?reason=", "/api/x?reason=a+letter"] {
+        heard(by(), rule.clone(), look(uri)).await;
+    }
+    let page = rule.audit.page(AuditQuery::default()).await.unwrap();
+    let reasons: Vec<_> = page.entries.iter().map(|it| &*it.reason).collect();
+    assert_eq!(reasons, ["a letter", "court order", "court order"]);
+}
