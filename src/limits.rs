@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// Longest command line, CRLF included. RFC 5321 §4.5.3.1.4 asks for 512 plus what extensions
-/// add; AUTH (RFC 4954 §4) asks for 12,288. Beyond: 500 5.5.6, the line is discarded.
+/// add; AUTH (RFC 4954 §4) asks for 12,288. Beyond: 500 5.5.6, and the connection ends: nobody knows
+/// what the line was.
 pub const COMMAND_LINE: usize = 12_288;
 /// Longest line of a message, CRLF included. RFC 5321 §4.5.3.1.6 says 1,000; real mail has
 /// longer ones. Beyond: 500 5.6.0 after the end of data.
@@ -441,8 +442,6 @@ pub const NOTICE_ADDRESSES: usize = 10;
 pub const NOTICE_CASES: usize = 10;
 /// Addresses of the host of a webhook that are tried.
 pub const NOTICE_HOSTS: usize = 4;
-/// Bytes of the answer of a webhook; of a longer one nothing is used.
-pub const NOTICE_ANSWER: usize = 64 * 1024;
 
 /// Bytes of a value in a line of the program's log. Beyond: cut, and the line says so.
 pub const LOG_VALUE: usize = 1_024;

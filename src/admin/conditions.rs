@@ -373,7 +373,11 @@ fn see_case(seen: &mut Seen, case: &Case) {
 fn see_certificate(seen: &mut Seen, state: CertificateState, before: Duration) {
     let file = state.file.display().to_string();
     if let Some(why) = state.refused {
-        let what = format!("a new certificate is not used, the old one stays: {why}");
+        let what = if state.used {
+            format!("a new certificate is not used, the old one stays: {why}")
+        } else {
+            format!("nobody is let in where a certificate is needed: {why}")
+        };
         let todo = "Put a pair there that belongs together: docs/operations/certificates.md";
         let name = (Kind::Certificate, &*format!("{file}, renewed"));
         seen.add(name, (Severity::Critical, "refused"), None, (what, todo));
@@ -430,6 +434,7 @@ mod tests {
             let mut seen = seen(now);
             let state = CertificateState {
                 file: "/etc/tideover/tls.crt".into(),
+                used: true,
                 ends: "2027-02-28T00:00:00Z".parse().ok(),
                 refused: None,
             };
@@ -441,10 +446,12 @@ mod tests {
         let mut seen = seen("2027-01-01T00:00:00Z");
         let state = CertificateState {
             file: "/etc/tideover/tls.crt".into(),
+            used: false,
             ends: None,
             refused: Some("the key is another one".to_owned()),
         };
         see_certificate(&mut seen, state, DAY * 21);
+        assert!(seen.all.conditions[0].what.contains("nobody is let in"));
         assert_eq!(seen.all.conditions[0].state, "refused");
         assert_eq!(
             seen.all.conditions[0].subject,

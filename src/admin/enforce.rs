@@ -70,9 +70,9 @@ async fn proven_again(rule: &Rule, mut request: Request) -> Result<Request, Admi
     let Some(proof) = request.extensions().get::<Proof>().cloned() else {
         return Ok(request);
     };
-    let role = proof.still_lets(rule.role).await?;
+    let now = proof.still_lets(rule.role).await?;
     if let Some(caller) = request.extensions_mut().get_mut::<Caller>() {
-        caller.role = role;
+        caller.role = now;
     }
     if rule.content != Content::File {
         return Ok(request);

@@ -14,7 +14,7 @@ use super::author::authors;
 use super::dkim::{self, Checked as CheckedSignature};
 use super::dmarc::{self, By, Discovery, Proof};
 use super::flaw::{Flaw, bound};
-use super::lookup::Lookups;
+use super::lookup::{Lookup, Lookups};
 use super::reading::{Read, Reading};
 use super::results::results_value;
 use super::ruling::{Enforcement, Enforcements};
@@ -64,8 +64,8 @@ impl Default for Options {
 /// Who hands a message in.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'s> {
-    /// The peer's address.
-    pub ip: IpAddr,
+    /// The client's address; `None`: nobody knows it.
+    pub ip: Option<IpAddr>,
     /// What it calls itself.
     pub helo: &'s str,
     /// MAIL FROM.
@@ -166,11 +166,13 @@ impl Checker {
         Arc::clone(&current)
     }
 
-    /// Is mail of a stranger with this address checked?
+    /// Is mail of a stranger with this address checked? Whose address is not known has no rights
+    /// by it.
     #[must_use]
-    pub fn checks(&self, ip: IpAddr) -> bool {
+    pub fn checks(&self, ip: Option<IpAddr>) -> bool {
         let options = self.options();
-        options.verify && !options.exempt.iter().any(|network| network.contains(ip))
+        let is_exempt = |ip| options.exempt.iter().any(|network| network.contains(ip));
+        options.verify && !ip.is_some_and(is_exempt)
     }
 
     /// Finds out what can be found out in time.
@@ -300,7 +302,7 @@ async fn verify(
     .await;
     let proofs = proofs(sender, &spf, &dkim);
     let mut verdict = Verdict {
-        results: [vec![iprev], spf, lines(read, dkim)].concat(),
+        results: [Vec::from_iter(iprev), spf, lines(read, dkim)].concat(),
         proves_sender: own.is_some_and(|own| proves(&own, &proofs, (read, subject))),
         ..Verdict::default()
     };
@@ -313,9 +315,9 @@ async fn verify(
     (verdict, chain)
 }
 
-async fn peer(subject: Subject<'_>, lookups: &Lookups) -> MethodResult {
+async fn peer(subject: Subject<'_>, lookups: &Lookups) -> Option<MethodResult> {
     let lookup = lookups.method(limits::AUTH_QUESTIONS);
-    iprev::check(subject.ip, &lookup).await
+    Some(iprev::check(subject.ip?, &lookup).await)
 }
 
 /// SPF for MAIL FROM, and for the name in HELO.
@@ -324,15 +326,9 @@ async fn spf_results(subject: Subject<'_>, lookups: &Lookups) -> Vec<MethodResul
     let by_helo = async {
         let origin = helo.as_deref()?;
         let lookup = lookups.method(limits::AUTH_QUESTIONS);
-        let client = Client {
-            ip: subject.ip,
-            helo: subject.helo,
-            // RFC 7208 §2.4: a null path stands for the postmaster.
-            local: "postmaster",
-            origin,
-        };
-        let result = spf::check(client, &lookup).await;
-        let line = MethodResult::new(AuthMethod::Spf, result);
+        // RFC 7208 §2.4: a null path stands for the postmaster.
+        let sender = ("postmaster", origin);
+        let line = sent_by(subject, sender, &lookup).await;
         Some(line.of("smtp.helo", origin))
     };
     let by_sender = async {
@@ -340,18 +336,31 @@ async fn spf_results(subject: Subject<'_>, lookups: &Lookups) -> Vec<MethodResul
         let origin = mailbox.domain().key();
         let local = mailbox.unquoted_local();
         let lookup = lookups.method(limits::AUTH_QUESTIONS);
-        let client = Client {
-            ip: subject.ip,
-            helo: subject.helo,
-            local: &local,
-            origin: &origin,
-        };
-        let result = spf::check(client, &lookup).await;
-        let line = MethodResult::new(AuthMethod::Spf, result);
+        let line = sent_by(subject, (&local, &origin), &lookup).await;
         Some(line.of("smtp.mailfrom", origin))
     };
     let (by_sender, by_helo) = join(by_sender, by_helo).await;
     by_sender.into_iter().chain(by_helo).collect()
+}
+
+/// SPF for one identity. Of a client without an address nothing can be said, which is not the
+/// fault of the sender.
+async fn sent_by(
+    subject: Subject<'_>,
+    (local, origin): (&str, &str),
+    lookup: &Lookup<'_>,
+) -> MethodResult {
+    let Some(ip) = subject.ip else {
+        let line = MethodResult::new(AuthMethod::Spf, AuthResult::TempError);
+        return line.because("nobody knows the address of the client");
+    };
+    let client = Client {
+        ip,
+        helo: subject.helo,
+        local,
+        origin,
+    };
+    MethodResult::new(AuthMethod::Spf, spf::check(client, lookup).await)
 }
 
 async fn signatures(read: &Read, now: Timestamp, lookups: &Lookups) -> Vec<CheckedSignature> {

@@ -48,7 +48,7 @@ async fn check(zone: Zone, signer: &Arc<Signer>, seal: Option<&str>, message: &s
     let mut reading = checker.reading();
     reading.push(message.as_bytes());
     let subject = Subject {
-        ip: IpAddr::from([192, 0, 2, 1]),
+        ip: Some(IpAddr::from([192, 0, 2, 1])),
         helo: "x",
         from: &ReversePath::Null,
     };
@@ -175,7 +175,7 @@ async fn from_a_list(results: &str, besides: &str) -> Verdict {
     let mut reading = checker.reading();
     reading.push(format!("{}{besides}{letter}", seal.unwrap()).as_bytes());
     let subject = Subject {
-        ip: IpAddr::from([192, 0, 2, 1]),
+        ip: Some(IpAddr::from([192, 0, 2, 1])),
         helo: "lists.example",
         from: &ReversePath::Null,
     };

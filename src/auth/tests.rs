@@ -50,7 +50,7 @@ fn read(message: &str) -> Reading {
 async fn check(checker: &Checker, from: &str, message: &str) -> Verdict {
     let from: ReversePath = from.trim_matches(&['<', '>'][..]).parse().unwrap();
     let subject = Subject {
-        ip: "192.0.2.1".parse().unwrap(),
+        ip: Some("192.0.2.1".parse().unwrap()),
         helo: "mail.sender.example",
         from: &from,
     };

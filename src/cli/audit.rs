@@ -116,10 +116,14 @@ impl Page {
 
 /// What was done, in one line.
 fn told(entry: &AuditEntry) -> String {
-    let mut text = match entry.path.as_str() {
-        "" => entry.what.clone(),
-        path => path.trim_start_matches("/api/").to_owned(),
+    let mut text = match entry.left_out {
+        0 => String::new(),
+        left_out => format!("(and {left_out} more before it) "),
     };
+    text.push_str(match entry.path.as_str() {
+        "" => &entry.what,
+        path => path.trim_start_matches("/api/"),
+    });
     for (name, value) in &entry.arguments.0 {
         let name = name.rsplit('.').next().unwrap_or(name);
         for part in [" ", name, "=", value] {
@@ -132,10 +136,6 @@ fn told(entry: &AuditEntry) -> String {
             text.push_str(": ");
             text.push_str(&visible(more));
         }
-    }
-    if entry.left_out > 0 {
-        let before = format!(" ({} more before it were not written down)", entry.left_out);
-        text.push_str(&before);
     }
     text
 }
@@ -170,8 +170,7 @@ mod tests {
         let words: Vec<&str> = text.split_whitespace().collect();
         let words = words.join(" ");
         assert!(
-            words.contains("ann 192.0.2.1 holds domain=example.org: store")
-                && words.contains("(7 more before it"),
+            words.contains("(and 7 more before it) holds domain=example.org: store"),
             "{text}"
         );
         assert!(

@@ -104,9 +104,11 @@ fn webhook(section: &Section<'_>, files: &mut Vec<At<PathBuf>>) -> Option<Webhoo
     }
     let inside = inside.map(|at| Address::In(at.value));
     let address = here.map(|at| Address::Here(at.value)).or(inside);
-    if let (None, Some(secret)) = (&address, &secret) {
-        let what = "signs nothing, expected it beside webhook or webhook_file";
-        section.source.refuse(secret, what);
+    if address.is_none() {
+        let what = "is for nothing, expected it beside webhook or webhook_file";
+        for file in [&secret, &authorities].into_iter().flatten() {
+            section.source.refuse(file, what);
+        }
     }
     Some(Webhook {
         address: address?,
@@ -265,7 +267,7 @@ mod tests {
                 "no https:// address",
             ),
             ("webhook_file = \"absent\"", "cannot be read"),
-            ("webhook_secret_file = \"tideover.toml\"", "signs nothing"),
+            ("webhook_secret_file = \"tideover.toml\"", "is for nothing"),
             (
                 "webhook = \"https://a.example\"\nwebhook_file = \"tideover.toml\"",
                 "expected one of them",

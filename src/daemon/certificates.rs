@@ -26,15 +26,9 @@ pub(super) fn load(config: &Config) -> Result<BTreeMap<Served, Arc<TlsServer>>, 
     }
     let door = config.admin.as_ref().and_then(|it| it.certificate.as_ref());
     if let Some(files) = door {
-        match read(files) {
-            Ok(server) => drop(all.insert(Served::Admin, Arc::new(server))),
-            // Mail does not wait for a page.
-            Err(error) => tracing::error!(
-                %error,
-                "the operators' door stays shut: its certificate cannot be used; mend it and \
-                 restart"
-            ),
-        }
+        // Mail does not wait for a page.
+        let server = TlsServer::load_when_good(&files.certificate, &files.key);
+        all.insert(Served::Admin, Arc::new(server));
     }
     Ok(all)
 }

@@ -86,6 +86,13 @@ impl House {
     }
 
     fn live(&self, options: Options) -> Life {
+        self.live_while(&[], options)
+    }
+
+    /// From the first look on, this is wrong.
+    fn live_while(&self, wrong: &[&str], options: Options) -> Life {
+        let already = Wrong::default();
+        already.is(wrong);
         let spool_options = crate::spool::Options {
             min_free: 0,
             ..crate::spool::Options::new(self.path("spool"))
@@ -125,7 +132,7 @@ impl House {
             shutdown: shutdown.clone(),
         };
         let notices = Notices::new(options, parts);
-        let wrong = Arc::new(Wrong::default());
+        let wrong = Arc::new(already);
         let observe = Arc::clone(&wrong) as Arc<dyn Observe>;
         shutdown.spawn("notices", notices.clone().run(observe));
         Life {
@@ -303,14 +310,17 @@ async fn a_restart_repeats_nothing_and_tells_what_ended_meanwhile() {
         let kept = spool.fact("notice", "memory").unwrap();
         kept.is_some_and(|kept| !kept["entries"][0]["told"].is_null())
     };
-    while !is_kept() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    for _ in 0..600 {
+        if is_kept() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    assert!(is_kept());
     drop(spool);
     life.end().await;
 
-    let life = house.live(with);
-    life.wrong.is(&["onprem"]);
+    let life = house.live_while(&["onprem"], with);
     let status = life.until(|status| status.sent.len() == 2).await;
     assert!(
         status.sent[0]

@@ -109,3 +109,39 @@ async fn a_new_config_sends_what_waits_on_a_silent_way_and_ends_its_program() {
     }
     panic!("the program goes on");
 }
+
+/// A hook that says much about a notice has taken it all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_webhook_says_beside_its_status_is_not_waited_for() {
+    let house = House::new();
+    let chatty = server(|mut stream| async move {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        stream.read_buf(&mut Vec::with_capacity(64 * 1024)).await?;
+        let head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n";
+        stream.write_all(head).await?;
+        tokio::time::sleep(SECOND * 60).await;
+        Ok(())
+    });
+    let life = house.live(Options {
+        webhook: Some(webhook(&chatty.await)),
+        ..options()
+    });
+    let results = life.notices.test().await;
+    assert_eq!(results[0].result, "sent", "{}", said(&results));
+    life.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_that_is_asked_to_come_later_is_no_alarm() {
+    let house = House::new();
+    let relay = mail_host(&Heard::default(), &["451 4.7.1 greylisted"]).await;
+    let life = house.live(Options {
+        addresses: vec!["ops@example.net".parse().unwrap()],
+        relay: Some(relay),
+        ..options()
+    });
+    let results = life.notices.test().await;
+    assert!(results[0].what.contains("greylisted"), "{}", said(&results));
+    assert_eq!(life.notices.problem(), None);
+    life.end().await;
+}

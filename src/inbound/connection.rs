@@ -1,7 +1,7 @@
 //! Drives one session over one connection: bytes in, replies out, messages into the spool.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,10 @@ use crate::telemetry::names;
 pub(super) struct Connection {
     pub(super) server: Arc<Server>,
     pub(super) peer: SocketAddr,
+    /// Who is at the other end, whoever he introduces.
+    spokesman: SocketAddr,
+    /// Is `peer` the client, or does nobody know who that is?
+    standing: Standing,
     pub(super) origin: Origin,
     /// The right to be here; `None` only while it is counted anew.
     permit: Option<Permit>,
@@ -80,6 +84,8 @@ impl Connection {
         Self {
             server,
             peer,
+            spokesman: peer,
+            standing: client.standing,
             origin,
             permit: Some(client.permit),
             introduces,
@@ -140,18 +146,25 @@ impl Connection {
 
     /// From now on the connection is that client's; `None` when he has too many.
     fn introduce(&mut self, said: &XClient) -> Option<()> {
-        let standing = match said.address() {
-            Some(Some(address)) => {
-                self.permit = Some(self.permit.take()?.reassign(address)?);
-                tracing::debug!(spokesman = %self.peer, client = %address, "XCLIENT");
-                self.peer = SocketAddr::new(address, said.port());
-                Standing::Own
-            }
-            Some(None) => Standing::Unknown,
+        (self.peer, self.standing) = match said.address() {
+            Some(Some(address)) => (SocketAddr::new(address, said.port()), Standing::Own),
+            // Nor is he the one who was introduced before him.
+            Some(None) => (self.spokesman, Standing::Unknown),
             None => return Some(()),
         };
-        self.origin = self.server.options.role.origin_of(self.peer.ip(), standing);
+        let (spokesman, client) = (self.spokesman, self.peer.ip());
+        tracing::debug!(%spokesman, %client, standing = ?self.standing, "XCLIENT");
+        self.permit = Some(self.permit.take()?.reassign(client)?);
+        self.origin = self.server.options.role.origin_of(client, self.standing);
         Some(())
+    }
+
+    /// The address of the client, if somebody knows it.
+    pub(super) fn client(&self) -> Option<IpAddr> {
+        match self.standing {
+            Standing::Own => Some(self.peer.ip().to_canonical()),
+            Standing::Unknown => None,
+        }
     }
 
     async fn handshake(&mut self, stream: BoxedStream) -> Option<BoxedStream> {

@@ -27,21 +27,29 @@ const AT: &str = "elsewhere.example";
 #[must_use]
 pub fn test_relay(options: &Options, admit: &dyn Admit, ours: &str) -> RelayTest {
     let mut test = RelayTest::default();
+    each_trick(options, admit, ours, |worked| test.note(worked));
+    test
+}
+
+/// What became of each: `None` when it did not work.
+fn each_trick(
+    options: &Options,
+    admit: &dyn Admit,
+    ours: &str,
+    mut note: impl FnMut(Option<OpenTrick>),
+) {
     let senders = senders(ours, &options.hostname);
     for rcpt in recipients(ours, &options.hostname) {
         for mail in &senders {
-            test.tried += 1;
-            if let Some(lane) = attempt(options, admit, (mail, &rcpt)) {
-                test.open.push(OpenTrick {
-                    listener: options.listener.clone(),
-                    mail: mail.clone(),
-                    rcpt: rcpt.clone(),
-                    lane,
-                });
-            }
+            let lane = attempt(options, admit, (mail, &rcpt));
+            note(lane.map(|lane| OpenTrick {
+                listener: options.listener.clone(),
+                mail: mail.clone(),
+                rcpt: rcpt.clone(),
+                lane,
+            }));
         }
     }
-    test
 }
 
 /// Who says that he sends: somebody outside, nobody, and what claims to be ours.
@@ -221,10 +229,17 @@ mod tests {
     }
 
     fn opened(role: Role, takes: fn(&str, &str, Origin) -> bool) -> Vec<String> {
-        let test = test_relay(&options(role), &Takes(takes), "example.org");
+        let options = options(role);
+        let test = test_relay(&options, &Takes(takes), "example.org");
         assert!(test.tried > 200, "{}", test.tried);
-        assert_eq!(test.problem().is_some(), !test.open.is_empty());
-        let mut said: Vec<_> = test.open.into_iter().map(|trick| trick.rcpt).collect();
+        let mut said = Vec::new();
+        each_trick(&options, &Takes(takes), "example.org", |worked| {
+            said.extend(worked);
+        });
+        assert_eq!(test.worked, said.len());
+        assert_eq!(test.problem().is_some(), !said.is_empty());
+        assert!(test.open.len() <= 10, "{}", test.open.len());
+        let mut said: Vec<_> = said.into_iter().map(|trick| trick.rcpt).collect();
         said.dedup();
         said
     }

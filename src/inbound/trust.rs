@@ -14,8 +14,8 @@ impl Connection {
     /// Who checks the sender, when he is a stranger.
     pub(super) fn checker(&self) -> Option<&Checker> {
         let checker = self.server.checker.as_deref();
-        let ip = self.peer.ip();
-        checker.filter(|checker| self.origin == Origin::Internet && checker.checks(ip))
+        let client = self.client();
+        checker.filter(|checker| self.origin == Origin::Internet && checker.checks(client))
     }
 
     /// A message that came whole: its sender is checked, and it is made durable.
@@ -59,7 +59,7 @@ impl Connection {
     ) -> Option<Checked> {
         let checker = self.server.checker.as_deref()?;
         let subject = Subject {
-            ip: self.peer.ip().to_canonical(),
+            ip: self.client(),
             helo: &hello.name,
             from: &transaction.from,
         };

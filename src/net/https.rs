@@ -45,7 +45,7 @@ pub struct HttpBounds {
     pub each: Duration,
     /// Addresses of a host that are tried.
     pub addresses: usize,
-    /// Bytes of an answer.
+    /// Bytes of an answer's body; 0: only its status is waited for.
     pub answer: usize,
 }
 
@@ -233,6 +233,9 @@ async fn exchange(
     let answered = async {
         let answer = sender.send_request(request).await.map_err(broken)?;
         let status = answer.status().as_u16();
+        if most == 0 {
+            return Ok((status, Vec::new()));
+        }
         let body = Limited::new(answer.into_body(), most).collect().await;
         let body = body.map_err(|error| HttpError::Refused(format!("its answer: {error}")))?;
         Ok((status, body.to_bytes().to_vec()))

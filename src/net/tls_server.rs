@@ -26,7 +26,8 @@ pub struct TlsServer {
 }
 
 struct Loaded {
-    config: Arc<ServerConfig>,
+    /// `None`: no usable pair has been there yet.
+    config: Option<Arc<ServerConfig>>,
     /// When the certificate ends, if that can be read.
     ends: Option<Timestamp>,
     /// Why the files that are there now are not used.
@@ -40,6 +41,8 @@ struct Loaded {
 pub struct CertificateState {
     /// Its file.
     pub file: PathBuf,
+    /// There is one that is shown to others.
+    pub used: bool,
     /// When it ends; `None`: that cannot be read.
     pub ends: Option<Timestamp>,
     /// Newer files are there and cannot be used: why.
@@ -63,18 +66,32 @@ impl TlsServer {
     /// # Errors
     /// [`TlsFileError`], which says which file and what is wrong with it.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, TlsFileError> {
-        let changed = changed(certificate, key);
-        let (config, ends) = read_pair(certificate, key)?;
-        Ok(Self {
+        let server = Self::waiting(certificate, key);
+        server.reload()?;
+        Ok(server)
+    }
+
+    /// The same, also when the files cannot be used yet: nobody is let in before they can.
+    #[must_use]
+    pub fn load_when_good(certificate: &Path, key: &Path) -> Self {
+        let server = Self::waiting(certificate, key);
+        if let Err(error) = server.reload() {
+            tracing::error!(%error, "nobody is let in before the certificate can be used");
+        }
+        server
+    }
+
+    fn waiting(certificate: &Path, key: &Path) -> Self {
+        Self {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
             loaded: RwLock::new(Loaded {
-                config,
-                ends,
+                config: None,
+                ends: None,
                 refused: None,
-                changed,
+                changed: (None, None),
             }),
-        })
+        }
     }
 
     /// Uses the self-signed pair in `directory`; makes one for `hostname` if there is none.
@@ -96,7 +113,8 @@ impl TlsServer {
         let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
         loaded.changed = changed;
         loaded.refused = read.as_ref().err().map(ToString::to_string);
-        (loaded.config, loaded.ends) = read?;
+        let (config, ends) = read?;
+        (loaded.config, loaded.ends) = (Some(config), ends);
         Ok(())
     }
 
@@ -107,6 +125,7 @@ impl TlsServer {
         let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
         CertificateState {
             file: self.certificate.clone(),
+            used: loaded.config.is_some(),
             ends: loaded.ends,
             refused: loaded.refused.clone(),
         }
@@ -114,29 +133,30 @@ impl TlsServer {
 
     /// The present pair. Asking for two modification times costs next to nothing beside a
     /// handshake.
-    fn config(&self) -> Arc<ServerConfig> {
+    fn config(&self) -> Option<Arc<ServerConfig>> {
         let now = changed(&self.certificate, &self.key);
         {
             let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
             if loaded.changed == now {
-                return Arc::clone(&loaded.config);
+                return loaded.config.clone();
             }
         }
         match self.reload() {
             Ok(()) => {
                 tracing::info!(certificate = %self.certificate.display(), "certificate read again");
             }
-            Err(error) => tracing::error!(%error, "the old certificate stays in use"),
+            Err(error) => tracing::error!(%error, "the certificate in use stays as it is"),
         }
         let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&loaded.config)
+        loaded.config.clone()
     }
 }
 
 impl AcceptTls for TlsServer {
     fn accept(&self, stream: BoxedStream) -> Boxed<'_, io::Result<(BoxedStream, TlsInfo)>> {
         Box::pin(async move {
-            let acceptor = TlsAcceptor::from(self.config());
+            let none = || io::Error::other("there is no certificate that can be used");
+            let acceptor = TlsAcceptor::from(self.config().ok_or_else(none)?);
             let secured = tokio::time::timeout(limits::TLS_TIMEOUT, acceptor.accept(stream))
                 .await
                 .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;

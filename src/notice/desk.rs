@@ -89,6 +89,8 @@ struct State {
     core: Core,
     sent: Vec<SentNotice>,
     ways: BTreeMap<String, WayStatus>,
+    /// What was told before the start is known: nothing is written over it before.
+    restored: bool,
 }
 
 impl Notices {
@@ -129,10 +131,9 @@ impl Notices {
     pub async fn run(self, observe: Arc<dyn Observe>) {
         let shutdown = self.0.parts.shutdown.clone();
         shutdown.spawn("notices, written down", self.clone().keep());
-        let mut restored = false;
         let mut looking = None;
         loop {
-            restored = restored || self.restore();
+            self.restore();
             let options = self.options();
             let pause = (options.pace.gather / 4).clamp(SOON, LOOK);
             tokio::select! {
@@ -322,7 +323,7 @@ impl Notices {
                 status.what = shortened(missed.what());
                 let why = status.what.as_str();
                 tracing::warn!(way = name, attempts, why, "a notice does not arrive");
-                if attempts >= FAILING || pause.is_none() {
+                if attempts >= FAILING || matches!(missed, Missed::ForGood(_)) {
                     status.failing_since.get_or_insert(now);
                 }
             }
@@ -419,16 +420,19 @@ impl Notices {
         names.map(status).collect()
     }
 
-    /// Goes on with what was written down; no: the index does not know it yet.
-    fn restore(&self) -> bool {
-        let spool = &self.0.parts.spool;
-        if spool.rebuilding().is_some() {
-            return false;
+    /// Goes on with what was written down, once, when the index knows it.
+    fn restore(&self) {
+        if self.state().restored {
+            return;
         }
-        let read = |key| spool.fact(ROOM, key).ok().flatten();
-        let memory = read(MEMORY).map(serde_json::from_value::<Memory>);
-        let kept = read(SENT).map(serde_json::from_value::<Kept>);
+        let read = |key| self.0.parts.spool.fact(ROOM, key);
+        let (Ok(memory), Ok(kept)) = (read(MEMORY), read(SENT)) else {
+            return;
+        };
+        let memory = memory.map(serde_json::from_value::<Memory>);
+        let kept = kept.map(serde_json::from_value::<Kept>);
         let mut state = self.state();
+        state.restored = true;
         if let Some(Ok(memory)) = memory {
             state.core.restore(memory);
         }
@@ -439,7 +443,8 @@ impl Notices {
                 state.ways.entry(way.way.clone()).or_insert(way);
             }
         }
-        true
+        // What came before is not written down yet.
+        self.0.news.notify_one();
     }
 
     /// Writes down what was told, apart from telling it: the log may be what is broken.
@@ -451,11 +456,11 @@ impl Notices {
                 () = self.0.news.notified() => {}
                 () = shutdown.stopping() => return,
             }
-            if self.0.parts.spool.rebuilding().is_some() {
-                continue;
-            }
             let (memory, kept) = {
                 let state = self.state();
+                if !state.restored {
+                    continue;
+                }
                 let ways = state.ways.values().cloned().collect();
                 let sent = state.sent.clone();
                 (state.core.memory(), Kept { sent, ways })

@@ -105,7 +105,7 @@ fn text(notice: &Notice, host: &str) -> String {
         // Writing to a String cannot fail.
         write!(
             text,
-            "\n{more} more waited: there were too many notices within an hour.\n"
+            "\n{more} more are not in this notice: too much at one time, or within an hour.\n"
         )
         .ok();
     }
@@ -218,7 +218,7 @@ mod tests {
              what to do: Nothing for the mail.\n\n\
              OVER: cloud is down: refused\n  \
              from 2026-01-02 10:02:03 UTC to 2026-01-02 10:05:00 UTC\n\n\
-             2 more waited: there were too many notices within an hour.\n\n\
+             2 more are not in this notice: too much at one time, or within an hour.\n\n\
              How it is now: tideover status. What was sent: tideover notify status.\n"
         );
         let over = telling(vec![item(News::Over, "onprem is down: refused")]);

@@ -185,7 +185,10 @@ impl<'a> Walk<'a> {
             // I11: a domain of ours in front is no pass for what stands behind it.
             Lookup::Unknown(_) if origin == Origin::Internet && address.is_routed() => {
                 self.say(|| format!("{address} names a way to somewhere else: reject it"));
-                ControlFlow::Break(Decision::Reject(ROUTED))
+                // Perhaps it is known once the whole directory is.
+                let is_early = self.view.directory.is_provisional();
+                let refusal = if is_early { NOT_KNOWN_YET } else { ROUTED };
+                ControlFlow::Break(Decision::Reject(refusal))
             }
             Lookup::Unknown(rule) => self.unknown(&rule, address),
             Lookup::Stranger if self.is_our_postmaster(address) => self.postmaster(address, None),

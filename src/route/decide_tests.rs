@@ -357,6 +357,7 @@ fn nobody_is_refused_by_a_directory_that_knows_nobody() {
     world.directory = directory(PEOPLE).provisional();
     let early = "@strict.example [-] reject 4.4.3";
     assert_eq!(world.told("nobody@strict.example"), early);
+    assert_eq!(world.told("odd%name@strict.example"), early);
     assert!(world.told("eve@strict.example").contains("onprem"));
 }
 

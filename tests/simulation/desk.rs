@@ -54,8 +54,8 @@ impl AccountAdmin for Nobody {
         Box::pin(async { Err(no_accounts()) })
     }
 
-    fn coverage(&self) -> Boxed<'_, Result<Coverage, AccountRefused>> {
-        Box::pin(async { Ok(Coverage::default()) })
+    fn coverage(&self) -> Boxed<'_, Result<Arc<Coverage>, AccountRefused>> {
+        Box::pin(async { Ok(Arc::default()) })
     }
 
     fn list(&self) -> Boxed<'_, Result<Vec<Account>, AccountRefused>> {
