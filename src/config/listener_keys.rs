@@ -152,6 +152,12 @@ fn spokesman(text: &str) -> Result<Network, String> {
     Ok(network)
 }
 
+/// Those of a file without errors.
+pub(super) fn configs(listeners: Vec<Listener>) -> Vec<ListenerConfig> {
+    let configs = listeners.into_iter().map(Listener::into_config);
+    configs.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -223,12 +223,10 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
             hostname: server.hostname?.value,
             data_dir: server.data_dir.value,
             postmaster: server.postmaster.map(|at| at.value),
+            stop_limit: server.stop_limit,
         },
         spool,
-        listeners: listeners
-            .into_iter()
-            .map(listener_keys::Listener::into_config)
-            .collect(),
+        listeners: listener_keys::configs(listeners),
         tls: tls.map(|(certificate, key)| CertificateFiles {
             certificate: certificate.value,
             key: key.value,

@@ -180,6 +180,8 @@ pub struct ServerConfig {
     pub data_dir: PathBuf,
     /// Who gets the mail for `postmaster`; `None`: the home of the domain.
     pub postmaster: Option<Mailbox>,
+    /// What is under way at a stop gets this long.
+    pub stop_limit: Duration,
 }
 
 /// `[spool]`.

@@ -21,6 +21,8 @@ use crate::webmail::{Proxy, Writing};
 
 const MIB: u64 = 1024 * 1024;
 const DAY: Duration = Duration::from_secs(86_400);
+/// What is under way at a stop gets this long.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// A letter is not kept back longer than this.
 const UNDO: Duration = Duration::from_secs(300);
 
@@ -29,6 +31,7 @@ pub(super) struct Server {
     pub(super) hostname: Option<At<Domain>>,
     pub(super) data_dir: At<PathBuf>,
     pub(super) postmaster: Option<At<Mailbox>>,
+    pub(super) stop_limit: Duration,
 }
 
 pub(super) fn server(root: &Section<'_>) -> Server {
@@ -44,6 +47,7 @@ pub(super) fn server(root: &Section<'_>) -> Server {
             hostname: None,
             data_dir: default,
             postmaster: None,
+            stop_limit: STOP_LIMIT,
         };
     };
     let hostname = section.text("hostname", host_name);
@@ -53,6 +57,8 @@ pub(super) fn server(root: &Section<'_>) -> Server {
             "the name of this server, for example \"mx.example.org\"",
         );
     }
+    let mut stop_limit = STOP_LIMIT;
+    set(&mut stop_limit, section.text("stop_limit", patience));
     let server = Server {
         hostname,
         data_dir: section
@@ -61,9 +67,19 @@ pub(super) fn server(root: &Section<'_>) -> Server {
             })
             .unwrap_or(default),
         postmaster: section.text("postmaster", mailbox),
+        stop_limit,
     };
     section.finish();
     server
+}
+
+fn patience(text: &str) -> Result<Duration, String> {
+    let limit = duration(text)?;
+    if (Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(format!("\"{text}\" is not possible, expected 1s to 1h"))
+    }
 }
 
 /// `[spool]`, and where it names the spool's identity.

@@ -11,7 +11,7 @@ use super::catch_up::{Rest, known_people};
 use super::door::desks;
 use super::front::{LdapFront, provider};
 use super::reload::{Movers, Reloader};
-use super::sockets::Sockets;
+use super::sockets::{Handed, Sockets};
 use super::visit_key::visit_key;
 use super::{Running, StartError, certificates, drills, notices, sync};
 use crate::activation::Activation;
@@ -44,9 +44,14 @@ use crate::writeback::{self, Writebacks};
 /// # Errors
 /// [`StartError`]; nothing runs then.
 pub async fn start(config: Config) -> Result<Running, StartError> {
+    start_with(config, Handed::default()).await
+}
+
+/// The same, on sockets that somebody else holds.
+pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running, StartError> {
     let directory = config.read_directory()?;
     // Ports first: a second start must not touch the spool of the first one.
-    let sockets = Sockets::bind(&config)?;
+    let sockets = Sockets::bind(&config, handed)?;
     make_data_dir(&config.server.data_dir).map_err(StartError::other("data_dir"))?;
     let tls = certificates::load(&config)?;
     let opened = open_spool(&config).await?;

@@ -10,6 +10,7 @@ mod door;
 mod drills;
 mod front;
 mod invite_many;
+mod keeper;
 mod notices;
 mod relay_watch;
 mod reload;
@@ -21,7 +22,6 @@ mod visit_key;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 pub use assemble::start;
 pub use relay_watch::all_tests;
@@ -35,9 +35,6 @@ use crate::route::Router;
 use crate::spool::{Recovery, Spool, SpoolError};
 use crate::webmail::Accounts;
 use reload::Reloader;
-
-/// Sessions and deliveries that are under way get this long to finish.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running front door.
 #[derive(Debug)]
@@ -77,7 +74,7 @@ impl Running {
     /// # Errors
     /// When the last sync of the spool fails.
     pub async fn stop(self) -> Result<(), SpoolError> {
-        if tokio::time::timeout(PATIENCE, self.shutdown.stop())
+        if tokio::time::timeout(self.reloader.stop_limit(), self.shutdown.stop())
             .await
             .is_err()
         {

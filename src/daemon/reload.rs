@@ -1,11 +1,12 @@
 //! Takes over a changed config without dropping a connection; a bad one is refused whole.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::assemble::Base;
+use super::keeper::Keeper;
 use super::sync;
 use crate::admin::Reload;
 use crate::backend::{BackendOptions, Monitor};
@@ -40,8 +41,11 @@ pub(super) struct Reloader {
     backends: watch::Sender<Arc<[BackendOptions]>>,
     attention: watch::Sender<Duration>,
     current: Mutex<Current>,
+    /// Who is told; nobody, until somebody is named.
+    keeper: OnceLock<Keeper>,
     /// One at a time.
     reloading: tokio::sync::Mutex<()>,
+    telling: tokio::sync::Mutex<()>,
 }
 
 /// What tells others of the present config.
@@ -73,13 +77,26 @@ impl Reloader {
             backends,
             attention,
             current: Mutex::new(Current { config, probes }),
+            keeper: OnceLock::new(),
             reloading: tokio::sync::Mutex::default(),
+            telling: tokio::sync::Mutex::default(),
         };
         let told = Told {
             backends: watched,
             attention_after,
         };
         (Arc::new(reloader), told)
+    }
+
+    /// Names who is told when the config is read again; once, at the start.
+    pub(super) fn tell(&self, keeper: Keeper) {
+        // The first one stays.
+        self.keeper.set(keeper).ok();
+    }
+
+    /// Sessions and deliveries that are under way at a stop get this long to finish.
+    pub(super) fn stop_limit(&self) -> Duration {
+        self.current().config.server.stop_limit
     }
 
     fn current(&self) -> MutexGuard<'_, Current> {
@@ -177,7 +194,16 @@ impl Reloader {
 impl Reload for Reloader {
     fn reload(&self) -> Boxed<'_, Result<(), String>> {
         Box::pin(async move {
+            // One after the other: whoever is told hears each begin and end.
+            let _turn = self.telling.lock().await;
+            let keeper = self.keeper.get();
+            if let Some(keeper) = keeper {
+                keeper.reloading();
+            }
             let result = self.reload_now().await;
+            if let Some(keeper) = keeper {
+                keeper.ready().await;
+            }
             if let Err(error) = &result {
                 tracing::error!(%error, "the config was refused; the old one stays");
             }

@@ -2,6 +2,9 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::assemble::start_with;
+use super::keeper::Keeper;
+use super::sockets::Handed;
 use super::{Running, StartError};
 use crate::admin::Reload as _;
 use crate::config::Config;
@@ -15,8 +18,13 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     let mut terminate = hear(SignalKind::terminate())?;
     let mut interrupt = hear(SignalKind::interrupt())?;
     let mut hang_up = hear(SignalKind::hangup())?;
-    let running = super::start(config).await?;
+    let keeper = Keeper::of_process();
+    let running = start_with(config, Handed::to_us()?).await?;
+    running.reloader.tell(keeper.clone());
     announce(&running);
+    // Not earlier: all ports are open, and who connects gets his greeting.
+    keeper.ready().await;
+    keeper.attend(&running);
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
@@ -27,6 +35,7 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
             }
         }
     }
+    keeper.stopping();
     tracing::info!("stopping: what is under way is finished first");
     running.stop().await?;
     tracing::info!("stopped");

@@ -5,7 +5,46 @@ use std::net::SocketAddr;
 
 use super::StartError;
 use crate::config::{Config, WebConfig};
-use crate::net::{Listen, TcpListen};
+use crate::net::{Listen, TcpListen, handed};
+
+/// Sockets that somebody else has bound for us, and nobody has taken yet.
+#[derive(Default)]
+pub(super) struct Handed(Vec<TcpListen>);
+
+impl Handed {
+    /// Those of this process.
+    pub(super) fn to_us() -> Result<Self, StartError> {
+        handed().map(Self).map_err(StartError::other("sockets"))
+    }
+
+    /// The port of the config: the socket of that address, or a new one.
+    fn listen(&mut self, address: SocketAddr) -> Result<TcpListen, StartError> {
+        let mut sockets = self.0.iter();
+        let Some(place) = sockets.position(|socket| socket.local_address() == address) else {
+            return Ok(TcpListen::bind(address)?);
+        };
+        tracing::info!(%address, "a socket was handed over");
+        Ok(self.0.swap_remove(place))
+    }
+
+    /// Whoever hands over a port means that mail comes in there.
+    fn assert_none_left(&self) -> Result<(), StartError> {
+        let left = self
+            .0
+            .iter()
+            .map(|socket| socket.local_address().to_string());
+        let left: Vec<String> = left.collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let why = format!(
+            "{} was handed over (LISTEN_FDS), and the config names no such port: change the \
+             socket unit, or the bind of a listener, of [web] or of [admin]",
+            left.join(", ")
+        );
+        Err(StartError::other("sockets")(why))
+    }
+}
 
 /// All ports of the config, bound.
 pub(super) struct Sockets {
@@ -17,24 +56,26 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    pub(super) fn bind(config: &Config) -> Result<Self, StartError> {
-        let mail: Result<Vec<_>, _> = config
-            .listeners
-            .iter()
-            .map(|listener| TcpListen::bind(listener.bind))
+    /// Those that were handed over, and new ones for the rest.
+    pub(super) fn bind(config: &Config, mut handed: Handed) -> Result<Self, StartError> {
+        let listeners = config.listeners.iter();
+        let mail: Result<Vec<_>, _> = listeners
+            .map(|listener| handed.listen(listener.bind))
             .collect();
         let web = config
             .web
             .clone()
-            .map(|web| TcpListen::bind(web.bind).map(|socket| (web, socket)))
+            .map(|web| handed.listen(web.bind).map(|socket| (web, socket)))
             .transpose()?;
         let admin = config
             .admin
             .as_ref()
-            .map(|admin| TcpListen::bind(admin.bind))
+            .map(|admin| handed.listen(admin.bind))
             .transpose()?;
+        let mail = mail?;
+        handed.assert_none_left()?;
         Ok(Self {
-            mail: mail?,
+            mail,
             web_address: web.as_ref().map(|(_, socket)| socket.local_address()),
             web,
             admin_address: admin.as_ref().map(Listen::local_address),

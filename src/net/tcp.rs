@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{BoxedStream, Dial, Listen};
@@ -74,6 +74,23 @@ impl TcpListen {
             Ok((listener, bound))
         };
         let (listener, address) = open().map_err(|source| BindError { address, source })?;
+        Ok(Self { listener, address })
+    }
+
+    /// A socket that somebody else has bound. To be called within the runtime.
+    ///
+    /// # Errors
+    /// [`BindError`], when it cannot listen.
+    pub fn adopt(socket: std::net::TcpListener) -> Result<Self, BindError> {
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        let address = socket.local_addr().unwrap_or(unknown);
+        let open = || -> io::Result<TcpListener> {
+            // It may have been bound only; twice does no harm.
+            SockRef::from(&socket).listen(limits::LISTEN_BACKLOG)?;
+            socket.set_nonblocking(true)?;
+            TcpListener::from_std(socket)
+        };
+        let listener = open().map_err(|source| BindError { address, source })?;
         Ok(Self { listener, address })
     }
 

@@ -267,6 +267,13 @@ impl Spool {
         told.await.unwrap_or(Err(SpoolError::Closed))
     }
 
+    /// Waits until the writer answers; `false`: it has ended.
+    pub async fn answers(&self) -> bool {
+        let (done, told) = oneshot::channel();
+        // An error is an answer, too.
+        self.0.jobs.send(Job::End(done)).await.is_ok() && told.await.is_ok()
+    }
+
     /// The part behind `at`, up to the end of its segment or of the log.
     fn next_part(
         &self,

@@ -5,6 +5,7 @@ use std::process::Command;
 use crate::machine::PROJECT;
 
 const UNIT: &str = "config/tideover.service";
+const SOCKETS: &str = "config/tideover.socket";
 /// What systemd says of a unit that shuts its program in well enough, 0 to 10.
 const EXPOSURE: f64 = 2.0;
 
@@ -37,13 +38,14 @@ fn the_unit_exposes_little() {
 }
 
 #[test]
-fn the_unit_has_no_unknown_words() {
-    let Some((_, said)) = systemd_analyze(&["verify"]) else {
+fn the_units_have_no_unknown_words() {
+    let Some((_, said)) = systemd_analyze(&["verify", SOCKETS]) else {
         return;
     };
     let wrong: Vec<&str> = said
         .lines()
-        .filter(|line| line.contains("tideover.service") && line.contains("Unknown"))
+        .filter(|line| line.contains("tideover.s"))
+        .filter(|line| line.contains("Unknown") || line.contains("Failed to parse"))
         .collect();
     assert!(wrong.is_empty(), "{wrong:?}");
 }

@@ -2,11 +2,19 @@
 //! handed to it, how it stops, what it starts without. The built program as a child process; no
 //! root, nothing but loopback ports and a folder of each test's own.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a helper of a test fails by panicking"
+)]
 
 mod client;
+mod keeper;
 mod logs;
 mod place;
 mod platform;
+mod sockets;
+mod stop;
 mod upgrade;
 mod wait;

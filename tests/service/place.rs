@@ -68,7 +68,9 @@ impl Place {
 
     /// Starts it with its output in the file `log`, and waits until it greets.
     pub(crate) fn start(&self) -> Program {
-        let program = self.start_by(self.command());
+        let mut command = self.command();
+        command.stdout(Stdio::null());
+        let program = self.start_by(command);
         self.wait_for_greeting();
         program
     }
@@ -77,7 +79,7 @@ impl Place {
     pub(crate) fn start_by(&self, mut command: Command) -> Program {
         let log = self.file("log");
         let out = File::options().create(true).append(true).open(log).unwrap();
-        command.stderr(out).stdout(Stdio::null());
+        command.stderr(out);
         Program::start(command)
     }
 
@@ -130,6 +132,10 @@ impl Program {
     /// SIGTERM, without waiting.
     pub(crate) fn terminate(&self) {
         kill_process(self.pid, Signal::TERM).unwrap();
+    }
+
+    pub(crate) fn hang_up(&self) {
+        kill_process(self.pid, Signal::HUP).unwrap();
     }
 
     /// Waits for its end.

@@ -1,14 +1,21 @@
-//! A mail platform that takes everything.
+//! A mail platform that takes everything, or keeps those waiting who give it something.
 
 use std::io::{self, BufRead as _, BufReader, Lines, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 /// The platform; its threads live as long as the tests.
 #[derive(Clone)]
 pub(crate) struct Platform {
     pub(crate) address: SocketAddr,
-    state: Arc<Mutex<Vec<String>>>,
+    state: Arc<(Mutex<State>, Condvar)>,
+}
+
+#[derive(Default)]
+struct State {
+    subjects: Vec<String>,
+    keeps_waiting: bool,
+    waiting: usize,
 }
 
 impl Platform {
@@ -35,7 +42,22 @@ impl Platform {
 
     /// The subjects of what it took, in order.
     pub(crate) fn subjects(&self) -> Vec<String> {
-        self.state.lock().unwrap().clone()
+        self.state.0.lock().unwrap().subjects.clone()
+    }
+
+    /// From now on nobody gets an answer to the end of his message.
+    pub(crate) fn keep_waiting(&self) {
+        self.state.0.lock().unwrap().keeps_waiting = true;
+    }
+
+    /// How many wait for that.
+    pub(crate) fn waiting(&self) -> usize {
+        self.state.0.lock().unwrap().waiting
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.state.0.lock().unwrap().keeps_waiting = false;
+        self.state.1.notify_all();
     }
 
     fn serve(&self, stream: TcpStream) -> io::Result<()> {
@@ -64,7 +86,14 @@ impl Platform {
     }
 
     fn take(&self, subject: String) {
-        self.state.lock().unwrap().push(subject);
+        let (state, changed) = &*self.state;
+        let mut state = state.lock().unwrap();
+        state.waiting += 1;
+        while state.keeps_waiting {
+            state = changed.wait(state).unwrap();
+        }
+        state.waiting -= 1;
+        state.subjects.push(subject);
     }
 }
 

@@ -5,7 +5,7 @@ use crate::tree::Tree;
 use crate::{Complaints, assert_clean, assert_complains, assert_content};
 
 /// Crates and the folders or files that may name them.
-const PLACES: [(&str, &[&str]); 24] = [
+const PLACES: [(&str, &[&str]); 25] = [
     ("sled", &["src/spool/"]),
     ("flate2", &["src/spool/ledger.rs"]),
     ("rustls", &["src/net/"]),
@@ -15,6 +15,7 @@ const PLACES: [(&str, &[&str]); 24] = [
     ("webpki_roots", &["src/net/"]),
     ("rcgen", &["src/net/"]),
     ("hickory_resolver", &["src/net/"]),
+    ("listenfd", &["src/net/handed.rs"]),
     ("socket2", &["src/net/"]),
     (
         "axum",

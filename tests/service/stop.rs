@@ -1,0 +1,96 @@
+//! A stop ends what is under way, within its limit; what is not over then is given up, and nothing
+//! that was acknowledged is lost.
+
+use std::time::{Duration, Instant};
+
+use crate::client::{Client, id_in, message};
+use crate::place::Place;
+use crate::platform::Platform;
+use crate::wait::eventually;
+
+/// The place with a limit for its stop.
+fn place(platform: &Platform, limit: &str) -> Place {
+    let place = Place::new(platform.address, "");
+    let config = place.file("tideover.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let limited = format!("[server]\nstop_limit = \"{limit}\"\n");
+    std::fs::write(config, text.replace("[server]\n", &limited)).unwrap();
+    place
+}
+
+#[test]
+fn what_is_under_way_ends_well() {
+    let platform = Platform::start();
+    let place = place(&platform, "50s");
+    let mut program = place.start();
+    platform.keep_waiting();
+    let mut first = Client::connect(place.smtp).unwrap();
+    first.send("ann@example.org", "in delivery").unwrap();
+    eventually("it is being delivered", || {
+        (platform.waiting() == 1).then_some(())
+    });
+    let mut second = Client::connect(place.smtp).unwrap();
+    second.begin("ann@example.org").unwrap();
+    let mut idle = Client::connect(place.smtp).unwrap();
+    program.terminate();
+    place.line_with(&["stopping"]);
+    // Who does nothing is told so, and nobody else comes in.
+    assert!(idle.reply().unwrap().starts_with("421"));
+    eventually("nobody comes in", || Client::connect(place.smtp).err());
+    second.say(&message("in the middle")).unwrap();
+    let reply = second.ask(".").unwrap();
+    let id = id_in(&reply).unwrap();
+    platform.go_on();
+    assert!(program.ended().success());
+    place.line_with(&["stopped"]);
+    // Its outcome was written down: it is not sent twice.
+    let mut program = place.start();
+    place.line_with(&[" delivered ", &id]);
+    eventually("both arrive", || {
+        (platform.subjects().len() >= 2).then_some(())
+    });
+    assert_eq!(platform.subjects(), ["in delivery", "in the middle"]);
+    program.stop();
+}
+
+#[test]
+fn after_its_limit_it_ends_and_loses_nothing() {
+    let platform = Platform::start();
+    let place = place(&platform, "1s");
+    let mut program = place.start();
+    platform.keep_waiting();
+    let mut first = Client::connect(place.smtp).unwrap();
+    first.send("ann@example.org", "in delivery").unwrap();
+    eventually("it is being delivered", || {
+        (platform.waiting() == 1).then_some(())
+    });
+    let mut endless = Client::connect(place.smtp).unwrap();
+    endless.begin("ann@example.org").unwrap();
+    endless.say(&message("without an end")).unwrap();
+    let begun = Instant::now();
+    program.terminate();
+    assert!(program.ended().success());
+    assert!(
+        begun.elapsed() >= Duration::from_secs(1),
+        "it waits for its limit"
+    );
+    place.line_with(&["some tasks did not finish in time"]);
+    // Not acknowledged, so its sender keeps it.
+    assert!(endless.ask(".").is_err(), "it was not stored");
+    platform.go_on();
+    let mut program = place.start();
+    let arrived = |subject: &str| {
+        platform
+            .subjects()
+            .iter()
+            .filter(|it| *it == subject)
+            .count()
+    };
+    // Once by the connection of before, and once more: that it may be so is said.
+    eventually("it is delivered", || {
+        (arrived("in delivery") == 2).then_some(())
+    });
+    place.line_with(&["these may arrive twice"]);
+    assert_eq!(arrived("without an end"), 0);
+    program.stop();
+}
