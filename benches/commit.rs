@@ -181,6 +181,7 @@ fn envelope() -> Envelope {
         header_from: Some("Ann <ann@example.net>".to_owned()),
         authenticity: Authenticity::Unproven,
         expanded: None,
+        filtered: Vec::new(),
         verdict: None,
     }
 }

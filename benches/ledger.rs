@@ -144,6 +144,7 @@ fn envelope(number: u64) -> Envelope {
         header_from: Some("Ann <ann@example.net>".to_owned()),
         authenticity: Authenticity::Unproven,
         expanded: None,
+        filtered: Vec::new(),
         verdict: None,
     }
 }

@@ -243,6 +243,7 @@ fn envelope(number: usize) -> Envelope {
         header_from: Some(format!("Sender {0} <sender{0}@x.example>", number % 200)),
         authenticity: Authenticity::Unproven,
         expanded: None,
+        filtered: Vec::new(),
         verdict: None,
     }
 }

@@ -1,5 +1,6 @@
 //! What the fuzz targets do with their input. Also run over the corpus by `tests/protocol`.
 
+use tideover::filter::{Answer, Nonsense, ReplyReader};
 use tideover::limits;
 use tideover::smtp::{ChunkCheck, Command, DataDecoder, DataEncoder, LineDecoder};
 use tideover::webmail::{AuthenticatorData, ClientData};
@@ -53,6 +54,32 @@ pub(crate) fn data(input: &[u8]) {
         let mut received = Vec::new();
         assert!(DataDecoder::new().decode(&sent, &mut received).ended);
         assert_eq!(received, whole);
+    }
+}
+
+/// What a content filter answers: the first byte says how large the pieces are. Never panics, is the
+/// same in pieces and as a whole, and what it says can stand in a field.
+pub(crate) fn filter(input: &[u8]) {
+    let Some((&size, answer)) = input.split_first() else {
+        return;
+    };
+    let whole = ReplyReader::default().push(answer);
+    let mut reader = ReplyReader::default();
+    let mut pieces = Ok(None);
+    for piece in answer.chunks(usize::from(size) + 1) {
+        pieces = reader.push(piece);
+        if pieces != Ok(None) {
+            break;
+        }
+    }
+    // Bytes behind the end may be unseen.
+    assert!(pieces == whole || whole == Err(Nonsense::More));
+    if let Ok(Some(Answer::Bad(said) | Answer::Failed(said))) = whole {
+        assert!(said.len() <= limits::FILTER_SAID);
+        assert!(
+            said.bytes()
+                .all(|it| matches!(it, b' '..=b'~') && it != b'"')
+        );
     }
 }
 

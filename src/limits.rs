@@ -456,3 +456,25 @@ pub const LOG_CONNECTIONS: (u64, u64) = (50, 1);
 pub const LOG_REST: Duration = Duration::from_secs(10);
 /// Recipients that the line about an accepted message names. Beyond: their number only.
 pub const LOG_RECIPIENTS: usize = 20;
+
+/// Content filters. Beyond: the config is refused.
+pub const FILTERS: usize = 8;
+/// A message waits so long for the answer of one filter. Beyond: it was not looked at.
+pub const FILTER_TIME: Duration = Duration::from_secs(20);
+/// The longest that it may wait by the config: a sender waits for the reply to its final dot.
+pub const FILTER_TIME_MOST: Duration = Duration::from_secs(60);
+/// A filter says so soon whether it is there. Beyond: it is not.
+pub const FILTER_PING: Duration = Duration::from_secs(5);
+/// Bytes of the largest message that a filter is asked about, as clamd's `StreamMaxLength` has it.
+/// Beyond: `over_size` of the config.
+pub const FILTER_SIZE: u64 = 25 * 1024 * 1024;
+/// Messages that one filter is asked about at one time. Beyond: they wait, for the same time.
+pub const FILTER_AT_ONCE: usize = 10;
+/// Bytes of the answer of clamd. Beyond: it is none.
+pub const FILTER_ANSWER: usize = 4 * 1024;
+/// Characters of what a filter says. Beyond: cut.
+pub const FILTER_SAID: usize = 200;
+/// Bytes of a message that go to a filter in one piece.
+pub const FILTER_PIECE: usize = 64 * 1024;
+/// Addresses of the host of a filter that are tried.
+pub const FILTER_HOSTS: usize = 4;

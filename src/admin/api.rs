@@ -177,6 +177,7 @@ pub(super) async fn status(State(admin): Us) -> Answer<StatusView> {
         missing_mail,
         open_relay: admin.router.relay_test().get(),
         attention,
+        filters: admin.filter_status(),
         sources: admin.sync.status(),
         cases: admin.case_numbers(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -46,6 +46,7 @@ impl Observe for Admin {
         self.see_landings(&mut seen);
         self.see_drills(&mut seen);
         self.see_sources(&mut seen);
+        self.see_filters(&mut seen);
         for certificate in self.certificates.values() {
             see_certificate(&mut seen, certificate.state(), thresholds.certificate);
         }
@@ -81,13 +82,13 @@ impl Served {
 }
 
 /// What is seen.
-struct Seen {
+pub(super) struct Seen {
     now: Timestamp,
     all: Observed,
 }
 
 impl Seen {
-    fn add(
+    pub(super) fn add(
         &mut self,
         (kind, subject): (Kind, &str),
         (severity, state): (Severity, &str),

@@ -60,6 +60,7 @@ impl Admin {
             .chain(self.spool.sign_problem())
             .chain(self.relay_problem())
             .chain(self.notice_problem())
+            .chain(self.filter_problems())
             .collect();
         HealthView {
             ok: problems.is_empty(),
@@ -117,6 +118,9 @@ impl Admin {
         // Its gauge is set where it is found out.
         drop(self.notice_problem());
         self.set_sync_gauges();
+        if let Some(filters) = &self.filters {
+            filters.set_gauges();
+        }
         self.set_drill_gauges();
         self.set_certificate_gauges();
         gauge!(names::SPOOL_BYTES).set(stats.bytes as f64);

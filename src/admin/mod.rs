@@ -21,6 +21,7 @@ mod drill_api;
 mod enforce;
 mod error;
 mod extract;
+mod filters;
 mod health;
 mod hold_api;
 mod invitation_api;
@@ -62,6 +63,7 @@ use crate::backend::BackendOptions;
 use crate::base::{Boxed, Clock};
 use crate::directory::{Generations, Syncer, Waves};
 use crate::drill::Drills;
+use crate::filter::Filters;
 use crate::net::TlsServer;
 use crate::notice::Notices;
 use crate::outbound::Outbound;
@@ -168,6 +170,8 @@ pub struct Admin {
     pub landings: Landings,
     /// Who is told of trouble; `None`: nobody ever.
     pub notices: Option<Notices>,
+    /// Who looks at mail before it is taken; `None`: nobody ever.
+    pub filters: Option<Filters>,
     /// The certificates that are shown to others.
     pub certificates: BTreeMap<Served, Arc<TlsServer>>,
     /// The sources that are synchronised.

@@ -240,6 +240,7 @@ impl MessageView {
                 group: from.group.to_string(),
             }),
             verdict: envelope.verdict.as_deref().cloned(),
+            filtered: envelope.filtered.clone(),
             recipients: recipients
                 .enumerate()
                 .map(|(number, (recipient, state))| {

@@ -7,7 +7,8 @@ use crate::activation::ActivationView;
 use crate::backend::{Health, HealthChange, Protocol, TlsPolicy, Wish};
 use crate::base::Timestamp;
 use crate::directory::SyncStatus;
-use crate::mail::{BackendId, SpoolId, Verdict};
+use crate::filter::FilterStatus;
+use crate::mail::{BackendId, Filtered, SpoolId, Verdict};
 use crate::queue::{Progress, replay};
 use crate::route::{Nearly, RelayTested, ShownState};
 use crate::spool::{Balance, Outlook, WriteFailures};
@@ -49,6 +50,9 @@ pub struct StatusView {
     /// Whether strangers could send through this server, as it was tried last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_relay: Option<RelayTested>,
+    /// Content filters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<FilterStatus>,
     /// Sources of the directory that are synchronised.
     #[serde(default)]
     pub sources: Vec<SyncStatus>,
@@ -292,6 +296,9 @@ pub struct MessageView {
     /// What was found out about a stranger who sent it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// What content filters said of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filtered: Vec<Filtered>,
     /// Its recipients, in the order of RCPT.
     pub recipients: Vec<RecipientView>,
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -14,6 +15,8 @@ use crate::config::{self, Config, Problem};
 use crate::cutover::{Report, Verdict};
 use crate::daemon;
 use crate::directory::{Directory, DirectoryHandle};
+use crate::filter::{self, Filters};
+use crate::net::{Dns, TcpDial};
 use crate::route::{RelayTest, Router};
 use crate::terminal::Palette;
 
@@ -83,7 +86,7 @@ pub(super) async fn check(
     let mut warnings = Vec::new();
     let (problems, summary, report) = match config::check(&file) {
         Ok((config, directory)) => {
-            warnings = config.warnings();
+            warnings = Box::pin(all_warnings(&config)).await;
             let summary = summary(&config, &directory);
             relay = Some(test_relay(&config, directory));
             match depth {
@@ -147,6 +150,27 @@ pub(super) async fn check(
     } else {
         Ok(())
     }
+}
+
+/// What is possible and unwise, and content filters that do not answer now.
+async fn all_warnings(config: &Config) -> Vec<Problem> {
+    let mut warnings = config.warnings();
+    let options = config.filter_options();
+    if options.is_empty() {
+        return warnings;
+    }
+    let Ok(resolve) = Dns::system() else {
+        return warnings;
+    };
+    let world = filter::World {
+        dial: Arc::new(TcpDial::default()),
+        resolve: Arc::new(resolve),
+        clock: Clock::system(),
+    };
+    let silent = Filters::new(world, options).probe().await;
+    let warn = |(name, why): &(String, String)| config.filter_warning(name, why);
+    warnings.extend(silent.iter().map(warn));
+    warnings
 }
 
 /// Tries whether strangers could send through a server with this config.

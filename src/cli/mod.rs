@@ -171,9 +171,10 @@ fn perform(intent: Intent) -> Result<(), Failure> {
     };
     runtime.block_on(async {
         match watch {
-            None => once(config, format, work).await,
+            None => Box::pin(once(config, format, work)).await,
             Some(every) if watch::is_question(&work) => {
-                watch::watch((every, format), || once(config, format, work.clone())).await
+                let show = || Box::pin(once(config, format, work.clone()));
+                watch::watch((every, format), show).await
             }
             Some(_) => Err(Failure::new(
                 Exit::Usage,

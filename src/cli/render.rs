@@ -349,6 +349,10 @@ impl Page {
         if let Some(verdict) = &message.verdict {
             text.push_str(&self.field("sender", &checked(verdict)));
         }
+        if !message.filtered.is_empty() {
+            let results: Vec<String> = message.filtered.iter().map(ToString::to_string).collect();
+            text.push_str(&self.field("filters", &results.join(", ")));
+        }
         for recipient in &message.recipients {
             text.push_str(&self.recipient(recipient));
         }

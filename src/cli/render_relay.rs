@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::render::Page;
 use crate::admin::StatusView;
+use crate::filter::FilterStatus;
 use crate::route::RelayTest;
 use crate::terminal::{Tone, visible};
 
@@ -15,7 +16,9 @@ impl Page {
     pub(super) fn alarms(self, status: &StatusView) -> String {
         let last = status.open_relay.as_ref();
         let relay = last.and_then(|last| self.open_relay(&last.test));
-        self.missing(status.missing_mail) + &relay.unwrap_or_default()
+        let silent = status.filters.iter().filter_map(FilterStatus::problem);
+        let filters: String = silent.map(|told| self.field("filter", &told)).collect();
+        self.missing(status.missing_mail) + &filters + &relay.unwrap_or_default()
     }
 
     /// What strangers can do; `None` when they can do nothing.

@@ -73,6 +73,7 @@ fn status_fits_and_tells_what_waits() {
         webmail: None,
         enrolled: Some(five_of_six()),
         sources: Vec::new(),
+        filters: Vec::new(),
         cases: CaseNumbers {
             cases: 1,
             recipients: 412,
@@ -173,6 +174,7 @@ fn a_trace_fits_and_keeps_words_whole() {
             ],
             ..Verdict::default()
         }),
+        filtered: Vec::new(),
         recipients: vec![RecipientView {
             address: "ann@example.org".to_owned(),
             state: ShownState::Held,

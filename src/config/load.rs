@@ -9,8 +9,8 @@ use super::reader::{At, Section, Source};
 use super::verify::{self, Ourselves};
 use super::{
     CertificateFiles, Config, LdapSource, Problem, Problems, ServerConfig, WebConfig, admin_keys,
-    auth_keys, drill, landing_keys, ldap_keys, listener_keys, log_keys, notice_keys, online,
-    people, people_keys, platforms, sections, signing, writeback_keys,
+    auth_keys, drill, filter_keys, landing_keys, ldap_keys, listener_keys, log_keys, notice_keys,
+    online, people, people_keys, platforms, sections, signing, writeback_keys,
 };
 use crate::directory::Directory;
 
@@ -182,12 +182,12 @@ fn table_of<'t>(source: &Source<'_>, text: &'t str) -> Result<Spanned<DeTable<'t
 
 /// `None` when something that cannot be left out is missing; the source knows what.
 fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Config> {
-    let server = sections::server(root);
+    let (server, listeners) = (sections::server(root), listener_keys::listeners(root));
     let (spool, spool_uuid) = sections::spool(root);
-    let listeners = listener_keys::listeners(root);
     let (tls, backends) = (sections::tls(root), platforms::backends(root));
     let (domains, check, dmarc) = online::domains(root, &backends);
     let (auth, notices) = (auth_keys::auth(root, dmarc), notice_keys::notices(root));
+    let filters = filter_keys::filters(root, (&listeners, &domains));
     let directory = people_keys::directory(root, &backends);
     let (outside, queue) = (platforms::outside(root, &backends), sections::queue(root));
     let (replay, landing) = (sections::replay(root), landing_keys::landing(root));
@@ -227,10 +227,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         },
         spool,
         listeners: listener_keys::configs(listeners),
-        tls: tls.map(|(certificate, key)| CertificateFiles {
-            certificate: certificate.value,
-            key: key.value,
-        }),
+        tls: tls.map(certificate_files),
         backends: backends
             .into_iter()
             .filter_map(|backend| backend.config)
@@ -247,11 +244,19 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         replay,
         landing,
         auth,
+        filters,
         writeback,
         web: web.and_then(|web| web_config(web, logins)),
         admin: admin.and_then(admin_keys::Admin::config),
         limits,
     })
+}
+
+fn certificate_files((certificate, key): (At<PathBuf>, At<PathBuf>)) -> CertificateFiles {
+    CertificateFiles {
+        certificate: certificate.value,
+        key: key.value,
+    }
 }
 
 /// Nobody has the port of somebody else.

@@ -8,6 +8,7 @@ mod admin_keys;
 mod auth_keys;
 mod drill;
 mod entry;
+mod filter_keys;
 mod imap_keys;
 mod landing_keys;
 mod ldap_keys;
@@ -35,6 +36,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use drill::DrillConfig;
+pub use filter_keys::FilterConfig;
 use jiff::tz::TimeZone;
 pub use load::{Places, check, data_dir, find, load, read};
 pub use notice_keys::NoticesConfig;
@@ -93,6 +95,8 @@ pub struct Config {
     pub landing: landing::Options,
     /// `[auth]`.
     pub auth: auth::Options,
+    /// `[filter.NAME]`, in the order of the file.
+    pub filters: Vec<FilterConfig>,
     /// `[web]`; `None`: no webmail.
     pub web: Option<WebConfig>,
     /// `[admin]`; `None`: the unix socket only.

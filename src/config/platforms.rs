@@ -448,7 +448,7 @@ pub(super) fn host_and_port(text: &str) -> Result<String, String> {
 }
 
 /// The form under which a domain is looked up.
-fn domain_name(text: &str) -> Result<String, String> {
+pub(super) fn domain_name(text: &str) -> Result<String, String> {
     let name = Domain::from_str(text)
         .ok()
         .filter(|name| !name.is_literal());

@@ -22,6 +22,7 @@ use crate::base::{Clock, Entropy, Shutdown};
 use crate::config::{AdminConfig, Config, WebConfig};
 use crate::directory::{DirectoryHandle, Generations, Syncer, Verified, Waves};
 use crate::drill::{DrillTransport, Drills};
+use crate::filter::{self, Filters};
 use crate::imap::{self, ImapHomes};
 use crate::inbound;
 use crate::ldap::{LdapServer, Passwords};
@@ -59,10 +60,8 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
     let base = Base::new(&config, directory, opened.spool.clone())?;
     let outbound = client(&config, &base.board, (&base.clock, &base.entropy))?;
     let (queue, drills) = base.queue(&config, &outbound);
-    let (accounts, provider) = (
-        base.accounts(&config)?,
-        provider(&config, (&base.clock, &base.shutdown))?,
-    );
+    let accounts = base.accounts(&config)?;
+    let provider = provider(&config, (&base.clock, &base.shutdown))?;
     let movers = movers(&config, &base, (&queue, &outbound))?;
     let (reloader, told) = Reloader::new(config.clone(), base.clone(), movers.clone());
     reloader.watch_backends();
@@ -87,6 +86,7 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
             replays: movers.replays.clone(),
             landings: movers.landings.clone(),
             notices: Some(movers.notices.clone()),
+            filters: Some(base.filters.clone()),
             certificates: tls.clone(),
             writebacks: movers.writebacks.clone(),
             sync: base.syncer.clone(),
@@ -136,6 +136,7 @@ pub(super) struct Base {
     pub(super) activation: Activation,
     pub(super) visits: VisitKey,
     pub(super) checker: Arc<Checker>,
+    pub(super) filters: Filters,
     pub(super) signer: Arc<Signer>,
 }
 
@@ -169,7 +170,7 @@ impl Base {
             config.generation_options(),
         );
         Ok(Self {
-            clock,
+            clock: clock.clone(),
             entropy,
             shutdown: Shutdown::new(),
             spool,
@@ -182,6 +183,7 @@ impl Base {
             visits: visits.map_err(StartError::other("visit.key"))?,
             checker: Arc::new(checker.sealing(Arc::clone(&signer))),
             signer,
+            filters: filters(config, &clock)?,
         })
     }
 
@@ -245,6 +247,7 @@ impl Base {
             let (router, spool) = (self.router.clone(), self.spool.clone());
             let guard = LoopGuard::new(router, spool, self.visits.clone());
             let server = server.guarded(guard).checking(Arc::clone(&self.checker));
+            let server = server.filtering(self.filters.clone());
             let run = inbound::run(Box::new(socket), Arc::new(server), self.shutdown.clone());
             self.shutdown.spawn("inbound listener", run);
         }
@@ -360,6 +363,16 @@ fn client(
         board: Some(board.clone()),
     };
     Ok(Outbound::new(config.outbound_options(), world))
+}
+
+/// The content filters.
+fn filters(config: &Config, clock: &Clock) -> Result<Filters, StartError> {
+    let world = filter::World {
+        dial: Arc::new(TcpDial::default()),
+        resolve: Arc::new(Dns::system().map_err(StartError::other("the resolver"))?),
+        clock: clock.clone(),
+    };
+    Ok(Filters::new(world, config.filter_options()))
 }
 
 /// The mailboxes that can be asked what they have.

@@ -153,6 +153,7 @@ impl Reloader {
         self.movers.imap.configure(new.imap_options());
         self.movers.notices.configure(new.notice_options());
         self.base.checker.configure(new.auth.clone());
+        self.base.filters.configure(new.filter_options());
         let queue_options = new.queue_options();
         {
             let mut current = self.current();

@@ -299,6 +299,7 @@ impl Drills {
             header_from: Some(address.to_string()),
             authenticity: Authenticity::Local,
             expanded: None,
+            filtered: Vec::new(),
             verdict: None,
         };
         let mut draft = spool.draft_of_ours();

@@ -17,11 +17,12 @@ use super::receive::Incoming;
 use super::server::{Permit, Server};
 use super::session::{Action, BadLine, Hello, Introduces, Pipelined, Rules, Session, StartTls};
 use super::transaction::Transaction;
+use super::trust::Held;
 use super::wire::{Wire, WireError};
 use crate::base::{Shutdown, TlsInfo};
 use crate::directory::is_encapsulated;
 use crate::limits;
-use crate::mail::{Authenticity, Envelope, HoldReason, Peer, SpoolId, Trace, Verdict};
+use crate::mail::{Authenticity, Envelope, Peer, SpoolId, Trace, Verdict};
 use crate::net::BoxedStream;
 use crate::route::{Admission, Origin};
 use crate::smtp::{Attribute, Command, ForwardPath, LineDecoder, Reply, XClient};
@@ -395,6 +396,7 @@ impl Connection {
                 Origin::Trusted => Authenticity::Relayed,
             },
             expanded: None,
+            filtered: Vec::new(),
             verdict: verdict.map(Box::new),
         }
     }
@@ -404,7 +406,7 @@ impl Connection {
         &self,
         draft: Draft,
         envelope: Envelope,
-        (visits, mut held): (&[String], Vec<(u16, HoldReason)>),
+        (visits, held): (&[String], Held),
     ) -> Reply {
         let size = draft.len();
         let from = envelope.from.to_string();
@@ -412,11 +414,7 @@ impl Connection {
         let now = self.server.clock.now();
         let guard = self.server.loops.as_ref();
         let loops = guard.map(|guard| guard.check(visits, &envelope, now));
-        for (number, reason) in loops.unwrap_or_default() {
-            // A loop is what has to be mended first.
-            held.retain(|(other, _)| *other != number);
-            held.push((number, reason));
-        }
+        let held = held.with_loops(loops.unwrap_or_default());
         let all = envelope.recipients.iter().map(|it| &it.address);
         let encapsulated: Vec<_> = all.filter(|it| is_encapsulated(it)).cloned().collect();
         let id = draft.id();

@@ -1,12 +1,12 @@
 //! The header section of a message that comes in, in pieces: hops counted, Exchange's internal
-//! fields and results of checks that claim to be ours kept out, what lists show remembered. Nothing
-//! else changes (I8).
+//! fields and results of checks and filters that claim to be ours kept out, what lists show
+//! remembered. Nothing else changes (I8).
 
 use memchr::memchr;
 
 use crate::auth::{Claim, claim};
 use crate::limits;
-use crate::mail::{VISIT_FIELD, decode_text, message_id};
+use crate::mail::{FILTER_FIELD, VISIT_FIELD, decode_text, message_id};
 use crate::route::Origin;
 
 /// Exchange trusts these fields and writes them itself; from the Internet they are forgeries
@@ -197,7 +197,9 @@ impl HeaderFilter {
     fn begin_field(&mut self, line: &[u8]) {
         let name = field_name(line).unwrap_or_default();
         let is_result = name.eq_ignore_ascii_case(b"Authentication-Results");
-        self.fate = if self.origin != Origin::Trusted && has_prefix(line, INTERNAL) {
+        let is_forged =
+            has_prefix(line, INTERNAL) || name.eq_ignore_ascii_case(FILTER_FIELD.as_bytes());
+        self.fate = if self.origin != Origin::Trusted && is_forged {
             Fate::Goes
         } else if is_result && self.checked_as.is_some() {
             Fate::Open
@@ -315,6 +317,17 @@ mod tests {
             To: b\r\n\r\nX-MS-Exchange-Organization-Body: stays\r\n";
         let kept = b"Subject: a\r\nX-MS-Exchange-CrossTenant-Id: stays\r\n\
             To: b\r\n\r\nX-MS-Exchange-Organization-Body: stays\r\n";
+        for size in [1, 7, 1000] {
+            assert_eq!(filter(message, size, Origin::Internet).0, kept);
+            assert_eq!(filter(message, size, Origin::Trusted).0, message);
+        }
+    }
+
+    #[test]
+    fn what_a_filter_of_ours_never_said_is_removed() {
+        let message = b"x-tideover-filter : clamav=clean; by=mx.example.org\r\n\tsaid=\"\"\r\n\
+            X-Tideover-Filters: stays\r\nX-TIDEOVER-FILTER:\r\n\r\nX-Tideover-Filter: body\r\n";
+        let kept = b"X-Tideover-Filters: stays\r\n\r\nX-Tideover-Filter: body\r\n";
         for size in [1, 7, 1000] {
             assert_eq!(filter(message, size, Origin::Internet).0, kept);
             assert_eq!(filter(message, size, Origin::Trusted).0, message);

@@ -1,7 +1,8 @@
 //! The SMTP server: from a connection to a message in the spool.
 //!
 //! `listener` takes connections within bounds; `connection` moves bytes; `session` decides, one
-//! command in, one action out, without I/O; `content` reads the message; the spool commits it.
+//! command in, one action out, without I/O; `content` reads the message; who sent it, and what is
+//! in it, is asked of others (`trust`, `looked_at`); the spool commits it.
 //! A 250 to the final dot is said only after the commit (I1). The room never delivers, never
 //! looks at a backend, and changes nothing in a message but its header's front.
 
@@ -10,6 +11,7 @@ mod connection;
 mod content;
 mod header_filter;
 mod listener;
+mod looked_at;
 mod notes;
 mod policy;
 mod receive;

@@ -8,6 +8,7 @@ use super::notes::Notes;
 use super::visitors::{Visitor, Visitors};
 use crate::auth::Checker;
 use crate::base::Clock;
+use crate::filter::Filters;
 use crate::net::AcceptTls;
 use crate::route::{Admit, LoopGuard};
 use crate::spool::Spool;
@@ -23,6 +24,7 @@ pub struct Server {
     pub(super) loops: Option<LoopGuard>,
     pub(super) checker: Option<Arc<Checker>>,
     pub(super) notes: Notes,
+    pub(super) filters: Option<Filters>,
     visitors: Mutex<Visitors>,
 }
 
@@ -53,6 +55,7 @@ impl Server {
             loops: None,
             checker: None,
             notes: Notes::default(),
+            filters: None,
             visitors: Mutex::default(),
         }
     }
@@ -68,6 +71,13 @@ impl Server {
     #[must_use]
     pub fn checking(mut self, checker: Arc<Checker>) -> Self {
         self.checker = Some(checker);
+        self
+    }
+
+    /// With content filters that look at messages before they are taken.
+    #[must_use]
+    pub fn filtering(mut self, filters: Filters) -> Self {
+        self.filters = Some(filters);
         self
     }
 

@@ -1,14 +1,35 @@
 //! Strangers are checked before their mail is taken: what was found goes into the record.
 
+use std::collections::BTreeMap;
+
 use super::connection::{Connection, spool_reply};
 use super::content::Content;
 use super::session::Hello;
 use super::transaction::Transaction;
 use crate::auth::{Checked, Checker, Reading, Ruling, Subject, results_field, rule};
-use crate::mail::Verdict;
+use crate::filter::{self, filter_fields};
+use crate::mail::{HoldReason, Verdict};
 use crate::route::Origin;
 use crate::smtp::Reply;
 use crate::spool::Draft;
+
+/// Who is held, by number, and why.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    dmarc: Vec<(u16, HoldReason)>,
+    filter: BTreeMap<u16, HoldReason>,
+}
+
+impl Held {
+    /// One reason each. A loop is mended before anything else, but who mends it and lets the
+    /// message go must know what a filter found.
+    pub(super) fn with_loops(self, loops: Vec<(u16, HoldReason)>) -> Vec<(u16, HoldReason)> {
+        let mut all: BTreeMap<u16, HoldReason> = self.dmarc.into_iter().collect();
+        all.extend(loops);
+        all.extend(self.filter);
+        all.into_iter().collect()
+    }
+}
 
 impl Connection {
     /// Who checks the sender, when he is a stranger.
@@ -36,16 +57,29 @@ impl Connection {
             Ruling::Take(held) => held,
             Ruling::Refuse(reply) => return reply,
         };
+        let looked_at = match self.filter(&draft, &transaction).await {
+            filter::Ruling::Take(looked_at) => looked_at,
+            filter::Ruling::Refuse(reply) => return reply,
+        };
+        let hostname = &self.server.options.hostname;
+        // RFC 8617 §5.1: the newest set stands above all.
+        let mut fields = seal.unwrap_or_default();
         if let Some(verdict) = &verdict {
-            // RFC 8617 §5.1: the newest set stands above all.
-            let field = results_field(&self.server.options.hostname, verdict);
-            let field = seal.unwrap_or_default() + &field;
-            if let Err(error) = draft.prepend(field.as_bytes()).await {
-                tracing::error!(%error, "a message could not be written");
-                return spool_reply(&error);
-            }
+            fields += &results_field(hostname, verdict);
         }
-        let envelope = self.envelope(hello, transaction, (&content, verdict));
+        fields += &filter_fields(hostname, &looked_at.results);
+        if !fields.is_empty()
+            && let Err(error) = draft.prepend(fields.as_bytes()).await
+        {
+            tracing::error!(%error, "a message could not be written");
+            return spool_reply(&error);
+        }
+        let mut envelope = self.envelope(hello, transaction, (&content, verdict));
+        envelope.filtered = looked_at.results;
+        let held = Held {
+            dmarc: held,
+            filter: looked_at.held,
+        };
         self.commit(draft, envelope, (&content.found().visits, held))
             .await
     }
@@ -80,5 +114,39 @@ impl Connection {
             }
             None => Ruling::Take(Vec::new()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::{BackendId, DmarcPolicy, SpoolId};
+
+    /// Who releases what a filter found must know of it, whatever else is wrong.
+    #[test]
+    fn one_reason_each_and_a_filters_first() {
+        let dmarc = HoldReason::Dmarc {
+            domain: "bank.example".to_owned(),
+            policy: DmarcPolicy::Reject,
+        };
+        let filter = HoldReason::Filter {
+            filter: "clamav".to_owned(),
+            said: "Eicar".to_owned(),
+        };
+        let back = HoldReason::Loop {
+            given_to: BackendId::new("cloud"),
+            home: BackendId::new("onprem"),
+            earlier: SpoolId::from_u64(1),
+        };
+        let held = Held {
+            dmarc: (0..4).map(|number| (number, dmarc.clone())).collect(),
+            filter: [(2, filter.clone()), (3, filter)].into(),
+        };
+        let all = held.with_loops(vec![(1, back.clone()), (3, back)]);
+        let kinds: Vec<_> = all.iter().map(|(of, it)| (*of, it.kind())).collect();
+        assert_eq!(
+            kinds,
+            [(0, "dmarc"), (1, "loop"), (2, "filter"), (3, "filter")]
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SpoolId, Verdict};
+use super::{Filtered, SpoolId, Verdict};
 use crate::smtp::{MailParameters, Mailbox, RcptParameters, ReversePath};
 
 /// What came with a message.
@@ -35,6 +35,9 @@ pub struct Envelope {
     /// What was found out about the sender when it came in; `None`: nothing was checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Box<Verdict>>,
+    /// What content filters said when it came in, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filtered: Vec<Filtered>,
 }
 
 impl Envelope {

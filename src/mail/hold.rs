@@ -60,12 +60,19 @@ pub enum HoldReason {
         /// What it asks for.
         policy: DmarcPolicy,
     },
+    /// A content filter says that something is wrong with it, and the config has such mail held.
+    Filter {
+        /// The name of the filter in the config.
+        filter: String,
+        /// What it said.
+        said: String,
+    },
 }
 
 impl HoldReason {
     /// The words for all kinds of reasons.
-    pub const KINDS: [&'static str; 7] = [
-        "refused", "operator", "move", "no-route", "loop", "damaged", "dmarc",
+    pub const KINDS: [&'static str; 8] = [
+        "refused", "operator", "move", "no-route", "loop", "damaged", "dmarc", "filter",
     ];
 
     /// One word of [`Self::KINDS`].
@@ -79,6 +86,7 @@ impl HoldReason {
             Self::Loop { .. } => "loop",
             Self::Damaged { .. } => "damaged",
             Self::Dmarc { .. } => "dmarc",
+            Self::Filter { .. } => "filter",
         }
     }
 }
@@ -125,6 +133,10 @@ impl fmt::Display for HoldReason {
                 "dmarc: it says it is from {domain}, which asks to {} what it did not send: look \
                  at it, then release or drop it",
                 policy.verb()
+            ),
+            Self::Filter { filter, said } => write!(
+                f,
+                "filter {filter}: {said}: find out what it is before you release it, or drop it"
             ),
         }
     }

@@ -22,6 +22,7 @@ fn envelope(recipient: &str, orcpt: Option<&str>) -> Envelope {
         header_from: None,
         authenticity: Authenticity::Local,
         expanded: None,
+        filtered: Vec::new(),
         verdict: None,
     }
 }

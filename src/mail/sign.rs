@@ -11,7 +11,7 @@ pub trait Sign: Send + Sync + fmt::Debug {
 }
 
 /// One message.
-pub trait Signing: Send + fmt::Debug {
+pub trait Signing: Send + Sync + fmt::Debug {
     /// The next piece of it.
     fn push(&mut self, piece: &[u8]);
     /// Its end: what belongs in front of it.

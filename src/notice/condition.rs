@@ -34,6 +34,8 @@ pub enum Kind {
     Directory,
     /// Strangers can send through this server.
     Relay,
+    /// A content filter does not answer.
+    Filter,
     /// Nothing is wrong: somebody tries whether notices arrive.
     Test,
 }
@@ -55,6 +57,7 @@ impl Kind {
             Self::Landing => "landing",
             Self::Directory => "directory",
             Self::Relay => "relay",
+            Self::Filter => "filter",
             Self::Test => "test",
         }
     }

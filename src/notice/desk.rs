@@ -193,6 +193,7 @@ impl Notices {
             Kind::Landing,
             Kind::Directory,
             Kind::Relay,
+            Kind::Filter,
         ];
         Observed {
             conditions: vec![condition],

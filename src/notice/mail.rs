@@ -81,6 +81,7 @@ fn envelope(to: &Mailbox) -> Envelope {
         header_from: None,
         authenticity: Authenticity::Local,
         expanded: None,
+        filtered: Vec::new(),
         verdict: None,
     }
 }

@@ -83,6 +83,7 @@ fn delivery(recipients: &[&str], body: &[u8]) -> Delivery {
         header_from: None,
         authenticity: crate::mail::Authenticity::default(),
         expanded: None,
+        filtered: Vec::new(),
         verdict: None,
     };
     Delivery {

@@ -266,6 +266,7 @@ fn envelope_of(
         header_from: Some(format!("Mail system <MAILER-DAEMON@{hostname}>")),
         authenticity: Authenticity::Local,
         expanded: None,
+        filtered: Vec::new(),
         verdict: None,
     }
 }

@@ -29,6 +29,7 @@ pub(super) fn job(id: SpoolId, source: Source, address: &str, numbers: &[u16]) -
             header_from: None,
             authenticity: Authenticity::Unproven,
             expanded: None,
+            filtered: Vec::new(),
             verdict: None,
         }),
         body: None,

@@ -77,6 +77,7 @@ pub(super) fn message() -> (StoredMessage, Vec<LedgerEntry>) {
             header_from: None,
             authenticity: Authenticity::Unproven,
             expanded: None,
+            filtered: Vec::new(),
             verdict: None,
         }),
         size: 1000,

@@ -170,7 +170,8 @@ impl HoldBook {
             | HoldReason::NoRoute { .. }
             | HoldReason::Loop { .. }
             | HoldReason::Damaged { .. }
-            | HoldReason::Dmarc { .. } => true,
+            | HoldReason::Dmarc { .. }
+            | HoldReason::Filter { .. } => true,
         }
     }
 

@@ -40,6 +40,7 @@ fn envelope(message_id: &str, to: &[&str]) -> Envelope {
         header_from: None,
         authenticity: Authenticity::Unproven,
         expanded: None,
+        filtered: Vec::new(),
         verdict: None,
     }
 }

@@ -58,6 +58,7 @@ fn message(from: &str, to: &[&str]) -> StoredMessage {
             header_from: None,
             authenticity: Authenticity::default(),
             expanded: None,
+            filtered: Vec::new(),
             verdict: None,
         }),
         size: 0,

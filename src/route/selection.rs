@@ -225,7 +225,8 @@ impl Selection {
                     | HoldReason::NoRoute { .. }
                     | HoldReason::Loop { .. }
                     | HoldReason::Damaged { .. }
-                    | HoldReason::Dmarc { .. },
+                    | HoldReason::Dmarc { .. }
+                    | HoldReason::Filter { .. },
                 )
                 | None => false,
             })

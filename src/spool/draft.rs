@@ -208,6 +208,40 @@ impl Draft {
         Ok(())
     }
 
+    /// Up to `most` of its bytes, from `at` on; none at its end.
+    ///
+    /// # Errors
+    /// [`SpoolError::Disk`] when the file cannot be read.
+    pub async fn read_at(&self, at: u64, most: usize) -> Result<Bytes, SpoolError> {
+        let written = self.file.as_ref().map_or(0, |overflow| overflow.written);
+        let Some(overflow) = self.file.as_ref().filter(|_| at < written) else {
+            let begin = usize::try_from(at - written).unwrap_or(usize::MAX);
+            let rest = self.buffer.get(begin..).unwrap_or_default();
+            return Ok(Bytes::copy_from_slice(rest.get(..most).unwrap_or(rest)));
+        };
+        let (file, path) = (
+            Arc::clone(&overflow.file),
+            self.home.unfinished_path(self.id),
+        );
+        let most = usize::try_from(written - at).map_or(most, |left| most.min(left));
+        blocking(move || {
+            let mut piece = vec![0; most];
+            let mut filled = 0;
+            while let Some(rest) = piece.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+                let read = file.read_at(rest, at + filled as u64);
+                match read.map_err(|error| SpoolError::disk("reading", &path, error))? {
+                    0 => {
+                        let error = std::io::ErrorKind::UnexpectedEof.into();
+                        return Err(SpoolError::disk("reading", &path, error));
+                    }
+                    count => filled += count,
+                }
+            }
+            Ok(piece.into())
+        })
+        .await
+    }
+
     /// Writes the buffer to the file.
     async fn overflow(&mut self) -> Result<(), SpoolError> {
         let mut overflow = match self.file.take() {

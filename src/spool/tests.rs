@@ -71,6 +71,7 @@ pub(super) fn envelope(recipients: &[&str]) -> Envelope {
         header_from: None,
         authenticity: crate::mail::Authenticity::Unproven,
         expanded: None,
+        filtered: Vec::new(),
         verdict: None,
     }
 }
@@ -489,6 +490,17 @@ async fn something_is_put_in_front_of_a_body() {
         draft.prepend(front).await.unwrap();
         assert_eq!(draft.len(), (size + front.len()) as u64);
         draft.append(b"end").await.unwrap();
+        // Who looks at it on its way reads it as it is, wherever it lies.
+        let mut seen = Vec::new();
+        loop {
+            let piece = draft.read_at(seen.len() as u64, 7_000).await.unwrap();
+            if piece.is_empty() {
+                break;
+            }
+            seen.extend_from_slice(&piece);
+        }
+        assert!(seen == [front, body.as_slice(), b"end"].concat(), "{size}");
+        assert!(draft.read_at(u64::MAX, 9).await.unwrap().is_empty());
         let id = spool.accept(draft, envelope(&["bob@example.org"])).await;
         let expected = [front, body.as_slice(), b"end"].concat();
         assert!(read(&spool, id.unwrap()) == expected, "{size}");

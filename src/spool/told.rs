@@ -218,6 +218,7 @@ mod tests {
             header_from: Some("Private <p@example.org>".to_owned()),
             authenticity: crate::mail::Authenticity::Unproven,
             expanded: None,
+            filtered: Vec::new(),
             verdict: None,
         };
         let line = MessageLine {

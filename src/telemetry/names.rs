@@ -60,6 +60,13 @@ metrics! {
     Counter AUTH_RESULTS = "tideover_auth_results_total" ["method, result"]
         "Results of checks of senders (method: iprev, spf, dkim, dmarc, arc; result: the words of \
          RFC 8601), one for each line of Authentication-Results.";
+    Counter FILTERED = "tideover_filtered_total" ["filter, verdict"]
+        "Messages that a content filter was to look at, by what came of it (clean, bad, unchecked).";
+    Histogram FILTER_SECONDS = "tideover_filter_seconds" ["filter"]
+        "Seconds that a message waited for a content filter.";
+    Gauge FILTER_UP = "tideover_filter_up" ["filter"]
+        "0 while a content filter does not answer, so that mail passes unchecked or is deferred; \
+         else 1.";
     Counter ATTEMPTS = "tideover_attempts_total" ["backend, outcome"]
         "Attempts to deliver, by recipient and outcome (delivered, deferred, held, bounced); \
          strangers are counted under the backend \"@\".";

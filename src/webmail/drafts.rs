@@ -123,6 +123,7 @@ impl Webmail {
             header_from: None,
             authenticity: Authenticity::Unproven,
             expanded: None,
+            filtered: Vec::new(),
             verdict: None,
         };
         self.0.world.spool.accept(body, envelope).await

@@ -148,6 +148,7 @@ impl Webmail {
             header_from: Some(format!("{} <{from}>", self.0.options.title)),
             authenticity: Authenticity::Local,
             expanded: None,
+            filtered: Vec::new(),
             verdict: None,
         };
         spool.accept(body, envelope).await?;

@@ -298,6 +298,7 @@ impl Webmail {
             })),
             authenticity: Authenticity::Local,
             expanded: None,
+            filtered: Vec::new(),
             verdict: None,
         };
         // Before the letter: it is never there and not found.

@@ -170,6 +170,7 @@ fn envelope(recipient: Recipient, id: String, (start, mark): (&[u8], &str)) -> E
         header_from: from,
         authenticity: Authenticity::Local,
         expanded: None,
+        filtered: Vec::new(),
         verdict: None,
     }
 }

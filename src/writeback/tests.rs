@@ -237,6 +237,7 @@ fn envelope((from, to): (&str, &str), message_id: &str) -> Envelope {
         header_from: None,
         authenticity: Authenticity::Unproven,
         expanded: None,
+        filtered: Vec::new(),
         verdict: None,
     }
 }

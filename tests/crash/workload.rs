@@ -288,6 +288,7 @@ pub(crate) fn envelope(recipients: usize) -> Envelope {
         header_from: None,
         authenticity: Authenticity::Unproven,
         expanded: None,
+        filtered: Vec::new(),
         verdict: None,
     }
 }

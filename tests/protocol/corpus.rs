@@ -86,3 +86,8 @@ fn passkeys() {
 fn data() {
     over_the_corpus("data", entries::data);
 }
+
+#[test]
+fn filters() {
+    over_the_corpus("filter", entries::filter);
+}

@@ -128,6 +128,7 @@ impl Desk {
             )),
             landings: Landings::new(door.queue.clone(), landing::Options::default()),
             notices: None,
+            filters: None,
             certificates: BTreeMap::new(),
             router: door.router.clone(),
             backends: watch::channel(backends.into()).1,

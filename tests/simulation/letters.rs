@@ -36,6 +36,7 @@ pub(crate) fn envelope(
         header_from: None,
         authenticity,
         expanded: None,
+        filtered: Vec::new(),
         verdict: None,
     }
 }

@@ -123,6 +123,10 @@ fn facts(message: &MessageView, moments: &Moments) -> Vec<(&'static str, String)
         let results: Vec<String> = results.collect();
         facts.push(("Sender checked", results.join(", ")));
     }
+    if !message.filtered.is_empty() {
+        let results: Vec<String> = message.filtered.iter().map(ToString::to_string).collect();
+        facts.push(("Content filters", visible(&results.join(", "))));
+    }
     facts
 }
 

@@ -52,7 +52,7 @@ struct Form {
     hold: String,
     before: String,
     backends: Vec<String>,
-    kinds: [&'static str; 7],
+    kinds: &'static [&'static str],
 }
 
 /// A recipient that waits.
@@ -124,7 +124,7 @@ impl Form {
             hold: text("hold"),
             before: text("before"),
             backends: backends.iter().map(|one| one.name.to_string()).collect(),
-            kinds: HoldReason::KINDS,
+            kinds: &HoldReason::KINDS,
         }
     }
 }

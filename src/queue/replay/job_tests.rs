@@ -79,6 +79,7 @@ fn nobody_asks_for_reports_of_a_replay() {
         header_from: None,
         authenticity: Authenticity::Unproven,
         expanded: None,
+        filtered: Vec::new(),
         verdict: None,
     };
     let quiet = without_reports(&envelope);

@@ -152,7 +152,8 @@ const fn is_held_on_purpose(state: &RecipientState) -> bool {
             reason: HoldReason::Operator { .. }
                 | HoldReason::Move { .. }
                 | HoldReason::Loop { .. }
-                | HoldReason::Dmarc { .. },
+                | HoldReason::Dmarc { .. }
+                | HoldReason::Filter { .. },
             ..
         }
     )

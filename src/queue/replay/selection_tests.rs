@@ -26,6 +26,7 @@ fn envelope(from: &str, message_id: Option<&str>) -> Envelope {
         header_from: None,
         authenticity: Authenticity::Unproven,
         expanded: None,
+        filtered: Vec::new(),
         verdict: None,
     }
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::enclosed::{Enclosed, enclosed};
 use super::list::{Row, row};
 use super::parts::shown_type;
-use crate::mail::{ParsedMessage, Person, SpoolId, TextPart};
+use crate::mail::{FilterVerdict, ParsedMessage, Person, SpoolId, TextPart};
 use crate::webmail::Webmail;
 use crate::webmail::accounts::blocking;
 use crate::webmail::doubts::{Doubt, doubts};
@@ -332,8 +332,13 @@ fn left_out(content: &Content, texts: &Texts) -> Option<String> {
 
 /// What is doubtful about the sender, in words.
 fn doubted(webmail: &Webmail, opened: &Opened, texts: &Texts) -> Vec<String> {
+    let filtered = &opened.own.message.envelope.filtered;
+    let bad = filtered
+        .iter()
+        .filter(|it| it.verdict == FilterVerdict::Bad);
+    let warned = bad.map(|it| fill(texts.doubt_filter, &[("said", &it.said)]));
     let Content::Parsed(message) = &opened.content else {
-        return Vec::new();
+        return warned.collect();
     };
     let directory = webmail.0.world.directory.current();
     let own: Vec<String> = directory.domains().map(|rule| rule.name.clone()).collect();
@@ -348,7 +353,7 @@ fn doubted(webmail: &Webmail, opened: &Opened, texts: &Texts) -> Vec<String> {
         Doubt::Outside { domain } => fill(texts.doubt_outside, &[("domain", &domain)]),
         Doubt::Dmarc { domain } => fill(texts.doubt_dmarc, &[("domain", &domain)]),
     };
-    found.into_iter().map(says).collect()
+    warned.chain(found.into_iter().map(says)).collect()
 }
 
 pub(super) fn fields(message: &ParsedMessage, texts: &Texts) -> Vec<Field> {

@@ -257,6 +257,7 @@ impl Site {
             header_from: header("From:"),
             authenticity: Authenticity::Unproven,
             expanded: None,
+            filtered: Vec::new(),
             verdict: None,
         };
         let mut draft = spool.draft();

@@ -162,6 +162,7 @@ fn forged_envelope() -> Envelope {
         header_from: None,
         authenticity: Authenticity::Unproven,
         expanded: None,
+        filtered: Vec::new(),
         verdict: None,
     }
 }

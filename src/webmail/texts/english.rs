@@ -539,5 +539,7 @@ pub(crate) const ENGLISH: Texts = Texts {
         proves who sent it.",
     doubt_dmarc: "A check of the sender has failed: {domain} says that it does not send such \
         messages.",
+    doubt_filter: "A content filter has found something bad in this message: {said}. Do not open \
+        what is attached, and follow no links.",
     print: "For printing",
 };

@@ -542,5 +542,7 @@ pub(crate) const GERMAN: Texts = Texts {
         wer sie gesendet hat.",
     doubt_dmarc: "Eine Prüfung des Absenders ist fehlgeschlagen: {domain} sagt, dass es solche \
         Nachrichten nicht sendet.",
+    doubt_filter: "Ein Inhaltsfilter hat in dieser Nachricht etwas Schädliches gefunden: {said}. \
+        Öffnen Sie keinen Anhang, und folgen Sie keinem Link.",
     print: "Zum Drucken",
 };

@@ -450,6 +450,7 @@ pub(crate) struct Texts {
     pub doubt_likeness: &'static str,
     pub doubt_outside: &'static str,
     pub doubt_dmarc: &'static str,
+    pub doubt_filter: &'static str,
     pub print: &'static str,
 }
 

@@ -1,5 +1,6 @@
 //! The laboratory: platforms, clients, wires and Tideover itself.
 
+mod clamd;
 mod client;
 mod corpus;
 mod dovecot;
@@ -17,6 +18,7 @@ mod wait;
 mod webmail;
 mod wire;
 
+pub(crate) use clamd::{Clamd, eicar};
 pub(crate) use client::Client;
 pub(crate) use corpus::{Sample, corpus};
 pub(crate) use dovecot::NOBODY;

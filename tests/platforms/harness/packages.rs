@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Debian packages and the program each is needed for. `tests/run` has the same list.
-const NEEDED: [(&str, &str); 7] = [
+const NEEDED: [(&str, &str); 8] = [
     ("postfix", "postfix"),
     ("dovecot", "dovecot-core"),
     ("imap", "dovecot-imapd"),
@@ -13,6 +13,7 @@ const NEEDED: [(&str, &str); 7] = [
     ("swaks", "swaks"),
     ("python3", "python3"),
     ("haproxy", "haproxy"),
+    ("clamd", "clamav-daemon"),
 ];
 const FOLDERS: [&str; 6] = [
     "/usr/local/sbin",

@@ -1,0 +1,386 @@
+//! Asks the filters, one after another. The only part of the room that waits.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use metrics::{counter, gauge, histogram};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+use super::clamd::printable;
+use super::health::{Health, Turn};
+use super::options::{OnFailure, Options, Place};
+use super::ruling::{Finding, Ruling, Taken};
+use super::talk::{self, Heard, Trouble};
+use super::{Content, Subject};
+use crate::base::{Clock, Timestamp};
+use crate::limits;
+use crate::mail::FilterVerdict;
+use crate::net::{BoxedStream, Dial, Resolve, connect_unix};
+use crate::telemetry::names;
+
+/// What the filters are reached with.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// Connections.
+    pub dial: Arc<dyn Dial>,
+    /// Names of hosts.
+    pub resolve: Arc<dyn Resolve>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// All filters; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Filters {
+    world: World,
+    list: Arc<RwLock<Vec<Arc<Filter>>>>,
+}
+
+/// How a filter does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilterStatus {
+    /// Its name.
+    pub name: String,
+    /// What it speaks.
+    pub protocol: String,
+    /// Where it listens.
+    pub address: String,
+    /// What happens to mail while it does not answer: `accept`, `defer`.
+    pub on_failure: String,
+    /// Since when it does not answer; none: its last answer was one, or it was not asked yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<Timestamp>,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Messages since then that it did not look at.
+    #[serde(default)]
+    pub unchecked: u64,
+}
+
+impl FilterStatus {
+    /// That it does not answer, in a sentence.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        self.failing_since?;
+        let Self {
+            name,
+            reason,
+            unchecked,
+            ..
+        } = self;
+        let what = match self.on_failure.as_str() {
+            "defer" => OnFailure::Defer.what(),
+            _ => OnFailure::Accept.what(),
+        };
+        Some(format!(
+            "the content filter {name} does not answer ({reason}): {what}, {unchecked} so far"
+        ))
+    }
+}
+
+#[derive(Debug)]
+struct Filter {
+    options: Options,
+    places: Semaphore,
+    health: Mutex<Health>,
+}
+
+impl Filters {
+    /// Filters by these options, in their order.
+    #[must_use]
+    pub fn new(world: World, options: Vec<Options>) -> Self {
+        let filters = Self {
+            world,
+            list: Arc::default(),
+        };
+        filters.configure(options);
+        filters
+    }
+
+    /// Takes over other options. What has not changed keeps what is known of it.
+    pub fn configure(&self, options: Vec<Options>) {
+        let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::take(&mut *list);
+        for gone in &old {
+            if !options.iter().any(|it| it.name == gone.options.name) {
+                // Nobody is alarmed by what is no longer asked.
+                gauge!(names::FILTER_UP, "filter" => gone.options.name.clone()).set(1.0);
+            }
+        }
+        let kept = |options: Options| {
+            let same = old.iter().find(|it| it.options == options);
+            same.map_or_else(|| Arc::new(Filter::new(options)), Arc::clone)
+        };
+        *list = options.into_iter().map(kept).collect();
+    }
+
+    fn list(&self) -> Vec<Arc<Filter>> {
+        let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
+        list.clone()
+    }
+
+    /// Is there nobody to ask?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
+        list.is_empty()
+    }
+
+    /// Asks all that are to be asked about a message.
+    ///
+    /// # Errors
+    /// When our own disk fails.
+    pub async fn check(
+        &self,
+        subject: Subject<'_>,
+        content: &dyn Content,
+    ) -> Result<Ruling, io::Error> {
+        let mut taken = Taken::default();
+        for filter in self.list() {
+            let scope = filter.options.scope(&subject);
+            if scope.is_empty() {
+                continue;
+            }
+            let finding = filter.look(&self.world, content).await?;
+            let of = (&scope[..], subject.recipients);
+            if let Err(reply) = taken.add(&filter.options, finding, of) {
+                return Ok(Ruling::Refuse(reply));
+            }
+        }
+        Ok(Ruling::Take(taken))
+    }
+
+    /// Sets the gauges to what is true now.
+    pub fn set_gauges(&self) {
+        for status in self.status() {
+            let up = if status.failing_since.is_none() {
+                1.0
+            } else {
+                0.0
+            };
+            gauge!(names::FILTER_UP, "filter" => status.name).set(up);
+        }
+    }
+
+    /// How they do.
+    #[must_use]
+    pub fn status(&self) -> Vec<FilterStatus> {
+        self.list().iter().map(|filter| filter.status()).collect()
+    }
+
+    /// Asks each whether it is there: the names of those that are not, and why not.
+    pub async fn probe(&self) -> Vec<(String, String)> {
+        let list = self.list();
+        let probes = list.iter().map(|filter| async move {
+            let deadline = Instant::now() + filter.ping_time();
+            let trouble = filter.ping(&self.world, deadline).await.err()?;
+            Some((filter.options.name.clone(), trouble.to_string()))
+        });
+        join_all(probes).await.into_iter().flatten().collect()
+    }
+}
+
+impl Filter {
+    fn new(options: Options) -> Self {
+        Self {
+            places: Semaphore::new(options.max_connections),
+            health: Mutex::default(),
+            options,
+        }
+    }
+
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it comes to about a message.
+    async fn look(&self, world: &World, content: &dyn Content) -> Result<Finding, io::Error> {
+        let finding = if content.len() > self.options.max_size {
+            Finding::TooLarge
+        } else {
+            let begun = Instant::now();
+            let finding = self.question(world, content, begun).await?;
+            let seconds = begun.elapsed().as_secs_f64();
+            let name = self.options.name.clone();
+            histogram!(names::FILTER_SECONDS, "filter" => name).record(seconds);
+            finding
+        };
+        let verdict = match &finding {
+            Finding::Clean => FilterVerdict::Clean,
+            Finding::Bad(_) => FilterVerdict::Bad,
+            Finding::TooLarge | Finding::Failed(_) => FilterVerdict::Unchecked,
+        };
+        let (filter, verdict) = (self.options.name.clone(), verdict.as_str());
+        counter!(names::FILTERED, "filter" => filter, "verdict" => verdict).increment(1);
+        Ok(finding)
+    }
+
+    async fn question(
+        &self,
+        world: &World,
+        content: &dyn Content,
+        begun: Instant,
+    ) -> Result<Finding, io::Error> {
+        let deadline = begun + self.options.patience;
+        // Nobody waits for those that wait in vain.
+        if self.health().is_paused(begun) {
+            return Ok(self.failed(world, &Trouble::Paused, begun));
+        }
+        let place = timeout_at(deadline, self.places.acquire()).await;
+        let Ok(Ok(_place)) = place else {
+            return Ok(self.failed(world, &Trouble::Busy, begun));
+        };
+        if Instant::now() >= deadline {
+            return Ok(self.failed(world, &Trouble::Busy, begun));
+        }
+        let longest = self.options.patience + self.ping_time();
+        let turn = self.health().turn(Instant::now(), longest);
+        match turn {
+            Turn::Ask => {}
+            Turn::Leave => return Ok(self.failed(world, &Trouble::Paused, begun)),
+            Turn::Probe => {
+                let probed = Instant::now();
+                let until = deadline.min(probed + self.ping_time());
+                if let Err(trouble) = self.ping(world, until).await {
+                    let now = (Instant::now(), world.clock.now());
+                    let is_new = self
+                        .health()
+                        .silent(now, probed.elapsed(), trouble.to_string());
+                    if is_new {
+                        self.warn(&trouble);
+                    }
+                    return Ok(unchecked(&trouble));
+                }
+            }
+        }
+        let asked = Instant::now();
+        let answer = async {
+            let stream = connect(world, &self.options.place).await?;
+            talk::ask(stream, content).await
+        };
+        let answer = timeout_at(deadline, answer).await;
+        match answer.unwrap_or(Err(Trouble::Late)) {
+            Ok(answer) => {
+                if self.health().good() {
+                    tracing::info!(
+                        filter = self.options.name,
+                        "the content filter answers again"
+                    );
+                }
+                Ok(match answer {
+                    Heard::Clean => Finding::Clean,
+                    Heard::Bad(said) => Finding::Bad(said),
+                    Heard::TooLarge => Finding::TooLarge,
+                })
+            }
+            Err(Trouble::Content(error)) => Err(error),
+            Err(trouble) => Ok(self.failed(world, &trouble, asked)),
+        }
+    }
+
+    /// What a message comes to that it did not look at.
+    fn failed(&self, world: &World, trouble: &Trouble, begun: Instant) -> Finding {
+        let is_new = match trouble {
+            Trouble::Paused => {
+                self.health().left();
+                false
+            }
+            // It works, on others; and our own disk is not its fault.
+            Trouble::Busy | Trouble::Content(_) => false,
+            Trouble::Away(_)
+            | Trouble::Late
+            | Trouble::Nonsense(_)
+            | Trouble::Early
+            | Trouble::Closed
+            | Trouble::Failed(_) => {
+                let now = (Instant::now(), world.clock.now());
+                let took = begun.elapsed();
+                self.health().bad(now, took, trouble.to_string())
+            }
+        };
+        if is_new {
+            self.warn(trouble);
+        }
+        unchecked(trouble)
+    }
+
+    fn warn(&self, trouble: &Trouble) {
+        let (filter, what) = (&self.options.name, self.options.on_failure.what());
+        tracing::warn!(filter, %trouble, "the content filter does not answer: {what}");
+    }
+
+    fn ping_time(&self) -> Duration {
+        self.options.patience.min(limits::FILTER_PING)
+    }
+
+    async fn ping(&self, world: &World, deadline: Instant) -> Result<(), Trouble> {
+        let pinged = async {
+            let stream = connect(world, &self.options.place).await?;
+            talk::ping(stream).await
+        };
+        let pinged = timeout_at(deadline, pinged).await;
+        pinged.unwrap_or(Err(Trouble::Late))
+    }
+
+    fn status(&self) -> FilterStatus {
+        let health = self.health();
+        let trouble = health.trouble();
+        FilterStatus {
+            name: self.options.name.clone(),
+            protocol: self.options.protocol.as_str().to_owned(),
+            address: self.options.place.to_string(),
+            on_failure: self.options.on_failure.as_str().to_owned(),
+            failing_since: trouble.map(|it| it.0),
+            reason: trouble.map(|it| it.1.to_owned()).unwrap_or_default(),
+            unchecked: trouble.map_or(0, |it| it.2),
+        }
+    }
+}
+
+impl OnFailure {
+    const fn what(self) -> &'static str {
+        match self {
+            Self::Accept => "mail is taken unchecked",
+            Self::Defer => "mail is deferred",
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Defer => "defer",
+        }
+    }
+}
+
+fn unchecked(trouble: &Trouble) -> Finding {
+    Finding::Failed(printable(trouble.to_string().as_bytes()))
+}
+
+async fn connect(world: &World, place: &Place) -> Result<BoxedStream, Trouble> {
+    let away = |what: &dyn std::fmt::Display| Trouble::Away(format!("{place}: {what}"));
+    let (host, port) = match place {
+        Place::Unix(path) => return connect_unix(path).await.map_err(|error| away(&error)),
+        Place::Tcp(host, port) => (host, *port),
+    };
+    let addresses = if let Ok(address) = host.parse::<IpAddr>() {
+        vec![address]
+    } else {
+        let found = world.resolve.addresses(host).await;
+        found.map_err(|error| away(&error))?
+    };
+    let mut last = away(&"it has no address");
+    for address in addresses.into_iter().take(limits::FILTER_HOSTS) {
+        match world.dial.dial(SocketAddr::new(address, port)).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = away(&error),
+        }
+    }
+    Err(last)
+}

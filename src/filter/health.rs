@@ -1,0 +1,219 @@
+//! When is a filter asked? One that costs each message its whole time is left alone for a while.
+//! Pure.
+//!
+//! Any sender can make a message that takes too long. So in doubt the filter is asked whether it is
+//! there, which no sender has power over; only if it is silent, or nothing at all was answered for
+//! long, it is paused. What fails quickly costs nothing, and is asked each time.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::base::Timestamp;
+
+/// Slow failures in a row, after which it is asked whether it is there.
+const DOUBT: u32 = 3;
+/// Slow failures in a row, after which it is paused although it says that it is there.
+const MOST: u32 = 10;
+/// It is left alone for so long.
+const PAUSE: Duration = Duration::from_secs(30);
+/// A failure that takes less delays nobody.
+const QUICK: Duration = Duration::from_secs(1);
+
+/// What is done with a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// The filter is asked.
+    Ask,
+    /// It is asked whether it is there, and then about the message.
+    Probe,
+    /// It is left alone.
+    Leave,
+}
+
+/// How a filter has answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Health {
+    /// Slow failures since its last answer.
+    slow: u32,
+    /// It is left alone until then.
+    paused: Option<Instant>,
+    /// Somebody probes, at most until then.
+    probing: Option<Instant>,
+    /// Nothing was answered since.
+    since: Option<Timestamp>,
+    /// Why not.
+    reason: String,
+    /// Messages since then that it did not look at.
+    unchecked: u64,
+}
+
+impl Health {
+    /// Is it left alone now?
+    pub(super) fn is_paused(&self, now: Instant) -> bool {
+        self.paused.is_some_and(|until| now < until)
+    }
+
+    /// The next message. `patience`: how long a probe and a question can take.
+    pub(super) fn turn(&mut self, now: Instant, patience: Duration) -> Turn {
+        if self.is_paused(now) {
+            return Turn::Leave;
+        }
+        if self.paused.is_none() && self.slow < DOUBT {
+            return Turn::Ask;
+        }
+        if self.probing.is_some_and(|until| now < until) {
+            return if self.paused.is_some() {
+                Turn::Leave
+            } else {
+                Turn::Ask
+            };
+        }
+        self.probing = Some(now + patience);
+        Turn::Probe
+    }
+
+    /// It has answered. True: after it had not.
+    pub(super) fn good(&mut self) -> bool {
+        std::mem::take(self).since.is_some()
+    }
+
+    /// It has not answered, after `took`. True: for the first time.
+    pub(super) fn bad(
+        &mut self,
+        (now, at): (Instant, Timestamp),
+        took: Duration,
+        reason: String,
+    ) -> bool {
+        if took >= QUICK {
+            self.slow = self.slow.saturating_add(1);
+        }
+        if self.paused.is_some() || self.slow >= MOST {
+            self.paused = (took >= QUICK).then(|| now + PAUSE);
+        }
+        self.failed(at, reason)
+    }
+
+    /// It does not even say that it is there.
+    pub(super) fn silent(
+        &mut self,
+        (now, at): (Instant, Timestamp),
+        took: Duration,
+        reason: String,
+    ) -> bool {
+        self.paused = (took >= QUICK).then(|| now + PAUSE);
+        self.failed(at, reason)
+    }
+
+    fn failed(&mut self, at: Timestamp, reason: String) -> bool {
+        self.probing = None;
+        self.unchecked += 1;
+        self.reason = reason;
+        let is_first = self.since.is_none();
+        self.since.get_or_insert(at);
+        is_first
+    }
+
+    /// A message was not looked at, because it is paused.
+    pub(super) const fn left(&mut self) {
+        self.unchecked = self.unchecked.saturating_add(1);
+    }
+
+    /// Since when it does not answer, why not, and how many messages it did not look at.
+    pub(super) fn trouble(&self) -> Option<(Timestamp, &str, u64)> {
+        let since = self.since?;
+        Some((since, &self.reason, self.unchecked))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SLOW: Duration = Duration::from_secs(20);
+    const WHOLE: Duration = Duration::from_secs(25);
+
+    fn at() -> Timestamp {
+        "2026-03-01T00:00:00Z".parse().unwrap()
+    }
+
+    fn bad(health: &mut Health, now: Instant, took: Duration) -> bool {
+        health.bad((now, at()), took, "late".to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_filter_that_is_silent_is_paused_and_tried_by_one_message() {
+        let mut health = Health::default();
+        let now = Instant::now();
+        for number in 0..DOUBT {
+            assert_eq!(health.turn(now, WHOLE), Turn::Ask);
+            assert_eq!(bad(&mut health, now, SLOW), number == 0);
+        }
+        assert_eq!(health.turn(now, WHOLE), Turn::Probe);
+        // The others do not probe, too.
+        assert_eq!(health.turn(now, WHOLE), Turn::Ask);
+        health.silent((now, at()), SLOW, "silent".to_owned());
+        for seconds in [0, 29] {
+            let now = now + Duration::from_secs(seconds);
+            assert_eq!(health.turn(now, WHOLE), Turn::Leave);
+            health.left();
+        }
+        let later = now + PAUSE;
+        assert_eq!(health.turn(later, WHOLE), Turn::Probe);
+        assert_eq!(health.turn(later, WHOLE), Turn::Leave, "one tries");
+        // It is there, and still does not look at anything.
+        bad(&mut health, later, SLOW);
+        assert_eq!(health.turn(later, WHOLE), Turn::Leave);
+        assert_eq!(health.trouble(), Some((at(), "late", 7)));
+        let last = later + PAUSE;
+        assert_eq!(health.turn(last, WHOLE), Turn::Probe);
+        assert!(health.good());
+        assert_eq!(health.turn(last, WHOLE), Turn::Ask);
+        assert_eq!(health.trouble(), None);
+        assert!(!health.good());
+    }
+
+    #[tokio::test]
+    async fn one_that_is_there_and_never_answers_is_paused_too() {
+        let mut health = Health::default();
+        let now = Instant::now();
+        for _ in 0..MOST {
+            assert_ne!(health.turn(now, WHOLE), Turn::Leave);
+            bad(&mut health, now, SLOW);
+        }
+        assert_eq!(health.turn(now, WHOLE), Turn::Leave);
+    }
+
+    #[tokio::test]
+    async fn what_fails_quickly_is_asked_each_time() {
+        let mut health = Health::default();
+        let now = Instant::now();
+        for _ in 0..50 {
+            assert_eq!(health.turn(now, WHOLE), Turn::Ask);
+            bad(&mut health, now, Duration::from_millis(5));
+        }
+        assert_eq!(health.trouble().map(|it| it.2), Some(50));
+        // Paused, gone, and then refused at once: it is asked as soon as it comes back.
+        for _ in 0..MOST {
+            bad(&mut health, now, SLOW);
+        }
+        let later = now + PAUSE;
+        assert_eq!(health.turn(later, WHOLE), Turn::Probe);
+        let refused = Duration::from_millis(1);
+        health.silent((later, at()), refused, "refused".to_owned());
+        assert_eq!(health.turn(later, WHOLE), Turn::Probe);
+    }
+
+    /// A probe whose message is gone (the program was stopping, say) must not be waited for.
+    #[tokio::test]
+    async fn a_probe_that_never_ends_is_forgotten() {
+        let mut health = Health::default();
+        let now = Instant::now();
+        (0..MOST).for_each(|_| {
+            bad(&mut health, now, SLOW);
+        });
+        let later = now + PAUSE;
+        assert_eq!(health.turn(later, WHOLE), Turn::Probe);
+        assert_eq!(health.turn(later + WHOLE, WHOLE), Turn::Probe);
+    }
+}
