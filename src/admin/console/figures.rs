@@ -68,10 +68,10 @@ const QUANTITIES: [Quantity; 4] = [
         title: "From acceptance to delivery",
         class: "plot latency",
         // A step in which nothing was delivered is known, and has no bar.
-        value: |sample| Some(sample.latency.unwrap_or(0)),
+        value: |sample| Some(sample.latency().unwrap_or(0)),
         shown: lasting,
         now: |minute| {
-            let latency = minute.and_then(|sample| sample.latency);
+            let latency = minute.and_then(Sample::latency);
             latency.map_or_else(
                 || "nothing delivered in this minute".to_owned(),
                 |took| format!("95 of 100 within {}", lasting(took)),

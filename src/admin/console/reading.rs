@@ -12,8 +12,8 @@ pub(super) struct Reading {
     pub(super) delivered: u64,
     /// Recipients that wait now.
     pub(super) waiting: u64,
-    /// Deliveries since the start that took no longer than so many seconds; ascending.
-    pub(super) within: Vec<(f64, u64)>,
+    /// How long the deliveries since the start took.
+    pub(super) within: Within,
 }
 
 impl Reading {
@@ -35,41 +35,53 @@ impl Reading {
             } else if name == bucket {
                 let bound = label(labels, "le").and_then(|le| le.parse().ok());
                 if let Some(bound) = bound {
-                    reading.add(bound, value);
+                    reading.within.add(bound, value);
                 }
             }
         }
         reading
-            .within
-            .sort_by(|one, other| one.0.total_cmp(&other.0));
-        reading
+    }
+
+    /// How long the deliveries took that came since `before`.
+    pub(super) fn since(&self, before: &Self) -> Within {
+        let all = self.within.0.iter();
+        let all = all.map(|(le, count)| (*le, count.saturating_sub(before.within.at(*le))));
+        Within(all.collect())
+    }
+}
+
+/// How many deliveries took no longer than so many seconds; ascending, each with those before it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Within(pub(super) Vec<(f64, u64)>);
+
+impl Within {
+    fn at(&self, bound: f64) -> u64 {
+        let found = self.0.iter().find(|(le, _)| le.total_cmp(&bound).is_eq());
+        found.map_or(0, |(_, count)| *count)
     }
 
     fn add(&mut self, bound: f64, count: u64) {
-        match self
-            .within
-            .iter_mut()
-            .find(|(le, _)| le.total_cmp(&bound).is_eq())
-        {
-            Some((_, sum)) => *sum += count,
-            None => self.within.push((bound, count)),
+        let place = self.0.binary_search_by(|(le, _)| le.total_cmp(&bound));
+        match place {
+            Ok(place) => {
+                if let Some((_, sum)) = self.0.get_mut(place) {
+                    *sum += count;
+                }
+            }
+            Err(place) => self.0.insert(place, (bound, count)),
         }
     }
 
-    /// Within how many milliseconds 95 of 100 deliveries since `before` came; none without any.
-    pub(super) fn latency_since(&self, before: &Self) -> Option<u64> {
-        let earlier = |bound: f64| {
-            let found = before
-                .within
-                .iter()
-                .find(|(le, _)| le.total_cmp(&bound).is_eq());
-            found.map_or(0, |(_, count)| *count)
-        };
-        let all = self
-            .within
-            .iter()
-            .map(|(le, count)| (*le, count.saturating_sub(earlier(*le))));
-        let all: Vec<(f64, u64)> = all.collect();
+    /// Those of another time, too.
+    pub(super) fn add_all(&mut self, other: &Self) {
+        for (bound, count) in &other.0 {
+            self.add(*bound, *count);
+        }
+    }
+
+    /// Within how many milliseconds 95 of 100 of them came; none without any.
+    pub(super) fn most(&self) -> Option<u64> {
+        let all = &self.0;
         let total = all.last().map_or(0, |(_, count)| *count);
         if total == 0 {
             return None;
@@ -138,9 +150,9 @@ broken
         let reading = Reading::of(TEXT, 7);
         assert_eq!((reading.accepted, reading.delivered), (42, 35));
         assert_eq!(reading.waiting, 7);
-        assert_eq!(reading.within.len(), 4);
-        assert_eq!(reading.latency_since(&Reading::default()), Some(1000));
-        assert_eq!(reading.latency_since(&reading), None, "nothing came since");
+        assert_eq!(reading.within.0.len(), 4);
+        assert_eq!(reading.since(&Reading::default()).most(), Some(1000));
+        assert_eq!(reading.since(&reading).most(), None, "nothing came since");
     }
 
     #[test]
@@ -155,15 +167,12 @@ broken
         // Other tests of this process count, too.
         assert!(after.accepted >= before.accepted + 3);
         assert!(after.delivered >= before.delivered + 2);
-        assert!(after.latency_since(&before).is_some());
+        assert!(after.since(&before).most().is_some());
     }
 
     #[test]
     fn what_took_longer_than_is_measured_took_that_at_least() {
-        let late = Reading {
-            within: vec![(1.0, 0), (60.0, 0), (f64::INFINITY, 9)],
-            ..Reading::default()
-        };
-        assert_eq!(late.latency_since(&Reading::default()), Some(60_000));
+        let late = Within(vec![(1.0, 0), (60.0, 0), (f64::INFINITY, 9)]);
+        assert_eq!(late.most(), Some(60_000));
     }
 }
