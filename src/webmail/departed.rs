@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use sha2::{Digest as _, Sha256};
+
 use super::Webmail;
 use super::drafts::Name;
 use super::error::WebError;
@@ -12,23 +14,33 @@ use super::error::WebError;
 /// letters hears that its letter was sent.
 const MOST: usize = 10_000;
 
+/// Stands for the name of a page, which a form may make as long as it likes.
+type Digest = [u8; 32];
+
 /// The pages of letters that have left since the start.
 #[derive(Debug, Default)]
-pub(crate) struct Pages(Mutex<HashMap<Name, String>>);
+pub(crate) struct Pages(Mutex<HashMap<Name, Digest>>);
+
+fn digest(page: &str) -> Digest {
+    Sha256::digest(page.as_bytes()).into()
+}
 
 impl Pages {
     /// A letter has left; an empty page is none.
     pub(crate) fn note(&self, name: &Name, page: &str) {
+        if page.is_empty() {
+            return;
+        }
         let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if pages.len() >= MOST {
             pages.clear();
         }
-        pages.insert(name.clone(), page.to_owned());
+        pages.insert(name.clone(), digest(page));
     }
 
-    fn of(&self, name: &Name) -> Option<String> {
+    fn of(&self, name: &Name) -> Option<Digest> {
         let pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        pages.get(name).cloned()
+        pages.get(name).copied()
     }
 }
 
@@ -38,13 +50,13 @@ impl Webmail {
         if page.is_empty() {
             return Ok(false);
         }
-        let from = match self.0.pages.of(name) {
-            Some(from) => from,
-            None if self.leaving(name).await?.is_some() => {
-                self.draft(name).await?.unwrap_or_default().page
-            }
-            None => return Ok(false),
-        };
+        if let Some(from) = self.0.pages.of(name) {
+            return Ok(from != digest(page));
+        }
+        if self.leaving(name).await?.is_none() {
+            return Ok(false);
+        }
+        let from = self.draft(name).await?.unwrap_or_default().page;
         Ok(!from.is_empty() && from != page)
     }
 }
@@ -60,8 +72,15 @@ mod tests {
         for number in 0..=MOST {
             pages.note(&name(number), "page");
         }
-        assert_eq!(pages.of(&name(MOST)), Some("page".to_owned()));
+        assert_eq!(pages.of(&name(MOST)), Some(digest("page")));
         assert_eq!(pages.of(&name(0)), None);
         assert_eq!(pages.0.lock().unwrap().len(), 1);
+        // A form says what its page is called: that takes no more room than a name of ours.
+        pages.note(&name(7), &"x".repeat(1 << 20));
+        pages.note(&name(8), "");
+        let pages = pages.0.lock().unwrap();
+        assert_eq!(pages.len(), 2, "an empty page is none");
+        let bytes: usize = pages.values().map(|page| page.len()).sum();
+        assert!(bytes <= 64, "{bytes} bytes for two pages");
     }
 }
