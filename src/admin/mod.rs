@@ -13,6 +13,7 @@ mod audit;
 mod caller;
 mod cases_api;
 mod conditions;
+mod config_api;
 mod console;
 mod directory_api;
 mod directory_import;
@@ -90,6 +91,9 @@ pub use caller::{Caller, NoSuchRole, Role};
 pub(crate) use cases_api::CaseOrder;
 pub use cases_api::{CaseDetails, CaseMemberView, CaseNumbers, CaseReleased, CaseView};
 pub use conditions::Served;
+pub use config_api::{
+    ConfigChange, ConfigKey, ConfigOnDisk, ConfigOrigin, ConfigSection, ConfigState, ConfigView,
+};
 pub use console::{Console, Csrf, Samples, assets, console, keep_samples};
 pub(crate) use directory_api::{
     ChangeQuery, DiffQuery, EntriesQuery, RevertQuery, SetQuery, SettleQuery,
@@ -138,13 +142,19 @@ pub use x500_api::{X500SenderView, X500UseView, X500UsedView, X500View};
 /// Name of the unix socket in `data_dir`.
 pub const SOCKET: &str = "admin.sock";
 
-/// Reads the config again.
+/// The config: what runs, and reading it again.
 pub trait Reload: Send + Sync + fmt::Debug {
     /// Takes over what the config file says now. Nothing changes when it is refused.
     ///
     /// # Errors
     /// All that is wrong with it, as text for people.
     fn reload(&self) -> Boxed<'_, Result<(), String>>;
+
+    /// What runs, and what a reload would change; nothing is changed.
+    ///
+    /// # Errors
+    /// When it could not be looked at.
+    fn config(&self) -> Boxed<'_, Result<ConfigView, String>>;
 }
 
 /// What the handlers work on; made by `daemon`.

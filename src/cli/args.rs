@@ -16,6 +16,7 @@ use super::operator::OperatorVerb;
 use super::rehearse::RehearseArgs;
 use super::replay::ReplayVerb;
 use super::report::ReportArgs;
+use super::running::ConfigArgs;
 use super::setup::SetupArgs;
 use super::wave::WaveVerb;
 use super::webmail::WebmailVerb;
@@ -167,6 +168,8 @@ pub(crate) enum Verb {
     /// The spool of a server that is stopped
     #[command(subcommand)]
     Spool(SpoolVerb),
+    /// The config that runs: each key, its value and its line, and what a reload would change
+    Config(ConfigArgs),
     /// Make the running server read its config again
     Reload,
     /// Print a script that completes verbs and options in a shell

@@ -20,6 +20,7 @@ use super::operator::OperatorVerb;
 use super::rehearse::RehearseArgs;
 use super::replay::ReplayVerb;
 use super::report::ReportArgs;
+use super::running::ConfigArgs;
 use super::setup::SetupArgs;
 use super::wave::WaveVerb;
 use super::webmail::WebmailVerb;
@@ -85,6 +86,8 @@ pub(crate) enum Work {
     Webmail(Box<WebmailVerb>, String),
     /// Administrators and their tokens.
     Operator(Box<OperatorVerb>),
+    /// What runs.
+    Config(ConfigArgs),
     /// Who has changed what.
     Audit(Box<AuditArgs>),
     /// Plan, start, watch or take back a wave, as somebody.
@@ -196,6 +199,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
             SpoolVerb::Cat { id } => SpoolWork::Cat(id),
             SpoolVerb::Export { dir } => SpoolWork::Export(dir),
         }),
+        Verb::Config(args) => Work::Config(args),
         Verb::Reload => Work::Ask(Question::Reload),
         Verb::Completions { shell } => Work::Completions(shell),
         Verb::Man { folder } => Work::Man(folder),

@@ -44,6 +44,7 @@ mod render_wave;
 mod render_writeback;
 mod replay;
 mod report;
+mod running;
 mod setup;
 mod teller;
 mod users;
@@ -173,8 +174,8 @@ fn perform(intent: Intent) -> Result<(), Failure> {
         match watch {
             None => Box::pin(once(config, format, work)).await,
             Some(every) if watch::is_question(&work) => {
-                let show = || Box::pin(once(config, format, work.clone()));
-                watch::watch((every, format), show).await
+                let again = || Box::pin(once(config, format, work.clone()));
+                watch::watch((every, format), again).await
             }
             Some(_) => Err(Failure::new(
                 Exit::Usage,
@@ -199,6 +200,7 @@ async fn once(config: At<'_>, format: Format, work: Work) -> Result<(), Failure>
         Work::Key(verb) => key::perform(config.file, &verb, format),
         Work::Spool(work) => offline::perform(config.file, &work, format),
         Work::Operator(verb) => operator::perform(config, *verb, format).await,
+        Work::Config(args) => running::perform(config, args, format).await,
         Work::Audit(args) => audit::perform(config, *args, format).await,
         Work::Ask(question) => ask(config, question, format).await,
         Work::Bulk(work) => bulk::perform(config, *work, format).await,

@@ -84,7 +84,7 @@ pub(super) fn is_question(work: &Work) -> bool {
             | Question::Reload => false,
         },
         Work::Operator(verb) => verb.is_question(),
-        Work::Audit(_) => true,
+        Work::Config(_) | Work::Audit(_) => true,
         Work::Notify(verb, _) => *verb == NotifyVerb::Status,
         Work::Drill(verb) => matches!(verb, DrillVerb::Status),
         Work::Landing(verb, _) => matches!(**verb, LandingVerb::Status),

@@ -30,10 +30,7 @@ impl Admin {
     pub(super) fn config(self) -> Option<AdminConfig> {
         Some(AdminConfig {
             bind: self.bind?.value,
-            certificate: self.files.map(|(certificate, key)| CertificateFiles {
-                certificate: certificate.value,
-                key: key.value,
-            }),
+            certificate: self.files.map(CertificateFiles::of),
             base_url: self.base_url,
             peer: self.peer,
             login: self.login,

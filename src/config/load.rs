@@ -8,8 +8,9 @@ use toml::de::DeTable;
 use super::reader::{At, Section, Source};
 use super::verify::{self, Ourselves};
 use super::{
-    CertificateFiles, Config, LdapSource, Problem, Problems, ServerConfig, WebConfig, admin_keys,
-    auth_keys, drill, filter_keys, landing_keys, ldap_keys, listener_keys, log_keys, notice_keys,
+    CertificateFiles, Config, LdapSource, Listing, Problem, Problems, ServerConfig, WebConfig,
+    admin_keys, auth_keys, drill, filter_keys, landing_keys, ldap_keys, listener_keys, log_keys,
+    notice_keys,
     online, people, people_keys, platforms, sections, signing, writeback_keys,
 };
 use crate::directory::Directory;
@@ -227,7 +228,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         },
         spool,
         listeners: listener_keys::configs(listeners),
-        tls: tls.map(certificate_files),
+        tls: tls.map(CertificateFiles::of),
         backends: backends
             .into_iter()
             .filter_map(|backend| backend.config)
@@ -249,14 +250,8 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         web: web.and_then(|web| web_config(web, logins)),
         admin: admin.and_then(admin_keys::Admin::config),
         limits,
+        listing: Listing::of(source),
     })
-}
-
-fn certificate_files((certificate, key): (At<PathBuf>, At<PathBuf>)) -> CertificateFiles {
-    CertificateFiles {
-        certificate: certificate.value,
-        key: key.value,
-    }
 }
 
 /// Nobody has the port of somebody else.
@@ -287,6 +282,15 @@ fn check_files(
     }
 }
 
+impl CertificateFiles {
+    pub(super) fn of((certificate, key): (At<PathBuf>, At<PathBuf>)) -> Self {
+        Self {
+            certificate: certificate.value,
+            key: key.value,
+        }
+    }
+}
+
 fn web_config(web: sections::Web, ldap: Option<LdapSource>) -> Option<WebConfig> {
     Some(WebConfig {
         bind: web.bind?.value,
@@ -300,6 +304,14 @@ fn web_config(web: sections::Web, ldap: Option<LdapSource>) -> Option<WebConfig>
         ldap,
         oidc: web.oidc.config,
     })
+}
+
+/// What a text says, as if it were this file.
+#[cfg(test)]
+pub(super) fn of_text(file: &Path, text: &str) -> Option<Config> {
+    let (config, problems) = parse(&Source::new(file, text), text, Depth::Settings);
+    assert!(problems.0.is_empty(), "{problems}\n{text}");
+    config
 }
 
 /// Every key that can be asked for, and what is wrong in `text`.

@@ -1,8 +1,8 @@
 //! The config file: found, read, checked as a whole, and told what is wrong, everything at once.
 //!
 //! `reader` knows TOML and lines, `sections` and `platforms` know the keys, `verify` knows what
-//! would lose or misroute mail. Every key stands in `docs/config.md` and in
-//! `config/tideover.toml`; a test sees to it.
+//! would lose or misroute mail, and `listing` what is in force. Every key stands in
+//! `docs/config.md` and in `config/tideover.toml`; a test sees to it.
 
 mod admin_keys;
 mod auth_keys;
@@ -13,8 +13,11 @@ mod imap_keys;
 mod landing_keys;
 mod ldap_keys;
 mod listener_keys;
+mod listing;
 mod load;
 mod log_keys;
+mod nearest;
+mod notes;
 mod notice_keys;
 mod oidc_keys;
 mod online;
@@ -23,6 +26,7 @@ mod people_keys;
 mod platforms;
 mod problem;
 mod reader;
+mod reference;
 mod rooms;
 mod sections;
 mod sheet;
@@ -38,6 +42,7 @@ use std::time::Duration;
 pub use drill::DrillConfig;
 pub use filter_keys::FilterConfig;
 use jiff::tz::TimeZone;
+pub use listing::Listing;
 pub use load::{Places, check, data_dir, find, load, read};
 pub use notice_keys::NoticesConfig;
 pub use oidc_keys::OidcConfig;
@@ -111,6 +116,8 @@ pub struct Config {
     pub log: LogOptions,
     /// What `check --online` asks.
     pub check: CheckConfig,
+    /// Every key with its value and its line.
+    pub listing: Listing,
 }
 
 impl Config {

@@ -68,7 +68,7 @@ pub(super) fn notices(root: &Section<'_>) -> Notices {
         }
         options.relay = section.text("relay", host_and_port).map(|at| at.value);
         options.webhook = webhook(&section, &mut files);
-        if let Some(command) = section.texts("command", |text| Ok(text.to_owned())) {
+        if let Some(command) = section.program("command") {
             program = the_program(section.source, &command);
             options.command = command.value.into_iter().map(|at| at.value).collect();
         }
@@ -83,7 +83,7 @@ pub(super) fn notices(root: &Section<'_>) -> Notices {
 }
 
 fn webhook(section: &Section<'_>, files: &mut Vec<At<PathBuf>>) -> Option<Webhook> {
-    let here = section.text("webhook", |text| {
+    let here = section.secret("webhook", |text| {
         // Not the address itself in the message: it is often a secret.
         let place = HttpPlace::of_https_or_local(text);
         place.map(|_| text.to_owned()).ok_or_else(|| {

@@ -108,7 +108,7 @@ fn is_private(base_url: &str) -> bool {
 /// The claim that names the address, and whose word is taken for it.
 fn claim(section: &Section<'_>, issuer: Option<&At<String>>) -> (String, Trust) {
     let claim = section.text("claim", |text| non_empty(text).map(str::to_owned));
-    let trusted = section.flag("trusted").filter(|at| at.value);
+    let trusted = section.switch("trusted").filter(|at| at.value);
     let is_trusted = trusted.is_some();
     let is_email = claim.as_ref().is_none_or(|at| at.value == "email");
     if let (Some(trusted), Some(issuer)) = (&trusted, issuer)

@@ -8,7 +8,8 @@ use super::BackendConfig;
 use super::auth_keys::enforcement;
 use super::entry::{self, EntryFiles, entry};
 use super::imap_keys::{self, ImapFiles, imap};
-use super::reader::{At, Section, Source, nearest};
+use super::nearest::nearest;
+use super::reader::{At, Section, Source};
 use super::sections::{mailbox, non_empty, not_one_of, set};
 use super::units::duration;
 use crate::auth::Enforcements;
@@ -212,7 +213,7 @@ fn rejecting(section: &Section<'_>) -> RejectingOptions {
         let recipients = section.number("recipients", 1, 1_000);
         set(&mut options.recipients, recipients);
         set(&mut options.within, section.text("within", duration));
-        set(&mut options.failover, section.flag("failover"));
+        set(&mut options.failover, section.switch("failover"));
         section.finish();
     }
     options
@@ -286,6 +287,9 @@ fn domain(name: String, section: Section<'_>, backends: &[Backend]) -> Option<Do
         )),
     });
     let kind = kind.map_or(DomainKind::InternalRelay, |at| at.value);
+    if kind == DomainKind::ExternalRelay {
+        section.usually("unknown", "\"relay\"");
+    }
     let named = |text: &str| backend_named(text, backends);
     let home = section.text("home", named);
     if home.is_none() && !section.has("home") {

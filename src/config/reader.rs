@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::nearest::nearest;
+use super::notes::{Seen, SeenKey};
 use super::problem::{Problem, Problems};
 
 /// A value with the place that it comes from.
@@ -25,6 +27,8 @@ pub(super) struct Source<'a> {
     problems: RefCell<Vec<Problem>>,
     /// Every key that was asked for, names replaced by `NAME`: the reference of all keys.
     asked: RefCell<BTreeSet<String>>,
+    /// The sections in the order in which they were read; the first one is the file itself.
+    seen: RefCell<Vec<Seen>>,
 }
 
 impl<'a> Source<'a> {
@@ -34,6 +38,7 @@ impl<'a> Source<'a> {
             text,
             problems: RefCell::default(),
             asked: RefCell::default(),
+            seen: RefCell::new(vec![Seen::default()]),
         }
     }
 
@@ -76,6 +81,29 @@ impl<'a> Source<'a> {
         Problems(problems)
     }
 
+    /// What the file says, as far as it was asked for.
+    pub(super) fn seen(&self) -> Vec<Seen> {
+        self.seen.borrow().clone()
+    }
+
+    /// The file as it is.
+    pub(super) const fn whole(&self) -> &str {
+        self.text
+    }
+
+    /// Notes a section, and returns its number.
+    fn see(&self, section: Seen) -> usize {
+        let mut seen = self.seen.borrow_mut();
+        seen.push(section);
+        seen.len() - 1
+    }
+
+    fn look(&self, number: usize, what: impl FnOnce(&mut Seen)) {
+        if let Some(section) = self.seen.borrow_mut().get_mut(number) {
+            what(section);
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn asked(&self) -> BTreeSet<String> {
         self.asked.borrow().clone()
@@ -92,6 +120,8 @@ pub(super) struct Section<'a> {
     table: &'a DeTable<'a>,
     line: usize,
     known: RefCell<BTreeSet<&'static str>>,
+    /// Its number in `Source::seen`.
+    number: usize,
 }
 
 impl<'a> Section<'a> {
@@ -103,6 +133,7 @@ impl<'a> Section<'a> {
             table,
             line: 0,
             known: RefCell::default(),
+            number: 0,
         }
     }
 
@@ -112,7 +143,17 @@ impl<'a> Section<'a> {
         name: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<At<T>> {
-        let value = self.value(name)?;
+        let value = self.shown(name)?;
+        self.parse_text(name, value, &parse)
+    }
+
+    /// A text that may be a secret: nobody sees it who looks at the config.
+    pub(super) fn secret<T>(
+        &self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<At<T>> {
+        let value = self.noted(name, SeenKey::hidden)?;
         self.parse_text(name, value, &parse)
     }
 
@@ -122,19 +163,34 @@ impl<'a> Section<'a> {
         name: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<At<Vec<At<T>>>> {
-        let value = self.value(name)?;
+        let value = self.shown(name)?;
+        self.parse_texts(name, value, &parse)
+    }
+
+    /// A program and its arguments, which may be secrets.
+    pub(super) fn program(&self, name: &'static str) -> Option<At<Vec<At<String>>>> {
+        let value = self.noted(name, SeenKey::program)?;
+        self.parse_texts(name, value, &|text| Ok(text.to_owned()))
+    }
+
+    fn parse_texts<T>(
+        &self,
+        name: &str,
+        value: &Spanned<DeValue<'_>>,
+        parse: &impl Fn(&str) -> Result<T, String>,
+    ) -> Option<At<Vec<At<T>>>> {
         let Some(list) = value.get_ref().as_array() else {
             self.wrong_type(name, value, "a list of strings");
             return None;
         };
         let texts = list.iter();
-        let texts = texts.filter_map(|text| self.parse_text(name, text, &parse));
+        let texts = texts.filter_map(|text| self.parse_text(name, text, parse));
         Some(self.at(name, value, texts.collect()))
     }
 
     /// `true` or `false`.
     pub(super) fn switch(&self, name: &'static str) -> Option<At<bool>> {
-        let value = self.value(name)?;
+        let value = self.shown(name)?;
         let Some(on) = value.get_ref().as_bool() else {
             self.wrong_type(name, value, "true or false");
             return None;
@@ -144,7 +200,7 @@ impl<'a> Section<'a> {
 
     /// A whole number from `least` to `most`.
     pub(super) fn number(&self, name: &'static str, least: u32, most: u32) -> Option<At<u32>> {
-        let value = self.value(name)?;
+        let value = self.shown(name)?;
         let Some(number) = value.get_ref().as_integer() else {
             self.wrong_type(name, value, "a number");
             return None;
@@ -158,16 +214,6 @@ impl<'a> Section<'a> {
                 .problem(self.line_of(value), self.key(name), what);
         }
         fits.map(|number| self.at(name, value, number))
-    }
-
-    /// `true` or `false`.
-    pub(super) fn flag(&self, name: &'static str) -> Option<At<bool>> {
-        let value = self.value(name)?;
-        let Some(flag) = value.get_ref().as_bool() else {
-            self.wrong_type(name, value, "true or false");
-            return None;
-        };
-        Some(self.at(name, value, flag))
     }
 
     /// A table.
@@ -213,10 +259,23 @@ impl<'a> Section<'a> {
             self.wrong_type(name, value, "a list of tables ([[…]])");
             return Vec::new();
         };
-        let sections = list.iter();
+        let sections = list.iter().zip(1..);
         sections
-            .filter_map(|value| self.table(name, value, None))
+            .filter_map(|(value, place)| {
+                let section = self.table(name, value, None)?;
+                let number = section.number;
+                self.source.look(number, |seen| seen.place = Some(place));
+                Some(section)
+            })
             .collect()
+    }
+
+    /// Says what holds here when a key is left out, where that is not what the reference says.
+    pub(super) fn usually(&self, name: &'static str, value: &str) {
+        let value = value.to_owned();
+        self.source.look(self.number, |seen| {
+            seen.usual.insert(name, value);
+        });
     }
 
     /// A key that the contract has and this version cannot do yet: better refused than ignored.
@@ -267,6 +326,24 @@ impl<'a> Section<'a> {
         entry.map(|(_, value)| value)
     }
 
+    /// A value that is no secret.
+    fn shown(&self, name: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.noted(name, SeenKey::plain)
+    }
+
+    fn noted(
+        &self,
+        name: &'static str,
+        note: fn(usize, &DeValue<'_>) -> SeenKey,
+    ) -> Option<&'a Spanned<DeValue<'a>>> {
+        let value = self.value(name)?;
+        let key = note(self.line_of(value), value.get_ref());
+        self.source.look(self.number, |seen| {
+            seen.keys.insert(name, key);
+        });
+        Some(value)
+    }
+
     fn parse_text<T>(
         &self,
         name: &str,
@@ -308,13 +385,22 @@ impl<'a> Section<'a> {
             self.source.problem(self.line_of(value), key, what);
             return None;
         };
+        let line = self.line_of(value);
+        let number = self.source.see(Seen {
+            path: prefix.trim_end_matches('.').to_owned(),
+            generic: generic.trim_end_matches('.').to_owned(),
+            parent: Some(self.number),
+            line,
+            ..Seen::default()
+        });
         Some(Self {
             source: self.source,
             prefix,
             generic,
             table,
-            line: self.line_of(value),
+            line,
             known: RefCell::default(),
+            number,
         })
     }
 
@@ -349,69 +435,5 @@ fn quoted(name: &str) -> String {
         name.to_owned()
     } else {
         format!("\"{}\"", name.escape_debug())
-    }
-}
-
-/// The name that was meant, when one is near enough.
-pub(super) fn nearest<'n>(name: &str, names: &[&'n str]) -> Option<&'n str> {
-    let best = names
-        .iter()
-        .map(|known| (effort(name, known), *known))
-        .min()?;
-    (best.0 <= 1 + name.chars().count() / 4).then_some(best.1)
-}
-
-/// Letters in the wrong order are one slip of the fingers.
-fn effort(left: &str, right: &str) -> usize {
-    let sorted = |text: &str| {
-        let mut letters: Vec<char> = text.chars().collect();
-        letters.sort_unstable();
-        letters
-    };
-    let distance = distance(left, right);
-    if distance > 1 && sorted(left) == sorted(right) {
-        1
-    } else {
-        distance
-    }
-}
-
-/// How many letters must be changed, added or removed (Levenshtein).
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (place, letter) in left.chars().enumerate() {
-        let mut diagonal = place;
-        let mut before = place + 1;
-        let mut next = vec![before];
-        for (other, above) in right.iter().zip(row.iter().skip(1)) {
-            let cost = (diagonal + usize::from(letter != *other)).min(above + 1);
-            before = cost.min(before + 1);
-            diagonal = *above;
-            next.push(before);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn finds_what_was_meant() {
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(
-            nearest("hostnam", &["hostname", "data_dir"]),
-            Some("hostname")
-        );
-        assert_eq!(
-            nearest("datadir", &["hostname", "data_dir"]),
-            Some("data_dir")
-        );
-        assert_eq!(nearest("wbe", &["tls", "web"]), Some("web"));
-        assert_eq!(nearest("colour", &["hostname", "data_dir"]), None);
     }
 }

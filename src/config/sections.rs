@@ -300,6 +300,10 @@ pub(super) fn limits(root: &Section<'_>) -> Bounds {
             1,
             100_000,
         );
+        let least = config.connections_per_address;
+        if config.connections_per_network < least {
+            section.usually("connections_per_network", &least.to_string());
+        }
         // RFC 5321 §4.5.3.1.8: at least 100 recipients must be taken. The number of a recipient
         // has 16 bits.
         set(&mut config.recipients, "recipients", 100, 50_000);

@@ -6,6 +6,7 @@ mod accounts;
 mod assemble;
 mod catch_up;
 mod certificates;
+mod comparison;
 mod door;
 mod drills;
 mod front;

@@ -6,11 +6,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::assemble::Base;
+use super::comparison::needs_restart;
 use super::keeper::Keeper;
 use super::sync;
-use crate::admin::Reload;
+use crate::admin::{ConfigView, Reload};
 use crate::backend::{BackendOptions, Monitor};
-use crate::base::{Boxed, Shutdown};
+use crate::base::{Boxed, Shutdown, Timestamp};
 use crate::config::{self, Config};
 use crate::directory::DirectoryError;
 use crate::imap::ImapHomes;
@@ -46,6 +47,8 @@ pub(super) struct Reloader {
     /// One at a time.
     reloading: tokio::sync::Mutex<()>,
     telling: tokio::sync::Mutex<()>,
+    /// One at a time reads the file only to compare it.
+    pub(super) comparing: tokio::sync::Mutex<()>,
 }
 
 /// What tells others of the present config.
@@ -54,8 +57,10 @@ pub(super) struct Told {
     pub(super) attention_after: watch::Receiver<Duration>,
 }
 
-struct Current {
-    config: Config,
+pub(super) struct Current {
+    pub(super) config: Config,
+    /// When it was read.
+    pub(super) loaded: Timestamp,
     /// Ends the probes of the config before.
     probes: Shutdown,
 }
@@ -71,15 +76,21 @@ impl Reloader {
         let probes = base.shutdown.child();
         let (backends, watched) = watch::channel(config.backend_options().into());
         let (attention, attention_after) = watch::channel(config.queue.attention_after);
+        let loaded = base.clock.now();
         let reloader = Self {
             base,
             movers,
             backends,
             attention,
-            current: Mutex::new(Current { config, probes }),
+            current: Mutex::new(Current {
+                config,
+                loaded,
+                probes,
+            }),
             keeper: OnceLock::new(),
             reloading: tokio::sync::Mutex::default(),
             telling: tokio::sync::Mutex::default(),
+            comparing: tokio::sync::Mutex::default(),
         };
         let told = Told {
             backends: watched,
@@ -99,7 +110,7 @@ impl Reloader {
         self.current().config.server.stop_limit
     }
 
-    fn current(&self) -> MutexGuard<'_, Current> {
+    pub(super) fn current(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -118,16 +129,13 @@ impl Reloader {
     pub(super) async fn reload_now(&self) -> Result<(), String> {
         let _one_at_a_time = self.reloading.lock().await;
         let file = self.current().config.file.clone();
+        let loaded = self.base.clock.now();
         let refused = |problems: config::Problems| problems.to_string();
         let new = config::load(&file).map_err(refused)?;
         new.read_directory().map_err(refused)?;
         let fixed = changed_for_good(&self.current().config, &new);
         if !fixed.is_empty() {
-            return Err(format!(
-                "{}: {} cannot change while the server runs: restart it, or change it back",
-                file.display(),
-                fixed.join(", ")
-            ));
+            return Err(needs_restart(&file, &fixed));
         }
         let sources = sync::sources(&new).map_err(|error| error.to_string())?;
         self.base
@@ -160,6 +168,7 @@ impl Reloader {
             current.probes.signal();
             current.probes = self.base.shutdown.child();
             current.config = new;
+            current.loaded = loaded;
         }
         self.watch_backends();
         self.movers.queue.configure(queue_options);
@@ -211,10 +220,14 @@ impl Reload for Reloader {
             result
         })
     }
+
+    fn config(&self) -> Boxed<'_, Result<ConfigView, String>> {
+        Box::pin(self.compared())
+    }
 }
 
 /// Sections that are built once: what differs in them needs a restart.
-fn changed_for_good(old: &Config, new: &Config) -> Vec<&'static str> {
+pub(super) fn changed_for_good(old: &Config, new: &Config) -> Vec<&'static str> {
     fn text(part: &impl std::fmt::Debug) -> String {
         format!("{part:?}")
     }

@@ -14,7 +14,7 @@ Pay.
 ";
 
 /// Each page, and what is to be read on it.
-const PAGES: [(&str, &str, &str); 10] = [
+const PAGES: [(&str, &str, &str); 12] = [
     ("/", "overview", "is down since"),
     ("/queue", "queue", "ann@example.org"),
     (
@@ -33,6 +33,8 @@ const PAGES: [(&str, &str, &str); 10] = [
     ),
     ("/users", "users", "Who can log in"),
     ("/drills", "drills", "Nothing is drilled"),
+    ("/config", "config", "The file is the one that runs."),
+    ("/config?q=moon", "config-none", "has that in its name"),
 ];
 
 fn outage() -> Place {
@@ -133,4 +135,51 @@ fn the_overview_keeps_itself_up_to_date_and_keys_are_enough() {
     browser.press("done");
     browser.turn(|browser| browser.press("\u{e007}"));
     browser.wait_text("onprem is resumed");
+}
+
+/// What runs, what somebody wrote meanwhile, and the way from one to the other.
+#[test]
+fn the_config_is_read_compared_and_taken_over() {
+    let place = outage();
+    let file = place.folder().join("tideover.toml");
+    let runs = std::fs::read_to_string(&file).unwrap();
+    let browser = Browser::start(Kind::Desktop);
+    place.operate(&browser, "olga", "admin");
+    std::fs::write(&file, runs.replace("down_after = 1", "down_after = \"x\"")).unwrap();
+    browser.go(&place.console("/config"));
+    browser.wait_text("would be refused");
+    assert!(
+        browser.text().contains("backend.onprem.probe.down_after"),
+        "{}",
+        browser.text()
+    );
+    look(&browser, "config-refused-desktop");
+    std::fs::write(&file, runs.replace("mx.example.org", "mx2.example.org")).unwrap();
+    browser.go(&place.console("/config"));
+    browser.wait_text("needs a restart");
+    look(&browser, "config-restart-desktop");
+    std::fs::write(&file, runs.replace("up_after = 1", "up_after = 4")).unwrap();
+    browser.go(&place.console("/config?q=probe"));
+    browser.wait_text("changed since");
+    look(&browser, "config-changed-desktop");
+    // With keys only: a key opens and says what it does, a reason, Enter.
+    browser.run("document.querySelector('.settings summary').focus()", &[]);
+    browser.press("\u{e007}");
+    browser.wait_text("From one probe to the next");
+    look(&browser, "config-open-desktop");
+    browser.run(
+        "document.querySelector('form[action$=reload] input[name=reason]').focus()",
+        &[],
+    );
+    browser.press("four are safer");
+    browser.turn(|browser| browser.press("\u{e007}"));
+    browser.wait_text("The file is the one that runs.");
+    let probe = place.verb(&["config", "probe"]).unwrap();
+    assert_eq!(probe["disk"]["state"], "same");
+    let phone = Browser::start(Kind::Night);
+    place.enter(&phone, "olga");
+    std::fs::write(&file, runs.replace("up_after = 1", "up_after = 2")).unwrap();
+    phone.go(&place.console("/config?q=probe"));
+    phone.wait_text("changed since");
+    look(&phone, "config-changed-night");
 }

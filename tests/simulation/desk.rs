@@ -11,8 +11,8 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tideover::activation::{self, Activation};
 use tideover::admin::{
-    Account, AccountAdmin, AccountRefused, Admin, AuditLog, AuditOptions, Coverage, Invitation,
-    InviteQuery, InvitedView, LoginOptions, Operators, Reload, keep_waves, operators,
+    Account, AccountAdmin, AccountRefused, Admin, AuditLog, AuditOptions, ConfigView, Coverage,
+    Invitation, InviteQuery, InvitedView, LoginOptions, Operators, Reload, keep_waves, operators,
 };
 use tideover::base::{Boxed, Clock, Entropy};
 use tideover::directory::{Directory, DirectoryHandle, Generations, Syncer, Waves};
@@ -69,6 +69,10 @@ impl AccountAdmin for Nobody {
 
 impl Reload for Nobody {
     fn reload(&self) -> Boxed<'_, Result<(), String>> {
+        Box::pin(async { Err("there is no file".to_owned()) })
+    }
+
+    fn config(&self) -> Boxed<'_, Result<ConfigView, String>> {
         Box::pin(async { Err("there is no file".to_owned()) })
     }
 }

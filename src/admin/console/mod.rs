@@ -9,6 +9,7 @@ mod asker;
 mod audit;
 mod backends;
 mod cases;
+mod config;
 mod count;
 mod directory;
 mod events;
@@ -129,6 +130,8 @@ pub fn console(console: Console) -> Router {
         .route("/users/{what}", post(users::act))
         .route("/waves", get(movers::waves))
         .route("/audit", get(audit::page))
+        .route("/config", get(config::page))
+        .route("/config/reload", post(config::reload))
         .route("/drills", get(movers::drills))
         .route("/drills/run", post(movers::run))
         .route("/backends", get(backends::list))

@@ -10,7 +10,7 @@ use axum::response::{Html, IntoResponse, Response};
 use super::Console;
 use super::asker::{Asker, Csrf};
 use super::fault::Fault;
-use crate::admin::Caller;
+use crate::admin::{Caller, Role};
 use crate::frame::{self, versioned};
 
 const LOOK: &str = include_str!("../../../webmail/assets/console.css");
@@ -34,12 +34,13 @@ pub(super) enum Here {
     Movers,
     Drills,
     Audit,
+    Config,
     Elsewhere,
 }
 
 impl Here {
     /// The navigation: page, address, name.
-    const ALL: [(Self, &'static str, &'static str); 11] = [
+    const ALL: [(Self, &'static str, &'static str); 12] = [
         (Self::Overview, "/", "Overview"),
         (Self::Queue, "/queue", "Queue"),
         (Self::Trace, "/trace", "Trace"),
@@ -51,6 +52,7 @@ impl Here {
         (Self::Movers, "/waves", "Waves and replays"),
         (Self::Drills, "/drills", "Drills"),
         (Self::Audit, "/audit", "Audit log"),
+        (Self::Config, "/config", "Config"),
     ];
 }
 
@@ -81,8 +83,10 @@ impl Console {
             csrf: asker.csrf.word.clone(),
             has_second: asker.csrf.has_second,
             pages: Here::ALL
+                .into_iter()
+                .filter(|(page, ..)| *page != Here::Config || asker.may(Role::Operator))
                 .map(|(page, path, name)| (path, name, page == here))
-                .to_vec(),
+                .collect(),
             ..self.bare(title)
         }
     }

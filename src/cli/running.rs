@@ -1,0 +1,235 @@
+//! `config`: what runs, with its lines.
+
+use clap::Args;
+
+use super::Failure;
+use super::home::At;
+use super::intent::{Format, Request};
+use super::render::Page;
+use super::teller::Teller;
+use crate::admin::{ConfigKey, ConfigOrigin, ConfigSection, ConfigState, ConfigView};
+use crate::terminal::{Tone, moment, visible};
+
+/// Columns of a key and its value; what comes from where stands behind them.
+const VALUE: usize = 54;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(crate) struct ConfigArgs {
+    /// Only sections and keys with this in their names, for example onprem or tls
+    pub(crate) word: Option<String>,
+    /// Only what the file says, without defaults
+    #[arg(long)]
+    pub(crate) set: bool,
+}
+
+pub(super) async fn perform(at: At<'_>, args: ConfigArgs, format: Format) -> Result<(), Failure> {
+    let teller = Teller::new(at, (format, String::new()))?;
+    let request = Request::get("/api/config".to_owned());
+    let answer = teller.client.ask(request).await?;
+    teller.print(&answer, |page, it: &ConfigView| page.config(it, &args))
+}
+
+impl Page {
+    fn config(self, view: &ConfigView, args: &ConfigArgs) -> String {
+        let mut text = self.field("file", &view.file);
+        text.push_str(&self.field("read", &moment(view.loaded, self.now)));
+        text.push_str(&self.on_disk(view));
+        let word = args.word.as_deref().unwrap_or_default().to_lowercase();
+        let mut found = false;
+        for section in &view.sections {
+            let keys = section.keys.iter();
+            let is_meant = section.title.to_lowercase().contains(&word);
+            let keys = keys.filter(|key| is_meant || key.name.contains(&word));
+            let keys: Vec<&ConfigKey> = keys
+                .filter(|key| !args.set || key.from == ConfigOrigin::File)
+                .collect();
+            if !keys.is_empty() {
+                text.push_str(&self.section(section, &keys));
+                found = true;
+            }
+        }
+        if !found {
+            let nothing = format!("no section and no key has {word} in its name");
+            text.push('\n');
+            text.push_str(&Self::paragraph(&nothing));
+        }
+        text
+    }
+
+    fn on_disk(self, view: &ConfigView) -> String {
+        let (tone, told) = match view.disk.state {
+            ConfigState::Same => (Tone::Good, "the file is what runs"),
+            ConfigState::Changed => (
+                Tone::Waiting,
+                "changed since, and not reloaded: tideover reload takes it over",
+            ),
+            ConfigState::Restart => (
+                Tone::Bad,
+                "changed since, and a reload refuses it: this needs a restart",
+            ),
+            ConfigState::Refused => (Tone::Bad, "changed since, and a reload refuses it"),
+        };
+        let mut text = self.field("on disk", told);
+        if self.palette != crate::terminal::Palette::Plain {
+            text = text.replace(told, &self.palette.paint(tone, told));
+        }
+        for problem in &view.disk.problems {
+            text.push_str(&self.field("", problem));
+        }
+        for change in &view.disk.changes {
+            let (runs, says) = (change.runs.as_deref(), change.says.as_deref());
+            let told = match (runs, says) {
+                (Some(runs), Some(says)) => format!("{runs} runs, the file says {says}"),
+                (Some(runs), None) => format!("{runs} runs, it is not in the file any more"),
+                (None, says) => format!("is new: {}", says.unwrap_or_default()),
+            };
+            let line = change.line.map(|line| format!(" (line {line})"));
+            let told = format!(
+                "{} {}: {told}{}",
+                change.section,
+                change.key,
+                line.unwrap_or_default()
+            );
+            text.push_str(&self.field("", &told));
+        }
+        text
+    }
+
+    fn section(self, section: &ConfigSection, keys: &[&ConfigKey]) -> String {
+        let title = self.palette.paint(Tone::Strong, &visible(&section.title));
+        let from = match section.line {
+            Some(line) => format!("line {line}"),
+            None => "not in the file".to_owned(),
+        };
+        let pad = VALUE.saturating_sub(section.title.chars().count());
+        let from = self.palette.paint(Tone::Quiet, &format!("# {from}"));
+        let mut text = format!("\n{title}{:pad$}  {from}\n", "");
+        for key in keys {
+            text.push_str(&self.key(key));
+        }
+        text
+    }
+
+    fn key(self, key: &ConfigKey) -> String {
+        let (told, from) = match (key.from, key.line) {
+            (ConfigOrigin::File, Some(line)) => (
+                format!("{} = {}", key.name, key.value),
+                format!("line {line}"),
+            ),
+            (ConfigOrigin::File, None) => {
+                (format!("{} = {}", key.name, key.value), "file".to_owned())
+            }
+            (ConfigOrigin::Default, _) => (
+                format!("{} = {}", key.name, key.value),
+                "default".to_owned(),
+            ),
+            (ConfigOrigin::Words, _) => (format!("# {}", key.name), key.value.clone()),
+            (ConfigOrigin::Unset, _) => (format!("# {}", key.name), "not set".to_owned()),
+        };
+        let told = visible(&told);
+        let pad = VALUE.saturating_sub(told.chars().count());
+        let told = match key.from {
+            ConfigOrigin::File => told,
+            ConfigOrigin::Default | ConfigOrigin::Words | ConfigOrigin::Unset => {
+                self.palette.paint(Tone::Quiet, &told)
+            }
+        };
+        let from = self.palette.paint(Tone::Quiet, &format!("# {from}"));
+        format!("{told}{:pad$}  {from}\n", "")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::base::Timestamp;
+    use crate::terminal::Palette;
+
+    fn view(disk: &serde_json::Value) -> ConfigView {
+        let key = |name: &str, value: &str, from: &str, line: Option<usize>| json!({ "name": name, "value": value, "from": from, "line": line, "meaning": "x" });
+        serde_json::from_value(json!({
+            "file": "/etc/tideover/tideover.toml", "loaded": "2026-03-02T02:51:00Z", "disk": disk,
+            "sections": [
+                { "title": "[spool]", "line": null, "keys": [
+                    key("retain", "\"30d\"", "default", None), key("uuid", "", "unset", None)] },
+                { "title": "[backend.onprem]", "line": 7, "keys": [
+                    key("tls", "\"required\"", "file", Some(9)),
+                    key("auth", "the best offered", "words", None)] },
+            ],
+        }))
+        .unwrap()
+    }
+
+    fn said(view: &ConfigView, args: &ConfigArgs) -> String {
+        let page = Page {
+            palette: Palette::Plain,
+            now: Timestamp::EPOCH,
+        };
+        page.config(view, args)
+    }
+
+    #[test]
+    fn what_runs_is_written_as_toml_with_its_lines() {
+        let running = view(&json!({ "state": "same", "problems": [], "changes": [] }));
+        let text = said(&running, &ConfigArgs::default());
+        assert!(text.contains("the file is what runs"), "{text}");
+        assert!(text.contains("\n[spool]"), "{text}");
+        assert!(text.contains("# not in the file"), "{text}");
+        let lines: Vec<String> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        for line in [
+            "retain = \"30d\" # default",
+            "# uuid # not set",
+            "[backend.onprem] # line 7",
+            "tls = \"required\" # line 9",
+            "# auth # the best offered",
+        ] {
+            assert!(lines.iter().any(|one| one == line), "{line} in {text}");
+        }
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 80),
+            "{text}"
+        );
+        let part = said(
+            &running,
+            &ConfigArgs {
+                word: Some("ONPREM".to_owned()),
+                set: true,
+            },
+        );
+        assert!(part.contains("required"), "{part}");
+        assert!(!part.contains("retain") && !part.contains("auth"), "{part}");
+        let moon = ConfigArgs {
+            word: Some("moon".to_owned()),
+            set: false,
+        };
+        assert!(said(&running, &moon).contains("no key has moon"));
+    }
+
+    #[test]
+    fn what_a_reload_would_do_is_said() {
+        let changes = json!([
+            { "section": "[spool]", "key": "retain", "runs": "\"30d\"", "says": "\"60d\"", "line": 4 },
+            { "section": "[backend.cloud]", "key": "mx", "runs": null, "says": "\"c.example\"", "line": 8 },
+            { "section": "[web]", "key": "bind", "runs": "\"[::1]:80\"", "says": null, "line": null },
+        ]);
+        let restart = view(&json!({
+            "state": "restart", "problems": ["tideover.toml: [spool] cannot change"], "changes": changes,
+        }));
+        let text = said(&restart, &ConfigArgs::default());
+        for told in [
+            "this needs a restart",
+            "[spool] cannot change",
+            "\"30d\" runs, the file says \"60d\" (line 4)",
+            "is new: \"c.example\"",
+            "is not in the file any more",
+        ] {
+            let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(flat.contains(told), "{told} in {text}");
+        }
+    }
+}
