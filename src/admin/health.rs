@@ -36,6 +36,9 @@ pub struct HealthView {
     pub accepting: bool,
     /// What is wrong, for people.
     pub problems: Vec<String>,
+    /// Those of them that stand nowhere in `/api/status`.
+    #[serde(default)]
+    pub only_here: Vec<String>,
 }
 
 impl Admin {
@@ -44,6 +47,8 @@ impl Admin {
         let refused = self.spool.admission().err().map(|error| error.to_string());
         let accepting = refused.is_none();
         let backends = self.router.board().snapshot();
+        let only_here = self.spool.sign_problem().into_iter();
+        let only_here: Vec<String> = only_here.chain(self.notice_problem()).collect();
         let problems: Vec<String> = refused
             .into_iter()
             .chain(self.write_problem())
@@ -57,14 +62,14 @@ impl Admin {
             .chain(self.drill_problems())
             .chain(self.replay_problems())
             .chain(self.landing_problem())
-            .chain(self.spool.sign_problem())
             .chain(self.relay_problem())
-            .chain(self.notice_problem())
             .chain(self.filter_problems())
+            .chain(only_here.clone())
             .collect();
         HealthView {
             ok: problems.is_empty(),
             accepting,
+            only_here,
             problems,
         }
     }

@@ -5,36 +5,16 @@ use std::time::Duration;
 
 use super::render::Page;
 use crate::terminal::{Cell, Table, Tone, duration, moment};
-use crate::writeback::{Carried, Plan, Progress, RunState};
+use crate::writeback::{Plan, Progress, RunState};
 
 /// Rows of a table of users. Beyond: their number; `--json` has a thousand.
 const ROWS: usize = 20;
-
-/// `12 sent, 3 drafts`.
-fn told(carried: &Carried) -> String {
-    let parts = [
-        (carried.sent, "sent"),
-        (carried.drafts, "drafts"),
-        (carried.states, "read or flagged"),
-        (carried.filed, "filed"),
-        (carried.deleted, "deleted"),
-        (carried.copied, "sent as copies"),
-    ];
-    let parts = parts.iter().filter(|(count, _)| *count > 0);
-    let parts: Vec<String> = parts
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect();
-    if parts.is_empty() {
-        return "nothing".to_owned();
-    }
-    parts.join(", ")
-}
 
 impl Page {
     /// `writeback plan`.
     pub(crate) fn writeback_plan(self, plan: &Plan) -> String {
         let mut text = self.field("users", &plan.users.to_string());
-        text.push_str(&self.field("carries", &told(&plan.carried)));
+        text.push_str(&self.field("carries", &plan.carried.told()));
         if plan.carried.cannot > 0 {
             let what = format!("{} for want of IMAP", plan.carried.cannot);
             text.push_str(&self.field("cannot", &what));
@@ -56,7 +36,7 @@ impl Page {
                 table.row([
                     row.mailbox.as_str().into(),
                     row.backend.as_str().into(),
-                    told(&row.carried).into(),
+                    row.carried.told().into(),
                 ]);
             }
             text.push('\n');
@@ -81,7 +61,7 @@ impl Page {
             write!(users, ", {} not or not wholly", progress.failed).ok();
         }
         text.push_str(&self.field("users", &users));
-        text.push_str(&self.field("carried", &told(carried)));
+        text.push_str(&self.field("carried", &carried.told()));
         for (label, count, what) in [
             (
                 "there",
@@ -139,7 +119,7 @@ impl Page {
                 one.mailbox.as_str().into(),
                 backend.map_or("", |id| id.as_str()).into(),
                 result,
-                told(&one.carried).into(),
+                one.carried.told().into(),
             ]);
         }
         let users = progress.done + progress.failed;
@@ -183,7 +163,7 @@ impl Page {
                 Cell::toned(progress.run.state.word(), tone),
                 format!("{} of {}", progress.done, progress.total).into(),
                 progress.failed.to_string().into(),
-                told(&progress.carried).into(),
+                progress.carried.told().into(),
             ]);
         }
         table.render(self.palette)
@@ -203,7 +183,7 @@ mod tests {
     use crate::base::Timestamp;
     use crate::mail::BackendId;
     use crate::terminal::Palette;
-    use crate::writeback::{Meant, Run, RunDeed, Skipped, UserPlan, UserResult};
+    use crate::writeback::{Carried, Meant, Run, RunDeed, Skipped, UserPlan, UserResult};
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 

@@ -143,6 +143,27 @@ impl Carried {
         self.sent + self.drafts + self.states + self.filed + self.deleted + self.copied
     }
 
+    /// The same in words: `12 sent, 3 drafts`.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let parts = [
+            (self.sent, "sent"),
+            (self.drafts, "drafts"),
+            (self.states, "read or flagged"),
+            (self.filed, "filed"),
+            (self.deleted, "deleted"),
+            (self.copied, "sent as copies"),
+        ];
+        let parts = parts.iter().filter(|(count, _)| *count > 0);
+        let parts: Vec<String> = parts
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        if parts.is_empty() {
+            return "nothing".to_owned();
+        }
+        parts.join(", ")
+    }
+
     /// Is there nothing at all?
     #[must_use]
     pub const fn is_nothing(&self) -> bool {

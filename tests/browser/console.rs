@@ -14,7 +14,7 @@ Pay.
 ";
 
 /// Each page, and what is to be read on it.
-const PAGES: [(&str, &str, &str); 12] = [
+const PAGES: [(&str, &str, &str); 15] = [
     ("/", "overview", "is down since"),
     ("/queue", "queue", "ann@example.org"),
     (
@@ -33,6 +33,9 @@ const PAGES: [(&str, &str, &str); 12] = [
     ),
     ("/users", "users", "Who can log in"),
     ("/drills", "drills", "Nothing is drilled"),
+    ("/waves", "waves", "Plan a replay"),
+    ("/mailboxes", "mailboxes", "Nothing is known to be missing"),
+    ("/mailboxes/carry", "carry", "There is nothing to carry"),
     ("/config", "config", "The file is the one that runs."),
     ("/config?q=moon", "config-none", "has that in its name"),
 ];
@@ -182,4 +185,42 @@ fn the_config_is_read_compared_and_taken_over() {
     phone.go(&place.console("/config?q=probe"));
     phone.wait_text("changed since");
     look(&phone, "config-changed-night");
+}
+
+/// A domain moves, and a replay is planned, started and stopped: each in two steps.
+#[test]
+fn a_move_and_a_replay_are_done_from_their_pages() {
+    let place = outage();
+    let browser = Browser::start(Kind::NoScript);
+    place.operate(&browser, "olga", "operator");
+    browser.go(&place.console("/holds"));
+    browser.fill(
+        "form[action='/moves/look'] input[name=domain]",
+        "example.org",
+    );
+    browser.fill(
+        "form[action='/moves/look'] input[name=reason]",
+        "the weekend",
+    );
+    browser.click("form[action='/moves/look'] button");
+    browser.wait_text("nothing is done yet");
+    look(&browser, "console-move-look");
+    assert_eq!(
+        place.verb(&["move", "status"]).unwrap(),
+        serde_json::json!([])
+    );
+    if browser.has("input[name=force]") {
+        browser.click("input[name=force]");
+    }
+    browser.click("form[action='/moves/step'] button");
+    browser.wait_text("Back out…");
+    look(&browser, "console-moving");
+    let moving = place.verb(&["move", "status"]).unwrap();
+    assert_eq!(moving[0]["reason"], "the weekend", "{moving}");
+    browser.go(&place.console("/waves"));
+    browser.fill("#since", "24h");
+    browser.fill("#reason", "its store was restored");
+    browser.click("form[action='/replays/plan'] button");
+    browser.wait_text("What is planned above");
+    look(&browser, "console-replay-planned");
 }

@@ -49,7 +49,25 @@ impl Ask<'_> {
         reason: &str,
     ) -> Result<T, Fault> {
         let body = serde_json::to_vec(body).map_err(|error| Fault::ours(&error))?;
-        let mut request = request(Method::POST, path, body.into())?;
+        self.post_bytes(path, body.into(), reason).await
+    }
+
+    /// The same for what takes a file: here an empty one, so all that there is.
+    pub(super) async fn post_all<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        reason: &str,
+    ) -> Result<T, Fault> {
+        self.post_bytes(path, Bytes::new(), reason).await
+    }
+
+    async fn post_bytes<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: Bytes,
+        reason: &str,
+    ) -> Result<T, Fault> {
+        let mut request = request(Method::POST, path, body)?;
         let reason = percent_encoded(reason);
         if let (Ok(reason), false) = (reason.parse(), reason.is_empty()) {
             request.headers_mut().insert(REASON, reason);

@@ -228,7 +228,9 @@ pub(super) async fn act(
     let backend = escaped(&name);
     if what == "probe" {
         let path = format!("/api/backends/{backend}/probe");
-        let _: BackendDetails = ask.post(&path, &serde_json::json!({})).await?;
+        let nothing = serde_json::json!({});
+        let reason = sent.fields.text("reason");
+        let _: BackendDetails = ask.post_because(&path, &nothing, reason).await?;
     } else {
         let known = WISHES.iter().find(|(word, ..)| *word == what);
         let (_, wish, ..) = known.ok_or_else(Fault::not_found)?;

@@ -176,7 +176,7 @@ pub(super) fn moment(fields: &Fields, name: &str) -> Result<Option<Timestamp>, S
 }
 
 /// `30m`, `2h`, `7d`.
-fn age(text: &str) -> Result<Duration, String> {
+pub(super) fn age(text: &str) -> Result<Duration, String> {
     let wrong = || format!("\"{text}\" is no age: expected for example 30m, 2h or 7d");
     let unit = text.chars().next_back().ok_or_else(wrong)?;
     let seconds = match unit {

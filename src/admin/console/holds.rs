@@ -10,7 +10,7 @@ use super::asker::{Asker, Sent};
 use super::fault::Fault;
 use super::moments::{When, grouped};
 use super::shell::{Here, Shell, show};
-use crate::admin::{EndQuery, HoldView, MoveView, Role, SelectQuery};
+use crate::admin::{BackendView, EndQuery, HoldView, MoveView, Role, SelectQuery};
 use crate::route::{MoveState, Selection};
 use crate::terminal::visible;
 
@@ -20,6 +20,8 @@ struct Page {
     shell: Shell,
     holds: Vec<Hold>,
     moves: Vec<Move>,
+    /// Where a domain may arrive.
+    homes: Vec<String>,
     may_act: bool,
 }
 
@@ -55,6 +57,7 @@ pub(super) async fn page(State(console): State<Console>, asker: Asker) -> Result
     let ask = console.ask(&asker);
     let holds: Vec<HoldView> = ask.get("/api/holds").await?;
     let moves: Vec<MoveView> = ask.get("/api/moves").await?;
+    let homes: Vec<BackendView> = ask.get("/api/backends").await?;
     let moments = console.moments();
     let shell = console.shell(&asker, Here::Holds, "Holds and moves");
     let holds = holds.iter().map(|hold| Hold {
@@ -94,6 +97,7 @@ pub(super) async fn page(State(console): State<Console>, asker: Asker) -> Result
     show(&Page {
         holds: holds.collect(),
         moves: moves.collect(),
+        homes: homes.iter().map(|home| home.name.to_string()).collect(),
         may_act: asker.may(Role::Operator),
         shell,
     })

@@ -299,7 +299,7 @@ fn missing(status: &StatusView) -> Option<Matter> {
                what is missing brings them."
             .to_owned(),
         command: "tideover landing status".to_owned(),
-        page: None,
+        page: link("/mailboxes", "Look at what is missing"),
     })
 }
 
@@ -368,7 +368,7 @@ fn waves(status: &StatusView, moments: &Moments) -> Vec<Matter> {
                 what: format!("Wave {} ({}) did not start{when}.", wave.id, wave.name),
                 next: "Nobody was moved. Mend what stood in the way and start it again.".to_owned(),
                 command: format!("tideover wave status {}", wave.id),
-                page: None,
+                page: link("/waves", "Look at the wave"),
             }
         })
         .collect()
@@ -384,7 +384,7 @@ fn replays(status: &StatusView) -> Vec<Matter> {
             what: format!("Replay {} to {} is paused.", replay.id, replay.to),
             next: "Its mail waits for somebody: resume or stop it.".to_owned(),
             command: format!("tideover replay resume {}", replay.id),
-            page: None,
+            page: link("/waves", "Look at the replay"),
         })
         .collect()
 }
@@ -423,7 +423,7 @@ fn drills(facts: Facts<'_>) -> Vec<Matter> {
                    platform. Waves do not start meanwhile."
                 .to_owned(),
             command: "tideover drill status".to_owned(),
-            page: None,
+            page: link("/drills", "Look at the drill"),
         }
     })
     .collect()
@@ -464,6 +464,6 @@ fn enrolment(status: &StatusView) -> Option<Matter> {
         ),
         next: "Send them a link to an address outside.".to_owned(),
         command: "tideover user invite --all-missing --mail".to_owned(),
-        page: None,
+        page: link("/users", "Look at the users"),
     })
 }

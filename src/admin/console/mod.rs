@@ -19,13 +19,16 @@ mod filter;
 mod holds;
 mod kinds;
 mod live;
+mod mailboxes;
 mod matters;
 mod message;
 mod moments;
 mod movers;
+mod moves;
 mod overview;
 mod queue;
 mod reading;
+mod replays;
 mod samples;
 mod shell;
 #[cfg(test)]
@@ -129,6 +132,20 @@ pub fn console(console: Console) -> Router {
         .route("/users", get(users::page))
         .route("/users/{what}", post(users::act))
         .route("/waves", get(movers::waves))
+        .route("/replays/plan", post(replays::plan))
+        .route("/replays/{id}/{what}", post(replays::act))
+        .route("/moves/look", post(moves::look))
+        .route("/moves/step", post(moves::step))
+        .route("/mailboxes", get(mailboxes::page))
+        .route(
+            "/mailboxes/missing/{name}/dismiss",
+            post(mailboxes::dismiss),
+        )
+        .route(
+            "/mailboxes/carry",
+            get(mailboxes::dry).post(mailboxes::carry),
+        )
+        .route("/mailboxes/runs/{id}/stop", post(mailboxes::stop))
         .route("/audit", get(audit::page))
         .route("/config", get(config::page))
         .route("/config/reload", post(config::reload))

@@ -1,5 +1,5 @@
-//! Waves, replays and drills: what is planned, what goes on, what came of it. They are begun by
-//! their verbs; the pages say which.
+//! Waves, replays and drills: what is planned, what goes on, what came of it. Waves are begun by
+//! their verbs, where their files are; the page says which.
 
 use std::time::Duration;
 
@@ -8,17 +8,18 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::Console;
+use super::ask::escaped;
 use super::asker::{Asker, Sent};
 use super::fault::Fault;
 use super::live::{Deed, of_replay, of_wave};
-use super::moments::{Moments, When};
+use super::moments::{Moments, When, many, takes};
 use super::shell::{Here, Shell, show};
 use super::verdict::Tone;
-use crate::admin::{DrillView, Role, WaveView};
+use crate::admin::{BackendView, DrillView, Role, WaveView};
 use crate::drill::Light;
 use crate::frame::see_other;
-use crate::queue::replay::Progress;
-use crate::terminal::{duration, visible};
+use crate::queue::replay::{Progress, Replay, ReplayState};
+use crate::terminal::{bytes, duration, visible};
 
 /// Waves and replays that are shown, the latest first.
 const SHOWN: usize = 100;
@@ -28,6 +29,9 @@ const SHOWN: usize = 100;
 struct MoversPage {
     shell: Shell,
     parts: Vec<Part>,
+    may_act: bool,
+    /// Where a replay may go, for who may plan one.
+    homes: Vec<String>,
 }
 
 /// All of a kind.
@@ -38,17 +42,35 @@ struct Part {
 
 /// A wave or a replay, with its life.
 struct One {
+    /// Where the page has it.
+    anchor: String,
     deed: Deed,
     /// The rest of it, name and value.
     facts: Vec<(&'static str, String)>,
     steps: Vec<(When, String)>,
     commands: Vec<String>,
+    acts: Vec<Act>,
+    /// Nobody has decided yet: its numbers are shown at once.
+    is_open: bool,
+}
+
+/// Something that can be done with it now.
+struct Act {
+    path: String,
+    name: &'static str,
+    meaning: &'static str,
 }
 
 pub(super) async fn waves(State(console): State<Console>, asker: Asker) -> Result<Response, Fault> {
     let ask = console.ask(&asker);
     let waves: Vec<WaveView> = ask.get("/api/waves").await?;
     let replays: Vec<Progress> = ask.get("/api/replays").await?;
+    let may_act = asker.may(Role::Operator);
+    let homes: Vec<BackendView> = if may_act {
+        ask.get("/api/backends").await?
+    } else {
+        Vec::new()
+    };
     let moments = console.moments();
     let waves = waves.iter().rev().take(SHOWN);
     let replays = replays.iter().rev().take(SHOWN);
@@ -64,6 +86,8 @@ pub(super) async fn waves(State(console): State<Console>, asker: Asker) -> Resul
                 all: replays.map(|one| replay(one, &moments)).collect(),
             },
         ],
+        may_act,
+        homes: homes.iter().map(|home| home.name.to_string()).collect(),
     })
 }
 
@@ -89,6 +113,7 @@ fn wave(view: &WaveView, moments: &Moments) -> One {
             .map(|number| ("Taken back by", number.to_string())),
     );
     One {
+        anchor: wave.id.clone(),
         deed: of_wave(view, moments),
         facts,
         steps: steps
@@ -101,6 +126,8 @@ fn wave(view: &WaveView, moments: &Moments) -> One {
             format!("tideover wave status {}", wave.id),
             format!("tideover wave revert {}", wave.id),
         ],
+        acts: Vec::new(),
+        is_open: false,
     }
 }
 
@@ -108,7 +135,7 @@ fn replay(one: &Progress, moments: &Moments) -> One {
     let (replay, counts) = (&one.replay, &one.replay.counts);
     let mut facts = vec![
         ("Which mail", visible(&replay.selection.told())),
-        ("Planned", format!("{} recipients", replay.plan.recipients)),
+        ("Planned", planned(replay)),
         ("Delivered", counts.delivered.to_string()),
     ];
     for (name, count) in [
@@ -120,11 +147,17 @@ fn replay(one: &Progress, moments: &Moments) -> One {
     ] {
         facts.extend((count > 0).then(|| (name, count.to_string())));
     }
+    let skipped = replay.plan.skipped.iter();
+    facts.extend(skipped.map(|one| {
+        let told = format!("{}: {}", many(one.recipients, "recipient"), one.text);
+        ("Not planned", visible(&told))
+    }));
     let refusals = counts.refusals.iter();
     facts.extend(refusals.map(|one| ("Refused with", visible(&one.reply))));
     let deeds = replay.deeds.iter();
     let id = &replay.id;
     One {
+        anchor: id.clone(),
         deed: of_replay(one, moments),
         facts,
         steps: deeds
@@ -136,6 +169,43 @@ fn replay(one: &Progress, moments: &Moments) -> One {
         commands: ["status", "pause", "resume", "stop"]
             .map(|verb| format!("tideover replay {verb} {id}"))
             .to_vec(),
+        acts: acts(replay),
+        is_open: replay.state == ReplayState::Planned,
+    }
+}
+
+/// What it would bring, in numbers.
+fn planned(replay: &Replay) -> String {
+    let plan = &replay.plan;
+    format!(
+        "{} of {}, {}; takes {} at least",
+        many(plan.recipients, "recipient"),
+        many(plan.messages, "message"),
+        bytes(plan.bytes),
+        takes(plan.eta_seconds)
+    )
+}
+
+/// What its state allows.
+fn acts(replay: &Replay) -> Vec<Act> {
+    let act = |word: &str, name, meaning| Act {
+        path: format!("/replays/{}/{word}", escaped(&replay.id)),
+        name,
+        meaning,
+    };
+    let stop = || act("stop", "Stop", "It ends; what was brought stays there.");
+    match replay.state {
+        ReplayState::Planned => vec![act(
+            "start",
+            "Start",
+            "What is planned above is brought, as fast as the backend can stand it.",
+        )],
+        ReplayState::Running => vec![
+            act("pause", "Pause", "It waits until somebody resumes it."),
+            stop(),
+        ],
+        ReplayState::Paused => vec![act("resume", "Resume", "It goes on where it was."), stop()],
+        ReplayState::Done | ReplayState::Stopped => Vec::new(),
     }
 }
 

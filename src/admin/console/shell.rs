@@ -35,12 +35,13 @@ pub(super) enum Here {
     Drills,
     Audit,
     Config,
+    Mailboxes,
     Elsewhere,
 }
 
 impl Here {
     /// The navigation: page, address, name.
-    const ALL: [(Self, &'static str, &'static str); 12] = [
+    const ALL: [(Self, &'static str, &'static str); 13] = [
         (Self::Overview, "/", "Overview"),
         (Self::Queue, "/queue", "Queue"),
         (Self::Trace, "/trace", "Trace"),
@@ -50,6 +51,7 @@ impl Here {
         (Self::Directory, "/directory", "Directory"),
         (Self::Users, "/users", "Users"),
         (Self::Movers, "/waves", "Waves and replays"),
+        (Self::Mailboxes, "/mailboxes", "Mailboxes"),
         (Self::Drills, "/drills", "Drills"),
         (Self::Audit, "/audit", "Audit log"),
         (Self::Config, "/config", "Config"),

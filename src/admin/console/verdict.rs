@@ -102,15 +102,10 @@ pub(super) const fn paused(backend: &BackendView) -> Option<Pause> {
 impl Verdict {
     pub(super) fn of(facts: Facts<'_>) -> Self {
         let mut matters = matters::of(facts);
+        matters.extend(facts.health.only_here.iter().map(|what| unexplained(what)));
         if !facts.health.ok && matters.is_empty() {
             // Whatever /health says is said here, too.
-            matters.extend(facts.health.problems.iter().map(|problem| Matter {
-                tone: Tone::Waiting,
-                what: sentence(problem),
-                next: "`tideover status` tells more about it.".to_owned(),
-                command: "tideover status".to_owned(),
-                page: None,
-            }));
+            matters.extend(facts.health.problems.iter().map(|what| unexplained(what)));
         }
         matters.sort_by_key(|matter| matter.tone);
         let worst = matters.first().map_or(Tone::Good, |matter| matter.tone);
@@ -239,6 +234,17 @@ fn but(parts: &[String]) -> String {
             format!("Mail flows, but {one}, {two} and {more} more are held")
         }
         parts => format!("Mail flows, but {} is held", parts.join(" and ")),
+    }
+}
+
+/// What is known word for word only.
+fn unexplained(problem: &str) -> Matter {
+    Matter {
+        tone: Tone::Waiting,
+        what: sentence(problem),
+        next: "It stands in /health, too, until it is mended.".to_owned(),
+        command: "tideover status".to_owned(),
+        page: None,
     }
 }
 

@@ -158,6 +158,7 @@ fn refused_mail_comes_before_everything() {
         ok: false,
         accepting: false,
         problems: vec!["the disk is full".to_owned(), "onprem is down".to_owned()],
+        only_here: Vec::new(),
     };
     let down = backend("onprem", "down", &json!({ "waiting": 5 }));
     let verdict = with_health(&json!({ "backends": [down] }), &health);
@@ -183,11 +184,31 @@ fn what_is_not_understood_is_said_word_for_word() {
         ok: false,
         accepting: true,
         problems: vec!["the certificate ends tomorrow".to_owned()],
+        only_here: Vec::new(),
     };
     let verdict = with_health(&json!({}), &health);
     assert_eq!(verdict.tone, Tone::Waiting);
     assert_eq!(verdict.matters[0].what, "The certificate ends tomorrow.");
     assert_eq!(verdict.headline, "Mail flows. One thing wants a look.");
+}
+
+/// Keys that cannot be read, notices that arrive nowhere: also when something else is wrong.
+#[test]
+fn what_only_health_knows_is_said_beside_all_else() {
+    let key = "1 of the keys cannot be read";
+    let health = HealthView {
+        ok: false,
+        accepting: true,
+        problems: vec!["onprem is down".to_owned(), key.to_owned()],
+        only_here: vec![key.to_owned()],
+    };
+    let down = backend("onprem", "down", &json!({ "waiting": 5 }));
+    let verdict = with_health(&json!({ "backends": [down] }), &health);
+    let whats = verdict.matters.iter().map(|matter| matter.what.as_str());
+    let whats: Vec<&str> = whats.collect();
+    assert_eq!(whats.len(), 2, "{whats:?}");
+    assert!(whats[0].starts_with("onprem is down since"), "{whats:?}");
+    assert_eq!(whats[1], "1 of the keys cannot be read.");
 }
 
 #[test]

@@ -20,6 +20,8 @@ mod acts;
 mod backends;
 mod config;
 mod decisions;
+mod mailboxes;
+mod movers;
 mod overview;
 mod people;
 mod queue;
@@ -63,6 +65,7 @@ pub(super) fn healthy() -> HealthView {
         ok: true,
         accepting: true,
         problems: Vec::new(),
+        only_here: Vec::new(),
     }
 }
 
@@ -128,6 +131,7 @@ impl Desk {
             pace,
             shutdown,
         };
+        desk.says("GET /api/backends", &json!([]));
         desk.says("GET /api/status", &status_json(&json!({})));
         desk.says("GET /health", &serde_json::to_value(healthy()).unwrap());
         desk.says(

@@ -169,10 +169,16 @@ async fn drills_show_their_lights_and_run_for_who_may() {
         .is(StatusCode::FORBIDDEN);
     assert_eq!(desk.refused(), ["/api/drill/run"], "written down");
     assert_eq!(desk.changes().len(), 0);
-    desk.post(Role::Operator, "/drills/run", &[])
-        .await
-        .is(StatusCode::SEE_OTHER);
-    assert_eq!(desk.changes()[0].path, "/api/drill/run");
+    desk.post(
+        Role::Operator,
+        "/drills/run",
+        &[("reason", "after the work")],
+    )
+    .await
+    .is(StatusCode::SEE_OTHER);
+    let done = desk.changes();
+    assert_eq!(done[0].path, "/api/drill/run");
+    assert_eq!(done[0].reason.as_deref(), Some("after the work"));
 }
 
 #[tokio::test]

@@ -1,0 +1,183 @@
+//! Replays and moves, from the plan to their end.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{Desk, HOSTILE};
+use crate::admin::Role;
+
+fn report(done: bool, checks: &[(&str, bool, &str)]) -> Value {
+    let lines = checks.iter();
+    let lines = lines.map(
+        |(what, ok, weight)| json!({ "what": what, "ok": ok, "weight": weight, "detail": HOSTILE }),
+    );
+    json!({ "domain": "example.org", "step": "finish", "done": done, "permitted": done,
+            "checks": lines.collect::<Vec<_>>(), "move": null })
+}
+
+fn step(step: &'static str) -> [(&'static str, &'static str); 4] {
+    [
+        ("step", step),
+        ("domain", "example.org"),
+        ("home", "cloud"),
+        ("reason", "the weekend"),
+    ]
+}
+
+#[tokio::test]
+async fn a_step_of_a_move_is_looked_at_before_it_is_taken() {
+    let desk = Desk::new();
+    let good = [("example.org is ours", true, "must")];
+    desk.says("POST /api/moves/example.org", &report(false, &good));
+    for role in [Role::Viewer, Role::HelpDesk] {
+        for path in ["/moves/look", "/moves/step"] {
+            let page = desk.post(role, path, &step("finish")).await;
+            page.is(StatusCode::FORBIDDEN);
+        }
+    }
+    let unknown = desk.post(Role::Operator, "/moves/look", &step("fly")).await;
+    unknown.is(StatusCode::NOT_FOUND);
+    assert!(desk.changes().is_empty());
+    let page = desk
+        .post(Role::Operator, "/moves/look", &step("finish"))
+        .await;
+    page.is(StatusCode::OK)
+        .has("nothing is done yet")
+        .has("example.org is ours")
+        .has("value=\"the weekend\"")
+        .lacks("name=\"force\"")
+        .lacks("<script>alert");
+    let asked = desk.changes();
+    assert_eq!(asked[0].body["dry_run"], true);
+    assert_eq!(asked[0].body["home"], "cloud");
+    desk.says("POST /api/moves/example.org", &report(true, &good));
+    let page = desk
+        .post(Role::Operator, "/moves/step", &step("finish"))
+        .await;
+    page.is(StatusCode::SEE_OTHER);
+    let done = desk.changes();
+    assert_eq!(done[1].body["dry_run"], false);
+    assert_eq!(done[1].body["force"], "no");
+    assert_eq!(done[1].body["reason"], "the weekend");
+    // Only the end of a move gives a home.
+    desk.post(Role::Operator, "/moves/step", &step("start"))
+        .await;
+    assert_eq!(desk.changes()[2].body["home"], Value::Null);
+}
+
+#[tokio::test]
+async fn what_speaks_against_a_step_is_said_and_forced_knowingly_only() {
+    let desk = Desk::new();
+    let weak = [("cloud takes mail", false, "should")];
+    desk.says("POST /api/moves/example.org", &report(false, &weak));
+    let page = desk
+        .post(Role::Operator, "/moves/look", &step("finish"))
+        .await;
+    page.has("name=\"force\"").has("cloud takes mail");
+    // Without the tick it is refused, and said.
+    let page = desk
+        .post(Role::Operator, "/moves/step", &step("finish"))
+        .await;
+    page.is(StatusCode::CONFLICT).has("It was not done");
+    let mut forced = step("finish").to_vec();
+    forced.push(("force", "yes"));
+    desk.post(Role::Operator, "/moves/step", &forced).await;
+    assert_eq!(desk.changes()[2].body["force"], "yes");
+    let never = [("example.org is ours", false, "must")];
+    desk.says("POST /api/moves/example.org", &report(false, &never));
+    let page = desk
+        .post(Role::Operator, "/moves/look", &step("finish"))
+        .await;
+    page.has("It cannot be done as long").lacks("/moves/step");
+}
+
+#[tokio::test]
+async fn moves_are_acted_on_by_operators() {
+    let desk = Desk::new();
+    desk.says("GET /api/holds", &json!([]));
+    desk.says("GET /api/backends", &json!([backend("cloud")]));
+    desk.says(
+        "GET /api/moves",
+        &json!([{ "domain": "example.org", "state": "moving", "since": "2026-03-02T02:14:00Z",
+                  "ended": null, "held": 3, "oldest": null, "actor": "olga", "reason": HOSTILE,
+                  "home": "onprem" }]),
+    );
+    let page = desk.get(Role::Viewer, "/holds").await;
+    page.has("tideover move finish example.org")
+        .lacks("/moves/look");
+    let page = desk.get(Role::Operator, "/holds").await;
+    page.has("/moves/look")
+        .has("home becomes cloud")
+        .lacks("<script>alert");
+}
+
+fn backend(name: &str) -> Value {
+    json!({ "name": name, "health": "up", "reason": "", "since": "2026-03-02T02:14:00Z",
+            "override": null, "hosts": [], "waiting": 0 })
+}
+
+#[tokio::test]
+async fn a_replay_is_planned_by_what_is_said_and_nothing_else() {
+    let desk = Desk::new();
+    let plan = json!({
+        "id": "r7", "to": "cloud", "told": "x", "messages": 1, "recipients": 1, "bytes": 1,
+        "skipped": [], "biggest": [], "eta_seconds": 1, "selection": { "since": "2026-03-01T00:00:00Z", "until": "2026-03-02T00:00:00Z" },
+    });
+    desk.says("POST /api/replays/plan", &plan);
+    let fields = |which: &'static str, since: &'static str| {
+        [
+            ("to", "cl&ud"),
+            ("since", since),
+            ("which", which),
+            ("by", "delivered"),
+            ("reason", "x"),
+        ]
+    };
+    desk.post(Role::HelpDesk, "/replays/plan", &fields("", "24h"))
+        .await
+        .is(StatusCode::FORBIDDEN);
+    for since in ["", "yesterday", "0"] {
+        let page = desk
+            .post(Role::Operator, "/replays/plan", &fields("", since))
+            .await;
+        page.is(StatusCode::BAD_REQUEST).has("expected for example");
+    }
+    assert!(desk.changes().is_empty());
+    desk.post(Role::Operator, "/replays/plan", &fields("missing", "24h"))
+        .await;
+    let asked = desk.changes();
+    let path = &asked[0].path;
+    assert!(
+        path.starts_with("/api/replays/plan?to=cl%26ud&since="),
+        "{path}"
+    );
+    assert!(path.ends_with("&by=delivered&missing_only=true"), "{path}");
+    assert_eq!(asked[0].body, Value::Null, "nobody is named: everybody");
+}
+
+#[tokio::test]
+async fn replays_are_started_and_stopped_with_a_reason() {
+    let desk = Desk::new();
+    let path = "/replays/r7/pause";
+    let reason = [("reason", "too fast")];
+    desk.post(Role::HelpDesk, path, &reason)
+        .await
+        .is(StatusCode::FORBIDDEN);
+    desk.post(Role::Operator, path, &[])
+        .await
+        .is(StatusCode::BAD_REQUEST);
+    desk.post(Role::Operator, "/replays/r7/eat", &reason)
+        .await
+        .is(StatusCode::NOT_FOUND);
+    assert!(desk.changes().is_empty());
+    let refusal = json!({ "error": "r7 is done", "hint": "see what became of it" });
+    desk.says_with(
+        "POST /api/replays/r7/pause",
+        StatusCode::BAD_REQUEST,
+        &refusal,
+    );
+    desk.post(Role::Operator, path, &reason)
+        .await
+        .has("r7 is done");
+    assert_eq!(desk.changes()[0].reason.as_deref(), Some("too fast"));
+}
