@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::members::members_of;
@@ -337,7 +338,7 @@ impl Moment {
 }
 
 /// For whom the webmail is open.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ActivationView {
     /// What holds where no rule says anything.
     pub config: Setting,
@@ -355,7 +356,7 @@ pub struct ActivationView {
 }
 
 /// What an operator said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RuleView {
     /// `everybody`, `domain`, `group` or `user`.
     pub scope: String,
@@ -377,7 +378,7 @@ impl RuleView {
 }
 
 /// An outage that is not over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OutageView {
     /// Of which backend.
     pub backend: BackendId,
@@ -387,7 +388,7 @@ pub struct OutageView {
 }
 
 /// What holds for one user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// His mailbox.
     pub address: String,

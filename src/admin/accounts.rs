@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{InviteQuery, InvitedView};
@@ -12,7 +13,7 @@ use crate::base::{Boxed, Timestamp};
 use crate::smtp::Mailbox;
 
 /// An account of the webmail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Account {
     /// The mailbox it opens.
     pub address: String,
@@ -64,7 +65,7 @@ impl Account {
 }
 
 /// Is the user of an account in the directory?
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Presence {
     /// He is; or his domain takes everybody.
@@ -86,7 +87,7 @@ pub enum Presence {
 }
 
 /// Can an account be used?
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AccountState {
     /// The invitation is not used yet.
@@ -113,7 +114,7 @@ impl AccountState {
 }
 
 /// A link with which a user sets a password.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Invitation {
     /// For which mailbox.
     pub address: String,
@@ -136,7 +137,7 @@ pub struct Invitation {
 }
 
 /// How many of those who have a mailbox can use the webmail.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Coverage {
     /// All domains together.
     pub total: Covered,
@@ -150,7 +151,7 @@ pub struct Coverage {
 }
 
 /// Counts of mailboxes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Covered {
     /// Mailboxes of the directory.
     pub mailboxes: usize,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::api::as_far_as_known;
@@ -15,7 +16,7 @@ use crate::limits;
 use crate::smtp::{Domain, Mailbox};
 
 /// What is asked.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ActivationQuery {
     /// Also: what holds for this user.
     #[serde(default)]
@@ -23,7 +24,7 @@ pub(crate) struct ActivationQuery {
 }
 
 /// What an operator says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct SettingQuery {
     /// What; none: the rules about them end.
     #[serde(default)]

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
 use metrics::gauge;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -46,6 +47,8 @@ pub(super) fn routes(admin: Arc<Admin>, shutdown: Shutdown) -> Router {
         router = router.route(path, route);
     }
     router
+        .route("/api", any(no_such_path))
+        .route("/api/", any(no_such_path))
         .route("/api/{*rest}", any(no_such_path))
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(shutdown, to_its_end))
@@ -222,7 +225,7 @@ pub(super) async fn message(State(admin): Us, Path(id): Path<String>) -> Answer<
 }
 
 /// A request about one address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddressQuery {
     /// The address.
     pub(crate) address: String,

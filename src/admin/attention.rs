@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Admin;
@@ -13,7 +14,7 @@ use crate::spool::SpoolError;
 use crate::terminal::duration;
 
 /// What waits for longer than `queue.attention_after`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttentionView {
     /// `queue.attention_after`, in seconds.
     pub after_seconds: u64,

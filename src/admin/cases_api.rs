@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Path, Query};
@@ -25,7 +26,7 @@ const EXAMPLES: usize = 20;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A line of `cases`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseView {
     /// Its name, for the other verbs.
     pub id: CaseId,
@@ -50,7 +51,7 @@ pub struct CaseView {
 }
 
 /// `cases show`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseDetails {
     /// As in the list.
     #[serde(flatten)]
@@ -66,7 +67,7 @@ pub struct CaseDetails {
 }
 
 /// A recipient of a case.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseMemberView {
     /// The message.
     pub id: SpoolId,
@@ -79,7 +80,7 @@ pub struct CaseMemberView {
 }
 
 /// What waits because a backend refused it, for `status`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseNumbers {
     /// Cases to be decided.
     pub cases: u64,
@@ -88,7 +89,7 @@ pub struct CaseNumbers {
 }
 
 /// Which cases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct CasesQuery {
     /// Refusals for good, instead of those that wait for a decision.
     #[serde(default, rename = "final")]
@@ -96,7 +97,7 @@ pub(crate) struct CasesQuery {
 }
 
 /// A decision about a case.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct CaseOrder {
     /// By whom.
     pub(crate) actor: String,
@@ -106,7 +107,7 @@ pub(crate) struct CaseOrder {
 }
 
 /// What came of a release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseReleased {
     /// The case.
     pub id: CaseId,

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Query};
+use super::media::Csv;
 use super::{Admin, AdminError};
 use crate::base::Timestamp;
 use crate::directory::{
@@ -19,7 +21,7 @@ use crate::mail::BackendId;
 use crate::smtp::Mailbox;
 
 /// Who changes the directory, why, and how carefully.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ChangeQuery {
     /// Who.
     pub(crate) actor: String,
@@ -54,7 +56,7 @@ impl ChangeQuery {
 }
 
 /// What came of a change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangeView {
     /// Was it made?
     pub done: bool,
@@ -86,7 +88,7 @@ pub struct ChangeView {
 }
 
 /// Two generations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct DiffQuery {
     /// From; absent: the one before `to`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,7 +99,7 @@ pub(crate) struct DiffQuery {
 }
 
 /// What differs between two generations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DiffView {
     /// From.
     pub from: u64,
@@ -110,7 +112,7 @@ pub struct DiffView {
 }
 
 /// A generation to go back to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct RevertQuery {
     /// Its number.
     pub(crate) number: u64,
@@ -119,7 +121,7 @@ pub(crate) struct RevertQuery {
 }
 
 /// A conflict that ends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct SettleQuery {
     /// The address.
     pub(crate) address: String,
@@ -134,7 +136,7 @@ pub(crate) struct SettleQuery {
 }
 
 /// Something said by hand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct SetQuery {
     /// Of whom.
     pub(crate) address: String,
@@ -152,7 +154,7 @@ pub(crate) struct SetQuery {
 }
 
 /// Which entries.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct EntriesQuery {
     /// Of this domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -172,7 +174,7 @@ pub(crate) struct EntriesQuery {
 }
 
 /// An address, now or at a time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct LookupQuery {
     /// The address; absent: the directory as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -183,7 +185,7 @@ pub(crate) struct LookupQuery {
 }
 
 /// The directory at a time, and what it knew of an address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LookupView {
     /// The generation.
     pub generation: u64,
@@ -292,15 +294,14 @@ pub(super) async fn normalised(State(admin): Us) -> Answer<Vec<Normalised>> {
     found.await.map(Json)
 }
 
-pub(super) async fn export(State(admin): Us) -> Result<String, AdminError> {
-    admin
-        .blocking(|admin| {
-            let mut text = Vec::new();
-            let written = admin.directory.current().write_csv(&mut text);
-            written.map_err(|error| AdminError::Ours(error.to_string()))?;
-            String::from_utf8(text).map_err(|error| AdminError::Ours(error.to_string()))
-        })
-        .await
+pub(super) async fn export(State(admin): Us) -> Result<Csv, AdminError> {
+    let text = admin.blocking(|admin| {
+        let mut text = Vec::new();
+        let written = admin.directory.current().write_csv(&mut text);
+        written.map_err(|error| AdminError::Ours(error.to_string()))?;
+        Ok(text)
+    });
+    Ok(Csv(text.await?.into()))
 }
 
 pub(super) async fn generations(State(admin): Us) -> Answer<Vec<Generation>> {

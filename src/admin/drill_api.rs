@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use metrics::gauge;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Admin, AdminError};
@@ -13,7 +14,7 @@ use crate::drill::{LegReport, Light};
 use crate::telemetry::names;
 
 /// `drill status`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DrillView {
     /// Where probes come back to; `None`: nothing is drilled.
     pub address: Option<String>,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::extract::Body;
@@ -16,7 +17,7 @@ use crate::queue::{HeldCount, HeldCounts};
 use crate::route::{HoldError, HoldRule, HoldWish, Selection};
 
 /// What somebody wants to be held.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct HoldQuery {
     /// What.
     pub(crate) which: SelectQuery,
@@ -33,7 +34,7 @@ pub(crate) struct HoldQuery {
 }
 
 /// Which rules shall end: those that hold nothing but this.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct EndQuery {
     /// What.
     pub(crate) which: SelectQuery,
@@ -42,7 +43,7 @@ pub(crate) struct EndQuery {
 }
 
 /// A rule, and what waits because of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HoldView {
     /// Its name.
     pub name: String,

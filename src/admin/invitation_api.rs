@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::extract::Body;
 use super::{Admin, AdminError, Invitation};
 
 /// Whom to invite.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct InviteQuery {
     /// These.
@@ -27,7 +28,7 @@ pub struct InviteQuery {
 }
 
 /// Which address gets a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MailTo {
     /// The mailbox itself.
@@ -37,7 +38,7 @@ pub enum MailTo {
 }
 
 /// Who was invited, and who was not.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InvitedView {
     /// Those who were.
     pub invitations: Vec<Invitation>,
@@ -46,7 +47,7 @@ pub struct InvitedView {
 }
 
 /// Somebody who has no link.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LeftOut {
     /// Who.
     pub address: String,

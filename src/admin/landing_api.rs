@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Path, Query};
@@ -15,7 +16,7 @@ use crate::queue::landing::LandingStatus;
 use crate::queue::replay::{LandingCheck, ReplayError};
 
 /// What left the list of missing mail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DismissedView {
     /// `06J8Z4K2M0001-0`.
     pub dismissed: String,

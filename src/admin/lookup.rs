@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Admin, AdminError, MessageView, QueueItem, TraceView};
@@ -17,7 +18,7 @@ use crate::smtp::Mailbox;
 use crate::spool::{SpoolError, StoredMessage, WaitingRecipient};
 
 /// Which part of the queue.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct QueueQuery {
     /// Leave out so many that match.
     #[serde(default)]
@@ -34,7 +35,7 @@ pub(crate) struct QueueQuery {
 }
 
 /// Which messages to trace.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct TraceQuery {
     /// A Message-ID, a spool id or an address.
     pub(crate) of: String,

@@ -17,6 +17,7 @@ mod config_api;
 mod console;
 mod directory_api;
 mod directory_import;
+mod document;
 mod door;
 mod drill_api;
 mod enforce;
@@ -29,6 +30,7 @@ mod invitation_api;
 mod known;
 mod landing_api;
 mod lookup;
+mod media;
 mod move_api;
 mod nearly;
 mod notify_api;
@@ -99,6 +101,7 @@ pub(crate) use directory_api::{
     ChangeQuery, DiffQuery, EntriesQuery, RevertQuery, SetQuery, SettleQuery,
 };
 pub use directory_api::{ChangeView, DiffView, LookupView};
+pub use document::document;
 pub use door::{DoorOptions, Peer, Wire, network};
 pub use drill_api::DrillView;
 pub(crate) use enforce::REASON;

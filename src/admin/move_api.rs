@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Path};
@@ -18,7 +19,7 @@ use crate::route::{
 use crate::smtp::{Domain, Mailbox};
 
 /// A step that somebody wants to take.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct MoveQuery {
     /// Which.
     pub(crate) step: MoveStep,
@@ -39,7 +40,7 @@ pub(crate) struct MoveQuery {
 }
 
 /// What was looked at, and whether the step was taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MoveReport {
     /// The domain.
     pub domain: String,
@@ -57,7 +58,7 @@ pub struct MoveReport {
 }
 
 /// A line of `move status`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MoveView {
     /// The domain.
     pub domain: String,

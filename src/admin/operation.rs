@@ -6,18 +6,21 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::handler::Handler;
 use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 use axum::routing::MethodRouter;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::audit::AuditLog;
 use super::caller::Way;
 use super::enforce::{Rule, enforce};
 use super::extract::{Body, Path, Query};
-use super::{Admin, Caller, Role};
+use super::media::{Csv, Letter, Media as _};
+use super::{Admin, AdminError, Caller, Role};
 
 /// What becomes of the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,10 +34,9 @@ pub(super) enum Effect {
 }
 
 /// What the body of a request is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Content {
     /// There is none.
-    #[default]
     None,
     /// JSON.
     Json,
@@ -42,10 +44,29 @@ pub(super) enum Content {
     File,
 }
 
+/// What an answer is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Answer {
+    /// JSON of this type.
+    Json(SchemaOf),
+    /// Something of this media type.
+    Other(&'static str),
+}
+
 /// What a handler takes and gives.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
     pub(super) content: Content,
+    pub(super) query: Option<SchemaOf>,
+    pub(super) body: Option<SchemaOf>,
+    pub(super) answer: Answer,
+}
+
+/// Makes the schema of a type.
+pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
 }
 
 /// Something that a handler takes.
@@ -64,12 +85,18 @@ impl<A: Input, B: Input> Input for (A, B) {
     }
 }
 
-impl<T> Input for Query<T> {}
 impl<T> Input for Path<T> {}
 
-impl<T> Input for Body<T> {
+impl<T: JsonSchema> Input for Query<T> {
+    fn describe(shape: &mut Shape) {
+        shape.query = Some(schema_of::<T>);
+    }
+}
+
+impl<T: JsonSchema> Input for Body<T> {
     fn describe(shape: &mut Shape) {
         shape.content = Content::Json;
+        shape.body = Some(schema_of::<T>);
     }
 }
 
@@ -85,6 +112,47 @@ impl Input for axum::body::Body {
     }
 }
 
+/// Something that a handler gives.
+pub(super) trait Output {
+    fn describe() -> Answer;
+}
+
+impl<T: JsonSchema> Output for Json<T> {
+    fn describe() -> Answer {
+        Answer::Json(schema_of::<T>)
+    }
+}
+
+impl Output for Csv {
+    fn describe() -> Answer {
+        Answer::Other(Self::TYPE)
+    }
+}
+
+impl Output for Letter {
+    fn describe() -> Answer {
+        Answer::Other(Self::TYPE)
+    }
+}
+
+/// What is refused has one form everywhere.
+impl<T: Output> Output for Result<T, AdminError> {
+    fn describe() -> Answer {
+        T::describe()
+    }
+}
+
+impl Shape {
+    fn giving<T: Output>() -> Self {
+        Self {
+            content: Content::None,
+            query: None,
+            body: None,
+            answer: T::describe(),
+        }
+    }
+}
+
 /// A handler whose types are known. `T` is as in [`Handler`].
 pub(super) trait Described<T> {
     fn shape() -> Shape;
@@ -93,11 +161,11 @@ pub(super) trait Described<T> {
 impl<F, Fut, M, A> Described<(M, A)> for F
 where
     F: FnOnce(A) -> Fut,
-    Fut: Future,
+    Fut: Future<Output: Output>,
     A: Input,
 {
     fn shape() -> Shape {
-        let mut shape = Shape::default();
+        let mut shape = Shape::giving::<Fut::Output>();
         A::describe(&mut shape);
         shape
     }
@@ -106,12 +174,12 @@ where
 impl<F, Fut, M, A, B> Described<(M, A, B)> for F
 where
     F: FnOnce(A, B) -> Fut,
-    Fut: Future,
+    Fut: Future<Output: Output>,
     A: Input,
     B: Input,
 {
     fn shape() -> Shape {
-        let mut shape = Shape::default();
+        let mut shape = Shape::giving::<Fut::Output>();
         A::describe(&mut shape);
         B::describe(&mut shape);
         shape
@@ -121,13 +189,13 @@ where
 impl<F, Fut, M, A, B, C> Described<(M, A, B, C)> for F
 where
     F: FnOnce(A, B, C) -> Fut,
-    Fut: Future,
+    Fut: Future<Output: Output>,
     A: Input,
     B: Input,
     C: Input,
 {
     fn shape() -> Shape {
-        let mut shape = Shape::default();
+        let mut shape = Shape::giving::<Fut::Output>();
         A::describe(&mut shape);
         B::describe(&mut shape);
         C::describe(&mut shape);
@@ -146,6 +214,8 @@ pub(super) struct Operation {
     /// One sentence.
     pub(super) what: &'static str,
     pub(super) shape: Shape,
+    /// Does it read the config again, which may be refused?
+    pub(super) reads_config: bool,
     route: MethodRouter<Arc<Admin>>,
 }
 
@@ -168,8 +238,15 @@ impl Operation {
             effect,
             what,
             shape: H::shape(),
+            reads_config: false,
             route,
         }
+    }
+
+    /// It reads the config again, which may be refused.
+    pub(super) fn reading_config(mut self) -> Self {
+        self.reads_config = true;
+        self
     }
 
     /// What it takes may have so many bytes.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Path};
@@ -16,7 +17,7 @@ use crate::mail::BackendId;
 const PROBE: Duration = Duration::from_secs(50);
 
 /// What an operator wants of a backend.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct OverrideQuery {
     /// What.
     pub(crate) wish: Wish,

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body as HttpBody;
 use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Path};
+use super::media::Letter;
 use super::{Admin, AdminError, Caller, QueueItem, Role};
 use crate::backend::BackendHealth;
 use crate::limits;
@@ -25,7 +25,7 @@ use crate::spool::{Exported, StoredMessage, exported_name};
 const PAGE: usize = 200;
 
 /// Something to be done to a selection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct PerformQuery {
     /// What, by whom, why.
     #[serde(flatten)]
@@ -35,7 +35,7 @@ pub(crate) struct PerformQuery {
 }
 
 /// A page of a selection.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct SelectQuery {
     /// Which recipients.
     pub(crate) selection: Selection,
@@ -74,7 +74,7 @@ impl SelectQuery {
 }
 
 /// What a page of a selection has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct SelectView {
     /// Recipients that are meant.
     pub(crate) recipients: u64,
@@ -144,7 +144,7 @@ pub(super) async fn export(State(admin): Us, Path(id): Path<String>) -> Answer<E
     }))
 }
 
-pub(super) async fn body(State(admin): Us, Path(id): Path<String>) -> Result<Response, AdminError> {
+pub(super) async fn body(State(admin): Us, Path(id): Path<String>) -> Result<Letter, AdminError> {
     let id = parse(&id)?;
     let found = admin.blocking(move |admin| admin.bytes(id));
     let (_, source) = found.await?;
@@ -155,11 +155,8 @@ pub(super) async fn body(State(admin): Us, Path(id): Path<String>) -> Result<Res
         let next = offset + piece.len() as u64;
         Ok::<_, std::io::Error>((!piece.is_empty()).then_some((piece, (source, next))))
     });
-    let head = [
-        (header::CONTENT_TYPE, "message/rfc822".to_owned()),
-        (header::CONTENT_LENGTH, length.to_string()),
-    ];
-    Ok((head, HttpBody::from_stream(pieces)).into_response())
+    let body = HttpBody::from_stream(pieces);
+    Ok(Letter { body, length })
 }
 
 /// The next piece of a body, read beside the async threads.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::extract::Query;
@@ -20,7 +21,7 @@ use crate::route::RehearsalReport;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The file is the body of the request.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct RehearsalQuery {
     /// The new home: the file is one of a wave. `None`: it is a directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,7 +41,7 @@ pub(crate) struct RehearsalQuery {
 }
 
 /// `rehearse`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RehearsalView {
     /// Mail from then on.
     pub since: Timestamp,

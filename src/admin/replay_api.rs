@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Path, Query};
@@ -14,7 +15,7 @@ use crate::mail::{BackendId, ReplayStep};
 use crate::queue::replay::{Plan, Progress, Replay, ReplayError, Selection};
 
 /// Something that is done with a replay.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ReplayDeedQuery {
     /// Who.
     #[serde(default)]
@@ -25,7 +26,7 @@ pub(crate) struct ReplayDeedQuery {
 }
 
 /// What a replay would do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplayPlanView {
     /// `r1`: start it by this.
     pub id: String,

@@ -1,6 +1,7 @@
 //! Which mail is meant, and whose: as it is asked for, and as a selection.
 
 use axum::body::Bytes;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Admin, AdminError};
@@ -13,7 +14,7 @@ use crate::route::Pattern;
 use crate::smtp::Mailbox;
 
 /// Which mail; the people, an address a line, are the body of the request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ReplayQuery {
     /// Where to.
     pub(crate) to: BackendId,

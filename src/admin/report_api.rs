@@ -7,12 +7,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::{Body as HttpBody, Bytes};
 use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse as _, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::extract::{Body, Query};
+use super::media::Csv;
 use super::{Admin, AdminError};
 use crate::base::Timestamp;
 use crate::directory::Wave;
@@ -26,7 +26,7 @@ const PIECE: usize = 64 * 1024;
 const PIECES: usize = 4;
 
 /// Which time is meant, and whose mail.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ReportQuery {
     /// Mail from then on; with a wave, when it is left out: since the wave started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,7 +49,7 @@ struct Asked {
 }
 
 /// `report`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReportView {
     /// Our name.
     pub site: String,
@@ -77,7 +77,7 @@ pub(super) async fn figures(
 }
 
 /// Which moment is meant.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct VerifyQuery {
     /// What somebody has kept; nothing is compared when it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -93,7 +93,7 @@ pub(super) async fn verify(
 }
 
 /// Who acknowledges what is wrong, and why it is so.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AcknowledgeQuery {
     /// Who.
     #[serde(default)]
@@ -142,7 +142,7 @@ pub(super) async fn acknowledge(
 pub(super) async fn rows(
     State(admin): State<Arc<Admin>>,
     Query(query): Query<ReportQuery>,
-) -> Result<Response, AdminError> {
+) -> Result<Csv, AdminError> {
     let asked = admin.blocking(move |admin| admin.report_of(&query)).await?;
     let (pieces, told) = mpsc::channel(PIECES);
     let writer = Arc::clone(&admin);
@@ -157,8 +157,7 @@ pub(super) async fn rows(
         let piece = told.recv().await?;
         Some((piece, told))
     });
-    let head = [(header::CONTENT_TYPE, "text/csv; charset=utf-8")];
-    Ok((head, HttpBody::from_stream(pieces)).into_response())
+    Ok(Csv(HttpBody::from_stream(pieces)))
 }
 
 /// What happened to a message; nothing, when the record of it is damaged: its ends are known.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use metrics::gauge;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::directory_api::{ChangeQuery, ChangeView};
@@ -14,7 +15,7 @@ use crate::directory::SyncStatus;
 use crate::telemetry::names;
 
 /// A synchronisation that is wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct SyncQuery {
     /// The source; absent: all.
     #[serde(default)]
@@ -24,7 +25,7 @@ pub(crate) struct SyncQuery {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SyncView {
     /// How it went.
     pub status: SyncStatus,
@@ -35,7 +36,7 @@ pub struct SyncView {
 }
 
 /// The directory in `directory status`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DirectoryStatusView {
     /// The number of the generation.
     pub generation: u64,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::directory_api::parsed;
@@ -13,7 +14,7 @@ use crate::directory::{Standing, Word};
 use crate::smtp::Mailbox;
 
 /// An address of which a home said that it exists.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VerifiedView {
     /// The address, as it is looked up.
     pub address: String,
@@ -23,14 +24,14 @@ pub struct VerifiedView {
 }
 
 /// An address that the home is to be asked about anew.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ForgetQuery {
     /// The address.
     pub(crate) address: String,
 }
 
 /// Whether there was something to forget.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ForgetView {
     /// The address.
     pub address: String,

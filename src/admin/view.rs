@@ -1,5 +1,6 @@
 //! The JSON of the API. The command line reads the same types. Fields are added, never renamed.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AttentionView, CaseNumbers, Covered, HoldView, MoveView, WaveView};
@@ -14,7 +15,7 @@ use crate::route::{Nearly, RelayTested, ShownState};
 use crate::spool::{Balance, Outlook, WriteFailures};
 
 /// `status`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StatusView {
     /// Version of the program.
     pub version: String,
@@ -65,7 +66,7 @@ pub struct StatusView {
 }
 
 /// A backend in `status` and `backend list`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BackendView {
     /// Its name.
     pub name: BackendId,
@@ -94,7 +95,7 @@ pub struct BackendView {
 }
 
 /// How a backend gets what waits for it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DrainView {
     /// What was measured.
     #[serde(flatten)]
@@ -105,7 +106,7 @@ pub struct DrainView {
 }
 
 /// A next-hop host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostView {
     /// `host:port`, or `mx:domain`.
     pub address: String,
@@ -118,7 +119,7 @@ pub struct HostView {
 }
 
 /// `backend show`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BackendDetails {
     /// As in the list.
     #[serde(flatten)]
@@ -153,7 +154,7 @@ pub struct BackendDetails {
 }
 
 /// How a backend is probed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProbeView {
     /// Seconds from one probe to the next.
     pub interval_seconds: u64,
@@ -166,7 +167,7 @@ pub struct ProbeView {
 }
 
 /// What waits.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QueueNumbers {
     /// Recipients that wait for their next attempt.
     pub queued: u64,
@@ -179,7 +180,7 @@ pub struct QueueNumbers {
 }
 
 /// `size`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SizeView {
     /// Bytes that the spool takes on disk, with what is reserved for the log.
     pub bytes: u64,
@@ -190,7 +191,7 @@ pub struct SizeView {
 }
 
 /// How far the index is while it is made from the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IndexView {
     /// How much of the log is read.
     pub percent: u8,
@@ -201,7 +202,7 @@ pub struct IndexView {
 }
 
 /// What is stored.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SpoolNumbers {
     /// Made at creation; a new one means a new spool.
     pub uuid: String,
@@ -235,7 +236,7 @@ pub struct SpoolNumbers {
 }
 
 /// A line of `queue list`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QueueItem {
     /// The message.
     pub id: SpoolId,
@@ -260,7 +261,7 @@ pub struct QueueItem {
 }
 
 /// `trace`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TraceView {
     /// The messages, newest first.
     pub messages: Vec<MessageView>,
@@ -272,7 +273,7 @@ pub struct TraceView {
 }
 
 /// A message and what became of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MessageView {
     /// Its spool id.
     pub id: SpoolId,
@@ -304,7 +305,7 @@ pub struct MessageView {
 }
 
 /// The recipient of another message that was expanded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExpandedView {
     /// The message.
     pub message: SpoolId,
@@ -313,7 +314,7 @@ pub struct ExpandedView {
 }
 
 /// Who handed a message in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PeerView {
     /// Address and port; empty for the program itself.
     pub address: String,
@@ -328,7 +329,7 @@ pub struct PeerView {
 }
 
 /// A recipient and what became of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RecipientView {
     /// As the sender wrote it.
     pub address: String,
@@ -356,7 +357,7 @@ pub struct RecipientView {
 }
 
 /// One line of a recipient's history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventView {
     /// When.
     pub at: Timestamp,
@@ -367,7 +368,7 @@ pub struct EventView {
 }
 
 /// `explain`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExplainView {
     /// The address that was asked for.
     pub address: String,
@@ -389,7 +390,7 @@ pub struct ExplainView {
 }
 
 /// The word for a decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DecisionWord {
     /// Deliver.
@@ -403,7 +404,7 @@ pub enum DecisionWord {
 }
 
 /// `reload`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReloadView {
     /// Always true: a refused config is an error.
     pub reloaded: bool,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::extract::Query;
@@ -24,7 +25,7 @@ use crate::spool::SpoolError;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The file of a wave, by its name; the bytes are the body of the request.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct WaveQuery {
     /// The name of the file, or `w1`.
     pub(crate) name: String,
@@ -52,7 +53,7 @@ pub(crate) struct WaveQuery {
 }
 
 /// What a wave would do, or was started with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WavePlanView {
     /// The wave.
     pub wave: Wave,
@@ -68,7 +69,7 @@ pub struct WavePlanView {
 }
 
 /// A line of `wave status`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WaveView {
     /// The wave.
     #[serde(flatten)]
@@ -82,7 +83,7 @@ pub struct WaveView {
 }
 
 /// A user of a wave, as it is now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WaveUserView {
     /// What was planned.
     #[serde(flatten)]
@@ -96,7 +97,7 @@ pub struct WaveUserView {
 }
 
 /// `wave status FILE`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WaveDetails {
     /// As in the list.
     #[serde(flatten)]

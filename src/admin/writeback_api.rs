@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Path, Query};
@@ -15,7 +16,7 @@ use crate::mail::BackendId;
 use crate::writeback::{Meant, Plan, Progress, WritebackError};
 
 /// Whose work; the users, an address a line, are the body of the request.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct WritebackQuery {
     /// Only users whose mailbox is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]

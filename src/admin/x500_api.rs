@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::extract::Query;
@@ -13,7 +14,7 @@ use crate::directory::{X500Sender, X500Use};
 use crate::mail::BackendId;
 
 /// Of whom.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct X500Query {
     /// Those with this home; absent: everybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -21,7 +22,7 @@ pub(crate) struct X500Query {
 }
 
 /// The X.500 addresses of one person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct X500View {
     /// The person's address.
     pub address: String,
@@ -30,7 +31,7 @@ pub struct X500View {
 }
 
 /// A sender who still writes to an X.500 address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct X500SenderView {
     /// The envelope sender; empty for reports.
     pub sender: String,
@@ -40,7 +41,7 @@ pub struct X500SenderView {
 }
 
 /// An X.500 address that is still used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct X500UseView {
     /// The X.500 address.
     pub x500: String,
@@ -61,7 +62,7 @@ pub struct X500UseView {
 }
 
 /// The X.500 addresses that are still used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct X500UsedView {
     /// Since when it is counted.
     pub since: Option<Timestamp>,

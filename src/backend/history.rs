@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Board, Health, Wish};
@@ -21,7 +22,7 @@ const KEY: &str = "history/";
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// What a backend became.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Became {
     /// See [`Health::Up`].
@@ -89,7 +90,7 @@ impl From<Wish> for Became {
 }
 
 /// One change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HealthChange {
     /// Counts the changes of a backend.
     pub number: u64,

@@ -1,9 +1,11 @@
 //! Wall-clock time in milliseconds, as a value and as an argument.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A moment: milliseconds since the Unix epoch, UTC. Printed and parsed as RFC 3339.
@@ -91,6 +93,17 @@ impl std::str::FromStr for Timestamp {
     }
 }
 
+/// RFC 3339.
+impl JsonSchema for Timestamp {
+    fn schema_name() -> Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time" })
+    }
+}
+
 /// Texts (JSON) carry RFC 3339, compact encodings the number of milliseconds.
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -105,7 +118,7 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
+            let text = Cow::<'_, str>::deserialize(deserializer)?;
             text.parse().map_err(serde::de::Error::custom)
         } else {
             u64::deserialize(deserializer).map(Self)

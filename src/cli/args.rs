@@ -172,6 +172,8 @@ pub(crate) enum Verb {
     Config(ConfigArgs),
     /// Make the running server read its config again
     Reload,
+    /// Print the document of the HTTP API (OpenAPI 3.1), for programs that make clients
+    Openapi,
     /// Print a script that completes verbs and options in a shell
     Completions {
         /// For example bash: tideover completions bash > /etc/bash_completion.d/tideover

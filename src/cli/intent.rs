@@ -57,6 +57,8 @@ pub(crate) enum Work {
     /// Say what the administrator of a platform has to do.
     Setup(Box<SetupArgs>),
     Demo(crate::demo::Ending),
+    /// Print the document of the API.
+    Openapi,
     Completions(clap_complete::Shell),
     /// Write the manual to a folder.
     Man(PathBuf),
@@ -201,6 +203,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
         }),
         Verb::Config(args) => Work::Config(args),
         Verb::Reload => Work::Ask(Question::Reload),
+        Verb::Openapi => Work::Openapi,
         Verb::Completions { shell } => Work::Completions(shell),
         Verb::Man { folder } => Work::Man(folder),
     }

@@ -195,6 +195,7 @@ async fn once(config: At<'_>, format: Format, work: Work) -> Result<(), Failure>
         Work::Demo(ending) => crate::demo::run(ending)
             .await
             .map_err(|error| Failure::new(Exit::Failed, error)),
+        Work::Openapi => print(&format!("{:#}\n", crate::admin::document())),
         Work::Completions(shell) => manual::completions(shell),
         Work::Man(folder) => manual::write_pages(&folder),
         Work::Key(verb) => key::perform(config.file, &verb, format),

@@ -98,6 +98,7 @@ pub(super) fn is_question(work: &Work) -> bool {
         | Work::Check(_)
         | Work::Setup(_)
         | Work::Demo(_)
+        | Work::Openapi
         | Work::Completions(_)
         | Work::Man(_)
         | Work::Key(_)

@@ -10,8 +10,7 @@ use super::verify::{self, Ourselves};
 use super::{
     CertificateFiles, Config, LdapSource, Listing, Problem, Problems, ServerConfig, WebConfig,
     admin_keys, auth_keys, drill, filter_keys, landing_keys, ldap_keys, listener_keys, log_keys,
-    notice_keys,
-    online, people, people_keys, platforms, sections, signing, writeback_keys,
+    notice_keys, online, people, people_keys, platforms, sections, signing, writeback_keys,
 };
 use crate::directory::Directory;
 

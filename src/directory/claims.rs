@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::join::{Chains, place};
@@ -14,7 +15,9 @@ use super::x500::x500_key;
 use super::{Entry, Normalise, Rules};
 
 /// What two sides say differently.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConflictKind {
     /// Two entries claim an address.
@@ -28,7 +31,7 @@ pub enum ConflictKind {
 }
 
 /// Something that two sides say differently. It stops nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Conflict {
     /// What it is.
     pub kind: ConflictKind,

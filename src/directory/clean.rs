@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Rules;
@@ -22,7 +23,9 @@ const LOCAL_PART: usize = 64;
 const REFUSED: &str = "<>()[],;:\"\\/&|=?%!";
 
 /// What is wrong with an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// `SMTP:`, `mailto:`, angle brackets or quotation marks around it.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::people::{Change, Delta, PackedChange};
@@ -18,7 +19,7 @@ const FEW: u64 = 10;
 const NAMES: usize = 5;
 
 /// What changes for people.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Effect {
     /// Records that come.
     pub added: u64,

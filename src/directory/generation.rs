@@ -4,6 +4,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Effect;
@@ -21,7 +22,7 @@ const PAGE: &str = "page/";
 const PAGE_BYTES: usize = 256 * 1024;
 
 /// What made a generation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// The file of the config differed from the last one read.
@@ -60,7 +61,7 @@ impl fmt::Display for Cause {
 }
 
 /// Who changed the directory, when and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Generation {
     /// Its number, from 1.
     pub number: u64,

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::claims::x500_line;
@@ -17,7 +18,7 @@ use super::{Directory, Entry, Rules};
 use crate::smtp::Mailbox;
 
 /// What is done about addresses that platforms refuse (`directory.normalise`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Normalise {
     /// Nothing.
@@ -30,7 +31,7 @@ pub enum Normalise {
 }
 
 /// What became of an address that platforms refuse.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum Fate {
     /// The proper form is used, the old one only receives.
@@ -47,7 +48,7 @@ pub enum Fate {
 }
 
 /// An address that platforms refuse.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Normalised {
     /// The address of the entry that has it, as its sources say it.
     pub entry: String,

@@ -1,5 +1,6 @@
 //! Addresses as sources write them, and what is to be told of them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::clean::{Mended, Reason, clean, is_plain, mend};
@@ -9,7 +10,7 @@ use crate::limits;
 use crate::smtp::Mailbox;
 
 /// What becomes of an address as a source writes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OldForm {
     /// It still receives.
@@ -21,7 +22,7 @@ pub enum OldForm {
 }
 
 /// An address of a file that platforms refuse, or that is none as it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Oddity {
     /// The line.
     pub line: u64,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::EntryKind;
@@ -15,7 +16,7 @@ pub const HAND: &str = "hand";
 pub const FILE: &str = "file";
 
 /// What one source says of one recipient; what it does not say is absent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
     /// The public address.
     pub address: Mailbox,

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Boxed, Timestamp};
@@ -28,7 +29,7 @@ const ABSENT: Duration = Duration::from_secs(5 * 60);
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// That somebody exists, and who says so.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Word {
     /// The home that said so.
     pub by: BackendId,

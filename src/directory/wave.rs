@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -14,7 +15,7 @@ use crate::smtp::Mailbox;
 const TOLD: usize = 10;
 
 /// Where a wave stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WaveState {
     /// Its file is locked; nothing has changed.
@@ -56,7 +57,7 @@ impl fmt::Display for WaveState {
 }
 
 /// What a start may overlook.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Allowed {
     /// What only should not be.
     #[serde(default)]
@@ -70,7 +71,7 @@ pub struct Allowed {
 }
 
 /// A step of a wave's life.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WaveStep {
     /// When.
     pub at: Timestamp,
@@ -84,7 +85,7 @@ pub struct WaveStep {
 }
 
 /// A wave.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Wave {
     /// `w1`, `w2` …
     pub id: String,

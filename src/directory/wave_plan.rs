@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::claims::ConflictKind;
@@ -12,7 +13,9 @@ use crate::mail::BackendId;
 use crate::smtp::Mailbox;
 
 /// What stands in the way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum ObstacleKind {
     /// The directory does not know the address.
@@ -66,7 +69,9 @@ impl ObstacleKind {
 }
 
 /// How much it weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Grade {
     /// It is good to know.
@@ -78,7 +83,7 @@ pub enum Grade {
 }
 
 /// Something that stands in the way, or is good to know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Obstacle {
     /// What it is.
     pub kind: ObstacleKind,
@@ -111,7 +116,7 @@ pub struct WaveFacts {
 }
 
 /// A user of a wave.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedUser {
     /// The line of the file.
     pub line: u32,
@@ -143,7 +148,7 @@ impl PlannedUser {
 }
 
 /// A group whose members are on both sides.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SplitGroup {
     /// Its address.
     pub group: String,
@@ -154,7 +159,7 @@ pub struct SplitGroup {
 }
 
 /// What a wave would do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WavePlan {
     /// The generation that it was made against.
     pub generation: u64,

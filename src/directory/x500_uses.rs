@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::x500::x500_key;
@@ -22,7 +23,7 @@ const SINCE: &str = "since";
 const FLUSH: Duration = Duration::from_secs(60);
 
 /// A sender who writes to an X.500 address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct X500Sender {
     /// How many messages.
     pub count: u64,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Options;
@@ -15,7 +16,7 @@ use crate::terminal::duration;
 const REMEMBERED: usize = 64;
 
 /// How a leg is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Light {
     /// The last probe came back in time.
@@ -28,7 +29,7 @@ pub enum Light {
 }
 
 /// How a probe came back.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Back {
     /// The message in which it came.
     pub id: Option<SpoolId>,
@@ -43,7 +44,7 @@ pub struct Back {
 }
 
 /// What the last finished probe of a leg came to.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LegState {
     /// Its light.
     pub light: Light,

@@ -1,12 +1,13 @@
 //! The envelope: what the sender said beside the message. Immutable once accepted.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Filtered, SpoolId, Verdict};
 use crate::smtp::{MailParameters, Mailbox, RcptParameters, ReversePath};
 
 /// What came with a message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Envelope {
     /// The reverse-path of MAIL.
     pub from: ReversePath,
@@ -51,7 +52,7 @@ impl Envelope {
 }
 
 /// The recipient of another message that was expanded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExpandedFrom {
     /// The message.
     pub message: SpoolId,
@@ -62,7 +63,7 @@ pub struct ExpandedFrom {
 }
 
 /// One forward-path.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Recipient {
     /// As the sender wrote it.
     pub address: Mailbox,
@@ -78,7 +79,7 @@ pub struct Recipient {
 }
 
 /// Who handed a message in.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Peer {
     /// Its address and port; empty for the program itself.
     pub address: String,
@@ -96,7 +97,7 @@ pub struct Peer {
 }
 
 /// Did the sender prove to be who he says?
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Authenticity {
     /// Not proven: reports about the content would be backscatter.

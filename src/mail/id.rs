@@ -1,10 +1,12 @@
 //! Names of things: messages, backends, nodes.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::base::{Clock, Timestamp};
@@ -92,6 +94,17 @@ impl FromStr for SpoolId {
     }
 }
 
+/// As it is written.
+impl JsonSchema for SpoolId {
+    fn schema_name() -> Cow<'static, str> {
+        "SpoolId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9A-Z]{13}$" })
+    }
+}
+
 impl Serialize for SpoolId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
@@ -105,7 +118,7 @@ impl Serialize for SpoolId {
 impl<'de> Deserialize<'de> for SpoolId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
+            let text = Cow::<'_, str>::deserialize(deserializer)?;
             text.parse().map_err(serde::de::Error::custom)
         } else {
             u64::deserialize(deserializer).map(Self)
@@ -164,7 +177,9 @@ impl IdSource {
 pub struct NodeId(pub u8);
 
 /// The name of a backend as the config writes it (`onprem`). Cheap to clone.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub struct BackendId(Arc<str>);
 
 impl BackendId {

@@ -1,9 +1,12 @@
 //! Proof of landing: is a message in the mailbox, and where?
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a folder is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum FolderKind {
     /// Where mail arrives.

@@ -1,9 +1,11 @@
 //! Which refusals are alike: the text of a reply without its variable parts, and the case that it
 //! makes together with the backend and the codes.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{BackendId, Failure, HoldReason, RecipientState};
@@ -162,6 +164,17 @@ impl FromStr for CaseId {
     }
 }
 
+/// As it is written.
+impl JsonSchema for CaseId {
+    fn schema_name() -> Cow<'static, str> {
+        "CaseId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
+}
+
 impl Serialize for CaseId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -170,7 +183,7 @@ impl Serialize for CaseId {
 
 impl<'de> Deserialize<'de> for CaseId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
+        let text = Cow::<'_, str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }
 }

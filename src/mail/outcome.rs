@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, Said, classify};
@@ -21,7 +22,7 @@ pub enum Outcome {
 
 /// Why an attempt failed, and whose fault it was. It stands in compact rows too, whose encoding
 /// has no names: no field may be left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
     /// Whom it concerns.
     pub blame: Blame,
@@ -100,7 +101,7 @@ impl fmt::Display for Failure {
 }
 
 /// Whom a failure concerns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Blame {
     /// The host or the network: refused, timed out, TLS failed, 421, reply to MAIL … A signal for

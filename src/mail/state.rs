@@ -1,6 +1,7 @@
 //! The life of one recipient: its states, the events, and the only function that changes one by
 //! the other (I3: one end, and exactly one).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::waiting::Waiting;
@@ -9,7 +10,7 @@ use crate::base::Timestamp;
 use crate::smtp::Reply;
 
 /// Where a recipient stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RecipientState {
     /// Waits for its next attempt, in a lane.
     Queued {

@@ -3,10 +3,11 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a sender can prove something (RFC 8601 §2.7, RFC 8617).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AuthMethod {
     /// The name of the peer's address leads back to it.
@@ -22,7 +23,7 @@ pub enum AuthMethod {
 }
 
 /// What came of it (RFC 8601 §2.7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AuthResult {
     /// There is nothing to check.
@@ -44,7 +45,9 @@ pub enum AuthResult {
 }
 
 /// What the domain in `From` asks for when mail in its name fails (RFC 9989 §4.7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum DmarcPolicy {
     /// Nothing.
@@ -56,7 +59,7 @@ pub enum DmarcPolicy {
 }
 
 /// One line of the field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MethodResult {
     /// The method.
     pub method: AuthMethod,
@@ -71,7 +74,7 @@ pub struct MethodResult {
 }
 
 /// Everything that was found.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// By method, in the order of the field.
     pub results: Vec<MethodResult>,

@@ -1,5 +1,6 @@
 //! What was sent, and how each way is: for `notify status`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Severity;
@@ -18,7 +19,7 @@ const FAILED: &str = "failed";
 pub(super) const TRYING: &str = "trying";
 
 /// A notice that was sent, or is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SentNotice {
     /// Counts up.
     pub number: u64,
@@ -33,7 +34,7 @@ pub struct SentNotice {
 }
 
 /// What became of a notice on one way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WayResult {
     /// `mail ops@example.net`, `webhook hooks.example.net`, `command /usr/local/bin/page`.
     pub way: String,
@@ -46,7 +47,7 @@ pub struct WayResult {
 }
 
 /// How a way is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WayStatus {
     /// `mail ops@example.net`.
     pub way: String,
@@ -59,7 +60,7 @@ pub struct WayStatus {
 }
 
 /// `notify status`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NoticesStatus {
     /// Each way; none: nobody is told.
     pub ways: Vec<WayStatus>,

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
@@ -18,7 +19,9 @@ pub(super) const DAYS: u64 = 7;
 const DAY_MILLIS: u64 = 24 * 3600 * 1000;
 
 /// `policy-type`, RFC 8460 §4.2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum PolicyKind {
     /// DANE.
     #[serde(rename = "tlsa")]
@@ -44,7 +47,7 @@ impl PolicyKind {
 }
 
 /// The sessions of one day with the hosts of one domain that ended alike.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TlsCount {
     /// The beginning of the day, UTC.
     pub day: Timestamp,

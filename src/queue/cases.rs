@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Queue;
@@ -22,7 +23,7 @@ const KEY: &str = "case/";
 pub(super) const PAGE: usize = 200;
 
 /// The last release of a case, and how far it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseTrial {
     /// Who released it.
     pub actor: String,
@@ -39,7 +40,7 @@ pub struct CaseTrial {
 }
 
 /// How the first recipient of a released case fared.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TrialOutcome {
     /// Not known yet.

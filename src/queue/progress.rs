@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Queue;
@@ -15,7 +16,7 @@ use crate::mail::BackendId;
 const LEAST: Duration = Duration::from_secs(5);
 
 /// How a backend gets its backlog.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Progress {
     /// Connections that it may have now; `None` before the first mail.
     pub window: Option<usize>,

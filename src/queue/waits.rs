@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Queue;
@@ -14,7 +15,7 @@ use crate::spool::SpoolError;
 const PAGE: usize = 200;
 
 /// What waits for one mailbox, and what it got.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Waits {
     /// Recipients that wait.
     pub waiting: u64,

@@ -1,5 +1,6 @@
 //! What a report says, as JSON has it. Fields are added, never renamed.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Outage, Timeline};
@@ -8,7 +9,7 @@ use crate::mail::{BackendId, SpoolId};
 use crate::spool::Lost;
 
 /// The figures of a report: about mail that was accepted from `since` up to `until`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Figures {
     /// Mail from then on …
     pub since: Timestamp,
@@ -66,7 +67,7 @@ pub struct Figures {
 }
 
 /// What was seen in mailboxes: what was seen last counts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LandingFigures {
     /// Recipients in whose mailbox somebody looked.
     pub looked: u64,
@@ -79,7 +80,7 @@ pub struct LandingFigures {
 }
 
 /// What became of recipients.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ends {
     /// All.
     pub all: u64,
@@ -104,7 +105,7 @@ impl Ends {
 }
 
 /// How long it took from acceptance to delivery. A recipient counts once, where he fits first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WaitFigures {
     /// Up to a minute.
     pub minute: u64,
@@ -121,7 +122,7 @@ pub struct WaitFigures {
 }
 
 /// How long one recipient waited.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WaitOf {
     /// The message.
     pub id: SpoolId,
@@ -134,7 +135,7 @@ pub struct WaitOf {
 }
 
 /// How much was encrypted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TlsFigures {
     /// Messages that came over TLS.
     pub in_with: u64,
@@ -147,7 +148,7 @@ pub struct TlsFigures {
 }
 
 /// What went to a backend, and what it went through.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BackendFigures {
     /// Its name.
     pub name: BackendId,
@@ -172,7 +173,7 @@ pub struct BackendFigures {
 }
 
 /// What an operator held.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct HoldFigures {
     /// Who.
     pub actor: String,
@@ -183,7 +184,7 @@ pub struct HoldFigures {
 }
 
 /// A recipient who has not got it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OpenRecipient {
     /// The message.
     pub id: SpoolId,

@@ -1,12 +1,13 @@
 //! When a backend took no mail, from the changes of its health.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::{Became, HealthChange};
 use crate::base::Timestamp;
 
 /// A time in which a backend took no mail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Outage {
     /// Why it took none.
     pub kind: OutageKind,
@@ -19,7 +20,7 @@ pub struct Outage {
 }
 
 /// Why a backend took no mail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OutageKind {
     /// It was down.

@@ -4,6 +4,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Decision, Explanation, MoveState, View};
@@ -35,7 +36,7 @@ fn contested(one: &Conflict) -> String {
 }
 
 /// Which rule nearly applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NearRule {
     /// Upper and lower case.
@@ -73,7 +74,7 @@ pub enum NearRule {
 }
 
 /// A rule that nearly applied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Nearly {
     /// The rule.
     pub rule: NearRule,

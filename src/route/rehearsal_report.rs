@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rehearsal::flow;
@@ -9,7 +10,9 @@ use crate::limits;
 use crate::mail::BackendId;
 
 /// What becomes of the mail for an address. In the order in which people want to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Becomes {
     /// It would come back to us.
@@ -48,7 +51,7 @@ impl Becomes {
 }
 
 /// An address for which something changes, or is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// The address, as senders wrote it.
     pub address: String,
@@ -66,7 +69,7 @@ pub struct Finding {
 }
 
 /// Mail that goes from one place to another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Flow {
     /// As in [`Finding`].
     pub from: String,
@@ -79,7 +82,7 @@ pub struct Flow {
 }
 
 /// What a backend would get.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Load {
     /// Which.
     pub backend: BackendId,
@@ -97,7 +100,7 @@ pub struct Load {
 }
 
 /// What came of a rehearsal.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RehearsalReport {
     /// Messages that went through it.
     pub messages: u64,

@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::base::Timestamp;
 
 /// One test of all listeners.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RelayTest {
     /// Tricks that were tried, all listeners together.
     pub tried: usize,
@@ -22,7 +23,7 @@ pub struct RelayTest {
 const TOLD: usize = 10;
 
 /// A trick by which a stranger could send through us.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OpenTrick {
     /// The listener's address.
     pub listener: String,
@@ -69,7 +70,7 @@ impl RelayTest {
 }
 
 /// A test and its time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RelayTested {
     /// When it was.
     pub at: Timestamp,

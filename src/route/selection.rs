@@ -1,8 +1,10 @@
 //! Which recipients an operator means: for the verbs of the queue and for rules that hold mail.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::HoldRule;
@@ -86,6 +88,17 @@ impl FromStr for Pattern {
     }
 }
 
+/// As it is written.
+impl JsonSchema for Pattern {
+    fn schema_name() -> Cow<'static, str> {
+        "Pattern".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
+}
+
 impl Serialize for Pattern {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -101,7 +114,7 @@ impl<'de> Deserialize<'de> for Pattern {
 
 /// What a recipient must be like. All that is given must hold; with nothing given it names
 /// everything, which a verb refuses unless it is told so.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Selection {
     /// Of this message.
     #[serde(default, skip_serializing_if = "Option::is_none")]

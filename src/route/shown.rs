@@ -3,6 +3,7 @@
 //! A backend that is down pauses a whole lane, without an event for each message in it. Who looks
 //! at one message sees it as held nevertheless; this is the one place that says so.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::{BackendHealth, Health};
@@ -10,7 +11,7 @@ use crate::base::Timestamp;
 use crate::mail::{BackendId, RecipientState, SpoolId};
 
 /// The six words for a recipient's state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ShownState {
     /// Waits for its next attempt.

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::xtext;
 
 /// `BODY=` of MAIL, RFC 6152 and RFC 3030.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BodyKind {
     /// `7BIT`, the default.
@@ -18,7 +19,7 @@ pub enum BodyKind {
 }
 
 /// `RET=` of MAIL, RFC 3461 §4.3: how much of the message a failure report carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Ret {
     /// The whole message.
@@ -28,7 +29,7 @@ pub enum Ret {
 }
 
 /// `NOTIFY=` of RCPT, RFC 3461 §4.1: which reports the sender wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "the three words of RFC 3461 §4.1"
@@ -49,7 +50,7 @@ pub struct Notify {
 }
 
 /// Parameters of MAIL.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct MailParameters {
     /// `SIZE=` in bytes, RFC 1870.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,7 +73,7 @@ pub struct MailParameters {
 }
 
 /// Parameters of RCPT.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RcptParameters {
     /// `NOTIFY=`; `None` when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]

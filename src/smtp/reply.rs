@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::EnhancedStatus;
@@ -21,7 +22,7 @@ pub enum Severity {
 }
 
 /// One reply, ours or a server's: from the wire to the ledger to the report it is one value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reply {
     /// Three digits, 200 to 599.
     pub code: u16,

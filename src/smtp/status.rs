@@ -1,8 +1,10 @@
 //! Enhanced status codes, RFC 3463 and the IANA registry of RFC 5248.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// `class.subject.detail`, for example `5.1.1`.
@@ -75,6 +77,17 @@ impl FromStr for EnhancedStatus {
     }
 }
 
+/// As it is written.
+impl JsonSchema for EnhancedStatus {
+    fn schema_name() -> Cow<'static, str> {
+        "EnhancedStatus".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
+}
+
 impl Serialize for EnhancedStatus {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -83,7 +96,7 @@ impl Serialize for EnhancedStatus {
 
 impl<'de> Deserialize<'de> for EnhancedStatus {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
+        let text = Cow::<'_, str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::SpoolError;
@@ -31,7 +32,7 @@ const ROOM: &str = "balance";
 const STRAYS: &str = "strays";
 
 /// The account of everything that is stored, as it is now, and what the last round found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Balance {
     /// When all rows were counted last; `None`: not since the start.
     #[serde(default)]
@@ -54,7 +55,7 @@ pub struct Balance {
 }
 
 /// The part of one backend.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sum {
     /// Recipients whose mail it has taken.
     pub delivered: u64,

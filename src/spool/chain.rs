@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -52,7 +53,7 @@ pub(crate) enum Part {
 }
 
 /// What somebody knows to be wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Known {
     /// Who.
     pub actor: String,
@@ -152,7 +153,7 @@ pub(crate) fn key_of(number: u64) -> String {
 }
 
 /// The end of the chain at some moment, to be kept elsewhere: `57-SHA256`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(into = "String", try_from = "String")]
 pub struct Anchor {
     /// Number of the link; 0: there is none yet.

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::SpoolError;
@@ -32,7 +33,7 @@ pub struct Rescued {
 }
 
 /// One line of the manifest of an export.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Exported {
     /// The file beside the manifest.
     pub file: String,

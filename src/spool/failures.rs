@@ -2,13 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::SpoolError;
 use crate::base::Timestamp;
 
 /// Batches that could not be written. Nothing in them was acknowledged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WriteFailures {
     /// Since the start.
     pub count: u64,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::ops::Range;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::SpoolError;
@@ -20,7 +21,7 @@ use crate::mail::SpoolId;
 const NOTE: usize = 1024 * 1024;
 
 /// What is in quarantine of a time, and no row tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Lost {
     /// Messages that waited, and that the log has no more; their ids are known.
     pub messages: u64,

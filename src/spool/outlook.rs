@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::SpoolError;
@@ -20,7 +21,7 @@ const GOOD_FOR: Duration = Duration::from_secs(60);
 const HORIZON: u64 = 3650;
 
 /// What comes in, what there is room for, and how long that lasts.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Outlook {
     /// Bytes that mail and its history take now, without what is reserved.
     pub stored: u64,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::decide::{Verdict, about_mark, about_sent, expected};
@@ -20,7 +21,7 @@ const ELSEWHERE: &str = "elsewhere";
 const DEPARTED_WORD: &str = "departed";
 
 /// What a run would do.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// Users with work that is not carried yet.
     pub users: u64,
@@ -34,7 +35,7 @@ pub struct Plan {
 }
 
 /// What a run would do for one user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UserPlan {
     /// The key of his mailbox in the directory.
     pub mailbox: String,
@@ -58,7 +59,7 @@ impl Plan {
 }
 
 /// Users who are left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Skipped {
     /// One word: `nowhere`, `elsewhere`, `departed`, `no-imap`, `no-account`.
     pub reason: String,

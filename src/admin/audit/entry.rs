@@ -1,5 +1,6 @@
 //! An entry of the audit log.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Arguments;
@@ -7,7 +8,7 @@ use crate::admin::{Caller, Role};
 use crate::base::Timestamp;
 
 /// What somebody asked for, and what came of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditEntry {
     /// Its name; behind it the next page begins.
     #[serde(default)]
@@ -49,7 +50,7 @@ pub struct AuditEntry {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AuditOutcome {
     /// It goes on, or the program ended before it was known.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AUDIT, AuditEntry, AuditLog, id_of, moment};
@@ -18,7 +19,7 @@ use crate::spool::{Spool, SpoolError};
 const USUAL: usize = 100;
 
 /// Which entries.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AuditQuery {
     /// From then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,7 +42,7 @@ pub(crate) struct AuditQuery {
 }
 
 /// A page of the audit log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditPage {
     /// The entries, the newest first.
     pub entries: Vec<AuditEntry>,

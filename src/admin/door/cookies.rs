@@ -9,6 +9,10 @@ use axum::http::{HeaderMap, HeaderValue};
 use super::Gate;
 use crate::credential::{digest, is_token, same};
 
+/// The cookie of a session over plain http that stays on the machine.
+pub(in crate::admin) const SESSION: &str = "tideover-operator";
+/// The same over TLS.
+pub(in crate::admin) const SECURE_SESSION: &str = "__Host-tideover-operator";
 /// A form of who is not logged in is good for so long.
 const FORM_LIFE: Duration = Duration::from_secs(3600);
 
@@ -16,9 +20,9 @@ impl Gate {
     // RFC 6265bis §4.1.3.2: with `__Host-` no other host and no plain http can set them.
     fn session_name(&self) -> &'static str {
         if self.is_secure() {
-            "__Host-tideover-operator"
+            SECURE_SESSION
         } else {
-            "tideover-operator"
+            SESSION
         }
     }
 

@@ -27,6 +27,7 @@ use super::serve::Remote;
 use super::{Admin, AdminError, Caller, console};
 use crate::base::Shutdown;
 use crate::frame;
+pub(super) use cookies::{SECURE_SESSION, SESSION};
 pub(super) use identify::Proof;
 
 /// Whose word is taken for where a visitor comes from.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Enrolment, NewToken, OperatorView, Role, TokenQuery, TokenView};
@@ -13,7 +14,7 @@ use crate::admin::operation::{Operation, change, look};
 use crate::admin::{Admin, AdminError, Caller};
 
 /// Somebody new.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddQuery {
     /// His name.
     pub(crate) name: String,
@@ -22,21 +23,21 @@ pub(crate) struct AddQuery {
 }
 
 /// Another role.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct RoleQuery {
     /// What he may do from now on.
     pub(crate) role: Role,
 }
 
 /// A token that ends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct RevokeQuery {
     /// As it is listed.
     pub(crate) id: String,
 }
 
 /// Who one is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MeView {
     /// What one is called.
     pub name: String,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::admin::{AdminError, Role};
@@ -115,7 +116,7 @@ impl Operator {
 }
 
 /// An administrator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OperatorView {
     /// What he is called, in the ledger and in the audit log as well.
     pub name: String,
@@ -132,7 +133,7 @@ pub struct OperatorView {
 }
 
 /// Can somebody log in?
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OperatorState {
     /// He has not set a password yet.
@@ -159,7 +160,7 @@ impl OperatorState {
 }
 
 /// With what somebody sets his password.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Enrolment {
     /// His name.
     pub name: String,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::record::Operator;
@@ -35,7 +36,7 @@ struct Stored {
 }
 
 /// A token that is wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct TokenQuery {
     /// What it is for.
     pub(crate) label: String,
@@ -48,7 +49,7 @@ pub(crate) struct TokenQuery {
 }
 
 /// A token, as it is listed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenView {
     /// By this it is revoked; it tells nothing of the token.
     pub id: String,
@@ -69,7 +70,7 @@ pub struct TokenView {
 }
 
 /// A token that was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewToken {
     /// For `Authorization: Bearer`. It is not shown again.
     pub token: String,

@@ -1,5 +1,6 @@
 //! What is written down of landings: events of recipients, what is missing, and the cursor.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::base::Timestamp;
@@ -17,7 +18,7 @@ const MISSING: &str = "missing/";
 const CURSOR: &str = "cursor";
 
 /// A message that is in no folder of its mailbox.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MissingMail {
     /// The message.
     pub id: SpoolId,

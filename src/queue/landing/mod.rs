@@ -11,6 +11,7 @@ mod watch;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) use missing::Book;
@@ -61,7 +62,7 @@ struct State {
 }
 
 /// What was seen since the start.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Seen {
     /// Recipients whose message was found in their mailbox.
     pub found: u64,
@@ -77,7 +78,7 @@ pub struct Seen {
 }
 
 /// How the proofs of landing stand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LandingStatus {
     /// Of so many deliveries in ten thousand it is looked for.
     pub share: u32,

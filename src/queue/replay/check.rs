@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ask::{Answer, Asker, Told};
@@ -21,7 +22,7 @@ use crate::queue::landing::{Book, MissingMail};
 use crate::spool::{Spool, SpoolError};
 
 /// What a look into the mailboxes has shown, counted in recipients.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct LandingCheck {
     /// Deliveries that were looked for.
     pub checked: u64,

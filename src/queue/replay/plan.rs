@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Judge, Verdict};
@@ -21,7 +22,7 @@ use crate::spool::{Spool, SpoolError, StoredMessage};
 const BIGGEST: usize = 10;
 
 /// What a replay would do.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// Messages.
     pub messages: u64,
@@ -44,7 +45,7 @@ pub struct Plan {
 }
 
 /// What is not replayed, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Skipped {
     /// Why.
     pub reason: Skip,
@@ -55,7 +56,7 @@ pub struct Skipped {
 }
 
 /// A mailbox that gets much.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Biggest {
     /// Its key in the directory.
     pub mailbox: String,

@@ -1,5 +1,6 @@
 //! Replays in the log: what was planned, started, paused and ended, and by whom.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::plan::Plan;
@@ -19,7 +20,7 @@ const PEOPLE: &str = "people/";
 const STEPS: usize = 50;
 
 /// Where a replay stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ReplayState {
     /// Nobody has started it.
@@ -49,7 +50,7 @@ impl ReplayState {
 }
 
 /// Who did what with a replay, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplayDeed {
     /// When.
     pub at: Timestamp,
@@ -63,7 +64,7 @@ pub struct ReplayDeed {
 }
 
 /// What came of a replay so far, counted in recipients.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Found so far: they are replayed, or were.
     pub found: u64,
@@ -90,7 +91,7 @@ pub struct Counts {
 }
 
 /// A reply that ended the replay of some recipients.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refused {
     /// What the backend said to the first one.
     pub reply: String,
@@ -101,7 +102,7 @@ pub struct Refused {
 }
 
 /// A mailbox that could not be asked what it has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unasked {
     /// Its key in the directory.
     pub mailbox: String,
@@ -159,7 +160,7 @@ impl Counts {
 }
 
 /// A replay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Replay {
     /// `r1`.
     pub id: String,
