@@ -57,7 +57,8 @@ pub(crate) fn data(input: &[u8]) {
     }
 }
 
-/// What a content filter answers: the first byte says how large the pieces are. Never panics, is the
+/// What a content filter answers: the first byte says how large the pieces are. Never panics, is
+/// the
 /// same in pieces and as a whole, and what it says can stand in a field.
 pub(crate) fn filter(input: &[u8]) {
     let Some((&size, answer)) = input.split_first() else {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 /// Longest command line, CRLF included. RFC 5321 §4.5.3.1.4 asks for 512 plus what extensions
-/// add; AUTH (RFC 4954 §4) asks for 12,288. Beyond: 500 5.5.6, and the connection ends: nobody knows
-/// what the line was.
+/// add; AUTH (RFC 4954 §4) asks for 12,288. Beyond: 500 5.5.6, and the connection ends: nobody
+/// knows what the line was.
 pub const COMMAND_LINE: usize = 12_288;
 /// Longest line of a message, CRLF included. RFC 5321 §4.5.3.1.6 says 1,000; real mail has
 /// longer ones. Beyond: 500 5.6.0 after the end of data.

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Admin, AdminError};
 use crate::base::Timestamp;
 
 /// `config`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigView {
     /// The file, by its whole path. Paths in it are relative to its folder.
     pub file: String,
@@ -23,7 +24,7 @@ pub struct ConfigView {
 }
 
 /// The file as it is now, beside what runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigOnDisk {
     /// What a reload would do.
     pub state: ConfigState,
@@ -34,7 +35,7 @@ pub struct ConfigOnDisk {
 }
 
 /// What a reload would do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ConfigState {
     /// Nothing: the file is the one that runs.
@@ -48,7 +49,7 @@ pub enum ConfigState {
 }
 
 /// A key that has another value in the file than in what runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigChange {
     /// `[backend.onprem]`.
     pub section: String,
@@ -63,7 +64,7 @@ pub struct ConfigChange {
 }
 
 /// A section of the config, in the file or not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigSection {
     /// `[backend.onprem]`; `[[listener]] 2` for the second one of a list.
     pub title: String,
@@ -74,7 +75,7 @@ pub struct ConfigSection {
 }
 
 /// A key of the config.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigKey {
     /// `tls`.
     pub name: String,
@@ -90,7 +91,7 @@ pub struct ConfigKey {
 }
 
 /// Where a value comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ConfigOrigin {
     /// The file.

@@ -5,7 +5,7 @@ use super::conditions::Seen;
 use crate::filter::{FilterStatus, Filters};
 use crate::notice::{Kind, Severity};
 
-const TODO: &str = "Is it running, and may tideover open its socket? tideover check; \
+const WHAT_TO_DO: &str = "Is it running, and may tideover open its socket? tideover check; \
                     docs/filters.md";
 
 impl Admin {
@@ -29,7 +29,7 @@ impl Admin {
             };
             let name = (Kind::Filter, status.name.as_str());
             let how = (Severity::Critical, status.on_failure.as_str());
-            seen.add(name, how, status.failing_since, (problem, TODO));
+            seen.add(name, how, status.failing_since, (problem, WHAT_TO_DO));
         }
     }
 }

@@ -12,6 +12,7 @@ mod arc;
 mod author;
 mod canon;
 mod checker;
+mod client;
 mod dkim;
 mod dmarc;
 mod fields;

@@ -170,7 +170,7 @@ mod tests {
         let words: Vec<&str> = text.split_whitespace().collect();
         let words = words.join(" ");
         assert!(
-            words.contains("(and 7 more before it) holds domain=example.org: store"),
+            words.contains("ann 192.0.2.1 (and 7 more before it) holds"),
             "{text}"
         );
         assert!(

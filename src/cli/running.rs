@@ -148,7 +148,10 @@ mod tests {
     use crate::terminal::Palette;
 
     fn view(disk: &serde_json::Value) -> ConfigView {
-        let key = |name: &str, value: &str, from: &str, line: Option<usize>| json!({ "name": name, "value": value, "from": from, "line": line, "meaning": "x" });
+        let key = |name: &str, value: &str, from: &str, line: Option<usize>| {
+            let (name, value) = (json!(name), json!(value));
+            json!({ "name": name, "value": value, "from": from, "line": line, "meaning": "x" })
+        };
         serde_json::from_value(json!({
             "file": "/etc/tideover/tideover.toml", "loaded": "2026-03-02T02:51:00Z", "disk": disk,
             "sections": [
@@ -213,12 +216,16 @@ mod tests {
     #[test]
     fn what_a_reload_would_do_is_said() {
         let changes = json!([
-            { "section": "[spool]", "key": "retain", "runs": "\"30d\"", "says": "\"60d\"", "line": 4 },
-            { "section": "[backend.cloud]", "key": "mx", "runs": null, "says": "\"c.example\"", "line": 8 },
-            { "section": "[web]", "key": "bind", "runs": "\"[::1]:80\"", "says": null, "line": null },
+            { "section": "[spool]", "key": "retain", "line": 4,
+              "runs": "\"30d\"", "says": "\"60d\"" },
+            { "section": "[backend.cloud]", "key": "mx", "line": 8,
+              "runs": null, "says": "\"c.example\"" },
+            { "section": "[web]", "key": "bind", "line": null,
+              "runs": "\"[::1]:80\"", "says": null },
         ]);
         let restart = view(&json!({
-            "state": "restart", "problems": ["tideover.toml: [spool] cannot change"], "changes": changes,
+            "state": "restart", "problems": ["tideover.toml: [spool] cannot change"],
+            "changes": changes,
         }));
         let text = said(&restart, &ConfigArgs::default());
         for told in [

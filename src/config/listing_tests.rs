@@ -35,6 +35,9 @@ address = "drill@example.org"
 to = "onprem"
 mailbox = "probe@example.org"
 [notices]
+[filter.virus]
+kind = "clamd"
+address = "/run/clamav/clamd.ctl"
 "#;
 
 fn read_text(text: &str) -> Config {
@@ -57,6 +60,7 @@ fn table<'t>(root: &'t mut toml::Table, generic: &str) -> &'t mut toml::Table {
             ("backend", "NAME") => "onprem",
             ("domain", "NAME") => "example.org",
             ("ldap", "NAME") => "ad",
+            ("filter", "NAME") => "virus",
             (_, part) => part,
         };
         let empty = || toml::Value::Table(toml::Table::new());

@@ -12,6 +12,21 @@ use super::zones::iana;
 use crate::base::Timestamp;
 use crate::smtp::Mailbox;
 
+/// What a time zone is made of (RFC 5545 §3.6.5). Nothing else of an organizer's zone goes into an
+/// answer.
+const ZONE: [&str; 11] = [
+    "TZID",
+    "TZURL",
+    "TZNAME",
+    "TZOFFSETFROM",
+    "TZOFFSETTO",
+    "LAST-MODIFIED",
+    "DTSTART",
+    "RRULE",
+    "RDATE",
+    "EXDATE",
+    "X-LIC-LOCATION",
+];
 /// Largest calendar object that is read.
 const LARGEST: usize = 256 * 1024;
 /// People of an event that are read.
@@ -241,7 +256,9 @@ impl Reader {
                 self.method = method(&line.value.trim().to_ascii_uppercase());
             }
             ["VCALENDAR", "VEVENT"] if !self.is_done => self.property(line, raw),
-            ["VCALENDAR", "VTIMEZONE"] | ["VCALENDAR", "VTIMEZONE", "STANDARD" | "DAYLIGHT"] => {
+            ["VCALENDAR", "VTIMEZONE"] | ["VCALENDAR", "VTIMEZONE", "STANDARD" | "DAYLIGHT"]
+                if ZONE.contains(&line.name.as_str()) =>
+            {
                 self.zone.push(raw.to_owned());
             }
             _ => {}

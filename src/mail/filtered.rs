@@ -3,13 +3,14 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The field that says it in a message. A name of ours: what strangers write in it is removed.
 pub const FILTER_FIELD: &str = "X-Tideover-Filter";
 
 /// What came of the question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FilterVerdict {
     /// Nothing was found.
@@ -21,7 +22,7 @@ pub enum FilterVerdict {
 }
 
 /// What one filter said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Filtered {
     /// The name of the filter in the config.
     pub filter: String,

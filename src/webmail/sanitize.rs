@@ -261,7 +261,8 @@ fn without_functions(style: &str) -> String {
             }
             rest = after;
         }
-        !declaration.contains('\\') && !declaration.contains("/*")
+        // No value has a rule in it, and an escape or a comment may hide one.
+        !declaration.contains(['\\', '@']) && !declaration.contains("/*")
     };
     let kept: Vec<&str> = style.split(';').filter(is_harmless).collect();
     kept.join(";")

@@ -15,6 +15,7 @@ const STATE: &[Step] = &[
     ("GET", "/api/openapi.json", "", ""),
     ("GET", "/api/status", "", ""),
     ("GET", "/api/size", "", ""),
+    ("GET", "/api/config", "", ""),
     ("GET", "/api/backends", "", ""),
     ("GET", "/api/backends/{name=onprem}", "", ""),
     (

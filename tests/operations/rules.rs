@@ -265,4 +265,8 @@ username = "cn=reader"
 password_file = "ad.password"
 [[directory.ldap.ad.search]]
 base = "dc=example,dc=org"
+[filter.virus]
+kind = "clamd"
+address = "/run/nobody/clamd.ctl"
+on_failure = "accept"
 "#;

@@ -23,7 +23,7 @@ const STEPS: [(&str, MoveStep, &str, &str); 3] = [
         "start",
         MoveStep::Start,
         "Start the move",
-        "From then on all mail of the domain is taken and held: no attempts, no notices to senders.",
+        "From then on all mail of the domain is taken and held: no attempts, no words to senders.",
     ),
     (
         "finish",

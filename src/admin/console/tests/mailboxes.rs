@@ -59,7 +59,8 @@ async fn what_is_missing_is_shown_with_what_brings_it() {
             .has("180 missing")
             .has("1.50 % of what is delivered is looked for, for 10 min.")
             .has("75 messages")
-            .has("tideover replay plan --to onprem --missing-only --by delivered --since 2026-03-02T02:14:00Z")
+            .has("tideover replay plan --to onprem --missing-only --by delivered")
+            .has("--since 2026-03-02T02:14:00.000Z")
             .has("and 80 more")
             .has("There was none yet.")
             .lacks("<script>alert");

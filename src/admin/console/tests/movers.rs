@@ -6,13 +6,21 @@ use serde_json::{Value, json};
 use super::{Desk, HOSTILE};
 use crate::admin::Role;
 
-fn report(done: bool, checks: &[(&str, bool, &str)]) -> Value {
+/// What the API says of a step that was looked at.
+fn looked(checks: &[(&str, bool, &str)]) -> Value {
     let lines = checks.iter();
     let lines = lines.map(
         |(what, ok, weight)| json!({ "what": what, "ok": ok, "weight": weight, "detail": HOSTILE }),
     );
-    json!({ "domain": "example.org", "step": "finish", "done": done, "permitted": done,
+    json!({ "domain": "example.org", "step": "finish", "done": false, "permitted": false,
             "checks": lines.collect::<Vec<_>>(), "move": null })
+}
+
+fn done(checks: &[(&str, bool, &str)]) -> Value {
+    let mut report = looked(checks);
+    report["done"] = true.into();
+    report["permitted"] = true.into();
+    report
 }
 
 fn step(step: &'static str) -> [(&'static str, &'static str); 4] {
@@ -28,7 +36,7 @@ fn step(step: &'static str) -> [(&'static str, &'static str); 4] {
 async fn a_step_of_a_move_is_looked_at_before_it_is_taken() {
     let desk = Desk::new();
     let good = [("example.org is ours", true, "must")];
-    desk.says("POST /api/moves/example.org", &report(false, &good));
+    desk.says("POST /api/moves/example.org", &looked(&good));
     for role in [Role::Viewer, Role::HelpDesk] {
         for path in ["/moves/look", "/moves/step"] {
             let page = desk.post(role, path, &step("finish")).await;
@@ -50,7 +58,7 @@ async fn a_step_of_a_move_is_looked_at_before_it_is_taken() {
     let asked = desk.changes();
     assert_eq!(asked[0].body["dry_run"], true);
     assert_eq!(asked[0].body["home"], "cloud");
-    desk.says("POST /api/moves/example.org", &report(true, &good));
+    desk.says("POST /api/moves/example.org", &done(&good));
     let page = desk
         .post(Role::Operator, "/moves/step", &step("finish"))
         .await;
@@ -69,7 +77,7 @@ async fn a_step_of_a_move_is_looked_at_before_it_is_taken() {
 async fn what_speaks_against_a_step_is_said_and_forced_knowingly_only() {
     let desk = Desk::new();
     let weak = [("cloud takes mail", false, "should")];
-    desk.says("POST /api/moves/example.org", &report(false, &weak));
+    desk.says("POST /api/moves/example.org", &looked(&weak));
     let page = desk
         .post(Role::Operator, "/moves/look", &step("finish"))
         .await;
@@ -84,7 +92,7 @@ async fn what_speaks_against_a_step_is_said_and_forced_knowingly_only() {
     desk.post(Role::Operator, "/moves/step", &forced).await;
     assert_eq!(desk.changes()[2].body["force"], "yes");
     let never = [("example.org is ours", false, "must")];
-    desk.says("POST /api/moves/example.org", &report(false, &never));
+    desk.says("POST /api/moves/example.org", &looked(&never));
     let page = desk
         .post(Role::Operator, "/moves/look", &step("finish"))
         .await;
@@ -121,7 +129,8 @@ async fn a_replay_is_planned_by_what_is_said_and_nothing_else() {
     let desk = Desk::new();
     let plan = json!({
         "id": "r7", "to": "cloud", "told": "x", "messages": 1, "recipients": 1, "bytes": 1,
-        "skipped": [], "biggest": [], "eta_seconds": 1, "selection": { "since": "2026-03-01T00:00:00Z", "until": "2026-03-02T00:00:00Z" },
+        "skipped": [], "biggest": [], "eta_seconds": 1,
+        "selection": { "since": "2026-03-01T00:00:00Z", "until": "2026-03-02T00:00:00Z" },
     });
     desk.says("POST /api/replays/plan", &plan);
     let fields = |which: &'static str, since: &'static str| {
