@@ -81,7 +81,9 @@ pub fn rule(verdict: &Verdict, recipients: &[Recipient], options: &Options) -> R
     let Some(charge) = charge(verdict) else {
         return Ruling::Take(Vec::new());
     };
-    let wanted = |it: &Recipient| options.enforcement(&it.address.domain().key());
+    // A dot at its end makes it no other domain.
+    let wanted =
+        |it: &Recipient| options.enforcement(it.address.domain().key().trim_end_matches('.'));
     // RFC 5321 §4.5.1: whoever has trouble with us can say so there.
     let is_postmaster = |it: &Recipient| {
         it.address
@@ -154,6 +156,7 @@ mod tests {
         // One reply for all: nobody loses what he would have got.
         assert_eq!(ruled(Reject, &all), Ok(vec![1, 2]));
         assert_eq!(ruled(Reject, &["reject.example"; 2]), Err(550));
+        assert_eq!(ruled(Reject, &["reject.example."]), Err(550));
         assert_eq!(ruled(Quarantine, &["reject.example"]), Ok(vec![0]));
         assert_eq!(ruled(Reject, &["hold.example"]), Ok(vec![0]));
     }

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::config::Config;
-use crate::config::load::of_text;
+use crate::config::load::{self, of_text};
 
 /// Every section, with no key in it but those that are needed.
 const LEAST: &str = r#"
@@ -34,10 +34,10 @@ address = "drill@example.org"
 [[drill.leg]]
 to = "onprem"
 mailbox = "probe@example.org"
-[notices]
 [filter.virus]
 kind = "clamd"
 address = "/run/clamav/clamd.ctl"
+[notices]
 "#;
 
 fn read_text(text: &str) -> Config {
@@ -83,6 +83,9 @@ fn each_default_is_the_one_of_the_code() {
         let mut config = read_text(&toml::to_string(table).unwrap());
         config.listing = Listing::default();
         config.notices.line = 0;
+        for filter in &mut config.filters {
+            filter.line = 0;
+        }
         // Its default is given where it is used.
         let title = config.webmail_options().map(|(_, options)| options.title);
         if let Some(web) = &mut config.web {
@@ -280,7 +283,7 @@ fn changes_name_what_runs_and_what_the_file_says() {
                 "retain",
                 Some("\"30d\""),
                 Some("\"60d\""),
-                Some(32)
+                Some(35)
             ),
             change(
                 "[backend.onprem]",
@@ -294,7 +297,7 @@ fn changes_name_what_runs_and_what_the_file_says() {
                 "mx",
                 None,
                 Some("\"c.example\""),
-                Some(34)
+                Some(37)
             ),
         ]
     );
@@ -302,4 +305,45 @@ fn changes_name_what_runs_and_what_the_file_says() {
     let moved = format!("# a comment\n\n{LEAST}");
     assert_eq!(listing.changes(&read_text(&moved).listing), []);
     assert!(listing.is_of(LEAST) && !listing.is_of(&moved));
+}
+
+/// Why a file with this text is refused.
+fn refused(text: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tideover.toml");
+    std::fs::write(&file, text).unwrap();
+    load::read(&file).unwrap_err().to_string()
+}
+
+/// What a refused file says of itself is shown to operators, too.
+#[test]
+fn no_problem_repeats_a_login() {
+    let wrong = [
+        ("imap://127.0.0.1", "imaps://ann:c4nary@not a host"),
+        ("ldap://dc1.example.org", "ldaps://ann:c4nary@dc1"),
+        (
+            "https://login.example.org",
+            "https://id:c4nary@login.example.org",
+        ),
+        (
+            "https://mail.example.org",
+            "https://ann:c4nary@mail.example.org/?x",
+        ),
+    ];
+    for (right, wrong) in wrong {
+        let text = LEAST.replace(right, wrong);
+        assert_ne!(text, LEAST);
+        let told = refused(&text);
+        assert!(!told.contains(CANARY), "{told}");
+    }
+    for line in [
+        "command = [\"TOKEN=c4nary\", \"/usr/bin/page\"]",
+        "webhook_file = \"https://hooks.example/c4nary\"",
+    ] {
+        let told = refused(&format!("{LEAST}{line}\n"));
+        assert!(!told.contains(CANARY), "{told}");
+    }
+    let whole = "command = [\"/usr/bin/curl -H c4nary\"]\n";
+    let listing = read_text(&format!("{LEAST}{whole}")).listing;
+    assert_eq!(key(&listing, "[notices]", "command").value, "[\"…\"]");
 }

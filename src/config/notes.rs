@@ -80,19 +80,18 @@ impl SeenKey {
         let words = value.as_array().into_iter().flatten();
         let words: Vec<&DeValue<'_>> = words.map(Spanned::get_ref).collect();
         let shown = words.iter().enumerate();
+        // A whole command line in one word is none.
+        let is_program = |word: &str| word.starts_with('/') && !word.contains(char::is_whitespace);
         let shown: Vec<String> = shown
-            .map(|(place, word)| {
-                if place == 0 {
-                    written(word)
-                } else {
-                    quote(HIDDEN)
-                }
+            .map(|(place, word)| match word.as_str() {
+                Some(program) if place == 0 && is_program(program) => quote(program),
+                Some(_) | None => quote(HIDDEN),
             })
             .collect();
         Self {
             line,
             shown: format!("[{}]", shown.join(", ")),
-            secret: (words.len() > 1).then(|| Print::of(&raw(value))),
+            secret: (!words.is_empty()).then(|| Print::of(&raw(value))),
         }
     }
 }
@@ -137,18 +136,22 @@ fn render(value: &DeValue<'_>, text: &dyn Fn(&str) -> String) -> String {
     }
 }
 
-/// `https://ann:secret@host` becomes `https://…@host` (RFC 3986 §3.2.1).
-fn without_login(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else {
+/// `https://ann:secret@host` becomes `https://…@host` (RFC 3986 §3.2.1). A password may have a
+/// slash in it, and somebody may forget the scheme: rather too much is left out than too little.
+pub(super) fn without_login(text: &str) -> String {
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    let Some((login, host)) = rest.rsplit_once('@') else {
         return text.to_owned();
     };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest.split_at_checked(end) {
-        Some((authority, path)) => match authority.rsplit_once('@') {
-            Some((_, host)) => format!("{scheme}://{HIDDEN}@{host}{path}"),
-            None => text.to_owned(),
-        },
-        None => text.to_owned(),
+    let name = login.split(['/', '?', '#']).next().unwrap_or_default();
+    let is_whole = !scheme.is_empty() && name == login;
+    if is_whole || name.contains(':') {
+        format!("{scheme}{HIDDEN}@{host}")
+    } else {
+        text.to_owned()
     }
 }
 
@@ -166,6 +169,11 @@ mod tests {
             ("https://a@b@mail.example.org", "https://…@mail.example.org"),
             ("https://mail.example.org/@x", "https://mail.example.org/@x"),
             ("ann@example.org", "ann@example.org"),
+            ("ann:secret@smtp.example:587", "…@smtp.example:587"),
+            (
+                "https://ann:pa/ss@mail.example.org",
+                "https://…@mail.example.org",
+            ),
         ] {
             assert_eq!(without_login(text), shown);
         }

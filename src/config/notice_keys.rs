@@ -90,7 +90,12 @@ fn webhook(section: &Section<'_>, files: &mut Vec<At<PathBuf>>) -> Option<Webhoo
             "is no https:// address, expected one (http:// only to this machine)".to_owned()
         })
     });
-    let path = |text: &str| non_empty(text).map(|text| section.source.path(text));
+    let path = |text: &str| {
+        if text.contains("://") {
+            return Err("is an address, expected a file".to_owned());
+        }
+        non_empty(text).map(|text| section.source.path(text))
+    };
     let mut file = |name| {
         let file = section.text(name, path)?;
         files.push(file.clone());
@@ -128,10 +133,8 @@ fn the_program(source: &Source<'_>, command: &At<Vec<At<String>>>) -> Option<At<
     if program.value.is_absolute() {
         return Some(program);
     }
-    let what = format!(
-        "\"{}\" is no whole path, expected for example [\"/usr/local/bin/page\", \"--urgent\"]",
-        first.value
-    );
+    // Not what stands there: it may be a whole command line with a secret in it.
+    let what = "is no whole path, expected for example [\"/usr/local/bin/page\", \"--urgent\"]";
     source.refuse(&program, what);
     None
 }

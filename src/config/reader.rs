@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::nearest::nearest;
-use super::notes::{Seen, SeenKey};
+use super::notes::{Seen, SeenKey, without_login};
 use super::problem::{Problem, Problems};
 
 /// A value with the place that it comes from.
@@ -357,6 +357,8 @@ impl<'a> Section<'a> {
         match parse(text) {
             Ok(parsed) => Some(self.at(name, value, parsed)),
             Err(what) => {
+                // Problems are shown to whoever may see the config.
+                let what = what.replace(text, &without_login(text));
                 self.source
                     .problem(self.line_of(value), self.key(name), what);
                 None

@@ -1,6 +1,7 @@
 //! What runs beside what the config file says now.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::reload::{Reloader, changed_for_good};
 use crate::admin::{ConfigOnDisk, ConfigState, ConfigView};
@@ -9,12 +10,14 @@ use crate::config::{self, Config, Problems};
 impl Reloader {
     /// What runs, and what a reload would do with the file as it is now.
     pub(super) async fn compared(&self) -> Result<ConfigView, String> {
-        let _one_at_a_time = self.comparing.lock().await;
+        let turn = Arc::clone(&self.comparing).lock_owned().await;
         let (config, loaded) = {
             let current = self.current();
             (current.config.clone(), current.loaded)
         };
         let work = tokio::task::spawn_blocking(move || {
+            // Until it is done, also when nobody waits for it any more.
+            let _turn = turn;
             let file = std::path::absolute(&config.file);
             let file = file.as_deref().unwrap_or(&config.file);
             ConfigView {

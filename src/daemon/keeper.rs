@@ -141,7 +141,11 @@ impl View {
     async fn tell(self, shutdown: Shutdown) {
         let mut told = String::new();
         loop {
-            let status = self.status();
+            let status = tokio::select! {
+                biased;
+                () = shutdown.stopping() => return,
+                status = self.status() => status,
+            };
             if status != told && self.keeper.tell(&format!("STATUS={status}")) == Room::Enough {
                 told = status;
             }
@@ -154,17 +158,28 @@ impl View {
     }
 
     /// One line in words.
-    fn status(&self) -> String {
+    async fn status(&self) -> String {
+        let admission = self.spool.admission().err().map(|error| error.to_string());
+        let lasting = self
+            .spool
+            .write_failures()
+            .filter(|failures| failures.lasting);
+        let refused = admission.or(lasting.map(|failures| failures.what));
         if self.spool.rebuilding().is_some() {
-            return "mail is taken; the index is made, delivery waits for it".to_owned();
+            let begin = match refused {
+                Some(why) => format!("mail is told to come later: {why}"),
+                None => "mail is taken".to_owned(),
+            };
+            return line(&format!(
+                "{begin}; the index is made, delivery waits for it"
+            ));
         }
         let healths = self.router.board().snapshot();
         let paused: Vec<String> = healths.iter().filter_map(paused).collect();
-        let stats = self.spool.stats();
+        // It looks at folders, and their disk may be slow.
+        let stats = self.spool.beside(|spool| Ok(spool.stats())).await;
+        let stats = stats.unwrap_or_default();
         let counts = (stats.queued.values().sum(), stats.held);
-        let lasting = stats.write_failures.filter(|failures| failures.lasting);
-        let admission = self.spool.admission().err().map(|error| error.to_string());
-        let refused = admission.or(lasting.map(|failures| failures.what));
         words(&paused, counts, refused)
     }
 }
@@ -172,6 +187,7 @@ impl View {
 /// A sign of life only when the spool's writer answers: without it no mail is taken.
 async fn tell_life(keeper: Keeper, spool: Spool, every: Duration, shutdown: Shutdown) {
     loop {
+        let next = tokio::time::Instant::now() + every;
         tokio::select! {
             biased;
             () = shutdown.stopping() => return,
@@ -184,7 +200,7 @@ async fn tell_life(keeper: Keeper, spool: Spool, every: Duration, shutdown: Shut
         tokio::select! {
             biased;
             () = shutdown.stopping() => return,
-            () = tokio::time::sleep(every) => {}
+            () = tokio::time::sleep_until(next) => {}
         }
     }
 }
@@ -205,8 +221,11 @@ fn words(paused: &[String], (waiting, held): (u64, u64), refused: Option<String>
         0 => String::new(),
         _ => format!(", {held} held"),
     };
-    let words = format!("{begin}; {waits}{held}");
-    // One line, and not a long one: names and reasons come from others.
+    line(&format!("{begin}; {waits}{held}"))
+}
+
+/// One line, and not a long one: names and reasons come from others.
+fn line(words: &str) -> String {
     let plain = words.chars().map(|c| if c.is_control() { ' ' } else { c });
     plain.take(300).collect()
 }

@@ -48,7 +48,7 @@ pub(super) struct Reloader {
     reloading: tokio::sync::Mutex<()>,
     telling: tokio::sync::Mutex<()>,
     /// One at a time reads the file only to compare it.
-    pub(super) comparing: tokio::sync::Mutex<()>,
+    pub(super) comparing: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What tells others of the present config.
@@ -90,7 +90,7 @@ impl Reloader {
             keeper: OnceLock::new(),
             reloading: tokio::sync::Mutex::default(),
             telling: tokio::sync::Mutex::default(),
-            comparing: tokio::sync::Mutex::default(),
+            comparing: Arc::default(),
         };
         let told = Told {
             backends: watched,

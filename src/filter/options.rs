@@ -120,7 +120,9 @@ impl Options {
             return Vec::new();
         }
         let is_meant = |it: &Recipient| {
-            self.domains.is_empty() || self.domains.contains(&it.address.domain().key())
+            // A dot at its end makes it no other domain.
+            let name = it.address.domain().key();
+            self.domains.is_empty() || self.domains.contains(name.trim_end_matches('.'))
         };
         let numbered = (0_u16..).zip(subject.recipients);
         numbered

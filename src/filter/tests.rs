@@ -280,6 +280,17 @@ async fn each_is_asked_about_its_own_mail_only() {
     assert_eq!(asked(stranger), ["strangers", "all"]);
     let ours = taken(look(&filters, Standing::Ours, &PLAIN).await);
     assert_eq!(asked(ours), ["all"]);
+    // A dot at the end of a domain is no way past a filter.
+    let mut of_ann = options("of-ann");
+    of_ann.domains.insert("example.org".to_owned());
+    let mut dotted = ann();
+    dotted[0].address = "ann@example.org.".parse().unwrap();
+    let subject = Subject {
+        listener: "192.0.2.1:25",
+        standing: Standing::Stranger,
+        recipients: &dotted,
+    };
+    assert_eq!(of_ann.scope(&subject), [0]);
 }
 
 #[tokio::test]

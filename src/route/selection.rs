@@ -113,8 +113,10 @@ impl<'de> Deserialize<'de> for Pattern {
 }
 
 /// What a recipient must be like. All that is given must hold; with nothing given it names
-/// everything, which a verb refuses unless it is told so.
+/// everything, which a verb refuses unless it is told so. A name that is misspelt is no name, or it
+/// would name more than was meant.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Selection {
     /// Of this message.
     #[serde(default, skip_serializing_if = "Option::is_none")]

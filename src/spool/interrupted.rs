@@ -8,6 +8,7 @@ use super::event::{Entry, EventLine};
 use super::index::{Index, key};
 use super::log::LogWriter;
 use super::recover::Recover;
+use super::told;
 use crate::base::Timestamp;
 use crate::mail::{NodeId, RecipientEvent, ReplayMark, ReplayStep, SpoolId};
 
@@ -37,6 +38,9 @@ impl Recover {
             })
             .collect();
         append_and_apply(log, &self.index, &entries)?;
+        for (entry, _) in &entries {
+            told::tell(entry);
+        }
         self.found.interrupted = entries.len() as u64;
         tracing::warn!(
             recipients = entries.len(),

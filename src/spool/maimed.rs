@@ -20,6 +20,7 @@ use super::quarantine::{Quarantine, maimed_name};
 use super::record::HEADER;
 use super::recover::Recover;
 use super::segment::{self, Ending, Found, Position, Scan};
+use super::told;
 use super::unreadable::{Patience, Unreadable, read_what_is_left};
 use super::views::StoredMessage;
 use crate::base::Timestamp;
@@ -59,7 +60,11 @@ impl Recover {
             };
             entries.push((Entry::Event(line), Bytes::new()));
         }
-        append_and_apply(log, &self.index, &entries)
+        append_and_apply(log, &self.index, &entries)?;
+        for (entry, _) in &entries {
+            told::tell(entry);
+        }
+        Ok(())
     }
 }
 

@@ -52,7 +52,7 @@ fn clamd_finds_eicar_and_its_absence_stops_nothing() {
     let mut clamd = Clamd::start(&folder);
     let settings = Settings {
         more: format!(
-            "[filter.clamav]\nkind = \"clamd\"\naddress = \"{}\"\ntimeout = \"2s\"\n\
+            "[filter.clamav]\nkind = \"clamd\"\naddress = \"{}\"\ntimeout = \"15s\"\n\
              max_size = \"4MiB\"\n",
             clamd.socket().display()
         ),

@@ -88,6 +88,14 @@ impl Office {
             status == 400 && told.contains("not to whom"),
             "{status} {told}"
         );
+        let mut misspelt = query.clone();
+        misspelt["which"]["selection"]["recpient"] = json!("ann@onprem.example");
+        let (status, told) = self.desk.try_post(path, &misspelt.to_string()).await;
+        let told = told["error"].as_str().unwrap_or_default();
+        assert!(
+            status == 400 && told.contains("recpient"),
+            "{status} {told}"
+        );
         let tally = self.desk.post(path, &query.to_string()).await;
         assert_eq!(tally["recipients"], 2, "{tally}");
     }
