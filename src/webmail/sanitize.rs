@@ -261,8 +261,9 @@ fn without_functions(style: &str) -> String {
             }
             rest = after;
         }
-        // No value has a rule in it, and an escape or a comment may hide one.
-        !declaration.contains(['\\', '@']) && !declaration.contains("/*")
+        // No value has a rule or another declaration in it, and an escape or a comment may hide one.
+        let is_one = declaration.matches(':').count() <= 1;
+        is_one && !declaration.contains(['\\', '@']) && !declaration.contains("/*")
     };
     let kept: Vec<&str> = style.split(';').filter(is_harmless).collect();
     kept.join(";")
