@@ -191,7 +191,7 @@ fn the_config_is_read_compared_and_taken_over() {
 #[test]
 fn a_move_and_a_replay_are_done_from_their_pages() {
     let place = outage();
-    let browser = Browser::start(Kind::NoScript);
+    let browser = Browser::start(Kind::Desktop);
     place.operate(&browser, "olga", "operator");
     browser.go(&place.console("/holds"));
     browser.fill(
