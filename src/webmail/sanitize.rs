@@ -261,7 +261,7 @@ fn without_functions(style: &str) -> String {
             }
             rest = after;
         }
-        // No value has a rule or another declaration in it, and an escape or a comment may hide one.
+        // No value has a rule or another declaration in it; an escape or a comment may hide one.
         let is_one = declaration.matches(':').count() <= 1;
         is_one && !declaration.contains(['\\', '@']) && !declaration.contains("/*")
     };

@@ -81,7 +81,7 @@ fn clamd_finds_eicar_and_its_absence_stops_nothing() {
         client.send(EVE, &[ANN], message);
         assert_eq!(held(&tideover), number as u64 + 1);
     }
-    let list = tideover.json(&["queue", "list", "--reason-kind", "filter"]);
+    let list = tideover.json(&["queue", "list", "--state", "held"]);
     let text = list.to_string();
     assert_eq!(text.matches("Eicar-Test-Signature").count(), 3, "{text}");
     let trace = tideover.json(&["trace", ANN]);
