@@ -1,8 +1,8 @@
 //! A `data_dir` that an earlier version left behind: mail, ledger, holds, operators, the word of an
 //! operator about a backend. The present program goes on with it.
 //!
-//! `tests/fixtures/data-dir.tar.gz` was made by the program of commit 6d4e7e8. Another one, with an
-//! older program:
+//! `tests/fixtures/data-dir.tar.gz` was made by a program that had no `[log]` yet. Another
+//! one, with an older program:
 //!
 //! ```sh
 //! TIDEOVER_OLD=/path/to/tideover cargo test --test service -- --ignored make_a_data_dir
