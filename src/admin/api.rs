@@ -18,7 +18,7 @@ use super::lookup::{QueueQuery, TraceQuery};
 use super::table::operations;
 use super::{
     Account, Admin, AdminError, BackendDetails, BackendView, Caller, Coverage, Invitation,
-    MessageView, QueueItem, QueueNumbers, ReloadView, SizeView, StatusView, TraceView,
+    MessageView, QueueItem, QueueNumbers, ReloadQuery, ReloadView, SizeView, StatusView, TraceView,
 };
 use crate::base::Shutdown;
 use crate::mail::SpoolId;
@@ -285,8 +285,12 @@ pub(super) async fn confirm(State(admin): Us, Body(query): Body<AddressQuery>) -
     Ok(Json(admin.accounts.confirm(&query.parse()?).await?))
 }
 
-pub(super) async fn reload(State(admin): Us) -> Answer<ReloadView> {
-    admin.config.reload().await.map_err(AdminError::Config)?;
+pub(super) async fn reload(
+    State(admin): Us,
+    Query(query): Query<ReloadQuery>,
+) -> Answer<ReloadView> {
+    let done = admin.config.reload(query.mark).await;
+    done.map_err(AdminError::Config)?;
     Ok(Json(ReloadView { reloaded: true }))
 }
 

@@ -32,6 +32,17 @@ pub struct ConfigOnDisk {
     pub problems: Vec<String>,
     /// Keys that are others than those that run, whether a reload would take them or not.
     pub changes: Vec<ConfigChange>,
+    /// Names the file as it is now, for `reload`; none unless a reload would take it over.
+    pub mark: Option<String>,
+}
+
+/// Which file a reload takes over.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct ReloadQuery {
+    /// The `mark` of the file that was looked at: a file that has changed since is refused.
+    /// Without it, the file is taken as it is.
+    #[serde(default)]
+    pub(crate) mark: Option<String>,
 }
 
 /// What a reload would do.

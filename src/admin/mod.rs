@@ -93,6 +93,7 @@ pub use caller::{Caller, NoSuchRole, Role};
 pub(crate) use cases_api::CaseOrder;
 pub use cases_api::{CaseDetails, CaseMemberView, CaseNumbers, CaseReleased, CaseView};
 pub use conditions::Served;
+pub(crate) use config_api::ReloadQuery;
 pub use config_api::{
     ConfigChange, ConfigKey, ConfigOnDisk, ConfigOrigin, ConfigSection, ConfigState, ConfigView,
 };
@@ -147,11 +148,12 @@ pub const SOCKET: &str = "admin.sock";
 
 /// The config: what runs, and reading it again.
 pub trait Reload: Send + Sync + fmt::Debug {
-    /// Takes over what the config file says now. Nothing changes when it is refused.
+    /// Takes over what the config file says now; with the mark of the file that was looked at,
+    /// only that one. Nothing changes when it is refused.
     ///
     /// # Errors
     /// All that is wrong with it, as text for people.
-    fn reload(&self) -> Boxed<'_, Result<(), String>>;
+    fn reload(&self, mark: Option<String>) -> Boxed<'_, Result<(), String>>;
 
     /// What runs, and what a reload would change; nothing is changed.
     ///

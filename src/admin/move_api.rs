@@ -14,7 +14,7 @@ use crate::base::Timestamp;
 use crate::mail::BackendId;
 use crate::queue::HeldCount;
 use crate::route::{
-    Check, Force, MoveFacts, MoveHome, MoveState, MoveStep, StepWish, paused, permits,
+    Check, Force, MoveFacts, MoveHome, MoveState, MoveStep, StepWish, paused, permits, unmet,
 };
 use crate::smtp::{Domain, Mailbox};
 
@@ -34,9 +34,22 @@ pub(crate) struct MoveQuery {
     /// Also when a check fails that only should not.
     #[serde(default)]
     pub(crate) force: Force,
+    /// With `force`: what has been seen to fail. The step is refused when anything else fails now;
+    /// without it, it is forced whatever fails.
+    #[serde(default)]
+    pub(crate) seen: Option<Vec<String>>,
     /// Only look.
     #[serde(default)]
     pub(crate) dry_run: bool,
+}
+
+impl MoveQuery {
+    /// Is it forced over nothing that its actor does not know?
+    fn has_seen(&self, checks: &[Check]) -> bool {
+        let Some(seen) = &self.seen else { return true };
+        let known = |what: &&str| seen.iter().any(|one| one == what);
+        unmet(checks).iter().all(known)
+    }
 }
 
 /// What was looked at, and whether the step was taken.
@@ -118,7 +131,7 @@ pub(super) async fn step(
     let looked = admin.blocking(move |admin| Ok(admin.move_facts(&of, &wish, &active)));
     let facts = looked.await?;
     let checks = facts.checks(query.step);
-    let permitted = permits(&checks, query.force);
+    let permitted = permits(&checks, query.force) && query.has_seen(&checks);
     let done = permitted && !query.dry_run;
     if done {
         let wish = StepWish {

@@ -246,6 +246,7 @@ fn the_move(verb: MoveVerb, actor: &str) -> Work {
             reason: args.reason,
             home: home.map(|name| BackendId::new(&name)),
             force: if args.force { Force::Yes } else { Force::No },
+            seen: None,
             dry_run: args.dry_run,
         };
         Work::Bulk(Box::new(BulkWork::step(args.domain.key(), query)))

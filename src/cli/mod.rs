@@ -170,7 +170,7 @@ fn perform(intent: Intent) -> Result<(), Failure> {
         file: config.as_deref(),
         said: &said,
     };
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         match watch {
             None => Box::pin(once(config, format, work)).await,
             Some(every) if watch::is_question(&work) => {
@@ -182,7 +182,10 @@ fn perform(intent: Intent) -> Result<(), Failure> {
                 "--watch is for verbs that show something, and this one does not, or waits already",
             )),
         }
-    })
+    });
+    // What has to be finished was waited for; a look at a slow disk must not keep us from ending.
+    runtime.shutdown_background();
+    done
 }
 
 async fn once(config: At<'_>, format: Format, work: Work) -> Result<(), Failure> {

@@ -44,6 +44,13 @@ impl Listing {
         self.file == Print::of(text)
     }
 
+    /// Names the text that was read to somebody who may not know what secrets are in it: who does
+    /// not know `salt` cannot try them.
+    #[must_use]
+    pub fn mark(&self, salt: &[u8]) -> String {
+        self.file.mark(salt)
+    }
+
     /// What another listing says otherwise, in the order of the sections.
     #[must_use]
     pub fn changes(&self, to: &Self) -> Vec<ConfigChange> {

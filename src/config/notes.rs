@@ -8,6 +8,8 @@ use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 use toml::de::DeValue;
 
+use crate::base::hex;
+
 /// What is shown instead of a secret.
 pub(super) const HIDDEN: &str = "…";
 
@@ -46,6 +48,14 @@ pub(super) struct Print([u8; 32]);
 impl Print {
     pub(super) fn of(text: &str) -> Self {
         Self(Sha256::digest(text.as_bytes()).into())
+    }
+
+    /// 16 hexadecimal digits.
+    pub(super) fn mark(self, salt: &[u8]) -> String {
+        let digest = Sha256::new_with_prefix(salt)
+            .chain_update(self.0)
+            .finalize();
+        hex(digest.get(..8).unwrap_or_default())
     }
 }
 

@@ -208,7 +208,8 @@ impl Config {
         }
     }
 
-    /// What is possible and unwise: said by `check` and at the start, and refused by nobody.
+    /// What is possible and unwise: said by `check`, at the start and at a reload; nobody refuses
+    /// it.
     #[must_use]
     pub fn warnings(&self) -> Vec<Problem> {
         let options = &self.notices.options;

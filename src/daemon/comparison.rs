@@ -15,6 +15,7 @@ impl Reloader {
             let current = self.current();
             (current.config.clone(), current.loaded)
         };
+        let salt = self.salt;
         let work = tokio::task::spawn_blocking(move || {
             // Until it is done, also when nobody waits for it any more.
             let _turn = turn;
@@ -23,7 +24,7 @@ impl Reloader {
             ConfigView {
                 file: file.display().to_string(),
                 loaded,
-                disk: on_disk(&config),
+                disk: on_disk(&config, &salt),
                 sections: config.listing.sections,
             }
         });
@@ -31,13 +32,14 @@ impl Reloader {
     }
 }
 
-fn on_disk(runs: &Config) -> ConfigOnDisk {
+fn on_disk(runs: &Config, salt: &[u8]) -> ConfigOnDisk {
     let text = std::fs::read_to_string(&runs.file);
     if text.is_ok_and(|text| runs.listing.is_of(&text)) {
         return ConfigOnDisk {
             state: ConfigState::Same,
             problems: Vec::new(),
             changes: Vec::new(),
+            mark: None,
         };
     }
     let refused = |problems: Problems| -> Vec<String> {
@@ -50,6 +52,7 @@ fn on_disk(runs: &Config) -> ConfigOnDisk {
                 state: ConfigState::Refused,
                 problems: refused(problems),
                 changes: Vec::new(),
+                mark: None,
             };
         }
     };
@@ -59,6 +62,7 @@ fn on_disk(runs: &Config) -> ConfigOnDisk {
             state: ConfigState::Refused,
             problems: refused(problems),
             changes,
+            mark: None,
         };
     }
     let fixed = changed_for_good(runs, &new);
@@ -74,6 +78,7 @@ fn on_disk(runs: &Config) -> ConfigOnDisk {
         state,
         problems,
         changes,
+        mark: fixed.is_empty().then(|| new.listing.mark(salt)),
     }
 }
 
@@ -100,10 +105,10 @@ mod tests {
         let file = folder.path().join("tideover.toml");
         std::fs::write(&file, TEXT).unwrap();
         let runs = config::load(&file).unwrap();
-        assert_eq!(on_disk(&runs).state, ConfigState::Same);
+        assert_eq!(on_disk(&runs, b"salt").state, ConfigState::Same);
         let after = |text: &str| {
             std::fs::write(&file, text).unwrap();
-            let disk = on_disk(&runs);
+            let disk = on_disk(&runs, b"salt");
             let keys = disk.changes.iter().map(|one| one.key.clone());
             (
                 disk.state,
@@ -141,7 +146,7 @@ mod tests {
         );
         assert!(problems.contains("people.csv:2"), "{problems}");
         std::fs::remove_file(&file).unwrap();
-        let gone = on_disk(&runs);
+        let gone = on_disk(&runs, b"salt");
         assert_eq!(gone.state, ConfigState::Refused);
         assert!(gone.problems[0].contains("cannot be read"), "{gone:?}");
     }

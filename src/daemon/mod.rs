@@ -67,7 +67,7 @@ impl Running {
     /// # Errors
     /// Everything that is wrong with it; nothing changes then.
     pub async fn reload(&self) -> Result<(), String> {
-        self.reloader.reload_now().await
+        self.reloader.reload_now(None).await
     }
 
     /// Takes no more mail, lets what is under way finish, closes the spool.

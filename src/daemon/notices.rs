@@ -20,9 +20,6 @@ pub(super) fn notices(
     config: &Config,
     outbound: &Outbound,
 ) -> Result<Notices, StartError> {
-    for warning in config.warnings() {
-        tracing::warn!(%warning, "the config is odd");
-    }
     let parts = Parts {
         spool: base.spool.clone(),
         transport: Arc::new(outbound.clone()),

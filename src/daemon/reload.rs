@@ -42,6 +42,8 @@ pub(super) struct Reloader {
     backends: watch::Sender<Arc<[BackendOptions]>>,
     attention: watch::Sender<Duration>,
     current: Mutex<Current>,
+    /// Of the marks of files.
+    pub(super) salt: [u8; 16],
     /// Who is told; nobody, until somebody is named.
     keeper: OnceLock<Keeper>,
     /// One at a time.
@@ -77,6 +79,7 @@ impl Reloader {
         let (backends, watched) = watch::channel(config.backend_options().into());
         let (attention, attention_after) = watch::channel(config.queue.attention_after);
         let loaded = base.clock.now();
+        let salt = base.entropy.bytes();
         let reloader = Self {
             base,
             movers,
@@ -87,6 +90,7 @@ impl Reloader {
                 loaded,
                 probes,
             }),
+            salt,
             keeper: OnceLock::new(),
             reloading: tokio::sync::Mutex::default(),
             telling: tokio::sync::Mutex::default(),
@@ -125,13 +129,19 @@ impl Reloader {
         monitor.spawn(&current.config.backend_options(), &current.probes);
     }
 
-    /// Reads the config again.
-    pub(super) async fn reload_now(&self) -> Result<(), String> {
+    /// Reads the config again. With a mark, only the file that was looked at is taken.
+    pub(super) async fn reload_now(&self, mark: Option<&str>) -> Result<(), String> {
         let _one_at_a_time = self.reloading.lock().await;
         let file = self.current().config.file.clone();
         let loaded = self.base.clock.now();
         let refused = |problems: config::Problems| problems.to_string();
         let new = config::load(&file).map_err(refused)?;
+        if mark.is_some_and(|mark| mark != new.listing.mark(&self.salt)) {
+            return Err(format!(
+                "{}: the file has changed since it was looked at",
+                file.display()
+            ));
+        }
         new.read_directory().map_err(refused)?;
         let fixed = changed_for_good(&self.current().config, &new);
         if !fixed.is_empty() {
@@ -173,6 +183,7 @@ impl Reloader {
         self.watch_backends();
         self.movers.queue.configure(queue_options);
         tracing::info!(file = %file.display(), "the config was read again");
+        tell_warnings(&self.current().config);
         Ok(())
     }
 }
@@ -202,7 +213,7 @@ impl Reloader {
 }
 
 impl Reload for Reloader {
-    fn reload(&self) -> Boxed<'_, Result<(), String>> {
+    fn reload(&self, mark: Option<String>) -> Boxed<'_, Result<(), String>> {
         Box::pin(async move {
             // One after the other: whoever is told hears each begin and end.
             let _turn = self.telling.lock().await;
@@ -210,7 +221,7 @@ impl Reload for Reloader {
             if let Some(keeper) = keeper {
                 keeper.reloading();
             }
-            let result = self.reload_now().await;
+            let result = self.reload_now(mark.as_deref()).await;
             if let Some(keeper) = keeper {
                 keeper.ready().await;
             }
@@ -223,6 +234,13 @@ impl Reload for Reloader {
 
     fn config(&self) -> Boxed<'_, Result<ConfigView, String>> {
         Box::pin(self.compared())
+    }
+}
+
+/// What is possible and unwise.
+pub(super) fn tell_warnings(config: &Config) {
+    for warning in config.warnings() {
+        tracing::warn!(%warning, "the config is odd");
     }
 }
 

@@ -6,8 +6,8 @@ use std::io;
 use listenfd::ListenFd;
 use socket2::SockRef;
 
-use super::TcpListen;
 use super::tcp::BindError;
+use super::{Listen, TcpListen};
 
 /// A socket that was handed over is none for us.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,9 @@ pub enum HandedError {
          each (BindIPv6Only=ipv6-only)"
     )]
     Both(std::net::SocketAddr),
+    /// Connections would be shared among two that think they are one.
+    #[error("the socket {0} was handed over twice (LISTEN_FDS): name it once in the socket units")]
+    Twice(std::net::SocketAddr),
     /// It cannot listen.
     #[error(transparent)]
     Listen(#[from] BindError),
@@ -40,7 +43,7 @@ pub enum HandedError {
 /// [`HandedError`]; they are closed then.
 pub fn handed() -> Result<Vec<TcpListen>, HandedError> {
     let mut handed = ListenFd::from_env();
-    let mut sockets = Vec::new();
+    let mut sockets: Vec<TcpListen> = Vec::new();
     for number in 0..handed.len() {
         let wrong = |source| HandedError::Kind { number, source };
         let taken = handed.take_tcp_listener(number).map_err(wrong)?;
@@ -50,6 +53,10 @@ pub fn handed() -> Result<Vec<TcpListen>, HandedError> {
         let is_any = address.is_ipv6() && address.ip().is_unspecified();
         if is_any && !SockRef::from(&socket).only_v6().map_err(wrong)? {
             return Err(HandedError::Both(address));
+        }
+        let mut others = sockets.iter().map(Listen::local_address);
+        if others.any(|other| other == address) {
+            return Err(HandedError::Twice(address));
         }
         sockets.push(TcpListen::adopt(socket)?);
     }

@@ -29,7 +29,7 @@ pub use drill::DRILL;
 pub use hold_store::{HoldError, HoldWish, Holds, StepWish};
 pub use holds::{HoldBook, HoldRule, Move, MoveState};
 pub use loops::LoopGuard;
-pub use moves::{Check, Force, MoveFacts, MoveHome, MoveStep, Weight, permits};
+pub use moves::{Check, Force, MoveFacts, MoveHome, MoveStep, Weight, permits, unmet};
 pub use nearly::{NearRule, Nearly, nearly};
 pub use placed::Placed;
 pub use rehearsal::Rehearsal;

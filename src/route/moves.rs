@@ -202,6 +202,15 @@ pub fn permits(checks: &[Check], force: Force) -> bool {
     })
 }
 
+/// What should be so before a step, and is not.
+#[must_use]
+pub fn unmet(checks: &[Check]) -> Vec<&str> {
+    let unmet = checks
+        .iter()
+        .filter(|check| check.weight == Weight::Should && !check.ok);
+    unmet.map(|check| check.what.as_str()).collect()
+}
+
 /// Is a step forced?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

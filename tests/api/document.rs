@@ -196,3 +196,27 @@ fn a_change_stands_in_the_audit_log() {
     let text = audit.to_string();
     assert!(!text.contains(&token) && !text.contains("tdo_"), "{text}");
 }
+
+/// Somebody saves the file again between the look and the reload.
+#[test]
+fn a_reload_takes_the_file_that_was_looked_at() {
+    let place = Place::open();
+    let token = place.token("ann", "admin");
+    let mark = || place.get(&token, "/api/config").json()["disk"]["mark"].clone();
+    let reload = |mark: &Value| {
+        let path = format!("/api/reload?mark={}", mark.as_str().unwrap());
+        place.post(&token, &path, "{}").status
+    };
+    assert_eq!(mark(), Value::Null, "it is the one that runs");
+    place.append("# by ann\n");
+    let first = mark();
+    place.append("# by eve\n");
+    assert_eq!(reload(&first), 422);
+    let second = mark();
+    assert_ne!(first, second);
+    assert_eq!(reload(&second), 200);
+    assert_eq!(mark(), Value::Null);
+    // What is not looked at is taken as it is.
+    place.append("# by ann again\n");
+    assert_eq!(place.post(&token, "/api/reload", "{}").status, 200);
+}

@@ -105,6 +105,13 @@ impl Place {
         place
     }
 
+    /// Somebody writes into the config.
+    pub(crate) fn append(&self, text: &str) {
+        let file = self.folder.path().join("tideover.toml");
+        let mut file = File::options().append(true).open(file).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
     /// The address that stands beside these words in the log.
     fn said(&mut self, words: &str) -> SocketAddr {
         let path = self.folder.path().join("log");

@@ -106,6 +106,22 @@ fn a_socket_for_both_kinds_of_addresses_is_refused() {
 }
 
 #[test]
+fn a_socket_that_is_handed_over_twice_is_refused() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = Place::new(free_address(), "");
+    let twice = HAND_OVER.replace("exec 3<&0 0</dev/null", "exec 3<&0 4<&0 0</dev/null");
+    let mut command = Command::new("sh");
+    command.args(["-c", &twice.replace("LISTEN_FDS=1", "LISTEN_FDS=2"), "sh"]);
+    command.arg(place.command().get_program());
+    command.args(place.command().get_args());
+    command.stdin(Stdio::from(OwnedFd::from(socket)));
+    let mut program = place.start_by(command);
+    assert_eq!(program.ended().code(), Some(1));
+    let log = place.log();
+    assert!(log.contains("was handed over twice"), "{log}");
+}
+
+#[test]
 fn what_is_not_handed_over_is_bound() {
     let admin = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = admin.local_addr().unwrap();

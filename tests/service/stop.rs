@@ -3,8 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::fs::{FileType, Mode};
+
 use crate::client::{Client, id_in, message};
-use crate::place::Place;
+use crate::place::{Place, free_address};
 use crate::platform::Platform;
 use crate::wait::eventually;
 
@@ -92,5 +94,30 @@ fn after_its_limit_it_ends_and_loses_nothing() {
     });
     place.line_with(&["these may arrive twice"]);
     assert_eq!(arrived("without an end"), 0);
+    program.stop();
+}
+
+/// A file of it is on a disk that does not answer.
+#[test]
+fn a_start_that_hangs_is_stopped_at_once() {
+    let place = Place::new(free_address(), "");
+    std::fs::create_dir(place.file("data")).unwrap();
+    // Nobody writes into it: whoever reads it waits.
+    let key = place.file("data/visit.key");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &key,
+        FileType::Fifo,
+        Mode::RUSR | Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    let mut program = place.start_by(place.command());
+    place.line_with(&["the spool is open"]);
+    program.terminate();
+    assert!(program.ended().success());
+    place.line_with(&["stopped before mail was taken"]);
+    std::fs::remove_file(key).unwrap();
+    let mut program = place.start();
     program.stop();
 }

@@ -68,7 +68,7 @@ impl AccountAdmin for Nobody {
 }
 
 impl Reload for Nobody {
-    fn reload(&self) -> Boxed<'_, Result<(), String>> {
+    fn reload(&self, _: Option<String>) -> Boxed<'_, Result<(), String>> {
         Box::pin(async { Err("there is no file".to_owned()) })
     }
 

@@ -144,7 +144,11 @@ fn each_step_of_a_move_is_looked_at_first_and_can_be_undone() {
         for id in [id, later] {
             assert_eq!(office.words(id), "held");
         }
-        let forced = json!({"home": "cloud", "force": "yes"});
+        // It is forced over what was seen to fail, and over nothing else.
+        let blind = json!({"home": "cloud", "force": "yes", "seen": ["the spool has room"]});
+        office.refused("finish", &blind, "cloud takes mail").await;
+        let seen = ["cloud takes mail", "the spool has room"];
+        let forced = json!({"home": "cloud", "force": "yes", "seen": seen});
         office.taken("finish", &forced, "finished").await;
         assert_eq!(office.moves().await[0]["home"], "cloud");
         // Nothing has gone to the new home yet; it is where it was.

@@ -6,12 +6,14 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::Console;
+use super::ask::escaped;
 use super::asker::{Asker, Fields, Question, Sent};
 use super::fault::Fault;
 use super::moments::When;
 use super::shell::{Here, Shell, show, show_with};
 use crate::admin::{
-    ConfigChange, ConfigKey, ConfigOrigin, ConfigSection, ConfigState, ConfigView, ReloadView, Role,
+    ConfigChange, ConfigKey, ConfigOnDisk, ConfigOrigin, ConfigSection, ConfigState, ConfigView,
+    ReloadView, Role,
 };
 use crate::frame::see_other;
 use crate::terminal::visible;
@@ -38,8 +40,8 @@ struct Disk {
     told: &'static str,
     problems: Vec<String>,
     changes: Vec<ConfigChange>,
-    /// Would a reload take it over?
-    is_taken: bool,
+    /// Names it, if a reload would take it over.
+    mark: Option<String>,
 }
 
 struct Section {
@@ -91,7 +93,7 @@ async fn compose(
         shell: console.shell(asker, Here::Config, "Config"),
         file: visible(&view.file),
         loaded: console.moments().when(view.loaded),
-        disk: disk(view.disk.state, (view.disk.problems, view.disk.changes)),
+        disk: disk(view.disk),
         q: fields.text("q").to_owned(),
         only_set: which == Which::Set,
         sections,
@@ -107,8 +109,8 @@ enum Which {
     Set,
 }
 
-fn disk(state: ConfigState, (problems, changes): (Vec<String>, Vec<ConfigChange>)) -> Disk {
-    let (tone, word, told) = match state {
+fn disk(disk: ConfigOnDisk) -> Disk {
+    let (tone, word, told) = match disk.state {
         ConfigState::Same => ("done", "as it runs", "The file is the one that runs."),
         ConfigState::Changed => (
             "waiting",
@@ -133,9 +135,9 @@ fn disk(state: ConfigState, (problems, changes): (Vec<String>, Vec<ConfigChange>
         tone,
         word,
         told,
-        problems: problems.iter().map(|text| visible(text)).collect(),
-        changes,
-        is_taken: state == ConfigState::Changed,
+        problems: disk.problems.iter().map(|text| visible(text)).collect(),
+        changes: disk.changes,
+        mark: disk.mark,
     }
 }
 
@@ -179,7 +181,9 @@ pub(super) async fn reload(State(console): State<Console>, sent: Sent) -> Result
     let reason = sent.fields.reason()?;
     let ask = console.ask(&sent.asker);
     let nothing = serde_json::json!({});
-    let done: Result<ReloadView, Fault> = ask.post_because("/api/reload", &nothing, &reason).await;
+    // What was shown is taken, and nothing else: a page without a mark offers no reload.
+    let path = format!("/api/reload?mark={}", escaped(sent.fields.text("mark")));
+    let done: Result<ReloadView, Fault> = ask.post_because(&path, &nothing, &reason).await;
     match done {
         Ok(_) => Ok(see_other("/config")),
         Err(fault) if fault.status == StatusCode::UNPROCESSABLE_ENTITY => {

@@ -14,7 +14,7 @@ use super::shell::{Here, Shell, show, show_with};
 use crate::admin::{MoveQuery, MoveReport};
 use crate::frame::see_other;
 use crate::mail::BackendId;
-use crate::route::{Force, MoveStep, Weight, permits};
+use crate::route::{Force, MoveStep, Weight, permits, unmet};
 use crate::terminal::visible;
 
 /// The word of a step, the step, its name, and what it does.
@@ -105,10 +105,17 @@ async fn ask(console: &Console, sent: &Sent, take: Take) -> Result<MoveReport, F
         reason: fields.reason()?,
         home: home.map(BackendId::new),
         force: if is_forced { Force::Yes } else { Force::No },
+        seen: is_forced.then(|| seen(fields)),
         dry_run: take == Take::Look,
     };
     let path = format!("/api/moves/{}", escaped(domain));
     console.ask(&sent.asker).post(&path, &query).await
+}
+
+/// What was on the page that asked whether to force it; a field that was tampered with says that
+/// nothing was.
+fn seen(fields: &Fields) -> Vec<String> {
+    serde_json::from_str(fields.text("seen")).unwrap_or_default()
 }
 
 fn known(fields: &Fields) -> Result<(&'static str, MoveStep, &'static str, &'static str), Fault> {
@@ -154,6 +161,7 @@ fn page(
             ("domain", report.domain.clone()),
             ("home", fields.text("home").to_owned()),
             ("reason", fields.text("reason").to_owned()),
+            ("seen", serde_json::json!(unmet(&report.checks)).to_string()),
         ],
     })
 }

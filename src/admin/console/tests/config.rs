@@ -32,7 +32,8 @@ fn changed(state: &str) -> Value {
             "changes": [{ "section": "[spool]", "key": "retain", "runs": "\"30d\"",
                           "says": "\"60d\"", "line": 6 },
                         { "section": "[backend.cloud]", "key": "mx", "runs": null,
-                          "says": "\"c.example\"", "line": 8 }] })
+                          "says": "\"c.example\"", "line": 8 }],
+            "mark": (state == "changed").then_some("0f&1") })
 }
 
 #[tokio::test]
@@ -90,18 +91,22 @@ async fn what_a_reload_would_change_is_shown_and_done_by_an_admin() {
         .has("takes an admin")
         .lacks("/config/reload");
     let page = desk.get(Role::Admin, "/config").await;
-    page.has("/config/reload").has("line 6");
+    page.has("/config/reload")
+        .has("line 6")
+        .has("name=\"mark\" value=\"0f&#38;1\"");
     let reason = [("reason", "two weeks more")];
     let page = desk.post(Role::Operator, "/config/reload", &reason).await;
     page.is(StatusCode::FORBIDDEN);
-    assert_eq!(desk.refused(), ["/api/reload"]);
+    assert_eq!(desk.refused(), ["/api/reload?mark="]);
     let page = desk.post(Role::Admin, "/config/reload", &[]).await;
     page.is(StatusCode::BAD_REQUEST).has("there is no reason");
     assert!(desk.changes().is_empty());
-    let page = desk.post(Role::Admin, "/config/reload", &reason).await;
+    let shown = [("reason", "two weeks more"), ("mark", "0f&1")];
+    let page = desk.post(Role::Admin, "/config/reload", &shown).await;
     page.is(StatusCode::SEE_OTHER);
     let heard = desk.changes();
     assert_eq!(heard.len(), 1);
+    assert_eq!(heard[0].path, "/api/reload?mark=0f%261");
     assert_eq!(heard[0].reason.as_deref(), Some("two weeks more"));
 }
 

@@ -88,9 +88,15 @@ async fn what_speaks_against_a_step_is_said_and_forced_knowingly_only() {
         .await;
     page.is(StatusCode::CONFLICT).has("It was not done");
     let mut forced = step("finish").to_vec();
+    page.has("name=\"seen\" value=\"[&#34;cloud takes mail&#34;]\"");
     forced.push(("force", "yes"));
     desk.post(Role::Operator, "/moves/step", &forced).await;
+    // Who sends no list has seen nothing.
     assert_eq!(desk.changes()[2].body["force"], "yes");
+    assert_eq!(desk.changes()[2].body["seen"], json!([]));
+    forced.push(("seen", "[\"cloud takes mail\"]"));
+    desk.post(Role::Operator, "/moves/step", &forced).await;
+    assert_eq!(desk.changes()[3].body["seen"], json!(["cloud takes mail"]));
     let never = [("example.org is ours", false, "must")];
     desk.says("POST /api/moves/example.org", &looked(&never));
     let page = desk
