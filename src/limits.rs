@@ -15,6 +15,18 @@ pub const PATH: usize = 512;
 pub const LOCAL_PART: usize = 256;
 /// Longest domain, RFC 5321 §4.5.3.1.2.
 pub const DOMAIN: usize = 255;
+/// Size of a config file. Beyond: it is refused.
+pub const CONFIG_FILE: u64 = 64 * 1024 * 1024;
+/// Size of a file with a certificate or key. Beyond: it is refused.
+pub const PEM_FILE: u64 = 16 * 1024 * 1024;
+/// Wait for the config and the files that it names, at a reload. Beyond: it is refused.
+pub const CONFIG_READ: Duration = Duration::from_secs(30);
+/// Space on the disk of the spool that is kept for what becomes of stored mail; given up when the
+/// disk is full, had again when there is twice as much.
+pub const SPOOL_RESERVE: u64 = 4 * 1024 * 1024;
+/// Less than this free on the disk of the spool, and no mail is taken, whatever `spool.min_free`
+/// says: 452 4.3.1.
+pub const SPOOL_LEAST_FREE: u64 = 1024 * 1024;
 /// Recipients of one transaction, RFC 5321 §4.5.3.1.8. Beyond: 452 4.5.3.
 pub const RECIPIENTS: usize = 1_000;
 /// `Received` lines of one message, RFC 5321 §6.3. Beyond: 554 5.4.6.

@@ -32,7 +32,9 @@ pub struct ConfigOnDisk {
     pub problems: Vec<String>,
     /// Keys that are others than those that run, whether a reload would take them or not.
     pub changes: Vec<ConfigChange>,
-    /// Names the file as it is now, for `reload`; none unless a reload would take it over.
+    /// `directory.file` is not the one that was read last.
+    pub directory: bool,
+    /// Names the file as it is now, for `reload`; none when a reload would refuse it.
     pub mark: Option<String>,
 }
 

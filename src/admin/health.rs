@@ -48,7 +48,8 @@ impl Admin {
         let accepting = refused.is_none();
         let backends = self.router.board().snapshot();
         let only_here = self.spool.sign_problem().into_iter();
-        let only_here: Vec<String> = only_here.chain(self.notice_problem()).collect();
+        let only_here = only_here.chain(self.notice_problem());
+        let only_here: Vec<String> = only_here.chain(self.directory_problem()).collect();
         let problems: Vec<String> = refused
             .into_iter()
             .chain(self.write_problem())
@@ -72,6 +73,14 @@ impl Admin {
             only_here,
             problems,
         }
+    }
+
+    /// Who is known is not who is in `directory.file`.
+    fn directory_problem(&self) -> Option<String> {
+        let why = self.directory.untaken()?;
+        Some(format!(
+            "directory.file was not taken at the start, the directory is the one of before: {why}"
+        ))
     }
 
     /// Can strangers send through us?

@@ -27,7 +27,12 @@ pub(super) fn find(argument: Option<&Path>) -> Result<PathBuf, Failure> {
 /// runs can still be asked while somebody edits the file, and says itself what it refuses.
 pub(super) fn data_dir(argument: Option<&Path>) -> Result<(PathBuf, PathBuf), Failure> {
     let file = find(argument)?;
-    let data_dir = config::data_dir(&file).map_err(|problems| refused(&problems))?;
+    let data_dir = config::data_dir(&file).map_err(|problems| {
+        let failure = refused(&problems);
+        let next = "a server that runs goes on with what it has read; to ask it, mend the file, or \
+                    name a whole one with the same data_dir: -c FILE";
+        Failure::new(Exit::Config, format!("{}\n  {next}", failure.text))
+    })?;
     Ok((data_dir, file))
 }
 

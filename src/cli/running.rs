@@ -73,6 +73,11 @@ impl Page {
         if self.palette != crate::terminal::Palette::Plain {
             text = text.replace(told, &self.palette.paint(tone, told));
         }
+        if view.disk.directory {
+            let told = "directory.file is another than the one that was read: tideover reload \
+                        reads it again";
+            text.push_str(&self.field("", told));
+        }
         for problem in &view.disk.problems {
             text.push_str(&self.field("", problem));
         }

@@ -12,7 +12,9 @@ use super::{
     admin_keys, auth_keys, drill, filter_keys, landing_keys, ldap_keys, listener_keys, log_keys,
     notice_keys, online, people, people_keys, platforms, sections, signing, writeback_keys,
 };
+use crate::base::read_regular;
 use crate::directory::Directory;
+use crate::limits;
 
 /// Where a config file may be.
 #[derive(Debug, Clone, Default)]
@@ -110,11 +112,17 @@ pub fn check(file: &Path) -> Result<(Config, Directory), Problems> {
 /// not keep anybody from asking the server that runs.
 ///
 /// # Errors
-/// When the file cannot be read, is no TOML, or `server.data_dir` is no path.
+/// When the file cannot be read, is no TOML and does not say it either, or `server.data_dir` is no
+/// path.
 pub fn data_dir(file: &Path) -> Result<PathBuf, Problems> {
     let text = text_of(file)?;
     let source = Source::new(file, &text);
-    let table = table_of(&source, &text)?;
+    let (table, errors) = DeTable::parse_recoverable(&text);
+    // Of a file that is broken further down; one that does not say it may be cut above it.
+    let says_it = || table.get_ref().get("server")?.get_ref().get("data_dir");
+    if !errors.is_empty() && says_it().is_none() {
+        return Err(broken(&source, errors));
+    }
     let server = sections::server(&Section::root(&source, table.get_ref()));
     let mut problems = source.problems();
     problems
@@ -143,7 +151,7 @@ fn examine(file: &Path, depth: Depth) -> (Option<Config>, Problems) {
 }
 
 fn text_of(file: &Path) -> Result<String, Problems> {
-    let text = std::fs::read(file).and_then(|bytes| {
+    let text = read_regular(file, limits::CONFIG_FILE).and_then(|bytes| {
         String::from_utf8(bytes).map_err(|_| std::io::Error::other("it is not UTF-8"))
     });
     text.map_err(|error| {
@@ -170,14 +178,19 @@ fn parse(source: &Source<'_>, text: &str, depth: Depth) -> (Option<Config>, Prob
 fn table_of<'t>(source: &Source<'_>, text: &'t str) -> Result<Spanned<DeTable<'t>>, Problems> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
-        return Ok(table);
+        Ok(table)
+    } else {
+        Err(broken(source, errors))
     }
+}
+
+/// What a broken file means is a guess: nothing more is told about it.
+fn broken(source: &Source<'_>, errors: Vec<toml::de::Error>) -> Problems {
     for error in errors {
         let line = error.span().map_or(0, |span| source.line(span.start));
         source.problem(line, "", error.message().replace('\n', ", "));
     }
-    // What a broken file means is a guess: nothing more is told about it.
-    Err(source.problems())
+    source.problems()
 }
 
 /// `None` when something that cannot be left out is missing; the source knows what.

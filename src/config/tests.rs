@@ -367,10 +367,12 @@ fn everything_is_told_of_both_files() {
 
 #[test]
 fn data_dir_is_found_in_a_file_with_errors() {
-    let (folder, file) = file("[server]\nhostnam = 1\ndata_dir = \"spool\"\n[wbe]\n");
+    let (folder, file) = file("[server]\nhostnam = 1\ndata_dir = \"spool\"\n[wbe");
     assert_eq!(data_dir(&file).unwrap(), folder.path().join("spool"));
-    std::fs::write(&file, "[server]\ndata_dir = 1\n").unwrap();
-    assert!(data_dir(&file).is_err());
+    for unknown in ["[server]\n[listener", "[server]\ndata_dir = 1\n"] {
+        std::fs::write(&file, unknown).unwrap();
+        assert!(data_dir(&file).is_err(), "{unknown}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::platforms::Backend;
 use super::reader::{At, Source};
+use crate::base::open_regular;
 use crate::net::TlsServer;
 use crate::route::OutboundRelay;
 use crate::smtp::Domain;
@@ -91,7 +92,7 @@ impl Ourselves<'_> {
 
 /// The file exists and we may read it.
 pub(super) fn readable(source: &Source<'_>, file: &At<PathBuf>) -> bool {
-    let found = std::fs::File::open(&file.value).and_then(|open| open.metadata());
+    let found = open_regular(&file.value).and_then(|open| open.metadata());
     is_file(source, file, found)
 }
 

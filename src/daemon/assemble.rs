@@ -10,7 +10,7 @@ use super::accounts::AccountDesk;
 use super::catch_up::{Rest, known_people};
 use super::door::desks;
 use super::front::{LdapFront, provider};
-use super::reload::{Movers, Reloader, tell_warnings};
+use super::reload::{Movers, Reloader};
 use super::sockets::{Handed, Sockets};
 use super::visit_key::visit_key;
 use super::{Running, StartError, certificates, drills, notices, sync};
@@ -63,7 +63,6 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
     let accounts = base.accounts(&config)?;
     let provider = provider(&config, (&base.clock, &base.shutdown))?;
     let movers = movers(&config, &base, (&queue, &outbound))?;
-    tell_warnings(&config);
     let (reloader, told) = Reloader::new(config.clone(), base.clone(), movers.clone());
     reloader.watch_backends();
     let writer = opened.writer.spawn_thread();
@@ -116,6 +115,7 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
         web: sockets.web_address,
         admin: sockets.admin_address,
         recovery: opened.recovery,
+        audit: admin.audit.clone(),
         reloader,
         shutdown: base.shutdown,
         writer,

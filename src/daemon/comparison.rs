@@ -1,45 +1,50 @@
 //! What runs beside what the config file says now.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::reload::{Reloader, changed_for_good};
 use crate::admin::{ConfigOnDisk, ConfigState, ConfigView};
+use crate::base::read_regular;
 use crate::config::{self, Config, Problems};
+use crate::limits;
 
 impl Reloader {
     /// What runs, and what a reload would do with the file as it is now.
     pub(super) async fn compared(&self) -> Result<ConfigView, String> {
-        let turn = Arc::clone(&self.comparing).lock_owned().await;
         let (config, loaded) = {
             let current = self.current();
             (current.config.clone(), current.loaded)
         };
-        let salt = self.salt;
-        let work = tokio::task::spawn_blocking(move || {
-            // Until it is done, also when nobody waits for it any more.
-            let _turn = turn;
+        let (salt, generations) = (self.salt, self.generations());
+        let read = move || {
             let file = std::path::absolute(&config.file);
             let file = file.as_deref().unwrap_or(&config.file);
+            let people = config.directory.file.as_deref();
             ConfigView {
                 file: file.display().to_string(),
                 loaded,
-                disk: on_disk(&config, &salt),
+                disk: ConfigOnDisk {
+                    // What cannot be read is said by a reload.
+                    directory: people.is_some_and(|file| generations.is_news(file).unwrap_or(true)),
+                    ..on_disk(&config, &salt)
+                },
                 sections: config.listing.sections,
             }
-        });
-        work.await.map_err(|error| error.to_string())
+        };
+        self.reading.off(read).await
     }
 }
 
 fn on_disk(runs: &Config, salt: &[u8]) -> ConfigOnDisk {
-    let text = std::fs::read_to_string(&runs.file);
-    if text.is_ok_and(|text| runs.listing.is_of(&text)) {
+    let text = read_regular(&runs.file, limits::CONFIG_FILE);
+    let text = text.ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    if text.is_some_and(|text| runs.listing.is_of(&text)) {
         return ConfigOnDisk {
             state: ConfigState::Same,
             problems: Vec::new(),
             changes: Vec::new(),
-            mark: None,
+            mark: Some(runs.listing.mark(salt)),
+            directory: false,
         };
     }
     let refused = |problems: Problems| -> Vec<String> {
@@ -53,6 +58,7 @@ fn on_disk(runs: &Config, salt: &[u8]) -> ConfigOnDisk {
                 problems: refused(problems),
                 changes: Vec::new(),
                 mark: None,
+                directory: false,
             };
         }
     };
@@ -63,6 +69,7 @@ fn on_disk(runs: &Config, salt: &[u8]) -> ConfigOnDisk {
             problems: refused(problems),
             changes,
             mark: None,
+            directory: false,
         };
     }
     let fixed = changed_for_good(runs, &new);
@@ -78,6 +85,7 @@ fn on_disk(runs: &Config, salt: &[u8]) -> ConfigOnDisk {
         state,
         problems,
         changes,
+        directory: false,
         mark: fixed.is_empty().then(|| new.listing.mark(salt)),
     }
 }

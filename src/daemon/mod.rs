@@ -13,6 +13,7 @@ mod front;
 mod invite_many;
 mod keeper;
 mod notices;
+mod reading;
 mod relay_watch;
 mod reload;
 mod serve;
@@ -28,6 +29,7 @@ pub use assemble::start;
 pub use relay_watch::all_tests;
 pub use serve::serve;
 
+use crate::admin::AuditLog;
 use crate::base::Shutdown;
 use crate::config::Problems;
 use crate::net::BindError;
@@ -57,6 +59,7 @@ pub struct Running {
     /// What the spool found when it was opened.
     pub recovery: Recovery,
     reloader: Arc<Reloader>,
+    audit: AuditLog,
     shutdown: Shutdown,
     writer: JoinHandle<()>,
 }

@@ -1,5 +1,6 @@
 //! Takes over a changed config without dropping a connection; a bad one is refused whole.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -8,12 +9,13 @@ use tokio::sync::watch;
 use super::assemble::Base;
 use super::comparison::needs_restart;
 use super::keeper::Keeper;
+use super::reading::Reading;
 use super::sync;
 use crate::admin::{ConfigView, Reload};
 use crate::backend::{BackendOptions, Monitor};
 use crate::base::{Boxed, Shutdown, Timestamp};
 use crate::config::{self, Config};
-use crate::directory::DirectoryError;
+use crate::directory::{DirectoryError, Generations};
 use crate::imap::ImapHomes;
 use crate::notice::Notices;
 use crate::outbound::Outbound;
@@ -49,8 +51,7 @@ pub(super) struct Reloader {
     /// One at a time.
     reloading: tokio::sync::Mutex<()>,
     telling: tokio::sync::Mutex<()>,
-    /// One at a time reads the file only to compare it.
-    pub(super) comparing: Arc<tokio::sync::Mutex<()>>,
+    pub(super) reading: Reading,
 }
 
 /// What tells others of the present config.
@@ -75,6 +76,7 @@ impl std::fmt::Debug for Reloader {
 
 impl Reloader {
     pub(super) fn new(config: Config, base: Base, movers: Movers) -> (Arc<Self>, Told) {
+        tell_warnings(&config);
         let probes = base.shutdown.child();
         let (backends, watched) = watch::channel(config.backend_options().into());
         let (attention, attention_after) = watch::channel(config.queue.attention_after);
@@ -94,7 +96,7 @@ impl Reloader {
             keeper: OnceLock::new(),
             reloading: tokio::sync::Mutex::default(),
             telling: tokio::sync::Mutex::default(),
-            comparing: Arc::default(),
+            reading: Reading::default(),
         };
         let told = Told {
             backends: watched,
@@ -112,6 +114,10 @@ impl Reloader {
     /// Sessions and deliveries that are under way at a stop get this long to finish.
     pub(super) fn stop_limit(&self) -> Duration {
         self.current().config.server.stop_limit
+    }
+
+    pub(super) fn generations(&self) -> Generations {
+        self.base.generations.clone()
     }
 
     pub(super) fn current(&self) -> MutexGuard<'_, Current> {
@@ -134,15 +140,14 @@ impl Reloader {
         let _one_at_a_time = self.reloading.lock().await;
         let file = self.current().config.file.clone();
         let loaded = self.base.clock.now();
-        let refused = |problems: config::Problems| problems.to_string();
-        let new = config::load(&file).map_err(refused)?;
+        let of = file.clone();
+        let new = self.reading.off(move || read(&of)).await??;
         if mark.is_some_and(|mark| mark != new.listing.mark(&self.salt)) {
             return Err(format!(
                 "{}: the file has changed since it was looked at",
                 file.display()
             ));
         }
-        new.read_directory().map_err(refused)?;
         let fixed = changed_for_good(&self.current().config, &new);
         if !fixed.is_empty() {
             return Err(needs_restart(&file, &fixed));
@@ -237,8 +242,16 @@ impl Reload for Reloader {
     }
 }
 
+/// The config, when the directory that it names can be read, too.
+fn read(file: &Path) -> Result<Config, String> {
+    let refused = |problems: config::Problems| problems.to_string();
+    let new = config::load(file).map_err(refused)?;
+    new.read_directory().map_err(refused)?;
+    Ok(new)
+}
+
 /// What is possible and unwise.
-pub(super) fn tell_warnings(config: &Config) {
+fn tell_warnings(config: &Config) {
     for warning in config.warnings() {
         tracing::warn!(%warning, "the config is odd");
     }

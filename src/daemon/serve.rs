@@ -69,7 +69,8 @@ async fn reload_when_asked(running: &Running, hang_up: &mut Signal) {
     loop {
         hang_up.recv().await;
         // A refusal is logged there; the old config stays.
-        running.reloader.reload(None).await.ok();
+        let done = running.reloader.reload(None).await;
+        running.audit.signalled("Read the config again", done).await;
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
 use std::path::Path;
+use std::sync::PoisonError;
 
 use sha2::{Digest as _, Sha256};
 
@@ -10,7 +11,7 @@ use super::feed::{BadRows, Import};
 use super::generation::ROOM;
 use super::generations::{DirectoryError, Generations, Mode, Note, Outcome, beside};
 use super::{Cause, Extent, FILE, Guard};
-use crate::base::hex;
+use crate::base::{hex, open_regular};
 use crate::spool::SpoolError;
 
 /// The fact that has the digest of the file that was read last, as `directory.file`.
@@ -32,7 +33,7 @@ impl Opened {
     fn at(path: &Path) -> Result<Self, DirectoryError> {
         let unread =
             |error: io::Error| DirectoryError::Source(format!("{}: {error}", path.display()));
-        let mut file = Digested::new(File::open(path).map_err(unread)?);
+        let mut file = Digested::new(open_regular(path).map_err(unread)?);
         io::copy(&mut file, &mut io::sink()).map_err(unread)?;
         let digest = file.digest();
         let mut file = file.input;
@@ -63,10 +64,29 @@ impl Generations {
     /// # Errors
     /// When it is wrong, would delete or move too many, or cannot be written.
     pub async fn read_file(&self, path: &Path) -> Result<Outcome, DirectoryError> {
-        match self.open_news(path).await? {
-            Some(opened) => self.take_file(opened, Guard::File).await,
-            None => Ok(Outcome::Unchanged),
+        let Some(opened) = self.open_news(path).await? else {
+            return Ok(Outcome::Unchanged);
+        };
+        let taken = self.take_file(opened, Guard::File).await;
+        if let Err(error) = &taken {
+            self.set_untaken(Some(error.to_string()));
         }
+        taken
+    }
+
+    /// Why `directory.file` was not taken at the start; none when what it says is in force.
+    #[must_use]
+    pub fn untaken(&self) -> Option<String> {
+        let untaken = self.0.untaken.lock();
+        untaken.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_untaken(&self, why: Option<String>) {
+        *self
+            .0
+            .untaken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     /// Reads `directory.file` again, whatever it deletes.
@@ -92,6 +112,17 @@ impl Generations {
         Ok(imported.outcome)
     }
 
+    /// Is it another file than those that were read or imported before? Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn is_news(&self, path: &Path) -> Result<bool, DirectoryError> {
+        let digest = Opened::at(path)?.digest;
+        let is_known =
+            self.last_file()?.as_ref() == Some(&digest) || self.imported_files()?.contains(&digest);
+        Ok(!is_known)
+    }
+
     /// The file, if nobody has read or imported exactly this one before.
     pub(super) async fn open_news(&self, path: &Path) -> Result<Option<Opened>, DirectoryError> {
         let at = path.to_owned();
@@ -115,6 +146,7 @@ impl Generations {
     pub(super) async fn set_last_file(&self, digest: &str) -> Result<(), SpoolError> {
         let value = Some(digest.into());
         self.spool().put_fact(ROOM, LAST_FILE, value).await?;
+        self.set_untaken(None);
         // What was imported before this file says nothing about the next one.
         if self.imported_files()?.is_empty() {
             return Ok(());
@@ -131,6 +163,7 @@ impl Generations {
     /// A whole file was imported as the source of `directory.file`. If it is the same one, it is
     /// not read again.
     pub(super) async fn note_imported(&self, digest: String) -> Result<(), SpoolError> {
+        self.set_untaken(None);
         if self.last_file()?.as_ref() == Some(&digest) {
             return Ok(());
         }

@@ -109,6 +109,8 @@ pub(super) struct Inner {
     pub(super) writing: tokio::sync::Mutex<()>,
     /// What is wrong with the generations of the log, if they cannot be read.
     pub(super) damage: Mutex<Option<String>>,
+    /// Why `directory.file` is not in force, if it is not.
+    pub(super) untaken: Mutex<Option<String>>,
 }
 
 impl fmt::Debug for Generations {
@@ -133,6 +135,7 @@ impl Generations {
             options: Mutex::new(Arc::new(options)),
             writing: tokio::sync::Mutex::default(),
             damage: Mutex::default(),
+            untaken: Mutex::default(),
         }))
     }
 

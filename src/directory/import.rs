@@ -9,6 +9,7 @@ use super::encoding::Decoded;
 use super::exports::Layout;
 use super::reading::{Oddities, Taker};
 use super::{Builder, Directory, EntryKind, Record, Rules};
+use crate::base::open_regular;
 use crate::limits;
 use crate::mail::BackendId;
 use crate::smtp::Mailbox;
@@ -118,7 +119,7 @@ pub type Sink<'a> = dyn FnMut(Row) + 'a;
 /// # Errors
 /// Everything that is wrong in it, or that it cannot be read.
 pub fn read_csv_file(path: &Path, options: ImportOptions) -> Result<Directory, ImportErrors> {
-    match std::fs::File::open(path) {
+    match open_regular(path) {
         Ok(file) => read_csv(std::io::BufReader::new(file), options),
         Err(error) => {
             let mut errors = ImportErrors::default();

@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use super::tls_client::describe;
 use super::{AcceptTls, BoxedStream};
 use super::{certificate, self_signed};
-use crate::base::{Boxed, Timestamp, TlsInfo};
+use crate::base::{Boxed, Timestamp, TlsInfo, read_regular};
 use crate::limits;
 
 /// Answers TLS handshakes with the certificate and key of two PEM files, which are read again
@@ -202,7 +202,7 @@ fn read_pair(file: &Path, key: &Path) -> Result<Pair, TlsFileError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
-    std::fs::read(path).map_err(|source| TlsFileError::Unreadable {
+    read_regular(path, limits::PEM_FILE).map_err(|source| TlsFileError::Unreadable {
         path: path.to_owned(),
         source,
     })

@@ -12,6 +12,7 @@ use super::event::SegmentLine;
 use super::handle::Options;
 use super::identity::Identity;
 use super::record::{HEADER, Header, Kind, Place, Record};
+use super::reserve::Reserve;
 use super::segment::{self, Position};
 use crate::base::{Clock, Timestamp};
 
@@ -23,6 +24,8 @@ const OPEN_SEGMENTS: usize = 64;
 pub(crate) struct LogOptions {
     /// The folder of the segments.
     pub(crate) dir: PathBuf,
+    /// The file that keeps space for a full disk.
+    pub(crate) reserve: PathBuf,
     /// Bytes of a segment.
     pub(crate) segment_size: u64,
     /// The spool's identity.
@@ -36,6 +39,7 @@ impl LogOptions {
     pub(crate) fn new(options: &Options, identity: &Identity) -> Self {
         Self {
             dir: options.dir.join("log"),
+            reserve: options.dir.join("reserve"),
             segment_size: options.segment_size,
             spool: identity.short(),
             uuid: identity.uuid.clone(),
@@ -57,6 +61,7 @@ pub(crate) struct LogWriter {
     current: Option<Open>,
     /// Segments that were given up and could not be cut back.
     uncut: Vec<Open>,
+    reserve: Reserve,
     buffer: Vec<u8>,
 }
 
@@ -88,6 +93,7 @@ impl LogWriter {
     /// Writes to new segments behind the one whose end this is; 0: there is none.
     pub(crate) fn new(options: LogOptions, disk: Disk, clock: Clock, newest: Position) -> Self {
         Self {
+            reserve: Reserve::new(disk.clone(), options.reserve.clone()),
             options,
             disk,
             clock,
@@ -105,6 +111,17 @@ impl LogWriter {
     /// # Errors
     /// When the disk fails; none of the records counts then, and the segment is given up.
     pub(crate) fn append(&mut self, records: &[Record]) -> Result<Vec<Position>, SpoolError> {
+        let is_mail = || records.iter().any(|record| record.kind == Kind::Message);
+        match self.append_once(records) {
+            // What becomes of stored mail is written down on a full disk, too.
+            Err(error) if error.is_full() && !is_mail() && self.reserve.release() => {
+                self.append_once(records)
+            }
+            appended => appended,
+        }
+    }
+
+    fn append_once(&mut self, records: &[Record]) -> Result<Vec<Position>, SpoolError> {
         let length: usize = records.iter().map(Record::len).sum();
         let full = self.current.as_ref().is_some_and(|open| {
             open.end + length as u64 > self.options.segment_size && open.end > HEADER as u64
@@ -277,6 +294,7 @@ impl LogWriter {
         open.head = open.end;
         open.synced = open.end;
         open.batch = 2;
+        self.reserve.make(self.disk.free_bytes(&self.options.dir));
         self.newest = segment;
         self.newest_bytes = None;
         Ok(open)

@@ -45,6 +45,7 @@ mod recent;
 mod record;
 mod recover;
 mod replays;
+mod reserve;
 mod residents;
 mod retention;
 mod room;

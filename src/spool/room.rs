@@ -85,13 +85,13 @@ impl Spool {
             return Err(SpoolError::Closed);
         }
         let (room, options) = (&self.0.big.room, &self.0.options);
+        let min_free = options.min_free.max(limits::SPOOL_LEAST_FREE);
         let now = self.0.clock.now();
         // A new segment takes its whole size at once.
-        let plenty = options.min_free.saturating_add(2 * options.segment_size);
+        let plenty = min_free.saturating_add(2 * options.segment_size);
         if room.remembered(now).is_some_and(|free| free >= plenty) {
             return Ok(());
         }
-        let min_free = options.min_free;
         match self.0.disk.free_bytes(&options.dir) {
             Ok(free) if free < min_free => Err(SpoolError::Full { free, min_free }),
             Ok(free) => {

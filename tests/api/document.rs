@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::place::{Answer, Place, bearer};
 use crate::schema::wrong;
@@ -202,21 +202,30 @@ fn a_change_stands_in_the_audit_log() {
 fn a_reload_takes_the_file_that_was_looked_at() {
     let place = Place::open();
     let token = place.token("ann", "admin");
-    let mark = || place.get(&token, "/api/config").json()["disk"]["mark"].clone();
-    let reload = |mark: &Value| {
-        let path = format!("/api/reload?mark={}", mark.as_str().unwrap());
+    let disk = || place.get(&token, "/api/config").json()["disk"].clone();
+    let reload = |disk: &Value| {
+        let path = format!("/api/reload?mark={}", disk["mark"].as_str().unwrap());
         place.post(&token, &path, "{}").status
     };
-    assert_eq!(mark(), Value::Null, "it is the one that runs");
-    place.append("# by ann\n");
-    let first = mark();
-    place.append("# by eve\n");
+    assert_eq!(disk()["state"], "same");
+    place.append("tideover.toml", "# by ann\n");
+    let first = disk();
+    place.append("tideover.toml", "# by eve\n");
     assert_eq!(reload(&first), 422);
-    let second = mark();
-    assert_ne!(first, second);
+    let second = disk();
+    assert_ne!(first["mark"], second["mark"]);
     assert_eq!(reload(&second), 200);
-    assert_eq!(mark(), Value::Null);
+    assert_eq!(disk()["state"], "same");
+    // The directory's file is read by a reload, too.
+    place.append("directory.csv", "zoe@example.org,Zoe,onprem\n");
+    let people = disk();
+    assert_eq!(
+        (&people["state"], &people["directory"]),
+        (&json!("same"), &json!(true))
+    );
+    assert_eq!(reload(&people), 200);
+    assert_eq!(disk()["directory"], false);
     // What is not looked at is taken as it is.
-    place.append("# by ann again\n");
+    place.append("tideover.toml", "# by ann again\n");
     assert_eq!(place.post(&token, "/api/reload", "{}").status, 200);
 }

@@ -105,9 +105,9 @@ impl Place {
         place
     }
 
-    /// Somebody writes into the config.
-    pub(crate) fn append(&self, text: &str) {
-        let file = self.folder.path().join("tideover.toml");
+    /// Somebody writes into a file.
+    pub(crate) fn append(&self, file: &str, text: &str) {
+        let file = self.folder.path().join(file);
         let mut file = File::options().append(true).open(file).unwrap();
         file.write_all(text.as_bytes()).unwrap();
     }

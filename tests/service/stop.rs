@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FileType, Mode};
+use serde_json::Value;
 
 use crate::client::{Client, id_in, message};
 use crate::place::{Place, free_address};
@@ -119,5 +120,39 @@ fn a_start_that_hangs_is_stopped_at_once() {
     place.line_with(&["stopped before mail was taken"]);
     std::fs::remove_file(key).unwrap();
     let mut program = place.start();
+    program.stop();
+}
+
+/// What the config names may be on a disk that hangs: here it is a pipe, which is refused.
+#[test]
+fn a_reload_of_what_has_no_end_is_refused_and_the_next_one_works() {
+    let place = Place::new(free_address(), "");
+    let mut program = place.start();
+    let file = place.file("tideover.toml");
+    let good = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &file,
+        FileType::Fifo,
+        Mode::RUSR | Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    program.hang_up();
+    place.line_with(&["the config was refused", "no regular file"]);
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, good).unwrap();
+    program.hang_up();
+    place.line_with(&["the config was read again"]);
+    let audit = eventually("both are written down", || {
+        let audit = place.verb(&["--json", "audit"]);
+        let audit: Value = serde_json::from_slice(&audit.stdout).unwrap();
+        let entries = audit["entries"].as_array().unwrap().clone();
+        (entries.len() == 2).then_some(entries)
+    });
+    let outcomes: Vec<_> = audit.iter().map(|entry| entry["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["done", "failed"], "{audit:?}");
+    assert_eq!(audit[0]["from"], "signal");
     program.stop();
 }

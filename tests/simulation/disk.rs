@@ -40,6 +40,8 @@ struct Platter {
     away: bool,
     /// Bytes free, when it is not endless.
     free: Option<u64>,
+    /// Bytes that all files may have together, when it is not endless.
+    room: Option<usize>,
     /// How often that was asked.
     asked: u64,
     /// What goes wrong, and at which step.
@@ -122,6 +124,43 @@ impl SimDisk {
 
     fn platter(&self) -> MutexGuard<'_, Platter> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There is no room for more than there is, and none when recovery has cut what a crash left.
+    pub(crate) fn fill_behind_recovery(&self) {
+        let platter = self.platter();
+        for (name, image) in &platter.names {
+            let mut content = image.lock().unwrap_or_else(PoisonError::into_inner);
+            if name.extension().is_some_and(|kind| kind == "seg") {
+                let end = content.seen.iter().rposition(|byte| *byte != 0);
+                let end = end.map_or(0, |end| (end + 1).next_multiple_of(8));
+                content.resize(end);
+                content.settle();
+            }
+        }
+        drop(platter);
+        let taken = self.taken();
+        self.platter().room = Some(taken);
+    }
+
+    /// Bytes of all files.
+    fn taken(&self) -> usize {
+        let platter = self.platter();
+        let images = platter.names.values();
+        let length = |image: &Image| {
+            let content = image.lock().unwrap_or_else(PoisonError::into_inner);
+            content.seen.len()
+        };
+        images.map(length).sum()
+    }
+
+    /// Is there room for so many bytes more?
+    fn grow(&self, bytes: usize) -> io::Result<()> {
+        let room = self.platter().room;
+        if bytes > 0 && room.is_some_and(|room| self.taken() + bytes > room) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
     }
 
     /// Something goes wrong at this step, counted from 1.
@@ -389,6 +428,8 @@ impl DiskFile for SimFile {
             Err(_) => &bytes[..bytes.len() / 2],
         };
         let at = usize::try_from(offset).unwrap();
+        let length = self.content()?.seen.len();
+        self.disk.grow((at + bytes.len()).saturating_sub(length))?;
         self.content()?.write(at, bytes);
         whole
     }
@@ -431,6 +472,8 @@ impl DiskFile for SimFile {
     fn set_len(&self, length: u64) -> io::Result<()> {
         self.disk.step()?;
         let length = usize::try_from(length).unwrap();
+        let before = self.content()?.seen.len();
+        self.disk.grow(length.saturating_sub(before))?;
         self.content()?.resize(length);
         Ok(())
     }

@@ -296,6 +296,29 @@ fn a_copy_after_a_power_cut_is_told_of() {
     }
 }
 
+/// The power goes in the middle of an attempt, and somebody else fills the disk.
+#[test]
+fn a_full_disk_keeps_nobody_from_starting() {
+    simulate(async {
+        let site = Site::new();
+        site.platforms.set_pace(5_000);
+        let door = site.open();
+        let id = door.send(&[ANN]).await;
+        while site.copies() == 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+        door.shutdown.signal();
+        site.disk.power_cut(&mut site.chance.clone());
+        site.platforms.forget_attempts();
+        site.disk.fill_behind_recovery();
+        let door = site.open();
+        sleep(30 * MINUTE).await;
+        assert_eq!(door.words(&[id]), [("delivered", 1)].into());
+        assert!(door.states(id)[0].is_uncertain());
+        door.stop().await;
+    });
+}
+
 #[test]
 fn a_clock_that_is_set_back_stops_nothing() {
     simulate(async {

@@ -131,6 +131,16 @@ impl AuditLog {
         }
     }
 
+    /// Writes down what the system has asked for by a signal, and what came of it.
+    pub async fn signalled(&self, what: &str, done: Result<(), String>) {
+        let mut entry = AuditEntry::of_login("the system", "signal", what);
+        if let Err(why) = done {
+            entry.outcome = AuditOutcome::Failed;
+            entry.told = why.chars().take(limits::AUDIT_TEXT).collect();
+        }
+        self.note(entry).await;
+    }
+
     /// Writes down something that is over already.
     pub(super) async fn note(&self, mut entry: AuditEntry) {
         entry.at = self.0.clock.now();

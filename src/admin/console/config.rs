@@ -40,6 +40,8 @@ struct Disk {
     told: &'static str,
     problems: Vec<String>,
     changes: Vec<ConfigChange>,
+    /// It is not the one that runs.
+    is_new: bool,
     /// Names it, if a reload would take it over.
     mark: Option<String>,
 }
@@ -111,6 +113,12 @@ enum Which {
 
 fn disk(disk: ConfigOnDisk) -> Disk {
     let (tone, word, told) = match disk.state {
+        ConfigState::Same if disk.directory => (
+            "waiting",
+            "as it runs",
+            "The file is the one that runs. The directory's file, which it names, is another than \
+             the one that was read; a reload reads it again.",
+        ),
         ConfigState::Same => ("done", "as it runs", "The file is the one that runs."),
         ConfigState::Changed => (
             "waiting",
@@ -137,7 +145,10 @@ fn disk(disk: ConfigOnDisk) -> Disk {
         told,
         problems: disk.problems.iter().map(|text| visible(text)).collect(),
         changes: disk.changes,
-        mark: disk.mark,
+        is_new: disk.state == ConfigState::Changed,
+        mark: disk
+            .mark
+            .filter(|_| disk.state == ConfigState::Changed || disk.directory),
     }
 }
 

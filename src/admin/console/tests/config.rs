@@ -24,7 +24,7 @@ fn view(disk: &Value) -> Value {
 }
 
 fn same() -> Value {
-    json!({ "state": "same", "problems": [], "changes": [] })
+    json!({ "state": "same", "problems": [], "changes": [], "directory": false, "mark": "0f&1" })
 }
 
 fn changed(state: &str) -> Value {
@@ -33,6 +33,7 @@ fn changed(state: &str) -> Value {
                           "says": "\"60d\"", "line": 6 },
                         { "section": "[backend.cloud]", "key": "mx", "runs": null,
                           "says": "\"c.example\"", "line": 8 }],
+            "directory": false,
             "mark": (state == "changed").then_some("0f&1") })
 }
 
