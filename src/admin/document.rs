@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::Method;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::door::{SECURE_SESSION, SESSION};
 use super::enforce::REASON;
-use super::operation::{Answer, Content, Effect, Operation, SchemaOf, look};
+use super::operation::{Answer, Content, Effect, Operation, look};
 use super::table::operations as all_operations;
+use super::taken::taken;
 use super::{Admin, Refusal, Role};
 
 /// Where answers find the schemas of their parts.
@@ -49,7 +51,7 @@ const REFUSALS: [Refused; 9] = [
     Refused {
         status: "413",
         what: "The body is too large",
-        applies: |it| it.shape.content != Content::None,
+        applies: |it| it.method == Method::POST,
     },
     Refused {
         status: "422",
@@ -189,24 +191,6 @@ fn id_of(operation: &Operation) -> String {
     let path = operation.path.replace(['{', '}'], "");
     let path: String = path.chars().map(plain).collect();
     format!("{}{path}", method(operation))
-}
-
-/// What a request carries, in one piece. The name of who asks is put there by the server.
-fn taken(schema_of: SchemaOf) -> Value {
-    let mut generator = SchemaSettings::draft2020_12()
-        .with(|settings| {
-            settings.inline_subschemas = true;
-            settings.meta_schema = None;
-        })
-        .into_generator();
-    let mut schema = schema_of(&mut generator).to_value();
-    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-        properties.remove("actor");
-    }
-    if let Some(Value::Array(required)) = schema.get_mut("required") {
-        required.retain(|name| name != "actor");
-    }
-    schema
 }
 
 /// What stands in the path, the query and the headers.

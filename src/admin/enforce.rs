@@ -14,6 +14,7 @@ use super::audit::{Arguments, AuditEntry, AuditLog, AuditOutcome, ReasonRule};
 use super::door::Proof;
 use super::error::Told;
 use super::operation::{Content, Effect};
+use super::taken::{Terms, expect_nothing};
 use super::{AdminError, Caller, Role};
 use crate::base::{percent_decoded, percent_encoded};
 use crate::limits;
@@ -29,6 +30,7 @@ pub(super) struct Rule {
     pub(super) role: Role,
     pub(super) effect: Effect,
     pub(super) content: Content,
+    pub(super) terms: Terms,
     pub(super) audit: AuditLog,
 }
 
@@ -181,6 +183,8 @@ async fn signed(
 ) -> Result<(Request, Order), AdminError> {
     let reason = said_reason(request.headers());
     let mut order = Order::default();
+    rule.terms
+        .expect_query(request.uri().query().unwrap_or_default())?;
     if rule.method == Method::GET {
         order.add_query(request.uri().query().unwrap_or_default());
         if order.reason.is_empty() {
@@ -197,17 +201,21 @@ async fn signed(
     if order.reason.is_empty() {
         order.reason = reason.clone().unwrap_or_default();
     }
-    if rule.content != Content::Json {
-        return Ok((Request::from_parts(parts, body), order));
+    match rule.content {
+        Content::File => return Ok((Request::from_parts(parts, body), order)),
+        Content::None => {
+            expect_nothing(&whole(body).await?)?;
+            return Ok((Request::from_parts(parts, Body::empty()), order));
+        }
+        Content::Json => {}
     }
     if !is_json(&parts.headers) && !caller.is_socket() {
         return Err(not_an_order("its Content-Type is not application/json"));
     }
-    let bytes = tokio::time::timeout(limits::ORDER_TIME, to_bytes(body, limits::ORDER)).await;
-    let bytes = bytes.map_err(|_| not_an_order("it did not come in time"))?;
-    let mut bytes = bytes.map_err(|_| AdminError::TooLarge(limits::ORDER))?;
+    let mut bytes = whole(body).await?;
     match serde_json::from_slice::<Value>(&bytes) {
         Ok(mut value @ Value::Object(_)) => {
+            rule.terms.expect_body(&value)?;
             if !caller.is_socket() {
                 sign(&mut value, &caller.name, reason);
                 bytes = value.to_string().into();
@@ -222,6 +230,13 @@ async fn signed(
         Err(error) => return Err(not_an_order(&error.to_string())),
     }
     Ok((Request::from_parts(parts, Body::from(bytes)), order))
+}
+
+/// The body of an order: it is short, and comes at once.
+async fn whole(body: Body) -> Result<Bytes, AdminError> {
+    let bytes = tokio::time::timeout(limits::ORDER_TIME, to_bytes(body, limits::ORDER)).await;
+    let bytes = bytes.map_err(|_| not_an_order("it did not come in time"))?;
+    bytes.map_err(|_| AdminError::TooLarge(limits::ORDER))
 }
 
 fn not_an_order(why: &str) -> AdminError {

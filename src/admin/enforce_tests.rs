@@ -44,6 +44,7 @@ fn rule(place: &Place, role: Role, content: Content) -> Rule {
         role,
         effect: Effect::Changes,
         content,
+        terms: Terms::default(),
     }
 }
 
@@ -223,4 +224,27 @@ async fn the_reason_for_a_look_at_mail_is_written_down() {
     let page = rule.audit.page(AuditQuery::default()).await.unwrap();
     let reasons: Vec<_> = page.entries.iter().map(|it| &*it.reason).collect();
     assert_eq!(reasons, ["a letter", "court order", "court order"]);
+}
+
+#[tokio::test]
+async fn where_no_body_is_read_none_says_anything() {
+    let place = Place::new(SecondStepRule::Optional);
+    let rule = rule(&place, Role::Operator, Content::None);
+    for (body, status) in [
+        ("", 200),
+        ("null", 200),
+        (" {}\n", 200),
+        (r#"{"dry_run":true}"#, 400),
+        (r#"{"reason":"it burns"}"#, 400),
+        ("ann@example.org\n", 400),
+        (&" ".repeat(limits::ORDER + 1), 413),
+    ] {
+        for from in ["192.0.2.1", "socket"] {
+            let by = Some(caller(Role::Admin, from));
+            let (answered, told) = heard(by, rule.clone(), post("", body)).await;
+            assert_eq!(answered.as_u16(), status, "{from}: {told}");
+        }
+    }
+    let page = rule.audit.page(AuditQuery::default()).await.unwrap();
+    assert_eq!(page.entries.len(), 6, "nothing else was begun");
 }

@@ -47,6 +47,7 @@ mod serve;
 mod storage;
 mod sync_api;
 mod table;
+mod taken;
 mod verified_api;
 mod view;
 mod wave_api;

@@ -20,6 +20,7 @@ use super::caller::Way;
 use super::enforce::{Rule, enforce};
 use super::extract::{Body, Path, Query};
 use super::media::{Csv, Letter, Media as _};
+use super::taken::Terms;
 use super::{Admin, AdminError, Caller, Role};
 
 /// What becomes of the world.
@@ -275,6 +276,7 @@ impl Operation {
             role: self.role,
             effect: self.effect,
             content: self.shape.content,
+            terms: Terms::of(&self.shape),
             audit: audit.clone(),
         };
         let guarded = self.route.route_layer(from_fn_with_state(rule, enforce));

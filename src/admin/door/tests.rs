@@ -18,6 +18,7 @@ use crate::admin::enforce::{Rule, enforce};
 use crate::admin::operation::{Content, Effect};
 use crate::admin::operators::tests::{PASSWORD, Place, root};
 use crate::admin::operators::{SecondStepRule, TokenQuery};
+use crate::admin::taken::Terms;
 use crate::admin::{Caller, Role};
 
 struct Door {
@@ -105,6 +106,7 @@ async fn who_is_shut_out_while_his_file_comes_sends_it_in_vain() {
         role: Role::Operator,
         effect: Effect::Changes,
         content: Content::File,
+        terms: Terms::default(),
     };
     let take = routing::post(|file: Bytes| async move { format!("{} bytes", file.len()) });
     let take = take.route_layer(from_fn_with_state(rule, enforce));
