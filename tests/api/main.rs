@@ -13,6 +13,7 @@ mod examples;
 mod place;
 mod platform;
 mod schema;
+mod schemathesis;
 mod story;
 #[path = "../platforms/harness/wait.rs"]
 mod wait;

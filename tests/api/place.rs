@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -164,6 +165,10 @@ impl Place {
         let ids = [&trace["messages"][0]["id"], &cases[0]["id"]];
         let [message, case] = ids.map(|id| id.as_str().unwrap().to_owned());
         (message, case)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// What a verb says as JSON, if it succeeds.
