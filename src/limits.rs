@@ -484,6 +484,10 @@ pub const FILTER_SIZE: u64 = 25 * 1024 * 1024;
 pub const FILTER_AT_ONCE: usize = 10;
 /// Bytes of the answer of clamd. Beyond: it is none.
 pub const FILTER_ANSWER: usize = 4 * 1024;
+/// Bytes of the answer of rspamd, which lists what it found. Beyond: it is none.
+pub const FILTER_JSON: usize = 1024 * 1024;
+/// Bytes of recipients that rspamd is told of. Beyond: it is not told of the others.
+pub const FILTER_RECIPIENTS: usize = 32 * 1024;
 /// Characters of what a filter says. Beyond: cut.
 pub const FILTER_SAID: usize = 200;
 /// Bytes of a message that go to a filter in one piece.

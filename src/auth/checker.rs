@@ -79,6 +79,8 @@ pub struct Checked {
     pub verdict: Verdict,
     /// The ARC set that seals it, if something does.
     pub seal: Option<String>,
+    /// The name of the client's address, if it leads back to it.
+    pub name: Option<String>,
 }
 
 /// Checks messages.
@@ -184,7 +186,7 @@ impl Checker {
         let is_free = matches!(place, Ok(Ok(_))) && !self.is_paused();
         let ask = is_free.then(|| Arc::clone(&self.ask));
         let lookups = Lookups::new(ask, deadline);
-        let ((verdict, chain), probed) = join(
+        let ((verdict, chain, name), probed) = join(
             verify(&read, subject, (&options, self.clock.now()), &lookups),
             self.probe(&lookups),
         )
@@ -201,7 +203,11 @@ impl Checker {
             let results = results_value(&self.hostname, &verdict);
             signer.seal(domain, (&read, &chain), &results)
         });
-        Checked { verdict, seal }
+        Checked {
+            verdict,
+            seal,
+            name,
+        }
     }
 
     fn is_paused(&self) -> bool {
@@ -267,7 +273,7 @@ async fn verify(
     subject: Subject<'_>,
     (options, now): (&Options, Timestamp),
     lookups: &Lookups,
-) -> (Verdict, Chain) {
+) -> (Verdict, Chain, Option<String>) {
     let sender = sender(subject);
     let signed = read.dkim().filter_map(|it| it.signature.as_ref().ok());
     let mut candidates: Vec<String> = signed.map(|it| it.domain.clone()).collect();
@@ -300,6 +306,7 @@ async fn verify(
         join(discoveries, own),
     )
     .await;
+    let (iprev, name) = iprev.unzip();
     let proofs = proofs(sender, &spf, &dkim);
     let mut verdict = Verdict {
         results: [Vec::from_iter(iprev), spf, lines(read, dkim)].concat(),
@@ -312,7 +319,7 @@ async fn verify(
         vouch(&mut verdict, &chain, options);
     }
     verdict.results.push(arc_line(&chain));
-    (verdict, chain)
+    (verdict, chain, name.flatten())
 }
 
 async fn signatures(read: &Read, now: Timestamp, lookups: &Lookups) -> Vec<CheckedSignature> {

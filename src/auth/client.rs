@@ -9,7 +9,11 @@ use super::{iprev, name};
 use crate::limits;
 use crate::mail::{AuthMethod, AuthResult, MethodResult};
 
-pub(super) async fn peer(subject: Subject<'_>, lookups: &Lookups) -> Option<MethodResult> {
+/// iprev, and the name that leads back to the address.
+pub(super) async fn peer(
+    subject: Subject<'_>,
+    lookups: &Lookups,
+) -> Option<(MethodResult, Option<String>)> {
     let lookup = lookups.method(limits::AUTH_QUESTIONS);
     Some(iprev::check(subject.ip?, &lookup).await)
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::listener_keys::Listener;
 use super::platforms::{domain_name, host_and_port};
-use super::reader::{At, Section};
-use super::sections::{not_one_of, set};
+use super::reader::{At, Section, Source};
+use super::sections::{non_empty, not_one_of, set};
 use super::units::{duration, size};
-use super::{Config, Problem};
+use super::{Config, Problem, verify};
 use crate::directory::DomainRule;
 use crate::filter::{Deed, OnFailure, Options, OverSize, Place, Protocol, Whose};
 use crate::limits;
@@ -57,10 +57,11 @@ fn filter(
     }
     let kind = section.text("kind", |text| match text {
         "clamd" => Ok(Protocol::Clamd),
-        _ => Err(not_one_of(text, "clamd")),
+        "rspamd" => Ok(Protocol::Rspamd),
+        _ => Err(not_one_of(text, "clamd, rspamd")),
     });
     if kind.is_none() && !section.has("kind") {
-        section.missing("kind", "\"clamd\"");
+        section.missing("kind", "\"clamd\" or \"rspamd\"");
     }
     let address = section.text("address", place);
     if address.is_none() && !section.has("address") {
@@ -72,6 +73,7 @@ fn filter(
     let mut options = Options::new(name.value, protocol, place);
     set(&mut options.patience, section.text("timeout", patience));
     deeds(&section, &mut options);
+    options.password_file = password(&section, protocol);
     let most = section.number("max_connections", 1, 1_000);
     if let Some(most) = most.and_then(|at| usize::try_from(at.value).ok()) {
         options.max_connections = most;
@@ -109,6 +111,33 @@ fn filter(
     options
 }
 
+fn password(section: &Section<'_>, protocol: Protocol) -> Option<PathBuf> {
+    let source = section.source;
+    let file = section.text("password_file", |text| {
+        non_empty(text).map(|text| source.path(text))
+    })?;
+    if protocol != Protocol::Rspamd {
+        let what = "is asked for by nobody, expected it with kind = \"rspamd\" only";
+        source.refuse(&file, what);
+    }
+    Some(file.value)
+}
+
+/// Can the files that they name be read?
+pub(super) fn check_files(source: &Source<'_>, filters: &[FilterConfig]) {
+    for filter in filters {
+        let name = &filter.options.name;
+        if let Some(file) = filter.options.password_file.clone() {
+            let file = At {
+                value: file,
+                line: filter.line,
+                key: format!("filter.{name}.password_file"),
+            };
+            verify::readable(source, &file);
+        }
+    }
+}
+
 fn deeds(section: &Section<'_>, options: &mut Options) {
     let on_failure = section.text("on_failure", |text| match text {
         "accept" => Ok(OnFailure::Accept),
@@ -123,6 +152,20 @@ fn deeds(section: &Section<'_>, options: &mut Options) {
         _ => Err(not_one_of(text, "mark, hold, reject")),
     });
     set(&mut options.bad, bad);
+    let suspicious = section.text("suspicious", |text| match text {
+        "mark" => Ok(Deed::Mark),
+        "hold" => Ok(Deed::Hold),
+        "reject" => Ok(Deed::Reject),
+        _ => Err(not_one_of(text, "mark, hold, reject")),
+    });
+    set(&mut options.suspicious, suspicious);
+    let later = section.text("later", |text| match text {
+        "mark" => Ok(Deed::Mark),
+        "hold" => Ok(Deed::Hold),
+        "defer" => Ok(Deed::Defer),
+        _ => Err(not_one_of(text, "mark, hold, defer")),
+    });
+    set(&mut options.later, later);
     set(&mut options.max_size, section.text("max_size", size));
     let over_size = section.text("over_size", |text| match text {
         "accept" => Ok(OverSize::Accept),
@@ -245,6 +288,26 @@ mod tests {
         };
         assert_eq!(options[1], expected);
         assert_eq!(options[1].place.to_string(), "[::1]:3310");
+        let rspamd = "[filter.r]\nkind = \"rspamd\"\naddress = \"127.0.0.1:11333\"\n\
+            suspicious = \"hold\"\nlater = \"defer\"\npassword_file = \"tideover.toml\"";
+        let expected = Options {
+            suspicious: Deed::Hold,
+            later: Deed::Defer,
+            ..Options::new(
+                "r".to_owned(),
+                Protocol::Rspamd,
+                Place::Tcp("127.0.0.1".to_owned(), 11_333),
+            )
+        };
+        let mut found = read(rspamd).unwrap().filter_options();
+        let file = found[0].password_file.take().unwrap();
+        assert!(file.ends_with("tideover.toml"), "{file:?}");
+        assert_eq!(found, [expected]);
+        let told = read(&rspamd.replace("tideover.toml", "absent")).unwrap_err();
+        assert!(
+            told.to_string().contains("filter.r.password_file"),
+            "{told}"
+        );
         let plain = Options::new(
             "z".to_owned(),
             Protocol::Clamd,
@@ -265,7 +328,7 @@ mod tests {
             ("kind = \"clamd\"", ":10: filter.a.address: is missing"),
             (
                 "kind = \"amavis\"\naddress = \"/a\"",
-                "expected one of clamd",
+                "expected one of clamd, rspamd",
             ),
             ("kind = \"clamd\"\naddress = \"run/clamd\"", "no whole path"),
             (
@@ -276,6 +339,15 @@ mod tests {
             (&format!("{good}timeout = \"0s\""), "too short"),
             (&format!("{good}on_failure = \"reject\""), "accept, defer"),
             (&format!("{good}bad = \"drop\""), "mark, hold, reject"),
+            (
+                &format!("{good}suspicious = \"defer\""),
+                "mark, hold, reject",
+            ),
+            (&format!("{good}later = \"reject\""), "mark, hold, defer"),
+            (
+                &format!("{good}password_file = \"a\""),
+                "with kind = \"rspamd\" only",
+            ),
             (&format!("{good}max_connections = 0"), "out of range"),
             (&format!("{good}listeners = []"), "names nothing"),
             (

@@ -225,6 +225,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         let door = door.filter(|_| depth == Depth::Everything);
         check_files(source, [tls.as_ref(), door], (&directory, web.as_ref()));
         platforms::check_files(source, &backends);
+        filter_keys::check_files(source, &filters);
     }
     if depth == Depth::Everything {
         notices.check_files(source);

@@ -4,6 +4,7 @@
 //! Commands begin with `z`, so that commands and answers end with NUL. A message goes as pieces,
 //! each behind its length in four bytes; a piece of no bytes is the end.
 
+use super::heard::{Nonsense, printable};
 use crate::limits;
 
 /// Asks whether it is there.
@@ -32,20 +33,6 @@ pub enum Answer {
     TooLarge,
     /// It could not look.
     Failed(String),
-}
-
-/// No answer in this protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Nonsense {
-    /// Longer than any answer.
-    #[error("its answer is too long")]
-    TooLong,
-    /// More than one.
-    #[error("there is more behind its answer")]
-    More,
-    /// Other words.
-    #[error("its answer is none of clamd's")]
-    Unknown,
 }
 
 /// Reads an answer as it comes, in pieces of any size.
@@ -91,23 +78,6 @@ fn answer(line: &[u8]) -> Result<Answer, Nonsense> {
         None if said == b"OK" => Ok(Answer::Clean),
         Some(_) | None => Err(Nonsense::Unknown),
     }
-}
-
-/// What a filter says goes into fields, replies and lists: ASCII that can be seen, without quotes
-/// and backslashes, and not too much of it.
-pub(super) fn printable(said: &[u8]) -> String {
-    let shown = |byte: &u8| match byte {
-        b'"' | b'\\' => '\'',
-        b' '..=b'~' => char::from(*byte),
-        _ => '?',
-    };
-    let text: String = said
-        .trim_ascii()
-        .iter()
-        .take(limits::FILTER_SAID)
-        .map(shown)
-        .collect();
-    text.trim_end().to_owned()
 }
 
 #[cfg(test)]

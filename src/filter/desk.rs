@@ -1,7 +1,6 @@
 //! Asks the filters, one after another. The only part of the room that waits.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -12,16 +11,16 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use super::clamd::printable;
 use super::health::{Health, Turn};
-use super::options::{OnFailure, Options, Place};
-use super::ruling::{Finding, Ruling, Taken};
-use super::talk::{self, Heard, Trouble};
-use super::{Content, Subject};
+use super::heard::{Finding, Heard};
+use super::options::{OnFailure, Options};
+use super::reach;
+use super::ruling::{Ruling, Taken};
+use super::talk::Trouble;
+use super::{Content, Matter, Subject};
 use crate::base::{Clock, Timestamp};
 use crate::limits;
-use crate::mail::FilterVerdict;
-use crate::net::{BoxedStream, Dial, Resolve, connect_unix};
+use crate::net::{Dial, Resolve};
 use crate::telemetry::names;
 
 /// What the filters are reached with.
@@ -148,9 +147,14 @@ impl Filters {
             if scope.is_empty() {
                 continue;
             }
-            let finding = filter.look(&self.world, content).await?;
+            let matter = Matter {
+                subject,
+                scope: &scope,
+                content,
+            };
+            let heard = filter.look(&self.world, matter).await?;
             let of = (&scope[..], subject.recipients);
-            if let Err(reply) = taken.add(&filter.options, finding, of) {
+            if let Err(reply) = taken.add(&filter.options, heard, of) {
                 return Ok(Ruling::Refuse(reply));
             }
         }
@@ -201,33 +205,28 @@ impl Filter {
     }
 
     /// What it comes to about a message.
-    async fn look(&self, world: &World, content: &dyn Content) -> Result<Finding, io::Error> {
-        let finding = if content.len() > self.options.max_size {
-            Finding::TooLarge
+    async fn look(&self, world: &World, matter: Matter<'_>) -> Result<Heard, io::Error> {
+        let heard = if matter.content.len() > self.options.max_size {
+            Heard::too_large()
         } else {
             let begun = Instant::now();
-            let finding = self.question(world, content, begun).await?;
+            let heard = self.question(world, matter, begun).await?;
             let seconds = begun.elapsed().as_secs_f64();
             let name = self.options.name.clone();
             histogram!(names::FILTER_SECONDS, "filter" => name).record(seconds);
-            finding
+            heard
         };
-        let verdict = match &finding {
-            Finding::Clean => FilterVerdict::Clean,
-            Finding::Bad(_) => FilterVerdict::Bad,
-            Finding::TooLarge | Finding::Failed(_) => FilterVerdict::Unchecked,
-        };
-        let (filter, verdict) = (self.options.name.clone(), verdict.as_str());
+        let (filter, verdict) = (self.options.name.clone(), heard.finding.verdict().as_str());
         counter!(names::FILTERED, "filter" => filter, "verdict" => verdict).increment(1);
-        Ok(finding)
+        Ok(heard)
     }
 
     async fn question(
         &self,
         world: &World,
-        content: &dyn Content,
+        matter: Matter<'_>,
         begun: Instant,
-    ) -> Result<Finding, io::Error> {
+    ) -> Result<Heard, io::Error> {
         let deadline = begun + self.options.patience;
         // Nobody waits for those that wait in vain.
         if self.health().is_paused(begun) {
@@ -261,10 +260,7 @@ impl Filter {
             }
         }
         let asked = Instant::now();
-        let answer = async {
-            let stream = connect(world, &self.options.place).await?;
-            talk::ask(stream, content).await
-        };
+        let answer = reach::ask(world, &self.options, matter);
         let answer = timeout_at(deadline, answer).await;
         match answer.unwrap_or(Err(Trouble::Late)) {
             Ok(answer) => {
@@ -274,11 +270,7 @@ impl Filter {
                         "the content filter answers again"
                     );
                 }
-                Ok(match answer {
-                    Heard::Clean => Finding::Clean,
-                    Heard::Bad(said) => Finding::Bad(said),
-                    Heard::TooLarge => Finding::TooLarge,
-                })
+                Ok(answer)
             }
             Err(Trouble::Content(error)) => Err(error),
             Err(trouble) => Ok(self.failed(world, &trouble, asked)),
@@ -286,7 +278,7 @@ impl Filter {
     }
 
     /// What a message comes to that it did not look at.
-    fn failed(&self, world: &World, trouble: &Trouble, begun: Instant) -> Finding {
+    fn failed(&self, world: &World, trouble: &Trouble, begun: Instant) -> Heard {
         let is_new = match trouble {
             Trouble::Paused => {
                 self.health().left();
@@ -299,6 +291,7 @@ impl Filter {
             | Trouble::Nonsense(_)
             | Trouble::Early
             | Trouble::Closed
+            | Trouble::Password(_)
             | Trouble::Failed(_) => {
                 let now = (Instant::now(), world.clock.now());
                 let took = begun.elapsed();
@@ -321,10 +314,7 @@ impl Filter {
     }
 
     async fn ping(&self, world: &World, deadline: Instant) -> Result<(), Trouble> {
-        let pinged = async {
-            let stream = connect(world, &self.options.place).await?;
-            talk::ping(stream).await
-        };
+        let pinged = reach::ping(world, &self.options);
         let pinged = timeout_at(deadline, pinged).await;
         pinged.unwrap_or(Err(Trouble::Late))
     }
@@ -360,28 +350,6 @@ impl OnFailure {
     }
 }
 
-fn unchecked(trouble: &Trouble) -> Finding {
-    Finding::Failed(printable(trouble.to_string().as_bytes()))
-}
-
-async fn connect(world: &World, place: &Place) -> Result<BoxedStream, Trouble> {
-    let away = |what: &dyn std::fmt::Display| Trouble::Away(format!("{place}: {what}"));
-    let (host, port) = match place {
-        Place::Unix(path) => return connect_unix(path).await.map_err(|error| away(&error)),
-        Place::Tcp(host, port) => (host, *port),
-    };
-    let addresses = if let Ok(address) = host.parse::<IpAddr>() {
-        vec![address]
-    } else {
-        let found = world.resolve.addresses(host).await;
-        found.map_err(|error| away(&error))?
-    };
-    let mut last = away(&"it has no address");
-    for address in addresses.into_iter().take(limits::FILTER_HOSTS) {
-        match world.dial.dial(SocketAddr::new(address, port)).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = away(&error),
-        }
-    }
-    Err(last)
+fn unchecked(trouble: &Trouble) -> Heard {
+    Heard::new(Finding::Failed, trouble.to_string().as_bytes())
 }

@@ -1,29 +1,37 @@
 //! Content filters: somebody else looks at a message before it is taken.
 //!
-//! `clamd` is the protocol, pure; `talk` moves its bytes; `health` knows when a filter is left
-//! alone, purely; `ruling` says what is done, purely; `desk` asks one filter after another, each
-//! until its deadline. A filter never loses mail: what it says ends in a field, a hold, or a reply
-//! within the session; and when it says nothing, the config has said beforehand what happens.
+//! `clamd` and `rspamd` are what is said in each protocol, pure; `talk` and `http` move the bytes,
+//! `reach` knows which of them; `heard` is what a filter has come to; `health` knows when one is
+//! left alone, purely; `ruling` says what is done, purely; `desk` asks one filter after another,
+//! each until its deadline. A filter never loses mail: what it says ends in a field, a hold, or a
+//! reply within the session; and when it says nothing, the config has said beforehand what happens.
 
 mod clamd;
 mod desk;
 mod health;
+mod heard;
+mod http;
 mod options;
+mod reach;
+mod rspamd;
 mod ruling;
 mod talk;
 
-pub use clamd::{Answer, Nonsense, ReplyReader};
+pub use clamd::{Answer, ReplyReader};
 pub use desk::{FilterStatus, Filters, World};
+pub use heard::Nonsense;
 pub use options::{Deed, OnFailure, Options, OverSize, Place, Protocol, Whose};
-pub use ruling::{Ruling, Taken, filter_fields};
+pub use ruling::{Ruling, Taken};
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 
 use crate::base::Boxed;
-use crate::mail::Recipient;
+use crate::mail::{Recipient, SpoolId};
+use crate::smtp::ReversePath;
 
 /// A message that is looked at.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +42,43 @@ pub struct Subject<'s> {
     pub standing: Standing,
     /// To whom.
     pub recipients: &'s [Recipient],
+    /// Who brings it, and how.
+    pub bearer: Bearer<'s>,
+}
+
+/// Who brings a message, and how. Filters judge by it, too.
+#[derive(Debug, Clone, Copy)]
+pub struct Bearer<'s> {
+    /// The address of the client; `None`: nobody knows it.
+    pub client: Option<SocketAddr>,
+    /// The name of that address, if it leads back to it.
+    pub name: Option<&'s str>,
+    /// What the client calls itself.
+    pub helo: &'s str,
+    /// MAIL FROM.
+    pub from: &'s ReversePath,
+    /// What the message is called here.
+    pub id: SpoolId,
+    /// What this server is called.
+    pub hostname: &'s str,
+}
+
+/// What one filter is asked.
+#[derive(Debug, Clone, Copy)]
+struct Matter<'m> {
+    subject: Subject<'m>,
+    /// The numbers of the recipients whom it is asked for: of the others it learns nothing.
+    scope: &'m [u16],
+    content: &'m dyn Content,
+}
+
+impl<'m> Matter<'m> {
+    /// Whom it is asked for, with their numbers.
+    fn recipients(&self) -> impl Iterator<Item = (u16, &'m Recipient)> {
+        let scope = self.scope;
+        let numbered = (0_u16..).zip(self.subject.recipients);
+        numbered.filter(|(number, _)| scope.contains(number))
+    }
 }
 
 /// Whose mail it is.

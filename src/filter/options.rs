@@ -22,8 +22,12 @@ pub struct Options {
     pub patience: Duration,
     /// What happens to what it did not look at, because it does not answer.
     pub on_failure: OnFailure,
-    /// What happens when it found something.
+    /// What happens to what it would refuse.
     pub bad: Deed,
+    /// What happens to what it would mark.
+    pub suspicious: Deed,
+    /// What happens to what it would have sent again later.
+    pub later: Deed,
     /// Bytes of the largest message that it is asked about.
     pub max_size: u64,
     /// What happens to larger ones.
@@ -36,6 +40,8 @@ pub struct Options {
     pub domains: BTreeSet<String>,
     /// Messages that it is asked about at one time.
     pub max_connections: usize,
+    /// The file of the password that it wants to hear.
+    pub password_file: Option<PathBuf>,
 }
 
 /// What a filter speaks.
@@ -43,6 +49,8 @@ pub struct Options {
 pub enum Protocol {
     /// The protocol of ClamAV's daemon.
     Clamd,
+    /// Rspamd's, over HTTP.
+    Rspamd,
 }
 
 /// Where a filter listens.
@@ -70,6 +78,8 @@ pub enum Deed {
     Mark,
     /// It is held.
     Hold,
+    /// 451: the sender tries again.
+    Defer,
     /// It is refused within the session.
     Reject,
 }
@@ -103,12 +113,15 @@ impl Options {
             patience: limits::FILTER_TIME,
             on_failure: OnFailure::Accept,
             bad: Deed::Hold,
+            suspicious: Deed::Mark,
+            later: Deed::Mark,
             max_size: limits::FILTER_SIZE,
             over_size: OverSize::Accept,
             mail: Whose::Strangers,
             listeners: BTreeSet::new(),
             domains: BTreeSet::new(),
             max_connections: limits::FILTER_AT_ONCE,
+            password_file: None,
         }
     }
 
@@ -132,12 +145,33 @@ impl Options {
     }
 }
 
+impl OverSize {
+    /// What is done then.
+    pub(super) const fn deed(self) -> Deed {
+        match self {
+            Self::Accept => Deed::Mark,
+            Self::Hold => Deed::Hold,
+        }
+    }
+}
+
 impl Protocol {
     /// The word of the config.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Clamd => "clamd",
+            Self::Rspamd => "rspamd",
+        }
+    }
+}
+
+impl Place {
+    /// As HTTP names it.
+    pub(super) fn host(&self) -> String {
+        match self {
+            Self::Unix(_) => "localhost".to_owned(),
+            Self::Tcp(..) => self.to_string(),
         }
     }
 }

@@ -3,22 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::options::{Deed, OnFailure, Options, OverSize};
-use crate::mail::{FILTER_FIELD, FilterVerdict, Filtered, HoldReason, Recipient};
+use super::heard::{Finding, Heard};
+use super::options::{Deed, OnFailure, Options};
+use crate::mail::{FILTER_FIELD, Filtered, HoldReason, Recipient};
 use crate::smtp::Reply;
-
-/// What one filter has come to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Finding {
-    /// Nothing was found.
-    Clean,
-    /// This was found.
-    Bad(String),
-    /// It was not asked: the message is too large.
-    TooLarge,
-    /// It did not answer, and why.
-    Failed(String),
-}
 
 /// What is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +24,8 @@ pub struct Taken {
     pub results: Vec<Filtered>,
     /// Who is held, by number.
     pub held: BTreeMap<u16, HoldReason>,
+    /// What the field of each says of it.
+    shown: Vec<String>,
 }
 
 impl Taken {
@@ -46,51 +36,82 @@ impl Taken {
     pub(super) fn add(
         &mut self,
         options: &Options,
-        finding: Finding,
+        heard: Heard,
         (scope, recipients): (&[u16], &[Recipient]),
     ) -> Result<(), Reply> {
         let filter = options.name.clone();
-        let (verdict, said, is_held) = match finding {
-            Finding::Clean => (FilterVerdict::Clean, String::new(), false),
-            Finding::Bad(said) => {
-                let is_refused =
-                    |(number, it): (u16, &Recipient)| scope.contains(&number) && !is_postmaster(it);
-                if options.bad == Deed::Reject && (0..).zip(recipients).all(is_refused) {
-                    let text = format!("Refused by the content filter {filter}: {said}");
-                    return Err(Reply::with_text(550, (5, 7, 1), text));
-                }
-                (FilterVerdict::Bad, said, options.bad != Deed::Mark)
+        let is_concerned =
+            |(number, it): (u16, &Recipient)| scope.contains(&number) && !is_postmaster(it);
+        let one_reply_does = || (0..).zip(recipients).all(is_concerned);
+        let deed = match heard.finding {
+            Finding::Bad => options.bad,
+            // Who wants no word to the sender gets none: it is out of the way when it is held.
+            Finding::Aside if options.bad == Deed::Mark => Deed::Mark,
+            Finding::Aside => Deed::Hold,
+            Finding::Suspicious => options.suspicious,
+            Finding::Later => options.later,
+            Finding::TooLarge => options.over_size.deed(),
+            Finding::Failed if options.on_failure == OnFailure::Defer => {
+                let text = format!("The content filter {filter} does not answer, try later");
+                return Err(Reply::with_text(451, (4, 7, 1), text));
             }
-            Finding::TooLarge => {
-                let said = "too large to be checked".to_owned();
-                let is_held = options.over_size == OverSize::Hold;
-                (FilterVerdict::Unchecked, said, is_held)
-            }
-            Finding::Failed(why) => {
-                if options.on_failure == OnFailure::Defer {
-                    let text = format!("The content filter {filter} does not answer, try later");
-                    return Err(Reply::with_text(451, (4, 7, 1), text));
-                }
-                (FilterVerdict::Unchecked, why, false)
-            }
+            Finding::Clean | Finding::Failed => Deed::Mark,
         };
-        if is_held {
-            for number in scope {
-                // The first reason is as good as the next, and the results have all.
-                self.held
-                    .entry(*number)
-                    .or_insert_with(|| HoldReason::Filter {
-                        filter: filter.clone(),
-                        said: said.clone(),
-                    });
+        let because = |text: &str| match heard.told.as_str() {
+            "" => text.to_owned(),
+            told => format!("{text}: {told}"),
+        };
+        match deed {
+            Deed::Reject if one_reply_does() => {
+                let text = format!("Refused by the content filter {filter}");
+                return Err(Reply::with_text(550, (5, 7, 1), because(&text)));
             }
+            Deed::Defer if one_reply_does() => {
+                let text = format!("The content filter {filter} asks you to try later");
+                return Err(Reply::with_text(451, (4, 7, 1), because(&text)));
+            }
+            Deed::Hold | Deed::Reject => {
+                for number in scope {
+                    // The first reason is as good as the next, and the results have all.
+                    self.held
+                        .entry(*number)
+                        .or_insert_with(|| HoldReason::Filter {
+                            filter: filter.clone(),
+                            said: heard.said.clone(),
+                        });
+                }
+            }
+            // What cannot come later for all comes now for all: nobody would ever release it.
+            Deed::Mark | Deed::Defer => {}
         }
+        // Where a filter listens, and what is wrong with it, is not for those who get the mail.
+        let is_secret = heard.finding == Finding::Failed;
+        let shown = (!is_secret).then(|| heard.said.clone());
+        self.shown.push(shown.unwrap_or_default());
         self.results.push(Filtered {
             filter,
-            verdict,
-            said,
+            verdict: heard.finding.verdict(),
+            said: heard.said,
         });
         Ok(())
+    }
+
+    /// The fields that say it, one for each filter.
+    #[must_use]
+    pub fn fields(&self, hostname: &str) -> String {
+        let mut fields = String::new();
+        for (it, said) in self.results.iter().zip(&self.shown) {
+            let Filtered {
+                filter, verdict, ..
+            } = it;
+            // Writing to a String cannot fail.
+            write!(fields, "{FILTER_FIELD}: {filter}={verdict}; by={hostname}").ok();
+            if !said.is_empty() {
+                write!(fields, ";\r\n\tsaid=\"{said}\"").ok();
+            }
+            fields.push_str("\r\n");
+        }
+        fields
     }
 }
 
@@ -100,28 +121,10 @@ fn is_postmaster(recipient: &Recipient) -> bool {
     local.eq_ignore_ascii_case("postmaster")
 }
 
-/// The fields that say it, one for each filter.
-#[must_use]
-pub fn filter_fields(hostname: &str, results: &[Filtered]) -> String {
-    let mut fields = String::new();
-    for it in results {
-        let Filtered {
-            filter, verdict, ..
-        } = it;
-        // Writing to a String cannot fail.
-        write!(fields, "{FILTER_FIELD}: {filter}={verdict}; by={hostname}").ok();
-        if !it.said.is_empty() {
-            write!(fields, ";\r\n\tsaid=\"{}\"", it.said).ok();
-        }
-        fields.push_str("\r\n");
-    }
-    fields
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::filter::{Place, Protocol};
+    use crate::filter::{OverSize, Place, Protocol};
     use crate::smtp::RcptParameters;
 
     fn to(addresses: &[&str]) -> Vec<Recipient> {
@@ -134,22 +137,23 @@ mod tests {
         addresses.iter().map(one).collect()
     }
 
+    fn clean() -> Heard {
+        Heard::new(Finding::Clean, b"")
+    }
+
     fn options() -> Options {
         let place = Place::Tcp("127.0.0.1".to_owned(), 3310);
         Options::new("clamav".to_owned(), Protocol::Clamd, place)
     }
 
     /// Who is held, or the code of the reply.
-    fn held(options: &Options, finding: &Finding, addresses: &[&str]) -> Result<Vec<u16>, u16> {
+    fn held(options: &Options, heard: &Heard, addresses: &[&str]) -> Result<Vec<u16>, u16> {
         let recipients = to(addresses);
-        let subject = crate::filter::Subject {
-            listener: "a",
-            standing: crate::filter::Standing::Stranger,
-            recipients: &recipients,
-        };
+        let subject =
+            crate::filter::tests::subject("a", crate::filter::Standing::Stranger, &recipients);
         let scope = options.scope(&subject);
         let mut taken = Taken::default();
-        match taken.add(options, finding.clone(), (&scope, &recipients)) {
+        match taken.add(options, heard.clone(), (&scope, &recipients)) {
             Ok(()) => Ok(taken.held.into_keys().collect()),
             Err(reply) => Err(reply.code),
         }
@@ -158,14 +162,14 @@ mod tests {
     #[test]
     fn each_deed_is_done() {
         let mut options = options();
-        let bad = Finding::Bad("Eicar".to_owned());
+        let bad = Heard::new(Finding::Bad, b"Eicar");
         let ann = ["ann@example.org", "bob@other.example"];
         assert_eq!(held(&options, &bad, &ann), Ok(vec![0, 1]));
         options.bad = Deed::Mark;
         assert_eq!(held(&options, &bad, &ann), Ok(vec![]));
         options.bad = Deed::Reject;
         assert_eq!(held(&options, &bad, &ann), Err(550));
-        assert_eq!(held(&options, &Finding::Clean, &ann), Ok(vec![]));
+        assert_eq!(held(&options, &clean(), &ann), Ok(vec![]));
         // Nobody is kept from telling the postmaster.
         let both = ["ann@example.org", "PostMaster@example.org"];
         assert_eq!(held(&options, &bad, &both), Ok(vec![0, 1]));
@@ -178,14 +182,44 @@ mod tests {
     #[test]
     fn what_was_not_checked_is_taken_or_deferred_by_choice() {
         let mut options = options();
-        let failed = Finding::Failed("late".to_owned());
+        let failed = Heard::new(Finding::Failed, b"late at 192.0.2.9");
+        let large = Heard::new(Finding::TooLarge, b"too large");
         let ann = ["ann@example.org"];
         assert_eq!(held(&options, &failed, &ann), Ok(vec![]));
         options.on_failure = OnFailure::Defer;
         assert_eq!(held(&options, &failed, &ann), Err(451));
-        assert_eq!(held(&options, &Finding::TooLarge, &ann), Ok(vec![]));
+        assert_eq!(held(&options, &large, &ann), Ok(vec![]));
         options.over_size = OverSize::Hold;
-        assert_eq!(held(&options, &Finding::TooLarge, &ann), Ok(vec![0]));
+        assert_eq!(held(&options, &large, &ann), Ok(vec![0]));
+    }
+
+    /// Mail that a filter would rather see later is never deferred by surprise, and never held
+    /// because it cannot be deferred.
+    #[test]
+    fn what_is_doubtful_goes_on_unless_the_config_says_otherwise() {
+        let mut options = options();
+        let doubtful = Heard::new(Finding::Suspicious, b"add header");
+        let later = Heard::new(Finding::Later, b"greylist");
+        let aside = Heard::new(Finding::Aside, b"discard");
+        let both = ["ann@example.org", "bob@other.example"];
+        for heard in [&doubtful, &later] {
+            assert_eq!(held(&options, heard, &both), Ok(vec![]));
+        }
+        (options.suspicious, options.later) = (Deed::Hold, Deed::Defer);
+        assert_eq!(held(&options, &doubtful, &both), Ok(vec![0, 1]));
+        assert_eq!(held(&options, &later, &both), Err(451));
+        options.domains.insert("example.org".to_owned());
+        assert_eq!(held(&options, &later, &both), Ok(vec![]));
+        assert_eq!(held(&options, &later, &both[..1]), Err(451));
+        // What should vanish does not, and nobody is told.
+        for (bad, expected) in [
+            (Deed::Mark, vec![]),
+            (Deed::Hold, vec![0]),
+            (Deed::Reject, vec![0]),
+        ] {
+            options.bad = bad;
+            assert_eq!(held(&options, &aside, &both[..1]), Ok(expected));
+        }
     }
 
     #[test]
@@ -194,17 +228,21 @@ mod tests {
         let mut options = options();
         let mut taken = Taken::default();
         let one = (&[0][..], &recipients[..]);
-        taken.add(&options, Finding::Clean, one).unwrap();
+        taken.add(&options, clean(), one).unwrap();
         options.name = "second".to_owned();
-        let bad = Finding::Bad("Eicar-Test".to_owned());
+        let bad = Heard::new(Finding::Bad, b"Eicar-Test");
         taken.add(&options, bad, one).unwrap();
-        let failed = Finding::Failed("late".to_owned());
+        let failed = Heard::new(Finding::Failed, b"late at 192.0.2.9");
         options.name = "third".to_owned();
         taken.add(&options, failed, one).unwrap();
         let expected = "X-Tideover-Filter: clamav=clean; by=mx.example.org\r\n\
             X-Tideover-Filter: second=bad; by=mx.example.org;\r\n\tsaid=\"Eicar-Test\"\r\n\
-            X-Tideover-Filter: third=unchecked; by=mx.example.org;\r\n\tsaid=\"late\"\r\n";
-        assert_eq!(filter_fields("mx.example.org", &taken.results), expected);
+            X-Tideover-Filter: third=unchecked; by=mx.example.org\r\n";
+        assert_eq!(taken.fields("mx.example.org"), expected);
+        assert_eq!(
+            taken.results[2].said, "late at 192.0.2.9",
+            "operators know it"
+        );
         let reason = taken.held[&0].to_string();
         assert!(reason.starts_with("filter second: Eicar-Test:"), "{reason}");
     }

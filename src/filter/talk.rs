@@ -1,4 +1,4 @@
-//! One conversation with a filter over a stream. Who calls has a deadline.
+//! One conversation with clamd over a stream. Who calls has a deadline.
 
 use std::io;
 
@@ -6,7 +6,8 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 
 use super::Content;
-use super::clamd::{self, Answer, Nonsense, ReplyReader};
+use super::clamd::{self, Answer, ReplyReader};
+use super::heard::{Finding, Heard, Nonsense};
 use crate::limits;
 use crate::net::BoxedStream;
 
@@ -37,20 +38,12 @@ pub(super) enum Trouble {
     /// It says so itself.
     #[error("it says: {0}")]
     Failed(String),
+    /// What it wants to hear cannot be read.
+    #[error("the password cannot be read: {0}")]
+    Password(String),
     /// Our own disk fails.
     #[error("the message cannot be read: {0}")]
     Content(io::Error),
-}
-
-/// What it says of a message.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Heard {
-    /// Nothing was found.
-    Clean,
-    /// This was found.
-    Bad(String),
-    /// It is too large for it.
-    TooLarge,
 }
 
 /// How sending ended.
@@ -95,9 +88,9 @@ pub(super) async fn ask(stream: BoxedStream, content: &dyn Content) -> Result<He
         (Answer::Failed(what), _) => Err(Trouble::Failed(what)),
         // Of what it has not seen it cannot say that it is clean.
         (Answer::Clean, Sent::Cut) => Err(Trouble::Early),
-        (Answer::Clean, Sent::Whole) => Ok(Heard::Clean),
-        (Answer::Bad(said), _) => Ok(Heard::Bad(said)),
-        (Answer::TooLarge, _) => Ok(Heard::TooLarge),
+        (Answer::Clean, Sent::Whole) => Ok(Heard::new(Finding::Clean, b"")),
+        (Answer::Bad(said), _) => Ok(Heard::new(Finding::Bad, said.as_bytes())),
+        (Answer::TooLarge, _) => Ok(Heard::too_large()),
     }
 }
 

@@ -1,13 +1,15 @@
 //! Content filters look at a message that came whole.
 
 use std::io;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 
 use super::connection::{Connection, NOT_STORED};
+use super::session::Hello;
 use super::transaction::Transaction;
 use crate::base::Boxed;
-use crate::filter::{Content, Ruling, Standing, Subject, Taken};
+use crate::filter::{Bearer, Content, Ruling, Standing, Subject, Taken};
 use crate::limits;
 use crate::route::Origin;
 use crate::spool::Draft;
@@ -31,7 +33,12 @@ impl Content for Whole<'_> {
 
 impl Connection {
     /// What the filters say, and what follows.
-    pub(super) async fn filter(&self, draft: &Draft, transaction: &Transaction) -> Ruling {
+    pub(super) async fn filter(
+        &self,
+        draft: &Draft,
+        transaction: &Transaction,
+        (name, hello): (Option<&str>, &Hello),
+    ) -> Ruling {
         let Some(filters) = self.server.filters.as_ref().filter(|it| !it.is_empty()) else {
             return Ruling::Take(Taken::default());
         };
@@ -42,6 +49,16 @@ impl Connection {
                 Origin::Trusted => Standing::Ours,
             },
             recipients: &transaction.recipients,
+            bearer: Bearer {
+                client: self
+                    .client()
+                    .map(|ip| SocketAddr::new(ip, self.peer.port())),
+                name,
+                helo: &hello.name,
+                from: &transaction.from,
+                id: draft.id(),
+                hostname: &self.server.options.hostname,
+            },
         };
         // What this takes is taken only while a filter is asked.
         let ruling = Box::pin(filters.check(subject, &Whole(draft))).await;

@@ -7,7 +7,7 @@ use super::content::Content;
 use super::session::Hello;
 use super::transaction::Transaction;
 use crate::auth::{Checked, Checker, Reading, Ruling, Subject, results_field, rule};
-use crate::filter::{self, filter_fields};
+use crate::filter;
 use crate::mail::{HoldReason, Verdict};
 use crate::route::Origin;
 use crate::smtp::Reply;
@@ -49,15 +49,16 @@ impl Connection {
     ) -> Reply {
         let reading = content.take_reading();
         let checked = self.check(reading, &hello, &transaction).await;
-        let (verdict, seal) = match checked {
-            Some(checked) => (Some(checked.verdict), checked.seal),
-            None => (None, None),
+        let (verdict, seal, name) = match checked {
+            Some(checked) => (Some(checked.verdict), checked.seal, checked.name),
+            None => (None, None, None),
         };
         let held = match self.rule(verdict.as_ref(), &transaction) {
             Ruling::Take(held) => held,
             Ruling::Refuse(reply) => return reply,
         };
-        let looked_at = match self.filter(&draft, &transaction).await {
+        let who = (name.as_deref(), &hello);
+        let looked_at = match self.filter(&draft, &transaction, who).await {
             filter::Ruling::Take(looked_at) => looked_at,
             filter::Ruling::Refuse(reply) => return reply,
         };
@@ -67,7 +68,7 @@ impl Connection {
         if let Some(verdict) = &verdict {
             fields += &results_field(hostname, verdict);
         }
-        fields += &filter_fields(hostname, &looked_at.results);
+        fields += &looked_at.fields(hostname);
         if !fields.is_empty()
             && let Err(error) = draft.prepend(fields.as_bytes()).await
         {

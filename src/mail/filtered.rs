@@ -17,6 +17,8 @@ pub enum FilterVerdict {
     Clean,
     /// Something was found.
     Bad,
+    /// There is something about it.
+    Suspicious,
     /// It was not looked at: the filter did not answer, or it is too large.
     Unchecked,
 }
@@ -40,6 +42,7 @@ impl FilterVerdict {
         match self {
             Self::Clean => "clean",
             Self::Bad => "bad",
+            Self::Suspicious => "suspicious",
             Self::Unchecked => "unchecked",
         }
     }

@@ -61,7 +61,8 @@ metrics! {
         "Results of checks of senders (method: iprev, spf, dkim, dmarc, arc; result: the words of \
          RFC 8601), one for each line of Authentication-Results.";
     Counter FILTERED = "tideover_filtered_total" ["filter, verdict"]
-        "Messages that a content filter was to look at, by its verdict (clean, bad, unchecked).";
+        "Messages that a content filter was to look at, by its verdict (clean, suspicious, bad, \
+         unchecked).";
     Histogram FILTER_SECONDS = "tideover_filter_seconds" ["filter"]
         "Seconds that a message waited for a content filter.";
     Gauge FILTER_UP = "tideover_filter_up" ["filter"]

@@ -3,7 +3,9 @@
 
 use std::fs;
 
-use crate::harness::{Clamd, Client, LONG, Lab, Settings, Tideover, eicar, eventually};
+use crate::harness::{
+    Clamd, Client, LONG, Lab, Rspamd, Settings, Tideover, eicar, eventually, gtube,
+};
 
 const EVE: &str = "eve@sender.example";
 const ANN: &str = "ann@example.org";
@@ -157,4 +159,95 @@ fn what_clamd_finds_is_refused_within_the_session_by_choice() {
     client.send(EVE, &[ANN], &clean);
     lab.onprem.wait_for(ANN, "<later@sender.example>");
     assert_eq!(lab.onprem.mailbox(ANN).len(), 1);
+}
+
+#[test]
+fn rspamd_judges_its_test_messages_and_its_absence_stops_nothing() {
+    let lab = Lab::new();
+    let folder = lab.path("rspamd");
+    fs::create_dir_all(&folder).unwrap();
+    let mut rspamd = Rspamd::start(&folder);
+    let settings = Settings {
+        more: format!(
+            "[filter.rspamd]\nkind = \"rspamd\"\naddress = \"{}\"\ntimeout = \"15s\"\n",
+            rspamd.address()
+        ),
+        ..lab.settings()
+    };
+    let tideover = lab.tideover_with(settings);
+    let mut client = Client::connect(tideover.smtp());
+    let arrives = |client: &mut Client, id: &str, text: &str| {
+        client.send(EVE, &[ANN], &message(id, text));
+        lab.onprem.wait_for(ANN, id).headers(FIELD).concat()
+    };
+    let by = "by=mx.example.org";
+    let field = arrives(&mut client, "<clean@sender.example>", "Hello");
+    assert!(field.starts_with(&format!("rspamd=clean; {by}")), "{field}");
+    // It was told who brings it.
+    let log = rspamd.log();
+    for told in [
+        "from: <eve@sender.example>",
+        "rcpts: <ann@example.org>",
+        "ip: 127.",
+    ] {
+        assert!(log.contains(told), "{told}: {log}");
+    }
+    // What it would mark goes on, marked.
+    let field = arrives(&mut client, "<marked@sender.example>", &gtube('Y'));
+    let start = format!("rspamd=suspicious; {by};");
+    assert!(field.starts_with(&start), "{field}");
+    assert!(
+        field.contains("add header, 6.00 of 15.00: GTUBE"),
+        "{field}"
+    );
+    let field = arrives(&mut client, "<renamed@sender.example>", &gtube('Z'));
+    assert!(field.contains("rewrite subject, "), "{field}");
+    // A large one comes whole.
+    let large = "0123456789abcde\r\n".repeat(200_000);
+    let field = arrives(&mut client, "<large@sender.example>", &large);
+    assert!(field.starts_with("rspamd=clean;"), "{field}");
+    assert!(rspamd.log().contains(", len: 3400"), "{}", rspamd.log());
+    // What it would refuse is held.
+    client.send(EVE, &[ANN], &message("<spam@sender.example>", &gtube('X')));
+    assert_eq!(held(&tideover), 1);
+    let list = tideover
+        .json(&["queue", "list", "--state", "held"])
+        .to_string();
+    assert_eq!(
+        list.matches("reject, 15.00 of 15.00: GTUBE").count(),
+        1,
+        "{list}"
+    );
+    rspamd.kill();
+    let mut client = Client::connect(tideover.smtp());
+    let field = arrives(&mut client, "<gone@sender.example>", &gtube('X'));
+    assert_eq!(field, format!("rspamd=unchecked; {by}"));
+    let told = tideover.json(&["status"])["filters"][0].clone();
+    assert!(told["failing_since"].is_string(), "{told}");
+    rspamd.start_again();
+    let field = arrives(&mut client, "<back@sender.example>", "Hello");
+    assert!(field.starts_with("rspamd=clean;"), "{field}");
+}
+
+#[test]
+fn what_rspamd_refuses_is_refused_within_the_session_by_choice() {
+    let lab = Lab::new();
+    let folder = lab.path("rspamd");
+    fs::create_dir_all(&folder).unwrap();
+    let rspamd = Rspamd::start(&folder);
+    let settings = Settings {
+        more: format!(
+            "[filter.rspamd]\nkind = \"rspamd\"\naddress = \"{}\"\nbad = \"reject\"\n\
+             suspicious = \"hold\"\n",
+            rspamd.address()
+        ),
+        ..lab.settings()
+    };
+    let tideover = lab.tideover_with(settings);
+    let mut client = Client::connect(tideover.smtp());
+    let spam = message("<refused@sender.example>", &gtube('X'));
+    let reply = client.offer(EVE, &[ANN], &spam);
+    reply.assert_is(550, "5.7.1");
+    client.send(EVE, &[ANN], &message("<a@sender.example>", &gtube('Y')));
+    assert_eq!(held(&tideover), 1);
 }

@@ -1,4 +1,6 @@
-//! Filters that work, and all the ways in which one may not.
+//! Filters that work, and all the ways in which one may not: clamd.
+
+mod rspamd;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -209,13 +211,30 @@ fn ann() -> Vec<Recipient> {
     }]
 }
 
+/// Mail that comes to a listener.
+pub(super) fn subject<'s>(
+    listener: &'s str,
+    standing: Standing,
+    recipients: &'s [Recipient],
+) -> Subject<'s> {
+    Subject {
+        listener,
+        standing,
+        recipients,
+        bearer: Bearer {
+            client: Some("192.0.2.7:4711".parse().unwrap()),
+            name: Some("mail.sender.example"),
+            helo: "sender.example",
+            from: &ReversePath::Null,
+            id: SpoolId::from_u64(7),
+            hostname: "mx.example.org",
+        },
+    }
+}
+
 async fn look(filters: &Filters, standing: Standing, content: &dyn Content) -> Ruling {
     let recipients = ann();
-    let subject = Subject {
-        listener: "0.0.0.0:25",
-        standing,
-        recipients: &recipients,
-    };
+    let subject = subject("0.0.0.0:25", standing, &recipients);
     filters.check(subject, content).await.unwrap()
 }
 
@@ -285,11 +304,7 @@ async fn each_is_asked_about_its_own_mail_only() {
     of_ann.domains.insert("example.org".to_owned());
     let mut dotted = ann();
     dotted[0].address = "ann@example.org.".parse().unwrap();
-    let subject = Subject {
-        listener: "192.0.2.1:25",
-        standing: Standing::Stranger,
-        recipients: &dotted,
-    };
+    let subject = subject("192.0.2.1:25", Standing::Stranger, &dotted);
     assert_eq!(of_ann.scope(&subject), [0]);
 }
 
@@ -319,7 +334,7 @@ async fn every_failure_ends_in_time_in_what_the_config_says() {
             "it closed the connection without an answer",
         ),
         (Manner::Endless, "its answer is too long"),
-        (Manner::Nonsense, "its answer is none of clamd's"),
+        (Manner::Nonsense, "its answer is none of this protocol"),
         (Manner::Closes, "it closed the connection without an answer"),
         (Manner::Hasty, "it answered before it had the whole message"),
         (Manner::Fails, "it says: no more disk"),
@@ -470,11 +485,7 @@ async fn a_message_that_cannot_be_read_is_not_taken() {
     let daemon = Daemon::new(Manner::Works);
     let filters = filters(&daemon, vec![options("clamav")]);
     let recipients = ann();
-    let subject = Subject {
-        listener: "a",
-        standing: Standing::Stranger,
-        recipients: &recipients,
-    };
+    let subject = subject("a", Standing::Stranger, &recipients);
     let error = filters.check(subject, &Broken).await.unwrap_err();
     assert_eq!(error.to_string(), "the disk");
     assert_eq!(filters.status()[0].failing_since, None);
