@@ -488,6 +488,18 @@ pub const FILTER_ANSWER: usize = 4 * 1024;
 pub const FILTER_JSON: usize = 1024 * 1024;
 /// Bytes of recipients that rspamd is told of. Beyond: it is not told of the others.
 pub const FILTER_RECIPIENTS: usize = 32 * 1024;
+/// Bytes of a field of a message that a milter is told. Beyond: cut.
+pub const FILTER_FIELD: usize = 60 * 1024;
+/// Bytes of a body that go to a milter in one packet, by its protocol.
+pub const FILTER_CHUNK: usize = 65_535;
+/// Bytes of one packet of a milter. Beyond: it is none.
+pub const FILTER_PACKET: usize = 128 * 1024;
+/// Packets in which a milter answers what it was told once. Beyond: it has not answered.
+pub const FILTER_PACKETS: usize = 1_000;
+/// Fields that a milter adds to a message. Beyond: not added.
+pub const FILTER_FIELDS: usize = 20;
+/// Bytes of the value of a field that a milter adds. Beyond: cut.
+pub const FILTER_ADDED: usize = 900;
 /// Characters of what a filter says. Beyond: cut.
 pub const FILTER_SAID: usize = 200;
 /// Bytes of a message that go to a filter in one piece.

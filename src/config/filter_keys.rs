@@ -58,10 +58,11 @@ fn filter(
     let kind = section.text("kind", |text| match text {
         "clamd" => Ok(Protocol::Clamd),
         "rspamd" => Ok(Protocol::Rspamd),
-        _ => Err(not_one_of(text, "clamd, rspamd")),
+        "milter" => Ok(Protocol::Milter),
+        _ => Err(not_one_of(text, "clamd, rspamd, milter")),
     });
     if kind.is_none() && !section.has("kind") {
-        section.missing("kind", "\"clamd\" or \"rspamd\"");
+        section.missing("kind", "\"clamd\", \"rspamd\" or \"milter\"");
     }
     let address = section.text("address", place);
     if address.is_none() && !section.has("address") {
@@ -328,7 +329,7 @@ mod tests {
             ("kind = \"clamd\"", ":10: filter.a.address: is missing"),
             (
                 "kind = \"amavis\"\naddress = \"/a\"",
-                "expected one of clamd, rspamd",
+                "expected one of clamd, rspamd, milter",
             ),
             ("kind = \"clamd\"\naddress = \"run/clamd\"", "no whole path"),
             (

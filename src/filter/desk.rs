@@ -239,7 +239,7 @@ impl Filter {
         if Instant::now() >= deadline {
             return Ok(self.failed(world, &Trouble::Busy, begun));
         }
-        let longest = self.options.patience + self.ping_time();
+        let longest = self.options.longest() + self.ping_time();
         let turn = self.health().turn(Instant::now(), longest);
         match turn {
             Turn::Ask => {}
@@ -261,7 +261,7 @@ impl Filter {
         }
         let asked = Instant::now();
         let answer = reach::ask(world, &self.options, matter);
-        let answer = timeout_at(deadline, answer).await;
+        let answer = timeout_at(begun + self.options.longest(), answer).await;
         match answer.unwrap_or(Err(Trouble::Late)) {
             Ok(answer) => {
                 if self.health().good() {

@@ -48,6 +48,10 @@ pub(super) struct Heard {
     pub(super) said: String,
     /// What a sender is told who is refused: no list of what he should do better.
     pub(super) told: String,
+    /// Only these of the recipients whom it was asked for; none: all of them.
+    pub(super) only: Option<Vec<u16>>,
+    /// Fields that it adds, as they stand in a message.
+    pub(super) fields: String,
 }
 
 impl Heard {
@@ -57,6 +61,8 @@ impl Heard {
             finding,
             said: printable(said),
             told: printable(said),
+            only: None,
+            fields: String::new(),
         }
     }
 

@@ -1,16 +1,20 @@
 //! Content filters: somebody else looks at a message before it is taken.
 //!
-//! `clamd` and `rspamd` are what is said in each protocol, pure; `talk` and `http` move the bytes,
-//! `reach` knows which of them; `heard` is what a filter has come to; `health` knows when one is
-//! left alone, purely; `ruling` says what is done, purely; `desk` asks one filter after another,
-//! each until its deadline. A filter never loses mail: what it says ends in a field, a hold, or a
-//! reply within the session; and when it says nothing, the config has said beforehand what happens.
+//! `clamd`, `rspamd` and `milter` are what is said in each protocol, pure; `talk`, `http` and
+//! `consult` move the bytes, `reach` knows which of them; `fields` cuts headers, purely; `heard` is
+//! what a filter has come to; `health` knows when one is left alone, purely; `ruling` says what is
+//! done, purely; `desk` asks one filter after another, each until its deadline. A filter never
+//! loses mail: what it says ends in a field, a hold, or a reply within the session; and when it
+//! says nothing, the config has said beforehand what happens.
 
 mod clamd;
+mod consult;
 mod desk;
+mod fields;
 mod health;
 mod heard;
 mod http;
+mod milter;
 mod options;
 mod reach;
 mod rspamd;

@@ -51,6 +51,8 @@ pub enum Protocol {
     Clamd,
     /// Rspamd's, over HTTP.
     Rspamd,
+    /// Sendmail's for mail filters.
+    Milter,
 }
 
 /// Where a filter listens.
@@ -125,6 +127,14 @@ impl Options {
         }
     }
 
+    /// The longest that a message waits: who can say that he works on it gets more.
+    pub(super) fn longest(&self) -> Duration {
+        match self.protocol {
+            Protocol::Clamd | Protocol::Rspamd => self.patience,
+            Protocol::Milter => self.patience.max(limits::FILTER_TIME_MOST),
+        }
+    }
+
     /// The numbers of the recipients for whom it looks at a message; none: it is not asked.
     pub(super) fn scope(&self, subject: &Subject<'_>) -> Vec<u16> {
         let is_ours = subject.standing == Standing::Ours;
@@ -162,6 +172,7 @@ impl Protocol {
         match self {
             Self::Clamd => "clamd",
             Self::Rspamd => "rspamd",
+            Self::Milter => "milter",
         }
     }
 }

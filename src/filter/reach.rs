@@ -3,6 +3,9 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use tokio::time::{Instant, timeout};
+
+use super::consult::{self, Patience};
 use super::desk::World;
 use super::heard::Heard;
 use super::http::{self, Head};
@@ -38,6 +41,17 @@ pub(super) async fn ask(
             }
             Ok(opinion)
         }
+        Protocol::Milter => {
+            let patience = Patience {
+                each: options.patience,
+                until: Instant::now() + options.longest(),
+            };
+            let stream = connect(world, &options.place);
+            // Only who is there can say that he works on it.
+            let stream = timeout(options.patience, stream).await;
+            let stream = stream.map_err(|_| Trouble::Late)??;
+            consult::ask(stream, matter, patience).await
+        }
     }
 }
 
@@ -54,6 +68,13 @@ pub(super) async fn ping(world: &World, options: &Options) -> Result<(), Trouble
             };
             let answer = http::get(stream, head).await?;
             Ok(rspamd::pong(answer.status, &answer.body)?)
+        }
+        Protocol::Milter => {
+            let patience = Patience {
+                each: options.patience,
+                until: Instant::now() + options.patience,
+            };
+            consult::ping(stream, patience).await
         }
     }
 }

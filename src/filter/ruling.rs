@@ -26,6 +26,8 @@ pub struct Taken {
     pub held: BTreeMap<u16, HoldReason>,
     /// What the field of each says of it.
     shown: Vec<String>,
+    /// Fields that filters add, as they stand in a message.
+    added: String,
 }
 
 impl Taken {
@@ -40,6 +42,7 @@ impl Taken {
         (scope, recipients): (&[u16], &[Recipient]),
     ) -> Result<(), Reply> {
         let filter = options.name.clone();
+        let scope = heard.only.as_deref().unwrap_or(scope);
         let is_concerned =
             |(number, it): (u16, &Recipient)| scope.contains(&number) && !is_postmaster(it);
         let one_reply_does = || (0..).zip(recipients).all(is_concerned);
@@ -88,6 +91,7 @@ impl Taken {
         let is_secret = heard.finding == Finding::Failed;
         let shown = (!is_secret).then(|| heard.said.clone());
         self.shown.push(shown.unwrap_or_default());
+        self.added.push_str(&heard.fields);
         self.results.push(Filtered {
             filter,
             verdict: heard.finding.verdict(),
@@ -96,7 +100,7 @@ impl Taken {
         Ok(())
     }
 
-    /// The fields that say it, one for each filter.
+    /// The fields that say it, one for each filter, and those that filters add.
     #[must_use]
     pub fn fields(&self, hostname: &str) -> String {
         let mut fields = String::new();
@@ -111,6 +115,7 @@ impl Taken {
             }
             fields.push_str("\r\n");
         }
+        fields.push_str(&self.added);
         fields
     }
 }

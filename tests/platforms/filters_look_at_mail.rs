@@ -251,3 +251,58 @@ fn what_rspamd_refuses_is_refused_within_the_session_by_choice() {
     client.send(EVE, &[ANN], &message("<a@sender.example>", &gtube('Y')));
     assert_eq!(held(&tideover), 1);
 }
+
+#[test]
+fn rspamd_as_a_milter_judges_its_test_messages() {
+    let lab = Lab::new();
+    let folder = lab.path("rspamd");
+    fs::create_dir_all(&folder).unwrap();
+    let mut rspamd = Rspamd::start(&folder);
+    let settings = Settings {
+        more: format!(
+            "[filter.milter]\nkind = \"milter\"\naddress = \"{}\"\ntimeout = \"15s\"\n",
+            rspamd.milter()
+        ),
+        ..lab.settings()
+    };
+    let tideover = lab.tideover_with(settings);
+    let mut client = Client::connect(tideover.smtp());
+    let large = "0123456789abcde\r\n".repeat(200_000);
+    for (id, text) in [
+        ("<clean@sender.example>", "Hello"),
+        ("<large@sender.example>", &large),
+    ] {
+        client.send(EVE, &[ANN], &message(id, text));
+        let stored = lab.onprem.wait_for(ANN, id);
+        assert_eq!(stored.headers(FIELD), ["milter=clean; by=mx.example.org"]);
+    }
+    let log = rspamd.log();
+    for told in [
+        "from: <eve@sender.example>",
+        "rcpts: <ann@example.org>",
+        "id: <clean@sender.example>",
+        ", len: 3400",
+    ] {
+        assert!(log.contains(told), "{told}: {log}");
+    }
+    // What it would mark it marks itself.
+    let marked = message("<marked@sender.example>", &gtube('Y'));
+    client.send(EVE, &[ANN], &marked);
+    let stored = lab.onprem.wait_for(ANN, "<marked@sender.example>");
+    assert_eq!(stored.headers("X-Spam"), ["Yes"]);
+    client.send(EVE, &[ANN], &message("<spam@sender.example>", &gtube('X')));
+    assert_eq!(held(&tideover), 1);
+    let list = tideover.json(&["queue", "list", "--state", "held"]);
+    let list = list.to_string();
+    assert!(list.contains("reject: Gtube pattern"), "{list}");
+    rspamd.kill();
+    let mut client = Client::connect(tideover.smtp());
+    client.send(EVE, &[ANN], &message("<gone@sender.example>", &gtube('X')));
+    let stored = lab.onprem.wait_for(ANN, "<gone@sender.example>");
+    let field = stored.headers(FIELD);
+    assert_eq!(field, ["milter=unchecked; by=mx.example.org"]);
+    rspamd.start_again();
+    client.send(EVE, &[ANN], &message("<back@sender.example>", "Hello"));
+    let stored = lab.onprem.wait_for(ANN, "<back@sender.example>");
+    assert_eq!(stored.headers(FIELD), ["milter=clean; by=mx.example.org"]);
+}

@@ -1,5 +1,6 @@
 //! Filters that work, and all the ways in which one may not: clamd.
 
+mod milter;
 mod rspamd;
 
 use std::net::{IpAddr, SocketAddr};

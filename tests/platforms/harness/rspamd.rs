@@ -25,13 +25,14 @@ pub(crate) fn gtube(letter: char) -> String {
 pub(crate) struct Rspamd {
     folder: PathBuf,
     port: u16,
+    proxy: u16,
     running: Option<Group>,
 }
 
 impl Rspamd {
     /// Without rules, names and a database: what it finds depends on nobody outside.
     pub(crate) fn start(folder: &Path) -> Self {
-        let port = free_port("127.0.0.1");
+        let (port, proxy) = (free_port("127.0.0.1"), free_port("127.0.0.1"));
         let own = folder.display();
         let config = format!(
             "options {{ pidfile = \"{own}/pid\"; filters = \"\"; local_addrs = [];\n\
@@ -40,12 +41,16 @@ impl Rspamd {
              control_socket = \"{own}/control mode=0600\"; hs_cache_dir = \"{own}\"; }}\n\
              logging {{ type = \"console\"; level = \"notice\"; }}\n\
              actions {{ reject = 15; add_header = 6; greylist = 4; }}\n\
-             worker \"normal\" {{ bind_socket = \"127.0.0.1:{port}\"; count = 1; }}\n"
+             worker \"normal\" {{ bind_socket = \"127.0.0.1:{port}\"; count = 1; }}\n\
+             worker \"rspamd_proxy\" {{ bind_socket = \"127.0.0.1:{proxy}\"; milter = yes;\n\
+             timeout = 10s; count = 1; upstream \"local\" {{ default = yes; self_scan = yes;\n\
+             hosts = \"127.0.0.1:{port}\"; }} }}\n"
         );
         fs::write(folder.join("rspamd.conf"), config).unwrap();
         let mut rspamd = Self {
             folder: folder.to_owned(),
             port,
+            proxy,
             running: None,
         };
         rspamd.start_again();
@@ -60,13 +65,14 @@ impl Rspamd {
             .arg(self.folder.join("rspamd.conf"));
         let log = self.folder.join("log");
         let mut group = Group::start(command, &log);
-        let address = self.address();
+        let (address, milter) = (self.address(), self.milter());
         eventually(LONG, "rspamd listens", || {
             if let Some(status) = group.exited() {
                 let log = fs::read_to_string(&log).unwrap_or_default();
                 panic!("rspamd ended at start: {status}\n{log}");
             }
-            std::net::TcpStream::connect(&address).ok()
+            std::net::TcpStream::connect(&address).ok()?;
+            std::net::TcpStream::connect(&milter).ok()
         });
         self.running = Some(group);
     }
@@ -74,6 +80,11 @@ impl Rspamd {
     /// Where it listens.
     pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Where it listens as a milter.
+    pub(crate) fn milter(&self) -> String {
+        format!("127.0.0.1:{}", self.proxy)
     }
 
     /// What it has written down.
