@@ -182,6 +182,7 @@ fn envelope() -> Envelope {
         authenticity: Authenticity::Unproven,
         expanded: None,
         filtered: Vec::new(),
+        automatic: None,
         verdict: None,
     }
 }

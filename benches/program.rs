@@ -476,6 +476,7 @@ fn envelope(number: u64) -> Envelope {
         authenticity: Authenticity::Unproven,
         expanded: None,
         filtered: Vec::new(),
+        automatic: None,
         verdict: None,
     }
 }

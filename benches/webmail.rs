@@ -244,6 +244,7 @@ fn envelope(number: usize) -> Envelope {
         authenticity: Authenticity::Unproven,
         expanded: None,
         filtered: Vec::new(),
+        automatic: None,
         verdict: None,
     }
 }

@@ -15,6 +15,7 @@ pub mod net;
 pub mod terminal;
 // floor 2
 pub mod auth;
+pub mod automatic;
 pub mod filter;
 pub mod imap;
 pub mod ldap;

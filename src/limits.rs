@@ -35,6 +35,14 @@ pub const HOPS: usize = 100;
 pub const VISITS: usize = 16;
 /// Size of the header section of one message. Beyond: 552 5.3.4.
 pub const HEADER_SECTION: usize = 1024 * 1024;
+/// Bytes in which the header section of a stored message is looked for: the largest that is taken,
+/// and what we put in front of it. Beyond: the rest counts as its body.
+pub const HEADER_READ: usize = HEADER_SECTION + 128 * 1024;
+/// Fields of one message by which automatic answers are recognised. Beyond: it counts as ordinary
+/// mail.
+pub const AUTOMATIC_FIELDS: usize = 10_000;
+/// Bytes of a report in which the actions of RFC 3464 §2.3.3 are looked for. Beyond: not read.
+pub const AUTOMATIC_REPORT: usize = 64 * 1024;
 /// Connections at one time. Beyond: 421 4.7.0 and close.
 pub const CONNECTIONS: usize = 1_000;
 /// Connections of one address at one time. Beyond: 421 4.7.0 and close.

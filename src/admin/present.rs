@@ -241,6 +241,7 @@ impl MessageView {
             }),
             verdict: envelope.verdict.as_deref().cloned(),
             filtered: envelope.filtered.clone(),
+            automatic: envelope.automatic.as_deref().cloned(),
             recipients: recipients
                 .enumerate()
                 .map(|(number, (recipient, state))| {
@@ -249,6 +250,7 @@ impl MessageView {
                         event: "accepted".to_owned(),
                         detail: accepted_from(&envelope.peer),
                     }];
+                    events.extend(by_policy(message, number));
                     events.extend(
                         history
                             .iter()
@@ -263,6 +265,17 @@ impl MessageView {
                 .collect(),
         }
     }
+}
+
+/// What the policy on automatic answers said of a recipient at the door.
+fn by_policy(message: &StoredMessage, number: usize) -> Option<EventView> {
+    let number = u16::try_from(number).ok()?;
+    let automatic = message.envelope.automatic.as_ref()?;
+    Some(EventView {
+        at: message.received,
+        event: "judged".to_owned(),
+        detail: automatic.told(number)?,
+    })
 }
 
 fn accepted_from(peer: &Peer) -> String {

@@ -9,7 +9,7 @@ use crate::backend::{Health, HealthChange, Protocol, TlsPolicy, Wish};
 use crate::base::Timestamp;
 use crate::directory::SyncStatus;
 use crate::filter::FilterStatus;
-use crate::mail::{BackendId, Filtered, SpoolId, Verdict};
+use crate::mail::{Automatic, BackendId, Filtered, SpoolId, Verdict};
 use crate::queue::{Progress, replay};
 use crate::route::{Nearly, RelayTested, ShownState};
 use crate::spool::{Balance, Outlook, WriteFailures};
@@ -300,6 +300,9 @@ pub struct MessageView {
     /// What content filters said of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub filtered: Vec<Filtered>,
+    /// What the policy on automatic answers did with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automatic: Option<Automatic>,
     /// Its recipients, in the order of RCPT.
     pub recipients: Vec<RecipientView>,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::audit::AuditArgs;
+use super::automatic::AutomaticArgs;
 use super::directory::DirectoryVerb;
 use super::drill::DrillVerb;
 use super::invite::InviteArgs;
@@ -80,6 +81,8 @@ pub(crate) enum Verb {
         #[arg(long)]
         online: bool,
     },
+    /// What is done with automatic answers, and what would be done with a message
+    Automatic(AutomaticArgs),
     /// Print what the administrator of a platform has to do so that it works behind this server
     Setup(SetupArgs),
     /// Probes that go the way of mail and must come back

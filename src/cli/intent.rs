@@ -9,6 +9,7 @@ use super::args::{
     Verb, WaitingState,
 };
 use super::audit::AuditArgs;
+use super::automatic::AutomaticArgs;
 use super::bulk::BulkWork;
 use super::client::Said;
 use super::directory::DirectoryVerb;
@@ -54,6 +55,8 @@ pub(crate) enum Format {
 pub(crate) enum Work {
     Serve,
     Check(Depth),
+    /// The policy on automatic answers.
+    Automatic(Box<AutomaticArgs>),
     /// Say what the administrator of a platform has to do.
     Setup(Box<SetupArgs>),
     Demo(crate::demo::Ending),
@@ -164,6 +167,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
         Verb::Check { online: true } => Work::Check(Depth::Online),
         Verb::Drill(verb) => Work::Drill(verb),
         Verb::Notify(verb) => Work::Notify(verb, actor.to_owned()),
+        Verb::Automatic(args) => Work::Automatic(Box::new(args)),
         Verb::Setup(args) => Work::Setup(Box::new(args)),
         Verb::Operator(verb) => Work::Operator(Box::new(verb)),
         Verb::Audit(args) => Work::Audit(Box::new(args)),

@@ -6,6 +6,7 @@
 mod actor;
 mod args;
 mod audit;
+mod automatic;
 mod bulk;
 mod cases;
 mod check;
@@ -192,6 +193,7 @@ async fn once(config: At<'_>, format: Format, work: Work) -> Result<(), Failure>
     match work {
         Work::Serve => home::serve(config.file).await,
         Work::Check(depth) => check::check(config.file, depth, format).await,
+        Work::Automatic(args) => automatic::perform(config.file, &args, format),
         Work::Setup(args) => setup::perform(config.file, *args, format).await,
         Work::Drill(verb) => drill::perform(config, verb, format).await,
         Work::Notify(verb, actor) => notify::perform(config, verb, (format, actor)).await,

@@ -353,6 +353,12 @@ impl Page {
             let results: Vec<String> = message.filtered.iter().map(ToString::to_string).collect();
             text.push_str(&self.field("filters", &results.join(", ")));
         }
+        if let Some(automatic) = &message.automatic
+            && let Some(kind) = automatic.kind
+        {
+            let what = format!("{kind}: {}", automatic.sign);
+            text.push_str(&self.field("automatic", &what));
+        }
         for recipient in &message.recipients {
             text.push_str(&self.recipient(recipient));
         }

@@ -184,7 +184,7 @@ impl Page {
         say(
             figures.recipients.dropped,
             Tone::Bad,
-            "were taken out by an administrator",
+            "were taken out by an administrator or a rule of [automatic]",
         );
         say(
             figures.diverted,

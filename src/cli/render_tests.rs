@@ -175,6 +175,7 @@ fn a_trace_fits_and_keeps_words_whole() {
             ..Verdict::default()
         }),
         filtered: Vec::new(),
+        automatic: None,
         recipients: vec![RecipientView {
             address: "ann@example.org".to_owned(),
             state: ShownState::Held,

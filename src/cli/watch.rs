@@ -96,6 +96,7 @@ pub(super) fn is_question(work: &Work) -> bool {
         Work::Webmail(verb, _) => matches!(**verb, WebmailVerb::Status { .. }),
         Work::Serve
         | Work::Check(_)
+        | Work::Automatic(_)
         | Work::Setup(_)
         | Work::Demo(_)
         | Work::Openapi

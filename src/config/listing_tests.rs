@@ -37,6 +37,8 @@ mailbox = "probe@example.org"
 [filter.virus]
 kind = "clamd"
 address = "/run/clamav/clamd.ctl"
+[automatic.ndr]
+[partners]
 [notices]
 "#;
 
@@ -61,6 +63,7 @@ fn table<'t>(root: &'t mut toml::Table, generic: &str) -> &'t mut toml::Table {
             ("domain", "NAME") => "example.org",
             ("ldap", "NAME") => "ad",
             ("filter", "NAME") => "virus",
+            ("automatic", "NAME") => "ndr",
             (_, part) => part,
         };
         let empty = || toml::Value::Table(toml::Table::new());
@@ -283,7 +286,7 @@ fn changes_name_what_runs_and_what_the_file_says() {
                 "retain",
                 Some("\"30d\""),
                 Some("\"60d\""),
-                Some(35)
+                Some(37)
             ),
             change(
                 "[backend.onprem]",
@@ -297,7 +300,7 @@ fn changes_name_what_runs_and_what_the_file_says() {
                 "mx",
                 None,
                 Some("\"c.example\""),
-                Some(37)
+                Some(39)
             ),
         ]
     );

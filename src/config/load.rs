@@ -9,8 +9,9 @@ use super::reader::{At, Section, Source};
 use super::verify::{self, Ourselves};
 use super::{
     CertificateFiles, Config, LdapSource, Listing, Problem, Problems, ServerConfig, WebConfig,
-    admin_keys, auth_keys, drill, filter_keys, landing_keys, ldap_keys, listener_keys, log_keys,
-    notice_keys, online, people, people_keys, platforms, sections, signing, writeback_keys,
+    admin_keys, auth_keys, automatic_keys, drill, filter_keys, landing_keys, ldap_keys,
+    listener_keys, log_keys, notice_keys, online, people, people_keys, platforms, sections,
+    signing, writeback_keys,
 };
 use crate::base::read_regular;
 use crate::directory::Directory;
@@ -201,6 +202,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let (domains, check, dmarc) = online::domains(root, &backends);
     let (auth, notices) = (auth_keys::auth(root, dmarc), notice_keys::notices(root));
     let filters = filter_keys::filters(root, (&listeners, &domains));
+    let automatic = automatic_keys::automatic(root, &domains);
     let directory = people_keys::directory(root, &backends);
     let (outside, queue) = (platforms::outside(root, &backends), sections::queue(root));
     let (replay, landing) = (sections::replay(root), landing_keys::landing(root));
@@ -258,6 +260,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         replay,
         landing,
         auth,
+        automatic,
         filters,
         writeback,
         web: web.and_then(|web| web_config(web, logins)),

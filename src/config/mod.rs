@@ -6,6 +6,7 @@
 
 mod admin_keys;
 mod auth_keys;
+mod automatic_keys;
 mod drill;
 mod entry;
 mod filter_keys;
@@ -39,6 +40,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use automatic_keys::AutomaticConfig;
 pub use drill::DrillConfig;
 pub use filter_keys::FilterConfig;
 use jiff::tz::TimeZone;
@@ -100,6 +102,8 @@ pub struct Config {
     pub landing: landing::Options,
     /// `[auth]`.
     pub auth: auth::Options,
+    /// `[automatic.KIND]` and `[partners]`.
+    pub automatic: AutomaticConfig,
     /// `[filter.NAME]`, in the order of the file.
     pub filters: Vec<FilterConfig>,
     /// `[web]`; `None`: no webmail.

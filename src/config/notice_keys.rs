@@ -213,7 +213,7 @@ impl Config {
     #[must_use]
     pub fn warnings(&self) -> Vec<Problem> {
         let options = &self.notices.options;
-        let mut warnings = Vec::new();
+        let mut warnings = self.automatic_warnings();
         for address in &options.addresses {
             let domain = address.domain().key();
             let Some(ours) = self.domains.iter().find(|rule| rule.name == domain) else {

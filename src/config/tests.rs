@@ -439,7 +439,7 @@ fn shown(text: &str) -> BTreeSet<String> {
             } else {
                 path.split('.').collect()
             };
-            if matches!(parts.first(), Some(&"backend" | &"filter")) {
+            if matches!(parts.first(), Some(&"backend" | &"filter" | &"automatic")) {
                 parts[1] = "NAME";
             }
             if parts.get(1) == Some(&"ldap") {
@@ -468,7 +468,8 @@ fn every_key_is_in_the_example_and_in_the_reference() {
     let (file, text) = example();
     // Sections that nobody has unless he wants them: their keys are asked for when they are there.
     let wanted =
-        "[directory.ldap [backend.onprem.imap [web.oidc [filter.clamav [notices [drill".split(' ');
+        "[directory.ldap [backend.onprem.imap [web.oidc [filter.clamav [automatic. [notices [drill"
+            .split(' ');
     let text = text.replacen("# base_url", "base_url", 1);
     let text = wanted.fold(text, |text, start| {
         let (before, section) = text.split_once(&format!("# {start}")).unwrap();

@@ -17,6 +17,7 @@ use super::{Running, StartError, certificates, drills, notices, sync};
 use crate::activation::Activation;
 use crate::admin::{self, Admin, Doorway, Served};
 use crate::auth::{Checker, KeyFolder, Signer};
+use crate::automatic::Policies;
 use crate::backend::Board;
 use crate::base::{Clock, Entropy, Shutdown};
 use crate::config::{AdminConfig, Config, WebConfig};
@@ -138,6 +139,7 @@ pub(super) struct Base {
     pub(super) visits: VisitKey,
     pub(super) checker: Arc<Checker>,
     pub(super) filters: Filters,
+    pub(super) policies: Policies,
     pub(super) signer: Arc<Signer>,
 }
 
@@ -185,6 +187,7 @@ impl Base {
             checker: Arc::new(checker.sealing(Arc::clone(&signer))),
             signer,
             filters: filters(config, &clock)?,
+            policies: Policies::new(config.automatic.policy.clone()),
         })
     }
 
@@ -249,6 +252,7 @@ impl Base {
             let guard = LoopGuard::new(router, spool, self.visits.clone());
             let server = server.guarded(guard).checking(Arc::clone(&self.checker));
             let server = server.filtering(self.filters.clone());
+            let server = server.answering(self.policies.clone());
             let run = inbound::run(Box::new(socket), Arc::new(server), self.shutdown.clone());
             self.shutdown.spawn("inbound listener", run);
         }

@@ -177,6 +177,7 @@ impl Reloader {
         self.movers.notices.configure(new.notice_options());
         self.base.checker.configure(new.auth.clone());
         self.base.filters.configure(new.filter_options());
+        self.base.policies.configure(new.automatic.policy.clone());
         let queue_options = new.queue_options();
         {
             let mut current = self.current();

@@ -301,6 +301,7 @@ impl Drills {
             authenticity: Authenticity::Local,
             expanded: None,
             filtered: Vec::new(),
+            automatic: None,
             verdict: None,
         };
         let mut draft = spool.draft_of_ours();

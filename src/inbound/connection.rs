@@ -10,6 +10,7 @@ use metrics::counter;
 
 use super::TlsMode;
 use super::admission::Doorway;
+use super::automatic::count;
 use super::content::Content;
 use super::notes::Named;
 use super::policy::Standing;
@@ -398,6 +399,7 @@ impl Connection {
             expanded: None,
             filtered: Vec::new(),
             verdict: verdict.map(Box::new),
+            automatic: None,
         }
     }
 
@@ -405,7 +407,7 @@ impl Connection {
     pub(super) async fn commit(
         &self,
         draft: Draft,
-        envelope: Envelope,
+        mut envelope: Envelope,
         (visits, held): (&[String], Held),
     ) -> Reply {
         let size = draft.len();
@@ -415,14 +417,17 @@ impl Connection {
         let guard = self.server.loops.as_ref();
         let loops = guard.map(|guard| guard.check(visits, &envelope, now));
         let held = held.with_loops(loops.unwrap_or_default());
+        envelope.spare(&held);
         let all = envelope.recipients.iter().map(|it| &it.address);
         let encapsulated: Vec<_> = all.filter(|it| is_encapsulated(it)).cloned().collect();
+        let automatic = envelope.automatic.clone();
         let id = draft.id();
         match self.server.spool.accept_held(draft, envelope, held).await {
             Ok(id) => {
                 let listener = self.server.options.listener.clone();
                 counter!(names::MESSAGES_ACCEPTED, "listener" => listener.clone()).increment(1);
                 counter!(names::BYTES_ACCEPTED, "listener" => listener).increment(size);
+                count(automatic.as_deref());
                 for address in &encapsulated {
                     self.server.admit.encapsulated(address, &from, now);
                 }

@@ -2,11 +2,13 @@
 //!
 //! `listener` takes connections within bounds; `connection` moves bytes; `session` decides, one
 //! command in, one action out, without I/O; `content` reads the message; who sent it, and what is
-//! in it, is asked of others (`trust`, `looked_at`); the spool commits it.
+//! in it, is asked of others (`trust`, `looked_at`), and what becomes of automatic answers
+//! (`automatic`); the spool commits it.
 //! A 250 to the final dot is said only after the commit (I1). The room never delivers, never
 //! looks at a backend, and changes nothing in a message but its header's front.
 
 mod admission;
+mod automatic;
 mod connection;
 mod content;
 mod header_filter;

@@ -7,6 +7,7 @@ use super::Options;
 use super::notes::Notes;
 use super::visitors::{Visitor, Visitors};
 use crate::auth::Checker;
+use crate::automatic::Policies;
 use crate::base::Clock;
 use crate::filter::Filters;
 use crate::net::AcceptTls;
@@ -25,6 +26,7 @@ pub struct Server {
     pub(super) checker: Option<Arc<Checker>>,
     pub(super) notes: Notes,
     pub(super) filters: Option<Filters>,
+    pub(super) policies: Policies,
     visitors: Mutex<Visitors>,
 }
 
@@ -56,6 +58,7 @@ impl Server {
             checker: None,
             notes: Notes::default(),
             filters: None,
+            policies: Policies::default(),
             visitors: Mutex::default(),
         }
     }
@@ -78,6 +81,13 @@ impl Server {
     #[must_use]
     pub fn filtering(mut self, filters: Filters) -> Self {
         self.filters = Some(filters);
+        self
+    }
+
+    /// With a policy for automatic answers.
+    #[must_use]
+    pub fn answering(mut self, policies: Policies) -> Self {
+        self.policies = policies;
         self
     }
 

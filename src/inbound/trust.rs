@@ -7,6 +7,7 @@ use super::content::Content;
 use super::session::Hello;
 use super::transaction::Transaction;
 use crate::auth::{Checked, Checker, Reading, Ruling, Subject, results_field, rule};
+use crate::automatic::Sealed;
 use crate::filter;
 use crate::mail::{HoldReason, Verdict};
 use crate::route::Origin;
@@ -18,13 +19,15 @@ use crate::spool::Draft;
 pub(super) struct Held {
     dmarc: Vec<(u16, HoldReason)>,
     filter: BTreeMap<u16, HoldReason>,
+    automatic: Vec<(u16, HoldReason)>,
 }
 
 impl Held {
     /// One reason each. A loop is mended before anything else, but who mends it and lets the
     /// message go must know what a filter found.
     pub(super) fn with_loops(self, loops: Vec<(u16, HoldReason)>) -> Vec<(u16, HoldReason)> {
-        let mut all: BTreeMap<u16, HoldReason> = self.dmarc.into_iter().collect();
+        let mut all: BTreeMap<u16, HoldReason> = self.automatic.into_iter().collect();
+        all.extend(self.dmarc);
         all.extend(loops);
         all.extend(self.filter);
         all.into_iter().collect()
@@ -44,7 +47,7 @@ impl Connection {
         &self,
         mut draft: Draft,
         hello: Hello,
-        transaction: Transaction,
+        mut transaction: Transaction,
         mut content: Content,
     ) -> Reply {
         let reading = content.take_reading();
@@ -62,6 +65,17 @@ impl Connection {
             filter::Ruling::Take(looked_at) => looked_at,
             filter::Ruling::Refuse(reply) => return reply,
         };
+        let sealed = if seal.is_some() {
+            Sealed::Yes
+        } else {
+            Sealed::No
+        };
+        let whole = (&draft, content.found().size);
+        let judged = self.judge(whole, &mut transaction, (verdict.as_ref(), sealed));
+        let judged = match judged.await {
+            Ok(judged) => judged,
+            Err(reply) => return reply,
+        };
         let hostname = &self.server.options.hostname;
         // RFC 8617 §5.1: the newest set stands above all.
         let mut fields = seal.unwrap_or_default();
@@ -77,9 +91,11 @@ impl Connection {
         }
         let mut envelope = self.envelope(hello, transaction, (&content, verdict));
         envelope.filtered = looked_at.results;
+        envelope.automatic = judged.automatic.map(Box::new);
         let held = Held {
             dmarc: held,
             filter: looked_at.held,
+            automatic: judged.held,
         };
         self.commit(draft, envelope, (&content.found().visits, held))
             .await
@@ -121,7 +137,7 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::{BackendId, DmarcPolicy, SpoolId};
+    use crate::mail::{AutomaticKind, BackendId, DmarcPolicy, SpoolId};
 
     /// Who releases what a filter found must know of it, whatever else is wrong.
     #[test]
@@ -134,6 +150,11 @@ mod tests {
             filter: "clamav".to_owned(),
             said: "Eicar".to_owned(),
         };
+        let automatic = HoldReason::Automatic {
+            kind: AutomaticKind::Ndr,
+            rule: "automatic.ndr.internal".to_owned(),
+            sign: "Action: failed".to_owned(),
+        };
         let back = HoldReason::Loop {
             given_to: BackendId::new("cloud"),
             home: BackendId::new("onprem"),
@@ -142,12 +163,11 @@ mod tests {
         let held = Held {
             dmarc: (0..4).map(|number| (number, dmarc.clone())).collect(),
             filter: [(2, filter.clone()), (3, filter)].into(),
+            automatic: (3..6).map(|number| (number, automatic.clone())).collect(),
         };
         let all = held.with_loops(vec![(1, back.clone()), (3, back)]);
         let kinds: Vec<_> = all.iter().map(|(of, it)| (*of, it.kind())).collect();
-        assert_eq!(
-            kinds,
-            [(0, "dmarc"), (1, "loop"), (2, "filter"), (3, "filter")]
-        );
+        let expected = "dmarc loop filter filter automatic automatic".split(' ');
+        assert_eq!(kinds, (0..).zip(expected).collect::<Vec<_>>());
     }
 }

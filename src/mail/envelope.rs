@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Filtered, SpoolId, Verdict};
+use super::{Automatic, Filtered, HoldReason, SpoolId, Verdict};
 use crate::smtp::{MailParameters, Mailbox, RcptParameters, ReversePath};
 
 /// What came with a message.
@@ -39,6 +39,10 @@ pub struct Envelope {
     /// What content filters said when it came in, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub filtered: Vec<Filtered>,
+    /// What the config does with it as an automatic answer, or with the wish for one; `None`:
+    /// nothing, or nothing was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automatic: Option<Box<Automatic>>,
 }
 
 impl Envelope {
@@ -48,6 +52,28 @@ impl Envelope {
     pub fn is_sender_proven(&self) -> bool {
         let verdict = self.verdict.as_ref();
         self.authenticity != Authenticity::Unproven || verdict.is_some_and(|it| it.proves_sender)
+    }
+
+    /// The rule by which a recipient is dropped from the beginning.
+    #[must_use]
+    pub fn dropped(&self, number: u16) -> Option<String> {
+        self.automatic.as_ref()?.dropped(number)
+    }
+
+    /// Who is held is not dropped.
+    pub fn spare(&mut self, held: &[(u16, HoldReason)]) {
+        if let Some(automatic) = &mut self.automatic {
+            automatic.spare(held.iter().map(|(number, _)| *number));
+        }
+        self.automatic
+            .take_if(|automatic| automatic.rulings.is_empty());
+    }
+
+    /// Fields that a recipient does not get.
+    #[must_use]
+    pub fn stripped(&self, number: u16) -> &[String] {
+        let automatic = self.automatic.as_ref();
+        automatic.map_or(&[], |automatic| automatic.stripped(number))
     }
 }
 

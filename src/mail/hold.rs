@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BackendId, DmarcPolicy, Failure, SpoolId};
+use super::{AutomaticKind, BackendId, DmarcPolicy, Failure, SpoolId};
 
 /// Why a recipient is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -68,12 +68,29 @@ pub enum HoldReason {
         /// What it said.
         said: String,
     },
+    /// It is an automatic answer, and the config has such mail held.
+    Automatic {
+        /// What it is.
+        kind: AutomaticKind,
+        /// The key of the config that says so.
+        rule: String,
+        /// By what it was recognised.
+        sign: String,
+    },
 }
 
 impl HoldReason {
     /// The words for all kinds of reasons.
-    pub const KINDS: [&'static str; 8] = [
-        "refused", "operator", "move", "no-route", "loop", "damaged", "dmarc", "filter",
+    pub const KINDS: [&'static str; 9] = [
+        "refused",
+        "operator",
+        "move",
+        "no-route",
+        "loop",
+        "damaged",
+        "dmarc",
+        "filter",
+        "automatic",
     ];
 
     /// One word of [`Self::KINDS`].
@@ -88,6 +105,7 @@ impl HoldReason {
             Self::Damaged { .. } => "damaged",
             Self::Dmarc { .. } => "dmarc",
             Self::Filter { .. } => "filter",
+            Self::Automatic { .. } => "automatic",
         }
     }
 }
@@ -138,6 +156,10 @@ impl fmt::Display for HoldReason {
             Self::Filter { filter, said } => write!(
                 f,
                 "filter {filter}: {said}: find out what it is before you release it, or drop it"
+            ),
+            Self::Automatic { kind, rule, sign } => write!(
+                f,
+                "automatic: {kind} ({sign}), held by {rule}: release it, or drop it"
             ),
         }
     }

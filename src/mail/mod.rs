@@ -2,6 +2,7 @@
 //! outcomes of delivery, trace lines, reports.
 
 mod addressees;
+mod automatic;
 mod boundaries;
 pub mod calendar;
 mod cause;
@@ -12,6 +13,7 @@ mod envelope;
 mod filtered;
 mod finality;
 mod header;
+mod header_fields;
 mod hold;
 mod id;
 mod joined;
@@ -37,11 +39,13 @@ mod zones;
 
 pub use crate::base::{Boxed, TlsInfo};
 pub use addressees::parse_addressees;
+pub use automatic::{Automatic, AutomaticDeed, AutomaticKind, AutomaticRuling, AutomaticWay};
 pub use cause::{Cause, Said, classify};
 pub use envelope::{Authenticity, Envelope, ExpandedFrom, Peer, Recipient};
 pub use filtered::{FILTER_FIELD, FilterVerdict, Filtered};
 pub use finality::{FinalCause, NotPermanent};
 pub use header::{decode_text, message_id};
+pub use header_fields::{FieldPlace, WithoutFields, header_end, header_fields};
 pub use hold::HoldReason;
 pub use id::{BackendId, IdSource, InvalidId, NodeId, SpoolId};
 pub use joined::{Base64Body, JoinedBody};

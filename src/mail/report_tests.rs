@@ -23,6 +23,7 @@ fn envelope(recipient: &str, orcpt: Option<&str>) -> Envelope {
         authenticity: Authenticity::Local,
         expanded: None,
         filtered: Vec::new(),
+        automatic: None,
         verdict: None,
     }
 }

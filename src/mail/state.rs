@@ -82,11 +82,11 @@ pub enum RecipientState {
         #[serde(default)]
         actor: String,
     },
-    /// End: an administrator took it out.
+    /// End: an administrator took it out, or a rule when it came.
     Dropped {
         /// When.
         at: Timestamp,
-        /// Who.
+        /// Who; of a rule its key in the config.
         actor: String,
     },
     /// End: a group, and its people get the mail instead (RFC 3464 §2.3.3, `expanded`).

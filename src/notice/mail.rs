@@ -82,6 +82,7 @@ fn envelope(to: &Mailbox) -> Envelope {
         authenticity: Authenticity::Local,
         expanded: None,
         filtered: Vec::new(),
+        automatic: None,
         verdict: None,
     }
 }

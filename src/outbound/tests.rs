@@ -84,6 +84,7 @@ fn delivery(recipients: &[&str], body: &[u8]) -> Delivery {
         authenticity: crate::mail::Authenticity::default(),
         expanded: None,
         filtered: Vec::new(),
+        automatic: None,
         verdict: None,
     };
     Delivery {

@@ -181,8 +181,11 @@ impl Queue {
         let body = body.ok_or_else(|| SpoolError::Damaged(format!("{id} has no body")))?;
         let mut draft = spool.draft();
         copy(&mut draft, body.as_ref()).await?;
+        let automatic = envelope.automatic.as_ref();
+        let automatic = automatic.and_then(|it| it.for_people_of(group.number, people.len()));
         let envelope = Envelope {
             recipients: people,
+            automatic: automatic.map(Box::new),
             peer: Peer {
                 protocol: "group".to_owned(),
                 ..envelope.peer.clone()

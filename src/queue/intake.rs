@@ -13,6 +13,9 @@ use crate::mail::{DeliveryTarget, Envelope, HoldReason, SpoolId};
 use crate::route::{Decision, Mail};
 use crate::spool::Committed;
 
+/// Who gets the same bytes from the same next hops.
+type Row<'e> = (Vec<DeliveryTarget>, &'e [String]);
+
 impl Queue {
     /// Takes messages as they become durable, until the spool is closed.
     pub(super) async fn intake(&self, mut committed: mpsc::Receiver<Committed>) {
@@ -41,6 +44,7 @@ impl Queue {
     /// in the index.
     fn take(&self, message: &Committed) {
         let all = 0..u16::try_from(message.envelope.recipients.len()).unwrap_or(u16::MAX);
+        let all = all.filter(|number| message.envelope.dropped(*number).is_none());
         let recipients: Vec<_> = all.map(|number| (number, Waited::default())).collect();
         let id = message.id;
         let content = (Source::Fresh, message.body.clone().map(Content::Here));
@@ -83,7 +87,7 @@ impl Queue {
     ) -> Dispatched {
         let mut result = Dispatched::default();
         let holds = self.0.parts.router.holds().book();
-        let mut rows: BTreeMap<Vec<DeliveryTarget>, Vec<JobRecipient>> = BTreeMap::new();
+        let mut rows: BTreeMap<Row<'_>, Vec<JobRecipient>> = BTreeMap::new();
         for &(number, was) in recipients {
             let Some(recipient) = envelope.recipients.get(usize::from(number)) else {
                 continue;
@@ -110,12 +114,15 @@ impl Queue {
                     targets,
                     address,
                     diverted_from,
-                } => rows.entry(targets).or_default().push(JobRecipient {
-                    number,
-                    address,
-                    was,
-                    diverted_from,
-                }),
+                } => {
+                    let row = rows.entry((targets, envelope.stripped(number)));
+                    row.or_default().push(JobRecipient {
+                        number,
+                        address,
+                        was,
+                        diverted_from,
+                    });
+                }
                 Decision::Expand { people, .. } => {
                     result.groups.push(Group { number, people });
                 }
@@ -128,7 +135,7 @@ impl Queue {
                 }
             }
         }
-        for (targets, recipients) in rows {
+        for ((targets, _), recipients) in rows {
             let job = Job {
                 id,
                 ticket: 0,

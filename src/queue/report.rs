@@ -267,6 +267,7 @@ fn envelope_of(
         authenticity: Authenticity::Local,
         expanded: None,
         filtered: Vec::new(),
+        automatic: None,
         verdict: None,
     }
 }

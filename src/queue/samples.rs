@@ -30,6 +30,7 @@ pub(super) fn job(id: SpoolId, source: Source, address: &str, numbers: &[u16]) -
             authenticity: Authenticity::Unproven,
             expanded: None,
             filtered: Vec::new(),
+            automatic: None,
             verdict: None,
         }),
         body: None,

@@ -342,12 +342,14 @@ impl Queue {
 
     fn body(&self, job: &Job) -> Result<Arc<dyn BodySource>, SpoolError> {
         let spool = &self.0.parts.spool;
-        let body = match &job.body {
-            Some(Content::Here(bytes)) => return Ok(Arc::new(Body(bytes.clone()))),
+        let body: Option<Arc<dyn BodySource>> = match &job.body {
+            Some(Content::Here(bytes)) => Some(Arc::new(Body(bytes.clone()))),
             Some(Content::InLog(place)) => spool.body_in(job.id, place)?,
             None => spool.body(job.id)?,
         };
-        body.ok_or_else(|| SpoolError::Damaged(format!("{} has no body", job.id)))
+        let body = body.ok_or_else(|| SpoolError::Damaged(format!("{} has no body", job.id)))?;
+        let failed = |error| SpoolError::unread(job.id, error);
+        job.stripped(body).map_err(failed)
     }
 
     /// Health signals and the window of the next hop; returns how long to leave it alone.

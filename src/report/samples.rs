@@ -78,6 +78,7 @@ pub(super) fn message() -> (StoredMessage, Vec<LedgerEntry>) {
             authenticity: Authenticity::Unproven,
             expanded: None,
             filtered: Vec::new(),
+            automatic: None,
             verdict: None,
         }),
         size: 1000,

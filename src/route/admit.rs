@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::automatic::Party;
 use crate::base::{Boxed, Timestamp};
 use crate::smtp::{Mailbox, Reply};
 
@@ -38,6 +39,12 @@ pub trait Admit: Send + Sync + fmt::Debug {
     /// A message from `from` was accepted for `address`, which is how Outlook writes an X.500
     /// address.
     fn encapsulated(&self, _address: &Mailbox, _from: &str, _at: Timestamp) {}
+
+    /// Whose an address is, for the policy on automatic answers; `None`: it is the program's own,
+    /// to which no policy applies.
+    fn party(&self, _address: &Mailbox) -> Option<Party> {
+        Some(Party::Stranger)
+    }
 
     /// Finds out what [`Self::admit`] needs to know of `address` and nobody knows yet. Comes back
     /// soon, also when nothing can be found out.

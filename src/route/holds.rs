@@ -172,7 +172,8 @@ impl HoldBook {
             | HoldReason::Loop { .. }
             | HoldReason::Damaged { .. }
             | HoldReason::Dmarc { .. }
-            | HoldReason::Filter { .. } => true,
+            | HoldReason::Filter { .. }
+            | HoldReason::Automatic { .. } => true,
         }
     }
 

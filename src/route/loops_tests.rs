@@ -41,6 +41,7 @@ fn envelope(message_id: &str, to: &[&str]) -> Envelope {
         authenticity: Authenticity::Unproven,
         expanded: None,
         filtered: Vec::new(),
+        automatic: None,
         verdict: None,
     }
 }

@@ -12,6 +12,7 @@ mod holds;
 mod loops;
 mod moves;
 mod nearly;
+mod parties;
 mod placed;
 mod refusals;
 mod rehearsal;

@@ -59,6 +59,7 @@ fn message(from: &str, to: &[&str]) -> StoredMessage {
             authenticity: Authenticity::default(),
             expanded: None,
             filtered: Vec::new(),
+            automatic: None,
             verdict: None,
         }),
         size: 0,

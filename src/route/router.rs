@@ -13,6 +13,7 @@ use super::{
     Admission, Admit, Decision, Explanation, Holds, LastRelayTest, Nearly, Origin, Telling,
     Verifier, View, decide, nearly,
 };
+use crate::automatic::Party;
 use crate::backend::{BackendHealth, Board, Health};
 use crate::base::{Boxed, Timestamp, hex};
 use crate::directory::{DirectoryHandle, DomainRule, FoundBy, Verified, X500Uses, decapsulate};
@@ -356,6 +357,10 @@ impl Admit for Router {
             counter!(names::X500_RECIPIENTS).increment(1);
             self.0.x500_uses.note(&x500, from, at);
         }
+    }
+
+    fn party(&self, address: &Mailbox) -> Option<Party> {
+        self.party_of(address)
     }
 
     fn prepare<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, ()> {

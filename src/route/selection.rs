@@ -241,7 +241,8 @@ impl Selection {
                     | HoldReason::Loop { .. }
                     | HoldReason::Damaged { .. }
                     | HoldReason::Dmarc { .. }
-                    | HoldReason::Filter { .. },
+                    | HoldReason::Filter { .. }
+                    | HoldReason::Automatic { .. },
                 )
                 | None => false,
             })

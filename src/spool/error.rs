@@ -4,6 +4,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::mail::SpoolId;
+
 /// Why the spool cannot do it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SpoolError {
@@ -106,6 +108,14 @@ fn another(dir: &str, expected: &str, found: Option<&str>) -> String {
 }
 
 impl SpoolError {
+    /// A message could not be read to be sent.
+    pub(crate) fn unread(id: SpoolId, error: io::Error) -> Self {
+        Self::Disk {
+            what: format!("reading {id}"),
+            error: Arc::new(error),
+        }
+    }
+
     /// A failure of the disk while doing `what` to `path`.
     pub(crate) fn disk(what: &str, path: &Path, error: io::Error) -> Self {
         Self::Disk {

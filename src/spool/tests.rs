@@ -75,6 +75,7 @@ pub(super) fn envelope(recipients: &[&str]) -> Envelope {
         authenticity: crate::mail::Authenticity::Unproven,
         expanded: None,
         filtered: Vec::new(),
+        automatic: None,
         verdict: None,
     }
 }

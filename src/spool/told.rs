@@ -33,6 +33,13 @@ fn accepted(line: &MessageLine, body_len: u64) {
     for (number, reason) in &line.held {
         tracing::warn!(%id, numbers = %number, %reason, "held");
     }
+    let all = 0..u16::try_from(recipients).unwrap_or(u16::MAX);
+    for number in all.filter(|_| line.carried.is_none()) {
+        if let Some(actor) = envelope.dropped(number) {
+            let reason = envelope.automatic.as_ref().map(|it| it.sign.as_str());
+            tracing::warn!(%id, numbers = %number, actor, reason, "dropped");
+        }
+    }
 }
 
 /// Seconds from the beginning of a message to its acceptance.
@@ -219,6 +226,7 @@ mod tests {
             authenticity: crate::mail::Authenticity::Unproven,
             expanded: None,
             filtered: Vec::new(),
+            automatic: None,
             verdict: None,
         };
         let line = MessageLine {

@@ -63,6 +63,10 @@ metrics! {
     Counter FILTERED = "tideover_filtered_total" ["filter, verdict"]
         "Messages that a content filter was to look at, by its verdict (clean, suspicious, bad, \
          unchecked).";
+    Counter AUTOMATIC = "tideover_automatic_total" ["kind, way, deed"]
+        "Recipients of automatic answers, and of mail that wished for one, by what it was (none: \
+         no automatic answer), which way it went and what was done (allow, strip, hold, drop); \
+         counted while the config has a policy for them.";
     Histogram FILTER_SECONDS = "tideover_filter_seconds" ["filter"]
         "Seconds that a message waited for a content filter.";
     Gauge FILTER_UP = "tideover_filter_up" ["filter"]

@@ -124,6 +124,7 @@ impl Webmail {
             authenticity: Authenticity::Unproven,
             expanded: None,
             filtered: Vec::new(),
+            automatic: None,
             verdict: None,
         };
         self.0.world.spool.accept(body, envelope).await

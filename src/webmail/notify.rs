@@ -149,6 +149,7 @@ impl Webmail {
             authenticity: Authenticity::Local,
             expanded: None,
             filtered: Vec::new(),
+            automatic: None,
             verdict: None,
         };
         spool.accept(body, envelope).await?;

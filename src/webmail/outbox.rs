@@ -299,6 +299,7 @@ impl Webmail {
             authenticity: Authenticity::Local,
             expanded: None,
             filtered: Vec::new(),
+            automatic: None,
             verdict: None,
         };
         // Before the letter: it is never there and not found.

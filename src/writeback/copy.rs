@@ -171,6 +171,7 @@ fn envelope(recipient: Recipient, id: String, (start, mark): (&[u8], &str)) -> E
         authenticity: Authenticity::Local,
         expanded: None,
         filtered: Vec::new(),
+        automatic: None,
         verdict: None,
     }
 }

@@ -238,6 +238,7 @@ fn envelope((from, to): (&str, &str), message_id: &str) -> Envelope {
         authenticity: Authenticity::Unproven,
         expanded: None,
         filtered: Vec::new(),
+        automatic: None,
         verdict: None,
     }
 }

@@ -289,6 +289,7 @@ pub(crate) fn envelope(recipients: usize) -> Envelope {
         authenticity: Authenticity::Unproven,
         expanded: None,
         filtered: Vec::new(),
+        automatic: None,
         verdict: None,
     }
 }

@@ -24,6 +24,7 @@ mod a_store_rolled_back_is_filled_again;
 mod a_wave_waits_for_green_drills;
 mod an_outage_ends_whole;
 mod an_outage_is_told_outside;
+mod automatic_answers_follow_the_policy;
 mod backend_entry_is_proven;
 mod backend_killed_in_data_loses_nothing;
 mod backend_paused_or_slow_gets_its_mail;

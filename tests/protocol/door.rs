@@ -4,8 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tideover::auth::{Checker, Enforcement};
+use tideover::automatic::{Party, Policies, Policy};
 use tideover::base::{Boxed, Clock, Entropy, Shutdown, Timestamp};
 use tideover::inbound::{self, Bounds, Options, Role, Server, Spokesmen, TlsMode};
+use tideover::mail::BackendId;
 use tideover::net::{Answer, Ask, DnsError, Listen, Record, RecordKind, TcpListen, TlsServer};
 use tideover::route::{Admission, Admit, Origin};
 use tideover::smtp::{Mailbox, Reply};
@@ -23,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) check: Vec<String>,
     /// What follows when DMARC fails.
     pub(crate) dmarc: Enforcement,
+    /// What is done with automatic answers.
+    pub(crate) policy: Policy,
 }
 
 impl Default for Settings {
@@ -46,6 +50,7 @@ impl Default for Settings {
             min_free: 0,
             check: Vec::new(),
             dmarc: Enforcement::Mark,
+            policy: Policy::default(),
         }
     }
 }
@@ -92,6 +97,7 @@ impl Door {
             Some(Arc::new(tls)),
             Clock::system(),
         );
+        let server = server.answering(Policies::new(settings.policy));
         let server = if settings.check.is_empty() {
             server
         } else {
@@ -151,6 +157,14 @@ impl Admit for People {
         } else {
             Admission::Reject(Reply::new(550, (5, 1, 1), "No such user here"))
         }
+    }
+
+    fn party(&self, address: &Mailbox) -> Option<Party> {
+        let home = Some(BackendId::new("onprem"));
+        Some(match address.domain().key().as_str() {
+            "example.org" => Party::Ours { home },
+            _ => Party::Stranger,
+        })
     }
 
     fn encapsulated(&self, address: &Mailbox, from: &str, _at: Timestamp) {

@@ -13,7 +13,7 @@
 //! T~ text             our trace line of the last message has this in it
 //! M: text             lines of the last message in the spool behind our trace line, in order
 //! A: text             lines of our Authentication-Results of it, without the name of the field
-//! M? dmarc            why its first recipient is held: one word; `M? no`: he is not
+//! M? dmarc            why its first recipient is held: one word; `M? no`: he is not; `M? dropped`
 //! M. none             nothing was accepted
 //! M# sent TO          number of recipients of the last message
 //! MP requiretls       a parameter of MAIL of the last message
@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use tideover::auth::Enforcement;
 use tideover::inbound::{Role, TlsMode};
-use tideover::mail::RecipientState;
+use tideover::mail::{AutomaticDeed, AutomaticKind, AutomaticWay, RecipientState};
 use tideover::net::{BoxedStream, CertificateCheck, Handshake, TlsClient};
 use tideover::smtp::Reply;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -106,6 +106,24 @@ fn set(settings: &mut Settings, setting: &str) {
             }
         }
         "check" => settings.check.push(value.to_owned()),
+        "partner" => {
+            settings.policy.partners.insert(value.to_owned());
+        }
+        "automatic" => {
+            let words: Vec<&str> = value.split(' ').collect();
+            let [kind, way, deed] = words[..] else {
+                panic!("set automatic KIND WAY DEED")
+            };
+            let kind = AutomaticKind::ALL
+                .into_iter()
+                .find(|it| it.as_str() == kind);
+            let way = AutomaticWay::ALL.into_iter().find(|it| it.as_str() == way);
+            let deed = AutomaticDeed::ALL
+                .into_iter()
+                .find(|it| it.as_str() == deed);
+            let (kind, way, deed) = (kind.unwrap(), way.unwrap(), deed.unwrap());
+            settings.policy.set(kind, way, deed);
+        }
         "dmarc" => {
             settings.dmarc = match value {
                 "hold" => Enforcement::Hold,
@@ -332,6 +350,7 @@ impl Run {
         let state = self.door.spool.state(id, 0).unwrap();
         let told = match &state {
             Some(RecipientState::Held { reason, .. }) => reason.kind(),
+            Some(RecipientState::Dropped { .. }) => "dropped",
             _ => "no",
         };
         (told == expected).then_some(()).ok_or_else(|| wrong(told))

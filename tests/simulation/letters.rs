@@ -37,6 +37,7 @@ pub(crate) fn envelope(
         authenticity,
         expanded: None,
         filtered: Vec::new(),
+        automatic: None,
         verdict: None,
     }
 }

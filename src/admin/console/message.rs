@@ -127,6 +127,12 @@ fn facts(message: &MessageView, moments: &Moments) -> Vec<(&'static str, String)
         let results: Vec<String> = message.filtered.iter().map(ToString::to_string).collect();
         facts.push(("Content filters", visible(&results.join(", "))));
     }
+    if let Some(automatic) = &message.automatic
+        && let Some(kind) = automatic.kind
+    {
+        let what = format!("{kind}: {}", automatic.sign);
+        facts.push(("Automatic answer", visible(&what)));
+    }
     facts
 }
 

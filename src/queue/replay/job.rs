@@ -2,6 +2,7 @@
 //! other ways, and what became of them is written beside the recipient's state.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use super::judge::Taken;
 use crate::base::Timestamp;
 use crate::mail::{
     BackendId, Blame, BodySource, DeliveryTarget, Envelope, Failure, Outcome, RecipientEvent,
-    ReplayStep, SpoolId, WithLine,
+    ReplayStep, SpoolId, WithLine, WithoutFields,
 };
 use crate::queue::pacing::Asking;
 use crate::queue::state::{Content, Job, JobRecipient, Source, Waited};
@@ -110,6 +111,23 @@ impl Job {
             Some(ticket) => self.replay_event(ticket, ReplayStep::Interrupted { uncertain }),
             None => RecipientEvent::Interrupted { uncertain },
         }
+    }
+
+    /// A body without the fields that the policy of its time takes off for its recipients, who all
+    /// get the same bytes: also when a replay brings them again.
+    ///
+    /// # Errors
+    /// When its header cannot be read.
+    pub(in crate::queue) fn stripped(
+        &self,
+        body: Arc<dyn BodySource>,
+    ) -> io::Result<Arc<dyn BodySource>> {
+        let first = self.recipients.first();
+        let fields = first.map_or(&[][..], |one| self.envelope.stripped(one.number));
+        if fields.is_empty() {
+            return Ok(body);
+        }
+        Ok(Arc::new(WithoutFields::new(body, fields)?))
     }
 
     /// What is sent: for a replay with the wish for no automatic answers in front, if it is so.

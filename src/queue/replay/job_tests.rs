@@ -80,6 +80,7 @@ fn nobody_asks_for_reports_of_a_replay() {
         authenticity: Authenticity::Unproven,
         expanded: None,
         filtered: Vec::new(),
+        automatic: None,
         verdict: None,
     };
     let quiet = without_reports(&envelope);

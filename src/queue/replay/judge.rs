@@ -153,7 +153,8 @@ const fn is_held_on_purpose(state: &RecipientState) -> bool {
                 | HoldReason::Move { .. }
                 | HoldReason::Loop { .. }
                 | HoldReason::Dmarc { .. }
-                | HoldReason::Filter { .. },
+                | HoldReason::Filter { .. }
+                | HoldReason::Automatic { .. },
             ..
         }
     )

@@ -364,10 +364,12 @@ impl Runner {
         let (id, to) = (message.id, &self.ticket.to);
         let mut groups: Vec<Vec<Taken>> = Vec::new();
         for one in taken {
-            // A job has one home, which stands in its events.
+            // A job has one home, which stands in its events, and one body.
+            let stripped = |one: &Taken| message.envelope.stripped(one.number);
             let like = |group: &&mut Vec<Taken>| {
-                let first = group.first();
-                first.is_some_and(|first| first.diverted_from == one.diverted_from)
+                group.first().is_some_and(|first| {
+                    first.diverted_from == one.diverted_from && stripped(first) == stripped(&one)
+                })
             };
             match groups.iter_mut().find(like) {
                 Some(group) => group.push(one),

@@ -117,7 +117,7 @@ pub enum Skip {
     Unknown,
     /// Refused for good, and its sender told if he may be.
     Bounced,
-    /// Taken out by an administrator.
+    /// Taken out by an administrator, or by the policy on automatic answers.
     Dropped,
     /// A group whose people got it instead: they are recipients of a message of their own.
     Expanded,
@@ -147,7 +147,7 @@ impl Skip {
             Self::Elsewhere => "their recipients live elsewhere now: replay them --to their home",
             Self::Unknown => "nobody of that name is in the directory any more",
             Self::Bounced => "bounced: their senders were told, or the content was refused",
-            Self::Dropped => "taken out by an administrator",
+            Self::Dropped => "taken out by an administrator or a rule of [automatic]",
             Self::Expanded => "groups that were down: their people have copies of their own",
             Self::Gone => "their bodies are gone: spool.retain is over, the ledger has the rest",
             Self::Damaged => "damaged: see `tideover spool verify`",

@@ -27,6 +27,7 @@ fn envelope(from: &str, message_id: Option<&str>) -> Envelope {
         authenticity: Authenticity::Unproven,
         expanded: None,
         filtered: Vec::new(),
+        automatic: None,
         verdict: None,
     }
 }

@@ -99,11 +99,16 @@ fn first_states(line: &MessageLine) -> Vec<RecipientState> {
     let states = recipients.map(|(number, recipient)| {
         let first = RecipientState::accepted(recipient.lane.clone(), line.at);
         let held = line.held.iter().find(|(held, _)| *held == number);
-        let Some((_, reason)) = held else {
-            return first;
-        };
-        let event = RecipientEvent::Held {
-            reason: reason.clone(),
+        let event = match (held, line.envelope.dropped(number)) {
+            (Some((_, reason)), _) => RecipientEvent::Held {
+                reason: reason.clone(),
+            },
+            // The actor is the rule: nobody else did it.
+            (None, Some(actor)) => RecipientEvent::Dropped {
+                actor,
+                reason: String::new(),
+            },
+            (None, None) => return first,
         };
         first.apply(&event, line.at).unwrap_or(first)
     });

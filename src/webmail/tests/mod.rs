@@ -258,6 +258,7 @@ impl Site {
             authenticity: Authenticity::Unproven,
             expanded: None,
             filtered: Vec::new(),
+            automatic: None,
             verdict: None,
         };
         let mut draft = spool.draft();

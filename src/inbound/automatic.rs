@@ -1,0 +1,179 @@
+//! What the policy on automatic answers does with a message that came whole. It is asked before
+//! the message is made durable, and what it says is part of the record: a crash changes nothing.
+
+use bytes::Bytes;
+use metrics::counter;
+
+use super::connection::{Connection, NOT_STORED};
+use super::transaction::Transaction;
+use crate::automatic::{
+    Asked, Judged, Party, Policy, Sealed, Wish, author, judge, needs_body, proven, signed_by,
+};
+use crate::limits;
+use crate::mail::{Automatic, Recipient, Verdict, header_end};
+use crate::route::Origin;
+use crate::smtp::{Mailbox, Notify, Reply};
+use crate::spool::{Draft, SpoolError};
+use crate::telemetry::names;
+
+/// Our own fields in front of a header.
+const FRONT: usize = 4 * 1024;
+
+impl Connection {
+    /// Judges a message with a header of so many bytes; wishes for reports that go, go from the
+    /// recipients.
+    pub(super) async fn judge(
+        &self,
+        (draft, size): (&Draft, usize),
+        transaction: &mut Transaction,
+        (verdict, sealed): (Option<&Verdict>, Sealed),
+    ) -> Result<Judged, Reply> {
+        let policy = self.server.policies.present();
+        // Nothing is looked at for nothing.
+        if policy.is_idle() {
+            return Ok(Judged::default());
+        }
+        let unread = |error: SpoolError| {
+            tracing::error!(%error, "a message could not be read");
+            NOT_STORED
+        };
+        let read = front(draft, 0, size.saturating_add(FRONT));
+        let mut header = read.await.map_err(unread)?;
+        header.truncate(header_end(&header));
+        let body = if needs_body(&header) {
+            let read = front(draft, header.len() as u64, limits::AUTOMATIC_REPORT);
+            read.await.map_err(unread)?
+        } else {
+            Vec::new()
+        };
+        let sender = self.sender(&policy, (transaction, &header), verdict);
+        let recipients: Vec<(u16, Party, Wish)> = (0..)
+            .zip(&transaction.recipients)
+            .filter_map(|(number, one)| {
+                let party = self.recipient(&policy, one)?;
+                Some((number, party, wish_of(one)))
+            })
+            .collect();
+        let judged = judge(
+            &policy,
+            &Asked {
+                from: &transaction.from,
+                header: &header,
+                body: &body,
+                sender: &sender,
+                recipients: &recipients,
+                sealed,
+            },
+        );
+        for number in &judged.unwished {
+            if let Some(one) = transaction.recipients.get_mut(usize::from(*number)) {
+                one.parameters.notify = one.parameters.notify.map(without_success);
+            }
+        }
+        Ok(judged)
+    }
+
+    /// Whose a message is. A peer of ours is believed whom it speaks for; of a stranger only that
+    /// counts which he has proved.
+    fn sender(
+        &self,
+        policy: &Policy,
+        (transaction, header): (&Transaction, &[u8]),
+        verdict: Option<&Verdict>,
+    ) -> Party {
+        let author = author(header);
+        let envelope = transaction.from.mailbox();
+        match self.origin {
+            Origin::Trusted => {
+                // RFC 3834 §3.3: an answer has the null path, and says in From whose it is.
+                let party = envelope.or(author.as_ref()).map(|one| self.whose(one));
+                party.unwrap_or(Party::Stranger)
+            }
+            Origin::Internet => {
+                let Some(verdict) = verdict else {
+                    return Party::Stranger;
+                };
+                if let Some(one) = &author
+                    && signed_by(verdict, &one.domain().key())
+                    && let party @ Party::Ours { .. } = self.whose(one)
+                {
+                    return party;
+                }
+                let is_partner = |one: &Mailbox| {
+                    let domain = one.domain().key();
+                    policy.partners.contains(&domain)
+                        && (proven(verdict, &domain) || signed_by(verdict, &domain))
+                };
+                if envelope.into_iter().chain(&author).any(is_partner) {
+                    Party::Partner
+                } else {
+                    Party::Stranger
+                }
+            }
+        }
+    }
+
+    /// Of ours, or a stranger: who is a partner has to be proved.
+    fn whose(&self, one: &Mailbox) -> Party {
+        self.server.admit.party(one).unwrap_or(Party::Stranger)
+    }
+
+    /// Where it goes; `None`: to the program itself.
+    fn recipient(&self, policy: &Policy, one: &Recipient) -> Option<Party> {
+        let party = self.server.admit.party(&one.address)?;
+        let is_partner = || policy.partners.contains(&one.address.domain().key());
+        Some(match party {
+            Party::Stranger if one.mailbox.is_some() => Party::Ours { home: None },
+            Party::Stranger if is_partner() => Party::Partner,
+            party @ (Party::Ours { .. } | Party::Partner | Party::Stranger) => party,
+        })
+    }
+}
+
+/// Counts what was done with a message.
+pub(super) fn count(automatic: Option<&Automatic>) {
+    let Some(automatic) = automatic else { return };
+    let kind = automatic.kind.map_or("none", |kind| kind.as_str());
+    for ruling in &automatic.rulings {
+        let (way, deed) = (ruling.way.as_str(), ruling.deed.as_str());
+        counter!(names::AUTOMATIC, "kind" => kind, "way" => way, "deed" => deed)
+            .increment(ruling.recipients.len() as u64);
+    }
+}
+
+/// Up to `most` bytes from `at` on.
+async fn front(draft: &Draft, at: u64, most: usize) -> Result<Vec<u8>, SpoolError> {
+    let mut read = Vec::new();
+    while read.len() < most {
+        let from = at + read.len() as u64;
+        if from >= draft.len() {
+            break;
+        }
+        let piece: Bytes = draft.read_at(from, most - read.len()).await?;
+        if piece.is_empty() {
+            break;
+        }
+        read.extend_from_slice(&piece);
+    }
+    Ok(read)
+}
+
+fn wish_of(one: &Recipient) -> Wish {
+    match one.parameters.notify {
+        Some(Notify {
+            success: true,
+            never: false,
+            ..
+        }) => Wish::Success,
+        Some(_) | None => Wish::Nothing,
+    }
+}
+
+/// RFC 3461 §4.1: a list cannot be empty, and who asked for success alone asked for nothing else.
+const fn without_success(notify: Notify) -> Notify {
+    Notify {
+        success: false,
+        never: !(notify.failure || notify.delay),
+        ..notify
+    }
+}
