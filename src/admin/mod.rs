@@ -116,10 +116,10 @@ pub use landing_api::DismissedView;
 pub(crate) use lookup::{QueueQuery, TraceQuery};
 pub(crate) use move_api::MoveQuery;
 pub use move_api::{MoveReport, MoveView};
-pub(crate) use operators::{AddQuery, RevokeQuery, RoleQuery, TokenQuery};
+pub(crate) use operators::{AddQuery, RevokeQuery, RoleQuery, SessionQuery, TokenQuery};
 pub use operators::{
     Enrolment, LoginOptions, MeView, NewToken, OperatorState, OperatorView, Operators,
-    SecondStepRule, TokenView,
+    SecondStepRule, SessionView, TokenView,
 };
 pub(crate) use override_api::OverrideQuery;
 pub(crate) use queue_api::{PerformQuery, SelectQuery, SelectView};

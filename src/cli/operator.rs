@@ -11,7 +11,7 @@ use super::render::Page;
 use super::teller::Teller;
 use crate::admin::{
     AddQuery, Enrolment, NewToken, OperatorState, OperatorView, RevokeQuery, Role, RoleQuery,
-    TokenQuery, TokenView,
+    SessionQuery, SessionView, TokenQuery, TokenView,
 };
 use crate::config::units;
 use crate::terminal::{Cell, Table, Tone, moment, visible};
@@ -48,6 +48,25 @@ pub(crate) enum OperatorVerb {
     /// Tokens with which programs ask in the name of an operator
     #[command(subcommand)]
     Token(TokenVerb),
+    /// Where an operator is logged in with a browser
+    #[command(subcommand)]
+    Session(SessionVerb),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum SessionVerb {
+    /// The sessions of somebody
+    List {
+        /// His name
+        name: String,
+    },
+    /// End a session of somebody, or all: he has to log in again
+    End {
+        /// His name
+        name: String,
+        /// Its name in the list [default: all of them]
+        id: Option<String>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
@@ -82,7 +101,12 @@ pub(crate) enum TokenVerb {
 impl OperatorVerb {
     /// Does it only show something?
     pub(super) const fn is_question(&self) -> bool {
-        matches!(self, Self::List | Self::Token(TokenVerb::List { .. }))
+        matches!(
+            self,
+            Self::List
+                | Self::Token(TokenVerb::List { .. })
+                | Self::Session(SessionVerb::List { .. })
+        )
     }
 }
 
@@ -128,6 +152,29 @@ pub(super) async fn perform(
             })
         }
         OperatorVerb::Token(verb) => token(&teller, verb).await,
+        OperatorVerb::Session(verb) => session(&teller, verb).await,
+    }
+}
+
+async fn session(teller: &Teller, verb: SessionVerb) -> Result<(), Failure> {
+    let client = &teller.client;
+    match verb {
+        SessionVerb::List { name } => {
+            let answer = client.ask(Request::get(of(&name, "sessions"))).await?;
+            teller.print(&answer, |page, it: &Vec<SessionView>| page.sessions(it))
+        }
+        SessionVerb::End { name, id } => {
+            let request = Request::post(&of(&name, "sessions/end"), &SessionQuery { id });
+            let answer = client.ask(request).await?;
+            teller.print(&answer, |_, it: &Vec<SessionView>| {
+                let ended = match it.len() {
+                    0 => "he is logged in nowhere".to_owned(),
+                    1 => "a session has ended".to_owned(),
+                    ended => format!("{ended} sessions have ended"),
+                };
+                format!("{}: {ended}\n", visible(&name))
+            })
+        }
     }
 }
 
@@ -211,6 +258,25 @@ impl Page {
             enrolment.role,
             enrolment.code
         )
+    }
+
+    /// `operator session list`.
+    fn sessions(self, sessions: &[SessionView]) -> String {
+        if sessions.is_empty() {
+            return "logged in nowhere\n".to_owned();
+        }
+        let head = ["SESSION", "FROM", "BROWSER", "BEGUN", "SEEN"];
+        let mut table = Table::new(&head, &[1, 2]);
+        for one in sessions {
+            table.row([
+                one.id.as_str().into(),
+                one.from.as_str().into(),
+                one.device.as_str().into(),
+                moment(one.created, self.now).into(),
+                moment(one.seen, self.now).into(),
+            ]);
+        }
+        table.render(self.palette)
     }
 
     /// `operator token list`.

@@ -1,5 +1,7 @@
 //! What is around every page, whoever it is for: the security headers, the style, answers that
-//! lead elsewhere.
+//! lead elsewhere, what a browser calls itself.
+
+mod device;
 
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, LOCATION, REFERRER_POLICY,
@@ -10,6 +12,8 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
+
+pub use device::{agent, device};
 
 /// The style that all pages have.
 pub const STYLE: &str = include_str!("../../webmail/assets/style.css");
@@ -51,6 +55,19 @@ pub fn see_other(target: &str) -> Response {
         response.headers_mut().insert(LOCATION, target);
     }
     response
+}
+
+/// Where a login leads back to: a path on this site that is no login itself. `//evil.example` and
+/// `/\evil.example` are on others.
+#[must_use]
+pub fn own_path(next: &str) -> &str {
+    let leads_out =
+        next.starts_with("//") || next.contains('\\') || next.contains(char::is_control);
+    if next.starts_with('/') && !leads_out && !next.starts_with("/log") {
+        next
+    } else {
+        "/"
+    }
 }
 
 /// A browser says where a request comes from; a form of another site is none of ours.
@@ -114,6 +131,25 @@ mod tests {
     fn another_content_has_another_address() {
         assert_eq!(versioned("/a.css", "x"), versioned("/a.css", "x"));
         assert_ne!(versioned("/a.css", "x"), versioned("/a.css", "y"));
+    }
+
+    #[test]
+    fn nobody_is_sent_to_another_site() {
+        for own in ["/", "/queue?held=1", "/message/1#end"] {
+            assert_eq!(own_path(own), own);
+        }
+        for evil in [
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "evil",
+            "",
+            "/a\r\nb",
+            "/logout",
+            "/login?next=/",
+        ] {
+            assert_eq!(own_path(evil), "/", "{evil}");
+        }
     }
 
     #[test]

@@ -3,11 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
-use axum::http::header::{ACCEPT_LANGUAGE, COOKIE, USER_AGENT};
+use axum::http::header::{ACCEPT_LANGUAGE, COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method};
 
-use super::device::device;
 use super::error::WebError;
 use super::session::{LIFE, Origin, Session};
 use super::texts::{Texts, for_reader};
@@ -15,13 +14,11 @@ use super::{Proxy, Webmail, opening};
 use crate::activation::Ruling;
 use crate::base::Timestamp;
 use crate::directory::{EntryKind, FoundBy, Lookup};
+use crate::frame::{agent, device};
 use crate::mail::BackendId;
 use crate::person::{Span, spans};
 use crate::route::{self, Admission};
 use crate::smtp::Mailbox;
-
-/// Characters of a browser's name that are kept.
-const AGENT: usize = 300;
 
 /// Anybody.
 #[derive(Debug, Clone)]
@@ -261,13 +258,6 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
         .filter_map(|pair| pair.trim().split_once('='))
         .find(|(key, _)| *key == name)
         .map(|(_, value)| value.to_owned())
-}
-
-fn agent(headers: &HeaderMap) -> String {
-    let agent = headers
-        .get(USER_AGENT)
-        .and_then(|value| value.to_str().ok());
-    agent.unwrap_or_default().chars().take(AGENT).collect()
 }
 
 fn client_address(parts: &Parts, proxy: Proxy) -> IpAddr {

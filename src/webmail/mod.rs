@@ -7,7 +7,6 @@ mod announce;
 mod changes;
 mod conversations;
 mod departed;
-mod device;
 mod doubts;
 mod drafts;
 mod error;

@@ -246,7 +246,7 @@ const ACCOUNTS: &[Step] = &[
         "POST",
         "/api/operators/add",
         "",
-        r#"{"name":"zoe","role":"viewer"}"#,
+        r#"{"name":"eve","role":"viewer"}"#,
     ),
     (
         "POST",
@@ -262,6 +262,10 @@ const ACCOUNTS: &[Step] = &[
         r#"{"label":"a test"}"#,
     ),
     ("GET", "/api/operators/{name=ann}/tokens", "", ""),
+    ("GET", "/api/operators/{name=zoe}/sessions", "", ""),
+    ("POST", "/api/operators/{name=zoe}/sessions/end", "", "{}"),
+    ("GET", "/api/me/sessions", "", ""),
+    ("POST", "/api/me/sessions/end", "", "{}"),
     (
         "POST",
         "/api/operators/{name=ann}/tokens/revoke",
@@ -278,7 +282,7 @@ const ACCOUNTS: &[Step] = &[
 ];
 
 /// What cannot be done on this server, and why.
-const REFUSED: [(&str, u16, &str); 7] = [
+const REFUSED: [(&str, u16, &str); 10] = [
     ("/api/directory/sync", 404, "names no source"),
     ("/api/landing/check", 400, "imap"),
     (
@@ -299,6 +303,17 @@ const REFUSED: [(&str, u16, &str); 7] = [
         "everybody makes his own tokens only",
     ),
     ("/api/me/tokens", 403, "a token cannot make tokens"),
+    ("/api/operators/add", 403, "with a token nobody makes"),
+    (
+        "/api/operators/{name}/role",
+        403,
+        "with a token nobody makes",
+    ),
+    (
+        "/api/operators/{name}/reset",
+        403,
+        "with a token nobody makes",
+    ),
 ];
 
 /// `/api/x/{id=r1}` as the operation is called, and as it is asked.
@@ -318,6 +333,7 @@ fn named(path: &str) -> (String, String) {
 fn answers_are_what_the_document_says() {
     let place = Place::open();
     let token = place.token("ann", "admin");
+    place.token("zoe", "viewer");
     let (message, case) = place.found();
     let [spare, own] = ["spare", "own"].map(|label| {
         let made = place.verb(&["operator", "token", "add", "ann", label]);

@@ -17,6 +17,7 @@ mod console;
 mod driver;
 mod lost;
 mod outage;
+mod own;
 mod passkeys;
 mod place;
 mod platform;

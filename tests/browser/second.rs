@@ -8,7 +8,7 @@ use crate::place::{EVENT, PASSWORD, Place};
 use crate::seen::look;
 
 /// RFC 6238: a code is good for so many seconds.
-const STEP: u64 = 30;
+pub(crate) const STEP: u64 = 30;
 
 /// An invitation is answered; the second step of the login is set up, and asked for.
 #[test]
@@ -85,13 +85,13 @@ fn half_way(browser: &Browser) {
     clippy::disallowed_methods,
     reason = "the program has the clock of the system, too"
 )]
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     elapsed.unwrap().as_secs()
 }
 
 /// What an app shows in a step of time (RFC 4226 §5.3).
-fn code(secret: &[u8], step: u64) -> String {
+pub(crate) fn code(secret: &[u8], step: u64) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret);
     let tag = hmac::sign(&key, &step.to_be_bytes());
     let tag = tag.as_ref();
@@ -101,7 +101,7 @@ fn code(secret: &[u8], step: u64) -> String {
 }
 
 /// RFC 4648 §6; spaces are for the eye.
-fn from_base32(text: &str) -> Vec<u8> {
+pub(crate) fn from_base32(text: &str) -> Vec<u8> {
     let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let (mut bytes, mut rest, mut bits) = (Vec::new(), 0_u32, 0);
     for letter in text.chars().filter(|c| !c.is_whitespace()) {

@@ -21,6 +21,7 @@ mod kinds;
 mod live;
 mod mailboxes;
 mod matters;
+mod me;
 mod message;
 mod moments;
 mod movers;
@@ -146,6 +147,9 @@ pub fn console(console: Console) -> Router {
             get(mailboxes::dry).post(mailboxes::carry),
         )
         .route("/mailboxes/runs/{id}/stop", post(mailboxes::stop))
+        .route("/me", get(me::page))
+        .route("/me/sessions/end", post(me::end_sessions))
+        .route("/me/tokens/end", post(me::end_token))
         .route("/audit", get(audit::page))
         .route("/config", get(config::page))
         .route("/config/reload", post(config::reload))

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use super::{AdminError, Caller, Gate};
 use crate::admin::Role;
 use crate::admin::caller::Way;
+use crate::admin::operators::session_id;
 use crate::base::percent_encoded;
 use crate::frame::see_other;
 
@@ -91,6 +92,14 @@ impl Proof {
     fn session(gate: &Gate, token: String) -> Self {
         let (gate, held) = (gate.clone(), Held::Session(token));
         Self { gate, held }
+    }
+
+    /// The name of his session, if it is one.
+    pub(in crate::admin) fn session_id(&self) -> Option<String> {
+        match &self.held {
+            Held::Token(_) => None,
+            Held::Session(token) => Some(session_id(token)),
+        }
     }
 
     /// Does it still let him in, as somebody who may do what a `role` may? The role that he has

@@ -1,4 +1,4 @@
-//! The pages before login: log in and out, set a password with a code, set up a second step.
+//! The pages before login: log in and out, set a password with a code.
 
 use askama::Template;
 use axum::extract::rejection::FormRejection;
@@ -11,14 +11,10 @@ use axum::{Form, Router};
 use serde::Deserialize;
 
 use super::identify::expect_own_site;
-use super::{AdminError, Gate, Session};
+use super::{AdminError, Gate, Session, own};
 use crate::admin::audit::{AuditEntry, AuditOutcome};
-use crate::admin::operators::{Proven, Typed};
-use crate::credential::{grouped, picture, uri};
-use crate::frame::see_other;
-
-/// What the app calls us.
-const SITE: &str = "Tideover";
+use crate::admin::operators::{Origin, Proven, Typed};
+use crate::frame::{agent, own_path, see_other};
 
 #[derive(Template)]
 #[template(path = "console/login.html")]
@@ -39,18 +35,6 @@ struct WelcomePage {
 }
 
 #[derive(Template)]
-#[template(path = "console/second.html")]
-struct SecondPage {
-    csrf: String,
-    secret: String,
-    readable: String,
-    uri: String,
-    picture: Option<(String, usize)>,
-    error: String,
-    is_required: bool,
-}
-
-#[derive(Template)]
 #[template(path = "console/notice.html")]
 struct NoticePage {
     title: String,
@@ -63,7 +47,11 @@ pub(super) fn routes(gate: Gate) -> Router {
         .route("/login", get(login_page).post(log_in))
         .route("/logout", axum::routing::post(log_out))
         .route("/welcome", get(welcome_page).post(welcome))
-        .route("/second", get(second_page).post(set_second))
+        .route("/second", get(own::second_page).post(own::set_second))
+        .route(
+            "/password",
+            get(own::password_page).post(own::change_password),
+        )
         .with_state(gate)
 }
 
@@ -76,18 +64,22 @@ struct LoginQuery {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Fields {
+pub(super) struct Fields {
     csrf: String,
     name: String,
-    password: String,
-    again: String,
+    pub(super) password: String,
+    pub(super) again: String,
     code: String,
     next: String,
-    secret: String,
+    pub(super) secret: String,
+    /// The password until now.
+    pub(super) old: String,
+    /// Of the app until now.
+    pub(super) old_code: String,
 }
 
 impl Fields {
-    fn typed(&self) -> Typed {
+    pub(super) fn typed(&self) -> Typed {
         Typed {
             name: self.name.clone(),
             password: self.password.clone(),
@@ -96,7 +88,7 @@ impl Fields {
     }
 }
 
-type Filled = Result<Form<Fields>, FormRejection>;
+pub(super) type Filled = Result<Form<Fields>, FormRejection>;
 
 fn filled(form: Filled) -> Result<Fields, AdminError> {
     match form {
@@ -116,7 +108,7 @@ pub(super) fn shown(status: StatusCode, page: &impl Template) -> Response {
 }
 
 /// An error as a page.
-fn refused(error: &AdminError) -> Response {
+pub(super) fn refused(error: &AdminError) -> Response {
     let status = error.status();
     let page = NoticePage {
         title: status.canonical_reason().unwrap_or_default().to_owned(),
@@ -127,7 +119,7 @@ fn refused(error: &AdminError) -> Response {
 }
 
 /// When to try again, in the header for it.
-fn with_wait(mut response: Response, error: &AdminError) -> Response {
+pub(super) fn with_wait(mut response: Response, error: &AdminError) -> Response {
     if let AdminError::Wait(wait) = error {
         let seconds = HeaderValue::from(wait.as_secs().max(1));
         response.headers_mut().insert(RETRY_AFTER, seconds);
@@ -159,22 +151,19 @@ async fn login_page(
     put_cookies(shown(StatusCode::OK, &page), [cookie])
 }
 
-async fn log_in(
-    State(gate): State<Gate>,
-    Visit { from, headers }: Visit,
-    form: Filled,
-) -> Response {
-    let fields = match open_form(&gate, &headers, form) {
+async fn log_in(State(gate): State<Gate>, visit: Visit, form: Filled) -> Response {
+    let fields = match open_form(&gate, &visit.headers, form) {
         Ok(fields) => fields,
         Err(error) => return refused(&error),
     };
+    let from = visit.from;
     let entered_by = gate.operators().log_in(fields.typed(), from).await;
     gate.note((&fields.name, from), "Log in", entered_by.as_ref().err())
         .await;
     match entered_by {
-        Ok(proven) => entered(&gate, &proven, (from, own_path(&fields.next))).await,
+        Ok(proven) => entered(&gate, &proven, (&visit, own_path(&fields.next))).await,
         Err(error @ (AdminError::Wrong | AdminError::Wait(_))) => {
-            let (csrf, cookie) = gate.form(&headers);
+            let (csrf, cookie) = gate.form(&visit.headers);
             let page = LoginPage {
                 csrf,
                 next: own_path(&fields.next).to_owned(),
@@ -202,8 +191,12 @@ fn open_form(gate: &Gate, headers: &HeaderMap, form: Filled) -> Result<Fields, A
 }
 
 /// Begins a session and goes on.
-async fn entered(gate: &Gate, proven: &Proven, (from, next): (std::net::IpAddr, &str)) -> Response {
-    match gate.operators().begin(proven, from).await {
+pub(super) async fn entered(
+    gate: &Gate,
+    proven: &Proven,
+    (visit, next): (&Visit, &str),
+) -> Response {
+    match gate.operators().begin(proven, visit.origin()).await {
         Ok(token) => {
             let cookies = [gate.session_cookie(&token), gate.no_form_cookie()];
             put_cookies(see_other(next), cookies)
@@ -237,7 +230,7 @@ async fn end(gate: &Gate, Visit { from, headers }: &Visit, form: Filled) -> Resu
 }
 
 /// A form of who is logged in, if it comes from one of our pages.
-fn own_form(
+pub(super) fn own_form(
     gate: &Gate,
     headers: &HeaderMap,
     (form, session): (Filled, &Session),
@@ -251,7 +244,10 @@ fn own_form(
     }
 }
 
-async fn session_of(gate: &Gate, headers: &HeaderMap) -> Result<Option<Session>, AdminError> {
+pub(super) async fn session_of(
+    gate: &Gate,
+    headers: &HeaderMap,
+) -> Result<Option<Session>, AdminError> {
     gate.expect_wire()?;
     match gate.session_token(headers) {
         Some(token) => Ok(gate.operators().session(&token).await?),
@@ -272,34 +268,27 @@ async fn welcome_page(State(gate): State<Gate>, headers: HeaderMap) -> Response 
     put_cookies(shown(StatusCode::OK, &page), [cookie])
 }
 
-async fn welcome(
-    State(gate): State<Gate>,
-    Visit { from, headers }: Visit,
-    form: Filled,
-) -> Response {
-    let fields = match open_form(&gate, &headers, form) {
+async fn welcome(State(gate): State<Gate>, visit: Visit, form: Filled) -> Response {
+    let fields = match open_form(&gate, &visit.headers, form) {
         Ok(fields) => fields,
         Err(error) => return refused(&error),
     };
     let error = if fields.password == fields.again {
-        let welcomed = gate.operators().welcome(fields.typed(), from).await;
+        let welcomed = gate.operators().welcome(fields.typed(), visit.from).await;
         let what = "Set the password with a code";
-        gate.note((&fields.name, from), what, welcomed.as_ref().err())
+        gate.note((&fields.name, visit.from), what, welcomed.as_ref().err())
             .await;
         match welcomed {
-            Ok(proven) => return entered(&gate, &proven, (from, "/")).await,
+            Ok(proven) => return entered(&gate, &proven, (&visit, "/")).await,
             Err(error) => error,
         }
     } else {
-        AdminError::Asked {
-            what: "the two passwords are not the same".to_owned(),
-            hint: "type them again",
-        }
+        differ()
     };
     if error.status().is_server_error() {
         return refused(&error);
     }
-    let (csrf, cookie) = gate.form(&headers);
+    let (csrf, cookie) = gate.form(&visit.headers);
     let told = if matches!(error, AdminError::Wrong) {
         "Name or code is wrong, or the code is too old or used.".to_owned()
     } else {
@@ -314,69 +303,18 @@ async fn welcome(
     put_cookies(response, [cookie])
 }
 
-async fn second_page(State(gate): State<Gate>, headers: HeaderMap) -> Response {
-    match session_of(&gate, &headers).await {
-        Ok(Some(session)) if session.has_second => see_other("/"),
-        Ok(Some(session)) => {
-            let secret = gate.operators().new_secret();
-            second(&session, secret, (StatusCode::OK, String::new()))
-        }
-        Ok(None) => see_other("/login?next=/second"),
-        Err(error) => refused(&error),
-    }
-}
-
-fn second(session: &Session, secret: String, (status, error): (StatusCode, String)) -> Response {
-    let uri = uri(SITE, &session.name, &secret);
-    let page = SecondPage {
-        csrf: session.csrf().to_owned(),
-        readable: grouped(&secret),
-        picture: picture(&uri),
-        uri,
-        secret,
-        error,
-        is_required: session.lacks_second,
-    };
-    shown(status, &page)
-}
-
-async fn set_second(
-    State(gate): State<Gate>,
-    Visit { from, headers }: Visit,
-    form: Filled,
-) -> Response {
-    let session = match session_of(&gate, &headers).await {
-        Ok(Some(session)) => session,
-        Ok(None) => return see_other("/login?next=/second"),
-        Err(error) => return refused(&error),
-    };
-    let fields = match own_form(&gate, &headers, (form, &session)) {
-        Ok(fields) => fields,
-        Err(error) => return refused(&error),
-    };
-    let typed = Typed {
-        name: session.name.clone(),
-        ..fields.typed()
-    };
-    let operators = gate.operators();
-    let set = operators.set_second(typed, &fields.secret, from).await;
-    let what = "Set up the second step";
-    gate.note((&session.name, from), what, set.as_ref().err())
-        .await;
-    match set {
-        Ok(()) => see_other("/"),
-        Err(error @ (AdminError::Wrong | AdminError::Wait(_))) => {
-            let told = (error.status(), error.to_string());
-            with_wait(second(&session, fields.secret, told), &error)
-        }
-        Err(error) => refused(&error),
+/// What was typed twice, to be sure, is not the same.
+pub(super) fn differ() -> AdminError {
+    AdminError::Asked {
+        what: "the two passwords are not the same".to_owned(),
+        hint: "type them again",
     }
 }
 
 impl Gate {
     /// Writes down what somebody has done about his login. What strangers typed is not repeated:
     /// it may be a password in the wrong field.
-    async fn note(
+    pub(super) async fn note(
         &self,
         (typed, from): (&str, std::net::IpAddr),
         what: &str,
@@ -405,21 +343,20 @@ fn put_cookies<const N: usize>(
     response
 }
 
-/// A path on this site: `//evil.example` and `/\evil.example` are none.
-fn own_path(next: &str) -> &str {
-    let leads_out =
-        next.starts_with("//") || next.contains('\\') || next.contains(char::is_control);
-    if next.starts_with('/') && !leads_out && !next.starts_with("/log") {
-        next
-    } else {
-        "/"
-    }
+/// Where a request comes from, and its headers.
+pub(super) struct Visit {
+    pub(super) from: std::net::IpAddr,
+    pub(super) headers: HeaderMap,
 }
 
-/// Where a request comes from, and its headers.
-struct Visit {
-    from: std::net::IpAddr,
-    headers: HeaderMap,
+impl Visit {
+    /// Where a session of his begins.
+    fn origin(&self) -> Origin {
+        Origin {
+            from: self.from,
+            agent: agent(&self.headers),
+        }
+    }
 }
 
 impl axum::extract::FromRequestParts<Gate> for Visit {
@@ -433,24 +370,5 @@ impl axum::extract::FromRequestParts<Gate> for Visit {
             from: gate.visitor(&parts.headers, &parts.extensions),
             headers: parts.headers.clone(),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::own_path;
-
-    #[test]
-    fn nobody_is_sent_to_another_site() {
-        assert_eq!(own_path("/queue?held=1"), "/queue?held=1");
-        for evil in [
-            "//evil.example",
-            "/\\evil.example",
-            "https://evil.example",
-            "",
-            "/a\r\nb",
-        ] {
-            assert_eq!(own_path(evil), "/", "{evil}");
-        }
     }
 }

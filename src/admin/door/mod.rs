@@ -7,6 +7,7 @@
 mod cookies;
 mod identify;
 mod login;
+mod own;
 #[cfg(test)]
 mod tests;
 

@@ -1,5 +1,7 @@
 //! The door, from outside.
 
+mod password;
+
 use std::future::ready;
 
 use axum::body::{Body, Bytes, to_bytes};
@@ -286,8 +288,7 @@ async fn who_logs_in_is_known_by_his_cookie_until_he_logs_out() {
 async fn what_another_site_sends_along_with_the_cookie_changes_nothing() {
     let door = Door::new(Wire::Local, SecondStepRule::Optional);
     let proven = door.place.somebody("ann", Role::Admin).await;
-    let from = crate::admin::operators::tests::HERE;
-    let token = door.place.operators.begin(&proven, from).await.unwrap();
+    let token = door.place.session(&proven).await;
     let cookie = format!("tideover-operator={token}");
     let plain = ("content-type", "text/plain");
     for (headers, expected) in [
@@ -327,8 +328,7 @@ async fn a_token_is_known_and_a_wrong_one_is_not_saved_by_a_cookie() {
     // No cookie: no other site can send it along.
     let me = door.ask(post("/api/me", &with, "")).await;
     assert_eq!(me.text, "ann viewer ");
-    let from = crate::admin::operators::tests::HERE;
-    let session = operators.begin(&proven, from).await.unwrap();
+    let session = door.place.session(&proven).await;
     let cookie = format!("tideover-operator={session}");
     let both = [
         (COOKIE.as_str(), &*cookie),
@@ -376,7 +376,7 @@ async fn nobody_proves_who_he_is_where_others_read_along() {
     let door = Door::new(Wire::Open, SecondStepRule::Optional);
     door.place.somebody("ann", Role::Admin).await;
     assert_eq!(door.ask(get("/health")).await.text, "well");
-    for path in ["/login", "/welcome", "/second", "/api/me"] {
+    for path in ["/login", "/welcome", "/second", "/password", "/api/me"] {
         let answer = door.ask(get(path)).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
         assert!(answer.text.contains("plain http"), "{}", answer.text);

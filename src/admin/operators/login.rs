@@ -18,6 +18,22 @@ pub(in crate::admin) struct Typed {
     pub(in crate::admin) code: String,
 }
 
+/// A new password, with the one until now.
+#[derive(Clone)]
+pub(in crate::admin) struct Renewal {
+    pub(in crate::admin) old: String,
+    pub(in crate::admin) new: String,
+}
+
+/// A new app.
+#[derive(Clone)]
+pub(in crate::admin) struct App {
+    /// What it knows, in base32.
+    pub(in crate::admin) secret: String,
+    /// A code of the app until now, if there is one.
+    pub(in crate::admin) old_code: String,
+}
+
 /// Somebody who has proved who he is.
 #[derive(Debug, Clone)]
 pub(in crate::admin) struct Proven(pub(super) Operator);
@@ -107,21 +123,8 @@ impl Operators {
         };
         let known = self.find(&name).await?;
         known.filter(&is_his).ok_or(AdminError::Wrong)?;
-        let length = typed.password.chars().count();
-        if typed.password.eq_ignore_ascii_case(&name) {
-            return Err(AdminError::Asked {
-                what: "a password is not the name".to_owned(),
-                hint: "choose another one; several words make a good one",
-            });
-        }
-        if !(SHORTEST..=LONGEST).contains(&length) {
-            return Err(AdminError::Asked {
-                what: format!("a password has {SHORTEST} to {LONGEST} characters"),
-                hint: "choose another one; several words make a good one",
-            });
-        }
-        let hash = self.passwords().await?.hash(typed.password).await;
-        let hash = hash.map_err(|error| AdminError::Ours(error.to_string()))?;
+        expect_password(&name, &typed.password)?;
+        let hash = self.hash(typed.password).await?;
         let _changing = self.0.changing.lock().await;
         let known = self.find(&name).await?.filter(is_his);
         let mut operator = known.ok_or(AdminError::Wrong)?;
@@ -134,47 +137,102 @@ impl Operators {
         Ok(Proven(operator))
     }
 
+    /// Another password, for who knows the one until now: an open browser is not enough. All his
+    /// sessions end.
+    pub(in crate::admin) async fn change_password(
+        &self,
+        name: &str,
+        renewal: Renewal,
+        from: IpAddr,
+    ) -> Result<Proven, AdminError> {
+        let Renewal { old, new } = renewal;
+        expect_password(name, &new)?;
+        if old == new {
+            return Err(refused_password("it is the password until now".to_owned()));
+        }
+        let proven = self.prove(name, old, from).await?;
+        let hash = self.hash(new).await?;
+        let _changing = self.0.changing.lock().await;
+        let mut operator = self.still(&proven).await?;
+        operator.password = Some(Secret(hash));
+        operator.generation = operator.generation.wrapping_add(1);
+        self.keep(&operator).await?;
+        let now = self.0.clock.now();
+        self.throttle().succeeded(now, name, from);
+        Ok(Proven(operator))
+    }
+
+    async fn hash(&self, password: String) -> Result<String, AdminError> {
+        let hash = self.passwords().await?.hash(password).await;
+        hash.map_err(|error| AdminError::Ours(error.to_string()))
+    }
+
+    /// As he is now, unless he was shut out, or has changed how he logs in, since he was proven.
+    async fn still(&self, proven: &Operator) -> Result<Operator, AdminError> {
+        let found = self.find(&proven.name).await?;
+        let is_same = |now: &Operator| !now.disabled && now.generation == proven.generation;
+        found.filter(is_same).ok_or(AdminError::Wrong)
+    }
+
     /// A new secret for an app.
     pub(in crate::admin) fn new_secret(&self) -> String {
         base32(&self.0.entropy.bytes::<SECRET>())
     }
 
-    /// From now on a login takes a code of the app that knows this secret. He proves himself anew:
-    /// an open browser is not enough.
+    /// From now on a login takes a code of the app that knows this secret. He proves himself anew,
+    /// with the app until now, too: an open browser is not enough. All his sessions end.
     pub(in crate::admin) async fn set_second(
         &self,
         typed: Typed,
-        secret: &str,
+        app: App,
         from: IpAddr,
-    ) -> Result<(), AdminError> {
-        let bytes = from_base32(secret).filter(|bytes| bytes.len() == SECRET);
+    ) -> Result<Proven, AdminError> {
+        let bytes = from_base32(&app.secret).filter(|bytes| bytes.len() == SECRET);
         let bytes = bytes.ok_or(AdminError::Wrong)?;
         let proven = self.prove(&typed.name, typed.password, from).await?;
         let now = self.0.clock.now();
         let last = accepted(&bytes, &typed.code, (now, 0)).ok_or(AdminError::Wrong)?;
         let _changing = self.0.changing.lock().await;
-        let mut operator = self.find(&typed.name).await?.ok_or(AdminError::Wrong)?;
-        if operator.disabled || operator.generation != proven.generation {
-            return Err(AdminError::Wrong);
-        }
-        // Who has one already loses it by `operator reset` only.
-        if operator.second.is_some() {
-            return Err(AdminError::Asked {
-                what: "the second step is set up already".to_owned(),
-                hint: "`tideover operator reset` begins anew when the app is lost",
-            });
+        let mut operator = self.still(&proven).await?;
+        if let Some(second) = &operator.second {
+            let until_now = from_base32(&second.secret.0).ok_or(AdminError::Wrong)?;
+            let step = accepted(&until_now, &app.old_code, (now, second.last));
+            step.ok_or(AdminError::Wrong)?;
+            if until_now == bytes {
+                return Err(AdminError::Wrong);
+            }
         }
         operator.second = Some(Second {
-            secret: Secret(secret.to_owned()),
+            secret: Secret(app.secret),
             last,
         });
+        operator.generation = operator.generation.wrapping_add(1);
         self.keep(&operator).await?;
         self.throttle().succeeded(now, &typed.name, from);
-        Ok(())
+        Ok(Proven(operator))
     }
 
     /// Has he still to set up a second step?
     pub(super) fn lacks_second(&self, operator: &Operator) -> bool {
         self.0.options.second_step == SecondStepRule::Required && operator.second.is_none()
+    }
+}
+
+/// Is it one that is taken?
+fn expect_password(name: &str, password: &str) -> Result<(), AdminError> {
+    if password.eq_ignore_ascii_case(name) {
+        return Err(refused_password("a password is not the name".to_owned()));
+    }
+    if !(SHORTEST..=LONGEST).contains(&password.chars().count()) {
+        let what = format!("a password has {SHORTEST} to {LONGEST} characters");
+        return Err(refused_password(what));
+    }
+    Ok(())
+}
+
+fn refused_password(what: String) -> AdminError {
+    AdminError::Asked {
+        what,
+        hint: "choose another one; several words make a good one",
     }
 }

@@ -3,6 +3,8 @@
 
 mod login;
 mod ops;
+#[cfg(test)]
+mod own_tests;
 mod record;
 mod session;
 #[cfg(test)]
@@ -23,12 +25,13 @@ use crate::limits;
 use crate::spool::{Spool, SpoolError};
 use record::{Code, Operator, expect_name};
 
-pub(super) use login::{Proven, Typed};
+pub(super) use login::{App, Proven, Renewal, Typed};
 pub use ops::MeView;
 pub(super) use ops::operations;
-pub(crate) use ops::{AddQuery, RevokeQuery, RoleQuery};
+pub(crate) use ops::{AddQuery, RevokeQuery, RoleQuery, SessionQuery};
 pub use record::{Enrolment, OperatorState, OperatorView};
-pub(super) use session::Session;
+pub use session::SessionView;
+pub(super) use session::{Origin, Session, session_id};
 pub(crate) use token::TokenQuery;
 pub use token::{NewToken, TokenView};
 

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Enrolment, NewToken, OperatorView, Role, TokenQuery, TokenView};
+use super::session::Ending;
+use super::{Enrolment, NewToken, OperatorView, Role, SessionView, TokenQuery, TokenView};
 use crate::admin::caller::Way;
+use crate::admin::door::Proof;
 use crate::admin::extract::{Body, Path};
-use crate::admin::operation::{Operation, change, look};
+use crate::admin::operation::{Input, Operation, change, look};
 use crate::admin::{Admin, AdminError, Caller};
 
 /// Somebody new.
@@ -36,6 +39,14 @@ pub(crate) struct RevokeQuery {
     pub(crate) id: String,
 }
 
+/// Sessions that end.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct SessionQuery {
+    /// As it is listed; all of them when it is left out, but for the one that asks for its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<String>,
+}
+
 /// Who one is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MeView {
@@ -49,24 +60,28 @@ pub struct MeView {
 
 /// The operations.
 pub(in crate::admin) fn operations() -> Vec<Operation> {
+    of_others().into_iter().chain(of_oneself()).collect()
+}
+
+fn of_others() -> Vec<Operation> {
     vec![
         look("/api/operators", Role::Admin, "All operators", list),
         change(
             "/api/operators/add",
             Role::Admin,
-            "Add an operator: he sets his password with the code",
+            "Add an operator: he sets his password with the code; not with a token",
             add,
         ),
         change(
             "/api/operators/{name}/role",
             Role::Admin,
-            "Give an operator another role",
+            "Give an operator another role; not with a token",
             set_role,
         ),
         change(
             "/api/operators/{name}/reset",
             Role::Admin,
-            "End all that an operator logs in with, and make a new code for him",
+            "End all that an operator logs in with, and make a new code for him; not with a token",
             reset,
         ),
         change(
@@ -93,7 +108,36 @@ pub(in crate::admin) fn operations() -> Vec<Operation> {
             "End a token of an operator",
             revoke,
         ),
+        look(
+            "/api/operators/{name}/sessions",
+            Role::Admin,
+            "Where an operator is logged in",
+            sessions,
+        ),
+        change(
+            "/api/operators/{name}/sessions/end",
+            Role::Admin,
+            "End a session of an operator, or all",
+            end_sessions,
+        ),
+    ]
+}
+
+fn of_oneself() -> Vec<Operation> {
+    vec![
         look("/api/me", Role::Viewer, "Who one is", me),
+        look(
+            "/api/me/sessions",
+            Role::Viewer,
+            "Where one is logged in",
+            own_sessions,
+        ),
+        change(
+            "/api/me/sessions/end",
+            Role::Viewer,
+            "End one of the own sessions, or all others",
+            end_own_sessions,
+        ),
         look("/api/me/tokens", Role::Viewer, "The own tokens", own_tokens),
         change(
             "/api/me/tokens",
@@ -117,21 +161,56 @@ async fn list(State(admin): Us) -> Answer<Vec<OperatorView>> {
     admin.operators.list().await.map(Json)
 }
 
-async fn add(State(admin): Us, by: Caller, Body(query): Body<AddQuery>) -> Answer<Enrolment> {
+/// The session in which somebody asks, if he asks in one.
+struct This(Option<String>);
+
+impl Input for This {}
+
+impl<S: Send + Sync> FromRequestParts<S> for This {
+    type Rejection = AdminError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AdminError> {
+        let proof = parts.extensions.get::<Proof>();
+        Ok(Self(proof.and_then(Proof::session_id)))
+    }
+}
+
+/// A token that was stolen must not become a login that lives on without it.
+fn expect_person(way: Way) -> Result<(), AdminError> {
+    if way == Way::Token {
+        return Err(AdminError::Forbidden(
+            "with a token nobody makes or changes operators: log in with your password".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+async fn add(
+    State(admin): Us,
+    (by, way): (Caller, Way),
+    Body(query): Body<AddQuery>,
+) -> Answer<Enrolment> {
+    expect_person(way)?;
     let wish = (query.name.as_str(), query.role);
     admin.operators.add(wish, &by).await.map(Json)
 }
 
 async fn set_role(
     State(admin): Us,
-    (Path(name), by): (Path<String>, Caller),
+    (Path(name), (by, way)): (Path<String>, (Caller, Way)),
     Body(query): Body<RoleQuery>,
 ) -> Answer<OperatorView> {
+    expect_person(way)?;
     let wish = (name.as_str(), query.role);
     admin.operators.set_role(wish, &by).await.map(Json)
 }
 
-async fn reset(State(admin): Us, Path(name): Path<String>, by: Caller) -> Answer<Enrolment> {
+async fn reset(
+    State(admin): Us,
+    Path(name): Path<String>,
+    (by, way): (Caller, Way),
+) -> Answer<Enrolment> {
+    expect_person(way)?;
     admin.operators.reset(&name, &by).await.map(Json)
 }
 
@@ -164,6 +243,24 @@ async fn revoke(
     Body(query): Body<RevokeQuery>,
 ) -> Answer<TokenView> {
     admin.operators.revoke(&name, &query.id).await.map(Json)
+}
+
+async fn sessions(
+    State(admin): Us,
+    Path(name): Path<String>,
+    This(this): This,
+) -> Answer<Vec<SessionView>> {
+    let sessions = admin.operators.sessions(&name, this.as_deref()).await;
+    sessions.map(Json)
+}
+
+async fn end_sessions(
+    State(admin): Us,
+    Path(name): Path<String>,
+    Body(query): Body<SessionQuery>,
+) -> Answer<Vec<SessionView>> {
+    let ending = query.id.as_deref().map_or(Ending::All, Ending::One);
+    admin.operators.end_sessions(&name, ending).await.map(Json)
 }
 
 async fn me(by: Caller) -> Answer<MeView> {
@@ -205,13 +302,31 @@ async fn revoke_own(
     admin.operators.revoke(&by.name, &query.id).await.map(Json)
 }
 
-/// Who comes by the socket is called what he says, and has no tokens.
+async fn own_sessions(State(admin): Us, by: Caller, This(this): This) -> Answer<Vec<SessionView>> {
+    expect_name(&by)?;
+    let sessions = admin.operators.sessions(&by.name, this.as_deref()).await;
+    sessions.map(Json)
+}
+
+async fn end_own_sessions(
+    State(admin): Us,
+    (by, This(this)): (Caller, This),
+    Body(query): Body<SessionQuery>,
+) -> Answer<Vec<SessionView>> {
+    expect_name(&by)?;
+    let others = Ending::Others(this.as_deref());
+    let ending = query.id.as_deref().map_or(others, Ending::One);
+    let ended = admin.operators.end_sessions(&by.name, ending).await;
+    ended.map(Json)
+}
+
+/// Who comes by the socket is called what he says, and has no tokens and no sessions.
 fn expect_name(by: &Caller) -> Result<(), AdminError> {
     if !by.is_socket() {
         return Ok(());
     }
     Err(AdminError::Asked {
-        what: "on the unix socket nobody has tokens of his own".to_owned(),
-        hint: "name the operator: `tideover operator token add NAME LABEL`",
+        what: "on the unix socket nobody has tokens or sessions of his own".to_owned(),
+        hint: "name the operator: `tideover operator session list NAME`, `token list NAME`",
     })
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::login::Proven;
@@ -11,6 +12,7 @@ use super::{Operators, Role};
 use crate::admin::AdminError;
 use crate::base::Timestamp;
 use crate::credential::{digest, is_token, same};
+use crate::frame::device;
 use crate::limits;
 use crate::spool::SpoolError;
 
@@ -18,6 +20,8 @@ use crate::spool::SpoolError;
 const SESSIONS: &str = "operator-session";
 /// That somebody is still there is written down so often.
 const SEEN: Duration = Duration::from_secs(60);
+/// Digits of a digest that name a session.
+const ID: usize = 12;
 
 /// What is kept under the digest of the token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,6 +32,58 @@ struct Stored {
     expires: Timestamp,
     seen: Timestamp,
     from: String,
+    /// What the browser calls itself.
+    #[serde(default)]
+    agent: String,
+}
+
+/// Where a session is begun.
+#[derive(Debug, Clone)]
+pub(in crate::admin) struct Origin {
+    pub(in crate::admin) from: IpAddr,
+    /// What the browser calls itself.
+    pub(in crate::admin) agent: String,
+}
+
+/// A session, as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionView {
+    /// By this it is ended; it tells nothing of what the browser sends.
+    pub id: String,
+    /// Whose it is.
+    pub operator: String,
+    /// The address from which it was begun.
+    pub from: String,
+    /// What its browser calls itself, in two words; empty when that is not known.
+    pub device: String,
+    /// Begun when.
+    pub created: Timestamp,
+    /// Something was asked in it last, to a minute.
+    pub seen: Timestamp,
+    /// It ends then at the latest.
+    pub expires: Timestamp,
+    /// It is the one that asks.
+    pub this: bool,
+}
+
+/// Which sessions end.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::admin) enum Ending<'a> {
+    /// The one of this name.
+    One(&'a str),
+    /// All but the one that asks, if one does.
+    Others(Option<&'a str>),
+    /// All.
+    All,
+}
+
+/// The name of the session of a token.
+pub(in crate::admin) fn session_id(token: &str) -> String {
+    short(&digest(SESSIONS, token))
+}
+
+fn short(id: &str) -> String {
+    id.chars().take(ID).collect()
 }
 
 /// Somebody who is logged in with his browser.
@@ -61,7 +117,7 @@ impl Operators {
     pub(in crate::admin) async fn begin(
         &self,
         proven: &Proven,
-        from: IpAddr,
+        origin: Origin,
     ) -> Result<String, AdminError> {
         let operator = &proven.0;
         self.clear_sessions(operator).await?;
@@ -72,7 +128,8 @@ impl Operators {
             created: now,
             expires: now.after(self.0.options.life),
             seen: now,
-            from: from.to_canonical().to_string(),
+            from: origin.from.to_canonical().to_string(),
+            agent: origin.agent,
         };
         let id = digest(SESSIONS, &token);
         self.store(SESSIONS, &id, &stored).await?;
@@ -94,8 +151,7 @@ impl Operators {
             return Ok(None);
         };
         let operator = self.find(&stored.operator).await?;
-        let is_same = |one: &Operator| !one.disabled && one.generation == stored.generation;
-        let Some(operator) = operator.filter(is_same) else {
+        let Some(operator) = operator.filter(|one| stored.is_of(one)) else {
             return Ok(None);
         };
         if now.since(stored.seen) >= SEEN.min(self.0.options.idle / 4) {
@@ -135,6 +191,61 @@ impl Operators {
         self.0.spool.put_fact(SESSIONS, &session.id, None).await
     }
 
+    /// Where somebody is logged in, the newest first. `this` is the session that asks.
+    pub(super) async fn sessions(
+        &self,
+        name: &str,
+        this: Option<&str>,
+    ) -> Result<Vec<SessionView>, AdminError> {
+        let operator = self.expect(name).await?;
+        let own = self.sessions_of(&operator).await?;
+        let mut views: Vec<_> = own
+            .iter()
+            .map(|(id, stored)| stored.view(id, this))
+            .collect();
+        views.sort_by_key(|one| std::cmp::Reverse(one.created));
+        Ok(views)
+    }
+
+    async fn sessions_of(&self, operator: &Operator) -> Result<Vec<(String, Stored)>, SpoolError> {
+        let now = self.0.clock.now();
+        let mut own = self.facts::<Stored>(SESSIONS).await?;
+        own.retain(|(_, stored)| {
+            let is_his = stored.operator == operator.name;
+            is_his && stored.is_of(operator) && self.is_good(stored, now)
+        });
+        Ok(own)
+    }
+
+    /// Ends sessions of somebody: those that have ended.
+    pub(super) async fn end_sessions(
+        &self,
+        name: &str,
+        ending: Ending<'_>,
+    ) -> Result<Vec<SessionView>, AdminError> {
+        let _changing = self.0.changing.lock().await;
+        let operator = self.expect(name).await?;
+        let ends = |id: &str| match ending {
+            Ending::One(wanted) => short(id) == wanted,
+            Ending::Others(this) => this != Some(&*short(id)),
+            Ending::All => true,
+        };
+        let mut ended = Vec::new();
+        for (id, stored) in self.sessions_of(&operator).await? {
+            if ends(&id) {
+                self.0.spool.put_fact(SESSIONS, &id, None).await?;
+                ended.push(stored.view(&id, None));
+            }
+        }
+        match ending {
+            Ending::One(wanted) if ended.is_empty() => Err(AdminError::NotFound {
+                what: format!("{} has no session {wanted:?}", operator.name),
+                hint: "`tideover operator session list` shows them",
+            }),
+            Ending::One(_) | Ending::Others(_) | Ending::All => Ok(ended),
+        }
+    }
+
     /// What is over goes; of one operator the newest stay.
     async fn clear_sessions(&self, operator: &Operator) -> Result<(), SpoolError> {
         let _changing = self.0.changing.lock().await;
@@ -153,5 +264,26 @@ impl Operators {
             self.0.spool.put_fact(SESSIONS, &id, None).await?;
         }
         Ok(())
+    }
+}
+
+impl Stored {
+    /// Was it begun by the login that he has now?
+    fn is_of(&self, operator: &Operator) -> bool {
+        !operator.disabled && operator.generation == self.generation
+    }
+
+    fn view(&self, id: &str, this: Option<&str>) -> SessionView {
+        let id = short(id);
+        SessionView {
+            this: this == Some(&*id),
+            id,
+            operator: self.operator.clone(),
+            from: self.from.clone(),
+            device: device(&self.agent).unwrap_or_default(),
+            created: self.created,
+            seen: self.seen,
+            expires: self.expires,
+        }
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::admin::operators::{LoginOptions, Operators, Proven, SecondStepRule, TokenQuery, Typed};
+use crate::admin::operators::{
+    App, LoginOptions, Operators, Origin, Proven, SecondStepRule, TokenQuery, Typed,
+};
 use crate::admin::{AdminError, Caller, Role};
 use crate::base::{Clock, Entropy, TimeSource, Timestamp};
 use crate::credential::{from_base32, shown};
@@ -73,11 +75,11 @@ impl Place {
         self.operators.welcome(typed, HERE).await.unwrap()
     }
 
-    async fn session(&self, proven: &Proven) -> String {
-        self.operators.begin(proven, HERE).await.unwrap()
+    pub(in crate::admin) async fn session(&self, proven: &Proven) -> String {
+        self.operators.begin(proven, origin()).await.unwrap()
     }
 
-    async fn is_in(&self, token: &str) -> bool {
+    pub(in crate::admin) async fn is_in(&self, token: &str) -> bool {
         self.operators.session(token).await.unwrap().is_some()
     }
 }
@@ -87,6 +89,14 @@ pub(in crate::admin) fn root() -> Caller {
         name: "root".to_owned(),
         role: Role::Admin,
         from: "socket".to_owned(),
+    }
+}
+
+/// A browser.
+pub(in crate::admin) fn origin() -> Origin {
+    Origin {
+        from: HERE,
+        agent: "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0".to_owned(),
     }
 }
 
@@ -186,15 +196,24 @@ async fn no_code_of_an_app_is_good_twice() {
     let secret = operators.new_secret();
     let code = |place: &Place| shown(&from_base32(&secret).unwrap(), place.clock.now());
     let unproven = typed("ann", "wrong password", &code(&place));
-    assert!(operators.set_second(unproven, &secret, HERE).await.is_err());
+    let app = |secret: &str, old_code: &str| App {
+        secret: secret.to_owned(),
+        old_code: old_code.to_owned(),
+    };
+    let set = |typed, app| operators.set_second(typed, app, HERE);
+    assert!(set(unproven, app(&secret, "")).await.is_err());
     let first = code(&place);
     let right = typed("ann", PASSWORD, &first);
-    operators
-        .set_second(right.clone(), &secret, HERE)
-        .await
-        .unwrap();
+    set(right.clone(), app(&secret, "")).await.unwrap();
+    assert!(!place.is_in(&token).await, "it was begun without the app");
     // Nobody puts his own app in the place of another one.
-    assert!(operators.set_second(right, &secret, HERE).await.is_err());
+    let another = operators.new_secret();
+    let shown_by = |secret: &str| shown(&from_base32(secret).unwrap(), place.clock.now());
+    for old_code in ["", "000000", &first] {
+        let theirs = typed("ann", PASSWORD, &shown_by(&another));
+        let told = set(theirs, app(&another, old_code)).await;
+        assert!(matches!(told, Err(AdminError::Wrong)), "{old_code}");
+    }
     let log_in = |code: &str| operators.log_in(typed("ann", PASSWORD, code), HERE);
     assert!(log_in(&first).await.is_err(), "it was used to set it up");
     assert!(log_in("").await.is_err());

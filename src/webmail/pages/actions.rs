@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::extract::rejection::FormRejection;
 use axum::response::Response;
 
-use super::login::own_path;
+use crate::frame::own_path;
 use crate::mail::SpoolId;
 use crate::webmail::Webmail;
 use crate::webmail::error::WebError;

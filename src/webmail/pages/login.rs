@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::provider::ProviderButton;
 use super::second::go_on;
 use crate::credential::{digest, is_token, same};
+use crate::frame::own_path;
 use crate::webmail::Webmail;
 use crate::webmail::accounts::{Account, LoginError};
 use crate::webmail::error::WebError;
@@ -271,34 +272,4 @@ pub(crate) async fn log_out(
         axum::http::HeaderValue::from_static("no-store"),
     );
     Ok(response)
-}
-
-/// A path on this site, or the inbox: `//evil.example` and `/\evil.example` are none.
-pub(super) fn own_path(next: &str) -> &str {
-    let leads_out =
-        next.starts_with("//") || next.contains('\\') || next.contains(char::is_control);
-    if next.starts_with('/') && !leads_out && !next.starts_with("/logout") {
-        next
-    } else {
-        "/"
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::own_path;
-
-    #[test]
-    fn nobody_is_sent_to_another_site() {
-        assert_eq!(own_path("/message/X?images=1"), "/message/X?images=1");
-        for evil in [
-            "//evil.example",
-            "/\\evil.example",
-            "https://evil.example",
-            "",
-            "/a\r\nb",
-        ] {
-            assert_eq!(own_path(evil), "/", "{evil}");
-        }
-    }
 }

@@ -10,7 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::login::{VisitorForm, begin, own_path, refused_page, too_many};
+use super::login::{VisitorForm, begin, refused_page, too_many};
+use crate::frame::own_path;
 use crate::webmail::Webmail;
 use crate::webmail::accounts::{Account, LoginError};
 use crate::webmail::error::WebError;

@@ -6,9 +6,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::login::{VisitorForm, begin as begin_session, own_path, refused_page, too_many};
+use super::login::{VisitorForm, begin as begin_session, refused_page, too_many};
 use super::second::go_on;
 use crate::base::percent_encoded;
+use crate::frame::own_path;
 use crate::oidc::{Back, Begun as Away, OidcError};
 use crate::webmail::Webmail;
 use crate::webmail::accounts::{Account, LoginError};

@@ -8,8 +8,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::login::{PasskeyButton, VisitorForm, begin, own_path, too_many};
+use super::login::{PasskeyButton, VisitorForm, begin, too_many};
 use crate::credential::{SECRET, from_base32, picture, uri};
+use crate::frame::own_path;
 use crate::webmail::Webmail;
 use crate::webmail::accounts::{Account, LoginError};
 use crate::webmail::changes::Change;

@@ -11,10 +11,10 @@ use serde::Deserialize;
 
 use super::login::{begin, too_many};
 use crate::base::Timestamp;
+use crate::frame::device;
 use crate::webmail::Webmail;
 use crate::webmail::accounts::LoginError;
 use crate::webmail::changes::Change;
-use crate::webmail::device::device;
 use crate::webmail::error::WebError;
 use crate::webmail::frame::{Here, Shell, see_other, show, show_with};
 use crate::webmail::guard::User;

@@ -21,6 +21,7 @@ mod backends;
 mod config;
 mod decisions;
 mod mailboxes;
+mod me;
 mod movers;
 mod overview;
 mod people;

@@ -1,4 +1,10 @@
-//! What a browser calls itself, in two words that its owner knows.
+//! What a browser calls itself: kept with a session, so that its owner knows it again.
+
+use axum::http::HeaderMap;
+use axum::http::header::USER_AGENT;
+
+/// Characters of it that are kept.
+const AGENT: usize = 300;
 
 /// Browsers by their mark, the first that fits: each also carries the marks of those it descends
 /// from.
@@ -22,8 +28,18 @@ const SYSTEMS: [(&str, &str); 7] = [
     ("Linux", "Linux"),
 ];
 
-/// `Firefox, Windows`; `None` when nothing in it is known.
-pub(crate) fn device(agent: &str) -> Option<String> {
+/// What a browser calls itself; cut, not checked.
+#[must_use]
+pub fn agent(headers: &HeaderMap) -> String {
+    let agent = headers
+        .get(USER_AGENT)
+        .and_then(|value| value.to_str().ok());
+    agent.unwrap_or_default().chars().take(AGENT).collect()
+}
+
+/// Two words that its owner knows: `Firefox, Windows`; `None` when nothing in it is known.
+#[must_use]
+pub fn device(agent: &str) -> Option<String> {
     let find = |table: &[(&str, &'static str)]| {
         let found = table.iter().find(|(mark, _)| agent.contains(mark));
         found.map(|(_, name)| *name)
