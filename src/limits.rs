@@ -377,8 +377,8 @@ pub const PAGE: usize = 1_000;
 pub const ORDER: usize = 2 * 1024 * 1024;
 /// Characters of an operator's name at the command line. Beyond: cut.
 pub const ACTOR: usize = 200;
-/// Characters of a reason that is given in a header. Beyond: cut.
-pub const REASON: usize = 1_000;
+/// Characters of a reason. Beyond: 400.
+pub const REASON: usize = 500;
 /// Operators. Beyond: nobody is added.
 pub const OPERATORS: usize = 500;
 /// Sessions of one operator. Beyond: the oldest ends.

@@ -14,7 +14,7 @@ use crate::backend::Health;
 use crate::base::Timestamp;
 use crate::limits;
 use crate::mail::{
-    BackendId, CaseId, CaseKind, Cause, Failure, HoldReason, RecipientState, SpoolId,
+    BackendId, CaseId, CaseKind, Cause, Failure, HoldReason, RecipientState, SpoolId, told, wording,
 };
 use crate::queue::{CaseTrial, Tally, TrialOutcome};
 use crate::smtp::EnhancedStatus;
@@ -188,6 +188,37 @@ fn no_such(id: CaseId) -> AdminError {
     AdminError::NotFound {
         what: format!("there is no case {id} that waits for a decision"),
         hint: "`tideover cases` shows those that do",
+    }
+}
+
+impl CaseView {
+    /// `550 5.4.1`, as the reply had it.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.enhanced.map_or_else(
+            || self.code.to_string(),
+            |enhanced| format!("{} {enhanced}", self.code),
+        )
+    }
+
+    /// Was it said by the backend, or by us without asking it?
+    #[must_use]
+    pub fn was_asked(&self) -> bool {
+        wording(&self.said(), &self.text).0.is_some()
+    }
+
+    /// What was said, for people.
+    #[must_use]
+    pub fn wording(&self) -> String {
+        let said = self.said();
+        let (said, text) = wording(&said, &self.text);
+        said.map_or_else(|| text.to_owned(), |said| format!("{said} {text}"))
+    }
+
+    /// The same with who said it.
+    #[must_use]
+    pub fn told(&self) -> String {
+        told(&self.backend, &self.said(), &self.text)
     }
 }
 

@@ -353,15 +353,7 @@ fn see_backend(seen: &mut Seen, backend: &BackendHealth) {
 
 fn see_case(seen: &mut Seen, case: &Case) {
     let key = &case.key;
-    let enhanced = key.enhanced.map(|code| format!(" {code}"));
-    let what = format!(
-        "{} says {}{} {}; recipients held: {}",
-        key.backend,
-        key.code,
-        enhanced.unwrap_or_default(),
-        key.text,
-        case.recipients
-    );
+    let what = format!("{}; recipients held: {}", key.told(), case.recipients);
     let id = case.id.to_string();
     let todo = format!(
         "tideover cases show {id}; then release or bounce it; docs/operations/reject-storm.md"

@@ -13,7 +13,8 @@ use serde_json::Value;
 use super::audit::{Arguments, AuditEntry, AuditLog, AuditOutcome, ReasonRule};
 use super::door::Proof;
 use super::error::Told;
-use super::operation::{Content, Effect};
+use super::operation::{Content, DryRun, Effect};
+use super::reason::readable;
 use super::taken::{Terms, expect_nothing};
 use super::{AdminError, Caller, Role};
 use crate::base::{percent_decoded, percent_encoded};
@@ -31,6 +32,7 @@ pub(super) struct Rule {
     pub(super) effect: Effect,
     pub(super) content: Content,
     pub(super) terms: Terms,
+    pub(super) dry_run: DryRun,
     pub(super) audit: AuditLog,
 }
 
@@ -111,7 +113,8 @@ impl Rule {
         (uri, order): (&Uri, Order),
     ) -> Result<Option<AuditEntry>, AdminError> {
         let is_wanted = self.audit.reason() == ReasonRule::Required;
-        if is_wanted && self.effect == Effect::Changes && order.reason.trim().is_empty() {
+        let is_done = self.effect == Effect::Changes && !self.dry_run.is_meant(&order.dry);
+        if is_wanted && is_done && order.reason.is_empty() {
             return Err(AdminError::Asked {
                 what: "there is no reason".to_owned(),
                 hint: "admin.require_reason asks for one: --reason, or the header \
@@ -145,32 +148,43 @@ struct Order {
     reason: String,
     /// Who the client says that he is.
     actor: Option<String>,
+    /// What is said about a dry run: in the query, and in the body.
+    dry: (Vec<String>, Option<Value>),
 }
 
 impl Order {
-    fn add_query(&mut self, query: &str) {
+    fn add_query(&mut self, query: &str) -> Result<(), AdminError> {
         for pair in query.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let text = |text: &str| percent_decoded(&text.replace('+', " "));
             let (name, value) = (text(name), text(value));
             match name.as_str() {
                 "actor" => self.actor = Some(value.chars().take(limits::ACTOR).collect()),
-                "reason" => self.reason = value.chars().take(limits::REASON).collect(),
+                "reason" => self.reason = readable(&value)?,
+                "dry_run" => {
+                    self.dry.0.push(value.clone());
+                    if value != "false" {
+                        self.arguments.add(&name, &value);
+                    }
+                }
                 _ if value == "false" => {}
                 name => self.arguments.add(name, &value),
             }
         }
+        Ok(())
     }
 
-    fn add_json(&mut self, order: &Value) {
+    fn add_json(&mut self, order: &Value) -> Result<(), AdminError> {
         let text = |name: &str| order.get(name).and_then(Value::as_str);
         if let Some(actor) = text("actor") {
             self.actor = Some(actor.chars().take(limits::ACTOR).collect());
         }
         if let Some(reason) = text("reason").filter(|reason| !reason.is_empty()) {
-            self.reason = reason.chars().take(limits::REASON).collect();
+            self.reason = readable(reason)?;
         }
+        self.dry.1 = order.get("dry_run").cloned();
         self.arguments.add_json("", order);
+        Ok(())
     }
 }
 
@@ -181,12 +195,12 @@ async fn signed(
     rule: &Rule,
     request: Request,
 ) -> Result<(Request, Order), AdminError> {
-    let reason = said_reason(request.headers());
+    let reason = said_reason(request.headers())?;
     let mut order = Order::default();
     rule.terms
         .expect_query(request.uri().query().unwrap_or_default())?;
     if rule.method == Method::GET {
-        order.add_query(request.uri().query().unwrap_or_default());
+        order.add_query(request.uri().query().unwrap_or_default())?;
         if order.reason.is_empty() {
             order.reason = reason.unwrap_or_default();
         }
@@ -197,7 +211,7 @@ async fn signed(
         parts.uri = signed_uri(&parts.uri, &caller.name, reason.as_deref());
     }
     order.reason = reason.clone().unwrap_or_default();
-    order.add_query(parts.uri.query().unwrap_or_default());
+    order.add_query(parts.uri.query().unwrap_or_default())?;
     if order.reason.is_empty() {
         order.reason = reason.clone().unwrap_or_default();
     }
@@ -216,12 +230,15 @@ async fn signed(
     match serde_json::from_slice::<Value>(&bytes) {
         Ok(mut value @ Value::Object(_)) => {
             rule.terms.expect_body(&value)?;
+            let is_mended = tidy_reason(&mut value)?;
             if !caller.is_socket() {
                 sign(&mut value, &caller.name, reason);
+            }
+            if is_mended || !caller.is_socket() {
                 bytes = value.to_string().into();
                 parts.headers.remove(CONTENT_LENGTH);
             }
-            order.add_json(&value);
+            order.add_json(&value)?;
         }
         // What is wrong with it is said where it is read.
         Ok(_) | Err(_) if caller.is_socket() => {}
@@ -246,6 +263,17 @@ fn not_an_order(why: &str) -> AdminError {
     }
 }
 
+/// Takes spaces around a reason away; says whether there were any.
+fn tidy_reason(order: &mut Value) -> Result<bool, AdminError> {
+    let Some(Value::String(reason)) = order.get_mut("reason") else {
+        return Ok(false);
+    };
+    let tidy = readable(reason)?;
+    let is_mended = tidy != *reason;
+    *reason = tidy;
+    Ok(is_mended)
+}
+
 /// Puts the name of who asks into JSON, and the reason of the header where there is none.
 fn sign(order: &mut Value, actor: &str, reason: Option<String>) {
     let Value::Object(fields) = order else {
@@ -268,11 +296,10 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// The reason that stands in the header. A header is ASCII: other letters come percent-encoded.
-pub(super) fn said_reason(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(REASON)?.to_str().ok()?;
-    let reason = percent_decoded(value);
-    let reason: String = reason.trim().chars().take(limits::REASON).collect();
-    (!reason.is_empty()).then_some(reason)
+pub(super) fn said_reason(headers: &HeaderMap) -> Result<Option<String>, AdminError> {
+    let value = headers.get(REASON).and_then(|value| value.to_str().ok());
+    let reason = readable(&percent_decoded(value.unwrap_or_default()))?;
+    Ok((!reason.is_empty()).then_some(reason))
 }
 
 /// The same address; of `actor` and, when there is a reason in the header, of an empty `reason`

@@ -45,6 +45,7 @@ fn rule(place: &Place, role: Role, content: Content) -> Rule {
         effect: Effect::Changes,
         content,
         terms: Terms::default(),
+        dry_run: DryRun::Never,
     }
 }
 
@@ -170,6 +171,99 @@ async fn what_cannot_be_read_here_is_read_nowhere() {
     }
 }
 
+/// A mistake of who asks, and not of the disk that would have to take it.
+#[tokio::test]
+async fn a_reason_that_cannot_be_read_later_is_refused_whichever_way_it_comes() {
+    let place = Place::new(SecondStepRule::Optional);
+    let rule = rule(&place, Role::Viewer, Content::Json);
+    let long = "x".repeat(200_000);
+    for from in ["socket", "192.0.2.1"] {
+        let by = || Some(caller(Role::Admin, from));
+        for reason in [long.as_str(), "\u{200b}", "a\u{0}b"] {
+            let order = serde_json::json!({ "reason": reason }).to_string();
+            let request = post("application/json", &order);
+            let (status, _) = heard(by(), rule.clone(), request).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{from} {reason:.9?}");
+        }
+        for reason in ["%E2%80%8B", "%00"] {
+            let mut request = post("application/json", "{}");
+            let value = HeaderValue::from_static(reason);
+            request.headers_mut().insert(REASON, value);
+            let (status, _) = heard(by(), rule.clone(), request).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{from} {reason}");
+            let request = Request::post(format!("/api/x?reason={reason}"));
+            let request = request.header(CONTENT_TYPE, "application/json");
+            let request = request.body(Body::from("{}")).unwrap();
+            let (status, _) = heard(by(), rule.clone(), request).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{from} {reason}");
+        }
+        let request = post("application/json", r#"{"reason":"  it burns "}"#);
+        let (_, told) = heard(by(), rule.clone(), request).await;
+        assert!(told.contains(r#""reason":"it burns""#), "{told}");
+    }
+}
+
+/// What changes nothing needs no reason; who only says so of what does not know the word does.
+#[tokio::test]
+async fn a_dry_run_needs_no_reason() {
+    let place = Place::new(SecondStepRule::Optional);
+    let strict = AuditOptions {
+        reason: ReasonRule::Required,
+        ..AuditOptions::default()
+    };
+    let mut rule = rule(&place, Role::Viewer, Content::Json);
+    rule.audit = AuditLog::new(place.spool.clone(), place.clock.clone(), strict);
+    let (dry, wet) = (r#"{"dry_run":true}"#, r#"{"dry_run":false}"#);
+    let (twice, query) = ("?dry_run=true&dry_run=false", "?dry_run=true");
+    for (dry_run, query, body, is_taken) in [
+        (DryRun::Body, "", dry, true),
+        (DryRun::Body, "", wet, false),
+        (DryRun::Body, "", r#"{"dry_run":"true"}"#, false),
+        (DryRun::Body, query, "{}", false),
+        (DryRun::Query, query, "{}", true),
+        (DryRun::Query, twice, "{}", false),
+        (DryRun::Query, "", dry, false),
+        (DryRun::Never, query, dry, false),
+        (DryRun::Always, "", "{}", true),
+    ] {
+        let rule = Rule {
+            dry_run,
+            ..rule.clone()
+        };
+        let request = Request::post(format!("/api/x{query}"));
+        let request = request.header(CONTENT_TYPE, "application/json");
+        let request = request.body(Body::from(body)).unwrap();
+        let by = Some(caller(Role::Admin, "192.0.2.1"));
+        let (status, told) = heard(by, rule, request).await;
+        let is_ok = status == StatusCode::OK;
+        assert_eq!(is_ok, is_taken, "{dry_run:?} {query} {body}: {told}");
+    }
+}
+
+#[test]
+fn operations_that_know_dry_runs_are_known() {
+    let operations = crate::admin::table::operations();
+    let of = |path: &str| {
+        let mut all = operations.iter();
+        let found = all.find(|one| one.path == path && one.effect == Effect::Changes);
+        found.unwrap_or_else(|| panic!("{path}")).dry_run
+    };
+    for (path, expected) in [
+        ("/api/moves/{domain}", DryRun::Body),
+        ("/api/directory/set", DryRun::Body),
+        ("/api/directory/revert", DryRun::Body),
+        ("/api/directory/import", DryRun::Query),
+        ("/api/waves/plan", DryRun::Always),
+        ("/api/replays/plan", DryRun::Always),
+        ("/api/backends/{name}/probe", DryRun::Always),
+        ("/api/reload", DryRun::Never),
+        ("/api/queue/perform", DryRun::Never),
+        ("/api/waves/start", DryRun::Never),
+    ] {
+        assert_eq!(of(path), expected, "{path}");
+    }
+}
+
 #[test]
 fn the_name_of_who_asks_stands_in_the_query_and_no_other() {
     for (asked, expected) in [
@@ -198,11 +292,14 @@ fn the_name_of_who_asks_stands_in_the_query_and_no_other() {
 #[test]
 fn a_reason_may_have_any_letters() {
     let mut headers = HeaderMap::new();
-    assert_eq!(said_reason(&headers), None);
+    assert_eq!(said_reason(&headers).unwrap(), None);
     headers.insert(REASON, "Gr%C3%BC%C3%9Fe 100% %zz".parse().unwrap());
-    assert_eq!(said_reason(&headers).as_deref(), Some("Grüße 100% %zz"));
+    assert_eq!(
+        said_reason(&headers).unwrap().as_deref(),
+        Some("Grüße 100% %zz")
+    );
     headers.insert(REASON, "  ".parse().unwrap());
-    assert_eq!(said_reason(&headers), None);
+    assert_eq!(said_reason(&headers).unwrap(), None);
 }
 
 #[tokio::test]

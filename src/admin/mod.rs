@@ -39,6 +39,7 @@ mod operators;
 mod override_api;
 mod present;
 mod queue_api;
+mod reason;
 mod rehearsal_api;
 mod replay_api;
 mod replay_query;

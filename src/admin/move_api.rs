@@ -9,14 +9,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Path};
-use super::{AccountState, Admin, AdminError};
+use super::{Admin, AdminError};
 use crate::base::Timestamp;
+use crate::directory::Entry;
 use crate::mail::BackendId;
 use crate::queue::HeldCount;
 use crate::route::{
-    Check, Force, MoveFacts, MoveHome, MoveState, MoveStep, StepWish, paused, permits, unmet,
+    Check, Force, HomesSince, MoveFacts, MoveHome, MoveState, MoveStep, StepWish, paused, permits,
+    unmet,
 };
-use crate::smtp::{Domain, Mailbox};
+use crate::smtp::Domain;
 
 /// A step that somebody wants to take.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -122,14 +124,16 @@ pub(super) async fn step(
             hint: "`move finish` does",
         });
     }
-    let accounts = admin.accounts.list().await?;
-    let active = accounts
-        .into_iter()
-        .filter(|one| one.state != AccountState::Disabled);
-    let active: Vec<String> = active.map(|one| one.address).collect();
+    let coverage = admin.accounts.coverage().await?;
     let (of, wish) = (domain.clone(), query.clone());
-    let looked = admin.blocking(move |admin| Ok(admin.move_facts(&of, &wish, &active)));
-    let facts = looked.await?;
+    let looked = admin.blocking(move |admin| Ok(admin.move_facts(&of, &wish)));
+    let mut facts = looked.await?;
+    if let Some(covered) = coverage.domains.get(&domain) {
+        (facts.people, facts.accounts) = (covered.mailboxes as u64, covered.enrolled as u64);
+    }
+    if query.step == MoveStep::BackOut {
+        facts.since = admin.homes_since(&facts).await?;
+    }
     let checks = facts.checks(query.step);
     let permitted = permits(&checks, query.force) && query.has_seen(&checks);
     let done = permitted && !query.dry_run;
@@ -159,7 +163,7 @@ pub(super) async fn step(
 
 impl Admin {
     /// Everything that the checks of a step look at.
-    fn move_facts(&self, domain: &str, query: &MoveQuery, accounts: &[String]) -> MoveFacts {
+    fn move_facts(&self, domain: &str, query: &MoveQuery) -> MoveFacts {
         let book = self.router.holds().book();
         let directory = self.router.directory().current();
         let rule = directory
@@ -182,22 +186,16 @@ impl Admin {
             MoveStep::Start => present.clone(),
         };
         let mut people: BTreeMap<BackendId, u64> = BTreeMap::new();
-        let mut all = 0;
         for entry in directory.entries() {
-            if entry.address.domain().key() == domain {
-                all += 1;
-                if let Some(own) = entry.home.or_else(|| home.clone()) {
-                    *people.entry(own).or_default() += 1;
-                }
+            if entry.address.domain().key() == domain
+                && let Some(own) = entry.home.or_else(|| home.clone())
+            {
+                *people.entry(own).or_default() += 1;
             }
         }
         if let Some(home) = &home {
             people.entry(home.clone()).or_default();
         }
-        let of_domain = |address: &&String| {
-            let parsed: Result<Mailbox, _> = address.parse();
-            parsed.is_ok_and(|address| address.domain().key() == domain)
-        };
         MoveFacts {
             domain: domain.to_owned(),
             known: rule.is_some(),
@@ -214,10 +212,42 @@ impl Admin {
                 })
                 .collect(),
             home,
-            people: all,
             webmail: self.webmail,
-            accounts: accounts.iter().filter(of_domain).count() as u64,
+            ..MoveFacts::default()
         }
+    }
+
+    /// Whom the directory gives another home than when the move began.
+    async fn homes_since(&self, facts: &MoveFacts) -> Result<HomesSince, AdminError> {
+        let book = self.router.holds().book();
+        let Some(begun) = book.the_move(&facts.domain).map(|one| one.since) else {
+            return Ok(HomesSince::Same);
+        };
+        if self.directory.current().number() == 0 {
+            return Ok(HomesSince::Same);
+        }
+        let (generation, before) = match self.directory.as_of(begun).await {
+            Ok(found) => found,
+            Err(error) => return Ok(HomesSince::Unknown(error.to_string())),
+        };
+        let (domain, home) = (facts.domain.clone(), facts.home.clone());
+        self.blocking(move |admin| {
+            let directory = admin.router.directory().current();
+            let home_of = |entry: Entry| entry.home.or_else(|| home.clone());
+            let of_domain = |entry: &Entry| entry.address.domain().key() == domain;
+            let is_elsewhere = |entry: Entry| {
+                let known = before.find(&entry.address);
+                known.is_some_and(|(known, _)| home_of(known) != home_of(entry))
+            };
+            let entries = directory.entries().filter(of_domain);
+            let people = entries.filter(|entry| is_elsewhere(entry.clone())).count() as u64;
+            let then = generation.number;
+            Ok(match people {
+                0 => HomesSince::Same,
+                people => HomesSince::Changed { people, then },
+            })
+        })
+        .await
     }
 
     /// Why a backend takes no mail, if it takes none.

@@ -14,6 +14,7 @@ use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 use axum::routing::MethodRouter;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::Value;
 
 use super::audit::AuditLog;
 use super::caller::Way;
@@ -32,6 +33,53 @@ pub(super) enum Effect {
     Reveals,
     /// Something is changed.
     Changes,
+}
+
+/// How it is said that nothing is to be changed. Who only looks needs no reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DryRun {
+    /// It cannot be said.
+    Never,
+    /// It never changes anything that somebody would ask about: a plan, a probe.
+    Always,
+    /// `dry_run=true` in the query.
+    Query,
+    /// `"dry_run": true` in the body.
+    Body,
+}
+
+impl DryRun {
+    /// Does the operation know the word? Of one that does not nobody may believe it.
+    fn of(shape: &Shape) -> Self {
+        let knows = |of: Option<SchemaOf>| {
+            let mut generator = SchemaGenerator::default();
+            let schema = of.map(|of| of(&mut generator).to_value());
+            let named = generator.take_definitions(true);
+            schema.is_some_and(|schema| {
+                let name = schema.get("$ref").and_then(Value::as_str);
+                let name = name.and_then(|name| name.rsplit('/').next());
+                let schema = name.and_then(|name| named.get(name)).unwrap_or(&schema);
+                schema.pointer("/properties/dry_run").is_some()
+            })
+        };
+        if knows(shape.body) {
+            Self::Body
+        } else if knows(shape.query) {
+            Self::Query
+        } else {
+            Self::Never
+        }
+    }
+
+    /// Is it a dry run, by what the query and the body say?
+    pub(super) fn is_meant(self, (query, body): &(Vec<String>, Option<Value>)) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Always => true,
+            Self::Query => !query.is_empty() && query.iter().all(|one| one == "true"),
+            Self::Body => *body == Some(Value::Bool(true)),
+        }
+    }
 }
 
 /// What the body of a request is.
@@ -217,6 +265,7 @@ pub(super) struct Operation {
     pub(super) shape: Shape,
     /// Does it read the config again, which may be refused?
     pub(super) reads_config: bool,
+    pub(super) dry_run: DryRun,
     route: MethodRouter<Arc<Admin>>,
 }
 
@@ -232,13 +281,15 @@ impl Operation {
         } else {
             (Effect::Changes, axum::routing::post(handler))
         };
+        let shape = H::shape();
         Self {
             method,
             path,
             role,
             effect,
             what,
-            shape: H::shape(),
+            dry_run: DryRun::of(&shape),
+            shape,
             reads_config: false,
             route,
         }
@@ -247,6 +298,12 @@ impl Operation {
     /// It reads the config again, which may be refused.
     pub(super) fn reading_config(mut self) -> Self {
         self.reads_config = true;
+        self
+    }
+
+    /// It only plans or asks: nobody needs a reason for it.
+    pub(super) fn without_reason(mut self) -> Self {
+        self.dry_run = DryRun::Always;
         self
     }
 
@@ -277,6 +334,7 @@ impl Operation {
             effect: self.effect,
             content: self.shape.content,
             terms: Terms::of(&self.shape),
+            dry_run: self.dry_run,
             audit: audit.clone(),
         };
         let guarded = self.route.route_layer(from_fn_with_state(rule, enforce));

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Path};
+use super::reason::required;
 use super::{Admin, AdminError, BackendDetails};
 use crate::backend::{Override, Wish, override_backend};
 use crate::mail::BackendId;
@@ -37,6 +38,12 @@ pub(super) async fn overrule(
     Body(query): Body<OverrideQuery>,
 ) -> Answer {
     admin.details(&name)?;
+    match query.wish {
+        Wish::Hold => required(&query.reason, "a hold of a backend")?,
+        Wish::Drain => required(&query.reason, "a drain")?,
+        Wish::Up => required(&query.reason, "who forces a backend up")?,
+        Wish::Resume => {}
+    }
     let said = Override {
         wish: query.wish,
         actor: query.actor,

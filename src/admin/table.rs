@@ -48,7 +48,8 @@ fn state() -> Vec<Operation> {
             Operator,
             "Probe a backend now",
             override_api::probe,
-        ),
+        )
+        .without_reason(),
         look("/api/tls", Viewer, "How TLS went", api::tls),
         look("/api/drill", Viewer, "The drills", drill_api::status),
         change("/api/drill/run", Operator, "Drill now", drill_api::run),
@@ -272,6 +273,7 @@ fn moves() -> Vec<Operation> {
             "Lock the file of a wave, and see what it would do",
             wave_api::plan,
         )
+        .without_reason()
         .up_to(limits::WAVE_FILE),
         change(
             "/api/waves/start",
@@ -313,6 +315,7 @@ fn replays() -> Vec<Operation> {
             "Count what a replay would bring, and keep it as a plan",
             replay_api::plan,
         )
+        .without_reason()
         .up_to(limits::REPLAY_PEOPLE),
         look("/api/replays/{id}", Viewer, "A replay", replay_api::status),
         change(

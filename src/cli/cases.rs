@@ -4,6 +4,7 @@ use super::intent::{CaseQuestion, Format, Request};
 use super::render::Page;
 use super::{Asker, Exit, Failure, print};
 use crate::admin::{CaseDetails, CaseReleased, CaseView};
+use crate::mail::NOT_SENT;
 use crate::queue::{Tally, TrialOutcome};
 use crate::terminal::{Cell, Table, Tone, moment};
 
@@ -62,7 +63,7 @@ impl Page {
                 case.recipients.to_string().into(),
                 case.waiting.to_string().into(),
                 moment(case.since, self.now).into(),
-                format!("{} {}", said(case), case.text).into(),
+                case.wording().into(),
             ]);
         }
         let mut text = table.render(self.palette);
@@ -78,20 +79,30 @@ impl Page {
     pub(super) fn case(self, details: &CaseDetails) -> String {
         let case = &details.case;
         let mut text = format!(
-            "{}  {} says {} {}\n",
+            "{}  {}\n",
             self.palette.paint(Tone::Strong, &case.id.to_string()),
-            crate::terminal::visible(case.backend.as_str()),
-            said(case),
-            crate::terminal::visible(&case.text),
+            crate::terminal::visible(&case.told()),
         );
         text.push_str(&self.field("since", &moment(case.since, self.now)));
-        text.push_str(&self.field("recipients", &format!("{} got this reply", case.recipients)));
+        let got = if case.was_asked() {
+            "got this reply"
+        } else {
+            "were not sent"
+        };
+        text.push_str(&self.field("recipients", &format!("{} {got}", case.recipients)));
         if let Some(rejecting) = &details.rejecting {
             let waiting = format!("{} are held back: {rejecting}", case.waiting);
             text.push_str(&self.field("waiting", &waiting));
         }
         text.push_str(&self.field("cause", &format!("{}: {}", case.cause, details.advice)));
-        text.push_str(&self.field("reply", &details.reply));
+        if case.was_asked() {
+            text.push_str(&self.field("reply", &details.reply));
+        } else {
+            // Its codes are ours, and say nothing of the backend.
+            let own = details.reply.find(NOT_SENT);
+            let own = own.and_then(|at| details.reply.get(at..));
+            text.push_str(&self.field("why", own.unwrap_or(&details.reply)));
+        }
         if let Some(trial) = self.trial(case) {
             text.push_str(&self.field("release", &trial));
         }
@@ -159,11 +170,4 @@ pub(super) fn bounced(tally: &Tally) -> String {
         "bounced {recipients} recipients of {messages} messages; senders who proved to be \
          senders are told"
     ))
-}
-
-fn said(case: &CaseView) -> String {
-    case.enhanced.map_or_else(
-        || case.code.to_string(),
-        |enhanced| format!("{} {enhanced}", case.code),
-    )
 }

@@ -12,7 +12,7 @@ use super::{Exit, Failure};
 use crate::admin::{EndQuery, HoldQuery, HoldView, MoveQuery, MoveReport, MoveView, SelectQuery};
 use crate::base::Clock;
 use crate::queue::{Deed, Order, Tally};
-use crate::route::{Force, MoveStep, Selection, permits};
+use crate::route::{Check, Force, HOMES_AS_THEN, MoveStep, Selection, permits};
 use crate::terminal::Palette;
 
 /// What was released.
@@ -140,7 +140,7 @@ impl Worker {
             let tally = self.follow(domain, &query).await?;
             let tally = self.counted_move(domain, query.step, tally).await?;
             (stepped.recipients, stepped.messages) = (tally.recipients, tally.messages);
-            text.push_str(&stepped_text(domain, query.step, &tally));
+            text.push_str(&stepped_text(&stepped.report, &tally));
         }
         self.tell(&stepped, || text)?;
         if stepped.report.permitted {
@@ -204,7 +204,9 @@ fn refused(report: &MoveReport) -> String {
     }
 }
 
-fn stepped_text(domain: &str, step: MoveStep, tally: &Tally) -> String {
+fn stepped_text(report: &MoveReport, tally: &Tally) -> String {
+    let (step, domain) = (report.step, &report.domain);
+    let is_elsewhere = |check: &Check| check.what == HOMES_AS_THEN && !check.ok;
     let recipients = many(tally.recipients, "recipient");
     let messages = many(tally.messages, "message");
     match step {
@@ -215,6 +217,12 @@ fn stepped_text(domain: &str, step: MoveStep, tally: &Tally) -> String {
         MoveStep::Finish => format!(
             "\n{domain} has arrived: {recipients} of {messages} go to the homes of the\n\
              directory. `tideover move back-out {domain}` undoes it.\n"
+        ),
+        // It would be said of people who live elsewhere, or may.
+        MoveStep::BackOut if report.checks.iter().any(is_elsewhere) => format!(
+            "\n{domain} has the home of before again. The directory stays as it is now:\n\
+             {recipients} of {messages} go where it says.\n\
+             What was delivered meanwhile stays where it is.\n"
         ),
         MoveStep::BackOut => format!(
             "\n{domain} is where it was: {recipients} of {messages} go there.\n\
@@ -227,6 +235,31 @@ fn stepped_text(domain: &str, step: MoveStep, tally: &Tally) -> String {
 mod tests {
     use super::*;
     use crate::route::{Check, Weight};
+
+    /// The way back leaves the directory alone, so the answer must not say that all is as before.
+    #[test]
+    fn nobody_is_said_to_be_where_he_is_not() {
+        let told = |ok| {
+            let check = Check {
+                what: HOMES_AS_THEN.to_owned(),
+                ok,
+                weight: Weight::Should,
+                detail: String::new(),
+            };
+            let report = MoveReport {
+                domain: "example.org".to_owned(),
+                step: MoveStep::BackOut,
+                done: true,
+                permitted: true,
+                checks: vec![check],
+                the_move: None,
+            };
+            stepped_text(&report, &Tally::default())
+        };
+        assert!(told(true).contains("example.org is where it was"));
+        assert!(!told(false).contains("where it was"), "{}", told(false));
+        assert!(told(false).contains("go where it says"), "{}", told(false));
+    }
 
     #[test]
     fn only_what_can_be_forced_is_said_to_be() {

@@ -42,6 +42,9 @@ pub enum Cause {
     Trouble,
     /// The backend wants less.
     SlowDown,
+    /// The backend lacks what the message needs, and was not given it: SMTPUTF8, or TLS that proves
+    /// who it is. Rows know a cause by its place: new ones come last.
+    Lacking,
 }
 
 impl Cause {
@@ -55,6 +58,7 @@ impl Cause {
             Self::Content => "content",
             Self::Trouble => "trouble",
             Self::SlowDown => "slow-down",
+            Self::Lacking => "lacking",
         }
     }
 
@@ -68,6 +72,10 @@ impl Cause {
             }
             Self::Policy => "the backend does not trust this server: look at its connector",
             Self::Content => "the backend takes other mail, but not these messages",
+            Self::Lacking => {
+                "Tideover did not send it: the backend does not offer what the message needs, \
+                 so turn that on there, or release it to a home that has it"
+            }
             Self::Trouble | Self::SlowDown => "the backend is broken or overloaded",
         }
     }
@@ -88,12 +96,15 @@ impl Cause {
             // A permanent one stays with its message, or one odd message would stop them all.
             Self::Trouble | Self::SlowDown if reply.is_transient() => Blame::Backend,
             Self::Content => Blame::Message,
-            Self::Recipient | Self::Domain | Self::Policy | Self::Trouble | Self::SlowDown => {
-                match said {
-                    Said::Rcpt => Blame::Recipient,
-                    Said::Connect | Said::Mail | Said::Data | Said::End => Blame::Message,
-                }
-            }
+            Self::Recipient
+            | Self::Domain
+            | Self::Policy
+            | Self::Trouble
+            | Self::SlowDown
+            | Self::Lacking => match said {
+                Said::Rcpt => Blame::Recipient,
+                Said::Connect | Said::Mail | Said::Data | Said::End => Blame::Message,
+            },
         }
     }
 }

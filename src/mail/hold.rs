@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AutomaticKind, BackendId, DmarcPolicy, Failure, SpoolId};
+use super::{AutomaticKind, BackendId, DmarcPolicy, Failure, NOT_SENT, SpoolId};
 
 /// Why a recipient is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -113,7 +113,13 @@ impl HoldReason {
 impl fmt::Display for HoldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused { backend, failure } => write!(f, "{backend} says {failure}"),
+            Self::Refused { backend, failure } => match &failure.reply {
+                // It was not asked.
+                Some(reply) if reply.text.starts_with(NOT_SENT) => {
+                    write!(f, "{backend}: {}", reply.text)
+                }
+                _ => write!(f, "{backend} says {failure}"),
+            },
             Self::Operator {
                 actor,
                 reason,

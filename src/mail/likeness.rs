@@ -12,6 +12,8 @@ use super::{BackendId, Failure, HoldReason, RecipientState};
 use crate::limits;
 use crate::smtp::EnhancedStatus;
 
+/// How refusals begin that are ours: the backend would have to refuse, and was not asked.
+pub const NOT_SENT: &str = "Not sent: ";
 /// Stands for what differs from reply to reply.
 const VARIABLE: &str = "*";
 
@@ -98,6 +100,12 @@ impl CaseKey {
         CaseId::of(name.as_bytes())
     }
 
+    /// Who said what, for people: `cloud says 550 5.4.1 Access denied`.
+    #[must_use]
+    pub fn told(&self) -> String {
+        told(&self.backend, &self.said(), &self.text)
+    }
+
     /// `550 5.4.1`.
     #[must_use]
     pub fn said(&self) -> String {
@@ -111,8 +119,25 @@ impl CaseKey {
 /// `cloud says 550 5.4.1 Recipient address rejected: Access denied. *`.
 impl fmt::Display for CaseKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} says {} {}", self.backend, self.said(), self.text)
+        f.write_str(&self.told())
     }
+}
+
+/// Who said what, for people. What a backend never said stands there without codes: what it would
+/// have refused and was not given, and mail that it sent back.
+#[must_use]
+pub fn told(backend: &BackendId, said: &str, text: &str) -> String {
+    match wording(said, text) {
+        (None, text) => format!("{backend}: {text}"),
+        (Some(said), text) => format!("{backend} says {said} {text}"),
+    }
+}
+
+/// The codes that a backend said, if it said any, and the text.
+#[must_use]
+pub fn wording<'a>(said: &'a str, text: &'a str) -> (Option<&'a str>, &'a str) {
+    let is_ours = text.starts_with(NOT_SENT) || said == "0" || said.starts_with("0 ");
+    ((!is_ours).then_some(said), text)
 }
 
 /// The name of a case: twelve hexadecimal digits.
@@ -151,7 +176,7 @@ impl fmt::Display for CaseId {
 
 /// Not the name of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected the twelve letters and digits of a case")]
+#[error("expected the twelve letters and digits of a case, as `tideover cases` shows them")]
 pub struct NotACase;
 
 impl FromStr for CaseId {

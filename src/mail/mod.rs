@@ -53,7 +53,7 @@ pub use landing::{FolderKind, Landing};
 pub use letter::{
     Addressee, BASE64_LINE, Letter, LetterFile, address_field, base64_lines, one_line,
 };
-pub use likeness::{CaseId, CaseKey, CaseKind, NotACase, alike};
+pub use likeness::{CaseId, CaseKey, CaseKind, NOT_SENT, NotACase, alike, told, wording};
 pub use mark::{MARKS, Mark, MarkPlace};
 pub use mime::{
     ParsedMessage, Part, Person, TextPart, file_name, html_to_text, is_message_id,

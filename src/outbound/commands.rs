@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use super::link::{Link, Proof};
 use crate::limits;
-use crate::mail::{Blame, BodySource, Cause, Delivery, Failure, Recipient};
+use crate::mail::{Blame, BodySource, Cause, Delivery, Failure, NOT_SENT, Recipient};
 use crate::smtp::{
     BodyKind, Extensions, MailParameters, Mailbox, RcptParameters, Reply, ReversePath, encode_xtext,
 };
@@ -140,17 +140,17 @@ pub(super) fn obstacle(delivery: &Delivery, link: &Link, peer: &str) -> Option<F
     let extensions = &link.extensions;
     if let Some(why) = breaks_promise(delivery, link) {
         // RFC 8689 §4.2.1. It is the way that lacks something, not the message.
-        let text = format!("The message requires TLS on its whole way, and {peer} {why}");
+        let text = format!("{NOT_SENT}the message requires TLS on its whole way, and {peer} {why}");
         let reply = Reply::with_text(550, (5, 7, 30), text);
         return Some(Failure {
-            cause: Some(Cause::Policy),
+            cause: Some(Cause::Lacking),
             ..Failure::replied(Blame::Recipient, reply)
         });
     }
     let size = delivery.body.len();
     // RFC 1870 §6.1: a client need not begin what the server has declared too large.
     if let Some(limit) = extensions.size.filter(|limit| *limit > 0 && size > *limit) {
-        let text = format!("The message has {size} bytes, {peer} takes {limit}");
+        let text = format!("{NOT_SENT}the message has {size} bytes, {peer} takes {limit}");
         return Some(Failure::replied(
             Blame::Message,
             Reply::with_text(552, (5, 3, 4), text),
@@ -161,10 +161,13 @@ pub(super) fn obstacle(delivery: &Delivery, link: &Link, peer: &str) -> Option<F
     }
     // RFC 6531 §3.2, §3.6: it cannot be said otherwise. Nothing is wrong with the message: the
     // backend lacks something, so it is no final verdict for a recipient of ours.
-    let text = format!("The message needs SMTPUTF8, which {peer} does not offer");
+    let text = format!(
+        "{NOT_SENT}the message has an address or header beyond ASCII, which {peer} does not take \
+         (SMTPUTF8)"
+    );
     let reply = Reply::with_text(550, (5, 6, 7), text);
     Some(Failure {
-        cause: Some(Cause::Policy),
+        cause: Some(Cause::Lacking),
         ..Failure::replied(Blame::Recipient, reply)
     })
 }

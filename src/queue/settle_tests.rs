@@ -237,9 +237,9 @@ fn a_backend_and_a_stranger_are_treated_differently() {
 /// RFC 6531 §3.6: what needs SMTPUTF8 and cannot have it.
 #[test]
 fn a_backend_without_smtputf8_makes_people_wait_and_strangers_a_report() {
-    let reply = Reply::parse(&["550 5.6.7 The message needs SMTPUTF8"]).unwrap();
+    let reply = Reply::parse(&["550 5.6.7 Not sent: the message needs SMTPUTF8"]).unwrap();
     let failure = Failure {
-        cause: Some(Cause::Policy),
+        cause: Some(Cause::Lacking),
         ..Failure::replied(Blame::Recipient, reply)
     };
     let cloud = DeliveryTarget::Backend(BackendId::new("cloud"));

@@ -30,7 +30,9 @@ pub use drill::DRILL;
 pub use hold_store::{HoldError, HoldWish, Holds, StepWish};
 pub use holds::{HoldBook, HoldRule, Move, MoveState};
 pub use loops::LoopGuard;
-pub use moves::{Check, Force, MoveFacts, MoveHome, MoveStep, Weight, permits, unmet};
+pub use moves::{
+    Check, Force, HOMES_AS_THEN, HomesSince, MoveFacts, MoveHome, MoveStep, Weight, permits, unmet,
+};
 pub use nearly::{NearRule, Nearly, nearly};
 pub use placed::Placed;
 pub use rehearsal::Rehearsal;

@@ -68,6 +68,26 @@ pub struct MoveHome {
     pub people: u64,
 }
 
+/// Whom the directory gives another home than when the move began.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum HomesSince {
+    /// Nobody.
+    #[default]
+    Same,
+    /// So many people.
+    Changed {
+        /// People of the domain.
+        people: u64,
+        /// The generation that counted when the move began.
+        then: u64,
+    },
+    /// What counted then is not known, and why.
+    Unknown(String),
+}
+
+/// What of a step has to do with the directory; [`MoveFacts::checks`] names it.
+pub const HOMES_AS_THEN: &str = "the directory has everybody where he was when the move began";
+
 /// What the checks look at.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MoveFacts {
@@ -85,7 +105,9 @@ pub struct MoveFacts {
     pub home_changes: bool,
     /// All homes of its people after the step.
     pub homes: Vec<MoveHome>,
-    /// People of the domain in the directory.
+    /// Whom the directory gives another home since the move began.
+    pub since: HomesSince,
+    /// People of the domain who have a mailbox by the directory.
     pub people: u64,
     /// Those of them who can log in to the webmail.
     pub accounts: u64,
@@ -132,6 +154,9 @@ impl MoveFacts {
                 ));
                 // Its mail would only wait, as it does now.
                 checks.extend(self.homes.iter().map(|home| home_check(home, Weight::Note)));
+                if begun {
+                    checks.push(self.homes_as_then());
+                }
             }
         }
         checks
@@ -148,17 +173,48 @@ impl MoveFacts {
 
     fn webmail(&self) -> Check {
         let detail = if self.webmail {
-            format!(
-                "{} of {} people have an account; `tideover user invite`",
-                self.accounts, self.people
-            )
+            let (can, all) = (self.accounts, self.people);
+            let many = format!("{can} of {all} people can log in");
+            if can < all {
+                format!("{many}; `tideover user coverage` names the others, `user invite` helps")
+            } else {
+                many
+            }
         } else {
             "the config has no [web]: nobody can read it before the move is over".to_owned()
         };
         Check {
-            what: "people can read their mail meanwhile".to_owned(),
-            ok: self.webmail && self.accounts > 0,
+            what: "everybody can read his mail meanwhile".to_owned(),
+            ok: self.webmail && self.accounts > 0 && self.accounts >= self.people,
             weight: Weight::Note,
+            detail,
+        }
+    }
+
+    /// A move back does not touch the directory: mail of who lives elsewhere by now goes there.
+    fn homes_as_then(&self) -> Check {
+        let (weight, detail) = match &self.since {
+            HomesSince::Same => (Weight::Note, String::new()),
+            HomesSince::Changed { people, then } => {
+                let many = match people {
+                    1 => "1 of its people has another home since, and his mail goes".to_owned(),
+                    many => format!("{many} of its people have another home since, and mail goes"),
+                };
+                let revert = format!(
+                    "{many} there; `tideover directory revert {then} --dry-run` shows the way \
+                     back, and `directory diff {then}` what it takes back with it"
+                );
+                (Weight::Should, revert)
+            }
+            HomesSince::Unknown(why) => {
+                let look = "`tideover explain ADDRESS` says where somebody's mail goes";
+                (Weight::Note, format!("{why}; {look}"))
+            }
+        };
+        Check {
+            what: HOMES_AS_THEN.to_owned(),
+            ok: self.since == HomesSince::Same,
+            weight,
             detail,
         }
     }
@@ -273,7 +329,22 @@ mod tests {
     fn nobody_is_sent_to_a_webmail_that_is_not_there() {
         let note = |facts: &MoveFacts| facts.checks(MoveStep::Start).pop().unwrap();
         let with = note(&facts());
-        assert!(with.ok && with.detail.contains("tideover user invite"));
+        assert!(!with.ok && with.detail.contains("1 of 2 people can log in"));
+        assert!(with.detail.contains("`user invite`"), "{}", with.detail);
+        let all = note(&MoveFacts {
+            accounts: 2,
+            ..facts()
+        });
+        assert!(
+            all.ok && !all.detail.contains("invite"),
+            "nobody is left out"
+        );
+        let nobody = note(&MoveFacts {
+            accounts: 0,
+            people: 0,
+            ..facts()
+        });
+        assert!(!nobody.ok, "where nobody is known nobody reads");
         let without = note(&MoveFacts {
             webmail: false,
             ..facts()
@@ -325,6 +396,33 @@ mod tests {
             may(&facts, MoveStep::BackOut, Force::No),
             "its mail waits as before"
         );
+    }
+
+    /// Its answer would be "it is where it was", and its mail would go elsewhere.
+    #[test]
+    fn the_way_back_sees_who_lives_elsewhere_by_now() {
+        let at = |since| MoveFacts {
+            state: Some(MoveState::Moving),
+            since,
+            ..facts()
+        };
+        let last = |facts: &MoveFacts| facts.checks(MoveStep::BackOut).pop().unwrap();
+        let same = at(HomesSince::Same);
+        assert!(last(&same).ok && may(&same, MoveStep::BackOut, Force::No));
+        let changed = at(HomesSince::Changed { people: 1, then: 4 });
+        let check = last(&changed);
+        assert!(!check.ok && check.detail.contains("directory revert 4"));
+        assert!(!may(&changed, MoveStep::BackOut, Force::No));
+        assert!(may(&changed, MoveStep::BackOut, Force::Yes));
+        let unknown = at(HomesSince::Unknown("nothing was there yet".to_owned()));
+        assert!(!last(&unknown).ok && last(&unknown).detail.contains("nothing was there"));
+        assert!(
+            may(&unknown, MoveStep::BackOut, Force::No),
+            "it helps nobody to wait"
+        );
+        for step in [MoveStep::Start, MoveStep::Finish] {
+            assert_eq!(changed.checks(step), same.checks(step), "{step}");
+        }
     }
 
     #[test]

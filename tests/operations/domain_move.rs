@@ -11,6 +11,7 @@ fn runbook() {
         machine.install();
         let mut book = Book::open(machine, "domain-move.md");
         book.means("2026-11-20 18:00", &machine.an_hour_ago());
+        book.means("GENERATION", "1");
         book.until("move status");
         machine.mail("ann@example.org", "on the way");
         machine.mail("bob@example.org", "on the way");

@@ -30,16 +30,9 @@ struct Case {
 
 impl Case {
     fn new(case: &CaseView, moments: &Moments) -> Self {
-        let enhanced = case.enhanced.map(|code| format!(" {code}"));
         Self {
             id: case.id.to_string(),
-            title: visible(&format!(
-                "{} says {}{} {}",
-                case.backend,
-                case.code,
-                enhanced.unwrap_or_default(),
-                case.text
-            )),
+            title: visible(&case.told()),
             cause: case.cause.as_str(),
             recipients: grouped(case.recipients),
             waiting: case.waiting,
@@ -114,7 +107,11 @@ pub(super) async fn one(
         case: Case::new(&details.case, &moments),
         advice: details.advice.clone(),
         rejecting: details.rejecting.as_deref().map(visible),
-        reply: visible(&details.reply),
+        reply: if details.case.was_asked() {
+            visible(&details.reply)
+        } else {
+            String::new()
+        },
         members: members
             .map(|one| {
                 let (id, since) = (one.id.to_string(), moments.when(one.since));

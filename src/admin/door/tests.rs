@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 use crate::admin::audit::{AuditLog, AuditOptions, AuditOutcome, AuditQuery};
 use crate::admin::door::{DoorOptions, Gate, Session, Wire, around};
 use crate::admin::enforce::{Rule, enforce};
-use crate::admin::operation::{Content, Effect};
+use crate::admin::operation::{Content, DryRun, Effect};
 use crate::admin::operators::tests::{PASSWORD, Place, root};
 use crate::admin::operators::{SecondStepRule, TokenQuery};
 use crate::admin::taken::Terms;
@@ -109,6 +109,7 @@ async fn who_is_shut_out_while_his_file_comes_sends_it_in_vain() {
         effect: Effect::Changes,
         content: Content::File,
         terms: Terms::default(),
+        dry_run: DryRun::Never,
     };
     let take = routing::post(|file: Bytes| async move { format!("{} bytes", file.len()) });
     let take = take.route_layer(from_fn_with_state(rule, enforce));

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::limits;
-use crate::mail::BodySource;
+use crate::mail::{BackendId, BodySource, CaseKey, Cause, HoldReason};
 use crate::smtp::{Notify, Ret};
 
 async fn deliver(server: Server, delivery: &Delivery) -> (Vec<Outcome>, Seen) {
@@ -59,6 +59,22 @@ async fn smtputf8_is_needed_only_for_what_is_not_ascii() {
     let (outcomes, seen) = deliver(Server::scripted(without), &local).await;
     assert_eq!(replied(&outcomes), "Recipient 550 5.6.7");
     assert_eq!(seen.verbs(), ["EHLO"]);
+    // The server has not said that, and nobody is told that it has.
+    let Outcome::Failed(failure) = &outcomes[0] else {
+        panic!("{outcomes:?}");
+    };
+    assert_eq!(failure.cause(), Cause::Lacking);
+    let refused = HoldReason::Refused {
+        backend: BackendId::new("cloud"),
+        failure: failure.clone(),
+    };
+    let case = CaseKey::of(&BackendId::new("cloud"), failure);
+    for told in [refused.to_string(), case.to_string()] {
+        assert!(
+            told.starts_with("cloud: Not sent: the message has an address or header beyond ASCII"),
+            "{told}"
+        );
+    }
 
     let header = asking(&["ann@example.org"], "Subject: ä\r\n\r\nx\r\n".as_bytes());
     let (outcomes, _) = deliver(Server::scripted(without), &header).await;
