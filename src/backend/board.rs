@@ -169,7 +169,9 @@ impl Board {
 
     /// What an operator said in an earlier life rules again; it is no change.
     pub(super) fn restore_override(&self, backend: &BackendId, said: Override) {
-        tracing::warn!(%backend, %said, "the word of an operator still holds");
+        if said.wish.still_rules() {
+            tracing::warn!(%backend, %said, "the word of an operator still holds");
+        }
         let entries = self.entries();
         self.overrides().insert(backend.clone(), said);
         let healths = self.healths_of(&entries);

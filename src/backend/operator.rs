@@ -33,6 +33,13 @@ pub enum Wish {
     Resume,
 }
 
+impl Wish {
+    /// Does it still rule when it is read again at a start? Who resumed wants nothing any more.
+    pub(super) const fn still_rules(self) -> bool {
+        !matches!(self, Self::Resume)
+    }
+}
+
 /// A wish in force, or that ended one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
@@ -125,6 +132,14 @@ mod tests {
             actor: "root".to_owned(),
             reason: reason.to_owned(),
             since: Timestamp::from_millis(36_120_000),
+        }
+    }
+
+    /// What is logged when a word of the life before is read again.
+    #[test]
+    fn a_resume_is_no_word_that_still_holds() {
+        for (wish, is_told) in [(Wish::Hold, true), (Wish::Up, true), (Wish::Resume, false)] {
+            assert_eq!(wish.still_rules(), is_told, "{wish:?}");
         }
     }
 

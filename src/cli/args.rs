@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::audit::AuditArgs;
@@ -24,7 +25,7 @@ use super::webmail::WebmailVerb;
 use super::writeback::WritebackVerb;
 use crate::base::Timestamp;
 use crate::config::units;
-use crate::mail::{CaseId, SpoolId};
+use crate::mail::{CaseId, HoldReason, SpoolId};
 use crate::route::Pattern;
 use crate::smtp::Domain;
 
@@ -239,6 +240,7 @@ pub(crate) enum QueueVerb {
     /// One message, its recipients and their history
     Show {
         /// Its spool id
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
     },
     /// Hold mail, also what comes later, until it is released
@@ -376,8 +378,14 @@ pub(crate) struct Which {
     /// For this backend, or refused by it
     #[arg(long, value_name = "NAME")]
     pub(crate) backend: Option<String>,
-    /// Held for this kind of reason: refused, operator, move, no-route, loop, damaged
-    #[arg(long, value_name = "KIND")]
+    /// Held for this kind of reason: refused, operator, move, no-route, loop, damaged,
+    /// dmarc, filter
+    #[arg(
+        long,
+        value_name = "KIND",
+        hide_possible_values = true,
+        value_parser = PossibleValuesParser::new(HoldReason::KINDS)
+    )]
     pub(crate) reason_kind: Option<String>,
     /// Held by the rule of this name (`queue holds`)
     #[arg(long, value_name = "NAME")]

@@ -55,7 +55,10 @@ fn pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::mail::HoldReason;
 
     #[test]
     fn each_verb_has_a_page() {
@@ -81,6 +84,34 @@ mod tests {
             clap_complete::generate(shell, &mut Arguments::command(), "tideover", &mut script);
             let script = String::from_utf8(script).unwrap();
             assert!(script.contains("explain"), "{shell}");
+        }
+    }
+
+    #[test]
+    fn what_a_kind_or_a_role_may_be_is_known_to_shells_and_to_who_reads() {
+        let mut script = Vec::new();
+        let mut command = Arguments::command();
+        clap_complete::generate(Shell::Bash, &mut command, "tideover", &mut script);
+        let script = String::from_utf8(script).unwrap();
+        let kinds = HoldReason::KINDS.join(" ");
+        assert!(script.contains(&kinds), "{kinds}");
+        assert!(script.contains("viewer help-desk operator admin"), "roles");
+        let page = pages().unwrap();
+        let release = page
+            .iter()
+            .find(|(name, _)| name == "tideover-queue-release.1");
+        let release = String::from_utf8(release.unwrap().1.clone()).unwrap();
+        let release = release.replace('\\', "");
+        for kind in HoldReason::KINDS {
+            assert!(release.contains(kind), "{kind}: {release}");
+        }
+        for wrong in [
+            &["queue", "drop", "--reason-kind", "foo", "--reason", "x"][..],
+            &["queue", "show", ""],
+            &["operator", "role", "ann", "king"],
+        ] {
+            let words = std::iter::once("tideover").chain(wrong.iter().copied());
+            assert!(Arguments::try_parse_from(words).is_err(), "{wrong:?}");
         }
     }
 }

@@ -55,7 +55,7 @@ mod webmail;
 mod writeback;
 
 use std::fmt;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -70,7 +70,7 @@ use crate::admin::{
 use crate::base::Clock;
 use crate::outbound::TlsCount;
 use crate::telemetry::log;
-use crate::terminal::Palette;
+use crate::terminal::{Palette, folded};
 use args::Arguments;
 use client::{Client, ClientError};
 use home::At;
@@ -150,9 +150,21 @@ fn finish(result: Result<(), Failure>) -> ExitCode {
     let Err(failure) = result else {
         return ExitCode::from(Exit::Done);
     };
-    let mut stderr = std::io::stderr().lock();
-    writeln!(stderr, "tideover: {}", failure.text).ok();
+    complain(&failure.text);
     ExitCode::from(failure.exit)
+}
+
+/// Says what went wrong; within the width of a terminal where one is. Programs get it as it is.
+fn complain(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let text = format!("tideover: {text}");
+    let text = if stderr.is_terminal() {
+        folded(&text)
+    } else {
+        text
+    };
+    // Nobody reads it when stderr is closed.
+    writeln!(stderr, "{text}").ok();
 }
 
 fn perform(intent: Intent) -> Result<(), Failure> {
@@ -176,7 +188,7 @@ fn perform(intent: Intent) -> Result<(), Failure> {
             None => Box::pin(once(config, format, work)).await,
             Some(every) if watch::is_question(&work) => {
                 let again = || Box::pin(once(config, format, work.clone()));
-                watch::watch((every, format), again).await
+                watch::watch((every, format), watch::Reader::of_stdout(), again).await
             }
             Some(_) => Err(Failure::new(
                 Exit::Usage,

@@ -37,9 +37,22 @@ pub(super) async fn perform(
             let results: Vec<WayResult> = read(&answer)?;
             let failed = results.iter().filter(|it| it.result != "sent");
             let failed: Vec<String> = failed.map(|it| format!("not by {}", it.way)).collect();
-            ended("notify test", &failed)
+            let odd: Vec<String> = (!failed.is_empty())
+                .then(|| advised(&failed))
+                .into_iter()
+                .collect();
+            ended("notify test", &odd)
         }
     }
+}
+
+/// What did not arrive, and what to do.
+fn advised(failed: &[String]) -> String {
+    format!(
+        "{}\n  what was said above is the other side's: mend [notices] and `tideover reload`, \
+         or the receiver, then test again; docs/notices.md",
+        failed.join(", ")
+    )
 }
 
 impl Page {
@@ -118,6 +131,13 @@ mod tests {
     use crate::base::Timestamp;
     use crate::notice::{SentNotice, Severity};
     use crate::terminal::Palette;
+
+    #[test]
+    fn a_test_that_fails_says_what_to_do() {
+        let told = advised(&["not by webhook hooks.example".to_owned()]);
+        assert!(told.starts_with("not by webhook hooks.example\n"), "{told}");
+        assert!(told.contains("[notices]") && told.contains("docs/notices.md"));
+    }
 
     #[test]
     fn each_way_shows_how_it_is_and_what_became_of_notices() {

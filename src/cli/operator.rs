@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::Failure;
 use super::home::At;
@@ -25,7 +26,7 @@ pub(crate) enum OperatorVerb {
         /// What he is called in the ledger and in the audit log, for example ann
         name: String,
         /// What he may do: viewer, help-desk, operator or admin
-        #[arg(long)]
+        #[arg(long, hide_possible_values = true, value_parser = roles())]
         role: Role,
     },
     /// Give somebody another role, from now on
@@ -33,6 +34,7 @@ pub(crate) enum OperatorVerb {
         /// His name
         name: String,
         /// What he may do: viewer, help-desk, operator or admin
+        #[arg(hide_possible_values = true, value_parser = roles())]
         role: Role,
     },
     /// End his password, second step, sessions and tokens, and print a new code for him
@@ -67,6 +69,12 @@ pub(crate) enum SessionVerb {
         /// Its name in the list [default: all of them]
         id: Option<String>,
     },
+}
+
+/// The roles, known also to shells that complete them.
+fn roles() -> impl TypedValueParser<Value = Role> {
+    let names = Role::ALL.map(Role::word);
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Role>())
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]

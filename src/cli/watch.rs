@@ -12,17 +12,39 @@ use super::replay::ReplayVerb;
 use super::wave::WaveVerb;
 use super::webmail::WebmailVerb;
 use super::writeback::WritebackVerb;
-use super::{Exit, Failure};
+use super::{Exit, Failure, complain};
 use crate::base::Clock;
 use crate::terminal::clock_time;
 
 /// The cursor goes to the top, and what is below it goes away (ECMA-48 CUP, ED).
 const TOP: &str = "\x1b[H\x1b[J";
 
+/// Who reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// Somebody at a terminal, who sees that it goes on.
+    Person,
+    /// A program, which acts upon the exit code.
+    Program,
+}
+
+impl Reader {
+    /// Who reads stdout.
+    pub(super) fn of_stdout() -> Self {
+        if std::io::stdout().is_terminal() {
+            Self::Person
+        } else {
+            Self::Program
+        }
+    }
+}
+
 /// Shows what a verb says every so often, until somebody ends it or nobody reads it any more. That
-/// the server is away for a while is shown, too: it may be starting again.
+/// the server is away for a while is shown to people, too: it may be starting again. For programs
+/// it is the end.
 pub(super) async fn watch<F>(
     (every, format): (Duration, Format),
+    reader: Reader,
     mut show: impl FnMut() -> F,
 ) -> Result<(), Failure>
 where
@@ -34,8 +56,10 @@ where
             return Ok(());
         }
         match show().await {
-            Err(failure) if matches!(failure.exit, Exit::Unreachable) => {
-                writeln!(std::io::stderr(), "tideover: {}", failure.text).ok();
+            Err(failure)
+                if matches!(failure.exit, Exit::Unreachable) && reader == Reader::Person =>
+            {
+                complain(&failure.text);
             }
             shown => shown?,
         }
@@ -151,6 +175,33 @@ mod tests {
         ] {
             assert!(!is_question(&intent(words).work), "{words}");
         }
+    }
+
+    /// A script would wait for ever for a server that is not there.
+    #[tokio::test]
+    async fn a_program_hears_that_the_server_is_away() {
+        let every = (Duration::from_millis(1), Format::Json);
+        let asked = std::cell::Cell::new(0);
+        let show = || {
+            asked.set(asked.get() + 1);
+            std::future::ready(match asked.get() {
+                1 => Ok(()),
+                2 => Err(Failure::new(Exit::Unreachable, "it is away")),
+                _ => Err(Failure::new(Exit::Failed, "asked on")),
+            })
+        };
+        let ended = watch(every, Reader::Program, show).await.unwrap_err();
+        assert_eq!(ended.exit, Exit::Unreachable);
+        asked.set(0);
+        let show = || {
+            asked.set(asked.get() + 1);
+            std::future::ready(match asked.get() {
+                1 => Err(Failure::new(Exit::Unreachable, "it is away")),
+                _ => Err(Failure::new(Exit::Failed, "asked on")),
+            })
+        };
+        let ended = watch(every, Reader::Person, show).await.unwrap_err();
+        assert_eq!(ended.exit, Exit::Failed, "it was asked again");
     }
 
     #[test]

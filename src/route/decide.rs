@@ -207,7 +207,12 @@ impl<'a> Walk<'a> {
                 domain: None,
             } => self.known_elsewhere(&entry, address),
             Lookup::Stranger => {
-                self.say(|| format!("{} is not one of our domains", address.domain()));
+                // I11. Behind an address of ours it may go there from anywhere.
+                let who = match self.steps.len() {
+                    0 => ": for who logs in or is trusted; mail from the Internet is refused",
+                    _ => "",
+                };
+                self.say(|| format!("{} is not one of our domains{who}", address.domain()));
                 ControlFlow::Break(self.outbound(address))
             }
         }

@@ -262,6 +262,8 @@ fn who_is_trusted_may_write_to_strangers() {
     ] {
         assert_eq!(world.told(address), expected, "{address}");
     }
+    let first = world.explain("x@stranger.example").steps.remove(0);
+    assert!(first.contains("mail from the Internet is refused"));
     let backend = |name: &str| OutboundRelay::Backend(BackendId::new(name));
     let host = OutboundRelay::Host("relay.example:587".into());
     for (relay, expected) in [

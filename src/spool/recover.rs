@@ -24,7 +24,7 @@ use crate::mail::SpoolId;
 pub struct Recovery {
     /// Records replayed from the log.
     pub replayed: u64,
-    /// Was the index made anew from the whole log?
+    /// Was the index made anew from the whole log? Not where there was no log yet.
     pub rebuilt: bool,
     /// Damaged ranges, now in quarantine.
     pub damaged: u64,
@@ -220,7 +220,7 @@ impl Recover {
     ) -> Result<(), SpoolError> {
         self.index.clear()?;
         self.found = Recovery {
-            rebuilt: true,
+            rebuilt: end != Position::default(),
             ..Recovery::default()
         };
         self.damage.clear();

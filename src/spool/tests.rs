@@ -111,6 +111,8 @@ pub(super) fn delivered() -> RecipientEvent {
 async fn what_is_accepted_is_there_after_a_restart() {
     let dir = TempDir::new().unwrap();
     let (spool, mut opened) = open(dir.path());
+    // Nothing was made anew: there was nothing.
+    assert!(!opened.recovery.rebuilt);
     let small = accept(&spool, &["bob@example.org", "eve@example.org"], b"Hi\r\n").await;
     let large = accept(&spool, &["bob@example.org"], &vec![b'x'; 50_000]).await;
     assert_eq!(opened.committed.recv().await.unwrap().id, small);

@@ -223,6 +223,36 @@ pub fn visible(text: &str) -> String {
         .collect()
 }
 
+/// Lines that are too wide for a terminal go on below, further in; a word is never broken, so that
+/// what is copied stays whole.
+#[must_use]
+pub fn folded(text: &str) -> String {
+    let lines = text.split('\n').map(|line| {
+        if columns(line) <= WIDTH {
+            return line.to_owned();
+        }
+        let rest = line.trim_start_matches(' ');
+        let indent = line.len() - rest.len();
+        let mut shown = " ".repeat(indent);
+        let mut used = indent;
+        for (number, word) in rest.split(' ').enumerate() {
+            let wide = columns(word);
+            if number > 0 && used + 1 + wide > WIDTH {
+                shown.push('\n');
+                shown.push_str(&" ".repeat(indent + 2));
+                used = indent + 2;
+            } else if number > 0 {
+                shown.push(' ');
+                used += 1;
+            }
+            shown.push_str(word);
+            used += wide;
+        }
+        shown
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// A moment in the time zone of the terminal; the date is left out when it is today's.
 pub fn moment(at: Timestamp, now: Timestamp) -> String {
     moment_in(at, now, &jiff::tz::TimeZone::system())
@@ -302,6 +332,33 @@ ID             RECIPIENT                         REASON
     #[test]
     fn strangers_cannot_drive_the_terminal() {
         assert_eq!(visible("a\x1b[2J\u{202e}b\nc"), "a?[2J?b c");
+    }
+
+    #[test]
+    fn long_lines_go_on_below() {
+        let short = "tideover: refused\n    | as it is |";
+        assert_eq!(folded(short), short);
+        let long = format!(
+            "tideover: {}\n  hint: {}",
+            "so it is ".repeat(20),
+            "do ".repeat(50)
+        );
+        let shown = folded(&long);
+        assert!(shown.lines().count() > 4, "{shown}");
+        assert!(shown.lines().all(|line| columns(line) <= WIDTH), "{shown}");
+        let words = |text: &str| {
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(words(&shown), words(&long));
+        assert!(
+            shown.lines().nth(1).unwrap().starts_with("  is so it"),
+            "{shown}"
+        );
+        assert!(shown.contains("\n    do do"), "{shown}");
+        let link = format!("open https://mail.example.org/{}", "a".repeat(100));
+        assert!(folded(&link).contains(&"a".repeat(100)), "it can be copied");
     }
 
     #[test]
