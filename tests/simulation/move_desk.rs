@@ -164,6 +164,40 @@ fn each_step_of_a_move_is_looked_at_first_and_can_be_undone() {
     });
 }
 
+/// A move back leaves the directory alone: it is not said to lead back where people live elsewhere
+/// by now, and says which way does.
+#[test]
+fn a_move_back_sees_whom_the_directory_has_moved() {
+    simulate(async {
+        let office = Office::open().await;
+        let nothing = json!({});
+        let homes = |ann: &str| format!("address,home\n{ANN},{ann}\nbob@onprem.example,onprem\n");
+        office.house.import_csv(&homes("onprem")).await;
+        sleep(MINUTE).await;
+        office.taken("start", &nothing, "moving").await;
+        sleep(MINUTE).await;
+        office.house.import_csv(&homes("cloud")).await;
+        let as_then = "the directory has everybody where he was when the move began";
+        office.refused("back-out", &nothing, as_then).await;
+        let report = office.step("back-out", &json!({"dry_run": true})).await;
+        let told = report.to_string();
+        assert!(told.contains("1 of its people has another home"), "{told}");
+        assert!(told.contains("directory revert 1 "), "{told}");
+        let to_cloud = json!({"home": "cloud"});
+        office.taken("finish", &to_cloud, "finished").await;
+        office.refused("back-out", &nothing, as_then).await;
+        // As it says.
+        let query = json!({"number": 1, "actor": "root"});
+        let path = "/api/directory/revert";
+        office.desk.post(path, &query.to_string()).await;
+        office.taken("back-out", &nothing, "backed-out").await;
+        let id = office.house.door.send(&[ANN]).await;
+        sleep(MINUTE).await;
+        assert_eq!(office.site.places(id, 0), ["onprem"]);
+        office.house.door.stop().await;
+    });
+}
+
 /// A backlog that drains is shown with its speed and with its end, which comes about then; one that
 /// stands still is shown without.
 #[test]
