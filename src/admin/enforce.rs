@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::audit::{Arguments, AuditEntry, AuditLog, AuditOutcome, ReasonRule};
 use super::door::Proof;
 use super::error::Told;
+use super::noted::Came;
 use super::operation::{Content, DryRun, Effect};
 use super::reason::readable;
 use super::taken::{Terms, expect_nothing};
@@ -60,7 +61,10 @@ pub(super) async fn enforce(State(rule): State<Rule>, request: Request, next: Ne
         Err(error) => return error.into_response(),
     };
     let response = next.run(request).await;
-    if let Some(entry) = entry {
+    if let Some(mut entry) = entry {
+        if let Some(Came(outcome)) = response.extensions().get::<Came>() {
+            entry.outcome = *outcome;
+        }
         let told = response.extensions().get::<Told>();
         let told = told.map(|Told(text)| text.clone()).unwrap_or_default();
         let status = response.status().as_u16();

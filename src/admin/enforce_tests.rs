@@ -345,3 +345,34 @@ async fn where_no_body_is_read_none_says_anything() {
     let page = rule.audit.page(AuditQuery::default()).await.unwrap();
     assert_eq!(page.entries.len(), 6, "nothing else was begun");
 }
+
+/// An answer says whether it did anything: its status alone would stand there as done.
+#[tokio::test]
+async fn what_was_not_done_does_not_stand_there_as_done() {
+    use crate::admin::noted::{Note, Noted};
+    let place = Place::new(SecondStepRule::Optional);
+    let rule = rule(&place, Role::Operator, Content::Json);
+    let refused = Note::Refused("the platform is away".to_owned());
+    for note in [Note::Done, Note::Looked, refused] {
+        let answer = move || async move { Noted("an answer", note) };
+        let router = Router::new()
+            .route("/api/x", any(answer))
+            .layer(from_fn_with_state(rule.clone(), enforce));
+        let mut request = post("application/json", "{}");
+        let by = caller(Role::Operator, "192.0.2.1");
+        request.extensions_mut().insert(by);
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+    }
+    let page = rule.audit.page(AuditQuery::default()).await.unwrap();
+    let told = page.entries.iter().map(|entry| {
+        let (outcome, told) = (entry.outcome.as_str(), entry.told.as_str());
+        (outcome, told, entry.status)
+    });
+    let expected = [
+        ("refused", "the platform is away", Some(200)),
+        ("looked", "", Some(200)),
+        ("done", "", Some(200)),
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+}

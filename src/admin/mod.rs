@@ -33,6 +33,7 @@ mod lookup;
 mod media;
 mod move_api;
 mod nearly;
+mod noted;
 mod notify_api;
 mod operation;
 mod operators;

@@ -9,13 +9,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Path};
+use super::noted::{Note, Noted};
 use super::{Admin, AdminError};
 use crate::base::Timestamp;
 use crate::directory::Entry;
 use crate::mail::BackendId;
 use crate::queue::HeldCount;
 use crate::route::{
-    Check, Force, HomesSince, MoveFacts, MoveHome, MoveState, MoveStep, StepWish, paused, permits,
+    Check, Force, HomesSince, MoveFacts, MoveHome, MoveState, MoveStep, StepWish, Weight, paused,
+    permits,
     unmet,
 };
 use crate::smtp::Domain;
@@ -112,7 +114,7 @@ pub(super) async fn step(
     State(admin): Us,
     Path(domain): Path<String>,
     Body(query): Body<MoveQuery>,
-) -> Answer<MoveReport> {
+) -> Result<Noted<MoveReport>, AdminError> {
     let parsed: Domain = domain.parse().map_err(|error| AdminError::Asked {
         what: format!("\"{domain}\" is no domain: {error}"),
         hint: "expected for example example.org",
@@ -151,14 +153,30 @@ pub(super) async fn step(
         admin.queue.look_anew();
     }
     let views = admin.blocking(Admin::move_views).await?;
-    Ok(Json(MoveReport {
+    let report = MoveReport {
         step: query.step,
         done,
         permitted,
         checks,
         the_move: views.into_iter().find(|one| one.domain == domain),
         domain,
-    }))
+    };
+    let note = note(&report, query.dry_run.then_some(Note::Looked));
+    Ok(Noted(report, note))
+}
+
+/// What the audit log says of a step.
+fn note(report: &MoveReport, look: Option<Note>) -> Note {
+    if report.done {
+        return Note::Done;
+    }
+    look.unwrap_or_else(|| {
+        let failed = report.checks.iter();
+        let failed = failed.filter(|check| !check.ok && check.weight != Weight::Note);
+        let failed: Vec<&str> = failed.map(|check| check.what.as_str()).collect();
+        let failed = failed.join("; ");
+        Note::Refused(format!("the step was not taken: {failed}"))
+    })
 }
 
 impl Admin {
@@ -286,5 +304,32 @@ impl Admin {
             }
         });
         Ok(views.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_was_not_taken_is_none_that_was_done() {
+        let check = |what: &str, ok| Check {
+            what: what.to_owned(),
+            ok,
+            weight: Weight::Must,
+            detail: String::new(),
+        };
+        let report = |done| MoveReport {
+            domain: "x.example".to_owned(),
+            step: MoveStep::Finish,
+            done,
+            permitted: done,
+            checks: vec![check("it moves", false), check("it is known", true)],
+            the_move: None,
+        };
+        assert_eq!(note(&report(true), None), Note::Done);
+        assert_eq!(note(&report(false), Some(Note::Looked)), Note::Looked);
+        let refused = Note::Refused("the step was not taken: it moves".to_owned());
+        assert_eq!(note(&report(false), None), refused);
     }
 }

@@ -82,7 +82,7 @@ fn mail() -> Vec<Operation> {
         change(
             "/api/queue/perform",
             Operator,
-            "Hold, release, resume or retry a page of a selection; drop it (admin)",
+            "Do a deed to a page of a selection (one of them takes admin)",
             queue_api::perform,
         ),
         look("/api/messages/{id}", Viewer, "A message", api::message),

@@ -95,7 +95,7 @@ impl Page {
         for entry in &audit.entries {
             let tone = match entry.outcome {
                 AuditOutcome::Done => Tone::Good,
-                AuditOutcome::Asked => Tone::Waiting,
+                AuditOutcome::Asked | AuditOutcome::Looked => Tone::Waiting,
                 AuditOutcome::Refused | AuditOutcome::Failed => Tone::Bad,
             };
             table.row([

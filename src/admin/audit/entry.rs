@@ -38,7 +38,7 @@ pub struct AuditEntry {
     /// The HTTP status of the answer.
     #[serde(default)]
     pub status: Option<u16>,
-    /// What was said to a refusal; empty when it was done.
+    /// What was said to a refusal, also to one with the status of an answer; else empty.
     #[serde(default)]
     pub told: String,
     /// When the answer was known.
@@ -57,6 +57,8 @@ pub enum AuditOutcome {
     Asked,
     /// It was done.
     Done,
+    /// Nothing was to be done: somebody looked what it would be.
+    Looked,
     /// It was not.
     Refused,
     /// We failed.
@@ -70,6 +72,7 @@ impl AuditOutcome {
         match self {
             Self::Asked => "asked",
             Self::Done => "done",
+            Self::Looked => "looked",
             Self::Refused => "refused",
             Self::Failed => "failed",
         }

@@ -9,6 +9,7 @@ mod entry;
 mod read;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -115,12 +116,13 @@ impl AuditLog {
         }
     }
 
-    /// Writes down what came of it.
+    /// Writes down what came of it: what the entry says already, or what the status does.
     pub(super) async fn ended(&self, mut entry: AuditEntry, (status, told): (u16, String)) {
-        entry.outcome = match status {
-            0..400 => AuditOutcome::Done,
-            400..500 => AuditOutcome::Refused,
-            _ => AuditOutcome::Failed,
+        entry.outcome = match (entry.outcome, status) {
+            (known @ (AuditOutcome::Looked | AuditOutcome::Refused), 0..400) => known,
+            (_, 0..400) => AuditOutcome::Done,
+            (_, 400..500) => AuditOutcome::Refused,
+            (_, _) => AuditOutcome::Failed,
         };
         entry.status = Some(status);
         entry.told = told.chars().take(limits::AUDIT_TEXT).collect();

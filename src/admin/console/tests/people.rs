@@ -202,6 +202,20 @@ async fn the_audit_log_is_shown_and_asked_for() {
         .lacks("\u{202e}");
     let heard = desk.heard();
     assert_eq!(heard.last().unwrap().path, "/api/audit?limit=50&by=a%26b");
+    desk.says(
+        "GET /api/audit",
+        &json!({ "next": null, "entries": [{
+        "id": "1", "at": "2026-03-02T02:14:00Z", "who": "ann", "role": "operator",
+        "from": "192.0.2.7", "what": "Take a step of a move", "path": "/api/moves/x.example",
+        "arguments": { "step": "finish", "home": HOSTILE, "dry_run": "yes" },
+        "reason": "now", "outcome": "looked", "told": "",
+    }] }),
+    );
+    let page = desk.get(Role::Viewer, "/audit").await;
+    page.has("Finish the move of x.example, home ")
+        .has("(only a look)")
+        .has("<span class=\"state waiting\">looked</span>")
+        .lacks("<script>alert");
     let refusal = json!({ "error": "there is no such page", "hint": "begin anew" });
     desk.says_with("GET /api/audit", StatusCode::BAD_REQUEST, &refusal);
     desk.get(Role::Viewer, "/audit?after=zz")

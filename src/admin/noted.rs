@@ -1,0 +1,56 @@
+//! An answer that did not do what was asked for, and says so to the audit log: its status alone
+//! would stand there as done.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::AuditOutcome;
+use super::error::Told;
+use super::operation::{Answer, Output};
+
+/// What the audit log is told beside the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Note {
+    /// It was done.
+    Done,
+    /// Nothing was to be done: only a look was asked for.
+    Looked,
+    /// It was not done, because of this.
+    Refused(String),
+}
+
+/// An answer with its note.
+#[derive(Debug)]
+pub(super) struct Noted<T>(pub(super) T, pub(super) Note);
+
+/// What came of it, in the extensions of a response.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Came(pub(super) AuditOutcome);
+
+impl<T: Serialize> IntoResponse for Noted<T> {
+    fn into_response(self) -> Response {
+        let mut response = Json(self.0).into_response();
+        let extensions = response.extensions_mut();
+        match self.1 {
+            Note::Done => {}
+            Note::Looked => {
+                extensions.insert(Came(AuditOutcome::Looked));
+            }
+            Note::Refused(why) => {
+                extensions.insert(Came(AuditOutcome::Refused));
+                extensions.insert(Told(why));
+            }
+        }
+        response
+    }
+}
+
+impl<T> Output for Noted<T>
+where
+    Json<T>: Output,
+{
+    fn describe() -> Answer {
+        Json::<T>::describe()
+    }
+}
