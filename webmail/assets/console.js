@@ -8,7 +8,24 @@
   const pulse = document.getElementById("pulse"), told = document.getElementById("told");
   const headline = () => live.querySelector("h1")?.textContent ?? "";
   const clock = () => new Date().toLocaleTimeString("en-GB");
-  let last = clock(), source = null, heard = Date.now();
+  const gone = document.getElementById("gone");
+  // The server tells something every 5 seconds. Beyond this it does not.
+  const SILENCE = 9000;
+  let last = clock(), source = null, heard = Date.now(), broken = 0;
+  // The verdict of a server that is away is none: it says so where a phone shows it first.
+  const stale = (why) => {
+    const old = `${why} What is below is old: it is of ${last}.`;
+    if (gone.textContent === old) return;
+    gone.textContent = old;
+    gone.hidden = false;
+    live.classList.add("old");
+    pulse.textContent = "Not kept up to date.";
+  };
+  const fresh = () => {
+    gone.hidden = true;
+    gone.textContent = "";
+    live.classList.remove("old");
+  };
 
   // What somebody is reading with the keyboard, or marks, stays as it is.
   const busy = (part) => {
@@ -34,19 +51,24 @@
     source.addEventListener("live", (event) => {
       last = clock();
       heard = Date.now();
+      broken = 0;
+      fresh();
       pulse.textContent = "Kept up to date.";
-      pulse.classList.remove("stale");
       show(event.data);
     });
     source.addEventListener("fault", (event) => {
-      pulse.textContent = `What is here is of ${last}: ${event.data}`;
-      pulse.classList.add("stale");
+      heard = Date.now();
+      stale(`The server cannot say how it is: ${event.data}.`);
     });
-    // Streams end by themselves now and then; the browser asks again in a moment.
+    // Streams end by themselves now and then, and the browser asks again in a moment; when that
+    // fails as well nobody is there.
     source.addEventListener("error", () => {
-      if (source.readyState !== EventSource.CLOSED) return;
-      pulse.textContent = `Not kept up to date any more: what is here is of ${last}. Refresh, and log in again if you are asked to.`;
-      pulse.classList.add("stale");
+      broken += 1;
+      if (source.readyState === EventSource.CLOSED) {
+        stale("This page is not kept up to date any more. Refresh it, and log in again if you are asked to.");
+      } else if (broken > 1) {
+        stale("The server does not answer.");
+      }
     });
   };
   // A page that nobody sees needs no stream.
@@ -54,21 +76,12 @@
     if (document.hidden) { source?.close(); source = null; } else if (!source) { watch(); }
   });
   if (!document.hidden) watch();
-  // The server went away, and has not come back.
+  // A connection that died without a word stays open for the browser.
   setInterval(() => {
-    // A connection that died without a word stays open for the browser.
-    if (source && Date.now() - heard > 30000) {
-      pulse.textContent = `The server does not answer: what is here is of ${last}.`;
-      pulse.classList.add("stale");
-      source.close();
-      watch();
-    }
-    if (source && source.readyState === EventSource.CONNECTING && !pulse.classList.contains("stale")) {
-      pulse.dataset.tries = String(Number(pulse.dataset.tries ?? 0) + 1);
-      if (Number(pulse.dataset.tries) > 2) {
-        pulse.textContent = `The server does not answer: what is here is of ${last}.`;
-        pulse.classList.add("stale");
-      }
-    } else { pulse.dataset.tries = "0"; }
-  }, 5000);
+    if (!source || Date.now() - heard < SILENCE) return;
+    if (source.readyState !== EventSource.CLOSED) stale("The server does not answer.");
+    if (source.readyState !== EventSource.OPEN || Date.now() - heard < 3 * SILENCE) return;
+    source.close();
+    watch();
+  }, 1000);
 })();

@@ -20,7 +20,9 @@ use super::fault::Fault;
 const TICK: Duration = Duration::from_secs(5);
 /// A stream ends by then and the browser asks anew, so that whoever was logged out meanwhile is
 /// refused.
-const LIFE: Duration = Duration::from_secs(60);
+const LIFE: Duration = Duration::from_secs(57);
+/// A browser whose stream has ended asks anew after so long.
+const RETRY: Duration = Duration::from_secs(1);
 /// What stands in the stream is known by then, or it is said that it is not.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -28,6 +30,8 @@ struct Watching {
     console: Console,
     asker: Asker,
     until: Instant,
+    /// Nothing was told yet: a page that was opened, or seen again, is brought up to date at once.
+    is_new: bool,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -46,14 +50,20 @@ pub(super) async fn stream(State(console): State<Console>, asker: Asker) -> Resp
         console,
         asker,
         until: Instant::now() + LIFE,
+        is_new: true,
         _permit: permit,
     };
     Sse::new(stream::unfold(watching, next)).into_response()
 }
 
-async fn next(watching: Watching) -> Option<(Result<Event, Infallible>, Watching)> {
+async fn next(mut watching: Watching) -> Option<(Result<Event, Infallible>, Watching)> {
     let console = &watching.console;
-    let tick = timeout_at(watching.until, sleep(TICK));
+    let pause = if watching.is_new {
+        Duration::ZERO
+    } else {
+        TICK
+    };
+    let tick = timeout_at(watching.until, sleep(pause));
     tokio::select! {
         biased;
         () = console.0.shutdown.stopping() => return None,
@@ -71,5 +81,11 @@ async fn next(watching: Watching) -> Option<(Result<Event, Infallible>, Watching
             Event::default().event("fault").data(what)
         }
     };
+    let event = if watching.is_new {
+        event.retry(RETRY)
+    } else {
+        event
+    };
+    watching.is_new = false;
     Some((Ok(event), watching))
 }

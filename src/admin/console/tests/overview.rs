@@ -123,12 +123,15 @@ async fn the_stream_shows_what_changes_and_ends_by_itself() {
     let body = response.into_body().collect().await.unwrap().to_bytes();
     let text = String::from_utf8(body.to_vec()).unwrap();
     assert!(text.starts_with("event: live\ndata: "), "{text}");
+    // Whose stream breaks off asks anew soon: the page says within seconds when nobody answers.
+    assert_eq!(text.matches("retry: 1000").count(), 1);
     assert!(text.contains("onprem is down since"));
     let odd = |line: &&str| {
         !line.is_empty()
             && !line.starts_with("data: ")
             && *line != "event: live"
             && *line != "data:"
+            && *line != "retry: 1000"
     };
     assert_eq!(
         text.split(['\n', '\r']).find(odd),
