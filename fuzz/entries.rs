@@ -1,8 +1,10 @@
 //! What the fuzz targets do with their input. Also run over the corpus by `tests/protocol`.
 
+use tideover::automatic::{author, recognise, requests};
 use tideover::filter::{Answer, Nonsense, ReplyReader};
 use tideover::limits;
-use tideover::smtp::{ChunkCheck, Command, DataDecoder, DataEncoder, LineDecoder};
+use tideover::mail::{AutomaticKind, header_end, header_fields};
+use tideover::smtp::{ChunkCheck, Command, DataDecoder, DataEncoder, LineDecoder, ReversePath};
 use tideover::webmail::{AuthenticatorData, ClientData};
 
 /// A command line: never panics, and what is understood is printed so that it is understood
@@ -54,6 +56,40 @@ pub(crate) fn data(input: &[u8]) {
         let mut received = Vec::new();
         assert!(DataDecoder::new().decode(&sent, &mut received).ended);
         assert_eq!(received, whole);
+    }
+}
+
+/// A message: the first byte says whether it has a sender. Never panics; fields stand one behind
+/// the other within the header; what is said of a message are words of ours, a report of
+/// delivery has no sender, and a forward has one.
+pub(crate) fn automatic(input: &[u8]) {
+    let Some((&first, message)) = input.split_first() else {
+        return;
+    };
+    let from = if first % 2 == 0 { "" } else { "a@b.example" };
+    let Ok(from) = from.parse::<ReversePath>() else {
+        return;
+    };
+    let (header, body) = message.split_at(header_end(message));
+    let mut end = 0;
+    for field in header_fields(header) {
+        assert!(field.range.start >= end && field.range.end > field.range.start);
+        end = field.range.end;
+    }
+    assert!(end <= header.len());
+    assert!(author(header).is_none_or(|one| one.to_string().contains('@')));
+    let known = ["Disposition-", "Read-", "X-Confirm-", "Return-"];
+    for request in requests(header) {
+        assert!(known.iter().any(|front| request.field.starts_with(front)));
+    }
+    if let Some(found) = recognise(&from, header, body) {
+        assert!(found.sign.is_ascii() && found.sign.len() < 100);
+        let has_sender = from.mailbox().is_some();
+        match found.kind {
+            AutomaticKind::Ndr | AutomaticKind::DeliveryReport => assert!(!has_sender),
+            AutomaticKind::AutoForward => assert!(has_sender),
+            AutomaticKind::OutOfOffice | AutomaticKind::AutoReply | AutomaticKind::ReadReceipt => {}
+        }
     }
 }
 

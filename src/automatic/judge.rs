@@ -95,11 +95,17 @@ pub fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
 }
 
 fn is_alike(one: &AutomaticRuling, other: &AutomaticRuling) -> bool {
-    let bare = |ruling: &AutomaticRuling| AutomaticRuling {
-        recipients: Vec::new(),
-        ..ruling.clone()
-    };
-    bare(one) == bare(other)
+    let AutomaticRuling {
+        recipients: _,
+        way,
+        deed,
+        rules,
+        stripped,
+        notify,
+        left,
+    } = one;
+    (*way, *deed, *notify) == (other.way, other.deed, other.notify)
+        && (rules, stripped, left) == (&other.rules, &other.stripped, &other.left)
 }
 
 /// What is done for one recipient, whose number is put in later.

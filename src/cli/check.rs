@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::intent::{Depth, Format};
 use super::render::Page;
 use super::{Exit, Failure, home, online, print};
+use crate::automatic::Policy;
 use crate::backend::Board;
 use crate::base::Clock;
 use crate::config::{self, Config, Problem};
@@ -191,6 +192,10 @@ fn summary(config: &Config, directory: &Directory) -> String {
     }
     for domain in &config.domains {
         writeln!(text, "  {} goes to {}", domain.name, domain.home).ok();
+    }
+    for (kind, way, deed) in config.automatic.policy.rules() {
+        let rule = Policy::rule(kind, way);
+        writeln!(text, "  {rule}: {deed}").ok();
     }
     writeln!(
         text,

@@ -2,6 +2,7 @@
 //! Part of the envelope, so as durable as the message: who is dropped is so from the beginning,
 //! and what is taken off is taken off at every delivery, also of a replay.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -80,7 +81,7 @@ pub struct Automatic {
 /// What was decided for some recipients.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AutomaticRuling {
-    /// Their numbers.
+    /// Their numbers, in order.
     pub recipients: Vec<u16>,
     /// Where it comes from and goes.
     pub way: AutomaticWay,
@@ -189,7 +190,7 @@ impl Automatic {
     #[must_use]
     pub fn of(&self, number: u16) -> Option<&AutomaticRuling> {
         let mut rulings = self.rulings.iter();
-        rulings.find(|ruling| ruling.recipients.contains(&number))
+        rulings.find(|ruling| ruling.recipients.binary_search(&number).is_ok())
     }
 
     /// The rule by which a recipient is dropped.
@@ -207,7 +208,7 @@ impl Automatic {
 
     /// Who is held for another reason is not dropped: somebody looks at it in any case.
     pub fn spare(&mut self, held: impl Iterator<Item = u16>) {
-        let held: Vec<u16> = held.collect();
+        let held: BTreeSet<u16> = held.collect();
         for ruling in &mut self.rulings {
             if ruling.deed == AutomaticDeed::Drop {
                 ruling.recipients.retain(|number| !held.contains(number));

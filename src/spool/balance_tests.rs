@@ -1,7 +1,10 @@
 use std::cell::Cell;
 
 use super::*;
-use crate::mail::RecipientEvent;
+use crate::mail::{
+    Automatic, AutomaticDeed, AutomaticKind, AutomaticRuling, AutomaticWay, Envelope, HoldReason,
+    RecipientEvent,
+};
 use crate::spool::World;
 use crate::spool::index::{Change, Row, Store};
 use crate::spool::tests::{close, envelope, open_in, options};
@@ -337,4 +340,60 @@ fn counting_stops_nobody() {
     // Who hangs is not waited for.
     runtime.shutdown_background();
     assert_eq!(done.recv(), Ok(true), "all stand still");
+}
+
+/// Who is dropped by a rule when the message comes has an end from the beginning, in every count,
+/// also when the index is made anew; who is held for another reason is not dropped.
+#[tokio::test]
+async fn who_is_dropped_from_the_beginning_is_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, opened) = open_in(options(dir.path()), World::system());
+    let rule = "automatic.ndr.from_internet";
+    let ruling = AutomaticRuling {
+        recipients: vec![0, 2],
+        way: AutomaticWay::FromInternet,
+        deed: AutomaticDeed::Drop,
+        rules: vec![rule.to_owned()],
+        stripped: Vec::new(),
+        notify: false,
+        left: Vec::new(),
+    };
+    let automatic = Automatic {
+        kind: Some(AutomaticKind::Ndr),
+        sign: "Action: failed".to_owned(),
+        rulings: vec![ruling],
+    };
+    let mut draft = spool.draft();
+    draft.append(b"Subject: x\r\n\r\nx\r\n").await.unwrap();
+    let envelope = Envelope {
+        automatic: Some(Box::new(automatic)),
+        ..envelope(&["ann@example.org", "bob@example.org", "cy@example.org"])
+    };
+    let reason = HoldReason::NoRoute {
+        what: "nobody".to_owned(),
+    };
+    let held = vec![(2, reason)];
+    let id = spool.accept_held(draft, envelope, held).await.unwrap();
+    let states = |spool: &Spool| {
+        let states = spool.message(id).unwrap().unwrap().states;
+        let names = states.iter().map(RecipientState::name);
+        names.collect::<Vec<_>>()
+    };
+    let expected = ["dropped", "queued", "held"];
+    assert_eq!(states(&spool), expected);
+    let Some(RecipientState::Dropped { actor, .. }) = spool.state(id, 0).unwrap() else {
+        panic!("it is not dropped");
+    };
+    assert_eq!(actor, rule);
+    let balance = spool.count_all().await.unwrap();
+    let told = (balance.came, balance.finished, balance.waiting);
+    assert_eq!((told, balance.wrong), ((3, 1, 2), 0), "{balance:?}");
+    close(spool, opened).await;
+    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    let (spool, opened) = open_in(options(dir.path()), World::system());
+    assert_eq!(states(&spool), expected, "from the log alone");
+    let balance = spool.count_all().await.unwrap();
+    let told = (balance.came, balance.finished, balance.waiting);
+    assert_eq!((told, balance.wrong), ((3, 1, 2), 0), "{balance:?}");
+    close(spool, opened).await;
 }

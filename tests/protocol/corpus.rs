@@ -78,6 +78,11 @@ fn commands() {
 }
 
 #[test]
+fn automatic_answers() {
+    over_the_corpus("automatic", entries::automatic);
+}
+
+#[test]
 fn passkeys() {
     over_the_corpus("passkey", entries::passkey);
 }

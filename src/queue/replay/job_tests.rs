@@ -1,7 +1,9 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::mail::{Authenticity, Body, Peer};
+use crate::mail::{
+    Authenticity, Automatic, AutomaticDeed, AutomaticRuling, AutomaticWay, Body, Peer,
+};
 use crate::queue::samples;
 use crate::smtp::{Reply, Ret, ReversePath};
 
@@ -49,6 +51,33 @@ fn the_wish_for_no_answers_stands_in_front_and_all_else_stays() {
     assert_eq!(sent(&job(Some(ticket(LOUD)))), plain);
     let marked = sent(&job(Some(ticket(QUIET))));
     assert_eq!(marked, [SUPPRESS.as_bytes(), &plain].concat());
+}
+
+/// What a policy took off for a recipient is off, also when a replay brings it.
+#[test]
+fn what_was_taken_off_stays_off() {
+    let ruling = AutomaticRuling {
+        recipients: vec![0],
+        way: AutomaticWay::Platforms,
+        deed: AutomaticDeed::Strip,
+        rules: Vec::new(),
+        stripped: vec!["MESSAGE-id".to_owned()],
+        notify: false,
+        left: Vec::new(),
+    };
+    let automatic = Automatic {
+        kind: None,
+        sign: String::new(),
+        rulings: vec![ruling],
+    };
+    for replay in [None, Some(ticket(LOUD))] {
+        let mut job = job(replay);
+        assert_eq!(whole(&*job.stripped(body()).unwrap()), whole(&*body()));
+        Arc::make_mut(&mut job.envelope).automatic = Some(Box::new(automatic.clone()));
+        assert_eq!(whole(&*job.stripped(body()).unwrap()), b"\r\nhello\r\n");
+        job.recipients[0].number = 1;
+        assert_eq!(whole(&*job.stripped(body()).unwrap()), whole(&*body()));
+    }
 }
 
 #[test]
