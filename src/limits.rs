@@ -485,6 +485,8 @@ pub const FILTER_TIME: Duration = Duration::from_secs(20);
 pub const FILTER_TIME_MOST: Duration = Duration::from_secs(60);
 /// A filter says so soon whether it is there. Beyond: it is not.
 pub const FILTER_PING: Duration = Duration::from_secs(5);
+/// From one look at whether a filter that does not answer is there again to the next.
+pub const FILTER_UPKEEP: Duration = Duration::from_secs(10);
 /// Bytes of the largest message that a filter is asked about, as clamd's `StreamMaxLength` has it.
 /// Beyond: `over_size` of the config.
 pub const FILTER_SIZE: u64 = 25 * 1024 * 1024;

@@ -29,7 +29,8 @@ impl Admin {
             };
             let name = (Kind::Filter, status.name.as_str());
             let how = (Severity::Critical, status.on_failure.as_str());
-            seen.add(name, how, status.failing_since, (problem, WHAT_TO_DO));
+            let since = status.failing_since.or(status.busy_since);
+            seen.add(name, how, since, (problem, WHAT_TO_DO));
         }
     }
 }

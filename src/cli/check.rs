@@ -16,7 +16,7 @@ use crate::config::{self, Config, Problem};
 use crate::cutover::{Report, Verdict};
 use crate::daemon;
 use crate::directory::{Directory, DirectoryHandle};
-use crate::filter::{self, Filters};
+use crate::filter::{self, Filters, Probed};
 use crate::net::{Dns, TcpDial};
 use crate::route::{RelayTest, Router};
 use crate::terminal::Palette;
@@ -32,9 +32,22 @@ struct CheckView {
     open_relay: Option<RelayTest>,
     /// What is possible and unwise.
     warnings: Vec<ProblemView>,
+    /// Content filters, as they answer from here.
+    filters: Vec<FilterView>,
     /// The public DNS; only with `--online`, when the file is good.
     #[serde(skip_serializing_if = "Option::is_none")]
     dns: Option<DnsView>,
+}
+
+#[derive(Debug, Serialize)]
+struct FilterView {
+    name: String,
+    /// What it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    /// Why it does not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -65,6 +78,16 @@ impl From<Problem> for ProblemView {
     }
 }
 
+impl From<Probed> for FilterView {
+    fn from(probed: Probed) -> Self {
+        Self {
+            name: probed.name,
+            version: probed.answer.as_ref().ok().cloned(),
+            trouble: probed.answer.err(),
+        }
+    }
+}
+
 impl From<Report> for DnsView {
     fn from(report: Report) -> Self {
         Self {
@@ -84,11 +107,12 @@ pub(super) async fn check(
 ) -> Result<(), Failure> {
     let file = home::find(argument)?;
     let mut relay = None;
-    let mut warnings = Vec::new();
+    let (mut warnings, mut filters) = (Vec::new(), Vec::new());
     let (problems, summary, report) = match config::check(&file) {
         Ok((config, directory)) => {
-            warnings = Box::pin(all_warnings(&config)).await;
-            let summary = summary(&config, &directory);
+            filters = Box::pin(probe(&config)).await;
+            warnings = all_warnings(&config, &filters);
+            let summary = summary(&config, &directory, &filters);
             relay = Some(test_relay(&config, directory));
             match depth {
                 Depth::File => (Vec::new(), summary, None),
@@ -111,6 +135,7 @@ pub(super) async fn check(
                 problems: problems.into_iter().map(ProblemView::from).collect(),
                 open_relay: relay,
                 warnings: warnings.into_iter().map(ProblemView::from).collect(),
+                filters: filters.into_iter().map(FilterView::from).collect(),
                 dns: report.map(DnsView::from),
             };
             let json = serde_json::to_string_pretty(&view);
@@ -119,16 +144,9 @@ pub(super) async fn check(
         Format::Text => {
             let mut text = if is_good {
                 let good = format!("{}: good\n{summary}", file.display());
-                warnings.iter().fold(good, |mut text, warning| {
-                    writeln!(text, "warning: {warning}").ok();
-                    text
-                })
+                good + &lines("warning: ", &warnings)
             } else {
-                problems.iter().fold(String::new(), |mut text, problem| {
-                    // Writing to a String cannot fail.
-                    writeln!(text, "{problem}").ok();
-                    text
-                })
+                lines("", &problems)
             };
             let page = Page {
                 palette: Palette::of_stdout(),
@@ -153,25 +171,41 @@ pub(super) async fn check(
     }
 }
 
+/// Each in a line, behind `lead`.
+fn lines(lead: &str, problems: &[Problem]) -> String {
+    problems.iter().fold(String::new(), |mut text, problem| {
+        // Writing to a String cannot fail.
+        writeln!(text, "{lead}{problem}").ok();
+        text
+    })
+}
+
 /// What is possible and unwise, and content filters that do not answer now.
-async fn all_warnings(config: &Config) -> Vec<Problem> {
+fn all_warnings(config: &Config, filters: &[Probed]) -> Vec<Problem> {
     let mut warnings = config.warnings();
+    let silent = filters.iter().filter_map(|it| {
+        let why = it.answer.as_ref().err()?;
+        Some(config.filter_warning(&it.name, why))
+    });
+    warnings.extend(silent);
+    warnings
+}
+
+/// Asks the content filters.
+async fn probe(config: &Config) -> Vec<Probed> {
     let options = config.filter_options();
     if options.is_empty() {
-        return warnings;
+        return Vec::new();
     }
     let Ok(resolve) = Dns::system() else {
-        return warnings;
+        return Vec::new();
     };
     let world = filter::World {
         dial: Arc::new(TcpDial::default()),
         resolve: Arc::new(resolve),
         clock: Clock::system(),
     };
-    let silent = Filters::new(world, options).probe().await;
-    let warn = |(name, why): &(String, String)| config.filter_warning(name, why);
-    warnings.extend(silent.iter().map(warn));
-    warnings
+    Filters::new(world, options).probe().await
 }
 
 /// Tries whether strangers could send through a server with this config.
@@ -185,7 +219,7 @@ fn test_relay(config: &Config, directory: Directory) -> RelayTest {
 }
 
 /// Where mail would go.
-fn summary(config: &Config, directory: &Directory) -> String {
+fn summary(config: &Config, directory: &Directory, filters: &[Probed]) -> String {
     let mut text = String::new();
     for listener in &config.listeners {
         writeln!(text, "  listens on {}", listener.bind).ok();
@@ -196,6 +230,11 @@ fn summary(config: &Config, directory: &Directory) -> String {
     for (kind, way, deed) in config.automatic.policy.rules() {
         let rule = Policy::rule(kind, way);
         writeln!(text, "  {rule}: {deed}").ok();
+    }
+    for filter in filters {
+        if let Ok(version) = &filter.answer {
+            writeln!(text, "  filter {} answers: {version}", filter.name).ok();
+        }
     }
     writeln!(
         text,

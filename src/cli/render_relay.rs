@@ -16,9 +16,21 @@ impl Page {
     pub(super) fn alarms(self, status: &StatusView) -> String {
         let last = status.open_relay.as_ref();
         let relay = last.and_then(|last| self.open_relay(&last.test));
-        let silent = status.filters.iter().filter_map(FilterStatus::problem);
-        let filters: String = silent.map(|told| self.field("filter", &told)).collect();
+        let filters = self.filters(&status.filters);
         self.missing(status.missing_mail) + &filters + &relay.unwrap_or_default()
+    }
+
+    /// Those that have trouble one by one, the others in one line.
+    fn filters(self, all: &[FilterStatus]) -> String {
+        let good = all.iter().filter(|it| it.problem().is_none());
+        let good: Vec<_> = good.map(|it| it.name.as_str()).collect();
+        let silent = all.iter().filter_map(FilterStatus::problem);
+        let mut text: String = silent.map(|told| self.field("filter", &told)).collect();
+        if !good.is_empty() {
+            let told = format!("{}: no trouble", good.join(", "));
+            text.push_str(&self.field("filters", &told));
+        }
+        text
     }
 
     /// What strangers can do; `None` when they can do nothing.
@@ -48,6 +60,39 @@ mod tests {
     use crate::base::Timestamp;
     use crate::route::OpenTrick;
     use crate::terminal::Palette;
+
+    #[test]
+    fn filters_are_told_with_their_trouble() {
+        let page = Page {
+            palette: Palette::Plain,
+            now: Timestamp::EPOCH,
+        };
+        let one = |name: &str| FilterStatus {
+            name: name.to_owned(),
+            protocol: "clamd".to_owned(),
+            address: "/run/clamd".to_owned(),
+            on_failure: "accept".to_owned(),
+            failing_since: None,
+            reason: String::new(),
+            unchecked: 0,
+            busy_since: None,
+            passed_over: 0,
+        };
+        assert_eq!(page.filters(&[]), "");
+        let (mut gone, mut busy) = (one("gone"), one("busy"));
+        gone.failing_since = Some(Timestamp::EPOCH);
+        (gone.reason, gone.unchecked) = ("late".to_owned(), 3);
+        (busy.busy_since, busy.passed_over) = (Some(Timestamp::EPOCH), 2);
+        let told = page.filters(&[one("a"), gone, busy, one("b")]);
+        let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+        for line in [
+            "the content filter gone does not answer (late): mail is taken unchecked, 3 so far",
+            "the content filter busy has too much to do: mail is taken unchecked, 2 so far",
+            "a, b: no trouble",
+        ] {
+            assert!(told.contains(line), "{line}: {told}");
+        }
+    }
 
     #[test]
     fn an_open_relay_is_told_and_a_closed_one_is_not() {

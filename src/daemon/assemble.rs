@@ -310,6 +310,10 @@ impl Base {
     ) -> Result<Arc<Admin>, StartError> {
         let upkeep = admin::keep_metrics(admin.metrics.clone(), self.shutdown.clone());
         self.shutdown.spawn("metrics", upkeep);
+        if let Some(filters) = &admin.filters {
+            let keep = filters.clone().keep(self.shutdown.clone());
+            self.shutdown.spawn("content filters", keep);
+        }
         drills::start(admin.drills.clone(), &admin.queue, &self.shutdown);
         let admin = Arc::new(admin);
         let waves = admin::keep_waves(Arc::clone(&admin), self.shutdown.clone());

@@ -9,6 +9,8 @@ use crate::limits;
 
 /// Asks whether it is there.
 pub(super) const PING: &[u8] = b"zPING\0";
+/// Asks what it is.
+pub(super) const VERSION: &[u8] = b"zVERSION\0";
 /// A message follows.
 pub(super) const BEGIN: &[u8] = b"zINSTREAM\0";
 /// The piece of no bytes.
@@ -25,6 +27,8 @@ pub(super) fn piece_length(piece: &[u8]) -> [u8; 4] {
 pub enum Answer {
     /// It is there.
     Pong,
+    /// This is what it is.
+    Version(String),
     /// Nothing was found.
     Clean,
     /// This was found.
@@ -64,6 +68,9 @@ impl ReplyReader {
 fn answer(line: &[u8]) -> Result<Answer, Nonsense> {
     if line == b"PONG" {
         return Ok(Answer::Pong);
+    }
+    if line.starts_with(b"ClamAV ") {
+        return Ok(Answer::Version(printable(line)));
     }
     if let Some(what) = line.strip_suffix(b" ERROR") {
         let what = what.strip_prefix(b"stream: ").unwrap_or(what);
@@ -105,6 +112,10 @@ mod tests {
         for (bytes, expected) in [
             ("PONG\0", Answer::Pong),
             ("stream: OK\0", Answer::Clean),
+            (
+                "ClamAV 1.4.6/27000/Sun\0",
+                Answer::Version("ClamAV 1.4.6/27000/Sun".to_owned()),
+            ),
             (
                 "stream: Eicar-Test-Signature FOUND\0",
                 bad("Eicar-Test-Signature"),

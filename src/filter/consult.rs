@@ -22,11 +22,11 @@ pub(super) struct Patience {
     pub(super) until: Instant,
 }
 
-/// Is it there, and does it speak as we do?
-pub(super) async fn ping(stream: BoxedStream, patience: Patience) -> Result<(), Trouble> {
-    let (mut talk, _) = Talk::begin(stream, patience).await?;
+/// Is it there, and does it speak as we do? In which version?
+pub(super) async fn version(stream: BoxedStream, patience: Patience) -> Result<u32, Trouble> {
+    let (mut talk, agreed) = Talk::begin(stream, patience).await?;
     talk.quit().await;
-    Ok(())
+    Ok(agreed.version())
 }
 
 /// What does it say of a message?

@@ -9,7 +9,7 @@ use metrics::{counter, gauge, histogram};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::health::{Health, Turn};
 use super::heard::{Finding, Heard};
@@ -18,7 +18,7 @@ use super::reach;
 use super::ruling::{Ruling, Taken};
 use super::talk::Trouble;
 use super::{Content, Matter, Subject};
-use crate::base::{Clock, Timestamp};
+use crate::base::{Clock, Shutdown, Timestamp};
 use crate::limits;
 use crate::net::{Dial, Resolve};
 use crate::telemetry::names;
@@ -61,25 +61,40 @@ pub struct FilterStatus {
     /// Messages since then that it did not look at.
     #[serde(default)]
     pub unchecked: u64,
+    /// Since when it has too much to do, within the last minute; none: it has not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy_since: Option<Timestamp>,
+    /// Messages since then that waited for it in vain.
+    #[serde(default)]
+    pub passed_over: u64,
+}
+
+/// What a filter says of itself when it is asked whether it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probed {
+    /// Its name in the config.
+    pub name: String,
+    /// What it is, or why it does not answer.
+    pub answer: Result<String, String>,
 }
 
 impl FilterStatus {
-    /// That it does not answer, in a sentence.
+    /// That it does not answer, or not all, in a sentence.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
-        self.failing_since?;
-        let Self {
-            name,
-            reason,
-            unchecked,
-            ..
-        } = self;
+        let Self { name, reason, .. } = self;
+        let (trouble, unchecked) = if self.failing_since.is_some() {
+            (format!("does not answer ({reason})"), self.unchecked)
+        } else {
+            self.busy_since?;
+            ("has too much to do".to_owned(), self.passed_over)
+        };
         let what = match self.on_failure.as_str() {
             "defer" => OnFailure::Defer.what(),
             _ => OnFailure::Accept.what(),
         };
         Some(format!(
-            "the content filter {name} does not answer ({reason}): {what}, {unchecked} so far"
+            "the content filter {name} {trouble}: {what}, {unchecked} so far"
         ))
     }
 }
@@ -176,18 +191,44 @@ impl Filters {
     /// How they do.
     #[must_use]
     pub fn status(&self) -> Vec<FilterStatus> {
-        self.list().iter().map(|filter| filter.status()).collect()
+        let now = self.world.clock.now();
+        let list = self.list();
+        list.iter().map(|filter| filter.status(now)).collect()
     }
 
-    /// Asks each whether it is there: the names of those that are not, and why not.
-    pub async fn probe(&self) -> Vec<(String, String)> {
+    /// Asks each whether it is there, and what it is.
+    pub async fn probe(&self) -> Vec<Probed> {
         let list = self.list();
         let probes = list.iter().map(|filter| async move {
-            let deadline = Instant::now() + filter.ping_time();
-            let trouble = filter.ping(&self.world, deadline).await.err()?;
-            Some((filter.options.name.clone(), trouble.to_string()))
+            let about = reach::about(&self.world, &filter.options);
+            let about = timeout(filter.ping_time(), about).await;
+            let answer = about.unwrap_or(Err(Trouble::Late));
+            Probed {
+                name: filter.options.name.clone(),
+                answer: answer.map_err(|trouble| trouble.to_string()),
+            }
         });
-        join_all(probes).await.into_iter().flatten().collect()
+        join_all(probes).await
+    }
+
+    /// Asks those that do not answer whether they are there again, until the stop is asked for: an
+    /// alarm does not wait for the next message.
+    pub async fn keep(self, shutdown: Shutdown) {
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.stopping() => return,
+                () = tokio::time::sleep(limits::FILTER_UPKEEP) => {}
+            }
+            let list = self.list();
+            let failing = list.iter().filter(|it| it.health().trouble().is_some());
+            let asked = failing.map(|filter| filter.ask_again(&self.world));
+            tokio::select! {
+                biased;
+                () = shutdown.stopping() => return,
+                _ = join_all(asked) => {}
+            }
+        }
     }
 }
 
@@ -257,6 +298,7 @@ impl Filter {
                     }
                     return Ok(unchecked(&trouble));
                 }
+                self.health().there();
             }
         }
         let asked = Instant::now();
@@ -284,8 +326,12 @@ impl Filter {
                 self.health().left();
                 false
             }
-            // It works, on others; and our own disk is not its fault.
-            Trouble::Busy | Trouble::Content(_) => false,
+            Trouble::Busy => {
+                self.health().busy(world.clock.now());
+                false
+            }
+            // Our own disk is not its fault.
+            Trouble::Content(_) => false,
             Trouble::Away(_)
             | Trouble::Late
             | Trouble::Nonsense(_)
@@ -313,15 +359,26 @@ impl Filter {
         self.options.patience.min(limits::FILTER_PING)
     }
 
+    async fn ask_again(&self, world: &World) {
+        let deadline = Instant::now() + self.ping_time();
+        let is_there = self.ping(world, deadline).await.is_ok();
+        if is_there && self.health().pong() {
+            tracing::info!(
+                filter = self.options.name,
+                "the content filter is there again"
+            );
+        }
+    }
+
     async fn ping(&self, world: &World, deadline: Instant) -> Result<(), Trouble> {
         let pinged = reach::ping(world, &self.options);
         let pinged = timeout_at(deadline, pinged).await;
         pinged.unwrap_or(Err(Trouble::Late))
     }
 
-    fn status(&self) -> FilterStatus {
+    fn status(&self, now: Timestamp) -> FilterStatus {
         let health = self.health();
-        let trouble = health.trouble();
+        let (trouble, busy) = (health.trouble(), health.busy_at(now));
         FilterStatus {
             name: self.options.name.clone(),
             protocol: self.options.protocol.as_str().to_owned(),
@@ -330,6 +387,8 @@ impl Filter {
             failing_since: trouble.map(|it| it.0),
             reason: trouble.map(|it| it.1.to_owned()).unwrap_or_default(),
             unchecked: trouble.map_or(0, |it| it.2),
+            busy_since: busy.map(|it| it.since),
+            passed_over: busy.map_or(0, |it| it.unchecked),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! When is a filter asked? One that costs each message its whole time is left alone for a while.
 //! Pure.
 //!
-//! Any sender can make a message that takes too long. So in doubt the filter is asked whether it is
-//! there, which no sender has power over; only if it is silent, or nothing at all was answered for
-//! long, it is paused. What fails quickly costs nothing, and is asked each time.
+//! Any sender can make a message that takes too long, and send it ten times at once. So in doubt
+//! the filter is asked whether it is there, which no sender has power over; only if it is silent,
+//! or nothing at all was answered for long, it is paused. What fails quickly costs nothing, and is
+//! asked each time.
 
 use std::time::Duration;
 
@@ -13,8 +14,10 @@ use crate::base::Timestamp;
 
 /// Slow failures in a row, after which it is asked whether it is there.
 const DOUBT: u32 = 3;
-/// Slow failures in a row, after which it is paused although it says that it is there.
+/// Slow failures one behind the other, after which it is paused although it says that it is there.
 const MOST: u32 = 10;
+/// Who has had too much to do says so for so long.
+const BUSY: Duration = Duration::from_secs(60);
 /// It is left alone for so long.
 const PAUSE: Duration = Duration::from_secs(30);
 /// A failure that takes less delays nobody.
@@ -36,6 +39,10 @@ pub(super) enum Turn {
 pub(super) struct Health {
     /// Slow failures since its last answer.
     slow: u32,
+    /// The same, those at one time counted once.
+    rounds: u32,
+    /// When the last round was over.
+    round: Option<Instant>,
     /// It is left alone until then.
     paused: Option<Instant>,
     /// Somebody probes, at most until then.
@@ -46,6 +53,18 @@ pub(super) struct Health {
     reason: String,
     /// Messages since then that it did not look at.
     unchecked: u64,
+    /// It had too much to do, while it worked on others.
+    busy: Option<Busy>,
+}
+
+/// A time at which a filter had too much to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Busy {
+    /// From then on.
+    pub(super) since: Timestamp,
+    last: Timestamp,
+    /// Messages that it did not look at.
+    pub(super) unchecked: u64,
 }
 
 impl Health {
@@ -75,7 +94,48 @@ impl Health {
 
     /// It has answered. True: after it had not.
     pub(super) fn good(&mut self) -> bool {
-        std::mem::take(self).since.is_some()
+        let busy = self.busy;
+        let before = std::mem::replace(
+            self,
+            Self {
+                busy,
+                ..Self::default()
+            },
+        );
+        before.since.is_some()
+    }
+
+    /// It says that it is there, so nobody leaves it alone; but who only ever says that is.
+    pub(super) const fn there(&mut self) {
+        if self.rounds < MOST {
+            self.paused = None;
+        }
+    }
+
+    /// It says that it is there, without a message that waits for it. True: after silence.
+    pub(super) fn pong(&mut self) -> bool {
+        if self.rounds >= MOST {
+            return false;
+        }
+        self.paused = None;
+        self.unchecked = 0;
+        self.reason.clear();
+        self.since.take().is_some()
+    }
+
+    /// It works on as many as it may, and this one has waited in vain.
+    pub(super) fn busy(&mut self, at: Timestamp) {
+        let sofar = self.busy_at(at);
+        self.busy = Some(Busy {
+            since: sofar.map_or(at, |it| it.since),
+            last: at,
+            unchecked: sofar.map_or(0, |it| it.unchecked).saturating_add(1),
+        });
+    }
+
+    /// Has it had too much to do just now?
+    pub(super) fn busy_at(&self, at: Timestamp) -> Option<Busy> {
+        self.busy.filter(|it| at.since(it.last) < BUSY)
     }
 
     /// It has not answered, after `took`. True: for the first time.
@@ -87,8 +147,16 @@ impl Health {
     ) -> bool {
         if took >= QUICK {
             self.slow = self.slow.saturating_add(1);
+            let begun = now.checked_sub(took);
+            if self
+                .round
+                .is_none_or(|last| begun.is_some_and(|begun| begun >= last))
+            {
+                self.rounds = self.rounds.saturating_add(1);
+                self.round = Some(now);
+            }
         }
-        if self.paused.is_some() || self.slow >= MOST {
+        if self.paused.is_some() || self.rounds >= MOST {
             self.paused = (took >= QUICK).then(|| now + PAUSE);
         }
         self.failed(at, reason)
@@ -176,12 +244,79 @@ mod tests {
     #[tokio::test]
     async fn one_that_is_there_and_never_answers_is_paused_too() {
         let mut health = Health::default();
-        let now = Instant::now();
+        let now = stuck(&mut health);
+        assert_eq!(health.turn(now, WHOLE), Turn::Leave);
+        // That it is there is nothing new.
+        health.there();
+        assert!(!health.pong());
+        assert_eq!(health.turn(now, WHOLE), Turn::Leave);
+        assert!(health.trouble().is_some());
+        assert!(health.good());
+        assert_eq!(health.turn(now, WHOLE), Turn::Ask);
+    }
+
+    /// It is there, and has not answered `MOST` messages, one behind the other.
+    fn stuck(health: &mut Health) -> Instant {
+        let mut now = Instant::now();
         for _ in 0..MOST {
             assert_ne!(health.turn(now, WHOLE), Turn::Leave);
+            now += WHOLE;
+            health.there();
+            bad(health, now, SLOW);
+        }
+        now
+    }
+
+    /// One sender with many connections is one sender.
+    #[tokio::test]
+    async fn slow_messages_at_one_time_count_once() {
+        let mut health = Health::default();
+        let now = Instant::now() + SLOW;
+        for _ in 0..MOST * 10 {
             bad(&mut health, now, SLOW);
         }
+        assert_eq!(health.turn(now, WHOLE), Turn::Probe);
+        health.there();
+        bad(&mut health, now + Duration::from_secs(5), SLOW);
+        assert_ne!(health.turn(now + WHOLE, WHOLE), Turn::Leave);
+        assert_eq!(health.rounds, 1);
+        bad(&mut health, now + SLOW, SLOW);
+        assert_eq!(health.rounds, 2);
+    }
+
+    #[tokio::test]
+    async fn who_is_there_again_is_asked_again() {
+        let mut health = Health::default();
+        let now = Instant::now();
+        for _ in 0..DOUBT {
+            bad(&mut health, now, SLOW);
+        }
+        health.silent((now, at()), SLOW, "silent".to_owned());
         assert_eq!(health.turn(now, WHOLE), Turn::Leave);
+        assert!(health.pong());
+        assert!(!health.pong(), "it is said once");
+        assert_eq!(health.trouble(), None);
+        assert_eq!(health.turn(now, WHOLE), Turn::Probe, "there is doubt left");
+        // A probe for a message ends the pause and not the trouble.
+        health.silent((now, at()), SLOW, "silent".to_owned());
+        health.there();
+        assert!(!health.is_paused(now));
+        assert!(health.trouble().is_some());
+    }
+
+    #[test]
+    fn too_much_to_do_is_said_for_a_while() {
+        let mut health = Health::default();
+        let later = |seconds| at().after(Duration::from_secs(seconds));
+        assert_eq!(health.busy_at(at()), None);
+        health.busy(at());
+        health.busy(later(50));
+        assert!(!health.good(), "it works");
+        let busy = health.busy_at(later(100)).unwrap();
+        assert_eq!((busy.since, busy.unchecked), (at(), 2));
+        assert_eq!(health.busy_at(later(110)), None);
+        health.busy(later(200));
+        assert_eq!(health.busy_at(later(200)).unwrap().unchecked, 1);
     }
 
     #[tokio::test]
@@ -194,9 +329,7 @@ mod tests {
         }
         assert_eq!(health.trouble().map(|it| it.2), Some(50));
         // Paused, gone, and then refused at once: it is asked as soon as it comes back.
-        for _ in 0..MOST {
-            bad(&mut health, now, SLOW);
-        }
+        let now = stuck(&mut health);
         let later = now + PAUSE;
         assert_eq!(health.turn(later, WHOLE), Turn::Probe);
         let refused = Duration::from_millis(1);
@@ -208,10 +341,7 @@ mod tests {
     #[tokio::test]
     async fn a_probe_that_never_ends_is_forgotten() {
         let mut health = Health::default();
-        let now = Instant::now();
-        (0..MOST).for_each(|_| {
-            bad(&mut health, now, SLOW);
-        });
+        let now = stuck(&mut health);
         let later = now + PAUSE;
         assert_eq!(health.turn(later, WHOLE), Turn::Probe);
         assert_eq!(health.turn(later + WHOLE, WHOLE), Turn::Probe);

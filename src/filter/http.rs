@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::client::conn::http1;
-use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue, SERVER, USER_AGENT};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use tokio::sync::mpsc;
@@ -39,6 +39,8 @@ pub(super) struct Head {
 pub(super) struct Answered {
     /// Its status.
     pub(super) status: u16,
+    /// What answers, in its own words.
+    pub(super) server: Vec<u8>,
     /// What it is about.
     pub(super) body: Vec<u8>,
     /// Did it take the whole message before?
@@ -172,6 +174,8 @@ where
         let answer = sender.send_request(request).await;
         let answer = answer.map_err(|error| broken(&error))?;
         let status = answer.status().as_u16();
+        let server = answer.headers().get(SERVER);
+        let server = server.map(|it| it.as_bytes().to_vec());
         let body = Limited::new(answer.into_body(), limits::FILTER_JSON);
         let body = body.collect().await.map_err(|error| {
             let broken = error.downcast_ref().map(broken);
@@ -179,6 +183,7 @@ where
         })?;
         Ok(Answered {
             status,
+            server: server.unwrap_or_default(),
             body: body.to_bytes().to_vec(),
             has_all: true,
         })

@@ -92,6 +92,11 @@ impl Agreed {
         Ok(Self { version, protocol })
     }
 
+    /// The version that both speak.
+    pub(super) const fn version(self) -> u32 {
+        self.version
+    }
+
     /// Does it want to be told of that?
     pub(super) const fn wants(self, stage: Stage) -> bool {
         let is_known = self.version >= 4 || !matches!(stage, Stage::Data);

@@ -22,7 +22,7 @@ mod ruling;
 mod talk;
 
 pub use clamd::{Answer, ReplyReader};
-pub use desk::{FilterStatus, Filters, World};
+pub use desk::{FilterStatus, Filters, Probed, World};
 pub use heard::Nonsense;
 pub use options::{Deed, OnFailure, Options, OverSize, Place, Protocol, Whose};
 pub use ruling::{Ruling, Taken};

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use super::consult::{self, Patience};
 use super::desk::World;
-use super::heard::Heard;
+use super::heard::{Heard, printable};
 use super::http::{self, Head};
 use super::options::{Options, Place, Protocol};
 use super::talk::{self, Trouble};
@@ -70,12 +70,48 @@ pub(super) async fn ping(world: &World, options: &Options) -> Result<(), Trouble
             Ok(rspamd::pong(answer.status, &answer.body)?)
         }
         Protocol::Milter => {
-            let patience = Patience {
-                each: options.patience,
-                until: Instant::now() + options.patience,
-            };
-            consult::ping(stream, patience).await
+            consult::version(stream, soon(options)).await?;
+            Ok(())
         }
+    }
+}
+
+/// Is it there, and what is it?
+pub(super) async fn about(world: &World, options: &Options) -> Result<String, Trouble> {
+    match options.protocol {
+        Protocol::Clamd => {
+            ping(world, options).await?;
+            let stream = connect(world, &options.place).await?;
+            // Not all that speak as clamd does say what they are.
+            let version = talk::version(stream).await;
+            Ok(version.unwrap_or_else(|_| "clamd".to_owned()))
+        }
+        Protocol::Rspamd => {
+            let head = Head {
+                path: rspamd::PING,
+                host: options.place.host(),
+                fields: Vec::new(),
+            };
+            let stream = connect(world, &options.place).await?;
+            let answer = http::get(stream, head).await?;
+            rspamd::pong(answer.status, &answer.body)?;
+            Ok(match printable(&answer.server).as_str() {
+                "" => "rspamd".to_owned(),
+                server => server.to_owned(),
+            })
+        }
+        Protocol::Milter => {
+            let stream = connect(world, &options.place).await?;
+            let version = consult::version(stream, soon(options)).await?;
+            Ok(format!("a milter, protocol version {version}"))
+        }
+    }
+}
+
+fn soon(options: &Options) -> Patience {
+    Patience {
+        each: options.patience,
+        until: Instant::now() + options.patience,
     }
 }
 

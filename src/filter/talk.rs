@@ -55,17 +55,34 @@ enum Sent {
 
 /// Is it there?
 pub(super) async fn ping(stream: BoxedStream) -> Result<(), Trouble> {
+    match command(stream, clamd::PING).await? {
+        Answer::Pong => Ok(()),
+        Answer::Failed(what) => Err(Trouble::Failed(what)),
+        Answer::Version(_) | Answer::Clean | Answer::Bad(_) | Answer::TooLarge => {
+            Err(Nonsense::Unknown.into())
+        }
+    }
+}
+
+/// What is it?
+pub(super) async fn version(stream: BoxedStream) -> Result<String, Trouble> {
+    match command(stream, clamd::VERSION).await? {
+        Answer::Version(version) => Ok(version),
+        Answer::Failed(what) => Err(Trouble::Failed(what)),
+        Answer::Pong | Answer::Clean | Answer::Bad(_) | Answer::TooLarge => {
+            Err(Nonsense::Unknown.into())
+        }
+    }
+}
+
+async fn command(stream: BoxedStream, command: &[u8]) -> Result<Answer, Trouble> {
     let (mut reading, mut writing) = tokio::io::split(stream);
     let told = async {
-        writing.write_all(clamd::PING).await?;
+        writing.write_all(command).await?;
         writing.flush().await
     };
     told.await.map_err(|_| Trouble::Closed)?;
-    match answer(&mut reading).await? {
-        Answer::Pong => Ok(()),
-        Answer::Failed(what) => Err(Trouble::Failed(what)),
-        Answer::Clean | Answer::Bad(_) | Answer::TooLarge => Err(Nonsense::Unknown.into()),
-    }
+    answer(&mut reading).await
 }
 
 /// What does it say of a message? The answer is read while the message is sent: one that is too
@@ -84,7 +101,7 @@ pub(super) async fn ask(stream: BoxedStream, content: &dyn Content) -> Result<He
         None => answering.await?,
     };
     match (answer, sent) {
-        (Answer::Pong, _) => Err(Nonsense::Unknown.into()),
+        (Answer::Pong | Answer::Version(_), _) => Err(Nonsense::Unknown.into()),
         (Answer::Failed(what), _) => Err(Trouble::Failed(what)),
         // Of what it has not seen it cannot say that it is clean.
         (Answer::Clean, Sent::Cut) => Err(Trouble::Early),

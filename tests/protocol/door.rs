@@ -15,6 +15,7 @@ use tideover::spool::{Committed, Opened, Spool, World};
 use tokio::sync::{Notify, mpsc};
 
 use super::disk::{Fault, FaultyDisk};
+use super::scanner;
 
 /// What a script may set.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) dmarc: Enforcement,
     /// What is done with automatic answers.
     pub(crate) policy: Policy,
+    /// A content filter, by its word.
+    pub(crate) filter: Option<String>,
 }
 
 impl Default for Settings {
@@ -51,6 +54,7 @@ impl Default for Settings {
             check: Vec::new(),
             dmarc: Enforcement::Mark,
             policy: Policy::default(),
+            filter: None,
         }
     }
 }
@@ -110,6 +114,10 @@ impl Door {
             let names = Arc::new(Names(settings.check));
             let hostname = "mx.example.org".to_owned();
             server.checking(Arc::new(Checker::new(names, world, hostname, options)))
+        };
+        let server = match &settings.filter {
+            Some(manner) => server.filtering(scanner::filters(folder.path(), manner)),
+            None => server,
         };
         let listener = TcpListen::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_address();

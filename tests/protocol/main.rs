@@ -10,6 +10,7 @@
 mod corpus;
 mod disk;
 mod door;
+mod scanner;
 mod script;
 
 use std::path::Path;

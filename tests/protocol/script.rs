@@ -13,6 +13,7 @@
 //! T~ text             our trace line of the last message has this in it
 //! M: text             lines of the last message in the spool behind our trace line, in order
 //! A: text             lines of our Authentication-Results of it, without the name of the field
+//! F: text             lines of our X-Tideover-Filter of it, without the name of the field
 //! M? dmarc            why its first recipient is held: one word; `M? no`: he is not; `M? dropped`
 //! M. none             nothing was accepted
 //! M# sent TO          number of recipients of the last message
@@ -124,6 +125,7 @@ fn set(settings: &mut Settings, setting: &str) {
             let (kind, way, deed) = (kind.unwrap(), way.unwrap(), deed.unwrap());
             settings.policy.set(kind, way, deed);
         }
+        "filter" => settings.filter = Some(value.to_owned()),
         "dmarc" => {
             settings.dmarc = match value {
                 "hold" => Enforcement::Hold,
@@ -151,6 +153,7 @@ struct Run {
     message: Option<std::vec::IntoIter<String>>,
     trace: String,
     results: std::vec::IntoIter<String>,
+    filtered: std::vec::IntoIter<String>,
 }
 
 impl Run {
@@ -166,6 +169,7 @@ impl Run {
             message: None,
             trace: String::new(),
             results: Vec::new().into_iter(),
+            filtered: Vec::new().into_iter(),
         }
     }
 
@@ -213,6 +217,7 @@ impl Run {
             }
             "M: " | "M:" => self.message_line(text),
             "A: " => self.results_line(text),
+            "F: " => self.filtered_line(text),
             "T~ " => self.trace_line(text),
             "M? " => self.held(text),
             "M. " => self
@@ -362,6 +367,12 @@ impl Run {
         (line == expected).then_some(()).ok_or_else(|| wrong(&line))
     }
 
+    fn filtered_line(&mut self, expected: &str) -> Result<(), String> {
+        self.read_message()?;
+        let line = self.filtered.next().unwrap_or_default();
+        (line == expected).then_some(()).ok_or_else(|| wrong(&line))
+    }
+
     fn message_line(&mut self, expected: &str) -> Result<(), String> {
         self.read_message()?;
         let line = self
@@ -391,6 +402,13 @@ impl Run {
                 let ours = lines.iter().position(|line| line.starts_with("Received: "));
                 let rest = lines.split_off(ours.unwrap_or_default());
                 self.results = std::mem::replace(&mut lines, rest).into_iter();
+            }
+            if let Some(first) = lines[0].strip_prefix("X-Tideover-Filter: ") {
+                let first = first.to_owned();
+                lines[0] = first;
+                let ours = lines.iter().position(|line| line.starts_with("Received: "));
+                let rest = lines.split_off(ours.unwrap_or_default());
+                self.filtered = std::mem::replace(&mut lines, rest).into_iter();
             }
             let ours = lines
                 .iter()

@@ -206,6 +206,7 @@ fn numbers(status: &StatusView, drill: &DrillView, moments: &Moments) -> Vec<Num
     numbers.push(disk(status));
     numbers.extend(webmail(status));
     numbers.extend(sources(status, moments));
+    numbers.extend(content_filters(status));
     numbers.push(drills(drill));
     numbers
 }
@@ -251,6 +252,26 @@ fn webmail(status: &StatusView) -> Option<Number> {
             many(enrolled.mailboxes as u64, "user")
         ),
         tone: Tone::Good,
+    })
+}
+
+/// Content filters, when there are some.
+fn content_filters(status: &StatusView) -> Option<Number> {
+    let all = &status.filters;
+    let names: Vec<&str> = all.iter().map(|it| it.name.as_str()).collect();
+    let troubled = all.iter().filter(|it| it.problem().is_some()).count() as u64;
+    (!all.is_empty()).then(|| Number {
+        name: "Content filters",
+        value: match troubled {
+            0 => "no trouble".to_owned(),
+            count => format!("{count} in trouble"),
+        },
+        detail: names.join(", "),
+        tone: if troubled == 0 {
+            Tone::Good
+        } else {
+            Tone::Trouble
+        },
     })
 }
 

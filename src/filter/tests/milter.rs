@@ -183,7 +183,7 @@ const LETTER: Text = Text(
 async fn it_is_told_all_of_a_message_in_order() {
     let milter = Milter::new(Manner::new(6, 0));
     let filters = asking(&milter, options());
-    assert_eq!(filters.probe().await, []);
+    assert_eq!(probed(&filters).await, ["a milter, protocol version 6"]);
     let (verdict, said) = heard(&filters, &LETTER).await;
     assert_eq!((verdict, said.as_str()), (FilterVerdict::Clean, ""));
     assert_eq!(milter.letters().await, "OQODCHDMDRDTLLLDNBDEQ");
