@@ -66,6 +66,9 @@ pub struct HoldView {
     pub messages: u64,
     /// Acceptance of the oldest of their messages.
     pub oldest: Option<Timestamp>,
+    /// Somebody wanted the same again: this one was in force, and no second one was made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub already: bool,
 }
 
 type Us = State<Arc<Admin>>;
@@ -109,8 +112,19 @@ pub(super) async fn hold(State(admin): Us, Body(query): Body<HoldQuery>) -> Answ
         reason: query.reason,
         until,
     };
-    let rule = admin.router.holds().hold(&admin.spool, wish, now).await?;
-    Ok(Json(HoldView::new(&rule, HeldCount::default())))
+    match admin.router.holds().hold(&admin.spool, wish, now).await {
+        Ok(rule) => Ok(Json(HoldView::new(&rule, HeldCount::default()))),
+        Err(HoldError::Known(rule)) => {
+            let counts = admin.blocking(Admin::held_counts).await?;
+            let count = counts.get(&rule.name).copied().unwrap_or_default();
+            let view = HoldView::new(&rule, count);
+            Ok(Json(HoldView {
+                already: true,
+                ..view
+            }))
+        }
+        Err(error @ (HoldError::TooMany(_) | HoldError::Spool(_))) => Err(error.into()),
+    }
 }
 
 pub(super) async fn end(State(admin): Us, Body(query): Body<EndQuery>) -> Answer<Vec<HoldView>> {
@@ -161,6 +175,7 @@ impl From<HoldError> for AdminError {
         match error {
             HoldError::Spool(error) => Self::Spool(error),
             HoldError::TooMany(_) => asked(&error.to_string(), "one rule can name a whole domain"),
+            HoldError::Known(_) => asked(&error.to_string(), "`tideover queue holds` lists them"),
         }
     }
 }
@@ -178,6 +193,7 @@ impl HoldView {
             held: count.recipients,
             messages: count.messages,
             oldest: count.oldest,
+            already: false,
         }
     }
 }

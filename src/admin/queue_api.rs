@@ -57,16 +57,21 @@ pub(crate) struct SelectQuery {
     /// The page ends with the message with which `show` is reached; all its recipients are shown.
     #[serde(default)]
     pub(crate) fill: bool,
+    /// Of one message show so many recipients at most; 0: all of them.
+    #[serde(default)]
+    pub(crate) per_message: usize,
 }
 
 impl SelectQuery {
     /// What narrows a look narrows nothing that is done: it would be done to more than was seen.
     pub(super) fn expect_deed(&self) -> Result<(), AdminError> {
-        if self.state.is_none() && self.deed.is_none() && !self.fill {
+        let is_narrow = self.fill || self.per_message > 0;
+        if self.state.is_none() && self.deed.is_none() && !is_narrow {
             return Ok(());
         }
         Err(AdminError::Asked {
-            what: "state, deed and fill choose what is shown, and not to whom something is done"
+            what: "state, deed, fill and per_message choose what is shown, and not to whom \
+                   something is done"
                 .to_owned(),
             hint: "leave them out of `which`; name messages, or select by reason_kind",
         })
@@ -78,6 +83,10 @@ impl SelectQuery {
 pub(crate) struct SelectView {
     /// Recipients that are meant.
     pub(crate) recipients: u64,
+    /// Those that are left out, because they only wait for a backend that takes no mail now: with
+    /// `deed` release, resume or retry.
+    #[serde(default)]
+    pub(crate) behind: u64,
     /// Their messages.
     pub(crate) messages: Vec<SpoolId>,
     /// Of each, the recipients that are meant.
@@ -233,6 +242,7 @@ impl Admin {
         let next = next.filter(|_| query.selection.message.is_none());
         let mut view = SelectView {
             recipients: 0,
+            behind: 0,
             messages: Vec::new(),
             selected: BTreeMap::new(),
             items: Vec::new(),
@@ -247,7 +257,7 @@ impl Admin {
                 None => self.spool.message_if_whole(id)?,
             };
             if let Some(message) = found {
-                select_of(query, (&message, &backends), &mut view);
+                self.select_of(query, (&message, &backends), &mut view);
             }
             if query.fill && view.items.len() >= query.show {
                 (view.seen, view.next) = (number, view.next.and(Some(id)));
@@ -258,51 +268,65 @@ impl Admin {
     }
 }
 
-/// The recipients of one message that are meant.
-fn select_of(
-    query: &SelectQuery,
-    (message, backends): (&StoredMessage, &[BackendHealth]),
-    view: &mut SelectView,
-) {
-    let most = if query.fill {
-        limits::PAGE
-    } else {
-        query.show.min(limits::PAGE)
-    };
-    let envelope = &message.envelope;
-    let recipients = envelope.recipients.iter().zip(&message.states);
-    let mut selected = Vec::new();
-    for (number, (recipient, state)) in (0_u16..).zip(recipients) {
-        let one = Candidate {
-            id: message.id,
-            number,
-            from: &envelope.from,
-            recipient,
-            state,
+impl Admin {
+    /// The recipients of one message that are meant.
+    fn select_of(
+        &self,
+        query: &SelectQuery,
+        (message, backends): (&StoredMessage, &[BackendHealth]),
+        view: &mut SelectView,
+    ) {
+        let most = if query.fill {
+            limits::PAGE
+        } else {
+            query.show.min(limits::PAGE)
         };
-        if state.is_finished() || !query.selection.matches(&one) {
-            continue;
+        let envelope = &message.envelope;
+        let recipients = envelope.recipients.iter().zip(&message.states);
+        let per_message = match query.per_message {
+            0 => usize::MAX,
+            some => some,
+        };
+        let before = view.items.len();
+        let mut selected = Vec::new();
+        for (number, (recipient, state)) in (0_u16..).zip(recipients) {
+            let one = Candidate {
+                id: message.id,
+                number,
+                from: &envelope.from,
+                recipient,
+                state,
+            };
+            if state.is_finished() || !query.selection.matches(&one) {
+                continue;
+            }
+            if let Some(deed) = query.deed {
+                let is_behind = matches!(deed, Deed::Retry | Deed::Release | Deed::Resume)
+                    && self.queue.is_behind(message.id, envelope, number, state);
+                view.behind += u64::from(is_behind);
+                if is_behind || !deed.suits(state) {
+                    continue;
+                }
+            }
+            let shown_of_it = view.items.len() - before;
+            let has_room = view.items.len() < most && shown_of_it < per_message;
+            let shown = (has_room || query.state.is_some())
+                .then(|| Shown::of(state, message.id.timestamp(), backends));
+            let is_in = |shown: &Shown| query.state.is_none_or(|wanted| wanted == shown.state);
+            if !shown.as_ref().is_none_or(is_in) {
+                continue;
+            }
+            selected.push(number);
+            view.recipients += 1;
+            if let Some(shown) = shown.filter(|_| has_room) {
+                let address = recipient.address.to_string();
+                view.items
+                    .push(QueueItem::new(message.id, shown, address, envelope));
+            }
         }
-        if query.deed.is_some_and(|deed| !deed.suits(state)) {
-            continue;
+        if !selected.is_empty() {
+            view.messages.push(message.id);
+            view.selected.insert(message.id, selected);
         }
-        let has_room = view.items.len() < most;
-        let shown = (has_room || query.state.is_some())
-            .then(|| Shown::of(state, message.id.timestamp(), backends));
-        let is_in = |shown: &Shown| query.state.is_none_or(|wanted| wanted == shown.state);
-        if !shown.as_ref().is_none_or(is_in) {
-            continue;
-        }
-        selected.push(number);
-        view.recipients += 1;
-        if let Some(shown) = shown.filter(|_| has_room) {
-            let address = recipient.address.to_string();
-            view.items
-                .push(QueueItem::new(message.id, shown, address, envelope));
-        }
-    }
-    if !selected.is_empty() {
-        view.messages.push(message.id);
-        view.selected.insert(message.id, selected);
     }
 }

@@ -323,7 +323,8 @@ pub(super) fn told(deed: Deed, tally: &Tally) -> String {
     };
     let recipients = many(tally.recipients, "recipient");
     let messages = many(tally.messages, "message");
-    let mut text = if tally.recipients == 0 && tally.behind > 0 {
+    let is_told = tally.behind > 0 || !tally.still_held.is_empty();
+    let mut text = if tally.recipients == 0 && is_told {
         String::new()
     } else if tally.recipients == 0 {
         format!("nobody that waits matches: {hint}\n")
@@ -349,6 +350,16 @@ pub(super) fn told(deed: Deed, tally: &Tally) -> String {
         )
         .ok();
     }
+    for (hold, count) in &tally.still_held {
+        let recipients = many(*count, "recipient");
+        let verb = if *count == 1 { "waits" } else { "wait" };
+        writeln!(
+            text,
+            "{recipients} {verb} on: {} holds them now",
+            holder(hold)
+        )
+        .ok();
+    }
     if tally.moving > 0 {
         let moving = many(tally.moving, "recipient");
         writeln!(
@@ -358,6 +369,14 @@ pub(super) fn told(deed: Deed, tally: &Tally) -> String {
         .ok();
     }
     text
+}
+
+/// `hold h2`, `the move of example.org`.
+fn holder(hold: &str) -> String {
+    match hold.strip_prefix('@') {
+        Some(domain) => format!("the move of {domain}"),
+        None => format!("hold {hold}"),
+    }
 }
 
 fn previewed(preview: &Preview) -> String {
@@ -432,6 +451,15 @@ mod tests {
                 },
                 "2 recipients of 1 message due now\n\
                  1 recipient waits for a backend that takes no mail now: `tideover backend list`\n",
+            ),
+            (
+                Deed::Resume,
+                Tally {
+                    still_held: [("@x.example".to_owned(), 1), ("h2".to_owned(), 2)].into(),
+                    ..Tally::default()
+                },
+                "1 recipient waits on: the move of x.example holds them now\n\
+                 2 recipients wait on: hold h2 holds them now\n",
             ),
         ] {
             assert_eq!(told(deed, &tally), expected);

@@ -57,16 +57,15 @@ impl Worker {
             |until| format!("until {until}"),
         );
         // Under load the queue holds some before the verb gets to them.
-        let hold = self.counted(hold).await?;
+        let already = hold.already;
+        let mut hold = self.counted(hold).await?;
+        hold.already = already;
         let tally = Tally {
             recipients: tally.recipients.max(hold.held),
             messages: tally.messages.max(hold.messages),
             ..tally
         };
-        let mut text = format!(
-            "hold {}: {} is held from now on,\n{until}\n",
-            hold.name, hold.what
-        );
+        let mut text = begun(&hold, &until);
         if tally.recipients > 0 {
             text.push_str(&told(Deed::Hold, &tally));
         }
@@ -193,6 +192,20 @@ impl Worker {
     }
 }
 
+/// What holds from now on, or did already.
+fn begun(hold: &HoldView, until: &str) -> String {
+    if hold.already {
+        return format!(
+            "hold {} by {} holds {} already, {until}:\nno second one is made\n",
+            hold.name, hold.actor, hold.what
+        );
+    }
+    format!(
+        "hold {}: {} is held from now on,\n{until}\n",
+        hold.name, hold.what
+    )
+}
+
 /// Why a step was not taken. That it can be forced is said only where it can.
 fn refused(report: &MoveReport) -> String {
     let (step, domain) = (report.step, &report.domain);
@@ -234,6 +247,7 @@ fn stepped_text(report: &MoveReport, tally: &Tally) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Timestamp;
     use crate::route::{Check, Weight};
 
     /// The way back leaves the directory alone, so the answer must not say that all is as before.
@@ -259,6 +273,32 @@ mod tests {
         assert!(told(true).contains("example.org is where it was"));
         assert!(!told(false).contains("where it was"), "{}", told(false));
         assert!(told(false).contains("go where it says"), "{}", told(false));
+    }
+
+    #[test]
+    fn the_same_hold_again_is_said_to_be_the_same() {
+        let hold = |already| HoldView {
+            name: "h1".to_owned(),
+            what: "mail to @x.example".to_owned(),
+            selection: Selection::default(),
+            actor: "ann".to_owned(),
+            reason: "patches".to_owned(),
+            since: Timestamp::EPOCH,
+            until: None,
+            held: 0,
+            messages: 0,
+            oldest: None,
+            already,
+        };
+        assert_eq!(
+            begun(&hold(false), "until noon"),
+            "hold h1: mail to @x.example is held from now on,\nuntil noon\n"
+        );
+        assert_eq!(
+            begun(&hold(true), "until noon"),
+            "hold h1 by ann holds mail to @x.example already, until noon:\n\
+             no second one is made\n"
+        );
     }
 
     #[test]

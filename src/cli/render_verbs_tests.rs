@@ -52,6 +52,7 @@ fn hold(name: &str, reason: &str) -> HoldView {
         held: 412,
         messages: 400,
         oldest: Some(ago(HOUR)),
+        already: false,
     }
 }
 

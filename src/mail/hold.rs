@@ -93,6 +93,22 @@ impl HoldReason {
         "automatic",
     ];
 
+    /// The rule, or `@domain` of the move, by which it can be named.
+    #[must_use]
+    pub fn hold(&self) -> Option<String> {
+        match self {
+            Self::Operator { hold, .. } => Some(hold.clone()),
+            Self::Move { domain, .. } => Some(format!("@{domain}")),
+            Self::Refused { .. }
+            | Self::NoRoute { .. }
+            | Self::Loop { .. }
+            | Self::Damaged { .. }
+            | Self::Dmarc { .. }
+            | Self::Filter { .. }
+            | Self::Automatic { .. } => None,
+        }
+    }
+
     /// One word of [`Self::KINDS`].
     #[must_use]
     pub const fn kind(&self) -> &'static str {

@@ -46,7 +46,7 @@ pub enum Deed {
     Resume,
     /// Queued recipients are due now, at their present home.
     Retry,
-    /// Unfinished recipients are taken out for good; nobody is told.
+    /// Unfinished recipients are taken out for good; nobody is told. It takes the role admin.
     Drop,
 }
 
@@ -71,7 +71,7 @@ pub struct Order {
 }
 
 /// What came of an order, or of a part of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Tally {
     /// Recipients to whom it was done.
     pub recipients: u64,
@@ -84,6 +84,10 @@ pub struct Tally {
     /// Recipients that are meant and queued, but whose backend takes no mail now.
     #[serde(default)]
     pub behind: u64,
+    /// Recipients that are meant and wait on, by the hold (or `@domain` of the move) that holds
+    /// them now.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub still_held: BTreeMap<String, u64>,
     /// Messages that were looked at.
     pub seen: u64,
     /// There is more behind this message; `None` at the end.
@@ -98,8 +102,15 @@ impl Tally {
         self.under_way += later.under_way;
         self.moving += later.moving;
         self.behind += later.behind;
+        self.add_held(later.still_held);
         self.seen += later.seen;
         self.next = later.next;
+    }
+
+    fn add_held(&mut self, held: BTreeMap<String, u64>) {
+        for (hold, recipients) in held {
+            *self.still_held.entry(hold).or_default() += recipients;
+        }
     }
 }
 
@@ -196,6 +207,7 @@ impl Queue {
             tally.under_way += one.under_way;
             tally.moving += one.moving;
             tally.behind += one.behind;
+            tally.add_held(one.still_held);
         }
         self.count_anew();
         self.look_from_the_beginning();
@@ -239,7 +251,11 @@ impl Queue {
         let mut tally = Tally::default();
         let mut wanted = Vec::new();
         for (number, state) in (0_u16..).zip(&message.states) {
+            let is_held = || self.held_event(id, envelope, number, state).is_some();
             if suits(order.deed, state) && meant(number, state) {
+                if order.deed == Deed::Hold && !is_held() {
+                    continue;
+                }
                 if order.deed == Deed::Retry && self.is_behind(id, envelope, number, state) {
                     tally.behind += 1;
                 } else {
@@ -264,18 +280,19 @@ impl Queue {
                 done.push((number, state));
             }
         }
-        tally.recipients = self.write_order(order, id, envelope, &done).await?;
+        (tally.recipients, tally.still_held) = self.write_order(order, id, envelope, &done).await?;
         Ok(tally)
     }
 
-    /// Writes down what an operator did, equal events in one record; to how many he did it.
+    /// Writes down what an operator did, equal events in one record; to how many he did it, and
+    /// how many of those wait on for another hold.
     async fn write_order(
         &self,
         order: &Order,
         id: SpoolId,
         envelope: &Envelope,
         done: &[(u16, RecipientState)],
-    ) -> Result<u64, SpoolError> {
+    ) -> Result<(u64, BTreeMap<String, u64>), SpoolError> {
         let spool = &self.0.parts.spool;
         let events = self.events(order, id, envelope, done);
         let held = events.iter().map(|(_, numbers)| numbers.len() as u64).sum();
@@ -294,6 +311,15 @@ impl Queue {
                 written.push(spool.begin_record(id, numbers, event).await?);
             }
         }
+        // A lane that is paused is looked at by nobody who would notice.
+        let held_again = self.held_again(order, id, envelope, done);
+        let mut still_held = BTreeMap::new();
+        for (reason, numbers) in held_again {
+            let name = reason.hold().unwrap_or_default();
+            *still_held.entry(name).or_default() += numbers.len() as u64;
+            let event = RecipientEvent::Held { reason };
+            written.push(spool.begin_record(id, numbers, event).await?);
+        }
         for written in written {
             written.wait().await?;
         }
@@ -301,11 +327,38 @@ impl Queue {
             // It may be the first one of a case: somebody waits to hear what became of it.
             self.tried(id, &numbers, &event).await;
         }
-        Ok(match order.deed {
+        let recipients = match order.deed {
             Deed::Hold => held,
             // Also those that are due already: nothing has to be written about them.
             Deed::Release | Deed::Resume | Deed::Retry | Deed::Drop => done.len() as u64,
-        })
+        };
+        let again: u64 = still_held.values().sum();
+        Ok((recipients.saturating_sub(again), still_held))
+    }
+
+    /// Those released whom another rule or move holds now, and why.
+    fn held_again(
+        &self,
+        order: &Order,
+        id: SpoolId,
+        envelope: &Envelope,
+        done: &[(u16, RecipientState)],
+    ) -> Vec<(HoldReason, Vec<u16>)> {
+        let mut held: Vec<(HoldReason, Vec<u16>)> = Vec::new();
+        if !matches!(order.deed, Deed::Release | Deed::Resume) {
+            return held;
+        }
+        let now = self.0.parts.clock.now();
+        for (number, state) in done {
+            let released = event(order, state, now).and_then(|event| state.apply(&event, now).ok());
+            let again = released.and_then(|state| self.withheld(id, envelope, *number, &state));
+            let Some(reason) = again else { continue };
+            match held.iter_mut().find(|(other, _)| *other == reason) {
+                Some((_, numbers)) => numbers.push(*number),
+                None => held.push((reason, vec![*number])),
+            }
+        }
+        held
     }
 
     fn events(

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Queue;
 use crate::backend::Wish;
 use crate::base::Timestamp;
-use crate::mail::{BackendId, HoldReason, RecipientState, SpoolId};
+use crate::mail::{BackendId, RecipientState, SpoolId};
 use crate::spool::SpoolError;
 
 /// Held recipients that are read at once.
@@ -163,16 +163,8 @@ impl Queue {
 /// The rule, or `@domain` of the move, that holds a recipient.
 fn holder(state: &RecipientState) -> Option<String> {
     match state {
-        RecipientState::Held {
-            reason: HoldReason::Operator { hold, .. },
-            ..
-        } => Some(hold.clone()),
-        RecipientState::Held {
-            reason: HoldReason::Move { domain, .. },
-            ..
-        } => Some(format!("@{domain}")),
-        RecipientState::Held { .. }
-        | RecipientState::Queued { .. }
+        RecipientState::Held { reason, .. } => reason.hold(),
+        RecipientState::Queued { .. }
         | RecipientState::Delivered { .. }
         | RecipientState::Bounced { .. }
         | RecipientState::Dropped { .. }

@@ -1,5 +1,6 @@
 //! Mail that waits by a rule or a move: held when its route says so, released when that has ended.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::hands::Hands;
 use super::state::{Job, Waited};
 use super::{Deed, Order, Pick, Queue};
 use crate::mail::{DeliveryTarget, Envelope, HoldReason, RecipientEvent, RecipientState, SpoolId};
-use crate::route::{Decision, Mail};
+use crate::route::{Decision, Mail, MoveState};
 use crate::spool::SpoolError;
 
 /// Who ends a hold whose time is over.
@@ -60,6 +61,18 @@ impl Queue {
         number: u16,
         state: &RecipientState,
     ) -> Option<RecipientEvent> {
+        let reason = self.withheld(id, envelope, number, state)?;
+        Some(RecipientEvent::Held { reason })
+    }
+
+    /// The rule or move that holds a queued recipient, if one does.
+    pub(super) fn withheld(
+        &self,
+        id: SpoolId,
+        envelope: &Envelope,
+        number: u16,
+        state: &RecipientState,
+    ) -> Option<HoldReason> {
         let recipient = envelope.recipients.get(usize::from(number))?;
         let explanation = self.0.parts.router.route_mail(&Mail {
             id,
@@ -68,12 +81,13 @@ impl Queue {
             address: &recipient.address,
             exempt: Waited::of(state)?.exempt,
         });
-        let reason = explanation.withheld?;
-        Some(RecipientEvent::Held { reason })
+        explanation.withheld
     }
 
-    /// Would a queued recipient wait all the same, because its backend takes no mail?
-    pub(super) fn is_behind(
+    /// Would a queued recipient wait all the same, because its backend takes no mail? One that is
+    /// held is not queued.
+    #[must_use]
+    pub fn is_behind(
         &self,
         id: SpoolId,
         envelope: &Envelope,
@@ -81,13 +95,14 @@ impl Queue {
         state: &RecipientState,
     ) -> bool {
         let recipient = envelope.recipients.get(usize::from(number));
-        recipient.is_some_and(|recipient| {
+        let queued = Waited::of(state);
+        recipient.zip(queued).is_some_and(|(recipient, was)| {
             let explanation = self.0.parts.router.route_mail(&Mail {
                 id,
                 from: &envelope.from,
                 authenticity: envelope.authenticity,
                 address: &recipient.address,
-                exempt: Waited::of(state).and_then(|was| was.exempt),
+                exempt: was.exempt,
             });
             matches!(
                 explanation.decision,
@@ -201,6 +216,34 @@ impl Queue {
             reason: "the hold has ended".to_owned(),
         };
         self.perform(&order, &self.held_by_nothing()).await?;
+        self.hold_behind().await
+    }
+
+    /// Holds whoever a rule or a move names in lanes that are paused: nobody loads them, so nobody
+    /// else would say whose they are, and a hold would count less than waits for it.
+    async fn hold_behind(&self) -> Result<(), SpoolError> {
+        let book = self.0.parts.router.holds().book();
+        let is_moving = book.moves().any(|one| one.state == MoveState::Moving);
+        let lanes = self.0.parts.spool.lanes().into_keys();
+        let lanes = lanes.filter(|lane| self.0.parts.router.lane_waits(lane));
+        let lanes: BTreeSet<String> = lanes.collect();
+        if lanes.is_empty() || (book.rules().is_empty() && !is_moving) {
+            return Ok(());
+        }
+        let order = Order {
+            deed: Deed::Hold,
+            actor: CLOCK.to_owned(),
+            reason: String::new(),
+        };
+        let behind: Pick = Arc::new(move |one| match one.state {
+            RecipientState::Queued { lane, .. } => lanes.contains(lane),
+            RecipientState::Held { .. }
+            | RecipientState::Delivered { .. }
+            | RecipientState::Bounced { .. }
+            | RecipientState::Dropped { .. }
+            | RecipientState::Expanded { .. } => false,
+        });
+        self.perform(&order, &behind).await?;
         Ok(())
     }
 

@@ -58,6 +58,9 @@ pub enum HoldError {
     /// There are too many.
     #[error("there are {0} holds already: end some with `tideover queue release --hold NAME`")]
     TooMany(usize),
+    /// A rule in force holds the very same, and at least as long.
+    #[error("hold {} holds that already", .0.name)]
+    Known(Box<HoldRule>),
     /// It could not be written down.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -119,7 +122,8 @@ impl Holds {
     /// Writes a rule down, then lets it hold.
     ///
     /// # Errors
-    /// When there are too many, or it could not be written; nothing changes then.
+    /// When one holds the very same already, when there are too many, or when it could not be
+    /// written; nothing changes then.
     pub async fn hold(
         &self,
         spool: &Spool,
@@ -127,6 +131,9 @@ impl Holds {
         now: Timestamp,
     ) -> Result<HoldRule, HoldError> {
         let _one_at_a_time = self.0.writing.lock().await;
+        if let Some(rule) = self.book().equal(&wish.selection, wish.until) {
+            return Err(HoldError::Known(Box::new(rule.clone())));
+        }
         let known = self.book().rules.len();
         if known >= limits::HOLDS {
             return Err(HoldError::TooMany(known));

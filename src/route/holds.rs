@@ -184,6 +184,22 @@ impl HoldBook {
         covered.map(|rule| rule.name.clone()).collect()
     }
 
+    /// A rule that holds this very selection until then, or longer.
+    #[must_use]
+    pub(super) fn equal(
+        &self,
+        selection: &Selection,
+        until: Option<Timestamp>,
+    ) -> Option<&HoldRule> {
+        let lasts = |rule: &HoldRule| match (rule.until, until) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(known), Some(until)) => known >= until,
+        };
+        let mut rules = self.rules.values();
+        rules.find(|rule| rule.selection == *selection && lasts(rule))
+    }
+
     /// Why this mail is held, if it is: a move of one of the domains on its way, or a rule.
     #[must_use]
     pub(super) fn withhold(&self, one: &Subject<'_>, way: &[&str]) -> Option<HoldReason> {

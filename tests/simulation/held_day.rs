@@ -8,7 +8,7 @@ use std::time::Duration;
 use tideover::backend::{Override, Wish, override_backend, restore_overrides};
 use tideover::mail::{BackendId, SpoolId};
 use tideover::queue::TargetLimits;
-use tideover::route::{HoldWish, MoveStep, Selection, StepWish};
+use tideover::route::{HoldError, HoldWish, MoveStep, Selection, StepWish};
 use tokio::time::{Instant, sleep};
 
 use crate::door::{Door, Site, simulate};
@@ -162,7 +162,11 @@ impl Day {
             until: lasts.map(|lasts| now.after(lasts)),
         };
         let holds = self.door.router.holds();
-        let rule = holds.hold(&self.door.spool, wish, now).await.unwrap();
+        let rule = match holds.hold(&self.door.spool, wish, now).await {
+            // The very same is in force, and lasts as long: there is none to be ended apart.
+            Err(HoldError::Known(_)) => return,
+            made => made.unwrap(),
+        };
         let since = Instant::now();
         self.spans.push(Span {
             whose,

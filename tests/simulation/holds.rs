@@ -319,3 +319,75 @@ fn a_move_is_backed_out_of() {
         });
     }
 }
+
+/// Two rules hold the same mail, its backend takes nothing, and one of them ends: the other one
+/// counts what waits for it at once, not only when the backend takes mail again.
+#[test]
+fn the_rule_that_goes_on_counts_what_it_holds() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        site.platforms.set_up("onprem", false);
+        let sent = send(&door, 3).await;
+        sleep(5 * MINUTE).await;
+        hold(&door, to(ANN), None).await;
+        hold(&door, to("@onprem.example"), None).await;
+        let counted = |door: &Door| {
+            let counts = door.queue.held_counts().unwrap();
+            let of = |name: &str| counts.get(name).map_or(0, |count| count.recipients);
+            (of("h1"), of("h2"))
+        };
+        assert_eq!(counted(&door), (3, 0));
+        end(&door, "h1").await;
+        let everything: Pick = Arc::new(|_| true);
+        let order = Order {
+            deed: Deed::Resume,
+            actor: "root".to_owned(),
+            reason: "done".to_owned(),
+        };
+        let tally = door.queue.perform(&order, &everything).await.unwrap();
+        assert_eq!((tally.recipients, tally.messages), (0, 0));
+        assert_eq!(tally.still_held, [("h2".to_owned(), 3)].into());
+        assert_eq!(counted(&door), (0, 3));
+        end(&door, "h2").await;
+        sleep(5 * MINUTE).await;
+        assert_eq!(counted(&door), (0, 0));
+        // A rule that nobody follows with a verb counts what waits in the paused lane, too.
+        let wish = HoldWish {
+            selection: to(ANN),
+            actor: "root".to_owned(),
+            reason: "patches".to_owned(),
+            until: None,
+        };
+        let holds = door.router.holds();
+        let rule = holds.hold(&door.spool, wish.clone(), door.now()).await;
+        let rule = rule.unwrap();
+        sleep(5 * MINUTE).await;
+        let counts = door.queue.held_counts().unwrap();
+        assert_eq!(counts[&rule.name].recipients, 3);
+        // The same again is no second rule; one that lasts longer is.
+        let until = |until| HoldWish {
+            until,
+            ..wish.clone()
+        };
+        let shorter = until(Some(door.now().after(HOUR)));
+        for again in [wish.clone(), shorter] {
+            let made = holds.hold(&door.spool, again, door.now()).await;
+            let error = made.unwrap_err().to_string();
+            assert_eq!(error, format!("hold {} holds that already", rule.name));
+        }
+        assert_eq!(holds.book().rules().len(), 1);
+        end(&door, &rule.name).await;
+        let hour = until(Some(door.now().after(HOUR)));
+        holds.hold(&door.spool, hour, door.now()).await.unwrap();
+        holds.hold(&door.spool, wish, door.now()).await.unwrap();
+        assert_eq!(holds.book().rules().len(), 2);
+        site.platforms.set_up("onprem", true);
+        let names = [3, 4, 5].map(|number| format!("h{number}"));
+        holds.end(&door.spool, &names, "root").await.unwrap();
+        sleep(10 * MINUTE).await;
+        assert_eq!(door.words(&sent), [("delivered", 6)].into());
+        assert_eq!(site.copies(), 6);
+        door.stop().await;
+    });
+}

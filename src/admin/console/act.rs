@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 use tokio::time::Instant;
 
 use super::Console;
 use super::asker::{Asker, Fields, Question, Sent};
-use super::count::Counted;
+use super::count::{self, Counted};
 use super::fault::Fault;
 use super::filter::{Filter, UP_TO, moment};
 use super::kinds::{Kind, kind};
@@ -20,6 +21,7 @@ use super::shell::{Here, Shell, show, show_with};
 use crate::admin::{HoldQuery, HoldView, PerformQuery, SelectQuery};
 use crate::mail::SpoolId;
 use crate::queue::{Deed, Order, Tally};
+use crate::terminal::visible;
 
 /// The first step looks no longer than this; then it counts on when it is told.
 const LOOK: Duration = Duration::from_secs(5);
@@ -32,8 +34,28 @@ const SLICE: Duration = Duration::from_secs(20);
 /// Behind it is everything.
 const FIRST: SpoolId = SpoolId::from_u64(0);
 
-/// What was typed, and the mail of it that is meant: what there was when it was shown first.
+/// What the two steps know beside a filter.
+const OTHERS: [&str; 14] = [
+    "deed",
+    "reason",
+    "csrf",
+    "name",
+    "after",
+    "recipients",
+    "messages",
+    SHOWN,
+    EVERYTHING,
+    UP_TO,
+    count::BEHIND,
+    count::RECIPIENTS,
+    count::MESSAGES,
+    count::PAUSED,
+];
+
+/// What was typed, and the mail of it that is meant: what there was when it was shown first. A
+/// filter that is not known is none: without it a deed would be done to all mail.
 fn filters(console: &Console, fields: &Fields) -> Result<(Filter, Filter), Fault> {
+    Filter::expect_known(fields, &OTHERS)?;
     let now = console.moments().now;
     let filters = moment(fields, UP_TO).and_then(|shown| {
         let shown = shown.map_or(now, |shown| shown.min(now));
@@ -130,6 +152,8 @@ struct DryPage {
     more: u64,
     typed: Vec<(&'static str, String)>,
     back: String,
+    /// What is not done, because it waits for a backend.
+    behind: Option<String>,
     /// Where the count goes on.
     on: Option<String>,
     can: Can,
@@ -158,6 +182,23 @@ impl Can {
             (_, _, _) => Self::Act,
         }
     }
+}
+
+/// What looks held and is not: its backend takes no mail.
+fn behind(kind: Kind, count: u64) -> Option<String> {
+    let waits = if count == 1 { "waits" } else { "wait" };
+    let what = match kind.deed {
+        Deed::Retry => "they are not tried now",
+        Deed::Release | Deed::Resume => "nobody holds them, so there is nothing to release",
+        Deed::Hold | Deed::Drop => return None,
+    };
+    (count > 0).then(|| {
+        let count = many(count, "more recipient");
+        format!(
+            "{count} {waits} for a backend that takes no mail now: {what}. That mail goes by \
+             itself when the backend takes mail again; to hold it or drop it is another matter."
+        )
+    })
 }
 
 /// The first step: what would happen.
@@ -199,6 +240,7 @@ pub(super) async fn dry(
         back,
         on,
         can: Can::of(kind, &counted),
+        behind: behind(kind, counted.behind),
         is_final: kind.deed == Deed::Drop,
         shell: console.shell(&asker, Here::Queue, kind.name),
         kind,
@@ -251,10 +293,7 @@ pub(super) async fn perform(
     if kind.deed == Deed::Hold && after.is_none() {
         expect_all_meant(&filter, fields)?;
         let hold = hold(console, asker, (&filter, &reason)).await?;
-        lines.push(format!(
-            "Hold {} is in force: {} is held from now on, until somebody ends it.",
-            hold.name, hold.what
-        ));
+        lines.push(begun(&hold));
     }
     let order = Order {
         deed: kind.deed,
@@ -268,6 +307,11 @@ pub(super) async fn perform(
     };
     let sofar = |name: &str| fields.text(name).parse::<u64>().unwrap_or(0);
     let mut done = slice(console, asker, PerformQuery { order, which }).await?;
+    // The API knows the least role for any deed; this one may take more.
+    let is_refused = |fault: &Fault| fault.status == StatusCode::FORBIDDEN;
+    if done.fault.as_ref().is_some_and(is_refused) && !asker.may(kind.role) {
+        return Err(Fault::role(kind.role));
+    }
     // What was done before is told, and goes on; where nothing was done, only why not.
     if let Some(fault) = done.fault.take_if(|fault| {
         let is_begun = after.is_some() && fault.status.is_server_error();
@@ -323,6 +367,17 @@ fn recounted(
         )],
         next: Some(goes_on),
     }
+}
+
+fn begun(hold: &HoldView) -> String {
+    let (name, what) = (&hold.name, visible(&hold.what));
+    if hold.already {
+        let (by, reason) = (visible(&hold.actor), visible(&hold.reason));
+        return format!(
+            "Hold {name} holds {what} already (by {by}: {reason}). No second one is made."
+        );
+    }
+    format!("Hold {name} is in force: {what} is held from now on, until somebody ends it.")
 }
 
 async fn hold(
@@ -382,7 +437,7 @@ fn headline(kind: Kind, tally: &Tally, done_before: &[String]) -> String {
         many(tally.messages, "message"),
         kind.done
     );
-    let is_left = tally.behind + tally.under_way + tally.moving > 0;
+    let is_left = tally.behind + tally.under_way + tally.moving > 0 || !tally.still_held.is_empty();
     match (tally.next.is_some(), tally.recipients) {
         (true, _) => format!("{done} so far."),
         (false, 0) if is_left => "Nothing was done now.".to_owned(),
@@ -407,6 +462,16 @@ fn told(tally: &Tally) -> Vec<String> {
         lines.push(format!(
             "{} more wait for a backend that takes no mail now.",
             grouped(tally.behind)
+        ));
+    }
+    for (hold, count) in &tally.still_held {
+        let by = match hold.strip_prefix('@') {
+            Some(domain) => format!("The move of {domain}"),
+            None => format!("Hold {hold}"),
+        };
+        let recipients = many(*count, "recipient");
+        lines.push(format!(
+            "{by} holds {recipients} of them now: that mail waits on."
         ));
     }
     if tally.moving > 0 {

@@ -79,6 +79,20 @@ impl Fields {
         Some(self.text(name)).filter(|text| !text.is_empty())
     }
 
+    /// Refuses names that nobody here knows: a filter that was mistyped would mean everything.
+    pub(super) fn expect(&self, known: &[&str]) -> Result<(), Fault> {
+        let unknown = self.0.keys().find(|name| !known.contains(&name.as_str()));
+        unknown.map_or(Ok(()), |name| {
+            Err(Fault::asked(
+                format!(
+                    "this page has no \"{}\"; nothing was done",
+                    crate::terminal::visible(name)
+                ),
+                format!("It knows {}.", known.join(", ")),
+            ))
+        })
+    }
+
     /// The same with another field.
     pub(super) fn with(mut self, name: &str, text: &str) -> Self {
         self.0.insert(name.to_owned(), text.to_owned());
@@ -107,6 +121,23 @@ impl Fields {
     }
 }
 
+/// What pages know behind the `?` of their address; those that are asked for mail see to it
+/// themselves.
+fn questions(path: &str) -> Option<&'static [&'static str]> {
+    let mut parts = path.trim_matches('/').split('/');
+    let known: &[&str] = match (parts.next(), parts.next()) {
+        (Some("trace"), _) => &["of"],
+        (Some("cases"), None) => &["final", "done"],
+        (Some("cases" | "backends"), Some(_)) => &["done"],
+        (Some("directory"), _) => &["address"],
+        (Some("users"), _) => &["q", "skip", "disabled"],
+        (Some("mailboxes"), Some("carry")) => &["backend"],
+        (Some("audit"), _) => &["by", "what", "after"],
+        _ => return None,
+    };
+    Some(known)
+}
+
 /// What stands behind the `?` of an address.
 #[derive(Debug)]
 pub(super) struct Question(pub(super) Fields);
@@ -116,7 +147,13 @@ impl FromRequestParts<Console> for Question {
 
     async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Fault> {
         match Query::from_request_parts(parts, console).await {
-            Ok(Query(fields)) => Ok(Self(Fields(fields))),
+            Ok(Query(fields)) => {
+                let fields = Fields(fields);
+                if let Some(known) = questions(parts.uri.path()) {
+                    fields.expect(known)?;
+                }
+                Ok(Self(fields))
+            }
             Err(rejection) => Err(Fault::asked(
                 rejection.body_text(),
                 "Open the page from the navigation.",

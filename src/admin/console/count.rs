@@ -17,15 +17,18 @@ use crate::queue::Deed;
 /// Recipients that are shown as examples.
 const SAMPLE: usize = 20;
 /// The fields of a count that goes on: behind which message, and what was counted before.
-const BEHIND: &str = "counted";
-const RECIPIENTS: &str = "counted-recipients";
-const MESSAGES: &str = "counted-messages";
+pub(super) const BEHIND: &str = "counted";
+pub(super) const RECIPIENTS: &str = "counted-recipients";
+pub(super) const MESSAGES: &str = "counted-messages";
+pub(super) const PAUSED: &str = "counted-behind";
 
 /// To whom it would be done.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
     pub(super) recipients: u64,
     pub(super) messages: u64,
+    /// Those left out, because their backend takes no mail now.
+    pub(super) behind: u64,
     /// The first of those that were looked at now.
     pub(super) items: Vec<QueueItem>,
     /// Nobody has looked behind this message yet.
@@ -43,6 +46,7 @@ impl Counted {
         Ok(Self {
             recipients: number(RECIPIENTS)?,
             messages: number(MESSAGES)?,
+            behind: number(PAUSED)?,
             items: Vec::new(),
             rest: Some(behind.parse().map_err(|_| wrong())?),
         })
@@ -68,6 +72,7 @@ impl Counted {
             let view: SelectView = console.ask(asker).post("/api/queue/select", &query).await?;
             self.recipients = self.recipients.saturating_add(view.recipients);
             self.messages = self.messages.saturating_add(view.messages.len() as u64);
+            self.behind = self.behind.saturating_add(view.behind);
             self.items.extend(view.items);
             self.rest = view.next;
             query.after = view.next;
@@ -88,12 +93,13 @@ impl Counted {
     }
 
     /// The fields with which it goes on; none at the end.
-    pub(super) fn fields(&self) -> Option<[(&'static str, String); 3]> {
+    pub(super) fn fields(&self) -> Option<[(&'static str, String); 4]> {
         let rest = self.rest?;
         Some([
             (BEHIND, rest.to_string()),
             (RECIPIENTS, self.recipients.to_string()),
             (MESSAGES, self.messages.to_string()),
+            (PAUSED, self.behind.to_string()),
         ])
     }
 }

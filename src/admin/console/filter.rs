@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::ask::escaped;
 use super::asker::Fields;
+use super::fault::Fault;
 use crate::admin::SelectQuery;
 use crate::base::Timestamp;
 use crate::mail::{BackendId, HoldReason, SpoolId};
@@ -72,6 +73,11 @@ impl Filter {
             state,
             typed: typed.collect(),
         })
+    }
+
+    /// Refuses fields that are none of a filter, nor of these.
+    pub(super) fn expect_known(fields: &Fields, others: &[&str]) -> Result<(), Fault> {
+        fields.expect(&[&NAMES[..], others].concat())
     }
 
     /// Nothing is left out.

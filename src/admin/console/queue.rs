@@ -1,5 +1,7 @@
 //! What waits, page by page.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,15 +12,17 @@ use super::asker::{Asker, Fields, Question};
 use super::fault::Fault;
 use super::filter::Filter;
 use super::kinds::{Kind, offered};
-use super::moments::{Moments, When};
+use super::moments::{Moments, When, many};
 use super::shell::{Here, Shell, show, show_with};
 use crate::admin::{BackendView, QueueItem, SelectQuery, SelectView};
-use crate::mail::HoldReason;
+use crate::mail::{HoldReason, SpoolId};
 use crate::route::ShownState;
 use crate::terminal::visible;
 
 /// Recipients on a page.
 const SHOWN: usize = 50;
+/// Of one message: it may have thousands.
+const OF_ONE: usize = 20;
 /// Questions to the API for one page; each looks at 200 messages at most. Beyond: the page says how
 /// far it has looked, and goes on from there.
 const QUESTIONS: usize = 20;
@@ -68,6 +72,8 @@ pub(super) struct Row {
     pub(super) attempts: u32,
     pub(super) from: String,
     pub(super) subject: String,
+    /// More recipients of the same message that match and are not shown.
+    pub(super) more: Option<String>,
 }
 
 impl Row {
@@ -88,6 +94,7 @@ impl Row {
             attempts: item.attempts,
             from: sender(&item.from),
             subject: visible(item.subject.as_deref().unwrap_or("(no subject)")),
+            more: None,
         }
     }
 }
@@ -131,6 +138,8 @@ impl Form {
 
 /// What was found for a page.
 struct Found {
+    /// How many match, by message.
+    matching: BTreeMap<SpoolId, usize>,
     items: Vec<QueueItem>,
     seen: u64,
     next: Option<String>,
@@ -143,6 +152,7 @@ pub(super) async fn page(
 ) -> Result<Response, Fault> {
     let backends: Vec<BackendView> = console.ask(&asker).get("/api/backends").await?;
     let moments = console.moments();
+    Filter::expect_known(&fields, &["after"])?;
     let filter = Filter::of(&fields, moments.now);
     let found = match &filter {
         Ok(filter) => find(&console, &asker, (filter, &fields)).await,
@@ -157,11 +167,7 @@ pub(super) async fn page(
     let filter = filter.unwrap_or_default();
     let page = Page {
         form: Form::new(&fields, &backends),
-        rows: found
-            .items
-            .iter()
-            .map(|item| Row::new(item, &moments))
-            .collect(),
+        rows: found.rows(&moments),
         seen: found.seen,
         next: found.next.map(|after| filter.link(&[("after", &after)])),
         is_first: fields.some("after").is_none(),
@@ -183,8 +189,24 @@ pub(super) async fn page(
 }
 
 impl Found {
+    /// The rows; the last one of a message says how many more it has.
+    fn rows(&self, moments: &Moments) -> Vec<Row> {
+        let groups = self.items.chunk_by(|one, other| one.id == other.id);
+        let mut rows = Vec::new();
+        for group in groups {
+            rows.extend(group.iter().map(|item| Row::new(item, moments)));
+            let matching = group.first().and_then(|one| self.matching.get(&one.id));
+            let more = matching.map_or(0, |all| all.saturating_sub(group.len()));
+            if let (Some(last), 1..) = (rows.last_mut(), more) {
+                last.more = Some(many(more as u64, "more recipient"));
+            }
+        }
+        rows
+    }
+
     const fn none() -> Self {
         Self {
+            matching: BTreeMap::new(),
             items: Vec::new(),
             seen: 0,
             next: None,
@@ -214,6 +236,7 @@ async fn find(
         after,
         show: SHOWN,
         fill: true,
+        per_message: OF_ONE,
         ..filter.query()
     };
     let mut found = Found::none();
@@ -221,6 +244,10 @@ async fn find(
         query.show = SHOWN - found.items.len();
         let view: SelectView = console.ask(asker).post("/api/queue/select", &query).await?;
         found.seen += view.seen;
+        let matching = view.selected.into_iter();
+        found
+            .matching
+            .extend(matching.map(|(id, all)| (id, all.len())));
         found.items.extend(view.items);
         query.after = view.next;
         found.next = view.next.map(|next| next.to_string());

@@ -430,3 +430,34 @@ async fn what_makes_no_sense_is_refused_before_anything_is_asked() {
     page.is(StatusCode::FORBIDDEN);
     assert_eq!(desk.changes().len(), 0);
 }
+
+/// The same button twice is one hold; and who still holds what another one let go is said.
+#[tokio::test]
+async fn a_hold_is_not_made_twice_and_the_next_one_is_named() {
+    let desk = desk();
+    let hold = json!({ "name": "h1", "what": "sender @x.example", "selection": {},
+                       "actor": "ann", "reason": HOSTILE, "since": "2026-03-02T02:51:00Z",
+                       "until": null, "held": 3, "oldest": null, "already": true });
+    desk.says("POST /api/holds", &hold);
+    let tally = json!({ "recipients": 0, "messages": 0, "under_way": 0, "moving": 0, "seen": 2,
+                        "still_held": { "h2": 1, "@x.example": 2 }, "next": null });
+    desk.says("POST /api/queue/perform", &tally);
+    let fields = [
+        ("deed", "hold"),
+        ("sender", "@x.example"),
+        ("reason", "a flood"),
+    ];
+    let page = desk.post(Role::Operator, "/queue/act", &fields).await;
+    page.is(StatusCode::OK)
+        .has("Hold h1 holds sender @x.example already (by ann:")
+        .has("No second one is made.");
+    is_safe(&page);
+    desk.says("POST /api/holds/end", &json!([hold]));
+    let fields = [("name", "h1"), ("reason", "enough")];
+    let page = desk.post(Role::Operator, "/holds/end", &fields).await;
+    page.is(StatusCode::OK)
+        .has("Nothing was done now.")
+        .has("Hold h1 has ended.")
+        .has("Hold h2 holds 1 recipient of them now: that mail waits on.")
+        .has("The move of x.example holds 2 recipients of them now");
+}

@@ -195,3 +195,80 @@ async fn a_trace_lists_what_it_finds_and_says_what_it_expects() {
     page.has("expected a Message-ID").has("value=\"x\"");
     is_safe(&page);
 }
+
+/// A filter that is mistyped would mean all mail.
+#[tokio::test]
+async fn a_filter_that_nobody_knows_is_refused() {
+    let desk = desk();
+    for path in [
+        "/queue?recpient=typo",
+        "/queue/act?deed=drop&recpient=typo",
+        "/audit?recpient=typo",
+        "/trace?recpient=typo",
+        "/users?recpient=typo",
+        "/directory?recpient=typo",
+        "/cases?recpient=typo",
+    ] {
+        let page = desk.get(Role::Admin, path).await;
+        page.is(StatusCode::BAD_REQUEST)
+            .has("this page has no &#34;recpient&#34;");
+    }
+    let fields = [
+        ("deed", "drop"),
+        ("recpient", "typo"),
+        ("reason", "x"),
+        ("shown", "9"),
+    ];
+    let page = desk.post(Role::Admin, "/queue/act", &fields).await;
+    page.is(StatusCode::BAD_REQUEST).has("nothing was done");
+    assert_eq!(desk.changes().len(), 0);
+}
+
+#[tokio::test]
+async fn a_message_to_many_does_not_fill_the_page() {
+    let desk = desk();
+    let items: Vec<Value> = (0..20).map(|_| item(&json!({}))).collect();
+    let mut view = selected(&items, None);
+    let all: Vec<u16> = (0..900).collect();
+    super::merge(
+        &mut view,
+        &json!({ "recipients": 900, "selected": { ID: all } }),
+    );
+    desk.says("POST /api/queue/select", &view);
+    let page = desk.get(Role::Viewer, "/queue").await;
+    page.is(StatusCode::OK)
+        .has("and 880 more recipients of this message");
+    assert_eq!(page.html.matches("of this message").count(), 1);
+    assert_eq!(desk.changes().last().unwrap().body["per_message"], 20);
+}
+
+/// What waits for a backend looks held, and nobody holds it: the first step says so.
+#[tokio::test]
+async fn what_only_waits_for_a_backend_is_said_before() {
+    let desk = desk();
+    let mut view = selected(&[], None);
+    super::merge(&mut view, &json!({ "behind": 968 }));
+    desk.says("POST /api/queue/select", &view);
+    for (deed, why) in [
+        ("release", "nobody holds them"),
+        ("retry", "they are not tried now"),
+    ] {
+        let path = format!("/queue/act?deed={deed}");
+        let page = desk.get(Role::Operator, &path).await;
+        page.is(StatusCode::OK)
+            .has("968 more recipients wait for a backend that takes no mail now")
+            .has(why)
+            .has("there is nothing to do here");
+    }
+    desk.get(Role::Operator, "/queue/act?deed=hold&sender=@x.example")
+        .await
+        .is(StatusCode::OK)
+        .lacks("968");
+    // Who may not is told what it takes, and that is not the least role for any deed.
+    let fields = [("deed", "drop"), ("backend", "onprem"), ("reason", "x")];
+    for role in [Role::Viewer, Role::HelpDesk, Role::Operator] {
+        let page = desk.post(role, "/queue/act", &fields).await;
+        page.is(StatusCode::FORBIDDEN)
+            .has("this takes the role admin");
+    }
+}
