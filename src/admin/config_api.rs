@@ -33,8 +33,10 @@ pub struct ConfigOnDisk {
     /// Keys that are others than those that run, whether a reload would take them or not.
     pub changes: Vec<ConfigChange>,
     /// `directory.file` is not the one that was read last.
+    #[serde(default)]
     pub directory: bool,
     /// Names the file as it is now, for `reload`; none when a reload would refuse it.
+    #[serde(default)]
     pub mark: Option<String>,
 }
 

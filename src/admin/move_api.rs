@@ -17,8 +17,7 @@ use crate::mail::BackendId;
 use crate::queue::HeldCount;
 use crate::route::{
     Check, Force, HomesSince, MoveFacts, MoveHome, MoveState, MoveStep, StepWish, Weight, paused,
-    permits,
-    unmet,
+    permits, unmet,
 };
 use crate::smtp::Domain;
 

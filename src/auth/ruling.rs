@@ -1,7 +1,7 @@
 //! What is done about a message by what was found: a pure function of verdict, recipients and
 //! config.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Options;
 use super::flaw::bound;
@@ -77,7 +77,11 @@ fn charge(verdict: &Verdict) -> Option<Charge> {
 /// Decides. A message has one reply: it is refused only if that is right for all its recipients;
 /// else those for whom it would be refused are held.
 #[must_use]
-pub fn rule(verdict: &Verdict, recipients: &[Recipient], options: &Options) -> Ruling {
+pub fn rule(
+    verdict: &Verdict,
+    (recipients, postmasters): (&[Recipient], &BTreeSet<u16>),
+    options: &Options,
+) -> Ruling {
     let Some(charge) = charge(verdict) else {
         return Ruling::Take(Vec::new());
     };
@@ -85,15 +89,12 @@ pub fn rule(verdict: &Verdict, recipients: &[Recipient], options: &Options) -> R
     let wanted =
         |it: &Recipient| options.enforcement(it.address.domain().key().trim_end_matches('.'));
     // RFC 5321 §4.5.1: whoever has trouble with us can say so there.
-    let is_postmaster = |it: &Recipient| {
-        it.address
-            .unquoted_local()
-            .eq_ignore_ascii_case("postmaster")
+    let is_refused = |(number, it): (u16, &Recipient)| {
+        wanted(it) == Enforcement::Reject && !postmasters.contains(&number)
     };
-    let is_refused = |it: &Recipient| wanted(it) == Enforcement::Reject && !is_postmaster(it);
     if let Some(reply) = charge.refusal
         && !recipients.is_empty()
-        && recipients.iter().all(is_refused)
+        && (0..).zip(recipients).all(is_refused)
     {
         return Ruling::Refuse(reply);
     }
@@ -141,7 +142,7 @@ mod tests {
             .into(),
             ..Options::default()
         };
-        match rule(&verdict(policy), &to(domains), &options) {
+        match rule(&verdict(policy), (&to(domains), &BTreeSet::new()), &options) {
             Ruling::Take(held) => Ok(held.into_iter().map(|(number, _)| number).collect()),
             Ruling::Refuse(reply) => Err(reply.code),
         }
@@ -169,13 +170,22 @@ mod tests {
         };
         let to = to(&["x.example"]);
         let mut failed = verdict(DmarcPolicy::Reject);
-        assert!(matches!(rule(&failed, &to, &options), Ruling::Refuse(_)));
+        assert!(matches!(
+            rule(&failed, (&to, &BTreeSet::new()), &options),
+            Ruling::Refuse(_)
+        ));
         failed.vouched_by = Some("lists.example".to_owned());
-        assert_eq!(rule(&failed, &to, &options), Ruling::Take(vec![]));
+        assert_eq!(
+            rule(&failed, (&to, &BTreeSet::new()), &options),
+            Ruling::Take(vec![])
+        );
         for result in [AuthResult::TempError, AuthResult::Pass] {
             let mut other = verdict(DmarcPolicy::Reject);
             other.results[0].result = result;
-            assert_eq!(rule(&other, &to, &options), Ruling::Take(vec![]));
+            assert_eq!(
+                rule(&other, (&to, &BTreeSet::new()), &options),
+                Ruling::Take(vec![])
+            );
         }
     }
 
@@ -187,7 +197,7 @@ mod tests {
                 dmarc: enforcement,
                 ..Options::default()
             };
-            match rule(verdict, to, &options) {
+            match rule(verdict, (to, &BTreeSet::new()), &options) {
                 Ruling::Take(held) => Some(held.len()),
                 Ruling::Refuse(_) => None,
             }
@@ -208,10 +218,14 @@ mod tests {
         bounded.results[0].reason = Some("SHA-1 proves nothing".to_owned());
         assert_eq!(held(&bounded, Enforcement::Reject, &ann), None);
         // Nobody is kept from telling the postmaster.
-        let mut both = to(&["x.example", "x.example"]);
+        let both = to(&["x.example", "x.example"]);
         let forged = verdict(DmarcPolicy::Reject);
         assert_eq!(held(&forged, Enforcement::Reject, &both), None);
-        both[1].address = "PostMaster@x.example".parse().unwrap();
-        assert_eq!(held(&forged, Enforcement::Reject, &both), Some(2));
+        let options = Options {
+            dmarc: Enforcement::Reject,
+            ..Options::default()
+        };
+        let taken = rule(&forged, (&both, &BTreeSet::from([1])), &options);
+        assert!(matches!(taken, Ruling::Take(held) if held.len() == 2));
     }
 }

@@ -1,6 +1,7 @@
 //! Where a message comes from and where it goes: by the peer that brings it and by what its sender
 //! proved, never by what it only says. Whoever proves nothing is the Internet.
 
+use crate::limits;
 use crate::mail::{
     AuthMethod, AuthResult, AutomaticWay, BackendId, Verdict, header_fields, parse_addressees,
 };
@@ -50,6 +51,8 @@ pub fn author(header: &[u8]) -> Option<Mailbox> {
     let mut fields = header_fields(header).filter(|it| it.name.eq_ignore_ascii_case(b"From"));
     let only = fields.next()?;
     fields.next().is_none().then_some(())?;
+    // Whoever writes a list of thousands is not one person.
+    (only.body.len() <= limits::FIELD_KEPT).then_some(())?;
     let text = std::str::from_utf8(only.body).ok()?;
     let line = text.split(['\r', '\n']).collect::<Vec<_>>().join(" ");
     match parse_addressees(&line).ok()?.as_slice() {

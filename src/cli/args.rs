@@ -379,7 +379,7 @@ pub(crate) struct Which {
     #[arg(long, value_name = "NAME")]
     pub(crate) backend: Option<String>,
     /// Held for this kind of reason: refused, operator, move, no-route, loop, damaged,
-    /// dmarc, filter
+    /// dmarc, filter, automatic
     #[arg(
         long,
         value_name = "KIND",

@@ -168,7 +168,7 @@ impl Filters {
                 content,
             };
             let heard = filter.look(&self.world, matter).await?;
-            let of = (&scope[..], subject.recipients);
+            let of = (&scope[..], &subject);
             if let Err(reply) = taken.add(&filter.options, heard, of) {
                 return Ok(Ruling::Refuse(reply));
             }

@@ -43,17 +43,13 @@ impl Cutter {
             let line = std::mem::take(&mut self.line);
             let line = line.strip_suffix(b"\n").unwrap_or(&line);
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if !self.take(line, found) {
-                let is_empty = line.is_empty();
-                found.extend(self.field.take());
-                // What is no field is the first line of the body.
-                let skipped = if is_empty { self.length } else { 0 };
-                return Some(End {
-                    body: self.read + skipped,
-                });
-            }
             self.read += self.length;
             self.length = 0;
+            if line.is_empty() {
+                found.extend(self.field.take());
+                return Some(End { body: self.read });
+            }
+            self.take(line, found);
         }
         None
     }
@@ -61,43 +57,45 @@ impl Cutter {
     /// The message ends here: so does its header.
     pub(super) fn finish(mut self, found: &mut Vec<Field>) -> End {
         let line = std::mem::take(&mut self.line);
-        let is_field = !line.is_empty() && self.take(&line, found);
+        if !line.is_empty() {
+            self.take(&line, found);
+        }
         found.extend(self.field.take());
-        let skipped = if is_field { self.length } else { 0 };
         End {
-            body: self.read + skipped,
+            body: self.read + self.length,
         }
     }
 
-    /// A whole line; false: the header has ended before it.
-    fn take(&mut self, line: &[u8], found: &mut Vec<Field>) -> bool {
+    /// A whole line that is not empty. What is no field is passed over: platforms read on behind
+    /// it, so nobody may hide a header by it.
+    fn take(&mut self, line: &[u8], found: &mut Vec<Field>) {
         if line.starts_with(b" ") || line.starts_with(b"\t") {
             let Some(field) = &mut self.field else {
-                return false;
+                return;
             };
-            let room = limits::FILTER_FIELD.saturating_sub(field.value.len() + 1);
+            let taken = field.name.len() + field.value.len() + 1;
+            let room = limits::FILTER_FIELD.saturating_sub(taken);
             if room > 0 {
                 field.value.push(b'\n');
                 field
                     .value
                     .extend_from_slice(line.get(..room).unwrap_or(line));
             }
-            return true;
+            return;
         }
+        found.extend(self.field.take());
         let Some(colon) = memchr::memchr(b':', line) else {
-            return false;
+            return;
         };
         let (name, value) = line.split_at(colon);
         let name = name.trim_ascii_end();
         if name.is_empty() || !name.iter().all(u8::is_ascii_graphic) {
-            return false;
+            return;
         }
-        let field = Field {
+        self.field = Some(Field {
             name: name.to_vec(),
             value: value.get(1..).unwrap_or_default().to_vec(),
-        };
-        found.extend(self.field.replace(field));
-        true
+        });
     }
 }
 
@@ -128,12 +126,18 @@ mod tests {
                 "body\r\n",
             ),
             ("\r\nA: b\r\n", vec![], "A: b\r\n"),
-            ("no field\r\nA: b\r\n", vec![], "no field\r\nA: b\r\n"),
-            ("A: b\r\n:c\r\n", pairs(&[("A", " b")]), ":c\r\n"),
-            (" a\r\n\r\n", vec![], " a\r\n\r\n"),
+            // Nobody hides a header behind a line that is no field.
+            ("From x\r\nA: b\r\n\r\nc", pairs(&[("A", " b")]), "c"),
+            (
+                "A: b\r\nno field\r\n folded\r\nC: d\r\n\r\ne",
+                pairs(&[("A", " b"), ("C", " d")]),
+                "e",
+            ),
+            ("A: b\r\n:c\r\n", pairs(&[("A", " b")]), ""),
+            (" a\r\n\r\n", vec![], ""),
             ("A : b\r\n", pairs(&[("A", " b")]), ""),
             ("A: b", pairs(&[("A", " b")]), ""),
-            ("A: b\r\nc", pairs(&[("A", " b")]), "c"),
+            ("A: b\r\nc", pairs(&[("A", " b")]), ""),
             ("", vec![], ""),
         ] {
             for size in 1..=message.len().max(1) {

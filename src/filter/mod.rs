@@ -27,6 +27,7 @@ pub use heard::Nonsense;
 pub use options::{Deed, OnFailure, Options, OverSize, Place, Protocol, Whose};
 pub use ruling::{Ruling, Taken};
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -46,6 +47,8 @@ pub struct Subject<'s> {
     pub standing: Standing,
     /// To whom.
     pub recipients: &'s [Recipient],
+    /// Those of them who were named as a postmaster, by number.
+    pub postmasters: &'s BTreeSet<u16>,
     /// Who brings it, and how.
     pub bearer: Bearer<'s>,
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::Subject;
 use super::heard::{Finding, Heard};
 use super::options::{Deed, OnFailure, Options};
-use crate::mail::{FILTER_FIELD, Filtered, HoldReason, Recipient};
+use crate::mail::{FILTER_FIELD, Filtered, HoldReason};
 use crate::smtp::Reply;
 
 /// What is done.
@@ -39,13 +40,18 @@ impl Taken {
         &mut self,
         options: &Options,
         heard: Heard,
-        (scope, recipients): (&[u16], &[Recipient]),
+        (scope, subject): (&[u16], &Subject<'_>),
     ) -> Result<(), Reply> {
         let filter = options.name.clone();
         let scope = heard.only.as_deref().unwrap_or(scope);
-        let is_concerned =
-            |(number, it): (u16, &Recipient)| scope.contains(&number) && !is_postmaster(it);
-        let one_reply_does = || (0..).zip(recipients).all(is_concerned);
+        // RFC 5321 §4.5.1: whoever has trouble with us can say so there.
+        let is_concerned = |number: u16| {
+            scope.binary_search(&number).is_ok() && !subject.postmasters.contains(&number)
+        };
+        let one_reply_does = || {
+            let mut numbers = (0..).zip(subject.recipients).map(|(number, _)| number);
+            numbers.all(is_concerned)
+        };
         let deed = match heard.finding {
             Finding::Bad => options.bad,
             // Who wants no word to the sender gets none: it is out of the way when it is held.
@@ -120,16 +126,11 @@ impl Taken {
     }
 }
 
-/// RFC 5321 §4.5.1: whoever has trouble with us can say so there.
-fn is_postmaster(recipient: &Recipient) -> bool {
-    let local = recipient.address.unquoted_local();
-    local.eq_ignore_ascii_case("postmaster")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::filter::{OverSize, Place, Protocol};
+    use crate::filter::{OverSize, Place, Protocol, Standing};
+    use crate::mail::Recipient;
     use crate::smtp::RcptParameters;
 
     fn to(addresses: &[&str]) -> Vec<Recipient> {
@@ -154,11 +155,15 @@ mod tests {
     /// Who is held, or the code of the reply.
     fn held(options: &Options, heard: &Heard, addresses: &[&str]) -> Result<Vec<u16>, u16> {
         let recipients = to(addresses);
-        let subject =
-            crate::filter::tests::subject("a", crate::filter::Standing::Stranger, &recipients);
+        let named = (0..).zip(&recipients);
+        let postmasters = named.filter(|(_, one)| one.address.is_postmaster());
+        let subject = Subject {
+            postmasters: &postmasters.map(|(number, _)| number).collect(),
+            ..crate::filter::tests::subject("a", Standing::Stranger, &recipients)
+        };
         let scope = options.scope(&subject);
         let mut taken = Taken::default();
-        match taken.add(options, heard.clone(), (&scope, &recipients)) {
+        match taken.add(options, heard.clone(), (&scope, &subject)) {
             Ok(()) => Ok(taken.held.into_keys().collect()),
             Err(reply) => Err(reply.code),
         }
@@ -232,7 +237,8 @@ mod tests {
         let recipients = to(&["ann@example.org"]);
         let mut options = options();
         let mut taken = Taken::default();
-        let one = (&[0][..], &recipients[..]);
+        let subject = crate::filter::tests::subject("a", Standing::Stranger, &recipients);
+        let one = (&[0][..], &subject);
         taken.add(&options, clean(), one).unwrap();
         options.name = "second".to_owned();
         let bad = Heard::new(Finding::Bad, b"Eicar-Test");

@@ -47,8 +47,11 @@ impl Connection {
             Vec::new()
         };
         let sender = self.sender(&policy, (transaction, &header), verdict);
+        // RFC 5321 §4.5.1: what comes to the postmaster is for somebody to see.
+        let is_spared = |number: u16| transaction.postmasters.contains(&number);
         let recipients: Vec<(u16, Party, Wish)> = (0..)
             .zip(&transaction.recipients)
+            .filter(|(number, _)| !is_spared(*number))
             .filter_map(|(number, one)| {
                 let party = self.recipient(&policy, one)?;
                 Some((number, party, wish_of(one)))

@@ -49,6 +49,7 @@ impl Connection {
                 Origin::Trusted => Standing::Ours,
             },
             recipients: &transaction.recipients,
+            postmasters: &transaction.postmasters,
             bearer: Bearer {
                 client: self
                     .client()

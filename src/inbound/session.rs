@@ -373,12 +373,13 @@ impl Session {
                 lane,
                 mailbox,
             } => {
-                transaction.add(Recipient {
+                let recipient = Recipient {
                     address,
                     parameters,
                     lane,
                     mailbox,
-                });
+                };
+                transaction.add(recipient, to);
                 (self, Action::Reply(Reply::new(250, (2, 1, 5), "Ok")))
             }
             Admission::Reject(reply) => {

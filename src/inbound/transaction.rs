@@ -1,9 +1,9 @@
 //! One mail transaction: from MAIL to the final dot, RFC 5321 §3.3.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::mail::Recipient;
-use crate::smtp::{MailParameters, ReversePath};
+use crate::smtp::{ForwardPath, MailParameters, ReversePath};
 
 /// What the sender has said so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,8 +11,11 @@ pub(super) struct Transaction {
     pub(super) from: ReversePath,
     pub(super) parameters: MailParameters,
     pub(super) recipients: Vec<Recipient>,
-    /// Keys of the recipients: who is named twice gets one copy.
-    keys: HashSet<String>,
+    /// Those who were named as a postmaster, by number: nothing is refused to them (RFC 5321
+    /// §4.5.1), and the address that gets their mail may be any.
+    pub(super) postmasters: BTreeSet<u16>,
+    /// Numbers of the recipients by their keys: who is named twice gets one copy.
+    keys: HashMap<String, u16>,
 }
 
 impl Transaction {
@@ -21,14 +24,20 @@ impl Transaction {
             from,
             parameters,
             recipients: Vec::new(),
-            keys: HashSet::new(),
+            postmasters: BTreeSet::new(),
+            keys: HashMap::new(),
         }
     }
 
-    /// Adds a recipient unless it is there already.
-    pub(super) fn add(&mut self, recipient: Recipient) {
-        if self.keys.insert(recipient.address.key()) {
+    /// Adds a recipient, whom the sender calls `to`, unless it is there already.
+    pub(super) fn add(&mut self, recipient: Recipient, to: &ForwardPath) {
+        let next = u16::try_from(self.recipients.len()).unwrap_or(u16::MAX);
+        let number = *self.keys.entry(recipient.address.key()).or_insert(next);
+        if number == next {
             self.recipients.push(recipient);
+        }
+        if to.is_postmaster() {
+            self.postmasters.insert(number);
         }
     }
 }

@@ -122,7 +122,8 @@ impl Connection {
         let checker = self.server.checker.as_deref();
         match verdict.zip(checker) {
             Some((verdict, checker)) => {
-                let ruling = rule(verdict, &transaction.recipients, &checker.options());
+                let to = (&transaction.recipients[..], &transaction.postmasters);
+                let ruling = rule(verdict, to, &checker.options());
                 if let Ruling::Refuse(reply) = &ruling {
                     let from = transaction.from.to_string();
                     self.server.note_verdict(self.peer, (&from, verdict), reply);

@@ -78,8 +78,11 @@ fn field_length(rest: &[u8]) -> usize {
 #[derive(Debug)]
 pub struct WithoutFields {
     body: Arc<dyn BodySource>,
-    /// What is left out, in order and apart.
-    gaps: Vec<Range<u64>>,
+    /// What is left of the header.
+    front: Bytes,
+    /// Where the rest of the body begins. Up to here it was read in order, and it is from here on:
+    /// a body that is checked while it is read is checked as a whole.
+    rest: u64,
 }
 
 impl WithoutFields {
@@ -93,11 +96,18 @@ impl WithoutFields {
             let mut names = names.iter();
             names.any(|name| field.name.eq_ignore_ascii_case(name.as_bytes()))
         };
-        let gaps = header_fields(&header)
-            .filter(is_named)
-            .map(|field| field.range.start as u64..field.range.end as u64)
-            .collect();
-        Ok(Self { body, gaps })
+        let mut front = Vec::with_capacity(header.len());
+        let mut kept = 0;
+        for field in header_fields(&header).filter(is_named) {
+            front.extend_from_slice(header.get(kept..field.range.start).unwrap_or_default());
+            kept = field.range.end;
+        }
+        front.extend_from_slice(header.get(kept..).unwrap_or_default());
+        Ok(Self {
+            body,
+            front: front.into(),
+            rest: header.len() as u64,
+        })
     }
 }
 
@@ -123,22 +133,15 @@ fn header_of(body: &dyn BodySource) -> io::Result<Vec<u8>> {
 
 impl BodySource for WithoutFields {
     fn len(&self) -> u64 {
-        let gaps: u64 = self.gaps.iter().map(|gap| gap.end - gap.start).sum();
-        self.body.len().saturating_sub(gaps)
+        self.front.len() as u64 + self.body.len().saturating_sub(self.rest)
     }
 
     fn read_at(&self, offset: u64, limit: usize) -> io::Result<Bytes> {
-        let mut at = offset;
-        let mut limit = limit;
-        for gap in &self.gaps {
-            if at < gap.start {
-                let before = usize::try_from(gap.start - at).unwrap_or(usize::MAX);
-                limit = limit.min(before);
-                break;
-            }
-            at += gap.end - gap.start;
+        let front = self.front.len();
+        match usize::try_from(offset) {
+            Ok(at) if at < front => Ok(self.front.slice(at..front.min(at.saturating_add(limit)))),
+            _ => self.body.read_at(self.rest + offset - front as u64, limit),
         }
-        self.body.read_at(at, limit)
     }
 
     fn damage(&self) -> Option<String> {
@@ -196,6 +199,39 @@ mod tests {
         let kept = format!("{front}To: c\r\n\r\nbody\r\n");
         let got = without(message.as_bytes(), &["Read-Receipt-To"], 4_096);
         assert!(got == kept.as_bytes(), "{}", got.len());
+    }
+
+    /// Reads of a body that is checked while it is read in order.
+    #[derive(Debug)]
+    struct InOrder(Body, std::sync::Mutex<u64>);
+
+    impl BodySource for InOrder {
+        fn len(&self) -> u64 {
+            self.0.len()
+        }
+
+        fn read_at(&self, offset: u64, limit: usize) -> io::Result<Bytes> {
+            let piece = self.0.read_at(offset, limit)?;
+            let mut read = self.1.lock().unwrap();
+            if offset <= *read {
+                *read = (*read).max(offset + piece.len() as u64);
+            }
+            Ok(piece)
+        }
+    }
+
+    #[test]
+    fn a_body_is_read_in_order_to_its_end() {
+        let message = format!(
+            "A: b\r\nRead-Receipt-To: c\r\nD: e\r\n\r\n{}",
+            "x".repeat(500_000)
+        );
+        let length = message.len() as u64;
+        let body = Arc::new(InOrder(Body(message.into()), std::sync::Mutex::default()));
+        let names = ["Read-Receipt-To".to_owned()];
+        let without = WithoutFields::new(Arc::<InOrder>::clone(&body), &names).unwrap();
+        read(&without, 4_096);
+        assert_eq!(*body.1.lock().unwrap(), length);
     }
 
     proptest! {

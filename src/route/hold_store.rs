@@ -122,8 +122,8 @@ impl Holds {
     /// Writes a rule down, then lets it hold.
     ///
     /// # Errors
-    /// When one holds the very same already, when there are too many, or when it could not be
-    /// written; nothing changes then.
+    /// When one holds the very same already: it holds from now on, also what was let past it. When
+    /// there are too many, or when it could not be written; nothing changes then.
     pub async fn hold(
         &self,
         spool: &Spool,
@@ -132,7 +132,16 @@ impl Holds {
     ) -> Result<HoldRule, HoldError> {
         let _one_at_a_time = self.0.writing.lock().await;
         if let Some(rule) = self.book().equal(&wish.selection, wish.until) {
-            return Err(HoldError::Known(Box::new(rule.clone())));
+            // What somebody has let past it since is meant, too.
+            let rule = HoldRule {
+                since: now,
+                ..rule.clone()
+            };
+            write(spool, &format!("{RULE}{}", rule.name), &rule).await?;
+            self.change(|book| {
+                book.rules.insert(rule.name.clone(), rule.clone());
+            });
+            return Err(HoldError::Known(Box::new(rule)));
         }
         let known = self.book().rules.len();
         if known >= limits::HOLDS {

@@ -141,7 +141,7 @@ impl Mailbox {
     /// `postmaster`, RFC 5321 §4.5.1, in any case.
     #[must_use]
     pub fn is_postmaster(&self) -> bool {
-        self.local.eq_ignore_ascii_case("postmaster")
+        self.unquoted_local().eq_ignore_ascii_case("postmaster")
     }
 }
 

@@ -74,6 +74,17 @@ pub enum ForwardPath {
     Mailbox(Mailbox),
 }
 
+impl ForwardPath {
+    /// Is it whoever is in charge, RFC 5321 §4.5.1?
+    #[must_use]
+    pub fn is_postmaster(&self) -> bool {
+        match self {
+            Self::Mailbox(mailbox) => mailbox.is_postmaster(),
+            Self::Postmaster => true,
+        }
+    }
+}
+
 impl fmt::Display for ForwardPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -69,7 +69,8 @@ fn step(domain: &str, said: &Arguments) -> String {
         None => "Take no step of",
     };
     let home = get(said, "home").map_or_else(String::new, |home| format!(", home {home}"));
-    let forced = get(said, "force").map_or("", |_| ", forced");
+    let forced = get(said, "force").filter(|force| *force == "yes");
+    let forced = forced.map_or("", |_| ", forced");
     let look = get(said, "dry_run").map_or("", |_| " (only a look)");
     format!("{step} the move of {domain}{home}{forced}{look}")
 }
@@ -135,6 +136,11 @@ mod tests {
                 "Retry: all mail",
             ),
             ("/api/holds/end", vec![hold], "End holds: hold h1"),
+            (
+                "/api/moves/x.example",
+                vec![("step", "finish"), ("force", "no")],
+                "Finish the move of x.example",
+            ),
             (
                 "/api/moves/x.example",
                 vec![("step", "finish"), ("home", "cloud"), ("force", "yes")],

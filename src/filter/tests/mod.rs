@@ -4,6 +4,7 @@ mod milter;
 mod rspamd;
 mod upkeep;
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -214,6 +215,8 @@ fn ann() -> Vec<Recipient> {
     }]
 }
 
+static NO_POSTMASTERS: BTreeSet<u16> = BTreeSet::new();
+
 /// Mail that comes to a listener.
 pub(super) fn subject<'s>(
     listener: &'s str,
@@ -224,6 +227,7 @@ pub(super) fn subject<'s>(
         listener,
         standing,
         recipients,
+        postmasters: &NO_POSTMASTERS,
         bearer: Bearer {
             client: Some("192.0.2.7:4711".parse().unwrap()),
             name: Some("mail.sender.example"),
