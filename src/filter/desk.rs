@@ -341,7 +341,11 @@ impl Filter {
             | Trouble::Failed(_) => {
                 let now = (Instant::now(), world.clock.now());
                 let took = begun.elapsed();
-                self.health().bad(now, took, trouble.to_string())
+                let mut health = self.health();
+                if trouble.is_of_message() {
+                    health.spoke();
+                }
+                health.bad(now, took, trouble.to_string())
             }
         };
         if is_new {

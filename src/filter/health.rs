@@ -51,6 +51,8 @@ pub(super) struct Health {
     since: Option<Timestamp>,
     /// Why not.
     reason: String,
+    /// It has spoken, and not looked: that it is there proves nothing.
+    spoke: bool,
     /// Messages since then that it did not look at.
     unchecked: u64,
     /// It had too much to do, while it worked on others.
@@ -112,9 +114,14 @@ impl Health {
         }
     }
 
+    /// It did not look at a message, and said so: only one that it looks at ends this.
+    pub(super) const fn spoke(&mut self) {
+        self.spoke = true;
+    }
+
     /// It says that it is there, without a message that waits for it. True: after silence.
     pub(super) fn pong(&mut self) -> bool {
-        if self.rounds >= MOST {
+        if self.spoke || self.rounds >= MOST {
             return false;
         }
         self.paused = None;

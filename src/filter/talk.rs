@@ -46,6 +46,21 @@ pub(super) enum Trouble {
     Content(io::Error),
 }
 
+impl Trouble {
+    /// Would it be there when asked whether it is, and fail at the next message?
+    pub(super) const fn is_of_message(&self) -> bool {
+        match self {
+            Self::Nonsense(_) | Self::Early | Self::Failed(_) | Self::Password(_) => true,
+            Self::Away(_)
+            | Self::Late
+            | Self::Busy
+            | Self::Paused
+            | Self::Closed
+            | Self::Content(_) => false,
+        }
+    }
+}
+
 /// How sending ended.
 enum Sent {
     Whole,

@@ -37,6 +37,22 @@ async fn an_alarm_ends_without_mail() {
     }
 }
 
+/// Who says that he is there and fails at each message is no help: his alarm goes on.
+#[tokio::test(start_paused = true)]
+async fn an_alarm_goes_on_until_a_message_is_looked_at() {
+    let daemon = Daemon::new(Manner::Fails);
+    let filters = filters(&daemon, vec![options("clamav")]);
+    let shutdown = kept(&filters);
+    heard(&filters, &PLAIN).await;
+    daemon.becomes(Manner::Works);
+    tokio::time::sleep(limits::FILTER_UPKEEP * 3).await;
+    assert!(daemon.dialled() > 1, "it is asked");
+    assert!(filters.status()[0].failing_since.is_some());
+    heard(&filters, &PLAIN).await;
+    assert_eq!(filters.status()[0].failing_since, None);
+    shutdown.stop().await;
+}
+
 /// One sender with twenty connections does not switch the filter off for others.
 #[tokio::test(start_paused = true)]
 async fn slow_messages_at_once_pause_nothing() {
