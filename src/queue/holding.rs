@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::hands::Hands;
 use super::state::{Job, Waited};
-use super::{Deed, Order, Pick, Queue};
+use super::{Deed, Order, Pick, Place, Queue};
 use crate::mail::{DeliveryTarget, Envelope, HoldReason, RecipientEvent, RecipientState, SpoolId};
 use crate::route::{Decision, Mail, MoveState};
 use crate::spool::SpoolError;
@@ -21,6 +21,15 @@ const ROUND: Duration = Duration::from_secs(30);
 /// The verb that ends a hold releases its mail page by page. It has this long before what it left
 /// over is released without it.
 const VERB: Duration = Duration::from_secs(60);
+
+/// How far a look at all that waits has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Swept {
+    /// To the end.
+    Whole,
+    /// A rule has ended meanwhile: it begins anew.
+    ForNow,
+}
 
 impl Queue {
     /// Holds recipients of some messages one by one, each for its reason.
@@ -159,7 +168,8 @@ impl Queue {
             }
             if sweep_at.is_some_and(|at| at <= Instant::now()) {
                 sweep_at = match self.resume_leftovers().await {
-                    Ok(()) => None,
+                    Ok(Swept::Whole) => None,
+                    Ok(Swept::ForNow) => Some(Instant::now()),
                     Err(error) => {
                         tracing::error!(%error, "held mail could not be released");
                         Some(Instant::now() + ROUND)
@@ -209,26 +219,44 @@ impl Queue {
     }
 
     /// Releases whoever is held by what is no longer in force.
-    async fn resume_leftovers(&self) -> Result<(), SpoolError> {
+    async fn resume_leftovers(&self) -> Result<Swept, SpoolError> {
         let order = Order {
             deed: Deed::Resume,
             actor: CLOCK.to_owned(),
             reason: "the hold has ended".to_owned(),
         };
-        self.perform(&order, &self.held_by_nothing()).await?;
-        self.hold_behind().await
+        match self.sweep(&order, &self.held_by_nothing()).await? {
+            Swept::Whole => self.hold_behind().await,
+            Swept::ForNow => Ok(Swept::ForNow),
+        }
+    }
+
+    /// Does what is ordered page by page, as long as no rule ends meanwhile: the mail of that one
+    /// must not wait until a backlog of millions has been looked at.
+    async fn sweep(&self, order: &Order, pick: &Pick) -> Result<Swept, SpoolError> {
+        let mut place = Place::Behind(None);
+        loop {
+            let page = self.perform_page(order, pick, place).await?;
+            if page.next.is_none() {
+                return Ok(Swept::Whole);
+            }
+            place = Place::Behind(page.next);
+            if self.end_what_is_over().await? {
+                return Ok(Swept::ForNow);
+            }
+        }
     }
 
     /// Holds whoever a rule or a move names in lanes that are paused: nobody loads them, so nobody
     /// else would say whose they are, and a hold would count less than waits for it.
-    async fn hold_behind(&self) -> Result<(), SpoolError> {
+    async fn hold_behind(&self) -> Result<Swept, SpoolError> {
         let book = self.0.parts.router.holds().book();
         let is_moving = book.moves().any(|one| one.state == MoveState::Moving);
         let lanes = self.0.parts.spool.lanes().into_keys();
         let lanes = lanes.filter(|lane| self.0.parts.router.lane_waits(lane));
         let lanes: BTreeSet<String> = lanes.collect();
         if lanes.is_empty() || (book.rules().is_empty() && !is_moving) {
-            return Ok(());
+            return Ok(Swept::Whole);
         }
         let order = Order {
             deed: Deed::Hold,
@@ -243,8 +271,7 @@ impl Queue {
             | RecipientState::Dropped { .. }
             | RecipientState::Expanded { .. } => false,
         });
-        self.perform(&order, &behind).await?;
-        Ok(())
+        self.sweep(&order, &behind).await
     }
 
     /// Names recipients whose rule or move has ended.

@@ -14,7 +14,7 @@ use super::follow::Follow;
 use super::index::{self, Index};
 use super::log::{LogReader, LogWriter};
 use super::rebuild::Work;
-use super::record::Record;
+use super::record::{Kind, Record};
 use super::room::Share;
 use super::segment::Position;
 use super::told;
@@ -185,24 +185,36 @@ impl Writer {
         }
         let records = f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         metrics::histogram!(names::COMMIT_RECORDS).record(records);
-        let (records, rest): (Vec<Record>, Vec<Pending>) = batch.into_iter().map(split).unzip();
+        self.commit_parts(batch.into_iter().map(split).unzip());
+        if self.index.is_crowded() && self.follow.is_complete() {
+            self.hand_over();
+        }
+    }
+
+    fn commit_parts(&mut self, (records, rest): (Vec<Record>, Vec<Pending>)) {
         match self.write(&records) {
             Ok(positions) => {
                 self.failures.ended();
                 self.tell_and_apply(rest, &positions);
             }
-            Err(error) => {
-                metrics::counter!(names::SPOOL_WRITE_ERRORS).increment(1);
-                tracing::error!(%error, "the spool could not write");
-                self.failures.note(&error, self.clock.now());
-                for pending in rest {
-                    // The receiver may be gone: its connection was closed meanwhile.
-                    pending.done.send(Err(error.clone())).ok();
-                }
+            Err(error) if error.is_full() && is_mixed(&records) => {
+                let all = records.into_iter().zip(rest);
+                let (mail, other): (Vec<_>, Vec<_>) = all.partition(|(record, _)| is_mail(record));
+                self.refuse(mail.into_iter().map(|(_, pending)| pending), &error);
+                // What becomes of stored mail has space of its own.
+                self.commit_parts(other.into_iter().unzip());
             }
+            Err(error) => self.refuse(rest, &error),
         }
-        if self.index.is_crowded() && self.follow.is_complete() {
-            self.hand_over();
+    }
+
+    fn refuse(&self, all: impl IntoIterator<Item = Pending>, error: &SpoolError) {
+        metrics::counter!(names::SPOOL_WRITE_ERRORS).increment(1);
+        tracing::error!(%error, "the spool could not write");
+        self.failures.note(error, self.clock.now());
+        for pending in all {
+            // The receiver may be gone: its connection was closed meanwhile.
+            pending.done.send(Err(error.clone())).ok();
         }
     }
 
@@ -276,6 +288,14 @@ impl Writer {
         }
         pending.entry
     }
+}
+
+fn is_mail(record: &Record) -> bool {
+    record.kind == Kind::Message
+}
+
+fn is_mixed(records: &[Record]) -> bool {
+    records.iter().any(is_mail) && !records.iter().all(is_mail)
 }
 
 fn note(stored: &Result<(), SpoolError>) {

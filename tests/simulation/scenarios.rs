@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use tideover::limits;
-use tideover::mail::{Authenticity, Blame, Failure, HoldReason, RecipientState, SpoolId};
+use tideover::mail::{
+    Authenticity, Blame, Failure, HoldReason, RecipientEvent, RecipientState, SpoolId,
+};
+use tideover::route::Origin;
 use tideover::smtp::Reply;
 use tokio::time::sleep;
 
 use crate::disk::Trouble;
 use crate::door::{Site, directory, options_of_the_queue, simulate};
+use crate::letters::{admitted, envelope};
 
 const ANN: &str = "ann@onprem.example";
 const BOB: &str = "bob@cloud.example";
@@ -315,6 +319,36 @@ fn a_full_disk_keeps_nobody_from_starting() {
         sleep(30 * MINUTE).await;
         assert_eq!(door.words(&[id]), [("delivered", 1)].into());
         assert!(door.states(id)[0].is_uncertain());
+        door.stop().await;
+    });
+}
+
+/// Mail that finds no room does not take what is said of stored mail with it.
+#[test]
+fn what_becomes_of_stored_mail_is_written_beside_mail_that_is_refused() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        site.platforms.set_up("onprem", false);
+        let id = door.send(&[ANN]).await;
+        sleep(MINUTE).await;
+        site.disk.fill_behind_recovery();
+        let recipients = vec![admitted(&door.router, ANN, Origin::Trusted)];
+        let letter = envelope(("eve@example.net", Authenticity::Unproven), recipients);
+        let mut draft = door.spool.draft();
+        draft.append(b"Subject: x\r\n\r\nx\r\n").await.unwrap();
+        let gone = RecipientEvent::Dropped {
+            actor: "ann".to_owned(),
+            reason: "a test".to_owned(),
+        };
+        // In one batch: the writer runs when both wait for it.
+        let (refused, dropped) = tokio::join!(
+            door.spool.accept(draft, letter),
+            door.spool.record(id, vec![0], gone)
+        );
+        assert!(refused.is_err_and(|error| error.is_full()));
+        dropped.unwrap();
+        assert_eq!(door.words(&[id]), [("dropped", 1)].into());
         door.stop().await;
     });
 }
