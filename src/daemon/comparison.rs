@@ -6,6 +6,7 @@ use super::reload::{Reloader, changed_for_good};
 use crate::admin::{ConfigOnDisk, ConfigState, ConfigView};
 use crate::base::read_regular;
 use crate::config::{self, Config, Problems};
+use crate::directory::digest_of;
 use crate::limits;
 
 impl Reloader {
@@ -19,15 +20,14 @@ impl Reloader {
         let read = move || {
             let file = std::path::absolute(&config.file);
             let file = file.as_deref().unwrap_or(&config.file);
-            let people = config.directory.file.as_deref();
+            // What cannot be read is said by a reload.
+            let is_news = |digest: Option<&str>| {
+                digest.is_none_or(|digest| generations.is_news(digest).unwrap_or(true))
+            };
             ConfigView {
                 file: file.display().to_string(),
                 loaded,
-                disk: ConfigOnDisk {
-                    // What cannot be read is said by a reload.
-                    directory: people.is_some_and(|file| generations.is_news(file).unwrap_or(true)),
-                    ..on_disk(&config, &salt)
-                },
+                disk: on_disk(&config, &salt, is_news),
                 sections: config.listing.sections,
             }
         };
@@ -35,59 +35,101 @@ impl Reloader {
     }
 }
 
-fn on_disk(runs: &Config, salt: &[u8]) -> ConfigOnDisk {
+/// `is_news` judges the digest of `directory.file`; none when that cannot be read.
+fn on_disk(runs: &Config, salt: &[u8], is_news: impl FnOnce(Option<&str>) -> bool) -> ConfigOnDisk {
     let text = read_regular(&runs.file, limits::CONFIG_FILE);
     let text = text.ok().and_then(|bytes| String::from_utf8(bytes).ok());
     if text.is_some_and(|text| runs.listing.is_of(&text)) {
+        let seen = Seen::of(runs);
         return ConfigOnDisk {
-            state: ConfigState::Same,
-            problems: Vec::new(),
-            changes: Vec::new(),
-            mark: Some(runs.listing.mark(salt)),
-            directory: false,
+            mark: Some(seen.mark(runs, salt)),
+            directory: seen.has_news(is_news),
+            ..only(ConfigState::Same)
         };
     }
-    let refused = |problems: Problems| -> Vec<String> {
-        problems.0.iter().map(ToString::to_string).collect()
+    let refused = |problems: Problems| ConfigOnDisk {
+        problems: problems.0.iter().map(ToString::to_string).collect(),
+        ..only(ConfigState::Refused)
     };
     let new = match config::load(&runs.file) {
         Ok(new) => new,
-        Err(problems) => {
-            return ConfigOnDisk {
-                state: ConfigState::Refused,
-                problems: refused(problems),
-                changes: Vec::new(),
-                mark: None,
-                directory: false,
-            };
-        }
+        Err(problems) => return refused(problems),
     };
     let changes = runs.listing.changes(&new.listing);
+    let seen = Seen::of(&new);
     if let Err(problems) = new.read_directory() {
         return ConfigOnDisk {
-            state: ConfigState::Refused,
-            problems: refused(problems),
             changes,
-            mark: None,
-            directory: false,
+            ..refused(problems)
         };
     }
     let fixed = changed_for_good(runs, &new);
-    let (state, problems) = if fixed.is_empty() {
-        (ConfigState::Changed, Vec::new())
-    } else {
-        (
-            ConfigState::Restart,
-            vec![needs_restart(&runs.file, &fixed)],
-        )
-    };
+    if !fixed.is_empty() {
+        return ConfigOnDisk {
+            problems: vec![needs_restart(&runs.file, &fixed)],
+            changes,
+            ..only(ConfigState::Restart)
+        };
+    }
+    ConfigOnDisk {
+        changes,
+        mark: Some(seen.mark(&new, salt)),
+        directory: seen.has_news(is_news),
+        ..only(ConfigState::Changed)
+    }
+}
+
+/// Nothing is known but what a reload would do.
+const fn only(state: ConfigState) -> ConfigOnDisk {
     ConfigOnDisk {
         state,
-        problems,
-        changes,
+        problems: Vec::new(),
+        changes: Vec::new(),
         directory: false,
-        mark: fixed.is_empty().then(|| new.listing.mark(salt)),
+        mark: None,
     }
+}
+
+/// What stands in `directory.file` of a config.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    /// It has none.
+    None,
+    Unreadable,
+    Digest(String),
+}
+
+impl Seen {
+    fn of(config: &Config) -> Self {
+        match config.directory.file.as_deref().map(digest_of) {
+            None => Self::None,
+            Some(Err(_)) => Self::Unreadable,
+            Some(Ok(digest)) => Self::Digest(digest),
+        }
+    }
+
+    fn has_news(&self, is_news: impl FnOnce(Option<&str>) -> bool) -> bool {
+        match self {
+            Self::None => false,
+            Self::Unreadable => is_news(None),
+            Self::Digest(digest) => is_news(Some(digest)),
+        }
+    }
+
+    /// Names both files to somebody who may not know what is in them.
+    fn mark(&self, config: &Config, salt: &[u8]) -> String {
+        let people = match self {
+            Self::None => "none",
+            Self::Unreadable => "unreadable",
+            Self::Digest(digest) => digest,
+        };
+        config.listing.mark(&[salt, people.as_bytes()].concat())
+    }
+}
+
+/// Names the config file and `directory.file`, as they are on the disk now. Blocks.
+pub(super) fn mark(config: &Config, salt: &[u8]) -> String {
+    Seen::of(config).mark(config, salt)
 }
 
 /// Why a reload does not take these sections over.
@@ -113,10 +155,10 @@ mod tests {
         let file = folder.path().join("tideover.toml");
         std::fs::write(&file, TEXT).unwrap();
         let runs = config::load(&file).unwrap();
-        assert_eq!(on_disk(&runs, b"salt").state, ConfigState::Same);
+        assert_eq!(on_disk(&runs, b"salt", |_| false).state, ConfigState::Same);
         let after = |text: &str| {
             std::fs::write(&file, text).unwrap();
-            let disk = on_disk(&runs, b"salt");
+            let disk = on_disk(&runs, b"salt", |_| false);
             let keys = disk.changes.iter().map(|one| one.key.clone());
             (
                 disk.state,
@@ -154,8 +196,30 @@ mod tests {
         );
         assert!(problems.contains("people.csv:2"), "{problems}");
         std::fs::remove_file(&file).unwrap();
-        let gone = on_disk(&runs, b"salt");
+        let gone = on_disk(&runs, b"salt", |_| false);
         assert_eq!(gone.state, ConfigState::Refused);
         assert!(gone.problems[0].contains("cannot be read"), "{gone:?}");
+    }
+
+    #[test]
+    fn the_mark_names_the_directory_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, people) = (folder.path().join("t.toml"), folder.path().join("p.csv"));
+        std::fs::write(&people, "address\nann@example.org\n").unwrap();
+        std::fs::write(&file, format!("{TEXT}[directory]\nfile = \"p.csv\"\n")).unwrap();
+        let runs = config::load(&file).unwrap();
+        let look = || on_disk(&runs, b"salt", |digest| digest.is_some());
+        let before = look();
+        assert_eq!((before.state, before.directory), (ConfigState::Same, true));
+        assert_eq!(before.mark, Some(mark(&runs, b"salt")));
+        std::fs::write(&people, "address\nbob@example.org\n").unwrap();
+        assert_ne!(look().mark, before.mark);
+        // Of a file that a reload refuses, nothing is said of its directory.
+        std::fs::write(&file, TEXT.replace("2525", "2526")).unwrap();
+        let fixed = look();
+        assert_eq!(
+            (fixed.state, fixed.directory),
+            (ConfigState::Restart, false)
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::assemble::Base;
-use super::comparison::needs_restart;
+use super::comparison::{mark, needs_restart};
 use super::keeper::Keeper;
 use super::reading::Reading;
 use super::sync;
@@ -136,15 +136,15 @@ impl Reloader {
     }
 
     /// Reads the config again. With a mark, only the file that was looked at is taken.
-    pub(super) async fn reload_now(&self, mark: Option<&str>) -> Result<(), String> {
+    pub(super) async fn reload_now(&self, looked_at: Option<&str>) -> Result<(), String> {
         let _one_at_a_time = self.reloading.lock().await;
         let file = self.current().config.file.clone();
         let loaded = self.base.clock.now();
-        let of = file.clone();
-        let new = self.reading.off(move || read(&of)).await??;
-        if mark.is_some_and(|mark| mark != new.listing.mark(&self.salt)) {
+        let (of, salt) = (file.clone(), self.salt);
+        let (new, now) = self.reading.off(move || read(&of, &salt)).await??;
+        if looked_at.is_some_and(|mark| mark != now) {
             return Err(format!(
-                "{}: the file has changed since it was looked at",
+                "{}: the file, or the directory that it names, has changed since it was looked at",
                 file.display()
             ));
         }
@@ -243,12 +243,13 @@ impl Reload for Reloader {
     }
 }
 
-/// The config, when the directory that it names can be read, too.
-fn read(file: &Path) -> Result<Config, String> {
+/// The config, when the directory that it names can be read, too; and the mark of both.
+fn read(file: &Path, salt: &[u8]) -> Result<(Config, String), String> {
     let refused = |problems: config::Problems| problems.to_string();
     let new = config::load(file).map_err(refused)?;
+    let mark = mark(&new, salt);
     new.read_directory().map_err(refused)?;
-    Ok(new)
+    Ok((new, mark))
 }
 
 /// What is possible and unwise.

@@ -112,14 +112,13 @@ impl Generations {
         Ok(imported.outcome)
     }
 
-    /// Is it another file than those that were read or imported before? Blocks.
+    /// Is this [`digest_of`] another file than those that were read or imported before?
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub fn is_news(&self, path: &Path) -> Result<bool, DirectoryError> {
-        let digest = Opened::at(path)?.digest;
-        let is_known =
-            self.last_file()?.as_ref() == Some(&digest) || self.imported_files()?.contains(&digest);
+    /// When the spool fails.
+    pub fn is_news(&self, digest: &str) -> Result<bool, SpoolError> {
+        let is_known = self.last_file()?.as_deref() == Some(digest)
+            || self.imported_files()?.iter().any(|known| known == digest);
         Ok(!is_known)
     }
 
@@ -127,14 +126,13 @@ impl Generations {
     pub(super) async fn open_news(&self, path: &Path) -> Result<Option<Opened>, DirectoryError> {
         let at = path.to_owned();
         let opened = beside(move || Opened::at(&at)).await?;
-        if self.last_file()?.as_ref() == Some(&opened.digest) {
-            return Ok(None);
+        if self.is_news(&opened.digest)? {
+            return Ok(Some(opened));
         }
-        if self.imported_files()?.contains(&opened.digest) {
+        if self.last_file()?.as_ref() != Some(&opened.digest) {
             self.set_last_file(&opened.digest).await?;
-            return Ok(None);
         }
-        Ok(Some(opened))
+        Ok(None)
     }
 
     /// The digest of the file that was read last, as `directory.file`.
@@ -177,6 +175,14 @@ impl Generations {
         let value = Some(all.into());
         self.spool().put_fact(ROOM, IMPORTED_FILES, value).await
     }
+}
+
+/// Names what stands in `directory.file`. Blocks.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn digest_of(path: &Path) -> Result<String, DirectoryError> {
+    Ok(Opened::at(path)?.digest)
 }
 
 /// Digests what is read.

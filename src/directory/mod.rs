@@ -59,6 +59,7 @@ pub use draft::Extent;
 pub use effect::{Effect, TooMany};
 pub use entry::{Entry, EntryKind};
 pub use feed::{BadRows, Import, Imported};
+pub use files::digest_of;
 pub use generation::{Cause, Generation};
 pub use generations::{DirectoryError, GenerationOptions, Generations, Mode, Note, Outcome};
 pub use handle::DirectoryHandle;
