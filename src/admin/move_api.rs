@@ -53,6 +53,21 @@ impl MoveQuery {
         let known = |what: &&str| seen.iter().any(|one| one == what);
         unmet(checks).iter().all(known)
     }
+
+    /// What keeps the step from being taken.
+    fn stopped_by(&self, checks: &[Check]) -> String {
+        let is_overruled = |check: &Check| {
+            let seen = self.seen.as_ref();
+            let is_known = seen.is_none_or(|seen| seen.contains(&check.what));
+            self.force == Force::Yes && check.weight == Weight::Should && is_known
+        };
+        let stops = checks.iter().filter(|check| {
+            let may_stop = !check.ok && check.weight != Weight::Note;
+            may_stop && !is_overruled(check)
+        });
+        let stops: Vec<&str> = stops.map(|check| check.what.as_str()).collect();
+        stops.join("; ")
+    }
 }
 
 /// What was looked at, and whether the step was taken.
@@ -138,13 +153,17 @@ pub(super) async fn step(
     let checks = facts.checks(query.step);
     let permitted = permits(&checks, query.force) && query.has_seen(&checks);
     let done = permitted && !query.dry_run;
+    let stopped_by = query.stopped_by(&checks);
     if done {
         let wish = StepWish {
             domain: domain.clone(),
             step: query.step,
             actor: query.actor,
             reason: query.reason,
-            home: query.home,
+            home: match query.step {
+                MoveStep::Start => facts.home,
+                MoveStep::Finish | MoveStep::BackOut => query.home,
+            },
         };
         let (holds, now) = (admin.router.holds(), admin.clock.now());
         holds.step(&admin.spool, wish, now).await?;
@@ -160,22 +179,14 @@ pub(super) async fn step(
         the_move: views.into_iter().find(|one| one.domain == domain),
         domain,
     };
-    let note = note(&report, query.dry_run.then_some(Note::Looked));
+    let note = if report.done {
+        Note::Done
+    } else if query.dry_run {
+        Note::Looked
+    } else {
+        Note::Refused(format!("the step was not taken: {stopped_by}"))
+    };
     Ok(Noted(report, note))
-}
-
-/// What the audit log says of a step.
-fn note(report: &MoveReport, look: Option<Note>) -> Note {
-    if report.done {
-        return Note::Done;
-    }
-    look.unwrap_or_else(|| {
-        let failed = report.checks.iter();
-        let failed = failed.filter(|check| !check.ok && check.weight != Weight::Note);
-        let failed: Vec<&str> = failed.map(|check| check.what.as_str()).collect();
-        let failed = failed.join("; ");
-        Note::Refused(format!("the step was not taken: {failed}"))
-    })
 }
 
 impl Admin {
@@ -219,6 +230,7 @@ impl Admin {
             state: book.the_move(domain).map(|one| one.state),
             spool_trouble: self.spool.admission().err().map(|error| error.to_string()),
             home_changes: home != present,
+            home_then: book.the_move(domain).and_then(|one| one.home_then.clone()),
             homes: people
                 .into_iter()
                 .map(|(backend, people)| MoveHome {
@@ -252,16 +264,17 @@ impl Admin {
             let directory = admin.router.directory().current();
             let home_of = |entry: Entry| entry.home.or_else(|| home.clone());
             let of_domain = |entry: &Entry| entry.address.domain().key() == domain;
-            let is_elsewhere = |entry: Entry| {
-                let known = before.find(&entry.address);
-                known.is_some_and(|(known, _)| home_of(known) != home_of(entry))
-            };
-            let entries = directory.entries().filter(of_domain);
-            let people = entries.filter(|entry| is_elsewhere(entry.clone())).count() as u64;
+            let (mut people, mut gone) = (0, 0);
+            for then in before.entries().filter(of_domain) {
+                match directory.find(&then.address) {
+                    Some((now, _)) => people += u64::from(home_of(now) != home_of(then)),
+                    None => gone += 1,
+                }
+            }
             let then = generation.number;
-            Ok(match people {
-                0 => HomesSince::Same,
-                people => HomesSince::Changed { people, then },
+            Ok(match (people, gone) {
+                (0, 0) => HomesSince::Same,
+                _ => HomesSince::Changed { people, gone, then },
             })
         })
         .await
@@ -311,24 +324,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_that_was_not_taken_is_none_that_was_done() {
-        let check = |what: &str, ok| Check {
+    fn what_was_seen_and_forced_is_not_what_stops_a_step() {
+        let check = |what: &str, weight, ok| Check {
             what: what.to_owned(),
             ok,
-            weight: Weight::Must,
+            weight,
             detail: String::new(),
         };
-        let report = |done| MoveReport {
-            domain: "x.example".to_owned(),
-            step: MoveStep::Finish,
-            done,
-            permitted: done,
-            checks: vec![check("it moves", false), check("it is known", true)],
-            the_move: None,
+        let checks = [
+            check("it moves", Weight::Must, false),
+            check("there is room", Weight::Should, false),
+            check("it is up", Weight::Should, false),
+            check("it is known", Weight::Must, true),
+            check("all can read", Weight::Note, false),
+        ];
+        let stopped = |force, seen: Option<&[&str]>| {
+            let query = MoveQuery {
+                step: MoveStep::Finish,
+                actor: "root".to_owned(),
+                reason: String::new(),
+                home: None,
+                force,
+                seen: seen.map(|seen| seen.iter().map(|&one| one.to_owned()).collect()),
+                dry_run: false,
+            };
+            query.stopped_by(&checks)
         };
-        assert_eq!(note(&report(true), None), Note::Done);
-        assert_eq!(note(&report(false), Some(Note::Looked)), Note::Looked);
-        let refused = Note::Refused("the step was not taken: it moves".to_owned());
-        assert_eq!(note(&report(false), None), refused);
+        assert_eq!(
+            stopped(Force::No, None),
+            "it moves; there is room; it is up"
+        );
+        assert_eq!(stopped(Force::Yes, None), "it moves");
+        let seen: &[&str] = &["there is room"];
+        assert_eq!(stopped(Force::Yes, Some(seen)), "it moves; it is up");
     }
 }

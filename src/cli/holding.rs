@@ -233,8 +233,8 @@ fn stepped_text(report: &MoveReport, tally: &Tally) -> String {
         ),
         // It would be said of people who live elsewhere, or may.
         MoveStep::BackOut if report.checks.iter().any(is_elsewhere) => format!(
-            "\n{domain} has the home of before again. The directory stays as it is now:\n\
-             {recipients} of {messages} go where it says.\n\
+            "\n{domain} is not on the move any more. Directory and config stay as they are now:\n\
+             {recipients} of {messages} go where they say.\n\
              What was delivered meanwhile stays where it is.\n"
         ),
         MoveStep::BackOut => format!(
@@ -272,7 +272,7 @@ mod tests {
         };
         assert!(told(true).contains("example.org is where it was"));
         assert!(!told(false).contains("where it was"), "{}", told(false));
-        assert!(told(false).contains("go where it says"), "{}", told(false));
+        assert!(told(false).contains("go where they say"), "{}", told(false));
     }
 
     #[test]

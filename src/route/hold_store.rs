@@ -48,7 +48,7 @@ pub struct StepWish {
     pub actor: String,
     /// Why; may be empty.
     pub reason: String,
-    /// With `finish`: the domain's home from now on.
+    /// With `start`: the home that the domain has. With `finish`: its home from now on.
     pub home: Option<BackendId>,
 }
 
@@ -218,6 +218,7 @@ impl Holds {
                 one = Move {
                     actor,
                     reason,
+                    home_then: wish.home,
                     ..Move::begun(&wish.domain, now)
                 };
             }

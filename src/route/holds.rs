@@ -87,6 +87,9 @@ pub struct Move {
     /// The home that was replaced then: that of an earlier move, or none but the config's.
     #[serde(default)]
     pub home_before: Option<BackendId>,
+    /// The domain's home when it began, whoever said so; none in moves of before this was kept.
+    #[serde(default)]
+    pub home_then: Option<BackendId>,
 }
 
 impl Move {
@@ -102,6 +105,7 @@ impl Move {
             ended: None,
             gave_home: false,
             home_before: None,
+            home_then: None,
         }
     }
 }

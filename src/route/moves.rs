@@ -76,8 +76,10 @@ pub enum HomesSince {
     Same,
     /// So many people.
     Changed {
-        /// People of the domain.
+        /// People of the domain who have another one.
         people: u64,
+        /// Those who are not in it any more.
+        gone: u64,
         /// The generation that counted when the move began.
         then: u64,
     },
@@ -86,7 +88,7 @@ pub enum HomesSince {
 }
 
 /// What of a step has to do with the directory; [`MoveFacts::checks`] names it.
-pub const HOMES_AS_THEN: &str = "the directory has everybody where he was when the move began";
+pub const HOMES_AS_THEN: &str = "everybody has the home that he had when the move began";
 
 /// What the checks look at.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -107,6 +109,8 @@ pub struct MoveFacts {
     pub homes: Vec<MoveHome>,
     /// Whom the directory gives another home since the move began.
     pub since: HomesSince,
+    /// The domain's home when the move began, if that was written down.
+    pub home_then: Option<BackendId>,
     /// People of the domain who have a mailbox by the directory.
     pub people: u64,
     /// Those of them who can log in to the webmail.
@@ -191,31 +195,43 @@ impl MoveFacts {
         }
     }
 
-    /// A move back does not touch the directory: mail of who lives elsewhere by now goes there.
+    /// A move back touches neither the directory nor the config: mail goes where they say.
     fn homes_as_then(&self) -> Check {
-        let (weight, detail) = match &self.since {
-            HomesSince::Same => (Weight::Note, String::new()),
-            HomesSince::Changed { people, then } => {
-                let many = match people {
-                    1 => "1 of its people has another home since, and his mail goes".to_owned(),
-                    many => format!("{many} of its people have another home since, and mail goes"),
-                };
-                let revert = format!(
-                    "{many} there; `tideover directory revert {then} --dry-run` shows the way \
-                     back, and `directory diff {then}` what it takes back with it"
-                );
-                (Weight::Should, revert)
-            }
-            HomesSince::Unknown(why) => {
-                let look = "`tideover explain ADDRESS` says where somebody's mail goes";
-                (Weight::Note, format!("{why}; {look}"))
-            }
+        let mut told = Vec::new();
+        if let (Some(then), Some(now)) = (&self.home_then, &self.home)
+            && then != now
+        {
+            let domain = &self.domain;
+            told.push(format!(
+                "its home was {then} and is {now} by the config now: change domain.{domain}.home \
+                 back and reload first"
+            ));
+        }
+        if let HomesSince::Changed { people, gone, then } = &self.since {
+            let moved = (*people > 0).then(|| format!("{people} with another home"));
+            let gone = (*gone > 0).then(|| format!("{gone} who are not in it any more"));
+            let who: Vec<String> = moved.into_iter().chain(gone).collect();
+            told.push(format!(
+                "of its people the directory has {}; `tideover directory revert {then} --dry-run` \
+                 shows the way back, and `directory diff {then}` what it takes back with it",
+                who.join(" and ")
+            ));
+        }
+        let weight = if told.is_empty() {
+            Weight::Note
+        } else {
+            Weight::Should
         };
+        if let HomesSince::Unknown(why) = &self.since {
+            told.push(format!(
+                "{why}; `tideover explain ADDRESS` says where somebody's mail goes"
+            ));
+        }
         Check {
             what: HOMES_AS_THEN.to_owned(),
-            ok: self.since == HomesSince::Same,
+            ok: told.is_empty(),
             weight,
-            detail,
+            detail: told.join("; "),
         }
     }
 
@@ -409,8 +425,13 @@ mod tests {
         let last = |facts: &MoveFacts| facts.checks(MoveStep::BackOut).pop().unwrap();
         let same = at(HomesSince::Same);
         assert!(last(&same).ok && may(&same, MoveStep::BackOut, Force::No));
-        let changed = at(HomesSince::Changed { people: 1, then: 4 });
+        let changed = at(HomesSince::Changed {
+            people: 1,
+            gone: 2,
+            then: 4,
+        });
         let check = last(&changed);
+        assert!(check.detail.contains("1 with another home and 2 who are"));
         assert!(!check.ok && check.detail.contains("directory revert 4"));
         assert!(!may(&changed, MoveStep::BackOut, Force::No));
         assert!(may(&changed, MoveStep::BackOut, Force::Yes));
@@ -420,6 +441,13 @@ mod tests {
             may(&unknown, MoveStep::BackOut, Force::No),
             "it helps nobody to wait"
         );
+        let mut configured = at(HomesSince::Same);
+        configured.home_then = configured.home.clone();
+        assert!(last(&configured).ok);
+        configured.home_then = Some(BackendId::new("before"));
+        let check = last(&configured);
+        assert!(check.detail.contains("its home was before and is"));
+        assert!(!may(&configured, MoveStep::BackOut, Force::No));
         for step in [MoveStep::Start, MoveStep::Finish] {
             assert_eq!(changed.checks(step), same.checks(step), "{step}");
         }

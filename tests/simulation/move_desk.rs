@@ -177,11 +177,14 @@ fn a_move_back_sees_whom_the_directory_has_moved() {
         office.taken("start", &nothing, "moving").await;
         sleep(MINUTE).await;
         office.house.import_csv(&homes("cloud")).await;
-        let as_then = "the directory has everybody where he was when the move began";
+        let as_then = "everybody has the home that he had when the move began";
         office.refused("back-out", &nothing, as_then).await;
         let report = office.step("back-out", &json!({"dry_run": true})).await;
         let told = report.to_string();
-        assert!(told.contains("1 of its people has another home"), "{told}");
+        assert!(
+            told.contains("the directory has 1 with another home"),
+            "{told}"
+        );
         assert!(told.contains("directory revert 1 "), "{told}");
         let to_cloud = json!({"home": "cloud"});
         office.taken("finish", &to_cloud, "finished").await;
