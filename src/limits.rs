@@ -428,6 +428,8 @@ pub const AUTH_SIGNED_FIELDS: usize = 200;
 pub const AUTH_BODY_SUMS: usize = 4;
 /// Questions to the DNS for one method and one message. Beyond: `temperror`.
 pub const AUTH_QUESTIONS: usize = 120;
+/// Blocklists that are asked about a client. Beyond: the config is refused.
+pub const AUTH_BLOCKLISTS: usize = 8;
 /// Records of one answer that are looked at. Beyond: cut.
 pub const AUTH_RECORDS: usize = 100;
 /// Longest text record that is looked at, in bytes. Beyond: as if it was not there.

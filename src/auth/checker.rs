@@ -4,13 +4,14 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::{join, join_all, join3};
 use metrics::counter;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::arc::{self, Chain};
 use super::author::authors;
+use super::blocklist;
 use super::client::{peer, spf_results};
 use super::dkim::{self, Checked as CheckedSignature};
 use super::dmarc::{self, By, Discovery, Proof};
@@ -19,7 +20,7 @@ use super::lookup::Lookups;
 use super::name;
 use super::reading::{Read, Reading};
 use super::results::results_value;
-use super::ruling::{Enforcement, Enforcements};
+use super::ruling::{Enforcement, Enforcements, Listed};
 use super::sign::Signer;
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::limits;
@@ -41,6 +42,10 @@ pub struct Options {
     pub dmarc: Enforcement,
     /// The same for single domains of ours.
     pub domains: Enforcements,
+    /// Lists in the DNS that are asked about the addresses of clients (RFC 5782).
+    pub blocklists: Vec<String>,
+    /// What happens to mail from an address that is on one of them.
+    pub listed: Listed,
     /// The domain whose key seals what was found (RFC 8617).
     pub seal: Option<String>,
     /// A message waits for the name servers so long and no longer.
@@ -55,6 +60,8 @@ impl Default for Options {
             trusted_sealers: Vec::new(),
             dmarc: Enforcement::Mark,
             domains: Enforcements::new(),
+            blocklists: Vec::new(),
+            listed: Listed::default(),
             seal: None,
             patience: limits::AUTH_TIME,
         }
@@ -298,18 +305,18 @@ async fn verify(
         let lookup = lookups.method(limits::AUTH_QUESTIONS);
         Some(dmarc::discover(sender, &candidates, &lookup).await)
     };
-    let (((iprev, spf), (dkim, chain)), (discoveries, own)) = join(
-        join(
-            join(peer(subject, lookups), spf_results(subject, lookups)),
-            join(signatures(read, now, lookups), seals(read, lookups)),
-        ),
-        join(discoveries, own),
-    )
-    .await;
+    let of_client = join3(
+        peer(subject, lookups),
+        spf_results(subject, lookups),
+        blocklist::check(subject.ip, &options.blocklists, lookups),
+    );
+    let of_message = join(signatures(read, now, lookups), seals(read, lookups));
+    let ((iprev, spf, listed), (dkim, chain), (discoveries, own)) =
+        join3(of_client, of_message, join(discoveries, own)).await;
     let (iprev, name) = iprev.unzip();
     let proofs = proofs(sender, &spf, &dkim);
     let mut verdict = Verdict {
-        results: [Vec::from_iter(iprev), spf, lines(read, dkim)].concat(),
+        results: [Vec::from_iter(iprev), listed, spf, lines(read, dkim)].concat(),
         proves_sender: own.is_some_and(|own| proves(&own, &proofs, (read, subject))),
         ..Verdict::default()
     };

@@ -10,6 +10,7 @@
 
 mod arc;
 mod author;
+mod blocklist;
 mod canon;
 mod checker;
 mod client;
@@ -30,11 +31,12 @@ mod signature;
 pub(crate) mod spf;
 pub(crate) mod tags;
 
+pub use blocklist::try_blocklist;
 pub use checker::{Checked, Checker, Options, Subject};
 pub use keys::{KEYS, KeyError, KeyFolder, KeyState, SigningKey, new_ed25519};
 pub use reading::Reading;
 pub use results::{Claim, claim, results_field};
-pub use ruling::{Enforcement, Enforcements, Ruling, rule};
+pub use ruling::{Enforcement, Enforcements, Listed, Ruling, rule};
 pub use sign::Signer;
 
 #[cfg(test)]

@@ -22,6 +22,16 @@ pub enum Enforcement {
     Reject,
 }
 
+/// What happens to mail from an address that is on a blocklist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Listed {
+    /// That stands in the header, and the mail goes on.
+    #[default]
+    Mark,
+    /// It is refused.
+    Reject,
+}
+
 /// What is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ruling {
@@ -74,6 +84,20 @@ fn charge(verdict: &Verdict) -> Option<Charge> {
     })
 }
 
+/// The refusal of a client whose address is on a list: whoever is there by mistake learns where to
+/// ask.
+fn listed(verdict: &Verdict) -> Option<Reply> {
+    let mut lines = verdict.of(AuthMethod::Dnsbl);
+    let line = lines.find(|line| line.result == AuthResult::Fail)?;
+    let zone = line.property("dns.zone").unwrap_or_default();
+    let told = line.reason.as_deref().unwrap_or_default();
+    // RFC 5321 §4.2: what a stranger publishes becomes no second line, and nothing but ASCII.
+    let told = told.chars().filter(|it| matches!(it, ' '..='~'));
+    let told: String = told.collect();
+    let text = format!("your address is on the list {zone} {told}");
+    Some(Reply::with_text(550, (5, 7, 1), text.trim_end().to_owned()))
+}
+
 /// Decides. A message has one reply: it is refused only if that is right for all its recipients;
 /// else those for whom it would be refused are held.
 #[must_use]
@@ -82,6 +106,12 @@ pub fn rule(
     (recipients, postmasters): (&[Recipient], &BTreeSet<u16>),
     options: &Options,
 ) -> Ruling {
+    if options.listed == Listed::Reject
+        && postmasters.is_empty()
+        && let Some(reply) = listed(verdict)
+    {
+        return Ruling::Refuse(reply);
+    }
     let Some(charge) = charge(verdict) else {
         return Ruling::Take(Vec::new());
     };
@@ -160,6 +190,34 @@ mod tests {
         assert_eq!(ruled(Reject, &["reject.example."]), Err(550));
         assert_eq!(ruled(Quarantine, &["reject.example"]), Ok(vec![0]));
         assert_eq!(ruled(Reject, &["hold.example"]), Ok(vec![0]));
+    }
+
+    #[test]
+    fn who_is_listed_is_refused_where_the_config_says_so() {
+        let line = MethodResult::new(AuthMethod::Dnsbl, AuthResult::Fail);
+        let line = line.because("See https://l.example/?ip\r\n250 ok\u{e9}");
+        let found = Verdict {
+            results: vec![line.of("dns.zone", "l.example")],
+            ..Verdict::default()
+        };
+        let to = to(&["x.example"]);
+        let ruled = |postmasters: &[u16], listed| {
+            let options = Options {
+                listed,
+                ..Options::default()
+            };
+            let postmasters = postmasters.iter().copied().collect();
+            match rule(&found, (&to, &postmasters), &options) {
+                Ruling::Take(held) => Err(held.len()),
+                Ruling::Refuse(reply) => Ok(reply.to_string()),
+            }
+        };
+        assert_eq!(ruled(&[], Listed::Mark), Err(0));
+        let said = ruled(&[], Listed::Reject).unwrap();
+        let expected = "your address is on the list l.example See https://l.example/?ip250 ok";
+        assert!(said.contains(expected), "{said}");
+        // RFC 5321 §4.5.1: he can say there that he should not be on it.
+        assert_eq!(ruled(&[0], Listed::Reject), Err(0));
     }
 
     #[test]

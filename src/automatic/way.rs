@@ -73,7 +73,9 @@ pub fn proven(verdict: &Verdict, domain: &str) -> bool {
         let property = match line.method {
             AuthMethod::Spf => "smtp.mailfrom",
             AuthMethod::Dmarc => "header.from",
-            AuthMethod::Iprev | AuthMethod::Dkim | AuthMethod::Arc => return false,
+            AuthMethod::Iprev | AuthMethod::Dkim | AuthMethod::Arc | AuthMethod::Dnsbl => {
+                return false;
+            }
         };
         let mut properties = line.properties.iter();
         line.result == AuthResult::Pass

@@ -118,6 +118,7 @@ pub(super) async fn check(
                 Depth::File => (Vec::new(), summary, None),
                 Depth::Online => {
                     let seen = online::look(&config).await?;
+                    warnings.extend(seen.warnings);
                     (seen.problems, summary, Some(seen.report))
                 }
             }

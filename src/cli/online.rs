@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+
 use super::{Exit, Failure};
+use crate::auth::try_blocklist;
 use crate::backend::Prober as _;
 use crate::base::{Boxed, Clock, Entropy};
 use crate::config::{Config, Problem, ResolverName};
@@ -31,6 +34,8 @@ impl Network for World {
 pub(super) struct Seen {
     /// Backends that do not take mail.
     pub(super) problems: Vec<Problem>,
+    /// Blocklists that cannot be used from here.
+    pub(super) warnings: Vec<Problem>,
     /// The public DNS.
     pub(super) report: Report,
 }
@@ -68,12 +73,32 @@ pub(super) async fn look(config: &Config) -> Result<Seen, Failure> {
         client: client(first.unwrap_or_else(|| Arc::clone(&system))),
     };
     let options = config.cutover_options();
-    let client = client(system);
-    let (problems, report) = tokio::join!(
+    let client = client(Arc::clone(&system));
+    let (problems, warnings, report) = tokio::join!(
         ask_backends(config, &client),
+        try_blocklists(config, &system),
         cutover::look(options, resolvers, &network)
     );
-    Ok(Seen { problems, report })
+    Ok(Seen {
+        problems,
+        warnings,
+        report,
+    })
+}
+
+async fn try_blocklists(config: &Config, system: &Arc<Dns>) -> Vec<Problem> {
+    let patience = config.auth.patience;
+    let tried = config.auth.blocklists.iter().map(async |zone| {
+        let ask = Arc::clone(system) as Arc<dyn Ask>;
+        let why = try_blocklist(ask, zone, patience).await.err()?;
+        Some(Problem {
+            file: config.file.clone(),
+            line: 0,
+            key: "auth.blocklists".to_owned(),
+            what: format!("{zone} cannot be used from here: {why}"),
+        })
+    });
+    join_all(tried).await.into_iter().flatten().collect()
 }
 
 async fn ask_backends(config: &Config, client: &Outbound) -> Vec<Problem> {

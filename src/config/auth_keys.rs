@@ -3,7 +3,7 @@
 use super::reader::Section;
 use super::sections::{not_one_of, set};
 use super::units::duration;
-use crate::auth::{Enforcement, Enforcements, Options};
+use crate::auth::{Enforcement, Enforcements, Listed, Options};
 use crate::limits;
 use crate::net::Network;
 use crate::smtp::Domain;
@@ -34,6 +34,21 @@ pub(super) fn auth(root: &Section<'_>, domains: Enforcements) -> Options {
         options.trusted_sealers = sealers.value.into_iter().map(|at| at.value).collect();
     }
     set(&mut options.dmarc, section.text("dmarc", enforcement));
+    if let Some(zones) = section.texts("blocklists", domain) {
+        if zones.value.len() > limits::AUTH_BLOCKLISTS {
+            let most = limits::AUTH_BLOCKLISTS;
+            let what = format!("names too many, expected {most} or fewer");
+            section.source.refuse(&zones, what);
+        }
+        options.blocklists = zones.value.into_iter().map(|at| at.value).collect();
+    }
+    if let Some(wanted) = section.text("listed", listed) {
+        if wanted.value == Listed::Reject && options.blocklists.is_empty() {
+            let what = "does nothing here, expected it with blocklists only";
+            section.source.refuse(&wanted, what);
+        }
+        options.listed = wanted.value;
+    }
     options.seal = section.text("seal", domain).map(|at| at.value);
     let patience = section.text("patience", |text| match duration(text)? {
         long if long > limits::AUTH_TIME_MOST => {
@@ -44,6 +59,14 @@ pub(super) fn auth(root: &Section<'_>, domains: Enforcements) -> Options {
     set(&mut options.patience, patience);
     section.finish();
     options
+}
+
+fn listed(text: &str) -> Result<Listed, String> {
+    match text {
+        "mark" => Ok(Listed::Mark),
+        "reject" => Ok(Listed::Reject),
+        _ => Err(not_one_of(text, "mark, reject")),
+    }
 }
 
 /// `dmarc`, here and of a domain.

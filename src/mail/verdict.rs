@@ -20,6 +20,8 @@ pub enum AuthMethod {
     Dmarc,
     /// RFC 8617.
     Arc,
+    /// The peer's address is on a list in the DNS (RFC 5782).
+    Dnsbl,
 }
 
 /// What came of it (RFC 8601 §2.7).
@@ -100,6 +102,8 @@ impl AuthMethod {
             Self::Dkim => "dkim",
             Self::Dmarc => "dmarc",
             Self::Arc => "arc",
+            // Not one of the registered methods.
+            Self::Dnsbl => "x-dnsbl",
         }
     }
 }

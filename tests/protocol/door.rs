@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tideover::auth::{Checker, Enforcement};
+use tideover::auth::{Checker, Enforcement, Listed};
 use tideover::automatic::{Party, Policies, Policy};
 use tideover::base::{Boxed, Clock, Entropy, Shutdown, Timestamp};
 use tideover::inbound::{self, Bounds, Options, Role, Server, Spokesmen, TlsMode};
@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) check: Vec<String>,
     /// What follows when DMARC fails.
     pub(crate) dmarc: Enforcement,
+    /// Who stands on it is refused.
+    pub(crate) blocklist: Option<String>,
     /// What is done with automatic answers.
     pub(crate) policy: Policy,
     /// A content filter, by its word.
@@ -53,6 +55,7 @@ impl Default for Settings {
             min_free: 0,
             check: Vec::new(),
             dmarc: Enforcement::Mark,
+            blocklist: None,
             policy: Policy::default(),
             filter: None,
         }
@@ -107,6 +110,8 @@ impl Door {
         } else {
             let options = tideover::auth::Options {
                 dmarc: settings.dmarc,
+                blocklists: settings.blocklist.into_iter().collect(),
+                listed: Listed::Reject,
                 patience: Duration::from_millis(300),
                 ..tideover::auth::Options::default()
             };
@@ -189,7 +194,7 @@ impl Admit for People {
     }
 }
 
-/// Lines of `name TXT text`; `name STALLS` answers nothing.
+/// Lines of `name TXT text` and `name A address`; `name STALLS` answers nothing.
 #[derive(Debug)]
 struct Names(Vec<String>);
 
@@ -201,9 +206,17 @@ impl Ask for Names {
             if own.iter().any(|(_, what)| *what == "STALLS") {
                 std::future::pending::<()>().await;
             }
-            let texts = own.iter().filter_map(|(_, what)| what.strip_prefix("TXT "));
-            let records: Vec<_> = texts.map(|text| Record::Text(text.to_owned())).collect();
-            if kind != RecordKind::Text || records.is_empty() {
+            let record = |what: &str| match kind {
+                RecordKind::Text => Some(Record::Text(what.strip_prefix("TXT ")?.to_owned())),
+                RecordKind::V4 => Some(Record::Address(what.strip_prefix("A ")?.parse().ok()?)),
+                RecordKind::Mx
+                | RecordKind::V6
+                | RecordKind::Pointer
+                | RecordKind::NameServer
+                | RecordKind::Alias => None,
+            };
+            let records: Vec<_> = own.iter().filter_map(|(_, what)| record(what)).collect();
+            if records.is_empty() {
                 return Err(DnsError::NoSuchName);
             }
             Ok(Answer {

@@ -133,6 +133,7 @@ fn set(settings: &mut Settings, setting: &str) {
                 _ => Enforcement::Mark,
             }
         }
+        "blocklist" => settings.blocklist = Some(value.to_owned()),
         "tls" if value == "starttls" => options.tls = TlsMode::StartTls,
         "tls" if value == "implicit" => options.tls = TlsMode::Implicit,
         _ => panic!("unknown setting {setting}"),
