@@ -196,6 +196,8 @@ pub const REPLAY_OF_MAILBOX: u32 = 2_000;
 /// Time that a platform may take from its 250 to the mailbox. What was delivered later is not
 /// looked for, unless somebody says until when.
 pub const REPLAY_SETTLED: Duration = Duration::from_secs(600);
+/// An age that is typed into the console, at most: ten years. Beyond: it is refused.
+pub const AGE: Duration = Duration::from_secs(3_650 * 86_400);
 /// Recipients of one replay whose mailboxes are to be asked. Beyond: these are asked first.
 pub const REPLAY_GATHERED: usize = 100_000;
 /// Mailboxes that could not be asked and that a replay tells one by one. Beyond: their number.

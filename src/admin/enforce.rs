@@ -14,7 +14,7 @@ use super::audit::{Arguments, AuditEntry, AuditLog, AuditOutcome, ReasonRule};
 use super::door::Proof;
 use super::error::Told;
 use super::noted::Came;
-use super::operation::{Content, DryRun, Effect};
+use super::operation::{Content, Dearer, DryRun, Effect};
 use super::reason::readable;
 use super::taken::{Terms, expect_nothing};
 use super::{AdminError, Caller, Role};
@@ -30,6 +30,7 @@ pub(super) struct Rule {
     pub(super) method: Method,
     pub(super) what: &'static str,
     pub(super) role: Role,
+    pub(super) dearer: Option<Dearer>,
     pub(super) effect: Effect,
     pub(super) content: Content,
     pub(super) terms: Terms,
@@ -98,7 +99,7 @@ async fn proven_again(rule: &Rule, mut request: Request) -> Result<Request, Admi
 impl Rule {
     /// He may not. Who tried to change something is written down.
     async fn refuse(&self, caller: &Caller, uri: &Uri) -> AdminError {
-        let error = AdminError::forbidden(caller, self.role);
+        let error = AdminError::forbidden(caller, self.role).but(self.dearer);
         if self.effect != Effect::Looks {
             let mut entry = AuditEntry::new(caller, self.what);
             entry.path = short(uri);

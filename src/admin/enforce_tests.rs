@@ -42,6 +42,7 @@ fn rule(place: &Place, role: Role, content: Content) -> Rule {
         method: Method::POST,
         what: "Something is done",
         role,
+        dearer: None,
         effect: Effect::Changes,
         content,
         terms: Terms::default(),
@@ -74,6 +75,17 @@ async fn each_role_may_what_those_before_it_may_and_no_more() {
             assert_eq!(told.contains(&expected), has < needed, "{told}");
         }
     }
+    // Who may none of it hears what the part takes that he perhaps means.
+    let rule_of_two = Rule {
+        dearer: Some(("a drop", Role::Admin)),
+        ..rule(&place, Role::Operator, Content::None)
+    };
+    let viewer = caller(Role::Viewer, "192.0.2.1");
+    let (_, told) = heard(Some(viewer), rule_of_two, post("", "")).await;
+    assert!(
+        told.contains("takes operator (a drop takes admin)"),
+        "{told}"
+    );
     let (status, _) = heard(
         None,
         rule(&place, Role::Viewer, Content::None),

@@ -85,6 +85,16 @@ impl AdminError {
         Self::Forbidden(format!("{name} has the role {has}, and this takes {role}"))
     }
 
+    /// The same, and what takes yet another role: who asks for that one should not come again.
+    pub(super) fn but(self, dearer: Option<(&'static str, Role)>) -> Self {
+        match (self, dearer) {
+            (Self::Forbidden(told), Some((what, role))) => {
+                Self::Forbidden(format!("{told} ({what} takes {role})"))
+            }
+            (error, _) => error,
+        }
+    }
+
     pub(super) const fn status(&self) -> StatusCode {
         match self {
             Self::Asked { .. } => StatusCode::BAD_REQUEST,

@@ -16,8 +16,8 @@ use crate::directory::Entry;
 use crate::mail::BackendId;
 use crate::queue::HeldCount;
 use crate::route::{
-    Check, Force, HomesSince, MoveFacts, MoveHome, MoveState, MoveStep, StepWish, Weight, paused,
-    permits, unmet,
+    Check, Force, HoldBook, HomesSince, Move, MoveFacts, MoveHome, MoveState, MoveStep, StepError,
+    StepWish, Weight, overtaken, paused, permits, unmet,
 };
 use crate::smtp::Domain;
 
@@ -68,6 +68,14 @@ impl MoveQuery {
         let stops: Vec<&str> = stops.map(|check| check.what.as_str()).collect();
         stops.join("; ")
     }
+}
+
+/// What is so before a step.
+struct Looked {
+    checks: Vec<Check>,
+    the_move: Option<Move>,
+    /// Of the domain, after the step.
+    home: Option<BackendId>,
 }
 
 /// What was looked at, and whether the step was taken.
@@ -140,35 +148,16 @@ pub(super) async fn step(
             hint: "`move finish` does",
         });
     }
-    let coverage = admin.accounts.coverage().await?;
-    let (of, wish) = (domain.clone(), query.clone());
-    let looked = admin.blocking(move |admin| Ok(admin.move_facts(&of, &wish)));
-    let mut facts = looked.await?;
-    if let Some(covered) = coverage.domains.get(&domain) {
-        (facts.people, facts.accounts) = (covered.mailboxes as u64, covered.enrolled as u64);
-    }
-    if query.step == MoveStep::BackOut {
-        facts.since = admin.homes_since(&facts).await?;
-    }
-    let checks = facts.checks(query.step);
-    let permitted = permits(&checks, query.force) && query.has_seen(&checks);
-    let done = permitted && !query.dry_run;
-    let stopped_by = query.stopped_by(&checks);
-    if done {
-        let wish = StepWish {
-            domain: domain.clone(),
-            step: query.step,
-            actor: query.actor,
-            reason: query.reason,
-            home: match query.step {
-                MoveStep::Start => facts.home,
-                MoveStep::Finish | MoveStep::BackOut => query.home,
-            },
-        };
-        let (holds, now) = (admin.router.holds(), admin.clock.now());
-        holds.step(&admin.spool, wish, now).await?;
-        // Whoever waits may have another home now.
-        admin.queue.look_anew();
+    let looked = admin.looked_at(&domain, &query).await?;
+    let mut checks = looked.checks.clone();
+    let mut permitted = permits(&checks, query.force) && query.has_seen(&checks);
+    let mut done = permitted && !query.dry_run;
+    if done && !admin.take(&domain, &query, looked).await? {
+        let anew = admin.looked_at(&domain, &query).await?;
+        let by = anew.the_move.map(|one| one.actor);
+        checks = anew.checks;
+        checks.push(overtaken(by.as_deref().unwrap_or("somebody")));
+        (permitted, done) = (false, false);
     }
     let views = admin.blocking(Admin::move_views).await?;
     let report = MoveReport {
@@ -179,6 +168,7 @@ pub(super) async fn step(
         the_move: views.into_iter().find(|one| one.domain == domain),
         domain,
     };
+    let stopped_by = query.stopped_by(&report.checks);
     let note = if report.done {
         Note::Done
     } else if query.dry_run {
@@ -190,9 +180,57 @@ pub(super) async fn step(
 }
 
 impl Admin {
-    /// Everything that the checks of a step look at.
-    fn move_facts(&self, domain: &str, query: &MoveQuery) -> MoveFacts {
+    /// Looks at everything that a step depends on.
+    async fn looked_at(&self, domain: &str, query: &MoveQuery) -> Result<Looked, AdminError> {
+        let coverage = self.accounts.coverage().await?;
         let book = self.router.holds().book();
+        let (of, wish, seen) = (domain.to_owned(), query.clone(), Arc::clone(&book));
+        let looked = self.blocking(move |admin| Ok(admin.move_facts(&of, &wish, &seen)));
+        let mut facts = looked.await?;
+        if let Some(covered) = coverage.domains.get(domain) {
+            (facts.people, facts.accounts) = (covered.mailboxes as u64, covered.enrolled as u64);
+        }
+        if query.step == MoveStep::BackOut {
+            facts.since = self.homes_since(&facts).await?;
+        }
+        Ok(Looked {
+            checks: facts.checks(query.step),
+            the_move: book.the_move(domain).cloned(),
+            home: facts.home,
+        })
+    }
+
+    /// Takes a step, unless the move is another than `seen` by now.
+    async fn take(
+        &self,
+        domain: &str,
+        query: &MoveQuery,
+        seen: Looked,
+    ) -> Result<bool, AdminError> {
+        let wish = StepWish {
+            domain: domain.to_owned(),
+            step: query.step,
+            actor: query.actor.clone(),
+            reason: query.reason.clone(),
+            home: match query.step {
+                MoveStep::Start => seen.home,
+                MoveStep::Finish | MoveStep::BackOut => query.home.clone(),
+            },
+        };
+        let seen = seen.the_move.as_ref();
+        let (holds, now) = (self.router.holds(), self.clock.now());
+        match holds.step(&self.spool, wish, seen, now).await {
+            Ok(()) => {}
+            Err(StepError::Overtaken) => return Ok(false),
+            Err(StepError::Spool(error)) => return Err(error.into()),
+        }
+        // Whoever waits may have another home now.
+        self.queue.look_anew();
+        Ok(true)
+    }
+
+    /// Everything that the checks of a step look at.
+    fn move_facts(&self, domain: &str, query: &MoveQuery, book: &HoldBook) -> MoveFacts {
         let directory = self.router.directory().current();
         let rule = directory
             .domains()
@@ -228,6 +266,9 @@ impl Admin {
             domain: domain.to_owned(),
             known: rule.is_some(),
             state: book.the_move(domain).map(|one| one.state),
+            actor: book
+                .the_move(domain)
+                .map_or_else(String::new, |one| one.actor.clone()),
             spool_trouble: self.spool.admission().err().map(|error| error.to_string()),
             home_changes: home != present,
             home_then: book.the_move(domain).and_then(|one| one.home_then.clone()),

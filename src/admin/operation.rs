@@ -252,6 +252,9 @@ where
     }
 }
 
+/// A part of an operation that takes another role than the rest: what, and which.
+pub(super) type Dearer = (&'static str, Role);
+
 /// An operation.
 #[derive(Debug)]
 pub(super) struct Operation {
@@ -259,6 +262,8 @@ pub(super) struct Operation {
     pub(super) path: &'static str,
     /// Who may do less may not.
     pub(super) role: Role,
+    /// A part of it that takes more.
+    pub(super) dearer: Option<Dearer>,
     pub(super) effect: Effect,
     /// One sentence.
     pub(super) what: &'static str,
@@ -286,6 +291,7 @@ impl Operation {
             method,
             path,
             role,
+            dearer: None,
             effect,
             what,
             dry_run: DryRun::of(&shape),
@@ -298,6 +304,12 @@ impl Operation {
     /// It reads the config again, which may be refused.
     pub(super) fn reading_config(mut self) -> Self {
         self.reads_config = true;
+        self
+    }
+
+    /// A part of it takes more.
+    pub(super) fn dearer(mut self, what: &'static str, role: Role) -> Self {
+        self.dearer = Some((what, role));
         self
     }
 
@@ -331,6 +343,7 @@ impl Operation {
             method: self.method,
             what: self.what,
             role: self.role,
+            dearer: self.dearer,
             effect: self.effect,
             content: self.shape.content,
             terms: Terms::of(&self.shape),

@@ -84,7 +84,8 @@ fn mail() -> Vec<Operation> {
             Operator,
             "Do a deed to a page of a selection (one of them takes admin)",
             queue_api::perform,
-        ),
+        )
+        .dearer("a drop", Admin),
         look("/api/messages/{id}", Viewer, "A message", api::message),
         look(
             "/api/messages/{id}/export",

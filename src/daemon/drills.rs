@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::drill::{Drills, Parts, Withdraw};
 use crate::mail::SpoolId;
 use crate::queue::{Deed, Order, Pick, Place, Queue};
+use crate::route::DRILL;
 
 pub(super) fn drills(base: &Base, config: &Config) -> Drills {
     let parts = Parts {
@@ -37,7 +38,7 @@ impl Withdraw for FromQueue {
         Box::pin(async move {
             let order = Order {
                 deed: Deed::Drop,
-                actor: "drill".to_owned(),
+                actor: DRILL.to_owned(),
                 reason: "a probe that nobody waits for any more".to_owned(),
             };
             let all: Pick = Arc::new(|_| true);

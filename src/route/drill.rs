@@ -5,7 +5,8 @@ use super::decide::Walk;
 use crate::mail::DeliveryTarget;
 use crate::smtp::Mailbox;
 
-/// The next hop of what comes back from a drill, as a relay: no host has a name without a port.
+/// The next hop of what comes back from a drill, as a relay: no host has a name without a port. And
+/// who takes out probes for which nobody waits any more.
 pub const DRILL: &str = "drill";
 
 impl Walk<'_> {

@@ -66,6 +66,17 @@ pub enum HoldError {
     Spool(#[from] SpoolError),
 }
 
+/// Why a step of a move was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The move is not any more what was looked at: somebody else was faster.
+    #[error("somebody else has taken a step of this move meanwhile")]
+    Overtaken,
+    /// It could not be written down.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
 /// What operators said about mail that is to wait; cheap to clone.
 #[derive(Clone)]
 pub struct Holds(Arc<Inner>);
@@ -193,21 +204,26 @@ impl Holds {
         Ok(ended)
     }
 
-    /// Takes a step of a move; [`super::MoveFacts::checks`] says before whether it may be. Each
-    /// part is written down before the next one: after a crash the step is taken again.
+    /// Takes a step of the move that was looked at, `seen`; [`super::MoveFacts::checks`] says
+    /// before whether it may be. Each part is written down before the next one: after a crash the
+    /// step is taken again.
     ///
     /// # Errors
-    /// When it could not be written.
+    /// When the move is another than `seen` by now, or when it could not be written.
     pub async fn step(
         &self,
         spool: &Spool,
         wish: StepWish,
+        seen: Option<&Move>,
         now: Timestamp,
-    ) -> Result<(), SpoolError> {
+    ) -> Result<(), StepError> {
         let _one_at_a_time = self.0.writing.lock().await;
         let book = self.book();
-        let known = book.the_move(&wish.domain).cloned();
-        let mut one = known.unwrap_or_else(|| Move::begun(&wish.domain, now));
+        let known = book.the_move(&wish.domain);
+        if known != seen {
+            return Err(StepError::Overtaken);
+        }
+        let mut one = known.map_or_else(|| Move::begun(&wish.domain, now), Move::clone);
         one.actor = wish.actor;
         if wish.step == MoveStep::Start || !wish.reason.is_empty() {
             one.reason = wish.reason;
@@ -241,7 +257,7 @@ impl Holds {
                 (one.state, one.ended) = (MoveState::BackedOut, Some(now));
             }
         }
-        self.set_move(spool, one).await
+        Ok(self.set_move(spool, one).await?)
     }
 
     /// Writes down where a move stands, then lets it hold.

@@ -27,11 +27,12 @@ pub use admit::{Admission, Admit, Origin};
 pub use decide::{Telling, View, decide};
 pub use decision::{Decision, Explanation};
 pub use drill::DRILL;
-pub use hold_store::{HoldError, HoldWish, Holds, StepWish};
+pub use hold_store::{HoldError, HoldWish, Holds, StepError, StepWish};
 pub use holds::{HoldBook, HoldRule, Move, MoveState};
 pub use loops::LoopGuard;
 pub use moves::{
-    Check, Force, HOMES_AS_THEN, HomesSince, MoveFacts, MoveHome, MoveStep, Weight, permits, unmet,
+    Check, Force, HOMES_AS_THEN, HomesSince, MoveFacts, MoveHome, MoveStep, Weight, overtaken,
+    permits, unmet,
 };
 pub use nearly::{NearRule, Nearly, nearly};
 pub use placed::Placed;

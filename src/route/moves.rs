@@ -99,6 +99,8 @@ pub struct MoveFacts {
     pub known: bool,
     /// Where its move stands; `None`: it never moved.
     pub state: Option<MoveState>,
+    /// Who said so last.
+    pub actor: String,
     /// Why the spool takes no mail, if it takes none.
     pub spool_trouble: Option<String>,
     /// The home of those whom the directory does not name, after the step.
@@ -134,7 +136,7 @@ impl MoveFacts {
             MoveStep::Start => {
                 checks.push(must(
                     format!("{domain} is not on the move"),
-                    moving.then_some("`tideover move status` shows since when; finish or back out"),
+                    moving.then(|| self.as_it_stands()).as_deref(),
                 ));
                 checks.push(self.room());
                 checks.push(self.webmail());
@@ -142,7 +144,7 @@ impl MoveFacts {
             MoveStep::Finish => {
                 checks.push(must(
                     format!("{domain} is on the move"),
-                    (!moving).then_some("`tideover move start` begins one"),
+                    (!moving).then(|| self.as_it_stands()).as_deref(),
                 ));
                 checks.extend(
                     self.homes
@@ -154,7 +156,7 @@ impl MoveFacts {
             MoveStep::BackOut => {
                 checks.push(must(
                     format!("{domain} has a move to back out of"),
-                    (!begun).then_some("nothing has been started, or it was backed out already"),
+                    (!begun).then(|| self.as_it_stands()).as_deref(),
                 ));
                 // Its mail would only wait, as it does now.
                 checks.extend(self.homes.iter().map(|home| home_check(home, Weight::Note)));
@@ -164,6 +166,27 @@ impl MoveFacts {
             }
         }
         checks
+    }
+
+    /// Where the move stands, and who was first, for who comes too late for his step.
+    fn as_it_stands(&self) -> String {
+        let who = match self.actor.as_str() {
+            "" => "somebody",
+            actor => actor,
+        };
+        match self.state {
+            None => "it was never moved: `tideover move start` begins".to_owned(),
+            Some(MoveState::Moving) => format!(
+                "{who} has started it already, `tideover move status` shows when; finish it, or \
+                 back out"
+            ),
+            Some(MoveState::Finished) => {
+                format!("{who} has finished it already; `tideover move start` begins another one")
+            }
+            Some(MoveState::BackedOut) => format!(
+                "{who} has backed out of it already; `tideover move start` begins another one"
+            ),
+        }
     }
 
     fn room(&self) -> Check {
@@ -262,6 +285,16 @@ impl MoveFacts {
             detail,
         }
     }
+}
+
+/// What stands in the way when a step was taken between the look and this one.
+#[must_use]
+pub fn overtaken(actor: &str) -> Check {
+    let detail = format!("{actor} was faster: look at the move again");
+    must(
+        "nobody else has taken a step of it since it was looked at".to_owned(),
+        Some(&detail),
+    )
 }
 
 /// May the step be taken? `force` is for what only should be so.
@@ -390,6 +423,27 @@ mod tests {
                 assert_eq!(may(&facts, MoveStep::Finish, force), finish, "{state:?}");
                 assert_eq!(may(&facts, MoveStep::BackOut, force), back_out, "{state:?}");
             }
+        }
+        // Who comes too late hears who was first.
+        let late = MoveFacts {
+            actor: "ann".to_owned(),
+            ..at(moving)
+        };
+        let checks = late.checks(MoveStep::Start);
+        assert!(
+            checks[1].detail.contains("ann has started it"),
+            "{checks:?}"
+        );
+        let late = MoveFacts {
+            state: Some(MoveState::Finished),
+            ..late
+        };
+        for step in [MoveStep::Finish, MoveStep::Start] {
+            let told = late.checks(step)[1].detail.clone();
+            assert_eq!(
+                told.contains("ann has finished it"),
+                step == MoveStep::Finish
+            );
         }
         let stranger = MoveFacts {
             known: false,

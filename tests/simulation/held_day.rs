@@ -262,7 +262,9 @@ impl Day {
         };
         let now = self.door.now();
         let holds = self.door.router.holds();
-        holds.step(&self.door.spool, wish, now).await.unwrap();
+        let seen = holds.book().the_move(&domain).cloned();
+        let taken = holds.step(&self.door.spool, wish, seen.as_ref(), now);
+        taken.await.unwrap();
         self.door.queue.look_anew();
         let book = self.door.router.holds().book();
         let home = book.home(&domain).map_or(name, BackendId::as_str);

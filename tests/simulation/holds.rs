@@ -234,7 +234,9 @@ async fn step(door: &Door, step: MoveStep, home: Option<&str>) {
         reason: String::new(),
         home: home.map(tideover::mail::BackendId::new),
     };
-    let taken = door.router.holds().step(&door.spool, wish, door.now());
+    let holds = door.router.holds();
+    let seen = holds.book().the_move("onprem.example").cloned();
+    let taken = holds.step(&door.spool, wish, seen.as_ref(), door.now());
     taken.await.unwrap();
     door.queue.look_anew();
     if step == MoveStep::Start {

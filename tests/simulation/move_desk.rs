@@ -118,7 +118,22 @@ fn each_step_of_a_move_is_looked_at_first_and_can_be_undone() {
         assert_eq!(looked["checks"].as_array().unwrap().len(), 4, "{looked}");
         assert_eq!(office.moves().await, json!([]));
 
-        office.taken("start", &nothing, "moving").await;
+        // Whoever comes second in the same moment hears that he does.
+        let by = |actor: &str| json!({"actor": actor});
+        let (root, ann) = (by("root"), by("ann"));
+        let (one, other, third) = tokio::join!(
+            office.step("start", &root),
+            office.step("start", &ann),
+            office.step("start", &ann)
+        );
+        assert_eq!(one["done"], true, "{one}");
+        assert_eq!(office.moves().await[0]["actor"], "root");
+        for late in [other, third] {
+            assert_eq!(late["done"], false, "{late}");
+            let told = late["checks"].to_string();
+            assert!(told.contains("root has started it already"), "{told}");
+            assert!(told.contains("root was faster"), "{told}");
+        }
         let id = office.house.door.send(&[ANN]).await;
         sleep(MINUTE).await;
         assert_eq!(office.words(id), "held");

@@ -133,6 +133,7 @@ fn questions(path: &str) -> Option<&'static [&'static str]> {
         (Some("users"), _) => &["q", "skip", "disabled"],
         (Some("mailboxes"), Some("carry")) => &["backend"],
         (Some("audit"), _) => &["by", "what", "after"],
+        (Some("undone"), _) => &["page"],
         _ => return None,
     };
     Some(known)

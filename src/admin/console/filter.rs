@@ -7,6 +7,7 @@ use super::asker::Fields;
 use super::fault::Fault;
 use crate::admin::SelectQuery;
 use crate::base::Timestamp;
+use crate::limits;
 use crate::mail::{BackendId, HoldReason, SpoolId};
 use crate::route::{Pattern, Selection, ShownState};
 use crate::smtp::Domain;
@@ -196,8 +197,11 @@ pub(super) fn age(text: &str) -> Result<Duration, String> {
         .trim()
         .parse()
         .map_err(|_| wrong())?;
-    let all = count.checked_mul(seconds).ok_or_else(wrong)?;
-    Ok(Duration::from_secs(all))
+    let all = count.checked_mul(seconds).map(Duration::from_secs);
+    all.filter(|all| *all <= limits::AGE).ok_or_else(|| {
+        let days = limits::AGE.as_secs() / 86_400;
+        format!("\"{text}\" is longer than any mail is kept: at most {days}d")
+    })
 }
 
 #[cfg(test)]
@@ -271,7 +275,7 @@ mod tests {
             ("older", "2 weeks", "expected for example 30m, 2h or 7d"),
             ("older", "d", "expected for example 30m, 2h or 7d"),
             ("older", "99999999999999999999d", "expected for example"),
-            ("older", "18446744073709551615d", "expected for example"),
+            ("older", "18446744073709551615d", "at most 3650d"),
             ("before", "yesterday", "expected for example 2026-"),
             ("message", "1", "expected 13 letters"),
         ] {

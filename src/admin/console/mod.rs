@@ -34,6 +34,7 @@ mod samples;
 mod shell;
 #[cfg(test)]
 mod tests;
+mod undone;
 mod users;
 mod verdict;
 
@@ -147,6 +148,7 @@ pub fn console(console: Console) -> Router {
             get(mailboxes::dry).post(mailboxes::carry),
         )
         .route("/mailboxes/runs/{id}/stop", post(mailboxes::stop))
+        .route("/undone", get(undone::page))
         .route("/me", get(me::page))
         .route("/me/sessions/end", post(me::end_sessions))
         .route("/me/tokens/end", post(me::end_token))

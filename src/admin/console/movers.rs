@@ -16,6 +16,7 @@ use super::moments::{Moments, When, many, takes};
 use super::shell::{Here, Shell, show};
 use super::verdict::Tone;
 use crate::admin::{BackendView, DrillView, Role, WaveView};
+use crate::directory::WaveState;
 use crate::drill::Light;
 use crate::frame::see_other;
 use crate::queue::replay::{Progress, Replay, ReplayState};
@@ -122,10 +123,10 @@ fn wave(view: &WaveView, moments: &Moments) -> One {
                 (moments.when(one.at), told)
             })
             .collect(),
-        commands: vec![
-            format!("tideover wave status {}", wave.id),
-            format!("tideover wave revert {}", wave.id),
-        ],
+        commands: wave_verbs(wave.state)
+            .iter()
+            .map(|verb| format!("tideover wave {verb} {}", wave.id))
+            .collect(),
         acts: Vec::new(),
         is_open: false,
     }
@@ -166,9 +167,10 @@ fn replay(one: &Progress, moments: &Moments) -> One {
                 (moments.when(deed.at), told)
             })
             .collect(),
-        commands: ["status", "pause", "resume", "stop"]
+        commands: replay_verbs(replay)
+            .iter()
             .map(|verb| format!("tideover replay {verb} {id}"))
-            .to_vec(),
+            .collect(),
         acts: acts(replay),
         is_open: replay.state == ReplayState::Planned,
     }
@@ -186,6 +188,27 @@ fn planned(replay: &Replay) -> String {
     )
 }
 
+/// The verbs that its state allows.
+const fn wave_verbs(state: WaveState) -> &'static [&'static str] {
+    match state {
+        WaveState::Planned | WaveState::Refused | WaveState::Scheduled | WaveState::Started => {
+            &["status", "revert"]
+        }
+        WaveState::Starting | WaveState::Reverting | WaveState::Reverted => &["status"],
+    }
+}
+
+/// The verbs that its state allows. A plan that would bring nothing is not worth a start.
+const fn replay_verbs(replay: &Replay) -> &'static [&'static str] {
+    match (replay.state, replay.plan.recipients) {
+        (ReplayState::Planned, 0) => &["status", "stop"],
+        (ReplayState::Planned, _) => &["status", "start", "stop"],
+        (ReplayState::Running, _) => &["status", "pause", "stop"],
+        (ReplayState::Paused, _) => &["status", "resume", "stop"],
+        (ReplayState::Done | ReplayState::Stopped, _) => &["status"],
+    }
+}
+
 /// What its state allows.
 fn acts(replay: &Replay) -> Vec<Act> {
     let act = |word: &str, name, meaning| Act {
@@ -195,6 +218,10 @@ fn acts(replay: &Replay) -> Vec<Act> {
     };
     let stop = || act("stop", "Stop", "It ends; what was brought stays there.");
     match replay.state {
+        ReplayState::Planned if replay.plan.recipients == 0 => {
+            let meaning = "It would bring nothing. Stopped, it is no open plan any more.";
+            vec![act("stop", "Stop", meaning)]
+        }
         ReplayState::Planned => vec![act(
             "start",
             "Start",

@@ -11,7 +11,7 @@ use super::asker::{Asker, Fields, Sent};
 use super::fault::Fault;
 use super::moments::many;
 use super::shell::{Here, Shell, show, show_with};
-use crate::admin::{MoveQuery, MoveReport};
+use crate::admin::{BackendView, MoveQuery, MoveReport};
 use crate::frame::see_other;
 use crate::mail::BackendId;
 use crate::route::{Force, MoveStep, Weight, permits, unmet};
@@ -55,6 +55,9 @@ struct Page {
     /// It was asked for, and refused.
     was_refused: bool,
     typed: Vec<(&'static str, String)>,
+    /// Which home its end may give: name, and whether it is chosen.
+    homes: Vec<(String, &'static str)>,
+    reason: String,
 }
 
 /// Something that was looked at.
@@ -68,7 +71,7 @@ struct Line {
 /// The first step: what is looked at before it. Nothing is done.
 pub(super) async fn look(State(console): State<Console>, sent: Sent) -> Result<Response, Fault> {
     let report = ask(&console, &sent, Take::Look).await?;
-    show(&page((&console, &sent.asker), &sent.fields, &report)?)
+    show(&page((&console, &sent.asker), &sent.fields, &report).await?)
 }
 
 /// The second step: it is taken, unless what was looked at has changed.
@@ -79,7 +82,7 @@ pub(super) async fn step(State(console): State<Console>, sent: Sent) -> Result<R
     }
     let page = Page {
         was_refused: true,
-        ..page((&console, &sent.asker), &sent.fields, &report)?
+        ..page((&console, &sent.asker), &sent.fields, &report).await?
     };
     show_with(StatusCode::CONFLICT, &page)
 }
@@ -124,12 +127,27 @@ fn known(fields: &Fields) -> Result<(&'static str, MoveStep, &'static str, &'sta
     found.ok_or_else(Fault::not_found)
 }
 
-fn page(
+/// Where a domain may arrive: only its end gives it a home.
+async fn homes(
+    (console, asker): (&Console, &Asker),
+    (step, chosen): (MoveStep, &str),
+) -> Result<Vec<(String, &'static str)>, Fault> {
+    if step != MoveStep::Finish {
+        return Ok(Vec::new());
+    }
+    let known: Vec<BackendView> = console.ask(asker).get("/api/backends").await?;
+    let names = known.iter().map(|one| one.name.to_string());
+    let mark = |name: &str| if name == chosen { " selected" } else { "" };
+    Ok(names.map(|name| (name.clone(), mark(&name))).collect())
+}
+
+async fn page(
     (console, asker): (&Console, &Asker),
     fields: &Fields,
     report: &MoveReport,
 ) -> Result<Page, Fault> {
-    let (word, _, name, meaning) = known(fields)?;
+    let (word, step, name, meaning) = known(fields)?;
+    let homes = homes((console, asker), (step, fields.text("home"))).await?;
     let checks = report.checks.iter();
     let checks = checks.map(|check| {
         let (tone, said) = match (check.ok, check.weight) {
@@ -156,6 +174,8 @@ fn page(
         must_force: !permits(&report.checks, Force::No),
         is_possible: permits(&report.checks, Force::Yes),
         was_refused: false,
+        homes,
+        reason: fields.text("reason").to_owned(),
         typed: vec![
             ("step", word.to_owned()),
             ("domain", report.domain.clone()),

@@ -58,6 +58,18 @@ impl Here {
     ];
 }
 
+impl Here {
+    /// What the page of the navigation is called to which a path belongs.
+    pub(super) fn name_of(path: &str) -> &'static str {
+        let room = |path: &str| path.split(['/', '?']).nth(1).map(str::to_owned);
+        let mut all = Self::ALL.into_iter();
+        match all.find(|(_, page, _)| room(page) == room(path)) {
+            Some((_, _, name)) => name,
+            None => "your login",
+        }
+    }
+}
+
 /// What is around the content.
 #[derive(Debug)]
 pub(super) struct Shell {

@@ -107,6 +107,24 @@ fn the_headline_says_whether_mail_flows() {
     }
 }
 
+/// What was refused before waits, too.
+#[test]
+fn recipients_of_cases_wait_as_well() {
+    for (waiting, cases, expected) in [
+        (386, (1, 99), "386 recipients wait, and 99 more in 1 case"),
+        (0, (2, 1), "1 recipient waits in 2 cases"),
+        (1, (0, 0), "1 recipient waits"),
+        (0, (0, 0), "nothing waits for it yet"),
+    ] {
+        let up = backend("cloud", "up", &json!({}));
+        let refusing = backend("onprem", "rejecting", &json!({ "waiting": waiting }));
+        let told = verdict(&json!({ "backends": [up, refusing],
+            "cases": { "cases": cases.0, "recipients": cases.1 } }));
+        let expected = format!("refuses mail since 02:14; {expected}; nothing is lost.");
+        assert!(told.headline.ends_with(&expected), "{}", told.headline);
+    }
+}
+
 /// A word that somebody forgot must not read as if all were well.
 #[test]
 fn an_operators_word_hides_nothing() {

@@ -1,16 +1,16 @@
 //! Who asks: by a token, or by the cookie of a session.
 
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, AUTHORIZATION, HOST, ORIGIN};
-use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::undone::login_of;
 use super::{AdminError, Caller, Gate};
 use crate::admin::Role;
 use crate::admin::caller::Way;
 use crate::admin::operators::session_id;
-use crate::base::percent_encoded;
 use crate::frame::see_other;
 
 /// No form of another site can set it, and no script of one without our consent.
@@ -24,7 +24,9 @@ pub(super) async fn identify(
 ) -> Response {
     match known(&gate, &mut request).await {
         Ok(()) => next.run(request).await,
-        Err(AdminError::Nobody) if wants_page(&request) => see_other(&login_of(&request)),
+        Err(AdminError::Nobody) if wants_page(&request) => {
+            see_other(&login_of(request.method(), request.uri()))
+        }
         Err(AdminError::SecondStep) if wants_page(&request) => see_other("/second"),
         Err(error) => error.into_response(),
     }
@@ -145,16 +147,6 @@ fn wants_page(request: &Request) -> bool {
     let accept = accept.and_then(|value| value.to_str().ok());
     let is_page = accept.is_some_and(|accept| accept.contains("text/html"));
     is_page && !request.uri().path().starts_with("/api/")
-}
-
-/// Where the login is, that leads back to what was asked for.
-fn login_of(request: &Request) -> String {
-    let target = request.uri().path_and_query();
-    let target = target.filter(|_| request.method() == Method::GET);
-    match target.map_or("/", |target| target.as_str()) {
-        "/" => "/login".to_owned(),
-        next => format!("/login?next={}", percent_encoded(next)),
-    }
 }
 
 #[cfg(test)]

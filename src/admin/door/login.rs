@@ -11,6 +11,7 @@ use axum::{Form, Router};
 use serde::Deserialize;
 
 use super::identify::expect_own_site;
+use super::undone::told;
 use super::{AdminError, Gate, Session, own};
 use crate::admin::audit::{AuditEntry, AuditOutcome};
 use crate::admin::operators::{Origin, Proven, Typed};
@@ -137,7 +138,7 @@ async fn login_page(
     }
     let (csrf, cookie) = gate.form(&headers);
     let notice = if query.out.is_empty() {
-        ""
+        told(&query.next)
     } else {
         "You are logged out."
     };
@@ -168,7 +169,7 @@ async fn log_in(State(gate): State<Gate>, visit: Visit, form: Filled) -> Respons
                 csrf,
                 next: own_path(&fields.next).to_owned(),
                 error: error.to_string(),
-                notice: String::new(),
+                notice: told(&fields.next).to_owned(),
                 name: fields.name,
             };
             let response = shown(error.status(), &page);

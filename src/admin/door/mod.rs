@@ -10,6 +10,7 @@ mod login;
 mod own;
 #[cfg(test)]
 mod tests;
+mod undone;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

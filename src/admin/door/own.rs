@@ -3,12 +3,13 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
 
 use super::login::{
     Filled, Visit, differ, entered, own_form, refused, session_of, shown, with_wait,
 };
+use super::undone::login_of;
 use super::{AdminError, Gate, Session};
 use crate::admin::operators::{App, Renewal, Typed};
 use crate::credential::{grouped, picture, uri};
@@ -39,17 +40,21 @@ struct PasswordPage {
     error: String,
 }
 
-/// Who asks, or where he is sent.
-async fn known(gate: &Gate, headers: &HeaderMap, here: &str) -> Result<Session, Response> {
+/// Who asks, or where he is sent: who sent a form is told that it was not done.
+async fn known(
+    gate: &Gate,
+    headers: &HeaderMap,
+    (method, here): (Method, &'static str),
+) -> Result<Session, Response> {
     match session_of(gate, headers).await {
         Ok(Some(session)) => Ok(session),
-        Ok(None) => Err(see_other(&format!("/login?next={here}"))),
+        Ok(None) => Err(see_other(&login_of(&method, &Uri::from_static(here)))),
         Err(error) => Err(refused(&error)),
     }
 }
 
 pub(super) async fn second_page(State(gate): State<Gate>, headers: HeaderMap) -> Response {
-    match known(&gate, &headers, "/second").await {
+    match known(&gate, &headers, (Method::GET, "/second")).await {
         Ok(session) => {
             let secret = gate.operators().new_secret();
             second(&session, secret, (StatusCode::OK, String::new()))
@@ -74,7 +79,7 @@ fn second(session: &Session, secret: String, (status, error): (StatusCode, Strin
 }
 
 pub(super) async fn set_second(State(gate): State<Gate>, visit: Visit, form: Filled) -> Response {
-    let session = match known(&gate, &visit.headers, "/second").await {
+    let session = match known(&gate, &visit.headers, (Method::POST, "/second")).await {
         Ok(session) => session,
         Err(response) => return response,
     };
@@ -119,7 +124,7 @@ pub(super) async fn set_second(State(gate): State<Gate>, visit: Visit, form: Fil
 }
 
 pub(super) async fn password_page(State(gate): State<Gate>, headers: HeaderMap) -> Response {
-    match known(&gate, &headers, "/password").await {
+    match known(&gate, &headers, (Method::GET, "/password")).await {
         Ok(session) if session.lacks_second => see_other("/second"),
         Ok(session) => password(&session, (StatusCode::OK, String::new())),
         Err(response) => response,
@@ -140,7 +145,7 @@ pub(super) async fn change_password(
     visit: Visit,
     form: Filled,
 ) -> Response {
-    let session = match known(&gate, &visit.headers, "/password").await {
+    let session = match known(&gate, &visit.headers, (Method::POST, "/password")).await {
         Ok(session) if session.lacks_second => return see_other("/second"),
         Ok(session) => session,
         Err(response) => return response,

@@ -1,6 +1,7 @@
 //! The door, from outside.
 
 mod password;
+mod undone;
 
 use std::future::ready;
 
@@ -106,6 +107,7 @@ async fn who_is_shut_out_while_his_file_comes_sends_it_in_vain() {
         method: Method::POST,
         what: "Take a file",
         role: Role::Operator,
+        dearer: None,
         effect: Effect::Changes,
         content: Content::File,
         terms: Terms::default(),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::Timestamp;
 use crate::mail::{BackendId, Envelope, Recipient, RecipientState, SpoolId};
-use crate::route::Pattern;
+use crate::route::{DRILL, Pattern};
 
 /// By which time mail is selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -119,6 +119,8 @@ pub enum Skip {
     Bounced,
     /// Taken out by an administrator, or by the policy on automatic answers.
     Dropped,
+    /// A probe of a drill that nobody waited for any more.
+    Probe,
     /// A group whose people got it instead: they are recipients of a message of their own.
     Expanded,
     /// It is kept no longer: only the ledger knows it.
@@ -148,6 +150,7 @@ impl Skip {
             Self::Unknown => "nobody of that name is in the directory any more",
             Self::Bounced => "bounced: their senders were told, or the content was refused",
             Self::Dropped => "taken out by an administrator or a rule of [automatic]",
+            Self::Probe => "probes of drills, taken out when nobody waited for them any more",
             Self::Expanded => "groups that were down: their people have copies of their own",
             Self::Gone => "their bodies are gone: spool.retain is over, the ledger has the rest",
             Self::Damaged => "damaged: see `tideover spool verify`",
@@ -240,6 +243,7 @@ impl Selection {
                 }
             }
             RecipientState::Bounced { at, .. } => self.ended(Skip::Bounced, *at),
+            RecipientState::Dropped { at, actor } if actor == DRILL => self.ended(Skip::Probe, *at),
             RecipientState::Dropped { at, .. } => self.ended(Skip::Dropped, *at),
             RecipientState::Expanded { at, .. } => self.ended(Skip::Expanded, *at),
         }

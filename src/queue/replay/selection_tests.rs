@@ -141,6 +141,12 @@ fn states_that_are_no_delivery_are_left_out_and_told() {
     };
     assert_eq!(selection().means(&waiting, &to), Meant::But(Skip::Waiting));
     assert_eq!(selection().means(&dropped, &to), Meant::But(Skip::Dropped));
+    // Nobody has taken out what drills take out themselves.
+    let probe = RecipientState::Dropped {
+        at: at(160),
+        actor: "drill".to_owned(),
+    };
+    assert_eq!(selection().means(&probe, &to), Meant::But(Skip::Probe));
     let unfinished = Selection {
         which: Which::Unfinished,
         ..selection()

@@ -270,3 +270,24 @@ async fn an_address_is_explained() {
         .has("expected ann@example.org")
         .has("value=\"ann\"");
 }
+
+/// Who was logged out comes back to the page of his form; nobody is led to another site.
+#[tokio::test]
+async fn what_was_not_done_leads_back_to_its_page() {
+    let desk = Desk::new();
+    let page = desk.get(Role::Viewer, "/undone?page=/cases/c1").await;
+    page.is(StatusCode::OK)
+        .has("It was not done")
+        .has("href=\"/cases/c1\">Back to Cases<");
+    for evil in [
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        "",
+    ] {
+        let path = format!("/undone?page={evil}");
+        let page = desk.get(Role::Viewer, &path).await;
+        page.is(StatusCode::OK).has("href=\"/\">Back to Overview<");
+    }
+    assert!(desk.changes().is_empty());
+}

@@ -105,6 +105,36 @@ async fn what_speaks_against_a_step_is_said_and_forced_knowingly_only() {
     page.has("It cannot be done as long").lacks("/moves/step");
 }
 
+/// Where a domain arrives can be said where the page says that nobody has said it.
+#[tokio::test]
+async fn the_end_of_a_move_offers_the_homes() {
+    let desk = Desk::new();
+    desk.says(
+        "GET /api/backends",
+        &json!([backend("cloud"), backend("onprem")]),
+    );
+    let good = [("example.org is ours", true, "must")];
+    desk.says("POST /api/moves/example.org", &looked(&good));
+    let page = desk
+        .post(Role::Operator, "/moves/look", &step("finish"))
+        .await;
+    page.has("<option value=\"cloud\" selected>home becomes cloud")
+        .has("<option value=\"onprem\">home becomes onprem")
+        .has("<option value=\"\">home as it is");
+    let form = page.between("action=\"/moves/look\">", "</form>");
+    for kept in [
+        "value=\"the weekend\"",
+        "value=\"example.org\"",
+        "value=\"finish\"",
+    ] {
+        assert!(form.contains(kept), "{form}");
+    }
+    for other in ["start", "back-out"] {
+        let page = desk.post(Role::Operator, "/moves/look", &step(other)).await;
+        page.lacks("home becomes");
+    }
+}
+
 #[tokio::test]
 async fn moves_are_acted_on_by_operators() {
     let desk = Desk::new();
@@ -157,6 +187,12 @@ async fn a_replay_is_planned_by_what_is_said_and_nothing_else() {
             .await;
         page.is(StatusCode::BAD_REQUEST).has("expected for example");
     }
+    for since in ["99999999999d", "3651d"] {
+        let page = desk
+            .post(Role::Operator, "/replays/plan", &fields("", since))
+            .await;
+        page.is(StatusCode::BAD_REQUEST).has("at most 3650d");
+    }
     assert!(desk.changes().is_empty());
     desk.post(Role::Operator, "/replays/plan", &fields("missing", "24h"))
         .await;
@@ -168,6 +204,61 @@ async fn a_replay_is_planned_by_what_is_said_and_nothing_else() {
     );
     assert!(path.ends_with("&by=delivered&missing_only=true"), "{path}");
     assert_eq!(asked[0].body, Value::Null, "nobody is named: everybody");
+}
+
+/// What cannot be done is not offered, neither as a button nor as a command.
+#[tokio::test]
+async fn a_replay_offers_what_its_state_allows() {
+    let desk = Desk::new();
+    desk.says("GET /api/waves", &json!([]));
+    for (state, planned, buttons, verbs) in [
+        (
+            "planned",
+            3,
+            &["start"][..],
+            &["status", "start", "stop"][..],
+        ),
+        ("planned", 0, &["stop"], &["status", "stop"]),
+        (
+            "running",
+            3,
+            &["pause", "stop"],
+            &["status", "pause", "stop"],
+        ),
+        (
+            "paused",
+            3,
+            &["resume", "stop"],
+            &["status", "resume", "stop"],
+        ),
+        ("done", 3, &[], &["status"]),
+        ("stopped", 3, &[], &["status"]),
+    ] {
+        desk.says("GET /api/replays", &json!([replay(state, planned)]));
+        let page = desk.get(Role::Operator, "/waves").await;
+        page.is(StatusCode::OK);
+        for verb in ["status", "start", "pause", "resume", "stop"] {
+            let button = page
+                .html
+                .contains(&format!("action=\"/replays/r7/{verb}\""));
+            assert_eq!(button, buttons.contains(&verb), "{state} {planned}: {verb}");
+            let command = page.html.contains(&format!("tideover replay {verb} r7<"));
+            assert_eq!(command, verbs.contains(&verb), "{state} {planned}: {verb}");
+        }
+    }
+}
+
+/// A replay as the API shows it.
+fn replay(state: &str, planned: u64) -> Value {
+    json!({
+        "id": "r7", "to": "cloud", "state": state, "told": state, "total": planned,
+        "selection": { "since": "2026-03-01T00:00:00Z", "until": "2026-03-02T00:00:00Z" },
+        "plan": { "messages": planned, "recipients": planned, "bytes": 1, "skipped": [],
+                  "biggest": [], "eta_seconds": 1 },
+        "counts": { "found": 0, "delivered": 0, "uncertain": 0, "refused": 0, "left_out": 0,
+                    "refusals": [] },
+        "deeds": [], "waiting": 0, "under_way": 0, "eta_seconds": null,
+    })
 }
 
 #[tokio::test]
