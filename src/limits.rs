@@ -1,10 +1,12 @@
 //! Every bound of the program that is not in the config file, each with what happens beyond it.
 
 mod content;
+mod submission;
 
 use std::time::Duration;
 
 pub use content::*;
+pub use submission::*;
 
 /// Longest command line, CRLF included. RFC 5321 §4.5.3.1.4 asks for 512 plus what extensions
 /// add; AUTH (RFC 4954 §4) asks for 12,288. Beyond: 500 5.5.6, and the connection ends: nobody

@@ -280,7 +280,8 @@ fn by_policy(message: &StoredMessage, number: usize) -> Option<EventView> {
 
 fn accepted_from(peer: &Peer) -> String {
     match (peer.user.as_deref(), peer.address.as_str()) {
-        (Some(user), _) => format!("from {user} ({})", peer.protocol),
+        (Some(user), "") => format!("from {user} ({})", peer.protocol),
+        (Some(user), address) => format!("from {user} [{address}] ({})", peer.protocol),
         (None, "") => format!("made here ({})", peer.protocol),
         (None, address) => format!("from {} [{address}] ({})", peer.helo, peer.protocol),
     }

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use super::ListenerConfig;
 use super::reader::{At, Section};
 use super::sections::{bind, not_one_of};
+use super::{Config, ListenerConfig, Problem};
 use crate::inbound::{Role, Spokesmen, TlsMode};
 use crate::net::Network;
 
@@ -50,7 +50,7 @@ fn listener(section: Section<'_>) -> Option<Listener> {
             _ => return Err(not_one_of(text, "none, starttls, implicit")),
         })
     });
-    let role = role(&section);
+    let role = role(&section, tls.as_ref());
     let spokesmen = spokesmen(&section);
     let requiretls = requiretls(&section, tls.as_ref().map(|tls| tls.value));
     section.finish();
@@ -75,35 +75,38 @@ fn requiretls(section: &Section<'_>, tls: Option<TlsMode>) -> bool {
     wanted.value
 }
 
-fn role(section: &Section<'_>) -> Role {
+fn role(section: &Section<'_>, tls: Option<&At<TlsMode>>) -> Role {
     let role = section.text("role", |text| match text {
-        "mx" | "relay" => Ok(text.to_owned()),
-        "submission" => Err(
-            "\"submission\" is not possible in this version, expected mx or relay \
-                             with allow"
-                .to_owned(),
-        ),
-        _ => Err(not_one_of(text, "mx, relay")),
+        "mx" | "submission" | "relay" => Ok(text.to_owned()),
+        _ => Err(not_one_of(text, "mx, submission, relay")),
     });
     let allow = section.texts("allow", network);
-    let is_relay = role.as_ref().is_some_and(|role| role.value == "relay");
-    match (is_relay, allow) {
-        (false, None) => Role::Mx,
-        (false, Some(allow)) => {
-            let what = "does nothing here, expected it with role = \"relay\" only";
-            section.source.refuse(&allow, what);
-            Role::Mx
+    let role = role.as_ref().map_or("mx", |role| role.value.as_str());
+    if let Some(allow) = allow.as_ref().filter(|_| role != "relay") {
+        let what = "does nothing here, expected it with role = \"relay\" only";
+        section.source.refuse(allow, what);
+    }
+    match (role, allow) {
+        ("submission", _) => {
+            // RFC 8314 §4.1: no password goes in the clear.
+            if let Some(tls) = tls.filter(|tls| tls.value == TlsMode::None) {
+                let what = "would show passwords to everybody on the way, expected starttls or \
+                            implicit with role = \"submission\"";
+                section.source.refuse(tls, what);
+            }
+            Role::Submission
         }
-        (true, Some(allow)) if !allow.value.is_empty() => Role::Relay {
+        ("relay", Some(allow)) if !allow.value.is_empty() => Role::Relay {
             allow: allow.value.into_iter().map(|at| at.value).collect(),
         },
-        (true, _) => {
+        ("relay", _) => {
             section.missing(
                 "allow",
                 "the networks of the devices, for example [\"192.0.2.0/24\"]",
             );
             Role::Mx
         }
+        _ => Role::Mx,
     }
 }
 
@@ -152,6 +155,24 @@ fn spokesman(text: &str) -> Result<Network, String> {
     Ok(network)
 }
 
+impl Config {
+    /// A door for people who log in, where nobody can have a password.
+    pub(super) fn submission_warning(&self) -> Option<Problem> {
+        let mut listeners = self.listeners.iter();
+        let door = listeners.find(|one| one.role.wants_login())?;
+        let bind = door.bind;
+        self.web.is_none().then(|| Problem {
+            file: self.file.clone(),
+            line: 0,
+            key: "listener.role".to_owned(),
+            what: format!(
+                "nobody can log in at {bind}: passwords are those of the webmail, and there is no \
+                 [web]"
+            ),
+        })
+    }
+}
+
 /// Those of a file without errors.
 pub(super) fn configs(listeners: Vec<Listener>) -> Vec<ListenerConfig> {
     let configs = listeners.into_iter().map(Listener::into_config);
@@ -164,6 +185,12 @@ mod tests {
     use crate::config::load;
 
     fn told(keys: &str) -> Result<Spokesmen, String> {
+        let config = read(keys)?;
+        let mut listeners = config.inbound_options().into_iter();
+        Ok(listeners.next().unwrap().1.spokesmen)
+    }
+
+    fn read(keys: &str) -> Result<Config, String> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tideover.toml");
         let text = format!(
@@ -172,9 +199,28 @@ mod tests {
              [domain.\"example.org\"]\nhome = \"a\"\nunknown = \"relay\"\n"
         );
         std::fs::write(&file, text).unwrap();
-        let config = load(&file).map_err(|problems| problems.to_string())?;
-        let mut listeners = config.inbound_options().into_iter();
-        Ok(listeners.next().unwrap().1.spokesmen)
+        load(&file).map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn a_door_at_which_nobody_can_log_in_is_odd() {
+        let web = "[web]\nbind = \"127.0.0.1:8080\"";
+        for (keys, is_odd) in [
+            ("role = \"submission\"".to_owned(), true),
+            (
+                format!("role = \"submission\"\ntls = \"implicit\"\n{web}"),
+                false,
+            ),
+            ("role = \"mx\"".to_owned(), false),
+        ] {
+            let warnings = read(&keys).unwrap().warnings();
+            let mut told = warnings.iter().map(|one| one.what.as_str());
+            assert_eq!(
+                told.any(|it| it.starts_with("nobody can log in")),
+                is_odd,
+                "{keys}"
+            );
+        }
     }
 
     #[test]
@@ -207,6 +253,14 @@ mod tests {
             ("xclient_from = [\"::/0\"]", "lets everybody say"),
             ("xclient_from = [\"mx\"]", "not a network"),
             ("tls = \"none\"\nrequiretls = true", "needs TLS"),
+            (
+                "role = \"submission\"\ntls = \"none\"",
+                "would show passwords",
+            ),
+            (
+                "role = \"submission\"\nallow = [\"192.0.2.0/24\"]",
+                "with role = \"relay\" only",
+            ),
         ] {
             let told = told(keys).unwrap_err();
             assert!(told.contains(what), "{keys}: {told}");

@@ -214,6 +214,7 @@ impl Config {
     pub fn warnings(&self) -> Vec<Problem> {
         let options = &self.notices.options;
         let mut warnings = self.automatic_warnings();
+        warnings.extend(self.submission_warning());
         for address in &options.addresses {
             let domain = address.domain().key();
             let Some(ours) = self.domains.iter().find(|rule| rule.name == domain) else {

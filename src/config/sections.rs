@@ -309,6 +309,7 @@ pub(super) fn limits(root: &Section<'_>) -> Bounds {
         set(&mut config.recipients, "recipients", 100, 50_000);
         set(&mut config.bad_commands, "bad_commands", 1, 10_000);
         set(&mut config.bad_recipients, "bad_recipients", 1, 100_000);
+        set(&mut config.wrong_logins, "wrong_logins", 1, 100);
         section.finish();
     }
     config

@@ -234,8 +234,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ),
     (
         "bind = \"127.0.0.1:2525\"",
-        "bind = \"127.0.0.1:2525\"\nrole = \"submission\"",
-        "not possible in this version",
+        "bind = \"127.0.0.1:2525\"\nrole = \"submissions\"",
+        "expected one of mx, submission, relay",
     ),
     (
         "bind = \"127.0.0.1:2525\"",
@@ -400,7 +400,7 @@ fn the_example_works() {
     let (file, _) = example();
     let (config, directory) = check(&file).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(config.backends.len(), 2);
-    assert_eq!(config.listeners.len(), 2);
+    assert_eq!(config.listeners.len(), 4);
     assert!(
         directory.conflicts().is_empty(),
         "{:?}",

@@ -12,6 +12,7 @@ use super::door::desks;
 use super::front::{LdapFront, provider};
 use super::reload::{Movers, Reloader};
 use super::sockets::{Handed, Sockets};
+use super::submitters::AccountSubmitters;
 use super::visit_key::visit_key;
 use super::{Running, StartError, certificates, drills, notices, sync};
 use crate::activation::Activation;
@@ -73,7 +74,7 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
     let webmail = base.serve_web(&config, sockets.web, (&accounts, provider));
     let url = base_url(&config, sockets.web_address);
     let (operators, audit) = desks(&base, &config, sockets.admin_address);
-    let desk = AccountDesk::new((accounts.clone(), webmail), url, &base);
+    let desk = AccountDesk::new((accounts.clone(), webmail.clone()), url, &base);
     let network = config.admin.as_ref().zip(sockets.admin);
     let admin = base.serve_operators(
         (&config.server.data_dir, network),
@@ -106,7 +107,7 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
     )?;
     notices::start(&admin, &base, &opened.recovery);
     // Mail last: whoever sees the greeting can ask `status`.
-    let listeners = base.serve_mail(&config, sockets.mail, tls.get(&Served::Mail));
+    let listeners = base.serve_mail(&config, sockets.mail, (tls.get(&Served::Mail), webmail));
     Ok(Running {
         spool: base.spool,
         router: base.router,
@@ -235,9 +236,10 @@ impl Base {
         &self,
         config: &Config,
         sockets: Vec<TcpListen>,
-        tls: Option<&Arc<TlsServer>>,
+        (tls, webmail): (Option<&Arc<TlsServer>>, Option<Webmail>),
     ) -> Vec<SocketAddr> {
         super::relay_watch::spawn(self, config);
+        let submitters = webmail.map(|it| Arc::new(AccountSubmitters::new(it)));
         let mut addresses = Vec::new();
         for (socket, (_, options)) in sockets.into_iter().zip(config.inbound_options()) {
             addresses.push(socket.local_address());
@@ -252,7 +254,10 @@ impl Base {
             let guard = LoopGuard::new(router, spool, self.visits.clone());
             let server = server.guarded(guard).checking(Arc::clone(&self.checker));
             let server = server.filtering(self.filters.clone());
-            let server = server.answering(self.policies.clone());
+            let mut server = server.answering(self.policies.clone());
+            if let Some(submitters) = submitters.clone() {
+                server = server.submitting(submitters);
+            }
             let run = inbound::run(Box::new(socket), Arc::new(server), self.shutdown.clone());
             self.shutdown.spawn("inbound listener", run);
         }

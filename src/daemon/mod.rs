@@ -18,6 +18,7 @@ mod relay_watch;
 mod reload;
 mod serve;
 mod sockets;
+mod submitters;
 mod sync;
 mod visit_key;
 

@@ -145,7 +145,7 @@ pub(super) fn count(automatic: Option<&Automatic>) {
 }
 
 /// Up to `most` bytes from `at` on.
-async fn front(draft: &Draft, at: u64, most: usize) -> Result<Vec<u8>, SpoolError> {
+pub(super) async fn front(draft: &Draft, at: u64, most: usize) -> Result<Vec<u8>, SpoolError> {
     let mut read = Vec::new();
     while read.len() < most {
         let from = at + read.len() as u64;

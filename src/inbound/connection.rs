@@ -6,29 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use metrics::counter;
+use tokio::time::Instant;
 
 use super::TlsMode;
 use super::admission::Doorway;
-use super::automatic::count;
-use super::content::Content;
+use super::login::LoggedIn;
 use super::notes::Named;
 use super::policy::Standing;
 use super::receive::Incoming;
 use super::server::{Permit, Server};
-use super::session::{Action, BadLine, Hello, Introduces, Pipelined, Rules, Session, StartTls};
-use super::transaction::Transaction;
-use super::trust::Held;
+use super::session::{Action, BadLine, Introduces, Pipelined, Rules, Session, StartTls};
 use super::wire::{Wire, WireError};
 use crate::base::{Shutdown, TlsInfo};
-use crate::directory::is_encapsulated;
 use crate::limits;
-use crate::mail::{Authenticity, Envelope, Peer, SpoolId, Trace, Verdict};
 use crate::net::BoxedStream;
 use crate::route::{Admission, Origin};
-use crate::smtp::{Attribute, Command, ForwardPath, LineDecoder, Reply, XClient};
-use crate::spool::{Draft, SpoolError};
-use crate::telemetry::names;
+use crate::smtp::{Attribute, Command, ForwardPath, LineDecoder, Reply, ReversePath, XClient};
+use crate::spool::SpoolError;
 
 /// One connection.
 pub(super) struct Connection {
@@ -43,8 +37,19 @@ pub(super) struct Connection {
     permit: Option<Permit>,
     /// May the peer say XCLIENT? Whatever it says, it remains who it is.
     introduces: Introduces,
-    tls: Option<TlsInfo>,
+    pub(super) tls: Option<TlsInfo>,
+    /// Who has logged in.
+    pub(super) login: Option<LoggedIn>,
+    /// Until when he must have, where he must.
+    login_by: Option<Instant>,
     shutdown: Shutdown,
+}
+
+/// What a client said in a line.
+enum Said {
+    Command(Result<Command, BadLine>),
+    /// To a challenge.
+    Answer(Vec<u8>),
 }
 
 /// Whose a connection is.
@@ -83,6 +88,8 @@ impl Connection {
         } else {
             Introduces::Nobody
         };
+        let limit = options.bounds.login_time;
+        let login_by = options.role.wants_login().then(|| Instant::now() + limit);
         Self {
             server,
             peer,
@@ -92,6 +99,8 @@ impl Connection {
             permit: Some(client.permit),
             introduces,
             tls: None,
+            login: None,
+            login_by,
             shutdown,
         }
     }
@@ -152,11 +161,12 @@ impl Connection {
             Some(Some(address)) => (SocketAddr::new(address, said.port()), Standing::Own),
             // Nor is he the one who was introduced before him.
             Some(None) => (self.spokesman, Standing::Unknown),
-            None => return Some(()),
+            None => (self.peer, self.standing),
         };
         let (spokesman, client) = (self.spokesman, self.peer.ip());
         tracing::debug!(%spokesman, %client, standing = ?self.standing, "XCLIENT");
         self.permit = Some(self.permit.take()?.reassign(client)?);
+        self.login = None;
         self.origin = self.server.options.role.origin_of(client, self.standing);
         Some(())
     }
@@ -171,7 +181,7 @@ impl Connection {
 
     async fn handshake(&mut self, stream: BoxedStream) -> Option<BoxedStream> {
         let tls = self.server.tls.clone()?;
-        let result = tokio::time::timeout(self.timeout(), tls.accept(stream)).await;
+        let result = tokio::time::timeout(self.patience(), tls.accept(stream)).await;
         let result = result.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         match result {
             Ok((stream, info)) => {
@@ -188,6 +198,17 @@ impl Connection {
 
     fn timeout(&self) -> Duration {
         self.server.options.bounds.command_timeout
+    }
+
+    /// The same for who must log in and has not: all his commands have one time together.
+    pub(super) fn patience(&self) -> Duration {
+        match (&self.login, self.login_by) {
+            (None, Some(by)) => {
+                let left = by.saturating_duration_since(Instant::now());
+                self.timeout().min(left)
+            }
+            (Some(_), _) | (None, None) => self.timeout(),
+        }
     }
 
     /// The last word to a client that we leave.
@@ -220,21 +241,22 @@ impl Connection {
     }
 
     /// Commands and replies until the session ends or changes its stream.
-    async fn converse(&self, wire: &mut Wire, mut session: Session) -> Result<Next, End> {
+    async fn converse(&mut self, wire: &mut Wire, mut session: Session) -> Result<Next, End> {
         let mut lines = LineDecoder::new(limits::COMMAND_LINE);
         let mut incoming = None;
         loop {
             let found = lines.decode(wire.input());
             let consumed = found.consumed;
-            let line = found.line.map(|line| match line {
-                Ok(text) => Command::parse(text).map_err(BadLine::from),
+            let said = found.line.map(|line| match line {
+                Ok(text) if session.is_answering() => Said::Answer(text.to_vec()),
+                Ok(text) => Said::Command(Command::parse(text).map_err(BadLine::from)),
                 Err(error) => {
                     let raw = wire.input().get(..consumed).unwrap_or_default();
-                    Err(BadLine::of(error, raw))
+                    Said::Command(Err(BadLine::of(error, raw)))
                 }
             });
             wire.consume(consumed);
-            let Some(line) = line else {
+            let Some(said) = said else {
                 self.more(wire).await?;
                 continue;
             };
@@ -243,13 +265,21 @@ impl Connection {
             } else {
                 Pipelined::Yes
             };
-            if let Ok(Command::Rcpt { to, .. }) = &line
-                && session.is_collecting()
-            {
-                self.prepare(wire, to).await?;
-            }
-            let named = Named::by(line.as_ref().ok());
-            let (after, action) = session.handle(line, pipelined, self);
+            let mut named = Named::default();
+            let (after, action) = match said {
+                Said::Answer(line) => session.answer(&line, pipelined, &*self),
+                Said::Command(line) => {
+                    self.prepare(wire, (line.as_ref().ok(), &session)).await?;
+                    named = Named::by(line.as_ref().ok());
+                    session.handle(line, pipelined, &*self)
+                }
+            };
+            let (after, action) = if let Action::Verify(claim) = action {
+                let verdict = self.verify(wire, claim).await?;
+                after.verified(verdict.as_ref().copied(), &*self)
+            } else {
+                (after, action)
+            };
             if !after.is_chunking() && !matches!(action, Action::Chunk(_) | Action::Discard(..)) {
                 // RSET and a greeting end what has come in chunks.
                 incoming = None;
@@ -274,8 +304,19 @@ impl Connection {
 
     /// What the door has to know of a recipient is found out before it answers. If that takes a
     /// while, the client has the replies to what it said before (RFC 2920 §3.2).
-    async fn prepare(&self, wire: &mut Wire, to: &ForwardPath) -> Result<(), End> {
-        let ForwardPath::Mailbox(mailbox) = to else {
+    async fn prepare(
+        &mut self,
+        wire: &mut Wire,
+        (command, session): (Option<&Command>, &Session),
+    ) -> Result<(), End> {
+        if let Some(Command::Mail { .. }) = command {
+            return self.renew(wire).await;
+        }
+        let Some(Command::Rcpt {
+            to: ForwardPath::Mailbox(mailbox),
+            ..
+        }) = command.filter(|_| session.is_collecting())
+        else {
             return Ok(());
         };
         let mut preparing = self.server.admit.prepare(mailbox);
@@ -290,9 +331,14 @@ impl Connection {
     async fn more(&self, wire: &mut Wire) -> Result<(), End> {
         // Not within the select: a reply that is half written must not be written again.
         wire.flush(self.timeout()).await?;
+        let patience = self.patience();
+        // What has come already would be read without a wait.
+        if patience.is_zero() {
+            return Err(WireError::Timeout.into());
+        }
         tokio::select! {
             biased;
-            filled = wire.fill(self.timeout(), limits::READ_IDLE) => Ok(filled?),
+            filled = wire.fill(patience, limits::READ_IDLE) => Ok(filled?),
             () = self.shutdown.stopping() => Err(End::Stopping),
         }
     }
@@ -319,6 +365,8 @@ impl Connection {
                 Ok(Next::Handshake(session))
             }
             Action::Introduce(said) => Ok(Next::Introduced(session, said)),
+            // It was asked about right where it was said.
+            Action::Verify(_) => Ok(Next::Close),
             Action::Content(hello, transaction) => {
                 // What a message takes is taken only while one comes.
                 Box::pin(self.content(wire, hello, transaction)).await?;
@@ -334,109 +382,6 @@ impl Connection {
                     .await?;
                 self.say(wire, &reply);
                 Ok(Next::Continue(session))
-            }
-        }
-    }
-
-    pub(super) fn trace(&self, hello: &Hello, transaction: &Transaction, id: SpoolId) -> String {
-        let recipient = match transaction.recipients.as_slice() {
-            [only] => Some(&only.address),
-            _ => None,
-        };
-        let trace = Trace {
-            helo: &hello.name,
-            peer: self.peer.ip().to_canonical(),
-            hostname: &self.server.options.hostname,
-            protocol: self.protocol(hello, transaction),
-            tls: self.tls.as_ref(),
-            id,
-            recipient,
-            at: self.server.clock.now(),
-        };
-        trace.to_string()
-    }
-
-    /// RFC 3848, RFC 6531 §4.3.
-    const fn protocol(&self, hello: &Hello, transaction: &Transaction) -> &'static str {
-        match (
-            hello.extended,
-            transaction.parameters.smtputf8,
-            self.tls.is_some(),
-        ) {
-            (false, _, _) => "SMTP",
-            (true, false, false) => "ESMTP",
-            (true, false, true) => "ESMTPS",
-            (true, true, false) => "UTF8SMTP",
-            (true, true, true) => "UTF8SMTPS",
-        }
-    }
-
-    pub(super) fn envelope(
-        &self,
-        hello: Hello,
-        transaction: Transaction,
-        (content, verdict): (&Content, Option<Verdict>),
-    ) -> Envelope {
-        let found = content.found();
-        Envelope {
-            peer: Peer {
-                address: self.peer.to_string(),
-                protocol: self.protocol(&hello, &transaction).to_owned(),
-                helo: hello.name,
-                tls: self.tls.as_ref().map(ToString::to_string),
-                user: None,
-            },
-            from: transaction.from,
-            parameters: transaction.parameters,
-            recipients: transaction.recipients,
-            message_id: found.message_id(),
-            subject: found.subject(),
-            header_from: found.from(),
-            authenticity: match self.origin {
-                Origin::Internet => Authenticity::Unproven,
-                Origin::Trusted => Authenticity::Relayed,
-            },
-            expanded: None,
-            filtered: Vec::new(),
-            verdict: verdict.map(Box::new),
-            automatic: None,
-        }
-    }
-
-    /// Makes it durable; only then 250 (I1).
-    pub(super) async fn commit(
-        &self,
-        draft: Draft,
-        mut envelope: Envelope,
-        (visits, held): (&[String], Held),
-    ) -> Reply {
-        let size = draft.len();
-        let from = envelope.from.to_string();
-        let recipients = envelope.recipients.len();
-        let now = self.server.clock.now();
-        let guard = self.server.loops.as_ref();
-        let loops = guard.map(|guard| guard.check(visits, &envelope, now));
-        let held = held.with_loops(loops.unwrap_or_default());
-        envelope.spare(&held);
-        let all = envelope.recipients.iter().map(|it| &it.address);
-        let encapsulated: Vec<_> = all.filter(|it| is_encapsulated(it)).cloned().collect();
-        let automatic = envelope.automatic.clone();
-        let id = draft.id();
-        match self.server.spool.accept_held(draft, envelope, held).await {
-            Ok(id) => {
-                let listener = self.server.options.listener.clone();
-                counter!(names::MESSAGES_ACCEPTED, "listener" => listener.clone()).increment(1);
-                counter!(names::BYTES_ACCEPTED, "listener" => listener).increment(size);
-                count(automatic.as_deref());
-                for address in &encapsulated {
-                    self.server.admit.encapsulated(address, &from, now);
-                }
-                Reply::with_text(250, (2, 0, 0), format!("Ok: queued as {id}"))
-            }
-            Err(error) => {
-                let peer = self.peer;
-                tracing::error!(%id, %error, %peer, from, recipients, size, "not accepted");
-                spool_reply(&error)
             }
         }
     }
@@ -478,6 +423,10 @@ impl Rules for Connection {
             .spool
             .admission()
             .map_err(|error| spool_reply(&error))
+    }
+
+    fn may_send_as(&self, from: &ReversePath) -> Result<(), Reply> {
+        self.check_sender(from)
     }
 
     fn admit(&self, to: &ForwardPath) -> Admission {

@@ -2,7 +2,7 @@
 //! reason to refuse it found. Pure: bytes in, bytes out, and a verdict at the end.
 
 use super::Options;
-use super::header_filter::{Found, HeaderFilter};
+use super::header_filter::{Found, HeaderFilter, Mending};
 use super::session::too_large;
 use crate::auth::Reading;
 use crate::route::Origin;
@@ -51,6 +51,12 @@ impl Content {
             decoded: Vec::new(),
             kept: Vec::new(),
         }
+    }
+
+    /// What a message of ours lacks is added, and what should not leave is taken out.
+    pub(super) fn mending(mut self, mending: Mending) -> Self {
+        self.filter = self.filter.mending(mending);
+        self
     }
 
     /// Takes bytes that follow DATA from the wire; [`Self::kept`] has what goes to the spool. Of a

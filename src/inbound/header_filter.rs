@@ -30,7 +30,20 @@ pub(super) struct HeaderFilter {
     checked_as: Option<String>,
     /// The field of the line before, if lists show it.
     showing: Option<Shown>,
+    /// What a message of ours must have, and has not yet.
+    mending: Option<Mending>,
     found: Found,
+}
+
+/// What is done to the header of a message that somebody of ours hands in, RFC 6409 §8.
+#[derive(Debug)]
+pub(super) struct Mending {
+    /// `Date`, if there is none.
+    pub(super) date: String,
+    /// `Message-ID`, if there is none, without brackets.
+    pub(super) message_id: String,
+    /// Our name: results in it are not his to write.
+    pub(super) hostname: String,
 }
 
 /// What was found.
@@ -42,6 +55,7 @@ pub(super) struct Found {
     pub(super) size: usize,
     /// Values of our own lines from earlier visits, the newest first.
     pub(super) visits: Vec<String>,
+    has_date: bool,
     message_id: Vec<u8>,
     subject: Vec<u8>,
     from: Vec<u8>,
@@ -81,7 +95,9 @@ impl HeaderFilter {
             held: Vec::new(),
             checked_as,
             showing: None,
+            mending: None,
             found: Found {
+                has_date: false,
                 hops: 0,
                 size: 0,
                 visits: Vec::new(),
@@ -90,6 +106,13 @@ impl HeaderFilter {
                 from: Vec::new(),
             },
         }
+    }
+
+    /// For a message of ours.
+    pub(super) fn mending(mut self, mending: Mending) -> Self {
+        self.checked_as = Some(mending.hostname.clone());
+        self.mending = Some(mending);
+        self
     }
 
     pub(super) const fn found(&self) -> &Found {
@@ -125,6 +148,9 @@ impl HeaderFilter {
             self.line(&whole, out);
         }
         self.settle(out);
+        if self.place == Place::Fields {
+            self.mend(out);
+        }
         if self.place == Place::FirstLine {
             // Not a single byte: our trace line is all the header there is, and the body is empty.
             out.extend_from_slice(b"\r\n");
@@ -143,6 +169,7 @@ impl HeaderFilter {
         self.found.size += line.len();
         if line == b"\r\n" {
             self.settle(out);
+            self.mend(out);
             self.place = Place::Body;
             out.extend_from_slice(line);
             return;
@@ -194,12 +221,38 @@ impl HeaderFilter {
         self.fate = Fate::Stays;
     }
 
+    /// RFC 6409 §8.2, §8.3: adds what the header lacks at its end.
+    fn mend(&mut self, out: &mut Vec<u8>) {
+        let Some(mending) = self.mending.take() else {
+            return;
+        };
+        // The last line of chunks may have no end.
+        if !out.is_empty() && !out.ends_with(b"\r\n") {
+            out.extend_from_slice(b"\r\n");
+        }
+        if !self.found.has_date {
+            let field = format!("Date: {}\r\n", mending.date);
+            out.extend_from_slice(field.as_bytes());
+        }
+        if self.found.message_id.is_empty() {
+            let field = format!("Message-ID: <{}>\r\n", mending.message_id);
+            out.extend_from_slice(field.as_bytes());
+            self.found.keep(Shown::MessageId, field.as_bytes());
+        }
+    }
+
     fn begin_field(&mut self, line: &[u8]) {
         let name = field_name(line).unwrap_or_default();
+        self.found.has_date |= name.eq_ignore_ascii_case(b"Date");
+        // RFC 5322 §3.6.3: whom it names is hidden from all others.
+        let is_blind = [b"Bcc".as_slice(), b"Resent-Bcc"]
+            .iter()
+            .any(|blind| name.eq_ignore_ascii_case(blind));
         let is_result = name.eq_ignore_ascii_case(b"Authentication-Results");
         let is_forged =
             has_prefix(line, INTERNAL) || name.eq_ignore_ascii_case(FILTER_FIELD.as_bytes());
-        self.fate = if self.origin != Origin::Trusted && is_forged {
+        let goes = is_blind && self.mending.is_some();
+        self.fate = if goes || self.origin != Origin::Trusted && is_forged {
             Fate::Goes
         } else if is_result && self.checked_as.is_some() {
             Fate::Open

@@ -3,23 +3,29 @@
 //! `listener` takes connections within bounds; `connection` moves bytes; `session` decides, one
 //! command in, one action out, without I/O; `content` reads the message; who sent it, and what is
 //! in it, is asked of others (`trust`, `looked_at`), and what becomes of automatic answers
-//! (`automatic`); the spool commits it.
+//! (`automatic`); the spool commits it. Who hands in mail for others logs in first (`submission`,
+//! `sasl`, `login`), and writes in his own name (`authorship`).
 //! A 250 to the final dot is said only after the commit (I1). The room never delivers, never
 //! looks at a backend, and changes nothing in a message but its header's front.
 
 mod admission;
+mod authorship;
 mod automatic;
 mod connection;
 mod content;
 mod header_filter;
 mod listener;
+mod login;
 mod looked_at;
 mod notes;
 mod policy;
 mod receive;
+mod record;
 mod relay_test;
+mod sasl;
 mod server;
 mod session;
+mod submission;
 mod transaction;
 mod trust;
 mod visitors;
@@ -31,6 +37,7 @@ pub use listener::run;
 pub use policy::{Role, TlsMode};
 pub use relay_test::test_relay;
 pub use server::Server;
+pub use submission::{Denied, Outgoing, Proof, Submitter, Submitters};
 
 use crate::limits;
 use crate::net::Network;
@@ -83,6 +90,10 @@ pub struct Bounds {
     pub bad_commands: usize,
     /// See [`limits::BAD_RECIPIENTS`].
     pub bad_recipients: usize,
+    /// See [`limits::WRONG_LOGINS`].
+    pub wrong_logins: usize,
+    /// See [`limits::LOGIN_TIME`].
+    pub login_time: Duration,
     /// See [`limits::HOPS`].
     pub hops: usize,
     /// See [`limits::HEADER_SECTION`].
@@ -106,6 +117,8 @@ impl Default for Bounds {
             recipients: limits::RECIPIENTS,
             bad_commands: limits::BAD_COMMANDS,
             bad_recipients: limits::BAD_RECIPIENTS,
+            wrong_logins: limits::WRONG_LOGINS,
+            login_time: limits::LOGIN_TIME,
             hops: limits::HOPS,
             header_section: limits::HEADER_SECTION,
             proxy_timeout: limits::PROXY_TIMEOUT,

@@ -18,6 +18,7 @@ pub(super) struct Notes {
     refusals: Mutex<Sampler>,
     verdicts: Mutex<Sampler>,
     connections: Mutex<Sampler>,
+    logins: Mutex<Sampler>,
 }
 
 impl Default for Notes {
@@ -27,6 +28,7 @@ impl Default for Notes {
             refusals: new(limits::LOG_REFUSALS),
             verdicts: new(limits::LOG_REFUSALS),
             connections: new(limits::LOG_CONNECTIONS),
+            logins: new(limits::LOG_REFUSALS),
         }
     }
 }
@@ -69,6 +71,19 @@ impl Server {
         tracing::info!(%peer, listener, from, to, %reply, left_out, "refused");
     }
 
+    /// Somebody logged in, or tried to.
+    pub(super) fn note_login(
+        &self,
+        peer: SocketAddr,
+        (who, mechanism, outcome): (&str, &'static str, &'static str),
+    ) {
+        let Some(left_out) = take(&self.notes.logins, self.clock.now()) else {
+            return;
+        };
+        let listener = &self.options.listener;
+        tracing::info!(%peer, listener, who, mechanism, outcome, left_out, "submission: login");
+    }
+
     /// A message is refused for what was found out about its sender.
     pub(super) fn note_verdict(
         &self,
@@ -90,6 +105,7 @@ impl Server {
             ("refused", &self.notes.refusals),
             ("sender not believed", &self.notes.verdicts),
             ("connection ended", &self.notes.connections),
+            ("submission: login", &self.notes.logins),
         ] {
             let mut sampler = sampler.lock().unwrap_or_else(PoisonError::into_inner);
             let left_out = sampler.rest();

@@ -12,6 +12,8 @@ use crate::route::Origin;
 pub enum Role {
     /// Everybody's, for our own domains only (I11).
     Mx,
+    /// That of people of ours who log in first, RFC 6409.
+    Submission,
     /// Devices: peers in these networks may send to strangers too; others as with `Mx`.
     Relay {
         /// `allow` of the listener.
@@ -20,11 +22,18 @@ pub enum Role {
 }
 
 impl Role {
+    /// Must a client log in?
+    #[must_use]
+    pub const fn wants_login(&self) -> bool {
+        matches!(self, Self::Submission)
+    }
+
     /// What a peer at this address is.
     #[must_use]
     pub fn origin(&self, peer: IpAddr) -> Origin {
         match self {
-            Self::Mx => Origin::Internet,
+            // Of submission: until it has logged in.
+            Self::Mx | Self::Submission => Origin::Internet,
             Self::Relay { allow } => {
                 if allow.iter().any(|network| network.contains(peer)) {
                     Origin::Trusted
@@ -94,6 +103,10 @@ mod tests {
         );
         assert_eq!(
             Role::Mx.origin("127.0.0.1".parse().unwrap()),
+            Origin::Internet
+        );
+        assert_eq!(
+            Role::Submission.origin("127.0.0.1".parse().unwrap()),
             Origin::Internet
         );
     }

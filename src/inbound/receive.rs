@@ -5,11 +5,14 @@ use tokio::time::Instant;
 
 use super::connection::{Connection, End, NOT_STORED, spool_reply};
 use super::content::Content;
+use super::header_filter::Mending;
 use super::session::{Chunk, Hello, Rules as _, Session};
 use super::transaction::Transaction;
 use super::wire::{Wire, WireError};
 use crate::auth::Checker;
 use crate::limits;
+use crate::mail::SpoolId;
+use crate::route::Origin;
 use crate::smtp::Reply;
 use crate::spool::Draft;
 
@@ -127,9 +130,17 @@ impl Connection {
 
     /// A message with our trace line in front.
     async fn begin(&self, hello: Hello, transaction: Box<Transaction>) -> Incoming {
-        let mut draft = self.server.spool.draft();
-        let reading = self.checker().map(Checker::reading);
-        let mut content = Content::new(&self.server.options, self.origin, reading);
+        let (mut draft, mut content) = if self.submitter().is_some() {
+            let draft = self.server.spool.draft_of_ours();
+            let mending = self.mending(draft.id());
+            // What a person writes into fields of machines is worth no more than a stranger's word.
+            let content = Content::new(&self.server.options, Origin::Internet, None);
+            (draft, content.mending(mending))
+        } else {
+            let reading = self.checker().map(Checker::reading);
+            let content = Content::new(&self.server.options, self.origin, reading);
+            (self.server.spool.draft(), content)
+        };
         let trace = self.trace(&hello, &transaction, draft.id());
         if let Err(error) = draft.append(trace.as_bytes()).await {
             content.refuse(spool_reply(&error));
@@ -140,6 +151,16 @@ impl Connection {
             content,
             draft: Some(draft),
             give_up: None,
+        }
+    }
+
+    /// What a message of ours must have, RFC 6409 §8.
+    fn mending(&self, id: SpoolId) -> Mending {
+        let hostname = &self.server.options.hostname;
+        Mending {
+            date: self.server.clock.now().to_rfc5322(),
+            message_id: format!("{id}@{hostname}"),
+            hostname: hostname.clone(),
         }
     }
 

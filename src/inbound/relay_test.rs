@@ -9,7 +9,7 @@ use super::Options;
 use super::admission::Doorway;
 use super::session::{Action, BadLine, Introduces, Pipelined, Rules, Session, StartTls};
 use crate::route::{Admission, Admit, OpenTrick, Origin, RelayTest};
-use crate::smtp::{Command, ForwardPath, Mailbox, Reply};
+use crate::smtp::{Command, ForwardPath, Mailbox, Reply, ReversePath};
 
 /// Where nobody of ours is: public name servers. Who trusts one of them trusts the world.
 const OUTSIDE: [&str; 5] = [
@@ -170,7 +170,12 @@ impl Rules for Outsider<'_> {
     }
 
     fn is_encrypted(&self) -> bool {
-        false
+        // Who wants to log in could: it must be the login that keeps him out.
+        true
+    }
+
+    fn may_send_as(&self, _from: &ReversePath) -> Result<(), Reply> {
+        Ok(())
     }
 
     fn introduces(&self) -> Introduces {
@@ -304,5 +309,11 @@ mod tests {
         assert!(!opened(allow("128.0.0.0/1"), trusted).is_empty());
         assert!(opened(allow("10.0.0.0/8"), trusted).is_empty());
         assert!(opened(Role::Mx, trusted).is_empty());
+    }
+
+    /// Without a login nothing is taken, not even by a door that would take everything.
+    #[test]
+    fn who_has_not_logged_in_hands_in_nothing() {
+        assert!(opened(Role::Submission, |_, _, _| true).is_empty());
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Options;
 use super::notes::Notes;
+use super::submission::Submitters;
 use super::visitors::{Visitor, Visitors};
 use crate::auth::Checker;
 use crate::automatic::Policies;
@@ -27,6 +28,7 @@ pub struct Server {
     pub(super) notes: Notes,
     pub(super) filters: Option<Filters>,
     pub(super) policies: Policies,
+    pub(super) submitters: Option<Arc<dyn Submitters>>,
     visitors: Mutex<Visitors>,
 }
 
@@ -59,6 +61,7 @@ impl Server {
             notes: Notes::default(),
             filters: None,
             policies: Policies::default(),
+            submitters: None,
             visitors: Mutex::default(),
         }
     }
@@ -88,6 +91,13 @@ impl Server {
     #[must_use]
     pub fn answering(mut self, policies: Policies) -> Self {
         self.policies = policies;
+        self
+    }
+
+    /// With somebody who knows who may log in; without him nobody can.
+    #[must_use]
+    pub fn submitting(mut self, submitters: Arc<dyn Submitters>) -> Self {
+        self.submitters = Some(submitters);
         self
     }
 

@@ -3,15 +3,21 @@
 
 mod chunks;
 mod introductions;
+mod login;
+mod sender;
 
 use super::Options;
+use super::sasl::Claim;
 use super::transaction::Transaction;
 use crate::mail::Recipient;
 use crate::route::Admission;
 use crate::smtp::{
-    Command, CommandError, Extensions, ForwardPath, Limits, LineError, MailParameters, Mailbox,
-    ParameterError, RcptParameters, Reply, ReversePath, XClient,
+    Command, CommandError, Extensions, ForwardPath, Limits, LineError, MailParameters,
+    RcptParameters, Reply, ReversePath, XClient,
 };
+use login::Login;
+pub(super) use sender::too_large;
+use sender::{needs_utf8, offers_requiretls, refuse_sender};
 
 /// What the session asks the world.
 pub(super) trait Rules {
@@ -23,6 +29,8 @@ pub(super) trait Rules {
     fn is_encrypted(&self) -> bool;
     /// May this peer say whose mail it hands on?
     fn introduces(&self) -> Introduces;
+    /// May the client send in this name?
+    fn may_send_as(&self, from: &ReversePath) -> Result<(), Reply>;
     /// May this peer send to that address?
     fn admit(&self, to: &ForwardPath) -> Admission;
 }
@@ -36,7 +44,7 @@ pub(super) struct Hello {
 }
 
 /// What to do.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Action {
     /// Say it.
     Reply(Reply),
@@ -46,6 +54,8 @@ pub(super) enum Action {
     StartTls(Reply),
     /// The client is somebody else: greet him.
     Introduce(XClient),
+    /// Find out whether the client is who it says.
+    Verify(Claim),
     /// Take the message.
     Content(Hello, Box<Transaction>),
     /// Take a part of the message.
@@ -143,6 +153,8 @@ pub(super) struct Session {
     bad_recipients: usize,
     starttls: StartTls,
     greeted_before: bool,
+    login: Login,
+    wrong_logins: usize,
     /// What the client said in EHLO, as who introduced him says.
     helo: Option<String>,
 }
@@ -150,6 +162,8 @@ pub(super) struct Session {
 const BAD_SEQUENCE: Reply = Reply::new(503, (5, 5, 1), "Bad sequence of commands");
 const NO_RECIPIENTS: Reply = Reply::new(554, (5, 5, 1), "No valid recipients");
 const OK: Reply = Reply::new(250, (2, 0, 0), "Ok");
+/// RFC 2920 §3.1; what follows was written by someone who did not read our reply.
+const SYNCHRONIZATION: Reply = Reply::new(554, (5, 5, 0), "Error: SMTP protocol synchronization");
 
 impl Session {
     /// Has a transaction begun?
@@ -170,6 +184,8 @@ impl Session {
             bad_recipients: 0,
             starttls,
             greeted_before: false,
+            login: Login::Out,
+            wrong_logins: 0,
             helo: None,
         }
     }
@@ -179,6 +195,7 @@ impl Session {
         Self {
             state: State::Ungreeted,
             starttls: StartTls::NotOffered,
+            login: Login::Out,
             ..self
         }
     }
@@ -191,10 +208,12 @@ impl Session {
         rules: &impl Rules,
     ) -> (Self, Action) {
         let first = !self.greeted_before;
-        let session = Self {
+        let mut session = Self {
             greeted_before: true,
             ..self
         };
+        // Who says a command does not answer.
+        session.login.give_up();
         let command = match line {
             Ok(command) => command,
             Err(BadLine::Command(error @ CommandError::OtherProtocol)) if first => {
@@ -211,9 +230,14 @@ impl Session {
             Err(error) => return session.bad(error.reply(), rules),
         };
         if pipelined == Pipelined::Yes && session.must_wait(&command) {
-            // RFC 2920 §3.1; what follows was written by someone who did not read our reply.
-            let reply = Reply::new(554, (5, 5, 0), "Error: SMTP protocol synchronization");
-            return (session, Action::Close(reply));
+            return (session, Action::Close(SYNCHRONIZATION));
+        }
+        if let Some(refusal) = session.barred(&command, rules) {
+            return if let Command::Bdat { size, .. } = command {
+                session.bad_chunk(size, refusal, rules)
+            } else {
+                session.bad(refusal, rules)
+            };
         }
         match command {
             Command::Ehlo(name) => session.hello(name, Greeting::Ehlo, rules),
@@ -243,7 +267,10 @@ impl Session {
                 Action::Reply(Reply::new(214, (2, 0, 0), "See RFC 5321")),
             ),
             Command::Quit => (session, Action::Close(Reply::new(221, (2, 0, 0), "Bye"))),
-            Command::Auth { .. } | Command::Expn(_) | Command::Lhlo(_) => {
+            Command::Auth { mechanism, initial } => {
+                session.auth((&mechanism, initial.as_deref()), rules)
+            }
+            Command::Expn(_) | Command::Lhlo(_) => {
                 let reply = Reply::new(502, (5, 5, 1), "Command not implemented");
                 session.bad(reply, rules)
             }
@@ -267,12 +294,15 @@ impl Session {
                     | Command::Helo(_)
                     | Command::Data
                     | Command::StartTls
+                    // RFC 4954 §4.
+                    | Command::Auth { .. }
                     | Command::XClient(_)
             )
     }
 
     fn bad(mut self, reply: Reply, rules: &impl Rules) -> (Self, Action) {
         self.bad_commands += 1;
+        self.login.give_up();
         if self.bad_commands > rules.options().bounds.bad_commands {
             let reply = Reply::new(421, (4, 7, 0), "Too many errors, closing");
             return (self, Action::Close(reply));
@@ -308,6 +338,7 @@ impl Session {
             eight_bit_mime: true,
             smtputf8: true,
             starttls: self.starttls == StartTls::Offered,
+            auth: self.mechanisms(rules),
             enhanced_status_codes: true,
             dsn: true,
             chunking: true,
@@ -318,7 +349,6 @@ impl Session {
             },
             requiretls: offers_requiretls(rules),
             xclient: rules.introduces() == Introduces::Others,
-            ..Extensions::default()
         }
     }
 
@@ -338,6 +368,8 @@ impl Session {
                 let (state, reply) = if let Some(reply) = refusal {
                     (State::Ready(hello), reply)
                 } else {
+                    let auth = None;
+                    let parameters = MailParameters { auth, ..parameters };
                     let transaction = Transaction::new(from, parameters);
                     let state = State::Collecting(hello, Box::new(transaction));
                     (state, Reply::new(250, (2, 1, 0), "Ok"))
@@ -450,46 +482,6 @@ impl Session {
 enum Greeting {
     Ehlo,
     Helo,
-}
-
-fn refuse_sender(
-    from: &ReversePath,
-    parameters: &MailParameters,
-    rules: &impl Rules,
-) -> Option<Reply> {
-    // RFC 6531 §3.5: 550 for a sender.
-    if !parameters.smtputf8 && !from.mailbox().is_none_or(Mailbox::is_ascii) {
-        let text = "Non-ASCII address without SMTPUTF8";
-        return Some(Reply::new(550, (5, 6, 7), text));
-    }
-    // RFC 8689 §2: not offered, not known.
-    if parameters.requiretls && !offers_requiretls(rules) {
-        return Some(CommandError::Parameter(ParameterError::Unknown).reply());
-    }
-    // RFC 1870 §6.1: said before the message is sent.
-    let max = rules.options().max_message_size;
-    if parameters.size.is_some_and(|size| size > max) {
-        return Some(too_large(max));
-    }
-    rules.room().err()
-}
-
-/// RFC 8689 §2: over TLS only.
-fn offers_requiretls(rules: &impl Rules) -> bool {
-    rules.options().requiretls && rules.is_encrypted()
-}
-
-/// The reply to a message beyond `max` bytes.
-pub(super) fn too_large(max: u64) -> Reply {
-    let text = format!("Message too large, the limit is {max} bytes");
-    Reply::with_text(552, (5, 3, 4), text)
-}
-
-fn needs_utf8(to: &ForwardPath) -> bool {
-    match to {
-        ForwardPath::Postmaster => false,
-        ForwardPath::Mailbox(mailbox) => !mailbox.is_ascii(),
-    }
 }
 
 #[cfg(test)]

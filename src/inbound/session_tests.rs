@@ -43,6 +43,10 @@ impl Rules for World {
         Introduces::Others
     }
 
+    fn may_send_as(&self, _from: &ReversePath) -> Result<(), Reply> {
+        Ok(())
+    }
+
     fn room(&self) -> Result<(), Reply> {
         Ok(())
     }
@@ -83,6 +87,8 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
         "BDAT x",
         "XCLIENT ADDR=192.0.2.1 HELO=other.example",
         "XCLIENT LOGIN=ann",
+        "AUTH PLAIN AGFubgBnZWhlaW0=",
+        "AUTH LOGIN",
         "GET / HTTP/1.0",
     ]);
     prop_oneof![
@@ -149,6 +155,8 @@ proptest! {
                     session = session.introduced(said.get(Attribute::Helo).flatten());
                     greeted = false;
                 }
+                // Nobody logs in at this door.
+                Action::Verify(claim) => prop_assert!(false, "{claim:?}"),
                 Action::Content(_, transaction) => {
                     prop_assert!(greeted && waits && !is_wait(pipelined));
                     prop_assert!(open.is_none());

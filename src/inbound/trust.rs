@@ -50,6 +50,11 @@ impl Connection {
         mut transaction: Transaction,
         mut content: Content,
     ) -> Reply {
+        let whole = (&draft, content.found().size);
+        let sent = (&transaction.from, transaction.recipients.len());
+        if let Err(reply) = self.check_submission(whole, sent).await {
+            return reply;
+        }
         let reading = content.take_reading();
         let checked = self.check(reading, &hello, &transaction).await;
         let (verdict, seal, name) = match checked {

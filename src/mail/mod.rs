@@ -22,6 +22,7 @@ mod letter;
 mod likeness;
 mod mark;
 mod mime;
+mod originators;
 mod outcome;
 mod replay;
 mod replayed;
@@ -59,6 +60,7 @@ pub use mime::{
     ParsedMessage, Part, Person, TextPart, file_name, html_to_text, is_message_id,
     seems_to_have_attachments,
 };
+pub use originators::originators;
 pub use outcome::{Blame, Failure, Outcome};
 pub use replay::{ReplayMark, ReplayPhase, ReplayStep, ReplayedRecipient};
 pub use report::{Report, ReportKind, ReportedRecipient, Returned};

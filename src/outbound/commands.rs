@@ -132,6 +132,8 @@ fn mail_parameters(delivery: &Delivery, extensions: &Extensions) -> MailParamete
         ret: said.ret.filter(|_| extensions.dsn),
         envid: said.envid.clone().filter(|_| extensions.dsn),
         requiretls: said.requiretls && extensions.requiretls,
+        // RFC 4954 §5: it means something to who knows us only.
+        auth: None,
     }
 }
 

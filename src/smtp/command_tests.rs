@@ -57,8 +57,23 @@ fn reads_parameters() {
             ret: Some(Ret::Hdrs),
             envid: Some("a+b".to_owned()),
             requiretls: false,
+            auth: None,
         }
     );
+    // RFC 4954 §5: an address in xtext, or nobody; not written again.
+    for (said, expected) in [
+        ("AUTH=<>", Ok(Some("<>"))),
+        ("auth=e+3Dmc2@example.org", Ok(Some("e=mc2@example.org"))),
+        ("AUTH=", Err(())),
+        ("AUTH", Err(())),
+        ("AUTH=ann", Err(())),
+        ("AUTH=<> AUTH=<>", Err(())),
+    ] {
+        let parsed = MailParameters::parse(said);
+        let told = parsed.as_ref().map(|one| one.auth.as_deref());
+        assert_eq!(told.map_err(|_| ()), expected, "{said}");
+        assert!(parsed.is_err() || parsed.unwrap().to_string().is_empty());
+    }
     let line = "RCPT TO:<ann@example.org> NOTIFY=success,DELAY ORCPT=rfc822;Ann+2B@example.org";
     let Ok(Command::Rcpt { parameters, .. }) = parse(line) else {
         panic!("not taken");
@@ -109,7 +124,7 @@ fn a_bad_command_has_its_reply() {
         ("MAIL FROM:<> REQUIRETLS=YES", "501 5.5.4"),
         ("MAIL FROM:<> REQUIRETLS REQUIRETLS", "501 5.5.4"),
         ("MAIL FROM:<> NOTIFY=NEVER", "555 5.5.4"),
-        ("MAIL FROM:<> AUTH=<>", "555 5.5.4"),
+        ("MAIL FROM:<> BINARY=1", "555 5.5.4"),
         ("RCPT TO:<ann@example.org> SIZE=1", "555 5.5.4"),
         ("RCPT TO:<ann@example.org> NOTIFY=NEVER,DELAY", "501 5.5.4"),
         (
@@ -150,6 +165,7 @@ fn mail_parameters() -> impl Strategy<Value = MailParameters> {
             ret,
             envid,
             requiretls,
+            auth: None,
         },
     )
 }

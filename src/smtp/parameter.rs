@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::xtext;
+use super::{Mailbox, xtext};
 
 /// `BODY=` of MAIL, RFC 6152 and RFC 3030.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -70,6 +70,10 @@ pub struct MailParameters {
     /// `REQUIRETLS`, RFC 8689: nobody may get it who does not prove who he is and promise the same.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub requiretls: bool,
+    /// `AUTH=`, decoded from xtext, RFC 4954 §5: whose message it is, as the client says. Believed
+    /// by nobody here, and neither kept nor passed on.
+    #[serde(skip)]
+    pub auth: Option<String>,
 }
 
 /// Parameters of RCPT.
@@ -96,6 +100,8 @@ pub enum ParameterError {
 
 /// Longest `ENVID=`, RFC 3461 §4.4.
 const ENVID: usize = 100;
+/// Longest `AUTH=`, RFC 4954 §5.
+const AUTH: usize = 500;
 /// Longest `ORCPT=`, RFC 3461 §4.2.
 const ORCPT: usize = 500;
 
@@ -116,6 +122,7 @@ impl MailParameters {
                 ("REQUIRETLS", None) if !parameters.requiretls => parameters.requiretls = true,
                 ("REQUIRETLS", _) => return Err(ParameterError::Invalid("REQUIRETLS")),
                 ("RET", value) => once(&mut parameters.ret, parse_ret(value), "RET")?,
+                ("AUTH", value) => once(&mut parameters.auth, parse_auth(value), "AUTH")?,
                 ("ENVID", value) => once(&mut parameters.envid, parse_envid(value), "ENVID")?,
                 _ => return Err(ParameterError::Unknown),
             }
@@ -221,6 +228,7 @@ impl Keyword {
             "RET",
             "ENVID",
             "REQUIRETLS",
+            "AUTH",
             "NOTIFY",
             "ORCPT",
         ];
@@ -281,6 +289,14 @@ fn parse_envid(value: Option<&str>) -> Option<String> {
     let plain = String::from_utf8(xtext::decode(value)?).ok()?;
     let printable = plain.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     printable.then_some(plain)
+}
+
+/// RFC 4954 §5: xtext of an address, or `<>`.
+fn parse_auth(value: Option<&str>) -> Option<String> {
+    let value = value.filter(|value| (1..=AUTH).contains(&value.len()))?;
+    let plain = String::from_utf8(xtext::decode(value)?).ok()?;
+    let is_known = plain == "<>" || plain.parse::<Mailbox>().is_ok();
+    is_known.then_some(plain)
 }
 
 /// RFC 3461 §4.1: NEVER stands alone.

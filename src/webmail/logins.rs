@@ -188,7 +188,7 @@ impl Webmail {
 
     /// An address that the directory knows, as it is. What else was typed may be anything, also a
     /// password in the wrong field, and is not repeated.
-    fn known_address(&self, typed: &str) -> String {
+    pub(super) fn known_address(&self, typed: &str) -> String {
         let Ok(address) = typed.trim().parse::<Mailbox>() else {
             return "no address".to_owned();
         };

@@ -45,6 +45,7 @@ mod settings;
 mod sheet;
 mod standing;
 mod stored;
+mod submission;
 mod texts;
 mod uploads;
 mod webauthn;
@@ -69,6 +70,7 @@ pub use provider::{ProviderLogin, SecondStep};
 pub use renewal::OldPasskeys;
 pub use sheet::{Slip, sheet_page, sheet_text};
 pub use standing::HealthView;
+pub use submission::{ProgramError, Writer};
 pub use webauthn::{AuthenticatorData, ClientData, Refusal};
 
 use crate::activation::Activation;

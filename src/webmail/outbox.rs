@@ -83,7 +83,8 @@ impl Webmail {
             // Sent once more, perhaps changed: it is not counted twice.
             self.put_leaving(name, None).await?;
         }
-        self.check_allowance(name, addresses, recipients).await?;
+        self.check_allowance(&name.account, addresses, recipients)
+            .await?;
         let undo = self.0.options.writing.undo_send;
         if undo.is_zero() {
             self.deliver(name, draft, reached).await?;
@@ -345,19 +346,19 @@ impl Webmail {
 
     /// May this user send to so many more? The log tells what he has sent, so a restart forgets
     /// nothing.
-    async fn check_allowance(
+    pub(super) async fn check_allowance(
         &self,
-        name: &Name,
+        account: &str,
         addresses: &[Mailbox],
         recipients: usize,
     ) -> Result<(), Unsent> {
         let writing = &self.0.options.writing;
         let (most, most_recipients) = (writing.messages_per_hour, writing.recipients_per_hour);
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        let leaving = self.all_leaving(Some(&name.account)).await?;
+        let leaving = self.all_leaving(Some(account)).await?;
         let spool = self.0.world.spool.clone();
         let since = SpoolId::first_at(self.0.world.clock.now().before(WINDOW));
-        let (addresses, account) = (addresses.to_vec(), name.account.clone());
+        let (addresses, account) = (addresses.to_vec(), account.to_owned());
         let sent = blocking(move || {
             let whose = (&*account, &*addresses);
             let senders = senders(&spool, &account, &addresses)?;

@@ -6,7 +6,10 @@ use std::time::Duration;
 use tideover::auth::{Checker, Enforcement, Listed};
 use tideover::automatic::{Party, Policies, Policy};
 use tideover::base::{Boxed, Clock, Entropy, Shutdown, Timestamp};
-use tideover::inbound::{self, Bounds, Options, Role, Server, Spokesmen, TlsMode};
+use tideover::inbound::{
+    self, Bounds, Denied, Options, Outgoing, Proof, Role, Server, Spokesmen, Submitter, Submitters,
+    TlsMode,
+};
 use tideover::mail::BackendId;
 use tideover::net::{Answer, Ask, DnsError, Listen, Record, RecordKind, TcpListen, TlsServer};
 use tideover::route::{Admission, Admit, Origin};
@@ -105,6 +108,7 @@ impl Door {
             Clock::system(),
         );
         let server = server.answering(Policies::new(settings.policy));
+        let server = server.submitting(Arc::new(Users::default()));
         let server = if settings.check.is_empty() {
             server
         } else {
@@ -191,6 +195,71 @@ impl Admit for People {
                 self.0.notified().await;
             }
         })
+    }
+}
+
+/// Ann logs in with `geheim`, and sends as two addresses; Bob is sent away after his first message.
+#[derive(Debug, Default)]
+struct Users {
+    sent: Mutex<Vec<String>>,
+}
+
+fn user(name: &str) -> Submitter {
+    let addresses = match name {
+        "ann@example.org" => vec!["ann@example.org", "Ann.Miller@example.org"],
+        other => vec![other],
+    };
+    Submitter {
+        user: name.to_owned(),
+        addresses: addresses.iter().map(|it| it.parse().unwrap()).collect(),
+    }
+}
+
+impl Submitters for Users {
+    fn verify<'a>(
+        &'a self,
+        identity: &'a str,
+        proof: Proof,
+        _from: std::net::IpAddr,
+    ) -> Boxed<'a, Result<Submitter, Denied>> {
+        Box::pin(async move {
+            let is_right = matches!(&proof, Proof::Password(password) if password == "geheim");
+            match identity {
+                "ann@example.org" | "bob@example.org" if is_right => Ok(user(identity)),
+                "two@example.org" if is_right => Err(Denied::SecondStep),
+                "late@example.org" => Err(Denied::Wait(Duration::from_secs(90))),
+                "away@example.org" => Err(Denied::Away),
+                _ => Err(Denied::Wrong),
+            }
+        })
+    }
+
+    fn renew<'a>(&'a self, known: &'a Submitter) -> Boxed<'a, Result<Submitter, Denied>> {
+        Box::pin(async move {
+            let has_sent = self.sent.lock().unwrap().contains(&known.user);
+            if known.user == "bob@example.org" && has_sent {
+                return Err(Denied::Shut);
+            }
+            Ok(user(&known.user))
+        })
+    }
+
+    fn sends<'a>(
+        &'a self,
+        known: &'a Submitter,
+        outgoing: Outgoing<'a>,
+    ) -> Boxed<'a, Result<(), Denied>> {
+        Box::pin(async move {
+            if outgoing.recipients > 2 {
+                return Err(Denied::Enough("You may send to 2 an hour".to_owned()));
+            }
+            self.sent.lock().unwrap().push(known.user.clone());
+            Ok(())
+        })
+    }
+
+    fn shown(&self, identity: &str) -> String {
+        identity.to_owned()
     }
 }
 

@@ -18,6 +18,7 @@
 //! M. none             nothing was accepted
 //! M# sent TO          number of recipients of the last message
 //! MP requiretls       a parameter of MAIL of the last message
+//! MU ann@example.org  who has handed the last message in, after a login
 //! M@ Relayed          whether the sender of the last message is proven: `Authenticity`
 //! DISK full           from now on each write says that the disk is full; broken: it fails
 //! DISK good           … and works again
@@ -134,6 +135,9 @@ fn set(settings: &mut Settings, setting: &str) {
             }
         }
         "blocklist" => settings.blocklist = Some(value.to_owned()),
+        "wrong_logins" => options.bounds.wrong_logins = value.parse().unwrap(),
+        "login_time" => options.bounds.login_time = millis(value),
+        "role" if value == "submission" => options.role = Role::Submission,
         "tls" if value == "starttls" => options.tls = TlsMode::StartTls,
         "tls" if value == "implicit" => options.tls = TlsMode::Implicit,
         _ => panic!("unknown setting {setting}"),
@@ -216,6 +220,13 @@ impl Run {
                 self.input.clear();
                 Ok(())
             }
+            _ => self.message_step(kind, text),
+        }
+    }
+
+    /// What is said of the last message.
+    fn message_step(&mut self, kind: &str, text: &str) -> Result<(), String> {
+        match kind {
             "M: " | "M:" => self.message_line(text),
             "A: " => self.results_line(text),
             "F: " => self.filtered_line(text),
@@ -231,13 +242,18 @@ impl Run {
                 (told == text).then_some(()).ok_or_else(|| wrong(&told))
             }
             "MP " => self.parameter(text),
+            "MU " => {
+                let stored = self.stored()?;
+                let told = stored.envelope.peer.user.clone().unwrap_or_default();
+                (told == text).then_some(()).ok_or_else(|| wrong(&told))
+            }
             "M# " => {
                 let stored = self.stored()?;
                 (stored.envelope.recipients.len().to_string() == text)
                     .then_some(())
                     .ok_or_else(|| wrong("another number"))
             }
-            _ => panic!("unknown step {step}"),
+            _ => panic!("unknown step {kind}{text}"),
         }
     }
 

@@ -35,7 +35,7 @@ impl Session {
         (Self { state, ..self }, action)
     }
 
-    fn bad_chunk(self, size: u64, reply: Reply, rules: &impl Rules) -> (Self, Action) {
+    pub(super) fn bad_chunk(self, size: u64, reply: Reply, rules: &impl Rules) -> (Self, Action) {
         match self.bad(reply, rules) {
             (session, Action::Reply(reply)) => (session, Action::Discard(size, reply)),
             ending => ending,

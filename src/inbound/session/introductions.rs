@@ -1,5 +1,6 @@
 //! XCLIENT: somebody who may says whose mail he hands on.
 
+use super::login::Login;
 use super::{Action, BAD_SEQUENCE, Introduces, Rules, Session, State};
 use crate::smtp::{Attribute, Reply, XClient};
 
@@ -26,6 +27,7 @@ impl Session {
     pub(in crate::inbound) fn introduced(self, helo: Option<&str>) -> Self {
         Self {
             state: State::Ungreeted,
+            login: Login::Out,
             helo: helo.map(str::to_owned),
             ..self
         }

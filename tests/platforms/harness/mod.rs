@@ -26,6 +26,7 @@ pub(crate) use dovecot::NOBODY;
 pub(crate) use haproxy::{Haproxy, SOURCE as HAPROXY};
 pub(crate) use lab::{Lab, free_port};
 pub(crate) use load::Load;
+pub(crate) use packages::program;
 pub(crate) use platform::Locked;
 pub(crate) use rspamd::{Rspamd, gtube};
 pub(crate) use tideover::{Settings, Tideover};

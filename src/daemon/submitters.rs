@@ -1,0 +1,84 @@
+//! Who may hand in mail with a login: joins the doors for mail and the accounts of the webmail,
+//! which do not see each other.
+
+use std::net::IpAddr;
+
+use crate::base::Boxed;
+use crate::inbound::{Denied, Outgoing, Proof, Submitter, Submitters};
+use crate::webmail::{ProgramError, Webmail, Writer};
+
+/// The accounts of the webmail.
+#[derive(Debug)]
+pub(super) struct AccountSubmitters {
+    webmail: Webmail,
+}
+
+impl AccountSubmitters {
+    pub(super) const fn new(webmail: Webmail) -> Self {
+        Self { webmail }
+    }
+}
+
+impl Submitters for AccountSubmitters {
+    fn verify<'a>(
+        &'a self,
+        identity: &'a str,
+        proof: Proof,
+        from: IpAddr,
+    ) -> Boxed<'a, Result<Submitter, Denied>> {
+        Box::pin(async move {
+            let Proof::Password(password) = proof;
+            let verified = self.webmail.verify_program(identity, password, from);
+            verified.await.map(submitter).map_err(denied)
+        })
+    }
+
+    fn renew<'a>(&'a self, known: &'a Submitter) -> Boxed<'a, Result<Submitter, Denied>> {
+        Box::pin(async move {
+            let renewed = self.webmail.renew_program(&known.user);
+            renewed.await.map(submitter).map_err(denied)
+        })
+    }
+
+    fn sends<'a>(
+        &'a self,
+        known: &'a Submitter,
+        outgoing: Outgoing<'a>,
+    ) -> Boxed<'a, Result<(), Denied>> {
+        Box::pin(async move {
+            let writer = Writer {
+                account: known.user.clone(),
+                addresses: known.addresses.clone(),
+            };
+            let sent = (outgoing.from.mailbox(), outgoing.recipients);
+            let sends = self.webmail.program_sends(&writer, sent);
+            sends.await.map_err(denied)
+        })
+    }
+
+    fn shown(&self, identity: &str) -> String {
+        self.webmail.shown_identity(identity)
+    }
+}
+
+fn submitter(writer: Writer) -> Submitter {
+    Submitter {
+        user: writer.account,
+        addresses: writer.addresses,
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn denied(error: ProgramError) -> Denied {
+    match error {
+        ProgramError::Wrong => Denied::Wrong,
+        ProgramError::SecondStep => Denied::SecondStep,
+        ProgramError::Shut => Denied::Shut,
+        ProgramError::Wait(wait) => Denied::Wait(wait),
+        ProgramError::Enough(messages, recipients) => Denied::Enough(format!(
+            "You may send {messages} messages to {recipients} recipients within an hour, try later"
+        )),
+        ProgramError::Away => Denied::Away,
+        ProgramError::Internal => Denied::Failed,
+    }
+}

@@ -1,0 +1,109 @@
+//! Who is at the other end, as far as he has proven it.
+
+use metrics::counter;
+
+use super::connection::{Connection, End};
+use super::sasl::{Claim, Mechanism};
+use super::submission::{Denied, Submitter};
+use super::wire::Wire;
+use crate::route::Origin;
+use crate::smtp::{Reply, ReversePath};
+use crate::telemetry::names;
+
+/// A client that has logged in.
+#[derive(Debug)]
+pub(super) struct LoggedIn {
+    submitter: Submitter,
+    /// Why he may not send now after all.
+    denied: Option<Denied>,
+}
+
+impl Connection {
+    /// Who has logged in, while he may send.
+    pub(super) fn submitter(&self) -> Option<&Submitter> {
+        let login = self.login.as_ref().filter(|login| login.denied.is_none());
+        login.map(|login| &login.submitter)
+    }
+
+    /// Asks whether a client is who it says; it has the replies to what it said before.
+    pub(super) async fn verify(
+        &mut self,
+        wire: &mut Wire,
+        claim: Claim,
+    ) -> Result<Result<(), Denied>, End> {
+        wire.flush(self.patience()).await?;
+        let Claim {
+            mechanism,
+            identity,
+            proof,
+        } = claim;
+        let Some(submitters) = self.server.submitters.clone() else {
+            return Ok(Err(Denied::Wrong));
+        };
+        let from = self.peer.ip().to_canonical();
+        let verdict = submitters.verify(&identity, proof, from).await;
+        self.note_login(
+            mechanism,
+            (&submitters.shown(&identity), verdict.as_ref().err()),
+        );
+        Ok(verdict.map(|submitter| {
+            self.origin = Origin::Trusted;
+            self.login = Some(LoggedIn {
+                submitter,
+                denied: None,
+            });
+        }))
+    }
+
+    fn note_login(&self, mechanism: Mechanism, (who, denied): (&str, Option<&Denied>)) {
+        let outcome = denied.map_or("in", Denied::outcome);
+        let (listener, mechanism) = (&self.server.options.listener, mechanism.name());
+        counter!(names::SUBMISSION_LOGINS, "listener" => listener.clone(),
+            "mechanism" => mechanism, "outcome" => outcome)
+        .increment(1);
+        self.server.note_login(self.peer, (who, mechanism, outcome));
+    }
+
+    /// Asks before a message whether he may still send: programs stay logged in.
+    pub(super) async fn renew(&mut self, wire: &mut Wire) -> Result<(), End> {
+        let Some((login, submitters)) = self.login.as_mut().zip(self.server.submitters.clone())
+        else {
+            return Ok(());
+        };
+        match submitters.renew(&login.submitter).await {
+            Ok(submitter) => {
+                login.submitter = submitter;
+                login.denied = None;
+                self.origin = Origin::Trusted;
+            }
+            Err(denied) => {
+                login.denied = Some(denied);
+                self.origin = Origin::Internet;
+            }
+        }
+        Ok(wire.flush(self.patience()).await?)
+    }
+
+    /// Is the sender one of his addresses? The null reverse-path is for receipts, which show when
+    /// they have come.
+    pub(super) fn check_sender(&self, from: &ReversePath) -> Result<(), Reply> {
+        if !self.server.options.role.wants_login() {
+            return Ok(());
+        }
+        let Some(login) = &self.login else {
+            return Err(Denied::Shut.reply());
+        };
+        if let Some(denied) = &login.denied {
+            return Err(denied.reply());
+        }
+        match from {
+            ReversePath::Mailbox(address) if !login.submitter.owns(address) => {
+                let what = format!("<{address}> is not yours");
+                let text = login.submitter.refused(&what);
+                // RFC 6409 §6.1.
+                Err(Reply::with_text(553, (5, 7, 1), text))
+            }
+            ReversePath::Mailbox(_) | ReversePath::Null => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::inbound::session::{BadLine, Chunk, Introduces, Options, StartTls};
+use crate::inbound::{Bounds, Role, Spokesmen, TlsMode};
+use crate::route::Admission;
+use crate::smtp::{ForwardPath, ReversePath};
+
+/// A door for who logs in.
+struct World {
+    options: Options,
+    is_encrypted: bool,
+}
+
+impl World {
+    fn new() -> Self {
+        let options = Options {
+            listener: "test".to_owned(),
+            hostname: "mx.example.org".to_owned(),
+            postmaster: "admin@example.org".parse().unwrap(),
+            role: Role::Submission,
+            tls: TlsMode::StartTls,
+            spokesmen: Spokesmen::default(),
+            requiretls: false,
+            max_message_size: 1000,
+            bounds: Bounds {
+                bad_commands: 50,
+                ..Bounds::default()
+            },
+        };
+        Self {
+            options,
+            is_encrypted: false,
+        }
+    }
+}
+
+impl Rules for World {
+    fn options(&self) -> &Options {
+        &self.options
+    }
+
+    fn is_encrypted(&self) -> bool {
+        self.is_encrypted
+    }
+
+    fn introduces(&self) -> Introduces {
+        Introduces::Others
+    }
+
+    fn room(&self) -> Result<(), Reply> {
+        Ok(())
+    }
+
+    fn may_send_as(&self, from: &ReversePath) -> Result<(), Reply> {
+        let own = from
+            .mailbox()
+            .is_none_or(|it| it.key() == "ann@example.org");
+        own.then_some(()).ok_or(BAD_SEQUENCE)
+    }
+
+    fn admit(&self, to: &ForwardPath) -> Admission {
+        match to {
+            ForwardPath::Mailbox(mailbox) => Admission::Accept {
+                address: mailbox.clone(),
+                lane: "@elsewhere.example".to_owned(),
+                mailbox: None,
+            },
+            ForwardPath::Postmaster => Admission::Reject(BAD_SEQUENCE),
+        }
+    }
+}
+
+fn line() -> impl Strategy<Value = Vec<u8>> {
+    let known = proptest::sample::select(vec![
+        "EHLO a",
+        "EHLO a",
+        "HELO a",
+        "AUTH PLAIN AGFubgBnZWhlaW0=",
+        "AUTH PLAIN AGFubgBnZWhlaW0=",
+        "AUTH PLAIN",
+        "AUTH LOGIN",
+        "AUTH CRAM-MD5",
+        "AGFubgBnZWhlaW0=",
+        "*",
+        "MAIL FROM:<>",
+        "MAIL FROM:<ann@example.org>",
+        "MAIL FROM:<bob@example.org>",
+        "RCPT TO:<x@elsewhere.example>",
+        "DATA",
+        "RSET",
+        "NOOP",
+        "STARTTLS",
+        "BDAT 1",
+        "BDAT 0 LAST",
+        "XCLIENT ADDR=192.0.2.1",
+        "VRFY ann",
+    ]);
+    prop_oneof![
+        19 => known.prop_map(|line| line.as_bytes().to_vec()),
+        1 => any::<Vec<u8>>(),
+    ]
+}
+
+proptest! {
+    /// Whatever a client says: nobody is asked about a password without TLS, nothing is taken
+    /// without a login or in another's name, and a login ends with TLS and with an introduction.
+    #[test]
+    fn nothing_is_taken_without_a_login(
+        lines in proptest::collection::vec((line(), any::<[bool; 2]>()), 0..80),
+    ) {
+        let mut world = World::new();
+        let mut session = Session::new(StartTls::Offered);
+        let (mut is_in, mut wrong) = (false, 0);
+        for (line, [more, is_right]) in lines {
+            let pipelined = if more { Pipelined::Yes } else { Pipelined::No };
+            let (next, action) = if session.is_answering() {
+                session.answer(&line, pipelined, &world)
+            } else {
+                let command = Command::parse(&line).map_err(BadLine::from);
+                let is_mail = matches!(command, Ok(Command::Mail { .. } | Command::Rcpt { .. }));
+                let (next, action) = session.handle(command, pipelined, &world);
+                if is_mail && let Action::Reply(reply) = &action {
+                    prop_assert!(is_in || !reply.is_success());
+                }
+                (next, action)
+            };
+            session = next;
+            match action {
+                Action::Close(_) => return Ok(()),
+                Action::Reply(reply) => {
+                    prop_assert!(world.is_encrypted || reply.code != 334);
+                    prop_assert_ne!(reply.code, 235);
+                }
+                Action::Discard(..) => {}
+                Action::StartTls(_) => {
+                    prop_assert!(!world.is_encrypted && !is_in);
+                    world.is_encrypted = true;
+                    session = session.encrypted();
+                }
+                Action::Introduce(_) => {
+                    session = session.introduced(None);
+                    is_in = false;
+                }
+                Action::Verify(claim) => {
+                    prop_assert!(world.is_encrypted && !is_in && !more);
+                    prop_assert_eq!(claim.identity, "ann");
+                    let verdict = if is_right { Ok(()) } else { Err(&Denied::Wrong) };
+                    let (next, action) = session.verified(verdict, &world);
+                    session = next;
+                    is_in = is_right;
+                    wrong += usize::from(!is_right);
+                    match action {
+                        Action::Reply(reply) => {
+                            prop_assert_eq!(reply.code, if is_right { 235 } else { 535 });
+                            prop_assert!(wrong <= world.options.bounds.wrong_logins);
+                        }
+                        Action::Close(reply) => {
+                            prop_assert_eq!(reply.code, 421);
+                            prop_assert!(wrong > world.options.bounds.wrong_logins);
+                            return Ok(());
+                        }
+                        Action::StartTls(_)
+                        | Action::Introduce(_)
+                        | Action::Verify(_)
+                        | Action::Content(..)
+                        | Action::Chunk(_)
+                        | Action::Discard(..) => prop_assert!(false),
+                    }
+                }
+                Action::Content(..) | Action::Chunk(Chunk { .. }) => prop_assert!(is_in),
+            }
+        }
+    }
+}
+
+/// Nobody comes in by a verdict that nobody asked for.
+#[test]
+fn a_verdict_needs_a_question() {
+    let session = Session::new(StartTls::NotOffered);
+    let (session, action) = session.verified(Ok(()), &World::new());
+    assert!(matches!(action, Action::Reply(reply) if reply.code == 454));
+    assert_eq!(session.login, Login::Out);
+}

@@ -1,0 +1,189 @@
+//! Submission, RFC 6409: what the server asks of whoever knows the people who log in. It keeps no
+//! accounts and knows no passwords; who they are is said by others, through [`Submitters`].
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::base::Boxed;
+use crate::smtp::{Mailbox, Reply, ReversePath};
+
+/// Addresses of somebody's own that a refusal names.
+const NAMED: usize = 10;
+
+/// What somebody shows to prove who he is. Never printed.
+#[non_exhaustive]
+pub enum Proof {
+    /// The password itself.
+    Password(String),
+}
+
+impl fmt::Debug for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Password(_) => f.write_str("Password"),
+        }
+    }
+}
+
+/// Somebody who has logged in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submitter {
+    /// Under which name his mail is written down, in the ledger, too.
+    pub user: String,
+    /// The addresses that he may send as.
+    pub addresses: Vec<Mailbox>,
+}
+
+/// A message of his that has come whole.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// In whose name it goes.
+    pub from: &'a ReversePath,
+    /// To so many.
+    pub recipients: usize,
+}
+
+/// Why somebody may not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denied {
+    /// Nobody has this name and password; which of them is wrong is not told.
+    Wrong,
+    /// The password is right, and does not suffice.
+    SecondStep,
+    /// He may not send any more: he was shut out, or his address is not his now.
+    Shut,
+    /// Too many tries: wait so long.
+    Wait(Duration),
+    /// He has sent enough for now; in words for him.
+    Enough(String),
+    /// Who would know cannot be asked now.
+    Away,
+    /// We failed.
+    Failed,
+}
+
+/// Knows who may hand in mail, and as whom.
+pub trait Submitters: Send + Sync + fmt::Debug {
+    /// Is it he? Tries are counted, and cost the same for whom nobody knows.
+    fn verify<'a>(
+        &'a self,
+        identity: &'a str,
+        proof: Proof,
+        from: IpAddr,
+    ) -> Boxed<'a, Result<Submitter, Denied>>;
+
+    /// What he may do now: asked before each message, because a program stays logged in for as long
+    /// as it likes.
+    fn renew<'a>(&'a self, submitter: &'a Submitter) -> Boxed<'a, Result<Submitter, Denied>>;
+
+    /// May he send this? Asked once for each message, right before it is taken.
+    fn sends<'a>(
+        &'a self,
+        submitter: &'a Submitter,
+        outgoing: Outgoing<'a>,
+    ) -> Boxed<'a, Result<(), Denied>>;
+
+    /// How an identity is written down: what else was said in its place may be a password.
+    fn shown(&self, identity: &str) -> String;
+}
+
+impl Submitter {
+    /// Is this an address of his?
+    #[must_use]
+    pub fn owns(&self, address: &Mailbox) -> bool {
+        let key = address.key();
+        self.addresses.iter().any(|own| own.key() == key)
+    }
+
+    /// Lines that say what is wrong, and which addresses he may use.
+    pub(super) fn refused(&self, what: &str) -> String {
+        let own: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
+        let more = own.len().saturating_sub(NAMED);
+        let mut lines = vec![what.to_owned()];
+        if own.is_empty() {
+            lines.push("You have no address to send from".to_owned());
+        }
+        for address in own.iter().take(NAMED) {
+            lines.push(format!("You may send as <{address}>"));
+        }
+        if more > 0 {
+            lines.push(format!("and {more} more of yours"));
+        }
+        lines.join("\n")
+    }
+}
+
+impl Denied {
+    /// The one translation to a reply.
+    pub(super) fn reply(&self) -> Reply {
+        match self {
+            // RFC 4954 §6.
+            Self::Wrong => Reply::new(535, (5, 7, 8), "Wrong user name or password"),
+            Self::SecondStep => Reply::new(
+                535,
+                (5, 7, 8),
+                "This account needs a second step, which a program cannot take",
+            ),
+            Self::Shut => Reply::new(550, (5, 7, 1), "You may not send mail here now"),
+            Self::Wait(wait) => {
+                let minutes = wait.as_secs().div_ceil(60);
+                let text = format!("Too many tries, wait {minutes} min");
+                Reply::with_text(454, (4, 7, 0), text)
+            }
+            Self::Enough(said) => Reply::with_text(450, (4, 7, 1), said.clone()),
+            Self::Away => Reply::new(
+                454,
+                (4, 7, 0),
+                "The password cannot be checked now, try later",
+            ),
+            Self::Failed => Reply::new(454, (4, 7, 0), "The login failed here, try later"),
+        }
+    }
+
+    /// What came of a login, in one word.
+    pub(super) const fn outcome(&self) -> &'static str {
+        match self {
+            Self::Wrong => "wrong",
+            Self::SecondStep => "second-step",
+            Self::Shut => "shut",
+            Self::Wait(_) => "throttled",
+            Self::Enough(_) => "enough",
+            Self::Away => "away",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_refused_is_told_what_is_his() {
+        let address = |number: usize| format!("a{number}@example.org").parse().unwrap();
+        let mut one = Submitter {
+            user: "a1@example.org".to_owned(),
+            addresses: vec![address(1)],
+        };
+        assert!(one.owns(&"A1@Example.ORG".parse().unwrap()));
+        assert!(!one.owns(&address(2)));
+        assert_eq!(
+            one.refused("Not yours"),
+            "Not yours\nYou may send as <a1@example.org>"
+        );
+        one.addresses = (0..12).map(address).collect();
+        assert!(
+            one.refused("x")
+                .ends_with("<a9@example.org>\nand 2 more of yours")
+        );
+        one.addresses.clear();
+        assert!(one.refused("x").contains("no address"));
+    }
+
+    #[test]
+    fn a_proof_is_never_printed() {
+        let proof = Proof::Password("geheim".to_owned());
+        assert!(!format!("{proof:?}").contains("geheim"));
+    }
+}

@@ -1,0 +1,136 @@
+//! Programs that hand in mail with the password of an account (RFC 6409): the same people, the same
+//! tries, the same addresses and the same allowance as on the pages.
+//!
+//! For whom the pages are open does not matter here: whoever runs a door for programs wants it
+//! open.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::Webmail;
+use super::accounts::{Account, LoginError};
+use super::error::WebError;
+use super::outbox::Unsent;
+use crate::smtp::Mailbox;
+
+/// Whose program it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Writer {
+    /// The key of his account.
+    pub account: String,
+    /// The addresses that he may send as.
+    pub addresses: Vec<Mailbox>,
+}
+
+/// Why a program may not.
+#[derive(Debug)]
+pub enum ProgramError {
+    /// Wrong address or password; which of them is not told.
+    Wrong,
+    /// The password is right, and the account asks for a second step, which no program can take: it
+    /// would be a way round it.
+    SecondStep,
+    /// The account is closed, or its address is somebody else's.
+    Shut,
+    /// Too many tries: wait so long.
+    Wait(Duration),
+    /// So many messages and recipients were sent within the hour as there may be.
+    Enough(u32, u32),
+    /// Who knows the password cannot be asked now.
+    Away,
+    /// We failed.
+    Internal,
+}
+
+impl From<LoginError> for ProgramError {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Wrong => Self::Wrong,
+            LoginError::Wait(wait) => Self::Wait(wait),
+            LoginError::Away => Self::Away,
+            LoginError::Internal(error) => {
+                tracing::error!(%error, "submission: a login failed");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<WebError> for ProgramError {
+    fn from(error: WebError) -> Self {
+        tracing::error!(?error, "submission: what somebody may send is not known");
+        Self::Internal
+    }
+}
+
+impl Webmail {
+    /// A program says that it is somebody's.
+    ///
+    /// # Errors
+    /// See [`ProgramError`].
+    pub async fn verify_program(
+        &self,
+        address: &str,
+        password: String,
+        from: IpAddr,
+    ) -> Result<Writer, ProgramError> {
+        let accounts = &self.0.world.accounts;
+        let (account, _) = accounts.verify(address, password, from).await?;
+        if account.has_second_step() {
+            return Err(ProgramError::SecondStep);
+        }
+        self.writer_of(&account)
+    }
+
+    /// What the program of this account may do now.
+    ///
+    /// # Errors
+    /// See [`ProgramError`].
+    pub async fn renew_program(&self, account: &str) -> Result<Writer, ProgramError> {
+        let found = self.0.world.accounts.find(account).await;
+        let found = found.map_err(LoginError::Internal)?;
+        // A second step that is new shuts out whoever came in without.
+        let open = found.filter(|account| account.is_open() && !account.has_second_step());
+        self.writer_of(&open.ok_or(ProgramError::Shut)?)
+    }
+
+    /// A program sends a message to so many: it counts as one that was written on the pages.
+    ///
+    /// # Errors
+    /// See [`ProgramError`].
+    pub async fn program_sends(
+        &self,
+        writer: &Writer,
+        (from, recipients): (Option<&Mailbox>, usize),
+    ) -> Result<(), ProgramError> {
+        let (account, addresses) = (&writer.account, &writer.addresses);
+        let allowed = self.check_allowance(account, addresses, recipients).await;
+        allowed.map_err(|unsent| match unsent {
+            Unsent::Enough(messages, recipients) => ProgramError::Enough(messages, recipients),
+            Unsent::Web(error) => error.into(),
+            Unsent::Refused(_) | Unsent::Full => ProgramError::Internal,
+        })?;
+        // So that it is found among what he sent, whoever has the address then.
+        if let Some(from) = from {
+            self.note_sender(account, from).await?;
+        }
+        Ok(())
+    }
+
+    /// How what somebody typed as his name is written down.
+    #[must_use]
+    pub fn shown_identity(&self, typed: &str) -> String {
+        self.known_address(typed)
+    }
+
+    fn writer_of(&self, account: &Account) -> Result<Writer, ProgramError> {
+        let person = self.person_of(account).ok_or(ProgramError::Shut)?;
+        if self.is_gone(&person) {
+            return Err(ProgramError::Shut);
+        }
+        Ok(Writer {
+            account: account.key(),
+            addresses: self.addresses_of(&person),
+        })
+    }
+}
