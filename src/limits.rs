@@ -2,11 +2,13 @@
 
 mod content;
 mod submission;
+mod tls;
 
 use std::time::Duration;
 
 pub use content::*;
 pub use submission::*;
+pub use tls::*;
 
 /// Longest command line, CRLF included. RFC 5321 §4.5.3.1.4 asks for 512 plus what extensions
 /// add; AUTH (RFC 4954 §4) asks for 12,288. Beyond: 500 5.5.6, and the connection ends: nobody
@@ -106,8 +108,6 @@ pub const DENIED: usize = 20_000;
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections that the system keeps until we take them.
 pub const LISTEN_BACKLOG: i32 = 1_024;
-/// Wait for a TLS handshake, either side. Beyond: the connection is closed.
-pub const TLS_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Commands that are sent to a server before its replies are read, in bytes. Beyond: the rest
 /// waits for the replies to these.

@@ -47,8 +47,9 @@ impl Observe for Admin {
         self.see_drills(&mut seen);
         self.see_sources(&mut seen);
         self.see_filters(&mut seen);
-        for certificate in self.certificates.values() {
-            see_certificate(&mut seen, certificate.state(), thresholds.certificate);
+        let certificates = self.certificates.values();
+        for state in certificates.flat_map(|it| it.states()) {
+            see_certificate(&mut seen, state, thresholds.certificate);
         }
         if self.router.relay_test().get().is_none() {
             seen.all.unknown.push(Unknown::All(Kind::Relay));
@@ -291,12 +292,13 @@ impl Admin {
 }
 
 impl Admin {
-    /// Seconds until each certificate ends.
+    /// Seconds until the first certificate of each use ends.
     #[expect(clippy::cast_precision_loss, reason = "seconds that fit into 53 bits")]
     pub(super) fn set_certificate_gauges(&self) {
         let now = self.clock.now().as_millis();
         for (served, certificate) in &self.certificates {
-            let Some(ends) = certificate.state().ends else {
+            let ends = certificate.states().into_iter().filter_map(|it| it.ends);
+            let Some(ends) = ends.min() else {
                 continue;
             };
             let ends = ends.as_millis();
@@ -428,6 +430,7 @@ mod tests {
             let state = CertificateState {
                 file: "/etc/tideover/tls.crt".into(),
                 used: true,
+                names: vec!["mx.example.org".to_owned()],
                 ends: "2027-02-28T00:00:00Z".parse().ok(),
                 refused: None,
             };
@@ -440,6 +443,7 @@ mod tests {
         let state = CertificateState {
             file: "/etc/tideover/tls.crt".into(),
             used: false,
+            names: Vec::new(),
             ends: None,
             refused: Some("the key is another one".to_owned()),
         };

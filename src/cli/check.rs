@@ -11,7 +11,7 @@ use super::render::Page;
 use super::{Exit, Failure, home, online, print};
 use crate::automatic::Policy;
 use crate::backend::Board;
-use crate::base::Clock;
+use crate::base::{Clock, Timestamp};
 use crate::config::{self, Config, Problem};
 use crate::cutover::{Report, Verdict};
 use crate::daemon;
@@ -32,11 +32,24 @@ struct CheckView {
     open_relay: Option<RelayTest>,
     /// What is possible and unwise.
     warnings: Vec<ProblemView>,
+    /// Those of `[tls]`, and who sees which.
+    certificates: Vec<CertificateView>,
     /// Content filters, as they answer from here.
     filters: Vec<FilterView>,
     /// The public DNS; only with `--online`, when the file is good.
     #[serde(skip_serializing_if = "Option::is_none")]
     dns: Option<DnsView>,
+}
+
+#[derive(Debug, Serialize)]
+struct CertificateView {
+    file: PathBuf,
+    /// It is for those who name no host, or none that another one is for.
+    first: bool,
+    /// The hosts that it is for.
+    names: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends: Option<Timestamp>,
 }
 
 #[derive(Debug, Serialize)]
@@ -108,11 +121,13 @@ pub(super) async fn check(
     let file = home::find(argument)?;
     let mut relay = None;
     let (mut warnings, mut filters) = (Vec::new(), Vec::new());
+    let mut certificates = Vec::new();
     let (problems, summary, report) = match config::check(&file) {
         Ok((config, directory)) => {
             filters = Box::pin(probe(&config)).await;
             warnings = all_warnings(&config, &filters);
-            let summary = summary(&config, &directory, &filters);
+            certificates = shown(&config);
+            let summary = summary(&config, &directory, (&filters, &certificates));
             relay = Some(test_relay(&config, directory));
             match depth {
                 Depth::File => (Vec::new(), summary, None),
@@ -136,6 +151,7 @@ pub(super) async fn check(
                 problems: problems.into_iter().map(ProblemView::from).collect(),
                 open_relay: relay,
                 warnings: warnings.into_iter().map(ProblemView::from).collect(),
+                certificates,
                 filters: filters.into_iter().map(FilterView::from).collect(),
                 dns: report.map(DnsView::from),
             };
@@ -219,11 +235,36 @@ fn test_relay(config: &Config, directory: Directory) -> RelayTest {
     daemon::all_tests(&listeners, &router)
 }
 
+/// The certificates of `[tls]`, which was read just now.
+fn shown(config: &Config) -> Vec<CertificateView> {
+    let pairs = config.tls.as_ref().and_then(|files| files.load().ok());
+    let states = pairs.map(|pairs| pairs.states()).unwrap_or_default();
+    let views = states.into_iter().enumerate();
+    views
+        .map(|(place, state)| CertificateView {
+            file: state.file,
+            first: place == 0,
+            names: state.names,
+            ends: state.ends,
+        })
+        .collect()
+}
+
 /// Where mail would go.
-fn summary(config: &Config, directory: &Directory, filters: &[Probed]) -> String {
+fn summary(
+    config: &Config,
+    directory: &Directory,
+    (filters, certificates): (&[Probed], &[CertificateView]),
+) -> String {
     let mut text = String::new();
     for listener in &config.listeners {
         writeln!(text, "  listens on {}", listener.bind).ok();
+    }
+    for certificate in certificates {
+        let file = certificate.file.display();
+        let mut seen_by = certificate.names.clone();
+        seen_by.extend(certificate.first.then(|| "all others".to_owned()));
+        writeln!(text, "  {file} is for {}", seen_by.join(", ")).ok();
     }
     for domain in &config.domains {
         writeln!(text, "  {} goes to {}", domain.name, domain.home).ok();

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::reader::{At, Section};
+use super::reader::{At, Section, Source};
 use super::sections::{base_url, bind, non_empty, not_one_of, set};
+use super::tls_keys::{Pair, pair};
 use super::units::duration;
 use super::{AdminConfig, CertificateFiles};
 use crate::admin::{AuditOptions, LoginOptions, Peer, ReasonRule, SecondStepRule};
@@ -18,7 +19,7 @@ const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 /// `[admin]` as far as it can be read.
 pub(super) struct Admin {
     pub(super) bind: Option<At<SocketAddr>>,
-    pub(super) files: Option<(At<PathBuf>, At<PathBuf>)>,
+    files: Option<Pair>,
     base_url: Option<String>,
     peer: Peer,
     login: LoginOptions,
@@ -36,6 +37,13 @@ impl Admin {
             login: self.login,
             audit: self.audit,
         })
+    }
+}
+
+/// Without its files mail is taken all the same.
+pub(super) fn check_files(source: &Source<'_>, admin: Option<&Admin>) {
+    if let Some(files) = admin.and_then(|admin| admin.files.as_ref()) {
+        pair(source, files);
     }
 }
 

@@ -233,7 +233,12 @@ fn no_secret_of_the_file_is_shown_or_kept() {
 /// A new key that may hold a secret is read as one, or is the path of a file.
 #[test]
 fn what_is_called_like_a_secret_is_none() {
-    let paths = ["tls.key", "admin.key", "backend.NAME.client_key"];
+    let paths = [
+        "tls.key",
+        "tls.more.key",
+        "admin.key",
+        "backend.NAME.client_key",
+    ];
     // Digests of public keys.
     let public = ["backend.NAME.tls_keys"];
     let read = ["notices.webhook", "notices.command"];

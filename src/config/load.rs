@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::reader::{At, Section, Source};
+use super::reader::{Section, Source};
 use super::verify::{self, Ourselves};
 use super::{
-    CertificateFiles, Config, LdapSource, Listing, Problem, Problems, ServerConfig, WebConfig,
-    admin_keys, auth_keys, automatic_keys, drill, filter_keys, landing_keys, ldap_keys,
-    listener_keys, log_keys, notice_keys, online, people, people_keys, platforms, sections,
-    signing, writeback_keys,
+    Config, LdapSource, Listing, Problem, Problems, ServerConfig, WebConfig, admin_keys, auth_keys,
+    automatic_keys, drill, filter_keys, landing_keys, ldap_keys, listener_keys, log_keys,
+    notice_keys, online, people, people_keys, platforms, sections, signing, tls_keys,
+    writeback_keys,
 };
 use crate::base::read_regular;
 use crate::directory::Directory;
@@ -198,7 +198,7 @@ fn broken(source: &Source<'_>, errors: Vec<toml::de::Error>) -> Problems {
 fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Config> {
     let (server, listeners) = (sections::server(root), listener_keys::listeners(root));
     let (spool, spool_uuid) = sections::spool(root);
-    let (tls, backends) = (sections::tls(root), platforms::backends(root));
+    let (tls, backends) = (tls_keys::tls(root), platforms::backends(root));
     let (domains, check, dmarc) = online::domains(root, &backends);
     let (auth, notices) = (auth_keys::auth(root, dmarc), notice_keys::notices(root));
     let filters = filter_keys::filters(root, (&listeners, &domains));
@@ -223,14 +223,14 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     if depth != Depth::Settings {
         verify::writable(source, &server.data_dir);
         verify::identity(source, &server.data_dir.value, spool_uuid.as_ref());
-        let door = admin.as_ref().and_then(|admin| admin.files.as_ref());
-        let door = door.filter(|_| depth == Depth::Everything);
-        check_files(source, [tls.as_ref(), door], (&directory, web.as_ref()));
+        tls.check_files(source);
+        check_files(source, (&directory, web.as_ref()));
         platforms::check_files(source, &backends);
         filter_keys::check_files(source, &filters);
     }
     if depth == Depth::Everything {
         notices.check_files(source);
+        admin_keys::check_files(source, admin.as_ref());
     }
 
     Some(Config {
@@ -243,7 +243,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         },
         spool,
         listeners: listener_keys::configs(listeners),
-        tls: tls.map(CertificateFiles::of),
+        tls: tls.config(),
         backends: backends
             .into_iter()
             .filter_map(|backend| backend.config)
@@ -283,27 +283,14 @@ fn check_binds(
     verify::binds(source, &binds);
 }
 
-/// The files of `[tls]`, `[admin]`, `[directory]` and `[web]`.
+/// The files of `[directory]` and `[web]`.
 fn check_files(
     source: &Source<'_>,
-    pairs: [Option<&(At<PathBuf>, At<PathBuf>)>; 2],
     (directory, web): (&people_keys::DirectoryKeys, Option<&sections::Web>),
 ) {
-    for (certificate, key) in pairs.into_iter().flatten() {
-        verify::pair(source, certificate, key);
-    }
     let named = directory.file.iter().chain(&directory.ldap.files);
     for file in named.chain(web.iter().flat_map(|web| &web.oidc.files)) {
         verify::readable(source, file);
-    }
-}
-
-impl CertificateFiles {
-    pub(super) fn of((certificate, key): (At<PathBuf>, At<PathBuf>)) -> Self {
-        Self {
-            certificate: certificate.value,
-            key: key.value,
-        }
     }
 }
 

@@ -32,6 +32,7 @@ mod rooms;
 mod sections;
 mod sheet;
 mod signing;
+mod tls_keys;
 pub(crate) mod units;
 mod verify;
 mod writeback_keys;
@@ -81,7 +82,7 @@ pub struct Config {
     /// `[[listener]]`, at least one.
     pub listeners: Vec<ListenerConfig>,
     /// `[tls]`; `None`: a self-signed pair in `data_dir`.
-    pub tls: Option<CertificateFiles>,
+    pub tls: Option<TlsFiles>,
     /// `[backend.NAME]`, at least one.
     pub backends: Vec<BackendConfig>,
     /// `[domain.NAME]`, at least one.
@@ -234,6 +235,15 @@ pub struct ListenerConfig {
 }
 
 /// `[tls]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// For those who name no host, or none that another one is for.
+    pub first: CertificateFiles,
+    /// For those who name one of its hosts, each.
+    pub more: Vec<CertificateFiles>,
+}
+
+/// A certificate and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFiles {
     /// PEM, the whole chain.

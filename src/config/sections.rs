@@ -136,20 +136,6 @@ fn uuid(text: &str) -> Result<String, String> {
     }
 }
 
-/// `[tls]` as far as it can be read: both files or none.
-pub(super) fn tls(root: &Section<'_>) -> Option<(At<PathBuf>, At<PathBuf>)> {
-    let section = root.section("tls")?;
-    let path = |text: &str| non_empty(text).map(|text| section.source.path(text));
-    let certificate = section.text("certificate", path);
-    let key = section.text("key", path);
-    if let (Some(present), None) | (None, Some(present)) = (&certificate, &key) {
-        let what = "stands alone, expected certificate and key, or neither of them";
-        section.source.refuse(present, what);
-    }
-    section.finish();
-    certificate.zip(key)
-}
-
 pub(super) fn queue(root: &Section<'_>) -> QueueConfig {
     let mut config = QueueConfig {
         attention_after: DAY * 7,

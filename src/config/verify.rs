@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use super::platforms::Backend;
 use super::reader::{At, Source};
 use crate::base::open_regular;
-use crate::net::TlsServer;
 use crate::route::OutboundRelay;
 use crate::smtp::Domain;
 use crate::spool::{self, SpoolError};
@@ -109,17 +108,6 @@ fn is_file(source: &Source<'_>, file: &At<PathBuf>, found: io::Result<Metadata>)
         Err(error) => source.refuse(file, format!("{path} cannot be read: {error}")),
     }
     false
-}
-
-/// Both files are there and make a pair that TLS can use.
-pub(super) fn pair(source: &Source<'_>, certificate: &At<PathBuf>, key: &At<PathBuf>) {
-    let there = [certificate, key].map(|file| readable(source, file));
-    if there.contains(&false) {
-        return;
-    }
-    if let Err(error) = TlsServer::load(&certificate.value, &key.value) {
-        source.refuse(certificate, error.to_string());
-    }
 }
 
 /// The folder exists and we may write there, or we may make it.
@@ -244,33 +232,5 @@ mod tests {
             other.contains(&format!("holds the spool {named}")),
             "{other}"
         );
-    }
-
-    #[test]
-    fn a_certificate_that_is_none_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str, text: &str| {
-            let value = folder.path().join(name);
-            std::fs::write(&value, text).unwrap();
-            At {
-                value,
-                line: 1,
-                key: format!("tls.{name}"),
-            }
-        };
-        let (certificate, key) = (at("certificate", "junk"), at("key", "junk"));
-        let source = Source::new(Path::new("tideover.toml"), "");
-        pair(&source, &certificate, &key);
-        let told = source.problems().to_string();
-        assert!(told.contains("holds no certificate"), "{told}");
-        TlsServer::self_signed(folder.path(), "mx.example.org").unwrap();
-        let made = |ending: &str| At {
-            value: folder.path().join(format!("self-signed.{ending}")),
-            line: 1,
-            key: String::new(),
-        };
-        let source = Source::new(Path::new("tideover.toml"), "");
-        pair(&source, &made("crt"), &made("key"));
-        assert!(source.problems().0.is_empty());
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::accounts::AccountDesk;
 use super::catch_up::{Rest, known_people};
+use super::certificates::Certificates;
 use super::door::desks;
 use super::front::{LdapFront, provider};
 use super::reload::{Movers, Reloader};
@@ -64,7 +65,7 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
     let (queue, drills) = base.queue(&config, &outbound);
     let accounts = base.accounts(&config)?;
     let provider = provider(&config, (&base.clock, &base.shutdown))?;
-    let movers = movers(&config, &base, (&queue, &outbound))?;
+    let movers = movers(&config, &base, (&queue, &outbound, &tls))?;
     let (reloader, told) = Reloader::new(config.clone(), base.clone(), movers.clone());
     reloader.watch_backends();
     let writer = opened.writer.spawn_thread();
@@ -402,7 +403,7 @@ fn mailboxes(config: &Config) -> Result<ImapHomes, StartError> {
 fn movers(
     config: &Config,
     base: &Base,
-    (queue, outbound): (&Queue, &Outbound),
+    (queue, outbound, tls): (&Queue, &Outbound, &Certificates),
 ) -> Result<Movers, StartError> {
     let replays = Replays::new(queue.clone(), config.replay);
     let imap = mailboxes(config)?;
@@ -424,6 +425,7 @@ fn movers(
         writebacks,
         imap,
         notices: notices::notices(base, config, outbound)?,
+        certificates: tls.get(&Served::Mail).cloned(),
     })
 }
 

@@ -10,13 +10,14 @@ use super::assemble::Base;
 use super::comparison::{mark, needs_restart};
 use super::keeper::Keeper;
 use super::reading::Reading;
-use super::sync;
+use super::{certificates, sync};
 use crate::admin::{ConfigView, Reload};
 use crate::backend::{BackendOptions, Monitor};
 use crate::base::{Boxed, Shutdown, Timestamp};
-use crate::config::{self, Config};
+use crate::config::{self, Config, TlsFiles};
 use crate::directory::{DirectoryError, Generations};
 use crate::imap::ImapHomes;
+use crate::net::{TlsPairs, TlsServer};
 use crate::notice::Notices;
 use crate::outbound::Outbound;
 use crate::queue::Queue;
@@ -35,6 +36,8 @@ pub(super) struct Movers {
     pub(super) writebacks: Writebacks,
     pub(super) imap: ImapHomes,
     pub(super) notices: Notices,
+    /// Of the listeners; `None`: none of them encrypts.
+    pub(super) certificates: Option<Arc<TlsServer>>,
 }
 
 /// What a reload changes.
@@ -135,13 +138,27 @@ impl Reloader {
         monitor.spawn(&current.config.backend_options(), &current.probes);
     }
 
+    /// The config as its file says it now, its mark, and certificates that are others than before.
+    async fn read_anew(&self) -> Result<(Config, String, Option<TlsPairs>), String> {
+        let (file, tls) = {
+            let runs = &self.current().config;
+            (runs.file.clone(), runs.tls.clone())
+        };
+        let (shown, salt) = (self.movers.certificates.clone(), self.salt);
+        let read = self.reading.off(move || {
+            let (new, now) = read(&file, &salt)?;
+            let certificates = others(&new, shown.as_deref(), tls.as_ref())?;
+            Ok((new, now, certificates))
+        });
+        read.await?
+    }
+
     /// Reads the config again. With a mark, only the file that was looked at is taken.
     pub(super) async fn reload_now(&self, looked_at: Option<&str>) -> Result<(), String> {
         let _one_at_a_time = self.reloading.lock().await;
-        let file = self.current().config.file.clone();
         let loaded = self.base.clock.now();
-        let (of, salt) = (file.clone(), self.salt);
-        let (new, now) = self.reading.off(move || read(&of, &salt)).await??;
+        let file = self.current().config.file.clone();
+        let (new, now, certificates) = self.read_anew().await?;
         if looked_at.is_some_and(|mark| mark != now) {
             return Err(format!(
                 "{}: the file, or the directory that it names, has changed since it was looked at",
@@ -178,6 +195,9 @@ impl Reloader {
         self.base.checker.configure(new.auth.clone());
         self.base.filters.configure(new.filter_options());
         self.base.policies.configure(new.automatic.policy.clone());
+        if let (Some(shown), Some(pairs)) = (&self.movers.certificates, certificates) {
+            shown.show(pairs);
+        }
         let queue_options = new.queue_options();
         {
             let mut current = self.current();
@@ -252,6 +272,17 @@ fn read(file: &Path, salt: &[u8]) -> Result<(Config, String), String> {
     Ok((new, mark))
 }
 
+/// The certificates of a config that are shown from now on, when they are others than before.
+fn others(
+    new: &Config,
+    shown: Option<&TlsServer>,
+    runs: Option<&TlsFiles>,
+) -> Result<Option<TlsPairs>, String> {
+    let others = shown.is_some() && new.tls.as_ref() != runs;
+    let certificates = others.then(|| certificates::of_mail(new)).transpose();
+    certificates.map_err(|error| error.to_string())
+}
+
 /// What is possible and unwise.
 fn tell_warnings(config: &Config) {
     for warning in config.warnings() {
@@ -268,7 +299,6 @@ pub(super) fn changed_for_good(old: &Config, new: &Config) -> Vec<&'static str> 
         ("[server]", text(&old.server), text(&new.server)),
         ("[spool]", text(&old.spool), text(&new.spool)),
         ("[[listener]]", text(&old.listeners), text(&new.listeners)),
-        ("[tls]", text(&old.tls), text(&new.tls)),
         ("[web]", text(&old.web), text(&new.web)),
         ("[admin]", text(&old.admin), text(&new.admin)),
         ("[limits]", text(&old.limits), text(&new.limits)),

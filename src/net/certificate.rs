@@ -1,4 +1,4 @@
-//! When a certificate ends: the one field of X.509 that rustls does not tell.
+//! When a certificate ends, and which hosts it is for: what rustls does not tell of X.509.
 
 use crate::base::Timestamp;
 
@@ -6,11 +6,70 @@ const INTEGER: u8 = 0x02;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
+const OBJECT_IDENTIFIER: u8 = 0x06;
+const OCTET_STRING: u8 = 0x04;
 /// `[0] EXPLICIT Version`.
 const VERSION: u8 = 0xa0;
+/// `[3] EXPLICIT Extensions`.
+const EXTENSIONS: u8 = 0xa3;
+/// `id-ce-subjectAltName`, 2.5.29.17.
+const ALTERNATIVE_NAMES: [u8; 3] = [0x55, 0x1d, 0x11];
+/// `[2] IMPLICIT IA5String`.
+const DNS_NAME: u8 = 0x82;
 
 /// `notAfter` of a certificate in DER; `None`: it cannot be read (RFC 5280 §4.1).
 pub(super) fn ends(der: &[u8]) -> Option<Timestamp> {
+    let (validity, _) = validity(der)?;
+    let (_, _not_before, rest) = element(validity)?;
+    let (kind, not_after, _) = element(rest)?;
+    time(kind, std::str::from_utf8(not_after).ok()?)
+}
+
+/// The host names of a certificate in DER, lower case: `dNSName` of its alternative names
+/// (RFC 5280 §4.2.1.6). None when it has none, or they cannot be read.
+pub(super) fn names(der: &[u8]) -> Vec<String> {
+    let mut rest = alternative_names(der).unwrap_or_default();
+    let mut names = Vec::new();
+    while let Some((kind, name, behind)) = element(rest) {
+        rest = behind;
+        let name = std::str::from_utf8(name).ok();
+        let name =
+            name.filter(|name| kind == DNS_NAME && name.bytes().all(|it| it.is_ascii_graphic()));
+        names.extend(name.map(str::to_ascii_lowercase));
+    }
+    names
+}
+
+fn alternative_names(der: &[u8]) -> Option<&[u8]> {
+    let (_, rest) = validity(der)?;
+    let (_subject, rest) = expect(rest, SEQUENCE)?;
+    let (_key, mut rest) = expect(rest, SEQUENCE)?;
+    // Unique identifiers may stand before them.
+    let extensions = loop {
+        match element(rest)? {
+            (EXTENSIONS, value, _) => break value,
+            (_, _, behind) => rest = behind,
+        }
+    };
+    let (mut extensions, _) = expect(extensions, SEQUENCE)?;
+    loop {
+        let (extension, behind) = expect(extensions, SEQUENCE)?;
+        extensions = behind;
+        let (name, rest) = expect(extension, OBJECT_IDENTIFIER)?;
+        if name != ALTERNATIVE_NAMES {
+            continue;
+        }
+        // `critical` may stand before the value.
+        let value = match element(rest)? {
+            (OCTET_STRING, value, _) => value,
+            (_, _, behind) => expect(behind, OCTET_STRING)?.0,
+        };
+        return expect(value, SEQUENCE).map(|(names, _)| names);
+    }
+}
+
+/// `validity`, and what stands behind it.
+fn validity(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (certificate, _) = expect(der, SEQUENCE)?;
     let (to_be_signed, _) = expect(certificate, SEQUENCE)?;
     let rest = match element(to_be_signed)? {
@@ -20,10 +79,7 @@ pub(super) fn ends(der: &[u8]) -> Option<Timestamp> {
     let (_serial, rest) = expect(rest, INTEGER)?;
     let (_algorithm, rest) = expect(rest, SEQUENCE)?;
     let (_issuer, rest) = expect(rest, SEQUENCE)?;
-    let (validity, _) = expect(rest, SEQUENCE)?;
-    let (_, _not_before, rest) = element(validity)?;
-    let (kind, not_after, _) = element(rest)?;
-    time(kind, std::str::from_utf8(not_after).ok()?)
+    expect(rest, SEQUENCE)
 }
 
 fn expect(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
@@ -102,6 +158,26 @@ mod tests {
     }
 
     #[test]
+    fn the_hosts_of_a_certificate_are_read_and_nothing_else_of_its_names() {
+        use rcgen::{CertificateParams, KeyPair, SanType};
+        let made = |mut parameters: CertificateParams, more: Vec<SanType>| {
+            parameters.subject_alt_names.extend(more);
+            let key = KeyPair::generate().unwrap();
+            names(parameters.self_signed(&key).unwrap().der())
+        };
+        let hosts = ["MX.example.org", "*.example.net"].map(str::to_owned);
+        let more = vec![
+            SanType::IpAddress("192.0.2.1".parse().unwrap()),
+            SanType::Rfc822Name("ann@example.org".try_into().unwrap()),
+        ];
+        let several = CertificateParams::new(hosts.to_vec()).unwrap();
+        assert_eq!(made(several, more), ["mx.example.org", "*.example.net"]);
+        let bare = CertificateParams::new(Vec::new()).unwrap();
+        assert!(made(bare, Vec::new()).is_empty());
+        assert!(names(b"junk").is_empty());
+    }
+
+    #[test]
     fn a_time_that_is_none_is_not_guessed() {
         for (kind, text) in [
             (UTC_TIME, "270228000000"),
@@ -117,13 +193,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_stands_there_is_survived(cut in 0_usize..400, at in 0_usize..400, to: u8) {
+        fn whatever_stands_there_is_survived(cut in 0_usize..600, at in 0_usize..600, to: u8) {
             let mut der = made_until(2027);
             if let Some(byte) = der.get_mut(at) {
                 *byte = to;
             }
             der.truncate(cut);
             prop_assert!(ends(&der).is_none_or(|it| it.as_millis() < u64::MAX));
+            prop_assert!(names(&der).iter().all(|name| name.is_ascii()));
         }
     }
 }

@@ -12,11 +12,14 @@ mod https;
 mod network;
 mod proxied;
 mod self_signed;
+mod server_name;
+mod server_pair;
 mod tcp;
 mod tls_check;
 mod tls_client;
 mod tls_listen;
 mod tls_server;
+mod tls_sessions;
 mod unix;
 
 pub use crowd::{Crowd, Place, Placed};
@@ -26,13 +29,14 @@ pub use handed::{HandedError, handed};
 pub use https::{HttpAsk, HttpBounds, HttpError, HttpPlace, Https};
 pub use network::{InvalidNetwork, Network};
 pub use proxied::{Proxied, ProxyError};
+pub use server_pair::{CertificateState, TlsFileError};
 pub use tcp::{BindError, TcpDial, TcpListen};
 pub use tls_check::CertificateCheck;
 pub use tls_client::{
     ClientPair, Handshake, TlsClient, TlsConfig, TlsTrouble, certificate_names, check_tls_files,
 };
 pub use tls_listen::TlsListen;
-pub use tls_server::{CertificateState, TlsFileError, TlsServer};
+pub use tls_server::{TlsPairs, TlsServer};
 pub use unix::{bind_unix, connect_unix};
 
 use std::fmt;
@@ -205,5 +209,7 @@ pub enum DnsError {
     Temporary(String),
 }
 
+#[cfg(test)]
+mod tls_resumption_tests;
 #[cfg(test)]
 mod tls_tests;

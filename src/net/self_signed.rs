@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::tls_server::TlsFileError;
+use super::server_pair::TlsFileError;
 
 /// The pair in `directory`, made for `hostname` when it is not complete.
 pub(super) fn ensure(directory: &Path, hostname: &str) -> Result<(PathBuf, PathBuf), TlsFileError> {

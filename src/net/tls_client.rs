@@ -16,10 +16,11 @@ use tokio_rustls::TlsConnector;
 
 use super::BoxedStream;
 use super::tls_check::{CertificateCheck, Demand, Verifier, read_authorities};
+use super::tls_sessions::{Configs, Sessions, resumption};
 use crate::base::TlsInfo;
 use crate::limits;
 
-/// The files with which we prove who we are, read for each handshake.
+/// The files with which we prove who we are; changed ones count at the next handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientPair {
     /// PEM, the whole chain.
@@ -48,6 +49,9 @@ pub struct TlsClient {
     roots: Arc<RootCertStore>,
     any: Arc<ClientConfig>,
     named: Arc<ClientConfig>,
+    /// For all other checks, and for certificates of our own.
+    others: Arc<Configs>,
+    sessions: Arc<Sessions>,
 }
 
 impl fmt::Debug for TlsClient {
@@ -87,12 +91,14 @@ impl TlsClient {
     }
 
     fn with_roots(roots: RootCertStore) -> io::Result<Self> {
-        let roots = Arc::new(roots);
+        let (roots, sessions) = (Arc::new(roots), Arc::default());
         Ok(Self {
             // Two configs, so that a session begun without a check is never resumed with one.
-            any: config(&roots, &CertificateCheck::Any, None)?,
-            named: config(&roots, &CertificateCheck::Name, None)?,
+            any: config((&roots, &sessions), &CertificateCheck::Any, None)?,
+            named: config((&roots, &sessions), &CertificateCheck::Name, None)?,
             roots,
+            others: Arc::default(),
+            sessions,
         })
     }
 
@@ -141,8 +147,9 @@ impl TlsClient {
         match (check, pair) {
             (CertificateCheck::Any, None) => Ok(Arc::clone(&self.any)),
             (CertificateCheck::Name, None) => Ok(Arc::clone(&self.named)),
-            // Made of files that may have changed: no session of an earlier one is resumed.
-            (check, pair) => config(&self.roots, check, pair),
+            (check, pair) => self.others.of(check, pair, || {
+                config((&self.roots, &self.sessions), check, pair)
+            }),
         }
     }
 }
@@ -152,7 +159,8 @@ impl TlsClient {
 /// # Errors
 /// Which file is wrong, and what is expected.
 pub fn check_tls_files(check: &CertificateCheck, pair: Option<&ClientPair>) -> io::Result<()> {
-    config(&Arc::new(RootCertStore::empty()), check, pair).map(|_| ())
+    let nothing = (Arc::new(RootCertStore::empty()), Arc::default());
+    config((&nothing.0, &nothing.1), check, pair).map(|_| ())
 }
 
 /// Is the first certificate of a PEM file good for `name`?
@@ -167,7 +175,7 @@ pub fn certificate_names(file: &std::path::Path, name: &str) -> io::Result<bool>
 }
 
 fn config(
-    roots: &Arc<RootCertStore>,
+    (roots, sessions): (&Arc<RootCertStore>, &Arc<Sessions>),
     check: &CertificateCheck,
     pair: Option<&ClientPair>,
 ) -> io::Result<Arc<ClientConfig>> {
@@ -198,7 +206,7 @@ fn config(
             builder.with_custom_certificate_verifier(by_authorities(Arc::new(roots), provider)?)
         }
     };
-    let config = match pair {
+    let mut config = match pair {
         None => builder.with_no_client_auth(),
         Some(pair) => {
             let (chain, key) = read_pair(pair)?;
@@ -207,6 +215,7 @@ fn config(
                 .map_err(|error| io::Error::other(format!("{}: {error}", pair.key.display())))?
         }
     };
+    config.resumption = resumption(sessions);
     Ok(Arc::new(config))
 }
 

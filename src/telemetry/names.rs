@@ -46,7 +46,7 @@ metrics! {
     Counter LOG_LINES_DROPPED = "tideover_log_lines_dropped_total" [""]
         "Lines of the program's log that nobody took: who reads it is too slow, or gone.";
     Gauge CERTIFICATE_SECONDS = "tideover_certificate_seconds_left" ["use"]
-        "Seconds until a certificate ends that is served (use: mail, admin), below 0 when it has.";
+        "Seconds until the first certificate of a use ends (mail, admin), below 0 when it has.";
     Gauge CONNECTIONS = "tideover_connections" ["listener"]
         "SMTP connections that are open.";
     Counter CONNECTIONS_TOTAL = "tideover_connections_total" ["listener"]

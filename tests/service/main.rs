@@ -9,6 +9,7 @@
     reason = "a helper of a test fails by panicking"
 )]
 
+mod certificates;
 mod client;
 mod keeper;
 mod logs;
