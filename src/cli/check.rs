@@ -214,8 +214,15 @@ async fn probe(config: &Config) -> Vec<Probed> {
     if options.is_empty() {
         return Vec::new();
     }
-    let Ok(resolve) = Dns::system() else {
-        return Vec::new();
+    let resolve = match Dns::system() {
+        Ok(resolve) => resolve,
+        Err(error) => {
+            let silent = options.into_iter().map(|filter| Probed {
+                name: filter.name,
+                answer: Err(format!("nobody was asked: {error}")),
+            });
+            return silent.collect();
+        }
     };
     let world = filter::World {
         dial: Arc::new(TcpDial::default()),

@@ -159,6 +159,8 @@ fn deeds(section: &Section<'_>, options: &mut Options) {
         "reject" => Ok(Deed::Reject),
         _ => Err(not_one_of(text, "mark, hold, reject")),
     });
+    let is_said = options.protocol == Protocol::Rspamd;
+    only_if_said(section, suspicious.as_ref(), (is_said, "\"rspamd\""));
     set(&mut options.suspicious, suspicious);
     let later = section.text("later", |text| match text {
         "mark" => Ok(Deed::Mark),
@@ -166,6 +168,12 @@ fn deeds(section: &Section<'_>, options: &mut Options) {
         "defer" => Ok(Deed::Defer),
         _ => Err(not_one_of(text, "mark, hold, defer")),
     });
+    let is_said = is_said || options.protocol == Protocol::Milter;
+    only_if_said(
+        section,
+        later.as_ref(),
+        (is_said, "\"rspamd\" or \"milter\""),
+    );
     set(&mut options.later, later);
     set(&mut options.max_size, section.text("max_size", size));
     let over_size = section.text("over_size", |text| match text {
@@ -174,6 +182,14 @@ fn deeds(section: &Section<'_>, options: &mut Options) {
         _ => Err(not_one_of(text, "accept, hold")),
     });
     set(&mut options.over_size, over_size);
+}
+
+/// A deed for a verdict that a filter of this kind never gives would protect nobody.
+fn only_if_said(section: &Section<'_>, deed: Option<&At<Deed>>, (is_said, by): (bool, &str)) {
+    if let Some(deed) = deed.filter(|deed| !is_said && deed.value != Deed::Mark) {
+        let what = format!("does nothing here, expected it with kind = {by} only");
+        section.source.refuse(deed, what);
+    }
 }
 
 /// Some of what there is; an empty list would mean nobody, and is a mistake.
@@ -256,6 +272,22 @@ mod tests {
         );
         std::fs::write(&file, text).unwrap();
         crate::config::load(&file)
+    }
+
+    #[test]
+    fn a_deed_that_could_never_happen_is_refused() {
+        let others = ["suspicious = \"hold\"", "later = \"defer\""].map(|deed| {
+            let clamd = "[filter.c]\nkind = \"clamd\"\naddress = \"127.0.0.1:3310\"\n";
+            read(&format!("{clamd}{deed}")).unwrap_err().to_string()
+        });
+        assert!(
+            others[0].contains("suspicious: does nothing here"),
+            "{others:?}"
+        );
+        assert!(
+            others[1].contains("\"rspamd\" or \"milter\" only"),
+            "{others:?}"
+        );
     }
 
     #[test]
