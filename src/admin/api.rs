@@ -307,14 +307,17 @@ impl Admin {
         let stats = self.spool.stats();
         let board = self.router.board();
         let options = self.backends.borrow().clone();
-        let options = options.iter();
+        let (options, mut in_cases) = (options.iter(), self.in_cases());
         options
             .filter_map(|options| {
                 let health = board.health(&options.id)?;
                 let results = board.hosts(&options.id);
                 let progress = self.queue.progress(&options.id);
                 let numbers = (&stats, progress);
-                Some(BackendView::new(health, options, &results, numbers))
+                Some(BackendView {
+                    in_cases: in_cases.remove(&options.id).unwrap_or_default(),
+                    ..BackendView::new(health, options, &results, numbers)
+                })
             })
             .collect()
     }

@@ -1,5 +1,6 @@
 //! Cases: refusals that are alike, shown and decided.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -244,6 +245,16 @@ impl Admin {
     pub(super) fn case_numbers(&self) -> CaseNumbers {
         let cases = self.spool.cases(CaseKind::Open, limits::PAGE);
         cases.map_or_else(|_| CaseNumbers::default(), |cases| CaseNumbers::of(&cases))
+    }
+
+    /// Recipients in open cases, by the backend that refused them.
+    pub(super) fn in_cases(&self) -> BTreeMap<BackendId, u64> {
+        let mut counts = BTreeMap::new();
+        let cases = self.spool.cases(CaseKind::Open, limits::PAGE);
+        for case in cases.unwrap_or_default() {
+            *counts.entry(case.key.backend).or_default() += case.recipients;
+        }
+        counts
     }
 
     /// The largest first.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::extract::Body;
 use super::queue_api::SelectQuery;
+use super::reason::required;
 use super::{Admin, AdminError};
 use crate::base::Timestamp;
 use crate::mail::{RecipientState, SpoolId};
@@ -88,9 +89,7 @@ pub(super) async fn hold(State(admin): Us, Body(query): Body<HoldQuery>) -> Answ
             "leave out --reason-kind and --hold",
         ));
     }
-    if query.reason.trim().is_empty() {
-        return Err(asked("a hold has a reason", "give it with --reason"));
-    }
+    required(&query.reason, "a hold")?;
     if let Some(id) = selection.message {
         let message = admin.blocking(move |admin| Ok(admin.spool.message(id)?));
         can_be_held(id, message.await?.as_ref().map(|message| &*message.states))?;
@@ -123,7 +122,11 @@ pub(super) async fn hold(State(admin): Us, Body(query): Body<HoldQuery>) -> Answ
                 ..view
             }))
         }
-        Err(error @ (HoldError::TooMany(_) | HoldError::Spool(_))) => Err(error.into()),
+        Err(error @ HoldError::TooMany(_)) => Err(asked(
+            &error.to_string(),
+            "one rule can name a whole domain",
+        )),
+        Err(HoldError::Spool(error)) => Err(error.into()),
     }
 }
 
@@ -167,16 +170,6 @@ fn asked(what: &str, hint: &'static str) -> AdminError {
     AdminError::Asked {
         what: what.to_owned(),
         hint,
-    }
-}
-
-impl From<HoldError> for AdminError {
-    fn from(error: HoldError) -> Self {
-        match error {
-            HoldError::Spool(error) => Self::Spool(error),
-            HoldError::TooMany(_) => asked(&error.to_string(), "one rule can name a whole domain"),
-            HoldError::Known(_) => asked(&error.to_string(), "`tideover queue holds` lists them"),
-        }
     }
 }
 

@@ -44,6 +44,7 @@ impl BackendView {
         }
         Self {
             waiting,
+            in_cases: 0,
             drain: DrainView {
                 progress,
                 eta_seconds: eta.map(|eta| eta.as_secs()),

@@ -19,6 +19,7 @@ use crate::limits;
 use crate::mail::{BackendId, BodySource, HoldReason, SpoolId};
 use crate::queue::{Deed, Order, Pick, Place, Tally};
 use crate::route::{Candidate, Selection, Shown, ShownState};
+use crate::smtp::Domain;
 use crate::spool::{Exported, StoredMessage, exported_name};
 
 /// Messages that are looked at for one page of a selection.
@@ -187,6 +188,19 @@ fn parse(id: &str) -> Result<SpoolId, AdminError> {
     })
 }
 
+/// A domain as mail is compared with it; of another one no mail would be, and nobody told.
+fn expect_domain(text: &str) -> Result<(), AdminError> {
+    let asked = |what| AdminError::Asked {
+        what,
+        hint: "expected for example example.org",
+    };
+    match text.parse::<Domain>() {
+        Ok(domain) if domain.key() == text => Ok(()),
+        Ok(domain) => Err(asked(format!("\"{text}\" is written {}", domain.key()))),
+        Err(error) => Err(asked(format!("\"{text}\" is no domain: {error}"))),
+    }
+}
+
 fn gone(id: SpoolId) -> AdminError {
     AdminError::NotFound {
         what: format!("the spool has no message {id}"),
@@ -217,6 +231,9 @@ impl Admin {
                 hint: "name a message, --recipient, --sender, --domain, --backend or \
                        --reason-kind; --all means all mail",
             });
+        }
+        if let Some(domain) = &selection.domain {
+            expect_domain(domain)?;
         }
         let backend = selection.backend.as_ref().map(BackendId::as_str);
         self.refuse_unknown(backend, &self.router.board().snapshot())?;
@@ -327,6 +344,25 @@ impl Admin {
         if !selected.is_empty() {
             view.messages.push(message.id);
             view.selected.insert(message.id, selected);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_domain_that_no_mail_has_is_refused() {
+        assert!(expect_domain("example.org").is_ok());
+        for (text, told) in [
+            ("", "is no domain"),
+            (" ", "is no domain"),
+            ("a b", "is no domain"),
+            ("Example.ORG", "is written example.org"),
+        ] {
+            let error = expect_domain(text).unwrap_err().to_string();
+            assert!(error.contains(told), "{text:?}: {error}");
         }
     }
 }

@@ -86,6 +86,10 @@ pub struct BackendView {
     pub hosts: Vec<HostView>,
     /// Recipients that wait for it.
     pub waiting: u64,
+    /// Recipients that it has refused and that are held in cases until somebody decides; at most a
+    /// page of cases is counted.
+    #[serde(default)]
+    pub in_cases: u64,
     /// Recipients of it whose mail another backend got, as `failover` says; to be brought home.
     #[serde(default)]
     pub diverted: u64,

@@ -14,7 +14,7 @@ use super::client::{Client, ClientError};
 use super::home::At;
 use super::intent::{Format, Request};
 use super::render::Page;
-use super::{Exit, Failure, home, print};
+use super::{Exit, Failure, home, print, show};
 use crate::admin::{HoldQuery, MoveQuery, PerformQuery, QueueItem, SelectQuery, SelectView};
 use crate::base::Clock;
 use crate::mail::{BackendId, SpoolId};
@@ -282,7 +282,7 @@ impl Worker {
         text: impl FnOnce() -> String,
     ) -> Result<(), Failure> {
         match self.format {
-            Format::Text => print(&text()),
+            Format::Text => show(&text()),
             Format::Json => {
                 let json = serde_json::to_string_pretty(told);
                 let json = json.map_err(|error| Failure::new(Exit::Failed, error))?;
@@ -350,15 +350,8 @@ pub(super) fn told(deed: Deed, tally: &Tally) -> String {
         )
         .ok();
     }
-    for (hold, count) in &tally.still_held {
-        let recipients = many(*count, "recipient");
-        let verb = if *count == 1 { "waits" } else { "wait" };
-        writeln!(
-            text,
-            "{recipients} {verb} on: {} holds them now",
-            holder(hold)
-        )
-        .ok();
+    for held in tally.held_on() {
+        writeln!(text, "{held}").ok();
     }
     if tally.moving > 0 {
         let moving = many(tally.moving, "recipient");
@@ -369,14 +362,6 @@ pub(super) fn told(deed: Deed, tally: &Tally) -> String {
         .ok();
     }
     text
-}
-
-/// `hold h2`, `the move of example.org`.
-fn holder(hold: &str) -> String {
-    match hold.strip_prefix('@') {
-        Some(domain) => format!("the move of {domain}"),
-        None => format!("hold {hold}"),
-    }
 }
 
 fn previewed(preview: &Preview) -> String {
@@ -458,8 +443,8 @@ mod tests {
                     still_held: [("@x.example".to_owned(), 1), ("h2".to_owned(), 2)].into(),
                     ..Tally::default()
                 },
-                "1 recipient waits on: the move of x.example holds them now\n\
-                 2 recipients wait on: hold h2 holds them now\n",
+                "1 recipient waits on because of the move of x.example\n\
+                 2 recipients wait on because of hold h2\n",
             ),
         ] {
             assert_eq!(told(deed, &tally), expected);

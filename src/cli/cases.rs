@@ -2,9 +2,9 @@
 
 use super::intent::{CaseQuestion, Format, Request};
 use super::render::Page;
-use super::{Asker, Exit, Failure, print};
+use super::{Asker, Exit, Failure, print, show};
 use crate::admin::{CaseDetails, CaseReleased, CaseView};
-use crate::mail::NOT_SENT;
+use crate::mail::{CaseKind, NOT_SENT};
 use crate::queue::{Tally, TrialOutcome};
 use crate::terminal::{Cell, Table, Tone, moment};
 
@@ -17,8 +17,8 @@ impl Asker {
     ) -> Result<(), Failure> {
         let page = self.page;
         match question {
-            CaseQuestion::List(_) => {
-                let text = |it: &Vec<CaseView>| page.cases(it);
+            CaseQuestion::List(kind) => {
+                let text = move |it: &Vec<CaseView>| page.cases(kind, it);
                 self.show(request, text).await
             }
             CaseQuestion::Show(_) => self.show(request, |it: &CaseDetails| page.case(it)).await,
@@ -31,7 +31,7 @@ impl Asker {
     async fn release_case(&self, request: Request) -> Result<(), Failure> {
         let released: CaseReleased = self.client.ask(request).await?;
         match self.format {
-            Format::Text => print(&text_of(&released))?,
+            Format::Text => show(&text_of(&released))?,
             Format::Json => {
                 let json = serde_json::to_string_pretty(&released);
                 let json = json.map_err(|error| Failure::new(Exit::Failed, error))?;
@@ -50,11 +50,16 @@ impl Asker {
 
 impl Page {
     /// `cases`.
-    pub(super) fn cases(self, cases: &[CaseView]) -> String {
+    pub(super) fn cases(self, kind: CaseKind, cases: &[CaseView]) -> String {
         if cases.is_empty() {
             return "no cases\n".to_owned();
         }
-        let head = ["CASE", "BACKEND", "RECIPIENTS", "WAITING", "SINCE", "REPLY"];
+        // Who got the reply is held for it; who waits has not, and waits for the backend.
+        let theirs = match kind {
+            CaseKind::Open => "HELD",
+            CaseKind::Final => "REFUSED",
+        };
+        let head = ["CASE", "BACKEND", theirs, "WAITING", "SINCE", "REPLY"];
         let mut table = Table::new(&head, &[5]);
         for case in cases {
             table.row([

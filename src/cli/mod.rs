@@ -302,15 +302,24 @@ impl Asker {
         request: intent::Request,
         text: impl FnOnce(&T) -> String,
     ) -> Result<(), Failure> {
-        let text = match self.format {
-            Format::Text => text(&self.client.ask(request).await?),
+        match self.format {
+            Format::Text => show(&text(&self.client.ask(request).await?)),
             Format::Json => {
                 // As the server said it: a newer one may say more than this program knows.
                 let answer: serde_json::Value = self.client.ask(request).await?;
-                format!("{answer:#}\n")
+                print(&format!("{answer:#}\n"))
             }
-        };
-        print(&text)
+        }
+    }
+}
+
+/// Prints what is for people: within the width of a terminal where one is. Programs get it as it
+/// is.
+fn show(text: &str) -> Result<(), Failure> {
+    if std::io::stdout().is_terminal() {
+        print(&folded(text))
+    } else {
+        print(text)
     }
 }
 

@@ -7,8 +7,11 @@ use super::home::At;
 use super::intent::{Format, Request};
 use super::render::Page;
 use super::teller::{Teller, ended, read};
-use crate::notice::{NoticesStatus, WayResult, WayStatus};
+use crate::notice::{NoticesStatus, Severity, WaitingNews, WayResult, WayStatus};
 use crate::terminal::{Cell, Table, Tone, moment};
+
+/// News that wait and are shown; `--json` has all.
+const SHOWN: usize = 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub(crate) enum NotifyVerb {
@@ -78,6 +81,7 @@ impl Page {
         }
         let mut text = table.render(self.palette);
         text.push('\n');
+        text.push_str(&self.waiting_news(&status.waiting));
         if status.sent.is_empty() {
             text.push_str("no notice was sent yet; `tideover notify test` sends one\n");
             return text;
@@ -98,6 +102,34 @@ impl Page {
             }
         }
         text + &table.render(self.palette)
+    }
+
+    /// What is not told yet, and until when.
+    fn waiting_news(self, waiting: &[WaitingNews]) -> String {
+        if waiting.is_empty() {
+            return String::new();
+        }
+        let mut table = Table::new(&["WAITS UNTIL", "SINCE", "NOT TOLD YET"], &[2]);
+        for news in waiting.iter().take(SHOWN) {
+            let tone = match news.severity {
+                Severity::Critical => Tone::Bad,
+                Severity::Warning | Severity::Info => Tone::Waiting,
+            };
+            table.row([
+                moment(news.until, self.now).into(),
+                moment(news.since, self.now).into(),
+                Cell::toned(&news.what, tone),
+            ]);
+        }
+        let mut text = table.render(self.palette);
+        let more = waiting.len().saturating_sub(SHOWN);
+        if more > 0 {
+            text += &self
+                .palette
+                .paint(Tone::Quiet, &format!("and {more} more: --json\n"));
+        }
+        text.push('\n');
+        text
     }
 
     fn way(self, way: &WayStatus) -> [Cell; 4] {
@@ -129,7 +161,7 @@ fn outcome(result: &WayResult) -> Cell {
 mod tests {
     use super::*;
     use crate::base::Timestamp;
-    use crate::notice::{SentNotice, Severity};
+    use crate::notice::SentNotice;
     use crate::terminal::Palette;
 
     #[test]
@@ -174,9 +206,18 @@ mod tests {
                     result("webhook hooks.example", "failed", "says 410"),
                 ],
             }],
+            waiting: vec![WaitingNews {
+                what: "cloud refuses 7 recipients".to_owned(),
+                severity: Severity::Warning,
+                since: page.now,
+                until: page.now.after(std::time::Duration::from_secs(480)),
+            }],
             problem: None,
         };
         let text = page.notices(&status);
+        let until = moment(status.waiting[0].until, page.now);
+        let row = text.lines().find(|line| line.contains("refuses 7"));
+        assert!(row.is_some_and(|row| row.starts_with(&until)), "{text}");
         for words in [
             "works",
             "fails",

@@ -212,8 +212,10 @@ impl Page {
             return "no backends: the config names none\n".to_owned();
         }
         let mut table = Table::new(
-            &["BACKEND", "HEALTH", "SINCE", "WAITING", "REASON"],
-            &[0, 4],
+            &[
+                "BACKEND", "HEALTH", "SINCE", "WAITING", "IN CASES", "REASON",
+            ],
+            &[0, 5],
         );
         for backend in backends {
             let reason = match (&backend.operator, backend.health) {
@@ -226,6 +228,7 @@ impl Page {
                 Self::health(backend.health),
                 moment(backend.since, self.now).into(),
                 backend.waiting.to_string().into(),
+                backend.in_cases.to_string().into(),
                 reason.as_str().into(),
             ]);
         }

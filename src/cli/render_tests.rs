@@ -27,6 +27,7 @@ fn backend(name: &str, health: Health, reason: &str) -> BackendView {
         wish: None,
         hosts: Vec::new(),
         waiting: 412,
+        in_cases: 99,
         diverted: 7,
         drain: DrainView {
             progress: Progress {

@@ -8,7 +8,7 @@ use crate::admin::{
 };
 use crate::backend::{Became, Health, HealthChange, Protocol, TlsPolicy};
 use crate::base::Timestamp;
-use crate::mail::{BackendId, Cause, SpoolId};
+use crate::mail::{BackendId, CaseKind, Cause, SpoolId};
 use crate::outbound::{PolicyKind, TlsCount};
 use crate::queue::{CaseTrial, Tally, TrialOutcome};
 use crate::route::{Check, MoveState, MoveStep, Selection, Weight};
@@ -194,12 +194,17 @@ fn outcomes() -> [TrialOutcome; 3] {
 
 #[test]
 fn cases_and_their_trials_fit() {
-    assert_eq!(page().cases(&[]), "no cases\n");
+    assert_eq!(page().cases(CaseKind::Open, &[]), "no cases\n");
     for outcome in outcomes() {
-        let text = page().cases(&[case(outcome.clone())]);
+        let of_final = page().cases(CaseKind::Final, &[case(outcome.clone())]);
+        assert!(
+            words(&of_final).starts_with("CASE BACKEND REFUSED "),
+            "{of_final}"
+        );
+        let text = page().cases(CaseKind::Open, &[case(outcome.clone())]);
         fits(&text);
         let lines: Vec<String> = text.lines().map(words).collect();
-        assert_eq!(lines[0], "CASE BACKEND RECIPIENTS WAITING SINCE REPLY");
+        assert_eq!(lines[0], "CASE BACKEND HELD WAITING SINCE REPLY");
         assert!(lines[1].starts_with("f993269bb666 cloud 412 3"), "{text}");
         assert!(
             lines[2].starts_with("f993269bb666 released by ann at"),
@@ -255,6 +260,7 @@ fn a_backend_is_shown_with_its_history() {
             wish: None,
             hosts: Vec::new(),
             waiting: 0,
+            in_cases: 7,
             diverted: 0,
             drain: DrainView::default(),
         },

@@ -2,11 +2,11 @@
 
 use clap::Args;
 
-use super::Failure;
 use super::home::At;
 use super::intent::{Format, Request};
 use super::render::Page;
-use super::teller::Teller;
+use super::teller::{Teller, read};
+use super::{Exit, Failure};
 use crate::admin::{ConfigKey, ConfigOrigin, ConfigSection, ConfigState, ConfigView};
 use crate::terminal::{Tone, moment, visible};
 
@@ -26,7 +26,44 @@ pub(super) async fn perform(at: At<'_>, args: ConfigArgs, format: Format) -> Res
     let teller = Teller::new(at, (format, String::new()))?;
     let request = Request::get("/api/config".to_owned());
     let answer = teller.client.ask(request).await?;
+    if let Some(nothing) = nothing(&read(&answer)?, &args) {
+        return Err(Failure::new(Exit::Failed, nothing));
+    }
     teller.print(&answer, |page, it: &ConfigView| page.config(it, &args))
+}
+
+/// Keys of a section that are meant.
+fn meant<'a>(section: &'a ConfigSection, args: &ConfigArgs) -> Vec<&'a ConfigKey> {
+    let word = args.word.as_deref().unwrap_or_default().to_lowercase();
+    let is_meant = section.title.to_lowercase().contains(&word);
+    let keys = section.keys.iter();
+    let keys = keys.filter(|key| is_meant || key.name.contains(&word));
+    keys.filter(|key| !args.set || key.from == ConfigOrigin::File)
+        .collect()
+}
+
+/// What is said when a word means nothing of it: a word that was mistyped is no empty config.
+fn nothing(view: &ConfigView, args: &ConfigArgs) -> Option<String> {
+    let word = args.word.as_deref()?;
+    let is_there = |args: &ConfigArgs| view.sections.iter().any(|it| !meant(it, args).is_empty());
+    if is_there(args) {
+        return None;
+    }
+    let anywhere = ConfigArgs {
+        set: false,
+        ..args.clone()
+    };
+    if is_there(&anywhere) {
+        return Some(format!(
+            "the file says nothing of \"{word}\"; without --set the defaults are shown"
+        ));
+    }
+    let titles = view.sections.iter().map(|section| section.title.as_str());
+    let titles: Vec<&str> = titles.collect();
+    Some(format!(
+        "no section and no key has \"{word}\" in its name; there are {}",
+        titles.join(" ")
+    ))
 }
 
 impl Page {
@@ -34,24 +71,11 @@ impl Page {
         let mut text = self.field("file", &view.file);
         text.push_str(&self.field("read", &moment(view.loaded, self.now)));
         text.push_str(&self.on_disk(view));
-        let word = args.word.as_deref().unwrap_or_default().to_lowercase();
-        let mut found = false;
         for section in &view.sections {
-            let keys = section.keys.iter();
-            let is_meant = section.title.to_lowercase().contains(&word);
-            let keys = keys.filter(|key| is_meant || key.name.contains(&word));
-            let keys: Vec<&ConfigKey> = keys
-                .filter(|key| !args.set || key.from == ConfigOrigin::File)
-                .collect();
+            let keys = meant(section, args);
             if !keys.is_empty() {
                 text.push_str(&self.section(section, &keys));
-                found = true;
             }
-        }
-        if !found {
-            let nothing = format!("no section and no key has {word} in its name");
-            text.push('\n');
-            text.push_str(&Self::paragraph(&nothing));
         }
         text
     }
@@ -211,11 +235,20 @@ mod tests {
         );
         assert!(part.contains("required"), "{part}");
         assert!(!part.contains("retain") && !part.contains("auth"), "{part}");
-        let moon = ConfigArgs {
-            word: Some("moon".to_owned()),
-            set: false,
+        let args = |word: &str, set| ConfigArgs {
+            word: Some(word.to_owned()),
+            set,
         };
-        assert!(said(&running, &moon).contains("no key has moon"));
+        let told = nothing(&running, &args("moon", false)).unwrap();
+        assert!(told.contains("no key has \"moon\""), "{told}");
+        assert!(
+            told.contains("[spool]") && told.contains("[backend."),
+            "{told}"
+        );
+        assert_eq!(nothing(&running, &args("spool", false)), None);
+        assert_eq!(nothing(&running, &ConfigArgs::default()), None);
+        let unset = nothing(&running, &args("auth", true)).unwrap();
+        assert!(unset.contains("without --set"), "{unset}");
     }
 
     #[test]

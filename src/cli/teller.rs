@@ -8,7 +8,7 @@ use super::client::Client;
 use super::home::At;
 use super::intent::Format;
 use super::render::Page;
-use super::{Exit, Failure, home, print};
+use super::{Exit, Failure, home, print, show};
 use crate::base::Clock;
 use crate::smtp::Mailbox;
 use crate::terminal::{Bar, Palette};
@@ -44,7 +44,7 @@ impl Teller {
     ) -> Result<(), Failure> {
         match self.format {
             Format::Json => print(&format!("{answer:#}\n")),
-            Format::Text => print(&text(self.page, &read(answer)?)),
+            Format::Text => show(&text(self.page, &read(answer)?)),
         }
     }
 

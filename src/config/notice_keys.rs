@@ -87,7 +87,14 @@ fn webhook(section: &Section<'_>, files: &mut Vec<At<PathBuf>>) -> Option<Webhoo
         // Not the address itself in the message: it is often a secret.
         let place = HttpPlace::of_https_or_local(text);
         place.map(|_| text.to_owned()).ok_or_else(|| {
-            "is no https:// address, expected one (http:// only to this machine)".to_owned()
+            let authority = text.split("://").nth(1).and_then(|it| it.split('/').next());
+            let what = if authority.is_some_and(|it| it.contains('@')) {
+                "has a name or a password before its host, expected an https:// address without \
+                 (webhook_secret_file signs what is sent)"
+            } else {
+                "is no https:// address, expected one (http:// only to this machine)"
+            };
+            what.to_owned()
         })
     });
     let path = |text: &str| {

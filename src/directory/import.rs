@@ -13,9 +13,13 @@ use crate::base::open_regular;
 use crate::limits;
 use crate::mail::BackendId;
 use crate::smtp::Mailbox;
+use crate::terminal::clamped;
 
 const COLUMNS: &str = "address, home, delivery_address, delivery_address.BACKEND, name, type, \
                        aliases, receive_only, x500, second_address, members, hidden, internal_only";
+
+/// Characters that are said of a bad row, which may be long: its begin, and what is expected.
+const SAID: usize = 300;
 
 /// What a directory file is read against.
 #[derive(Debug, Clone, Default)]
@@ -79,7 +83,7 @@ impl ImportErrors {
             self.errors.push(RowError {
                 line,
                 column: column.map(str::to_owned),
-                what: what.into(),
+                what: clamped(&what.into(), SAID),
             });
         } else {
             self.more += 1;

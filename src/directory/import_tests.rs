@@ -158,3 +158,18 @@ fn other_separators_are_told_once() {
         assert_eq!(told.len(), 2, "{told:?}");
     }
 }
+
+/// A line may have a megabyte: what is said of it has not.
+#[test]
+fn what_is_said_of_a_long_row_is_short() {
+    let long = "x".repeat(1_000_000);
+    for text in [
+        format!("address,type\nann@example.org,{long}\n"),
+        format!("address,{long}\nann@example.org,user\n"),
+        format!("address\n{long}\n"),
+    ] {
+        let error = import(&text).unwrap_err().to_string();
+        assert!(error.len() < 1000, "{} bytes", error.len());
+        assert!(error.starts_with("line "), "{error}");
+    }
+}

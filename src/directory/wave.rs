@@ -10,9 +10,12 @@ use super::DirectoryError;
 use crate::base::{Timestamp, hex};
 use crate::mail::BackendId;
 use crate::smtp::Mailbox;
+use crate::terminal::clamped;
 
 /// Lines that a refusal of a file tells.
 const TOLD: usize = 10;
+/// Characters of each that are told.
+const SAID: usize = 80;
 
 /// Where a wave stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -168,7 +171,10 @@ impl WaveFile {
             }
             match line.parse::<Mailbox>() {
                 Ok(address) => users.push((number, address)),
-                Err(error) => wrong.push(format!("line {number}: \"{line}\": {error}")),
+                Err(error) => {
+                    let line = clamped(line, SAID);
+                    wrong.push(format!("line {number}: \"{line}\": {error}"));
+                }
             }
         }
         if !wrong.is_empty() {
@@ -196,6 +202,16 @@ pub(super) fn hash(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_said_of_a_long_line_is_short() {
+        let error = WaveFile::parse("x".repeat(1_000_000).as_bytes()).unwrap_err();
+        let told = error.to_string();
+        assert!(
+            told.len() < 200 && told.starts_with("line 1: \"xx"),
+            "{told}"
+        );
+    }
 
     #[test]
     fn a_file_has_one_address_a_line() {

@@ -1,5 +1,7 @@
 //! What is told, and when: a pure function of what is observed, the time, and what was told.
 
+mod room;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -307,27 +309,8 @@ impl Core {
     fn choose(&mut self, pace: &Pace, now: Timestamp) -> Option<Notice> {
         self.sent
             .retain(|sent| sent.at <= now && now.since(sent.at) < HOUR);
-        let used = |kind| {
-            self.sent
-                .iter()
-                .filter(|it| it.kinds.contains(&kind))
-                .count()
-        };
-        let may_go = |entry: &Entry| {
-            let is_alarm = entry.condition.severity == Severity::Critical && entry.ended.is_none();
-            let has_room = |most: u32, used: usize| {
-                // Warnings must not use up what an alarm needs.
-                let kept = if is_alarm { 0 } else { usize_of(most) / 4 };
-                used + kept < usize_of(most)
-            };
-            has_room(pace.per_hour, self.sent.len())
-                && has_room(pace.kind_per_hour, used(entry.condition.kind))
-        };
-        let flying: BTreeSet<&Name> = self
-            .flights
-            .iter()
-            .flat_map(|flight| flight.items.iter().map(|(name, ..)| name))
-            .collect();
+        let may_go = |entry: &Entry| self.room_at(entry, pace, now) <= now;
+        let flying = self.flying();
         let news = |entry: &Entry| entry.news(pace.repeat, now);
         let waits = self.entries.iter().filter(|(name, entry)| {
             entry.waiting.is_some() && !flying.contains(name) && news(entry).is_some()
@@ -360,6 +343,12 @@ impl Core {
         });
         let named: Vec<_> = named.collect();
         Some(self.launch(named, held_back, now))
+    }
+
+    /// What is under way.
+    fn flying(&self) -> BTreeSet<&Name> {
+        let items = self.flights.iter().flat_map(|flight| &flight.items);
+        items.map(|(name, ..)| name).collect()
     }
 
     fn launch(&mut self, named: Vec<(Name, Item)>, held_back: usize, now: Timestamp) -> Notice {

@@ -440,3 +440,47 @@ proptest! {
         }
     }
 }
+
+/// What is said to wait until then waits until then, and no longer.
+#[test]
+fn what_waits_says_until_when() {
+    let mut world = World::new();
+    let mut seen = Vec::new();
+    for (number, name) in ["backend a", "backend b", "backend c", "backend d"]
+        .iter()
+        .enumerate()
+    {
+        seen.push(*name);
+        let begins = 100 * number as u64;
+        assert_eq!(world.look(&seen, seconds(begins)), "");
+        let waits = world.core.waiting(&world.pace, seconds(begins));
+        assert_eq!(waits.len(), 1, "what was told does not wait: {waits:?}");
+        assert_eq!(waits[0].until, seconds(begins + 60), "it is gathered");
+        assert_eq!(world.look(&seen, seconds(begins + 59)), "");
+        assert_ne!(world.look(&seen, seconds(begins + 60)), "");
+    }
+    assert!(world.core.waiting(&world.pace, seconds(360)).is_empty());
+    // The fifth of a kind waits until the first one is an hour old; another kind does not, and
+    // goes with what is due by then.
+    seen.push("backend e");
+    assert_eq!(world.look(&seen, seconds(400)), "");
+    let waits = world.core.waiting(&world.pace, seconds(400));
+    assert_eq!(waits[0].until, seconds(3660));
+    assert_eq!(waits[0].since, seconds(400));
+    seen.push("disk spool");
+    assert_eq!(world.look(&seen, seconds(410)), "");
+    let waits = world.core.waiting(&world.pace, seconds(420));
+    let until: Vec<_> = waits
+        .iter()
+        .map(|one| (one.what.as_str(), one.until))
+        .collect();
+    let expected = [
+        ("spool is down", seconds(470)),
+        ("e is down", seconds(3660)),
+    ];
+    assert_eq!(until, expected);
+    assert_eq!(world.look(&seen, seconds(470)), "began spool");
+    assert_eq!(world.look(&seen, seconds(3659)), "");
+    assert_eq!(world.look(&seen, seconds(3660)), "began e");
+    assert!(world.core.waiting(&world.pace, seconds(3660)).is_empty());
+}

@@ -390,11 +390,15 @@ impl Notices {
     /// How each way is, and what was sent last.
     #[must_use]
     pub fn status(&self) -> NoticesStatus {
-        let sent = self.state().sent.clone();
+        let (options, now) = (self.options(), self.now());
+        let state = self.state();
+        let (sent, waiting) = (state.sent.clone(), state.core.waiting(&options.pace, now));
+        drop(state);
         NoticesStatus {
             ways: self.ways(),
             problem: self.problem(),
             sent,
+            waiting,
         }
     }
 

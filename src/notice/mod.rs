@@ -21,7 +21,7 @@ use std::time::Duration;
 pub use self::core::Pace;
 pub use condition::{Condition, Kind, Observed, Severity, Unknown};
 pub use desk::{Find, Notices, Observe, Parts};
-pub use status::{NoticesStatus, SentNotice, WayResult, WayStatus};
+pub use status::{NoticesStatus, SentNotice, WaitingNews, WayResult, WayStatus};
 
 use crate::limits;
 use crate::smtp::Mailbox;

@@ -66,8 +66,25 @@ pub struct NoticesStatus {
     pub ways: Vec<WayStatus>,
     /// The last notices, the latest first.
     pub sent: Vec<SentNotice>,
+    /// What is to be told and waits, because news are gathered or there were too many notices;
+    /// what goes first comes first.
+    #[serde(default)]
+    pub waiting: Vec<WaitingNews>,
     /// Nothing arrives on any way: why.
     pub problem: Option<String>,
+}
+
+/// Something that is to be told, and was not yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WaitingNews {
+    /// What has happened.
+    pub what: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Since when it waits.
+    pub since: Timestamp,
+    /// When it is told, if nothing else happens meanwhile.
+    pub until: Timestamp,
 }
 
 /// What a restart leaves of it.

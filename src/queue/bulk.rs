@@ -107,6 +107,21 @@ impl Tally {
         self.next = later.next;
     }
 
+    /// Who is held on, and by what, for people; without a full stop.
+    pub fn held_on(&self) -> impl Iterator<Item = String> {
+        self.still_held.iter().map(|(hold, count)| {
+            let who = match count {
+                1 => "1 recipient waits".to_owned(),
+                count => format!("{count} recipients wait"),
+            };
+            let by = match hold.strip_prefix('@') {
+                Some(domain) => format!("the move of {domain}"),
+                None => format!("hold {hold}"),
+            };
+            format!("{who} on because of {by}")
+        })
+    }
+
     fn add_held(&mut self, held: BTreeMap<String, u64>) {
         for (hold, recipients) in held {
             *self.still_held.entry(hold).or_default() += recipients;

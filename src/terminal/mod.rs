@@ -15,6 +15,19 @@ use crate::base::Timestamp;
 pub const WIDTH: usize = 80;
 const GAP: usize = 2;
 
+/// A text of at most about so many characters: the middle of a longer one is left out.
+#[must_use]
+pub fn clamped(text: &str, most: usize) -> String {
+    let letters = text.chars().count();
+    if letters <= most {
+        return text.to_owned();
+    }
+    let tail = most / 2;
+    let head: String = text.chars().take(most - tail).collect();
+    let rest: String = text.chars().skip(letters - tail).collect();
+    format!("{head}…{rest}")
+}
+
 /// May colours be used on stdout? Only on a terminal, and not when NO_COLOR is set
 /// (<https://no-color.org>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,6 +204,17 @@ pub fn columns(text: &str) -> usize {
     text.chars().map(columns_of).sum()
 }
 
+/// The same of text that may have been painted: colours take none.
+fn painted_columns(text: &str) -> usize {
+    let mut parts = text.split('\u{1b}');
+    let plain = parts.next().map_or(0, columns);
+    let behind = |part: &str| {
+        let paint = part.strip_prefix('[').and_then(|part| part.split_once('m'));
+        columns(paint.map_or(part, |(_, rest)| rest))
+    };
+    plain + parts.map(behind).sum::<usize>()
+}
+
 /// Columns of one character: East Asian wide characters and emoji take two, marks that combine
 /// with the character before them none. By ranges of the blocks; exact enough for a table.
 const fn columns_of(character: char) -> usize {
@@ -228,7 +252,7 @@ pub fn visible(text: &str) -> String {
 #[must_use]
 pub fn folded(text: &str) -> String {
     let lines = text.split('\n').map(|line| {
-        if columns(line) <= WIDTH {
+        if painted_columns(line) <= WIDTH {
             return line.to_owned();
         }
         let rest = line.trim_start_matches(' ');
@@ -236,7 +260,7 @@ pub fn folded(text: &str) -> String {
         let mut shown = " ".repeat(indent);
         let mut used = indent;
         for (number, word) in rest.split(' ').enumerate() {
-            let wide = columns(word);
+            let wide = painted_columns(word);
             if number > 0 && used + 1 + wide > WIDTH {
                 shown.push('\n');
                 shown.push_str(&" ".repeat(indent + 2));
@@ -308,6 +332,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_long_text_keeps_its_begin_and_its_end() {
+        assert_eq!(clamped("short", 5), "short");
+        assert_eq!(clamped("begin and end", 5), "beg…nd");
+        assert_eq!(clamped("äöüäöü", 4), "äö…öü");
+        assert!(clamped(&"x".repeat(1_000_000), 300).chars().count() <= 301);
+    }
+
+    #[test]
     fn wide_tables_give_way_in_the_elastic_columns() {
         let mut table = Table::new(&["ID", "RECIPIENT", "REASON"], &[1, 2]);
         table.row([
@@ -359,6 +391,12 @@ ID             RECIPIENT                         REASON
         assert!(shown.contains("\n    do do"), "{shown}");
         let link = format!("open https://mail.example.org/{}", "a".repeat(100));
         assert!(folded(&link).contains(&"a".repeat(100)), "it can be copied");
+        // Colours take no room.
+        let row = format!("{} {}", "x".repeat(10), "y".repeat(WIDTH - 11));
+        let painted = row.replace("xxxxx", &Palette::Colour.paint(Tone::Bad, "xxxxx"));
+        assert!(painted.len() > WIDTH);
+        assert_eq!(folded(&painted), painted);
+        assert_ne!(folded(&format!("{painted} z")), painted);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::admin::{Admin, AdminError, Role};
 use crate::base::Timestamp;
 use crate::limits;
 use crate::spool::{Spool, SpoolError};
+use crate::terminal::clamped;
 
 /// Entries of a page when nothing else is asked for.
 const USUAL: usize = 100;
@@ -65,6 +66,7 @@ async fn page(
     State(admin): State<Arc<Admin>>,
     Query(query): Query<AuditQuery>,
 ) -> Result<Json<AuditPage>, AdminError> {
+    query.expect_place()?;
     Ok(Json(admin.audit.page(query).await?))
 }
 
@@ -76,6 +78,17 @@ impl AuditLog {
 }
 
 impl AuditQuery {
+    /// What cannot be an entry has nothing behind it, and nobody would know why.
+    fn expect_place(&self) -> Result<(), AdminError> {
+        match self.after.as_deref() {
+            Some(after) if !is_id(after) => Err(AdminError::Asked {
+                what: format!("\"{}\" is no entry of the audit log", clamped(after, 40)),
+                hint: "it goes on behind `next` of the page before; begin without `after`",
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// The first key that is looked at.
     fn start(&self) -> String {
         let until = self
@@ -131,6 +144,12 @@ impl AuditPage {
     }
 }
 
+/// Can it be the name of an entry? As [`id_of`] makes them.
+fn is_id(text: &str) -> bool {
+    let is_digit = |letter: u8| matches!(letter, b'0'..=b'9' | b'a'..=b'f');
+    text.len() == id_of(0).len() && text.bytes().all(is_digit)
+}
+
 /// The next key there can be.
 fn behind(id: &str) -> String {
     format!("{id}\0")
@@ -158,5 +177,33 @@ impl AuditQuery {
             has(&entry.what) || has(&entry.path) || entry.arguments.0.values().any(|it| has(it))
         });
         by && what
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_begins_behind_an_entry_or_is_refused() {
+        let from = |after: &str| {
+            let query = AuditQuery {
+                after: Some(after.to_owned()),
+                ..AuditQuery::default()
+            };
+            query.expect_place().map_err(|error| error.to_string())
+        };
+        assert_eq!(from(&id_of(7)), Ok(()));
+        assert!(AuditQuery::default().expect_place().is_ok());
+        for odd in [
+            "",
+            "zz",
+            "0123456789ABCDEF",
+            "0123456789abcdef0",
+            "../../etc/passwd",
+        ] {
+            assert!(from(odd).unwrap_err().contains("is no entry"), "{odd}");
+        }
+        assert!(from(&"z".repeat(9000)).unwrap_err().len() < 100);
     }
 }

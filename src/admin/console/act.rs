@@ -464,16 +464,7 @@ fn told(tally: &Tally) -> Vec<String> {
             grouped(tally.behind)
         ));
     }
-    for (hold, count) in &tally.still_held {
-        let by = match hold.strip_prefix('@') {
-            Some(domain) => format!("The move of {domain}"),
-            None => format!("Hold {hold}"),
-        };
-        let recipients = many(*count, "recipient");
-        lines.push(format!(
-            "{by} holds {recipients} of them now: that mail waits on."
-        ));
-    }
+    lines.extend(tally.held_on().map(|told| visible(&format!("{told}."))));
     if tally.moving > 0 {
         lines.push(format!(
             "{} more are of domains on the move, and stay until the move is finished.",

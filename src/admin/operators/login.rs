@@ -57,11 +57,8 @@ impl Operators {
         let name = expect_name(&typed.name).unwrap_or_default();
         let proven = self.prove(&name, typed.password, from).await?;
         let _changing = self.0.changing.lock().await;
-        // As he is now: he may have been disabled while his password was hashed.
-        let mut operator = self.find(&name).await?.ok_or(AdminError::Wrong)?;
-        if operator.disabled || operator.generation != proven.generation {
-            return Err(AdminError::Wrong);
-        }
+        // He may have been disabled while his password was hashed.
+        let mut operator = self.still(&proven).await?;
         if let Some(second) = &mut operator.second {
             let now = self.0.clock.now();
             let secret = from_base32(&second.secret.0).ok_or(AdminError::Wrong)?;

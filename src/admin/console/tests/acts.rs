@@ -458,6 +458,6 @@ async fn a_hold_is_not_made_twice_and_the_next_one_is_named() {
     page.is(StatusCode::OK)
         .has("Nothing was done now.")
         .has("Hold h1 has ended.")
-        .has("Hold h2 holds 1 recipient of them now: that mail waits on.")
-        .has("The move of x.example holds 2 recipients of them now");
+        .has("1 recipient waits on because of hold h2.")
+        .has("2 recipients wait on because of the move of x.example.");
 }
