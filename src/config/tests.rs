@@ -409,8 +409,8 @@ fn the_example_works() {
     let (bind, webmail) = config.webmail_options().unwrap();
     assert_eq!(webmail.base_url, format!("http://{bind}"));
     assert_eq!(webmail.platforms.len(), 2);
-    assert_eq!(config.inbound_options().len(), 2);
-    assert_eq!(config.outbound_options().own.len(), 2);
+    assert_eq!(config.inbound_options().len(), 4);
+    assert_eq!(config.outbound_options().own.len(), 4);
     assert_eq!(config.queue_options().backends.len(), 2);
     let spool = config.spool_options();
     assert_eq!(spool.dir, file.parent().unwrap().join("data"));
