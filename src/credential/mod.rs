@@ -4,12 +4,17 @@
 mod code;
 mod digest;
 mod password;
+mod scram;
 mod throttle;
 mod totp;
 
 pub(crate) use code::{grouped, letters_of};
 pub(crate) use digest::{digest, is_token, same};
 pub(crate) use password::{HashError, LONGEST, Passwords, SHORTEST};
+pub use scram::ScramKeys;
+pub(crate) use scram::{
+    ClientFirst, Proven, Scram, ScramFlaw, ServerExchange, ServerProof, prepared,
+};
 pub(crate) use throttle::Throttle;
 #[cfg(test)]
 pub(crate) use totp::shown;

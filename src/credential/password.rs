@@ -59,7 +59,8 @@ impl Passwords {
         Ok(matches && has_hash)
     }
 
-    async fn run<T: Send + 'static>(
+    /// Runs work of this kind beside the tasks, with the same bound.
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HashError> {

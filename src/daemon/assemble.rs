@@ -40,7 +40,7 @@ use crate::queue::{Parts, Queue};
 use crate::route::{LoopGuard, Router, Verifier};
 use crate::spool::{FileSystem, Opened, Spool, SystemDisk, World};
 use crate::telemetry::Metrics;
-use crate::webmail::{self, Accounts, ProviderLogin, Webmail};
+use crate::webmail::{self, Accounts, KeepKeys, ProviderLogin, Webmail};
 use crate::writeback::{self, Writebacks};
 
 /// Starts everything that the config describes. To be called within a runtime.
@@ -197,6 +197,12 @@ impl Base {
         let (spool, clock) = (self.spool.clone(), self.clock.clone());
         let accounts = Accounts::new(spool, clock, self.entropy.clone());
         let accounts = accounts.map_err(StartError::other("the accounts"))?;
+        let keep = if config.listeners.iter().any(|it| it.role.wants_login()) {
+            KeepKeys::Yes
+        } else {
+            KeepKeys::No
+        };
+        let accounts = accounts.keeping(keep);
         let Some(source) = config.web.as_ref().and_then(|web| web.ldap.clone()) else {
             return Ok(accounts);
         };

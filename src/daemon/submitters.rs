@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use crate::base::Boxed;
+use crate::credential::ScramKeys;
 use crate::inbound::{Denied, Outgoing, Proof, Submitter, Submitters};
 use crate::webmail::{ProgramError, Webmail, Writer};
 
@@ -27,9 +28,32 @@ impl Submitters for AccountSubmitters {
         from: IpAddr,
     ) -> Boxed<'a, Result<Submitter, Denied>> {
         Box::pin(async move {
-            let Proof::Password(password) = proof;
-            let verified = self.webmail.verify_program(identity, password, from);
-            verified.await.map(submitter).map_err(denied)
+            let verified = match proof {
+                Proof::Password(password) => {
+                    let verified = self.webmail.verify_program(identity, password, from);
+                    verified.await
+                }
+                Proof::Keys(keys) => {
+                    let verified = self.webmail.verify_program_keys(identity, &keys, from);
+                    verified.await
+                }
+            };
+            verified.map(submitter).map_err(denied)
+        })
+    }
+
+    fn offers_scram(&self) -> Boxed<'_, bool> {
+        Box::pin(self.webmail.offers_scram())
+    }
+
+    fn scram_keys<'a>(
+        &'a self,
+        identity: &'a str,
+        from: IpAddr,
+    ) -> Boxed<'a, Result<(ScramKeys, String), Denied>> {
+        Box::pin(async move {
+            let keys = self.webmail.program_keys(identity, from);
+            keys.await.map_err(denied)
         })
     }
 

@@ -14,6 +14,7 @@ use super::login::LoggedIn;
 use super::notes::Named;
 use super::policy::Standing;
 use super::receive::Incoming;
+use super::sasl::Mechanism;
 use super::server::{Permit, Server};
 use super::session::{Action, BadLine, Introduces, Pipelined, Rules, Session, StartTls};
 use super::wire::{Wire, WireError};
@@ -40,6 +41,8 @@ pub(super) struct Connection {
     pub(super) tls: Option<TlsInfo>,
     /// Who has logged in.
     pub(super) login: Option<LoggedIn>,
+    /// By what somebody may.
+    pub(super) mechanisms: &'static [Mechanism],
     /// Until when he must have, where he must.
     login_by: Option<Instant>,
     shutdown: Shutdown,
@@ -100,6 +103,7 @@ impl Connection {
             introduces,
             tls: None,
             login: None,
+            mechanisms: Mechanism::BY_PASSWORD,
             login_by,
             shutdown,
         }
@@ -274,12 +278,7 @@ impl Connection {
                     session.handle(line, pipelined, &*self)
                 }
             };
-            let (after, action) = if let Action::Verify(claim) = action {
-                let verdict = self.verify(wire, claim).await?;
-                after.verified(verdict.as_ref().copied(), &*self)
-            } else {
-                (after, action)
-            };
+            let (after, action) = self.find_out(wire, (after, action)).await?;
             if !after.is_chunking() && !matches!(action, Action::Chunk(_) | Action::Discard(..)) {
                 // RSET and a greeting end what has come in chunks.
                 incoming = None;
@@ -309,8 +308,10 @@ impl Connection {
         wire: &mut Wire,
         (command, session): (Option<&Command>, &Session),
     ) -> Result<(), End> {
-        if let Some(Command::Mail { .. }) = command {
-            return self.renew(wire).await;
+        match command {
+            Some(Command::Ehlo(_)) => self.look_for_mechanisms().await,
+            Some(Command::Mail { .. }) => return self.renew(wire).await,
+            _ => {}
         }
         let Some(Command::Rcpt {
             to: ForwardPath::Mailbox(mailbox),
@@ -366,7 +367,7 @@ impl Connection {
             }
             Action::Introduce(said) => Ok(Next::Introduced(session, said)),
             // It was asked about right where it was said.
-            Action::Verify(_) => Ok(Next::Close),
+            Action::Recall(_) | Action::Verify(_) => Ok(Next::Close),
             Action::Content(hello, transaction) => {
                 // What a message takes is taken only while one comes.
                 Box::pin(self.content(wire, hello, transaction)).await?;
@@ -423,6 +424,10 @@ impl Rules for Connection {
             .spool
             .admission()
             .map_err(|error| spool_reply(&error))
+    }
+
+    fn mechanisms(&self) -> &[Mechanism] {
+        self.mechanisms
     }
 
     fn may_send_as(&self, from: &ReversePath) -> Result<(), Reply> {

@@ -4,8 +4,10 @@ use metrics::counter;
 
 use super::connection::{Connection, End};
 use super::sasl::{Claim, Mechanism};
+use super::session::{Action, Session};
 use super::submission::{Denied, Submitter};
 use super::wire::Wire;
+use crate::credential::ScramKeys;
 use crate::route::Origin;
 use crate::smtp::{Reply, ReversePath};
 use crate::telemetry::names;
@@ -25,12 +27,66 @@ impl Connection {
         login.map(|login| &login.submitter)
     }
 
-    /// Asks whether a client is who it says; it has the replies to what it said before.
-    pub(super) async fn verify(
+    /// Would everybody who can log in by a password come in by SCRAM?
+    pub(super) async fn look_for_mechanisms(&mut self) {
+        let Some(submitters) = self.server.submitters.clone() else {
+            return;
+        };
+        if self.server.options.role.wants_login() && self.tls.is_some() && self.login.is_none() {
+            self.mechanisms = if submitters.offers_scram().await {
+                Mechanism::ALL
+            } else {
+                Mechanism::BY_PASSWORD
+            };
+        }
+    }
+
+    /// What a login asks of others is asked; everything else stays as it is.
+    pub(super) async fn find_out(
         &mut self,
         wire: &mut Wire,
-        claim: Claim,
-    ) -> Result<Result<(), Denied>, End> {
+        (session, action): (Session, Action),
+    ) -> Result<(Session, Action), End> {
+        match action {
+            Action::Recall(identity) => {
+                let found = self.recall(wire, &identity).await?;
+                Ok(session.recalled(found.as_ref().cloned(), &*self))
+            }
+            Action::Verify(claim) => {
+                let verdict = self.verify(wire, claim).await?;
+                Ok(session.verified(verdict.as_ref().copied(), &*self))
+            }
+            action @ (Action::Reply(_)
+            | Action::Close(_)
+            | Action::StartTls(_)
+            | Action::Introduce(_)
+            | Action::Content(..)
+            | Action::Chunk(_)
+            | Action::Discard(..)) => Ok((session, action)),
+        }
+    }
+
+    /// The keys of somebody, and a fresh nonce.
+    async fn recall(
+        &self,
+        wire: &mut Wire,
+        identity: &str,
+    ) -> Result<Result<(ScramKeys, String), Denied>, End> {
+        wire.flush(self.patience()).await?;
+        let Some(submitters) = self.server.submitters.clone() else {
+            return Ok(Err(Denied::Wrong));
+        };
+        let from = self.peer.ip().to_canonical();
+        let found = submitters.scram_keys(identity, from).await;
+        if let Err(denied) = &found {
+            let who = submitters.shown(identity);
+            self.note_login(Mechanism::ScramSha256, (&who, Some(denied)));
+        }
+        Ok(found)
+    }
+
+    /// Asks whether a client is who it says; it has the replies to what it said before.
+    async fn verify(&mut self, wire: &mut Wire, claim: Claim) -> Result<Result<(), Denied>, End> {
         wire.flush(self.patience()).await?;
         let Claim {
             mechanism,
@@ -41,7 +97,10 @@ impl Connection {
             return Ok(Err(Denied::Wrong));
         };
         let from = self.peer.ip().to_canonical();
-        let verdict = submitters.verify(&identity, proof, from).await;
+        let verdict = match proof {
+            Some(proof) => submitters.verify(&identity, proof, from).await,
+            None => Err(Denied::Wrong),
+        };
         self.note_login(
             mechanism,
             (&submitters.shown(&identity), verdict.as_ref().err()),

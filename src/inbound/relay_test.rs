@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use super::Options;
 use super::admission::Doorway;
+use super::sasl::Mechanism;
 use super::session::{Action, BadLine, Introduces, Pipelined, Rules, Session, StartTls};
 use crate::route::{Admission, Admit, OpenTrick, Origin, RelayTest};
 use crate::smtp::{Command, ForwardPath, Mailbox, Reply, ReversePath};
@@ -172,6 +173,10 @@ impl Rules for Outsider<'_> {
     fn is_encrypted(&self) -> bool {
         // Who wants to log in could: it must be the login that keeps him out.
         true
+    }
+
+    fn mechanisms(&self) -> &[Mechanism] {
+        Mechanism::ALL
     }
 
     fn may_send_as(&self, _from: &ReversePath) -> Result<(), Reply> {

@@ -1,5 +1,5 @@
-//! What is said between AUTH and its end (RFC 4954 §4, SASL: RFC 4422), without I/O: PLAIN
-//! (RFC 4616), and LOGIN, which Outlook and many devices have instead.
+//! What is said between AUTH and its end (RFC 4954 §4, SASL: RFC 4422), without I/O: SCRAM-SHA-256
+//! (RFC 7677), PLAIN (RFC 4616), and LOGIN, which Outlook and many devices have instead.
 
 use std::fmt;
 
@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::submission::Proof;
+use crate::credential::{ClientFirst, Proven, ScramFlaw, ScramKeys, ServerExchange};
 use crate::smtp::Reply;
 
 /// Longest identity and password in bytes (RFC 4616 §2).
@@ -15,29 +16,34 @@ const LONGEST: usize = 255;
 /// By what somebody logs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mechanism {
+    ScramSha256,
     Plain,
     Login,
 }
 
 impl Mechanism {
-    /// All of them, in the order in which they are offered.
-    pub(super) const ALL: [Self; 2] = [Self::Plain, Self::Login];
+    /// All of them: what shows the least of a password comes first.
+    pub(super) const ALL: &[Self] = &[Self::ScramSha256, Self::Plain, Self::Login];
+    /// Those that need the password itself.
+    pub(super) const BY_PASSWORD: &[Self] = &[Self::Plain, Self::Login];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
+            Self::ScramSha256 => "SCRAM-SHA-256",
             Self::Plain => "PLAIN",
             Self::Login => "LOGIN",
         }
     }
-
-    fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|one| one.name() == name)
-    }
 }
 
 /// What the client says next.
-#[derive(PartialEq, Eq)]
 pub(super) enum Exchange {
+    /// SCRAM: who he is.
+    First,
+    /// SCRAM: the proof.
+    Last(Box<ServerExchange>),
+    /// SCRAM: nothing; he has looked at our proof.
+    Seen(Box<Proven>),
     /// Everything at once.
     Plain,
     Username,
@@ -48,6 +54,9 @@ pub(super) enum Exchange {
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::First => "First",
+            Self::Last(_) => "Last",
+            Self::Seen(_) => "Seen",
             Self::Plain => "Plain",
             Self::Username => "Username",
             Self::Password(_) => "Password",
@@ -60,7 +69,8 @@ impl fmt::Debug for Exchange {
 pub(super) struct Claim {
     pub(super) mechanism: Mechanism,
     pub(super) identity: String,
-    pub(super) proof: Proof,
+    /// `None`: what he showed proves nothing.
+    pub(super) proof: Option<Proof>,
 }
 
 /// What follows from what the client said.
@@ -68,8 +78,16 @@ pub(super) struct Claim {
 pub(super) enum Turn {
     /// 334, with this in base64.
     Challenge(Exchange, String),
+    /// Somebody has to say of what keys the password has.
+    Named(ClientFirst),
     /// Somebody has to say whether it is true.
     Claimed(Claim),
+}
+
+/// Goes on with the keys of who said his name, and a fresh nonce.
+pub(super) fn challenged(first: ClientFirst, keys: ScramKeys, nonce: &str) -> (Exchange, String) {
+    let (exchange, text) = first.challenge(keys, nonce);
+    (Exchange::Last(Box::new(exchange)), text)
 }
 
 /// Why an exchange ends.
@@ -104,9 +122,15 @@ impl Flaw {
 }
 
 impl Exchange {
-    /// `AUTH mechanism [initial-response]`.
-    pub(super) fn begin(mechanism: &str, initial: Option<&str>) -> Result<Turn, Flaw> {
-        let exchange = match Mechanism::named(mechanism).ok_or(Flaw::Mechanism)? {
+    /// `AUTH mechanism [initial-response]`, with one of those that are offered.
+    pub(super) fn begin(
+        offered: &[Mechanism],
+        (mechanism, initial): (&str, Option<&str>),
+    ) -> Result<Turn, Flaw> {
+        let mut offered = offered.iter();
+        let mechanism = offered.find(|one| one.name() == mechanism);
+        let exchange = match mechanism.ok_or(Flaw::Mechanism)? {
+            Mechanism::ScramSha256 => Self::First,
             Mechanism::Plain => Self::Plain,
             Mechanism::Login => Self::Username,
         };
@@ -134,6 +158,21 @@ impl Exchange {
 
     fn hear_text(self, text: String) -> Result<Turn, Flaw> {
         match self {
+            Self::First => {
+                let first = ClientFirst::parse(&text);
+                first.map(Turn::Named).map_err(scram_flaw)
+            }
+            Self::Last(exchange) => {
+                let proven = exchange.hear(&text).map_err(scram_flaw)?;
+                if proven.keys.is_none() {
+                    return Ok(Turn::Claimed(claim_of(proven)));
+                }
+                // RFC 4954 §4: what comes with success goes in one more challenge.
+                let answer = proven.answer.clone();
+                Ok(Turn::Challenge(Self::Seen(Box::new(proven)), answer))
+            }
+            Self::Seen(proven) if text.is_empty() => Ok(Turn::Claimed(claim_of(*proven))),
+            Self::Seen(_) => Err(Flaw::Message(Mechanism::ScramSha256)),
             Self::Plain => plain(&text),
             Self::Username if is_word(&text) => {
                 let next = Self::Password(text);
@@ -143,7 +182,7 @@ impl Exchange {
             Self::Password(identity) if is_word(&text) => Ok(Turn::Claimed(Claim {
                 mechanism: Mechanism::Login,
                 identity,
-                proof: Proof::Password(text),
+                proof: Some(Proof::Password(text)),
             })),
             Self::Username | Self::Password(_) => Err(Flaw::Message(Mechanism::Login)),
         }
@@ -151,8 +190,8 @@ impl Exchange {
 
     const fn challenge(&self) -> &'static str {
         match self {
-            // RFC 4616: the client speaks first.
-            Self::Plain => "",
+            // The client speaks first.
+            Self::First | Self::Last(_) | Self::Seen(_) | Self::Plain => "",
             Self::Username => "Username:",
             Self::Password(_) => "Password:",
         }
@@ -160,9 +199,25 @@ impl Exchange {
 
     const fn mechanism(&self) -> Mechanism {
         match self {
+            Self::First | Self::Last(_) | Self::Seen(_) => Mechanism::ScramSha256,
             Self::Plain => Mechanism::Plain,
             Self::Username | Self::Password(_) => Mechanism::Login,
         }
+    }
+}
+
+fn claim_of(proven: Proven) -> Claim {
+    Claim {
+        mechanism: Mechanism::ScramSha256,
+        identity: proven.identity,
+        proof: proven.keys.map(Proof::Keys),
+    }
+}
+
+const fn scram_flaw(flaw: ScramFlaw) -> Flaw {
+    match flaw {
+        ScramFlaw::Message => Flaw::Message(Mechanism::ScramSha256),
+        ScramFlaw::Another => Flaw::Another,
     }
 }
 
@@ -182,7 +237,7 @@ fn plain(text: &str) -> Result<Turn, Flaw> {
     Ok(Turn::Claimed(Claim {
         mechanism: Mechanism::Plain,
         identity: identity.to_owned(),
-        proof: Proof::Password(password.to_owned()),
+        proof: Some(Proof::Password(password.to_owned())),
     }))
 }
 
@@ -196,6 +251,10 @@ mod tests {
 
     use super::*;
 
+    fn begin(mechanism: &str, initial: Option<&str>) -> Result<Turn, Flaw> {
+        Exchange::begin(Mechanism::ALL, (mechanism, initial))
+    }
+
     fn encoded(text: &str) -> String {
         BASE64.encode(text)
     }
@@ -203,10 +262,12 @@ mod tests {
     fn claimed(turn: Result<Turn, Flaw>) -> Result<(Mechanism, String, String), Flaw> {
         match turn? {
             Turn::Claimed(claim) => {
-                let Proof::Password(password) = claim.proof;
+                let Some(Proof::Password(password)) = claim.proof else {
+                    panic!("no password");
+                };
                 Ok((claim.mechanism, claim.identity, password))
             }
-            Turn::Challenge(..) => panic!("it goes on"),
+            Turn::Challenge(..) | Turn::Named(_) => panic!("it goes on"),
         }
     }
 
@@ -238,24 +299,21 @@ mod tests {
             (&format!("\0ann\0{long}"), bad.clone()),
             (&format!("\0{long}\0geheim"), bad.clone()),
         ] {
-            assert_eq!(
-                claimed(Exchange::begin("PLAIN", Some(&encoded(said)))),
-                expected
-            );
+            assert_eq!(claimed(begin("PLAIN", Some(&encoded(said)))), expected);
             assert_eq!(
                 claimed(Exchange::Plain.hear(encoded(said).as_bytes())),
                 expected
             );
         }
         // RFC 4954 §4: an empty initial response.
-        assert_eq!(claimed(Exchange::begin("PLAIN", Some("="))), bad);
+        assert_eq!(claimed(begin("PLAIN", Some("="))), bad);
         let no_text = BASE64.encode(b"\0ann\0\xff");
-        assert_eq!(claimed(Exchange::begin("PLAIN", Some(&no_text))), bad);
+        assert_eq!(claimed(begin("PLAIN", Some(&no_text))), bad);
     }
 
     #[test]
     fn login_asks_for_one_and_the_other() {
-        let turn = Exchange::begin("LOGIN", None).unwrap();
+        let turn = begin("LOGIN", None).unwrap();
         let Turn::Challenge(exchange, said) = turn else {
             panic!("{turn:?}");
         };
@@ -270,7 +328,7 @@ mod tests {
         assert_eq!(claim, expected);
         let bad = Flaw::Message(Mechanism::Login);
         assert_eq!(Exchange::Username.hear(b"").unwrap_err(), bad);
-        assert_eq!(Exchange::begin("LOGIN", Some("=")).unwrap_err(), bad);
+        assert_eq!(begin("LOGIN", Some("=")).unwrap_err(), bad);
     }
 
     #[test]
@@ -281,8 +339,43 @@ mod tests {
         assert_eq!(Exchange::Plain.hear(b"?").unwrap_err(), Flaw::Encoding);
         assert_eq!(Exchange::Plain.hear(b"AA= ").unwrap_err(), Flaw::Encoding);
         for name in ["CRAM-MD5", "", "EXTERNAL"] {
-            assert_eq!(Exchange::begin(name, None).unwrap_err(), Flaw::Mechanism);
+            assert_eq!(begin(name, None).unwrap_err(), Flaw::Mechanism);
         }
+    }
+
+    #[test]
+    fn scram_shows_both_sides() {
+        use crate::credential::Scram;
+
+        let by_password = Exchange::begin(Mechanism::BY_PASSWORD, ("SCRAM-SHA-256", None));
+        assert_eq!(by_password.unwrap_err(), Flaw::Mechanism);
+        let keys = ScramKeys::of("pencil", [7; 16]);
+        for (password, is_right) in [("pencil", true), ("Pencil", false)] {
+            let client = Scram::new("ann@example.org", password, "nonce");
+            let first = encoded(&client.first());
+            let Turn::Named(first) = begin("SCRAM-SHA-256", Some(&first)).unwrap() else {
+                panic!("nobody is named");
+            };
+            let (exchange, said) = challenged(first, keys.clone(), "fresh");
+            let (expected, last) = client.answer(&said).unwrap();
+            match exchange.hear(encoded(&last).as_bytes()).unwrap() {
+                Turn::Challenge(exchange, answer) => {
+                    assert!(is_right && expected.check(&answer).is_ok());
+                    let Turn::Claimed(claim) = exchange.hear(b"").unwrap() else {
+                        panic!("it goes on");
+                    };
+                    assert_eq!(claim.identity, "ann@example.org");
+                    let Some(Proof::Keys(proven)) = claim.proof else {
+                        panic!("nothing is proven");
+                    };
+                    assert!(proven.is(&keys));
+                }
+                Turn::Claimed(claim) => assert!(!is_right && claim.proof.is_none()),
+                Turn::Named(_) => panic!("named twice"),
+            }
+        }
+        let message = Flaw::Message(Mechanism::ScramSha256);
+        assert_eq!(Exchange::First.hear(b"").unwrap_err(), message);
     }
 
     proptest! {
@@ -295,13 +388,15 @@ mod tests {
             name in "PLAIN|LOGIN|[A-Z]{0,9}",
         ) {
             let turns = [
-                Exchange::begin(&name, Some(&initial)),
-                Exchange::begin(&name, Some(&encoded(&said))),
+                begin(&name, Some(&initial)),
+                begin(&name, Some(&encoded(&said))),
                 Exchange::Plain.hear(&line),
             ];
             for turn in turns {
                 if let Ok(Turn::Claimed(Claim { identity, proof, .. })) = turn {
-                    let Proof::Password(password) = proof;
+                    let Some(Proof::Password(password)) = proof else {
+                        return Err(TestCaseError::fail("proven without a password"));
+                    };
                     prop_assert!(!identity.is_empty() && !password.is_empty());
                 }
             }

@@ -7,7 +7,7 @@ mod login;
 mod sender;
 
 use super::Options;
-use super::sasl::Claim;
+use super::sasl::{Claim, Mechanism};
 use super::transaction::Transaction;
 use crate::mail::Recipient;
 use crate::route::Admission;
@@ -29,6 +29,8 @@ pub(super) trait Rules {
     fn is_encrypted(&self) -> bool;
     /// May this peer say whose mail it hands on?
     fn introduces(&self) -> Introduces;
+    /// By what somebody may log in.
+    fn mechanisms(&self) -> &[Mechanism];
     /// May the client send in this name?
     fn may_send_as(&self, from: &ReversePath) -> Result<(), Reply>;
     /// May this peer send to that address?
@@ -54,6 +56,8 @@ pub(super) enum Action {
     StartTls(Reply),
     /// The client is somebody else: greet him.
     Introduce(XClient),
+    /// Find the keys of who the client says it is.
+    Recall(String),
     /// Find out whether the client is who it says.
     Verify(Claim),
     /// Take the message.

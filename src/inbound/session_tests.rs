@@ -43,6 +43,10 @@ impl Rules for World {
         Introduces::Others
     }
 
+    fn mechanisms(&self) -> &[Mechanism] {
+        Mechanism::ALL
+    }
+
     fn may_send_as(&self, _from: &ReversePath) -> Result<(), Reply> {
         Ok(())
     }
@@ -156,7 +160,7 @@ proptest! {
                     greeted = false;
                 }
                 // Nobody logs in at this door.
-                Action::Verify(claim) => prop_assert!(false, "{claim:?}"),
+                Action::Recall(_) | Action::Verify(_) => prop_assert!(false, "{action:?}"),
                 Action::Content(_, transaction) => {
                     prop_assert!(greeted && waits && !is_wait(pipelined));
                     prop_assert!(open.is_none());

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::base::Boxed;
+use crate::credential::ScramKeys;
 use crate::smtp::{Mailbox, Reply, ReversePath};
 
 /// Addresses of somebody's own that a refusal names.
@@ -16,12 +17,15 @@ const NAMED: usize = 10;
 pub enum Proof {
     /// The password itself.
     Password(String),
+    /// He has shown that he knows the password of these keys; whose they are is still to be said.
+    Keys(ScramKeys),
 }
 
 impl fmt::Debug for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Password(_) => f.write_str("Password"),
+            Self::Keys(_) => f.write_str("Keys"),
         }
     }
 }
@@ -73,6 +77,22 @@ pub trait Submitters: Send + Sync + fmt::Debug {
         from: IpAddr,
     ) -> Boxed<'a, Result<Submitter, Denied>>;
 
+    /// Would SCRAM-SHA-256 work for everybody who could log in by a password? Clients take it when it
+    /// is offered, and try nothing else.
+    fn offers_scram(&self) -> Boxed<'_, bool> {
+        Box::pin(std::future::ready(false))
+    }
+
+    /// The keys of somebody's password, or some that nobody can tell from them; and a fresh nonce. It
+    /// counts as a try, until [`Proof::Keys`] comes.
+    fn scram_keys<'a>(
+        &'a self,
+        _identity: &'a str,
+        _from: IpAddr,
+    ) -> Boxed<'a, Result<(ScramKeys, String), Denied>> {
+        Box::pin(std::future::ready(Err(Denied::Failed)))
+    }
+
     /// What he may do now: asked before each message, because a program stays logged in for as long
     /// as it likes.
     fn renew<'a>(&'a self, submitter: &'a Submitter) -> Boxed<'a, Result<Submitter, Denied>>;
@@ -115,10 +135,22 @@ impl Submitter {
 }
 
 impl Denied {
-    /// The one translation to a reply.
+    /// The reply to a login, RFC 4954 §6.
+    pub(super) fn to_login(&self) -> Reply {
+        match self {
+            Self::Shut => Reply::new(535, (5, 7, 8), "You may not send mail here now"),
+            Self::Wrong
+            | Self::SecondStep
+            | Self::Wait(_)
+            | Self::Enough(_)
+            | Self::Away
+            | Self::Failed => self.reply(),
+        }
+    }
+
+    /// The reply to anything else.
     pub(super) fn reply(&self) -> Reply {
         match self {
-            // RFC 4954 §6.
             Self::Wrong => Reply::new(535, (5, 7, 8), "Wrong user name or password"),
             Self::SecondStep => Reply::new(
                 535,

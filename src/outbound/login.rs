@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::error::{Error, Stage};
 use super::greeting::unexpected;
-use super::scram::{Scram, ServerProof};
 use crate::backend::Mechanism;
+use crate::credential::{Scram, ServerProof};
 use crate::smtp::Reply;
 
 /// Who logs in, and with what. Secrets are never printed.

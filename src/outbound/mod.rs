@@ -18,7 +18,6 @@ mod options;
 mod outcome;
 mod probe;
 mod replies;
-mod scram;
 mod session;
 mod split;
 mod sts;

@@ -58,8 +58,8 @@ metrics! {
     Counter REFUSED = "tideover_refused_total" ["listener, code"]
         "Refusals (4yz and 5yz) given to clients, by reply code.";
     Counter SUBMISSION_LOGINS = "tideover_submission_logins_total" ["listener, mechanism, outcome"]
-        "Logins of programs that hand in mail, and tries, by mechanism (PLAIN, LOGIN) and outcome \
-         (in, wrong, second-step, shut, throttled, away, failed).";
+        "Logins of programs that hand in mail, and tries, by mechanism (SCRAM-SHA-256, PLAIN, \
+         LOGIN) and outcome (in, wrong, second-step, shut, throttled, away, failed).";
     Counter AUTH_RESULTS = "tideover_auth_results_total" ["method, result"]
         "Results of checks of senders (method: iprev, spf, dkim, dmarc, arc; result: the words of \
          RFC 8601), one for each line of Authentication-Results.";

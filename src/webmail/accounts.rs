@@ -14,6 +14,7 @@ use super::invitations::Invited;
 use super::passkeys::Keyring;
 use super::provider::Pin;
 use super::renewal::OldPasskeys;
+use super::scram::{KeepKeys, Offer};
 use super::second::Second;
 pub(super) use super::stored::blocking;
 use super::whose::Whose;
@@ -209,6 +210,8 @@ pub struct Accounts {
     pub(super) whose: Arc<Whose>,
     /// Records that were written.
     pub(super) written: Arc<AtomicU64>,
+    pub(super) keep_keys: KeepKeys,
+    pub(super) scram: Arc<tokio::sync::Mutex<Option<Offer>>>,
 }
 
 impl Accounts {
@@ -228,6 +231,8 @@ impl Accounts {
             changing: Arc::default(),
             whose: Arc::default(),
             written: Arc::default(),
+            keep_keys: KeepKeys::No,
+            scram: Arc::default(),
         })
     }
 
@@ -314,8 +319,8 @@ impl Accounts {
     ) -> Result<Account, AccountError> {
         let account = self.invited(token).await?;
         // Hashed before the lock is taken: a slow hash must not hold up the administrator.
-        let hash = self.hash_new(&account, password).await?;
-        let _changing = self.changing.lock().await;
+        let hash = self.hash_new(&account, password.clone()).await?;
+        let changing = self.changing.lock().await;
         let mut account = self.invited(token).await?;
         account.password = Some(Secret(hash));
         account.generation = account.generation.wrapping_add(1);
@@ -326,6 +331,8 @@ impl Accounts {
         if let Some(used) = used {
             self.spool.put_fact(INVITATIONS, &used, None).await?;
         }
+        drop(changing);
+        self.note_password(&account, &password).await;
         Ok(account)
     }
 
@@ -383,7 +390,10 @@ impl Accounts {
             .unwrap_or_default();
         let matches = self.passwords.verify(password.clone(), stored).await?;
         let entered = match account.filter(|_| matches) {
-            Some(account) => (account, KnownBy::Us),
+            Some(account) => {
+                self.note_password(&account, &password).await;
+                (account, KnownBy::Us)
+            }
             None => (self.ask_front(&asked, &password).await?, KnownBy::Front),
         };
         self.note_success(&counted, from);

@@ -47,12 +47,12 @@ impl Accounts {
     ) -> Result<Account, Unchanged> {
         let verified = self.verify_key(account.key(), old, from).await;
         let account = verified.map_err(Unchanged::Login)?;
-        let hash = match self.hash_new(&account, new).await {
+        let hash = match self.hash_new(&account, new.clone()).await {
             Ok(hash) => hash,
             Err(AccountError::Password) => return Err(Unchanged::Refused),
             Err(error) => return Err(error.into()),
         };
-        let _changing = self.changing.lock().await;
+        let changing = self.changing.lock().await;
         let now = self.find(&account.key()).await?;
         // Disabled or changed since it was verified: the old password counts no more.
         let is_same = |now: &Account| now.is_open() && now.generation == account.generation;
@@ -64,6 +64,8 @@ impl Accounts {
         let gone = account.take_passkeys(passkeys);
         self.store(ACCOUNTS, &account.key(), &account).await?;
         self.forget_passkeys(gone).await?;
+        drop(changing);
+        self.note_password(&account, &new).await;
         Ok(account)
     }
 

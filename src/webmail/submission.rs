@@ -11,6 +11,7 @@ use super::Webmail;
 use super::accounts::{Account, LoginError};
 use super::error::WebError;
 use super::outbox::Unsent;
+use crate::credential::ScramKeys;
 use crate::smtp::Mailbox;
 
 /// Whose program it is.
@@ -76,10 +77,44 @@ impl Webmail {
     ) -> Result<Writer, ProgramError> {
         let accounts = &self.0.world.accounts;
         let (account, _) = accounts.verify(address, password, from).await?;
-        if account.has_second_step() {
-            return Err(ProgramError::SecondStep);
-        }
-        self.writer_of(&account)
+        self.entered(&account)
+    }
+
+    /// Would everybody come in by SCRAM who comes in by a password?
+    pub async fn offers_scram(&self) -> bool {
+        let offers = self.0.world.accounts.offers_scram().await;
+        offers.unwrap_or_else(|error| {
+            tracing::warn!(%error, "submission: SCRAM is not offered");
+            false
+        })
+    }
+
+    /// Keys for SCRAM of who is meant by an address, or nobody's; and a fresh nonce.
+    ///
+    /// # Errors
+    /// See [`ProgramError`].
+    pub async fn program_keys(
+        &self,
+        address: &str,
+        from: IpAddr,
+    ) -> Result<(ScramKeys, String), ProgramError> {
+        let accounts = &self.0.world.accounts;
+        Ok(accounts.recall_keys(address, from).await?)
+    }
+
+    /// A program has shown that it knows the password of these keys.
+    ///
+    /// # Errors
+    /// See [`ProgramError`].
+    pub async fn verify_program_keys(
+        &self,
+        address: &str,
+        keys: &ScramKeys,
+        from: IpAddr,
+    ) -> Result<Writer, ProgramError> {
+        let accounts = &self.0.world.accounts;
+        let account = accounts.verify_keys(address, keys, from).await?;
+        self.entered(&account)
     }
 
     /// What the program of this account may do now.
@@ -121,6 +156,13 @@ impl Webmail {
     #[must_use]
     pub fn shown_identity(&self, typed: &str) -> String {
         self.known_address(typed)
+    }
+
+    fn entered(&self, account: &Account) -> Result<Writer, ProgramError> {
+        if account.has_second_step() {
+            return Err(ProgramError::SecondStep);
+        }
+        self.writer_of(account)
     }
 
     fn writer_of(&self, account: &Account) -> Result<Writer, ProgramError> {

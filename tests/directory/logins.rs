@@ -246,3 +246,71 @@ fn starttls_carries_passwords_and_a_strange_certificate_does_not() {
     eventually("the pages are there", || TcpStream::connect(web).ok());
     assert_eq!(log_in(web, "bob@example.org", PASSWORD).0, 503);
 }
+
+/// What a mail program is told that logs in.
+fn submit(door: SocketAddr, (address, password): (&str, &str)) -> String {
+    let output = std::process::Command::new("swaks")
+        .args([
+            "--server",
+            &door.ip().to_string(),
+            "--port",
+            &door.port().to_string(),
+        ])
+        .args([
+            "--tls-on-connect",
+            "--protocol",
+            "ESMTP",
+            "--quit-after",
+            "AUTH",
+        ])
+        .args([
+            "--auth",
+            "PLAIN",
+            "--auth-user",
+            address,
+            "--auth-password",
+            password,
+        ])
+        .output()
+        .unwrap();
+    output.stdout.escape_ascii().to_string()
+}
+
+#[test]
+fn mail_programs_log_in_with_the_password_of_the_server() {
+    let mut server = Slapd::start();
+    server.modify(KEYS);
+    let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|it| it.local_addr());
+    let (web, door) = (free().unwrap(), free().unwrap());
+    let source = format!(
+        "servers = [\"ldaps://localhost:{}\"]\nauthorities = \"{}\"",
+        server.secure.port(),
+        server.certificate().display()
+    );
+    let more = format!(
+        "[web]\nbind = \"{web}\"\nldap = \"ad\"\n\
+         [[listener]]\nbind = \"{door}\"\nrole = \"submission\"\ntls = \"implicit\"\n"
+    );
+    let place = Place::open_with(&[("ad", source)], &more);
+    eventually("the door is there", || TcpStream::connect(door).ok());
+    for (name, password, reply) in [
+        ("ann@example.org", PASSWORD, "235 2.7.0"),
+        ("archer@example.org", PASSWORD, "235 2.7.0"),
+        ("ann@example.org", "something else", "535 5.7.8"),
+        ("nobody@example.org", PASSWORD, "535 5.7.8"),
+    ] {
+        let said = submit(door, (name, password));
+        assert!(said.contains(reply), "{name}: {said}");
+        // The server has to see the password.
+        assert!(
+            said.contains("AUTH PLAIN LOGIN") && !said.contains("SCRAM"),
+            "{said}"
+        );
+    }
+    place.verb(&["user", "disable", "ann@example.org"]).unwrap();
+    let said = submit(door, ("ann@example.org", PASSWORD));
+    assert!(said.contains("535 5.7.8"), "{said}");
+    server.kill();
+    let said = submit(door, ("bob@example.org", PASSWORD));
+    assert!(said.contains("454 4.7.0"), "{said}");
+}

@@ -74,6 +74,7 @@ fn who_logs_in_sends_as_himself_and_nobody_else() {
         let id = said.split("queued as ").nth(1).unwrap();
         is_written_down(&tideover, id.get(..13).unwrap());
     }
+    scram(&lab, starttls);
     let swaks = Swaks {
         to: starttls,
         tls: "--tls",
@@ -105,6 +106,69 @@ fn who_logs_in_sends_as_himself_and_nobody_else() {
     let (sent, said) = swaks.sends(ann, [ANN, ANN, DEE]);
     assert!(!sent && said.contains("535 5.7.8"), "{said}");
     no_password_is_logged(&tideover);
+}
+
+/// SCRAM-SHA-256 (RFC 7677), written for this test on what Python has.
+const SCRAM: &str = r#"
+import base64, hashlib, hmac, smtplib, ssl, sys
+host, port, user, password, to = sys.argv[1:]
+context = ssl.create_default_context()
+context.check_hostname = False
+context.verify_mode = ssl.CERT_NONE
+sign = lambda key, text: hmac.new(key, text, hashlib.sha256).digest()
+
+class Scram:
+    def __init__(self, password):
+        self.password, self.turn = password.encode(), 0
+        self.bare = "n=" + user + ",r=fyko+d2lbbFgONRv9qkxdawL"
+
+    def __call__(self, challenge=None):
+        if challenge is None:
+            return "n,," + self.bare
+        self.turn += 1
+        if self.turn == 2:
+            assert challenge == b"v=" + base64.b64encode(self.server), challenge
+            return ""
+        first = challenge.decode()
+        said = dict(part.split("=", 1) for part in first.split(","))
+        assert said["r"].startswith("fyko+d2lbbFgONRv9qkxdawL") and int(said["i"]) >= 4096
+        salt = base64.b64decode(said["s"])
+        salted = hashlib.pbkdf2_hmac("sha256", self.password, salt, int(said["i"]))
+        key = sign(salted, b"Client Key")
+        last = "c=biws,r=" + said["r"]
+        message = ",".join([self.bare, first, last]).encode()
+        signature = sign(hashlib.sha256(key).digest(), message)
+        self.server = sign(sign(salted, b"Server Key"), message)
+        proof = bytes(a ^ b for a, b in zip(key, signature))
+        return last + ",p=" + base64.b64encode(proof).decode()
+
+session = smtplib.SMTP(host, int(port), local_hostname="scram.example", timeout=60)
+session.starttls(context=context)
+session.ehlo()
+assert session.esmtp_features["auth"].split()[0] == "SCRAM-SHA-256", session.esmtp_features
+try:
+    session.auth("SCRAM-SHA-256", Scram("wrong password"))
+    raise SystemExit("a wrong password was taken")
+except smtplib.SMTPAuthenticationError as error:
+    assert error.smtp_code == 535, error
+print(session.auth("SCRAM-SHA-256", Scram(password)))
+session.sendmail(user, to, "From: " + user + "\r\nSubject: by SCRAM\r\n\r\nHello\r\n")
+session.quit()
+"#;
+
+fn scram(lab: &Lab, to: SocketAddr) {
+    let mut command = Command::new(program("python3"));
+    command
+        .args(["-I", "-c", SCRAM])
+        .args([to.ip().to_string(), to.port().to_string()])
+        .args([ANN, Webmail::PASSWORD, BOB]);
+    let output = command.output().unwrap();
+    let said = output.stderr.escape_ascii();
+    assert!(output.status.success(), "{said}");
+    eventually(SHORT, "it is there", || {
+        let stored = lab.onprem.mailbox(BOB);
+        (!stored.is_empty()).then_some(())
+    });
 }
 
 fn no_password_is_logged(tideover: &Tideover) {

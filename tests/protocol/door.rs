@@ -223,7 +223,7 @@ impl Submitters for Users {
         _from: std::net::IpAddr,
     ) -> Boxed<'a, Result<Submitter, Denied>> {
         Box::pin(async move {
-            let is_right = matches!(&proof, Proof::Password(password) if password == "geheim");
+            let is_right = matches!(&proof, Proof::Password(it) if it == "geheim");
             match identity {
                 "ann@example.org" | "bob@example.org" if is_right => Ok(user(identity)),
                 "two@example.org" if is_right => Err(Denied::SecondStep),

@@ -1,18 +1,19 @@
-//! SCRAM-SHA-256 without channel binding, RFC 5802 and RFC 7677: the messages of the client.
+//! The messages of the client.
 
 use std::fmt;
 use std::num::NonZeroU32;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use ring::{hmac, pbkdf2};
-use sha2::{Digest as _, Sha256};
+use ring::hmac;
+
+use super::{ClientKey, salted, sign};
 
 /// RFC 7677 §4 asks for at least 4,096 rounds; more than this would be an attack on our time.
 const ROUNDS: std::ops::RangeInclusive<u32> = 4_096..=1_000_000;
 
 /// An exchange that has begun. Never printed: it holds the password.
-pub(super) struct Scram {
+pub(crate) struct Scram {
     password: String,
     nonce: String,
     /// `client-first-message-bare`.
@@ -20,7 +21,7 @@ pub(super) struct Scram {
 }
 
 /// What the server will say if it knows the password.
-pub(super) struct ServerProof(hmac::Tag);
+pub(crate) struct ServerProof(hmac::Tag);
 
 impl fmt::Debug for Scram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,7 +36,7 @@ impl fmt::Debug for ServerProof {
 }
 
 impl Scram {
-    pub(super) fn new(username: &str, password: &str, nonce: &str) -> Self {
+    pub(crate) fn new(username: &str, password: &str, nonce: &str) -> Self {
         // RFC 5802 §5.1: saslname.
         let name = username.replace('=', "=3D").replace(',', "=2C");
         Self {
@@ -46,12 +47,12 @@ impl Scram {
     }
 
     /// `client-first-message`.
-    pub(super) fn first(&self) -> String {
+    pub(crate) fn first(&self) -> String {
         format!("n,,{}", self.bare)
     }
 
     /// `client-final-message`, and what the server must prove.
-    pub(super) fn answer(&self, challenge: &str) -> Result<(ServerProof, String), String> {
+    pub(crate) fn answer(&self, challenge: &str) -> Result<(ServerProof, String), String> {
         let (nonce, salt, rounds) = parse(challenge)?;
         // RFC 5802 §5.1: ours, with something of the server's behind it.
         if !nonce.starts_with(&self.nonce) || nonce.len() == self.nonce.len() {
@@ -60,25 +61,10 @@ impl Scram {
         let rounds = NonZeroU32::new(rounds)
             .filter(|rounds| ROUNDS.contains(&rounds.get()))
             .ok_or_else(|| format!("it asks for {rounds} rounds"))?;
-        let mut salted = [0; 32];
-        pbkdf2::derive(
-            pbkdf2::PBKDF2_HMAC_SHA256,
-            rounds,
-            &salt,
-            self.password.as_bytes(),
-            &mut salted,
-        );
+        let salted = salted(&self.password, (&salt, rounds));
         let without_proof = format!("c=biws,r={nonce}");
         let signed = format!("{},{challenge},{without_proof}", self.bare);
-        let client_key = sign(&salted, b"Client Key");
-        let stored_key = Sha256::digest(client_key.as_ref());
-        let signature = sign(&stored_key, signed.as_bytes());
-        let proof: Vec<u8> = client_key
-            .as_ref()
-            .iter()
-            .zip(signature.as_ref())
-            .map(|(key, signature)| key ^ signature)
-            .collect();
+        let proof = ClientKey::of(&salted).proof(&signed);
         let server_key = sign(&salted, b"Server Key");
         let expected = ServerProof(sign(server_key.as_ref(), signed.as_bytes()));
         let last = format!("{without_proof},p={}", BASE64.encode(proof));
@@ -88,7 +74,7 @@ impl Scram {
 
 impl ServerProof {
     /// `server-final-message`.
-    pub(super) fn check(&self, said: &str) -> Result<(), String> {
+    pub(crate) fn check(&self, said: &str) -> Result<(), String> {
         let Some(proof) = said.strip_prefix("v=") else {
             return Err(match said.strip_prefix("e=") {
                 Some(error) => format!("it says {}", error.escape_debug()),
@@ -116,8 +102,4 @@ fn parse(challenge: &str) -> Result<(&str, Vec<u8>, u32), String> {
     let ((nonce, salt), rounds) =
         parsed.ok_or_else(|| "its challenge makes no sense".to_owned())?;
     Ok((nonce, salt, rounds))
-}
-
-fn sign(key: &[u8], text: &[u8]) -> hmac::Tag {
-    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text)
 }

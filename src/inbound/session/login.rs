@@ -4,17 +4,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::{Action, BAD_SEQUENCE, Pipelined, Rules, SYNCHRONIZATION, Session, State};
-use crate::inbound::sasl::{Exchange, Flaw, Mechanism, Turn};
+use crate::credential::{ClientFirst, ScramKeys};
+use crate::inbound::sasl::{Exchange, Flaw, Turn, challenged};
 use crate::inbound::submission::Denied;
 use crate::smtp::{Command, Reply};
 
 /// Where a client stands with it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Login {
     /// It has not logged in; perhaps nobody does here.
     Out,
     /// What it says next is no command.
     Under(Exchange),
+    /// Somebody looks for the keys of who it says it is.
+    Named(ClientFirst),
     /// Somebody asks whether it is who it says.
     Asked,
     /// It has.
@@ -22,10 +25,14 @@ pub(super) enum Login {
 }
 
 impl Login {
+    const fn is_in(&self) -> bool {
+        matches!(self, Self::In)
+    }
+
     /// A line that makes no sense ends an exchange.
     pub(super) fn give_up(&mut self) {
         match self {
-            Self::Under(_) | Self::Asked => *self = Self::Out,
+            Self::Under(_) | Self::Named(_) | Self::Asked => *self = Self::Out,
             Self::Out | Self::In => {}
         }
     }
@@ -46,14 +53,14 @@ impl Session {
     /// Mechanisms that are offered now.
     pub(super) fn mechanisms(&self, rules: &impl Rules) -> Vec<String> {
         let is_offered =
-            rules.options().role.wants_login() && rules.is_encrypted() && self.login != Login::In;
-        let names = Mechanism::ALL.iter().filter(|_| is_offered);
+            rules.options().role.wants_login() && rules.is_encrypted() && !self.login.is_in();
+        let names = rules.mechanisms().iter().filter(|_| is_offered);
         names.map(|one| one.name().to_owned()).collect()
     }
 
     /// Why a command has to wait; `None`: it does not.
     pub(super) fn barred(&self, command: &Command, rules: &impl Rules) -> Option<Reply> {
-        if !rules.options().role.wants_login() || self.login == Login::In {
+        if !rules.options().role.wants_login() || self.login.is_in() {
             return None;
         }
         match command {
@@ -90,7 +97,7 @@ impl Session {
         if !rules.is_encrypted() {
             return self.bad(NEEDS_TLS, rules);
         }
-        if self.login != Login::Out {
+        if !matches!(self.login, Login::Out) {
             return self.bad(ONCE, rules);
         }
         match &self.state {
@@ -103,7 +110,8 @@ impl Session {
                 return self.bad(BAD_SEQUENCE, rules);
             }
         }
-        self.turn(Exchange::begin(mechanism, initial), rules)
+        let said = (mechanism, initial);
+        self.turn(Exchange::begin(rules.mechanisms(), said), rules)
     }
 
     /// The line behind a 334, without its end.
@@ -125,13 +133,14 @@ impl Session {
 
     fn turn(self, turn: Result<Turn, Flaw>, rules: &impl Rules) -> (Self, Action) {
         match turn {
-            Ok(Turn::Challenge(exchange, text)) => {
+            Ok(Turn::Challenge(exchange, text)) => self.challenge(exchange, &text),
+            Ok(Turn::Named(first)) => {
+                let identity = first.identity().to_owned();
                 let session = Self {
-                    login: Login::Under(exchange),
+                    login: Login::Named(first),
                     ..self
                 };
-                let reply = Reply::plain(334, BASE64.encode(text));
-                (session, Action::Reply(reply))
+                (session, Action::Recall(identity))
             }
             Ok(Turn::Claimed(claim)) => {
                 let session = Self {
@@ -145,13 +154,40 @@ impl Session {
         }
     }
 
+    fn challenge(self, exchange: Exchange, text: &str) -> (Self, Action) {
+        let session = Self {
+            login: Login::Under(exchange),
+            ..self
+        };
+        let reply = Reply::plain(334, BASE64.encode(text));
+        (session, Action::Reply(reply))
+    }
+
+    /// The keys of who it says it is, and a fresh nonce.
+    pub(in crate::inbound) fn recalled(
+        mut self,
+        found: Result<(ScramKeys, String), &Denied>,
+        rules: &impl Rules,
+    ) -> (Self, Action) {
+        match (std::mem::replace(&mut self.login, Login::Out), found) {
+            (Login::Named(first), Ok((keys, nonce))) => {
+                let (exchange, text) = challenged(first, keys, &nonce);
+                self.challenge(exchange, &text)
+            }
+            (Login::Named(_), Err(denied)) => self.denied(denied.to_login(), rules),
+            (Login::Out | Login::Under(_) | Login::Asked | Login::In, _) => {
+                self.denied(Denied::Failed.to_login(), rules)
+            }
+        }
+    }
+
     /// Is the client who it said? Nobody else has been asked since.
     pub(in crate::inbound) fn verified(
         self,
         verdict: Result<(), &Denied>,
         rules: &impl Rules,
     ) -> (Self, Action) {
-        match (self.login == Login::Asked, verdict) {
+        match (matches!(self.login, Login::Asked), verdict) {
             (true, Ok(())) => {
                 let session = Self {
                     login: Login::In,
@@ -159,8 +195,8 @@ impl Session {
                 };
                 (session, Action::Reply(WELCOME))
             }
-            (false, Ok(())) => self.denied(Denied::Failed.reply(), rules),
-            (_, Err(denied)) => self.denied(denied.reply(), rules),
+            (false, Ok(())) => self.denied(Denied::Failed.to_login(), rules),
+            (_, Err(denied)) => self.denied(denied.to_login(), rules),
         }
     }
 

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::inbound::sasl::Mechanism;
 use crate::inbound::session::{BadLine, Chunk, Introduces, Options, StartTls};
 use crate::inbound::{Bounds, Role, Spokesmen, TlsMode};
 use crate::route::Admission;
@@ -52,6 +53,10 @@ impl Rules for World {
         Ok(())
     }
 
+    fn mechanisms(&self) -> &[Mechanism] {
+        Mechanism::ALL
+    }
+
     fn may_send_as(&self, from: &ReversePath) -> Result<(), Reply> {
         let own = from
             .mailbox()
@@ -81,6 +86,10 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
         "AUTH PLAIN",
         "AUTH LOGIN",
         "AUTH CRAM-MD5",
+        "AUTH SCRAM-SHA-256 biwsbj1hbm4scj14",
+        "AUTH SCRAM-SHA-256",
+        "biwsbj1hbm4scj14",
+        "Yz1iaXdzLHI9eHksc",
         "AGFubgBnZWhlaW0=",
         "*",
         "MAIL FROM:<>",
@@ -142,6 +151,18 @@ proptest! {
                     session = session.introduced(None);
                     is_in = false;
                 }
+                Action::Recall(identity) => {
+                    prop_assert!(world.is_encrypted && !is_in && !more);
+                    prop_assert_eq!(identity, "ann");
+                    let keys = ScramKeys::nobodys(b"secret", "ann");
+                    let denied = Denied::Wait(std::time::Duration::ZERO);
+                    let found = if is_right { Ok((keys, "y".to_owned())) } else { Err(&denied) };
+                    let (next, action) = session.recalled(found, &world);
+                    session = next;
+                    wrong += usize::from(!is_right);
+                    let Action::Reply(reply) = action else { return Ok(()) };
+                    prop_assert_eq!(reply.code, if is_right { 334 } else { 454 });
+                }
                 Action::Verify(claim) => {
                     prop_assert!(world.is_encrypted && !is_in && !more);
                     prop_assert_eq!(claim.identity, "ann");
@@ -162,6 +183,7 @@ proptest! {
                         }
                         Action::StartTls(_)
                         | Action::Introduce(_)
+                        | Action::Recall(_)
                         | Action::Verify(_)
                         | Action::Content(..)
                         | Action::Chunk(_)
@@ -180,5 +202,8 @@ fn a_verdict_needs_a_question() {
     let session = Session::new(StartTls::NotOffered);
     let (session, action) = session.verified(Ok(()), &World::new());
     assert!(matches!(action, Action::Reply(reply) if reply.code == 454));
-    assert_eq!(session.login, Login::Out);
+    let keys = ScramKeys::nobodys(b"secret", "ann");
+    let (session, action) = session.recalled(Ok((keys, "y".to_owned())), &World::new());
+    assert!(matches!(action, Action::Reply(reply) if reply.code == 454));
+    assert!(matches!(session.login, Login::Out));
 }

@@ -373,3 +373,17 @@ async fn a_password_of_somebody_else_changes_nothing_of_an_account() {
         .await;
     assert_eq!(own.location(), "/");
 }
+
+/// The server knows the password, so it has to be shown to us.
+#[tokio::test]
+async fn programs_log_in_with_the_password_of_the_server() {
+    let (site, server) = site();
+    let writer = site.program("ann@example.org", THEIRS).await.unwrap();
+    assert_eq!(writer.account, "ann@example.org");
+    assert!(!site.webmail.offers_scram().await);
+    let refused = site.program("ann@example.org", "wrong password").await;
+    assert!(matches!(refused, Err(ProgramError::Wrong)), "{refused:?}");
+    server.is_away.store(true, Ordering::SeqCst);
+    let refused = site.program("ann@example.org", THEIRS).await;
+    assert!(matches!(refused, Err(ProgramError::Away)), "{refused:?}");
+}

@@ -25,6 +25,7 @@ mod outbox;
 mod owners;
 mod passkeys;
 mod people;
+mod programs;
 mod provider;
 mod reading;
 mod search;

@@ -151,7 +151,7 @@ async fn nobody_else_can_say_that_a_letter_has_left() {
     assert_eq!(sent_by_ann(&site), 1);
 }
 
-fn forged_envelope() -> Envelope {
+pub(super) fn forged_envelope() -> Envelope {
     Envelope {
         from: ReversePath::Mailbox("eve@x.example".parse().unwrap()),
         parameters: MailParameters::default(),
