@@ -23,6 +23,7 @@ pub mod oidc;
 pub mod spool;
 // floor 3
 pub mod backend;
+pub mod device;
 pub mod directory;
 pub mod notice;
 // floor 4

@@ -1,12 +1,14 @@
 //! Every bound of the program that is not in the config file, each with what happens beyond it.
 
 mod content;
+mod devices;
 mod submission;
 mod tls;
 
 use std::time::Duration;
 
 pub use content::*;
+pub use devices::*;
 pub use submission::*;
 pub use tls::*;
 

@@ -15,6 +15,7 @@ mod cases_api;
 mod conditions;
 mod config_api;
 mod console;
+mod device_api;
 mod directory_api;
 mod directory_import;
 mod document;
@@ -67,6 +68,7 @@ use tokio::sync::watch;
 use crate::activation::Activation;
 use crate::backend::BackendOptions;
 use crate::base::{Boxed, Clock};
+use crate::device::Devices;
 use crate::directory::{Generations, Syncer, Waves};
 use crate::drill::Drills;
 use crate::filter::Filters;
@@ -101,6 +103,8 @@ pub use config_api::{
     ConfigChange, ConfigKey, ConfigOnDisk, ConfigOrigin, ConfigSection, ConfigState, ConfigView,
 };
 pub use console::{Console, Csrf, Samples, assets, console, keep_samples};
+pub use device_api::DeviceMade;
+pub(crate) use device_api::{DeviceQuery, RenewQuery};
 pub(crate) use directory_api::{
     ChangeQuery, DiffQuery, EntriesQuery, RevertQuery, SetQuery, SettleQuery,
 };
@@ -190,6 +194,8 @@ pub struct Admin {
     pub notices: Option<Notices>,
     /// Who looks at mail before it is taken; `None`: nobody ever.
     pub filters: Option<Filters>,
+    /// Printers, scanners and applications that send mail.
+    pub devices: Devices,
     /// The certificates that are shown to others.
     pub certificates: BTreeMap<Served, Arc<TlsServer>>,
     /// The sources that are synchronised.

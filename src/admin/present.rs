@@ -280,6 +280,10 @@ fn by_policy(message: &StoredMessage, number: usize) -> Option<EventView> {
 }
 
 fn accepted_from(peer: &Peer) -> String {
+    if let Some(device) = &peer.device {
+        let (address, protocol) = (&peer.address, &peer.protocol);
+        return format!("from device {device} [{address}] ({protocol})");
+    }
     match (peer.user.as_deref(), peer.address.as_str()) {
         (Some(user), "") => format!("from {user} ({})", peer.protocol),
         (Some(user), address) => format!("from {user} [{address}] ({})", peer.protocol),
@@ -296,6 +300,7 @@ impl From<&Peer> for PeerView {
             protocol: peer.protocol.clone(),
             tls: peer.tls.clone(),
             user: peer.user.clone(),
+            device: peer.device.clone(),
         }
     }
 }

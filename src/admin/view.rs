@@ -333,6 +333,9 @@ pub struct PeerView {
     pub tls: Option<String>,
     /// The account that logged in.
     pub user: Option<String>,
+    /// The device that it is.
+    #[serde(default)]
+    pub device: Option<String>,
 }
 
 /// A recipient and what became of it.

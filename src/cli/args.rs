@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::audit::AuditArgs;
 use super::automatic::AutomaticArgs;
+use super::device::DeviceVerb;
 use super::directory::DirectoryVerb;
 use super::drill::DrillVerb;
 use super::invite::InviteArgs;
@@ -140,6 +141,9 @@ pub(crate) enum Verb {
     /// Who exists, and where the mailbox is
     #[command(subcommand)]
     Directory(DirectoryVerb),
+    /// Printers, scanners and applications that must send mail
+    #[command(subcommand)]
+    Device(DeviceVerb),
     /// The route of an address, step by step
     Explain {
         /// For example ann@example.org

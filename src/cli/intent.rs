@@ -12,6 +12,7 @@ use super::audit::AuditArgs;
 use super::automatic::AutomaticArgs;
 use super::bulk::BulkWork;
 use super::client::Said;
+use super::device::DeviceVerb;
 use super::directory::DirectoryVerb;
 use super::drill::DrillVerb;
 use super::key::KeyVerb;
@@ -74,6 +75,8 @@ pub(crate) enum Work {
     Bulk(Box<BulkWork>),
     /// Ask or change the directory of the server that runs, as somebody.
     Directory(Box<DirectoryVerb>, String),
+    /// Printers, scanners, applications.
+    Device(Box<DeviceVerb>),
     /// Let mail of the past go through another directory.
     Rehearse(Box<RehearseArgs>),
     /// Look whether mail is in the mailboxes, as somebody.
@@ -190,6 +193,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
         Verb::Replay(verb) => Work::Replay(Box::new(verb), actor.to_owned()),
         Verb::Wave(verb) => Work::Wave(Box::new(verb), actor.to_owned()),
         Verb::Directory(verb) => Work::Directory(Box::new(verb), actor.to_owned()),
+        Verb::Device(verb) => Work::Device(Box::new(verb)),
         Verb::Explain { address } => Work::Ask(Question::Explain(AddressQuery { address })),
         Verb::Trace { of, limit } => Work::Ask(Question::Trace(TraceQuery {
             of,

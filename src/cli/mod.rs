@@ -11,6 +11,8 @@ mod bulk;
 mod cases;
 mod check;
 mod client;
+mod device;
+mod device_questions;
 mod directory;
 mod directory_normalised;
 mod directory_sync;
@@ -217,6 +219,7 @@ async fn once(config: At<'_>, format: Format, work: Work) -> Result<(), Failure>
         Work::Man(folder) => manual::write_pages(&folder),
         Work::Key(verb) => key::perform(config.file, &verb, format),
         Work::Spool(work) => offline::perform(config.file, &work, format),
+        Work::Device(verb) => device::perform(config, *verb, format).await,
         Work::Operator(verb) => operator::perform(config, *verb, format).await,
         Work::Config(args) => running::perform(config, args, format).await,
         Work::Audit(args) => audit::perform(config, *args, format).await,

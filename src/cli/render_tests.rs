@@ -161,6 +161,7 @@ fn a_trace_fits_and_keeps_words_whole() {
             protocol: "dsn".to_owned(),
             tls: None,
             user: None,
+            device: None,
         },
         expanded: Some(ExpandedView {
             message: SpoolId::from_u64(76),

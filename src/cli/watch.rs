@@ -108,6 +108,7 @@ pub(super) fn is_question(work: &Work) -> bool {
             | Question::Reload => false,
         },
         Work::Operator(verb) => verb.is_question(),
+        Work::Device(verb) => verb.is_question(),
         Work::Config(_) | Work::Audit(_) => true,
         Work::Notify(verb, _) => *verb == NotifyVerb::Status,
         Work::Drill(verb) => matches!(verb, DrillVerb::Status),
@@ -162,6 +163,7 @@ mod tests {
             "webmail status",
             "landing status",
             "drill status",
+            "device list",
         ] {
             assert!(is_question(&intent(words).work), "{words}");
         }

@@ -23,6 +23,7 @@ use crate::automatic::Policies;
 use crate::backend::Board;
 use crate::base::{Clock, Entropy, Shutdown};
 use crate::config::{AdminConfig, Config, WebConfig};
+use crate::device::Devices;
 use crate::directory::{DirectoryHandle, Generations, Syncer, Verified, Waves};
 use crate::drill::{DrillTransport, Drills};
 use crate::filter::{self, Filters};
@@ -90,6 +91,7 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
             landings: movers.landings.clone(),
             notices: Some(movers.notices.clone()),
             filters: Some(base.filters.clone()),
+            devices: base.devices.clone(),
             certificates: tls.clone(),
             writebacks: movers.writebacks.clone(),
             sync: base.syncer.clone(),
@@ -107,14 +109,13 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
         },
     )?;
     notices::start(&admin, &base, &opened.recovery);
-    // Mail last: whoever sees the greeting can ask `status`.
-    let listeners = base.serve_mail(&config, sockets.mail, (tls.get(&Served::Mail), webmail));
     Ok(Running {
+        // Mail last: whoever sees the greeting can ask `status`.
+        listeners: base.serve_mail(&config, sockets.mail, (tls.get(&Served::Mail), webmail)),
         spool: base.spool,
         router: base.router,
         queue,
         accounts,
-        listeners,
         web: sockets.web_address,
         admin: sockets.admin_address,
         recovery: opened.recovery,
@@ -143,6 +144,7 @@ pub(super) struct Base {
     pub(super) filters: Filters,
     pub(super) policies: Policies,
     pub(super) signer: Arc<Signer>,
+    pub(super) devices: Devices,
 }
 
 impl Base {
@@ -175,6 +177,7 @@ impl Base {
             config.generation_options(),
         );
         Ok(Self {
+            devices: Devices::new(spool.clone(), clock.clone()),
             clock: clock.clone(),
             entropy,
             shutdown: Shutdown::new(),
@@ -265,6 +268,7 @@ impl Base {
             if let Some(submitters) = submitters.clone() {
                 server = server.submitting(submitters);
             }
+            server = server.knowing(self.devices.clone());
             let run = inbound::run(Box::new(socket), Arc::new(server), self.shutdown.clone());
             self.shutdown.spawn("inbound listener", run);
         }

@@ -169,6 +169,7 @@ impl Base {
         uses.restore(&self.spool, self.clock.now())?;
         restore_overrides(&self.spool, &self.board)?;
         restore_history(&self.spool, &self.board)?;
+        self.devices.restore()?;
         self.router.holds().restore(&self.spool)
     }
 
@@ -221,6 +222,9 @@ impl Base {
         let uses = self.router.x500_uses().clone();
         let uses = uses.keep(self.spool.clone(), self.shutdown.clone());
         self.shutdown.spawn("x500", uses);
+        let devices = self.devices.clone();
+        let devices = devices.keep_usage(self.shutdown.clone());
+        self.shutdown.spawn("devices", devices);
         let (spool, board) = (self.spool.clone(), self.board.clone());
         let history = keep_history(spool, board, self.shutdown.clone());
         self.shutdown.spawn("history", history);

@@ -1,16 +1,13 @@
 //! Who logs in writes in his own name: each address in `From` and `Sender` is one of his
 //! (RFC 6409 §6.1). Pure, but for the way to the header.
 
-use super::automatic::front;
+use super::automatic::front_of;
 use super::connection::{Connection, NOT_STORED};
 use super::submission::{Outgoing, Submitter};
 use crate::automatic::recognise;
 use crate::mail::{AutomaticKind, FieldPlace, header_end, header_fields, originators};
 use crate::smtp::{Reply, ReversePath};
 use crate::spool::Draft;
-
-/// Our own fields in front of a header.
-const FRONT: usize = 4 * 1024;
 
 impl Connection {
     /// May the message of somebody who has logged in be taken? Of others nothing is asked.
@@ -22,8 +19,7 @@ impl Connection {
         let Some(submitter) = self.submitter() else {
             return Ok(());
         };
-        let read = front(draft, 0, header_size.saturating_add(FRONT));
-        let mut header = read.await.map_err(|error| {
+        let mut header = front_of(draft, header_size).await.map_err(|error| {
             tracing::error!(%error, "a message could not be read");
             NOT_STORED
         })?;

@@ -37,8 +37,7 @@ impl Connection {
             tracing::error!(%error, "a message could not be read");
             NOT_STORED
         };
-        let read = front(draft, 0, size.saturating_add(FRONT));
-        let mut header = read.await.map_err(unread)?;
+        let mut header = front_of(draft, size).await.map_err(unread)?;
         header.truncate(header_end(&header));
         let body = if needs_body(&header) {
             let read = front(draft, header.len() as u64, limits::AUTOMATIC_REPORT);
@@ -144,8 +143,13 @@ pub(super) fn count(automatic: Option<&Automatic>) {
     }
 }
 
+/// What stands in front of the body: a header of so many bytes, and fields of ours.
+pub(super) async fn front_of(draft: &Draft, size: usize) -> Result<Vec<u8>, SpoolError> {
+    front(draft, 0, size.saturating_add(FRONT)).await
+}
+
 /// Up to `most` bytes from `at` on.
-pub(super) async fn front(draft: &Draft, at: u64, most: usize) -> Result<Vec<u8>, SpoolError> {
+async fn front(draft: &Draft, at: u64, most: usize) -> Result<Vec<u8>, SpoolError> {
     let mut read = Vec::new();
     while read.len() < most {
         let from = at + read.len() as u64;

@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::TlsMode;
-use super::admission::Doorway;
+use super::device::Known;
 use super::login::LoggedIn;
 use super::notes::Named;
 use super::policy::Standing;
@@ -34,6 +34,8 @@ pub(super) struct Connection {
     /// Is `peer` the client, or does nobody know who that is?
     standing: Standing,
     pub(super) origin: Origin,
+    /// Which device it is.
+    pub(super) known: Known,
     /// The right to be here; `None` only while it is counted anew.
     permit: Option<Permit>,
     /// May the peer say XCLIENT? Whatever it says, it remains who it is.
@@ -84,13 +86,13 @@ pub(super) enum End {
 impl Connection {
     pub(super) fn new(server: Arc<Server>, client: Client, shutdown: Shutdown) -> Self {
         let peer = client.address;
-        let options = &server.options;
-        let origin = options.role.origin_of(peer.ip(), client.standing);
-        let introduces = if options.spokesmen.may_introduce(peer.ip()) {
+        let (known, origin) = server.know(peer.ip(), client.standing);
+        let introduces = if server.options.spokesmen.may_introduce(peer.ip()) {
             Introduces::Others
         } else {
             Introduces::Nobody
         };
+        let options = &server.options;
         let limit = options.bounds.login_time;
         let login_by = options.role.wants_login().then(|| Instant::now() + limit);
         Self {
@@ -99,6 +101,7 @@ impl Connection {
             spokesman: peer,
             standing: client.standing,
             origin,
+            known,
             permit: Some(client.permit),
             introduces,
             tls: None,
@@ -171,7 +174,7 @@ impl Connection {
         tracing::debug!(%spokesman, %client, standing = ?self.standing, "XCLIENT");
         self.permit = Some(self.permit.take()?.reassign(client)?);
         self.login = None;
-        self.origin = self.server.options.role.origin_of(client, self.standing);
+        (self.known, self.origin) = self.server.know(client, self.standing);
         Some(())
     }
 
@@ -431,15 +434,14 @@ impl Rules for Connection {
     }
 
     fn may_send_as(&self, from: &ReversePath) -> Result<(), Reply> {
-        self.check_sender(from)
+        self.check_sender(from).and_then(|()| self.may_begin(from))
     }
 
     fn admit(&self, to: &ForwardPath) -> Admission {
-        let doorway = Doorway {
-            options: &self.server.options,
-            admit: self.server.admit.as_ref(),
-            origin: self.origin,
-        };
-        doorway.admission(to)
+        self.admission(to)
+    }
+
+    fn afford(&self, recipients: usize) -> Result<(), Reply> {
+        self.may_afford(recipients)
     }
 }

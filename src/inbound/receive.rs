@@ -130,10 +130,11 @@ impl Connection {
 
     /// A message with our trace line in front.
     async fn begin(&self, hello: Hello, transaction: Box<Transaction>) -> Incoming {
-        let (mut draft, mut content) = if self.submitter().is_some() {
+        let is_of_ours = self.submitter().is_some() || self.known.device().is_some();
+        let (mut draft, mut content) = if is_of_ours {
             let draft = self.server.spool.draft_of_ours();
             let mending = self.mending(draft.id());
-            // What a person writes into fields of machines is worth no more than a stranger's word.
+            // What one writes into fields of platforms is worth no more than a stranger's word.
             let content = Content::new(&self.server.options, Origin::Internet, None);
             (draft, content.mending(mending))
         } else {
@@ -206,7 +207,7 @@ impl Connection {
             ..
         } = message;
         match (content.refusal(), draft) {
-            (None, Some(draft)) => self.take(draft, hello, *transaction, content).await,
+            (None, Some(draft)) => self.take_of(draft, hello, *transaction, content).await,
             (refusal, _) => refusal.cloned().unwrap_or(NOT_STORED),
         }
     }

@@ -64,6 +64,7 @@ impl Connection {
                 helo: hello.name,
                 tls: self.tls.as_ref().map(ToString::to_string),
                 user: submitter.map(|one| one.user.clone()),
+                device: self.device_name(),
             },
             from: transaction.from,
             parameters: transaction.parameters,

@@ -10,6 +10,7 @@ use super::visitors::{Visitor, Visitors};
 use crate::auth::Checker;
 use crate::automatic::Policies;
 use crate::base::Clock;
+use crate::device::Devices;
 use crate::filter::Filters;
 use crate::net::AcceptTls;
 use crate::route::{Admit, LoopGuard};
@@ -29,6 +30,7 @@ pub struct Server {
     pub(super) filters: Option<Filters>,
     pub(super) policies: Policies,
     pub(super) submitters: Option<Arc<dyn Submitters>>,
+    pub(super) devices: Option<Devices>,
     visitors: Mutex<Visitors>,
 }
 
@@ -62,6 +64,7 @@ impl Server {
             filters: None,
             policies: Policies::default(),
             submitters: None,
+            devices: None,
             visitors: Mutex::default(),
         }
     }
@@ -84,6 +87,13 @@ impl Server {
     #[must_use]
     pub fn filtering(mut self, filters: Filters) -> Self {
         self.filters = Some(filters);
+        self
+    }
+
+    /// With devices that are known by their addresses.
+    #[must_use]
+    pub fn knowing(mut self, devices: Devices) -> Self {
+        self.devices = Some(devices);
         self
     }
 

@@ -35,6 +35,10 @@ pub(super) trait Rules {
     fn may_send_as(&self, from: &ReversePath) -> Result<(), Reply>;
     /// May this peer send to that address?
     fn admit(&self, to: &ForwardPath) -> Admission;
+    /// May a message that has so many recipients have one more? The reply says why not.
+    fn afford(&self, _recipients: usize) -> Result<(), Reply> {
+        Ok(())
+    }
 }
 
 /// What the client said when it greeted.
@@ -403,7 +407,11 @@ impl Session {
             let text = "Non-ASCII address without SMTPUTF8";
             return (self, Action::Reply(Reply::new(553, (5, 6, 7), text)));
         }
-        match rules.admit(to) {
+        let admission = match (rules.admit(to), rules.afford(transaction.recipients.len())) {
+            (Admission::Accept { .. }, Err(reply)) => Admission::Reject(reply),
+            (admission, _) => admission,
+        };
+        match admission {
             Admission::Accept {
                 address,
                 lane,

@@ -120,6 +120,9 @@ pub struct Peer {
     /// The account that logged in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// The device that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
 }
 
 /// Did the sender prove to be who he says?

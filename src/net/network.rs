@@ -53,6 +53,24 @@ impl Network {
         self.prefix == 0
     }
 
+    /// How many bits of an address say that it is in it.
+    #[must_use]
+    pub const fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
+    /// Has it addresses of IPv4?
+    #[must_use]
+    pub const fn is_ipv4(&self) -> bool {
+        self.address.is_ipv4()
+    }
+
+    /// Has it the same addresses, however it is written?
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.prefix == other.prefix && self.contains(other.address)
+    }
+
     /// Is the address in it? An IPv4 address that comes as an IPv6 one counts as IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

@@ -28,8 +28,9 @@ fn accepted(line: &MessageLine, body_len: u64) {
     let named = envelope.recipients.iter().take(limits::LOG_RECIPIENTS);
     let to: Vec<String> = named.map(|one| one.address.to_string()).collect();
     tracing::info!(%id, peer = peer.address, protocol = peer.protocol,
-        user = peer.user, tls = peer.tls, from = %envelope.from, to = to.join(","), recipients,
-        size, message_id = envelope.message_id, seconds = age(line), "accepted");
+        user = peer.user, device = peer.device, tls = peer.tls, from = %envelope.from,
+        to = to.join(","), recipients, size, message_id = envelope.message_id,
+        seconds = age(line), "accepted");
     for (number, reason) in &line.held {
         tracing::warn!(%id, numbers = %number, %reason, "held");
     }
@@ -218,6 +219,7 @@ mod tests {
             peer: Peer {
                 address: "192.0.2.1:25".to_owned(),
                 protocol: "ESMTP".to_owned(),
+                device: Some("scanner-3".to_owned()),
                 ..Peer::default()
             },
             message_id: Some("1@example.org".to_owned()),
@@ -251,6 +253,7 @@ mod tests {
             "message=accepted",
             "id=0S9W301QR0000",
             "peer=\"192.0.2.1:25\"",
+            "device=\"scanner-3\"",
             "u0@example.org,u1@example.org",
             "recipients=30",
             "size=77",

@@ -232,6 +232,26 @@ const USERS: &[Step] = &[
     ("GET", "/api/webmail", "address=ann@example.org", ""),
 ];
 
+const DEVICES: &[Step] = &[
+    (
+        "POST",
+        "/api/devices/add",
+        "",
+        r#"{"name":"fax","way":"listed","senders":["fax@example.org"],"networks":["192.0.2.7"],
+            "recipients":["@partner.example"],"expires":"2027-03-01T00:00:00Z",
+            "daily_recipients":100,"reason":"a test","dry_run":false}"#,
+    ),
+    ("GET", "/api/devices", "", ""),
+    ("GET", "/api/devices/{name=fax}", "", ""),
+    (
+        "POST",
+        "/api/devices/{name=fax}/renew",
+        "",
+        r#"{"daily_recipients":200}"#,
+    ),
+    ("POST", "/api/devices/{name=fax}/end", "", ""),
+];
+
 const ACCOUNTS: &[Step] = &[
     ("GET", "/api/report", "since=2020-01-01T00:00:00Z", ""),
     ("GET", "/api/report/rows", "since=2020-01-01T00:00:00Z", ""),
@@ -349,7 +369,7 @@ fn answers_are_what_the_document_says() {
         .iter()
         .map(|one| (one.method.clone(), one.path.clone()))
         .collect();
-    let steps = [STATE, MAIL, DIRECTORY, MOVES, USERS, ACCOUNTS].concat();
+    let steps = [STATE, MAIL, DIRECTORY, MOVES, USERS, DEVICES, ACCOUNTS].concat();
     for (method, path, query, body) in steps {
         let fill = |text: &str| {
             let text = text.replace("MESSAGE", &message).replace("CASE", &case);

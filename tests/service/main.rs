@@ -11,6 +11,7 @@
 
 mod certificates;
 mod client;
+mod devices;
 mod keeper;
 mod logs;
 mod place;

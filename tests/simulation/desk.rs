@@ -15,6 +15,7 @@ use tideover::admin::{
     Invitation, InviteQuery, InvitedView, LoginOptions, Operators, Reload, keep_waves, operators,
 };
 use tideover::base::{Boxed, Clock, Entropy};
+use tideover::device::Devices;
 use tideover::directory::{Directory, DirectoryHandle, Generations, Syncer, Waves};
 use tideover::drill;
 use tideover::net::{Dns, TcpDial, TlsClient};
@@ -133,6 +134,7 @@ impl Desk {
             landings: Landings::new(door.queue.clone(), landing::Options::default()),
             notices: None,
             filters: None,
+            devices: Devices::new(door.spool.clone(), clock.clone()),
             certificates: BTreeMap::new(),
             router: door.router.clone(),
             backends: watch::channel(backends.into()).1,

@@ -18,7 +18,7 @@ const FLOORS: [&[&str]; 9] = [
         "imap",
         "oidc",
     ],
-    &["directory", "backend", "notice"],
+    &["directory", "device", "backend", "notice"],
     &["route", "report", "activation", "person"],
     &["inbound", "queue", "outbound", "drill", "writeback"],
     &["webmail", "admin", "cutover"],

@@ -106,6 +106,7 @@ fn facts(message: &MessageView, moments: &Moments) -> Vec<(&'static str, String)
         ("From", &message.header_from),
         ("Message-ID", &message.message_id),
         ("Logged in as", &peer.user),
+        ("Device", &peer.device),
         ("TLS", &peer.tls),
     ];
     for (name, value) in known {

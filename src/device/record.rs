@@ -1,0 +1,83 @@
+//! A device, as it is kept.
+
+use std::net::IpAddr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::AddressRule;
+use crate::base::Timestamp;
+use crate::net::Network;
+
+/// How a device hands its mail in, from the least dangerous way to the most dangerous one.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// It comes from its address, and sends to our own people only.
+    Internal,
+    /// It comes from its address, and sends to some strangers too: until a day, so many a day.
+    Listed,
+}
+
+impl Way {
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::Listed => "listed",
+        }
+    }
+}
+
+/// A device, as it is kept: a fact under its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// What it is called, in the log and in the ledger as well.
+    pub name: String,
+    /// How it hands its mail in.
+    pub way: Way,
+    /// Who it may write as, in MAIL FROM and in `From`.
+    pub senders: Vec<AddressRule>,
+    /// Where it comes from, as it was said.
+    #[serde(default)]
+    pub networks: Vec<String>,
+    /// The strangers to whom it may send.
+    #[serde(default)]
+    pub recipients: Vec<AddressRule>,
+    /// From then on nothing of it is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// Recipients of a day, all its messages together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daily_recipients: Option<u32>,
+    /// Made when.
+    pub made: Timestamp,
+    /// Who made it.
+    #[serde(default)]
+    pub by: String,
+    /// What for.
+    #[serde(default)]
+    pub reason: String,
+}
+
+impl Device {
+    /// Where it comes from. What cannot be read is nowhere.
+    pub(super) fn networks(&self) -> impl Iterator<Item = Network> {
+        self.networks.iter().filter_map(|text| text.parse().ok())
+    }
+
+    /// How exactly its networks name an address: the length of the longest prefix that does.
+    pub(super) fn nearness(&self, address: IpAddr) -> Option<u8> {
+        let named = self.networks().filter(|network| network.contains(address));
+        named.map(|network| network.prefix()).max()
+    }
+
+    /// Is it over?
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|end| end <= now)
+    }
+}
