@@ -150,6 +150,12 @@ impl Breaker {
         true
     }
 
+    /// It was rejecting in an earlier life, and nobody was accepted since.
+    pub(super) fn reopen(&mut self, open: Rejecting) {
+        self.last_trial = Some(open.since);
+        self.open.get_or_insert(open);
+    }
+
     /// Somebody was accepted. `true`: the backend is rejecting no more.
     pub fn accepted(&mut self, now: Timestamp) -> bool {
         self.refusals.clear();

@@ -8,10 +8,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Board, Health, Wish};
+use super::{Board, Health, Rejecting, Wish};
 use crate::base::{Shutdown, Timestamp};
 use crate::limits;
-use crate::mail::BackendId;
+use crate::mail::{BackendId, CaseId};
 use crate::spool::{Spool, SpoolError};
 
 /// The room under which the facts stand in the log.
@@ -104,6 +104,9 @@ pub struct HealthChange {
     /// The operator who said so; empty when nobody did.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub actor: String,
+    /// The case for which it became rejecting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<CaseId>,
 }
 
 /// `down: connection refused`, `held by root: disks are changed`.
@@ -136,6 +139,7 @@ impl History {
         &mut self,
         at: Timestamp,
         (became, reason, actor): (Became, &str, &str),
+        case: Option<CaseId>,
     ) -> String {
         self.last += 1;
         let change = HealthChange {
@@ -144,6 +148,7 @@ impl History {
             became,
             reason: reason.to_owned(),
             actor: actor.to_owned(),
+            case,
         };
         let told = change.to_string();
         if self.changes.len() >= limits::HEALTH_CHANGES {
@@ -153,28 +158,52 @@ impl History {
         told
     }
 
-    /// Puts the changes of earlier lives in front of those of this one.
-    fn restore(&mut self, mut earlier: Vec<HealthChange>, now: Timestamp) {
+    /// Puts the changes of earlier lives in front of those of this one. What is left of them: it
+    /// was rejecting, and a restart is no acceptance.
+    fn restore(&mut self, mut earlier: Vec<HealthChange>, now: Timestamp) -> Option<Rejecting> {
         earlier.sort_by_key(|change| change.number);
         let present = std::mem::take(self);
         self.last = earlier.last().map_or(0, |change| change.number);
         self.saved = self.last;
         let health = earlier.iter().rfind(|change| change.became.is_health());
-        let doubted = health.is_some_and(|change| change.became != Became::Up);
+        let health = health.map(|change| change.became);
+        let open = still_open(&earlier);
         self.changes.extend(earlier);
-        if doubted {
-            let at = present.changes.front().map_or(now, |first| first.at);
-            let why = "the program was started and has not met trouble yet";
-            self.push(at, (Became::Up, why, ""));
+        let at = present.changes.front().map_or(now, |first| first.at);
+        match (&open, health) {
+            (Some(_), Some(Became::Rejecting)) | (None, None | Some(Became::Up)) => {}
+            // It was down then, and is not known to be now.
+            (Some(open), _) => {
+                let rejecting = (Became::Rejecting, open.reason.as_str(), "");
+                self.push(at, rejecting, Some(open.case));
+            }
+            (None, Some(_)) => {
+                let why = "the program was started and has not met trouble yet";
+                self.push(at, (Became::Up, why, ""), None);
+            }
         }
         for change in present.changes {
-            self.push(change.at, (change.became, &change.reason, &change.actor));
+            let told = (change.became, change.reason.as_str(), change.actor.as_str());
+            self.push(change.at, told, change.case);
         }
+        open
     }
 
     pub(super) fn list(&self) -> Vec<HealthChange> {
         self.changes.iter().cloned().collect()
     }
+}
+
+/// The refusals that nothing has ended: one that went down meanwhile has accepted nobody.
+fn still_open(changes: &[HealthChange]) -> Option<Rejecting> {
+    let mut healths = changes.iter().rev().filter(|it| it.became.is_health());
+    let last = healths.find(|change| change.became != Became::Down)?;
+    let is_open = last.became == Became::Rejecting;
+    is_open.then_some(Rejecting {
+        case: last.case?,
+        reason: last.reason.clone(),
+        since: last.at,
+    })
 }
 
 impl Board {
@@ -224,10 +253,15 @@ pub fn restore_history(spool: &Spool, board: &Board) -> Result<(), SpoolError> {
         }
     }
     let now = board.now();
-    let mut histories = board.histories();
-    for (backend, earlier) in found {
-        histories.entry(backend).or_default().restore(earlier, now);
+    let mut open = Vec::new();
+    {
+        let mut histories = board.histories();
+        for (backend, earlier) in found {
+            let history = histories.entry(backend.clone()).or_default();
+            open.extend(history.restore(earlier, now).map(|it| (backend, it)));
+        }
     }
+    board.reopen(open);
     Ok(())
 }
 

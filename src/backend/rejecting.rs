@@ -99,6 +99,19 @@ impl Board {
         closed
     }
 
+    /// They were rejecting in an earlier life, and are; it is no change.
+    pub(super) fn reopen(&self, all: Vec<(BackendId, Rejecting)>) {
+        let mut entries = self.entries();
+        for (backend, open) in all {
+            if let Some(entry) = entries.get_mut(&backend) {
+                tracing::warn!(%backend, reason = open.reason, "it is rejecting still");
+                entry.breaker.reopen(open);
+            }
+        }
+        let healths = self.healths_of(&entries);
+        self.0.healths.send_replace(healths);
+    }
+
     /// The case that makes a backend rejecting, if it is.
     #[must_use]
     pub fn rejecting(&self, backend: &BackendId) -> Option<Rejecting> {

@@ -36,20 +36,22 @@ impl Board {
     /// so that the map never goes back in time.
     pub(super) fn show(&self, entries: &BTreeMap<BackendId, Entry>, now: Timestamp) {
         let healths = self.healths_of(entries);
-        self.record(&healths, now);
+        self.record(&healths, entries, now);
         self.0.healths.send_replace(healths);
     }
 
     /// Writes down what changed since everybody was shown the backends last: here, so that no
     /// change of health and no word of an operator goes by without its reason.
-    fn record(&self, healths: &Healths, now: Timestamp) {
+    fn record(&self, healths: &Healths, entries: &BTreeMap<BackendId, Entry>, now: Timestamp) {
         let before = self.healths();
         for (id, new) in healths {
             let Some(old) = before.get(id) else { continue };
             let mut histories = self.histories();
             let mut note = |became: Became, reason: &str, actor: &str| {
                 let history = histories.entry(id.clone()).or_default();
-                history.push(now, (became, reason, actor));
+                let rejecting = entries.get(id).and_then(|it| it.breaker.rejecting());
+                let case = rejecting.filter(|_| became == Became::Rejecting);
+                history.push(now, (became, reason, actor), case.map(|it| it.case));
                 let word = became.as_str();
                 tracing::warn!(backend = %id, became = word, actor, reason, "backend changed");
                 if became.is_health() {

@@ -211,22 +211,23 @@ impl Filters {
         join_all(probes).await
     }
 
-    /// Asks those that do not answer whether they are there again, until the stop is asked for: an
-    /// alarm does not wait for the next message.
+    /// Asks those that nobody has asked yet, and those that do not answer, whether they are there,
+    /// until the stop is asked for: an alarm does not wait for the next message, and a start does
+    /// not end one.
     pub async fn keep(self, shutdown: Shutdown) {
         loop {
-            tokio::select! {
-                biased;
-                () = shutdown.stopping() => return,
-                () = tokio::time::sleep(limits::FILTER_UPKEEP) => {}
-            }
             let list = self.list();
-            let failing = list.iter().filter(|it| it.health().trouble().is_some());
-            let asked = failing.map(|filter| filter.ask_again(&self.world));
+            let doubted = list.iter().filter(|it| it.health().is_in_doubt());
+            let asked = doubted.map(|filter| filter.ask_again(&self.world));
             tokio::select! {
                 biased;
                 () = shutdown.stopping() => return,
                 _ = join_all(asked) => {}
+            }
+            tokio::select! {
+                biased;
+                () = shutdown.stopping() => return,
+                () = tokio::time::sleep(limits::FILTER_UPKEEP) => {}
             }
         }
     }
@@ -365,12 +366,21 @@ impl Filter {
 
     async fn ask_again(&self, world: &World) {
         let deadline = Instant::now() + self.ping_time();
-        let is_there = self.ping(world, deadline).await.is_ok();
-        if is_there && self.health().pong() {
-            tracing::info!(
-                filter = self.options.name,
-                "the content filter is there again"
-            );
+        match self.ping(world, deadline).await {
+            Ok(()) => {
+                if self.health().pong() {
+                    tracing::info!(
+                        filter = self.options.name,
+                        "the content filter is there again"
+                    );
+                }
+            }
+            Err(trouble) => {
+                let absent = self.health().absent(world.clock.now(), trouble.to_string());
+                if absent {
+                    self.warn(&trouble);
+                }
+            }
         }
     }
 

@@ -51,6 +51,8 @@ pub(super) struct Health {
     since: Option<Timestamp>,
     /// Why not.
     reason: String,
+    /// It was asked something in this life.
+    asked: bool,
     /// It has spoken, and not looked: that it is there proves nothing.
     spoke: bool,
     /// Messages since then that it did not look at.
@@ -101,6 +103,7 @@ impl Health {
             self,
             Self {
                 busy,
+                asked: true,
                 ..Self::default()
             },
         );
@@ -121,6 +124,7 @@ impl Health {
 
     /// It says that it is there, without a message that waits for it. True: after silence.
     pub(super) fn pong(&mut self) -> bool {
+        self.asked = true;
         if self.spoke || self.rounds >= MOST {
             return false;
         }
@@ -180,7 +184,23 @@ impl Health {
         self.failed(at, reason)
     }
 
+    /// Has nobody asked it yet, or has it not answered?
+    pub(super) const fn is_in_doubt(&self) -> bool {
+        !self.asked || self.since.is_some()
+    }
+
+    /// It does not say that it is there, and no message waits for it. True: for the first time.
+    pub(super) fn absent(&mut self, at: Timestamp, reason: String) -> bool {
+        self.asked = true;
+        if self.since.is_some() {
+            return false;
+        }
+        (self.since, self.reason) = (Some(at), reason);
+        true
+    }
+
     fn failed(&mut self, at: Timestamp, reason: String) -> bool {
+        self.asked = true;
         self.probing = None;
         self.unchecked += 1;
         self.reason = reason;
@@ -204,6 +224,19 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_was_never_asked_is_in_doubt() {
+        let mut health = Health::default();
+        assert!(health.is_in_doubt() && health.trouble().is_none());
+        assert!(health.absent(at(), "refused".to_owned()));
+        assert_eq!(health.trouble(), Some((at(), "refused", 0)));
+        assert!(!health.absent(at(), "refused".to_owned()), "told once");
+        assert!(health.is_in_doubt() && health.pong());
+        assert!(!health.is_in_doubt());
+        health.good();
+        assert!(!health.is_in_doubt());
+    }
 
     const SLOW: Duration = Duration::from_secs(20);
     const WHOLE: Duration = Duration::from_secs(25);

@@ -17,6 +17,7 @@ fn counted_for(scope: Scope) -> Figures {
         became,
         reason: "refused".to_owned(),
         actor: String::new(),
+        case: None,
     });
     let changes = [(BackendId::new("onprem"), changes.to_vec())].into();
     let passed = Passed {

@@ -132,6 +132,7 @@ mod tests {
                 became: *became,
                 reason: String::new(),
                 actor: String::new(),
+                case: None,
             })
             .collect();
         let found = outages(&changes, (at(since), at(until)));

@@ -375,6 +375,7 @@ mod tests {
             became: Became::Down,
             reason: "<b>refused</b>".to_owned(),
             actor: String::new(),
+            case: None,
         };
         let changes = BTreeMap::from([(BackendId::new("onprem"), vec![change])]);
         collector.finish(&changes, Passed::default())
