@@ -40,14 +40,8 @@ use crate::smtp::Domain;
                   cannot be reached, 4 the config is refused."
 )]
 pub(crate) struct Arguments {
-    /// Config file [default: ./tideover.toml, then /etc/tideover/tideover.toml]
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "TIDEOVER_CONFIG"
-    )]
+    /// Config file [default: TIDEOVER_CONFIG, ./tideover.toml, /etc/tideover/tideover.toml]
+    #[arg(short, long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Print JSON for programs instead of text for people
     #[arg(long, global = true)]

@@ -15,10 +15,11 @@ fn refused(problems: &Problems) -> Failure {
 }
 
 pub(super) fn find(argument: Option<&Path>) -> Result<PathBuf, Failure> {
-    // The arguments know TIDEOVER_CONFIG too.
+    // Not by the arguments: they would say in each usage line that it is needed.
+    let environment = std::env::var_os("TIDEOVER_CONFIG").filter(|file| !file.is_empty());
     let places = Places {
         argument: argument.map(Path::to_owned),
-        environment: None,
+        environment: environment.map(PathBuf::from),
     };
     config::find(places).map_err(|problems| refused(&problems))
 }

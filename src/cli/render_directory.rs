@@ -47,12 +47,11 @@ impl Page {
         }
         text.push_str(&self.odd(change));
         if change.open_conflicts > 0 {
-            writeln!(
-                text,
-                "{} conflicts are open: `tideover directory conflicts`",
-                change.open_conflicts
-            )
-            .ok();
+            let open = match change.open_conflicts {
+                1 => "1 conflict is open".to_owned(),
+                many => format!("{many} conflicts are open"),
+            };
+            writeln!(text, "{open}: `tideover directory conflicts`").ok();
         }
         text
     }

@@ -141,7 +141,10 @@ impl Waves {
     /// A file that has to be there.
     fn locked(&self, which: WaveFileArgs, reason: String) -> Result<(WaveQuery, Vec<u8>), Failure> {
         let unread = |error| {
-            let what = format!("{}: {error}", which.file.display());
+            let what = format!(
+                "{}: {error}\n  a file with one address a line is expected: docs/waves.md",
+                which.file.display()
+            );
             Failure::new(Exit::Failed, what)
         };
         let bytes = std::fs::read(&which.file).map_err(unread)?;

@@ -1,8 +1,9 @@
 //! An outage from the operators' side: what they see at three in the morning, and what they do.
 
 use crate::driver::{Browser, Kind};
-use crate::place::{PLAIN, Place, RICH};
+use crate::place::{PASSWORD, PLAIN, Place, RICH};
 use crate::seen::look;
+use crate::wait::eventually;
 
 /// A subject that would do something if it were not escaped.
 const HOSTILE: &str = "From: Eve <eve@x.example>
@@ -221,6 +222,43 @@ fn a_move_and_a_replay_are_done_from_their_pages() {
     browser.fill("#since", "24h");
     browser.fill("#reason", "its store was restored");
     browser.click("form[action='/replays/plan'] button");
-    browser.wait_text("What is planned above");
+    // Nothing was delivered yet: a plan that would bring nothing has no start.
+    browser.wait_text("It would bring nothing");
+    assert!(!browser.has("form[action$='/start']"));
     look(&browser, "console-replay-planned");
+}
+
+/// A form that comes when the session is over: what was not done is said, and its page is found
+/// again.
+#[test]
+fn a_form_that_comes_too_late_leads_back_to_its_page() {
+    let place = outage();
+    let browser = Browser::start(Kind::Night);
+    place.operate(&browser, "olga", "operator");
+    browser.go(&place.console("/waves"));
+    browser.fill("#since", "24h");
+    browser.fill("#reason", "its store was restored");
+    place.verb(&["operator", "session", "end", "olga"]).unwrap();
+    browser.click("form[action='/replays/plan'] button");
+    browser.wait_text("it was NOT done");
+    look(&browser, "console-late-login-night");
+    browser.fill("#name", "olga");
+    browser.fill("#password", PASSWORD);
+    browser.click("button.primary");
+    browser.wait_text("It was not done");
+    look(&browser, "console-late-night");
+    browser.click(".card .primary");
+    browser.wait_text("There are none.");
+    let replays = place.verb(&["replay", "list"]).unwrap();
+    assert_eq!(replays, serde_json::json!([]));
+    // All pages can be reached from each, also where their row does not fit.
+    browser.click(".all-pages");
+    eventually("the list of pages is in sight", || {
+        let is_seen = "const place = document.querySelector('#pages').getBoundingClientRect(); \
+                       return place.height > 0 && place.bottom <= innerHeight + 1";
+        (browser.run(is_seen, &[]) == true).then_some(())
+    });
+    browser.click("#pages a[href='/drills']");
+    browser.wait_text("Nothing is drilled");
+    look(&browser, "console-pages-night");
 }

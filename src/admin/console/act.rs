@@ -158,6 +158,8 @@ struct DryPage {
     on: Option<String>,
     can: Can,
     is_final: bool,
+    /// It holds nobody now, and whoever comes later.
+    is_for_later: bool,
 }
 
 /// What the first step leads to.
@@ -228,7 +230,7 @@ pub(super) async fn dry(
     let moments = console.moments();
     let shown = counted.items.len() as u64;
     show(&DryPage {
-        what: filter.selection.to_string(),
+        what: visible(&moments.readable(&filter.selection.to_string())),
         count: counted.told(),
         rows: counted
             .items
@@ -240,6 +242,7 @@ pub(super) async fn dry(
         back,
         on,
         can: Can::of(kind, &counted),
+        is_for_later: kind.deed == Deed::Hold && counted.recipients == 0,
         behind: behind(kind, counted.behind),
         is_final: kind.deed == Deed::Drop,
         shell: console.shell(&asker, Here::Queue, kind.name),

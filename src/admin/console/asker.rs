@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::{Form, FromRequest, FromRequestParts, Query, Request};
+use axum::http::Uri;
 use axum::http::request::Parts;
 use subtle::ConstantTimeEq as _;
 
@@ -88,7 +89,10 @@ impl Fields {
                     "this page has no \"{}\"; nothing was done",
                     crate::terminal::visible(name)
                 ),
-                format!("It knows {}.", known.join(", ")),
+                match known {
+                    [] => "It knows none: open it from the navigation.".to_owned(),
+                    known => format!("It knows {}.", known.join(", ")),
+                },
             ))
         })
     }
@@ -122,21 +126,36 @@ impl Fields {
 }
 
 /// What pages know behind the `?` of their address; those that are asked for mail see to it
-/// themselves.
+/// themselves, and what is no page is not found.
 fn questions(path: &str) -> Option<&'static [&'static str]> {
     let mut parts = path.trim_matches('/').split('/');
-    let known: &[&str] = match (parts.next(), parts.next()) {
-        (Some("trace"), _) => &["of"],
-        (Some("cases"), None) => &["final", "done"],
-        (Some("cases" | "backends"), Some(_)) => &["done"],
-        (Some("directory"), _) => &["address"],
-        (Some("users"), _) => &["q", "skip", "disabled"],
-        (Some("mailboxes"), Some("carry")) => &["backend"],
-        (Some("audit"), _) => &["by", "what", "after"],
-        (Some("undone"), _) => &["page"],
+    let known: &[&str] = match (parts.next()?, parts.next()) {
+        ("trace", _) => &["of"],
+        ("cases", None) => &["final", "done"],
+        ("cases" | "backends", Some(_)) => &["done"],
+        ("directory", _) => &["address"],
+        ("users", _) => &["q", "skip", "disabled"],
+        ("mailboxes", Some("carry")) => &["backend"],
+        ("audit", _) => &["by", "what", "after"],
+        ("undone", _) => &["page"],
+        ("config", _) => &["q", "set"],
+        ("me", _) => &["did"],
+        (
+            "" | "backends" | "drills" | "events" | "holds" | "mailboxes" | "messages" | "waves",
+            _,
+        ) => &[],
         _ => return None,
     };
     Some(known)
+}
+
+/// Refuses what a page does not know behind the `?` of its address.
+pub(super) fn expect_question(uri: &Uri) -> Result<(), Fault> {
+    match (questions(uri.path()), Query::try_from_uri(uri)) {
+        (Some(known), Ok(Query(fields))) => Fields(fields).expect(known),
+        // What cannot be read is refused by who reads it.
+        (None, _) | (_, Err(_)) => Ok(()),
+    }
 }
 
 /// What stands behind the `?` of an address.
@@ -148,13 +167,7 @@ impl FromRequestParts<Console> for Question {
 
     async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Fault> {
         match Query::from_request_parts(parts, console).await {
-            Ok(Query(fields)) => {
-                let fields = Fields(fields);
-                if let Some(known) = questions(parts.uri.path()) {
-                    fields.expect(known)?;
-                }
-                Ok(Self(fields))
-            }
+            Ok(Query(fields)) => Ok(Self(Fields(fields))),
             Err(rejection) => Err(Fault::asked(
                 rejection.body_text(),
                 "Open the page from the navigation.",

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::Console;
@@ -9,7 +10,7 @@ use super::ask::escaped;
 use super::asker::{Asker, Question};
 use super::fault::Fault;
 use super::moments::When;
-use super::shell::{Here, Shell, show};
+use super::shell::{Here, Shell, show_with};
 use crate::admin::{AuditOutcome, AuditPage};
 use crate::terminal::visible;
 
@@ -72,7 +73,7 @@ pub(super) async fn page(
         who: visible(&entry.who),
         role: entry.role.map_or("", crate::admin::Role::word),
         from: visible(&entry.from),
-        what: visible(&entry.deed()),
+        what: visible(&moments.readable(&entry.deed())),
         path: visible(&entry.path),
         reason: visible(&entry.reason),
         tone: match entry.outcome {
@@ -84,7 +85,11 @@ pub(super) async fn page(
         told: visible(&entry.told),
         left_out: entry.left_out,
     });
-    show(&Page {
+    let status = match error {
+        Some(_) => StatusCode::BAD_REQUEST,
+        None => StatusCode::OK,
+    };
+    let page = Page {
         shell: console.shell(&asker, Here::Audit, "Audit log"),
         entries: entries.collect(),
         next: found.next.map(|after| {
@@ -98,5 +103,6 @@ pub(super) async fn page(
         error,
         by,
         what,
-    })
+    };
+    show_with(status, &page)
 }

@@ -10,7 +10,7 @@ use super::ask::escaped;
 use super::asker::{Asker, Question};
 use super::fault::Fault;
 use super::message::explain;
-use super::moments::{When, grouped};
+use super::moments::{Moments, When, grouped};
 use super::shell::{Here, Shell, show};
 use crate::admin::{DecisionWord, DirectoryStatusView, ExplainView, LookupView};
 use crate::directory::{Conflict, Entry};
@@ -99,7 +99,7 @@ pub(super) async fn page(
         match (looked, explain(&console, &asker, &page.address).await) {
             (Ok(view), Ok(explained)) => {
                 page.entry = facts(&view);
-                page.route = Some(Route::new(&explained));
+                page.route = Some(Route::new(&explained, &console.moments()));
             }
             (Err(fault), _) | (_, Err(fault)) if fault.status.is_client_error() => {
                 page.error = Some((fault.what, fault.hint));
@@ -148,7 +148,7 @@ impl Shown {
 }
 
 impl Route {
-    fn new(view: &ExplainView) -> Self {
+    fn new(view: &ExplainView, moments: &Moments) -> Self {
         let backend = view.backend.as_deref().unwrap_or("nowhere");
         let (tone, decision) = match view.decision {
             DecisionWord::Relay => ("done", format!("goes to {backend}")),
@@ -161,8 +161,12 @@ impl Route {
         Self {
             tone,
             decision: visible(&format!("Its mail {decision}{delivery}")),
-            reason: visible(&view.reason),
-            steps: view.steps.iter().map(|step| visible(step)).collect(),
+            reason: visible(&moments.readable(&view.reason)),
+            steps: view
+                .steps
+                .iter()
+                .map(|step| visible(&moments.readable(step)))
+                .collect(),
             nearly: view.nearly.iter().map(|one| visible(&one.what)).collect(),
         }
     }

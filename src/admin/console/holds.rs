@@ -1,7 +1,8 @@
 //! Rules that hold mail, and domains on the move.
 
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::Console;
@@ -11,6 +12,7 @@ use super::fault::Fault;
 use super::moments::{When, grouped};
 use super::shell::{Here, Shell, show};
 use crate::admin::{BackendView, EndQuery, HoldView, MoveView, Role, SelectQuery};
+use crate::frame::see_other;
 use crate::route::{MoveState, Selection};
 use crate::terminal::visible;
 
@@ -100,6 +102,23 @@ pub(super) async fn page(State(console): State<Console>, asker: Asker) -> Result
         homes: homes.iter().map(|home| home.name.to_string()).collect(),
         may_act: asker.may(Role::Operator),
         shell,
+    })
+}
+
+/// Where a hold stands in the page of all of them, if it is in force.
+pub(super) async fn one(
+    State(console): State<Console>,
+    Path(name): Path<String>,
+    asker: Asker,
+) -> Result<Response, Fault> {
+    let holds: Vec<HoldView> = console.ask(&asker).get("/api/holds").await?;
+    if holds.iter().any(|hold| hold.name == name) {
+        return Ok(see_other(&format!("/holds#{}", escaped(&name))));
+    }
+    Err(Fault {
+        status: StatusCode::NOT_FOUND,
+        what: format!("no hold \"{}\" is in force", visible(&name)),
+        hint: "The page \"Holds and moves\" has those that are.".to_owned(),
     })
 }
 

@@ -50,6 +50,8 @@ pub(super) struct Backend {
     pub(super) reason: String,
     pub(super) said: Option<String>,
     pub(super) waiting: String,
+    /// Held, because it refused them.
+    pub(super) in_cases: Option<String>,
     pub(super) drain: String,
 }
 
@@ -138,6 +140,7 @@ impl Backend {
                 .filter(|_| backend.wish != Some(Wish::Resume))
                 .map(visible),
             waiting: grouped(backend.waiting),
+            in_cases: (backend.in_cases > 0).then(|| grouped(backend.in_cases)),
             drain: drain(backend),
         }
     }
@@ -404,6 +407,6 @@ pub(super) fn of_replay(one: &replay::Progress, moments: &Moments) -> Deed {
             grouped(one.total)
         )),
         since: replay.started().map(|at| moments.when(at)),
-        progress: Some((done.min(one.total), one.total)),
+        progress: (one.total > 0).then(|| (done.min(one.total), one.total)),
     }
 }

@@ -418,7 +418,11 @@ fn drills(facts: Facts<'_>) -> Vec<Matter> {
         });
         Matter {
             tone: Tone::Trouble,
-            what: format!("Drill {} is red{since}: {}.", leg.name, leg.state.reason),
+            what: format!(
+                "Drill {} is red{since}: {}.",
+                leg.name,
+                facts.moments.readable(&leg.state.reason)
+            ),
             next: "A probe of this way did not come back: mail may be stuck or lost behind the \
                    platform. Waves do not start meanwhile."
                 .to_owned(),
@@ -459,8 +463,8 @@ fn enrolment(status: &StatusView) -> Option<Matter> {
         tone: Tone::Waiting,
         what: format!(
             "{} of {} cannot log in to the webmail, and do not see their mail now.",
-            many(without as u64, "user"),
-            enrolled.mailboxes
+            grouped(without as u64),
+            many(enrolled.mailboxes as u64, "user")
         ),
         next: "Send them a link to an address outside.".to_owned(),
         command: "tideover user invite --all-missing --mail".to_owned(),

@@ -130,12 +130,17 @@ pub fn console(console: Console) -> Router {
         .route("/cases/{id}/bounce", post(cases::bounce))
         .route("/holds", get(holds::page))
         .route("/holds/end", post(holds::end))
+        .route("/holds/{name}", get(holds::one))
         .route("/directory", get(directory::page))
         .route("/users", get(users::page))
         .route("/users/{what}", post(users::act))
         .route("/waves", get(movers::waves))
         .route("/replays/plan", post(replays::plan))
-        .route("/replays/{id}/{what}", post(replays::act))
+        .route("/replays/{id}", get(replays::one))
+        .route(
+            "/replays/{id}/{what}",
+            get(replays::one_of).post(replays::act),
+        )
         .route("/moves/look", post(moves::look))
         .route("/moves/step", post(moves::step))
         .route("/mailboxes", get(mailboxes::page))

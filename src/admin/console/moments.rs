@@ -56,6 +56,23 @@ impl Moments {
         format!("{} ({})", self.clock(at), self.away(at))
     }
 
+    /// A sentence of ours with its times as they are read here. What somebody else says is a
+    /// quotation, and stays as he said it.
+    pub(super) fn readable(&self, text: &str) -> String {
+        let mut is_quoted = false;
+        let words = text.split(' ').map(|word| {
+            is_quoted |= matches!(word, "says" | "said");
+            let bare = word.trim_start_matches('(');
+            let bare = bare.trim_end_matches([',', ';', ':', '.', ')']);
+            let is_time = !is_quoted && bare.len() >= 20 && bare.ends_with('Z');
+            match bare.parse::<Timestamp>() {
+                Ok(at) if is_time => word.replace(bare, &self.clock(at)),
+                Ok(_) | Err(_) => word.to_owned(),
+            }
+        });
+        words.collect::<Vec<_>>().join(" ")
+    }
+
     pub(super) fn when(&self, at: Timestamp) -> When {
         When {
             iso: at.to_string(),
@@ -118,6 +135,29 @@ mod tests {
         assert_eq!(moments.since(at), "02:14 (97 min)");
         assert_eq!(moments.away(now.after(Duration::from_secs(300))), "5 min");
         assert_eq!(moments.zone_name(), "Europe/Vienna");
+        for (text, expected) in [
+            (
+                "accepted from 2026-03-01T22:59:00Z to 2026-03-02T01:14:00.601Z, diverted",
+                "accepted from Mar 1, 23:59 to 02:14, diverted",
+            ),
+            (
+                "down since 2026-03-02T01:14:00Z: refused",
+                "down since 02:14: refused",
+            ),
+            ("(2026-03-02T01:14:00Z)", "(02:14)"),
+            // The words of others are theirs.
+            (
+                "cloud says 450 until 2026-03-02T01:14:00Z",
+                "cloud says 450 until 2026-03-02T01:14:00Z",
+            ),
+            (
+                "2026-03-02 and 20260302T011400Z1Z",
+                "2026-03-02 and 20260302T011400Z1Z",
+            ),
+            ("", ""),
+        ] {
+            assert_eq!(moments.readable(text), expected);
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::ask::escaped;
 use super::asker::{Asker, Sent};
 use super::fault::Fault;
 use super::live::{Deed, of_replay, of_wave};
-use super::moments::{Moments, When, many, takes};
+use super::moments::{Moments, When, grouped, many, takes};
 use super::shell::{Here, Shell, show};
 use super::verdict::Tone;
 use crate::admin::{BackendView, DrillView, Role, WaveView};
@@ -135,9 +135,12 @@ fn wave(view: &WaveView, moments: &Moments) -> One {
 fn replay(one: &Progress, moments: &Moments) -> One {
     let (replay, counts) = (&one.replay, &one.replay.counts);
     let mut facts = vec![
-        ("Which mail", visible(&replay.selection.told())),
+        (
+            "Which mail",
+            visible(&moments.readable(&replay.selection.told())),
+        ),
         ("Planned", planned(replay)),
-        ("Delivered", counts.delivered.to_string()),
+        ("Delivered", grouped(counts.delivered)),
     ];
     for (name, count) in [
         ("Perhaps twice", counts.uncertain),
@@ -146,7 +149,7 @@ fn replay(one: &Progress, moments: &Moments) -> One {
         ("There already", counts.present),
         ("Not asked", counts.not_asked),
     ] {
-        facts.extend((count > 0).then(|| (name, count.to_string())));
+        facts.extend((count > 0).then(|| (name, grouped(count))));
     }
     let skipped = replay.plan.skipped.iter();
     facts.extend(skipped.map(|one| {
@@ -303,7 +306,7 @@ fn legs(view: &DrillView, moments: &Moments) -> Vec<Leg> {
             tone: Tone::from(leg.state.light).class(),
             light,
             since: leg.state.since.map(|at| moments.when(at)),
-            reason: visible(&leg.state.reason),
+            reason: visible(&moments.readable(&leg.state.reason)),
             facts: known
                 .filter_map(|(name, value)| value.map(|value| (name, visible(&value))))
                 .collect(),

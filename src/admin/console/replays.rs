@@ -5,7 +5,7 @@ use axum::response::Response;
 
 use super::Console;
 use super::ask::escaped;
-use super::asker::{Fields, Sent};
+use super::asker::{Asker, Fields, Sent};
 use super::fault::Fault;
 use super::filter::age;
 use crate::admin::ReplayPlanView;
@@ -51,6 +51,26 @@ fn asked(fields: &Fields, now: Timestamp) -> Result<String, Fault> {
         path.push_str(&escaped(domain));
     }
     Ok(path)
+}
+
+/// Where a replay stands in the page of all of them, if there is one of that name.
+pub(super) async fn one(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    asker: Asker,
+) -> Result<Response, Fault> {
+    let path = format!("/api/replays/{}", escaped(&id));
+    let found: Progress = console.ask(&asker).get(&path).await?;
+    Ok(see_other(&format!("/waves#{}", escaped(&found.replay.id))))
+}
+
+/// The same for an address of something that is done with it: a look does nothing.
+pub(super) async fn one_of(
+    console: State<Console>,
+    Path((id, _)): Path<(String, String)>,
+    asker: Asker,
+) -> Result<Response, Fault> {
+    one(console, Path(id), asker).await
 }
 
 pub(super) async fn act(

@@ -3,12 +3,12 @@
 use askama::Template;
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 
 use super::Console;
-use super::asker::{Asker, Csrf};
+use super::asker::{Asker, Csrf, expect_question};
 use super::fault::Fault;
 use crate::admin::{Caller, Role};
 use crate::frame::{self, versioned};
@@ -121,6 +121,15 @@ impl Console {
     }
 }
 
+/// Letters of a text that is shown at once; what is longer opens.
+const HEAD: usize = 280;
+
+/// How a text begins that is too long to be shown at once.
+pub(super) fn head(text: &str) -> Option<String> {
+    let is_long = text.chars().nth(HEAD + HEAD / 4).is_some();
+    is_long.then(|| text.chars().take(HEAD).collect())
+}
+
 /// Writes a page.
 pub(super) fn show(page: &impl Template) -> Result<Response, Fault> {
     let page = page.render().map_err(|error| Fault::ours(&error))?;
@@ -163,10 +172,11 @@ pub(super) async fn around(
             csrf: csrf.clone(),
             proof: None,
         });
-    let mut response = if foreign {
-        Fault::foreign().into_response()
-    } else {
-        next.run(request).await
+    let odd = (request.method() == Method::GET).then(|| expect_question(request.uri()));
+    let mut response = match odd {
+        _ if foreign => Fault::foreign().into_response(),
+        Some(Err(fault)) => fault.into_response(),
+        Some(Ok(())) | None => next.run(request).await,
     };
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();

@@ -2,8 +2,8 @@
 //! pure function of what the API says.
 
 use super::matters;
-use super::moments::{Moments, grouped, many};
-use crate::admin::{BackendView, CaseNumbers, DrillView, HealthView, StatusView};
+use super::moments::{Moments, grouped};
+use crate::admin::{BackendView, DrillView, HealthView, StatusView};
 use crate::backend::{Health, Wish};
 use crate::drill::Light;
 use crate::route::MoveState;
@@ -165,7 +165,8 @@ fn headline(facts: Facts<'_>, matters: &[Matter]) -> String {
         })
         .collect();
     let waiting: u64 = silent.iter().map(|backend| backend.waiting).sum();
-    let waits = waits(waiting, (silent.len(), &status.cases));
+    let refused = silent.iter().map(|backend| backend.in_cases).sum();
+    let waits = waits((waiting, refused), silent.len());
     match silent.as_slice() {
         [] => {}
         [one] => {
@@ -189,15 +190,14 @@ fn headline(facts: Facts<'_>, matters: &[Matter]) -> String {
 }
 
 /// What waits for backends that take no mail, and what they have refused before: it waits, too.
-fn waits(waiting: u64, (backends, cases): (usize, &CaseNumbers)) -> String {
-    let in_cases = many(cases.cases, "case");
-    match (waiting, cases.recipients, backends) {
+fn waits((waiting, refused): (u64, u64), backends: usize) -> String {
+    match (waiting, refused, backends) {
         (0, 0, 1) => "nothing waits for it yet".to_owned(),
         (0, 0, _) => "nothing waits for them yet".to_owned(),
         (count, 0, _) => matters::wait(count),
-        (0, refused, _) => format!("{} in {in_cases}", matters::wait(refused)),
+        (0, refused, _) => format!("{} in cases", matters::wait(refused)),
         (count, refused, _) => format!(
-            "{}, and {} more in {in_cases}",
+            "{}, and {} more in cases",
             matters::wait(count),
             grouped(refused)
         ),

@@ -237,7 +237,7 @@ async fn an_address_is_explained() {
     let desk = directory_desk();
     let page = desk.get(Role::Viewer, "/directory").await;
     page.is(StatusCode::OK)
-        .has("1 conflicts are open")
+        .has("1 conflict is open")
         .has("tideover directory settle info@example.org --owner ann@example.org")
         .lacks("<script>alert");
     desk.says(
@@ -289,5 +289,27 @@ async fn what_was_not_done_leads_back_to_its_page() {
         let page = desk.get(Role::Viewer, &path).await;
         page.is(StatusCode::OK).has("href=\"/\">Back to Overview<");
     }
+    assert!(desk.changes().is_empty());
+}
+
+/// Who has an address from a notice or from memory hears what is not there.
+#[tokio::test]
+async fn what_is_not_there_is_named() {
+    let desk = desk();
+    let page = desk.get(Role::Viewer, "/holds/h1").await;
+    page.is(StatusCode::SEE_OTHER);
+    assert_eq!(page.headers["location"], "/holds#h1");
+    desk.get(Role::Viewer, "/holds/h999")
+        .await
+        .is(StatusCode::NOT_FOUND)
+        .has("no hold &#34;h999&#34; is in force");
+    let refusal = json!({ "error": "there is no replay r99", "hint": "list them" });
+    desk.says_with("GET /api/replays/r99", StatusCode::NOT_FOUND, &refusal);
+    for path in ["/replays/r99", "/replays/r99/start"] {
+        let page = desk.get(Role::Viewer, path).await;
+        page.is(StatusCode::NOT_FOUND).has("there is no replay r99");
+    }
+    let page = desk.get(Role::Viewer, "/nosuch?x=1").await;
+    page.is(StatusCode::NOT_FOUND).has("there is no such page");
     assert!(desk.changes().is_empty());
 }

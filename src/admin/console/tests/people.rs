@@ -220,5 +220,6 @@ async fn the_audit_log_is_shown_and_asked_for() {
     desk.says_with("GET /api/audit", StatusCode::BAD_REQUEST, &refusal);
     desk.get(Role::Viewer, "/audit?after=zz")
         .await
+        .is(StatusCode::BAD_REQUEST)
         .has("there is no such page");
 }

@@ -203,6 +203,16 @@ async fn a_filter_that_nobody_knows_is_refused() {
     for path in [
         "/queue?recpient=typo",
         "/queue/act?deed=drop&recpient=typo",
+        "/?recpient=typo",
+        "/config?recpient=typo",
+        "/mailboxes?recpient=typo",
+        "/waves?recpient=typo",
+        "/drills?recpient=typo",
+        "/holds?recpient=typo",
+        "/me?recpient=typo",
+        "/backends?recpient=typo",
+        "/messages/06J8Z4K2M0001?recpient=typo",
+        "/events?recpient=typo",
         "/audit?recpient=typo",
         "/trace?recpient=typo",
         "/users?recpient=typo",
@@ -271,4 +281,20 @@ async fn what_only_waits_for_a_backend_is_said_before() {
         page.is(StatusCode::FORBIDDEN)
             .has("this takes the role admin");
     }
+}
+
+/// A reply may have thousands of letters: its head is shown, and the rest opens.
+#[tokio::test]
+async fn a_long_reply_does_not_fill_the_page() {
+    let desk = desk();
+    let mut long = message();
+    long["recipients"][0]["events"][0]["detail"] = json!("W".repeat(900));
+    desk.says(&format!("GET /api/messages/{ID}"), &long);
+    let page = desk.get(Role::Viewer, &format!("/messages/{ID}")).await;
+    let shown = page.between("<summary><bdi>W", "</summary>");
+    assert!(shown.len() < 400, "{shown}");
+    page.has("<details class=\"long\">").has(&"W".repeat(900));
+    desk.says(&format!("GET /api/messages/{ID}"), &message());
+    let page = desk.get(Role::Viewer, &format!("/messages/{ID}")).await;
+    page.lacks("<details class=\"long\">");
 }
