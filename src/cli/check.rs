@@ -276,6 +276,11 @@ fn summary(
     for domain in &config.domains {
         writeln!(text, "  {} goes to {}", domain.name, domain.home).ok();
     }
+    for (domain, policy) in &config.mta_sts.policies {
+        let (hosts, id) = (policy.hosts().join(", "), policy.id());
+        writeln!(text, "  mta-sts.{domain} is this server and names {hosts}").ok();
+        writeln!(text, "    _mta-sts.{domain} TXT \"v=STSv1; id={id};\"").ok();
+    }
     for (kind, way, deed) in config.automatic.policy.rules() {
         let rule = Policy::rule(kind, way);
         writeln!(text, "  {rule}: {deed}").ok();

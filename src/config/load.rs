@@ -1,16 +1,17 @@
 //! Finds the file, reads it, and puts the pieces together.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::reader::{Section, Source};
+use super::reader::{At, Section, Source};
 use super::verify::{self, Ourselves};
 use super::{
     Config, LdapSource, Listing, Problem, Problems, ServerConfig, WebConfig, admin_keys, auth_keys,
     automatic_keys, drill, filter_keys, landing_keys, ldap_keys, listener_keys, log_keys,
-    notice_keys, online, people, people_keys, platforms, sections, signing, tls_keys,
+    mta_sts_keys, notice_keys, online, people, people_keys, platforms, sections, signing, tls_keys,
     writeback_keys,
 };
 use crate::base::read_regular;
@@ -199,7 +200,8 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let (server, listeners) = (sections::server(root), listener_keys::listeners(root));
     let (spool, spool_uuid) = sections::spool(root);
     let (tls, backends) = (tls_keys::tls(root), platforms::backends(root));
-    let (domains, check, dmarc) = online::domains(root, &backends);
+    let (domains, check, (dmarc, policies)) = online::domains(root, &backends);
+    let mta_sts = mta_sts_keys::door(root, &policies);
     let (auth, notices) = (auth_keys::auth(root, dmarc), notice_keys::notices(root));
     let filters = filter_keys::filters(root, (&listeners, &domains));
     let automatic = automatic_keys::automatic(root, &domains);
@@ -211,7 +213,8 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let (admin, limits) = (admin_keys::admin(root), sections::limits(root));
     let drill = drill::drill(root, &backends, &domains);
 
-    check_binds(source, &listeners, (web.as_ref(), admin.as_ref()));
+    let others = (web.as_ref(), admin.as_ref(), mta_sts.as_ref());
+    check_binds(source, &listeners, others);
     let ourselves = Ourselves {
         listeners: listeners
             .iter()
@@ -233,14 +236,11 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         admin_keys::check_files(source, admin.as_ref());
     }
 
+    let server = server_config(server)?;
     Some(Config {
         file: source.file().to_owned(),
-        server: ServerConfig {
-            hostname: server.hostname?.value,
-            data_dir: server.data_dir.value,
-            postmaster: server.postmaster.map(|at| at.value),
-            stop_limit: server.stop_limit,
-        },
+        mta_sts: mta_sts_keys::config(mta_sts, policies, &server.hostname),
+        server,
         spool,
         listeners: listener_keys::configs(listeners),
         tls: tls.config(),
@@ -274,12 +274,16 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
 fn check_binds(
     source: &Source<'_>,
     listeners: &[listener_keys::Listener],
-    (web, admin): (Option<&sections::Web>, Option<&admin_keys::Admin>),
+    (web, admin, mta_sts): (
+        Option<&sections::Web>,
+        Option<&admin_keys::Admin>,
+        Option<&At<SocketAddr>>,
+    ),
 ) {
     let binds = listeners.iter().map(|listener| &listener.bind);
     let web = web.and_then(|web| web.bind.as_ref());
     let admin = admin.and_then(|admin| admin.bind.as_ref());
-    let binds: Vec<_> = binds.chain(web).chain(admin).collect();
+    let binds: Vec<_> = binds.chain(web).chain(admin).chain(mta_sts).collect();
     verify::binds(source, &binds);
 }
 
@@ -292,6 +296,15 @@ fn check_files(
     for file in named.chain(web.iter().flat_map(|web| &web.oidc.files)) {
         verify::readable(source, file);
     }
+}
+
+fn server_config(server: sections::Server) -> Option<ServerConfig> {
+    Some(ServerConfig {
+        hostname: server.hostname?.value,
+        data_dir: server.data_dir.value,
+        postmaster: server.postmaster.map(|at| at.value),
+        stop_limit: server.stop_limit,
+    })
 }
 
 fn web_config(web: sections::Web, ldap: Option<LdapSource>) -> Option<WebConfig> {

@@ -17,6 +17,7 @@ mod listener_keys;
 mod listing;
 mod load;
 mod log_keys;
+mod mta_sts_keys;
 mod nearest;
 mod notes;
 mod notice_keys;
@@ -37,6 +38,7 @@ pub(crate) mod units;
 mod verify;
 mod writeback_keys;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -62,7 +64,7 @@ use crate::directory::{
 use crate::inbound::{Bounds, Role, Spokesmen, TlsMode};
 use crate::ldap::LdapOptions;
 use crate::mail::{BackendId, FinalCause};
-use crate::outbound::Protection;
+use crate::outbound::{Protection, StsPolicy};
 use crate::queue::{landing, replay};
 use crate::route::OutboundRelay;
 use crate::smtp::{Domain, Mailbox};
@@ -83,6 +85,8 @@ pub struct Config {
     pub listeners: Vec<ListenerConfig>,
     /// `[tls]`; `None`: a self-signed pair in `data_dir`.
     pub tls: Option<TlsFiles>,
+    /// `[mta_sts]`, and `mta_sts` of the domains.
+    pub mta_sts: MtaStsConfig,
     /// `[backend.NAME]`, at least one.
     pub backends: Vec<BackendConfig>,
     /// `[domain.NAME]`, at least one.
@@ -241,6 +245,15 @@ pub struct TlsFiles {
     pub first: CertificateFiles,
     /// For those who name one of its hosts, each.
     pub more: Vec<CertificateFiles>,
+}
+
+/// What senders to our domains are asked for (RFC 8461).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MtaStsConfig {
+    /// Where they read it; `None`: nowhere.
+    pub bind: Option<SocketAddr>,
+    /// By domain.
+    pub policies: BTreeMap<String, StsPolicy>,
 }
 
 /// A certificate and its key.

@@ -222,6 +222,7 @@ impl Config {
         let options = &self.notices.options;
         let mut warnings = self.automatic_warnings();
         warnings.extend(self.submission_warning());
+        warnings.extend(self.policy_warnings());
         for address in &options.addresses {
             let domain = address.domain().key();
             let Some(ours) = self.domains.iter().find(|rule| rule.name == domain) else {

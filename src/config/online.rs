@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::Config;
+use super::mta_sts_keys::Policies;
 use super::platforms::{self, Backend};
 use super::reader::Section;
 use crate::auth::Enforcements;
@@ -34,17 +35,18 @@ pub enum ResolverName {
     At(SocketAddr, String),
 }
 
-/// The domains, what is asked about them, and what happens to forged mail for them.
+/// The domains, what is asked about them, what happens to forged mail for them, and what senders
+/// to them are asked for.
 pub(super) fn domains(
     root: &Section<'_>,
     backends: &[Backend],
-) -> (Vec<DomainRule>, CheckConfig, Enforcements) {
+) -> (Vec<DomainRule>, CheckConfig, (Enforcements, Policies)) {
     let domains = platforms::domains(root, backends);
     let check = CheckConfig {
         resolvers: resolvers(root),
         dkim_selectors: domains.dkim_selectors,
     };
-    (domains.rules, check, domains.dmarc)
+    (domains.rules, check, (domains.dmarc, domains.policies))
 }
 
 fn resolvers(root: &Section<'_>) -> Vec<ResolverName> {
@@ -94,6 +96,7 @@ impl Config {
                 .get(name)
                 .cloned()
                 .unwrap_or_default(),
+            policy: self.mta_sts.policies.get(name).cloned(),
         };
         Options {
             hostname: self.server.hostname.key(),

@@ -8,6 +8,7 @@ use super::BackendConfig;
 use super::auth_keys::enforcement;
 use super::entry::{self, EntryFiles, entry};
 use super::imap_keys::{self, ImapFiles, imap};
+use super::mta_sts_keys::{self, Policies};
 use super::nearest::nearest;
 use super::reader::{At, Section, Source};
 use super::sections::{mailbox, non_empty, not_one_of, set};
@@ -227,6 +228,8 @@ pub(super) struct Domains {
     pub(super) dkim_selectors: BTreeMap<String, Vec<String>>,
     /// By domain: what happens to mail that fails DMARC.
     pub(super) dmarc: Enforcements,
+    /// By domain: what senders to it are asked for.
+    pub(super) policies: Policies,
 }
 
 pub(super) fn domains(root: &Section<'_>, backends: &[Backend]) -> Domains {
@@ -259,6 +262,10 @@ pub(super) fn domains(root: &Section<'_>, backends: &[Backend]) -> Domains {
         domains
             .dmarc
             .extend(dmarc.map(|at| (key.clone(), at.value)));
+        let policy = mta_sts_keys::policy(&section);
+        domains
+            .policies
+            .extend(policy.map(|policy| (key.clone(), policy)));
         domains.rules.extend(domain(key, section, backends));
     }
     domains

@@ -204,7 +204,7 @@ impl Look<'_> {
             async {
                 tokio::join!(
                     self.dmarc(&zone, name),
-                    self.sts(&zone, name),
+                    self.sts(&zone, domain),
                     self.reports(&zone, name)
                 )
             },
@@ -411,18 +411,24 @@ impl Look<'_> {
         (findings, said)
     }
 
-    async fn sts(&self, zone: &[Resolver], domain: &str) -> Part {
-        let name = format!("_mta-sts.{domain}");
+    async fn sts(&self, zone: &[Resolver], domain: &DomainOptions) -> Part {
+        let name = format!("_mta-sts.{}", domain.name);
         let mut fetch = false;
         let judge = |texts: &[&str]| {
             let settled = sts::judge_records(texts);
             fetch = settled.is_none();
-            settled.into_iter().collect()
+            let ours = domain.policy.as_ref();
+            let ours = ours.and_then(|ours| sts::judge_id(texts, ours, &domain.name));
+            // What has to be put there is all that there is to say.
+            let settled = settled.filter(|_| ours.is_none() || !texts.is_empty());
+            settled.into_iter().chain(ours).collect()
         };
         let subject = (Subject::MtaSts, name.as_str());
         let (mut findings, said) = self.texts(zone, subject, sts::is_record, judge).await;
         if fetch {
-            let policy = self.network.policy(domain).await;
+            let policy = self.network.policy(&domain.name).await;
+            let ours = domain.policy.as_ref();
+            findings.extend(ours.and_then(|ours| sts::judge_served(&policy, ours)));
             findings.insert(0, sts::judge_policy(&policy, self.hostname));
         }
         (findings, said)

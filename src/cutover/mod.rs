@@ -53,6 +53,8 @@ pub struct DomainOptions {
     pub name: String,
     /// Whose keys are looked at.
     pub dkim_selectors: Vec<String>,
+    /// The policy of MTA-STS that this server serves for it.
+    pub policy: Option<StsPolicy>,
 }
 
 /// Somebody who is asked.

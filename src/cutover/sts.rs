@@ -37,6 +37,39 @@ pub(super) fn judge_records(records: &[&str]) -> Option<Finding> {
     }
 }
 
+/// The record that announces the policy which this server serves; `None`: it is there.
+pub(super) fn judge_id(records: &[&str], ours: &StsPolicy, domain: &str) -> Option<Finding> {
+    let owned: Vec<String> = records.iter().copied().map(str::to_owned).collect();
+    let id = ours.id();
+    let found = sts_record_id(&owned);
+    if found.as_ref() == Some(&id) {
+        return None;
+    }
+    let todo = format!("set _mta-sts.{domain} TXT \"v=STSv1; id={id};\"");
+    let text = match found {
+        None => format!("nobody looks for the policy that is served here: {todo}"),
+        Some(found) => format!(
+            "its id is {found}: who knows an older policy does not look for the one that is \
+             served here: {todo}"
+        ),
+    };
+    Some(finding(Verdict::Waits, text))
+}
+
+/// The policy that others see is the one that this server serves; `None`: it is, or nobody knows.
+pub(super) fn judge_served(
+    policy: &Result<StsPolicy, String>,
+    ours: &StsPolicy,
+) -> Option<Finding> {
+    let seen = policy.as_ref().ok().filter(|seen| *seen != ours)?;
+    let line = |policy: &StsPolicy| policy.to_string().replace("\r\n", "; ");
+    let text = format!(
+        "what others read is not what this server serves, but: {}",
+        line(seen).trim_end()
+    );
+    Some(finding(Verdict::Waits, text))
+}
+
 /// The policy that a record announces.
 pub(super) fn judge_policy(policy: &Result<StsPolicy, String>, hostname: &str) -> Finding {
     let policy = match policy {
@@ -148,6 +181,35 @@ mod tests {
             assert_eq!(finding.verdict, verdict, "{finding:?}");
             assert!(finding.text.contains(words), "{finding:?}");
         }
+    }
+
+    #[test]
+    fn a_policy_of_ours_is_announced_and_read() {
+        let ours = policy("testing", "mx.example.org").unwrap();
+        let record = format!("v=STSv1; id={};", ours.id());
+        assert_eq!(judge_id(&[&record], &ours, "example.org"), None);
+        for (records, words) in [
+            (&[][..], "nobody looks for the policy"),
+            (&["v=STSv1; id=1"], "its id is 1: who knows an older policy"),
+        ] {
+            let finding = judge_id(records, &ours, "example.org").unwrap();
+            assert_eq!(finding.verdict, Verdict::Waits);
+            assert!(finding.text.contains(words), "{finding:?}");
+            let todo = format!("set _mta-sts.example.org TXT \"{record}\"");
+            assert!(finding.text.ends_with(&todo), "{finding:?}");
+        }
+        assert_eq!(judge_served(&Ok(ours.clone()), &ours), None);
+        assert_eq!(
+            judge_served(&Err("HTTP status 404".to_owned()), &ours),
+            None
+        );
+        let other = judge_served(&policy("enforce", "mx.example.org"), &ours).unwrap();
+        assert!(
+            other
+                .text
+                .contains("mode: enforce; mx: mx.example.org; max_age"),
+            "{other:?}"
+        );
     }
 
     #[test]

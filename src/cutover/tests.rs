@@ -133,6 +133,7 @@ fn options() -> Options {
         hostname: "mx.example.org".to_owned(),
         domains: vec![DomainOptions {
             name: "example.org".to_owned(),
+            policy: None,
             dkim_selectors: Vec::new(),
         }],
         platforms: vec![Platform {
@@ -288,6 +289,7 @@ async fn keys_and_the_domain_above_are_found() {
     let mut options = options();
     options.domains = vec![DomainOptions {
         name: "sub.example.org".to_owned(),
+        policy: None,
         dkim_selectors: vec!["s1".to_owned(), "s2".to_owned()],
     }];
     let report = look(options, resolvers(&[("system", fake)]), &world(good())).await;

@@ -11,6 +11,7 @@ use super::catch_up::{Rest, known_people};
 use super::certificates::Certificates;
 use super::door::desks;
 use super::front::{LdapFront, provider};
+use super::policy_door::PolicyDesk;
 use super::reload::{Movers, Reloader};
 use super::sockets::{Handed, Sockets};
 use super::submitters::AccountSubmitters;
@@ -68,7 +69,6 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
     let provider = provider(&config, (&base.clock, &base.shutdown))?;
     let movers = movers(&config, &base, (&queue, &outbound, &tls))?;
     let (reloader, told) = Reloader::new(config.clone(), base.clone(), movers.clone());
-    reloader.watch_backends();
     let writer = opened.writer.spawn_thread();
     let writer = writer.map_err(StartError::other("the spool's writer"))?;
     let rest = Rest::new((&movers, &accounts), &config, opened.committed);
@@ -109,9 +109,11 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
         },
     )?;
     notices::start(&admin, &base, &opened.recovery);
+    // Mail last: whoever sees the greeting can ask `status`.
+    let listeners = base.serve_mail(&config, sockets.mail, (tls.get(&Served::Mail), webmail));
+    base.serve_policies(sockets.policies, &tls, &movers.policies);
     Ok(Running {
-        // Mail last: whoever sees the greeting can ask `status`.
-        listeners: base.serve_mail(&config, sockets.mail, (tls.get(&Served::Mail), webmail)),
+        listeners,
         spool: base.spool,
         router: base.router,
         queue,
@@ -436,6 +438,7 @@ fn movers(
         imap,
         notices: notices::notices(base, config, outbound)?,
         certificates: tls.get(&Served::Mail).cloned(),
+        policies: PolicyDesk::new(config.mta_sts.policies.clone()),
     })
 }
 

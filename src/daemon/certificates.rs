@@ -12,11 +12,13 @@ use crate::net::{TlsFileError, TlsPairs, TlsServer};
 /// By whom they are shown to.
 pub(super) type Certificates = BTreeMap<Served, Arc<TlsServer>>;
 
-/// All of them: of the listeners, if one of them encrypts, and of the operators' door.
+/// All of them: of the listeners, if one of them encrypts or policies are served, and of the
+/// operators' door.
 pub(super) fn load(config: &Config) -> Result<Certificates, StartError> {
     let mut all = Certificates::new();
     let mut listeners = config.listeners.iter();
-    if listeners.any(|listener| listener.tls != TlsMode::None) {
+    let encrypts = listeners.any(|listener| listener.tls != TlsMode::None);
+    if encrypts || config.mta_sts.bind.is_some() {
         let pairs = of_mail(config).map_err(StartError::other("the certificate"))?;
         let server = TlsServer::new(pairs).map_err(StartError::other("TLS"))?;
         all.insert(Served::Mail, Arc::new(server));

@@ -13,6 +13,7 @@ mod front;
 mod invite_many;
 mod keeper;
 mod notices;
+mod policy_door;
 mod reading;
 mod relay_watch;
 mod reload;

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::assemble::Base;
 use super::comparison::{mark, needs_restart};
 use super::keeper::Keeper;
+use super::policy_door::PolicyDesk;
 use super::reading::Reading;
 use super::{certificates, sync};
 use crate::admin::{ConfigView, Reload};
@@ -38,6 +39,7 @@ pub(super) struct Movers {
     pub(super) notices: Notices,
     /// Of the listeners; `None`: none of them encrypts.
     pub(super) certificates: Option<Arc<TlsServer>>,
+    pub(super) policies: PolicyDesk,
 }
 
 /// What a reload changes.
@@ -105,6 +107,7 @@ impl Reloader {
             backends: watched,
             attention_after,
         };
+        reloader.watch_backends();
         (Arc::new(reloader), told)
     }
 
@@ -195,6 +198,7 @@ impl Reloader {
         self.base.checker.configure(new.auth.clone());
         self.base.filters.configure(new.filter_options());
         self.base.policies.configure(new.automatic.policy.clone());
+        self.movers.policies.configure(new.mta_sts.policies.clone());
         if let (Some(shown), Some(pairs)) = (&self.movers.certificates, certificates) {
             shown.show(pairs);
         }
@@ -299,6 +303,11 @@ pub(super) fn changed_for_good(old: &Config, new: &Config) -> Vec<&'static str> 
         ("[server]", text(&old.server), text(&new.server)),
         ("[spool]", text(&old.spool), text(&new.spool)),
         ("[[listener]]", text(&old.listeners), text(&new.listeners)),
+        (
+            "[mta_sts]",
+            text(&old.mta_sts.bind),
+            text(&new.mta_sts.bind),
+        ),
         ("[web]", text(&old.web), text(&new.web)),
         ("[admin]", text(&old.admin), text(&new.admin)),
         ("[limits]", text(&old.limits), text(&new.limits)),

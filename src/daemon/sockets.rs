@@ -39,7 +39,7 @@ impl Handed {
         }
         let why = format!(
             "{} was handed over (LISTEN_FDS), and the config names no such port: change the \
-             socket unit, or the bind of a listener, of [web] or of [admin]",
+             socket unit, or the bind of a listener, of [web], [admin] or [mta_sts]",
             left.join(", ")
         );
         Err(StartError::other("sockets")(why))
@@ -53,6 +53,7 @@ pub(super) struct Sockets {
     pub(super) web_address: Option<SocketAddr>,
     pub(super) admin: Option<TcpListen>,
     pub(super) admin_address: Option<SocketAddr>,
+    pub(super) policies: Option<TcpListen>,
 }
 
 impl Sockets {
@@ -72,6 +73,8 @@ impl Sockets {
             .as_ref()
             .map(|admin| handed.listen(admin.bind))
             .transpose()?;
+        let policies = config.mta_sts.bind.map(|bind| handed.listen(bind));
+        let policies = policies.transpose()?;
         let mail = mail?;
         handed.assert_none_left()?;
         Ok(Self {
@@ -79,6 +82,7 @@ impl Sockets {
             web_address: web.as_ref().map(|(_, socket)| socket.local_address()),
             web,
             admin_address: admin.as_ref().map(Listen::local_address),
+            policies,
             admin,
         })
     }

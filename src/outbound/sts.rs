@@ -1,8 +1,12 @@
 //! MTA-STS, RFC 8461: records and policies, pure.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::base::hex;
 
 /// RFC 8461 §3.2: no policy is kept for longer.
 const LONGEST: u64 = 31_557_600;
@@ -51,7 +55,36 @@ pub fn record_id(texts: &[String]) -> Option<String> {
     is_legal.then_some(id)
 }
 
+impl fmt::Display for StsPolicy {
+    /// The text of RFC 8461 §3.2, as it is served.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mode = match self.mode {
+            Mode::Enforce => "enforce",
+            Mode::Testing => "testing",
+            Mode::None => "none",
+        };
+        write!(f, "version: STSv1\r\nmode: {mode}\r\n")?;
+        for host in &self.mx {
+            write!(f, "mx: {host}\r\n")?;
+        }
+        write!(f, "max_age: {}\r\n", self.max_age.as_secs())
+    }
+}
+
 impl StsPolicy {
+    /// A policy of ours; hosts are lower case, ASCII, or `*.` and such a domain.
+    #[must_use]
+    pub fn new(mode: Mode, mx: Vec<String>, max_age: Duration) -> Self {
+        Self { mode, mx, max_age }
+    }
+
+    /// The id of its record, which is another one for each policy (§3.1).
+    #[must_use]
+    pub fn id(&self) -> String {
+        let digest = Sha256::digest(self.to_string());
+        hex(digest.get(..8).unwrap_or_default())
+    }
+
     /// Reads a policy file, RFC 8461 §3.2.
     ///
     /// # Errors
@@ -117,6 +150,17 @@ impl StsPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_its_id_follows_it() {
+        let mx = vec!["mx.example.org".to_owned(), "*.example.net".to_owned()];
+        let policy = StsPolicy::new(Mode::Testing, mx.clone(), Duration::from_secs(86_400));
+        assert_eq!(StsPolicy::parse(&policy.to_string()), Ok(policy.clone()));
+        let record = format!("v=STSv1; id={};", policy.id());
+        assert_eq!(record_id(&[record]), Some(policy.id()));
+        let enforced = StsPolicy::new(Mode::Enforce, mx, Duration::from_secs(86_400));
+        assert_ne!(policy.id(), enforced.id());
+    }
 
     #[test]
     fn records_are_found_among_others() {

@@ -166,3 +166,51 @@ fn quitting(arguments: &[&str]) -> String {
     let output = child.wait_with_output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
+
+#[test]
+fn senders_read_the_policy_of_a_domain_over_https() {
+    let platform = Platform::start();
+    let door = free_address();
+    let served = |policy: &str| {
+        let more = files("[[tls.more]]", "policy");
+        let door = format!("[mta_sts]\nbind = \"{door}\"\n");
+        let domain = format!(
+            "[domain.\"example.net\"]\nhome = \"onprem\"\nunknown = \"relay\"\nmta_sts = {policy}\n"
+        );
+        files("[tls]", "first") + &more + &door + &domain
+    };
+    let place = Place::new(platform.address, &served("\"testing\""));
+    make(&place, "first", "DNS:mx.example.org");
+    make(&place, "policy", "DNS:mta-sts.example.net");
+    let mut program = place.start();
+    let read = |host: &str| {
+        let to = format!("{host}:{}:127.0.0.1", door.port());
+        let url = format!("https://{host}:{}/.well-known/mta-sts.txt", door.port());
+        let mut command = Command::new("curl");
+        command.args(["--silent", "--show-error", "--fail", "--cacert"]);
+        command.arg(place.file("policy.pem"));
+        let output = command.args(["--resolve", &to, &url]).output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat());
+        (output.status.success(), said.unwrap())
+    };
+    let text = |mode: &str| {
+        let mx = "mx: mx.example.org\r\nmax_age: 604800\r\n";
+        (true, format!("version: STSv1\r\nmode: {mode}\r\n{mx}"))
+    };
+    assert_eq!(read("mta-sts.example.net"), text("testing"));
+    let other = read("mta-sts.example.org");
+    assert!(!other.0, "its certificate is for nobody there: {other:?}");
+
+    let check = place.verb(&["check", "--json"]);
+    let check = String::from_utf8(check.stdout).unwrap();
+    assert!(!check.contains("senders that obey"), "{check}");
+    place.configure(platform.address, &served("\"enforce\""));
+    assert!(place.verb(&["reload"]).status.success());
+    assert_eq!(read("mta-sts.example.net"), text("enforce"));
+    let check = String::from_utf8(place.verb(&["check"]).stdout).unwrap();
+    assert!(
+        check.contains("_mta-sts.example.net TXT \"v=STSv1; id="),
+        "{check}"
+    );
+    program.stop();
+}
