@@ -18,5 +18,6 @@ mod place;
 mod platform;
 mod sockets;
 mod stop;
+mod testssl;
 mod upgrade;
 mod wait;
