@@ -1,9 +1,13 @@
 //! What the fuzz targets do with their input. Also run over the corpus by `tests/protocol`.
 
+use std::future::Future as _;
+use std::task::{Context, Poll, Waker};
+
 use tideover::automatic::{author, recognise, requests};
 use tideover::filter::{Answer, Nonsense, ReplyReader};
 use tideover::limits;
 use tideover::mail::{AutomaticKind, header_end, header_fields};
+use tideover::net::{Proxied, ProxyError};
 use tideover::smtp::{ChunkCheck, Command, DataDecoder, DataEncoder, LineDecoder, ReversePath};
 use tideover::webmail::{AuthenticatorData, ClientData};
 
@@ -57,6 +61,39 @@ pub(crate) fn data(input: &[u8]) {
         assert!(DataDecoder::new().decode(&sent, &mut received).ended);
         assert_eq!(received, whole);
     }
+}
+
+/// What a proxy says in front of a connection: never panics, waits for nothing that is there, takes
+/// nothing of what follows; an address that is understood is understood the same when it is
+/// written again.
+pub(crate) fn proxy(input: &[u8]) {
+    let mut rest = input;
+    let Ok(said) = proxied(&mut rest) else {
+        return;
+    };
+    let (header, _) = input.split_at(input.len() - rest.len());
+    assert!(header.len() <= 16 + limits::PROXY_HEADER);
+    // Alone it says the same, and one byte less is not enough.
+    assert_eq!(proxied(&mut &*header).ok(), Some(said));
+    let (_, short) = header.split_last().unwrap_or((&0, &[]));
+    assert!(proxied(&mut &*short).is_err());
+    if let Proxied::Client(address) = said {
+        let family = if address.is_ipv4() { "TCP4" } else { "TCP6" };
+        let (ip, port) = (address.ip(), address.port());
+        let written = format!("PROXY {family} {ip} {ip} {port} 25\r\n");
+        let again = proxied(&mut written.as_bytes());
+        assert_eq!(again.ok(), Some(said), "{written:?}");
+    }
+}
+
+/// All that will ever come is there.
+fn proxied(stream: &mut &[u8]) -> Result<Proxied, ProxyError> {
+    let mut reading = std::pin::pin!(Proxied::read(stream));
+    let mut context = Context::from_waker(Waker::noop());
+    let Poll::Ready(said) = reading.as_mut().poll(&mut context) else {
+        panic!("it waits for more than there is");
+    };
+    said
 }
 
 /// A message: the first byte says whether it has a sender. Never panics; fields stand one behind

@@ -83,6 +83,11 @@ fn automatic_answers() {
 }
 
 #[test]
+fn what_proxies_say_survives() {
+    over_the_corpus("proxy", entries::proxy);
+}
+
+#[test]
 fn passkeys() {
     over_the_corpus("passkey", entries::passkey);
 }
