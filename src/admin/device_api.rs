@@ -63,6 +63,9 @@ pub struct DeviceMade {
     pub device: DeviceView,
     /// It was only looked what it would be.
     pub dry_run: bool,
+    /// With what it logs in under its name; it is not shown again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
 }
 
 /// The operations.
@@ -76,6 +79,12 @@ pub(super) fn operations() -> Vec<Operation> {
             Role::Operator,
             "Give a device more time, or another number a day",
             renew,
+        ),
+        change(
+            "/api/devices/{name}/password",
+            Role::Operator,
+            "Make another password for a device that logs in; the one until now is dead",
+            password,
         ),
         change(
             "/api/devices/{name}/end",
@@ -124,10 +133,20 @@ async fn add(State(admin): Us, by: Caller, Body(query): Body<DeviceQuery>) -> An
         let domain = key.parse::<Domain>();
         domain.is_ok_and(|domain| directory.domain(&domain).is_some())
     };
-    let device = admin.devices.add((wish, &by.name), &is_ours, doing).await?;
+    let added = admin.devices.add((wish, &by.name), &is_ours, doing).await?;
+    Ok(Json(DeviceMade {
+        device: added.0,
+        dry_run: doing == Doing::Look,
+        password: added.1,
+    }))
+}
+
+async fn password(State(admin): Us, Path(name): Path<String>) -> Answer<DeviceMade> {
+    let (device, password) = admin.devices.change_password(&name).await?;
     Ok(Json(DeviceMade {
         device,
-        dry_run: doing == Doing::Look,
+        dry_run: false,
+        password: Some(password),
     }))
 }
 

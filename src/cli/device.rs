@@ -36,6 +36,11 @@ pub(crate) enum DeviceVerb {
         #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
         daily: Option<u32>,
     },
+    /// Make another password for a device that logs in, and print it: it is not shown again
+    Password {
+        /// Its name in the list
+        name: String,
+    },
     /// End a device: from now on its mail is a stranger's
     End {
         /// Its name in the list
@@ -155,6 +160,11 @@ pub(super) async fn perform(
             let answer = client.ask(request).await?;
             teller.print(&answer, |page, it: &DeviceView| page.device(it))
         }
+        DeviceVerb::Password { name } => {
+            let request = Request::post(&path(&name, "/password"), &());
+            let answer = client.ask(request).await?;
+            teller.print(&answer, |_, it: &DeviceMade| made(it))
+        }
         DeviceVerb::End { name } => {
             let answer = client.ask(Request::post(&path(&name, "/end"), &())).await?;
             teller.print(&answer, |_, it: &DeviceView| {
@@ -195,7 +205,7 @@ async fn add(teller: &Teller, args: DeviceAdd) -> Result<(), Failure> {
     query.dry_run = false;
     let request = Request::post("/api/devices/add", &query);
     let answer: serde_json::Value = teller.client.ask(request).await?;
-    teller.print(&answer, |_, it: &DeviceMade| made(&it.device))
+    teller.print(&answer, |_, it: &DeviceMade| made(it))
 }
 
 impl Page {
@@ -251,11 +261,14 @@ impl Page {
 
     fn what_it_may(self, one: &DeviceView) -> String {
         let way = match one.way {
+            Way::Login => "login: with its name and its password, over TLS",
             Way::Internal => "internal: by its address, to our own people only",
             Way::Listed => "listed: by its address, to our own people and those on its list",
         };
         let mut text = self.field("way", way);
-        text += &self.field("comes from", &one.networks.join(", "));
+        if !one.networks.is_empty() {
+            text += &self.field("comes from", &one.networks.join(", "));
+        }
         text += &self.field("writes as", &joined(&one.senders));
         if !one.recipients.is_empty() {
             text += &self.field("sends to", &joined(&one.recipients));
@@ -279,8 +292,17 @@ impl Page {
     }
 }
 
-/// `device add`.
-fn made(one: &DeviceView) -> String {
+/// `device add`, `device password`.
+fn made(it: &DeviceMade) -> String {
+    let one = &it.device;
+    if let Some(password) = &it.password {
+        return folded(&format!(
+            "{0} logs in on port 587 with STARTTLS (or 465 with TLS) as\n\n  name      {0}\n  \
+             password  {password}\n\nthe password is not shown again; `tideover device password \
+             {0}` makes another one\n",
+            visible(&one.name)
+        ));
+    }
     folded(&format!(
         "{} is a device now: enter this server and its port as the mail server, without a \
          password; `tideover device show {0}` tells what it does\n",

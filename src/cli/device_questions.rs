@@ -94,10 +94,14 @@ pub(super) fn settle(
         args.sender,
         ("Which addresses may it write as?", "--sender"),
     )?;
-    let networks = questions.words(
-        args.network,
-        ("From which address does it come?", "--network"),
-    )?;
+    let networks = match way {
+        // It proves who it is, wherever it comes from.
+        Way::Login => args.network,
+        Way::Internal | Way::Listed => {
+            let question = "From which address does it come?";
+            questions.words(args.network, (question, "--network"))?
+        }
+    };
     let (mut recipients, mut expires, mut daily) = (args.to, args.expires, args.daily);
     if way == Way::Listed {
         let who = "To which strangers may it send, addresses or @domains?";
@@ -147,14 +151,14 @@ impl<A: Answers> Questions<'_, A> {
             "--login yes|no",
         );
         let auth = ("Can it at least log in (AUTH) on port 25?", "--auth yes|no");
-        for (question, said) in [(login, args.login), (auth, args.auth)] {
-            if self.decided(question, said)? == YesNo::Yes {
-                return Err(
-                    "no listener of this server takes logins yet: answer no, and it is \
-                            known by its address"
-                        .to_owned(),
-                );
-            }
+        if self.decided(login, args.login)? == YesNo::Yes {
+            let why = "known by its password, which is the least dangerous way";
+            return Ok((Way::Login, why));
+        }
+        if self.decided(auth, args.auth)? == YesNo::Yes {
+            let why = "known by its password, on a port 25 of its own: a [[listener]] with \
+                       role = \"submission\" on another address (docs/devices.md)";
+            return Ok((Way::Login, why));
         }
         let internal = ("Does it send to our own people only?", "--internal yes|no");
         Ok(match self.decided(internal, args.internal)? {

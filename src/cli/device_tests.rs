@@ -94,6 +94,21 @@ fn three_questions_lead_to_the_least_dangerous_way() {
 }
 
 #[test]
+fn who_can_log_in_is_asked_for_nothing_else() {
+    for answers in [
+        ["yes", "app@example.org", "invoices", ""].as_slice(),
+        &["no", "yes", "app@example.org", "invoices"],
+    ] {
+        let (settled, script) = asked(typed("app"), answers);
+        let Asked { query, why } = settled.unwrap();
+        assert_eq!((query.way, query.networks.len()), (Way::Login, 0));
+        assert_eq!(query.reason, "invoices");
+        assert_eq!(why.contains("port 25"), answers[0] == "no", "{why}");
+        assert!(script.complaints.is_empty());
+    }
+}
+
+#[test]
 fn a_program_says_everything_beforehand() {
     let all = "fax --login no --auth no --internal no --sender @example.org --network 192.0.2.8 \
                --to @partner.example --to tax@office.example --expires 2027-03-01 --daily 9 \

@@ -14,7 +14,7 @@ use super::front::{LdapFront, provider};
 use super::policy_door::PolicyDesk;
 use super::reload::{Movers, Reloader};
 use super::sockets::{Handed, Sockets};
-use super::submitters::AccountSubmitters;
+use super::submitters::AllSubmitters;
 use super::visit_key::visit_key;
 use super::{Running, StartError, certificates, drills, notices, sync};
 use crate::activation::Activation;
@@ -24,12 +24,12 @@ use crate::automatic::Policies;
 use crate::backend::Board;
 use crate::base::{Clock, Entropy, Shutdown};
 use crate::config::{AdminConfig, Config, WebConfig};
-use crate::device::Devices;
+use crate::device::{Devices, Logins};
 use crate::directory::{DirectoryHandle, Generations, Syncer, Verified, Waves};
 use crate::drill::{DrillTransport, Drills};
 use crate::filter::{self, Filters};
 use crate::imap::{self, ImapHomes};
-use crate::inbound;
+use crate::inbound::{self, Submitters};
 use crate::ldap::{LdapServer, Passwords};
 use crate::mail::{Sign, Transport, VisitKey};
 use crate::net::{
@@ -179,7 +179,11 @@ impl Base {
             config.generation_options(),
         );
         Ok(Self {
-            devices: Devices::new(spool.clone(), clock.clone()),
+            devices: Devices::new(
+                spool.clone(),
+                (clock.clone(), entropy.clone()),
+                logins(config),
+            ),
             clock: clock.clone(),
             entropy,
             shutdown: Shutdown::new(),
@@ -251,7 +255,7 @@ impl Base {
         (tls, webmail): (Option<&Arc<TlsServer>>, Option<Webmail>),
     ) -> Vec<SocketAddr> {
         super::relay_watch::spawn(self, config);
-        let submitters = webmail.map(|it| Arc::new(AccountSubmitters::new(it)));
+        let submitters = Arc::new(AllSubmitters::new(self.devices.clone(), webmail));
         let mut addresses = Vec::new();
         for (socket, (_, options)) in sockets.into_iter().zip(config.inbound_options()) {
             addresses.push(socket.local_address());
@@ -266,11 +270,9 @@ impl Base {
             let guard = LoopGuard::new(router, spool, self.visits.clone());
             let server = server.guarded(guard).checking(Arc::clone(&self.checker));
             let server = server.filtering(self.filters.clone());
-            let mut server = server.answering(self.policies.clone());
-            if let Some(submitters) = submitters.clone() {
-                server = server.submitting(submitters);
-            }
-            server = server.knowing(self.devices.clone());
+            let server = server.answering(self.policies.clone());
+            let server = server.submitting(Arc::clone(&submitters) as Arc<dyn Submitters>);
+            let server = server.knowing(self.devices.clone());
             let run = inbound::run(Box::new(socket), Arc::new(server), self.shutdown.clone());
             self.shutdown.spawn("inbound listener", run);
         }
@@ -347,6 +349,15 @@ impl Base {
             self.serve_network(options, socket, Arc::clone(&admin));
         }
         Ok(admin)
+    }
+}
+
+/// Can anybody log in to send?
+fn logins(config: &Config) -> Logins {
+    if config.listeners.iter().any(|it| it.role.wants_login()) {
+        Logins::Taken
+    } else {
+        Logins::Nowhere
     }
 }
 

@@ -2,20 +2,22 @@
 //! which do not see each other.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::base::Boxed;
 use crate::credential::ScramKeys;
+use crate::device::{Device, Devices, LoginDenied};
 use crate::inbound::{Denied, Outgoing, Proof, Submitter, Submitters};
 use crate::webmail::{ProgramError, Webmail, Writer};
 
 /// The accounts of the webmail.
 #[derive(Debug)]
-pub(super) struct AccountSubmitters {
+struct AccountSubmitters {
     webmail: Webmail,
 }
 
 impl AccountSubmitters {
-    pub(super) const fn new(webmail: Webmail) -> Self {
+    const fn new(webmail: Webmail) -> Self {
         Self { webmail }
     }
 }
@@ -85,10 +87,121 @@ impl Submitters for AccountSubmitters {
     }
 }
 
+/// Devices, and the accounts of the webmail if there is one. The name of a device has no `@`.
+#[derive(Debug)]
+pub(super) struct AllSubmitters {
+    devices: Devices,
+    accounts: Option<AccountSubmitters>,
+}
+
+impl AllSubmitters {
+    pub(super) fn new(devices: Devices, webmail: Option<Webmail>) -> Self {
+        Self {
+            devices,
+            accounts: webmail.map(AccountSubmitters::new),
+        }
+    }
+}
+
+impl Submitters for AllSubmitters {
+    fn verify<'a>(
+        &'a self,
+        identity: &'a str,
+        proof: Proof,
+        from: IpAddr,
+    ) -> Boxed<'a, Result<Submitter, Denied>> {
+        if let Some(accounts) = self.accounts.as_ref().filter(|_| identity.contains('@')) {
+            return accounts.verify(identity, proof, from);
+        }
+        Box::pin(async move {
+            let Proof::Password(password) = proof else {
+                // Nobody keeps such keys of a device.
+                return Err(Denied::Wrong);
+            };
+            let verified = self.devices.verify(identity, &password, from);
+            verified.await.map(of_device).map_err(not_in)
+        })
+    }
+
+    /// Of the password of a device there are no such keys: where one logs in, none is offered.
+    fn offers_scram(&self) -> Boxed<'_, bool> {
+        match &self.accounts {
+            Some(accounts) if !self.devices.log_in() => accounts.offers_scram(),
+            Some(_) | None => Box::pin(std::future::ready(false)),
+        }
+    }
+
+    fn scram_keys<'a>(
+        &'a self,
+        identity: &'a str,
+        from: IpAddr,
+    ) -> Boxed<'a, Result<(ScramKeys, String), Denied>> {
+        match &self.accounts {
+            Some(accounts) => accounts.scram_keys(identity, from),
+            None => Box::pin(std::future::ready(Err(Denied::Wrong))),
+        }
+    }
+
+    fn renew<'a>(&'a self, known: &'a Submitter) -> Boxed<'a, Result<Submitter, Denied>> {
+        match (&known.device, &self.accounts) {
+            (None, Some(accounts)) => accounts.renew(known),
+            (None, None) => Box::pin(std::future::ready(Err(Denied::Shut))),
+            (Some(device), _) => {
+                let renewed = self.devices.renewed(device).map(of_device);
+                Box::pin(std::future::ready(renewed.map_err(|denied| match denied {
+                    LoginDenied::Wrong => Denied::Shut,
+                    other @ (LoginDenied::Wait(_) | LoginDenied::NotYet | LoginDenied::Failed) => {
+                        not_in(other)
+                    }
+                })))
+            }
+        }
+    }
+
+    fn sends<'a>(
+        &'a self,
+        known: &'a Submitter,
+        outgoing: Outgoing<'a>,
+    ) -> Boxed<'a, Result<(), Denied>> {
+        match (&known.device, &self.accounts) {
+            (None, Some(accounts)) => accounts.sends(known, outgoing),
+            (None, None) => Box::pin(std::future::ready(Err(Denied::Shut))),
+            // Its day was asked about.
+            (Some(_), _) => Box::pin(std::future::ready(Ok(()))),
+        }
+    }
+
+    fn shown(&self, identity: &str) -> String {
+        if self.devices.show(identity).is_ok() {
+            return identity.trim().to_ascii_lowercase();
+        }
+        let accounts = self.accounts.as_ref();
+        accounts.map_or_else(String::new, |accounts| accounts.shown(identity))
+    }
+}
+
+fn of_device(device: Arc<Device>) -> Submitter {
+    Submitter {
+        user: device.name.clone(),
+        addresses: Vec::new(),
+        device: Some(device),
+    }
+}
+
+const fn not_in(denied: LoginDenied) -> Denied {
+    match denied {
+        LoginDenied::Wrong => Denied::Wrong,
+        LoginDenied::Wait(wait) => Denied::Wait(wait),
+        LoginDenied::NotYet => Denied::Away,
+        LoginDenied::Failed => Denied::Failed,
+    }
+}
+
 fn submitter(writer: Writer) -> Submitter {
     Submitter {
         user: writer.account,
         addresses: writer.addresses,
+        device: None,
     }
 }
 

@@ -60,13 +60,15 @@ impl Device {
                 let text = format!("Device {name} may send to our own people only, not to {to}");
                 Err(Reply::with_text(550, FORBIDDEN, text))
             }
+            // Who proves who he is sends to everybody, unless somebody said to whom.
+            (Whose::Stranger, Way::Login) if self.recipients.is_empty() => Ok(()),
             // An address of theirs in front is no pass for what stands behind it (I11).
-            (Whose::Stranger, Way::Listed)
+            (Whose::Stranger, Way::Listed | Way::Login)
                 if !to.is_routed() && self.recipients.iter().any(|rule| rule.matches(to)) =>
             {
                 Ok(())
             }
-            (Whose::Stranger, Way::Listed) => {
+            (Whose::Stranger, Way::Listed | Way::Login) => {
                 let text = format!("{to} is not on the list of device {name}");
                 Err(Reply::with_text(550, FORBIDDEN, text))
             }
@@ -107,6 +109,7 @@ mod tests {
             ],
             expires: Some(at(1000)),
             daily_recipients: Some(3),
+            password: None,
             made: at(0),
             by: "ann".to_owned(),
             reason: String::new(),
@@ -169,6 +172,15 @@ mod tests {
             let answer = device(way).reach(&to.parse().unwrap(), whose);
             assert_eq!(said(answer), expected, "{way:?} {to}");
         }
+    }
+
+    #[test]
+    fn who_logs_in_reaches_everybody_unless_there_is_a_list() {
+        let mut device = device(Way::Login);
+        let boss = "boss@office.example".parse().unwrap();
+        assert!(device.reach(&boss, Whose::Stranger).is_err());
+        device.recipients.clear();
+        assert_eq!(device.reach(&boss, Whose::Stranger), Ok(()));
     }
 
     #[test]

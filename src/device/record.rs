@@ -1,5 +1,6 @@
 //! A device, as it is kept.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use schemars::JsonSchema;
@@ -15,6 +16,8 @@ use crate::net::Network;
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Way {
+    /// It logs in with a name and a password, over TLS.
+    Login,
     /// It comes from its address, and sends to our own people only.
     Internal,
     /// It comes from its address, and sends to some strangers too: until a day, so many a day.
@@ -26,9 +29,21 @@ impl Way {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Login => "login",
             Self::Internal => "internal",
             Self::Listed => "listed",
         }
+    }
+}
+
+/// Something that is kept and never shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub(super) String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("…")
     }
 }
 
@@ -53,6 +68,9 @@ pub struct Device {
     /// Recipients of a day, all its messages together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub daily_recipients: Option<u32>,
+    /// With what it logs in, as a PHC string.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
     /// Made when.
     pub made: Timestamp,
     /// Who made it.
@@ -73,6 +91,11 @@ impl Device {
     pub(super) fn nearness(&self, address: IpAddr) -> Option<u8> {
         let named = self.networks().filter(|network| network.contains(address));
         named.map(|network| network.prefix()).max()
+    }
+
+    /// May it log in from there?
+    pub(super) fn logs_in_from(&self, address: IpAddr) -> bool {
+        self.networks.is_empty() || self.nearness(address).is_some()
     }
 
     /// Is it over?

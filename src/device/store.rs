@@ -4,14 +4,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LockResult, Mutex, MutexGuard, PoisonError};
 
 use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
 
 use super::usage::Urgency;
 use super::wish::plain_name;
-use super::{Device, DeviceView, DeviceWish, Refused, Renewal, Usage};
-use crate::base::{Clock, Shutdown, Timestamp};
+use super::{Device, DeviceView, DeviceWish, Refused, Renewal, Usage, Way};
+use crate::base::{Clock, Entropy, Shutdown, Timestamp};
+use crate::credential::{Passwords, Throttle};
 use crate::limits;
 use crate::smtp::{Reply, ReversePath};
 use crate::spool::{Spool, SpoolError};
@@ -50,6 +52,15 @@ pub enum Doing {
     Look,
 }
 
+/// Does a listener take logins?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Logins {
+    /// One does.
+    Taken,
+    /// None does, so that no device can log in.
+    Nowhere,
+}
+
 /// What is remembered of a device.
 #[derive(Debug, Clone, Default)]
 struct Memory {
@@ -71,6 +82,10 @@ pub struct Devices(Arc<Inner>);
 struct Inner {
     spool: Spool,
     clock: Clock,
+    entropy: Entropy,
+    logins: Logins,
+    passwords: OnceCell<Passwords>,
+    throttle: Mutex<Throttle>,
     /// `None` until the log was read.
     state: Mutex<Option<State>>,
     /// One change at a time.
@@ -87,10 +102,14 @@ impl fmt::Debug for Devices {
 impl Devices {
     /// Nothing is known before [`Self::restore`].
     #[must_use]
-    pub fn new(spool: Spool, clock: Clock) -> Self {
+    pub fn new(spool: Spool, (clock, entropy): (Clock, Entropy), logins: Logins) -> Self {
         Self(Arc::new(Inner {
             spool,
             clock,
+            entropy,
+            logins,
+            passwords: OnceCell::new(),
+            throttle: Mutex::new(Throttle::default()),
             state: Mutex::new(None),
             changing: tokio::sync::Mutex::new(()),
         }))
@@ -125,8 +144,9 @@ impl Devices {
     pub fn at(&self, address: IpAddr) -> Result<Option<Arc<Device>>, NotYet> {
         let state = self.state();
         let state = state.as_ref().ok_or(NotYet)?;
+        let by_address = state.devices.values().filter(|it| it.way != Way::Login);
         let near = |it: &Arc<Device>| it.nearness(address).map(|near| (near, Arc::clone(it)));
-        let found = state.devices.values().filter_map(near);
+        let found = by_address.filter_map(near);
         Ok(found.max_by_key(|(near, _)| *near).map(|(_, it)| it))
     }
 
@@ -136,6 +156,14 @@ impl Devices {
         let state = self.state();
         let known = state.as_ref().and_then(|it| it.devices.get(&device.name));
         known.is_some_and(|known| Arc::ptr_eq(known, device))
+    }
+
+    /// Does any of them log in? While nobody knows: perhaps.
+    #[must_use]
+    pub fn log_in(&self) -> bool {
+        let state = self.state();
+        let any = |state: &State| state.devices.values().any(|it| it.way == Way::Login);
+        state.as_ref().is_none_or(any)
     }
 
     /// All, by name.
@@ -160,7 +188,8 @@ impl Devices {
         Ok(self.known(|state| state.view(&device, now))?)
     }
 
-    /// Makes a device, in the name of `by`; `is_ours` knows the domains of ours by their keys.
+    /// Makes a device, in the name of `by`, and its password if it logs in; `is_ours` knows the
+    /// domains of ours by their keys.
     ///
     /// # Errors
     /// [`DeviceError`]; nothing was made then.
@@ -169,16 +198,50 @@ impl Devices {
         (wish, by): (DeviceWish, &str),
         is_ours: &(dyn Fn(&str) -> bool + Sync),
         doing: Doing,
-    ) -> Result<DeviceView, DeviceError> {
+    ) -> Result<(DeviceView, Option<String>), DeviceError> {
         let _changing = self.0.changing.lock().await;
         let now = self.0.clock.now();
         let others = self.known(|state| state.devices.values().cloned().collect::<Vec<_>>())?;
-        let device = wish.check((by, now), &others, is_ours)?;
+        let mut device = wish.check((by, now), &others, is_ours)?;
+        if device.way == Way::Login && self.0.logins == Logins::Nowhere {
+            return Err(DeviceError::Refused(Refused {
+                what: "no listener takes logins, so no device can log in".to_owned(),
+                hint: "add a [[listener]] with role = \"submission\": docs/submission.md",
+            }));
+        }
         let view = DeviceView::new(&device, &Usage::default(), now);
+        let mut password = None;
         if doing == Doing::Really {
+            if device.way == Way::Login {
+                let (word, hash) = self.new_password().await?;
+                (password, device.password) = (Some(word), Some(hash));
+            }
             self.keep(device).await?;
         }
-        Ok(view)
+        Ok((view, password))
+    }
+
+    /// Another password; the one until now is dead.
+    ///
+    /// # Errors
+    /// [`DeviceError`]; nothing was changed then.
+    pub async fn change_password(&self, name: &str) -> Result<(DeviceView, String), DeviceError> {
+        let _changing = self.0.changing.lock().await;
+        let mut device = Device::clone(&*self.find(name)?);
+        if device.way != Way::Login {
+            return Err(DeviceError::Refused(Refused {
+                what: format!(
+                    "{} has no password: it is known by its address",
+                    device.name
+                ),
+                hint: "end it, and add it again with --login yes",
+            }));
+        }
+        let (password, hash) = self.new_password().await?;
+        device.password = Some(hash);
+        let name = device.name.clone();
+        self.keep(device).await?;
+        Ok((self.show(&name)?, password))
     }
 
     /// Another day on which it ends, another number a day; what is not said stays.
@@ -323,6 +386,27 @@ impl Devices {
             state.devices.insert(device.name.clone(), Arc::new(device));
         }
         Ok(())
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    pub(super) fn entropy(&self) -> &Entropy {
+        &self.0.entropy
+    }
+
+    pub(super) fn cell(&self) -> &OnceCell<Passwords> {
+        &self.0.passwords
+    }
+
+    pub(super) fn throttle(&self) -> LockResult<MutexGuard<'_, Throttle>> {
+        self.0.throttle.lock()
+    }
+
+    /// The device of exactly this name.
+    pub(super) fn named(&self, name: &str) -> Result<Option<Arc<Device>>, SpoolError> {
+        self.known(|state| state.devices.get(name).cloned())
     }
 
     fn find(&self, name: &str) -> Result<Arc<Device>, DeviceError> {

@@ -2,8 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::base::{Clock, TimeSource, Timestamp};
-use crate::device::{Device, DeviceError, DeviceWish, Devices, Doing, NotYet, Renewal, Way};
+use crate::base::{Clock, Entropy, TimeSource, Timestamp};
+use crate::device::{
+    Device, DeviceError, DeviceWish, Devices, Doing, LoginDenied, Logins, NotYet, Renewal, Way,
+};
 use crate::smtp::Reply;
 use crate::spool::{Options, Spool, World};
 
@@ -40,7 +42,11 @@ impl Life {
         };
         let opened = Spool::open(options, World::system()).unwrap();
         let writer = opened.writer.spawn_thread().unwrap();
-        let devices = Devices::new(opened.spool.clone(), Clock::new(hand.clone()));
+        let devices = Devices::new(
+            opened.spool.clone(),
+            (Clock::new(hand.clone()), Entropy::system()),
+            Logins::Taken,
+        );
         assert_eq!(at(&devices, "192.0.2.7"), Err(NotYet));
         assert!(devices.list().is_err());
         devices.restore().unwrap();
@@ -180,5 +186,57 @@ async fn what_it_sent_today_outlives_a_crash_but_for_a_tenth() {
     life.end().await;
     let life = Life::begin(folder.path(), &hand);
     assert_eq!(life.devices.show("scanner").unwrap().today, 1);
+    life.end().await;
+}
+
+#[tokio::test]
+async fn a_device_logs_in_with_the_password_of_today() {
+    let (folder, hand) = (tempfile::tempdir().unwrap(), Hand::default());
+    let life = Life::begin(folder.path(), &hand);
+    let devices = &life.devices;
+    let mut wish = wish("app", "192.0.2.0/24");
+    wish.way = Way::Login;
+    let is_ours = |domain: &str| domain == "example.org";
+    let added = devices.add((wish, "ann"), &is_ours, Doing::Really).await;
+    let first = added.unwrap().1.unwrap();
+    assert_eq!(first.len(), 29, "{first}");
+    assert_eq!(
+        at(devices, "192.0.2.7"),
+        Ok(None),
+        "its address is no login"
+    );
+    let from = |text: &str| text.parse().unwrap();
+    let login = |name, password: &str, address| {
+        let (devices, password) = (devices.clone(), password.to_owned());
+        async move { devices.verify(name, &password, address).await }
+    };
+    let near = from("192.0.2.7");
+    let typed = first.to_ascii_lowercase().replace('-', " ");
+    let device = login(" App", &typed, near).await.unwrap();
+    assert_eq!(devices.renewed(&device).as_ref(), Ok(&device));
+    for (name, password, address) in [
+        ("app", "ABCD-EFGH", near),
+        ("app", "", near),
+        ("other", first.as_str(), near),
+        ("", first.as_str(), near),
+        ("app", first.as_str(), from("192.0.3.7")),
+    ] {
+        let denied = login(name, password, address).await;
+        assert_eq!(denied.unwrap_err(), LoginDenied::Wrong, "{name} {address}");
+    }
+    let (_, second) = devices.change_password("app").await.unwrap();
+    assert_eq!(devices.renewed(&device), Err(LoginDenied::Wrong));
+    assert!(login("app", &first, near).await.is_err());
+    life.end().await;
+    let life = Life::begin(folder.path(), &hand);
+    let device = life.devices.verify("app", &second, near).await.unwrap();
+    assert!(!format!("{device:?}").contains("argon2"));
+    for _ in 0..5 {
+        life.devices.verify("app", "x", near).await.unwrap_err();
+    }
+    let denied = life.devices.verify("app", &second, near).await;
+    assert!(matches!(denied, Err(LoginDenied::Wait(_))), "{denied:?}");
+    life.devices.end("app").await.unwrap();
+    assert_eq!(life.devices.renewed(&device), Err(LoginDenied::Wrong));
     life.end().await;
 }

@@ -81,7 +81,7 @@ impl DeviceWish {
             return Err(refused(what, hint));
         }
         check_senders(&self.senders, is_ours)?;
-        check_networks(&self.networks, others)?;
+        check_networks((self.way, &self.networks), others)?;
         check_recipients((self.way, &self.recipients), is_ours)?;
         self.renewal.check(self.way, now)?;
         Ok(Device {
@@ -92,6 +92,7 @@ impl DeviceWish {
             recipients: sorted(self.recipients),
             expires: self.renewal.expires,
             daily_recipients: self.renewal.daily_recipients,
+            password: None,
             made: now,
             by: by.to_owned(),
             reason: self.reason,
@@ -151,8 +152,11 @@ fn check_senders(senders: &[AddressRule], is_ours: &dyn Fn(&str) -> bool) -> Res
     }
 }
 
-fn check_networks(networks: &[String], others: &[Arc<Device>]) -> Result<(), Refused> {
-    if networks.is_empty() {
+fn check_networks(
+    (way, networks): (Way, &[String]),
+    others: &[Arc<Device>],
+) -> Result<(), Refused> {
+    if networks.is_empty() && way != Way::Login {
         return Err(refused(
             "it is known by its address, and there is none",
             "give where it comes from, for example --network 192.0.2.7",
@@ -175,7 +179,11 @@ fn check_networks(networks: &[String], others: &[Arc<Device>]) -> Result<(), Ref
                 "a network has /16 or more, of IPv6 /48 or more; better is its one address",
             ));
         }
-        let same = |one: &&Arc<Device>| one.networks().any(|other| other.is_same(&network));
+        // A login tells them apart.
+        let by_address = |one: &&Arc<Device>| way != Way::Login && one.way != Way::Login;
+        let same = |one: &&Arc<Device>| {
+            by_address(one) && one.networks().any(|other| other.is_same(&network))
+        };
         if let Some(other) = others.iter().find(same) {
             return Err(refused(
                 format!("{text} is the device {} already", other.name),
@@ -204,7 +212,7 @@ fn check_recipients(
             "it sends to strangers, and none is named",
             "name them, for example --to @partner.example",
         )),
-        Way::Listed => match recipients.iter().find(|rule| is_ours(rule.domain())) {
+        Way::Listed | Way::Login => match recipients.iter().find(|rule| is_ours(rule.domain())) {
             Some(rule) => Err(refused(
                 format!("{rule} is one of us, to whom it may send anyway"),
                 "leave it out",

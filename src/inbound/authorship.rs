@@ -95,6 +95,7 @@ mod tests {
             addresses: ["ann@example.org", "a.miller@example.org"]
                 .map(|text| text.parse().unwrap())
                 .to_vec(),
+            device: None,
         };
         check_author(header.as_bytes(), &ann).map_err(|reply| reply.to_string())
     }

@@ -1,4 +1,5 @@
-//! A client that is one of our devices by its address: it may what the device may, and no more.
+//! A client that is one of our devices, by its address or its login: it may what the device may,
+//! and no more.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use super::content::Content;
 use super::policy::Standing;
 use super::server::Server;
 use super::session::Hello;
+use super::submission::Submitter;
 use super::transaction::Transaction;
 use crate::device::{Device, Whose};
 use crate::mail::{header_end, header_fields, originators};
@@ -29,6 +31,11 @@ pub(super) enum Known {
 }
 
 impl Known {
+    /// Who has logged in.
+    pub(super) fn logged_in(submitter: &Submitter) -> Self {
+        submitter.device.clone().map_or(Self::Nobody, Self::Device)
+    }
+
     /// The device, if it is one.
     pub(super) const fn device(&self) -> Option<&Arc<Device>> {
         match self {

@@ -3,6 +3,7 @@
 use metrics::counter;
 
 use super::connection::{Connection, End};
+use super::device::Known;
 use super::sasl::{Claim, Mechanism};
 use super::session::{Action, Session};
 use super::submission::{Denied, Submitter};
@@ -107,6 +108,7 @@ impl Connection {
         );
         Ok(verdict.map(|submitter| {
             self.origin = Origin::Trusted;
+            self.known = Known::logged_in(&submitter);
             self.login = Some(LoggedIn {
                 submitter,
                 denied: None,
@@ -131,6 +133,7 @@ impl Connection {
         };
         match submitters.renew(&login.submitter).await {
             Ok(submitter) => {
+                self.known = Known::logged_in(&submitter);
                 login.submitter = submitter;
                 login.denied = None;
                 self.origin = Origin::Trusted;

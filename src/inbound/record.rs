@@ -73,8 +73,9 @@ impl Connection {
             subject: found.subject(),
             header_from: found.from(),
             authenticity: match self.origin {
-                // MAIL FROM is his own.
-                _ if submitter.is_some() => Authenticity::Local,
+                // MAIL FROM is his own. What a device sends is no letter of the one who has the
+                // address.
+                _ if submitter.is_some_and(|one| one.device.is_none()) => Authenticity::Local,
                 Origin::Internet => Authenticity::Unproven,
                 Origin::Trusted => Authenticity::Relayed,
             },

@@ -3,10 +3,12 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::Boxed;
 use crate::credential::ScramKeys;
+use crate::device::Device;
 use crate::smtp::{Mailbox, Reply, ReversePath};
 
 /// Addresses of somebody's own that a refusal names.
@@ -37,6 +39,8 @@ pub struct Submitter {
     pub user: String,
     /// The addresses that he may send as.
     pub addresses: Vec<Mailbox>,
+    /// It is a device, which says itself as whom it may send.
+    pub device: Option<Arc<Device>>,
 }
 
 /// A message of his that has come whole.
@@ -112,12 +116,19 @@ impl Submitter {
     /// Is this an address of his?
     #[must_use]
     pub fn owns(&self, address: &Mailbox) -> bool {
+        if let Some(device) = &self.device {
+            return device.write_as(address).is_ok();
+        }
         let key = address.key();
         self.addresses.iter().any(|own| own.key() == key)
     }
 
     /// Lines that say what is wrong, and which addresses he may use.
     pub(super) fn refused(&self, what: &str) -> String {
+        if let Some(device) = &self.device {
+            let name = &device.name;
+            return format!("{what}\nDevice {name} may send as its --sender says");
+        }
         let own: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
         let more = own.len().saturating_sub(NAMED);
         let mut lines = vec![what.to_owned()];
@@ -197,6 +208,7 @@ mod tests {
         let mut one = Submitter {
             user: "a1@example.org".to_owned(),
             addresses: vec![address(1)],
+            device: None,
         };
         assert!(one.owns(&"A1@Example.ORG".parse().unwrap()));
         assert!(!one.owns(&address(2)));

@@ -249,6 +249,7 @@ const DEVICES: &[Step] = &[
         "",
         r#"{"daily_recipients":200}"#,
     ),
+    ("POST", "/api/devices/{name=fax}/password", "", ""),
     ("POST", "/api/devices/{name=fax}/end", "", ""),
 ];
 
@@ -302,7 +303,7 @@ const ACCOUNTS: &[Step] = &[
 ];
 
 /// What cannot be done on this server, and why.
-const REFUSED: [(&str, u16, &str); 10] = [
+const REFUSED: [(&str, u16, &str); 11] = [
     ("/api/directory/sync", 404, "names no source"),
     ("/api/landing/check", 400, "imap"),
     (
@@ -321,6 +322,11 @@ const REFUSED: [(&str, u16, &str); 10] = [
         "/api/operators/{name}/tokens",
         403,
         "everybody makes his own tokens only",
+    ),
+    (
+        "/api/devices/{name}/password",
+        400,
+        "it is known by its address",
     ),
     ("/api/me/tokens", 403, "a token cannot make tokens"),
     ("/api/operators/add", 403, "with a token nobody makes"),

@@ -212,6 +212,7 @@ fn user(name: &str) -> Submitter {
     Submitter {
         user: name.to_owned(),
         addresses: addresses.iter().map(|it| it.parse().unwrap()).collect(),
+        device: None,
     }
 }
 

@@ -1,12 +1,13 @@
 //! Devices that are known by their addresses, as swaks plays them: what they may is taken, what
 //! they may not is refused with the reason, and neither a restart nor a kill forgets it.
 
+use std::net::SocketAddr;
 use std::process::Command;
 
 use serde_json::Value;
 use tideover::base::Clock;
 
-use crate::place::{Place, Program};
+use crate::place::{Place, Program, free_address};
 use crate::platform::Platform;
 use crate::wait::{eventually, pause};
 
@@ -22,6 +23,27 @@ fn place(ours: &Platform, strangers: &Platform) -> Place {
     )
 }
 
+/// The same with a listener at which one logs in.
+fn place_with_logins(ours: &Platform, strangers: &Platform) -> (Place, SocketAddr) {
+    let (door, relay) = (free_address(), strangers.address);
+    let more = format!(
+        "[outbound]\nrelay = [\"{relay}\"]\n[web]\nbind = \"127.0.0.1:0\"\n[[listener]]\n\
+         bind = \"{door}\"\nrole = \"submission\"\n"
+    );
+    (Place::new(ours.address, &more), door)
+}
+
+/// What the program says to a message of `app`, which logs in.
+fn log_in(door: SocketAddr, password: &str, (from, to): (&str, &str)) -> Result<(), String> {
+    let (ip, port) = (door.ip().to_string(), door.port().to_string());
+    let author = format!("From: <{from}>");
+    let mut arguments = vec!["--server", &ip, "--port", &port, "--tls", "--auth", "PLAIN"];
+    arguments.extend(["--auth-user", "app", "--auth-password", password]);
+    arguments.extend(["--from", from, "--to", to, "--timeout", "60"]);
+    arguments.extend(["--header", &author, "--header", "Subject: a bill"]);
+    swaks(&arguments)
+}
+
 /// What the program says to a message from this address.
 fn send(place: &Place, (at, subject): (&str, &str), from: &str, to: &str) -> Result<(), String> {
     send_as(place, (at, subject), (from, from), to)
@@ -33,19 +55,42 @@ fn send_as(
     (from, author): (&str, &str),
     to: &str,
 ) -> Result<(), String> {
+    let (server, author) = (place.smtp.to_string(), format!("From: <{author}>"));
+    let subject = format!("Subject: {subject}");
+    swaks(&[
+        "--server",
+        &server,
+        "--local-interface",
+        at,
+        "--from",
+        from,
+        "--to",
+        to,
+        "--timeout",
+        "60",
+        "--header",
+        &author,
+        "--header",
+        &subject,
+    ])
+}
+
+/// What it hears, when it is refused something.
+fn swaks(arguments: &[&str]) -> Result<(), String> {
     let output = Command::new("swaks")
-        .args(["--server", &place.smtp.to_string(), "--local-interface", at])
-        .args(["--from", from, "--to", to, "--timeout", "60"])
-        .args(["--header", &format!("From: <{author}>")])
-        .args(["--header", &format!("Subject: {subject}")])
+        .args(arguments)
         .output()
         .expect("swaks is installed: tests/run does it");
     let told = String::from_utf8(output.stdout).unwrap();
     if output.status.success() {
         return Ok(());
     }
-    let refusal = told.lines().find_map(|line| line.strip_prefix("<** "));
-    Err(refusal.unwrap_or(&told).to_owned())
+    let refusal = |line: &str| {
+        let said = line.strip_prefix("<** ").or(line.strip_prefix("<~* "))?;
+        Some(said.to_owned())
+    };
+    let refusal = told.lines().find_map(refusal);
+    Err(refusal.unwrap_or(told))
 }
 
 fn verb(place: &Place, line: &str) -> String {
@@ -57,6 +102,11 @@ fn verb(place: &Place, line: &str) -> String {
 
 fn json(place: &Place, line: &str) -> Value {
     serde_json::from_str(&verb(place, &format!("{line} --json"))).unwrap()
+}
+
+/// The password that a verb makes.
+fn password(place: &Place, line: &str) -> String {
+    json(place, line)["password"].as_str().unwrap().to_owned()
 }
 
 fn add(place: &Place, name: &str, network: &str, more: &str) {
@@ -202,6 +252,49 @@ fn its_day_its_end_and_what_it_did_outlive_the_process() {
     program.stop();
 }
 
+/// One that can log in needs no address, and sends to everybody, in its own name only.
+#[test]
+fn a_device_that_logs_in_is_known_by_its_password() {
+    let (ours, strangers) = (Platform::start(), Platform::start());
+    stay_within_a_day();
+    let (place, door) = place_with_logins(&ours, &strangers);
+    let mut program = place.start();
+    let line = "device add app --login yes --sender app@example.org --daily 3 --reason test";
+    assert!(json(&place, line)["password"].is_null(), "nothing was made");
+    let first = password(&place, &format!("{line} --yes"));
+    assert!(!place.log().contains(&first));
+    let login = |password: &str, from: &str, to: &str| log_in(door, password, (from, to));
+    let (app, eve) = ("app@example.org", "eve@elsewhere.example");
+    login(&first, app, eve).unwrap();
+    eventually("the bill leaves", || {
+        let left = strangers.subjects() == ["a bill"];
+        left.then_some(())
+    });
+    let trace = json(&place, "trace eve@elsewhere.example");
+    assert_eq!(trace["messages"][0]["peer"]["device"], "app", "{trace}");
+    assert_eq!(
+        trace["messages"][0]["peer"]["protocol"], "ESMTPSA",
+        "{trace}"
+    );
+    let boss = login(&first, "boss@example.org", eve).unwrap_err();
+    assert!(boss.starts_with("553"), "{boss}");
+    let wrong = login("ABCD-EFGH", app, eve).unwrap_err();
+    assert!(wrong.starts_with("535"), "{wrong}");
+    program.stop();
+    let program = place.start();
+    kill(program);
+    let mut program = place.start();
+    login(&first, app, "ann@example.org").unwrap();
+    let second = password(&place, "device password app");
+    assert!(login(&first, app, eve).unwrap_err().starts_with("535"));
+    login(&second, app, eve).unwrap();
+    let full = login(&second, app, eve).unwrap_err();
+    assert!(full.starts_with("450 4.7.1"), "{full}");
+    verb(&place, "device end app");
+    assert!(login(&second, app, eve).unwrap_err().starts_with("535"));
+    program.stop();
+}
+
 /// A day of UTC must not end while somebody counts in it.
 fn stay_within_a_day() {
     const DAY: u64 = 86_400;
@@ -219,7 +312,7 @@ fn kill(program: Program) {
 #[test]
 fn the_commands_of_the_manual_work() {
     let platform = Platform::start();
-    let place = place(&platform, &platform);
+    let (place, _) = place_with_logins(&platform, &platform);
     let mut program = place.start();
     let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/devices.md");
     let page = std::fs::read_to_string(page).unwrap();
@@ -227,7 +320,7 @@ fn the_commands_of_the_manual_work() {
         .lines()
         .filter_map(|line| line.strip_prefix("tideover "))
         .collect();
-    assert!(commands.len() >= 7, "{commands:?}");
+    assert!(commands.len() >= 9, "{commands:?}");
     let file = place.file("tideover.toml");
     for command in commands {
         let shell = format!("\"$0\" {command}");

@@ -15,7 +15,7 @@ use tideover::admin::{
     Invitation, InviteQuery, InvitedView, LoginOptions, Operators, Reload, keep_waves, operators,
 };
 use tideover::base::{Boxed, Clock, Entropy};
-use tideover::device::Devices;
+use tideover::device::{Devices, Logins};
 use tideover::directory::{Directory, DirectoryHandle, Generations, Syncer, Waves};
 use tideover::drill;
 use tideover::net::{Dns, TcpDial, TlsClient};
@@ -134,7 +134,11 @@ impl Desk {
             landings: Landings::new(door.queue.clone(), landing::Options::default()),
             notices: None,
             filters: None,
-            devices: Devices::new(door.spool.clone(), clock.clone()),
+            devices: Devices::new(
+                door.spool.clone(),
+                (clock.clone(), Entropy::new(site.chance.clone())),
+                Logins::Nowhere,
+            ),
             certificates: BTreeMap::new(),
             router: door.router.clone(),
             backends: watch::channel(backends.into()).1,
