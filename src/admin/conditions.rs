@@ -250,8 +250,8 @@ impl Admin {
         let missing = seen.known(Kind::Landing, missing).unwrap_or_default();
         if missing > 0 {
             let what = format!("{missing} delivered messages are in no folder of their mailbox");
-            let todo = "See whose: tideover landing status. Bring them: tideover replay start \
-                        --missing-only; docs/operations/store-restored.md";
+            let todo = "See whose: tideover landing status. Bring them: tideover replay plan --to \
+                        BACKEND --since TIME --missing-only; docs/operations/store-restored.md";
             let how = (Severity::Critical, &*size_of(missing));
             seen.add((Kind::Landing, ""), how, None, (what, todo));
         }

@@ -98,8 +98,9 @@ impl Page {
             ]);
         }
         let next = "nothing is sent again by itself: `tideover trace` shows what the backend said, \
-                    `tideover replay start --missing-only` brings it once more, `tideover landing \
-                    dismiss NAME` takes it off the list";
+                    `tideover replay plan --to BACKEND --since TIME --missing-only` finds what a \
+                    replay would bring once more, `tideover landing dismiss NAME` takes it off the \
+                    list";
         format!(
             "\n{}\n{}",
             table.render(self.palette),

@@ -71,7 +71,8 @@ impl Page {
             (
                 "absent",
                 carried.absent,
-                "are not in their mailboxes: `tideover replay plan --missing-only` finds them",
+                "are not in their mailboxes: `tideover replay plan --to BACKEND --since TIME \
+                 --missing-only` finds them",
             ),
             (
                 "cannot",
