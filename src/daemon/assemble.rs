@@ -14,7 +14,7 @@ use super::front::{LdapFront, provider};
 use super::policy_door::PolicyDesk;
 use super::reload::{Movers, Reloader};
 use super::sockets::{Handed, Sockets};
-use super::submitters::AllSubmitters;
+use super::submitters::{AllSubmitters, logins};
 use super::visit_key::visit_key;
 use super::{Running, StartError, certificates, drills, notices, sync};
 use crate::activation::Activation;
@@ -24,7 +24,7 @@ use crate::automatic::Policies;
 use crate::backend::Board;
 use crate::base::{Clock, Entropy, Shutdown};
 use crate::config::{AdminConfig, Config, WebConfig};
-use crate::device::{Devices, Logins};
+use crate::device::Devices;
 use crate::directory::{DirectoryHandle, Generations, Syncer, Verified, Waves};
 use crate::drill::{DrillTransport, Drills};
 use crate::filter::{self, Filters};
@@ -349,15 +349,6 @@ impl Base {
             self.serve_network(options, socket, Arc::clone(&admin));
         }
         Ok(admin)
-    }
-}
-
-/// Can anybody log in to send?
-fn logins(config: &Config) -> Logins {
-    if config.listeners.iter().any(|it| it.role.wants_login()) {
-        Logins::Taken
-    } else {
-        Logins::Nowhere
     }
 }
 

@@ -5,10 +5,20 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::base::Boxed;
+use crate::config::Config;
 use crate::credential::ScramKeys;
-use crate::device::{Device, Devices, LoginDenied};
+use crate::device::{Device, Devices, LoginDenied, Logins};
 use crate::inbound::{Denied, Outgoing, Proof, Submitter, Submitters};
 use crate::webmail::{ProgramError, Webmail, Writer};
+
+/// Can anybody log in to send?
+pub(super) fn logins(config: &Config) -> Logins {
+    if config.listeners.iter().any(|it| it.role.wants_login()) {
+        Logins::Taken
+    } else {
+        Logins::Nowhere
+    }
+}
 
 /// The accounts of the webmail.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ use crate::smtp::{
     Command, CommandError, Extensions, ForwardPath, Limits, LineError, MailParameters,
     RcptParameters, Reply, ReversePath, XClient,
 };
+use introductions::Greeting;
 use login::Login;
 pub(super) use sender::too_large;
 use sender::{needs_utf8, offers_requiretls, refuse_sender};
@@ -487,13 +488,6 @@ impl Session {
             }
         }
     }
-}
-
-/// How a client greets.
-#[derive(Debug, Clone, Copy)]
-enum Greeting {
-    Ehlo,
-    Helo,
 }
 
 #[cfg(test)]

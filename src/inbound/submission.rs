@@ -81,14 +81,14 @@ pub trait Submitters: Send + Sync + fmt::Debug {
         from: IpAddr,
     ) -> Boxed<'a, Result<Submitter, Denied>>;
 
-    /// Would SCRAM-SHA-256 work for everybody who could log in by a password? Clients take it when it
-    /// is offered, and try nothing else.
+    /// Would SCRAM-SHA-256 work for everybody who could log in by a password? Clients take it when
+    /// it is offered, and try nothing else.
     fn offers_scram(&self) -> Boxed<'_, bool> {
         Box::pin(std::future::ready(false))
     }
 
-    /// The keys of somebody's password, or some that nobody can tell from them; and a fresh nonce. It
-    /// counts as a try, until [`Proof::Keys`] comes.
+    /// The keys of somebody's password, or some that nobody can tell from them; and a fresh nonce.
+    /// It counts as a try, until [`Proof::Keys`] comes.
     fn scram_keys<'a>(
         &'a self,
         _identity: &'a str,

@@ -55,8 +55,8 @@ impl Accounts {
         self
     }
 
-    /// Makes the keys of a password that is right, unless they are there. That it fails keeps nobody
-    /// out: then SCRAM is not offered.
+    /// Makes the keys of a password that is right, unless they are there. That it fails keeps
+    /// nobody out: then SCRAM is not offered.
     pub(super) async fn note_password(&self, account: &Account, password: &str) {
         if self.keep_keys == KeepKeys::No {
             return;

@@ -1,8 +1,15 @@
-//! XCLIENT: somebody who may says whose mail he hands on.
+//! How a client introduces itself; and XCLIENT: somebody who may says whose mail he hands on.
 
 use super::login::Login;
 use super::{Action, BAD_SEQUENCE, Introduces, Rules, Session, State};
 use crate::smtp::{Attribute, Reply, XClient};
+
+/// How a client greets.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Greeting {
+    Ehlo,
+    Helo,
+}
 
 impl Session {
     /// A proxy or filter says whose mail it hands on.
