@@ -109,11 +109,10 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
         },
     )?;
     notices::start(&admin, &base, &opened.recovery);
-    // Mail last: whoever sees the greeting can ask `status`.
-    let listeners = base.serve_mail(&config, sockets.mail, (tls.get(&Served::Mail), webmail));
     base.serve_policies(sockets.policies, &tls, &movers.policies);
     Ok(Running {
-        listeners,
+        // Mail last: whoever sees the greeting can ask `status`.
+        listeners: base.serve_mail(&config, sockets.mail, (tls.get(&Served::Mail), webmail)),
         spool: base.spool,
         router: base.router,
         queue,
