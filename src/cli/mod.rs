@@ -159,7 +159,7 @@ fn finish(result: Result<(), Failure>) -> ExitCode {
 /// Says what went wrong; within the width of a terminal where one is. Programs get it as it is.
 fn complain(text: &str) {
     let mut stderr = std::io::stderr().lock();
-    let text = format!("tideover: {text}");
+    let text = format!("tideover: {}", with_a_way_out(text));
     let text = if stderr.is_terminal() {
         folded(&text)
     } else {
@@ -167,6 +167,15 @@ fn complain(text: &str) {
     };
     // Nobody reads it when stderr is closed.
     writeln!(stderr, "{text}").ok();
+}
+
+/// What the system refuses says nothing of who may.
+fn with_a_way_out(text: &str) -> String {
+    if text.contains("Permission denied (os error") {
+        let way = "become the user who runs tideover, or root: sudo -u tideover tideover …";
+        return format!("{text}\n  {way}");
+    }
+    text.to_owned()
 }
 
 fn perform(intent: Intent) -> Result<(), Failure> {
@@ -337,5 +346,20 @@ fn print(text: &str) -> Result<(), Failure> {
             Err(Failure::new(Exit::Failed, format!("stdout: {error}")))
         }
         Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_not_hears_who_may() {
+        let denied = std::io::Error::from_raw_os_error(13);
+        let told = with_a_way_out(&format!("locking ./data/lock: {denied}"));
+        assert!(told.ends_with("sudo -u tideover tideover …"), "{told}");
+        let gone = std::io::Error::from_raw_os_error(2);
+        let text = format!("./data: {gone}");
+        assert_eq!(with_a_way_out(&text), text);
     }
 }

@@ -122,7 +122,7 @@ impl Console {
 }
 
 /// Letters of a text that is shown at once; what is longer opens.
-const HEAD: usize = 280;
+const HEAD: usize = 160;
 
 /// How a text begins that is too long to be shown at once.
 pub(super) fn head(text: &str) -> Option<String> {
