@@ -12,7 +12,7 @@ use super::extract::{Body, Path};
 use super::noted::{Note, Noted};
 use super::{Admin, AdminError};
 use crate::base::Timestamp;
-use crate::directory::Entry;
+use crate::directory::{Entry, FoundBy};
 use crate::mail::BackendId;
 use crate::queue::HeldCount;
 use crate::route::{
@@ -308,8 +308,10 @@ impl Admin {
             let (mut people, mut gone) = (0, 0);
             for then in before.entries().filter(of_domain) {
                 match directory.find(&then.address) {
-                    Some((now, _)) => people += u64::from(home_of(now) != home_of(then)),
-                    None => gone += 1,
+                    Some((now, FoundBy::Address)) => {
+                        people += u64::from(home_of(now) != home_of(then));
+                    }
+                    Some((_, FoundBy::Tag | FoundBy::X500)) | None => gone += 1,
                 }
             }
             let then = generation.number;

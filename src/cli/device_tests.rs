@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 
-use super::{DeviceAdd, DeviceVerb, Until, YesNo, until};
+use super::{DeviceAdd, DeviceVerb, Until, until};
 use crate::base::Timestamp;
 use crate::cli::args::{Arguments, Verb};
 use crate::cli::device_questions::{Answers, Asked, settle};
@@ -150,7 +150,6 @@ fn an_end_is_a_length_a_day_or_a_moment() {
     assert_eq!(until("2027-03-01"), Ok(Until::At(at)));
     assert_eq!(until("2027-03-01T01:00:00+01:00"), Ok(Until::At(at)));
     assert!(until("tomorrow").is_err());
-    assert_eq!(YesNo::Yes, YesNo::Yes);
 }
 
 #[test]

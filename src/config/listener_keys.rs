@@ -166,8 +166,8 @@ impl Config {
             line: 0,
             key: "listener.role".to_owned(),
             what: format!(
-                "nobody can log in at {bind}: passwords are those of the webmail, and there is no \
-                 [web]"
+                "people cannot log in at {bind}: their passwords are those of the webmail, and \
+                 there is no [web]; devices can"
             ),
         })
     }
@@ -216,7 +216,7 @@ mod tests {
             let warnings = read(&keys).unwrap().warnings();
             let mut told = warnings.iter().map(|one| one.what.as_str());
             assert_eq!(
-                told.any(|it| it.starts_with("nobody can log in")),
+                told.any(|it| it.starts_with("people cannot log in")),
                 is_odd,
                 "{keys}"
             );

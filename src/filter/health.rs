@@ -191,12 +191,15 @@ impl Health {
 
     /// It does not say that it is there, and no message waits for it. True: for the first time.
     pub(super) fn absent(&mut self, at: Timestamp, reason: String) -> bool {
-        self.asked = true;
-        if self.since.is_some() {
+        // It has answered a message since it was asked.
+        if !self.is_in_doubt() {
             return false;
         }
-        (self.since, self.reason) = (Some(at), reason);
-        true
+        self.asked = true;
+        self.reason = reason;
+        let is_first = self.since.is_none();
+        self.since.get_or_insert(at);
+        is_first
     }
 
     fn failed(&mut self, at: Timestamp, reason: String) -> bool {

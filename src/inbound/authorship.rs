@@ -3,7 +3,7 @@
 
 use super::automatic::front_of;
 use super::connection::{Connection, NOT_STORED};
-use super::submission::{Outgoing, Submitter};
+use super::submission::{Denied, Outgoing, Submitter};
 use crate::automatic::recognise;
 use crate::mail::{AutomaticKind, FieldPlace, header_end, header_fields, originators};
 use crate::smtp::{Reply, ReversePath};
@@ -17,7 +17,12 @@ impl Connection {
         (from, recipients): (&ReversePath, usize),
     ) -> Result<(), Reply> {
         let Some(submitter) = self.submitter() else {
-            return Ok(());
+            // He was shut out while he sent.
+            return if self.server.options.role.wants_login() {
+                Err(Denied::Shut.reply())
+            } else {
+                Ok(())
+            };
         };
         let mut header = front_of(draft, header_size).await.map_err(|error| {
             tracing::error!(%error, "a message could not be read");
@@ -25,7 +30,7 @@ impl Connection {
         })?;
         header.truncate(header_end(&header));
         check_author(&header, submitter)?;
-        check_null(&header, from)?;
+        check_null(&header, (from, recipients))?;
         let Some(submitters) = &self.server.submitters else {
             return Ok(());
         };
@@ -73,9 +78,13 @@ fn check_author(header: &[u8], submitter: &Submitter) -> Result<(), Reply> {
 
 /// RFC 8098 §3: a receipt has the null reverse-path. Whatever else has none, its writer would never
 /// hear that it did not arrive.
-fn check_null(header: &[u8], from: &ReversePath) -> Result<(), Reply> {
+fn check_null(header: &[u8], (from, recipients): (&ReversePath, usize)) -> Result<(), Reply> {
     if from.mailbox().is_some() {
         return Ok(());
+    }
+    if recipients > 1 {
+        let text = "A read receipt goes to one recipient";
+        return Err(Reply::new(550, (5, 7, 1), text));
     }
     let found = recognise(from, header, &[]);
     if found.is_some_and(|found| found.kind == AutomaticKind::ReadReceipt) {
@@ -161,15 +170,16 @@ mod tests {
         let null = ReversePath::Null;
         let receipt = b"Content-Type: multipart/report;\r\n \
             report-type=disposition-notification; boundary=x\r\n\r\n";
-        assert_eq!(check_null(receipt, &null), Ok(()));
+        assert_eq!(check_null(receipt, (&null, 1)), Ok(()));
+        assert!(check_null(receipt, (&null, 2)).is_err());
         for header in [
             b"Content-Type: text/plain\r\n\r\n".as_slice(),
             b"Content-Type: multipart/report; report-type=delivery-status; boundary=x\r\n\r\n",
             b"Auto-Submitted: auto-replied\r\n\r\n",
         ] {
-            assert!(check_null(header, &null).is_err());
+            assert!(check_null(header, (&null, 1)).is_err());
             let own = ReversePath::Mailbox("ann@example.org".parse().unwrap());
-            assert_eq!(check_null(header, &own), Ok(()));
+            assert_eq!(check_null(header, (&own, 2)), Ok(()));
         }
     }
 }

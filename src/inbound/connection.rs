@@ -32,7 +32,7 @@ pub(super) struct Connection {
     /// Who is at the other end, whoever he introduces.
     spokesman: SocketAddr,
     /// Is `peer` the client, or does nobody know who that is?
-    standing: Standing,
+    pub(super) standing: Standing,
     pub(super) origin: Origin,
     /// Which device it is.
     pub(super) known: Known,
@@ -313,7 +313,11 @@ impl Connection {
     ) -> Result<(), End> {
         match command {
             Some(Command::Ehlo(_)) => self.look_for_mechanisms().await,
-            Some(Command::Mail { .. }) => return self.renew(wire).await,
+            // Within a transaction it is refused, and what was found out stays.
+            Some(Command::Mail { .. }) if !session.is_collecting() => {
+                self.learn_device();
+                return self.renew(wire).await;
+            }
             _ => {}
         }
         let Some(Command::Rcpt {

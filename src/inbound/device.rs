@@ -80,6 +80,14 @@ impl Server {
 }
 
 impl Connection {
+    /// Asks again who it is, when that was not known at its beginning.
+    pub(super) fn learn_device(&mut self) {
+        if matches!(self.known, Known::NotYet) {
+            let address = self.peer.ip();
+            (self.known, self.origin) = self.server.know(address, self.standing);
+        }
+    }
+
     /// The name of the device that it is.
     pub(super) fn device_name(&self) -> Option<String> {
         self.known.device().map(|device| device.name.clone())
@@ -114,8 +122,9 @@ impl Connection {
         };
         let device = match &self.known {
             Known::Nobody => return doorway(self.origin).admission(to),
+            // It may be one that may less than its address.
             Known::NotYet => {
-                let admission = doorway(self.origin).admission(to);
+                let admission = doorway(Origin::Internet).admission(to);
                 let is_final = matches!(&admission, Admission::Reject(it) if it.is_permanent());
                 return if is_final {
                     Admission::Reject(NOT_YET)

@@ -1,5 +1,7 @@
 //! Who is at the other end, as far as he has proven it.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use metrics::counter;
 
 use super::connection::{Connection, End};
@@ -77,7 +79,7 @@ impl Connection {
         let Some(submitters) = self.server.submitters.clone() else {
             return Ok(Err(Denied::Wrong));
         };
-        let from = self.peer.ip().to_canonical();
+        let from = self.login_address();
         let found = submitters.scram_keys(identity, from).await;
         if let Err(denied) = &found {
             let who = submitters.shown(identity);
@@ -97,7 +99,7 @@ impl Connection {
         let Some(submitters) = self.server.submitters.clone() else {
             return Ok(Err(Denied::Wrong));
         };
-        let from = self.peer.ip().to_canonical();
+        let from = self.login_address();
         let verdict = match proof {
             Some(proof) => submitters.verify(&identity, proof, from).await,
             None => Err(Denied::Wrong),
@@ -114,6 +116,11 @@ impl Connection {
                 denied: None,
             });
         }))
+    }
+
+    /// Where it comes from. Whose address nobody says has none that a device may have.
+    fn login_address(&self) -> IpAddr {
+        self.client().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
     }
 
     fn note_login(&self, mechanism: Mechanism, (who, denied): (&str, Option<&Denied>)) {

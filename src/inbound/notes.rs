@@ -19,6 +19,7 @@ pub(super) struct Notes {
     verdicts: Mutex<Sampler>,
     connections: Mutex<Sampler>,
     logins: Mutex<Sampler>,
+    entries: Mutex<Sampler>,
 }
 
 impl Default for Notes {
@@ -29,6 +30,7 @@ impl Default for Notes {
             verdicts: new(limits::LOG_REFUSALS),
             connections: new(limits::LOG_CONNECTIONS),
             logins: new(limits::LOG_REFUSALS),
+            entries: new(limits::LOG_REFUSALS),
         }
     }
 }
@@ -77,7 +79,12 @@ impl Server {
         peer: SocketAddr,
         (who, mechanism, outcome): (&str, &'static str, &'static str),
     ) {
-        let Some(left_out) = take(&self.notes.logins, self.clock.now()) else {
+        // The one that got in is not lost in a flood of wrong ones.
+        let sampler = match outcome {
+            "in" => &self.notes.entries,
+            _ => &self.notes.logins,
+        };
+        let Some(left_out) = take(sampler, self.clock.now()) else {
             return;
         };
         let listener = &self.options.listener;
@@ -106,6 +113,7 @@ impl Server {
             ("sender not believed", &self.notes.verdicts),
             ("connection ended", &self.notes.connections),
             ("submission: login", &self.notes.logins),
+            ("submission: login", &self.notes.entries),
         ] {
             let mut sampler = sampler.lock().unwrap_or_else(PoisonError::into_inner);
             let left_out = sampler.rest();

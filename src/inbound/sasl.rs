@@ -12,6 +12,8 @@ use crate::smtp::Reply;
 
 /// Longest identity and password in bytes (RFC 4616 §2).
 const LONGEST: usize = 255;
+/// The same of a password: 256 characters may be set, of four bytes each.
+const LONGEST_PASSWORD: usize = 1024;
 
 /// By what somebody logs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,7 +230,7 @@ fn plain(text: &str) -> Result<Turn, Flaw> {
     let (Some(other), Some(identity), Some(password), None) = parts else {
         return Err(Flaw::Message(Mechanism::Plain));
     };
-    if !is_word(identity) || !is_word(password) {
+    if !is_word(identity) || !is_password(password) {
         return Err(Flaw::Message(Mechanism::Plain));
     }
     if !other.is_empty() && other.to_lowercase() != identity.to_lowercase() {
@@ -239,6 +241,10 @@ fn plain(text: &str) -> Result<Turn, Flaw> {
         identity: identity.to_owned(),
         proof: Some(Proof::Password(password.to_owned())),
     }))
+}
+
+fn is_password(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST_PASSWORD && !text.contains('\0')
 }
 
 fn is_word(text: &str) -> bool {

@@ -27,7 +27,7 @@ const VERB: Duration = Duration::from_secs(60);
 enum Swept {
     /// To the end.
     Whole,
-    /// A rule has ended meanwhile: it begins anew.
+    /// To the end, and a rule has ended meanwhile: once more.
     ForNow,
 }
 
@@ -225,24 +225,28 @@ impl Queue {
             actor: CLOCK.to_owned(),
             reason: "the hold has ended".to_owned(),
         };
-        match self.sweep(&order, &self.held_by_nothing()).await? {
-            Swept::Whole => self.hold_behind().await,
-            Swept::ForNow => Ok(Swept::ForNow),
-        }
+        let released = self.sweep(&order, &self.held_by_nothing()).await?;
+        let held = self.hold_behind().await?;
+        Ok(if released == Swept::Whole {
+            held
+        } else {
+            released
+        })
     }
 
-    /// Does what is ordered page by page, as long as no rule ends meanwhile: the mail of that one
-    /// must not wait until a backlog of millions has been looked at.
+    /// Does what is ordered page by page, and ends rules whose time is over meanwhile: that must not
+    /// wait until a backlog of millions has been looked at.
     async fn sweep(&self, order: &Order, pick: &Pick) -> Result<Swept, SpoolError> {
-        let mut place = Place::Behind(None);
+        let (mut place, mut swept) = (Place::Behind(None), Swept::Whole);
         loop {
             let page = self.perform_page(order, pick, place).await?;
             if page.next.is_none() {
-                return Ok(Swept::Whole);
+                return Ok(swept);
             }
             place = Place::Behind(page.next);
+            // What is behind is looked at by the rules of then, what is before another time.
             if self.end_what_is_over().await? {
-                return Ok(Swept::ForNow);
+                swept = Swept::ForNow;
             }
         }
     }

@@ -185,17 +185,19 @@ impl Writer {
         }
         let records = f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         metrics::histogram!(names::COMMIT_RECORDS).record(records);
-        self.commit_parts(batch.into_iter().map(split).unzip());
+        if self.commit_parts(batch.into_iter().map(split).unzip()) == Written::All {
+            self.failures.ended();
+        }
         if self.index.is_crowded() && self.follow.is_complete() {
             self.hand_over();
         }
     }
 
-    fn commit_parts(&mut self, (records, rest): (Vec<Record>, Vec<Pending>)) {
+    fn commit_parts(&mut self, (records, rest): (Vec<Record>, Vec<Pending>)) -> Written {
         match self.write(&records) {
             Ok(positions) => {
-                self.failures.ended();
                 self.tell_and_apply(rest, &positions);
+                Written::All
             }
             Err(error) if error.is_full() && is_mixed(&records) => {
                 let all = records.into_iter().zip(rest);
@@ -203,8 +205,12 @@ impl Writer {
                 self.refuse(mail.into_iter().map(|(_, pending)| pending), &error);
                 // What becomes of stored mail has space of its own.
                 self.commit_parts(other.into_iter().unzip());
+                Written::NotAll
             }
-            Err(error) => self.refuse(rest, &error),
+            Err(error) => {
+                self.refuse(rest, &error);
+                Written::NotAll
+            }
         }
     }
 
@@ -303,6 +309,14 @@ fn note(stored: &Result<(), SpoolError>) {
         tracing::error!(%error, "the index could not be stored");
         metrics::counter!(names::SPOOL_INDEX_ERRORS).increment(1);
     }
+}
+
+/// What of a batch is on stable storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    All,
+    /// Somebody was refused.
+    NotAll,
 }
 
 struct Pending {

@@ -213,6 +213,8 @@ struct Inner {
     owners: sent::Owners,
     /// What accounts stored within the hour.
     uploaded: allowance::Uploaded,
+    /// What programs handed in within the hour.
+    handed: submission::Handed,
     /// Which logins are written to the program's log.
     logins: logins::Logins,
     /// Ways into accounts that have changed.
@@ -250,6 +252,7 @@ impl Webmail {
             search: search::Search::new(),
             owners: sent::Owners::default(),
             uploaded: allowance::Uploaded::default(),
+            handed: submission::Handed::default(),
             logins: logins::Logins::default(),
             changes: changes::Changes::default(),
             visits: provider::Visits::default(),

@@ -4,13 +4,16 @@
 //! For whom the pages are open does not matter here: whoever runs a door for programs wants it
 //! open.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Webmail;
 use super::accounts::{Account, LoginError};
 use super::error::WebError;
-use super::outbox::Unsent;
+use super::outbox::{Unsent, WINDOW};
+use crate::base::Timestamp;
 use crate::credential::ScramKeys;
 use crate::smtp::Mailbox;
 
@@ -61,6 +64,38 @@ impl From<WebError> for ProgramError {
     fn from(error: WebError) -> Self {
         tracing::error!(?error, "submission: what somebody may send is not known");
         Self::Internal
+    }
+}
+
+/// What programs have handed in since the start and within the hour, each counted before it is
+/// written down: what comes over many connections at once, and receipts, which stand under nobody's
+/// name in the log.
+#[derive(Debug, Default)]
+pub(super) struct Handed(Mutex<BTreeMap<String, VecDeque<(Timestamp, usize)>>>);
+
+impl Handed {
+    /// Counts a message of this account, if it may send it: at most so many, to so many.
+    fn take(
+        &self,
+        account: &str,
+        recipients: usize,
+        now: Timestamp,
+        (most, most_recipients): (u32, u32),
+    ) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        all.retain(|_, sent| {
+            // A clock that was set back keeps nobody for longer.
+            sent.retain(|(at, _)| *at <= now && now.since(*at) < WINDOW);
+            !sent.is_empty()
+        });
+        let sent = all.entry(account.to_owned()).or_default();
+        let to: usize = sent.iter().map(|(_, recipients)| recipients).sum();
+        let may = number(sent.len()) < most && number(to + recipients) <= most_recipients;
+        if may {
+            sent.push_back((now, recipients));
+        }
+        may
     }
 }
 
@@ -145,6 +180,12 @@ impl Webmail {
             Unsent::Web(error) => error.into(),
             Unsent::Refused(_) | Unsent::Full => ProgramError::Internal,
         })?;
+        let writing = &self.0.options.writing;
+        let most = (writing.messages_per_hour, writing.recipients_per_hour);
+        let now = self.0.world.clock.now();
+        if !self.0.handed.take(account, recipients, now, most) {
+            return Err(ProgramError::Enough(most.0, most.1));
+        }
         // So that it is found among what he sent, whoever has the address then.
         if let Some(from) = from {
             self.note_sender(account, from).await?;
@@ -174,5 +215,25 @@ impl Webmail {
             account: account.key(),
             addresses: self.addresses_of(&person),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_hour_has_its_bounds_whoever_hands_in_how_often_at_once() {
+        let handed = Handed::default();
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
+        let take =
+            |account, recipients, second| handed.take(account, recipients, at(second), (3, 10));
+        assert!(take("ann", 4, 0) && take("ann", 4, 1));
+        assert!(!take("ann", 3, 2), "too many recipients");
+        assert!(take("ann", 2, 3));
+        assert!(!take("ann", 0, 4), "too many messages");
+        assert!(take("bob", 10, 4), "each has his own");
+        assert!(!take("ann", 1, 3_599));
+        assert!(take("ann", 1, 3_600), "an hour later");
     }
 }

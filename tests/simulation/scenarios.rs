@@ -349,6 +349,11 @@ fn what_becomes_of_stored_mail_is_written_beside_mail_that_is_refused() {
         assert!(refused.is_err_and(|error| error.is_full()));
         dropped.unwrap();
         assert_eq!(door.words(&[id]), [("dropped", 1)].into());
+        let failures = door.spool.write_failures();
+        assert!(
+            failures.is_some_and(|it| it.lasting),
+            "mail is refused still"
+        );
         door.stop().await;
     });
 }

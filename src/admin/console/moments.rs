@@ -65,10 +65,13 @@ impl Moments {
             let bare = word.trim_start_matches('(');
             let bare = bare.trim_end_matches([',', ';', ':', '.', ')']);
             let is_time = !is_quoted && bare.len() >= 20 && bare.ends_with('Z');
-            match bare.parse::<Timestamp>() {
+            let shown = match bare.parse::<Timestamp>() {
                 Ok(at) if is_time => word.replace(bare, &self.clock(at)),
                 Ok(_) | Err(_) => word.to_owned(),
-            }
+            };
+            // Behind a colon somebody else may speak.
+            is_quoted |= word.ends_with(':');
+            shown
         });
         words.collect::<Vec<_>>().join(" ")
     }

@@ -83,7 +83,7 @@ impl Row {
             recipient: visible(&item.recipient),
             tone: tone(item.state),
             state: item.state.as_str(),
-            reason: visible(&moments.readable(&item.reason)),
+            reason: visible(&item.reason),
             backend: item
                 .backend
                 .as_ref()
