@@ -171,6 +171,9 @@ pub(super) async fn status(State(admin): Us) -> Answer<StatusView> {
     let enrolled = admin.enrolled().await.map(|coverage| coverage.total);
     let stats = admin.spool.stats();
     Ok(Json(StatusView {
+        refusing: admin.refusing(),
+        red_drills: admin.red_drills().collect(),
+        certificates: admin.certificate_troubles(),
         webmail: opened,
         enrolled,
         holds,

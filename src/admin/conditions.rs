@@ -2,28 +2,21 @@
 
 use std::time::Duration;
 
-use metrics::gauge;
-
 use super::Admin;
 use crate::backend::{BackendHealth, Health, Wish};
 use crate::base::Timestamp;
 use crate::drill::Light;
 use crate::limits;
 use crate::mail::CaseKind;
-use crate::net::CertificateState;
 use crate::notice::{Condition, Kind, Observe, Observed, Severity, Thresholds, Unknown};
 use crate::spool::{Case, SpoolError, SpoolStats};
-use crate::telemetry::names;
 use crate::terminal::{bytes, duration};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 impl Observe for Admin {
     fn observe(&self, thresholds: &Thresholds) -> Observed {
-        let mut seen = Seen {
-            now: self.clock.now(),
-            all: Observed::default(),
-        };
+        let mut seen = Seen::at(self.clock.now());
         let stats = self.spool.stats();
         if self.spool.rebuilding().is_some() {
             // What the index does not know yet is not over.
@@ -47,10 +40,7 @@ impl Observe for Admin {
         self.see_drills(&mut seen);
         self.see_sources(&mut seen);
         self.see_filters(&mut seen);
-        let certificates = self.certificates.values();
-        for state in certificates.flat_map(|it| it.states()) {
-            see_certificate(&mut seen, state, thresholds.certificate);
-        }
+        self.see_certificates(&mut seen, thresholds.certificate);
         if self.router.relay_test().get().is_none() {
             seen.all.unknown.push(Unknown::All(Kind::Relay));
         }
@@ -64,31 +54,19 @@ impl Observe for Admin {
     }
 }
 
-/// To whom a certificate is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Served {
-    /// Who brings mail.
-    Mail,
-    /// Operators.
-    Admin,
-}
-
-impl Served {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Mail => "mail",
-            Self::Admin => "admin",
-        }
-    }
-}
-
 /// What is seen.
 pub(super) struct Seen {
-    now: Timestamp,
-    all: Observed,
+    pub(super) now: Timestamp,
+    pub(super) all: Observed,
 }
 
 impl Seen {
+    /// Nothing yet.
+    pub(super) fn at(now: Timestamp) -> Self {
+        let all = Observed::default();
+        Self { now, all }
+    }
+
     pub(super) fn add(
         &mut self,
         (kind, subject): (Kind, &str),
@@ -291,27 +269,6 @@ impl Admin {
     }
 }
 
-impl Admin {
-    /// Seconds until the first certificate of each use ends.
-    #[expect(clippy::cast_precision_loss, reason = "seconds that fit into 53 bits")]
-    pub(super) fn set_certificate_gauges(&self) {
-        let now = self.clock.now().as_millis();
-        for (served, certificate) in &self.certificates {
-            let ends = certificate.states().into_iter().filter_map(|it| it.ends);
-            let Some(ends) = ends.min() else {
-                continue;
-            };
-            let ends = ends.as_millis();
-            let left = if ends >= now {
-                (ends - now) as f64
-            } else {
-                -((now - ends) as f64)
-            };
-            gauge!(names::CERTIFICATE_SECONDS, "use" => served.word()).set(left / 1000.0);
-        }
-    }
-}
-
 fn see_backend(seen: &mut Seen, backend: &BackendHealth) {
     let id = backend.id.as_str();
     let why = match backend.reason.as_str() {
@@ -365,39 +322,6 @@ fn see_case(seen: &mut Seen, case: &Case) {
     seen.add((Kind::Case, &id), how, since, (what, &todo));
 }
 
-fn see_certificate(seen: &mut Seen, state: CertificateState, before: Duration) {
-    let file = state.file.display().to_string();
-    if let Some(why) = state.refused {
-        let what = if state.used {
-            format!("a new certificate is not used, the old one stays: {why}")
-        } else {
-            format!("nobody is let in where a certificate is needed: {why}")
-        };
-        let todo = "Put a pair there that belongs together: docs/operations/certificates.md";
-        let name = (Kind::Certificate, &*format!("{file}, renewed"));
-        seen.add(name, (Severity::Critical, "refused"), None, (what, todo));
-    }
-    let Some(ends) = state.ends else { return };
-    if ends.before(before) > seen.now {
-        return;
-    }
-    let left = ends.since(seen.now);
-    let (severity, word, what) = if left.is_zero() {
-        let what = format!("the certificate {file} has ended on {ends}");
-        (Severity::Critical, "ended", what)
-    } else if left < before / 3 {
-        let what = format!("the certificate {file} ends in {}", duration(left));
-        (Severity::Critical, "soon", what)
-    } else {
-        let what = format!("the certificate {file} ends in {}", duration(left));
-        (Severity::Warning, "ends", what)
-    };
-    let todo = "Renew it; new files are read by themselves: docs/operations/certificates.md";
-    let since = Some(ends.before(before));
-    let name = (Kind::Certificate, file.as_str());
-    seen.add(name, (severity, word), since, (what, todo));
-}
-
 /// A word that changes when a number grows much: `100`, `1000`.
 fn size_of(number: u64) -> String {
     match number.checked_ilog10() {
@@ -411,49 +335,7 @@ mod tests {
     use super::*;
 
     fn seen(now: &str) -> Seen {
-        Seen {
-            now: now.parse().unwrap(),
-            all: Observed::default(),
-        }
-    }
-
-    #[test]
-    fn a_certificate_is_told_before_it_ends_again_when_it_is_soon_and_when_it_has_ended() {
-        for (now, expected) in [
-            ("2027-01-01T00:00:00Z", &[][..]),
-            ("2027-02-08T00:00:00Z", &["warning ends"]),
-            ("2027-02-22T00:00:00Z", &["critical soon"]),
-            ("2027-02-28T00:00:00Z", &["critical ended"]),
-            ("2028-02-28T00:00:00Z", &["critical ended"]),
-        ] {
-            let mut seen = seen(now);
-            let state = CertificateState {
-                file: "/etc/tideover/tls.crt".into(),
-                used: true,
-                names: vec!["mx.example.org".to_owned()],
-                ends: "2027-02-28T00:00:00Z".parse().ok(),
-                refused: None,
-            };
-            see_certificate(&mut seen, state, DAY * 21);
-            let told = |it: &Condition| format!("{} {}", it.severity.as_str(), it.state);
-            let told: Vec<_> = seen.all.conditions.iter().map(told).collect();
-            assert_eq!(told, expected, "{now}");
-        }
-        let mut seen = seen("2027-01-01T00:00:00Z");
-        let state = CertificateState {
-            file: "/etc/tideover/tls.crt".into(),
-            used: false,
-            names: Vec::new(),
-            ends: None,
-            refused: Some("the key is another one".to_owned()),
-        };
-        see_certificate(&mut seen, state, DAY * 21);
-        assert!(seen.all.conditions[0].what.contains("nobody is let in"));
-        assert_eq!(seen.all.conditions[0].state, "refused");
-        assert_eq!(
-            seen.all.conditions[0].subject,
-            "/etc/tideover/tls.crt, renewed"
-        );
+        Seen::at(now.parse().unwrap())
     }
 
     #[test]

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Admin, AdminError};
+use crate::base::Timestamp;
 use crate::directory::{Grade, Obstacle, ObstacleKind};
 use crate::drill::{LegReport, Light};
 use crate::telemetry::names;
@@ -26,6 +27,17 @@ pub struct DrillView {
     pub green: bool,
     /// Each leg.
     pub legs: Vec<LegReport>,
+}
+
+/// A leg whose last probe did not come back in time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RedDrill {
+    /// Its name.
+    pub leg: String,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// Why.
+    pub reason: String,
 }
 
 pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Result<Json<DrillView>, AdminError> {
@@ -79,12 +91,21 @@ impl Admin {
         }
     }
 
-    pub(super) fn drill_problems(&self) -> impl Iterator<Item = String> {
+    /// The legs that are red, for `/api/status`.
+    pub(super) fn red_drills(&self) -> impl Iterator<Item = RedDrill> {
         let lights = self.drills.lights().into_iter();
-        lights.filter_map(|(name, state)| {
-            let is_red = state.light == Light::Red;
-            is_red.then(|| format!("drill {name} is red: {}", state.reason))
-        })
+        lights
+            .filter(|(_, state)| state.light == Light::Red)
+            .map(|(leg, state)| RedDrill {
+                leg,
+                since: state.since,
+                reason: state.reason,
+            })
+    }
+
+    pub(super) fn drill_problems(&self) -> impl Iterator<Item = String> {
+        self.red_drills()
+            .map(|red| format!("drill {} is red: {}", red.leg, red.reason))
     }
 
     pub(super) fn set_drill_gauges(&self) {

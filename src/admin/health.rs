@@ -44,7 +44,7 @@ pub struct HealthView {
 impl Admin {
     /// Is the front door open, and what is wrong?
     pub(super) fn health(&self) -> HealthView {
-        let refused = self.spool.admission().err().map(|error| error.to_string());
+        let refused = self.refusing();
         let accepting = refused.is_none();
         let backends = self.router.board().snapshot();
         let only_here = self.spool.sign_problem().into_iter();
@@ -65,6 +65,7 @@ impl Admin {
             .chain(self.landing_problem())
             .chain(self.relay_problem())
             .chain(self.filter_problems())
+            .chain(self.certificate_problems())
             .chain(only_here.clone())
             .collect();
         HealthView {

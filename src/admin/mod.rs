@@ -12,6 +12,7 @@ mod attention;
 mod audit;
 mod caller;
 mod cases_api;
+mod certificates;
 mod conditions;
 mod config_api;
 mod console;
@@ -97,7 +98,7 @@ pub(crate) use caller::ACTOR;
 pub use caller::{Caller, NoSuchRole, Role};
 pub(crate) use cases_api::CaseOrder;
 pub use cases_api::{CaseDetails, CaseMemberView, CaseNumbers, CaseReleased, CaseView};
-pub use conditions::Served;
+pub use certificates::{CertificateTrouble, Served};
 pub(crate) use config_api::ReloadQuery;
 pub use config_api::{
     ConfigChange, ConfigKey, ConfigOnDisk, ConfigOrigin, ConfigSection, ConfigState, ConfigView,
@@ -111,7 +112,7 @@ pub(crate) use directory_api::{
 pub use directory_api::{ChangeView, DiffView, LookupView};
 pub use document::document;
 pub use door::{DoorOptions, Peer, Wire, network};
-pub use drill_api::DrillView;
+pub use drill_api::{DrillView, RedDrill};
 pub(crate) use enforce::REASON;
 pub use error::{AdminError, Refusal};
 pub use health::{HealthView, keep_metrics};

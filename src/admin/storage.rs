@@ -14,6 +14,11 @@ impl From<&IndexProgress> for IndexView {
 }
 
 impl Admin {
+    /// Why new mail is refused now, if it is.
+    pub(super) fn refusing(&self) -> Option<String> {
+        self.spool.admission().err().map(|error| error.to_string())
+    }
+
     /// What is stored.
     pub(super) fn storage(&self, stats: SpoolStats) -> SpoolNumbers {
         SpoolNumbers {
@@ -71,6 +76,7 @@ impl Admin {
         Ok(SizeView {
             bytes: stats.bytes,
             free_bytes: stats.free_bytes,
+            refusing: self.refusing(),
             outlook: self.spool.outlook()?,
         })
     }

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AttentionView, CaseNumbers, Covered, HoldView, MoveView, WaveView};
+use super::{
+    AttentionView, CaseNumbers, CertificateTrouble, Covered, HoldView, MoveView, RedDrill, WaveView,
+};
 use crate::activation::ActivationView;
 use crate::backend::{Health, HealthChange, Protocol, TlsPolicy, Wish};
 use crate::base::Timestamp;
@@ -27,6 +29,15 @@ pub struct StatusView {
     pub queue: QueueNumbers,
     /// What is stored.
     pub spool: SpoolNumbers,
+    /// Why new mail is refused now; none while it is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusing: Option<String>,
+    /// Drills that are red.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub red_drills: Vec<RedDrill>,
+    /// Certificates that end soon, have ended, or were not taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertificateTrouble>,
     /// Refusals that wait for a decision.
     #[serde(default)]
     pub cases: CaseNumbers,
@@ -190,6 +201,9 @@ pub struct SizeView {
     pub bytes: u64,
     /// Bytes free on that disk.
     pub free_bytes: u64,
+    /// Why new mail is refused now; none while it is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusing: Option<String>,
     /// How long it lasts.
     pub outlook: Outlook,
 }

@@ -82,7 +82,7 @@ impl Page {
             "{}, {}\n\n{}\n",
             self.palette.paint(Tone::Strong, &title),
             now.strftime("%Y-%m-%d %H:%M:%S %Z"),
-            self.backends(&status.backends)
+            self.backends(&status.backends) + &self.refusing(status.refusing.as_deref())
         );
         let queue = &status.queue;
         let oldest = queue.oldest.map_or_else(String::new, |oldest| {

@@ -6,7 +6,7 @@ use super::render::Page;
 use crate::admin::StatusView;
 use crate::filter::FilterStatus;
 use crate::route::RelayTest;
-use crate::terminal::{Tone, visible};
+use crate::terminal::{Tone, duration, visible};
 
 /// Tricks that are told one by one.
 const TOLD: usize = 5;
@@ -17,7 +17,35 @@ impl Page {
         let last = status.open_relay.as_ref();
         let relay = last.and_then(|last| self.open_relay(&last.test));
         let filters = self.filters(&status.filters);
-        self.missing(status.missing_mail) + &filters + &relay.unwrap_or_default()
+        let missing = self.missing(status.missing_mail);
+        missing + &self.warned(status) + &filters + &relay.unwrap_or_default()
+    }
+
+    /// New mail is refused, and why.
+    pub(super) fn refusing(self, why: Option<&str>) -> String {
+        why.map_or_else(String::new, |why| {
+            let head = self.palette.paint(Tone::Bad, "NEW MAIL IS REFUSED");
+            let told = format!("{why}. Senders try again; nothing that was accepted is lost.");
+            format!("  {head}\n{}", self.field("", &told))
+        })
+    }
+
+    /// Drills that are red, and certificates that end.
+    fn warned(self, status: &StatusView) -> String {
+        let drills = status.red_drills.iter().map(|red| {
+            let since = red.since.map_or_else(String::new, |since| {
+                format!(" for {}", duration(self.now.since(since)))
+            });
+            let (leg, reason) = (&red.leg, &red.reason);
+            let told = format!("{leg} is red{since}: {reason}: `tideover drill status`");
+            self.field("drill", &told)
+        });
+        let certificates = status.certificates.iter();
+        let certificates = certificates.map(|it| {
+            let told = format!("{}. {}", it.what, it.todo);
+            self.field("certificate", &told)
+        });
+        drills.chain(certificates).collect()
     }
 
     /// Those that have trouble one by one, the others in one line.
@@ -89,6 +117,44 @@ mod tests {
             "the content filter gone does not answer (late): mail is taken unchecked, 3 so far",
             "the content filter busy has too much to do: mail is taken unchecked, 2 so far",
             "a, b: no trouble",
+        ] {
+            assert!(told.contains(line), "{line}: {told}");
+        }
+    }
+
+    #[test]
+    fn refused_mail_red_drills_and_certificates_that_end_are_told() {
+        let page = Page {
+            palette: Palette::Plain,
+            now: Timestamp::EPOCH.after(std::time::Duration::from_secs(7_200)),
+        };
+        let mut status: StatusView = serde_json::from_value(serde_json::json!({
+            "version": "0.1.0", "now": "1970-01-01T02:00:00Z", "backends": [],
+            "queue": { "queued": 0, "held": 0, "uncertain": 0, "oldest": null },
+            "spool": { "uuid": "u", "bytes": 1, "free_bytes": 2, "accepted": 0, "delivered": 0 },
+        }))
+        .unwrap();
+        let well = page.status(&status);
+        for word in ["REFUSED", "drill", "certificate"] {
+            assert!(!well.contains(word), "{well}");
+        }
+        status.refusing = Some("the disk is almost full".to_owned());
+        status.red_drills = vec![crate::admin::RedDrill {
+            leg: "internet-cloud".to_owned(),
+            since: Some(Timestamp::EPOCH),
+            reason: "it did not come back".to_owned(),
+        }];
+        status.certificates = vec![crate::admin::CertificateTrouble {
+            severity: crate::notice::Severity::Warning,
+            what: "the certificate /etc/tls.crt ends in 9 days".to_owned(),
+            todo: "Renew it".to_owned(),
+        }];
+        let told = page.status(&status);
+        let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+        for line in [
+            "NEW MAIL IS REFUSED the disk is almost full. Senders try again",
+            "drill internet-cloud is red for 2 h: it did not come back: `tideover drill status`",
+            "certificate the certificate /etc/tls.crt ends in 9 days. Renew it",
         ] {
             assert!(told.contains(line), "{line}: {told}");
         }

@@ -33,12 +33,13 @@ impl Page {
             "stored",
             &format!("{} in {} on disk", bytes(outlook.stored), bytes(size.bytes)),
         );
-        let free = format!(
-            "{}; {} may be filled with mail",
-            bytes(size.free_bytes),
-            bytes(outlook.room)
-        );
+        let free = bytes(size.free_bytes);
+        let free = match &size.refusing {
+            None => format!("{free}; {} may be filled with mail", bytes(outlook.room)),
+            Some(_) => free,
+        };
         text.push_str(&self.field("free", &free));
+        text.push_str(&self.refusing(size.refusing.as_deref()));
         let measured = duration(Duration::from_secs(outlook.measured_seconds));
         let Some(a_day) = outlook.bytes_per_day else {
             let too_little = format!("measured over {measured}, too short to say more: ask later");
@@ -72,6 +73,7 @@ mod tests {
         let mut size = SizeView {
             bytes: 2 * GIB,
             free_bytes: 41 * GIB,
+            refusing: None,
             outlook: Outlook {
                 stored: GIB,
                 room: 40 * GIB,
@@ -104,5 +106,9 @@ mod tests {
             later.contains("lasts 20 days in an outage at this traffic"),
             "{later}"
         );
+        size.refusing = Some("the disk is almost full".to_owned());
+        let full = page.size(&size);
+        assert!(full.contains("NEW MAIL IS REFUSED"), "{full}");
+        assert!(!full.contains("may be filled"), "{full}");
     }
 }

@@ -67,6 +67,17 @@ fn what_went_elsewhere_is_offered_when_its_home_is_back() {
     assert!(words.join(" ").contains(offer), "{back}");
 }
 
+fn nearly_read() -> SpoolNumbers {
+    SpoolNumbers {
+        index: Some(IndexView {
+            percent: 43,
+            seconds_left: Some(60),
+            text: "43 % of the log is read, about 60 s left".to_owned(),
+        }),
+        ..SpoolNumbers::default()
+    }
+}
+
 #[test]
 fn status_fits_and_tells_what_waits() {
     let reason = "connection refused by 127.0.0.1:2601 while greeting, and again and again";
@@ -90,6 +101,9 @@ fn status_fits_and_tells_what_waits() {
         replays: Vec::new(),
         missing_mail: 0,
         open_relay: None,
+        refusing: None,
+        red_drills: Vec::new(),
+        certificates: Vec::new(),
         moves: Vec::new(),
         version: "0.1.0".to_owned(),
         now: NOW,
@@ -103,14 +117,7 @@ fn status_fits_and_tells_what_waits() {
             uncertain: 1,
             oldest: Some(NOW.before(std::time::Duration::from_secs(600))),
         },
-        spool: SpoolNumbers {
-            index: Some(IndexView {
-                percent: 43,
-                seconds_left: Some(60),
-                text: "43 % of the log is read, about 60 s left".to_owned(),
-            }),
-            ..SpoolNumbers::default()
-        },
+        spool: nearly_read(),
     });
     assert!(text.contains("83 % enrolled, 5 of 6"), "{text}");
     fits(&text);

@@ -38,11 +38,7 @@ fn usual() -> Options {
         relay: None,
         webhook: None,
         command: Vec::new(),
-        thresholds: Thresholds {
-            waiting: HOUR * 4,
-            certificate: HOUR * 24 * 21,
-            disk: HOUR * 24 * 3,
-        },
+        thresholds: Thresholds::default(),
         pace: Pace {
             gather: Duration::from_secs(60),
             repeat: Some(HOUR * 12),

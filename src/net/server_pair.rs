@@ -43,7 +43,7 @@ pub(super) struct Usable {
 }
 
 /// How a certificate stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CertificateState {
     /// Its file.
     pub file: PathBuf,

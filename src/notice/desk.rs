@@ -488,7 +488,9 @@ impl Notices {
         self.0.parts.clock.now()
     }
 
-    fn options(&self) -> Arc<Options> {
+    /// What the config says now.
+    #[must_use]
+    pub fn options(&self) -> Arc<Options> {
         Arc::clone(&self.0.options.borrow())
     }
 

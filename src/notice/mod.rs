@@ -58,6 +58,18 @@ pub struct Thresholds {
     pub disk: Duration,
 }
 
+/// Of whom nothing else is said.
+impl Default for Thresholds {
+    fn default() -> Self {
+        let hour = Duration::from_secs(3_600);
+        Self {
+            waiting: hour * 4,
+            certificate: hour * 24 * 21,
+            disk: hour * 24 * 3,
+        }
+    }
+}
+
 /// A webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {

@@ -5,12 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::mail::SpoolId;
+use crate::terminal::bytes;
 
 /// Why the spool cannot do it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SpoolError {
     /// Less than `spool.min_free` is left: 452 4.3.1.
-    #[error("the disk of the spool is almost full: {free} bytes free, {min_free} are kept")]
+    #[error(
+        "the disk of the spool is almost full: {} free, {} are kept free",
+        bytes(*.free), bytes(*.min_free)
+    )]
     Full {
         /// Bytes free.
         free: u64,

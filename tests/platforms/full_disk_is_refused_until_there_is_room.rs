@@ -23,6 +23,11 @@ fn below_min_free_mail_is_put_off() {
         .offer(EVE, &ANN, &message(1, 0))
         .assert_is(452, "4.3.1");
     client.command("NOOP").assert_is(250, "2.0.0");
+    for verb in ["status", "size"] {
+        let told = tideover.json(&[verb]);
+        let why = told["refusing"].as_str().unwrap_or_default();
+        assert!(why.contains("GiB are kept free"), "{verb}: {told}");
+    }
 }
 
 #[test]
@@ -39,6 +44,7 @@ fn a_disk_that_fills_up_and_empties_again() {
     let tideover = lab.tideover_with(settings);
     let mut client = Client::connect(tideover.smtp());
     client.send(EVE, &ANN, &message(1, 0));
+    assert!(tideover.json(&["status"])["refusing"].is_null());
 
     let ballast = disk.fill(8 * 1024 * 1024);
     let refused = eventually(SHORT, "mail is refused", || {

@@ -1,6 +1,7 @@
 //! What somebody should know and do, one by one, in the order of urgency.
 
 use super::ask::escaped;
+use super::certificates;
 use super::moments::{Moments, grouped, many};
 use super::verdict::{Facts, Matter, Pause, Tone, is_known_whole, is_whole, paused};
 use crate::admin::{BackendView, HoldView, StatusView};
@@ -32,14 +33,17 @@ pub(super) fn of(facts: Facts<'_>) -> Vec<Matter> {
     matters.extend(attention(status, moments));
     matters.extend(room(status));
     matters.extend(missing(status));
-    matters.extend(holds(status, moments));
+    matters.extend(certificates::matters(status));
     matters.extend(moves(status, moments));
+    let (waiting, empty) = holds(status, moments);
+    matters.extend(waiting);
     matters.extend(waves(status, moments));
     matters.extend(replays(status));
     matters.extend(sources(status, moments));
     matters.extend(drills(facts));
     matters.extend(diverted(status));
     matters.extend(enrolment(status));
+    matters.extend(empty);
     matters
 }
 
@@ -303,13 +307,14 @@ fn missing(status: &StatusView) -> Option<Matter> {
     })
 }
 
-/// Rules that hold mail: it waits on purpose, and somebody may have forgotten why.
-fn holds(status: &StatusView, moments: &Moments) -> Vec<Matter> {
-    let (told, others) = status
-        .holds
-        .split_at_checked(HOLDS)
-        .unwrap_or((status.holds.as_slice(), &[]));
-    let one = |hold: &HoldView| Matter {
+/// Rules that hold mail: it waits on purpose, and somebody may have forgotten why. First those
+/// because of which something waits; behind them those that hold nothing yet, and the rest.
+fn holds(status: &StatusView, moments: &Moments) -> (Vec<Matter>, Vec<Matter>) {
+    let mut all: Vec<&HoldView> = status.holds.iter().collect();
+    all.sort_by_key(|hold| hold.held == 0);
+    let others = all.split_off(all.len().min(HOLDS));
+    let empty = all.split_off(all.partition_point(|hold| hold.held > 0));
+    let one = |hold: &&HoldView| Matter {
         tone: Tone::Waiting,
         what: visible(&format!(
             "Hold {} holds {} since {}, by {}: {}. {} because of it.",
@@ -331,7 +336,8 @@ fn holds(status: &StatusView, moments: &Moments) -> Vec<Matter> {
         command: "tideover queue holds".to_owned(),
         page: link("/holds", "Look at the holds"),
     });
-    told.iter().map(one).chain(rest).collect()
+    let waiting = all.iter().map(one).collect();
+    (waiting, empty.iter().map(one).chain(rest).collect())
 }
 
 /// Domains on the move: all their mail waits.

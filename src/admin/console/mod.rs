@@ -9,6 +9,7 @@ mod asker;
 mod audit;
 mod backends;
 mod cases;
+mod certificates;
 mod config;
 mod count;
 mod directory;

@@ -261,7 +261,7 @@ fn unexplained(problem: &str) -> Matter {
 }
 
 /// A problem as a sentence of its own.
-fn sentence(problem: &str) -> String {
+pub(super) fn sentence(problem: &str) -> String {
     let mut letters = problem.chars();
     let first = letters.next().map(char::to_uppercase);
     let rest = letters.as_str();

@@ -327,6 +327,43 @@ fn a_red_drill_is_trouble() {
     assert!(verdict.matters[0].what.contains("internet-cloud"));
 }
 
+#[test]
+fn certificates_that_end_are_matters_by_how_soon() {
+    let certificates = json!([
+        { "severity": "warning", "what": "the certificate a.crt ends in 9 days",
+          "todo": "Renew it" },
+        { "severity": "critical", "what": "the certificate b.crt has ended", "todo": "Renew it" },
+    ]);
+    let verdict = verdict(&json!({ "certificates": certificates }));
+    let told = |it: &Matter| (it.tone, it.what.clone());
+    let told: Vec<_> = verdict.matters.iter().map(told).collect();
+    let expected = [
+        (Tone::Trouble, "The certificate b.crt has ended."),
+        (Tone::Waiting, "The certificate a.crt ends in 9 days."),
+    ];
+    assert_eq!(told, expected.map(|(tone, what)| (tone, what.to_owned())));
+    assert_eq!(verdict.tone, Tone::Trouble);
+}
+
+#[test]
+fn on_what_nothing_waits_comes_last() {
+    let mut idle = hold("h1", &json!({ "sender": "@x.example" }));
+    merge(&mut idle, &json!({ "held": 0 }));
+    let busy = hold("h2", &json!({ "sender": "@y.example" }));
+    let moving = json!([{ "domain": "example.org", "state": "moving",
+                          "since": "2026-03-02T02:14:00Z", "ended": null, "held": 9,
+                          "oldest": null, "actor": "ann", "reason": "", "home": null }]);
+    let verdict = verdict(&json!({ "holds": [idle, busy], "moves": moving }));
+    let whats: Vec<_> = verdict.matters.iter().map(|it| it.what.as_str()).collect();
+    for (what, begins) in whats
+        .iter()
+        .zip(["example.org is on", "Hold h2", "Hold h1"])
+    {
+        assert!(what.starts_with(begins), "{whats:?}");
+    }
+    assert_eq!(whats.len(), 3, "{whats:?}");
+}
+
 fn hold(name: &str, selection: &Value) -> Value {
     json!({ "name": name, "what": "these", "selection": selection, "actor": "ann",
             "reason": "a flood", "since": "2026-03-02T02:14:00Z", "until": null, "held": 12,

@@ -1,0 +1,175 @@
+//! Certificates that we show to others: how long they are good, and what is wrong with them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use metrics::gauge;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Admin;
+use super::conditions::Seen;
+use crate::net::CertificateState;
+use crate::notice::{Kind, Severity};
+use crate::telemetry::names;
+use crate::terminal::duration;
+
+/// To whom a certificate is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Served {
+    /// Who brings mail.
+    Mail,
+    /// Operators.
+    Admin,
+}
+
+impl Served {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Mail => "mail",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// A certificate that ends within `notices.certificate_before`, has ended, or was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CertificateTrouble {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, for people.
+    pub what: String,
+    /// What to do.
+    pub todo: String,
+}
+
+impl Admin {
+    /// What is wrong with certificates, for notices.
+    pub(super) fn see_certificates(&self, seen: &mut Seen, before: Duration) {
+        // Files that serve two uses are one thing to mend.
+        let states: BTreeSet<_> = self
+            .certificates
+            .values()
+            .flat_map(|it| it.states())
+            .collect();
+        for state in states {
+            see_certificate(seen, state, before);
+        }
+    }
+
+    /// The same for `/api/status`.
+    pub(super) fn certificate_troubles(&self) -> Vec<CertificateTrouble> {
+        let thresholds = self.notices.as_ref().map(|it| it.options().thresholds);
+        let mut seen = Seen::at(self.clock.now());
+        self.see_certificates(&mut seen, thresholds.unwrap_or_default().certificate);
+        let all = seen.all.conditions.into_iter();
+        all.map(|it| CertificateTrouble {
+            severity: it.severity,
+            what: it.what,
+            todo: it.todo,
+        })
+        .collect()
+    }
+
+    /// The same for `/health`.
+    pub(super) fn certificate_problems(&self) -> impl Iterator<Item = String> {
+        self.certificate_troubles().into_iter().map(|it| it.what)
+    }
+
+    /// Seconds until the first certificate of each use ends.
+    #[expect(clippy::cast_precision_loss, reason = "seconds that fit into 53 bits")]
+    pub(super) fn set_certificate_gauges(&self) {
+        let now = self.clock.now().as_millis();
+        for (served, certificate) in &self.certificates {
+            let ends = certificate.states().into_iter().filter_map(|it| it.ends);
+            let Some(ends) = ends.min() else {
+                continue;
+            };
+            let ends = ends.as_millis();
+            let left = if ends >= now {
+                (ends - now) as f64
+            } else {
+                -((now - ends) as f64)
+            };
+            gauge!(names::CERTIFICATE_SECONDS, "use" => served.word()).set(left / 1000.0);
+        }
+    }
+}
+
+fn see_certificate(seen: &mut Seen, state: CertificateState, before: Duration) {
+    let file = state.file.display().to_string();
+    if let Some(why) = state.refused {
+        let what = if state.used {
+            format!("a new certificate is not used, the old one stays: {why}")
+        } else {
+            format!("nobody is let in where a certificate is needed: {why}")
+        };
+        let todo = "Put a pair there that belongs together: docs/operations/certificates.md";
+        let name = (Kind::Certificate, &*format!("{file}, renewed"));
+        seen.add(name, (Severity::Critical, "refused"), None, (what, todo));
+    }
+    let Some(ends) = state.ends else { return };
+    if ends.before(before) > seen.now {
+        return;
+    }
+    let left = ends.since(seen.now);
+    let (severity, word, what) = if left.is_zero() {
+        let what = format!("the certificate {file} has ended on {ends}");
+        (Severity::Critical, "ended", what)
+    } else if left < before / 3 {
+        let what = format!("the certificate {file} ends in {}", duration(left));
+        (Severity::Critical, "soon", what)
+    } else {
+        let what = format!("the certificate {file} ends in {}", duration(left));
+        (Severity::Warning, "ends", what)
+    };
+    let todo = "Renew it; new files are read by themselves: docs/operations/certificates.md";
+    let since = Some(ends.before(before));
+    let name = (Kind::Certificate, file.as_str());
+    seen.add(name, (severity, word), since, (what, todo));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notice::Condition;
+
+    #[test]
+    fn a_certificate_is_told_before_it_ends_again_when_it_is_soon_and_when_it_has_ended() {
+        for (now, expected) in [
+            ("2027-01-01T00:00:00Z", &[][..]),
+            ("2027-02-08T00:00:00Z", &["warning ends"]),
+            ("2027-02-22T00:00:00Z", &["critical soon"]),
+            ("2027-02-28T00:00:00Z", &["critical ended"]),
+            ("2028-02-28T00:00:00Z", &["critical ended"]),
+        ] {
+            let mut seen = Seen::at(now.parse().unwrap());
+            let state = CertificateState {
+                file: "/etc/tideover/tls.crt".into(),
+                used: true,
+                names: vec!["mx.example.org".to_owned()],
+                ends: "2027-02-28T00:00:00Z".parse().ok(),
+                refused: None,
+            };
+            see_certificate(&mut seen, state, Duration::from_secs(21 * 86_400));
+            let told = |it: &Condition| format!("{} {}", it.severity.as_str(), it.state);
+            let told: Vec<_> = seen.all.conditions.iter().map(told).collect();
+            assert_eq!(told, expected, "{now}");
+        }
+        let mut seen = Seen::at("2027-01-01T00:00:00Z".parse().unwrap());
+        let state = CertificateState {
+            file: "/etc/tideover/tls.crt".into(),
+            used: false,
+            names: Vec::new(),
+            ends: None,
+            refused: Some("the key is another one".to_owned()),
+        };
+        see_certificate(&mut seen, state, Duration::from_secs(21 * 86_400));
+        assert!(seen.all.conditions[0].what.contains("nobody is let in"));
+        assert_eq!(seen.all.conditions[0].state, "refused");
+        assert_eq!(
+            seen.all.conditions[0].subject,
+            "/etc/tideover/tls.crt, renewed"
+        );
+    }
+}
