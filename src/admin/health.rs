@@ -12,7 +12,7 @@ use crate::base::Shutdown;
 use crate::limits;
 use crate::mail::CaseKind;
 use crate::route::paused;
-use crate::telemetry::{Metrics, names};
+use crate::telemetry::{Metrics, names, process};
 
 /// From one upkeep of the metrics to the next.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -95,6 +95,7 @@ impl Admin {
         reason = "a gauge that is off by one part in 2^53 is as good"
     )]
     pub(super) fn set_gauges(&self) {
+        process::measure();
         let stats = self.spool.stats();
         let backends = self.router.board().snapshot();
         let cases = self.spool.cases(CaseKind::Open, limits::PAGE);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::accounts::AccountDesk;
 use super::catch_up::{Rest, known_people};
@@ -41,7 +42,7 @@ use crate::queue::replay::Replays;
 use crate::queue::{Parts, Queue};
 use crate::route::{LoopGuard, Router, Verifier};
 use crate::spool::{FileSystem, Opened, Spool, SystemDisk, World};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, process};
 use crate::webmail::{self, Accounts, KeepKeys, ProviderLogin, Webmail};
 use crate::writeback::{self, Writebacks};
 
@@ -327,6 +328,8 @@ impl Base {
         (data_dir, network): (&Path, Option<(&AdminConfig, TcpListen)>),
         admin: Admin,
     ) -> Result<Arc<Admin>, StartError> {
+        let started = self.clock.now().as_millis();
+        process::started(Duration::from_millis(started));
         let upkeep = admin::keep_metrics(admin.metrics.clone(), self.shutdown.clone());
         self.shutdown.spawn("metrics", upkeep);
         if let Some(filters) = &admin.filters {

@@ -1,6 +1,7 @@
 //! A message comes in: behind DATA in one go, by BDAT in parts. What is refused is read to its end
 //! all the same, for a bounded time.
 
+use metrics::histogram;
 use tokio::time::Instant;
 
 use super::connection::{Connection, End, NOT_STORED, spool_reply};
@@ -15,6 +16,7 @@ use crate::mail::SpoolId;
 use crate::route::Origin;
 use crate::smtp::Reply;
 use crate::spool::Draft;
+use crate::telemetry::names;
 
 /// A message on its way in.
 pub(super) struct Incoming {
@@ -199,6 +201,17 @@ impl Connection {
 
     /// The message is at its end: it is made durable, or refused.
     async fn complete(&self, message: Incoming) -> Reply {
+        let ended = Instant::now();
+        let reply = self.reply_to(message).await;
+        if reply.code == 250 {
+            let listener = self.server.options.listener.clone();
+            let took = ended.elapsed().as_secs_f64();
+            histogram!(names::RECEIPT_SECONDS, "listener" => listener).record(took);
+        }
+        reply
+    }
+
+    async fn reply_to(&self, message: Incoming) -> Reply {
         let Incoming {
             hello,
             transaction,

@@ -50,7 +50,11 @@ impl Queue {
                 relaying: self.relaying_of(target),
             };
             let event = settle(outcome, &attempt, now, chance);
-            count(target, &event);
+            let lasted = Lasted {
+                all: now.since(job.id.timestamp()),
+                patient: now.since(attempt.received),
+            };
+            count(target, &event, &lasted);
             settled.push((event, vec![recipient.number]));
         }
         self.settle_events(job, together(settled)).await;
@@ -167,10 +171,6 @@ impl Queue {
         numbers: &[u16],
     ) -> Result<Written, SpoolError> {
         match event {
-            RecipientEvent::Delivered { .. } => {
-                let age = self.0.parts.clock.now().since(job.id.timestamp());
-                metrics::histogram!(names::DELIVERY_SECONDS).record(age.as_secs_f64());
-            }
             RecipientEvent::Bounced { failure, .. } => {
                 // The report first: a crash between the two makes it twice, never not at all.
                 while let Err(error) = self.report_failure(job, numbers, failure).await {
@@ -190,6 +190,7 @@ impl Queue {
                 }
             }
             RecipientEvent::Attempted { .. }
+            | RecipientEvent::Delivered { .. }
             | RecipientEvent::Held { .. }
             | RecipientEvent::Interrupted { .. }
             | RecipientEvent::Rerouted { .. }
@@ -249,11 +250,65 @@ fn known(job: &Job, recipient: &JobRecipient) -> Known {
     }
 }
 
-fn count(target: &DeliveryTarget, event: &RecipientEvent) {
+/// From acceptance until now.
+struct Lasted {
+    all: Duration,
+    /// But for the time on hold.
+    patient: Duration,
+}
+
+fn count(target: &DeliveryTarget, event: &RecipientEvent, lasted: &Lasted) {
     let backend = match target {
         DeliveryTarget::Backend(backend) => backend.to_string(),
         DeliveryTarget::Domain(_) | DeliveryTarget::Relay(_) => "@".to_owned(),
     };
+    if matches!(event, RecipientEvent::Delivered { .. }) {
+        let (all, patient) = (lasted.all.as_secs_f64(), lasted.patient.as_secs_f64());
+        metrics::histogram!(names::DELIVERY_SECONDS, "backend" => backend.clone()).record(all);
+        metrics::histogram!(names::QUEUE_SECONDS, "backend" => backend.clone()).record(patient);
+    }
     metrics::counter!(names::ATTEMPTS, "backend" => backend, "outcome" => event.name())
         .increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::smtp::Reply;
+    use crate::telemetry::Metrics;
+
+    #[test]
+    fn a_delivery_is_measured_with_and_without_the_time_on_hold() {
+        let recorder = Metrics::install().unwrap();
+        let backend = BackendId::new("measured");
+        let target = DeliveryTarget::Backend(backend.clone());
+        let delivered = RecipientEvent::Delivered {
+            backend,
+            reply: Reply::new(250, (2, 0, 0), "Ok"),
+            delivery_address: "ann@example.org".to_owned(),
+            tls: None,
+            diverted_from: None,
+        };
+        let lasted = Lasted {
+            all: Duration::from_secs(50),
+            patient: Duration::from_millis(20),
+        };
+        count(&target, &delivered, &lasted);
+        count(
+            &target,
+            &RecipientEvent::Interrupted { uncertain: false },
+            &lasted,
+        );
+        recorder.upkeep();
+        let text = recorder.render();
+        for line in [
+            "tideover_delivery_seconds_bucket{backend=\"measured\",le=\"10\"} 0",
+            "tideover_delivery_seconds_bucket{backend=\"measured\",le=\"60\"} 1",
+            "tideover_queue_seconds_bucket{backend=\"measured\",le=\"0.01\"} 0",
+            "tideover_queue_seconds_bucket{backend=\"measured\",le=\"0.03\"} 1",
+            "tideover_queue_seconds_count{backend=\"measured\"} 1",
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+    }
 }

@@ -4,6 +4,7 @@
 
 pub mod log;
 pub mod names;
+pub mod process;
 mod prometheus;
 
 pub use log::{LogFormat, LogOptions, LogStream};

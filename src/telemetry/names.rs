@@ -55,6 +55,9 @@ metrics! {
         "Messages acknowledged with 250 after they were on stable storage.";
     Counter BYTES_ACCEPTED = "tideover_bytes_accepted_total" ["listener"]
         "Bytes of accepted messages.";
+    Histogram RECEIPT_SECONDS = "tideover_receipt_seconds" ["listener"]
+        "Seconds from the end of an accepted message to its 250: checks, filters and stable \
+         storage.";
     Counter REFUSED = "tideover_refused_total" ["listener, code"]
         "Refusals (4yz and 5yz) given to clients, by reply code.";
     Counter SUBMISSION_LOGINS = "tideover_submission_logins_total" ["listener, mechanism, outcome"]
@@ -103,7 +106,11 @@ metrics! {
         "TLS sessions with strangers, by policy (tlsa, sts, no-policy-found) and result (success, \
          or a result-type of RFC 8460).";
     Histogram DELIVERY_SECONDS = "tideover_delivery_seconds" ["backend"]
-        "Seconds from acceptance to delivery, by recipient.";
+        "Seconds from acceptance to delivery, by recipient; strangers are counted under the \
+         backend \"@\".";
+    Histogram QUEUE_SECONDS = "tideover_queue_seconds" ["backend"]
+        "The same without the time on hold: of the message, and of the backend by an operator's \
+         word.";
     Gauge QUEUED = "tideover_queued" ["lane"]
         "Recipients that wait for an attempt, in lanes whose backend takes mail; strangers are \
          counted under the lane \"@\".";
@@ -167,6 +174,12 @@ metrics! {
          what the backend said.";
     Gauge CASE_RECIPIENTS = "tideover_case_recipients" ["backend"]
         "Recipients of those cases.";
+    Gauge PROCESS_RESIDENT_BYTES = "tideover_process_resident_bytes" [""]
+        "Bytes of memory that the process has.";
+    Gauge PROCESS_OPEN_FILES = "tideover_process_open_files" [""]
+        "Files and sockets that the process has open.";
+    Gauge PROCESS_START = "tideover_process_start_seconds" [""]
+        "When the process started, in seconds since 1970.";
     Gauge BACKEND_REJECTING = "tideover_backend_rejecting" ["backend"]
         "1 while the backend refuses known recipients alike and gets trials only, else 0.";
 }
