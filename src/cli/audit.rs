@@ -131,11 +131,14 @@ fn told(entry: &AuditEntry) -> String {
         }
     }
     let mut text = cut(&visible(&text), SAID);
-    for more in [&entry.reason, &entry.told] {
-        if !more.is_empty() {
-            text.push_str(": ");
-            text.push_str(&visible(more));
-        }
+    // Why somebody wanted it is told apart from what came of it.
+    if !entry.reason.is_empty() {
+        text.push_str(", because ");
+        text.push_str(&visible(&entry.reason));
+    }
+    if !entry.told.is_empty() {
+        text.push_str(": ");
+        text.push_str(&visible(&entry.told));
     }
     text
 }
@@ -161,10 +164,11 @@ mod tests {
             "what": "Hold mail", "path": "/api/holds",
             "arguments": {"which.selection.domain": "example.org"},
             "reason": "store \u{1b}[2J", "outcome": "done", "left_out": 7,
+            "told": "no such",
         });
         let entry: AuditEntry = serde_json::from_value(entry).unwrap();
         let text = page.audit(&AuditPage {
-            entries: vec![entry],
+            entries: vec![entry.clone()],
             next: Some("x".to_owned()),
         });
         let words: Vec<&str> = text.split_whitespace().collect();
@@ -172,6 +176,11 @@ mod tests {
         assert!(
             words.contains("ann 192.0.2.1 (and 7 more before it) holds"),
             "{text}"
+        );
+        let both = told(&entry);
+        assert!(
+            both.contains(", because store ") && both.ends_with(": no such"),
+            "{both}"
         );
         assert!(
             !text.contains('\u{1b}') && text.contains("there is more"),

@@ -208,14 +208,23 @@ fn parties(way: AutomaticWay) -> (Party, Party) {
 fn text(policy: &Policy, view: &AutomaticView) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
+    // Above one another, so that the six of them fit beside each other.
+    let ways = AutomaticWay::ALL.map(|way| {
+        let word = way.as_str();
+        word.split_at(word.find('_').map_or(0, |end| end + 1))
+    });
     write!(text, "{:<16}", "").ok();
-    for way in AutomaticWay::ALL {
-        write!(text, " {:<13}", way.as_str()).ok();
+    for (first, _) in ways {
+        write!(text, " {first:<9}").ok();
+    }
+    write!(text, "\n{:<16}", "").ok();
+    for (_, second) in ways {
+        write!(text, " {second:<9}").ok();
     }
     for kind in AutomaticKind::ALL {
         write!(text, "\n{:<16}", kind.as_str()).ok();
         for way in AutomaticWay::ALL {
-            write!(text, " {:<13}", policy.deed(kind, way).as_str()).ok();
+            write!(text, " {:<9}", policy.deed(kind, way).as_str()).ok();
         }
     }
     let mut text: String = text
@@ -298,7 +307,9 @@ mod tests {
         };
         let text = text(&policy, &view);
         for expected in [
-            "allow         drop\nauto_reply       allow         allow",
+            "           from_     to_       from_     to_\n",
+            "internal  platforms partner   partner   internet  internet\n",
+            "allow     drop\nauto_reply       allow     allow",
             "MAIL FROM <>\nit is out_of_office: Auto-Submitted: auto-replied (vacation)\n",
             "it wishes for a read_receipt: Disposition-Notification-To, signed (DKIM-Signature of \
              example.net)\n",
@@ -306,6 +317,10 @@ mod tests {
             "  to_internet   drop by automatic.out_of_office.to_internet\n",
         ] {
             assert!(text.contains(expected), "{expected}\n{text}");
+        }
+        let table = text.lines().take_while(|line| !line.is_empty());
+        for line in table {
+            assert!(line.chars().count() <= crate::terminal::WIDTH, "{line}");
         }
     }
 

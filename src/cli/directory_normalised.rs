@@ -42,13 +42,11 @@ impl Page {
         let mut text = table.render(self.palette);
         let proposed = all.iter().filter(|one| one.fate == Fate::Proposed).count();
         if proposed > 0 {
-            // Writing to a String cannot fail.
-            writeln!(
-                text,
+            let told = format!(
                 "{proposed} would be changed by directory.normalise = \"apply\"; the old forms \
                  still receive then"
-            )
-            .ok();
+            );
+            text.push_str(&Self::paragraph(&told));
         }
         text
     }
@@ -148,6 +146,9 @@ mod tests {
         assert!(lines[2].contains("bob@example.org has it"), "{shown}");
         assert!(lines[3].contains("unclear"), "{shown}");
         assert!(lines[4].starts_with("1 would be changed by"), "{shown}");
+        for line in lines {
+            assert!(line.chars().count() <= crate::terminal::WIDTH, "{line}");
+        }
         assert!(page().normalised(&[]).starts_with("no address"));
     }
 

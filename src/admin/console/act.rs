@@ -129,6 +129,12 @@ async fn expect_as_shown(
     Ok(Some(now).filter(|now| now.rest.is_some()))
 }
 
+/// What a page need not offer, because it would be refused.
+pub(super) fn expect_offered(kind: Kind, filter: &Filter, fields: &Fields) -> Result<(), Fault> {
+    expect_no_age(kind, fields)?;
+    expect_fit(kind, filter)
+}
+
 /// What is done is done to what was meant, or not at all.
 fn expect_fit(kind: Kind, filter: &Filter) -> Result<(), Fault> {
     match kind.deed {

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::Console;
+use super::act::expect_offered;
 use super::asker::{Asker, Fields, Question};
 use super::fault::Fault;
 use super::filter::Filter;
@@ -42,6 +43,8 @@ struct Page {
     is_filtered: bool,
     first: String,
     deeds: Vec<(&'static str, &'static str, String)>,
+    /// Some are left out, because they do not go with this filter.
+    is_less: bool,
 }
 
 /// The form of the filter, with what was typed.
@@ -165,6 +168,10 @@ pub(super) async fn page(
         Err(fault) => return Err(fault),
     };
     let filter = filter.unwrap_or_default();
+    let deeds = match error {
+        None => deeds(&asker, (&filter, &fields)),
+        Some(_) => Vec::new(),
+    };
     let page = Page {
         form: Form::new(&fields, &backends),
         rows: found.rows(&moments),
@@ -173,11 +180,8 @@ pub(super) async fn page(
         is_first: fields.some("after").is_none(),
         is_filtered: !filter.is_all(),
         first: filter.link(&[]),
-        deeds: if error.is_none() {
-            deeds(&asker, &filter)
-        } else {
-            Vec::new()
-        },
+        is_less: error.is_none() && deeds.len() < offered(&asker).count(),
+        deeds,
         shell: console.shell(&asker, Here::Queue, "Queue"),
         error,
     };
@@ -214,10 +218,15 @@ impl Found {
     }
 }
 
-/// What can be done to all that match, by who may.
-fn deeds(asker: &Asker, filter: &Filter) -> Vec<(&'static str, &'static str, String)> {
+/// What can be done to all that match, by who may. What a filter like this would be refused for
+/// is left out.
+fn deeds(
+    asker: &Asker,
+    (filter, fields): (&Filter, &Fields),
+) -> Vec<(&'static str, &'static str, String)> {
     let link = |kind: Kind| (kind.word, kind.name, filter.link(&[("deed", kind.word)]));
-    offered(asker).map(link).collect()
+    let fits = |kind: &Kind| expect_offered(*kind, filter, fields).is_ok();
+    offered(asker).filter(fits).map(link).collect()
 }
 
 async fn find(

@@ -58,11 +58,8 @@ async fn what_waits_is_shown_and_the_filter_is_what_the_api_is_asked_for() {
             role >= Role::Operator,
             "{role}"
         );
-        assert_eq!(
-            page.html.contains("deed=drop"),
-            role >= Role::Admin,
-            "{role}"
-        );
+        // It takes out what is queued and what is held alike.
+        page.lacks("deed=drop");
     }
     let asked = &desk.changes()[0];
     assert_eq!(asked.path, "/api/queue/select");
@@ -71,6 +68,27 @@ async fn what_waits_is_shown_and_the_filter_is_what_the_api_is_asked_for() {
     assert_eq!(asked.body["selection"]["recipient"], "@example.org");
     assert_eq!(asked.body["selection"]["reason_kind"], "refused");
     assert!(asked.body["selection"]["accepted_before"].is_string());
+}
+
+/// A link that could only be refused is none.
+#[tokio::test]
+async fn only_what_goes_with_the_filter_is_offered() {
+    let desk = desk();
+    for (filter, drops, holds) in [
+        ("", true, true),
+        ("recipient=%40example.org", true, true),
+        ("state=held", false, false),
+        ("reason-kind=refused", true, false),
+        ("hold=h1", true, false),
+        ("older=2h", true, false),
+    ] {
+        let page = desk.get(Role::Admin, &format!("/queue?{filter}")).await;
+        page.is(StatusCode::OK).has("deed=release");
+        assert_eq!(page.html.contains("deed=drop"), drops, "{filter}");
+        assert_eq!(page.html.contains("deed=hold"), holds, "{filter}");
+        let is_less = page.html.contains("There is more without a state");
+        assert_eq!(is_less, !(drops && holds), "{filter}");
+    }
 }
 
 #[tokio::test]
