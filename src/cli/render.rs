@@ -211,26 +211,30 @@ impl Page {
         if backends.is_empty() {
             return "no backends: the config names none\n".to_owned();
         }
-        let mut table = Table::new(
-            &[
-                "BACKEND", "HEALTH", "SINCE", "WAITING", "IN CASES", "REASON",
-            ],
-            &[0, 5],
-        );
+        // Mostly there are none, and the reason needs the room.
+        let has_cases = backends.iter().any(|backend| backend.in_cases > 0);
+        let mut head = vec!["BACKEND", "HEALTH", "SINCE", "WAITING", "REASON"];
+        if has_cases {
+            head.insert(4, "CASES");
+        }
+        let mut table = Table::new(&head, &[0, head.len() - 1]);
         for backend in backends {
             let reason = match (&backend.operator, backend.health) {
                 (Some(said), Health::Up) => said.clone(),
                 (Some(said), _) => format!("{said}; {}", backend.reason),
                 (None, _) => backend.reason.clone(),
             };
-            table.row([
+            let mut cells = vec![
                 backend.name.as_str().into(),
                 Self::health(backend.health),
                 moment(backend.since, self.now).into(),
                 backend.waiting.to_string().into(),
-                backend.in_cases.to_string().into(),
                 reason.as_str().into(),
-            ]);
+            ];
+            if has_cases {
+                cells.insert(4, backend.in_cases.to_string().into());
+            }
+            table.row(cells);
         }
         table.render(self.palette)
     }

@@ -302,7 +302,7 @@ mod tests {
             ("\0ann\0", bad.clone()),
             ("\0\0geheim", bad.clone()),
             ("\0ann\0geheim\0", bad.clone()),
-            (&format!("\0ann\0{long}"), bad.clone()),
+            (&format!("\0ann\0{}", long.repeat(5)), bad.clone()),
             (&format!("\0{long}\0geheim"), bad.clone()),
         ] {
             assert_eq!(claimed(begin("PLAIN", Some(&encoded(said)))), expected);

@@ -185,32 +185,29 @@ impl Writer {
         }
         let records = f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         metrics::histogram!(names::COMMIT_RECORDS).record(records);
-        if self.commit_parts(batch.into_iter().map(split).unzip()) == Written::All {
-            self.failures.ended();
-        }
+        self.commit_parts(batch.into_iter().map(split).unzip(), Part::Whole);
         if self.index.is_crowded() && self.follow.is_complete() {
             self.hand_over();
         }
     }
 
-    fn commit_parts(&mut self, (records, rest): (Vec<Record>, Vec<Pending>)) -> Written {
+    fn commit_parts(&mut self, (records, rest): (Vec<Record>, Vec<Pending>), part: Part) {
         match self.write(&records) {
             Ok(positions) => {
+                // Before anybody is told: who was asks how it is.
+                if part == Part::Whole {
+                    self.failures.ended();
+                }
                 self.tell_and_apply(rest, &positions);
-                Written::All
             }
             Err(error) if error.is_full() && is_mixed(&records) => {
                 let all = records.into_iter().zip(rest);
                 let (mail, other): (Vec<_>, Vec<_>) = all.partition(|(record, _)| is_mail(record));
                 self.refuse(mail.into_iter().map(|(_, pending)| pending), &error);
                 // What becomes of stored mail has space of its own.
-                self.commit_parts(other.into_iter().unzip());
-                Written::NotAll
+                self.commit_parts(other.into_iter().unzip(), Part::WithoutMail);
             }
-            Err(error) => {
-                self.refuse(rest, &error);
-                Written::NotAll
-            }
+            Err(error) => self.refuse(rest, &error),
         }
     }
 
@@ -311,12 +308,12 @@ fn note(stored: &Result<(), SpoolError>) {
     }
 }
 
-/// What of a batch is on stable storage.
+/// What of a batch is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Written {
-    All,
-    /// Somebody was refused.
-    NotAll,
+enum Part {
+    Whole,
+    /// Its mail was refused.
+    WithoutMail,
 }
 
 struct Pending {
