@@ -234,8 +234,8 @@ impl Queue {
         })
     }
 
-    /// Does what is ordered page by page, and ends rules whose time is over meanwhile: that must not
-    /// wait until a backlog of millions has been looked at.
+    /// Does what is ordered page by page, and ends rules whose time is over meanwhile: that must
+    /// not wait until a backlog of millions has been looked at.
     async fn sweep(&self, order: &Order, pick: &Pick) -> Result<Swept, SpoolError> {
         let (mut place, mut swept) = (Place::Behind(None), Swept::Whole);
         loop {

@@ -64,8 +64,8 @@ metrics! {
         "Logins of programs that hand in mail, and tries, by mechanism (SCRAM-SHA-256, PLAIN, \
          LOGIN) and outcome (in, wrong, second-step, shut, throttled, away, failed).";
     Counter AUTH_RESULTS = "tideover_auth_results_total" ["method, result"]
-        "Results of checks of senders (method: iprev, spf, dkim, dmarc, arc, x-dnsbl; result: the words of \
-         RFC 8601), one for each line of Authentication-Results.";
+        "Results of checks of senders (method: iprev, spf, dkim, dmarc, arc, x-dnsbl; result: \
+         the words of RFC 8601), one for each line of Authentication-Results.";
     Counter FILTERED = "tideover_filtered_total" ["filter, verdict"]
         "Messages that a content filter was to look at, by its verdict (clean, suspicious, bad, \
          unchecked).";

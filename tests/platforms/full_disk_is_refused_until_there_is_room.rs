@@ -26,7 +26,7 @@ fn below_min_free_mail_is_put_off() {
     for verb in ["status", "size"] {
         let told = tideover.json(&[verb]);
         let why = told["refusing"].as_str().unwrap_or_default();
-        assert!(why.contains("GiB are kept free"), "{verb}: {told}");
+        assert!(why.contains("TiB are kept free"), "{verb}: {told}");
     }
 }
 
