@@ -1,7 +1,8 @@
 //! Blocklists, RFC 5782: is the address of a client on a list that its owner publishes in the DNS?
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
@@ -13,6 +14,12 @@ use crate::net::Ask;
 
 /// Questions for one list: the address, whether the list lives, and what it says.
 const QUESTIONS: usize = 3;
+/// A list that takes longer says nothing.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Silences in a row, after which a list is left alone, and for how long.
+const DOUBT: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(30);
+const LEFT_ALONE: &str = "the list does not answer, and is left alone for a while";
 /// Characters of what a list says.
 const TEXT: usize = 200;
 /// On no list that lives, RFC 5782 §5.
@@ -22,21 +29,74 @@ const ALWAYS_LISTED: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const NOT_FOR_US: &str = "the list does not answer our name servers";
 const DEAD: &str = "the list has every address: it is dead";
 
-/// A line for each list that has the address, or could not say.
-pub(super) async fn check(
-    ip: Option<IpAddr>,
-    zones: &[String],
-    lookups: &Lookups,
-) -> Vec<MethodResult> {
-    let Some(ip) = ip.map(|ip| ip.to_canonical()).filter(is_public) else {
-        return Vec::new();
-    };
-    let asked = zones.iter().map(async |zone| {
-        let lookup = lookups.method(QUESTIONS);
-        let line = look(ip, zone, &lookup).await?;
-        Some(line.of("dns.zone", zone.clone()))
-    });
-    join_all(asked).await.into_iter().flatten().collect()
+/// Lists that do not answer must not slow the door down: each is left alone for itself.
+#[derive(Debug, Default)]
+pub(super) struct Lists(Mutex<BTreeMap<String, Silence>>);
+
+#[derive(Debug, Default)]
+struct Silence {
+    /// In a row.
+    times: u32,
+    /// Nobody asks until then.
+    until: Option<Instant>,
+}
+
+impl Lists {
+    /// A line for each list that has the address, or could not say.
+    pub(super) async fn check(
+        &self,
+        ip: Option<IpAddr>,
+        zones: &[String],
+        lookups: &Lookups,
+    ) -> Vec<MethodResult> {
+        let Some(ip) = ip.map(|ip| ip.to_canonical()).filter(is_public) else {
+            return Vec::new();
+        };
+        let asked = zones.iter().map(async |zone| {
+            let line = self.ask(ip, zone, lookups).await?;
+            Some(line.of("dns.zone", zone.clone()))
+        });
+        join_all(asked).await.into_iter().flatten().collect()
+    }
+
+    async fn ask(&self, ip: IpAddr, zone: &str, lookups: &Lookups) -> Option<MethodResult> {
+        let silent = MethodResult::new(AuthMethod::Dnsbl, AuthResult::TempError);
+        if self.is_left_alone(zone, Instant::now()) {
+            return Some(silent.because(LEFT_ALONE));
+        }
+        let lookups = lookups.until(Instant::now() + PATIENCE);
+        let looked = look(ip, zone, &lookups.method(QUESTIONS)).await;
+        match looked {
+            Ok(_) => drop(self.known().remove(zone)),
+            Err(()) => self.note_silence(zone, Instant::now()),
+        }
+        looked.unwrap_or(Some(silent))
+    }
+
+    fn is_left_alone(&self, zone: &str, now: Instant) -> bool {
+        let known = self.known();
+        let until = known.get(zone).and_then(|it| it.until);
+        until.is_some_and(|until| now < until)
+    }
+
+    fn note_silence(&self, zone: &str, now: Instant) {
+        let mut known = self.known();
+        let silence = known.entry(zone.to_owned()).or_default();
+        silence.times = silence.times.saturating_add(1);
+        if silence.times >= DOUBT {
+            if silence.until.is_none() {
+                tracing::warn!(
+                    list = zone,
+                    "the blocklist does not answer: it is left alone"
+                );
+            }
+            silence.until = Some(now + PAUSE);
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<String, Silence>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Does a list serve us? It has to have 127.0.0.2, and may not have 127.0.0.1 (RFC 5782 §5).
@@ -67,27 +127,24 @@ pub async fn try_blocklist(
     }
 }
 
-async fn look(ip: IpAddr, zone: &str, lookup: &Lookup<'_>) -> Option<MethodResult> {
+/// What a list says of an address; `Err`: it did not answer.
+async fn look(ip: IpAddr, zone: &str, lookup: &Lookup<'_>) -> Result<Option<MethodResult>, ()> {
     let line = |result| MethodResult::new(AuthMethod::Dnsbl, result);
     let name = format!("{}.{zone}", nibbles(ip, Order::Reversed));
-    let Ok(found) = codes(&name, lookup).await else {
-        return Some(line(AuthResult::TempError));
+    let found = codes(&name, lookup).await?;
+    let Some(code) = found.first().copied() else {
+        return Ok(None);
     };
-    let code = *found.first()?;
     if found.iter().any(|code| is_refusal(*code)) {
         let line = line(AuthResult::TempError);
-        return Some(line.because(NOT_FOR_US));
+        return Ok(Some(line.because(NOT_FOR_US)));
     }
     let never = format!("{}.{zone}", nibbles(NEVER_LISTED.into(), Order::Reversed));
     let (never, told) = join(codes(&never, lookup), lookup.texts(&name, "")).await;
-    match never {
-        Err(()) => return Some(line(AuthResult::TempError)),
-        // A list that was given up, whose name somebody else has now, has everybody on it.
-        Ok(codes) if !codes.is_empty() => {
-            let line = line(AuthResult::TempError);
-            return Some(line.because(DEAD));
-        }
-        Ok(_) => {}
+    // A list that was given up, whose name somebody else has now, has everybody on it.
+    if !never?.is_empty() {
+        let line = line(AuthResult::TempError);
+        return Ok(Some(line.because(DEAD)));
     }
     let told = told.unwrap_or_default().into_iter().next();
     let told = told.map(|text| text.chars().take(TEXT).collect::<String>());
@@ -96,7 +153,7 @@ async fn look(ip: IpAddr, zone: &str, lookup: &Lookup<'_>) -> Option<MethodResul
         Some(text) => line.because(text),
         None => line,
     };
-    Some(line.of("policy.ip", code.to_string()))
+    Ok(Some(line.of("policy.ip", code.to_string())))
 }
 
 /// What a list says of an address: nothing, or addresses in 127.0.0.0/8 (RFC 5782 §2.1). Others
@@ -128,6 +185,8 @@ fn is_public(ip: &IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
     use crate::auth::zone::Zone;
 
@@ -136,7 +195,8 @@ mod tests {
         let zone = Arc::new(Zone::new(zone));
         let lookups = Lookups::new(Some(zone), deadline);
         let zones = ["list.example".to_owned(), "other.example".to_owned()];
-        let found = check(Some(ip.parse().unwrap()), &zones, &lookups).await;
+        let ip = Some(ip.parse().unwrap());
+        let found = Lists::default().check(ip, &zones, &lookups).await;
         found.iter().map(|line| format!("{line:?}")).collect()
     }
 
@@ -200,6 +260,35 @@ mod tests {
                 Some(why) => assert!(found.unwrap_err().contains(why), "{zone}: {found:?}"),
             }
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_list_is_left_alone_for_itself() {
+        let zone = Zone::new("list.example STALLS\n7.2.0.192.other.example A 127.0.0.2");
+        let asked = Arc::clone(&zone.asked);
+        let ask: Arc<dyn Ask> = Arc::new(zone);
+        let zones = ["list.example".to_owned(), "other.example".to_owned()];
+        let (lists, ip) = (Lists::default(), Some("192.0.2.7".parse().unwrap()));
+        let message = async || {
+            let begun = Instant::now();
+            let lookups = Lookups::new(Some(Arc::clone(&ask)), begun + Duration::from_secs(60));
+            let lines = lists.check(ip, &zones, &lookups).await;
+            let results: Vec<_> = lines.iter().map(|line| line.result).collect();
+            assert_eq!(results, [AuthResult::TempError, AuthResult::Fail]);
+            begun.elapsed()
+        };
+        for _ in 0..DOUBT {
+            assert_eq!(message().await, PATIENCE);
+        }
+        let before = asked.load(Ordering::Relaxed);
+        assert_eq!(message().await, Duration::ZERO);
+        assert_eq!(
+            asked.load(Ordering::Relaxed) - before,
+            3,
+            "the other one only"
+        );
+        tokio::time::sleep(PAUSE).await;
+        assert_eq!(message().await, PATIENCE, "it is asked again");
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::arc::{self, Chain};
 use super::author::authors;
-use super::blocklist;
+use super::blocklist::Lists;
 use super::client::{peer, spf_results};
 use super::dkim::{self, Checked as CheckedSignature};
 use super::dmarc::{self, By, Discovery, Proof};
@@ -101,6 +101,7 @@ pub struct Checker {
     options: RwLock<Arc<Options>>,
     places: Semaphore,
     silence: Mutex<Silence>,
+    lists: Lists,
 }
 
 /// Name servers that do not answer must not slow the door down.
@@ -142,6 +143,7 @@ impl Checker {
             options: RwLock::new(Arc::new(options)),
             places: Semaphore::new(limits::AUTH_AT_ONCE),
             silence: Mutex::default(),
+            lists: Lists::default(),
         }
     }
 
@@ -194,7 +196,12 @@ impl Checker {
         let ask = is_free.then(|| Arc::clone(&self.ask));
         let lookups = Lookups::new(ask, deadline);
         let ((verdict, chain, name), probed) = join(
-            verify(&read, subject, (&options, self.clock.now()), &lookups),
+            verify(
+                &read,
+                subject,
+                (&options, self.clock.now()),
+                (&lookups, &self.lists),
+            ),
             self.probe(&lookups),
         )
         .await;
@@ -279,7 +286,7 @@ async fn verify(
     read: &Read,
     subject: Subject<'_>,
     (options, now): (&Options, Timestamp),
-    lookups: &Lookups,
+    (lookups, lists): (&Lookups, &Lists),
 ) -> (Verdict, Chain, Option<String>) {
     let sender = sender(subject);
     let signed = read.dkim().filter_map(|it| it.signature.as_ref().ok());
@@ -308,7 +315,7 @@ async fn verify(
     let of_client = join3(
         peer(subject, lookups),
         spf_results(subject, lookups),
-        blocklist::check(subject.ip, &options.blocklists, lookups),
+        lists.check(subject.ip, &options.blocklists, lookups),
     );
     let of_message = join(signatures(read, now, lookups), seals(read, lookups));
     let ((iprev, spf, listed), (dkim, chain), (discoveries, own)) =

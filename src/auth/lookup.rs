@@ -36,6 +36,11 @@ impl Lookups {
         }
     }
 
+    /// The same, until then at most; what is silent there is counted there.
+    pub(super) fn until(&self, deadline: Instant) -> Self {
+        Self::new(self.ask.clone(), self.deadline.min(deadline))
+    }
+
     /// For one method, with so many questions.
     pub(super) const fn method(&self, questions: usize) -> Lookup<'_> {
         Lookup {
