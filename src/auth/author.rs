@@ -5,6 +5,7 @@ use super::flaw::Flaw;
 use super::name;
 use super::reading::Read;
 use crate::limits;
+use crate::mail::{OriginatorToken as Token, originator_entries};
 
 /// Why a field says nothing.
 const NO_ADDRESS: Flaw = Flaw::perm("From is no address");
@@ -35,47 +36,9 @@ pub(super) fn authors(read: &Read) -> Result<Vec<String>, Flaw> {
     Ok(domains)
 }
 
-/// A piece of a field.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
-    /// Letters that belong together.
-    Atom(String),
-    Quoted,
-    /// One of `<>@,:;.[]`.
-    Sign(char),
-}
-
 /// The domain of each entry; `None` when one of them is no address.
 fn domains_of(text: &str) -> Option<Vec<String>> {
-    let tokens = tokens(text)?;
-    let mut domains = Vec::new();
-    // A comma within brackets is a route of old, or nonsense: no address in any case.
-    for entry in tokens.split(|token| *token == Token::Sign(',')) {
-        if !entry.is_empty() {
-            entry_domains(entry, &mut domains)?;
-        }
-    }
-    (!domains.is_empty()).then_some(domains)
-}
-
-/// `address`, `<address>` or `words <address>`.
-fn entry_domains(entry: &[Token], domains: &mut Vec<String>) -> Option<()> {
-    let Some(open) = entry.iter().position(|it| *it == Token::Sign('<')) else {
-        domains.push(domain(entry)?);
-        return Some(());
-    };
-    let (words, rest) = entry.split_at_checked(open)?;
-    let (Token::Sign('>'), address) = rest.get(1..)?.split_last()? else {
-        return None;
-    };
-    domains.push(domain(address)?);
-    let is_legal = |word: &Token| !matches!(word, Token::Sign('>' | ':' | ';'));
-    words.iter().all(is_legal).then_some(())?;
-    // Some readers would show this address: it is an author, too.
-    if words.contains(&Token::Sign('@')) {
-        domains.push(domain(words)?);
-    }
-    Some(())
+    originator_entries(text, domain)
 }
 
 /// The domain of an address, blanks and comments of old between its parts forgiven.
@@ -92,7 +55,7 @@ fn domain(address: &[Token]) -> Option<String> {
     let text = bare.iter().map(|token| match token {
         Token::Atom(text) => Some(text.as_str()),
         Token::Sign('.') => Some("."),
-        Token::Quoted | Token::Sign(_) => None,
+        Token::Quoted(_) | Token::Sign(_) => None,
     });
     name::key(&text.collect::<Option<String>>()?)
 }
@@ -100,70 +63,12 @@ fn domain(address: &[Token]) -> Option<String> {
 /// Words with dots between them. In front of the `@` some write more dots than they should.
 fn is_dotted(tokens: &[Token]) -> bool {
     let is_dot = |token: &Token| *token == Token::Sign('.');
-    let is_word = |token: &Token| matches!(token, Token::Atom(_) | Token::Quoted);
+    let is_word = |token: &Token| matches!(token, Token::Atom(_) | Token::Quoted(_));
     let alternates = tokens.windows(2).all(|pair| match pair {
         [one, other] => is_dot(one) || is_dot(other),
         _ => true,
     });
     alternates && tokens.iter().any(is_word) && tokens.iter().all(|it| is_dot(it) || is_word(it))
-}
-
-/// `None` when a quote or a comment has no end, or something begins that nobody opened.
-fn tokens(text: &str) -> Option<Vec<Token>> {
-    let mut tokens = Vec::new();
-    let mut rest = text.chars();
-    let mut atom = String::new();
-    while let Some(c) = rest.next() {
-        let is_plain = !c.is_whitespace() && !c.is_control() && !"()<>@,:;.[]\\\"".contains(c);
-        if is_plain {
-            atom.push(c);
-            continue;
-        }
-        if !atom.is_empty() {
-            tokens.push(Token::Atom(std::mem::take(&mut atom)));
-        }
-        match c {
-            '"' => {
-                skip_quoted(&mut rest)?;
-                tokens.push(Token::Quoted);
-            }
-            '(' => skip_comment(&mut rest)?,
-            '<' | '>' | '@' | ',' | ':' | ';' | '.' | '[' | ']' => tokens.push(Token::Sign(c)),
-            c if c.is_whitespace() => {}
-            _ => return None,
-        }
-    }
-    if !atom.is_empty() {
-        tokens.push(Token::Atom(atom));
-    }
-    Some(tokens)
-}
-
-fn skip_quoted(rest: &mut std::str::Chars<'_>) -> Option<()> {
-    loop {
-        match rest.next()? {
-            '"' => return Some(()),
-            '\\' => {
-                rest.next()?;
-            }
-            _ => {}
-        }
-    }
-}
-
-fn skip_comment(rest: &mut std::str::Chars<'_>) -> Option<()> {
-    let mut depth = 1_usize;
-    while depth > 0 {
-        match rest.next()? {
-            '\\' => {
-                rest.next()?;
-            }
-            '(' => depth += 1,
-            ')' => depth -= 1,
-            _ => {}
-        }
-    }
-    Some(())
 }
 
 #[cfg(test)]

@@ -61,6 +61,7 @@ pub use mime::{
     seems_to_have_attachments,
 };
 pub use originators::originators;
+pub(crate) use originators::{Token as OriginatorToken, entries as originator_entries};
 pub use outcome::{Blame, Failure, Outcome};
 pub use replay::{ReplayMark, ReplayPhase, ReplayStep, ReplayedRecipient};
 pub use report::{Report, ReportKind, ReportedRecipient, Returned};

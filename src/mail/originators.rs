@@ -5,7 +5,7 @@ use crate::smtp::Mailbox;
 
 /// A piece of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
+pub(crate) enum Token {
     /// Letters that belong together.
     Atom(String),
     /// With its quotes.
@@ -25,33 +25,43 @@ pub fn originators(body: &[u8]) -> Option<Vec<Mailbox>> {
     };
     let text =
         std::str::from_utf8(body).map_or_else(|_| body.iter().map(plain).collect(), str::to_owned);
-    let tokens = tokens(&text)?;
+    entries(&text, address)
+}
+
+/// What `read` makes of the address of each entry, also of those that only some readers would show;
+/// `None` when it makes nothing of one, or there is none.
+pub(crate) fn entries<T>(text: &str, read: impl Fn(&[Token]) -> Option<T>) -> Option<Vec<T>> {
+    let tokens = tokens(text)?;
     let mut found = Vec::new();
     // A comma within brackets is a route of old, or nonsense: no address in any case.
     for entry in tokens.split(|token| *token == Token::Sign(',')) {
         if !entry.is_empty() {
-            read_entry(entry, &mut found)?;
+            read_entry(entry, &read, &mut found)?;
         }
     }
     (!found.is_empty()).then_some(found)
 }
 
 /// `address`, `<address>` or `words <address>`.
-fn read_entry(entry: &[Token], found: &mut Vec<Mailbox>) -> Option<()> {
+fn read_entry<T>(
+    entry: &[Token],
+    read: impl Fn(&[Token]) -> Option<T>,
+    found: &mut Vec<T>,
+) -> Option<()> {
     let Some(open) = entry.iter().position(|it| *it == Token::Sign('<')) else {
-        found.push(address(entry)?);
+        found.push(read(entry)?);
         return Some(());
     };
     let (words, rest) = entry.split_at_checked(open)?;
     let (Token::Sign('>'), inner) = rest.get(1..)?.split_last()? else {
         return None;
     };
-    found.push(address(inner)?);
+    found.push(read(inner)?);
     let is_legal = |word: &Token| !matches!(word, Token::Sign('>' | ':' | ';'));
     words.iter().all(is_legal).then_some(())?;
     // Some readers would show this one.
     if words.contains(&Token::Sign('@')) {
-        found.push(address(words)?);
+        found.push(read(words)?);
     }
     Some(())
 }
