@@ -8,7 +8,11 @@
 //! cargo bench --bench relay -- --quick
 //! cargo bench --bench relay -- --sizes 4096,51200 --sessions 1,10,50 --modes conn,reuse --reps 5
 //! cargo bench --bench relay -- --drain 20000 --connections 20 --reps 3
+//! cargo bench --bench relay -- --edge --sizes 4096,51200 --sessions 50 --modes reuse --reps 3
 //! ```
+//!
+//! `--edge` compares Tideover with itself instead: with nothing looked at, and with the checks of
+//! senders, the seal, the policy for automatic answers and a filter, one after the other.
 //!
 //! Options: `--secs N` seconds that a repetition should take, `--dir DIR` the disk to measure on
 //! (default `/var/tmp`), `--out FILE` the table in Markdown (default `target/relay.md`).
@@ -25,7 +29,10 @@
 )]
 
 mod drain;
+mod edge;
 mod measure;
+#[path = "../../tests/platforms/harness/names.rs"]
+mod names;
 mod options;
 mod report;
 mod servers;
@@ -44,6 +51,11 @@ fn main() {
     };
     tools::require();
     let folder = tools::folder(&options.dir);
+    if options.edge {
+        let table = edge::compare(folder.path(), &options);
+        write(&options, &table);
+        return;
+    }
     let connections = options.drain.map(|_| options.connections);
     let mut servers = Servers::start(folder.path(), connections);
     if let Some(count) = options.drain {
@@ -56,12 +68,16 @@ fn main() {
         report.add(measure_case(&mut servers, &options, &case));
     }
     drop(servers);
-    let table = report.markdown();
+    write(&options, &report.markdown());
+}
+
+/// The table, to the terminal and into its file.
+fn write(options: &Options, table: &str) {
     println!("\n{table}");
     if let Some(folder) = options.out.parent() {
         std::fs::create_dir_all(folder).expect("the folder of the table");
     }
-    std::fs::write(&options.out, &table).expect("the table is written");
+    std::fs::write(&options.out, table).expect("the table is written");
     println!("written to {}", options.out.display());
 }
 

@@ -86,7 +86,7 @@ pub(crate) fn run(relay: &mut Relay, case: &Case, count: usize) -> Run {
     let before = relay.sink().count();
     let cpu = relay.cpu();
     let start = now();
-    tools::source(relay.port(), case, count);
+    relay.send(case, count);
     let accepted = start.elapsed();
     while relay.sink().count() < before + count {
         assert!(

@@ -11,6 +11,8 @@ pub(crate) struct Options {
     modes: Vec<Mode>,
     /// Messages of a backlog to drain, instead of all else.
     pub(crate) drain: Option<usize>,
+    /// What the edge costs, instead of all else.
+    pub(crate) edge: bool,
     /// Connections to the sink while it drains, of both relays.
     pub(crate) connections: usize,
     pub(crate) reps: usize,
@@ -28,6 +30,7 @@ impl Options {
             sessions: vec![1, 10, 50],
             modes: vec![Mode::NewConnections, Mode::Reuse],
             drain: None,
+            edge: false,
             // What Postfix has by default.
             connections: 20,
             reps: 3,
@@ -51,6 +54,7 @@ impl Options {
                 "--drain" => {
                     options.drain = Some(value().parse().expect("--drain is a number"));
                 }
+                "--edge" => options.edge = true,
                 "--connections" => {
                     options.connections = value().parse().expect("--connections is a number");
                 }

@@ -91,7 +91,7 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     }
 }
 
-fn machine(folder: &Path) -> String {
+pub(crate) fn machine(folder: &Path) -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let value = |text: &str, key: &str| -> String {
         text.lines()

@@ -1,13 +1,15 @@
 //! The two relays, each with a sink of its own.
 
 use std::fs::{self, File};
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
+use crate::measure::Case;
 use crate::tools::{self, RECIPIENT, Sink, free_port, program, wait_for};
 
 /// Both relays.
@@ -21,7 +23,7 @@ impl Servers {
     /// by default Postfix has what it has by default.
     pub(crate) fn start(folder: &Path, connections: Option<usize>) -> Self {
         Self {
-            tideover: Relay::tideover(&folder.join("tideover"), connections.unwrap_or(50)),
+            tideover: Relay::tideover(&folder.join("tideover"), connections.unwrap_or(50), ""),
             postfix: Relay::postfix(&folder.join("postfix"), connections),
         }
     }
@@ -35,14 +37,17 @@ pub(crate) struct Relay {
     sink: Sink,
     /// Its config: a file, or Postfix's folder.
     config: PathBuf,
+    /// What it is sent; `None`: what smtp-source makes up.
+    pub(crate) message: Option<PathBuf>,
 }
 
 impl Relay {
-    fn tideover(folder: &Path, connections: usize) -> Self {
+    /// Tideover, with more sections in its config.
+    pub(crate) fn tideover(folder: &Path, connections: usize, more: &str) -> Self {
         fs::create_dir_all(folder).unwrap();
         let (sink, port) = (Sink::start(), free_port());
         let config = folder.join("tideover.toml");
-        let text = tideover_toml(port, sink.port(), connections);
+        let text = tideover_toml(port, sink.port(), connections) + more;
         fs::write(&config, text).unwrap();
         let directory = format!("address,home\n{RECIPIENT},sink\n");
         fs::write(folder.join("directory.csv"), directory).unwrap();
@@ -108,11 +113,20 @@ impl Relay {
             port,
             sink,
             config,
+            message: None,
         }
     }
 
     pub(crate) fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// So many messages to it; panics unless every one was accepted.
+    pub(crate) fn send(&self, case: &Case, count: usize) {
+        match &self.message {
+            None => tools::source(self.port, case, count),
+            Some(file) => tools::source_file(self.port, case, count, file),
+        }
     }
 
     /// Where it takes mail.
@@ -151,6 +165,19 @@ impl Relay {
             .output()
             .unwrap();
         assert!(told.status.success(), "{told:?}");
+    }
+
+    /// What Tideover counts, as Prometheus reads it.
+    pub(crate) fn metrics(&self) -> String {
+        let config = fs::read_to_string(&self.config).unwrap();
+        let admin = config.split_once("[admin]\nbind = \"").unwrap().1;
+        let at = admin.split('"').next().unwrap();
+        let mut stream = TcpStream::connect(at).unwrap();
+        let get = format!("GET /metrics HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n");
+        stream.write_all(get.as_bytes()).unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).unwrap();
+        page
     }
 
     /// CPU seconds since its start, with everything it forked.

@@ -72,11 +72,20 @@ pub(crate) fn wait_for(port: SocketAddr, what: &str) {
 
 /// Runs smtp-source; panics unless every message was accepted.
 pub(crate) fn source(to: SocketAddr, case: &Case, count: usize) {
+    send(to, case, count, &["-l", &case.size.to_string()]);
+}
+
+/// The same with the message in a file.
+pub(crate) fn source_file(to: SocketAddr, case: &Case, count: usize, file: &Path) {
+    send(to, case, count, &["-F", &file.display().to_string()]);
+}
+
+fn send(to: SocketAddr, case: &Case, count: usize, message: &[&str]) {
     let mut command = Command::new(program("smtp-source"));
     command
         .args(["-s", &case.sessions.to_string()])
         .args(["-m", &count.to_string()])
-        .args(["-l", &case.size.to_string()])
+        .args(message)
         .args(["-C", "50", "-f", SENDER, "-t", RECIPIENT]);
     if case.mode == Mode::Reuse {
         command.arg("-d");

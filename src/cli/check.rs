@@ -214,7 +214,7 @@ async fn probe(config: &Config) -> Vec<Probed> {
     if options.is_empty() {
         return Vec::new();
     }
-    let resolve = match Dns::system() {
+    let resolve = match Dns::asking(&config.dns.servers) {
         Ok(resolve) => resolve,
         Err(error) => {
             let silent = options.into_iter().map(|filter| Probed {

@@ -43,7 +43,7 @@ pub(super) struct Seen {
 /// Probes every backend once, as the server does, and looks at what the domains publish.
 pub(super) async fn look(config: &Config) -> Result<Seen, Failure> {
     let failed = |error: DnsError| Failure::new(Exit::Failed, error);
-    let system = Arc::new(Dns::system().map_err(failed)?);
+    let system = Arc::new(Dns::asking(&config.dns.servers).map_err(failed)?);
     let tls = TlsClient::new().map_err(|error| Failure::new(Exit::Failed, error))?;
     let client = |resolve: Arc<Dns>| {
         let world = outbound::World {

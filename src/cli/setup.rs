@@ -115,7 +115,7 @@ async fn addresses(config: &Config) -> Vec<IpAddr> {
     if !bound.is_empty() {
         return bound;
     }
-    let Ok(dns) = Dns::system() else {
+    let Ok(dns) = Dns::asking(&config.dns.servers) else {
         return Vec::new();
     };
     let known = dns.addresses(&config.server.hostname.key()).await;

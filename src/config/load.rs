@@ -10,7 +10,7 @@ use super::reader::{At, Section, Source};
 use super::verify::{self, Ourselves};
 use super::{
     Config, LdapSource, Listing, Problem, Problems, ServerConfig, WebConfig, admin_keys, auth_keys,
-    automatic_keys, drill, filter_keys, landing_keys, ldap_keys, listener_keys, log_keys,
+    automatic_keys, dns_keys, drill, filter_keys, landing_keys, ldap_keys, listener_keys, log_keys,
     mta_sts_keys, notice_keys, online, people, people_keys, platforms, sections, signing, tls_keys,
     writeback_keys,
 };
@@ -253,6 +253,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         drill,
         log: log_keys::log(root),
         check,
+        dns: dns_keys::dns(root),
         directory: directory.config(),
         relay: outside.relays.into_iter().map(|at| at.value).collect(),
         protection: outside.protection,

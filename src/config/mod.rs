@@ -7,6 +7,7 @@
 mod admin_keys;
 mod auth_keys;
 mod automatic_keys;
+mod dns_keys;
 mod drill;
 mod entry;
 mod filter_keys;
@@ -44,6 +45,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use automatic_keys::AutomaticConfig;
+pub use dns_keys::DnsConfig;
 pub use drill::DrillConfig;
 pub use filter_keys::FilterConfig;
 use jiff::tz::TimeZone;
@@ -125,6 +127,8 @@ pub struct Config {
     pub log: LogOptions,
     /// What `check --online` asks.
     pub check: CheckConfig,
+    /// `[dns]`.
+    pub dns: DnsConfig,
     /// Every key with its value and its line.
     pub listing: Listing,
 }

@@ -1,9 +1,10 @@
 //! The keys of `[check]`: whom `check --online` asks, and what for.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::Config;
+use super::dns_keys;
 use super::mta_sts_keys::Policies;
 use super::platforms::{self, Backend};
 use super::reader::Section;
@@ -13,7 +14,6 @@ use crate::cutover::{DomainOptions, Options, Platform};
 use crate::directory::DomainRule;
 use crate::route::OutboundRelay;
 
-const PORT: u16 = 53;
 /// The system's own, and three that everybody can ask.
 const DEFAULT: [&str; 4] = ["system", "9.9.9.9", "1.1.1.1", "8.8.8.8"];
 
@@ -29,7 +29,7 @@ pub struct CheckConfig {
 /// A resolver as the file names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResolverName {
-    /// Those of the system.
+    /// Those that the server itself asks.
     System,
     /// This one; the text is that of the file.
     At(SocketAddr, String),
@@ -72,11 +72,7 @@ fn resolver(text: &str) -> Result<ResolverName, String> {
     if text == "system" {
         return Ok(ResolverName::System);
     }
-    let with_port = text.parse::<SocketAddr>();
-    let alone = text
-        .parse::<IpAddr>()
-        .map(|address| SocketAddr::new(address, PORT));
-    let address = with_port.or(alone).map_err(|_| {
+    let address = dns_keys::server(text).ok_or_else(|| {
         format!(
             "\"{text}\" is no resolver, expected \"system\", or an address with or without port"
         )

@@ -64,10 +64,10 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
     let opened = open_spool(&config).await?;
     let directory = known_people(directory, &opened);
     let base = Base::new(&config, directory, opened.spool.clone())?;
-    let outbound = client(&config, &base.board, (&base.clock, &base.entropy))?;
+    let outbound = client(&config, &base)?;
     let (queue, drills) = base.queue(&config, &outbound);
     let accounts = base.accounts(&config)?;
-    let provider = provider(&config, (&base.clock, &base.shutdown))?;
+    let provider = provider(&config, &base)?;
     let movers = movers(&config, &base, (&queue, &outbound, &tls))?;
     let (reloader, told) = Reloader::new(config.clone(), base.clone(), movers.clone());
     let writer = opened.writer.spawn_thread();
@@ -147,14 +147,17 @@ pub(super) struct Base {
     pub(super) policies: Policies,
     pub(super) signer: Arc<Signer>,
     pub(super) devices: Devices,
+    /// One for everybody: what one room asked, the others know.
+    pub(super) dns: Arc<Dns>,
 }
 
 impl Base {
     fn new(config: &Config, directory: DirectoryHandle, spool: Spool) -> Result<Self, StartError> {
         let (clock, entropy) = (Clock::system(), Entropy::system());
-        let resolver = Dns::system().map_err(StartError::other("the resolver"))?;
+        let dns = Dns::asking(&config.dns.servers).map_err(StartError::other("the resolver"))?;
+        let dns = Arc::new(dns);
         let checker = Checker::new(
-            Arc::new(resolver),
+            dns.clone(),
             (clock.clone(), entropy.clone()),
             config.server.hostname.to_string(),
             config.auth.clone(),
@@ -197,7 +200,8 @@ impl Base {
             visits: visits.map_err(StartError::other("visit.key"))?,
             checker: Arc::new(checker.sealing(Arc::clone(&signer))),
             signer,
-            filters: filters(config, &clock)?,
+            filters: filters(config, dns.clone(), &clock),
+            dns,
             policies: Policies::new(config.automatic.policy.clone()),
         })
     }
@@ -380,37 +384,33 @@ async fn open_spool(config: &Config) -> Result<Opened, StartError> {
     Ok(opened)
 }
 
-fn client(
-    config: &Config,
-    board: &Board,
-    (clock, entropy): (&Clock, &Entropy),
-) -> Result<Outbound, StartError> {
+fn client(config: &Config, base: &Base) -> Result<Outbound, StartError> {
     let world = outbound::World {
         dial: Arc::new(TcpDial::default()),
-        resolve: Arc::new(Dns::system().map_err(StartError::other("the resolver"))?),
+        resolve: base.dns.clone(),
         tls: TlsClient::new().map_err(StartError::other("the authorities of the system"))?,
-        clock: clock.clone(),
-        entropy: entropy.clone(),
-        board: Some(board.clone()),
+        clock: base.clock.clone(),
+        entropy: base.entropy.clone(),
+        board: Some(base.board.clone()),
     };
     Ok(Outbound::new(config.outbound_options(), world))
 }
 
 /// The content filters.
-fn filters(config: &Config, clock: &Clock) -> Result<Filters, StartError> {
+fn filters(config: &Config, dns: Arc<Dns>, clock: &Clock) -> Filters {
     let world = filter::World {
         dial: Arc::new(TcpDial::default()),
-        resolve: Arc::new(Dns::system().map_err(StartError::other("the resolver"))?),
+        resolve: dns,
         clock: clock.clone(),
     };
-    Ok(Filters::new(world, config.filter_options()))
+    Filters::new(world, config.filter_options())
 }
 
 /// The mailboxes that can be asked what they have.
-fn mailboxes(config: &Config) -> Result<ImapHomes, StartError> {
+fn mailboxes(config: &Config, dns: Arc<Dns>) -> Result<ImapHomes, StartError> {
     let world = imap::World {
         dial: Arc::new(TcpDial::default()),
-        resolve: Arc::new(Dns::system().map_err(StartError::other("the resolver"))?),
+        resolve: dns,
         tls: TlsClient::new().map_err(StartError::other("the authorities of the system"))?,
     };
     Ok(ImapHomes::new(world, config.imap_options()))
@@ -422,7 +422,7 @@ fn movers(
     (queue, outbound, tls): (&Queue, &Outbound, &Certificates),
 ) -> Result<Movers, StartError> {
     let replays = Replays::new(queue.clone(), config.replay);
-    let imap = mailboxes(config)?;
+    let imap = mailboxes(config, base.dns.clone())?;
     replays.ask_with(Arc::new(imap.clone()));
     let landings = Landings::new(queue.clone(), config.landing);
     landings.ask_with(Arc::new(imap.clone()));

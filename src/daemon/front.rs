@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 
 use super::StartError;
-use crate::base::{Boxed, Clock, Sampler, Shutdown};
+use super::assemble::Base;
+use crate::base::{Boxed, Clock, Sampler};
 use crate::config::Config;
 use crate::directory::DirectoryHandle;
 use crate::ldap::{Answer, Passwords};
 use crate::limits;
-use crate::net::{Dns, TcpDial, TlsClient};
+use crate::net::{TcpDial, TlsClient};
 use crate::oidc::{Provider, World};
 use crate::smtp::Mailbox;
 use crate::webmail::{Front, Person, ProviderLogin, Verdict};
@@ -107,19 +108,16 @@ impl Front for LdapFront {
 }
 
 /// The provider that the config names.
-pub(super) fn provider(
-    config: &Config,
-    (clock, shutdown): (&Clock, &Shutdown),
-) -> Result<Option<ProviderLogin>, StartError> {
+pub(super) fn provider(config: &Config, base: &Base) -> Result<Option<ProviderLogin>, StartError> {
     let Some(oidc) = config.web.as_ref().and_then(|web| web.oidc.clone()) else {
         return Ok(None);
     };
     let world = World {
         dial: Arc::new(TcpDial::default()),
-        resolve: Arc::new(Dns::system().map_err(StartError::other("the resolver"))?),
+        resolve: base.dns.clone(),
         tls: TlsClient::new().map_err(StartError::other("TLS"))?,
-        clock: clock.clone(),
-        shutdown: shutdown.clone(),
+        clock: base.clock.clone(),
+        shutdown: base.shutdown.clone(),
     };
     let provider = Provider::new(oidc.options, world);
     Ok(Some(ProviderLogin {

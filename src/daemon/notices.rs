@@ -7,7 +7,7 @@ use super::assemble::Base;
 use crate::admin::Admin;
 use crate::config::Config;
 use crate::mail::{DeliveryTarget, Sign};
-use crate::net::{Dns, Https, TcpDial, TlsClient};
+use crate::net::{Https, TcpDial, TlsClient};
 use crate::notice::{Condition, Find, Kind, Notices, Observe, Parts, Severity};
 use crate::outbound::Outbound;
 use crate::route::{Decision, Router};
@@ -27,7 +27,7 @@ pub(super) fn notices(
         sign: Arc::clone(&base.signer) as Arc<dyn Sign>,
         https: Https {
             dial: Arc::new(TcpDial::default()),
-            resolve: Arc::new(Dns::system().map_err(StartError::other("the resolver"))?),
+            resolve: base.dns.clone(),
             tls: TlsClient::new().map_err(StartError::other("the authorities of the system"))?,
         },
         clock: base.clock.clone(),

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::*;
 use crate::auth::{KeyFolder, Signer};
 use crate::base::{Clock, Entropy, Shutdown, hex};
-use crate::net::TlsServer;
+use crate::net::{Dns, TlsServer};
 use crate::notice::{
     Address, NoticesStatus, Observed, Options, Pace, Patience, Thresholds, Webhook,
 };

@@ -308,6 +308,7 @@ pub(super) fn changed_for_good(old: &Config, new: &Config) -> Vec<&'static str> 
             text(&old.mta_sts.bind),
             text(&new.mta_sts.bind),
         ),
+        ("[dns]", text(&old.dns), text(&new.dns)),
         ("[web]", text(&old.web), text(&new.web)),
         ("[admin]", text(&old.admin), text(&new.admin)),
         ("[limits]", text(&old.limits), text(&new.limits)),

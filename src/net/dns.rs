@@ -1,4 +1,4 @@
-//! Names, asked from the system's name servers.
+//! Names, asked from name servers: those of the system, or others.
 
 mod proven;
 mod records;
@@ -40,6 +40,18 @@ impl std::fmt::Debug for Dns {
 }
 
 impl Dns {
+    /// These name servers; those of the system when none is named.
+    ///
+    /// # Errors
+    /// When the resolver cannot be set up.
+    pub fn asking(servers: &[SocketAddr]) -> Result<Self, DnsError> {
+        if servers.is_empty() {
+            Self::system()
+        } else {
+            Self::with_servers(servers)
+        }
+    }
+
     /// The name servers of the system (`/etc/resolv.conf`); without that file the one on
     /// 127.0.0.1, as the C library does it.
     ///

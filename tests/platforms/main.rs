@@ -44,6 +44,7 @@ mod platforms_work_without_tideover;
 mod programs_submit_mail;
 mod starttls_on_both_sides;
 mod strangers_and_oversized_are_refused;
+mod strangers_are_checked_and_sealed;
 mod users_migrate_in_waves;
 mod what_is_missing_comes_back;
 mod who_left_is_shut_out;

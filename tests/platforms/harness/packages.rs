@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Debian packages and the program each is needed for. `tests/run` has the same list.
-const NEEDED: [(&str, &str); 9] = [
+const NEEDED: [(&str, &str); 10] = [
     ("postfix", "postfix"),
     ("dovecot", "dovecot-core"),
     ("imap", "dovecot-imapd"),
@@ -15,6 +15,7 @@ const NEEDED: [(&str, &str); 9] = [
     ("haproxy", "haproxy"),
     ("clamd", "clamav-daemon"),
     ("rspamd", "rspamd"),
+    ("arcverify", "python3-dkim"),
 ];
 const FOLDERS: [&str; 6] = [
     "/usr/local/sbin",
@@ -32,6 +33,7 @@ pub(crate) fn require() {
         .filter(|(program, _)| find(program).is_none())
         .map(|(_, package)| *package)
         .chain(tls_for_swaks_missing())
+        .chain(library_for_seals_missing())
         .collect();
     assert!(
         missing.is_empty(),
@@ -58,6 +60,15 @@ fn tls_for_swaks_missing() -> Option<&'static str> {
         .output();
     let there = found.is_ok_and(|output| output.status.success());
     (!there).then_some("libnet-ssleay-perl")
+}
+
+/// dkimpy seals with a library that its package only suggests.
+fn library_for_seals_missing() -> Option<&'static str> {
+    let found = Command::new("/usr/bin/python3")
+        .args(["-c", "import dkim, authres"])
+        .output();
+    let there = found.is_ok_and(|output| output.status.success());
+    (!there).then_some("python3-authres")
 }
 
 fn find(name: &str) -> Option<PathBuf> {
