@@ -68,7 +68,10 @@ impl Talk {
             left: limits::FILTER_PACKETS,
         };
         talk.say(&milter::offer()).await?;
-        let agreed = Agreed::read(&talk.packet().await?)?;
+        let agreed = match talk.packet().await {
+            Err(Trouble::Closed) => return Err(Trouble::Unwilling),
+            answer => Agreed::read(&answer?)?,
+        };
         Ok((talk, agreed))
     }
 

@@ -338,6 +338,7 @@ impl Filter {
             | Trouble::Nonsense(_)
             | Trouble::Early
             | Trouble::Closed
+            | Trouble::Unwilling
             | Trouble::Password(_)
             | Trouble::Failed(_) => {
                 let now = (Instant::now(), world.clock.now());

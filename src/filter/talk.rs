@@ -35,6 +35,10 @@ pub(super) enum Trouble {
     /// It ends the connection without an answer.
     #[error("it closed the connection without an answer")]
     Closed,
+    /// It ends the connection as soon as it hears what it may do. `libmilter` does that for those
+    /// who insist on more.
+    #[error("it closed the connection at our greeting: does it insist on changing mail?")]
+    Unwilling,
     /// It says so itself.
     #[error("it says: {0}")]
     Failed(String),
@@ -56,6 +60,7 @@ impl Trouble {
             | Self::Busy
             | Self::Paused
             | Self::Closed
+            | Self::Unwilling
             | Self::Content(_) => false,
         }
     }

@@ -306,3 +306,37 @@ fn rspamd_as_a_milter_judges_its_test_messages() {
     let stored = lab.onprem.wait_for(ANN, "<back@sender.example>");
     assert_eq!(stored.headers(FIELD), ["milter=clean; by=mx.example.org"]);
 }
+
+#[test]
+fn clamav_milter_judges_what_its_clamd_finds() {
+    let lab = Lab::new();
+    let folder = lab.path("clamd");
+    fs::create_dir_all(&folder).unwrap();
+    let clamd = Clamd::start(&folder);
+    let milter = clamd.milter();
+    let settings = Settings {
+        more: format!(
+            "[filter.milter]\nkind = \"milter\"\naddress = \"{}\"\nbad = \"reject\"\n",
+            milter.socket.display()
+        ),
+        ..lab.settings()
+    };
+    let tideover = lab.tideover_with(settings);
+    let mut client = Client::connect(tideover.smtp());
+    client.send(EVE, &[ANN], &message("<clean@sender.example>", "Hello"));
+    let stored = lab.onprem.wait_for(ANN, "<clean@sender.example>");
+    assert_eq!(stored.headers(FIELD), ["milter=clean; by=mx.example.org"]);
+    let scanned = stored.headers("X-Virus-Status");
+    assert_eq!(scanned, ["Clean"]);
+    let virus = with_attachment("<virus@sender.example>");
+    let reply = client.offer(EVE, &[ANN], &virus);
+    reply.assert_is(550, "5.7.1");
+    assert!(reply.text.contains("Eicar-Test-Signature"), "{reply:?}");
+
+    // It is there, and cannot look.
+    drop(clamd);
+    client.send(EVE, &[ANN], &with_attachment("<gone@sender.example>"));
+    let stored = lab.onprem.wait_for(ANN, "<gone@sender.example>");
+    let field = stored.headers(FIELD).concat();
+    assert!(field.contains("milter=suspicious"), "{field}");
+}

@@ -19,6 +19,12 @@ pub(crate) fn eicar() -> String {
     EICAR.concat()
 }
 
+/// A running clamav-milter; ended when dropped.
+pub(crate) struct Milter {
+    pub(crate) socket: PathBuf,
+    _running: Group,
+}
+
 /// A running clamd; ended when dropped.
 pub(crate) struct Clamd {
     folder: PathBuf,
@@ -71,6 +77,33 @@ impl Clamd {
     /// Where it listens.
     pub(crate) fn socket(&self) -> PathBuf {
         self.folder.join("socket")
+    }
+
+    /// The milter of the same project, which asks this clamd.
+    pub(crate) fn milter(&self) -> Milter {
+        let own = self.folder.display();
+        let config = format!(
+            "Foreground yes\nUser root\nMilterSocket {own}/milter\nClamdSocket unix:{own}/socket\n\
+             OnInfected Reject\nRejectMsg Found %v\nAddHeader Add\nMaxFileSize 2M\n"
+        );
+        let file = self.folder.join("milter.conf");
+        fs::write(&file, config).unwrap();
+        let mut command = Command::new(program("clamav-milter"));
+        command.arg("--config-file").arg(file);
+        let log = self.folder.join("milter.log");
+        let mut group = Group::start(command, &log);
+        let socket = self.folder.join("milter");
+        eventually(LONG, "clamav-milter listens", || {
+            if let Some(status) = group.exited() {
+                let log = fs::read_to_string(&log).unwrap_or_default();
+                panic!("clamav-milter ended at start: {status}\n{log}");
+            }
+            std::os::unix::net::UnixStream::connect(&socket).ok()
+        });
+        Milter {
+            socket,
+            _running: group,
+        }
     }
 
     /// SIGKILL.

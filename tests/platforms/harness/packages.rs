@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Debian packages and the program each is needed for. `tests/run` has the same list.
-const NEEDED: [(&str, &str); 10] = [
+const NEEDED: [(&str, &str); 11] = [
     ("postfix", "postfix"),
     ("dovecot", "dovecot-core"),
     ("imap", "dovecot-imapd"),
@@ -14,6 +14,7 @@ const NEEDED: [(&str, &str); 10] = [
     ("python3", "python3"),
     ("haproxy", "haproxy"),
     ("clamd", "clamav-daemon"),
+    ("clamav-milter", "clamav-milter"),
     ("rspamd", "rspamd"),
     ("arcverify", "python3-dkim"),
 ];
