@@ -156,6 +156,8 @@ fn signed(folder: &Path, size: usize) -> Vec<u8> {
     signing.push(message.as_bytes());
     let mut whole = signing.finish();
     whole.extend_from_slice(message.as_bytes());
+    // smtp-source reads lines that end as those of a file do.
+    whole.retain(|byte| *byte != b'\r');
     whole
 }
 

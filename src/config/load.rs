@@ -12,7 +12,7 @@ use super::{
     Config, LdapSource, Listing, Problem, Problems, ServerConfig, WebConfig, admin_keys, auth_keys,
     automatic_keys, dns_keys, drill, filter_keys, landing_keys, ldap_keys, listener_keys, log_keys,
     mta_sts_keys, notice_keys, online, people, people_keys, platforms, sections, signing, tls_keys,
-    writeback_keys,
+    tls_policy_keys, writeback_keys,
 };
 use crate::base::read_regular;
 use crate::directory::Directory;
@@ -212,6 +212,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let logins = ldap_keys::of_logins(source, web.as_ref(), &directory.ldap);
     let (admin, limits) = (admin_keys::admin(root), sections::limits(root));
     let drill = drill::drill(root, &backends, &domains);
+    let secured = tls_policy_keys::secured(root, &domains);
 
     let others = (web.as_ref(), admin.as_ref(), mta_sts.as_ref());
     check_binds(source, &listeners, others);
@@ -244,14 +245,12 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         spool,
         listeners: listener_keys::configs(listeners),
         tls: tls.config(),
-        backends: backends
-            .into_iter()
-            .filter_map(|backend| backend.config)
-            .collect(),
+        backends: platforms::configs(backends),
         domains,
         notices: notices.config,
         drill,
         log: log_keys::log(root),
+        secured,
         check,
         dns: dns_keys::dns(root),
         directory: directory.config(),

@@ -35,11 +35,12 @@ mod sections;
 mod sheet;
 mod signing;
 mod tls_keys;
+mod tls_policy_keys;
 pub(crate) mod units;
 mod verify;
 mod writeback_keys;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -66,7 +67,7 @@ use crate::directory::{
 use crate::inbound::{Bounds, Role, Spokesmen, TlsMode};
 use crate::ldap::LdapOptions;
 use crate::mail::{BackendId, FinalCause};
-use crate::outbound::{Protection, StsPolicy};
+use crate::outbound::{Protection, SecuredDomain, StsPolicy};
 use crate::queue::{landing, replay};
 use crate::route::OutboundRelay;
 use crate::smtp::{Domain, Mailbox};
@@ -99,6 +100,8 @@ pub struct Config {
     pub relay: Vec<OutboundRelay>,
     /// `outbound.protection`.
     pub protection: Vec<Protection>,
+    /// `[tls_policy."DOMAIN"]`, by domain.
+    pub secured: HashMap<String, SecuredDomain>,
     /// `[queue]`.
     pub queue: QueueConfig,
     /// `[replay]`.

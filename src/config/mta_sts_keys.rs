@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::reader::{At, Section};
-use super::sections::{bind, not_one_of};
+use super::sections::{bind, host_pattern, not_one_of};
 use super::units::duration;
 use super::{Config, ListenerConfig, MtaStsConfig, Problem};
 use crate::inbound::{Role, TlsMode};
@@ -34,7 +34,7 @@ pub(super) fn policy(domain: &Section<'_>) -> Option<Policy> {
         _ => Err(not_one_of(text, "testing, enforce, none")),
     });
     let max_age = domain.text("mta_sts_max_age", age);
-    let mx = domain.texts("mta_sts_mx", pattern);
+    let mx = domain.texts("mta_sts_mx", host_pattern);
     let source = domain.source;
     if let Some(alone) = mx.as_ref().filter(|_| !domain.has("mta_sts")) {
         let what = "does nothing here, expected it with mta_sts only";
@@ -61,20 +61,6 @@ fn age(text: &str) -> Result<Duration, String> {
     } else {
         Err(format!("\"{text}\" is not possible, expected 1d to 365d"))
     }
-}
-
-/// A host, or `*.` and a domain.
-fn pattern(text: &str) -> Result<String, String> {
-    let host = text.strip_prefix("*.").unwrap_or(text);
-    let name = host.parse::<Domain>().ok();
-    let name = name.filter(|name| !name.is_literal() && host.contains('.'));
-    let name = name.ok_or_else(|| {
-        format!(
-            "\"{text}\" is no host, expected for example \"mx.example.org\" or \"*.example.org\""
-        )
-    })?;
-    let star = if host == text { "" } else { "*." };
-    Ok(format!("{star}{}", name.key()))
 }
 
 /// `[mta_sts]`: where they are served.

@@ -379,6 +379,12 @@ fn check_unknown(source: &Source<'_>, kind: DomainKind, unknown: &At<Unknown>) {
     }
 }
 
+/// Those that can be used.
+pub(super) fn configs(backends: Vec<Backend>) -> Vec<BackendConfig> {
+    let backends = backends.into_iter();
+    backends.filter_map(|backend| backend.config).collect()
+}
+
 /// `[outbound]`.
 pub(super) struct Outside {
     /// Ways to strangers, each with its line.

@@ -95,6 +95,7 @@ impl Config {
                 .map(|backend| (backend.id().clone(), backend.options.clone()))
                 .collect(),
             protection: self.protection.clone(),
+            secured: self.secured.clone(),
             own: self
                 .listeners
                 .iter()

@@ -366,3 +366,17 @@ fn time_zone(text: &str) -> Result<TimeZone, String> {
         format!("\"{text}\" is no time zone of this system, expected for example \"Europe/Vienna\"")
     })
 }
+
+/// A host, or `*.` and a domain.
+pub(super) fn host_pattern(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("*.").unwrap_or(text);
+    let name = host.parse::<Domain>().ok();
+    let name = name.filter(|name| !name.is_literal() && host.contains('.'));
+    let name = name.ok_or_else(|| {
+        format!(
+            "\"{text}\" is no host, expected for example \"mx.example.org\" or \"*.example.org\""
+        )
+    })?;
+    let star = if host == text { "" } else { "*." };
+    Ok(format!("{star}{}", name.key()))
+}

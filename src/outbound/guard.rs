@@ -12,7 +12,7 @@ use super::dial::Candidate;
 use super::error::Error;
 use super::sts::{Mode, StsPolicy, record_id};
 use super::tls_report::PolicyKind;
-use super::{Outbound, Protection};
+use super::{Outbound, Protection, SecuredDomain};
 use crate::backend::TlsPolicy;
 use crate::base::Timestamp;
 use crate::limits;
@@ -27,6 +27,8 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Guard {
     domain: String,
+    /// What the config asks for.
+    secured: Option<SecuredDomain>,
     dane: Dane,
     sts: Option<StsPolicy>,
 }
@@ -66,6 +68,24 @@ impl Demand {
             strictness: Strictness::Strict,
         }
     }
+
+    /// The same, without plain text. What is only tested by its domain is tested no longer:
+    /// whoever fails it would get the mail in plain text.
+    fn at_least_encrypted(self) -> Self {
+        let is_strict = self.strictness == Strictness::Strict;
+        match self.tls {
+            TlsPolicy::Required | TlsPolicy::Verified if is_strict => self,
+            TlsPolicy::Required
+            | TlsPolicy::Verified
+            | TlsPolicy::Opportunistic
+            | TlsPolicy::Never => Self {
+                tls: TlsPolicy::Required,
+                check: CertificateCheck::Any,
+                strictness: Strictness::Strict,
+                ..self
+            },
+        }
+    }
 }
 
 impl Guard {
@@ -84,6 +104,11 @@ impl Outbound {
             domain: domain.to_owned(),
             ..Guard::default()
         };
+        guard.secured = options.secured.get(&domain.to_ascii_lowercase()).cloned();
+        if matches!(guard.secured, Some(SecuredDomain::Verified(_))) {
+            // Nobody needs to be asked: it is known who they are.
+            return Ok(guard);
+        }
         // An address literal has no name to prove.
         if domain.starts_with('[') {
             return Ok(guard);
@@ -103,12 +128,25 @@ impl Outbound {
         Ok(guard)
     }
 
-    /// What one of the hosts must prove.
+    /// What one of the hosts must prove: what the config asks for, and no less than what the
+    /// domain does.
     pub(super) async fn demand(
         &self,
         guard: &Guard,
         candidate: &Candidate,
     ) -> Result<Demand, Error> {
+        match &guard.secured {
+            None => self.published(guard, candidate).await,
+            Some(SecuredDomain::Verified(hosts)) => pinned(hosts, guard, candidate),
+            Some(SecuredDomain::Encrypted) => {
+                let published = self.published(guard, candidate).await?;
+                Ok(published.at_least_encrypted())
+            }
+        }
+    }
+
+    /// What the domain itself asks for.
+    async fn published(&self, guard: &Guard, candidate: &Candidate) -> Result<Demand, Error> {
         let host = &candidate.host;
         if guard.dane == Dane::Possible {
             let found = self.world.resolve.tlsa(host, candidate.address.port());
@@ -230,6 +268,26 @@ impl Outbound {
         }
         Err(trouble)
     }
+}
+
+/// The config names the hosts of a domain.
+fn pinned(hosts: &[String], guard: &Guard, candidate: &Candidate) -> Result<Demand, Error> {
+    let host = &candidate.host;
+    // RFC 8461 §4.1 compares in the same way.
+    let policy = StsPolicy::new(Mode::Enforce, hosts.to_vec(), Duration::ZERO);
+    if !policy.covers(host) {
+        return Err(Error::Policy(format!(
+            "tls_policy of the config wants {} for {}, and its MX is {host}",
+            hosts.join(" or "),
+            guard.domain
+        )));
+    }
+    Ok(Demand {
+        kind: PolicyKind::Nothing,
+        tls: TlsPolicy::Verified,
+        check: CertificateCheck::Name,
+        strictness: Strictness::Strict,
+    })
 }
 
 /// RFC 7672 §2.2 and §3.1: records that cannot be used still ask for encryption.

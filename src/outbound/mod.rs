@@ -25,7 +25,7 @@ mod sts_memory;
 mod tls_memory;
 mod tls_report;
 
-pub use options::{Options, Protection, Timeouts};
+pub use options::{Options, Protection, SecuredDomain, Timeouts};
 pub use sts::{Mode as StsMode, StsPolicy, record_id as sts_record_id};
 pub use tls_report::{PolicyKind, TlsCount};
 

@@ -22,6 +22,8 @@ pub struct Options {
     pub https_port: u16,
     /// What protects the way to strangers, if they have it.
     pub protection: Vec<Protection>,
+    /// What the config asks of the hosts of single domains, by domain, in lower case.
+    pub secured: HashMap<String, SecuredDomain>,
     /// Our own listeners: an MX record that points at one of them is a loop.
     pub own: Vec<SocketAddr>,
     /// Patience with backends.
@@ -40,6 +42,7 @@ impl Options {
             port: 25,
             https_port: 443,
             protection: vec![Protection::Dane, Protection::MtaSts],
+            secured: HashMap::new(),
             own: Vec::new(),
             backend_timeouts: Timeouts::backends(),
             stranger_timeouts: Timeouts::strangers(),
@@ -54,6 +57,16 @@ pub enum Protection {
     Dane,
     /// RFC 8461.
     MtaSts,
+}
+
+/// What the hosts of a domain must do, whatever the domain itself asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecuredDomain {
+    /// Encrypt; nobody needs to prove who he is.
+    Encrypted,
+    /// Be one of these hosts (names, or `*.` and a domain for one label), and prove it with a
+    /// certificate.
+    Verified(Vec<String>),
 }
 
 /// How long to wait for a server, RFC 5321 §4.5.3.2.

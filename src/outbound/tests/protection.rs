@@ -397,3 +397,59 @@ async fn a_certificate_of_these_tests_is_good_for_its_name_only() {
         assert_eq!(client.is_ok(), expected, "{name}");
     }
 }
+
+/// The config may ask for more than the domain does.
+#[tokio::test]
+async fn the_config_says_what_the_way_to_a_partner_must_have() {
+    let with = |stranger: Stranger, trusted: &[&str], rule: SecuredDomain| {
+        let (outbound, seen, folder) = stranger.client(trusted);
+        let mut options = Options::new("mx.example.org");
+        options.secured.insert(DOMAIN.to_owned(), rule);
+        outbound.set_options(options);
+        (outbound, seen, folder)
+    };
+    let encrypted = || SecuredDomain::Encrypted;
+    let verified = |host: &str| SecuredDomain::Verified(vec![host.to_owned()]);
+
+    // Any certificate will do, and plain text will not.
+    let (outbound, _, _folder) = with(stranger(Some("other.example")), &[], encrypted());
+    assert_eq!(open(&outbound).await, Ok(true));
+    let (outbound, _, _folder) = with(stranger(None), &[], encrypted());
+    assert!(open(&outbound).await.is_err(), "plain text");
+    // A policy that is only tested stops nothing, and lets nothing through in plain text.
+    let tested = stranger(None).with_policy(&policy("testing", HOST));
+    let (outbound, _, _folder) = with(tested, &["policy"], encrypted());
+    assert!(open(&outbound).await.is_err(), "plain text");
+    // What the domain enforces counts beside it.
+    let enforced = stranger(Some("other.example")).with_policy(&policy("enforce", HOST));
+    let (outbound, _, _folder) = with(enforced, &["mail", "policy"], encrypted());
+    assert!(open(&outbound).await.is_err(), "another name");
+
+    let (outbound, _, _folder) = with(stranger(Some(HOST)), &["mail"], verified("*.example.net"));
+    assert_eq!(open(&outbound).await, Ok(true));
+    for (stranger, trusted, rule) in [
+        (stranger(Some(HOST)), vec![], verified(HOST)),
+        (
+            stranger(Some("other.example")),
+            vec!["mail"],
+            verified(HOST),
+        ),
+        (stranger(None), vec![], verified(HOST)),
+    ] {
+        let (outbound, _, _folder) = with(stranger, &trusted, rule);
+        assert!(open(&outbound).await.is_err(), "{trusted:?}");
+    }
+    // The DNS may be forged: another host is none of theirs, however good its certificate is.
+    let (outbound, seen, _folder) = with(
+        stranger(Some(HOST)),
+        &["mail"],
+        verified("mx.partner.example"),
+    );
+    let told = open(&outbound).await.unwrap_err();
+    assert_eq!(
+        told,
+        "tls_policy of the config wants mx.partner.example for example.net, and its MX is \
+         mx.example.net"
+    );
+    assert!(seen.dialled.lock().unwrap().is_empty());
+}
