@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::check_machine::of_this_machine;
 use super::intent::{Depth, Format};
 use super::render::Page;
 use super::{Exit, Failure, home, online, print};
@@ -205,6 +206,7 @@ fn all_warnings(config: &Config, filters: &[Probed]) -> Vec<Problem> {
         Some(config.filter_warning(&it.name, why))
     });
     warnings.extend(silent);
+    warnings.extend(of_this_machine(config, Clock::system().now()));
     warnings
 }
 

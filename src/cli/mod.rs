@@ -10,6 +10,7 @@ mod automatic;
 mod bulk;
 mod cases;
 mod check;
+mod check_machine;
 mod client;
 mod device;
 mod device_questions;

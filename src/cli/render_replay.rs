@@ -170,7 +170,18 @@ impl Page {
         state
     }
 
-    /// `replay list`, and `replay status`.
+    /// `replay status`: those that are not over; of the others it says that they are there.
+    pub(crate) fn open_replays(self, all: &[Progress]) -> String {
+        let open = all.iter().filter(|one| one.replay.is_open());
+        let open: Vec<_> = open.collect();
+        if open.is_empty() && !all.is_empty() {
+            let count = all.len();
+            return format!("no replay runs; `replay list` has {count}, planned or ended\n");
+        }
+        self.replays(&open)
+    }
+
+    /// `replay list`.
     pub(crate) fn replays(self, all: &[&Progress]) -> String {
         if all.is_empty() {
             return "no replays\n".to_owned();

@@ -210,10 +210,8 @@ impl Replays {
             }
             ReplayVerb::Status { id: None, .. } => {
                 let answer = self.list().await?;
-                self.0.print(&answer, |page, all: &Vec<Progress>| {
-                    let open = all.iter().filter(|one| one.replay.is_open());
-                    page.replays(&open.collect::<Vec<_>>())
-                })
+                self.0
+                    .print(&answer, |page, all: &Vec<Progress>| page.open_replays(all))
             }
             ReplayVerb::List => {
                 let answer = self.list().await?;

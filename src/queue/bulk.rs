@@ -198,6 +198,8 @@ impl Queue {
     }
 
     async fn page(&self, order: &Order, pick: &Pick, place: Place) -> Result<Tally, SpoolError> {
+        // Who is dropped, held or tried anew leaves a turn that nobody else would have.
+        self.pace().forget_turns();
         let spool = &self.0.parts.spool;
         let (ids, next) = match (place, order.deed) {
             (Place::At(id), _) => (vec![id], None),

@@ -1,6 +1,5 @@
 //! Mail that waits by a rule or a move: held when its route says so, released when that has ended.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -226,7 +225,7 @@ impl Queue {
             reason: "the hold has ended".to_owned(),
         };
         let released = self.sweep(&order, &self.held_by_nothing()).await?;
-        let held = self.hold_behind().await?;
+        let held = self.hold_waiting().await?;
         Ok(if released == Swept::Whole {
             held
         } else {
@@ -251,15 +250,13 @@ impl Queue {
         }
     }
 
-    /// Holds whoever a rule or a move names in lanes that are paused: nobody loads them, so nobody
-    /// else would say whose they are, and a hold would count less than waits for it.
-    async fn hold_behind(&self) -> Result<Swept, SpoolError> {
+    /// Holds whoever a rule or a move names. Else mail would be held when its time comes only: in a
+    /// lane that is paused never, and elsewhere after an hour; and a hold would count less than
+    /// waits for it.
+    async fn hold_waiting(&self) -> Result<Swept, SpoolError> {
         let book = self.0.parts.router.holds().book();
         let is_moving = book.moves().any(|one| one.state == MoveState::Moving);
-        let lanes = self.0.parts.spool.lanes().into_keys();
-        let lanes = lanes.filter(|lane| self.0.parts.router.lane_waits(lane));
-        let lanes: BTreeSet<String> = lanes.collect();
-        if lanes.is_empty() || (book.rules().is_empty() && !is_moving) {
+        if book.rules().is_empty() && !is_moving {
             return Ok(Swept::Whole);
         }
         let order = Order {
@@ -267,15 +264,9 @@ impl Queue {
             actor: CLOCK.to_owned(),
             reason: String::new(),
         };
-        let behind: Pick = Arc::new(move |one| match one.state {
-            RecipientState::Queued { lane, .. } => lanes.contains(lane),
-            RecipientState::Held { .. }
-            | RecipientState::Delivered { .. }
-            | RecipientState::Bounced { .. }
-            | RecipientState::Dropped { .. }
-            | RecipientState::Expanded { .. } => false,
-        });
-        self.sweep(&order, &behind).await
+        // Of those who are queued, those who are named are held.
+        let all: Pick = Arc::new(|_| true);
+        self.sweep(&order, &all).await
     }
 
     /// Names recipients whose rule or move has ended.

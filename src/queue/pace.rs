@@ -113,6 +113,15 @@ impl Pace {
         }
     }
 
+    /// Turns that were given count no more: somebody did something to those who have them, and
+    /// they may never come. Who still has one keeps it, and gets another one when it is taken.
+    pub(super) fn forget_turns(&mut self) {
+        for account in self.backends.values_mut().flat_map(HashMap::values_mut) {
+            account.next = Duration::ZERO;
+            account.beyond = 0;
+        }
+    }
+
     /// When the mailbox with the most waiting mail will have it all.
     pub(super) fn longest(&self, backend: &BackendId, now: Duration) -> Duration {
         let accounts = self.backends.get(backend).into_iter().flatten();
@@ -381,6 +390,31 @@ mod tests {
         assert!(asked < 5 * 3000, "{asked}");
     }
 
+    /// Turns of those who went away keep nobody waiting, and those of the others stay good.
+    #[test]
+    fn turns_that_are_forgotten_are_given_anew() {
+        let onprem = BackendId::new("onprem");
+        let mut pace = Pace::default();
+        let now = Duration::from_secs(1000);
+        let last = |pace: &mut Pace, count: u32| {
+            let turns = (0..count).map(|number| {
+                let sender = format!("s{number}");
+                pace.ask(&item(&onprem, "ann", &sender), now)
+            });
+            turns.last()
+        };
+        let Some(Turn::In(first)) = last(&mut pace, 31) else {
+            panic!("it went");
+        };
+        let Some(Turn::In(late)) = last(&mut pace, 400) else {
+            panic!("it went");
+        };
+        assert!(late > first * 5, "{late:?}");
+        pace.forget_turns();
+        assert_eq!(last(&mut pace, 1), Some(Turn::In(first)));
+        assert!(pace.longest(&onprem, now) < first * 2);
+    }
+
     #[test]
     fn memory_is_bounded_and_the_busy_are_remembered() {
         let onprem = BackendId::new("onprem");
@@ -414,6 +448,9 @@ mod tests {
                 now += Duration::from_millis(step);
                 let sender = number.to_string();
                 let item = Item { rates, ..item(&onprem, "ann", &sender) };
+                if number % 37 == 0 {
+                    pace.forget_turns();
+                }
                 if pace.ask(&item, now) == Turn::Now {
                     sent.push(now);
                 }

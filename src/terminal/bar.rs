@@ -1,9 +1,10 @@
 //! A bar on stderr, for what takes longer than a second; lines where stderr is no terminal.
 
+use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
 const PATIENCE: Duration = Duration::from_secs(1);
 /// From one line to the next.
@@ -76,9 +77,9 @@ impl Bar {
             Some(total) => (ProgressBar::new(total), "{bar:40} {pos}/{len}"),
             None => (ProgressBar::new_spinner(), "{spinner} {pos}"),
         };
-        let eta = total.map_or("", |_| ", {eta} left");
-        match ProgressStyle::with_template(&format!("{text} {}{eta}", self.what)) {
-            Ok(style) => bar.with_style(style),
+        let left = total.map_or("", |_| "{left}");
+        match ProgressStyle::with_template(&format!("{text} {}{left}", self.what)) {
+            Ok(style) => bar.with_style(style.with_key("left", left_of)),
             Err(_) => bar,
         }
     }
@@ -88,5 +89,13 @@ impl Bar {
         if let Some(bar) = self.shown.take() {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// How long it will take; nobody knows before the first one is done.
+fn left_of(state: &ProgressState, to: &mut dyn fmt::Write) {
+    if state.pos() > 0 {
+        // A line that cannot be written is drawn again.
+        write!(to, ", {:#} left", HumanDuration(state.eta())).ok();
     }
 }

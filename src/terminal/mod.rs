@@ -28,7 +28,7 @@ pub fn clamped(text: &str, most: usize) -> String {
     format!("{head}…{rest}")
 }
 
-/// May colours be used on stdout? Only on a terminal, and not when NO_COLOR is set
+/// May colours be used on stdout? Only on a terminal that has them, and not when NO_COLOR is set
 /// (<https://no-color.org>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Palette {
@@ -57,7 +57,9 @@ impl Palette {
     /// For stdout as it is.
     pub fn of_stdout() -> Self {
         let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        if std::io::stdout().is_terminal() && !forbidden {
+        let has_none =
+            std::env::var_os("TERM").is_none_or(|name| name.is_empty() || name == "dumb");
+        if std::io::stdout().is_terminal() && !forbidden && !has_none {
             Self::Colour
         } else {
             Self::Plain

@@ -11,6 +11,7 @@ use tideover::smtp::Reply;
 use tokio::time::sleep;
 
 use crate::door::{Door, Site, options_of_the_queue, simulate};
+use crate::recovery;
 
 const ANN: &str = "ann@onprem.example";
 const BOB: &str = "bob@cloud.example";
@@ -196,6 +197,51 @@ fn a_stop_sends_nothing_that_had_to_wait() {
             0,
             "nothing was sent, so nothing is in doubt"
         );
+        door.stop().await;
+    });
+}
+
+/// Mail that has its turn later, because of the rates of its mailbox, comes no later when it is
+/// tried again or held for a moment; and what is dropped leaves no turn behind that others miss.
+#[test]
+fn nobody_waits_for_turns_of_what_is_gone() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        door.queue.configure(recovery::options(recovery::LIMITS));
+        let backlog = async |count: usize| {
+            site.platforms.set_up("onprem", false);
+            let mut sent = Vec::new();
+            for _ in 0..count {
+                sent.push(door.send(&[ANN]).await);
+            }
+            sleep(2 * MINUTE).await;
+            site.platforms.set_up("onprem", true);
+            sleep(MINUTE).await;
+            sent
+        };
+        let delivered = |sent: &[SpoolId]| door.words(sent).get("delivered").copied().unwrap_or(0);
+        // One sender has ten a minute.
+        let sent = backlog(120).await;
+        assert!(
+            (10..=20).contains(&delivered(&sent)),
+            "{:?}",
+            door.words(&sent)
+        );
+        for _ in 0..4 {
+            perform(&door, Deed::Retry).await;
+            sleep(MINUTE / 6).await;
+        }
+        sleep(14 * MINUTE).await;
+        assert_eq!(door.words(&sent), [("delivered", 120)].into());
+
+        sleep(60 * MINUTE).await;
+        let sent = backlog(250).await;
+        perform(&door, Deed::Drop).await;
+        assert!(delivered(&sent) <= 20, "{:?}", door.words(&sent));
+        let sent = backlog(30).await;
+        sleep(4 * MINUTE).await;
+        assert_eq!(door.words(&sent), [("delivered", 30)].into());
         door.stop().await;
     });
 }

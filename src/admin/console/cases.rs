@@ -64,7 +64,9 @@ pub(super) async fn list(
     asker: Asker,
     Question(fields): Question,
 ) -> Result<Response, Fault> {
-    let finals = fields.some("final").is_some();
+    let finals = fields
+        .some("final")
+        .is_some_and(|it| it == "1" || it == "true");
     let path = format!("/api/cases?final={finals}");
     let cases: Vec<CaseView> = console.ask(&asker).get(&path).await?;
     let moments = console.moments();

@@ -14,7 +14,7 @@ pub(super) fn matters(status: &StatusView) -> impl Iterator<Item = Matter> {
         },
         what: sentence(&visible(&trouble.what)),
         next: sentence(&trouble.todo),
-        command: "tideover status".to_owned(),
+        command: "tideover check".to_owned(),
         page: None,
     })
 }

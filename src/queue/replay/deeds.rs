@@ -178,6 +178,7 @@ impl Replays {
                 if let Some(run) = self.runs().get(id) {
                     run.ticket.end();
                 }
+                self.0.queue.pace().forget_turns();
             }
         }
         if !replay.is_open() {

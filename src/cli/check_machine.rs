@@ -1,0 +1,106 @@
+//! What `check` warns of that is not in the file, but on this machine, now: certificates that end,
+//! and a disk on which no mail would be taken.
+
+use std::path::Path;
+
+use crate::base::Timestamp;
+use crate::config::{Config, Problem};
+use crate::spool::World;
+use crate::terminal::{bytes, duration};
+
+/// What is wrong here and now, and does not keep the server from starting.
+pub(super) fn of_this_machine(config: &Config, now: Timestamp) -> Vec<Problem> {
+    let warning = |key: &str, what: String| Problem {
+        file: config.file.clone(),
+        line: 0,
+        key: key.to_owned(),
+        what,
+    };
+    let mut warnings: Vec<Problem> = certificates(config, now)
+        .map(|what| warning("tls", what))
+        .collect();
+    warnings.extend(room(config).map(|what| warning("spool.min_free", what)));
+    warnings
+}
+
+/// Certificates that have ended, or end within `notices.certificate_before`.
+fn certificates(config: &Config, now: Timestamp) -> impl Iterator<Item = String> {
+    let before = config.notices.options.thresholds.certificate;
+    let pairs = config.tls.as_ref().and_then(|files| files.load().ok());
+    let states = pairs.map(|pairs| pairs.states()).unwrap_or_default();
+    states.into_iter().filter_map(move |state| {
+        let (file, ends) = (state.file.display(), state.ends?);
+        if ends <= now {
+            return Some(format!(
+                "the certificate {file} has ended on {ends}: put a new one there"
+            ));
+        }
+        (ends.before(before) <= now).then(|| {
+            let left = duration(ends.since(now));
+            format!("the certificate {file} ends in {left}: put a new one there")
+        })
+    })
+}
+
+/// A disk with less room than is to be kept free.
+fn room(config: &Config) -> Option<String> {
+    let place = existing(&config.server.data_dir)?;
+    // A disk that cannot be asked is told of at the start.
+    let free = World::system().disk.free_bytes(place).ok()?;
+    let kept = config.spool.min_free;
+    (free < kept).then(|| {
+        format!(
+            "{} are kept free, and {} has {} free: all mail would be refused (452)",
+            bytes(kept),
+            place.display(),
+            bytes(free)
+        )
+    })
+}
+
+/// The folder, or the one in which it will be made.
+fn existing(data_dir: &Path) -> Option<&Path> {
+    data_dir.ancestors().find(|place| place.is_dir())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load;
+    use crate::net::TlsServer;
+
+    #[test]
+    fn what_is_wrong_on_this_machine_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        TlsServer::self_signed(folder.path(), "mx.example.org").unwrap();
+        let file = folder.path().join("tideover.toml");
+        let config = |spool: &str| {
+            let text = format!(
+                "[server]\nhostname = \"mx.example.org\"\ndata_dir = \"not/yet\"\n\
+                 [tls]\ncertificate = \"self-signed.crt\"\nkey = \"self-signed.key\"\n{spool}\
+                 [[listener]]\nbind = \"127.0.0.1:2525\"\n\
+                 [backend.a]\nhosts = [\"192.0.2.1:25\"]\n\
+                 [domain.\"example.org\"]\nhome = \"a\"\nunknown = \"relay\"\n"
+            );
+            std::fs::write(&file, text).unwrap();
+            load(&file).unwrap()
+        };
+        let good = config("[spool]\nmin_free = \"1B\"\n");
+        let told = |config: &Config, now| -> Vec<String> {
+            let warnings = of_this_machine(config, now).into_iter();
+            warnings.map(|it| it.what).collect()
+        };
+        let ends = good.tls.as_ref().unwrap().load().unwrap().states()[0]
+            .ends
+            .unwrap();
+        let day = std::time::Duration::from_secs(86_400);
+        assert_eq!(told(&good, ends.before(day * 22)), Vec::<String>::new());
+        let soon = told(&good, ends.before(day));
+        assert!(soon[0].contains("ends in 24 h"), "{soon:?}");
+        let over = told(&good, ends);
+        assert!(over[0].contains("has ended on"), "{over:?}");
+        let full = config("[spool]\nmin_free = \"900TiB\"\n");
+        let full = told(&full, ends.before(day * 22));
+        assert!(full[0].contains("all mail would be refused"), "{full:?}");
+    }
+}
