@@ -2,6 +2,7 @@
 
 mod content;
 mod devices;
+mod directory;
 mod submission;
 mod tls;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 pub use content::*;
 pub use devices::*;
+pub use directory::*;
 pub use submission::*;
 pub use tls::*;
 

@@ -1,4 +1,4 @@
-//! The directory: imports, generations, conflicts, and what is known of an address.
+//! The directory: what changes it, conflicts, and what is known of an address.
 
 use std::sync::Arc;
 
@@ -12,11 +12,9 @@ use super::media::Csv;
 use super::{Admin, AdminError};
 use crate::base::Timestamp;
 use crate::directory::{
-    Cause, Change, Conflict, Directory, DirectoryError, Entry, EntryKind, FoundBy, Generation,
-    Guard, Mode, Normalise, Normalised, Note, Oddity, Outcome, Provenance, Record, RulingChange,
-    Verdict, Word,
+    Cause, Conflict, Directory, DirectoryError, Entry, FoundBy, Generation, Guard, Mode, Normalise,
+    Normalised, Note, Oddity, Outcome, Provenance, Record, Verdict, Word,
 };
-use crate::limits;
 use crate::mail::BackendId;
 use crate::smtp::Mailbox;
 
@@ -65,6 +63,9 @@ pub struct ChangeView {
     /// Good rows of the file.
     #[serde(default)]
     pub rows: u64,
+    /// Only looked at: why it takes `yes`; absent when it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs_yes: Option<String>,
     /// Rows that were left out, with line and column.
     #[serde(default)]
     pub bad_rows: Vec<String>,
@@ -85,39 +86,6 @@ pub struct ChangeView {
     pub normalise: Normalise,
     /// Conflicts that are open now.
     pub open_conflicts: u64,
-}
-
-/// Two generations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct DiffQuery {
-    /// From; absent: the one before `to`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) from: Option<u64>,
-    /// To; absent: the present one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) to: Option<u64>,
-}
-
-/// What differs between two generations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct DiffView {
-    /// From.
-    pub from: u64,
-    /// To.
-    pub to: u64,
-    /// Records.
-    pub changes: Vec<Change>,
-    /// What was settled.
-    pub rulings: Vec<RulingChange>,
-}
-
-/// A generation to go back to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct RevertQuery {
-    /// Its number.
-    pub(crate) number: u64,
-    #[serde(flatten)]
-    pub(crate) change: ChangeQuery,
 }
 
 /// A conflict that ends.
@@ -151,26 +119,6 @@ pub(crate) struct SetQuery {
     pub(crate) unset: bool,
     #[serde(flatten)]
     pub(crate) change: ChangeQuery,
-}
-
-/// Which entries.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct EntriesQuery {
-    /// Of this domain.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) domain: Option<String>,
-    /// With this home.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) home: Option<String>,
-    /// Of this type.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) kind: Option<EntryKind>,
-    /// Leave out so many.
-    #[serde(default)]
-    pub(crate) skip: usize,
-    /// Not more than this; 0: 100.
-    #[serde(default)]
-    pub(crate) limit: usize,
 }
 
 /// An address, now or at a time.
@@ -208,8 +156,8 @@ pub struct LookupView {
     pub verified: Option<Word>,
 }
 
-type Us = State<Arc<Admin>>;
-type Answer<T> = Result<Json<T>, AdminError>;
+pub(super) type Us = State<Arc<Admin>>;
+pub(super) type Answer<T> = Result<Json<T>, AdminError>;
 
 impl From<DirectoryError> for AdminError {
     fn from(error: DirectoryError) -> Self {
@@ -271,12 +219,15 @@ impl Admin {
         if done {
             self.queue.look_anew();
         }
+        let over = generation.as_ref().filter(|_| !done);
+        let over = over.and_then(|would| self.directory.over(&would.effect));
         let current = self.directory.current();
         let open = current.conflicts().iter();
         let open = open.filter(|one| one.settled.is_none()).count();
         ChangeView {
             done,
             generation,
+            needs_yes: over.map(|over| over.to_string()),
             rows: 0,
             bad_rows: Vec::new(),
             more_bad_rows: 0,
@@ -302,31 +253,6 @@ pub(super) async fn export(State(admin): Us) -> Result<Csv, AdminError> {
         Ok(text)
     });
     Ok(Csv(text.await?.into()))
-}
-
-pub(super) async fn generations(State(admin): Us) -> Answer<Vec<Generation>> {
-    Ok(Json(admin.directory.list().await?))
-}
-
-pub(super) async fn diff(State(admin): Us, Query(query): Query<DiffQuery>) -> Answer<DiffView> {
-    let to = query
-        .to
-        .unwrap_or_else(|| admin.directory.current().number());
-    let from = query.from.unwrap_or_else(|| to.saturating_sub(1));
-    let (changes, rulings) = admin.directory.diff(from, to).await?;
-    Ok(Json(DiffView {
-        from,
-        to,
-        changes,
-        rulings,
-    }))
-}
-
-pub(super) async fn revert(State(admin): Us, Body(query): Body<RevertQuery>) -> Answer<ChangeView> {
-    let note = query.change.note(Cause::Revert, None);
-    let mode = query.change.mode();
-    let outcome = admin.directory.revert(query.number, note, mode).await?;
-    Ok(Json(admin.changed(outcome)))
 }
 
 pub(super) async fn conflicts(State(admin): Us) -> Answer<Vec<Conflict>> {
@@ -366,30 +292,6 @@ pub(super) async fn set(State(admin): Us, Body(query): Body<SetQuery>) -> Answer
         .say(vec![(address, record)], (note, query.change.mode()));
     let outcome = said.await?;
     Ok(Json(admin.changed(outcome)))
-}
-
-pub(super) async fn entries(
-    State(admin): Us,
-    Query(query): Query<EntriesQuery>,
-) -> Answer<Vec<Entry>> {
-    let found = admin.blocking(move |admin| {
-        let limit = match query.limit {
-            0 => 100,
-            limit => limit.min(limits::PAGE),
-        };
-        let current = admin.directory.current();
-        let found = current.entries().filter(|entry| {
-            let domain = entry.address.domain().key();
-            let of = query.domain.as_ref().is_none_or(|wanted| *wanted == domain);
-            let home = query.home.as_ref().is_none_or(|wanted| {
-                let home = current.home_of(entry);
-                home.is_some_and(|home| home.as_str() == wanted)
-            });
-            of && home && query.kind.is_none_or(|kind| kind == entry.kind)
-        });
-        Ok(found.skip(query.skip).take(limit).collect())
-    });
-    found.await.map(Json)
 }
 
 pub(super) async fn lookup(

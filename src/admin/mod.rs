@@ -19,6 +19,8 @@ mod console;
 mod device_api;
 mod directory_api;
 mod directory_import;
+mod directory_past;
+mod directory_people;
 mod document;
 mod door;
 mod drill_api;
@@ -106,10 +108,12 @@ pub use config_api::{
 pub use console::{Console, Csrf, Samples, assets, console, keep_samples};
 pub use device_api::DeviceMade;
 pub(crate) use device_api::{DeviceQuery, RenewQuery};
-pub(crate) use directory_api::{
-    ChangeQuery, DiffQuery, EntriesQuery, RevertQuery, SetQuery, SettleQuery,
-};
-pub use directory_api::{ChangeView, DiffView, LookupView};
+pub(crate) use directory_api::{ChangeQuery, SetQuery, SettleQuery};
+pub use directory_api::{ChangeView, LookupView};
+pub use directory_past::DiffView;
+pub(crate) use directory_past::RevertQuery;
+pub(crate) use directory_people::EntriesQuery;
+pub use directory_people::{EntryState, EntryView};
 pub use document::document;
 pub use door::{DoorOptions, Peer, Wire, network};
 pub use drill_api::{DrillView, RedDrill};

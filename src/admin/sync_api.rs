@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::directory_api::{ChangeQuery, ChangeView};
 use super::extract::Body;
 use super::{Admin, AdminError};
-use crate::directory::SyncStatus;
+use crate::directory::{Origin, SyncStatus};
 use crate::telemetry::names;
 
 /// A synchronisation that is wanted.
@@ -50,6 +50,12 @@ pub struct DirectoryStatusView {
     pub open_conflicts: u64,
     /// The sources that are synchronised.
     pub sources: Vec<SyncStatus>,
+    /// All sources that have said something, also those that are imported.
+    #[serde(default)]
+    pub origins: Vec<Origin>,
+    /// Why `directory.file` was not taken at the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untaken: Option<String>,
 }
 
 pub(super) async fn sync(
@@ -76,6 +82,7 @@ pub(super) async fn sync(
 pub(super) async fn status(
     State(admin): State<Arc<Admin>>,
 ) -> Result<Json<DirectoryStatusView>, AdminError> {
+    let origins = admin.directory.origins().await?;
     let view = admin.blocking(|admin| {
         let current = admin.directory.current();
         let open = current.conflicts().iter();
@@ -86,6 +93,8 @@ pub(super) async fn status(
             memory_bytes: current.memory() as u64,
             open_conflicts: open.filter(|one| one.settled.is_none()).count() as u64,
             sources: admin.sync.status(),
+            origins,
+            untaken: admin.directory.untaken(),
         })
     });
     view.await.map(Json)

@@ -7,9 +7,9 @@ use super::Role::{Admin, HelpDesk, Operator, Viewer};
 use super::operation::{Operation, ask, change, look};
 use super::{
     activation_api, api, audit, cases_api, config_api, device_api, directory_api, directory_import,
-    document, drill_api, hold_api, invitation_api, landing_api, move_api, nearly, notify_api,
-    operators, override_api, queue_api, rehearsal_api, replay_api, report_api, sync_api,
-    verified_api, wave_api, writeback_api, x500_api,
+    directory_past, directory_people, document, drill_api, hold_api, invitation_api, landing_api,
+    move_api, nearly, notify_api, operators, override_api, queue_api, rehearsal_api, replay_api,
+    report_api, sync_api, verified_api, wave_api, writeback_api, x500_api,
 };
 use crate::limits;
 
@@ -155,7 +155,7 @@ fn directory() -> Vec<Operation> {
             "/api/directory/entries",
             Viewer,
             "People and groups",
-            directory_api::entries,
+            directory_people::entries,
         ),
         look(
             "/api/directory/export",
@@ -167,13 +167,13 @@ fn directory() -> Vec<Operation> {
             "/api/directory/generations",
             Viewer,
             "All changes of the directory",
-            directory_api::generations,
+            directory_past::generations,
         ),
         look(
             "/api/directory/diff",
             Viewer,
             "What changed from one generation to another",
-            directory_api::diff,
+            directory_past::diff,
         ),
         look(
             "/api/directory/conflicts",
@@ -230,7 +230,7 @@ fn directory_changes() -> Vec<Operation> {
             "/api/directory/revert",
             Operator,
             "Go back to an earlier generation",
-            directory_api::revert,
+            directory_past::revert,
         ),
         change(
             "/api/directory/settle",

@@ -10,7 +10,7 @@ use super::intent::{Format, Request, escape};
 use super::teller::Teller;
 use super::{Exit, Failure, print};
 use crate::admin::{
-    ChangeQuery, ChangeView, DiffQuery, DiffView, EntriesQuery, ForgetQuery, ForgetView,
+    ChangeQuery, ChangeView, DiffView, EntriesQuery, EntryState, ForgetQuery, ForgetView,
     LookupView, RevertQuery, SetQuery, SettleQuery, VerifiedView,
 };
 use crate::base::Timestamp;
@@ -156,6 +156,9 @@ pub(crate) struct How {
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct ListArgs {
+    /// With this in an address or in the name
+    #[arg(long)]
+    text: Option<String>,
     /// Of this domain
     #[arg(long)]
     domain: Option<String>,
@@ -165,6 +168,9 @@ pub(crate) struct ListArgs {
     /// Of this type
     #[arg(long = "type")]
     kind: Option<Kind>,
+    /// Only whom a source names, or only who departed
+    #[arg(long)]
+    state: Option<State>,
     /// Leave out so many
     #[arg(long, default_value_t = 0)]
     skip: usize,
@@ -180,6 +186,12 @@ enum Kind {
     Group,
     Contact,
     Resource,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum State {
+    Named,
+    Departed,
 }
 
 /// A time: RFC 3339, or local as people write it.
@@ -217,10 +229,14 @@ impl Directory {
             DirectoryVerb::List(args) => self.list(args).await,
             DirectoryVerb::Lookup { address } => self.lookup(Some(address), None).await,
             DirectoryVerb::Log { limit } => self.log(limit).await,
-            DirectoryVerb::Diff { from, to } => self.diff(DiffQuery { from, to }).await,
+            DirectoryVerb::Diff { from, to } => self.diff((from, to)).await,
             DirectoryVerb::Revert { number, how } => {
                 let change = self.change(how);
-                let query = RevertQuery { number, change };
+                let query = RevertQuery {
+                    number,
+                    seen: None,
+                    change,
+                };
                 self.tell(Request::post("/api/directory/revert", &query))
                     .await
             }
@@ -347,7 +363,8 @@ impl Directory {
 
     async fn list(&self, args: ListArgs) -> Result<(), Failure> {
         let query = EntriesQuery {
-            domain: args.domain.map(|domain| domain.to_lowercase()),
+            text: args.text,
+            domain: args.domain,
             home: args.home,
             kind: args.kind.map(|kind| match kind {
                 Kind::Mailbox => EntryKind::Mailbox,
@@ -356,22 +373,14 @@ impl Directory {
                 Kind::Contact => EntryKind::Contact,
                 Kind::Resource => EntryKind::Resource,
             }),
+            state: args.state.map(|state| match state {
+                State::Named => EntryState::Named,
+                State::Departed => EntryState::Departed,
+            }),
             skip: args.skip,
             limit: usize::from(args.limit),
         };
-        let mut path = format!(
-            "/api/directory/entries?skip={}&limit={}",
-            query.skip, query.limit
-        );
-        for (name, value) in [
-            ("domain", query.domain),
-            ("home", query.home),
-            ("kind", query.kind.map(|kind| kind.as_str().to_owned())),
-        ] {
-            if let Some(value) = value {
-                path.extend(["&", name, "=", &escape(&value)]);
-            }
-        }
+        let path = format!("/api/directory/entries?{}", query.words());
         let answer: serde_json::Value = self.0.client.ask(Request::get(path)).await?;
         self.0
             .print(&answer, |page, it: &Vec<Entry>| page.entries(it))
@@ -423,10 +432,10 @@ impl Directory {
         })
     }
 
-    async fn diff(&self, query: DiffQuery) -> Result<(), Failure> {
+    async fn diff(&self, (from, to): (Option<u64>, Option<u64>)) -> Result<(), Failure> {
         let mut parts = Vec::new();
-        parts.extend(query.from.map(|from| format!("from={from}")));
-        parts.extend(query.to.map(|to| format!("to={to}")));
+        parts.extend(from.map(|from| format!("from={from}")));
+        parts.extend(to.map(|to| format!("to={to}")));
         let request = Request::get(format!("/api/directory/diff?{}", parts.join("&")));
         let answer: serde_json::Value = self.0.client.ask(request).await?;
         self.0.print(&answer, |page, it: &DiffView| page.diff(it))

@@ -5,7 +5,7 @@ use super::intent::Request;
 use super::render::Page;
 use super::{Exit, Failure};
 use crate::admin::{DirectoryStatusView, SyncQuery, SyncView};
-use crate::directory::SyncStatus;
+use crate::directory::{Origin, SyncStatus};
 use crate::terminal::{bytes, moment};
 
 /// Things that are told one by one.
@@ -90,7 +90,32 @@ impl Page {
             text.push_str(&self.field("source", &self.source(source)));
             text.push_str(&self.people(source));
         }
+        let imported = view.origins.iter().filter(|origin| {
+            let mut sources = view.sources.iter();
+            sources.all(|source| source.source != origin.source)
+        });
+        for origin in imported {
+            text.push_str(&self.field("source", &self.origin(origin)));
+        }
+        if let Some(why) = &view.untaken {
+            let told = format!("directory.file was not taken at the start: {why}");
+            text.push_str(&self.field("source", &told));
+        }
         text
+    }
+
+    /// One source that nobody synchronises in one sentence.
+    fn origin(self, origin: &Origin) -> String {
+        let Origin { source, names, .. } = origin;
+        let last = origin.last.as_ref().map_or_else(String::new, |last| {
+            format!(
+                ", generation {} made {} by {}",
+                last.number,
+                moment(last.at, self.now),
+                last.author
+            )
+        });
+        format!("{source}: names {names}{last}")
     }
 
     /// One source in one sentence.
@@ -122,6 +147,21 @@ mod tests {
     use crate::base::Timestamp;
     use crate::terminal::Palette;
 
+    fn origin(source: &str) -> Origin {
+        let last = serde_json::json!({
+            "number": 3, "at": "2026-11-18T09:00:00Z", "author": "olga", "cause": "import",
+            "effect": { "added": 1, "changed": 0, "removed": 0, "deleted": 0, "moved": 0,
+                        "of": 1, "names": [] },
+            "pages": 1,
+        });
+        Origin {
+            source: source.to_owned(),
+            names: 2,
+            departed: 0,
+            last: serde_json::from_value(last).unwrap(),
+        }
+    }
+
     #[test]
     fn a_source_says_when_it_was_in_step_and_what_is_wrong() {
         let now = Timestamp::from_millis(1_800_000_000_000);
@@ -149,10 +189,21 @@ mod tests {
             memory_bytes: 4096,
             open_conflicts: 1,
             sources: vec![status],
+            origins: vec![origin("ad"), origin("file")],
+            untaken: Some("line 3 is bad".to_owned()),
         };
         let shown = page.directory_status(&view);
-        for expected in ["7", "2 with 5 addresses", "1 open", "ldaps://dc1"] {
+        for expected in [
+            "7",
+            "2 with 5 addresses",
+            "1 open",
+            "ldaps://dc1",
+            "file: names 2, generation 3 made ",
+            " by olga",
+            "not taken at the start: line 3 is bad",
+        ] {
             assert!(shown.contains(expected), "{shown}");
         }
+        assert!(!shown.contains("ad: names"), "told once: {shown}");
     }
 }

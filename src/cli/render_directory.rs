@@ -32,6 +32,9 @@ impl Page {
                 self.touched(&mut text, effect);
             }
         }
+        if let Some(why) = &change.needs_yes {
+            text.push_str(&self.field("takes --yes", why));
+        }
         if change.rows > 0 {
             writeln!(text, "{} good rows", change.rows).ok();
         }
@@ -214,7 +217,7 @@ impl Page {
     /// `directory diff`.
     pub(crate) fn diff(self, diff: &DiffView) -> String {
         let mut text = format!("from generation {} to {}\n", diff.from, diff.to);
-        if diff.changes.is_empty() && diff.rulings.is_empty() {
+        if diff.total == 0 && diff.changes.is_empty() && diff.rulings.is_empty() {
             text.push_str("nothing differs\n");
         }
         for change in &diff.changes {
@@ -240,7 +243,7 @@ impl Page {
             }
             (Some(before), Some(after)) => {
                 let mut text = format!("~ {} ({source})\n", named(after));
-                for (name, old, new) in differing(before, after) {
+                for (name, old, new) in before.differing(after) {
                     let what = format!("{name}: {} -> {}", or_nothing(&old), or_nothing(&new));
                     text.push_str(&Self::indented(&what));
                 }
@@ -345,34 +348,6 @@ fn value(entry: &Entry, fact: Fact) -> String {
         Fact::Aliases => listed(&entry.aliases),
         Fact::X500 => entry.x500.join(", "),
     }
-}
-
-/// The fields of two records that differ, as they stand in the log.
-fn differing(before: &Record, after: &Record) -> Vec<(String, String, String)> {
-    let fields = |record: &Record| match serde_json::to_value(record) {
-        Ok(serde_json::Value::Object(fields)) => fields,
-        _ => serde_json::Map::new(),
-    };
-    let (before, after) = (fields(before), fields(after));
-    let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
-    names.sort();
-    names.dedup();
-    let shown = |value: Option<&serde_json::Value>| match value {
-        None => String::new(),
-        Some(serde_json::Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    };
-    names
-        .into_iter()
-        .filter(|name| before.get(*name) != after.get(*name))
-        .map(|name| {
-            (
-                name.clone(),
-                shown(before.get(name)),
-                shown(after.get(name)),
-            )
-        })
-        .collect()
 }
 
 fn or_nothing(text: &str) -> &str {

@@ -175,6 +175,27 @@ pub(super) fn list(spool: &Spool) -> Result<Vec<Generation>, SpoolError> {
         .collect()
 }
 
+/// The last `limit` generations before number `before`, the first one of them first; reads no
+/// others.
+pub(super) fn list_before(
+    spool: &Spool,
+    before: u64,
+    limit: usize,
+) -> Result<Vec<Generation>, SpoolError> {
+    let first = before.saturating_sub(limit as u64);
+    let facts = spool.facts_from(ROOM, &generation_key(first), limit)?;
+    let ours = facts
+        .into_iter()
+        .filter(|(key, _)| key.starts_with(GENERATION));
+    let read = ours.map(|(key, value)| {
+        serde_json::from_value(value)
+            .map_err(|error| SpoolError::Damaged(format!("the fact {key}: {error}")))
+    });
+    let mut found: Vec<Generation> = read.collect::<Result<_, _>>()?;
+    found.retain(|one| one.number < before);
+    Ok(found)
+}
+
 /// The changes of a generation.
 pub(super) fn delta(spool: &Spool, generation: &Generation) -> Result<Delta, SpoolError> {
     let mut delta = Delta::default();

@@ -105,7 +105,10 @@ impl House {
             bad: BadRows::Refuse,
             home: None,
         };
-        let note = note(Cause::Import);
+        let note = Note {
+            source: Some(source.to_owned()),
+            ..note(Cause::Import)
+        };
         let done = self.generations.import(file(text), import, (note, mode));
         done.await.map(|done| done.outcome)
     }

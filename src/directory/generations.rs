@@ -9,7 +9,7 @@ use super::damage::Base;
 use super::generation::{self, Cause, Generation};
 use super::people::{Change, Delta, PackedChange, People, RulingChange};
 use super::plan::{Guard, Owners, Plan, plan};
-use super::{Directory, DirectoryHandle, ImportErrors, Rules, TooMany};
+use super::{Directory, DirectoryHandle, Effect, ImportErrors, Rules, TooMany};
 use crate::base::{Clock, Timestamp};
 use crate::mail::BackendId;
 use crate::spool::{Spool, SpoolError};
@@ -387,9 +387,40 @@ impl Generations {
         note: Note,
         mode: Mode,
     ) -> Result<Outcome, DirectoryError> {
+        self.revert_from(None, number, note, mode).await
+    }
+
+    /// The same, but only while `seen` is the present generation: what was looked at is what
+    /// happens.
+    ///
+    /// # Errors
+    /// When there is no such generation, another one is the present one, or it cannot be written.
+    pub async fn revert_from(
+        &self,
+        seen: Option<u64>,
+        number: u64,
+        note: Note,
+        mode: Mode,
+    ) -> Result<Outcome, DirectoryError> {
         let this = self.clone();
-        let work = move |current: &Directory| this.between(current.number, number);
+        let work = move |current: &Directory| {
+            if seen.is_some_and(|seen| seen != current.number) {
+                return Err(DirectoryError::Asked(format!(
+                    "the present generation is {} now, and not the one that was looked at",
+                    current.number
+                )));
+            }
+            this.between(current.number, number)
+        };
         self.change(note, mode, work).await
+    }
+
+    /// Why a change with this effect takes a yes; none when it does not.
+    #[must_use]
+    pub fn over(&self, effect: &Effect) -> Option<TooMany> {
+        effect
+            .check(Guard::On, self.options().max_delete_percent)
+            .err()
     }
 
     /// The generation that counted at `time`, and its directory by today's rules.

@@ -15,7 +15,7 @@ Pay.
 ";
 
 /// Each page, and what is to be read on it.
-const PAGES: [(&str, &str, &str); 15] = [
+const PAGES: [(&str, &str, &str); 19] = [
     ("/", "overview", "is down since"),
     ("/queue", "queue", "ann@example.org"),
     (
@@ -32,6 +32,10 @@ const PAGES: [(&str, &str, &str); 15] = [
         "directory",
         "Ann Archer",
     ),
+    ("/directory/people", "people", "Where its mail goes"),
+    ("/directory/people?q=moon", "people-none", "Nobody matches"),
+    ("/directory/generations", "generations", "Generation 1"),
+    ("/directory/diff?from=0&to=1", "diff", "added"),
     ("/users", "users", "Who can log in"),
     ("/drills", "drills", "Nothing is drilled"),
     ("/waves", "waves", "Plan a replay"),
@@ -109,6 +113,35 @@ fn all_of_it_works_without_a_script() {
     browser.fill("input[name=reason]", "over");
     browser.click("form.doing button");
     browser.wait_text("in the queue again");
+    a_wrong_import_is_taken_back(&place, &browser);
+}
+
+/// The look says what would happen, and asks for a yes where the verb does.
+fn a_wrong_import_is_taken_back(place: &Place, browser: &Browser) {
+    let wrong = place.folder().join("wrong.csv");
+    std::fs::write(&wrong, "address,name\nzoe@example.org,Zoe <b>Hill</b>\n").unwrap();
+    let (name, why) = (wrong.to_string_lossy(), "the wrong file");
+    place
+        .verb(&["directory", "import", &name, "--yes", "--reason", why])
+        .unwrap();
+    browser.go(&place.console("/directory/people"));
+    browser.wait_text("departed");
+    browser.fill("#q", "Zoe");
+    browser.click(".filters + .send button");
+    browser.wait_text("Zoe <b>Hill</b>");
+    browser.go(&place.console("/directory/generations"));
+    browser.wait_text(why);
+    browser.click("form[action='/directory/revert/look'] button");
+    browser.wait_text("nothing is done yet");
+    look(browser, "console-revert-look");
+    browser.fill("#reason", "it was the wrong file");
+    if browser.has("input[name=yes]") {
+        browser.click("input[name=yes]");
+    }
+    browser.click("form.act button");
+    browser.wait_text("Generation 3 was made");
+    browser.go(&place.console("/directory/people?q=zoe&state=named"));
+    browser.wait_text("Nobody matches");
 }
 
 /// What changes is seen without reloading; who presses keys only gets everywhere.

@@ -10,10 +10,10 @@ use super::ask::escaped;
 use super::asker::{Asker, Question};
 use super::fault::Fault;
 use super::message::explain;
-use super::moments::{Moments, When, grouped};
+use super::moments::{Moments, grouped, many};
 use super::shell::{Here, Shell, show};
 use crate::admin::{DecisionWord, DirectoryStatusView, ExplainView, LookupView};
-use crate::directory::{Conflict, Entry};
+use crate::directory::{Conflict, Entry, HAND, Origin, SyncStatus};
 use crate::terminal::visible;
 
 /// Conflicts that are shown. Of more, the rest is told by the verb.
@@ -32,6 +32,8 @@ struct Page {
     entry: Vec<(&'static str, String)>,
     summary: String,
     sources: Vec<Source>,
+    /// Why `directory.file` is not in force.
+    untaken: Option<String>,
     conflicts: Vec<Shown>,
     more: usize,
     open: u64,
@@ -46,15 +48,16 @@ struct Route {
     nearly: Vec<String>,
 }
 
-/// A source that is synchronised.
+/// A source: one that is synchronised, or one that was imported.
 struct Source {
     name: String,
     tone: &'static str,
     state: String,
-    good: Option<When>,
-    people: String,
+    /// When it was last read, and what it gave.
+    facts: Vec<String>,
     left_out: Vec<String>,
     more: u64,
+    command: Option<String>,
 }
 
 /// A conflict.
@@ -86,7 +89,8 @@ pub(super) async fn page(
             grouped(status.addresses),
             status.generation
         ),
-        sources: sources(&console, &status),
+        sources: sources(&console.moments(), &status),
+        untaken: status.untaken.as_deref().map(visible),
         more: conflicts.len().saturating_sub(SHOWN),
         conflicts: conflicts.iter().take(SHOWN).map(Shown::new).collect(),
         open: status.open_conflicts,
@@ -110,24 +114,75 @@ pub(super) async fn page(
     show(&page)
 }
 
-fn sources(console: &Console, status: &DirectoryStatusView) -> Vec<Source> {
-    let moments = console.moments();
-    let sources = status.sources.iter();
-    sources
-        .map(|one| Source {
-            name: one.source.clone(),
-            tone: if one.error.is_none() {
-                "done"
-            } else {
-                "trouble"
-            },
-            state: visible(one.error.as_deref().unwrap_or("in step")),
-            good: one.good_at.map(|at| moments.when(at)),
-            people: grouped(one.people),
+/// Those that are synchronised come first.
+fn sources(moments: &Moments, status: &DirectoryStatusView) -> Vec<Source> {
+    let is_synced = |origin: &&Origin| status.sources.iter().any(|one| one.source == origin.source);
+    let synced = status
+        .sources
+        .iter()
+        .map(|one| Source::synced(one, moments));
+    let others = status.origins.iter().filter(|origin| !is_synced(origin));
+    let others = others.map(|origin| Source::imported(origin, moments));
+    synced.chain(others).collect()
+}
+
+impl Source {
+    fn synced(one: &SyncStatus, moments: &Moments) -> Self {
+        let (tone, state) = match (&one.error, one.at) {
+            (Some(error), _) => ("trouble", error.as_str()),
+            (None, Some(_)) => ("done", "in step"),
+            (None, None) => ("waiting", "not read yet"),
+        };
+        let failures = format!("failed {} since", many(one.failures, "time"));
+        let generation = one
+            .generation
+            .map(|number| format!("made generation {number}"));
+        let known = [
+            Some(format!("gave {}", many(one.people, "recipient")))
+                .filter(|_| one.good_at.is_some()),
+            one.at.map(|at| format!("last read {}", moments.since(at))),
+            one.good_at
+                .map(|at| format!("last in step {}", moments.since(at))),
+            Some(failures).filter(|_| one.failures > 0),
+            generation,
+        ];
+        Self {
+            name: visible(&one.source),
+            tone,
+            state: visible(state),
+            facts: known.into_iter().flatten().collect(),
             left_out: one.left_out.iter().map(|text| visible(text)).collect(),
             more: one.more_left_out,
-        })
-        .collect()
+            command: Some(visible(&format!("tideover directory sync {}", one.source))),
+        }
+    }
+
+    fn imported(origin: &Origin, moments: &Moments) -> Self {
+        let departed = format!("{} departed", grouped(origin.departed));
+        let last = origin.last.as_ref().map(|last| {
+            let at = moments.since(last.at);
+            let by = visible(&last.author);
+            format!("last changed {at} by {by}, generation {}", last.number)
+        });
+        let known = [
+            Some(format!("names {}", many(origin.names, "recipient"))),
+            Some(departed).filter(|_| origin.departed > 0),
+            last,
+        ];
+        Self {
+            name: visible(&origin.source),
+            tone: "done",
+            state: match origin.source.as_str() {
+                HAND => "said by hand",
+                _ => "imported",
+            }
+            .to_owned(),
+            facts: known.into_iter().flatten().collect(),
+            left_out: Vec::new(),
+            more: 0,
+            command: None,
+        }
+    }
 }
 
 impl Shown {

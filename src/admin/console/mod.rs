@@ -13,6 +13,8 @@ mod certificates;
 mod config;
 mod count;
 mod directory;
+mod directory_past;
+mod directory_people;
 mod events;
 mod fault;
 mod figures;
@@ -133,6 +135,11 @@ pub fn console(console: Console) -> Router {
         .route("/holds/end", post(holds::end))
         .route("/holds/{name}", get(holds::one))
         .route("/directory", get(directory::page))
+        .route("/directory/people", get(directory_people::page))
+        .route("/directory/generations", get(directory_past::page))
+        .route("/directory/diff", get(directory_past::diff))
+        .route("/directory/revert/look", post(directory_past::look))
+        .route("/directory/revert", post(directory_past::revert))
         .route("/users", get(users::page))
         .route("/users/{what}", post(users::act))
         .route("/waves", get(movers::waves))

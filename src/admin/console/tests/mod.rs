@@ -20,6 +20,7 @@ mod acts;
 mod backends;
 mod config;
 mod decisions;
+mod directory;
 mod mailboxes;
 mod me;
 mod movers;
