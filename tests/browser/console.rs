@@ -126,14 +126,22 @@ fn a_wrong_import_is_taken_back(place: &Place, browser: &Browser) {
         .unwrap();
     browser.go(&place.console("/directory/people"));
     browser.wait_text("departed");
+    browser.click(".filter summary");
     browser.fill("#q", "Zoe");
     browser.click(".filters + .send button");
+    browser.wait_text("Show all");
     browser.wait_text("Zoe <b>Hill</b>");
     browser.go(&place.console("/directory/generations"));
     browser.wait_text(why);
     browser.click("form[action='/directory/revert/look'] button");
     browser.wait_text("nothing is done yet");
-    look(browser, "console-revert-look");
+    // On a phone at night, too, and for those who cannot see it.
+    let phone = Browser::start(Kind::Night);
+    place.enter(&phone, "olga");
+    phone.go(&place.console("/directory/generations"));
+    phone.click("form[action='/directory/revert/look'] button");
+    phone.wait_text("nothing is done yet");
+    look(&phone, "console-revert-night");
     browser.fill("#reason", "it was the wrong file");
     if browser.has("input[name=yes]") {
         browser.click("input[name=yes]");
