@@ -1,10 +1,14 @@
 //! From what the rooms know to the JSON of the API.
 
+use std::time::Duration;
+
 use super::view::{
     BackendDetails, BackendView, DecisionWord, DrainView, EventView, ExpandedView, ExplainView,
     HostView, MessageView, PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView,
 };
-use crate::backend::{BackendHealth, BackendOptions, HealthChange, HostResult, Hosts, TlsPolicy};
+use crate::backend::{
+    BackendHealth, BackendOptions, Health, HealthChange, HostResult, Hosts, TlsPolicy,
+};
 use crate::mail::{Envelope, Peer, RecipientEvent, RecipientState, SpoolId};
 use crate::queue::{DrainCounts, Progress};
 use crate::route::{Decision, Explanation, Shown, paused};
@@ -62,6 +66,17 @@ impl BackendView {
             operator: backend.operator.map(|said| said.to_string()),
             hosts,
         }
+    }
+}
+
+impl BackendView {
+    /// Mail waits for it although it is well, because mailboxes have had what they may get: so long
+    /// until the one with the most has all.
+    #[must_use]
+    pub fn paced(&self) -> Option<Duration> {
+        let seconds = self.drain.progress.mailbox_seconds;
+        let waits = self.waiting > 0 && self.health == Health::Up && seconds > 0;
+        waits.then(|| Duration::from_secs(seconds))
     }
 }
 

@@ -194,6 +194,12 @@ impl Page {
             let what = format!("{name}: {speed} a minute over {connections} connections{eta}");
             text.push_str(&self.field("", &what));
         }
+        if let Some(left) = backend.paced() {
+            let left = duration(left);
+            let what =
+                format!("{name}: mailboxes get no more a minute; the fullest has all in {left}");
+            text.push_str(&self.field("", &what));
+        }
         if backend.diverted > 0 {
             let count = backend.diverted;
             let mut what = format!("{count} of {name} went to another backend (failover)");

@@ -67,6 +67,26 @@ fn what_went_elsewhere_is_offered_when_its_home_is_back() {
     assert!(words.join(" ").contains(offer), "{back}");
 }
 
+#[test]
+fn who_waits_for_the_rates_of_his_mailbox_is_told_so() {
+    let words = |backend: &BackendView| -> String {
+        let text = page().drain(backend);
+        fits(&text);
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let told = "onprem: mailboxes get no more a minute; the fullest has all in 32 min";
+    let mut up = backend("onprem", Health::Up, "");
+    assert!(!words(&up).contains("mailboxes"));
+    up.drain.progress.mailbox_seconds = 1_964;
+    up.drain.progress.connections = 0;
+    assert!(words(&up).contains(told), "{}", words(&up));
+    let down = BackendView {
+        health: Health::Down,
+        ..up
+    };
+    assert!(!words(&down).contains("mailboxes"));
+}
+
 fn nearly_read() -> SpoolNumbers {
     SpoolNumbers {
         index: Some(IndexView {

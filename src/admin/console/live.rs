@@ -149,14 +149,19 @@ impl Backend {
 /// `120 a minute over 4 connections, done in about 12 min`.
 fn drain(backend: &BackendView) -> String {
     let (drain, progress) = (&backend.drain, &backend.drain.progress);
+    let paced = backend.paced().map(|left| {
+        let left = takes(left.as_secs());
+        format!("mailboxes get no more a minute, the fullest has all in {left}")
+    });
     let Some(speed) = progress.per_minute.filter(|_| backend.waiting > 0) else {
-        return String::new();
+        return paced.unwrap_or_default();
     };
+    let paced = paced.map_or_else(String::new, |paced| format!("; {paced}"));
     let eta = drain.eta_seconds.map_or_else(String::new, |seconds| {
         format!(", done in {}", takes(seconds))
     });
     let connections = many(progress.connections as u64, "connection");
-    format!("{} a minute over {connections}{eta}", grouped(speed))
+    format!("{} a minute over {connections}{eta}{paced}", grouped(speed))
 }
 
 fn numbers(status: &StatusView, drill: &DrillView, moments: &Moments) -> Vec<Number> {
