@@ -275,7 +275,10 @@ impl Page {
         }
         let today = match one.daily_recipients {
             Some(most) => format!("{} of {most} recipients, days end at 00:00 UTC", one.today),
-            None => format!("{} recipients, as many as it likes", one.today),
+            None => format!(
+                "{} recipients, without a limit: --daily sets one",
+                one.today
+            ),
         };
         text += &self.field("today", &today);
         text + &self.field("ends", &self.when(one.expires))
@@ -297,7 +300,8 @@ fn made(it: &DeviceMade) -> String {
     let one = &it.device;
     if let Some(password) = &it.password {
         return folded(&format!(
-            "{0} logs in on port 587 with STARTTLS (or 465 with TLS) as\n\n  name      {0}\n  \
+            "{0} logs in on port 587 with STARTTLS (or 465 with TLS, or 25 where the listener has \
+             auth = true) as\n\n  name      {0}\n  \
              password  {password}\n\nthe password is not shown again; `tideover device password \
              {0}` makes another one\n",
             visible(&one.name)

@@ -43,13 +43,7 @@ impl Somebody {
     }
 
     pub(super) fn yes_or_no(&mut self, question: &str) -> Result<YesNo, String> {
-        ask(self, question, "yes or no", |text| {
-            match text.to_ascii_lowercase().as_str() {
-                "y" | "yes" => Ok(YesNo::Yes),
-                "n" | "no" => Ok(YesNo::No),
-                _ => Err("expected yes or no".to_owned()),
-            }
-        })
+        ask(self, question, "yes or no", yes_or_no)
     }
 }
 
@@ -156,8 +150,8 @@ impl<A: Answers> Questions<'_, A> {
             return Ok((Way::Login, why));
         }
         if self.decided(auth, args.auth)? == YesNo::Yes {
-            let why = "known by its password, on a port 25 of its own: a [[listener]] with \
-                       role = \"submission\" on another address (docs/devices.md)";
+            let why = "known by its password, on port 25: the [[listener]] with role = \"mx\" \
+                       needs auth = true (docs/devices.md)";
             return Ok((Way::Login, why));
         }
         let internal = ("Does it send to our own people only?", "--internal yes|no");
@@ -182,13 +176,7 @@ impl<A: Answers> Questions<'_, A> {
         if let Some(said) = said {
             return Ok(said);
         }
-        ask(self.0, question, option, |text| {
-            match text.to_ascii_lowercase().as_str() {
-                "y" | "yes" => Ok(YesNo::Yes),
-                "n" | "no" => Ok(YesNo::No),
-                _ => Err("expected yes or no".to_owned()),
-            }
-        })
+        ask(self.0, question, option, yes_or_no)
     }
 
     fn rules(
@@ -200,7 +188,7 @@ impl<A: Answers> Questions<'_, A> {
             return Ok(said);
         }
         self.one(question, |text| {
-            let parsed = words(text).map(str::parse::<AddressRule>);
+            let parsed = words(text)?.into_iter().map(str::parse::<AddressRule>);
             let parsed: Result<Vec<_>, _> = parsed.collect();
             parsed.map_err(|error| error.to_string())
         })
@@ -211,7 +199,7 @@ impl<A: Answers> Questions<'_, A> {
             return Ok(said);
         }
         self.one(question, |text| {
-            Ok(words(text).map(str::to_owned).collect())
+            Ok(words(text)?.into_iter().map(str::to_owned).collect())
         })
     }
 
@@ -224,9 +212,22 @@ impl<A: Answers> Questions<'_, A> {
     }
 }
 
-/// Several in one answer.
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split([' ', ',', ';']).filter(|word| !word.is_empty())
+fn yes_or_no(text: &str) -> Result<YesNo, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "y" | "yes" => Ok(YesNo::Yes),
+        "n" | "no" => Ok(YesNo::No),
+        _ => Err("expected yes or no".to_owned()),
+    }
+}
+
+/// Several in one answer, at least one.
+fn words(text: &str) -> Result<Vec<&str>, String> {
+    let words = text.split([' ', ',', ';']).filter(|word| !word.is_empty());
+    let words: Vec<&str> = words.collect();
+    if words.is_empty() {
+        return Err("an answer is needed".to_owned());
+    }
+    Ok(words)
 }
 
 fn ask<T>(

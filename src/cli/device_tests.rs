@@ -59,6 +59,7 @@ fn three_questions_lead_to_the_least_dangerous_way() {
         "N",
         "yes",
         "",
+        ",",
         "scan@example.org, fax@example.org",
         "192.0.2.7",
         "scans",
@@ -72,7 +73,11 @@ fn three_questions_lead_to_the_least_dangerous_way() {
     assert_eq!(query.reason, "scans");
     assert_eq!(
         script.complaints,
-        ["expected yes or no", "an answer is needed"]
+        [
+            "expected yes or no",
+            "an answer is needed",
+            "an answer is needed"
+        ]
     );
     assert!(
         script.questions[0].contains("587"),

@@ -15,6 +15,7 @@ pub(super) struct Listener {
     pub(super) tls: TlsMode,
     pub(super) spokesmen: Spokesmen,
     pub(super) requiretls: bool,
+    pub(super) device_login: bool,
 }
 
 impl Listener {
@@ -25,6 +26,7 @@ impl Listener {
             tls: self.tls,
             spokesmen: self.spokesmen,
             requiretls: self.requiretls,
+            device_login: self.device_login,
         }
     }
 }
@@ -53,6 +55,7 @@ fn listener(section: Section<'_>) -> Option<Listener> {
     let role = role(&section, tls.as_ref());
     let spokesmen = spokesmen(&section);
     let requiretls = requiretls(&section, tls.as_ref().map(|tls| tls.value));
+    let device_login = device_login(&section, (&role, tls.as_ref().map(|tls| tls.value)));
     section.finish();
     Some(Listener {
         bind: bind?,
@@ -60,6 +63,7 @@ fn listener(section: Section<'_>) -> Option<Listener> {
         tls: tls.map_or(TlsMode::StartTls, |tls| tls.value),
         spokesmen,
         requiretls,
+        device_login,
     })
 }
 
@@ -73,6 +77,27 @@ fn requiretls(section: &Section<'_>, tls: Option<TlsMode>) -> bool {
         section.source.refuse(&wanted, what);
     }
     wanted.value
+}
+
+/// RFC 8314 §4.1: no password goes in the clear.
+fn device_login(section: &Section<'_>, (role, tls): (&Role, Option<TlsMode>)) -> bool {
+    let Some(wanted) = section.switch("auth") else {
+        return false;
+    };
+    let what = match (role, tls) {
+        _ if !wanted.value => return false,
+        (Role::Submission, _) => {
+            "does nothing here: with role = \"submission\" everybody logs in; expected it with \
+             role = \"mx\""
+        }
+        (Role::Relay { .. }, _) => "does nothing here, expected it with role = \"mx\" only",
+        (_, Some(TlsMode::None)) => {
+            "would show passwords to everybody on the way, expected another tls than \"none\""
+        }
+        (_, _) => return true,
+    };
+    section.source.refuse(&wanted, what);
+    false
 }
 
 fn role(section: &Section<'_>, tls: Option<&At<TlsMode>>) -> Role {
@@ -253,6 +278,12 @@ mod tests {
             ("xclient_from = [\"::/0\"]", "lets everybody say"),
             ("xclient_from = [\"mx\"]", "not a network"),
             ("tls = \"none\"\nrequiretls = true", "needs TLS"),
+            ("tls = \"none\"\nauth = true", "would show passwords"),
+            ("role = \"submission\"\nauth = true", "everybody logs in"),
+            (
+                "role = \"relay\"\nallow = [\"192.0.2.0/24\"]\nauth = true",
+                "with role = \"mx\" only",
+            ),
             (
                 "role = \"submission\"\ntls = \"none\"",
                 "would show passwords",

@@ -243,6 +243,8 @@ pub struct ListenerConfig {
     pub spokesmen: Spokesmen,
     /// Is mail taken that needs TLS on its whole way?
     pub requiretls: bool,
+    /// May a device log in where nobody has to?
+    pub device_login: bool,
 }
 
 /// `[tls]`.

@@ -78,6 +78,7 @@ impl Config {
                     tls: listener.tls,
                     spokesmen: listener.spokesmen.clone(),
                     requiretls: listener.requiretls,
+                    device_login: listener.device_login,
                     max_message_size: self.spool.max_message_size,
                     bounds: self.limits.clone(),
                 };

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::base::Boxed;
-use crate::config::Config;
+use crate::config::{Config, ListenerConfig};
 use crate::credential::ScramKeys;
 use crate::device::{Device, Devices, LoginDenied, Logins};
 use crate::inbound::{Denied, Outgoing, Proof, Submitter, Submitters};
@@ -13,7 +13,8 @@ use crate::webmail::{ProgramError, Webmail, Writer};
 
 /// Can anybody log in to send?
 pub(super) fn logins(config: &Config) -> Logins {
-    if config.listeners.iter().any(|it| it.role.wants_login()) {
+    let takes_logins = |it: &ListenerConfig| it.role.wants_login() || it.device_login;
+    if config.listeners.iter().any(takes_logins) {
         Logins::Taken
     } else {
         Logins::Nowhere

@@ -6,6 +6,7 @@
 
 mod judge;
 mod login;
+mod places;
 mod record;
 mod rule;
 mod store;

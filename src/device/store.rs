@@ -9,6 +9,7 @@ use std::sync::{Arc, LockResult, Mutex, MutexGuard, PoisonError};
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 
+use super::places::Places;
 use super::usage::Urgency;
 use super::wish::plain_name;
 use super::{Device, DeviceView, DeviceWish, Refused, Renewal, Usage, Way};
@@ -73,6 +74,8 @@ struct Memory {
 struct State {
     devices: BTreeMap<String, Arc<Device>>,
     memories: BTreeMap<String, Memory>,
+    /// Which of them is where; made anew with each change.
+    places: Places,
 }
 
 /// The devices; cheap to clone.
@@ -130,10 +133,13 @@ impl Devices {
             (name, memory)
         };
         let devices = devices.into_iter();
-        *self.state() = Some(State {
+        let mut state = State {
             devices: devices.map(|(name, it)| (name, Arc::new(it))).collect(),
             memories: usages.into_iter().map(with_memory).collect(),
-        });
+            places: Places::default(),
+        };
+        state.place();
+        *self.state() = Some(state);
         Ok(())
     }
 
@@ -144,10 +150,7 @@ impl Devices {
     pub fn at(&self, address: IpAddr) -> Result<Option<Arc<Device>>, NotYet> {
         let state = self.state();
         let state = state.as_ref().ok_or(NotYet)?;
-        let by_address = state.devices.values().filter(|it| it.way != Way::Login);
-        let near = |it: &Arc<Device>| it.nearness(address).map(|near| (near, Arc::clone(it)));
-        let found = by_address.filter_map(near);
-        Ok(found.max_by_key(|(near, _)| *near).map(|(_, it)| it))
+        Ok(state.places.at(address).cloned())
     }
 
     /// Is it still what it was when its connection began?
@@ -206,7 +209,8 @@ impl Devices {
         if device.way == Way::Login && self.0.logins == Logins::Nowhere {
             return Err(DeviceError::Refused(Refused {
                 what: "no listener takes logins, so no device can log in".to_owned(),
-                hint: "add a [[listener]] with role = \"submission\": docs/submission.md",
+                hint: "add a [[listener]] with role = \"submission\", or auth = true to one with \
+                       role = \"mx\": docs/devices.md",
             }));
         }
         let view = DeviceView::new(&device, &Usage::default(), now);
@@ -276,6 +280,7 @@ impl Devices {
         if let Some(state) = self.state().as_mut() {
             state.devices.remove(&view.name);
             state.memories.remove(&view.name);
+            state.place();
         }
         // Should this one fail, a device of the same name begins with a day that is half used.
         spool.put_fact(ROOM, &key(USAGE), None).await?;
@@ -384,6 +389,7 @@ impl Devices {
         self.0.spool.put_fact(ROOM, &key, Some(value)).await?;
         if let Some(state) = self.state().as_mut() {
             state.devices.insert(device.name.clone(), Arc::new(device));
+            state.place();
         }
         Ok(())
     }
@@ -440,6 +446,10 @@ impl Devices {
 }
 
 impl State {
+    fn place(&mut self) {
+        self.places = Places::of(self.devices.values());
+    }
+
     fn view(&self, device: &Device, now: Timestamp) -> DeviceView {
         let memory = self.memories.get(&device.name);
         let usage = memory.map(|memory| memory.now.clone()).unwrap_or_default();

@@ -91,12 +91,24 @@ impl DeviceWish {
             networks: self.networks,
             recipients: sorted(self.recipients),
             expires: self.renewal.expires,
-            daily_recipients: self.renewal.daily_recipients,
+            daily_recipients: self
+                .renewal
+                .daily_recipients
+                .or_else(|| usual_daily(self.way)),
             password: None,
             made: now,
             by: by.to_owned(),
             reason: self.reason,
         })
+    }
+}
+
+/// Whoever has a password of a device can send to everybody; who is known by its address has a
+/// list, or can harm nobody but us.
+fn usual_daily(way: Way) -> Option<u32> {
+    match way {
+        Way::Login => Some(limits::DEVICE_DAILY),
+        Way::Internal | Way::Listed => None,
     }
 }
 
@@ -280,6 +292,14 @@ mod tests {
         assert_eq!(device.expires, None);
         let device = made(wish(Way::Listed), &[]).unwrap();
         assert_eq!(device.daily_recipients, Some(100));
+        for (said, expected) in [(None, limits::DEVICE_DAILY), (Some(7), 7)] {
+            let mut login = wish(Way::Login);
+            login.renewal.daily_recipients = said;
+            let device = made(login, &[]).unwrap();
+            assert_eq!(device.daily_recipients, Some(expected));
+        }
+        let internal = made(wish(Way::Internal), &[]).unwrap();
+        assert_eq!(internal.daily_recipients, None);
     }
 
     #[test]

@@ -18,7 +18,7 @@ impl Connection {
     ) -> Result<(), Reply> {
         let Some(submitter) = self.submitter() else {
             // He was shut out while he sent.
-            return if self.server.options.role.wants_login() {
+            return if self.login.is_some() || self.server.options.role.wants_login() {
                 Err(Denied::Shut.reply())
             } else {
                 Ok(())

@@ -209,12 +209,14 @@ impl Connection {
 
     /// The same for who must log in and has not: all his commands have one time together.
     pub(super) fn patience(&self) -> Duration {
+        self.timeout().min(self.login_left())
+    }
+
+    /// How long somebody has to log in where he must; who need not has for ever.
+    pub(super) fn login_left(&self) -> Duration {
         match (&self.login, self.login_by) {
-            (None, Some(by)) => {
-                let left = by.saturating_duration_since(Instant::now());
-                self.timeout().min(left)
-            }
-            (Some(_), _) | (None, None) => self.timeout(),
+            (None, Some(by)) => by.saturating_duration_since(Instant::now()),
+            (Some(_), _) | (None, None) => Duration::MAX,
         }
     }
 

@@ -176,20 +176,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::inbound::{Bounds, Role, Spokesmen, TlsMode};
+    use crate::inbound::{Role, TlsMode, samples};
     use crate::smtp::DataEncoder;
 
     fn options() -> Options {
         Options {
-            listener: "test".to_owned(),
-            hostname: "mx.example.org".to_owned(),
-            postmaster: "admin@example.org".parse().unwrap(),
-            role: Role::Mx,
             tls: TlsMode::None,
-            spokesmen: Spokesmen::default(),
-            requiretls: false,
             max_message_size: 10_000,
-            bounds: Bounds::default(),
+            ..samples::options(Role::Mx)
         }
     }
 

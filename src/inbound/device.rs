@@ -161,7 +161,12 @@ impl Connection {
             return self.take(draft, hello, transaction, content).await;
         };
         let recipients = transaction.recipients.len();
-        let begun = match authored(device, (&draft, content.found().size)).await {
+        // Whose author is looked at as of everybody who has logged in is not looked at twice.
+        let authored = match self.submitter() {
+            Some(_) => Ok(()),
+            None => authored(device, (&draft, content.found().size)).await,
+        };
+        let begun = match authored {
             Ok(()) if !devices.is_current(device) => Err(CHANGED),
             Ok(()) => devices.spend(device, recipients),
             refused => refused,

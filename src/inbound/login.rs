@@ -35,8 +35,11 @@ impl Connection {
         let Some(submitters) = self.server.submitters.clone() else {
             return;
         };
-        if self.server.options.role.wants_login() && self.tls.is_some() && self.login.is_none() {
-            self.mechanisms = if submitters.offers_scram().await {
+        let options = &self.server.options;
+        if options.takes_logins() && self.tls.is_some() && self.login.is_none() {
+            // Of the password of a device no such keys are kept.
+            let is_for_people = options.role.wants_login();
+            self.mechanisms = if is_for_people && submitters.offers_scram().await {
                 Mechanism::ALL
             } else {
                 Mechanism::BY_PASSWORD
@@ -101,8 +104,11 @@ impl Connection {
         };
         let from = self.login_address();
         let verdict = match proof {
-            Some(proof) => submitters.verify(&identity, proof, from).await,
-            None => Err(Denied::Wrong),
+            Some(proof) if self.may_be_asked(&identity) => {
+                let verified = submitters.verify(&identity, proof, from).await;
+                verified.and_then(|submitter| self.let_in(submitter))
+            }
+            Some(_) | None => Err(Denied::Wrong),
         };
         self.note_login(
             mechanism,
@@ -116,6 +122,18 @@ impl Connection {
                 denied: None,
             });
         }))
+    }
+
+    /// Where devices log in, nobody is asked about a person: port 25 is open to the whole world,
+    /// and no place to try the passwords of people at. The name of a device has no `@`.
+    fn may_be_asked(&self, identity: &str) -> bool {
+        self.server.options.role.wants_login() || !identity.contains('@')
+    }
+
+    /// Is it one who may log in at this listener?
+    fn let_in(&self, submitter: Submitter) -> Result<Submitter, Denied> {
+        let is_right = self.server.options.role.wants_login() || submitter.device.is_some();
+        is_right.then_some(submitter).ok_or(Denied::Wrong)
     }
 
     /// Where it comes from. Whose address nobody says has none that a device may have.
@@ -156,11 +174,12 @@ impl Connection {
     /// Is the sender one of his addresses? The null reverse-path is for receipts, which show when
     /// they have come.
     pub(super) fn check_sender(&self, from: &ReversePath) -> Result<(), Reply> {
-        if !self.server.options.role.wants_login() {
-            return Ok(());
-        }
         let Some(login) = &self.login else {
-            return Err(Denied::Shut.reply());
+            return if self.server.options.role.wants_login() {
+                Err(Denied::Shut.reply())
+            } else {
+                Ok(())
+            };
         };
         if let Some(denied) = &login.denied {
             return Err(denied.reply());

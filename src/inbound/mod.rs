@@ -23,6 +23,8 @@ mod policy;
 mod receive;
 mod record;
 mod relay_test;
+#[cfg(test)]
+mod samples;
 mod sasl;
 mod server;
 mod session;
@@ -61,10 +63,20 @@ pub struct Options {
     pub spokesmen: Spokesmen,
     /// Is mail taken that only hosts may get which prove who they are (RFC 8689)?
     pub requiretls: bool,
+    /// May a device of ours log in where nobody has to (AUTH on port 25)?
+    pub device_login: bool,
     /// `spool.max_message_size` in bytes. Beyond: 552 5.3.4.
     pub max_message_size: u64,
     /// The bounds.
     pub bounds: Bounds,
+}
+
+impl Options {
+    /// Can anybody log in here?
+    #[must_use]
+    pub const fn takes_logins(&self) -> bool {
+        self.role.wants_login() || self.device_login
+    }
 }
 
 /// Peers that speak for others: what they say of a client counts as if it had come itself.

@@ -184,7 +184,9 @@ impl Connection {
         refusal: &Reply,
         give_up: &mut Option<Instant>,
     ) -> Result<(), End> {
+        // Who has not logged in where he must has no more time than for that.
         let limit = self.server.options.bounds.discard_timeout;
+        let limit = limit.min(self.login_left());
         let until = *give_up.get_or_insert_with(|| Instant::now() + limit);
         let left = until.saturating_duration_since(Instant::now());
         let filled = if left.is_zero() {

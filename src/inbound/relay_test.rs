@@ -199,19 +199,13 @@ impl Rules for Outsider<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inbound::{Bounds, Role, Spokesmen, TlsMode};
+    use crate::inbound::{Role, TlsMode, samples};
 
     fn options(role: Role) -> Options {
         Options {
             listener: "192.0.2.1:25".to_owned(),
-            hostname: "mx.example.org".to_owned(),
-            postmaster: "admin@example.org".parse().unwrap(),
-            role,
             tls: TlsMode::None,
-            spokesmen: Spokesmen::default(),
-            requiretls: false,
-            max_message_size: 1000,
-            bounds: Bounds::default(),
+            ..samples::options(role)
         }
     }
 

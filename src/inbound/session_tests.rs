@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::inbound::{Bounds, Role, Spokesmen, TlsMode};
+use crate::inbound::{Role, samples};
 use crate::smtp::Attribute;
 
 struct World {
@@ -10,22 +10,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let options = Options {
-            listener: "test".to_owned(),
-            hostname: "mx.example.org".to_owned(),
-            postmaster: "admin@example.org".parse().unwrap(),
-            role: Role::Mx,
-            tls: TlsMode::StartTls,
-            spokesmen: Spokesmen::default(),
-            requiretls: false,
-            max_message_size: 1000,
-            bounds: Bounds {
-                recipients: 3,
-                bad_commands: 5,
-                bad_recipients: 2,
-                ..Bounds::default()
-            },
-        };
+        let mut options = samples::options(Role::Mx);
+        options.bounds.recipients = 3;
+        options.bounds.bad_commands = 5;
+        options.bounds.bad_recipients = 2;
         Self { options }
     }
 }

@@ -1,6 +1,6 @@
 //! Ranges of addresses.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// A range of addresses: `192.0.2.0/24`, or one address.
@@ -71,6 +71,19 @@ impl Network {
         self.prefix == other.prefix && self.contains(other.address)
     }
 
+    /// The first address of it.
+    #[must_use]
+    pub fn first(&self) -> IpAddr {
+        first_of(self.address, self.prefix)
+    }
+
+    /// The first address of the network of so many bits that an address is in. An IPv4 address
+    /// that comes as an IPv6 one counts as IPv4.
+    #[must_use]
+    pub fn first_around(address: IpAddr, prefix: u8) -> IpAddr {
+        first_of(address.to_canonical(), prefix)
+    }
+
     /// Is the address in it? An IPv4 address that comes as an IPv6 one counts as IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -87,6 +100,21 @@ impl Network {
                     == 0
             }
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+fn first_of(address: IpAddr, prefix: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(own) => {
+            let host = 32_u32.saturating_sub(u32::from(prefix));
+            let mask = u32::MAX.checked_shl(host).unwrap_or(0);
+            IpAddr::V4(Ipv4Addr::from_bits(own.to_bits() & mask))
+        }
+        IpAddr::V6(own) => {
+            let host = 128_u32.saturating_sub(u32::from(prefix));
+            let mask = u128::MAX.checked_shl(host).unwrap_or(0);
+            IpAddr::V6(Ipv6Addr::from_bits(own.to_bits() & mask))
         }
     }
 }

@@ -137,6 +137,7 @@ fn set(settings: &mut Settings, setting: &str) {
         "blocklist" => settings.blocklist = Some(value.to_owned()),
         "wrong_logins" => options.bounds.wrong_logins = value.parse().unwrap(),
         "login_time" => options.bounds.login_time = millis(value),
+        "auth" => options.device_login = value == "true",
         "role" if value == "submission" => options.role = Role::Submission,
         "tls" if value == "starttls" => options.tls = TlsMode::StartTls,
         "tls" if value == "implicit" => options.tls = TlsMode::Implicit,

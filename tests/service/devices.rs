@@ -25,10 +25,15 @@ fn place(ours: &Platform, strangers: &Platform) -> Place {
 
 /// The same with a listener at which one logs in.
 fn place_with_logins(ours: &Platform, strangers: &Platform) -> (Place, SocketAddr) {
+    place_with_door(ours, strangers, "role = \"submission\"")
+}
+
+/// The same with a listener of this kind.
+fn place_with_door(ours: &Platform, strangers: &Platform, kind: &str) -> (Place, SocketAddr) {
     let (door, relay) = (free_address(), strangers.address);
     let more = format!(
         "[outbound]\nrelay = [\"{relay}\"]\n[web]\nbind = \"127.0.0.1:0\"\n[[listener]]\n\
-         bind = \"{door}\"\nrole = \"submission\"\n"
+         bind = \"{door}\"\n{kind}\n"
     );
     (Place::new(ours.address, &more), door)
 }
@@ -292,6 +297,67 @@ fn a_device_that_logs_in_is_known_by_its_password() {
     assert!(full.starts_with("450 4.7.1"), "{full}");
     verb(&place, "device end app");
     assert!(login(&second, app, eve).unwrap_err().starts_with("535"));
+    program.stop();
+}
+
+/// One that knows no port but 25 logs in there, over TLS only; for everybody else it is the door
+/// that it was.
+#[test]
+fn a_device_logs_in_on_port_25() {
+    let (ours, strangers) = (Platform::start(), Platform::start());
+    stay_within_a_day();
+    let (place, door) = place_with_door(&ours, &strangers, "role = \"mx\"\nauth = true");
+    let mut program = place.start();
+    let line = "device add app --login no --auth yes --sender app@example.org --reason test --yes";
+    let password = password(&place, line);
+    let shown = json(&place, "device show app");
+    assert_eq!(shown["daily_recipients"], 1000, "{shown}");
+    let (app, eve) = ("app@example.org", "eve@elsewhere.example");
+    log_in(door, &password, (app, eve)).unwrap();
+    eventually("the bill leaves", || {
+        (strangers.subjects() == ["a bill"]).then_some(())
+    });
+    let trace = json(&place, "trace eve@elsewhere.example");
+    let peer = &trace["messages"][0]["peer"];
+    assert_eq!(
+        (&peer["device"], &peer["protocol"]),
+        (&"app".into(), &"ESMTPSA".into())
+    );
+    let wrong = log_in(door, "ABCD-EFGH", (app, eve)).unwrap_err();
+    assert!(wrong.starts_with("535"), "{wrong}");
+    let boss = log_in(door, &password, ("boss@example.org", eve)).unwrap_err();
+    assert!(boss.starts_with("553"), "{boss}");
+    let shown = json(&place, "device show app");
+    assert_eq!(shown["today"], 1, "{shown}");
+
+    let (ip, port) = (door.ip().to_string(), door.port().to_string());
+    let stranger = |more: &[&str], to: &str| {
+        let mut arguments = vec!["--server", &ip, "--port", &port, "--timeout", "60"];
+        arguments.extend(["--from", "eve@elsewhere.example", "--to", to]);
+        arguments.extend(more);
+        swaks(&arguments)
+    };
+    for tls in [[].as_slice(), &["--tls"]] {
+        stranger(tls, "ann@example.org").unwrap();
+        let relayed = stranger(tls, "tax@office.example").unwrap_err();
+        assert!(relayed.starts_with("550 5.7.1"), "{relayed}");
+    }
+    let clear = [
+        "--auth",
+        "PLAIN",
+        "--auth-user",
+        "app",
+        "--auth-password",
+        &password,
+    ];
+    let clear = stranger(&clear, "ann@example.org").unwrap_err();
+    assert!(!clear.contains("235 "), "{clear}");
+    verb(&place, "device end app");
+    assert!(
+        log_in(door, &password, (app, eve))
+            .unwrap_err()
+            .starts_with("535")
+    );
     program.stop();
 }
 

@@ -53,7 +53,7 @@ impl Session {
     /// Mechanisms that are offered now.
     pub(super) fn mechanisms(&self, rules: &impl Rules) -> Vec<String> {
         let is_offered =
-            rules.options().role.wants_login() && rules.is_encrypted() && !self.login.is_in();
+            rules.options().takes_logins() && rules.is_encrypted() && !self.login.is_in();
         let names = rules.mechanisms().iter().filter(|_| is_offered);
         names.map(|one| one.name().to_owned()).collect()
     }
@@ -90,7 +90,7 @@ impl Session {
         (mechanism, initial): (&str, Option<&str>),
         rules: &impl Rules,
     ) -> (Self, Action) {
-        if !rules.options().role.wants_login() {
+        if !rules.options().takes_logins() {
             let reply = Reply::new(502, (5, 5, 1), "Command not implemented");
             return self.bad(reply, rules);
         }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::inbound::sasl::Mechanism;
 use crate::inbound::session::{BadLine, Chunk, Introduces, Options, StartTls};
-use crate::inbound::{Bounds, Role, Spokesmen, TlsMode};
+use crate::inbound::{Role, samples};
 use crate::route::Admission;
 use crate::smtp::{ForwardPath, ReversePath};
 
@@ -15,20 +15,8 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let options = Options {
-            listener: "test".to_owned(),
-            hostname: "mx.example.org".to_owned(),
-            postmaster: "admin@example.org".parse().unwrap(),
-            role: Role::Submission,
-            tls: TlsMode::StartTls,
-            spokesmen: Spokesmen::default(),
-            requiretls: false,
-            max_message_size: 1000,
-            bounds: Bounds {
-                bad_commands: 50,
-                ..Bounds::default()
-            },
-        };
+        let mut options = samples::options(Role::Submission);
+        options.bounds.bad_commands = 50;
         Self {
             options,
             is_encrypted: false,

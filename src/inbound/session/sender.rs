@@ -21,7 +21,7 @@ pub(super) fn refuse_sender(
     }
     // RFC 4954 §5: with AUTH comes its parameter of MAIL. Who handed it in is written down as he
     // proved to be, whatever is said here.
-    if parameters.auth.is_some() && !rules.options().role.wants_login() {
+    if parameters.auth.is_some() && !rules.options().takes_logins() {
         return Some(CommandError::Parameter(ParameterError::Unknown).reply());
     }
     // RFC 1870 §6.1: said before the message is sent.

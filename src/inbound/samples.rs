@@ -1,0 +1,19 @@
+//! Options for the tests of this room.
+
+use super::{Bounds, Options, Role, Spokesmen, TlsMode};
+
+/// A door of this role, for messages of 1,000 bytes.
+pub(super) fn options(role: Role) -> Options {
+    Options {
+        listener: "test".to_owned(),
+        hostname: "mx.example.org".to_owned(),
+        postmaster: "admin@example.org".parse().unwrap(),
+        role,
+        tls: TlsMode::StartTls,
+        spokesmen: Spokesmen::default(),
+        requiretls: false,
+        device_login: false,
+        max_message_size: 1000,
+        bounds: Bounds::default(),
+    }
+}
