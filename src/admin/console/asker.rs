@@ -138,13 +138,15 @@ fn questions(path: &str) -> Option<&'static [&'static str]> {
         ("directory", Some("generations")) => &["before", "done"],
         ("directory", Some("diff")) => &["from", "to", "skip"],
         ("users", _) => &["q", "skip", "disabled"],
+        ("devices", None) => &["q", "skip", "ended"],
         ("mailboxes", Some("carry")) => &["backend"],
         ("audit", _) => &["by", "what", "after"],
         ("undone", _) => &["page"],
         ("config", _) => &["q", "set"],
         ("me", _) => &["did"],
         (
-            "" | "backends" | "drills" | "events" | "holds" | "mailboxes" | "messages" | "waves",
+            "" | "backends" | "devices" | "drills" | "events" | "holds" | "mailboxes" | "messages"
+            | "waves",
             _,
         ) => &[],
         _ => return None,

@@ -12,6 +12,7 @@ mod cases;
 mod certificates;
 mod config;
 mod count;
+mod devices;
 mod directory;
 mod directory_past;
 mod directory_people;
@@ -134,6 +135,8 @@ pub fn console(console: Console) -> Router {
         .route("/holds", get(holds::page))
         .route("/holds/end", post(holds::end))
         .route("/holds/{name}", get(holds::one))
+        .route("/devices", get(devices::page))
+        .route("/devices/{name}/end", get(devices::look).post(devices::end))
         .route("/directory", get(directory::page))
         .route("/directory/people", get(directory_people::page))
         .route("/directory/generations", get(directory_past::page))

@@ -29,6 +29,7 @@ pub(super) enum Here {
     Cases,
     Backends,
     Holds,
+    Devices,
     Directory,
     Users,
     Movers,
@@ -41,7 +42,7 @@ pub(super) enum Here {
 
 impl Here {
     /// The navigation: page, address, name.
-    const ALL: [(Self, &'static str, &'static str); 13] = [
+    const ALL: [(Self, &'static str, &'static str); 14] = [
         (Self::Overview, "/", "Overview"),
         (Self::Queue, "/queue", "Queue"),
         (Self::Trace, "/trace", "Trace"),
@@ -50,6 +51,7 @@ impl Here {
         (Self::Holds, "/holds", "Holds and moves"),
         (Self::Directory, "/directory", "Directory"),
         (Self::Users, "/users", "Users"),
+        (Self::Devices, "/devices", "Devices"),
         (Self::Movers, "/waves", "Waves and replays"),
         (Self::Mailboxes, "/mailboxes", "Mailboxes"),
         (Self::Drills, "/drills", "Drills"),

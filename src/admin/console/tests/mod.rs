@@ -21,6 +21,7 @@ mod backends;
 mod config;
 mod decisions;
 mod directory;
+mod devices;
 mod mailboxes;
 mod me;
 mod movers;
