@@ -3,6 +3,7 @@
 mod content;
 mod devices;
 mod directory;
+mod load;
 mod submission;
 mod tls;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 pub use content::*;
 pub use devices::*;
 pub use directory::*;
+pub use load::*;
 pub use submission::*;
 pub use tls::*;
 

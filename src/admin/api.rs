@@ -172,6 +172,7 @@ pub(super) async fn status(State(admin): Us) -> Answer<StatusView> {
     let stats = admin.spool.stats();
     Ok(Json(StatusView {
         refusing: admin.refusing(),
+        busy: admin.busy(),
         red_drills: admin.red_drills().collect(),
         certificates: admin.certificate_troubles(),
         webmail: opened,

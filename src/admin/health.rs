@@ -53,6 +53,7 @@ impl Admin {
         let problems: Vec<String> = refused
             .into_iter()
             .chain(self.write_problem())
+            .chain(self.busy_problem())
             .chain(self.index_problem())
             .chain(self.damage_problem())
             .chain(self.balance_problem())
@@ -137,6 +138,7 @@ impl Admin {
         if let Some(filters) = &self.filters {
             filters.set_gauges();
         }
+        self.set_load_gauges();
         self.set_drill_gauges();
         self.set_certificate_gauges();
         gauge!(names::SPOOL_BYTES).set(stats.bytes as f64);

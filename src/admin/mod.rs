@@ -33,6 +33,7 @@ mod hold_api;
 mod invitation_api;
 mod known;
 mod landing_api;
+mod load;
 mod lookup;
 mod media;
 mod move_api;
@@ -75,6 +76,7 @@ use crate::device::Devices;
 use crate::directory::{Generations, Syncer, Waves};
 use crate::drill::Drills;
 use crate::filter::Filters;
+use crate::inbound::Load;
 use crate::net::TlsServer;
 use crate::notice::Notices;
 use crate::outbound::Outbound;
@@ -201,6 +203,8 @@ pub struct Admin {
     pub filters: Option<Filters>,
     /// Printers, scanners and applications that send mail.
     pub devices: Devices,
+    /// How much there is to do at the front door.
+    pub load: Load,
     /// The certificates that are shown to others.
     pub certificates: BTreeMap<Served, Arc<TlsServer>>,
     /// The sources that are synchronised.

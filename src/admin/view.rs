@@ -11,6 +11,7 @@ use crate::backend::{Health, HealthChange, Protocol, TlsPolicy, Wish};
 use crate::base::Timestamp;
 use crate::directory::SyncStatus;
 use crate::filter::FilterStatus;
+use crate::inbound::Busy;
 use crate::mail::{Automatic, BackendId, Filtered, SpoolId, Verdict};
 use crate::queue::{Progress, replay};
 use crate::route::{Nearly, RelayTested, ShownState};
@@ -32,6 +33,9 @@ pub struct StatusView {
     /// Why new mail is refused now; none while it is taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusing: Option<String>,
+    /// Strangers are told to come later, since when and why; none while they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy: Option<Busy>,
     /// Drills that are red.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub red_drills: Vec<RedDrill>,

@@ -76,6 +76,12 @@ impl Reading {
         }
     }
 
+    /// Bytes of memory that it takes, about.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.header.capacity()
+    }
+
     /// The next piece, as it came over the wire without its dots.
     pub fn push(&mut self, piece: &[u8]) {
         match self.place {

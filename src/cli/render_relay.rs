@@ -18,7 +18,7 @@ impl Page {
         let relay = last.and_then(|last| self.open_relay(&last.test));
         let filters = self.filters(&status.filters);
         let missing = self.missing(status.missing_mail);
-        missing + &self.warned(status) + &filters + &relay.unwrap_or_default()
+        missing + &self.busy(status) + &self.warned(status) + &filters + &relay.unwrap_or_default()
     }
 
     /// New mail is refused, and why.
@@ -27,6 +27,15 @@ impl Page {
             let head = self.palette.paint(Tone::Bad, "NEW MAIL IS REFUSED");
             let told = format!("{why}. Senders try again; nothing that was accepted is lost.");
             format!("  {head}\n{}", self.field("", &told))
+        })
+    }
+
+    /// Strangers are told to come later, and why.
+    pub(super) fn busy(self, status: &StatusView) -> String {
+        status.busy.map_or_else(String::new, |busy| {
+            let since = duration(self.now.since(busy.since));
+            let told = format!("for {since} strangers are told to come later: {busy}");
+            self.field("busy", &told)
         })
     }
 

@@ -122,6 +122,7 @@ fn status_fits_and_tells_what_waits() {
         missing_mail: 0,
         open_relay: None,
         refusing: None,
+        busy: None,
         red_drills: Vec::new(),
         certificates: Vec::new(),
         moves: Vec::new(),

@@ -17,6 +17,7 @@ mod ldap_keys;
 mod listener_keys;
 mod listing;
 mod load;
+mod load_keys;
 mod log_keys;
 mod mta_sts_keys;
 mod nearest;

@@ -80,7 +80,7 @@ impl Config {
                     requiretls: listener.requiretls,
                     device_login: listener.device_login,
                     max_message_size: self.spool.max_message_size,
-                    bounds: self.limits.clone(),
+                    bounds: self.bounds(),
                 };
                 Some((listener.bind, options))
             })

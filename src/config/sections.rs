@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use super::load_keys;
 use super::oidc_keys::{Oidc, oidc};
 use super::reader::{At, Section};
 use super::units::{duration, size};
@@ -296,6 +297,7 @@ pub(super) fn limits(root: &Section<'_>) -> Bounds {
         set(&mut config.bad_commands, "bad_commands", 1, 10_000);
         set(&mut config.bad_recipients, "bad_recipients", 1, 100_000);
         set(&mut config.wrong_logins, "wrong_logins", 1, 100);
+        load_keys::load(&section, &mut config);
         section.finish();
     }
     config

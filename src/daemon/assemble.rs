@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::accounts::AccountDesk;
 use super::catch_up::{Rest, known_people};
 use super::certificates::Certificates;
+use super::clients::{client, filters, mailboxes};
 use super::door::desks;
 use super::front::{LdapFront, provider};
 use super::policy_door::PolicyDesk;
@@ -28,20 +30,17 @@ use crate::config::{AdminConfig, Config, WebConfig};
 use crate::device::Devices;
 use crate::directory::{DirectoryHandle, Generations, Syncer, Verified, Waves};
 use crate::drill::{DrillTransport, Drills};
-use crate::filter::{self, Filters};
-use crate::imap::{self, ImapHomes};
-use crate::inbound::{self, Submitters};
+use crate::filter::Filters;
+use crate::inbound::{self, Load, Submitters};
 use crate::ldap::{LdapServer, Passwords};
 use crate::mail::{Sign, Transport, VisitKey};
-use crate::net::{
-    AcceptTls, Dns, Listen as _, TcpDial, TcpListen, TlsClient, TlsServer, bind_unix,
-};
-use crate::outbound::{self, Outbound};
+use crate::net::{AcceptTls, Dns, Listen as _, TcpListen, TlsClient, TlsServer, bind_unix};
+use crate::outbound::Outbound;
 use crate::queue::landing::Landings;
 use crate::queue::replay::Replays;
 use crate::queue::{Parts, Queue};
 use crate::route::{LoopGuard, Router, Verifier};
-use crate::spool::{FileSystem, Opened, Spool, SystemDisk, World};
+use crate::spool::{FileSystem, Opened, Spool, SystemDisk, World, Writer};
 use crate::telemetry::{Metrics, process};
 use crate::webmail::{self, Accounts, KeepKeys, ProviderLogin, Webmail};
 use crate::writeback::{self, Writebacks};
@@ -70,8 +69,7 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
     let provider = provider(&config, &base)?;
     let movers = movers(&config, &base, (&queue, &outbound, &tls))?;
     let (reloader, told) = Reloader::new(config.clone(), base.clone(), movers.clone());
-    let writer = opened.writer.spawn_thread();
-    let writer = writer.map_err(StartError::other("the spool's writer"))?;
+    let writer = run(opened.writer)?;
     let rest = Rest::new((&movers, &accounts), &config, opened.committed);
     base.start_when_complete(rest, opened.rebuild).await?;
     let webmail = base.serve_web(&config, sockets.web, (&accounts, provider));
@@ -93,6 +91,7 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
             notices: Some(movers.notices.clone()),
             filters: Some(base.filters.clone()),
             devices: base.devices.clone(),
+            load: base.load.clone(),
             certificates: tls.clone(),
             writebacks: movers.writebacks.clone(),
             sync: base.syncer.clone(),
@@ -147,6 +146,7 @@ pub(super) struct Base {
     pub(super) policies: Policies,
     pub(super) signer: Arc<Signer>,
     pub(super) devices: Devices,
+    pub(super) load: Load,
     /// One for everybody: what one room asked, the others know.
     pub(super) dns: Arc<Dns>,
 }
@@ -182,6 +182,7 @@ impl Base {
             config.generation_options(),
         );
         Ok(Self {
+            load: Load::new(spool.clone(), clock.clone(), &config.bounds()),
             devices: Devices::new(
                 spool.clone(),
                 (clock.clone(), entropy.clone()),
@@ -259,6 +260,8 @@ impl Base {
         (tls, webmail): (Option<&Arc<TlsServer>>, Option<Webmail>),
     ) -> Vec<SocketAddr> {
         super::relay_watch::spawn(self, config);
+        let look = self.load.clone().keep(self.shutdown.clone());
+        self.shutdown.spawn("load", look);
         let submitters = Arc::new(AllSubmitters::new(self.devices.clone(), webmail));
         let mut addresses = Vec::new();
         for (socket, (_, options)) in sockets.into_iter().zip(config.inbound_options()) {
@@ -277,6 +280,7 @@ impl Base {
             let server = server.answering(self.policies.clone());
             let server = server.submitting(Arc::clone(&submitters) as Arc<dyn Submitters>);
             let server = server.knowing(self.devices.clone());
+            let server = server.sharing(self.load.clone());
             let run = inbound::run(Box::new(socket), Arc::new(server), self.shutdown.clone());
             self.shutdown.spawn("inbound listener", run);
         }
@@ -384,36 +388,9 @@ async fn open_spool(config: &Config) -> Result<Opened, StartError> {
     Ok(opened)
 }
 
-fn client(config: &Config, base: &Base) -> Result<Outbound, StartError> {
-    let world = outbound::World {
-        dial: Arc::new(TcpDial::default()),
-        resolve: base.dns.clone(),
-        tls: TlsClient::new().map_err(StartError::other("the authorities of the system"))?,
-        clock: base.clock.clone(),
-        entropy: base.entropy.clone(),
-        board: Some(base.board.clone()),
-    };
-    Ok(Outbound::new(config.outbound_options(), world))
-}
-
-/// The content filters.
-fn filters(config: &Config, dns: Arc<Dns>, clock: &Clock) -> Filters {
-    let world = filter::World {
-        dial: Arc::new(TcpDial::default()),
-        resolve: dns,
-        clock: clock.clone(),
-    };
-    Filters::new(world, config.filter_options())
-}
-
-/// The mailboxes that can be asked what they have.
-fn mailboxes(config: &Config, dns: Arc<Dns>) -> Result<ImapHomes, StartError> {
-    let world = imap::World {
-        dial: Arc::new(TcpDial::default()),
-        resolve: dns,
-        tls: TlsClient::new().map_err(StartError::other("the authorities of the system"))?,
-    };
-    Ok(ImapHomes::new(world, config.imap_options()))
+fn run(writer: Writer) -> Result<JoinHandle<()>, StartError> {
+    let running = writer.spawn_thread();
+    running.map_err(StartError::other("the spool's writer"))
 }
 
 fn movers(

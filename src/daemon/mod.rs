@@ -6,6 +6,7 @@ mod accounts;
 mod assemble;
 mod catch_up;
 mod certificates;
+mod clients;
 mod comparison;
 mod door;
 mod drills;

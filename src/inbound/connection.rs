@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::TlsMode;
 use super::device::Known;
+use super::load::{CROWDED, Hold, come_later};
 use super::login::LoggedIn;
 use super::notes::Named;
 use super::policy::Standing;
@@ -38,6 +39,8 @@ pub(super) struct Connection {
     pub(super) known: Known,
     /// The right to be here; `None` only while it is counted anew.
     permit: Option<Permit>,
+    /// What it has said so far, in memory.
+    hold: Hold,
     /// May the peer say XCLIENT? Whatever it says, it remains who it is.
     introduces: Introduces,
     pub(super) tls: Option<TlsInfo>,
@@ -81,6 +84,8 @@ pub(super) enum End {
     Wire(#[from] WireError),
     #[error("the program stops")]
     Stopping,
+    #[error("too much is in memory")]
+    Crowded,
 }
 
 impl Connection {
@@ -96,6 +101,7 @@ impl Connection {
         let limit = options.bounds.login_time;
         let login_by = options.role.wants_login().then(|| Instant::now() + limit);
         Self {
+            hold: server.load.hold(0),
             server,
             peer,
             spokesman: peer,
@@ -141,8 +147,8 @@ impl Connection {
                 Ok(Next::Introduced(before, said)) => {
                     let helo = said.get(Attribute::Helo).flatten();
                     session = before.introduced(helo);
-                    if self.introduce(&said).is_none() {
-                        self.say(&mut wire, &too_many(&self.server.options.hostname));
+                    if let Err(reply) = self.introduce(&said) {
+                        self.say(&mut wire, &reply);
                         break;
                     }
                     wire.say(&self.banner());
@@ -162,8 +168,8 @@ impl Connection {
         Reply::plain(220, format!("{hostname} ESMTP Tideover"))
     }
 
-    /// From now on the connection is that client's; `None` when he has too many.
-    fn introduce(&mut self, said: &XClient) -> Option<()> {
+    /// From now on the connection is that client's; the reply says why not.
+    fn introduce(&mut self, said: &XClient) -> Result<(), Reply> {
         (self.peer, self.standing) = match said.address() {
             Some(Some(address)) => (SocketAddr::new(address, said.port()), Standing::Own),
             // Nor is he the one who was introduced before him.
@@ -172,10 +178,12 @@ impl Connection {
         };
         let (spokesman, client) = (self.spokesman, self.peer.ip());
         tracing::debug!(%spokesman, %client, standing = ?self.standing, "XCLIENT");
-        self.permit = Some(self.permit.take()?.reassign(client)?);
+        if let Some(permit) = self.permit.take() {
+            self.permit = Some(permit.reassign(client)?);
+        }
         self.login = None;
         (self.known, self.origin) = self.server.know(client, self.standing);
-        Some(())
+        Ok(())
     }
 
     /// The address of the client, if somebody knows it.
@@ -203,6 +211,17 @@ impl Connection {
         }
     }
 
+    /// Bytes that it holds beside a message on its way in.
+    pub(super) const fn held(&self) -> u64 {
+        self.hold.bytes()
+    }
+
+    /// Is there room for more of what it says?
+    fn memory(&self) -> Result<(), Reply> {
+        let has_room = self.server.load.has_room();
+        has_room.then_some(()).ok_or(CROWDED)
+    }
+
     fn timeout(&self) -> Duration {
         self.server.options.bounds.command_timeout
     }
@@ -224,6 +243,7 @@ impl Connection {
     fn part(&self, wire: &mut Wire, end: &End) {
         let hostname = &self.server.options.hostname;
         let reply = match end {
+            End::Crowded => come_later(hostname),
             End::Stopping => Reply::with_text(421, (4, 3, 2), format!("{hostname} is stopping")),
             // RFC 5321 §4.5.3.2.
             End::Wire(WireError::Timeout) => {
@@ -266,6 +286,7 @@ impl Connection {
             });
             wire.consume(consumed);
             let Some(said) = said else {
+                self.hold.resize(session.held());
                 self.more(wire).await?;
                 continue;
             };
@@ -350,6 +371,7 @@ impl Connection {
             biased;
             filled = wire.fill(patience, limits::READ_IDLE) => Ok(filled?),
             () = self.shutdown.stopping() => Err(End::Stopping),
+            () = self.server.load.squeezed(self.hold.bytes()) => Err(End::Crowded),
         }
     }
 
@@ -429,10 +451,9 @@ impl Rules for Connection {
     }
 
     fn room(&self) -> Result<(), Reply> {
-        self.server
-            .spool
-            .admission()
-            .map_err(|error| spool_reply(&error))
+        let admission = self.server.spool.admission();
+        admission.map_err(|error| spool_reply(&error))?;
+        self.memory()
     }
 
     fn mechanisms(&self) -> &[Mechanism] {
@@ -448,6 +469,7 @@ impl Rules for Connection {
     }
 
     fn afford(&self, recipients: usize) -> Result<(), Reply> {
-        self.may_afford(recipients)
+        self.may_afford(recipients)?;
+        self.memory()
     }
 }

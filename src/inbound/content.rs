@@ -133,6 +133,12 @@ impl Content {
         self.refusal.as_ref()
     }
 
+    /// Bytes of memory that it takes, beside what it has yielded for good.
+    pub(super) fn held(&self) -> usize {
+        let reading = self.reading.as_ref().map_or(0, Reading::held);
+        self.decoded.capacity() + self.kept.capacity() + self.filter.held() + reading
+    }
+
     /// What was read to check the sender; once.
     pub(super) const fn take_reading(&mut self) -> Option<Reading> {
         self.reading.take()

@@ -119,6 +119,13 @@ impl HeaderFilter {
         &self.found
     }
 
+    /// Bytes of memory that it takes.
+    pub(super) fn held(&self) -> usize {
+        let found = &self.found;
+        let shown = found.message_id.len() + found.subject.len() + found.from.len();
+        self.partial.capacity() + self.held.capacity() + shown
+    }
+
     /// Appends what stays of `input` to `out`.
     pub(super) fn push(&mut self, input: &[u8], out: &mut Vec<u8>) {
         let mut rest = input;

@@ -8,7 +8,7 @@ use metrics::{counter, gauge};
 use tokio::time::MissedTickBehavior;
 
 use super::TlsMode;
-use super::connection::{Client, Connection, too_many};
+use super::connection::{Client, Connection};
 use super::notes::Named;
 use super::policy::Standing;
 use super::server::{Permit, Server};
@@ -16,6 +16,7 @@ use super::wire::Wire;
 use crate::base::Shutdown;
 use crate::limits;
 use crate::net::{BoxedStream, Listen, Proxied, ProxyError};
+use crate::smtp::Reply;
 use crate::telemetry::names;
 
 /// Pause after a failed accept: out of file descriptors, usually.
@@ -55,9 +56,9 @@ pub async fn run(mut listener: Box<dyn Listen>, server: Arc<Server>, shutdown: S
 fn welcome(stream: BoxedStream, peer: SocketAddr, server: &Arc<Server>, shutdown: &Shutdown) {
     let spoken_for = server.options.spokesmen.proxies(peer.ip());
     let counted = (!spoken_for).then(|| peer.ip());
-    let Some(permit) = server.permit(counted) else {
-        refuse((stream, peer), server, shutdown);
-        return;
+    let permit = match server.permit(counted) {
+        Ok(permit) => permit,
+        Err(reply) => return refuse((stream, peer), server, (reply, shutdown)),
     };
     let name = server.options.listener.clone();
     counter!(names::CONNECTIONS_TOTAL, "listener" => name.clone()).increment(1);
@@ -125,11 +126,14 @@ impl Visit {
         let permit = match standing {
             Standing::Own => permit.reassign(address.ip()),
             // Its probes are few, and its address is not that of a visitor.
-            Standing::Unknown => Some(permit),
+            Standing::Unknown => Ok(permit),
         };
-        let Some(permit) = permit else {
-            refuse((self.stream, address), &self.server, &self.shutdown);
-            return;
+        let permit = match permit {
+            Ok(permit) => permit,
+            Err(reply) => {
+                let to = (self.stream, address);
+                return refuse(to, &self.server, (reply, &self.shutdown));
+            }
         };
         self.peer = address;
         self.serve(permit, standing).await;
@@ -139,17 +143,20 @@ impl Visit {
 const TIMED_OUT: std::io::ErrorKind = std::io::ErrorKind::TimedOut;
 const UNEXPECTED_EOF: std::io::ErrorKind = std::io::ErrorKind::UnexpectedEof;
 
-/// There are too many connections.
-fn refuse((stream, peer): (BoxedStream, SocketAddr), server: &Arc<Server>, shutdown: &Shutdown) {
-    let reply = too_many(&server.options.hostname);
+/// There are too many connections, or there is too much to do.
+fn refuse(
+    (stream, peer): (BoxedStream, SocketAddr),
+    server: &Arc<Server>,
+    (reply, shutdown): (Reply, &Shutdown),
+) {
     server.note_refusal(peer, &reply, &Named::default());
     if server.options.tls != TlsMode::Implicit {
-        shutdown.spawn("inbound refusal", turn_away(stream, Arc::clone(server)));
+        shutdown.spawn("inbound refusal", turn_away(stream, reply));
     }
 }
 
-async fn turn_away(stream: BoxedStream, server: Arc<Server>) {
+async fn turn_away(stream: BoxedStream, reply: Reply) {
     let mut wire = Wire::new(stream);
-    wire.say(&too_many(&server.options.hostname));
+    wire.say(&reply);
     wire.close(LAST_WORD).await;
 }

@@ -16,6 +16,7 @@ mod content;
 mod device;
 mod header_filter;
 mod listener;
+mod load;
 mod login;
 mod looked_at;
 mod notes;
@@ -37,6 +38,7 @@ mod wire;
 use std::time::Duration;
 
 pub use listener::run;
+pub use load::{Busy, Load, Strain};
 pub use policy::{Role, TlsMode};
 pub use relay_test::test_relay;
 pub use server::Server;
@@ -97,6 +99,14 @@ pub struct Bounds {
     pub connections_per_address: usize,
     /// See [`limits::CONNECTIONS_PER_NETWORK`].
     pub connections_per_network: usize,
+    /// Of them, those that are kept for our own: see [`limits::RESERVED_CONNECTIONS`].
+    pub reserved_connections: usize,
+    /// For whom beside devices and people who log in: our platforms, and other networks.
+    pub reserved_for: Vec<Network>,
+    /// See [`limits::COMMIT_WAIT`].
+    pub commit_wait: Duration,
+    /// See [`limits::CONNECTIONS_MEMORY`].
+    pub memory: u64,
     /// See [`limits::RECIPIENTS`].
     pub recipients: usize,
     /// See [`limits::BAD_COMMANDS`].
@@ -127,6 +137,10 @@ impl Default for Bounds {
             connections: limits::CONNECTIONS,
             connections_per_address: limits::CONNECTIONS_PER_ADDRESS,
             connections_per_network: limits::CONNECTIONS_PER_NETWORK,
+            reserved_connections: limits::RESERVED_CONNECTIONS,
+            reserved_for: Vec::new(),
+            commit_wait: limits::COMMIT_WAIT,
+            memory: limits::CONNECTIONS_MEMORY,
             recipients: limits::RECIPIENTS,
             bad_commands: limits::BAD_COMMANDS,
             bad_recipients: limits::BAD_RECIPIENTS,

@@ -54,6 +54,15 @@ pub(super) enum Standing {
     Unknown,
 }
 
+/// Who a client is when there is not room for everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guest {
+    /// Anybody of the Internet.
+    Stranger,
+    /// Our platforms, devices, people who log in, and who else has places kept for him.
+    Awaited,
+}
+
 impl Role {
     /// What a peer of this standing is.
     pub(super) fn origin_of(&self, peer: IpAddr, standing: Standing) -> Origin {

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::connection::{Connection, End, NOT_STORED, spool_reply};
 use super::content::Content;
 use super::header_filter::Mending;
+use super::load::{CROWDED, Hold};
 use super::session::{Chunk, Hello, Rules as _, Session};
 use super::transaction::Transaction;
 use super::wire::{Wire, WireError};
@@ -25,6 +26,8 @@ pub(super) struct Incoming {
     content: Content,
     /// What goes into the spool; nothing of what is refused.
     draft: Option<Draft>,
+    /// What of it is in memory, beside the draft.
+    hold: Hold,
     /// When what is refused is no longer read.
     give_up: Option<Instant>,
 }
@@ -153,6 +156,7 @@ impl Connection {
             transaction,
             content,
             draft: Some(draft),
+            hold: self.server.load.hold(0),
             give_up: None,
         }
     }
@@ -172,7 +176,13 @@ impl Connection {
         match message.content.refusal() {
             None => {
                 let limit = self.server.options.bounds.data_timeout;
-                Ok(wire.fill(limit, limits::READ_DATA).await?)
+                wire.flush(limit).await?;
+                let held = self.held() + message.hold.bytes();
+                tokio::select! {
+                    biased;
+                    filled = wire.fill(limit, limits::READ_DATA) => Ok(filled?),
+                    () = self.server.load.squeezed(held) => Err(End::Crowded),
+                }
             }
             Some(refusal) => self.discard(wire, refusal, &mut message.give_up).await,
         }
@@ -204,7 +214,7 @@ impl Connection {
     /// The message is at its end: it is made durable, or refused.
     async fn complete(&self, message: Incoming) -> Reply {
         let ended = Instant::now();
-        let reply = self.reply_to(message).await;
+        let reply = Box::pin(self.reply_to(message)).await;
         if reply.code == 250 {
             let listener = self.server.options.listener.clone();
             let took = ended.elapsed().as_secs_f64();
@@ -231,6 +241,11 @@ impl Connection {
 impl Incoming {
     /// Writes what the content has yielded; nothing of a message that is refused is kept.
     async fn keep(&mut self) {
+        let said = self.transaction.held();
+        let bytes = limits::READ_DATA + said + self.content.held();
+        if !self.hold.resize(bytes) && self.content.refusal().is_none() {
+            self.content.refuse(CROWDED);
+        }
         if let Some(draft) = &mut self.draft
             && let Err(error) = draft.append(self.content.kept()).await
         {

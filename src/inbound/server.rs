@@ -4,7 +4,10 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Options;
+use super::connection::too_many;
+use super::load::{Hold, Load, come_later};
 use super::notes::Notes;
+use super::policy::{Guest, Standing};
 use super::submission::Submitters;
 use super::visitors::{Visitor, Visitors};
 use crate::auth::Checker;
@@ -12,8 +15,10 @@ use crate::automatic::Policies;
 use crate::base::Clock;
 use crate::device::Devices;
 use crate::filter::Filters;
+use crate::limits;
 use crate::net::AcceptTls;
-use crate::route::{Admit, LoopGuard};
+use crate::route::{Admit, LoopGuard, Origin};
+use crate::smtp::Reply;
 use crate::spool::Spool;
 
 /// One listener's server.
@@ -31,6 +36,7 @@ pub struct Server {
     pub(super) policies: Policies,
     pub(super) submitters: Option<Arc<dyn Submitters>>,
     pub(super) devices: Option<Devices>,
+    pub(super) load: Load,
     visitors: Mutex<Visitors>,
 }
 
@@ -40,6 +46,8 @@ pub(super) struct Permit {
     server: Arc<Server>,
     /// Under which it is counted; `None`: whose it is is not known yet.
     visitor: Option<Visitor>,
+    /// What every connection takes.
+    _hold: Hold,
 }
 
 impl Server {
@@ -53,6 +61,7 @@ impl Server {
         clock: Clock,
     ) -> Self {
         Self {
+            load: Load::new(spool.clone(), clock.clone(), &options.bounds),
             options,
             spool,
             admit,
@@ -111,15 +120,50 @@ impl Server {
         self
     }
 
-    /// A permit for a connection from `peer`, unless there are too many; without an address when a
-    /// proxy will say whose it is.
-    pub(super) fn permit(self: &Arc<Self>, peer: Option<IpAddr>) -> Option<Permit> {
+    /// Which shares what it measures with other listeners.
+    #[must_use]
+    pub fn sharing(mut self, load: Load) -> Self {
+        self.load = load;
+        self
+    }
+
+    /// A permit for a connection from `peer`, unless there are too many, or too much to do; without
+    /// an address when a proxy will say whose it is.
+    ///
+    /// # Errors
+    /// The last word to it.
+    pub(super) fn permit(self: &Arc<Self>, peer: Option<IpAddr>) -> Result<Permit, Reply> {
+        let guest = peer.map_or(Guest::Awaited, |peer| self.guest(peer, Standing::Own));
+        self.has_time_for(guest)?;
         let visitor = peer.map(Visitor::of);
-        self.visitors().come(visitor, &self.options.bounds)?;
-        Some(Permit {
+        let came = self.visitors().come((visitor, guest), &self.options.bounds);
+        came.ok_or_else(|| too_many(&self.options.hostname))?;
+        Ok(Permit {
             server: Arc::clone(self),
             visitor,
+            _hold: self.load.hold(limits::CONNECTION_MEMORY),
         })
+    }
+
+    fn has_time_for(&self, guest: Guest) -> Result<(), Reply> {
+        if self.load.sends_away(guest) {
+            return Err(come_later(&self.options.hostname));
+        }
+        Ok(())
+    }
+
+    /// Are places kept for who is at this address?
+    fn guest(&self, peer: IpAddr, standing: Standing) -> Guest {
+        let reserved = &self.options.bounds.reserved_for;
+        let is_named = || reserved.iter().any(|network| network.contains(peer));
+        let is_awaited = self.options.role.wants_login()
+            || standing == Standing::Own && is_named()
+            || self.know(peer, standing).1 == Origin::Trusted;
+        if is_awaited {
+            Guest::Awaited
+        } else {
+            Guest::Stranger
+        }
     }
 
     fn visitors(&self) -> MutexGuard<'_, Visitors> {
@@ -129,14 +173,19 @@ impl Server {
 
 impl Permit {
     /// The connection is counted under this address from now on, unless it has too many.
-    pub(super) fn reassign(mut self, peer: IpAddr) -> Option<Self> {
+    ///
+    /// # Errors
+    /// The last word to it.
+    pub(super) fn reassign(mut self, peer: IpAddr) -> Result<Self, Reply> {
+        let server = Arc::clone(&self.server);
+        let guest = server.guest(peer, Standing::Own);
+        server.has_time_for(guest)?;
         let visitor = Visitor::of(peer);
         if self.visitor == Some(visitor) {
-            return Some(self);
+            return Ok(self);
         }
-        let server = Arc::clone(&self.server);
         let mut visitors = server.visitors();
-        let entered = visitors.enter(visitor, &server.options.bounds);
+        let entered = visitors.enter((visitor, guest), &server.options.bounds);
         if entered.is_some()
             && let Some(before) = self.visitor.replace(visitor)
         {
@@ -144,7 +193,8 @@ impl Permit {
         }
         // Before the permit goes, which wants them, too.
         drop(visitors);
-        entered.map(|()| self)
+        let entered = entered.map(|()| self);
+        entered.ok_or_else(|| too_many(&server.options.hostname))
     }
 }
 

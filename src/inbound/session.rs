@@ -2,6 +2,7 @@
 //! be asked (room in the spool, the route) is asked through [`Rules`].
 
 mod chunks;
+mod cost;
 mod introductions;
 mod login;
 mod sender;

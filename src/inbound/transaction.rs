@@ -1,6 +1,7 @@
 //! One mail transaction: from MAIL to the final dot, RFC 5321 §3.3.
 
 use std::collections::{BTreeSet, HashMap};
+use std::mem::size_of;
 
 use crate::mail::Recipient;
 use crate::smtp::{ForwardPath, MailParameters, ReversePath};
@@ -16,6 +17,8 @@ pub(super) struct Transaction {
     pub(super) postmasters: BTreeSet<u16>,
     /// Numbers of the recipients by their keys: who is named twice gets one copy.
     keys: HashMap<String, u16>,
+    /// Bytes of its recipients in memory, about.
+    held: usize,
 }
 
 impl Transaction {
@@ -26,7 +29,12 @@ impl Transaction {
             recipients: Vec::new(),
             postmasters: BTreeSet::new(),
             keys: HashMap::new(),
+            held: 0,
         }
+    }
+
+    pub(super) const fn held(&self) -> usize {
+        self.held
     }
 
     /// Adds a recipient, whom the sender calls `to`, unless it is there already.
@@ -34,10 +42,24 @@ impl Transaction {
         let next = u16::try_from(self.recipients.len()).unwrap_or(u16::MAX);
         let number = *self.keys.entry(recipient.address.key()).or_insert(next);
         if number == next {
+            self.held += weight(&recipient);
             self.recipients.push(recipient);
         }
         if to.is_postmaster() {
             self.postmasters.insert(number);
         }
     }
+}
+
+/// What a recipient takes of memory: here, and once more in the record that is made of it. Vectors
+/// and maps have room for twice as many.
+fn weight(recipient: &Recipient) -> usize {
+    let texts = [
+        Some(recipient.lane.len()),
+        recipient.mailbox.as_ref().map(String::len),
+        recipient.parameters.orcpt.as_ref().map(String::len),
+    ];
+    let address = recipient.address.key().len();
+    let texts: usize = texts.into_iter().flatten().sum();
+    2 * (2 * size_of::<Recipient>() + 2 * address + texts)
 }

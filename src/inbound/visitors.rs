@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::Bounds;
+use super::policy::Guest;
 
 /// The connections of one listener.
 #[derive(Debug, Default)]
@@ -45,19 +46,34 @@ impl Visitor {
 
 impl Visitors {
     /// One more, unless there are too many; whose it is may be said later.
-    pub(super) fn come(&mut self, visitor: Option<Visitor>, bounds: &Bounds) -> Option<()> {
-        if self.all >= bounds.connections {
+    pub(super) fn come(
+        &mut self,
+        (visitor, guest): (Option<Visitor>, Guest),
+        bounds: &Bounds,
+    ) -> Option<()> {
+        if self.all >= places(guest, bounds) {
             return None;
         }
         if let Some(visitor) = visitor {
-            self.enter(visitor, bounds)?;
+            self.count(visitor, bounds)?;
         }
         self.all += 1;
         Some(())
     }
 
     /// One that is there already is counted under this, too, unless there are too many of it.
-    pub(super) fn enter(&mut self, visitor: Visitor, bounds: &Bounds) -> Option<()> {
+    pub(super) fn enter(
+        &mut self,
+        (visitor, guest): (Visitor, Guest),
+        bounds: &Bounds,
+    ) -> Option<()> {
+        if self.all > places(guest, bounds) {
+            return None;
+        }
+        self.count(visitor, bounds)
+    }
+
+    fn count(&mut self, visitor: Visitor, bounds: &Bounds) -> Option<()> {
         let count = |map: &HashMap<IpAddr, usize>, key| map.get(key).copied().unwrap_or(0);
         let here = count(&self.by_address, &visitor.address);
         let near = count(&self.by_network, &visitor.network);
@@ -85,6 +101,15 @@ impl Visitors {
             self.leave(visitor);
         }
     }
+}
+
+/// So many may be here when such a one is among them: some places are kept, a tenth at most.
+fn places(guest: Guest, bounds: &Bounds) -> usize {
+    let kept = match guest {
+        Guest::Stranger => bounds.reserved_connections.min(bounds.connections / 10),
+        Guest::Awaited => 0,
+    };
+    bounds.connections - kept
 }
 
 fn one_less(map: &mut HashMap<IpAddr, usize>, key: IpAddr) {
@@ -118,8 +143,28 @@ mod tests {
         let mut visitors = Visitors::default();
         let peers = peers.iter();
         peers
-            .map(|peer| visitors.come(Some(visitor(peer)), bounds).is_some())
+            .map(|peer| {
+                let stranger = (Some(visitor(peer)), Guest::Stranger);
+                visitors.come(stranger, bounds).is_some()
+            })
             .collect()
+    }
+
+    #[test]
+    fn some_places_are_kept_for_who_is_awaited() {
+        let bounds = Bounds {
+            reserved_connections: 50,
+            ..bounds(20, 99, 99)
+        };
+        let mut visitors = Visitors::default();
+        let mut come = |guest| visitors.come((None, guest), &bounds).is_some();
+        let strangers = (0..20).filter(|_| come(Guest::Stranger)).count();
+        assert_eq!(strangers, 18, "a tenth at most");
+        assert!(come(Guest::Awaited) && come(Guest::Awaited) && !come(Guest::Awaited));
+        // A proxy's client turns out to be a stranger.
+        let peer = visitor("192.0.2.1");
+        assert!(visitors.enter((peer, Guest::Stranger), &bounds).is_none());
+        assert!(visitors.enter((peer, Guest::Awaited), &bounds).is_some());
     }
 
     #[test]
@@ -156,12 +201,13 @@ mod tests {
         let bounds = bounds(2, 1, 1);
         let mut visitors = Visitors::default();
         let (one, other) = (visitor("192.0.2.1"), visitor("192.0.3.1"));
-        assert!(visitors.come(Some(one), &bounds).is_some());
-        assert!(visitors.come(None, &bounds).is_some());
-        assert!(visitors.come(None, &bounds).is_none());
+        let stranger = Guest::Stranger;
+        assert!(visitors.come((Some(one), stranger), &bounds).is_some());
+        assert!(visitors.come((None, stranger), &bounds).is_some());
+        assert!(visitors.come((None, stranger), &bounds).is_none());
         // Whose the second one is turns out later.
-        assert!(visitors.enter(one, &bounds).is_none());
-        assert!(visitors.enter(other, &bounds).is_some());
+        assert!(visitors.enter((one, stranger), &bounds).is_none());
+        assert!(visitors.enter((other, stranger), &bounds).is_some());
         visitors.go(Some(one));
         visitors.go(Some(other));
         assert_eq!(visitors.all, 0);

@@ -37,11 +37,31 @@ pub enum Kind {
     Relay,
     /// A content filter does not answer.
     Filter,
+    /// Strangers are told to come later, and it lasts.
+    Load,
     /// Nothing is wrong: somebody tries whether notices arrive.
     Test,
 }
 
 impl Kind {
+    /// All that are looked for again and again.
+    pub const OBSERVED: [Self; 14] = [
+        Self::Backend,
+        Self::Waiting,
+        Self::Attention,
+        Self::Case,
+        Self::Disk,
+        Self::Log,
+        Self::Certificate,
+        Self::Drill,
+        Self::Integrity,
+        Self::Landing,
+        Self::Directory,
+        Self::Relay,
+        Self::Filter,
+        Self::Load,
+    ];
+
     /// The word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -59,6 +79,7 @@ impl Kind {
             Self::Directory => "directory",
             Self::Relay => "relay",
             Self::Filter => "filter",
+            Self::Load => "load",
             Self::Test => "test",
         }
     }

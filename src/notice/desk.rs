@@ -180,24 +180,9 @@ impl Notices {
             what: "the spool does not answer: nobody knows how the server is".to_owned(),
             todo: "Does the disk hang? dmesg, iostat; docs/operations/server-down.md".to_owned(),
         };
-        let kinds = [
-            Kind::Backend,
-            Kind::Waiting,
-            Kind::Attention,
-            Kind::Case,
-            Kind::Disk,
-            Kind::Log,
-            Kind::Certificate,
-            Kind::Drill,
-            Kind::Integrity,
-            Kind::Landing,
-            Kind::Directory,
-            Kind::Relay,
-            Kind::Filter,
-        ];
         Observed {
             conditions: vec![condition],
-            unknown: kinds.into_iter().map(Unknown::All).collect(),
+            unknown: Kind::OBSERVED.into_iter().map(Unknown::All).collect(),
         }
     }
 

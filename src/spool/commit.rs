@@ -1,6 +1,7 @@
 //! The one writer: collects what waits, writes it at once, syncs once, and only then tells everyone
 //! that it is safe (I1). The index gets it while they go on; who asks the index waits for that.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,7 +19,8 @@ use super::record::{Kind, Record};
 use super::room::Share;
 use super::segment::Position;
 use super::told;
-use crate::base::Clock;
+use super::waits::Waits;
+use crate::base::{Clock, Timestamp};
 use crate::limits;
 use crate::mail::{Envelope, SpoolId};
 use crate::telemetry::names;
@@ -37,6 +39,8 @@ pub struct Committed {
 /// A record that wants to be written.
 #[derive(Debug)]
 pub(crate) struct Request {
+    /// When it was handed in.
+    pub(crate) since: Timestamp,
     pub(crate) record: Record,
     pub(crate) entry: Entry,
     pub(crate) body: Option<Bytes>,
@@ -65,6 +69,20 @@ pub(crate) enum Job {
     Close(oneshot::Sender<Result<(), SpoolError>>),
 }
 
+impl Job {
+    /// When a record was handed in.
+    fn since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Write(request) => Some(request.since),
+            Self::Checkpoint(_)
+            | Self::Alter(..)
+            | Self::TakeOver(..)
+            | Self::End(_)
+            | Self::Close(_) => None,
+        }
+    }
+}
+
 /// The writer; runs until it is asked to close.
 #[derive(Debug)]
 pub struct Writer {
@@ -72,6 +90,7 @@ pub struct Writer {
     pub(crate) index: Arc<Index>,
     pub(crate) follow: Arc<Follow>,
     pub(crate) failures: Arc<Failures>,
+    pub(crate) waits: Arc<Waits>,
     pub(crate) clock: Clock,
     pub(crate) reader: Arc<LogReader>,
     pub(crate) uuid: String,
@@ -105,36 +124,52 @@ impl Writer {
     /// Runs until it is asked to close. In a simulation it is a task like others.
     pub async fn run(mut self) {
         while let Some(job) = self.jobs.recv().await {
+            self.waits
+                .began(job.since().unwrap_or_else(|| self.clock.now()));
             let (batch, last) = self.collect(job);
             self.commit(batch);
-            // The askers may be gone; what they asked for is done all the same.
-            match last {
-                Some(Job::Close(done)) => {
-                    done.send(self.close()).ok();
-                    return;
-                }
-                Some(Job::Checkpoint(done)) => {
-                    done.send(self.checkpoint()).ok();
-                }
-                Some(Job::Alter(alteration, done)) => {
-                    let altered = self.check_complete().and_then(|()| self.alter(alteration));
-                    if self.index.is_crowded() {
-                        self.hand_over();
-                    }
-                    done.send(altered).ok();
-                }
-                Some(Job::End(done)) => {
-                    // What could not be cut back may still go.
-                    let end = self.log.mend().map(|()| self.log.end());
-                    done.send(end).ok();
-                }
-                Some(Job::TakeOver(mut work, done)) => {
-                    let taken = self.take_over(&mut work);
-                    done.send((work, taken)).ok();
-                }
-                Some(Job::Write(_)) | None => {}
+            self.waits.ended(self.clock.now());
+            let Some(job) = last else { continue };
+            // Who hands something in meanwhile waits for it.
+            self.waits.began(self.clock.now());
+            let goes_on = self.perform(job);
+            self.waits.ended(self.clock.now());
+            if goes_on.is_break() {
+                return;
             }
         }
+    }
+
+    /// What is no writing. The askers may be gone; what they asked for is done all the same.
+    fn perform(&mut self, job: Job) -> ControlFlow<()> {
+        match job {
+            Job::Close(done) => {
+                done.send(self.close()).ok();
+                return ControlFlow::Break(());
+            }
+            Job::Checkpoint(done) => {
+                done.send(self.checkpoint()).ok();
+            }
+            Job::Alter(alteration, done) => {
+                let altered = self.check_complete().and_then(|()| self.alter(alteration));
+                if self.index.is_crowded() {
+                    self.hand_over();
+                }
+                done.send(altered).ok();
+            }
+            Job::End(done) => {
+                // What could not be cut back may still go.
+                let end = self.log.mend().map(|()| self.log.end());
+                done.send(end).ok();
+            }
+            Job::TakeOver(mut work, done) => {
+                let taken = self.take_over(&mut work);
+                done.send((work, taken)).ok();
+            }
+            // It is in a batch.
+            Job::Write(_) => {}
+        }
+        ControlFlow::Continue(())
     }
 
     /// What waits to be written, up to a batch, and the job behind it that is no writing.

@@ -19,6 +19,7 @@ use super::ledger::Ledger;
 use super::log::LogReader;
 use super::outlook::Outlook;
 use super::room::Share;
+use super::waits::Waits;
 use crate::base::{Clock, Timestamp};
 use crate::limits;
 use crate::mail::{Envelope, HoldReason, IdSource, NodeId, RecipientEvent, Sign, SpoolId};
@@ -87,6 +88,7 @@ pub(crate) struct Inner {
     pub(crate) index: Arc<Index>,
     pub(crate) follow: Arc<Follow>,
     pub(crate) failures: Arc<Failures>,
+    pub(crate) waits: Arc<Waits>,
     pub(crate) reader: Arc<LogReader>,
     pub(crate) quotas: super::quota::Quotas,
     pub(crate) big: BigHome,
@@ -279,6 +281,7 @@ impl Spool {
         let travels = matches!(&entry, Entry::Message { line, .. } if line.file.is_none())
             && body.len() <= limits::TRAVELLING_BODY;
         let request = Request {
+            since: self.0.clock.now(),
             record,
             entry,
             body: travels.then_some(body),

@@ -57,6 +57,7 @@ mod unreadable;
 mod unsent;
 mod verify;
 mod views;
+mod waits;
 mod window;
 
 pub use anew::Rebuilt;

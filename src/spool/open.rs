@@ -19,6 +19,7 @@ use super::quarantine::Quarantine;
 use super::quota::Quotas;
 use super::rebuild::{Rebuild, Start};
 use super::recover::{Recover, Recovery};
+use super::waits::Waits;
 use crate::base::{Clock, Entropy};
 use crate::limits;
 use crate::mail::{IdSource, NodeId};
@@ -89,6 +90,13 @@ fn make_folders(disk: &Disk, dir: &Path) -> Result<(), SpoolError> {
     Ok(())
 }
 
+fn quarantine(disk: &Disk, dir: &Path) -> Quarantine {
+    Quarantine {
+        disk: disk.clone(),
+        dir: dir.join("quarantine"),
+    }
+}
+
 impl Spool {
     /// Opens the spool in `options.dir`, or makes a new one there, and recovers what the log has
     /// beyond the index.
@@ -116,14 +124,11 @@ impl Spool {
         };
         let store = (world.open_store)(&dir.join("index")).map_err(SpoolError::Index)?;
         let index = Arc::new(Index::new(store, options.index_pending));
-        let quarantine = Quarantine {
-            disk: disk.clone(),
-            dir: dir.join("quarantine"),
-        };
+        let quarantine = quarantine(&disk, &dir);
         let recover = Recover::new(log_options.clone(), quarantine, Arc::clone(&index));
         let start = Start::new(recover, (&big, &ledger), &options, &world)?;
         let reader = Arc::new(LogReader::new(log_options, disk.clone()));
-        let failures = Arc::<Failures>::default();
+        let (failures, waits) = (Arc::<Failures>::default(), Arc::<Waits>::default());
         let (jobs, jobs_end) = mpsc::channel(limits::BATCH_QUEUE);
         let (committed, committed_end) = mpsc::channel(limits::COMMITTED_QUEUE);
         let spool = Self(Arc::new(Inner {
@@ -141,6 +146,7 @@ impl Spool {
             index: Arc::clone(&index),
             follow: Arc::clone(&start.follow),
             failures: Arc::clone(&failures),
+            waits: Arc::clone(&waits),
             jobs,
             balances: super::balance::Balances::default(),
             chain: super::chaining::Tips::default(),
@@ -155,6 +161,7 @@ impl Spool {
                 index,
                 follow: start.follow,
                 failures,
+                waits,
                 clock: world.clock,
                 reader,
                 uuid: identity.uuid,

@@ -51,6 +51,12 @@ metrics! {
         "SMTP connections that are open.";
     Counter CONNECTIONS_TOTAL = "tideover_connections_total" ["listener"]
         "SMTP connections taken.";
+    Gauge BUSY = "tideover_busy" [""]
+        "1 while strangers are told to come later (421 4.3.2), else 0.";
+    Gauge CONNECTIONS_MEMORY = "tideover_connections_memory_bytes" [""]
+        "Bytes that SMTP connections hold together, beside the bodies of messages.";
+    Gauge COMMIT_WAIT = "tideover_commit_wait_seconds" [""]
+        "Seconds that what is handed in waits to be on stable storage.";
     Counter MESSAGES_ACCEPTED = "tideover_messages_accepted_total" ["listener"]
         "Messages acknowledged with 250 after they were on stable storage.";
     Counter BYTES_ACCEPTED = "tideover_bytes_accepted_total" ["listener"]

@@ -1,21 +1,42 @@
-//! A disk on which writing can be made to fail.
+//! A disk on which writing can be made to fail, or to stand still.
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use tideover::spool::{DiskFile, FileSystem, Lock, SystemDisk};
 
 /// What each write says; `None`: it works.
 pub(crate) type Fault = Arc<Mutex<Option<io::ErrorKind>>>;
 
+/// Whether each sync waits until the disk goes on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stall(Arc<(Mutex<bool>, Condvar)>);
+
+impl Stall {
+    pub(crate) fn stand(&self) {
+        *self.0.0.lock().unwrap() = true;
+    }
+
+    pub(crate) fn go_on(&self) {
+        *self.0.0.lock().unwrap() = false;
+        self.0.1.notify_all();
+    }
+
+    fn wait(&self) {
+        let stands = self.0.0.lock().unwrap();
+        drop(self.0.1.wait_while(stands, |stands| *stands).unwrap());
+    }
+}
+
 #[derive(Debug)]
-pub(crate) struct FaultyDisk(pub(crate) Fault);
+pub(crate) struct FaultyDisk(pub(crate) Fault, pub(crate) Stall);
 
 #[derive(Debug)]
 struct FaultyFile {
     file: Arc<dyn DiskFile>,
     fault: Fault,
+    stall: Stall,
 }
 
 fn fail(fault: &Fault) -> io::Result<()> {
@@ -31,8 +52,8 @@ impl FaultyDisk {
         reason = "it stands behind the calls that return it"
     )]
     fn wrap(&self, file: Arc<dyn DiskFile>) -> io::Result<Arc<dyn DiskFile>> {
-        let fault = Arc::clone(&self.0);
-        Ok(Arc::new(FaultyFile { file, fault }))
+        let (fault, stall) = (Arc::clone(&self.0), self.1.clone());
+        Ok(Arc::new(FaultyFile { file, fault, stall }))
     }
 }
 
@@ -96,6 +117,7 @@ impl DiskFile for FaultyFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        self.stall.wait();
         self.file.sync()
     }
 

@@ -18,7 +18,7 @@ use tideover::smtp::{Mailbox, Reply};
 use tideover::spool::{Committed, Opened, Spool, World};
 use tokio::sync::{Notify, mpsc};
 
-use super::disk::{Fault, FaultyDisk};
+use super::disk::{Fault, FaultyDisk, Stall};
 use super::scanner;
 
 /// What a script may set.
@@ -73,6 +73,7 @@ pub(crate) struct Door {
     pub(crate) spool: Spool,
     pub(crate) shutdown: Shutdown,
     pub(crate) fault: Fault,
+    pub(crate) stall: Stall,
     /// Lets the answer about `slow@example.org` come.
     pub(crate) gate: Arc<Notify>,
     /// X.500 recipients of accepted mail, and the senders.
@@ -86,8 +87,8 @@ impl Door {
         let folder = tempfile::tempdir().unwrap();
         let mut options = tideover::spool::Options::new(folder.path().join("spool"));
         options.min_free = settings.min_free;
-        let fault = Fault::default();
-        let disk = Arc::new(FaultyDisk(Arc::clone(&fault)));
+        let (fault, stall) = (Fault::default(), Stall::default());
+        let disk = Arc::new(FaultyDisk(Arc::clone(&fault), stall.clone()));
         let world = World {
             disk,
             ..World::system()
@@ -140,6 +141,7 @@ impl Door {
             spool,
             shutdown,
             fault,
+            stall,
             gate,
             encapsulated,
             _committed: committed,

@@ -10,6 +10,7 @@
 mod corpus;
 mod disk;
 mod door;
+mod load;
 mod scanner;
 mod script;
 

@@ -18,6 +18,7 @@ use tideover::base::{Boxed, Clock, Entropy};
 use tideover::device::{Devices, Logins};
 use tideover::directory::{Directory, DirectoryHandle, Generations, Syncer, Waves};
 use tideover::drill;
+use tideover::inbound::{Bounds, Load};
 use tideover::net::{Dns, TcpDial, TlsClient};
 use tideover::outbound::{self, Outbound};
 use tideover::queue::landing::{self, Landings};
@@ -134,6 +135,7 @@ impl Desk {
             landings: Landings::new(door.queue.clone(), landing::Options::default()),
             notices: None,
             filters: None,
+            load: Load::new(door.spool.clone(), clock.clone(), &Bounds::default()),
             devices: Devices::new(
                 door.spool.clone(),
                 (clock.clone(), Entropy::new(site.chance.clone())),

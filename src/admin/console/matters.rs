@@ -4,6 +4,7 @@ use super::ask::escaped;
 use super::certificates;
 use super::moments::{Moments, grouped, many};
 use super::verdict::{Facts, Matter, Pause, Tone, is_known_whole, is_whole, paused};
+use crate::admin::load::todo;
 use crate::admin::{BackendView, HoldView, StatusView};
 use crate::directory::WaveState;
 use crate::drill::Light;
@@ -24,6 +25,7 @@ pub(super) fn of(facts: Facts<'_>) -> Vec<Matter> {
     } = facts;
     let mut matters = Vec::new();
     matters.extend(door(facts));
+    matters.extend(busy(status, moments));
     matters.extend(open_relay(status));
     matters.extend(damage(status));
     matters.extend(index(status));
@@ -53,6 +55,21 @@ pub(super) fn of(facts: Facts<'_>) -> Vec<Matter> {
 )]
 fn link(href: &str, name: &str) -> Option<(String, String)> {
     Some((href.to_owned(), name.to_owned()))
+}
+
+/// Strangers have to come later.
+fn busy(status: &StatusView, moments: &Moments) -> Option<Matter> {
+    let busy = status.busy?;
+    Some(Matter {
+        tone: Tone::Trouble,
+        what: format!(
+            "Strangers who send mail are told to come later: {busy}, {}.",
+            moments.since(busy.since)
+        ),
+        next: todo(busy.strain).to_owned(),
+        command: "tideover status".to_owned(),
+        page: None,
+    })
 }
 
 /// The log cannot be written: nothing new can be acknowledged.
