@@ -33,6 +33,20 @@ pub(super) fn load(section: &Section<'_>, bounds: &mut Bounds) {
     if let Some(kept) = section.number("reserved_connections", 0, 100_000) {
         bounds.reserved_connections = usize::try_from(kept.value).unwrap_or_default();
     }
+    let tarpit = section.text("tarpit", |text| match duration(text)? {
+        // RFC 5321 §4.5.3.2: a client waits five minutes for a reply.
+        long if long > Duration::from_secs(60) => {
+            Err(format!("\"{text}\" is too long, expected 60s or less"))
+        }
+        most => Ok(most),
+    });
+    set(&mut bounds.tarpit, tarpit);
+    if let Some(after) = section.number("tarpit_after", 0, 10_000) {
+        bounds.tarpit_after = usize::try_from(after.value).unwrap_or_default();
+    }
+    if let Some(most) = section.number("tarpit_connections", 0, 100_000) {
+        bounds.tarpit_connections = usize::try_from(most.value).unwrap_or_default();
+    }
     let named = section.texts("reserved_for", |text| {
         let network: Network = text
             .parse()
@@ -103,6 +117,7 @@ mod tests {
             ("memory = \"1MiB\"", "expected 8MiB or more"),
             ("commit_wait = \"0s\"", "expected 100ms to 10m"),
             ("commit_wait = \"1h\"", "expected 100ms to 10m"),
+            ("tarpit = \"2m\"", "expected 60s or less"),
         ] {
             let told = read(keys).unwrap_err();
             assert!(told.contains(what), "{keys}: {told}");

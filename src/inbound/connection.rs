@@ -13,7 +13,7 @@ use super::device::Known;
 use super::load::{CROWDED, Hold, come_later};
 use super::login::LoggedIn;
 use super::notes::Named;
-use super::policy::Standing;
+use super::policy::{Guest, Standing};
 use super::receive::Incoming;
 use super::sasl::Mechanism;
 use super::server::{Permit, Server};
@@ -86,6 +86,8 @@ pub(super) enum End {
     Stopping,
     #[error("too much is in memory")]
     Crowded,
+    #[error("others need its place")]
+    Unwanted,
 }
 
 impl Connection {
@@ -244,6 +246,7 @@ impl Connection {
         let hostname = &self.server.options.hostname;
         let reply = match end {
             End::Crowded => come_later(hostname),
+            End::Unwanted => Reply::new(421, (4, 7, 0), "Too many errors, and others wait"),
             End::Stopping => Reply::with_text(421, (4, 3, 2), format!("{hostname} is stopping")),
             // RFC 5321 §4.5.3.2.
             End::Wire(WireError::Timeout) => {
@@ -255,6 +258,11 @@ impl Connection {
             }
         };
         self.say(wire, &reply);
+    }
+
+    /// Returns when the program stops.
+    pub(super) fn stopping(&self) -> impl Future<Output = ()> {
+        self.shutdown.stopping()
     }
 
     pub(super) fn say(&self, wire: &mut Wire, reply: &Reply) {
@@ -304,7 +312,11 @@ impl Connection {
                     session.handle(line, pipelined, &*self)
                 }
             };
-            let (after, action) = self.find_out(wire, (after, action)).await?;
+            let (mut after, action) = self.find_out(wire, (after, action)).await?;
+            let wait = after.take_penalty(&*self);
+            if !wait.is_zero() && !matches!(action, Action::Close(_)) {
+                self.keep_waiting(wire, wait).await?;
+            }
             if !after.is_chunking() && !matches!(action, Action::Chunk(_) | Action::Discard(..)) {
                 // RSET and a greeting end what has come in chunks.
                 incoming = None;
@@ -448,6 +460,15 @@ impl Rules for Connection {
 
     fn introduces(&self) -> Introduces {
         self.introduces
+    }
+
+    fn is_awaited(&self) -> bool {
+        // Where people log in, nobody is before he has.
+        if self.server.options.role.wants_login() {
+            return self.submitter().is_some();
+        }
+        self.origin == Origin::Trusted
+            || self.server.guest(self.peer.ip(), self.standing) == Guest::Awaited
     }
 
     fn room(&self) -> Result<(), Reply> {

@@ -30,6 +30,7 @@ mod sasl;
 mod server;
 mod session;
 mod submission;
+mod tarpit;
 mod transaction;
 mod trust;
 mod visitors;
@@ -107,6 +108,12 @@ pub struct Bounds {
     pub commit_wait: Duration,
     /// See [`limits::CONNECTIONS_MEMORY`].
     pub memory: u64,
+    /// See [`limits::TARPIT`].
+    pub tarpit: Duration,
+    /// See [`limits::TARPIT_AFTER`].
+    pub tarpit_after: usize,
+    /// See [`limits::TARPIT_CONNECTIONS`].
+    pub tarpit_connections: usize,
     /// See [`limits::RECIPIENTS`].
     pub recipients: usize,
     /// See [`limits::BAD_COMMANDS`].
@@ -141,6 +148,9 @@ impl Default for Bounds {
             reserved_for: Vec::new(),
             commit_wait: limits::COMMIT_WAIT,
             memory: limits::CONNECTIONS_MEMORY,
+            tarpit: limits::TARPIT,
+            tarpit_after: limits::TARPIT_AFTER,
+            tarpit_connections: limits::TARPIT_CONNECTIONS,
             recipients: limits::RECIPIENTS,
             bad_commands: limits::BAD_COMMANDS,
             bad_recipients: limits::BAD_RECIPIENTS,

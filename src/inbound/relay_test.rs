@@ -183,6 +183,10 @@ impl Rules for Outsider<'_> {
         Ok(())
     }
 
+    fn is_awaited(&self) -> bool {
+        false
+    }
+
     fn introduces(&self) -> Introduces {
         Introduces::Nobody
     }

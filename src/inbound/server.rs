@@ -9,6 +9,7 @@ use super::load::{Hold, Load, come_later};
 use super::notes::Notes;
 use super::policy::{Guest, Standing};
 use super::submission::Submitters;
+use super::tarpit::Tarpit;
 use super::visitors::{Visitor, Visitors};
 use crate::auth::Checker;
 use crate::automatic::Policies;
@@ -37,6 +38,7 @@ pub struct Server {
     pub(super) submitters: Option<Arc<dyn Submitters>>,
     pub(super) devices: Option<Devices>,
     pub(super) load: Load,
+    pub(super) tarpit: Tarpit,
     visitors: Mutex<Visitors>,
 }
 
@@ -61,6 +63,7 @@ impl Server {
         clock: Clock,
     ) -> Self {
         Self {
+            tarpit: Tarpit::default(),
             load: Load::new(spool.clone(), clock.clone(), &options.bounds),
             options,
             spool,
@@ -136,7 +139,11 @@ impl Server {
         let guest = peer.map_or(Guest::Awaited, |peer| self.guest(peer, Standing::Own));
         self.has_time_for(guest)?;
         let visitor = peer.map(Visitor::of);
-        let came = self.visitors().come((visitor, guest), &self.options.bounds);
+        let bounds = &self.options.bounds;
+        let came = self.visitors().come((visitor, guest), bounds);
+        if !self.has_many_places() {
+            self.tarpit.clear();
+        }
         came.ok_or_else(|| too_many(&self.options.hostname))?;
         Ok(Permit {
             server: Arc::clone(self),
@@ -147,13 +154,19 @@ impl Server {
 
     fn has_time_for(&self, guest: Guest) -> Result<(), Reply> {
         if self.load.sends_away(guest) {
+            self.tarpit.clear();
             return Err(come_later(&self.options.hostname));
         }
         Ok(())
     }
 
+    /// Is there a place for whoever comes next, and some more?
+    pub(super) fn has_many_places(&self) -> bool {
+        self.visitors().has_many_places(&self.options.bounds)
+    }
+
     /// Are places kept for who is at this address?
-    fn guest(&self, peer: IpAddr, standing: Standing) -> Guest {
+    pub(super) fn guest(&self, peer: IpAddr, standing: Standing) -> Guest {
         let reserved = &self.options.bounds.reserved_for;
         let is_named = || reserved.iter().any(|network| network.contains(peer));
         let is_awaited = self.options.role.wants_login()

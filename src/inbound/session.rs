@@ -6,6 +6,7 @@ mod cost;
 mod introductions;
 mod login;
 mod sender;
+mod starttls;
 
 use super::Options;
 use super::sasl::{Claim, Mechanism};
@@ -35,6 +36,8 @@ pub(super) trait Rules {
     fn mechanisms(&self) -> &[Mechanism];
     /// May the client send in this name?
     fn may_send_as(&self, from: &ReversePath) -> Result<(), Reply>;
+    /// Is it one of ours, for whom nobody waits longer than he must?
+    fn is_awaited(&self) -> bool;
     /// May this peer send to that address?
     fn admit(&self, to: &ForwardPath) -> Admission;
     /// May a message that has so many recipients have one more? The reply says why not.
@@ -161,6 +164,9 @@ pub(super) struct Session {
     state: State,
     bad_commands: usize,
     bad_recipients: usize,
+    /// All that is his fault, and whether the last line was.
+    errors: usize,
+    has_erred: bool,
     starttls: StartTls,
     greeted_before: bool,
     login: Login,
@@ -192,6 +198,8 @@ impl Session {
             state: State::Ungreeted,
             bad_commands: 0,
             bad_recipients: 0,
+            errors: 0,
+            has_erred: false,
             starttls,
             greeted_before: false,
             login: Login::Out,
@@ -312,6 +320,7 @@ impl Session {
 
     fn bad(mut self, reply: Reply, rules: &impl Rules) -> (Self, Action) {
         self.bad_commands += 1;
+        self.err(&reply);
         self.login.give_up();
         if self.bad_commands > rules.options().bounds.bad_commands {
             let reply = Reply::new(421, (4, 7, 0), "Too many errors, closing");
@@ -430,6 +439,7 @@ impl Session {
             }
             Admission::Reject(reply) => {
                 self.bad_recipients += 1;
+                self.err(&reply);
                 if self.bad_recipients > bounds.bad_recipients {
                     let reply = Reply::new(421, (4, 7, 0), "Too many wrong recipients, closing");
                     return (self, Action::Close(reply));
@@ -472,22 +482,6 @@ impl Session {
             | State::Refused(hello, _) => State::Ready(hello),
         };
         (Self { state, ..self }, Action::Reply(OK))
-    }
-
-    fn start_tls(self, rules: &impl Rules) -> (Self, Action) {
-        if self.starttls == StartTls::NotOffered {
-            let reply = Reply::new(502, (5, 5, 1), "STARTTLS is not offered");
-            return self.bad(reply, rules);
-        }
-        match self.state {
-            State::Collecting(..) | State::Chunking(_) | State::Refused(..) => {
-                self.bad(BAD_SEQUENCE, rules)
-            }
-            State::Ungreeted | State::Ready(_) => {
-                let reply = Reply::new(220, (2, 0, 0), "Ready to start TLS");
-                (self, Action::StartTls(reply))
-            }
-        }
     }
 }
 

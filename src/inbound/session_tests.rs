@@ -27,6 +27,10 @@ impl Rules for World {
         false
     }
 
+    fn is_awaited(&self) -> bool {
+        false
+    }
+
     fn introduces(&self) -> Introduces {
         Introduces::Others
     }

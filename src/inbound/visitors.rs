@@ -88,6 +88,12 @@ impl Visitors {
         Some(())
     }
 
+    /// Is more than a tenth of the places free for strangers?
+    pub(super) fn has_many_places(&self, bounds: &Bounds) -> bool {
+        let places = places(Guest::Stranger, bounds);
+        places.saturating_sub(self.all) > places / 10
+    }
+
     /// It is no longer counted under this.
     pub(super) fn leave(&mut self, visitor: Visitor) {
         one_less(&mut self.by_address, visitor.address);

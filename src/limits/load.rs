@@ -20,3 +20,10 @@ pub const FAIR_SHARE: u64 = 256 * 1024;
 pub const BUSY_REST: Duration = Duration::from_secs(3);
 /// Time of being busy in one go. Beyond: notices tell of it.
 pub const BUSY_LASTS: Duration = Duration::from_secs(300);
+/// The longest that the reply to an error is kept back; 1 s, 2 s, 4 s … before.
+pub const TARPIT: Duration = Duration::from_secs(10);
+/// Errors of one session that are answered at once. Beyond: [`TARPIT`].
+pub const TARPIT_AFTER: usize = 3;
+/// Connections of one listener that wait for the reply to an error at one time. Beyond: it comes at
+/// once. When places get scarce they are closed with 421 4.7.0.
+pub const TARPIT_CONNECTIONS: usize = 100;

@@ -54,6 +54,8 @@ impl Default for Settings {
                 bounds: Bounds {
                     command_timeout: Duration::from_secs(20),
                     data_timeout: Duration::from_secs(20),
+                    // What is wrong is not slow; `tarpit` tries it.
+                    tarpit: Duration::ZERO,
                     ..Bounds::default()
                 },
             },
@@ -84,6 +86,12 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) fn open(settings: Settings) -> Self {
+        let listener = TcpListen::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Self::open_at(settings, Box::new(listener))
+    }
+
+    /// The same, with connections that come from elsewhere.
+    pub(crate) fn open_at(settings: Settings, listener: Box<dyn Listen>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut options = tideover::spool::Options::new(folder.path().join("spool"));
         options.min_free = settings.min_free;
@@ -131,10 +139,9 @@ impl Door {
             Some(manner) => server.filtering(scanner::filters(folder.path(), manner)),
             None => server,
         };
-        let listener = TcpListen::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_address();
         let shutdown = Shutdown::new();
-        let run = inbound::run(Box::new(listener), Arc::new(server), shutdown.clone());
+        let run = inbound::run(listener, Arc::new(server), shutdown.clone());
         shutdown.spawn("listener", run);
         Self {
             address,

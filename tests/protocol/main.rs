@@ -13,6 +13,7 @@ mod door;
 mod load;
 mod scanner;
 mod script;
+mod tarpit;
 
 use std::path::Path;
 

@@ -201,11 +201,12 @@ impl Session {
     }
 
     fn denied(self, reply: Reply, rules: &impl Rules) -> (Self, Action) {
-        let session = Self {
+        let mut session = Self {
             login: Login::Out,
             wrong_logins: self.wrong_logins + 1,
             ..self
         };
+        session.err_in_login(&reply, rules);
         if session.wrong_logins > rules.options().bounds.wrong_logins {
             let reply = Reply::new(421, (4, 7, 0), "Too many wrong logins, closing");
             return (session, Action::Close(reply));

@@ -33,6 +33,10 @@ impl Rules for World {
         self.is_encrypted
     }
 
+    fn is_awaited(&self) -> bool {
+        false
+    }
+
     fn introduces(&self) -> Introduces {
         Introduces::Others
     }

@@ -1,0 +1,69 @@
+//! Who makes errors waits for his replies. It must not cost us anything: only so many wait at one
+//! time, and they go as soon as somebody else needs their places.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::connection::{Connection, End};
+use super::wire::Wire;
+
+/// Those of a listener who wait.
+#[derive(Debug, Default)]
+pub(super) struct Tarpit {
+    waiting: AtomicUsize,
+    scarce: Notify,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Stuck<'a>(&'a Tarpit);
+
+impl Tarpit {
+    /// One more, unless there are so many already.
+    fn enter(&self, most: usize) -> Option<Stuck<'_>> {
+        let enter = |waiting| (waiting < most).then_some(waiting + 1);
+        let entered = self
+            .waiting
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter);
+        entered.is_ok().then(|| Stuck(self))
+    }
+
+    /// Others need the places of those who wait.
+    pub(super) fn clear(&self) {
+        self.scarce.notify_waiters();
+    }
+}
+
+impl Drop for Stuck<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Connection {
+    /// Keeps a reply back; what was said before goes out.
+    pub(super) async fn keep_waiting(&self, wire: &mut Wire, wait: Duration) -> Result<(), End> {
+        let server = &self.server;
+        let Some(_stuck) = server
+            .tarpit
+            .enter(server.options.bounds.tarpit_connections)
+        else {
+            return Ok(());
+        };
+        // From here on: who fills the house after the look must be heard.
+        let mut scarce = std::pin::pin!(server.tarpit.scarce.notified());
+        scarce.as_mut().enable();
+        if !server.has_many_places() {
+            return Err(End::Unwanted);
+        }
+        wire.flush(self.patience()).await?;
+        tokio::select! {
+            biased;
+            () = self.stopping() => Err(End::Stopping),
+            () = scarce => Err(End::Unwanted),
+            () = tokio::time::sleep(wait) => Ok(()),
+        }
+    }
+}
