@@ -5,6 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use tideover::automatic::{author, recognise, requests};
 use tideover::filter::{Answer, Nonsense, ReplyReader};
+use tideover::inbound::{Account, Bounds, Options, Reached, Role, Spokesmen, TlsMode, try_login};
 use tideover::limits;
 use tideover::mail::{AutomaticKind, header_end, header_fields};
 use tideover::net::{Proxied, ProxyError};
@@ -155,6 +156,102 @@ pub(crate) fn filter(input: &[u8]) {
                 .all(|it| matches!(it, b' '..=b'~') && it != b'"')
         );
     }
+}
+
+/// Lines of a client that logs in, behind EHLO and over TLS. Never panics; each reply is one of RFC
+/// 4954 and shows nothing of a password; nobody is let in without it; who knows the password of
+/// another account gets into none.
+pub(crate) fn login(input: &[u8]) {
+    let reached = log_in(input, PASSWORD, KEYS);
+    assert!(reached == Reached::Nothing || shows(input, PASSWORD));
+    assert!(log_in(input, OTHER, OTHER_KEYS) == Reached::Nothing || shows(input, OTHER));
+}
+
+/// Does the client get in?
+pub(crate) fn is_let_in(input: &[u8]) -> bool {
+    log_in(input, PASSWORD, KEYS) == Reached::In
+}
+
+const PASSWORD: &str = "correct horse";
+const KEYS: &str = "SCRAM-SHA-256$4096:c2FsdCBvZiBhIHRlc3QuIQ==$\
+    TWugKm70+q1y0yUzjzVy50U/eVoJbVUAGyV5T1JUksU=:56T/6JFJZngKeGKC48RuPPxQiaGtcD2iwkDAyactVCs=";
+const OTHER: &str = "battery staple";
+/// Of no password.
+const OTHER_KEYS: &str = "SCRAM-SHA-256$4096:c2FsdCBvZiBhIHRlc3QuIQ==$\
+    AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+fn log_in(input: &[u8], password: &str, keys: &str) -> Reached {
+    let (Ok(keys), Ok(postmaster)) = (keys.parse(), "admin@example.org".parse()) else {
+        panic!("no account");
+    };
+    let account = Account {
+        identity: "ann@example.org".to_owned(),
+        password: password.to_owned(),
+        keys,
+    };
+    let options = Options {
+        listener: "fuzz".to_owned(),
+        hostname: "mx.example.org".to_owned(),
+        postmaster,
+        role: Role::Submission,
+        tls: TlsMode::Implicit,
+        spokesmen: Spokesmen::default(),
+        requiretls: false,
+        max_message_size: 1000,
+        bounds: Bounds::default(),
+    };
+    try_login(input, (&options, &account, "serverNonce"), |reply| {
+        let told = reply.to_string();
+        assert!(
+            !told.contains(password) && !told.contains(['\r', '\0']),
+            "{told:?}"
+        );
+        assert!(
+            matches!(reply.code, 200..=299 | 334 | 421..=599),
+            "{told:?}"
+        );
+    })
+}
+
+/// Has the client shown that it knows the password: in words, or by a proof that was made with it?
+/// Who does not get that far is not in.
+fn shows(input: &[u8], password: &str) -> bool {
+    let words = input.split(|byte| b" \r\n".contains(byte));
+    words.map(decoded).any(|said| {
+        let has = |what: &[u8]| said.windows(what.len()).any(|window| window == what);
+        has(password.as_bytes())
+            || password == PASSWORD && PROOFS.iter().any(|it| has(it.as_bytes()))
+    })
+}
+
+/// Those of the seeds: another one cannot be found by chance.
+const PROOFS: [&str; 2] = [
+    "RMO+r0oiqVKqbwRTtRv0oRzLvi6kLZV/0NOouP1mo0E=",
+    "GmExWDx1fJnsRmwT8m33xYa4VgydESnx057opH/40zA=",
+];
+
+/// What base64 says, as far as it is some (RFC 4648 §4).
+fn decoded(word: &[u8]) -> Vec<u8> {
+    let value = |byte: &u8| match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    };
+    let (mut bytes, mut bits, mut count) = (Vec::new(), 0_u32, 0);
+    for six in word.iter().map_while(value) {
+        bits = bits << 6 | u32::from(six);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            let [.., byte] = (bits >> count).to_be_bytes();
+            bytes.push(byte);
+            bits &= (1 << count) - 1;
+        }
+    }
+    bytes
 }
 
 /// What a browser or an authenticator says about a passkey: never panics, and nothing is taken

@@ -18,6 +18,7 @@ mod header_filter;
 mod listener;
 mod load;
 mod login;
+mod login_trial;
 mod looked_at;
 mod notes;
 mod policy;
@@ -40,6 +41,7 @@ use std::time::Duration;
 
 pub use listener::run;
 pub use load::{Busy, Load, Strain};
+pub use login_trial::{Account, Reached, try_login};
 pub use policy::{Role, TlsMode};
 pub use relay_test::test_relay;
 pub use server::Server;

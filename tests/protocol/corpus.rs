@@ -93,6 +93,34 @@ fn passkeys() {
 }
 
 #[test]
+fn logins() {
+    over_the_corpus("login", entries::login);
+}
+
+/// The seeds are what they are called: else nothing is tried behind the first line.
+#[test]
+fn who_knows_the_password_is_in() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/login");
+    for (name, is_in) in [
+        ("plain", true),
+        ("plain-challenged", true),
+        ("plain-as-another", false),
+        ("plain-empty", false),
+        ("login", true),
+        ("login-name-at-once", true),
+        ("cancelled", false),
+        ("scram", true),
+        ("scram-challenged", true),
+        ("scram-of-nobody", false),
+        ("scram-y", true),
+        ("wrong-then-right", true),
+    ] {
+        let seed = std::fs::read(folder.join(name)).unwrap();
+        assert_eq!(entries::is_let_in(&seed), is_in, "{name}");
+    }
+}
+
+#[test]
 fn data() {
     over_the_corpus("data", entries::data);
 }
