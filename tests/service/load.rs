@@ -16,7 +16,7 @@ const STRANGER: [u8; 4] = [127, 0, 0, 9];
 const PLATFORM: [u8; 4] = [127, 0, 0, 1];
 
 /// Connects from there; the connection and the first line.
-fn come(from: [u8; 4], to: SocketAddr) -> (TcpStream, String) {
+pub(crate) fn come(from: [u8; 4], to: SocketAddr) -> (TcpStream, String) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
     socket.connect(&to.into()).unwrap();

@@ -15,6 +15,7 @@ mod devices;
 mod keeper;
 mod load;
 mod logs;
+mod memory;
 mod place;
 mod platform;
 mod sockets;
