@@ -8,6 +8,9 @@ use super::{Config, ListenerConfig, Problem};
 use crate::inbound::{Role, Spokesmen, TlsMode};
 use crate::net::Network;
 
+/// Who hands mail in by LMTP when nobody is named.
+const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1"];
+
 /// `[[listener]]` as far as it can be read.
 pub(super) struct Listener {
     pub(super) bind: At<SocketAddr>,
@@ -53,6 +56,14 @@ fn listener(section: Section<'_>) -> Option<Listener> {
         })
     });
     let role = role(&section, tls.as_ref());
+    if let Some(bind) = bind
+        .as_ref()
+        .filter(|it| role.is_lmtp() && it.value.port() == 25)
+    {
+        // RFC 2033 §5.
+        let what = "is the port of SMTP, expected another one with role = \"lmtp\"";
+        section.source.refuse(bind, what);
+    }
     let spokesmen = spokesmen(&section);
     let requiretls = requiretls(&section, tls.as_ref().map(|tls| tls.value));
     let device_login = device_login(&section, (&role, tls.as_ref().map(|tls| tls.value)));
@@ -102,13 +113,16 @@ fn device_login(section: &Section<'_>, (role, tls): (&Role, Option<TlsMode>)) ->
 
 fn role(section: &Section<'_>, tls: Option<&At<TlsMode>>) -> Role {
     let role = section.text("role", |text| match text {
-        "mx" | "submission" | "relay" => Ok(text.to_owned()),
-        _ => Err(not_one_of(text, "mx, submission, relay")),
+        "mx" | "submission" | "relay" | "lmtp" => Ok(text.to_owned()),
+        _ => Err(not_one_of(text, "mx, submission, relay, lmtp")),
     });
-    let allow = section.texts("allow", network);
     let role = role.as_ref().map_or("mx", |role| role.value.as_str());
+    if role == "lmtp" {
+        return lmtp(section);
+    }
+    let allow = section.texts("allow", network);
     if let Some(allow) = allow.as_ref().filter(|_| role != "relay") {
-        let what = "does nothing here, expected it with role = \"relay\" only";
+        let what = "does nothing here, expected it with role = \"relay\" or \"lmtp\" only";
         section.source.refuse(allow, what);
     }
     match (role, allow) {
@@ -133,6 +147,24 @@ fn role(section: &Section<'_>, tls: Option<&At<TlsMode>>) -> Role {
         }
         _ => Role::Mx,
     }
+}
+
+/// By LMTP mail comes from servers of our own; without `allow` from this machine.
+fn lmtp(section: &Section<'_>) -> Role {
+    let allow = section.texts("allow", |text| {
+        let network = network(text)?;
+        if network.is_everything() {
+            return Err(format!(
+                "\"{text}\" is everybody, expected the addresses of mail servers of yours"
+            ));
+        }
+        Ok(network)
+    });
+    let allow = match allow {
+        Some(allow) => allow.value.into_iter().map(|at| at.value).collect(),
+        None => LOOPBACK.iter().filter_map(|it| it.parse().ok()).collect(),
+    };
+    Role::Lmtp { allow }
 }
 
 /// Who may say whose a connection is.
@@ -249,6 +281,17 @@ mod tests {
     }
 
     #[test]
+    fn by_lmtp_mail_comes_from_this_machine_or_from_who_is_named() {
+        let role = |keys: &str| read(keys).unwrap().listeners[0].role.clone();
+        let ours = |role: &Role, peer: &str| role.lets_in(peer.parse().unwrap());
+        let local = role("role = \"lmtp\"");
+        assert!(ours(&local, "127.0.0.3") && ours(&local, "::1") && !ours(&local, "10.20.0.1"));
+        let named = role("role = \"lmtp\"\nallow = [\"10.20.0.0/24\"]");
+        assert!(ours(&named, "10.20.0.1") && !ours(&named, "127.0.0.1"));
+        assert!(ours(&role("role = \"mx\""), "203.0.113.1"));
+    }
+
+    #[test]
     fn who_speaks_for_others_is_named() {
         let keys = "proxy_protocol = true\nproxy_from = [\"10.20.0.1\"]\n\
                     xclient_from = [\"10.20.0.2\"]";
@@ -290,8 +333,9 @@ mod tests {
             ),
             (
                 "role = \"submission\"\nallow = [\"192.0.2.0/24\"]",
-                "with role = \"relay\" only",
+                "with role = \"relay\" or \"lmtp\" only",
             ),
+            ("role = \"lmtp\"\nallow = [\"0.0.0.0/0\"]", "is everybody"),
         ] {
             let told = told(keys).unwrap_err();
             assert!(told.contains(what), "{keys}: {told}");

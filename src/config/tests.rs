@@ -128,7 +128,7 @@ bind = "127.0.0.1:2525"
         "tideover.toml:9: listener.allow: \"192.0.2.0/33\": not a network, expected for \
          example 192.0.2.0/24 or 2001:db8::/32",
         "tideover.toml:9: listener.allow: does nothing here, expected it with role = \"relay\" \
-         only",
+         or \"lmtp\" only",
         "tideover.toml:13: backend.onprem.hosts: \"127.0.0.1:2525\" is a listener of this server \
          itself: mail would go in a circle, expected the address of another server",
         "tideover.toml:13: backend.onprem.hosts: \"nonsense\" is no host and port, expected for \

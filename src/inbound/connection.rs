@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::TlsMode;
 use super::device::Known;
-use super::load::{CROWDED, Hold, come_later};
+use super::load::{Hold, come_later};
 use super::login::LoggedIn;
 use super::notes::Named;
 use super::policy::{Guest, Standing};
@@ -40,7 +40,7 @@ pub(super) struct Connection {
     /// The right to be here; `None` only while it is counted anew.
     permit: Option<Permit>,
     /// What it has said so far, in memory.
-    hold: Hold,
+    pub(super) hold: Hold,
     /// May the peer say XCLIENT? Whatever it says, it remains who it is.
     introduces: Introduces,
     pub(super) tls: Option<TlsInfo>,
@@ -50,7 +50,7 @@ pub(super) struct Connection {
     pub(super) mechanisms: &'static [Mechanism],
     /// Until when he must have, where he must.
     login_by: Option<Instant>,
-    shutdown: Shutdown,
+    pub(super) shutdown: Shutdown,
 }
 
 /// What a client said in a line.
@@ -188,6 +188,11 @@ impl Connection {
         Ok(())
     }
 
+    /// Has somebody said whose mail he hands on?
+    pub(super) fn is_introduced(&self) -> bool {
+        self.peer != self.spokesman
+    }
+
     /// The address of the client, if somebody knows it.
     pub(super) fn client(&self) -> Option<IpAddr> {
         match self.standing {
@@ -211,17 +216,6 @@ impl Connection {
                 None
             }
         }
-    }
-
-    /// Bytes that it holds beside a message on its way in.
-    pub(super) const fn held(&self) -> u64 {
-        self.hold.bytes()
-    }
-
-    /// Is there room for more of what it says?
-    fn memory(&self) -> Result<(), Reply> {
-        let has_room = self.server.load.has_room();
-        has_room.then_some(()).ok_or(CROWDED)
     }
 
     fn timeout(&self) -> Duration {
@@ -258,11 +252,6 @@ impl Connection {
             }
         };
         self.say(wire, &reply);
-    }
-
-    /// Returns when the program stops.
-    pub(super) fn stopping(&self) -> impl Future<Output = ()> {
-        self.shutdown.stopping()
     }
 
     pub(super) fn say(&self, wire: &mut Wire, reply: &Reply) {
@@ -312,11 +301,8 @@ impl Connection {
                     session.handle(line, pipelined, &*self)
                 }
             };
-            let (mut after, action) = self.find_out(wire, (after, action)).await?;
-            let wait = after.take_penalty(&*self);
-            if !wait.is_zero() && !matches!(action, Action::Close(_)) {
-                self.keep_waiting(wire, wait).await?;
-            }
+            let (after, action) = self.find_out(wire, (after, action)).await?;
+            let after = self.punish(wire, (after, &action)).await?;
             if !after.is_chunking() && !matches!(action, Action::Chunk(_) | Action::Discard(..)) {
                 // RSET and a greeting end what has come in chunks.
                 incoming = None;
@@ -383,7 +369,7 @@ impl Connection {
             biased;
             filled = wire.fill(patience, limits::READ_IDLE) => Ok(filled?),
             () = self.shutdown.stopping() => Err(End::Stopping),
-            () = self.server.load.squeezed(self.hold.bytes()) => Err(End::Crowded),
+            () = self.squeezed(0) => Err(End::Crowded),
         }
     }
 

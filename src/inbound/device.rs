@@ -62,11 +62,11 @@ impl Server {
     /// Which device a client is, and so where its mail comes from.
     pub(super) fn know(&self, address: IpAddr, standing: Standing) -> (Known, Origin) {
         let origin = self.options.role.origin_of(address, standing);
-        // Where people log in an address is nobody's.
+        // Where people log in, or others hand on what came from elsewhere, an address is nobody's.
         let devices = self
             .devices
             .as_ref()
-            .filter(|_| !self.options.role.wants_login());
+            .filter(|_| !self.options.role.wants_login() && !self.options.role.is_lmtp());
         let (Some(devices), Standing::Own) = (devices, standing) else {
             return (Known::Nobody, origin);
         };

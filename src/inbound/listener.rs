@@ -56,6 +56,9 @@ pub async fn run(mut listener: Box<dyn Listen>, server: Arc<Server>, shutdown: S
 fn welcome(stream: BoxedStream, peer: SocketAddr, server: &Arc<Server>, shutdown: &Shutdown) {
     let spoken_for = server.options.spokesmen.proxies(peer.ip());
     let counted = (!spoken_for).then(|| peer.ip());
+    if !spoken_for && !server.options.role.lets_in(peer.ip()) {
+        return refuse((stream, peer), server, (not_here(server), shutdown));
+    }
     let permit = match server.permit(counted) {
         Ok(permit) => permit,
         Err(reply) => return refuse((stream, peer), server, (reply, shutdown)),
@@ -123,6 +126,16 @@ impl Visit {
                 return;
             }
         };
+        // Who is unknown is nobody's mail server.
+        let may_speak = match standing {
+            Standing::Own => self.server.options.role.lets_in(address.ip()),
+            Standing::Unknown => !self.server.options.role.is_lmtp(),
+        };
+        if !may_speak {
+            let reply = not_here(&self.server);
+            let to = (self.stream, address);
+            return refuse(to, &self.server, (reply, &self.shutdown));
+        }
         let permit = match standing {
             Standing::Own => permit.reassign(address.ip()),
             // Its probes are few, and its address is not that of a visitor.
@@ -142,6 +155,16 @@ impl Visit {
 
 const TIMED_OUT: std::io::ErrorKind = std::io::ErrorKind::TimedOut;
 const UNEXPECTED_EOF: std::io::ErrorKind = std::io::ErrorKind::UnexpectedEof;
+
+/// RFC 5321 §3.1: to who has no business here.
+fn not_here(server: &Server) -> Reply {
+    let hostname = &server.options.hostname;
+    Reply::with_text(
+        554,
+        (5, 7, 1),
+        format!("{hostname} You may not deliver here"),
+    )
+}
 
 /// There are too many connections, or there is too much to do.
 fn refuse(

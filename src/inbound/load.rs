@@ -17,7 +17,6 @@ use judge::{Change, Judge, Measured};
 use super::Bounds;
 use super::policy::Guest;
 use crate::base::{Clock, Shutdown};
-use crate::limits;
 use crate::smtp::Reply;
 use crate::spool::Spool;
 
@@ -178,12 +177,11 @@ impl Load {
         }
     }
 
-    /// Returns when who holds so much has to go, to make room for the others.
-    pub(super) async fn squeezed(&self, own: u64) {
+    /// Returns when who holds much has to go, to make room for the others.
+    pub(super) async fn squeezed(&self) {
         let mut squeeze = self.0.squeeze.subscribe();
-        if own <= limits::FAIR_SHARE || squeeze.wait_for(|squeeze| *squeeze).await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        // Who says so is here.
+        squeeze.wait_for(|squeeze| *squeeze).await.ok();
     }
 }
 

@@ -65,7 +65,11 @@ pub fn try_login(
                     let found = (keys(account, &identity), nonce.to_owned());
                     session.recalled(Ok(found), &rules)
                 }
-                Action::Verify(claim) => session.verified(verdict(account, claim), &rules),
+                Action::Verify(claim) => {
+                    let wrong = Denied::Wrong;
+                    let is_right = knows(account, claim);
+                    session.verified(is_right.then_some(()).ok_or(&wrong), &rules)
+                }
                 Action::Reply(reply) => {
                     heard(&reply);
                     if reply.code == 235 {
@@ -93,14 +97,13 @@ fn keys(account: &Account, identity: &str) -> ScramKeys {
     }
 }
 
-fn verdict(account: &Account, claim: Claim) -> Result<(), &'static Denied> {
-    let is_right = claim.identity == account.identity
+fn knows(account: &Account, claim: Claim) -> bool {
+    claim.identity == account.identity
         && match claim.proof {
             Some(Proof::Password(password)) => password == account.password,
             Some(Proof::Keys(keys)) => keys.is(&account.keys),
             None => false,
-        };
-    is_right.then_some(()).ok_or(&Denied::Wrong)
+        }
 }
 
 /// A session's world in which only a login matters.

@@ -13,6 +13,7 @@ mod authorship;
 mod automatic;
 mod connection;
 mod content;
+mod crowd;
 mod device;
 mod header_filter;
 mod listener;

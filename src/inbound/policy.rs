@@ -19,6 +19,11 @@ pub enum Role {
         /// `allow` of the listener.
         allow: Vec<Network>,
     },
+    /// That of a mail server or filter of ours, for our own domains only, by LMTP (RFC 2033).
+    Lmtp {
+        /// `allow` of the listener: nobody else is let in.
+        allow: Vec<Network>,
+    },
 }
 
 impl Role {
@@ -28,12 +33,28 @@ impl Role {
         matches!(self, Self::Submission)
     }
 
+    /// Is LMTP spoken here, and no SMTP?
+    #[must_use]
+    pub const fn is_lmtp(&self) -> bool {
+        matches!(self, Self::Lmtp { .. })
+    }
+
+    /// May a peer at this address say anything?
+    #[must_use]
+    pub fn lets_in(&self, peer: IpAddr) -> bool {
+        match self {
+            Self::Lmtp { allow } => allow.iter().any(|network| network.contains(peer)),
+            Self::Mx | Self::Submission | Self::Relay { .. } => true,
+        }
+    }
+
     /// What a peer at this address is.
     #[must_use]
     pub fn origin(&self, peer: IpAddr) -> Origin {
         match self {
             // Of submission: until it has logged in.
-            Self::Mx | Self::Submission => Origin::Internet,
+            // Of LMTP: it hands on what strangers wrote.
+            Self::Mx | Self::Submission | Self::Lmtp { .. } => Origin::Internet,
             Self::Relay { allow } => {
                 if allow.iter().any(|network| network.contains(peer)) {
                     Origin::Trusted

@@ -41,6 +41,12 @@ impl Connection {
         transaction: Box<Transaction>,
     ) -> Result<(), End> {
         wire.say(&Reply::plain(354, "End data with <CR><LF>.<CR><LF>"));
+        // RFC 2033 §4.2: one reply for each RCPT that was taken, also when one is named twice.
+        let replies = if self.server.options.role.is_lmtp() {
+            transaction.accepted()
+        } else {
+            1
+        };
         let mut message = self.begin(hello, transaction).await;
         loop {
             let decoded = message.content.push(wire.input());
@@ -53,6 +59,12 @@ impl Connection {
         }
         let reply = self.complete(message).await;
         self.say(wire, &reply);
+        for _ in 1..replies {
+            wire.say(&reply);
+            if wire.is_full() {
+                wire.flush(self.patience()).await?;
+            }
+        }
         Ok(())
     }
 
@@ -177,11 +189,10 @@ impl Connection {
             None => {
                 let limit = self.server.options.bounds.data_timeout;
                 wire.flush(limit).await?;
-                let held = self.held() + message.hold.bytes();
                 tokio::select! {
                     biased;
                     filled = wire.fill(limit, limits::READ_DATA) => Ok(filled?),
-                    () = self.server.load.squeezed(held) => Err(End::Crowded),
+                    () = self.squeezed(message.hold.bytes()) => Err(End::Crowded),
                 }
             }
             Some(refusal) => self.discard(wire, refusal, &mut message.give_up).await,

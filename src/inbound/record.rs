@@ -35,10 +35,15 @@ impl Connection {
     }
 
     /// RFC 3848, RFC 6531 §4.3.
-    const fn protocol(&self, hello: &Hello, transaction: &Transaction) -> &'static str {
+    fn protocol(&self, hello: &Hello, transaction: &Transaction) -> &'static str {
         let is_utf8 = transaction.parameters.smtputf8;
         // A login goes over TLS only.
+        let is_lmtp = self.server.options.role.is_lmtp();
         match (self.tls.is_some(), self.login.is_some()) {
+            (false, _) if is_lmtp && is_utf8 => "UTF8LMTP",
+            (true, _) if is_lmtp && is_utf8 => "UTF8LMTPS",
+            (false, _) if is_lmtp => "LMTP",
+            (true, _) if is_lmtp => "LMTPS",
             _ if !hello.extended => "SMTP",
             (false, _) if is_utf8 => "UTF8SMTP",
             (false, _) => "ESMTP",

@@ -120,7 +120,7 @@ fn attempt(options: &Options, admit: &dyn Admit, (mail, rcpt): (&str, &str)) -> 
     let mut session = Session::new(StartTls::NotOffered);
     let mut taken = false;
     for line in [
-        "EHLO relay-test.example".to_owned(),
+        format!("{} relay-test.example", greeting(options)),
         format!("MAIL FROM:{mail}"),
         format!("RCPT TO:{rcpt}"),
     ] {
@@ -134,6 +134,14 @@ fn attempt(options: &Options, admit: &dyn Admit, (mail, rcpt): (&str, &str)) -> 
     }
     let (address, lane) = outsider.taken.into_inner().filter(|_| taken)?;
     leads_away(&address, &lane).then_some(lane)
+}
+
+const fn greeting(options: &Options) -> &'static str {
+    if options.role.is_lmtp() {
+        "LHLO"
+    } else {
+        "EHLO"
+    }
 }
 
 /// It goes to a stranger, or to a platform that may take it for the way to one.

@@ -170,6 +170,7 @@ impl Server {
         let reserved = &self.options.bounds.reserved_for;
         let is_named = || reserved.iter().any(|network| network.contains(peer));
         let is_awaited = self.options.role.wants_login()
+            || self.options.role.is_lmtp()
             || standing == Standing::Own && is_named()
             || self.know(peer, standing).1 == Origin::Trusted;
         if is_awaited {

@@ -4,6 +4,7 @@
 mod chunks;
 mod cost;
 mod introductions;
+mod lmtp;
 mod login;
 mod sender;
 mod starttls;
@@ -250,7 +251,8 @@ impl Session {
         if pipelined == Pipelined::Yes && session.must_wait(&command) {
             return (session, Action::Close(SYNCHRONIZATION));
         }
-        if let Some(refusal) = session.barred(&command, rules) {
+        let refusal = session.barred(&command, rules);
+        if let Some(refusal) = refusal.or_else(|| lmtp::refuse(&command, rules)) {
             return if let Command::Bdat { size, .. } = command {
                 session.bad_chunk(size, refusal, rules)
             } else {
@@ -258,7 +260,7 @@ impl Session {
             };
         }
         match command {
-            Command::Ehlo(name) => session.hello(name, Greeting::Ehlo, rules),
+            Command::Ehlo(name) | Command::Lhlo(name) => session.hello(name, Greeting::Ehlo, rules),
             Command::Helo(name) => session.hello(name, Greeting::Helo, rules),
             Command::Mail { from, parameters } => session.mail(from, parameters, rules),
             Command::Rcpt { to, parameters } => session.rcpt(&to, parameters, rules),
@@ -288,7 +290,7 @@ impl Session {
             Command::Auth { mechanism, initial } => {
                 session.auth((&mechanism, initial.as_deref()), rules)
             }
-            Command::Expn(_) | Command::Lhlo(_) => {
+            Command::Expn(_) => {
                 let reply = Reply::new(502, (5, 5, 1), "Command not implemented");
                 session.bad(reply, rules)
             }
@@ -310,6 +312,7 @@ impl Session {
                 command,
                 Command::Ehlo(_)
                     | Command::Helo(_)
+                    | Command::Lhlo(_)
                     | Command::Data
                     | Command::StartTls
                     // RFC 4954 §4.
@@ -360,7 +363,7 @@ impl Session {
             auth: self.mechanisms(rules),
             enhanced_status_codes: true,
             dsn: true,
-            chunking: true,
+            chunking: !rules.options().role.is_lmtp(),
             // RFC 9422 §4.2.
             limits: Limits {
                 rcpt_max: u64::try_from(rules.options().bounds.recipients).ok(),
@@ -409,7 +412,7 @@ impl Session {
         };
         let bounds = &rules.options().bounds;
         // RFC 5321 §4.5.3.1.10: the client sends the rest in another transaction.
-        if transaction.recipients.len() >= bounds.recipients {
+        if transaction.accepted() >= bounds.recipients {
             let reply = Reply::new(452, (4, 5, 3), "Too many recipients");
             return (self, Action::Reply(reply));
         }
@@ -461,7 +464,7 @@ impl Session {
                     ..self
                 };
                 // RFC 5321 §3.3.
-                session.bad(NO_RECIPIENTS, rules)
+                session.bad(lmtp::nobody(rules), rules)
             }
             State::Collecting(hello, transaction) => {
                 let session = Self {

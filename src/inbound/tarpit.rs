@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::connection::{Connection, End};
+use super::session::{Action, Session};
 use super::wire::Wire;
 
 /// Those of a listener who wait.
@@ -43,8 +44,21 @@ impl Drop for Stuck<'_> {
 }
 
 impl Connection {
-    /// Keeps a reply back; what was said before goes out.
-    pub(super) async fn keep_waiting(&self, wire: &mut Wire, wait: Duration) -> Result<(), End> {
+    /// Keeps the reply to an error back.
+    pub(super) async fn punish(
+        &self,
+        wire: &mut Wire,
+        (mut session, action): (Session, &Action),
+    ) -> Result<Session, End> {
+        let wait = session.take_penalty(self);
+        if !wait.is_zero() && !matches!(action, Action::Close(_)) {
+            self.keep_waiting(wire, wait).await?;
+        }
+        Ok(session)
+    }
+
+    /// What was said before goes out.
+    async fn keep_waiting(&self, wire: &mut Wire, wait: Duration) -> Result<(), End> {
         let server = &self.server;
         let Some(_stuck) = server
             .tarpit
@@ -61,7 +75,7 @@ impl Connection {
         wire.flush(self.patience()).await?;
         tokio::select! {
             biased;
-            () = self.stopping() => Err(End::Stopping),
+            () = self.shutdown.stopping() => Err(End::Stopping),
             () = scarce => Err(End::Unwanted),
             () = tokio::time::sleep(wait) => Ok(()),
         }

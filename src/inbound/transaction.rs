@@ -17,6 +17,8 @@ pub(super) struct Transaction {
     pub(super) postmasters: BTreeSet<u16>,
     /// Numbers of the recipients by their keys: who is named twice gets one copy.
     keys: HashMap<String, u16>,
+    /// How often RCPT was answered with yes.
+    accepted: usize,
     /// Bytes of its recipients in memory, about.
     held: usize,
 }
@@ -29,8 +31,14 @@ impl Transaction {
             recipients: Vec::new(),
             postmasters: BTreeSet::new(),
             keys: HashMap::new(),
+            accepted: 0,
             held: 0,
         }
+    }
+
+    /// How often RCPT was answered with yes: at least once for each recipient.
+    pub(super) const fn accepted(&self) -> usize {
+        self.accepted
     }
 
     pub(super) const fn held(&self) -> usize {
@@ -39,6 +47,7 @@ impl Transaction {
 
     /// Adds a recipient, whom the sender calls `to`, unless it is there already.
     pub(super) fn add(&mut self, recipient: Recipient, to: &ForwardPath) {
+        self.accepted += 1;
         let next = u16::try_from(self.recipients.len()).unwrap_or(u16::MAX);
         let number = *self.keys.entry(recipient.address.key()).or_insert(next);
         if number == next {

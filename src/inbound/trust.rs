@@ -38,6 +38,10 @@ impl Connection {
     /// Who checks the sender, when he is a stranger.
     pub(super) fn checker(&self) -> Option<&Checker> {
         let checker = self.server.checker.as_deref();
+        // Who hands mail on by LMTP has not sent it, unless he says who has.
+        if self.server.options.role.is_lmtp() && !self.is_introduced() {
+            return None;
+        }
         let client = self.client();
         checker.filter(|checker| self.origin == Origin::Internet && checker.checks(client))
     }

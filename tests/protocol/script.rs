@@ -138,10 +138,22 @@ fn set(settings: &mut Settings, setting: &str) {
         "wrong_logins" => options.bounds.wrong_logins = value.parse().unwrap(),
         "login_time" => options.bounds.login_time = millis(value),
         "auth" => options.device_login = value == "true",
-        "role" if value == "submission" => options.role = Role::Submission,
+        "role" => options.role = role(value),
         "tls" if value == "starttls" => options.tls = TlsMode::StartTls,
         "tls" if value == "implicit" => options.tls = TlsMode::Implicit,
         _ => panic!("unknown setting {setting}"),
+    }
+}
+
+fn role(value: &str) -> Role {
+    let lmtp = |peer: &str| Role::Lmtp {
+        allow: vec![peer.parse().unwrap()],
+    };
+    match value {
+        "submission" => Role::Submission,
+        "lmtp" => lmtp("127.0.0.1"),
+        "lmtp of others" => lmtp("10.20.0.1"),
+        _ => panic!("unknown role {value}"),
     }
 }
 

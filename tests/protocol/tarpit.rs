@@ -169,6 +169,9 @@ async fn who_waits_keeps_nobody_out() {
     assert_eq!(reply, "421 4.7.0 Too many errors, and others wait\r\n");
     assert_eq!(seconds, 0);
     // Nobody waits in a full house.
+    for _ in 0..2 {
+        others.push(house.come(PLATFORM).await);
+    }
     second.0.write_all(b"WHAT\r\n").await.unwrap();
     let (reply, seconds) = second.hear().await;
     assert_eq!((code(&reply), seconds), ("421", 0));

@@ -81,7 +81,7 @@ fn send_as(
 }
 
 /// What it hears, when it is refused something.
-fn swaks(arguments: &[&str]) -> Result<(), String> {
+pub(crate) fn swaks(arguments: &[&str]) -> Result<(), String> {
     let output = Command::new("swaks")
         .args(arguments)
         .output()

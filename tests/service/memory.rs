@@ -110,9 +110,9 @@ fn the_greediest_clients_hold_no_more_than_the_bound() {
     let mut all = Vec::new();
     for (greed, connections) in [
         (recipients as Greed, 150),
-        (header, 60),
-        (body, 60),
-        (command, 60),
+        (header as Greed, 60),
+        (body as Greed, 60),
+        (command as Greed, 60),
     ] {
         // Half of them from an address for which places are kept.
         for number in 0..connections {

@@ -19,7 +19,7 @@ impl Session {
     }
 
     /// One error more, unless the reply blames us.
-    pub(super) const fn err(&mut self, reply: &Reply) {
+    pub(super) fn err(&mut self, reply: &Reply) {
         if reply.is_permanent() {
             self.errors = self.errors.saturating_add(1);
             self.has_erred = true;

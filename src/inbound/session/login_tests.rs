@@ -199,3 +199,23 @@ fn a_verdict_needs_a_question() {
     assert!(matches!(action, Action::Reply(reply) if reply.code == 454));
     assert!(matches!(session.login, Login::Out));
 }
+
+/// Whoever guesses passwords waits, from the first wrong one on.
+#[test]
+fn each_wrong_login_costs_more() {
+    let mut world = World::new();
+    world.is_encrypted = true;
+    assert!(world.options.bounds.tarpit_after > 0);
+    let parsed = |line: &str| Command::parse(line.as_bytes()).map_err(BadLine::from);
+    let session = Session::new(StartTls::NotOffered);
+    let (mut session, _) = session.handle(parsed("EHLO a"), Pipelined::No, &world);
+    for expected in [1, 2, 4] {
+        let login = parsed("AUTH PLAIN AGFubgBnZWhlaW0=");
+        let (asked, action) = session.handle(login, Pipelined::No, &world);
+        assert!(matches!(action, Action::Verify(_)));
+        let (mut denied, _) = asked.verified(Err(&Denied::Wrong), &world);
+        assert_eq!(denied.take_penalty(&world).as_secs(), expected);
+        assert_eq!(denied.take_penalty(&world).as_secs(), 0, "once for each");
+        session = denied;
+    }
+}
