@@ -196,6 +196,7 @@ fn log_in(input: &[u8], password: &str, keys: &str) -> Reached {
         role: Role::Submission,
         tls: TlsMode::Implicit,
         spokesmen: Spokesmen::default(),
+        require_tls_from: Vec::new(),
         requiretls: false,
         max_message_size: 1000,
         bounds: Bounds::default(),

@@ -17,6 +17,7 @@ pub(super) struct Listener {
     pub(super) role: Role,
     pub(super) tls: TlsMode,
     pub(super) spokesmen: Spokesmen,
+    pub(super) require_tls_from: Vec<Network>,
     pub(super) requiretls: bool,
     pub(super) device_login: bool,
 }
@@ -28,6 +29,7 @@ impl Listener {
             role: self.role,
             tls: self.tls,
             spokesmen: self.spokesmen,
+            require_tls_from: self.require_tls_from,
             requiretls: self.requiretls,
             device_login: self.device_login,
         }
@@ -65,6 +67,7 @@ fn listener(section: Section<'_>) -> Option<Listener> {
         section.source.refuse(bind, what);
     }
     let spokesmen = spokesmen(&section);
+    let require_tls_from = require_tls_from(&section, tls.as_ref().map(|tls| tls.value));
     let requiretls = requiretls(&section, tls.as_ref().map(|tls| tls.value));
     let device_login = device_login(&section, (&role, tls.as_ref().map(|tls| tls.value)));
     section.finish();
@@ -73,9 +76,22 @@ fn listener(section: Section<'_>) -> Option<Listener> {
         role,
         tls: tls.map_or(TlsMode::StartTls, |tls| tls.value),
         spokesmen,
+        require_tls_from,
         requiretls,
         device_login,
     })
+}
+
+/// Who could not keep to it would be shut out.
+fn require_tls_from(section: &Section<'_>, tls: Option<TlsMode>) -> Vec<Network> {
+    let Some(named) = section.texts("require_tls_from", network) else {
+        return Vec::new();
+    };
+    if !named.value.is_empty() && tls == Some(TlsMode::None) {
+        let what = "needs TLS, expected another tls than \"none\"";
+        section.source.refuse(&named, what);
+    }
+    named.value.into_iter().map(|at| at.value).collect()
 }
 
 /// RFC 8689 §2: it means nothing without TLS.
@@ -326,6 +342,10 @@ mod tests {
             (
                 "role = \"relay\"\nallow = [\"192.0.2.0/24\"]\nauth = true",
                 "with role = \"mx\" only",
+            ),
+            (
+                "tls = \"none\"\nrequire_tls_from = [\"192.0.2.1\"]",
+                "needs TLS",
             ),
             (
                 "role = \"submission\"\ntls = \"none\"",

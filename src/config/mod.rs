@@ -68,6 +68,7 @@ use crate::directory::{
 use crate::inbound::{Bounds, Role, Spokesmen, TlsMode};
 use crate::ldap::LdapOptions;
 use crate::mail::{BackendId, FinalCause};
+use crate::net::Network;
 use crate::outbound::{Protection, SecuredDomain, StsPolicy};
 use crate::queue::{landing, replay};
 use crate::route::OutboundRelay;
@@ -242,6 +243,8 @@ pub struct ListenerConfig {
     pub tls: TlsMode,
     /// Who may say whose a connection is.
     pub spokesmen: Spokesmen,
+    /// Who hands mail in over TLS only.
+    pub require_tls_from: Vec<Network>,
     /// Is mail taken that needs TLS on its whole way?
     pub requiretls: bool,
     /// May a device log in where nobody has to?

@@ -77,6 +77,7 @@ impl Config {
                     role: listener.role.clone(),
                     tls: listener.tls,
                     spokesmen: listener.spokesmen.clone(),
+                    require_tls_from: listener.require_tls_from.clone(),
                     requiretls: listener.requiretls,
                     device_login: listener.device_login,
                     max_message_size: self.spool.max_message_size,

@@ -448,6 +448,12 @@ impl Rules for Connection {
         self.introduces
     }
 
+    fn requires_tls(&self) -> bool {
+        let from = &self.server.options.require_tls_from;
+        // Of whom a filter speaks did not come over this connection.
+        !self.is_introduced() && from.iter().any(|it| it.contains(self.peer.ip()))
+    }
+
     fn is_awaited(&self) -> bool {
         // Where people log in, nobody is before he has.
         if self.server.options.role.wants_login() {

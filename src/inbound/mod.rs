@@ -67,6 +67,8 @@ pub struct Options {
     pub tls: TlsMode,
     /// Who may say whose a connection is.
     pub spokesmen: Spokesmen,
+    /// Who hands mail in over TLS only.
+    pub require_tls_from: Vec<Network>,
     /// Is mail taken that only hosts may get which prove who they are (RFC 8689)?
     pub requiretls: bool,
     /// May a device of ours log in where nobody has to (AUTH on port 25)?

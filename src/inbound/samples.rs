@@ -11,6 +11,7 @@ pub(super) fn options(role: Role) -> Options {
         role,
         tls: TlsMode::StartTls,
         spokesmen: Spokesmen::default(),
+        require_tls_from: Vec::new(),
         requiretls: false,
         device_login: false,
         max_message_size: 1000,

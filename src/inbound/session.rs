@@ -31,6 +31,10 @@ pub(super) trait Rules {
     fn room(&self) -> Result<(), Reply>;
     /// Is the connection encrypted?
     fn is_encrypted(&self) -> bool;
+    /// Does it hand mail in over TLS only?
+    fn requires_tls(&self) -> bool {
+        false
+    }
     /// May this peer say whose mail it hands on?
     fn introduces(&self) -> Introduces;
     /// By what somebody may log in.
@@ -252,6 +256,7 @@ impl Session {
             return (session, Action::Close(SYNCHRONIZATION));
         }
         let refusal = session.barred(&command, rules);
+        let refusal = refusal.or_else(|| starttls::refuse(&command, rules));
         if let Some(refusal) = refusal.or_else(|| lmtp::refuse(&command, rules)) {
             return if let Command::Bdat { size, .. } = command {
                 session.bad_chunk(size, refusal, rules)

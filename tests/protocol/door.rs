@@ -48,6 +48,7 @@ impl Default for Settings {
                 role: Role::Mx,
                 tls: TlsMode::None,
                 spokesmen: Spokesmen::default(),
+                require_tls_from: Vec::new(),
                 requiretls: false,
                 device_login: false,
                 max_message_size: 100_000,

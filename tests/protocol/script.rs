@@ -94,6 +94,7 @@ fn set(settings: &mut Settings, setting: &str) {
         }
         "proxy_from" => options.spokesmen.proxy.push(value.parse().unwrap()),
         "xclient_from" => options.spokesmen.xclient.push(value.parse().unwrap()),
+        "require_tls_from" => options.require_tls_from.push(value.parse().unwrap()),
         "requiretls" => options.requiretls = value == "true",
         "proxy_timeout" => options.bounds.proxy_timeout = millis(value),
         "connections_per_network" => {

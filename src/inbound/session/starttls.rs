@@ -1,7 +1,19 @@
 //! STARTTLS, RFC 3207.
 
 use super::{Action, BAD_SEQUENCE, Rules, Session, StartTls, State};
-use crate::smtp::Reply;
+use crate::smtp::{Command, Reply};
+
+const TLS_FIRST: Reply = Reply::new(530, (5, 7, 0), "Must issue a STARTTLS command first");
+
+/// RFC 3207 §4: who has agreed to hand mail in over TLS only says nothing of it in the clear.
+pub(super) fn refuse(command: &Command, rules: &impl Rules) -> Option<Reply> {
+    let begins = matches!(
+        command,
+        Command::Mail { .. } | Command::Rcpt { .. } | Command::Data | Command::Bdat { .. }
+    );
+    let is_open = begins && rules.requires_tls() && !rules.is_encrypted();
+    is_open.then_some(TLS_FIRST)
+}
 
 impl Session {
     pub(super) fn start_tls(self, rules: &impl Rules) -> (Self, Action) {
