@@ -117,7 +117,9 @@ fn device_login(section: &Section<'_>, (role, tls): (&Role, Option<TlsMode>)) ->
             "does nothing here: with role = \"submission\" everybody logs in; expected it with \
              role = \"mx\""
         }
-        (Role::Relay { .. }, _) => "does nothing here, expected it with role = \"mx\" only",
+        (Role::Relay { .. } | Role::Lmtp { .. }, _) => {
+            "does nothing here, expected it with role = \"mx\" only"
+        }
         (_, Some(TlsMode::None)) => {
             "would show passwords to everybody on the way, expected another tls than \"none\""
         }
