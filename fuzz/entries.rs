@@ -198,6 +198,7 @@ fn log_in(input: &[u8], password: &str, keys: &str) -> Reached {
         spokesmen: Spokesmen::default(),
         require_tls_from: Vec::new(),
         requiretls: false,
+        device_login: false,
         max_message_size: 1000,
         bounds: Bounds::default(),
     };
