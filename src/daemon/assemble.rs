@@ -17,7 +17,7 @@ use super::front::{LdapFront, provider};
 use super::policy_door::PolicyDesk;
 use super::reload::{Movers, Reloader};
 use super::sockets::{Handed, Sockets};
-use super::submitters::{AllSubmitters, logins};
+use super::submitters::logins;
 use super::visit_key::visit_key;
 use super::{Running, StartError, certificates, drills, notices, sync};
 use crate::activation::Activation;
@@ -31,15 +31,15 @@ use crate::device::Devices;
 use crate::directory::{DirectoryHandle, Generations, Syncer, Verified, Waves};
 use crate::drill::{DrillTransport, Drills};
 use crate::filter::Filters;
-use crate::inbound::{self, Load, Submitters};
+use crate::inbound::{CurrentBounds, Load};
 use crate::ldap::{LdapServer, Passwords};
 use crate::mail::{Sign, Transport, VisitKey};
-use crate::net::{AcceptTls, Dns, Listen as _, TcpListen, TlsClient, TlsServer, bind_unix};
+use crate::net::{Dns, Listen as _, TcpListen, TlsClient, bind_unix};
 use crate::outbound::Outbound;
 use crate::queue::landing::Landings;
 use crate::queue::replay::Replays;
 use crate::queue::{Parts, Queue};
-use crate::route::{LoopGuard, Router, Verifier};
+use crate::route::{Router, Verifier};
 use crate::spool::{FileSystem, Opened, Spool, SystemDisk, World, Writer};
 use crate::telemetry::{Metrics, process};
 use crate::webmail::{self, Accounts, KeepKeys, ProviderLogin, Webmail};
@@ -149,6 +149,7 @@ pub(super) struct Base {
     pub(super) load: Load,
     /// One for everybody: what one room asked, the others know.
     pub(super) dns: Arc<Dns>,
+    pub(super) bounds: CurrentBounds,
 }
 
 impl Base {
@@ -204,6 +205,7 @@ impl Base {
             filters: filters(config, dns.clone(), &clock),
             dns,
             policies: Policies::new(config.automatic.policy.clone()),
+            bounds: CurrentBounds::new(config.limits.clone()),
         })
     }
 
@@ -251,40 +253,6 @@ impl Base {
         let queue = Queue::new(parts, config.queue_options());
         queue.mark_visits(self.visits.clone());
         (queue, drills)
-    }
-
-    fn serve_mail(
-        &self,
-        config: &Config,
-        sockets: Vec<TcpListen>,
-        (tls, webmail): (Option<&Arc<TlsServer>>, Option<Webmail>),
-    ) -> Vec<SocketAddr> {
-        super::relay_watch::spawn(self, config);
-        let look = self.load.clone().keep(self.shutdown.clone());
-        self.shutdown.spawn("load", look);
-        let submitters = Arc::new(AllSubmitters::new(self.devices.clone(), webmail));
-        let mut addresses = Vec::new();
-        for (socket, (_, options)) in sockets.into_iter().zip(config.inbound_options()) {
-            addresses.push(socket.local_address());
-            let server = inbound::Server::new(
-                options,
-                self.spool.clone(),
-                Arc::new(self.router.clone()),
-                tls.map(|tls| Arc::clone(tls) as Arc<dyn AcceptTls>),
-                self.clock.clone(),
-            );
-            let (router, spool) = (self.router.clone(), self.spool.clone());
-            let guard = LoopGuard::new(router, spool, self.visits.clone());
-            let server = server.guarded(guard).checking(Arc::clone(&self.checker));
-            let server = server.filtering(self.filters.clone());
-            let server = server.answering(self.policies.clone());
-            let server = server.submitting(Arc::clone(&submitters) as Arc<dyn Submitters>);
-            let server = server.knowing(self.devices.clone());
-            let server = server.sharing(self.load.clone());
-            let run = inbound::run(Box::new(socket), Arc::new(server), self.shutdown.clone());
-            self.shutdown.spawn("inbound listener", run);
-        }
-        addresses
     }
 
     fn serve_web(

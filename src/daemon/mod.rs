@@ -13,6 +13,7 @@ mod drills;
 mod front;
 mod invite_many;
 mod keeper;
+mod mail_door;
 mod notices;
 mod policy_door;
 mod reading;

@@ -198,6 +198,8 @@ impl Reloader {
         self.base.checker.configure(new.auth.clone());
         self.base.filters.configure(new.filter_options());
         self.base.policies.configure(new.automatic.policy.clone());
+        self.base.bounds.configure(new.limits.clone());
+        self.base.load.configure(&new.limits);
         self.movers.policies.configure(new.mta_sts.policies.clone());
         if let (Some(shown), Some(pairs)) = (&self.movers.certificates, certificates) {
             shown.show(pairs);
@@ -311,7 +313,6 @@ pub(super) fn changed_for_good(old: &Config, new: &Config) -> Vec<&'static str> 
         ("[dns]", text(&old.dns), text(&new.dns)),
         ("[web]", text(&old.web), text(&new.web)),
         ("[admin]", text(&old.admin), text(&new.admin)),
-        ("[limits]", text(&old.limits), text(&new.limits)),
         ("[drill]", text(&old.drill), text(&new.drill)),
     ];
     parts

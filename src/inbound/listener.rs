@@ -26,7 +26,7 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// Serves `listener` until `shutdown`. Sessions in the middle of DATA or of a chunk
 /// finish it; between two chunks a session ends as an idle one does.
-pub async fn run(mut listener: Box<dyn Listen>, server: Arc<Server>, shutdown: Shutdown) {
+pub async fn run(mut listener: Box<dyn Listen>, mut server: Arc<Server>, shutdown: Shutdown) {
     let mut turn = tokio::time::interval(limits::LOG_REST);
     turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -43,7 +43,10 @@ pub async fn run(mut listener: Box<dyn Listen>, server: Arc<Server>, shutdown: S
             }
         };
         match accepted {
-            Ok((stream, peer)) => welcome(stream, peer, &server, &shutdown),
+            Ok((stream, peer)) => {
+                server = server.for_next();
+                welcome(stream, peer, &server, &shutdown);
+            }
             Err(error) => {
                 let name = &server.options.listener;
                 tracing::warn!(listener = %name, %error, "a connection could not be taken");

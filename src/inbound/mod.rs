@@ -14,6 +14,7 @@ mod automatic;
 mod connection;
 mod content;
 mod crowd;
+mod current_bounds;
 mod device;
 mod header_filter;
 mod listener;
@@ -40,6 +41,7 @@ mod wire;
 
 use std::time::Duration;
 
+pub use current_bounds::CurrentBounds;
 pub use listener::run;
 pub use load::{Busy, Load, Strain};
 pub use login_trial::{Account, Reached, try_login};

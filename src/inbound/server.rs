@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Options;
 use super::connection::too_many;
 use super::load::{Hold, Load, come_later};
 use super::notes::Notes;
@@ -11,6 +10,7 @@ use super::policy::{Guest, Standing};
 use super::submission::Submitters;
 use super::tarpit::Tarpit;
 use super::visitors::{Visitor, Visitors};
+use super::{Bounds, CurrentBounds, Options};
 use crate::auth::Checker;
 use crate::automatic::Policies;
 use crate::base::Clock;
@@ -22,8 +22,8 @@ use crate::route::{Admit, LoopGuard, Origin};
 use crate::smtp::Reply;
 use crate::spool::Spool;
 
-/// One listener's server.
-#[derive(Debug)]
+/// One listener's server, as a connection sees it: with the bounds of the time when it came.
+#[derive(Debug, Clone)]
 pub struct Server {
     pub(super) options: Options,
     pub(super) spool: Spool,
@@ -32,14 +32,16 @@ pub struct Server {
     pub(super) clock: Clock,
     pub(super) loops: Option<LoopGuard>,
     pub(super) checker: Option<Arc<Checker>>,
-    pub(super) notes: Notes,
+    pub(super) notes: Arc<Notes>,
     pub(super) filters: Option<Filters>,
     pub(super) policies: Policies,
     pub(super) submitters: Option<Arc<dyn Submitters>>,
     pub(super) devices: Option<Devices>,
     pub(super) load: Load,
-    pub(super) tarpit: Tarpit,
-    visitors: Mutex<Visitors>,
+    pub(super) tarpit: Arc<Tarpit>,
+    visitors: Arc<Mutex<Visitors>>,
+    /// Where others may come from, and those that it has.
+    bounds: Option<(CurrentBounds, Arc<Bounds>)>,
 }
 
 /// The right to one connection; given back when dropped.
@@ -63,7 +65,7 @@ impl Server {
         clock: Clock,
     ) -> Self {
         Self {
-            tarpit: Tarpit::default(),
+            tarpit: Arc::default(),
             load: Load::new(spool.clone(), clock.clone(), &options.bounds),
             options,
             spool,
@@ -72,13 +74,36 @@ impl Server {
             clock,
             loops: None,
             checker: None,
-            notes: Notes::default(),
+            notes: Arc::default(),
             filters: None,
             policies: Policies::default(),
             submitters: None,
             devices: None,
-            visitors: Mutex::default(),
+            visitors: Arc::default(),
+            bounds: None,
         }
+    }
+
+    /// With bounds that may change.
+    #[must_use]
+    pub fn bounded(mut self, current: CurrentBounds) -> Self {
+        let present = current.present();
+        self.options.bounds = Bounds::clone(&present);
+        self.bounds = Some((current, present));
+        self
+    }
+
+    /// The server for the next connection: the same one, unless the bounds have changed. Who is
+    /// there is counted on.
+    pub(super) fn for_next(self: Arc<Self>) -> Arc<Self> {
+        let Some((current, had)) = &self.bounds else {
+            return self;
+        };
+        if Arc::ptr_eq(&current.present(), had) {
+            return self;
+        }
+        let current = current.clone();
+        Arc::new(Self::clone(&self).bounded(current))
     }
 
     /// With a guard that knows messages which come back.

@@ -13,6 +13,7 @@ mod certificates;
 mod client;
 mod devices;
 mod keeper;
+mod limits;
 mod lmtp;
 mod load;
 mod logs;
