@@ -203,6 +203,11 @@ impl Admin {
                         docs/operations/damage.md";
             add("quarantine", critical(&pieces.to_string()), what, todo);
         }
+        if let Some(problem) = self.look_problem() {
+            let todo = "Doubt the disk: dmesg, SMART. Look again: tideover spool verify; \
+                        docs/operations/damage.md";
+            add("look", critical(""), problem, todo);
+        }
         if let Some(problem) = self.balance_problem() {
             let todo = "Keep the log of the program and the spool as they are; \
                         docs/operations/damage.md";

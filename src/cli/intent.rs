@@ -69,6 +69,7 @@ pub(crate) enum Work {
     /// Work on a spool that is not in use.
     Key(KeyVerb),
     Spool(SpoolWork),
+    Verify(String),
     /// Ask the server that runs.
     Ask(Question),
     /// Let the server that runs do something to mail that waits, page by page.
@@ -203,6 +204,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
         Verb::Webmail(verb) => Work::Webmail(Box::new(verb), actor.to_owned()),
         Verb::User(verb) => Work::Ask(Question::User(verb)),
         Verb::Key(verb) => Work::Key(verb),
+        Verb::Spool(SpoolVerb::Verify) => Work::Verify(actor.to_owned()),
         Verb::Spool(verb) => Work::Spool(match verb {
             SpoolVerb::Verify => SpoolWork::Verify,
             SpoolVerb::Rebuild => SpoolWork::Rebuild,

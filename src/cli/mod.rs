@@ -25,6 +25,7 @@ mod intent;
 mod invite;
 mod key;
 mod landing;
+mod look;
 mod manual;
 mod notify;
 mod offline;
@@ -228,6 +229,7 @@ async fn once(config: At<'_>, format: Format, work: Work) -> Result<(), Failure>
         Work::Completions(shell) => manual::completions(shell),
         Work::Man(folder) => manual::write_pages(&folder),
         Work::Key(verb) => key::perform(config.file, &verb, format),
+        Work::Verify(actor) => look::verify(config, (format, actor)).await,
         Work::Spool(work) => offline::perform(config.file, &work, format),
         Work::Device(verb) => device::perform(config, *verb, format).await,
         Work::Operator(verb) => operator::perform(config, *verb, format).await,

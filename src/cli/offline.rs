@@ -24,6 +24,7 @@ pub(super) fn perform(
     if matches!(work, SpoolWork::Rebuild) {
         home::assert_owner(&options.dir, "spool rebuild")?;
     }
+    let dir = options.dir.clone();
     let offline = Offline::open(options, World::system()).map_err(failed)?;
     let mut bar = match work {
         SpoolWork::Rebuild => Bar::with_lines("MiB of the log"),
@@ -38,7 +39,8 @@ pub(super) fn perform(
         SpoolWork::Verify => {
             let found = offline.verify(&mut progress).map_err(failed)?;
             bar.end();
-            tell(&found, format)
+            let unnoted = noted((&dir, &offline), &found).err();
+            tell(&found, format, unnoted)
         }
         SpoolWork::Rebuild => {
             let found = offline.rebuild(&mut progress).map_err(failed)?;
@@ -52,23 +54,7 @@ pub(super) fn perform(
             }
             tell_rebuilt(&found)
         }
-        SpoolWork::Cat(id) => {
-            let id: SpoolId = id
-                .parse()
-                .map_err(|error| Failure::new(Exit::Usage, error))?;
-            let mut out = std::io::stdout().lock();
-            let found = offline.cat(id, &mut out).map_err(failed)?;
-            out.flush()
-                .map_err(|error| Failure::new(Exit::Failed, error))?;
-            if found {
-                Ok(())
-            } else {
-                Err(Failure::new(
-                    Exit::Failed,
-                    format!("the spool has no message {id}"),
-                ))
-            }
-        }
+        SpoolWork::Cat(id) => cat(&offline, id),
         SpoolWork::Export(dir) => {
             let rescued = offline.export(dir, &mut progress).map_err(failed)?;
             bar.end();
@@ -85,6 +71,22 @@ pub(super) fn perform(
             tell_rescued(&rescued)
         }
     }
+}
+
+fn cat(offline: &Offline, id: &str) -> Result<(), Failure> {
+    let failed = |error| Failure::new(Exit::Failed, error);
+    let id: SpoolId = id
+        .parse()
+        .map_err(|error| Failure::new(Exit::Usage, error))?;
+    let mut out = std::io::stdout().lock();
+    let found = offline.cat(id, &mut out).map_err(failed)?;
+    out.flush()
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    if found {
+        return Ok(());
+    }
+    let what = format!("the spool has no message {id}");
+    Err(Failure::new(Exit::Failed, what))
 }
 
 /// What is damaged in the log from which an index was made.
@@ -129,7 +131,13 @@ fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     print(&(json + "\n"))
 }
 
-fn tell(found: &Verification, format: Format) -> Result<(), Failure> {
+/// Leaves word of what was found for the next server, unless that would leave files of root.
+fn noted((dir, offline): (&Path, &Offline), found: &Verification) -> Result<(), String> {
+    home::assert_owner(dir, "spool verify").map_err(|_| "it belongs to another user".to_owned())?;
+    offline.note(found).map_err(|error| error.to_string())
+}
+
+fn tell(found: &Verification, format: Format, unnoted: Option<String>) -> Result<(), Failure> {
     let text = match format {
         Format::Json => {
             print_json(found)?;
@@ -160,7 +168,12 @@ fn tell(found: &Verification, format: Format) -> Result<(), Failure> {
     if found.ok {
         Ok(())
     } else {
-        let what = "the spool is not whole: `tideover spool export DIR` rescues what waits";
+        let mut what =
+            "the spool is not whole: `tideover spool export DIR` rescues what waits".to_owned();
+        if let Some(why) = unnoted.filter(|_| !found.problems.is_empty()) {
+            // Writing to a String cannot fail.
+            write!(what, "\nno word of it could be left for the server: {why}").ok();
+        }
         Err(Failure::new(Exit::Failed, what))
     }
 }

@@ -129,6 +129,7 @@ pub(super) fn is_question(work: &Work) -> bool {
         | Work::Man(_)
         | Work::Key(_)
         | Work::Spool(_)
+        | Work::Verify(_)
         | Work::Bulk(_)
         | Work::Directory(..)
         | Work::Rehearse(_)

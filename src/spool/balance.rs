@@ -112,7 +112,7 @@ impl Balances {
 /// kept there: a restart is no end of the alarm, and an index that is made anew is one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Strays {
-    count: u64,
+    pub(super) count: u64,
     /// The first ones.
     named: Vec<SpoolId>,
 }

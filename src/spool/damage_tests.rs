@@ -204,7 +204,7 @@ async fn a_look_through_the_log_finds_damage() {
     close(spool, opened).await;
     let (spool, opened) = open_in(options(dir.path()), World::system());
     accept(&spool, &["bob@example.org"], b"last\r\n").await;
-    assert_eq!(spool.scrub().await.unwrap(), 1);
+    assert_eq!(spool.scrub().await.unwrap().segments, 1);
     assert_eq!(spool.stats().quarantined, 0);
     let segment = dir.path().join("log/0000000001.seg");
     let mut bytes = std::fs::read(&segment).unwrap();
@@ -218,7 +218,7 @@ async fn a_look_through_the_log_finds_damage() {
     std::fs::write(dir.path().join(format!("big/{large}.eml")), big).unwrap();
     // Once more finds the same.
     for _ in 0..2 {
-        assert_eq!(spool.scrub().await.unwrap(), 1);
+        assert_eq!(spool.scrub().await.unwrap().segments, 1);
         assert_eq!((spool.stats().quarantined, spool.stats().damaged), (3, 2));
     }
     for id in [torn, large] {

@@ -95,6 +95,7 @@ pub(crate) struct Inner {
     pub(crate) ledger: Ledger,
     pub(crate) jobs: mpsc::Sender<Job>,
     pub(crate) balances: super::balance::Balances,
+    pub(crate) looks: super::look::Looks,
     pub(crate) chain: super::chaining::Tips,
     pub(crate) outlook: Mutex<Option<(Timestamp, Outlook)>>,
     /// Keeps other processes out.

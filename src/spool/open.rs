@@ -90,13 +90,6 @@ fn make_folders(disk: &Disk, dir: &Path) -> Result<(), SpoolError> {
     Ok(())
 }
 
-fn quarantine(disk: &Disk, dir: &Path) -> Quarantine {
-    Quarantine {
-        disk: disk.clone(),
-        dir: dir.join("quarantine"),
-    }
-}
-
 impl Spool {
     /// Opens the spool in `options.dir`, or makes a new one there, and recovers what the log has
     /// beyond the index.
@@ -124,7 +117,7 @@ impl Spool {
         };
         let store = (world.open_store)(&dir.join("index")).map_err(SpoolError::Index)?;
         let index = Arc::new(Index::new(store, options.index_pending));
-        let quarantine = quarantine(&disk, &dir);
+        let quarantine = Quarantine::of(&disk, &dir);
         let recover = Recover::new(log_options.clone(), quarantine, Arc::clone(&index));
         let start = Start::new(recover, (&big, &ledger), &options, &world)?;
         let reader = Arc::new(LogReader::new(log_options, disk.clone()));
@@ -149,6 +142,7 @@ impl Spool {
             waits: Arc::clone(&waits),
             jobs,
             balances: super::balance::Balances::default(),
+            looks: super::look::Looks::default(),
             chain: super::chaining::Tips::default(),
             outlook: Mutex::default(),
             _lock: lock,

@@ -33,6 +33,14 @@ pub(crate) struct Quarantine {
 }
 
 impl Quarantine {
+    /// That of the spool in a folder.
+    pub(crate) fn of(disk: &Disk, spool: &Path) -> Self {
+        Self {
+            disk: disk.clone(),
+            dir: spool.join("quarantine"),
+        }
+    }
+
     /// Copies a damaged range of a segment to a file named after its place. A range that is there
     /// already is left as it is.
     pub(crate) fn keep_range(

@@ -10,6 +10,7 @@ use super::event::Entry;
 use super::handle::Spool;
 use super::head;
 use super::index::{MessageRow, key};
+use super::look::{LookUnderWay, Looked};
 use super::segment::{self, Ending, Found, Position, Scan};
 use crate::base::Shutdown;
 use crate::mail::SpoolId;
@@ -20,67 +21,103 @@ const FIRST: Duration = Duration::from_secs(3600);
 const PERIOD: Duration = Duration::from_secs(7 * 24 * 3600);
 /// It reads for one part in this many of the time.
 const REST: u32 = 20;
+/// When somebody waits for it.
+const SHORT_REST: u32 = 4;
 
 impl Spool {
-    /// Does a round an hour after the start, and then every week, until the stop.
+    /// Does a round an hour after the start, and then every week, and when somebody asks for one,
+    /// until the stop.
     pub async fn scrub_task(self, shutdown: Shutdown) {
         let mut wait = FIRST;
         loop {
             tokio::select! {
                 biased;
                 () = shutdown.stopping() => return,
+                () = self.0.looks.wanted() => {}
                 () = tokio::time::sleep(wait) => {}
             }
             wait = PERIOD;
-            tokio::select! {
+            let scrubbed = tokio::select! {
                 biased;
                 () = shutdown.stopping() => return,
-                scrubbed = self.scrub() => match scrubbed {
-                    Ok(segments) => tracing::info!(segments, "looked through the log for damage"),
-                    Err(SpoolError::Closed) => return,
-                    Err(error) => tracing::error!(%error, "the log could not be looked through"),
-                },
+                scrubbed = self.scrub() => scrubbed,
+            };
+            self.0.looks.show(None);
+            match scrubbed {
+                Ok(looked) => told(&looked),
+                Err(SpoolError::Closed) => return,
+                Err(error) => tracing::error!(%error, "the log could not be looked through"),
             }
         }
     }
 
-    /// One round over the closed segments, and the large bodies that they name; how many segments.
-    /// What is damaged is in quarantine then. A message that somebody waits for is held when it is
-    /// its turn. A message that stands in the log and that the index does not know is an alarm of
-    /// the account ([`Self::balance`]).
+    /// One round over the closed segments, and the large bodies that they name. What is damaged is
+    /// in quarantine then. A message that somebody waits for is held when it is its turn. A message
+    /// that stands in the log and that the index does not know is an alarm of the account
+    /// ([`Self::balance`]). One segment that cannot be looked at hides no other.
     ///
     /// # Errors
-    /// When the disk or the index fails.
-    pub async fn scrub(&self) -> Result<u64, SpoolError> {
+    /// When the index fails, or what was found cannot be written down.
+    pub async fn scrub(&self) -> Result<Looked, SpoolError> {
         self.index()?;
         let log = self.0.options.dir.join("log");
         let mut numbers = head::numbers(&self.0.disk, &log)?;
         // The newest one is being written.
         numbers.pop();
-        let mut done = 0;
+        let since = self.0.clock.now();
+        let mut looked = Looked::default();
         let mut strays = Strays::default();
-        for segment in numbers {
+        for (done, segment) in (0..).zip(&numbers) {
+            self.0.looks.show(Some(LookUnderWay {
+                since,
+                done,
+                of: numbers.len() as u64,
+            }));
             let begun = Instant::now();
-            let found = self.beside(move |spool| spool.scrub_segment(segment)).await;
-            match found {
-                Ok(seen) => {
-                    for id in seen.large {
-                        self.scrub_large(id).await?;
-                    }
-                    for id in seen.unknown {
-                        strays.add(id);
-                    }
-                    done += 1;
+            match self.scrub_one(*segment, &mut strays).await {
+                Ok(damaged) => {
+                    looked.segments += 1;
+                    looked.damaged += damaged;
                 }
                 // Retention was faster.
                 Err(SpoolError::Disk { error, .. })
                     if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+                Err(SpoolError::Closed) => return Err(SpoolError::Closed),
+                Err(error) => {
+                    tracing::error!(segment, %error, "a segment could not be looked through");
+                    looked.failed += 1;
+                    looked.error.get_or_insert_with(|| error.to_string());
+                }
             }
-            tokio::time::sleep(begun.elapsed() * (REST - 1)).await;
+            let rest = if self.0.looks.is_asked_for() {
+                SHORT_REST
+            } else {
+                REST
+            };
+            tokio::time::sleep(begun.elapsed() * (rest - 1)).await;
         }
-        self.keep_strays(&strays).await?;
-        Ok(done)
+        looked.unknown = strays.count;
+        // Who has not looked at everything cannot say that nobody is astray.
+        if looked.failed == 0 || strays.count > 0 {
+            self.keep_strays(&strays).await?;
+        }
+        looked.ended = self.0.clock.now();
+        self.keep_look(&looked).await?;
+        Ok(looked)
+    }
+
+    /// Looks at one segment and its large bodies; how many damaged pieces.
+    async fn scrub_one(&self, segment: u32, strays: &mut Strays) -> Result<u64, SpoolError> {
+        let seen = self.beside(move |spool| spool.scrub_segment(segment));
+        let seen = seen.await?;
+        let mut damaged = seen.damaged;
+        for id in seen.large {
+            damaged += u64::from(self.scrub_large(id).await?);
+        }
+        for id in seen.unknown {
+            strays.add(id);
+        }
+        Ok(damaged)
     }
 
     /// Reads a segment.
@@ -94,6 +131,7 @@ impl Spool {
         scan.run(0, |piece| {
             let (offset, header, meta, remains) = match piece {
                 Found::Damage(range) => {
+                    seen.damaged += 1;
                     return self.quarantine().keep_range(segment, &*file, &range);
                 }
                 Found::Record {
@@ -118,6 +156,7 @@ impl Spool {
                 // Carried forward.
                 (Some(place), _) if place != at => {}
                 (Some(_), Some(remains)) => {
+                    seen.damaged += 1;
                     self.quarantine().keep_maimed(line.id, &*file, &remains)?;
                 }
                 (Some(_), None) => seen.large.extend(line.file.map(|_| line.id)),
@@ -131,12 +170,12 @@ impl Spool {
         Ok(seen)
     }
 
-    async fn scrub_large(&self, id: SpoolId) -> Result<(), SpoolError> {
+    async fn scrub_large(&self, id: SpoolId) -> Result<bool, SpoolError> {
         let damage = self.beside(move |spool| spool.damage(id)).await?;
         if damage.is_some() {
             self.set_aside(id).await?;
         }
-        Ok(())
+        Ok(damage.is_some())
     }
 
     pub(super) fn position_of(&self, id: SpoolId) -> Result<Option<Position>, SpoolError> {
@@ -145,9 +184,33 @@ impl Spool {
     }
 }
 
+/// Says in the log what a round has found.
+fn told(looked: &Looked) {
+    let Looked {
+        segments,
+        damaged,
+        unknown,
+        failed,
+        ..
+    } = looked;
+    if looked.is_clean() {
+        tracing::info!(segments, "looked through the log for damage");
+    } else {
+        tracing::error!(
+            segments,
+            damaged,
+            unknown,
+            failed,
+            "looked through the log, and it is not whole"
+        );
+    }
+}
+
 /// Messages of a segment.
 #[derive(Default)]
 struct Seen {
+    /// Damaged pieces.
+    damaged: u64,
     /// Their bodies have files of their own.
     large: Vec<SpoolId>,
     /// The index does not know them.

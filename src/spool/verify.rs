@@ -9,8 +9,12 @@ use super::event::{BigFile, Entry};
 use super::index::{Index, Row, key};
 use super::ledger::Ledger;
 use super::offline::{Damage, Offline, Piece, Poured, Progress, pour};
+use super::quarantine::Quarantine;
 use crate::limits;
 use crate::mail::SpoolId;
+
+/// The note of what was found, in quarantine: a server that starts tells of it, until it is gone.
+const NOTE: &str = "verify.found";
 
 /// What `verify` found.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -101,11 +105,39 @@ impl Offline {
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
             names => {
                 let names = names.map_err(|error| SpoolError::disk("listing", &quarantine, error));
-                names?.len() as u64
+                let pieces = names?.into_iter().filter(|name| name != NOTE);
+                pieces.count() as u64
             }
         };
         found.ok = found.problems.is_empty() && found.quarantined == 0;
         Ok(found)
+    }
+
+    /// Leaves a note of what was found in quarantine, where a server sees it; takes the note of an
+    /// earlier time away when nothing is wrong any more.
+    ///
+    /// # Errors
+    /// When the disk takes nothing.
+    pub fn note(&self, found: &Verification) -> Result<(), SpoolError> {
+        let path = self.options.dir.join("quarantine").join(NOTE);
+        let disk = &self.world.disk;
+        let failed = |error| SpoolError::disk("writing", &path, error);
+        match disk.remove(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed.map_err(failed)?,
+        }
+        if found.problems.is_empty() {
+            return Ok(());
+        }
+        let mut text = format!(
+            "found by `tideover spool verify`, {}\n",
+            self.world.clock.now()
+        );
+        for problem in found.problems.iter().take(limits::PAGE) {
+            text.push_str(problem);
+            text.push('\n');
+        }
+        Quarantine::of(disk, &self.options.dir).keep_note(NOTE, &text)
     }
 
     fn check_large(

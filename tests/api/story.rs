@@ -130,6 +130,8 @@ const DIRECTORY: &[Step] = &[
         r#"{"address":"ann@example.org"}"#,
     ),
     ("POST", "/api/directory/sync", "", "{}"),
+    ("POST", "/api/spool/verify", "", ""),
+    ("GET", "/api/spool/verify", "", ""),
 ];
 
 const MOVES: &[Step] = &[

@@ -29,8 +29,10 @@ fn runbook() {
                 .map(|file| file.unwrap().file_name().into_string().unwrap())
                 .collect()
         };
-        let kept = names("kept");
-        assert_eq!(kept.len(), 1, "{kept:?}");
+        let mut kept = names("kept");
+        kept.sort();
+        assert_eq!(kept.len(), 2, "{kept:?}");
+        assert_eq!(kept[1], "verify.found");
         assert!(kept[0].ends_with(".damaged"), "{kept:?}");
         assert!(names("rescued").contains(&kept[0]), "{kept:?}");
         assert_eq!(names("out"), ["manifest.jsonl"], "nothing else waits");

@@ -24,4 +24,5 @@ mod sockets;
 mod stop;
 mod testssl;
 mod upgrade;
+mod verify;
 mod wait;

@@ -1,0 +1,226 @@
+//! The look through the spool: whether one is under way, how far it is, what the last one found,
+//! and asking for one now.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use super::SpoolError;
+use super::handle::Spool;
+use crate::base::Timestamp;
+
+/// The room under which the last one stands in the log.
+const ROOM: &str = "look";
+const LAST: &str = "last";
+
+/// A look that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LookUnderWay {
+    /// Since when.
+    pub since: Timestamp,
+    /// Segments that were looked at.
+    pub done: u64,
+    /// Segments there are.
+    pub of: u64,
+}
+
+/// What a look has found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Looked {
+    /// When it ended.
+    pub ended: Timestamp,
+    /// Segments that were looked at.
+    pub segments: u64,
+    /// Damaged pieces, also those that were known before; they are in quarantine.
+    pub damaged: u64,
+    /// Messages of the log that the index does not know.
+    pub unknown: u64,
+    /// Segments that could not be looked at.
+    pub failed: u64,
+    /// Why the first of them could not be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl Looked {
+    /// Was everything looked at, and nothing found?
+    #[must_use]
+    pub const fn is_clean(&self) -> bool {
+        self.damaged == 0 && self.unknown == 0 && self.failed == 0
+    }
+}
+
+/// How it stands with looks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Look {
+    /// The one that is under way.
+    pub under_way: Option<LookUnderWay>,
+    /// The last one that came to its end; of before the last start, too.
+    pub last: Option<Looked>,
+}
+
+/// What is remembered between two looks.
+#[derive(Debug, Default)]
+pub(crate) struct Looks {
+    under_way: Mutex<Option<LookUnderWay>>,
+    /// Somebody waits for it.
+    asked: AtomicBool,
+    wanted: Notify,
+}
+
+impl Looks {
+    /// Ends when somebody wants one.
+    pub(super) async fn wanted(&self) {
+        self.wanted.notified().await;
+    }
+
+    /// Does somebody wait for the one that is under way?
+    pub(super) fn is_asked_for(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Shows how far it is; none: it is over.
+    pub(super) fn show(&self, under_way: Option<LookUnderWay>) {
+        if under_way.is_none() {
+            self.asked.store(false, Ordering::Relaxed);
+        }
+        *self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = under_way;
+    }
+}
+
+impl Spool {
+    /// How it stands with looks through the spool.
+    ///
+    /// # Errors
+    /// When the index fails, or is still made.
+    pub fn look(&self) -> Result<Look, SpoolError> {
+        let under_way = self.0.looks.under_way.lock();
+        let under_way = under_way.unwrap_or_else(PoisonError::into_inner).clone();
+        let last = self.fact(ROOM, LAST)?;
+        // What an older program does not understand counts as none.
+        let last = last.and_then(|last| serde_json::from_value(last).ok());
+        Ok(Look { under_way, last })
+    }
+
+    /// Begins a look soon; one that is under way goes faster.
+    ///
+    /// # Errors
+    /// When the index fails, or is still made.
+    pub fn look_now(&self) -> Result<Look, SpoolError> {
+        let look = self.look()?;
+        self.0.looks.asked.store(true, Ordering::Relaxed);
+        if look.under_way.is_none() {
+            self.0.looks.wanted.notify_one();
+        }
+        Ok(look)
+    }
+
+    /// Writes down what one has found: it is known after a restart, too.
+    pub(super) async fn keep_look(&self, looked: &Looked) -> Result<(), SpoolError> {
+        let value = serde_json::to_value(looked);
+        let value = value.map_err(|error| SpoolError::Index(error.to_string()))?;
+        self.put_fact(ROOM, LAST, Some(value)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::base::Shutdown;
+    use crate::spool::tests::{accept, close, open_in, options};
+    use crate::spool::{Offline, World};
+
+    #[tokio::test]
+    async fn what_a_look_found_is_known_until_the_next_one_and_after_a_restart() {
+        let dir = TempDir::new().unwrap();
+        let (spool, opened) = open_in(options(dir.path()), World::system());
+        accept(&spool, &["bob@example.org"], b"first\r\n").await;
+        close(spool, opened).await;
+        let (spool, opened) = open_in(options(dir.path()), World::system());
+        // The newest segment is being written; the first one is another.
+        accept(&spool, &["bob@example.org"], b"second\r\n").await;
+        assert_eq!(spool.look().unwrap(), Look::default());
+        let segment = dir.path().join("log/0000000001.seg");
+        let good = std::fs::read(&segment).unwrap();
+        // A segment of which nobody can say how it is to be read.
+        let mut bad = good.clone();
+        bad[5] = 2;
+        let crc = crc32c::crc32c(&bad[..36]).to_le_bytes();
+        bad[36..40].copy_from_slice(&crc);
+        std::fs::write(&segment, &bad).unwrap();
+        let looked = spool.scrub().await.unwrap();
+        assert_eq!((looked.segments, looked.failed), (0, 1));
+        assert!(looked.error.is_some() && !looked.is_clean());
+        assert_eq!(spool.look().unwrap().last, Some(looked.clone()));
+        std::fs::write(&segment, &good).unwrap();
+        close(spool, opened).await;
+        let (spool, opened) = open_in(options(dir.path()), World::system());
+        assert_eq!(spool.look().unwrap().last, Some(looked), "after a restart");
+        let looked = spool.scrub().await.unwrap();
+        assert!(looked.is_clean(), "{looked:?}");
+        assert_eq!(spool.look().unwrap().last, Some(looked));
+        close(spool, opened).await;
+    }
+
+    #[tokio::test]
+    async fn a_look_begins_when_somebody_asks_for_one() {
+        let dir = TempDir::new().unwrap();
+        let (spool, opened) = open_in(options(dir.path()), World::system());
+        let shutdown = Shutdown::new();
+        let task = shutdown.spawn("scrub", spool.clone().scrub_task(shutdown.clone()));
+        assert_eq!(spool.look_now().unwrap().last, None);
+        while spool.look().unwrap().last.is_none() || spool.0.looks.is_asked_for() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(spool.look().unwrap().under_way, None);
+        shutdown.signal();
+        task.await.unwrap();
+        close(spool, opened).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_found_at_rest_waits_in_quarantine_until_it_is_gone() {
+        let dir = TempDir::new().unwrap();
+        let (spool, opened) = open_in(options(dir.path()), World::system());
+        accept(&spool, &["bob@example.org"], b"a word to be torn\r\n").await;
+        close(spool, opened).await;
+        let segment = dir.path().join("log/0000000001.seg");
+        let good = std::fs::read(&segment).unwrap();
+        let mut bad = good.clone();
+        let at = memchr::memmem::find(&bad, b"a word to be").unwrap();
+        bad[at] ^= 1;
+        let note = dir.path().join("quarantine/verify.found");
+        let verify = || {
+            let offline = Offline::open(options(dir.path()), World::system()).unwrap();
+            let found = offline.verify(&mut |_, _| {}).unwrap();
+            offline.note(&found).unwrap();
+            found
+        };
+        assert!(verify().ok && !note.exists());
+        std::fs::write(&segment, &bad).unwrap();
+        for _ in 0..2 {
+            // Its own note is no piece that it would find.
+            assert_eq!(verify().quarantined, 0);
+            let text = std::fs::read_to_string(&note).unwrap();
+            assert!(
+                text.lines().count() == 2 && text.contains("damaged"),
+                "{text}"
+            );
+        }
+        let (spool, opened) = open_in(options(dir.path()), World::system());
+        let told = spool.stats().quarantined;
+        assert!(told >= 1, "a server that starts tells of it");
+        close(spool, opened).await;
+        std::fs::write(&segment, &good).unwrap();
+        let found = verify();
+        assert!(found.problems.is_empty() && !note.exists(), "{found:?}");
+    }
+}
