@@ -69,8 +69,9 @@ async fn reload_when_asked(running: &Running, hang_up: &mut Signal) {
     loop {
         hang_up.recv().await;
         // A refusal is logged there; the old config stays.
-        let done = running.reloader.reload(None).await;
-        running.audit.signalled("Read the config again", done).await;
+        let reload = running.reloader.reload(None);
+        let audit = &running.audit;
+        audit.signalled("Read the config again", reload).await;
     }
 }
 

@@ -152,7 +152,7 @@ fn a_reload_of_what_has_no_end_is_refused_and_the_next_one_works() {
         (entries.len() == 2).then_some(entries)
     });
     let outcomes: Vec<_> = audit.iter().map(|entry| entry["outcome"].clone()).collect();
-    assert_eq!(outcomes, ["done", "failed"], "{audit:?}");
+    assert_eq!(outcomes, ["done", "refused"], "{audit:?}");
     assert_eq!(audit[0]["from"], "signal");
     program.stop();
 }

@@ -14,6 +14,8 @@ mod words;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::http::StatusCode;
+
 use super::{AdminError, Caller};
 use crate::base::{Clock, Sampler, Shutdown, Timestamp};
 use crate::limits;
@@ -133,14 +135,24 @@ impl AuditLog {
         }
     }
 
-    /// Writes down what the system has asked for by a signal, and what came of it.
-    pub async fn signalled(&self, what: &str, done: Result<(), String>) {
+    /// Does what the system asks for by a signal, and writes it down: that it is asked for before,
+    /// what came of it afterwards. It is done also when that cannot be written down.
+    pub async fn signalled(&self, what: &str, work: impl Future<Output = Result<(), String>>) {
         let mut entry = AuditEntry::of_login("the system", "signal", what);
-        if let Err(why) = done {
-            entry.outcome = AuditOutcome::Failed;
-            entry.told = why.chars().take(limits::AUDIT_TEXT).collect();
+        entry.outcome = AuditOutcome::Asked;
+        entry.at = self.0.clock.now();
+        let begun = self.begin(entry).await;
+        let (status, told) = match work.await {
+            Ok(()) => (StatusCode::OK, String::new()),
+            Err(why) => {
+                let refused = AdminError::Config(why);
+                (refused.status(), refused.to_string())
+            }
+        };
+        match begun {
+            Ok(entry) => self.ended(entry, (status.as_u16(), told)).await,
+            Err(error) => tracing::error!(%error, what, "the audit log cannot be written"),
         }
-        self.note(entry).await;
     }
 
     /// Writes down something that is over already.

@@ -48,6 +48,32 @@ async fn what_was_asked_stands_there_before_it_is_done() {
 }
 
 #[tokio::test]
+async fn what_a_signal_asks_for_stands_there_before_it_is_done() {
+    let place = Place::new(SecondStepRule::Optional);
+    let log = log(&place);
+    let words = async || {
+        let told = told(&log, AuditQuery::default()).await;
+        told.into_iter().map(|(_, word)| word).collect::<Vec<_>>()
+    };
+    let work = async {
+        assert_eq!(words().await, ["asked"]);
+        Ok(())
+    };
+    log.signalled("one", work).await;
+    assert_eq!(words().await, ["done"]);
+    let refused = async { Err("line 3 is bad".to_owned()) };
+    log.signalled("two", refused).await;
+    assert_eq!(
+        words().await,
+        ["refused", "done"],
+        "the word of the command"
+    );
+    let page = log.page(AuditQuery::default()).await.unwrap();
+    assert_eq!(page.entries[0].told, "line 3 is bad");
+    assert!(page.entries[0].ended.is_some());
+}
+
+#[tokio::test]
 async fn pages_follow_each_other_and_nothing_is_shown_twice_or_left_out() {
     let place = Place::new(SecondStepRule::Optional);
     let log = log(&place);

@@ -91,7 +91,7 @@ impl Fields {
                 ),
                 match known {
                     [] => "It knows none: open it from the navigation.".to_owned(),
-                    known => format!("It knows {}.", known.join(", ")),
+                    known => format!("It knows \"{}\".", known.join("\", \"")),
                 },
             ))
         })
@@ -211,5 +211,18 @@ impl FromRequest<Console> for Sent {
         } else {
             Err(Fault::foreign())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_page_knows_is_quoted() {
+        let hint = |known: &[&str]| Fields::of(&[("x", "1")]).expect(known).unwrap_err().hint;
+        assert_eq!(hint(&["of"]), "It knows \"of\".");
+        assert_eq!(hint(&["q", "set"]), "It knows \"q\", \"set\".");
+        assert_eq!(hint(&[]), "It knows none: open it from the navigation.");
     }
 }
