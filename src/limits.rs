@@ -41,6 +41,9 @@ pub const SPOOL_RESERVE: u64 = 4 * 1024 * 1024;
 /// Less than this free on the disk of the spool, and no mail is taken, whatever `spool.min_free`
 /// says: 452 4.3.1.
 pub const SPOOL_LEAST_FREE: u64 = 2 * SPOOL_RESERVE;
+/// A look through what waits, for the list of it. Beyond: it says how far it came, and lists
+/// nothing.
+pub const QUEUE_LOOK: Duration = Duration::from_secs(30);
 /// Recipients of one transaction, RFC 5321 §4.5.3.1.8. Beyond: 452 4.5.3.
 pub const RECIPIENTS: usize = 1_000;
 /// `Received` lines of one message, RFC 5321 §6.3. Beyond: 554 5.4.6.

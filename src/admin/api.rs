@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::extract::{Body, Path, Query};
-use super::lookup::{QueueQuery, TraceQuery};
+use super::lookup::TraceQuery;
+use super::queue_list::QueueQuery;
 use super::table::operations;
 use super::{
     Account, Admin, AdminError, BackendDetails, BackendView, Caller, Coverage, Invitation,

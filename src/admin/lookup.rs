@@ -1,38 +1,19 @@
-//! What the spool is asked for: the queue in pages, a message, the traces of an address.
+//! What the spool is asked for: a message, the traces of an address.
 //!
 //! The spool reads from the disk, so all of this runs on threads that may block.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Admin, AdminError, MessageView, QueueItem, TraceView};
+use super::{Admin, AdminError, MessageView, TraceView};
 use crate::backend::BackendHealth;
 use crate::limits;
-use crate::mail::{Envelope, SpoolId};
+use crate::mail::SpoolId;
 use crate::queue::replay::People;
-use crate::route::{Shown, ShownState};
 use crate::smtp::Mailbox;
-use crate::spool::{SpoolError, StoredMessage, WaitingRecipient};
-
-/// Which part of the queue.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct QueueQuery {
-    /// Leave out so many that match.
-    #[serde(default)]
-    pub(crate) skip: usize,
-    /// Not more than this; 0 or absent: 100.
-    #[serde(default)]
-    pub(crate) limit: usize,
-    /// Only what waits for this backend.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) backend: Option<String>,
-    /// Only `queued` or only `held`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) state: Option<ShownState>,
-}
+use crate::spool::{SpoolError, StoredMessage};
 
 /// Which messages to trace.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -62,7 +43,6 @@ impl Named {
     }
 }
 
-const QUEUE_LIMIT: usize = 100;
 const TRACE_LIMIT: usize = 20;
 
 impl Admin {
@@ -98,75 +78,6 @@ impl Admin {
             ),
             hint: "`tideover backend list` shows the backends",
         })
-    }
-
-    /// One line of the queue; `None` when it is finished and gone between the two questions.
-    fn queue_item(
-        &self,
-        one: &WaitingRecipient,
-        shown: Shown,
-        last: &mut Option<(SpoolId, Arc<Envelope>)>,
-    ) -> Result<Option<QueueItem>, AdminError> {
-        let known = last.as_ref().filter(|(id, _)| *id == one.id);
-        let envelope = match known {
-            Some((_, envelope)) => Arc::clone(envelope),
-            None => match self.spool.message(one.id) {
-                Ok(Some(message)) => message.envelope,
-                Ok(None) => return Ok(None),
-                // One that cannot be read hides no other.
-                Err(error @ (SpoolError::Damaged(_) | SpoolError::Disk { .. })) => {
-                    return Ok(Some(QueueItem::unreadable(one.id, shown, &error)));
-                }
-                Err(error) => return Err(error.into()),
-            },
-        };
-        let recipient = envelope.recipients.get(usize::from(one.recipient));
-        let item = recipient.map(|recipient| {
-            let recipient = recipient.address.to_string();
-            QueueItem::new(one.id, shown, recipient, &envelope)
-        });
-        *last = Some((one.id, envelope));
-        Ok(item)
-    }
-
-    /// A page of the queue.
-    pub(super) fn queue(&self, query: &QueueQuery) -> Result<Vec<QueueItem>, AdminError> {
-        let limit = page(query.limit, QUEUE_LIMIT);
-        let backends = self.router.board().snapshot();
-        self.refuse_unknown(query.backend.as_deref(), &backends)?;
-        let matches = |shown: &Shown| {
-            let backend = shown.backend.as_ref().map(crate::mail::BackendId::as_str);
-            query.state.is_none_or(|state| state == shown.state)
-                && query
-                    .backend
-                    .as_deref()
-                    .is_none_or(|name| backend == Some(name))
-        };
-        let mut items = Vec::new();
-        let (mut read, mut to_skip) = (0, query.skip);
-        let mut last: Option<(SpoolId, Arc<Envelope>)> = None;
-        loop {
-            let waiting = self.spool.waiting(read, limits::PAGE)?;
-            read += waiting.len();
-            let at_end = waiting.len() < limits::PAGE;
-            for one in waiting {
-                let shown = Shown::of(&one.state, one.id.timestamp(), &backends);
-                if !matches(&shown) {
-                    continue;
-                }
-                if to_skip > 0 {
-                    to_skip -= 1;
-                    continue;
-                }
-                items.extend(self.queue_item(&one, shown, &mut last)?);
-                if items.len() == limit {
-                    return Ok(items);
-                }
-            }
-            if at_end {
-                return Ok(items);
-            }
-        }
     }
 
     /// One message.
@@ -287,7 +198,7 @@ impl Admin {
     }
 }
 
-const fn page(asked: usize, usual: usize) -> usize {
+pub(super) const fn page(asked: usize, usual: usize) -> usize {
     match asked {
         0 => usual,
         1..=limits::PAGE => asked,

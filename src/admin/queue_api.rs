@@ -232,6 +232,11 @@ impl Admin {
                        --reason-kind; --all means all mail",
             });
         }
+        self.check_names(selection)
+    }
+
+    /// Is there what a selection names?
+    pub(super) fn check_names(&self, selection: &Selection) -> Result<(), AdminError> {
         if let Some(domain) = &selection.domain {
             expect_domain(domain)?;
         }

@@ -388,6 +388,9 @@ pub(crate) struct Which {
     /// Held by the rule of this name (`queue holds`)
     #[arg(long, value_name = "NAME")]
     pub(crate) hold: Option<String>,
+    /// Accepted longer ago than this, for example 2h or 7d
+    #[arg(long, value_name = "AGE", value_parser = units::duration)]
+    pub(crate) older: Option<Duration>,
     /// All mail
     #[arg(long)]
     pub(crate) all: bool,
@@ -395,9 +398,8 @@ pub(crate) struct Which {
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct QueueList {
-    /// Only what waits for this backend
-    #[arg(long, value_name = "NAME")]
-    pub(crate) backend: Option<String>,
+    #[command(flatten)]
+    pub(crate) which: Which,
     /// Only these
     #[arg(long)]
     pub(crate) state: Option<WaitingState>,

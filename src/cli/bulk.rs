@@ -98,20 +98,27 @@ impl BulkWork {
     }
 }
 
+impl From<Which> for Selection {
+    fn from(which: Which) -> Self {
+        let now = Clock::system().now();
+        Self {
+            message: which.message,
+            recipient: which.recipient,
+            sender: which.sender,
+            domain: which.domain.map(|domain| domain.key()),
+            backend: which.backend.map(|name| BackendId::new(&name)),
+            reason_kind: which.reason_kind,
+            hold: which.hold,
+            accepted_before: which.older.map(|older| now.before(older)),
+        }
+    }
+}
+
 impl From<Which> for SelectQuery {
     fn from(which: Which) -> Self {
         Self {
-            selection: Selection {
-                message: which.message,
-                recipient: which.recipient,
-                sender: which.sender,
-                domain: which.domain.map(|domain| domain.key()),
-                backend: which.backend.map(|name| BackendId::new(&name)),
-                reason_kind: which.reason_kind,
-                hold: which.hold,
-                accepted_before: None,
-            },
             all: which.all,
+            selection: which.into(),
             ..Self::default()
         }
     }

@@ -129,7 +129,7 @@ pub(crate) enum Question {
     Override(String, OverrideQuery),
     Probe(String),
     /// One more than is shown is asked for, so that it can be said that there is more.
-    Queue(QueueQuery),
+    Queue(Box<QueueQuery>),
     Message(String),
     Case(CaseQuestion),
     Holds,
@@ -221,18 +221,20 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
 
 fn queue(verb: QueueVerb, format: Format, actor: &str) -> Work {
     match verb {
-        QueueVerb::List(list) => Work::Ask(Question::Queue(QueueQuery {
-            skip: list.skip,
-            limit: match format {
-                Format::Json => usize::from(list.limit),
-                Format::Text => usize::from(list.limit) + 1,
-            },
-            backend: list.backend,
-            state: list.state.map(|state| match state {
+        QueueVerb::List(list) => {
+            let state = list.state.map(|state| match state {
                 WaitingState::Queued => ShownState::Queued,
                 WaitingState::Held => ShownState::Held,
-            }),
-        })),
+            });
+            // One more says whether there is more.
+            let limit = usize::from(list.limit) + usize::from(format == Format::Text);
+            let part = (list.skip, limit);
+            Work::Ask(Question::Queue(Box::new(QueueQuery::new(
+                list.which.into(),
+                state,
+                part,
+            ))))
+        }
         QueueVerb::Show { id } => Work::Ask(Question::Message(id)),
         QueueVerb::Hold(hold) => Work::Bulk(Box::new(BulkWork::hold(hold, actor))),
         QueueVerb::Holds => Work::Ask(Question::Holds),
@@ -324,18 +326,7 @@ impl Question {
             Self::Probe(name) => {
                 Request::post(&format!("/api/backends/{}/probe", escape(name)), &())
             }
-            Self::Queue(query) => {
-                let mut path = format!("/api/queue?skip={}&limit={}", query.skip, query.limit);
-                if let Some(backend) = &query.backend {
-                    path.push_str("&backend=");
-                    path.push_str(&escape(backend));
-                }
-                if let Some(state) = query.state {
-                    path.push_str("&state=");
-                    path.push_str(state.as_str());
-                }
-                Request::get(path)
-            }
+            Self::Queue(query) => Request::get(format!("/api/queue?{}", query.words())),
             Self::Holds => Request::get("/api/holds".to_owned()),
             Self::Moves => Request::get("/api/moves".to_owned()),
             Self::Message(id) => Request::get(format!("/api/messages/{}", escape(id))),
@@ -452,7 +443,7 @@ mod tests {
         };
         assert_eq!(
             request("tideover queue list --backend a/b --state held --limit 5").path,
-            "/api/queue?skip=0&limit=6&backend=a%2Fb&state=held"
+            "/api/queue?skip=0&limit=6&state=held&backend=a/b"
         );
         assert_eq!(
             request("tideover trace <a&b=c@x>").path,

@@ -180,30 +180,34 @@ impl Candidate<'_> {
     /// Why it is held one by one, if it is.
     #[must_use]
     pub const fn hold_reason(&self) -> Option<&HoldReason> {
-        match self.state {
-            RecipientState::Held { reason, .. } => Some(reason),
-            RecipientState::Queued { .. }
-            | RecipientState::Delivered { .. }
-            | RecipientState::Bounced { .. }
-            | RecipientState::Dropped { .. }
-            | RecipientState::Expanded { .. } => None,
-        }
+        hold_reason(self.state)
     }
+}
 
-    fn waits_for(&self, backend: &BackendId) -> bool {
-        let lane = match self.state {
-            RecipientState::Queued { lane, .. } | RecipientState::Held { lane, .. } => lane,
-            RecipientState::Delivered { .. }
-            | RecipientState::Bounced { .. }
-            | RecipientState::Dropped { .. }
-            | RecipientState::Expanded { .. } => return false,
-        };
-        let refused_by = match self.hold_reason() {
-            Some(HoldReason::Refused { backend, .. }) => Some(backend),
-            Some(_) | None => None,
-        };
-        lane == backend.as_str() || refused_by == Some(backend)
+const fn hold_reason(state: &RecipientState) -> Option<&HoldReason> {
+    match state {
+        RecipientState::Held { reason, .. } => Some(reason),
+        RecipientState::Queued { .. }
+        | RecipientState::Delivered { .. }
+        | RecipientState::Bounced { .. }
+        | RecipientState::Dropped { .. }
+        | RecipientState::Expanded { .. } => None,
     }
+}
+
+fn waits_for(state: &RecipientState, backend: &BackendId) -> bool {
+    let lane = match state {
+        RecipientState::Queued { lane, .. } | RecipientState::Held { lane, .. } => lane,
+        RecipientState::Delivered { .. }
+        | RecipientState::Bounced { .. }
+        | RecipientState::Dropped { .. }
+        | RecipientState::Expanded { .. } => return false,
+    };
+    let refused_by = match hold_reason(state) {
+        Some(HoldReason::Refused { backend, .. }) => Some(backend),
+        Some(_) | None => None,
+    };
+    lane == backend.as_str() || refused_by == Some(backend)
 }
 
 impl Selection {
@@ -216,7 +220,6 @@ impl Selection {
     /// Is this recipient meant?
     #[must_use]
     pub fn matches(&self, one: &Candidate<'_>) -> bool {
-        let kind = || one.hold_reason().map(HoldReason::kind);
         let subject = Subject {
             message: Some(one.id),
             from: Some(one.from),
@@ -225,12 +228,31 @@ impl Selection {
             home: None,
             exempt: None,
         };
-        self.names_mail(&subject)
-            && holds(self.backend.as_ref(), |backend| one.waits_for(backend))
+        self.names_mail(&subject) && self.suits(one.state)
+    }
+
+    /// Must the envelope be known to say who is meant?
+    #[must_use]
+    pub const fn asks_envelope(&self) -> bool {
+        self.recipient.is_some() || self.sender.is_some() || self.domain.is_some()
+    }
+
+    /// Can a recipient of this message in this state be meant, whatever its envelope says?
+    #[must_use]
+    pub fn may_mean(&self, id: SpoolId, state: &RecipientState) -> bool {
+        holds(self.message, |message| message == id)
+            && holds(self.accepted_before, |before| id.timestamp() < before)
+            && self.suits(state)
+    }
+
+    /// The part of it that is about the state.
+    fn suits(&self, state: &RecipientState) -> bool {
+        let reason = hold_reason(state);
+        holds(self.backend.as_ref(), |backend| waits_for(state, backend))
             && holds(self.reason_kind.as_ref(), |wanted| {
-                kind() == Some(wanted.as_str())
+                reason.map(HoldReason::kind) == Some(wanted.as_str())
             })
-            && holds(self.hold.as_ref(), |wanted| match one.hold_reason() {
+            && holds(self.hold.as_ref(), |wanted| match reason {
                 Some(HoldReason::Operator { hold, .. }) => hold == wanted,
                 Some(HoldReason::Move { domain, .. }) => {
                     wanted.strip_prefix('@') == Some(domain.as_str())

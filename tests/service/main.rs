@@ -14,6 +14,7 @@ mod client;
 mod devices;
 mod keeper;
 mod limits;
+mod list;
 mod lmtp;
 mod load;
 mod logs;
