@@ -4,6 +4,7 @@ mod content;
 mod devices;
 mod directory;
 mod load;
+mod senders;
 mod submission;
 mod tls;
 
@@ -13,6 +14,7 @@ pub use content::*;
 pub use devices::*;
 pub use directory::*;
 pub use load::*;
+pub use senders::*;
 pub use submission::*;
 pub use tls::*;
 

@@ -176,6 +176,7 @@ pub(super) async fn status(State(admin): Us) -> Answer<StatusView> {
         busy: admin.busy(),
         red_drills: admin.red_drills().collect(),
         certificates: admin.certificate_troubles(),
+        sending: admin.sending_troubles(),
         webmail: opened,
         enrolled,
         holds,

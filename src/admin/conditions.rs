@@ -41,6 +41,7 @@ impl Observe for Admin {
         self.see_sources(&mut seen);
         self.see_filters(&mut seen);
         self.see_load(&mut seen);
+        self.see_sending(&mut seen);
         self.see_certificates(&mut seen, thresholds.certificate);
         if self.router.relay_test().get().is_none() {
             seen.all.unknown.push(Unknown::All(Kind::Relay));

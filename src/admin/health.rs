@@ -141,6 +141,7 @@ impl Admin {
         }
         self.set_load_gauges();
         self.set_drill_gauges();
+        self.set_sending_gauges();
         self.set_certificate_gauges();
         gauge!(names::SPOOL_BYTES).set(stats.bytes as f64);
         gauge!(names::SPOOL_QUARANTINED).set(stats.quarantined as f64);

@@ -9,7 +9,7 @@ use super::view::{
 use crate::backend::{
     BackendHealth, BackendOptions, Health, HealthChange, HostResult, Hosts, TlsPolicy,
 };
-use crate::mail::{Envelope, Peer, RecipientEvent, RecipientState, SpoolId};
+use crate::mail::{Envelope, Peer, RecipientEvent, RecipientState, SenderPace, SpoolId};
 use crate::queue::{DrainCounts, Progress};
 use crate::route::{Decision, Explanation, Shown, paused};
 use crate::smtp::Mailbox;
@@ -112,6 +112,9 @@ impl BackendDetails {
             messages_per_minute: options.messages_per_minute,
             mailbox_messages_per_minute: options.mailbox_messages_per_minute,
             mailbox_messages_per_hour: options.mailbox_messages_per_hour,
+            sender_messages_per_minute: options.sender_messages_per_minute,
+            sender_recipients_per_day: options.sender_recipients_per_day,
+            max_recipients: options.session.recipients,
             slow_open: options.slow_open,
             probe: ProbeView {
                 interval_seconds: options.probe.interval.as_secs(),
@@ -394,8 +397,8 @@ impl From<&LedgerEntry> for EventView {
             RecipientEvent::Landing { backend, landing } => {
                 super::landing_api::told(backend, landing)
             }
-            RecipientEvent::Paced { due } => {
-                format!("its mailbox gets no more for now; its turn is {due}")
+            RecipientEvent::Paced { due, sender } => {
+                format!("{}; its turn is {due}", paced_by(sender.as_deref()))
             }
             RecipientEvent::Rerouted { lane } => format!("to {lane}"),
             RecipientEvent::Held { reason } => reason.to_string(),
@@ -430,6 +433,11 @@ impl From<&LedgerEntry> for EventView {
             detail,
         }
     }
+}
+
+fn paced_by(sender: Option<&SenderPace>) -> String {
+    let mailbox = || "its mailbox gets no more for now".to_owned();
+    sender.map_or_else(mailbox, ToString::to_string)
 }
 
 impl ExplainView {

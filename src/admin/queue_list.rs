@@ -175,8 +175,21 @@ impl Admin {
         };
         Ok(selection.matches(&candidate).then(|| {
             let recipient = recipient.address.to_string();
+            let shown = self.with_pace(shown, &envelope);
             QueueItem::new(one.id, shown, recipient, &envelope)
         }))
+    }
+
+    /// Says why mail waits that nothing else keeps: its sender has sent, or its mailbox has got, as
+    /// much as it may.
+    fn with_pace(&self, mut shown: Shown, envelope: &Envelope) -> Shown {
+        let is_later = shown.due.is_some_and(|due| due > self.clock.now());
+        if is_later && shown.reason.is_empty() {
+            let told = self.queue.sender_waits(envelope);
+            let mailbox = || "its mailbox gets no more for now".to_owned();
+            shown.reason = told.map_or_else(mailbox, |told| told.to_string());
+        }
+        shown
     }
 
     /// A page of the queue.

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttentionView, CaseNumbers, CertificateTrouble, Covered, HoldView, MoveView, RedDrill, WaveView,
+    AttentionView, CaseNumbers, CertificateTrouble, Covered, HoldView, MoveView, RedDrill,
+    SendingTrouble, WaveView,
 };
 use crate::activation::ActivationView;
 use crate::backend::{Health, HealthChange, Protocol, TlsPolicy, Wish};
@@ -42,6 +43,9 @@ pub struct StatusView {
     /// Certificates that end soon, have ended, or were not taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<CertificateTrouble>,
+    /// Senders and devices that have had nearly all recipients of their day; devices that end soon.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sending: Vec<SendingTrouble>,
     /// Refusals that wait for a decision.
     #[serde(default)]
     pub cases: CaseNumbers,
@@ -162,6 +166,15 @@ pub struct BackendDetails {
     /// The same for an hour.
     #[serde(default)]
     pub mailbox_messages_per_hour: u32,
+    /// Messages a minute of one sender of ours; 0: no limit.
+    #[serde(default)]
+    pub sender_messages_per_minute: u32,
+    /// Recipients of one sender of ours within 24 hours; 0: no limit.
+    #[serde(default)]
+    pub sender_recipients_per_day: u32,
+    /// Recipients of one transaction.
+    #[serde(default)]
+    pub max_recipients: usize,
     /// Does it open slowly after trouble?
     #[serde(default)]
     pub slow_open: bool,

@@ -35,6 +35,10 @@ pub struct BackendOptions {
     pub mailbox_messages_per_minute: u32,
     /// The same for an hour.
     pub mailbox_messages_per_hour: u32,
+    /// Messages a minute of one sender of ours; 0: no limit.
+    pub sender_messages_per_minute: u32,
+    /// Recipients of one sender of ours within 24 hours; 0: no limit.
+    pub sender_recipients_per_day: u32,
     /// Does it get its mail slowly at first after trouble?
     pub slow_open: bool,
     /// How long a connection serves.
@@ -53,6 +57,11 @@ impl BackendOptions {
     pub const MAILBOX_PER_MINUTE: u32 = 30;
     /// The same for an hour.
     pub const MAILBOX_PER_HOUR: u32 = 1_000;
+    /// Messages a minute of one sender, when the config says nothing: Exchange Online takes no more
+    /// from a mailbox.
+    pub const SENDER_PER_MINUTE: u32 = 30;
+    /// Recipients of a day, the same.
+    pub const SENDER_RECIPIENTS: u32 = 10_000;
 
     /// A backend of which nothing is known but its hosts.
     #[must_use]
@@ -68,6 +77,8 @@ impl BackendOptions {
             messages_per_minute: 0,
             mailbox_messages_per_minute: Self::MAILBOX_PER_MINUTE,
             mailbox_messages_per_hour: Self::MAILBOX_PER_HOUR,
+            sender_messages_per_minute: Self::SENDER_PER_MINUTE,
+            sender_recipients_per_day: Self::SENDER_RECIPIENTS,
             slow_open: true,
             session: SessionBounds::default(),
             probe: ProbeOptions::default(),

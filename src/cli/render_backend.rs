@@ -44,6 +44,11 @@ impl Page {
             details.mailbox_messages_per_minute, details.mailbox_messages_per_hour
         );
         text.push_str(&self.field("each mailbox", &mailbox));
+        let sender = format!(
+            "{} messages a minute, {} recipients a day (0: no limit)",
+            details.sender_messages_per_minute, details.sender_recipients_per_day
+        );
+        text.push_str(&self.field("each sender", &sender));
         if let Some(window) = details.backend.drain.progress.window {
             let slowly = if details.slow_open {
                 "opens slowly after trouble"

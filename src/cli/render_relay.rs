@@ -39,7 +39,7 @@ impl Page {
         })
     }
 
-    /// Drills that are red, and certificates that end.
+    /// Drills that are red, certificates that end, limits that are near.
     fn warned(self, status: &StatusView) -> String {
         let drills = status.red_drills.iter().map(|red| {
             let since = red.since.map_or_else(String::new, |since| {
@@ -54,7 +54,12 @@ impl Page {
             let told = format!("{}. {}", it.what, it.todo);
             self.field("certificate", &told)
         });
-        drills.chain(certificates).collect()
+        let sending = status.sending.iter();
+        let sending = sending.map(|it| {
+            let told = format!("{}. {}", it.what, it.todo);
+            self.field("sending", &told)
+        });
+        drills.chain(certificates).chain(sending).collect()
     }
 
     /// Those that have trouble one by one, the others in one line.
@@ -144,7 +149,7 @@ mod tests {
         }))
         .unwrap();
         let well = page.status(&status);
-        for word in ["REFUSED", "drill", "certificate"] {
+        for word in ["REFUSED", "drill", "certificate", "sending"] {
             assert!(!well.contains(word), "{well}");
         }
         status.refusing = Some("the disk is almost full".to_owned());
@@ -158,12 +163,18 @@ mod tests {
             what: "the certificate /etc/tls.crt ends in 9 days".to_owned(),
             todo: "Renew it".to_owned(),
         }];
+        status.sending = vec![crate::admin::SendingTrouble {
+            severity: crate::notice::Severity::Warning,
+            what: "device fax ends in 3 days".to_owned(),
+            todo: "Renew it, too".to_owned(),
+        }];
         let told = page.status(&status);
         let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
         for line in [
             "NEW MAIL IS REFUSED the disk is almost full. Senders try again",
             "drill internet-cloud is red for 2 h: it did not come back: `tideover drill status`",
             "certificate the certificate /etc/tls.crt ends in 9 days. Renew it",
+            "sending device fax ends in 3 days. Renew it, too",
         ] {
             assert!(told.contains(line), "{line}: {told}");
         }

@@ -125,6 +125,7 @@ fn status_fits_and_tells_what_waits() {
         busy: None,
         red_drills: Vec::new(),
         certificates: Vec::new(),
+        sending: Vec::new(),
         moves: Vec::new(),
         version: "0.1.0".to_owned(),
         now: NOW,

@@ -273,6 +273,9 @@ fn a_backend_is_shown_with_its_history() {
         messages_per_minute: 0,
         mailbox_messages_per_minute: 30,
         mailbox_messages_per_hour: 1000,
+        sender_messages_per_minute: 30,
+        sender_recipients_per_day: 10_000,
+        max_recipients: 500,
         slow_open: true,
         probe: ProbeView {
             interval_seconds: 10,

@@ -79,6 +79,8 @@ fn backend(name: At<String>, section: Section<'_>) -> Backend {
             messages_per_minute: limits.messages_per_minute,
             mailbox_messages_per_minute: limits.mailbox_messages_per_minute,
             mailbox_messages_per_hour: limits.mailbox_messages_per_hour,
+            sender_messages_per_minute: limits.sender_messages_per_minute,
+            sender_recipients_per_day: limits.sender_recipients_per_day,
             slow_open: limits.slow_open,
             probe,
             rejecting,
@@ -102,6 +104,8 @@ struct Limits {
     messages_per_minute: u32,
     mailbox_messages_per_minute: u32,
     mailbox_messages_per_hour: u32,
+    sender_messages_per_minute: u32,
+    sender_recipients_per_day: u32,
     slow_open: bool,
 }
 
@@ -111,6 +115,8 @@ fn limits(section: &Section<'_>) -> Limits {
         messages_per_minute: 0,
         mailbox_messages_per_minute: BackendOptions::MAILBOX_PER_MINUTE,
         mailbox_messages_per_hour: BackendOptions::MAILBOX_PER_HOUR,
+        sender_messages_per_minute: BackendOptions::SENDER_PER_MINUTE,
+        sender_recipients_per_day: BackendOptions::SENDER_RECIPIENTS,
         slow_open: true,
     };
     let numbers = [
@@ -132,6 +138,18 @@ fn limits(section: &Section<'_>) -> Limits {
             "mailbox_messages_per_hour",
             0,
             1_000_000,
+        ),
+        (
+            &mut limits.sender_messages_per_minute,
+            "sender_messages_per_minute",
+            0,
+            1_000_000,
+        ),
+        (
+            &mut limits.sender_recipients_per_day,
+            "sender_recipients_per_day",
+            0,
+            100_000_000,
         ),
     ];
     for (number, name, least, most) in numbers {

@@ -117,6 +117,11 @@ impl Config {
                 per_minute: backend.mailbox_messages_per_minute,
                 per_hour: backend.mailbox_messages_per_hour,
             },
+            sender: queue::SenderRates {
+                per_minute: backend.sender_messages_per_minute,
+                per_day: backend.sender_recipients_per_day,
+                per_message: u32::try_from(backend.session.recipients).unwrap_or(u32::MAX),
+            },
             slow_open: backend.slow_open,
         };
         let backends = self.backends.iter();

@@ -74,7 +74,17 @@ pub struct RefusalView {
     pub reply: String,
 }
 
+/// From this part of a day's recipients on somebody should know.
+const NEAR_PERCENT: u64 = 90;
+
 impl DeviceView {
+    /// Has it had nearly all recipients of today?
+    #[must_use]
+    pub fn is_near_limit(&self) -> bool {
+        let near = |most: u32| self.today.saturating_mul(100) >= u64::from(most) * NEAR_PERCENT;
+        self.daily_recipients.is_some_and(near)
+    }
+
     /// As it is now.
     #[must_use]
     pub fn new(device: &Device, usage: &Usage, now: Timestamp) -> Self {

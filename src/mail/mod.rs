@@ -24,6 +24,7 @@ mod mark;
 mod mime;
 mod originators;
 mod outcome;
+mod paced;
 mod replay;
 mod replayed;
 mod report;
@@ -63,6 +64,7 @@ pub use mime::{
 pub use originators::originators;
 pub(crate) use originators::{Token as OriginatorToken, entries as originator_entries};
 pub use outcome::{Blame, Failure, Outcome};
+pub use paced::{SenderBound, SenderPace};
 pub use replay::{ReplayMark, ReplayPhase, ReplayStep, ReplayedRecipient};
 pub use report::{Report, ReportKind, ReportedRecipient, Returned};
 pub use sign::{Sign, Signing};

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::waiting::Waiting;
-use super::{BackendId, Failure, HoldReason, Landing, ReplayStep, SpoolId};
+use super::{BackendId, Failure, HoldReason, Landing, ReplayStep, SenderPace, SpoolId};
 use crate::base::Timestamp;
 use crate::smtp::Reply;
 
@@ -143,6 +143,9 @@ pub enum RecipientEvent {
     Paced {
         /// Its turn.
         due: Timestamp,
+        /// It is not the mailbox, but the sender who has sent enough.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sender: Option<Box<SenderPace>>,
     },
     /// A replay did something with it.
     Replay {

@@ -36,7 +36,10 @@ fn events() -> Vec<RecipientEvent> {
             due: AT,
             counts: true,
         },
-        RecipientEvent::Paced { due: AT },
+        RecipientEvent::Paced {
+            due: AT,
+            sender: None,
+        },
         RecipientEvent::Rerouted {
             lane: "cloud".to_owned(),
         },

@@ -47,6 +47,7 @@ impl Waiting<'_> {
             attempting,
             uncertain,
             last,
+            on_hold,
             ..
         } = &mut next
         {
@@ -58,8 +59,13 @@ impl Waiting<'_> {
                     // Another lane tells nothing about what is under way.
                     *attempting = self.attempting;
                 }
-                RecipientEvent::Released { due: new, .. } | RecipientEvent::Paced { due: new } => {
+                RecipientEvent::Released { due: new, .. } => *due = *new,
+                RecipientEvent::Paced { due: new, sender } => {
                     *due = *new;
+                    // Nobody gives mail up because of a limit of ours.
+                    let waits = sender.as_ref().map_or(0, |_| new.since(at).as_millis());
+                    let waits = u64::try_from(waits).unwrap_or(u64::MAX);
+                    *on_hold = on_hold.saturating_add(waits);
                 }
                 RecipientEvent::Deferred {
                     failure,

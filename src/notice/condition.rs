@@ -39,13 +39,17 @@ pub enum Kind {
     Filter,
     /// Strangers are told to come later, and it lasts.
     Load,
+    /// A sender of ours has had nearly all recipients of its day.
+    Sender,
+    /// A device has had nearly all recipients of its day, or ends soon.
+    Device,
     /// Nothing is wrong: somebody tries whether notices arrive.
     Test,
 }
 
 impl Kind {
     /// All that are looked for again and again.
-    pub const OBSERVED: [Self; 14] = [
+    pub const OBSERVED: [Self; 16] = [
         Self::Backend,
         Self::Waiting,
         Self::Attention,
@@ -60,6 +64,8 @@ impl Kind {
         Self::Relay,
         Self::Filter,
         Self::Load,
+        Self::Sender,
+        Self::Device,
     ];
 
     /// The word.
@@ -80,6 +86,8 @@ impl Kind {
             Self::Relay => "relay",
             Self::Filter => "filter",
             Self::Load => "load",
+            Self::Sender => "sender",
+            Self::Device => "device",
             Self::Test => "test",
         }
     }

@@ -137,7 +137,7 @@ impl Queue {
             result = spool.record(job.id, numbers.clone(), event.clone()).await;
         }
         self.tried(job.id, &numbers, &event).await;
-        if let RecipientEvent::Deferred { due, .. } | RecipientEvent::Paced { due } = event {
+        if let RecipientEvent::Deferred { due, .. } | RecipientEvent::Paced { due, .. } = event {
             for number in numbers {
                 // It may have moved during the attempt.
                 self.reroute_one(job.id, number, &job.envelope).await;

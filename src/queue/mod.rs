@@ -34,6 +34,8 @@ mod row;
 #[cfg(test)]
 mod samples;
 mod schedule;
+mod senders;
+mod sending;
 mod settle;
 mod state;
 mod tries;
@@ -47,6 +49,7 @@ pub use cases::{CaseTrial, TrialOutcome};
 pub use counts::{DrainCounts, HeldCount, HeldCounts};
 pub use pace::MailboxRates;
 pub use progress::Progress;
+pub use senders::{SenderRates, SenderUse};
 pub use waits::Waits;
 
 use std::collections::BTreeMap;
@@ -66,6 +69,7 @@ use pace::Pace;
 use progress::Speeds;
 use rate::Rates;
 use rerouted::Occasion;
+use senders::Senders;
 use state::State;
 use tries::Tries;
 
@@ -91,6 +95,8 @@ pub struct TargetLimits {
     pub messages_per_minute: u32,
     /// What a mailbox of it may get of the backlog.
     pub mailbox: MailboxRates,
+    /// What a sender of ours may send through it.
+    pub sender: SenderRates,
     /// Does it get its mail slowly at first after trouble?
     pub slow_open: bool,
 }
@@ -105,6 +111,11 @@ impl TargetLimits {
             mailbox: MailboxRates {
                 per_minute: 0,
                 per_hour: 0,
+            },
+            sender: SenderRates {
+                per_minute: 0,
+                per_day: 0,
+                per_message: 0,
             },
             slow_open: true,
         }
@@ -142,6 +153,7 @@ struct Inner {
     state: Mutex<State>,
     rates: Mutex<Rates>,
     pace: Mutex<Pace>,
+    senders: Mutex<Senders>,
     speeds: Mutex<Speeds>,
     /// Up to where lanes were looked at.
     marks: Mutex<Marks>,
@@ -182,6 +194,7 @@ impl Queue {
             state: Mutex::default(),
             rates: Mutex::new(Rates::new(tokio::time::Instant::now())),
             pace: Mutex::default(),
+            senders: Mutex::default(),
             speeds: Mutex::default(),
             marks: Mutex::default(),
             visits: OnceLock::new(),

@@ -228,7 +228,7 @@ impl<const N: usize, const SECONDS: u64> Default for Slices<N, SECONDS> {
 
 impl<const N: usize, const SECONDS: u64> Slices<N, SECONDS> {
     /// The window with its slice too many.
-    const SPAN: Duration = Duration::from_secs(N as u64 * SECONDS);
+    pub(super) const SPAN: Duration = Duration::from_secs(N as u64 * SECONDS);
 
     pub(super) fn count(&mut self, now: Duration) {
         let slice = now.as_secs() / SECONDS;
@@ -259,7 +259,7 @@ impl<const N: usize, const SECONDS: u64> Slices<N, SECONDS> {
     }
 
     /// How long until fewer than `limit` count.
-    fn room_in(&self, limit: u32, now: Duration) -> Duration {
+    pub(super) fn room_in(&self, limit: u32, now: Duration) -> Duration {
         let mut sum = self.sum(now);
         if limit == 0 || sum < limit {
             return Duration::ZERO;

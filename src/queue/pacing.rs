@@ -2,7 +2,7 @@
 //! neither a connection nor an attempt.
 //!
 //! The rates bind the backlog. Fresh mail counts against them but does not wait: people expect it
-//! now, and it comes no faster than it came to us.
+//! now, and it comes no faster than it came to us. What a sender of ours may bind fresh mail, too.
 
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::pace::{Item, Pace, Turn};
 use super::state::{Job, JobRecipient};
 use super::{Queue, ending};
 use crate::base::Timestamp;
-use crate::mail::{BackendId, DeliveryTarget, RecipientEvent};
+use crate::mail::{BackendId, DeliveryTarget, RecipientEvent, SenderPace};
 
 /// Mail that was accepted so long ago and is not delivered yet is backlog.
 const FRESH: Duration = Duration::from_secs(60);
@@ -28,6 +28,15 @@ pub(super) enum Asking {
     Turn,
 }
 
+/// Somebody who has his turn later.
+#[derive(Debug)]
+pub(super) struct Late {
+    pub(super) recipient: JobRecipient,
+    pub(super) wait: Duration,
+    /// It is because of the sender.
+    pub(super) sender: Option<Box<SenderPace>>,
+}
+
 impl Queue {
     /// The recipients of a job that may be sent now; the others get their turns. `None` when
     /// nobody is left.
@@ -40,6 +49,8 @@ impl Queue {
         let DeliveryTarget::Backend(backend) = target else {
             return Some(job);
         };
+        let sender = self.sender_at(backend, &job);
+        let mut early = self.part_by_sender(&mut job, (sender.as_ref(), asking));
         let mut late = Vec::new();
         {
             let mut pace = self.pace();
@@ -51,9 +62,20 @@ impl Queue {
                 }
             }
         }
-        match job.replay.clone() {
-            Some(replay) => self.give_replay_turns(&replay, (&job, asking), late).await,
-            None => self.give_turns(&job, late).await,
+        if let Some(sender) = sender.filter(|_| asking == Asking::Turn) {
+            self.count_of_sender(&job, &sender).await;
+        }
+        if let Some(replay) = job.replay.clone() {
+            let asked = (&job, asking);
+            self.give_replay_turns(&replay, asked, late).await;
+        } else {
+            let late = late.into_iter().map(|(recipient, wait)| Late {
+                recipient,
+                wait,
+                sender: None,
+            });
+            early.extend(late);
+            self.give_turns(&job, early).await;
         }
         (!job.recipients.is_empty()).then_some(job)
     }
@@ -103,17 +125,25 @@ impl Queue {
         job.replay.is_none() && recipient.was.attempts == 0 && age < FRESH
     }
 
-    async fn give_turns(&self, job: &Job, late: Vec<(JobRecipient, Duration)>) {
+    async fn give_turns(&self, job: &Job, late: Vec<Late>) {
         if late.is_empty() {
             return;
         }
         let now = self.0.parts.clock.now();
-        let turns = late.iter().map(|(recipient, wait)| {
-            let due: Timestamp = now.after(*wait);
-            (RecipientEvent::Paced { due }, vec![recipient.number])
-        });
-        let turns = turns.collect();
-        let recipients = late.into_iter().map(|(recipient, _)| recipient).collect();
+        let (mut turns, mut recipients) = (Vec::new(), Vec::new());
+        for Late {
+            recipient,
+            wait,
+            sender,
+        } in late
+        {
+            let due: Timestamp = now.after(wait);
+            turns.push((
+                RecipientEvent::Paced { due, sender },
+                vec![recipient.number],
+            ));
+            recipients.push(recipient);
+        }
         let job = Job {
             recipients,
             ..job.clone()

@@ -1,10 +1,11 @@
 //! What mailboxes got before a restart: the log knows it. Without it every restart would give each
 //! mailbox another hour's messages at once (decision 11).
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use super::Queue;
 use super::pace::Item;
+use super::{Queue, TargetLimits};
 use crate::base::Timestamp;
 use crate::limits;
 use crate::smtp::Mailbox;
@@ -12,16 +13,17 @@ use crate::spool::{Recent, Spool, SpoolError};
 
 /// The longest window of a rate, with its slice too many.
 const LATELY: Duration = Duration::from_secs(65 * 60);
+/// That of a sender.
+const LAST_MINUTE: Duration = Duration::from_secs(70);
 
 impl Queue {
     /// Counts what mailboxes got lately, before the first one of the backlog asks for its turn.
     pub(super) async fn recall_pace(&self) {
+        self.restore_senders().await;
         let options = self.options();
-        if options
-            .backends
-            .values()
-            .all(|limits| limits.mailbox.is_unlimited())
-        {
+        let is_unlimited =
+            |limits: &TargetLimits| limits.mailbox.is_unlimited() && limits.sender.is_unlimited();
+        if options.backends.values().all(is_unlimited) {
             return;
         }
         let (queue, now) = (self.clone(), self.0.parts.clock.now());
@@ -32,24 +34,31 @@ impl Queue {
     }
 
     fn recall_from(&self, spool: &Spool, now: Timestamp) -> Result<(), SpoolError> {
+        let mut messages = HashSet::new();
         let mut count = |recent: Recent| {
             // What is delivered from now on is counted already.
             if recent.at <= now && !self.stopping() {
-                self.recall_one(spool, now, &recent);
+                let is_late = now.since(recent.at) <= LAST_MINUTE;
+                let first = is_late && messages.insert((recent.id, recent.backend.clone()));
+                self.recall_one(spool, now, (&recent, first));
             }
         };
         spool.recent(now.before(LATELY), limits::RECALLED_RECORDS, &mut count)
     }
 
-    fn recall_one(&self, spool: &Spool, now: Timestamp, recent: &Recent) {
+    /// `first`: of its message in the last minute.
+    fn recall_one(&self, spool: &Spool, now: Timestamp, (recent, first): (&Recent, bool)) {
         let rates = self.limits_of_backend(&recent.backend).mailbox;
-        if rates.is_unlimited() {
+        if rates.is_unlimited() && !first {
             return;
         }
         // A message that is gone or cannot be read is one less.
         let Ok(Some(message)) = spool.message(recent.id) else {
             return;
         };
+        if first {
+            self.recall_sender((&recent.backend, recent.at), &message.envelope);
+        }
         let recipients = &message.envelope.recipients;
         let Some(recipient) = recipients.get(usize::from(recent.number)) else {
             return;

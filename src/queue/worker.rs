@@ -288,6 +288,7 @@ impl Queue {
             let mark = Mark::InTime;
             return Delivered { pause: PAUSE, mark };
         }
+        self.refund_sender(target, &job, &outcomes);
         let pause = self.tell_board(target, &outcomes);
         if job.replay.is_none() {
             self.tell_breaker(target, &job, &outcomes);

@@ -215,6 +215,7 @@ async fn alike_events_are_counted_and_not_listed() {
     };
     let paced = RecipientEvent::Paced {
         due: Timestamp::EPOCH,
+        sender: None,
     };
     let busy = deferred("450 4.2.1 busy");
     for _ in 0..400 {

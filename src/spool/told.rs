@@ -48,6 +48,15 @@ fn age(line: &MessageLine) -> f64 {
     line.at.since(line.id.timestamp()).as_secs_f64()
 }
 
+fn looked_for((id, numbers): (SpoolId, &str), backend: &str, landing: &Landing) {
+    let folder = match landing {
+        Landing::Found { folder, .. } => Some(folder),
+        Landing::Missing => None,
+    };
+    let found = landing.name();
+    tracing::info!(%id, numbers, backend, found, folder, "looked for");
+}
+
 fn tell_event(line: &EventLine) {
     use RecipientEvent as Event;
 
@@ -77,7 +86,10 @@ fn tell_event(line: &EventLine) {
         } => {
             tracing::info!(%id, numbers, %backend, reply = %failure, %due, seconds, "deferred");
         }
-        Event::Paced { due } => tracing::debug!(%id, numbers, %due, "paced"),
+        Event::Paced { due, sender } => {
+            let sender = sender.as_ref().map(|it| it.sender.as_str());
+            tracing::debug!(%id, numbers, %due, sender, "paced");
+        }
         Event::Rerouted { lane } => tracing::info!(%id, numbers, lane, "rerouted"),
         Event::Held { reason } => tracing::warn!(%id, numbers, %reason, "held"),
         Event::Released { actor, reason, .. } => {
@@ -104,12 +116,7 @@ fn tell_event(line: &EventLine) {
             tracing::info!(%id, numbers, into, people, "expanded");
         }
         Event::Landing { backend, landing } => {
-            let folder = match landing {
-                Landing::Found { folder, .. } => Some(folder),
-                Landing::Missing => None,
-            };
-            let found = landing.name();
-            tracing::info!(%id, numbers, %backend, found, folder, "looked for");
+            looked_for((id, &numbers), backend.as_str(), landing);
         }
         Event::Replay {
             replay,
@@ -290,7 +297,7 @@ mod tests {
                 counts: true,
             },
             RecipientEvent::Interrupted { uncertain: true },
-            RecipientEvent::Paced { due },
+            RecipientEvent::Paced { due, sender: None },
             RecipientEvent::Rerouted {
                 lane: "cloud".to_owned(),
             },

@@ -87,6 +87,13 @@ metrics! {
     Counter ATTEMPTS = "tideover_attempts_total" ["backend, outcome"]
         "Attempts to deliver, by recipient and outcome (delivered, deferred, held, bounced); \
          strangers are counted under the backend \"@\".";
+    Counter SENDER_PACED = "tideover_sender_paced_total" ["backend, limit"]
+        "Recipients who wait because a sender of ours has sent a backend as much as it may, by \
+         limit (minute, day).";
+    Gauge SENDERS_NEAR_LIMIT = "tideover_senders_near_limit" [""]
+        "Senders of ours that have had 90 % of the recipients of their day through a backend.";
+    Gauge DEVICES_NEAR_LIMIT = "tideover_devices_near_limit" [""]
+        "Devices that have had 90 % of the recipients that they may have today.";
     Gauge WEBMAIL_MAILBOXES = "tideover_webmail_mailboxes" ["domain"]
         "Mailboxes of the directory whose users could log in to the webmail.";
     Gauge WEBMAIL_ENROLLED = "tideover_webmail_enrolled" ["domain"]

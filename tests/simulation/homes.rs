@@ -35,7 +35,7 @@ fn a_start_looks_at_the_backlog_when_homes_have_changed() {
         // A sign by which a look is noticed: it stands in a lane that is not its home's, and nobody
         // tries it, because an attempt that is deferred brings it back.
         let due = door.now().after(60 * MINUTE);
-        let paced = RecipientEvent::Paced { due };
+        let paced = RecipientEvent::Paced { due, sender: None };
         door.spool.record(sent[0], vec![0], paced).await.unwrap();
         let lane = "cloud".to_owned();
         let astray = RecipientEvent::Rerouted { lane };

@@ -47,6 +47,7 @@ mod replays_missing;
 mod reports;
 mod scenarios;
 mod seeds;
+mod senders;
 mod signals;
 mod store;
 mod verified;

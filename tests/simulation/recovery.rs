@@ -8,7 +8,7 @@ use tideover::backend::{Override, Wish};
 use tideover::base::Timestamp;
 use tideover::directory::Directory;
 use tideover::mail::{BackendId, RecipientEvent, RecipientState, SpoolId};
-use tideover::queue::{self, MailboxRates, TargetLimits};
+use tideover::queue::{self, MailboxRates, SenderRates, TargetLimits};
 use tokio::time::{Instant, sleep};
 
 use crate::door::{Door, Site, options_of_the_queue, simulate};
@@ -25,6 +25,11 @@ pub(crate) const LIMITS: TargetLimits = TargetLimits {
     mailbox: MailboxRates {
         per_minute: 30,
         per_hour: 1000,
+    },
+    sender: SenderRates {
+        per_minute: 0,
+        per_day: 0,
+        per_message: 0,
     },
     slow_open: true,
 };

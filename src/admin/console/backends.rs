@@ -199,6 +199,14 @@ fn settings(details: &BackendDetails) -> Vec<(&'static str, String)> {
             ),
         ),
         (
+            "Of one sender of ours",
+            format!(
+                "messages a minute: {}; recipients a day: {}",
+                limit(details.sender_messages_per_minute),
+                limit(details.sender_recipients_per_day)
+            ),
+        ),
+        (
             "Probes",
             format!(
                 "every {} s; down after {} bad ones, up after {} good ones",

@@ -3,9 +3,17 @@
 use std::net::IpAddr;
 
 use super::quote::{powershell, powershell_list};
-use super::{Certificate, Facts, Step, own_side};
+use super::{Certificate, Facts, Step, own_limits, own_side};
 
 const SHELL: &str = "Exchange Online PowerShell";
+/// What a mailbox may send there, and how many recipients a message may have.
+const LIMITS: [(&str, u32); 3] = [
+    ("max_recipients", 500),
+    ("sender_messages_per_minute", 30),
+    ("sender_recipients_per_day", 10_000),
+];
+const LIMITS_NOTE: &str = "what the tenant allows a message may be another number \
+                           (Get-TransportConfig, MaxRecipientEnvelopeLimit)";
 
 pub(super) fn steps(facts: &Facts) -> Vec<Step> {
     vec![
@@ -13,6 +21,7 @@ pub(super) fn steps(facts: &Facts) -> Vec<Step> {
         skip_listing(facts),
         seals(facts),
         domains(facts),
+        own_limits(facts, &LIMITS, LIMITS_NOTE),
         lock(facts),
     ]
 }

@@ -1,11 +1,25 @@
 //! Google Workspace: the inbound gateway, and a route for those who are not there yet.
 
-use super::{Facts, Step, own_side};
+use super::{Facts, Step, own_limits, own_side};
 
 const CONSOLE: &str = "Admin console, Apps > Google Workspace > Gmail";
 
+/// What a message may have there, and what an account may send within a day.
+const LIMITS: [(&str, u32); 3] = [
+    ("max_recipients", 100),
+    ("sender_messages_per_minute", 30),
+    ("sender_recipients_per_day", 10_000),
+];
+const LIMITS_NOTE: &str = "a transaction over SMTP has 100 recipients there, an account 10,000 \
+                           within a day; trial accounts have less";
+
 pub(super) fn steps(facts: &Facts) -> Vec<Step> {
-    vec![gateway(facts), route(facts), lock()]
+    vec![
+        gateway(facts),
+        route(facts),
+        own_limits(facts, &LIMITS, LIMITS_NOTE),
+        lock(),
+    ]
 }
 
 fn gateway(facts: &Facts) -> Step {

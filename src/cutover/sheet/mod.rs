@@ -221,6 +221,20 @@ fn after(facts: &Facts) -> Step {
         .note("the steps marked \"after the cutover\" only when no mail goes around this server")
 }
 
+/// What the config should say of the limits of a platform in the cloud, which shuts out who sends
+/// more.
+fn own_limits(facts: &Facts, limits: &[(&str, u32)], note: &str) -> Step {
+    let place = format!(
+        "[backend.{}] in the config of this server, then `tideover reload`",
+        facts.backend
+    );
+    let step = Step::new("No more than the platform takes", &place).note(note);
+    let lines = limits.iter();
+    lines.fold(step, |step, (key, number)| {
+        step.run(format!("{key} = {number}"))
+    })
+}
+
 /// Notes about our own side that a sheet for a platform in the cloud needs.
 fn own_side(facts: &Facts) -> Vec<String> {
     let backend = &facts.backend;

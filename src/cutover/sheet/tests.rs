@@ -109,6 +109,22 @@ fn exchange_online_goes_by_the_certificate_if_there_is_one() {
 }
 
 #[test]
+fn a_sheet_says_what_the_platform_takes() {
+    for (kind, most) in [(SheetKind::ExchangeOnline, 500), (SheetKind::Google, 100)] {
+        let sheet = sheet(kind, &facts());
+        let mut steps = sheet.steps.iter();
+        let limits = steps.find(|it| it.place.starts_with("[backend.cloud] in the config"));
+        let lines = limits.unwrap().commands.join("\n");
+        let told: toml::Table = lines.parse().unwrap();
+        assert_eq!(told["max_recipients"].as_integer(), Some(most));
+        assert_eq!(told["sender_messages_per_minute"].as_integer(), Some(30));
+        assert_eq!(told["sender_recipients_per_day"].as_integer(), Some(10_000));
+    }
+    let exchange = all(&sheet(SheetKind::Exchange, &facts()));
+    assert!(!exchange.contains("sender_recipients_per_day"));
+}
+
+#[test]
 fn what_locks_the_platform_up_comes_after_the_cutover() {
     for kind in [
         SheetKind::ExchangeOnline,
