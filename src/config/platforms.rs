@@ -398,9 +398,8 @@ fn check_unknown(source: &Source<'_>, kind: DomainKind, unknown: &At<Unknown>) {
 }
 
 /// Those that can be used.
-pub(super) fn configs(backends: Vec<Backend>) -> Vec<BackendConfig> {
-    let backends = backends.into_iter();
-    backends.filter_map(|backend| backend.config).collect()
+pub(super) fn configs(all: Vec<Backend>) -> Vec<BackendConfig> {
+    all.into_iter().filter_map(|it| it.config).collect()
 }
 
 /// `[outbound]`.

@@ -13,7 +13,7 @@ use crate::base::open_regular;
 use crate::limits;
 use crate::mail::BackendId;
 use crate::smtp::Mailbox;
-use crate::terminal::clamped;
+use crate::terminal::{clamped, visible};
 
 const COLUMNS: &str = "address, home, delivery_address, delivery_address.BACKEND, name, type, \
                        aliases, receive_only, x500, second_address, members, hidden, internal_only";
@@ -82,8 +82,8 @@ impl ImportErrors {
         if self.errors.len() < limits::IMPORT_ERRORS {
             self.errors.push(RowError {
                 line,
-                column: column.map(str::to_owned),
-                what: clamped(&what.into(), SAID),
+                column: column.map(visible),
+                what: clamped(&visible(&what.into()), SAID),
             });
         } else {
             self.more += 1;

@@ -232,6 +232,11 @@ impl OpenChannel {
                 return (session, last_word.ok_or(error));
             }
         };
+        // What was said before the message is whole is no reply to it.
+        if !self.link.is_in_step() {
+            let early = self.link.reply(Stage::Body).await;
+            return (session, early);
+        }
         if let Err(unmarked) = before_end.pass().await {
             return (session, Err(Error::Unmarked(unmarked)));
         }

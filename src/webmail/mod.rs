@@ -69,6 +69,8 @@ pub use invitations::Invited;
 pub use invite_mail::{InvitationMail, Mailed};
 pub use provider::{ProviderLogin, SecondStep};
 pub use renewal::OldPasskeys;
+pub use rich::narrow as narrow_html;
+pub use sanitize::harmless_html;
 pub use scram::KeepKeys;
 pub use sheet::{Slip, sheet_page, sheet_text};
 pub use standing::HealthView;

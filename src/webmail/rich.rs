@@ -27,7 +27,8 @@ const TAGS: [&str; 13] = [
 
 /// Cuts HTML down to what a letter of ours can have. `None` when nothing that one can read is left,
 /// or when it is too deep or too long to be worked on: then the letter is plain text.
-pub(crate) fn narrow(html: &str) -> Option<String> {
+#[must_use]
+pub fn narrow(html: &str) -> Option<String> {
     if html.len() > limits::FORM {
         return None;
     }

@@ -3,8 +3,27 @@
 
 use std::path::Path;
 
+#[path = "../../fuzz/delivery.rs"]
+mod delivery;
+#[path = "../../fuzz/directory.rs"]
+mod directory;
 #[path = "../../fuzz/entries.rs"]
 mod entries;
+#[path = "../../fuzz/filters.rs"]
+mod filters;
+#[path = "../../fuzz/imap.rs"]
+mod imap;
+#[path = "../../fuzz/message.rs"]
+mod message;
+#[path = "../../fuzz/session.rs"]
+mod session;
+#[path = "../../fuzz/trust.rs"]
+mod trust;
+
+/// Damaged copies of each seed of what is quick.
+const MANY: usize = 2_000;
+/// The same of whole conversations.
+const SOME: usize = 300;
 
 /// A small generator with a fixed seed: each run tries the same.
 struct Damage(u64);
@@ -56,16 +75,29 @@ impl Damage {
 }
 
 fn over_the_corpus(target: &str, entry: fn(&[u8])) {
+    so_often_over_the_corpus(MANY, target, entry);
+}
+
+fn so_often_over_the_corpus(copies: usize, target: &str, entry: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fuzz/corpus")
         .join(target);
     let mut damage = Damage(1);
     let mut seeds = 0;
-    for file in std::fs::read_dir(folder).unwrap() {
-        let seed = std::fs::read(file.unwrap().path()).unwrap();
-        entry(&seed);
-        for _ in 0..2_000 {
-            entry(&damage.damage(&seed));
+    let files = std::fs::read_dir(folder).unwrap();
+    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    // The damages go on from one to the next.
+    files.sort();
+    for file in files {
+        let seed = std::fs::read(file).unwrap();
+        let told = |input: &[u8]| {
+            let run = std::panic::AssertUnwindSafe(|| entry(input));
+            let run = std::panic::catch_unwind(run);
+            assert!(run.is_ok(), "{target} fails with {}", input.escape_ascii());
+        };
+        told(&seed);
+        for _ in 0..copies {
+            told(&damage.damage(&seed));
         }
         seeds += 1;
     }
@@ -128,4 +160,39 @@ fn data() {
 #[test]
 fn filters() {
     over_the_corpus("filter", entries::filter);
+}
+
+#[test]
+fn sessions() {
+    so_often_over_the_corpus(SOME, "session", session::session);
+}
+
+#[test]
+fn deliveries() {
+    so_often_over_the_corpus(SOME, "delivery", delivery::delivery);
+}
+
+#[test]
+fn trust_at_receipt() {
+    so_often_over_the_corpus(SOME, "trust", trust::trust);
+}
+
+#[test]
+fn mailboxes() {
+    so_often_over_the_corpus(SOME, "imap", imap::imap);
+}
+
+#[test]
+fn what_filters_say() {
+    so_often_over_the_corpus(SOME, "filters", filters::filters);
+}
+
+#[test]
+fn messages_as_people_see_them() {
+    so_often_over_the_corpus(SOME, "message", message::message);
+}
+
+#[test]
+fn files_of_people() {
+    so_often_over_the_corpus(SOME, "directory", directory::directory);
 }

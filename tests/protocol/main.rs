@@ -7,12 +7,21 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+#[path = "../simulation/chance.rs"]
+mod chance;
 mod corpus;
 mod disk;
 mod door;
 mod load;
+#[path = "../../fuzz/pipes.rs"]
+mod pipes;
+#[path = "../simulation/disk.rs"]
+#[expect(dead_code, reason = "the simulation asks more of it")]
+mod platter;
 mod scanner;
 mod script;
+#[path = "../../fuzz/server.rs"]
+mod server;
 mod tarpit;
 
 use std::path::Path;
