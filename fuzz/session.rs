@@ -96,7 +96,9 @@ impl Setting {
                 xclient: vec!["198.51.100.8/32".parse().unwrap()],
                 ..Spokesmen::default()
             },
+            require_tls_from: Vec::new(),
             requiretls: true,
+            device_login: true,
             max_message_size: 20_000,
             bounds: Bounds {
                 recipients: 20,
