@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 use super::{Directory, Entry};
-use crate::mail::BackendId;
+use crate::mail::{BackendId, one_line};
 use crate::smtp::Mailbox;
 
 impl Directory {
@@ -37,7 +37,9 @@ impl Directory {
         head.extend(rest.map(str::to_owned));
         writer.write_record(&head)?;
         for entry in living() {
-            writer.write_record(row(&entry, &backends))?;
+            // A name with a line end in it could not be read again, nor what stands behind it.
+            let row = row(&entry, &backends);
+            writer.write_record(row.iter().map(|field| one_line(field)))?;
         }
         writer.flush()?;
         Ok(())
