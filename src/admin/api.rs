@@ -23,7 +23,6 @@ use super::{
 };
 use crate::base::Shutdown;
 use crate::mail::SpoolId;
-use crate::outbound::TlsCount;
 use crate::smtp::Mailbox;
 use crate::spool::SpoolError;
 use crate::telemetry::names;
@@ -254,10 +253,6 @@ pub(super) async fn trace(State(admin): Us, Query(query): Query<TraceQuery>) -> 
         .blocking(move |admin| admin.trace(&query))
         .await
         .map(Json)
-}
-
-pub(super) async fn tls(State(admin): Us) -> Answer<Vec<TlsCount>> {
-    Ok(Json(admin.outbound.tls_counts()))
 }
 
 pub(super) async fn users(State(admin): Us) -> Answer<Vec<Account>> {

@@ -58,6 +58,7 @@ mod storage;
 mod sync_api;
 mod table;
 mod taken;
+mod tls_api;
 mod verified_api;
 mod view;
 mod wave_api;

@@ -9,7 +9,7 @@ use super::{
     activation_api, api, audit, cases_api, config_api, device_api, directory_api, directory_import,
     directory_past, directory_people, document, drill_api, hold_api, invitation_api, landing_api,
     move_api, nearly, notify_api, operators, override_api, queue_api, rehearsal_api, replay_api,
-    report_api, spool_api, sync_api, verified_api, wave_api, writeback_api, x500_api,
+    report_api, spool_api, sync_api, tls_api, verified_api, wave_api, writeback_api, x500_api,
 };
 use crate::limits;
 
@@ -25,6 +25,7 @@ pub(super) fn operations() -> Vec<Operation> {
         users(),
         device_api::operations(),
         spool_api::operations(),
+        tls_api::operations(),
         accounts_of_the_past(),
         operators::operations(),
         audit::operations(),
@@ -52,7 +53,6 @@ fn state() -> Vec<Operation> {
             override_api::probe,
         )
         .without_reason(),
-        look("/api/tls", Viewer, "How TLS went", api::tls),
         look("/api/drill", Viewer, "The drills", drill_api::status),
         change("/api/drill/run", Operator, "Drill now", drill_api::run),
         look("/api/notify", Viewer, "Who is told", notify_api::status),

@@ -39,6 +39,8 @@ pub use results::{Claim, claim, results_field};
 pub use ruling::{Enforcement, Enforcements, Listed, Ruling, rule};
 pub use sign::Signer;
 
+pub(crate) use name::is_within;
+
 #[cfg(test)]
 mod suites;
 #[cfg(test)]

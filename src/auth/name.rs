@@ -19,7 +19,7 @@ pub(super) fn key(text: &str) -> Option<String> {
 }
 
 /// Is it the domain, or below it?
-pub(super) fn is_within(name: &str, domain: &str) -> bool {
+pub(crate) fn is_within(name: &str, domain: &str) -> bool {
     let front = name.strip_suffix(domain);
     front.is_some_and(|front| front.is_empty() || front.ends_with('.'))
 }

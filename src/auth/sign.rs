@@ -16,7 +16,7 @@ use crate::base::{Clock, Timestamp};
 use crate::mail::{AuthResult, ParsedMessage, Sign, Signing};
 
 /// Fields that are signed where they are: what a reader sees, and what gives it its meaning.
-const SIGNED: [&str; 14] = [
+const SIGNED: [&str; 16] = [
     "from",
     "to",
     "cc",
@@ -30,6 +30,8 @@ const SIGNED: [&str; 14] = [
     "content-type",
     "content-transfer-encoding",
     "auto-submitted",
+    "tls-report-domain",
+    "tls-report-submitter",
     "dkim-signature",
 ];
 /// Base64 of one line.

@@ -21,6 +21,7 @@ use super::replay::ReplayVerb;
 use super::report::ReportArgs;
 use super::running::ConfigArgs;
 use super::setup::SetupArgs;
+use super::tls::TlsVerb;
 use super::wave::WaveVerb;
 use super::webmail::WebmailVerb;
 use super::writeback::WritebackVerb;
@@ -152,7 +153,10 @@ pub(crate) enum Verb {
         limit: u16,
     },
     /// How TLS with servers outside went in the last days, as RFC 8460 counts it
-    Tls,
+    Tls {
+        #[command(subcommand)]
+        verb: Option<TlsVerb>,
+    },
     /// For whom the webmail is open
     #[command(subcommand)]
     Webmail(WebmailVerb),

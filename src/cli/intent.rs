@@ -24,6 +24,7 @@ use super::replay::ReplayVerb;
 use super::report::ReportArgs;
 use super::running::ConfigArgs;
 use super::setup::SetupArgs;
+use super::tls::{self, TlsVerb};
 use super::wave::WaveVerb;
 use super::webmail::WebmailVerb;
 use super::writeback::WritebackVerb;
@@ -136,7 +137,7 @@ pub(crate) enum Question {
     Moves,
     Explain(AddressQuery),
     Trace(TraceQuery),
-    Tls,
+    Tls(Option<TlsVerb>),
     User(UserVerb),
     Reload,
 }
@@ -200,7 +201,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
             of,
             limit: usize::from(limit),
         })),
-        Verb::Tls => Work::Ask(Question::Tls),
+        Verb::Tls { verb } => Work::Ask(Question::Tls(verb)),
         Verb::Webmail(verb) => Work::Webmail(Box::new(verb), actor.to_owned()),
         Verb::User(verb) => Work::Ask(Question::User(verb)),
         Verb::Key(verb) => Work::Key(verb),
@@ -339,7 +340,7 @@ impl Question {
                 escape(&query.of),
                 query.limit
             )),
-            Self::Tls => Request::get("/api/tls".to_owned()),
+            Self::Tls(verb) => tls::request(verb.as_ref()),
             Self::User(verb) => verb.request(),
             Self::Reload => Request::post("/api/reload", &()),
         }

@@ -52,6 +52,7 @@ mod report;
 mod running;
 mod setup;
 mod teller;
+mod tls;
 mod users;
 mod watch;
 mod wave;
@@ -72,7 +73,6 @@ use crate::admin::{
     ReloadView, SizeView, StatusView, TraceView,
 };
 use crate::base::Clock;
-use crate::outbound::TlsCount;
 use crate::telemetry::log;
 use crate::terminal::{Palette, folded};
 use args::Arguments;
@@ -296,7 +296,7 @@ async fn ask(config: At<'_>, question: Question, format: Format) -> Result<(), F
                 .await
         }
         Question::Trace(_) => asker.show(request, |it: &TraceView| page.trace(it)).await,
-        Question::Tls => asker.show(request, |it: &Vec<TlsCount>| page.tls(it)).await,
+        Question::Tls(verb) => asker.about_tls(verb.as_ref(), request).await,
         Question::User(verb) => asker.about_users(verb, request).await,
         Question::Reload => {
             let text = |_: &ReloadView| "the server runs with the config as it is now\n".to_owned();

@@ -7,7 +7,6 @@ use crate::admin::{
 use crate::backend::Health;
 use crate::base::Timestamp;
 use crate::mail::{MethodResult, Verdict};
-use crate::outbound::TlsCount;
 use crate::route::ShownState;
 use crate::terminal::{
     Cell, Palette, Table, Tone, WIDTH, bytes, columns, duration, moment, visible,
@@ -411,32 +410,6 @@ impl Page {
             }
         }
         text
-    }
-
-    /// `tls`.
-    pub(crate) fn tls(self, counts: &[TlsCount]) -> String {
-        if counts.is_empty() {
-            return "no TLS with servers outside in the last days\n".to_owned();
-        }
-        let mut table = Table::new(&["DAY", "DOMAIN", "POLICY", "RESULT", "SESSIONS"], &[1, 3]);
-        for count in counts {
-            let tone = if count.result == "success" {
-                Tone::Good
-            } else {
-                Tone::Bad
-            };
-            let day = count.day.to_string();
-            table.row([
-                day.get(..10).unwrap_or(&day).into(),
-                count.domain.as_str().into(),
-                count.policy.as_str().into(),
-                Cell::toned(count.result.as_str(), tone),
-                count.sessions.to_string().into(),
-            ]);
-        }
-        let covers = "the last seven days by UTC, restarts included; \
-                      tideover_tls_sessions_total counts since the program was started";
-        table.render(self.palette) + &Self::paragraph(covers)
     }
 }
 

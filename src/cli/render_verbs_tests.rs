@@ -9,7 +9,6 @@ use crate::admin::{
 use crate::backend::{Became, Health, HealthChange, Protocol, TlsPolicy};
 use crate::base::Timestamp;
 use crate::mail::{BackendId, CaseKind, Cause, SpoolId};
-use crate::outbound::{PolicyKind, TlsCount};
 use crate::queue::{CaseTrial, Tally, TrialOutcome};
 use crate::route::{Check, MoveState, MoveStep, Selection, Weight};
 use crate::terminal::{Palette, WIDTH, columns};
@@ -298,27 +297,4 @@ fn a_backend_is_shown_with_its_history() {
     // The drain hides nothing of how it is.
     assert!(lines[1].contains("rejecting"), "{text}");
     assert!(text.contains("refused alike"), "{text}");
-}
-
-#[test]
-fn tls_with_servers_outside_is_counted_by_day_domain_and_result() {
-    assert!(page().tls(&[]).starts_with("no TLS"));
-    let count = |policy, result: &str, sessions| TlsCount {
-        day: Timestamp::from_millis(1_794_960_000_000),
-        domain: "a-rather-long-name-of-a-domain.far.example".to_owned(),
-        policy,
-        result: result.to_owned(),
-        sessions,
-    };
-    let text = page().tls(&[
-        count(PolicyKind::Sts, "success", 1412),
-        count(PolicyKind::Tlsa, "certificate-expired", 3),
-    ]);
-    fits(&text);
-    let lines: Vec<String> = text.lines().map(words).collect();
-    assert_eq!(lines[0], "DAY DOMAIN POLICY RESULT SESSIONS");
-    assert!(lines[1].starts_with("2026-11-18 "), "{text}");
-    assert!(lines[1].ends_with("sts success 1412"), "{text}");
-    let failed = words(&text);
-    assert!(failed.contains("tlsa certificate-expired 3"), "{text}");
 }

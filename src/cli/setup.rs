@@ -10,9 +10,8 @@ use super::render::Page;
 use super::{Exit, Failure, home, print};
 use crate::base::Clock;
 use crate::config::{BackendConfig, Config};
-use crate::cutover::is_public;
 use crate::cutover::sheet::{Sheet, SheetKind, Step, sheet};
-use crate::net::{Dns, Resolve as _};
+use crate::net::{Dns, Resolve as _, is_public};
 use crate::terminal::{Palette, Tone};
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]

@@ -100,7 +100,7 @@ pub(super) fn is_question(work: &Work) -> bool {
             | Question::Moves
             | Question::Explain(_)
             | Question::Trace(_)
-            | Question::Tls => true,
+            | Question::Tls(_) => true,
             Question::Override(..)
             | Question::Probe(_)
             | Question::Case(CaseQuestion::Release(..) | CaseQuestion::Bounce(..))

@@ -39,6 +39,8 @@ kind = "clamd"
 address = "/run/clamav/clamd.ctl"
 [automatic.ndr]
 [partners]
+[tlsrpt]
+from = "tls-reports@example.org"
 [notices]
 "#;
 
@@ -291,7 +293,7 @@ fn changes_name_what_runs_and_what_the_file_says() {
                 "retain",
                 Some("\"30d\""),
                 Some("\"60d\""),
-                Some(37)
+                Some(39)
             ),
             change(
                 "[backend.onprem]",
@@ -305,7 +307,7 @@ fn changes_name_what_runs_and_what_the_file_says() {
                 "mx",
                 None,
                 Some("\"c.example\""),
-                Some(39)
+                Some(41)
             ),
         ]
     );

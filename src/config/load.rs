@@ -12,7 +12,7 @@ use super::{
     Config, LdapSource, Listing, Problem, Problems, ServerConfig, WebConfig, admin_keys, auth_keys,
     automatic_keys, dns_keys, drill, filter_keys, landing_keys, ldap_keys, listener_keys, log_keys,
     mta_sts_keys, notice_keys, online, people, people_keys, platforms, sections, signing, tls_keys,
-    tls_policy_keys, writeback_keys,
+    tls_policy_keys, tlsrpt_keys, writeback_keys,
 };
 use crate::base::read_regular;
 use crate::directory::Directory;
@@ -216,11 +216,9 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
 
     let others = (web.as_ref(), admin.as_ref(), mta_sts.as_ref());
     check_binds(source, &listeners, others);
+    let binds = listeners.iter().map(|listener| listener.bind.value);
     let ourselves = Ourselves {
-        listeners: listeners
-            .iter()
-            .map(|listener| listener.bind.value)
-            .collect(),
+        listeners: binds.collect(),
         hostname: server.hostname.as_ref().map(|at| &at.value),
     };
     ourselves.check(source, &backends, &outside.relays);
@@ -256,6 +254,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         directory: directory.config(),
         relay: outside.relays.into_iter().map(|at| at.value).collect(),
         protection: outside.protection,
+        tlsrpt: tlsrpt_keys::tlsrpt(root),
         queue,
         replay,
         landing,

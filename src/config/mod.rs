@@ -37,6 +37,7 @@ mod sheet;
 mod signing;
 mod tls_keys;
 mod tls_policy_keys;
+mod tlsrpt_keys;
 pub(crate) mod units;
 mod verify;
 mod writeback_keys;
@@ -69,7 +70,7 @@ use crate::inbound::{Bounds, Role, Spokesmen, TlsMode};
 use crate::ldap::LdapOptions;
 use crate::mail::{BackendId, FinalCause};
 use crate::net::Network;
-use crate::outbound::{Protection, SecuredDomain, StsPolicy};
+use crate::outbound::{Protection, ReportOptions, SecuredDomain, StsPolicy};
 use crate::queue::{landing, replay};
 use crate::route::OutboundRelay;
 use crate::smtp::{Domain, Mailbox};
@@ -104,6 +105,8 @@ pub struct Config {
     pub protection: Vec<Protection>,
     /// `[tls_policy."DOMAIN"]`, by domain.
     pub secured: HashMap<String, SecuredDomain>,
+    /// `[tlsrpt]`; `None`: strangers are not told how TLS went.
+    pub tlsrpt: Option<ReportOptions>,
     /// `[queue]`.
     pub queue: QueueConfig,
     /// `[replay]`.

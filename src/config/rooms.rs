@@ -98,6 +98,7 @@ impl Config {
                 .collect(),
             protection: self.protection.clone(),
             secured: self.secured.clone(),
+            reports: self.tlsrpt.clone(),
             own: self
                 .listeners
                 .iter()

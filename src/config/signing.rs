@@ -3,7 +3,7 @@
 use super::{Config, Problem};
 use crate::auth::{KeyFolder, KeyState};
 
-/// Keys that cannot be read, and a seal for which there is none.
+/// Keys that cannot be read; a seal, and reports on TLS, for which there is none.
 pub(super) fn unsigned(config: &Config) -> Vec<Problem> {
     let (keys, unreadable) = KeyFolder::of(&config.server.data_dir).survey();
     let problem = |key: &str, what: String| Problem {
@@ -26,6 +26,24 @@ pub(super) fn unsigned(config: &Config) -> Vec<Problem> {
             format!(
                 "no key signs for {domain}, so nothing is sealed, expected one: `tideover key make \
                  {domain} SELECTOR`, publish its record, `tideover key use {domain} SELECTOR`"
+            ),
+        ));
+    }
+    // A key of a domain above signs, too.
+    let above = |domain: &str| {
+        let mut keys = keys.iter();
+        keys.any(|(state, key)| {
+            *state == KeyState::Signing && crate::auth::is_within(domain, &key.domain)
+        })
+    };
+    let from = config.tlsrpt.as_ref().map(|it| it.from.domain().key());
+    if let Some(domain) = from.filter(|domain| !above(domain)) {
+        problems.push(problem(
+            "tlsrpt.from",
+            format!(
+                "no key signs for {domain}, so no report leaves as a mail, expected one: \
+                 `tideover key make {domain} SELECTOR`, publish its record, \
+                 `tideover key use {domain} SELECTOR`"
             ),
         ));
     }

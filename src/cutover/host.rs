@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::finding::{Finding, Subject, Verdict};
+use crate::net::is_public;
 
 fn finding(verdict: Verdict, text: String) -> Finding {
     Finding::new(Subject::Host, verdict, text)
@@ -27,31 +28,6 @@ pub(super) fn judge_addresses(hostname: &str, addresses: &[IpAddr]) -> Vec<Findi
         findings.push(finding(Verdict::Good, text));
     }
     findings
-}
-
-/// Can the Internet reach it?
-#[must_use]
-pub const fn is_public(address: &IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [first, second, ..] = v4.octets();
-            // RFC 6598: carriers share these.
-            let shared = first == 100 && second & 0xc0 == 64;
-            !(v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || v4.is_multicast()
-                || shared)
-        }
-        IpAddr::V6(v6) => {
-            !(v6.is_loopback()
-                || v6.is_unspecified()
-                || v6.is_multicast()
-                || v6.is_unique_local()
-                || v6.is_unicast_link_local())
-        }
-    }
 }
 
 /// What its names (PTR) say of an address; `None`: nobody answered.

@@ -14,7 +14,7 @@ use super::spf_walk::{Gathered, Senders, Source};
 use super::{DomainOptions, Network, Options, Platform, Resolver};
 use super::{dkim, dmarc, host, mx, platform, spf_walk, sts, zone};
 use crate::auth::spf;
-use crate::net::{MailExchanger, Record, RecordKind};
+use crate::net::{MailExchanger, Record, RecordKind, is_public};
 
 /// Domains that are looked at together.
 const TOGETHER: usize = 4;
@@ -167,7 +167,7 @@ async fn ourselves(asked: &Asked, hostname: &str) -> (Vec<IpAddr>, Vec<Finding>)
         .iter()
         .flat_map(|_| differences(Subject::Host, &six));
     findings.extend(more.filter(|it| it.verdict != super::Verdict::Note));
-    let public = addresses.iter().filter(|address| host::is_public(address));
+    let public = addresses.iter().filter(|address| is_public(address));
     let named = public.map(|address| async move {
         let found = asked
             .any(&host::reverse(*address), RecordKind::Pointer)
@@ -298,7 +298,7 @@ impl Look<'_> {
         let (mut findings, said) = self.texts(zone, subject, spf::is_record, keep).await;
         if said.iter().any(|it| it.answered) {
             let gathered = self.gather(domain, root).await;
-            let public = self.ours.iter().filter(|it| host::is_public(it));
+            let public = self.ours.iter().filter(|it| is_public(it));
             let platforms = self.platforms.iter().filter_map(Platform::known);
             let platforms: BTreeSet<_> = platforms.map(|it| (it.spf(), it.title())).collect();
             let senders = Senders {

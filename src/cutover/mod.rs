@@ -25,7 +25,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use finding::{DomainReport, Finding, Report, Said, Subject, Verdict};
-pub use host::is_public;
 pub use look::look;
 pub use platform::Platform;
 

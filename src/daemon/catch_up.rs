@@ -195,6 +195,7 @@ impl Base {
             .accounts
             .follow(self.directory.clone(), self.shutdown.clone());
         self.shutdown.spawn("accounts", follow);
+        super::tls_reports::start(self, rest.movers.outbound.clone());
         let policies = rest.movers.outbound;
         self.shutdown.spawn("old policies", async move {
             policies.forget_what_is_over().await;

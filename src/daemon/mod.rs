@@ -23,6 +23,7 @@ mod serve;
 mod sockets;
 mod submitters;
 mod sync;
+mod tls_reports;
 mod visit_key;
 
 use std::net::SocketAddr;

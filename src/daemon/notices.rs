@@ -59,7 +59,7 @@ pub(super) fn start(admin: &Arc<Admin>, base: &Base, recovery: &Recovery) {
 
 /// An address of ours goes to its platform itself: our own queue may be what waits for it.
 #[derive(Debug)]
-struct NextHop(Router);
+pub(super) struct NextHop(pub(super) Router);
 
 impl Find for NextHop {
     fn target(&self, to: &Mailbox) -> Result<(DeliveryTarget, Mailbox), String> {

@@ -17,3 +17,32 @@ pub const TLS_SERVERS: usize = 64;
 pub const TLS_SESSIONS: usize = 2;
 /// So long what a server has proven counts for sessions that go on. Beyond: it proves it again.
 pub const TLS_PROVEN: Duration = Duration::from_secs(3_600);
+
+/// Different endings of TLS sessions with one domain on one day. Beyond: counted without where and
+/// why.
+pub const TLS_DETAILS: usize = 20;
+/// Bytes that are kept of a stranger's policy of TLS. Beyond: lines that do not fit are left out.
+pub const TLS_POLICY_TEXT: usize = 1_024;
+/// Letters that are kept of what went wrong with TLS. Beyond: cut off.
+pub const TLS_REASON: usize = 240;
+/// A report on TLS leaves within so long after its day (RFC 8460 §4.1).
+pub const TLS_REPORT_DELAY: Duration = Duration::from_secs(4 * 3_600);
+/// The pauses before each further attempt to send one, within a day (RFC 8460 §5.5). Beyond: given
+/// up.
+pub const TLS_REPORT_AGAIN: [Duration; 5] = [
+    Duration::from_secs(15 * 60),
+    Duration::from_secs(3_600),
+    Duration::from_secs(3 * 3_600),
+    Duration::from_secs(6 * 3_600),
+    Duration::from_secs(12 * 3_600),
+];
+/// A report that has not left so long after its day is not sent any more.
+pub const TLS_REPORT_OLD: Duration = Duration::from_secs(48 * 3_600);
+/// From one look for reports that are due to the next.
+pub const TLS_REPORT_LOOK: Duration = Duration::from_secs(60);
+/// Reports that are sent at once. Beyond: one after the other.
+pub const TLS_REPORTS_AT_ONCE: usize = 4;
+/// Places to which a domain may want its report. Beyond: left out.
+pub const TLS_REPORT_PLACES: usize = 4;
+/// One attempt to send a report to one place. Beyond: another attempt.
+pub const TLS_REPORT_SENDING: Duration = Duration::from_secs(300);

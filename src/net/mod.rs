@@ -11,6 +11,7 @@ mod handed;
 mod https;
 mod network;
 mod proxied;
+mod public;
 mod self_signed;
 mod server_name;
 mod server_pair;
@@ -29,6 +30,7 @@ pub use handed::{HandedError, handed};
 pub use https::{HttpAsk, HttpBounds, HttpError, HttpPlace, Https};
 pub use network::{InvalidNetwork, Network};
 pub use proxied::{Proxied, ProxyError};
+pub use public::{PublicDial, is_public};
 pub use server_pair::{CertificateState, TlsFileError};
 pub use tcp::{BindError, TcpDial, TcpListen};
 pub use tls_check::CertificateCheck;
@@ -62,6 +64,11 @@ pub trait Dial: Send + Sync + fmt::Debug {
     /// # Errors
     /// As the network says.
     fn dial(&self, address: SocketAddr) -> Boxed<'_, io::Result<BoxedStream>>;
+
+    /// The address from which connections to `address` come, as far as this machine knows.
+    fn source(&self, _address: SocketAddr) -> Option<IpAddr> {
+        None
+    }
 }
 
 /// Takes connections.
@@ -207,6 +214,23 @@ pub enum DnsError {
     /// The resolver failed or timed out: temporary.
     #[error("the name server did not answer: {0}")]
     Temporary(String),
+}
+
+/// What is said of answers that may be forged.
+const UNPROVEN: &str = "DNSSEC does not prove its answer";
+
+impl DnsError {
+    /// An answer that DNSSEC should prove and does not (RFC 4035 §4.3).
+    #[must_use]
+    pub fn unproven() -> Self {
+        Self::Temporary(UNPROVEN.to_owned())
+    }
+
+    /// Is it such an answer, and not silence?
+    #[must_use]
+    pub fn is_unproven(&self) -> bool {
+        matches!(self, Self::Temporary(why) if why == UNPROVEN)
+    }
 }
 
 #[cfg(test)]

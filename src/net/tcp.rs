@@ -1,7 +1,7 @@
 //! TCP: connections without Nagle's delay, ports that say why they cannot be had.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -41,6 +41,17 @@ impl Dial for TcpDial {
             stream.set_nodelay(true)?;
             Ok(Box::new(stream) as BoxedStream)
         })
+    }
+
+    /// A datagram socket that is connected sends nothing, and knows where it would send from.
+    fn source(&self, address: SocketAddr) -> Option<IpAddr> {
+        let any: IpAddr = match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = std::net::UdpSocket::bind((any, 0)).ok()?;
+        socket.connect(address).ok()?;
+        Some(socket.local_addr().ok()?.ip())
     }
 }
 

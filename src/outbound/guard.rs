@@ -11,17 +11,26 @@ use hyper_util::rt::TokioIo;
 use super::dial::Candidate;
 use super::error::Error;
 use super::sts::{Mode, StsPolicy, record_id};
-use super::tls_report::PolicyKind;
+use super::tls_report::{Applied, Ending, Place};
 use super::{Outbound, Protection, SecuredDomain};
 use crate::backend::TlsPolicy;
 use crate::base::Timestamp;
 use crate::limits;
-use crate::net::{BoxedStream, CertificateCheck, Handshake, Tlsa};
+use crate::net::{BoxedStream, CertificateCheck, DnsError, Handshake, TlsTrouble, Tlsa};
 
 /// RFC 8461 §3.3: a fetch that failed is not repeated at once.
 const FETCH_PAUSE: Duration = Duration::from_secs(300);
 /// RFC 8461 §3.3: one fetch as a whole.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Why a policy could not be had: the `result-type` of RFC 8460 §4.3.2.2, and in words.
+type Unfetched = (&'static str, String);
+
+const FETCH_ERROR: &str = "sts-policy-fetch-error";
+
+fn unfetched(why: impl Into<String>) -> Unfetched {
+    (FETCH_ERROR, why.into())
+}
 
 /// What is known of a domain before its hosts are tried.
 #[derive(Debug, Default)]
@@ -44,7 +53,9 @@ enum Dane {
 /// What a connection to a host must prove.
 #[derive(Debug)]
 pub(super) struct Demand {
-    pub(super) kind: PolicyKind,
+    pub(super) applied: Applied,
+    /// What is wrong with it, though mail goes.
+    pub(super) flaw: Option<&'static str>,
     pub(super) tls: TlsPolicy,
     pub(super) check: CertificateCheck,
     /// Does mail go there even if it does not?
@@ -62,7 +73,8 @@ pub(super) enum Strictness {
 impl Demand {
     const fn nothing() -> Self {
         Self {
-            kind: PolicyKind::Nothing,
+            applied: Applied::nothing(),
+            flaw: None,
             tls: TlsPolicy::Opportunistic,
             check: CertificateCheck::Any,
             strictness: Strictness::Strict,
@@ -116,10 +128,10 @@ impl Outbound {
         if protection.contains(&Protection::Dane) {
             let proven = self.world.resolve.is_mx_proven(domain).await;
             // RFC 7672 §2.1.2: an answer that may be forged is none.
-            let proven = proven.map_err(|error| Error::Dns {
-                host: domain.to_owned(),
-                error,
-            })?;
+            let proven = match proven {
+                Ok(proven) => proven,
+                Err(error) => return Err(self.unproven((domain, None), error).await),
+            };
             guard.dane = if proven { Dane::Possible } else { Dane::No };
         }
         if protection.contains(&Protection::MtaSts) {
@@ -150,12 +162,12 @@ impl Outbound {
         let host = &candidate.host;
         if guard.dane == Dane::Possible {
             let found = self.world.resolve.tlsa(host, candidate.address.port());
-            let records = found.await.map_err(|error| Error::Dns {
-                host: host.clone(),
-                error,
-            })?;
+            let records = match found.await {
+                Ok(records) => records,
+                Err(error) => return Err(self.unproven((&guard.domain, Some(host)), error).await),
+            };
             if !records.is_empty() {
-                return Ok(dane(records, [host, &guard.domain]));
+                return Ok(dane(records, (host, &guard.domain)));
             }
         }
         let Some(policy) = guard.sts.as_ref().filter(|sts| sts.mode != Mode::None) else {
@@ -168,14 +180,20 @@ impl Outbound {
         };
         if policy.covers(host) {
             return Ok(Demand {
-                kind: PolicyKind::Sts,
+                applied: Applied::sts(Some(policy)),
+                flaw: None,
                 tls: TlsPolicy::Verified,
                 check: CertificateCheck::Name,
                 strictness,
             });
         }
-        self.count_tls(&guard.domain, PolicyKind::Sts, "validation-failure")
-            .await;
+        let why = "the policy does not name the host";
+        let ending = Ending {
+            applied: Applied::sts(Some(policy)),
+            result: "validation-failure",
+            place: Place::host(host).because(why),
+        };
+        self.count_tls(&guard.domain, ending).await;
         if strictness == Strictness::Lenient {
             return Ok(Demand::nothing());
         }
@@ -183,6 +201,17 @@ impl Outbound {
             "the MTA-STS policy of {} does not name the host {host}",
             guard.domain
         )))
+    }
+
+    /// The name servers do not say what DANE needs; what may be forged is counted.
+    async fn unproven(&self, (domain, host): (&str, Option<&str>), error: DnsError) -> Error {
+        if error.is_unproven() {
+            let applied = Applied::tlsa(host, &[]);
+            let ending = Ending::bare(applied, "dnssec-invalid");
+            self.count_tls(domain, ending).await;
+        }
+        let host = host.unwrap_or(domain).to_owned();
+        Error::Dns { host, error }
     }
 
     /// The policy of a domain, fetched if there is a new one, RFC 8461 §5.1.
@@ -207,9 +236,8 @@ impl Outbound {
         };
         if let Some(id) = wanted {
             let fetch = tokio::time::timeout(FETCH_TIMEOUT, self.fetch_policy(domain)).await;
-            let fetched = fetch.unwrap_or_else(|_| Err("no answer in time".to_owned()));
-            let parsed = fetched.map_err(|why| ("sts-policy-fetch-error", why));
-            let parsed = parsed.and_then(|text| {
+            let fetched = fetch.unwrap_or_else(|_| Err(unfetched("no answer in time")));
+            let parsed = fetched.and_then(|text| {
                 StsPolicy::parse(&text).map_err(|why| ("sts-policy-invalid", why))
             });
             match parsed {
@@ -219,7 +247,13 @@ impl Outbound {
                 }
                 Err((kind, why)) => {
                     tracing::warn!(%domain, %why, "no MTA-STS policy");
-                    self.count_tls(domain, PolicyKind::Sts, kind).await;
+                    let place = Place::host(&format!("mta-sts.{domain}")).because(&why);
+                    let ending = Ending {
+                        applied: Applied::sts(None),
+                        result: kind,
+                        place,
+                    };
+                    self.count_tls(domain, ending).await;
                     self.sts.fail(domain, now);
                 }
             }
@@ -237,22 +271,22 @@ impl Outbound {
     pub async fn current_sts_policy(&self, domain: &str) -> Result<StsPolicy, String> {
         let fetch = self.fetch_policy(domain);
         let fetch = tokio::time::timeout(limits::CHECK_TIMEOUT, fetch).await;
-        let fetched = fetch.unwrap_or_else(|_| Err("no answer in time".to_owned()));
-        StsPolicy::parse(&fetched?)
+        let fetched = fetch.unwrap_or_else(|_| Err(unfetched("no answer in time")));
+        StsPolicy::parse(&fetched.map_err(|(_, why)| why)?)
     }
 
     /// RFC 8461 §3.3: over https, from a host whose certificate is good, without redirects.
-    async fn fetch_policy(&self, domain: &str) -> Result<String, String> {
+    async fn fetch_policy(&self, domain: &str) -> Result<String, Unfetched> {
         let host = format!("mta-sts.{domain}");
         let addresses = self.world.resolve.addresses(&host).await;
-        let addresses = addresses.map_err(|error| error.to_string())?;
-        let mut trouble = "the host has no address".to_owned();
+        let addresses = addresses.map_err(|error| unfetched(error.to_string()))?;
+        let mut trouble = unfetched("the host has no address");
         for ip in addresses.into_iter().take(2) {
             let address = (ip, self.options().https_port).into();
             let stream = match self.world.dial.dial(address).await {
                 Ok(stream) => stream,
                 Err(error) => {
-                    trouble = format!("no connection to {address}: {error}");
+                    trouble = unfetched(format!("no connection to {address}: {error}"));
                     continue;
                 }
             };
@@ -262,8 +296,16 @@ impl Outbound {
                 pair: None,
             };
             match self.world.tls.connect(stream, handshake).await {
-                Ok((stream, _)) => return get(stream, &host).await,
-                Err(error) => trouble = format!("TLS with {address} failed: {error}"),
+                Ok((stream, _)) => return get(stream, &host).await.map_err(unfetched),
+                Err(error) => {
+                    let kind = match TlsTrouble::of(&error) {
+                        TlsTrouble::Other => FETCH_ERROR,
+                        TlsTrouble::Expired | TlsTrouble::WrongName | TlsTrouble::NotTrusted => {
+                            "sts-webpki-invalid"
+                        }
+                    };
+                    trouble = (kind, format!("TLS with {address} failed: {error}"));
+                }
             }
         }
         Err(trouble)
@@ -283,7 +325,8 @@ fn pinned(hosts: &[String], guard: &Guard, candidate: &Candidate) -> Result<Dema
         )));
     }
     Ok(Demand {
-        kind: PolicyKind::Nothing,
+        applied: Applied::nothing(),
+        flaw: None,
         tls: TlsPolicy::Verified,
         check: CertificateCheck::Name,
         strictness: Strictness::Strict,
@@ -291,21 +334,24 @@ fn pinned(hosts: &[String], guard: &Guard, candidate: &Candidate) -> Result<Dema
 }
 
 /// RFC 7672 §2.2 and §3.1: records that cannot be used still ask for encryption.
-fn dane(records: Vec<Tlsa>, names: [&String; 2]) -> Demand {
+fn dane(records: Vec<Tlsa>, (host, domain): (&str, &str)) -> Demand {
+    let applied = Applied::tlsa(Some(host), &records);
     let usable: Vec<_> = records.into_iter().filter(Tlsa::is_usable).collect();
+    let flaw = usable.is_empty().then_some("tlsa-invalid");
     let (tls, check) = if usable.is_empty() {
         (TlsPolicy::Required, CertificateCheck::Any)
     } else {
         let check = CertificateCheck::Dane {
             records: usable,
-            names: names
+            names: [host, domain]
                 .map(|name| name.trim_end_matches('.').to_owned())
                 .to_vec(),
         };
         (TlsPolicy::Verified, check)
     };
     Demand {
-        kind: PolicyKind::Tlsa,
+        applied,
+        flaw,
         tls,
         check,
         strictness: Strictness::Strict,

@@ -24,10 +24,12 @@ mod sts;
 mod sts_memory;
 mod tls_memory;
 mod tls_report;
+mod tlsrpt;
 
 pub use options::{Options, Protection, SecuredDomain, Timeouts};
 pub use sts::{Mode as StsMode, StsPolicy, record_id as sts_record_id};
 pub use tls_report::{PolicyKind, TlsCount};
+pub use tlsrpt::{ReportOptions, ReportParts, TlsReport, TlsReportState, TlsReportView};
 
 use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -245,9 +247,7 @@ impl Outbound {
             // What is tried with less TLS after a failure is no other session.
             if let Some(demand) = uncounted.take() {
                 let met = met.as_ref().map(|link| link.tls.as_ref());
-                if let Some(result) = tls_report::result(met, demand.kind) {
-                    self.count_tls(guard.domain(), demand.kind, result).await;
-                }
+                self.count_session((guard, demand), candidate, met).await;
             }
             let error = match met {
                 Ok(link) => return Ok(link),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::error::Stage;
+use super::tlsrpt::ReportOptions;
 use crate::backend::BackendOptions;
 use crate::limits;
 use crate::mail::BackendId;
@@ -24,6 +25,8 @@ pub struct Options {
     pub protection: Vec<Protection>,
     /// What the config asks of the hosts of single domains, by domain, in lower case.
     pub secured: HashMap<String, SecuredDomain>,
+    /// Who tells strangers how TLS with them went; `None`: nobody.
+    pub reports: Option<ReportOptions>,
     /// Our own listeners: an MX record that points at one of them is a loop.
     pub own: Vec<SocketAddr>,
     /// Patience with backends.
@@ -43,6 +46,7 @@ impl Options {
             https_port: 443,
             protection: vec![Protection::Dane, Protection::MtaSts],
             secured: HashMap::new(),
+            reports: None,
             own: Vec::new(),
             backend_timeouts: Timeouts::backends(),
             stranger_timeouts: Timeouts::strangers(),

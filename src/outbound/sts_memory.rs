@@ -47,6 +47,7 @@ impl Outbound {
         // A second call finds it there already, and the counts are not added twice.
         if self.memory.get().is_none() {
             self.recall_tls_counts(spool)?;
+            self.recall_reports(spool)?;
         }
         self.memory.get_or_init(|| spool.clone());
         Ok(())
@@ -58,6 +59,7 @@ impl Outbound {
             return;
         };
         self.forget_old_tls_counts(spool).await;
+        self.forget_old_reports(spool).await;
         let now = self.now();
         for (key, value) in spool.facts(ROOM, KEY).unwrap_or_default() {
             let known: Option<KeptPolicy> = serde_json::from_value(value).ok();

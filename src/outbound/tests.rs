@@ -3,6 +3,7 @@ mod content;
 mod mx;
 mod patience;
 mod protection;
+mod reports;
 mod security;
 mod sockets;
 mod world;

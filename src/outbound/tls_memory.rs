@@ -4,7 +4,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::Outbound;
-use super::tls_report::{DAYS, DayOf, PolicyKind, day_of};
+use super::dial::Candidate;
+use super::error::Error;
+use super::guard::{Demand, Guard};
+use super::tls_report::{
+    Applied, DAYS, DayOf, Ending, Place, PolicyKind, Row, SUCCESS, day_of, result,
+};
+use crate::base::TlsInfo;
+use crate::net::is_public;
 use crate::spool::{Spool, SpoolError};
 
 /// The room under which the facts stand in the log.
@@ -15,9 +22,43 @@ const KEY: &str = "tls/";
 /// Sessions that ended alike, as they stand in the log.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct KeptCount {
-    pub(super) policy: PolicyKind,
-    pub(super) result: String,
-    pub(super) sessions: u64,
+    policy: PolicyKind,
+    result: String,
+    sessions: u64,
+    // Earlier versions knew no more.
+    #[serde(default)]
+    host: Option<String>,
+    #[serde(default)]
+    text: Vec<String>,
+    #[serde(default)]
+    place: Place,
+}
+
+impl KeptCount {
+    pub(super) fn new(row: &Row, sessions: u64) -> Self {
+        Self {
+            policy: row.applied.kind,
+            result: row.result.clone(),
+            sessions,
+            host: row.applied.host.clone(),
+            text: row.applied.text.clone(),
+            place: row.place.clone(),
+        }
+    }
+
+    pub(super) fn into_row(self, of: &DayOf) -> (Row, u64) {
+        let row = Row {
+            of: of.clone(),
+            applied: Applied {
+                kind: self.policy,
+                host: self.host,
+                text: self.text,
+            },
+            result: self.result,
+            place: self.place,
+        };
+        (row, self.sessions)
+    }
 }
 
 fn key_of(of: &DayOf) -> String {
@@ -33,10 +74,41 @@ fn parse_key(key: &str) -> Option<DayOf> {
 }
 
 impl Outbound {
+    /// Counts a session with a host, if TLS was the matter.
+    pub(super) async fn count_session(
+        &self,
+        (guard, demand): (&Guard, &Demand),
+        candidate: &Candidate,
+        met: Result<Option<&TlsInfo>, &Error>,
+    ) {
+        let Some(found) = result(met, demand.applied.kind) else {
+            return;
+        };
+        // Records that nobody can use stand in the way of no session (RFC 7672 §2.2).
+        let found = demand.flaw.filter(|_| found == SUCCESS).unwrap_or(found);
+        let mut place = Place::default();
+        if found != SUCCESS {
+            place = Place::host(&candidate.host);
+            place.address = Some(candidate.address.ip());
+            // That of a house of its own would tell nobody anything but what the house looks like.
+            let source = self.world.dial.source(candidate.address);
+            place.source = source.filter(is_public);
+            if let Err(error @ Error::Tls(_)) = met {
+                place = place.because(&error.to_string());
+            }
+        }
+        let ending = Ending {
+            applied: demand.applied.clone(),
+            result: found,
+            place,
+        };
+        self.count_tls(guard.domain(), ending).await;
+    }
+
     /// Counts one session, or one look at a policy, and writes it down. A disk that fails keeps no
     /// mail waiting: only the count is lost with the process then.
-    pub(super) async fn count_tls(&self, domain: &str, policy: PolicyKind, result: &str) {
-        let of = self.tls_reports.count(self.now(), (domain, policy), result);
+    pub(super) async fn count_tls(&self, domain: &str, ending: Ending) {
+        let of = self.tls_reports.count(self.now(), domain, ending);
         let Some(spool) = self.memory.get() else {
             return;
         };
@@ -90,6 +162,19 @@ impl Outbound {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What earlier versions wrote down.
+    #[test]
+    fn counts_without_details_are_read() {
+        let old = r#"{"policy":"sts","result":"success","sessions":7}"#;
+        let kept: KeptCount = serde_json::from_str(old).unwrap();
+        let of = DayOf {
+            day: 3,
+            domain: "a.example".to_owned(),
+        };
+        let (row, sessions) = kept.into_row(&of);
+        assert_eq!((row.applied, sessions), (Applied::sts(None), 7));
+    }
 
     #[test]
     fn keys_are_read_as_they_are_written() {

@@ -1,17 +1,20 @@
-//! How TLS with strangers went, counted as RFC 8460 §4.3 does. Reports are not sent: they must be
-//! signed with DKIM (RFC 8460 §3).
+//! How TLS with strangers went, counted as RFC 8460 §4.3 does: with which policy, and where it
+//! failed. What is told of it to the strangers is in `tlsrpt`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
+use super::sts::StsPolicy;
 use super::tls_memory::KeptCount;
-use crate::base::{Timestamp, TlsInfo};
+use super::tlsrpt::Plan;
+use crate::base::{Timestamp, TlsInfo, hex};
 use crate::limits;
-use crate::net::TlsTrouble;
+use crate::net::{TlsTrouble, Tlsa};
 use crate::telemetry::names;
 
 /// Days that are kept, today among them.
@@ -74,7 +77,171 @@ pub(super) const fn day_of(moment: Timestamp) -> u64 {
     moment.as_millis() / DAY_MILLIS
 }
 
-type Key = (DayOf, PolicyKind, String);
+impl DayOf {
+    /// Its first moment.
+    pub(super) const fn begin(&self) -> Timestamp {
+        Timestamp::from_millis(self.day * DAY_MILLIS)
+    }
+
+    /// The first moment of the next one.
+    pub(super) const fn end(&self) -> Timestamp {
+        Timestamp::from_millis((self.day + 1) * DAY_MILLIS)
+    }
+}
+
+/// What was asked of a host, RFC 8460 §4.4.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Applied {
+    pub(super) kind: PolicyKind,
+    /// The host whose TLSA records count; `None`: the policy is the domain's.
+    pub(super) host: Option<String>,
+    /// `policy-string`, within bounds.
+    pub(super) text: Vec<String>,
+}
+
+impl Applied {
+    pub(super) const fn nothing() -> Self {
+        Self::only(PolicyKind::Nothing)
+    }
+
+    const fn only(kind: PolicyKind) -> Self {
+        Self {
+            kind,
+            host: None,
+            text: Vec::new(),
+        }
+    }
+
+    /// `None`: it is announced, and could not be had.
+    pub(super) fn sts(policy: Option<&StsPolicy>) -> Self {
+        let text = policy.map(StsPolicy::to_string).unwrap_or_default();
+        Self {
+            text: bounded(text.lines().map(str::to_owned)),
+            ..Self::only(PolicyKind::Sts)
+        }
+    }
+
+    /// RFC 8460 §1.1: the policy domain of DANE is the base domain of the TLSA records.
+    pub(super) fn tlsa(host: Option<&str>, records: &[Tlsa]) -> Self {
+        let line = |it: &Tlsa| {
+            let data = hex(&it.data).to_ascii_uppercase();
+            format!("{} {} {} {data}", it.usage, it.selector, it.matching)
+        };
+        Self {
+            host: host.map(|host| host.trim_end_matches('.').to_ascii_lowercase()),
+            text: bounded(records.iter().map(line)),
+            ..Self::only(PolicyKind::Tlsa)
+        }
+    }
+}
+
+/// What strangers write into their policies is not kept without end.
+fn bounded(lines: impl Iterator<Item = String>) -> Vec<String> {
+    let mut left = limits::TLS_POLICY_TEXT;
+    let mut kept = Vec::new();
+    for line in lines.map(|line| plain(&line)) {
+        if line.len() <= left {
+            left -= line.len();
+            kept.push(line);
+        }
+    }
+    kept
+}
+
+/// A text from elsewhere, in letters of ASCII.
+fn plain(text: &str) -> String {
+    let is_plain = |c: char| c == ' ' || c.is_ascii_graphic();
+    text.chars()
+        .map(|c| if is_plain(c) { c } else { '?' })
+        .collect()
+}
+
+/// Where and why a session failed, as far as that is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Place {
+    /// `receiving-mx-hostname`.
+    pub(super) host: Option<String>,
+    /// `receiving-ip`.
+    pub(super) address: Option<IpAddr>,
+    /// `sending-mta-ip`.
+    pub(super) source: Option<IpAddr>,
+    /// `failure-reason-code`.
+    pub(super) why: Option<String>,
+}
+
+impl Place {
+    pub(super) fn host(host: &str) -> Self {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        Self {
+            host: Some(plain(&host)),
+            ..Self::default()
+        }
+    }
+
+    /// The beginning of what went wrong.
+    #[must_use]
+    pub(super) fn because(self, why: &str) -> Self {
+        let why = plain(why).chars().take(limits::TLS_REASON).collect();
+        Self {
+            why: Some(why),
+            ..self
+        }
+    }
+}
+
+/// Sessions that ended alike.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Row {
+    pub(super) of: DayOf,
+    pub(super) applied: Applied,
+    pub(super) result: String,
+    pub(super) place: Place,
+}
+
+impl Row {
+    /// Before all others of its day and domain.
+    const fn first(of: DayOf) -> Self {
+        Self {
+            of,
+            applied: Applied::only(PolicyKind::Tlsa),
+            result: String::new(),
+            place: Place {
+                host: None,
+                address: None,
+                source: None,
+                why: None,
+            },
+        }
+    }
+
+    fn without_details(self) -> Self {
+        Self {
+            applied: Applied::only(self.applied.kind),
+            place: Place::default(),
+            ..self
+        }
+    }
+}
+
+/// How a session, or a look at a policy, ended.
+#[derive(Debug, Clone)]
+pub(super) struct Ending {
+    pub(super) applied: Applied,
+    /// [`SUCCESS`], or a `result-type`.
+    pub(super) result: &'static str,
+    pub(super) place: Place,
+}
+
+impl Ending {
+    /// One of which no more is known than what was asked, and what came of it.
+    pub(super) fn bare(applied: Applied, result: &'static str) -> Self {
+        Self {
+            applied,
+            result,
+            place: Place::default(),
+        }
+    }
+}
 
 /// The counts of the last days.
 #[derive(Debug, Default)]
@@ -82,25 +249,23 @@ pub(super) struct TlsReports {
     counts: Mutex<Counts>,
     /// Held by who writes counts down.
     pub(super) writing: tokio::sync::Mutex<()>,
+    /// What became of the reports.
+    pub(super) plan: Mutex<Plan>,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
-    sessions: BTreeMap<Key, u64>,
+    sessions: BTreeMap<Row, u64>,
     /// What the log does not know yet.
     unwritten: BTreeSet<DayOf>,
 }
 
 impl TlsReports {
     /// One session, or one look at a policy; returns where it is counted.
-    pub(super) fn count(
-        &self,
-        now: Timestamp,
-        (domain, policy): (&str, PolicyKind),
-        result: &str,
-    ) -> DayOf {
+    pub(super) fn count(&self, now: Timestamp, domain: &str, ending: Ending) -> DayOf {
         metrics::counter!(
-            names::TLS_SESSIONS, "policy" => policy.as_str(), "result" => result.to_owned()
+            names::TLS_SESSIONS,
+            "policy" => ending.applied.kind.as_str(), "result" => ending.result
         )
         .increment(1);
         let of = DayOf {
@@ -108,7 +273,13 @@ impl TlsReports {
             domain: domain.to_owned(),
         };
         let mut counts = self.counts();
-        counts.add((of.clone(), policy, result.to_owned()), 1);
+        let row = Row {
+            of: of.clone(),
+            applied: ending.applied,
+            result: ending.result.to_owned(),
+            place: ending.place,
+        };
+        counts.add(row, 1);
         counts.unwritten.insert(of.clone());
         of
     }
@@ -117,7 +288,8 @@ impl TlsReports {
     pub(super) fn restore(&self, of: &DayOf, known: Vec<KeptCount>) {
         let mut counts = self.counts();
         for count in known {
-            counts.add((of.clone(), count.policy, count.result), count.sessions);
+            let (row, sessions) = count.into_row(of);
+            counts.add(row, sessions);
         }
     }
 
@@ -127,16 +299,11 @@ impl TlsReports {
         if !counts.unwritten.remove(of) {
             return None;
         }
-        let all = counts
-            .sessions
-            .iter()
-            .filter(|((other, ..), _)| other == of);
-        let all = all.map(|((_, policy, result), sessions)| KeptCount {
-            policy: *policy,
-            result: result.clone(),
-            sessions: *sessions,
-        });
-        Some(all.collect())
+        let rows = counts.of(of);
+        Some(
+            rows.map(|(row, count)| KeptCount::new(row, count))
+                .collect(),
+        )
     }
 
     /// The log does not know them after all.
@@ -144,17 +311,35 @@ impl TlsReports {
         self.counts().unwritten.insert(of);
     }
 
+    /// All rows of a day and a domain.
+    pub(super) fn rows(&self, of: &DayOf) -> Vec<(Row, u64)> {
+        let counts = self.counts();
+        let rows = counts.of(of).map(|(row, count)| (row.clone(), count));
+        rows.collect()
+    }
+
+    /// All days and domains of which something is known, oldest first.
+    pub(super) fn days(&self) -> BTreeSet<DayOf> {
+        let counts = self.counts();
+        counts.sessions.keys().map(|row| row.of.clone()).collect()
+    }
+
     /// All counts, oldest day first.
     pub(super) fn list(&self) -> Vec<TlsCount> {
         let counts = self.counts();
-        let sessions = counts.sessions.iter();
-        sessions
+        let mut alike: BTreeMap<(&DayOf, PolicyKind, &str), u64> = BTreeMap::new();
+        for (row, sessions) in &counts.sessions {
+            let key = (&row.of, row.applied.kind, row.result.as_str());
+            *alike.entry(key).or_default() += sessions;
+        }
+        let alike = alike.into_iter();
+        alike
             .map(|((of, policy, result), sessions)| TlsCount {
-                day: Timestamp::from_millis(of.day * DAY_MILLIS),
+                day: of.begin(),
                 domain: of.domain.clone(),
-                policy: *policy,
-                result: result.clone(),
-                sessions: *sessions,
+                policy,
+                result: result.to_owned(),
+                sessions,
             })
             .collect()
     }
@@ -165,19 +350,38 @@ impl TlsReports {
 }
 
 impl Counts {
-    fn add(&mut self, key: Key, sessions: u64) {
-        if let Some(count) = self.sessions.get_mut(&key) {
+    fn of<'a>(&'a self, of: &'a DayOf) -> impl Iterator<Item = (&'a Row, u64)> {
+        let rows = self.sessions.range(Row::first(of.clone())..);
+        let own = rows.take_while(move |(row, _)| row.of == *of);
+        own.map(|(row, sessions)| (row, *sessions))
+    }
+
+    fn add(&mut self, row: Row, sessions: u64) {
+        if let Some(count) = self.sessions.get_mut(&row) {
             *count += sessions;
             return;
         }
-        let day = key.0.day;
-        self.sessions.retain(|(then, ..), _| then.day + DAYS > day);
+        let day = row.of.day;
+        self.sessions.retain(|then, _| then.of.day + DAYS > day);
         self.unwritten.retain(|then| then.day + DAYS > day);
-        if self.sessions.len() < limits::TLS_COUNTS {
-            self.sessions.insert(key, sessions);
+        let row = if self.of(&row.of).count() < limits::TLS_DETAILS {
+            row
+        } else {
+            row.without_details()
+        };
+        let is_full = self.sessions.len() >= limits::TLS_COUNTS;
+        match self.sessions.get_mut(&row) {
+            Some(count) => *count += sessions,
+            None if is_full => {}
+            None => {
+                self.sessions.insert(row, sessions);
+            }
         }
     }
 }
+
+/// The result of a session with which nothing was wrong.
+pub(super) const SUCCESS: &str = "success";
 
 /// What a session came to, RFC 8460 §4.3; `None` when TLS was not the matter.
 pub(super) fn result(
@@ -185,7 +389,7 @@ pub(super) fn result(
     policy: PolicyKind,
 ) -> Option<&'static str> {
     match met {
-        Ok(Some(_)) => Some("success"),
+        Ok(Some(_)) => Some(SUCCESS),
         Ok(None) | Err(Error::NoTls) => Some("starttls-not-supported"),
         Err(Error::Tls(error)) => Some(match (TlsTrouble::of(error), policy) {
             (TlsTrouble::Expired, _) => "certificate-expired",
@@ -206,22 +410,26 @@ pub(super) fn result(
 mod tests {
     use super::*;
 
+    fn at(day: u64) -> Timestamp {
+        Timestamp::from_millis(day * DAY_MILLIS + 5)
+    }
+
+    fn sts() -> Applied {
+        Applied::sts(None)
+    }
+
     #[test]
     fn a_week_is_kept() {
         let reports = TlsReports::default();
-        let at = |day: u64| Timestamp::from_millis(day * DAY_MILLIS + 5);
         for day in [1, 1, 2, 7] {
-            reports.count(at(day), ("a.example", PolicyKind::Sts), "success");
+            reports.count(at(day), "a.example", Ending::bare(sts(), SUCCESS));
         }
         let sessions = |reports: &TlsReports| -> Vec<u64> {
             reports.list().iter().map(|count| count.sessions).collect()
         };
         assert_eq!(sessions(&reports), [2, 1, 1]);
-        reports.count(
-            at(8),
-            ("b.example", PolicyKind::Tlsa),
-            "certificate-expired",
-        );
+        let ending = Ending::bare(Applied::tlsa(None, &[]), "certificate-expired");
+        reports.count(at(8), "b.example", ending);
         assert_eq!(sessions(&reports), [1, 1, 1]);
         let last = reports.list().pop().unwrap();
         assert_eq!(last.day, Timestamp::from_millis(8 * DAY_MILLIS));
@@ -229,6 +437,39 @@ mod tests {
             (last.domain.as_str(), last.policy.as_str()),
             ("b.example", "tlsa")
         );
+    }
+
+    /// A hostile domain may fail in another way each time, with a policy as long as it likes.
+    #[test]
+    fn details_are_bounded_and_every_session_is_counted() {
+        let reports = TlsReports::default();
+        let mx: Vec<String> = (0..5_000).map(|it| format!("mx{it}.example")).collect();
+        let policy = StsPolicy::new(
+            crate::outbound::StsMode::Enforce,
+            mx,
+            std::time::Duration::from_secs(86_400),
+        );
+        let applied = Applied::sts(Some(&policy));
+        let size: usize = applied.text.iter().map(String::len).sum();
+        assert!(size <= limits::TLS_POLICY_TEXT, "{size}");
+        assert_eq!(applied.text[0], "version: STSv1");
+        let many = 3 * limits::TLS_DETAILS;
+        let mut of = None;
+        for number in 0..many {
+            let ending = Ending {
+                applied: applied.clone(),
+                result: "validation-failure",
+                place: Place::host(&format!("mx{number}.example"))
+                    .because(&format!("\"{number}\"\r\n{}", "\"".repeat(5_000))),
+            };
+            of = Some(reports.count(at(1), "a.example", ending));
+        }
+        let of = of.unwrap();
+        assert_eq!(reports.list()[0].sessions, many as u64);
+        assert_eq!(reports.rows(&of).len(), limits::TLS_DETAILS + 1);
+        let kept = serde_json::to_string(&reports.take_unwritten(&of).unwrap()).unwrap();
+        // What a fact of the log may have.
+        assert!(kept.len() < 64 * 1024, "{}", kept.len());
     }
 
     #[test]

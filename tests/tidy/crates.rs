@@ -7,7 +7,10 @@ use crate::{Complaints, assert_clean, assert_complains, assert_content};
 /// Crates and the folders or files that may name them.
 const PLACES: [(&str, &[&str]); 25] = [
     ("sled", &["src/spool/"]),
-    ("flate2", &["src/spool/ledger.rs"]),
+    (
+        "flate2",
+        &["src/spool/ledger.rs", "src/outbound/tlsrpt/letter.rs"],
+    ),
     ("rustls", &["src/net/"]),
     ("tokio_rustls", &["src/net/"]),
     ("rustls_pki_types", &["src/net/"]),

@@ -130,7 +130,7 @@ impl Prover {
 /// RFC 4035 §4.3: what is neither signed nor known to be unsigned may be forged, and is as good as
 /// no answer.
 fn judge(found: Result<Lookup, NetError>, kind: RecordType) -> Result<Proven, DnsError> {
-    let forged = || DnsError::Temporary("DNSSEC does not prove its answer".to_owned());
+    let forged = DnsError::unproven;
     let lookup = match found {
         Ok(lookup) => lookup,
         Err(NetError::Dns(NetDnsError::Nsec { proof, .. })) => {

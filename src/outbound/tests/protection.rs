@@ -8,12 +8,12 @@ const HOST: &str = "mx.example.net";
 const POLICY_HOST: &str = "mta-sts.example.net";
 
 /// A domain with one mail host, its certificate, and a host for its policy.
-struct Stranger {
-    folder: tempfile::TempDir,
-    net: Net,
+pub(super) struct Stranger {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) net: Net,
 }
 
-fn stranger(mail: Option<&str>) -> Stranger {
+pub(super) fn stranger(mail: Option<&str>) -> Stranger {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::scripted("hello 250-mx!250 PIPELINING");
     if let Some(name) = mail {
@@ -32,7 +32,7 @@ fn stranger(mail: Option<&str>) -> Stranger {
     Stranger { folder, net }
 }
 
-fn self_signed(folder: &std::path::Path, name: &str) -> TlsServer {
+pub(super) fn self_signed(folder: &std::path::Path, name: &str) -> TlsServer {
     std::fs::create_dir_all(folder).unwrap();
     TlsServer::self_signed(folder, name).unwrap()
 }
@@ -46,7 +46,7 @@ fn der(folder: &std::path::Path) -> Vec<u8> {
 
 impl Stranger {
     /// The domain has this policy, and says so.
-    fn with_policy(mut self, policy: &str) -> Self {
+    pub(super) fn with_policy(mut self, policy: &str) -> Self {
         let folder = self.folder.path().join("policy");
         let tls = self_signed(&folder, POLICY_HOST);
         let server = Server {
@@ -72,6 +72,15 @@ impl Stranger {
 
     /// A client that trusts the certificates of this stranger, if `trusted` names them.
     fn client(self, trusted: &[&str]) -> (Outbound, Seen, tempfile::TempDir) {
+        self.client_at(trusted, Clock::system())
+    }
+
+    /// The same, at a time of its own.
+    pub(super) fn client_at(
+        self,
+        trusted: &[&str],
+        clock: Clock,
+    ) -> (Outbound, Seen, tempfile::TempDir) {
         let ders = trusted
             .iter()
             .map(|name| der(&self.folder.path().join(name)));
@@ -82,7 +91,7 @@ impl Stranger {
             dial: net.clone(),
             resolve: net,
             tls: TlsClient::with_authorities(ders.iter().map(Vec::as_slice)).unwrap(),
-            clock: Clock::system(),
+            clock,
             entropy: Entropy::system(),
             board: None,
         };
@@ -94,7 +103,7 @@ impl Stranger {
     }
 }
 
-async fn open(outbound: &Outbound) -> Result<bool, String> {
+pub(super) async fn open(outbound: &Outbound) -> Result<bool, String> {
     let target = DeliveryTarget::Domain(DOMAIN.to_owned());
     let opened = outbound.open(&target).await;
     opened
@@ -102,7 +111,7 @@ async fn open(outbound: &Outbound) -> Result<bool, String> {
         .map_err(|failure| failure.what)
 }
 
-fn counts(outbound: &Outbound) -> Vec<String> {
+pub(super) fn counts(outbound: &Outbound) -> Vec<String> {
     let counts = outbound.tls_counts();
     let shown = counts.iter().map(|count| {
         let policy = count.policy.as_str();
@@ -114,12 +123,12 @@ fn counts(outbound: &Outbound) -> Vec<String> {
     shown.collect()
 }
 
-fn ok(body: &str) -> String {
+pub(super) fn ok(body: &str) -> String {
     let length = body.len();
     format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\r\n{body}")
 }
 
-fn policy(mode: &str, mx: &str) -> String {
+pub(super) fn policy(mode: &str, mx: &str) -> String {
     ok(&format!(
         "version: STSv1\nmode: {mode}\nmx: {mx}\nmax_age: 86400\n"
     ))
@@ -281,7 +290,7 @@ async fn a_policy_that_cannot_be_had_is_none() {
             &["policy"][..],
             "sts-policy-fetch-error",
         ),
-        (policy("enforce", "x"), &[], "sts-policy-fetch-error"),
+        (policy("enforce", "x"), &[], "sts-webpki-invalid"),
         (ok("version: STSv2\n"), &["policy"], "sts-policy-invalid"),
         (
             ok(&"x".repeat(70_000)),
@@ -345,23 +354,37 @@ async fn tlsa_records_decide_alone() {
         let this = stranger(mail).with_tlsa(Ok(vec![record(0, vec![1])]));
         let (outbound, _, _folder) = this.client(&[]);
         assert_eq!(open(&outbound).await.is_ok(), expected);
+        let flaw = if expected {
+            "tlsa-invalid"
+        } else {
+            "starttls-not-supported"
+        };
+        assert_eq!(counts(&outbound), [format!("example.net tlsa {flaw} 1")]);
     }
 }
 
 #[tokio::test]
 async fn answers_that_may_be_forged_are_no_answers() {
-    let forged = || DnsError::Temporary("forged".to_owned());
-    let this = stranger(Some(HOST)).with_tlsa(Err(forged()));
+    let silent = DnsError::Temporary("SERVFAIL".to_owned());
+    let this = stranger(Some(HOST)).with_tlsa(Err(silent));
+    let (outbound, _, _folder) = this.client(&["mail"]);
+    open(&outbound).await.unwrap_err();
+    assert!(counts(&outbound).is_empty(), "silence is no forgery");
+
+    let this = stranger(Some(HOST)).with_tlsa(Err(DnsError::unproven()));
     let (outbound, seen, _folder) = this.client(&["mail"]);
     let told = open(&outbound).await.unwrap_err();
     assert!(told.contains("cannot look up mx.example.net"), "{told}");
     assert!(seen.dialled.lock().unwrap().is_empty());
+    let counted = ["example.net tlsa dnssec-invalid 1"];
+    assert_eq!(counts(&outbound), counted);
 
     let mut this = stranger(Some(HOST));
     this.net.signed.insert(DOMAIN.to_owned(), false);
     let (outbound, _, _folder) = this.client(&["mail"]);
     let told = open(&outbound).await.unwrap_err();
     assert!(told.contains("cannot look up example.net"), "{told}");
+    assert_eq!(counts(&outbound), counted);
     // Who does not want to know is not stopped.
     let options = Options {
         protection: Vec::new(),

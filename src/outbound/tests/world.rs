@@ -188,7 +188,7 @@ impl Resolve for Net {
         let signed = self.signed.get(domain).copied();
         Box::pin(async move {
             match signed {
-                Some(false) => Err(DnsError::Temporary("forged".to_owned())),
+                Some(false) => Err(DnsError::unproven()),
                 found => Ok(found.is_some()),
             }
         })
