@@ -222,7 +222,7 @@ async fn once(config: At<'_>, format: Format, work: Work) -> Result<(), Failure>
         Work::Setup(args) => setup::perform(config.file, *args, format).await,
         Work::Drill(verb) => drill::perform(config, verb, format).await,
         Work::Notify(verb, actor) => notify::perform(config, verb, (format, actor)).await,
-        Work::Demo(ending) => crate::demo::run(ending)
+        Work::Demo(ending) => Box::pin(crate::demo::run(ending))
             .await
             .map_err(|error| Failure::new(Exit::Failed, error)),
         Work::Openapi => print(&format!("{:#}\n", crate::admin::document())),
