@@ -423,7 +423,8 @@ pub(crate) enum WaitingState {
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub(crate) enum SpoolVerb {
-    /// Check every checksum, and the index against the log
+    /// Check every checksum, and the index against the log; while a server runs, what it is not
+    /// writing to
     Verify,
     /// Make the index anew from the log
     Rebuild,

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::base::Timestamp;
 use crate::config::{Config, Problem};
-use crate::spool::World;
+use crate::net::TlsServer;
+use crate::spool::{World, kept_free};
 use crate::terminal::{bytes, duration};
 
 /// What is wrong here and now, and does not keep the server from starting.
@@ -17,27 +18,34 @@ pub(super) fn of_this_machine(config: &Config, now: Timestamp) -> Vec<Problem> {
         what,
     };
     let mut warnings: Vec<Problem> = certificates(config, now)
-        .map(|what| warning("tls", what))
+        .map(|(key, what)| warning(key, what))
         .collect();
     warnings.extend(room(config).map(|what| warning("spool.min_free", what)));
     warnings
 }
 
 /// Certificates that have ended, or end within `notices.certificate_before`.
-fn certificates(config: &Config, now: Timestamp) -> impl Iterator<Item = String> {
+fn certificates(config: &Config, now: Timestamp) -> impl Iterator<Item = (&'static str, String)> {
     let before = config.notices.options.thresholds.certificate;
     let pairs = config.tls.as_ref().and_then(|files| files.load().ok());
-    let states = pairs.map(|pairs| pairs.states()).unwrap_or_default();
-    states.into_iter().filter_map(move |state| {
+    let mail = pairs.map(|pairs| pairs.states()).unwrap_or_default();
+    let door = config.admin.as_ref().and_then(|it| it.certificate.as_ref());
+    let door = door.and_then(|files| TlsServer::load(&files.certificate, &files.key).ok());
+    let door = door.map(|door| door.states()).unwrap_or_default();
+    let mail = mail.into_iter().map(|state| ("tls.certificate", state));
+    let door = door.into_iter().map(|state| ("admin.certificate", state));
+    mail.chain(door).filter_map(move |(key, state)| {
         let (file, ends) = (state.file.display(), state.ends?);
         if ends <= now {
-            return Some(format!(
-                "the certificate {file} has ended on {ends}: put a new one there"
-            ));
+            let what = format!("the certificate {file} has ended on {ends}: put a new one there");
+            return Some((key, what));
         }
         (ends.before(before) <= now).then(|| {
             let left = duration(ends.since(now));
-            format!("the certificate {file} ends in {left}: put a new one there")
+            (
+                key,
+                format!("the certificate {file} ends in {left}: put a new one there"),
+            )
         })
     })
 }
@@ -47,7 +55,7 @@ fn room(config: &Config) -> Option<String> {
     let place = existing(&config.server.data_dir)?;
     // A disk that cannot be asked is told of at the start.
     let free = World::system().disk.free_bytes(place).ok()?;
-    let kept = config.spool.min_free;
+    let kept = kept_free(config.spool.min_free);
     (free < kept).then(|| {
         format!(
             "{} are kept free, and {} has {} free: all mail would be refused (452)",
@@ -67,7 +75,6 @@ fn existing(data_dir: &Path) -> Option<&Path> {
 mod tests {
     use super::*;
     use crate::config::load;
-    use crate::net::TlsServer;
 
     #[test]
     fn what_is_wrong_on_this_machine_is_told() {
@@ -78,6 +85,8 @@ mod tests {
             let text = format!(
                 "[server]\nhostname = \"mx.example.org\"\ndata_dir = \"not/yet\"\n\
                  [tls]\ncertificate = \"self-signed.crt\"\nkey = \"self-signed.key\"\n{spool}\
+                 [admin]\nbind = \"127.0.0.1:8026\"\ncertificate = \"self-signed.crt\"\n\
+                 key = \"self-signed.key\"\n\
                  [[listener]]\nbind = \"127.0.0.1:2525\"\n\
                  [backend.a]\nhosts = [\"192.0.2.1:25\"]\n\
                  [domain.\"example.org\"]\nhome = \"a\"\nunknown = \"relay\"\n"
@@ -98,7 +107,12 @@ mod tests {
         let soon = told(&good, ends.before(day));
         assert!(soon[0].contains("ends in 24 h"), "{soon:?}");
         let over = told(&good, ends);
-        assert!(over[0].contains("has ended on"), "{over:?}");
+        // That of the listeners, and that of the operators' door.
+        assert_eq!(over.len(), 2);
+        assert!(
+            over.iter().all(|it| it.contains("has ended on")),
+            "{over:?}"
+        );
         let full = config("[spool]\nmin_free = \"900TiB\"\n");
         let full = told(&full, ends.before(day * 22));
         assert!(full[0].contains("all mail would be refused"), "{full:?}");

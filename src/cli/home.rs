@@ -94,12 +94,6 @@ pub(super) async fn serve(argument: Option<&Path>) -> Result<(), Failure> {
     let config = config::load(&file).map_err(|problems| refused(&problems))?;
     assert_owner(&config.server.data_dir, "serve")?;
     log::install(&config.log).map_err(|error| Failure::new(Exit::Config, error))?;
-    if rustix::process::geteuid().is_root() {
-        tracing::warn!(
-            "it runs as root and needs nothing of root's: give it a user of its own and low ports \
-             by systemd (docs/operations/install.md)"
-        );
-    }
     Box::pin(daemon::serve(config)).await.map_err(|error| {
         let exit = match &error {
             StartError::Config(_) => Exit::Config,

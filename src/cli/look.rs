@@ -9,7 +9,6 @@ use super::render::Page;
 use super::teller::Teller;
 use super::{Exit, Failure, offline};
 use crate::admin::VerifyView;
-use crate::base::Timestamp;
 use crate::spool::{Offline, SpoolError, World};
 use crate::terminal::Bar;
 
@@ -47,12 +46,12 @@ async fn looked_through(teller: &Teller) -> Result<serde_json::Value, Failure> {
     let request = || Request::get("/api/spool/verify".to_owned());
     let begin = Request::post("/api/spool/verify", &());
     let before: VerifyView = teller.client.ask(begin).await?;
-    let before = ended(&before);
+    let wanted = before.look.next();
     loop {
         let answer: serde_json::Value = teller.client.ask(request()).await?;
         let view: VerifyView = serde_json::from_value(answer.clone())
             .map_err(|error| Failure::new(Exit::Failed, error))?;
-        if ended(&view) != before {
+        if view.look.ended >= wanted {
             bar.end();
             return Ok(answer);
         }
@@ -61,10 +60,6 @@ async fn looked_through(teller: &Teller) -> Result<serde_json::Value, Failure> {
         }
         tokio::time::sleep(AGAIN).await;
     }
-}
-
-fn ended(view: &VerifyView) -> Option<Timestamp> {
-    view.look.last.as_ref().map(|last| last.ended)
 }
 
 impl Page {
@@ -86,8 +81,8 @@ impl Page {
             text.push_str(&self.field("not looked at", &told));
         }
         text.push_str(
-            "not looked at: the ledger, and each row of the index; with the server \
-                       stopped they are\n",
+            "not looked at: what is being written, the ledger, each row of the index; with the \
+             server\nstopped they are\n",
         );
         text
     }
@@ -96,6 +91,7 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Timestamp;
     use crate::spool::{Look, Looked};
     use crate::terminal::Palette;
 
@@ -116,6 +112,7 @@ mod tests {
         let look = Look {
             under_way: None,
             last: Some(last),
+            ended: 1,
         };
         let mut view = VerifyView {
             look,
@@ -126,7 +123,7 @@ mod tests {
             "7 segments; 2 damaged, 2 in quarantine",
             "3 messages of the log",
             "1 segments: reading log/3: I/O error",
-            "with the server stopped they are",
+            "not looked at: what is being written",
         ] {
             assert!(text.contains(expected), "{text}");
         }

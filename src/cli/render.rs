@@ -195,8 +195,9 @@ impl Page {
         }
         if let Some(left) = backend.paced() {
             let left = duration(left);
-            let what =
-                format!("{name}: mailboxes get no more a minute; the fullest has all in {left}");
+            let what = format!(
+                "{name}: the rates of mailboxes hold mail back; the fullest has all in {left}"
+            );
             text.push_str(&self.field("", &what));
         }
         if backend.diverted > 0 {

@@ -205,7 +205,7 @@ impl Base {
             filters: filters(config, dns.clone(), &clock),
             dns,
             policies: Policies::new(config.automatic.policy.clone()),
-            bounds: CurrentBounds::new(config.limits.clone()),
+            bounds: CurrentBounds::new(config.bounds()),
         })
     }
 

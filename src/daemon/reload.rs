@@ -198,7 +198,7 @@ impl Reloader {
         self.base.checker.configure(new.auth.clone());
         self.base.filters.configure(new.filter_options());
         self.base.policies.configure(new.automatic.policy.clone());
-        self.base.bounds.configure(new.limits.clone());
+        self.base.bounds.configure(new.bounds());
         self.base.load.configure(&new.limits);
         self.movers.policies.configure(new.mta_sts.policies.clone());
         if let (Some(shown), Some(pairs)) = (&self.movers.certificates, certificates) {

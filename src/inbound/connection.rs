@@ -181,7 +181,7 @@ impl Connection {
         let (spokesman, client) = (self.spokesman, self.peer.ip());
         tracing::debug!(%spokesman, %client, standing = ?self.standing, "XCLIENT");
         if let Some(permit) = self.permit.take() {
-            self.permit = Some(permit.reassign(client)?);
+            self.permit = Some(permit.reassign(client, self.standing)?);
         }
         self.login = None;
         (self.known, self.origin) = self.server.know(client, self.standing);

@@ -140,7 +140,7 @@ impl Visit {
             return refuse(to, &self.server, (reply, &self.shutdown));
         }
         let permit = match standing {
-            Standing::Own => permit.reassign(address.ip()),
+            Standing::Own => permit.reassign(address.ip(), Standing::Own),
             // Its probes are few, and its address is not that of a visitor.
             Standing::Unknown => Ok(permit),
         };

@@ -215,9 +215,9 @@ impl Permit {
     ///
     /// # Errors
     /// The last word to it.
-    pub(super) fn reassign(mut self, peer: IpAddr) -> Result<Self, Reply> {
+    pub(super) fn reassign(mut self, peer: IpAddr, standing: Standing) -> Result<Self, Reply> {
         let server = Arc::clone(&self.server);
-        let guest = server.guest(peer, Standing::Own);
+        let guest = server.guest(peer, standing);
         server.has_time_for(guest)?;
         let visitor = Visitor::of(peer);
         if self.visitor == Some(visitor) {

@@ -94,6 +94,8 @@ impl Demand {
                 tls: TlsPolicy::Required,
                 check: CertificateCheck::Any,
                 strictness: Strictness::Strict,
+                // What its domain wants to know of was not tried.
+                applied: Applied::nothing(),
                 ..self
             },
         }

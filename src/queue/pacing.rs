@@ -156,6 +156,12 @@ impl Queue {
         tokio::time::Instant::now().saturating_duration_since(self.0.begun) + PAST
     }
 
+    /// Turns of mailboxes and senders are given anew.
+    pub(super) fn forget_turns(&self) {
+        self.pace().forget_turns();
+        self.senders().forget_turns();
+    }
+
     pub(super) fn pace(&self) -> MutexGuard<'_, Pace> {
         self.0.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }

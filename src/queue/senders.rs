@@ -158,6 +158,8 @@ impl Senders {
         if recipients == 0 || sending.rates.is_unlimited() {
             return None;
         }
+        // What the disk knows must not be overwritten before it was read.
+        let knows = self.restored;
         let account = self.make(sending, at);
         account.settle_hours(at.hour());
         for _ in 0..sending.rates.messages(recipients) {
@@ -166,7 +168,19 @@ impl Senders {
         let day = account.sent.entry(at.hour()).or_default();
         *day = day.saturating_add(recipients);
         account.unkept = account.unkept.saturating_add(recipients);
+        if !knows {
+            return None;
+        }
         account.take_unkept(sending.rates.per_day)
+    }
+
+    /// Turns that were given count no more: somebody did something to those who have them, and
+    /// they may never come.
+    pub(super) fn forget_turns(&mut self) {
+        for account in self.backends.values_mut().flat_map(HashMap::values_mut) {
+            account.next = Duration::ZERO;
+            account.full = None;
+        }
     }
 
     /// A message that went out before the start.

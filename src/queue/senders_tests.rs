@@ -38,7 +38,7 @@ fn send(senders: &mut Senders, sending: &Sending<'_>, recipients: u32, at: Momen
 #[test]
 fn a_minute_has_thirty_and_nobody_else_waits() {
     let (cloud, onprem) = (cloud(), BackendId::new("onprem"));
-    let mut senders = Senders::default();
+    let mut senders = known();
     let ann = of(&cloud, "ann", RATES);
     let went = (0..50).filter(|_| send(&mut senders, &ann, 1, at(0)).go == 1);
     assert_eq!(went.count(), 30);
@@ -61,7 +61,7 @@ fn a_minute_has_thirty_and_nobody_else_waits() {
 #[test]
 fn what_waits_goes_before_what_comes() {
     let cloud = cloud();
-    let mut senders = Senders::default();
+    let mut senders = known();
     let ann = of(&cloud, "ann", RATES);
     for _ in 0..31 {
         send(&mut senders, &ann, 1, at(0));
@@ -76,7 +76,7 @@ fn what_waits_goes_before_what_comes() {
 #[test]
 fn a_message_in_parts_counts_as_its_parts() {
     let cloud = cloud();
-    let mut senders = Senders::default();
+    let mut senders = known();
     let rates = SenderRates {
         per_day: 0,
         ..RATES
@@ -101,7 +101,7 @@ fn a_day_has_so_many_and_the_others_come_back() {
         per_day: 100,
         per_message: 500,
     };
-    let mut senders = Senders::default();
+    let mut senders = known();
     let ann = of(&cloud, "ann", rates);
     assert_eq!(send(&mut senders, &ann, 60, at(10)).late, None);
     let hour = Duration::from_secs(HOUR);
@@ -134,7 +134,7 @@ fn a_message_for_more_than_a_day_goes_bit_by_bit() {
         per_day: 3,
         per_message: 0,
     };
-    let mut senders = Senders::default();
+    let mut senders = known();
     let ann = of(&cloud, "ann", rates);
     let plan = send(&mut senders, &ann, 1000, at(0));
     assert_eq!(plan.go, 3);
@@ -152,7 +152,7 @@ fn what_was_not_taken_does_not_count_and_nothing_counts_without_limits() {
         per_day: 10,
         per_message: 0,
     };
-    let mut senders = Senders::default();
+    let mut senders = known();
     let ann = of(&cloud, "ann", rates);
     assert_eq!(send(&mut senders, &ann, 10, at(0)).go, 10);
     senders.refund(&ann, 4);
@@ -165,7 +165,7 @@ fn what_was_not_taken_does_not_count_and_nothing_counts_without_limits() {
 #[test]
 fn the_disk_hears_of_each_tenth_and_a_start_goes_on_with_it() {
     let cloud = cloud();
-    let mut senders = Senders::default();
+    let mut senders = known();
     let ann = of(&cloud, "ann", RATES);
     let mut count = |recipients, seconds| senders.count(&ann, recipients, at(seconds));
     assert_eq!(count(999, 0), None);
@@ -180,7 +180,7 @@ fn the_disk_hears_of_each_tenth_and_a_start_goes_on_with_it() {
     );
     assert!(kept.lasts(hour + 26) && !kept.lasts(hour + 27));
 
-    let mut again = Senders::default();
+    let mut again = known();
     again.restore((cloud.clone(), "ann"), &kept, hour + 2);
     let near = again.near(&|_| RATES, at(2 * HOUR).now);
     assert_eq!((near[0].recipients, near[0].limit), (9999, 10_000));
@@ -190,7 +190,7 @@ fn the_disk_hears_of_each_tenth_and_a_start_goes_on_with_it() {
 #[test]
 fn who_has_used_nine_tenths_is_named_worst_first() {
     let cloud = cloud();
-    let mut senders = Senders::default();
+    let mut senders = known();
     for (sender, recipients) in [("ann", 8_999), ("bob", 9_000), ("eve", 10_000)] {
         let sending = of(&cloud, sender, RATES);
         senders.count(&sending, recipients, at(0));
@@ -208,7 +208,7 @@ fn who_has_used_nine_tenths_is_named_worst_first() {
 #[test]
 fn a_clock_that_is_set_back_shuts_nobody_out_for_ever() {
     let cloud = cloud();
-    let mut senders = Senders::default();
+    let mut senders = known();
     let ann = of(&cloud, "ann", RATES);
     let year = 366 * 24 * HOUR;
     senders.count(&ann, 10_000, at(year));
@@ -220,7 +220,7 @@ fn a_clock_that_is_set_back_shuts_nobody_out_for_ever() {
 #[test]
 fn memory_is_bounded_and_the_busy_are_remembered() {
     let cloud = cloud();
-    let mut senders = Senders::default();
+    let mut senders = known();
     let busy = of(&cloud, "busy", RATES);
     senders.count(&busy, 9_999, at(0));
     for number in 0..limits::PACED_SENDERS * 2 {
@@ -243,7 +243,7 @@ proptest! {
         let cloud = cloud();
         let rates = SenderRates { per_minute, per_day, per_message: 0 };
         let ann = of(&cloud, "ann", rates);
-        let mut senders = Senders::default();
+        let mut senders = known();
         let mut waiting = std::collections::BTreeSet::new();
         let mut now = 0;
         let all: u32 = messages.iter().map(|(_, recipients)| recipients).sum();
@@ -288,4 +288,42 @@ proptest! {
             prop_assert!(day <= per_day);
         }
     }
+}
+
+/// The disk was read, and knew nothing.
+fn known() -> Senders {
+    Senders {
+        restored: true,
+        ..Senders::default()
+    }
+}
+
+/// What is counted before the disk was read is added to what it knows, and does not replace it.
+#[test]
+fn the_day_of_before_is_not_forgotten_by_who_is_early() {
+    let (cloud, at) = (BackendId::new("cloud"), at(HOUR));
+    let ann = Sending {
+        backend: &cloud,
+        sender: "ann",
+        rates: SenderRates {
+            per_minute: 0,
+            per_day: 100,
+            per_message: 0,
+        },
+    };
+    let mut senders = Senders::default();
+    assert_eq!(senders.count(&ann, 50, at), None);
+    let before = Kept {
+        hours: vec![(at.hour(), 40)],
+    };
+    senders.restore((cloud.clone(), "ann"), &before, at.hour());
+    senders.restored = true;
+    let kept = senders.count(&ann, 5, at).unwrap();
+    assert_eq!(kept.hours, [(at.hour(), 95)]);
+    // Who waits in vain for room leaves no turn behind.
+    let full = senders.plan(&ann, (20, Turned::Never), at);
+    assert!(full.late.is_some());
+    assert!(senders.plan(&ann, (1, Turned::Never), at).late.is_some());
+    senders.forget_turns();
+    assert_eq!(senders.plan(&ann, (1, Turned::Never), at).late, None);
 }

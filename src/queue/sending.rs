@@ -208,6 +208,17 @@ impl Queue {
         self.senders().refund(&sender.sending(), failed);
     }
 
+    /// Nothing of it was sent.
+    pub(super) fn refund_all(&self, target: &DeliveryTarget, job: &Job) {
+        let DeliveryTarget::Backend(backend) = target else {
+            return;
+        };
+        if let Some(sender) = self.sender_at(backend, job) {
+            let counted = sender.counted_of(job);
+            self.senders().refund(&sender.sending(), counted);
+        }
+    }
+
     /// Reads what the disk knows of senders, and forgets there what is over.
     pub(super) async fn restore_senders(&self) {
         self.read_senders().await;
@@ -271,7 +282,7 @@ impl Queue {
         self.senders().recall(&sending, at);
     }
 
-    fn senders(&self) -> MutexGuard<'_, Senders> {
+    pub(super) fn senders(&self) -> MutexGuard<'_, Senders> {
         let senders = self.0.senders.lock();
         senders.unwrap_or_else(PoisonError::into_inner)
     }

@@ -278,12 +278,14 @@ impl Queue {
         let marked = Box::pin(wait_for_mark(marked, &late, &unmarked));
         let outcomes = channel.deliver(&delivery, marked).await;
         if let Some(error) = unmarked.into_inner() {
+            self.refund_all(target, &job);
             self.wait_for_the_log(target, job, &error).await;
             let mark = Mark::InTime;
             return Delivered { pause: PAUSE, mark };
         }
         if let Some(what) = delivery.body.damage() {
             // It is not the platform's fault. The end was not sent, so nobody has got it.
+            self.refund_all(target, &job);
             self.hold_damaged(job, what).await;
             let mark = Mark::InTime;
             return Delivered { pause: PAUSE, mark };

@@ -1,8 +1,7 @@
 //! The look through the spool: whether one is under way, how far it is, what the last one found,
 //! and asking for one now.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -60,15 +59,35 @@ pub struct Look {
     pub under_way: Option<LookUnderWay>,
     /// The last one that came to its end; of before the last start, too.
     pub last: Option<Looked>,
+    /// So many have ended since the start.
+    #[serde(default)]
+    pub ended: u64,
+}
+
+impl Look {
+    /// With how many that have ended there is one that began after now.
+    #[must_use]
+    pub const fn next(&self) -> u64 {
+        self.ended + 1 + self.under_way.is_some() as u64
+    }
 }
 
 /// What is remembered between two looks.
 #[derive(Debug, Default)]
 pub(crate) struct Looks {
-    under_way: Mutex<Option<LookUnderWay>>,
-    /// Somebody waits for it.
-    asked: AtomicBool,
+    present: Mutex<Present>,
     wanted: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Present {
+    under_way: Option<LookUnderWay>,
+    /// So many have ended.
+    ended: u64,
+    /// Somebody waits until so many have.
+    awaited: u64,
+    /// One that could not even be written down.
+    failed: Option<Looked>,
 }
 
 impl Looks {
@@ -79,18 +98,25 @@ impl Looks {
 
     /// Does somebody wait for the one that is under way?
     pub(super) fn is_asked_for(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
+        let present = self.present();
+        present.ended < present.awaited
     }
 
-    /// Shows how far it is; none: it is over.
-    pub(super) fn show(&self, under_way: Option<LookUnderWay>) {
-        if under_way.is_none() {
-            self.asked.store(false, Ordering::Relaxed);
-        }
-        *self
-            .under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = under_way;
+    /// Shows how far it is.
+    pub(super) fn show(&self, under_way: LookUnderWay) {
+        self.present().under_way = Some(under_way);
+    }
+
+    /// It is over; with what is not written down of it.
+    pub(super) fn over(&self, failed: Option<Looked>) {
+        let mut present = self.present();
+        present.under_way = None;
+        present.ended += 1;
+        present.failed = failed;
+    }
+
+    fn present(&self) -> MutexGuard<'_, Present> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -100,24 +126,28 @@ impl Spool {
     /// # Errors
     /// When the index fails, or is still made.
     pub fn look(&self) -> Result<Look, SpoolError> {
-        let under_way = self.0.looks.under_way.lock();
-        let under_way = under_way.unwrap_or_else(PoisonError::into_inner).clone();
         let last = self.fact(ROOM, LAST)?;
         // What an older program does not understand counts as none.
         let last = last.and_then(|last| serde_json::from_value(last).ok());
-        Ok(Look { under_way, last })
+        let present = self.0.looks.present();
+        Ok(Look {
+            under_way: present.under_way.clone(),
+            last: present.failed.clone().or(last),
+            ended: present.ended,
+        })
     }
 
-    /// Begins a look soon; one that is under way goes faster.
+    /// Begins a look soon; one that is under way goes faster, and another one follows it, because
+    /// it has read a part before. The answer is that of before; [`Look::next`] says when to look.
     ///
     /// # Errors
     /// When the index fails, or is still made.
     pub fn look_now(&self) -> Result<Look, SpoolError> {
         let look = self.look()?;
-        self.0.looks.asked.store(true, Ordering::Relaxed);
-        if look.under_way.is_none() {
-            self.0.looks.wanted.notify_one();
-        }
+        let mut present = self.0.looks.present();
+        present.awaited = present.awaited.max(look.next());
+        drop(present);
+        self.0.looks.wanted.notify_one();
         Ok(look)
     }
 
@@ -176,11 +206,37 @@ mod tests {
         let (spool, opened) = open_in(options(dir.path()), World::system());
         let shutdown = Shutdown::new();
         let task = shutdown.spawn("scrub", spool.clone().scrub_task(shutdown.clone()));
-        assert_eq!(spool.look_now().unwrap().last, None);
-        while spool.look().unwrap().last.is_none() || spool.0.looks.is_asked_for() {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(spool.look().unwrap().under_way, None);
+        let asked = spool.look_now().unwrap();
+        assert_eq!((asked.last.clone(), asked.next()), (None, 1));
+        let until = async |ended: u64| {
+            while spool.look().unwrap().ended < ended {
+                tokio::task::yield_now().await;
+            }
+        };
+        until(1).await;
+        let look = spool.look().unwrap();
+        assert!(look.last.is_some_and(|last| last.is_clean()) && look.under_way.is_none());
+        assert!(!spool.0.looks.is_asked_for());
+        // Who asks while one is under way waits for the one behind it.
+        spool.0.looks.show(LookUnderWay {
+            since: Timestamp::EPOCH,
+            done: 0,
+            of: 1,
+        });
+        assert_eq!(spool.look_now().unwrap().next(), 3);
+        assert!(spool.0.looks.is_asked_for());
+        until(2).await;
+        assert!(spool.0.looks.is_asked_for(), "the one that was under way");
+        // One that cannot be made is told, and waited for by nobody.
+        let (log, away) = (dir.path().join("log"), dir.path().join("away"));
+        std::fs::rename(&log, &away).unwrap();
+        std::fs::write(&log, "no folder").unwrap();
+        spool.look_now().unwrap();
+        until(3).await;
+        let last = spool.look().unwrap().last.unwrap();
+        assert!(last.failed == 1 && last.error.is_some(), "{last:?}");
+        std::fs::remove_file(&log).unwrap();
+        std::fs::rename(&away, &log).unwrap();
         shutdown.signal();
         task.await.unwrap();
         close(spool, opened).await;

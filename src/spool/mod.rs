@@ -89,6 +89,7 @@ pub use rebuild::Rebuild;
 pub use recent::Recent;
 pub use recover::Recovery;
 pub use retention::Retired;
+pub use room::kept_free;
 pub use verify::Verification;
 pub use views::{Due, LedgerEntry, SpoolStats, StoredMessage, WaitingRecipient};
 

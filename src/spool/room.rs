@@ -74,6 +74,12 @@ impl Drop for Share {
     }
 }
 
+/// Below so many free bytes no mail is taken, when the config says `min_free`.
+#[must_use]
+pub fn kept_free(min_free: u64) -> u64 {
+    min_free.max(limits::SPOOL_LEAST_FREE)
+}
+
 impl Spool {
     /// Is there room for more mail? The disk is measured at most once a second while there is
     /// plenty, and each time when it gets tight.
@@ -85,7 +91,7 @@ impl Spool {
             return Err(SpoolError::Closed);
         }
         let (room, options) = (&self.0.big.room, &self.0.options);
-        let min_free = options.min_free.max(limits::SPOOL_LEAST_FREE);
+        let min_free = kept_free(options.min_free);
         let now = self.0.clock.now();
         // A new segment takes its whole size at once.
         let plenty = min_free.saturating_add(2 * options.segment_size);

@@ -42,12 +42,23 @@ impl Spool {
                 () = shutdown.stopping() => return,
                 scrubbed = self.scrub() => scrubbed,
             };
-            self.0.looks.show(None);
-            match scrubbed {
-                Ok(looked) => told(&looked),
+            let failed = match scrubbed {
+                Ok(looked) => {
+                    told(&looked);
+                    None
+                }
                 Err(SpoolError::Closed) => return,
-                Err(error) => tracing::error!(%error, "the log could not be looked through"),
-            }
+                Err(error) => {
+                    tracing::error!(%error, "the log could not be looked through");
+                    Some(Looked {
+                        ended: self.0.clock.now(),
+                        failed: 1,
+                        error: Some(error.to_string()),
+                        ..Looked::default()
+                    })
+                }
+            };
+            self.0.looks.over(failed);
         }
     }
 
@@ -68,11 +79,11 @@ impl Spool {
         let mut looked = Looked::default();
         let mut strays = Strays::default();
         for (done, segment) in (0..).zip(&numbers) {
-            self.0.looks.show(Some(LookUnderWay {
+            self.0.looks.show(LookUnderWay {
                 since,
                 done,
                 of: numbers.len() as u64,
-            }));
+            });
             let begun = Instant::now();
             match self.scrub_one(*segment, &mut strays).await {
                 Ok(damaged) => {

@@ -20,9 +20,10 @@ use crate::terminal::visible;
 const SHOWN: usize = 50;
 /// Changes on a page.
 const CHANGES: usize = 100;
-/// Fields of one change, and letters of a value. Beyond: the verb tells it.
-const FIELDS: usize = 20;
+/// Letters of a value. Beyond: the verb tells it.
 const LETTERS: usize = 300;
+/// Of what is alike in front of it.
+const LEAD: usize = 20;
 
 #[derive(Template)]
 #[template(path = "console/generations.html")]
@@ -188,13 +189,16 @@ impl Shown {
             (Some(before), Some(after)) => before.differing(after),
             (None, _) | (_, None) => Vec::new(),
         };
-        let fields = fields.into_iter().take(FIELDS);
+        let fields = fields.into_iter();
         Self {
             tone,
             word,
             what: visible(&format!("{address} ({})", change.source)),
             fields: fields
-                .map(|(name, before, now)| (visible(&name), value(&before), value(&now)))
+                .map(|(name, before, now)| {
+                    let (before, now) = sides(&before, &now);
+                    (visible(&name), before, now)
+                })
                 .collect(),
         }
     }
@@ -218,15 +222,28 @@ impl Shown {
     }
 }
 
-fn value(text: &str) -> String {
+/// Both sides of a field. What is long begins shortly before the first letter that differs.
+fn sides(before: &str, now: &str) -> (String, String) {
+    let pairs = before.chars().zip(now.chars());
+    let same = pairs.take_while(|(one, other)| one == other).count();
+    let is_long = before.chars().count().max(now.chars().count()) > LETTERS;
+    let skip = if is_long {
+        same.saturating_sub(LEAD)
+    } else {
+        0
+    };
+    (part(before, skip), part(now, skip))
+}
+
+fn part(text: &str, skip: usize) -> String {
     if text.is_empty() {
         return "nothing".to_owned();
     }
-    let mut shown: String = text.chars().take(LETTERS).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
-    }
-    visible(&shown)
+    let mut letters = text.chars().skip(skip);
+    let shown: String = letters.by_ref().take(LETTERS).collect();
+    let front = if skip > 0 { "…" } else { "" };
+    let rest = if letters.next().is_some() { "…" } else { "" };
+    visible(&format!("{front}{shown}{rest}"))
 }
 
 pub(super) async fn diff(
@@ -380,4 +397,24 @@ fn revert_page(
             ("seen", present.to_string()),
         ],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_far_behind_is_shown() {
+        let members = |count: usize| {
+            let all = (0..count).map(|one| format!("m{one:03}@example.org"));
+            all.collect::<Vec<_>>().join(",")
+        };
+        let (before, now) = sides(&members(50), &members(51));
+        assert_ne!(before, now);
+        assert!(now.starts_with('…') && now.contains("m050@"), "{now}");
+        assert_eq!(sides("", "ann"), ("nothing".to_owned(), "ann".to_owned()));
+        assert_eq!(sides("abc", "abd"), ("abc".to_owned(), "abd".to_owned()));
+        let (before, _) = sides(&"x".repeat(400), "y");
+        assert_eq!(before.chars().count(), LETTERS + 1);
+    }
 }

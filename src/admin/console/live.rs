@@ -151,7 +151,7 @@ fn drain(backend: &BackendView) -> String {
     let (drain, progress) = (&backend.drain, &backend.drain.progress);
     let paced = backend.paced().map(|left| {
         let left = takes(left.as_secs());
-        format!("mailboxes get no more a minute, the fullest has all in {left}")
+        format!("the rates of mailboxes hold mail back, the fullest has all in {left}")
     });
     let Some(speed) = progress.per_minute.filter(|_| backend.waiting > 0) else {
         return paced.unwrap_or_default();

@@ -36,6 +36,7 @@ pub(super) fn of(facts: Facts<'_>) -> Vec<Matter> {
     matters.extend(room(status));
     matters.extend(missing(status));
     matters.extend(certificates::matters(status));
+    matters.extend(certificates::sending(status));
     matters.extend(moves(status, moments));
     let (waiting, empty) = holds(status, moments);
     matters.extend(waiting);

@@ -178,7 +178,7 @@ impl Replays {
                 if let Some(run) = self.runs().get(id) {
                     run.ticket.end();
                 }
-                self.0.queue.pace().forget_turns();
+                self.0.queue.forget_turns();
             }
         }
         if !replay.is_open() {
