@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::directory_api::{Answer, Us};
 use super::extract::Query;
-use crate::base::percent_encoded;
+use crate::base::query_words;
 use crate::directory::{Directory, Entry, EntryKind};
 use crate::limits;
 use crate::mail::BackendId;
@@ -63,21 +63,15 @@ pub(crate) struct EntriesQuery {
 impl EntriesQuery {
     /// As it stands behind the `?` of the address.
     pub(crate) fn words(&self) -> String {
-        let state = self.state.map(EntryState::as_str);
-        let named = [
-            ("text", self.text.as_deref()),
-            ("domain", self.domain.as_deref()),
-            ("home", self.home.as_deref()),
-            ("kind", self.kind.map(EntryKind::as_str)),
-            ("state", state),
-        ];
-        let mut words = format!("skip={}&limit={}", self.skip, self.limit);
-        for (name, value) in named {
-            if let Some(value) = value {
-                words.extend(["&", name, "=", &percent_encoded(value)]);
-            }
-        }
-        words
+        query_words([
+            ("skip", Some(self.skip.to_string())),
+            ("limit", Some(self.limit.to_string())),
+            ("text", self.text.clone()),
+            ("domain", self.domain.clone()),
+            ("home", self.home.clone()),
+            ("kind", self.kind.map(|kind| kind.as_str().to_owned())),
+            ("state", self.state.map(|state| state.as_str().to_owned())),
+        ])
     }
 }
 

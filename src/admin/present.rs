@@ -9,7 +9,7 @@ use super::view::{
 use crate::backend::{
     BackendHealth, BackendOptions, Health, HealthChange, HostResult, Hosts, TlsPolicy,
 };
-use crate::mail::{Envelope, Peer, RecipientEvent, RecipientState, SenderPace, SpoolId};
+use crate::mail::{Envelope, Peer, RecipientEvent, RecipientState, SpoolId, paced_by};
 use crate::queue::{DrainCounts, Progress};
 use crate::route::{Decision, Explanation, Shown, paused};
 use crate::smtp::Mailbox;
@@ -433,11 +433,6 @@ impl From<&LedgerEntry> for EventView {
             detail,
         }
     }
-}
-
-fn paced_by(sender: Option<&SenderPace>) -> String {
-    let mailbox = || "its mailbox gets no more for now".to_owned();
-    sender.map_or_else(mailbox, ToString::to_string)
 }
 
 impl ExplainView {

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::lookup::page;
 use super::{Admin, AdminError, QueueItem};
-use crate::base::{Timestamp, percent_encoded};
+use crate::base::{Timestamp, query_words};
 use crate::limits;
-use crate::mail::{BackendId, Envelope, SpoolId};
+use crate::mail::{BackendId, Envelope, SpoolId, paced_by};
 use crate::route::{Candidate, Pattern, Selection, Shown, ShownState};
 use crate::spool::{SpoolError, WaitingRecipient};
 
@@ -103,6 +103,8 @@ impl QueueQuery {
     /// As it stands behind the `?` of the address.
     pub(crate) fn words(&self) -> String {
         let named = [
+            ("skip", Some(self.skip.to_string())),
+            ("limit", Some(self.limit.to_string())),
             ("state", self.state.map(|state| state.as_str().to_owned())),
             ("message", self.message.map(|id| id.to_string())),
             ("recipient", self.recipient.as_ref().map(Pattern::to_string)),
@@ -116,13 +118,7 @@ impl QueueQuery {
                 self.accepted_before.map(|at| at.to_string()),
             ),
         ];
-        let mut words = format!("skip={}&limit={}", self.skip, self.limit);
-        for (name, value) in named {
-            if let Some(value) = value {
-                words.extend(["&", name, "=", &percent_encoded(&value)]);
-            }
-        }
-        words
+        query_words(named)
     }
 }
 
@@ -186,8 +182,7 @@ impl Admin {
         let is_later = shown.due.is_some_and(|due| due > self.clock.now());
         if is_later && shown.reason.is_empty() {
             let told = self.queue.sender_waits(envelope);
-            let mailbox = || "its mailbox gets no more for now".to_owned();
-            shown.reason = told.map_or_else(mailbox, |told| told.to_string());
+            shown.reason = paced_by(told.as_ref());
         }
         shown
     }

@@ -58,6 +58,15 @@ pub struct DirectoryStatusView {
     pub untaken: Option<String>,
 }
 
+impl DirectoryStatusView {
+    /// The sources that were imported: those that are not synchronised.
+    pub(crate) fn imported(&self) -> impl Iterator<Item = &Origin> {
+        let is_synced =
+            |origin: &Origin| self.sources.iter().any(|one| one.source == origin.source);
+        self.origins.iter().filter(move |origin| !is_synced(origin))
+    }
+}
+
 pub(super) async fn sync(
     State(admin): State<Arc<Admin>>,
     Body(query): Body<SyncQuery>,

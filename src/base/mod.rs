@@ -15,7 +15,7 @@ mod tls_info;
 pub use clock::{Clock, SystemClock, TimeSource, Timestamp};
 pub use entropy::{Entropy, EntropySource, SystemEntropy};
 pub use hex::hex;
-pub use percent::{percent_decoded, percent_encoded};
+pub use percent::{percent_decoded, percent_encoded, percent_encoded_part, query_words};
 pub use regular::{open_regular, read_regular};
 pub use sampler::Sampler;
 pub use shutdown::Shutdown;

@@ -15,6 +15,22 @@ pub fn percent_encoded(text: &str) -> String {
     })
 }
 
+/// The same for one part of a path or of a query: a slash in it begins no other.
+#[must_use]
+pub fn percent_encoded_part(text: &str) -> String {
+    percent_encoded(text).replace('/', "%2F")
+}
+
+/// What stands behind the `?` of an address: the names that have a value, in this order.
+#[must_use]
+pub fn query_words<'a>(named: impl IntoIterator<Item = (&'a str, Option<String>)>) -> String {
+    let named = named.into_iter();
+    let words = named.filter_map(|(name, value)| {
+        value.map(|value| format!("{name}={}", percent_encoded_part(&value)))
+    });
+    words.collect::<Vec<_>>().join("&")
+}
+
 /// RFC 3986 §2.1; what would be no text stays as it is.
 #[must_use]
 pub fn percent_decoded(text: &str) -> String {
@@ -41,6 +57,16 @@ mod tests {
         let odd = super::percent_encoded("a/b c&d=é%");
         assert_eq!(odd, "a/b%20c%26d%3D%C3%A9%25");
         assert_eq!(super::percent_decoded(&odd), "a/b c&d=é%");
+        assert_eq!(
+            super::percent_encoded_part("../a?b#c/d e"),
+            "..%2Fa%3Fb%23c%2Fd%20e"
+        );
+        let named = [
+            ("a", Some("b&c/d".to_owned())),
+            ("e", None),
+            ("f", Some("g".to_owned())),
+        ];
+        assert_eq!(super::query_words(named), "a=b%26c%2Fd&f=g");
         assert_eq!(super::percent_decoded("100% %zz %f"), "100% %zz %f");
     }
 }

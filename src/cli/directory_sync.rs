@@ -90,11 +90,7 @@ impl Page {
             text.push_str(&self.field("source", &self.source(source)));
             text.push_str(&self.people(source));
         }
-        let imported = view.origins.iter().filter(|origin| {
-            let mut sources = view.sources.iter();
-            sources.all(|source| source.source != origin.source)
-        });
-        for origin in imported {
+        for origin in view.imported() {
             text.push_str(&self.field("source", &self.origin(origin)));
         }
         if let Some(why) = &view.untaken {

@@ -30,6 +30,7 @@ use super::webmail::WebmailVerb;
 use super::writeback::WritebackVerb;
 use crate::admin::{AddressQuery, CaseOrder, MoveQuery, OverrideQuery, QueueQuery, TraceQuery};
 use crate::backend::Wish;
+pub(super) use crate::base::percent_encoded_part as escape;
 use crate::mail::{BackendId, CaseId, CaseKind};
 use crate::queue::Deed;
 use crate::route::{Force, MoveStep, ShownState};
@@ -390,20 +391,6 @@ impl Request {
             body: Some(serde_json::to_string(body).unwrap_or_default()),
         }
     }
-}
-
-/// Percent-encodes all but the unreserved characters of RFC 3986 §2.3.
-pub(super) fn escape(text: &str) -> String {
-    use std::fmt::Write as _;
-    text.bytes().fold(String::new(), |mut escaped, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            write!(escaped, "%{byte:02X}").ok();
-        }
-        escaped
-    })
 }
 
 #[cfg(test)]

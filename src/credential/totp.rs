@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use fast_qr::QRBuilder;
 use ring::hmac;
 
-use crate::base::{Timestamp, percent_encoded};
+use crate::base::{Timestamp, percent_encoded, percent_encoded_part};
 
 /// Bytes of a secret; RFC 4226 §4 asks for 16 at least.
 pub(crate) const SECRET: usize = 20;
@@ -82,10 +82,7 @@ pub(crate) fn from_base32(text: &str) -> Option<Vec<u8>> {
 
 /// The address that a picture carries to the app: whose codes, of what, with which secret.
 pub(crate) fn uri(site: &str, account: &str, secret: &str) -> String {
-    let (site, account) = (
-        percent_encoded(site).replace('/', "%2F"),
-        percent_encoded(account),
-    );
+    let (site, account) = (percent_encoded_part(site), percent_encoded(account));
     format!("otpauth://totp/{site}:{account}?secret={secret}&issuer={site}")
 }
 

@@ -284,7 +284,9 @@ impl Connection {
             wire.consume(consumed);
             let Some(said) = said else {
                 self.hold.resize(session.held());
-                self.more(wire).await?;
+                // Between two chunks what has come of the message is held too.
+                let held = incoming.as_ref().map_or(0, Incoming::held);
+                self.more(wire, held).await?;
                 continue;
             };
             let pipelined = if wire.input().is_empty() {
@@ -311,6 +313,8 @@ impl Connection {
                 self.answer(wire, reply, &named);
                 Next::Continue(after)
             } else {
+                // What a message takes over from the session must not be counted twice.
+                self.hold.resize(after.held());
                 self.act(wire, after, action, &mut incoming).await?
             };
             session = match next {
@@ -356,8 +360,9 @@ impl Connection {
         Ok(())
     }
 
-    /// More input, unless the program stops while the client is idle.
-    async fn more(&self, wire: &mut Wire) -> Result<(), End> {
+    /// More input, unless the program stops while the client is idle; so many bytes of a message
+    /// are held.
+    async fn more(&self, wire: &mut Wire, held: u64) -> Result<(), End> {
         // Not within the select: a reply that is half written must not be written again.
         wire.flush(self.timeout()).await?;
         let patience = self.patience();
@@ -369,7 +374,7 @@ impl Connection {
             biased;
             filled = wire.fill(patience, limits::READ_IDLE) => Ok(filled?),
             () = self.shutdown.stopping() => Err(End::Stopping),
-            () = self.squeezed(0) => Err(End::Crowded),
+            () = self.squeezed(held) => Err(End::Crowded),
         }
     }
 
@@ -450,8 +455,9 @@ impl Rules for Connection {
 
     fn requires_tls(&self) -> bool {
         let from = &self.server.options.require_tls_from;
-        // Of whom a filter speaks did not come over this connection.
-        !self.is_introduced() && from.iter().any(|it| it.contains(self.peer.ip()))
+        // Of whom a filter speaks, with or without an address, did not come over this connection.
+        let is_itself = !self.is_introduced() && self.standing == Standing::Own;
+        is_itself && from.iter().any(|it| it.contains(self.peer.ip()))
     }
 
     fn is_awaited(&self) -> bool {

@@ -250,6 +250,11 @@ impl Connection {
 }
 
 impl Incoming {
+    /// Bytes of it in memory, beside the draft.
+    pub(super) const fn held(&self) -> u64 {
+        self.hold.bytes()
+    }
+
     /// Writes what the content has yielded; nothing of a message that is refused is kept.
     async fn keep(&mut self) {
         let said = self.transaction.held();

@@ -46,6 +46,35 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// Of a message of ours that never is in the spool: to one address. Nothing comes back to this
+    /// server: a report of it would wait behind the platform that it is about, or go round
+    /// (RFC 3834 §3.3).
+    #[must_use]
+    pub fn one_way(to: &Mailbox) -> Self {
+        Self {
+            from: ReversePath::Null,
+            parameters: MailParameters {
+                smtputf8: !to.is_ascii(),
+                ..MailParameters::default()
+            },
+            recipients: vec![Recipient {
+                address: to.clone(),
+                parameters: RcptParameters::default(),
+                lane: String::new(),
+                mailbox: None,
+            }],
+            peer: Peer::default(),
+            message_id: None,
+            subject: None,
+            header_from: None,
+            authenticity: Authenticity::Local,
+            expanded: None,
+            filtered: Vec::new(),
+            automatic: None,
+            verdict: None,
+        }
+    }
+
     /// Did the sender prove that MAIL FROM is his, so that a report to it is no backscatter? One of
     /// ours, or a stranger whose domain answers for the message (SPF, or an aligned signature).
     #[must_use]

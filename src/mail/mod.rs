@@ -64,7 +64,7 @@ pub use mime::{
 pub use originators::originators;
 pub(crate) use originators::{Token as OriginatorToken, entries as originator_entries};
 pub use outcome::{Blame, Failure, Outcome};
-pub use paced::{SenderBound, SenderPace};
+pub use paced::{SenderBound, SenderPace, paced_by};
 pub use replay::{ReplayMark, ReplayPhase, ReplayStep, ReplayedRecipient};
 pub use report::{Report, ReportKind, ReportedRecipient, Returned};
 pub use sign::{Sign, Signing};

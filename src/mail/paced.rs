@@ -60,3 +60,10 @@ impl fmt::Display for SenderPace {
         }
     }
 }
+
+/// Why it waits: its sender has sent as much as he may, or its mailbox gets no more for now.
+#[must_use]
+pub fn paced_by(sender: Option<&SenderPace>) -> String {
+    let mailbox = || "its mailbox gets no more for now".to_owned();
+    sender.map_or_else(mailbox, ToString::to_string)
+}

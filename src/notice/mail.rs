@@ -9,10 +9,9 @@ use super::Parts;
 use super::telling::Telling;
 use super::ways::Missed;
 use crate::mail::{
-    Addressee, Authenticity, Body, Delivery, DeliveryTarget, Envelope, Failure, Letter, Outcome,
-    Peer, Recipient, SpoolId,
+    Addressee, Body, Delivery, DeliveryTarget, Envelope, Failure, Letter, Outcome, SpoolId,
 };
-use crate::smtp::{MailParameters, Mailbox, RcptParameters, ReversePath};
+use crate::smtp::Mailbox;
 
 /// RFC 3834 §5: nobody's automatic answer answers it; Exchange knows the other one.
 const MARKS: &[u8] = b"Auto-Submitted: auto-generated\r\nX-Auto-Response-Suppress: All\r\n";
@@ -31,7 +30,7 @@ pub(super) async fn send(
     let message = compose(parts, telling, (hostname, to))?;
     let delivery = Delivery {
         id: SpoolId::first_at(telling.at),
-        envelope: Arc::new(envelope(to)),
+        envelope: Arc::new(Envelope::one_way(to)),
         recipients: vec![(0, address)],
         body: Arc::new(Body(Bytes::from(message))),
     };
@@ -57,33 +56,6 @@ pub(super) async fn send(
         Ok(Err(failure)) if failure.is_permanent() => Err(Missed::ForGood(failure.what)),
         Ok(Err(failure)) => Err(Missed::ForNow(failure.what)),
         Err(_) => Err(Missed::ForNow(format!("{target} took too long"))),
-    }
-}
-
-fn envelope(to: &Mailbox) -> Envelope {
-    Envelope {
-        // Nobody reads what comes back to this server: a report of a notice that did not arrive
-        // would wait behind the platform that the notice is about, or go round (RFC 3834 §3.3).
-        from: ReversePath::Null,
-        parameters: MailParameters {
-            smtputf8: !to.is_ascii(),
-            ..MailParameters::default()
-        },
-        recipients: vec![Recipient {
-            address: to.clone(),
-            parameters: RcptParameters::default(),
-            lane: String::new(),
-            mailbox: None,
-        }],
-        peer: Peer::default(),
-        message_id: None,
-        subject: None,
-        header_from: None,
-        authenticity: Authenticity::Local,
-        expanded: None,
-        filtered: Vec::new(),
-        automatic: None,
-        verdict: None,
     }
 }
 

@@ -22,6 +22,7 @@ mod session;
 mod split;
 mod sts;
 mod sts_memory;
+mod tls_day;
 mod tls_memory;
 mod tls_report;
 mod tlsrpt;

@@ -7,9 +7,8 @@ use super::Outbound;
 use super::dial::Candidate;
 use super::error::Error;
 use super::guard::{Demand, Guard};
-use super::tls_report::{
-    Applied, DAYS, DayOf, Ending, Place, PolicyKind, Row, SUCCESS, day_of, result,
-};
+use super::tls_day::{DAYS, DayOf, day_of};
+use super::tls_report::{Applied, Ending, Place, PolicyKind, Row, SUCCESS, result};
 use crate::base::TlsInfo;
 use crate::net::is_public;
 use crate::spool::{Spool, SpoolError};
@@ -61,18 +60,6 @@ impl KeptCount {
     }
 }
 
-fn key_of(of: &DayOf) -> String {
-    format!("{KEY}{}/{}", of.day, of.domain)
-}
-
-fn parse_key(key: &str) -> Option<DayOf> {
-    let (day, domain) = key.strip_prefix(KEY)?.split_once('/')?;
-    Some(DayOf {
-        day: day.parse().ok()?,
-        domain: domain.to_owned(),
-    })
-}
-
 impl Outbound {
     /// Counts a session with a host, if TLS was the matter.
     pub(super) async fn count_session(
@@ -119,7 +106,7 @@ impl Outbound {
             return;
         };
         let written = match serde_json::to_value(counts) {
-            Ok(counts) => spool.put_fact(ROOM, &key_of(&of), Some(counts)).await,
+            Ok(counts) => spool.put_fact(ROOM, &of.key(KEY), Some(counts)).await,
             Err(error) => Err(SpoolError::Damaged(error.to_string())),
         };
         if let Err(error) = written {
@@ -133,7 +120,7 @@ impl Outbound {
         let today = day_of(self.now());
         for (key, value) in spool.facts(ROOM, KEY)? {
             let counts = serde_json::from_value::<Vec<KeptCount>>(value);
-            let (Some(of), Ok(counts)) = (parse_key(&key), counts) else {
+            let (Some(of), Ok(counts)) = (DayOf::of_key(KEY, &key), counts) else {
                 tracing::error!(%key, "counts of TLS sessions cannot be read");
                 continue;
             };
@@ -148,7 +135,7 @@ impl Outbound {
     pub(super) async fn forget_old_tls_counts(&self, spool: &Spool) {
         let today = day_of(self.now());
         for (key, _) in spool.facts(ROOM, KEY).unwrap_or_default() {
-            if parse_key(&key).is_some_and(|of| of.day + DAYS > today) {
+            if DayOf::of_key(KEY, &key).is_some_and(|of| of.day + DAYS > today) {
                 continue;
             }
             if let Err(error) = spool.put_fact(ROOM, &key, None).await {
@@ -174,18 +161,5 @@ mod tests {
         };
         let (row, sessions) = kept.into_row(&of);
         assert_eq!((row.applied, sessions), (Applied::sts(None), 7));
-    }
-
-    #[test]
-    fn keys_are_read_as_they_are_written() {
-        let of = DayOf {
-            day: 20_772,
-            domain: "a.example".to_owned(),
-        };
-        assert_eq!(key_of(&of), "tls/20772/a.example");
-        assert_eq!(parse_key(&key_of(&of)), Some(of));
-        for wrong in ["tls/a.example", "sts/a.example", "tls/x/a.example"] {
-            assert_eq!(parse_key(wrong), None, "{wrong}");
-        }
     }
 }

@@ -10,16 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use super::sts::StsPolicy;
+use super::tls_day::{DAYS, DayOf, day_of};
 use super::tls_memory::KeptCount;
 use super::tlsrpt::Plan;
 use crate::base::{Timestamp, TlsInfo, hex};
 use crate::limits;
 use crate::net::{TlsTrouble, Tlsa};
 use crate::telemetry::names;
-
-/// Days that are kept, today among them.
-pub(super) const DAYS: u64 = 7;
-const DAY_MILLIS: u64 = 24 * 3600 * 1000;
 
 /// `policy-type`, RFC 8460 §4.2.
 #[derive(
@@ -62,31 +59,6 @@ pub struct TlsCount {
     pub result: String,
     /// Sessions.
     pub sessions: u64,
-}
-
-/// The sessions of a day with the hosts of a domain: what is written down together.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct DayOf {
-    /// Since 1970, UTC.
-    pub(super) day: u64,
-    pub(super) domain: String,
-}
-
-/// The day of a moment, UTC.
-pub(super) const fn day_of(moment: Timestamp) -> u64 {
-    moment.as_millis() / DAY_MILLIS
-}
-
-impl DayOf {
-    /// Its first moment.
-    pub(super) const fn begin(&self) -> Timestamp {
-        Timestamp::from_millis(self.day * DAY_MILLIS)
-    }
-
-    /// The first moment of the next one.
-    pub(super) const fn end(&self) -> Timestamp {
-        Timestamp::from_millis((self.day + 1) * DAY_MILLIS)
-    }
 }
 
 /// What was asked of a host, RFC 8460 §4.4.
@@ -408,6 +380,7 @@ pub(super) fn result(
 
 #[cfg(test)]
 mod tests {
+    use super::super::tls_day::DAY_MILLIS;
     use super::*;
 
     fn at(day: u64) -> Timestamp {

@@ -55,9 +55,35 @@ impl Client {
         }
     }
 
+    /// Reads up to a line that begins so, or to the end.
+    async fn hear_until(&mut self, begins: &str) {
+        let line = format!("\n{begins}");
+        let mut heard = Vec::new();
+        while !heard.windows(line.len()).any(|it| it == line.as_bytes()) {
+            if self.0.read_buf(&mut heard).await.unwrap_or(0) == 0 {
+                return;
+            }
+        }
+    }
+
     async fn ask(&mut self, text: &str) -> String {
         self.say(text).await;
         self.hear().await
+    }
+
+    /// A thousand recipients with long names; does not wait for the replies.
+    async fn name_many(&mut self) {
+        self.say("MAIL FROM:<a@client.example>\r\n").await;
+        for some in 0..20 {
+            let numbers = some * 50..some * 50 + 50;
+            let long = "x".repeat(200);
+            let said: Vec<_> = numbers
+                .map(|number| format!("RCPT TO:<ann{number}{long}@example.org>\r\n"))
+                .collect();
+            let said = said.concat();
+            // It may have had to go already.
+            self.0.write_all(said.as_bytes()).await.ok();
+        }
     }
 
     /// Up to the 354.
@@ -125,17 +151,7 @@ async fn who_holds_most_gives_way() {
             break greeting;
         }
         assert!(client.ask("EHLO a\r\n").await.starts_with("250"));
-        client.say("MAIL FROM:<a@client.example>\r\n").await;
-        for some in 0..20 {
-            let numbers = some * 50..some * 50 + 50;
-            let long = "x".repeat(200);
-            let said: Vec<_> = numbers
-                .map(|number| format!("RCPT TO:<ann{number}{long}@example.org>\r\n"))
-                .collect();
-            let said = said.concat();
-            // It may have had to go already.
-            client.0.write_all(said.as_bytes()).await.ok();
-        }
+        client.name_many().await;
         greedy.push(client);
         assert!(greedy.len() < 40, "nothing is too much");
     };
@@ -155,5 +171,30 @@ async fn who_holds_most_gives_way() {
     assert!(reply.starts_with("250 2.0.0"), "{reply}");
     drop(greedy);
     until(STRANGER, &door, "220").await;
+    door.shutdown.stop().await;
+}
+
+/// The same of those who have begun a message in chunks and leave it so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_holds_much_between_two_chunks_gives_way() {
+    let door = door(8 << 20);
+    let mut greedy = Vec::new();
+    loop {
+        let (mut client, greeting) = Client::come(STRANGER, &door).await;
+        if !greeting.starts_with("220") {
+            assert!(greeting.starts_with(LATER), "{greeting}");
+            break;
+        }
+        assert!(client.ask("EHLO a\r\n").await.starts_with("250"));
+        client.name_many().await;
+        client.0.write_all(b"BDAT 5\r\na: b\rHELP\r\n").await.ok();
+        client.hear_until("214 ").await;
+        greedy.push(client);
+        assert!(greedy.len() < 200, "nothing is too much");
+    }
+    // They are all there still; if none of them had to go, it would be busy for ever.
+    let room = until(STRANGER, &door, "220");
+    let waited = tokio::time::timeout(Duration::from_secs(20), room).await;
+    assert!(waited.is_ok(), "nobody has gone");
     door.shutdown.stop().await;
 }

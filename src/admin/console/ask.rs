@@ -16,6 +16,7 @@ use super::fault::Fault;
 use crate::admin::enforce::REASON;
 use crate::admin::{HealthView, Refusal};
 use crate::base::percent_encoded;
+pub(super) use crate::base::percent_encoded_part as escaped;
 use crate::terminal::visible;
 
 /// The API, as one caller sees it.
@@ -126,21 +127,4 @@ fn read<T: DeserializeOwned>(path: &str, answer: &Bytes) -> Result<T, Fault> {
         tracing::error!(%path, %error, "the console does not understand the API");
         Fault::ours(&error)
     })
-}
-
-/// One part of a path or of a query, whatever characters it has: a slash in it begins no other.
-pub(super) fn escaped(text: &str) -> String {
-    percent_encoded(text).replace('/', "%2F")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_climbs_out_of_its_part_of_a_path() {
-        assert_eq!(escaped("onprem-1.x"), "onprem-1.x");
-        assert_eq!(escaped("../a?b#c/d e"), "..%2Fa%3Fb%23c%2Fd%20e");
-        assert_eq!(escaped("ü"), "%C3%BC");
-    }
 }

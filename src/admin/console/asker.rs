@@ -80,6 +80,17 @@ impl Fields {
         Some(self.text(name)).filter(|text| !text.is_empty())
     }
 
+    /// From where on the page shows its rows.
+    pub(super) fn skip(&self) -> Result<usize, Fault> {
+        let skip = self.some("skip").map_or(Ok(0), str::parse::<usize>);
+        skip.map_err(|_| {
+            Fault::asked(
+                "this page does not go on from there",
+                "Begin at the first page.",
+            )
+        })
+    }
+
     /// Refuses names that nobody here knows: a filter that was mistyped would mean everything.
     pub(super) fn expect(&self, known: &[&str]) -> Result<(), Fault> {
         let unknown = self.0.keys().find(|name| !known.contains(&name.as_str()));

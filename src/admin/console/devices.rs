@@ -61,13 +61,7 @@ pub(super) async fn page(
     let ask = console.ask(&asker);
     let devices: Vec<DeviceView> = ask.get("/api/devices").await?;
     let q = fields.text("q").to_lowercase();
-    let skip = fields.some("skip").map_or(Ok(0), str::parse::<usize>);
-    let skip = skip.map_err(|_| {
-        Fault::asked(
-            "this page does not go on from there",
-            "Begin at the first page.",
-        )
-    })?;
+    let skip = fields.skip()?;
     let found: Vec<&DeviceView> = devices.iter().filter(|one| has(one, &q)).collect();
     let moments = console.moments();
     let rows = found.iter().skip(skip).take(SHOWN);

@@ -116,13 +116,13 @@ pub(super) async fn page(
 
 /// Those that are synchronised come first.
 fn sources(moments: &Moments, status: &DirectoryStatusView) -> Vec<Source> {
-    let is_synced = |origin: &&Origin| status.sources.iter().any(|one| one.source == origin.source);
     let synced = status
         .sources
         .iter()
         .map(|one| Source::synced(one, moments));
-    let others = status.origins.iter().filter(|origin| !is_synced(origin));
-    let others = others.map(|origin| Source::imported(origin, moments));
+    let others = status
+        .imported()
+        .map(|origin| Source::imported(origin, moments));
     synced.chain(others).collect()
 }
 

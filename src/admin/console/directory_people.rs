@@ -12,6 +12,7 @@ use super::fault::Fault;
 use super::moments::Moments;
 use super::shell::{Here, Shell, show};
 use crate::admin::{BackendView, EntriesQuery, EntryState, EntryView};
+use crate::base::query_words;
 use crate::directory::EntryKind;
 use crate::terminal::visible;
 
@@ -121,39 +122,28 @@ fn query(fields: &Fields) -> Result<EntriesQuery, Fault> {
         "departed" => Ok(EntryState::Departed),
         _ => Err(wrong("state", "Choose one of the list.")),
     });
-    let skip = fields.some("skip").map_or(Ok(0), str::parse::<usize>);
     Ok(EntriesQuery {
         text: some("q"),
         domain: some("domain"),
         home: some("home"),
         kind: kind.transpose()?,
         state: state.transpose()?,
-        skip: skip.map_err(|_| {
-            Fault::asked(
-                "this page does not go on from there",
-                "Begin at the first page.",
-            )
-        })?,
+        skip: fields.skip()?,
         limit: SHOWN,
     })
 }
 
 /// This page, from another place on.
 fn link(query: &EntriesQuery, skip: usize) -> String {
-    let named = [
-        ("q", query.text.as_deref()),
-        ("domain", query.domain.as_deref()),
-        ("home", query.home.as_deref()),
-        ("kind", query.kind.map(EntryKind::as_str)),
-        ("state", query.state.map(EntryState::as_str)),
-    ];
-    let mut link = format!("/directory/people?skip={skip}");
-    for (name, value) in named {
-        if let Some(value) = value {
-            link.extend(["&", name, "=", &escaped(value)]);
-        }
-    }
-    link
+    let words = query_words([
+        ("skip", Some(skip.to_string())),
+        ("q", query.text.clone()),
+        ("domain", query.domain.clone()),
+        ("home", query.home.clone()),
+        ("kind", query.kind.map(|kind| kind.as_str().to_owned())),
+        ("state", query.state.map(|state| state.as_str().to_owned())),
+    ]);
+    format!("/directory/people?{words}")
 }
 
 impl Row {

@@ -64,13 +64,7 @@ pub(super) async fn page(
     let accounts: Vec<Account> = ask.get("/api/users").await?;
     let coverage: Coverage = ask.get("/api/users/coverage").await?;
     let q = fields.text("q").to_lowercase();
-    let skip = fields.some("skip").map_or(Ok(0), str::parse::<usize>);
-    let skip = skip.map_err(|_| {
-        Fault::asked(
-            "this page does not go on from there",
-            "Begin at the first page.",
-        )
-    })?;
+    let skip = fields.skip()?;
     let found: Vec<&Account> = accounts
         .iter()
         .filter(|account| account.address.to_lowercase().contains(&q))

@@ -5,7 +5,8 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
-use super::super::tls_report::{DAYS, DayOf, TlsReports, day_of};
+use super::super::tls_day::{DAYS, DayOf, day_of};
+use super::super::tls_report::TlsReports;
 use super::super::{Options, Outbound};
 use super::document::TlsReport;
 use super::letter::{Letter, PACKED, packed};
@@ -14,12 +15,9 @@ use super::record::{Destination, destinations};
 use super::view::submitter;
 use super::{ReportOptions, ReportParts};
 use crate::limits;
-use crate::mail::{
-    Authenticity, Blame, Body, Delivery, Envelope, Failure, Outcome, Peer, Recipient, SpoolId,
-    Transport as _,
-};
+use crate::mail::{Blame, Body, Delivery, Envelope, Failure, Outcome, SpoolId, Transport as _};
 use crate::net::{DnsError, HttpAsk, HttpBounds, HttpError, HttpPlace, Https, PublicDial};
-use crate::smtp::{MailParameters, Mailbox, RcptParameters, ReversePath};
+use crate::smtp::Mailbox;
 use crate::spool::{Spool, SpoolError};
 
 /// The room under which the facts stand in the log.
@@ -92,7 +90,7 @@ impl Outbound {
             return;
         }
         let written = match serde_json::to_value(end) {
-            Ok(end) => spool.put_fact(ROOM, &key_of(&of), Some(end)).await,
+            Ok(end) => spool.put_fact(ROOM, &of.key(KEY), Some(end)).await,
             Err(error) => Err(SpoolError::Damaged(error.to_string())),
         };
         if let Err(error) = written {
@@ -209,7 +207,7 @@ impl Outbound {
         let (target, address) = parts.find.target(to).map_err(Missed::ForNow)?;
         let delivery = Delivery {
             id: SpoolId::first_at(self.now()),
-            envelope: Arc::new(envelope(to)),
+            envelope: Arc::new(Envelope::one_way(to)),
             recipients: vec![(0, address)],
             body: Arc::new(Body(Bytes::from(message))),
         };
@@ -250,8 +248,10 @@ impl Outbound {
     /// Takes over what became of reports in earlier lives.
     pub(in crate::outbound) fn recall_reports(&self, spool: &Spool) -> Result<(), SpoolError> {
         for (key, value) in spool.facts(ROOM, KEY)? {
-            let (Some(of), Ok(end)) = (parse_key(&key), serde_json::from_value::<End>(value))
-            else {
+            let (Some(of), Ok(end)) = (
+                DayOf::of_key(KEY, &key),
+                serde_json::from_value::<End>(value),
+            ) else {
                 tracing::error!(%key, "what became of a report on TLS cannot be read");
                 continue;
             };
@@ -264,7 +264,7 @@ impl Outbound {
     pub(in crate::outbound) async fn forget_old_reports(&self, spool: &Spool) {
         let today = day_of(self.now());
         for (key, _) in spool.facts(ROOM, KEY).unwrap_or_default() {
-            if parse_key(&key).is_some_and(|of| of.day + DAYS > today) {
+            if DayOf::of_key(KEY, &key).is_some_and(|of| of.day + DAYS > today) {
                 continue;
             }
             if let Err(error) = spool.put_fact(ROOM, &key, None).await {
@@ -273,18 +273,6 @@ impl Outbound {
             }
         }
     }
-}
-
-fn key_of(of: &DayOf) -> String {
-    format!("{KEY}{}/{}", of.day, of.domain)
-}
-
-fn parse_key(key: &str) -> Option<DayOf> {
-    let (day, domain) = key.strip_prefix(KEY)?.split_once('/')?;
-    Some(DayOf {
-        day: day.parse().ok()?,
-        domain: domain.to_owned(),
-    })
 }
 
 fn missed(failure: Failure) -> Missed {
@@ -311,27 +299,4 @@ fn signed(parts: &ReportParts, letter: &Letter<'_>) -> Result<Vec<u8>, Missed> {
     }
     signed.extend_from_slice(&message);
     Ok(signed)
-}
-
-fn envelope(to: &Mailbox) -> Envelope {
-    Envelope {
-        // Nobody reads what would come back.
-        from: ReversePath::Null,
-        parameters: MailParameters::default(),
-        recipients: vec![Recipient {
-            address: to.clone(),
-            parameters: RcptParameters::default(),
-            lane: String::new(),
-            mailbox: None,
-        }],
-        peer: Peer::default(),
-        message_id: None,
-        subject: None,
-        header_from: None,
-        authenticity: Authenticity::Local,
-        expanded: None,
-        filtered: Vec::new(),
-        automatic: None,
-        verdict: None,
-    }
 }

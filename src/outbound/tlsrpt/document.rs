@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::tls_report::{Applied, DayOf, PolicyKind, Row, SUCCESS};
+use super::super::tls_day::DayOf;
+use super::super::tls_report::{Applied, PolicyKind, Row, SUCCESS};
 use crate::base::Timestamp;
 
 /// A report to one domain on one day.

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::super::tls_report::DayOf;
+use super::super::tls_day::DayOf;
 use super::document::TlsReport;
 use crate::base::Timestamp;
 use crate::mail::base64_lines;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::tls_report::DayOf;
+use super::super::tls_day::DayOf;
 use crate::base::Timestamp;
 use crate::limits;
 

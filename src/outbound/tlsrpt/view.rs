@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::Outbound;
-use super::super::tls_report::{DayOf, day_of};
+use super::super::tls_day::{DayOf, day_of};
 use super::ReportOptions;
 use super::document::{SessionSummary, Submitter, TlsReport};
 use super::plan::{How, is_too_late};
