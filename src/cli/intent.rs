@@ -431,7 +431,7 @@ mod tests {
         };
         assert_eq!(
             request("tideover queue list --backend a/b --state held --limit 5").path,
-            "/api/queue?skip=0&limit=6&state=held&backend=a/b"
+            "/api/queue?skip=0&limit=6&state=held&backend=a%2Fb"
         );
         assert_eq!(
             request("tideover trace <a&b=c@x>").path,

@@ -125,7 +125,7 @@ async fn no_rule_and_no_drop_goes_beyond_what_was_shown() {
 }
 
 /// What matches decides, and not how much was looked at for it.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn few_that_match_among_many_are_dropped() {
     let desk = desk();
     let select = "POST /api/queue/select";

@@ -61,7 +61,7 @@ async fn people_are_found_page_by_page() {
     let heard = desk.heard();
     assert_eq!(
         heard.last().unwrap().path,
-        "/api/directory/entries?skip=100&limit=51&text=A%26b/c&domain=example.org&home=onprem\
+        "/api/directory/entries?skip=100&limit=51&text=A%26b%2Fc&domain=example.org&home=onprem\
          &kind=mailbox&state=departed"
     );
     let mut gone = person(1);
