@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::api::as_far_as_known;
+use super::directory_api::parsed;
 use super::extract::{Body, Query};
 use super::{Admin, AdminError};
 use crate::activation::{ActivationView, Scope, Setting, Verdict, Wish};
@@ -50,7 +51,7 @@ type Answer = Result<Json<ActivationView>, AdminError>;
 
 pub(super) async fn show(State(admin): Us, Query(query): Query<ActivationQuery>) -> Answer {
     admin.check_webmail()?;
-    let asked = query.address.map(|text| address(&text)).transpose()?;
+    let asked = query.address.map(|text| parsed(&text)).transpose()?;
     admin
         .blocking(move |admin| {
             let moment = admin.activation.moment()?;
@@ -103,13 +104,6 @@ pub(super) async fn say(State(admin): Us, Body(query): Body<SettingQuery>) -> An
         .map(Json)
 }
 
-fn address(text: &str) -> Result<Mailbox, AdminError> {
-    text.trim().parse().map_err(|error| AdminError::Asked {
-        what: format!("\"{text}\" is no address: {error}"),
-        hint: "expected for example ann@example.org",
-    })
-}
-
 fn no_mailbox(user: &Mailbox) -> AdminError {
     AdminError::NotFound {
         what: format!("{user} has no mailbox here"),
@@ -160,7 +154,7 @@ impl Admin {
             scopes.push(Scope::Domain(domain.key()));
         }
         for text in &query.groups {
-            let group = address(text)?;
+            let group = parsed(text)?;
             let key = match directory.lookup(&group) {
                 Lookup::Known { entry, .. } if entry.kind == EntryKind::Group => {
                     entry.address.key()
@@ -176,7 +170,7 @@ impl Admin {
             scopes.push(Scope::Group(key));
         }
         for text in &query.users {
-            let user = address(text)?;
+            let user = parsed(text)?;
             let mailbox = self.router.explain(&user).mailbox;
             if is_new && mailbox.is_none() {
                 return Err(no_mailbox(&user));

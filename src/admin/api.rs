@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::directory_api::parsed;
 use super::extract::{Body, Path, Query};
 use super::lookup::TraceQuery;
 use super::queue_list::QueueQuery;
@@ -238,13 +239,7 @@ pub(crate) struct AddressQuery {
 
 impl AddressQuery {
     pub(super) fn parse(&self) -> Result<Mailbox, AdminError> {
-        self.address
-            .trim()
-            .parse()
-            .map_err(|error| AdminError::Asked {
-                what: format!("\"{}\" is no address: {error}", self.address),
-                hint: "expected for example ann@example.org",
-            })
+        parsed(&self.address)
     }
 }
 

@@ -204,7 +204,7 @@ impl From<DirectoryError> for AdminError {
 pub(super) fn parsed(address: &str) -> Result<Mailbox, AdminError> {
     address.trim().parse().map_err(|error| AdminError::Asked {
         what: format!("\"{address}\" is no address: {error}"),
-        hint: "expected for example ann@example.org",
+        hint: "write the whole address",
     })
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::{Method, Response};
+use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::fs::File;
@@ -49,12 +49,15 @@ pub(crate) enum ClientError {
     /// The server says no.
     #[error("{}\n  {}", .0.error, .0.hint)]
     Refused(Refusal),
+    /// It refuses its config.
+    #[error("{}\n  {}", .0.error, .0.hint)]
+    BadConfig(Refusal),
 }
 
 impl ClientError {
     /// The server could not be asked at all.
     pub(crate) const fn is_unreachable(&self) -> bool {
-        !matches!(self, Self::Refused(_))
+        !matches!(self, Self::Refused(_) | Self::BadConfig(_))
     }
 }
 
@@ -174,10 +177,13 @@ impl Client {
                 ))
             });
         }
-        Err(serde_json::from_slice(body).map_or_else(
-            |_| self.broken(format!("HTTP status {status}")),
-            ClientError::Refused,
-        ))
+        let refused = if status == StatusCode::UNPROCESSABLE_ENTITY.as_u16() {
+            ClientError::BadConfig
+        } else {
+            ClientError::Refused
+        };
+        Err(serde_json::from_slice(body)
+            .map_or_else(|_| self.broken(format!("HTTP status {status}")), refused))
     }
 
     fn broken(&self, what: String) -> ClientError {

@@ -120,10 +120,10 @@ impl Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        let exit = if error.is_unreachable() {
-            Exit::Unreachable
-        } else {
-            Exit::Failed
+        let exit = match &error {
+            ClientError::BadConfig(_) => Exit::Config,
+            error if error.is_unreachable() => Exit::Unreachable,
+            _ => Exit::Failed,
         };
         Self::new(exit, error)
     }

@@ -145,7 +145,7 @@ pub(super) async fn perform(
             let request = Request::post(&of(&name, "role"), &RoleQuery { role });
             let answer = client.ask(request).await?;
             teller.print(&answer, |_, it: &OperatorView| {
-                format!("{} is a {} now\n", visible(&it.name), it.role)
+                format!("the role of {} is {} now\n", visible(&it.name), it.role)
             })
         }
         OperatorVerb::Reset { name } => {

@@ -105,7 +105,7 @@ impl Page {
         let cases = &status.cases;
         if cases.cases > 0 {
             let told = format!(
-                "{} with {} recipients: `tideover cases`",
+                "{}, recipients in them: {}: `tideover cases`",
                 cases.cases, cases.recipients
             );
             text.push_str(&self.field("cases", &told));

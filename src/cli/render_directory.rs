@@ -25,7 +25,7 @@ impl Page {
                 // Writing to a String cannot fail.
                 writeln!(
                     text,
-                    "generation {} {is}: {} records added, {} changed, {} removed",
+                    "generation {} {is}: records added: {}, changed: {}, removed: {}",
                     generation.number, effect.added, effect.changed, effect.removed
                 )
                 .ok();
@@ -67,12 +67,12 @@ impl Page {
         // Writing to a String cannot fail.
         write!(
             text,
-            "{} people are gone and {} get another home or delivery address",
+            "gone: {}; another home or delivery address: {}",
             effect.deleted, effect.moved
         )
         .ok();
         if effect.bereft > 0 {
-            write!(text, " and {} lose an address", effect.bereft).ok();
+            write!(text, "; lose an address: {}", effect.bereft).ok();
         }
         writeln!(text, ", for example\n{}", names.trim_end()).ok();
     }

@@ -96,7 +96,7 @@ pub(crate) struct StartArgs {
     reason = "switches of the command line"
 )]
 pub(crate) struct WhichArgs {
-    /// Mail from then on, for example "2026-11-20 02:00" [default: all that is kept]
+    /// Mail from then on, for example "2026-11-20 02:00" [needed, unless something else narrows it]
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<Timestamp>,
     /// Mail up to then [default: now]

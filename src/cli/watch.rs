@@ -14,7 +14,7 @@ use super::webmail::WebmailVerb;
 use super::writeback::WritebackVerb;
 use super::{Exit, Failure, complain};
 use crate::base::Clock;
-use crate::terminal::clock_time;
+use crate::terminal::{clock_time, is_dumb};
 
 /// The cursor goes to the top, and what is below it goes away (ECMA-48 CUP, ED).
 const TOP: &str = "\x1b[H\x1b[J";
@@ -70,7 +70,11 @@ where
 /// What stands above; programs get one JSON value after the other.
 fn head(every: Duration, format: Format, clock: &Clock) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    let top = if stdout.is_terminal() { TOP } else { "" };
+    let top = if stdout.is_terminal() && !is_dumb() {
+        TOP
+    } else {
+        ""
+    };
     match format {
         Format::Text => {
             let time = clock_time(clock.now());

@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, watch};
 use super::{HoldBook, HoldRule, Move, MoveState, MoveStep, Selection};
 use crate::base::Timestamp;
 use crate::limits;
-use crate::mail::BackendId;
+use crate::mail::{BackendId, SpoolId};
 use crate::spool::{Spool, SpoolError};
 
 /// The room under which the facts stand in the log.
@@ -118,11 +118,17 @@ impl Holds {
     /// Takes over what the log knows from earlier lives.
     ///
     /// # Errors
-    /// When the index fails. What cannot be read is logged and left out.
+    /// When the index fails. What cannot be read is logged and left out, but a rule still holds
+    /// what it has held.
     pub fn restore(&self, spool: &Spool) -> Result<(), SpoolError> {
         let mut book = HoldBook::default();
-        for (_, rule) in read::<HoldRule>(spool, RULE)? {
-            book.rules.insert(rule.name.clone(), rule);
+        for (key, value) in spool.facts(ROOM, RULE)? {
+            let name = key.strip_prefix(RULE).unwrap_or(&key);
+            let rule = serde_json::from_value(value).unwrap_or_else(|error| {
+                tracing::error!(%key, %error, "a hold cannot be read");
+                unreadable(name, &error)
+            });
+            book.rules.insert(name.to_owned(), rule);
         }
         book.moves.extend(read::<Move>(spool, MOVE)?);
         book.homes.extend(read::<BackendId>(spool, HOME)?);
@@ -308,6 +314,21 @@ async fn write(spool: &Spool, key: &str, value: &impl Serialize) -> Result<(), S
     spool.put_fact(ROOM, key, Some(value)).await
 }
 
+/// Stands for a rule that cannot be read: nothing more is held by it, and nobody is let go.
+fn unreadable(name: &str, error: &serde_json::Error) -> HoldRule {
+    HoldRule {
+        name: name.to_owned(),
+        selection: Selection {
+            message: Some(SpoolId::first_at(Timestamp::EPOCH)),
+            ..Selection::default()
+        },
+        actor: "tideover".to_owned(),
+        reason: format!("this hold cannot be read ({error}); it holds no new mail"),
+        since: Timestamp::EPOCH,
+        until: None,
+    }
+}
+
 fn read<T: DeserializeOwned>(spool: &Spool, prefix: &str) -> Result<Vec<(String, T)>, SpoolError> {
     let mut found = Vec::new();
     for (key, value) in spool.facts(ROOM, prefix)? {
@@ -321,3 +342,7 @@ fn read<T: DeserializeOwned>(spool: &Spool, prefix: &str) -> Result<Vec<(String,
     }
     Ok(found)
 }
+
+#[cfg(test)]
+#[path = "hold_store_tests.rs"]
+mod tests;

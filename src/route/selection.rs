@@ -57,7 +57,7 @@ impl Pattern {
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Address(key) => f.write_str(key),
+            Self::Address(key) => f.write_str(&Mailbox::written_key(key)),
             Self::Domain(key) => write!(f, "@{key}"),
             Self::Null => f.write_str("<>"),
         }
@@ -108,7 +108,10 @@ impl Serialize for Pattern {
 impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        let parsed: Result<Self, NoPattern> = text.parse();
+        // Earlier versions wrote keys without the quotes that an address needs.
+        let parsed = parsed.or_else(|wrong| Mailbox::written_key(&text).parse().map_err(|_| wrong));
+        parsed.map_err(serde::de::Error::custom)
     }
 }
 
@@ -424,8 +427,30 @@ mod tests {
         assert_eq!(told.to_string(), "sender <> and domain example.org");
         assert!(Selection::default().is_all());
         assert_eq!(Selection::default().to_string(), "all mail");
-        for text in ["", "ann", "@", "ann@", "@a b"] {
+        for text in ["", "ann", "@", "ann@", "@a b", "a b@example.org"] {
             assert!(text.parse::<Pattern>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_written_can_be_read_again() {
+        for text in [
+            r#""a b"@example.net"#,
+            r#""a\"b\\c"@example.net"#,
+            r#""a@b"@example.net"#,
+            r#"""@example.net"#,
+            "Ann@Example.net",
+            "@example.net",
+            "<>",
+        ] {
+            let pattern: Pattern = text.parse().unwrap();
+            assert_eq!(pattern.to_string().parse(), Ok(pattern.clone()), "{text}");
+            let written = serde_json::to_string(&pattern).unwrap();
+            let read: Pattern = serde_json::from_str(&written).unwrap();
+            assert_eq!(read, pattern, "{text}");
+        }
+        // As earlier versions wrote it.
+        let old = selection(r#"{"sender":"a b@example.net"}"#);
+        assert_eq!(old, selection(r#"{"sender":"\"a b\"@example.net"}"#));
     }
 }

@@ -125,6 +125,19 @@ impl Mailbox {
         )
     }
 
+    /// A key as an address is written: what needs quotes has them again.
+    #[must_use]
+    pub fn written_key(key: &str) -> String {
+        let Some((local, domain)) = key.rsplit_once('@') else {
+            return key.to_owned();
+        };
+        if is_local_part(local) && !local.starts_with('"') {
+            return key.to_owned();
+        }
+        let escaped = local.replace('\\', "\\\\").replace('"', "\\\"");
+        format!("\"{escaped}\"@{domain}")
+    }
+
     /// Are all its bytes ASCII, or does it need SMTPUTF8 (RFC 6531)?
     #[must_use]
     pub fn is_ascii(&self) -> bool {

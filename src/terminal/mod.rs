@@ -53,13 +53,17 @@ pub enum Tone {
     Quiet,
 }
 
+/// Would this terminal show sequences instead of obeying them?
+#[must_use]
+pub fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_none_or(|name| name.is_empty() || name == "dumb")
+}
+
 impl Palette {
     /// For stdout as it is.
     pub fn of_stdout() -> Self {
         let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let has_none =
-            std::env::var_os("TERM").is_none_or(|name| name.is_empty() || name == "dumb");
-        if std::io::stdout().is_terminal() && !forbidden && !has_none {
+        if std::io::stdout().is_terminal() && !forbidden && !is_dumb() {
             Self::Colour
         } else {
             Self::Plain
