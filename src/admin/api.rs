@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::case_numbers::OpenCases;
 use super::directory_api::parsed;
 use super::extract::{Body, Path, Query};
 use super::lookup::TraceQuery;
@@ -152,7 +153,7 @@ pub(super) fn as_far_as_known<T: Default>(answer: Result<T, SpoolError>) -> Resu
 }
 
 pub(super) async fn status(State(admin): Us) -> Answer<StatusView> {
-    let (holds, (moves, waves, replays), (drained, missing_mail), attention) = admin
+    let (holds, (moves, waves, replays), (drained, missing_mail), (attention, cases)) = admin
         .blocking(|admin| {
             let drained = as_far_as_known(admin.queue.drain_counts())?;
             let missing = as_far_as_known(admin.landings.missing())?;
@@ -164,7 +165,7 @@ pub(super) async fn status(State(admin): Us) -> Answer<StatusView> {
                 admin.hold_views()?,
                 (admin.move_views()?, waves, replays),
                 (drained, missing),
-                attention,
+                (attention, admin.open_cases()),
             ))
         })
         .await?;
@@ -188,10 +189,10 @@ pub(super) async fn status(State(admin): Us) -> Answer<StatusView> {
         attention,
         filters: admin.filter_status(),
         sources: admin.sync.status(),
-        cases: admin.case_numbers(),
+        cases: cases.numbers(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         now: admin.clock.now(),
-        backends: admin.backend_views(),
+        backends: admin.backend_views(&cases),
         queue: QueueNumbers::new(&stats, &admin.router.board().snapshot(), &drained),
         spool: admin.storage(stats),
     }))
@@ -201,12 +202,13 @@ pub(super) async fn size(State(admin): Us) -> Answer<SizeView> {
     admin.blocking(Admin::size).await.map(Json)
 }
 
-pub(super) async fn backends(State(admin): Us) -> Json<Vec<BackendView>> {
-    Json(admin.backend_views())
+pub(super) async fn backends(State(admin): Us) -> Answer<Vec<BackendView>> {
+    let views = admin.blocking(|admin| Ok(admin.backend_views(&admin.open_cases())));
+    views.await.map(Json)
 }
 
 pub(super) async fn backend(State(admin): Us, Path(name): Path<String>) -> Answer<BackendDetails> {
-    admin.details(&name).map(Json)
+    admin.details(&name).await.map(Json)
 }
 
 pub(super) async fn queue(
@@ -299,19 +301,20 @@ impl Admin {
         self.accounts.coverage().await.ok()
     }
 
-    pub(super) fn backend_views(&self) -> Vec<BackendView> {
+    /// All backends of the config, with what waits in `cases` of each.
+    pub(super) fn backend_views(&self, cases: &OpenCases) -> Vec<BackendView> {
         let stats = self.spool.stats();
         let board = self.router.board();
         let options = self.backends.borrow().clone();
-        let (options, mut in_cases) = (options.iter(), self.in_cases());
         options
+            .iter()
             .filter_map(|options| {
                 let health = board.health(&options.id)?;
                 let results = board.hosts(&options.id);
                 let progress = self.queue.progress(&options.id);
                 let numbers = (&stats, progress);
                 Some(BackendView {
-                    in_cases: in_cases.remove(&options.id).unwrap_or_default(),
+                    in_cases: cases.of(&options.id).map(|(_, recipients)| recipients),
                     ..BackendView::new(health, options, &results, numbers)
                 })
             })

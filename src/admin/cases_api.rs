@@ -1,6 +1,5 @@
 //! Cases: refusals that are alike, shown and decided.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,15 +77,6 @@ pub struct CaseMemberView {
     pub from: String,
     /// Since when.
     pub since: Timestamp,
-}
-
-/// What waits because a backend refused it, for `status`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct CaseNumbers {
-    /// Cases to be decided.
-    pub cases: u64,
-    /// Their recipients.
-    pub recipients: u64,
 }
 
 /// Which cases.
@@ -223,40 +213,7 @@ impl CaseView {
     }
 }
 
-impl CaseNumbers {
-    /// For people; nothing when there is nothing to decide.
-    pub(super) fn told(&self) -> Option<String> {
-        let Self { cases, recipients } = self;
-        (*cases > 0).then(|| {
-            format!("{cases} cases with {recipients} recipients wait for a decision: `cases`")
-        })
-    }
-
-    fn of(cases: &[Case]) -> Self {
-        Self {
-            cases: cases.len() as u64,
-            recipients: cases.iter().map(|case| case.recipients).sum(),
-        }
-    }
-}
-
 impl Admin {
-    /// How many cases wait for a decision; at most a page of them is counted.
-    pub(super) fn case_numbers(&self) -> CaseNumbers {
-        let cases = self.spool.cases(CaseKind::Open, limits::PAGE);
-        cases.map_or_else(|_| CaseNumbers::default(), |cases| CaseNumbers::of(&cases))
-    }
-
-    /// Recipients in open cases, by the backend that refused them.
-    pub(super) fn in_cases(&self) -> BTreeMap<BackendId, u64> {
-        let mut counts = BTreeMap::new();
-        let cases = self.spool.cases(CaseKind::Open, limits::PAGE);
-        for case in cases.unwrap_or_default() {
-            *counts.entry(case.key.backend).or_default() += case.recipients;
-        }
-        counts
-    }
-
     /// The largest first.
     fn cases(&self, kind: CaseKind) -> Result<Vec<CaseView>, SpoolError> {
         let cases = self.spool.cases(kind, limits::PAGE)?.into_iter();

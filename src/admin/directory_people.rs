@@ -5,13 +5,16 @@ use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Limit;
 use super::directory_api::{Answer, Us};
 use super::extract::Query;
 use crate::base::query_words;
 use crate::directory::{Directory, Entry, EntryKind};
-use crate::limits;
 use crate::mail::BackendId;
 use crate::smtp::Domain;
+
+/// Entries that are given when nobody says how many.
+const USUAL: usize = 100;
 
 /// Does a source still name him?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -55,9 +58,9 @@ pub(crate) struct EntriesQuery {
     /// Leave out so many.
     #[serde(default)]
     pub(crate) skip: usize,
-    /// Not more than this; 0: 100.
+    /// Not more than this; absent: 100.
     #[serde(default)]
-    pub(crate) limit: usize,
+    pub(crate) limit: Option<Limit>,
 }
 
 impl EntriesQuery {
@@ -65,7 +68,7 @@ impl EntriesQuery {
     pub(crate) fn words(&self) -> String {
         query_words([
             ("skip", Some(self.skip.to_string())),
-            ("limit", Some(self.limit.to_string())),
+            ("limit", Some(Limit::or(self.limit, USUAL).to_string())),
             ("text", self.text.clone()),
             ("domain", self.domain.clone()),
             ("home", self.home.clone()),
@@ -154,10 +157,7 @@ pub(super) async fn entries(
     Query(query): Query<EntriesQuery>,
 ) -> Answer<Vec<EntryView>> {
     let found = admin.blocking(move |admin| {
-        let limit = match query.limit {
-            0 => 100,
-            limit => limit.min(limits::PAGE),
-        };
+        let limit = Limit::or(query.limit, USUAL);
         let (skip, current) = (query.skip, admin.directory.current());
         let wanted = Wanted::new(query);
         let all = current.entries().map(|entry| view(&current, entry));

@@ -9,8 +9,6 @@ use super::present::held_in_lane;
 use super::{Admin, QueueNumbers};
 use crate::backend::Health;
 use crate::base::Shutdown;
-use crate::limits;
-use crate::mail::CaseKind;
 use crate::route::paused;
 use crate::telemetry::{Metrics, names, process};
 
@@ -60,7 +58,7 @@ impl Admin {
             .chain(self.balance_problem())
             .chain(self.attention_problem())
             .chain(backends.iter().filter_map(paused))
-            .chain(self.case_numbers().told())
+            .chain(self.open_cases().problem())
             .chain(self.sync_problems())
             .chain(self.drill_problems())
             .chain(self.replay_problems())
@@ -100,8 +98,7 @@ impl Admin {
         process::measure();
         let stats = self.spool.stats();
         let backends = self.router.board().snapshot();
-        let cases = self.spool.cases(CaseKind::Open, limits::PAGE);
-        let cases = cases.unwrap_or_default();
+        let cases = self.open_cases();
         let drained = self.queue.drain_counts().unwrap_or_default();
         let numbers = QueueNumbers::new(&stats, &backends, &drained);
         let mut elsewhere: u64 = stats.queued.values().sum();
@@ -114,10 +111,10 @@ impl Admin {
             let queued = waiting.saturating_sub(held);
             gauge!(names::QUEUED, "lane" => lane.clone()).set(queued as f64);
             gauge!(names::HELD, "lane" => lane.clone()).set(held as f64);
-            let of_it = cases.iter().filter(|case| case.key.backend == backend.id);
-            let recipients: u64 = of_it.clone().map(|case| case.recipients).sum();
-            gauge!(names::CASES, "backend" => lane.clone()).set(of_it.count() as f64);
-            gauge!(names::CASE_RECIPIENTS, "backend" => lane.clone()).set(recipients as f64);
+            if let Some((cases, recipients)) = cases.of(&backend.id) {
+                gauge!(names::CASES, "backend" => lane.clone()).set(cases as f64);
+                gauge!(names::CASE_RECIPIENTS, "backend" => lane.clone()).set(recipients as f64);
+            }
             let rejecting = f64::from(u8::from(backend.health == Health::Rejecting));
             gauge!(names::BACKEND_REJECTING, "backend" => lane.clone()).set(rejecting);
             let up = if is_paused { 0.0 } else { 1.0 };

@@ -7,9 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Admin, AdminError, MessageView, TraceView};
+use super::{Admin, AdminError, Limit, MessageView, TraceView};
 use crate::backend::BackendHealth;
-use crate::limits;
 use crate::mail::SpoolId;
 use crate::queue::replay::People;
 use crate::smtp::Mailbox;
@@ -20,9 +19,9 @@ use crate::spool::{SpoolError, StoredMessage};
 pub(crate) struct TraceQuery {
     /// A Message-ID, a spool id or an address.
     pub(crate) of: String,
-    /// Not more than this; 0 or absent: 20.
+    /// Not more than this; absent: 20.
     #[serde(default)]
-    pub(crate) limit: usize,
+    pub(crate) limit: Option<Limit>,
 }
 
 /// What somebody asks for by a name.
@@ -92,7 +91,7 @@ impl Admin {
 
     /// The messages that a Message-ID, a spool id or an address names, newest first.
     pub(super) fn trace(&self, query: &TraceQuery) -> Result<TraceView, AdminError> {
-        let limit = page(query.limit, TRACE_LIMIT);
+        let limit = Limit::or(query.limit, TRACE_LIMIT);
         let named = self.named(query.of.trim());
         let backends = self.router.board().snapshot();
         let mut found = BTreeMap::new();
@@ -195,13 +194,5 @@ impl Admin {
         };
         let history = self.spool.history(id)?;
         Ok(Some(MessageView::new(&message, &history, backends)))
-    }
-}
-
-pub(super) const fn page(asked: usize, usual: usize) -> usize {
-    match asked {
-        0 => usual,
-        1..=limits::PAGE => asked,
-        _ => limits::PAGE,
     }
 }

@@ -37,7 +37,7 @@ pub(super) async fn overrule(
     Path(name): Path<String>,
     Body(query): Body<OverrideQuery>,
 ) -> Answer {
-    admin.details(&name)?;
+    admin.details(&name).await?;
     match query.wish {
         Wish::Hold => required(&query.reason, "a hold of a backend")?,
         Wish::Drain => required(&query.reason, "a drain")?,
@@ -52,11 +52,11 @@ pub(super) async fn overrule(
     };
     let backend = BackendId::new(&name);
     override_backend(&admin.spool, admin.router.board(), &backend, said).await?;
-    admin.details(&name).map(Json)
+    admin.details(&name).await.map(Json)
 }
 
 pub(super) async fn probe(State(admin): Us, Path(name): Path<String>) -> Answer {
-    admin.details(&name)?;
+    admin.details(&name).await?;
     let backend = BackendId::new(&name);
     let probed = admin.router.board().probe_now(&backend);
     if tokio::time::timeout(PROBE, probed).await.is_err() {
@@ -65,13 +65,19 @@ pub(super) async fn probe(State(admin): Us, Path(name): Path<String>) -> Answer 
             PROBE.as_secs()
         )));
     }
-    admin.details(&name).map(Json)
+    admin.details(&name).await.map(Json)
 }
 
 impl Admin {
     /// Everything about one backend.
-    pub(super) fn details(&self, name: &str) -> Result<BackendDetails, AdminError> {
-        let mut views = self.backend_views().into_iter();
+    pub(super) async fn details(&self, name: &str) -> Result<BackendDetails, AdminError> {
+        let name = name.to_owned();
+        self.blocking(move |admin| admin.details_now(&name)).await
+    }
+
+    /// The same. Blocks.
+    fn details_now(&self, name: &str) -> Result<BackendDetails, AdminError> {
+        let mut views = self.backend_views(&self.open_cases()).into_iter();
         let backends = self.backends.borrow().clone();
         let options = backends.iter().find(|backend| backend.id.as_str() == name);
         let view = views.find(|view| view.name.as_str() == name);

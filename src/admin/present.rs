@@ -48,7 +48,7 @@ impl BackendView {
         }
         Self {
             waiting,
-            in_cases: 0,
+            in_cases: None,
             drain: DrainView {
                 progress,
                 eta_seconds: eta.map(|eta| eta.as_secs()),

@@ -84,7 +84,7 @@ fn a_backend_has_the_json_of_the_contract() {
                 "mailbox_seconds": 0,
                 "eta_seconds": null,
             },
-            "waiting": 4, "in_cases": 0,
+            "waiting": 4, "in_cases": null,
             "hosts": [
                 {"address": "192.0.2.1:25", "good": null, "reason": "", "at": null},
                 {"address": "192.0.2.2:25", "good": false, "reason": "refused", "at": epoch},

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::lookup::page;
-use super::{Admin, AdminError, QueueItem};
+use super::{Admin, AdminError, Limit, QueueItem};
 use crate::base::{Timestamp, query_words};
 use crate::limits;
 use crate::mail::{BackendId, Envelope, SpoolId, paced_by};
@@ -22,9 +21,9 @@ pub(crate) struct QueueQuery {
     /// Leave out so many that match.
     #[serde(default)]
     pub(crate) skip: usize,
-    /// Not more than this; 0 or absent: 100.
+    /// Not more than this; absent: 100.
     #[serde(default)]
-    pub(crate) limit: usize,
+    pub(crate) limit: Option<Limit>,
     /// Only `queued` or only `held`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) state: Option<ShownState>,
@@ -73,7 +72,7 @@ impl QueueQuery {
         } = selection;
         Self {
             skip,
-            limit,
+            limit: Some(Limit::of(limit)),
             state,
             message,
             recipient,
@@ -104,7 +103,7 @@ impl QueueQuery {
     pub(crate) fn words(&self) -> String {
         let named = [
             ("skip", Some(self.skip.to_string())),
-            ("limit", Some(self.limit.to_string())),
+            ("limit", Some(Limit::or(self.limit, LIMIT).to_string())),
             ("state", self.state.map(|state| state.as_str().to_owned())),
             ("message", self.message.map(|id| id.to_string())),
             ("recipient", self.recipient.as_ref().map(Pattern::to_string)),
@@ -189,7 +188,7 @@ impl Admin {
 
     /// A page of the queue.
     pub(super) fn queue(&self, query: &QueueQuery) -> Result<Vec<QueueItem>, AdminError> {
-        let limit = page(query.limit, LIMIT);
+        let limit = Limit::or(query.limit, LIMIT);
         let selection = query.selection();
         self.check_names(&selection)?;
         let backends = self.router.board().snapshot();

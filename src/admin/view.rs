@@ -106,9 +106,9 @@ pub struct BackendView {
     /// Recipients that wait for it.
     pub waiting: u64,
     /// Recipients that it has refused and that are held in cases until somebody decides; at most a
-    /// page of cases is counted.
+    /// page of cases is counted. Null while that is not known.
     #[serde(default)]
-    pub in_cases: u64,
+    pub in_cases: Option<u64>,
     /// Recipients of it whose mail another backend got, as `failover` says; to be brought home.
     #[serde(default)]
     pub diverted: u64,

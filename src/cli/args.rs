@@ -362,9 +362,19 @@ pub(crate) struct MoveStepArgs {
     pub(crate) dry_run: bool,
 }
 
-/// Which mail; all that is given must hold. The server refuses nothing at all.
+/// Which mail something is done to. The server refuses nothing at all.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct Which {
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+    /// All mail
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// Which mail; all that is given must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct Filter {
     /// Of this message (its spool id)
     #[arg(value_name = "ID")]
     pub(crate) message: Option<SpoolId>,
@@ -395,15 +405,12 @@ pub(crate) struct Which {
     /// Accepted longer ago than this, for example 2h or 7d
     #[arg(long, value_name = "AGE", value_parser = units::duration)]
     pub(crate) older: Option<Duration>,
-    /// All mail
-    #[arg(long)]
-    pub(crate) all: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct QueueList {
     #[command(flatten)]
-    pub(crate) which: Which,
+    pub(crate) filter: Filter,
     /// Only these
     #[arg(long)]
     pub(crate) state: Option<WaitingState>,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 
-use super::args::{QueueDeed, QueueHold, Which};
+use super::args::{Filter, QueueDeed, QueueHold, Which};
 use super::client::{Client, ClientError};
 use super::home::At;
 use super::intent::{Format, Request};
@@ -98,8 +98,8 @@ impl BulkWork {
     }
 }
 
-impl From<Which> for Selection {
-    fn from(which: Which) -> Self {
+impl From<Filter> for Selection {
+    fn from(which: Filter) -> Self {
         let now = Clock::system().now();
         Self {
             message: which.message,
@@ -118,7 +118,7 @@ impl From<Which> for SelectQuery {
     fn from(which: Which) -> Self {
         Self {
             all: which.all,
-            selection: which.into(),
+            selection: which.filter.into(),
             ..Self::default()
         }
     }

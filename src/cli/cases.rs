@@ -3,7 +3,7 @@
 use super::intent::{CaseQuestion, Format, Request};
 use super::render::Page;
 use super::{Asker, Exit, Failure, print, show};
-use crate::admin::{CaseDetails, CaseReleased, CaseView};
+use crate::admin::{CaseDetails, CaseNumbers, CaseReleased, CaseView};
 use crate::mail::{CaseKind, NOT_SENT};
 use crate::queue::{Tally, TrialOutcome};
 use crate::terminal::{Cell, Table, Tone, moment};
@@ -126,6 +126,19 @@ impl Page {
             text.push_str(&self.field("", &format!("and {more} more")));
         }
         text
+    }
+
+    /// The cases that wait for a decision, for `status`; nothing when there are none.
+    pub(super) fn cases_waiting(self, cases: &CaseNumbers) -> String {
+        let told = match (&cases.unknown, cases.cases) {
+            (Some(why), _) => format!("how many wait is not known: {why}"),
+            (None, Some(0) | None) => return String::new(),
+            (None, Some(count)) => {
+                let recipients = cases.recipients.unwrap_or_default();
+                format!("{count} with {recipients} recipients: `tideover cases`")
+            }
+        };
+        self.field("cases", &told)
     }
 
     fn trial(self, case: &CaseView) -> Option<String> {

@@ -10,7 +10,7 @@ use super::intent::{Format, Request, escape};
 use super::teller::Teller;
 use super::{Exit, Failure, print};
 use crate::admin::{
-    ChangeQuery, ChangeView, DiffView, EntriesQuery, EntryState, ForgetQuery, ForgetView,
+    ChangeQuery, ChangeView, DiffView, EntriesQuery, EntryState, ForgetQuery, ForgetView, Limit,
     LookupView, RevertQuery, SetQuery, SettleQuery, VerifiedView,
 };
 use crate::base::Timestamp;
@@ -378,7 +378,7 @@ impl Directory {
                 State::Departed => EntryState::Departed,
             }),
             skip: args.skip,
-            limit: usize::from(args.limit),
+            limit: Some(Limit::of(usize::from(args.limit))),
         };
         let path = format!("/api/directory/entries?{}", query.words());
         let answer: serde_json::Value = self.0.client.ask(Request::get(path)).await?;

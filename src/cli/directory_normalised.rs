@@ -1,7 +1,5 @@
 //! `directory normalised`, and what an import tells of odd addresses.
 
-use std::fmt::Write as _;
-
 use super::Failure;
 use super::directory::Directory;
 use super::intent::Request;
@@ -26,9 +24,10 @@ impl Page {
     /// `directory normalised`.
     pub(super) fn normalised(self, all: &[Normalised]) -> String {
         if all.is_empty() {
-            return "no address that Exchange Online or Google refuse (or directory.normalise = \
-                    \"off\")\n"
-                .to_owned();
+            return Self::paragraph(
+                "no address that Exchange Online or Google refuse (or directory.normalise = \
+                 \"off\")",
+            );
         }
         let mut table = Table::new(&["BEFORE", "AFTER", "STATE", "WHY"], &[0, 1, 2, 3]);
         for one in all {
@@ -69,8 +68,7 @@ impl Page {
             Normalise::Report => "nothing is changed: directory.normalise = \"apply\" does it",
             Normalise::Off => "nothing is changed",
         };
-        writeln!(text, "{what} (`tideover directory normalised`)").ok();
-        text
+        text + &Self::paragraph(&format!("{what} (`tideover directory normalised`)"))
     }
 }
 
@@ -149,7 +147,13 @@ mod tests {
         for line in lines {
             assert!(line.chars().count() <= crate::terminal::WIDTH, "{line}");
         }
-        assert!(page().normalised(&[]).starts_with("no address"));
+        let none = page().normalised(&[]);
+        assert!(none.starts_with("no address"));
+        assert!(
+            none.lines()
+                .all(|line| line.len() <= crate::terminal::WIDTH),
+            "{none}"
+        );
     }
 
     #[test]

@@ -28,7 +28,9 @@ use super::tls::{self, TlsVerb};
 use super::wave::WaveVerb;
 use super::webmail::WebmailVerb;
 use super::writeback::WritebackVerb;
-use crate::admin::{AddressQuery, CaseOrder, MoveQuery, OverrideQuery, QueueQuery, TraceQuery};
+use crate::admin::{
+    AddressQuery, CaseOrder, Limit, MoveQuery, OverrideQuery, QueueQuery, TraceQuery,
+};
 use crate::backend::Wish;
 pub(super) use crate::base::percent_encoded_part as escape;
 use crate::mail::{BackendId, CaseId, CaseKind};
@@ -200,7 +202,7 @@ fn work(verb: Verb, format: Format, actor: &str) -> Work {
         Verb::Explain { address } => Work::Ask(Question::Explain(AddressQuery { address })),
         Verb::Trace { of, limit } => Work::Ask(Question::Trace(TraceQuery {
             of,
-            limit: usize::from(limit),
+            limit: Some(Limit::of(usize::from(limit))),
         })),
         Verb::Tls { verb } => Work::Ask(Question::Tls(verb)),
         Verb::Webmail(verb) => Work::Webmail(Box::new(verb), actor.to_owned()),
@@ -232,7 +234,7 @@ fn queue(verb: QueueVerb, format: Format, actor: &str) -> Work {
             let limit = usize::from(list.limit) + usize::from(format == Format::Text);
             let part = (list.skip, limit);
             Work::Ask(Question::Queue(Box::new(QueueQuery::new(
-                list.which.into(),
+                list.filter.into(),
                 state,
                 part,
             ))))
@@ -339,7 +341,7 @@ impl Question {
             Self::Trace(query) => Request::get(format!(
                 "/api/trace?of={}&limit={}",
                 escape(&query.of),
-                query.limit
+                query.limit.map_or(20, Limit::get)
             )),
             Self::Tls(verb) => tls::request(verb.as_ref()),
             Self::User(verb) => verb.request(),
@@ -462,6 +464,7 @@ mod tests {
             "tideover",
             "tideover queue",
             "tideover queue list --limit 0",
+            "tideover queue list --all",
             "tideover queue list --state delivered",
             "tideover queue drop 17",
             "tideover queue retry --recipient ann",

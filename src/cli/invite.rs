@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::intent::{Format, Request};
 use super::render::Page;
-use super::{Asker, Exit, Failure, print};
+use super::{Asker, Exit, Failure, print, show};
 use crate::admin::{AddressQuery, Invitation, InviteQuery, InvitedView, MailTo};
 use crate::terminal::{Table, Tone, moment, visible};
 use crate::webmail::{Slip, sheet_page, sheet_text};
@@ -95,7 +95,7 @@ impl Asker {
         }
         match self.format {
             Format::Json => print(&format!("{answer:#}\n"))?,
-            Format::Text => print(&self.page.invitations(&view, args.sheet.as_deref()))?,
+            Format::Text => show(&self.page.invitations(&view, args.sheet.as_deref()))?,
         }
         nobody(&view)
     }

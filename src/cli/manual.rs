@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use super::args::Arguments;
-use super::{Exit, Failure, print};
+use super::{Exit, Failure, print, show};
 
 /// `completions`: a script for a shell.
 pub(super) fn completions(shell: Shell) -> Result<(), Failure> {
@@ -32,7 +32,7 @@ pub(super) fn write_pages(folder: &Path) -> Result<(), Failure> {
         fs::write(folder.join(name), page).map_err(failed)?;
     }
     let folder = folder.display();
-    print(&format!(
+    show(&format!(
         "{count} pages are in {folder}: man {folder}/tideover.1\n"
     ))
 }

@@ -143,8 +143,19 @@ pub fn run() -> ExitCode {
                 error.kind(),
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
             );
-            // Nobody reads it when stdout is closed.
-            error.print().ok();
+            let told = error.render();
+            // Help has its own width; what was typed wrong is as wide as what was typed.
+            if error.use_stderr() && std::io::stderr().is_terminal() {
+                let told = match Palette::of_stdout() {
+                    Palette::Colour => told.ansi().to_string(),
+                    Palette::Plain => told.to_string(),
+                };
+                // Nobody reads it when stderr is closed.
+                write!(std::io::stderr().lock(), "{}", folded(&told)).ok();
+            } else {
+                // Nor when stdout is.
+                error.print().ok();
+            }
             ExitCode::from(if asked { Exit::Done } else { Exit::Usage })
         }
     }
@@ -273,7 +284,7 @@ async fn ask(config: At<'_>, question: Question, format: Format) -> Result<(), F
                 .await
         }
         Question::Queue(query) => {
-            let limit = query.limit.saturating_sub(1);
+            let limit = query.limit.map_or(0, |limit| limit.get().saturating_sub(1));
             let text = |it: &Vec<QueueItem>| page.queue(it, query.skip, limit);
             asker.show(request, text).await
         }

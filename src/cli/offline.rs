@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::bulk::many;
 use super::intent::{Format, SpoolWork};
-use super::{Exit, Failure, home, print};
+use super::{Exit, Failure, home, print, show};
 use crate::mail::SpoolId;
 use crate::spool::{Offline, Rebuilt, Rescued, Verification, World};
 use crate::terminal::Bar;
@@ -49,7 +49,7 @@ pub(super) fn perform(
                 Format::Json => print_json(&found)?,
                 Format::Text => {
                     let records = many(found.records, "record");
-                    print(&format!("the index is made anew from {records}\n"))?;
+                    show(&format!("the index is made anew from {records}\n"))?;
                 }
             }
             tell_rebuilt(&found)
@@ -63,7 +63,7 @@ pub(super) fn perform(
                 Format::Text => {
                     let messages = many(rescued.messages, "unfinished message");
                     let dir = dir.display();
-                    print(&format!(
+                    show(&format!(
                         "rescued to {dir}, with manifest.jsonl: {messages}\n"
                     ))?;
                 }
@@ -164,7 +164,7 @@ fn tell(found: &Verification, format: Format, unnoted: Option<String>) -> Result
             text
         }
     };
-    print(&text)?;
+    show(&text)?;
     if found.ok {
         Ok(())
     } else {

@@ -9,7 +9,7 @@ use super::directory::moment;
 use super::home::At;
 use super::intent::{Format, escape};
 use super::render::Page;
-use super::{Exit, Failure, home, print};
+use super::{Exit, Failure, home, print, show};
 use crate::admin::RehearsalView;
 use crate::base::{Clock, Timestamp};
 use crate::terminal::Palette;
@@ -75,7 +75,7 @@ pub(super) async fn perform(
                 palette: Palette::of_stdout(),
                 now: Clock::system().now(),
             };
-            print(&page.rehearsal(&view))
+            show(&page.rehearsal(&view))
         }
     }
 }

@@ -73,6 +73,15 @@ impl Page {
         format!("{indent}{}\n", lines.join(&format!("\n{indent}")))
     }
 
+    /// A paragraph in a tone.
+    pub(super) fn toned(self, tone: Tone, text: &str) -> String {
+        let lines = wrap(&visible(text), WIDTH);
+        let lines = lines
+            .iter()
+            .map(|line| self.palette.paint(tone, line) + "\n");
+        lines.collect()
+    }
+
     /// `status`.
     pub(crate) fn status(self, status: &StatusView) -> String {
         let title = format!("Tideover {}", visible(&status.version));
@@ -102,14 +111,7 @@ impl Page {
         for backend in &status.backends {
             text.push_str(&self.drain(backend));
         }
-        let cases = &status.cases;
-        if cases.cases > 0 {
-            let told = format!(
-                "{}, recipients in them: {}: `tideover cases`",
-                cases.cases, cases.recipients
-            );
-            text.push_str(&self.field("cases", &told));
-        }
+        text.push_str(&self.cases_waiting(&status.cases));
         text.push_str(&(self.opened(status) + &self.held(status)));
         text.push_str(&self.replaying(&status.replays));
         text.push_str(&self.alarms(status));
@@ -218,7 +220,7 @@ impl Page {
             return "no backends: the config names none\n".to_owned();
         }
         // Mostly there are none, and the reason needs the room.
-        let has_cases = backends.iter().any(|backend| backend.in_cases > 0);
+        let has_cases = backends.iter().any(|backend| backend.in_cases != Some(0));
         let mut head = vec!["BACKEND", "HEALTH", "SINCE", "WAITING", "REASON"];
         if has_cases {
             head.insert(4, "CASES");
@@ -238,7 +240,8 @@ impl Page {
                 reason.as_str().into(),
             ];
             if has_cases {
-                cells.insert(4, backend.in_cases.to_string().into());
+                let count = backend.in_cases.map(|count| count.to_string());
+                cells.insert(4, count.unwrap_or_else(|| "?".to_owned()).into());
             }
             table.row(cells);
         }

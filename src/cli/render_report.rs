@@ -12,20 +12,16 @@ impl Page {
     /// `report`; the files that were written beside.
     pub(super) fn report(self, view: &ReportView, written: &[String]) -> String {
         let figures = &view.figures;
-        let mut text = format!(
-            "{}\n{}\n\n",
-            self.palette.paint(Tone::Strong, &report::headline(figures)),
-            self.palette.paint(
-                Tone::Quiet,
-                &format!(
-                    "recipients of {} messages{}, accepted from {} up to {}",
-                    figures.messages,
-                    only_for(figures),
-                    moment(figures.since, self.now),
-                    moment(figures.until, self.now)
-                )
-            ),
+        let whose = format!(
+            "recipients of {} messages{}, accepted from {} up to {}",
+            figures.messages,
+            only_for(figures),
+            moment(figures.since, self.now),
+            moment(figures.until, self.now)
         );
+        let mut text = self.toned(Tone::Strong, &report::headline(figures));
+        text += &self.toned(Tone::Quiet, &whose);
+        text.push('\n');
         text += &self.report_backends(view);
         text += &self.report_trouble(view);
         for file in written {
@@ -271,5 +267,19 @@ mod tests {
             "{told}"
         );
         assert!(told.lines().all(|line| line.len() <= 120), "{told}");
+    }
+
+    #[test]
+    fn its_first_lines_are_wrapped_and_keep_their_tone() {
+        let page = Page {
+            palette: Palette::Colour,
+            now: Timestamp::EPOCH,
+        };
+        let told = page.toned(Tone::Quiet, &"so many words ".repeat(20));
+        assert!(told.lines().count() > 3, "{told}");
+        for line in told.lines() {
+            assert!(line.starts_with("\x1b[2m") && line.ends_with("\x1b[0m"));
+            assert!(line.len() <= crate::terminal::WIDTH + 8, "{line}");
+        }
     }
 }

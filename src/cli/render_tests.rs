@@ -27,7 +27,7 @@ fn backend(name: &str, health: Health, reason: &str) -> BackendView {
         wish: None,
         hosts: Vec::new(),
         waiting: 412,
-        in_cases: 99,
+        in_cases: Some(99),
         diverted: 7,
         drain: DrainView {
             progress: Progress {
@@ -107,8 +107,9 @@ fn status_fits_and_tells_what_waits() {
         sources: Vec::new(),
         filters: Vec::new(),
         cases: CaseNumbers {
-            cases: 1,
-            recipients: 412,
+            cases: Some(1),
+            recipients: Some(412),
+            unknown: None,
         },
         attention: AttentionView {
             after_seconds: 7 * 86_400,
@@ -266,4 +267,31 @@ fn a_longer_queue_says_how_to_go_on() {
 fn words_longer_than_the_line_stay_whole() {
     assert_eq!(wrap("a bb cccccc d", 4), ["a bb", "cccccc", "d"]);
     assert_eq!(wrap("", 4), [""]);
+}
+
+#[test]
+fn what_is_not_known_of_cases_is_told() {
+    let failed = CaseNumbers {
+        unknown: Some("the index of the spool: it is gone".to_owned()),
+        ..CaseNumbers::default()
+    };
+    let told = page().cases_waiting(&failed);
+    assert!(told.contains("not known: the index"), "{told}");
+    let none = CaseNumbers {
+        cases: Some(0),
+        recipients: Some(0),
+        unknown: None,
+    };
+    assert_eq!(page().cases_waiting(&none), "");
+    let unknown = BackendView {
+        in_cases: None,
+        ..backend("onprem", Health::Up, "")
+    };
+    let table = page().backends(&[unknown]);
+    let lines: Vec<Vec<&str>> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(lines[0][4], "CASES", "{table}");
+    assert_eq!(lines[1][3..], ["412", "?"], "{table}");
 }

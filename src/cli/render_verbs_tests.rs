@@ -260,7 +260,7 @@ fn a_backend_is_shown_with_its_history() {
             wish: None,
             hosts: Vec::new(),
             waiting: 0,
-            in_cases: 7,
+            in_cases: Some(7),
             diverted: 0,
             drain: DrainView::default(),
         },

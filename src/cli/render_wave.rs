@@ -75,7 +75,7 @@ impl Page {
     }
 
     fn planned(self, users: &[PlannedUser]) -> String {
-        let mut table = Table::new(&["USER", "FROM", "DELIVERED AS", "", "WHAT"], &[0, 2, 4]);
+        let mut table = Table::new(&["USER", "FROM", "DELIVERED AS", "WHAT", "WHY"], &[0, 2, 4]);
         for user in users {
             let (word, tone) = match (user.moves, worst(&user.obstacles)) {
                 (false, Some(Grade::Blocks)) => ("blocked", Tone::Bad),

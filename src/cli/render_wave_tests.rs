@@ -76,6 +76,9 @@ fn a_plan_tells_each_user_and_whether_it_may_start() {
     assert!(row("ann@").ends_with("blocked conflict"), "{text}");
     assert!(row("bob@").ends_with("moves? hold, mail-waiting"), "{text}");
     assert_eq!(row("eve@"), "eve@example.org onprem a@tenant.example moves");
+    let place = |mark: &str| text.lines().find_map(|line| line.find(mark)).unwrap();
+    assert_eq!(place("WHAT"), place("moves?"), "{text}");
+    assert_eq!(place("WHY"), place("hold, mail-waiting"), "{text}");
     for told in [
         "ann@example.org: ann@example.org and bob@example.org want",
         "bob@example.org: disks",

@@ -8,7 +8,7 @@ use super::render::Page;
 use super::teller::{Teller, read};
 use super::{Exit, Failure};
 use crate::admin::{ConfigKey, ConfigOrigin, ConfigSection, ConfigState, ConfigView};
-use crate::terminal::{Tone, moment, visible};
+use crate::terminal::{Tone, WIDTH, columns, moment, visible};
 
 /// Columns of a key and its value; what comes from where stands behind them.
 const VALUE: usize = 54;
@@ -156,7 +156,13 @@ impl Page {
             (ConfigOrigin::Unset, _) => (format!("# {}", key.name), "not set".to_owned()),
         };
         let told = visible(&told);
-        let pad = VALUE.saturating_sub(told.chars().count());
+        let wide = columns(&told);
+        // One that reaches into where it comes from has that below.
+        let (gap, pad) = if wide + columns(&from) + 4 > WIDTH {
+            ("\n", VALUE)
+        } else {
+            ("", VALUE.saturating_sub(wide))
+        };
         let told = match key.from {
             ConfigOrigin::File => told,
             ConfigOrigin::Default | ConfigOrigin::Words | ConfigOrigin::Unset => {
@@ -164,7 +170,7 @@ impl Page {
             }
         };
         let from = self.palette.paint(Tone::Quiet, &format!("# {from}"));
-        format!("{told}{:pad$}  {from}\n", "")
+        format!("{told}{gap}{:pad$}  {from}\n", "")
     }
 }
 
@@ -249,6 +255,18 @@ mod tests {
         assert_eq!(nothing(&running, &ConfigArgs::default()), None);
         let unset = nothing(&running, &args("auth", true)).unwrap();
         assert!(unset.contains("without --set"), "{unset}");
+    }
+
+    /// Where a long value comes from stands below it, in its column.
+    #[test]
+    fn a_long_value_keeps_within_the_page() {
+        let disk = json!({ "state": "same", "problems": [], "changes": [] });
+        let mut running = view(&disk);
+        running.sections[1].keys[0].value = format!("\"{}\"", "x".repeat(70));
+        let text = said(&running, &ConfigArgs::default());
+        assert!(text.lines().all(|line| columns(line) <= WIDTH), "{text}");
+        let place = |mark: &str| text.lines().find_map(|line| line.find(mark)).unwrap();
+        assert_eq!(place("# line 9"), place("# default"), "{text}");
     }
 
     #[test]

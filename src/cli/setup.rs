@@ -71,6 +71,7 @@ pub(super) async fn perform(
                 palette: Palette::of_stdout(),
                 now: Clock::system().now(),
             };
+            // Its commands are copied: no line of it is broken.
             print(&page.sheet(&sheet))
         }
     }

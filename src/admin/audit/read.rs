@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{AUDIT, AuditEntry, AuditLog, id_of, moment};
 use crate::admin::extract::Query;
 use crate::admin::operation::{Operation, look};
-use crate::admin::{Admin, AdminError, Role};
+use crate::admin::{Admin, AdminError, Limit, Role};
 use crate::base::Timestamp;
 use crate::limits;
 use crate::spool::{Spool, SpoolError};
@@ -37,9 +37,9 @@ pub(crate) struct AuditQuery {
     /// Behind this entry: `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) after: Option<String>,
-    /// So many at most; 0: as many as is usual.
+    /// So many at most; absent: as many as is usual.
     #[serde(default)]
-    pub(crate) limit: usize,
+    pub(crate) limit: Option<Limit>,
 }
 
 /// A page of the audit log.
@@ -102,10 +102,7 @@ impl AuditQuery {
     }
 
     fn read(&self, spool: &Spool) -> Result<AuditPage, SpoolError> {
-        let limit = match self.limit {
-            0 => USUAL,
-            limit => limit.min(limits::PAGE),
-        };
+        let limit = Limit::or(self.limit, USUAL);
         let (mut start, mut entries) = (self.start(), Vec::new());
         for _ in 0..limits::AUDIT_LOOKED / USUAL {
             let rows = spool.facts_from(AUDIT, &start, USUAL)?;

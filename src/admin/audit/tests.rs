@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::admin::Limit;
 use crate::admin::audit::{AuditEntry, AuditLog, AuditOptions, AuditOutcome, AuditQuery};
 use crate::admin::operators::SecondStepRule;
 use crate::admin::operators::tests::{Place, root};
@@ -83,7 +84,7 @@ async fn pages_follow_each_other_and_nothing_is_shown_twice_or_left_out() {
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
         let query = AuditQuery {
-            limit: 40,
+            limit: Some(Limit::of(40)),
             after: after.clone(),
             ..AuditQuery::default()
         };
@@ -187,7 +188,7 @@ async fn a_flood_of_refusals_does_not_fill_the_disk() {
         log.note(entry).await;
     }
     let query = || AuditQuery {
-        limit: 1000,
+        limit: Some(Limit::of(1000)),
         ..AuditQuery::default()
     };
     assert_eq!(log.page(query()).await.unwrap().entries.len(), 100);

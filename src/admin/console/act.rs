@@ -163,6 +163,8 @@ struct DryPage {
     /// Where the count goes on.
     on: Option<String>,
     can: Can,
+    /// Said when nobody is there to whom it could be done.
+    nothing: &'static str,
     is_final: bool,
     /// It holds nobody now, and whoever comes later.
     is_for_later: bool,
@@ -180,15 +182,28 @@ enum Can {
 }
 
 impl Can {
-    const fn of(kind: Kind, counted: &Counted) -> Self {
+    fn of(kind: Kind, filter: &Filter, counted: &Counted) -> Self {
         match (kind.deed, counted.rest, counted.recipients) {
-            // A rule is made for what comes later, too.
+            // A rule is made for what comes later, too; of one message nothing comes later.
+            (Deed::Hold, _, 0) if filter.selection.message.is_some() => Self::Nothing,
             (Deed::Hold, _, _) => Self::Act,
             // What cannot be counted is not dropped.
             (Deed::Drop, Some(_), _) | (_, Some(_), 0) => Self::Count,
             (_, None, 0) => Self::Nothing,
             (_, _, _) => Self::Act,
         }
+    }
+}
+
+/// Why there is nothing to do.
+const fn nothing(kind: Kind, filter: &Filter, counted: &Counted) -> &'static str {
+    match (kind.deed, filter.selection.message, counted.behind) {
+        (Deed::Hold, Some(_), _) => {
+            "What waits of this message is held already, and nothing of it comes later: there is \
+             nothing to do."
+        }
+        (_, _, 0) => "Nobody that waits matches: there is nothing to do.",
+        (_, _, _) => "Nobody else that waits matches: there is nothing to do here.",
     }
 }
 
@@ -247,7 +262,8 @@ pub(super) async fn dry(
         typed,
         back,
         on,
-        can: Can::of(kind, &counted),
+        can: Can::of(kind, &filter, &counted),
+        nothing: nothing(kind, &filter, &counted),
         is_for_later: kind.deed == Deed::Hold && counted.recipients == 0,
         behind: behind(kind, counted.behind),
         is_final: kind.deed == Deed::Drop,

@@ -11,7 +11,7 @@ use super::asker::{Asker, Fields, Question};
 use super::fault::Fault;
 use super::moments::Moments;
 use super::shell::{Here, Shell, show};
-use crate::admin::{BackendView, EntriesQuery, EntryState, EntryView};
+use crate::admin::{BackendView, EntriesQuery, EntryState, EntryView, Limit};
 use crate::base::query_words;
 use crate::directory::EntryKind;
 use crate::terminal::visible;
@@ -57,7 +57,7 @@ pub(super) async fn page(
     let backends: Vec<BackendView> = ask.get("/api/backends").await?;
     // One more than is shown says whether there is a next page.
     let page_and_one = EntriesQuery {
-        limit: SHOWN + 1,
+        limit: Some(Limit::of(SHOWN + 1)),
         ..query.clone()
     };
     let path = format!("/api/directory/entries?{}", page_and_one.words());
@@ -129,7 +129,7 @@ fn query(fields: &Fields) -> Result<EntriesQuery, Fault> {
         kind: kind.transpose()?,
         state: state.transpose()?,
         skip: fields.skip()?,
-        limit: SHOWN,
+        limit: Some(Limit::of(SHOWN)),
     })
 }
 

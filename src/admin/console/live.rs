@@ -9,6 +9,7 @@ use super::asker::Asker;
 use super::fault::Fault;
 use super::figures::Figures;
 use super::moments::{Moments, When, grouped, many, takes};
+use super::refusals;
 use super::verdict::{Facts, Pause, Tone, Verdict, paused};
 use crate::admin::{BackendView, DrillView, HoldView, MoveView, StatusView, WaveView};
 use crate::backend::{Health, Wish};
@@ -140,7 +141,7 @@ impl Backend {
                 .filter(|_| backend.wish != Some(Wish::Resume))
                 .map(visible),
             waiting: grouped(backend.waiting),
-            in_cases: (backend.in_cases > 0).then(|| grouped(backend.in_cases)),
+            in_cases: refusals::held(backend.in_cases),
             drain: drain(backend),
         }
     }
@@ -178,6 +179,7 @@ fn numbers(status: &StatusView, drill: &DrillView, moments: &Moments) -> Vec<Num
         Some(oldest) => (oldest.away, format!("accepted {}", oldest.text)),
         None => ("none".to_owned(), "nothing waits".to_owned()),
     };
+    let (cases, refused, cases_tone) = refusals::number(&status.cases);
     let mut numbers = vec![
         number(
             "Wait for an attempt",
@@ -192,12 +194,7 @@ fn numbers(status: &StatusView, drill: &DrillView, moments: &Moments) -> Vec<Num
             unless(queue.held, Tone::Waiting),
         ),
         number("Oldest waiting", value, detail, Tone::Good),
-        number(
-            "Cases",
-            grouped(status.cases.cases),
-            format!("{} refused", many(status.cases.recipients, "recipient")),
-            unless(status.cases.cases, Tone::Trouble),
-        ),
+        number("Cases", cases, refused, cases_tone),
         number(
             "Missing in mailboxes",
             grouped(status.missing_mail),

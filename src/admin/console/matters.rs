@@ -3,6 +3,7 @@
 use super::ask::escaped;
 use super::certificates;
 use super::moments::{Moments, grouped, many};
+use super::refusals;
 use super::verdict::{Facts, Matter, Pause, Tone, is_known_whole, is_whole, paused};
 use crate::admin::load::todo;
 use crate::admin::{BackendView, HoldView, StatusView};
@@ -31,7 +32,7 @@ pub(super) fn of(facts: Facts<'_>) -> Vec<Matter> {
     matters.extend(index(status));
     let backends = status.backends.iter();
     matters.extend(backends.filter_map(|backend| of_backend(backend, status, moments)));
-    matters.extend(cases(status));
+    matters.extend(refusals::matter(status));
     matters.extend(attention(status, moments));
     matters.extend(room(status));
     matters.extend(missing(status));
@@ -245,22 +246,6 @@ pub(super) fn wait(count: u64) -> String {
     } else {
         format!("{} wait", many(count, "recipient"))
     }
-}
-
-fn cases(status: &StatusView) -> Option<Matter> {
-    let cases = &status.cases;
-    (cases.cases > 0).then(|| Matter {
-        tone: Tone::Trouble,
-        what: format!(
-            "{} with {} of known people {} for a decision: a backend refused their mail.",
-            many(cases.cases, "case"),
-            many(cases.recipients, "recipient"),
-            if cases.cases == 1 { "waits" } else { "wait" },
-        ),
-        next: "Nothing bounces. Mend the cause at the backend, then release the case.".to_owned(),
-        command: "tideover cases".to_owned(),
-        page: link("/cases", "Look at the cases"),
-    })
 }
 
 fn attention(status: &StatusView, moments: &Moments) -> Option<Matter> {

@@ -14,7 +14,9 @@ use super::kinds::offered;
 use super::moments::{Moments, When};
 use super::queue::{sender, tone};
 use super::shell::{Here, Shell, show};
-use crate::admin::{ExplainView, MessageView, RecipientView, TraceView};
+use crate::admin::{ExplainView, MessageView, RecipientView, SelectQuery, SelectView, TraceView};
+use crate::mail::SpoolId;
+use crate::route::Selection;
 use crate::terminal::{bytes, visible};
 
 /// Recipients whose history is shown at once. Of more, the rest is told by the verb.
@@ -57,7 +59,11 @@ pub(super) async fn page(
         .recipients
         .iter()
         .any(|one| !one.state.is_finished());
-    let deeds = offered(&asker).filter(|_| waits);
+    let deeds = if waits {
+        fitting((&console, &asker), message.id).await
+    } else {
+        Vec::new()
+    };
     let recipients = message.recipients.iter().take(SHOWN);
     show(&Page {
         id: message.id.to_string(),
@@ -71,9 +77,34 @@ pub(super) async fn page(
             .map(|one| Recipient::new(one, &moments))
             .collect(),
         more: message.recipients.len().saturating_sub(SHOWN),
-        deeds: deeds.map(|kind| (kind.word, kind.name)).collect(),
+        deeds,
         shell: console.shell(&asker, Here::Queue, &message.id.to_string()),
     })
+}
+
+/// What he may do to what waits of a message, as far as there is a recipient to whom it can be
+/// done: what a case holds is not held once more. When that cannot be asked, all of it.
+async fn fitting(
+    (console, asker): (&Console, &Asker),
+    id: SpoolId,
+) -> Vec<(&'static str, &'static str)> {
+    let mut deeds = Vec::new();
+    for kind in offered(asker) {
+        let query = SelectQuery {
+            selection: Selection {
+                message: Some(id),
+                ..Selection::default()
+            },
+            deed: Some(kind.deed),
+            ..SelectQuery::default()
+        };
+        let found = console.ask(asker).post("/api/queue/select", &query).await;
+        if found.is_ok_and(|found: SelectView| found.recipients == 0) {
+            continue;
+        }
+        deeds.push((kind.word, kind.name));
+    }
+    deeds
 }
 
 /// In the spool, or else in the ledger.

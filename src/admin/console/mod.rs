@@ -33,6 +33,7 @@ mod moves;
 mod overview;
 mod queue;
 mod reading;
+mod refusals;
 mod replays;
 mod samples;
 mod shell;

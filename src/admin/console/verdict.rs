@@ -165,6 +165,7 @@ fn headline(facts: Facts<'_>, matters: &[Matter]) -> String {
         })
         .collect();
     let waiting: u64 = silent.iter().map(|backend| backend.waiting).sum();
+    // One that is not known makes the sum so.
     let refused = silent.iter().map(|backend| backend.in_cases).sum();
     let waits = waits((waiting, refused), silent.len());
     match silent.as_slice() {
@@ -190,13 +191,18 @@ fn headline(facts: Facts<'_>, matters: &[Matter]) -> String {
 }
 
 /// What waits for backends that take no mail, and what they have refused before: it waits, too.
-fn waits((waiting, refused): (u64, u64), backends: usize) -> String {
+fn waits((waiting, refused): (u64, Option<u64>), backends: usize) -> String {
     match (waiting, refused, backends) {
-        (0, 0, 1) => "nothing waits for it yet".to_owned(),
-        (0, 0, _) => "nothing waits for them yet".to_owned(),
-        (count, 0, _) => matters::wait(count),
-        (0, refused, _) => format!("{} in cases", matters::wait(refused)),
-        (count, refused, _) => format!(
+        (0, None, _) => "how many wait in cases is not known".to_owned(),
+        (count, None, _) => format!(
+            "{}, and how many more in cases is not known",
+            matters::wait(count)
+        ),
+        (0, Some(0), 1) => "nothing waits for it yet".to_owned(),
+        (0, Some(0), _) => "nothing waits for them yet".to_owned(),
+        (count, Some(0), _) => matters::wait(count),
+        (0, Some(refused), _) => format!("{} in cases", matters::wait(refused)),
+        (count, Some(refused), _) => format!(
             "{}, and {} more in cases",
             matters::wait(count),
             grouped(refused)

@@ -28,7 +28,7 @@ fn with_health(more: &Value, health: &HealthView) -> Verdict {
 fn backend(name: &str, health: &str, more: &Value) -> Value {
     let mut backend = json!({
         "name": name, "health": health, "reason": "", "since": "2026-03-02T02:14:00Z",
-        "override": null, "hosts": [], "waiting": 0,
+        "override": null, "hosts": [], "waiting": 0, "in_cases": 0,
     });
     merge(&mut backend, more);
     backend
@@ -111,10 +111,16 @@ fn the_headline_says_whether_mail_flows() {
 #[test]
 fn recipients_of_cases_wait_as_well() {
     for (waiting, in_cases, expected) in [
-        (386, 99, "386 recipients wait, and 99 more in cases"),
-        (0, 1, "1 recipient waits in cases"),
-        (1, 0, "1 recipient waits"),
-        (0, 0, "nothing waits for it yet"),
+        (386, Some(99), "386 recipients wait, and 99 more in cases"),
+        (0, Some(1), "1 recipient waits in cases"),
+        (1, Some(0), "1 recipient waits"),
+        (0, Some(0), "nothing waits for it yet"),
+        (0, None, "how many wait in cases is not known"),
+        (
+            2,
+            None,
+            "2 recipients wait, and how many more in cases is not known",
+        ),
     ] {
         // Those of others are no matter of this one.
         let up = backend("cloud", "up", &json!({ "in_cases": 7 }));

@@ -68,6 +68,32 @@ async fn an_api_that_fails_is_told_with_its_hint() {
 }
 
 #[tokio::test]
+async fn cases_that_could_not_be_read_are_not_none() {
+    let desk = Desk::new();
+    desk.status(&json!({
+        "cases": { "cases": null, "recipients": null, "unknown": HOSTILE },
+        "backends": [{ "name": "onprem", "health": "up", "reason": "", "in_cases": null,
+                       "since": "2026-03-02T02:14:00Z", "override": null, "hosts": [],
+                       "waiting": 0 }],
+    }));
+    let page = desk.get(Role::Viewer, "/").await;
+    page.is(StatusCode::OK)
+        .has("Whether cases wait for a decision is not known")
+        .has("how many are held in cases is not known")
+        .has("<dd class=\"value\">not known</dd>")
+        .lacks("<script>alert");
+    // While the index is being made, that is what is told.
+    desk.status(&json!({
+        "cases": { "cases": null, "recipients": null, "unknown": "3 %" },
+        "spool": { "index": { "percent": 3, "seconds_left": 60, "text": "3 %" } },
+    }));
+    let page = desk.get(Role::Viewer, "/").await;
+    page.lacks("Whether cases wait")
+        .has("The index is being made")
+        .has("not known");
+}
+
+#[tokio::test]
 async fn refused_mail_is_shown_though_health_says_503() {
     let desk = Desk::new();
     let health = json!({ "ok": false, "accepting": false, "problems": ["the disk is full"] });

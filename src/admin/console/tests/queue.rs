@@ -171,6 +171,47 @@ async fn a_message_is_shown_with_its_history_and_without_its_body() {
     page.is(StatusCode::NOT_FOUND);
 }
 
+/// What a case holds is held: nothing of one message comes later that could be held, too.
+#[tokio::test]
+async fn of_a_message_only_what_can_be_done_is_offered() {
+    let desk = desk();
+    desk.says(&format!("GET /api/messages/{ID}"), &message());
+    let path = "POST /api/queue/select";
+    let (one, none) = (selected(&[item(&json!({}))], None), selected(&[], None));
+    // Retry, release, hold, drop.
+    desk.says(path, &none);
+    for answer in [&one, &none, &one] {
+        desk.then_says(path, StatusCode::OK, answer);
+    }
+    let page = desk.get(Role::Admin, &format!("/messages/{ID}")).await;
+    page.is(StatusCode::OK)
+        .has("deed=release")
+        .has("deed=drop")
+        .lacks("deed=retry")
+        .lacks("deed=hold");
+    let asked = desk.changes();
+    let asked = asked.iter().map(|one| &one.body);
+    let deeds: Vec<&Value> = asked.clone().map(|body| &body["deed"]).collect();
+    assert_eq!(deeds, ["retry", "release", "hold", "drop"]);
+    let mut whose = asked.map(|body| &body["selection"]["message"]);
+    assert!(whose.all(|message| message == ID));
+    // Who comes by an old link is told so; a rule for others still holds what comes later.
+    desk.says(path, &none);
+    let hold = format!("/queue/act?deed=hold&message={ID}");
+    let page = desk.get(Role::Operator, &hold).await;
+    page.is(StatusCode::OK)
+        .has("is held already")
+        .lacks("what comes later</button>");
+    let hold = "/queue/act?deed=hold&sender=@x.example";
+    let page = desk.get(Role::Operator, hold).await;
+    page.has("what comes later</button>");
+    // What cannot be asked is not left out.
+    let refusal = json!({ "error": "not now", "hint": "look" });
+    desk.says_with(path, StatusCode::SERVICE_UNAVAILABLE, &refusal);
+    let page = desk.get(Role::Admin, &format!("/messages/{ID}")).await;
+    page.has("deed=hold");
+}
+
 #[tokio::test]
 async fn a_message_that_only_the_ledger_knows_is_shown_too() {
     let desk = desk();
