@@ -10,10 +10,12 @@ mod activation_api;
 mod api;
 mod attention;
 mod audit;
+mod automatic_api;
 mod caller;
 mod case_numbers;
 mod cases_api;
 mod certificates;
+mod check_api;
 mod conditions;
 mod config_api;
 mod console;
@@ -32,6 +34,7 @@ mod filters;
 mod health;
 mod hold_api;
 mod invitation_api;
+mod key_api;
 mod known;
 mod landing_api;
 mod limit;
@@ -76,6 +79,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::activation::Activation;
+use crate::auth::KeyFolder;
+use crate::automatic::Policy;
 use crate::backend::BackendOptions;
 use crate::base::{Boxed, Clock};
 use crate::device::Devices;
@@ -104,12 +109,16 @@ pub use attention::AttentionView;
 pub use audit::{
     Arguments, AuditEntry, AuditLog, AuditOptions, AuditOutcome, AuditPage, ReasonRule,
 };
+pub use automatic_api::{
+    AutomaticJudged, AutomaticOnWay, AutomaticRequest, AutomaticRule, AutomaticView,
+};
 pub(crate) use caller::ACTOR;
 pub use caller::{Caller, NoSuchRole, Role};
 pub use case_numbers::CaseNumbers;
 pub(crate) use cases_api::CaseOrder;
 pub use cases_api::{CaseDetails, CaseMemberView, CaseReleased, CaseView};
 pub use certificates::{CertificateTrouble, Served};
+pub use check_api::{CheckCertificate, CheckDepth, CheckDns, CheckFilter, CheckProblem, CheckView};
 pub(crate) use config_api::ReloadQuery;
 pub use config_api::{
     ConfigChange, ConfigKey, ConfigOnDisk, ConfigOrigin, ConfigSection, ConfigState, ConfigView,
@@ -132,6 +141,7 @@ pub use health::{HealthView, keep_metrics};
 pub use hold_api::HoldView;
 pub(crate) use hold_api::{EndQuery, HoldQuery};
 pub use invitation_api::{InviteQuery, InvitedView, LeftOut, MailTo};
+pub use key_api::KeyView;
 pub use landing_api::DismissedView;
 pub(crate) use limit::Limit;
 pub(crate) use lookup::TraceQuery;
@@ -185,6 +195,18 @@ pub trait Reload: Send + Sync + fmt::Debug {
     /// # Errors
     /// When it could not be looked at.
     fn config(&self) -> Boxed<'_, Result<ConfigView, String>>;
+
+    /// Checks the file as it is now, as `tideover check` does; nothing is changed.
+    ///
+    /// # Errors
+    /// When it could not be looked at, or nobody could be asked.
+    fn check(&self, depth: CheckDepth) -> Boxed<'_, Result<CheckView, String>>;
+
+    /// What is done with automatic answers.
+    fn policy(&self) -> Arc<Policy>;
+
+    /// The keys with which our domains sign.
+    fn keys(&self) -> KeyFolder;
 }
 
 /// What the handlers work on; made by `daemon`.

@@ -6,10 +6,11 @@
 use super::Role::{Admin, HelpDesk, Operator, Viewer};
 use super::operation::{Operation, ask, change, look};
 use super::{
-    activation_api, api, audit, cases_api, config_api, device_api, directory_api, directory_import,
-    directory_past, directory_people, document, drill_api, hold_api, invitation_api, landing_api,
-    move_api, nearly, notify_api, operators, override_api, queue_api, rehearsal_api, replay_api,
-    report_api, spool_api, sync_api, tls_api, verified_api, wave_api, writeback_api, x500_api,
+    activation_api, api, audit, cases_api, check_api, config_api, device_api, directory_api,
+    directory_import, directory_past, directory_people, document, drill_api, hold_api,
+    invitation_api, landing_api, move_api, nearly, notify_api, operators, override_api, queue_api,
+    rehearsal_api, replay_api, report_api, spool_api, sync_api, tls_api, verified_api, wave_api,
+    writeback_api, x500_api,
 };
 use crate::limits;
 
@@ -25,6 +26,7 @@ pub(super) fn operations() -> Vec<Operation> {
         users(),
         device_api::operations(),
         spool_api::operations(),
+        check_api::operations(),
         tls_api::operations(),
         accounts_of_the_past(),
         operators::operations(),

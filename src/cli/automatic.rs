@@ -4,18 +4,12 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde::Serialize;
 
 use super::intent::Format;
-use super::{Exit, Failure, home, print};
-use crate::automatic::{
-    Asked, Party, Policy, Recognised, Sealed, Wish, judge, recognise, requests,
-};
-use crate::limits;
-use crate::mail::{
-    AutomaticDeed, AutomaticKind, AutomaticWay, BackendId, decode_text, header_end, header_fields,
-};
-use crate::smtp::ReversePath;
+use super::{Exit, Failure, home, print, show};
+use crate::admin::{AutomaticJudged, AutomaticView};
+use crate::automatic::Policy;
+use crate::mail::{AutomaticKind, AutomaticWay};
 use crate::terminal::visible;
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -28,49 +22,6 @@ pub(crate) struct AutomaticArgs {
     from: Option<String>,
 }
 
-/// The policy, and what it does.
-#[derive(Debug, Serialize)]
-struct AutomaticView {
-    partners: Vec<String>,
-    rules: Vec<RuleView>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<JudgedView>,
-}
-
-/// What is not allowed.
-#[derive(Debug, Serialize)]
-struct RuleView {
-    kind: AutomaticKind,
-    way: AutomaticWay,
-    deed: AutomaticDeed,
-}
-
-/// What a message is, and what would be done with it on each way.
-#[derive(Debug, Serialize)]
-struct JudgedView {
-    from: String,
-    kind: Option<AutomaticKind>,
-    sign: Option<String>,
-    requests: Vec<RequestView>,
-    ways: Vec<WayView>,
-}
-
-#[derive(Debug, Serialize)]
-struct RequestView {
-    field: &'static str,
-    kind: AutomaticKind,
-    signed: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct WayView {
-    way: AutomaticWay,
-    deed: AutomaticDeed,
-    rules: Vec<String>,
-    stripped: Vec<String>,
-    left: Vec<String>,
-}
-
 /// Prints the policy of a config file.
 pub(super) fn perform(
     config: Option<&Path>,
@@ -78,130 +29,19 @@ pub(super) fn perform(
     format: Format,
 ) -> Result<(), Failure> {
     let policy = home::config(config)?.automatic.policy;
-    let message = match &args.file {
-        None => None,
-        Some(file) => {
-            let unread = |error| Failure::new(Exit::Failed, format!("{}: {error}", file.display()));
-            let message = std::fs::read(file).map_err(unread)?;
-            let message = with_crlf(&message);
-            let from = reverse_path(args.from.as_deref(), &message);
-            let from = from.map_err(|what| Failure::new(Exit::Usage, what))?;
-            Some(judged(&policy, &from, &message))
-        }
-    };
-    let view = AutomaticView {
-        partners: policy.partners.iter().cloned().collect(),
-        rules: policy
-            .rules()
-            .map(|(kind, way, deed)| RuleView { kind, way, deed })
-            .collect(),
-        message,
-    };
+    let mut view = AutomaticView::of(&policy);
+    if let Some(file) = &args.file {
+        let unread = |error| Failure::new(Exit::Failed, format!("{}: {error}", file.display()));
+        let message = std::fs::read(file).map_err(unread)?;
+        let judged = view.judge(&policy, (args.from.as_deref(), &message));
+        judged.map_err(|what| Failure::new(Exit::Usage, what))?;
+    }
     match format {
         Format::Json => {
             let json = serde_json::to_string_pretty(&view);
             print(&(json.map_err(|error| Failure::new(Exit::Failed, error))? + "\n"))
         }
-        Format::Text => print(&text(&policy, &view)),
-    }
-}
-
-/// Files of people end their lines as their system does.
-fn with_crlf(message: &[u8]) -> Vec<u8> {
-    let mut crlf = Vec::with_capacity(message.len());
-    let mut last = 0;
-    for &byte in message {
-        if byte == b'\n' && last != b'\r' {
-            crlf.push(b'\r');
-        }
-        crlf.push(byte);
-        last = byte;
-    }
-    crlf
-}
-
-fn reverse_path(said: Option<&str>, message: &[u8]) -> Result<ReversePath, String> {
-    let header = message.get(..header_end(message)).unwrap_or_default();
-    let mut fields = header_fields(header);
-    let stored = fields.find(|field| field.name.eq_ignore_ascii_case(b"Return-Path"));
-    let stored = stored.map(|field| decode_text(field.body, 320));
-    let text = said.map(str::to_owned).or(stored);
-    let text = text.unwrap_or_else(|| "somebody@example.invalid".to_owned());
-    let inner = text.trim().trim_start_matches('<').trim_end_matches('>');
-    let parsed: Result<ReversePath, _> = inner.parse();
-    parsed.map_err(|_| format!("\"{text}\" is no reverse-path, expected an address or \"<>\""))
-}
-
-fn judged(policy: &Policy, from: &ReversePath, message: &[u8]) -> JudgedView {
-    let (header, body) = message.split_at(header_end(message));
-    let body = body.get(..limits::AUTOMATIC_REPORT).unwrap_or(body);
-    let found = recognise(from, header, body);
-    let ways = AutomaticWay::ALL.into_iter().map(|way| {
-        let (sender, recipient) = parties(way);
-        let judged = judge(
-            policy,
-            &Asked {
-                from,
-                header,
-                body,
-                sender: &sender,
-                recipients: &[(0, recipient, Wish::Nothing)],
-                sealed: Sealed::No,
-            },
-        );
-        let ruling = judged
-            .automatic
-            .and_then(|it| it.rulings.into_iter().next());
-        ruling.map_or_else(
-            || WayView {
-                way,
-                deed: AutomaticDeed::Allow,
-                rules: Vec::new(),
-                stripped: Vec::new(),
-                left: Vec::new(),
-            },
-            |ruling| WayView {
-                way,
-                deed: ruling.deed,
-                rules: ruling.rules,
-                stripped: ruling.stripped,
-                left: ruling.left,
-            },
-        )
-    });
-    let ways = ways.collect();
-    let (kind, sign) = match found {
-        Some(Recognised { kind, sign }) => (Some(kind), Some(sign)),
-        None => (None, None),
-    };
-    JudgedView {
-        from: from.to_string(),
-        kind,
-        sign,
-        requests: requests(header)
-            .into_iter()
-            .map(|request| RequestView {
-                field: request.field,
-                kind: request.kind,
-                signed: request.signed,
-            })
-            .collect(),
-        ways,
-    }
-}
-
-/// Who would have to write to whom for mail to go this way.
-fn parties(way: AutomaticWay) -> (Party, Party) {
-    let ours = |home: &str| Party::Ours {
-        home: Some(BackendId::new(home)),
-    };
-    match way {
-        AutomaticWay::Internal => (ours("a"), ours("a")),
-        AutomaticWay::Platforms => (ours("a"), ours("b")),
-        AutomaticWay::FromPartner => (Party::Partner, ours("a")),
-        AutomaticWay::ToPartner => (ours("a"), Party::Partner),
-        AutomaticWay::FromInternet => (Party::Stranger, ours("a")),
-        AutomaticWay::ToInternet => (ours("a"), Party::Stranger),
+        Format::Text => show(&text(&policy, &view)),
     }
 }
 
@@ -241,7 +81,7 @@ fn text(policy: &Policy, view: &AutomaticView) -> String {
     text
 }
 
-fn message_text(message: &JudgedView) -> String {
+fn message_text(message: &AutomaticJudged) -> String {
     let mut text = String::new();
     let from = if message.from.is_empty() {
         "<>"
@@ -260,7 +100,7 @@ fn message_text(message: &JudgedView) -> String {
     for request in &message.requests {
         let signed = request.signed.as_deref();
         let signed = signed.map_or_else(String::new, |by| format!(", signed ({})", visible(by)));
-        let (field, kind) = (request.field, request.kind);
+        let (field, kind) = (&request.field, request.kind);
         writeln!(text, "it wishes for a {kind}: {field}{signed}").ok();
     }
     for way in &message.ways {
@@ -282,6 +122,7 @@ fn message_text(message: &JudgedView) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mail::AutomaticDeed;
 
     const OOF: &[u8] = b"Return-Path: <>\nAuto-Submitted: auto-replied (vacation)\n\
         Disposition-Notification-To: ann@example.org\n\
@@ -298,13 +139,9 @@ mod tests {
 
     #[test]
     fn it_says_what_would_be_done_with_a_file() {
-        let (message, policy) = (with_crlf(OOF), policy());
-        let from = reverse_path(None, &message).unwrap();
-        let view = AutomaticView {
-            partners: Vec::new(),
-            rules: Vec::new(),
-            message: Some(judged(&policy, &from, &message)),
-        };
+        let policy = policy();
+        let mut view = AutomaticView::of(&policy);
+        view.judge(&policy, (None, OOF)).unwrap();
         let text = text(&policy, &view);
         for expected in [
             "           from_     to_       from_     to_\n",
@@ -322,18 +159,5 @@ mod tests {
         for line in table {
             assert!(line.chars().count() <= crate::terminal::WIDTH, "{line}");
         }
-    }
-
-    #[test]
-    fn the_path_comes_from_the_file_or_from_who_asks() {
-        let path = |said: Option<&str>, message: &[u8]| {
-            reverse_path(said, message).map(|path| path.mailbox().map(ToString::to_string))
-        };
-        assert_eq!(path(None, b"Return-Path: <>\r\n\r\n"), Ok(None));
-        assert_eq!(path(Some("<>"), b"A: b\r\n\r\n"), Ok(None));
-        let ann = Some("ann@example.org".to_owned());
-        assert_eq!(path(Some("<ann@example.org>"), b"\r\n"), Ok(ann));
-        assert!(path(None, b"A: b\r\n\r\n").unwrap().is_some());
-        assert!(path(Some("no path"), b"\r\n").is_err());
     }
 }

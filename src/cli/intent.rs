@@ -29,7 +29,7 @@ use super::wave::WaveVerb;
 use super::webmail::WebmailVerb;
 use super::writeback::WritebackVerb;
 use crate::admin::{
-    AddressQuery, CaseOrder, Limit, MoveQuery, OverrideQuery, QueueQuery, TraceQuery,
+    AddressQuery, CaseOrder, CheckDepth, Limit, MoveQuery, OverrideQuery, QueueQuery, TraceQuery,
 };
 use crate::backend::Wish;
 pub(super) use crate::base::percent_encoded_part as escape;
@@ -59,7 +59,7 @@ pub(crate) enum Format {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Work {
     Serve,
-    Check(Depth),
+    Check(CheckDepth),
     /// The policy on automatic answers.
     Automatic(Box<AutomaticArgs>),
     /// Say what the administrator of a platform has to do.
@@ -116,13 +116,6 @@ pub(crate) enum SpoolWork {
     Export(PathBuf),
 }
 
-/// How far `check` goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Depth {
-    File,
-    Online,
-}
-
 /// A question to the server that runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Question {
@@ -171,8 +164,8 @@ impl From<Arguments> for Intent {
 fn work(verb: Verb, format: Format, actor: &str) -> Work {
     match verb {
         Verb::Serve => Work::Serve,
-        Verb::Check { online: false } => Work::Check(Depth::File),
-        Verb::Check { online: true } => Work::Check(Depth::Online),
+        Verb::Check { online: false } => Work::Check(CheckDepth::File),
+        Verb::Check { online: true } => Work::Check(CheckDepth::Online),
         Verb::Drill(verb) => Work::Drill(verb),
         Verb::Notify(verb) => Work::Notify(verb, actor.to_owned()),
         Verb::Automatic(args) => Work::Automatic(Box::new(args)),

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::intent::Format;
 use super::{Exit, Failure, home, print};
+use crate::admin::KeyView;
 use crate::auth::{KeyFolder, KeyState, SigningKey, new_ed25519};
 use crate::base::Entropy;
 use crate::terminal::visible;
@@ -47,30 +48,6 @@ pub(crate) enum KeyVerb {
         /// Its selector
         selector: String,
     },
-}
-
-/// A key for programs.
-#[derive(Debug, Serialize)]
-struct KeyView {
-    domain: String,
-    selector: String,
-    state: &'static str,
-    algorithm: &'static str,
-    name: String,
-    record: String,
-}
-
-impl KeyView {
-    fn new((state, key): &(KeyState, SigningKey)) -> Self {
-        Self {
-            domain: key.domain.clone(),
-            selector: key.selector.clone(),
-            state: state.as_str(),
-            algorithm: if key.is_rsa() { "rsa" } else { "ed25519" },
-            name: key.record_name(),
-            record: key.record(),
-        }
-    }
 }
 
 /// Does what a verb says.
@@ -150,8 +127,8 @@ fn change(
 fn list(folder: &KeyFolder, format: Format) -> Result<(), Failure> {
     let keys = keys(folder)?;
     if format == Format::Json {
-        let views: Vec<KeyView> = keys.iter().map(KeyView::new).collect();
-        return print_json(&views);
+        let views = keys.iter().map(|(state, key)| KeyView::new(*state, key));
+        return print_json(&views.collect::<Vec<_>>());
     }
     if keys.is_empty() {
         return print("there are no keys: `tideover key make DOMAIN SELECTOR` makes one\n");
@@ -169,7 +146,7 @@ fn list(folder: &KeyFolder, format: Format) -> Result<(), Failure> {
 
 fn tell(key: &(KeyState, SigningKey), format: Format) -> Result<(), Failure> {
     if format == Format::Json {
-        return print_json(&KeyView::new(key));
+        return print_json(&KeyView::new(key.0, &key.1));
     }
     let (state, key) = key;
     let next = match state {
@@ -208,7 +185,7 @@ mod tests {
         let to = (KeyState::Signing, Format::Json);
         change(&folder, ("example.org", "s1"), to).unwrap();
         let key = one(&folder, "Example.org", "S1").unwrap();
-        let view = serde_json::to_string(&KeyView::new(&key)).unwrap();
+        let view = serde_json::to_string(&KeyView::new(key.0, &key.1)).unwrap();
         assert!(
             view.contains(r#""state":"signing","algorithm":"ed25519""#),
             "{view}"

@@ -1,12 +1,13 @@
 //! What was found out, for people and for programs.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::seen::{Found, Group, Seen, Views};
 use crate::terminal::duration;
 
 /// What is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Subject {
     /// The addresses of `server.hostname`, and their names.
@@ -42,7 +43,7 @@ impl Subject {
 }
 
 /// How it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// As it should be.
@@ -58,7 +59,7 @@ pub enum Verdict {
 }
 
 /// One thing that was found out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// About what.
     pub subject: Subject,
@@ -67,7 +68,7 @@ pub struct Finding {
     /// In words.
     pub text: String,
     /// For how long it stays so at most, when that is known: seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u64>,
 }
 
@@ -83,7 +84,7 @@ impl Finding {
 }
 
 /// What one resolver said of one name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Said {
     /// About what.
     pub subject: Subject,
@@ -98,7 +99,7 @@ pub struct Said {
     /// The records; empty: it knows that there are none, if it answered.
     pub records: Vec<String>,
     /// How long it may keep them, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u64>,
 }
 
@@ -125,7 +126,7 @@ impl Said {
 }
 
 /// All about one domain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DomainReport {
     /// Its name.
     pub domain: String,
@@ -141,7 +142,7 @@ pub struct DomainReport {
 }
 
 /// All that was found out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// Who was asked.
     pub resolvers: Vec<String>,

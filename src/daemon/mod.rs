@@ -6,6 +6,7 @@ mod accounts;
 mod assemble;
 mod catch_up;
 mod certificates;
+mod check;
 mod clients;
 mod comparison;
 mod door;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 pub use assemble::start;
-pub use relay_watch::all_tests;
+pub use check::Checked;
 pub use serve::serve;
 
 use crate::admin::AuditLog;

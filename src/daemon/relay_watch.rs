@@ -46,7 +46,7 @@ pub(super) fn spawn(base: &Base, config: &Config) {
 
 /// Each listener, with each domain that the directory has now.
 #[must_use]
-pub fn all_tests(listeners: &[inbound::Options], router: &Router) -> RelayTest {
+pub(super) fn all_tests(listeners: &[inbound::Options], router: &Router) -> RelayTest {
     let mut all = RelayTest::default();
     for domain in router.domains() {
         for options in listeners {

@@ -4,15 +4,19 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::assemble::Base;
+use super::check::Checked;
 use super::comparison::{mark, needs_restart};
 use super::keeper::Keeper;
 use super::policy_door::PolicyDesk;
 use super::reading::Reading;
 use super::{certificates, sync};
-use crate::admin::{ConfigView, Reload};
+use crate::admin::{CheckDepth, CheckView, ConfigView, Reload};
+use crate::auth::KeyFolder;
+use crate::automatic::Policy;
 use crate::backend::{BackendOptions, Monitor};
 use crate::base::{Boxed, Shutdown, Timestamp};
 use crate::config::{self, Config, TlsFiles};
@@ -56,6 +60,7 @@ pub(super) struct Reloader {
     /// One at a time.
     reloading: tokio::sync::Mutex<()>,
     telling: tokio::sync::Mutex<()>,
+    checking: tokio::sync::Mutex<()>,
     pub(super) reading: Reading,
 }
 
@@ -101,6 +106,7 @@ impl Reloader {
             keeper: OnceLock::new(),
             reloading: tokio::sync::Mutex::default(),
             telling: tokio::sync::Mutex::default(),
+            checking: tokio::sync::Mutex::default(),
             reading: Reading::default(),
         };
         let told = Told {
@@ -266,6 +272,28 @@ impl Reload for Reloader {
 
     fn config(&self) -> Boxed<'_, Result<ConfigView, String>> {
         Box::pin(self.compared())
+    }
+
+    fn check(&self, depth: CheckDepth) -> Boxed<'_, Result<CheckView, String>> {
+        Box::pin(async move {
+            // One after the other: each asks platforms and name servers.
+            let _turn = self.checking.lock().await;
+            let file = self.current().config.file.clone();
+            let checked = self.reading.off(move || Checked::of(&file)).await?;
+            // What it asks borrows too much of itself to change threads.
+            let here = Handle::current();
+            let asking = move || here.block_on(checked.asking(depth));
+            let asked = tokio::task::spawn_blocking(asking).await;
+            asked.map_err(|error| error.to_string())?
+        })
+    }
+
+    fn policy(&self) -> Arc<Policy> {
+        self.base.policies.present()
+    }
+
+    fn keys(&self) -> KeyFolder {
+        KeyFolder::of(&self.current().config.server.data_dir)
     }
 }
 

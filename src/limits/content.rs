@@ -7,6 +7,9 @@ pub const FILTER_GOODBYE: Duration = Duration::from_millis(200);
 /// Fields of one message by which automatic answers are recognised. Beyond: it counts as ordinary
 /// mail.
 pub const AUTOMATIC_FIELDS: usize = 10_000;
+/// Bytes of a message about which an operator asks what the policy does with it: of its body only
+/// the begin is read. Beyond: 413.
+pub const AUTOMATIC_MESSAGE: usize = 2 * 1024 * 1024;
 /// Bytes of a report in which the actions of RFC 3464 §2.3.3 are looked for. Beyond: not read.
 pub const AUTOMATIC_REPORT: usize = 64 * 1024;
 /// A message waits so long for the answer of one filter. Beyond: it was not looked at.

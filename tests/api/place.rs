@@ -72,6 +72,7 @@ impl Place {
         let config = format!(
             "[server]\nhostname = \"mx.example.org\"\ndata_dir = \"data\"\n\
              [spool]\nmin_free = \"1MiB\"\n\
+             [dns]\nservers = [\"127.0.0.1:1\"]\n[check]\nresolvers = [\"system\"]\n\
              [[listener]]\nbind = \"127.0.0.1:0\"\nrole = \"mx\"\ntls = \"none\"\n\
              [backend.onprem]\nhosts = [\"{platform}\"]\ntls = \"never\"\n\
              [backend.cloud]\nhosts = [\"{platform}\"]\ntls = \"never\"\n\

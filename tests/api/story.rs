@@ -16,6 +16,33 @@ const STATE: &[Step] = &[
     ("GET", "/api/status", "", ""),
     ("GET", "/api/size", "", ""),
     ("GET", "/api/config", "", ""),
+    ("GET", "/api/check", "online=true", ""),
+    ("GET", "/api/automatic", "", ""),
+    (
+        "POST",
+        "/api/automatic",
+        "from=%3C%3E",
+        "Auto-Submitted: auto-replied\n\nAway.\n",
+    ),
+    ("GET", "/api/keys", "", ""),
+    (
+        "POST",
+        "/api/keys",
+        "",
+        r#"{"domain":"example.org","selector":"s1"}"#,
+    ),
+    (
+        "POST",
+        "/api/keys/use",
+        "",
+        r#"{"domain":"example.org","selector":"s1"}"#,
+    ),
+    (
+        "POST",
+        "/api/keys/retire",
+        "",
+        r#"{"domain":"example.org","selector":"s1"}"#,
+    ),
     ("GET", "/api/backends", "", ""),
     ("GET", "/api/backends/{name=onprem}", "", ""),
     (

@@ -27,3 +27,4 @@ mod testssl;
 mod upgrade;
 mod verify;
 mod wait;
+mod width;

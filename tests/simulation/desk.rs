@@ -1,6 +1,7 @@
 //! The operators' desk of a simulated front door: its API, as the verbs ask it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +12,12 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tideover::activation::{self, Activation};
 use tideover::admin::{
-    Account, AccountAdmin, AccountRefused, Admin, AuditLog, AuditOptions, ConfigView, Coverage,
-    Invitation, InviteQuery, InvitedView, LoginOptions, Operators, Reload, keep_waves, operators,
+    Account, AccountAdmin, AccountRefused, Admin, AuditLog, AuditOptions, CheckDepth, CheckView,
+    ConfigView, Coverage, Invitation, InviteQuery, InvitedView, LoginOptions, Operators, Reload,
+    keep_waves, operators,
 };
+use tideover::auth::KeyFolder;
+use tideover::automatic::Policy;
 use tideover::base::{Boxed, Clock, Entropy};
 use tideover::device::{Devices, Logins};
 use tideover::directory::{Directory, DirectoryHandle, Generations, Syncer, Waves};
@@ -76,6 +80,18 @@ impl Reload for Nobody {
 
     fn config(&self) -> Boxed<'_, Result<ConfigView, String>> {
         Box::pin(async { Err("there is no file".to_owned()) })
+    }
+
+    fn check(&self, _: CheckDepth) -> Boxed<'_, Result<CheckView, String>> {
+        Box::pin(async { Err("there is no file".to_owned()) })
+    }
+
+    fn policy(&self) -> Arc<Policy> {
+        Arc::default()
+    }
+
+    fn keys(&self) -> KeyFolder {
+        KeyFolder::of(Path::new("nowhere"))
     }
 }
 

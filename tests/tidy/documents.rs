@@ -155,6 +155,42 @@ fn printed(tree: &Tree) -> Complaints {
     missing.chain(gone).collect()
 }
 
+/// The page of the API.
+const API: &str = "docs/api.md";
+
+/// Each verb that asks no server is in the page of the API: what does the same there, or why
+/// nothing does.
+fn without_server(tree: &Tree) -> Complaints {
+    let (Some(page), Some(api)) = (tree.text(PRINTED), tree.text(API)) else {
+        return Complaints::new();
+    };
+    let Some((_, rows)) = page.split_once("## Verbs without a server") else {
+        return vec![format!(
+            "{PRINTED}: the verbs without a server are not there"
+        )];
+    };
+    let rows = rows.lines().filter_map(|line| line.strip_prefix("| `"));
+    let verbs = rows.filter_map(|row| row.split_once(" |"));
+    let verbs = verbs.flat_map(|(verbs, _)| verbs.split(", "));
+    // `key list`, `show`: the room stands before the first of them.
+    let is_named = |verb: &str| {
+        let words: Vec<&str> = verb.split(' ').collect();
+        let mut rows = api.lines().filter(|line| line.starts_with("| `"));
+        rows.any(|row| {
+            let command = row.split(" |").next().unwrap_or_default();
+            words.iter().all(|word| {
+                let mut named = command.split(['|', '`', ',', ' ']);
+                named.any(|one| one == *word)
+            })
+        })
+    };
+    verbs
+        .map(|verb| verb.trim_matches('`'))
+        .filter(|verb| !is_named(verb))
+        .map(|verb| format!("{API}: nothing is said of `{verb}`, which asks no server"))
+        .collect()
+}
+
 /// The verbs below `verbs` that have none below them.
 fn leaves(verbs: &[&str]) -> Vec<String> {
     let told = help(verbs).unwrap_or_default();
@@ -214,4 +250,17 @@ fn programs_are_told_what_each_verb_prints() {
     assert_complains(printed, &[(PRINTED, &without)], "`size` has no row");
     let more = page.replace("| `size` |", "| `size`, `queue burn` |");
     assert_complains(printed, &[(PRINTED, &more)], "no verb `queue burn`");
+}
+
+#[test]
+fn what_asks_no_server_is_in_the_page_of_the_api() {
+    assert_clean(without_server);
+    let printed = include_str!("../../docs/json.md");
+    let api = include_str!("../../docs/api.md");
+    let without = api.replace("`setup`", "`sotup`");
+    assert_complains(
+        without_server,
+        &[(PRINTED, printed), (API, &without)],
+        "nothing is said of `setup`",
+    );
 }

@@ -144,7 +144,7 @@ fn questions(path: &str) -> Option<&'static [&'static str]> {
         ("trace", _) => &["of"],
         ("cases", None) => &["final", "done"],
         ("cases" | "backends", Some(_)) => &["done"],
-        ("directory", None) => &["address"],
+        ("directory", None) => &["address", "settled", "read"],
         ("directory", Some("people")) => &["q", "domain", "home", "kind", "state", "skip"],
         ("directory", Some("generations")) => &["before", "done"],
         ("directory", Some("diff")) => &["from", "to", "skip"],
@@ -154,6 +154,7 @@ fn questions(path: &str) -> Option<&'static [&'static str]> {
         ("audit", _) => &["by", "what", "after"],
         ("undone", _) => &["page"],
         ("config", _) => &["q", "set"],
+        ("check", None) => &["online"],
         ("me", _) => &["did"],
         (
             "" | "backends" | "devices" | "drills" | "events" | "holds" | "mailboxes" | "messages"

@@ -10,6 +10,7 @@ mod audit;
 mod backends;
 mod cases;
 mod certificates;
+mod check;
 mod config;
 mod count;
 mod devices;
@@ -170,6 +171,7 @@ pub fn console(console: Console) -> Router {
         .route("/me/sessions/end", post(me::end_sessions))
         .route("/me/tokens/end", post(me::end_token))
         .route("/audit", get(audit::page))
+        .route("/check", get(check::page))
         .route("/config", get(config::page))
         .route("/config/reload", post(config::reload))
         .route("/drills", get(movers::drills))

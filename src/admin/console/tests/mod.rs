@@ -18,6 +18,7 @@ use tower::ServiceExt as _;
 
 mod acts;
 mod backends;
+mod check;
 mod config;
 mod decisions;
 mod devices;

@@ -1,4 +1,4 @@
-//! What `check` warns of that is not in the file, but on this machine, now: certificates that end,
+//! What a check warns of that is not in the file, but on this machine, now: certificates that end,
 //! and a disk on which no mail would be taken.
 
 use std::path::Path;

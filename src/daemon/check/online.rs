@@ -1,11 +1,10 @@
-//! What `check --online` asks: the backends and the public DNS.
+//! What a check asks: the backends and the public DNS.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::{Exit, Failure};
 use crate::auth::try_blocklist;
 use crate::backend::Prober as _;
 use crate::base::{Boxed, Clock, Entropy};
@@ -41,10 +40,13 @@ pub(super) struct Seen {
 }
 
 /// Probes every backend once, as the server does, and looks at what the domains publish.
-pub(super) async fn look(config: &Config) -> Result<Seen, Failure> {
-    let failed = |error: DnsError| Failure::new(Exit::Failed, error);
+///
+/// # Errors
+/// When nobody can be asked from here, for people.
+pub(super) async fn look(config: &Config) -> Result<Seen, String> {
+    let failed = |error: DnsError| error.to_string();
     let system = Arc::new(Dns::asking(&config.dns.servers).map_err(failed)?);
-    let tls = TlsClient::new().map_err(|error| Failure::new(Exit::Failed, error))?;
+    let tls = TlsClient::new().map_err(|error| error.to_string())?;
     let client = |resolve: Arc<Dns>| {
         let world = outbound::World {
             dial: Arc::new(TcpDial::default()),

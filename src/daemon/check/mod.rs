@@ -1,0 +1,209 @@
+//! `check`: the config file, what it names on this machine, and with [`CheckDepth::Online`] what is
+//! behind it. The verb does it by itself; the server that runs does it for its API.
+
+mod machine;
+mod online;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::relay_watch::all_tests;
+use crate::admin::{CheckCertificate, CheckDepth, CheckDns, CheckFilter, CheckProblem, CheckView};
+use crate::automatic::Policy;
+use crate::backend::Board;
+use crate::base::Clock;
+use crate::config::{self, Config, Problem};
+use crate::cutover::{Report, Verdict};
+use crate::directory::{Directory, DirectoryHandle};
+use crate::filter::{self, Filters, Probed};
+use crate::net::{Dns, TcpDial};
+use crate::route::{RelayTest, Router};
+use machine::of_this_machine;
+
+/// What the file and this machine say; the rest has to be asked.
+#[derive(Debug)]
+pub struct Checked {
+    /// `None`: it is refused.
+    config: Option<Config>,
+    view: CheckView,
+}
+
+impl Checked {
+    /// Reads a config file. Blocks.
+    #[must_use]
+    pub fn of(file: &Path) -> Self {
+        let mut view = CheckView {
+            ok: false,
+            file: file.display().to_string(),
+            problems: Vec::new(),
+            open_relay: None,
+            warnings: Vec::new(),
+            summary: Vec::new(),
+            certificates: Vec::new(),
+            filters: Vec::new(),
+            dns: None,
+        };
+        let config = match config::check(file) {
+            Ok((config, directory)) => {
+                let warnings = config.warnings().into_iter();
+                let warnings = warnings.chain(of_this_machine(&config, Clock::system().now()));
+                view.warnings = warnings.map(told).collect();
+                view.certificates = shown(&config);
+                view.summary = summary(&config, &directory, &view.certificates);
+                view.open_relay = Some(test_relay(&config, directory));
+                Some(config)
+            }
+            Err(problems) => {
+                view.problems = problems.0.into_iter().map(told).collect();
+                None
+            }
+        };
+        Self { config, view }
+    }
+
+    /// Asks those who have to be asked.
+    ///
+    /// # Errors
+    /// When nobody can be asked from here, for people.
+    pub async fn asking(self, depth: CheckDepth) -> Result<CheckView, String> {
+        let mut view = self.view;
+        if let Some(config) = self.config {
+            for probed in Box::pin(probe(&config)).await {
+                view.take(&config, probed);
+            }
+            if depth == CheckDepth::Online {
+                let seen = online::look(&config).await?;
+                view.warnings.extend(seen.warnings.into_iter().map(told));
+                view.problems.extend(seen.problems.into_iter().map(told));
+                view.dns = Some(dns(seen.report));
+            }
+        }
+        let wrong = view.dns.as_ref().map_or(0, |dns| dns.wrong);
+        let open = view.open_relay.as_ref().and_then(RelayTest::problem);
+        view.ok = view.problems.is_empty() && wrong == 0 && open.is_none();
+        Ok(view)
+    }
+}
+
+impl CheckView {
+    /// A content filter was asked.
+    fn take(&mut self, config: &Config, probed: Probed) {
+        let name = probed.name;
+        let (version, trouble) = match probed.answer {
+            Ok(version) => {
+                let line = format!("filter {name} answers: {version}");
+                let place = self.summary.len().saturating_sub(1);
+                self.summary.insert(place, line);
+                (Some(version), None)
+            }
+            Err(why) => {
+                self.warnings.push(told(config.filter_warning(&name, &why)));
+                (None, Some(why))
+            }
+        };
+        self.filters.push(CheckFilter {
+            name,
+            version,
+            trouble,
+        });
+    }
+}
+
+fn told(problem: Problem) -> CheckProblem {
+    CheckProblem {
+        told: problem.to_string(),
+        file: problem.file.display().to_string(),
+        line: problem.line,
+        key: problem.key,
+        what: problem.what,
+    }
+}
+
+fn dns(report: Report) -> CheckDns {
+    CheckDns {
+        wrong: report.count(Verdict::Wrong),
+        waits: report.count(Verdict::Waits),
+        unanswered: report.count(Verdict::Unanswered),
+        report,
+    }
+}
+
+/// Asks the content filters.
+async fn probe(config: &Config) -> Vec<Probed> {
+    let options = config.filter_options();
+    if options.is_empty() {
+        return Vec::new();
+    }
+    let resolve = match Dns::asking(&config.dns.servers) {
+        Ok(resolve) => resolve,
+        Err(error) => {
+            let silent = options.into_iter().map(|filter| Probed {
+                name: filter.name,
+                answer: Err(format!("nobody was asked: {error}")),
+            });
+            return silent.collect();
+        }
+    };
+    let world = filter::World {
+        dial: Arc::new(TcpDial::default()),
+        resolve: Arc::new(resolve),
+        clock: Clock::system(),
+    };
+    Filters::new(world, options).probe().await
+}
+
+/// Tries whether strangers could send through a server with this config.
+fn test_relay(config: &Config, directory: Directory) -> RelayTest {
+    let board = Board::new(&config.backend_options(), Clock::system());
+    let directory = DirectoryHandle::new(directory);
+    let router = Router::new(directory, board, config.route_options());
+    let listeners = config.inbound_options().into_iter();
+    let listeners: Vec<_> = listeners.map(|(_, options)| options).collect();
+    all_tests(&listeners, &router)
+}
+
+/// The certificates of `[tls]`, which was read just now.
+fn shown(config: &Config) -> Vec<CheckCertificate> {
+    let pairs = config.tls.as_ref().and_then(|files| files.load().ok());
+    let states = pairs.map(|pairs| pairs.states()).unwrap_or_default();
+    let views = states.into_iter().enumerate();
+    views
+        .map(|(place, state)| CheckCertificate {
+            file: state.file.display().to_string(),
+            first: place == 0,
+            names: state.names,
+            ends: state.ends,
+        })
+        .collect()
+}
+
+/// Where mail would go; the directory last.
+fn summary(
+    config: &Config,
+    directory: &Directory,
+    certificates: &[CheckCertificate],
+) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let listeners = config.listeners.iter();
+    lines.extend(listeners.map(|listener| format!("listens on {}", listener.bind)));
+    for certificate in certificates {
+        let mut seen_by = certificate.names.clone();
+        seen_by.extend(certificate.first.then(|| "all others".to_owned()));
+        let (file, seen_by) = (&certificate.file, seen_by.join(", "));
+        lines.push(format!("{file} is for {seen_by}"));
+    }
+    for domain in &config.domains {
+        lines.push(format!("{} goes to {}", domain.name, domain.home));
+    }
+    for (domain, policy) in &config.mta_sts.policies {
+        let (hosts, id) = (policy.hosts().join(", "), policy.id());
+        lines.push(format!("mta-sts.{domain} is this server and names {hosts}"));
+        lines.push(format!("  _mta-sts.{domain} TXT \"v=STSv1; id={id};\""));
+    }
+    for (kind, way, deed) in config.automatic.policy.rules() {
+        lines.push(format!("{}: {deed}", Policy::rule(kind, way)));
+    }
+    let addresses = directory.entries().count();
+    lines.push(format!("{addresses} addresses in the directory"));
+    lines
+}
