@@ -324,7 +324,7 @@ impl Base {
         let keep = admin.audit.clone().keep(self.shutdown.clone());
         self.shutdown.spawn("audit log", keep);
         if let Some((options, socket)) = network {
-            self.serve_network(options, socket, Arc::clone(&admin));
+            self.serve_network((data_dir, options), socket, Arc::clone(&admin));
         }
         Ok(admin)
     }

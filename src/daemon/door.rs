@@ -1,6 +1,7 @@
 //! The operators' door over the network.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::assemble::Base;
@@ -12,7 +13,7 @@ impl Base {
     /// The operators' door over the network, with TLS when there are files for it.
     pub(super) fn serve_network(
         &self,
-        options: &AdminConfig,
+        (data_dir, options): (&Path, &AdminConfig),
         socket: TcpListen,
         admin: Arc<Admin>,
     ) {
@@ -22,8 +23,13 @@ impl Base {
             // Never in the clear what is meant to be secret.
             return;
         }
-        let router = admin::network(admin, door(options), shutdown.clone());
-        if door(options).wire == Wire::Open {
+        let options = DoorOptions {
+            data_dir: Some(data_dir.to_owned()),
+            ..door(options)
+        };
+        let is_open = options.wire == Wire::Open;
+        let router = admin::network(admin, options, shutdown.clone());
+        if is_open {
             tracing::warn!(
                 "[admin] is plain http that others can read: nobody logs in over it; set \
                  certificate and key, or base_url with https when a proxy adds TLS"
@@ -51,6 +57,7 @@ fn door(options: &AdminConfig) -> DoorOptions {
         wire,
         peer: options.peer,
         base_url: url,
+        data_dir: None,
     }
 }
 

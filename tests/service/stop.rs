@@ -156,3 +156,33 @@ fn a_reload_of_what_has_no_end_is_refused_and_the_next_one_works() {
     assert_eq!(audit[0]["from"], "signal");
     program.stop();
 }
+
+/// What the console has measured is there after a restart; a file that is none costs a line of the
+/// log and nothing else.
+#[test]
+fn the_plots_go_on_after_a_restart() {
+    let door = format!("[admin]\nbind = \"{}\"\n", free_address());
+    let place = Place::new(free_address(), &door);
+    let file = place.file("data/console.samples");
+    let since = || {
+        let text = std::fs::read(&file).unwrap();
+        let kept: Value = serde_json::from_slice(&text).unwrap();
+        kept["since"].clone()
+    };
+    let measured = || {
+        let mut program = place.start();
+        program.stop();
+        since()
+    };
+    // Not if it is stopped before it has measured for the first time.
+    let first = eventually("it measures", || Some(measured()).filter(Value::is_string));
+    assert_eq!(measured(), first, "it goes on from there");
+    assert!(!place.log().contains("begin anew"));
+    std::fs::write(&file, "{\"form\":\"something else\"}").unwrap();
+    assert_ne!(measured(), first);
+    let log = place.log();
+    assert_eq!(
+        log.matches("the plots of the console begin anew").count(),
+        1
+    );
+}

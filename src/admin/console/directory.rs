@@ -7,13 +7,14 @@ use axum::response::Response;
 
 use super::Console;
 use super::ask::escaped;
-use super::asker::{Asker, Question};
+use super::asker::{Asker, Fields, Question};
+use super::directory_change::{Choice, choices};
 use super::fault::Fault;
 use super::message::explain;
 use super::moments::{Moments, grouped, many};
 use super::shell::{Here, Shell, show};
-use crate::admin::{DecisionWord, DirectoryStatusView, ExplainView, LookupView};
-use crate::directory::{Conflict, Entry, HAND, Origin, SyncStatus};
+use crate::admin::{DecisionWord, DirectoryStatusView, ExplainView, LookupView, Role};
+use crate::directory::{Conflict, ConflictKind, Entry, HAND, Origin, SyncStatus};
 use crate::terminal::visible;
 
 /// Conflicts that are shown. Of more, the rest is told by the verb.
@@ -37,6 +38,7 @@ struct Page {
     conflicts: Vec<Shown>,
     more: usize,
     open: u64,
+    may_change: bool,
 }
 
 /// Where the mail of an address goes.
@@ -57,14 +59,18 @@ struct Source {
     facts: Vec<String>,
     left_out: Vec<String>,
     more: u64,
-    command: Option<String>,
+    /// It is read now and then: its name, as it is asked for, and the verb.
+    synced: Option<(String, String)>,
 }
 
 /// A conflict.
 struct Shown {
     what: String,
     settled: Option<String>,
-    command: String,
+    address: String,
+    /// How it can end; nothing when only its sources can end it.
+    choices: Vec<Choice>,
+    command: Option<String>,
 }
 
 pub(super) async fn page(
@@ -79,7 +85,10 @@ pub(super) async fn page(
     conflicts.sort_by_key(|one| one.settled.is_some());
     let address = fields.text("address").to_owned();
     let mut page = Page {
-        shell: console.shell(&asker, Here::Directory, "Directory"),
+        shell: Shell {
+            notice: done(&fields, (&status, &conflicts)),
+            ..console.shell(&asker, Here::Directory, "Directory")
+        },
         error: None,
         route: None,
         entry: Vec::new(),
@@ -94,6 +103,7 @@ pub(super) async fn page(
         more: conflicts.len().saturating_sub(SHOWN),
         conflicts: conflicts.iter().take(SHOWN).map(Shown::new).collect(),
         open: status.open_conflicts,
+        may_change: asker.may(Role::Operator),
         trace: format!("/trace?of={}", escaped(&address)),
         address,
     };
@@ -112,6 +122,28 @@ pub(super) async fn page(
         }
     }
     show(&page)
+}
+
+/// What has just been done; only what is true now is said.
+fn done(
+    fields: &Fields,
+    (status, conflicts): (&DirectoryStatusView, &[Conflict]),
+) -> Option<String> {
+    let settled = |address: &str| {
+        let mut all = conflicts.iter();
+        all.any(|one| one.address == address && one.settled.is_some())
+    };
+    let read = |source: &str| {
+        let mut all = status.sources.iter();
+        all.any(|one| one.source == source && one.error.is_none())
+    };
+    let address = fields.some("settled").filter(|address| settled(address));
+    let source = fields.some("read").filter(|source| read(source));
+    match (address, source) {
+        (Some(address), _) => Some(visible(&format!("{address} is settled."))),
+        (None, Some(source)) => Some(visible(&format!("{source} was read, and is in force."))),
+        (None, None) => None,
+    }
 }
 
 /// Those that are synchronised come first.
@@ -153,7 +185,10 @@ impl Source {
             facts: known.into_iter().flatten().collect(),
             left_out: one.left_out.iter().map(|text| visible(text)).collect(),
             more: one.more_left_out,
-            command: Some(visible(&format!("tideover directory sync {}", one.source))),
+            synced: Some((
+                one.source.clone(),
+                visible(&format!("tideover directory sync {}", one.source)),
+            )),
         }
     }
 
@@ -180,7 +215,7 @@ impl Source {
             facts: known.into_iter().flatten().collect(),
             left_out: Vec::new(),
             more: 0,
-            command: None,
+            synced: None,
         }
     }
 }
@@ -190,15 +225,24 @@ impl Shown {
         Self {
             what: visible(&conflict.to_string()),
             settled: conflict.settled.as_deref().map(visible),
-            command: visible(&if conflict.homes.is_empty() {
-                format!(
-                    "tideover directory settle {} --owner {}",
-                    conflict.address, conflict.owner
-                )
-            } else {
-                format!("tideover directory settle {} --home HOME", conflict.address)
-            }),
+            address: conflict.address.clone(),
+            choices: choices(conflict),
+            command: command(conflict).map(|command| visible(&command)),
         }
+    }
+}
+
+/// The verb that ends it.
+fn command(conflict: &Conflict) -> Option<String> {
+    let Conflict { address, owner, .. } = conflict;
+    match conflict.kind {
+        ConflictKind::Address => Some(format!(
+            "tideover directory settle {address} --owner {owner}"
+        )),
+        ConflictKind::TwoMailboxes => {
+            Some(format!("tideover directory settle {address} --home HOME"))
+        }
+        ConflictKind::X500 | ConflictKind::Ambiguous => None,
     }
 }
 

@@ -71,7 +71,7 @@ impl Row {
     }
 }
 
-fn records(effect: &Effect) -> String {
+pub(super) fn records(effect: &Effect) -> String {
     format!(
         "{} added, {} changed, {} removed",
         many(effect.added, "record"),
@@ -81,7 +81,7 @@ fn records(effect: &Effect) -> String {
 }
 
 /// What it means for people.
-fn touched(effect: &Effect) -> Option<String> {
+pub(super) fn touched(effect: &Effect) -> Option<String> {
     if effect.deleted + effect.moved + effect.bereft == 0 {
         return None;
     }

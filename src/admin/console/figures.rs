@@ -124,20 +124,26 @@ impl Figures {
         });
         Self {
             all: all.collect(),
-            young: young(rings.since, moments),
+            young: young(rings.since, (&slow, moments)),
         }
     }
 }
 
-/// The program runs for less than a day: what was before is not known.
-fn young(since: Option<Timestamp>, moments: &Moments) -> Option<String> {
+/// Not all of the day is known: it is not measured for so long, or nobody measured for a while.
+fn young(
+    since: Option<Timestamp>,
+    (day, moments): (&[Option<Sample>], &Moments),
+) -> Option<String> {
     let since = since?;
-    (moments.now.since(since) < DAY).then(|| {
-        format!(
-            "Measured since the program was started, {}; what is grey was not measured.",
-            moments.since(since)
-        )
-    })
+    if moments.now.since(since) < DAY {
+        let since = moments.since(since);
+        return Some(format!(
+            "Measured since {since}; what is grey was not measured."
+        ));
+    }
+    day.iter()
+        .any(Option::is_none)
+        .then(|| "What is grey was not measured: the program did not run then.".to_owned())
 }
 
 #[cfg(test)]
@@ -176,7 +182,7 @@ mod tests {
             zone: TimeZone::UTC,
         };
         let figures = samples.look(|rings| Figures::of(rings, &old));
-        assert_eq!(figures.young, None);
+        assert!(figures.young.unwrap().contains("did not run then"));
         assert_eq!(figures.all[0].now, "not known yet");
     }
 

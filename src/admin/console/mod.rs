@@ -15,6 +15,7 @@ mod config;
 mod count;
 mod devices;
 mod directory;
+mod directory_change;
 mod directory_past;
 mod directory_people;
 mod events;
@@ -22,6 +23,7 @@ mod fault;
 mod figures;
 mod filter;
 mod holds;
+mod kept;
 mod kinds;
 mod live;
 mod mailboxes;
@@ -143,6 +145,7 @@ pub fn console(console: Console) -> Router {
         .route("/directory/people", get(directory_people::page))
         .route("/directory/generations", get(directory_past::page))
         .route("/directory/diff", get(directory_past::diff))
+        .merge(directory_changes())
         .route("/directory/revert/look", post(directory_past::look))
         .route("/directory/revert", post(directory_past::revert))
         .route("/users", get(users::page))
@@ -191,6 +194,17 @@ pub fn assets() -> Router {
         .route(shell::LOOK_PATH, get(shell::look))
         .route(shell::SCRIPT_PATH, get(shell::script))
         .route("/icon.svg", get(frame::icon))
+}
+
+fn directory_changes() -> Router<Console> {
+    Router::new()
+        .route(
+            "/directory/settle/look",
+            post(directory_change::look_settle),
+        )
+        .route("/directory/settle", post(directory_change::settle))
+        .route("/directory/sync/look", post(directory_change::look_sync))
+        .route("/directory/sync", post(directory_change::sync))
 }
 
 async fn no_such_page() -> fault::Fault {

@@ -1,12 +1,14 @@
-//! What went through in the last day and in the last minutes: two rings of samples in memory. A
-//! restart begins anew, and the pages say so.
+//! What went through in the last day and in the last minutes: two rings of samples in memory, and
+//! now and then in a file (`kept`), from which they go on after a restart.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
+use super::kept::Keep;
 use super::reading::{Reading, Within};
 use crate::admin::Admin;
 use crate::base::{Shutdown, Timestamp};
@@ -15,6 +17,8 @@ use crate::base::{Shutdown, Timestamp};
 const QUICK: Duration = Duration::from_secs(10);
 /// Of the last day.
 const SLOW: Duration = Duration::from_secs(60);
+/// From one writing to the file to the next: so much of the plots a crash takes.
+const WRITE: Duration = Duration::from_secs(300);
 /// Samples that are kept of the last minutes: a quarter of an hour.
 const QUICK_KEPT: usize = 90;
 /// Of the last day.
@@ -27,7 +31,7 @@ const PAUSE: u32 = 5;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Sample {
     /// Its begin.
-    from: Timestamp,
+    pub(super) from: Timestamp,
     /// Its end.
     pub(super) at: Timestamp,
     /// Messages accepted.
@@ -37,7 +41,7 @@ pub(super) struct Sample {
     /// Recipients that waited at its end.
     pub(super) waiting: u64,
     /// How long the deliveries took.
-    within: Within,
+    pub(super) within: Within,
 }
 
 impl Sample {
@@ -83,8 +87,10 @@ impl Sample {
 #[derive(Debug)]
 pub(super) struct Ring {
     step: Duration,
-    kept: usize,
-    samples: VecDeque<Sample>,
+    /// Samples that are kept.
+    pub(super) kept: usize,
+    /// The oldest first.
+    pub(super) samples: VecDeque<Sample>,
     last: Option<(Timestamp, Reading)>,
 }
 
@@ -191,7 +197,7 @@ pub(super) struct Rings {
     pub(super) quick: Ring,
     /// The last day.
     pub(super) slow: Ring,
-    /// When the first reading was taken.
+    /// When the first reading was taken, by an earlier process perhaps.
     pub(super) since: Option<Timestamp>,
 }
 
@@ -208,10 +214,16 @@ impl Default for Samples {
 impl Samples {
     /// Takes what is read now.
     pub(super) fn take(&self, now: Timestamp, reading: &Reading) {
-        let mut rings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        rings.quick.take(now, reading);
-        rings.slow.take(now, reading);
-        rings.since.get_or_insert(now);
+        self.change(|rings| {
+            rings.quick.take(now, reading);
+            rings.slow.take(now, reading);
+            rings.since.get_or_insert(now);
+        });
+    }
+
+    /// Changes them.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Rings) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Looks at them.
@@ -220,20 +232,91 @@ impl Samples {
     }
 }
 
-/// Takes a sample now and then, until the stop is asked for.
-pub async fn keep_samples(admin: Arc<Admin>, samples: Samples, shutdown: Shutdown) {
+/// Takes a sample now and then, until the stop is asked for. With a `data_dir` they are written
+/// there every few minutes and at the stop, and go on from what is there.
+pub async fn keep_samples(
+    admin: Arc<Admin>,
+    (samples, data_dir): (Samples, Option<PathBuf>),
+    shutdown: Shutdown,
+) {
+    let uuid = admin.spool.stats().uuid;
+    let file = data_dir.map(|folder| Keep::of(&folder, uuid));
+    let (mut keeper, now) = (Writing::of(file, samples.clone()), admin.clock.now());
+    // A disk that does not answer keeps nobody from a stop.
+    tokio::select! {
+        biased;
+        () = shutdown.stopping() => return,
+        () = keeper.read(now) => {}
+    }
     let mut ticks = tokio::time::interval(QUICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
             biased;
-            () = shutdown.stopping() => return,
+            () = shutdown.stopping() => {
+                keeper.write().await;
+                return;
+            }
             _ = ticks.tick() => {}
         }
         let stats = admin.spool.stats();
         let waiting = stats.queued.values().sum::<u64>() + stats.held;
         let reading = Reading::of(&admin.metrics.render(), waiting);
-        samples.take(admin.clock.now(), &reading);
+        let now = admin.clock.now();
+        samples.take(now, &reading);
+        keeper.write_at(now).await;
+    }
+}
+
+/// The file of the samples, if there is one, beside the async threads.
+struct Writing {
+    file: Option<Keep>,
+    samples: Samples,
+    written: Timestamp,
+    /// It was told that it cannot be written.
+    is_told: bool,
+}
+
+impl Writing {
+    fn of(file: Option<Keep>, samples: Samples) -> Self {
+        Self {
+            file,
+            samples,
+            written: Timestamp::EPOCH,
+            is_told: false,
+        }
+    }
+
+    async fn read(&mut self, now: Timestamp) {
+        self.written = now;
+        let (Some(file), samples) = (self.file.clone(), self.samples.clone()) else {
+            return;
+        };
+        let read = tokio::task::spawn_blocking(move || file.read(&samples, now));
+        // Without it they begin anew.
+        read.await.ok();
+    }
+
+    /// When the time has come; also after the clock was put back.
+    async fn write_at(&mut self, now: Timestamp) {
+        if now < self.written || now.since(self.written) >= WRITE {
+            self.written = now;
+            self.write().await;
+        }
+    }
+
+    async fn write(&mut self) {
+        let (Some(file), samples) = (self.file.clone(), self.samples.clone()) else {
+            return;
+        };
+        let written = tokio::task::spawn_blocking(move || file.write(&samples)).await;
+        let written = written.map_err(std::io::Error::other).flatten();
+        if let Err(error) = &written
+            && !self.is_told
+        {
+            tracing::warn!(%error, "the plots of the console are not kept for the next start");
+        }
+        self.is_told = written.is_err();
     }
 }
 

@@ -13,6 +13,7 @@ mod tests;
 mod undone;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -63,6 +64,8 @@ pub struct DoorOptions {
     pub peer: Peer,
     /// How people reach the pages, without slash at the end; empty when that is not known.
     pub base_url: String,
+    /// Where the samples of the plots are kept; `None`: nowhere.
+    pub data_dir: Option<PathBuf>,
 }
 
 /// What lets people in; cheap to clone.
@@ -128,10 +131,12 @@ fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
 
 /// All that `[admin] bind` shows.
 pub fn network(admin: Arc<Admin>, options: DoorOptions, shutdown: Shutdown) -> Router {
+    let data_dir = options.data_dir.clone();
     let gate = Gate::new((admin.operators.clone(), admin.audit.clone()), options);
     let open = super::api::open(Arc::clone(&admin)).merge(console::assets());
     let samples = console::Samples::default();
-    let keep = console::keep_samples(Arc::clone(&admin), samples.clone(), shutdown.clone());
+    let kept = (samples.clone(), data_dir);
+    let keep = console::keep_samples(Arc::clone(&admin), kept, shutdown.clone());
     shutdown.spawn("samples of the console", keep);
     let pages = console::Console::of(&admin, samples, &shutdown);
     let pages = console(pages).layer(from_fn(with_word));

@@ -39,8 +39,8 @@ fn page_of(path: &str) -> String {
         ["holds" | "moves", ..] => "/holds".to_owned(),
         ["replays", ..] => "/waves".to_owned(),
         [
-            room @ ("queue" | "users" | "mailboxes" | "me" | "config" | "drills" | "password"
-            | "second"),
+            room @ ("queue" | "users" | "mailboxes" | "me" | "config" | "directory" | "drills"
+            | "password" | "second"),
             ..,
         ] => {
             format!("/{room}")
@@ -60,6 +60,7 @@ mod tests {
             ("/cases/c1/release", "/cases/c1"),
             ("/backends/on%2Fprem/hold", "/backends/on%2Fprem"),
             ("/moves/step", "/holds"),
+            ("/directory/settle", "/directory"),
             ("/holds/end", "/holds"),
             ("/replays/r7/pause", "/waves"),
             ("/mailboxes/runs/w1/stop", "/mailboxes"),

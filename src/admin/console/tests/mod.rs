@@ -23,6 +23,7 @@ mod config;
 mod decisions;
 mod devices;
 mod directory;
+mod directory_change;
 mod mailboxes;
 mod me;
 mod movers;
