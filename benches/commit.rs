@@ -183,6 +183,7 @@ fn envelope() -> Envelope {
         expanded: None,
         filtered: Vec::new(),
         automatic: None,
+        tls_optional: false,
         verdict: None,
     }
 }

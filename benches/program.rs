@@ -477,6 +477,7 @@ fn envelope(number: u64) -> Envelope {
         expanded: None,
         filtered: Vec::new(),
         automatic: None,
+        tls_optional: false,
         verdict: None,
     }
 }

@@ -245,6 +245,7 @@ fn envelope(number: usize) -> Envelope {
         expanded: None,
         filtered: Vec::new(),
         automatic: None,
+        tls_optional: false,
         verdict: None,
     }
 }

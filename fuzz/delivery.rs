@@ -140,6 +140,7 @@ impl Setting {
             expanded: None,
             filtered: Vec::new(),
             automatic: None,
+            tls_optional: false,
             verdict: None,
         };
         let numbers = 0..u16::try_from(self.recipients).unwrap();

@@ -302,6 +302,7 @@ impl Drills {
             expanded: None,
             filtered: Vec::new(),
             automatic: None,
+            tls_optional: false,
             verdict: None,
         };
         let mut draft = spool.draft_of_ours();

@@ -6,7 +6,7 @@ use memchr::memchr;
 
 use crate::auth::{Claim, claim};
 use crate::limits;
-use crate::mail::{FILTER_FIELD, VISIT_FIELD, decode_text, message_id};
+use crate::mail::{FILTER_FIELD, VISIT_FIELD, decode_text, message_id, says_tls_optional};
 use crate::route::Origin;
 
 /// Exchange trusts these fields and writes them itself; from the Internet they are forgeries
@@ -28,7 +28,7 @@ pub(super) struct HeaderFilter {
     held: Vec<u8>,
     /// Our name, when senders are checked: results in this name are ours alone.
     checked_as: Option<String>,
-    /// The field of the line before, if lists show it.
+    /// The field of the line before, if it is remembered.
     showing: Option<Shown>,
     /// What a message of ours must have, and has not yet.
     mending: Option<Mending>,
@@ -59,6 +59,9 @@ pub(super) struct Found {
     message_id: Vec<u8>,
     subject: Vec<u8>,
     from: Vec<u8>,
+    tls_required: Vec<u8>,
+    /// Fields `TLS-Required`.
+    tls_required_fields: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +85,7 @@ enum Shown {
     MessageId,
     Subject,
     From,
+    TlsRequired,
 }
 
 impl HeaderFilter {
@@ -104,6 +108,8 @@ impl HeaderFilter {
                 message_id: Vec::new(),
                 subject: Vec::new(),
                 from: Vec::new(),
+                tls_required: Vec::new(),
+                tls_required_fields: 0,
             },
         }
     }
@@ -123,6 +129,7 @@ impl HeaderFilter {
     pub(super) fn held(&self) -> usize {
         let found = &self.found;
         let shown = found.message_id.len() + found.subject.len() + found.from.len();
+        let shown = shown + found.tls_required.len();
         self.partial.capacity() + self.held.capacity() + shown
     }
 
@@ -280,12 +287,15 @@ impl HeaderFilter {
             (Shown::MessageId, b"Message-ID".as_slice()),
             (Shown::Subject, b"Subject"),
             (Shown::From, b"From"),
+            (Shown::TlsRequired, b"TLS-Required"),
         ]
         .into_iter()
         .find(|(_, shown)| name.eq_ignore_ascii_case(shown))
         .map(|(shown, _)| shown)
         // The first of several counts, as in mail programs.
         .filter(|shown| self.found.value(*shown).is_empty());
+        let is_tls = name.eq_ignore_ascii_case(b"TLS-Required");
+        self.found.tls_required_fields += usize::from(is_tls);
     }
 }
 
@@ -302,11 +312,19 @@ impl Found {
         shown(&self.from)
     }
 
+    /// RFC 8689 §3: there may be one field only, and what is not kept whole is not read.
+    pub(super) fn is_tls_optional(&self) -> bool {
+        let field = &self.tls_required;
+        let is_whole = field.len() < limits::FIELD_KEPT;
+        self.tls_required_fields == 1 && is_whole && says_tls_optional(body(field))
+    }
+
     const fn value(&self, shown: Shown) -> &Vec<u8> {
         match shown {
             Shown::MessageId => &self.message_id,
             Shown::Subject => &self.subject,
             Shown::From => &self.from,
+            Shown::TlsRequired => &self.tls_required,
         }
     }
 
@@ -315,6 +333,7 @@ impl Found {
             Shown::MessageId => &mut self.message_id,
             Shown::Subject => &mut self.subject,
             Shown::From => &mut self.from,
+            Shown::TlsRequired => &mut self.tls_required,
         };
         let room = limits::FIELD_KEPT.saturating_sub(value.len());
         value.extend_from_slice(line.get(..room).unwrap_or(line));

@@ -62,6 +62,7 @@ impl Connection {
     ) -> Envelope {
         let found = content.found();
         let submitter = self.submitter();
+        let needs_tls = transaction.parameters.requiretls;
         Envelope {
             peer: Peer {
                 address: self.peer.to_string(),
@@ -88,6 +89,8 @@ impl Connection {
             filtered: Vec::new(),
             verdict: verdict.map(Box::new),
             automatic: None,
+            // RFC 8689 §4.1: who asks for TLS by REQUIRETLS gets it, whatever the header says.
+            tls_optional: !needs_tls && found.is_tls_optional(),
         }
     }
 

@@ -43,6 +43,9 @@ pub struct Envelope {
     /// nothing, or nothing was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub automatic: Option<Box<Automatic>>,
+    /// RFC 8689 §4.1: its header says `TLS-Required: No`, and MAIL did not say REQUIRETLS.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tls_optional: bool,
 }
 
 impl Envelope {
@@ -71,6 +74,7 @@ impl Envelope {
             expanded: None,
             filtered: Vec::new(),
             automatic: None,
+            tls_optional: false,
             verdict: None,
         }
     }

@@ -31,6 +31,7 @@ mod report;
 mod sign;
 mod state;
 mod thread;
+mod tls_required;
 mod trace;
 mod transport;
 mod unsent;
@@ -70,6 +71,7 @@ pub use report::{Report, ReportKind, ReportedRecipient, Returned};
 pub use sign::{Sign, Signing};
 pub use state::{IllegalTransition, RecipientEvent, RecipientState};
 pub use thread::Ties;
+pub use tls_required::says_tls_optional;
 pub use trace::Trace;
 pub use transport::{
     Body, BodySource, Channel, Delivery, DeliveryTarget, Handover, Transport, Unmarked,

@@ -135,7 +135,8 @@ fn quoted(rest: &mut std::str::Chars<'_>) -> Option<String> {
     }
 }
 
-fn skip_comment(rest: &mut std::str::Chars<'_>) -> Option<()> {
+/// Behind a `(`: up to its `)`; `None` when there is none.
+pub(super) fn skip_comment(rest: &mut std::str::Chars<'_>) -> Option<()> {
     let mut depth = 1_usize;
     while depth > 0 {
         match rest.next()? {

@@ -24,6 +24,7 @@ fn envelope(recipient: &str, orcpt: Option<&str>) -> Envelope {
         expanded: None,
         filtered: Vec::new(),
         automatic: None,
+        tls_optional: false,
         verdict: None,
     }
 }

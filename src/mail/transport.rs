@@ -18,15 +18,30 @@ pub enum DeliveryTarget {
     Backend(super::BackendId),
     /// A stranger: the hosts that DNS names for this domain (RFC 5321 §5.1).
     Domain(String),
+    /// The same hosts for mail that goes whatever they prove (RFC 8689 §4.2.2). It has connections
+    /// of its own, which other mail never takes.
+    Lenient(String),
     /// A relay of `[outbound]`: `host:port`.
     Relay(String),
+}
+
+impl DeliveryTarget {
+    /// The way of a message of this envelope to here, RFC 8689 §4.1. What the config says of
+    /// platforms and relays holds in any case.
+    #[must_use]
+    pub fn for_envelope(self, envelope: &Envelope) -> Self {
+        match self {
+            Self::Domain(domain) if envelope.tls_optional => Self::Lenient(domain),
+            Self::Backend(_) | Self::Domain(_) | Self::Lenient(_) | Self::Relay(_) => self,
+        }
+    }
 }
 
 impl fmt::Display for DeliveryTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Backend(backend) => backend.fmt(f),
-            Self::Domain(domain) => write!(f, "@{domain}"),
+            Self::Domain(domain) | Self::Lenient(domain) => write!(f, "@{domain}"),
             Self::Relay(relay) => f.write_str(relay),
         }
     }

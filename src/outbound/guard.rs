@@ -40,6 +40,8 @@ pub(super) struct Guard {
     secured: Option<SecuredDomain>,
     dane: Dane,
     sts: Option<StsPolicy>,
+    /// Does the mail go there even if the hosts do not prove what the domain asks for?
+    strictness: Strictness,
 }
 
 /// Does DNSSEC prove which hosts the domain has?
@@ -63,8 +65,9 @@ pub(super) struct Demand {
 }
 
 /// Does mail go to a host that does not comply?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Strictness {
+    #[default]
     Strict,
     /// It is counted, and the mail goes.
     Lenient,
@@ -110,12 +113,13 @@ impl Guard {
 }
 
 impl Outbound {
-    /// Finds out what protects the way to `domain`.
-    pub(super) async fn guard(&self, domain: &str) -> Result<Guard, Error> {
+    /// Finds out what protects the way to `domain`, for mail that asks for it so strictly.
+    pub(super) async fn guard(&self, domain: &str, strictness: Strictness) -> Result<Guard, Error> {
         let options = self.options();
         let protection = &options.protection;
         let mut guard = Guard {
             domain: domain.to_owned(),
+            strictness,
             ..Guard::default()
         };
         guard.secured = options.secured.get(&domain.to_ascii_lowercase()).cloned();
@@ -132,7 +136,10 @@ impl Outbound {
             // RFC 7672 §2.1.2: an answer that may be forged is none.
             let proven = match proven {
                 Ok(proven) => proven,
-                Err(error) => return Err(self.unproven((domain, None), error).await),
+                Err(error) => {
+                    self.unproven((&guard, None), error).await?;
+                    false
+                }
             };
             guard.dane = if proven { Dane::Possible } else { Dane::No };
         }
@@ -166,17 +173,20 @@ impl Outbound {
             let found = self.world.resolve.tlsa(host, candidate.address.port());
             let records = match found.await {
                 Ok(records) => records,
-                Err(error) => return Err(self.unproven((&guard.domain, Some(host)), error).await),
+                Err(error) => {
+                    self.unproven((guard, Some(host)), error).await?;
+                    Vec::new()
+                }
             };
             if !records.is_empty() {
-                return Ok(dane(records, (host, &guard.domain)));
+                return Ok(dane(records, host, guard));
             }
         }
         let Some(policy) = guard.sts.as_ref().filter(|sts| sts.mode != Mode::None) else {
             return Ok(Demand::nothing());
         };
         let strictness = if policy.mode == Mode::Enforce {
-            Strictness::Strict
+            guard.strictness
         } else {
             Strictness::Lenient
         };
@@ -205,15 +215,26 @@ impl Outbound {
         )))
     }
 
-    /// The name servers do not say what DANE needs; what may be forged is counted.
-    async fn unproven(&self, (domain, host): (&str, Option<&str>), error: DnsError) -> Error {
+    /// The name servers do not say what DANE needs; what may be forged is counted. An error,
+    /// unless the mail goes all the same.
+    async fn unproven(
+        &self,
+        (guard, host): (&Guard, Option<&str>),
+        error: DnsError,
+    ) -> Result<(), Error> {
         if error.is_unproven() {
             let applied = Applied::tlsa(host, &[]);
             let ending = Ending::bare(applied, "dnssec-invalid");
-            self.count_tls(domain, ending).await;
+            self.count_tls(&guard.domain, ending).await;
         }
-        let host = host.unwrap_or(domain).to_owned();
-        Error::Dns { host, error }
+        match guard.strictness {
+            // RFC 8689 §4.2.2.
+            Strictness::Lenient => Ok(()),
+            Strictness::Strict => Err(Error::Dns {
+                host: host.unwrap_or(&guard.domain).to_owned(),
+                error,
+            }),
+        }
     }
 
     /// The policy of a domain, fetched if there is a new one, RFC 8461 §5.1.
@@ -336,7 +357,7 @@ fn pinned(hosts: &[String], guard: &Guard, candidate: &Candidate) -> Result<Dema
 }
 
 /// RFC 7672 §2.2 and §3.1: records that cannot be used still ask for encryption.
-fn dane(records: Vec<Tlsa>, (host, domain): (&str, &str)) -> Demand {
+fn dane(records: Vec<Tlsa>, host: &str, guard: &Guard) -> Demand {
     let applied = Applied::tlsa(Some(host), &records);
     let usable: Vec<_> = records.into_iter().filter(Tlsa::is_usable).collect();
     let flaw = usable.is_empty().then_some("tlsa-invalid");
@@ -345,7 +366,7 @@ fn dane(records: Vec<Tlsa>, (host, domain): (&str, &str)) -> Demand {
     } else {
         let check = CertificateCheck::Dane {
             records: usable,
-            names: [host, domain]
+            names: [host, &guard.domain]
                 .map(|name| name.trim_end_matches('.').to_owned())
                 .to_vec(),
         };
@@ -356,7 +377,7 @@ fn dane(records: Vec<Tlsa>, (host, domain): (&str, &str)) -> Demand {
         flaw,
         tls,
         check,
-        strictness: Strictness::Strict,
+        strictness: guard.strictness,
     }
 }
 

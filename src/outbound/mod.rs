@@ -110,7 +110,8 @@ const STRANGERS_RECIPIENTS: usize = 100;
 /// Where the hosts are named.
 enum Place {
     Backend(Hosts),
-    Domain(String),
+    /// The domain, and whether mail goes to hosts that do not prove what it asks for.
+    Domain(String, Strictness),
     Relay(String),
 }
 
@@ -169,7 +170,12 @@ impl Outbound {
                 let known = options.backends.get(id).map(Route::backend);
                 known.ok_or_else(|| Error::Config(format!("the config has no backend {id}")))
             }
-            DeliveryTarget::Domain(domain) => Ok(stranger(Place::Domain(domain.clone()))),
+            DeliveryTarget::Domain(domain) => {
+                Ok(stranger(Place::Domain(domain.clone(), Strictness::Strict)))
+            }
+            DeliveryTarget::Lenient(domain) => {
+                Ok(stranger(Place::Domain(domain.clone(), Strictness::Lenient)))
+            }
             DeliveryTarget::Relay(relay) => Ok(stranger(Place::Relay(relay.clone()))),
         }
     }
@@ -179,7 +185,7 @@ impl Outbound {
         let candidates = self.candidates(route).await;
         let candidates = candidates.map_err(|error| failure(&error, "the next hop"))?;
         let guard = match &route.place {
-            Place::Domain(domain) => self.guard(domain).await,
+            Place::Domain(domain, strictness) => self.guard(domain, *strictness).await,
             Place::Backend(_) | Place::Relay(_) => Ok(Guard::default()),
         };
         let guard = guard.map_err(|error| failure(&error, "the next hop"))?;
@@ -225,7 +231,7 @@ impl Outbound {
         };
         match &route.place {
             Place::Backend(hosts) => finder.backend(hosts).await,
-            Place::Domain(domain) => finder.domain(domain, Mirror::Loop).await,
+            Place::Domain(domain, _) => finder.domain(domain, Mirror::Loop).await,
             Place::Relay(relay) => finder.list(std::slice::from_ref(relay)).await,
         }
     }
@@ -238,7 +244,7 @@ impl Outbound {
         guard: &Guard,
     ) -> Result<Link, Error> {
         let demand = match route.place {
-            Place::Domain(_) => Some(self.demand(guard, candidate).await?),
+            Place::Domain(..) => Some(self.demand(guard, candidate).await?),
             Place::Backend(_) | Place::Relay(_) => None,
         };
         let mut manner = self.manner(route, candidate, demand.as_ref()).await?;
@@ -275,7 +281,7 @@ impl Outbound {
         let options = self.options();
         let timeouts = match route.place {
             Place::Backend(_) => options.backend_timeouts,
-            Place::Domain(_) | Place::Relay(_) => options.stranger_timeouts,
+            Place::Domain(..) | Place::Relay(_) => options.stranger_timeouts,
         };
         let dialled = self.world.dial.dial(candidate.address);
         let stream = tokio::time::timeout(timeouts.connect, dialled).await;
@@ -303,7 +309,7 @@ impl Outbound {
             // RFC 8689 §4.2.1: the config names it, or a policy of MTA-STS, which came by https.
             named: match (&route.place, &route.name) {
                 (Place::Backend(Hosts::Mx(_)), None) => Proof::Nothing,
-                (Place::Backend(_) | Place::Domain(_) | Place::Relay(_), _) => Proof::Identity,
+                (Place::Backend(_) | Place::Domain(..) | Place::Relay(_), _) => Proof::Identity,
             },
             pair: route.pair.clone(),
             login,
@@ -313,7 +319,7 @@ impl Outbound {
                 Way::Network
             },
             mirror: match route.place {
-                Place::Domain(_) => Mirror::Loop,
+                Place::Domain(..) => Mirror::Loop,
                 Place::Backend(_) | Place::Relay(_) => Mirror::Fine,
             },
         })

@@ -1,5 +1,6 @@
 mod asking;
 mod content;
+mod lenient;
 mod mx;
 mod patience;
 mod protection;
@@ -86,6 +87,7 @@ fn delivery(recipients: &[&str], body: &[u8]) -> Delivery {
         expanded: None,
         filtered: Vec::new(),
         automatic: None,
+        tls_optional: false,
         verdict: None,
     };
     Delivery {

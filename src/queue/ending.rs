@@ -260,7 +260,9 @@ struct Lasted {
 fn count(target: &DeliveryTarget, event: &RecipientEvent, lasted: &Lasted) {
     let backend = match target {
         DeliveryTarget::Backend(backend) => backend.to_string(),
-        DeliveryTarget::Domain(_) | DeliveryTarget::Relay(_) => "@".to_owned(),
+        DeliveryTarget::Domain(_) | DeliveryTarget::Lenient(_) | DeliveryTarget::Relay(_) => {
+            "@".to_owned()
+        }
     };
     if matches!(event, RecipientEvent::Delivered { .. }) {
         let (all, patient) = (lasted.all.as_secs_f64(), lasted.patient.as_secs_f64());

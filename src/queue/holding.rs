@@ -142,7 +142,11 @@ impl Queue {
             exempt: was.exempt,
         });
         match explanation.decision {
-            Decision::Relay { targets, .. } => !targets.contains(target),
+            Decision::Relay { targets, .. } => {
+                let next = targets.into_iter();
+                let mut next = next.map(|next| next.for_envelope(&job.envelope));
+                !next.any(|next| next == *target)
+            }
             Decision::Hold { .. } | Decision::Expand { .. } | Decision::Reject(_) => true,
         }
     }

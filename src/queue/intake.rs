@@ -1,6 +1,6 @@
 //! Fresh mail: straight from the commit to its next hop, without a look at the disk.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -136,6 +136,7 @@ impl Queue {
             }
         }
         for ((targets, _), recipients) in rows {
+            let targets = targets.into_iter().map(|way| way.for_envelope(envelope));
             let job = Job {
                 id,
                 ticket: 0,
@@ -143,7 +144,7 @@ impl Queue {
                 envelope: Arc::clone(envelope),
                 body: body.clone(),
                 recipients,
-                targets: VecDeque::from(targets),
+                targets: targets.collect(),
                 holds: Arc::clone(&holds),
                 replay: None,
             };

@@ -278,7 +278,9 @@ impl Queue {
     fn limits_of(&self, target: &DeliveryTarget) -> TargetLimits {
         match target {
             DeliveryTarget::Backend(backend) => self.limits_of_backend(backend),
-            DeliveryTarget::Domain(_) | DeliveryTarget::Relay(_) => STRANGER,
+            DeliveryTarget::Domain(_) | DeliveryTarget::Lenient(_) | DeliveryTarget::Relay(_) => {
+                STRANGER
+            }
         }
     }
 

@@ -13,7 +13,9 @@ impl Queue {
     pub(super) fn relaying_of(&self, target: &DeliveryTarget) -> Doubt {
         match target {
             DeliveryTarget::Backend(backend) => self.0.parts.router.board().relaying_doubt(backend),
-            DeliveryTarget::Domain(_) | DeliveryTarget::Relay(_) => Doubt::Message,
+            DeliveryTarget::Domain(_) | DeliveryTarget::Lenient(_) | DeliveryTarget::Relay(_) => {
+                Doubt::Message
+            }
         }
     }
 

@@ -268,6 +268,7 @@ fn envelope_of(
         expanded: None,
         filtered: Vec::new(),
         automatic: None,
+        tls_optional: false,
         verdict: None,
     }
 }

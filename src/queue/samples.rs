@@ -31,6 +31,7 @@ pub(super) fn job(id: SpoolId, source: Source, address: &str, numbers: &[u16]) -
             expanded: None,
             filtered: Vec::new(),
             automatic: None,
+            tls_optional: false,
             verdict: None,
         }),
         body: None,

@@ -212,7 +212,9 @@ fn expired(last: &Failure) -> Failure {
 pub(super) fn backend_of(target: &DeliveryTarget) -> BackendId {
     match target {
         DeliveryTarget::Backend(backend) => backend.clone(),
-        DeliveryTarget::Domain(_) | DeliveryTarget::Relay(_) => BackendId::new(&target.to_string()),
+        DeliveryTarget::Domain(_) | DeliveryTarget::Lenient(_) | DeliveryTarget::Relay(_) => {
+            BackendId::new(&target.to_string())
+        }
     }
 }
 

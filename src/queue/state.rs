@@ -202,7 +202,9 @@ impl State {
             idle: 0,
             window: match name {
                 DeliveryTarget::Backend(backend) => windows.remove(backend),
-                DeliveryTarget::Domain(_) | DeliveryTarget::Relay(_) => {
+                DeliveryTarget::Domain(_)
+                | DeliveryTarget::Lenient(_)
+                | DeliveryTarget::Relay(_) => {
                     *strangers += 1;
                     None
                 }
@@ -334,7 +336,9 @@ impl State {
                 let window = self.windows.entry(backend.clone());
                 Some(window.or_insert_with(Window::new))
             }
-            DeliveryTarget::Domain(_) | DeliveryTarget::Relay(_) => None,
+            DeliveryTarget::Domain(_) | DeliveryTarget::Lenient(_) | DeliveryTarget::Relay(_) => {
+                None
+            }
         }
     }
 

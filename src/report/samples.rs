@@ -79,6 +79,7 @@ pub(super) fn message() -> (StoredMessage, Vec<LedgerEntry>) {
             expanded: None,
             filtered: Vec::new(),
             automatic: None,
+            tls_optional: false,
             verdict: None,
         }),
         size: 1000,

@@ -490,7 +490,9 @@ fn said(health: &BackendHealth) -> String {
 
 fn way_out(target: &DeliveryTarget) -> String {
     match target {
-        DeliveryTarget::Domain(domain) => format!("the mail exchangers of {domain}"),
+        DeliveryTarget::Domain(domain) | DeliveryTarget::Lenient(domain) => {
+            format!("the mail exchangers of {domain}")
+        }
         DeliveryTarget::Backend(_) | DeliveryTarget::Relay(_) => target.to_string(),
     }
 }

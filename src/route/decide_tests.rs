@@ -476,7 +476,7 @@ proptest! {
                                 }
                             }
                         }
-                        DeliveryTarget::Domain(_) => {
+                        DeliveryTarget::Domain(_) | DeliveryTarget::Lenient(_) => {
                             prop_assert!(relay.contains(&OutboundRelay::Mx));
                         }
                         DeliveryTarget::Relay(host) => {

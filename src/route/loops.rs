@@ -80,7 +80,9 @@ impl LoopGuard {
         let next = match explanation.decision {
             Decision::Relay { targets, .. } => match targets.into_iter().next()? {
                 DeliveryTarget::Backend(backend) => backend,
-                DeliveryTarget::Domain(_) | DeliveryTarget::Relay(_) => return None,
+                DeliveryTarget::Domain(_)
+                | DeliveryTarget::Lenient(_)
+                | DeliveryTarget::Relay(_) => return None,
             },
             Decision::Hold { .. } | Decision::Expand { .. } => home.clone(),
             Decision::Reject(_) => return None,

@@ -42,6 +42,7 @@ fn envelope(message_id: &str, to: &[&str]) -> Envelope {
         expanded: None,
         filtered: Vec::new(),
         automatic: None,
+        tls_optional: false,
         verdict: None,
     }
 }

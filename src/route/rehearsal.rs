@@ -192,7 +192,12 @@ impl Rehearsal<'_> {
             } => {
                 let backend = match targets.first() {
                     Some(DeliveryTarget::Backend(backend)) => Some(backend.clone()),
-                    Some(DeliveryTarget::Domain(_) | DeliveryTarget::Relay(_)) | None => None,
+                    Some(
+                        DeliveryTarget::Domain(_)
+                        | DeliveryTarget::Lenient(_)
+                        | DeliveryTarget::Relay(_),
+                    )
+                    | None => None,
                 };
                 // Strangers are one place: it is about our platforms.
                 let name = backend.as_ref().filter(|_| explained.home.is_some());

@@ -60,6 +60,7 @@ fn message(from: &str, to: &[&str]) -> StoredMessage {
             expanded: None,
             filtered: Vec::new(),
             automatic: None,
+            tls_optional: false,
             verdict: None,
         }),
         size: 0,

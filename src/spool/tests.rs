@@ -76,6 +76,7 @@ pub(super) fn envelope(recipients: &[&str]) -> Envelope {
         expanded: None,
         filtered: Vec::new(),
         automatic: None,
+        tls_optional: false,
         verdict: None,
     }
 }

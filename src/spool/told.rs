@@ -236,6 +236,7 @@ mod tests {
             expanded: None,
             filtered: Vec::new(),
             automatic: None,
+            tls_optional: false,
             verdict: None,
         };
         let line = MessageLine {

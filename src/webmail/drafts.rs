@@ -125,6 +125,7 @@ impl Webmail {
             expanded: None,
             filtered: Vec::new(),
             automatic: None,
+            tls_optional: false,
             verdict: None,
         };
         self.0.world.spool.accept(body, envelope).await

@@ -150,6 +150,7 @@ impl Webmail {
             expanded: None,
             filtered: Vec::new(),
             automatic: None,
+            tls_optional: false,
             verdict: None,
         };
         spool.accept(body, envelope).await?;

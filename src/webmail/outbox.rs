@@ -301,6 +301,7 @@ impl Webmail {
             expanded: None,
             filtered: Vec::new(),
             automatic: None,
+            tls_optional: false,
             verdict: None,
         };
         // Before the letter: it is never there and not found.

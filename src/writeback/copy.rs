@@ -172,6 +172,7 @@ fn envelope(recipient: Recipient, id: String, (start, mark): (&[u8], &str)) -> E
         expanded: None,
         filtered: Vec::new(),
         automatic: None,
+        tls_optional: false,
         verdict: None,
     }
 }

@@ -239,6 +239,7 @@ fn envelope((from, to): (&str, &str), message_id: &str) -> Envelope {
         expanded: None,
         filtered: Vec::new(),
         automatic: None,
+        tls_optional: false,
         verdict: None,
     }
 }

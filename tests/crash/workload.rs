@@ -290,6 +290,7 @@ pub(crate) fn envelope(recipients: usize) -> Envelope {
         expanded: None,
         filtered: Vec::new(),
         automatic: None,
+        tls_optional: false,
         verdict: None,
     }
 }

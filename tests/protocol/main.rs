@@ -13,6 +13,7 @@ mod corpus;
 mod disk;
 mod door;
 mod load;
+mod parameters;
 #[path = "../../fuzz/pipes.rs"]
 mod pipes;
 #[path = "../simulation/disk.rs"]

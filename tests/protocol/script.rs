@@ -17,7 +17,8 @@
 //! M? dmarc            why its first recipient is held: one word; `M? no`: he is not; `M? dropped`
 //! M. none             nothing was accepted
 //! M# sent TO          number of recipients of the last message
-//! MP requiretls       a parameter of MAIL of the last message
+//! MP requiretls       a parameter of MAIL of the last message; `tls-optional`: by its header
+//! MP !requiretls      … which it has not
 //! MU ann@example.org  who has handed the last message in, after a login
 //! M@ Relayed          whether the sender of the last message is proven: `Authenticity`
 //! DISK full           from now on each write says that the disk is full; broken: it fails
@@ -35,6 +36,7 @@ use tideover::smtp::Reply;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::door::{Door, Settings};
+use super::parameters;
 
 /// Longest wait for one reply: far beyond what is needed, so that only a failure meets it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -255,7 +257,7 @@ impl Run {
                 let told = format!("{:?}", self.stored()?.envelope.authenticity);
                 (told == text).then_some(()).ok_or_else(|| wrong(&told))
             }
-            "MP " => self.parameter(text),
+            "MP " => parameters::check(&self.stored()?.envelope, text).map_err(|told| wrong(&told)),
             "MU " => {
                 let stored = self.stored()?;
                 let told = stored.envelope.peer.user.clone().unwrap_or_default();
@@ -374,12 +376,6 @@ impl Run {
     }
 
     /// Is this a parameter of MAIL of the last message?
-    fn parameter(&self, text: &str) -> Result<(), String> {
-        let told = self.stored()?.envelope.parameters.to_string();
-        let has = told.to_ascii_lowercase().contains(text);
-        has.then_some(()).ok_or_else(|| wrong(&told))
-    }
-
     /// Is the first recipient held for this reason?
     fn held(&self, expected: &str) -> Result<(), String> {
         let id = self.newest().ok_or("nothing was accepted")?;

@@ -38,6 +38,7 @@ pub(crate) fn envelope(
         expanded: None,
         filtered: Vec::new(),
         automatic: None,
+        tls_optional: false,
         verdict: None,
     }
 }

@@ -44,6 +44,8 @@ struct Inner {
     cuts: usize,
     /// What a platform says to every connection.
     turned_away: HashMap<BackendId, Failure>,
+    /// What the policies of domains make of connections that must keep to them.
+    policies: HashMap<BackendId, Failure>,
     /// Domains that take no mail at all (RFC 7505): found out before a connection.
     without_mail: Vec<BackendId>,
     /// What they make of the wish to be told of success.
@@ -96,6 +98,7 @@ impl Platforms {
             refusals: HashMap::new(),
             cuts: 0,
             turned_away: HashMap::new(),
+            policies: HashMap::new(),
             without_mail: Vec::new(),
             handover: Handover::Taken,
             pace: 200,
@@ -136,6 +139,13 @@ impl Platforms {
     pub(crate) fn turn_away(&self, name: &str, failure: Failure) {
         let mut inner = self.0.lock().unwrap();
         inner.turned_away.insert(BackendId::new(name), failure);
+    }
+
+    /// From now on its hosts do not prove what it asks for, or they do again.
+    pub(crate) fn set_policy(&self, name: &str, failure: Option<Failure>) {
+        let mut inner = self.0.lock().unwrap();
+        let failure = failure.map(|failure| (BackendId::new(name), failure));
+        inner.policies = failure.into_iter().collect();
     }
 
     /// This domain takes no mail.
@@ -259,9 +269,16 @@ impl Transport for Platforms {
             // A stranger is a platform with the name of its domain.
             let backend = &match target {
                 DeliveryTarget::Backend(backend) => backend.clone(),
-                DeliveryTarget::Domain(name) | DeliveryTarget::Relay(name) => BackendId::new(name),
+                DeliveryTarget::Domain(name)
+                | DeliveryTarget::Lenient(name)
+                | DeliveryTarget::Relay(name) => BackendId::new(name),
             };
             if let Some(failure) = self.0.lock().unwrap().turned_away.get(backend) {
+                return Err(failure.clone());
+            }
+            if let DeliveryTarget::Domain(_) = target
+                && let Some(failure) = self.0.lock().unwrap().policies.get(backend)
+            {
                 return Err(failure.clone());
             }
             tokio::time::sleep(self.wait()).await;
@@ -285,6 +302,7 @@ impl Transport for Platforms {
             Ok(Box::new(SimChannel {
                 platforms: self.clone(),
                 backend: backend.clone(),
+                way: target.clone(),
                 usable: true,
             }) as Box<dyn Channel>)
         })
@@ -294,6 +312,7 @@ impl Transport for Platforms {
 struct SimChannel {
     platforms: Platforms,
     backend: BackendId,
+    way: DeliveryTarget,
     usable: bool,
 }
 
@@ -421,6 +440,15 @@ impl SimChannel {
                 let what = format!("I4: two attempts at once for {} {number}", delivery.id);
                 inner.broken.push(what);
             }
+        }
+        let is_others = match self.way {
+            DeliveryTarget::Domain(_) => delivery.envelope.tls_optional,
+            DeliveryTarget::Lenient(_) => !delivery.envelope.tls_optional,
+            DeliveryTarget::Backend(_) | DeliveryTarget::Relay(_) => false,
+        };
+        if is_others {
+            let what = format!("{} went on the connection of other mail", delivery.id);
+            inner.broken.push(what);
         }
         inner.tell(&self.backend, delivery, "begins");
     }

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use tideover::backend::Health;
-use tideover::mail::{Authenticity, BackendId, Failure, Said};
+use tideover::mail::{Authenticity, BackendId, Blame, Envelope, Failure, Said};
 use tideover::route::{OutboundRelay, RouteOptions};
 use tideover::smtp::Reply;
 use tokio::time::sleep;
 
-use crate::door::{Site, simulate};
+use crate::door::{Door, Site, simulate};
 
 const SMART: &str = "smart.example:25";
 const FAR: &str = "far.example";
@@ -155,4 +155,57 @@ fn a_domain_without_mail_has_no_other_way() {
         assert_eq!(site.copies(), 1, "one report");
         door.stop().await;
     });
+}
+
+/// RFC 8689 §4.2.2: mail whose header says so passes by what a domain asks for, also from the
+/// backlog and after a restart; the mail beside it does not, and never shares a connection with it.
+#[test]
+fn only_mail_that_needs_no_tls_passes_by_the_policy_of_a_domain() {
+    simulate(async {
+        let site = Site::new();
+        let door = open_to_mx(&site);
+        let failure = Failure::without_reply(Blame::Backend, "the certificate has ended");
+        site.platforms.set_policy(FAR, Some(failure));
+        let mut sent = Vec::new();
+        for number in 0..12 {
+            // The last ones find nobody there.
+            site.platforms.set_up(FAR, number < 8);
+            let to = format!("x{number}@{FAR}");
+            let is_optional = number % 2 == 0;
+            let from = ("ann@onprem.example", Authenticity::Local);
+            let change = |envelope: &mut Envelope| envelope.tls_optional = is_optional;
+            let id = door.send_changed(from, &[&to], change).await;
+            sleep(SECOND).await;
+            let expected: &[&str] = if is_optional && number < 8 {
+                &[FAR]
+            } else {
+                &[]
+            };
+            assert_eq!(site.places(id, 0), expected, "{number}");
+            sent.push((id, is_optional));
+        }
+        door.stop().await;
+        let door = open_to_mx(&site);
+        site.platforms.set_up(FAR, true);
+        sleep(120 * MINUTE).await;
+        for (id, is_optional) in &sent {
+            let expected: &[&str] = if *is_optional { &[FAR] } else { &[] };
+            assert_eq!(site.places(*id, 0), expected);
+        }
+        site.platforms.set_policy(FAR, None);
+        sleep(300 * MINUTE).await;
+        for (id, _) in &sent {
+            assert_eq!(site.places(*id, 0), [FAR]);
+        }
+        door.stop().await;
+    });
+}
+
+fn open_to_mx(site: &Site) -> Door {
+    let door = site.open();
+    door.router.configure(RouteOptions {
+        relay: vec![OutboundRelay::Mx],
+        ..RouteOptions::default()
+    });
+    door
 }

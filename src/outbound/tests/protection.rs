@@ -3,8 +3,8 @@
 use super::*;
 use crate::net::{CertificateCheck, DnsError, Handshake, MailExchanger, TlsServer, Tlsa};
 
-const DOMAIN: &str = "example.net";
-const HOST: &str = "mx.example.net";
+pub(super) const DOMAIN: &str = "example.net";
+pub(super) const HOST: &str = "mx.example.net";
 const POLICY_HOST: &str = "mta-sts.example.net";
 
 /// A domain with one mail host, its certificate, and a host for its policy.
@@ -64,14 +64,14 @@ impl Stranger {
     }
 
     /// The domain is signed, and its host has these TLSA records.
-    fn with_tlsa(mut self, records: Result<Vec<Tlsa>, DnsError>) -> Self {
+    pub(super) fn with_tlsa(mut self, records: Result<Vec<Tlsa>, DnsError>) -> Self {
         self.net.signed.insert(DOMAIN.to_owned(), true);
         self.net.tlsa.insert(HOST.to_owned(), records);
         self
     }
 
     /// A client that trusts the certificates of this stranger, if `trusted` names them.
-    fn client(self, trusted: &[&str]) -> (Outbound, Seen, tempfile::TempDir) {
+    pub(super) fn client(self, trusted: &[&str]) -> (Outbound, Seen, tempfile::TempDir) {
         self.client_at(trusted, Clock::system())
     }
 
@@ -317,7 +317,7 @@ async fn a_policy_that_cannot_be_had_is_none() {
     }
 }
 
-fn record(usage: u8, data: Vec<u8>) -> Tlsa {
+pub(super) fn record(usage: u8, data: Vec<u8>) -> Tlsa {
     Tlsa {
         usage,
         selector: 0,

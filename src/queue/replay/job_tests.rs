@@ -110,6 +110,7 @@ fn nobody_asks_for_reports_of_a_replay() {
         expanded: None,
         filtered: Vec::new(),
         automatic: None,
+        tls_optional: false,
         verdict: None,
     };
     let quiet = without_reports(&envelope);

@@ -28,6 +28,7 @@ fn envelope(from: &str, message_id: Option<&str>) -> Envelope {
         expanded: None,
         filtered: Vec::new(),
         automatic: None,
+        tls_optional: false,
         verdict: None,
     }
 }

@@ -260,6 +260,7 @@ impl Site {
             expanded: None,
             filtered: Vec::new(),
             automatic: None,
+            tls_optional: false,
             verdict: None,
         };
         let mut draft = spool.draft();

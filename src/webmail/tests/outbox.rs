@@ -164,6 +164,7 @@ pub(super) fn forged_envelope() -> Envelope {
         expanded: None,
         filtered: Vec::new(),
         automatic: None,
+        tls_optional: false,
         verdict: None,
     }
 }
