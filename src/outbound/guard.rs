@@ -8,6 +8,7 @@ use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 
+use super::demand::{Demand, NOT_NAMED, Strictness, dane, pinned};
 use super::dial::Candidate;
 use super::error::Error;
 use super::sts::{Mode, StsPolicy, record_id};
@@ -16,7 +17,7 @@ use super::{Outbound, Protection, SecuredDomain};
 use crate::backend::TlsPolicy;
 use crate::base::Timestamp;
 use crate::limits;
-use crate::net::{BoxedStream, CertificateCheck, DnsError, Handshake, TlsTrouble, Tlsa};
+use crate::net::{BoxedStream, CertificateCheck, DnsError, Handshake, TlsTrouble};
 
 /// RFC 8461 §3.3: a fetch that failed is not repeated at once.
 const FETCH_PAUSE: Duration = Duration::from_secs(300);
@@ -42,6 +43,17 @@ pub(super) struct Guard {
     sts: Option<StsPolicy>,
     /// Does the mail go there even if the hosts do not prove what the domain asks for?
     strictness: Strictness,
+    searched: Searched,
+}
+
+/// Is it known what the domain asks for?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Searched {
+    /// TLSA records and MTA-STS were looked for.
+    Everywhere,
+    /// The config looks for one of them or for none, or there was no answer.
+    #[default]
+    InPart,
 }
 
 /// Does DNSSEC prove which hosts the domain has?
@@ -52,63 +64,18 @@ enum Dane {
     No,
 }
 
-/// What a connection to a host must prove.
-#[derive(Debug)]
-pub(super) struct Demand {
-    pub(super) applied: Applied,
-    /// What is wrong with it, though mail goes.
-    pub(super) flaw: Option<&'static str>,
-    pub(super) tls: TlsPolicy,
-    pub(super) check: CertificateCheck,
-    /// Does mail go there even if it does not?
-    pub(super) strictness: Strictness,
-}
-
-/// Does mail go to a host that does not comply?
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Strictness {
-    #[default]
-    Strict,
-    /// It is counted, and the mail goes.
-    Lenient,
-}
-
-impl Demand {
-    const fn nothing() -> Self {
-        Self {
-            applied: Applied::nothing(),
-            flaw: None,
-            tls: TlsPolicy::Opportunistic,
-            check: CertificateCheck::Any,
-            strictness: Strictness::Strict,
-        }
-    }
-
-    /// The same, without plain text. What is only tested by its domain is tested no longer:
-    /// whoever fails it would get the mail in plain text.
-    fn at_least_encrypted(self) -> Self {
-        let is_strict = self.strictness == Strictness::Strict;
-        match self.tls {
-            TlsPolicy::Required | TlsPolicy::Verified if is_strict => self,
-            TlsPolicy::Required
-            | TlsPolicy::Verified
-            | TlsPolicy::Opportunistic
-            | TlsPolicy::Never => Self {
-                tls: TlsPolicy::Required,
-                check: CertificateCheck::Any,
-                strictness: Strictness::Strict,
-                // What its domain wants to know of was not tried.
-                applied: Applied::nothing(),
-                ..self
-            },
-        }
-    }
-}
-
 impl Guard {
     /// What counts for `domain`.
     pub(super) fn domain(&self) -> &str {
         &self.domain
+    }
+
+    /// No policy was found. That there is none says only who has looked for all.
+    const fn without_policy(&self) -> Applied {
+        match self.searched {
+            Searched::Everywhere => Applied::nothing(),
+            Searched::InPart => Applied::local(),
+        }
     }
 }
 
@@ -131,6 +98,10 @@ impl Outbound {
         if domain.starts_with('[') {
             return Ok(guard);
         }
+        let both = [Protection::Dane, Protection::MtaSts];
+        if both.iter().all(|one| protection.contains(one)) {
+            guard.searched = Searched::Everywhere;
+        }
         if protection.contains(&Protection::Dane) {
             let proven = self.world.resolve.is_mx_proven(domain).await;
             // RFC 7672 §2.1.2: an answer that may be forged is none.
@@ -138,6 +109,7 @@ impl Outbound {
                 Ok(proven) => proven,
                 Err(error) => {
                     self.unproven((&guard, None), error).await?;
+                    guard.searched = Searched::InPart;
                     false
                 }
             };
@@ -158,7 +130,7 @@ impl Outbound {
     ) -> Result<Demand, Error> {
         match &guard.secured {
             None => self.published(guard, candidate).await,
-            Some(SecuredDomain::Verified(hosts)) => pinned(hosts, guard, candidate),
+            Some(SecuredDomain::Verified(hosts)) => pinned(hosts, &guard.domain, candidate),
             Some(SecuredDomain::Encrypted) => {
                 let published = self.published(guard, candidate).await?;
                 Ok(published.at_least_encrypted())
@@ -169,21 +141,23 @@ impl Outbound {
     /// What the domain itself asks for.
     async fn published(&self, guard: &Guard, candidate: &Candidate) -> Result<Demand, Error> {
         let host = &candidate.host;
+        let mut without = guard.without_policy();
         if guard.dane == Dane::Possible {
             let found = self.world.resolve.tlsa(host, candidate.address.port());
             let records = match found.await {
                 Ok(records) => records,
                 Err(error) => {
                     self.unproven((guard, Some(host)), error).await?;
+                    without = Applied::local();
                     Vec::new()
                 }
             };
             if !records.is_empty() {
-                return Ok(dane(records, host, guard));
+                return Ok(dane(records, (host, &guard.domain), guard.strictness));
             }
         }
         let Some(policy) = guard.sts.as_ref().filter(|sts| sts.mode != Mode::None) else {
-            return Ok(Demand::nothing());
+            return Ok(Demand::nothing(without));
         };
         let strictness = if policy.mode == Mode::Enforce {
             guard.strictness
@@ -199,16 +173,19 @@ impl Outbound {
                 strictness,
             });
         }
-        let why = "the policy does not name the host";
+        let applied = Applied::sts(Some(policy));
+        if strictness == Strictness::Lenient {
+            return Ok(Demand {
+                flaw: Some(NOT_NAMED),
+                ..Demand::nothing(applied)
+            });
+        }
         let ending = Ending {
-            applied: Applied::sts(Some(policy)),
-            result: "validation-failure",
-            place: Place::host(host).because(why),
+            applied,
+            result: NOT_NAMED.result,
+            place: Place::host(host).because(NOT_NAMED.why),
         };
         self.count_tls(&guard.domain, ending).await;
-        if strictness == Strictness::Lenient {
-            return Ok(Demand::nothing());
-        }
         Err(Error::Policy(format!(
             "the MTA-STS policy of {} does not name the host {host}",
             guard.domain
@@ -229,7 +206,7 @@ impl Outbound {
         }
         match guard.strictness {
             // RFC 8689 §4.2.2.
-            Strictness::Lenient => Ok(()),
+            Strictness::Lenient | Strictness::Encrypted => Ok(()),
             Strictness::Strict => Err(Error::Dns {
                 host: host.unwrap_or(&guard.domain).to_owned(),
                 error,
@@ -332,52 +309,6 @@ impl Outbound {
             }
         }
         Err(trouble)
-    }
-}
-
-/// The config names the hosts of a domain.
-fn pinned(hosts: &[String], guard: &Guard, candidate: &Candidate) -> Result<Demand, Error> {
-    let host = &candidate.host;
-    // RFC 8461 §4.1 compares in the same way.
-    let policy = StsPolicy::new(Mode::Enforce, hosts.to_vec(), Duration::ZERO);
-    if !policy.covers(host) {
-        return Err(Error::Policy(format!(
-            "tls_policy of the config wants {} for {}, and its MX is {host}",
-            hosts.join(" or "),
-            guard.domain
-        )));
-    }
-    Ok(Demand {
-        applied: Applied::nothing(),
-        flaw: None,
-        tls: TlsPolicy::Verified,
-        check: CertificateCheck::Name,
-        strictness: Strictness::Strict,
-    })
-}
-
-/// RFC 7672 §2.2 and §3.1: records that cannot be used still ask for encryption.
-fn dane(records: Vec<Tlsa>, host: &str, guard: &Guard) -> Demand {
-    let applied = Applied::tlsa(Some(host), &records);
-    let usable: Vec<_> = records.into_iter().filter(Tlsa::is_usable).collect();
-    let flaw = usable.is_empty().then_some("tlsa-invalid");
-    let (tls, check) = if usable.is_empty() {
-        (TlsPolicy::Required, CertificateCheck::Any)
-    } else {
-        let check = CertificateCheck::Dane {
-            records: usable,
-            names: [host, &guard.domain]
-                .map(|name| name.trim_end_matches('.').to_owned())
-                .to_vec(),
-        };
-        (TlsPolicy::Verified, check)
-    };
-    Demand {
-        applied,
-        flaw,
-        tls,
-        check,
-        strictness: guard.strictness,
     }
 }
 

@@ -8,6 +8,7 @@
 mod ask;
 mod channel;
 mod commands;
+mod demand;
 mod dial;
 mod error;
 mod greeting;
@@ -36,10 +37,11 @@ use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use channel::{OpenChannel, State};
+use demand::{Demand, Strictness, weaker};
 use dial::{Candidate, Finder};
-use error::{Error, Stage};
+use error::Error;
 use greeting::{Manner, Mirror, Way};
-use guard::{Demand, Guard, Strictness, StsCache};
+use guard::{Guard, StsCache};
 use link::{Link, Proof};
 use login::{Login, Secret};
 use outcome::failure;
@@ -392,33 +394,6 @@ impl Transport for Outbound {
             Ok(Box::new(channel) as Box<dyn Channel>)
         })
     }
-}
-
-/// How to go on with a host after TLS failed, if at all.
-fn weaker(tls: TlsPolicy, error: &Error, strictness: Strictness) -> Option<TlsPolicy> {
-    let is_without = matches!(error, Error::NoTls);
-    match (tls, strictness) {
-        // RFC 7435 §3: encryption that fails is no reason not to deliver what would have gone in
-        // plain text anyway.
-        (TlsPolicy::Opportunistic, _) => is_tls_trouble(error).then_some(TlsPolicy::Never),
-        // RFC 8461 §5: a policy that is tested stops nothing.
-        (TlsPolicy::Required | TlsPolicy::Verified, Strictness::Lenient) => {
-            (is_without || is_tls_trouble(error)).then_some(TlsPolicy::Opportunistic)
-        }
-        (TlsPolicy::Never, _) | (TlsPolicy::Required | TlsPolicy::Verified, Strictness::Strict) => {
-            None
-        }
-    }
-}
-
-fn is_tls_trouble(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Tls(_)
-            | Error::Cut(Stage::StartTls)
-            | Error::Silent(Stage::StartTls)
-            | Error::OutOfStep(Stage::StartTls, _)
-    )
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod protection;
 mod reports;
 mod security;
 mod sockets;
+mod told;
 mod world;
 
 use std::collections::HashMap;

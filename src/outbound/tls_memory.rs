@@ -4,9 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::Outbound;
+use super::demand::Demand;
 use super::dial::Candidate;
 use super::error::Error;
-use super::guard::{Demand, Guard};
+use super::guard::Guard;
 use super::tls_day::{DAYS, DayOf, day_of};
 use super::tls_report::{Applied, Ending, Place, PolicyKind, Row, SUCCESS, result};
 use crate::base::TlsInfo;
@@ -71,8 +72,9 @@ impl Outbound {
         let Some(found) = result(met, demand.applied.kind) else {
             return;
         };
-        // Records that nobody can use stand in the way of no session (RFC 7672 §2.2).
-        let found = demand.flaw.filter(|_| found == SUCCESS).unwrap_or(found);
+        // What is wrong stands in the way of no session (RFC 7672 §2.2), and is what is told.
+        let flaw = demand.flaw.filter(|_| found == SUCCESS);
+        let found = flaw.map_or(found, |flaw| flaw.result);
         let mut place = Place::default();
         if found != SUCCESS {
             place = Place::host(&candidate.host);
@@ -82,6 +84,8 @@ impl Outbound {
             place.source = source.filter(is_public);
             if let Err(error @ Error::Tls(_)) = met {
                 place = place.because(&error.to_string());
+            } else if let Some(flaw) = flaw {
+                place = place.because(flaw.why);
             }
         }
         let ending = Ending {

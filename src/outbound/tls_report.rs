@@ -32,6 +32,10 @@ pub enum PolicyKind {
     /// None.
     #[serde(rename = "no-policy-found")]
     Nothing,
+    /// What our own config says. Whether the domain has a policy was not asked, so nobody but us
+    /// is told of it.
+    #[serde(rename = "local")]
+    Local,
 }
 
 impl PolicyKind {
@@ -42,6 +46,7 @@ impl PolicyKind {
             Self::Tlsa => "tlsa",
             Self::Sts => "sts",
             Self::Nothing => "no-policy-found",
+            Self::Local => "local",
         }
     }
 }
@@ -74,6 +79,11 @@ pub(super) struct Applied {
 impl Applied {
     pub(super) const fn nothing() -> Self {
         Self::only(PolicyKind::Nothing)
+    }
+
+    /// Nobody looked for what the domain asks for, or not for all of it.
+    pub(super) const fn local() -> Self {
+        Self::only(PolicyKind::Local)
     }
 
     const fn only(kind: PolicyKind) -> Self {
@@ -186,6 +196,11 @@ impl Row {
         }
     }
 
+    /// RFC 8460 §4.2: a report is about what the domain asks for, or that it asks for nothing.
+    fn is_of_the_domain(&self) -> bool {
+        self.applied.kind != PolicyKind::Local
+    }
+
     fn without_details(self) -> Self {
         Self {
             applied: Applied::only(self.applied.kind),
@@ -283,17 +298,18 @@ impl TlsReports {
         self.counts().unwritten.insert(of);
     }
 
-    /// All rows of a day and a domain.
+    /// All rows of a day and a domain that the domain may be told of.
     pub(super) fn rows(&self, of: &DayOf) -> Vec<(Row, u64)> {
         let counts = self.counts();
-        let rows = counts.of(of).map(|(row, count)| (row.clone(), count));
-        rows.collect()
+        let rows = counts.of(of).filter(|(row, _)| row.is_of_the_domain());
+        rows.map(|(row, count)| (row.clone(), count)).collect()
     }
 
-    /// All days and domains of which something is known, oldest first.
+    /// All days and domains of which something can be told, oldest first.
     pub(super) fn days(&self) -> BTreeSet<DayOf> {
         let counts = self.counts();
-        counts.sessions.keys().map(|row| row.of.clone()).collect()
+        let rows = counts.sessions.keys().filter(|row| row.is_of_the_domain());
+        rows.map(|row| row.of.clone()).collect()
     }
 
     /// All counts, oldest day first.
@@ -367,7 +383,7 @@ pub(super) fn result(
             (TlsTrouble::Expired, _) => "certificate-expired",
             (TlsTrouble::WrongName, _) => "certificate-host-mismatch",
             // It is the TLSA record that is not met.
-            (TlsTrouble::NotTrusted, PolicyKind::Sts | PolicyKind::Nothing) => {
+            (TlsTrouble::NotTrusted, PolicyKind::Sts | PolicyKind::Nothing | PolicyKind::Local) => {
                 "certificate-not-trusted"
             }
             (TlsTrouble::NotTrusted, PolicyKind::Tlsa) | (TlsTrouble::Other, _) => {
@@ -379,87 +395,5 @@ pub(super) fn result(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::tls_day::DAY_MILLIS;
-    use super::*;
-
-    fn at(day: u64) -> Timestamp {
-        Timestamp::from_millis(day * DAY_MILLIS + 5)
-    }
-
-    fn sts() -> Applied {
-        Applied::sts(None)
-    }
-
-    #[test]
-    fn a_week_is_kept() {
-        let reports = TlsReports::default();
-        for day in [1, 1, 2, 7] {
-            reports.count(at(day), "a.example", Ending::bare(sts(), SUCCESS));
-        }
-        let sessions = |reports: &TlsReports| -> Vec<u64> {
-            reports.list().iter().map(|count| count.sessions).collect()
-        };
-        assert_eq!(sessions(&reports), [2, 1, 1]);
-        let ending = Ending::bare(Applied::tlsa(None, &[]), "certificate-expired");
-        reports.count(at(8), "b.example", ending);
-        assert_eq!(sessions(&reports), [1, 1, 1]);
-        let last = reports.list().pop().unwrap();
-        assert_eq!(last.day, Timestamp::from_millis(8 * DAY_MILLIS));
-        assert_eq!(
-            (last.domain.as_str(), last.policy.as_str()),
-            ("b.example", "tlsa")
-        );
-    }
-
-    /// A hostile domain may fail in another way each time, with a policy as long as it likes.
-    #[test]
-    fn details_are_bounded_and_every_session_is_counted() {
-        let reports = TlsReports::default();
-        let mx: Vec<String> = (0..5_000).map(|it| format!("mx{it}.example")).collect();
-        let policy = StsPolicy::new(
-            crate::outbound::StsMode::Enforce,
-            mx,
-            std::time::Duration::from_secs(86_400),
-        );
-        let applied = Applied::sts(Some(&policy));
-        let size: usize = applied.text.iter().map(String::len).sum();
-        assert!(size <= limits::TLS_POLICY_TEXT, "{size}");
-        assert_eq!(applied.text[0], "version: STSv1");
-        let many = 3 * limits::TLS_DETAILS;
-        let mut of = None;
-        for number in 0..many {
-            let ending = Ending {
-                applied: applied.clone(),
-                result: "validation-failure",
-                place: Place::host(&format!("mx{number}.example"))
-                    .because(&format!("\"{number}\"\r\n{}", "\"".repeat(5_000))),
-            };
-            of = Some(reports.count(at(1), "a.example", ending));
-        }
-        let of = of.unwrap();
-        assert_eq!(reports.list()[0].sessions, many as u64);
-        assert_eq!(reports.rows(&of).len(), limits::TLS_DETAILS + 1);
-        let kept = serde_json::to_string(&reports.take_unwritten(&of).unwrap()).unwrap();
-        // What a fact of the log may have.
-        assert!(kept.len() < 64 * 1024, "{}", kept.len());
-    }
-
-    #[test]
-    fn results_have_the_words_of_the_standard() {
-        let tls = TlsInfo {
-            version: "TLSv1.3".to_owned(),
-            cipher: "x".to_owned(),
-        };
-        assert_eq!(result(Ok(Some(&tls)), PolicyKind::Sts), Some("success"));
-        let none = result(Ok(None), PolicyKind::Nothing);
-        assert_eq!(none, Some("starttls-not-supported"));
-        let error = Error::Tls(std::io::ErrorKind::UnexpectedEof.into());
-        assert_eq!(
-            result(Err(&error), PolicyKind::Sts),
-            Some("validation-failure")
-        );
-        let error = Error::Dial(std::io::ErrorKind::ConnectionRefused.into());
-        assert_eq!(result(Err(&error), PolicyKind::Sts), None);
-    }
-}
+#[path = "tls_report_tests.rs"]
+mod tests;

@@ -116,8 +116,8 @@ metrics! {
     Gauge LANDING_MISSING = "tideover_landing_missing" [""]
         "Delivered messages that are in no folder of their mailbox, by recipient.";
     Counter TLS_SESSIONS = "tideover_tls_sessions_total" ["policy, result"]
-        "TLS sessions with strangers, by policy (tlsa, sts, no-policy-found) and result (success, \
-         or a result-type of RFC 8460).";
+        "TLS sessions with strangers, by policy (tlsa, sts, no-policy-found, local) and result \
+         (success, or a result-type of RFC 8460).";
     Histogram DELIVERY_SECONDS = "tideover_delivery_seconds" ["backend"]
         "Seconds from acceptance to delivery, by recipient; strangers are counted under the \
          backend \"@\".";
