@@ -96,6 +96,8 @@ async fn look(filters: &Filters) -> Ruling {
             from: &ReversePath::Null,
             id: SpoolId::from_u64(7),
             hostname: HOSTNAME,
+            login: None,
+            tls: None,
         },
     };
     let most = limits::FILTER_TIME_MOST + limits::FILTER_TIME + Duration::from_secs(1);

@@ -42,7 +42,7 @@ pub(super) async fn ask(
         notes: Notes::default(),
     };
     let finding = consult.all(matter).await?;
-    let heard = consult.notes.conclude(finding, matter.scope.len());
+    let heard = consult.notes.conclude(finding, matter.scope);
     talk.quit().await;
     Ok(heard)
 }
@@ -127,8 +127,10 @@ impl Talk {
 /// What is collected on the way.
 #[derive(Debug, Default)]
 struct Notes {
-    /// Recipients that it refuses, and those that it would hear of later.
-    refused: [Vec<u16>; 2],
+    /// Recipients that it refuses for good.
+    refused: Refused,
+    /// Those that it would hear of later.
+    put_off: Refused,
     /// In its words.
     words: String,
     /// Why it would have it put aside.
@@ -138,36 +140,64 @@ struct Notes {
     undone: Vec<&'static str>,
 }
 
-impl Notes {
-    fn conclude(self, end: Finding, asked: usize) -> Heard {
-        let mut finding = end;
-        let mut only = None;
-        let [for_good, for_now] = self.refused;
-        let mut what = match end {
-            Finding::Bad => "reject",
-            Finding::Later => "tempfail",
-            Finding::Aside => "discard",
-            Finding::Clean | Finding::Suspicious | Finding::TooLarge | Finding::Failed => "",
-        };
-        if let (Finding::Clean, Some(_)) = (end, &self.aside) {
-            (finding, what) = (Finding::Aside, "quarantine");
-        } else if end == Finding::Clean && !for_good.is_empty() {
-            (finding, what) = (Finding::Bad, "reject");
-            only = (for_good.len() < asked).then_some(for_good);
-        } else if end == Finding::Clean && !for_now.is_empty() {
-            (finding, what) = (Finding::Later, "tempfail");
-            only = (for_now.len() < asked).then_some(for_now);
+/// Recipients to whom it said no.
+#[derive(Debug, Clone, Default)]
+struct Refused {
+    numbers: Vec<u16>,
+    /// What it said of the first of them that it had words for.
+    words: String,
+}
+
+impl Refused {
+    fn add(&mut self, number: u16, words: String) {
+        self.numbers.push(number);
+        if self.words.is_empty() {
+            self.words = words;
         }
-        let reason = self.aside.filter(|_| finding == Finding::Aside);
-        let words = reason.unwrap_or(self.words);
+    }
+}
+
+impl Notes {
+    /// What it comes to for those in `asked`. Who is refused by himself stays refused, also when it
+    /// says something else of others, or less of the whole message, later.
+    fn conclude(self, end: Finding, asked: &[u16]) -> Heard {
+        let late = if end == Finding::Later {
+            Refused {
+                numbers: asked.to_vec(),
+                words: self.words.clone(),
+            }
+        } else {
+            self.put_off
+        };
+        let all = asked.to_vec();
+        let (finding, what, words, numbers) = match (end, self.aside) {
+            (Finding::Clean, Some(reason)) => (Finding::Aside, "quarantine", reason, all),
+            (Finding::Aside, _) => (end, "discard", self.words, all),
+            (Finding::Bad, _) => (end, "reject", self.words, all),
+            _ if !self.refused.numbers.is_empty() => {
+                let Refused { numbers, words } = self.refused;
+                (Finding::Bad, "reject", words, numbers)
+            }
+            _ if !late.numbers.is_empty() => {
+                let Refused { numbers, words } = late.clone();
+                (Finding::Later, "tempfail", words, numbers)
+            }
+            _ => (end, "", self.words, all),
+        };
+        let mut later = late.numbers;
+        later.retain(|number| !numbers.contains(number));
         let mut parts = vec![what.to_owned(), words.clone()];
+        if !later.is_empty() {
+            parts.extend(["others".to_owned(), "tempfail".to_owned(), late.words]);
+        }
         parts.extend((!self.undone.is_empty()).then(|| {
             let all = self.undone.join(", ");
             format!("wanted changes that are not made: {all}")
         }));
         parts.retain(|part| !part.is_empty());
         Heard {
-            only,
+            only: (numbers.len() < asked.len()).then_some(numbers),
+            later,
             fields: self.fields.concat(),
             ..Heard::new(finding, parts.join(": ").as_bytes()).telling(words.as_bytes())
         }
@@ -284,18 +314,19 @@ impl Consult<'_> {
         let mut is_left = false;
         for (number, recipient) in matter.recipients() {
             let said = milter::rcpt(&recipient.address.to_string());
-            let [for_good, for_now] = match self.stage(Stage::Rcpt, &said).await? {
-                Next::End(Finding::Bad) => [Some(number), None],
-                Next::End(Finding::Later) => [None, Some(number)],
+            let next = self.stage(Stage::Rcpt, &said).await?;
+            let notes = &mut self.notes;
+            let refused = match next {
+                Next::End(Finding::Bad) => &mut notes.refused,
+                Next::End(Finding::Later) => &mut notes.put_off,
                 Next::End(finding) => return Ok(Next::End(finding)),
                 Next::On | Next::Skip => {
                     is_left = true;
-                    [None, None]
+                    continue;
                 }
             };
-            let [all_for_good, all_for_now] = &mut self.notes.refused;
-            all_for_good.extend(for_good);
-            all_for_now.extend(for_now);
+            // They are about him, and not about what comes behind him.
+            refused.add(number, std::mem::take(&mut notes.words));
         }
         // Nobody is left to whom it could go.
         Ok(if is_left {

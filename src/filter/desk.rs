@@ -9,7 +9,7 @@ use metrics::{counter, gauge, histogram};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::health::{Health, Turn};
 use super::heard::{Finding, Heard};
@@ -200,8 +200,9 @@ impl Filters {
     pub async fn probe(&self) -> Vec<Probed> {
         let list = self.list();
         let probes = list.iter().map(|filter| async move {
-            let about = reach::about(&self.world, &filter.options);
-            let about = timeout(filter.ping_time(), about).await;
+            let until = Instant::now() + filter.ping_time();
+            let about = reach::about(&self.world, &filter.options, until);
+            let about = timeout_at(until, about).await;
             let answer = about.unwrap_or(Err(Trouble::Late));
             Probed {
                 name: filter.options.name.clone(),
@@ -303,8 +304,9 @@ impl Filter {
             }
         }
         let asked = Instant::now();
-        let answer = reach::ask(world, &self.options, matter);
-        let answer = timeout_at(begun + self.options.longest(), answer).await;
+        let until = begun + self.options.longest();
+        let answer = reach::ask(world, &self.options, matter, until);
+        let answer = timeout_at(until, answer).await;
         match answer.unwrap_or(Err(Trouble::Late)) {
             Ok(answer) => {
                 if self.health().good() {
@@ -386,7 +388,7 @@ impl Filter {
     }
 
     async fn ping(&self, world: &World, deadline: Instant) -> Result<(), Trouble> {
-        let pinged = reach::ping(world, &self.options);
+        let pinged = reach::ping(world, &self.options, deadline);
         let pinged = timeout_at(deadline, pinged).await;
         pinged.unwrap_or(Err(Trouble::Late))
     }

@@ -50,6 +50,8 @@ pub(super) struct Heard {
     pub(super) told: String,
     /// Only these of the recipients whom it was asked for; none: all of them.
     pub(super) only: Option<Vec<u16>>,
+    /// Those of whom it would hear later, beside others whom it refuses.
+    pub(super) later: Vec<u16>,
     /// Fields that it adds, as they stand in a message.
     pub(super) fields: String,
 }
@@ -62,6 +64,7 @@ impl Heard {
             said: printable(said),
             told: printable(said),
             only: None,
+            later: Vec::new(),
             fields: String::new(),
         }
     }

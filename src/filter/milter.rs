@@ -1,8 +1,9 @@
 //! The milter protocol, version 6, as MTAs speak it (sendmail's `libmilter/mfdef.h`): packets of
 //! a length in four bytes, a letter, and data. Pure: what is said, and what an answer is.
 
-use super::Matter;
 use super::heard::{Nonsense, printable};
+use super::{Login, Matter};
+use crate::base::TlsInfo;
 use crate::limits;
 
 /// What we speak, and the least that we understand.
@@ -198,16 +199,40 @@ pub(super) fn connect(matter: Matter<'_>) -> Vec<u8> {
     data
 }
 
-/// What the client calls itself.
+/// What the client calls itself, with the macros of TLS.
 pub(super) fn helo(matter: Matter<'_>) -> Vec<u8> {
-    told(Stage::Helo, &texts([matter.subject.bearer.helo]))
+    let bearer = matter.subject.bearer;
+    let mut data = Vec::new();
+    if let Some(TlsInfo { version, cipher }) = bearer.tls {
+        let all = [
+            ("{tls_version}", version.as_str()),
+            ("{cipher}", cipher),
+            ("{cipher_bits}", cipher_bits(cipher)),
+        ];
+        data = macros(Stage::Helo, &all);
+    }
+    data.extend(told(Stage::Helo, &texts([bearer.helo])));
+    data
+}
+
+/// How long the key is: of those that we speak the name says it.
+fn cipher_bits(cipher: &str) -> &'static str {
+    if cipher.contains("AES_128") {
+        "128"
+    } else {
+        "256"
+    }
 }
 
 /// Who sends, with the macros of it.
 pub(super) fn mail(matter: Matter<'_>) -> Vec<u8> {
     let bearer = matter.subject.bearer;
     let (from, id) = (bearer.from.to_string(), bearer.id.to_string());
-    let mut data = macros(Stage::Mail, &[("i", &id), ("{mail_addr}", &from)]);
+    let mut all = vec![("i", id.as_str()), ("{mail_addr}", &from)];
+    if let Some(Login { user, mechanism }) = bearer.login {
+        all.extend([("{auth_authen}", user), ("{auth_type}", mechanism)]);
+    }
+    let mut data = macros(Stage::Mail, &all);
     data.extend(told(Stage::Mail, &texts([format!("<{from}>").as_str()])));
     data
 }

@@ -34,7 +34,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use crate::base::Boxed;
+use crate::base::{Boxed, TlsInfo};
 use crate::mail::{Recipient, SpoolId};
 use crate::smtp::ReversePath;
 
@@ -68,6 +68,19 @@ pub struct Bearer<'s> {
     pub id: SpoolId,
     /// What this server is called.
     pub hostname: &'s str,
+    /// Who has logged in, if somebody has.
+    pub login: Option<Login<'s>>,
+    /// How the connection is encrypted, if it is.
+    pub tls: Option<&'s TlsInfo>,
+}
+
+/// Who has logged in.
+#[derive(Debug, Clone, Copy)]
+pub struct Login<'s> {
+    /// His name.
+    pub user: &'s str,
+    /// How, as AUTH has it.
+    pub mechanism: &'s str,
 }
 
 /// What one filter is asked.

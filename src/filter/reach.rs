@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use super::consult::{self, Patience};
 use super::desk::World;
@@ -15,15 +15,16 @@ use super::{Matter, rspamd};
 use crate::limits;
 use crate::net::{BoxedStream, connect_unix};
 
-/// What does it say of a message?
+/// What does it say of a message? Who calls waits no longer than until then.
 pub(super) async fn ask(
     world: &World,
     options: &Options,
     matter: Matter<'_>,
+    until: Instant,
 ) -> Result<Heard, Trouble> {
     match options.protocol {
         Protocol::Clamd => {
-            let stream = connect(world, &options.place).await?;
+            let stream = connect(world, &options.place, until).await?;
             talk::ask(stream, matter.content).await
         }
         Protocol::Rspamd => {
@@ -32,7 +33,7 @@ pub(super) async fn ask(
                 host: options.place.host(),
                 fields: rspamd::fields(matter, password(options).await?.as_deref()),
             };
-            let stream = connect(world, &options.place).await?;
+            let stream = connect(world, &options.place, until).await?;
             let answer = http::post(stream, head, matter.content).await?;
             let opinion = rspamd::read(answer.status, &answer.body)?;
             // Of what it has not seen it cannot say that it is no worse.
@@ -44,20 +45,19 @@ pub(super) async fn ask(
         Protocol::Milter => {
             let patience = Patience {
                 each: options.patience,
-                until: Instant::now() + options.longest(),
+                until,
             };
-            let stream = connect(world, &options.place);
             // Only who is there can say that he works on it.
-            let stream = timeout(options.patience, stream).await;
-            let stream = stream.map_err(|_| Trouble::Late)??;
+            let soon = until.min(Instant::now() + options.patience);
+            let stream = connect(world, &options.place, soon).await?;
             consult::ask(stream, matter, patience).await
         }
     }
 }
 
-/// Is it there?
-pub(super) async fn ping(world: &World, options: &Options) -> Result<(), Trouble> {
-    let stream = connect(world, &options.place).await?;
+/// Is it there? Who calls waits no longer than until then.
+pub(super) async fn ping(world: &World, options: &Options, until: Instant) -> Result<(), Trouble> {
+    let stream = connect(world, &options.place, until).await?;
     match options.protocol {
         Protocol::Clamd => talk::ping(stream).await,
         Protocol::Rspamd => {
@@ -76,12 +76,16 @@ pub(super) async fn ping(world: &World, options: &Options) -> Result<(), Trouble
     }
 }
 
-/// Is it there, and what is it?
-pub(super) async fn about(world: &World, options: &Options) -> Result<String, Trouble> {
+/// Is it there, and what is it? Who calls waits no longer than until then.
+pub(super) async fn about(
+    world: &World,
+    options: &Options,
+    until: Instant,
+) -> Result<String, Trouble> {
     match options.protocol {
         Protocol::Clamd => {
-            ping(world, options).await?;
-            let stream = connect(world, &options.place).await?;
+            ping(world, options, until).await?;
+            let stream = connect(world, &options.place, until).await?;
             // Not all that speak as clamd does say what they are.
             let version = talk::version(stream).await;
             Ok(version.unwrap_or_else(|_| "clamd".to_owned()))
@@ -92,7 +96,7 @@ pub(super) async fn about(world: &World, options: &Options) -> Result<String, Tr
                 host: options.place.host(),
                 fields: Vec::new(),
             };
-            let stream = connect(world, &options.place).await?;
+            let stream = connect(world, &options.place, until).await?;
             let answer = http::get(stream, head).await?;
             rspamd::pong(answer.status, &answer.body)?;
             Ok(match printable(&answer.server).as_str() {
@@ -101,7 +105,7 @@ pub(super) async fn about(world: &World, options: &Options) -> Result<String, Tr
             })
         }
         Protocol::Milter => {
-            let stream = connect(world, &options.place).await?;
+            let stream = connect(world, &options.place, until).await?;
             let version = consult::version(stream, soon(options)).await?;
             Ok(format!("a milter, protocol version {version}"))
         }
@@ -125,24 +129,46 @@ async fn password(options: &Options) -> Result<Option<String>, Trouble> {
     Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
-async fn connect(world: &World, place: &Place) -> Result<BoxedStream, Trouble> {
+/// A connection to the first of its addresses that takes one. An address that says nothing leaves
+/// time for the next.
+async fn connect(world: &World, place: &Place, until: Instant) -> Result<BoxedStream, Trouble> {
     let away = |what: &dyn fmt::Display| Trouble::Away(format!("{place}: {what}"));
     let (host, port) = match place {
-        Place::Unix(path) => return connect_unix(path).await.map_err(|error| away(&error)),
+        Place::Unix(path) => {
+            let connected = timeout_at(until, connect_unix(path)).await;
+            let connected = connected.map_err(|_| Trouble::Late)?;
+            return connected.map_err(|error| away(&error));
+        }
         Place::Tcp(host, port) => (host, *port),
     };
-    let addresses = if let Ok(address) = host.parse::<IpAddr>() {
+    let mut addresses = if let Ok(address) = host.parse::<IpAddr>() {
         vec![address]
     } else {
-        let found = world.resolve.addresses(host).await;
+        let found = timeout_at(until, world.resolve.addresses(host)).await;
+        let found = found.map_err(|_| Trouble::Late)?;
         found.map_err(|error| away(&error))?
     };
+    addresses.truncate(limits::FILTER_HOSTS);
     let mut last = away(&"it has no address");
-    for address in addresses.into_iter().take(limits::FILTER_HOSTS) {
-        match world.dial.dial(SocketAddr::new(address, port)).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = away(&error),
+    let mut others = addresses.len();
+    for address in addresses {
+        others -= 1;
+        let dialled = world.dial.dial(SocketAddr::new(address, port));
+        match timeout_at(share(until, others), dialled).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = away(&error),
+            Err(_) => last = Trouble::Late,
         }
     }
     Err(last)
+}
+
+/// Until when one address is waited for, while so many others are left.
+fn share(until: Instant, others: usize) -> Instant {
+    let Some(parts) = u32::try_from(others).ok().filter(|others| *others > 0) else {
+        return until;
+    };
+    let now = Instant::now();
+    let part = until.saturating_duration_since(now) / (parts + 1);
+    now + part.min(limits::FILTER_CONNECT)
 }

@@ -29,6 +29,10 @@ pub(super) fn fields(matter: Matter<'_>, password: Option<&str>) -> Vec<(&'stati
     let client = bearer.client.map(|it| it.ip().to_canonical().to_string());
     more("ip", client);
     more("hostname", bearer.name.map(str::to_owned));
+    // Of a login it has rules of its own, also such as look at nothing.
+    more("user", bearer.login.map(|it| it.user.to_owned()));
+    more("tls-version", bearer.tls.map(|it| it.version.clone()));
+    more("tls-cipher", bearer.tls.map(|it| it.cipher.clone()));
     more("password", password.map(str::to_owned));
     // Its parser takes 80 KB of fields and no more; who is told of a thousand knows enough of it.
     let mut left = limits::FILTER_RECIPIENTS;
@@ -60,6 +64,9 @@ struct Answer {
     #[serde(default)]
     messages: Messages,
     error: Option<String>,
+    /// Its settings say that it is not to look, or it has seen enough by one pattern.
+    #[serde(default)]
+    is_skipped: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -94,8 +101,12 @@ pub(super) fn read(status: u16, body: &[u8]) -> Result<Heard, Trouble> {
         // "add header", "rewrite subject", and what somebody has added to its actions.
         _ => Finding::Suspicious,
     };
+    let mut words = in_words(action, &answer);
+    if answer.is_skipped && finding == Finding::Clean {
+        words.insert_str(0, "not looked at, by its own settings: ");
+    }
     let told = answer.messages.smtp_message.as_deref().unwrap_or_default();
-    let heard = Heard::new(finding, in_words(action, &answer).as_bytes());
+    let heard = Heard::new(finding, words.as_bytes());
     Ok(heard.telling(told.as_bytes()))
 }
 

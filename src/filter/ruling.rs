@@ -79,19 +79,12 @@ impl Taken {
                 let text = format!("The content filter {filter} asks you to try later");
                 return Err(Reply::with_text(451, (4, 7, 1), because(&text)));
             }
-            Deed::Hold | Deed::Reject => {
-                for number in scope {
-                    // The first reason is as good as the next, and the results have all.
-                    self.held
-                        .entry(*number)
-                        .or_insert_with(|| HoldReason::Filter {
-                            filter: filter.clone(),
-                            said: heard.said.clone(),
-                        });
-                }
-            }
+            Deed::Hold | Deed::Reject => self.hold(scope, &filter, &heard.said),
             // What cannot come later for all comes now for all: nobody would ever release it.
             Deed::Mark | Deed::Defer => {}
+        }
+        if options.later == Deed::Hold {
+            self.hold(&heard.later, &filter, &heard.said);
         }
         // Where a filter listens, and what is wrong with it, is not for those who get the mail.
         let is_secret = heard.finding == Finding::Failed;
@@ -104,6 +97,17 @@ impl Taken {
             said: heard.said,
         });
         Ok(())
+    }
+
+    /// The first reason is as good as the next, and the results have all.
+    fn hold(&mut self, numbers: &[u16], filter: &str, said: &str) {
+        for number in numbers {
+            let held = self.held.entry(*number);
+            held.or_insert_with(|| HoldReason::Filter {
+                filter: filter.to_owned(),
+                said: said.to_owned(),
+            });
+        }
     }
 
     /// The fields that say it, one for each filter, and those that filters add.

@@ -11,6 +11,7 @@ use super::session::{Action, Session};
 use super::submission::{Denied, Submitter};
 use super::wire::Wire;
 use crate::credential::ScramKeys;
+use crate::filter::Login;
 use crate::route::Origin;
 use crate::smtp::{Reply, ReversePath};
 use crate::telemetry::names;
@@ -19,6 +20,7 @@ use crate::telemetry::names;
 #[derive(Debug)]
 pub(super) struct LoggedIn {
     submitter: Submitter,
+    mechanism: Mechanism,
     /// Why he may not send now after all.
     denied: Option<Denied>,
 }
@@ -28,6 +30,15 @@ impl Connection {
     pub(super) fn submitter(&self) -> Option<&Submitter> {
         let login = self.login.as_ref().filter(|login| login.denied.is_none());
         login.map(|login| &login.submitter)
+    }
+
+    /// The same, as content filters are told.
+    pub(super) fn login_told(&self) -> Option<Login<'_>> {
+        let login = self.login.as_ref().filter(|login| login.denied.is_none());
+        login.map(|login| Login {
+            user: &login.submitter.user,
+            mechanism: login.mechanism.name(),
+        })
     }
 
     /// Would everybody who can log in by a password come in by SCRAM?
@@ -119,6 +130,7 @@ impl Connection {
             self.known = Known::logged_in(&submitter);
             self.login = Some(LoggedIn {
                 submitter,
+                mechanism,
                 denied: None,
             });
         }))

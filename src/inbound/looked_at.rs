@@ -59,6 +59,8 @@ impl Connection {
                 from: &transaction.from,
                 id: draft.id(),
                 hostname: &self.server.options.hostname,
+                login: self.login_told(),
+                tls: self.tls.as_ref(),
             },
         };
         // What this takes is taken only while a filter is asked.

@@ -47,5 +47,8 @@ pub const FILTER_ADDED: usize = 900;
 pub const FILTER_SAID: usize = 200;
 /// Bytes of a message that go to a filter in one piece.
 pub const FILTER_PIECE: usize = 64 * 1024;
+/// One address of the host of a filter has so long to take a connection, while there is another
+/// one. Beyond: that one is tried.
+pub const FILTER_CONNECT: Duration = Duration::from_secs(3);
 /// Addresses of the host of a filter that are tried.
 pub const FILTER_HOSTS: usize = 4;

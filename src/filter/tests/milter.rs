@@ -23,54 +23,54 @@ const SILENT: [(u8, u32); 8] = [
 
 /// What a milter of a test does.
 #[derive(Debug, Clone)]
-struct Manner {
+pub(super) struct Manner {
     /// What it says to the offer.
     agrees: Vec<u8>,
     protocol: u32,
     /// What it says at each letter, if not that it goes on; none: nothing at all.
     says: BTreeMap<u8, Option<Vec<u8>>>,
     /// Whom it refuses, and what it says then.
-    refuses: Option<(&'static str, u8)>,
+    pub(super) refuses: Vec<(&'static str, u8)>,
     /// At the end of a message, from five bytes (a packet without data) to the next.
     pause: Duration,
 }
 
 impl Manner {
-    fn new(version: u32, protocol: u32) -> Self {
+    pub(super) fn new(version: u32, protocol: u32) -> Self {
         let words = [version, 0x3F, protocol].map(u32::to_be_bytes).concat();
         Self {
             agrees: packet(b'O', &words),
             protocol,
             says: BTreeMap::new(),
-            refuses: None,
+            refuses: Vec::new(),
             pause: Duration::ZERO,
         }
     }
 
-    fn saying(letter: u8, said: &[u8]) -> Self {
+    pub(super) fn saying(letter: u8, said: &[u8]) -> Self {
         Self::new(6, 0).and(letter, said)
     }
 
-    fn and(mut self, letter: u8, said: &[u8]) -> Self {
+    pub(super) fn and(mut self, letter: u8, said: &[u8]) -> Self {
         self.says.insert(letter, Some(said.to_vec()));
         self
     }
 }
 
-fn packet(letter: u8, data: &[u8]) -> Vec<u8> {
+pub(super) fn packet(letter: u8, data: &[u8]) -> Vec<u8> {
     let length = u32::try_from(data.len() + 1).unwrap();
     [&length.to_be_bytes()[..], &[letter], data].concat()
 }
 
 #[derive(Debug)]
-struct Milter {
+pub(super) struct Milter {
     manner: Manner,
     heard: Mutex<Vec<(u8, Vec<u8>)>>,
     shutdown: Shutdown,
 }
 
 impl Milter {
-    fn new(manner: Manner) -> Arc<Self> {
+    pub(super) fn new(manner: Manner) -> Arc<Self> {
         Arc::new(Self {
             manner,
             heard: Mutex::default(),
@@ -79,7 +79,7 @@ impl Milter {
     }
 
     /// What it has heard, once it has heard the goodbye, for which nobody waits.
-    async fn letters(&self) -> String {
+    pub(super) async fn letters(&self) -> String {
         let letters = || {
             let heard = self.heard.lock().unwrap();
             let all = heard.iter().map(|(letter, _)| char::from(*letter));
@@ -95,7 +95,7 @@ impl Milter {
     }
 
     /// What it was told at a letter, with `|` for the ends of texts.
-    fn told(&self, letter: u8) -> Vec<String> {
+    pub(super) fn told(&self, letter: u8) -> Vec<String> {
         let heard = self.heard.lock().unwrap();
         let some = heard.iter().filter(|(it, _)| *it == letter);
         let shown = |byte: &u8| if *byte == 0 { '|' } else { char::from(*byte) };
@@ -128,7 +128,7 @@ async fn serve(mut stream: DuplexStream, milter: &Milter) -> io::Result<()> {
         stream.read_exact(&mut data).await?;
         let letter = data.remove(0);
         let is_refused = |(whom, _): &(&str, u8)| data.starts_with(format!("<{whom}").as_bytes());
-        let refused = manner.refuses.filter(is_refused);
+        let refused = manner.refuses.iter().copied().find(is_refused);
         milter.heard.lock().unwrap().push((letter, data));
         let is_silent = SILENT
             .iter()
@@ -160,12 +160,12 @@ async fn serve(mut stream: DuplexStream, milter: &Milter) -> io::Result<()> {
     }
 }
 
-fn options() -> Options {
+pub(super) fn options() -> Options {
     let place = Place::Tcp("192.0.2.9".to_owned(), 11_332);
     Options::new("milter".to_owned(), Protocol::Milter, place)
 }
 
-fn asking(milter: &Arc<Milter>, options: Options) -> Filters {
+pub(super) fn asking(milter: &Arc<Milter>, options: Options) -> Filters {
     let world = World {
         dial: Arc::new(Dialled(Arc::clone(milter))),
         resolve: Arc::new(NoNames),
@@ -174,7 +174,7 @@ fn asking(milter: &Arc<Milter>, options: Options) -> Filters {
     Filters::new(world, vec![options])
 }
 
-const LETTER: Text = Text(
+pub(super) const LETTER: Text = Text(
     b"Received: ours\r\nSubject: a\r\n b\r\nReceived: theirs\r\nTo:c\r\n\r\nHello\r\n",
     65,
 );
@@ -343,7 +343,7 @@ async fn one_of_several_recipients_is_refused() {
         (("", b't'), Deed::Hold, Err(451)),
     ] {
         let milter = Milter::new(Manner {
-            refuses: Some(refuses),
+            refuses: vec![refuses],
             ..Manner::new(6, 0)
         });
         let mut strict = options();

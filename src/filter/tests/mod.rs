@@ -1,5 +1,7 @@
 //! Filters that work, and all the ways in which one may not: clamd.
 
+mod bearer;
+mod hosts;
 mod milter;
 mod rspamd;
 mod upkeep;
@@ -235,6 +237,8 @@ pub(super) fn subject<'s>(
             from: &ReversePath::Null,
             id: SpoolId::from_u64(7),
             hostname: "mx.example.org",
+            login: None,
+            tls: None,
         },
     }
 }

@@ -10,7 +10,7 @@ use super::*;
 
 /// What a rspamd of a test does.
 #[derive(Debug, Clone)]
-enum Manner {
+pub(super) enum Manner {
     /// It reads all and says this.
     Says(String),
     /// It says this before it reads the body, and stays.
@@ -28,15 +28,15 @@ enum Manner {
 }
 
 #[derive(Debug)]
-struct Rspamd {
+pub(super) struct Rspamd {
     manner: Mutex<Manner>,
     /// What it was asked: the head, and how many bytes of body.
-    heard: Mutex<Vec<(String, usize)>>,
+    pub(super) heard: Mutex<Vec<(String, usize)>>,
     shutdown: Shutdown,
 }
 
 impl Rspamd {
-    fn new(manner: Manner) -> Arc<Self> {
+    pub(super) fn new(manner: Manner) -> Arc<Self> {
         Arc::new(Self {
             manner: Mutex::new(manner),
             heard: Mutex::default(),
@@ -65,7 +65,7 @@ fn with_status(status: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nServer: rspamd/3.4\r\nContent-Length: {length}\r\n\r\n{body}")
 }
 
-fn good(body: &str) -> String {
+pub(super) fn good(body: &str) -> String {
     with_status("200 OK", body)
 }
 
@@ -113,12 +113,12 @@ async fn serve(mut stream: DuplexStream, daemon: &Rspamd) -> io::Result<()> {
     }
 }
 
-fn rspamd() -> Options {
+pub(super) fn rspamd() -> Options {
     let place = Place::Tcp("192.0.2.9".to_owned(), 11_333);
     Options::new("rspamd".to_owned(), Protocol::Rspamd, place)
 }
 
-fn asking(daemon: &Arc<Rspamd>, options: Options) -> Filters {
+pub(super) fn asking(daemon: &Arc<Rspamd>, options: Options) -> Filters {
     let world = World {
         dial: Arc::new(Dialled(Arc::clone(daemon))),
         resolve: Arc::new(NoNames),
