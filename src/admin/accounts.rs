@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{InviteQuery, InvitedView};
 use crate::base::{Boxed, Timestamp};
+use crate::notice::Share;
 use crate::smtp::Mailbox;
 
 /// An account of the webmail.
@@ -196,6 +197,9 @@ pub enum AccountRefused {
 
 /// What operators do with accounts.
 pub trait AccountAdmin: Send + Sync + fmt::Debug {
+    /// Users who have had nearly all that they may send within an hour, the busiest first.
+    fn busy(&self) -> Vec<(String, Share)>;
+
     /// Makes a link for the user, and the account if there is none.
     ///
     /// # Errors

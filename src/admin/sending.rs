@@ -12,7 +12,7 @@ use super::conditions::Seen;
 use crate::base::Timestamp;
 use crate::device::{DeviceState, DeviceView};
 use crate::limits;
-use crate::notice::{Kind, Severity, Unknown};
+use crate::notice::{Counted, Kind, Severity, Share, Unknown};
 use crate::queue::SenderUse;
 use crate::telemetry::names;
 use crate::terminal::duration;
@@ -26,6 +26,8 @@ const DEVICE_FULL: &str = "What it sends beyond is refused for now, until 00:00 
                            docs/devices.md";
 const DEVICE_ENDS: &str = "Then its mail is refused: tideover device renew --expires 90d, or \
                            tideover device end; docs/devices.md";
+const HOUR_FULL: &str = "What is sent beyond is refused until an hour has gone by. Is it wanted? tideover trace; \
+                         web.messages_per_hour, web.recipients_per_hour; docs/submission.md";
 const SENDER_FULL: &str = "Mail beyond waits, and goes as soon as the platform may have it. Is it \
                            wanted? tideover trace; sender_recipients_per_day; docs/submission.md";
 
@@ -47,6 +49,7 @@ impl Admin {
             Some(senders) => see_senders(seen, &senders),
             None => seen.all.unknown.push(Unknown::All(Kind::Sender)),
         }
+        see_hours(seen, &self.accounts.busy());
         match self.devices.list() {
             Ok(devices) => see_devices(seen, &devices),
             // The index is being made: what is not known is not over.
@@ -101,6 +104,32 @@ fn see_senders(seen: &mut Seen, senders: &[SenderUse]) {
         let what = format!("{more} more senders have had nearly all recipients of their day");
         let how = (Severity::Warning, "");
         seen.add((Kind::Sender, "more"), how, None, (what, SENDER_FULL));
+    }
+}
+
+/// What a user may send within an hour, in the webmail and by programs.
+fn see_hours(seen: &mut Seen, users: &[(String, Share)]) {
+    for (user, share) in users.iter().take(limits::NOTICE_SENDERS) {
+        let Share {
+            counted,
+            used,
+            limit,
+        } = *share;
+        let counted = match counted {
+            Counted::Messages => "messages",
+            Counted::Recipients => "recipients",
+        };
+        let what = format!("{user} has had {used} of {limit} {counted} an hour");
+        let subject = format!("{user}, an hour");
+        let how = (Severity::Warning, how_full(used, limit));
+        seen.add((Kind::Sender, &subject), how, None, (what, HOUR_FULL));
+    }
+    let more = users.len().saturating_sub(limits::NOTICE_SENDERS);
+    if more > 0 {
+        let what = format!("{more} more users have had nearly all that they may send an hour");
+        let how = (Severity::Warning, "");
+        let name = (Kind::Sender, "more, an hour");
+        seen.add(name, how, None, (what, HOUR_FULL));
     }
 }
 
@@ -222,6 +251,42 @@ mod tests {
         ];
         let expected = expected.map(|(what, state)| (what.to_owned(), state.to_owned()));
         assert_eq!(told(&seen), expected);
+    }
+
+    #[test]
+    fn a_user_is_told_of_before_the_hour_is_full() {
+        let share = |counted, used, limit| Share::new(counted, used, limit);
+        let mut users = vec![
+            (
+                "ann@a.example".to_owned(),
+                share(Counted::Messages, 100, 100),
+            ),
+            (
+                "bob@a.example".to_owned(),
+                share(Counted::Recipients, 460, 500),
+            ),
+        ];
+        let mut few = seen();
+        see_hours(&mut few, &users);
+        let expected = [
+            ("ann@a.example has had 100 of 100 messages an hour", "full"),
+            (
+                "bob@a.example has had 460 of 500 recipients an hour",
+                "near",
+            ),
+        ];
+        let expected = expected.map(|(what, state)| (what.to_owned(), state.to_owned()));
+        assert_eq!(told(&few), expected);
+        for number in 0..5 {
+            let name = format!("u{number}@a.example");
+            users.push((name, share(Counted::Messages, 90, 100)));
+        }
+        let mut many = seen();
+        see_hours(&mut many, &users);
+        let told = told(&many);
+        assert_eq!(told.len(), limits::NOTICE_SENDERS + 1);
+        let last = "2 more users have had nearly all that they may send an hour";
+        assert_eq!(told.last().unwrap().0, last);
     }
 
     #[test]

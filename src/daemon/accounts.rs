@@ -11,6 +11,7 @@ use crate::admin::{
 };
 use crate::base::{Boxed, Clock};
 use crate::directory::{Directory, DirectoryHandle, EntryKind, Lookup};
+use crate::notice::Share;
 use crate::person::Why;
 use crate::route::{Admission, Admit as _, Origin, Router};
 use crate::smtp::Mailbox;
@@ -57,6 +58,11 @@ impl AccountDesk {
 }
 
 impl AccountAdmin for AccountDesk {
+    fn busy(&self) -> Vec<(String, Share)> {
+        let webmail = self.webmail.as_ref();
+        webmail.map_or_else(Vec::new, Webmail::busy)
+    }
+
     fn invite<'a>(&'a self, address: &'a Mailbox) -> Boxed<'a, Result<Invitation, AccountRefused>> {
         Box::pin(async move {
             self.check_served()?;

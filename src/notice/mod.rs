@@ -3,12 +3,14 @@
 //! What is wrong is observed elsewhere, as [`Condition`]s. A pure core (`core.rs`) remembers what
 //! was told, and says what has to be told now: together what begins together, no more than so many
 //! an hour, again when it lasts, once more when it is over. `desk.rs` looks, sends and writes down;
-//! `mail.rs`, `webhook.rs` and `command.rs` are the ways.
+//! `mail.rs`, `webhook.rs` and `command.rs` are the ways; `hours.rs` is what the webmail notes of its
+//! users for it.
 
 mod command;
 mod condition;
 mod core;
 mod desk;
+mod hours;
 mod mail;
 mod status;
 mod telling;
@@ -21,6 +23,7 @@ use std::time::Duration;
 pub use self::core::Pace;
 pub use condition::{Condition, Kind, Observed, Severity, Unknown};
 pub use desk::{Find, Notices, Observe, Parts};
+pub use hours::{Counted, Hours, Share};
 pub use status::{NoticesStatus, SentNotice, WaitingNews, WayResult, WayStatus};
 
 use crate::limits;

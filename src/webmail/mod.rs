@@ -83,6 +83,7 @@ use crate::base::{Clock, Entropy, Timestamp};
 use crate::directory::DirectoryHandle;
 use crate::limits;
 use crate::mail::BackendId;
+use crate::notice::Hours;
 use crate::route::{self, Admit};
 use crate::spool::Spool;
 use locks::Locks;
@@ -215,6 +216,8 @@ struct Inner {
     owners: sent::Owners,
     /// What accounts stored within the hour.
     uploaded: allowance::Uploaded,
+    /// Who has had nearly all that he may send within an hour.
+    hours: Hours,
     /// What programs handed in within the hour.
     handed: submission::Handed,
     /// Which logins are written to the program's log.
@@ -254,6 +257,7 @@ impl Webmail {
             search: search::Search::new(),
             owners: sent::Owners::default(),
             uploaded: allowance::Uploaded::default(),
+            hours: Hours::default(),
             handed: submission::Handed::default(),
             logins: logins::Logins::default(),
             changes: changes::Changes::default(),

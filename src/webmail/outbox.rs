@@ -360,6 +360,7 @@ impl Webmail {
         let spool = self.0.world.spool.clone();
         let since = SpoolId::first_at(self.0.world.clock.now().before(WINDOW));
         let (addresses, account) = (addresses.to_vec(), account.to_owned());
+        let noted = account.clone();
         let sent = blocking(move || {
             let whose = (&*account, &*addresses);
             let senders = senders(&spool, &account, &addresses)?;
@@ -370,11 +371,13 @@ impl Webmail {
         });
         let Count(messages, all) = sent.await??;
         let outgoing: usize = leaving.iter().map(|(_, one)| one.recipients).sum();
-        let is_within = number(messages + leaving.len()) < most
-            && number(all + outgoing + recipients) <= most_recipients;
-        if is_within {
+        let (messages, all) = (messages + leaving.len(), all + outgoing);
+        let with_it = (number(messages + 1), number(all + recipients));
+        if with_it.0 <= most && with_it.1 <= most_recipients {
+            self.note_hour(&noted, with_it);
             Ok(())
         } else {
+            self.note_hour(&noted, (number(messages), number(all)));
             Err(Unsent::Enough(most, most_recipients))
         }
     }

@@ -24,6 +24,7 @@ use tideover::directory::{Directory, DirectoryHandle, Generations, Syncer, Waves
 use tideover::drill;
 use tideover::inbound::{Bounds, Load};
 use tideover::net::{Dns, TcpDial, TlsClient};
+use tideover::notice::Share;
 use tideover::outbound::{self, Outbound};
 use tideover::queue::landing::{self, Landings};
 use tideover::smtp::Mailbox;
@@ -44,6 +45,10 @@ fn no_accounts() -> AccountRefused {
 }
 
 impl AccountAdmin for Nobody {
+    fn busy(&self) -> Vec<(String, Share)> {
+        Vec::new()
+    }
+
     fn invite<'a>(&'a self, _: &'a Mailbox) -> Boxed<'a, Result<Invitation, AccountRefused>> {
         Box::pin(async { Err(no_accounts()) })
     }

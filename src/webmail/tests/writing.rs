@@ -291,15 +291,25 @@ async fn a_user_sends_so_much_in_an_hour() {
         refused.text
     );
     assert!(ann.get("/drafts").await.has("To a@x.example"), "kept");
+    let near = || {
+        let near = site.webmail.busy().into_iter();
+        near.map(|(user, it)| format!("{user} {:?} {}/{}", it.counted, it.used, it.limit))
+            .collect::<Vec<_>>()
+    };
+    assert!(near().is_empty(), "what was refused was not sent");
     ann.write("/compose", &[("to", "a@x.example")])
         .await
         .location();
+    let all = ["ann@example.org Messages 2/2"];
+    assert_eq!(near(), all);
     let third = [("to", "a@x.example"), ("from", "sales@example.org")];
     assert_eq!(
         ann.write("/compose", &third).await.status,
         StatusCode::UNPROCESSABLE_ENTITY
     );
+    assert_eq!(near(), all);
     site.pass(3_700);
+    assert!(near().is_empty());
     ann.write("/compose", &third).await.location();
     let mut bob = site.enrolled("bob@example.org").await;
     bob.write("/compose", &three).await.location();
