@@ -17,7 +17,7 @@ use super::policy::{Guest, Standing};
 use super::receive::Incoming;
 use super::sasl::Mechanism;
 use super::server::{Permit, Server};
-use super::session::{Action, BadLine, Introduces, Pipelined, Rules, Session, StartTls};
+use super::session::{Action, BadLine, Introduces, Pipelined, Replies, Rules, Session, StartTls};
 use super::wire::{Wire, WireError};
 use crate::base::{Shutdown, TlsInfo};
 use crate::limits;
@@ -412,10 +412,12 @@ impl Connection {
                 let session = taken.await?;
                 Ok(Next::Continue(session))
             }
-            Action::Discard(size, reply) => {
+            Action::Discard(size, reply, replies) => {
                 self.pass_over(wire, size, &reply, incoming.as_mut())
                     .await?;
-                self.say(wire, &reply);
+                let message = incoming.take_if(|_| replies == Replies::ForEach);
+                let replies = message.map_or(1, |message| self.replies_to(&message));
+                self.say_often(wire, &reply, replies).await?;
                 Ok(Next::Continue(session))
             }
         }

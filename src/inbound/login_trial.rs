@@ -77,7 +77,7 @@ pub fn try_login(
                     }
                     break;
                 }
-                Action::Close(reply) | Action::Discard(_, reply) | Action::StartTls(reply) => {
+                Action::Close(reply) | Action::Discard(_, reply, _) | Action::StartTls(reply) => {
                     heard(&reply);
                     return Reached::Nothing;
                 }

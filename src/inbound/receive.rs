@@ -41,12 +41,6 @@ impl Connection {
         transaction: Box<Transaction>,
     ) -> Result<(), End> {
         wire.say(&Reply::plain(354, "End data with <CR><LF>.<CR><LF>"));
-        // RFC 2033 §4.2: one reply for each RCPT that was taken, also when one is named twice.
-        let replies = if self.server.options.role.is_lmtp() {
-            transaction.accepted()
-        } else {
-            1
-        };
         let mut message = self.begin(hello, transaction).await;
         loop {
             let decoded = message.content.push(wire.input());
@@ -57,10 +51,29 @@ impl Connection {
             }
             self.more_of(wire, &mut message).await?;
         }
+        let replies = self.replies_to(&message);
         let reply = self.complete(message).await;
-        self.say(wire, &reply);
+        self.say_often(wire, &reply, replies).await
+    }
+
+    /// RFC 2033 §4.2: by LMTP one reply for each RCPT that was taken, also when one is named twice.
+    pub(super) fn replies_to(&self, message: &Incoming) -> usize {
+        if self.server.options.role.is_lmtp() {
+            message.transaction.accepted()
+        } else {
+            1
+        }
+    }
+
+    pub(super) async fn say_often(
+        &self,
+        wire: &mut Wire,
+        reply: &Reply,
+        replies: usize,
+    ) -> Result<(), End> {
+        self.say(wire, reply);
         for _ in 1..replies {
-            wire.say(&reply);
+            wire.say(reply);
             if wire.is_full() {
                 wire.flush(self.patience()).await?;
             }
@@ -106,15 +119,21 @@ impl Connection {
             }
         }
         if let Some(refusal) = message.content.refusal().cloned() {
-            self.say(wire, &refusal);
-            *incoming = Some(message);
+            let replies = if chunk.last {
+                self.replies_to(&message)
+            } else {
+                1
+            };
+            self.say_often(wire, &refusal, replies).await?;
+            *incoming = Some(message).filter(|_| !chunk.last);
             return Ok(session.chunk_refused(refusal));
         }
         if chunk.last {
             message.content.end_chunks();
             message.keep().await;
+            let replies = self.replies_to(&message);
             let reply = self.complete(message).await;
-            self.say(wire, &reply);
+            self.say_often(wire, &reply, replies).await?;
         } else {
             let text = format!("{} octets received", chunk.size);
             self.say(wire, &Reply::with_text(250, (2, 0, 0), text));

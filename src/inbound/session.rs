@@ -18,6 +18,7 @@ use crate::smtp::{
     Command, CommandError, Extensions, ForwardPath, Limits, LineError, MailParameters,
     RcptParameters, Reply, ReversePath, XClient,
 };
+pub(super) use chunks::Replies;
 use introductions::Greeting;
 use login::Login;
 pub(super) use sender::too_large;
@@ -79,7 +80,7 @@ pub(super) enum Action {
     /// Take a part of the message.
     Chunk(Chunk),
     /// Read so many bytes for nobody, then say it.
-    Discard(u64, Reply),
+    Discard(u64, Reply, Replies),
 }
 
 /// A part of a message, RFC 3030 §2.
@@ -368,7 +369,7 @@ impl Session {
             auth: self.mechanisms(rules),
             enhanced_status_codes: true,
             dsn: true,
-            chunking: !rules.options().role.is_lmtp(),
+            chunking: true,
             // RFC 9422 §4.2.
             limits: Limits {
                 rcpt_max: u64::try_from(rules.options().bounds.recipients).ok(),

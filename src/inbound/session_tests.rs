@@ -172,7 +172,7 @@ proptest! {
                         open = None;
                     }
                 }
-                Action::Discard(size, reply) => {
+                Action::Discard(size, reply, _) => {
                     prop_assert!(size <= 1);
                     bad += usize::from(reply != OK);
                 }

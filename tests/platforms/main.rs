@@ -41,6 +41,7 @@ mod loops_are_found_at_the_second_visit;
 mod mail_reaches_its_home;
 mod one_message_for_both_platforms_is_stored_once;
 mod platforms_work_without_tideover;
+mod postfix_hands_in_by_lmtp;
 mod programs_submit_mail;
 mod starttls_on_both_sides;
 mod strangers_and_oversized_are_refused;

@@ -1,7 +1,16 @@
 //! A message that comes in parts, RFC 3030: one BDAT in, one action out.
 
-use super::{Action, BAD_SEQUENCE, Chunk, Hello, NO_RECIPIENTS, Rules, Session, State};
+use super::lmtp::nobody;
+use super::{Action, BAD_SEQUENCE, Chunk, Hello, Rules, Session, State};
 use crate::smtp::Reply;
+
+/// How many replies a command gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::inbound) enum Replies {
+    One,
+    /// RFC 2033 §4.2: by LMTP one for each recipient that was taken, and by SMTP one.
+    ForEach,
+}
 
 impl Session {
     /// RFC 3030 §2: whatever is said to it, its bytes are read.
@@ -10,11 +19,12 @@ impl Session {
         let (state, action) = match self.state {
             State::Collecting(hello, transaction) if hello.extended => {
                 if transaction.recipients.is_empty() {
+                    let reply = nobody(rules);
                     let session = Self {
-                        state: after_refusal(hello, &NO_RECIPIENTS, &chunk),
+                        state: after_refusal(hello, &reply, &chunk),
                         ..self
                     };
-                    return session.bad_chunk(size, NO_RECIPIENTS, rules);
+                    return session.bad_chunk(size, reply, rules);
                 }
                 let begins = Some((hello.clone(), transaction));
                 (
@@ -26,7 +36,7 @@ impl Session {
             // More of what was refused was in the pipeline.
             State::Refused(hello, reply) => (
                 after_refusal(hello, &reply, &chunk),
-                Action::Discard(size, reply),
+                Action::Discard(size, reply, replies_to(&chunk)),
             ),
             State::Ungreeted | State::Ready(_) | State::Collecting(..) => {
                 return self.bad_chunk(size, BAD_SEQUENCE, rules);
@@ -37,7 +47,9 @@ impl Session {
 
     pub(super) fn bad_chunk(self, size: u64, reply: Reply, rules: &impl Rules) -> (Self, Action) {
         match self.bad(reply, rules) {
-            (session, Action::Reply(reply)) => (session, Action::Discard(size, reply)),
+            (session, Action::Reply(reply)) => {
+                (session, Action::Discard(size, reply, Replies::One))
+            }
             ending => ending,
         }
     }
@@ -52,6 +64,16 @@ impl Session {
             | State::Refused(..)) => state,
         };
         Self { state, ..self }
+    }
+}
+
+/// RFC 3030 §2, RFC 2033 §4.2: each part has one reply, and the last one by LMTP one for each
+/// recipient, also when a part before it was refused. So who pipelines knows how many will come.
+const fn replies_to(chunk: &Chunk) -> Replies {
+    if chunk.last {
+        Replies::ForEach
+    } else {
+        Replies::One
     }
 }
 

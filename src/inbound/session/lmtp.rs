@@ -14,13 +14,11 @@ pub(super) fn refuse(command: &Command, rules: &impl Rules) -> Option<Reply> {
     if is_lmtp && is_greeting {
         return Some(SAY_LHLO);
     }
-    // A chunk ends with one reply or with many, and who pipelines cannot know: not offered.
-    let is_chunk = is_lmtp && matches!(command, Command::Bdat { .. });
     let is_stray = !is_lmtp && matches!(command, Command::Lhlo(_));
-    (is_chunk || is_stray).then_some(NOT_HERE)
+    is_stray.then_some(NOT_HERE)
 }
 
-/// The reply to DATA when no recipient was taken.
+/// The reply to DATA or BDAT when no recipient was taken.
 pub(super) fn nobody(rules: &impl Rules) -> Reply {
     // RFC 2033 §4.2.
     if rules.options().role.is_lmtp() {
