@@ -3,7 +3,7 @@
 use std::future::Future as _;
 use std::task::{Context, Poll, Waker};
 
-use tideover::automatic::{author, recognise, requests};
+use tideover::automatic::{Marks, author, recognise, requests};
 use tideover::filter::{Answer, Nonsense, ReplyReader};
 use tideover::inbound::{Account, Bounds, Options, Reached, Role, Spokesmen, TlsMode, try_login};
 use tideover::limits;
@@ -120,7 +120,7 @@ pub(crate) fn automatic(input: &[u8]) {
     for request in requests(header) {
         assert!(known.iter().any(|front| request.field.starts_with(front)));
     }
-    if let Some(found) = recognise(&from, header, body) {
+    if let Some(found) = recognise(&from, &Marks::read(header), body) {
         assert!(found.sign.is_ascii() && found.sign.len() < 100);
         let has_sender = from.mailbox().is_some();
         match found.kind {

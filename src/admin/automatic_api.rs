@@ -12,7 +12,7 @@ use super::extract::Query;
 use super::operation::{Operation, ask, look};
 use super::{Admin, AdminError, Role};
 use crate::automatic::{
-    Asked, Party, Policy, Recognised, Sealed, Wish, judge, recognise, requests,
+    Asked, Marks, Party, Policy, Recognised, Sealed, Wish, judge, recognise, requests,
 };
 use crate::limits;
 use crate::mail::{
@@ -192,7 +192,8 @@ fn reverse_path(said: Option<&str>, message: &[u8]) -> Result<ReversePath, Strin
 fn judged(policy: &Policy, from: &ReversePath, message: &[u8]) -> AutomaticJudged {
     let (header, body) = message.split_at(header_end(message));
     let body = body.get(..limits::AUTOMATIC_REPORT).unwrap_or(body);
-    let found = recognise(from, header, body);
+    let marks = Marks::read(header);
+    let found = recognise(from, &marks, body);
     let ways = AutomaticWay::ALL.into_iter().map(|way| {
         let (sender, recipient) = parties(way);
         let judged = judge(
@@ -200,6 +201,7 @@ fn judged(policy: &Policy, from: &ReversePath, message: &[u8]) -> AutomaticJudge
             &Asked {
                 from,
                 header,
+                marks: &marks,
                 body,
                 sender: &sender,
                 recipients: &[(0, recipient, Wish::Nothing)],

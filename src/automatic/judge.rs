@@ -1,7 +1,8 @@
 //! What is done with one message, for each of its recipients.
 
+use super::marks::Marks;
 use super::policy::Policy;
-use super::recognise::{recognise, wants_body};
+use super::recognise::recognise;
 use super::requests::{Request, requests};
 use super::way::{Party, Sealed, way};
 use crate::mail::{
@@ -16,6 +17,8 @@ pub struct Asked<'a> {
     pub from: &'a ReversePath,
     /// Its header section.
     pub header: &'a [u8],
+    /// What that says.
+    pub marks: &'a Marks,
     /// The front of its body.
     pub body: &'a [u8],
     /// Whose it is.
@@ -46,17 +49,16 @@ pub struct Judged {
     pub unwished: Vec<u16>,
 }
 
-/// Is more than the header needed to judge a message?
-#[must_use]
-pub fn needs_body(header: &[u8]) -> bool {
-    wants_body(header)
-}
-
 /// Judges a message by the policy.
 #[must_use]
 pub fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
-    let found = recognise(asked.from, asked.header, asked.body);
-    let wishes = requests(asked.header);
+    let found = recognise(asked.from, asked.marks, asked.body);
+    // Where no wish is taken off none is looked for.
+    let wishes = if policy.strips() {
+        requests(asked.header)
+    } else {
+        Vec::new()
+    };
     let mut judged = Judged::default();
     let mut rulings: Vec<AutomaticRuling> = Vec::new();
     for (number, party, wish) in asked.recipients {

@@ -4,33 +4,33 @@
 use crate::limits;
 use crate::mail::header_fields;
 
-/// What a header says.
+/// What a header says; read once for all that is asked of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Marks {
+pub struct Marks {
     /// RFC 3834 §5; `None`: there is none, or several that contradict each other.
-    pub auto_submitted: Option<AutoSubmitted>,
+    pub(super) auto_submitted: Option<AutoSubmitted>,
     /// RFC 2045 §5.1, in lower case and without comments.
-    pub content_type: String,
+    pub(super) content_type: String,
     /// Not standardised, in lower case.
-    pub precedence: String,
+    pub(super) precedence: String,
     /// `X-Autoreply`, `X-Autorespond`, `X-Autoresponder`: its name, unless its value says no.
-    pub autoreply: Option<&'static str>,
+    pub(super) autoreply: Option<&'static str>,
     /// `X-Auto-Response-Suppress` (MS-OXCMAIL §2.1.3.2.20), in lower case.
-    pub suppress: Option<String>,
+    pub(super) suppress: Option<String>,
     /// `X-MS-Exchange-Generated-Message-Source`, in lower case.
-    pub generated_by: String,
+    pub(super) generated_by: String,
     /// What Exchange and Google write into mail that they pass on: the name of the field.
-    pub passed_on: Option<&'static str>,
+    pub(super) passed_on: Option<&'static str>,
     /// `X-Forwarded-To` and `X-Forwarded-For` of Gmail.
-    pub forwarded: [bool; 2],
+    pub(super) forwarded: [bool; 2],
     /// `X-Failed-Recipients` of Exim and Gmail.
-    pub failed_recipients: bool,
+    pub(super) failed_recipients: bool,
     /// `In-Reply-To`.
-    pub in_reply_to: bool,
+    pub(super) in_reply_to: bool,
     /// The local part in `From` is that of a mail system, not of a person.
-    pub from_system: bool,
+    pub(super) from_system: bool,
     /// There are more fields than are looked at.
-    pub is_cut: bool,
+    pub(super) is_cut: bool,
 }
 
 /// The word of `Auto-Submitted`, and what is said beside it.
@@ -54,7 +54,8 @@ const PASSED_ON_IF_TRUE: [&str; 2] = ["X-MS-Exchange-Organization-AutoForwarded"
 
 impl Marks {
     /// Reads a header section.
-    pub(super) fn read(header: &[u8]) -> Self {
+    #[must_use]
+    pub fn read(header: &[u8]) -> Self {
         let mut marks = Self::default();
         let mut is_contradicted = false;
         for (number, field) in header_fields(header).enumerate() {

@@ -15,7 +15,8 @@ mod report;
 mod requests;
 mod way;
 
-pub use judge::{Asked, Judged, Wish, judge, needs_body};
+pub use judge::{Asked, Judged, Wish, judge};
+pub use marks::Marks;
 pub use policy::{Policies, Policy};
 pub use recognise::{Recognised, recognise};
 pub use requests::{Request, requests};

@@ -36,6 +36,13 @@ impl Policy {
         self.deeds.is_empty()
     }
 
+    /// Are wishes for reports taken off anywhere?
+    pub(super) fn strips(&self) -> bool {
+        self.deeds
+            .values()
+            .any(|deed| *deed == AutomaticDeed::Strip)
+    }
+
     /// What is not allowed, in the order of the kinds.
     pub fn rules(&self) -> impl Iterator<Item = (AutomaticKind, AutomaticWay, AutomaticDeed)> {
         let rules = self.deeds.iter();

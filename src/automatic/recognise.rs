@@ -26,24 +26,26 @@ impl Recognised {
 /// What a message is; `None`: ordinary mail, or nobody can tell surely. `body` is the front of
 /// what follows the header section; of a report no more is needed than the bounds allow.
 #[must_use]
-pub fn recognise(from: &ReversePath, header: &[u8], body: &[u8]) -> Option<Recognised> {
-    let marks = Marks::read(header);
+pub fn recognise(from: &ReversePath, marks: &Marks, body: &[u8]) -> Option<Recognised> {
     if marks.is_cut {
         return None;
     }
-    if let Some(kind) = report_type(&marks) {
-        return report(&kind, &marks, (from, body));
+    if let Some(kind) = report_type(marks) {
+        return report(&kind, marks, (from, body));
     }
     if *from == ReversePath::Null && marks.failed_recipients {
         let sign = "a null reverse-path and X-Failed-Recipients";
         return Some(Recognised::by(AutomaticKind::Ndr, sign));
     }
-    answer(&marks, from).or_else(|| forward(&marks, from))
+    answer(marks, from).or_else(|| forward(marks, from))
 }
 
-/// Does the header say that the actions of a report are to be read?
-pub(super) fn wants_body(header: &[u8]) -> bool {
-    report_type(&Marks::read(header)).is_some()
+impl Marks {
+    /// Is more than the header needed, because the actions of a report are to be read?
+    #[must_use]
+    pub fn wants_body(&self) -> bool {
+        report_type(self).is_some()
+    }
 }
 
 /// `delivery-status` of `multipart/report` (RFC 6522 §3).

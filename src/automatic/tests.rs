@@ -18,7 +18,7 @@ fn crlf(message: &str) -> Vec<u8> {
 fn told(from: &str, message: &[u8]) -> Option<Recognised> {
     let from: ReversePath = from.parse().unwrap();
     let (header, body) = message.split_at(header_end(message));
-    recognise(&from, header, body)
+    recognise(&from, &Marks::read(header), body)
 }
 
 #[test]
@@ -157,6 +157,7 @@ fn done_raw(policy: &Policy, message: &[u8], sealed: Sealed) -> Judged {
         &Asked {
             from: &ReversePath::Null,
             header,
+            marks: &Marks::read(header),
             body,
             sender: &ours("a"),
             recipients: &[

@@ -4,7 +4,7 @@
 use super::automatic::front_of;
 use super::connection::{Connection, NOT_STORED};
 use super::submission::{Denied, Outgoing, Submitter};
-use crate::automatic::recognise;
+use crate::automatic::{Marks, recognise};
 use crate::mail::{AutomaticKind, FieldPlace, header_end, header_fields, originators};
 use crate::smtp::{Reply, ReversePath};
 use crate::spool::Draft;
@@ -86,7 +86,7 @@ fn check_null(header: &[u8], (from, recipients): (&ReversePath, usize)) -> Resul
         let text = "A read receipt goes to one recipient";
         return Err(Reply::new(550, (5, 7, 1), text));
     }
-    let found = recognise(from, header, &[]);
+    let found = recognise(from, &Marks::read(header), &[]);
     if found.is_some_and(|found| found.kind == AutomaticKind::ReadReceipt) {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use metrics::counter;
 use super::connection::{Connection, NOT_STORED};
 use super::transaction::Transaction;
 use crate::automatic::{
-    Asked, Judged, Party, Policy, Sealed, Wish, author, judge, needs_body, proven, signed_by,
+    Asked, Judged, Marks, Party, Policy, Sealed, Wish, author, judge, proven, signed_by,
 };
 use crate::limits;
 use crate::mail::{Automatic, Recipient, Verdict, header_end};
@@ -39,7 +39,8 @@ impl Connection {
         };
         let mut header = front_of(draft, size).await.map_err(unread)?;
         header.truncate(header_end(&header));
-        let body = if needs_body(&header) {
+        let marks = Marks::read(&header);
+        let body = if marks.wants_body() {
             let read = front(draft, header.len() as u64, limits::AUTOMATIC_REPORT);
             read.await.map_err(unread)?
         } else {
@@ -61,6 +62,7 @@ impl Connection {
             &Asked {
                 from: &transaction.from,
                 header: &header,
+                marks: &marks,
                 body: &body,
                 sender: &sender,
                 recipients: &recipients,
@@ -83,18 +85,19 @@ impl Connection {
         (transaction, header): (&Transaction, &[u8]),
         verdict: Option<&Verdict>,
     ) -> Party {
-        let author = author(header);
         let envelope = transaction.from.mailbox();
         match self.origin {
             Origin::Trusted => {
                 // RFC 3834 §3.3: an answer has the null path, and says in From whose it is.
-                let party = envelope.or(author.as_ref()).map(|one| self.whose(one));
+                let author = || author(header).map(|one| self.whose(&one));
+                let party = envelope.map(|one| self.whose(one)).or_else(author);
                 party.unwrap_or(Party::Stranger)
             }
             Origin::Internet => {
                 let Some(verdict) = verdict else {
                     return Party::Stranger;
                 };
+                let author = author(header);
                 if let Some(one) = &author
                     && signed_by(verdict, &one.domain().key())
                     && let party @ Party::Ours { .. } = self.whose(one)
