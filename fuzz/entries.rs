@@ -5,7 +5,9 @@ use std::task::{Context, Poll, Waker};
 
 use tideover::automatic::{Marks, author, recognise, requests};
 use tideover::filter::{Answer, Nonsense, ReplyReader};
-use tideover::inbound::{Account, Bounds, Options, Reached, Role, Spokesmen, TlsMode, try_login};
+use tideover::inbound::{
+    Account, Bounds, CertificateRights, Options, Reached, Role, Spokesmen, TlsMode, try_login,
+};
 use tideover::limits;
 use tideover::mail::{AutomaticKind, header_end, header_fields};
 use tideover::net::{Proxied, ProxyError};
@@ -199,6 +201,7 @@ fn log_in(input: &[u8], password: &str, keys: &str) -> Reached {
         require_tls_from: Vec::new(),
         requiretls: false,
         device_login: false,
+        certificates: CertificateRights::default(),
         max_message_size: 1000,
         bounds: Bounds::default(),
     };

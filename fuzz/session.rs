@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tideover::auth::{Checker, Options as CheckerOptions};
-use tideover::base::{Boxed, Clock, Entropy, Shutdown, TlsInfo};
+use tideover::base::{Boxed, ClientProof, Clock, Entropy, Shutdown, TlsInfo};
 use tideover::inbound::{
-    self, Bounds, Denied, Options, Outgoing, Proof, Role, Server, Spokesmen, Submitter, Submitters,
-    TlsMode,
+    self, Bounds, CertificateRights, Denied, Options, Outgoing, Proof, Role, Server, Spokesmen,
+    Submitter, Submitters, TlsMode,
 };
 use tideover::mail::{Envelope, SpoolId};
 use tideover::net::{AcceptTls, Answer, Ask, BoxedStream, DnsError, Listen, Record, RecordKind};
@@ -99,6 +99,7 @@ impl Setting {
             require_tls_from: Vec::new(),
             requiretls: true,
             device_login: true,
+            certificates: CertificateRights::default(),
             max_message_size: 20_000,
             bounds: Bounds {
                 recipients: 20,
@@ -343,6 +344,7 @@ impl AcceptTls for NoCipher {
         let info = TlsInfo {
             version: "TLSv1.3".to_owned(),
             cipher: "NONE".to_owned(),
+            client: ClientProof::None,
         };
         Box::pin(std::future::ready(Ok((stream, info))))
     }

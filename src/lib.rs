@@ -14,6 +14,7 @@ pub mod mail;
 pub mod net;
 pub mod terminal;
 // floor 2
+pub mod acme;
 pub mod auth;
 pub mod automatic;
 pub mod filter;

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Admin;
 use super::conditions::Seen;
-use crate::net::CertificateState;
+use crate::acme::AcmeView;
+use crate::base::Timestamp;
+use crate::net::{AuthoritiesState, CertificateState};
 use crate::notice::{Kind, Severity};
 use crate::telemetry::names;
 use crate::terminal::duration;
@@ -23,8 +25,11 @@ pub enum Served {
     Admin,
 }
 
+/// Orders that fail in a row before it is told, while there is a certificate: half a day.
+const PATIENCE: u32 = 5;
+
 impl Served {
-    const fn word(self) -> &'static str {
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Mail => "mail",
             Self::Admin => "admin",
@@ -54,6 +59,13 @@ impl Admin {
             .collect();
         for state in states {
             see_certificate(seen, state, before);
+        }
+        let states = self.client_authorities.iter().map(|it| it.state());
+        for state in states.collect::<BTreeSet<_>>() {
+            see_authorities(seen, state, before);
+        }
+        if let Some(acme) = &self.acme {
+            see_acme(seen, &acme.view());
         }
     }
 
@@ -108,25 +120,76 @@ fn see_certificate(seen: &mut Seen, state: CertificateState, before: Duration) {
         let name = (Kind::Certificate, &*format!("{file}, renewed"));
         seen.add(name, (Severity::Critical, "refused"), None, (what, todo));
     }
-    let Some(ends) = state.ends else { return };
+    let todo = "Renew it; new files are read by themselves: docs/operations/certificates.md";
+    see_end(seen, (&file, "the certificate", todo), state.ends, before);
+}
+
+/// Authorities of clients: who comes from none of them is nobody.
+fn see_authorities(seen: &mut Seen, state: AuthoritiesState, before: Duration) {
+    let file = state.file.display().to_string();
+    if let Some(why) = state.refused {
+        let what = format!("new authorities of clients are not used, the old ones stay: {why}");
+        let todo = "Put a PEM file with the authorities there: docs/tls.md";
+        let name = (Kind::Certificate, &*format!("{file}, renewed"));
+        seen.add(name, (Severity::Critical, "refused"), None, (what, todo));
+    }
+    let todo = "Put the authorities there that follow it; the file is read by itself: docs/tls.md";
+    let what = "the last authority of clients in";
+    see_end(seen, (&file, what, todo), state.ends, before);
+}
+
+/// An authority that makes no certificate: at once when it has made none before, else when it has
+/// failed so often that somebody has to look.
+fn see_acme(seen: &mut Seen, acme: &AcmeView) {
+    let limit = if acme.ends.is_some() { PATIENCE } else { 1 };
+    if acme.failures < limit {
+        return;
+    }
+    let hosts = acme.hosts.join(", ");
+    let what = format!(
+        "no certificate was made for {hosts}, {} times in a row: {}",
+        acme.failures, acme.what
+    );
+    let todo = "Each of its hosts leads here, port 80 of them to acme.bind? Then `tideover reload` \
+                tries again: docs/tls.md";
+    let name = (Kind::Certificate, "[acme]");
+    seen.add(
+        name,
+        (Severity::Warning, "failed"),
+        acme.tried,
+        (what, todo),
+    );
+}
+
+/// What ends within `before`, or has ended.
+fn see_end(
+    seen: &mut Seen,
+    (file, what, todo): (&str, &str, &'static str),
+    ends: Option<Timestamp>,
+    before: Duration,
+) {
+    let Some(ends) = ends else { return };
     if ends.before(before) > seen.now {
         return;
     }
     let left = ends.since(seen.now);
     let (severity, word, what) = if left.is_zero() {
-        let what = format!("the certificate {file} has ended on {ends}");
+        let what = format!("{what} {file} has ended on {ends}");
         (Severity::Critical, "ended", what)
     } else if left < before / 3 {
-        let what = format!("the certificate {file} ends in {}", duration(left));
+        let what = format!("{what} {file} ends in {}", duration(left));
         (Severity::Critical, "soon", what)
     } else {
-        let what = format!("the certificate {file} ends in {}", duration(left));
+        let what = format!("{what} {file} ends in {}", duration(left));
         (Severity::Warning, "ends", what)
     };
-    let todo = "Renew it; new files are read by themselves: docs/operations/certificates.md";
     let since = Some(ends.before(before));
-    let name = (Kind::Certificate, file.as_str());
-    seen.add(name, (severity, word), since, (what, todo));
+    seen.add(
+        (Kind::Certificate, file),
+        (severity, word),
+        since,
+        (what, todo),
+    );
 }
 
 #[cfg(test)]
@@ -170,6 +233,22 @@ mod tests {
         assert_eq!(
             seen.all.conditions[0].subject,
             "/etc/tideover/tls.crt, renewed"
+        );
+        let mut seen = Seen::at("2027-02-22T00:00:00Z".parse().unwrap());
+        let state = AuthoritiesState {
+            file: "/etc/tideover/partners.pem".into(),
+            ends: "2027-02-28T00:00:00Z".parse().ok(),
+            refused: Some("it is empty".to_owned()),
+        };
+        see_authorities(&mut seen, state, Duration::from_secs(21 * 86_400));
+        let told: Vec<_> = seen.all.conditions.iter().map(|it| &*it.what).collect();
+        assert!(
+            told[0].contains("the old ones stay: it is empty"),
+            "{told:?}"
+        );
+        assert!(
+            told[1].contains("in /etc/tideover/partners.pem ends in"),
+            "{told:?}"
         );
     }
 }

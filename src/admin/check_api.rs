@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::extract::Query;
 use super::operation::{Operation, look};
 use super::{Admin, AdminError, Role, automatic_api, key_api};
+use crate::acme::AcmeView;
 use crate::base::Timestamp;
 use crate::cutover::Report;
 use crate::route::RelayTest;
@@ -50,6 +51,9 @@ pub struct CheckView {
     pub summary: Vec<String>,
     /// Those of `[tls]`, and who sees which.
     pub certificates: Vec<CheckCertificate>,
+    /// The one that an authority makes for us.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acme: Option<AcmeView>,
     /// Content filters, as they answer from here.
     pub filters: Vec<CheckFilter>,
     /// The public DNS; only when it was asked for, and the file is good.

@@ -15,6 +15,7 @@ mod caller;
 mod case_numbers;
 mod cases_api;
 mod certificates;
+mod certificates_api;
 mod check_api;
 mod conditions;
 mod config_api;
@@ -78,6 +79,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::acme::Acme;
 use crate::activation::Activation;
 use crate::auth::KeyFolder;
 use crate::automatic::Policy;
@@ -88,7 +90,7 @@ use crate::directory::{Generations, Syncer, Waves};
 use crate::drill::Drills;
 use crate::filter::Filters;
 use crate::inbound::Load;
-use crate::net::TlsServer;
+use crate::net::{ClientAuthorities, TlsServer};
 use crate::notice::Notices;
 use crate::outbound::Outbound;
 use crate::queue::Queue;
@@ -118,6 +120,7 @@ pub use case_numbers::CaseNumbers;
 pub(crate) use cases_api::CaseOrder;
 pub use cases_api::{CaseDetails, CaseMemberView, CaseReleased, CaseView};
 pub use certificates::{CertificateTrouble, Served};
+pub use certificates_api::{AuthoritiesView, CertificatesView, ShownView};
 pub use check_api::{CheckCertificate, CheckDepth, CheckDns, CheckFilter, CheckProblem, CheckView};
 pub(crate) use config_api::ReloadQuery;
 pub use config_api::{
@@ -240,6 +243,10 @@ pub struct Admin {
     pub load: Load,
     /// The certificates that are shown to others.
     pub certificates: BTreeMap<Served, Arc<TlsServer>>,
+    /// Who has certificates made for us; `None`: nobody.
+    pub acme: Option<Acme>,
+    /// From which certificates of clients come, of each listener that asks for them.
+    pub client_authorities: Vec<Arc<ClientAuthorities>>,
     /// The sources that are synchronised.
     pub sync: Syncer,
     /// The routes, and the board of the backends with them.

@@ -317,6 +317,7 @@ impl From<&Peer> for PeerView {
             helo: peer.helo.clone(),
             protocol: peer.protocol.clone(),
             tls: peer.tls.clone(),
+            certificate: peer.certificate.clone(),
             user: peer.user.clone(),
             device: peer.device.clone(),
         }

@@ -7,6 +7,7 @@ use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::certificates_api::certificates;
 use super::extract::Query;
 use super::operation::{Operation, look};
 use super::{Admin, AdminError, Role};
@@ -23,6 +24,12 @@ pub(crate) struct TlsReportQuery {
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         look("/api/tls", Role::Viewer, "How TLS went", counts),
+        look(
+            "/api/tls/certificates",
+            Role::Viewer,
+            "Which certificates there are, and who makes ours (RFC 8555)",
+            certificates,
+        ),
         look(
             "/api/tls/reports",
             Role::Viewer,

@@ -362,6 +362,9 @@ pub struct PeerView {
     pub protocol: String,
     /// TLS version and cipher.
     pub tls: Option<String>,
+    /// The name that its certificate proved.
+    #[serde(default)]
+    pub certificate: Option<String>,
     /// The account that logged in.
     pub user: Option<String>,
     /// The device that it is.

@@ -11,6 +11,21 @@ pub struct TlsInfo {
     pub version: String,
     /// `TLS_AES_256_GCM_SHA384`.
     pub cipher: String,
+    /// What the client's certificate proved; of connections to others nothing.
+    #[serde(skip)]
+    pub client: ClientProof,
+}
+
+/// What a client proved by the certificate that it showed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ClientProof {
+    /// It showed none, or was not asked.
+    #[default]
+    None,
+    /// It proves nothing: why.
+    Refused(String),
+    /// It is the one with these names (`dNSName`), lower case, at least one.
+    Names(Vec<String>),
 }
 
 impl fmt::Display for TlsInfo {

@@ -51,6 +51,7 @@ mod running;
 mod setup;
 mod teller;
 mod tls;
+mod tls_certificates;
 mod users;
 mod watch;
 mod wave;

@@ -190,6 +190,7 @@ fn a_trace_fits_and_keeps_words_whole() {
             helo: String::new(),
             protocol: "dsn".to_owned(),
             tls: None,
+            certificate: None,
             user: None,
             device: None,
         },

@@ -1,15 +1,18 @@
-//! `tls`: how it went with servers outside, and what they are told of it.
+//! `tls`: how it went with servers outside, what they are told of it, and our certificates.
 
 use clap::Subcommand;
 
 use super::intent::{Request, escape};
 use super::render::Page;
 use super::{Asker, Failure};
+use crate::admin::CertificatesView;
 use crate::outbound::{TlsCount, TlsReportState, TlsReportView};
 use crate::terminal::{Cell, Table, Tone, moment, visible};
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub(crate) enum TlsVerb {
+    /// Which certificates are shown to whom, and who makes ours
+    Certificates,
     /// What domains outside are told of it (RFC 8460), today's and those of the last days
     Report {
         /// The reports to this domain, word for word
@@ -21,6 +24,7 @@ pub(crate) enum TlsVerb {
 pub(super) fn request(verb: Option<&TlsVerb>) -> Request {
     Request::get(match verb {
         None => "/api/tls".to_owned(),
+        Some(TlsVerb::Certificates) => "/api/tls/certificates".to_owned(),
         Some(TlsVerb::Report { domain: None }) => "/api/tls/reports".to_owned(),
         Some(TlsVerb::Report {
             domain: Some(domain),
@@ -37,6 +41,10 @@ impl Asker {
         let page = self.page;
         match verb {
             None => self.show(request, |it: &Vec<TlsCount>| page.tls(it)).await,
+            Some(TlsVerb::Certificates) => {
+                let text = |it: &CertificatesView| page.tls_certificates(it);
+                self.show(request, text).await
+            }
             Some(TlsVerb::Report { domain }) => {
                 let text = |it: &Vec<TlsReportView>| match domain {
                     None => page.tls_reports(it),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::client_ca_keys::{ClientCa, client_ca};
 use super::reader::{At, Section};
 use super::sections::{bind, not_one_of};
 use super::{Config, ListenerConfig, Problem};
@@ -20,6 +21,7 @@ pub(super) struct Listener {
     pub(super) require_tls_from: Vec<Network>,
     pub(super) requiretls: bool,
     pub(super) device_login: bool,
+    pub(super) client_ca: ClientCa,
 }
 
 impl Listener {
@@ -32,6 +34,8 @@ impl Listener {
             require_tls_from: self.require_tls_from,
             requiretls: self.requiretls,
             device_login: self.device_login,
+            client_ca: self.client_ca.file.map(|at| at.value),
+            certificates: self.client_ca.rights,
         }
     }
 }
@@ -70,6 +74,7 @@ fn listener(section: Section<'_>) -> Option<Listener> {
     let require_tls_from = require_tls_from(&section, tls.as_ref().map(|tls| tls.value));
     let requiretls = requiretls(&section, tls.as_ref().map(|tls| tls.value));
     let device_login = device_login(&section, (&role, tls.as_ref().map(|tls| tls.value)));
+    let client_ca = client_ca(&section, &role, tls.as_ref().map(|tls| tls.value));
     section.finish();
     Some(Listener {
         bind: bind?,
@@ -79,6 +84,7 @@ fn listener(section: Section<'_>) -> Option<Listener> {
         require_tls_from,
         requiretls,
         device_login,
+        client_ca,
     })
 }
 
@@ -156,6 +162,8 @@ fn role(section: &Section<'_>, tls: Option<&At<TlsMode>>) -> Role {
         ("relay", Some(allow)) if !allow.value.is_empty() => Role::Relay {
             allow: allow.value.into_iter().map(|at| at.value).collect(),
         },
+        // By its certificate somebody is, then.
+        ("relay", _) if section.has("allow_names") => Role::Relay { allow: Vec::new() },
         ("relay", _) => {
             section.missing(
                 "allow",

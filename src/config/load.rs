@@ -9,10 +9,10 @@ use toml::de::DeTable;
 use super::reader::{At, Section, Source};
 use super::verify::{self, Ourselves};
 use super::{
-    Config, LdapSource, Listing, Problem, Problems, ServerConfig, WebConfig, admin_keys, auth_keys,
-    automatic_keys, dns_keys, drill, filter_keys, landing_keys, ldap_keys, listener_keys, log_keys,
-    mta_sts_keys, notice_keys, online, people, people_keys, platforms, sections, signing, tls_keys,
-    tls_policy_keys, tlsrpt_keys, writeback_keys,
+    Config, LdapSource, Listing, Problem, Problems, ServerConfig, WebConfig, acme_keys, admin_keys,
+    auth_keys, automatic_keys, client_ca_keys, dns_keys, drill, filter_keys, landing_keys,
+    ldap_keys, listener_keys, log_keys, mta_sts_keys, notice_keys, online, people, people_keys,
+    platforms, sections, signing, tls_keys, tls_policy_keys, tlsrpt_keys, writeback_keys,
 };
 use crate::base::read_regular;
 use crate::directory::Directory;
@@ -202,6 +202,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let (tls, backends) = (tls_keys::tls(root), platforms::backends(root));
     let (domains, check, (dmarc, policies)) = online::domains(root, &backends);
     let mta_sts = mta_sts_keys::door(root, &policies);
+    let acme = acme_keys::acme(root, &tls);
     let (auth, notices) = (auth_keys::auth(root, dmarc), notice_keys::notices(root));
     let filters = filter_keys::filters(root, (&listeners, &domains));
     let automatic = automatic_keys::automatic(root, &domains);
@@ -214,8 +215,9 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let drill = drill::drill(root, &backends, &domains);
     let secured = tls_policy_keys::secured(root, &domains);
 
-    let others = (web.as_ref(), admin.as_ref(), mta_sts.as_ref());
-    check_binds(source, &listeners, others);
+    let answers = acme.as_ref().and_then(|acme| acme.bind.as_ref());
+    let others = [mta_sts.as_ref(), answers].into_iter().flatten();
+    check_binds(source, &listeners, (web.as_ref(), admin.as_ref(), others));
     let binds = listeners.iter().map(|listener| listener.bind.value);
     let ourselves = Ourselves {
         listeners: binds.collect(),
@@ -225,7 +227,12 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     if depth != Depth::Settings {
         verify::writable(source, &server.data_dir);
         verify::identity(source, &server.data_dir.value, spool_uuid.as_ref());
-        tls.check_files(source);
+        tls.check_files(source, acme.as_ref());
+        acme.iter().for_each(|acme| acme.check_files(source));
+        let authorities = listeners
+            .iter()
+            .filter_map(|one| one.client_ca.file.as_ref());
+        authorities.for_each(|file| client_ca_keys::check_file(source, file));
         check_files(source, (&directory, web.as_ref()));
         platforms::check_files(source, &backends);
         filter_keys::check_files(source, &filters);
@@ -236,13 +243,15 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     }
 
     let server = server_config(server)?;
+    let made = acme.is_some().then(|| acme_keys::pair(&server));
     Some(Config {
         file: source.file().to_owned(),
+        acme: acme.and_then(|acme| acme.config(&server, &policies)),
         mta_sts: mta_sts_keys::config(mta_sts, policies, &server.hostname),
         server,
         spool,
         listeners: listener_keys::configs(listeners),
-        tls: tls.config(),
+        tls: tls.config(made),
         backends: platforms::configs(backends),
         domains,
         notices: notices.config,
@@ -270,19 +279,19 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
 }
 
 /// Nobody has the port of somebody else.
-fn check_binds(
+fn check_binds<'a>(
     source: &Source<'_>,
-    listeners: &[listener_keys::Listener],
-    (web, admin, mta_sts): (
-        Option<&sections::Web>,
-        Option<&admin_keys::Admin>,
-        Option<&At<SocketAddr>>,
+    listeners: &'a [listener_keys::Listener],
+    (web, admin, others): (
+        Option<&'a sections::Web>,
+        Option<&'a admin_keys::Admin>,
+        impl Iterator<Item = &'a At<SocketAddr>>,
     ),
 ) {
     let binds = listeners.iter().map(|listener| &listener.bind);
     let web = web.and_then(|web| web.bind.as_ref());
     let admin = admin.and_then(|admin| admin.bind.as_ref());
-    let binds: Vec<_> = binds.chain(web).chain(admin).chain(mta_sts).collect();
+    let binds: Vec<_> = binds.chain(web).chain(admin).chain(others).collect();
     verify::binds(source, &binds);
 }
 

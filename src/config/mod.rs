@@ -4,9 +4,11 @@
 //! would lose or misroute mail, and `listing` what is in force. Every key stands in
 //! `docs/config.md` and in `config/tideover.toml`; a test sees to it.
 
+mod acme_keys;
 mod admin_keys;
 mod auth_keys;
 mod automatic_keys;
+mod client_ca_keys;
 mod dns_keys;
 mod drill;
 mod entry;
@@ -47,6 +49,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use acme_keys::AcmeConfig;
 pub use automatic_keys::AutomaticConfig;
 pub use dns_keys::DnsConfig;
 pub use drill::DrillConfig;
@@ -66,7 +69,7 @@ use crate::backend::BackendOptions;
 use crate::directory::{
     Builder, Directory, DomainRule, GenerationOptions, ImportOptions, Rules, read_csv_file,
 };
-use crate::inbound::{Bounds, Role, Spokesmen, TlsMode};
+use crate::inbound::{Bounds, CertificateRights, Role, Spokesmen, TlsMode};
 use crate::ldap::LdapOptions;
 use crate::mail::{BackendId, FinalCause};
 use crate::net::Network;
@@ -89,8 +92,10 @@ pub struct Config {
     pub spool: SpoolConfig,
     /// `[[listener]]`, at least one.
     pub listeners: Vec<ListenerConfig>,
-    /// `[tls]`; `None`: a self-signed pair in `data_dir`.
+    /// `[tls]`, with the pair of `[acme]`; `None`: a self-signed pair in `data_dir`.
     pub tls: Option<TlsFiles>,
+    /// `[acme]`; `None`: nobody makes certificates for us.
+    pub acme: Option<AcmeConfig>,
     /// `[mta_sts]`, and `mta_sts` of the domains.
     pub mta_sts: MtaStsConfig,
     /// `[backend.NAME]`, at least one.
@@ -252,6 +257,11 @@ pub struct ListenerConfig {
     pub requiretls: bool,
     /// May a device log in where nobody has to?
     pub device_login: bool,
+    /// PEM file of the authorities from which certificates of clients come; `None`: nobody is asked
+    /// for one.
+    pub client_ca: Option<PathBuf>,
+    /// What clients may whose certificate proves who they are.
+    pub certificates: CertificateRights,
 }
 
 /// `[tls]`.

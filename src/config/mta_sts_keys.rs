@@ -108,9 +108,12 @@ impl Config {
             return Vec::new();
         };
         let pairs = self.tls.as_ref().and_then(|files| files.load().ok());
-        let names: Vec<String> = pairs
+        let mut names: Vec<String> = pairs
             .map(|pairs| pairs.states().into_iter().flat_map(|it| it.names).collect())
             .unwrap_or_default();
+        // What is not there yet is ordered.
+        let ordered = self.acme.iter().flat_map(|acme| acme.options.hosts.clone());
+        names.extend(ordered);
         let mut warnings = Vec::new();
         let mut warn = |key: &str, what: String| {
             warnings.push(Problem {

@@ -80,6 +80,7 @@ impl Config {
                     require_tls_from: listener.require_tls_from.clone(),
                     requiretls: listener.requiretls,
                     device_login: listener.device_login,
+                    certificates: listener.certificates.clone(),
                     max_message_size: self.spool.max_message_size,
                     bounds: self.bounds(),
                 };

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::acme_keys::Acme;
 use super::reader::{At, Section, Source};
 use super::sections::non_empty;
 use super::verify::readable;
@@ -60,8 +61,9 @@ fn files(section: &Section<'_>) -> [Option<At<PathBuf>>; 2] {
 
 impl Tls {
     /// The files are there, make pairs that TLS can use, and are for somebody.
-    pub(super) fn check_files(&self, source: &Source<'_>) {
+    pub(super) fn check_files(&self, source: &Source<'_>, made: Option<&Acme>) {
         match (&self.first, self.more.first()) {
+            (None, _) if made.is_some() => {}
             (Some(first), _) => drop(pair(source, first)),
             (None, Some((certificate, _))) => {
                 let what = "has no certificate of [tls] beside it, expected one for those who \
@@ -81,11 +83,20 @@ impl Tls {
         }
     }
 
-    /// As the server uses them.
-    pub(super) fn config(self) -> Option<TlsFiles> {
+    /// The certificate that is named for those who name no other host.
+    pub(super) fn first(&self) -> Option<&At<PathBuf>> {
+        self.first.as_ref().map(|(certificate, _)| certificate)
+    }
+
+    /// As the server uses them; `made`: the pair that an authority makes for us, in one file.
+    pub(super) fn config(self, made: Option<PathBuf>) -> Option<TlsFiles> {
         let more = self.more.into_iter().map(CertificateFiles::of);
+        let made = made.map(|pair| CertificateFiles {
+            certificate: pair.clone(),
+            key: pair,
+        });
         Some(TlsFiles {
-            first: CertificateFiles::of(self.first?),
+            first: self.first.map(CertificateFiles::of).or(made)?,
             more: more.collect(),
         })
     }

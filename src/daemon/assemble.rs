@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::accounts::AccountDesk;
 use super::catch_up::{Rest, known_people};
-use super::certificates::Certificates;
+use super::certificates::{Certificates, mail_doors};
 use super::clients::{client, filters, mailboxes};
 use super::door::desks;
 use super::front::{LdapFront, provider};
@@ -20,6 +20,7 @@ use super::sockets::{Handed, Sockets};
 use super::submitters::logins;
 use super::visit_key::visit_key;
 use super::{Running, StartError, certificates, drills, notices, sync};
+use crate::acme::Acme;
 use crate::activation::Activation;
 use crate::admin::{self, Admin, Doorway, Served};
 use crate::auth::{Checker, KeyFolder, Signer};
@@ -60,6 +61,7 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
     let sockets = Sockets::bind(&config, handed)?;
     make_data_dir(&config.server.data_dir).map_err(StartError::other("data_dir"))?;
     let tls = certificates::load(&config)?;
+    let (doors, client_authorities) = mail_doors(&config, &tls)?;
     let opened = open_spool(&config).await?;
     let directory = known_people(directory, &opened);
     let base = Base::new(&config, directory, opened.spool.clone())?;
@@ -67,7 +69,8 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
     let (queue, drills) = base.queue(&config, &outbound);
     let accounts = base.accounts(&config)?;
     let provider = provider(&config, &base)?;
-    let movers = movers(&config, &base, (&queue, &outbound, &tls))?;
+    let acme = base.serve_answers(&config, sockets.answers)?;
+    let movers = movers(&config, &base, (&queue, &outbound), (&tls, acme.clone()))?;
     let (reloader, told) = Reloader::new(config.clone(), base.clone(), movers.clone());
     let writer = run(opened.writer)?;
     let rest = Rest::new((&movers, &accounts), &config, opened.committed);
@@ -93,6 +96,8 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
             devices: base.devices.clone(),
             load: base.load.clone(),
             certificates: tls.clone(),
+            client_authorities,
+            acme: movers.acme.clone(),
             writebacks: movers.writebacks.clone(),
             sync: base.syncer.clone(),
             router: base.router.clone(),
@@ -109,10 +114,14 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
         },
     )?;
     notices::start(&admin, &base, &opened.recovery);
+    if let Some(acme) = acme {
+        base.shutdown
+            .spawn("certificates", acme.keep(base.shutdown.clone()));
+    }
     base.serve_policies(sockets.policies, &tls, &movers.policies);
     Ok(Running {
         // Mail last: whoever sees the greeting can ask `status`.
-        listeners: base.serve_mail(&config, sockets.mail, (tls.get(&Served::Mail), webmail)),
+        listeners: base.serve_mail(&config, sockets.mail, (doors, webmail)),
         spool: base.spool,
         router: base.router,
         queue,
@@ -364,7 +373,8 @@ fn run(writer: Writer) -> Result<JoinHandle<()>, StartError> {
 fn movers(
     config: &Config,
     base: &Base,
-    (queue, outbound, tls): (&Queue, &Outbound, &Certificates),
+    (queue, outbound): (&Queue, &Outbound),
+    (tls, acme): (&Certificates, Option<Acme>),
 ) -> Result<Movers, StartError> {
     let replays = Replays::new(queue.clone(), config.replay);
     let imap = mailboxes(config, base.dns.clone())?;
@@ -388,6 +398,7 @@ fn movers(
         notices: notices::notices(base, config, outbound)?,
         certificates: tls.get(&Served::Mail).cloned(),
         policies: PolicyDesk::new(config.mta_sts.policies.clone()),
+        acme,
     })
 }
 

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::StartError;
+use crate::acme::AcmeFiles;
 use crate::admin::Served;
 use crate::config::Config;
 use crate::inbound::TlsMode;
-use crate::net::{TlsFileError, TlsPairs, TlsServer};
+use crate::net::{ClientAuthorities, TlsFileError, TlsPairs, TlsServer};
 
 /// By whom they are shown to.
 pub(super) type Certificates = BTreeMap<Served, Arc<TlsServer>>;
@@ -16,6 +17,11 @@ pub(super) type Certificates = BTreeMap<Served, Arc<TlsServer>>;
 /// operators' door.
 pub(super) fn load(config: &Config) -> Result<Certificates, StartError> {
     let mut all = Certificates::new();
+    if config.acme.is_some() {
+        let files = AcmeFiles::new(&config.server.data_dir);
+        let prepared = files.prepare(&config.server.hostname.to_string());
+        prepared.map_err(StartError::other("[acme]"))?;
+    }
     let mut listeners = config.listeners.iter();
     let encrypts = listeners.any(|listener| listener.tls != TlsMode::None);
     if encrypts || config.mta_sts.bind.is_some() {
@@ -31,6 +37,30 @@ pub(super) fn load(config: &Config) -> Result<Certificates, StartError> {
         all.insert(Served::Admin, Arc::new(server));
     }
     Ok(all)
+}
+
+/// How each listener makes handshakes, in the order of the config.
+pub(super) type MailDoors = Vec<Option<Arc<TlsServer>>>;
+
+/// Those that ask for certificates of clients know them by authorities of their own.
+pub(super) fn mail_doors(
+    config: &Config,
+    tls: &Certificates,
+) -> Result<(MailDoors, Vec<Arc<ClientAuthorities>>), StartError> {
+    let (mut doors, mut all) = (MailDoors::new(), Vec::new());
+    for listener in &config.listeners {
+        let shown = tls.get(&Served::Mail);
+        let (Some(shown), Some(file)) = (shown, &listener.client_ca) else {
+            doors.push(shown.map(Arc::clone));
+            continue;
+        };
+        let authorities = ClientAuthorities::load(file);
+        let authorities = Arc::new(authorities.map_err(StartError::other("client_ca"))?);
+        let door = shown.asking(Arc::clone(&authorities));
+        doors.push(Some(Arc::new(door.map_err(StartError::other("TLS"))?)));
+        all.push(authorities);
+    }
+    Ok((doors, all))
 }
 
 /// Those of the listeners, as the files are now.

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::assemble::Base;
+use super::certificates::MailDoors;
 use super::submitters::AllSubmitters;
 use crate::config::Config;
 use crate::inbound::{self, Submitters};
-use crate::net::{AcceptTls, Listen as _, TcpListen, TlsServer};
+use crate::net::{AcceptTls, Listen as _, TcpListen};
 use crate::route::LoopGuard;
 use crate::webmail::Webmail;
 
@@ -17,20 +18,21 @@ impl Base {
         &self,
         config: &Config,
         sockets: Vec<TcpListen>,
-        (tls, webmail): (Option<&Arc<TlsServer>>, Option<Webmail>),
+        (doors, webmail): (MailDoors, Option<Webmail>),
     ) -> Vec<SocketAddr> {
         super::relay_watch::spawn(self, config);
         let look = self.load.clone().keep(self.shutdown.clone());
         self.shutdown.spawn("load", look);
         let submitters = Arc::new(AllSubmitters::new(self.devices.clone(), webmail));
         let mut addresses = Vec::new();
-        for (socket, (_, options)) in sockets.into_iter().zip(config.inbound_options()) {
+        let options = config.inbound_options().into_iter();
+        for ((socket, (_, options)), tls) in sockets.into_iter().zip(options).zip(doors) {
             addresses.push(socket.local_address());
             let server = inbound::Server::new(
                 options,
                 self.spool.clone(),
                 Arc::new(self.router.clone()),
-                tls.map(|tls| Arc::clone(tls) as Arc<dyn AcceptTls>),
+                tls.map(|tls| tls as Arc<dyn AcceptTls>),
                 self.clock.clone(),
             );
             let (router, spool) = (self.router.clone(), self.spool.clone());

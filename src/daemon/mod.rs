@@ -3,6 +3,7 @@
 //! [`start`] is the only place that builds the whole; `serve` and `demo` both use it.
 
 mod accounts;
+mod acme_door;
 mod assemble;
 mod catch_up;
 mod certificates;

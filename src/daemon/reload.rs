@@ -14,6 +14,7 @@ use super::keeper::Keeper;
 use super::policy_door::PolicyDesk;
 use super::reading::Reading;
 use super::{certificates, sync};
+use crate::acme::Acme;
 use crate::admin::{CheckDepth, CheckView, ConfigView, Reload};
 use crate::auth::KeyFolder;
 use crate::automatic::Policy;
@@ -44,6 +45,8 @@ pub(super) struct Movers {
     /// Of the listeners; `None`: none of them encrypts.
     pub(super) certificates: Option<Arc<TlsServer>>,
     pub(super) policies: PolicyDesk,
+    /// Who has certificates made; `None`: nobody.
+    pub(super) acme: Option<Acme>,
 }
 
 /// What a reload changes.
@@ -210,6 +213,8 @@ impl Reloader {
         if let (Some(shown), Some(pairs)) = (&self.movers.certificates, certificates) {
             shown.show(pairs);
         }
+        // Somebody may have mended what was in its way.
+        self.movers.acme.iter().for_each(Acme::try_again);
         let queue_options = new.queue_options();
         {
             let mut current = self.current();
@@ -338,6 +343,7 @@ pub(super) fn changed_for_good(old: &Config, new: &Config) -> Vec<&'static str> 
             text(&old.mta_sts.bind),
             text(&new.mta_sts.bind),
         ),
+        ("[acme]", text(&old.acme), text(&new.acme)),
         ("[dns]", text(&old.dns), text(&new.dns)),
         ("[web]", text(&old.web), text(&new.web)),
         ("[admin]", text(&old.admin), text(&new.admin)),

@@ -39,7 +39,7 @@ impl Handed {
         }
         let why = format!(
             "{} was handed over (LISTEN_FDS), and the config names no such port: change the \
-             socket unit, or the bind of a listener, of [web], [admin] or [mta_sts]",
+             socket unit, or the bind of a listener, of [web], [admin], [mta_sts] or [acme]",
             left.join(", ")
         );
         Err(StartError::other("sockets")(why))
@@ -54,6 +54,7 @@ pub(super) struct Sockets {
     pub(super) admin: Option<TcpListen>,
     pub(super) admin_address: Option<SocketAddr>,
     pub(super) policies: Option<TcpListen>,
+    pub(super) answers: Option<TcpListen>,
 }
 
 impl Sockets {
@@ -75,6 +76,8 @@ impl Sockets {
             .transpose()?;
         let policies = config.mta_sts.bind.map(|bind| handed.listen(bind));
         let policies = policies.transpose()?;
+        let answers = config.acme.as_ref().map(|acme| handed.listen(acme.bind));
+        let answers = answers.transpose()?;
         let mail = mail?;
         handed.assert_none_left()?;
         Ok(Self {
@@ -83,6 +86,7 @@ impl Sockets {
             web,
             admin_address: admin.as_ref().map(Listen::local_address),
             policies,
+            answers,
             admin,
         })
     }

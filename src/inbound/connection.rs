@@ -9,6 +9,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::TlsMode;
+use super::certificate::Shown;
 use super::device::Known;
 use super::load::{Hold, come_later};
 use super::login::LoggedIn;
@@ -44,6 +45,8 @@ pub(super) struct Connection {
     /// May the peer say XCLIENT? Whatever it says, it remains who it is.
     introduces: Introduces,
     pub(super) tls: Option<TlsInfo>,
+    /// Who it is by its certificate.
+    pub(super) shown: Shown,
     /// Who has logged in.
     pub(super) login: Option<LoggedIn>,
     /// By what somebody may.
@@ -113,6 +116,7 @@ impl Connection {
             permit: Some(client.permit),
             introduces,
             tls: None,
+            shown: Shown::default(),
             login: None,
             mechanisms: Mechanism::BY_PASSWORD,
             login_by,
@@ -184,7 +188,7 @@ impl Connection {
             self.permit = Some(permit.reassign(client, self.standing)?);
         }
         self.login = None;
-        (self.known, self.origin) = self.server.know(client, self.standing);
+        self.recognise();
         Ok(())
     }
 
@@ -207,6 +211,7 @@ impl Connection {
         let result = result.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         match result {
             Ok((stream, info)) => {
+                self.meet(&info.client);
                 self.tls = Some(info);
                 Some(stream)
             }

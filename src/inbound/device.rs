@@ -83,8 +83,7 @@ impl Connection {
     /// Asks again who it is, when that was not known at its beginning.
     pub(super) fn learn_device(&mut self) {
         if matches!(self.known, Known::NotYet) {
-            let address = self.peer.ip();
-            (self.known, self.origin) = self.server.know(address, self.standing);
+            self.recognise();
         }
     }
 
@@ -113,14 +112,21 @@ impl Connection {
         self.noting(device, devices.afford(device, recipients))
     }
 
-    /// May it send there?
-    pub(super) fn admission(&self, to: &ForwardPath) -> Admission {
-        let doorway = |origin| Doorway {
+    pub(super) fn doorway(&self, origin: Origin) -> Doorway<'_> {
+        Doorway {
             options: &self.server.options,
             admit: self.server.admit.as_ref(),
             origin,
-        };
+        }
+    }
+
+    /// May it send there?
+    pub(super) fn admission(&self, to: &ForwardPath) -> Admission {
+        let doorway = |origin| self.doorway(origin);
         let device = match &self.known {
+            Known::Nobody if self.origin == Origin::Internet => {
+                return self.admission_of_tenants(to);
+            }
             Known::Nobody => return doorway(self.origin).admission(to),
             // It may be one that may less than its address.
             Known::NotYet => {

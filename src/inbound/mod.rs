@@ -11,6 +11,7 @@
 mod admission;
 mod authorship;
 mod automatic;
+mod certificate;
 mod connection;
 mod content;
 mod crowd;
@@ -41,6 +42,7 @@ mod wire;
 
 use std::time::Duration;
 
+pub use certificate::CertificateRights;
 pub use current_bounds::CurrentBounds;
 pub use listener::run;
 pub use load::{Busy, Load, Strain};
@@ -75,6 +77,8 @@ pub struct Options {
     pub requiretls: bool,
     /// May a device of ours log in where nobody has to (AUTH on port 25)?
     pub device_login: bool,
+    /// What clients may whose certificate proves who they are.
+    pub certificates: CertificateRights,
     /// `spool.max_message_size` in bytes. Beyond: 552 5.3.4.
     pub max_message_size: u64,
     /// The bounds.

@@ -1,6 +1,6 @@
 //! Options for the tests of this room.
 
-use super::{Bounds, Options, Role, Spokesmen, TlsMode};
+use super::{Bounds, CertificateRights, Options, Role, Spokesmen, TlsMode};
 
 /// A door of this role, for messages of 1,000 bytes.
 pub(super) fn options(role: Role) -> Options {
@@ -14,6 +14,7 @@ pub(super) fn options(role: Role) -> Options {
         require_tls_from: Vec::new(),
         requiretls: false,
         device_login: false,
+        certificates: CertificateRights::default(),
         max_message_size: 1000,
         bounds: Bounds::default(),
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::certificate::Tenant;
 use super::connection::{Connection, spool_reply};
 use super::content::Content;
 use super::session::Hello;
@@ -9,7 +10,7 @@ use super::transaction::Transaction;
 use crate::auth::{Checked, Checker, Reading, Ruling, Subject, results_field, rule};
 use crate::automatic::Sealed;
 use crate::filter;
-use crate::mail::{HoldReason, Verdict};
+use crate::mail::{Authenticity, HoldReason, Verdict};
 use crate::route::Origin;
 use crate::smtp::Reply;
 use crate::spool::Draft;
@@ -55,6 +56,10 @@ impl Connection {
         mut content: Content,
     ) -> Reply {
         let whole = (&draft, content.found().size);
+        let tenant = match self.tenant(whole, &transaction).await {
+            Ok(tenant) => tenant,
+            Err(reply) => return reply,
+        };
         let sent = (&transaction.from, transaction.recipients.len());
         if let Err(reply) = self.check_submission(whole, sent).await {
             return reply;
@@ -99,6 +104,9 @@ impl Connection {
             return spool_reply(&error);
         }
         let mut envelope = self.envelope(hello, transaction, (&content, verdict));
+        if tenant == Tenant::Ours {
+            envelope.authenticity = Authenticity::Relayed;
+        }
         envelope.filtered = looked_at.results;
         envelope.automatic = judged.automatic.map(Box::new);
         let held = Held {

@@ -46,3 +46,39 @@ pub const TLS_REPORTS_AT_ONCE: usize = 4;
 pub const TLS_REPORT_PLACES: usize = 4;
 /// One attempt to send a report to one place. Beyond: another attempt.
 pub const TLS_REPORT_SENDING: Duration = Duration::from_secs(300);
+
+/// The pauses after orders of certificates that failed in a row. Authorities let a host fail a few
+/// times an hour. Beyond: the last one.
+pub const ACME_AGAIN: [Duration; 7] = [
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(15 * 60),
+    Duration::from_secs(30 * 60),
+    Duration::from_secs(3_600),
+    Duration::from_secs(3 * 3_600),
+    Duration::from_secs(8 * 3_600),
+    Duration::from_secs(24 * 3_600),
+];
+/// From one certificate that was made to the next, at least; of one that is good for a shorter time
+/// a third of it.
+pub const ACME_REST: Duration = Duration::from_secs(12 * 3_600);
+/// So long an authority that makes certificates may want to be left alone. Beyond: it is asked.
+pub const ACME_LONGEST_WAIT: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// One question to it. Beyond: the order has failed.
+pub const ACME_EACH: Duration = Duration::from_secs(30);
+/// Addresses of it that are tried. Beyond: left out.
+pub const ACME_ADDRESSES: usize = 4;
+/// Bytes of an answer of it. Beyond: it is refused.
+pub const ACME_ANSWER: usize = 256 * 1024;
+/// From one look whether it has done its part to the next, at first.
+pub const ACME_LOOK: Duration = Duration::from_millis(500);
+/// So long it may take over each of its parts. Beyond: the order has failed.
+pub const ACME_PATIENCE: Duration = Duration::from_secs(300);
+/// Letters that are kept of why an order failed. Beyond: cut off.
+pub const ACME_REASON: usize = 1_000;
+/// Hosts of one certificate. Beyond: refused; authorities take as many.
+pub const ACME_HOSTS: usize = 100;
+/// From one look whether a certificate is due to the next, at most: clocks may be set, machines
+/// may sleep.
+pub const ACME_TURN: Duration = Duration::from_secs(3_600);
+/// From one question when it advises to renew to the next (RFC 9773 §4.3.2).
+pub const ACME_ADVICE: Duration = Duration::from_secs(6 * 3_600);

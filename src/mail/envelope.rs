@@ -150,6 +150,9 @@ pub struct Peer {
     /// TLS version and cipher, when it was encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<String>,
+    /// The name that its certificate proved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
     /// The account that logged in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,

@@ -20,6 +20,8 @@ pub struct Trace<'a> {
     pub protocol: &'a str,
     /// How the connection was protected.
     pub tls: Option<&'a TlsInfo>,
+    /// The name of its certificate, proven.
+    pub certificate: Option<&'a str>,
     /// The message.
     pub id: SpoolId,
     /// The recipient, when there is only one: with several it would tell blind copies.
@@ -37,6 +39,9 @@ impl fmt::Display for Trace<'_> {
         write!(f, "\tby {} with {}", self.hostname, self.protocol)?;
         if let Some(tls) = self.tls {
             write!(f, " ({} {})", Harmless(&tls.version), Harmless(&tls.cipher))?;
+        }
+        if let Some(name) = self.certificate {
+            write!(f, "\r\n\t(client certificate {} verified)", Harmless(name))?;
         }
         write!(f, "\r\n\tid {}", self.id)?;
         if let Some(recipient) = self.recipient {
@@ -65,7 +70,7 @@ impl fmt::Display for Harmless<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write as _;
         for c in self.0.chars() {
-            let safe = c.is_alphanumeric() || matches!(c, '-' | '.' | '_' | ':' | '[' | ']');
+            let safe = c.is_alphanumeric() || matches!(c, '-' | '.' | '_' | ':' | '[' | ']' | '*');
             f.write_char(if safe { c } else { '?' })?;
         }
         Ok(())
@@ -75,6 +80,7 @@ impl fmt::Display for Harmless<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::ClientProof;
 
     #[test]
     fn says_where_a_message_came_from() {
@@ -82,6 +88,7 @@ mod tests {
         let tls = TlsInfo {
             version: "TLSv1.3".to_owned(),
             cipher: "TLS_AES_256_GCM_SHA384".to_owned(),
+            client: ClientProof::None,
         };
         let mut trace = Trace {
             helo: "client(.example;\"",
@@ -89,6 +96,7 @@ mod tests {
             hostname: "mx.example.org",
             protocol: "ESMTPS",
             tls: Some(&tls),
+            certificate: None,
             id: SpoolId::from_u64(0),
             recipient: Some(&recipient),
             at: Timestamp::EPOCH,
@@ -99,6 +107,15 @@ mod tests {
              \tby mx.example.org with ESMTPS (TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n\
              \tid 0000000000000 for <ann@example.org>;\r\n\
              \tThu, 01 Jan 1970 00:00:00 +0000\r\n"
+        );
+        trace.certificate = Some("*.partner.example) by evil");
+        let told = trace.to_string();
+        assert!(
+            told.contains(
+                "ESMTPS (TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n\
+                 \t(client certificate *.partner.example??by?evil verified)\r\n\tid "
+            ),
+            "{told}"
         );
         trace.recipient = None;
         trace.tls = None;

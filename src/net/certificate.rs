@@ -16,6 +16,10 @@ const EXTENSIONS: u8 = 0xa3;
 const ALTERNATIVE_NAMES: [u8; 3] = [0x55, 0x1d, 0x11];
 /// `[2] IMPLICIT IA5String`.
 const DNS_NAME: u8 = 0x82;
+/// `id-ce-authorityKeyIdentifier`, 2.5.29.35.
+const AUTHORITY_KEY: [u8; 3] = [0x55, 0x1d, 0x23];
+/// `[0] IMPLICIT KeyIdentifier`.
+const KEY_IDENTIFIER: u8 = 0x80;
 
 /// `notAfter` of a certificate in DER; `None`: it cannot be read (RFC 5280 §4.1).
 pub(super) fn ends(der: &[u8]) -> Option<Timestamp> {
@@ -25,10 +29,40 @@ pub(super) fn ends(der: &[u8]) -> Option<Timestamp> {
     time(kind, std::str::from_utf8(not_after).ok()?)
 }
 
+/// `notBefore`.
+pub(super) fn begins(der: &[u8]) -> Option<Timestamp> {
+    let (validity, _) = validity(der)?;
+    let (kind, not_before, _) = element(validity)?;
+    time(kind, std::str::from_utf8(not_before).ok()?)
+}
+
+/// The content of `serialNumber`.
+pub(super) fn serial(der: &[u8]) -> Option<Vec<u8>> {
+    let (serial, _) = expect(numbered(der)?, INTEGER)?;
+    Some(serial.to_vec())
+}
+
+/// Does it name itself as who has signed it?
+pub(super) fn is_self_signed(der: &[u8]) -> bool {
+    let names = || {
+        let (issuer, rest) = expect(issued(der)?, SEQUENCE)?;
+        let (_validity, rest) = expect(rest, SEQUENCE)?;
+        let (subject, _) = expect(rest, SEQUENCE)?;
+        Some(issuer == subject)
+    };
+    names().unwrap_or(false)
+}
+
+/// The `keyIdentifier` of its authority (RFC 5280 §4.2.1.1).
+pub(super) fn authority_key(der: &[u8]) -> Option<Vec<u8>> {
+    let (kind, key, _) = element(extension(der, AUTHORITY_KEY)?)?;
+    (kind == KEY_IDENTIFIER).then(|| key.to_vec())
+}
+
 /// The host names of a certificate in DER, lower case: `dNSName` of its alternative names
 /// (RFC 5280 §4.2.1.6). None when it has none, or they cannot be read.
 pub(super) fn names(der: &[u8]) -> Vec<String> {
-    let mut rest = alternative_names(der).unwrap_or_default();
+    let mut rest = extension(der, ALTERNATIVE_NAMES).unwrap_or_default();
     let mut names = Vec::new();
     while let Some((kind, name, behind)) = element(rest) {
         rest = behind;
@@ -40,7 +74,8 @@ pub(super) fn names(der: &[u8]) -> Vec<String> {
     names
 }
 
-fn alternative_names(der: &[u8]) -> Option<&[u8]> {
+/// What stands in the `SEQUENCE` of this extension.
+fn extension(der: &[u8], wanted: [u8; 3]) -> Option<&[u8]> {
     let (_, rest) = validity(der)?;
     let (_subject, rest) = expect(rest, SEQUENCE)?;
     let (_key, mut rest) = expect(rest, SEQUENCE)?;
@@ -56,7 +91,7 @@ fn alternative_names(der: &[u8]) -> Option<&[u8]> {
         let (extension, behind) = expect(extensions, SEQUENCE)?;
         extensions = behind;
         let (name, rest) = expect(extension, OBJECT_IDENTIFIER)?;
-        if name != ALTERNATIVE_NAMES {
+        if name != wanted {
             continue;
         }
         // `critical` may stand before the value.
@@ -64,22 +99,31 @@ fn alternative_names(der: &[u8]) -> Option<&[u8]> {
             (OCTET_STRING, value, _) => value,
             (_, _, behind) => expect(behind, OCTET_STRING)?.0,
         };
-        return expect(value, SEQUENCE).map(|(names, _)| names);
+        return expect(value, SEQUENCE).map(|(content, _)| content);
     }
 }
 
 /// `validity`, and what stands behind it.
 fn validity(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (_issuer, rest) = expect(issued(der)?, SEQUENCE)?;
+    expect(rest, SEQUENCE)
+}
+
+/// `issuer`, and what stands behind it.
+fn issued(der: &[u8]) -> Option<&[u8]> {
+    let (_serial, rest) = expect(numbered(der)?, INTEGER)?;
+    let (_algorithm, rest) = expect(rest, SEQUENCE)?;
+    Some(rest)
+}
+
+/// `serialNumber`, and what stands behind it.
+fn numbered(der: &[u8]) -> Option<&[u8]> {
     let (certificate, _) = expect(der, SEQUENCE)?;
     let (to_be_signed, _) = expect(certificate, SEQUENCE)?;
-    let rest = match element(to_be_signed)? {
+    Some(match element(to_be_signed)? {
         (VERSION, _, rest) => rest,
         _ => to_be_signed,
-    };
-    let (_serial, rest) = expect(rest, INTEGER)?;
-    let (_algorithm, rest) = expect(rest, SEQUENCE)?;
-    let (_issuer, rest) = expect(rest, SEQUENCE)?;
-    expect(rest, SEQUENCE)
+    })
 }
 
 fn expect(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST};
-use hyper::{Method, Request, Uri};
+use hyper::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::http::uri::InvalidUri;
+use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 
 use super::{BoxedStream, CertificateCheck, Dial, Handshake, Resolve, TlsClient};
@@ -136,9 +137,24 @@ impl Https {
         ask: HttpAsk,
         bounds: HttpBounds,
     ) -> Result<(u16, Vec<u8>), HttpError> {
+        let request = request_of(place, ask)?;
+        let answer = self.call((place, authorities), request, bounds).await?;
+        Ok((answer.status().as_u16(), answer.into_body().to_vec()))
+    }
+
+    /// The same with a request of any kind; its address and its host are those of the place.
+    ///
+    /// # Errors
+    /// [`HttpError`].
+    pub async fn call(
+        &self,
+        (place, authorities): (&HttpPlace, Option<&Path>),
+        request: Request<Full<Bytes>>,
+        bounds: HttpBounds,
+    ) -> Result<Response<Bytes>, HttpError> {
         let asked = async {
             let stream = self.connect(place, authorities, bounds).await?;
-            exchange(stream, place, ask, bounds.answer).await
+            exchange(stream, place, request, bounds.answer).await
         };
         let asked = tokio::time::timeout(bounds.each, asked).await;
         let late = || HttpError::Away(format!("{} took too long", place.host));
@@ -201,15 +217,7 @@ impl Https {
     }
 }
 
-async fn exchange(
-    stream: BoxedStream,
-    place: &HttpPlace,
-    ask: HttpAsk,
-    most: usize,
-) -> Result<(u16, Vec<u8>), HttpError> {
-    let broken = |error: hyper::Error| HttpError::Away(format!("{}: {error}", place.host));
-    let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream));
-    let (mut sender, connection) = shaken.await.map_err(broken)?;
+fn request_of(place: &HttpPlace, ask: HttpAsk) -> Result<Request<Full<Bytes>>, HttpError> {
     let method = match ask.body {
         Some(_) => Method::POST,
         None => Method::GET,
@@ -217,9 +225,7 @@ async fn exchange(
     let mut request = Request::builder()
         .method(method)
         .uri(&place.path)
-        .header(HOST, place.authority())
-        .header(ACCEPT, "application/json")
-        .header(CONNECTION, "close");
+        .header(ACCEPT, "application/json");
     for (name, value) in ask.fields {
         request = request.header(name, value);
     }
@@ -229,16 +235,34 @@ async fn exchange(
         content = body;
     }
     let request = request.body(Full::new(Bytes::from(content)));
-    let request = request.map_err(|error| HttpError::Refused(error.to_string()))?;
+    request.map_err(|error| HttpError::Refused(error.to_string()))
+}
+
+async fn exchange(
+    stream: BoxedStream,
+    place: &HttpPlace,
+    mut request: Request<Full<Bytes>>,
+    most: usize,
+) -> Result<Response<Bytes>, HttpError> {
+    let broken = |error: hyper::Error| HttpError::Away(format!("{}: {error}", place.host));
+    let unfit = |error: InvalidUri| HttpError::Refused(error.to_string());
+    *request.uri_mut() = place.path.parse().map_err(unfit)?;
+    let host = HeaderValue::try_from(place.authority());
+    let host = host.map_err(|error| HttpError::Refused(error.to_string()))?;
+    request.headers_mut().insert(HOST, host);
+    let close = HeaderValue::from_static("close");
+    request.headers_mut().insert(CONNECTION, close);
+    let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream));
+    let (mut sender, connection) = shaken.await.map_err(broken)?;
     let answered = async {
         let answer = sender.send_request(request).await.map_err(broken)?;
-        let status = answer.status().as_u16();
+        let (head, body) = answer.into_parts();
         if most == 0 {
-            return Ok((status, Vec::new()));
+            return Ok(Response::from_parts(head, Bytes::new()));
         }
-        let body = Limited::new(answer.into_body(), most).collect().await;
+        let body = Limited::new(body, most).collect().await;
         let body = body.map_err(|error| HttpError::Refused(format!("its answer: {error}")))?;
-        Ok((status, body.to_bytes().to_vec()))
+        Ok(Response::from_parts(head, body.to_bytes()))
     };
     // The connection moves the bytes; it may end before the answer is read.
     let (mut answered, mut connection) = (std::pin::pin!(answered), std::pin::pin!(connection));

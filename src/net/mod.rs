@@ -4,6 +4,8 @@
 //! and traits, so that a simulation can put its own network under the same program.
 
 mod certificate;
+mod certificate_facts;
+mod client_authorities;
 mod crowd;
 mod dane;
 mod dns;
@@ -23,6 +25,8 @@ mod tls_server;
 mod tls_sessions;
 mod unix;
 
+pub use certificate_facts::{CertificateFacts, CertificateRequest};
+pub use client_authorities::{AuthoritiesState, ClientAuthorities};
 pub use crowd::{Crowd, Place, Placed};
 pub use dane::Tlsa;
 pub use dns::Dns;
@@ -31,6 +35,7 @@ pub use https::{HttpAsk, HttpBounds, HttpError, HttpPlace, Https};
 pub use network::{InvalidNetwork, Network};
 pub use proxied::{Proxied, ProxyError};
 pub use public::{PublicDial, is_public};
+pub use self_signed::self_signed_pem;
 pub use server_pair::{CertificateState, TlsFileError};
 pub use tcp::{BindError, TcpDial, TcpListen};
 pub use tls_check::CertificateCheck;
@@ -233,6 +238,8 @@ impl DnsError {
     }
 }
 
+#[cfg(test)]
+mod client_authorities_tests;
 #[cfg(test)]
 mod tls_resumption_tests;
 #[cfg(test)]

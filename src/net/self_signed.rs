@@ -17,7 +17,17 @@ pub(super) fn ensure(directory: &Path, hostname: &str) -> Result<(PathBuf, PathB
     Ok((certificate, key))
 }
 
-fn make(certificate: &Path, key: &Path, hostname: &str) -> Result<(), TlsFileError> {
+/// A pair for `hostname` in one text: the private key, and the certificate behind it.
+///
+/// # Errors
+/// [`TlsFileError::Hostname`].
+pub fn self_signed_pem(hostname: &str) -> Result<String, TlsFileError> {
+    let (certificate, key) = pair(hostname)?;
+    Ok(key + &certificate)
+}
+
+/// A certificate and its key for `hostname`, PEM.
+fn pair(hostname: &str) -> Result<(String, String), TlsFileError> {
     let unfit = |error: rcgen::Error| TlsFileError::Hostname {
         hostname: hostname.to_owned(),
         why: error.to_string(),
@@ -28,14 +38,19 @@ fn make(certificate: &Path, key: &Path, hostname: &str) -> Result<(), TlsFileErr
         .push(rcgen::DnType::CommonName, hostname);
     let pair = rcgen::KeyPair::generate().map_err(unfit)?;
     let made = parameters.self_signed(&pair).map_err(unfit)?;
+    Ok((made.pem(), pair.serialize_pem()))
+}
+
+fn make(certificate: &Path, key: &Path, hostname: &str) -> Result<(), TlsFileError> {
+    let (made, private) = pair(hostname)?;
     // The certificate goes first and comes last: whatever interrupts this, a key is never left
     // beside a certificate of another one.
     remove(certificate).map_err(|source| TlsFileError::Unwritable {
         path: certificate.to_owned(),
         source,
     })?;
-    replace(key, &pair.serialize_pem(), 0o600)?;
-    replace(certificate, &made.pem(), 0o644)
+    replace(key, &private, 0o600)?;
+    replace(certificate, &made, 0o644)
 }
 
 fn replace(path: &Path, text: &str, mode: u32) -> Result<(), TlsFileError> {

@@ -12,9 +12,8 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, Sign
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use sha2::{Digest as _, Sha256};
 
-use super::Tlsa;
-
-use crate::base::hex;
+use super::{Tlsa, certificate};
+use crate::base::{Timestamp, hex};
 
 /// What the server's certificate must prove.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -77,13 +76,26 @@ pub(super) fn fingerprint(public_key: &[u8]) -> String {
 /// # Errors
 /// What is wrong with it, for people.
 pub(super) fn read_authorities(file: &Path) -> Result<RootCertStore, String> {
+    let pem = std::fs::read(file);
+    let pem = pem.map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+    authorities_of(file, &pem).map(|(roots, _)| roots)
+}
+
+/// The authorities of what was read of a PEM file, and when the last of them ends, if that can be
+/// read.
+///
+/// # Errors
+/// What is wrong with it, for people.
+pub(super) fn authorities_of(
+    file: &Path,
+    pem: &[u8],
+) -> Result<(RootCertStore, Option<Timestamp>), String> {
     use rustls_pki_types::pem::PemObject as _;
     let path = file.display();
-    let found = CertificateDer::pem_file_iter(file)
-        .map_err(|error| format!("{path} cannot be read: {error}"))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in found {
+    let (mut roots, mut last) = (RootCertStore::empty(), None);
+    for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|error| format!("{path}: {error}"))?;
+        last = last.max(certificate::ends(&certificate));
         roots
             .add(certificate)
             .map_err(|error| format!("{path} holds a certificate that is none: {error}"))?;
@@ -93,7 +105,7 @@ pub(super) fn read_authorities(file: &Path) -> Result<RootCertStore, String> {
             "{path} holds no certificate, expected PEM with the authorities"
         ));
     }
-    Ok(roots)
+    Ok((roots, last))
 }
 
 /// Checks what the TLS library does not: nothing, a pinned key, or TLSA records. The server must

@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 use super::BoxedStream;
 use super::tls_check::{CertificateCheck, Demand, Verifier, read_authorities};
 use super::tls_sessions::{Configs, Sessions, resumption};
-use crate::base::TlsInfo;
+use crate::base::{ClientProof, TlsInfo};
 use crate::limits;
 
 /// The files with which we prove who we are; changed ones count at the next handshake.
@@ -351,6 +351,7 @@ pub(super) fn describe(state: &CommonState) -> TlsInfo {
         cipher: cipher.map_or_else(String::new, |cipher| {
             format!("{:?}", cipher.suite()).replacen("TLS13_", "TLS_", 1)
         }),
+        client: ClientProof::None,
     }
 }
 

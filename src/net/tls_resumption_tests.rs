@@ -21,7 +21,7 @@ use super::{
 
 /// Takes every certificate, and knows these signatures.
 #[derive(Debug)]
-struct Anybody(Vec<SignatureScheme>);
+pub(super) struct Anybody(pub(super) Vec<SignatureScheme>);
 
 impl ServerCertVerifier for Anybody {
     fn verify_server_cert(

@@ -8,8 +8,10 @@ use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls_pki_types::UnixTime;
 use tokio_rustls::TlsAcceptor;
 
+use super::client_authorities::{AskAll, ClientAuthorities};
 use super::server_name::by_fit;
 use super::server_pair::{CertificateState, ServerPair, TlsFileError, Usable};
 use super::tls_client::describe;
@@ -23,6 +25,8 @@ pub struct TlsServer {
     shown: Arc<Shown>,
     /// One for all handshakes, so that a session can go on over another connection.
     config: Arc<ServerConfig>,
+    /// Each client is asked for a certificate of theirs.
+    clients: Option<Arc<ClientAuthorities>>,
 }
 
 /// Certificates with their keys, read from their files.
@@ -83,22 +87,25 @@ impl TlsServer {
     /// When the TLS library refuses its own defaults.
     pub fn new(pairs: TlsPairs) -> io::Result<Self> {
         let shown = Arc::new(Shown(RwLock::new(pairs.0)));
-        let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(io::Error::other)?;
-        let mut config = builder
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&shown) as Arc<dyn ResolvesServerCert>);
-        // RFC 8446 §2.2, RFC 5077: what a session needs to go on is kept by the client, under keys
-        // that are in memory only, change every six hours and count for twelve. Nothing is kept
-        // here, and no data comes before the handshake (§2.3): it could be said again by anybody.
-        config.ticketer = ring::Ticketer::new().map_err(io::Error::other)?;
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.max_early_data_size = 0;
-        // The order of the library is by strength; some clients' is by age.
-        config.ignore_client_order = true;
-        let config = Arc::new(config);
-        Ok(Self { shown, config })
+        let config = Arc::new(config_of(&shown, None)?);
+        Ok(Self {
+            shown,
+            config,
+            clients: None,
+        })
+    }
+
+    /// The same certificates, for a door of its own at which each client is asked for one. Sessions
+    /// go on at this door only.
+    ///
+    /// # Errors
+    /// When the TLS library refuses its own defaults.
+    pub fn asking(&self, clients: Arc<ClientAuthorities>) -> io::Result<Self> {
+        Ok(Self {
+            config: Arc::new(config_of(&self.shown, Some(&clients))?),
+            shown: Arc::clone(&self.shown),
+            clients: Some(clients),
+        })
     }
 
     /// Uses the certificate chain and the private key in these PEM files.
@@ -157,6 +164,33 @@ impl TlsServer {
     }
 }
 
+/// How handshakes are made. The keys of tickets are its own, so what a client proved at one door is
+/// never brought to another one.
+fn config_of(
+    shown: &Arc<Shown>,
+    clients: Option<&Arc<ClientAuthorities>>,
+) -> io::Result<ServerConfig> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(io::Error::other)?;
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(_) => builder.with_client_cert_verifier(Arc::new(AskAll(provider))),
+    };
+    let resolver = Arc::clone(shown) as Arc<dyn ResolvesServerCert>;
+    let mut config = builder.with_cert_resolver(resolver);
+    // RFC 8446 §2.2, RFC 5077: what a session needs to go on is kept by the client, under keys
+    // that are in memory only, change every six hours and count for twelve. Nothing is kept
+    // here, and no data comes before the handshake (§2.3): it could be said again by anybody.
+    config.ticketer = ring::Ticketer::new().map_err(io::Error::other)?;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.max_early_data_size = 0;
+    // The order of the library is by strength; some clients' is by age.
+    config.ignore_client_order = true;
+    Ok(config)
+}
+
 impl Shown {
     fn pairs(&self) -> Arc<[ServerPair]> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
@@ -199,7 +233,11 @@ impl AcceptTls for TlsServer {
             let secured = tokio::time::timeout(limits::TLS_TIMEOUT, acceptor.accept(stream))
                 .await
                 .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-            let info = describe(secured.get_ref().1);
+            let state = secured.get_ref().1;
+            let mut info = describe(state);
+            if let Some(clients) = &self.clients {
+                info.client = clients.prove(state.peer_certificates(), UnixTime::now());
+            }
             Ok((Box::new(secured) as BoxedStream, info))
         })
     }

@@ -68,6 +68,7 @@ fn results_have_the_words_of_the_standard() {
     let tls = TlsInfo {
         version: "TLSv1.3".to_owned(),
         cipher: "x".to_owned(),
+        client: crate::base::ClientProof::None,
     };
     assert_eq!(result(Ok(Some(&tls)), PolicyKind::Sts), Some("success"));
     let none = result(Ok(None), PolicyKind::Nothing);

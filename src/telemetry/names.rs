@@ -47,10 +47,15 @@ metrics! {
         "Lines of the program's log that nobody took: who reads it is too slow, or gone.";
     Gauge CERTIFICATE_SECONDS = "tideover_certificate_seconds_left" ["use"]
         "Seconds until the first certificate of a use ends (mail, admin), below 0 when it has.";
+    Counter ACME_ORDERS = "tideover_acme_orders_total" ["result"]
+        "Certificates that were ordered from an authority, by result (made, failed).";
     Gauge CONNECTIONS = "tideover_connections" ["listener"]
         "SMTP connections that are open.";
     Counter CONNECTIONS_TOTAL = "tideover_connections_total" ["listener"]
         "SMTP connections taken.";
+    Counter CLIENT_CERTIFICATES = "tideover_client_certificates_total" ["listener, outcome"]
+        "Certificates that clients showed where listener.client_ca asks for one, by outcome \
+         (verified, refused: it proves nothing).";
     Gauge BUSY = "tideover_busy" [""]
         "1 while strangers are told to come later (421 4.3.2), else 0.";
     Gauge CONNECTIONS_MEMORY = "tideover_connections_memory_bytes" [""]

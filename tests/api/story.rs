@@ -59,6 +59,7 @@ const STATE: &[Step] = &[
     ),
     ("POST", "/api/backends/{name=onprem}/probe", "", ""),
     ("GET", "/api/tls", "", ""),
+    ("GET", "/api/tls/certificates", "", ""),
     ("GET", "/api/tls/reports", "domain=example.net", ""),
     ("POST", "/api/drill/run", "", ""),
     ("GET", "/api/drill", "", ""),

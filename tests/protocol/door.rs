@@ -8,8 +8,8 @@ use tideover::automatic::{Party, Policies, Policy};
 use tideover::base::{Boxed, Clock, Entropy, Shutdown, Timestamp};
 use tideover::device::{Device, Way};
 use tideover::inbound::{
-    self, Bounds, Denied, Options, Outgoing, Proof, Role, Server, Spokesmen, Submitter, Submitters,
-    TlsMode,
+    self, Bounds, CertificateRights, Denied, Options, Outgoing, Proof, Role, Server, Spokesmen,
+    Submitter, Submitters, TlsMode,
 };
 use tideover::mail::BackendId;
 use tideover::net::{Answer, Ask, DnsError, Listen, Record, RecordKind, TcpListen, TlsServer};
@@ -51,6 +51,7 @@ impl Default for Settings {
                 require_tls_from: Vec::new(),
                 requiretls: false,
                 device_login: false,
+                certificates: CertificateRights::default(),
                 max_message_size: 100_000,
                 bounds: Bounds {
                     command_timeout: Duration::from_secs(20),

@@ -10,6 +10,7 @@
 )]
 
 mod certificates;
+mod certified;
 mod client;
 mod devices;
 mod keeper;
@@ -19,6 +20,8 @@ mod lmtp;
 mod load;
 mod logs;
 mod memory;
+mod ordered;
+mod pebble;
 mod place;
 mod platform;
 mod sockets;

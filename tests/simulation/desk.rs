@@ -156,6 +156,8 @@ impl Desk {
             landings: Landings::new(door.queue.clone(), landing::Options::default()),
             notices: None,
             filters: None,
+            client_authorities: Vec::new(),
+            acme: None,
             load: Load::new(door.spool.clone(), clock.clone(), &Bounds::default()),
             devices: Devices::new(
                 door.spool.clone(),

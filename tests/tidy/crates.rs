@@ -5,7 +5,7 @@ use crate::tree::Tree;
 use crate::{Complaints, assert_clean, assert_complains, assert_content};
 
 /// Crates and the folders or files that may name them.
-const PLACES: [(&str, &[&str]); 25] = [
+const PLACES: [(&str, &[&str]); 26] = [
     ("sled", &["src/spool/"]),
     (
         "flate2",
@@ -17,6 +17,7 @@ const PLACES: [(&str, &[&str]); 25] = [
     ("rustls_native_certs", &["src/net/"]),
     ("webpki_roots", &["src/net/"]),
     ("rcgen", &["src/net/"]),
+    ("instant_acme", &["src/acme/"]),
     ("hickory_resolver", &["src/net/"]),
     ("listenfd", &["src/net/handed.rs"]),
     ("socket2", &["src/net/"]),

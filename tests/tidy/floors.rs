@@ -11,6 +11,7 @@ const FLOORS: [&[&str]; 10] = [
     &["mail", "net", "terminal", "credential", "frame"],
     &[
         "spool",
+        "acme",
         "auth",
         "automatic",
         "filter",

@@ -139,6 +139,7 @@ fn facts(message: &MessageView, moments: &Moments) -> Vec<(&'static str, String)
         ("Logged in as", &peer.user),
         ("Device", &peer.device),
         ("TLS", &peer.tls),
+        ("Certificate", &peer.certificate),
     ];
     for (name, value) in known {
         facts.extend(value.as_ref().map(|value| (name, visible(value))));

@@ -1,11 +1,12 @@
 //! What a check warns of that is not in the file, but on this machine, now: certificates that end,
 //! and a disk on which no mail would be taken.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::base::Timestamp;
 use crate::config::{Config, Problem};
-use crate::net::TlsServer;
+use crate::net::{AuthoritiesState, ClientAuthorities, TlsServer};
 use crate::spool::{World, kept_free};
 use crate::terminal::{bytes, duration};
 
@@ -20,6 +21,7 @@ pub(super) fn of_this_machine(config: &Config, now: Timestamp) -> Vec<Problem> {
     let mut warnings: Vec<Problem> = certificates(config, now)
         .map(|(key, what)| warning(key, what))
         .collect();
+    warnings.extend(orders(config).map(|what| warning("acme", what)));
     warnings.extend(room(config).map(|what| warning("spool.min_free", what)));
     warnings
 }
@@ -34,20 +36,46 @@ fn certificates(config: &Config, now: Timestamp) -> impl Iterator<Item = (&'stat
     let door = door.map(|door| door.states()).unwrap_or_default();
     let mail = mail.into_iter().map(|state| ("tls.certificate", state));
     let door = door.into_iter().map(|state| ("admin.certificate", state));
-    mail.chain(door).filter_map(move |(key, state)| {
-        let (file, ends) = (state.file.display(), state.ends?);
+    let own = mail.chain(door).map(|(key, state)| {
+        let what = format!("the certificate {}", state.file.display());
+        (key, what, state.ends)
+    });
+    let authorities = client_authorities(config).into_iter().map(|state| {
+        let what = format!("the last authority of clients in {}", state.file.display());
+        ("listener.client_ca", what, state.ends)
+    });
+    own.chain(authorities).filter_map(move |(key, what, ends)| {
+        let ends = ends?;
         if ends <= now {
-            let what = format!("the certificate {file} has ended on {ends}: put a new one there");
+            let what = format!("{what} has ended on {ends}: put a new one there");
             return Some((key, what));
         }
         (ends.before(before) <= now).then(|| {
             let left = duration(ends.since(now));
-            (
-                key,
-                format!("the certificate {file} ends in {left}: put a new one there"),
-            )
+            (key, format!("{what} ends in {left}: put a new one there"))
         })
     })
+}
+
+/// An authority that makes no certificate.
+fn orders(config: &Config) -> Option<String> {
+    let acme = config.acme_view().filter(|it| it.failures > 0)?;
+    let (times, hosts) = (acme.failures, acme.hosts.join(", "));
+    Some(format!(
+        "no certificate was made for {hosts}, {times} times in a row: {}; each of them leads here, \
+         port 80 to acme.bind?",
+        acme.what
+    ))
+}
+
+/// From which certificates of clients come; read just now.
+pub(super) fn client_authorities(config: &Config) -> BTreeSet<AuthoritiesState> {
+    let files = config
+        .listeners
+        .iter()
+        .filter_map(|one| one.client_ca.as_ref());
+    let read = files.filter_map(|file| ClientAuthorities::load(file).ok());
+    read.map(|it| it.state()).collect()
 }
 
 /// A disk with less room than is to be kept free.
@@ -87,7 +115,7 @@ mod tests {
                  [tls]\ncertificate = \"self-signed.crt\"\nkey = \"self-signed.key\"\n{spool}\
                  [admin]\nbind = \"127.0.0.1:8026\"\ncertificate = \"self-signed.crt\"\n\
                  key = \"self-signed.key\"\n\
-                 [[listener]]\nbind = \"127.0.0.1:2525\"\n\
+                 [[listener]]\nbind = \"127.0.0.1:2525\"\nclient_ca = \"self-signed.crt\"\n\
                  [backend.a]\nhosts = [\"192.0.2.1:25\"]\n\
                  [domain.\"example.org\"]\nhome = \"a\"\nunknown = \"relay\"\n"
             );
@@ -107,8 +135,8 @@ mod tests {
         let soon = told(&good, ends.before(day));
         assert!(soon[0].contains("ends in 24 h"), "{soon:?}");
         let over = told(&good, ends);
-        // That of the listeners, and that of the operators' door.
-        assert_eq!(over.len(), 2);
+        // That of the listeners, that of the operators' door, and the authority of clients.
+        assert_eq!(over.len(), 3);
         assert!(
             over.iter().all(|it| it.contains("has ended on")),
             "{over:?}"

@@ -18,7 +18,7 @@ use crate::directory::{Directory, DirectoryHandle};
 use crate::filter::{self, Filters, Probed};
 use crate::net::{Dns, TcpDial};
 use crate::route::{RelayTest, Router};
-use machine::of_this_machine;
+use machine::{client_authorities, of_this_machine};
 
 /// What the file and this machine say; the rest has to be asked.
 #[derive(Debug)]
@@ -40,6 +40,7 @@ impl Checked {
             warnings: Vec::new(),
             summary: Vec::new(),
             certificates: Vec::new(),
+            acme: None,
             filters: Vec::new(),
             dns: None,
         };
@@ -49,6 +50,7 @@ impl Checked {
                 let warnings = warnings.chain(of_this_machine(&config, Clock::system().now()));
                 view.warnings = warnings.map(told).collect();
                 view.certificates = shown(&config);
+                view.acme = config.acme_view();
                 view.summary = summary(&config, &directory, &view.certificates);
                 view.open_relay = Some(test_relay(&config, directory));
                 Some(config)
@@ -192,6 +194,7 @@ fn summary(
         let (file, seen_by) = (&certificate.file, seen_by.join(", "));
         lines.push(format!("{file} is for {seen_by}"));
     }
+    lines.extend(made_by_others(config));
     for domain in &config.domains {
         lines.push(format!("{} goes to {}", domain.name, domain.home));
     }
@@ -206,4 +209,20 @@ fn summary(
     let addresses = directory.entries().count();
     lines.push(format!("{addresses} addresses in the directory"));
     lines
+}
+
+/// What authorities make for us, and for those who come.
+fn made_by_others(config: &Config) -> Vec<String> {
+    let acme = config.acme_view().map(|acme| {
+        let (hosts, directory) = (acme.hosts.join(", "), acme.directory);
+        format!("{hosts}: certificate by {directory}, next {}", acme.next)
+    });
+    let clients = client_authorities(config).into_iter().map(|state| {
+        let file = state.file.display();
+        let ends = state.ends;
+        let ends = ends.map(|ends| format!(", the last one until {ends}"));
+        let ends = ends.unwrap_or_default();
+        format!("clients are known by authorities of {file}{ends}")
+    });
+    acme.into_iter().chain(clients).collect()
 }

@@ -1,0 +1,254 @@
+//! What an authority says beside its certificates: when to renew, and when to come again. One of the
+//! tests' own, over https.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{Acme, AcmeOptions, AcmeView, AcmeWorld, NextKey};
+use crate::base::{Clock, Entropy, Shutdown, TimeSource, Timestamp};
+use crate::net::{AcceptTls as _, Dns, Https, TcpDial, TlsClient, TlsServer};
+
+const MX: &str = "mx.example.org";
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Says what it was told to say, and runs until it is dropped.
+struct Authority {
+    address: String,
+    folder: tempfile::TempDir,
+    asked: Arc<Mutex<Vec<String>>>,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// What it says of renewals, and to orders: status, fields and body.
+#[derive(Clone)]
+struct Says {
+    renewal: String,
+    order: String,
+}
+
+impl Authority {
+    async fn start(says: Says) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let tls = Arc::new(TlsServer::self_signed(folder.path(), "127.0.0.1").unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("https://{}", listener.local_addr().unwrap());
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (own, heard) = (address.clone(), Arc::clone(&asked));
+        #[expect(clippy::disallowed_methods, reason = "it ends with the test")]
+        let serving = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (tls, says) = (Arc::clone(&tls), says.clone());
+                answer(&tls, stream, (&own, &says, &heard)).await;
+            }
+        });
+        Self {
+            address,
+            folder,
+            asked,
+            serving,
+        }
+    }
+
+    fn asked(&self, path: &str) -> usize {
+        let all = self.asked.lock().unwrap();
+        all.iter().filter(|it| it.contains(path)).count()
+    }
+
+    fn options(&self) -> AcmeOptions {
+        AcmeOptions {
+            directory: format!("{}/dir", self.address),
+            contact: vec!["tls@example.org".to_owned()],
+            hosts: vec![MX.to_owned()],
+            authorities: Some(self.folder.path().join("self-signed.crt")),
+            binding: None,
+            key: NextKey::Fresh,
+        }
+    }
+}
+
+async fn answer(
+    tls: &TlsServer,
+    stream: TcpStream,
+    (own, says, heard): (&str, &Says, &Mutex<Vec<String>>),
+) {
+    let Ok((mut stream, _)) = tls.accept(Box::new(stream)).await else {
+        return;
+    };
+    let mut request = Vec::new();
+    while !is_whole(&request) {
+        let mut piece = [0; 4096];
+        let Ok(read @ 1..) = stream.read(&mut piece).await else {
+            return;
+        };
+        request.extend_from_slice(&piece[..read]);
+    }
+    let text = String::from_utf8(request).unwrap();
+    let line = text.lines().next().unwrap_or_default().to_owned();
+    heard.lock().unwrap().push(line.clone());
+    let path = line.split(' ').nth(1).unwrap_or_default();
+    let directory = format!(
+        "{{\"newNonce\": \"{own}/nonce\", \"newAccount\": \"{own}/account\", \
+         \"newOrder\": \"{own}/order\", \"renewalInfo\": \"{own}/renewal\"}}"
+    );
+    let said = match path {
+        "/dir" => format!("200 Ok\r\n\r\n{directory}"),
+        "/nonce" => "200 Ok\r\n\r\n".to_owned(),
+        "/account" => format!("201 Made\r\nLocation: {own}/account/1\r\n\r\n{{}}"),
+        "/order" => says.order.clone(),
+        _ if path.starts_with("/renewal/") => says.renewal.clone(),
+        _ => "404 Nothing\r\n\r\n{}".to_owned(),
+    };
+    let (head, body) = said.split_once("\r\n\r\n").unwrap();
+    let length = body.len();
+    let said = format!(
+        "HTTP/1.1 {head}\r\nReplay-Nonce: bm9uY2U\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n{body}"
+    );
+    // Who asks may have had enough.
+    stream.write_all(said.as_bytes()).await.ok();
+    stream.shutdown().await.ok();
+}
+
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8(request.to_vec()).unwrap();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let is_it = name.eq_ignore_ascii_case("content-length");
+        is_it.then(|| value.trim().parse().unwrap())
+    });
+    body.len() >= length.unwrap_or(0)
+}
+
+/// A place where a certificate is that some authority has made.
+fn place(begins: (i32, u8, u8), ends: (i32, u8, u8)) -> (tempfile::TempDir, PathBuf) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let name = rcgen::DnType::CommonName;
+    params.distinguished_name.push(name, "An authority");
+    let issuer = Issuer::new(params, KeyPair::generate().unwrap());
+    let mut params = CertificateParams::new(vec![MX.to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(begins.0, begins.1, begins.2);
+    params.not_after = rcgen::date_time_ymd(ends.0, ends.1, ends.2);
+    params.use_authority_key_identifier_extension = true;
+    let key = KeyPair::generate().unwrap();
+    let made = params.signed_by(&key, &issuer).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let pair = super::pair_file(folder.path());
+    std::fs::create_dir(pair.parent().unwrap()).unwrap();
+    std::fs::write(&pair, key.serialize_pem() + &made.pem()).unwrap();
+    (folder, pair)
+}
+
+fn moment(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// A clock that stands.
+#[derive(Debug)]
+struct Standing(Timestamp);
+
+impl TimeSource for Standing {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+fn acme(authority: &Authority, data_dir: &std::path::Path, now: Timestamp) -> Acme {
+    let world = AcmeWorld {
+        https: Https {
+            dial: Arc::new(TcpDial::default()),
+            resolve: Arc::new(Dns::system().unwrap()),
+            tls: TlsClient::with_authorities([]).unwrap(),
+        },
+        clock: Clock::new(Standing(now)),
+        entropy: Entropy::system(),
+    };
+    Acme::new(authority.options(), data_dir, world)
+}
+
+/// Runs it until this is so of what it tells.
+async fn until(acme: &Acme, is_so: impl Fn(&AcmeView) -> bool) -> AcmeView {
+    let shutdown = Shutdown::new();
+    let kept = acme.clone().keep(shutdown.clone());
+    let looked = async {
+        loop {
+            let view = acme.view();
+            if is_so(&view) {
+                shutdown.signal();
+                return view;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let both = async { tokio::join!(kept, looked).1 };
+    let both = tokio::time::timeout(Duration::from_secs(60), both);
+    both.await.expect("it comes to that")
+}
+
+const NO_ORDERS: &str = "400 No\r\n\r\n{\"type\": \"urn:ietf:params:acme:error:malformed\"}";
+
+#[tokio::test]
+async fn the_authority_says_when_to_renew() {
+    let advice = "{\"suggestedWindow\": {\"start\": \"2026-02-01T00:00:00Z\", \
+                  \"end\": \"2026-02-03T00:00:00Z\"}}";
+    let authority = Authority::start(Says {
+        renewal: format!("200 Ok\r\nRetry-After: 21600\r\n\r\n{advice}"),
+        order: NO_ORDERS.to_owned(),
+    })
+    .await;
+    let (folder, _) = place((2026, 1, 1), (2026, 4, 1));
+    let now = moment("2026-01-10T00:00:00Z");
+    let acme1 = acme(&authority, folder.path(), now);
+    // Without it: two thirds of the time.
+    let own = moment("2026-03-02T00:00:00Z");
+    assert_eq!(acme1.view().next, own);
+    let view = until(&acme1, |view| view.next != own).await;
+    let window = moment("2026-02-01T00:00:00Z")..=moment("2026-02-03T00:00:00Z");
+    assert!(window.contains(&view.next), "{view:?}");
+    assert_eq!(authority.asked("/renewal/"), 1);
+    assert_eq!(authority.asked("/order"), 0);
+    // The moment is drawn once, and outlives the process.
+    let acme2 = acme(&authority, folder.path(), now);
+    assert_eq!(acme2.view().next, view.next);
+    let asked = || authority.asked("/renewal/") == 2;
+    let same = until(&acme2, |_| asked()).await;
+    assert_eq!(same.next, view.next);
+    assert_eq!(authority.asked("/account"), 1, "there is one account");
+}
+
+#[tokio::test]
+async fn the_authority_says_when_to_come_again() {
+    let busy = "{\"type\": \"urn:ietf:params:acme:error:rateLimited\", \
+                \"detail\": \"too many certificates\"}";
+    let authority = Authority::start(Says {
+        renewal: "404 Nothing\r\n\r\n{}".to_owned(),
+        order: format!("429 Later\r\nRetry-After: 172800\r\n\r\n{busy}"),
+    })
+    .await;
+    let (folder, pair) = place((2026, 1, 1), (2026, 4, 1));
+    let before = std::fs::read(&pair).unwrap();
+    let now = moment("2026-03-20T00:00:00Z");
+    let acme = acme(&authority, folder.path(), now);
+    let view = until(&acme, |view| view.failures == 1).await;
+    assert_eq!(view.next, now.after(2 * DAY), "{view:?}");
+    assert!(view.what.contains("too many certificates"), "{view:?}");
+    assert_eq!(authority.asked("/order"), 1);
+    // Whoever reloads does not overrule it.
+    acme.try_again();
+    assert_eq!(acme.view().next, now.after(2 * DAY));
+    assert_eq!(std::fs::read(&pair).unwrap(), before);
+}

@@ -1,0 +1,133 @@
+//! `tls certificates`: those that are shown, those that are believed, and who makes ours.
+
+use super::render::Page;
+use crate::acme::AcmeView;
+use crate::admin::CertificatesView;
+use crate::base::Timestamp;
+use crate::terminal::{Cell, Table, Tone, moment, visible};
+
+impl Page {
+    /// `tls certificates`.
+    pub(super) fn tls_certificates(self, all: &CertificatesView) -> String {
+        let when = |at: Option<Timestamp>| at.map_or_else(String::new, |at| moment(at, self.now));
+        let mut text = if all.shown.is_empty() {
+            "nothing here speaks TLS\n".to_owned()
+        } else {
+            let mut table = Table::new(&["USE", "ENDS", "FILE", "HOSTS"], &[2, 3]);
+            for one in &all.shown {
+                let tone = match one.ends {
+                    Some(ends) if ends <= self.now => Tone::Bad,
+                    Some(_) | None => Tone::Quiet,
+                };
+                table.row([
+                    one.served.as_str().into(),
+                    Cell::toned(when(one.ends), tone),
+                    one.file.as_str().into(),
+                    one.names.join(", ").into(),
+                ]);
+            }
+            table.render(self.palette)
+        };
+        let refused = all.shown.iter().filter_map(|it| it.refused.as_ref());
+        let authorities = &all.client_authorities;
+        let refused = refused.chain(authorities.iter().filter_map(|it| it.refused.as_ref()));
+        let told: Vec<_> = refused
+            .map(|why| self.field("not used", &visible(why)))
+            .collect();
+        text += &told.concat();
+        for one in authorities {
+            let what = format!("{}, until {}", visible(&one.file), when(one.ends));
+            text += &self.field("clients by", &what);
+        }
+        if let Some(acme) = &all.acme {
+            text += &self.acme(acme);
+        }
+        text
+    }
+
+    fn acme(self, acme: &AcmeView) -> String {
+        let mut text = self.field("made by", &visible(&acme.directory));
+        text += &self.field("for", &acme.hosts.join(", "));
+        if acme.ends.is_none() {
+            text += &self.field("until now", "none was made: a self-signed one is shown");
+        }
+        let next = if acme.next <= self.now {
+            "now".to_owned()
+        } else {
+            moment(acme.next, self.now)
+        };
+        text += &self.field("next order", &next);
+        if let Some(tried) = acme.tried.filter(|_| acme.failures > 0) {
+            let what = format!(
+                "{} in a row, last {}",
+                acme.failures,
+                moment(tried, self.now)
+            );
+            text += &self.field("failed", &what);
+            text += &self.field("because", &visible(&acme.what));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::{AuthoritiesView, ShownView};
+    use crate::terminal::{Palette, WIDTH, columns};
+
+    #[test]
+    fn all_that_is_known_of_certificates_is_told() {
+        let now = Timestamp::from_millis(1_795_000_000_000);
+        let page = Page {
+            palette: Palette::Plain,
+            now,
+        };
+        let ends = Some(now.after(std::time::Duration::from_secs(86_400 * 30)));
+        let mut all = CertificatesView {
+            shown: vec![ShownView {
+                served: "mail".to_owned(),
+                file: "/var/lib/tideover/acme/certificate.pem".to_owned(),
+                names: vec![
+                    "mx.example.org".to_owned(),
+                    "mta-sts.example.org".to_owned(),
+                ],
+                ends,
+                refused: Some("it holds no certificate".to_owned()),
+            }],
+            client_authorities: vec![AuthoritiesView {
+                file: "/etc/tideover/partners.pem".to_owned(),
+                ends,
+                refused: None,
+            }],
+            acme: Some(AcmeView {
+                directory: "https://ca.example/directory".to_owned(),
+                hosts: vec!["mx.example.org".to_owned()],
+                ends: None,
+                next: now,
+                tried: Some(now),
+                failures: 2,
+                what: "mx.example.org: nobody \u{1b}answers".to_owned(),
+            }),
+        };
+        let text = page.tls_certificates(&all);
+        assert!(text.lines().all(|line| columns(line) <= WIDTH), "{text}");
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for told in [
+            "certificate.pem",
+            "holds no certificate",
+            "partners.pem",
+            "https://ca.example/directory",
+            "a self-signed one is shown",
+            "2 in a row",
+            "next order now",
+        ] {
+            assert!(words.contains(told), "{told}: {text}");
+        }
+        assert!(!text.contains('\u{1b}'), "{text}");
+        all.shown.clear();
+        all.acme = None;
+        let text = page.tls_certificates(&all);
+        assert!(text.starts_with("nothing here speaks TLS"), "{text}");
+    }
+}

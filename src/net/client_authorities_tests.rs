@@ -1,0 +1,233 @@
+//! What certificates of clients prove: with real handshakes.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rustls::client::ResolvesClientCert;
+use rustls::crypto::ring;
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, HandshakeKind, SignatureScheme, SupportedProtocolVersion};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_rustls::TlsConnector;
+
+use super::tls_resumption_tests::Anybody;
+use super::{AcceptTls as _, ClientAuthorities, TlsServer};
+use crate::base::ClientProof;
+
+const BOTH: [&SupportedProtocolVersion; 2] = [&rustls::version::TLS12, &rustls::version::TLS13];
+
+/// An authority, and what it has signed.
+struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A chain and its key, as a client shows them.
+type Identity = (Vec<CertificateDer<'static>>, KeyPair);
+
+fn authority() -> Authority {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let pem = params.self_signed(&key).unwrap().pem();
+    let issuer = Issuer::new(params, key);
+    Authority { pem, issuer }
+}
+
+impl Authority {
+    fn sign(&self, params: &CertificateParams) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let made = params.signed_by(&key, &self.issuer).unwrap();
+        (vec![made.der().clone()], key)
+    }
+
+    fn sign_for(&self, host: &str) -> Identity {
+        self.sign(&CertificateParams::new(vec![host.to_owned()]).unwrap())
+    }
+}
+
+/// Shows this, whether the key belongs to it or not.
+#[derive(Debug)]
+struct Shows(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for Shows {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+/// A client that keeps sessions.
+fn client(
+    version: &'static SupportedProtocolVersion,
+    shows: Option<&Identity>,
+) -> Arc<ClientConfig> {
+    let provider = Arc::new(ring::default_provider());
+    let schemes = provider
+        .signature_verification_algorithms
+        .supported_schemes();
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anybody(schemes)));
+    Arc::new(match shows {
+        None => builder.with_no_client_auth(),
+        Some((chain, key)) => {
+            let der = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+            let key = ring::sign::any_supported_type(&der).unwrap();
+            let shown = CertifiedKey::new(chain.clone(), key);
+            builder.with_client_cert_resolver(Arc::new(Shows(Arc::new(shown))))
+        }
+    })
+}
+
+/// What the door knows of the client, and whether its session went on.
+async fn greet(
+    door: &TlsServer,
+    config: &Arc<ClientConfig>,
+) -> std::io::Result<(ClientProof, HandshakeKind)> {
+    let (near, far) = tokio::io::duplex(16 * 1024);
+    let serve = async {
+        let (mut stream, info) = door.accept(Box::new(far)).await?;
+        let byte = stream.read_u8().await?;
+        stream.write_u8(byte).await?;
+        stream.flush().await?;
+        Ok::<_, std::io::Error>(info.client)
+    };
+    let dial = async {
+        let name = ServerName::try_from("mx.example.org").unwrap();
+        let connector = TlsConnector::from(Arc::clone(config));
+        let mut stream = connector.connect(name, near).await?;
+        stream.write_u8(7).await?;
+        stream.flush().await?;
+        stream.read_u8().await?;
+        Ok::<_, std::io::Error>(stream.get_ref().1.handshake_kind().unwrap())
+    };
+    let (proof, kind) = tokio::join!(serve, dial);
+    Ok((proof?, kind?))
+}
+
+/// A door that knows clients of this authority.
+fn door(folder: &Path, file: &str, known: &Authority) -> (TlsServer, TlsServer) {
+    let plain = TlsServer::self_signed(folder, "mx.example.org").unwrap();
+    std::fs::write(folder.join(file), &known.pem).unwrap();
+    let authorities = ClientAuthorities::load(&folder.join(file)).unwrap();
+    let asking = plain.asking(Arc::new(authorities)).unwrap();
+    (plain, asking)
+}
+
+fn named(host: &str) -> ClientProof {
+    ClientProof::Names(vec![host.to_owned()])
+}
+
+fn why(proof: &ClientProof) -> &str {
+    match proof {
+        ClientProof::Refused(why) => why,
+        ClientProof::None | ClientProof::Names(_) => panic!("{proof:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_a_name_or_nothing_and_nobody_is_shut_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (known, other) = (authority(), authority());
+    let (plain, door) = door(folder.path(), "known.pem", &known);
+    let host = || vec!["gw.partner.example".to_owned()];
+    let mut over = CertificateParams::new(host()).unwrap();
+    over.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let mut servers_only = CertificateParams::new(host()).unwrap();
+    servers_only.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let mut nameless = CertificateParams::new(Vec::new()).unwrap();
+    let common = rcgen::DnType::CommonName;
+    nameless
+        .distinguished_name
+        .push(common, "gw.partner.example");
+    let own = KeyPair::generate().unwrap();
+    let own_made = CertificateParams::new(host()).unwrap().self_signed(&own);
+    let own = (vec![own_made.unwrap().der().clone()], own);
+    let junk = vec![CertificateDer::from(b"no certificate".to_vec())];
+    let junk = (junk, KeyPair::generate().unwrap());
+    for version in BOTH {
+        let prove =
+            async |shows: Option<&Identity>| greet(&door, &client(version, shows)).await.unwrap().0;
+        let good = known.sign_for("GW.partner.example");
+        assert_eq!(prove(Some(&good)).await, named("gw.partner.example"));
+        assert_eq!(prove(None).await, ClientProof::None);
+        let stranger = other.sign_for("gw.partner.example");
+        assert!(why(&prove(Some(&stranger)).await).contains("UnknownIssuer"));
+        let over = known.sign(&over);
+        assert!(why(&prove(Some(&over)).await).contains("expired"));
+        let servers_only = known.sign(&servers_only);
+        assert!(why(&prove(Some(&servers_only)).await).contains("purpose"));
+        let nameless = known.sign(&nameless);
+        assert!(why(&prove(Some(&nameless)).await).contains("names no host"));
+        assert!(why(&prove(Some(&own)).await).contains("certificate"));
+        assert!(!why(&prove(Some(&junk)).await).is_empty());
+        // Where nobody is asked nobody shows anything.
+        let asked = greet(&plain, &client(version, Some(&good))).await;
+        assert_eq!(asked.unwrap().0, ClientProof::None);
+        // Somebody else's certificate is of no use without its key.
+        let impostor = (good.0.clone(), KeyPair::generate().unwrap());
+        let refused = greet(&door, &client(version, Some(&impostor))).await;
+        assert!(refused.is_err(), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_goes_on_proves_it_anew_and_at_its_door_only() {
+    for version in BOTH {
+        let folder = tempfile::tempdir().unwrap();
+        let (known, other) = (authority(), authority());
+        let (plain, first) = door(folder.path(), "first.pem", &known);
+        let both = Authority {
+            pem: known.pem.clone() + &other.pem,
+            issuer: authority().issuer,
+        };
+        let (_, second) = door(folder.path(), "second.pem", &both);
+        let identity = known.sign_for("gw.partner.example");
+        let config = client(version, Some(&identity));
+        let went = async |door: &TlsServer| greet(door, &config).await.unwrap();
+        let full = HandshakeKind::Full;
+        assert_eq!(went(&first).await, (named("gw.partner.example"), full));
+        let on = HandshakeKind::Resumed;
+        assert_eq!(went(&first).await, (named("gw.partner.example"), on));
+        assert_eq!(went(&second).await.1, full, "its ticket is of another door");
+        assert_eq!(went(&plain).await, (ClientProof::None, full));
+        assert_eq!(went(&first).await.1, full, "that of the plain door is none");
+        assert_eq!(went(&first).await, (named("gw.partner.example"), on));
+        // The partner's authority is no longer known here.
+        let file = folder.path().join("first.pem");
+        std::fs::write(&file, &other.pem).unwrap();
+        let written = std::fs::File::options().write(true).open(&file).unwrap();
+        let later = SystemTime::now() + Duration::from_secs(60);
+        written.set_modified(later).unwrap();
+        let (proof, kind) = went(&first).await;
+        assert_eq!(kind, on);
+        assert!(why(&proof).contains("UnknownIssuer"), "{proof:?}");
+    }
+}
+
+#[test]
+fn authorities_that_cannot_be_used_leave_those_that_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("known.pem");
+    std::fs::write(&file, authority().pem).unwrap();
+    let authorities = ClientAuthorities::load(&file).unwrap();
+    let good = authorities.state();
+    assert!(good.ends.is_some() && good.refused.is_none(), "{good:?}");
+    std::fs::write(&file, "junk").unwrap();
+    let written = std::fs::File::options().write(true).open(&file).unwrap();
+    let later = SystemTime::now() + Duration::from_secs(60);
+    written.set_modified(later).unwrap();
+    let bad = authorities.state();
+    assert!(bad.refused.unwrap().contains("holds no certificate"));
+    assert_eq!(bad.ends, good.ends);
+    assert!(ClientAuthorities::load(&file).is_err());
+}
