@@ -1,5 +1,5 @@
-//! What an authority says beside its certificates: when to renew, and when to come again. One of the
-//! tests' own, over https.
+//! What an authority says beside its certificates: when to renew, and when to come again. It is one
+//! of the tests' own, over https.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};

@@ -1,6 +1,6 @@
 //! Waits until a certificate is due, has it made, remembers how that went, and says so.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metrics::counter;
@@ -72,6 +72,12 @@ impl AcmeView {
         Self::from(options, files.present().as_ref(), &files.memory())
     }
 
+    /// Is there a certificate that is not due yet? However soon it ends, nobody has to do anything.
+    #[must_use]
+    pub fn is_on_track(&self, now: Timestamp) -> bool {
+        self.ends.is_some() && self.failures == 0 && self.next > now
+    }
+
     fn from(options: &AcmeOptions, present: Option<&CertificateFacts>, memory: &Memory) -> Self {
         let made = present.filter(|it| !it.is_self_signed);
         Self {
@@ -108,6 +114,12 @@ impl Acme {
     #[must_use]
     pub fn answers(&self) -> Answers {
         self.0.answers.clone()
+    }
+
+    /// The file with the pair.
+    #[must_use]
+    pub fn pair(&self) -> PathBuf {
+        self.0.files.pair()
     }
 
     /// How it stands.

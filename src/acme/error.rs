@@ -18,10 +18,12 @@ pub enum AcmeError {
 
 impl From<Error> for AcmeError {
     fn from(error: Error) -> Self {
-        match error {
-            Error::Api(problem) => Self::Refused(problem.to_string()),
-            Error::KeyRejected => Self::Ours("the key of the account cannot be used".to_owned()),
-            other => Self::Away(other.to_string()),
+        if let Error::Api(problem) = &error {
+            Self::Refused(problem.to_string())
+        } else if matches!(error, Error::KeyRejected) {
+            Self::Ours("the key of the account cannot be used".to_owned())
+        } else {
+            Self::Away(error.to_string())
         }
     }
 }

@@ -114,7 +114,7 @@ impl AcmeFiles {
         match TlsPairs::load([(&*pair, &*pair)]) {
             Ok(_) => return Ok(()),
             Err(error) if pair.exists() => {
-                tracing::error!(%error, "acme: the certificate cannot be used, another one is made");
+                tracing::error!(%error, "acme: the certificate cannot be used; one is made");
             }
             Err(_) => {}
         }

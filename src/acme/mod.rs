@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 pub use desk::{Acme, AcmeView, AcmeWorld};
 pub use error::AcmeError;
-pub use files::{AcmeFiles, Memory};
+pub use files::{AcmeFiles, Advice, Memory};
 pub use order::Answers;
 pub use plan::Plan;
 

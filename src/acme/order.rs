@@ -109,14 +109,13 @@ impl Clerk<'_> {
         let mut all = order.authorizations();
         while let Some(authorization) = all.next().await {
             let mut authorization = authorization?;
-            match authorization.status {
-                AuthorizationStatus::Pending => {}
-                AuthorizationStatus::Valid => continue,
-                _ => {
-                    let host = authorization.identifier().to_string();
-                    let what = format!("{host}: what proves that it is ours cannot be used");
-                    return Err(AcmeError::Refused(what));
-                }
+            if authorization.status == AuthorizationStatus::Valid {
+                continue;
+            }
+            if authorization.status != AuthorizationStatus::Pending {
+                let host = authorization.identifier().to_string();
+                let what = format!("{host}: what proves that it is ours cannot be used");
+                return Err(AcmeError::Refused(what));
             }
             let Some(mut challenge) = authorization.challenge(ChallengeType::Http01) else {
                 let what = "it does not look over HTTP whether a host is ours (http-01)";

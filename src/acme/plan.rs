@@ -80,7 +80,7 @@ fn pause(times: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::super::files::Advice;
+    use super::super::Advice;
     use super::*;
 
     const DAY: u64 = 86_400;

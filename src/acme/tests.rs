@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use super::{AcmeFiles, Memory};
+use super::{AcmeFiles, AcmeView, Memory};
 use crate::base::Timestamp;
 use crate::net::{TlsPairs, self_signed_pem};
 
@@ -53,6 +53,26 @@ fn a_pair_is_changed_whole_or_not_at_all() {
     fs::write(files.pair(), "half a pai").unwrap();
     files.prepare(MX).unwrap();
     TlsPairs::load([(&*files.pair(), &*files.pair())]).unwrap();
+}
+
+#[test]
+fn one_that_ends_soon_is_no_trouble_while_the_next_is_not_due() {
+    let now: Timestamp = "2026-11-23T06:00:00Z".parse().unwrap();
+    let hour = Duration::from_secs(3_600);
+    let view = |next, failures, ends| AcmeView {
+        directory: "https://ca.example".to_owned(),
+        hosts: vec![MX.to_owned()],
+        ends,
+        next,
+        tried: None,
+        failures,
+        what: String::new(),
+    };
+    let ends = Some(now.after(hour * 2));
+    assert!(view(now.after(hour), 0, ends).is_on_track(now));
+    assert!(!view(now, 0, ends).is_on_track(now), "it is due");
+    assert!(!view(now.after(hour), 1, ends).is_on_track(now));
+    assert!(!view(now.after(hour), 0, None).is_on_track(now));
 }
 
 #[test]

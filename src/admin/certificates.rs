@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Admin;
 use super::conditions::Seen;
-use crate::acme::AcmeView;
+use crate::acme::{Acme, AcmeView};
 use crate::base::Timestamp;
 use crate::net::{AuthoritiesState, CertificateState};
 use crate::notice::{Kind, Severity};
@@ -57,7 +57,13 @@ impl Admin {
             .values()
             .flat_map(|it| it.states())
             .collect();
-        for state in states {
+        let acme = self.acme.as_ref();
+        let made = acme.filter(|acme| acme.view().is_on_track(seen.now));
+        let made = made.map(Acme::pair);
+        for mut state in states {
+            if made.as_ref() == Some(&state.file) {
+                state.ends = None;
+            }
             see_certificate(seen, state, before);
         }
         let states = self.client_authorities.iter().map(|it| it.state());
@@ -147,7 +153,7 @@ fn see_acme(seen: &mut Seen, acme: &AcmeView) {
     }
     let hosts = acme.hosts.join(", ");
     let what = format!(
-        "no certificate was made for {hosts}, {} times in a row: {}",
+        "no certificate was made for {hosts} (orders that failed: {}): {}",
         acme.failures, acme.what
     );
     let todo = "Each of its hosts leads here, port 80 of them to acme.bind? Then `tideover reload` \

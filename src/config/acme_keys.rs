@@ -28,7 +28,7 @@ pub struct AcmeConfig {
 
 /// `[acme]` as far as it can be read.
 pub(super) struct Acme {
-    pub(super) bind: Option<At<SocketAddr>>,
+    bind: Option<At<SocketAddr>>,
     directory: String,
     contact: Vec<String>,
     /// Empty: `server.hostname`, and the hosts of policies.
@@ -174,6 +174,11 @@ impl Acme {
             },
         })
     }
+}
+
+/// Where it looks whether hosts are ours.
+pub(super) fn bind_of(acme: Option<&Acme>) -> Option<&At<SocketAddr>> {
+    acme.and_then(|acme| acme.bind.as_ref())
 }
 
 /// The pair that the authority makes, in this folder of ours.

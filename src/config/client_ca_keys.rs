@@ -36,22 +36,20 @@ pub(super) fn client_ca(section: &Section<'_>, role: &Role, tls: Option<TlsMode>
             .ok_or_else(|| format!("\"{text}\" is none, {example}"))
     });
     if let Some(file) = &file {
-        let what = match role {
-            _ if tls == Some(TlsMode::None) => "needs TLS, expected another tls than \"none\"",
-            Role::Submission => "does nothing here: people log in, expected another role",
-            _ => "",
-        };
-        if !what.is_empty() {
+        if tls == Some(TlsMode::None) {
+            let what = "needs TLS, expected another tls than \"none\"";
+            section.source.refuse(file, what);
+        } else if role.wants_login() {
+            let what = "does nothing here: people log in, expected another role";
             section.source.refuse(file, what);
         }
     }
-    let mut rights = CertificateRights::default();
     let Some(names) = names else {
         if let Some(tenants) = &tenants {
-            section
-                .source
-                .refuse(tenants, "does nothing without allow_names");
+            let what = "does nothing without allow_names";
+            section.source.refuse(tenants, what);
         }
+        let rights = CertificateRights::default();
         return ClientCa { file, rights };
     };
     if !matches!(role, Role::Relay { .. }) {
@@ -66,15 +64,26 @@ pub(super) fn client_ca(section: &Section<'_>, role: &Role, tls: Option<TlsMode>
         let what = "names nobody, expected names of certificates, or the key to be left out";
         section.source.refuse(&names, what);
     }
+    let rights = rights(section.source, names.value, tenants);
+    ClientCa { file, rights }
+}
+
+/// What each name gives; not what it would give to everybody.
+fn rights(
+    source: &Source<'_>,
+    names: Vec<At<String>>,
+    tenants: Option<At<Vec<At<String>>>>,
+) -> CertificateRights {
+    let mut rights = CertificateRights::default();
     let has_tenants = tenants.as_ref().is_some_and(|it| !it.value.is_empty());
-    for name in names.value {
+    for name in names {
         if is_of(&name.value, &OF_EVERYBODY) {
             let what = format!(
                 "\"{}\" is shown for everybody who has a mailbox there, and each of them could \
                  send through this server: name its addresses in allow, or let it log in",
                 name.value
             );
-            section.source.refuse(&name, what);
+            source.refuse(&name, what);
         } else if !is_of(&name.value, &OF_TENANTS) {
             rights.own.push(name.value);
         } else if has_tenants {
@@ -85,17 +94,17 @@ pub(super) fn client_ca(section: &Section<'_>, role: &Role, tls: Option<TlsMode>
                  through this server: expected `tenants` beside it, the domains of yours",
                 name.value
             );
-            section.source.refuse(&name, what);
+            source.refuse(&name, what);
         }
     }
     if let Some(tenants) = tenants {
         if rights.shared.is_empty() {
             let what = "does nothing here: no name of allow_names is one of many tenants";
-            section.source.refuse(&tenants, what);
+            source.refuse(&tenants, what);
         }
         rights.tenants = tenants.value.into_iter().map(|it| it.value).collect();
     }
-    ClientCa { file, rights }
+    rights
 }
 
 /// Is it a host of one of these domains? A wildcard can stand for one.

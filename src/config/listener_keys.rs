@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::client_ca_keys::{ClientCa, client_ca};
-use super::reader::{At, Section};
+use super::client_ca_keys::{ClientCa, check_file, client_ca};
+use super::reader::{At, Section, Source};
 use super::sections::{bind, not_one_of};
 use super::{Config, ListenerConfig, Problem};
 use crate::inbound::{Role, Spokesmen, TlsMode};
@@ -254,6 +254,14 @@ impl Config {
             ),
         })
     }
+}
+
+/// The authorities of clients can be used.
+pub(super) fn check_files(source: &Source<'_>, listeners: &[Listener]) {
+    let files = listeners
+        .iter()
+        .filter_map(|one| one.client_ca.file.as_ref());
+    files.for_each(|file| check_file(source, file));
 }
 
 /// Those of a file without errors.

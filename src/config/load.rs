@@ -10,9 +10,9 @@ use super::reader::{At, Section, Source};
 use super::verify::{self, Ourselves};
 use super::{
     Config, LdapSource, Listing, Problem, Problems, ServerConfig, WebConfig, acme_keys, admin_keys,
-    auth_keys, automatic_keys, client_ca_keys, dns_keys, drill, filter_keys, landing_keys,
-    ldap_keys, listener_keys, log_keys, mta_sts_keys, notice_keys, online, people, people_keys,
-    platforms, sections, signing, tls_keys, tls_policy_keys, tlsrpt_keys, writeback_keys,
+    auth_keys, automatic_keys, dns_keys, drill, filter_keys, landing_keys, ldap_keys,
+    listener_keys, log_keys, mta_sts_keys, notice_keys, online, people, people_keys, platforms,
+    sections, signing, tls_keys, tls_policy_keys, tlsrpt_keys, writeback_keys,
 };
 use crate::base::read_regular;
 use crate::directory::Directory;
@@ -201,8 +201,10 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let (spool, spool_uuid) = sections::spool(root);
     let (tls, backends) = (tls_keys::tls(root), platforms::backends(root));
     let (domains, check, (dmarc, policies)) = online::domains(root, &backends);
-    let mta_sts = mta_sts_keys::door(root, &policies);
-    let acme = acme_keys::acme(root, &tls);
+    let (mta_sts, acme) = (
+        mta_sts_keys::door(root, &policies),
+        acme_keys::acme(root, &tls),
+    );
     let (auth, notices) = (auth_keys::auth(root, dmarc), notice_keys::notices(root));
     let filters = filter_keys::filters(root, (&listeners, &domains));
     let automatic = automatic_keys::automatic(root, &domains);
@@ -215,8 +217,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let drill = drill::drill(root, &backends, &domains);
     let secured = tls_policy_keys::secured(root, &domains);
 
-    let answers = acme.as_ref().and_then(|acme| acme.bind.as_ref());
-    let others = [mta_sts.as_ref(), answers].into_iter().flatten();
+    let others = [mta_sts.as_ref(), acme_keys::bind_of(acme.as_ref())];
     check_binds(source, &listeners, (web.as_ref(), admin.as_ref(), others));
     let binds = listeners.iter().map(|listener| listener.bind.value);
     let ourselves = Ourselves {
@@ -228,11 +229,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         verify::writable(source, &server.data_dir);
         verify::identity(source, &server.data_dir.value, spool_uuid.as_ref());
         tls.check_files(source, acme.as_ref());
-        acme.iter().for_each(|acme| acme.check_files(source));
-        let authorities = listeners
-            .iter()
-            .filter_map(|one| one.client_ca.file.as_ref());
-        authorities.for_each(|file| client_ca_keys::check_file(source, file));
+        listener_keys::check_files(source, &listeners);
         check_files(source, (&directory, web.as_ref()));
         platforms::check_files(source, &backends);
         filter_keys::check_files(source, &filters);
@@ -243,15 +240,14 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     }
 
     let server = server_config(server)?;
-    let made = acme.is_some().then(|| acme_keys::pair(&server));
     Some(Config {
         file: source.file().to_owned(),
+        tls: tls.config(acme.as_ref().map(|_| acme_keys::pair(&server))),
         acme: acme.and_then(|acme| acme.config(&server, &policies)),
         mta_sts: mta_sts_keys::config(mta_sts, policies, &server.hostname),
         server,
         spool,
         listeners: listener_keys::configs(listeners),
-        tls: tls.config(made),
         backends: platforms::configs(backends),
         domains,
         notices: notices.config,
@@ -285,13 +281,17 @@ fn check_binds<'a>(
     (web, admin, others): (
         Option<&'a sections::Web>,
         Option<&'a admin_keys::Admin>,
-        impl Iterator<Item = &'a At<SocketAddr>>,
+        [Option<&'a At<SocketAddr>>; 2],
     ),
 ) {
     let binds = listeners.iter().map(|listener| &listener.bind);
     let web = web.and_then(|web| web.bind.as_ref());
     let admin = admin.and_then(|admin| admin.bind.as_ref());
-    let binds: Vec<_> = binds.chain(web).chain(admin).chain(others).collect();
+    let binds: Vec<_> = binds
+        .chain(web)
+        .chain(admin)
+        .chain(others.into_iter().flatten())
+        .collect();
     verify::binds(source, &binds);
 }
 

@@ -468,7 +468,7 @@ fn every_key_is_in_the_example_and_in_the_reference() {
     let (file, text) = example();
     // Sections that nobody has unless he wants them: their keys are asked for when they are there.
     let wanted = "directory.ldap backend.onprem.imap web.oidc filter. automatic. notices drill \
-                  [tls mta_sts tls_policy tlsrpt";
+                  [tls mta_sts tls_policy tlsrpt acme";
     let text = text.replacen("# base_url", "base_url", 1);
     let text = wanted.split(' ').fold(text, |text, start| {
         let (before, section) = text.split_once(&format!("# [{start}")).unwrap();

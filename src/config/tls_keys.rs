@@ -62,6 +62,9 @@ fn files(section: &Section<'_>) -> [Option<At<PathBuf>>; 2] {
 impl Tls {
     /// The files are there, make pairs that TLS can use, and are for somebody.
     pub(super) fn check_files(&self, source: &Source<'_>, made: Option<&Acme>) {
+        if let Some(made) = made {
+            made.check_files(source);
+        }
         match (&self.first, self.more.first()) {
             (None, _) if made.is_some() => {}
             (Some(first), _) => drop(pair(source, first)),

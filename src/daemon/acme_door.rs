@@ -31,7 +31,7 @@ async fn answer(State(answers): State<Answers>, Path(token): Path<String>) -> Re
 }
 
 impl Base {
-    /// Answers on `socket`; who orders is started later.
+    /// Answers on `socket`, and orders what is due.
     pub(super) fn serve_answers(
         &self,
         config: &Config,
@@ -55,6 +55,7 @@ impl Base {
         let doorway = Doorway::new(socket, None, &shutdown);
         let serve = admin::serve_network(doorway, router(acme.answers()), shutdown.clone());
         shutdown.spawn("answers for an authority", serve);
+        shutdown.spawn("certificates", acme.clone().keep(shutdown.clone()));
         Ok(Some(acme))
     }
 }

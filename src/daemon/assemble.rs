@@ -20,7 +20,6 @@ use super::sockets::{Handed, Sockets};
 use super::submitters::logins;
 use super::visit_key::visit_key;
 use super::{Running, StartError, certificates, drills, notices, sync};
-use crate::acme::Acme;
 use crate::activation::Activation;
 use crate::admin::{self, Admin, Doorway, Served};
 use crate::auth::{Checker, KeyFolder, Signer};
@@ -69,8 +68,7 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
     let (queue, drills) = base.queue(&config, &outbound);
     let accounts = base.accounts(&config)?;
     let provider = provider(&config, &base)?;
-    let acme = base.serve_answers(&config, sockets.answers)?;
-    let movers = movers(&config, &base, (&queue, &outbound), (&tls, acme.clone()))?;
+    let movers = movers(&config, &base, (&queue, &outbound), (&tls, sockets.answers))?;
     let (reloader, told) = Reloader::new(config.clone(), base.clone(), movers.clone());
     let writer = run(opened.writer)?;
     let rest = Rest::new((&movers, &accounts), &config, opened.committed);
@@ -79,9 +77,11 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
     let url = base_url(&config, sockets.web_address);
     let (operators, audit) = desks(&base, &config, sockets.admin_address);
     let desk = AccountDesk::new((accounts.clone(), webmail.clone()), url, &base);
-    let network = config.admin.as_ref().zip(sockets.admin);
     let admin = base.serve_operators(
-        (&config.server.data_dir, network),
+        (
+            &config.server.data_dir,
+            config.admin.as_ref().zip(sockets.admin),
+        ),
         Admin {
             spool: base.spool.clone(),
             queue: queue.clone(),
@@ -114,10 +114,6 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
         },
     )?;
     notices::start(&admin, &base, &opened.recovery);
-    if let Some(acme) = acme {
-        base.shutdown
-            .spawn("certificates", acme.keep(base.shutdown.clone()));
-    }
     base.serve_policies(sockets.policies, &tls, &movers.policies);
     Ok(Running {
         // Mail last: whoever sees the greeting can ask `status`.
@@ -374,7 +370,7 @@ fn movers(
     config: &Config,
     base: &Base,
     (queue, outbound): (&Queue, &Outbound),
-    (tls, acme): (&Certificates, Option<Acme>),
+    (tls, answers): (&Certificates, Option<TcpListen>),
 ) -> Result<Movers, StartError> {
     let replays = Replays::new(queue.clone(), config.replay);
     let imap = mailboxes(config, base.dns.clone())?;
@@ -398,7 +394,7 @@ fn movers(
         notices: notices::notices(base, config, outbound)?,
         certificates: tls.get(&Served::Mail).cloned(),
         policies: PolicyDesk::new(config.mta_sts.policies.clone()),
-        acme,
+        acme: base.serve_answers(config, answers)?,
     })
 }
 

@@ -203,7 +203,10 @@ pub(super) fn connect(matter: Matter<'_>) -> Vec<u8> {
 pub(super) fn helo(matter: Matter<'_>) -> Vec<u8> {
     let bearer = matter.subject.bearer;
     let mut data = Vec::new();
-    if let Some(TlsInfo { version, cipher }) = bearer.tls {
+    if let Some(TlsInfo {
+        version, cipher, ..
+    }) = bearer.tls
+    {
         let all = [
             ("{tls_version}", version.as_str()),
             ("{cipher}", cipher),

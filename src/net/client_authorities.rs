@@ -120,7 +120,7 @@ impl ClientAuthorities {
         if let Err(error) = verifier.verify_client_cert(leaf, others, now) {
             return ClientProof::Refused(error.to_string());
         }
-        // RFC 9525 §2: a common name is no host.
+        // RFC 9525 §2, RFC 5280 §4.2.1.6: a common name is no host.
         let names = certificate::names(leaf);
         if names.is_empty() {
             return ClientProof::Refused("it names no host (subjectAltName)".to_owned());

@@ -29,8 +29,8 @@ fn accepted(line: &MessageLine, body_len: u64) {
     let to: Vec<String> = named.map(|one| one.address.to_string()).collect();
     tracing::info!(%id, peer = peer.address, protocol = peer.protocol,
         user = peer.user, device = peer.device, tls = peer.tls,
-        certificate = peer.certificate, from = %envelope.from, to = to.join(","), recipients, size, message_id = envelope.message_id,
-        seconds = age(line), "accepted");
+        certificate = peer.certificate, from = %envelope.from, to = to.join(","),
+        recipients, size, message_id = envelope.message_id, seconds = age(line), "accepted");
     for (number, reason) in &line.held {
         tracing::warn!(%id, numbers = %number, %reason, "held");
     }

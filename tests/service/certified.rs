@@ -5,7 +5,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::Value;
 
 use crate::devices::swaks;
-use crate::place::Place;
+use crate::place::{Place, Program};
 use crate::platform::Platform;
 use crate::wait::eventually;
 
@@ -100,7 +100,7 @@ fn who_has_the_certificate_relays_and_nobody_else() {
         told.contains("clients are known by authorities of"),
         "{told}"
     );
-    let mut program = place.start();
+    let program = place.start();
     let by = |shows| Sending {
         place: &place,
         shows,
@@ -149,7 +149,11 @@ fn who_has_the_certificate_relays_and_nobody_else() {
         forged.to("tax@office.example", "refused").unwrap_err(),
         DENIED
     );
-    // The name stands in the trace line and in the ledger.
+    names_are_told(&place, program);
+}
+
+/// The name stands in the trace line and in the ledger.
+fn names_are_told(place: &Place, mut program: Program) {
     let trace = place.verb(&["trace", "tax@office.example", "--json"]);
     let trace: Value = serde_json::from_slice(&trace.stdout).unwrap();
     let mut names: Vec<_> = trace["messages"].as_array().unwrap().iter().collect();

@@ -184,7 +184,7 @@ fn a_refused_order_harms_nothing_is_told_and_is_tried_again() {
     );
     let told = text(&place, &["check"]);
     assert!(
-        told.contains("no certificate was made for mx.example.org, 1 times"),
+        told.contains("no certificate was made for mx.example.org (orders that failed: 1)"),
         "{told}"
     );
     place.line_with(&["acme: no certificate was made", "failures=1"]);

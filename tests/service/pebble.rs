@@ -1,6 +1,7 @@
 //! Pebble, the authority for tests of ACME's makers, with name servers of its own.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -109,6 +110,11 @@ impl Pebble {
 }
 
 fn quiet(mut command: Command) -> Program {
+    let is_there = Path::new("/usr/bin/pebble").exists();
+    assert!(
+        is_there,
+        "pebble is missing: apt-get install pebble, or tests/run"
+    );
     command.stdout(Stdio::null()).stderr(Stdio::null());
     Program::start(command)
 }
@@ -117,6 +123,9 @@ fn quiet(mut command: Command) -> Program {
 fn certify(folder: &TempDir) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // Whose issuer has its own name has signed itself, to some.
+    let name = rcgen::DnType::CommonName;
+    params.distinguished_name.push(name, "an authority");
     let key = KeyPair::generate().unwrap();
     let root = params.self_signed(&key).unwrap().pem();
     let issuer = Issuer::new(params, key);

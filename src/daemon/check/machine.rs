@@ -30,7 +30,11 @@ pub(super) fn of_this_machine(config: &Config, now: Timestamp) -> Vec<Problem> {
 fn certificates(config: &Config, now: Timestamp) -> impl Iterator<Item = (&'static str, String)> {
     let before = config.notices.options.thresholds.certificate;
     let pairs = config.tls.as_ref().and_then(|files| files.load().ok());
-    let mail = pairs.map(|pairs| pairs.states()).unwrap_or_default();
+    let mut mail = pairs.map(|pairs| pairs.states()).unwrap_or_default();
+    if config.acme_view().is_some_and(|it| it.is_on_track(now)) {
+        let made = config.tls.as_ref().map(|files| &files.first.certificate);
+        mail.retain(|state| Some(&state.file) != made);
+    }
     let door = config.admin.as_ref().and_then(|it| it.certificate.as_ref());
     let door = door.and_then(|files| TlsServer::load(&files.certificate, &files.key).ok());
     let door = door.map(|door| door.states()).unwrap_or_default();
@@ -62,8 +66,8 @@ fn orders(config: &Config) -> Option<String> {
     let acme = config.acme_view().filter(|it| it.failures > 0)?;
     let (times, hosts) = (acme.failures, acme.hosts.join(", "));
     Some(format!(
-        "no certificate was made for {hosts}, {times} times in a row: {}; each of them leads here, \
-         port 80 to acme.bind?",
+        "no certificate was made for {hosts} (orders that failed: {times}): {}; each of them leads \
+         here, port 80 to acme.bind?",
         acme.what
     ))
 }

@@ -9,6 +9,7 @@ fn tls(cipher: &str) -> TlsInfo {
     TlsInfo {
         version: "TLSv1.3".to_owned(),
         cipher: cipher.to_owned(),
+        client: crate::base::ClientProof::None,
     }
 }
 
