@@ -4,30 +4,21 @@ use super::render::Page;
 use crate::acme::AcmeView;
 use crate::admin::CertificatesView;
 use crate::base::Timestamp;
-use crate::terminal::{Cell, Table, Tone, moment, visible};
+use crate::terminal::{moment, visible};
 
 impl Page {
     /// `tls certificates`.
     pub(super) fn tls_certificates(self, all: &CertificatesView) -> String {
         let when = |at: Option<Timestamp>| at.map_or_else(String::new, |at| moment(at, self.now));
-        let mut text = if all.shown.is_empty() {
-            "nothing here speaks TLS\n".to_owned()
-        } else {
-            let mut table = Table::new(&["USE", "ENDS", "FILE", "HOSTS"], &[2, 3]);
-            for one in &all.shown {
-                let tone = match one.ends {
-                    Some(ends) if ends <= self.now => Tone::Bad,
-                    Some(_) | None => Tone::Quiet,
-                };
-                table.row([
-                    one.served.as_str().into(),
-                    Cell::toned(when(one.ends), tone),
-                    one.file.as_str().into(),
-                    one.names.join(", ").into(),
-                ]);
-            }
-            table.render(self.palette)
-        };
+        let mut text = String::new();
+        if all.shown.is_empty() {
+            text += "nothing here speaks TLS\n";
+        }
+        for one in &all.shown {
+            text += &self.field(&one.served, &visible(&one.file));
+            let what = format!("for {}, until {}", one.names.join(", "), when(one.ends));
+            text += &self.field("", &what);
+        }
         let refused = all.shown.iter().filter_map(|it| it.refused.as_ref());
         let authorities = &all.client_authorities;
         let refused = refused.chain(authorities.iter().filter_map(|it| it.refused.as_ref()));

@@ -1,7 +1,7 @@
 //! The keys of `[acme]`: from whom certificates come.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use super::mta_sts_keys::Policies;
@@ -46,7 +46,6 @@ pub(super) fn acme(root: &Section<'_>, tls: &Tls) -> Option<Acme> {
         section.source.refuse(certificate, what);
     }
     agreed(&section);
-    section.usually("directory", LETS_ENCRYPT);
     let directory = section.text("directory", |text| match HttpPlace::of(text) {
         Some(_) => Ok(text.to_owned()),
         None => Err(format!("\"{text}\" is no https address")),
@@ -112,7 +111,8 @@ fn hosts(section: &Section<'_>) -> Vec<String> {
 /// RFC 8555 §8.3: who answers for a host has not answered for all hosts of its domain.
 fn host(text: &str) -> Result<String, String> {
     let host = host_pattern(text)?;
-    if host.starts_with("*.") || !host.is_ascii() {
+    let is_address = host.parse::<IpAddr>().is_ok();
+    if is_address || host.starts_with("*.") || !host.is_ascii() {
         return Err(format!(
             "\"{text}\" is not possible, expected the name of one host, in ASCII"
         ));
@@ -253,7 +253,7 @@ mod tests {
                 "hosts = [\"*.example.org\"]",
                 "expected the name of one host",
             ),
-            ("hosts = [\"192.0.2.1\"]", "is no host"),
+            ("hosts = [\"192.0.2.1\"]", "expected the name of one host"),
             ("hosts = []", "names no host"),
             (
                 "directory = \"http://ca.example/dir\"",

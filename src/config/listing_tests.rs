@@ -39,6 +39,9 @@ kind = "clamd"
 address = "/run/clamav/clamd.ctl"
 [automatic.ndr]
 [partners]
+[acme]
+bind = "127.0.0.1:8082"
+agree_to_terms = true
 [tlsrpt]
 from = "tls-reports@example.org"
 [notices]
@@ -241,8 +244,8 @@ fn what_is_called_like_a_secret_is_none() {
         "admin.key",
         "backend.NAME.client_key",
     ];
-    // Digests of public keys.
-    let public = ["backend.NAME.tls_keys"];
+    // Digests of public keys, and a switch.
+    let public = ["backend.NAME.tls_keys", "acme.keep_key"];
     let read = ["notices.webhook", "notices.command"];
     let words = "password secret token key hook webhook command credential credentials pin";
     let words: Vec<&str> = words.split(' ').collect();
