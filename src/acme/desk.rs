@@ -193,7 +193,7 @@ impl Desk {
             Replaces::Untold
         };
         self.asker.begin();
-        let result = self.clerk().obtain(replaces).await;
+        let result = Box::pin(self.clerk().obtain(replaces)).await;
         let now = self.world.clock.now();
         let outcome = match &result {
             Ok(()) => {

@@ -125,12 +125,12 @@ impl AcmeFiles {
     /// What is known of the certificate that is there; `None`: none that can be read.
     #[must_use]
     pub fn present(&self) -> Option<CertificateFacts> {
-        CertificateFacts::of_pem(&self.read(&self.pair())?)
+        CertificateFacts::of_pem(&read(&self.pair())?)
     }
 
     /// The private key that is there, PEM.
     pub(super) fn key(&self) -> Option<String> {
-        let pem = String::from_utf8(self.read(&self.pair())?).ok()?;
+        let pem = String::from_utf8(read(&self.pair())?).ok()?;
         let from = pem.find("-----BEGIN PRIVATE KEY-----")?;
         let (_, rest) = pem.split_at_checked(from)?;
         let end = "-----END PRIVATE KEY-----";
@@ -159,7 +159,7 @@ impl AcmeFiles {
 
     /// The account, as it was kept.
     pub(super) fn kept_account(&self) -> Option<String> {
-        String::from_utf8(self.read(&self.account())?).ok()
+        String::from_utf8(read(&self.account())?).ok()
     }
 
     pub(super) fn keep_account(&self, text: &str) -> Result<(), AcmeError> {
@@ -169,7 +169,7 @@ impl AcmeFiles {
     /// What is remembered; nothing, when there is nothing that can be read.
     #[must_use]
     pub fn memory(&self) -> Memory {
-        let read = self.read(&self.orders());
+        let read = read(&self.orders());
         let memory = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         memory.unwrap_or_default()
     }
@@ -178,10 +178,6 @@ impl AcmeFiles {
         let text = serde_json::to_string_pretty(memory);
         let text = text.map_err(|error| AcmeError::Ours(error.to_string()))?;
         self.write(&self.orders(), &(text + "\n"))
-    }
-
-    fn read(&self, file: &Path) -> Option<Vec<u8>> {
-        read_regular(file, limits::PEM_FILE).ok()
     }
 
     /// For nobody but us: there are keys in it.
@@ -213,6 +209,10 @@ impl AcmeFiles {
     fn sync(&self) -> io::Result<()> {
         File::open(&self.0)?.sync_all()
     }
+}
+
+fn read(file: &Path) -> Option<Vec<u8>> {
+    read_regular(file, limits::PEM_FILE).ok()
 }
 
 fn disk(file: &Path, error: &io::Error) -> AcmeError {

@@ -92,7 +92,7 @@ impl Clerk<'_> {
             ordered => ordered?,
         };
         let told = Told(self.answers);
-        self.prove(&mut order, &told).await?;
+        prove(&mut order, &told).await?;
         drop(told);
         let key = match self.options.key {
             NextKey::Fresh => None,
@@ -102,53 +102,6 @@ impl Clerk<'_> {
         order.finalize_csr(&request.der).await?;
         let chain = order.poll_certificate(&patience()).await?;
         self.files.put(hosts, &request.key, &chain)
-    }
-
-    /// The hosts are ours.
-    async fn prove(&self, order: &mut Order, told: &Told<'_>) -> Result<(), AcmeError> {
-        let mut all = order.authorizations();
-        while let Some(authorization) = all.next().await {
-            let mut authorization = authorization?;
-            if authorization.status == AuthorizationStatus::Valid {
-                continue;
-            }
-            if authorization.status != AuthorizationStatus::Pending {
-                let host = authorization.identifier().to_string();
-                let what = format!("{host}: what proves that it is ours cannot be used");
-                return Err(AcmeError::Refused(what));
-            }
-            let Some(mut challenge) = authorization.challenge(ChallengeType::Http01) else {
-                let what = "it does not look over HTTP whether a host is ours (http-01)";
-                return Err(AcmeError::Refused(what.to_owned()));
-            };
-            told.put(&challenge.token, challenge.key_authorization().as_str());
-            challenge.set_ready().await?;
-        }
-        let ended = order.poll_ready(&patience()).await;
-        match ended {
-            Ok(OrderStatus::Ready) => Ok(()),
-            Ok(_) | Err(Error::Api(_)) => Err(self.why(order, ended.err()).await),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// What was wrong with each host.
-    async fn why(&self, order: &mut Order, error: Option<Error>) -> AcmeError {
-        let mut told = Vec::new();
-        let mut all = order.authorizations();
-        while let Some(Ok(mut authorization)) = all.next().await {
-            let Ok(state) = authorization.refresh().await else {
-                continue;
-            };
-            let host = state.identifier().to_string();
-            let errors = state.challenges.iter().filter_map(|it| it.error.as_ref());
-            told.extend(errors.map(|error| format!("{host}: {error}")));
-        }
-        match error {
-            _ if !told.is_empty() => AcmeError::Refused(told.join("; ")),
-            Some(error) => error.into(),
-            None => AcmeError::Refused("the order came to nothing".to_owned()),
-        }
     }
 
     /// Ours at the authority; made when there is none there.
@@ -199,6 +152,53 @@ impl Clerk<'_> {
         let key = URL_SAFE_NO_PAD.decode(text.trim().trim_end_matches('='));
         let key = key.map_err(|_| AcmeError::Ours(format!("{shown} is no base64url")))?;
         Ok(Some(ExternalAccountKey::new(name.clone(), &key)))
+    }
+}
+
+/// The hosts are ours.
+async fn prove(order: &mut Order, told: &Told<'_>) -> Result<(), AcmeError> {
+    let mut all = order.authorizations();
+    while let Some(authorization) = all.next().await {
+        let mut authorization = authorization?;
+        if authorization.status == AuthorizationStatus::Valid {
+            continue;
+        }
+        if authorization.status != AuthorizationStatus::Pending {
+            let host = authorization.identifier().to_string();
+            let what = format!("{host}: what proves that it is ours cannot be used");
+            return Err(AcmeError::Refused(what));
+        }
+        let Some(mut challenge) = authorization.challenge(ChallengeType::Http01) else {
+            let what = "it does not look over HTTP whether a host is ours (http-01)";
+            return Err(AcmeError::Refused(what.to_owned()));
+        };
+        told.put(&challenge.token, challenge.key_authorization().as_str());
+        challenge.set_ready().await?;
+    }
+    let ended = order.poll_ready(&patience()).await;
+    match ended {
+        Ok(OrderStatus::Ready) => Ok(()),
+        Ok(_) | Err(Error::Api(_)) => Err(why(order, ended.err()).await),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What was wrong with each host.
+async fn why(order: &mut Order, error: Option<Error>) -> AcmeError {
+    let mut told = Vec::new();
+    let mut all = order.authorizations();
+    while let Some(Ok(mut authorization)) = all.next().await {
+        let Ok(state) = authorization.refresh().await else {
+            continue;
+        };
+        let host = state.identifier().to_string();
+        let errors = state.challenges.iter().filter_map(|it| it.error.as_ref());
+        told.extend(errors.map(|error| format!("{host}: {error}")));
+    }
+    match error {
+        _ if !told.is_empty() => AcmeError::Refused(told.join("; ")),
+        Some(error) => error.into(),
+        None => AcmeError::Refused("the order came to nothing".to_owned()),
     }
 }
 
