@@ -1,4 +1,5 @@
-//! The policy on automatic answers, and what it does with a message: what `tideover automatic` says.
+//! The policy on automatic answers, and what it does with a message: what `tideover automatic`
+//! says.
 
 use std::sync::Arc;
 

@@ -10,6 +10,7 @@
 
 mod document;
 mod examples;
+mod names;
 mod place;
 mod platform;
 mod schema;

@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::platform;
 use crate::wait::{LONG, eventually};
+use crate::{names, platform};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tideover");
 const PEOPLE: &str = "address,name,home\nann@example.org,Ann,onprem\nbob@example.org,Bob,onprem\n";
@@ -66,13 +66,13 @@ impl Answer {
 
 impl Place {
     pub(crate) fn open() -> Self {
-        let platform = platform::open();
+        let (platform, names) = (platform::open(), names::open());
         let folder = tempfile::tempdir().unwrap();
         // Port 0 is any: which one it is stands in the log.
         let config = format!(
             "[server]\nhostname = \"mx.example.org\"\ndata_dir = \"data\"\n\
              [spool]\nmin_free = \"1MiB\"\n\
-             [dns]\nservers = [\"127.0.0.1:1\"]\n[check]\nresolvers = [\"system\"]\n\
+             [dns]\nservers = [\"{names}\"]\n[check]\nresolvers = [\"system\"]\n\
              [[listener]]\nbind = \"127.0.0.1:0\"\nrole = \"mx\"\ntls = \"none\"\n\
              [backend.onprem]\nhosts = [\"{platform}\"]\ntls = \"never\"\n\
              [backend.cloud]\nhosts = [\"{platform}\"]\ntls = \"never\"\n\

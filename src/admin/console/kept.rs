@@ -1,5 +1,6 @@
-//! The samples of the plots in a file of `data_dir`, so that a restart, an upgrade above all, leaves
-//! a gap in them and not a blank. It is no record: what is damaged or of another spool is left out.
+//! The samples of the plots in a file of `data_dir`, so that a restart, an upgrade above all,
+//! leaves a gap in them and not a blank. It is no record: what is damaged or of another spool is
+//! left out.
 
 use std::collections::VecDeque;
 use std::fs::{self, OpenOptions};
@@ -39,8 +40,8 @@ struct KeptSample {
     accepted: u64,
     delivered: u64,
     waiting: u64,
-    /// Bounds in seconds, none for the last one, each with the deliveries up to it; empty when there
-    /// were none.
+    /// Bounds in seconds, none for the last one, each with the deliveries up to it; empty when
+    /// there were none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     within: Vec<(Option<f64>, u64)>,
 }

@@ -1,4 +1,5 @@
-//! What backends refused and nobody has decided, on the overview: how many, or that it is not known.
+//! What backends refused and nobody has decided, on the overview: how many, or that it is not
+//! known.
 
 use super::moments::{grouped, many};
 use super::verdict::{Matter, Tone, sentence};

@@ -170,7 +170,10 @@ async fn what_is_refused_is_shown_as_it_is_now() {
 #[tokio::test]
 async fn a_source_is_read_now_and_one_that_fails_says_why() {
     let desk = desk();
-    let read = |change: Value, error: Option<&str>| json!([{ "status": source(error), "change": change, "hint": error.map(|_| "look there") }]);
+    let read = |change: Value, error: Option<&str>| {
+        let hint = error.map(|_| "look there");
+        json!([{ "status": source(error), "change": change, "hint": hint }])
+    };
     desk.says(SYNC, &read(would(None), None));
     let named = [("source", "ad")];
     let look = desk
