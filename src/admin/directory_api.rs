@@ -84,7 +84,8 @@ pub struct ChangeView {
     /// What is done about them.
     #[serde(default)]
     pub normalise: Normalise,
-    /// Conflicts that are open now.
+    /// Conflicts that are open then: in the generation that it is, or would be; in the present one
+    /// when nothing differs.
     pub open_conflicts: u64,
 }
 
@@ -211,10 +212,13 @@ pub(super) fn parsed(address: &str) -> Result<Mailbox, AdminError> {
 impl Admin {
     /// What came of a change; whoever waits may have another home now.
     pub(super) fn changed(&self, outcome: Outcome) -> ChangeView {
-        let (done, generation) = match outcome {
-            Outcome::Unchanged => (false, None),
-            Outcome::Would(generation) => (false, Some(*generation)),
-            Outcome::Done(generation) => (true, Some(*generation)),
+        let (done, generation, would_be_open) = match outcome {
+            Outcome::Unchanged => (false, None, None),
+            Outcome::Would {
+                generation,
+                open_conflicts,
+            } => (false, Some(*generation), Some(open_conflicts)),
+            Outcome::Done(generation) => (true, Some(*generation), None),
         };
         if done {
             self.queue.look_anew();
@@ -222,8 +226,7 @@ impl Admin {
         let over = generation.as_ref().filter(|_| !done);
         let over = over.and_then(|would| self.directory.over(&would.effect));
         let current = self.directory.current();
-        let open = current.conflicts().iter();
-        let open = open.filter(|one| one.settled.is_none()).count();
+        let open = would_be_open.unwrap_or_else(|| current.open_conflicts());
         ChangeView {
             done,
             generation,

@@ -94,13 +94,12 @@ pub(super) async fn status(
     let origins = admin.directory.origins().await?;
     let view = admin.blocking(|admin| {
         let current = admin.directory.current();
-        let open = current.conflicts().iter();
         Ok(DirectoryStatusView {
             generation: current.number(),
             entries: current.len() as u64,
             addresses: current.addresses() as u64,
             memory_bytes: current.memory() as u64,
-            open_conflicts: open.filter(|one| one.settled.is_none()).count() as u64,
+            open_conflicts: current.open_conflicts() as u64,
             sources: admin.sync.status(),
             origins,
             untaken: admin.directory.untaken(),

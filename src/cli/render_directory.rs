@@ -13,6 +13,18 @@ use crate::terminal::{Cell, Table, Tone, moment, visible};
 /// Bad rows that are told.
 const ROWS: usize = 20;
 
+/// The conflicts that are open; or that would be, of which nothing more can be asked yet.
+fn conflicts(change: &ChangeView) -> String {
+    let would = !change.done && change.generation.is_some();
+    match (change.open_conflicts, would) {
+        (0, _) => String::new(),
+        (1, false) => "1 conflict is open: `tideover directory conflicts`\n".to_owned(),
+        (many, false) => format!("{many} conflicts are open: `tideover directory conflicts`\n"),
+        (1, true) => "1 conflict would be open\n".to_owned(),
+        (many, true) => format!("{many} conflicts would be open\n"),
+    }
+}
+
 impl Page {
     /// What came of an import, a revert, a settlement.
     pub(crate) fn changed(self, change: &ChangeView) -> String {
@@ -49,13 +61,7 @@ impl Page {
             text.push_str(&self.field("left out", &format!("{more} more")));
         }
         text.push_str(&self.odd(change));
-        if change.open_conflicts > 0 {
-            let open = match change.open_conflicts {
-                1 => "1 conflict is open".to_owned(),
-                many => format!("{many} conflicts are open"),
-            };
-            writeln!(text, "{open}: `tideover directory conflicts`").ok();
-        }
+        text.push_str(&conflicts(change));
         text
     }
 
@@ -352,4 +358,51 @@ fn value(entry: &Entry, fact: Fact) -> String {
 
 fn or_nothing(text: &str) -> &str {
     if text.is_empty() { "nothing" } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conflicts_of_a_look_are_those_that_would_be() {
+        let generation = serde_json::json!({
+            "number": 2, "at": "2026-03-02T02:14:00Z", "author": "ann", "cause": "import",
+            "effect": { "added": 0, "changed": 1, "removed": 0, "deleted": 0, "moved": 0,
+                        "of": 2, "names": [] },
+            "pages": 0,
+        });
+        let told = |done: bool, generation: &serde_json::Value, open: u64| {
+            let change = serde_json::json!({
+                "done": done, "generation": generation, "open_conflicts": open,
+            });
+            conflicts(&serde_json::from_value(change).unwrap())
+        };
+        let asked = "`tideover directory conflicts`";
+        let none = serde_json::Value::Null;
+        for (done, generation, open, expected) in [
+            (true, &generation, 0, String::new()),
+            (
+                true,
+                &generation,
+                1,
+                format!("1 conflict is open: {asked}\n"),
+            ),
+            (false, &none, 2, format!("2 conflicts are open: {asked}\n")),
+            (
+                false,
+                &generation,
+                1,
+                "1 conflict would be open\n".to_owned(),
+            ),
+            (
+                false,
+                &generation,
+                2,
+                "2 conflicts would be open\n".to_owned(),
+            ),
+        ] {
+            assert_eq!(told(done, generation, open), expected);
+        }
+    }
 }

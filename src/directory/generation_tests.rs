@@ -166,7 +166,7 @@ async fn a_change_is_a_generation_and_no_change_is_none() {
 
     let moved = text.replace("bob@example.org,cloud", "bob@example.org,onprem");
     let would = house.import(FILE, &moved, Mode::DryRun).await.unwrap();
-    assert!(matches!(would, Outcome::Would(one) if one.effect.moved == 1));
+    assert!(matches!(would, Outcome::Would { generation, .. } if generation.effect.moved == 1));
     assert!(house.log() == log, "only looked");
     house.import(FILE, &moved, CAREFUL).await.unwrap();
     assert!(house.log() != log);

@@ -82,7 +82,12 @@ pub enum Outcome {
     /// Nothing differs; nothing was written.
     Unchanged,
     /// It would be this generation; nothing was written.
-    Would(Box<Generation>),
+    Would {
+        /// The generation.
+        generation: Box<Generation>,
+        /// How many conflicts would be open.
+        open_conflicts: usize,
+    },
     /// This is the generation now.
     Done(Box<Generation>),
 }
@@ -299,7 +304,11 @@ impl Generations {
             afresh,
         };
         if mode == Mode::DryRun {
-            return Ok((Outcome::Would(Box::new(generation)), None));
+            let would = Outcome::Would {
+                generation: Box::new(generation),
+                open_conflicts: next.open_conflicts(),
+            };
+            return Ok((would, None));
         }
         checked?;
         let generation = generation::write(&self.0.spool, generation, &delta).await?;

@@ -98,6 +98,8 @@ pub use x500_uses::{X500Sender, X500Use, X500Uses};
 #[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
+mod dry_run_tests;
+#[cfg(test)]
 pub(crate) mod generation_tests;
 #[cfg(test)]
 mod grace_tests;

@@ -82,6 +82,13 @@ impl Directory {
         self.entries().filter_map(with).take(NAMED).collect()
     }
 
+    /// How many conflicts nobody has settled.
+    #[must_use]
+    pub fn open_conflicts(&self) -> usize {
+        let open = self.conflicts().iter();
+        open.filter(|one| one.settled.is_none()).count()
+    }
+
     /// What is disputed about an address.
     pub fn conflicts_about(&self, address: &Mailbox) -> impl Iterator<Item = &Conflict> {
         let key = lookup_key(address);

@@ -254,7 +254,7 @@ impl Syncer {
                 mended: harvested.mended,
                 generation: match outcome {
                     Outcome::Done(generation) => Some(generation.number),
-                    Outcome::Unchanged | Outcome::Would(_) => status.generation,
+                    Outcome::Unchanged | Outcome::Would { .. } => status.generation,
                 },
                 ..status
             },

@@ -78,7 +78,7 @@ async fn a_source_becomes_a_generation_and_again_becomes_none() {
     assert_eq!(syncer.status()[0].at, None);
     played.say(&TEN);
     let dry = sync(&syncer, Mode::DryRun).await;
-    assert!(matches!(dry.outcome, Ok(Outcome::Would(_))));
+    assert!(matches!(dry.outcome, Ok(Outcome::Would { .. })));
     assert_eq!(syncer.status()[0].at, None, "a look is no synchronisation");
     let first = sync(&syncer, CAREFUL).await;
     assert!(matches!(first.outcome, Ok(Outcome::Done(_))));
