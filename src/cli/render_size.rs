@@ -42,7 +42,10 @@ impl Page {
         text.push_str(&self.refusing(size.refusing.as_deref()));
         let measured = duration(Duration::from_secs(outlook.measured_seconds));
         let Some(a_day) = outlook.bytes_per_day else {
-            let too_little = format!("measured over {measured}, too short to say more: ask later");
+            let too_little = match outlook.measured_seconds {
+                0 => "not measured yet: ask later".to_owned(),
+                _ => format!("measured over {measured}, too short to say more: ask later"),
+            };
             return text + &self.field("traffic", &too_little);
         };
         let traffic = format!("{} a day, measured over {measured}", bytes(a_day));
@@ -89,6 +92,9 @@ mod tests {
         );
         assert!(early.contains("10 min, too short to say more"), "{early}");
         assert!(!early.contains("outage"), "{early}");
+        size.outlook.measured_seconds = 0;
+        let first = page.size(&size);
+        assert!(first.contains("not measured yet: ask later"), "{first}");
         size.outlook.measured_seconds = 24 * 3600;
         size.outlook.bytes_per_day = Some(2 * GIB);
         size.outlook.days_in_an_outage = Some(20);

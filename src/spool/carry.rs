@@ -87,14 +87,14 @@ impl Writer {
                 for one in moving {
                     entries.extend(self.message_to_carry(one)?);
                 }
-                append_and_apply(&mut self.log, &self.index, &entries)
+                self.carry_over(&entries)
             }
             Alteration::CarryFacts(moving) => {
                 let mut entries = Vec::with_capacity(moving.len());
                 for (from, line) in moving {
                     entries.extend(self.fact_to_carry(from, line)?);
                 }
-                append_and_apply(&mut self.log, &self.index, &entries)
+                self.carry_over(&entries)
             }
             Alteration::Turn(begun_by) => {
                 self.log.turn(begun_by)?;
@@ -120,6 +120,12 @@ impl Writer {
                 Ok(())
             }
         }
+    }
+
+    fn carry_over(&mut self, entries: &[(Entry, Bytes)]) -> Result<(), SpoolError> {
+        append_and_apply(&mut self.log, &self.index, entries)?;
+        self.follow.set_durable(self.log.end());
+        Ok(())
     }
 
     fn message_to_carry(&self, moving: Moving) -> Result<Option<(Entry, Bytes)>, SpoolError> {

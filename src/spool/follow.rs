@@ -18,7 +18,7 @@ const TOO_EARLY: u64 = 50;
 #[derive(Debug)]
 pub(crate) struct Follow {
     complete: AtomicBool,
-    /// The end of what is on stable storage, while the index is behind.
+    /// The end of what is on stable storage; the offset is beyond the segment when that is closed.
     durable: AtomicU64,
     /// Bytes of the log that are read.
     read: AtomicU64,
@@ -29,11 +29,11 @@ pub(crate) struct Follow {
 }
 
 impl Follow {
-    /// The index knows the whole log.
-    pub(crate) fn complete(begun: Timestamp) -> Self {
+    /// The index knows the whole log, which ends at `end`.
+    pub(crate) fn complete(begun: Timestamp, end: Position) -> Self {
         Self {
             complete: AtomicBool::new(true),
-            durable: AtomicU64::new(0),
+            durable: AtomicU64::new(end.to_u64()),
             read: AtomicU64::new(0),
             total: AtomicU64::new(0),
             begun,
@@ -45,9 +45,8 @@ impl Follow {
     pub(crate) fn behind(begun: Timestamp, total: u64, end: Position) -> Self {
         Self {
             complete: AtomicBool::new(false),
-            durable: AtomicU64::new(end.to_u64()),
             total: AtomicU64::new(total),
-            ..Self::complete(begun)
+            ..Self::complete(begun, end)
         }
     }
 

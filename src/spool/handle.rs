@@ -17,10 +17,10 @@ use super::follow::Follow;
 use super::index::Index;
 use super::ledger::Ledger;
 use super::log::LogReader;
-use super::outlook::Outlook;
+use super::outlook::Traffic;
 use super::room::Share;
 use super::waits::Waits;
-use crate::base::{Clock, Timestamp};
+use crate::base::Clock;
 use crate::limits;
 use crate::mail::{Envelope, HoldReason, IdSource, NodeId, RecipientEvent, Sign, SpoolId};
 
@@ -97,7 +97,7 @@ pub(crate) struct Inner {
     pub(crate) balances: super::balance::Balances,
     pub(crate) looks: super::look::Looks,
     pub(crate) chain: super::chaining::Tips,
-    pub(crate) outlook: Mutex<Option<(Timestamp, Outlook)>>,
+    pub(crate) traffic: Mutex<Option<Traffic>>,
     /// Keeps other processes out.
     pub(crate) _lock: super::disk::Lock,
 }

@@ -98,6 +98,8 @@ mod damage_tests;
 #[cfg(test)]
 mod lost_tests;
 #[cfg(test)]
+mod outlook_tests;
+#[cfg(test)]
 mod passed_tests;
 #[cfg(test)]
 mod retention_tests;

@@ -144,7 +144,7 @@ impl Spool {
             balances: super::balance::Balances::default(),
             looks: super::look::Looks::default(),
             chain: super::chaining::Tips::default(),
-            outlook: Mutex::default(),
+            traffic: Mutex::default(),
             _lock: lock,
         }));
         let (recovery, rebuild) = start.rest.rebuild(&spool);

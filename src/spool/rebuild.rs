@@ -83,9 +83,10 @@ impl Start {
         recover.hold_maimed(&mut log, now)?;
         recover.sweep(&bodies, (big, ledger))?;
         let newest = SpoolId::from_u64(recover.index.counters().newest);
+        let end = log.end();
         Ok(Self {
             log,
-            follow: Arc::new(Follow::complete(now)),
+            follow: Arc::new(Follow::complete(now, end)),
             newest: gap.newest.max(newest),
             rest: Rest::Nothing(recover.found),
         })
@@ -241,6 +242,7 @@ impl Writer {
         let now = self.clock.now();
         recover.interrupt_attempts(&mut self.log, now)?;
         recover.hold_maimed(&mut self.log, now)?;
+        self.follow.set_durable(self.log.end());
         self.follow.end();
         tracing::info!(
             replayed = recover.found.replayed,
