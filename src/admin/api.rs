@@ -182,6 +182,7 @@ pub(super) async fn status(State(admin): Us) -> Answer<StatusView> {
         enrolled,
         holds,
         moves,
+        all_moving: admin.is_all_moving(),
         waves,
         replays,
         missing_mail,

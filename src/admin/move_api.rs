@@ -329,6 +329,13 @@ impl Admin {
     }
 
     /// All moves, by domain.
+    /// Are all our domains on the move?
+    pub(super) fn is_all_moving(&self) -> bool {
+        let directory = self.router.directory().current();
+        let names = directory.domains().map(|rule| rule.name.as_str());
+        self.router.holds().book().are_all_moving(names)
+    }
+
     pub(super) fn move_views(&self) -> Result<Vec<MoveView>, AdminError> {
         let book = self.router.holds().book();
         let counts = self.held_counts()?;

@@ -58,6 +58,9 @@ pub struct StatusView {
     /// Domains on the move, or that were.
     #[serde(default)]
     pub moves: Vec<MoveView>,
+    /// All our domains are on the move: nothing for them is delivered until a move ends.
+    #[serde(default)]
+    pub all_moving: bool,
     /// Waves that will start, could not, or started in the last day.
     #[serde(default)]
     pub waves: Vec<WaveView>,

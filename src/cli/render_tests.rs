@@ -128,6 +128,7 @@ fn status_fits_and_tells_what_waits() {
         certificates: Vec::new(),
         sending: Vec::new(),
         moves: Vec::new(),
+        all_moving: false,
         version: "0.1.0".to_owned(),
         now: NOW,
         backends: vec![

@@ -154,6 +154,13 @@ impl HoldBook {
         known.is_some_and(|one| one.state == MoveState::Moving)
     }
 
+    /// Are all of these domains on the move? Not when there are none.
+    #[must_use]
+    pub fn are_all_moving<'a>(&self, domains: impl IntoIterator<Item = &'a str>) -> bool {
+        let mut domains = domains.into_iter().peekable();
+        domains.peek().is_some() && domains.all(|domain| self.is_moving(domain))
+    }
+
     /// The home that a finished move gave to a domain.
     #[must_use]
     pub fn home(&self, domain: &str) -> Option<&BackendId> {
@@ -282,6 +289,15 @@ mod tests {
         let domain = address.domain().key();
         let reason = book().withhold(&one, &[&domain]);
         reason.map(|reason| reason.to_string())
+    }
+
+    #[test]
+    fn all_domains_move_when_each_does() {
+        let book = book();
+        assert!(book.are_all_moving(["moving.example"]));
+        assert!(!book.are_all_moving(["moving.example", "example.org"]));
+        assert!(!book.are_all_moving(["example.org", "moving.example"]));
+        assert!(!book.are_all_moving([]));
     }
 
     #[test]

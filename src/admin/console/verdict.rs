@@ -223,13 +223,21 @@ fn flows(status: &StatusView, matters: &[Matter]) -> String {
         let name = visible(&hold.name);
         return format!("Mail is taken, and waits on purpose: hold {name} holds all of it.");
     }
+    let moving = status.moves.iter();
+    let moving = moving.filter(|one| one.state == MoveState::Moving);
+    let moving: Vec<String> = moving.map(|one| visible(&one.domain)).collect();
+    if status.all_moving {
+        let what = match moving.as_slice() {
+            [one] => format!("{one} is on the move"),
+            _ => "all domains are on the move".to_owned(),
+        };
+        return format!("Mail is taken, and waits on purpose: {what}.");
+    }
     let mut parts = Vec::new();
     if !held.is_empty() {
         parts.push(format!("that for {}", held.join(" and ")));
     }
-    let moving = status.moves.iter();
-    let moving = moving.filter(|one| one.state == MoveState::Moving);
-    parts.extend(moving.map(|one| format!("that of {}", visible(&one.domain))));
+    parts.extend(moving.iter().map(|one| format!("that of {one}")));
     // One message is no stream of mail.
     let rules = status.holds.iter();
     let rules = rules.filter(|hold| hold.selection.message.is_none());

@@ -395,6 +395,30 @@ fn while_the_log_cannot_be_written_no_mail_flows() {
     assert_eq!(over.headline, "Mail flows; nothing waits.");
 }
 
+fn moving(domain: &str) -> Value {
+    json!({ "domain": domain, "state": "moving", "since": "2026-03-02T02:14:00Z", "ended": null,
+            "held": 9, "oldest": null, "actor": "ann", "reason": "", "home": null })
+}
+
+#[test]
+fn while_all_domains_are_on_the_move_no_mail_flows() {
+    for (domains, expected) in [
+        (&["example.org"][..], "example.org is on the move."),
+        (
+            &["a.example", "b.example"][..],
+            "all domains are on the move.",
+        ),
+    ] {
+        let moves: Vec<Value> = domains.iter().map(|domain| moving(domain)).collect();
+        let up = backend("cloud", "up", &json!({}));
+        let told = verdict(&json!({ "backends": [up], "moves": moves, "all_moving": true }));
+        let expected = format!("Mail is taken, and waits on purpose: {expected}");
+        assert_eq!(told.headline, expected);
+        assert_eq!(told.tone, Tone::Waiting, "not green");
+        assert_eq!(told.matters.len(), domains.len(), "{told:?}");
+    }
+}
+
 #[test]
 fn mail_that_is_held_on_purpose_does_not_flow() {
     let all = || hold("h1", &json!({}));
