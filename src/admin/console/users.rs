@@ -7,7 +7,7 @@ use axum::response::Response;
 use super::Console;
 use super::asker::{Asker, Fields, Question, Sent};
 use super::fault::Fault;
-use super::moments::{When, grouped};
+use super::moments::{Moments, When, grouped};
 use super::shell::{Here, Shell, show};
 use crate::admin::{
     Account, AccountState, AddressQuery, Coverage, Covered, Invitation, Presence, Role,
@@ -81,7 +81,7 @@ pub(super) async fn page(
         state: account.state.as_str(),
         factors: account.factors(),
         created: moments.when(account.created),
-        remark: remark(account),
+        remark: remark(account, &moments),
     });
     let mut shell = console.shell(&asker, Here::Users, "Users");
     shell.notice = disabled(&fields, &accounts);
@@ -105,10 +105,12 @@ fn disabled(fields: &Fields, accounts: &[Account]) -> Option<String> {
         .then(|| format!("{} is disabled: its sessions have ended.", visible(address)))
 }
 
-fn remark(account: &Account) -> String {
+fn remark(account: &Account, moments: &Moments) -> String {
     let text = match &account.directory {
         Presence::There => String::new(),
-        Presence::Departed(at) => format!("no source names its user since {at}"),
+        Presence::Departed(at) => {
+            format!("no source names its user since {}", moments.clock(*at))
+        }
         Presence::Gone => "the directory does not name its user".to_owned(),
         Presence::Taken { by, .. } => format!("its address belongs to {by} now"),
     };

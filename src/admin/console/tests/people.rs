@@ -70,6 +70,21 @@ async fn accounts_are_found_and_paged() {
     end.is(StatusCode::OK);
 }
 
+/// Times stand in a remark as in the rest of the page.
+#[tokio::test]
+async fn since_when_a_user_is_gone_is_said_like_every_time() {
+    let desk = desk();
+    let gone = json!({ "address": "gone@example.org", "state": "active", "password": true,
+                       "created": "2026-03-02T02:14:00Z", "passkeys": 0,
+                       "directory": { "departed": "2020-06-05T12:43:32.655Z" } });
+    desk.says("GET /api/users", &json!([gone]));
+    desk.get(Role::Viewer, "/users")
+        .await
+        .is(StatusCode::OK)
+        .has("no source names its user since 2020-06-0")
+        .lacks("32.655");
+}
+
 #[tokio::test]
 async fn a_user_is_helped_with_a_reason_and_his_link_is_shown_once() {
     let desk = desk();
