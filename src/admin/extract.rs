@@ -16,9 +16,30 @@ pub(super) struct Path<T>(pub(super) T);
 /// A body of JSON.
 pub(super) struct Body<T>(pub(super) T);
 
-fn refused(what: String) -> AdminError {
+/// What an extractor says of a request that it cannot read, for people: without the words of the
+/// library, and without a place in a body that is not the one that was sent.
+pub(super) fn malformed(why: &str) -> String {
+    let why = match why.split_once(": ") {
+        Some((library, detail)) if library.starts_with("Failed to ") => detail,
+        _ => why,
+    };
+    let why = match why.rsplit_once(" at line ") {
+        Some((detail, place)) if is_place(place) => detail,
+        _ => why,
+    };
+    format!("the request is malformed: {why}")
+}
+
+/// `1 column 24`.
+fn is_place(text: &str) -> bool {
+    let is_number = |text: &str| text.parse::<u64>().is_ok();
+    let numbers = text.split_once(" column ");
+    numbers.is_some_and(|(line, column)| is_number(line) && is_number(column))
+}
+
+fn refused(why: &str) -> AdminError {
     AdminError::Asked {
-        what,
+        what: malformed(why),
         hint: "is the tideover of the command line the one that runs as the server?",
     }
 }
@@ -30,7 +51,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
         let query = axum::extract::Query::from_request_parts(parts, state).await;
         match query {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
-            Err(rejection) => Err(refused(rejection.body_text())),
+            Err(rejection) => Err(refused(&rejection.body_text())),
         }
     }
 }
@@ -42,7 +63,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
         let path = axum::extract::Path::from_request_parts(parts, state).await;
         match path {
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
-            Err(rejection) => Err(refused(rejection.body_text())),
+            Err(rejection) => Err(refused(&rejection.body_text())),
         }
     }
 }
@@ -53,7 +74,68 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, AdminError> {
         match Json::from_request(request, state).await {
             Ok(Json(value)) => Ok(Self(value)),
-            Err(rejection) => Err(refused(rejection.body_text())),
+            Err(rejection) => Err(refused(&rejection.body_text())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::header::CONTENT_TYPE;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Order {
+        #[expect(dead_code, reason = "only read from requests")]
+        deed: u8,
+    }
+
+    fn request(target: &str, body: &str) -> Request {
+        axum::http::Request::builder()
+            .uri(target)
+            .header(CONTENT_TYPE, "application/json")
+            .body(body.to_owned().into())
+            .unwrap()
+    }
+
+    async fn of_body(body: &str) -> String {
+        let read = Body::<Order>::from_request(request("/", body), &()).await;
+        read.err().unwrap().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_request_that_cannot_be_read_is_refused_in_plain_words() {
+        let missing = "the request is malformed: missing field `deed`";
+        assert_eq!(of_body("{}").await, missing);
+        let wrong = of_body(r#"{"deed":"x"}"#).await;
+        assert_eq!(
+            wrong,
+            "the request is malformed: deed: invalid type: string \"x\", expected u8"
+        );
+        let broken = of_body("{").await;
+        assert!(broken.starts_with("the request is malformed: "), "{broken}");
+        let (mut parts, _) = request("/?other=1", "").into_parts();
+        let query = Query::<Order>::from_request_parts(&mut parts, &()).await;
+        assert_eq!(query.err().unwrap().to_string(), missing);
+        for text in [wrong, broken] {
+            assert!(
+                !text.contains("Failed") && !text.contains(" column "),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_what_is_a_place_is_left_out() {
+        for (said, expected) in [
+            ("Failed to read: a at line b", "a at line b"),
+            ("Failed to read: a at line 1 column 2", "a"),
+            ("Expected `Content-Type: x`", "Expected `Content-Type: x`"),
+        ] {
+            let expected = format!("the request is malformed: {expected}");
+            assert_eq!(malformed(said), expected);
         }
     }
 }

@@ -10,6 +10,7 @@ use subtle::ConstantTimeEq as _;
 use super::Console;
 use super::fault::Fault;
 use crate::admin::door::Proof;
+use crate::admin::extract::malformed;
 use crate::admin::{Caller, Role};
 
 /// What a session gives the pages. Whoever lets somebody in puts it into the request's extensions,
@@ -186,7 +187,7 @@ impl FromRequestParts<Console> for Question {
         match Query::from_request_parts(parts, console).await {
             Ok(Query(fields)) => Ok(Self(Fields(fields))),
             Err(rejection) => Err(Fault::asked(
-                rejection.body_text(),
+                malformed(&rejection.body_text()),
                 "Open the page from the navigation.",
             )),
         }
@@ -209,7 +210,7 @@ impl FromRequest<Console> for Sent {
         let form = Form::from_request(Request::from_parts(parts, body), console).await;
         let Form(fields) = form.map_err(|rejection| {
             Fault::asked(
-                rejection.body_text(),
+                malformed(&rejection.body_text()),
                 "Open the page again and send it from there.",
             )
         })?;

@@ -14,6 +14,7 @@ use super::identify::expect_own_site;
 use super::undone::told;
 use super::{AdminError, Gate, Session, own};
 use crate::admin::audit::{AuditEntry, AuditOutcome};
+use crate::admin::extract::malformed;
 use crate::admin::operators::{Origin, Proven, Typed};
 use crate::frame::{agent, own_path, see_other};
 
@@ -95,7 +96,7 @@ fn filled(form: Filled) -> Result<Fields, AdminError> {
     match form {
         Ok(Form(fields)) => Ok(fields),
         Err(rejection) => Err(AdminError::Asked {
-            what: rejection.body_text(),
+            what: malformed(&rejection.body_text()),
             hint: "this is a form of a page: open the page",
         }),
     }
