@@ -186,6 +186,12 @@ impl Worker {
     }
 
     async fn show(&self) -> Result<(), Failure> {
+        let preview = self.preview(SHOWN).await?;
+        self.tell(&preview, || previewed(&preview))
+    }
+
+    /// Counts all that is meant, with the first recipients of it.
+    async fn preview(&self, shown: usize) -> Result<Preview, Failure> {
         let mut preview = Preview {
             dry_run: true,
             ..Preview::default()
@@ -194,7 +200,7 @@ impl Worker {
         let mut bar = Bar::new("messages looked at");
         let mut seen = 0;
         loop {
-            which.show = SHOWN.saturating_sub(preview.items.len());
+            which.show = shown.saturating_sub(preview.items.len());
             let page = self.select(&which).await?;
             preview.recipients += page.recipients;
             preview.messages += page.messages.len() as u64;
@@ -207,7 +213,7 @@ impl Worker {
             }
         }
         bar.end();
-        self.tell(&preview, || previewed(&preview))
+        Ok(preview)
     }
 
     async fn select(&self, which: &SelectQuery) -> Result<SelectView, Failure> {
@@ -225,6 +231,7 @@ impl Worker {
         let mut manifest = new_file(&dir.join("manifest.jsonl"))
             .await
             .map_err(failed)?;
+        let total = self.preview(0).await?.messages;
         let mut bar = Bar::new("messages written");
         let mut which = self.which.clone();
         let mut count = 0;
@@ -235,7 +242,8 @@ impl Worker {
                 if let Some(line) = self.export_one(id, selected, dir).await? {
                     manifest.write_all(&line).await.map_err(failed)?;
                     count += 1;
-                    bar.show(count, None);
+                    // More may have come since they were counted.
+                    bar.show(count, Some(total.max(count)));
                 }
             }
             which.after = page.next;
