@@ -359,6 +359,8 @@ pub const WEB_PARSING: usize = 4;
 /// Pages of the console that are kept up to date at one time. Beyond: they are refused with 503,
 /// and such a page is brought up to date by its link.
 pub const CONSOLE_STREAMS: usize = 32;
+/// Of them one operator has at most so many, so that nobody takes them all. Beyond: the same.
+pub const OPERATOR_STREAMS: usize = 8;
 /// What the webmail remembers of messages, so that they need not be read for each search. Beyond:
 /// the oldest are forgotten, and read again.
 pub const WEB_SIGNATURES: usize = 64 * 1024 * 1024;

@@ -9,17 +9,17 @@ use axum::http::header::RETRY_AFTER;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Console;
 use super::asker::Asker;
 use super::fault::Fault;
+use super::streams::{Full, Room};
+use crate::admin::{AdminError, Role};
 
 /// From one event to the next.
 const TICK: Duration = Duration::from_secs(5);
-/// A stream ends by then and the browser asks anew, so that whoever was logged out meanwhile is
-/// refused.
+/// A stream ends by then and the browser asks anew.
 const LIFE: Duration = Duration::from_secs(57);
 /// A browser whose stream has ended asks anew after so long.
 const RETRY: Duration = Duration::from_secs(1);
@@ -32,28 +32,47 @@ struct Watching {
     until: Instant,
     /// Nothing was told yet: a page that was opened, or seen again, is brought up to date at once.
     is_new: bool,
-    _permit: OwnedSemaphorePermit,
+    _room: Room,
 }
 
 pub(super) async fn stream(State(console): State<Console>, asker: Asker) -> Response {
-    let Ok(permit) = console.0.streams.clone().try_acquire_owned() else {
-        let fault = Fault {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            what: "too many pages are kept up to date at one time".to_owned(),
-            hint: "Close some of them; this one can be reloaded.".to_owned(),
-        };
-        let mut response = fault.into_response();
-        response.headers_mut().insert(RETRY_AFTER, 60.into());
-        return response;
+    let room = match console.0.streams.take(&asker.caller.name) {
+        Ok(room) => room,
+        Err(full) => return refusal(full),
     };
     let watching = Watching {
         console,
         asker,
         until: Instant::now() + LIFE,
         is_new: true,
-        _permit: permit,
+        _room: room,
     };
     Sse::new(stream::unfold(watching, next)).into_response()
+}
+
+fn refusal(full: Full) -> Response {
+    let what = match full {
+        Full::Own => "too many of your pages are kept up to date at one time",
+        Full::All => "too many pages are kept up to date at one time",
+    };
+    let fault = Fault {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        what: what.to_owned(),
+        hint: "Close some of them; this one can be reloaded.".to_owned(),
+    };
+    let mut response = fault.into_response();
+    response.headers_mut().insert(RETRY_AFTER, 60.into());
+    response
+}
+
+/// Was he shut out, or logged out, since he opened the stream? When that cannot be found out now,
+/// the page cannot be made either, and says so.
+async fn is_out(asker: &Asker) -> bool {
+    let Some(proof) = &asker.proof else {
+        return false;
+    };
+    let still = tokio::time::timeout(PATIENCE, proof.still_lets(Role::Viewer)).await;
+    matches!(still, Ok(Err(AdminError::Nobody)))
 }
 
 async fn next(mut watching: Watching) -> Option<(Result<Event, Infallible>, Watching)> {
@@ -68,6 +87,10 @@ async fn next(mut watching: Watching) -> Option<(Result<Event, Infallible>, Watc
         biased;
         () = console.0.shutdown.stopping() => return None,
         slept = tick => slept.ok()?,
+    }
+    // What is made for others as well is for nobody who is out; and he takes no room from them.
+    if is_out(&watching.asker).await {
+        return None;
     }
     let html = tokio::time::timeout(PATIENCE, console.live_html(&watching.asker)).await;
     let event = match html {

@@ -40,6 +40,7 @@ mod refusals;
 mod replays;
 mod samples;
 mod shell;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod undone;
@@ -53,11 +54,12 @@ use axum::http::HeaderValue;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use jiff::tz::TimeZone;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 
 use ask::Ask;
 use asker::Asker;
 use moments::Moments;
+use streams::Streams;
 
 pub use asker::Csrf;
 pub use samples::{Samples, keep_samples};
@@ -65,7 +67,7 @@ pub use samples::{Samples, keep_samples};
 use super::api::{api, open};
 use crate::admin::Admin;
 use crate::base::{Clock, Shutdown};
-use crate::{frame, limits};
+use crate::frame;
 
 /// The pages; cheap to clone.
 #[derive(Debug, Clone)]
@@ -81,7 +83,7 @@ struct Inner {
     zone: TimeZone,
     policy: HeaderValue,
     /// Pages that are kept up to date.
-    streams: Arc<Semaphore>,
+    streams: Streams,
     /// The last live part, for all of them.
     live: Mutex<Option<live::Shared>>,
 }
@@ -96,7 +98,7 @@ impl Console {
             shutdown,
             zone: TimeZone::system(),
             policy: frame::policy(),
-            streams: Arc::new(Semaphore::new(limits::CONSOLE_STREAMS)),
+            streams: Streams::default(),
             live: Mutex::default(),
         }))
     }

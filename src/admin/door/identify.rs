@@ -116,6 +116,17 @@ impl Proof {
     }
 }
 
+#[cfg(test)]
+impl Proof {
+    /// That of a session of somebody in this place.
+    pub(in crate::admin) fn of_session(
+        place: &crate::admin::operators::tests::Place,
+        token: String,
+    ) -> Self {
+        Self::session(&tests::gate(place), token)
+    }
+}
+
 /// RFC 6750 §2.1; the scheme may have any case (RFC 9110 §11.1).
 fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.split_once(' ')?;
@@ -156,6 +167,15 @@ mod tests {
     use crate::admin::door::DoorOptions;
     use crate::admin::operators::tests::{Place, root};
     use crate::admin::operators::{SecondStepRule, TokenQuery};
+
+    pub(super) fn gate(place: &Place) -> Gate {
+        let audit = AuditLog::new(
+            place.spool.clone(),
+            place.clock.clone(),
+            AuditOptions::default(),
+        );
+        Gate::new((place.operators.clone(), audit), DoorOptions::default())
+    }
 
     #[test]
     fn what_another_site_sends_is_refused() {
@@ -213,13 +233,7 @@ mod tests {
             expires_seconds: None,
         };
         let made = place.operators.make_token(("ann", query), &root()).await;
-        let audit = AuditLog::new(
-            place.spool.clone(),
-            place.clock.clone(),
-            AuditOptions::default(),
-        );
-        let gate = Gate::new((place.operators.clone(), audit), DoorOptions::default());
-        let proof = Proof::token(&gate, made.unwrap().token);
+        let proof = Proof::token(&gate(&place), made.unwrap().token);
         assert_eq!(
             proof.still_lets(Role::Viewer).await.unwrap(),
             Role::Operator

@@ -9,6 +9,9 @@ use tower::ServiceExt as _;
 
 use super::{Desk, HOSTILE, TOKEN};
 use crate::admin::console::{Csrf, assets, console};
+use crate::admin::door::Proof;
+use crate::admin::operators::SecondStepRule;
+use crate::admin::operators::tests::{Place, root};
 use crate::admin::{Caller, Role};
 use crate::limits;
 
@@ -121,9 +124,13 @@ async fn unknown_pages_are_pages_and_forms_of_other_sites_are_refused() {
 }
 
 fn watch() -> Request {
+    watch_as("olga")
+}
+
+fn watch_as(name: &str) -> Request {
     let mut request = Request::get("/events").body(Body::empty()).unwrap();
     request.extensions_mut().insert(Caller {
-        name: "olga".to_owned(),
+        name: name.to_owned(),
         role: Role::Viewer,
         from: "192.0.2.7".to_owned(),
     });
@@ -182,8 +189,9 @@ async fn streams_are_bounded_and_one_that_ends_makes_room() {
     let desk = Desk::new();
     let router = console(desk.inner.clone());
     let mut open = Vec::new();
-    for _ in 0..limits::CONSOLE_STREAMS {
-        let response = router.clone().oneshot(watch()).await.unwrap();
+    for number in 0..limits::CONSOLE_STREAMS {
+        let name = format!("o{}", number / limits::OPERATOR_STREAMS);
+        let response = router.clone().oneshot(watch_as(&name)).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         open.push(response);
     }
@@ -193,6 +201,56 @@ async fn streams_are_bounded_and_one_that_ends_makes_room() {
     open.pop();
     let again = router.oneshot(watch()).await.unwrap();
     assert_eq!(again.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn one_operator_does_not_take_the_streams_of_all() {
+    let desk = Desk::new();
+    let router = console(desk.inner.clone());
+    let mut open = Vec::new();
+    for _ in 0..limits::OPERATOR_STREAMS {
+        let response = router.clone().oneshot(watch_as("vera")).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        open.push(response);
+    }
+    let refused = router.clone().oneshot(watch_as("vera")).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()["retry-after"], "60");
+    let other = router.clone().oneshot(watch()).await.unwrap();
+    assert_eq!(other.status(), StatusCode::OK);
+    open.pop();
+    let again = router.oneshot(watch_as("vera")).await.unwrap();
+    assert_eq!(again.status(), StatusCode::OK);
+}
+
+/// Who keeps his end open must not take the room of others for it.
+#[tokio::test]
+async fn who_is_shut_out_keeps_no_stream() {
+    let (desk, place) = (Desk::new(), Place::new(SecondStepRule::Optional));
+    let proven = place.somebody("olga", Role::Viewer).await;
+    let token = place.session(&proven).await;
+    let proof = Proof::of_session(&place, token);
+    let router = console(desk.inner.clone());
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut request = watch();
+        request.extensions_mut().insert(proof.clone());
+        let response = router.clone().oneshot(request).await.unwrap();
+        open.push(response.into_body());
+    }
+    let mut late = open.pop().unwrap();
+    let mut early = open.pop().unwrap();
+    let first = early.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(first.starts_with(b"event: live"), "{first:?}");
+    place.operators.disable("olga", &root()).await.unwrap();
+    assert!(late.frame().await.is_none(), "nothing more is shown");
+    // And it has made room, though who opened it has not gone.
+    let mut all = Vec::new();
+    for _ in 1..limits::OPERATOR_STREAMS {
+        let response = router.clone().oneshot(watch()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        all.push(response);
+    }
 }
 
 #[tokio::test]
