@@ -9,7 +9,7 @@ use super::StartError;
 use super::assemble::Base;
 use super::reload::Movers;
 use crate::backend::{keep_history, restore_history, restore_overrides};
-use crate::base::Shutdown;
+use crate::base::{Boxed, Shutdown};
 use crate::config::Config;
 use crate::directory::{Directory, DirectoryError, DirectoryHandle, Generations};
 use crate::outbound::Outbound;
@@ -210,6 +210,13 @@ impl Base {
         let replays = rest.movers.replays;
         let queue = replays.queue().clone();
         queue.start(rest.committed);
+        let holder = queue.clone();
+        let hold = move || -> Boxed<'static, ()> {
+            let queue = holder.clone();
+            Box::pin(async move { queue.hold_found().await })
+        };
+        let scrub = self.spool.clone().scrub_and(self.shutdown.clone(), hold);
+        self.shutdown.spawn("scrub", scrub);
         self.shutdown.spawn("replays", async move {
             if let Err(error) = replays.start_open().await {
                 tracing::error!(%error, "replays do not go on; `tideover replay status`");
@@ -231,8 +238,6 @@ impl Base {
         self.shutdown.spawn("history", history);
         let retention = self.spool.clone().retention_task(self.shutdown.clone());
         self.shutdown.spawn("retention", retention);
-        let scrub = self.spool.clone().scrub_task(self.shutdown.clone());
-        self.shutdown.spawn("scrub", scrub);
         let chain = self.spool.clone().chain_task(self.shutdown.clone());
         self.shutdown.spawn("chain", chain);
         let balance = self.spool.clone().balance_task(self.shutdown.clone());

@@ -6,9 +6,9 @@ use super::Queue;
 use super::hands::Hands;
 use super::state::{Job, Waited};
 use crate::mail::{HoldReason, RecipientEvent, SpoolId};
-use crate::spool::SpoolError;
+use crate::spool::{Spool, SpoolError};
 
-/// A message whose envelope cannot be read any more, and who waits for it.
+/// A message that cannot be read any more, or not its envelope, and who waits for it.
 pub(super) struct Unreadable {
     pub(super) id: SpoolId,
     pub(super) recipients: Vec<u16>,
@@ -29,7 +29,7 @@ impl Queue {
             .await;
     }
 
-    /// The same for one of which not even the recipients are known any more: by their numbers.
+    /// The same for one of which the recipients are known by their numbers only.
     pub(super) async fn hold_unreadable(&self, message: Unreadable) -> Result<(), SpoolError> {
         let Unreadable {
             id,
@@ -53,6 +53,27 @@ impl Queue {
         spool
             .record(id, waiting, RecipientEvent::Held { reason })
             .await
+    }
+
+    /// Holds the waiting mail that is known as damaged, also what waits behind a backend that takes
+    /// none: who asks for damaged mail must find it before it is its turn.
+    pub async fn hold_found(&self) {
+        let found = self.0.parts.spool.beside(Spool::found_damaged).await;
+        let found = found.unwrap_or_else(|error| {
+            tracing::error!(%error, "whether damaged mail waits cannot be looked up");
+            Vec::new()
+        });
+        for one in found {
+            let id = one.id;
+            let message = Unreadable {
+                id,
+                recipients: one.recipients,
+                what: one.what,
+            };
+            if let Err(error) = self.hold_unreadable(message).await {
+                tracing::error!(%id, %error, "damaged mail cannot be held now");
+            }
+        }
     }
 
     async fn set_damaged_aside(&self, id: SpoolId, what: &str) {

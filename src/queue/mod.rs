@@ -260,6 +260,8 @@ impl Queue {
                 tracing::error!(%error, "releases of cases are not gone on with");
             }
             queue.recall_pace().await;
+            // A look may have found it while the program was stopped.
+            queue.hold_found().await;
             queue.load_for_ever().await;
         });
         // People may have moved while it was stopped.

@@ -95,6 +95,33 @@ pub(crate) fn wrong_body(at: Position) -> String {
     format!("segment {segment} at {offset}: the checksum of the body is wrong")
 }
 
+/// A message of which a piece is in quarantine, that is damaged still, and for which somebody waits
+/// who is not held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundDamaged {
+    /// The message.
+    pub id: SpoolId,
+    /// Who waits, by their numbers in the envelope.
+    pub recipients: Vec<u16>,
+    /// What is wrong with it, for people.
+    pub what: String,
+}
+
+/// Recipients of a message that are queued.
+fn queued(index: &Index, id: SpoolId) -> Result<Vec<u16>, SpoolError> {
+    let prefix = key::recipients_prefix(id);
+    let mut queued = Vec::new();
+    for (row, value) in index.scan(&prefix, &prefix, usize::MAX)? {
+        let state: RecipientState = decode(&value)?;
+        if let (Some((_, number)), RecipientState::Queued { .. }) =
+            (key::parse_recipient(&row), &state)
+        {
+            queued.push(number);
+        }
+    }
+    Ok(queued)
+}
+
 /// Where the bytes of a message are.
 #[derive(Debug)]
 pub(super) struct Remains {
@@ -135,6 +162,38 @@ impl Spool {
             }
         }
         Ok(body.damage())
+    }
+
+    /// The damaged messages that are known, and for which somebody waits who is not held. They are
+    /// read once more: a cable may have been changed.
+    ///
+    /// # Errors
+    /// When the index fails, or is still made.
+    pub fn found_damaged(&self) -> Result<Vec<FoundDamaged>, SpoolError> {
+        let index = self.index()?;
+        // There may be no such folder yet.
+        let names = self.0.disk.list(&self.quarantine().dir);
+        let names = names.unwrap_or_default();
+        let mut found = Vec::new();
+        for id in names.iter().filter_map(|name| maimed_name(name)) {
+            let recipients = queued(index, id)?;
+            if recipients.is_empty() {
+                continue;
+            }
+            match self.damage(id) {
+                Ok(Some(what)) => found.push(FoundDamaged {
+                    id,
+                    recipients,
+                    what,
+                }),
+                Ok(None) => {}
+                // It hides no other.
+                Err(error) => {
+                    tracing::error!(%id, %error, "waiting mail cannot be read; see `spool verify`");
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// A message; `None`, with a line in the log, also when its envelope cannot be read any more:

@@ -81,6 +81,7 @@ pub use index::{Change, MemoryStore, Row, SledStore, Store};
 pub use ledger::LedgerMessage;
 pub use look::{Look, LookUnderWay, Looked};
 pub use losses::Lost;
+pub use maimed::FoundDamaged;
 pub use offline::{Offline, Progress};
 pub use open::{OpenStore, Opened, World};
 pub use outlook::Outlook;

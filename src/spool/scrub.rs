@@ -12,7 +12,7 @@ use super::head;
 use super::index::{MessageRow, key};
 use super::look::{LookUnderWay, Looked};
 use super::segment::{self, Ending, Found, Position, Scan};
-use crate::base::Shutdown;
+use crate::base::{Boxed, Shutdown};
 use crate::mail::SpoolId;
 
 /// After a start, which has enough to read.
@@ -28,6 +28,15 @@ impl Spool {
     /// Does a round an hour after the start, and then every week, and when somebody asks for one,
     /// until the stop.
     pub async fn scrub_task(self, shutdown: Shutdown) {
+        self.scrub_and(shutdown, || Box::pin(async {})).await;
+    }
+
+    /// The same; after each round in which something was found `then` is done, before anybody is
+    /// told that the round is over.
+    pub async fn scrub_and<F>(self, shutdown: Shutdown, then: F)
+    where
+        F: Fn() -> Boxed<'static, ()> + Send,
+    {
         let mut wait = FIRST;
         loop {
             tokio::select! {
@@ -45,6 +54,10 @@ impl Spool {
             let failed = match scrubbed {
                 Ok(looked) => {
                     told(&looked);
+                    if looked.damaged > 0 {
+                        let done = then();
+                        done.await;
+                    }
                     None
                 }
                 Err(SpoolError::Closed) => return,
@@ -63,8 +76,8 @@ impl Spool {
     }
 
     /// One round over the closed segments, and the large bodies that they name. What is damaged is
-    /// in quarantine then. A message that somebody waits for is held when it is its turn. A message
-    /// that stands in the log and that the index does not know is an alarm of the account
+    /// in quarantine then, and known ([`Self::found_damaged`]) to who holds mail. A message that
+    /// stands in the log and that the index does not know is an alarm of the account
     /// ([`Self::balance`]). One segment that cannot be looked at hides no other.
     ///
     /// # Errors

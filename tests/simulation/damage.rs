@@ -103,6 +103,44 @@ fn damaged_mail_is_held_and_its_platform_not_blamed() {
     });
 }
 
+/// It may be long until it is its turn: what a look has found is held by then, and nothing else.
+#[test]
+fn what_is_known_as_damaged_is_held_before_its_turn() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        site.platforms.set_up("onprem", false);
+        sleep(5 * MINUTE).await;
+        let torn = send(&door, &"large and torn\r\n".repeat(1000)).await;
+        let late = send(&door, &"large and late\r\n".repeat(1000)).await;
+        let good = send(&door, &"large and good\r\n".repeat(1000)).await;
+        sleep(MINUTE).await;
+        damage(&site, &format!("/spool/big/{torn}.eml"), "large and torn");
+        // Only the reading of this one was wrong.
+        for id in [torn, good] {
+            door.spool.set_aside(id).await.unwrap();
+        }
+        assert!(!is_held_as_damaged(&door, torn));
+        door.queue.hold_found().await;
+        assert!(is_held_as_damaged(&door, torn), "{:?}", door.states(torn));
+        assert_eq!(door.words(&[late, good]), [("queued", 2)].into());
+        // And by the next start.
+        damage(&site, &format!("/spool/big/{late}.eml"), "large and late");
+        door.spool.set_aside(late).await.unwrap();
+        door.stop().await;
+        let door = site.open();
+        sleep(MINUTE).await;
+        assert!(is_held_as_damaged(&door, late), "{:?}", door.states(late));
+        site.platforms.set_up("onprem", true);
+        sleep(5 * MINUTE).await;
+        assert_eq!(
+            door.words(&[torn, late, good]),
+            [("delivered", 1), ("held", 2)].into()
+        );
+        door.stop().await;
+    });
+}
+
 /// Damage of a body that a replay finds: the next ones leave it out.
 #[test]
 fn what_a_replay_found_damaged_is_left_out_by_the_next() {
