@@ -400,7 +400,7 @@ impl Page {
         }
         for event in &recipient.events {
             let indent = LABEL + 2;
-            let begin = format!("{}  {:<11}", moment(event.at, self.now), event.event);
+            let begin = format!("{}  {:<10} ", moment(event.at, self.now), event.event);
             let hanging = indent + columns(&begin);
             let room = WIDTH.saturating_sub(hanging).max(20);
             for (number, line) in wrap(&visible(&event.detail), room).iter().enumerate() {

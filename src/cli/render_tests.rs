@@ -230,6 +230,7 @@ fn a_trace_fits_and_keeps_words_whole() {
                     "by onprem: 451 4.3.0 the mail store is not there at the \
                      moment, please come again",
                 ),
+                event("interrupted", "before it was sent"),
             ],
         }],
     };
@@ -241,6 +242,7 @@ fn a_trace_fits_and_keeps_words_whole() {
     );
     assert!(!text.contains('\x1b'), "{text}");
     assert!(text.contains("deferred   by onprem: 451 4.3.0"), "{text}");
+    assert!(text.contains("interrupted before it was sent"), "{text}");
 }
 
 #[test]
