@@ -362,6 +362,9 @@ impl Directory {
     }
 
     async fn list(&self, args: ListArgs) -> Result<(), Failure> {
+        let (skip, limit) = (args.skip, usize::from(args.limit));
+        // One more says whether there is more.
+        let wanted = limit + usize::from(self.0.format == Format::Text);
         let query = EntriesQuery {
             text: args.text,
             domain: args.domain,
@@ -377,13 +380,14 @@ impl Directory {
                 State::Named => EntryState::Named,
                 State::Departed => EntryState::Departed,
             }),
-            skip: args.skip,
-            limit: Some(Limit::of(usize::from(args.limit))),
+            skip,
+            limit: Some(Limit::of(wanted)),
         };
         let path = format!("/api/directory/entries?{}", query.words());
         let answer: serde_json::Value = self.0.client.ask(Request::get(path)).await?;
-        self.0
-            .print(&answer, |page, it: &Vec<Entry>| page.entries(it))
+        self.0.print(&answer, |page, it: &Vec<Entry>| {
+            page.entries(it, (skip, limit))
+        })
     }
 
     async fn lookup(&self, address: Option<String>, at: Option<Timestamp>) -> Result<(), Failure> {

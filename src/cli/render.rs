@@ -6,6 +6,7 @@ use crate::admin::{
 };
 use crate::backend::Health;
 use crate::base::Timestamp;
+use crate::limits;
 use crate::mail::{MethodResult, Verdict};
 use crate::route::ShownState;
 use crate::terminal::{
@@ -276,11 +277,20 @@ impl Page {
             ]);
         }
         let mut text = table.render(self.palette);
-        if items.len() > limit {
-            let next = format!("there is more: --skip {}\n", skip + limit);
-            text.push_str(&self.palette.paint(Tone::Quiet, &next));
-        }
+        text.push_str(&self.more(items.len(), (skip, limit)));
         text
+    }
+
+    /// How a list goes on of which so many were found, with one more than is shown. The server
+    /// gives no more than a page: behind a full one nobody knows.
+    pub(crate) fn more(self, found: usize, (skip, limit): (usize, usize)) -> String {
+        let verb = match found {
+            found if found > limit => "is",
+            found if found >= limits::PAGE => "may be",
+            _ => return String::new(),
+        };
+        let next = format!("there {verb} more: --skip {}\n", skip + limit);
+        self.palette.paint(Tone::Quiet, &next)
     }
 
     /// `explain`.

@@ -83,14 +83,14 @@ impl Page {
         writeln!(text, ", for example\n{}", names.trim_end()).ok();
     }
 
-    /// `directory list`.
-    pub(crate) fn entries(self, entries: &[Entry]) -> String {
+    /// `directory list`, behind so many and at most so many.
+    pub(crate) fn entries(self, entries: &[Entry], (skip, limit): (usize, usize)) -> String {
         if entries.is_empty() {
             return "nobody\n".to_owned();
         }
         let head = ["ADDRESS", "TYPE", "HOME", "DELIVERY ADDRESS", "NAME"];
         let mut table = Table::new(&head, &[0, 3, 4]);
-        for entry in entries {
+        for entry in entries.iter().take(limit) {
             let kind = match entry.departed {
                 None => Cell::from(entry.kind.as_str()),
                 Some(_) => Cell::toned("departed", Tone::Waiting),
@@ -104,7 +104,9 @@ impl Page {
                 entry.name.as_str().into(),
             ]);
         }
-        table.render(self.palette)
+        let mut text = table.render(self.palette);
+        text.push_str(&self.more(entries.len(), (skip, limit)));
+        text
     }
 
     /// `directory verified`.

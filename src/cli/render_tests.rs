@@ -5,6 +5,7 @@ use crate::admin::{
     AttentionView, CaseNumbers, DrainView, EventView, ExpandedView, IndexView, PeerView,
     QueueNumbers, SpoolNumbers,
 };
+use crate::directory::Entry;
 use crate::mail::{AuthMethod, AuthResult, BackendId, MethodResult, SpoolId, Verdict};
 use crate::queue::Progress;
 
@@ -265,6 +266,29 @@ fn a_longer_queue_says_how_to_go_on() {
     assert!(text.ends_with("there is more: --skip 12\n"), "{text}");
     assert_eq!(text.lines().count(), 4);
     assert_eq!(page().queue(&[], 0, 2), "nothing waits\n");
+}
+
+#[test]
+fn a_longer_directory_says_how_to_go_on() {
+    let entries: Vec<Entry> = (0..3)
+        .map(|number| {
+            let address = format!("u{number}@example.org");
+            serde_json::from_value(serde_json::json!({ "address": address })).unwrap()
+        })
+        .collect();
+    let text = page().entries(&entries, (100, 2));
+    fits(&text);
+    assert!(text.ends_with("there is more: --skip 102\n"), "{text}");
+    assert_eq!(text.lines().count(), 4);
+    let text = page().entries(&entries, (0, 3));
+    assert!(
+        !text.contains("more") && text.lines().count() == 4,
+        "{text}"
+    );
+    // The server gives no more than a page.
+    assert_eq!(page().more(999, (0, 1000)), "");
+    let told = page().more(1000, (1000, 1000));
+    assert_eq!(told, "there may be more: --skip 2000\n");
 }
 
 #[test]
