@@ -10,6 +10,7 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 
 use super::args::{Filter, QueueDeed, QueueHold, Which};
+use super::broken_off::{broken_off, done};
 use super::client::{Client, ClientError};
 use super::home::At;
 use super::intent::{Format, Request};
@@ -174,7 +175,10 @@ impl Worker {
         let mut query = PerformQuery { order, which };
         loop {
             let request = Request::post("/api/queue/perform", &query);
-            tally.add(self.client.ask(request).await?);
+            match self.client.ask(request).await {
+                Ok(page) => tally.add(page),
+                Err(error) => return Err(broken_off(error.into(), query.order.deed, &tally)),
+            }
             bar.show(tally.seen, None);
             if tally.next.is_none() {
                 break;
@@ -330,11 +334,11 @@ pub(super) fn many(count: u64, what: &str) -> String {
 }
 
 pub(super) fn told(deed: Deed, tally: &Tally) -> String {
-    let (done, hint) = match deed {
-        Deed::Hold => ("held", "mail that comes later is held too"),
-        Deed::Release | Deed::Resume => ("released", "what waits for a backend goes when it is up"),
-        Deed::Retry => ("due now", "held mail wants `tideover queue release`"),
-        Deed::Drop => ("dropped", "finished mail cannot be dropped"),
+    let hint = match deed {
+        Deed::Hold => "mail that comes later is held too",
+        Deed::Release | Deed::Resume => "what waits for a backend goes when it is up",
+        Deed::Retry => "held mail wants `tideover queue release`",
+        Deed::Drop => "finished mail cannot be dropped",
     };
     let recipients = many(tally.recipients, "recipient");
     let messages = many(tally.messages, "message");
@@ -344,7 +348,7 @@ pub(super) fn told(deed: Deed, tally: &Tally) -> String {
     } else if tally.recipients == 0 {
         format!("nobody that waits matches: {hint}\n")
     } else {
-        format!("{recipients} of {messages} {done}\n")
+        format!("{recipients} of {messages} {}\n", done(deed))
     };
     if tally.under_way > 0 {
         let busy = many(tally.under_way, "more recipient");

@@ -7,6 +7,7 @@ mod actor;
 mod args;
 mod audit;
 mod automatic;
+mod broken_off;
 mod bulk;
 mod cases;
 mod check;
