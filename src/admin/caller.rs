@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::AdminError;
 use crate::base::percent_decoded;
 use crate::limits;
+use crate::terminal::visible;
 
 /// What an administrator may do; each may do what those before it may.
 #[derive(
@@ -88,7 +89,8 @@ impl Caller {
         let said = said
             .map(percent_decoded)
             .filter(|name| !name.trim().is_empty());
-        let name = said.map(|name| name.chars().take(limits::ACTOR).collect());
+        // What has a name in its body is refused for a bad one; this is for all the others.
+        let name = said.map(|name| visible(&name).chars().take(limits::ACTOR).collect());
         Self {
             name: name.unwrap_or_else(|| SOCKET.to_owned()),
             role: Role::Admin,

@@ -15,7 +15,7 @@ use super::door::Proof;
 use super::error::Told;
 use super::noted::Came;
 use super::operation::{Content, Dearer, DryRun, Effect};
-use super::reason::readable;
+use super::reason::{named, readable};
 use super::taken::{Terms, expect_nothing};
 use super::{AdminError, Caller, Role};
 use crate::base::{percent_decoded, percent_encoded};
@@ -164,7 +164,7 @@ impl Order {
             let text = |text: &str| percent_decoded(&text.replace('+', " "));
             let (name, value) = (text(name), text(value));
             match name.as_str() {
-                "actor" => self.actor = Some(value.chars().take(limits::ACTOR).collect()),
+                "actor" => self.actor = Some(named(&value)?),
                 "reason" => self.reason = readable(&value)?,
                 "dry_run" => {
                     self.dry.0.push(value.clone());
@@ -182,7 +182,7 @@ impl Order {
     fn add_json(&mut self, order: &Value) -> Result<(), AdminError> {
         let text = |name: &str| order.get(name).and_then(Value::as_str);
         if let Some(actor) = text("actor") {
-            self.actor = Some(actor.chars().take(limits::ACTOR).collect());
+            self.actor = Some(named(actor)?);
         }
         if let Some(reason) = text("reason").filter(|reason| !reason.is_empty()) {
             self.reason = readable(reason)?;

@@ -215,6 +215,33 @@ async fn a_reason_that_cannot_be_read_later_is_refused_whichever_way_it_comes() 
     }
 }
 
+/// By the socket somebody is called what he says: not so that it reads as another name.
+#[tokio::test]
+async fn a_name_that_would_look_like_another_is_refused() {
+    let place = Place::new(SecondStepRule::Optional);
+    let rule = rule(&place, Role::Viewer, Content::Json);
+    let root = || Some(Caller::of_socket(&HeaderMap::new()));
+    for (name, expected) in [
+        ("ann", StatusCode::OK),
+        ("ev\u{1b}[31mil", StatusCode::BAD_REQUEST),
+        ("ev\u{202e}il", StatusCode::BAD_REQUEST),
+    ] {
+        let order = serde_json::json!({ "actor": name }).to_string();
+        let request = post("application/json", &order);
+        let (status, told) = heard(root(), rule.clone(), request).await;
+        assert_eq!(status, expected, "{name:?}: {told}");
+        let request = Request::post(format!("/api/x?actor={}", percent_encoded(name)));
+        let request = request.header(CONTENT_TYPE, "application/json");
+        let request = request.body(Body::from("{}")).unwrap();
+        let (status, told) = heard(root(), rule.clone(), request).await;
+        assert_eq!(status, expected, "{name:?}: {told}");
+    }
+    let mut headers = HeaderMap::new();
+    let name = HeaderValue::from_str(&percent_encoded("ev\u{1b}il")).unwrap();
+    headers.insert(crate::admin::ACTOR, name);
+    assert_eq!(Caller::of_socket(&headers).name, "ev?il");
+}
+
 /// What changes nothing needs no reason; who only says so of what does not know the word does.
 #[tokio::test]
 async fn a_dry_run_needs_no_reason() {

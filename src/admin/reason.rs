@@ -26,7 +26,36 @@ pub(super) fn readable(text: &str) -> Result<String, AdminError> {
             "the reason has nothing that can be seen".to_owned(),
         ));
     }
+    if reason.chars().any(turns) {
+        return Err(refused(
+            "the reason has characters that turn text around".to_owned(),
+        ));
+    }
     Ok(reason.to_owned())
+}
+
+/// The name under which somebody says that he acts, cut to what is kept of it.
+///
+/// # Errors
+/// When there is something in it that would look like another name.
+pub(super) fn named(text: &str) -> Result<String, AdminError> {
+    if text
+        .chars()
+        .any(|letter| letter.is_control() || turns(letter))
+    {
+        return Err(AdminError::Asked {
+            what: "the name of who asks has control characters, or such that turn text around"
+                .to_owned(),
+            hint: "give another one with --actor",
+        });
+    }
+    Ok(text.chars().take(limits::ACTOR).collect())
+}
+
+/// Does it turn what follows around, so that it is read as something else? Explicit directional
+/// formatting (UAX #9); the marks of languages that are written from the right do not.
+const fn turns(letter: char) -> bool {
+    matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A reason that has to be there.
@@ -74,9 +103,22 @@ mod tests {
             ("\u{0}", "control characters"),
             ("it\u{1b}[2J burns", "control characters"),
             ("it\nburns", "control characters"),
+            ("rtl \u{202e} evil", "turn text around"),
+            ("a \u{2067}b\u{2069}", "turn text around"),
         ] {
             let error = readable(text).unwrap_err().to_string();
             assert!(error.contains(why), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_name_looks_like_no_other() {
+        assert_eq!(named("Ann O'Hara").unwrap(), "Ann O'Hara");
+        assert_eq!(named("").unwrap(), "");
+        let long = "ä".repeat(limits::ACTOR + 1);
+        assert_eq!(named(&long).unwrap().chars().count(), limits::ACTOR);
+        for name in ["ev\u{1b}[31mil", "a\nb", "a\u{202e}b", "a\u{2066}b"] {
+            assert!(named(name).is_err(), "{name:?}");
         }
     }
 }

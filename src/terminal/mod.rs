@@ -241,12 +241,17 @@ const fn columns_of(character: char) -> usize {
     }
 }
 
-/// `text` without characters that do something to a terminal.
+/// `text` without characters that do something to a terminal, turn text around (UAX #9), or have no
+/// width, so that two names look the same.
 pub fn visible(text: &str) -> String {
     text.chars()
         .map(|character| match character {
             '\n' | '\t' => ' ',
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '?',
+            '\u{61c}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2069}'
+            | '\u{feff}' => '?',
             character if character.is_control() => '?',
             character => character,
         })
@@ -370,6 +375,9 @@ ID             RECIPIENT                         REASON
     #[test]
     fn strangers_cannot_drive_the_terminal() {
         assert_eq!(visible("a\x1b[2J\u{202e}b\nc"), "a?[2J?b c");
+        for hidden in ['\u{61c}', '\u{200b}', '\u{200f}', '\u{2066}', '\u{feff}'] {
+            assert_eq!(visible(&format!("a{hidden}b")), "a?b", "{hidden:?}");
+        }
     }
 
     #[test]
