@@ -392,7 +392,8 @@ async fn what_was_not_done_does_not_stand_there_as_done() {
     let place = Place::new(SecondStepRule::Optional);
     let rule = rule(&place, Role::Operator, Content::Json);
     let refused = Note::Refused("the platform is away".to_owned());
-    for note in [Note::Done, Note::Looked, refused] {
+    let did = Note::Did("recipients: 3".to_owned());
+    for note in [Note::Done, Note::Looked, refused, did] {
         let answer = move || async move { Noted("an answer", note) };
         let router = Router::new()
             .route("/api/x", any(answer))
@@ -409,6 +410,7 @@ async fn what_was_not_done_does_not_stand_there_as_done() {
         (outcome, told, entry.status)
     });
     let expected = [
+        ("done", "recipients: 3", Some(200)),
         ("refused", "the platform is away", Some(200)),
         ("looked", "", Some(200)),
         ("done", "", Some(200)),

@@ -139,7 +139,7 @@ impl AdminError {
     }
 }
 
-/// What was said to a refusal, for the audit log.
+/// What was said to a refusal, or what was done, for the audit log.
 #[derive(Debug, Clone)]
 pub(super) struct Told(pub(super) String);
 

@@ -1,4 +1,4 @@
-//! An answer that did not do what was asked for, and says so to the audit log: its status alone
+//! An answer that says to the audit log what came of it: of what was not done the status alone
 //! would stand there as done.
 
 use axum::Json;
@@ -14,6 +14,8 @@ use super::operation::{Answer, Output};
 pub(super) enum Note {
     /// It was done.
     Done,
+    /// It was done, and to how many.
+    Did(String),
     /// Nothing was to be done: only a look was asked for.
     Looked,
     /// It was not done, because of this.
@@ -34,6 +36,9 @@ impl<T: Serialize> IntoResponse for Noted<T> {
         let extensions = response.extensions_mut();
         match self.1 {
             Note::Done => {}
+            Note::Did(what) => {
+                extensions.insert(Told(what));
+            }
             Note::Looked => {
                 extensions.insert(Came(AuditOutcome::Looked));
             }

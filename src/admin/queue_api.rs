@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Path};
 use super::media::Letter;
+use super::noted::{Note, Noted};
 use super::{Admin, AdminError, Caller, QueueItem, Role};
 use crate::backend::BackendHealth;
 use crate::limits;
@@ -108,7 +109,7 @@ pub(super) async fn perform(
     State(admin): Us,
     caller: Caller,
     Body(query): Body<PerformQuery>,
-) -> Answer<Tally> {
+) -> Result<Noted<Tally>, AdminError> {
     if query.order.deed == Deed::Drop && caller.role < Role::Admin {
         return Err(AdminError::forbidden(&caller, Role::Admin));
     }
@@ -124,7 +125,18 @@ pub(super) async fn perform(
     let place = selection.message.map_or(Place::Behind(after), Place::At);
     let pick: Pick = Arc::new(move |one| selection.matches(one));
     let tally = admin.queue.perform_page(&query.order, &pick, place).await?;
-    Ok(Json(tally))
+    let note = Note::Did(counted(&tally));
+    Ok(Noted(tally, note))
+}
+
+/// To how many it was done, for the audit log.
+fn counted(tally: &Tally) -> String {
+    let (recipients, messages) = (tally.recipients, tally.messages);
+    let told = format!("recipients: {recipients}, messages: {messages}");
+    match tally.under_way {
+        0 => told,
+        under_way => format!("{told}, being tried just then: {under_way}"),
+    }
 }
 
 pub(super) async fn select(State(admin): Us, Body(query): Body<SelectQuery>) -> Answer<SelectView> {
@@ -356,6 +368,18 @@ impl Admin {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_audit_log_is_told_to_how_many_it_was_done() {
+        let mut tally = Tally {
+            recipients: 3,
+            messages: 2,
+            ..Tally::default()
+        };
+        assert_eq!(counted(&tally), "recipients: 3, messages: 2");
+        tally.under_way = 1;
+        assert!(counted(&tally).ends_with("messages: 2, being tried just then: 1"));
+    }
 
     #[test]
     fn a_domain_that_no_mail_has_is_refused() {

@@ -12,8 +12,8 @@ use crate::admin::{AuditEntry, AuditOutcome, AuditPage};
 use crate::base::Timestamp;
 use crate::terminal::{Cell, Table, Tone, cut, moment, visible};
 
-/// Characters of what was said, in a table.
-const SAID: usize = 60;
+/// Columns of what was asked for. Beyond: --json has it.
+const SAID: usize = 500;
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct AuditArgs {
@@ -90,8 +90,8 @@ impl Page {
         if audit.entries.is_empty() {
             return "nobody has changed anything, as far as that was asked for\n".to_owned();
         }
-        let head = ["WHEN", "WHO", "FROM", "WHAT", "OUTCOME"];
-        let mut table = Table::new(&head, &[1, 3]);
+        let head = ["WHEN", "WHO", "FROM", "OUTCOME", "PATH"];
+        let mut table = Table::new(&head, &[1, 4]);
         for entry in &audit.entries {
             let tone = match entry.outcome {
                 AuditOutcome::Done => Tone::Good,
@@ -102,11 +102,19 @@ impl Page {
                 moment(entry.at, self.now).into(),
                 entry.who.as_str().into(),
                 entry.from.as_str().into(),
-                told(entry).as_str().into(),
                 Cell::toned(entry.outcome.as_str(), tone),
+                entry.path.trim_start_matches("/api/").into(),
             ]);
         }
-        let mut text = table.render(self.palette);
+        let table = table.render(self.palette);
+        let mut lines = table.lines();
+        let mut text = format!("{}\n", lines.next().unwrap_or_default());
+        // What was asked for and why stands below, where it has room: nothing of it is cut off.
+        for (line, entry) in lines.zip(&audit.entries) {
+            text.push_str(line);
+            text.push('\n');
+            text.push_str(&Self::indented(&told(entry)));
+        }
         if audit.next.is_some() {
             text.push_str("there is more: ask with a larger --limit, or with --until\n");
         }
@@ -114,23 +122,13 @@ impl Page {
     }
 }
 
-/// What was done, in one line.
+/// What was done, to what and why.
 fn told(entry: &AuditEntry) -> String {
     let mut text = match entry.left_out {
         0 => String::new(),
         left_out => format!("(and {left_out} more before it) "),
     };
-    text.push_str(match entry.path.as_str() {
-        "" => &entry.what,
-        path => path.trim_start_matches("/api/"),
-    });
-    for (name, value) in &entry.arguments.0 {
-        let name = name.rsplit('.').next().unwrap_or(name);
-        for part in [" ", name, "=", value] {
-            text.push_str(part);
-        }
-    }
-    let mut text = cut(&visible(&text), SAID);
+    text.push_str(&cut(&visible(&entry.deed()), SAID));
     // Why somebody wanted it is told apart from what came of it.
     if !entry.reason.is_empty() {
         text.push_str(", because ");
@@ -146,7 +144,7 @@ fn told(entry: &AuditEntry) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::terminal::Palette;
+    use crate::terminal::{Palette, WIDTH, columns};
 
     #[test]
     fn an_entry_is_a_line() {
@@ -173,10 +171,9 @@ mod tests {
         });
         let words: Vec<&str> = text.split_whitespace().collect();
         let words = words.join(" ");
-        assert!(
-            words.contains("ann 192.0.2.1 (and 7 more before it) holds"),
-            "{text}"
-        );
+        let line =
+            "ann 192.0.2.1 done holds (and 7 more before it) Make a hold: domain example.org";
+        assert!(words.contains(line), "{text}");
         let both = told(&entry);
         assert!(
             both.contains(", because store ") && both.ends_with(": no such"),
@@ -184,6 +181,40 @@ mod tests {
         );
         assert!(
             !text.contains('\u{1b}') && text.contains("there is more"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_drop_shows_whom_it_meant_and_why() {
+        let page = Page {
+            palette: Palette::Plain,
+            now: Timestamp::from_millis(0),
+        };
+        let entry = serde_json::json!({
+            "at": "2026-11-20T18:00:00Z", "who": "root", "from": "socket",
+            "what": "Do a deed to a page of a selection", "path": "/api/queue/perform",
+            "arguments": {
+                "deed": "drop", "which.after": "06J8Z4K2M0001",
+                "which.selection.recipient": "somebody.with.a.long.name@department.example.org",
+                "which.selection.reason_kind": "refused",
+            },
+            "reason": "nobody wants it any more, and the sender knows", "outcome": "done",
+            "told": "recipients: 200, messages: 199",
+        });
+        let text = page.audit(&AuditPage {
+            entries: vec![serde_json::from_value(entry).unwrap()],
+            next: None,
+        });
+        assert!(text.lines().all(|line| columns(line) <= WIDTH), "{text}");
+        let words: Vec<&str> = text.split_whitespace().collect();
+        assert!(
+            words.join(" ").ends_with(
+                "root socket done queue/perform Drop: recipient \
+                 somebody.with.a.long.name@department.example.org and reason refused (goes on \
+                 behind 06J8Z4K2M0001), because nobody wants it any more, and the sender knows: \
+                 recipients: 200, messages: 199"
+            ),
             "{text}"
         );
     }

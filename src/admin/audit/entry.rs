@@ -38,7 +38,8 @@ pub struct AuditEntry {
     /// The HTTP status of the answer.
     #[serde(default)]
     pub status: Option<u16>,
-    /// What was said to a refusal, also to one with the status of an answer; else empty.
+    /// What was said to a refusal, also to one with the status of an answer; of a deed to mail, to
+    /// how many it was done; else empty.
     #[serde(default)]
     pub told: String,
     /// When the answer was known.
