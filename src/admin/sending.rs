@@ -26,8 +26,9 @@ const DEVICE_FULL: &str = "What it sends beyond is refused for now, until 00:00 
                            docs/devices.md";
 const DEVICE_ENDS: &str = "Then its mail is refused: tideover device renew --expires 90d, or \
                            tideover device end; docs/devices.md";
-const HOUR_FULL: &str = "What is sent beyond is refused until an hour has gone by. Is it wanted? tideover trace; \
-                         web.messages_per_hour, web.recipients_per_hour; docs/submission.md";
+const HOUR_FULL: &str = "What is sent beyond is refused until an hour has gone by. Is it wanted? \
+                         tideover trace; web.messages_per_hour, web.recipients_per_hour; \
+                         docs/submission.md";
 const SENDER_FULL: &str = "Mail beyond waits, and goes as soon as the platform may have it. Is it \
                            wanted? tideover trace; sender_recipients_per_day; docs/submission.md";
 

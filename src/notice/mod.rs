@@ -3,8 +3,8 @@
 //! What is wrong is observed elsewhere, as [`Condition`]s. A pure core (`core.rs`) remembers what
 //! was told, and says what has to be told now: together what begins together, no more than so many
 //! an hour, again when it lasts, once more when it is over. `desk.rs` looks, sends and writes down;
-//! `mail.rs`, `webhook.rs` and `command.rs` are the ways; `hours.rs` is what the webmail notes of its
-//! users for it.
+//! `mail.rs`, `webhook.rs` and `command.rs` are the ways; `hours.rs` is what the webmail
+//! notes of its users for it.
 
 mod command;
 mod condition;

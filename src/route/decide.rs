@@ -489,12 +489,10 @@ fn said(health: &BackendHealth) -> String {
 }
 
 fn way_out(target: &DeliveryTarget) -> String {
-    match target {
-        DeliveryTarget::Domain(domain) | DeliveryTarget::Lenient(domain) => {
-            format!("the mail exchangers of {domain}")
-        }
-        DeliveryTarget::Backend(_) | DeliveryTarget::Relay(_) => target.to_string(),
+    if let DeliveryTarget::Domain(domain) = target {
+        return format!("the mail exchangers of {domain}");
     }
+    target.to_string()
 }
 
 #[cfg(test)]

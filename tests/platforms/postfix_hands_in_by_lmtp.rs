@@ -59,7 +59,7 @@ fn each_recipient_has_its_own_reply() {
     for taken in [ANN, BOB] {
         let stored = lab.onprem.wait_for(taken, id);
         let traces = stored.headers("Received").concat();
-        assert!(traces.contains("with LMTP id "), "{traces}");
+        assert!(traces.contains("by mx.example.org with LMTP"), "{traces}");
     }
     tideover.wait_idle();
     assert_eq!(lab.onprem.settled().mailbox(ANN).len(), 1);

@@ -143,9 +143,8 @@ impl Platforms {
 
     /// From now on its hosts do not prove what it asks for, or they do again.
     pub(crate) fn set_policy(&self, name: &str, failure: Option<Failure>) {
-        let mut inner = self.0.lock().unwrap();
         let failure = failure.map(|failure| (BackendId::new(name), failure));
-        inner.policies = failure.into_iter().collect();
+        self.0.lock().unwrap().policies = failure.into_iter().collect();
     }
 
     /// This domain takes no mail.
