@@ -80,7 +80,7 @@ impl Authority {
 async fn answer(
     tls: &TlsServer,
     stream: TcpStream,
-    (own, says, heard): (&str, &Says, &Mutex<Vec<String>>),
+    (own, says, asked): (&str, &Says, &Mutex<Vec<String>>),
 ) {
     let Ok((mut stream, _)) = tls.accept(Box::new(stream)).await else {
         return;
@@ -95,7 +95,7 @@ async fn answer(
     }
     let text = String::from_utf8(request).unwrap();
     let line = text.lines().next().unwrap_or_default().to_owned();
-    heard.lock().unwrap().push(line.clone());
+    asked.lock().unwrap().push(line.clone());
     let path = line.split(' ').nth(1).unwrap_or_default();
     let directory = format!(
         "{{\"newNonce\": \"{own}/nonce\", \"newAccount\": \"{own}/account\", \

@@ -82,8 +82,8 @@ fn client(
         Some((chain, key)) => {
             let der = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
             let key = ring::sign::any_supported_type(&der).unwrap();
-            let shown = CertifiedKey::new(chain.clone(), key);
-            builder.with_client_cert_resolver(Arc::new(Shows(Arc::new(shown))))
+            let both = CertifiedKey::new(chain.clone(), key);
+            builder.with_client_cert_resolver(Arc::new(Shows(Arc::new(both))))
         }
     })
 }
