@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper::header::{RETRY_AFTER, USER_AGENT};
@@ -53,7 +53,7 @@ impl Asker {
         // RFC 8555 §6.1: over nothing but https.
         let place = HttpPlace::of(&address);
         let place = place.ok_or_else(|| other(format!("{address} is not https")))?;
-        let body = body.collect().await.map(|body| body.to_bytes());
+        let body = body.collect().await.map(Collected::to_bytes);
         let body = body.unwrap_or_default();
         if let Ok(us) = US.parse() {
             head.headers.insert(USER_AGENT, us);

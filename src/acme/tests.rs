@@ -14,7 +14,8 @@ const MX: &str = "mx.example.org";
 fn pair(host: &str) -> (String, String) {
     let text = self_signed_pem(host).unwrap();
     let at = text.find("-----BEGIN CERTIFICATE").unwrap();
-    (text[..at].to_owned(), text[at..].to_owned())
+    let (key, chain) = text.split_at(at);
+    (key.to_owned(), chain.to_owned())
 }
 
 #[test]

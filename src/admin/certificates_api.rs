@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Admin, AdminError, Served};
-use crate::acme::AcmeView;
+use crate::acme::{Acme, AcmeView};
 use crate::base::Timestamp;
 use crate::net::{AuthoritiesState, CertificateState};
 
@@ -84,6 +84,6 @@ pub(super) async fn certificates(
     Ok(Json(CertificatesView {
         shown: shown.collect(),
         client_authorities: authorities.map(|it| it.state().into()).collect(),
-        acme: admin.acme.as_ref().map(|acme| acme.view()),
+        acme: admin.acme.as_ref().map(Acme::view),
     }))
 }

@@ -201,10 +201,8 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let (spool, spool_uuid) = sections::spool(root);
     let (tls, backends) = (tls_keys::tls(root), platforms::backends(root));
     let (domains, check, (dmarc, policies)) = online::domains(root, &backends);
-    let (mta_sts, acme) = (
-        mta_sts_keys::door(root, &policies),
-        acme_keys::acme(root, &tls),
-    );
+    let mta_sts = mta_sts_keys::door(root, &policies);
+    let acme = acme_keys::acme(root, &tls);
     let (auth, notices) = (auth_keys::auth(root, dmarc), notice_keys::notices(root));
     let filters = filter_keys::filters(root, (&listeners, &domains));
     let automatic = automatic_keys::automatic(root, &domains);
@@ -217,7 +215,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     let drill = drill::drill(root, &backends, &domains);
     let secured = tls_policy_keys::secured(root, &domains);
 
-    let others = [mta_sts.as_ref(), acme_keys::bind_of(acme.as_ref())];
+    let others = (mta_sts.as_ref(), acme.as_ref());
     check_binds(source, &listeners, (web.as_ref(), admin.as_ref(), others));
     let binds = listeners.iter().map(|listener| listener.bind.value);
     let ourselves = Ourselves {
@@ -229,8 +227,7 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
         verify::writable(source, &server.data_dir);
         verify::identity(source, &server.data_dir.value, spool_uuid.as_ref());
         tls.check_files(source, acme.as_ref());
-        listener_keys::check_files(source, &listeners);
-        check_files(source, (&directory, web.as_ref()));
+        check_files(source, &listeners, (&directory, web.as_ref()));
         platforms::check_files(source, &backends);
         filter_keys::check_files(source, &filters);
     }
@@ -274,6 +271,9 @@ fn assemble(source: &Source<'_>, root: &Section<'_>, depth: Depth) -> Option<Con
     })
 }
 
+/// Where policies of MTA-STS are served, and where an authority is answered.
+type Others<'a> = (Option<&'a At<SocketAddr>>, Option<&'a acme_keys::Acme>);
+
 /// Nobody has the port of somebody else.
 fn check_binds<'a>(
     source: &Source<'_>,
@@ -281,7 +281,7 @@ fn check_binds<'a>(
     (web, admin, others): (
         Option<&'a sections::Web>,
         Option<&'a admin_keys::Admin>,
-        [Option<&'a At<SocketAddr>>; 2],
+        Others<'a>,
     ),
 ) {
     let binds = listeners.iter().map(|listener| &listener.bind);
@@ -295,11 +295,13 @@ fn check_binds<'a>(
     verify::binds(source, &binds);
 }
 
-/// The files of `[directory]` and `[web]`.
+/// The files of listeners, `[directory]` and `[web]`.
 fn check_files(
     source: &Source<'_>,
+    listeners: &[listener_keys::Listener],
     (directory, web): (&people_keys::DirectoryKeys, Option<&sections::Web>),
 ) {
+    listener_keys::check_files(source, listeners);
     let named = directory.file.iter().chain(&directory.ldap.files);
     for file in named.chain(web.iter().flat_map(|web| &web.oidc.files)) {
         verify::readable(source, file);

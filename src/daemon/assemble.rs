@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use super::accounts::AccountDesk;
 use super::catch_up::{Rest, known_people};
-use super::certificates::{Certificates, mail_doors};
+use super::certificates::Certificates;
 use super::clients::{client, filters, mailboxes};
 use super::door::desks;
 use super::front::{LdapFront, provider};
 use super::policy_door::PolicyDesk;
 use super::reload::{Movers, Reloader};
-use super::sockets::{Handed, Sockets};
+use super::sockets::{Handed, Public, Sockets};
 use super::submitters::logins;
 use super::visit_key::visit_key;
 use super::{Running, StartError, certificates, drills, notices, sync};
@@ -59,16 +59,14 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
     // Ports first: a second start must not touch the spool of the first one.
     let sockets = Sockets::bind(&config, handed)?;
     make_data_dir(&config.server.data_dir).map_err(StartError::other("data_dir"))?;
-    let tls = certificates::load(&config)?;
-    let (doors, client_authorities) = mail_doors(&config, &tls)?;
+    let (tls, doors, client_authorities) = certificates::all(&config)?;
     let opened = open_spool(&config).await?;
     let directory = known_people(directory, &opened);
     let base = Base::new(&config, directory, opened.spool.clone())?;
     let outbound = client(&config, &base)?;
     let (queue, drills) = base.queue(&config, &outbound);
-    let accounts = base.accounts(&config)?;
-    let provider = provider(&config, &base)?;
-    let movers = movers(&config, &base, (&queue, &outbound), (&tls, sockets.answers))?;
+    let (accounts, provider) = (base.accounts(&config)?, provider(&config, &base)?);
+    let movers = movers(&config, &base, (&queue, &outbound), (&tls, sockets.public))?;
     let (reloader, told) = Reloader::new(config.clone(), base.clone(), movers.clone());
     let writer = run(opened.writer)?;
     let rest = Rest::new((&movers, &accounts), &config, opened.committed);
@@ -77,11 +75,9 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
     let url = base_url(&config, sockets.web_address);
     let (operators, audit) = desks(&base, &config, sockets.admin_address);
     let desk = AccountDesk::new((accounts.clone(), webmail.clone()), url, &base);
+    let network = config.admin.as_ref().zip(sockets.admin);
     let admin = base.serve_operators(
-        (
-            &config.server.data_dir,
-            config.admin.as_ref().zip(sockets.admin),
-        ),
+        (&config.server.data_dir, network),
         Admin {
             spool: base.spool.clone(),
             queue: queue.clone(),
@@ -114,7 +110,6 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
         },
     )?;
     notices::start(&admin, &base, &opened.recovery);
-    base.serve_policies(sockets.policies, &tls, &movers.policies);
     Ok(Running {
         // Mail last: whoever sees the greeting can ask `status`.
         listeners: base.serve_mail(&config, sockets.mail, (doors, webmail)),
@@ -370,7 +365,7 @@ fn movers(
     config: &Config,
     base: &Base,
     (queue, outbound): (&Queue, &Outbound),
-    (tls, answers): (&Certificates, Option<TcpListen>),
+    (tls, public): (&Certificates, Public),
 ) -> Result<Movers, StartError> {
     let replays = Replays::new(queue.clone(), config.replay);
     let imap = mailboxes(config, base.dns.clone())?;
@@ -384,6 +379,8 @@ fn movers(
         (config.server.hostname.to_string(), config.writeback.clone()),
     ));
     writebacks.carry_with(Arc::new(imap.clone()));
+    let policies = PolicyDesk::new(config.mta_sts.policies.clone());
+    base.serve_policies(public.policies, tls, &policies);
     Ok(Movers {
         queue: queue.clone(),
         outbound: outbound.clone(),
@@ -393,8 +390,8 @@ fn movers(
         imap,
         notices: notices::notices(base, config, outbound)?,
         certificates: tls.get(&Served::Mail).cloned(),
-        policies: PolicyDesk::new(config.mta_sts.policies.clone()),
-        acme: base.serve_answers(config, answers)?,
+        policies,
+        acme: base.serve_answers(config, public.answers)?,
     })
 }
 

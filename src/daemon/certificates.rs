@@ -15,7 +15,7 @@ pub(super) type Certificates = BTreeMap<Served, Arc<TlsServer>>;
 
 /// All of them: of the listeners, if one of them encrypts or policies are served, and of the
 /// operators' door.
-pub(super) fn load(config: &Config) -> Result<Certificates, StartError> {
+fn load(config: &Config) -> Result<Certificates, StartError> {
     let mut all = Certificates::new();
     if config.acme.is_some() {
         let files = AcmeFiles::new(&config.server.data_dir);
@@ -42,11 +42,18 @@ pub(super) fn load(config: &Config) -> Result<Certificates, StartError> {
 /// How each listener makes handshakes, in the order of the config.
 pub(super) type MailDoors = Vec<Option<Arc<TlsServer>>>;
 
+/// From which certificates of clients come.
+type Authorities = Vec<Arc<ClientAuthorities>>;
+
+/// All certificates, and what is made of them at the listeners.
+pub(super) fn all(config: &Config) -> Result<(Certificates, MailDoors, Authorities), StartError> {
+    let tls = load(config)?;
+    let (doors, authorities) = mail_doors(config, &tls)?;
+    Ok((tls, doors, authorities))
+}
+
 /// Those that ask for certificates of clients know them by authorities of their own.
-pub(super) fn mail_doors(
-    config: &Config,
-    tls: &Certificates,
-) -> Result<(MailDoors, Vec<Arc<ClientAuthorities>>), StartError> {
+fn mail_doors(config: &Config, tls: &Certificates) -> Result<(MailDoors, Authorities), StartError> {
     let (mut doors, mut all) = (MailDoors::new(), Vec::new());
     for listener in &config.listeners {
         let shown = tls.get(&Served::Mail);

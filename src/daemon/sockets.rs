@@ -53,7 +53,14 @@ pub(super) struct Sockets {
     pub(super) web_address: Option<SocketAddr>,
     pub(super) admin: Option<TcpListen>,
     pub(super) admin_address: Option<SocketAddr>,
+    pub(super) public: Public,
+}
+
+/// What others outside read without a login.
+pub(super) struct Public {
+    /// Policies of MTA-STS.
     pub(super) policies: Option<TcpListen>,
+    /// Answers for an authority that makes certificates.
     pub(super) answers: Option<TcpListen>,
 }
 
@@ -85,8 +92,7 @@ impl Sockets {
             web_address: web.as_ref().map(|(_, socket)| socket.local_address()),
             web,
             admin_address: admin.as_ref().map(Listen::local_address),
-            policies,
-            answers,
+            public: Public { policies, answers },
             admin,
         })
     }

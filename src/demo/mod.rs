@@ -82,7 +82,7 @@ pub async fn run(ending: Ending) -> Result<(), DemoError> {
     ];
     let signals: Result<Vec<_>, _> = kinds.into_iter().map(signal).collect();
     let mut signals = signals?;
-    let mut stage = Stage::set(ending).await?;
+    let mut stage = Box::pin(Stage::set(ending)).await?;
     let played = tokio::select! {
         played = stage.play() => played,
         () = ended(&mut signals) => match ending {

@@ -206,7 +206,7 @@ async fn a_session_that_goes_on_proves_it_anew_and_at_its_door_only() {
         let file = folder.path().join("first.pem");
         std::fs::write(&file, &other.pem).unwrap();
         let written = std::fs::File::options().write(true).open(&file).unwrap();
-        let later = SystemTime::now() + Duration::from_secs(60);
+        let later = SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000);
         written.set_modified(later).unwrap();
         let (proof, kind) = went(&first).await;
         assert_eq!(kind, on);
@@ -224,7 +224,7 @@ fn authorities_that_cannot_be_used_leave_those_that_were() {
     assert!(good.ends.is_some() && good.refused.is_none(), "{good:?}");
     std::fs::write(&file, "junk").unwrap();
     let written = std::fs::File::options().write(true).open(&file).unwrap();
-    let later = SystemTime::now() + Duration::from_secs(60);
+    let later = SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000);
     written.set_modified(later).unwrap();
     let bad = authorities.state();
     assert!(bad.refused.unwrap().contains("holds no certificate"));
