@@ -120,10 +120,12 @@ impl Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        let exit = match &error {
-            ClientError::BadConfig(_) => Exit::Config,
-            error if error.is_unreachable() => Exit::Unreachable,
-            _ => Exit::Failed,
+        let exit = if error.is_unreachable() {
+            Exit::Unreachable
+        } else if matches!(error, ClientError::BadConfig(_)) {
+            Exit::Config
+        } else {
+            Exit::Failed
         };
         Self::new(exit, error)
     }
