@@ -284,13 +284,15 @@ fn check_binds<'a>(
         Others<'a>,
     ),
 ) {
+    let (mta_sts, acme) = others;
     let binds = listeners.iter().map(|listener| &listener.bind);
     let web = web.and_then(|web| web.bind.as_ref());
     let admin = admin.and_then(|admin| admin.bind.as_ref());
     let binds: Vec<_> = binds
         .chain(web)
         .chain(admin)
-        .chain(others.into_iter().flatten())
+        .chain(mta_sts)
+        .chain(acme_keys::bind_of(acme))
         .collect();
     verify::binds(source, &binds);
 }

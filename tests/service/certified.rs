@@ -165,7 +165,7 @@ fn names_are_told(place: &Place, mut program: Program) {
     let messages = trace["messages"].as_array().unwrap();
     for message in messages {
         let cat = place.verb(&["spool", "cat", message["id"].as_str().unwrap()]);
-        let cat = String::from_utf8_lossy(&cat.stdout).into_owned();
+        let cat = String::from_utf8(cat.stdout).unwrap();
         let name = message["peer"]["certificate"].as_str().unwrap();
         let line = format!("(client certificate {name} verified)");
         assert!(cat.contains(&line), "{cat}");

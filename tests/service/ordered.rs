@@ -90,8 +90,8 @@ fn a_certificate_is_ordered_shown_and_kept() {
     assert!(made["ends"].as_str() > made["next"].as_str(), "{made}");
     for name in ["certificate.pem", "account.json", "orders.json"] {
         let file = place.file(&format!("data/acme/{name}"));
-        let mode = file.metadata().unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{name}");
+        let bits = file.metadata().unwrap().permissions().mode();
+        assert_eq!(bits & 0o777, 0o600, "{name}");
     }
     place.line_with(&[
         "acme: a certificate was made",
