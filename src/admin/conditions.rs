@@ -204,6 +204,11 @@ impl Admin {
                         docs/operations/damage.md";
             add("quarantine", critical(&pieces.to_string()), what, todo);
         }
+        if let Some(problem) = self.missing_problem() {
+            let todo = "Is a volume not mounted, or was a restore not whole? Bring the files back: \
+                        docs/operations/damage.md";
+            add("missing", critical(""), problem, todo);
+        }
         if let Some(problem) = self.look_problem() {
             let todo = "Doubt the disk: dmesg, SMART. Look again: tideover spool verify; \
                         docs/operations/damage.md";

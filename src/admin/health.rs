@@ -54,6 +54,7 @@ impl Admin {
             .chain(self.busy_problem())
             .chain(self.index_problem())
             .chain(self.damage_problem())
+            .chain(self.missing_problem())
             .chain(self.look_problem())
             .chain(self.balance_problem())
             .chain(self.attention_problem())

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::operation::{Operation, change, look};
 use super::{Admin, AdminError, Role};
-use crate::spool::{Look, Looked};
+use crate::spool::{Look, Looked, Missing};
 
 /// How it stands with looks through the spool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -19,13 +19,17 @@ pub struct VerifyView {
     pub look: Look,
     /// Pieces in quarantine.
     pub quarantined: u64,
+    /// Segments that are gone, and whose mail stood there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Missing>,
 }
 
 impl VerifyView {
     /// Is nothing wrong, as far as the last one has seen?
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.quarantined == 0 && self.look.last.as_ref().is_none_or(Looked::is_clean)
+        let is_all_there = self.quarantined == 0 && self.missing.is_none();
+        is_all_there && self.look.last.as_ref().is_none_or(Looked::is_clean)
     }
 }
 
@@ -65,6 +69,7 @@ impl Admin {
         VerifyView {
             look,
             quarantined: self.spool.stats().quarantined,
+            missing: self.spool.missing(),
         }
     }
 

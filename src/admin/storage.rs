@@ -27,6 +27,7 @@ impl Admin {
             index: self.spool.rebuilding().as_ref().map(IndexView::from),
             quarantined: stats.quarantined,
             damaged: stats.damaged,
+            missing: self.spool.missing(),
             write_failures: stats.write_failures,
             balance: self.spool.balance(),
             uuid: stats.uuid,
@@ -49,6 +50,14 @@ impl Admin {
     pub(super) fn damage_problem(&self) -> Option<String> {
         let pieces = self.spool.stats().quarantined;
         (pieces > 0).then(|| format!("damaged pieces of the spool in quarantine: {pieces}"))
+    }
+
+    /// Segments that are gone, for `/health`.
+    pub(super) fn missing_problem(&self) -> Option<String> {
+        let missing = self.spool.missing()?;
+        Some(format!(
+            "{missing}: bring the files back, docs/operations/damage.md"
+        ))
     }
 
     /// What came in is not what is there, for `/health`.

@@ -16,7 +16,7 @@ use crate::inbound::Busy;
 use crate::mail::{Automatic, BackendId, Filtered, SpoolId, Verdict};
 use crate::queue::{Progress, replay};
 use crate::route::{Nearly, RelayTested, ShownState};
-use crate::spool::{Balance, Outlook, WriteFailures};
+use crate::spool::{Balance, Missing, Outlook, WriteFailures};
 
 /// `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -261,6 +261,9 @@ pub struct SpoolNumbers {
     /// Damaged messages that somebody waits for still: held, never delivered.
     #[serde(default)]
     pub damaged: u64,
+    /// Segments of the log that are gone or shorter than they were, as the last look found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Missing>,
     /// What could not be written since the start.
     #[serde(default)]
     pub write_failures: Option<WriteFailures>,

@@ -72,6 +72,9 @@ impl Page {
             "by the server that runs: {} segments; {} damaged, {} in quarantine\n",
             last.segments, last.damaged, view.quarantined
         );
+        if let Some(missing) = &view.missing {
+            text.push_str(&self.field("missing", &missing.to_string()));
+        }
         if last.unknown > 0 {
             let told = format!("{} messages of the log", last.unknown);
             text.push_str(&self.field("not in index", &told));
@@ -117,6 +120,7 @@ mod tests {
         let mut view = VerifyView {
             look,
             quarantined: 2,
+            missing: None,
         };
         let text = page.looked(&view);
         for expected in [
@@ -132,5 +136,19 @@ mod tests {
         assert!(!view.is_clean(), "something is in quarantine");
         view.quarantined = 0;
         assert!(view.is_clean());
+        view.missing = Some(crate::spool::Missing {
+            segments: 1,
+            named: vec![5],
+            waiting: 50,
+            finished: 0,
+        });
+        assert!(!view.is_clean());
+        let text = page.looked(&view);
+        for expected in [
+            "segment 5 of the log is missing",
+            "50 messages, not delivered yet",
+        ] {
+            assert!(text.contains(expected), "{text}");
+        }
     }
 }

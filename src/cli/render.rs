@@ -170,15 +170,19 @@ impl Page {
 
     /// What was found damaged, if anything was.
     fn damage(self, spool: &SpoolNumbers) -> String {
+        let missing = spool.missing.as_ref().map_or_else(String::new, |missing| {
+            let what = format!("{missing}: bring the files back, docs/operations/damage.md");
+            self.field("missing", &what)
+        });
         if spool.quarantined == 0 && spool.damaged == 0 {
-            return String::new();
+            return missing;
         }
         let mut what = many(spool.quarantined, "damaged piece") + " in quarantine";
         if spool.damaged > 0 {
             what.push_str(", held of them: ");
             what.push_str(&many(spool.damaged, "message"));
         }
-        self.field("damage", &what)
+        missing + &self.field("damage", &what)
     }
 
     /// How a backend gets what waits, and what went elsewhere, if there is anything to say.

@@ -80,6 +80,12 @@ impl Spool {
                 self.check_ledger(segment, ledger, &mut check);
             }
         }
+        for (lack, _) in self.lacks(None)? {
+            // The chain has no link to it yet: it went before one was made.
+            if !parts.log.contains_key(&lack.segment()) {
+                check.complain_of_file(lack.to_string());
+            }
+        }
         self.check_strangers(&parts, &mut check)?;
         Ok(check.finish(&links))
     }

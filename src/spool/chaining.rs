@@ -259,7 +259,7 @@ impl Spool {
     }
 
     /// Where the log ends of which everybody was told.
-    async fn durable_end(&self) -> Result<Position, SpoolError> {
+    pub(super) async fn durable_end(&self) -> Result<Position, SpoolError> {
         self.index()?;
         let (done, told) = oneshot::channel();
         let asked = self.0.jobs.send(Job::End(done)).await;

@@ -10,6 +10,7 @@ use super::disk::Disk;
 use super::event::SegmentLine;
 use super::record::{HEADER, Header, Kind};
 use super::segment;
+use crate::limits;
 
 /// No log has so many; beyond, a number could not be followed by others.
 const LAST: u32 = 4_000_000_000;
@@ -102,6 +103,13 @@ impl fmt::Display for Lack {
 }
 
 impl Lack {
+    /// Which segment it is.
+    pub(crate) const fn segment(&self) -> u32 {
+        match self {
+            Self::Segment(segment) | Self::End { segment, .. } => *segment,
+        }
+    }
+
     /// The name of its note in quarantine.
     pub(crate) fn name(&self) -> String {
         match self {
@@ -120,7 +128,10 @@ pub(crate) fn lacking(disk: &Disk, dir: &Path, numbers: &[u32]) -> Vec<Lack> {
             continue;
         };
         match (head.previous, head.previous_bytes) {
-            (Some(previous), _) if previous > before => lacking.push(Lack::Segment(previous)),
+            (Some(previous), _) if previous > before => {
+                let gone = before + 1..=previous;
+                lacking.extend(gone.map(Lack::Segment).take(limits::PAGE));
+            }
             (Some(previous), Some(was)) if previous == before => {
                 let length = disk.open(&segment::path(dir, before));
                 let is = length.and_then(|file| file.len()).unwrap_or(was);

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::SpoolError;
 use super::handle::Spool;
+use super::missing::Missing;
 use crate::base::Timestamp;
 
 /// The room under which the last one stands in the log.
@@ -37,6 +38,9 @@ pub struct Looked {
     pub damaged: u64,
     /// Messages of the log that the index does not know.
     pub unknown: u64,
+    /// Segments that are missing, or shorter than they were, and on which the index counts.
+    #[serde(default)]
+    pub missing: u64,
     /// Segments that could not be looked at.
     pub failed: u64,
     /// Why the first of them could not be.
@@ -48,7 +52,7 @@ impl Looked {
     /// Was everything looked at, and nothing found?
     #[must_use]
     pub const fn is_clean(&self) -> bool {
-        self.damaged == 0 && self.unknown == 0 && self.failed == 0
+        self.damaged == 0 && self.unknown == 0 && self.missing == 0 && self.failed == 0
     }
 }
 
@@ -88,6 +92,8 @@ struct Present {
     awaited: u64,
     /// One that could not even be written down.
     failed: Option<Looked>,
+    /// What the log has no more.
+    missing: Option<Missing>,
 }
 
 impl Looks {
@@ -113,6 +119,14 @@ impl Looks {
         present.under_way = None;
         present.ended += 1;
         present.failed = failed;
+    }
+
+    pub(super) fn set_missing(&self, missing: Option<Missing>) {
+        self.present().missing = missing;
+    }
+
+    pub(super) fn missing(&self) -> Option<Missing> {
+        self.present().missing.clone()
     }
 
     fn present(&self) -> MutexGuard<'_, Present> {

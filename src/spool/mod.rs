@@ -35,6 +35,7 @@ mod look;
 mod losses;
 mod lost;
 mod maimed;
+mod missing;
 mod offline;
 mod open;
 mod outlook;
@@ -82,6 +83,7 @@ pub use ledger::LedgerMessage;
 pub use look::{Look, LookUnderWay, Looked};
 pub use losses::Lost;
 pub use maimed::FoundDamaged;
+pub use missing::Missing;
 pub use offline::{Offline, Progress};
 pub use open::{OpenStore, Opened, World};
 pub use outlook::Outlook;
@@ -98,6 +100,8 @@ pub use views::{Due, LedgerEntry, SpoolStats, StoredMessage, WaitingRecipient};
 mod damage_tests;
 #[cfg(test)]
 mod lost_tests;
+#[cfg(test)]
+mod missing_tests;
 #[cfg(test)]
 mod outlook_tests;
 #[cfg(test)]

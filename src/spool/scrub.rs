@@ -38,6 +38,7 @@ impl Spool {
         F: Fn() -> Boxed<'static, ()> + Send,
     {
         let mut wait = FIRST;
+        self.see_what_is_missing(&shutdown).await;
         loop {
             tokio::select! {
                 biased;
@@ -75,6 +76,19 @@ impl Spool {
         }
     }
 
+    /// What the log lacks is told at the start, before anybody asks.
+    async fn see_what_is_missing(&self, shutdown: &Shutdown) {
+        let looked = tokio::select! {
+            biased;
+            () = shutdown.stopping() => return,
+            looked = self.look_for_missing() => looked,
+        };
+        match looked {
+            Ok(_) | Err(SpoolError::Closed | SpoolError::Rebuilding(_)) => {}
+            Err(error) => tracing::error!(%error, "missing segments could not be looked for"),
+        }
+    }
+
     /// One round over the closed segments, and the large bodies that they name. What is damaged is
     /// in quarantine then, and known ([`Self::found_damaged`]) to who holds mail. A message that
     /// stands in the log and that the index does not know is an alarm of the account
@@ -84,12 +98,14 @@ impl Spool {
     /// When the index fails, or what was found cannot be written down.
     pub async fn scrub(&self) -> Result<Looked, SpoolError> {
         self.index()?;
+        let mut looked = Looked::default();
+        let missing = self.look_for_missing().await?;
+        looked.missing = missing.map_or(0, |missing| missing.segments);
         let log = self.0.options.dir.join("log");
         let mut numbers = head::numbers(&self.0.disk, &log)?;
         // The newest one is being written.
         numbers.pop();
         let since = self.0.clock.now();
-        let mut looked = Looked::default();
         let mut strays = Strays::default();
         for (done, segment) in (0..).zip(&numbers) {
             self.0.looks.show(LookUnderWay {
@@ -214,6 +230,7 @@ fn told(looked: &Looked) {
         segments,
         damaged,
         unknown,
+        missing,
         failed,
         ..
     } = looked;
@@ -224,6 +241,7 @@ fn told(looked: &Looked) {
             segments,
             damaged,
             unknown,
+            missing,
             failed,
             "looked through the log, and it is not whole"
         );

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::SpoolError;
 use super::event::{BigFile, Entry};
+use super::head::{self, Lack};
 use super::index::{Index, Row, key};
 use super::ledger::Ledger;
+use super::missing::{Listed, Stood};
 use super::offline::{Damage, Offline, Piece, Poured, Progress, pour};
 use super::quarantine::Quarantine;
 use crate::limits;
@@ -60,7 +62,15 @@ impl Offline {
         let floor = stored.as_ref().map_or(0, |stored| stored.counters().floor);
         let fresh = self.store(&scratch.join("fresh"))?;
         let mut large = Vec::new();
+        let lacks = match &stored {
+            Some(stored) => self.lacks(stored)?,
+            None => Vec::new(),
+        };
+        let told: Vec<u32> = lacks.iter().map(|(lack, _)| lack.segment()).collect();
+        let lacks = lacks.iter().map(|(lack, stood)| format!("{lack}{stood}"));
+        found.problems.extend(lacks);
         let end = self.scan(floor, progress, &mut |piece| match piece {
+            Piece::Damage(Damage::Lack(lack)) if told.contains(&lack.segment()) => Ok(()),
             Piece::Damage(damage) => {
                 found.problems.push(damage.to_string());
                 Ok(())
@@ -100,17 +110,35 @@ impl Offline {
         if let Some(stored) = &stored {
             found.compare(stored, &fresh)?;
         }
-        let quarantine = self.options.dir.join("quarantine");
-        found.quarantined = match self.world.disk.list(&quarantine) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-            names => {
-                let names = names.map_err(|error| SpoolError::disk("listing", &quarantine, error));
-                let pieces = names?.into_iter().filter(|name| name != NOTE);
-                pieces.count() as u64
-            }
-        };
+        found.quarantined = self.quarantined()?;
         found.ok = found.problems.is_empty() && found.quarantined == 0;
         Ok(found)
+    }
+
+    /// Pieces in quarantine.
+    fn quarantined(&self) -> Result<u64, SpoolError> {
+        let quarantine = self.options.dir.join("quarantine");
+        let names = match self.world.disk.list(&quarantine) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            names => names.map_err(|error| SpoolError::disk("listing", &quarantine, error))?,
+        };
+        let pieces = names.iter().filter(|name| *name != NOTE);
+        Ok(pieces.count() as u64)
+    }
+
+    /// Segments on which the index counts and that are not there, whether retention has reached
+    /// them or not.
+    fn lacks(&self, stored: &Index) -> Result<Vec<(Lack, Stood)>, SpoolError> {
+        let disk = &self.world.disk;
+        let numbers = head::numbers(disk, &self.log.dir)?;
+        let listed = Listed {
+            disk,
+            dir: &self.log.dir,
+            numbers: &numbers,
+            // An end that is lost is told as such.
+            newest: numbers.last().copied().unwrap_or_default(),
+        };
+        listed.lacks(stored)
     }
 
     /// Leaves a note of what was found in quarantine, where a server sees it; takes the note of an

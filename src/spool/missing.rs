@@ -1,0 +1,279 @@
+//! Segments that the index counts on and that are not there, or end before what stood in them:
+//! somebody took them away, or a volume or a restore left them out. Names, lengths and rows tell;
+//! nothing of the log itself is read but the heads of its segments.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::SpoolError;
+use super::disk::Disk;
+use super::handle::Spool;
+use super::head::{self, Lack};
+use super::index::{FactRow, Index, MessageRow, decode, key};
+use super::record::HEADER;
+use super::segment::{self, Position};
+
+/// Segments that are named.
+const NAMED: usize = 20;
+
+/// What the log has no more, of what the index counts on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Missing {
+    /// Segments that are gone, or shorter than they were.
+    pub segments: u64,
+    /// The numbers of the first of them.
+    pub named: Vec<u32>,
+    /// Messages that somebody waits for, and that stood there.
+    pub waiting: u64,
+    /// Messages whose recipients are all finished, and that stood there.
+    pub finished: u64,
+}
+
+impl Missing {
+    fn of(lacks: &[(Lack, Stood)]) -> Option<Self> {
+        let sum = |part: fn(&Stood) -> u64| lacks.iter().map(|(_, stood)| part(stood)).sum();
+        let named = lacks.iter().take(NAMED).map(|(lack, _)| lack.segment());
+        (!lacks.is_empty()).then(|| Self {
+            segments: lacks.len() as u64,
+            named: named.collect(),
+            waiting: sum(|stood| stood.waiting),
+            finished: sum(|stood| stood.finished),
+        })
+    }
+}
+
+/// `segments 5, 6 of the log are missing or shorter than they were; in them stood 50 messages …`
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named: Vec<String> = self.named.iter().map(u32::to_string).collect();
+        let (segments, are) = match self.segments {
+            1 => ("segment", "is missing or shorter than it was"),
+            _ => ("segments", "are missing or shorter than they were"),
+        };
+        let more = if self.segments > self.named.len() as u64 {
+            ", …"
+        } else {
+            ""
+        };
+        let named = named.join(", ");
+        write!(f, "{segments} {named}{more} of the log {are}")?;
+        write!(f, "{}", Stood::from(self))
+    }
+}
+
+/// How many messages stood in a segment, where it is not any more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Stood {
+    waiting: u64,
+    finished: u64,
+}
+
+impl From<&Missing> for Stood {
+    fn from(missing: &Missing) -> Self {
+        Self {
+            waiting: missing.waiting,
+            finished: missing.finished,
+        }
+    }
+}
+
+impl fmt::Display for Stood {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let many = |count: u64| match count {
+            1 => "1 message".to_owned(),
+            count => format!("{count} messages"),
+        };
+        match (self.waiting, self.finished) {
+            (0, 0) => Ok(()),
+            (0, finished) => write!(f, "; there stood {}, nobody waits for it", many(finished)),
+            (waiting, 0) => write!(f, "; there stood {}, not delivered yet", many(waiting)),
+            (waiting, finished) => write!(
+                f,
+                "; there stood {}, not delivered yet, and {finished} for which nobody waits",
+                many(waiting)
+            ),
+        }
+    }
+}
+
+/// The folder of a log, as it was listed before any row was read: what goes afterwards, retention
+/// takes.
+pub(crate) struct Listed<'a> {
+    pub(crate) disk: &'a Disk,
+    pub(crate) dir: &'a Path,
+    pub(crate) numbers: &'a [u32],
+    /// The newest segment that has to be there.
+    pub(crate) newest: u32,
+}
+
+impl Listed<'_> {
+    /// What `index` counts on, and is not there. Rows go before their segment does.
+    pub(crate) fn lacks(&self, index: &Index) -> Result<Vec<(Lack, Stood)>, SpoolError> {
+        let mut count = Count {
+            listed: self,
+            lengths: BTreeMap::new(),
+            lacks: BTreeMap::new(),
+            furthest: BTreeMap::new(),
+        };
+        index.each_row(b"m", |_, value| {
+            let row: MessageRow = decode(value)?;
+            let waits = row.unfinished > 0;
+            if let Some(stood) = count.gone(Position::from_u64(row.position)) {
+                stood.waiting += u64::from(waits);
+                stood.finished += u64::from(!waits);
+            }
+            Ok(())
+        })?;
+        index.each_row(b"f", |_, value| {
+            let row: FactRow = decode(value)?;
+            count.gone(Position::from_u64(row.position));
+            Ok(())
+        })?;
+        // Rows of events are many: they are read when the folder gives a reason.
+        if self.is_doubtful(index.counters().floor) {
+            index.each_row(b"e", |name, _| {
+                if let Some(at) = key::parse_event(name) {
+                    count.gone(at);
+                }
+                Ok(())
+            })?;
+        }
+        if !self.numbers.contains(&self.newest) && self.newest > 0 {
+            count.lacks.entry(self.newest).or_default();
+        }
+        Ok(count.told())
+    }
+
+    /// Is there a gap, or did a segment become shorter?
+    fn is_doubtful(&self, floor: u32) -> bool {
+        let mut expected = floor.max(1);
+        for &number in self.numbers {
+            if number > expected {
+                return true;
+            }
+            expected = expected.max(number + 1);
+        }
+        expected <= self.newest || !head::lacking(self.disk, self.dir, self.numbers).is_empty()
+    }
+
+    /// Its length; `None`: it is not there.
+    fn length(&self, segment: u32) -> Option<u64> {
+        self.numbers.binary_search(&segment).ok()?;
+        let file = self.disk.open(&segment::path(self.dir, segment));
+        // One that goes at this moment, or that the disk does not give, is no matter of this look.
+        Some(file.and_then(|file| file.len()).unwrap_or(u64::MAX))
+    }
+}
+
+struct Count<'a> {
+    listed: &'a Listed<'a>,
+    lengths: BTreeMap<u32, Option<u64>>,
+    lacks: BTreeMap<u32, Stood>,
+    /// The furthest record in each of them.
+    furthest: BTreeMap<u32, u32>,
+}
+
+impl Count<'_> {
+    /// Where to count what stood at a place, if it does not stand there any more.
+    fn gone(&mut self, at: Position) -> Option<&mut Stood> {
+        let Position { segment, offset } = at;
+        // Begun after the folder was listed.
+        if segment > self.listed.newest {
+            return None;
+        }
+        let length = self.lengths.entry(segment);
+        let length = *length.or_insert_with(|| self.listed.length(segment));
+        if length.is_some_and(|length| u64::from(offset) < length) {
+            return None;
+        }
+        let furthest = self.furthest.entry(segment).or_default();
+        *furthest = offset.max(*furthest);
+        Some(self.lacks.entry(segment).or_default())
+    }
+
+    fn told(self) -> Vec<(Lack, Stood)> {
+        let Listed {
+            disk, dir, numbers, ..
+        } = *self.listed;
+        let lengths = &self.lengths;
+        let lack = |segment: u32| match lengths.get(&segment).copied().flatten() {
+            None => Lack::Segment(segment),
+            Some(is) => {
+                let next = numbers.iter().find(|number| **number > segment);
+                let head = next.and_then(|next| head::read(disk, dir, *next));
+                let head = head.filter(|head| head.previous == Some(segment));
+                let was = head.and_then(|head| head.previous_bytes);
+                // At least so many.
+                let furthest = self.furthest.get(&segment).copied().unwrap_or_default();
+                let was = was.unwrap_or(u64::from(furthest) + HEADER as u64);
+                Lack::End { segment, is, was }
+            }
+        };
+        let lacks = self.lacks.iter();
+        lacks
+            .map(|(&segment, &stood)| (lack(segment), stood))
+            .collect()
+    }
+}
+
+impl Spool {
+    /// Looks whether all segments are there on which the index counts. What is not is told in the
+    /// log of the program, noted in quarantine, and known to [`Self::missing`].
+    ///
+    /// # Errors
+    /// When the index fails or is still made, or the folder of the log cannot be listed.
+    pub async fn look_for_missing(&self) -> Result<Option<Missing>, SpoolError> {
+        let newest = self.durable_end().await?.segment;
+        let lacks = self.beside(move |spool| spool.lacks(Some(newest))).await?;
+        let missing = Missing::of(&lacks);
+        self.0.looks.set_missing(missing.clone());
+        if let Some(missing) = &missing {
+            tracing::error!(
+                segments = missing.segments,
+                waiting = missing.waiting,
+                "{missing}: bring the files back, docs/operations/damage.md"
+            );
+            self.beside(move |spool| {
+                spool.note_lacks(&lacks);
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(missing)
+    }
+
+    /// What the last look missed of the log; `None`: nothing.
+    #[must_use]
+    pub fn missing(&self) -> Option<Missing> {
+        self.0.looks.missing()
+    }
+
+    /// What the index counts on and is not there, up to the newest segment: the one that is given,
+    /// or the newest one there is.
+    pub(crate) fn lacks(&self, newest: Option<u32>) -> Result<Vec<(Lack, Stood)>, SpoolError> {
+        let dir = self.0.options.dir.join("log");
+        let numbers = head::numbers(&self.0.disk, &dir)?;
+        let listed = Listed {
+            disk: &self.0.disk,
+            dir: &dir,
+            numbers: &numbers,
+            newest: newest.or(numbers.last().copied()).unwrap_or_default(),
+        };
+        listed.lacks(self.index()?)
+    }
+
+    fn note_lacks(&self, lacks: &[(Lack, Stood)]) {
+        let quarantine = self.quarantine();
+        for (lack, stood) in lacks.iter().take(NAMED) {
+            let what = format!("{lack}{stood}");
+            if let Err(error) = quarantine.keep_note(&lack.name(), &what) {
+                // It is told all the same.
+                tracing::error!(%error, "what is missing could not be noted in quarantine");
+            }
+        }
+    }
+}
