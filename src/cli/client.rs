@@ -55,6 +55,11 @@ pub(crate) enum ClientError {
 }
 
 impl ClientError {
+    /// The server had the question: it answers, or breaks off.
+    pub(crate) const fn was_asked(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Broken { .. })
+    }
+
     /// The server could not be asked at all.
     pub(crate) const fn is_unreachable(&self) -> bool {
         !matches!(self, Self::Refused(_) | Self::BadConfig(_))

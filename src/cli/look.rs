@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::client::ClientError;
 use super::home::{self, At};
 use super::intent::{Format, Request, SpoolWork};
 use super::render::Page;
@@ -14,22 +15,22 @@ use crate::terminal::Bar;
 
 /// Between two questions how far the server is.
 const AGAIN: Duration = Duration::from_millis(500);
+/// After so many questions without a look, the server has forgotten that it was asked for one.
+const IDLE: u32 = 60;
 
 pub(super) async fn verify(
     config: At<'_>,
     (format, actor): (Format, String),
 ) -> Result<(), Failure> {
-    let options = home::spool_options(config.file)?;
-    match Offline::open(options, World::system()) {
-        Err(SpoolError::InUse(_)) => {}
-        opened => {
-            // It is opened anew, and says what it says then.
-            drop(opened);
-            return offline::perform(config.file, &SpoolWork::Verify, format);
-        }
-    }
     let teller = Teller::new(config, (format, actor))?;
-    let answer = looked_through(&teller).await?;
+    // The server first: who tries the lock may get it when the server dies meanwhile.
+    let begin = Request::post("/api/spool/verify", &());
+    let before: VerifyView = match teller.client.ask(begin).await {
+        Ok(before) => before,
+        Err(error) if error.was_asked() => return Err(error.into()),
+        Err(error) => return at_rest(config.file, format, error),
+    };
+    let answer = looked_through(&teller, before.look.next()).await?;
     teller.print(&answer, Page::looked)?;
     let view: VerifyView =
         serde_json::from_value(answer).map_err(|error| Failure::new(Exit::Failed, error))?;
@@ -40,15 +41,30 @@ pub(super) async fn verify(
     Err(Failure::new(Exit::Failed, what))
 }
 
-/// Asks for a look, and waits for its end; the server goes on when nobody waits.
-async fn looked_through(teller: &Teller) -> Result<serde_json::Value, Failure> {
+/// Of a spool whose server cannot be asked: the files themselves, when nobody has them open.
+fn at_rest(
+    file: Option<&std::path::Path>,
+    format: Format,
+    unasked: ClientError,
+) -> Result<(), Failure> {
+    match Offline::open(home::spool_options(file)?, World::system()) {
+        Err(SpoolError::InUse(_)) => Err(unasked.into()),
+        opened => {
+            // It is opened anew, and says what it says then.
+            drop(opened);
+            offline::perform(file, &SpoolWork::Verify, format)
+        }
+    }
+}
+
+/// Waits until so many looks have ended; the server goes on when nobody waits.
+async fn looked_through(teller: &Teller, wanted: u64) -> Result<serde_json::Value, Failure> {
     let mut bar = Bar::with_lines("segments");
     let request = || Request::get("/api/spool/verify".to_owned());
-    let begin = Request::post("/api/spool/verify", &());
-    let before: VerifyView = teller.client.ask(begin).await?;
-    let wanted = before.look.next();
+    let mut idle = 0;
     loop {
-        let answer: serde_json::Value = teller.client.ask(request()).await?;
+        let answer = teller.client.ask(request()).await;
+        let answer: serde_json::Value = answer.map_err(|error| lost(&error))?;
         let view: VerifyView = serde_json::from_value(answer.clone())
             .map_err(|error| Failure::new(Exit::Failed, error))?;
         if view.look.ended >= wanted {
@@ -56,10 +72,25 @@ async fn looked_through(teller: &Teller) -> Result<serde_json::Value, Failure> {
             return Ok(answer);
         }
         if let Some(one) = &view.look.under_way {
+            idle = 0;
             bar.show(one.done, Some(one.of));
+        } else {
+            idle += 1;
+        }
+        if idle > IDLE {
+            return Err(lost(&"it was started anew meanwhile"));
         }
         tokio::time::sleep(AGAIN).await;
     }
+}
+
+/// The server that was asked does not answer any more. Its restart needs the spool: we leave it.
+fn lost(why: &dyn std::fmt::Display) -> Failure {
+    let what = format!(
+        "the server that looked through the spool was lost before the end; nothing is known of \
+         it, ask again: {why}"
+    );
+    Failure::new(Exit::Unreachable, what)
 }
 
 impl Page {
@@ -93,8 +124,13 @@ impl Page {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixListener;
+    use std::thread::JoinHandle;
+
     use super::*;
     use crate::base::Timestamp;
+    use crate::cli::client::Said;
     use crate::spool::{Look, Looked};
     use crate::terminal::Palette;
 
@@ -149,6 +185,71 @@ mod tests {
             "50 messages, not delivered yet",
         ] {
             assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    /// Answers the first questions on the socket of a data_dir, and is gone.
+    fn serve_then_die(dir: &std::path::Path, answers: Vec<VerifyView>) -> JoinHandle<()> {
+        let listener = UnixListener::bind(dir.join("admin.sock")).unwrap();
+        std::thread::spawn(move || {
+            for answer in answers.into_iter().map(Some).chain([None]) {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut question = Vec::new();
+                while !question.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).unwrap();
+                    question.extend(byte);
+                }
+                if let Some(answer) = answer {
+                    let json = serde_json::to_string(&answer).unwrap();
+                    let length = json.len();
+                    write!(
+                        stream,
+                        "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{json}"
+                    )
+                    .unwrap();
+                }
+            }
+        })
+    }
+
+    /// Nobody has the lock then: a restart needs it, and nothing was looked at.
+    #[tokio::test]
+    async fn a_server_that_is_lost_is_told_and_its_spool_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        let file = dir.path().join("tideover.toml");
+        let config = "[server]\nhostname = \"mx.example.org\"\n[[listener]]\nbind = \
+                      \"127.0.0.1:0\"\n[backend.onprem]\nhosts = [\"127.0.0.1\"]\n\
+                      [domain.\"example.org\"]\nhome = \"onprem\"\nunknown = \"relay\"\n";
+        std::fs::write(&file, config).unwrap();
+        let said = Said::default();
+        let unfinished = VerifyView {
+            look: Look::default(),
+            quarantined: 0,
+            missing: None,
+        };
+        for (answers, told) in [
+            (vec![], "does not answer"),
+            (vec![unfinished.clone()], "was lost before the end"),
+            (
+                vec![unfinished.clone(), unfinished],
+                "was lost before the end",
+            ),
+        ] {
+            let server = serve_then_die(&data, answers);
+            let config = At {
+                file: Some(&file),
+                said: &said,
+            };
+            let ended = verify(config, (Format::Text, "ann".to_owned())).await;
+            let failure = ended.unwrap_err();
+            assert_eq!(failure.exit, Exit::Unreachable, "{failure:?}");
+            assert!(failure.text.contains(told), "{failure:?}");
+            assert!(!data.join("lock").exists(), "nobody tried the lock");
+            server.join().unwrap();
+            std::fs::remove_file(data.join("admin.sock")).unwrap();
         }
     }
 }

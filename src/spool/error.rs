@@ -39,7 +39,7 @@ pub enum SpoolError {
     #[error("damaged: {0}")]
     Damaged(String),
     /// Another process has the spool open.
-    #[error("{0} is in use by another tideover: stop that one first")]
+    #[error("{0} is in use by another tideover, a server or a `spool` verb: stop that one first")]
     InUse(String),
     /// There is no spool, or not the one that the config names: a volume may be missing.
     #[error("{}", another(.dir, .expected, .found.as_deref()))]
