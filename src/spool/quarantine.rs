@@ -15,6 +15,14 @@ const CHUNK: u64 = 1024 * 1024;
 /// Behind the id of a damaged message.
 const MAIMED: &str = ".damaged";
 
+/// How the name of a copy ends that is still being made.
+const UNFINISHED: &str = "new";
+
+/// Is this file in quarantine a piece, and not a copy that did not get far?
+pub(crate) fn is_piece(name: &str) -> bool {
+    Path::new(name).extension() != Some(UNFINISHED.as_ref())
+}
+
 /// The message of a file in quarantine, if it is what is left of one.
 pub(crate) fn maimed_name(name: &str) -> Option<SpoolId> {
     name.strip_suffix(MAIMED)?.parse().ok()
@@ -50,6 +58,7 @@ impl Quarantine {
         range: &Range<u64>,
     ) -> Result<(), SpoolError> {
         let path = self.dir.join(range_name(segment, range));
+        self.copy(file, range, &path)?;
         tracing::error!(
             segment,
             from = range.start,
@@ -57,7 +66,7 @@ impl Quarantine {
             copy = %path.display(),
             "a part of the log is damaged; it was copied to quarantine and skipped"
         );
-        self.copy(file, range, &path)
+        Ok(())
     }
 
     /// Copies what is left of a damaged message to a file named after it. One that is there
@@ -69,32 +78,36 @@ impl Quarantine {
         range: &Range<u64>,
     ) -> Result<(), SpoolError> {
         let path = self.dir.join(format!("{id}{MAIMED}"));
+        self.copy(file, range, &path)?;
+        // Perhaps nobody waits for it any more: who holds it says so.
         tracing::error!(
             %id,
             copy = %path.display(),
-            "a message is damaged; it is held, and what is left was copied to quarantine"
+            "a message is damaged; what is left of it was copied to quarantine"
         );
-        self.copy(file, range, &path)
+        Ok(())
     }
 
     /// Notes a message of which nothing is left.
     pub(crate) fn keep_nothing(&self, id: SpoolId) -> Result<(), SpoolError> {
         let path = self.dir.join(format!("{id}{MAIMED}"));
-        tracing::error!(%id, "the file of a message is gone; the message is held");
-        self.make(&path, |_| Ok(()))
+        self.make(&path, |_| Ok(()))?;
+        tracing::error!(%id, "the file of a message is gone; quarantine has a note");
+        Ok(())
     }
 
     /// Notes what is lost without a piece that could be copied. A note that is there already is
     /// left as it is.
     pub(crate) fn keep_note(&self, name: &str, what: &str) -> Result<(), SpoolError> {
         let first = what.lines().next().unwrap_or_default();
+        let path = self.dir.join(name);
+        self.make(&path, |note| note.write_at(what.as_bytes(), 0))?;
         tracing::error!(
             note = name,
             what = first,
             "something is lost; quarantine has a note"
         );
-        let path = self.dir.join(name);
-        self.make(&path, |note| note.write_at(what.as_bytes(), 0))
+        Ok(())
     }
 
     /// Copies what the disk gives of a range; the rest is zeros.
@@ -133,7 +146,7 @@ impl Quarantine {
         if self.disk.open(path).is_ok() {
             return Ok(());
         }
-        let new = path.with_extension("new");
+        let new = path.with_extension(UNFINISHED);
         // Of a copy that did not get far.
         match self.disk.remove(&new) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -146,7 +159,11 @@ impl Quarantine {
             .and_then(|()| copy.sync())
             .and_then(|()| self.disk.rename(&new, path))
             .and_then(|()| self.disk.sync_dir(&self.dir))
-            .map_err(failed)?;
+            .map_err(|error| {
+                // What did not get far is no piece, and takes no room.
+                self.disk.remove(&new).ok();
+                failed(error)
+            })?;
         metrics::counter!(names::SPOOL_DAMAGED).increment(1);
         Ok(())
     }
@@ -170,5 +187,91 @@ impl Quarantine {
             .and_then(|()| self.disk.sync_dir(&self.dir))
             .and_then(|()| self.disk.sync_dir(from))
             .map_err(|error| SpoolError::disk("moving", &to, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+
+    use super::*;
+    use crate::spool::SystemDisk;
+
+    /// What is to be copied cannot be: as on a full disk, the copy is begun and does not end.
+    #[derive(Debug)]
+    struct Away;
+
+    impl DiskFile for Away {
+        fn write_at(&self, _: &[u8], _: u64) -> io::Result<()> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn allocate(&self, _: u64) -> io::Result<()> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn set_len(&self, _: u64) -> io::Result<()> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn len(&self) -> io::Result<u64> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Heard(Arc<Mutex<String>>);
+
+    impl tracing::field::Visit for Heard {
+        fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+            self.0.lock().unwrap().push_str(&format!("{value:?}\n"));
+        }
+    }
+
+    impl<S: tracing::Subscriber> Layer<S> for Heard {
+        fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+            event.record(&mut self.clone());
+        }
+    }
+
+    fn heard(what: impl FnOnce()) -> String {
+        let heard = Heard::default();
+        let subscriber = tracing_subscriber::registry().with(heard.clone());
+        tracing::subscriber::with_default(subscriber, what);
+        heard.0.lock().unwrap().clone()
+    }
+
+    #[test]
+    fn a_copy_that_does_not_end_is_not_said_to_be_there_and_is_no_piece() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk: Disk = Arc::new(SystemDisk);
+        let quarantine = Quarantine::of(&disk, dir.path());
+        std::fs::create_dir(&quarantine.dir).unwrap();
+        let id: SpoolId = "0S9W301QR0000".parse().unwrap();
+        let names = || disk.list(&quarantine.dir).unwrap();
+        let said = heard(|| {
+            assert!(quarantine.keep_maimed(id, &Away, &(0..10)).is_err());
+            assert!(quarantine.keep_range(3, &Away, &(0..10)).is_err());
+        });
+        assert_eq!((said.as_str(), names()), ("", vec![]));
+        let good = dir.path().join("good");
+        std::fs::write(&good, b"what is left").unwrap();
+        let good = disk.open(&good).unwrap();
+        let said = heard(|| quarantine.keep_maimed(id, &*good, &(0..10)).unwrap());
+        assert!(said.contains("copied to quarantine"), "{said}");
+        assert!(!said.contains("held"), "who holds it says so: {said}");
+        assert_eq!(names(), [format!("{id}.damaged")]);
+        assert!(is_piece(&names()[0]) && !is_piece(&format!("{id}.new")));
     }
 }

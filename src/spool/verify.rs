@@ -11,7 +11,7 @@ use super::index::{Index, Row, key};
 use super::ledger::Ledger;
 use super::missing::{Listed, Stood};
 use super::offline::{Damage, Offline, Piece, Poured, Progress, pour};
-use super::quarantine::Quarantine;
+use super::quarantine::{Quarantine, is_piece};
 use crate::limits;
 use crate::mail::SpoolId;
 
@@ -122,7 +122,7 @@ impl Offline {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
             names => names.map_err(|error| SpoolError::disk("listing", &quarantine, error))?,
         };
-        let pieces = names.iter().filter(|name| *name != NOTE);
+        let pieces = names.iter().filter(|name| *name != NOTE && is_piece(name));
         Ok(pieces.count() as u64)
     }
 

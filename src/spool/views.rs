@@ -14,6 +14,7 @@ use super::handle::Spool;
 use super::index::{FactRow, Index, MessageRow, decode, key, left_out};
 use super::log::LogReader;
 use super::open::FOLDERS;
+use super::quarantine::is_piece;
 use super::record::Header;
 use super::segment::Position;
 use crate::base::Timestamp;
@@ -397,7 +398,8 @@ impl Spool {
             })
             .sum();
         let quarantined = self.0.disk.list(&dir.join("quarantine"));
-        let quarantined = quarantined.unwrap_or_default();
+        let mut quarantined = quarantined.unwrap_or_default();
+        quarantined.retain(|name| is_piece(name));
         SpoolStats {
             uuid: self.0.uuid.clone(),
             queued: counters.queued,
