@@ -31,13 +31,13 @@ async fn segments(dir: &Path, count: u32) {
     }
 }
 
-fn gone(number: u32) -> Option<Missing> {
-    Some(Missing {
+fn gone(number: u32) -> Missing {
+    Missing {
         segments: 1,
         named: vec![number],
         waiting: MESSAGES - 1,
         finished: 1,
-    })
+    }
 }
 
 fn verify(dir: &Path) -> Vec<String> {
@@ -62,7 +62,7 @@ async fn a_segment_that_goes_while_the_server_runs_is_missed_until_it_is_back() 
             }
             let looked = spool.scrub().await.unwrap();
             assert!(looked.missing == 1 && !looked.is_clean(), "{looked:?}");
-            assert_eq!(spool.missing(), gone(number));
+            assert_eq!(spool.missing(), Some(gone(number)));
             // What is noted in quarantine is seen by all who look there.
             assert!(spool.stats().quarantined > 0);
             let check = spool.check_chain(None).unwrap();
@@ -100,7 +100,7 @@ async fn a_start_without_a_segment_takes_mail_and_tells_what_is_gone() {
         while spool.missing().is_none() {
             tokio::task::yield_now().await;
         }
-        assert_eq!(spool.missing(), gone(number));
+        assert_eq!(spool.missing(), Some(gone(number)));
         let note = format!("quarantine/{number:010}.missing");
         let note = dir.path().join(note);
         while !note.exists() {

@@ -235,7 +235,8 @@ mod tests {
 
     impl tracing::field::Visit for Heard {
         fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-            self.0.lock().unwrap().push_str(&format!("{value:?}\n"));
+            let told = format!("{value:?}\n");
+            self.0.lock().unwrap().push_str(&told);
         }
     }
 
