@@ -166,12 +166,13 @@ fn each_value_comes_with_its_line_and_each_default_without() {
         .map(|it| it.title.as_str())
         .collect();
     assert_eq!(
-        order[..5],
+        order[..6],
         [
             "[server]",
             "[spool]",
             "[[listener]] 1",
             "[tls]",
+            "[acme]",
             "[backend.onprem]"
         ]
     );
@@ -296,7 +297,7 @@ fn changes_name_what_runs_and_what_the_file_says() {
                 "retain",
                 Some("\"30d\""),
                 Some("\"60d\""),
-                Some(39)
+                Some(42)
             ),
             change(
                 "[backend.onprem]",
@@ -310,7 +311,7 @@ fn changes_name_what_runs_and_what_the_file_says() {
                 "mx",
                 None,
                 Some("\"c.example\""),
-                Some(41)
+                Some(44)
             ),
         ]
     );
