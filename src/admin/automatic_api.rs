@@ -123,6 +123,12 @@ async fn message(
     Query(query): Query<AutomaticQuery>,
     message: Bytes,
 ) -> Answer {
+    if message.is_empty() {
+        return Err(AdminError::Asked {
+            what: "there is no message".to_owned(),
+            hint: "send one, header and body, as it came",
+        });
+    }
     let policy = admin.config.policy();
     let mut view = AutomaticView::of(&policy);
     let judged = view.judge(&policy, (query.from.as_deref(), &message));
