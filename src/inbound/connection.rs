@@ -289,9 +289,8 @@ impl Connection {
             wire.consume(consumed);
             let Some(said) = said else {
                 self.hold.resize(session.held());
-                // Between two chunks what has come of the message is held too.
-                let held = incoming.as_ref().map_or(0, Incoming::held);
-                self.more(wire, held).await?;
+                let between_chunks = incoming.as_ref().map_or(0, Incoming::held);
+                self.more(wire, between_chunks).await?;
                 continue;
             };
             let pipelined = if wire.input().is_empty() {

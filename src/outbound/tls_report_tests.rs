@@ -1,5 +1,5 @@
-use super::super::tls_day::DAY_MILLIS;
 use super::*;
+use crate::outbound::tls_day::DAY_MILLIS;
 
 fn at(day: u64) -> Timestamp {
     Timestamp::from_millis(day * DAY_MILLIS + 5)
