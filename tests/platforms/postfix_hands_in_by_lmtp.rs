@@ -32,7 +32,7 @@ fn each_recipient_has_its_own_reply() {
         more: format!("[[listener]]\nbind = \"{door}\"\nrole = \"lmtp\"\n"),
         ..lab.settings()
     };
-    let directory = format!("address,home\n{ANN},onprem\n{BOB},onprem\n");
+    let directory = format!("address,home\nx@intl.example,onprem\n{ANN},onprem\n{BOB},onprem\n");
     let tideover = Tideover::start(settings, &directory);
     lab.cloud
         .reconfigure(&format!("virtual_transport = lmtp:inet:{door}"));
