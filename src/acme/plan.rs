@@ -27,9 +27,11 @@ impl Plan {
                 due.max(last.after(pause))
             }
             // One that is due as soon as it is made, by a clock that is wrong, is no reason to
-            // order one after the other.
-            (None, Some(made)) => due.max(made.after(rest(present))),
-            (None, None) => due,
+            // order one after the other. Hosts that it is not for are another matter.
+            (None, Some(made)) if present.is_none_or(|it| is_for(it, hosts)) => {
+                due.max(made.after(rest(present)))
+            }
+            (None, Some(_) | None) => due,
         };
         Self { due, at }
     }
