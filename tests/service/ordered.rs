@@ -141,7 +141,6 @@ fn a_certificate_is_ordered_shown_and_kept() {
 }
 
 #[test]
-#[ignore = "a certificate of 24 seconds: by itself, on a machine with nothing else to do"]
 fn it_is_renewed_before_it_ends_and_its_key_may_stay() {
     let pebble = Pebble::start(24, "127.0.0.1");
     let platform = Platform::start();

@@ -51,10 +51,11 @@ impl Pebble {
         let name_server = quiet(name_server);
         let mut authority = Command::new("pebble");
         authority.args(["-config", &file("config.json"), "-dnsserver", &resolver]);
-        // It looks at once, looks each time, and refuses some good nonces as others do.
+        // It looks at once, looks each time, and refuses a good nonce now and then, as others do:
+        // three in a row end an order, and the next one comes minutes later.
         authority.env("PEBBLE_VA_NOSLEEP", "1");
         authority.env("PEBBLE_AUTHZREUSE", "0");
-        authority.env("PEBBLE_WFE_NONCEREJECT", "20");
+        authority.env("PEBBLE_WFE_NONCEREJECT", "2");
         let authority = quiet(authority);
         let pebble = Self {
             folder,
