@@ -328,7 +328,6 @@ impl Admin {
         paused(&self.router.board().health(backend)?)
     }
 
-    /// All moves, by domain.
     /// Are all our domains on the move?
     pub(super) fn is_all_moving(&self) -> bool {
         let directory = self.router.directory().current();
@@ -336,6 +335,7 @@ impl Admin {
         self.router.holds().book().are_all_moving(names)
     }
 
+    /// All moves, by domain.
     pub(super) fn move_views(&self) -> Result<Vec<MoveView>, AdminError> {
         let book = self.router.holds().book();
         let counts = self.held_counts()?;
