@@ -57,7 +57,10 @@ pub(crate) enum ClientError {
 impl ClientError {
     /// The server had the question: it answers, or breaks off.
     pub(crate) const fn was_asked(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Broken { .. })
+        matches!(
+            self,
+            Self::Refused(_) | Self::BadConfig(_) | Self::Broken { .. }
+        )
     }
 
     /// The server could not be asked at all.
