@@ -47,6 +47,7 @@ impl Admin {
         let backends = self.router.board().snapshot();
         let only_here = self.spool.sign_problem().into_iter();
         let only_here = only_here.chain(self.notice_problem());
+        let only_here = only_here.chain(self.look_problem());
         let only_here: Vec<String> = only_here.chain(self.directory_problem()).collect();
         let problems: Vec<String> = refused
             .into_iter()
@@ -55,7 +56,6 @@ impl Admin {
             .chain(self.index_problem())
             .chain(self.damage_problem())
             .chain(self.missing_problem())
-            .chain(self.look_problem())
             .chain(self.balance_problem())
             .chain(self.attention_problem())
             .chain(backends.iter().filter_map(paused))

@@ -1,10 +1,10 @@
 //! What somebody should know and do, one by one, in the order of urgency.
 
 use super::ask::escaped;
-use super::certificates;
 use super::moments::{Moments, grouped, many};
 use super::refusals;
-use super::verdict::{Facts, Matter, Pause, Tone, is_known_whole, is_whole, paused};
+use super::troubles;
+use super::verdict::{Facts, Matter, Pause, Tone, is_damaged, is_known_whole, paused};
 use crate::admin::load::todo;
 use crate::admin::{BackendView, HoldView, StatusView};
 use crate::directory::WaveState;
@@ -28,6 +28,7 @@ pub(super) fn of(facts: Facts<'_>) -> Vec<Matter> {
     matters.extend(door(facts));
     matters.extend(busy(status, moments));
     matters.extend(open_relay(status));
+    matters.extend(troubles::segments(status));
     matters.extend(damage(status));
     matters.extend(index(status));
     let backends = status.backends.iter();
@@ -36,8 +37,9 @@ pub(super) fn of(facts: Facts<'_>) -> Vec<Matter> {
     matters.extend(attention(status, moments));
     matters.extend(room(status));
     matters.extend(missing(status));
-    matters.extend(certificates::matters(status));
-    matters.extend(certificates::sending(status));
+    matters.extend(troubles::filters(status));
+    matters.extend(troubles::certificates(status));
+    matters.extend(troubles::sending(status));
     matters.extend(moves(status, moments));
     let (waiting, empty) = holds(status, moments);
     matters.extend(waiting);
@@ -118,7 +120,7 @@ fn open_relay(status: &StatusView) -> Option<Matter> {
 
 /// What was found damaged, or does not add up.
 fn damage(status: &StatusView) -> Option<Matter> {
-    if is_whole(status) {
+    if !is_damaged(status) {
         return None;
     }
     let spool = &status.spool;

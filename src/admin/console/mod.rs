@@ -9,7 +9,6 @@ mod asker;
 mod audit;
 mod backends;
 mod cases;
-mod certificates;
 mod check;
 mod config;
 mod count;
@@ -43,6 +42,7 @@ mod shell;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod troubles;
 mod undone;
 mod users;
 mod verdict;

@@ -117,16 +117,16 @@ impl Verdict {
     }
 }
 
-/// Nothing was found damaged or unaccounted for.
-pub(super) fn is_whole(status: &StatusView) -> bool {
+/// Something was found damaged or unaccounted for.
+pub(super) fn is_damaged(status: &StatusView) -> bool {
     let spool = &status.spool;
     let wrong = spool.balance.as_ref().map_or(0, |balance| balance.wrong);
-    spool.quarantined == 0 && spool.damaged == 0 && wrong == 0
+    spool.quarantined > 0 || spool.damaged > 0 || wrong > 0
 }
 
 /// It is known that nothing is lost: while the index is made nobody has added up.
 pub(super) fn is_known_whole(status: &StatusView) -> bool {
-    is_whole(status) && status.spool.index.is_none()
+    !is_damaged(status) && status.spool.missing.is_none() && status.spool.index.is_none()
 }
 
 fn headline(facts: Facts<'_>, matters: &[Matter]) -> String {

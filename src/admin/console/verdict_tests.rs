@@ -161,6 +161,7 @@ fn nothing_is_said_to_be_whole_that_is_not() {
     for spool in [
         json!({ "quarantined": 1 }),
         json!({ "damaged": 2 }),
+        json!({ "missing": { "segments": 1, "named": [5], "waiting": 50, "finished": 0 } }),
         json!({ "balance": { "messages": 1, "came": 1, "finished": 0, "waiting": 0, "backends": {},
                              "wrong": 1, "named": ["06J8Z4K2M0001"] } }),
     ] {
