@@ -175,6 +175,9 @@ impl Spool {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::task::Poll;
+
     use tempfile::TempDir;
 
     use super::*;
@@ -253,6 +256,18 @@ mod tests {
         std::fs::rename(&away, &log).unwrap();
         shutdown.signal();
         task.await.unwrap();
+        close(spool, opened).await;
+    }
+
+    #[tokio::test]
+    async fn a_look_is_under_way_from_its_begin_on() {
+        let dir = TempDir::new().unwrap();
+        let (spool, opened) = open_in(options(dir.path()), World::system());
+        let mut look = Box::pin(spool.scrub());
+        let begun = poll_fn(|context| Poll::Ready(look.as_mut().poll(context)));
+        assert!(begun.await.is_pending());
+        assert_eq!(spool.look().unwrap().next(), 2, "that one has begun");
+        assert!(look.await.unwrap().is_clean());
         close(spool, opened).await;
     }
 

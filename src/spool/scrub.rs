@@ -98,21 +98,23 @@ impl Spool {
     /// When the index fails, or what was found cannot be written down.
     pub async fn scrub(&self) -> Result<Looked, SpoolError> {
         self.index()?;
-        let mut looked = Looked::default();
-        let missing = self.look_for_missing().await?;
-        looked.missing = missing.map_or(0, |missing| missing.segments);
         let log = self.0.options.dir.join("log");
         let mut numbers = head::numbers(&self.0.disk, &log)?;
         // The newest one is being written.
         numbers.pop();
         let since = self.0.clock.now();
+        let show = |done| {
+            let of = numbers.len() as u64;
+            self.0.looks.show(LookUnderWay { since, done, of });
+        };
+        // Already while the rows are read: that takes long when there are many.
+        show(0);
+        let mut looked = Looked::default();
+        let missing = self.look_for_missing().await?;
+        looked.missing = missing.map_or(0, |missing| missing.segments);
         let mut strays = Strays::default();
         for (done, segment) in (0..).zip(&numbers) {
-            self.0.looks.show(LookUnderWay {
-                since,
-                done,
-                of: numbers.len() as u64,
-            });
+            show(done);
             let begun = Instant::now();
             match self.scrub_one(*segment, &mut strays).await {
                 Ok(damaged) => {
