@@ -63,7 +63,7 @@ pub(super) struct Reloader {
     /// One at a time.
     reloading: tokio::sync::Mutex<()>,
     telling: tokio::sync::Mutex<()>,
-    checking: tokio::sync::Mutex<()>,
+    checking: Arc<tokio::sync::Mutex<()>>,
     pub(super) reading: Reading,
 }
 
@@ -109,7 +109,7 @@ impl Reloader {
             keeper: OnceLock::new(),
             reloading: tokio::sync::Mutex::default(),
             telling: tokio::sync::Mutex::default(),
-            checking: tokio::sync::Mutex::default(),
+            checking: Arc::default(),
             reading: Reading::default(),
         };
         let told = Told {
@@ -282,12 +282,16 @@ impl Reload for Reloader {
     fn check(&self, depth: CheckDepth) -> Boxed<'_, Result<CheckView, String>> {
         Box::pin(async move {
             // One after the other: each asks platforms and name servers.
-            let _turn = self.checking.lock().await;
+            let turn = Arc::clone(&self.checking).lock_owned().await;
             let file = self.current().config.file.clone();
             let checked = self.reading.off(move || Checked::of(&file)).await?;
             // What it asks borrows too much of itself to change threads.
             let here = Handle::current();
-            let asking = move || here.block_on(checked.asking(depth));
+            let asking = move || {
+                // Until it is done, also when nobody waits for it any more.
+                let _turn = turn;
+                here.block_on(checked.asking(depth))
+            };
             let asked = tokio::task::spawn_blocking(asking).await;
             asked.map_err(|error| error.to_string())?
         })
