@@ -44,14 +44,14 @@ impl Taken {
     ) -> Result<(), Reply> {
         let filter = options.name.clone();
         let scope = heard.only.as_deref().unwrap_or(scope);
-        // RFC 5321 §4.5.1: whoever has trouble with us can say so there.
-        let is_concerned = |number: u16| {
-            scope.binary_search(&number).is_ok() && !subject.postmasters.contains(&number)
-        };
-        let one_reply_does = || {
-            let mut numbers = (0..).zip(subject.recipients).map(|(number, _)| number);
-            numbers.all(is_concerned)
-        };
+        let one_reply_does = || are_all(subject, |number| is_in(scope, number));
+        // Nobody passes by a greylist because another one is refused beside him.
+        let is_kept_out = |number| is_in(scope, number) || is_in(&heard.later, number);
+        if options.later == Deed::Defer && !heard.later.is_empty() && are_all(subject, is_kept_out)
+        {
+            let text = format!("The content filter {filter} asks you to try later");
+            return Err(Reply::with_text(451, (4, 7, 1), text));
+        }
         let deed = match heard.finding {
             Finding::Bad => options.bad,
             // Who wants no word to the sender gets none: it is out of the way when it is held.
@@ -128,6 +128,18 @@ impl Taken {
         fields.push_str(&self.added);
         fields
     }
+}
+
+/// Is he among these, who stand in their order?
+fn is_in(numbers: &[u16], number: u16) -> bool {
+    numbers.binary_search(&number).is_ok()
+}
+
+/// Is it so for all recipients, of whom none is a postmaster?
+fn are_all(subject: &Subject<'_>, is_so: impl Fn(u16) -> bool) -> bool {
+    let mut numbers = (0..).zip(subject.recipients).map(|(number, _)| number);
+    // RFC 5321 §4.5.1: whoever has trouble with us can say so there.
+    numbers.all(|number| is_so(number) && !subject.postmasters.contains(&number))
 }
 
 #[cfg(test)]
@@ -234,6 +246,30 @@ mod tests {
             options.bad = bad;
             assert_eq!(held(&options, &aside, &both[..1]), Ok(expected));
         }
+    }
+
+    #[test]
+    fn who_is_put_off_comes_later_also_when_another_one_is_refused() {
+        let mut options = options();
+        let refused = Heard {
+            only: Some(vec![1]),
+            later: vec![0],
+            ..Heard::new(Finding::Bad, b"reject: others: tempfail")
+        };
+        let both = ["ann@example.org", "bob@example.org"];
+        for (later, expected) in [
+            (Deed::Mark, Ok(vec![1])),
+            (Deed::Hold, Ok(vec![0, 1])),
+            (Deed::Defer, Err(451)),
+        ] {
+            options.later = later;
+            assert_eq!(held(&options, &refused, &both), expected, "{later:?}");
+        }
+        // What cannot come later for all comes now.
+        let three = [both[0], both[1], "eve@example.org"];
+        assert_eq!(held(&options, &refused, &three), Ok(vec![1]));
+        let postmaster = ["postmaster@example.org", both[1]];
+        assert_eq!(held(&options, &refused, &postmaster), Ok(vec![1]));
     }
 
     #[test]
