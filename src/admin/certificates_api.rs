@@ -76,14 +76,18 @@ impl From<AuthoritiesState> for AuthoritiesView {
 pub(super) async fn certificates(
     State(admin): State<Arc<Admin>>,
 ) -> Result<Json<CertificatesView>, AdminError> {
-    let shown = admin.certificates.iter().flat_map(|(served, server)| {
-        let states = server.states().into_iter();
-        states.map(|state| ShownView::new(*served, state))
+    // Files that have changed are read again.
+    let view = admin.blocking(|admin| {
+        let shown = admin.certificates.iter().flat_map(|(served, server)| {
+            let states = server.states().into_iter();
+            states.map(|state| ShownView::new(*served, state))
+        });
+        let authorities = admin.client_authorities.iter();
+        Ok(CertificatesView {
+            shown: shown.collect(),
+            client_authorities: authorities.map(|it| it.state().into()).collect(),
+            acme: admin.acme.as_ref().map(Acme::view),
+        })
     });
-    let authorities = admin.client_authorities.iter();
-    Ok(Json(CertificatesView {
-        shown: shown.collect(),
-        client_authorities: authorities.map(|it| it.state().into()).collect(),
-        acme: admin.acme.as_ref().map(Acme::view),
-    }))
+    view.await.map(Json)
 }
