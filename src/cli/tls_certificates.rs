@@ -9,14 +9,21 @@ use crate::terminal::{moment, visible};
 impl Page {
     /// `tls certificates`.
     pub(super) fn tls_certificates(self, all: &CertificatesView) -> String {
-        let when = |at: Option<Timestamp>| at.map_or_else(String::new, |at| moment(at, self.now));
+        let when = |at: Option<Timestamp>| {
+            let unknown = || "nobody can read when".to_owned();
+            at.map_or_else(unknown, |at| moment(at, self.now))
+        };
         let mut text = String::new();
         if all.shown.is_empty() {
             text += "nothing here speaks TLS\n";
         }
         for one in &all.shown {
             text += &self.field(&one.served, &visible(&one.file));
-            let what = format!("for {}, until {}", one.names.join(", "), when(one.ends));
+            let names = match one.names.as_slice() {
+                [] => "no host".to_owned(),
+                names => names.join(", "),
+            };
+            let what = format!("for {names}, until {}", when(one.ends));
             text += &self.field("", &what);
         }
         let refused = all.shown.iter().filter_map(|it| it.refused.as_ref());
@@ -116,6 +123,13 @@ mod tests {
             assert!(words.contains(told), "{told}: {text}");
         }
         assert!(!text.contains('\u{1b}'), "{text}");
+        // One that cannot be read yet.
+        (all.shown[0].names, all.shown[0].ends) = (Vec::new(), None);
+        let text = page.tls_certificates(&all);
+        assert!(
+            text.contains("for no host, until nobody can read when"),
+            "{text}"
+        );
         all.shown.clear();
         all.acme = None;
         let text = page.tls_certificates(&all);
