@@ -198,6 +198,11 @@ impl Queue {
     }
 
     async fn page(&self, order: &Order, pick: &Pick, place: Place) -> Result<Tally, SpoolError> {
+        // Who is dropped, held or tried anew leaves a turn that nobody else would have. Now, because
+        // some are loaded again before the page is done; and then for those who were not yet.
+        if order.deed != Deed::Hold {
+            self.forget_turns();
+        }
         let spool = &self.0.parts.spool;
         let (ids, next) = match (place, order.deed) {
             (Place::At(id), _) => (vec![id], None),
@@ -226,7 +231,6 @@ impl Queue {
         }
         // A sweep for those whom a rule names mostly finds nobody, and then disturbs nobody.
         if tally.recipients > 0 || order.deed != Deed::Hold {
-            // Who is dropped, held or tried anew leaves a turn that nobody else would have.
             self.forget_turns();
             self.count_anew();
             self.look_from_the_beginning();
