@@ -131,7 +131,7 @@ mod tests {
     use super::*;
     use crate::base::Timestamp;
     use crate::cli::client::Said;
-    use crate::spool::{Look, Looked};
+    use crate::spool::{Look, Looked, Options, Spool};
     use crate::terminal::Palette;
 
     #[test]
@@ -219,6 +219,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
         std::fs::create_dir(&data).unwrap();
+        let options = Options {
+            min_free: 0,
+            ..Options::new(&data)
+        };
+        let opened = Spool::open(options, World::system()).unwrap();
+        let writer = opened.writer.spawn_thread().unwrap();
+        let spool = opened.spool;
+        spool.close().await.unwrap();
+        drop(spool);
+        writer.join().unwrap();
+        std::fs::remove_file(data.join("lock")).unwrap();
         let file = dir.path().join("tideover.toml");
         let config = "[server]\nhostname = \"mx.example.org\"\n[[listener]]\nbind = \
                       \"127.0.0.1:0\"\n[backend.onprem]\nhosts = [\"127.0.0.1\"]\n\
