@@ -26,7 +26,7 @@ pub enum Served {
 }
 
 /// Orders that fail in a row before it is told, while there is a certificate: half a day.
-const PATIENCE: u32 = 5;
+const PATIENCE: u32 = 7;
 
 impl Served {
     pub(super) const fn word(self) -> &'static str {
@@ -201,7 +201,38 @@ fn see_end(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits;
     use crate::notice::Condition;
+
+    #[test]
+    fn orders_that_fail_are_told_after_half_a_day_and_at_once_while_there_is_no_certificate() {
+        let now: Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
+        let told = |failures, ends| {
+            let mut seen = Seen::at(now);
+            let acme = AcmeView {
+                directory: "https://ca.example/directory".to_owned(),
+                hosts: vec!["mx.example.org".to_owned()],
+                ends,
+                next: now,
+                tried: Some(now),
+                failures,
+                what: "nobody answers".to_owned(),
+            };
+            see_acme(&mut seen, &acme);
+            !seen.all.conditions.is_empty()
+        };
+        assert!(!told(0, None) && told(1, None));
+        // So long after the first one that is the seventh.
+        let tries = (1..)
+            .zip(limits::ACME_AGAIN)
+            .map(|(number, pause)| (number + 1, pause));
+        let mut passed = Duration::ZERO;
+        for (failures, pause) in tries {
+            passed += pause;
+            let is_told = passed >= Duration::from_secs(12 * 3600);
+            assert_eq!(told(failures, Some(now)), is_told, "{failures}: {passed:?}");
+        }
+    }
 
     #[test]
     fn a_certificate_is_told_before_it_ends_again_when_it_is_soon_and_when_it_has_ended() {
