@@ -375,7 +375,6 @@ impl Run {
         told.then_some(()).ok_or_else(|| wrong(&self.trace))
     }
 
-    /// Is this a parameter of MAIL of the last message?
     /// Is the first recipient held for this reason?
     fn held(&self, expected: &str) -> Result<(), String> {
         let id = self.newest().ok_or("nothing was accepted")?;
