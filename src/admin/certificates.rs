@@ -222,12 +222,8 @@ mod tests {
             !seen.all.conditions.is_empty()
         };
         assert!(!told(0, None) && told(1, None));
-        // So long after the first one that is the seventh.
-        let tries = (1..)
-            .zip(limits::ACME_AGAIN)
-            .map(|(number, pause)| (number + 1, pause));
         let mut passed = Duration::ZERO;
-        for (failures, pause) in tries {
+        for (failures, pause) in (2..).zip(limits::ACME_AGAIN) {
             passed += pause;
             let is_told = passed >= Duration::from_secs(12 * 3600);
             assert_eq!(told(failures, Some(now)), is_told, "{failures}: {passed:?}");
