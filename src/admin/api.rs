@@ -20,13 +20,13 @@ use super::lookup::TraceQuery;
 use super::queue_list::QueueQuery;
 use super::table::operations;
 use super::{
-    Account, Admin, AdminError, BackendDetails, BackendView, Caller, Coverage, Invitation,
+    Account, Admin, AdminError, BackendDetails, BackendView, Caller, Coverage, Covered, Invitation,
     MessageView, QueueItem, QueueNumbers, ReloadQuery, ReloadView, SizeView, StatusView, TraceView,
 };
 use crate::base::Shutdown;
 use crate::mail::SpoolId;
 use crate::smtp::Mailbox;
-use crate::spool::SpoolError;
+use crate::spool::{SpoolError, SpoolStats};
 use crate::telemetry::names;
 
 type Answer<T> = Result<Json<T>, AdminError>;
@@ -153,50 +153,9 @@ pub(super) fn as_far_as_known<T: Default>(answer: Result<T, SpoolError>) -> Resu
 }
 
 pub(super) async fn status(State(admin): Us) -> Answer<StatusView> {
-    let (holds, (moves, waves, replays), (drained, missing_mail), (attention, cases)) = admin
-        .blocking(|admin| {
-            let drained = as_far_as_known(admin.queue.drain_counts())?;
-            let missing = as_far_as_known(admin.landings.missing())?;
-            let attention = as_far_as_known(admin.attention())?;
-            let waves = admin.recent_waves()?;
-            let mut replays = as_far_as_known(admin.replays.list())?;
-            replays.retain(|one| one.replay.is_open());
-            Ok((
-                admin.hold_views()?,
-                (admin.move_views()?, waves, replays),
-                (drained, missing),
-                (attention, admin.open_cases()),
-            ))
-        })
-        .await?;
-    let opened = admin.blocking(Admin::opened).await?;
     let enrolled = admin.enrolled().await.map(|coverage| coverage.total);
-    let stats = admin.spool.stats();
-    Ok(Json(StatusView {
-        refusing: admin.refusing(),
-        busy: admin.busy(),
-        red_drills: admin.red_drills().collect(),
-        certificates: admin.certificate_troubles(),
-        sending: admin.sending_troubles(),
-        webmail: opened,
-        enrolled,
-        holds,
-        moves,
-        all_moving: admin.is_all_moving(),
-        waves,
-        replays,
-        missing_mail,
-        open_relay: admin.router.relay_test().get(),
-        attention,
-        filters: admin.filter_status(),
-        sources: admin.sync.status(),
-        cases: cases.numbers(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        now: admin.clock.now(),
-        backends: admin.backend_views(&cases),
-        queue: QueueNumbers::new(&stats, &admin.router.board().snapshot(), &drained),
-        spool: admin.storage(stats),
-    }))
+    let view = admin.blocking(move |admin| admin.status_now(enrolled));
+    view.await.map(Json)
 }
 
 pub(super) async fn size(State(admin): Us) -> Answer<SizeView> {
@@ -294,6 +253,39 @@ pub(super) async fn reload(
 }
 
 impl Admin {
+    /// `status`, with how many can log in. Blocks: folders are listed, and the disk is measured.
+    fn status_now(&self, enrolled: Option<Covered>) -> Result<StatusView, AdminError> {
+        let drained = as_far_as_known(self.queue.drain_counts())?;
+        let mut replays = as_far_as_known(self.replays.list())?;
+        replays.retain(|one| one.replay.is_open());
+        let (cases, stats) = (self.open_cases(), self.spool.stats());
+        Ok(StatusView {
+            refusing: self.refusing(),
+            busy: self.busy(),
+            red_drills: self.red_drills().collect(),
+            certificates: self.certificate_troubles(),
+            sending: self.sending_troubles(),
+            webmail: self.opened()?,
+            enrolled,
+            holds: self.hold_views()?,
+            moves: self.move_views()?,
+            all_moving: self.is_all_moving(),
+            waves: self.recent_waves()?,
+            replays,
+            missing_mail: as_far_as_known(self.landings.missing())?,
+            open_relay: self.router.relay_test().get(),
+            attention: as_far_as_known(self.attention())?,
+            filters: self.filter_status(),
+            sources: self.sync.status(),
+            cases: cases.numbers(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            now: self.clock.now(),
+            backends: self.views_of_backends(&cases, &stats),
+            queue: QueueNumbers::new(&stats, &self.router.board().snapshot(), &drained),
+            spool: self.storage(stats),
+        })
+    }
+
     /// How many can log in; none without a webmail, or while that cannot be known.
     async fn enrolled(&self) -> Option<Arc<Coverage>> {
         if !self.webmail {
@@ -302,9 +294,12 @@ impl Admin {
         self.accounts.coverage().await.ok()
     }
 
-    /// All backends of the config, with what waits in `cases` of each.
+    /// All backends of the config, with what waits in `cases` of each. Blocks.
     pub(super) fn backend_views(&self, cases: &OpenCases) -> Vec<BackendView> {
-        let stats = self.spool.stats();
+        self.views_of_backends(cases, &self.spool.stats())
+    }
+
+    fn views_of_backends(&self, cases: &OpenCases, stats: &SpoolStats) -> Vec<BackendView> {
         let board = self.router.board();
         let options = self.backends.borrow().clone();
         options
@@ -313,7 +308,7 @@ impl Admin {
                 let health = board.health(&options.id)?;
                 let results = board.hosts(&options.id);
                 let progress = self.queue.progress(&options.id);
-                let numbers = (&stats, progress);
+                let numbers = (stats, progress);
                 Some(BackendView {
                     in_cases: cases.of(&options.id).map(|(_, recipients)| recipients),
                     ..BackendView::new(health, options, &results, numbers)
