@@ -379,7 +379,22 @@ impl Spool {
         Ok(waiting)
     }
 
+    /// Which spool it is.
+    #[must_use]
+    pub fn uuid(&self) -> &str {
+        &self.0.uuid
+    }
+
+    /// How many recipients wait, queued or held; 0 while the index is made. No disk is asked.
+    #[must_use]
+    pub fn count_waiting(&self) -> u64 {
+        let counters = self.index().map(Index::counters).unwrap_or_default();
+        let queued = counters.queued.values();
+        queued.chain(counters.held.values()).sum()
+    }
+
     /// Numbers for `status`; those of the index are zero while it is made ([`Self::rebuilding`]).
+    /// Blocks.
     #[must_use]
     pub fn stats(&self) -> SpoolStats {
         // Half of the truth is none: the numbers are zero until the index knows the whole log.

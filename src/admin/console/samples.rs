@@ -239,8 +239,8 @@ pub async fn keep_samples(
     (samples, data_dir): (Samples, Option<PathBuf>),
     shutdown: Shutdown,
 ) {
-    let uuid = admin.spool.stats().uuid;
-    let file = data_dir.map(|folder| Keep::of(&folder, uuid));
+    let uuid = admin.spool.uuid();
+    let file = data_dir.map(|folder| Keep::of(&folder, uuid.to_owned()));
     let (mut keeper, now) = (Writing::of(file, samples.clone()), admin.clock.now());
     // A disk that does not answer keeps nobody from a stop.
     tokio::select! {
@@ -259,8 +259,7 @@ pub async fn keep_samples(
             }
             _ = ticks.tick() => {}
         }
-        let stats = admin.spool.stats();
-        let waiting = stats.queued.values().sum::<u64>() + stats.held;
+        let waiting = admin.spool.count_waiting();
         let reading = Reading::of(&admin.metrics.render(), waiting);
         let now = admin.clock.now();
         samples.take(now, &reading);
