@@ -68,7 +68,7 @@ impl Admin {
     fn verify_view(&self, look: Look) -> VerifyView {
         VerifyView {
             look,
-            quarantined: self.spool.stats().quarantined,
+            quarantined: self.spool.quarantined(),
             missing: self.spool.missing(),
         }
     }

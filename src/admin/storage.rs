@@ -48,7 +48,7 @@ impl Admin {
 
     /// Damage that was found and set aside, for `/health`.
     pub(super) fn damage_problem(&self) -> Option<String> {
-        let pieces = self.spool.stats().quarantined;
+        let pieces = self.spool.quarantined();
         (pieces > 0).then(|| format!("damaged pieces of the spool in quarantine: {pieces}"))
     }
 

@@ -171,9 +171,7 @@ impl Spool {
     /// When the index fails, or is still made.
     pub fn found_damaged(&self) -> Result<Vec<FoundDamaged>, SpoolError> {
         let index = self.index()?;
-        // There may be no such folder yet.
-        let names = self.0.disk.list(&self.quarantine().dir);
-        let names = names.unwrap_or_default();
+        let names = self.quarantine().pieces();
         let mut found = Vec::new();
         for id in names.iter().filter_map(|name| maimed_name(name)) {
             let recipients = queued(index, id)?;
@@ -291,10 +289,13 @@ impl Spool {
     }
 
     pub(crate) fn quarantine(&self) -> Quarantine {
-        Quarantine {
-            disk: Arc::clone(&self.0.disk),
-            dir: self.0.options.dir.join("quarantine"),
-        }
+        Quarantine::of(&self.0.disk, &self.0.options.dir)
+    }
+
+    /// How many pieces are in quarantine. Blocks.
+    #[must_use]
+    pub fn quarantined(&self) -> u64 {
+        self.quarantine().pieces().len() as u64
     }
 
     /// Of these pieces in quarantine the messages that somebody waits for still.

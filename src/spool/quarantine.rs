@@ -49,6 +49,13 @@ impl Quarantine {
         }
     }
 
+    /// The names of its pieces; there may be no such folder yet.
+    pub(crate) fn pieces(&self) -> Vec<String> {
+        let mut names = self.disk.list(&self.dir).unwrap_or_default();
+        names.retain(|name| is_piece(name));
+        names
+    }
+
     /// Copies a damaged range of a segment to a file named after its place. A range that is there
     /// already is left as it is.
     pub(crate) fn keep_range(

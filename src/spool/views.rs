@@ -14,7 +14,6 @@ use super::handle::Spool;
 use super::index::{FactRow, Index, MessageRow, decode, key, left_out};
 use super::log::LogReader;
 use super::open::FOLDERS;
-use super::quarantine::is_piece;
 use super::record::Header;
 use super::segment::Position;
 use crate::base::Timestamp;
@@ -412,9 +411,7 @@ impl Spool {
                     .unwrap_or_default()
             })
             .sum();
-        let quarantined = self.0.disk.list(&dir.join("quarantine"));
-        let mut quarantined = quarantined.unwrap_or_default();
-        quarantined.retain(|name| is_piece(name));
+        let quarantined = self.quarantine().pieces();
         SpoolStats {
             uuid: self.0.uuid.clone(),
             queued: counters.queued,
