@@ -75,18 +75,28 @@ fn waiting(index: &Index, maimed: Maimed) -> Result<Vec<u16>, SpoolError> {
     if row.is_none_or(|row| row.position != maimed.at.to_u64()) {
         return Ok(Vec::new());
     }
-    let prefix = key::recipients_prefix(maimed.id);
-    let mut waiting = Vec::new();
+    recipients(index, maimed.id, |state| {
+        !state.is_finished() && !state.is_damaged()
+    })
+}
+
+/// Recipients of a message in such a state.
+fn recipients(
+    index: &Index,
+    id: SpoolId,
+    is_meant: impl Fn(&RecipientState) -> bool,
+) -> Result<Vec<u16>, SpoolError> {
+    let prefix = key::recipients_prefix(id);
+    let mut meant = Vec::new();
     for (row, value) in index.scan(&prefix, &prefix, usize::MAX)? {
         let state: RecipientState = decode(&value)?;
         if let Some((_, number)) = key::parse_recipient(&row)
-            && !state.is_finished()
-            && !state.is_damaged()
+            && is_meant(&state)
         {
-            waiting.push(number);
+            meant.push(number);
         }
     }
-    Ok(waiting)
+    Ok(meant)
 }
 
 /// What is wrong with a message in the log.
@@ -105,21 +115,6 @@ pub struct FoundDamaged {
     pub recipients: Vec<u16>,
     /// What is wrong with it, for people.
     pub what: String,
-}
-
-/// Recipients of a message that are queued.
-fn queued(index: &Index, id: SpoolId) -> Result<Vec<u16>, SpoolError> {
-    let prefix = key::recipients_prefix(id);
-    let mut queued = Vec::new();
-    for (row, value) in index.scan(&prefix, &prefix, usize::MAX)? {
-        let state: RecipientState = decode(&value)?;
-        if let (Some((_, number)), RecipientState::Queued { .. }) =
-            (key::parse_recipient(&row), &state)
-        {
-            queued.push(number);
-        }
-    }
-    Ok(queued)
 }
 
 /// Where the bytes of a message are.
@@ -174,7 +169,8 @@ impl Spool {
         let names = self.quarantine().pieces();
         let mut found = Vec::new();
         for id in names.iter().filter_map(|name| maimed_name(name)) {
-            let recipients = queued(index, id)?;
+            let is_queued = |state: &RecipientState| matches!(state, RecipientState::Queued { .. });
+            let recipients = recipients(index, id, is_queued)?;
             if recipients.is_empty() {
                 continue;
             }
