@@ -198,7 +198,7 @@ impl Queue {
     }
 
     async fn page(&self, order: &Order, pick: &Pick, place: Place) -> Result<Tally, SpoolError> {
-        // Who is dropped, held or tried anew leaves a turn that nobody else would have. Now, because
+        // Who is dropped, held or tried anew leaves a turn that nobody else would have. Now, for
         // some are loaded again before the page is done; and then for those who were not yet.
         if order.deed != Deed::Hold {
             self.forget_turns();
