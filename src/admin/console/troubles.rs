@@ -69,7 +69,6 @@ mod tests {
     use jiff::tz::TimeZone;
     use serde_json::json;
 
-    use super::*;
     use crate::admin::console::moments::Moments;
     use crate::admin::console::tests::{drilled, healthy, status};
     use crate::admin::console::verdict::{Facts, Verdict};
