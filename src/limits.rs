@@ -319,6 +319,8 @@ pub const SLOW_WITHOUT_SUCCESS: Duration = Duration::from_secs(600);
 /// A backend that asked mail to come slower is slow for at least this long after it asked last:
 /// else it would be slow and up in turns.
 pub const SLOW_DWELL: Duration = Duration::from_secs(60);
+/// Attempts with mail in a row that fail at a backend whose probes are answered. Beyond: it is slow.
+pub const FAILING_MAIL: u32 = 5;
 /// Records of the log that are read at a start for what mailboxes got in the last hour. Beyond:
 /// what is older is not counted.
 pub const RECALLED_RECORDS: usize = 500_000;

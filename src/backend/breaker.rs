@@ -2,6 +2,9 @@
 //!
 //! closed ─(so many different recipients refused alike in so much time, none accepted in between)→
 //! open: no attempts but one trial for each interval ─(the first acceptance)→ closed.
+//!
+//! While there is no mail that can be the trial, somebody who was refused at RCPT is asked for
+//! without any: else a backend that is mended while its mail is held would be rejecting for ever.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -50,6 +53,8 @@ pub struct Rejecting {
     pub reason: String,
     /// Since when.
     pub since: Timestamp,
+    /// Somebody whom it refused at RCPT, as he was named there: who asks for him needs no mail.
+    pub refused: Option<String>,
 }
 
 /// What is known of the refusals of one backend.
@@ -66,6 +71,10 @@ pub struct Breaker {
     /// When it was rejecting last.
     ended: Option<Timestamp>,
     last_trial: Option<Timestamp>,
+    /// When mail was tried last, or could have been.
+    mail_tried: Option<Timestamp>,
+    /// Whom it refused at RCPT last, and the case that he got.
+    refused_at_rcpt: Option<(CaseId, String)>,
 }
 
 #[derive(Debug, Clone)]
@@ -74,6 +83,9 @@ struct Refused {
     case: CaseId,
     recipient: String,
 }
+
+/// Intervals in which there was no mail that could be tried: then it is asked without.
+const WITHOUT_MAIL: u32 = 3;
 
 /// Refusals that are remembered.
 const REMEMBERED: usize = 4_096;
@@ -90,6 +102,8 @@ impl Breaker {
             open: None,
             ended: None,
             last_trial: None,
+            mail_tried: None,
+            refused_at_rcpt: None,
         };
         breaker.configure(options, interval);
         breaker
@@ -106,6 +120,11 @@ impl Breaker {
     #[must_use]
     pub const fn rejecting(&self) -> Option<&Rejecting> {
         self.open.as_ref()
+    }
+
+    /// This one was refused at RCPT, as he was named there; to be told before [`Breaker::refused`].
+    pub fn note_refused_at_rcpt(&mut self, case: &CaseKey, named: &str) {
+        self.refused_at_rcpt = Some((case.id(), named.to_owned()));
     }
 
     /// A known recipient was refused. `true`: now the backend is rejecting.
@@ -142,17 +161,21 @@ impl Breaker {
         }
         self.refusals.clear();
         self.last_trial = Some(now);
+        self.mail_tried = Some(now);
+        let at_rcpt = self.refused_at_rcpt.take();
         self.open = Some(Rejecting {
             case: case.id(),
             reason: format!("{reason}: {}", told(case)),
             since: now,
+            refused: at_rcpt.filter(|(of, _)| *of == case.id()).map(|it| it.1),
         });
         true
     }
 
     /// It was rejecting in an earlier life, and nobody was accepted since.
-    pub(super) fn reopen(&mut self, open: Rejecting) {
+    pub(super) fn reopen(&mut self, open: Rejecting, now: Timestamp) {
         self.last_trial = Some(open.since);
+        self.mail_tried = Some(now);
         self.open.get_or_insert(open);
     }
 
@@ -177,6 +200,21 @@ impl Breaker {
     pub fn next_trial(&self) -> Option<Timestamp> {
         self.open.as_ref()?;
         Some(self.last_trial?.after(self.interval))
+    }
+
+    /// Mail is on its way that finds out whether it is rejecting still.
+    pub const fn note_mail_tried(&mut self, now: Timestamp) {
+        self.mail_tried = Some(now);
+    }
+
+    /// Whom it may be asked for without mail: there was none that could be tried for a while.
+    #[must_use]
+    pub fn whom_to_ask_for(&self, now: Timestamp) -> Option<&str> {
+        let refused = self.open.as_ref()?.refused.as_deref()?;
+        let tried = self.mail_tried?;
+        // A clock that was set back must not make the wait longer.
+        let is_time = tried > now || now.since(tried) >= self.interval * WITHOUT_MAIL;
+        is_time.then_some(refused)
     }
 
     /// Asks for the right to one attempt; granted once for each interval.
@@ -293,6 +331,40 @@ mod tests {
         assert_eq!(breaker.ended(), Some(&at(146)));
         assert_eq!(breaker.rejecting(), None);
         assert_eq!(breaker.next_trial(), None);
+    }
+
+    #[test]
+    fn while_no_mail_can_be_tried_somebody_refused_at_rcpt_is_asked_for() {
+        let mut breaker = Breaker::new(&RejectingOptions::default(), INTERVAL);
+        let (denied, other) = (case("550 5.4.1 Access denied"), case("550 5.1.1 unknown"));
+        let open = |breaker: &mut Breaker, now| {
+            for name in ["a", "b", "c", "d", "e"] {
+                breaker.refused(&denied, name, now);
+            }
+            assert!(breaker.rejecting().is_some());
+        };
+        open(&mut breaker, at(100));
+        assert_eq!(breaker.whom_to_ask_for(at(900)), None, "refused elsewhere");
+        breaker.accepted(at(1000));
+        breaker.note_refused_at_rcpt(&other, "x@cloud.example");
+        open(&mut breaker, at(1000));
+        assert_eq!(breaker.whom_to_ask_for(at(1900)), None, "of another case");
+        breaker.accepted(at(2000));
+        breaker.note_refused_at_rcpt(&denied, "E@cloud.example");
+        assert_eq!(breaker.whom_to_ask_for(at(2000)), None, "it rejects nobody");
+        open(&mut breaker, at(2000));
+        for (second, expected) in [(2029, None), (2030, Some("E@cloud.example"))] {
+            assert_eq!(breaker.whom_to_ask_for(at(second)), expected, "{second}");
+        }
+        breaker.note_mail_tried(at(2031));
+        assert_eq!(breaker.whom_to_ask_for(at(2060)), None, "mail finds it out");
+        assert_eq!(breaker.whom_to_ask_for(at(2061)), Some("E@cloud.example"));
+        assert_eq!(breaker.whom_to_ask_for(at(50)), Some("E@cloud.example"));
+        // After a restart mail has its turn first.
+        let mut again = Breaker::new(&RejectingOptions::default(), INTERVAL);
+        again.reopen(breaker.rejecting().unwrap().clone(), at(3000));
+        assert_eq!(again.whom_to_ask_for(at(3029)), None);
+        assert_eq!(again.whom_to_ask_for(at(3030)), Some("E@cloud.example"));
     }
 
     #[test]

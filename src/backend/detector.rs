@@ -7,6 +7,8 @@
 //! up ─(it asks for less)→ slow ─(`up_after` good signals in a row, not before it has asked for
 //! nothing for a dwell)→ up. When mail was asked to come slower the dwell is longer than for a
 //! probe: a probe asks for little, so that it is answered proves little.
+//!
+//! For the same reason one whose probes are answered while mail fails, attempt for attempt, is slow.
 
 use std::time::Duration;
 
@@ -23,6 +25,8 @@ pub struct Detector {
     row: u32,
     /// Good signals in a row while it is slow.
     calm: u32,
+    /// Bad signals of mail since the last good one of mail.
+    failing: u32,
     /// The last good signal while it took mail.
     last_good: Option<Timestamp>,
     /// When it asked for less last, and whom.
@@ -47,6 +51,7 @@ impl Detector {
             },
             row: 0,
             calm: 0,
+            failing: 0,
             last_good: None,
             asked: None,
             down_after: 1,
@@ -79,6 +84,7 @@ impl Detector {
     ) -> Option<&BackendHealth> {
         // A clock that was set back must not make the dwell longer.
         self.health.since = self.health.since.min(now);
+        self.count_mail(signal, witness);
         match (self.health.health.takes_mail(), signal) {
             (true, Signal::Good) => {
                 self.row = 0;
@@ -100,8 +106,10 @@ impl Detector {
             }
             (true, Signal::Bad(failure)) => {
                 self.row = self.row.saturating_add(1);
-                (self.row >= self.down_after)
-                    .then(|| self.change(Health::Down, failure.what.clone(), now))
+                if self.row >= self.down_after {
+                    return Some(self.change(Health::Down, failure.what.clone(), now));
+                }
+                self.takes_no_mail(&failure.what, witness, now)
             }
             (false, Signal::Bad(failure)) => {
                 self.row = 0;
@@ -116,6 +124,42 @@ impl Detector {
                     .then(|| self.change(Health::Up, "it answers again".to_owned(), now))
             }
         }
+    }
+
+    /// Mail that it asks to come slower does not fail.
+    fn count_mail(&mut self, signal: &Signal, witness: Witness) {
+        match (signal, witness) {
+            (_, Witness::Probe) => {}
+            (Signal::Good, Witness::Traffic) => self.failing = 0,
+            (Signal::Bad(failure), Witness::Traffic) if asks_to_slow_down(failure) => {}
+            (Signal::Bad(_), Witness::Traffic) => self.failing = self.failing.saturating_add(1),
+        }
+    }
+
+    /// Probes are answered, or it would be down; whether mail is taken, mail tells.
+    fn takes_no_mail(
+        &mut self,
+        what: &str,
+        witness: Witness,
+        now: Timestamp,
+    ) -> Option<&BackendHealth> {
+        if witness == Witness::Probe || self.failing < limits::FAILING_MAIL {
+            return None;
+        }
+        let attempts = self.failing;
+        let reason =
+            format!("it answers, but {attempts} attempts in a row with mail failed: {what}");
+        self.calm = 0;
+        self.asked = Some((now, Witness::Traffic));
+        if self.health.health == Health::Slow {
+            self.health.reason = reason;
+            return None;
+        }
+        // What counts towards down goes on.
+        let row = self.row;
+        self.change(Health::Slow, reason, now);
+        self.row = row;
+        Some(&self.health)
     }
 
     /// Who is asked for less: mail, once it was asked in this slow time.
@@ -234,8 +278,8 @@ mod tests {
         }
     }
 
-    /// `s` and `+` are probes, `S` and `M` is mail: asked for less, or taken; a digit lets that
-    /// many times ten seconds pass. The health after each signal: `U` or `S`.
+    /// `s` and `+` are probes, `S`, `M` and `X` is mail: asked for less, taken, or failed; a digit
+    /// lets that many times ten seconds pass. The health after each signal: `U`, `S` or `D`.
     fn play_slow(script: &str) -> String {
         let mut detector = detector();
         let reply = Reply::parse(&["451 4.7.500 Server busy"]).unwrap();
@@ -248,6 +292,7 @@ mod tests {
                 'S' => detector.signal(&slow, Witness::Traffic, now),
                 '+' => detector.signal(&Signal::Good, Witness::Probe, now),
                 'M' => detector.signal(&Signal::Good, Witness::Traffic, now),
+                'X' => detector.signal(&bad("cut at the end"), Witness::Traffic, now),
                 tens => {
                     let seconds = 10 * u64::from(tens.to_digit(10).unwrap());
                     now = now.after(Duration::from_secs(seconds));
@@ -257,7 +302,8 @@ mod tests {
             healths.push(match detector.health().health {
                 Health::Up => 'U',
                 Health::Slow => 'S',
-                Health::Down | Health::Rejecting => '?',
+                Health::Down => 'D',
+                Health::Rejecting => '?',
             });
         }
         healths
@@ -282,6 +328,13 @@ mod tests {
             ("S1s1+1+4+", "SSSSU"),
             // The next slow time begins anew.
             ("S6++s1++", "SSUSSU"),
+            // Probes are answered, and mail fails: it is slow until that has stopped for the dwell.
+            ("XX+XX+X+", "UUUUUUSS"),
+            ("XX+XX+X1+1+X1+1+1+1+1+1+", "UUUUUUSSSSSSSSSU"),
+            ("XX+MXX+XX+X", "UUUUUUUUUUS"),
+            ("XX+XX+XX+XXX", "UUUUUUSSSSSD"),
+            // To ask for less is not to fail.
+            ("XX+XX+6S6++X", "UUUUUUSSUS"),
         ] {
             assert_eq!(play_slow(script), expected, "{script}");
         }

@@ -15,7 +15,7 @@ use crate::mail::{BackendId, Cause, Failure};
 pub enum Health {
     /// Takes mail.
     Up,
-    /// Takes mail, and asks for less of it.
+    /// Takes mail, and asks for less of it; or answers while mail fails.
     Slow,
     /// Takes none: its mail is held.
     Down,

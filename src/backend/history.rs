@@ -107,6 +107,21 @@ pub struct HealthChange {
     /// The case for which it became rejecting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<CaseId>,
+    /// Somebody whom it refused then, as he was named at RCPT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+impl HealthChange {
+    /// That it became rejecting, if it did.
+    fn rejecting(&self) -> Option<Rejecting> {
+        Some(Rejecting {
+            case: self.case?,
+            reason: self.reason.clone(),
+            since: self.at,
+            refused: self.refused.clone(),
+        })
+    }
 }
 
 /// `down: connection refused`, `held by root: disks are changed`.
@@ -139,7 +154,7 @@ impl History {
         &mut self,
         at: Timestamp,
         (became, reason, actor): (Became, &str, &str),
-        case: Option<CaseId>,
+        rejecting: Option<&Rejecting>,
     ) -> String {
         self.last += 1;
         let change = HealthChange {
@@ -148,7 +163,8 @@ impl History {
             became,
             reason: reason.to_owned(),
             actor: actor.to_owned(),
-            case,
+            case: rejecting.map(|it| it.case),
+            refused: rejecting.and_then(|it| it.refused.clone()),
         };
         let told = change.to_string();
         if self.changes.len() >= limits::HEALTH_CHANGES {
@@ -175,7 +191,7 @@ impl History {
             // It was down then, and is not known to be now.
             (Some(open), _) => {
                 let rejecting = (Became::Rejecting, open.reason.as_str(), "");
-                self.push(at, rejecting, Some(open.case));
+                self.push(at, rejecting, Some(open));
             }
             (None, Some(_)) => {
                 let why = "the program was started and has not met trouble yet";
@@ -184,7 +200,7 @@ impl History {
         }
         for change in present.changes {
             let told = (change.became, change.reason.as_str(), change.actor.as_str());
-            self.push(change.at, told, change.case);
+            self.push(change.at, told, change.rejecting().as_ref());
         }
         open
     }
@@ -199,11 +215,7 @@ fn still_open(changes: &[HealthChange]) -> Option<Rejecting> {
     let mut healths = changes.iter().rev().filter(|it| it.became.is_health());
     let last = healths.find(|change| change.became != Became::Down)?;
     let is_open = last.became == Became::Rejecting;
-    is_open.then_some(Rejecting {
-        case: last.case?,
-        reason: last.reason.clone(),
-        since: last.at,
-    })
+    last.rejecting().filter(|_| is_open)
 }
 
 impl Board {

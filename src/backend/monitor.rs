@@ -16,6 +16,17 @@ pub trait Prober: Send + Sync {
     /// # Errors
     /// With what stood in the way.
     fn probe<'a>(&'a self, backend: &'a BackendOptions) -> Boxed<'a, Result<(), Failure>>;
+
+    /// Would one of its hosts take mail for this recipient? He is named at RCPT, and nothing is
+    /// sent.
+    ///
+    /// # Errors
+    /// With what stood in the way at the last host.
+    fn would_take<'a>(
+        &'a self,
+        backend: &'a BackendOptions,
+        recipient: &'a str,
+    ) -> Boxed<'a, Result<(), Failure>>;
 }
 
 /// Probes every backend at its interval, and at once when traffic makes it doubtful.
@@ -74,12 +85,30 @@ impl Watch {
                     Signal::Bad(Failure::without_reply(Blame::Backend, what))
                 }
             };
+            if matches!(signal, Signal::Good) {
+                self.ask_for_refused().await;
+            }
             self.board.report_probe(&self.backend.id, signal);
             tokio::select! {
                 biased;
                 () = self.pause() => {}
                 () = self.bells.asked.notified() => {}
             }
+        }
+    }
+
+    /// While it is rejecting and no mail can find out whether it is still: asks for somebody whom
+    /// it refused.
+    async fn ask_for_refused(&self) {
+        let Some(recipient) = self.board.whom_to_ask_for(&self.backend.id) else {
+            return;
+        };
+        let asked = self.prober.would_take(&self.backend, &recipient);
+        let asked = tokio::time::timeout(limits::PROBE_TIMEOUT, asked).await;
+        if matches!(asked, Ok(Ok(()))) {
+            let backend = &self.backend.id;
+            tracing::info!(%backend, %recipient, "it takes whom it refused before");
+            self.board.report_accepted(backend);
         }
     }
 
@@ -116,6 +145,7 @@ pub(super) mod tests {
     #[derive(Default)]
     struct Scripted {
         broken: AtomicBool,
+        refuses: AtomicBool,
         asked: AtomicU32,
     }
 
@@ -126,6 +156,22 @@ pub(super) mod tests {
             Box::pin(async move {
                 if broken {
                     Err(Failure::without_reply(Blame::Backend, "refused"))
+                } else {
+                    Ok(())
+                }
+            })
+        }
+
+        fn would_take<'a>(
+            &'a self,
+            _: &'a BackendOptions,
+            recipient: &'a str,
+        ) -> Boxed<'a, Result<(), Failure>> {
+            assert_eq!(recipient, "E@cloud.example");
+            let refuses = self.refuses.load(Ordering::Relaxed);
+            Box::pin(async move {
+                if refuses {
+                    Err(Failure::without_reply(Blame::Recipient, "denied"))
                 } else {
                     Ok(())
                 }
@@ -171,6 +217,36 @@ pub(super) mod tests {
         prober.broken.store(false, Ordering::Relaxed);
         wait_for(&board, Health::Up).await;
         assert!(board.evidence(&options[0].id).unwrap().last_probe.is_some());
+        shutdown.stop().await;
+    }
+
+    /// All its mail is held, so none can be the trial.
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_rejecting_and_gets_no_mail_is_asked_for_whom_it_refused() {
+        let start = tokio::time::Instant::now();
+        let options = [backend("onprem")];
+        let board = Board::new(&options, Clock::new(TokioTime(start)));
+        let id = &options[0].id;
+        let reply = crate::smtp::Reply::parse(&["550 5.4.1 Access denied"]).unwrap();
+        let failure = Failure::refused(crate::mail::Said::Rcpt, reply);
+        let case = crate::mail::CaseKey::of(id, &failure);
+        for name in ["a", "b", "c", "d", "E"] {
+            board.note_refused_at_rcpt(id, &case, &format!("{name}@cloud.example"));
+            board.report_refused(id, &case, name);
+        }
+        let prober = Arc::new(Scripted::default());
+        prober.refuses.store(true, Ordering::Relaxed);
+        let monitor = Monitor {
+            board: board.clone(),
+            prober: Arc::clone(&prober) as Arc<dyn Prober>,
+            entropy: Entropy::system(),
+        };
+        let shutdown = Shutdown::new();
+        monitor.spawn(&options, &shutdown);
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        assert_eq!(board.health(id).unwrap().health, Health::Rejecting);
+        prober.refuses.store(false, Ordering::Relaxed);
+        wait_for(&board, Health::Up).await;
         shutdown.stop().await;
     }
 

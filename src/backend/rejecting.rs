@@ -19,6 +19,34 @@ impl Board {
         opened
     }
 
+    /// This known recipient was refused at RCPT, as he was named there; to be told before
+    /// [`Board::report_refused`].
+    pub fn note_refused_at_rcpt(&self, backend: &BackendId, case: &CaseKey, named: &str) {
+        if let Some(entry) = self.entries().get_mut(backend) {
+            entry.breaker.note_refused_at_rcpt(case, named);
+        }
+    }
+
+    /// Mail is on its way that finds out whether the backend is rejecting still.
+    pub fn note_mail_tried(&self, backend: &BackendId) {
+        let now = self.now();
+        if let Some(entry) = self.entries().get_mut(backend) {
+            entry.breaker.note_mail_tried(now);
+        }
+    }
+
+    /// Whom a backend that is rejecting is to be asked for, because no mail can be tried.
+    #[must_use]
+    pub fn whom_to_ask_for(&self, backend: &BackendId) -> Option<String> {
+        let now = self.now();
+        if !self.is_on_trial(backend) {
+            return None;
+        }
+        let entries = self.entries();
+        let asked = entries.get(backend)?.breaker.whom_to_ask_for(now);
+        asked.map(str::to_owned)
+    }
+
     /// The content of a message of this sender was refused for good. `true`: now the backend is
     /// rejecting, because it refuses everybody's.
     pub fn report_content(&self, backend: &BackendId, case: &CaseKey, sender: &str) -> bool {
@@ -101,11 +129,12 @@ impl Board {
 
     /// They were rejecting in an earlier life, and are; it is no change.
     pub(super) fn reopen(&self, all: Vec<(BackendId, Rejecting)>) {
+        let now = self.now();
         let mut entries = self.entries();
         for (backend, open) in all {
             if let Some(entry) = entries.get_mut(&backend) {
                 tracing::warn!(%backend, reason = open.reason, "it is rejecting still");
-                entry.breaker.reopen(open);
+                entry.breaker.reopen(open, now);
             }
         }
         let healths = self.healths_of(&entries);

@@ -51,7 +51,7 @@ impl Board {
                 let history = histories.entry(id.clone()).or_default();
                 let rejecting = entries.get(id).and_then(|it| it.breaker.rejecting());
                 let case = rejecting.filter(|_| became == Became::Rejecting);
-                history.push(now, (became, reason, actor), case.map(|it| it.case));
+                history.push(now, (became, reason, actor), case);
                 let word = became.as_str();
                 tracing::warn!(backend = %id, became = word, actor, reason, "backend changed");
                 if became.is_health() {

@@ -32,6 +32,26 @@ impl Prober for Outbound {
             results.into_iter().next().unwrap_or(Ok(()))
         })
     }
+
+    fn would_take<'a>(
+        &'a self,
+        backend: &'a BackendOptions,
+        recipient: &'a str,
+    ) -> Boxed<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            let route = Route::backend(backend);
+            let candidates = self.candidates(&route).await;
+            let candidates = candidates.map_err(|error| blamed(&error, "the backend"))?;
+            let mut last = Err(Failure::without_reply(Blame::Backend, "it has no host"));
+            for candidate in &candidates {
+                last = self.ask_host(&route, candidate, Some(recipient)).await;
+                if last.is_ok() {
+                    break;
+                }
+            }
+            last
+        })
+    }
 }
 
 impl Outbound {
@@ -42,6 +62,21 @@ impl Outbound {
         recipient: Option<&str>,
     ) -> Result<(), Failure> {
         let peer = candidate.address.to_string();
+        let result = self.ask_host(route, candidate, recipient).await;
+        let noted = result
+            .as_ref()
+            .map(|&()| ())
+            .map_err(|bad| bad.what.clone());
+        self.note(route, &peer, noted);
+        result
+    }
+
+    async fn ask_host(
+        &self,
+        route: &Route,
+        candidate: &Candidate,
+        recipient: Option<&str>,
+    ) -> Result<(), Failure> {
         let visit = async {
             let mut link = self.reach(route, candidate, &Guard::default()).await?;
             if let Some(recipient) = recipient {
@@ -52,13 +87,7 @@ impl Outbound {
         };
         let result = tokio::time::timeout(limits::PROBE_HOST_TIMEOUT, visit).await;
         let result = result.unwrap_or_else(|_| Err(timed_out()));
-        let result = result.map_err(|error| blamed(&error, &peer));
-        let noted = result
-            .as_ref()
-            .map(|&()| ())
-            .map_err(|bad| bad.what.clone());
-        self.note(route, &peer, noted);
-        result
+        result.map_err(|error| blamed(&error, &candidate.address.to_string()))
     }
 }
 

@@ -124,6 +124,11 @@ impl Queue {
             let opened = if is_refused_content(failure) {
                 board.report_content(backend, &case, &sender_of(job))
             } else if counts_as_rejected(failure) && is_known(job, recipient) {
+                // Refused for himself, he was at RCPT.
+                if failure.blame == Blame::Recipient {
+                    let named = recipient.address.to_string();
+                    board.note_refused_at_rcpt(backend, &case, &named);
+                }
                 board.report_refused(backend, &case, &recipient.address.key())
             } else if denies_relay(failure) {
                 board.report_not_relayed(backend, &case, &recipient.address.key())
@@ -293,7 +298,7 @@ impl Queue {
         }
         self.tries().probing.insert(backend.clone(), (id, number));
         tracing::info!(%id, numbers = %number, %backend, "a trial, whether it takes mail again");
-        Ok(self.push(Job {
+        let pushed = self.push(Job {
             id,
             ticket: 0,
             source: Source::Backlog,
@@ -308,7 +313,11 @@ impl Queue {
             targets: VecDeque::from([target]),
             holds,
             replay: None,
-        }))
+        });
+        if pushed {
+            self.0.parts.router.board().note_mail_tried(backend);
+        }
+        Ok(pushed)
     }
 }
 

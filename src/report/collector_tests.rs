@@ -18,6 +18,7 @@ fn counted_for(scope: Scope) -> Figures {
         reason: "refused".to_owned(),
         actor: String::new(),
         case: None,
+        refused: None,
     });
     let changes = [(BackendId::new("onprem"), changes.to_vec())].into();
     let passed = Passed {

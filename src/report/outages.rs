@@ -133,6 +133,7 @@ mod tests {
                 reason: String::new(),
                 actor: String::new(),
                 case: None,
+                refused: None,
             })
             .collect();
         let found = outages(&changes, (at(since), at(until)));

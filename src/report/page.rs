@@ -376,6 +376,7 @@ mod tests {
             reason: "<b>refused</b>".to_owned(),
             actor: String::new(),
             case: None,
+            refused: None,
         };
         let changes = BTreeMap::from([(BackendId::new("onprem"), vec![change])]);
         collector.finish(&changes, Passed::default())

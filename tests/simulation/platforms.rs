@@ -120,6 +120,11 @@ impl Platforms {
         self.0.lock().unwrap().up.insert(BackendId::new(name), up);
     }
 
+    /// Why this one refuses all mail, if it does.
+    pub(crate) fn refusal(&self, backend: &BackendId) -> Option<Failure> {
+        self.0.lock().unwrap().refusals.get(backend).cloned()
+    }
+
     /// From now on it says this to every message, or takes them again.
     pub(crate) fn refuse(&self, name: &str, failure: Option<Failure>) {
         let mut inner = self.0.lock().unwrap();
@@ -342,7 +347,7 @@ impl SimChannel {
             return vec![Outcome::Failed(failure); all];
         }
         tokio::time::sleep(self.platforms.slowness(delivery)).await;
-        let refusal = self.refusal();
+        let refusal = self.platforms.refusal(&self.backend);
         if let Some(failure) = refusal {
             self.end(delivery, &failure.what);
             return vec![Outcome::Failed(failure); all];
@@ -373,11 +378,6 @@ impl SimChannel {
         };
         self.end(delivery, &said);
         vec![outcome; all]
-    }
-
-    fn refusal(&self) -> Option<Failure> {
-        let inner = self.platforms.0.lock().unwrap();
-        inner.refusals.get(&self.backend).cloned()
     }
 
     fn answer(&mut self, dice: u64, delivery: &Delivery) -> Outcome {

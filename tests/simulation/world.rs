@@ -438,6 +438,14 @@ impl Prober for Probe {
             }
         })
     }
+
+    fn would_take<'a>(
+        &'a self,
+        backend: &'a BackendOptions,
+        _: &'a str,
+    ) -> Boxed<'a, Result<(), Failure>> {
+        Box::pin(async move { self.0.refusal(&backend.id).map_or(Ok(()), Err) })
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
