@@ -319,8 +319,12 @@ pub const SLOW_WITHOUT_SUCCESS: Duration = Duration::from_secs(600);
 /// A backend that asked mail to come slower is slow for at least this long after it asked last:
 /// else it would be slow and up in turns.
 pub const SLOW_DWELL: Duration = Duration::from_secs(60);
-/// Attempts with mail in a row that fail at a backend whose probes are answered. Beyond: it is slow.
+/// Attempts with mail in a row that fail at a backend whose probes are answered, or so many
+/// recipients whom it puts off. Then it is slow.
 pub const FAILING_MAIL: u32 = 5;
+/// It is slow for at least so long after the last such attempt, unless it takes mail: longer than
+/// any wait of a recipient.
+pub const FAILING_DWELL: Duration = Duration::from_secs(2 * 3600);
 /// Records of the log that are read at a start for what mailboxes got in the last hour. Beyond:
 /// what is older is not counted.
 pub const RECALLED_RECORDS: usize = 500_000;

@@ -1,6 +1,6 @@
 //! How all backends are, for everybody to read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,6 +14,7 @@ use super::{
     BackendHealth, BackendOptions, Breaker, ContentGuard, Detector, Override, Signal, Witness,
 };
 use crate::base::{Clock, Timestamp};
+use crate::limits;
 use crate::mail::BackendId;
 use crate::telemetry::names;
 
@@ -42,6 +43,8 @@ pub(super) struct Inner {
 
 pub(super) struct Entry {
     pub(super) detector: Detector,
+    /// Recipients whom it put off since it took mail.
+    put_off: BTreeSet<String>,
     pub(super) breaker: Breaker,
     pub(super) content: ContentGuard,
     /// The same for strangers to whom it does not pass mail on.
@@ -119,6 +122,7 @@ impl Board {
             let interval = backend.probe.interval;
             let entry = entries.entry(backend.id.clone()).or_insert_with(|| Entry {
                 detector: Detector::new(backend.id.clone(), &backend.probe, now),
+                put_off: BTreeSet::new(),
                 breaker: Breaker::new(&backend.rejecting, interval),
                 content: ContentGuard::new(backend.rejecting.senders()),
                 relaying: ContentGuard::new(backend.rejecting.senders()),
@@ -184,6 +188,29 @@ impl Board {
         let doubt = self.take(backend, (signal, Witness::Traffic), |_, _| {});
         if let Some(doubt) = doubt.filter(|_| doubted) {
             doubt.notify_one();
+        }
+    }
+
+    /// A backend that answers put a recipient off (4yz, for whatever it says about him or his
+    /// message). One of many is his own matter.
+    pub fn report_put_off(&self, backend: &BackendId, recipient: &str, what: &str) {
+        let now = self.now();
+        let mut entries = self.entries();
+        let Some(entry) = entries.get_mut(backend) else {
+            return;
+        };
+        let many = usize::try_from(limits::FAILING_MAIL).unwrap_or(usize::MAX);
+        let counts = entry.put_off.len() >= many || entry.put_off.insert(recipient.to_owned());
+        if counts && entry.detector.put_off(what, now).is_some() {
+            self.show(&entries, now);
+        }
+    }
+
+    /// It took a message.
+    pub fn report_taken(&self, backend: &BackendId) {
+        if let Some(entry) = self.entries().get_mut(backend) {
+            entry.put_off.clear();
+            entry.detector.took_mail();
         }
     }
 
@@ -352,6 +379,29 @@ mod tests {
             .map(|health| format!("{} {}", health.id, health.health))
             .collect();
         assert_eq!(healths, ["new up", "onprem down"]);
+    }
+
+    #[test]
+    fn one_that_puts_many_off_is_slow_and_who_puts_one_off_is_not() {
+        let onprem = BackendId::new("onprem");
+        let board = Board::new(&[backend("onprem")], Clock::system());
+        let health = || board.health(&onprem).unwrap().health;
+        for _ in 0..20 {
+            board.report_put_off(&onprem, "ann@example.org", "452 4.2.2 full");
+        }
+        for name in ["b", "c", "d"] {
+            board.report_put_off(&onprem, name, "450 4.2.1 not now");
+        }
+        assert_eq!(health(), Health::Up);
+        board.report_taken(&onprem);
+        for name in ["e", "f", "g", "h"] {
+            board.report_put_off(&onprem, name, "450 4.2.1 not now");
+        }
+        assert_eq!(health(), Health::Up, "some was taken in between");
+        board.report_put_off(&onprem, "i", "450 4.2.1 not now");
+        assert_eq!(health(), Health::Slow);
+        let reason = board.health(&onprem).unwrap().reason;
+        assert!(reason.ends_with("failed: 450 4.2.1 not now"), "{reason}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub struct Detector {
     row: u32,
     /// Good signals in a row while it is slow.
     calm: u32,
-    /// Bad signals of mail since the last good one of mail.
+    /// Attempts with mail that failed since some was taken.
     failing: u32,
     /// The last good signal while it took mail.
     last_good: Option<Timestamp>,
@@ -84,7 +84,7 @@ impl Detector {
     ) -> Option<&BackendHealth> {
         // A clock that was set back must not make the dwell longer.
         self.health.since = self.health.since.min(now);
-        self.count_mail(signal, witness);
+        self.count_failing(signal, witness);
         match (self.health.health.takes_mail(), signal) {
             (true, Signal::Good) => {
                 self.row = 0;
@@ -109,7 +109,10 @@ impl Detector {
                 if self.row >= self.down_after {
                     return Some(self.change(Health::Down, failure.what.clone(), now));
                 }
-                self.takes_no_mail(&failure.what, witness, now)
+                if witness == Witness::Probe {
+                    return None;
+                }
+                self.fails(&failure.what, now)
             }
             (false, Signal::Bad(failure)) => {
                 self.row = 0;
@@ -126,24 +129,34 @@ impl Detector {
         }
     }
 
+    /// It took a message: whatever failed before is the messages' own matter.
+    pub const fn took_mail(&mut self) {
+        self.failing = 0;
+    }
+
+    /// Its answer put a recipient off whom it has not put off before, since it took mail. The new
+    /// health, when it is another one now.
+    pub fn put_off(&mut self, what: &str, now: Timestamp) -> Option<&BackendHealth> {
+        self.failing = self.failing.saturating_add(1);
+        if self.health.health.takes_mail() {
+            self.fails(what, now)
+        } else {
+            None
+        }
+    }
+
     /// Mail that it asks to come slower does not fail.
-    fn count_mail(&mut self, signal: &Signal, witness: Witness) {
-        match (signal, witness) {
-            (_, Witness::Probe) => {}
-            (Signal::Good, Witness::Traffic) => self.failing = 0,
-            (Signal::Bad(failure), Witness::Traffic) if asks_to_slow_down(failure) => {}
-            (Signal::Bad(_), Witness::Traffic) => self.failing = self.failing.saturating_add(1),
+    fn count_failing(&mut self, signal: &Signal, witness: Witness) {
+        if let (Signal::Bad(failure), Witness::Traffic) = (signal, witness)
+            && !asks_to_slow_down(failure)
+        {
+            self.failing = self.failing.saturating_add(1);
         }
     }
 
     /// Probes are answered, or it would be down; whether mail is taken, mail tells.
-    fn takes_no_mail(
-        &mut self,
-        what: &str,
-        witness: Witness,
-        now: Timestamp,
-    ) -> Option<&BackendHealth> {
-        if witness == Witness::Probe || self.failing < limits::FAILING_MAIL {
+    fn fails(&mut self, what: &str, now: Timestamp) -> Option<&BackendHealth> {
+        if self.failing < limits::FAILING_MAIL {
             return None;
         }
         let attempts = self.failing;
@@ -179,6 +192,8 @@ impl Detector {
         self.asked = Some((asked, witness));
         let dwell = match witness {
             Witness::Probe => self.dwell,
+            // The next attempt may be an hour away.
+            Witness::Traffic if self.failing >= limits::FAILING_MAIL => limits::FAILING_DWELL,
             Witness::Traffic => self.dwell.max(limits::SLOW_DWELL),
         };
         now.since(asked) >= dwell
@@ -278,8 +293,9 @@ mod tests {
         }
     }
 
-    /// `s` and `+` are probes, `S`, `M` and `X` is mail: asked for less, taken, or failed; a digit
-    /// lets that many times ten seconds pass. The health after each signal: `U`, `S` or `D`.
+    /// `s` and `+` are probes, `S`, `M`, `X` and `P` is mail: asked for less, taken, failed, put
+    /// off; a digit lets that many times ten seconds pass. The health after each signal: `U`, `S`
+    /// or `D`.
     fn play_slow(script: &str) -> String {
         let mut detector = detector();
         let reply = Reply::parse(&["451 4.7.500 Server busy"]).unwrap();
@@ -291,7 +307,14 @@ mod tests {
                 's' => detector.signal(&slow, Witness::Probe, now),
                 'S' => detector.signal(&slow, Witness::Traffic, now),
                 '+' => detector.signal(&Signal::Good, Witness::Probe, now),
-                'M' => detector.signal(&Signal::Good, Witness::Traffic, now),
+                'M' => {
+                    detector.took_mail();
+                    detector.signal(&Signal::Good, Witness::Traffic, now)
+                }
+                'P' => {
+                    detector.put_off("450 4.2.1 not now", now);
+                    detector.signal(&Signal::Good, Witness::Traffic, now)
+                }
                 'X' => detector.signal(&bad("cut at the end"), Witness::Traffic, now),
                 tens => {
                     let seconds = 10 * u64::from(tens.to_digit(10).unwrap());
@@ -328,9 +351,12 @@ mod tests {
             ("S1s1+1+4+", "SSSSU"),
             // The next slow time begins anew.
             ("S6++s1++", "SSUSSU"),
-            // Probes are answered, and mail fails: it is slow until that has stopped for the dwell.
+            // Probes are answered, and mail fails: it is slow until mail is taken.
             ("XX+XX+X+", "UUUUUUSS"),
-            ("XX+XX+X1+1+X1+1+1+1+1+1+", "UUUUUUSSSSSSSSSU"),
+            ("XX+XX+X9+9+9+9+", "UUUUUUSSSSS"),
+            ("XX+XX+XM6++", "UUUUUUSSUU"),
+            ("PPPP+P9++", "UUUUUSSS"),
+            ("PPPPMP", "UUUUUU"),
             ("XX+MXX+XX+X", "UUUUUUUUUUS"),
             ("XX+XX+XX+XXX", "UUUUUUSSSSSD"),
             // To ask for less is not to fail.

@@ -18,8 +18,8 @@ const WAITS: [Duration; 5] = [
 /// each message, so this is short and does not grow.
 const AFTER_TROUBLE: Duration = Duration::from_secs(8);
 
-/// Wait when the message may have arrived: a server that was only slow to answer is not given a
-/// second copy at once.
+/// First wait when the message may have arrived: a server that was only slow to answer is not given
+/// a second copy at once.
 const AFTER_UNCERTAIN: Duration = Duration::from_secs(30);
 
 /// No wait is longer than this: what is due later was written before the clock was set back.
@@ -42,7 +42,7 @@ pub(super) fn after_trouble(now: Timestamp, chance: f64) -> Timestamp {
     later(now, AFTER_TROUBLE, chance)
 }
 
-/// The next attempt when the message may have arrived.
+/// The second attempt when the message may have arrived with the first.
 #[must_use]
 pub(super) fn after_uncertain(now: Timestamp, chance: f64) -> Timestamp {
     later(now, AFTER_UNCERTAIN, chance)

@@ -79,8 +79,9 @@ pub(super) fn settle(
     }
     // A backend's health decides when it is tried again; a stranger's host has none that we
     // watch, so its trouble counts as an attempt.
-    let trouble = failure.blame == Blame::Backend && is_backend;
-    let due = if failure.uncertain {
+    let trouble = failure.blame == Blame::Backend && is_backend && !failure.uncertain;
+    // Each attempt that may have arrived may be one copy more, so the waits grow.
+    let due = if failure.uncertain && attempt.attempts == 0 {
         schedule::after_uncertain(now, chance)
     } else if trouble {
         schedule::after_trouble(now, chance)

@@ -281,6 +281,29 @@ fn trouble_of_a_backend_uses_up_no_retries() {
     }
 }
 
+/// A platform that stores a message and then cuts the connection gets a copy with each attempt.
+#[test]
+fn what_may_have_arrived_is_tried_more_and_more_seldom() {
+    let cloud = DeliveryTarget::Backend(BackendId::new("cloud"));
+    let stranger = DeliveryTarget::Domain("example.net".to_owned());
+    for target in [&cloud, &stranger] {
+        for (attempts, expected) in [(0, 30), (1, 300), (2, 900), (3, 1_800), (9, 3_600)] {
+            let mut failure = Failure::without_reply(Blame::Backend, "cut after the dot");
+            failure.uncertain = true;
+            let attempt = Attempt {
+                attempts,
+                ..attempt(target, Known::Ours)
+            };
+            let event = settle(Outcome::Failed(failure), &attempt, NOW, 0.0);
+            let RecipientEvent::Deferred { counts, due, .. } = event else {
+                panic!("{event:?}");
+            };
+            let told = (counts, due.since(NOW).as_secs());
+            assert_eq!(told, (true, expected), "{target} {attempts}");
+        }
+    }
+}
+
 #[test]
 fn old_mail_is_given_up_for_strangers_only() {
     let target = DeliveryTarget::Domain("example.net".to_owned());

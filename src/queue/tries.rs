@@ -112,6 +112,7 @@ impl Queue {
             }
         }
         if outcomes.iter().any(is_taken) {
+            board.report_taken(backend);
             board.report_accepted(backend);
             board.report_sender(backend, &sender_of(job));
             return;
@@ -120,6 +121,10 @@ impl Queue {
             let Outcome::Failed(failure) = outcome else {
                 continue;
             };
+            if !failure.is_permanent() && failure.blame != Blame::Backend {
+                let who = recipient.address.key();
+                board.report_put_off(backend, &who, &failure.what);
+            }
             let case = CaseKey::of(backend, failure);
             let opened = if is_refused_content(failure) {
                 board.report_content(backend, &case, &sender_of(job))

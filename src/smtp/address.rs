@@ -9,8 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::limits;
 
-/// The domain of an address: a name or an address literal such as `[192.0.2.1]`. Kept as written;
-/// compared without regard to case.
+/// The domain of an address: a name or an address literal such as `[192.0.2.1]`. Kept as written,
+/// but for the dot of the root behind a name, which RFC 5321 §4.1.2 does not know: two ways to write
+/// a domain would be two domains. Compared without regard to case.
 #[derive(Debug, Clone)]
 pub struct Domain(String);
 
@@ -27,7 +28,10 @@ impl Domain {
         if self.0.is_ascii() {
             self.0.to_ascii_lowercase()
         } else {
-            idna::domain_to_ascii(&self.0).unwrap_or_else(|_| self.0.to_lowercase())
+            let ascii = idna::domain_to_ascii(&self.0);
+            let ascii = ascii.unwrap_or_else(|_| self.0.to_lowercase());
+            // UTS 46 makes other full stops a dot, also the last one.
+            ascii.trim_end_matches('.').to_owned()
         }
     }
 
@@ -62,6 +66,7 @@ impl FromStr for Domain {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
+        let text = text.strip_suffix('.').unwrap_or(text);
         let valid = if text.starts_with('[') {
             is_literal(text)
         } else {
@@ -286,7 +291,6 @@ fn is_quoted_content(inner: &str) -> bool {
 }
 
 fn is_domain_name(text: &str) -> bool {
-    let text = text.strip_suffix('.').unwrap_or(text);
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
@@ -298,7 +302,9 @@ fn is_domain_name(text: &str) -> bool {
                     || (!c.is_ascii() && !c.is_control() && !c.is_whitespace())
             })
     };
-    !text.is_empty() && text.len() <= limits::DOMAIN && text.split('.').all(label)
+    text.chars().any(char::is_alphanumeric)
+        && text.len() <= limits::DOMAIN
+        && text.split('.').all(label)
 }
 
 fn is_literal(text: &str) -> bool {
@@ -345,6 +351,47 @@ serde_as_text!(Domain, Mailbox, ReversePath);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Else a stranger who writes the dot gets past a hold of the domain.
+    #[test]
+    fn the_dot_of_the_root_makes_no_other_domain() {
+        for (written, kept, key) in [
+            ("Ann@Example.ORG.", "Ann@Example.ORG", "ann@example.org"),
+            (
+                "ann@bücher.example.",
+                "ann@bücher.example",
+                "ann@xn--bcher-kva.example",
+            ),
+            (
+                "ann@example.org\u{3002}",
+                "ann@example.org\u{3002}",
+                "ann@example.org",
+            ),
+            (
+                "ann@example\u{ff0e}org",
+                "ann@example\u{ff0e}org",
+                "ann@example.org",
+            ),
+        ] {
+            let mailbox: Mailbox = written.parse().unwrap();
+            assert_eq!(
+                (mailbox.to_string().as_str(), mailbox.key().as_str()),
+                (kept, key)
+            );
+        }
+        for wrong in [
+            "ann@.",
+            "ann@example.org..",
+            "ann@[192.0.2.1]x.",
+            "ann@\u{3002}.",
+        ] {
+            let parsed = wrong.parse::<Mailbox>();
+            assert!(
+                parsed.is_err() || !parsed.unwrap().key().ends_with("@"),
+                "{wrong}"
+            );
+        }
+    }
 
     #[test]
     fn takes_what_the_standard_takes() {
