@@ -119,6 +119,19 @@ impl Lack {
     }
 }
 
+/// Is one of these segments missing, the first of which should be `floor`, or may one be shorter
+/// than it was? A number that was never used is a gap here.
+pub(crate) fn are_doubtful(disk: &Disk, dir: &Path, floor: u32, numbers: &[u32]) -> bool {
+    let mut expected = floor.max(1);
+    for &number in numbers {
+        if number > expected {
+            return true;
+        }
+        expected = expected.max(number + 1);
+    }
+    !lacking(disk, dir, numbers).is_empty()
+}
+
 /// What is missing of these segments, as each says what was before it. A number that was never
 /// used, because its file could not be made, is no gap.
 pub(crate) fn lacking(disk: &Disk, dir: &Path, numbers: &[u32]) -> Vec<Lack> {

@@ -150,14 +150,9 @@ impl Listed<'_> {
 
     /// Is there a gap, or did a segment become shorter?
     fn is_doubtful(&self, floor: u32) -> bool {
-        let mut expected = floor.max(1);
-        for &number in self.numbers {
-            if number > expected {
-                return true;
-            }
-            expected = expected.max(number + 1);
-        }
-        expected <= self.newest || !head::lacking(self.disk, self.dir, self.numbers).is_empty()
+        let last = self.numbers.last().copied().unwrap_or_default();
+        last.max(floor.max(1) - 1) < self.newest
+            || head::are_doubtful(self.disk, self.dir, floor, self.numbers)
     }
 
     /// Its length; `None`: it is not there.

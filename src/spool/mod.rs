@@ -24,6 +24,7 @@ mod expansions;
 mod export;
 mod failures;
 mod follow;
+mod gap;
 mod handle;
 mod head;
 mod identity;

@@ -99,11 +99,12 @@ impl Spool {
         // Where little mail comes a segment is never full, and would keep its mail for ever.
         let age = SEGMENT_AGE.min(self.0.options.retain);
         self.alter(Alteration::Turn(now.before(age))).await?;
-        let segments = {
-            let round = round.clone();
-            self.beside(move |spool| spool.segments_to_retire(&round))
-                .await?
-        };
+        let mut segments = self.find_over(&round).await?;
+        let going = segments.clone();
+        if self.beside(move |spool| spool.is_gap_at(&going)).await? {
+            self.look_for_missing().await?;
+            segments = self.find_over(&round).await?;
+        }
         for segment in segments {
             self.retire_segment(segment, &round, &mut done).await?;
         }
@@ -124,7 +125,14 @@ impl Spool {
         told.await.unwrap_or(Err(SpoolError::Closed))
     }
 
-    /// The oldest segments, as many as are over and have little that must stay.
+    async fn find_over(&self, round: &Round) -> Result<Vec<u32>, SpoolError> {
+        let round = round.clone();
+        self.beside(move |spool| spool.segments_to_retire(&round))
+            .await
+    }
+
+    /// The oldest segments, as many as are over and have little that must stay; none behind one
+    /// that is missing.
     fn segments_to_retire(&self, round: &Round) -> Result<Vec<u32>, SpoolError> {
         let dir = self.0.options.dir.join("log");
         let all = head::numbers(&self.0.disk, &dir)?;
@@ -137,6 +145,11 @@ impl Spool {
                 Some(_) => break,
                 None => {}
             }
+        }
+        let before = self.before_a_gap(&all);
+        if over > before {
+            tracing::warn!("old mail stays: a segment before it is missing");
+            over = before;
         }
         let staying = self.staying_bytes(cutoff, round)?;
         let floor = self.0.index.counters().floor;
