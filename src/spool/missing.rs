@@ -181,8 +181,13 @@ impl Count<'_> {
             return None;
         }
         let length = self.lengths.entry(segment);
-        let length = *length.or_insert_with(|| self.listed.length(segment));
-        if length.is_some_and(|length| u64::from(offset) < length) {
+        let length = length.or_insert_with(|| self.listed.length(segment));
+        let is_in = |length: Option<u64>| length.is_some_and(|length| u64::from(offset) < length);
+        // Of a nearly full disk the newest one has no space reserved: it grows while rows are read.
+        if !is_in(*length) && segment == self.listed.newest && !self.lacks.contains_key(&segment) {
+            *length = self.listed.length(segment);
+        }
+        if is_in(*length) {
             return None;
         }
         let furthest = self.furthest.entry(segment).or_default();
@@ -270,5 +275,46 @@ impl Spool {
                 tracing::error!(%error, "what is missing could not be noted in quarantine");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::spool::disk::SystemDisk;
+
+    #[test]
+    fn the_newest_segment_may_grow_while_rows_are_read() {
+        let dir = TempDir::new().unwrap();
+        let write = |bytes: usize| {
+            for number in 1..=2 {
+                let path = segment::path(dir.path(), number);
+                std::fs::write(path, vec![0_u8; bytes]).unwrap();
+            }
+        };
+        let disk: Disk = Arc::new(SystemDisk);
+        let listed = Listed {
+            disk: &disk,
+            dir: dir.path(),
+            numbers: &[1, 2],
+            newest: 2,
+        };
+        let mut count = Count {
+            listed: &listed,
+            lengths: BTreeMap::new(),
+            lacks: BTreeMap::new(),
+            furthest: BTreeMap::new(),
+        };
+        let mut is_gone = |segment, offset| count.gone(Position { segment, offset }).is_some();
+        write(100);
+        assert!(!is_gone(1, 99) && !is_gone(2, 99));
+        write(200);
+        assert!(!is_gone(2, 150), "it was written after the first look");
+        assert!(is_gone(2, 200), "so far it does not reach");
+        assert!(is_gone(1, 150), "a closed one does not grow");
     }
 }
