@@ -89,7 +89,8 @@ impl fmt::Display for Stood {
         };
         match (self.waiting, self.finished) {
             (0, 0) => Ok(()),
-            (0, finished) => write!(f, "; there stood {}, nobody waits for it", many(finished)),
+            (0, 1) => write!(f, "; there stood 1 message, nobody waits for it"),
+            (0, finished) => write!(f, "; there stood {}, nobody waits for them", many(finished)),
             (waiting, 0) => write!(f, "; there stood {}, not delivered yet", many(waiting)),
             (waiting, finished) => write!(
                 f,
@@ -316,5 +317,20 @@ mod tests {
         assert!(!is_gone(2, 150), "it was written after the first look");
         assert!(is_gone(2, 200), "so far it does not reach");
         assert!(is_gone(1, 150), "a closed one does not grow");
+    }
+
+    #[test]
+    fn one_message_is_it_and_many_are_they() {
+        let told = |finished| {
+            let missing = Missing {
+                segments: 1,
+                named: vec![3],
+                finished,
+                ..Missing::default()
+            };
+            missing.to_string()
+        };
+        assert!(told(1).ends_with("stood 1 message, nobody waits for it"));
+        assert!(told(5).ends_with("stood 5 messages, nobody waits for them"));
     }
 }
