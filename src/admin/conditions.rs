@@ -9,7 +9,7 @@ use crate::drill::Light;
 use crate::limits;
 use crate::mail::CaseKind;
 use crate::notice::{Condition, Kind, Observe, Observed, Severity, Thresholds, Unknown};
-use crate::spool::{Case, SpoolError, SpoolStats};
+use crate::spool::{Case, Missing, SpoolError, SpoolStats};
 use crate::terminal::{bytes, duration};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -192,6 +192,9 @@ impl Admin {
     }
 
     fn see_damage(&self, seen: &mut Seen, stats: &SpoolStats) {
+        if let Some(missing) = self.spool.missing() {
+            see_missing(seen, &missing);
+        }
         let critical = |state: &str| (Severity::Critical, state.to_owned());
         let mut add = |subject: &str, (severity, state): (Severity, String), what, todo| {
             let name = (Kind::Integrity, subject);
@@ -203,11 +206,6 @@ impl Admin {
             let todo = "Doubt the disk. See whose mail it is: tideover queue list --state held; \
                         docs/operations/damage.md";
             add("quarantine", critical(&pieces.to_string()), what, todo);
-        }
-        if let Some(problem) = self.missing_problem() {
-            let todo = "Is a volume not mounted, or was a restore not whole? Bring the files back: \
-                        docs/operations/damage.md";
-            add("missing", critical(""), problem, todo);
         }
         if let Some(problem) = self.look_problem() {
             let todo = "Doubt the disk: dmesg, SMART. Look again: tideover spool verify; \
@@ -322,6 +320,15 @@ fn see_backend(seen: &mut Seen, backend: &BackendHealth) {
     }
 }
 
+fn see_missing(seen: &mut Seen, missing: &Missing) {
+    let todo = "Is a volume not mounted, or was a restore not whole? Bring the files back: \
+                docs/operations/damage.md";
+    // One more is news.
+    let how = (Severity::Critical, &*missing.segments.to_string());
+    let name = (Kind::Integrity, "missing");
+    seen.add(name, how, None, (missing.to_string(), todo));
+}
+
 fn see_case(seen: &mut Seen, case: &Case) {
     let key = &case.key;
     let what = format!("{}; recipients held: {}", key.told(), case.recipients);
@@ -356,6 +363,24 @@ mod tests {
             assert_eq!(size_of(number), expected);
         }
         assert_eq!(size_of(u64::MAX), "10000000000000000000");
+    }
+
+    #[test]
+    fn a_second_segment_that_is_missing_is_news() {
+        let states = [1, 2, 2].map(|segments| {
+            let missing = Missing {
+                segments,
+                named: vec![3],
+                ..Missing::default()
+            };
+            let mut seen = seen("2027-01-01T00:00:00Z");
+            see_missing(&mut seen, &missing);
+            let one = seen.all.conditions.remove(0);
+            assert!(one.what.starts_with("segment"), "{}", one.what);
+            one.state
+        });
+        assert_ne!(states[0], states[1]);
+        assert_eq!(states[1], states[2]);
     }
 
     #[test]
