@@ -7,10 +7,11 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::Queue;
-use super::bulk::{PATIENCE, Tally};
+use super::bulk::PATIENCE;
 use super::cases::is_of;
 use super::hands::Hands;
 use super::state::{Job, JobRecipient, Source};
+use super::tally::Tally;
 use crate::mail::{
     BackendId, CaseId, Failure, HoldReason, RecipientEvent, RecipientState, SpoolId,
 };

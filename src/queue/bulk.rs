@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::Queue;
 use super::hands::Hands;
+use super::tally::Tally;
 use crate::base::Timestamp;
 use crate::mail::{Envelope, HoldReason, RecipientEvent, RecipientState, SpoolId};
 use crate::route::{Candidate, Selection};
@@ -68,65 +69,6 @@ pub struct Order {
     /// Why, for people; may be empty.
     #[serde(default)]
     pub reason: String,
-}
-
-/// What came of an order, or of a part of it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub struct Tally {
-    /// Recipients to whom it was done.
-    pub recipients: u64,
-    /// Their messages.
-    pub messages: u64,
-    /// Recipients that are meant, but an attempt is under way that did not end in time.
-    pub under_way: u64,
-    /// Recipients that are meant, but wait for the end of a move.
-    pub moving: u64,
-    /// Recipients that are meant and queued, but whose backend takes no mail now.
-    #[serde(default)]
-    pub behind: u64,
-    /// Recipients that are meant and wait on, by the hold (or `@domain` of the move) that holds
-    /// them now.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub still_held: BTreeMap<String, u64>,
-    /// Messages that were looked at.
-    pub seen: u64,
-    /// There is more behind this message; `None` at the end.
-    pub next: Option<SpoolId>,
-}
-
-impl Tally {
-    /// Adds a later part.
-    pub fn add(&mut self, later: Self) {
-        self.recipients += later.recipients;
-        self.messages += later.messages;
-        self.under_way += later.under_way;
-        self.moving += later.moving;
-        self.behind += later.behind;
-        self.add_held(later.still_held);
-        self.seen += later.seen;
-        self.next = later.next;
-    }
-
-    /// Who is held on, and by what, for people; without a full stop.
-    pub fn held_on(&self) -> impl Iterator<Item = String> {
-        self.still_held.iter().map(|(hold, count)| {
-            let who = match count {
-                1 => "1 recipient waits".to_owned(),
-                count => format!("{count} recipients wait"),
-            };
-            let by = match hold.strip_prefix('@') {
-                Some(domain) => format!("the move of {domain}"),
-                None => format!("hold {hold}"),
-            };
-            format!("{who} on because of {by}")
-        })
-    }
-
-    fn add_held(&mut self, held: BTreeMap<String, u64>) {
-        for (hold, recipients) in held {
-            *self.still_held.entry(hold).or_default() += recipients;
-        }
-    }
 }
 
 /// Where a page begins.
@@ -220,22 +162,15 @@ impl Queue {
         };
         // All of them at once, for one sync of the log.
         let works = ids.into_iter().map(|id| self.perform_one(order, pick, id));
-        for work in join_all(works).await {
-            let one = work?;
-            tally.recipients += one.recipients;
-            tally.messages += u64::from(one.recipients > 0);
-            tally.under_way += one.under_way;
-            tally.moving += one.moving;
-            tally.behind += one.behind;
-            tally.add_held(one.still_held);
-        }
-        // A sweep for those whom a rule names mostly finds nobody, and then disturbs nobody.
-        if tally.recipients > 0 || order.deed != Deed::Hold {
+        let all = tally.count(join_all(works).await);
+        // A sweep for those whom a rule names mostly finds nobody, and then disturbs nobody. Who was
+        // released goes at once, also when it came to nothing for others.
+        if tally.recipients > 0 || all.is_err() || order.deed != Deed::Hold {
             self.forget_turns();
             self.count_anew();
             self.look_from_the_beginning();
         }
-        Ok(tally)
+        all.map(|()| tally)
     }
 
     /// Does it to recipients of one message.

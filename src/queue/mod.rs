@@ -38,18 +38,20 @@ mod senders;
 mod sending;
 mod settle;
 mod state;
+mod tally;
 mod tries;
 mod unmarked;
 mod waits;
 mod window;
 mod worker;
 
-pub use bulk::{Deed, Order, Pick, Place, Tally};
+pub use bulk::{Deed, Order, Pick, Place};
 pub use cases::{CaseTrial, TrialOutcome};
 pub use counts::{DrainCounts, HeldCount, HeldCounts};
 pub use pace::MailboxRates;
 pub use progress::Progress;
 pub use senders::{SenderRates, SenderUse};
+pub use tally::Tally;
 pub use waits::Waits;
 
 use std::collections::BTreeMap;
