@@ -1,11 +1,8 @@
 //! Who owns which address: one owner each, whatever the sources say.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
+use super::conflict::{Conflict, ConflictKind};
 use super::join::{Chains, place};
 use super::normalise::{claims_key, proper_keys};
 use super::people::{Finder, People, Ruling, Slot, key_of};
@@ -13,75 +10,6 @@ use super::store::{Directory, entry_of, lookup_key};
 use super::table::Table;
 use super::x500::x500_key;
 use super::{Entry, Normalise, Rules};
-
-/// What two sides say differently.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum ConflictKind {
-    /// Two entries claim an address.
-    Address,
-    /// Two entries claim an X.500 address.
-    X500,
-    /// One person has mailboxes on two homes.
-    TwoMailboxes,
-    /// A record could be two persons.
-    Ambiguous,
-}
-
-/// Something that two sides say differently. It stops nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Conflict {
-    /// What it is.
-    pub kind: ConflictKind,
-    /// The address.
-    pub address: String,
-    /// The entry that keeps it.
-    pub owner: String,
-    /// Its record, as `SOURCE/ID`.
-    pub owner_record: String,
-    /// The entry that wanted it too.
-    pub claimant: String,
-    /// Its record, as `SOURCE/ID`.
-    pub claimant_record: String,
-    /// The homes, when they are the conflict: `HOME (SOURCE)`, the one that counts first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub homes: Vec<String>,
-    /// Who settled it; `None`: it is open.
-    pub settled: Option<String>,
-}
-
-impl fmt::Display for Conflict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            address,
-            owner,
-            claimant,
-            claimant_record,
-            ..
-        } = self;
-        match self.kind {
-            ConflictKind::TwoMailboxes => write!(
-                f,
-                "{address} has mailboxes on {}: the first counts",
-                self.homes.join(" and on ")
-            ),
-            ConflictKind::Ambiguous => write!(
-                f,
-                "{claimant_record} could be {owner} or {address}: it was joined with {owner}"
-            ),
-            ConflictKind::Address | ConflictKind::X500 => {
-                write!(f, "{address} belongs to {owner}, ")?;
-                if address == claimant {
-                    f.write_str("a second entry of this address was left out")
-                } else {
-                    write!(f, "{claimant} did not get it")
-                }
-            }
-        }
-    }
-}
 
 /// Owners, and those who went away with empty hands.
 #[derive(Debug, Clone, Default)]

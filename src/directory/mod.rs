@@ -6,6 +6,7 @@
 mod builder;
 mod claims;
 mod clean;
+mod conflict;
 mod damage;
 mod differing;
 mod domain;
@@ -54,8 +55,8 @@ mod x500;
 mod x500_uses;
 
 pub use builder::Builder;
-pub use claims::{Conflict, ConflictKind};
 pub use clean::Reason;
+pub use conflict::{Conflict, ConflictKind, DisputedHome};
 pub use domain::{DomainKind, DomainRule, Unknown};
 pub use draft::Extent;
 pub use effect::{Effect, TooMany};

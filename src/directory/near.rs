@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use super::claims::Conflict;
 use super::generation;
 use super::generations::{DirectoryError, Generations, beside};
 use super::people::PackedChange;
@@ -80,22 +79,6 @@ impl Directory {
             Some((entry, like))
         };
         self.entries().filter_map(with).take(NAMED).collect()
-    }
-
-    /// How many conflicts nobody has settled.
-    #[must_use]
-    pub fn open_conflicts(&self) -> usize {
-        let open = self.conflicts().iter();
-        open.filter(|one| one.settled.is_none()).count()
-    }
-
-    /// What is disputed about an address.
-    pub fn conflicts_about(&self, address: &Mailbox) -> impl Iterator<Item = &Conflict> {
-        let key = lookup_key(address);
-        self.conflicts().iter().filter(move |one| {
-            let about = one.address.parse::<Mailbox>();
-            about.is_ok_and(|about| lookup_key(&about) == key)
-        })
     }
 
     /// How long the route of somebody who departed lives on.

@@ -1,6 +1,6 @@
 //! What administrators say themselves: who owns an address, which home counts, where somebody is.
 
-use super::claims::ConflictKind;
+use super::conflict::ConflictKind;
 use super::draft::{Draft, Extent};
 use super::generations::{DirectoryError, Generations, Mode, Note, Outcome};
 use super::people::{Delta, PackedChange, Ruling, RulingChange};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::claims::{Claims, ConflictKind, claims, x500_line};
+use super::claims::{Claims, claims, x500_line};
+use super::conflict::{ConflictKind, DisputedHome};
 use super::join::{Chains, join, place};
 use super::normalise::{claims_key, proper};
 use super::people::{People, Slot, key_of};
@@ -138,7 +139,7 @@ impl Directory {
                 claimant_record: record,
                 homes: homes
                     .into_iter()
-                    .map(|(home, source)| format!("{home} ({source})"))
+                    .map(|(home, source)| DisputedHome { home, source })
                     .collect(),
                 settled: settled.or_else(|| hand.then(|| HAND.to_owned())),
             });

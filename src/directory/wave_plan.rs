@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::claims::ConflictKind;
+use super::conflict::ConflictKind;
 use super::store::lookup_key;
 use super::wave::{Allowed, WaveFile};
 use super::{Conflict, Directory, Entry, EntryKind};

@@ -5,7 +5,7 @@ use crate::backend::{BackendHealth, Healths};
 use crate::base::Timestamp;
 use crate::directory::generation_tests::{FORCE, House};
 use crate::directory::{
-    Directory, FILE, Heard, ImportOptions, Normalise, Rules, Verified, read_csv,
+    Directory, DisputedHome, FILE, Heard, ImportOptions, Normalise, Rules, Verified, read_csv,
 };
 use crate::route::{HoldBook, HoldRule, Move, Origin, RouteOptions, Telling, decide};
 
@@ -297,6 +297,10 @@ fn who_is_known_nearly_goes_elsewhere() {
 
 #[test]
 fn a_person_with_two_homes_is_no_address_with_two_owners() {
+    let says = |home: &str, source: &str| DisputedHome {
+        home: BackendId::new(home),
+        source: source.to_owned(),
+    };
     let mut one = Conflict {
         kind: ConflictKind::TwoMailboxes,
         address: "ann@example.org".to_owned(),
@@ -304,7 +308,7 @@ fn a_person_with_two_homes_is_no_address_with_two_owners() {
         owner_record: "hand/ann@example.org".to_owned(),
         claimant: "ann@example.org".to_owned(),
         claimant_record: "file/ann@example.org".to_owned(),
-        homes: vec!["cloud (hand)".to_owned(), "onprem (file)".to_owned()],
+        homes: vec![says("cloud", "hand"), says("onprem", "file")],
         settled: Some("hand".to_owned()),
     };
     let both =

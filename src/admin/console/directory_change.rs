@@ -34,13 +34,12 @@ pub(super) fn choices(conflict: &Conflict) -> Vec<Choice> {
             ("owner", record.clone(), told)
         })
         .collect(),
-        // `HOME (SOURCE)`.
         ConflictKind::TwoMailboxes => conflict
             .homes
             .iter()
-            .map(|told| {
-                let home = told.split(" (").next().unwrap_or(told);
-                ("home", home.to_owned(), visible(&format!("{told} counts")))
+            .map(|one| {
+                let told = visible(&format!("{one} counts"));
+                ("home", one.home.to_string(), told)
             })
             .collect(),
         ConflictKind::X500 | ConflictKind::Ambiguous => Vec::new(),

@@ -24,7 +24,10 @@ fn source(error: Option<&str>) -> Value {
 fn desk() -> Desk {
     let desk = Desk::new();
     let mut homes = conflict("two-mailboxes", "ann@example.org", None);
-    homes["homes"] = json!(["onprem (file)", "cloud (ad)"]);
+    homes["homes"] = json!([
+        { "home": "onprem", "source": "file" },
+        { "home": "cloud", "source": "ad" },
+    ]);
     desk.says(
         "GET /api/directory/conflicts",
         &json!([
@@ -75,6 +78,7 @@ async fn only_what_can_end_here_is_offered_and_only_to_who_may() {
     page.has("name=\"owner\" value=\"file/7\"")
         .has("name=\"owner\" value=\"ad/a b&#38;c\"")
         .has("name=\"home\" value=\"cloud\"")
+        .has("cloud (ad) counts")
         .has("name=\"source\" value=\"ad\"")
         .lacks("value=\"old@example.org\"");
     // What was done is said as long as it is so.
