@@ -126,12 +126,24 @@ impl Deed {
         typed.collect()
     }
 
-    fn title(self, fields: &Fields) -> String {
+    /// What is asked for, with the name of the entry whose record is named.
+    async fn title(self, (console, asker): (&Console, &Asker), fields: &Fields) -> String {
         let text = |name: &str| visible(fields.text(name));
-        match (self, fields.some("owner"), fields.some("home")) {
-            (Self::Settle, Some(_), _) => format!("{} for {}", text("address"), text("owner")),
-            (Self::Settle, None, _) => format!("{} at {}", text("address"), text("home")),
-            (Self::Sync, ..) => format!("What {} says now", text("source")),
+        match (self, fields.some("owner")) {
+            (Self::Settle, Some(record)) => {
+                let ask = console.ask(asker);
+                let all = ask.get::<Vec<Conflict>>("/api/directory/conflicts").await;
+                // Without the name the record has to do.
+                let all = all.unwrap_or_default();
+                let named = name_of(&all, (fields.text("address"), record));
+                let owner = match named {
+                    Some(name) => visible(&format!("{name} ({record})")),
+                    None => visible(record),
+                };
+                format!("{} for {owner}", text("address"))
+            }
+            (Self::Settle, None) => format!("{} at {}", text("address"), text("home")),
+            (Self::Sync, _) => format!("What {} says now", text("source")),
         }
     }
 
@@ -181,9 +193,22 @@ impl Deed {
     }
 }
 
+/// Whose record it is, of those who claim an address.
+fn name_of<'a>(all: &'a [Conflict], (address, record): (&str, &str)) -> Option<&'a str> {
+    let about = all.iter().filter(|one| one.address == address);
+    let mut sides = about.flat_map(|one| {
+        [
+            (&one.owner, &one.owner_record),
+            (&one.claimant, &one.claimant_record),
+        ]
+    });
+    let side = sides.find(|(_, of)| of.as_str() == record);
+    side.map(|(name, _)| name.as_str())
+}
+
 async fn look(console: &Console, sent: &Sent, deed: Deed) -> Result<Response, Fault> {
     let seen = take((console, sent), deed, Take::Look).await?;
-    show(&page((console, sent), deed, seen))
+    show(&page((console, sent), deed, seen).await)
 }
 
 async fn act(console: &Console, sent: &Sent, deed: Deed) -> Result<Response, Fault> {
@@ -206,7 +231,8 @@ async fn act(console: &Console, sent: &Sent, deed: Deed) -> Result<Response, Fau
         refused: seen.refused.or(refused),
         ..seen
     };
-    show_with(StatusCode::CONFLICT, &page((console, sent), deed, seen))
+    let page = page((console, sent), deed, seen).await;
+    show_with(StatusCode::CONFLICT, &page)
 }
 
 async fn take((console, sent): (&Console, &Sent), deed: Deed, take: Take) -> Result<Seen, Fault> {
@@ -224,12 +250,12 @@ async fn take((console, sent): (&Console, &Sent), deed: Deed, take: Take) -> Res
     deed.ask((console, &sent.asker), fields, change).await
 }
 
-fn page((console, sent): (&Console, &Sent), deed: Deed, seen: Seen) -> ChangePage {
+async fn page((console, sent): (&Console, &Sent), deed: Deed, seen: Seen) -> ChangePage {
+    let title = deed.title((console, &sent.asker), &sent.fields).await;
     let would = seen.change.as_ref();
     let effect = would.and_then(|change| change.generation.as_ref());
     let effect = effect.map(|generation| &generation.effect);
     let needs_yes = would.and_then(|change| change.needs_yes.as_deref());
-    let title = deed.title(&sent.fields);
     ChangePage {
         shell: console.shell(&sent.asker, Here::Directory, &title),
         title,

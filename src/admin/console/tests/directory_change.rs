@@ -116,6 +116,14 @@ async fn a_conflict_is_looked_at_and_then_settled() {
     let looked = desk.changes().pop().unwrap().body;
     assert_eq!(looked["dry_run"], json!(true));
     assert_eq!(looked["owner"], json!("ad/a b&c"));
+    for (owner, told) in [
+        ("file/7", "info@example.org for bob@example.org (file/7)"),
+        ("file/8", "info@example.org for file/8"),
+    ] {
+        let named = [("address", "info@example.org"), ("owner", owner)];
+        let look = desk.post(Role::Operator, "/directory/settle/look", &named);
+        look.await.has(told);
+    }
 
     let asked = desk.changes().len();
     desk.post(Role::Operator, "/directory/settle", &named)
