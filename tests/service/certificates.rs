@@ -95,8 +95,8 @@ fn each_host_has_its_certificate_and_a_reload_takes_others_over() {
     let told = place.verb(&["check"]);
     let told = String::from_utf8(told.stdout).unwrap();
     for line in [
-        "first.pem is for mx.example.org, all others",
-        "second.pem is for mx.example.net, *.mail.example.net",
+        "first.pem is for mx.example.org, all others, until 20",
+        "second.pem is for mx.example.net, *.mail.example.net, until 20",
     ] {
         assert!(told.contains(line), "{told}");
     }

@@ -7,7 +7,6 @@ use axum::response::Response;
 use super::Console;
 use super::asker::{Asker, Question};
 use super::fault::Fault;
-use super::moments::Moments;
 use super::shell::{Here, Shell, show};
 use super::verdict::Tone;
 use crate::admin::{CheckProblem, CheckView, Role};
@@ -28,8 +27,6 @@ struct Page {
     problems: Vec<String>,
     warnings: Vec<String>,
     summary: Vec<String>,
-    certificates: Vec<String>,
-    filters: Vec<Row>,
     /// Who was asked.
     resolvers: String,
     domains: Vec<Domain>,
@@ -82,8 +79,6 @@ pub(super) async fn page(
             .collect(),
         warnings: view.warnings.iter().map(told).collect(),
         summary: view.summary.iter().map(|line| visible(line)).collect(),
-        certificates: certificates(&view, &moments),
-        filters: filters(&view),
         resolvers: view
             .dns
             .as_ref()
@@ -91,41 +86,6 @@ pub(super) async fn page(
         domains: domains(&view),
         shell: console.shell(&asker, Here::Config, "Check"),
     })
-}
-
-fn certificates(view: &CheckView, moments: &Moments) -> Vec<String> {
-    let all = view.certificates.iter().map(|one| {
-        let ends = one.ends.map_or_else(String::new, |ends| {
-            format!(", ends {}", moments.clock(ends))
-        });
-        let mut names = one.names.clone();
-        names.extend(one.first.then(|| "all others".to_owned()));
-        visible(&format!("{} for {}{ends}", one.file, names.join(", ")))
-    });
-    all.collect()
-}
-
-fn filters(view: &CheckView) -> Vec<Row> {
-    let all = view
-        .filters
-        .iter()
-        .map(|one| match (&one.version, &one.trouble) {
-            (Some(version), None) => Row {
-                tone: Tone::Good.class(),
-                word: "answers",
-                text: visible(&format!("{}: {version}", one.name)),
-            },
-            (_, trouble) => Row {
-                tone: Tone::Trouble.class(),
-                word: "silent",
-                text: visible(&format!(
-                    "{}: {}",
-                    one.name,
-                    trouble.as_deref().unwrap_or_default()
-                )),
-            },
-        });
-    all.collect()
 }
 
 fn row(finding: &Finding) -> Row {

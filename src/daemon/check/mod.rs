@@ -192,7 +192,9 @@ fn summary(
         let mut seen_by = certificate.names.clone();
         seen_by.extend(certificate.first.then(|| "all others".to_owned()));
         let (file, seen_by) = (&certificate.file, seen_by.join(", "));
-        lines.push(format!("{file} is for {seen_by}"));
+        let ends = certificate.ends;
+        let ends = ends.map_or_else(String::new, |ends| format!(", until {ends}"));
+        lines.push(format!("{file} is for {seen_by}{ends}"));
     }
     lines.extend(made_by_others(config));
     for domain in &config.domains {
