@@ -22,6 +22,7 @@ mod fault;
 mod figures;
 mod filter;
 mod holds;
+mod keeper;
 mod kept;
 mod kinds;
 mod live;
@@ -62,7 +63,8 @@ use moments::Moments;
 use streams::Streams;
 
 pub use asker::Csrf;
-pub use samples::{Samples, keep_samples};
+pub use keeper::keep_samples;
+pub use samples::Samples;
 
 use super::api::{api, open};
 use crate::admin::Admin;

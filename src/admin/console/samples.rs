@@ -1,24 +1,16 @@
-//! What went through in the last day and in the last minutes: two rings of samples in memory, and
-//! now and then in a file (`kept`), from which they go on after a restart.
+//! What went through in the last day and in the last minutes: two rings of samples in memory.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
-
-use super::kept::Keep;
 use super::reading::{Reading, Within};
-use crate::admin::Admin;
-use crate::base::{Shutdown, Timestamp};
+use crate::base::Timestamp;
 
 /// From one sample of the last minutes to the next.
-const QUICK: Duration = Duration::from_secs(10);
+pub(super) const QUICK: Duration = Duration::from_secs(10);
 /// Of the last day.
 const SLOW: Duration = Duration::from_secs(60);
-/// From one writing to the file to the next: so much of the plots a crash takes.
-const WRITE: Duration = Duration::from_secs(300);
 /// Samples that are kept of the last minutes: a quarter of an hour.
 const QUICK_KEPT: usize = 90;
 /// Of the last day.
@@ -229,93 +221,6 @@ impl Samples {
     /// Looks at them.
     pub(super) fn look<T>(&self, look: impl FnOnce(&Rings) -> T) -> T {
         look(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// Takes a sample now and then, until the stop is asked for. With a `data_dir` they are written
-/// there every few minutes and at the stop, and go on from what is there.
-pub async fn keep_samples(
-    admin: Arc<Admin>,
-    (samples, data_dir): (Samples, Option<PathBuf>),
-    shutdown: Shutdown,
-) {
-    let uuid = admin.spool.uuid();
-    let file = data_dir.map(|folder| Keep::of(&folder, uuid.to_owned()));
-    let (mut keeper, now) = (Writing::of(file, samples.clone()), admin.clock.now());
-    // A disk that does not answer keeps nobody from a stop.
-    tokio::select! {
-        biased;
-        () = shutdown.stopping() => return,
-        () = keeper.read(now) => {}
-    }
-    let mut ticks = tokio::time::interval(QUICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    loop {
-        tokio::select! {
-            biased;
-            () = shutdown.stopping() => {
-                keeper.write().await;
-                return;
-            }
-            _ = ticks.tick() => {}
-        }
-        let waiting = admin.spool.count_waiting();
-        let reading = Reading::of(&admin.metrics.render(), waiting);
-        let now = admin.clock.now();
-        samples.take(now, &reading);
-        keeper.write_at(now).await;
-    }
-}
-
-/// The file of the samples, if there is one, beside the async threads.
-struct Writing {
-    file: Option<Keep>,
-    samples: Samples,
-    written: Timestamp,
-    /// It was told that it cannot be written.
-    is_told: bool,
-}
-
-impl Writing {
-    fn of(file: Option<Keep>, samples: Samples) -> Self {
-        Self {
-            file,
-            samples,
-            written: Timestamp::EPOCH,
-            is_told: false,
-        }
-    }
-
-    async fn read(&mut self, now: Timestamp) {
-        self.written = now;
-        let (Some(file), samples) = (self.file.clone(), self.samples.clone()) else {
-            return;
-        };
-        let read = tokio::task::spawn_blocking(move || file.read(&samples, now));
-        // Without it they begin anew.
-        read.await.ok();
-    }
-
-    /// When the time has come; also after the clock was put back.
-    async fn write_at(&mut self, now: Timestamp) {
-        if now < self.written || now.since(self.written) >= WRITE {
-            self.written = now;
-            self.write().await;
-        }
-    }
-
-    async fn write(&mut self) {
-        let (Some(file), samples) = (self.file.clone(), self.samples.clone()) else {
-            return;
-        };
-        let written = tokio::task::spawn_blocking(move || file.write(&samples)).await;
-        let written = written.map_err(std::io::Error::other).flatten();
-        if let Err(error) = &written
-            && !self.is_told
-        {
-            tracing::warn!(%error, "the plots of the console are not kept for the next start");
-        }
-        self.is_told = written.is_err();
     }
 }
 
