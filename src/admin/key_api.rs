@@ -12,7 +12,6 @@ use super::extract::Body;
 use super::operation::{Operation, change, look};
 use super::{Admin, AdminError, Role};
 use crate::auth::{KeyError, KeyState, SigningKey, new_ed25519};
-use crate::base::Entropy;
 
 /// A key, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -95,7 +94,7 @@ async fn list(State(admin): Us) -> Answer<Vec<KeyView>> {
 
 async fn make(State(admin): Us, Body(query): Body<KeyQuery>) -> Answer<KeyView> {
     let made = admin.blocking(move |admin| {
-        let pem = new_ed25519(&Entropy::system());
+        let pem = new_ed25519(&admin.entropy);
         let key = admin
             .config
             .keys()

@@ -84,7 +84,7 @@ use crate::activation::Activation;
 use crate::auth::KeyFolder;
 use crate::automatic::Policy;
 use crate::backend::BackendOptions;
-use crate::base::{Boxed, Clock};
+use crate::base::{Boxed, Clock, Entropy};
 use crate::device::Devices;
 use crate::directory::{Generations, Syncer, Waves};
 use crate::drill::Drills;
@@ -271,4 +271,6 @@ pub struct Admin {
     pub metrics: Metrics,
     /// The time.
     pub clock: Clock,
+    /// Chance.
+    pub entropy: Entropy,
 }

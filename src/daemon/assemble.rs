@@ -107,6 +107,7 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
             config: Arc::clone(&reloader) as Arc<dyn admin::Reload>,
             metrics: Metrics::install().map_err(StartError::other("metrics"))?,
             clock: base.clock.clone(),
+            entropy: base.entropy.clone(),
         },
     )?;
     notices::start(&admin, &base, &opened.recovery);

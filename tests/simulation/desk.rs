@@ -179,6 +179,7 @@ impl Desk {
             config: Arc::new(Nobody),
             metrics: Metrics::install().unwrap(),
             clock,
+            entropy: Entropy::new(site.chance.clone()),
         });
         let router = operators(Arc::clone(&admin), door.shutdown.clone());
         Self { admin, router }
