@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::extract::Query;
 use super::operation::{Operation, look};
-use super::{Admin, AdminError, Role, automatic_api, key_api};
+use super::{Admin, AdminError, Role};
 use crate::acme::AcmeView;
 use crate::base::Timestamp;
 use crate::cutover::Report;
@@ -118,18 +118,13 @@ pub struct CheckDns {
     pub report: Report,
 }
 
-/// What the server does with files that a verb reads by itself.
 pub(super) fn operations() -> Vec<Operation> {
-    let check = look(
+    vec![look(
         "/api/check",
         Role::Operator,
         "Check the config file as it is now",
         check,
-    );
-    std::iter::once(check)
-        .chain(automatic_api::operations())
-        .chain(key_api::operations())
-        .collect()
+    )]
 }
 
 async fn check(

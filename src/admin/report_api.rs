@@ -13,7 +13,8 @@ use tokio::sync::mpsc;
 
 use super::extract::{Body, Query};
 use super::media::Csv;
-use super::{Admin, AdminError};
+use super::operation::{Operation, change, look};
+use super::{Admin, AdminError, Role};
 use crate::base::Timestamp;
 use crate::directory::Wave;
 use crate::limits;
@@ -61,7 +62,36 @@ pub struct ReportView {
     pub figures: Figures,
 }
 
-pub(super) async fn figures(
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        look(
+            "/api/report",
+            Role::Viewer,
+            "What became of the mail of a time",
+            figures,
+        ),
+        look(
+            "/api/report/rows",
+            Role::Viewer,
+            "The same, recipient by recipient, as CSV",
+            rows,
+        ),
+        look(
+            "/api/report/verify",
+            Role::Viewer,
+            "Was the ledger changed?",
+            verify,
+        ),
+        change(
+            "/api/report/verify/acknowledge",
+            Role::Admin,
+            "Say why something of the ledger is missing",
+            acknowledge,
+        ),
+    ]
+}
+
+async fn figures(
     State(admin): State<Arc<Admin>>,
     Query(query): Query<ReportQuery>,
 ) -> Result<Json<ReportView>, AdminError> {
@@ -84,7 +114,7 @@ pub(crate) struct VerifyQuery {
     pub(crate) anchor: Option<Anchor>,
 }
 
-pub(super) async fn verify(
+async fn verify(
     State(admin): State<Arc<Admin>>,
     Query(query): Query<VerifyQuery>,
 ) -> Result<Json<ChainCheck>, AdminError> {
@@ -106,7 +136,7 @@ pub(crate) struct AcknowledgeQuery {
     pub(crate) seen: String,
 }
 
-pub(super) async fn acknowledge(
+async fn acknowledge(
     State(admin): State<Arc<Admin>>,
     Body(query): Body<AcknowledgeQuery>,
 ) -> Result<Json<ChainCheck>, AdminError> {
@@ -139,7 +169,7 @@ pub(super) async fn acknowledge(
     admin.check_chain(None).await.map(Json)
 }
 
-pub(super) async fn rows(
+async fn rows(
     State(admin): State<Arc<Admin>>,
     Query(query): Query<ReportQuery>,
 ) -> Result<Csv, AdminError> {

@@ -6,11 +6,11 @@
 use super::Role::{Admin, HelpDesk, Operator, Viewer};
 use super::operation::{Operation, ask, change, look};
 use super::{
-    activation_api, api, audit, cases_api, check_api, config_api, device_api, directory_api,
-    directory_import, directory_past, directory_people, document, drill_api, hold_api,
-    invitation_api, landing_api, move_api, nearly, notify_api, operators, override_api, queue_api,
-    rehearsal_api, replay_api, report_api, spool_api, sync_api, tls_api, verified_api, wave_api,
-    writeback_api, x500_api,
+    activation_api, api, audit, automatic_api, cases_api, check_api, config_api, device_api,
+    directory_api, directory_import, directory_past, directory_people, document, drill_api,
+    hold_api, invitation_api, key_api, landing_api, move_api, nearly, notify_api, operators,
+    override_api, queue_api, rehearsal_api, replay_api, report_api, spool_api, sync_api, tls_api,
+    verified_api, wave_api, writeback_api, x500_api,
 };
 use crate::limits;
 
@@ -27,8 +27,10 @@ pub(super) fn operations() -> Vec<Operation> {
         device_api::operations(),
         spool_api::operations(),
         check_api::operations(),
+        automatic_api::operations(),
+        key_api::operations(),
         tls_api::operations(),
-        accounts_of_the_past(),
+        report_api::operations(),
         operators::operations(),
         audit::operations(),
         document::operations(),
@@ -465,35 +467,6 @@ fn users() -> Vec<Operation> {
             Operator,
             "Open or shut the webmail",
             activation_api::say,
-        ),
-    ]
-}
-
-fn accounts_of_the_past() -> Vec<Operation> {
-    vec![
-        look(
-            "/api/report",
-            Viewer,
-            "What became of the mail of a time",
-            report_api::figures,
-        ),
-        look(
-            "/api/report/rows",
-            Viewer,
-            "The same, recipient by recipient, as CSV",
-            report_api::rows,
-        ),
-        look(
-            "/api/report/verify",
-            Viewer,
-            "Was the ledger changed?",
-            report_api::verify,
-        ),
-        change(
-            "/api/report/verify/acknowledge",
-            Admin,
-            "Say why something of the ledger is missing",
-            report_api::acknowledge,
         ),
     ]
 }
