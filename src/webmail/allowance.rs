@@ -1,5 +1,4 @@
-//! How much an account may store within an hour: nobody fills the spool from a form. And who has
-//! had nearly all that it may send.
+//! How much an account may store within an hour: nobody fills the spool from a form.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +7,6 @@ use super::Webmail;
 use super::outbox::WINDOW;
 use crate::base::Timestamp;
 use crate::limits;
-use crate::notice::{Counted, Share};
 
 /// Bytes that accounts stored; forgotten after the hour, and by a restart.
 #[derive(Debug, Default)]
@@ -52,29 +50,6 @@ impl Webmail {
         let now = self.0.world.clock.now();
         let most = self.most_stored();
         self.0.uploaded.take(now, (account, bytes), most)
-    }
-
-    /// The messages and recipients that an account has had of its hour. Who is about to be refused
-    /// is told of before.
-    pub(super) fn note_hour(&self, account: &str, (messages, recipients): (u32, u32)) {
-        let writing = &self.0.options.writing;
-        let (most, most_recipients) = (writing.messages_per_hour, writing.recipients_per_hour);
-        let shares = [
-            Share::new(Counted::Messages, messages.into(), most.into()),
-            Share::new(
-                Counted::Recipients,
-                recipients.into(),
-                most_recipients.into(),
-            ),
-        ];
-        let now = self.0.world.clock.now();
-        self.0.hours.note(account, now, shares);
-    }
-
-    /// Users who have had nearly all that they may send within an hour, the busiest first.
-    #[must_use]
-    pub fn busy(&self) -> Vec<(String, Share)> {
-        self.0.hours.near(self.0.world.clock.now())
     }
 
     /// Bytes that were counted are not stored.

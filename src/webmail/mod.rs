@@ -4,6 +4,7 @@
 mod accounts;
 mod allowance;
 mod announce;
+mod busy;
 mod changes;
 mod conversations;
 mod departed;
