@@ -163,8 +163,8 @@ impl Queue {
         // All of them at once, for one sync of the log.
         let works = ids.into_iter().map(|id| self.perform_one(order, pick, id));
         let all = tally.count(join_all(works).await);
-        // A sweep for those whom a rule names mostly finds nobody, and then disturbs nobody. Who was
-        // released goes at once, also when it came to nothing for others.
+        // A sweep for those whom a rule names mostly finds nobody, and then disturbs nobody. Who
+        // was released goes at once, also when it came to nothing for others.
         if tally.recipients > 0 || all.is_err() || order.deed != Deed::Hold {
             self.forget_turns();
             self.count_anew();

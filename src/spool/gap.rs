@@ -1,6 +1,6 @@
-//! Retention stops before a segment that is missing. Its file may come back: when later ones had gone
-//! meanwhile, what is finished in it would go without a line in the ledger, and what waits in it
-//! would keep all that is newer.
+//! Retention stops before a segment that is missing. Its file may come back: when later ones had
+//! gone meanwhile, what is finished in it would go without a line in the ledger, and what waits in
+//! it would keep all that is newer.
 
 use super::SpoolError;
 use super::handle::Spool;
