@@ -4,6 +4,7 @@ mod content;
 mod devices;
 mod directory;
 mod load;
+mod operators;
 mod senders;
 mod submission;
 mod tls;
@@ -14,6 +15,7 @@ pub use content::*;
 pub use devices::*;
 pub use directory::*;
 pub use load::*;
+pub use operators::*;
 pub use senders::*;
 pub use submission::*;
 pub use tls::*;
@@ -397,24 +399,6 @@ pub const REPORT_OPEN: usize = 200;
 pub const PAGE: usize = 1_000;
 /// JSON that an operator sends, in bytes. Beyond: 413.
 pub const ORDER: usize = 2 * 1024 * 1024;
-/// Characters of an operator's name at the command line. Beyond: cut.
-pub const ACTOR: usize = 200;
-/// Characters of a reason. Beyond: 400.
-pub const REASON: usize = 500;
-/// Operators. Beyond: nobody is added.
-pub const OPERATORS: usize = 500;
-/// Sessions of one operator. Beyond: the oldest ends.
-pub const OPERATOR_SESSIONS: usize = 20;
-/// Tokens of one operator that are good. Beyond: none is made.
-pub const OPERATOR_TOKENS: usize = 100;
-/// The longest life of a token that ends, in seconds. Beyond: this.
-pub const TOKEN_SECONDS: u64 = 100 * 366 * 86_400;
-/// Characters of one text in an entry of the audit log. Beyond: cut.
-pub const AUDIT_TEXT: usize = 200;
-/// Arguments in an entry of the audit log. Beyond: it says that there were more.
-pub const AUDIT_ARGUMENTS: usize = 40;
-/// Entries of the audit log that are looked at for one page. Beyond: the page is short.
-pub const AUDIT_LOOKED: usize = 10_000;
 /// Connections to a door of pages (webmail, operators) at one time. Beyond: closed at once, so that
 /// they do not take the file descriptors with which mail is taken.
 pub const WEB_CONNECTIONS: usize = 1000;

@@ -152,9 +152,20 @@ pub(super) fn as_far_as_known<T: Default>(answer: Result<T, SpoolError>) -> Resu
     }
 }
 
-pub(super) async fn status(State(admin): Us) -> Answer<StatusView> {
+/// What of the state is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct StatusQuery {
+    /// Also what `/health` says, by the same look.
+    #[serde(default)]
+    pub(crate) health: bool,
+}
+
+pub(super) async fn status(
+    State(admin): Us,
+    Query(query): Query<StatusQuery>,
+) -> Answer<StatusView> {
     let enrolled = admin.enrolled().await.map(|coverage| coverage.total);
-    let view = admin.blocking(move |admin| admin.status_now(enrolled));
+    let view = admin.blocking(move |admin| admin.status_now(enrolled, &query));
     view.await.map(Json)
 }
 
@@ -254,11 +265,18 @@ pub(super) async fn reload(
 
 impl Admin {
     /// `status`, with how many can log in. Blocks: folders are listed, and the disk is measured.
-    fn status_now(&self, enrolled: Option<Covered>) -> Result<StatusView, AdminError> {
+    fn status_now(
+        &self,
+        enrolled: Option<Covered>,
+        query: &StatusQuery,
+    ) -> Result<StatusView, AdminError> {
         let drained = as_far_as_known(self.queue.drain_counts())?;
         let mut replays = as_far_as_known(self.replays.list())?;
         replays.retain(|one| one.replay.is_open());
         let (cases, stats) = (self.open_cases(), self.spool.stats());
+        let attention = as_far_as_known(self.attention())?;
+        let is_wanted = query.health.then_some((&attention, &cases));
+        let health = is_wanted.map(|known| self.health_with(known));
         Ok(StatusView {
             refusing: self.refusing(),
             busy: self.busy(),
@@ -274,7 +292,8 @@ impl Admin {
             replays,
             missing_mail: as_far_as_known(self.landings.missing())?,
             open_relay: self.router.relay_test().get(),
-            attention: as_far_as_known(self.attention())?,
+            attention,
+            health,
             filters: self.filter_status(),
             sources: self.sync.status(),
             cases: cases.numbers(),

@@ -50,6 +50,12 @@ impl AttentionView {
             _ => Some(format!("{count} {more}messages wait for more than {after}")),
         }
     }
+
+    /// The same for `/health`.
+    pub(super) fn problem(&self) -> Option<String> {
+        let told = self.told()?;
+        Some(format!("{told}: an administrator has to decide"))
+    }
 }
 
 impl Admin {
@@ -68,12 +74,6 @@ impl Admin {
 
     pub(super) fn attention_after(&self) -> Duration {
         *self.attention_after.borrow()
-    }
-
-    /// The same for `/health`.
-    pub(super) fn attention_problem(&self) -> Option<String> {
-        let told = self.attention().ok()?.told()?;
-        Some(format!("{told}: an administrator has to decide"))
     }
 }
 

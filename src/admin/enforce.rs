@@ -3,14 +3,14 @@
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderMap, Method, Uri};
+use axum::http::{Extensions, HeaderMap, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 
-use super::audit::{Arguments, AuditEntry, AuditLog, AuditOutcome, ReasonRule};
+use super::audit::{Arguments, AuditEntry, AuditLog, AuditOutcome, Begun, Paged, ReasonRule};
 use super::door::Proof;
 use super::error::Told;
 use super::noted::Came;
@@ -57,19 +57,15 @@ pub(super) async fn enforce(State(rule): State<Rule>, request: Request, next: Ne
     if rule.effect == Effect::Looks {
         return next.run(request).await;
     }
-    let entry = match rule.write_down(&caller, (request.uri(), order)).await {
-        Ok(entry) => entry,
+    let begun = match rule.write_down(&caller, (request.uri(), order)).await {
+        Ok(begun) => begun,
         Err(error) => return error.into_response(),
     };
     let response = next.run(request).await;
-    if let Some(mut entry) = entry {
-        if let Some(Came(outcome)) = response.extensions().get::<Came>() {
-            entry.outcome = *outcome;
-        }
-        let told = response.extensions().get::<Told>();
-        let told = told.map(|Told(text)| text.clone()).unwrap_or_default();
+    if let Some(begun) = begun {
         let status = response.status().as_u16();
-        rule.audit.ended(entry, (status, told)).await;
+        let extensions = response.extensions().clone();
+        rule.write_outcome(begun, (status, extensions)).await;
     }
     response
 }
@@ -116,7 +112,7 @@ impl Rule {
         &self,
         caller: &Caller,
         (uri, order): (&Uri, Order),
-    ) -> Result<Option<AuditEntry>, AdminError> {
+    ) -> Result<Option<Begun>, AdminError> {
         let is_wanted = self.audit.reason() == ReasonRule::Required;
         let is_done = self.effect == Effect::Changes && !self.dry_run.is_meant(&order.dry);
         if is_wanted && is_done && order.reason.is_empty() {
@@ -137,6 +133,19 @@ impl Rule {
         let what = self.what;
         tracing::info!(who, from, path, what, "an operator asks");
         self.audit.asked(caller, entry).await
+    }
+
+    /// When the answer is known.
+    async fn write_outcome(&self, mut begun: Begun, (status, extensions): (u16, Extensions)) {
+        if let Some(page) = extensions.get::<Paged>() {
+            return self.audit.paged(begun, page.clone()).await;
+        }
+        if let Some(Came(outcome)) = extensions.get::<Came>() {
+            begun.entry.outcome = *outcome;
+        }
+        let told = extensions.get::<Told>();
+        let told = told.map(|Told(text)| text.clone()).unwrap_or_default();
+        self.audit.came(begun, (status, told)).await;
     }
 }
 

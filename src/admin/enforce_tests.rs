@@ -388,12 +388,21 @@ async fn where_no_body_is_read_none_says_anything() {
 /// An answer says whether it did anything: its status alone would stand there as done.
 #[tokio::test]
 async fn what_was_not_done_does_not_stand_there_as_done() {
+    use crate::admin::audit::Did;
     use crate::admin::noted::{Note, Noted};
     let place = Place::new(SecondStepRule::Optional);
     let rule = rule(&place, Role::Operator, Content::Json);
     let refused = Note::Refused("the platform is away".to_owned());
-    let did = Note::Did("recipients: 3".to_owned());
-    for note in [Note::Done, Note::Looked, refused, did] {
+    let page = |next: Option<&str>| {
+        let did = Did {
+            recipients: 3,
+            ..Did::default()
+        };
+        let next = next.map(str::to_owned);
+        Note::Paged(Paged { did, next })
+    };
+    let (some, all) = (page(Some("06J8Z4K2M0001")), page(None));
+    for note in [Note::Done, Note::Looked, refused, all, some] {
         let answer = move || async move { Noted("an answer", note) };
         let router = Router::new()
             .route("/api/x", any(answer))
@@ -410,7 +419,8 @@ async fn what_was_not_done_does_not_stand_there_as_done() {
         (outcome, told, entry.status)
     });
     let expected = [
-        ("done", "recipients: 3", Some(200)),
+        ("asked", "recipients: 3, messages: 0 so far", None),
+        ("done", "recipients: 3, messages: 0", Some(200)),
         ("refused", "the platform is away", Some(200)),
         ("looked", "", Some(200)),
         ("done", "", Some(200)),

@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::AdminError;
+use super::limit::LIMITS;
 
 /// The query of the path.
 pub(super) struct Query<T>(pub(super) T);
@@ -38,10 +39,15 @@ fn is_place(text: &str) -> bool {
 }
 
 fn refused(why: &str) -> AdminError {
-    AdminError::Asked {
-        what: malformed(why),
-        hint: "is the tideover of the command line the one that runs as the server?",
-    }
+    let what = malformed(why);
+    let is_about_limit = ["limit=", "limit: "].iter().any(|said| what.contains(said));
+    let hint = if is_about_limit {
+        LIMITS
+    } else {
+        "`tideover openapi` says what each operation takes; is the tideover of the command line \
+         the one that runs as the server?"
+    };
+    AdminError::Asked { what, hint }
 }
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
@@ -125,6 +131,25 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn a_limit_that_is_none_is_refused_with_those_there_are() {
+        for (query, told) in [
+            ("limit=0", "limit=0 asks for nothing"),
+            ("limit=-1", "limit: "),
+            ("limit=all", "limit: "),
+        ] {
+            let (mut parts, _) = request(&format!("/?{query}"), "").into_parts();
+            let query = Query::<crate::admin::QueueQuery>::from_request_parts(&mut parts, &());
+            let error = query.await.err().unwrap();
+            assert!(error.to_string().contains(told), "{error}");
+            assert_eq!(error.hint(), LIMITS, "{error}");
+        }
+        let (mut parts, _) = request("/?skip=x", "").into_parts();
+        let query = Query::<crate::admin::QueueQuery>::from_request_parts(&mut parts, &());
+        let error = query.await.err().unwrap();
+        assert!(error.hint().contains("openapi"), "{error}");
     }
 
     #[test]

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use metrics::gauge;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::case_numbers::OpenCases;
 use super::present::held_in_lane;
-use super::{Admin, QueueNumbers};
+use super::{Admin, AttentionView, QueueNumbers};
 use crate::backend::Health;
 use crate::base::Shutdown;
 use crate::route::paused;
@@ -26,7 +28,7 @@ pub async fn keep_metrics(metrics: Metrics, shutdown: Shutdown) {
 }
 
 /// `/health`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HealthView {
     /// Nothing is wrong.
     pub ok: bool,
@@ -42,6 +44,15 @@ pub struct HealthView {
 impl Admin {
     /// Is the front door open, and what is wrong?
     pub(super) fn health(&self) -> HealthView {
+        let attention = self.attention().ok().unwrap_or_default();
+        self.health_with((&attention, &self.open_cases()))
+    }
+
+    /// The same, for who has read these already.
+    pub(super) fn health_with(
+        &self,
+        (attention, cases): (&AttentionView, &OpenCases),
+    ) -> HealthView {
         let refused = self.refusing();
         let accepting = refused.is_none();
         let backends = self.router.board().snapshot();
@@ -57,9 +68,9 @@ impl Admin {
             .chain(self.damage_problem())
             .chain(self.missing_problem())
             .chain(self.balance_problem())
-            .chain(self.attention_problem())
+            .chain(attention.problem())
             .chain(backends.iter().filter_map(paused))
-            .chain(self.open_cases().problem())
+            .chain(cases.problem())
             .chain(self.sync_problems())
             .chain(self.drill_problems())
             .chain(self.replay_problems())

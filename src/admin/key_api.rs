@@ -4,14 +4,17 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::extract::Body;
+use super::caller::Way;
+use super::extract::{Body, Query};
 use super::operation::{Operation, change, look};
 use super::{Admin, AdminError, Role};
 use crate::auth::{KeyError, KeyState, SigningKey, new_ed25519};
+use crate::limits;
 
 /// A key, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -71,6 +74,14 @@ pub(super) fn operations() -> Vec<Operation> {
             make,
         ),
         change(
+            "/api/keys/rsa",
+            Role::Admin,
+            "Take an RSA key from a file on the machine itself, by the unix socket only; it waits \
+             to be published",
+            take,
+        )
+        .up_to(limits::KEY_FILE),
+        change(
             "/api/keys/use",
             Role::Admin,
             "Sign with a key from the next reload on",
@@ -104,6 +115,36 @@ async fn make(State(admin): Us, Body(query): Body<KeyQuery>) -> Answer<KeyView> 
     made.await.map(Json)
 }
 
+/// The body is the key: it stands in no log.
+async fn take(
+    State(admin): Us,
+    (Query(query), way): (Query<KeyQuery>, Way),
+    pem: Bytes,
+) -> Answer<KeyView> {
+    if way != Way::Socket {
+        let what = "a private key does not come over the network: on the machine itself, say \
+                    `tideover key make DOMAIN SELECTOR --rsa FILE`";
+        return Err(AdminError::Forbidden(what.to_owned()));
+    }
+    let pem = String::from_utf8_lossy(&pem).into_owned();
+    let taken = admin.blocking(move |admin| {
+        let of = (query.domain.as_str(), query.selector.as_str());
+        let key = admin
+            .config
+            .keys()
+            .add(of, &pem)
+            .map_err(|error| match error {
+                KeyError::NotAKey(_) => AdminError::Asked {
+                    what: error.to_string(),
+                    hint: "`openssl genrsa -out FILE 2048` makes one",
+                },
+                other => other.into(),
+            });
+        Ok(KeyView::new(KeyState::Waiting, &key?))
+    });
+    taken.await.map(Json)
+}
+
 async fn use_it(State(admin): Us, Body(query): Body<KeyQuery>) -> Answer<KeyView> {
     admin.turn_key(query, KeyState::Signing).await.map(Json)
 }
@@ -123,13 +164,17 @@ impl Admin {
     async fn turn_key(&self, query: KeyQuery, to: KeyState) -> Result<KeyView, AdminError> {
         let turned = self.blocking(move |admin| {
             let KeyQuery { domain, selector } = query;
-            admin.config.keys().change((&domain, &selector), to)?;
-            let is_it = |one: &KeyView| {
+            let keys = admin.config.keys();
+            keys.change((&domain, &selector), to)?;
+            let is_it = |(_, one): &&(KeyState, SigningKey)| {
                 one.domain.eq_ignore_ascii_case(&domain)
                     && one.selector.eq_ignore_ascii_case(&selector)
             };
-            let found = admin.key_views()?.into_iter().find(is_it);
-            found.ok_or_else(|| KeyError::Unknown { domain, selector }.into())
+            // It is done, also when another key cannot be read.
+            let (readable, _) = keys.survey();
+            let found = readable.iter().find(is_it);
+            let view = found.map(|(state, key)| KeyView::new(*state, key));
+            view.ok_or_else(|| KeyError::NotAKey(format!("the key {selector} of {domain}")).into())
         });
         turned.await
     }
@@ -151,7 +196,7 @@ impl From<KeyError> for AdminError {
                 what,
                 hint: "`tideover key list` shows the keys",
             },
-            // Whoever asked has sent none: a file of the folder is none.
+            // Whoever sent one heard of it before: a file of the folder is none.
             KeyError::Disk(..) | KeyError::NotAKey(_) => Self::Ours(what),
         }
     }

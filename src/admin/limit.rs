@@ -34,6 +34,10 @@ impl Limit {
     }
 }
 
+/// What to ask instead of a limit that is none.
+pub(super) const LIMITS: &str = "limit is a number from 1 to 1000: more than that gives 1000, and \
+                                 without it as many come as is usual";
+
 impl TryFrom<usize> for Limit {
     type Error = String;
 
@@ -88,5 +92,6 @@ mod tests {
         let told = read("limit=0").unwrap_err();
         assert!(told.contains("ask for 1 to 1000"), "{told}");
         assert!(read("limit=-1").is_err());
+        assert!(LIMITS.contains(&format!("from 1 to {}:", limits::PAGE)));
     }
 }

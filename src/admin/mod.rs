@@ -144,6 +144,7 @@ pub use health::{HealthView, keep_metrics};
 pub use hold_api::HoldView;
 pub(crate) use hold_api::{EndQuery, HoldQuery};
 pub use invitation_api::{InviteQuery, InvitedView, LeftOut, MailTo};
+pub(crate) use key_api::KeyQuery;
 pub use key_api::KeyView;
 pub use landing_api::DismissedView;
 pub(crate) use limit::Limit;

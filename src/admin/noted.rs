@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::AuditOutcome;
+use super::audit::Paged;
 use super::error::Told;
 use super::operation::{Answer, Output};
 
@@ -14,8 +15,8 @@ use super::operation::{Answer, Output};
 pub(super) enum Note {
     /// It was done.
     Done,
-    /// It was done, and to how many.
-    Did(String),
+    /// A page of it was done.
+    Paged(Paged),
     /// Nothing was to be done: only a look was asked for.
     Looked,
     /// It was not done, because of this.
@@ -36,8 +37,8 @@ impl<T: Serialize> IntoResponse for Noted<T> {
         let extensions = response.extensions_mut();
         match self.1 {
             Note::Done => {}
-            Note::Did(what) => {
-                extensions.insert(Told(what));
+            Note::Paged(page) => {
+                extensions.insert(page);
             }
             Note::Looked => {
                 extensions.insert(Came(AuditOutcome::Looked));

@@ -11,6 +11,7 @@ use futures_util::stream;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::audit::{Did, Paged};
 use super::extract::{Body, Path};
 use super::media::Letter;
 use super::noted::{Note, Noted};
@@ -125,18 +126,19 @@ pub(super) async fn perform(
     let place = selection.message.map_or(Place::Behind(after), Place::At);
     let pick: Pick = Arc::new(move |one| selection.matches(one));
     let tally = admin.queue.perform_page(&query.order, &pick, place).await?;
-    let note = Note::Did(counted(&tally));
+    let note = Note::Paged(paged(&tally));
     Ok(Noted(tally, note))
 }
 
 /// To how many it was done, for the audit log.
-fn counted(tally: &Tally) -> String {
-    let (recipients, messages) = (tally.recipients, tally.messages);
-    let told = format!("recipients: {recipients}, messages: {messages}");
-    match tally.under_way {
-        0 => told,
-        under_way => format!("{told}, being tried just then: {under_way}"),
-    }
+fn paged(tally: &Tally) -> Paged {
+    let did = Did {
+        recipients: tally.recipients,
+        messages: tally.messages,
+        under_way: tally.under_way,
+    };
+    let next = tally.next.map(|next| next.to_string());
+    Paged { did, next }
 }
 
 pub(super) async fn select(State(admin): Us, Body(query): Body<SelectQuery>) -> Answer<SelectView> {
@@ -376,9 +378,10 @@ mod tests {
             messages: 2,
             ..Tally::default()
         };
-        assert_eq!(counted(&tally), "recipients: 3, messages: 2");
+        let did = |tally: &Tally| paged(tally).did.to_string();
+        assert_eq!(did(&tally), "recipients: 3, messages: 2");
         tally.under_way = 1;
-        assert!(counted(&tally).ends_with("messages: 2, being tried just then: 1"));
+        assert!(did(&tally).ends_with("messages: 2, being tried just then: 1"));
     }
 
     #[test]

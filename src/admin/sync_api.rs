@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::directory_api::{ChangeQuery, ChangeView};
 use super::extract::Body;
 use super::{Admin, AdminError};
-use crate::directory::{Origin, SyncStatus};
+use crate::directory::{DirectoryError, FILE, HAND, Origin, SyncStatus};
 use crate::telemetry::names;
 
 /// A synchronisation that is wanted.
@@ -74,7 +74,14 @@ pub(super) async fn sync(
     let SyncQuery { source, change } = query;
     let by = (change.actor.as_str(), change.reason.as_str());
     let done = admin.sync.sync(source.as_deref(), by, change.mode());
-    let views = done.await?.into_iter().map(|one| {
+    let done = match (done.await, source) {
+        (Err(error @ DirectoryError::NoSuch(_)), Some(source)) => {
+            let origins = admin.directory.origins().await?;
+            return Err(unread(&source, &origins).unwrap_or_else(|| error.into()));
+        }
+        (done, _) => done?,
+    };
+    let views = done.into_iter().map(|one| {
         let (change, hint) = match one.outcome {
             Ok(outcome) => (Some(admin.changed(outcome)), None),
             Err(error) => (None, Some(AdminError::from(error).hint().to_owned())),
@@ -86,6 +93,32 @@ pub(super) async fn sync(
         }
     });
     Ok(Json(views.collect()))
+}
+
+/// Why a source that is there cannot be read now; nothing of one that is not.
+fn unread(source: &str, origins: &[Origin]) -> Option<AdminError> {
+    let is_it = |origin: &Origin| origin.source == source;
+    origins.iter().any(is_it).then(|| {
+        let (why, hint) = match source {
+            HAND => (
+                "it is what people said here, address by address",
+                "`tideover directory set` changes it",
+            ),
+            FILE => (
+                "it came as a file",
+                "when it is directory.file of the config, `tideover reload` reads it again; else \
+                 bring a newer one: `tideover directory import FILE`",
+            ),
+            _ => (
+                "it came as a file that somebody imported, and the file is not kept",
+                "bring a newer one: `tideover directory import FILE --source NAME`",
+            ),
+        };
+        AdminError::Asked {
+            what: format!("the source {source} cannot be read again: {why}"),
+            hint,
+        }
+    })
 }
 
 pub(super) async fn status(
@@ -125,5 +158,31 @@ impl Admin {
             let source = status.source;
             gauge!(names::DIRECTORY_SYNC_AGE, "source" => source).set(age.unwrap_or(-1.0));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_cannot_be_read_says_why() {
+        let origins = ["hr", "file", "hand"].map(|source| Origin {
+            source: source.to_owned(),
+            names: 1,
+            departed: 0,
+            last: None,
+        });
+        for (source, why, hint) in [
+            ("hr", "somebody imported", "--source NAME"),
+            ("file", "it came as a file", "tideover reload"),
+            ("hand", "address by address", "directory set"),
+        ] {
+            let error = unread(source, &origins).unwrap();
+            let told = error.to_string();
+            assert!(told.contains(source) && told.contains(why), "{told}");
+            assert!(error.hint().contains(hint), "{}", error.hint());
+        }
+        assert!(unread("moon", &origins).is_none());
     }
 }

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttentionView, CaseNumbers, CertificateTrouble, Covered, HoldView, MoveView, RedDrill,
-    SendingTrouble, WaveView,
+    AttentionView, CaseNumbers, CertificateTrouble, Covered, HealthView, HoldView, MoveView,
+    RedDrill, SendingTrouble, WaveView,
 };
 use crate::activation::ActivationView;
 use crate::backend::{Health, HealthChange, Protocol, TlsPolicy, Wish};
@@ -52,6 +52,9 @@ pub struct StatusView {
     /// Mail that waits for too long.
     #[serde(default)]
     pub attention: AttentionView,
+    /// What `/health` says; only when it is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthView>,
     /// Rules that hold mail.
     #[serde(default)]
     pub holds: Vec<HoldView>,

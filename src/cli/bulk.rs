@@ -2,26 +2,22 @@
 //! page, so that people see how far it is, and can interrupt it and say it again.
 
 use std::fmt::Write as _;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
-use tokio::fs::File;
-use tokio::io::AsyncWriteExt as _;
 
 use super::args::{Filter, QueueDeed, QueueHold, Which};
 use super::broken_off::{broken_off, done};
-use super::client::{Client, ClientError};
+use super::client::Client;
 use super::home::At;
 use super::intent::{Format, Request};
 use super::render::Page;
 use super::{Exit, Failure, home, print, show};
 use crate::admin::{HoldQuery, MoveQuery, PerformQuery, QueueItem, SelectQuery, SelectView};
 use crate::base::Clock;
-use crate::mail::{BackendId, SpoolId};
+use crate::mail::BackendId;
 use crate::queue::{Deed, Order, Tally};
 use crate::route::Selection;
-use crate::spool::{Exported, exported_name};
 use crate::terminal::Bar;
 use crate::terminal::Palette;
 
@@ -150,10 +146,10 @@ pub(super) struct Worker {
 
 /// What would be dropped.
 #[derive(Debug, Default, Serialize)]
-struct Preview {
+pub(super) struct Preview {
     dry_run: bool,
     recipients: u64,
-    messages: u64,
+    pub(super) messages: u64,
     items: Vec<QueueItem>,
 }
 
@@ -195,7 +191,7 @@ impl Worker {
     }
 
     /// Counts all that is meant, with the first recipients of it.
-    async fn preview(&self, shown: usize) -> Result<Preview, Failure> {
+    pub(super) async fn preview(&self, shown: usize) -> Result<Preview, Failure> {
         let mut preview = Preview {
             dry_run: true,
             ..Preview::default()
@@ -220,79 +216,9 @@ impl Worker {
         Ok(preview)
     }
 
-    async fn select(&self, which: &SelectQuery) -> Result<SelectView, Failure> {
+    pub(super) async fn select(&self, which: &SelectQuery) -> Result<SelectView, Failure> {
         let request = Request::post("/api/queue/select", which);
         Ok(self.client.ask(request).await?)
-    }
-
-    async fn export(&self, dir: &Path) -> Result<(), Failure> {
-        let failed =
-            |error: io::Error| Failure::new(Exit::Failed, format!("{}: {error}", dir.display()));
-        std::fs::create_dir_all(dir).map_err(failed)?;
-        if std::fs::read_dir(dir).map_err(failed)?.next().is_some() {
-            return Err(failed(io::Error::other("the folder is not empty")));
-        }
-        let mut manifest = new_file(&dir.join("manifest.jsonl"))
-            .await
-            .map_err(failed)?;
-        let total = self.preview(0).await?.messages;
-        let mut bar = Bar::new("messages written");
-        let mut which = self.which.clone();
-        let mut count = 0;
-        loop {
-            let page = self.select(&which).await?;
-            for id in page.messages {
-                let selected = page.selected.get(&id).cloned().unwrap_or_default();
-                if let Some(line) = self.export_one(id, selected, dir).await? {
-                    manifest.write_all(&line).await.map_err(failed)?;
-                    count += 1;
-                    // More may have come since they were counted.
-                    bar.show(count, Some(total.max(count)));
-                }
-            }
-            which.after = page.next;
-            if which.after.is_none() {
-                break;
-            }
-        }
-        manifest.sync_all().await.map_err(failed)?;
-        bar.end();
-        let told = serde_json::json!({ "messages": count, "dir": dir });
-        let text = format!(
-            "{count} messages are in {}, with manifest.jsonl; they are still in the queue\n",
-            dir.display()
-        );
-        self.tell(&told, || text)
-    }
-
-    /// Writes one message; returns its line of the manifest, or `None` when it is gone meanwhile.
-    async fn export_one(
-        &self,
-        id: SpoolId,
-        selected: Vec<u16>,
-        dir: &Path,
-    ) -> Result<Option<Vec<u8>>, Failure> {
-        let request = Request::get(format!("/api/messages/{id}/export"));
-        let exported: Exported = match self.client.ask(request).await {
-            Ok(exported) => exported,
-            Err(ClientError::Refused(_)) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let path = dir.join(exported_name(id, exported.damaged.as_deref()));
-        let failed =
-            |error: io::Error| Failure::new(Exit::Failed, format!("{}: {error}", path.display()));
-        let mut file = new_file(&path).await.map_err(failed)?;
-        let request = Request::get(format!("/api/messages/{id}/body"));
-        let written = self.client.save(request, &mut file).await?;
-        if written != exported.size {
-            let what = format!("{id} has {} bytes, {written} came", exported.size);
-            return Err(failed(io::Error::other(what)));
-        }
-        file.sync_all().await.map_err(failed)?;
-        let line = ManifestLine { exported, selected };
-        let mut line = serde_json::to_vec(&line).map_err(|error| failed(error.into()))?;
-        line.push(b'\n');
-        Ok(Some(line))
     }
 
     pub(super) fn tell(
@@ -309,23 +235,6 @@ impl Worker {
             }
         }
     }
-}
-
-/// A line of `manifest.jsonl`.
-#[derive(Debug, Serialize)]
-struct ManifestLine {
-    #[serde(flatten)]
-    exported: Exported,
-    /// The recipients that were selected, by their place in the envelope, from 0. The others of the
-    /// message came along.
-    selected: Vec<u16>,
-}
-
-async fn new_file(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    // Mail is for nobody else.
-    let options = options.write(true).create_new(true).mode(0o600);
-    options.open(path).await
 }
 
 pub(super) fn many(count: u64, what: &str) -> String {

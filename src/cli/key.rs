@@ -1,16 +1,17 @@
-//! `key …`: private keys with which our domains sign, as files in `data_dir`. The server that runs
-//! reads them at a reload.
+//! `key …`: private keys with which our domains sign, as files in `data_dir`. The server that
+//! runs changes them, and signs with them from the next reload on.
 
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::intent::Format;
+use super::home::At;
+use super::intent::{Format, Request, escape};
+use super::teller::Teller;
 use super::{Exit, Failure, home, print};
-use crate::admin::KeyView;
-use crate::auth::{KeyFolder, KeyState, SigningKey, new_ed25519};
-use crate::base::Entropy;
+use crate::admin::{KeyQuery, KeyView};
+use crate::auth::{KeyFolder, KeyState, SigningKey};
 use crate::terminal::visible;
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
@@ -50,49 +51,65 @@ pub(crate) enum KeyVerb {
     },
 }
 
-/// Does what a verb says.
-pub(super) fn perform(
-    config: Option<&Path>,
-    verb: &KeyVerb,
-    format: Format,
-) -> Result<(), Failure> {
-    let (data_dir, _) = home::data_dir(config)?;
-    let failed = |error: String| Failure::new(Exit::Failed, error);
-    let folder = KeyFolder::of(&data_dir);
-    if !matches!(verb, KeyVerb::List | KeyVerb::Show { .. }) {
-        home::assert_owner(&data_dir, "key …")?;
-        if !data_dir.is_dir() {
-            let text = format!(
-                "{} is not there yet: start the server once",
-                data_dir.display()
-            );
-            return Err(failed(text));
-        }
-    }
+/// Does what a verb says. What changes something is asked of the server that runs, so that it
+/// stands in the audit log; what only shows is read from the files.
+pub(super) async fn perform(at: At<'_>, verb: &KeyVerb, format: Format) -> Result<(), Failure> {
     match verb {
-        KeyVerb::List => list(&folder, format),
+        KeyVerb::List => list(&folder(at)?, format),
+        KeyVerb::Show { domain, selector } => {
+            let (state, key) = one(&folder(at)?, domain, selector)?;
+            tell(&KeyView::new(state, &key), format)
+        }
         KeyVerb::Make {
             domain,
             selector,
-            rsa,
-        } => {
-            let pem = match rsa {
-                None => new_ed25519(&Entropy::system()),
-                Some(file) => std::fs::read_to_string(file)
-                    .map_err(|error| failed(format!("{}: {error}", file.display())))?,
-            };
-            let key = folder.add((domain, selector), &pem);
-            let key = key.map_err(|error| failed(error.to_string()))?;
-            tell(&(KeyState::Waiting, key), format)
-        }
-        KeyVerb::Show { domain, selector } => tell(&one(&folder, domain, selector)?, format),
+            rsa: Some(file),
+        } => bring((at, format), (domain, selector), file).await,
+        KeyVerb::Make {
+            domain, selector, ..
+        } => ask((at, format), (domain, selector), "/api/keys").await,
         KeyVerb::Use { domain, selector } => {
-            change(&folder, (domain, selector), (KeyState::Signing, format))
+            ask((at, format), (domain, selector), "/api/keys/use").await
         }
         KeyVerb::Retire { domain, selector } => {
-            change(&folder, (domain, selector), (KeyState::Retired, format))
+            ask((at, format), (domain, selector), "/api/keys/retire").await
         }
     }
+}
+
+/// Has the server do it.
+async fn ask(
+    (at, format): (At<'_>, Format),
+    (domain, selector): (&str, &str),
+    path: &str,
+) -> Result<(), Failure> {
+    let teller = Teller::new(at, (format, String::new()))?;
+    let query = KeyQuery {
+        domain: domain.to_owned(),
+        selector: selector.to_owned(),
+    };
+    let answer = teller.client.ask(Request::post(path, &query)).await?;
+    teller.print(&answer, |_, key: &KeyView| told(key))
+}
+
+/// Has the server take the key of a file, over the unix socket of this machine.
+async fn bring(
+    (at, format): (At<'_>, Format),
+    (domain, selector): (&str, &str),
+    file: &Path,
+) -> Result<(), Failure> {
+    let teller = Teller::new(at, (format, String::new()))?;
+    let unread = |error| Failure::new(Exit::Failed, format!("{}: {error}", file.display()));
+    let pem = std::fs::read(file).map_err(unread)?;
+    let (domain, selector) = (escape(domain), escape(selector));
+    let path = format!("/api/keys/rsa?domain={domain}&selector={selector}");
+    let answer = teller.client.upload(path, pem).await?;
+    teller.print(&answer, |_, key: &KeyView| told(key))
+}
+
+fn folder(at: At<'_>) -> Result<KeyFolder, Failure> {
+    let (data_dir, _) = home::data_dir(at.file)?;
+    Ok(KeyFolder::of(&data_dir))
 }
 
 fn keys(folder: &KeyFolder) -> Result<Vec<(KeyState, SigningKey)>, Failure> {
@@ -112,16 +129,6 @@ fn one(
         let text = format!("{domain} has no key with the selector {selector}; `key list` has all");
         Failure::new(Exit::Failed, text)
     })
-}
-
-fn change(
-    folder: &KeyFolder,
-    (domain, selector): (&str, &str),
-    (to, format): (KeyState, Format),
-) -> Result<(), Failure> {
-    let changed = folder.change((domain, selector), to);
-    changed.map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-    tell(&one(folder, domain, selector)?, format)
 }
 
 fn list(folder: &KeyFolder, format: Format) -> Result<(), Failure> {
@@ -144,26 +151,26 @@ fn list(folder: &KeyFolder, format: Format) -> Result<(), Failure> {
     print(&lines.collect::<String>())
 }
 
-fn tell(key: &(KeyState, SigningKey), format: Format) -> Result<(), Failure> {
-    if format == Format::Json {
-        return print_json(&KeyView::new(key.0, &key.1));
+fn tell(key: &KeyView, format: Format) -> Result<(), Failure> {
+    match format {
+        Format::Json => print_json(key),
+        Format::Text => print(&told(key)),
     }
-    let (state, key) = key;
-    let next = match state {
-        KeyState::Waiting => {
-            "publish it; then `tideover key use DOMAIN SELECTOR` and `tideover reload`"
-        }
-        KeyState::Signing => "it signs from the next `tideover reload` on",
-        KeyState::Retired => {
-            "it signs no more from the next `tideover reload` on; take the record out of the DNS \
-             when a week has gone by"
-        }
+}
+
+/// Its record, and what to do next.
+fn told(key: &KeyView) -> String {
+    let is = |state: KeyState| key.state == state.as_str();
+    let next = if is(KeyState::Waiting) {
+        "publish it; then `tideover key use DOMAIN SELECTOR` and `tideover reload`"
+    } else if is(KeyState::Signing) {
+        "it signs from the next `tideover reload` on"
+    } else {
+        "it signs no more from the next `tideover reload` on; take the record out of the DNS when \
+         a week has gone by"
     };
-    print(&format!(
-        "{}  TXT  \"{}\"\n\n{next}\n",
-        key.record_name(),
-        key.record()
-    ))
+    let (name, record) = (visible(&key.name), visible(&key.record));
+    format!("{name}  TXT  \"{record}\"\n\n{next}\n")
 }
 
 fn print_json(value: &impl Serialize) -> Result<(), Failure> {
@@ -175,6 +182,8 @@ fn print_json(value: &impl Serialize) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::new_ed25519;
+    use crate::base::Entropy;
 
     #[test]
     fn only_the_public_half_is_shown() {
@@ -182,8 +191,8 @@ mod tests {
         let folder = KeyFolder::of(data_dir.path());
         let pem = new_ed25519(&Entropy::system());
         folder.add(("example.org", "s1"), &pem).unwrap();
-        let to = (KeyState::Signing, Format::Json);
-        change(&folder, ("example.org", "s1"), to).unwrap();
+        let of = ("example.org", "s1");
+        folder.change(of, KeyState::Signing).unwrap();
         let key = one(&folder, "Example.org", "S1").unwrap();
         let view = serde_json::to_string(&KeyView::new(key.0, &key.1)).unwrap();
         assert!(

@@ -176,6 +176,7 @@ mod tests {
             segments: 1,
             named: vec![5],
             waiting: 50,
+            recipients: 50,
             finished: 0,
         });
         assert!(!view.is_clean());

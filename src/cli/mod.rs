@@ -19,6 +19,7 @@ mod directory_normalised;
 mod directory_sync;
 mod directory_x500;
 mod drill;
+mod export;
 mod holding;
 mod home;
 mod intent;
@@ -241,7 +242,7 @@ async fn once(config: At<'_>, format: Format, work: Work) -> Result<(), Failure>
         Work::Openapi => print(&format!("{:#}\n", crate::admin::document())),
         Work::Completions(shell) => manual::completions(shell),
         Work::Man(folder) => manual::write_pages(&folder),
-        Work::Key(verb) => key::perform(config.file, &verb, format),
+        Work::Key(verb) => key::perform(config, &verb, format).await,
         Work::Verify(actor) => look::verify(config, (format, actor)).await,
         Work::Spool(work) => offline::perform(config.file, &work, format),
         Work::Device(verb) => device::perform(config, *verb, format).await,

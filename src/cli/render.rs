@@ -9,6 +9,7 @@ use crate::base::Timestamp;
 use crate::limits;
 use crate::mail::{MethodResult, Verdict};
 use crate::route::ShownState;
+use crate::spool::Missing;
 use crate::terminal::{
     Cell, Palette, Table, Tone, WIDTH, bytes, columns, duration, moment, visible,
 };
@@ -97,9 +98,11 @@ impl Page {
         let oldest = queue.oldest.map_or_else(String::new, |oldest| {
             format!(", the oldest for {}", duration(self.now.since(oldest)))
         });
+        let vain = status.spool.missing.as_ref().and_then(Missing::unreadable);
+        let vain = vain.map_or_else(String::new, |vain| format!("; of these {vain}"));
         text.push_str(&self.field(
             "queue",
-            &format!("{} queued, {} held{oldest}", queue.queued, queue.held),
+            &format!("{} queued, {} held{oldest}{vain}", queue.queued, queue.held),
         ));
         if queue.uncertain > 0 {
             let uncertain = format!("{} may have arrived twice", queue.uncertain);

@@ -95,6 +95,13 @@ fn nearly_read() -> SpoolNumbers {
             seconds_left: Some(60),
             text: "43 % of the log is read, about 60 s left".to_owned(),
         }),
+        missing: Some(Missing {
+            segments: 1,
+            named: vec![3],
+            waiting: 12,
+            recipients: 20,
+            finished: 0,
+        }),
         ..SpoolNumbers::default()
     }
 }
@@ -122,6 +129,7 @@ fn status_fits_and_tells_what_waits() {
         waves: Vec::new(),
         replays: Vec::new(),
         missing_mail: 0,
+        health: None,
         open_relay: None,
         refusing: None,
         busy: None,
@@ -151,6 +159,9 @@ fn status_fits_and_tells_what_waits() {
         text.contains("3 queued, 412 held, the oldest for 10 min"),
         "{text}"
     );
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let vain = "; of these 20 cannot be read (segment 3 is missing or cut short)";
+    assert!(words.join(" ").contains(vain), "{text}");
     assert!(text.contains("1 may have arrived twice"), "{text}");
     assert!(
         !text.contains("replay plan --diverted --to onprem"),

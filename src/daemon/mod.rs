@@ -21,6 +21,8 @@ mod policy_door;
 mod reading;
 mod relay_watch;
 mod reload;
+#[cfg(test)]
+mod restart_tests;
 mod serve;
 mod sockets;
 mod submitters;

@@ -31,7 +31,7 @@ pub struct Lost {
 
 /// A file in quarantine, by its name.
 #[derive(Debug, PartialEq, Eq)]
-enum Kept {
+pub(super) enum Kept {
     /// A part of a segment that was damaged.
     Range(u32),
     /// A segment that was not there.
@@ -43,7 +43,7 @@ enum Kept {
 }
 
 impl Kept {
-    fn of(name: &str) -> Option<Self> {
+    pub(super) fn of(name: &str) -> Option<Self> {
         let (stem, ending) = name.split_once('.')?;
         let mut numbers = stem.split('-').map(str::parse::<u64>);
         let segment = numbers

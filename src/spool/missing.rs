@@ -2,7 +2,7 @@
 //! somebody took them away, or a volume or a restore left them out. Names, lengths and rows tell;
 //! nothing of the log itself is read but the heads of its segments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
@@ -14,6 +14,7 @@ use super::disk::Disk;
 use super::handle::Spool;
 use super::head::{self, Lack};
 use super::index::{FactRow, Index, MessageRow, decode, key};
+use super::missing_notes::Notes;
 use super::record::HEADER;
 use super::segment::{self, Position};
 
@@ -29,6 +30,10 @@ pub struct Missing {
     pub named: Vec<u32>,
     /// Messages that somebody waits for, and that stood there.
     pub waiting: u64,
+    /// Their recipients that are not finished: they count as waiting, and nobody can read what they
+    /// wait for.
+    #[serde(default)]
+    pub recipients: u64,
     /// Messages whose recipients are all finished, and that stood there.
     pub finished: u64,
 }
@@ -41,26 +46,44 @@ impl Missing {
             segments: lacks.len() as u64,
             named: named.collect(),
             waiting: sum(|stood| stood.waiting),
+            recipients: sum(|stood| stood.recipients),
             finished: sum(|stood| stood.finished),
         })
+    }
+
+    /// How many of those who wait do so in vain, for people: `20 cannot be read (segment 3 is
+    /// missing or cut short)`.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<String> {
+        let (segments, are) = match self.segments {
+            1 => ("segment", "is"),
+            _ => ("segments", "are"),
+        };
+        let (count, named) = (self.recipients, self.numbers());
+        (count > 0).then(|| {
+            format!("{count} cannot be read ({segments} {named} {are} missing or cut short)")
+        })
+    }
+
+    fn numbers(&self) -> String {
+        let named: Vec<String> = self.named.iter().map(u32::to_string).collect();
+        let more = if self.segments > self.named.len() as u64 {
+            ", …"
+        } else {
+            ""
+        };
+        format!("{}{more}", named.join(", "))
     }
 }
 
 /// `segments 5, 6 of the log are missing or shorter than they were; in them stood 50 messages …`
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named: Vec<String> = self.named.iter().map(u32::to_string).collect();
         let (segments, are) = match self.segments {
             1 => ("segment", "is missing or shorter than it was"),
             _ => ("segments", "are missing or shorter than they were"),
         };
-        let more = if self.segments > self.named.len() as u64 {
-            ", …"
-        } else {
-            ""
-        };
-        let named = named.join(", ");
-        write!(f, "{segments} {named}{more} of the log {are}")?;
+        write!(f, "{segments} {} of the log {are}", self.numbers())?;
         write!(f, "{}", Stood::from(self))
     }
 }
@@ -69,6 +92,8 @@ impl fmt::Display for Missing {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Stood {
     waiting: u64,
+    /// Recipients of those that wait.
+    recipients: u64,
     finished: u64,
 }
 
@@ -76,6 +101,7 @@ impl From<&Missing> for Stood {
     fn from(missing: &Missing) -> Self {
         Self {
             waiting: missing.waiting,
+            recipients: missing.recipients,
             finished: missing.finished,
         }
     }
@@ -109,11 +135,22 @@ pub(crate) struct Listed<'a> {
     pub(crate) numbers: &'a [u32],
     /// The newest segment that has to be there.
     pub(crate) newest: u32,
+    /// Segments of which quarantine has a note: whether they are whole again is looked at closely.
+    pub(crate) noted: &'a BTreeSet<u32>,
+}
+
+/// What a look at the folder of a log found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// What the index counts on, and is not there.
+    pub(crate) lacks: Vec<(Lack, Stood)>,
+    /// Segments in which all is there that the index counts on.
+    pub(super) whole: BTreeSet<u32>,
 }
 
 impl Listed<'_> {
     /// What `index` counts on, and is not there. Rows go before their segment does.
-    pub(crate) fn lacks(&self, index: &Index) -> Result<Vec<(Lack, Stood)>, SpoolError> {
+    pub(crate) fn look(&self, index: &Index) -> Result<Found, SpoolError> {
         let mut count = Count {
             listed: self,
             lengths: BTreeMap::new(),
@@ -125,6 +162,7 @@ impl Listed<'_> {
             let waits = row.unfinished > 0;
             if let Some(stood) = count.gone(Position::from_u64(row.position)) {
                 stood.waiting += u64::from(waits);
+                stood.recipients += u64::from(row.unfinished);
                 stood.finished += u64::from(!waits);
             }
             Ok(())
@@ -135,7 +173,7 @@ impl Listed<'_> {
             Ok(())
         })?;
         // Rows of events are many: they are read when the folder gives a reason.
-        if self.is_doubtful(index.counters().floor) {
+        if !self.noted.is_empty() || self.is_doubtful(index.counters().floor) {
             index.each_row(b"e", |name, _| {
                 if let Some(at) = key::parse_event(name) {
                     count.gone(at);
@@ -196,7 +234,7 @@ impl Count<'_> {
         Some(self.lacks.entry(segment).or_default())
     }
 
-    fn told(self) -> Vec<(Lack, Stood)> {
+    fn told(self) -> Found {
         let Listed {
             disk, dir, numbers, ..
         } = *self.listed;
@@ -215,22 +253,36 @@ impl Count<'_> {
             }
         };
         let lacks = self.lacks.iter();
-        lacks
-            .map(|(&segment, &stood)| (lack(segment), stood))
-            .collect()
+        let lacks = lacks.map(|(&segment, &stood)| (lack(segment), stood));
+        let counted_on = lengths.keys().copied();
+        Found {
+            lacks: lacks.collect(),
+            whole: counted_on
+                .filter(|segment| !self.lacks.contains_key(segment))
+                .collect(),
+        }
     }
 }
 
 impl Spool {
     /// Looks whether all segments are there on which the index counts. What is not is told in the
-    /// log of the program, noted in quarantine, and known to [`Self::missing`].
+    /// log of the program, noted in quarantine, and known to [`Self::missing`]; the note of what is
+    /// back is taken away.
     ///
     /// # Errors
     /// When the index fails or is still made, or the folder of the log cannot be listed.
     pub async fn look_for_missing(&self) -> Result<Option<Missing>, SpoolError> {
         let newest = self.durable_end().await?.segment;
-        let lacks = self.beside(move |spool| spool.lacks(Some(newest))).await?;
-        let missing = Missing::of(&lacks);
+        let (found, notes) = self
+            .beside(move |spool| {
+                let notes = Notes::of(spool);
+                Ok((
+                    spool.look_for_lacks(Some(newest), &notes.segments())?,
+                    notes,
+                ))
+            })
+            .await?;
+        let missing = Missing::of(&found.lacks);
         self.0.looks.set_missing(missing.clone());
         if let Some(missing) = &missing {
             tracing::error!(
@@ -238,12 +290,13 @@ impl Spool {
                 waiting = missing.waiting,
                 "{missing}: bring the files back, docs/operations/damage.md"
             );
-            self.beside(move |spool| {
-                spool.note_lacks(&lacks);
-                Ok(())
-            })
-            .await?;
         }
+        self.beside(move |spool| {
+            notes.end(spool, &found.whole);
+            spool.note_lacks(&found.lacks);
+            Ok(())
+        })
+        .await?;
         Ok(missing)
     }
 
@@ -256,6 +309,14 @@ impl Spool {
     /// What the index counts on and is not there, up to the newest segment: the one that is given,
     /// or the newest one there is.
     pub(crate) fn lacks(&self, newest: Option<u32>) -> Result<Vec<(Lack, Stood)>, SpoolError> {
+        Ok(self.look_for_lacks(newest, &BTreeSet::new())?.lacks)
+    }
+
+    fn look_for_lacks(
+        &self,
+        newest: Option<u32>,
+        noted: &BTreeSet<u32>,
+    ) -> Result<Found, SpoolError> {
         let dir = self.0.options.dir.join("log");
         let numbers = head::numbers(&self.0.disk, &dir)?;
         let listed = Listed {
@@ -263,8 +324,9 @@ impl Spool {
             dir: &dir,
             numbers: &numbers,
             newest: newest.or(numbers.last().copied()).unwrap_or_default(),
+            noted,
         };
-        listed.lacks(self.index()?)
+        listed.look(self.index()?)
     }
 
     fn note_lacks(&self, lacks: &[(Lack, Stood)]) {

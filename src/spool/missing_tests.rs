@@ -36,8 +36,15 @@ fn gone(number: u32) -> Missing {
         segments: 1,
         named: vec![number],
         waiting: MESSAGES - 1,
+        recipients: MESSAGES - 1,
         finished: 1,
     }
+}
+
+fn notes(dir: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(dir.join("quarantine")).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    names.collect()
 }
 
 fn verify(dir: &Path) -> Vec<String> {
@@ -70,9 +77,8 @@ async fn a_segment_that_goes_while_the_server_runs_is_missed_until_it_is_back() 
             std::fs::rename(&away, &path).unwrap();
             let looked = spool.scrub().await.unwrap();
             assert!(looked.is_clean() && spool.missing().is_none(), "{looked:?}");
-            for note in std::fs::read_dir(dir.path().join("quarantine")).unwrap() {
-                std::fs::remove_file(note.unwrap().path()).unwrap();
-            }
+            assert_eq!(notes(dir.path()), Vec::<String>::new(), "it is back");
+            assert_eq!(spool.stats().quarantined, 0);
         }
     }
     // The one that is being written: what is accepted from now on is gone, too.
@@ -110,7 +116,10 @@ async fn a_start_without_a_segment_takes_mail_and_tells_what_is_gone() {
         task.await.unwrap();
         close(spool, opened).await;
         std::fs::rename(&away, &path).unwrap();
-        std::fs::remove_file(&note).unwrap();
+        let (spool, opened) = open(dir.path());
+        assert_eq!(spool.look_for_missing().await.unwrap(), None);
+        assert!(!note.exists(), "the next look takes it away");
+        close(spool, opened).await;
         assert!(verify(dir.path()).is_empty());
     }
 }
@@ -128,4 +137,75 @@ async fn a_loss_that_was_told_by_a_rebuild_is_not_told_again() {
     let (spool, opened) = open(dir.path());
     assert_eq!(spool.look_for_missing().await.unwrap(), None);
     close(spool, opened).await;
+}
+
+/// A file that is there again and is not the one that was, or that nobody counts on any more, ends
+/// nothing.
+#[tokio::test]
+async fn a_note_stays_until_all_is_back_that_the_index_counts_on() {
+    let dir = TempDir::new().unwrap();
+    segments(dir.path(), 3).await;
+    let (path, away) = (segment(dir.path(), 2), dir.path().join("away"));
+    std::fs::rename(&path, &away).unwrap();
+    let (spool, opened) = open(dir.path());
+    spool.look_for_missing().await.unwrap().unwrap();
+    let gone = ["0000000002.missing".to_owned()];
+    assert_eq!(notes(dir.path()), gone);
+    let whole = std::fs::read(&away).unwrap();
+    let half = whole.len() / 2;
+    std::fs::write(&path, &whole[..half]).unwrap();
+    spool.look_for_missing().await.unwrap().unwrap();
+    let told = notes(dir.path());
+    let shorter = format!("0000000002-{half}-{}.lost", whole.len());
+    assert!(
+        told.contains(&gone[0]) && told.contains(&shorter),
+        "{told:?}"
+    );
+    // Somebody's own piece is not ours to take away.
+    let piece = dir.path().join("quarantine/0000000002-8-16.damaged");
+    std::fs::write(&piece, "raw").unwrap();
+    std::fs::rename(&away, &path).unwrap();
+    assert_eq!(spool.look_for_missing().await.unwrap(), None);
+    assert_eq!(notes(dir.path()), ["0000000002-8-16.damaged"]);
+    close(spool, opened).await;
+
+    // The index is made anew without it: its mail stays lost when the file comes back.
+    std::fs::remove_file(&piece).unwrap();
+    std::fs::rename(&path, &away).unwrap();
+    let (spool, opened) = open(dir.path());
+    spool.look_for_missing().await.unwrap().unwrap();
+    close(spool, opened).await;
+    let offline = Offline::open(options(dir.path()), World::system()).unwrap();
+    offline.rebuild(&mut |_, _| {}).unwrap();
+    drop(offline);
+    std::fs::rename(&away, &path).unwrap();
+    let (spool, opened) = open(dir.path());
+    assert_eq!(spool.look_for_missing().await.unwrap(), None);
+    assert!(
+        notes(dir.path()).contains(&gone[0]),
+        "{:?}",
+        notes(dir.path())
+    );
+    close(spool, opened).await;
+}
+
+#[test]
+fn who_waits_in_vain_is_told_with_the_segments() {
+    let missing = |recipients, named: &[u32], segments| Missing {
+        segments,
+        named: named.to_vec(),
+        waiting: 1,
+        recipients,
+        finished: 0,
+    };
+    let told = |missing: Missing| missing.unreadable();
+    assert_eq!(told(missing(0, &[3], 1)), None);
+    assert_eq!(
+        told(missing(20, &[3], 1)).as_deref(),
+        Some("20 cannot be read (segment 3 is missing or cut short)")
+    );
+    assert_eq!(
+        told(missing(1, &[3, 5], 7)).as_deref(),
+        Some("1 cannot be read (segments 3, 5, … are missing or cut short)")
+    );
 }

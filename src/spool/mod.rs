@@ -37,6 +37,7 @@ mod losses;
 mod lost;
 mod maimed;
 mod missing;
+mod missing_notes;
 mod offline;
 mod open;
 mod outlook;

@@ -1,5 +1,6 @@
 //! `verify`: every checksum, and every row of the index against the log.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use serde::{Deserialize, Serialize};
@@ -137,8 +138,9 @@ impl Offline {
             numbers: &numbers,
             // An end that is lost is told as such.
             newest: numbers.last().copied().unwrap_or_default(),
+            noted: &BTreeSet::new(),
         };
-        listed.lacks(stored)
+        Ok(listed.look(stored)?.lacks)
     }
 
     /// Leaves a note of what was found in quarantine, where a server sees it; takes the note of an

@@ -13,7 +13,7 @@ type Step = (&'static str, &'static str, &'static str, &'static str);
 
 const STATE: &[Step] = &[
     ("GET", "/api/openapi.json", "", ""),
-    ("GET", "/api/status", "", ""),
+    ("GET", "/api/status", "health=true", ""),
     ("GET", "/api/size", "", ""),
     ("GET", "/api/config", "", ""),
     ("GET", "/api/check", "online=true", ""),
@@ -30,6 +30,12 @@ const STATE: &[Step] = &[
         "/api/keys",
         "",
         r#"{"domain":"example.org","selector":"s1"}"#,
+    ),
+    (
+        "POST",
+        "/api/keys/rsa",
+        "domain=example.org&selector=s2",
+        "-----BEGIN RSA PRIVATE KEY-----\n",
     ),
     (
         "POST",
@@ -334,7 +340,12 @@ const ACCOUNTS: &[Step] = &[
 ];
 
 /// What cannot be done on this server, and why.
-const REFUSED: [(&str, u16, &str); 11] = [
+const REFUSED: [(&str, u16, &str); 12] = [
+    (
+        "/api/keys/rsa",
+        403,
+        "a private key does not come over the network",
+    ),
     ("/api/directory/sync", 404, "names no source"),
     ("/api/landing/check", 400, "imap"),
     (

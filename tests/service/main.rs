@@ -9,6 +9,7 @@
     reason = "a helper of a test fails by panicking"
 )]
 
+mod acts;
 mod certificates;
 mod certified;
 mod client;

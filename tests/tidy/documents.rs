@@ -191,6 +191,77 @@ fn without_server(tree: &Tree) -> Complaints {
         .collect()
 }
 
+/// The commands that a row of the page of the API begins with, as they are typed: behind
+/// `key list`, a `show` stands for `key show`.
+fn typed(row: &str) -> Vec<Vec<String>> {
+    let cell = row.split(" |").next().unwrap_or_default();
+    let mut room = String::new();
+    let mut found = Vec::new();
+    for code in cell.split('`').skip(1).step_by(2) {
+        let words = code.split(' ');
+        let is_verb = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase());
+        let mut words: Vec<String> = words.take_while(is_verb).map(str::to_owned).collect();
+        match words.as_slice() {
+            [_, _, ..] => room.clone_from(&words[0]),
+            [word] if !room.is_empty() && help(&[word]).is_none() => {
+                words.insert(0, room.clone());
+            }
+            _ => room.clear(),
+        }
+        found.push(words);
+    }
+    found
+}
+
+/// Each command that the page of the API says something of is one.
+fn told_commands(tree: &Tree) -> Complaints {
+    let page = tree.text(API).unwrap_or_default();
+    let part = page.split("\n## ").next().unwrap_or_default();
+    let rows = part.lines().filter_map(|line| line.strip_prefix("| "));
+    let commands = rows.filter(|row| row.starts_with('`')).flat_map(typed);
+    let is_gone = |words: &Vec<String>| {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        leaves(&words) != [words.join(" ")] || help(&words).is_none()
+    };
+    commands
+        .filter(is_gone)
+        .map(|words| format!("{API}: there is no verb `{}`", words.join(" ")))
+        .collect()
+}
+
+/// Each operation that these two pages name is one of the API.
+fn operations(tree: &Tree) -> Complaints {
+    let program = Command::new(env!("CARGO_BIN_EXE_tideover"))
+        .arg("openapi")
+        .output();
+    let document: serde_json::Value = serde_json::from_slice(&program.unwrap().stdout).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    let is_there = |method: &str, path: &str| {
+        let is_it = |template: &str| {
+            let (parts, said) = (template.split('/'), path.split('/'));
+            parts.clone().count() == said.clone().count()
+                && parts
+                    .zip(said)
+                    .all(|(part, said)| part == said || part.starts_with('{'))
+        };
+        let mut found = paths.iter().filter(|(template, _)| is_it(template));
+        found.any(|(_, methods)| method.is_empty() || !methods[method].is_null())
+    };
+    let mut complaints = Complaints::new();
+    for page in [API, PRINTED] {
+        let text = tree.text(page).unwrap_or_default();
+        let lines = text.lines().filter(|line| line.starts_with('|'));
+        for code in lines.flat_map(|line| line.split('`').skip(1).step_by(2)) {
+            let (method, path) = code.split_once(' ').unwrap_or(("", code));
+            let path = path.split('?').next().unwrap_or_default();
+            if path.starts_with("/api/") && !is_there(&method.to_lowercase(), path) {
+                complaints.push(format!("{page}: there is no operation `{code}`"));
+            }
+        }
+    }
+    complaints
+}
+
 /// The verbs below `verbs` that have none below them.
 fn leaves(verbs: &[&str]) -> Vec<String> {
     let told = help(verbs).unwrap_or_default();
@@ -263,4 +334,26 @@ fn what_asks_no_server_is_in_the_page_of_the_api() {
         &[(PRINTED, printed), (API, &without)],
         "nothing is said of `setup`",
     );
+}
+
+#[test]
+fn what_is_said_of_verbs_and_operations_is_said_of_some_there_are() {
+    assert_clean(told_commands);
+    let api = include_str!("../../docs/api.md");
+    for (right, wrong, told) in [
+        ("`serve`, `demo`", "`serve`, `fly`", "no verb `fly`"),
+        ("`spool cat`", "`spool burn`", "no verb `spool burn`"),
+        ("`setup`", "`queue`", "no verb `queue`"),
+    ] {
+        let page = api.replace(right, wrong);
+        assert_complains(told_commands, &[(API, &page)], told);
+    }
+    assert_clean(operations);
+    for (right, wrong) in [
+        ("`GET /api/keys`", "`PUT /api/keys`"),
+        ("/api/check", "/api/chuck"),
+    ] {
+        let page = api.replace(right, wrong);
+        assert_complains(operations, &[(API, &page)], "there is no operation");
+    }
 }

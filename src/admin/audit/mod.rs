@@ -1,17 +1,21 @@
 //! The audit log: who has asked for what, from where, why, and what came of it.
 //!
 //! An entry is a fact of the spool, written before anything is done (`asked`) and again with the
-//! outcome. So a crash between the two leaves an entry that says so. Keys sort the newest first,
+//! outcome. So a crash between the two leaves an entry that says so. What goes page by page is one
+//! entry (`paged`). Keys sort the newest first,
 //! and are read page by page: the log may be long, memory stays small.
 
 mod arguments;
 mod entry;
+mod paged;
+#[cfg(test)]
+mod paged_tests;
 mod read;
 #[cfg(test)]
 mod tests;
 mod words;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -23,6 +27,8 @@ use crate::spool::{Spool, SpoolError};
 
 pub use arguments::Arguments;
 pub use entry::{AuditEntry, AuditOutcome};
+use paged::Deeds;
+pub(super) use paged::{Begun, Did, Paged};
 pub use read::AuditPage;
 #[cfg(test)]
 pub(super) use read::AuditQuery;
@@ -78,6 +84,8 @@ struct Inner {
     refusals: Mutex<Sampler>,
     /// Of operators, apart: who is not let in must not hide what they were refused.
     known: Mutex<Sampler>,
+    /// Those that go page by page.
+    deeds: Mutex<Deeds>,
 }
 
 impl AuditLog {
@@ -91,6 +99,7 @@ impl AuditLog {
             last: Mutex::new(0),
             refusals: Mutex::new(Sampler::new(100, 1)),
             known: Mutex::new(Sampler::new(100, 1)),
+            deeds: Mutex::default(),
         }))
     }
 
@@ -99,16 +108,24 @@ impl AuditLog {
         self.0.options.reason
     }
 
-    /// Writes down that something is asked for, durably, before it is done. On the unix socket it
+    fn deeds(&self) -> MutexGuard<'_, Deeds> {
+        self.0.deeds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes down that something is asked for, durably, before it is done; a further page of a
+    /// deed stands there already. On the unix socket it
     /// is done also when that cannot be written down: with a full disk nobody could mend anything.
     pub(super) async fn asked(
         &self,
         caller: &Caller,
         mut entry: AuditEntry,
-    ) -> Result<Option<AuditEntry>, AdminError> {
+    ) -> Result<Option<Begun>, AdminError> {
+        if let Some(begun) = self.deeds().take(&entry) {
+            return Ok(Some(begun));
+        }
         entry.at = self.0.clock.now();
         match self.begin(entry).await {
-            Ok(entry) => Ok(Some(entry)),
+            Ok(entry) => Ok(Some(Begun::anew(entry))),
             Err(error) if caller.is_socket() => {
                 let who = &caller.name;
                 tracing::error!(%error, who, "the audit log cannot be written; it is done anyway");
@@ -118,8 +135,8 @@ impl AuditLog {
         }
     }
 
-    /// Writes down what came of it: what the entry says already, or what the status does.
-    pub(super) async fn ended(&self, mut entry: AuditEntry, (status, told): (u16, String)) {
+    /// Writes down what came of something: what the entry says already, or what the status does.
+    async fn ended(&self, mut entry: AuditEntry, (status, told): (u16, String)) {
         entry.outcome = match (entry.outcome, status) {
             (known @ (AuditOutcome::Looked | AuditOutcome::Refused), 0..400) => known,
             (_, 0..400) => AuditOutcome::Done,

@@ -15,7 +15,7 @@ fn log(place: &Place) -> AuditLog {
 
 async fn written(log: &AuditLog, what: &str, status: Option<u16>) -> AuditEntry {
     let entry = AuditEntry::new(&root(), what);
-    let entry = log.asked(&root(), entry).await.unwrap().unwrap();
+    let entry = log.asked(&root(), entry).await.unwrap().unwrap().entry;
     if let Some(status) = status {
         log.ended(entry.clone(), (status, String::new())).await;
     }

@@ -13,8 +13,8 @@ use tower::ServiceExt as _;
 
 use super::asker::Asker;
 use super::fault::Fault;
+use crate::admin::Refusal;
 use crate::admin::enforce::REASON;
-use crate::admin::{HealthView, Refusal};
 use crate::base::percent_encoded;
 pub(super) use crate::base::percent_encoded_part as escaped;
 use crate::terminal::visible;
@@ -74,13 +74,6 @@ impl Ask<'_> {
             request.headers_mut().insert(REASON, reason);
         }
         read(path, &self.send(request).await?)
-    }
-
-    /// `/health` has a body also when its status says that mail is refused.
-    pub(super) async fn health(&self) -> Result<HealthView, Fault> {
-        let request = request(Method::GET, "/health", Bytes::new())?;
-        let (_, body) = self.exchange(request).await?;
-        serde_json::from_slice(&body).map_err(|error| Fault::ours(&error))
     }
 
     async fn send(&self, request: Request<Body>) -> Result<Bytes, Fault> {

@@ -14,7 +14,7 @@ use super::message::explain;
 use super::moments::{Moments, grouped, many};
 use super::shell::{Here, Shell, show};
 use crate::admin::{DecisionWord, DirectoryStatusView, ExplainView, LookupView, Role};
-use crate::directory::{Conflict, ConflictKind, Entry, HAND, Origin, SyncStatus};
+use crate::directory::{Conflict, ConflictKind, Entry, FILE, HAND, Origin, SyncStatus};
 use crate::terminal::visible;
 
 /// Conflicts that are shown. Of more, the rest is told by the verb.
@@ -61,6 +61,41 @@ struct Source {
     more: u64,
     /// It is read now and then: its name, as it is asked for, and the verb.
     synced: Option<(String, String)>,
+    /// Nothing can read it again: why, and the verb that brings a newer one.
+    unread: Option<Unread>,
+}
+
+/// Why a source has no button.
+struct Unread {
+    why: &'static str,
+    command: Option<String>,
+}
+
+impl Unread {
+    fn of(source: &str) -> Self {
+        let import = || {
+            visible(&format!(
+                "tideover directory import NEWER.csv --source {source}"
+            ))
+        };
+        match source {
+            HAND => Self {
+                why: "It is what people said here, address by address: there is nothing to read \
+                      again.",
+                command: None,
+            },
+            FILE => Self {
+                why: "It came as a file. When that is directory.file of the config, a reload reads \
+                      it again. One that somebody imported is not kept: bring a newer one.",
+                command: Some(import()),
+            },
+            _ => Self {
+                why: "It came as a file that somebody imported, and the file is not kept: nothing \
+                      can be read again. Bring a newer one.",
+                command: Some(import()),
+            },
+        }
+    }
 }
 
 /// A conflict.
@@ -189,6 +224,7 @@ impl Source {
                 one.source.clone(),
                 visible(&format!("tideover directory sync {}", one.source)),
             )),
+            unread: None,
         }
     }
 
@@ -216,6 +252,7 @@ impl Source {
             left_out: Vec::new(),
             more: 0,
             synced: None,
+            unread: Some(Unread::of(&origin.source)),
         }
     }
 }

@@ -80,8 +80,10 @@ impl Console {
     /// Everything as it is now.
     pub(super) async fn live(&self, asker: &Asker) -> Result<Live, Fault> {
         let ask = self.ask(asker);
-        let status: StatusView = ask.get("/api/status").await?;
-        let health = ask.health().await?;
+        // One look for both: what is read twice may differ.
+        let mut status: StatusView = ask.get("/api/status?health=true").await?;
+        let health = status.health.take();
+        let health = health.ok_or_else(|| Fault::ours(&"the state came without its health"))?;
         let drill: DrillView = ask.get("/api/drill").await?;
         let moments = self.moments();
         let facts = Facts {
@@ -208,12 +210,24 @@ fn numbers(status: &StatusView, drill: &DrillView, moments: &Moments) -> Vec<Num
             unless(queue.uncertain, Tone::Waiting),
         ),
     ];
+    numbers.extend(in_vain(status));
     numbers.push(disk(status));
     numbers.extend(webmail(status));
     numbers.extend(sources(status, moments));
     numbers.extend(content_filters(status));
     numbers.push(drills(drill));
     numbers
+}
+
+/// Those of the waiting whose mail is not there.
+fn in_vain(status: &StatusView) -> Option<Number> {
+    let missing = status.spool.missing.as_ref()?;
+    missing.unreadable().map(|told| Number {
+        name: "Wait in vain",
+        value: grouped(missing.recipients),
+        detail: format!("of those who wait, {told}"),
+        tone: Tone::Trouble,
+    })
 }
 
 fn disk(status: &StatusView) -> Number {

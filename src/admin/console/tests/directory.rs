@@ -114,6 +114,8 @@ async fn a_source_says_when_it_was_read_and_why_it_failed() {
         { "source": "ad", "names": 1200, "departed": 0, "last": null },
         { "source": HOSTILE, "names": 1, "departed": 4, "last": generation(5, "import") },
         { "source": "hand", "names": 2, "departed": 0, "last": null },
+        { "source": "file", "names": 2, "departed": 0, "last": null },
+        { "source": "hr", "names": 2, "departed": 0, "last": null },
     ]);
     desk.says("GET /api/directory/status", &full);
     let page = desk.get(Role::Viewer, "/directory").await;
@@ -129,6 +131,16 @@ async fn a_source_says_when_it_was_read_and_why_it_failed() {
         .has("said by hand")
         .lacks("names 1\u{202f}200")
         .lacks("<script>alert");
+    // What cannot be read now says why it has no button, and what to do instead.
+    let page = desk.get(Role::Operator, "/directory").await;
+    page.has("name=\"source\" value=\"ad\">Read it now")
+        .lacks("value=\"hr\"")
+        .lacks("value=\"hand\"")
+        .has("It came as a file that somebody imported, and the file is not kept")
+        .has("<code>tideover directory import NEWER.csv --source hr</code>")
+        .has("When that is directory.file of the config, a reload reads it again.")
+        .has("<code>tideover directory import NEWER.csv --source file</code>")
+        .has("there is nothing to read again");
 }
 
 #[tokio::test]

@@ -55,6 +55,7 @@ pub(super) fn status_json(more: &Value) -> Value {
         "version": "0.1.0", "now": "2026-03-02T02:51:00Z", "backends": [],
         "queue": { "queued": 0, "held": 0, "uncertain": 0, "oldest": null },
         "spool": { "uuid": "u", "bytes": 1, "free_bytes": 2, "accepted": 0, "delivered": 0 },
+        "health": healthy(),
     });
     merge(&mut status, more);
     status
@@ -138,7 +139,6 @@ impl Desk {
         };
         desk.says("GET /api/backends", &json!([]));
         desk.says("GET /api/status", &status_json(&json!({})));
-        desk.says("GET /health", &serde_json::to_value(healthy()).unwrap());
         desk.says(
             "GET /api/drill",
             &serde_json::to_value(drilled(&[])).unwrap(),

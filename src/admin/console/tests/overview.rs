@@ -46,9 +46,8 @@ async fn what_strangers_say_is_text() {
         "holds": [{ "name": "h1", "what": HOSTILE, "selection": {}, "actor": HOSTILE,
                     "reason": HOSTILE, "since": "2026-03-02T02:14:00Z", "until": null,
                     "held": 1, "oldest": null }],
+        "health": { "ok": false, "accepting": true, "problems": [HOSTILE] },
     }));
-    let problems = json!({ "ok": false, "accepting": true, "problems": [HOSTILE] });
-    desk.says("GET /health", &problems);
     let page = desk.get(Role::Viewer, "/").await;
     page.is(StatusCode::OK)
         .has("onprem is down since")
@@ -97,12 +96,40 @@ async fn cases_that_could_not_be_read_are_not_none() {
 }
 
 #[tokio::test]
-async fn refused_mail_is_shown_though_health_says_503() {
+async fn refused_mail_is_shown() {
     let desk = Desk::new();
     let health = json!({ "ok": false, "accepting": false, "problems": ["the disk is full"] });
-    desk.says_with("GET /health", StatusCode::SERVICE_UNAVAILABLE, &health);
+    desk.status(&json!({ "health": health }));
     let page = desk.get(Role::Viewer, "/").await;
     page.is(StatusCode::OK).has("New mail is refused for now");
+}
+
+/// Two looks could differ, and each reads the cases.
+#[tokio::test]
+async fn the_state_is_read_once_for_the_page() {
+    let desk = Desk::new();
+    desk.get(Role::Viewer, "/").await.is(StatusCode::OK);
+    let heard = desk.heard();
+    let mut asked: Vec<&str> = heard.iter().map(|one| one.path.as_str()).collect();
+    asked.sort_unstable();
+    assert_eq!(asked, ["/api/drill", "/api/status?health=true"]);
+}
+
+/// Whose mail is not there counts as waiting, and waits in vain.
+#[tokio::test]
+async fn who_waits_in_vain_is_told_beside_who_waits() {
+    let desk = Desk::new();
+    desk.status(&json!({
+        "queue": { "queued": 120 },
+        "spool": { "missing": { "segments": 1, "named": [3], "waiting": 12, "recipients": 20,
+                                "finished": 0 } },
+    }));
+    let page = desk.get(Role::Viewer, "/").await;
+    page.is(StatusCode::OK)
+        .has("Wait in vain")
+        .has("of those who wait, 20 cannot be read (segment 3 is missing or cut short)");
+    desk.status(&json!({ "queue": { "queued": 120 } }));
+    desk.get(Role::Viewer, "/").await.lacks("Wait in vain");
 }
 
 #[tokio::test]
