@@ -365,6 +365,7 @@ mod tests {
             dir: dir.path(),
             numbers: &[1, 2],
             newest: 2,
+            noted: &BTreeSet::new(),
         };
         let mut count = Count {
             listed: &listed,
