@@ -35,7 +35,7 @@ pub const LOCAL_PART: usize = 256;
 pub const DOMAIN: usize = 255;
 /// Size of a config file. Beyond: it is refused.
 pub const CONFIG_FILE: u64 = 64 * 1024 * 1024;
-/// Size of a file with a certificate or key. Beyond: it is refused.
+/// Size of a file with a certificate, a key or lists of revoked ones. Beyond: it is refused.
 pub const PEM_FILE: u64 = 16 * 1024 * 1024;
 /// Wait for the config and the files that it names, at a reload. Beyond: it is refused.
 pub const CONFIG_READ: Duration = Duration::from_secs(30);

@@ -135,13 +135,20 @@ fn see_authorities(seen: &mut Seen, state: AuthoritiesState, before: Duration) {
     let file = state.file.display().to_string();
     if let Some(why) = state.refused {
         let what = format!("new authorities of clients are not used, the old ones stay: {why}");
-        let todo = "Put a PEM file with the authorities there: docs/tls.md";
+        let todo = "Put PEM files there that can be used, lists whole and newly made: docs/tls.md";
         let name = (Kind::Certificate, &*format!("{file}, renewed"));
         seen.add(name, (Severity::Critical, "refused"), None, (what, todo));
     }
     let todo = "Put the authorities there that follow it; the file is read by itself: docs/tls.md";
     let what = "the last authority of clients in";
     see_end(seen, (&file, what, todo), state.ends, before);
+    let todo = "Fetch the next one from its authority: what was revoked since is not known; the \
+                file is read by itself: docs/tls.md";
+    for list in state.lists {
+        let what = format!("the list of certificates that {} has revoked,", list.issuer);
+        let file = list.file.display().to_string();
+        see_end(seen, (&file, &what, todo), list.ends, list.before(before));
+    }
 }
 
 /// An authority that makes no certificate: at once when it has made none before, else when it has
@@ -202,7 +209,20 @@ fn see_end(
 mod tests {
     use super::*;
     use crate::limits;
+    use crate::net::RevocationState;
     use crate::notice::Condition;
+
+    /// A list that is due a day before its end.
+    fn list(ends: &str) -> RevocationState {
+        let ends: Timestamp = ends.parse().unwrap();
+        RevocationState {
+            file: "/etc/tideover/partners.crl".into(),
+            issuer: "CN=Partner CA".to_owned(),
+            ends: Some(ends),
+            due: Some(ends.before(Duration::from_secs(86_400))),
+            revoked: 1,
+        }
+    }
 
     #[test]
     fn orders_that_fail_are_told_after_half_a_day_and_at_once_while_there_is_no_certificate() {
@@ -271,6 +291,8 @@ mod tests {
         let state = AuthoritiesState {
             file: "/etc/tideover/partners.pem".into(),
             ends: "2027-02-28T00:00:00Z".parse().ok(),
+            lists: vec![list("2027-02-21T23:00:00Z"), list("2027-02-24T00:00:00Z")],
+            unlisted: Vec::new(),
             refused: Some("it is empty".to_owned()),
         };
         see_authorities(&mut seen, state, Duration::from_secs(21 * 86_400));
@@ -283,5 +305,10 @@ mod tests {
             told[1].contains("in /etc/tideover/partners.pem ends in"),
             "{told:?}"
         );
+        // The second one is good for two days, and the next one is not due.
+        let old = "the list of certificates that CN=Partner CA has revoked, \
+                   /etc/tideover/partners.crl has ended on 2027-02-21T23:00:00";
+        assert!(told[2].starts_with(old), "{told:?}");
+        assert_eq!(told.len(), 3, "{told:?}");
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Admin, AdminError, Served};
 use crate::acme::{Acme, AcmeView};
 use crate::base::Timestamp;
-use crate::net::{AuthoritiesState, CertificateState};
+use crate::net::{AuthoritiesState, CertificateState, RevocationState};
 
 /// What there is of certificates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,8 +46,40 @@ pub struct AuthoritiesView {
     pub file: String,
     /// Until when the last of them is good; `null`: that cannot be read.
     pub ends: Option<Timestamp>,
-    /// A newer file is there and cannot be used: why.
+    /// Their lists of revoked certificates.
+    pub lists: Vec<RevocationView>,
+    /// Those of them that have no list, while others have one: nobody knows what they have revoked.
+    pub unlisted: Vec<String>,
+    /// Newer files are there and cannot be used: why.
     pub refused: Option<String>,
+}
+
+/// A list of revoked certificates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RevocationView {
+    /// Its file.
+    pub file: String,
+    /// The authority whose list it is.
+    pub issuer: String,
+    /// When the next one has to be there; this one counts on after that. `null`: that cannot be
+    /// read.
+    pub ends: Option<Timestamp>,
+    /// When the next one is due: two thirds of its time are over.
+    pub due: Option<Timestamp>,
+    /// How many certificates it revokes.
+    pub revoked: usize,
+}
+
+impl From<RevocationState> for RevocationView {
+    fn from(state: RevocationState) -> Self {
+        Self {
+            file: state.file.display().to_string(),
+            issuer: state.issuer,
+            ends: state.ends,
+            due: state.due,
+            revoked: state.revoked,
+        }
+    }
 }
 
 impl ShownView {
@@ -67,6 +99,8 @@ impl From<AuthoritiesState> for AuthoritiesView {
         Self {
             file: state.file.display().to_string(),
             ends: state.ends,
+            lists: state.lists.into_iter().map(Into::into).collect(),
+            unlisted: state.unlisted,
             refused: state.refused,
         }
     }

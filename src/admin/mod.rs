@@ -65,6 +65,7 @@ mod sync_api;
 mod table;
 mod taken;
 mod tls_api;
+mod tls_wish;
 mod verified_api;
 mod view;
 mod wave_api;
@@ -120,7 +121,7 @@ pub use case_numbers::CaseNumbers;
 pub(crate) use cases_api::CaseOrder;
 pub use cases_api::{CaseDetails, CaseMemberView, CaseReleased, CaseView};
 pub use certificates::{CertificateTrouble, Served};
-pub use certificates_api::{AuthoritiesView, CertificatesView, ShownView};
+pub use certificates_api::{AuthoritiesView, CertificatesView, RevocationView, ShownView};
 pub use check_api::{CheckCertificate, CheckDepth, CheckDns, CheckFilter, CheckProblem, CheckView};
 pub(crate) use config_api::ReloadQuery;
 pub use config_api::{
@@ -169,6 +170,7 @@ pub use serve::{Doorway, serve, serve_network};
 pub use spool_api::VerifyView;
 pub(crate) use sync_api::SyncQuery;
 pub use sync_api::{DirectoryStatusView, SyncView};
+pub use tls_wish::TlsWish;
 pub(crate) use verified_api::ForgetQuery;
 pub use verified_api::{ForgetView, VerifiedView};
 pub use view::{

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::TlsWish;
 use super::view::{
     BackendDetails, BackendView, DecisionWord, DrainView, EventView, ExpandedView, ExplainView,
     HostView, MessageView, PeerView, ProbeView, QueueItem, QueueNumbers, RecipientView,
@@ -254,6 +255,7 @@ impl MessageView {
             subject: envelope.subject.clone(),
             size: message.size,
             peer: PeerView::from(&envelope.peer),
+            tls_wish: TlsWish::of(envelope),
             expanded: envelope.expanded.as_ref().map(|from| ExpandedView {
                 message: from.message,
                 group: from.group.to_string(),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AttentionView, CaseNumbers, CertificateTrouble, Covered, HealthView, HoldView, MoveView,
-    RedDrill, SendingTrouble, WaveView,
+    RedDrill, SendingTrouble, TlsWish, WaveView,
 };
 use crate::activation::ActivationView;
 use crate::backend::{Health, HealthChange, Protocol, TlsPolicy, Wish};
@@ -335,6 +335,9 @@ pub struct MessageView {
     pub size: u64,
     /// Who handed it in.
     pub peer: PeerView,
+    /// What its sender wants of TLS on its way; left out when it says nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_wish: Option<TlsWish>,
     /// The group whose people it went to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expanded: Option<ExpandedView>,

@@ -19,7 +19,7 @@ pub use percent::{percent_decoded, percent_encoded, percent_encoded_part, query_
 pub use regular::{open_regular, read_regular};
 pub use sampler::Sampler;
 pub use shutdown::Shutdown;
-pub use tls_info::{ClientProof, TlsInfo};
+pub use tls_info::{ClientNames, ClientProof, TlsInfo};
 
 use std::future::Future;
 use std::pin::Pin;

@@ -24,8 +24,19 @@ pub enum ClientProof {
     None,
     /// It proves nothing: why.
     Refused(String),
-    /// It is the one with these names (`dNSName`), lower case, at least one.
-    Names(Vec<String>),
+    /// It is the one with these names.
+    Names(ClientNames),
+}
+
+/// What a client's certificate calls it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClientNames {
+    /// Its hosts (`dNSName`), lower case, at least one: only they prove who it is.
+    pub hosts: Vec<String>,
+    /// Its common name, which filters are told.
+    pub subject: Option<String>,
+    /// That of the authority which has signed the certificate.
+    pub issuer: Option<String>,
 }
 
 impl fmt::Display for TlsInfo {

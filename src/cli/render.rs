@@ -375,6 +375,9 @@ impl Page {
                 text.push_str(&self.field(label, value));
             }
         }
+        if let Some(wish) = message.tls_wish {
+            text.push_str(&self.field("tls", &wish.to_string()));
+        }
         if let Some(from) = &message.expanded {
             let group = format!("people of {}, message {}", from.group, from.message);
             text.push_str(&self.field("group", &group));

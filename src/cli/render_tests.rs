@@ -3,7 +3,7 @@
 use super::*;
 use crate::admin::{
     AttentionView, CaseNumbers, DrainView, EventView, ExpandedView, IndexView, PeerView,
-    QueueNumbers, SpoolNumbers,
+    QueueNumbers, SpoolNumbers, TlsWish,
 };
 use crate::directory::Entry;
 use crate::mail::{AuthMethod, AuthResult, BackendId, MethodResult, SpoolId, Verdict};
@@ -207,6 +207,7 @@ fn a_trace_fits_and_keeps_words_whole() {
             user: None,
             device: None,
         },
+        tls_wish: Some(TlsWish::Required),
         expanded: Some(ExpandedView {
             message: SpoolId::from_u64(76),
             group: "team@example.org".to_owned(),
@@ -248,6 +249,8 @@ fn a_trace_fits_and_keeps_words_whole() {
     };
     let text = page().message(&message);
     fits(&text);
+    let told = "required on the whole way (REQUIRETLS)";
+    assert!(text.contains(told), "{text}");
     assert!(
         text.contains("ann@example.org  held (a copy may have come twice)"),
         "{text}"

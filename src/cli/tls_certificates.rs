@@ -2,7 +2,7 @@
 
 use super::render::Page;
 use crate::acme::AcmeView;
-use crate::admin::CertificatesView;
+use crate::admin::{CertificatesView, RevocationView};
 use crate::base::Timestamp;
 use crate::terminal::{moment, visible};
 
@@ -36,11 +36,33 @@ impl Page {
         for one in authorities {
             let what = format!("{}, until {}", visible(&one.file), when(one.ends));
             text += &self.field("clients by", &what);
+            for list in &one.lists {
+                text += &self.field("revoked", &self.revoked(list));
+            }
+            for issuer in &one.unlisted {
+                let what = format!("{}: what it has revoked is not known", visible(issuer));
+                text += &self.field("no list of", &what);
+            }
         }
         if let Some(acme) = &all.acme {
             text += &self.acme(acme);
         }
         text
+    }
+
+    fn revoked(self, list: &RevocationView) -> String {
+        let (issuer, file) = (visible(&list.issuer), visible(&list.file));
+        let text = format!("{} of {issuer}: {file}", list.revoked);
+        let Some(ends) = list.ends else { return text };
+        let is_due = list.due.is_some_and(|due| due <= self.now);
+        let when = moment(ends, self.now);
+        if ends <= self.now {
+            format!("{text}, ended {when}: what was revoked since is not known")
+        } else if is_due {
+            format!("{text}, until {when}: the next one is due")
+        } else {
+            format!("{text}, until {when}")
+        }
     }
 
     fn acme(self, acme: &AcmeView) -> String {
@@ -74,6 +96,8 @@ mod tests {
     use crate::admin::{AuthoritiesView, ShownView};
     use crate::terminal::{Palette, WIDTH, columns};
 
+    const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
+
     #[test]
     fn all_that_is_known_of_certificates_is_told() {
         let now = Timestamp::from_millis(1_795_000_000_000);
@@ -81,7 +105,7 @@ mod tests {
             palette: Palette::Plain,
             now,
         };
-        let ends = Some(now.after(std::time::Duration::from_secs(86_400 * 30)));
+        let ends = Some(now.after(DAY * 30));
         let mut all = CertificatesView {
             shown: vec![ShownView {
                 served: "mail".to_owned(),
@@ -96,6 +120,14 @@ mod tests {
             client_authorities: vec![AuthoritiesView {
                 file: "/etc/tideover/partners.pem".to_owned(),
                 ends,
+                lists: vec![RevocationView {
+                    file: "/etc/tideover/partners.crl".to_owned(),
+                    issuer: "CN=Partner CA".to_owned(),
+                    ends,
+                    due: ends,
+                    revoked: 17,
+                }],
+                unlisted: vec!["CN=Other \u{1b}CA".to_owned()],
                 refused: None,
             }],
             acme: Some(AcmeView {
@@ -115,6 +147,8 @@ mod tests {
             "certificate.pem",
             "holds no certificate",
             "partners.pem",
+            "17 of CN=Partner CA: /etc/tideover/partners.crl, until",
+            "no list of",
             "https://ca.example/directory",
             "a self-signed one is shown",
             "2 in a row",
@@ -130,6 +164,19 @@ mod tests {
             text.contains("for no host, until nobody can read when"),
             "{text}"
         );
+        let list = |all: &mut CertificatesView, now: Timestamp| {
+            let later = Page {
+                palette: Palette::Plain,
+                now,
+            };
+            all.client_authorities[0].lists[0].due = ends.map(|it| it.before(DAY * 7));
+            let text = later.tls_certificates(all);
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        let at = |days| now.after(DAY * days);
+        assert!(!list(&mut all, at(20)).contains("is due"));
+        assert!(list(&mut all, at(24)).contains("the next one is due"));
+        assert!(list(&mut all, at(30)).contains("what was revoked since is not known"));
         all.shown.clear();
         all.acme = None;
         let text = page.tls_certificates(&all);

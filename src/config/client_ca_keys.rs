@@ -6,7 +6,7 @@ use super::reader::{At, Section, Source};
 use super::sections::{host_pattern, non_empty};
 use super::verify::readable;
 use crate::inbound::{CertificateRights, Role, TlsMode};
-use crate::net::ClientAuthorities;
+use crate::net::{ClientAuthorities, ClientFiles};
 use crate::smtp::Domain;
 
 /// Hosts of these domains show one certificate for all tenants of the platform; it writes itself
@@ -19,6 +19,8 @@ const OF_EVERYBODY: [&str; 3] = ["google.com", "gmail.com", "googlemail.com"];
 #[derive(Default)]
 pub(super) struct ClientCa {
     pub(super) file: Option<At<PathBuf>>,
+    /// Lists of revoked certificates.
+    pub(super) lists: Option<At<Vec<At<PathBuf>>>>,
     pub(super) rights: CertificateRights,
 }
 
@@ -26,6 +28,13 @@ pub(super) fn client_ca(section: &Section<'_>, role: &Role, tls: Option<TlsMode>
     let file = section.text("client_ca", |text| {
         non_empty(text).map(|text| section.source.path(text))
     });
+    let lists = section.texts("client_crl", |text| {
+        non_empty(text).map(|text| section.source.path(text))
+    });
+    if let Some(lists) = lists.as_ref().filter(|_| !section.has("client_ca")) {
+        let what = "does nothing without client_ca";
+        section.source.refuse(lists, what);
+    }
     let names = section.texts("allow_names", host_pattern);
     let tenants = section.texts("tenants", |text| {
         let tenant = text.parse::<Domain>().ok();
@@ -50,7 +59,11 @@ pub(super) fn client_ca(section: &Section<'_>, role: &Role, tls: Option<TlsMode>
             section.source.refuse(tenants, what);
         }
         let rights = CertificateRights::default();
-        return ClientCa { file, rights };
+        return ClientCa {
+            file,
+            lists,
+            rights,
+        };
     };
     if !matches!(role, Role::Relay { .. }) {
         let what = "does nothing here, expected it with role = \"relay\" only";
@@ -65,7 +78,48 @@ pub(super) fn client_ca(section: &Section<'_>, role: &Role, tls: Option<TlsMode>
         section.source.refuse(&names, what);
     }
     let rights = rights(section.source, names.value, tenants);
-    ClientCa { file, rights }
+    ClientCa {
+        file,
+        lists,
+        rights,
+    }
+}
+
+impl ClientCa {
+    /// The files; `None`: nobody is asked for a certificate.
+    pub(super) fn files(&self) -> Option<ClientFiles> {
+        let lists = self.lists.iter().flat_map(|it| &it.value);
+        Some(ClientFiles {
+            authorities: self.file.as_ref()?.value.clone(),
+            lists: lists.map(|it| it.value.clone()).collect(),
+        })
+    }
+
+    /// The files are there, and hold authorities and lists of what those have revoked.
+    pub(super) fn check_files(&self, source: &Source<'_>) {
+        let (Some(file), Some(files)) = (&self.file, self.files()) else {
+            return;
+        };
+        let alone = ClientFiles {
+            lists: Vec::new(),
+            ..files.clone()
+        };
+        if !readable(source, file) {
+            return;
+        }
+        if let Err(why) = ClientAuthorities::load(&alone) {
+            source.refuse(file, why);
+            return;
+        }
+        let Some(lists) = &self.lists else { return };
+        // Each that is missing is told of.
+        let missing = lists.value.iter().filter(|list| !readable(source, list));
+        if missing.count() == 0
+            && let Err(why) = ClientAuthorities::load(&files)
+        {
+            source.refuse(lists, why);
+        }
+    }
 }
 
 /// What each name gives; not what it would give to everybody.
@@ -118,15 +172,6 @@ fn is_of(name: &str, domains: &[&str]) -> bool {
     })
 }
 
-/// The file is there, and holds authorities.
-pub(super) fn check_file(source: &Source<'_>, file: &At<PathBuf>) {
-    if readable(source, file)
-        && let Err(why) = ClientAuthorities::load(&file.value)
-    {
-        source.refuse(file, why);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::config::{Config, load};
@@ -157,7 +202,7 @@ mod tests {
              allow_names = [\"GW.partner.example\", \"mail.protection.outlook.com\"]",
         );
         let listener = config.unwrap().listeners.remove(0);
-        assert!(listener.client_ca.unwrap().ends_with("ca.pem"));
+        assert!(listener.client_ca.unwrap().authorities.ends_with("ca.pem"));
         let rights = listener.certificates;
         assert_eq!(rights.own, ["gw.partner.example"]);
         assert_eq!(rights.shared, ["mail.protection.outlook.com"]);
@@ -214,6 +259,18 @@ mod tests {
             (
                 "client_ca = \"junk.pem\"".to_owned(),
                 "holds no certificate",
+            ),
+            (
+                "client_crl = [\"junk.pem\"]".to_owned(),
+                "listener.client_crl: does nothing without client_ca",
+            ),
+            (
+                "client_ca = \"ca.pem\"\nclient_crl = [\"junk.pem\"]".to_owned(),
+                "junk.pem cannot be used",
+            ),
+            (
+                "client_ca = \"ca.pem\"\nclient_crl = [\"gone.crl\"]".to_owned(),
+                "gone.crl",
             ),
         ] {
             let told = told(&keys).unwrap_err();

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::client_ca_keys::{ClientCa, check_file, client_ca};
+use super::client_ca_keys::{ClientCa, client_ca};
 use super::reader::{At, Section, Source};
 use super::sections::{bind, not_one_of};
 use super::{Config, ListenerConfig, Problem};
@@ -34,7 +34,7 @@ impl Listener {
             require_tls_from: self.require_tls_from,
             requiretls: self.requiretls,
             device_login: self.device_login,
-            client_ca: self.client_ca.file.map(|at| at.value),
+            client_ca: self.client_ca.files(),
             certificates: self.client_ca.rights,
         }
     }
@@ -258,10 +258,8 @@ impl Config {
 
 /// The authorities of clients can be used.
 pub(super) fn check_files(source: &Source<'_>, listeners: &[Listener]) {
-    let files = listeners
-        .iter()
-        .filter_map(|one| one.client_ca.file.as_ref());
-    files.for_each(|file| check_file(source, file));
+    let all = listeners.iter().map(|one| &one.client_ca);
+    all.for_each(|one| one.check_files(source));
 }
 
 /// Those of a file without errors.

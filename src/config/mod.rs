@@ -72,7 +72,7 @@ use crate::directory::{
 use crate::inbound::{Bounds, CertificateRights, Role, Spokesmen, TlsMode};
 use crate::ldap::LdapOptions;
 use crate::mail::{BackendId, FinalCause};
-use crate::net::Network;
+use crate::net::{ClientFiles, Network};
 use crate::outbound::{Protection, ReportOptions, SecuredDomain, StsPolicy};
 use crate::queue::{landing, replay};
 use crate::route::OutboundRelay;
@@ -257,9 +257,9 @@ pub struct ListenerConfig {
     pub requiretls: bool,
     /// May a device log in where nobody has to?
     pub device_login: bool,
-    /// PEM file of the authorities from which certificates of clients come; `None`: nobody is asked
-    /// for one.
-    pub client_ca: Option<PathBuf>,
+    /// From which authorities certificates of clients come, and which they have revoked; `None`:
+    /// nobody is asked for one.
+    pub client_ca: Option<ClientFiles>,
     /// What clients may whose certificate proves who they are.
     pub certificates: CertificateRights,
 }

@@ -57,11 +57,11 @@ fn mail_doors(config: &Config, tls: &Certificates) -> Result<(MailDoors, Authori
     let (mut doors, mut all) = (MailDoors::new(), Vec::new());
     for listener in &config.listeners {
         let shown = tls.get(&Served::Mail);
-        let (Some(shown), Some(file)) = (shown, &listener.client_ca) else {
+        let (Some(shown), Some(files)) = (shown, &listener.client_ca) else {
             doors.push(shown.map(Arc::clone));
             continue;
         };
-        let authorities = ClientAuthorities::load(file);
+        let authorities = ClientAuthorities::load(files);
         let authorities = Arc::new(authorities.map_err(StartError::other("client_ca"))?);
         let door = shown.asking(Arc::clone(&authorities));
         doors.push(Some(Arc::new(door.map_err(StartError::other("TLS"))?)));

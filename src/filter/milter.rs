@@ -199,7 +199,8 @@ pub(super) fn connect(matter: Matter<'_>) -> Vec<u8> {
     data
 }
 
-/// What the client calls itself, with the macros of TLS.
+/// What the client calls itself, with the macros of TLS. Those of a certificate are as Postfix has
+/// them (`milter_helo_macros`): common names, and only of one that is believed.
 pub(super) fn helo(matter: Matter<'_>) -> Vec<u8> {
     let bearer = matter.subject.bearer;
     let mut data = Vec::new();
@@ -207,11 +208,17 @@ pub(super) fn helo(matter: Matter<'_>) -> Vec<u8> {
         version, cipher, ..
     }) = bearer.tls
     {
-        let all = [
+        let mut all = vec![
             ("{tls_version}", version.as_str()),
             ("{cipher}", cipher),
             ("{cipher_bits}", cipher_bits(cipher)),
         ];
+        if let Some(names) = bearer.certificate {
+            let subject = names.subject.as_deref();
+            all.extend(subject.map(|name| ("{cert_subject}", name)));
+            let issuer = names.issuer.as_deref();
+            all.extend(issuer.map(|name| ("{cert_issuer}", name)));
+        }
         data = macros(Stage::Helo, &all);
     }
     data.extend(told(Stage::Helo, &texts([bearer.helo])));

@@ -34,7 +34,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use crate::base::{Boxed, TlsInfo};
+use crate::base::{Boxed, ClientNames, TlsInfo};
 use crate::mail::{Recipient, SpoolId};
 use crate::smtp::ReversePath;
 
@@ -72,6 +72,8 @@ pub struct Bearer<'s> {
     pub login: Option<Login<'s>>,
     /// How the connection is encrypted, if it is.
     pub tls: Option<&'s TlsInfo>,
+    /// What the client's certificate calls it, if it proves something.
+    pub certificate: Option<&'s ClientNames>,
 }
 
 /// Who has logged in.

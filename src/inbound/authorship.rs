@@ -1,19 +1,18 @@
 //! Who logs in writes in his own name: each address in `From` and `Sender` is one of his
 //! (RFC 6409 §6.1). Pure, but for the way to the header.
 
-use super::automatic::front_of;
-use super::connection::{Connection, NOT_STORED};
+use super::connection::Connection;
+use super::front::Whole;
 use super::submission::{Denied, Outgoing, Submitter};
 use crate::automatic::{Marks, recognise};
-use crate::mail::{AutomaticKind, FieldPlace, header_end, header_fields, originators};
+use crate::mail::{AutomaticKind, FieldPlace, header_fields, originators};
 use crate::smtp::{Reply, ReversePath};
-use crate::spool::Draft;
 
 impl Connection {
     /// May the message of somebody who has logged in be taken? Of others nothing is asked.
     pub(super) async fn check_submission(
         &self,
-        (draft, header_size): (&Draft, usize),
+        whole: Whole<'_>,
         (from, recipients): (&ReversePath, usize),
     ) -> Result<(), Reply> {
         let Some(submitter) = self.submitter() else {
@@ -24,13 +23,9 @@ impl Connection {
                 Ok(())
             };
         };
-        let mut header = front_of(draft, header_size).await.map_err(|error| {
-            tracing::error!(%error, "a message could not be read");
-            NOT_STORED
-        })?;
-        header.truncate(header_end(&header));
-        check_author(&header, submitter)?;
-        check_null(&header, (from, recipients))?;
+        let header = whole.header().await?;
+        check_author(header, submitter)?;
+        check_null(header, (from, recipients))?;
         let Some(submitters) = &self.server.submitters else {
             return Ok(());
         };

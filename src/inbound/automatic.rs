@@ -1,30 +1,25 @@
 //! What the policy on automatic answers does with a message that came whole. It is asked before
 //! the message is made durable, and what it says is part of the record: a crash changes nothing.
 
-use bytes::Bytes;
 use metrics::counter;
 
-use super::connection::{Connection, NOT_STORED};
+use super::connection::Connection;
+use super::front::Whole;
 use super::transaction::Transaction;
 use crate::automatic::{
     Asked, Judged, Marks, Party, Policy, Sealed, Wish, author, judge, proven, signed_by,
 };
 use crate::limits;
-use crate::mail::{Automatic, Recipient, Verdict, header_end};
+use crate::mail::{Automatic, Recipient, Verdict};
 use crate::route::Origin;
 use crate::smtp::{Mailbox, Notify, Reply};
-use crate::spool::{Draft, SpoolError};
 use crate::telemetry::names;
 
-/// Our own fields in front of a header.
-const FRONT: usize = 4 * 1024;
-
 impl Connection {
-    /// Judges a message with a header of so many bytes; wishes for reports that go, go from the
-    /// recipients.
+    /// Judges a message; wishes for reports that go, go from the recipients.
     pub(super) async fn judge(
         &self,
-        (draft, size): (&Draft, usize),
+        whole: Whole<'_>,
         transaction: &mut Transaction,
         (verdict, sealed): (Option<&Verdict>, Sealed),
     ) -> Result<Judged, Reply> {
@@ -33,20 +28,14 @@ impl Connection {
         if policy.is_idle() {
             return Ok(Judged::default());
         }
-        let unread = |error: SpoolError| {
-            tracing::error!(%error, "a message could not be read");
-            NOT_STORED
-        };
-        let mut header = front_of(draft, size).await.map_err(unread)?;
-        header.truncate(header_end(&header));
-        let marks = Marks::read(&header);
+        let header = whole.header().await?;
+        let marks = Marks::read(header);
         let body = if marks.wants_body() {
-            let read = front(draft, header.len() as u64, limits::AUTOMATIC_REPORT);
-            read.await.map_err(unread)?
+            whole.body(limits::AUTOMATIC_REPORT).await?
         } else {
             Vec::new()
         };
-        let sender = self.sender(&policy, (transaction, &header), verdict);
+        let sender = self.sender(&policy, (transaction, header), verdict);
         // RFC 5321 §4.5.1: what comes to the postmaster is for somebody to see.
         let is_spared = |number: u16| transaction.postmasters.contains(&number);
         let recipients: Vec<(u16, Party, Wish)> = (0..)
@@ -61,7 +50,7 @@ impl Connection {
             &policy,
             &Asked {
                 from: &transaction.from,
-                header: &header,
+                header,
                 marks: &marks,
                 body: &body,
                 sender: &sender,
@@ -144,28 +133,6 @@ pub(super) fn count(automatic: Option<&Automatic>) {
         counter!(names::AUTOMATIC, "kind" => kind, "way" => way, "deed" => deed)
             .increment(ruling.recipients.len() as u64);
     }
-}
-
-/// What stands in front of the body: a header of so many bytes, and fields of ours.
-pub(super) async fn front_of(draft: &Draft, size: usize) -> Result<Vec<u8>, SpoolError> {
-    front(draft, 0, size.saturating_add(FRONT)).await
-}
-
-/// Up to `most` bytes from `at` on.
-async fn front(draft: &Draft, at: u64, most: usize) -> Result<Vec<u8>, SpoolError> {
-    let mut read = Vec::new();
-    while read.len() < most {
-        let from = at + read.len() as u64;
-        if from >= draft.len() {
-            break;
-        }
-        let piece: Bytes = draft.read_at(from, most - read.len()).await?;
-        if piece.is_empty() {
-            break;
-        }
-        read.extend_from_slice(&piece);
-    }
-    Ok(read)
 }
 
 fn wish_of(one: &Recipient) -> Wish {

@@ -7,19 +7,20 @@
 
 use metrics::counter;
 
-use super::automatic::front_of;
-use super::connection::{Connection, NOT_STORED};
+use super::connection::Connection;
 use super::device::Known;
+use super::front::Whole;
 use super::policy::Standing;
 use super::transaction::Transaction;
-use crate::base::ClientProof;
-use crate::mail::{header_end, header_fields};
+use crate::base::{ClientNames, ClientProof};
+use crate::mail::header_fields;
 use crate::route::{Admission, Origin};
 use crate::smtp::{ForwardPath, Reply};
-use crate::spool::Draft;
 use crate::telemetry::names;
 
-/// The field in which Exchange Online names the tenant whose mail it is; it writes it itself.
+/// The field in which Exchange Online names the tenant whose mail it is, by one of its domains
+/// (Microsoft KB 3079142). That it replaces one that a sender has written is promised nowhere, so
+/// who lists tenants has to try it (docs/tls.md); two of them count as none.
 const TENANT: &[u8] = b"X-OriginatorOrg";
 
 const NOT_OURS: Reply = Reply::new(
@@ -75,6 +76,7 @@ impl CertificateRights {
         let ClientProof::Names(names) = proof else {
             return Shown::default();
         };
+        let names = &names.hosts;
         let among = |listed: &[String]| names.iter().find(|name| listed.contains(name)).cloned();
         let (name, right) = if let Some(name) = among(&self.own) {
             (Some(name), Right::Relay)
@@ -144,6 +146,14 @@ impl Connection {
         name.filter(|_| !self.is_introduced())
     }
 
+    /// All that the client's certificate calls it, if it proves something.
+    pub(super) fn client_names(&self) -> Option<&ClientNames> {
+        match &self.tls.as_ref().filter(|_| !self.is_introduced())?.client {
+            ClientProof::Names(names) => Some(names),
+            ClientProof::None | ClientProof::Refused(_) => None,
+        }
+    }
+
     /// May a stranger be a recipient, as far as the client's certificate goes? Whose the message is
     /// shows in its header only: [`Self::tenant`].
     pub(super) fn admission_of_tenants(&self, to: &ForwardPath) -> Admission {
@@ -163,18 +173,14 @@ impl Connection {
     /// not of one (I11).
     pub(super) async fn tenant(
         &self,
-        (draft, size): (&Draft, usize),
+        whole: Whole<'_>,
         transaction: &Transaction,
     ) -> Result<Tenant, Reply> {
         if self.right() != Right::Tenants || self.known.device().is_some() {
             return Ok(Tenant::Unknown);
         }
-        let mut header = front_of(draft, size).await.map_err(|error| {
-            tracing::error!(%error, "a message could not be read");
-            NOT_STORED
-        })?;
-        header.truncate(header_end(&header));
-        if self.server.options.certificates.names_tenant(&header) {
+        let header = whole.header().await?;
+        if self.server.options.certificates.names_tenant(header) {
             return Ok(Tenant::Ours);
         }
         let door = self.doorway(Origin::Internet);
@@ -211,8 +217,13 @@ mod tests {
     #[test]
     fn names_count_to_the_letter_and_ones_own_before_those_of_many() {
         let of = |names: &[&str]| {
-            let names = names.iter().map(|&it| it.to_owned()).collect();
-            let shown = rights().of(&ClientProof::Names(names));
+            let hosts = names.iter().map(|&it| it.to_owned()).collect();
+            let shown = rights().of(&ClientProof::Names(ClientNames {
+                hosts,
+                // A common name is no host.
+                subject: Some("gw.partner.example".to_owned()),
+                issuer: None,
+            }));
             (shown.name.unwrap_or_default(), shown.right)
         };
         for (names, name, right) in [

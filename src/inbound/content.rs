@@ -2,11 +2,13 @@
 //! reason to refuse it found. Pure: bytes in, bytes out, and a verdict at the end.
 
 use super::Options;
+use super::front::{Front, Whole};
 use super::header_filter::{Found, HeaderFilter, Mending};
 use super::session::too_large;
 use crate::auth::Reading;
 use crate::route::Origin;
 use crate::smtp::{ChunkCheck, DataDecoder, Decoded, Reply};
+use crate::spool::Draft;
 
 /// One message on its way in.
 #[derive(Debug)]
@@ -23,6 +25,7 @@ pub(super) struct Content {
     decoded: Vec<u8>,
     /// Bytes for the spool, of the last call.
     kept: Vec<u8>,
+    front: Front,
 }
 
 #[derive(Debug)]
@@ -50,6 +53,16 @@ impl Content {
             refusal: None,
             decoded: Vec::new(),
             kept: Vec::new(),
+            front: Front::default(),
+        }
+    }
+
+    /// The message as it came, once it has come whole; `draft` has it.
+    pub(super) fn whole<'m>(&'m self, draft: &'m Draft) -> Whole<'m> {
+        Whole {
+            draft,
+            size: self.found().size,
+            front: &self.front,
         }
     }
 

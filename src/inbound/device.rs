@@ -5,16 +5,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::admission::Doorway;
-use super::automatic::front_of;
-use super::connection::{Connection, NOT_STORED};
+use super::connection::Connection;
 use super::content::Content;
+use super::front::Whole;
 use super::policy::Standing;
 use super::server::Server;
 use super::session::Hello;
 use super::submission::Submitter;
 use super::transaction::Transaction;
 use crate::device::{Device, Whose};
-use crate::mail::{header_end, header_fields, originators};
+use crate::mail::{header_fields, originators};
 use crate::route::{Admission, Origin};
 use crate::smtp::{ForwardPath, Mailbox, Reply, ReversePath};
 use crate::spool::Draft;
@@ -170,7 +170,7 @@ impl Connection {
         // Whose author is looked at as of everybody who has logged in is not looked at twice.
         let authored = match self.submitter() {
             Some(_) => Ok(()),
-            None => authored(device, (&draft, content.found().size)).await,
+            None => authored(device, content.whole(&draft)).await,
         };
         let begun = match authored {
             Ok(()) if !devices.is_current(device) => Err(CHANGED),
@@ -201,13 +201,8 @@ impl Connection {
 }
 
 /// May the device write as all those whom the header names as authors and as the sender?
-async fn authored(device: &Device, (draft, size): (&Draft, usize)) -> Result<(), Reply> {
-    let mut header = front_of(draft, size).await.map_err(|error| {
-        tracing::error!(%error, "a message could not be read");
-        NOT_STORED
-    })?;
-    header.truncate(header_end(&header));
-    if let Some(all) = authors(&header) {
+async fn authored(device: &Device, whole: Whole<'_>) -> Result<(), Reply> {
+    if let Some(all) = authors(whole.header().await?) {
         return all.iter().try_for_each(|one| device.write_as(one));
     }
     let name = &device.name;

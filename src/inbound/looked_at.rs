@@ -61,6 +61,7 @@ impl Connection {
                 hostname: &self.server.options.hostname,
                 login: self.login_told(),
                 tls: self.tls.as_ref(),
+                certificate: self.client_names(),
             },
         };
         // What this takes is taken only while a filter is asked.

@@ -17,6 +17,7 @@ mod content;
 mod crowd;
 mod current_bounds;
 mod device;
+mod front;
 mod header_filter;
 mod listener;
 mod load;

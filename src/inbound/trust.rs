@@ -55,7 +55,7 @@ impl Connection {
         mut transaction: Transaction,
         mut content: Content,
     ) -> Reply {
-        let whole = (&draft, content.found().size);
+        let whole = content.whole(&draft);
         let tenant = match self.tenant(whole, &transaction).await {
             Ok(tenant) => tenant,
             Err(reply) => return reply,
@@ -84,7 +84,7 @@ impl Connection {
         } else {
             Sealed::No
         };
-        let whole = (&draft, content.found().size);
+        let whole = content.whole(&draft);
         let judged = self.judge(whole, &mut transaction, (verdict.as_ref(), sealed));
         let judged = match judged.await {
             Ok(judged) => judged,

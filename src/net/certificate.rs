@@ -1,13 +1,9 @@
 //! When a certificate ends, and which hosts it is for: what rustls does not tell of X.509.
 
+use super::der::{INTEGER, SEQUENCE, element, elements, expect, extension, time};
+use super::distinguished::common_name;
 use crate::base::Timestamp;
 
-const INTEGER: u8 = 0x02;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-const SEQUENCE: u8 = 0x30;
-const OBJECT_IDENTIFIER: u8 = 0x06;
-const OCTET_STRING: u8 = 0x04;
 /// `[0] EXPLICIT Version`.
 const VERSION: u8 = 0xa0;
 /// `[3] EXPLICIT Extensions`.
@@ -26,14 +22,14 @@ pub(super) fn ends(der: &[u8]) -> Option<Timestamp> {
     let (validity, _) = validity(der)?;
     let (_, _not_before, rest) = element(validity)?;
     let (kind, not_after, _) = element(rest)?;
-    time(kind, std::str::from_utf8(not_after).ok()?)
+    time(kind, not_after)
 }
 
 /// `notBefore`.
 pub(super) fn begins(der: &[u8]) -> Option<Timestamp> {
     let (validity, _) = validity(der)?;
     let (kind, not_before, _) = element(validity)?;
-    time(kind, std::str::from_utf8(not_before).ok()?)
+    time(kind, not_before)
 }
 
 /// The content of `serialNumber`.
@@ -44,63 +40,49 @@ pub(super) fn serial(der: &[u8]) -> Option<Vec<u8>> {
 
 /// Does it name itself as who has signed it?
 pub(super) fn is_self_signed(der: &[u8]) -> bool {
-    let names = || {
-        let (issuer, rest) = expect(issued(der)?, SEQUENCE)?;
-        let (_validity, rest) = expect(rest, SEQUENCE)?;
-        let (subject, _) = expect(rest, SEQUENCE)?;
-        Some(issuer == subject)
-    };
-    names().unwrap_or(false)
+    parties(der).is_some_and(|(issuer, subject)| issuer == subject)
+}
+
+/// The common names of who has signed it, and of whose it is; as Postfix's `issuer_CN` and
+/// `peer_CN`, for filters. They prove no host.
+pub(super) fn common_names(der: &[u8]) -> (Option<String>, Option<String>) {
+    let names = parties(der).map(|(issuer, subject)| (common_name(issuer), common_name(subject)));
+    names.unwrap_or_default()
+}
+
+/// `issuer` and `subject`.
+fn parties(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (issuer, rest) = expect(issued(der)?, SEQUENCE)?;
+    let (_validity, rest) = expect(rest, SEQUENCE)?;
+    let (subject, _) = expect(rest, SEQUENCE)?;
+    Some((issuer, subject))
 }
 
 /// The `keyIdentifier` of its authority (RFC 5280 §4.2.1.1).
 pub(super) fn authority_key(der: &[u8]) -> Option<Vec<u8>> {
-    let (kind, key, _) = element(extension(der, AUTHORITY_KEY)?)?;
+    let (kind, key, _) = element(extension(extensions(der)?, AUTHORITY_KEY)?)?;
     (kind == KEY_IDENTIFIER).then(|| key.to_vec())
 }
 
 /// The host names of a certificate in DER, lower case: `dNSName` of its alternative names
 /// (RFC 5280 §4.2.1.6). None when it has none, or they cannot be read.
 pub(super) fn names(der: &[u8]) -> Vec<String> {
-    let mut rest = extension(der, ALTERNATIVE_NAMES).unwrap_or_default();
-    let mut names = Vec::new();
-    while let Some((kind, name, behind)) = element(rest) {
-        rest = behind;
+    let all = extensions(der).and_then(|all| extension(all, ALTERNATIVE_NAMES));
+    let hosts = elements(all.unwrap_or_default()).filter_map(|(kind, name)| {
         let name = std::str::from_utf8(name).ok();
-        let name =
-            name.filter(|name| kind == DNS_NAME && name.bytes().all(|it| it.is_ascii_graphic()));
-        names.extend(name.map(str::to_ascii_lowercase));
-    }
-    names
+        name.filter(|name| kind == DNS_NAME && name.bytes().all(|it| it.is_ascii_graphic()))
+    });
+    hosts.map(str::to_ascii_lowercase).collect()
 }
 
-/// What stands in the `SEQUENCE` of this extension.
-fn extension(der: &[u8], wanted: [u8; 3]) -> Option<&[u8]> {
+/// `extensions`.
+fn extensions(der: &[u8]) -> Option<&[u8]> {
     let (_, rest) = validity(der)?;
     let (_subject, rest) = expect(rest, SEQUENCE)?;
-    let (_key, mut rest) = expect(rest, SEQUENCE)?;
+    let (_key, rest) = expect(rest, SEQUENCE)?;
     // Unique identifiers may stand before them.
-    let extensions = loop {
-        match element(rest)? {
-            (EXTENSIONS, value, _) => break value,
-            (_, _, behind) => rest = behind,
-        }
-    };
-    let (mut extensions, _) = expect(extensions, SEQUENCE)?;
-    loop {
-        let (extension, behind) = expect(extensions, SEQUENCE)?;
-        extensions = behind;
-        let (name, rest) = expect(extension, OBJECT_IDENTIFIER)?;
-        if name != wanted {
-            continue;
-        }
-        // `critical` may stand before the value.
-        let value = match element(rest)? {
-            (OCTET_STRING, value, _) => value,
-            (_, _, behind) => expect(behind, OCTET_STRING)?.0,
-        };
-        return expect(value, SEQUENCE).map(|(content, _)| content);
-    }
+    let mut behind = elements(rest);
+    behind.find_map(|(kind, value)| (kind == EXTENSIONS).then_some(value))
 }
 
 /// `validity`, and what stands behind it.
@@ -124,53 +106,6 @@ fn numbered(der: &[u8]) -> Option<&[u8]> {
         (VERSION, _, rest) => rest,
         _ => to_be_signed,
     })
-}
-
-fn expect(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (found, value, rest) = element(der)?;
-    (found == tag).then_some((value, rest))
-}
-
-/// The tag, the value and what follows (X.690 §8.1).
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, der) = der.split_first()?;
-    let (&first, der) = der.split_first()?;
-    let (length, der) = if first < 0x80 {
-        (usize::from(first), der)
-    } else {
-        let digits = usize::from(first & 0x7f);
-        // Indefinite lengths are not DER, and nobody has a certificate of 2^32 bytes.
-        if digits == 0 || digits > 4 {
-            return None;
-        }
-        let (bytes, rest) = der.split_at_checked(digits)?;
-        let length = bytes
-            .iter()
-            .fold(0_usize, |sum, &byte| (sum << 8) | usize::from(byte));
-        (length, rest)
-    };
-    let (value, rest) = der.split_at_checked(length)?;
-    Some((tag, value, rest))
-}
-
-/// RFC 5280 §4.1.2.5: `YYMMDDHHMMSSZ`, or `YYYYMMDDHHMMSSZ`.
-fn time(kind: u8, text: &str) -> Option<Timestamp> {
-    let digits = text.strip_suffix('Z')?;
-    let long = match kind {
-        // §4.1.2.5.1: 50 to 99 is the last century.
-        UTC_TIME if digits.len() == 12 => {
-            let century = if digits < "50" { "20" } else { "19" };
-            format!("{century}{digits}")
-        }
-        GENERALIZED_TIME if digits.len() == 14 => digits.to_owned(),
-        _ => return None,
-    };
-    let at = jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", long).ok()?;
-    let at = at.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
-    // One that ended before 1970 has ended, too.
-    Some(Timestamp::from_millis(
-        u64::try_from(at.as_millisecond()).unwrap_or_default(),
-    ))
 }
 
 #[cfg(test)]
@@ -219,20 +154,6 @@ mod tests {
         let bare = CertificateParams::new(Vec::new()).unwrap();
         assert!(made(bare, Vec::new()).is_empty());
         assert!(names(b"junk").is_empty());
-    }
-
-    #[test]
-    fn a_time_that_is_none_is_not_guessed() {
-        for (kind, text) in [
-            (UTC_TIME, "270228000000"),
-            (UTC_TIME, "20270228000000Z"),
-            (UTC_TIME, "271328000000Z"),
-            (GENERALIZED_TIME, "20270228000000.5Z"),
-            (SEQUENCE, "270228000000Z"),
-            (UTC_TIME, "+10228000000Z"),
-        ] {
-            assert_eq!(time(kind, text), None, "{text}");
-        }
     }
 
     proptest! {

@@ -2,7 +2,13 @@
 //!
 //! Who shows none, or one that proves nothing, is let in as everybody is: what a certificate proves
 //! is found out behind the handshake, for sessions that go on, too. So it is always the authorities
-//! of this listener and of now that count, whatever a ticket carries.
+//! of this listener and of now that count, whatever a ticket carries; and so do their lists of
+//! revoked certificates.
+//!
+//! A list that has ended counts on: what it revokes stays revoked, and who is not in it is let in.
+//! An authority without a list is believed as if there were none at all. Both is told before and
+//! while it is so ([`AuthoritiesState`]): a platform is not shut out because a job that fetches a
+//! file has failed on a weekend.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -16,31 +22,46 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::certificate;
+use super::revocation::{RevocationState, Revoked};
 use super::tls_check::authorities_of;
-use crate::base::{ClientProof, Timestamp, read_regular};
+use crate::base::{ClientNames, ClientProof, Timestamp, read_regular};
 use crate::limits;
 
-/// The authorities of a PEM file, which may change while we run.
+/// Where it stands which certificates of clients count.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientFiles {
+    /// PEM file of the authorities from which they come.
+    pub authorities: PathBuf,
+    /// Files with lists of revoked ones, PEM or DER.
+    pub lists: Vec<PathBuf>,
+}
+
+/// The authorities of a PEM file and what they have revoked, which may change while we run.
 #[derive(Debug)]
 pub struct ClientAuthorities {
-    file: PathBuf,
+    files: ClientFiles,
     loaded: RwLock<Loaded>,
 }
 
 #[derive(Debug)]
 struct Loaded {
     known: Known,
-    /// Why the file that is there now is not used.
+    /// Why the files that are there now are not used.
     refused: Option<String>,
-    /// When it was changed last; also set after a failed reload, which is reported once.
-    changed: Option<SystemTime>,
+    /// When each was changed last; also set after a failed reload, which is reported once.
+    changed: Vec<Option<Changed>>,
 }
+
+/// When a file was changed last, and how long it is.
+type Changed = (SystemTime, u64);
 
 #[derive(Debug)]
 struct Known {
     verifier: Arc<dyn ClientCertVerifier>,
     /// When the last of them ends, if that can be read.
     ends: Option<Timestamp>,
+    lists: Vec<RevocationState>,
+    unlisted: Vec<String>,
 }
 
 /// How authorities stand.
@@ -50,7 +71,11 @@ pub struct AuthoritiesState {
     pub file: PathBuf,
     /// When the last of them ends, and nobody is known any more; `None`: that cannot be read.
     pub ends: Option<Timestamp>,
-    /// A newer file is there and cannot be used: why.
+    /// Their lists of revoked certificates, in the order of their files.
+    pub lists: Vec<RevocationState>,
+    /// Those of them that have no list, while others have one; for people.
+    pub unlisted: Vec<String>,
+    /// Newer files are there and cannot be used: why.
     pub refused: Option<String>,
 }
 
@@ -58,44 +83,46 @@ impl ClientAuthorities {
     /// Reads them.
     ///
     /// # Errors
-    /// What is wrong with the file, for people.
-    pub fn load(file: &Path) -> Result<Self, String> {
-        let changed = changed(file);
+    /// What is wrong with which file, for people.
+    pub fn load(files: &ClientFiles) -> Result<Self, String> {
+        let changed = files.changed();
         let loaded = Loaded {
-            known: read(file)?,
+            known: files.read()?,
             refused: None,
             changed,
         };
         Ok(Self {
-            file: file.to_owned(),
+            files: files.clone(),
             loaded: RwLock::new(loaded),
         })
     }
 
-    /// How they stand; a file that has changed is read first.
+    /// How they stand; files that have changed are read first.
     #[must_use]
     pub fn state(&self) -> AuthoritiesState {
         self.refresh();
         let loaded = self.loaded();
         AuthoritiesState {
-            file: self.file.clone(),
+            file: self.files.authorities.clone(),
             ends: loaded.known.ends,
+            lists: loaded.known.lists.clone(),
+            unlisted: loaded.known.unlisted.clone(),
             refused: loaded.refused.clone(),
         }
     }
 
-    /// A file that has changed is read; while it cannot be used the old authorities count.
+    /// Files of which one has changed are read; while one cannot be used what was known counts.
     fn refresh(&self) {
-        let now = changed(&self.file);
+        let now = self.files.changed();
         if self.loaded().changed == now {
             return;
         }
-        let read = read(&self.file);
+        let read = self.files.read();
         let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
         loaded.changed = now;
         match read {
             Ok(known) => {
-                let file = self.file.display();
+                let file = self.files.authorities.display();
                 tracing::info!(%file, "authorities of clients read again");
                 (loaded.known, loaded.refused) = (known, None);
             }
@@ -121,11 +148,16 @@ impl ClientAuthorities {
             return ClientProof::Refused(error.to_string());
         }
         // RFC 9525 §2, RFC 5280 §4.2.1.6: a common name is no host.
-        let names = certificate::names(leaf);
-        if names.is_empty() {
+        let hosts = certificate::names(leaf);
+        if hosts.is_empty() {
             return ClientProof::Refused("it names no host (subjectAltName)".to_owned());
         }
-        ClientProof::Names(names)
+        let (issuer, subject) = certificate::common_names(leaf);
+        ClientProof::Names(ClientNames {
+            hosts,
+            subject,
+            issuer,
+        })
     }
 
     fn loaded(&self) -> RwLockReadGuard<'_, Loaded> {
@@ -133,20 +165,37 @@ impl ClientAuthorities {
     }
 }
 
-fn changed(file: &Path) -> Option<SystemTime> {
-    let found = std::fs::metadata(file).and_then(|found| found.modified());
-    found.ok()
-}
+impl ClientFiles {
+    fn changed(&self) -> Vec<Option<Changed>> {
+        let files = [&self.authorities].into_iter().chain(&self.lists);
+        let found = files.map(|file| {
+            let found = std::fs::metadata(file).ok()?;
+            Some((found.modified().ok()?, found.len()))
+        });
+        found.collect()
+    }
 
-fn read(file: &Path) -> Result<Known, String> {
-    let pem = read_regular(file, limits::PEM_FILE)
-        .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
-    let (roots, ends) = authorities_of(file, &pem)?;
-    let provider = Arc::new(ring::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-        .build()
-        .map_err(|error| format!("{}: {error}", file.display()))?;
-    Ok(Known { verifier, ends })
+    fn read(&self) -> Result<Known, String> {
+        let file: &Path = &self.authorities;
+        let pem = read_regular(file, limits::PEM_FILE)
+            .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+        let (roots, ends) = authorities_of(file, &pem)?;
+        let (roots, provider) = (Arc::new(roots), Arc::new(ring::default_provider()));
+        let revoked = Revoked::read(&self.lists, &roots, &provider)?;
+        // RFC 5280 §6.3.3 leaves it open what becomes of who is in no list. `nextUpdate` is not
+        // enforced: an old list is better than none, and than nobody.
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider)
+            .with_crls(revoked.lists)
+            .allow_unknown_revocation_status()
+            .build()
+            .map_err(|error| format!("{}: {error}", file.display()))?;
+        Ok(Known {
+            verifier,
+            ends,
+            lists: revoked.states,
+            unlisted: revoked.unlisted,
+        })
+    }
 }
 
 /// Asks each client for a certificate, and lets everybody in. That the client has the key of the

@@ -4,18 +4,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
+    CrlIssuingDistributionPoint, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber,
+};
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::ring;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, HandshakeKind, SignatureScheme, SupportedProtocolVersion};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsConnector;
 
 use super::tls_resumption_tests::Anybody;
-use super::{AcceptTls as _, ClientAuthorities, TlsServer};
-use crate::base::ClientProof;
+use super::{AcceptTls as _, ClientAuthorities, ClientFiles, TlsServer, certificate};
+use crate::base::{ClientNames, ClientProof};
 
 const BOTH: [&SupportedProtocolVersion; 2] = [&rustls::version::TLS12, &rustls::version::TLS13];
 
@@ -118,13 +122,27 @@ async fn greet(
 fn door(folder: &Path, file: &str, known: &Authority) -> (TlsServer, TlsServer) {
     let plain = TlsServer::self_signed(folder, "mx.example.org").unwrap();
     std::fs::write(folder.join(file), &known.pem).unwrap();
-    let authorities = ClientAuthorities::load(&folder.join(file)).unwrap();
+    let authorities = ClientAuthorities::load(&alone(&folder.join(file))).unwrap();
     let asking = plain.asking(Arc::new(authorities)).unwrap();
     (plain, asking)
 }
 
+/// Authorities without lists of what they have revoked.
+fn alone(file: &Path) -> ClientFiles {
+    ClientFiles {
+        authorities: file.to_owned(),
+        lists: Vec::new(),
+    }
+}
+
 fn named(host: &str) -> ClientProof {
-    ClientProof::Names(vec![host.to_owned()])
+    // As they are made here.
+    let common = || Some("rcgen self signed cert".to_owned());
+    ClientProof::Names(ClientNames {
+        hosts: vec![host.to_owned()],
+        subject: common(),
+        issuer: common(),
+    })
 }
 
 fn why(proof: &ClientProof) -> &str {
@@ -145,7 +163,7 @@ async fn a_certificate_is_a_name_or_nothing_and_nobody_is_shut_out() {
     let mut servers_only = CertificateParams::new(host()).unwrap();
     servers_only.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let mut nameless = CertificateParams::new(Vec::new()).unwrap();
-    let common = rcgen::DnType::CommonName;
+    let common = DnType::CommonName;
     nameless
         .distinguished_name
         .push(common, "gw.partner.example");
@@ -219,7 +237,7 @@ fn authorities_that_cannot_be_used_leave_those_that_were() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("known.pem");
     std::fs::write(&file, authority().pem).unwrap();
-    let authorities = ClientAuthorities::load(&file).unwrap();
+    let authorities = ClientAuthorities::load(&alone(&file)).unwrap();
     let good = authorities.state();
     assert!(good.ends.is_some() && good.refused.is_none(), "{good:?}");
     std::fs::write(&file, "junk").unwrap();
@@ -229,5 +247,183 @@ fn authorities_that_cannot_be_used_leave_those_that_were() {
     let bad = authorities.state();
     assert!(bad.refused.unwrap().contains("holds no certificate"));
     assert_eq!(bad.ends, good.ends);
-    assert!(ClientAuthorities::load(&file).is_err());
+    assert!(ClientAuthorities::load(&alone(&file)).is_err());
+}
+
+/// A list by this authority; `point`: of a part of what it has revoked.
+fn list(by: &Authority, revoked: &[&Identity], point: Option<&str>) -> Vec<u8> {
+    let day = |day| rcgen::date_time_ymd(2026, 1, day);
+    let revoked = revoked.iter().map(|(chain, _)| RevokedCertParams {
+        serial_number: SerialNumber::from(certificate::serial(&chain[0]).unwrap()),
+        revocation_time: day(2),
+        reason_code: None,
+        invalidity_date: None,
+    });
+    let params = CertificateRevocationListParams {
+        this_update: day(1),
+        next_update: day(31),
+        crl_number: SerialNumber::from(1_u64),
+        issuing_distribution_point: point.map(|uri| CrlIssuingDistributionPoint {
+            distribution_point: CrlDistributionPoint {
+                uris: vec![uri.to_owned()],
+            },
+            scope: None,
+        }),
+        revoked_certs: revoked.collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    params.signed_by(&by.issuer).unwrap().der().to_vec()
+}
+
+/// An authority of this name.
+fn called(name: &str) -> Authority {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    let key = KeyPair::generate().unwrap();
+    let pem = params.self_signed(&key).unwrap().pem();
+    let issuer = Issuer::new(params, key);
+    Authority { pem, issuer }
+}
+
+/// A folder in which these authorities stand, and their files with these lists.
+fn lists(folder: &Path, known: &[&Authority], lists: &[&[u8]]) -> ClientFiles {
+    let authorities = folder.join("known.pem");
+    let pem: Vec<_> = known.iter().map(|it| &*it.pem).collect();
+    std::fs::write(&authorities, pem.concat()).unwrap();
+    let lists = lists.iter().zip(0..).map(|(list, number)| {
+        let file = folder.join(format!("{number}.crl"));
+        std::fs::write(&file, list).unwrap();
+        file
+    });
+    ClientFiles {
+        authorities,
+        lists: lists.collect(),
+    }
+}
+
+#[test]
+fn who_is_revoked_is_nobody_and_who_is_in_no_list_is_who_he_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let (own, other) = (called("Own CA"), called("Other CA"));
+    let (good, stolen) = (own.sign_for("gw.example"), own.sign_for("gw.example"));
+    let unlisted = other.sign_for("gw.example");
+    // It ended in January 2026, and counts.
+    let made = list(&own, &[&stolen], None);
+    let files = lists(folder.path(), &[&own, &other], &[&made]);
+    let authorities = ClientAuthorities::load(&files).unwrap();
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(1_900_000_000));
+    let prove = |identity: &Identity| authorities.prove(Some(&identity.0), now);
+    assert!(
+        matches!(prove(&good), ClientProof::Names(_)),
+        "{:?}",
+        prove(&good)
+    );
+    assert!(matches!(prove(&unlisted), ClientProof::Names(_)));
+    assert!(
+        why(&prove(&stolen)).contains("Revoked"),
+        "{:?}",
+        prove(&stolen)
+    );
+    let state = authorities.state();
+    assert_eq!(state.unlisted, ["CN=Other CA"]);
+    let [told] = state.lists.as_slice() else {
+        panic!("{state:?}");
+    };
+    assert_eq!((&*told.issuer, told.revoked), ("CN=Own CA", 1));
+    let moment = |text: &str| text.parse().ok();
+    assert_eq!(told.ends, moment("2026-01-31T00:00:00Z"));
+    assert_eq!(told.due, moment("2026-01-21T00:00:00Z"));
+    let day = Duration::from_secs(86_400);
+    assert_eq!(told.before(day * 21), day * 10);
+    assert_eq!(told.before(day), day);
+    // Without lists nobody is asked for.
+    let bare = ClientAuthorities::load(&alone(&files.authorities)).unwrap();
+    assert!(bare.state().unlisted.is_empty());
+    let proof = bare.prove(Some(&stolen.0), now);
+    assert!(matches!(proof, ClientProof::Names(_)), "{proof:?}");
+}
+
+#[test]
+fn lists_that_would_shut_people_out_or_hide_something_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (own, other, same) = (called("Own CA"), called("Other CA"), called("Own CA"));
+    let stolen = own.sign_for("gw.example");
+    let read = |known: &[&Authority], made: &[&[u8]]| {
+        let files = lists(folder.path(), known, made);
+        ClientAuthorities::load(&files).map(|it| it.state().lists.len())
+    };
+    let (whole, empty) = (list(&own, &[&stolen], None), list(&own, &[], None));
+    let parts = ["http://a.example/1", "http://a.example/2"].map(|it| list(&own, &[], Some(it)));
+    let pem = |der: &[u8]| {
+        let text = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, der);
+        let lines: Vec<_> = text.as_bytes().chunks(64).collect();
+        let lines = lines.join(&b'\n');
+        let lines = String::from_utf8(lines).unwrap();
+        format!("-----BEGIN X509 CRL-----\n{lines}\n-----END X509 CRL-----\n")
+    };
+    assert_eq!(read(&[&own], &[&whole]), Ok(1));
+    let both = pem(&whole) + &pem(&list(&other, &[], None));
+    assert_eq!(read(&[&own, &other], &[both.as_bytes()]), Ok(2));
+    assert_eq!(read(&[&own], &[&parts[0], &parts[1]]), Ok(2));
+    // Its authority shows itself in a handshake.
+    assert_eq!(read(&[&other], &[&whole]), Ok(1));
+    let cut = pem(&whole);
+    let cut = &cut.as_bytes()[..cut.len() / 2];
+    for (known, made, what) in [
+        (
+            &[&own][..],
+            &[b"junk".as_slice()][..],
+            "0.crl cannot be used",
+        ),
+        (
+            &[&own],
+            &[&whole[..whole.len() - 1]],
+            "0.crl cannot be used",
+        ),
+        (&[&own], &[cut], "0.crl: "),
+        (
+            &[&own],
+            &[own.pem.as_bytes()],
+            "holds no list of revoked certificates",
+        ),
+        (
+            &[&same],
+            &[&whole],
+            "is not by the authority CN=Own CA of client_ca",
+        ),
+        (
+            &[&own, &same],
+            &[&whole],
+            "several authorities CN=Own CA with different keys",
+        ),
+        (
+            &[&own],
+            &[&empty, &whole],
+            "one of several lists of CN=Own CA",
+        ),
+        (
+            &[&own],
+            &[&parts[0], &whole],
+            "one of several lists of CN=Own CA",
+        ),
+        (
+            &[&own],
+            &[&parts[0], &parts[0]],
+            "one of several lists of CN=Own CA",
+        ),
+    ] {
+        let told = read(known, made).unwrap_err();
+        assert!(told.contains(what), "{what}: {told}");
+    }
+    let gone = ClientFiles {
+        authorities: folder.path().join("known.pem"),
+        lists: vec![folder.path().join("gone.crl")],
+    };
+    assert!(
+        ClientAuthorities::load(&gone)
+            .unwrap_err()
+            .contains("gone.crl cannot be read")
+    );
 }

@@ -140,10 +140,10 @@ fn mail_parameters(delivery: &Delivery, extensions: &Extensions) -> MailParamete
 /// Why this server cannot be given this message, before a word is said about it.
 pub(super) fn obstacle(delivery: &Delivery, link: &Link, peer: &str) -> Option<Failure> {
     let extensions = &link.extensions;
-    if let Some(why) = breaks_promise(delivery, link) {
+    if let Some((status, why)) = breaks_promise(delivery, link) {
         // RFC 8689 §4.2.1. It is the way that lacks something, not the message.
         let text = format!("{NOT_SENT}the message requires TLS on its whole way, and {peer} {why}");
-        let reply = Reply::with_text(550, (5, 7, 30), text);
+        let reply = Reply::with_text(550, status, text);
         return Some(Failure {
             cause: Some(Cause::Lacking),
             ..Failure::replied(Blame::Recipient, reply)
@@ -174,14 +174,18 @@ pub(super) fn obstacle(delivery: &Delivery, link: &Link, peer: &str) -> Option<F
     })
 }
 
-/// What a server lacks to get a message with REQUIRETLS.
-fn breaks_promise(delivery: &Delivery, link: &Link) -> Option<&'static str> {
-    if !delivery.envelope.parameters.requiretls {
+/// What a server lacks to get a message with REQUIRETLS, and the status for it.
+fn breaks_promise(delivery: &Delivery, link: &Link) -> Option<((u8, u16, u16), &'static str)> {
+    let envelope = &delivery.envelope;
+    // §4.2.1 is about messages with a sender, and §5: a report is not thrown away because of it.
+    if !envelope.parameters.requiretls || envelope.from.mailbox().is_none() {
         return None;
     }
     match link.proof {
-        Proof::Nothing => Some("has not proven who it is"),
-        Proof::Identity if !link.extensions.requiretls => Some("does not offer REQUIRETLS"),
+        Proof::Nothing => Some(((5, 7, 10), "has not proven who it is")),
+        Proof::Identity if !link.extensions.requiretls => {
+            Some(((5, 7, 30), "does not offer REQUIRETLS"))
+        }
         Proof::Identity => None,
     }
 }

@@ -79,11 +79,14 @@ impl Link {
             }
             match step {
                 Step::Send(line) => wire.send(line.as_bytes(), greeting.stage()).await?,
-                Step::Ready(extensions) => {
+                Step::Ready(mut extensions) => {
+                    let proof = proof(manner, protection.as_ref());
+                    // RFC 8689 §2: it is said to nobody else, whatever he offers.
+                    extensions.requiretls &= proof == Proof::Identity;
                     return Ok(Self {
                         wire,
                         extensions,
-                        proof: proof(manner, protection.as_ref()),
+                        proof,
                         tls: protection,
                     });
                 }

@@ -180,7 +180,12 @@ pub(super) fn counts_as_rejected(failure: &Failure) -> bool {
 /// (RFC 8689 §8.4)? Anybody can write such messages, and other mail is none the worse for it.
 fn asks_too_much(failure: &Failure) -> bool {
     let status = failure.reply.as_ref().and_then(|reply| reply.enhanced);
-    status.is_some_and(|status| matches!((status.subject, status.detail), (6, 7) | (7, 30)))
+    status.is_some_and(|status| match (status.subject, status.detail) {
+        (6, 7) | (7, 30) => true,
+        // What we say of a way. A server says it of a login that it wants encrypted.
+        (7, 10) => failure.cause == Some(Cause::Lacking),
+        _ => false,
+    })
 }
 
 /// Does a backend refuse to pass mail on to a stranger? That is about us, and not about the

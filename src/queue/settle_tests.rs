@@ -343,6 +343,8 @@ fn what_wants_too_much_says_nothing_about_a_backend() {
             false,
         ),
         ("550 5.7.1 Relaying denied", true),
+        // Said by a server it is about a login; what we say ourselves follows.
+        ("550 5.7.10 Encryption needed", true),
     ] {
         let reply = Reply::parse(&[line]).unwrap();
         let failure = Failure {
@@ -362,4 +364,13 @@ fn what_wants_too_much_says_nothing_about_a_backend() {
             assert_eq!(event.name(), expected, "{line} {known:?}");
         }
     }
+    let reply = Reply::parse(&["550 5.7.10 Not sent: the message requires TLS"]).unwrap();
+    let failure = Failure {
+        cause: Some(Cause::Lacking),
+        ..Failure::replied(Blame::Recipient, reply)
+    };
+    assert!(!counts_as_rejected(&failure));
+    let attempt = attempt(&backend, Known::Stranger);
+    let event = settle(Outcome::Failed(failure), &attempt, NOW, 0.5);
+    assert_eq!(event.name(), "bounced");
 }

@@ -196,35 +196,68 @@ impl State {
         let name = job.targets.front()?.clone();
         self.busy.enter_row(&mut job);
         let (strangers, windows) = (&mut self.strangers, &mut self.windows);
-        let target = self.targets.entry(name).or_insert_with_key(|name| Target {
-            row: Row::default(),
-            workers: 0,
-            idle: 0,
-            window: match name {
-                DeliveryTarget::Backend(backend) => windows.remove(backend),
-                DeliveryTarget::Domain(_)
-                | DeliveryTarget::Lenient(_)
-                | DeliveryTarget::Relay(_) => {
-                    *strangers += 1;
-                    None
+        let target = self
+            .targets
+            .entry(name.clone())
+            .or_insert_with_key(|name| Target {
+                row: Row::default(),
+                workers: 0,
+                idle: 0,
+                window: match name {
+                    DeliveryTarget::Backend(backend) => windows.remove(backend),
+                    DeliveryTarget::Domain(_)
+                    | DeliveryTarget::Lenient(_)
+                    | DeliveryTarget::Relay(_) => {
+                        *strangers += 1;
+                        None
+                    }
                 }
-            }
-            .unwrap_or(Window::new()),
-            more: false,
-            recalled: 0,
-            wake: Arc::default(),
-        });
+                .unwrap_or(Window::new()),
+                more: false,
+                recalled: 0,
+                wake: Arc::default(),
+            });
         target.window.configure(&limits);
         target.row.push(job);
         if target.idle > 0 {
             target.wake.notify_one();
             return Some(Pushed::Queued);
         }
-        if target.workers < target.window.size() {
-            target.workers += 1;
-            return Some(Pushed::StartWorker);
+        Some(if self.adds_worker(&name) {
+            Pushed::StartWorker
+        } else {
+            Pushed::Queued
+        })
+    }
+
+    /// Counts one more worker, if there may be one.
+    fn adds_worker(&mut self, name: &DeliveryTarget) -> bool {
+        let allowed = self.allowed(name);
+        let Some(target) = self.targets.get_mut(name) else {
+            return false;
+        };
+        let adds = target.workers < allowed;
+        target.workers += usize::from(adds);
+        // One that waits has to see that it is one too many now.
+        if adds
+            && let Some(twin) = twin(name).and_then(|it| self.targets.get(&it))
+            && twin.idle > 0
+        {
+            twin.wake.notify_one();
         }
-        Some(Pushed::Queued)
+        adds
+    }
+
+    /// Connections that a next hop may have now. Both ways to the hosts of a domain share their
+    /// number: each has one at least, which the other one gives up for it.
+    fn allowed(&self, name: &DeliveryTarget) -> usize {
+        let Some(target) = self.targets.get(name) else {
+            return 0;
+        };
+        let twin = twin(name).and_then(|it| self.targets.get(&it));
+        let taken = twin.map_or(0, |it| it.workers);
+        let left = target.window.limit().saturating_sub(taken).max(1);
+        target.window.size().min(left)
     }
 
     /// The next job of a next hop.
@@ -307,10 +340,8 @@ impl State {
             return false;
         };
         target.window.succeed(now);
-        let start =
-            target.idle == 0 && !target.row.is_empty() && target.workers < target.window.size();
-        target.workers += usize::from(start);
-        start
+        let is_wanted = target.idle == 0 && !target.row.is_empty();
+        is_wanted && self.adds_worker(name)
     }
 
     /// The next hop has trouble.
@@ -354,11 +385,10 @@ impl State {
         )
     }
 
-    /// May this worker go on, or are there more than the window allows?
+    /// May this worker go on, or are there more than allowed?
     pub(super) fn is_surplus(&self, name: &DeliveryTarget) -> bool {
-        self.targets
-            .get(name)
-            .is_none_or(|target| target.workers > target.window.size())
+        let target = self.targets.get(name);
+        target.is_none_or(|target| target.workers > self.allowed(name))
     }
 
     /// A worker has ended; a next hop without jobs and workers is forgotten. Returns whether
@@ -394,6 +424,19 @@ impl State {
     }
 }
 
+/// The other way to the same hosts.
+fn twin(name: &DeliveryTarget) -> Option<DeliveryTarget> {
+    match name {
+        DeliveryTarget::Domain(domain) => Some(DeliveryTarget::Lenient(domain.clone())),
+        DeliveryTarget::Lenient(domain) => Some(DeliveryTarget::Domain(domain.clone())),
+        DeliveryTarget::Backend(_) | DeliveryTarget::Relay(_) => None,
+    }
+}
+
 const fn is_backend(name: &DeliveryTarget) -> bool {
     matches!(name, DeliveryTarget::Backend(_))
 }
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

@@ -58,6 +58,11 @@ impl Window {
         self.size.min(self.limit)
     }
 
+    /// Connections that it can have at most.
+    pub(super) const fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// A delivery went well.
     pub(super) fn succeed(&mut self, now: Duration) {
         match &mut self.opening {

@@ -38,14 +38,14 @@ impl Authority {
 }
 
 /// A message of whoever has this certificate, with these fields.
-struct Sending<'a> {
-    place: &'a Place,
-    shows: Option<&'a str>,
-    fields: &'a [&'a str],
+pub(crate) struct Sending<'a> {
+    pub(crate) place: &'a Place,
+    pub(crate) shows: Option<&'a str>,
+    pub(crate) fields: &'a [&'a str],
 }
 
 impl Sending<'_> {
-    fn to(&self, to: &str, subject: &str) -> Result<(), String> {
+    pub(crate) fn to(&self, to: &str, subject: &str) -> Result<(), String> {
         let server = self.place.smtp.to_string();
         let subject = format!("Subject: {subject}");
         let mut arguments = vec!["--server", &server, "--tls", "--timeout", "60"];
@@ -65,7 +65,7 @@ impl Sending<'_> {
     }
 }
 
-fn configure(place: &Place, ours: &Platform, relay: &Platform) {
+pub(crate) fn configure(place: &Place, ours: &Platform, relay: &Platform) {
     place.configure(
         ours.address,
         &format!("[outbound]\nrelay = [\"{}\"]\n", relay.address),
@@ -79,7 +79,8 @@ fn configure(place: &Place, ours: &Platform, relay: &Platform) {
     std::fs::write(&file, text.replace("[[listener]]\n", &door)).unwrap();
 }
 
-const DENIED: &str = "550 5.7.1 Relaying denied: this server takes no mail for that domain";
+pub(crate) const DENIED: &str =
+    "550 5.7.1 Relaying denied: this server takes no mail for that domain";
 const NO_TENANT: &str = "550 5.7.1 Through this certificate only tenants of ours may relay, and \
     X-OriginatorOrg names none";
 

@@ -25,6 +25,7 @@ mod ordered;
 mod pebble;
 mod place;
 mod platform;
+mod revoked;
 mod sockets;
 mod stop;
 mod testssl;

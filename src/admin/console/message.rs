@@ -144,6 +144,11 @@ fn facts(message: &MessageView, moments: &Moments) -> Vec<(&'static str, String)
     for (name, value) in known {
         facts.extend(value.as_ref().map(|value| (name, visible(value))));
     }
+    facts.extend(
+        message
+            .tls_wish
+            .map(|wish| ("TLS on its way", wish.to_string())),
+    );
     facts.push(("Size", bytes(message.size)));
     let peer = match peer.address.as_str() {
         "" => format!("tideover itself, {}", peer.protocol),

@@ -40,15 +40,24 @@ fn certificates(config: &Config, now: Timestamp) -> impl Iterator<Item = (&'stat
     let door = door.map(|door| door.states()).unwrap_or_default();
     let mail = mail.into_iter().map(|state| ("tls.certificate", state));
     let door = door.into_iter().map(|state| ("admin.certificate", state));
-    let own = mail.chain(door).map(|(key, state)| {
+    let own = mail.chain(door).map(move |(key, state)| {
         let what = format!("the certificate {}", state.file.display());
-        (key, what, state.ends)
+        (key, what, state.ends, before)
     });
-    let authorities = client_authorities(config).into_iter().map(|state| {
-        let what = format!("the last authority of clients in {}", state.file.display());
-        ("listener.client_ca", what, state.ends)
-    });
-    own.chain(authorities).filter_map(move |(key, what, ends)| {
+    let authorities = client_authorities(config)
+        .into_iter()
+        .flat_map(move |state| {
+            let what = format!("the last authority of clients in {}", state.file.display());
+            let lists = state.lists.into_iter().map(move |list| {
+                let (issuer, file) = (&list.issuer, list.file.display());
+                let what = format!("the list of what {issuer} has revoked, {file},");
+                ("listener.client_crl", what, list.ends, list.before(before))
+            });
+            let authorities = ("listener.client_ca", what, state.ends, before);
+            [authorities].into_iter().chain(lists)
+        });
+    let all = own.chain(authorities);
+    all.filter_map(move |(key, what, ends, before)| {
         let ends = ends?;
         if ends <= now {
             let what = format!("{what} has ended on {ends}: put a new one there");
@@ -74,11 +83,9 @@ fn orders(config: &Config) -> Option<String> {
 
 /// From which certificates of clients come; read just now.
 pub(super) fn client_authorities(config: &Config) -> BTreeSet<AuthoritiesState> {
-    let files = config
-        .listeners
-        .iter()
-        .filter_map(|one| one.client_ca.as_ref());
-    let read = files.filter_map(|file| ClientAuthorities::load(file).ok());
+    let listeners = config.listeners.iter();
+    let files = listeners.filter_map(|one| one.client_ca.as_ref());
+    let read = files.filter_map(|files| ClientAuthorities::load(files).ok());
     read.map(|it| it.state()).collect()
 }
 

@@ -11,12 +11,12 @@ use super::relay_watch::all_tests;
 use crate::admin::{CheckCertificate, CheckDepth, CheckDns, CheckFilter, CheckProblem, CheckView};
 use crate::automatic::Policy;
 use crate::backend::Board;
-use crate::base::Clock;
+use crate::base::{Clock, Timestamp};
 use crate::config::{self, Config, Problem};
 use crate::cutover::{Report, Verdict};
 use crate::directory::{Directory, DirectoryHandle};
 use crate::filter::{self, Filters, Probed};
-use crate::net::{Dns, TcpDial};
+use crate::net::{AuthoritiesState, Dns, TcpDial};
 use crate::route::{RelayTest, Router};
 use machine::{client_authorities, of_this_machine};
 
@@ -219,12 +219,28 @@ fn made_by_others(config: &Config) -> Vec<String> {
         let (hosts, directory) = (acme.hosts.join(", "), acme.directory);
         format!("{hosts}: certificate by {directory}, next {}", acme.next)
     });
-    let clients = client_authorities(config).into_iter().map(|state| {
-        let file = state.file.display();
-        let ends = state.ends;
-        let ends = ends.map(|ends| format!(", the last one until {ends}"));
-        let ends = ends.unwrap_or_default();
-        format!("clients are known by authorities of {file}{ends}")
-    });
+    let clients = client_authorities(config).into_iter().flat_map(known_by);
     acme.into_iter().chain(clients).collect()
+}
+
+/// By which authorities clients are known, and what those have revoked.
+fn known_by(state: AuthoritiesState) -> Vec<String> {
+    let until = |what: &str, ends: Option<Timestamp>| {
+        ends.map_or_else(String::new, |ends| format!(", {what}{ends}"))
+    };
+    let (file, ends) = (
+        state.file.display(),
+        until("the last one until ", state.ends),
+    );
+    let mut lines = vec![format!("clients are known by authorities of {file}{ends}")];
+    lines.extend(state.lists.into_iter().map(|list| {
+        let (file, ends) = (list.file.display(), until("until ", list.ends));
+        format!(
+            "  {} has revoked {} ({file}{ends})",
+            list.issuer, list.revoked
+        )
+    }));
+    let unlisted = state.unlisted.into_iter();
+    lines.extend(unlisted.map(|issuer| format!("  what {issuer} has revoked is not known")));
+    lines
 }

@@ -3,7 +3,7 @@
 use super::milter::{self, Milter, packet};
 use super::rspamd::{self, Rspamd, good};
 use super::*;
-use crate::base::TlsInfo;
+use crate::base::{ClientNames, TlsInfo};
 
 fn tls(cipher: &str) -> TlsInfo {
     TlsInfo {
@@ -69,6 +69,40 @@ async fn a_milter_hears_of_a_login_and_of_tls() {
             "Mi|{id}|{{mail_addr}}||{{auth_authen}}|ann@example.org|{{auth_type}}|SCRAM-SHA-256|"
         );
         assert_eq!(macros[2], expected);
+    }
+}
+
+/// As Postfix tells it: names of people's choice, and none that is not there.
+#[tokio::test]
+async fn a_milter_hears_of_a_certificate() {
+    let names = |subject: Option<&str>, issuer: Option<&str>| ClientNames {
+        hosts: vec!["gw.partner.example".to_owned()],
+        subject: subject.map(str::to_owned),
+        issuer: issuer.map(str::to_owned),
+    };
+    for (names, expected) in [
+        (
+            names(Some("The gateway"), Some("Partner CA")),
+            "{cert_subject}|The gateway|{cert_issuer}|Partner CA|",
+        ),
+        (
+            names(None, Some("Partner\0\r\nCA")),
+            "{cert_issuer}|Partner???CA|",
+        ),
+        (names(None, None), ""),
+    ] {
+        let milter = Milter::new(milter::Manner::new(6, 0));
+        let filters = milter::asking(&milter, milter::options());
+        let recipients = ann();
+        let mut subject = subject("a", Standing::Stranger, &recipients);
+        let tls = tls("TLS_AES_256_GCM_SHA384");
+        (subject.bearer.tls, subject.bearer.certificate) = (Some(&tls), Some(&names));
+        filters.check(subject, &milter::LETTER).await.unwrap();
+        let macros = milter.told(b'D');
+        assert!(
+            macros[1].ends_with(&format!("{{cipher_bits}}|256|{expected}")),
+            "{macros:?}"
+        );
     }
 }
 

@@ -239,6 +239,7 @@ pub(super) fn subject<'s>(
             hostname: "mx.example.org",
             login: None,
             tls: None,
+            certificate: None,
         },
     }
 }

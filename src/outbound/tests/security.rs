@@ -4,6 +4,7 @@ use super::content::replied;
 use super::*;
 use crate::backend::{Prober as _, Proof, SecretFile};
 use crate::net::TlsServer;
+use crate::smtp::ReversePath;
 
 struct Pair {
     folder: tempfile::TempDir,
@@ -265,7 +266,7 @@ async fn a_probe_asks_and_sends_nothing() {
 #[tokio::test]
 async fn what_requires_tls_goes_where_it_is_promised() {
     let pair = with_tls();
-    let deliver = async |hello: &str, tls: TlsPolicy, authorities: bool| {
+    let send = async |(hello, from): (&str, ReversePath), tls: TlsPolicy, authorities: bool| {
         let server = Server {
             tls: pair.server.tls.clone(),
             ..Server::scripted(hello)
@@ -283,26 +284,48 @@ async fn what_requires_tls_goes_where_it_is_promised() {
         let mut delivery = delivery(BOTH, BODY);
         let mut envelope = (*delivery.envelope).clone();
         envelope.parameters.requiretls = true;
+        envelope.from = from;
         delivery.envelope = Arc::new(envelope);
         let mut channel = outbound.open(&target()).await.unwrap();
         (channel.deliver(&delivery, nothing()).await, seen)
     };
+    let from = ReversePath::Mailbox("sender@example.net".parse().unwrap());
+    let deliver =
+        async |hello: &str, tls, authorities| send((hello, from.clone()), tls, authorities).await;
     let promised = "hello 250-sink!250-STARTTLS!250 REQUIRETLS";
     let (outcomes, seen) = deliver(promised, TlsPolicy::Verified, true).await;
     assert_eq!(short(&outcomes), ["delivered", "delivered"]);
     assert!(seen.has_line("MAIL FROM:<sender@example.net> REQUIRETLS"));
-    for (hello, tls, authorities) in [
-        ("hello 250-sink!250 STARTTLS", TlsPolicy::Verified, true),
-        (promised, TlsPolicy::Required, false),
-        (promised, TlsPolicy::Opportunistic, false),
-        (promised, TlsPolicy::Never, false),
+    let without = "hello 250-sink!250 STARTTLS";
+    for (hello, tls, authorities, expected) in [
+        (without, TlsPolicy::Verified, true, "Recipient 550 5.7.30"),
+        (promised, TlsPolicy::Required, false, "Recipient 550 5.7.10"),
+        (
+            promised,
+            TlsPolicy::Opportunistic,
+            false,
+            "Recipient 550 5.7.10",
+        ),
+        (promised, TlsPolicy::Never, false, "Recipient 550 5.7.10"),
     ] {
         let (outcomes, seen) = deliver(hello, tls, authorities).await;
-        assert_eq!(
-            replied(&outcomes),
-            "Recipient 550 5.7.30",
-            "{hello} {tls:?}"
-        );
+        assert_eq!(replied(&outcomes), expected, "{hello} {tls:?}");
         assert!(!seen.verbs().contains(&"MAIL".to_owned()), "{seen:?}");
+    }
+    // §5: what has no sender is not thrown away where nobody knows REQUIRETLS.
+    for (hello, tls, authorities, said) in [
+        (without, TlsPolicy::Verified, true, "MAIL FROM:<>"),
+        (promised, TlsPolicy::Required, false, "MAIL FROM:<>"),
+        (
+            promised,
+            TlsPolicy::Verified,
+            true,
+            "MAIL FROM:<> REQUIRETLS",
+        ),
+    ] {
+        let way = (hello, ReversePath::Null);
+        let (outcomes, seen) = send(way, tls, authorities).await;
+        assert_eq!(short(&outcomes), ["delivered", "delivered"]);
+        assert!(seen.has_line(said), "{seen:?}");
     }
 }

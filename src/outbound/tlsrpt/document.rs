@@ -53,7 +53,7 @@ pub struct PolicyReport {
 #[serde(rename_all = "kebab-case")]
 pub struct ReportedPolicy {
     /// Its kind.
-    pub policy_type: PolicyKind,
+    pub policy_type: ReportedKind,
     /// Its lines, or TLSA records; left out when there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policy_string: Vec<String>,
@@ -62,6 +62,44 @@ pub struct ReportedPolicy {
     /// The hosts that a policy of MTA-STS names; left out when there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mx_host: Vec<String>,
+}
+
+/// `policy-type`, RFC 8460 §4.2. It has no word for what our own config says, and of that nobody is
+/// told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ReportedKind {
+    /// DANE.
+    #[serde(rename = "tlsa")]
+    Tlsa,
+    /// MTA-STS.
+    #[serde(rename = "sts")]
+    Sts,
+    /// None.
+    #[serde(rename = "no-policy-found")]
+    Nothing,
+}
+
+impl ReportedKind {
+    /// `None`: it is in no report.
+    #[must_use]
+    pub const fn of(kind: PolicyKind) -> Option<Self> {
+        match kind {
+            PolicyKind::Tlsa => Some(Self::Tlsa),
+            PolicyKind::Sts => Some(Self::Sts),
+            PolicyKind::Nothing => Some(Self::Nothing),
+            PolicyKind::Local => None,
+        }
+    }
+
+    /// As RFC 8460 has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tlsa => PolicyKind::Tlsa.as_str(),
+            Self::Sts => PolicyKind::Sts.as_str(),
+            Self::Nothing => PolicyKind::Nothing.as_str(),
+        }
+    }
 }
 
 /// Sessions.
@@ -110,7 +148,10 @@ impl TlsReport {
     pub(super) fn of(of: &DayOf, rows: &[(Row, u64)], submitter: &Submitter) -> Self {
         let mut policies: BTreeMap<&Applied, PolicyReport> = BTreeMap::new();
         for (row, sessions) in rows {
-            let new = || PolicyReport::of(&row.applied, &of.domain);
+            let Some(kind) = ReportedKind::of(row.applied.kind) else {
+                continue;
+            };
+            let new = || PolicyReport::of((kind, &row.applied), &of.domain);
             let report = policies.entry(&row.applied).or_insert_with(new);
             report.add(row, *sessions);
         }
@@ -147,13 +188,13 @@ impl TlsReport {
 }
 
 impl PolicyReport {
-    fn of(applied: &Applied, domain: &str) -> Self {
+    fn of((kind, applied): (ReportedKind, &Applied), domain: &str) -> Self {
         let text = applied.text.iter();
         let hosts = text.filter_map(|line| line.strip_prefix("mx: "));
-        let hosts = hosts.filter(|_| applied.kind == PolicyKind::Sts);
+        let hosts = hosts.filter(|_| kind == ReportedKind::Sts);
         Self {
             policy: ReportedPolicy {
-                policy_type: applied.kind,
+                policy_type: kind,
                 mx_host: hosts.map(str::to_owned).collect(),
                 policy_string: applied.text.clone(),
                 policy_domain: applied.host.clone().unwrap_or_else(|| domain.to_owned()),
@@ -335,12 +376,38 @@ pub(super) mod tests {
         ];
         let report = TlsReport::of(&of, &rows, &company_x());
         let policies: Vec<_> = report.policies.iter().map(|it| &it.policy).collect();
-        assert_eq!(policies[0].policy_type, PolicyKind::Tlsa);
+        assert_eq!(policies[0].policy_type, ReportedKind::Tlsa);
         assert_eq!(policies[0].policy_domain, "mx.example");
         assert_eq!(policies[0].policy_string, ["3 1 1 1F85"]);
-        assert_eq!(policies[1].policy_type, PolicyKind::Nothing);
+        assert_eq!(policies[1].policy_type, ReportedKind::Nothing);
         assert_eq!(policies[1].policy_domain, "company-y.example");
         let text = String::from_utf8(report.to_json()).unwrap();
         assert!(!text.contains("failure-details"), "{text}");
+    }
+
+    /// RFC 8460 §4.2 knows three kinds of policies; what our config says is none of theirs.
+    #[test]
+    fn nobody_is_told_what_our_config_says() {
+        let (of, _) = example();
+        let row = |applied: Applied| Row {
+            of: of.clone(),
+            applied,
+            result: SUCCESS.to_owned(),
+            place: Place::default(),
+        };
+        let rows = [(row(Applied::local()), 4), (row(Applied::nothing()), 2)];
+        let report = TlsReport::of(&of, &rows, &company_x());
+        let kinds: Vec<_> = report
+            .policies
+            .iter()
+            .map(|it| it.policy.policy_type)
+            .collect();
+        assert_eq!(kinds, [ReportedKind::Nothing]);
+        assert_eq!(report.summary().total_successful_session_count, 2);
+        let schema = serde_json::to_string(&schemars::schema_for!(TlsReport)).unwrap();
+        for kind in ["tlsa", "sts", "no-policy-found"] {
+            assert!(schema.contains(&format!("\"{kind}\"")), "{schema}");
+        }
+        assert!(!schema.contains("\"local\""), "{schema}");
     }
 }
