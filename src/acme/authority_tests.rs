@@ -168,6 +168,10 @@ impl TimeSource for Standing {
 }
 
 fn acme(authority: &Authority, data_dir: &std::path::Path, now: Timestamp) -> Acme {
+    acme_with(authority.options(), data_dir, now)
+}
+
+fn acme_with(options: AcmeOptions, data_dir: &std::path::Path, now: Timestamp) -> Acme {
     let world = AcmeWorld {
         https: Https {
             dial: Arc::new(TcpDial::default()),
@@ -177,7 +181,7 @@ fn acme(authority: &Authority, data_dir: &std::path::Path, now: Timestamp) -> Ac
         clock: Clock::new(Standing(now)),
         entropy: Entropy::system(),
     };
-    Acme::new(authority.options(), data_dir, world)
+    Acme::new(options, data_dir, world)
 }
 
 /// Runs it until this is so of what it tells.
@@ -251,4 +255,31 @@ async fn the_authority_says_when_to_come_again() {
     acme.try_again();
     assert_eq!(acme.view().next, now.after(2 * DAY));
     assert_eq!(std::fs::read(&pair).unwrap(), before);
+}
+
+/// An account is one at its authority; each of them knows us by an account that we have there
+/// (RFC 8555 §7.3.4).
+#[tokio::test]
+async fn another_authority_has_another_account() {
+    let says = Says {
+        renewal: "404 Nothing\r\n\r\n{}".to_owned(),
+        order: NO_ORDERS.to_owned(),
+    };
+    let one = Authority::start(says.clone()).await;
+    let other = Authority::start(says).await;
+    let (folder, _) = place((2026, 1, 1), (2026, 4, 1));
+    let now = moment("2026-01-10T00:00:00Z");
+    let key = folder.path().join("account.key");
+    // As people keep such keys: with what fills it up, and the end of the line.
+    std::fs::write(&key, "dGhlIGtleSBvZiBvdXIgYWNjb3VudA==\n").unwrap();
+    for authority in [&one, &other] {
+        let options = AcmeOptions {
+            binding: Some(("us".to_owned(), key.clone())),
+            ..authority.options()
+        };
+        let acme = acme_with(options, folder.path(), now);
+        until(&acme, |_| authority.asked("/renewal/") == 1).await;
+        assert_eq!(authority.asked("/account"), 1);
+    }
+    assert_eq!(one.asked("/account"), 1);
 }

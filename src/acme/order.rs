@@ -218,3 +218,20 @@ fn patience() -> RetryPolicy {
         .backoff(1.5)
         .timeout(limits::ACME_PATIENCE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_go_with_their_order() {
+        let answers = Answers::default();
+        let told = Told(&answers);
+        told.put("token", "answer");
+        assert!(answers.is_waiting());
+        assert_eq!(answers.to("token").as_deref(), Some("answer"));
+        drop(told);
+        assert!(!answers.is_waiting());
+        assert_eq!(answers.to("token"), None);
+    }
+}

@@ -161,6 +161,7 @@ mod tests {
         memory.ask_again();
         assert_eq!(Plan::of(&mx, Some(&present()), &memory).at, day(60));
         memory.worked(day(74));
+        assert_eq!(memory.failure(), None);
         let renewed = CertificateFacts {
             begins: day(74),
             ends: day(164),
@@ -177,6 +178,19 @@ mod tests {
         let plan = Plan::of(&mx, Some(&present()), &memory);
         assert_eq!(plan.at, day(80).after(limits::ACME_REST));
         assert_eq!(plan.due, day(60));
+        // Other hosts do not wait for it.
+        let other = hosts(&["mx.example.net"]);
+        let plan = Plan::of(&other, Some(&present()), &memory);
+        assert_eq!(plan.at, Timestamp::EPOCH);
+        // One that is good for six hours rests for two.
+        let hour = |hours: u64| day(80).after(Duration::from_secs(hours * 3_600));
+        let short = CertificateFacts {
+            begins: day(80),
+            ends: hour(6),
+            ..present()
+        };
+        memory.worked(hour(3));
+        assert_eq!(Plan::of(&mx, Some(&short), &memory).at, hour(5));
     }
 
     #[test]

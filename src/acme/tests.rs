@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{AcmeFiles, AcmeView, Memory};
 use crate::base::Timestamp;
+use crate::limits;
 use crate::net::{TlsPairs, self_signed_pem};
 
 const MX: &str = "mx.example.org";
@@ -90,6 +91,9 @@ fn what_is_remembered_outlives_the_process_and_what_is_broken_is_nothing() {
         (memory.failure(), memory.what.len()),
         (Some((now, 1)), 1_000)
     );
+    // An authority that would never be asked again is asked after all.
+    memory.failed(now, ("later", Duration::MAX));
+    assert_eq!(memory.wait_seconds, limits::ACME_LONGEST_WAIT.as_secs());
     fs::write(folder.path().join("acme/orders.json"), "{").unwrap();
     assert_eq!(files.memory(), Memory::default());
 }

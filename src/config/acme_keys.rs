@@ -112,9 +112,9 @@ fn hosts(section: &Section<'_>) -> Vec<String> {
 fn host(text: &str) -> Result<String, String> {
     let host = host_pattern(text)?;
     let is_address = host.parse::<IpAddr>().is_ok();
-    if is_address || host.starts_with("*.") || !host.is_ascii() {
+    if is_address || host.starts_with("*.") {
         return Err(format!(
-            "\"{text}\" is not possible, expected the name of one host, in ASCII"
+            "\"{text}\" is not possible, expected the name of one host"
         ));
     }
     Ok(host)
@@ -198,7 +198,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::read;
+    use crate::config::load;
 
     fn told(sections: &str) -> Result<Config, String> {
         let folder = tempfile::tempdir().unwrap();
@@ -209,7 +209,7 @@ mod tests {
              [domain.\"example.org\"]\nhome = \"a\"\nunknown = \"relay\"\n"
         );
         std::fs::write(&file, text).unwrap();
-        read(&file).map_err(|problems| problems.to_string())
+        load(&file).map_err(|problems| problems.to_string())
     }
 
     const LEAST: &str = "[acme]\nbind = \"127.0.0.1:80\"\nagree_to_terms = true\n";
@@ -229,8 +229,17 @@ mod tests {
         let policies = "[mta_sts]\nbind = \"127.0.0.1:443\"\n[domain.\"example.net\"]\n\
                         home = \"a\"\nunknown = \"relay\"\nmta_sts = \"testing\"\n";
         let config = told(&format!("{LEAST}{policies}")).unwrap();
+        let warnings = config.policy_warnings();
+        assert!(
+            warnings.is_empty(),
+            "what is ordered is there: {warnings:?}"
+        );
         let hosts = config.acme.unwrap().options.hosts;
         assert_eq!(hosts, ["mx.example.org", "mta-sts.example.net"]);
+        // As DNS and certificates have it.
+        let beyond = "hosts = [\"m\u{e4}il.example.org\"]";
+        let acme = told(&format!("{LEAST}{beyond}")).unwrap().acme.unwrap();
+        assert_eq!(acme.options.hosts, ["xn--mil-qla.example.org"]);
         let named = "hosts = [\"Mail.example.org\", \"mail.example.org\"]\nkeep_key = true\n\
                      contact = [\"tls@example.org\"]\ndirectory = \"https://ca.example/dir\"\n";
         let options = told(&format!("{LEAST}{named}"))
@@ -248,6 +257,8 @@ mod tests {
 
     #[test]
     fn what_would_never_work_is_refused() {
+        let many: Vec<_> = (0..=100).map(|it| format!("\"h{it}.example\"")).collect();
+        let many = format!("hosts = [{}]", many.join(","));
         for (more, what) in [
             (
                 "hosts = [\"*.example.org\"]",
@@ -258,6 +269,12 @@ mod tests {
             (
                 "directory = \"http://ca.example/dir\"",
                 "is no https address",
+            ),
+            (many.as_str(), "is one too many, expected 100 at most"),
+            ("authorities = \"gone.pem\"", "gone.pem"),
+            (
+                "account = \"x\"\naccount_key_file = \"gone.key\"",
+                "gone.key",
             ),
             ("contact = [\"nobody\"]", "acme.contact"),
             ("account = \"x\"", "stands alone"),

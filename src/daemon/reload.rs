@@ -359,3 +359,29 @@ pub(super) fn changed_for_good(old: &Config, new: &Config) -> Vec<&'static str> 
         .map(|(name, _, _)| name)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_for_a_restart_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tideover.toml");
+        let config = |more: &str| {
+            let text = format!(
+                "[server]\nhostname = \"mx.example.org\"\n[[listener]]\nbind = \"127.0.0.1:25\"\n\
+                 [backend.a]\nhosts = [\"192.0.2.1:25\"]\n{more}\n\
+                 [domain.\"example.org\"]\nhome = \"a\"\nunknown = \"relay\"\n"
+            );
+            std::fs::write(&file, text).unwrap();
+            config::read(&file).unwrap()
+        };
+        let acme = "[acme]\nbind = \"127.0.0.1:80\"\nagree_to_terms = true\n";
+        let other = format!("{acme}hosts = [\"mail.example.org\"]\n");
+        let (old, new) = (config(acme), config(&other));
+        assert_eq!(changed_for_good(&old, &new), ["[acme]"]);
+        let queue = config("[queue]\nattention_after = \"3h\"\n");
+        assert!(changed_for_good(&config(""), &queue).is_empty());
+    }
+}

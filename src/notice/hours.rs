@@ -147,6 +147,13 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_set_back_keeps_nobody_for_longer() {
+        let hours = Hours::default();
+        hours.note("ann", at(7200), shares(100, 0));
+        assert!(told(&hours, 100).is_empty());
+    }
+
+    #[test]
     fn who_may_send_nothing_has_had_all() {
         let hours = Hours::default();
         let nothing = Share::new(Counted::Messages, 1, 0);

@@ -298,6 +298,20 @@ fn known() -> Senders {
     }
 }
 
+#[test]
+fn turns_that_are_forgotten_are_given_anew() {
+    let cloud = cloud();
+    let mut senders = known();
+    let ann = of(&cloud, "ann", RATES);
+    for _ in 0..60 {
+        send(&mut senders, &ann, 1, at(0));
+    }
+    let later = senders.plan(&ann, (1, Turned::Never), at(70));
+    assert_eq!(later.go, 0, "it does not go past those who wait");
+    senders.forget_turns();
+    assert_eq!(senders.plan(&ann, (1, Turned::Never), at(70)).go, 1);
+}
+
 /// What is counted before the disk was read is added to what it knows, and does not replace it.
 #[test]
 fn the_day_of_before_is_not_forgotten_by_who_is_early() {

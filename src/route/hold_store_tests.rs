@@ -39,6 +39,7 @@ async fn a_rule_is_read_again_and_one_that_cannot_be_read_lets_nobody_go() {
     let unread = book.rules.get("h9").unwrap();
     assert!(unread.reason.contains("cannot be read"), "{unread:?}");
     assert!(book.is_in_force(&unread.hold_reason()));
+    assert!(!unread.selection.is_all(), "it holds nothing more");
     spool.close().await.unwrap();
     drop(spool);
     writer.join().unwrap();

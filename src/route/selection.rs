@@ -438,6 +438,7 @@ mod tests {
             r#""a b"@example.net"#,
             r#""a\"b\\c"@example.net"#,
             r#""a@b"@example.net"#,
+            r#""\"a\""@example.net"#,
             r#"""@example.net"#,
             "Ann@Example.net",
             "@example.net",

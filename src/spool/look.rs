@@ -176,6 +176,8 @@ impl Spool {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::task::Poll;
 
     use tempfile::TempDir;
@@ -257,6 +259,60 @@ mod tests {
         shutdown.signal();
         task.await.unwrap();
         close(spool, opened).await;
+    }
+
+    /// Who is told that a look is over finds held what it found damaged.
+    #[tokio::test]
+    async fn what_follows_damage_is_done_before_a_look_is_over() {
+        let dir = TempDir::new().unwrap();
+        for word in [&b"first\r\n"[..], b"second\r\n"] {
+            let (spool, opened) = open_in(options(dir.path()), World::system());
+            accept(&spool, &["bob@example.org"], word).await;
+            close(spool, opened).await;
+        }
+        let (spool, opened) = open_in(options(dir.path()), World::system());
+        accept(&spool, &["bob@example.org"], b"third\r\n").await;
+        let shutdown = Shutdown::new();
+        let done = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&done);
+        let then = move || -> crate::base::Boxed<'static, ()> {
+            let counted = Arc::clone(&counted);
+            Box::pin(async move {
+                tokio::task::yield_now().await;
+                counted.fetch_add(1, Ordering::Relaxed);
+            })
+        };
+        let scrub = spool.clone().scrub_and(shutdown.clone(), then);
+        let task = shutdown.spawn("scrub", scrub);
+        let segment = dir.path().join("log/0000000001.seg");
+        let good = std::fs::read(&segment).unwrap();
+        let mut bad = good.clone();
+        let at = memchr::memmem::find(&bad, b"first").unwrap();
+        bad[at] ^= 1;
+        for (bytes, expected) in [(&good, 0), (&bad, 1), (&bad, 2)] {
+            std::fs::write(&segment, bytes).unwrap();
+            let wanted = spool.look_now().unwrap().next();
+            while spool.look().unwrap().ended < wanted {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(done.load(Ordering::Relaxed), expected);
+        }
+        shutdown.signal();
+        task.await.unwrap();
+        close(spool, opened).await;
+    }
+
+    #[tokio::test]
+    async fn a_copy_that_did_not_get_far_is_counted_nowhere() {
+        let dir = TempDir::new().unwrap();
+        let (spool, opened) = open_in(options(dir.path()), World::system());
+        let half = dir.path().join("quarantine/0000000001-8-90.new");
+        std::fs::write(half, "half a pie").unwrap();
+        assert_eq!(spool.stats().quarantined, 0);
+        close(spool, opened).await;
+        let offline = Offline::open(options(dir.path()), World::system()).unwrap();
+        let found = offline.verify(&mut |_, _| {}).unwrap();
+        assert!(found.ok && found.quarantined == 0, "{found:?}");
     }
 
     #[tokio::test]

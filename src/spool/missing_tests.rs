@@ -124,6 +124,65 @@ async fn a_start_without_a_segment_takes_mail_and_tells_what_is_gone() {
     }
 }
 
+/// What was recorded there is gone, though nobody's mail is.
+#[tokio::test]
+async fn a_segment_without_mail_is_missed_too() {
+    let dir = TempDir::new().unwrap();
+    let (spool, opened) = open(dir.path());
+    let first = accept(&spool, &["bob@example.org"], b"a letter\r\n").await;
+    close(spool, opened).await;
+    let (spool, opened) = open(dir.path());
+    spool.record(first, vec![0], delivered()).await.unwrap();
+    close(spool, opened).await;
+    let (spool, opened) = open(dir.path());
+    let fact = Some(serde_json::json!("kept"));
+    spool.put_fact("room", "key", fact).await.unwrap();
+    close(spool, opened).await;
+    let (spool, opened) = open(dir.path());
+    accept(&spool, &["bob@example.org"], b"the newest\r\n").await;
+    assert_eq!(spool.look_for_missing().await.unwrap(), None);
+    for number in [2, 3] {
+        let (path, away) = (segment(dir.path(), number), dir.path().join("away"));
+        std::fs::rename(&path, &away).unwrap();
+        let expected = Missing {
+            segments: 1,
+            named: vec![number],
+            ..Missing::default()
+        };
+        assert_eq!(spool.look_for_missing().await.unwrap(), Some(expected));
+        std::fs::rename(&away, &path).unwrap();
+    }
+    // One that was cut off is there, and shorter than the next one says.
+    let path = segment(dir.path(), 1);
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, whole.split_at(100).0).unwrap();
+    assert!(spool.look_for_missing().await.unwrap().is_some());
+    let notes = std::fs::read_dir(dir.path().join("quarantine")).unwrap();
+    let notes: Vec<_> = notes
+        .map(|note| std::fs::read_to_string(note.unwrap().path()).unwrap())
+        .collect();
+    let was = format!("ends at 100, and it had {} bytes", whole.len());
+    assert!(notes.iter().any(|note| note.contains(&was)), "{notes:?}");
+    std::fs::write(&path, whole).unwrap();
+    close(spool, opened).await;
+}
+
+#[tokio::test]
+async fn each_of_several_that_are_gone_is_named() {
+    let dir = TempDir::new().unwrap();
+    segments(dir.path(), 4).await;
+    for number in [2, 3] {
+        std::fs::remove_file(segment(dir.path(), number)).unwrap();
+    }
+    let offline = Offline::open(options(dir.path()), World::system()).unwrap();
+    let rebuilt = offline.rebuild(&mut |_, _| {}).unwrap();
+    for number in [2, 3] {
+        let told = format!("segment {number} is missing");
+        let mut all = rebuilt.damaged.iter();
+        assert!(all.any(|it| it.contains(&told)), "{rebuilt:?}");
+    }
+}
+
 /// Once the index is made anew it does not count on what is gone: the loss was told, and noted.
 #[tokio::test]
 async fn a_loss_that_was_told_by_a_rebuild_is_not_told_again() {

@@ -96,6 +96,9 @@ async fn what_there_is_room_for_is_never_old() {
     let after = spool.outlook().unwrap();
     assert_eq!(before.room - after.room, 600 * MIB);
     assert_eq!(after.bytes_per_day, before.bytes_per_day);
+    hands.forward(Duration::from_secs(61));
+    let later = spool.outlook().unwrap().measured_seconds;
+    assert_eq!(later, 2 * 3600 + 61, "the traffic is measured anew");
     // What is kept free even if `spool.min_free` is 0 is no room.
     let reserved = after.room - (400 * MIB - kept_free(0));
     assert!(reserved > 0 && reserved < SEGMENT, "{reserved}");

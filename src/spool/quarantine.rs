@@ -273,6 +273,9 @@ mod tests {
             assert!(quarantine.keep_range(3, &Away, &(0..10)).is_err());
         });
         assert_eq!((said.as_str(), names()), ("", vec![]));
+        // A crash left the begin of a copy behind.
+        let begun = quarantine.dir.join(format!("{id}.new"));
+        std::fs::write(begun, "what was begun before").unwrap();
         let good = dir.path().join("good");
         std::fs::write(&good, b"what is left").unwrap();
         let good = disk.open(&good).unwrap();
@@ -280,6 +283,8 @@ mod tests {
         assert!(said.contains("copied to quarantine"), "{said}");
         assert!(!said.contains("held"), "who holds it says so: {said}");
         assert_eq!(names(), [format!("{id}.damaged")]);
+        let copy = std::fs::read(quarantine.dir.join(&names()[0])).unwrap();
+        assert_eq!(copy, b"what is le");
         assert!(is_piece(&names()[0]) && !is_piece(&format!("{id}.new")));
     }
 }

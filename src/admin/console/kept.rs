@@ -279,6 +279,22 @@ mod tests {
         let again = good.replacen("\"slow\":[", "\"slow\":[[],", 1);
         let other = good.replace("console, 1", "console, 9");
         let falling = good.replacen("[0.5,", "[7.5,", 1);
+        let changed = |change: &dyn Fn(&mut serde_json::Value)| {
+            let mut kept = serde_json::from_str(&good).unwrap();
+            change(&mut kept);
+            kept.to_string()
+        };
+        let backwards = changed(&|kept| kept["quick"][3]["from"] = kept["quick"][3]["at"].clone());
+        let shrinking = changed(&|kept| kept["quick"][3]["within"][1][1] = 0.into());
+        let more = changed(&|kept| {
+            let quick = kept["quick"].as_array_mut().unwrap();
+            let last = quick.last().unwrap().clone();
+            quick.resize(91, last);
+        });
+        let unborn = changed(&|kept| kept["since"] = "2999-01-01T00:00:00Z".into());
+        let fresh = Samples::default();
+        let read = fresh.restore((unborn.as_bytes(), "u1"), at(600));
+        assert_eq!((read, fresh.look(|rings| rings.since)), (Ok(()), None));
         for (text, spool) in [
             (good.as_str(), "u2"),
             ("", "u1"),
@@ -288,6 +304,9 @@ mod tests {
             (&again, "u1"),
             (&other, "u1"),
             (&falling, "u1"),
+            (&backwards, "u1"),
+            (&shrinking, "u1"),
+            (&more, "u1"),
         ] {
             assert_eq!(restored(text, spool, 600), nothing, "{spool} {text:.80}");
         }

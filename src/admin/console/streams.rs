@@ -57,3 +57,23 @@ impl Drop for Room {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_page_is_counted_until_it_is_closed() {
+        let streams = Streams::default();
+        let take = || streams.take("olga");
+        let mut open: Vec<Room> = (0..limits::OPERATOR_STREAMS)
+            .map(|_| take().unwrap())
+            .collect();
+        assert_eq!(take().err(), Some(Full::Own));
+        open.pop();
+        open.push(take().unwrap());
+        assert_eq!(take().err(), Some(Full::Own), "only one was closed");
+        drop(open);
+        assert!(streams.0.lock().unwrap().is_empty(), "nobody is kept");
+    }
+}

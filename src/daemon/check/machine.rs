@@ -156,4 +156,49 @@ mod tests {
         let full = told(&full, ends.before(day * 22));
         assert!(full[0].contains("all mail would be refused"), "{full:?}");
     }
+
+    /// A pair for this host that an authority has made.
+    fn made_by_an_authority(host: &str) -> String {
+        use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let name = rcgen::DnType::CommonName;
+        params.distinguished_name.push(name, "An authority");
+        let issuer = Issuer::new(params, KeyPair::generate().unwrap());
+        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2026, 2, 20);
+        params.not_after = rcgen::date_time_ymd(2026, 3, 15);
+        let key = KeyPair::generate().unwrap();
+        key.serialize_pem() + &params.signed_by(&key, &issuer).unwrap().pem()
+    }
+
+    /// One that ends soon is renewed by itself, as long as that goes.
+    #[test]
+    fn what_an_authority_makes_is_told_of_when_it_makes_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tideover.toml");
+        let text = "[server]\nhostname = \"mx.example.org\"\n[spool]\nmin_free = \"1B\"\n\
+                    [acme]\nbind = \"127.0.0.1:80\"\nagree_to_terms = true\n\
+                    [[listener]]\nbind = \"127.0.0.1:2525\"\n\
+                    [backend.a]\nhosts = [\"192.0.2.1:25\"]\n\
+                    [domain.\"example.org\"]\nhome = \"a\"\nunknown = \"relay\"\n";
+        std::fs::write(&file, text).unwrap();
+        let config = load(&file).unwrap();
+        let place = config.server.data_dir.join("acme");
+        std::fs::create_dir_all(&place).unwrap();
+        let pair = made_by_an_authority("mx.example.org");
+        std::fs::write(place.join("certificate.pem"), pair).unwrap();
+        let now = "2026-03-01T00:00:00Z".parse().unwrap();
+        let told = || {
+            let warnings = of_this_machine(&config, now).into_iter();
+            warnings.map(|it| it.what).collect::<Vec<_>>()
+        };
+        assert_eq!(told(), Vec::<String>::new());
+        let orders = r#"{"tried":"2026-02-28T00:00:00Z","failures":2,"what":"it says no"}"#;
+        std::fs::write(place.join("orders.json"), orders).unwrap();
+        let told = told();
+        assert!(told[0].contains("ends in 14 days"), "{told:?}");
+        let failed = "for mx.example.org (orders that failed: 2): it says no";
+        assert!(told[1].contains(failed), "{told:?}");
+    }
 }

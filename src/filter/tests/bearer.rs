@@ -135,6 +135,15 @@ async fn what_rspamd_does_not_look_at_is_said() {
     }
 }
 
+/// What it says to whom it refuses with this letter: a reply has words.
+pub(super) fn refusal(letter: u8) -> Vec<u8> {
+    let words: &[u8] = match letter {
+        b'y' => b"550 5.7.1 not him\0",
+        _ => b"",
+    };
+    packet(letter, words)
+}
+
 /// A milter that refuses some, and what comes of it.
 struct Case {
     refuses: Vec<(&'static str, u8)>,
@@ -180,6 +189,22 @@ fn cases() -> Vec<Case> {
         // What it says of the message says nothing better of whom it has refused.
         ending(&tempfail, case(&bob, Deed::Mark, &[1], all)),
         ending(&tempfail, case(&bob, Deed::Hold, &[0, 1, 2], all)),
+        // Its words about one are about nobody else.
+        case(
+            &[("bob@", b'y'), ("eve@", b'r')],
+            Deed::Hold,
+            &[1, 2],
+            "reject: not him",
+        ),
+        ending(
+            &packet(b't', b""),
+            case(
+                &[("bob@", b'y')],
+                Deed::Mark,
+                &[1],
+                "reject: not him: others: tempfail",
+            ),
+        ),
         ending(
             &packet(b'r', b""),
             case(&[("bob@", b't')], Deed::Mark, &[0, 1, 2], "reject"),

@@ -105,3 +105,19 @@ async fn the_config_is_not_passed_by() {
     open(&outbound).await.unwrap_err();
     assert_eq!(open_leniently(&outbound).await, Ok(true));
 }
+
+/// Who was not answered does not know that the domain asks for nothing (RFC 8460 §4.2).
+#[tokio::test]
+async fn what_was_not_found_out_is_not_told_as_nothing() {
+    let mut bogus = stranger(Some(HOST));
+    bogus.net.signed.insert(DOMAIN.to_owned(), false);
+    let unknown = stranger(Some(HOST)).with_tlsa(Err(DnsError::unproven()));
+    for this in [bogus, unknown] {
+        let (outbound, _, _folder) = this.trusting(&[]);
+        assert_eq!(open_leniently(&outbound).await, Ok(true));
+        let mut counts = counts(&outbound);
+        counts.sort_unstable();
+        let expected = ["local success 1", "tlsa dnssec-invalid 1"];
+        assert_eq!(counts, expected.map(|it| format!("{DOMAIN} {it}")));
+    }
+}

@@ -94,6 +94,12 @@ async fn only_what_can_end_here_is_offered_and_only_to_who_may() {
     desk.get(Role::Viewer, "/directory?settled=info@example.org")
         .await
         .lacks("is settled.");
+    let status = json!({ "generation": 7, "entries": 2, "addresses": 5, "memory_bytes": 4096,
+                         "open_conflicts": 3, "sources": [source(Some("it is away"))] });
+    desk.says("GET /api/directory/status", &status);
+    desk.get(Role::Viewer, "/directory?read=ad")
+        .await
+        .lacks("is in force.");
 }
 
 #[tokio::test]
@@ -116,6 +122,16 @@ async fn a_conflict_is_looked_at_and_then_settled() {
     let looked = desk.changes().pop().unwrap().body;
     assert_eq!(looked["dry_run"], json!(true));
     assert_eq!(looked["owner"], json!("ad/a b&c"));
+
+    // A look is a look, whatever is sent with it.
+    let with_yes = [named[0], named[1], ("yes", "yes")];
+    desk.post(Role::Operator, "/directory/settle/look", &with_yes)
+        .await;
+    let looked = desk.changes().pop().unwrap().body;
+    assert_eq!(
+        (&looked["dry_run"], &looked["yes"]),
+        (&json!(true), &json!(false))
+    );
 
     let asked = desk.changes().len();
     desk.post(Role::Operator, "/directory/settle", &named)
