@@ -10,6 +10,7 @@
 
 mod document;
 mod examples;
+mod files;
 mod names;
 mod place;
 mod platform;
