@@ -126,21 +126,24 @@ async fn take(
                     `tideover key make DOMAIN SELECTOR --rsa FILE`";
         return Err(AdminError::Forbidden(what.to_owned()));
     }
-    let pem = String::from_utf8_lossy(&pem).into_owned();
+    let not_a_key = |what: String| AdminError::Asked {
+        what,
+        hint: "`openssl genrsa -out FILE 2048` makes one",
+    };
     let taken = admin.blocking(move |admin| {
-        let of = (query.domain.as_str(), query.selector.as_str());
-        let key = admin
-            .config
-            .keys()
-            .add(of, &pem)
-            .map_err(|error| match error {
-                KeyError::NotAKey(_) => AdminError::Asked {
-                    what: error.to_string(),
-                    hint: "`openssl genrsa -out FILE 2048` makes one",
-                },
-                other => other.into(),
-            });
-        Ok(KeyView::new(KeyState::Waiting, &key?))
+        let KeyQuery { domain, selector } = query;
+        let pem = std::str::from_utf8(&pem);
+        let pem =
+            pem.map_err(|_| not_a_key("the file is no text, and no key as PEM".to_owned()))?;
+        let key = admin.config.keys().add((&domain, &selector), pem);
+        let key = key.map_err(|error| match error {
+            KeyError::NotAKey(_) => not_a_key(error.to_string()),
+            KeyError::Disk(..)
+            | KeyError::Name(_)
+            | KeyError::Taken(_)
+            | KeyError::Unknown { .. } => error.into(),
+        })?;
+        Ok(KeyView::new(KeyState::Waiting, &key))
     });
     taken.await.map(Json)
 }

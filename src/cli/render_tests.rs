@@ -106,6 +106,13 @@ fn nearly_read() -> SpoolNumbers {
     }
 }
 
+fn tells_who_waits(text: &str) {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let vain = "; of these 20 cannot be read (segment 3 is missing or cut short)";
+    assert!(words.join(" ").contains(vain), "{text}");
+    assert!(text.contains("1 may have arrived twice"), "{text}");
+}
+
 #[test]
 fn status_fits_and_tells_what_waits() {
     let reason = "connection refused by 127.0.0.1:2601 while greeting, and again and again";
@@ -159,10 +166,7 @@ fn status_fits_and_tells_what_waits() {
         text.contains("3 queued, 412 held, the oldest for 10 min"),
         "{text}"
     );
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let vain = "; of these 20 cannot be read (segment 3 is missing or cut short)";
-    assert!(words.join(" ").contains(vain), "{text}");
-    assert!(text.contains("1 may have arrived twice"), "{text}");
+    tells_who_waits(&text);
     assert!(
         !text.contains("replay plan --diverted --to onprem"),
         "{text}"
