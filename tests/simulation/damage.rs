@@ -25,6 +25,19 @@ async fn send(door: &Door, words: &str) -> SpoolId {
     door.accept((*envelope).clone(), words.as_bytes()).await
 }
 
+/// One with these words a thousand times: it has a file of its own.
+async fn send_large(door: &Door, words: &str) -> SpoolId {
+    send(door, &format!("{words}\r\n").repeat(1000)).await
+}
+
+/// Nobody takes its mail: what comes waits.
+async fn closed(site: &Site) -> Door {
+    let door = site.open();
+    site.platforms.set_up("onprem", false);
+    sleep(5 * MINUTE).await;
+    door
+}
+
 async fn perform(door: &Door, deed: Deed, pick: &Pick) -> u64 {
     let order = Order {
         deed,
@@ -60,13 +73,11 @@ fn in_quarantine(site: &Site) -> usize {
 fn damaged_mail_is_held_and_its_platform_not_blamed() {
     simulate(async {
         let site = Site::new();
-        let door = site.open();
-        site.platforms.set_up("onprem", false);
-        sleep(5 * MINUTE).await;
+        let door = closed(&site).await;
         let small = send(&door, "Subject: a\r\n\r\nsmall and torn\r\n").await;
-        let large = send(&door, &"large and torn\r\n".repeat(1000)).await;
-        let lost = send(&door, &"large and lost\r\n".repeat(1000)).await;
-        let good = send(&door, &"large and good\r\n".repeat(1000)).await;
+        let large = send_large(&door, "large and torn").await;
+        let lost = send_large(&door, "large and lost").await;
+        let good = send_large(&door, "large and good").await;
         sleep(MINUTE).await;
         damage(&site, "/spool/log/0000000001.seg", "small and torn");
         damage(&site, &format!("/spool/big/{large}.eml"), "large and torn");
@@ -108,12 +119,10 @@ fn damaged_mail_is_held_and_its_platform_not_blamed() {
 fn what_is_known_as_damaged_is_held_before_its_turn() {
     simulate(async {
         let site = Site::new();
-        let door = site.open();
-        site.platforms.set_up("onprem", false);
-        sleep(5 * MINUTE).await;
-        let torn = send(&door, &"large and torn\r\n".repeat(1000)).await;
-        let late = send(&door, &"large and late\r\n".repeat(1000)).await;
-        let good = send(&door, &"large and good\r\n".repeat(1000)).await;
+        let door = closed(&site).await;
+        let torn = send_large(&door, "large and torn").await;
+        let late = send_large(&door, "large and late").await;
+        let good = send_large(&door, "large and good").await;
         sleep(MINUTE).await;
         damage(&site, &format!("/spool/big/{torn}.eml"), "large and torn");
         // Only the reading of this one was wrong.
@@ -146,11 +155,9 @@ fn what_is_known_as_damaged_is_held_before_its_turn() {
 fn what_a_replay_found_damaged_is_left_out_by_the_next() {
     simulate(async {
         let site = Site::new();
-        let door = site.open();
-        site.platforms.set_up("onprem", false);
-        sleep(5 * MINUTE).await;
-        let torn = send(&door, &"large and torn\r\n".repeat(1000)).await;
-        let good = send(&door, &"large and good\r\n".repeat(1000)).await;
+        let door = closed(&site).await;
+        let torn = send_large(&door, "large and torn").await;
+        let good = send_large(&door, "large and good").await;
         site.platforms.set_up("onprem", true);
         drained(&door).await;
         sleep(MINUTE).await;
@@ -184,9 +191,7 @@ fn what_a_replay_found_damaged_is_left_out_by_the_next() {
 fn a_message_without_its_envelope_is_held_and_hides_no_other() {
     simulate(async {
         let site = Site::new();
-        let door = site.open();
-        site.platforms.set_up("onprem", false);
-        sleep(5 * MINUTE).await;
+        let door = closed(&site).await;
         let torn = send(&door, "Subject: a\r\n\r\ntorn\r\n").await;
         let good = send(&door, "Subject: a\r\n\r\ngood\r\n").await;
         sleep(MINUTE).await;
@@ -219,9 +224,7 @@ fn a_message_without_its_envelope_is_held_and_hides_no_other() {
 fn mail_that_was_damaged_meanwhile_is_held_at_the_start() {
     simulate(async {
         let site = Site::new();
-        let door = site.open();
-        site.platforms.set_up("onprem", false);
-        sleep(5 * MINUTE).await;
+        let door = closed(&site).await;
         let torn = send(&door, "Subject: a\r\n\r\nsmall and torn\r\n").await;
         let good = send(&door, "Subject: a\r\n\r\nsmall and good\r\n").await;
         door.stop().await;

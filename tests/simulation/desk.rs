@@ -24,7 +24,7 @@ use tideover::directory::{Directory, DirectoryHandle, Generations, Syncer, Waves
 use tideover::drill;
 use tideover::inbound::{Bounds, Load};
 use tideover::net::{Dns, TcpDial, TlsClient};
-use tideover::notice::Share;
+use tideover::notice::{Counted, Share};
 use tideover::outbound::{self, Outbound};
 use tideover::queue::landing::{self, Landings};
 use tideover::smtp::Mailbox;
@@ -40,13 +40,17 @@ use crate::world::{PLATFORMS, probed};
 #[derive(Debug)]
 struct Nobody;
 
+/// Who has sent nearly as much as he may.
+pub(crate) const BUSY: &str = "busy@onprem.example";
+
 fn no_accounts() -> AccountRefused {
     AccountRefused::NoSuch("there are no accounts here".to_owned())
 }
 
 impl AccountAdmin for Nobody {
     fn busy(&self) -> Vec<(String, Share)> {
-        Vec::new()
+        let share = Share::new(Counted::Messages, 95, 100);
+        vec![(BUSY.to_owned(), share)]
     }
 
     fn invite<'a>(&'a self, _: &'a Mailbox) -> Boxed<'a, Result<Invitation, AccountRefused>> {

@@ -50,6 +50,7 @@ mod seeds;
 mod senders;
 mod signals;
 mod store;
+mod told;
 mod verified;
 mod wave_desk;
 mod waves;

@@ -1,10 +1,12 @@
 //! What one sender of ours may send through a platform: the rest waits, arrives, and is not lost by
 //! a restart; nobody else waits for it.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tideover::mail::{Authenticity, BackendId, RecipientState, SenderBound, SpoolId};
-use tideover::queue::{SenderRates, TargetLimits};
+use tideover::queue::{Deed, Order, Pick, SenderRates, TargetLimits};
 use tideover::route::{OutboundRelay, RouteOptions};
 use tokio::time::{Instant, sleep};
 
@@ -190,6 +192,73 @@ fn a_refusal_costs_nothing_of_the_day() {
         site.platforms.refuse("onprem", None);
         sleep(2 * HOUR).await;
         assert_eq!(door.words(&[sent]), [("delivered", 8)].into());
+        door.stop().await;
+    });
+}
+
+async fn perform(door: &Door, deed: Deed, pick: &Pick) -> u64 {
+    let order = Order {
+        deed,
+        actor: "root".to_owned(),
+        reason: "a test".to_owned(),
+    };
+    door.queue.perform(&order, pick).await.unwrap().recipients
+}
+
+/// Whose mail is dropped leaves turns that nobody has; a deed that finds nobody leaves them alone.
+#[test]
+fn turns_of_who_is_dropped_are_given_anew() {
+    for is_dropped in [true, false] {
+        simulate(async {
+            let site = Site::new();
+            let door = open(&site, rates(30, 0));
+            let mut sent = Vec::new();
+            for _ in 0..90 {
+                sent.push(submit(&door, 1).await);
+            }
+            sleep(10 * SECOND).await;
+            assert_eq!(door.words(&sent)["queued"], 60);
+            let (deed, pick): (_, Pick) = if is_dropped {
+                (Deed::Drop, Arc::new(|_| true))
+            } else {
+                (Deed::Hold, Arc::new(|_| false))
+            };
+            let done = perform(&door, deed, &pick).await;
+            assert_eq!(done, if is_dropped { 60 } else { 0 });
+            // Room for thirty more, and sixty who wait for it, or none.
+            sleep(65 * SECOND).await;
+            let fresh = submit(&door, 1).await;
+            sleep(SECOND).await;
+            let expected = if is_dropped { "delivered" } else { "queued" };
+            assert_eq!(door.words(&[fresh]), [(expected, 1)].into());
+            door.stop().await;
+        });
+    }
+}
+
+/// What cannot be read was not sent, and uses up nothing of the day.
+#[test]
+fn damaged_mail_uses_up_nothing() {
+    simulate(async {
+        let site = Site::new();
+        let door = open(&site, rates(0, 10));
+        site.platforms.set_up("onprem", false);
+        sleep(5 * MINUTE).await;
+        let small = submit(&door, 8).await;
+        let envelope = door.spool.message(small).unwrap().unwrap().envelope;
+        let everyone: Pick = Arc::new(|_| true);
+        perform(&door, Deed::Drop, &everyone).await;
+        let body = "large and torn\r\n".repeat(1000);
+        let torn = door.accept((*envelope).clone(), body.as_bytes()).await;
+        sleep(SECOND).await;
+        let file = format!("/spool/big/{torn}.eml");
+        site.disk.edit(Path::new(&file), |bytes| bytes[5] ^= 1);
+        site.platforms.set_up("onprem", true);
+        sleep(5 * MINUTE).await;
+        assert_eq!(door.words(&[torn]), [("held", 8)].into());
+        let whole = submit(&door, 10).await;
+        sleep(MINUTE).await;
+        assert_eq!(door.words(&[whole]), [("delivered", 10)].into());
         door.stop().await;
     });
 }

@@ -1,0 +1,100 @@
+//! What operators are told of the whole: what is gone, what waits on purpose, who nears his limit,
+//! and to how many something was done.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tideover::spool::FileSystem as _;
+use tokio::time::sleep;
+
+use crate::desk::{BUSY, Desk};
+use crate::door::{Site, simulate};
+use crate::replays::drained;
+use crate::waves::{House, user};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn desk(site: &Site, house: &House) -> Desk {
+    Desk::new(site, &house.door, (&house.generations, &house.waves))
+}
+
+/// Whoever asks how it stands sees it: a program by `/health`, a person by `status`.
+#[test]
+fn a_segment_that_is_gone_is_told_wherever_somebody_looks() {
+    simulate(async {
+        let site = Site::new();
+        let house = House::open(&site).await;
+        house.door.send(&[&user(0)]).await;
+        drained(&house.door).await;
+        house.door.stop().await;
+        let house = House::open(&site).await;
+        let desk = desk(&site, &house);
+        house.door.send(&[&user(1)]).await;
+        let gone = Path::new("/spool/log/0000000001.seg");
+        site.disk.remove(gone).unwrap();
+        house.door.spool.look_for_missing().await.unwrap();
+        let told = "segment 1 of the log is missing";
+        let status = desk.get("/api/status").await;
+        assert_eq!(status["spool"]["missing"]["named"], json!([1]), "{status}");
+        let health = desk.get("/health").await;
+        let problems = health["problems"].to_string();
+        assert!(problems.contains(told), "{problems}");
+        let verify = desk.get("/api/spool/verify").await;
+        assert_eq!(verify["missing"]["segments"], 1, "{verify}");
+        house.door.stop().await;
+    });
+}
+
+#[test]
+fn that_all_domains_are_on_the_move_is_told() {
+    simulate(async {
+        let site = Site::new();
+        let house = House::open(&site).await;
+        let desk = desk(&site, &house);
+        for (domain, expected) in [("onprem.example", false), ("cloud.example", true)] {
+            let step = json!({ "step": "start", "actor": "root", "force": "yes" });
+            let path = format!("/api/moves/{domain}");
+            let report = desk.post(&path, &step.to_string()).await;
+            assert_eq!(report["done"], true, "{report}");
+            let status = desk.get("/api/status").await;
+            assert_eq!(status["all_moving"], expected, "{domain}");
+        }
+        house.door.stop().await;
+    });
+}
+
+#[test]
+fn who_has_had_nearly_all_of_his_hour_is_told_of() {
+    simulate(async {
+        let site = Site::new();
+        let house = House::open(&site).await;
+        let desk = desk(&site, &house);
+        let status = desk.get("/api/status").await;
+        let told = format!("{BUSY} has had 95 of 100 messages an hour");
+        let mut sending = status["sending"].as_array().unwrap().iter();
+        assert!(sending.any(|it| it["what"] == told), "{status}");
+        house.door.stop().await;
+    });
+}
+
+#[test]
+fn the_audit_log_tells_to_how_many_it_was_done() {
+    simulate(async {
+        let site = Site::new();
+        let house = House::open(&site).await;
+        let desk = desk(&site, &house);
+        site.platforms.set_up("onprem", false);
+        house.door.send(&[&user(0), &user(1)]).await;
+        sleep(SECOND).await;
+        let which = json!({ "selection": { "domain": "onprem.example" } });
+        let order = json!({ "deed": "drop", "actor": "root", "reason": "a test", "which": which });
+        desk.tell("/api/queue/perform", &order).await;
+        let audit = desk.get("/api/audit").await;
+        let entries = audit["entries"].as_array().unwrap();
+        let is_it = |entry: &&Value| entry["path"] == "/api/queue/perform";
+        let entry = entries.iter().find(is_it).unwrap();
+        assert_eq!(entry["told"], "recipients: 2, messages: 1", "{entry}");
+        house.door.stop().await;
+    });
+}
