@@ -298,6 +298,8 @@ async fn what_is_said_by_hand_beats_what_was_settled() {
         };
         entry.home.clone()
     };
+    let open = || house.generations.current().open_conflicts();
+    assert_eq!(open(), 1);
     let settled = Verdict::Home(BackendId::new("onprem"));
     let how = (note(Cause::Settle), CAREFUL);
     house
@@ -306,6 +308,7 @@ async fn what_is_said_by_hand_beats_what_was_settled() {
         .await
         .unwrap();
     assert_eq!(home(), Some(BackendId::new("onprem")));
+    assert_eq!(open(), 0, "what is settled is open no more");
     let mut record = Record::new(ann.clone());
     record.home = Some(BackendId::new("cloud"));
     let said = vec![(ann.clone(), Some(record))];

@@ -179,6 +179,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::task::Poll;
+    use std::time::Duration;
 
     use tempfile::TempDir;
 
@@ -186,6 +187,17 @@ mod tests {
     use crate::base::Shutdown;
     use crate::spool::tests::{accept, close, open_in, options};
     use crate::spool::{Offline, World};
+
+    /// Until so many looks are over. Who waits in vain fails.
+    async fn until(spool: &Spool, ended: u64) {
+        let waited = async {
+            while spool.look().unwrap().ended < ended {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(60), waited).await;
+        waited.expect("it comes to an end");
+    }
 
     #[tokio::test]
     async fn what_a_look_found_is_known_until_the_next_one_and_after_a_restart() {
@@ -227,12 +239,7 @@ mod tests {
         let task = shutdown.spawn("scrub", spool.clone().scrub_task(shutdown.clone()));
         let asked = spool.look_now().unwrap();
         assert_eq!((asked.last.clone(), asked.next()), (None, 1));
-        let until = async |ended: u64| {
-            while spool.look().unwrap().ended < ended {
-                tokio::task::yield_now().await;
-            }
-        };
-        until(1).await;
+        until(&spool, 1).await;
         let look = spool.look().unwrap();
         assert!(look.last.is_some_and(|last| last.is_clean()) && look.under_way.is_none());
         assert!(!spool.0.looks.is_asked_for());
@@ -244,14 +251,14 @@ mod tests {
         });
         assert_eq!(spool.look_now().unwrap().next(), 3);
         assert!(spool.0.looks.is_asked_for());
-        until(2).await;
+        until(&spool, 2).await;
         assert!(spool.0.looks.is_asked_for(), "the one that was under way");
         // One that cannot be made is told, and waited for by nobody.
         let (log, away) = (dir.path().join("log"), dir.path().join("away"));
         std::fs::rename(&log, &away).unwrap();
         std::fs::write(&log, "no folder").unwrap();
         spool.look_now().unwrap();
-        until(3).await;
+        until(&spool, 3).await;
         let last = spool.look().unwrap().last.unwrap();
         assert!(last.failed == 1 && last.error.is_some(), "{last:?}");
         std::fs::remove_file(&log).unwrap();
@@ -292,9 +299,7 @@ mod tests {
         for (bytes, expected) in [(&good, 0), (&bad, 1), (&bad, 2)] {
             std::fs::write(&segment, bytes).unwrap();
             let wanted = spool.look_now().unwrap().next();
-            while spool.look().unwrap().ended < wanted {
-                tokio::task::yield_now().await;
-            }
+            until(&spool, wanted).await;
             assert_eq!(done.load(Ordering::Relaxed), expected);
         }
         shutdown.signal();

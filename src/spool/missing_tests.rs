@@ -1,6 +1,7 @@
 //! Segments that are gone or emptied are told, at a start and by a look, until they are back.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -52,6 +53,17 @@ fn verify(dir: &Path) -> Vec<String> {
     offline.verify(&mut |_, _| {}).unwrap().problems
 }
 
+/// Until this is so. Who waits in vain fails.
+async fn until(is_so: impl Fn() -> bool) {
+    let waited = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), waited).await;
+    waited.expect("it comes to that");
+}
+
 /// The lowest, one in the middle, and the newest but one.
 #[tokio::test]
 async fn a_segment_that_goes_while_the_server_runs_is_missed_until_it_is_back() {
@@ -99,19 +111,17 @@ async fn a_start_without_a_segment_takes_mail_and_tells_what_is_gone() {
         let told = format!("segment {number} is missing");
         assert!(problems[0].starts_with(&told), "{problems:?}");
         assert!(problems[0].contains("2 messages, not delivered yet"));
+        let times = problems.iter().filter(|it| it.contains(&told)).count();
+        assert_eq!(times, 1, "{problems:?}");
         let (spool, opened) = open(dir.path());
         let shutdown = Shutdown::new();
         let task = shutdown.spawn("scrub", spool.clone().scrub_task(shutdown.clone()));
         accept(&spool, &["bob@example.org"], b"taken all the same\r\n").await;
-        while spool.missing().is_none() {
-            tokio::task::yield_now().await;
-        }
+        until(|| spool.missing().is_some()).await;
         assert_eq!(spool.missing(), Some(gone(number)));
         let note = format!("quarantine/{number:010}.missing");
         let note = dir.path().join(note);
-        while !note.exists() {
-            tokio::task::yield_now().await;
-        }
+        until(|| note.exists()).await;
         shutdown.signal();
         task.await.unwrap();
         close(spool, opened).await;

@@ -286,6 +286,7 @@ mod tests {
         };
         let backwards = changed(&|kept| kept["quick"][3]["from"] = kept["quick"][3]["at"].clone());
         let shrinking = changed(&|kept| kept["quick"][3]["within"][1][1] = 0.into());
+        let swapped = changed(&|kept| kept["quick"].as_array_mut().unwrap().swap(3, 4));
         let more = changed(&|kept| {
             let quick = kept["quick"].as_array_mut().unwrap();
             let last = quick.last().unwrap().clone();
@@ -306,6 +307,7 @@ mod tests {
             (&falling, "u1"),
             (&backwards, "u1"),
             (&shrinking, "u1"),
+            (&swapped, "u1"),
             (&more, "u1"),
         ] {
             assert_eq!(restored(text, spool, 600), nothing, "{spool} {text:.80}");

@@ -134,7 +134,7 @@ async fn serve(mut stream: DuplexStream, milter: &Milter) -> io::Result<()> {
             .iter()
             .any(|(it, flag)| *it == letter && manner.protocol & flag != 0);
         if let (b'R', Some((_, answer))) = (letter, refused) {
-            stream.write_all(&refusal(answer)).await?;
+            stream.write_all(&bearer::refusal(answer)).await?;
             continue;
         }
         let said = match (letter, manner.says.get(&letter)) {

@@ -80,7 +80,8 @@ async fn only_what_can_end_here_is_offered_and_only_to_who_may() {
         .has("name=\"home\" value=\"cloud\"")
         .has("cloud (ad) counts")
         .has("name=\"source\" value=\"ad\"")
-        .lacks("value=\"old@example.org\"");
+        .lacks("value=\"old@example.org\"")
+        .lacks("value=\"/o=x/cn=y\"");
     // What was done is said as long as it is so.
     for (path, told) in [
         (
