@@ -18,6 +18,7 @@ use tideover::smtp::{Mailbox, Reply};
 use tideover::spool::{Committed, Opened, Spool, World};
 use tokio::sync::{Notify, mpsc};
 
+use super::certificates::Proven;
 use super::disk::{Fault, FaultyDisk, Stall};
 use super::scanner;
 
@@ -36,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) policy: Policy,
     /// A content filter, by its word.
     pub(crate) filter: Option<String>,
+    /// What the certificate of each client proves.
+    pub(crate) certificate: Option<String>,
 }
 
 impl Default for Settings {
@@ -67,6 +70,7 @@ impl Default for Settings {
             blocklist: None,
             policy: Policy::default(),
             filter: None,
+            certificate: None,
         }
     }
 }
@@ -117,7 +121,7 @@ impl Door {
             settings.options,
             spool.clone(),
             Arc::new(People(Arc::clone(&gate), Arc::clone(&encapsulated))),
-            Some(Arc::new(tls)),
+            Some(Arc::new(Proven(tls, settings.certificate))),
             Clock::system(),
         );
         let server = server.answering(Policies::new(settings.policy));

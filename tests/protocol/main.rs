@@ -7,6 +7,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod certificates;
 #[path = "../simulation/chance.rs"]
 mod chance;
 mod corpus;

@@ -8,6 +8,8 @@ pub(crate) fn check(envelope: &Envelope, text: &str) -> Result<(), String> {
     if envelope.tls_optional {
         told.push_str(" tls-optional");
     }
+    let certificate = envelope.peer.certificate.iter();
+    told.extend(certificate.map(|name| format!(" certificate={name}")));
     let is_as_said = match text.strip_prefix('!') {
         Some(other) => !told.contains(other),
         None => told.contains(text),

@@ -17,7 +17,8 @@
 //! M? dmarc            why its first recipient is held: one word; `M? no`: he is not; `M? dropped`
 //! M. none             nothing was accepted
 //! M# sent TO          number of recipients of the last message
-//! MP requiretls       a parameter of MAIL of the last message; `tls-optional`: by its header
+//! MP requiretls       a parameter of MAIL of the last message; `tls-optional`: by its header;
+//!                     `certificate=NAME`: what its client proved
 //! MP !requiretls      … which it has not
 //! MU ann@example.org  who has handed the last message in, after a login
 //! M@ Relayed          whether the sender of the last message is proven: `Authenticity`
@@ -36,7 +37,7 @@ use tideover::smtp::Reply;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::door::{Door, Settings};
-use super::parameters;
+use super::{certificates, parameters};
 
 /// Longest wait for one reply: far beyond what is needed, so that only a failure meets it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -144,7 +145,7 @@ fn set(settings: &mut Settings, setting: &str) {
         "role" => options.role = role(value),
         "tls" if value == "starttls" => options.tls = TlsMode::StartTls,
         "tls" if value == "implicit" => options.tls = TlsMode::Implicit,
-        _ => panic!("unknown setting {setting}"),
+        _ => certificates::set(settings, (name, value)),
     }
 }
 
