@@ -160,7 +160,7 @@ impl Submitters for AllSubmitters {
             (Some(device), _) => {
                 let renewed = self.devices.renewed(device).map(of_device);
                 Box::pin(std::future::ready(renewed.map_err(|denied| match denied {
-                    LoginDenied::Wrong => Denied::Shut,
+                    LoginDenied::Wrong => Denied::Changed,
                     other @ (LoginDenied::Wait(_) | LoginDenied::NotYet | LoginDenied::Failed) => {
                         not_in(other)
                     }
@@ -228,5 +228,63 @@ fn denied(error: ProgramError) -> Denied {
         )),
         ProgramError::Away => Denied::Away,
         ProgramError::Internal => Denied::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Clock, Entropy};
+    use crate::device::{DeviceWish, Doing, Renewal, Way};
+    use crate::spool::{Options, Spool, World};
+
+    fn wish() -> DeviceWish {
+        DeviceWish {
+            name: "erp".to_owned(),
+            way: Way::Login,
+            senders: vec!["@example.org".parse().unwrap()],
+            networks: Vec::new(),
+            recipients: Vec::new(),
+            renewal: Renewal {
+                expires: None,
+                daily_recipients: Some(20),
+            },
+            reason: "a test".to_owned(),
+        }
+    }
+
+    /// What it hands in then must come again: nothing of it is refused for good.
+    #[tokio::test]
+    async fn a_device_whose_password_was_changed_is_told_to_come_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options {
+            min_free: 0,
+            ..Options::new(folder.path())
+        };
+        let opened = Spool::open(options, World::system()).unwrap();
+        let writer = opened.writer.spawn_thread().unwrap();
+        let world = (Clock::system(), Entropy::system());
+        let devices = Devices::new(opened.spool.clone(), world, Logins::Taken);
+        devices.restore().unwrap();
+        let is_ours = |domain: &str| domain == "example.org";
+        let added = devices.add((wish(), "ann"), &is_ours, Doing::Really).await;
+        let first = added.unwrap().1.unwrap();
+        let submitters = AllSubmitters::new(devices.clone(), None);
+        let log_in = |password: String| {
+            let from = "192.0.2.7".parse().unwrap();
+            submitters.verify("erp", Proof::Password(password), from)
+        };
+        let erp = log_in(first).await.unwrap();
+        assert_eq!(submitters.renew(&erp).await.as_ref(), Ok(&erp));
+        let (_, second) = devices.change_password("erp").await.unwrap();
+        assert_eq!(submitters.renew(&erp).await, Err(Denied::Changed));
+        let erp = log_in(second).await.unwrap();
+        devices.end("erp").await.unwrap();
+        assert_eq!(submitters.renew(&erp).await, Err(Denied::Changed));
+        opened.spool.close().await.unwrap();
+        drop((submitters, devices, opened.spool));
+        tokio::task::spawn_blocking(|| writer.join().unwrap())
+            .await
+            .unwrap();
     }
 }

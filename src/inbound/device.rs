@@ -46,7 +46,7 @@ impl Known {
 }
 
 /// What the device may has changed since the connection began.
-const CHANGED: Reply = Reply::new(
+pub(super) const CHANGED: Reply = Reply::new(
     451,
     (4, 7, 1),
     "What this device may has changed, connect again",

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::device::CHANGED;
 use crate::base::Boxed;
 use crate::credential::ScramKeys;
 use crate::device::Device;
@@ -61,6 +62,8 @@ pub enum Denied {
     SecondStep,
     /// He may not send any more: he was shut out, or his address is not his now.
     Shut,
+    /// The device was changed or ended since it logged in.
+    Changed,
     /// Too many tries: wait so long.
     Wait(Duration),
     /// He has sent enough for now; in words for him.
@@ -152,6 +155,7 @@ impl Denied {
             Self::Shut => Reply::new(535, (5, 7, 8), "You may not send mail here now"),
             Self::Wrong
             | Self::SecondStep
+            | Self::Changed
             | Self::Wait(_)
             | Self::Enough(_)
             | Self::Away
@@ -169,6 +173,8 @@ impl Denied {
                 "This account needs a second step, which a program cannot take",
             ),
             Self::Shut => Reply::new(550, (5, 7, 1), "You may not send mail here now"),
+            // Who comes again with the new password gets in.
+            Self::Changed => CHANGED,
             Self::Wait(wait) => {
                 let minutes = wait.as_secs().div_ceil(60);
                 let text = format!("Too many tries, wait {minutes} min");
@@ -190,6 +196,7 @@ impl Denied {
             Self::Wrong => "wrong",
             Self::SecondStep => "second-step",
             Self::Shut => "shut",
+            Self::Changed => "changed",
             Self::Wait(_) => "throttled",
             Self::Enough(_) => "enough",
             Self::Away => "away",

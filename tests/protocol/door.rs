@@ -216,15 +216,16 @@ impl Admit for People {
 }
 
 /// Ann logs in with `geheim`, and sends as two addresses; Bob is sent away after his first message.
+/// The device `erp` gets another password after its first.
 #[derive(Debug, Default)]
 struct Users {
     sent: Mutex<Vec<String>>,
 }
 
 /// It sends as one address, to our own people and to one office.
-fn scanner() -> Submitter {
+fn scanner(name: &str) -> Submitter {
     let device = Device {
-        name: "scanner".to_owned(),
+        name: name.to_owned(),
         way: Way::Login,
         senders: vec!["scan@example.org".parse().unwrap()],
         networks: Vec::new(),
@@ -267,7 +268,7 @@ impl Submitters for Users {
             match identity {
                 "ann@example.org" | "bob@example.org" if is_right => Ok(user(identity)),
                 // Wherever it is asked, it would be let in: port 25 must not ask.
-                "scanner" if is_right => Ok(scanner()),
+                "scanner" | "erp" if is_right => Ok(scanner(identity)),
                 "person" if is_right => Ok(user("ann@example.org")),
                 "two@example.org" if is_right => Err(Denied::SecondStep),
                 "late@example.org" => Err(Denied::Wait(Duration::from_secs(90))),
@@ -282,6 +283,9 @@ impl Submitters for Users {
             let has_sent = self.sent.lock().unwrap().contains(&known.user);
             if known.user == "bob@example.org" && has_sent {
                 return Err(Denied::Shut);
+            }
+            if known.user == "erp" && has_sent {
+                return Err(Denied::Changed);
             }
             if known.device.is_some() {
                 return Ok(known.clone());
