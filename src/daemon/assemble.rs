@@ -196,7 +196,7 @@ impl Base {
             spool,
             router,
             directory,
-            syncer: sync::syncer(generations.clone(), config)?,
+            syncer: sync::syncer(generations.clone(), (config, &dns))?,
             generations,
             board,
             activation,
@@ -224,7 +224,7 @@ impl Base {
             return Ok(accounts);
         };
         let tls = TlsClient::new().map_err(StartError::other("TLS"))?;
-        let server = LdapServer::new(source.options, tls);
+        let server = LdapServer::new(source.options, tls, self.dns.clone());
         let passwords = Passwords::new(server, self.entropy.clone());
         let front = LdapFront::new(
             source.name,

@@ -181,7 +181,7 @@ impl Reloader {
         if !fixed.is_empty() {
             return Err(needs_restart(&file, &fixed));
         }
-        let sources = sync::sources(&new).map_err(|error| error.to_string())?;
+        let sources = sync::sources(&new, &self.base.dns).map_err(|error| error.to_string())?;
         self.base
             .signer
             .reload()

@@ -1,5 +1,6 @@
 //! Passwords, asked about at servers that answer what a test wants.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -7,8 +8,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::base::Boxed;
 use crate::ldap::{LdapOptions, Search};
-use crate::net::{AcceptTls as _, TlsClient, TlsServer};
+use crate::net::{AcceptTls as _, DnsError, MailExchanger, Resolve, TlsClient, TlsServer, Tlsa};
 
 /// The only object that there is.
 const ANN: (&str, &str) = ("cn=Ann,dc=example", "00ff2a");
@@ -39,12 +41,14 @@ struct Server {
 
 impl Server {
     async fn start(folder: &tempfile::TempDir, manner: Manner) -> Self {
-        let tls = TlsServer::self_signed(folder.path(), "localhost").unwrap();
+        Self::start_as("localhost", (folder, manner)).await
+    }
+
+    /// With a certificate for this name.
+    async fn start_as(name: &str, (folder, manner): (&tempfile::TempDir, Manner)) -> Self {
+        let tls = TlsServer::self_signed(folder.path(), name).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!(
-            "ldaps://localhost:{}",
-            listener.local_addr().unwrap().port()
-        );
+        let url = format!("ldaps://{name}:{}", listener.local_addr().unwrap().port());
         let heard = Arc::<Mutex<Vec<(String, String)>>>::default();
         let notes = Arc::clone(&heard);
         #[expect(clippy::disallowed_methods, reason = "it ends with the test")]
@@ -150,8 +154,70 @@ fn passwords(folder: &tempfile::TempDir, servers: &[&str]) -> Passwords {
             filter: "(mail=*)".to_owned(),
         }],
     };
-    let server = LdapServer::new(options, TlsClient::with_authorities([]).unwrap());
+    let tls = TlsClient::with_authorities([]).unwrap();
+    let server = LdapServer::new(options, tls, Arc::new(Names));
     Passwords::new(server, Entropy::system())
+}
+
+/// Knows servers that no name server of the system knows.
+#[derive(Debug)]
+struct Names;
+
+impl Resolve for Names {
+    fn addresses<'a>(&'a self, host: &'a str) -> Boxed<'a, Result<Vec<IpAddr>, DnsError>> {
+        Box::pin(async move {
+            match host {
+                "localhost" => Ok(vec![IpAddr::from([127, 0, 0, 1])]),
+                // Nobody is at the first of them.
+                "dc1.tideover.invalid" => {
+                    Ok([[127, 0, 0, 2], [127, 0, 0, 1]].map(IpAddr::from).to_vec())
+                }
+                _ => Err(DnsError::NoSuchName),
+            }
+        })
+    }
+
+    fn mail_exchangers<'a>(
+        &'a self,
+        _domain: &'a str,
+    ) -> Boxed<'a, Result<Vec<MailExchanger>, DnsError>> {
+        Box::pin(async { Err(DnsError::NoSuchName) })
+    }
+
+    fn texts<'a>(&'a self, _name: &'a str) -> Boxed<'a, Result<Vec<String>, DnsError>> {
+        Box::pin(async { Err(DnsError::NoSuchName) })
+    }
+
+    fn is_mx_proven<'a>(&'a self, _domain: &'a str) -> Boxed<'a, Result<bool, DnsError>> {
+        Box::pin(async { Ok(false) })
+    }
+
+    fn tlsa<'a>(&'a self, _host: &'a str, _port: u16) -> Boxed<'a, Result<Vec<Tlsa>, DnsError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+}
+
+/// `dns.servers` know it, and the system does not; the certificate must be good for its name.
+#[tokio::test]
+async fn a_server_is_found_by_the_resolver_that_everything_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = "dc1.tideover.invalid";
+    let server = Server::start_as(name, (&folder, GOOD)).await;
+    let known = passwords(&folder, &[&server.url]);
+    let right = known.verify(Some(ANN.1), PASSWORD).await;
+    assert_eq!(right.unwrap(), Answer::Right);
+    let other = server.url.replace(name, "localhost");
+    let refused = passwords(&folder, &[&other]).verify(Some(ANN.1), PASSWORD);
+    let refused = refused.await.unwrap_err().to_string();
+    assert!(refused.contains("certificate"), "{refused}");
+    let unknown = server.url.replace(name, "dc2.tideover.invalid");
+    let unknown = passwords(&folder, &[&unknown]).verify(Some(ANN.1), PASSWORD);
+    let unknown = unknown.await.unwrap_err().to_string();
+    assert!(
+        unknown.ends_with("dc2.tideover.invalid: the domain does not exist"),
+        "{unknown}"
+    );
+    assert_eq!(server.heard().len(), 1);
 }
 
 #[tokio::test]

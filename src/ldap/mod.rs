@@ -8,6 +8,7 @@ mod lasting;
 mod login;
 mod object;
 mod options;
+mod reach;
 mod session;
 
 pub use error::LdapError;

@@ -3,15 +3,17 @@
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use ldap3::adapters::PagedResults;
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, ResultEntry, Scope};
 
+use super::reach::reach;
 use super::{LdapError, LdapOptions, Object, Search};
 use crate::limits;
-use crate::net::{CertificateCheck, TlsClient};
+use crate::net::{CertificateCheck, Resolve, TlsClient};
 
 /// What is asked for of each object.
 const ATTRIBUTES: [&str; 19] = [
@@ -56,13 +58,18 @@ pub trait Sink: Send {
 pub struct LdapServer {
     options: LdapOptions,
     tls: TlsClient,
+    resolve: Arc<dyn Resolve>,
 }
 
 impl LdapServer {
     /// A server that is read as `options` say. Nothing is connected yet.
     #[must_use]
-    pub const fn new(options: LdapOptions, tls: TlsClient) -> Self {
-        Self { options, tls }
+    pub const fn new(options: LdapOptions, tls: TlsClient, resolve: Arc<dyn Resolve>) -> Self {
+        Self {
+            options,
+            tls,
+            resolve,
+        }
     }
 
     /// Reads all that the searches find. What `sink` got counts only when this ends well.
@@ -123,18 +130,21 @@ impl LdapServer {
         let config = self.tls.config_for(&check);
         let config = config.map_err(|error| LdapError::Tls(error.to_string()))?;
         let settings = LdapConnSettings::new()
-            .set_conn_timeout(limits::LDAP_CONNECT)
             .set_starttls(self.options.starttls && !server.starts_with("ldaps:"))
             .set_config(config);
         let unreachable = |why: String| LdapError::Unreachable {
             server: server.to_owned(),
             why,
         };
-        let connected = LdapConnAsync::with_settings(settings, server);
-        // The library's own bound leaves the handshake out.
+        let connected = async {
+            let stream = reach(&*self.resolve, server).await?;
+            let settings = settings.set_std_stream(stream);
+            let connected = LdapConnAsync::with_settings(settings, server).await;
+            connected.map_err(|error| plain(&error))
+        };
+        // The name, the connection, and TLS.
         match tokio::time::timeout(limits::LDAP_CONNECT, connected).await {
-            Ok(Ok(connected)) => Ok(connected),
-            Ok(Err(error)) => Err(unreachable(plain(&error))),
+            Ok(connected) => connected.map_err(unreachable),
             Err(_) => Err(unreachable("no answer in time".to_owned())),
         }
     }

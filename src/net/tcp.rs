@@ -23,6 +23,23 @@ impl TcpDial {
     pub const fn new(timeout: Duration) -> Self {
         Self { timeout }
     }
+
+    /// A connection as the system has it, for a library that takes no other.
+    ///
+    /// # Errors
+    /// As [`Dial::dial`].
+    pub async fn dial_plain(&self, address: SocketAddr) -> io::Result<std::net::TcpStream> {
+        self.connect(address).await?.into_std()
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = tokio::time::timeout(self.timeout, TcpStream::connect(address))
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        // Commands are small and wait for replies: Nagle's delay would cost 40 ms each.
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
 }
 
 impl Default for TcpDial {
@@ -34,11 +51,7 @@ impl Default for TcpDial {
 impl Dial for TcpDial {
     fn dial(&self, address: SocketAddr) -> Boxed<'_, io::Result<BoxedStream>> {
         Box::pin(async move {
-            let stream = tokio::time::timeout(self.timeout, TcpStream::connect(address))
-                .await
-                .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-            // Commands are small and wait for replies: Nagle's delay would cost 40 ms each.
-            stream.set_nodelay(true)?;
+            let stream = self.connect(address).await?;
             Ok(Box::new(stream) as BoxedStream)
         })
     }
