@@ -54,7 +54,7 @@ pub struct AcmeView {
     pub hosts: Vec<String>,
     /// Until when the one that is there is good; `None`: the authority has made none yet.
     pub ends: Option<Timestamp>,
-    /// When the next one is ordered.
+    /// When the next one is ordered; in the past: as soon as the server runs.
     pub next: Timestamp,
     /// When one was ordered last.
     pub tried: Option<Timestamp>,
