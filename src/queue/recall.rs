@@ -1,13 +1,14 @@
 //! What mailboxes got before a restart: the log knows it. Without it every restart would give each
 //! mailbox another hour's messages at once (decision 11).
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::pace::Item;
 use super::{Queue, TargetLimits};
 use crate::base::Timestamp;
 use crate::limits;
+use crate::mail::BackendId;
 use crate::smtp::Mailbox;
 use crate::spool::{Recent, Spool, SpoolError};
 
@@ -34,19 +35,30 @@ impl Queue {
     }
 
     fn recall_from(&self, spool: &Spool, now: Timestamp) -> Result<(), SpoolError> {
-        let mut messages = HashSet::new();
+        let mut messages: HashMap<_, u32> = HashMap::new();
         let mut count = |recent: Recent| {
             // What is delivered from now on is counted already.
             if recent.at <= now && !self.stopping() {
                 let is_late = now.since(recent.at) <= LAST_MINUTE;
-                let first = is_late && messages.insert((recent.id, recent.backend.clone()));
+                let first = is_late && {
+                    let of_it = messages.entry((recent.id, recent.backend.clone()));
+                    let before = of_it.or_default();
+                    *before += 1;
+                    self.begins_a_message(&recent.backend, *before - 1)
+                };
                 self.recall_one(spool, now, (&recent, first));
             }
         };
         spool.recent(now.before(LATELY), limits::RECALLED_RECORDS, &mut count)
     }
 
-    /// `first`: of its message in the last minute.
+    /// Does a recipient begin a transaction, when so many of his message came before him?
+    fn begins_a_message(&self, backend: &BackendId, before: u32) -> bool {
+        let most = self.limits_of_backend(backend).sender.per_message;
+        before.checked_rem(most).unwrap_or(before) == 0
+    }
+
+    /// `first`: of its message in the last minute, or of one of its transactions.
     fn recall_one(&self, spool: &Spool, now: Timestamp, (recent, first): (&Recent, bool)) {
         let rates = self.limits_of_backend(&recent.backend).mailbox;
         if rates.is_unlimited() && !first {

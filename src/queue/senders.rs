@@ -99,7 +99,8 @@ pub(super) enum Turned {
 pub(super) struct Plan {
     /// So many recipients go now.
     pub(super) go: u32,
-    /// The others after that long, and for which limit.
+    /// The others after that long, and for which limit. Then they ask again: as many go as there
+    /// is room for.
     pub(super) late: Option<(Duration, SenderBound)>,
 }
 
@@ -304,27 +305,31 @@ impl Account {
         at: Moment,
     ) -> Plan {
         self.settle_hours(at.hour());
-        if let Some(wait) = self.wait_of_minute(rates, turned, at.elapsed) {
-            return Plan {
-                go: 0,
-                late: Some((wait, SenderBound::Minute)),
-            };
+        let asked = self.room_of_minute(rates, turned, at.elapsed);
+        let asked = asked.min(recipients);
+        if asked == 0 {
+            return self.in_turn(rates, 0, at.elapsed);
         }
-        if rates.per_day == 0 {
-            return Plan::all(recipients);
+        if rates.per_day > 0 {
+            let used = self.used(at.hour());
+            let room = rates.per_day.saturating_sub(used).min(asked);
+            let others = self.wait_for_others(at.elapsed);
+            match others.filter(|_| turned == Turned::Never) {
+                Some(wait) if room == asked => {
+                    return Plan {
+                        go: 0,
+                        late: Some((wait, SenderBound::Day)),
+                    };
+                }
+                Some(_) => return self.sent_away(rates, 0, at),
+                None if room < asked => return self.sent_away(rates, room, at),
+                None => {}
+            }
         }
-        let used = self.used(at.hour());
-        let room = rates.per_day.saturating_sub(used).min(recipients);
-        let waits = self.wait_for_others(at.elapsed);
-        match (turned, waits) {
-            (Turned::Never, Some(wait)) if room == recipients => Plan {
-                go: 0,
-                late: Some((wait, SenderBound::Day)),
-            },
-            _ if room == recipients => Plan::all(recipients),
-            (Turned::Never, Some(_)) => self.sent_away(rates, 0, at),
-            (Turned::Never, None) | (Turned::Perhaps, _) => self.sent_away(rates, room, at),
+        if asked < recipients {
+            return self.in_turn(rates, asked, at.elapsed);
         }
+        Plan::all(recipients)
     }
 
     /// How long those may still come back who were sent away: they go before what comes.
@@ -351,26 +356,41 @@ impl Account {
         }
     }
 
-    /// How long a message has to wait for its minute, if it has to.
-    fn wait_of_minute(
-        &mut self,
-        rates: SenderRates,
-        turned: Turned,
-        now: Duration,
-    ) -> Option<Duration> {
+    /// For how many recipients the minute has room, in whole transactions.
+    fn room_of_minute(&self, rates: SenderRates, turned: Turned, now: Duration) -> u32 {
+        if rates.per_minute == 0 {
+            return u32::MAX;
+        }
+        if turned == Turned::Never && self.next > now {
+            return 0;
+        }
+        let messages = rates.per_minute.saturating_sub(self.minute.sum(now));
+        match rates.per_message {
+            0 if messages > 0 => u32::MAX,
+            most => messages.saturating_mul(most),
+        }
+    }
+
+    /// So many recipients have room in the minute, and the others their turn when there is room
+    /// again.
+    fn in_turn(&mut self, rates: SenderRates, go: u32, now: Duration) -> Plan {
         let limit = rates.per_minute;
-        let others_wait = turned == Turned::Never && self.next > now;
-        if limit == 0 || (self.minute.sum(now) < limit && !others_wait) {
-            return None;
+        let mut minute = self.minute.clone();
+        let going = if go == 0 { 0 } else { rates.messages(go) };
+        for _ in 0..going {
+            minute.count(now);
         }
-        let room = now + self.minute.room_in(limit, now);
-        let turn = self.next.max(room);
+        let turn = self.next.max(now + minute.room_in(limit, now));
         let wait = turn.saturating_sub(now);
-        if wait > HORIZON {
-            return Some(HORIZON);
+        if wait <= HORIZON {
+            let step = Slices::<7, 10>::SPAN.checked_div(limit);
+            self.next = turn + step.unwrap_or_default();
         }
-        self.next = turn + Slices::<7, 10>::SPAN / limit;
-        Some(wait.max(Duration::from_millis(1)))
+        let wait = wait.clamp(Duration::from_millis(1), HORIZON);
+        Plan {
+            go,
+            late: Some((wait, SenderBound::Minute)),
+        }
     }
 
     /// What is too old goes. A clock that was set back makes no hour last for ever.

@@ -93,6 +93,55 @@ fn a_message_in_parts_counts_as_its_parts() {
     assert_eq!(send(&mut senders, &ann, 1, at(0)).go, 0);
 }
 
+/// A message for a hundred is not a hundred at once for the platform.
+#[test]
+fn a_message_goes_out_in_parts_as_the_minute_has_room() {
+    let cloud = cloud();
+    let rates = SenderRates {
+        per_minute: 3,
+        per_day: 0,
+        per_message: 5,
+    };
+    let mut senders = known();
+    let ann = of(&cloud, "ann", rates);
+    assert_eq!(send(&mut senders, &ann, 4, at(0)).late, None);
+    let mut plan = send(&mut senders, &ann, 32, at(0));
+    assert_eq!(plan.go, 10, "two more");
+    let (mut left, mut now, mut gone) = (22, 0, vec![(0, 3)]);
+    while let Some((wait, bound)) = plan.late {
+        assert_eq!(bound, SenderBound::Minute);
+        // What comes meanwhile goes behind it.
+        assert_eq!(senders.plan(&ann, (1, Turned::Never), at(now)).go, 0);
+        now += wait.as_secs() + 1;
+        plan = senders.plan(&ann, (left, Turned::Perhaps), at(now));
+        senders.count(&ann, plan.go, at(now));
+        gone.push((now, plan.go.div_ceil(5)));
+        left -= plan.go;
+    }
+    assert_eq!(left, 0);
+    assert_eq!(gone.iter().map(|(_, messages)| messages).sum::<u32>(), 8);
+    for pair in gone.windows(2) {
+        let together = pair[0].1 + pair[1].1;
+        assert!(together <= 3 || pair[1].0 - pair[0].0 >= 60, "{gone:?}");
+    }
+}
+
+/// Those for whom the minute has room may find the day full: then all others wait for the day.
+#[test]
+fn the_day_is_asked_of_those_for_whom_the_minute_has_room() {
+    let cloud = cloud();
+    let rates = SenderRates {
+        per_minute: 2,
+        per_day: 7,
+        per_message: 5,
+    };
+    let mut senders = known();
+    let ann = of(&cloud, "ann", rates);
+    let plan = send(&mut senders, &ann, 20, at(0));
+    let day = (HORIZON, SenderBound::Day);
+    assert_eq!((plan.go, plan.late), (7, Some(day)));
+}
+
 #[test]
 fn a_day_has_so_many_and_the_others_come_back() {
     let cloud = cloud();
@@ -239,9 +288,10 @@ proptest! {
         messages in proptest::collection::vec((0..5000_u64, 1..30_u32), 1..60),
         per_minute in 0..20_u32,
         per_day in 20..300_u32,
+        per_message in 0..8_u32,
     ) {
         let cloud = cloud();
-        let rates = SenderRates { per_minute, per_day, per_message: 0 };
+        let rates = SenderRates { per_minute, per_day, per_message };
         let ann = of(&cloud, "ann", rates);
         let mut senders = known();
         let mut waiting = std::collections::BTreeSet::new();
@@ -282,8 +332,9 @@ proptest! {
                 let window = *from..from + span;
                 sent.iter().filter(move |(at, _)| window.contains(at))
             };
-            let minute = within(60_000).count();
-            prop_assert!(per_minute == 0 || minute <= per_minute as usize);
+            let minute = within(60_000).map(|(_, recipients)| rates.messages(*recipients));
+            let minute: u32 = minute.sum();
+            prop_assert!(per_minute == 0 || minute <= per_minute);
             let day: u32 = within(24 * HOUR * 1000).map(|(_, recipients)| recipients).sum();
             prop_assert!(day <= per_day);
         }

@@ -55,6 +55,15 @@ impl SenderAt {
         }
     }
 
+    /// Puts those who count in front: then they fill as few transactions as are counted.
+    fn arrange(&self, job: &mut Job) {
+        if self.counted == Counted::Strangers {
+            let mut all = std::mem::take(&mut job.recipients);
+            all.sort_by_key(|recipient| !self.counts(job, recipient));
+            job.recipients = all;
+        }
+    }
+
     fn counted_of(&self, job: &Job) -> u32 {
         let counted = job.recipients.iter().filter(|it| self.counts(job, it));
         u32::try_from(counted.count()).unwrap_or(u32::MAX)
@@ -133,6 +142,7 @@ impl Queue {
         if counted == 0 {
             return Vec::new();
         }
+        sender.arrange(job);
         let turned = match (asking, job.source) {
             // Fresh mail has waited for no turn.
             (Asking::Room, Source::Fresh) => Turned::Never,

@@ -84,6 +84,43 @@ fn a_sender_waits_for_his_minutes_and_the_internet_does_not() {
     });
 }
 
+/// A message in several transactions is several messages: each takes from the minute, also of the
+/// one before a restart or a crash, and nobody is left out or gets it twice.
+#[test]
+fn a_message_in_parts_waits_for_its_minutes() {
+    for crash in [false, true] {
+        simulate(async {
+            let site = Site::new();
+            let mut in_parts = rates(3, 0);
+            in_parts.sender.per_message = 1;
+            let door = open(&site, in_parts);
+            let sent = submit(&door, 8).await;
+            sleep(10 * SECOND).await;
+            let words = door.words(&[sent]);
+            assert_eq!((words["delivered"], words["queued"]), (3, 5));
+            let told = format!("{:?}", door.spool.history(sent).unwrap());
+            assert!(told.contains("bound: Minute"), "{told}");
+            if crash {
+                site.disk.power_cut(&mut site.chance.clone());
+                door.shutdown.signal();
+                site.platforms.forget_attempts();
+            } else {
+                door.stop().await;
+            }
+
+            let door = open(&site, in_parts);
+            sleep(SECOND).await;
+            let second = submit(&door, 1).await;
+            sleep(10 * MINUTE).await;
+            assert_eq!(door.words(&[sent, second]), [("delivered", 9)].into());
+            let seen = site.platforms.take_seen();
+            let times: Vec<Instant> = seen.iter().map(|seen| seen.at).collect();
+            assert_eq!((times.len(), most(&times, MINUTE)), (9, 3));
+            door.stop().await;
+        });
+    }
+}
+
 /// Ten a day: the others come when the day is over, also when the program was stopped or killed
 /// meanwhile, and what waited has used up no time.
 #[test]
