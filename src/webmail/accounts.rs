@@ -20,6 +20,7 @@ pub(super) use super::stored::blocking;
 use super::whose::Whose;
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::credential::{HashError, LONGEST, Passwords, SHORTEST, Throttle, digest, is_token};
+use crate::directory::DirectoryHandle;
 use crate::person::Bond;
 use crate::smtp::Mailbox;
 use crate::spool::{Spool, SpoolError};
@@ -208,6 +209,8 @@ pub struct Accounts {
     /// One change at a time: read, decide, write.
     pub(super) changing: Arc<tokio::sync::Mutex<()>>,
     pub(super) whose: Arc<Whose>,
+    /// Who has which alias.
+    pub(super) directory: Option<DirectoryHandle>,
     /// Records that were written.
     pub(super) written: Arc<AtomicU64>,
     pub(super) keep_keys: KeepKeys,
@@ -230,6 +233,7 @@ impl Accounts {
             front: None,
             changing: Arc::default(),
             whose: Arc::default(),
+            directory: None,
             written: Arc::default(),
             keep_keys: KeepKeys::No,
             scram: Arc::default(),
@@ -350,8 +354,10 @@ impl Accounts {
             .trim()
             .parse::<Mailbox>()
             .map_or_else(|_| String::new(), |address| address.key());
-        let account = self.meant(&typed);
-        self.try_login((account, typed), password, from).await
+        let account = self.account_of(&typed).await?;
+        let counted = self.counted_as(&typed, &account);
+        let who = (account, typed, counted);
+        self.try_login(who, password, from).await
     }
 
     /// The same for the account under this key and no other: its address may lead to somebody else
@@ -364,21 +370,22 @@ impl Accounts {
     ) -> Result<Account, LoginError> {
         let known = self.find(&key).await?;
         let person = known.map_or_else(|| key.clone(), |known| known.person().key());
-        let login = self.try_login((key.clone(), person), password, from);
+        let counted = self.counted(&person);
+        let login = self.try_login((key.clone(), person, counted), password, from);
         let (account, _) = login.await?;
         Some(account)
             .filter(|account| account.key() == key)
             .ok_or(LoginError::Wrong)
     }
 
-    /// With the key of the account, and the address that who is in front is asked about.
+    /// With the key of the account, the address that who is in front is asked about, and the name
+    /// under which guesses are counted.
     async fn try_login(
         &self,
-        (key, asked): (String, String),
+        (key, asked, counted): (String, String, String),
         password: String,
         from: IpAddr,
     ) -> Result<(Account, KnownBy), LoginError> {
-        let counted = self.counted(&asked);
         self.note_try(&counted, from).map_err(LoginError::Wait)?;
         let account = self.find(&key).await?.filter(Account::is_open);
         let stored = account

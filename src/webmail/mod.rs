@@ -235,6 +235,8 @@ impl Webmail {
     /// A webmail that is not served yet.
     #[must_use]
     pub fn new(world: World, options: Options) -> Self {
+        let accounts = world.accounts.knowing(world.directory.clone());
+        let world = World { accounts, ..world };
         let sessions = Sessions::new(
             world.spool.clone(),
             world.accounts.clone(),

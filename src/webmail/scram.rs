@@ -135,9 +135,9 @@ impl Accounts {
         from: IpAddr,
     ) -> Result<(ScramKeys, String), LoginError> {
         let typed = key_of(typed);
-        let tried = self.note_try(&self.counted(&typed), from);
+        let meant = self.account_of(&typed).await?;
+        let tried = self.note_try(&self.counted_as(&typed, &meant), from);
         tried.map_err(LoginError::Wait)?;
-        let meant = self.meant(&typed);
         let keys = match self.find(&meant).await? {
             Some(account) => self.keys_of(&account).await?,
             None => None,
@@ -154,13 +154,14 @@ impl Accounts {
         from: IpAddr,
     ) -> Result<Account, LoginError> {
         let typed = key_of(typed);
-        let account = self.find(&self.meant(&typed)).await?;
+        let meant = self.account_of(&typed).await?;
+        let account = self.find(&meant).await?;
         let account = account.filter(Account::is_open).ok_or(LoginError::Wrong)?;
         let own = self.keys_of(&account).await?;
         if !own.is_some_and(|own| own.is(keys)) {
             return Err(LoginError::Wrong);
         }
-        self.note_success(&self.counted(&typed), from);
+        self.note_success(&self.counted_as(&typed, &meant), from);
         Ok(account)
     }
 

@@ -14,7 +14,7 @@ use super::invitations::Invited;
 use super::notices::NOTICES;
 use super::settings::SETTINGS;
 use crate::base::{Shutdown, Timestamp};
-use crate::directory::{Directory, DirectoryHandle};
+use crate::directory::{Conflict, ConflictKind, Directory, DirectoryHandle, EntryKind, FoundBy};
 use crate::mail::{DRAFTS, OUTBOX, SENT_AS};
 use crate::person::{Belonging, Bond, Departed, Subject, belonging, confirmed, judge};
 use crate::smtp::Mailbox;
@@ -74,6 +74,49 @@ impl Accounts {
     pub fn meant(&self, key: &str) -> String {
         let names = self.whose.names();
         names.get(key).cloned().unwrap_or_else(|| key.to_owned())
+    }
+
+    /// The same accounts, whose people log in with the aliases that this directory gives them, too.
+    #[must_use]
+    pub(super) fn knowing(mut self, directory: DirectoryHandle) -> Self {
+        self.directory = Some(directory);
+        self
+    }
+
+    /// The key of the account into which somebody wants who types this address: the one that is
+    /// meant by it, else that of the mailbox whose alias it is. It takes no longer for an alias
+    /// than for a name that nobody has.
+    pub(super) async fn account_of(&self, key: &str) -> Result<String, AccountError> {
+        let (meant, mailbox) = (self.meant(key), self.mailbox_of(key));
+        // An account of its own comes first, also one that is shut.
+        let is_there = self.find(&meant).await?.is_some();
+        let by_alias = mailbox.map(|mailbox| self.meant(&mailbox));
+        Ok(by_alias.filter(|_| !is_there).unwrap_or(meant))
+    }
+
+    /// Under which name guesses are counted for what was typed, which leads to this account: all
+    /// aliases are one name.
+    pub(super) fn counted_as(&self, typed: &str, account: &str) -> String {
+        if self.front.is_some() {
+            self.counted(typed)
+        } else {
+            account.to_owned()
+        }
+    }
+
+    /// The own address of the one mailbox that has this one. Of two that dispute it none has it.
+    fn mailbox_of(&self, key: &str) -> Option<String> {
+        let directory = self.directory.as_ref()?.current();
+        let address: Mailbox = key.parse().ok()?;
+        let Some((entry, FoundBy::Address)) = directory.find(&address) else {
+            return None;
+        };
+        let has_mailbox = matches!(entry.kind, EntryKind::Mailbox | EntryKind::User);
+        let is_open = |one: &Conflict| one.kind == ConflictKind::Address && one.settled.is_none();
+        let is_his = has_mailbox
+            && !directory.is_provisional()
+            && !directory.conflicts_about(&address).any(is_open);
+        is_his.then(|| entry.address.key())
     }
 
     /// Looks whose all accounts are, and writes down what is new. Nothing while the directory

@@ -236,3 +236,85 @@ async fn nobody_learns_from_a_salt_who_exists() {
     let site = site.crash().await;
     assert!(site.keys("nobody@example.org").await.is(&nobody));
 }
+
+const ALIAS: &str = "sales@example.org";
+
+/// At both doors, by password and by SCRAM; and what is counted is counted for one.
+#[tokio::test]
+async fn an_alias_logs_in_as_its_mailbox() {
+    let site = keeping();
+    site.enrolled(ANN).await;
+    let writer = site.program(ANN, PASSWORD).await.unwrap();
+    for name in [ALIAS, "Sales@Example.org"] {
+        assert_eq!(site.program(name, PASSWORD).await.unwrap(), writer);
+        assert_eq!(site.by_scram(name, PASSWORD).await.unwrap(), writer);
+    }
+    let (mut page, done) = super::whose::log_in(&site, ALIAS, PASSWORD).await;
+    done.location();
+    assert!(page.get("/settings").await.has(ANN));
+    for name in ["sales+tag@example.org", "team@example.org"] {
+        let refused = site.program(name, PASSWORD).await;
+        assert!(
+            matches!(refused, Err(ProgramError::Wrong)),
+            "{name}: {refused:?}"
+        );
+    }
+    // Who is shut out is so by all his names.
+    let accounts = &site.webmail.0.world.accounts;
+    accounts.disable(&ANN.parse().unwrap()).await.unwrap();
+    let refused = site.program(ALIAS, PASSWORD).await;
+    assert!(matches!(refused, Err(ProgramError::Wrong)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn aliases_are_one_name_for_who_guesses() {
+    let site = keeping();
+    site.enrolled(ANN).await;
+    for name in [ALIAS, ANN, ALIAS] {
+        site.program(name, "wrong password").await.unwrap_err();
+    }
+    for name in [ANN, ALIAS] {
+        site.by_scram(name, "wrong password").await.unwrap_err();
+    }
+    for name in [ANN, ALIAS] {
+        let refused = site.program(name, PASSWORD).await;
+        assert!(matches!(refused, Err(ProgramError::Wait(_))), "{refused:?}");
+        let refused = site.webmail.program_keys(name, from()).await;
+        assert!(matches!(refused, Err(ProgramError::Wait(_))), "{refused:?}");
+    }
+    // Another one's are not counted with them.
+    let other = site.program("bob@example.org", PASSWORD).await;
+    assert!(matches!(other, Err(ProgramError::Wrong)), "{other:?}");
+}
+
+/// Whose it is, is not known: nobody comes in by it, and each by his own address.
+#[tokio::test]
+async fn an_alias_that_two_dispute_is_nobodys_name() {
+    let site = Site::new();
+    site.enrolled(ANN).await;
+    let rows = "ann@example.org,info@example.org,mailbox\n\
+                bob@example.org,info@example.org,mailbox\n";
+    super::whose::change(&site, rows);
+    site.judge().await;
+    let refused = site.program("info@example.org", PASSWORD).await;
+    assert!(matches!(refused, Err(ProgramError::Wrong)), "{refused:?}");
+    assert!(site.program(ANN, PASSWORD).await.is_ok());
+    let rows = "ann@example.org,info@example.org,mailbox\nbob@example.org,,mailbox\n";
+    super::whose::change(&site, rows);
+    site.judge().await;
+    assert!(site.program("info@example.org", PASSWORD).await.is_ok());
+}
+
+/// An account under the address itself comes first, also one that nobody may use any more.
+#[tokio::test]
+async fn an_account_of_its_own_comes_before_an_alias() {
+    let site = Site::new();
+    site.enrolled(ANN).await;
+    site.enrolled("bob@example.org").await;
+    let accounts = &site.webmail.0.world.accounts;
+    let bob: Mailbox = "bob@example.org".parse().unwrap();
+    accounts.disable(&bob).await.unwrap();
+    super::whose::change(&site, "ann@example.org,bob@example.org,mailbox\n");
+    let refused = site.program("bob@example.org", PASSWORD).await;
+    assert!(matches!(refused, Err(ProgramError::Wrong)), "{refused:?}");
+}
