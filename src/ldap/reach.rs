@@ -8,7 +8,7 @@ use ldap3::StdStream;
 use crate::limits;
 use crate::net::{Resolve, TcpDial};
 
-/// The ports of `ldap` and `ldaps` (RFC 4516 §2, and as everybody has it).
+/// The ports of `ldap` (RFC 4511 §5.2) and `ldaps` (as everybody has it).
 const LDAP: u16 = 389;
 const LDAPS: u16 = 636;
 
@@ -52,7 +52,7 @@ fn place(server: &str) -> Option<(&str, u16)> {
         Some((host, port)) => (host, port.parse().ok()?),
         None => (authority, usual),
     };
-    // RFC 4516 §2.1 leaves it to the client; so does the library.
+    // As the library reads it.
     Some((if host.is_empty() { "localhost" } else { host }, port))
 }
 
