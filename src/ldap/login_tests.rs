@@ -207,12 +207,14 @@ async fn a_server_is_found_by_the_resolver_that_everything_asks() {
     let right = known.verify(Some(ANN.1), PASSWORD).await;
     assert_eq!(right.unwrap(), Answer::Right);
     let other = server.url.replace(name, "localhost");
-    let refused = passwords(&folder, &[&other]).verify(Some(ANN.1), PASSWORD);
-    let refused = refused.await.unwrap_err().to_string();
+    let other = passwords(&folder, &[&other]);
+    let refused = other.verify(Some(ANN.1), PASSWORD).await;
+    let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("certificate"), "{refused}");
     let unknown = server.url.replace(name, "dc2.tideover.invalid");
-    let unknown = passwords(&folder, &[&unknown]).verify(Some(ANN.1), PASSWORD);
-    let unknown = unknown.await.unwrap_err().to_string();
+    let unknown = passwords(&folder, &[&unknown]);
+    let unknown = unknown.verify(Some(ANN.1), PASSWORD).await;
+    let unknown = unknown.unwrap_err().to_string();
     assert!(
         unknown.ends_with("dc2.tideover.invalid: the domain does not exist"),
         "{unknown}"
