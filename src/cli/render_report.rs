@@ -153,6 +153,11 @@ impl Page {
             }
         };
         say(
+            figures.disorder,
+            Tone::Bad,
+            "places in disorder: stop the server, run `tideover spool rebuild`, and ask again",
+        );
+        say(
             figures.unaccounted,
             Tone::Bad,
             "recipients of whom nothing is known: run `tideover spool verify`",

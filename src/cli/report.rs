@@ -179,7 +179,22 @@ async fn close(teller: &Teller, args: ClosingArgs) -> Result<(), Failure> {
             .map_err(|error| cannot_write(path, &error))?;
         written.push(path.display().to_string());
     }
-    teller.print(&answer, |page, it: &ReportView| page.report(it, &written))
+    teller.print(&answer, |page, it: &ReportView| page.report(it, &written))?;
+    trusted(&view.figures)
+}
+
+/// A report of which it is known that it does not count everything is no success.
+fn trusted(figures: &report::Figures) -> Result<(), Failure> {
+    match figures.disorder {
+        0 => Ok(()),
+        disorder => Err(Failure::new(
+            Exit::Failed,
+            format!(
+                "{disorder} places in disorder: this is not all mail; stop the server, run \
+                 `tideover spool rebuild`, start it and ask again"
+            ),
+        )),
+    }
 }
 
 async fn create(path: &Path) -> Result<File, Failure> {
@@ -189,4 +204,29 @@ async fn create(path: &Path) -> Result<File, Failure> {
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Exit::Failed, format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Collector, Scope};
+    use crate::spool::Passed;
+
+    #[test]
+    fn a_report_over_an_index_in_disorder_is_no_success() {
+        let ended = |disorder| {
+            let time = (Timestamp::EPOCH, Timestamp::from_millis(1000));
+            let passed = Passed {
+                disorder,
+                ..Passed::default()
+            };
+            let collector = Collector::new(Scope::default(), time, time.1);
+            trusted(&collector.finish(&std::collections::BTreeMap::new(), passed))
+        };
+        assert!(ended(0).is_ok());
+        let failure = ended(60).unwrap_err();
+        assert_eq!(failure.exit, Exit::Failed);
+        assert!(failure.text.starts_with("60 places"), "{}", failure.text);
+        assert!(failure.text.contains("`tideover spool rebuild`"));
+    }
 }

@@ -43,6 +43,7 @@ impl Collector {
                 unreadable: 0,
                 lost: Lost::default(),
                 ledger_gaps: 0,
+                disorder: 0,
                 cut: false,
                 recipients: Ends::default(),
                 unaccounted: 0,
@@ -305,6 +306,7 @@ impl Collector {
         figures.unreadable = passed.unreadable;
         figures.lost = passed.lost;
         figures.ledger_gaps = passed.ledger_gaps;
+        figures.disorder = passed.disorder;
         figures.cut = passed.cut;
         figures.backends = self.backends.into_values().collect();
         let holds = self.holds.into_iter();

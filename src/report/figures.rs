@@ -34,6 +34,10 @@ pub struct Figures {
     /// is in no number below.
     #[serde(default)]
     pub ledger_gaps: u64,
+    /// Places in which the index is not what the log has, of any time: the numbers below are not
+    /// to be trusted until `tideover spool rebuild` was run.
+    #[serde(default)]
+    pub disorder: u64,
     /// There were more messages than a report takes.
     pub cut: bool,
     /// Recipients of the messages, and what became of them.

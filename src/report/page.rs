@@ -122,12 +122,17 @@ impl<'a> Backend<'a> {
 pub fn headline(figures: &Figures) -> String {
     let ends = &figures.recipients;
     let lost = figures.unaccounted + figures.unreadable + figures.lost.messages;
+    // Who has not counted everything cannot say that nothing is lost.
+    let lost = match (lost, figures.disorder) {
+        (lost, 0) => number(lost) + " lost",
+        (0, _) => "how many are lost is not known".to_owned(),
+        (lost, _) => format!("at least {} lost", number(lost)),
+    };
     let mut text = format!(
-        "{} accepted, {} delivered, {} waiting, {} lost, {} perhaps twice",
+        "{} accepted, {} delivered, {} waiting, {lost}, {} perhaps twice",
         number(ends.all),
         number(ends.delivered + ends.expanded),
         number(ends.waiting),
-        number(lost),
         number(figures.uncertain),
     );
     for (count, what) in [
@@ -135,6 +140,10 @@ pub fn headline(figures: &Figures) -> String {
         (
             figures.ledger_gaps,
             "files of the ledger that cannot be read, whose mail is not counted",
+        ),
+        (
+            figures.disorder,
+            "places in disorder, whose mail is perhaps not counted",
         ),
     ] {
         if count > 0 {
@@ -242,6 +251,11 @@ fn gaps(figures: &Figures) -> Vec<Line> {
             figures.ledger_gaps,
             "ledger files",
             "cannot be read, or are gone: who stands in them is in no number",
+        ),
+        (
+            figures.disorder,
+            "places in disorder",
+            "the index is not what the log has: run spool rebuild, and make the report anew",
         ),
     ];
     let some = gaps.into_iter().filter(|(value, _, _)| *value > 0);
@@ -404,6 +418,21 @@ mod tests {
             "{told}"
         );
         assert_eq!(number(1_204_000), "1,204,000");
+        let mut disorder = figures();
+        disorder.disorder = 60;
+        let told = headline(&disorder);
+        assert!(
+            told.contains("1 waiting, how many are lost is not known, 2 perhaps twice; 60 places"),
+            "{told}"
+        );
+        disorder.unreadable = 2;
+        let told = headline(&disorder);
+        assert!(
+            told.contains("1 waiting, at least 2 lost, 2 perhaps"),
+            "{told}"
+        );
+        let page = page(&disorder, "mx.example.org", None).unwrap();
+        assert!(page.contains("places in disorder") && page.contains("run spool rebuild"));
         assert_eq!(number(999), "999");
         let said = [0, 59, 60, 3_600, 22_349, 90_000].map(duration);
         assert_eq!(

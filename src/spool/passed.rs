@@ -27,6 +27,9 @@ pub struct Passed {
     pub lost: Lost,
     /// Files of the ledger that cannot be read, or are gone before their time.
     pub ledger_gaps: u64,
+    /// Places in which the index is not what the log has ([`Spool::balance`]), of any time: what
+    /// stands there may have been left out, or shown as it is not.
+    pub disorder: u64,
     /// There were more than were asked for.
     pub cut: bool,
 }
@@ -112,6 +115,7 @@ impl Spool {
         Ok(Passed {
             ledger_gaps: gaps,
             lost: self.lost(&ids)?,
+            disorder: self.balance().map_or(0, |balance| balance.wrong),
             ..walk.passed
         })
     }

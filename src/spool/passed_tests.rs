@@ -130,3 +130,32 @@ async fn waiting_mail_that_is_lost_is_told_after_the_index_is_made_anew() {
     assert_eq!((ids.len(), passed), (9, Passed::default()));
     close(spool, opened).await;
 }
+
+/// An index that was made anew while a segment was empty, and then the segment came back: its mail
+/// is in the log and in no row.
+#[tokio::test]
+async fn what_only_the_log_knows_is_told() {
+    let dir = TempDir::new().unwrap();
+    for _ in 0..3 {
+        let (spool, opened) = open_in(options(dir.path()), World::system());
+        for _ in 0..3 {
+            accept(&spool, &["bob@example.org"], b"a letter\r\n").await;
+        }
+        close(spool, opened).await;
+    }
+    let file = dir.path().join("log").join(&segments(dir.path())[1]);
+    let away = dir.path().join("away");
+    std::fs::rename(&file, &away).unwrap();
+    rebuild(dir.path());
+    std::fs::rename(&away, &file).unwrap();
+    let (spool, opened) = open_in(options(dir.path()), World::system());
+    spool.scrub().await.unwrap();
+    let (ids, passed) = shown(&spool, || ());
+    assert_eq!((ids.len(), passed.disorder), (6, 3));
+    close(spool, opened).await;
+    rebuild(dir.path());
+    let (spool, opened) = open_in(options(dir.path()), World::system());
+    let (ids, passed) = shown(&spool, || ());
+    assert_eq!((ids.len(), passed.disorder), (9, 0));
+    close(spool, opened).await;
+}
