@@ -110,17 +110,16 @@ impl Queue {
                 holds: Arc::default(),
                 replay: None,
             };
-            // The report first: a crash between the two makes it twice, never not at all.
-            self.report_failure(&job, &numbers, &failure).await?;
-            done += numbers.len() as u64;
             let event = RecipientEvent::Bounced {
-                failure,
+                failure: failure.clone(),
                 backend: Some(backend),
                 actor: actor.to_owned(),
                 reason: reason.to_owned(),
             };
-            let spool = &self.0.parts.spool;
-            spool.record(id, numbers.clone(), event.clone()).await?;
+            let what = (&failure, &event);
+            let written = self.record_and_report(&job, &numbers, what).await?;
+            written.wait().await?;
+            done += numbers.len() as u64;
             self.tried(id, &numbers, &event).await;
         }
         Ok(done)

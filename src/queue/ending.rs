@@ -171,14 +171,16 @@ impl Queue {
         numbers: &[u16],
     ) -> Result<Written, SpoolError> {
         match event {
-            RecipientEvent::Bounced { failure, .. } => {
-                // The report first: a crash between the two makes it twice, never not at all.
-                while let Err(error) = self.report_failure(job, numbers, failure).await {
-                    if !self.may_try_again(job, &error).await {
-                        return Err(error);
-                    }
+            RecipientEvent::Bounced { failure, .. } => loop {
+                let what = (failure, event);
+                let error = match self.record_and_report(job, numbers, what).await {
+                    Ok(written) => return Ok(written),
+                    Err(error) => error,
+                };
+                if !self.may_try_again(job, &error).await {
+                    return Err(error);
                 }
-            }
+            },
             RecipientEvent::Deferred {
                 failure, backend, ..
             } => {

@@ -9,29 +9,58 @@ use super::{Queue, schedule};
 use crate::limits;
 use crate::mail::{
     Authenticity, BackendId, BodySource, Envelope, Failure, Handover, Outcome, Peer, Recipient,
-    RecipientState, Report, ReportKind, ReportedRecipient, Returned,
+    RecipientEvent, RecipientState, Report, ReportKind, ReportedRecipient, Returned,
 };
 use crate::route::{Admission, Admit, Origin};
 use crate::smtp::{BodyKind, MailParameters, Mailbox, RcptParameters, Ret, ReversePath};
-use crate::spool::{Draft, SpoolError};
+use crate::spool::{Draft, SpoolError, Written};
 
 /// Bytes of the original message that are read for its header.
 const HEADER: usize = 64 * 1024;
 
 impl Queue {
-    /// Tells the sender that recipients will not get the message.
-    pub(super) async fn report_failure(
+    /// Records that recipients will not get the message, and tells the sender. The report and the
+    /// end of the recipients stand in the log together: whoever was told "failed" of a message that
+    /// still waits may get it delivered after all, or be told twice.
+    ///
+    /// # Errors
+    /// When nothing of it could be written down; without a report the result tells.
+    pub(super) async fn record_and_report(
+        &self,
+        job: &Job,
+        numbers: &[u16],
+        (failure, event): (&Failure, &RecipientEvent),
+    ) -> Result<Written, SpoolError> {
+        let spool = &self.0.parts.spool;
+        let (numbers, event, told) = (numbers.to_vec(), event.clone(), numbers);
+        let Some(letter) = self.failure_letter(job, told, failure).await? else {
+            return spool.begin_record(job.id, numbers, event).await;
+        };
+        let Letter {
+            kind,
+            sender,
+            draft,
+            envelope,
+        } = letter;
+        let with = (job.id, numbers, event);
+        let report = spool.accept_with(draft, envelope, with).await?;
+        tracing::info!(id = %job.id, %report, to = %sender, ?kind, "reported");
+        Ok(Written::durable())
+    }
+
+    /// What the sender is told when recipients will not get the message; `None`: nothing.
+    async fn failure_letter(
         &self,
         job: &Job,
         numbers: &[u16],
         failure: &Failure,
-    ) -> Result<(), SpoolError> {
+    ) -> Result<Option<Letter>, SpoolError> {
         let Some(sender) = told(&job.envelope) else {
             if job.envelope.from.mailbox().is_some() {
                 let id = job.id;
                 tracing::warn!(%id, "refused for good; the sender is not proven, no report");
             }
-            return Ok(());
+            return Ok(None);
         };
         // RFC 3461 §4.1: NEVER, or a list without FAILURE, asks for none.
         let wanted = |recipient: &&Recipient| {
@@ -42,7 +71,7 @@ impl Queue {
         let recipients: Vec<_> = recipients
             .map(|recipient| ReportedRecipient::failed(recipient, failure))
             .collect();
-        self.send_report(job, sender, ReportKind::Failed, &recipients)
+        self.letter(job, sender, ReportKind::Failed, &recipients)
             .await
     }
 
@@ -131,8 +160,26 @@ impl Queue {
         kind: ReportKind,
         recipients: &[ReportedRecipient<'_>],
     ) -> Result<(), SpoolError> {
+        if let Some(letter) = self.letter(job, sender, kind, recipients).await? {
+            let Letter {
+                draft, envelope, ..
+            } = letter;
+            let report = self.0.parts.spool.accept(draft, envelope).await?;
+            tracing::info!(id = %job.id, %report, to = %sender, ?kind, "reported");
+        }
+        Ok(())
+    }
+
+    /// A report, written, and in nobody's hands yet; `None`: there is nothing to tell, or nobody.
+    async fn letter(
+        &self,
+        job: &Job,
+        sender: &Mailbox,
+        kind: ReportKind,
+        recipients: &[ReportedRecipient<'_>],
+    ) -> Result<Option<Letter>, SpoolError> {
         if recipients.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let parts = &self.0.parts;
         let Admission::Accept {
@@ -142,7 +189,7 @@ impl Queue {
         } = parts.router.admit(sender, Origin::Trusted)
         else {
             tracing::warn!(id = %job.id, %sender, "no report: the sender cannot be written to");
-            return Ok(());
+            return Ok(None);
         };
         let original = self.original_of(job, kind);
         let mut draft = parts.spool.draft_of_ours();
@@ -180,9 +227,12 @@ impl Queue {
             mailbox,
         };
         let envelope = envelope_of(to, (kind, message_id, &hostname), body);
-        let id = parts.spool.accept(draft, envelope).await?;
-        tracing::info!(id = %job.id, report = %id, to = %sender, ?kind, "reported");
-        Ok(())
+        Ok(Some(Letter {
+            kind,
+            sender: sender.clone(),
+            draft,
+            envelope,
+        }))
     }
 
     /// What goes back with a report, RFC 3461 §4.3: RET counts for failures only, without it the
@@ -206,6 +256,14 @@ impl Queue {
         }
         Original::Header(body.read_at(0, HEADER).unwrap_or_default())
     }
+}
+
+/// A report on its way to the spool.
+struct Letter {
+    kind: ReportKind,
+    sender: Mailbox,
+    draft: Draft,
+    envelope: Envelope,
 }
 
 /// What is returned of a message.

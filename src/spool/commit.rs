@@ -46,7 +46,16 @@ pub(crate) struct Request {
     pub(crate) body: Option<Bytes>,
     /// Given back when it is written.
     pub(crate) share: Option<Share>,
+    /// Stands right behind it, in the same write, or is not written either.
+    pub(crate) beside: Option<Beside>,
     pub(crate) done: oneshot::Sender<Result<(), SpoolError>>,
+}
+
+/// A record that goes with another one.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    pub(crate) record: Record,
+    pub(crate) entry: Entry,
 }
 
 /// What the writer is asked.
@@ -182,6 +191,8 @@ impl Writer {
                 return (batch, Some(job));
             };
             bytes += request.record.len();
+            let beside = request.beside.as_ref();
+            bytes += beside.map_or(0, |beside| beside.record.len());
             batch.push(*request);
             let room = bytes < limits::BATCH_BYTES;
             next = room.then(|| self.jobs.try_recv().ok()).flatten();
@@ -218,9 +229,10 @@ impl Writer {
         if batch.is_empty() {
             return;
         }
-        let records = f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+        let parts: (Vec<Record>, Vec<Pending>) = batch.into_iter().flat_map(split).unzip();
+        let records = f64::from(u32::try_from(parts.0.len()).unwrap_or(u32::MAX));
         metrics::histogram!(names::COMMIT_RECORDS).record(records);
-        self.commit_parts(batch.into_iter().map(split).unzip(), Part::Whole);
+        self.commit_parts(parts, Part::Whole);
         if self.index.is_crowded() && self.follow.is_complete() {
             self.hand_over();
         }
@@ -235,9 +247,10 @@ impl Writer {
                 }
                 self.tell_and_apply(rest, &positions);
             }
-            Err(error) if error.is_full() && is_mixed(&records) => {
+            Err(error) if error.is_full() && is_mixed(&rest) => {
                 let all = records.into_iter().zip(rest);
-                let (mail, other): (Vec<_>, Vec<_>) = all.partition(|(record, _)| is_mail(record));
+                let (mail, other): (Vec<_>, Vec<_>) =
+                    all.partition(|(_, pending)| pending.with_mail);
                 self.refuse(mail.into_iter().map(|(_, pending)| pending), &error);
                 // What becomes of stored mail has space of its own.
                 self.commit_parts(other.into_iter().unzip(), Part::WithoutMail);
@@ -328,12 +341,8 @@ impl Writer {
     }
 }
 
-fn is_mail(record: &Record) -> bool {
-    record.kind == Kind::Message
-}
-
-fn is_mixed(records: &[Record]) -> bool {
-    records.iter().any(is_mail) && !records.iter().all(is_mail)
+fn is_mixed(all: &[Pending]) -> bool {
+    all.iter().any(|one| one.with_mail) && !all.iter().all(|one| one.with_mail)
 }
 
 fn note(stored: &Result<(), SpoolError>) {
@@ -355,15 +364,32 @@ struct Pending {
     entry: Entry,
     body: Option<Bytes>,
     _share: Option<Share>,
+    /// Is it mail, or goes with mail?
+    with_mail: bool,
     done: oneshot::Sender<Result<(), SpoolError>>,
 }
 
-fn split(request: Request) -> (Record, Pending) {
+/// What is asked for, and what goes with it.
+fn split(request: Request) -> impl Iterator<Item = (Record, Pending)> {
+    let with_mail = request.record.kind == Kind::Message;
     let pending = Pending {
         entry: request.entry,
         body: request.body,
         _share: request.share,
+        with_mail,
         done: request.done,
     };
-    (request.record, pending)
+    let beside = request.beside.map(|Beside { record, entry }| {
+        // Who asked is told by the other one.
+        let (done, _) = oneshot::channel();
+        let pending = Pending {
+            entry,
+            body: None,
+            _share: None,
+            with_mail,
+            done,
+        };
+        (record, pending)
+    });
+    std::iter::once((request.record, pending)).chain(beside)
 }

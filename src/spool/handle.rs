@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::SpoolError;
-use super::commit::{Job, Request};
+use super::commit::{Beside, Job, Request};
 use super::disk::Disk;
 use super::draft::{BigHome, Draft, Finished};
 use super::event::{Entry, EventLine, FactLine, MessageLine};
@@ -154,6 +154,33 @@ impl Spool {
         envelope: Envelope,
         held: Vec<(u16, HoldReason)>,
     ) -> Result<SpoolId, SpoolError> {
+        self.accept_all(draft, (envelope, held), None).await
+    }
+
+    /// Like [`Self::accept`], and records what happened to recipients of another message: both are
+    /// written and synced at once, the message first. A kill leaves both or neither; of what a
+    /// power cut tears, at most the message.
+    ///
+    /// # Errors
+    /// When they are not on stable storage; nothing of them stays. On a full disk neither is
+    /// written.
+    pub async fn accept_with(
+        &self,
+        draft: Draft,
+        envelope: Envelope,
+        (id, recipients, event): (SpoolId, Vec<u16>, RecipientEvent),
+    ) -> Result<SpoolId, SpoolError> {
+        let beside = self.event(id, recipients, event);
+        self.accept_all(draft, (envelope, Vec::new()), Some(beside))
+            .await
+    }
+
+    async fn accept_all(
+        &self,
+        draft: Draft,
+        (envelope, held): (Envelope, Vec<(u16, HoldReason)>),
+        beside: Option<Entry>,
+    ) -> Result<SpoolId, SpoolError> {
         let id = draft.id();
         let (finished, share) = draft.finish().await?;
         let (file, body) = match finished {
@@ -173,7 +200,8 @@ impl Spool {
             },
             body_len: u32::try_from(body.len()).unwrap_or(u32::MAX),
         };
-        let written = match self.begin(entry, body, Some(share)).await {
+        let begun = self.begin(entry, body, (Some(share), beside)).await;
+        let written = match begun {
             Ok(written) => written.wait().await,
             Err(error) => Err(error),
         };
@@ -209,7 +237,7 @@ impl Spool {
         event: RecipientEvent,
     ) -> Result<Written, SpoolError> {
         let entry = self.event(id, recipients, event);
-        self.begin(entry, Bytes::new(), None).await
+        self.begin(entry, Bytes::new(), (None, None)).await
     }
 
     fn event(&self, id: SpoolId, recipients: Vec<u16>, event: RecipientEvent) -> Entry {
@@ -259,7 +287,8 @@ impl Spool {
     }
 
     async fn write(&self, entry: Entry) -> Result<(), SpoolError> {
-        self.begin(entry, Bytes::new(), None).await?.wait().await
+        let written = self.begin(entry, Bytes::new(), (None, None)).await?;
+        written.wait().await
     }
 
     pub(crate) async fn begin_synced(
@@ -267,17 +296,25 @@ impl Spool {
         entry: Entry,
         body: Bytes,
     ) -> Result<Written, SpoolError> {
-        self.begin(entry, body, None).await
+        self.begin(entry, body, (None, None)).await
     }
 
     async fn begin(
         &self,
         entry: Entry,
         body: Bytes,
-        share: Option<Share>,
+        (share, beside): (Option<Share>, Option<Entry>),
     ) -> Result<Written, SpoolError> {
         let record = entry.to_record(body.clone())?;
-        self.0.big.room.wrote(record.len() as u64);
+        let beside = match beside {
+            Some(entry) => Some(Beside {
+                record: entry.to_record(Bytes::new())?,
+                entry,
+            }),
+            None => None,
+        };
+        let more = beside.as_ref().map_or(0, |beside| beside.record.len());
+        self.0.big.room.wrote((record.len() + more) as u64);
         let (done, told) = oneshot::channel();
         let travels = matches!(&entry, Entry::Message { line, .. } if line.file.is_none())
             && body.len() <= limits::TRAVELLING_BODY;
@@ -287,6 +324,7 @@ impl Spool {
             entry,
             body: travels.then_some(body),
             share,
+            beside,
             done,
         };
         self.0
@@ -327,6 +365,14 @@ impl Spool {
 pub struct Written(oneshot::Receiver<Result<(), SpoolError>>);
 
 impl Written {
+    /// One that is on stable storage already.
+    pub(crate) fn durable() -> Self {
+        let (done, told) = oneshot::channel();
+        // It is read from the other end.
+        done.send(Ok(())).ok();
+        Self(told)
+    }
+
     /// Returns when it is on stable storage.
     ///
     /// # Errors

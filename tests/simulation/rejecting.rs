@@ -14,6 +14,7 @@ use tideover::smtp::{Reply, ReversePath};
 use tideover::spool::Case;
 use tokio::time::sleep;
 
+use crate::disk::Trouble;
 use crate::door::{Door, Site, simulate};
 use crate::seeds::each_seed;
 use crate::world::CONNECTIONS;
@@ -335,6 +336,58 @@ fn a_bounced_case_tells_proven_senders_only() {
         let door = reopened(&site, door).await;
         door.stop().await;
     });
+}
+
+/// Killed before any step of the disk while a case is bounced: whoever has a report is bounced, and
+/// nobody is told twice when it is said again.
+#[test]
+fn a_kill_leaves_a_bounce_and_its_report_together() {
+    let mut done = 0;
+    for step in 1..=40 {
+        simulate(async { done = killed_bounce(step).await });
+        if done == 2 {
+            assert!(step > 4, "no step was in between");
+            return;
+        }
+    }
+    panic!("{done} of 2 bounced after 40 steps");
+}
+
+/// How many of two were bounced before the kill at this step.
+async fn killed_bounce(step: u64) -> usize {
+    let mut site = Site::new();
+    let door = site.open();
+    site.platforms.refuse("cloud", Some(denied()));
+    let local = ("bob@onprem.example", Authenticity::Local);
+    let mut sent = Vec::new();
+    for _ in 0..2 {
+        let ann = "ann@cloud.example";
+        sent.push(door.send_from(local.0, local.1, &[ann]).await);
+    }
+    sleep(MINUTE).await;
+    let case = cases(&door, CaseKind::Open)[0].id;
+    site.disk
+        .arrange(site.disk.steps() + step, Trouble::PowerCut);
+    let bounced = door.queue.bounce_case(case, "root", "she has left");
+    // On a disk that is gone it fails in the one way or the other.
+    tokio::time::timeout(MINUTE, bounced).await.ok();
+    // What a killed program has written stays, synced or not.
+    let left = site.disk.copy();
+    door.shutdown.signal();
+    site.disk = left;
+    site.platforms.forget_attempts();
+    let (door, _committed) = site.open_quietly();
+    let reports = |door: &Door| door.spool.mailbox(local.0, None, 9).unwrap().len();
+    let bounced = |door: &Door| door.words(&sent).get("bounced").copied().unwrap_or(0);
+    let before = bounced(&door);
+    assert_eq!(reports(&door), before, "step {step}");
+    if before < 2 {
+        let again = door.queue.bounce_case(case, "root", "she has left").await;
+        assert_eq!(again.unwrap().recipients, 2 - before as u64, "step {step}");
+    }
+    assert_eq!((reports(&door), bounced(&door)), (2, 2), "step {step}");
+    door.stop().await;
+    before
 }
 
 /// Refused content is final, makes nobody reject, and is kept to be seen.
