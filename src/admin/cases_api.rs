@@ -241,7 +241,7 @@ impl Admin {
         // An older release says nothing about those who were refused since.
         let trial = trial.filter(|trial| match trial.outcome {
             TrialOutcome::Trying | TrialOutcome::Refused { .. } => true,
-            TrialOutcome::Released { at } => case.since <= at,
+            TrialOutcome::Released { at } | TrialOutcome::HeldOn { at, .. } => case.since <= at,
         });
         Ok(CaseView {
             id: case.id,

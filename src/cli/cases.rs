@@ -6,7 +6,7 @@ use super::{Asker, Exit, Failure, print, show};
 use crate::admin::{CaseDetails, CaseNumbers, CaseReleased, CaseView};
 use crate::mail::{CaseKind, NOT_SENT};
 use crate::queue::{Tally, TrialOutcome};
-use crate::terminal::{Cell, Table, Tone, moment};
+use crate::terminal::{Cell, Table, Tone, moment, visible};
 
 impl Asker {
     /// The verbs of `cases`.
@@ -43,7 +43,9 @@ impl Asker {
                 Exit::Failed,
                 "not released: the backend still refuses",
             )),
-            TrialOutcome::Trying | TrialOutcome::Released { .. } => Ok(()),
+            TrialOutcome::Trying | TrialOutcome::Released { .. } | TrialOutcome::HeldOn { .. } => {
+                Ok(())
+            }
         }
     }
 }
@@ -86,7 +88,7 @@ impl Page {
         let mut text = format!(
             "{}  {}\n",
             self.palette.paint(Tone::Strong, &case.id.to_string()),
-            crate::terminal::visible(&case.told()),
+            visible(&case.told()),
         );
         text.push_str(&self.field("since", &moment(case.since, self.now)));
         let got = if case.was_asked() {
@@ -154,6 +156,9 @@ impl Page {
                 format!("{by}; the first message was refused again, so the rest stays: {what}")
             }
             TrialOutcome::Released { .. } => format!("{by}; the first message was accepted"),
+            outcome @ TrialOutcome::HeldOn { .. } => {
+                format!("{by}; {}", visible(&outcome.held_on().join("; ")))
+            }
         })
     }
 }
@@ -173,6 +178,11 @@ pub(super) fn text_of(released: &CaseReleased) -> String {
             );
             Page::paragraph(&stands) + &Page::paragraph(what)
         }
+        outcome @ TrialOutcome::HeldOn { .. } => Page::paragraph(&format!(
+            "case {} is released, and none of it could be tried: {}",
+            released.id,
+            visible(&outcome.held_on().join("; "))
+        )),
         TrialOutcome::Trying => Page::paragraph(&format!(
             "{first} and is not decided yet: when it is accepted the other {} follow; \
              `tideover cases show {}` tells",

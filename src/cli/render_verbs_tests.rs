@@ -218,6 +218,27 @@ fn cases_and_their_trials_fit() {
         fits(&text);
         assert!(words(&text).contains(" went first and "), "{text}");
     }
+    let held_on = CaseReleased {
+        id: "f993269bb666".parse().unwrap(),
+        trial: trial(TrialOutcome::HeldOn {
+            still_held: [("@example.org".to_owned(), 7), ("h1".to_owned(), 1)].into(),
+            at: NOW,
+        }),
+        recipients: 0,
+    };
+    let text = text_of(&held_on);
+    fits(&text);
+    assert_eq!(
+        words(&text),
+        "case f993269bb666 is released, and none of it could be tried: 7 recipients wait on \
+         because of the move of example.org; 1 recipient waits on because of hold h1"
+    );
+    let text = page().cases(CaseKind::Open, &[case(held_on.trial.outcome)]);
+    fits(&text);
+    assert!(
+        words(&text).contains("7 recipients wait on because"),
+        "{text}"
+    );
     let tally = Tally {
         recipients: 412,
         messages: 400,

@@ -1,7 +1,7 @@
 //! Releases and bounces cases. A release is a trial first: one recipient, and the rest only when
 //! it was accepted. What is under way stands in the log, so that a restart goes on with it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Queue;
-use super::bulk::{Deed, Order, Pick, Place};
+use super::bulk::{Deed, Order, Pick, Place, Tally};
 use super::state::{Source, Waited};
 use crate::base::Timestamp;
 use crate::mail::{CaseId, CaseKey, CaseKind, RecipientEvent, RecipientState, SpoolId};
@@ -57,11 +57,34 @@ pub enum TrialOutcome {
         /// When.
         at: Timestamp,
     },
+    /// Nobody could be tried: all of them are released, and wait on by a move or a hold.
+    HeldOn {
+        /// How many recipients wait on by what: a hold, or `@domain` of a move.
+        still_held: BTreeMap<String, u64>,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl TrialOutcome {
+    /// Who waits on, and by what, for people; without a full stop. Nobody, mostly.
+    #[must_use]
+    pub fn held_on(&self) -> Vec<String> {
+        let Self::HeldOn { still_held, .. } = self else {
+            return Vec::new();
+        };
+        let tally = Tally {
+            still_held: still_held.clone(),
+            ..Tally::default()
+        };
+        tally.held_on().collect()
+    }
 }
 
 impl Queue {
     /// Releases a case: one recipient first, the rest when it is accepted. `None` when there is no
-    /// such case. A release that is under way already is returned as it is.
+    /// such case. A release that is under way already is returned as it is. Whom a move or a hold
+    /// holds by now cannot be tried: he is released from the case, and waits for that.
     ///
     /// # Errors
     /// When the spool fails.
@@ -74,7 +97,7 @@ impl Queue {
         // Two who say it at once begin one trial.
         let _one_at_a_time = self.0.releasing.lock().await;
         let spool = &self.0.parts.spool;
-        let mut last = None;
+        let (mut last, mut held) = (None, Tally::default());
         if let Some(present) = self.case_trial(case)?
             && present.outcome == TrialOutcome::Trying
             && (self.is_waiting(&present)? || self.tries().is_releasing(case))
@@ -84,7 +107,7 @@ impl Queue {
         loop {
             let members = spool.case_members(CaseKind::Open, case, last, 1)?;
             let Some(first) = members.first().copied() else {
-                return Ok(None);
+                return self.held_on(case, held.still_held).await;
             };
             let trial = CaseTrial {
                 actor: actor.to_owned(),
@@ -101,14 +124,37 @@ impl Queue {
             let only_this: Pick = std::sync::Arc::new(move |one| one.number == number);
             let order = release(actor, reason);
             let done = self.perform_page(&order, &only_this, Place::At(first.id));
-            if done.await?.recipients > 0 {
+            let done = done.await?;
+            if done.recipients > 0 {
                 self.try_first(first)?;
                 return Ok(Some(trial));
             }
-            // Somebody else has it: the next one will do.
+            // Somebody else has it, or a move or a hold: the next one will do.
             self.tries().cases.remove(&name);
+            held.add(done);
             last = Some(first);
         }
+    }
+
+    /// Nobody of a case was left to be tried: those of whom `still_held` tells were released, and
+    /// that is what was done. `None` when there are none.
+    async fn held_on(
+        &self,
+        case: CaseId,
+        still_held: BTreeMap<String, u64>,
+    ) -> Result<Option<CaseTrial>, SpoolError> {
+        if still_held.is_empty() {
+            return Ok(None);
+        }
+        let Some(mut trial) = self.case_trial(case)? else {
+            return Ok(None);
+        };
+        let at = self.0.parts.clock.now();
+        tracing::warn!(%case, actor = %trial.actor, ?still_held, "released: all of it waits on");
+        trial.outcome = TrialOutcome::HeldOn { still_held, at };
+        self.note_trial(case, &trial).await?;
+        self.0.case_news.notify_waiters();
+        Ok(Some(trial))
     }
 
     /// Waits until the release of a case is decided, but no longer than `patience`.

@@ -10,6 +10,7 @@ use tideover::mail::{
     Authenticity, BackendId, CaseKind, Envelope, Failure, RecipientState, Said, SpoolId,
 };
 use tideover::queue::{Deed, Order, Pick, Place, TrialOutcome};
+use tideover::route::{HoldWish, Selection};
 use tideover::smtp::{Reply, ReversePath};
 use tideover::spool::Case;
 use tokio::time::sleep;
@@ -252,6 +253,43 @@ fn a_release_is_one_trial_and_a_drop_ends_it() {
             panic!("{trial:?}");
         };
         assert_eq!(what, "root dropped it");
+        door.stop().await;
+    });
+}
+
+/// All recipients of a case are in a hold by now: the release is done, and says who waits for what.
+#[test]
+fn a_case_in_a_hold_is_released_into_it() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        site.platforms.refuse("cloud", Some(denied()));
+        let sent = send(&door, 0..3).await;
+        sleep(MINUTE).await;
+        let case = cases(&door, CaseKind::Open)[0].id;
+        let wish = HoldWish {
+            selection: Selection {
+                domain: Some("cloud.example".to_owned()),
+                ..Selection::default()
+            },
+            actor: "root".to_owned(),
+            reason: "it moves".to_owned(),
+            until: None,
+        };
+        let holds = door.router.holds();
+        let rule = holds.hold(&door.spool, wish, door.now()).await.unwrap();
+        let done = door.queue.release_case(case, "ann", "mended").await;
+        let TrialOutcome::HeldOn { still_held, .. } = done.unwrap().unwrap().outcome else {
+            panic!("something else was done");
+        };
+        assert_eq!(still_held, [(rule.name, 3)].into());
+        assert_eq!(cases(&door, CaseKind::Open), []);
+        assert_eq!(door.words(&sent), [("held", 3)].into());
+        // That is how it was decided, also for who asks later; and there is no case any more.
+        let trial = door.queue.decided(case, MINUTE).await.unwrap().unwrap();
+        assert_eq!(trial.outcome.held_on().len(), 1, "{trial:?}");
+        let again = door.queue.release_case(case, "ann", "mended").await;
+        assert_eq!(again.unwrap(), None);
         door.stop().await;
     });
 }

@@ -46,6 +46,10 @@ impl Case {
                 TrialOutcome::Released { at } => {
                     ("done", format!("released {}", moments.since(*at)))
                 }
+                TrialOutcome::HeldOn { at, .. } => (
+                    "waiting",
+                    format!("released {}, and held on", moments.since(*at)),
+                ),
             }),
         }
     }
@@ -159,9 +163,24 @@ pub(super) async fn release(
             lines: vec!["One message of it was taken; the others are in the queue.".to_owned()],
             next: None,
         }),
+        TrialOutcome::HeldOn { .. } => show(&ActedPage {
+            shell: console.shell(&sent.asker, Here::Cases, "Case"),
+            headline: format!(
+                "Case {} is released; none of it could be tried.",
+                released.id
+            ),
+            lines: held_on(&released.trial.outcome),
+            next: None,
+        }),
         TrialOutcome::Trying => Ok(see_other(&format!("/cases/{id}?done=trying"))),
         TrialOutcome::Refused { .. } => Ok(see_other(&format!("/cases/{id}?done=refused"))),
     }
+}
+
+/// Who waits on, as sentences.
+fn held_on(outcome: &TrialOutcome) -> Vec<String> {
+    let told = outcome.held_on().into_iter();
+    told.map(|told| format!("{}.", visible(&told))).collect()
 }
 
 pub(super) async fn bounce(
