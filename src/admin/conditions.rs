@@ -397,6 +397,7 @@ mod tests {
                 reason: "disks".to_owned(),
                 since: "2026-12-30T00:00:00Z".parse().unwrap(),
             }),
+            remembered: false,
         };
         see_backend(&mut seen, &backend);
         let told: Vec<_> = seen.all.conditions.iter().map(|it| &*it.what).collect();

@@ -18,6 +18,7 @@ fn down(name: &str) -> BackendHealth {
         reason: "refused".to_owned(),
         since: Timestamp::EPOCH,
         operator: None,
+        remembered: false,
     }
 }
 

@@ -11,7 +11,8 @@ use tokio::sync::{Notify, watch};
 use super::held_spans::{Span, with_ended};
 use super::history::History;
 use super::{
-    BackendHealth, BackendOptions, Breaker, ContentGuard, Detector, Override, Signal, Witness,
+    BackendHealth, BackendOptions, Breaker, ContentGuard, Detector, Health, Override, Signal,
+    Witness,
 };
 use crate::base::{Clock, Timestamp};
 use crate::limits;
@@ -52,6 +53,13 @@ pub(super) struct Entry {
     evidence: Evidence,
     hosts: BTreeMap<String, HostResult>,
     bells: Bells,
+}
+
+impl Entry {
+    /// Has it given any answer to a probe or a delivery?
+    pub(super) fn has_answered(&self) -> bool {
+        self.evidence.last_good.is_some() || self.detector.health().health == Health::Slow
+    }
 }
 
 /// What wakes the monitor of a backend before its time.
@@ -334,7 +342,6 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::Health;
     use crate::backend::monitor::tests::backend;
     use crate::mail::{Blame, Failure};
 

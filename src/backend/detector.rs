@@ -10,6 +10,8 @@
 //!
 //! For the same reason one whose probes are answered while mail fails, attempt for attempt, is slow.
 
+mod recall;
+
 use std::time::Duration;
 
 use super::{BackendHealth, Health, ProbeOptions, Signal, Witness, asks_to_slow_down};
@@ -48,6 +50,7 @@ impl Detector {
                 reason: String::new(),
                 since: now,
                 operator: None,
+                remembered: false,
             },
             row: 0,
             calm: 0,
@@ -75,7 +78,7 @@ impl Detector {
         &self.health
     }
 
-    /// Takes a signal into account. The new health, when it is another one now.
+    /// Takes a signal into account. The new health, when it is another one now, or is known anew.
     pub fn signal(
         &mut self,
         signal: &Signal,
@@ -85,6 +88,9 @@ impl Detector {
         // A clock that was set back must not make the dwell longer.
         self.health.since = self.health.since.min(now);
         self.count_failing(signal, witness);
+        if self.health.remembered {
+            return self.first_word(signal, witness, now);
+        }
         match (self.health.health.takes_mail(), signal) {
             (true, Signal::Good) => {
                 self.row = 0;

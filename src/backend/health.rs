@@ -37,6 +37,10 @@ pub struct BackendHealth {
     /// What an operator said; it beats the health.
     #[serde(default)]
     pub operator: Option<Override>,
+    /// It was down when the program was stopped, and nothing has been heard of it since the start:
+    /// its mail waits, and goes nowhere else because of that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub remembered: bool,
 }
 
 impl BackendHealth {
@@ -116,6 +120,7 @@ impl fmt::Display for BackendHealth {
             reason,
             since,
             operator,
+            remembered: _,
         } = self;
         if let Some(said) = operator.as_ref().filter(|said| said.wish != Wish::Resume) {
             write!(f, "{id} is {said}")?;

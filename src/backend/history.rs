@@ -138,6 +138,24 @@ impl fmt::Display for HealthChange {
     }
 }
 
+/// What a backend has said since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    /// Nothing, or that it cannot be reached.
+    Nothing,
+    /// It answers.
+    Answer,
+}
+
+/// What is left of earlier lives.
+#[derive(Debug)]
+struct Left {
+    /// It was rejecting, and a restart is no acceptance.
+    open: Option<Rejecting>,
+    /// It was down since then, for that reason, and a restart is no answer.
+    down: Option<(Timestamp, String)>,
+}
+
 /// The last changes of one backend, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct History {
@@ -174,19 +192,22 @@ impl History {
         told
     }
 
-    /// Puts the changes of earlier lives in front of those of this one. What is left of them: it
-    /// was rejecting, and a restart is no acceptance.
-    fn restore(&mut self, mut earlier: Vec<HealthChange>, now: Timestamp) -> Option<Rejecting> {
+    /// Puts the changes of earlier lives in front of those of this one, and says what is left of
+    /// them.
+    fn restore(&mut self, mut earlier: Vec<HealthChange>, now: Timestamp, heard: Heard) -> Left {
         earlier.sort_by_key(|change| change.number);
         let present = std::mem::take(self);
         self.last = earlier.last().map_or(0, |change| change.number);
         self.saved = self.last;
-        let health = earlier.iter().rfind(|change| change.became.is_health());
-        let health = health.map(|change| change.became);
+        let last = earlier.iter().rfind(|change| change.became.is_health());
+        let health = last.map(|change| change.became);
+        let down = last.filter(|it| it.became == Became::Down && heard == Heard::Nothing);
+        let down = down.map(|change| (change.at, change.reason.clone()));
         let open = still_open(&earlier);
         self.changes.extend(earlier);
         let at = present.changes.front().map_or(now, |first| first.at);
         match (&open, health) {
+            _ if down.is_some() => {}
             (Some(_), Some(Became::Rejecting)) | (None, None | Some(Became::Up)) => {}
             // It was down then, and is not known to be now.
             (Some(open), _) => {
@@ -198,11 +219,13 @@ impl History {
                 self.push(at, (Became::Up, why, ""), None);
             }
         }
-        for change in present.changes {
+        // It was found down before the log could be asked: that it is, is no news then.
+        let known = |change: &HealthChange| down.is_some() && change.became == Became::Down;
+        for change in present.changes.into_iter().skip_while(known) {
             let told = (change.became, change.reason.as_str(), change.actor.as_str());
             self.push(change.at, told, change.rejecting().as_ref());
         }
-        open
+        Left { open, down }
     }
 
     pub(super) fn list(&self) -> Vec<HealthChange> {
@@ -267,10 +290,21 @@ pub fn restore_history(spool: &Spool, board: &Board) -> Result<(), SpoolError> {
     let now = board.now();
     let mut open = Vec::new();
     {
+        // No signal comes in between.
+        let mut entries = board.entries();
         let mut histories = board.histories();
         for (backend, earlier) in found {
+            let heard = match entries.get(&backend) {
+                Some(entry) if !entry.has_answered() => Heard::Nothing,
+                Some(_) | None => Heard::Answer,
+            };
             let history = histories.entry(backend.clone()).or_default();
-            open.extend(history.restore(earlier, now).map(|it| (backend, it)));
+            let left = history.restore(earlier, now, heard);
+            if let (Some((since, reason)), Some(entry)) = (left.down, entries.get_mut(&backend)) {
+                tracing::warn!(%backend, %since, %reason, "it was down, and has not answered yet");
+                entry.detector.recall_down(since, &reason);
+            }
+            open.extend(left.open.map(|it| (backend, it)));
         }
     }
     board.reopen(open);

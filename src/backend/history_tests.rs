@@ -145,16 +145,18 @@ async fn it_outlives_the_process() {
         if life == 2 {
             let rejecting = "rejecting: 5 recipients were refused alike: 550 5.4.1 Access \
                              denied";
-            // A restart is no acceptance.
-            assert_eq!(
-                told(&board),
-                [
-                    "drained by root: the weekend",
-                    rejecting,
-                    "down: connection refused",
-                    rejecting,
-                ]
-            );
+            // A restart is no answer, and one that answers has accepted nobody.
+            let down = [
+                "drained by root: the weekend",
+                rejecting,
+                "down: connection refused",
+            ];
+            assert_eq!(told(&board), down);
+            let health = board.health(&onprem()).unwrap();
+            assert_eq!((health.health, health.remembered), (Health::Down, true));
+            assert_eq!(health.since, board.history(&onprem())[2].at);
+            board.report_probe(&onprem(), Signal::Good);
+            assert_eq!(told(&board), [&down[..], &[rejecting]].concat());
             let numbers = board.history(&onprem()).into_iter().map(|one| one.number);
             assert_eq!(numbers.collect::<Vec<_>>(), [1, 2, 3, 4]);
             assert_eq!(board.health(&onprem()).unwrap().health, Health::Rejecting);
@@ -166,4 +168,35 @@ async fn it_outlives_the_process() {
         drop((spool, board));
         writer.join().unwrap();
     }
+}
+
+/// What each life saw of one that went down in the first: nothing, that it answers, or that it does
+/// not, before the log could be asked or behind that.
+#[test]
+fn down_is_down_over_a_start_until_it_answers() {
+    let first = board();
+    fall(&first);
+    let fell = first.history(&onprem());
+    let begin = |before: &dyn Fn(&Board)| {
+        let board = board();
+        before(&board);
+        let heard = if board.entries()[&onprem()].has_answered() {
+            Heard::Answer
+        } else {
+            Heard::Nothing
+        };
+        let now = board.now();
+        let mut histories = board.histories();
+        let history = histories.entry(onprem()).or_default();
+        let left = history.restore(fell.clone(), now, heard);
+        drop(histories);
+        (told(&board), left.down.map(|(since, _)| since))
+    };
+    let since = Some(fell[0].at);
+    let down = "down: connection refused".to_owned();
+    assert_eq!(begin(&|_: &Board| {}), (vec![down.clone()], since));
+    assert_eq!(begin(&fall), (vec![down.clone()], since));
+    let up = "up: the program was started and has not met trouble yet".to_owned();
+    let answered = begin(&|board: &Board| board.report_probe(&onprem(), Signal::Good));
+    assert_eq!(answered, (vec![down, up], None));
 }

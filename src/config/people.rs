@@ -64,6 +64,7 @@ pub(super) fn homeless(config: &Config, directory: &Directory) -> Vec<Problem> {
         reason: String::new(),
         since: Timestamp::EPOCH,
         operator: None,
+        remembered: false,
     };
     let healths = config.backends.iter().map(up);
     let view = View {

@@ -383,7 +383,7 @@ impl<'a> Walk<'a> {
         // only if it says that, too.
         let also_rejecting = &self.view.options.failover_when_rejecting;
         let may_fail_over = match health.health {
-            Health::Down => true,
+            Health::Down => !health.remembered,
             Health::Rejecting => also_rejecting.contains(home),
             Health::Up | Health::Slow => false,
         };

@@ -62,6 +62,7 @@ fn healths(states: &[(&str, Health)]) -> Healths {
                 reason: "refused".into(),
                 since: Timestamp::EPOCH,
                 operator: None,
+                remembered: false,
             };
             (id, health)
         })

@@ -14,10 +14,10 @@ use crate::limits;
 use crate::mail::{Authenticity, BackendId};
 use crate::smtp::Mailbox;
 
-/// Is it down, and since before then?
+/// Is it down, and since before then? What an earlier life knew is no proof of that.
 pub(super) fn is_down_since(health: &BackendHealth, then: Option<Timestamp>) -> bool {
     let since = then.is_some_and(|then| health.since <= then);
-    since && health.health == Health::Down && !health.takes_mail()
+    since && !health.remembered && health.health == Health::Down && !health.takes_mail()
 }
 
 impl Walk<'_> {

@@ -34,18 +34,19 @@ fn healths(onprem: Health, since: u64) -> Healths {
             reason: "refused".into(),
             since: Timestamp::from_millis(since),
             operator: None,
+            remembered: false,
         };
         (health.id.clone(), health)
     };
     [one("onprem", onprem, since), one("cloud", Health::Up, 0)].into()
 }
 
-fn directory() -> Directory {
+fn directory(failover: &[&str]) -> Directory {
     let rule = DomainRule {
         name: "example.org".into(),
         kind: DomainKind::Authoritative,
         home: BackendId::new("onprem"),
-        failover: Vec::new(),
+        failover: failover.iter().map(|name| BackendId::new(name)).collect(),
         unknown: Unknown::Reject,
     };
     let options = ImportOptions {
@@ -56,6 +57,15 @@ fn directory() -> Directory {
 }
 
 fn explain(
+    group: &str,
+    healths: &Healths,
+    asked: (Option<Timestamp>, Authenticity),
+) -> Explanation {
+    explain_in(&directory(&[]), group, healths, asked)
+}
+
+fn explain_in(
+    directory: &Directory,
     group: &str,
     healths: &Healths,
     (groups, authenticity): (Option<Timestamp>, Authenticity),
@@ -69,7 +79,7 @@ fn explain(
         exempt: None,
     };
     let view = View {
-        directory: &directory(),
+        directory,
         healths,
         holds: &HoldBook::default(),
         mail: Some(&mail),
@@ -171,4 +181,24 @@ fn who_may_not_write_to_a_group_does_not_reach_its_people() {
         steps.contains("its 1 people get the mail: ann@example.org"),
         "{steps}"
     );
+}
+
+/// What an earlier life knew holds mail until the first word of the home, and sends it nowhere else.
+#[test]
+fn one_that_was_down_before_the_start_is_waited_for() {
+    let asked = (Some(then()), Authenticity::Unproven);
+    let mut healths = healths(Health::Down, 0);
+    for remembered in [true, false] {
+        let onprem = healths.get_mut(&BackendId::new("onprem")).unwrap();
+        onprem.remembered = remembered;
+        let group = explain("team", &healths, asked).decision;
+        let other = explain_in(&directory(&["cloud"]), "ann", &healths, asked).decision;
+        let decided = (
+            matches!(group, Decision::Expand { .. }),
+            matches!(other, Decision::Relay { .. }),
+        );
+        assert_eq!(decided, (!remembered, !remembered), "{group:?} {other:?}");
+        let waits = |one: &Decision| matches!(one, Decision::Hold { .. });
+        assert_eq!(waits(&group) && waits(&other), remembered);
+    }
 }

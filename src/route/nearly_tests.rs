@@ -82,6 +82,7 @@ impl World {
             reason: "refused".to_owned(),
             since: Timestamp::EPOCH,
             operator: None,
+            remembered: false,
         };
         self.healths.insert(id, health);
         self

@@ -34,6 +34,7 @@ fn a_platform_gets_mail_for_the_public_address() {
         reason: String::new(),
         since: Timestamp::EPOCH,
         operator: None,
+        remembered: false,
     };
     let healths = Healths::from([(onprem, health)]);
     for (asked, towards) in [

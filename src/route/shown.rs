@@ -199,6 +199,7 @@ mod tests {
             reason: "connection refused by 127.0.0.1:2601".to_owned(),
             since: Timestamp::from_millis(36_120_000),
             operator: None,
+            remembered: false,
         }
     }
 

@@ -59,6 +59,7 @@ impl HealthView for Healths {
             reason: "connection refused".to_owned(),
             since,
             operator: None,
+            remembered: false,
         })
     }
 
