@@ -1,6 +1,7 @@
 //! Serving the API, over the unix socket or over TCP.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,9 @@ use axum::serve::{IncomingStream, Listener};
 
 use crate::base::Shutdown;
 use crate::limits;
-use crate::net::{AcceptTls, BoxedStream, Crowd, Listen as _, Placed, TcpListen, TlsListen};
+use crate::net::{
+    AcceptTls, BoxedStream, Crowd, Listen as _, Placed, TcpListen, TlsListen, UnixDoor,
+};
 
 /// Serves `router` until the stop is asked for; open requests are answered first.
 pub async fn serve<L>(listener: L, router: Router, shutdown: Shutdown)
@@ -108,6 +111,20 @@ impl Listener for Doorway {
             Self::Plain(socket, _) => socket.local_address(),
             Self::Secured(socket) => socket.local_address(),
         })
+    }
+}
+
+impl Listener for UnixDoor {
+    type Io = BoxedStream;
+    type Addr = PathBuf;
+
+    async fn accept(&mut self) -> (BoxedStream, PathBuf) {
+        let stream = Self::accept(self).await;
+        (stream, self.path().to_owned())
+    }
+
+    fn local_addr(&self) -> std::io::Result<PathBuf> {
+        Ok(self.path().to_owned())
     }
 }
 

@@ -16,11 +16,16 @@ use super::intent::Request;
 use crate::admin::{ACTOR, REASON, Refusal, SOCKET};
 use crate::base::{Shutdown, percent_encoded};
 use crate::net::{BoxedStream, connect_unix};
+use crate::spool::is_in_use;
 
 /// A page of the queue is well below this.
 const ANSWER: usize = 64 * 1024 * 1024;
 /// The server answers everything in milliseconds; when it is stuck, people must not wait for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Who only looks asks after so long whether the server answers anybody …
+const DOUBT: Duration = Duration::from_secs(10);
+/// … and waits so long for a word.
+const WORD: Duration = Duration::from_secs(5);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +38,16 @@ pub(crate) enum ClientError {
         data_dir: PathBuf,
         why: &'static str,
         config: PathBuf,
+    },
+    /// Nobody listens, and somebody has the spool.
+    #[error(
+        "nobody answers on {data_dir} ({why}), but a program has its spool open: a server that \
+         starts or stops, or whose admin.sock was removed: it makes it again within seconds, so \
+         say it again then; or a verb like `tideover spool rebuild`. Its log tells more"
+    )]
+    Deaf {
+        data_dir: PathBuf,
+        why: &'static str,
     },
     /// Somebody else's.
     #[error(
@@ -108,10 +123,55 @@ impl Client {
         &self,
         request: Request,
     ) -> Result<T, ClientError> {
-        match tokio::time::timeout(PATIENCE, self.ask_patiently(request)).await {
+        let looks = request.body.is_none();
+        let asked = async {
+            let answer = self.ask_patiently(request);
+            if looks {
+                self.while_it_answers(answer).await
+            } else {
+                answer.await
+            }
+        };
+        match tokio::time::timeout(PATIENCE, asked).await {
             Ok(answer) => answer,
-            Err(_) => Err(self.broken(format!("no answer in {} s", PATIENCE.as_secs()))),
+            Err(_) => Err(self.silent(PATIENCE)),
         }
+    }
+
+    /// Waits for an answer, as long as the server answers other questions meanwhile: one that is
+    /// stopped, or whose disk hangs, answers none.
+    async fn while_it_answers<T>(
+        &self,
+        answer: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        tokio::pin!(answer);
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut answer => return answer,
+                () = tokio::time::sleep(DOUBT) => {}
+            }
+            tokio::select! {
+                biased;
+                answer = &mut answer => return answer,
+                word = tokio::time::timeout(WORD, self.has_a_word()) => if word.is_err() {
+                    return Err(self.silent(DOUBT + WORD));
+                },
+            }
+        }
+    }
+
+    /// Returns when the server has answered a question that is answered at once, or breaks off.
+    async fn has_a_word(&self) {
+        if let Ok(stream) = connect_unix(&self.socket).await {
+            let health = Request::get("/health".to_owned());
+            // Whatever it says, it says something.
+            send(stream, (health, &self.said)).await.ok();
+        }
+    }
+
+    fn silent(&self, waited: Duration) -> ClientError {
+        self.broken(format!("no answer in {} s", waited.as_secs()))
     }
 
     /// The same for what the server asks others about: it has its own bounds.
@@ -203,10 +263,17 @@ impl Client {
 
     fn unreachable(&self, error: &io::Error) -> ClientError {
         let socket = self.socket.display().to_string();
-        let not_running = |why| ClientError::NotRunning {
-            data_dir: self.data_dir.clone(),
-            why,
-            config: self.config.clone(),
+        let not_running = |why| {
+            let data_dir = self.data_dir.clone();
+            // The lock tells the truth, whatever became of the socket.
+            if is_in_use(&data_dir) {
+                return ClientError::Deaf { data_dir, why };
+            }
+            ClientError::NotRunning {
+                data_dir,
+                why,
+                config: self.config.clone(),
+            }
         };
         let kind = error.kind();
         if kind == io::ErrorKind::NotFound {
@@ -311,6 +378,76 @@ mod tests {
         drop(std::os::unix::net::UnixListener::bind(folder.path().join(SOCKET)).unwrap());
         let error = client.ask::<()>(get("/api/status")).await.unwrap_err();
         assert!(error.to_string().contains("nobody listens"), "{error}");
+    }
+
+    /// The socket was removed: who has the spool open is running.
+    #[tokio::test]
+    async fn a_server_without_its_socket_is_not_said_to_be_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        let client = Client::new(folder.path(), Path::new("mail.toml"));
+        let world = crate::spool::World::system();
+        let options = crate::spool::Options {
+            min_free: 0,
+            ..crate::spool::Options::new(folder.path())
+        };
+        let opened = crate::spool::Spool::open(options, world).unwrap();
+        let error = client.ask::<()>(get("/api/status")).await.unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("(no admin.sock), but a program has"),
+            "{text}"
+        );
+        assert!(!text.contains("tideover serve"), "{text}");
+        assert!(error.is_unreachable() && !error.was_asked());
+        drop(opened);
+        // A child of another test may have the lock until its exec.
+        while is_in_use(folder.path()) {
+            tokio::task::yield_now().await;
+        }
+        let error = client.ask::<()>(get("/api/status")).await.unwrap_err();
+        assert!(error.to_string().contains("is not running on"), "{error}");
+    }
+
+    /// Takes connections; says how it is when it is asked for that, and what else after so long.
+    async fn answer_slowly(listener: tokio::net::UnixListener, after: Duration) {
+        let tasks = Shutdown::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tasks.spawn("answer", async move {
+                let mut request = [0; 1024];
+                let read = stream.read(&mut request).await.unwrap();
+                if !request[..read].starts_with(b"GET /health ") {
+                    tokio::time::sleep(after).await;
+                }
+                let reply = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n17";
+                stream.write_all(reply).await.ok();
+            });
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_looks_waits_for_a_busy_server_and_not_for_one_that_is_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = crate::net::bind_unix(&folder.path().join(SOCKET)).unwrap();
+        let client = Client::new(folder.path(), Path::new("mail.toml"));
+        // Nobody takes the connection from the system.
+        let begun = tokio::time::Instant::now();
+        let error = client.ask::<u32>(get("/api/status")).await.unwrap_err();
+        assert!(error.to_string().contains("no answer in 15 s"), "{error}");
+        assert_eq!(begun.elapsed().as_secs(), 15);
+        // What is to be done may take its time, whoever answers.
+        let begun = tokio::time::Instant::now();
+        let act = Request::post("/api/reload", &());
+        let error = client.ask::<u32>(act).await.unwrap_err();
+        assert!(error.to_string().contains("no answer in 60 s"), "{error}");
+        assert_eq!(begun.elapsed().as_secs(), 60);
+        drop(listener);
+        let listener = crate::net::bind_unix(&folder.path().join(SOCKET)).unwrap();
+        let answered = tokio::select! {
+            answered = client.ask::<u32>(get("/api/queue")) => answered,
+            () = answer_slowly(listener, Duration::from_secs(35)) => unreachable!(),
+        };
+        assert_eq!(answered.unwrap(), 17);
     }
 
     #[tokio::test]

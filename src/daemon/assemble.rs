@@ -34,7 +34,7 @@ use crate::filter::Filters;
 use crate::inbound::{CurrentBounds, Load};
 use crate::ldap::{LdapServer, Passwords};
 use crate::mail::{Sign, Transport, VisitKey};
-use crate::net::{Dns, Listen as _, TcpListen, TlsClient, bind_unix};
+use crate::net::{Dns, Listen as _, TcpListen, TlsClient, UnixDoor};
 use crate::outbound::Outbound;
 use crate::queue::landing::Landings;
 use crate::queue::replay::Replays;
@@ -318,7 +318,7 @@ impl Base {
         let waves = admin::keep_waves(Arc::clone(&admin), self.shutdown.clone());
         self.shutdown.spawn("waves", waves);
         let path = data_dir.join(admin::SOCKET);
-        let door = bind_unix(&path).map_err(StartError::other("the operators' socket"))?;
+        let door = UnixDoor::bind(path).map_err(StartError::other("the operators' socket"))?;
         let router = admin::operators(Arc::clone(&admin), self.shutdown.clone());
         let serve = admin::serve(door, router, self.shutdown.clone());
         self.shutdown.spawn("operators' socket", serve);

@@ -48,7 +48,7 @@ pub use tls_client::{
 };
 pub use tls_listen::TlsListen;
 pub use tls_server::{TlsPairs, TlsServer};
-pub use unix::{bind_unix, connect_unix};
+pub use unix::{UnixDoor, bind_unix, connect_unix};
 
 use std::fmt;
 use std::io;

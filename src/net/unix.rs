@@ -2,12 +2,96 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
 
 use super::BoxedStream;
+
+/// Between two looks whether the file is still there: somebody may have removed it.
+const LOOK: Duration = Duration::from_secs(5);
+/// Pause after a failed accept: out of file descriptors, usually.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A socket file that stays: when it is gone it is made again, within seconds.
+#[derive(Debug)]
+pub struct UnixDoor {
+    path: PathBuf,
+    listener: UnixListener,
+    /// Device and inode of the file. Nobody else gets them as long as we listen.
+    file: (u64, u64),
+    /// It is gone, and could not be made again.
+    lost: bool,
+}
+
+impl UnixDoor {
+    /// Listens on the socket file `path`. To be called within the runtime.
+    ///
+    /// # Errors
+    /// As [`bind_unix`].
+    pub fn bind(path: PathBuf) -> io::Result<Self> {
+        let listener = bind_unix(&path)?;
+        let file = identity(&path)?;
+        Ok(Self {
+            path,
+            listener,
+            file,
+            lost: false,
+        })
+    }
+
+    /// The next connection.
+    pub async fn accept(&mut self) -> BoxedStream {
+        loop {
+            tokio::select! {
+                biased;
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => return Box::new(stream),
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be taken");
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                },
+                () = tokio::time::sleep(LOOK) => self.look(),
+            }
+        }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the file again when it is gone. What somebody has put there is left alone, unless it
+    /// is a socket on which nobody listens.
+    fn look(&mut self) {
+        if identity(&self.path).is_ok_and(|file| file == self.file) {
+            self.lost = false;
+            return;
+        }
+        let path = self.path.display().to_string();
+        match Self::bind(self.path.clone()) {
+            Ok(again) => {
+                tracing::warn!(path, "the socket was gone; it is there again");
+                *self = again;
+            }
+            Err(error) if !self.lost => {
+                tracing::error!(path, %error, "the socket is gone, and cannot be made again yet");
+                self.lost = true;
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Device and inode of what has this name; a link is not followed.
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let found = fs::symlink_metadata(path)?;
+    Ok((found.dev(), found.ino()))
+}
 
 /// Listens on the socket file `path`, which only its owner may open (mode 0600). A socket that a
 /// killed process left behind is replaced. To be called within the runtime.
@@ -91,5 +175,46 @@ mod tests {
         let error = bind_unix(&path).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&path).unwrap(), b"precious");
+    }
+
+    /// The next connection, of somebody who tries until the file is there.
+    async fn met(door: &mut UnixDoor) {
+        let path = door.path().to_owned();
+        let client = async {
+            while connect_unix(&path).await.is_err() {
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        let met = async { tokio::join!(door.accept(), client) };
+        let met = tokio::time::timeout(3 * LOOK, met).await;
+        assert!(met.is_ok(), "the socket did not come back");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_socket_that_is_removed_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("admin.sock");
+        let mut door = UnixDoor::bind(path.clone()).unwrap();
+        met(&mut door).await;
+        fs::remove_file(&path).unwrap();
+        met(&mut door).await;
+        let mode = fs::symlink_metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        // A link that stands there is not followed, and not removed; what it names neither.
+        fs::remove_file(&path).unwrap();
+        let other = folder.path().join("precious");
+        fs::write(&other, "precious").unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        let met_there = tokio::time::timeout(3 * LOOK, door.accept()).await;
+        assert!(met_there.is_err());
+        assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+        assert_eq!(fs::read(&other).unwrap(), b"precious");
+        // Nor does it look away: once the link is gone, the socket is back.
+        fs::remove_file(&path).unwrap();
+        met(&mut door).await;
+        // A socket of somebody who died takes its place no longer than that.
+        fs::remove_file(&path).unwrap();
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        met(&mut door).await;
     }
 }

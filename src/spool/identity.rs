@@ -45,6 +45,18 @@ pub(crate) fn lock(disk: &Disk, dir: &Path) -> Result<Lock, SpoolError> {
     })
 }
 
+/// Does a program have the spool in `dir` open? Nothing is made; `false`, too, when that cannot be
+/// found out.
+#[must_use]
+pub fn is_in_use(dir: &Path) -> bool {
+    let Ok(file) = std::fs::File::open(dir.join("lock")) else {
+        return false;
+    };
+    // Ours ends with the file: who opens the spool in this moment tries again.
+    let operation = rustix::fs::FlockOperation::NonBlockingLockShared;
+    rustix::fs::flock(&file, operation) == Err(rustix::io::Errno::WOULDBLOCK)
+}
+
 impl Identity {
     /// Of a spool whose `spool.json` is lost. Its folder of large bodies must be the right one, as
     /// of any other.

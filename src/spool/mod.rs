@@ -79,7 +79,7 @@ pub use export::{Exported, Rescued, exported_name};
 pub use failures::WriteFailures;
 pub use follow::IndexProgress;
 pub use handle::{Options, Spool, Written};
-pub use identity::check_identity;
+pub use identity::{check_identity, is_in_use};
 pub use index::{Change, MemoryStore, Row, SledStore, Store};
 pub use ledger::LedgerMessage;
 pub use look::{Look, LookUnderWay, Looked};
