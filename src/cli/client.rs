@@ -123,19 +123,23 @@ impl Client {
         &self,
         request: Request,
     ) -> Result<T, ClientError> {
-        let looks = request.body.is_none();
-        let asked = async {
-            let answer = self.ask_patiently(request);
-            if looks {
-                self.while_it_answers(answer).await
-            } else {
-                answer.await
-            }
-        };
-        match tokio::time::timeout(PATIENCE, asked).await {
+        match tokio::time::timeout(PATIENCE, self.ask_patiently(request)).await {
             Ok(answer) => answer,
             Err(_) => Err(self.silent(PATIENCE)),
         }
+    }
+
+    /// The same for what the server asks others about: it has its own bounds.
+    pub(crate) async fn ask_patiently<T: DeserializeOwned>(
+        &self,
+        request: Request,
+    ) -> Result<T, ClientError> {
+        let looks = request.body.is_none();
+        let answer = self.answer(request);
+        if looks {
+            return self.while_it_answers(answer).await;
+        }
+        answer.await
     }
 
     /// Waits for an answer, as long as the server answers other questions meanwhile: one that is
@@ -174,11 +178,7 @@ impl Client {
         self.broken(format!("no answer in {} s", waited.as_secs()))
     }
 
-    /// The same for what the server asks others about: it has its own bounds.
-    pub(crate) async fn ask_patiently<T: DeserializeOwned>(
-        &self,
-        request: Request,
-    ) -> Result<T, ClientError> {
+    async fn answer<T: DeserializeOwned>(&self, request: Request) -> Result<T, ClientError> {
         let stream = connect_unix(&self.socket)
             .await
             .map_err(|error| self.unreachable(&error))?;

@@ -32,8 +32,9 @@ impl Queue {
         (failure, event): (&Failure, &RecipientEvent),
     ) -> Result<Written, SpoolError> {
         let spool = &self.0.parts.spool;
-        let (numbers, event, told) = (numbers.to_vec(), event.clone(), numbers);
-        let Some(letter) = self.failure_letter(job, told, failure).await? else {
+        let letter = self.failure_letter(job, numbers, failure).await?;
+        let (numbers, event) = (numbers.to_vec(), event.clone());
+        let Some(letter) = letter else {
             return spool.begin_record(job.id, numbers, event).await;
         };
         let Letter {
