@@ -444,6 +444,7 @@ mod tests {
         drop(listener);
         let listener = crate::net::bind_unix(&folder.path().join(SOCKET)).unwrap();
         let answered = tokio::select! {
+            biased;
             answered = client.ask::<u32>(get("/api/queue")) => answered,
             () = answer_slowly(listener, Duration::from_secs(35)) => unreachable!(),
         };

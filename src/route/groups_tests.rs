@@ -183,7 +183,7 @@ fn who_may_not_write_to_a_group_does_not_reach_its_people() {
     );
 }
 
-/// What an earlier life knew holds mail until the first word of the home, and sends it nowhere else.
+/// What an earlier life knew holds mail until the first word of the home, and sends it nowhere.
 #[test]
 fn one_that_was_down_before_the_start_is_waited_for() {
     let asked = (Some(then()), Authenticity::Unproven);
