@@ -358,6 +358,38 @@ fn what_becomes_of_stored_mail_is_written_beside_mail_that_is_refused() {
     });
 }
 
+/// A report finds no room: the end of the recipient that it is about waits for it, and others do not.
+#[test]
+fn what_goes_with_mail_is_refused_with_it() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        site.platforms.set_up("onprem", false);
+        let (one, other) = (door.send(&[ANN]).await, door.send(&[ANN]).await);
+        sleep(MINUTE).await;
+        site.disk.fill_behind_recovery();
+        let recipients = vec![admitted(&door.router, ANN, Origin::Trusted)];
+        let letter = envelope(("eve@example.net", Authenticity::Unproven), recipients);
+        let mut draft = door.spool.draft();
+        draft.append(b"Subject: x\r\n\r\nx\r\n").await.unwrap();
+        let gone = || RecipientEvent::Dropped {
+            actor: "ann".to_owned(),
+            reason: "a test".to_owned(),
+        };
+        let with = (one, vec![0], gone());
+        // In one batch: the writer runs when both wait for it.
+        let (refused, dropped) = tokio::join!(
+            door.spool.accept_with(draft, letter, with),
+            door.spool.record(other, vec![0], gone())
+        );
+        assert!(refused.is_err_and(|error| error.is_full()));
+        dropped.unwrap();
+        assert_eq!(door.words(&[one]), [("queued", 1)].into());
+        assert_eq!(door.words(&[other]), [("dropped", 1)].into());
+        door.stop().await;
+    });
+}
+
 #[test]
 fn a_clock_that_is_set_back_stops_nothing() {
     simulate(async {
