@@ -358,7 +358,7 @@ fn what_becomes_of_stored_mail_is_written_beside_mail_that_is_refused() {
     });
 }
 
-/// A report finds no room: the end of the recipient that it is about waits for it, and others do not.
+/// A report finds no room: the end of its recipient waits for it, and others do not.
 #[test]
 fn what_goes_with_mail_is_refused_with_it() {
     simulate(async {
