@@ -3,16 +3,16 @@
 
 mod machine;
 mod online;
+mod ordered;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use super::relay_watch::all_tests;
-use crate::acme::AcmeView;
 use crate::admin::{CheckCertificate, CheckDepth, CheckDns, CheckFilter, CheckProblem, CheckView};
 use crate::automatic::Policy;
 use crate::backend::Board;
-use crate::base::{Clock, Timestamp};
+use crate::base::Clock;
 use crate::config::{self, Config, Problem};
 use crate::cutover::{Report, Verdict};
 use crate::directory::{Directory, DirectoryHandle};
@@ -20,6 +20,7 @@ use crate::filter::{self, Filters, Probed};
 use crate::net::{AuthoritiesState, Dns, TcpDial};
 use crate::route::{RelayTest, Router};
 use machine::{client_authorities, of_this_machine};
+use ordered::ordered;
 
 /// What the file and this machine say; the rest has to be asked.
 #[derive(Debug)]
@@ -47,13 +48,12 @@ impl Checked {
         };
         let config = match config::check(file) {
             Ok((config, directory)) => {
-                let now = Clock::system().now();
                 let warnings = config.warnings().into_iter();
-                let warnings = warnings.chain(of_this_machine(&config, now));
+                let warnings = warnings.chain(of_this_machine(&config, Clock::system().now()));
                 view.warnings = warnings.map(told).collect();
                 view.certificates = shown(&config);
                 view.acme = config.acme_view();
-                view.summary = summary(&config, &directory, (&view.certificates, now));
+                view.summary = summary(&config, &directory, &view.certificates);
                 view.open_relay = Some(test_relay(&config, directory));
                 Some(config)
             }
@@ -185,7 +185,7 @@ fn shown(config: &Config) -> Vec<CheckCertificate> {
 fn summary(
     config: &Config,
     directory: &Directory,
-    (certificates, now): (&[CheckCertificate], Timestamp),
+    certificates: &[CheckCertificate],
 ) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let listeners = config.listeners.iter();
@@ -198,7 +198,7 @@ fn summary(
         let ends = ends.map_or_else(String::new, |ends| format!(", until {ends}"));
         lines.push(format!("{file} is for {seen_by}{ends}"));
     }
-    lines.extend(made_by_others(config, now));
+    lines.extend(made_by_others(config));
     for domain in &config.domains {
         lines.push(format!("{} goes to {}", domain.name, domain.home));
     }
@@ -216,8 +216,9 @@ fn summary(
 }
 
 /// What authorities make for us, and for those who come.
-fn made_by_others(config: &Config, now: Timestamp) -> Vec<String> {
-    let acme = config.acme_view().map(|acme| ordered(&acme, now));
+fn made_by_others(config: &Config) -> Vec<String> {
+    let acme = config.acme_view();
+    let acme = acme.map(|acme| ordered(&acme, Clock::system().now()));
     let clients = client_authorities(config).into_iter().flat_map(known_by);
     acme.into_iter().chain(clients).collect()
 }
@@ -242,41 +243,4 @@ fn known_by(state: AuthoritiesState) -> Vec<String> {
     let unlisted = state.unlisted.into_iter();
     lines.extend(unlisted.map(|issuer| format!("  what {issuer} has revoked is not known")));
     lines
-}
-
-/// Who makes the certificate, and when the next one is ordered.
-fn ordered(acme: &AcmeView, now: Timestamp) -> String {
-    let (hosts, directory) = (acme.hosts.join(", "), &acme.directory);
-    let when = if acme.next <= now {
-        "ordered as soon as the server runs".to_owned()
-    } else {
-        format!("next {}", acme.next)
-    };
-    format!("{hosts}: certificate by {directory}, {when}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_certificate_that_is_not_there_yet_is_ordered_at_the_start() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("tideover.toml");
-        let text = "[server]\nhostname = \"mx.example.org\"\n\
-             [acme]\ndirectory = \"https://ca.example/directory\"\nbind = \"127.0.0.1:80\"\n\
-             agree_to_terms = true\n\
-             [[listener]]\nbind = \"127.0.0.1:2525\"\n\
-             [backend.a]\nhosts = [\"192.0.2.1:25\"]\n\
-             [domain.\"example.org\"]\nhome = \"a\"\nunknown = \"relay\"\n";
-        std::fs::write(&file, text).unwrap();
-        let config = config::read(&file).unwrap();
-        let now = Timestamp::from_millis(1_795_000_000_000);
-        let told = made_by_others(&config, now);
-        let by = "mx.example.org: certificate by https://ca.example/directory, ";
-        assert_eq!(told, [format!("{by}ordered as soon as the server runs")]);
-        let mut acme = config.acme_view().unwrap();
-        acme.next = now.after(std::time::Duration::from_secs(86_400));
-        assert_eq!(ordered(&acme, now), format!("{by}next {}", acme.next));
-    }
 }
