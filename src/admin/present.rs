@@ -75,7 +75,8 @@ impl BackendView {
     /// until the one with the most has all.
     #[must_use]
     pub fn paced(&self) -> Option<Duration> {
-        let seconds = self.drain.progress.mailbox_seconds;
+        // Not of what has failed: something else than its turn keeps that.
+        let seconds = self.drain.progress.turn_seconds;
         let waits = self.waiting > 0 && self.health == Health::Up && seconds > 0;
         waits.then(|| Duration::from_secs(seconds))
     }

@@ -83,6 +83,7 @@ fn a_backend_has_the_json_of_the_contract() {
                 "connections": 0,
                 "per_minute": null,
                 "mailbox_seconds": 0,
+                "turn_seconds": 0,
                 "eta_seconds": null,
             },
             "waiting": 4, "in_cases": null,

@@ -36,6 +36,7 @@ fn backend(name: &str, health: Health, reason: &str) -> BackendView {
                 connections: 3,
                 per_minute: Some(60),
                 mailbox_seconds: 0,
+                turn_seconds: 0,
             },
             eta_seconds: Some(412),
         },
@@ -80,6 +81,12 @@ fn who_waits_for_the_rates_of_his_mailbox_is_told_so() {
     assert!(!words(&up).contains("rates of mailboxes"));
     up.drain.progress.mailbox_seconds = 1_964;
     up.drain.progress.connections = 0;
+    let failed = words(&up);
+    assert!(
+        !failed.contains("rates of mailboxes"),
+        "it has failed: {failed}"
+    );
+    up.drain.progress.turn_seconds = 1_964;
     assert!(words(&up).contains(told), "{}", words(&up));
     let down = BackendView {
         health: Health::Down,

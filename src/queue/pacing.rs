@@ -103,6 +103,7 @@ impl Queue {
             mailbox,
             sender: &sender,
             rates: self.limits_of_backend(backend).mailbox,
+            attempts: recipient.was.attempts,
         };
         let now = self.elapsed();
         if self.is_fresh(job, recipient) {

@@ -28,6 +28,9 @@ pub struct Progress {
     /// The mailbox with the most waiting mail will have it all after this many seconds: its rates
     /// allow no more. 0 when none had to wait.
     pub mailbox_seconds: u64,
+    /// The same of the mail that waits for nothing but its turn: no attempt of it has failed.
+    #[serde(default)]
+    pub turn_seconds: u64,
 }
 
 impl Progress {
@@ -87,13 +90,21 @@ impl Queue {
     pub fn progress(&self, backend: &BackendId) -> Progress {
         let now = self.elapsed();
         let (window, connections) = self.state().connections(backend);
+        let (all, untried) = {
+            let pace = self.pace();
+            (
+                pace.longest(backend, now),
+                pace.longest_untried(backend, now),
+            )
+        };
         let speeds = self.0.speeds.lock();
         let speeds = speeds.unwrap_or_else(PoisonError::into_inner);
         Progress {
             window,
             connections,
             per_minute: speeds.per_minute(backend, now),
-            mailbox_seconds: self.pace().longest(backend, now).as_secs(),
+            mailbox_seconds: all.as_secs(),
+            turn_seconds: untried.as_secs(),
         }
     }
 

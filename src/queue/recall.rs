@@ -83,6 +83,7 @@ impl Queue {
             mailbox: recipient.mailbox.as_ref().unwrap_or(&key),
             sender: &message.envelope.from.to_string(),
             rates,
+            attempts: 0,
         };
         let at = self.elapsed().saturating_sub(now.since(recent.at));
         self.pace().count(&item, at);

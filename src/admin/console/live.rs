@@ -206,7 +206,7 @@ fn numbers(status: &StatusView, drill: &DrillView, moments: &Moments) -> Vec<Num
         number(
             "May have come twice",
             grouped(queue.uncertain),
-            "attempts that a crash cut off".to_owned(),
+            "cut off after the final dot, by the platform or a crash".to_owned(),
             unless(queue.uncertain, Tone::Waiting),
         ),
     ];

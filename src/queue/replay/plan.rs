@@ -64,7 +64,7 @@ pub struct Biggest {
     pub messages: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// How long its rates make that, in seconds.
+    /// How long its rates make that, in seconds; one sender gets a third of them.
     pub eta_seconds: u64,
 }
 
@@ -73,10 +73,27 @@ pub struct Biggest {
 pub(super) struct Counting {
     plan: Plan,
     skipped: BTreeMap<Skip, u64>,
-    mailboxes: HashMap<String, (u64, u64)>,
+    mailboxes: HashMap<String, Load>,
     /// By sender and mailbox.
     pairs: HashMap<u64, u64>,
+    /// In whatever mailbox, of those that had no room in `mailboxes`, too.
     most_of_one_sender: u64,
+}
+
+/// What a mailbox gets.
+#[derive(Debug, Default)]
+struct Load {
+    messages: u64,
+    bytes: u64,
+    /// Messages of the sender with the most.
+    of_one_sender: u64,
+}
+
+impl Load {
+    fn time(&self, rates: MailboxRates) -> Duration {
+        let of_sender = time_for(self.of_one_sender, rates.of_one_sender());
+        time_for(self.messages, rates).max(of_sender)
+    }
 }
 
 /// Is a message met for the first time?
@@ -140,20 +157,23 @@ impl Counting {
     }
 
     fn note_mailbox(&mut self, message: &StoredMessage, mailbox: &str) {
-        // Beyond the bound the biggest are the biggest of those that came first.
-        let has_room = self.mailboxes.len() < limits::PLANNED_MAILBOXES;
-        if has_room || self.mailboxes.contains_key(mailbox) {
-            let (messages, bytes) = self.mailboxes.entry(mailbox.to_owned()).or_default();
-            *messages += 1;
-            *bytes += message.size;
-        }
         let mut hasher = DefaultHasher::new();
         (mailbox, message.envelope.from.to_string()).hash(&mut hasher);
         let pair = hasher.finish();
+        let mut of_one_sender = 0;
         if self.pairs.len() < limits::PLANNED_MAILBOXES || self.pairs.contains_key(&pair) {
             let count = self.pairs.entry(pair).or_default();
             *count += 1;
+            of_one_sender = *count;
             self.most_of_one_sender = self.most_of_one_sender.max(*count);
+        }
+        // Beyond the bound the biggest are the biggest of those that came first.
+        let has_room = self.mailboxes.len() < limits::PLANNED_MAILBOXES;
+        if has_room || self.mailboxes.contains_key(mailbox) {
+            let load = self.mailboxes.entry(mailbox.to_owned()).or_default();
+            load.messages += 1;
+            load.bytes += message.size;
+            load.of_one_sender = load.of_one_sender.max(of_one_sender);
         }
     }
 
@@ -173,16 +193,18 @@ impl Counting {
         let mut biggest: Vec<Biggest> = self
             .mailboxes
             .into_iter()
-            .map(|(mailbox, (messages, bytes))| Biggest {
+            .map(|(mailbox, load)| Biggest {
                 mailbox,
-                messages,
-                bytes,
-                eta_seconds: time_for(messages, rates).as_secs(),
+                messages: load.messages,
+                bytes: load.bytes,
+                eta_seconds: load.time(rates).as_secs(),
             })
             .collect();
+        // Not always the biggest: one sender gets a third of the rates only.
+        let slowest = biggest.iter().map(|one| one.eta_seconds).max();
+        let of_mailbox = slowest.unwrap_or(0);
         biggest.sort_by(|a, b| (b.messages, &a.mailbox).cmp(&(a.messages, &b.mailbox)));
         biggest.truncate(BIGGEST);
-        let of_mailbox = biggest.first().map_or(0, |first| first.eta_seconds);
         let of_sender = time_for(self.most_of_one_sender, rates.of_one_sender()).as_secs();
         let minutes = |speed: u64| (plan.recipients * 60).checked_div(speed).unwrap_or(0);
         let of_backend = minutes(u64::from(limits.messages_per_minute));
@@ -292,7 +314,12 @@ pub(super) fn read(spool: &Spool, id: SpoolId) -> Result<Read, SpoolError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::base::Timestamp;
+    use crate::mail::Envelope;
+    use crate::queue::replay::judge::Taken;
 
     #[test]
     fn the_rates_of_a_mailbox_make_the_time() {
@@ -307,5 +334,51 @@ mod tests {
         assert_eq!(seconds(1001, rates(30, 1000)), 65 * 60);
         assert_eq!(seconds(50_000, rates(30, 1000)), 49 * 65 * 60 + 33 * 70);
         assert_eq!(seconds(50_000, rates(0, 0)), 0);
+    }
+
+    /// One sender gets a third of what a mailbox takes; the row says so, as the whole does.
+    #[test]
+    fn the_whole_takes_as_long_as_the_slowest_mailbox() {
+        let message = |sender: &str, number: u64| StoredMessage {
+            id: SpoolId::from_u64(number),
+            received: Timestamp::EPOCH,
+            envelope: Arc::new(Envelope {
+                from: sender.parse().unwrap(),
+                ..Envelope::one_way(&"ann@example.org".parse().unwrap())
+            }),
+            size: 100,
+            states: Vec::new(),
+        };
+        let taken = |mailbox: &str| {
+            Verdict::Take(Taken {
+                number: 0,
+                address: "ann@example.org".parse().unwrap(),
+                mailbox: mailbox.to_owned(),
+                holder: None,
+                attempts: 0,
+                diverted_from: None,
+            })
+        };
+        let mut limits = TargetLimits::connections(1);
+        limits.mailbox = MailboxRates {
+            per_minute: 30,
+            per_hour: 1000,
+        };
+        let mut counting = Counting::default();
+        for number in 0..28 {
+            counting.note(&message("eve@example.net", number), &[(0, taken("ann"))]);
+        }
+        for number in 28..58 {
+            let sender = format!("s{number}@example.net");
+            counting.note(&message(&sender, number), &[(0, taken("bob"))]);
+        }
+        let plan = counting.finish(&limits, None);
+        let rows = plan
+            .biggest
+            .iter()
+            .map(|one| (one.mailbox.as_str(), one.eta_seconds));
+        let rows: Vec<_> = rows.collect();
+        assert_eq!(rows, [("bob", 0), ("ann", 2 * 70)]);
+        assert_eq!(plan.eta_seconds, 2 * 70);
     }
 }
