@@ -56,6 +56,9 @@ pub struct CaseDetails {
     /// As in the list.
     #[serde(flatten)]
     pub case: CaseView,
+    /// It is over: its recipients are refused for good, or were given up; nothing is to decide.
+    #[serde(default)]
+    pub is_final: bool,
     /// Where to look first.
     pub advice: String,
     /// Why nothing is tried, when the backend is rejecting because of this case.
@@ -327,6 +330,7 @@ impl Admin {
         }
         let case = self.case_view(kind, case)?;
         Ok(Some(CaseDetails {
+            is_final: kind == CaseKind::Final,
             advice: advice(kind, case.cause).to_owned(),
             rejecting: rejecting.map(|rejecting| rejecting.reason),
             reply,

@@ -110,6 +110,10 @@ impl Page {
             let own = own.and_then(|at| details.reply.get(at..));
             text.push_str(&self.field("why", own.unwrap_or(&details.reply)));
         }
+        if details.is_final {
+            let over = "refused for good or given up: there is nothing to decide";
+            text.push_str(&self.field("over", over));
+        }
         if let Some(trial) = self.trial(case) {
             text.push_str(&self.field("release", &trial));
         }

@@ -91,6 +91,7 @@ struct OnePage {
     reply: String,
     members: Vec<(String, String, String, When)>,
     more: u64,
+    is_final: bool,
     may_release: bool,
     may_bounce: bool,
 }
@@ -125,8 +126,9 @@ pub(super) async fn one(
             })
             .collect(),
         more: details.case.recipients.saturating_sub(shown),
-        may_release: asker.may(Role::Operator),
-        may_bounce: asker.may(Role::Admin),
+        is_final: details.is_final,
+        may_release: !details.is_final && asker.may(Role::Operator),
+        may_bounce: !details.is_final && asker.may(Role::Admin),
         shell,
     })
 }

@@ -165,6 +165,24 @@ async fn final_refusals_are_listed_apart() {
 }
 
 #[tokio::test]
+async fn what_is_over_offers_nothing_to_do() {
+    let desk = desk();
+    let over = case(&json!({ "is_final": true, "waiting": 0, "rejecting": null }));
+    desk.says(&format!("GET /api/cases/{CASE}"), &over);
+    for role in Role::ALL {
+        desk.get(role, &format!("/cases/{CASE}"))
+            .await
+            .is(StatusCode::OK)
+            .has("It is over")
+            .lacks("/release")
+            .lacks("/bounce");
+    }
+    desk.says(&format!("GET /api/cases/{CASE}"), &case(&json!({})));
+    let page = desk.get(Role::Admin, &format!("/cases/{CASE}")).await;
+    page.has("/release").lacks("It is over");
+}
+
+#[tokio::test]
 async fn a_hold_ends_with_a_reason_and_its_mail_goes_on() {
     let desk = desk();
     for role in Role::ALL {
