@@ -57,7 +57,15 @@ fn perform(said: &Arguments) -> String {
     };
     let on =
         get(said, "which.after").map_or_else(String::new, |id| format!(" (goes on behind {id})"));
-    format!("{deed}: {}{on}", mail(said))
+    // Without a selection it reaches those only whom a rule or a move names: `move start` asks so.
+    let is_named = |field: &str| get(said, &format!("which.selection.{field}")).is_some();
+    let is_all = !SELECTION.iter().any(|(field, _)| is_named(field));
+    let mail = if deed == "Hold" && is_all {
+        "what a hold or a move names".to_owned()
+    } else {
+        mail(said)
+    };
+    format!("{deed}: {mail}{on}")
 }
 
 fn step(domain: &str, said: &Arguments) -> String {
@@ -134,6 +142,16 @@ mod tests {
                 "/api/queue/perform",
                 vec![("deed", "retry")],
                 "Retry: all mail",
+            ),
+            (
+                "/api/queue/perform",
+                vec![("deed", "hold"), ("which.all", "yes")],
+                "Hold: what a hold or a move names",
+            ),
+            (
+                "/api/queue/perform",
+                vec![("deed", "hold"), ann],
+                "Hold: recipient ann@example.org",
             ),
             ("/api/holds/end", vec![hold], "End holds: hold h1"),
             (
