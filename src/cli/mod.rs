@@ -75,7 +75,7 @@ use crate::admin::{
 };
 use crate::base::Clock;
 use crate::telemetry::log;
-use crate::terminal::{Palette, folded};
+use crate::terminal::{Palette, folded, harmless};
 use args::Arguments;
 use client::{Client, ClientError};
 use home::At;
@@ -175,7 +175,7 @@ fn finish(result: Result<(), Failure>) -> ExitCode {
 /// Says what went wrong; within the width of a terminal where one is. Programs get it as it is.
 fn complain(text: &str) {
     let mut stderr = std::io::stderr().lock();
-    let text = format!("tideover: {}", with_a_way_out(text));
+    let text = harmless(&format!("tideover: {}", with_a_way_out(text)));
     let text = if stderr.is_terminal() {
         folded(&text)
     } else {
@@ -342,13 +342,14 @@ impl Asker {
     }
 }
 
-/// Prints what is for people: within the width of a terminal where one is. Programs get it as it
-/// is.
+/// Prints what is for people: within the width of a terminal where one is, and within its height
+/// while it is watched. What strangers wrote does nothing to it, whoever reads.
 fn show(text: &str) -> Result<(), Failure> {
+    let text = harmless(text);
     if std::io::stdout().is_terminal() {
-        print(&folded(text))
+        print(&watch::within(folded(&text)))
     } else {
-        print(text)
+        print(&text)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::drill::DrillVerb;
@@ -14,10 +15,16 @@ use super::webmail::WebmailVerb;
 use super::writeback::WritebackVerb;
 use super::{Exit, Failure, complain};
 use crate::base::Clock;
-use crate::terminal::{clock_time, is_dumb};
+use crate::terminal::{beginning, clock_time, height, is_dumb};
 
 /// The cursor goes to the top, and what is below it goes away (ECMA-48 CUP, ED).
 const TOP: &str = "\x1b[H\x1b[J";
+
+/// Lines that stand above what is shown, and the one with the cursor below it.
+const AROUND: usize = 3;
+
+/// Lines that the present frame has room for; verbs show what they show in one piece or in several.
+static ROOM: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// Who reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +78,8 @@ where
 fn head(every: Duration, format: Format, clock: &Clock) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
     let top = if stdout.is_terminal() && !is_dumb() {
+        let room = height().map_or(usize::MAX, |lines| lines.saturating_sub(AROUND));
+        ROOM.store(room, Ordering::Relaxed);
         TOP
     } else {
         ""
@@ -87,6 +96,18 @@ fn head(every: Duration, format: Format, clock: &Clock) -> std::io::Result<()> {
         Format::Json => writeln!(stdout)?,
     }
     stdout.flush()
+}
+
+/// As much of `text` from its beginning as the frame has room for: what scrolls away is what was
+/// to be seen. All of it while nobody watches.
+pub(super) fn within(text: String) -> String {
+    let room = ROOM.load(Ordering::Relaxed);
+    if room == usize::MAX {
+        return text;
+    }
+    let (text, lines) = beginning(&text, room);
+    ROOM.store(room - lines.min(room), Ordering::Relaxed);
+    text
 }
 
 /// Is it a question, so that asking it again changes nothing?

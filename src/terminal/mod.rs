@@ -4,10 +4,12 @@
 //! colours or reverse the direction of the line is made visible instead.
 
 mod bar;
+mod door;
 
 use std::io::IsTerminal as _;
 
 pub use bar::Bar;
+pub use door::{beginning, harmless, height};
 
 use crate::base::Timestamp;
 
