@@ -360,6 +360,37 @@ async fn over_the_network_the_last_admin_stays() {
     operators.disable("bob", &root()).await.unwrap();
 }
 
+/// Who has never set a password rules with a token all the same.
+#[tokio::test]
+async fn over_the_network_the_last_admin_with_a_token_stays() {
+    let place = Place::new(SecondStepRule::Optional);
+    let operators = &place.operators;
+    for name in ["ann", "bob"] {
+        operators.add((name, Role::Admin), &root()).await.unwrap();
+    }
+    let issue = async |name, role| {
+        let query = token_query(role, None);
+        operators.make_token((name, query), &root()).await.unwrap()
+    };
+    issue("ann", None).await;
+    issue("bob", Some(Role::Viewer)).await;
+    let by = over_the_network("ann");
+    assert!(operators.disable("ann", &by).await.is_err());
+    assert!(
+        operators
+            .set_role(("ann", Role::Viewer), &by)
+            .await
+            .is_err()
+    );
+    // Bob rules by nothing: he can go, and come again.
+    operators.disable("bob", &by).await.unwrap();
+    operators.reset("bob", &root()).await.unwrap();
+    issue("bob", None).await;
+    operators.disable("ann", &by).await.unwrap();
+    assert!(operators.disable("bob", &by).await.is_err());
+    operators.disable("bob", &root()).await.unwrap();
+}
+
 #[tokio::test]
 async fn who_is_shut_out_or_reset_is_out_at_once() {
     let place = Place::new(SecondStepRule::Optional);

@@ -181,6 +181,15 @@ impl Operators {
         Ok(views)
     }
 
+    /// Can he do everything with a token?
+    pub(super) async fn rules_by_token(&self, operator: &Operator) -> Result<bool, SpoolError> {
+        if operator.disabled || operator.role < Role::Admin {
+            return Ok(false);
+        }
+        let tokens = self.tokens_of(operator).await?;
+        Ok(tokens.iter().any(|one| one.good && one.role == Role::Admin))
+    }
+
     /// Ends a token of somebody.
     pub(super) async fn revoke(&self, name: &str, id: &str) -> Result<TokenView, AdminError> {
         let operator = self.expect(name).await?;
