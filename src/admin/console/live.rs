@@ -406,7 +406,13 @@ pub(super) fn of_wave(view: &WaveView, moments: &Moments) -> Deed {
 
 pub(super) fn of_replay(one: &replay::Progress, moments: &Moments) -> Deed {
     let (replay, counts) = (&one.replay, &one.replay.counts);
-    let done = counts.delivered + counts.refused + counts.left_out + counts.present;
+    // As in `status`: whoever has it already is done with, too.
+    let done = counts.ended();
+    let delivered = if counts.delivered == done {
+        String::new()
+    } else {
+        format!(", {} of these delivered now", grouped(counts.delivered))
+    };
     let eta = one.eta_seconds.map_or_else(String::new, |seconds| {
         format!(", done in {}", takes(seconds))
     });
@@ -416,10 +422,10 @@ pub(super) fn of_replay(one: &replay::Progress, moments: &Moments) -> Deed {
         kind: "Replay",
         name: replay.id.clone(),
         what: visible(&format!(
-            "to {}, {}: {} of {} delivered{eta}{waits}",
+            "to {}, {}: {} of {} done{delivered}{eta}{waits}",
             replay.to,
             one.told,
-            grouped(counts.delivered),
+            grouped(done),
             grouped(one.total)
         )),
         since: replay.started().map(|at| moments.when(at)),

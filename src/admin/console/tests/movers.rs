@@ -261,6 +261,22 @@ fn replay(state: &str, planned: u64) -> Value {
     })
 }
 
+/// The sentence and the bar say the same, and the same as `status`.
+#[tokio::test]
+async fn a_replay_that_goes_on_counts_whoever_has_it_already() {
+    let desk = Desk::new();
+    let mut going = replay("running", 27);
+    let counts = json!({ "found": 27, "delivered": 0, "uncertain": 0, "refused": 0,
+                         "left_out": 0, "present": 12, "not_asked": 1, "refusals": [] });
+    going["counts"] = counts;
+    desk.says("GET /api/waves", &json!([]));
+    desk.says("GET /api/replays", &json!([going]));
+    let page = desk.get(Role::Viewer, "/waves").await;
+    page.is(StatusCode::OK)
+        .has("13 of 27 done, 0 of these delivered now")
+        .has("value=\"13\" max=\"27\"");
+}
+
 #[tokio::test]
 async fn replays_are_started_and_stopped_with_a_reason() {
     let desk = Desk::new();
