@@ -7,12 +7,14 @@ use crate::backend::{BackendHealth, Health, Wish};
 use crate::base::Timestamp;
 use crate::drill::Light;
 use crate::limits;
-use crate::mail::CaseKind;
+use crate::mail::{CaseKind, SpoolId};
 use crate::notice::{Condition, Kind, Observe, Observed, Severity, Thresholds, Unknown};
 use crate::spool::{Case, Missing, SpoolError, SpoolStats};
 use crate::terminal::{bytes, duration};
 
 const DAY: Duration = Duration::from_secs(86_400);
+/// Damaged messages that a notice names.
+const NAMED: usize = 5;
 
 impl Observe for Admin {
     fn observe(&self, thresholds: &Thresholds) -> Observed {
@@ -196,16 +198,14 @@ impl Admin {
             see_missing(seen, &missing);
         }
         let critical = |state: &str| (Severity::Critical, state.to_owned());
-        let mut add = |subject: &str, (severity, state): (Severity, String), what, todo| {
+        let mut add = |subject: &str, (severity, state): (Severity, String), what, todo: &str| {
             let name = (Kind::Integrity, subject);
             seen.add(name, (severity, &*state), None, (what, todo));
         };
         if stats.quarantined > 0 {
-            let pieces = stats.quarantined;
-            let what = format!("damaged pieces of the spool in quarantine: {pieces}");
-            let todo = "Doubt the disk. See whose mail it is: tideover queue list --state held; \
-                        docs/operations/damage.md";
-            add("quarantine", critical(&pieces.to_string()), what, todo);
+            let (what, to_do) = quarantined(stats, &self.spool.finished_maimed());
+            let pieces = stats.quarantined.to_string();
+            add("quarantine", critical(&pieces), what, &to_do);
         }
         if let Some(problem) = self.look_problem() {
             let todo = "Doubt the disk: dmesg, SMART. Look again: tideover spool verify; \
@@ -320,6 +320,32 @@ fn see_backend(seen: &mut Seen, backend: &BackendHealth) {
     }
 }
 
+/// What is in quarantine, and what to do. Nobody holds the mail that is `finished`.
+fn quarantined(stats: &SpoolStats, finished: &[SpoolId]) -> (String, String) {
+    let pieces = stats.quarantined;
+    let mut what = format!("damaged pieces of the spool in quarantine: {pieces}");
+    let mut to_do = "Doubt the disk.".to_owned();
+    if stats.damaged > 0 {
+        to_do.push_str(" See whose mail waits: tideover queue list --state held.");
+    }
+    if let Some(first) = finished.first() {
+        let shown: Vec<String> = finished
+            .iter()
+            .take(NAMED)
+            .map(SpoolId::to_string)
+            .collect();
+        what.push_str("; of mail that waits no more: ");
+        what.push_str(&shown.join(", "));
+        if finished.len() > NAMED {
+            what.push_str(" …");
+        }
+        to_do.push_str(" What waits no more cannot be replayed; who has it says ");
+        to_do.push_str(&format!("tideover trace {first}."));
+    }
+    to_do.push_str(" Take the pieces away then: docs/operations/damage.md");
+    (what, to_do)
+}
+
 fn see_missing(seen: &mut Seen, missing: &Missing) {
     let todo = "Is a volume not mounted, or was a restore not whole? Bring the files back: \
                 docs/operations/damage.md";
@@ -381,6 +407,28 @@ mod tests {
         });
         assert_ne!(states[0], states[1]);
         assert_eq!(states[1], states[2]);
+    }
+
+    #[test]
+    fn damage_of_finished_mail_is_looked_for_where_it_is() {
+        let stats = |damaged| SpoolStats {
+            quarantined: 7,
+            damaged,
+            ..SpoolStats::default()
+        };
+        let held = "tideover queue list --state held";
+        let ids: Vec<SpoolId> = (70..77).map(SpoolId::from_u64).collect();
+        let (what, to_do) = quarantined(&stats(0), &ids);
+        let first = ids[0].to_string();
+        assert!(what.contains(&first) && what.ends_with('…'), "{what}");
+        assert!(!to_do.contains(held), "{to_do}");
+        assert!(
+            to_do.contains(&format!("tideover trace {first}.")),
+            "{to_do}"
+        );
+        let (what, to_do) = quarantined(&stats(1), &[]);
+        assert!(!what.contains("waits no more"), "{what}");
+        assert!(to_do.contains(held) && !to_do.contains("trace"), "{to_do}");
     }
 
     #[test]

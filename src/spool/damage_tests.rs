@@ -2,7 +2,7 @@
 
 use tempfile::TempDir;
 
-use super::tests::{accept, close, open_in, options};
+use super::tests::{accept, close, delivered, open_in, options};
 use super::{Offline, Spool, SpoolError, World};
 
 #[tokio::test]
@@ -100,6 +100,10 @@ async fn a_message_whose_file_is_gone_is_counted() {
     assert!(error.is_damage(), "{error}");
     spool.set_aside(large).await.unwrap();
     assert_eq!((spool.stats().quarantined, spool.stats().damaged), (1, 1));
+    assert!(spool.finished_maimed().is_empty());
+    spool.record(large, vec![0], delivered()).await.unwrap();
+    assert_eq!((spool.stats().quarantined, spool.stats().damaged), (1, 0));
+    assert_eq!(spool.finished_maimed(), [large]);
     close(spool, opened).await;
 }
 

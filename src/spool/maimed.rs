@@ -303,6 +303,19 @@ impl Spool {
         let waits = |id: &SpoolId| matches!(index.get(&key::unfinished(*id)), Ok(Some(_)));
         ids.filter(waits).count() as u64
     }
+
+    /// Of the messages in quarantine those for which nobody waits any more. None while that is not
+    /// known. Blocks.
+    #[must_use]
+    pub fn finished_maimed(&self) -> Vec<SpoolId> {
+        let Ok(index) = self.index() else {
+            return Vec::new();
+        };
+        let names = self.quarantine().pieces();
+        let ids = names.iter().filter_map(|name| maimed_name(name));
+        ids.filter(|id| matches!(index.get(&key::unfinished(*id)), Ok(None)))
+            .collect()
+    }
 }
 
 impl BodySource for Remains {
