@@ -417,13 +417,19 @@ impl Directory {
     async fn forget(&self, address: String) -> Result<(), Failure> {
         let request = Request::post("/api/directory/forget", &ForgetQuery { address });
         let answer: serde_json::Value = self.0.client.ask(request).await?;
+        let view: ForgetView = super::teller::read(&answer)?;
         self.0.print(&answer, |_, it: &ForgetView| {
             if it.forgotten {
                 format!("{} is forgotten: its next mail asks the home\n", it.address)
             } else {
-                format!("no home has said anything of {}\n", it.address)
+                String::new()
             }
-        })
+        })?;
+        if view.forgotten {
+            return Ok(());
+        }
+        let what = format!("no home has said anything of {}", view.address);
+        Err(Failure::new(Exit::Failed, what))
     }
 
     async fn log(&self, limit: usize) -> Result<(), Failure> {

@@ -89,7 +89,7 @@ impl Page {
         let mut table = Table::new(&["AT", "NOTICE", "", "WAY", "WHAT WAS SAID"], &[1, 4, 3]);
         for notice in &status.sent {
             let at = moment(notice.at, self.now);
-            let mut head = (at, notice.subject.clone());
+            let mut head = (at, short(&notice.subject).to_owned());
             for way in &notice.ways {
                 let (at, subject) = std::mem::take(&mut head);
                 table.row([
@@ -148,6 +148,14 @@ impl Page {
     }
 }
 
+/// A subject without what each begins with, `[Tideover mx.example.org] `: the table has no room for
+/// it.
+fn short(subject: &str) -> &str {
+    let rest = subject.strip_prefix("[Tideover ");
+    let rest = rest.and_then(|rest| rest.split_once("] "));
+    rest.map_or(subject, |(_, rest)| rest)
+}
+
 fn outcome(result: &WayResult) -> Cell {
     let tone = match result.result.as_str() {
         "sent" => Tone::Good,
@@ -200,7 +208,7 @@ mod tests {
                 number: 3,
                 at: page.now,
                 severity: Severity::Critical,
-                subject: "critical: onprem is down".to_owned(),
+                subject: "[Tideover mx.example.org] critical: onprem is down".to_owned(),
                 ways: vec![
                     result("mail ops@example.net", "sent", "250 ok"),
                     result("webhook hooks.example", "failed", "says 410"),
@@ -228,6 +236,7 @@ mod tests {
         ] {
             assert!(text.contains(words), "{words}: {text}");
         }
+        assert!(!text.contains("[Tideover"), "{text}");
         let tested = page.tested(&status.sent[0].ways);
         assert!(
             tested.contains("failed") && tested.contains("sent"),
