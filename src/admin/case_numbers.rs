@@ -8,6 +8,7 @@ use super::Admin;
 use crate::limits;
 use crate::mail::{BackendId, CaseKind};
 use crate::spool::{Case, SpoolError};
+use crate::terminal::many;
 
 /// What waits because a backend refused it, for `status`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,7 +32,12 @@ impl CaseNumbers {
         }
         let (cases, recipients) = (self.cases?, self.recipients.unwrap_or_default());
         (cases > 0).then(|| {
-            format!("{cases} cases with {recipients} recipients wait for a decision: `cases`")
+            let (what, wait) = (
+                many(cases, "case"),
+                if cases == 1 { "waits" } else { "wait" },
+            );
+            let recipients = many(recipients, "recipient");
+            format!("{what} with {recipients} {wait} for a decision: `cases`")
         })
     }
 }

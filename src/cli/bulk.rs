@@ -20,6 +20,7 @@ use crate::queue::{Deed, Order, Tally};
 use crate::route::Selection;
 use crate::terminal::Bar;
 use crate::terminal::Palette;
+pub(super) use crate::terminal::many;
 
 /// Recipients that are shown before they are dropped.
 const SHOWN: usize = 20;
@@ -235,11 +236,6 @@ impl Worker {
             }
         }
     }
-}
-
-pub(super) fn many(count: u64, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
 }
 
 pub(super) fn told(deed: Deed, tally: &Tally) -> String {

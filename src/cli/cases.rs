@@ -1,5 +1,6 @@
 //! `cases`, for people.
 
+use super::bulk::many;
 use super::intent::{CaseQuestion, Format, Request};
 use super::render::Page;
 use super::{Asker, Exit, Failure, print, show};
@@ -141,7 +142,8 @@ impl Page {
             (None, Some(0) | None) => return String::new(),
             (None, Some(count)) => {
                 let recipients = cases.recipients.unwrap_or_default();
-                format!("{count} with {recipients} recipients: `tideover cases`")
+                let recipients = many(recipients, "recipient");
+                format!("{count} with {recipients}: `tideover cases`")
             }
         };
         self.field("cases", &told)
@@ -197,9 +199,9 @@ pub(super) fn text_of(released: &CaseReleased) -> String {
 
 /// `cases bounce`.
 pub(super) fn bounced(tally: &Tally) -> String {
-    let (recipients, messages) = (tally.recipients, tally.messages);
+    let recipients = many(tally.recipients, "recipient");
+    let messages = many(tally.messages, "message");
     Page::paragraph(&format!(
-        "bounced {recipients} recipients of {messages} messages; senders who proved to be \
-         senders are told"
+        "bounced {recipients} of {messages}; senders who proved to be senders are told"
     ))
 }

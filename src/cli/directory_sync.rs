@@ -1,5 +1,6 @@
 //! `directory sync` and `directory status`.
 
+use super::bulk::many;
 use super::directory::{Directory, How};
 use super::intent::Request;
 use super::render::Page;
@@ -55,7 +56,7 @@ impl Page {
     }
 
     fn people(self, status: &SyncStatus) -> String {
-        let mut text = self.field("found", &format!("{} recipients", status.people));
+        let mut text = self.field("found", &many(status.people, "recipient"));
         for what in status.left_out.iter().take(TOLD) {
             text.push_str(&self.field("left out", what));
         }

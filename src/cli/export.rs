@@ -44,7 +44,8 @@ impl Worker {
             "nobody that waits matches: nothing is written\n".to_owned()
         } else {
             format!(
-                "{count} messages are in {}, with {MANIFEST}; they are still in the queue\n",
+                "{} written to {}, with {MANIFEST}, and still in the queue\n",
+                many(count, "message"),
                 dir.display()
             )
         };

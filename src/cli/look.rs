@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::bulk::many;
 use super::client::ClientError;
 use super::home::{self, At};
 use super::intent::{Format, Request, SpoolWork};
@@ -100,23 +101,25 @@ impl Page {
             return String::new();
         };
         let mut text = format!(
-            "by the server that runs: {} segments; {} damaged, {} in quarantine\n",
-            last.segments, last.damaged, view.quarantined
+            "by the server that runs: {}; {} damaged, {} in quarantine\n",
+            many(last.segments, "segment"),
+            last.damaged,
+            view.quarantined
         );
         if let Some(missing) = &view.missing {
             text.push_str(&self.field("missing", &missing.to_string()));
         }
         if last.unknown > 0 {
-            let told = format!("{} messages of the log", last.unknown);
+            let told = many(last.unknown, "message") + " of the log";
             text.push_str(&self.field("not in index", &told));
         }
         if let Some(error) = &last.error {
-            let told = format!("{} segments: {error}", last.failed);
+            let told = format!("{}: {error}", many(last.failed, "segment"));
             text.push_str(&self.field("not looked at", &told));
         }
         text.push_str(
-            "not looked at: what is being written, the ledger, each row of the index; with the \
-             server\nstopped they are\n",
+            "not looked at: what is being written, the ledger, each row of the index;\n\
+             with the server stopped they are\n",
         );
         text
     }

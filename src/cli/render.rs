@@ -159,8 +159,10 @@ impl Page {
             return String::new();
         };
         let mut what = format!(
-            "{} recipients came, {} finished, {} wait",
-            balance.came, balance.finished, balance.waiting
+            "{} came, {} finished, {} wait",
+            many(balance.came, "recipient"),
+            balance.finished,
+            balance.waiting
         );
         if balance.wrong > 0 {
             what.push_str("; ");
@@ -199,8 +201,8 @@ impl Page {
                 let eta = duration(std::time::Duration::from_secs(seconds));
                 format!(", done in about {eta}")
             });
-            let connections = drain.progress.connections;
-            let what = format!("{name}: {speed} a minute over {connections} connections{eta}");
+            let connections = many(drain.progress.connections as u64, "connection");
+            let what = format!("{name}: {speed} a minute over {connections}{eta}");
             text.push_str(&self.field("", &what));
         }
         if let Some(left) = backend.paced() {

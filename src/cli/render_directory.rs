@@ -240,13 +240,18 @@ impl Page {
     fn change(self, change: &Change) -> String {
         let named = |record: &Record| visible(&record.address.to_string());
         let source = visible(&change.source);
+        // What a wave moves has but its new home, by hand.
+        let homed = |record: &Record| {
+            let home = record.home.as_ref();
+            home.map_or_else(String::new, |home| format!(", home {home}"))
+        };
         match (&change.before, &change.after) {
             (None, Some(after)) => {
-                let line = format!("+ {} ({source})", named(after));
+                let line = format!("+ {} ({source}){}", named(after), homed(after));
                 format!("{}\n", self.palette.paint(Tone::Good, &line))
             }
             (Some(before), None) => {
-                let line = format!("- {} ({source})", named(before));
+                let line = format!("- {} ({source}){}", named(before), homed(before));
                 format!("{}\n", self.palette.paint(Tone::Bad, &line))
             }
             (Some(before), Some(after)) => {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::bulk::many;
 use super::render::Page;
 use crate::admin::ReplayPlanView;
 use crate::queue::replay::{Plan, Progress, ReplayState, Unasked};
@@ -51,9 +52,9 @@ impl Page {
         let mut text = Self::paragraph(&format!("{} to {}: {}", view.id, view.to, view.told));
         text.push('\n');
         let what = format!(
-            "{} messages for {} recipients, {}",
-            plan.messages,
-            plan.recipients + plan.withheld,
+            "{} for {}, {}",
+            many(plan.messages, "message"),
+            many(plan.recipients + plan.withheld, "recipient"),
             bytes(plan.bytes)
         );
         text.push_str(&self.field("replays", &what));

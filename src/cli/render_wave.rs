@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::bulk::many;
 use super::render::Page;
 use crate::admin::{WaveDetails, WavePlanView, WaveView};
 use crate::base::Timestamp;
@@ -19,7 +20,7 @@ pub(super) fn line(view: &WaveView, now: Timestamp) -> String {
     let told = match wave.state {
         WaveState::Scheduled => {
             let at = wave.start_at.unwrap_or_default();
-            format!("{users} users, starts {}", moment(at, now))
+            format!("{}, starts {}", many(users, "user"), moment(at, now))
         }
         WaveState::Refused => {
             let why = wave.steps.last().map(|step| step.reason.as_str());
@@ -33,7 +34,7 @@ pub(super) fn line(view: &WaveView, now: Timestamp) -> String {
         state @ (WaveState::Planned
         | WaveState::Starting
         | WaveState::Reverting
-        | WaveState::Reverted) => format!("{users} users, {state}"),
+        | WaveState::Reverted) => format!("{}, {state}", many(users, "user")),
     };
     format!("{head}{told}")
 }
@@ -109,10 +110,10 @@ impl Page {
         let wave = &view.wave;
         if let (WaveState::Scheduled, Some(at)) = (wave.state, wave.start_at) {
             return Self::paragraph(&format!(
-                "{} starts {}: {} users go to {}",
+                "{} starts {}: {} to go to {}",
                 wave.id,
                 moment(at, self.now),
-                view.moves,
+                many(view.moves, "user"),
                 wave.to
             ));
         }

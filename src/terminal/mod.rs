@@ -30,6 +30,13 @@ pub fn clamped(text: &str, most: usize) -> String {
     format!("{head}…{rest}")
 }
 
+/// `1 message`, `2 messages`.
+#[must_use]
+pub fn many(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
 /// May colours be used on stdout? Only on a terminal that has them, and not when NO_COLOR is set
 /// (<https://no-color.org>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -42,7 +42,7 @@ fn verify_asks_the_server_that_runs_and_its_findings_stay() {
     program.stop();
     let mut program = place.start();
     let (is_whole, said) = told(&place, &["spool", "verify"]);
-    assert!(is_whole && said.contains("1 segments; 0 damaged"), "{said}");
+    assert!(is_whole && said.contains("1 segment; 0 damaged"), "{said}");
     program.stop();
 
     let segment = place.file("data/log/0000000001.seg");

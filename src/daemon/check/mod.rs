@@ -4,6 +4,7 @@
 mod machine;
 mod online;
 mod ordered;
+mod placeholders;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::net::{AuthoritiesState, Dns, TcpDial};
 use crate::route::{RelayTest, Router};
 use machine::{client_authorities, of_this_machine};
 use ordered::ordered;
+use placeholders::placeholders;
 
 /// What the file and this machine say; the rest has to be asked.
 #[derive(Debug)]
@@ -50,6 +52,7 @@ impl Checked {
             Ok((config, directory)) => {
                 let warnings = config.warnings().into_iter();
                 let warnings = warnings.chain(of_this_machine(&config, Clock::system().now()));
+                let warnings = warnings.chain(placeholders(file));
                 view.warnings = warnings.map(told).collect();
                 view.certificates = shown(&config);
                 view.acme = config.acme_view();
