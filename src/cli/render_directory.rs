@@ -371,6 +371,29 @@ fn or_nothing(text: &str) -> &str {
 mod tests {
     use super::*;
 
+    /// Of a wave there is nothing else to see.
+    #[test]
+    fn who_comes_and_goes_is_shown_with_his_home() {
+        let page = Page {
+            palette: crate::terminal::Palette::Plain,
+            now: crate::base::Timestamp::EPOCH,
+        };
+        let diff = serde_json::json!({
+            "from": 1, "to": 2, "total": 2, "rulings": [],
+            "changes": [
+                { "source": "hand", "id": "carol", "before": null,
+                  "after": { "address": "carol@example.org", "home": "cloud" } },
+                { "source": "hr", "id": "dave", "after": null,
+                  "before": { "address": "dave@example.org" } },
+            ],
+        });
+        let text = page.diff(&serde_json::from_value(diff).unwrap());
+        assert!(
+            text.ends_with("+ carol@example.org (hand), home cloud\n- dave@example.org (hr)\n"),
+            "{text}"
+        );
+    }
+
     #[test]
     fn conflicts_of_a_look_are_those_that_would_be() {
         let generation = serde_json::json!({
