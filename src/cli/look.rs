@@ -165,7 +165,7 @@ mod tests {
         for expected in [
             "7 segments; 2 damaged, 2 in quarantine",
             "3 messages of the log",
-            "1 segments: reading log/3: I/O error",
+            "1 segment: reading log/3: I/O error",
             "not looked at: what is being written",
         ] {
             assert!(text.contains(expected), "{text}");

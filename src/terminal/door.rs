@@ -12,7 +12,7 @@ pub fn harmless(text: &str) -> String {
         let colour = colour(rest);
         let length = colour.map_or(character.len_utf8(), str::len);
         let (part, behind) = rest.split_at(length);
-        if colour.is_some() || matches!(character, '\n' | '\t') {
+        if colour.is_some() || matches!(character, '\n' | '\t' | ' '..='~') {
             shown.push_str(part);
         } else {
             shown.push_str(&visible(part));
