@@ -172,7 +172,7 @@ fn finish(result: Result<(), Failure>) -> ExitCode {
     ExitCode::from(failure.exit)
 }
 
-/// Says what went wrong; within the width of a terminal where one is. Programs get it as it is.
+/// Says what went wrong; within the width of a terminal where one is.
 fn complain(text: &str) {
     let mut stderr = std::io::stderr().lock();
     let text = harmless(&format!("tideover: {}", with_a_way_out(text)));

@@ -105,7 +105,10 @@ impl Page {
             &format!("{} queued, {} held{oldest}{vain}", queue.queued, queue.held),
         ));
         if queue.uncertain > 0 {
-            let uncertain = format!("{} may have arrived twice", queue.uncertain);
+            let uncertain = format!(
+                "{} may have arrived twice: cut off after the final dot, by the platform or a crash",
+                queue.uncertain
+            );
             text.push_str(&self.field("", &uncertain));
         }
         if let Some(told) = status.attention.told() {
