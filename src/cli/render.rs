@@ -106,7 +106,7 @@ impl Page {
         ));
         if queue.uncertain > 0 {
             let uncertain = format!(
-                "{} may have arrived twice: cut off after the final dot, by the platform or a crash",
+                "{} may have arrived twice: cut off after the final dot, by platform or crash",
                 queue.uncertain
             );
             text.push_str(&self.field("", &uncertain));
