@@ -78,6 +78,37 @@ fn who_has_had_nearly_all_of_his_hour_is_told_of() {
     });
 }
 
+/// A dry run tells the conflicts that would be open, and not those that are.
+#[test]
+fn conflicts_that_would_be_open_are_told_before() {
+    simulate(async {
+        let site = Site::new();
+        let house = House::open(&site).await;
+        let desk = desk(&site, &house);
+        let (one, other) = (user(0), user(1));
+        let both = format!(
+            "address,home,aliases\n{one},onprem,info@onprem.example\n\
+             {other},onprem,info@onprem.example\n"
+        );
+        let path = "/api/directory/import?source=hr&actor=root&reason=&add=true&skip_bad=false\
+                    &yes=true&dry_run=";
+        let would = desk.post(&format!("{path}true"), &both).await;
+        assert_eq!(
+            (&would["done"], &would["open_conflicts"]),
+            (&json!(false), &json!(1))
+        );
+        let open = async || desk.get("/api/directory/status").await["open_conflicts"].clone();
+        assert_eq!(open().await, 0);
+        let done = desk.post(&format!("{path}false"), &both).await;
+        assert_eq!(
+            (&done["done"], &done["open_conflicts"]),
+            (&json!(true), &json!(1))
+        );
+        assert_eq!(open().await, 1);
+        house.door.stop().await;
+    });
+}
+
 #[test]
 fn the_audit_log_tells_to_how_many_it_was_done() {
     simulate(async {
