@@ -52,7 +52,7 @@ struct End(Drills);
 impl End {
     async fn take(&self, delivery: &Delivery) -> Outcome {
         let body = Arc::clone(&delivery.body);
-        let read = tokio::task::spawn_blocking(move || body.read_at(0, LOOKED_AT)).await;
+        let read = tokio::task::spawn_blocking(move || body.front(LOOKED_AT)).await;
         let text = match read {
             Ok(Ok(text)) => text,
             Ok(Err(error)) => return failed(error.to_string()),

@@ -91,7 +91,7 @@ impl WithoutFields {
     /// # Errors
     /// When the header cannot be read.
     pub fn new(body: Arc<dyn BodySource>, names: &[String]) -> io::Result<Self> {
-        let header = header_of(body.as_ref())?;
+        let header = read_header(body.as_ref())?;
         let is_named = |field: &FieldPlace<'_>| {
             let mut names = names.iter();
             names.any(|name| field.name.eq_ignore_ascii_case(name.as_bytes()))
@@ -111,8 +111,12 @@ impl WithoutFields {
     }
 }
 
-/// The header section, and nothing behind its bounds.
-fn header_of(body: &dyn BodySource) -> io::Result<Vec<u8>> {
+/// The header section of a body with its empty line, read in pieces up to
+/// [`limits::HEADER_READ`]. May block on a local disk.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_header(body: &dyn BodySource) -> io::Result<Vec<u8>> {
     let mut header = Vec::new();
     // The door lets no larger one in; our own fields stand in front of it.
     while header.len() < limits::HEADER_READ {
@@ -190,6 +194,29 @@ mod tests {
         assert_eq!(without(b"\r\nA: b\r\n", &["A"], 3), b"\r\nA: b\r\n");
         assert_eq!(without(b"A: b\r\n", &["A"], 3), b"");
         assert_eq!(without(b"A: b", &["a"], 3), b"");
+    }
+
+    /// Gives one byte a read.
+    #[derive(Debug)]
+    struct Trickle(Body);
+
+    impl BodySource for Trickle {
+        fn len(&self) -> u64 {
+            self.0.len()
+        }
+
+        fn read_at(&self, offset: u64, limit: usize) -> io::Result<Bytes> {
+            self.0.read_at(offset, limit.min(1))
+        }
+    }
+
+    #[test]
+    fn what_comes_in_drops_is_read_whole() {
+        let body = Trickle(Body(Bytes::from_static(b"A: b\r\nC: d\r\n\r\nbody\r\n")));
+        assert_eq!(read_header(&body).unwrap(), b"A: b\r\nC: d\r\n\r\n");
+        assert_eq!(body.front(7).unwrap(), &b"A: b\r\nC"[..]);
+        assert_eq!(body.front(100).unwrap().len() as u64, body.len());
+        assert!(body.front(0).unwrap().is_empty());
     }
 
     #[test]

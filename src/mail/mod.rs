@@ -48,7 +48,7 @@ pub use envelope::{Authenticity, Envelope, ExpandedFrom, Peer, Recipient};
 pub use filtered::{FILTER_FIELD, FilterVerdict, Filtered};
 pub use finality::{FinalCause, NotPermanent};
 pub use header::{decode_text, message_id};
-pub use header_fields::{FieldPlace, WithoutFields, header_end, header_fields};
+pub use header_fields::{FieldPlace, WithoutFields, header_end, header_fields, read_header};
 pub use hold::HoldReason;
 pub use id::{BackendId, IdSource, InvalidId, NodeId, SpoolId};
 pub use joined::{Base64Body, JoinedBody};

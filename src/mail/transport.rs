@@ -81,11 +81,34 @@ pub trait BodySource: Send + Sync + fmt::Debug {
         self.len() == 0
     }
 
-    /// Up to `limit` bytes from `offset`; empty at the end. May block on a local disk.
+    /// Up to `limit` bytes from `offset`, and any fewer; empty at the end only. May block on a
+    /// local disk.
     ///
     /// # Errors
     /// When the disk fails or a checksum does not match.
     fn read_at(&self, offset: u64, limit: usize) -> io::Result<Bytes>;
+
+    /// The first `limit` bytes, or all that there are, in as many reads as it takes. May block on a
+    /// local disk.
+    ///
+    /// # Errors
+    /// As of [`BodySource::read_at`].
+    fn front(&self, limit: usize) -> io::Result<Bytes> {
+        let first = self.read_at(0, limit)?;
+        let all = usize::try_from(self.len()).unwrap_or(usize::MAX).min(limit);
+        if first.is_empty() || first.len() >= all {
+            return Ok(first);
+        }
+        let mut front = first.to_vec();
+        while front.len() < limit {
+            let piece = self.read_at(front.len() as u64, limit - front.len())?;
+            if piece.is_empty() {
+                break;
+            }
+            front.extend_from_slice(&piece);
+        }
+        Ok(front.into())
+    }
 
     /// What was found to be wrong with the bytes while they were read: they are not what came.
     fn damage(&self) -> Option<String> {

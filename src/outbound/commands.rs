@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use super::link::{Link, Proof};
 use crate::limits;
-use crate::mail::{Blame, BodySource, Cause, Delivery, Failure, NOT_SENT, Recipient};
+use crate::mail::{Blame, BodySource, Cause, Delivery, Failure, NOT_SENT, Recipient, read_header};
 use crate::smtp::{
     BodyKind, Extensions, MailParameters, Mailbox, RcptParameters, Reply, ReversePath, encode_xtext,
 };
@@ -212,13 +212,14 @@ fn needs_smtputf8(delivery: &Delivery) -> bool {
         || (delivery.envelope.parameters.smtputf8 && !is_header_ascii(delivery.body.as_ref()))
 }
 
+/// The whole section counts, whatever stands in front of it and however little a read gives.
+/// Headers of MIME parts do not: they are lines of a body, which goes as it is (RFC 6152).
 fn is_header_ascii(body: &dyn BodySource) -> bool {
     // An unreadable body is found out when it is sent.
-    let Ok(head) = body.read_at(0, limits::HEADER_SECTION) else {
+    let Ok(header) = read_header(body) else {
         return true;
     };
-    let end = memchr::memmem::find(&head, b"\r\n\r\n").unwrap_or(head.len());
-    head.get(..end).is_none_or(<[u8]>::is_ascii)
+    header.is_ascii()
 }
 
 /// As written; to a server without SMTPUTF8 with the domain in its ASCII form (RFC 5891).

@@ -255,7 +255,7 @@ impl Queue {
         if is_asked && body.len() <= limits::RETURNED_MESSAGE {
             return Original::Whole(body);
         }
-        Original::Header(body.read_at(0, HEADER).unwrap_or_default())
+        Original::Header(body.front(HEADER).unwrap_or_default())
     }
 }
 

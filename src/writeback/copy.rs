@@ -87,7 +87,7 @@ impl Copier<'_> {
         let hostname = &self.parts.hostname;
         let new_id = format!("copy.{}@{hostname}", draft.id());
         let mark = self.parts.options().subject_mark;
-        let start = body.read_at(0, HEADER).map_err(|error| odd(&error))?;
+        let start = body.front(HEADER).map_err(|error| odd(&error))?;
         let (header, length) = marked(&start, (&new_id, &mark));
         draft.append(&header).await?;
         let mut offset = length as u64;

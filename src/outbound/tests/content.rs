@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::limits;
-use crate::mail::{BackendId, BodySource, CaseKey, Cause, HoldReason};
+use crate::mail::{BackendId, BodySource, CaseKey, Cause, HoldReason, WithLine};
 use crate::smtp::{Notify, Ret};
 
 async fn deliver(server: Server, delivery: &Delivery) -> (Vec<Outcome>, Seen) {
@@ -88,6 +88,62 @@ async fn smtputf8_is_needed_only_for_what_is_not_ascii() {
     assert_eq!(short(&outcomes), ["delivered"]);
     assert!(seen.has_line("MAIL FROM:<sender@example.net> BODY=8BITMIME"));
     assert!(seen.has_line("RCPT TO:<ann@xn--bcher-kva.example>"));
+}
+
+/// A body that gives one byte a read, however many are asked for.
+#[derive(Debug)]
+struct Trickle(Body);
+
+impl BodySource for Trickle {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    fn read_at(&self, offset: u64, limit: usize) -> io::Result<Bytes> {
+        self.0.read_at(offset, limit.min(1))
+    }
+}
+
+/// RFC 6531 §3.2: the header is looked at to its end, however it is read and whatever we put in
+/// front of it.
+#[tokio::test]
+async fn a_header_beyond_ascii_is_seen_to_its_end() {
+    let without = "hello 250-sink!250 8BITMIME";
+    let saying = |smtputf8: bool, body: Arc<dyn BodySource>| {
+        let mut delivery = delivery(&["ann@example.org"], BODY);
+        let mut envelope = (*delivery.envelope).clone();
+        envelope.parameters.smtputf8 = smtputf8;
+        delivery.envelope = Arc::new(envelope);
+        delivery.body = body;
+        delivery
+    };
+    let plain = |text: &str| Body(Bytes::copy_from_slice(text.as_bytes()));
+    let trickle = |text: &str| -> Arc<dyn BodySource> { Arc::new(Trickle(plain(text))) };
+    let behind = |text: &str| -> Arc<dyn BodySource> {
+        let line = "X-Tideover-Trace: 1 2\r\n".to_owned();
+        Arc::new(WithLine::new(line, Arc::new(plain(text))))
+    };
+    let long = "X-Long: 0123456789\r\n".repeat(10_000);
+    let subject = "Subject: ä\r\n\r\nx\r\n";
+    let far = format!("{long}{subject}");
+    for body in [trickle(subject), behind(subject), behind(&far)] {
+        let delivery = saying(true, body);
+        let (outcomes, seen) = deliver(Server::scripted(without), &delivery).await;
+        assert_eq!(replied(&outcomes), "Recipient 550 5.6.7");
+        assert_eq!(seen.verbs(), ["EHLO"]);
+    }
+    // SMTPUTF8 was said without need; or only the body is beyond ASCII.
+    for text in ["Subject: x\r\n\r\nx\r\n", "Subject: x\r\n\r\nä\r\n"] {
+        for body in [trickle(text), behind(text)] {
+            let delivery = saying(true, body);
+            let (outcomes, _) = deliver(Server::scripted(without), &delivery).await;
+            assert_eq!(short(&outcomes), ["delivered"], "{text}");
+        }
+    }
+    // Who did not say it gets what he always got: the message goes as it is (RFC 6152).
+    let delivery = saying(false, behind(subject));
+    let (outcomes, _) = deliver(Server::scripted(without), &delivery).await;
+    assert_eq!(short(&outcomes), ["delivered"]);
 }
 
 /// RFC 3461 §5.2.1: what the sender wants to be told goes on to whoever understands it, with the

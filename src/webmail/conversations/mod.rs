@@ -225,7 +225,7 @@ impl Webmail {
         let beginning = match self.0.world.spool.body(id) {
             // Its line in the list is there all the same.
             Err(error) if error.is_damage() => return Ok(None),
-            body => body?.map(|body| body.read_at(0, BEGINNING)).transpose(),
+            body => body?.map(|body| body.front(BEGINNING)).transpose(),
         };
         let Some(beginning) = beginning.map_err(|error| failed(&error))? else {
             return Ok(None);
