@@ -1,11 +1,12 @@
 //! The trace line that we put in front of every message, RFC 5321 §4.4.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
 use super::SpoolId;
 use crate::base::{Timestamp, TlsInfo};
-use crate::smtp::Mailbox;
+use crate::smtp::{Domain, Mailbox};
 
 /// What a `Received` line says.
 #[derive(Debug, Clone, Copy)]
@@ -30,10 +31,12 @@ pub struct Trace<'a> {
     pub at: Timestamp,
 }
 
-/// The line with its CRLF, folded.
+/// The line with its CRLF, folded. It is ASCII whatever was said, so that a message needs SMTPUTF8
+/// for nothing that we wrote (RFC 6531 §3.7.3 lets UTF-8 in, and asks nobody for it).
 impl fmt::Display for Trace<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let helo = Harmless(self.helo);
+        let helo = ascii_name(self.helo);
+        let helo = Harmless(&helo);
         let peer = AddressLiteral(self.peer);
         write!(f, "Received: from {helo} ({peer})\r\n")?;
         write!(f, "\tby {} with {}", self.hostname, self.protocol)?;
@@ -44,11 +47,30 @@ impl fmt::Display for Trace<'_> {
             write!(f, "\r\n\t(client certificate {} verified)", Harmless(name))?;
         }
         write!(f, "\r\n\tid {}", self.id)?;
-        if let Some(recipient) = self.recipient {
+        if let Some(recipient) = self.recipient.and_then(ascii_mailbox) {
             write!(f, " for <{recipient}>")?;
         }
         write!(f, ";\r\n\t{}\r\n", self.at.to_rfc5322())
     }
+}
+
+/// A name with its domain in the ASCII form (RFC 5891 §4.4); what is none stays as it is.
+fn ascii_name(name: &str) -> Cow<'_, str> {
+    if name.is_ascii() {
+        return Cow::Borrowed(name);
+    }
+    let domain: Result<Domain, _> = name.parse();
+    domain.map_or(Cow::Borrowed(name), |domain| Cow::Owned(domain.key()))
+}
+
+/// An address in ASCII; `None` when it has no such form.
+fn ascii_mailbox(mailbox: &Mailbox) -> Option<String> {
+    let written = if mailbox.is_ascii() {
+        mailbox.to_string()
+    } else {
+        format!("{}@{}", mailbox.local(), mailbox.domain().key())
+    };
+    written.is_ascii().then_some(written)
 }
 
 /// RFC 5321 §4.1.3.
@@ -70,7 +92,8 @@ impl fmt::Display for Harmless<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write as _;
         for c in self.0.chars() {
-            let safe = c.is_alphanumeric() || matches!(c, '-' | '.' | '_' | ':' | '[' | ']' | '*');
+            let safe =
+                c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':' | '[' | ']' | '*');
             f.write_char(if safe { c } else { '?' })?;
         }
         Ok(())
@@ -122,5 +145,46 @@ mod tests {
         trace.peer = "2001:db8::1".parse().unwrap();
         assert!(trace.to_string().contains("([IPv6:2001:db8::1])"));
         assert!(!trace.to_string().contains(" for "));
+    }
+
+    /// RFC 5322 §2.2: a header is ASCII, and ours is so in a message of any kind.
+    #[test]
+    fn the_line_is_ascii_whatever_was_said() {
+        for (helo, recipient, from, to) in [
+            (
+                "é.example",
+                "ann@bücher.example",
+                "from xn--9ca.example (",
+                " for <ann@xn--bcher-kva.example>;",
+            ),
+            (
+                "é_(x",
+                "jörg@example.org",
+                "from ?_?x (",
+                "\r\n\tid 0000000000000;",
+            ),
+            (
+                "日本",
+                "ann@example.org",
+                "from xn--wgv71a (",
+                " for <ann@example.org>;",
+            ),
+        ] {
+            let recipient = recipient.parse().unwrap();
+            let trace = Trace {
+                helo,
+                peer: "192.0.2.1".parse().unwrap(),
+                hostname: "mx.example.org",
+                protocol: "UTF8SMTP",
+                tls: None,
+                certificate: Some("ü.example"),
+                id: SpoolId::from_u64(0),
+                recipient: Some(&recipient),
+                at: Timestamp::EPOCH,
+            };
+            let told = trace.to_string();
+            assert!(told.is_ascii(), "{told}");
+            assert!(told.contains(from) && told.contains(to), "{told}");
+        }
     }
 }
