@@ -77,8 +77,12 @@ impl Page {
 
     /// What strangers can do; `None` when they can do nothing.
     pub(super) fn open_relay(self, found: &RelayTest) -> Option<String> {
+        let wide = found.wide_problem().map(|told| {
+            let head = self.palette.paint(Tone::Bad, "STRANGERS ARE TRUSTED");
+            format!("\n{head}\n  {}.\n", visible(&told))
+        });
         if found.worked == 0 {
-            return None;
+            return wide;
         }
         let head = format!(
             "OPEN RELAY: strangers can send through this server, {} of {} tricks work",
@@ -92,6 +96,7 @@ impl Page {
             writeln!(text, "  {said} at {} goes to {lane}", trick.listener).ok();
         }
         text.push_str("  Look at `allow` of the listeners, and at `unknown` of the domains.\n");
+        text.extend(wide);
         Some(text)
     }
 }
@@ -100,7 +105,7 @@ impl Page {
 mod tests {
     use super::*;
     use crate::base::Timestamp;
-    use crate::route::OpenTrick;
+    use crate::route::{OpenTrick, WideNetwork};
     use crate::terminal::Palette;
 
     #[test]
@@ -191,6 +196,17 @@ mod tests {
             ..RelayTest::default()
         };
         assert_eq!(page.open_relay(&found), None);
+        found.trusts([WideNetwork {
+            listener: "192.0.2.1:25".to_owned(),
+            key: "allow".to_owned(),
+            network: "64.0.0.0/2".to_owned(),
+        }]);
+        let told = page.open_relay(&found).unwrap();
+        assert!(
+            told.contains("64.0.0.0/2 in allow of 192.0.2.1:25"),
+            "{told}"
+        );
+        assert!(!told.contains("OPEN RELAY"), "{told}");
         let trick = OpenTrick {
             listener: "192.0.2.1:25".to_owned(),
             mail: "<>".to_owned(),
@@ -204,5 +220,6 @@ mod tests {
         assert!(told.contains("99 of 399 tricks work"), "{told}");
         let line = "MAIL FROM:<> RCPT TO:<a%b.example@example.org> at 192.0.2.1:25 goes to onprem";
         assert_eq!(told.matches(line).count(), TOLD, "{told}");
+        assert!(told.contains("64.0.0.0/2"), "{told}");
     }
 }

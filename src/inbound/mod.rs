@@ -49,7 +49,7 @@ pub use listener::run;
 pub use load::{Busy, Load, Strain};
 pub use login_trial::{Account, Reached, try_login};
 pub use policy::{Role, TlsMode};
-pub use relay_test::test_relay;
+pub use relay_test::{test_relay, wide_networks};
 pub use server::Server;
 pub use submission::{Denied, Outgoing, Proof, Submitter, Submitters};
 

@@ -5,11 +5,12 @@
 use std::cell::RefCell;
 use std::net::IpAddr;
 
-use super::Options;
 use super::admission::Doorway;
 use super::sasl::Mechanism;
 use super::session::{Action, BadLine, Introduces, Pipelined, Rules, Session, StartTls};
-use crate::route::{Admission, Admit, OpenTrick, Origin, RelayTest};
+use super::{Options, Role};
+use crate::net::{Network, stranger_in};
+use crate::route::{Admission, Admit, OpenTrick, Origin, RelayTest, WideNetwork};
 use crate::smtp::{Command, ForwardPath, Mailbox, Reply, ReversePath};
 
 /// Where nobody of ours is: public name servers. Who trusts one of them trusts the world.
@@ -149,12 +150,50 @@ fn leads_away(address: &Mailbox, lane: &str) -> bool {
     lane.starts_with('@') || address.is_routed()
 }
 
-/// As whom a client is seen that comes from outside.
+/// The networks of a listener that give rights to strangers: they are wider than anybody's own.
+#[must_use]
+pub fn wide_networks(options: &Options) -> Vec<WideNetwork> {
+    let keys = [
+        ("allow", allowed(&options.role)),
+        ("proxy_from", options.spokesmen.proxy.as_slice()),
+        ("xclient_from", options.spokesmen.xclient.as_slice()),
+    ];
+    let all = keys
+        .iter()
+        .flat_map(|(key, networks)| networks.iter().map(move |network| (key, network)));
+    let wide = all.filter(|(_, network)| stranger_in(network).is_some());
+    wide.map(|(key, network)| WideNetwork {
+        listener: options.listener.clone(),
+        key: (*key).to_owned(),
+        network: network.to_string(),
+    })
+    .collect()
+}
+
+fn allowed(role: &Role) -> &[Network] {
+    match role {
+        Role::Relay { allow } | Role::Lmtp { allow } => allow,
+        Role::Mx | Role::Submission => &[],
+    }
+}
+
+/// As whom a client is seen that comes from outside: from one of the servers above, or from a
+/// network of `allow` that is nobody's own.
 fn origin(options: &Options) -> Origin {
+    let allow = allowed(&options.role);
     let outside = OUTSIDE
         .iter()
         .filter_map(|text| text.parse::<IpAddr>().ok());
-    let mut origins = outside.map(|address| options.role.origin(address));
+    let outside = outside.chain(allow.iter().filter_map(stranger_in));
+    // Who may say whose a connection is says that it is one of those who are trusted.
+    let spokesmen = &options.spokesmen;
+    let mut spokesmen = spokesmen.proxy.iter().chain(&spokesmen.xclient);
+    let may_introduce = spokesmen.any(|it| stranger_in(it).is_some());
+    let introduced = allow.iter().map(Network::first);
+    let introduced = introduced.filter(|_| may_introduce);
+    let mut origins = outside
+        .chain(introduced)
+        .map(|address| options.role.origin(address));
     if origins.any(|origin| origin == Origin::Trusted) {
         Origin::Trusted
     } else {
@@ -318,8 +357,46 @@ mod tests {
         assert!(!opened(allow("0.0.0.0/0"), trusted).is_empty());
         assert!(!opened(allow("::/0"), trusted).is_empty());
         assert!(!opened(allow("128.0.0.0/1"), trusted).is_empty());
+        for wide in ["64.0.0.0/2", "45.0.0.0/8", "2a00::/12", "8.8.8.0/24"] {
+            assert!(!opened(allow(wide), trusted).is_empty(), "{wide}");
+        }
         assert!(opened(allow("10.0.0.0/8"), trusted).is_empty());
+        // That is what it is for.
+        assert!(opened(allow("203.0.113.0/24"), trusted).is_empty());
         assert!(opened(Role::Mx, trusted).is_empty());
+    }
+
+    /// Who may say whose a connection is may say that he is trusted.
+    #[test]
+    fn strangers_who_speak_for_others_make_an_open_relay() {
+        let network = |text: &str| -> Network { text.parse().unwrap() };
+        let devices = Role::Relay {
+            allow: vec![network("10.0.0.0/8")],
+        };
+        let door = Takes(|_, _, origin| origin == Origin::Trusted);
+        let works = |options: &Options| test_relay(options, &door, "example.org").worked;
+        let mut narrow = options(devices);
+        narrow.spokesmen.proxy = vec![network("203.0.113.7")];
+        narrow.spokesmen.xclient = vec![network("192.168.0.0/16")];
+        assert_eq!(works(&narrow), 0);
+        assert!(wide_networks(&narrow).is_empty());
+        let mut wide = narrow.clone();
+        wide.spokesmen.xclient.push(network("64.0.0.0/2"));
+        assert!(works(&wide) > 0);
+        let told = wide_networks(&wide);
+        let told: Vec<_> = told.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["64.0.0.0/2 in xclient_from of 192.0.2.1:25"]);
+        wide.spokesmen.xclient.clear();
+        wide.spokesmen.proxy.push(network("0.0.0.0/1"));
+        assert!(works(&wide) > 0);
+        // Without anybody who is trusted there is nobody to pass for; it is told all the same.
+        wide.role = Role::Mx;
+        assert_eq!(works(&wide), 0);
+        assert_eq!(wide_networks(&wide).len(), 1);
+        wide.role = Role::Lmtp {
+            allow: vec![network("128.0.0.0/2")],
+        };
+        assert_eq!(wide_networks(&wide).len(), 2);
     }
 
     /// Without a login nothing is taken, not even by a door that would take everything.

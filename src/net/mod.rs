@@ -37,7 +37,7 @@ pub use handed::{HandedError, handed};
 pub use https::{HttpAsk, HttpBounds, HttpError, HttpPlace, Https};
 pub use network::{InvalidNetwork, Network};
 pub use proxied::{Proxied, ProxyError};
-pub use public::{PublicDial, is_public};
+pub use public::{PublicDial, is_public, stranger_in};
 pub use revocation::RevocationState;
 pub use self_signed::self_signed_pem;
 pub use server_pair::{CertificateState, TlsFileError};

@@ -1,5 +1,6 @@
 //! Ranges of addresses.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
@@ -43,6 +44,13 @@ impl FromStr for Network {
             }),
             _ => Ok(Self { address, prefix }),
         }
+    }
+}
+
+/// As it was written: `192.0.2.0/24`.
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::{BoxedStream, Dial};
+use super::{BoxedStream, Dial, Network};
 use crate::base::Boxed;
 
 /// Can the Internet reach it?
@@ -32,6 +32,38 @@ pub const fn is_public(address: &IpAddr) -> bool {
                 || v6.is_multicast()
                 || v6.is_unique_local()
                 || v6.is_unicast_link_local())
+        }
+    }
+}
+
+/// Wider networks of IPv4 and IPv6 are nobody's own: a /32 is what a registry gives a provider.
+const WIDEST_V4: u8 = 16;
+const WIDEST_V6: u8 = 32;
+/// A host in the midst of a block.
+const SOMEWHERE: u32 = 0x4d4d;
+/// Bits of the number of places of a network of IPv6 that are looked at.
+const PLACES: u32 = 10;
+
+/// An address of the Internet in a network so wide that it is nobody's own: wider than a /16 of
+/// IPv4 or a /32 of IPv6. `None` for a narrower one, and for one that the Internet cannot reach.
+#[must_use]
+pub fn stranger_in(network: &Network) -> Option<IpAddr> {
+    let prefix = network.prefix();
+    match network.first() {
+        IpAddr::V4(first) => {
+            let wider = WIDEST_V4.checked_sub(prefix).filter(|bits| *bits > 0)?;
+            let blocks = 0..1_u32 << wider;
+            let mut all = blocks.map(|block| first.to_bits() | (block << WIDEST_V4) | SOMEWHERE);
+            all.find_map(|bits| Some(IpAddr::V4(bits.into())).filter(is_public))
+        }
+        IpAddr::V6(first) => {
+            if prefix >= WIDEST_V6 {
+                return None;
+            }
+            let width = 128 - u32::from(prefix) - PLACES;
+            let mut all = (0..1_u128 << PLACES)
+                .map(|place| first.to_bits() | (place << width) | u128::from(SOMEWHERE));
+            all.find_map(|bits| Some(IpAddr::V6(bits.into())).filter(is_public))
         }
     }
 }
@@ -66,6 +98,50 @@ mod tests {
     impl Dial for Anything {
         fn dial(&self, _: SocketAddr) -> Boxed<'_, io::Result<BoxedStream>> {
             Box::pin(async { Ok(Box::new(tokio::io::empty()) as BoxedStream) })
+        }
+    }
+
+    #[test]
+    fn who_trusts_a_wide_network_of_the_internet_trusts_strangers() {
+        for wide in [
+            "0.0.0.0/0",
+            "0.0.0.0/1",
+            "64.0.0.0/2",
+            "45.0.0.0/8",
+            "8.0.0.0/7",
+            "172.0.0.0/8",
+            "192.168.0.0/15",
+            "40.92.0.0/15",
+            "::/0",
+            "2000::/3",
+            "2a00::/12",
+            "2001:db8::/31",
+            "fc00::/6",
+            "::ffff:64.0.0.0/98",
+        ] {
+            let network: Network = wide.parse().unwrap();
+            let stranger = stranger_in(&network).unwrap_or_else(|| panic!("{wide}"));
+            assert!(
+                network.contains(stranger) && is_public(&stranger),
+                "{wide} {stranger}"
+            );
+        }
+        for own in [
+            "10.0.0.0/8",
+            "10.1.0.0/12",
+            "127.0.0.0/8",
+            "172.16.0.0/12",
+            "100.64.0.0/10",
+            "192.168.0.0/16",
+            "8.8.0.0/16",
+            "203.0.113.9",
+            "2a00:1::/32",
+            "2001:db8::1",
+            "fc00::/7",
+            "fe80::/10",
+        ] {
+            let network: Network = own.parse().unwrap();
+            assert_eq!(stranger_in(&network), None, "{own}");
         }
     }
 

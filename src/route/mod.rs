@@ -38,7 +38,7 @@ pub use nearly::{NearRule, Nearly, nearly};
 pub use placed::Placed;
 pub use rehearsal::Rehearsal;
 pub use rehearsal_report::{Becomes, Finding, Flow, Load, RehearsalReport};
-pub use relay_test::{LastRelayTest, OpenTrick, RelayTest, RelayTested};
+pub use relay_test::{LastRelayTest, OpenTrick, RelayTest, RelayTested, WideNetwork};
 pub use router::{Mail, OutboundRelay, RouteOptions, Router};
 pub use selection::{Candidate, NoPattern, Pattern, Selection};
 pub use shown::{Shown, ShownState, paused, paused_for};
