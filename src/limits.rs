@@ -5,6 +5,7 @@ mod devices;
 mod directory;
 mod load;
 mod operators;
+mod patience;
 mod senders;
 mod submission;
 mod tls;
@@ -16,6 +17,7 @@ pub use devices::*;
 pub use directory::*;
 pub use load::*;
 pub use operators::*;
+pub use patience::*;
 pub use senders::*;
 pub use submission::*;
 pub use tls::*;
@@ -73,15 +75,6 @@ pub const BAD_RECIPIENTS: usize = 100;
 /// Longest header of the PROXY protocol behind its first 16 bytes: addresses and what a proxy adds.
 /// Beyond: the connection is closed.
 pub const PROXY_HEADER: usize = 4_096;
-/// Wait for the header of the PROXY protocol. Beyond: the connection is closed.
-pub const PROXY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Wait for the next command, RFC 5321 §4.5.3.2.7.
-pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
-/// Wait for the next piece of data, RFC 5321 §4.5.3.2.5.
-pub const DATA_TIMEOUT: Duration = Duration::from_secs(180);
-/// Time in which a message that is refused already may be sent to its end. Beyond: the reply and
-/// close.
-pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(300);
 /// Read buffer of a connection that waits for a command.
 pub const READ_IDLE: usize = 4 * 1024;
 /// Read buffer of a connection that receives a message.

@@ -14,6 +14,7 @@ use super::device::Known;
 use super::load::{Hold, come_later};
 use super::login::LoggedIn;
 use super::notes::Named;
+use super::patience::Dawdling;
 use super::policy::{Guest, Standing};
 use super::receive::Incoming;
 use super::sasl::Mechanism;
@@ -53,6 +54,8 @@ pub(super) struct Connection {
     pub(super) mechanisms: &'static [Mechanism],
     /// Until when he must have, where he must.
     login_by: Option<Instant>,
+    /// How long he has kept us waiting.
+    pub(super) dawdling: Dawdling,
     pub(super) shutdown: Shutdown,
 }
 
@@ -91,6 +94,8 @@ pub(super) enum End {
     Crowded,
     #[error("others need its place")]
     Unwanted,
+    #[error("it is slow, and others need its place")]
+    Slow,
 }
 
 impl Connection {
@@ -120,6 +125,7 @@ impl Connection {
             login: None,
             mechanisms: Mechanism::BY_PASSWORD,
             login_by,
+            dawdling: Dawdling::default(),
             shutdown,
         }
     }
@@ -246,6 +252,7 @@ impl Connection {
         let reply = match end {
             End::Crowded => come_later(hostname),
             End::Unwanted => Reply::new(421, (4, 7, 0), "Too many errors, and others wait"),
+            End::Slow => Reply::new(421, (4, 4, 2), "Too slow, and others wait"),
             End::Stopping => Reply::with_text(421, (4, 3, 2), format!("{hostname} is stopping")),
             // RFC 5321 §4.5.3.2.
             End::Wire(WireError::Timeout) => {
@@ -289,10 +296,10 @@ impl Connection {
             wire.consume(consumed);
             let Some(said) = said else {
                 self.hold.resize(session.held());
-                let between_chunks = incoming.as_ref().map_or(0, Incoming::held);
-                self.more(wire, between_chunks).await?;
+                self.more(wire, incoming.as_mut()).await?;
                 continue;
             };
+            self.dawdling.line_came();
             let pipelined = if wire.input().is_empty() {
                 Pipelined::No
             } else {
@@ -304,11 +311,12 @@ impl Connection {
                 Said::Command(line) => {
                     self.prepare(wire, (line.as_ref().ok(), &session)).await?;
                     named = Named::by(line.as_ref().ok());
-                    session.handle(line, pipelined, &*self)
+                    session.take(line, pipelined, &*self)
                 }
             };
             let (after, action) = self.find_out(wire, (after, action)).await?;
             let after = self.punish(wire, (after, &action)).await?;
+            self.dawdling.see(&action);
             if !after.is_chunking() && !matches!(action, Action::Chunk(_) | Action::Discard(..)) {
                 // RSET and a greeting end what has come in chunks.
                 incoming = None;
@@ -362,24 +370,6 @@ impl Connection {
             preparing.await;
         }
         Ok(())
-    }
-
-    /// More input, unless the program stops while the client is idle; so many bytes of a message
-    /// are held.
-    async fn more(&self, wire: &mut Wire, held: u64) -> Result<(), End> {
-        // Not within the select: a reply that is half written must not be written again.
-        wire.flush(self.timeout()).await?;
-        let patience = self.patience();
-        // What has come already would be read without a wait.
-        if patience.is_zero() {
-            return Err(WireError::Timeout.into());
-        }
-        tokio::select! {
-            biased;
-            filled = wire.fill(patience, limits::READ_IDLE) => Ok(filled?),
-            () = self.shutdown.stopping() => Err(End::Stopping),
-            () = self.squeezed(held) => Err(End::Crowded),
-        }
     }
 
     async fn act(

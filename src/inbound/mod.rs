@@ -25,6 +25,7 @@ mod login;
 mod login_trial;
 mod looked_at;
 mod notes;
+mod patience;
 mod policy;
 mod receive;
 mod record;

@@ -8,6 +8,7 @@ use super::connection::{Connection, End, NOT_STORED, spool_reply};
 use super::content::Content;
 use super::header_filter::Mending;
 use super::load::{CROWDED, Hold};
+use super::patience::Lag;
 use super::session::{Chunk, Hello, Rules as _, Session};
 use super::transaction::Transaction;
 use super::wire::{Wire, WireError};
@@ -30,6 +31,8 @@ pub(super) struct Incoming {
     hold: Hold,
     /// When what is refused is no longer read.
     give_up: Option<Instant>,
+    /// How far the client is behind.
+    pub(super) lag: Lag,
 }
 
 impl Connection {
@@ -45,6 +48,7 @@ impl Connection {
         loop {
             let decoded = message.content.push(wire.input());
             wire.consume(decoded.consumed);
+            message.lag.came(decoded.consumed);
             message.keep().await;
             if decoded.ended {
                 break;
@@ -113,6 +117,7 @@ impl Connection {
             let read = part.len();
             wire.consume(read);
             left -= read as u64;
+            message.lag.came(read);
             message.keep().await;
             if left > 0 {
                 self.more_of(wire, &mut message).await?;
@@ -189,6 +194,7 @@ impl Connection {
             draft: Some(draft),
             hold: self.server.load.hold(0),
             give_up: None,
+            lag: Lag::default(),
         }
     }
 
@@ -206,13 +212,22 @@ impl Connection {
     async fn more_of(&self, wire: &mut Wire, message: &mut Incoming) -> Result<(), End> {
         match message.content.refusal() {
             None => {
+                let begun = Instant::now();
                 let limit = self.server.options.bounds.data_timeout;
                 wire.flush(limit).await?;
-                tokio::select! {
-                    biased;
-                    filled = wire.fill(limit, limits::READ_DATA) => Ok(filled?),
-                    () = self.squeezed(message.hold.bytes()) => Err(End::Crowded),
+                let left = message.lag.left(limit);
+                if left.is_zero() {
+                    return Err(WireError::Timeout.into());
                 }
+                let scarce = message.lag.left(limits::SCARCE_DATA);
+                let filled = tokio::select! {
+                    biased;
+                    filled = wire.fill(left, limits::READ_DATA) => filled.map_err(End::from),
+                    () = self.squeezed(message.hold.bytes()) => Err(End::Crowded),
+                    () = self.outstayed(scarce) => Err(End::Slow),
+                };
+                message.lag.waited(begun.elapsed());
+                filled
             }
             Some(refusal) => self.discard(wire, refusal, &mut message.give_up).await,
         }

@@ -3,6 +3,7 @@
 
 mod chunks;
 mod cost;
+mod idle;
 mod introductions;
 mod lmtp;
 mod login;
@@ -173,6 +174,8 @@ pub(super) struct Session {
     /// All that is his fault, and whether the last line was.
     errors: usize,
     has_erred: bool,
+    /// Commands since the last message that bring none.
+    idle_commands: usize,
     starttls: StartTls,
     greeted_before: bool,
     login: Login,
@@ -206,6 +209,7 @@ impl Session {
             bad_recipients: 0,
             errors: 0,
             has_erred: false,
+            idle_commands: 0,
             starttls,
             greeted_before: false,
             login: Login::Out,
@@ -480,17 +484,6 @@ impl Session {
                 (session, Action::Content(hello, transaction))
             }
         }
-    }
-
-    fn rset(self) -> (Self, Action) {
-        let state = match self.state {
-            State::Ungreeted => State::Ungreeted,
-            State::Ready(hello)
-            | State::Collecting(hello, _)
-            | State::Chunking(hello)
-            | State::Refused(hello, _) => State::Ready(hello),
-        };
-        (Self { state, ..self }, Action::Reply(OK))
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::connection::{Connection, End};
+use super::server::Server;
 use super::session::{Action, Session};
 use super::wire::Wire;
 
@@ -34,6 +35,21 @@ impl Tarpit {
     /// Others need the places of those who wait.
     pub(super) fn clear(&self) {
         self.scarce.notify_waiters();
+    }
+}
+
+impl Server {
+    /// Returns when others need places: at once while there are few.
+    pub(super) async fn until_places_are_scarce(&self) {
+        loop {
+            // From here on: who fills the house after the look must be heard.
+            let mut scarce = std::pin::pin!(self.tarpit.scarce.notified());
+            scarce.as_mut().enable();
+            if !self.has_many_places() {
+                return;
+            }
+            scarce.await;
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod disk;
 mod door;
 mod load;
 mod parameters;
+mod patience;
 #[path = "../../fuzz/pipes.rs"]
 mod pipes;
 #[path = "../simulation/disk.rs"]

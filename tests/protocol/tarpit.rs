@@ -32,27 +32,27 @@ impl Listen for Visits {
 }
 
 /// A server, and the way to it.
-struct House {
-    door: Door,
+pub(crate) struct House {
+    pub(crate) door: Door,
     visits: mpsc::Sender<(BoxedStream, SocketAddr)>,
 }
 
 impl House {
-    fn open(settings: Settings) -> Self {
+    pub(crate) fn open(settings: Settings) -> Self {
         let (visits, taken) = mpsc::channel(100);
         let door = Door::open_at(settings, Box::new(Visits(taken)));
         Self { door, visits }
     }
 
     /// Somebody who has greeted.
-    async fn come(&self, from: [u8; 4]) -> Guest {
+    pub(crate) async fn come(&self, from: [u8; 4]) -> Guest {
         let mut guest = self.enter(from).await;
         assert!(guest.hear().await.0.starts_with("220"));
         assert!(guest.ask("HELO a").await.0.starts_with("250"));
         guest
     }
 
-    async fn enter(&self, from: [u8; 4]) -> Guest {
+    pub(crate) async fn enter(&self, from: [u8; 4]) -> Guest {
         let (ours, theirs) = tokio::io::duplex(4096);
         let visit = (Box::new(theirs) as BoxedStream, (from, 2525).into());
         self.visits.send(visit).await.unwrap();
@@ -60,11 +60,11 @@ impl House {
     }
 }
 
-struct Guest(DuplexStream);
+pub(crate) struct Guest(pub(crate) DuplexStream);
 
 impl Guest {
     /// The next line, and after how many seconds.
-    async fn hear(&mut self) -> (String, u64) {
+    pub(crate) async fn hear(&mut self) -> (String, u64) {
         let begun = Instant::now();
         let mut line = Vec::new();
         while !line.ends_with(b"\r\n") {
@@ -75,7 +75,7 @@ impl Guest {
         (line, begun.elapsed().as_secs())
     }
 
-    async fn ask(&mut self, line: &str) -> (String, u64) {
+    pub(crate) async fn ask(&mut self, line: &str) -> (String, u64) {
         let line = format!("{line}\r\n");
         self.0.write_all(line.as_bytes()).await.unwrap();
         self.hear().await
@@ -97,10 +97,10 @@ fn code(reply: &str) -> &str {
     reply.get(..3).unwrap_or_default()
 }
 
-const STRANGER: [u8; 4] = [192, 0, 2, 9];
-const PLATFORM: [u8; 4] = [198, 51, 100, 1];
+pub(crate) const STRANGER: [u8; 4] = [192, 0, 2, 9];
+pub(crate) const PLATFORM: [u8; 4] = [198, 51, 100, 1];
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     let mut settings = Settings::default();
     let bounds = &mut settings.options.bounds;
     bounds.tarpit = Duration::from_secs(10);

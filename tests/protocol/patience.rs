@@ -1,0 +1,161 @@
+//! Who says something all the time and never comes to an end does not keep his place; the time is
+//! stopped, and goes on only when all wait.
+
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::Instant;
+
+use super::door::Settings;
+use super::tarpit::{self, Guest, House, PLATFORM, STRANGER};
+
+fn settings() -> Settings {
+    let mut settings = tarpit::settings();
+    settings.options.max_message_size = 10_000_000;
+    let bounds = &mut settings.options.bounds;
+    bounds.data_timeout = Duration::from_secs(180);
+    bounds.tarpit = Duration::ZERO;
+    settings
+}
+
+/// Says it again and again, so often at most, until he hears a 421; that, and after how many
+/// seconds.
+async fn drip(guest: &mut Guest, piece: &str, (every, times): (u64, u32)) -> Option<(String, u64)> {
+    let begun = Instant::now();
+    for _ in 0..times {
+        // Who is sent away may not have noticed.
+        guest.0.write_all(piece.as_bytes()).await.ok();
+        let until = Instant::now() + Duration::from_secs(every);
+        while let Ok((line, _)) = tokio::time::timeout_at(until, guest.hear()).await {
+            if line.starts_with("421") {
+                return Some((line, begun.elapsed().as_secs()));
+            }
+        }
+    }
+    None
+}
+
+/// One who may say DATA or BDAT next.
+async fn with_recipient(house: &House, from: [u8; 4]) -> Guest {
+    let mut guest = house.enter(from).await;
+    guest.hear().await;
+    guest.0.write_all(b"EHLO a\r\n").await.unwrap();
+    while !guest.hear().await.0.starts_with("250 ") {}
+    for line in ["MAIL FROM:<a@b.example>", "RCPT TO:<ann@example.org>"] {
+        assert!(guest.ask(line).await.0.starts_with("250"));
+    }
+    guest
+}
+
+const TIMEOUT: &str = "421 4.4.2 mx.example.org Timeout, closing\r\n";
+
+/// RFC 5321 §4.5.3.2.7: the time is that of a whole command.
+#[tokio::test(start_paused = true)]
+async fn a_line_has_one_time_as_a_whole() {
+    let house = House::open(settings());
+    for from in [STRANGER, PLATFORM] {
+        let mut guest = house.come(from).await;
+        let (said, seconds) = drip(&mut guest, "x", (20, 100)).await.unwrap();
+        assert_eq!(said, TIMEOUT);
+        assert!((295..=305).contains(&seconds), "{seconds}");
+    }
+    house.door.shutdown.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_never_sends_a_message_goes() {
+    let house = House::open(settings());
+    let mut slow = house.come(STRANGER).await;
+    let (said, seconds) = drip(&mut slow, "NOOP\r\n", (20, 200)).await.unwrap();
+    assert_eq!(said, TIMEOUT);
+    assert!((1_780..=1_820).contains(&seconds), "{seconds}");
+    // HELO was the first of them.
+    let mut fast = house.come(STRANGER).await;
+    for number in 0..119 {
+        let (reply, _) = fast.ask(["NOOP", "RSET", "HELO a"][number % 3]).await;
+        assert!(reply.starts_with("250"), "{number} {reply}");
+    }
+    let (reply, _) = fast.ask("NOOP").await;
+    assert_eq!(
+        reply,
+        "421 4.7.0 Too many commands without mail, closing\r\n"
+    );
+    // Whom we know may.
+    let mut known = house.come(PLATFORM).await;
+    let heard = drip(&mut known, "NOOP\r\n", (20, 200)).await;
+    assert_eq!(heard, None);
+    house.door.shutdown.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_comes_at_a_least_rate() {
+    let house = House::open(settings());
+    for from in [STRANGER, PLATFORM] {
+        let mut guest = with_recipient(&house, from).await;
+        assert!(guest.ask("DATA").await.0.starts_with("354"));
+        let (said, seconds) = drip(&mut guest, "x", (10, 100)).await.unwrap();
+        assert_eq!(said, TIMEOUT);
+        assert!((175..=190).contains(&seconds), "{seconds}");
+        // In one chunk, or in as many as there are bytes.
+        let mut guest = with_recipient(&house, from).await;
+        guest.0.write_all(b"BDAT 1000\r\n").await.unwrap();
+        let (said, seconds) = drip(&mut guest, "x", (10, 90)).await.unwrap();
+        assert_eq!(said, TIMEOUT);
+        assert!((175..=190).contains(&seconds), "{seconds}");
+        let mut guest = with_recipient(&house, from).await;
+        let (said, seconds) = drip(&mut guest, "BDAT 1\r\nx", (20, 90)).await.unwrap();
+        assert_eq!(said, TIMEOUT);
+        assert!((175..=205).contains(&seconds), "{seconds}");
+    }
+    house.door.shutdown.stop().await;
+}
+
+/// 600 bytes a second, with pauses: slow, and nobody's enemy.
+#[tokio::test(start_paused = true)]
+async fn who_is_slow_and_honest_ends() {
+    let house = House::open(settings());
+    let mut guest = with_recipient(&house, STRANGER).await;
+    assert!(guest.ask("DATA").await.0.starts_with("354"));
+    let header = b"Subject: slow\r\n\r\n";
+    guest.0.write_all(header).await.unwrap();
+    let line = format!("{}\r\n", "a".repeat(598));
+    for second in 0..4_000 {
+        let pause = if second % 1_000 == 500 { 150 } else { 1 };
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        guest.0.write_all(line.as_bytes()).await.unwrap();
+    }
+    let (reply, _) = guest.ask(".").await;
+    assert!(reply.starts_with("250"), "{reply}");
+    house.door.shutdown.stop().await;
+}
+
+/// Strangers who dawdle keep nobody out: when places get scarce they go.
+#[tokio::test(start_paused = true)]
+async fn who_dawdles_gives_way_to_others() {
+    let mut settings = settings();
+    let bounds = &mut settings.options.bounds;
+    (bounds.connections, bounds.reserved_connections) = (10, 0);
+    let house = House::open(settings);
+    let mut silent = house.come(STRANGER).await;
+    let mut dripping = house.come(STRANGER).await;
+    let mut writing = with_recipient(&house, STRANGER).await;
+    assert!(writing.ask("DATA").await.0.starts_with("354"));
+    let mut platform = house.come(PLATFORM).await;
+    // There is room: nobody minds.
+    assert_eq!(drip(&mut dripping, "x", (24, 4)).await, None);
+    assert_eq!(drip(&mut writing, "x", (12, 1)).await, None);
+    let mut others = Vec::new();
+    for number in 1..=5 {
+        others.push(house.come([203, 0, 113, number]).await);
+    }
+    let gone = "421 4.4.2 Too slow, and others wait\r\n";
+    for guest in [&mut silent, &mut dripping, &mut writing] {
+        let (line, seconds) = guest.hear().await;
+        assert_eq!((line.as_str(), seconds), (gone, 0));
+    }
+    // Who has just come, and who is known, stays.
+    for guest in others.iter_mut().chain([&mut platform]) {
+        assert!(guest.ask("NOOP").await.0.starts_with("250"));
+    }
+    house.door.shutdown.stop().await;
+}
