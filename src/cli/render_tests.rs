@@ -194,13 +194,16 @@ fn status_fits_and_tells_what_waits() {
     assert!(!text.contains('\x1b'));
 }
 
-#[test]
-fn a_trace_fits_and_keeps_words_whole() {
-    let event = |event: &str, detail: &str| EventView {
+fn event(event: &str, detail: &str) -> EventView {
+    EventView {
         at: NOW,
         event: event.to_owned(),
         detail: detail.to_owned(),
-    };
+    }
+}
+
+#[test]
+fn a_trace_fits_and_keeps_words_whole() {
     let message = MessageView {
         id: SpoolId::from_u64(77),
         message_id: Some("a@b".to_owned()),

@@ -164,22 +164,29 @@ mod tests {
             text.contains("for no host, until nobody can read when"),
             "{text}"
         );
-        let list = |all: &mut CertificatesView, now: Timestamp| {
-            let later = Page {
-                palette: Palette::Plain,
-                now,
-            };
-            all.client_authorities[0].lists[0].due = ends.map(|it| it.before(DAY * 7));
-            let text = later.tls_certificates(all);
-            text.split_whitespace().collect::<Vec<_>>().join(" ")
-        };
-        let at = |days| now.after(DAY * days);
-        assert!(!list(&mut all, at(20)).contains("is due"));
-        assert!(list(&mut all, at(24)).contains("the next one is due"));
-        assert!(list(&mut all, at(30)).contains("what was revoked since is not known"));
         all.shown.clear();
         all.acme = None;
         let text = page.tls_certificates(&all);
         assert!(text.starts_with("nothing here speaks TLS"), "{text}");
+    }
+
+    #[test]
+    fn a_list_that_is_old_is_told_to_be_old() {
+        let made = Timestamp::from_millis(1_795_000_000_000);
+        let at = |days| made.after(DAY * days);
+        let list = RevocationView {
+            file: "/etc/tideover/partners.crl".to_owned(),
+            issuer: "CN=Partner CA".to_owned(),
+            ends: Some(at(30)),
+            due: Some(at(20)),
+            revoked: 17,
+        };
+        let told = |now| {
+            let palette = Palette::Plain;
+            Page { palette, now }.revoked(&list)
+        };
+        assert!(!told(at(19)).contains("is due"), "{}", told(at(19)));
+        assert!(told(at(24)).contains("the next one is due"));
+        assert!(told(at(30)).contains("what was revoked since is not known"));
     }
 }

@@ -345,6 +345,13 @@ fn who_is_revoked_is_nobody_and_who_is_in_no_list_is_who_he_was() {
     assert!(matches!(proof, ClientProof::Names(_)), "{proof:?}");
 }
 
+fn in_pem(der: &[u8]) -> String {
+    let text = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, der);
+    let lines: Vec<_> = text.as_bytes().chunks(64).collect();
+    let lines = String::from_utf8(lines.join(&b'\n')).unwrap();
+    format!("-----BEGIN X509 CRL-----\n{lines}\n-----END X509 CRL-----\n")
+}
+
 #[test]
 fn lists_that_would_shut_people_out_or_hide_something_are_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -356,20 +363,13 @@ fn lists_that_would_shut_people_out_or_hide_something_are_refused() {
     };
     let (whole, empty) = (list(&own, &[&stolen], None), list(&own, &[], None));
     let parts = ["http://a.example/1", "http://a.example/2"].map(|it| list(&own, &[], Some(it)));
-    let pem = |der: &[u8]| {
-        let text = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, der);
-        let lines: Vec<_> = text.as_bytes().chunks(64).collect();
-        let lines = lines.join(&b'\n');
-        let lines = String::from_utf8(lines).unwrap();
-        format!("-----BEGIN X509 CRL-----\n{lines}\n-----END X509 CRL-----\n")
-    };
     assert_eq!(read(&[&own], &[&whole]), Ok(1));
-    let both = pem(&whole) + &pem(&list(&other, &[], None));
+    let both = in_pem(&whole) + &in_pem(&list(&other, &[], None));
     assert_eq!(read(&[&own, &other], &[both.as_bytes()]), Ok(2));
     assert_eq!(read(&[&own], &[&parts[0], &parts[1]]), Ok(2));
     // Its authority shows itself in a handshake.
     assert_eq!(read(&[&other], &[&whole]), Ok(1));
-    let cut = pem(&whole);
+    let cut = in_pem(&whole);
     let cut = &cut.as_bytes()[..cut.len() / 2];
     for (known, made, what) in [
         (
@@ -417,13 +417,16 @@ fn lists_that_would_shut_people_out_or_hide_something_are_refused() {
         let told = read(known, made).unwrap_err();
         assert!(told.contains(what), "{what}: {told}");
     }
+}
+
+#[test]
+fn a_list_that_is_not_there_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let known = lists(folder.path(), &[&called("Own CA")], &[]);
     let gone = ClientFiles {
-        authorities: folder.path().join("known.pem"),
         lists: vec![folder.path().join("gone.crl")],
+        ..known
     };
-    assert!(
-        ClientAuthorities::load(&gone)
-            .unwrap_err()
-            .contains("gone.crl cannot be read")
-    );
+    let told = ClientAuthorities::load(&gone).unwrap_err();
+    assert!(told.contains("gone.crl cannot be read"), "{told}");
 }

@@ -4,7 +4,7 @@ use super::der::{OBJECT_IDENTIFIER, SEQUENCE, SET, element, elements, expect};
 
 /// `id-at-commonName`, 2.5.4.3.
 const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
-/// What is told of a name, by its short name (RFC 4514 §3).
+/// What is told of a name, by the short name that everybody knows.
 const TOLD: [([u8; 3], &str); 6] = [
     (COMMON_NAME, "CN"),
     ([0x55, 0x04, 0x06], "C"),
