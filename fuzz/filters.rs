@@ -98,6 +98,7 @@ async fn look(filters: &Filters) -> Ruling {
             hostname: HOSTNAME,
             login: None,
             tls: None,
+            certificate: None,
         },
     };
     let most = limits::FILTER_TIME_MOST + limits::FILTER_TIME + Duration::from_secs(1);

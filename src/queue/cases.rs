@@ -9,8 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Queue;
-use super::bulk::{Deed, Order, Pick, Place, Tally};
+use super::bulk::{Deed, Order, Pick, Place};
 use super::state::{Source, Waited};
+use super::tally::Tally;
 use crate::base::Timestamp;
 use crate::mail::{CaseId, CaseKey, CaseKind, RecipientEvent, RecipientState, SpoolId};
 use crate::spool::{CaseMember, SpoolError};

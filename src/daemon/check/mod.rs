@@ -13,7 +13,7 @@ use super::relay_watch::all_tests;
 use crate::admin::{CheckCertificate, CheckDepth, CheckDns, CheckFilter, CheckProblem, CheckView};
 use crate::automatic::Policy;
 use crate::backend::Board;
-use crate::base::Clock;
+use crate::base::{Clock, Timestamp};
 use crate::config::{self, Config, Problem};
 use crate::cutover::{Report, Verdict};
 use crate::directory::{Directory, DirectoryHandle};

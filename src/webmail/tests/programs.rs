@@ -249,7 +249,7 @@ async fn an_alias_logs_in_as_its_mailbox() {
         assert_eq!(site.program(name, PASSWORD).await.unwrap(), writer);
         assert_eq!(site.by_scram(name, PASSWORD).await.unwrap(), writer);
     }
-    let (mut page, done) = super::whose::log_in(&site, ALIAS, PASSWORD).await;
+    let (mut page, done) = whose::log_in(&site, ALIAS, PASSWORD).await;
     done.location();
     assert!(page.get("/settings").await.has(ANN));
     for name in ["sales+tag@example.org", "team@example.org"] {
@@ -294,13 +294,13 @@ async fn an_alias_that_two_dispute_is_nobodys_name() {
     site.enrolled(ANN).await;
     let rows = "ann@example.org,info@example.org,mailbox\n\
                 bob@example.org,info@example.org,mailbox\n";
-    super::whose::change(&site, rows);
+    whose::change(&site, rows);
     site.judge().await;
     let refused = site.program("info@example.org", PASSWORD).await;
     assert!(matches!(refused, Err(ProgramError::Wrong)), "{refused:?}");
     assert!(site.program(ANN, PASSWORD).await.is_ok());
     let rows = "ann@example.org,info@example.org,mailbox\nbob@example.org,,mailbox\n";
-    super::whose::change(&site, rows);
+    whose::change(&site, rows);
     site.judge().await;
     assert!(site.program("info@example.org", PASSWORD).await.is_ok());
 }
@@ -314,7 +314,7 @@ async fn an_account_of_its_own_comes_before_an_alias() {
     let accounts = &site.webmail.0.world.accounts;
     let bob: Mailbox = "bob@example.org".parse().unwrap();
     accounts.disable(&bob).await.unwrap();
-    super::whose::change(&site, "ann@example.org,bob@example.org,mailbox\n");
+    whose::change(&site, "ann@example.org,bob@example.org,mailbox\n");
     let refused = site.program("bob@example.org", PASSWORD).await;
     assert!(matches!(refused, Err(ProgramError::Wrong)), "{refused:?}");
 }
