@@ -105,7 +105,7 @@ fn a_start_says_when_and_what_follows() {
     let text = page().wave_started(&view);
     fits(&text);
     assert!(text.starts_with("w1 starts "), "{text}");
-    assert!(words(&text).ends_with("2 users go to cloud"), "{text}");
+    assert!(words(&text).ends_with("2 users to go to cloud"), "{text}");
 }
 
 fn status(state: &str, steps: &[Value]) -> Value {

@@ -46,8 +46,6 @@ pub enum Reason {
     Refused,
     /// Quotation marks that it does not need.
     Quoted,
-    /// A dot behind the domain.
-    FinalDot,
     /// An underscore in the domain.
     Underscore,
     /// Letters for which ASCII has none.
@@ -70,7 +68,6 @@ impl Reason {
             Self::Composed => "composed",
             Self::Refused => "refused",
             Self::Quoted => "quoted",
-            Self::FinalDot => "final-dot",
             Self::Underscore => "underscore",
             Self::NoAscii => "no-ascii",
             Self::Length => "length",
@@ -90,7 +87,6 @@ impl fmt::Display for Reason {
             Self::Composed => "it has accents apart from their letters",
             Self::Refused => "it has a character that platforms refuse",
             Self::Quoted => "it has quotation marks that it does not need",
-            Self::FinalDot => "its domain ends with a dot",
             Self::Underscore => "its domain has an underscore: nobody can say which is meant",
             Self::NoAscii => "it has letters for which ASCII has none",
             Self::Length => "nothing is left before the @, or more than 64 octets",
@@ -186,13 +182,7 @@ fn domain(written: &str, why: &mut Vec<Reason>) -> String {
     if seen != written {
         why.push(Reason::Invisible);
     }
-    match seen.strip_suffix('.') {
-        Some(bare) => {
-            why.push(Reason::FinalDot);
-            bare.to_owned()
-        }
-        None => seen,
-    }
+    seen
 }
 
 /// Without what nobody sees, spaces and what platforms refuse: one `_` for all of it that stands
