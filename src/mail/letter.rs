@@ -11,6 +11,7 @@ use mail_builder::headers::date::Date;
 use mail_builder::headers::message_id::MessageId;
 use mail_builder::mime::{BodyPart, MimePart};
 
+use super::header::turns_text;
 use super::is_message_id;
 use crate::base::Timestamp;
 use crate::smtp::Mailbox;
@@ -214,11 +215,13 @@ pub fn base64_lines(content: &[u8]) -> Vec<u8> {
     lines
 }
 
-/// A text on one line: nothing that ends a header field gets into one.
+/// A text on one line: nothing that ends a header field gets into one, and nothing that makes
+/// letters be shown in another order.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     let cleaned: String = text
         .chars()
+        .filter(|c| !turns_text(*c))
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     cleaned.trim().to_owned()

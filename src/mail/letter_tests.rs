@@ -210,3 +210,9 @@ mod properties {
         }
     }
 }
+
+#[test]
+fn nothing_that_turns_letters_round_leaves_us() {
+    let told = one_line("  Rechnung \u{202e}fdp.exe\u{2066}\r\nBcc: x ");
+    assert_eq!(told, "Rechnung fdp.exe  Bcc: x");
+}
