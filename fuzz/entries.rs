@@ -221,7 +221,7 @@ fn log_in(input: &[u8], password: &str, keys: &str) -> Reached {
 /// Has the client shown that it knows the password: in words, or by a proof that was made with it?
 /// Who does not get that far is not in.
 fn shows(input: &[u8], password: &str) -> bool {
-    let words = input.split(|byte| b" \r\n".contains(byte));
+    let words = input.split(|byte| b" \t\r\n".contains(byte));
     words.map(decoded).any(|said| {
         let has = |what: &[u8]| said.windows(what.len()).any(|window| window == what);
         has(password.as_bytes())

@@ -68,11 +68,17 @@ fn row(entry: &Entry, backends: &BTreeSet<BackendId>) -> Vec<String> {
         entry.kind.to_string(),
         many(&entry.aliases),
         many(&entry.receive_only),
-        entry.x500.join(";"),
+        x500(&entry.x500),
         one(entry.second_address.as_ref()),
         many(&entry.members),
         if entry.hidden { "yes" } else { "" }.to_owned(),
         if entry.internal_only { "yes" } else { "" }.to_owned(),
     ]);
     row
+}
+
+/// What the file cannot hold is left out: with a `;` in it, one would be read as two others.
+fn x500(all: &[String]) -> String {
+    let whole = all.iter().filter(|one| !one.contains(';'));
+    whole.map(String::as_str).collect::<Vec<_>>().join(";")
 }
