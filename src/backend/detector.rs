@@ -8,7 +8,8 @@
 //! nothing for a dwell)→ up. When mail was asked to come slower the dwell is longer than for a
 //! probe: a probe asks for little, so that it is answered proves little.
 //!
-//! For the same reason one whose probes are answered while mail fails, attempt for attempt, is slow.
+//! For the same reason one whose probes are answered while mail fails, attempt for attempt, is
+//! slow.
 
 mod recall;
 

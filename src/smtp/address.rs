@@ -10,8 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::limits;
 
 /// The domain of an address: a name or an address literal such as `[192.0.2.1]`. Kept as written,
-/// but for the dot of the root behind a name, which RFC 5321 §4.1.2 does not know: two ways to write
-/// a domain would be two domains. Compared without regard to case.
+/// but for the dot of the root behind a name, which RFC 5321 §4.1.2 does not know: two ways to
+/// write a domain would be two domains. Compared without regard to case.
 #[derive(Debug, Clone)]
 pub struct Domain(String);
 
