@@ -1,6 +1,6 @@
 //! Clients of a script that are known by certificates.
 
-use tideover::base::{Boxed, ClientProof, TlsInfo};
+use tideover::base::{Boxed, ClientNames, ClientProof, TlsInfo};
 use tideover::net::{AcceptTls, BoxedStream, TlsServer};
 
 use super::door::Settings;
@@ -26,7 +26,11 @@ impl AcceptTls for Proven {
         Box::pin(async move {
             let (stream, mut info) = self.0.accept(stream).await?;
             if let Some(name) = &self.1 {
-                info.client = ClientProof::Names(vec![name.clone()]);
+                info.client = ClientProof::Names(ClientNames {
+                    hosts: vec![name.clone()],
+                    subject: None,
+                    issuer: None,
+                });
             }
             Ok((stream, info))
         })
