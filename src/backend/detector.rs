@@ -365,7 +365,7 @@ mod tests {
             ("PPPP+P9++", "UUUUUSSS"),
             ("PPPPMP", "UUUUUU"),
             ("XX+MXX+XX+X", "UUUUUUUUUUS"),
-            ("XX+XX+XX+XXX", "UUUUUUSSSSSD"),
+            ("XX+XX+XX+XX1X", "UUUUUUSSSSSD"),
             // To ask for less is not to fail.
             ("XX+XX+6S6++X", "UUUUUUSSUS"),
         ] {
