@@ -138,35 +138,38 @@ mod tests {
     /// While it is written, and when it is written for the last time.
     #[tokio::test]
     async fn a_disk_that_hangs_keeps_nobody_from_a_stop() {
-        for jump in [600_000, 0] {
-            let folder = tempfile::tempdir().unwrap();
-            // Who opens it to write waits for somebody who reads.
-            let pipe = folder.path().join("console.new");
-            let made = Command::new("mkfifo").arg(&pipe).status();
-            assert!(made.unwrap().success());
-            let file = Keep::of(folder.path(), "u1".to_owned());
-            let keeper = Keeper::of(Some(file), Samples::default());
-            let clock = Clock::new(Jumps(AtomicU64::new(1_800_000_000_000), jump));
-            let taken = Arc::new(AtomicU64::new(0));
-            let (shutdown, count) = (Shutdown::new(), Arc::clone(&taken));
-            let stop = shutdown.clone();
-            let task = shutdown.spawn("samples", async move {
-                let read = || {
-                    count.fetch_add(1, Ordering::Relaxed);
-                    Reading::default()
-                };
-                keeper.go_on((&clock, read), &stop).await;
-            });
-            while taken.load(Ordering::Relaxed) == 0 {
-                tokio::task::yield_now().await;
-            }
-            shutdown.signal();
-            let ended = tokio::time::timeout(Duration::from_secs(30), task).await;
-            // Who waits for a reader is let go.
-            let mut both = OpenOptions::new();
-            let reader = both.read(true).write(true).open(&pipe);
-            assert!(ended.is_ok(), "a jump of {jump}");
-            drop(reader.unwrap());
+        hangs_and_stops(600_000).await;
+        hangs_and_stops(0).await;
+    }
+
+    async fn hangs_and_stops(jump: u64) {
+        let folder = tempfile::tempdir().unwrap();
+        // Who opens it to write waits for somebody who reads.
+        let pipe = folder.path().join("console.new");
+        let made = Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let file = Keep::of(folder.path(), "u1".to_owned());
+        let keeper = Keeper::of(Some(file), Samples::default());
+        let clock = Clock::new(Jumps(AtomicU64::new(1_800_000_000_000), jump));
+        let taken = Arc::new(AtomicU64::new(0));
+        let (shutdown, count) = (Shutdown::new(), Arc::clone(&taken));
+        let stop = shutdown.clone();
+        let task = shutdown.spawn("samples", async move {
+            let read = || {
+                count.fetch_add(1, Ordering::Relaxed);
+                Reading::default()
+            };
+            keeper.go_on((&clock, read), &stop).await;
+        });
+        while taken.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
         }
+        shutdown.signal();
+        let ended = tokio::time::timeout(Duration::from_secs(30), task).await;
+        // Who waits for a reader is let go.
+        let mut both = OpenOptions::new();
+        let reader = both.read(true).write(true).open(&pipe);
+        assert!(ended.is_ok(), "a jump of {jump}");
+        drop(reader.unwrap());
     }
 }
