@@ -339,8 +339,9 @@ fn quarantined(stats: &SpoolStats, finished: &[SpoolId]) -> (String, String) {
         if finished.len() > NAMED {
             what.push_str(" …");
         }
-        to_do.push_str(" What waits no more cannot be replayed; who has it says ");
-        to_do.push_str(&format!("tideover trace {first}."));
+        to_do.push_str(" What waits no more cannot be replayed; who has it says tideover trace ");
+        to_do.push_str(&first.to_string());
+        to_do.push('.');
     }
     to_do.push_str(" Take the pieces away then: docs/operations/damage.md");
     (what, to_do)

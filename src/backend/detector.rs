@@ -90,7 +90,7 @@ impl Detector {
         self.health.since = self.health.since.min(now);
         self.count_failing(signal, witness);
         if self.health.remembered {
-            return self.first_word(signal, witness, now);
+            return Some(self.first_word(signal, witness, now));
         }
         match (self.health.health.takes_mail(), signal) {
             (true, Signal::Good) => {

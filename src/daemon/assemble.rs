@@ -75,9 +75,11 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
     let url = base_url(&config, sockets.web_address);
     let (operators, audit) = desks(&base, &config, sockets.admin_address);
     let desk = AccountDesk::new((accounts.clone(), webmail.clone()), url, &base);
-    let network = config.admin.as_ref().zip(sockets.admin);
     let admin = base.serve_operators(
-        (&config.server.data_dir, network),
+        (
+            &config.server.data_dir,
+            config.admin.as_ref().zip(sockets.admin),
+        ),
         Admin {
             spool: base.spool.clone(),
             queue: queue.clone(),

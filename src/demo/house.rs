@@ -34,7 +34,7 @@ impl House {
         fs::write(folder.config(), people::config(addresses, free_port()?))?;
         fs::write(folder.0.join("directory.csv"), people::directory())?;
         let config = config::load(&folder.config()).map_err(daemon::StartError::from)?;
-        let running = daemon::start(config).await?;
+        let running = Box::pin(daemon::start(config)).await?;
         Ok(Self {
             folder,
             running: Some(running),

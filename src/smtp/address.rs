@@ -387,7 +387,7 @@ mod tests {
         ] {
             let parsed = wrong.parse::<Mailbox>();
             assert!(
-                parsed.is_err() || !parsed.unwrap().key().ends_with("@"),
+                parsed.is_err() || !parsed.unwrap().key().ends_with('@'),
                 "{wrong}"
             );
         }

@@ -22,9 +22,9 @@ impl Detector {
         signal: &Signal,
         witness: Witness,
         now: Timestamp,
-    ) -> Option<&BackendHealth> {
+    ) -> &BackendHealth {
         self.health.remembered = false;
-        Some(match signal {
+        match signal {
             Signal::Good => {
                 self.last_good = Some(now);
                 self.change(Health::Up, "it answers again".to_owned(), now)
@@ -37,7 +37,7 @@ impl Detector {
                 self.health.reason.clone_from(&failure.what);
                 &self.health
             }
-        })
+        }
     }
 }
 
