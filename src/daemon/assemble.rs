@@ -61,8 +61,11 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
     make_data_dir(&config.server.data_dir).map_err(StartError::other("data_dir"))?;
     let (tls, doors, client_authorities) = certificates::all(&config)?;
     let opened = open_spool(&config).await?;
-    let directory = known_people(directory, &opened);
-    let base = Base::new(&config, directory, opened.spool.clone())?;
+    let base = Base::new(
+        &config,
+        known_people(directory, &opened),
+        opened.spool.clone(),
+    )?;
     let outbound = client(&config, &base)?;
     let (queue, drills) = base.queue(&config, &outbound);
     let (accounts, provider) = (base.accounts(&config)?, provider(&config, &base)?);
@@ -75,11 +78,9 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
     let url = base_url(&config, sockets.web_address);
     let (operators, audit) = desks(&base, &config, sockets.admin_address);
     let desk = AccountDesk::new((accounts.clone(), webmail.clone()), url, &base);
+    let network = config.admin.as_ref().zip(sockets.admin);
     let admin = base.serve_operators(
-        (
-            &config.server.data_dir,
-            config.admin.as_ref().zip(sockets.admin),
-        ),
+        (&config.server.data_dir, network),
         Admin {
             spool: base.spool.clone(),
             queue: queue.clone(),
