@@ -61,11 +61,8 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
     make_data_dir(&config.server.data_dir).map_err(StartError::other("data_dir"))?;
     let (tls, doors, client_authorities) = certificates::all(&config)?;
     let opened = open_spool(&config).await?;
-    let base = Base::new(
-        &config,
-        known_people(directory, &opened),
-        opened.spool.clone(),
-    )?;
+    let directory = known_people(directory, &opened);
+    let base = Base::new(&config, directory, opened.spool.clone())?;
     let outbound = client(&config, &base)?;
     let (queue, drills) = base.queue(&config, &outbound);
     let (accounts, provider) = (base.accounts(&config)?, provider(&config, &base)?);
@@ -78,9 +75,8 @@ pub(super) async fn start_with(config: Config, handed: Handed) -> Result<Running
     let url = base_url(&config, sockets.web_address);
     let (operators, audit) = desks(&base, &config, sockets.admin_address);
     let desk = AccountDesk::new((accounts.clone(), webmail.clone()), url, &base);
-    let network = config.admin.as_ref().zip(sockets.admin);
     let admin = base.serve_operators(
-        (&config.server.data_dir, network),
+        (&config, sockets.admin),
         Admin {
             spool: base.spool.clone(),
             queue: queue.clone(),
@@ -305,7 +301,7 @@ impl Base {
 
     fn serve_operators(
         &self,
-        (data_dir, network): (&Path, Option<(&AdminConfig, TcpListen)>),
+        (config, network): (&Config, Option<TcpListen>),
         admin: Admin,
     ) -> Result<Arc<Admin>, StartError> {
         let started = self.clock.now().as_millis();
@@ -320,6 +316,7 @@ impl Base {
         let admin = Arc::new(admin);
         let waves = admin::keep_waves(Arc::clone(&admin), self.shutdown.clone());
         self.shutdown.spawn("waves", waves);
+        let data_dir = &config.server.data_dir;
         let path = data_dir.join(admin::SOCKET);
         let door = UnixDoor::bind(path).map_err(StartError::other("the operators' socket"))?;
         let router = admin::operators(Arc::clone(&admin), self.shutdown.clone());
@@ -327,7 +324,7 @@ impl Base {
         self.shutdown.spawn("operators' socket", serve);
         let keep = admin.audit.clone().keep(self.shutdown.clone());
         self.shutdown.spawn("audit log", keep);
-        if let Some((options, socket)) = network {
+        if let Some((options, socket)) = config.admin.as_ref().zip(network) {
             self.serve_network((data_dir, options), socket, Arc::clone(&admin));
         }
         Ok(admin)
