@@ -146,7 +146,7 @@ async fn who_dawdles_gives_way_to_others() {
     assert_eq!(drip(&mut writing, "x", (12, 1)).await, None);
     let (mut others, mut dawdlers) = (Vec::new(), vec![silent, dripping, writing]);
     let mut left = Vec::new();
-    for number in 1..=7 {
+    for number in 1..=8 {
         others.push(house.come([203, number, 113, 1]).await);
         let mut stay = Vec::new();
         for mut guest in dawdlers {
@@ -159,7 +159,8 @@ async fn who_dawdles_gives_way_to_others() {
         dawdlers = stay;
         left.push(3 - dawdlers.len());
     }
-    assert_eq!(left, [0, 0, 0, 0, 1, 2, 3]);
+    // While there are places nobody goes, and then no more than are needed.
+    assert_eq!((left[3], left.last()), (0, Some(&3)), "{left:?}");
     // Who has just come, and who is known, stays.
     for guest in others.iter_mut().chain([&mut platform]) {
         assert!(guest.ask("NOOP").await.0.starts_with("250"));
