@@ -26,7 +26,7 @@ use crate::auth::{Checker, KeyFolder, Signer};
 use crate::automatic::Policies;
 use crate::backend::Board;
 use crate::base::{Clock, Entropy, Shutdown};
-use crate::config::{AdminConfig, Config, WebConfig};
+use crate::config::{Config, WebConfig};
 use crate::device::Devices;
 use crate::directory::{DirectoryHandle, Generations, Syncer, Verified, Waves};
 use crate::drill::{DrillTransport, Drills};
