@@ -51,7 +51,7 @@ impl<'p> Authority<'p> {
         let mut command = Command::new("openssl");
         command.args(arguments).current_dir(self.0.file("."));
         let ran = command.output().unwrap();
-        let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+        let told = String::from_utf8(ran.stderr).unwrap();
         assert!(ran.status.success(), "{arguments:?}: {told}");
     }
 
