@@ -32,8 +32,8 @@ fn a_key_is_made_used_and_retired() {
             (json!(state), Value::Null)
         );
     }
-    let taken = post("/api/keys", &key("example.org", "s1"));
-    assert_eq!(taken.status, 400, "{taken:?}");
+    let again = post("/api/keys", &key("example.org", "s1"));
+    assert_eq!(again.status, 400, "{again:?}");
     let unknown = post("/api/keys/use", &key("example.org", "s2"));
     assert_eq!(unknown.status, 404, "{unknown:?}");
     let odd = post("/api/keys", &key("../example", "s1"));
