@@ -288,6 +288,12 @@ fn see_backend(seen: &mut Seen, backend: &BackendHealth) {
     let what = format!("{id} is {}{why}", backend.health);
     let (severity, todo) = match backend.health {
         Health::Up => (Severity::Info, ""),
+        Health::Slow if backend.failing => (
+            Severity::Critical,
+            "It answers, and takes no mail: look at its filters, its store and its disk. The mail \
+             waits and is tried more and more seldom; once it is mended: tideover queue retry \
+             --backend",
+        ),
         Health::Slow => (
             Severity::Warning,
             "It asks for less mail and gets less: tideover backend show.",
@@ -304,7 +310,12 @@ fn see_backend(seen: &mut Seen, backend: &BackendHealth) {
         ),
     };
     if backend.health != Health::Up {
-        let how = (severity, backend.health.as_str());
+        let state = if backend.failing {
+            "failing"
+        } else {
+            backend.health.as_str()
+        };
+        let how = (severity, state);
         let since = Some(backend.since);
         seen.add((Kind::Backend, id), how, since, (what, todo));
     }
@@ -447,6 +458,7 @@ mod tests {
                 since: "2026-12-30T00:00:00Z".parse().unwrap(),
             }),
             remembered: false,
+            failing: false,
         };
         see_backend(&mut seen, &backend);
         let told: Vec<_> = seen.all.conditions.iter().map(|it| &*it.what).collect();
@@ -455,5 +467,26 @@ mod tests {
             "onprem is held by ann since 2026-12-30 00:00 UTC: disks",
         ];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn one_that_fails_all_mail_is_told_as_such() {
+        let severity = |failing: bool| {
+            let mut seen = seen("2027-01-01T00:00:00Z");
+            let backend = BackendHealth {
+                id: crate::mail::BackendId::new("onprem"),
+                health: Health::Slow,
+                reason: String::new(),
+                since: "2026-12-31T00:00:00Z".parse().unwrap(),
+                operator: None,
+                remembered: false,
+                failing,
+            };
+            see_backend(&mut seen, &backend);
+            let told = seen.all.conditions.remove(0);
+            (told.severity, told.todo.contains("asks for less"))
+        };
+        assert_eq!(severity(true), (Severity::Critical, false));
+        assert_eq!(severity(false), (Severity::Warning, true));
     }
 }

@@ -61,6 +61,7 @@ impl BackendView {
                 .unwrap_or_default(),
             name: backend.id,
             health: backend.health,
+            failing: backend.failing,
             reason: backend.reason,
             since: backend.since,
             wish: backend.operator.as_ref().map(|said| said.wish),

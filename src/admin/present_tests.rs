@@ -19,6 +19,7 @@ fn down(name: &str) -> BackendHealth {
         since: Timestamp::EPOCH,
         operator: None,
         remembered: false,
+        failing: false,
     }
 }
 

@@ -97,6 +97,9 @@ pub struct BackendView {
     pub name: BackendId,
     /// How it is.
     pub health: Health,
+    /// It is slow because it answers probes while mail fails, attempt for attempt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failing: bool,
     /// Why; empty while it was never doubted.
     pub reason: String,
     /// Since when.

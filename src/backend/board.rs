@@ -209,16 +209,25 @@ impl Board {
         };
         let many = usize::try_from(limits::FAILING_MAIL).unwrap_or(usize::MAX);
         let counts = entry.put_off.len() >= many || entry.put_off.insert(recipient.to_owned());
-        if counts && entry.detector.put_off(what, now).is_some() {
+        if !counts {
+            return;
+        }
+        if entry.detector.put_off(what, now).is_some() {
             self.show(&entries, now);
+        } else {
+            self.refresh(&entries);
         }
     }
 
     /// It took a message.
     pub fn report_taken(&self, backend: &BackendId) {
-        if let Some(entry) = self.entries().get_mut(backend) {
-            entry.put_off.clear();
-            entry.detector.took_mail();
+        let mut entries = self.entries();
+        let Some(entry) = entries.get_mut(backend) else {
+            return;
+        };
+        entry.put_off.clear();
+        if entry.detector.took_mail().is_some() {
+            self.show(&entries, self.now());
         }
     }
 
@@ -315,14 +324,18 @@ impl Board {
         if changed {
             self.show(&entries, now);
         } else if !same_reason {
-            let healths = self.healths_of(&entries);
-            self.0.healths.send_if_modified(|present| {
-                *present = healths;
-                // A new reason is no reason to wake the queue.
-                false
-            });
+            self.refresh(&entries);
         }
         Some(doubt)
+    }
+
+    /// Shows new reasons: none of them is one to wake the queue.
+    fn refresh(&self, entries: &BTreeMap<BackendId, Entry>) {
+        let healths = self.healths_of(entries);
+        self.0.healths.send_if_modified(|present| {
+            *present = healths;
+            false
+        });
     }
 
     pub(super) fn overrides(&self) -> MutexGuard<'_, BTreeMap<BackendId, Override>> {
@@ -407,8 +420,12 @@ mod tests {
         assert_eq!(health(), Health::Up, "some was taken in between");
         board.report_put_off(&onprem, "i", "450 4.2.1 not now");
         assert_eq!(health(), Health::Slow);
+        board.report_put_off(&onprem, "k", "450 4.2.1 later");
         let reason = board.health(&onprem).unwrap().reason;
-        assert!(reason.ends_with("failed: 450 4.2.1 not now"), "{reason}");
+        assert!(reason.ends_with("failed: 450 4.2.1 later"), "{reason}");
+        board.report_taken(&onprem);
+        let health = board.health(&onprem).unwrap();
+        assert!(!health.failing && health.health == Health::Slow);
     }
 
     #[test]

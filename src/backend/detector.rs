@@ -9,8 +9,9 @@
 //! probe: a probe asks for little, so that it is answered proves little.
 //!
 //! For the same reason one whose probes are answered while mail fails, attempt for attempt, is
-//! slow.
+//! slow: [`failing`].
 
+mod failing;
 mod recall;
 
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub struct Detector {
     calm: u32,
     /// Attempts with mail that failed since some was taken.
     failing: u32,
+    /// The last probe was answered.
+    answered: bool,
     /// The last good signal while it took mail.
     last_good: Option<Timestamp>,
     /// When it asked for less last, and whom.
@@ -52,10 +55,12 @@ impl Detector {
                 since: now,
                 operator: None,
                 remembered: false,
+                failing: false,
             },
             row: 0,
             calm: 0,
             failing: 0,
+            answered: false,
             last_good: None,
             asked: None,
             down_after: 1,
@@ -88,7 +93,7 @@ impl Detector {
     ) -> Option<&BackendHealth> {
         // A clock that was set back must not make the dwell longer.
         self.health.since = self.health.since.min(now);
-        self.count_failing(signal, witness);
+        self.note(signal, witness);
         if self.health.remembered {
             return Some(self.first_word(signal, witness, now));
         }
@@ -112,14 +117,16 @@ impl Detector {
                 Some(self.change(Health::Slow, failure.what.clone(), now))
             }
             (true, Signal::Bad(failure)) => {
-                self.row = self.row.saturating_add(1);
-                if self.row >= self.down_after {
-                    return Some(self.change(Health::Down, failure.what.clone(), now));
+                if !self.fails_only_mail(witness) {
+                    self.row = self.row.saturating_add(1);
+                    if self.row >= self.down_after {
+                        return Some(self.change(Health::Down, failure.what.clone(), now));
+                    }
                 }
-                if witness == Witness::Probe {
-                    return None;
+                match witness {
+                    Witness::Probe => None,
+                    Witness::Traffic => self.fails(&failure.what, now),
                 }
-                self.fails(&failure.what, now)
             }
             (false, Signal::Bad(failure)) => {
                 self.row = 0;
@@ -134,52 +141,6 @@ impl Detector {
                     .then(|| self.change(Health::Up, "it answers again".to_owned(), now))
             }
         }
-    }
-
-    /// It took a message: whatever failed before is the messages' own matter.
-    pub const fn took_mail(&mut self) {
-        self.failing = 0;
-    }
-
-    /// Its answer put a recipient off whom it has not put off before, since it took mail. The new
-    /// health, when it is another one now.
-    pub fn put_off(&mut self, what: &str, now: Timestamp) -> Option<&BackendHealth> {
-        self.failing = self.failing.saturating_add(1);
-        if self.health.health.takes_mail() {
-            self.fails(what, now)
-        } else {
-            None
-        }
-    }
-
-    /// Mail that it asks to come slower does not fail.
-    fn count_failing(&mut self, signal: &Signal, witness: Witness) {
-        if let (Signal::Bad(failure), Witness::Traffic) = (signal, witness)
-            && !asks_to_slow_down(failure)
-        {
-            self.failing = self.failing.saturating_add(1);
-        }
-    }
-
-    /// Probes are answered, or it would be down; whether mail is taken, mail tells.
-    fn fails(&mut self, what: &str, now: Timestamp) -> Option<&BackendHealth> {
-        if self.failing < limits::FAILING_MAIL {
-            return None;
-        }
-        let attempts = self.failing;
-        let reason =
-            format!("it answers, but {attempts} attempts in a row with mail failed: {what}");
-        self.calm = 0;
-        self.asked = Some((now, Witness::Traffic));
-        if self.health.health == Health::Slow {
-            self.health.reason = reason;
-            return None;
-        }
-        // What counts towards down goes on.
-        let row = self.row;
-        self.change(Health::Slow, reason, now);
-        self.row = row;
-        Some(&self.health)
     }
 
     /// Who is asked for less: mail, once it was asked in this slow time.
@@ -220,6 +181,7 @@ impl Detector {
     fn change(&mut self, health: Health, reason: String, now: Timestamp) -> &BackendHealth {
         self.row = 0;
         self.calm = 0;
+        self.health.failing = false;
         self.health.health = health;
         self.health.reason = reason;
         self.health.since = now;
@@ -235,11 +197,11 @@ mod tests {
     use crate::mail::{Blame, Failure};
     use crate::smtp::Reply;
 
-    fn bad(what: &str) -> Signal {
+    pub(super) fn bad(what: &str) -> Signal {
         Signal::Bad(Failure::without_reply(Blame::Backend, what))
     }
 
-    fn detector() -> Detector {
+    pub(super) fn detector() -> Detector {
         let options = ProbeOptions {
             interval: Duration::from_secs(10),
             down_after: 3,
@@ -300,10 +262,10 @@ mod tests {
         }
     }
 
-    /// `s` and `+` are probes, `S`, `M`, `X` and `P` is mail: asked for less, taken, failed, put
+    /// `s`, `+` and `-` are probes, `S`, `M`, `X` and `P` is mail: asked for less, taken, failed, put
     /// off; a digit lets that many times ten seconds pass. The health after each signal: `U`, `S`
     /// or `D`.
-    fn play_slow(script: &str) -> String {
+    pub(super) fn play_slow(script: &str) -> String {
         let mut detector = detector();
         let reply = Reply::parse(&["451 4.7.500 Server busy"]).unwrap();
         let slow = Signal::Bad(Failure::replied(Blame::Backend, reply));
@@ -314,6 +276,7 @@ mod tests {
                 's' => detector.signal(&slow, Witness::Probe, now),
                 'S' => detector.signal(&slow, Witness::Traffic, now),
                 '+' => detector.signal(&Signal::Good, Witness::Probe, now),
+                '-' => detector.signal(&bad("refused"), Witness::Probe, now),
                 'M' => {
                     detector.took_mail();
                     detector.signal(&Signal::Good, Witness::Traffic, now)
@@ -358,16 +321,6 @@ mod tests {
             ("S1s1+1+4+", "SSSSU"),
             // The next slow time begins anew.
             ("S6++s1++", "SSUSSU"),
-            // Probes are answered, and mail fails: it is slow until mail is taken.
-            ("XX+XX+X+", "UUUUUUSS"),
-            ("XX+XX+X9+9+9+9+", "UUUUUUSSSSS"),
-            ("XX+XX+XM6++", "UUUUUUSSUU"),
-            ("PPPP+P9++", "UUUUUSSS"),
-            ("PPPPMP", "UUUUUU"),
-            ("XX+MXX+XX+X", "UUUUUUUUUUS"),
-            ("XX+XX+XX+XX1X", "UUUUUUSSSSSD"),
-            // To ask for less is not to fail.
-            ("XX+XX+6S6++X", "UUUUUUSSUS"),
         ] {
             assert_eq!(play_slow(script), expected, "{script}");
         }

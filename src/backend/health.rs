@@ -41,6 +41,9 @@ pub struct BackendHealth {
     /// its mail waits, and goes nowhere else because of that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub remembered: bool,
+    /// It is slow because it answers probes while mail fails, attempt for attempt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failing: bool,
 }
 
 impl BackendHealth {
@@ -121,6 +124,7 @@ impl fmt::Display for BackendHealth {
             since,
             operator,
             remembered: _,
+            failing: _,
         } = self;
         if let Some(said) = operator.as_ref().filter(|said| said.wish != Wish::Resume) {
             write!(f, "{id} is {said}")?;

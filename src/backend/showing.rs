@@ -104,6 +104,7 @@ impl Board {
                 && health.health != Health::Down
             {
                 health.health = Health::Rejecting;
+                health.failing = false;
                 health.reason.clone_from(&rejecting.reason);
                 health.since = rejecting.since;
             } else if let Some(ended) = entry.breaker.ended()

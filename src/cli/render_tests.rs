@@ -22,6 +22,7 @@ fn backend(name: &str, health: Health, reason: &str) -> BackendView {
     BackendView {
         name: BackendId::new(name),
         health,
+        failing: false,
         reason: reason.to_owned(),
         since: NOW,
         operator: None,

@@ -276,6 +276,7 @@ fn a_backend_is_shown_with_its_history() {
         backend: BackendView {
             name: BackendId::new("onprem"),
             health: Health::Rejecting,
+            failing: false,
             reason: "5 recipients were refused alike".to_owned(),
             since: NOW,
             operator: Some("drained by root since 2026-11-18 10:02 UTC: disks".to_owned()),

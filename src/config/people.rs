@@ -65,6 +65,7 @@ pub(super) fn homeless(config: &Config, directory: &Directory) -> Vec<Problem> {
         since: Timestamp::EPOCH,
         operator: None,
         remembered: false,
+        failing: false,
     };
     let healths = config.backends.iter().map(up);
     let view = View {

@@ -63,6 +63,7 @@ fn healths(states: &[(&str, Health)]) -> Healths {
                 since: Timestamp::EPOCH,
                 operator: None,
                 remembered: false,
+                failing: false,
             };
             (id, health)
         })

@@ -35,6 +35,7 @@ fn healths(onprem: Health, since: u64) -> Healths {
             since: Timestamp::from_millis(since),
             operator: None,
             remembered: false,
+            failing: false,
         };
         (health.id.clone(), health)
     };

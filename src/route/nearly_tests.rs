@@ -83,6 +83,7 @@ impl World {
             since: Timestamp::EPOCH,
             operator: None,
             remembered: false,
+            failing: false,
         };
         self.healths.insert(id, health);
         self

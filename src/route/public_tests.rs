@@ -35,6 +35,7 @@ fn a_platform_gets_mail_for_the_public_address() {
         since: Timestamp::EPOCH,
         operator: None,
         remembered: false,
+        failing: false,
     };
     let healths = Healths::from([(onprem, health)]);
     for (asked, towards) in [

@@ -200,6 +200,7 @@ mod tests {
             since: Timestamp::from_millis(36_120_000),
             operator: None,
             remembered: false,
+            failing: false,
         }
     }
 

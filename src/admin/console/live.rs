@@ -127,7 +127,9 @@ impl Console {
 impl Backend {
     pub(super) fn new(backend: &BackendView, moments: &Moments) -> Self {
         let tone = match (paused(backend), backend.health) {
-            (Some(Pause::Down | Pause::Rejecting | Pause::Forced), _) => Tone::Trouble,
+            (Some(Pause::Down | Pause::Rejecting | Pause::Forced | Pause::Failing), _) => {
+                Tone::Trouble
+            }
             (Some(Pause::Held | Pause::Drained), _)
             | (None, Health::Slow | Health::Down | Health::Rejecting) => Tone::Waiting,
             (None, Health::Up) => Tone::Good,

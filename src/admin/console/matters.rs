@@ -203,6 +203,14 @@ fn of_backend(backend: &BackendView, status: &StatusView, moments: &Moments) -> 
                 .to_owned(),
             "tideover cases".to_owned(),
         ),
+        Pause::Failing => (
+            Tone::Trouble,
+            format!("{name} takes no mail since {since}{because}. {waits}"),
+            "Look at the platform: its filters, its store, its disk. What waits is tried more and \
+             more seldom; when it is mended, this tries all of it at once."
+                .to_owned(),
+            format!("tideover queue retry --backend {name}"),
+        ),
         Pause::Forced => (
             Tone::Trouble,
             format!("{name} was forced up, and takes no mail since {since}{because}. {waits}"),

@@ -84,15 +84,18 @@ pub(super) enum Pause {
     Drained,
     /// Somebody said that it is up, and it is not: it is tried, and gets nothing.
     Forced,
+    /// It answers, and every attempt with mail fails.
+    Failing,
 }
 
 /// Does the mail of a backend wait? As [`crate::route::paused`] says of the board, and when it is
-/// drained, or forced up and silent.
+/// drained, forced up and silent, or fails all of it.
 pub(super) const fn paused(backend: &BackendView) -> Option<Pause> {
     match (backend.wish, backend.health) {
         (Some(Wish::Hold), _) => Some(Pause::Held),
         (Some(Wish::Up), Health::Down | Health::Rejecting) => Some(Pause::Forced),
         (Some(Wish::Drain), Health::Up | Health::Slow) => Some(Pause::Drained),
+        (_, Health::Slow) if backend.failing => Some(Pause::Failing),
         (_, Health::Up | Health::Slow) => None,
         (_, Health::Down) => Some(Pause::Down),
         (_, Health::Rejecting) => Some(Pause::Rejecting),
@@ -160,7 +163,7 @@ fn headline(facts: Facts<'_>, matters: &[Matter]) -> String {
         .filter(|backend| {
             matches!(
                 paused(backend),
-                Some(Pause::Down | Pause::Rejecting | Pause::Forced)
+                Some(Pause::Down | Pause::Rejecting | Pause::Forced | Pause::Failing)
             )
         })
         .collect();
@@ -173,7 +176,8 @@ fn headline(facts: Facts<'_>, matters: &[Matter]) -> String {
         [one] => {
             let how = match one.health {
                 Health::Rejecting => "refuses mail",
-                Health::Down | Health::Up | Health::Slow => "is down",
+                Health::Down | Health::Up => "is down",
+                Health::Slow => "answers and takes no mail",
             };
             let since = facts.moments.clock(one.since);
             let name = &one.name;

@@ -69,6 +69,18 @@ fn the_headline_says_whether_mail_flows() {
             "onprem refuses mail since 02:14; 7 recipients wait; nothing is lost.",
         ),
         (
+            json!({ "backends": [
+                up(),
+                backend("onprem", "slow", &json!({ "waiting": 18, "failing": true })),
+            ] }),
+            "onprem answers and takes no mail since 02:14; 18 recipients wait; nothing is lost.",
+        ),
+        (
+            json!({ "backends": [up(), backend("onprem", "slow", &json!({ "waiting": 1 }))],
+                    "queue": { "queued": 1 } }),
+            "Mail flows.",
+        ),
+        (
             json!({ "backends": [down(5), backend("cloud", "down", &json!({ "waiting": 6 }))] }),
             "No backend takes mail; 11 recipients wait; nothing is lost.",
         ),

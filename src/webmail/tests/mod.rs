@@ -60,6 +60,7 @@ impl HealthView for Healths {
             since,
             operator: None,
             remembered: false,
+            failing: false,
         })
     }
 
