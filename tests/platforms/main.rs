@@ -30,6 +30,7 @@ mod backend_killed_in_data_loses_nothing;
 mod backend_paused_or_slow_gets_its_mail;
 mod backend_stopped_under_load_gets_its_mail_later;
 mod bytes_arrive_unchanged;
+mod filters_keep_up_with_load;
 mod filters_look_at_mail;
 mod full_disk_is_refused_until_there_is_room;
 mod haproxy_says_who_the_client_is;
