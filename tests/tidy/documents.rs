@@ -57,6 +57,23 @@ fn beside(document: &str, target: &str) -> String {
     parts.join("/")
 }
 
+/// No item of a list stands twice in a document.
+fn doubles(tree: &Tree) -> Complaints {
+    let mut complaints = Complaints::new();
+    for (path, text) in documents(tree) {
+        let mut seen = BTreeSet::new();
+        for item in text.split("\n- ").skip(1) {
+            let end = item.find("\n\n").unwrap_or(item.len());
+            let words: Vec<_> = item[..end].split_whitespace().collect();
+            // Short ones are names in lists of their own.
+            if words.len() > 8 && !seen.insert(words.clone()) {
+                complaints.push(format!("{path}: said twice: {}", words[..8].join(" ")));
+            }
+        }
+    }
+    complaints
+}
+
 /// The headings as links name them.
 fn headings(page: &str) -> impl Iterator<Item = String> {
     page.lines()
@@ -278,6 +295,20 @@ fn leaves(verbs: &[&str]) -> Vec<String> {
     names
         .flat_map(|name| leaves(&[verbs, &[name]].concat()))
         .collect()
+}
+
+#[test]
+fn nothing_is_said_twice() {
+    assert_clean(doubles);
+    let item = "- What is said here is said once and never again,\n  nowhere.\n";
+    let once = format!("# A\n\n{item}- Another.\n");
+    assert_content(doubles, &[("docs/a.md", &once)]);
+    let twice = format!("# A\n\n{item}\n## B\n\n{item}");
+    assert_complains(
+        doubles,
+        &[("docs/a.md", &twice)],
+        "said twice: What is said",
+    );
 }
 
 #[test]
