@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
-use super::tests::{NOTHING, Names, Turn, Wires, ask_with, converse, logged_in, options, serve};
+use super::tests::{NOTHING, Turn, Wires, ask_with, converse, logged_in, names, options, serve};
 use super::*;
 use crate::mail::BackendId;
 use crate::net::{AcceptTls as _, TlsClient, TlsServer};
@@ -44,7 +44,7 @@ async fn ask_over_tls(host: &str, security: Security) -> Result<Vec<Option<Place
     let (near, far) = tokio::io::duplex(1 << 20);
     let world = World {
         dial: Arc::new(Wires(Mutex::new(Some(near)))),
-        resolve: Arc::new(Names),
+        resolve: Arc::new(names()),
         tls: TlsClient::with_authorities([]).unwrap(),
     };
     let backend = BackendId::new("onprem");

@@ -1,7 +1,7 @@
 //! Conversations with scripted servers, kind ones and others.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream};
@@ -12,7 +12,8 @@ mod folders;
 use super::*;
 use crate::base::Boxed;
 use crate::mail::{BackendId, SpoolId};
-use crate::net::{BoxedStream, Dial, DnsError, MailExchanger, Resolve, Stream, TlsClient, Tlsa};
+use crate::net::hosts_tests::Hosts;
+use crate::net::{BoxedStream, Dial, Stream, TlsClient};
 use crate::smtp::Mailbox;
 
 pub(super) const NOTHING: (&[Wanted], Purpose) = (&[], Purpose::Gap);
@@ -31,32 +32,9 @@ impl Dial for Wires {
     }
 }
 
-#[derive(Debug)]
-pub(super) struct Names;
-
-impl Resolve for Names {
-    fn addresses<'a>(&'a self, _host: &'a str) -> Boxed<'a, Result<Vec<IpAddr>, DnsError>> {
-        Box::pin(async { Ok(vec![IpAddr::from([127, 0, 0, 1])]) })
-    }
-
-    fn mail_exchangers<'a>(
-        &'a self,
-        _domain: &'a str,
-    ) -> Boxed<'a, Result<Vec<MailExchanger>, DnsError>> {
-        Box::pin(async { Err(DnsError::NoSuchName) })
-    }
-
-    fn texts<'a>(&'a self, _name: &'a str) -> Boxed<'a, Result<Vec<String>, DnsError>> {
-        Box::pin(async { Err(DnsError::NoSuchName) })
-    }
-
-    fn is_mx_proven<'a>(&'a self, _domain: &'a str) -> Boxed<'a, Result<bool, DnsError>> {
-        Box::pin(async { Ok(false) })
-    }
-
-    fn tlsa<'a>(&'a self, _host: &'a str, _port: u16) -> Boxed<'a, Result<Vec<Tlsa>, DnsError>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
+/// Whatever a server is called, it is here.
+pub(super) fn names() -> Hosts {
+    Hosts::all_at(vec![[127, 0, 0, 1].into()])
 }
 
 /// What the client must say, and what it hears; `T` is its tag.
@@ -161,7 +139,7 @@ pub(super) async fn ask_with(
     let (ours, theirs) = tokio::io::duplex(1 << 20);
     let world = World {
         dial: Arc::new(Wires(Mutex::new(Some(ours)))),
-        resolve: Arc::new(Names),
+        resolve: Arc::new(names()),
         tls: TlsClient::with_authorities([]).unwrap(),
     };
     let backend = BackendId::new("onprem");
@@ -461,7 +439,7 @@ async fn a_silent_server_is_given_up() {
 async fn a_backend_without_imap_cannot_be_asked() {
     let world = World {
         dial: Arc::new(Wires(Mutex::new(None))),
-        resolve: Arc::new(Names),
+        resolve: Arc::new(names()),
         tls: TlsClient::with_authorities([]).unwrap(),
     };
     let folder = tempfile::tempdir().unwrap();

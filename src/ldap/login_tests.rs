@@ -1,6 +1,5 @@
 //! Passwords, asked about at servers that answer what a test wants.
 
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -8,12 +7,14 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::base::Boxed;
 use crate::ldap::{LdapOptions, Search};
-use crate::net::{AcceptTls as _, DnsError, MailExchanger, Resolve, TlsClient, TlsServer, Tlsa};
+use crate::net::hosts_tests::Hosts;
+use crate::net::{AcceptTls as _, TlsClient, TlsServer};
 
 /// The only object that there is.
 const ANN: (&str, &str) = ("cn=Ann,dc=example", "00ff2a");
+/// A server that no name server of the system knows.
+const NAME: &str = "dc1.tideover.invalid";
 const PASSWORD: &str = "of the organisation";
 
 /// How a server behaves.
@@ -155,63 +156,29 @@ fn passwords(folder: &tempfile::TempDir, servers: &[&str]) -> Passwords {
         }],
     };
     let tls = TlsClient::with_authorities([]).unwrap();
-    let server = LdapServer::new(options, tls, Arc::new(Names));
+    // Nobody is at the first address of the second one.
+    let names = Hosts(vec![
+        ("localhost", vec![[127, 0, 0, 1].into()]),
+        (NAME, vec![[127, 0, 0, 2].into(), [127, 0, 0, 1].into()]),
+    ]);
+    let server = LdapServer::new(options, tls, Arc::new(names));
     Passwords::new(server, Entropy::system())
-}
-
-/// Knows servers that no name server of the system knows.
-#[derive(Debug)]
-struct Names;
-
-impl Resolve for Names {
-    fn addresses<'a>(&'a self, host: &'a str) -> Boxed<'a, Result<Vec<IpAddr>, DnsError>> {
-        Box::pin(async move {
-            match host {
-                "localhost" => Ok(vec![IpAddr::from([127, 0, 0, 1])]),
-                // Nobody is at the first of them.
-                "dc1.tideover.invalid" => {
-                    Ok([[127, 0, 0, 2], [127, 0, 0, 1]].map(IpAddr::from).to_vec())
-                }
-                _ => Err(DnsError::NoSuchName),
-            }
-        })
-    }
-
-    fn mail_exchangers<'a>(
-        &'a self,
-        _domain: &'a str,
-    ) -> Boxed<'a, Result<Vec<MailExchanger>, DnsError>> {
-        Box::pin(async { Err(DnsError::NoSuchName) })
-    }
-
-    fn texts<'a>(&'a self, _name: &'a str) -> Boxed<'a, Result<Vec<String>, DnsError>> {
-        Box::pin(async { Err(DnsError::NoSuchName) })
-    }
-
-    fn is_mx_proven<'a>(&'a self, _domain: &'a str) -> Boxed<'a, Result<bool, DnsError>> {
-        Box::pin(async { Ok(false) })
-    }
-
-    fn tlsa<'a>(&'a self, _host: &'a str, _port: u16) -> Boxed<'a, Result<Vec<Tlsa>, DnsError>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
 }
 
 /// `dns.servers` know it, and the system does not; the certificate must be good for its name.
 #[tokio::test]
 async fn a_server_is_found_by_the_resolver_that_everything_asks() {
     let folder = tempfile::tempdir().unwrap();
-    let name = "dc1.tideover.invalid";
-    let server = Server::start_as(name, (&folder, GOOD)).await;
+    let server = Server::start_as(NAME, (&folder, GOOD)).await;
     let known = passwords(&folder, &[&server.url]);
     let right = known.verify(Some(ANN.1), PASSWORD).await;
     assert_eq!(right.unwrap(), Answer::Right);
-    let other = server.url.replace(name, "localhost");
+    let other = server.url.replace(NAME, "localhost");
     let other = passwords(&folder, &[&other]);
     let refused = other.verify(Some(ANN.1), PASSWORD).await;
     let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("certificate"), "{refused}");
-    let unknown = server.url.replace(name, "dc2.tideover.invalid");
+    let unknown = server.url.replace(NAME, "dc2.tideover.invalid");
     let unknown = passwords(&folder, &[&unknown]);
     let unknown = unknown.verify(Some(ANN.1), PASSWORD).await;
     let unknown = unknown.unwrap_err().to_string();

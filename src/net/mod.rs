@@ -245,6 +245,8 @@ impl DnsError {
 #[cfg(test)]
 mod client_authorities_tests;
 #[cfg(test)]
+pub(crate) mod hosts_tests;
+#[cfg(test)]
 mod tls_resumption_tests;
 #[cfg(test)]
 mod tls_tests;

@@ -1,7 +1,7 @@
 //! What came in a time is shown whole, or it is said that it is not.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -99,8 +99,9 @@ fn rebuild(dir: &Path) {
     offline.rebuild(&mut |_, _| {}).unwrap();
 }
 
-#[tokio::test]
-async fn waiting_mail_that_is_lost_is_told_after_the_index_is_made_anew() {
+/// A spool whose index was made anew without the second of its three segments, each with three
+/// messages; where that is now, and where it was.
+async fn without_the_second() -> (TempDir, PathBuf, PathBuf) {
     let dir = TempDir::new().unwrap();
     for _ in 0..3 {
         let (spool, opened) = open_in(options(dir.path()), World::system());
@@ -113,6 +114,12 @@ async fn waiting_mail_that_is_lost_is_told_after_the_index_is_made_anew() {
     let away = dir.path().join("away");
     std::fs::rename(&file, &away).unwrap();
     rebuild(dir.path());
+    (dir, away, file)
+}
+
+#[tokio::test]
+async fn waiting_mail_that_is_lost_is_told_after_the_index_is_made_anew() {
+    let (dir, away, file) = without_the_second().await;
     let (spool, opened) = open_in(options(dir.path()), World::system());
     let (ids, passed) = shown(&spool, || ());
     assert_eq!(ids.len(), 6);
@@ -135,18 +142,7 @@ async fn waiting_mail_that_is_lost_is_told_after_the_index_is_made_anew() {
 /// is in the log and in no row.
 #[tokio::test]
 async fn what_only_the_log_knows_is_told() {
-    let dir = TempDir::new().unwrap();
-    for _ in 0..3 {
-        let (spool, opened) = open_in(options(dir.path()), World::system());
-        for _ in 0..3 {
-            accept(&spool, &["bob@example.org"], b"a letter\r\n").await;
-        }
-        close(spool, opened).await;
-    }
-    let file = dir.path().join("log").join(&segments(dir.path())[1]);
-    let away = dir.path().join("away");
-    std::fs::rename(&file, &away).unwrap();
-    rebuild(dir.path());
+    let (dir, away, file) = without_the_second().await;
     std::fs::rename(&away, &file).unwrap();
     let (spool, opened) = open_in(options(dir.path()), World::system());
     spool.scrub().await.unwrap();

@@ -43,25 +43,8 @@ impl Detector {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
+    use super::super::tests::{bad, detector as fresh};
     use super::*;
-    use crate::backend::ProbeOptions;
-    use crate::mail::{BackendId, Blame, Failure};
-
-    fn bad(what: &str) -> Signal {
-        Signal::Bad(Failure::without_reply(Blame::Backend, what))
-    }
-
-    fn fresh() -> Detector {
-        let options = ProbeOptions {
-            interval: Duration::from_secs(10),
-            down_after: 3,
-            up_after: 2,
-            recipient: None,
-        };
-        Detector::new(BackendId::new("onprem"), &options, Timestamp::EPOCH)
-    }
 
     #[test]
     fn what_was_down_before_a_start_is_so_until_the_first_signal() {

@@ -168,7 +168,7 @@ pub(super) fn options() -> Options {
 pub(super) fn asking(milter: &Arc<Milter>, options: Options) -> Filters {
     let world = World {
         dial: Arc::new(Dialled(Arc::clone(milter))),
-        resolve: Arc::new(NoNames),
+        resolve: Arc::new(Hosts::default()),
         clock: Clock::system(),
     };
     Filters::new(world, vec![options])

@@ -19,7 +19,8 @@ use super::*;
 use crate::base::{Clock, Shutdown};
 use crate::limits;
 use crate::mail::{FilterVerdict, Filtered, HoldReason};
-use crate::net::{BoxedStream, Dial, DnsError, MailExchanger, Resolve, Tlsa};
+use crate::net::hosts_tests::Hosts;
+use crate::net::{BoxedStream, Dial};
 use crate::smtp::RcptParameters;
 
 /// How a filter of a test behaves.
@@ -150,30 +151,6 @@ async fn serve(mut stream: DuplexStream, manner: Manner) -> io::Result<()> {
     stream.write_all(answer).await
 }
 
-#[derive(Debug)]
-struct NoNames;
-
-impl Resolve for NoNames {
-    fn addresses<'a>(&'a self, _: &'a str) -> Boxed<'a, Result<Vec<IpAddr>, DnsError>> {
-        Box::pin(async { Err(DnsError::NoSuchName) })
-    }
-    fn mail_exchangers<'a>(
-        &'a self,
-        _: &'a str,
-    ) -> Boxed<'a, Result<Vec<MailExchanger>, DnsError>> {
-        Box::pin(async { Err(DnsError::NoSuchName) })
-    }
-    fn texts<'a>(&'a self, _: &'a str) -> Boxed<'a, Result<Vec<String>, DnsError>> {
-        Box::pin(async { Err(DnsError::NoSuchName) })
-    }
-    fn is_mx_proven<'a>(&'a self, _: &'a str) -> Boxed<'a, Result<bool, DnsError>> {
-        Box::pin(async { Ok(false) })
-    }
-    fn tlsa<'a>(&'a self, _: &'a str, _: u16) -> Boxed<'a, Result<Vec<Tlsa>, DnsError>> {
-        Box::pin(async { Err(DnsError::NoSuchName) })
-    }
-}
-
 /// So many bytes of `pattern`, that are nowhere as a whole.
 #[derive(Debug)]
 struct Text(&'static [u8], u64);
@@ -202,7 +179,7 @@ fn options(name: &str) -> Options {
 fn filters(daemon: &Arc<Daemon>, options: Vec<Options>) -> Filters {
     let world = World {
         dial: Arc::clone(daemon) as Arc<dyn Dial>,
-        resolve: Arc::new(NoNames),
+        resolve: Arc::new(Hosts::default()),
         clock: Clock::system(),
     };
     Filters::new(world, options)

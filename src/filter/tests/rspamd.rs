@@ -121,7 +121,7 @@ pub(super) fn rspamd() -> Options {
 pub(super) fn asking(daemon: &Arc<Rspamd>, options: Options) -> Filters {
     let world = World {
         dial: Arc::new(Dialled(Arc::clone(daemon))),
-        resolve: Arc::new(NoNames),
+        resolve: Arc::new(Hosts::default()),
         clock: Clock::system(),
     };
     Filters::new(world, vec![options])

@@ -21,7 +21,7 @@ async fn carry<T>(
     let (ours, theirs) = tokio::io::duplex(1 << 20);
     let world = World {
         dial: Arc::new(Wires(Mutex::new(Some(ours)))),
-        resolve: Arc::new(Names),
+        resolve: Arc::new(names()),
         tls: TlsClient::with_authorities([]).unwrap(),
     };
     let backend = BackendId::new("onprem");
