@@ -77,20 +77,45 @@ pub(super) fn settle(
     if attempt.known == Known::Stranger && too_old {
         return bounced(expired(&failure), None);
     }
+    let again = again(&failure, attempt.target, attempt.attempts, (now, chance));
+    RecipientEvent::Deferred {
+        backend,
+        failure,
+        due: again.due,
+        counts: again.counts,
+    }
+}
+
+/// The next attempt behind one that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Again {
+    /// Not before.
+    pub(super) due: Timestamp,
+    /// Does the one that failed count for the retry schedule?
+    pub(super) counts: bool,
+}
+
+/// When a recipient is tried again who was not refused, after `attempts` that counted before;
+/// also in a replay.
+pub(super) fn again(
+    failure: &Failure,
+    target: &DeliveryTarget,
+    attempts: u32,
+    (now, chance): (Timestamp, f64),
+) -> Again {
+    let is_backend = matches!(target, DeliveryTarget::Backend(_));
     // A backend's health decides when it is tried again; a stranger's host has none that we
     // watch, so its trouble counts as an attempt.
     let trouble = failure.blame == Blame::Backend && is_backend && !failure.uncertain;
     // Each attempt that may have arrived may be one copy more, so the waits grow.
-    let due = if failure.uncertain && attempt.attempts == 0 {
+    let due = if failure.uncertain && attempts == 0 {
         schedule::after_uncertain(now, chance)
     } else if trouble {
         schedule::after_trouble(now, chance)
     } else {
-        schedule::next_attempt(now, attempt.attempts + 1, chance)
+        schedule::next_attempt(now, attempts + 1, chance)
     };
-    RecipientEvent::Deferred {
-        backend,
-        failure,
+    Again {
         due,
         counts: !trouble,
     }

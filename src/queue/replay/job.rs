@@ -18,7 +18,7 @@ use crate::mail::{
 };
 use crate::queue::pacing::Asking;
 use crate::queue::state::{Content, Job, JobRecipient, Source, Waited};
-use crate::queue::{Queue, ending, schedule};
+use crate::queue::{Queue, ending, schedule, settle};
 use crate::smtp::{MailParameters, Notify as Wishes, RcptParameters};
 use crate::spool::{BodyPlace, SpoolError};
 use crate::telemetry::names;
@@ -225,9 +225,10 @@ impl Queue {
     ) {
         let now = self.0.parts.clock.now();
         let chance = self.0.parts.entropy.unit();
+        let target = DeliveryTarget::Backend(ticket.to.clone());
         let mut settled = Vec::with_capacity(job.recipients.len());
         for (recipient, outcome) in job.recipients.iter().zip(outcomes) {
-            let step = step(outcome, (recipient, tls), now, chance);
+            let step = step(outcome, (recipient, tls), &target, (now, chance));
             metrics::counter!(names::REPLAYED,
                 "backend" => ticket.to.to_string(), "outcome" => step.name())
             .increment(1);
@@ -268,8 +269,8 @@ impl Queue {
 fn step(
     outcome: Outcome,
     (recipient, tls): (&JobRecipient, Option<&str>),
-    now: Timestamp,
-    chance: f64,
+    target: &DeliveryTarget,
+    time: (Timestamp, f64),
 ) -> ReplayStep {
     let failure = match outcome {
         Outcome::Delivered { reply } => {
@@ -281,21 +282,14 @@ fn step(
         }
         Outcome::Failed(failure) => failure,
     };
-    let trouble = failure.blame == Blame::Backend;
-    if failure.is_permanent() && !trouble {
+    if failure.is_permanent() && failure.blame != Blame::Backend {
         return ReplayStep::Refused { failure };
     }
-    let due = if failure.uncertain {
-        schedule::after_uncertain(now, chance)
-    } else if trouble {
-        schedule::after_trouble(now, chance)
-    } else {
-        schedule::next_attempt(now, recipient.was.attempts + 1, chance)
-    };
+    let again = settle::again(&failure, target, recipient.was.attempts, time);
     ReplayStep::Deferred {
         failure,
-        due,
-        counts: !trouble,
+        due: again.due,
+        counts: again.counts,
     }
 }
 

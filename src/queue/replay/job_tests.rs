@@ -126,7 +126,8 @@ fn nobody_asks_for_reports_of_a_replay() {
 fn a_refusal_is_the_end_and_everything_else_is_tried_again() {
     let one = &job(None).recipients[0];
     let refusal = |blame, code| Failure::replied(blame, Reply::with_text(code, (5, 0, 0), "no"));
-    let end = |failure| step(Outcome::Failed(failure), (one, None), NOW, 0.0);
+    let onprem = DeliveryTarget::Backend(BackendId::new("onprem"));
+    let end = |failure| step(Outcome::Failed(failure), (one, None), &onprem, (NOW, 0.0));
     for blame in [Blame::Recipient, Blame::Message] {
         assert_eq!(end(refusal(blame, 550)).name(), "refused");
         let ReplayStep::Deferred { counts: true, .. } = end(refusal(blame, 451)) else {
@@ -147,13 +148,32 @@ fn a_refusal_is_the_end_and_everything_else_is_tried_again() {
     let delivered = step(
         Outcome::Delivered { reply },
         (one, Some("TLS 1.3")),
-        NOW,
-        0.0,
+        &onprem,
+        (NOW, 0.0),
     );
     assert!(matches!(
         delivered,
         ReplayStep::Delivered { tls: Some(_), .. }
     ));
+}
+
+/// As for other mail: a platform that stores a message and then cuts the connection gets a copy with
+/// each attempt.
+#[test]
+fn what_may_have_arrived_is_replayed_more_and_more_seldom() {
+    let onprem = DeliveryTarget::Backend(BackendId::new("onprem"));
+    let mut one = job(None).recipients[0].clone();
+    for (attempts, expected) in [(0, 30), (1, 300), (2, 900), (3, 1_800), (9, 3_600)] {
+        one.was.attempts = attempts;
+        let mut failure = Failure::without_reply(Blame::Backend, "cut after the dot");
+        failure.uncertain = true;
+        let step = step(Outcome::Failed(failure), (&one, None), &onprem, (NOW, 0.0));
+        let ReplayStep::Deferred { counts, due, .. } = step else {
+            panic!("{step:?}");
+        };
+        let told = (counts, due.since(NOW).as_secs());
+        assert_eq!(told, (true, expected), "{attempts}");
+    }
 }
 
 #[test]
