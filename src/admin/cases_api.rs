@@ -107,7 +107,8 @@ pub struct CaseReleased {
     pub id: CaseId,
     /// The trial with the first recipient.
     pub trial: CaseTrial,
-    /// Recipients that are still held.
+    /// Recipients that are still held in it: of a case that is released those who could not be
+    /// taken out of it, or were refused since.
     pub recipients: u64,
 }
 
@@ -244,7 +245,7 @@ impl Admin {
         // An older release says nothing about those who were refused since.
         let trial = trial.filter(|trial| match trial.outcome {
             TrialOutcome::Trying | TrialOutcome::Refused { .. } => true,
-            TrialOutcome::Released { at } | TrialOutcome::HeldOn { at, .. } => case.since <= at,
+            TrialOutcome::Released { at, .. } | TrialOutcome::HeldOn { at, .. } => case.since <= at,
         });
         Ok(CaseView {
             id: case.id,

@@ -161,7 +161,11 @@ impl Page {
             TrialOutcome::Refused { what, .. } => {
                 format!("{by}; the first message was refused again, so the rest stays: {what}")
             }
-            TrialOutcome::Released { .. } => format!("{by}; the first message was accepted"),
+            outcome @ TrialOutcome::Released { .. } => {
+                let mut told = vec![format!("{by}; the first message was accepted")];
+                told.extend(outcome.held_on());
+                visible(&told.join("; "))
+            }
             outcome @ TrialOutcome::HeldOn { .. } => {
                 format!("{by}; {}", visible(&outcome.held_on().join("; ")))
             }
@@ -173,10 +177,12 @@ impl Page {
 pub(super) fn text_of(released: &CaseReleased) -> String {
     let first = format!("{} went first", released.trial.id);
     match &released.trial.outcome {
-        TrialOutcome::Released { .. } => Page::paragraph(&format!(
-            "{first} and was accepted: case {} is released",
-            released.id
-        )),
+        outcome @ TrialOutcome::Released { .. } => {
+            let done = format!("{first} and was accepted: case {} is released", released.id);
+            let mut told = vec![done];
+            told.extend(outcome.held_on());
+            Page::paragraph(&visible(&told.join("; "))) + &still_in_it(released)
+        }
         TrialOutcome::Refused { what, .. } => {
             let stands = format!(
                 "{first} and was refused again: case {} stands, {} held",
@@ -184,17 +190,33 @@ pub(super) fn text_of(released: &CaseReleased) -> String {
             );
             Page::paragraph(&stands) + &Page::paragraph(what)
         }
-        outcome @ TrialOutcome::HeldOn { .. } => Page::paragraph(&format!(
-            "case {} is released, and none of it could be tried: {}",
-            released.id,
-            visible(&outcome.held_on().join("; "))
-        )),
+        outcome @ TrialOutcome::HeldOn { .. } => {
+            let told = format!(
+                "case {} is released, and none of it could be tried: {}",
+                released.id,
+                visible(&outcome.held_on().join("; "))
+            );
+            Page::paragraph(&told) + &still_in_it(released)
+        }
         TrialOutcome::Trying => Page::paragraph(&format!(
             "{first} and is not decided yet: when it is accepted the other {} follow; \
              `tideover cases show {}` tells",
             released.recipients, released.id
         )),
     }
+}
+
+/// Whom a case still has though it is released; nothing when there is nobody.
+fn still_in_it(released: &CaseReleased) -> String {
+    if released.recipients == 0 {
+        return String::new();
+    }
+    Page::paragraph(&format!(
+        "still in the case: {}, who could not be taken out of it or were refused since; \
+         `tideover cases show {}` tells",
+        many(released.recipients, "recipient"),
+        released.id
+    ))
 }
 
 /// `cases bounce`.

@@ -187,7 +187,10 @@ fn outcomes() -> [TrialOutcome; 3] {
             what: what.to_owned(),
             at: NOW,
         },
-        TrialOutcome::Released { at: NOW },
+        TrialOutcome::Released {
+            still_held: [("h1".to_owned(), 2)].into(),
+            at: NOW,
+        },
     ]
 }
 
@@ -233,6 +236,21 @@ fn cases_and_their_trials_fit() {
         "case f993269bb666 is released, and none of it could be tried: 7 recipients wait on \
          because of the move of example.org; 1 recipient waits on because of hold h1"
     );
+    // What could not be released is told, also behind one that was accepted.
+    for outcome in [outcomes()[2].clone(), held_on.trial.outcome.clone()] {
+        let left = CaseReleased {
+            trial: trial(outcome),
+            recipients: 2,
+            ..held_on.clone()
+        };
+        let text = text_of(&left);
+        fits(&text);
+        assert!(words(&text).contains("because of hold h1"), "{text}");
+        assert!(
+            words(&text).contains("still in the case: 2 recipients"),
+            "{text}"
+        );
+    }
     let text = page().cases(CaseKind::Open, &[case(held_on.trial.outcome)]);
     fits(&text);
     assert!(

@@ -19,7 +19,7 @@ use super::tally::Tally;
 use crate::base::Timestamp;
 use crate::mail::{Envelope, HoldReason, RecipientEvent, RecipientState, SpoolId};
 use crate::route::{Candidate, Selection};
-use crate::spool::SpoolError;
+use crate::spool::{SpoolError, StoredMessage};
 
 /// Messages that are looked at in one page.
 const PAGE: usize = 200;
@@ -173,6 +173,27 @@ impl Queue {
         all.map(|()| tally)
     }
 
+    /// A message to whose recipients something is to be done; `None`, with a line in the log, also
+    /// when it cannot be read.
+    pub(super) async fn message_for_order(
+        &self,
+        id: SpoolId,
+    ) -> Result<Option<StoredMessage>, SpoolError> {
+        // The disk is read in this thread: the others want it too.
+        tokio::task::yield_now().await;
+        match self.0.parts.spool.message(id) {
+            Err(
+                error @ (SpoolError::Index(_) | SpoolError::Closed | SpoolError::Rebuilding(_)),
+            ) => Err(error),
+            // One that cannot be read keeps nobody from the others.
+            Err(error) => {
+                tracing::error!(%id, %error, "waiting mail cannot be read; see `spool verify`");
+                Ok(None)
+            }
+            found => found,
+        }
+    }
+
     /// Does it to recipients of one message.
     async fn perform_one(
         &self,
@@ -180,19 +201,8 @@ impl Queue {
         pick: &Pick,
         id: SpoolId,
     ) -> Result<Tally, SpoolError> {
-        // The disk is read in this thread: the others want it too.
-        tokio::task::yield_now().await;
-        let message = match self.0.parts.spool.message(id) {
-            Ok(Some(message)) => message,
-            Ok(None) => return Ok(Tally::default()),
-            Err(
-                error @ (SpoolError::Index(_) | SpoolError::Closed | SpoolError::Rebuilding(_)),
-            ) => return Err(error),
-            // One that cannot be read keeps nobody from the others.
-            Err(error) => {
-                tracing::error!(%id, %error, "waiting mail cannot be read; see `spool verify`");
-                return Ok(Tally::default());
-            }
+        let Some(message) = self.message_for_order(id).await? else {
+            return Ok(Tally::default());
         };
         let envelope = &message.envelope;
         let meant = |number: u16, state: &RecipientState| {
@@ -307,10 +317,8 @@ impl Queue {
         if !matches!(order.deed, Deed::Release | Deed::Resume) {
             return held;
         }
-        let now = self.0.parts.clock.now();
         for (number, state) in done {
-            let released = event(order, state, now).and_then(|event| state.apply(&event, now).ok());
-            let again = released.and_then(|state| self.withheld(id, envelope, *number, &state));
+            let again = self.held_after(order, id, envelope, (*number, state));
             let Some(reason) = again else { continue };
             match held.iter_mut().find(|(other, _)| *other == reason) {
                 Some((_, numbers)) => numbers.push(*number),
@@ -318,6 +326,20 @@ impl Queue {
             }
         }
         held
+    }
+
+    /// The rule or move that holds a recipient as soon as an order is carried out.
+    pub(super) fn held_after(
+        &self,
+        order: &Order,
+        id: SpoolId,
+        envelope: &Envelope,
+        (number, state): (u16, &RecipientState),
+    ) -> Option<HoldReason> {
+        let now = self.0.parts.clock.now();
+        let released = event(order, state, now)?;
+        let released = state.apply(&released, now).ok()?;
+        self.withheld(id, envelope, number, &released)
     }
 
     fn events(

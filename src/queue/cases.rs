@@ -16,6 +16,8 @@ use crate::base::Timestamp;
 use crate::mail::{CaseId, CaseKey, CaseKind, RecipientEvent, RecipientState, SpoolId};
 use crate::spool::{CaseMember, SpoolError};
 
+mod releasing;
+
 /// The room under which the facts stand in the log.
 const ROOM: &str = "queue";
 /// The beginning of their keys; the name of the case follows.
@@ -55,10 +57,13 @@ pub enum TrialOutcome {
     },
     /// It was accepted, and the rest is released.
     Released {
+        /// How many of the rest wait on by what: a hold, or `@domain` of a move.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        still_held: BTreeMap<String, u64>,
         /// When.
         at: Timestamp,
     },
-    /// Nobody could be tried: all of them are released, and wait on by a move or a hold.
+    /// Nobody could be tried: those whom a move or a hold holds are released, and wait on.
     HeldOn {
         /// How many recipients wait on by what: a hold, or `@domain` of a move.
         still_held: BTreeMap<String, u64>,
@@ -71,7 +76,7 @@ impl TrialOutcome {
     /// Who waits on, and by what, for people; without a full stop. Nobody, mostly.
     #[must_use]
     pub fn held_on(&self) -> Vec<String> {
-        let Self::HeldOn { still_held, .. } = self else {
+        let (Self::HeldOn { still_held, .. } | Self::Released { still_held, .. }) = self else {
             return Vec::new();
         };
         let tally = Tally {
@@ -83,81 +88,6 @@ impl TrialOutcome {
 }
 
 impl Queue {
-    /// Releases a case: one recipient first, the rest when it is accepted. `None` when there is no
-    /// such case. A release that is under way already is returned as it is. Whom a move or a hold
-    /// holds by now cannot be tried: he is released from the case, and waits for that.
-    ///
-    /// # Errors
-    /// When the spool fails.
-    pub async fn release_case(
-        &self,
-        case: CaseId,
-        actor: &str,
-        reason: &str,
-    ) -> Result<Option<CaseTrial>, SpoolError> {
-        // Two who say it at once begin one trial.
-        let _one_at_a_time = self.0.releasing.lock().await;
-        let spool = &self.0.parts.spool;
-        let (mut last, mut held) = (None, Tally::default());
-        if let Some(present) = self.case_trial(case)?
-            && present.outcome == TrialOutcome::Trying
-            && (self.is_waiting(&present)? || self.tries().is_releasing(case))
-        {
-            return Ok(Some(present));
-        }
-        loop {
-            let members = spool.case_members(CaseKind::Open, case, last, 1)?;
-            let Some(first) = members.first().copied() else {
-                return self.held_on(case, held.still_held).await;
-            };
-            let trial = CaseTrial {
-                actor: actor.to_owned(),
-                reason: reason.to_owned(),
-                at: self.0.parts.clock.now(),
-                id: first.id,
-                recipient: first.recipient,
-                outcome: TrialOutcome::Trying,
-            };
-            self.note_trial(case, &trial).await?;
-            let name = (first.id, first.recipient);
-            self.tries().cases.insert(name, case);
-            let number = first.recipient;
-            let only_this: Pick = std::sync::Arc::new(move |one| one.number == number);
-            let order = release(actor, reason);
-            let done = self.perform_page(&order, &only_this, Place::At(first.id));
-            let done = done.await?;
-            if done.recipients > 0 {
-                self.try_first(first)?;
-                return Ok(Some(trial));
-            }
-            // Somebody else has it, or a move or a hold: the next one will do.
-            self.tries().cases.remove(&name);
-            held.add(done);
-            last = Some(first);
-        }
-    }
-
-    /// Nobody of a case was left to be tried: those of whom `still_held` tells were released, and
-    /// that is what was done. `None` when there are none.
-    async fn held_on(
-        &self,
-        case: CaseId,
-        still_held: BTreeMap<String, u64>,
-    ) -> Result<Option<CaseTrial>, SpoolError> {
-        if still_held.is_empty() {
-            return Ok(None);
-        }
-        let Some(mut trial) = self.case_trial(case)? else {
-            return Ok(None);
-        };
-        let at = self.0.parts.clock.now();
-        tracing::warn!(%case, actor = %trial.actor, ?still_held, "released: all of it waits on");
-        trial.outcome = TrialOutcome::HeldOn { still_held, at };
-        self.note_trial(case, &trial).await?;
-        self.0.case_news.notify_waiters();
-        Ok(Some(trial))
-    }
-
     /// Waits until the release of a case is decided, but no longer than `patience`.
     ///
     /// # Errors
@@ -283,7 +213,7 @@ impl Queue {
         let order = release(&trial.actor, &trial.reason);
         let of_the_case: Pick = std::sync::Arc::new(move |one| is_of(one.state, case));
         let now = self.0.parts.clock.now();
-        let mut last = None;
+        let (mut last, mut all) = (None, Tally::default());
         loop {
             let ids = self.next_messages(case, &mut last, now)?;
             if ids.is_empty() {
@@ -294,11 +224,15 @@ impl Queue {
                 .into_iter()
                 .map(|id| self.perform_page(&order, &of_the_case, Place::At(id)));
             for done in join_all(pages).await {
-                done?;
+                all.add(done?);
             }
         }
         if !self.stopping() {
-            trial.outcome = TrialOutcome::Released { at: now };
+            let still_held = all.still_held;
+            trial.outcome = TrialOutcome::Released {
+                still_held,
+                at: now,
+            };
             self.note_trial(case, &trial).await?;
             tracing::warn!(%case, actor = %trial.actor, "released: the first one was accepted");
         }

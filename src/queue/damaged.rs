@@ -50,9 +50,11 @@ impl Queue {
         }
         self.set_damaged_aside(id, &what).await;
         let reason = HoldReason::Damaged { what };
-        spool
-            .record(id, waiting, RecipientEvent::Held { reason })
-            .await
+        let event = RecipientEvent::Held { reason };
+        spool.record(id, waiting.clone(), event.clone()).await?;
+        // It may be the first one of a case: somebody waits to hear what became of it.
+        self.tried(id, &waiting, &event).await;
+        Ok(())
     }
 
     /// Holds the waiting mail that is known as damaged, also what waits behind a backend that takes

@@ -144,7 +144,9 @@ impl Queue {
         };
         let people = u16::try_from(people).unwrap_or(u16::MAX);
         let event = RecipientEvent::Expanded { into, people };
-        spool.record(id, vec![group.number], event).await?;
+        spool.record(id, vec![group.number], event.clone()).await?;
+        // It may be the first one of a case: somebody waits to hear what became of it.
+        self.tried(id, &[group.number], &event).await;
         metrics::counter!(names::GROUPS_EXPANDED).increment(1);
         Ok(())
     }

@@ -47,18 +47,30 @@ impl Queue {
             // Somebody else has it: its route is asked for again.
             return;
         }
-        let spool = &self.0.parts.spool;
-        let held = match spool.state(id, number) {
-            Ok(Some(RecipientState::Queued { .. })) => {
-                let event = RecipientEvent::Held { reason };
-                spool.record(id, vec![number], event).await
-            }
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = held {
+        if let Err(error) = self.hold_queued(id, number, reason).await {
             tracing::error!(%id, number, %error, "a recipient could not be held");
         }
+    }
+
+    /// Holds a recipient that is in our hands, if it is queued still.
+    async fn hold_queued(
+        &self,
+        id: SpoolId,
+        number: u16,
+        reason: HoldReason,
+    ) -> Result<(), SpoolError> {
+        let spool = &self.0.parts.spool;
+        if !matches!(
+            spool.state(id, number)?,
+            Some(RecipientState::Queued { .. })
+        ) {
+            return Ok(());
+        }
+        let event = RecipientEvent::Held { reason };
+        spool.record(id, vec![number], event.clone()).await?;
+        // It may be the first one of a case: somebody waits to hear what became of it.
+        self.tried(id, &[number], &event).await;
+        Ok(())
     }
 
     /// The event that holds a recipient, if a rule or a move does.

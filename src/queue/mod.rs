@@ -165,10 +165,8 @@ struct Inner {
     begun: tokio::time::Instant,
     /// Attempts that find something out.
     tries: Mutex<Tries>,
-    /// The release of a case is decided.
+    /// The release of a case is decided, or has begun.
     case_news: Notify,
-    /// One begins the release of a case at a time.
-    releasing: tokio::sync::Mutex<()>,
     /// Wakes the loader.
     wake: Notify,
     /// Rings when recipients are free again.
@@ -203,7 +201,6 @@ impl Queue {
             begun: tokio::time::Instant::now(),
             tries: Mutex::default(),
             case_news: Notify::new(),
-            releasing: tokio::sync::Mutex::default(),
             wake: Notify::new(),
             freed: Notify::new(),
             group_looks: Mutex::default(),

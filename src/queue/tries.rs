@@ -25,6 +25,8 @@ pub(super) struct Tries {
     probing: BTreeMap<BackendId, (SpoolId, u16)>,
     /// The first recipients of cases that are to be released.
     pub(super) cases: BTreeMap<(SpoolId, u16), CaseId>,
+    /// Cases of which it is being found out who goes first.
+    pub(super) beginning: HashSet<CaseId>,
     /// Cases whose first recipient was accepted; the others follow just now.
     pub(super) following: HashSet<CaseId>,
 }

@@ -1,62 +1,15 @@
-use std::sync::Arc;
-
 use super::*;
-use crate::backend::{BackendOptions, Board, Hosts, Override, Signal, Wish};
-use crate::base::{Boxed, Clock, Entropy, Shutdown};
-use crate::directory::{Directory, DirectoryHandle};
-use crate::mail::{Channel, Failure, Said, Transport};
-use crate::queue::{Options, Parts, samples};
-use crate::route::{RouteOptions, Router};
+use crate::backend::{Override, Signal, Wish};
+use crate::mail::{Failure, Said};
+use crate::queue::samples;
 use crate::smtp::Reply;
-use crate::spool::{self, Spool};
-
-/// A network without a way out.
-#[derive(Debug)]
-struct NoWay;
-
-impl Transport for NoWay {
-    fn open<'a>(&'a self, _: &'a DeliveryTarget) -> Boxed<'a, Result<Box<dyn Channel>, Failure>> {
-        Box::pin(async { Err(Failure::without_reply(Blame::Backend, "no way")) })
-    }
-}
-
-/// A queue that is not started, with one backend.
-fn queue(folder: &std::path::Path, cloud: &BackendId) -> (Queue, Board) {
-    let opened = Spool::open(
-        spool::Options {
-            min_free: 0,
-            ..spool::Options::new(folder)
-        },
-        spool::World::system(),
-    )
-    .unwrap();
-    let hosts = Hosts::List(vec!["192.0.2.1:25".to_owned()]);
-    let mut backend = BackendOptions::new(cloud.clone(), hosts);
-    backend.probe.interval = std::time::Duration::ZERO;
-    let board = Board::new(&[backend], Clock::system());
-    let directory = DirectoryHandle::new(Directory::builder(Vec::new()).finish());
-    let parts = Parts {
-        spool: opened.spool,
-        router: Router::new(directory, board.clone(), RouteOptions::default()),
-        transport: Arc::new(NoWay),
-        clock: Clock::system(),
-        entropy: Entropy::system(),
-        shutdown: Shutdown::new(),
-    };
-    let options = Options {
-        hostname: "mx.example.org".to_owned(),
-        delay_notice_after: None,
-        finals: Vec::new(),
-        backends: BTreeMap::new(),
-    };
-    (Queue::new(parts, options), board)
-}
 
 #[tokio::test]
 async fn a_backend_that_takes_no_mail_gets_trials_at_most() {
     let folder = tempfile::tempdir().unwrap();
     let cloud = BackendId::new("cloud");
-    let (queue, board) = queue(folder.path(), &cloud);
+    let idle = samples::idle(folder.path(), &cloud);
+    let (queue, board) = (&idle.queue, &idle.board);
     let target = DeliveryTarget::Backend(cloud.clone());
     let job = |id| {
         samples::job(

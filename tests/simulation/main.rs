@@ -39,6 +39,7 @@ mod platforms;
 mod recovery;
 mod rehearsal;
 mod rejecting;
+mod releases;
 mod repeats;
 mod replays;
 mod replays_desk;

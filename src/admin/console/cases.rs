@@ -43,7 +43,7 @@ impl Case {
                     "trouble",
                     format!("tried {}, and refused again", moments.since(*at)),
                 ),
-                TrialOutcome::Released { at } => {
+                TrialOutcome::Released { at, .. } => {
                     ("done", format!("released {}", moments.since(*at)))
                 }
                 TrialOutcome::HeldOn { at, .. } => (
@@ -158,20 +158,26 @@ pub(super) async fn release(
     let id = escaped(&id);
     let path = format!("/api/cases/{id}/release");
     let released: CaseReleased = console.ask(&sent.asker).post(&path, &order).await?;
+    let shell = || console.shell(&sent.asker, Here::Cases, "Case");
     match released.trial.outcome {
-        TrialOutcome::Released { .. } => show(&ActedPage {
-            shell: console.shell(&sent.asker, Here::Cases, "Case"),
-            headline: format!("Case {} is released.", released.id),
-            lines: vec!["One message of it was taken; the others are in the queue.".to_owned()],
-            next: None,
-        }),
+        TrialOutcome::Released { .. } => {
+            let taken = "One message of it was taken; the others are in the queue.";
+            let mut lines = vec![taken.to_owned()];
+            lines.extend(left_over(&released));
+            show(&ActedPage {
+                shell: shell(),
+                headline: format!("Case {} is released.", released.id),
+                lines,
+                next: None,
+            })
+        }
         TrialOutcome::HeldOn { .. } => show(&ActedPage {
-            shell: console.shell(&sent.asker, Here::Cases, "Case"),
+            shell: shell(),
             headline: format!(
                 "Case {} is released; none of it could be tried.",
                 released.id
             ),
-            lines: held_on(&released.trial.outcome),
+            lines: left_over(&released),
             next: None,
         }),
         TrialOutcome::Trying => Ok(see_other(&format!("/cases/{id}?done=trying"))),
@@ -179,10 +185,17 @@ pub(super) async fn release(
     }
 }
 
-/// Who waits on, as sentences.
-fn held_on(outcome: &TrialOutcome) -> Vec<String> {
-    let told = outcome.held_on().into_iter();
-    told.map(|told| format!("{}.", visible(&told))).collect()
+/// Who waits on, and who is still in it, as sentences.
+fn left_over(released: &CaseReleased) -> Vec<String> {
+    let told = released.trial.outcome.held_on().into_iter();
+    let mut lines: Vec<String> = told.map(|told| format!("{}.", visible(&told))).collect();
+    if released.recipients > 0 {
+        lines.push(format!(
+            "Still in the case: {}. They could not be taken out of it, or were refused since.",
+            grouped(released.recipients)
+        ));
+    }
+    lines
 }
 
 pub(super) async fn bounce(
