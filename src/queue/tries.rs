@@ -10,7 +10,7 @@ use super::settle::{counts_as_rejected, denies_relay, is_refused_content};
 use super::state::{Job, JobRecipient, Source, Waited};
 use crate::backend::Doubt;
 use crate::base::Timestamp;
-use crate::mail::{BackendId, Blame, CaseId, CaseKey, DeliveryTarget, Outcome, SpoolId};
+use crate::mail::{BackendId, Blame, CaseId, CaseKey, DeliveryTarget, Failure, Outcome, SpoolId};
 use crate::route::{Decision, Mail};
 use crate::smtp::Mailbox;
 use crate::spool::{Due, SpoolError};
@@ -114,7 +114,6 @@ impl Queue {
             }
         }
         if outcomes.iter().any(is_taken) {
-            board.report_taken(backend);
             board.report_accepted(backend);
             board.report_sender(backend, &sender_of(job));
             return;
@@ -123,34 +122,42 @@ impl Queue {
             let Outcome::Failed(failure) = outcome else {
                 continue;
             };
-            if !failure.is_permanent() && failure.blame != Blame::Backend {
-                let who = recipient.address.key();
-                board.report_put_off(backend, &who, &failure.what);
-            }
-            let case = CaseKey::of(backend, failure);
-            let opened = if is_refused_content(failure) {
-                board.report_content(backend, &case, &sender_of(job))
-            } else if counts_as_rejected(failure) && is_known(job, recipient) {
-                // Refused for himself, he was at RCPT.
-                if failure.blame == Blame::Recipient {
-                    let named = recipient.address.to_string();
-                    board.note_refused_at_rcpt(backend, &case, &named);
-                }
-                board.report_refused(backend, &case, &recipient.address.key())
-            } else if denies_relay(failure) {
-                board.report_not_relayed(backend, &case, &recipient.address.key())
-            } else {
-                continue;
-            };
-            if opened {
+            if self.tell_failure(backend, job, (recipient, failure)) {
                 // When it takes mail again it is not overrun.
                 self.state().fail(target);
             }
-            // A refused message says nothing more about its other recipients.
+            // What is said of a message says nothing more about its other recipients.
             if failure.blame == Blame::Message {
                 break;
             }
         }
+    }
+
+    /// Tells the board why a recipient did not get his mail. Has the backend begun to reject?
+    fn tell_failure(
+        &self,
+        backend: &BackendId,
+        job: &Job,
+        (recipient, failure): (&JobRecipient, &Failure),
+    ) -> bool {
+        let board = self.0.parts.router.board();
+        let who = recipient.address.key();
+        if !failure.is_permanent() && failure.blame != Blame::Backend {
+            board.report_put_off(backend, &who, &failure.what);
+        }
+        let case = CaseKey::of(backend, failure);
+        if is_refused_content(failure) {
+            return board.report_content(backend, &case, &sender_of(job));
+        }
+        if counts_as_rejected(failure) && is_known(job, recipient) {
+            // Refused for himself, he was at RCPT.
+            if failure.blame == Blame::Recipient {
+                let named = recipient.address.to_string();
+                board.note_refused_at_rcpt(backend, &case, &named);
+            }
+            return board.report_refused(backend, &case, &who);
+        }
+        denies_relay(failure) && board.report_not_relayed(backend, &case, &who)
     }
 
     /// Gives each rejecting backend its trial, when it is time; returns when to ask again.

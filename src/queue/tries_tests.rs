@@ -1,5 +1,5 @@
 use super::*;
-use crate::backend::{Override, Signal, Wish};
+use crate::backend::{Health, Override, Signal, Wish};
 use crate::mail::{Failure, Said};
 use crate::queue::samples;
 use crate::smtp::Reply;
@@ -54,4 +54,53 @@ async fn a_backend_that_takes_no_mail_gets_trials_at_most() {
     assert_eq!(may(), (false, false), "it is down");
     let stranger = DeliveryTarget::Domain("far.example".to_owned());
     assert!(queue.may_go(&stranger, &other), "nobody watches strangers");
+}
+
+/// Breaks of a connection are none in a row when mail is taken in between, whoever's it is: of a
+/// replay nobody else hears.
+#[tokio::test]
+async fn what_is_taken_in_between_ends_a_row_of_failures() {
+    let folder = tempfile::tempdir().unwrap();
+    let cloud = BackendId::new("cloud");
+    let idle = samples::idle(folder.path(), &cloud);
+    let target = DeliveryTarget::Backend(cloud.clone());
+    let broken = Failure::without_reply(Blame::Backend, "connection lost");
+    let broken = Outcome::Failed(broken);
+    let reply = Reply::new(250, (2, 0, 0), "ok");
+    let taken = Outcome::Delivered { reply };
+    for time in 1..=8 {
+        for outcome in [&broken, &taken] {
+            idle.queue
+                .tell_board(&target, std::slice::from_ref(outcome));
+        }
+        let health = idle.board.health(&cloud).unwrap();
+        assert_eq!(health.health, Health::Up, "{time}: {}", health.reason);
+    }
+}
+
+/// A message that is put off as a whole is one attempt, to however many people it goes.
+#[tokio::test]
+async fn a_message_that_is_put_off_counts_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let cloud = BackendId::new("cloud");
+    let idle = samples::idle(folder.path(), &cloud);
+    let target = DeliveryTarget::Backend(cloud.clone());
+    let health_behind = |id: u64| {
+        let numbers = [0, 1, 2, 3, 4];
+        let id = SpoolId::from_u64(id);
+        let mut job = samples::job(id, Source::Fresh, "ann@example.org", &numbers);
+        for recipient in &mut job.recipients {
+            let address = format!("user{}of{id}@example.org", recipient.number);
+            recipient.address = address.parse().unwrap();
+        }
+        let later = Reply::parse(&["451 4.7.1 Come later"]).unwrap();
+        let outcome = Outcome::Failed(Failure::replied(Blame::Message, later));
+        let outcomes = vec![outcome; job.recipients.len()];
+        idle.queue.tell_breaker(&target, &job, &outcomes);
+        idle.board.health(&cloud).unwrap().health
+    };
+    for message in 1..=4 {
+        assert_eq!(health_behind(message), Health::Up, "{message}");
+    }
+    assert_eq!(health_behind(5), Health::Slow, "five messages");
 }

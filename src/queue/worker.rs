@@ -336,9 +336,7 @@ impl Queue {
 
     fn measure(&self, target: &DeliveryTarget, source: Source, outcomes: &[Outcome]) {
         if let (DeliveryTarget::Backend(backend), Source::Backlog) = (target, source) {
-            let delivered = outcomes
-                .iter()
-                .filter(|outcome| matches!(outcome, Outcome::Delivered { .. }));
+            let delivered = outcomes.iter().filter(|outcome| is_delivered(outcome));
             self.count_speed(backend, delivered.count());
         }
     }
@@ -356,7 +354,7 @@ impl Queue {
     }
 
     /// Health signals and the window of the next hop; returns how long to leave it alone.
-    fn tell_board(&self, target: &DeliveryTarget, outcomes: &[Outcome]) -> Duration {
+    pub(super) fn tell_board(&self, target: &DeliveryTarget, outcomes: &[Outcome]) -> Duration {
         let trouble = outcomes.iter().find_map(|outcome| match outcome {
             Outcome::Failed(failure) if failure.blame == Blame::Backend => Some(failure),
             Outcome::Failed(_) | Outcome::Delivered { .. } => None,
@@ -380,7 +378,12 @@ impl Queue {
         }
         if let DeliveryTarget::Backend(backend) = target {
             let signal = trouble.map_or(Signal::Good, |failure| Signal::Bad(failure.clone()));
-            self.0.parts.router.board().report(backend, signal);
+            let board = self.0.parts.router.board();
+            board.report(backend, signal);
+            // Whoever's mail it is, also that of a replay, whose failures count as well.
+            if outcomes.iter().any(is_delivered) {
+                board.report_taken(backend);
+            }
         }
         trouble.map_or(Duration::ZERO, |failure| {
             if asks_to_slow_down(failure) {
@@ -445,6 +448,10 @@ impl Queue {
         }
         true
     }
+}
+
+const fn is_delivered(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Delivered { .. })
 }
 
 /// What a delivery tells its worker.
