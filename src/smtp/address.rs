@@ -66,17 +66,7 @@ impl FromStr for Domain {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        let text = text.strip_suffix('.').unwrap_or(text);
-        let valid = if text.starts_with('[') {
-            is_literal(text)
-        } else {
-            is_domain_name(text)
-        };
-        if valid {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(AddressError::Domain)
-        }
+        Self::recorded(text).and_then(Self::checked)
     }
 }
 
@@ -172,8 +162,48 @@ impl fmt::Display for Mailbox {
 impl FromStr for Mailbox {
     type Err = AddressError;
 
-    /// RFC 5321 §4.1.2: `Mailbox = Local-part "@" ( Domain / address-literal )`.
     fn from_str(text: &str) -> Result<Self, AddressError> {
+        Self::recorded(text).and_then(Self::checked)
+    }
+}
+
+/// What stands in records, and is read by the rules of the versions that took it: a record that
+/// cannot be read any more would stop whatever reads the log. What somebody says now has to pass
+/// [`Recorded::checked`], too.
+trait Recorded: Sized {
+    fn recorded(text: &str) -> Result<Self, AddressError>;
+
+    fn checked(self) -> Result<Self, AddressError>;
+}
+
+impl Recorded for Domain {
+    fn recorded(text: &str) -> Result<Self, AddressError> {
+        let text = text.strip_suffix('.').unwrap_or(text);
+        let valid = if text.starts_with('[') {
+            is_literal(text)
+        } else {
+            is_domain_name(text)
+        };
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(AddressError::Domain)
+        }
+    }
+
+    /// Of full stops and signs alone no host has a name.
+    fn checked(self) -> Result<Self, AddressError> {
+        if self.0.chars().any(char::is_alphanumeric) {
+            Ok(self)
+        } else {
+            Err(AddressError::Domain)
+        }
+    }
+}
+
+impl Recorded for Mailbox {
+    /// RFC 5321 §4.1.2: `Mailbox = Local-part "@" ( Domain / address-literal )`.
+    fn recorded(text: &str) -> Result<Self, AddressError> {
         if text.len() > limits::PATH {
             return Err(AddressError::TooLong);
         }
@@ -186,8 +216,13 @@ impl FromStr for Mailbox {
         }
         Ok(Self {
             local: local.to_owned(),
-            domain: domain.unwrap_or_default().parse()?,
+            domain: Domain::recorded(domain.unwrap_or_default())?,
         })
+    }
+
+    fn checked(self) -> Result<Self, AddressError> {
+        let domain = self.domain.checked()?;
+        Ok(Self { domain, ..self })
     }
 }
 
@@ -222,10 +257,23 @@ impl FromStr for ReversePath {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
+        Self::recorded(text).and_then(Self::checked)
+    }
+}
+
+impl Recorded for ReversePath {
+    fn recorded(text: &str) -> Result<Self, AddressError> {
         if text.is_empty() {
             Ok(Self::Null)
         } else {
-            text.parse().map(Self::Mailbox)
+            Mailbox::recorded(text).map(Self::Mailbox)
+        }
+    }
+
+    fn checked(self) -> Result<Self, AddressError> {
+        match self {
+            Self::Null => Ok(Self::Null),
+            Self::Mailbox(mailbox) => mailbox.checked().map(Self::Mailbox),
         }
     }
 }
@@ -302,9 +350,7 @@ fn is_domain_name(text: &str) -> bool {
                     || (!c.is_ascii() && !c.is_control() && !c.is_whitespace())
             })
     };
-    text.chars().any(char::is_alphanumeric)
-        && text.len() <= limits::DOMAIN
-        && text.split('.').all(label)
+    !text.is_empty() && text.len() <= limits::DOMAIN && text.split('.').all(label)
 }
 
 fn is_literal(text: &str) -> bool {
@@ -340,7 +386,7 @@ macro_rules! serde_as_text {
         impl<'de> Deserialize<'de> for $kind {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = Cow::<'_, str>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
+                Self::recorded(&text).map_err(serde::de::Error::custom)
             }
         }
     )+};
@@ -349,95 +395,5 @@ macro_rules! serde_as_text {
 serde_as_text!(Domain, Mailbox, ReversePath);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Else a stranger who writes the dot gets past a hold of the domain.
-    #[test]
-    fn the_dot_of_the_root_makes_no_other_domain() {
-        for (written, kept, key) in [
-            ("Ann@Example.ORG.", "Ann@Example.ORG", "ann@example.org"),
-            (
-                "ann@bücher.example.",
-                "ann@bücher.example",
-                "ann@xn--bcher-kva.example",
-            ),
-            (
-                "ann@example.org\u{3002}",
-                "ann@example.org\u{3002}",
-                "ann@example.org",
-            ),
-            (
-                "ann@example\u{ff0e}org",
-                "ann@example\u{ff0e}org",
-                "ann@example.org",
-            ),
-        ] {
-            let mailbox: Mailbox = written.parse().unwrap();
-            assert_eq!(
-                (mailbox.to_string().as_str(), mailbox.key().as_str()),
-                (kept, key)
-            );
-        }
-        for wrong in [
-            "ann@.",
-            "ann@example.org..",
-            "ann@[192.0.2.1]x.",
-            "ann@\u{3002}.",
-        ] {
-            let parsed = wrong.parse::<Mailbox>();
-            assert!(
-                parsed.is_err() || !parsed.unwrap().key().ends_with('@'),
-                "{wrong}"
-            );
-        }
-    }
-
-    #[test]
-    fn takes_what_the_standard_takes() {
-        for text in [
-            "ann@example.org",
-            "ann+tag@sub.example.org",
-            "\"ann b\"@example.org",
-            "\"a\\\"b@c\"@example.org",
-            "ann@[192.0.2.1]",
-            "ann@[IPv6:2001:db8::1]",
-            "bücher@bücher.example",
-            "a/b=c?d@example.org",
-            "IMCEAEX-_O=ORG_OU=X+20Y@example.org",
-        ] {
-            let mailbox: Mailbox = text.parse().unwrap();
-            assert_eq!(mailbox.to_string(), text);
-        }
-    }
-
-    #[test]
-    fn refuses_what_is_none() {
-        for text in [
-            "",
-            "ann",
-            "@example.org",
-            "ann@",
-            "a b@example.org",
-            "ann@exa mple.org",
-            "ann@-x.org",
-            "ann@x..org",
-            "\"ann@example.org",
-            "\"a\"b@example.org",
-            "ann@[1.2.3]",
-            "a\u{7}b@example.org",
-            "a\r\nb@example.org",
-            "<ann@example.org>",
-        ] {
-            assert!(text.parse::<Mailbox>().is_err(), "{text:?} was taken");
-        }
-    }
-
-    #[test]
-    fn the_key_is_the_same_for_every_spelling() {
-        let key = |text: &str| text.parse::<Mailbox>().unwrap().key();
-        assert_eq!(key("Ann@Example.ORG"), "ann@example.org");
-        assert_eq!(key("\"Ann\"@example.org"), "ann@example.org");
-        assert_eq!(key("ann@BÜCHER.example"), "ann@xn--bcher-kva.example");
-    }
-}
+#[path = "address_tests.rs"]
+mod tests;

@@ -2,7 +2,7 @@
 
 use tempfile::TempDir;
 
-use super::tests::{accept, close, delivered, open_in, options};
+use super::tests::{accept, close, delivered, envelope, open_in, options};
 use super::{Offline, Spool, SpoolError, World};
 
 #[tokio::test]
@@ -258,4 +258,25 @@ async fn a_later_format_is_refused() {
         .err()
         .unwrap();
     assert!(matches!(refused, SpoolError::Later(_)), "{refused}");
+}
+
+/// A version before took such a sender from strangers: its record does not keep the index from
+/// being made.
+#[tokio::test]
+async fn a_sender_who_is_refused_today_is_read_in_the_log() {
+    let dir = TempDir::new().unwrap();
+    let (spool, opened) = open_in(options(dir.path()), World::system());
+    let mut odd = envelope(&["bob@example.org"]);
+    odd.from = serde_json::from_str("\"a@_\"").unwrap();
+    let mut draft = spool.draft();
+    draft.append(b"hello\r\n").await.unwrap();
+    let odd = spool.accept(draft, odd).await.unwrap();
+    let next = accept(&spool, &["bob@example.org"], b"next\r\n").await;
+    close(spool, opened).await;
+    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    let (spool, opened) = open_in(options(dir.path()), World::system());
+    let message = spool.message(odd).unwrap().unwrap();
+    assert_eq!(message.envelope.from.to_string(), "a@_");
+    assert!(spool.state(next, 0).unwrap().is_some());
+    close(spool, opened).await;
 }

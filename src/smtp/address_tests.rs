@@ -1,0 +1,104 @@
+use super::*;
+
+/// Else a stranger who writes the dot gets past a hold of the domain.
+#[test]
+fn the_dot_of_the_root_makes_no_other_domain() {
+    for (written, kept, key) in [
+        ("Ann@Example.ORG.", "Ann@Example.ORG", "ann@example.org"),
+        (
+            "ann@bücher.example.",
+            "ann@bücher.example",
+            "ann@xn--bcher-kva.example",
+        ),
+        (
+            "ann@example.org\u{3002}",
+            "ann@example.org\u{3002}",
+            "ann@example.org",
+        ),
+        (
+            "ann@example\u{ff0e}org",
+            "ann@example\u{ff0e}org",
+            "ann@example.org",
+        ),
+    ] {
+        let mailbox: Mailbox = written.parse().unwrap();
+        assert_eq!(
+            (mailbox.to_string().as_str(), mailbox.key().as_str()),
+            (kept, key)
+        );
+    }
+    for wrong in [
+        "ann@.",
+        "ann@example.org..",
+        "ann@[192.0.2.1]x.",
+        "ann@\u{3002}.",
+    ] {
+        let parsed = wrong.parse::<Mailbox>();
+        assert!(
+            parsed.is_err() || !parsed.unwrap().key().ends_with('@'),
+            "{wrong}"
+        );
+    }
+}
+
+/// Versions before took these from strangers.
+#[test]
+fn a_record_is_read_by_the_rules_of_its_time() {
+    let read = |text: &str| serde_json::from_value::<ReversePath>(text.into());
+    for text in ["a@_", "a@\u{2603}", "a@_._"] {
+        assert!(text.parse::<ReversePath>().is_err(), "{text} was taken");
+        assert!(text.parse::<Mailbox>().is_err(), "{text} was taken");
+        assert_eq!(read(text).unwrap().to_string(), text);
+    }
+    for wrong in ["a b@example.org", "a@", "a@x..org", "a\r\nb@example.org"] {
+        assert!(read(wrong).is_err(), "{wrong:?} was read");
+    }
+}
+
+#[test]
+fn takes_what_the_standard_takes() {
+    for text in [
+        "ann@example.org",
+        "ann+tag@sub.example.org",
+        "\"ann b\"@example.org",
+        "\"a\\\"b@c\"@example.org",
+        "ann@[192.0.2.1]",
+        "ann@[IPv6:2001:db8::1]",
+        "bücher@bücher.example",
+        "a/b=c?d@example.org",
+        "IMCEAEX-_O=ORG_OU=X+20Y@example.org",
+    ] {
+        let mailbox: Mailbox = text.parse().unwrap();
+        assert_eq!(mailbox.to_string(), text);
+    }
+}
+
+#[test]
+fn refuses_what_is_none() {
+    for text in [
+        "",
+        "ann",
+        "@example.org",
+        "ann@",
+        "a b@example.org",
+        "ann@exa mple.org",
+        "ann@-x.org",
+        "ann@x..org",
+        "\"ann@example.org",
+        "\"a\"b@example.org",
+        "ann@[1.2.3]",
+        "a\u{7}b@example.org",
+        "a\r\nb@example.org",
+        "<ann@example.org>",
+    ] {
+        assert!(text.parse::<Mailbox>().is_err(), "{text:?} was taken");
+    }
+}
+
+#[test]
+fn the_key_is_the_same_for_every_spelling() {
+    let key = |text: &str| text.parse::<Mailbox>().unwrap().key();
+    assert_eq!(key("Ann@Example.ORG"), "ann@example.org");
+    assert_eq!(key("\"Ann\"@example.org"), "ann@example.org");
+    assert_eq!(key("ann@BÜCHER.example"), "ann@xn--bcher-kva.example");
+}
