@@ -1,7 +1,9 @@
 //! Damage and the tools for a spool at rest.
 
+use bytes::Bytes;
 use tempfile::TempDir;
 
+use super::record::{Kind, Record};
 use super::tests::{accept, close, delivered, envelope, open_in, options};
 use super::{Offline, Spool, SpoolError, World};
 
@@ -278,5 +280,34 @@ async fn a_sender_who_is_refused_today_is_read_in_the_log() {
     let message = spool.message(odd).unwrap().unwrap();
     assert_eq!(message.envelope.from.to_string(), "a@_");
     assert!(spool.state(next, 0).unwrap().is_some());
+    close(spool, opened).await;
+}
+
+/// A message whose line cannot be read though its checksum is good is damage like other: it is set
+/// aside, what stands behind it is read, and its segment may go.
+#[tokio::test]
+async fn a_line_that_nobody_can_read_is_set_aside() {
+    let dir = TempDir::new().unwrap();
+    let mut opened = Spool::open(options(dir.path()), World::system()).unwrap();
+    let odd = Record::new(Kind::Message, b"{\"id\":\"?\"}".to_vec(), Bytes::new());
+    opened.writer.log.append(&[odd]).unwrap();
+    opened.writer.log.sync().unwrap();
+    let (spool, thread) = (opened.spool, opened.writer.spawn_thread().unwrap());
+    let next = accept(&spool, &["bob@example.org"], b"next\r\n").await;
+    spool.close().await.unwrap();
+    drop(spool);
+    thread.join().unwrap();
+    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    let (spool, opened) = open_in(options(dir.path()), World::system());
+    assert_eq!(opened.recovery.damaged, 1);
+    assert!(spool.state(next, 0).unwrap().is_some());
+    assert_eq!(spool.stats().quarantined, 1);
+    // The segment that is being written is not looked at.
+    accept(&spool, &["bob@example.org"], b"third\r\n").await;
+    let looked = spool.scrub().await.unwrap();
+    assert_eq!((looked.damaged, looked.failed), (1, 0));
+    let residents = spool.residents(1).unwrap();
+    let residents: Vec<_> = residents.readable.iter().map(|one| one.id).collect();
+    assert_eq!(residents, [next]);
     close(spool, opened).await;
 }

@@ -145,4 +145,17 @@ impl Entry {
         };
         parsed.map_err(|error| SpoolError::Damaged(format!("a record's JSON: {error}")))
     }
+
+    /// The same for who reads whole segments; `None`: a message whose line cannot be read though
+    /// its checksum is good. It is damage like other, or nothing would ever get past it. Events and
+    /// facts are another matter: mail whose end is skipped goes out twice.
+    pub(crate) fn read_or_damage(header: &Header, meta: &[u8]) -> Result<Option<Self>, SpoolError> {
+        match Self::read(header.kind, meta, header.body_len) {
+            Err(error) if header.kind == Kind::Message => {
+                tracing::error!(%error, "the line of a message cannot be read");
+                Ok(None)
+            }
+            read => read.map(Some),
+        }
+    }
 }

@@ -261,11 +261,7 @@ impl Recover {
         let scan = Scan::new(Arc::clone(&file), self.log.spool, number, Ending::Sealed)?;
         let scan = scan.until(until.unwrap_or(u64::MAX));
         scan.run(start, |piece| match piece {
-            Found::Damage(range) => {
-                self.found.damaged += 1;
-                self.damage.push(damaged_range(number, &range));
-                self.quarantine.keep_range(number, &*file, &range)
-            }
+            Found::Damage(range) => self.set_aside(&*file, (number, range)),
             Found::Maimed {
                 offset,
                 header,
@@ -276,7 +272,9 @@ impl Recover {
                     segment: number,
                     offset,
                 };
-                let entry = Entry::read(header.kind, meta, header.body_len)?;
+                let Some(entry) = Entry::read_or_damage(&header, meta)? else {
+                    return self.set_aside(&*file, (number, at.range(&header)));
+                };
                 if let Entry::Message { line, .. } = &entry {
                     self.found.damaged += 1;
                     self.damage.push(damaged_message(line.id, at));
@@ -294,11 +292,24 @@ impl Recover {
                     segment: number,
                     offset,
                 };
-                let entry = Entry::read(header.kind, meta, header.body_len)?;
+                let Some(entry) = Entry::read_or_damage(&header, meta)? else {
+                    return self.set_aside(&*file, (number, at.range(&header)));
+                };
                 self.apply((&entry, at), &header, watch)
             }
         })?;
         Ok(())
+    }
+
+    /// Notes a damaged part of a segment, and copies it to quarantine.
+    fn set_aside(
+        &mut self,
+        file: &dyn DiskFile,
+        (segment, range): (u32, Range<u64>),
+    ) -> Result<(), SpoolError> {
+        self.found.damaged += 1;
+        self.damage.push(damaged_range(segment, &range));
+        self.quarantine.keep_range(segment, file, &range)
     }
 
     fn apply(

@@ -56,7 +56,13 @@ impl Spool {
                 meta,
             } => {
                 let at = Position { segment, offset };
-                found.readable.extend(resident(at, &header, meta)?);
+                let Some(entry) = Entry::read_or_damage(&header, meta)? else {
+                    is_damaged = true;
+                    return self
+                        .quarantine()
+                        .keep_range(segment, &*file, &at.range(&header));
+                };
+                found.readable.extend(resident(at, &header, &entry)?);
                 Ok(())
             }
             Found::Maimed {
@@ -66,7 +72,13 @@ impl Spool {
                 body,
             } => {
                 let at = Position { segment, offset };
-                if let Some(resident) = resident(at, &header, meta)? {
+                let Some(entry) = Entry::read_or_damage(&header, meta)? else {
+                    is_damaged = true;
+                    return self
+                        .quarantine()
+                        .keep_range(segment, &*file, &at.range(&header));
+                };
+                if let Some(resident) = resident(at, &header, &entry)? {
                     let maimed = self.maimed_resident(resident, &*file, &body)?;
                     found.readable.push(maimed);
                     return Ok(());
@@ -141,12 +153,12 @@ impl Spool {
     }
 }
 
-fn resident(at: Position, header: &Header, meta: &[u8]) -> Result<Option<Resident>, SpoolError> {
-    match Entry::read(header.kind, meta, header.body_len)? {
+fn resident(at: Position, header: &Header, entry: &Entry) -> Result<Option<Resident>, SpoolError> {
+    match entry {
         Entry::Message { line, body_len } => Ok(Some(Resident {
             id: line.id,
             at,
-            body_len,
+            body_len: *body_len,
             in_file: line.file.is_some(),
             maimed: false,
         })),

@@ -189,9 +189,14 @@ impl Spool {
                 } => (offset, header, meta, Some(body)),
             };
             let at = Position { segment, offset };
-            let Entry::Message { line, .. } = Entry::read(header.kind, meta, header.body_len)?
-            else {
-                return Ok(());
+            let line = match Entry::read_or_damage(&header, meta)? {
+                Some(Entry::Message { line, .. }) => line,
+                Some(Entry::Event(_) | Entry::Fact(_) | Entry::Other) => return Ok(()),
+                None => {
+                    seen.damaged += 1;
+                    let range = at.range(&header);
+                    return self.quarantine().keep_range(segment, &*file, &range);
+                }
             };
             match (self.position_of(line.id)?, remains) {
                 (None, _) => seen.unknown.push(line.id),

@@ -33,6 +33,12 @@ impl Position {
             offset: number as u32,
         }
     }
+
+    /// The bytes of its segment that a record here has.
+    pub(crate) fn range(self, header: &Header) -> Range<u64> {
+        let from = u64::from(self.offset);
+        from..from + header.record_len() as u64
+    }
 }
 
 /// `0000000001.seg`.
