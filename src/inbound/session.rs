@@ -1,6 +1,7 @@
 //! What to answer, RFC 5321 §4.1.4: one command in, one action out. No I/O, no clock; what must
 //! be asked (room in the spool, the route) is asked through [`Rules`].
 
+mod anew;
 mod chunks;
 mod cost;
 mod idle;
@@ -215,16 +216,6 @@ impl Session {
             login: Login::Out,
             wrong_logins: 0,
             helo: None,
-        }
-    }
-
-    /// The session behind a TLS handshake: RFC 3207 §4.2, everything said before is forgotten.
-    pub(super) fn encrypted(self) -> Self {
-        Self {
-            state: State::Ungreeted,
-            starttls: StartTls::NotOffered,
-            login: Login::Out,
-            ..self
         }
     }
 

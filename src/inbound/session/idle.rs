@@ -1,6 +1,6 @@
 //! Commands that bring no message: who says nothing else keeps a place from others.
 
-use super::{Action, BadLine, Chunk, OK, Pipelined, Rules, Session, State};
+use super::{Action, BadLine, Chunk, Pipelined, Rules, Session};
 use crate::limits;
 use crate::smtp::{Command, Reply};
 
@@ -33,17 +33,6 @@ impl Session {
             return (self, Action::Close(reply));
         }
         (self, action)
-    }
-
-    pub(super) fn rset(self) -> (Self, Action) {
-        let state = match self.state {
-            State::Ungreeted => State::Ungreeted,
-            State::Ready(hello)
-            | State::Collecting(hello, _)
-            | State::Chunking(hello)
-            | State::Refused(hello, _) => State::Ready(hello),
-        };
-        (Self { state, ..self }, Action::Reply(OK))
     }
 }
 
