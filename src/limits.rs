@@ -68,7 +68,8 @@ pub const CONNECTIONS_PER_ADDRESS: usize = 50;
 /// Connections of one network at one time: a /24 of IPv4, a /48 of IPv6. Beyond: 421 4.7.0 and
 /// close.
 pub const CONNECTIONS_PER_NETWORK: usize = 300;
-/// Wrong commands of one session. Beyond: 421 4.7.0 and close.
+/// Wrong commands of one session, and messages of a stranger that are refused. Beyond: 421 4.7.0
+/// and close.
 pub const BAD_COMMANDS: usize = 20;
 /// Rejected recipients of one session. Beyond: 421 4.7.0 and close.
 pub const BAD_RECIPIENTS: usize = 100;

@@ -140,6 +140,11 @@ impl Connection {
         self.shown.right
     }
 
+    /// Is its certificate one that many tenants show?
+    pub(super) fn is_of_tenants(&self) -> bool {
+        self.right() == Right::Tenants
+    }
+
     /// The name that the client's certificate proves.
     pub(super) fn certificate(&self) -> Option<&str> {
         let name = self.shown.name.as_deref();
@@ -176,7 +181,7 @@ impl Connection {
         whole: Whole<'_>,
         transaction: &Transaction,
     ) -> Result<Tenant, Reply> {
-        if self.right() != Right::Tenants || self.known.device().is_some() {
+        if !self.is_of_tenants() || self.known.device().is_some() {
             return Ok(Tenant::Unknown);
         }
         let header = whole.header().await?;

@@ -15,17 +15,17 @@ use super::load::{Hold, come_later};
 use super::login::LoggedIn;
 use super::notes::Named;
 use super::patience::Dawdling;
-use super::policy::{Guest, Standing};
+use super::policy::Standing;
 use super::receive::Incoming;
 use super::sasl::Mechanism;
 use super::server::{Permit, Server};
-use super::session::{Action, BadLine, Introduces, Pipelined, Replies, Rules, Session, StartTls};
+use super::session::{Action, BadLine, Introduces, Pipelined, Replies, Session, StartTls};
 use super::wire::{Wire, WireError};
 use crate::base::{Shutdown, TlsInfo};
 use crate::limits;
 use crate::net::BoxedStream;
-use crate::route::{Admission, Origin};
-use crate::smtp::{Attribute, Command, ForwardPath, LineDecoder, Reply, ReversePath, XClient};
+use crate::route::Origin;
+use crate::smtp::{Attribute, Command, ForwardPath, LineDecoder, Reply, XClient};
 use crate::spool::SpoolError;
 
 /// One connection.
@@ -44,7 +44,7 @@ pub(super) struct Connection {
     /// What it has said so far, in memory.
     pub(super) hold: Hold,
     /// May the peer say XCLIENT? Whatever it says, it remains who it is.
-    introduces: Introduces,
+    pub(super) introduces: Introduces,
     pub(super) tls: Option<TlsInfo>,
     /// Who it is by its certificate.
     pub(super) shown: Shown,
@@ -316,7 +316,6 @@ impl Connection {
             };
             let (after, action) = self.find_out(wire, (after, action)).await?;
             let after = self.punish(wire, (after, &action)).await?;
-            self.dawdling.see(&action);
             if !after.is_chunking() && !matches!(action, Action::Chunk(_) | Action::Discard(..)) {
                 // RSET and a greeting end what has come in chunks.
                 incoming = None;
@@ -373,7 +372,7 @@ impl Connection {
     }
 
     async fn act(
-        &self,
+        &mut self,
         wire: &mut Wire,
         session: Session,
         action: Action,
@@ -398,13 +397,14 @@ impl Connection {
             Action::Recall(_) | Action::Verify(_) => Ok(Next::Close),
             Action::Content(hello, transaction) => {
                 // What a message takes is taken only while one comes.
-                Box::pin(self.content(wire, hello, transaction)).await?;
-                Ok(Next::Continue(session))
+                let taken = Box::pin(self.content(wire, session, (hello, transaction)));
+                let session = taken.await?;
+                Ok(self.go_on(wire, session))
             }
             Action::Chunk(chunk) => {
                 let taken = Box::pin(self.chunk(wire, session, chunk, incoming));
                 let session = taken.await?;
-                Ok(Next::Continue(session))
+                Ok(self.go_on(wire, session))
             }
             Action::Discard(size, reply, replies) => {
                 self.pass_over(wire, size, &reply, incoming.as_mut())
@@ -414,6 +414,20 @@ impl Connection {
                 self.say_often(wire, &reply, replies).await?;
                 Ok(Next::Continue(session))
             }
+        }
+    }
+
+    /// Behind a message, or a part of one.
+    fn go_on(&mut self, wire: &mut Wire, mut session: Session) -> Next {
+        if session.take_success() {
+            self.dawdling.brought();
+        }
+        match session.farewell(&*self) {
+            Some(reply) => {
+                self.say(wire, &reply);
+                Next::Close
+            }
+            None => Next::Continue(session),
         }
     }
 }
@@ -433,58 +447,5 @@ pub(super) fn spool_reply(error: &SpoolError) -> Reply {
         Reply::new(452, (4, 3, 1), "The disk is full, try later")
     } else {
         NOT_STORED
-    }
-}
-
-impl Rules for Connection {
-    fn options(&self) -> &super::Options {
-        &self.server.options
-    }
-
-    fn is_encrypted(&self) -> bool {
-        self.tls.is_some()
-    }
-
-    fn introduces(&self) -> Introduces {
-        self.introduces
-    }
-
-    fn requires_tls(&self) -> bool {
-        let from = &self.server.options.require_tls_from;
-        // Of whom a filter speaks, with or without an address, did not come over this connection.
-        let is_itself = !self.is_introduced() && self.standing == Standing::Own;
-        is_itself && from.iter().any(|it| it.contains(self.peer.ip()))
-    }
-
-    fn is_awaited(&self) -> bool {
-        // Where people log in, nobody is before he has.
-        if self.server.options.role.wants_login() {
-            return self.submitter().is_some();
-        }
-        self.origin == Origin::Trusted
-            || self.server.guest(self.peer.ip(), self.standing) == Guest::Awaited
-    }
-
-    fn room(&self) -> Result<(), Reply> {
-        let admission = self.server.spool.admission();
-        admission.map_err(|error| spool_reply(&error))?;
-        self.memory()
-    }
-
-    fn mechanisms(&self) -> &[Mechanism] {
-        self.mechanisms
-    }
-
-    fn may_send_as(&self, from: &ReversePath) -> Result<(), Reply> {
-        self.check_sender(from).and_then(|()| self.may_begin(from))
-    }
-
-    fn admit(&self, to: &ForwardPath) -> Admission {
-        self.admission(to)
-    }
-
-    fn afford(&self, recipients: usize) -> Result<(), Reply> {
-        self.may_afford(recipients)?;
-        self.memory()
     }
 }

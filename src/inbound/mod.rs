@@ -30,6 +30,7 @@ mod policy;
 mod receive;
 mod record;
 mod relay_test;
+mod rules;
 #[cfg(test)]
 mod samples;
 mod sasl;

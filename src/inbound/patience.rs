@@ -10,16 +10,16 @@ use tokio::time::Instant;
 
 use super::connection::{Connection, End};
 use super::receive::Incoming;
-use super::session::{Action, Rules as _};
+use super::session::Rules as _;
 use super::wire::{Wire, WireError};
 use crate::limits;
 
-/// What a client has used up between messages.
+/// What a client has used up between messages that were taken.
 #[derive(Debug, Default)]
 pub(super) struct Dawdling {
     /// For the present line.
     line: Duration,
-    /// Since his last message.
+    /// Since his last message that was taken.
     session: Duration,
 }
 
@@ -35,11 +35,26 @@ impl Dawdling {
         self.line = Duration::ZERO;
     }
 
-    /// What follows from a line: a message begins anew.
-    pub(super) const fn see(&mut self, action: &Action) {
-        if action.ends_message() {
-            self.session = Duration::ZERO;
-        }
+    /// A message is at its end, and he was so far behind with it.
+    pub(super) const fn was_behind(&mut self, lag: &Lag) {
+        self.session = self.session.saturating_add(lag.0);
+    }
+
+    /// So much came in this time, of what is refused already: only what the rate does not explain
+    /// counts.
+    pub(super) fn came_for_nobody(&mut self, bytes: usize, time: Duration) {
+        let late = time.saturating_sub(worth(bytes));
+        self.session = self.session.saturating_add(late);
+    }
+
+    /// A message was taken: all begins anew.
+    pub(super) const fn brought(&mut self) {
+        self.session = Duration::ZERO;
+    }
+
+    /// What is left for who sends what is refused already, while places are scarce.
+    pub(super) fn left_for_nobody(&self) -> Duration {
+        self.left((Duration::MAX, limits::SCARCE_SESSION))
     }
 
     /// What is left of these times for a line and for all of them.
@@ -61,9 +76,7 @@ impl Lag {
 
     /// So much came. Who was fast saves nothing up.
     pub(super) fn came(&mut self, bytes: usize) {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        let worth = Duration::from_nanos(bytes.saturating_mul(BYTE_NANOS));
-        self.0 = self.0.saturating_sub(worth);
+        self.0 = self.0.saturating_sub(worth(bytes));
     }
 
     /// What is left of the time for which he may be behind.
@@ -74,6 +87,12 @@ impl Lag {
 
 /// Nanoseconds that a byte may take.
 const BYTE_NANOS: u64 = 1_000_000_000 / limits::DATA_RATE;
+
+/// So long these bytes may take.
+fn worth(bytes: usize) -> Duration {
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    Duration::from_nanos(bytes.saturating_mul(BYTE_NANOS))
+}
 
 impl Connection {
     /// More input, unless the program stops while the client is idle; between the parts of a
@@ -137,7 +156,6 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inbound::session::Chunk;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -154,18 +172,28 @@ mod tests {
         used.waited(9 * SECOND);
         used.line_came();
         assert_eq!(used.left(bounds), 5 * SECOND);
-        // A part of a message is none yet.
-        let part = |last| {
-            Action::Chunk(Chunk {
-                size: 1,
-                last,
-                begins: None,
-            })
-        };
-        used.see(&part(false));
-        assert_eq!(used.left(bounds), 5 * SECOND);
-        used.see(&part(true));
+        used.brought();
         assert_eq!(used.left(bounds), 10 * SECOND);
+    }
+
+    #[test]
+    fn what_is_refused_is_sent_at_the_rate_of_all() {
+        let mut used = Dawdling::default();
+        let left = |used: &Dawdling| used.left((Duration::MAX, 60 * SECOND));
+        // 1 MB in its time, and then 500 bytes in 31 seconds.
+        used.came_for_nobody(1_000_000, 2000 * SECOND);
+        assert_eq!(left(&used), 60 * SECOND);
+        used.came_for_nobody(500, 31 * SECOND);
+        assert_eq!(left(&used), 30 * SECOND);
+        // Nor is what he was behind with forgotten when nothing came of it.
+        let mut lag = Lag::default();
+        lag.waited(25 * SECOND);
+        lag.came(2500);
+        used.was_behind(&lag);
+        assert_eq!(left(&used), 10 * SECOND);
+        assert_eq!(used.left_for_nobody(), 10 * SECOND);
+        used.brought();
+        assert_eq!(left(&used), 60 * SECOND);
     }
 
     #[test]

@@ -38,11 +38,11 @@ pub(super) struct Incoming {
 impl Connection {
     /// From 354 to the reply to the final dot.
     pub(super) async fn content(
-        &self,
+        &mut self,
         wire: &mut Wire,
-        hello: Hello,
-        transaction: Box<Transaction>,
-    ) -> Result<(), End> {
+        session: Session,
+        (hello, transaction): (Hello, Box<Transaction>),
+    ) -> Result<Session, End> {
         wire.say(&Reply::plain(354, "End data with <CR><LF>.<CR><LF>"));
         let mut message = self.begin(hello, transaction).await;
         loop {
@@ -55,9 +55,35 @@ impl Connection {
             }
             self.more_of(wire, &mut message).await?;
         }
+        self.finish(wire, session, message).await
+    }
+
+    /// What has come whole is taken or refused, and the client hears it.
+    async fn finish(
+        &mut self,
+        wire: &mut Wire,
+        session: Session,
+        message: Incoming,
+    ) -> Result<Session, End> {
+        self.dawdling.was_behind(&message.lag);
         let replies = self.replies_to(&message);
         let reply = self.complete(message).await;
-        self.say_often(wire, &reply, replies).await
+        self.conclude(wire, session, (&reply, replies)).await
+    }
+
+    /// Says what becomes of a message; whose are refused again and again waits for it.
+    async fn conclude(
+        &mut self,
+        wire: &mut Wire,
+        session: Session,
+        (reply, replies): (&Reply, usize),
+    ) -> Result<Session, End> {
+        let mut session = session.message_ended(reply, &*self);
+        let wait = session.take_penalty(&*self);
+        let waited = self.keep_waiting(wire, wait).await;
+        // Who has to go meanwhile hears it, too: he would send the same again.
+        self.say_often(wire, reply, replies).await?;
+        waited.map(|()| session)
     }
 
     /// RFC 2033 §4.2: by LMTP one reply for each RCPT that was taken, also when one is named twice.
@@ -87,7 +113,7 @@ impl Connection {
 
     /// From BDAT to the reply to its last byte, RFC 3030 §2.
     pub(super) async fn chunk(
-        &self,
+        &mut self,
         wire: &mut Wire,
         session: Session,
         chunk: Chunk,
@@ -129,27 +155,25 @@ impl Connection {
             } else {
                 1
             };
-            self.say_often(wire, &refusal, replies).await?;
+            self.dawdling.was_behind(&message.lag);
             *incoming = Some(message).filter(|_| !chunk.last);
-            return Ok(session.chunk_refused(refusal));
+            let concluded = self.conclude(wire, session, (&refusal, replies));
+            return Ok(concluded.await?.chunk_refused(refusal));
         }
         if chunk.last {
             message.content.end_chunks();
             message.keep().await;
-            let replies = self.replies_to(&message);
-            let reply = self.complete(message).await;
-            self.say_often(wire, &reply, replies).await?;
-        } else {
-            let text = format!("{} octets received", chunk.size);
-            self.say(wire, &Reply::with_text(250, (2, 0, 0), text));
-            *incoming = Some(message);
+            return self.finish(wire, session, message).await;
         }
+        let text = format!("{} octets received", chunk.size);
+        self.say(wire, &Reply::with_text(250, (2, 0, 0), text));
+        *incoming = Some(message);
         Ok(session)
     }
 
     /// Reads a chunk for nobody. The chunks of one message that had begun have one time together.
     pub(super) async fn pass_over(
-        &self,
+        &mut self,
         wire: &mut Wire,
         size: u64,
         refusal: &Reply,
@@ -209,7 +233,7 @@ impl Connection {
     }
 
     /// More input: of a message that is refused already only for a bounded time.
-    async fn more_of(&self, wire: &mut Wire, message: &mut Incoming) -> Result<(), End> {
+    async fn more_of(&mut self, wire: &mut Wire, message: &mut Incoming) -> Result<(), End> {
         match message.content.refusal() {
             None => {
                 let begun = Instant::now();
@@ -234,7 +258,7 @@ impl Connection {
     }
 
     async fn discard(
-        &self,
+        &mut self,
         wire: &mut Wire,
         refusal: &Reply,
         give_up: &mut Option<Instant>,
@@ -242,18 +266,31 @@ impl Connection {
         // Who has not logged in where he must has no more time than for that.
         let limit = self.server.options.bounds.discard_timeout;
         let limit = limit.min(self.login_left());
-        let until = *give_up.get_or_insert_with(|| Instant::now() + limit);
-        let left = until.saturating_duration_since(Instant::now());
-        let filled = if left.is_zero() {
-            Err(WireError::Timeout)
+        let (begun, had) = (Instant::now(), wire.input().len());
+        let until = *give_up.get_or_insert_with(|| begun + limit);
+        let left = until.saturating_duration_since(begun);
+        let filled: Result<(), End> = if left.is_zero() {
+            Err(WireError::Timeout.into())
         } else {
-            wire.fill(left, limits::READ_DATA).await
+            tokio::select! {
+                biased;
+                filled = wire.fill(left, limits::READ_DATA) => filled.map_err(End::from),
+                () = self.outstayed(self.dawdling.left_for_nobody()) => Err(End::Slow),
+            }
         };
-        if let Err(WireError::Timeout) = filled {
-            self.say(wire, refusal);
-            return Err(WireError::Closed.into());
+        let came = wire.input().len().saturating_sub(had);
+        self.dawdling.came_for_nobody(came, begun.elapsed());
+        match filled {
+            Err(End::Wire(WireError::Timeout)) => {
+                self.say(wire, refusal);
+                Err(WireError::Closed.into())
+            }
+            Err(End::Slow) => {
+                self.say(wire, refusal);
+                Err(End::Slow)
+            }
+            filled => filled,
         }
-        Ok(filled?)
     }
 
     /// The message is at its end: it is made durable, or refused.

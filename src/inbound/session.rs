@@ -46,6 +46,11 @@ pub(super) trait Rules {
     fn may_send_as(&self, from: &ReversePath) -> Result<(), Reply>;
     /// Is it one of ours, for whom nobody waits longer than he must?
     fn is_awaited(&self) -> bool;
+    /// Is a message that is refused an error of this peer's? Not of one of ours, nor of one who
+    /// hands on what others wrote.
+    fn answers_for_messages(&self) -> bool {
+        !self.is_awaited()
+    }
     /// May this peer send to that address?
     fn admit(&self, to: &ForwardPath) -> Admission;
     /// May a message that has so many recipients have one more? The reply says why not.
@@ -175,8 +180,10 @@ pub(super) struct Session {
     /// All that is his fault, and whether the last line was.
     errors: usize,
     has_erred: bool,
-    /// Commands since the last message that bring none.
+    /// Commands since the last message that was taken which bring none.
     idle_commands: usize,
+    /// A message was taken just now.
+    has_brought: bool,
     starttls: StartTls,
     greeted_before: bool,
     login: Login,
@@ -187,6 +194,7 @@ pub(super) struct Session {
 
 const BAD_SEQUENCE: Reply = Reply::new(503, (5, 5, 1), "Bad sequence of commands");
 const NO_RECIPIENTS: Reply = Reply::new(554, (5, 5, 1), "No valid recipients");
+const TOO_MANY_ERRORS: Reply = Reply::new(421, (4, 7, 0), "Too many errors, closing");
 const OK: Reply = Reply::new(250, (2, 0, 0), "Ok");
 /// RFC 2920 §3.1; what follows was written by someone who did not read our reply.
 const SYNCHRONIZATION: Reply = Reply::new(554, (5, 5, 0), "Error: SMTP protocol synchronization");
@@ -211,6 +219,7 @@ impl Session {
             errors: 0,
             has_erred: false,
             idle_commands: 0,
+            has_brought: false,
             starttls,
             greeted_before: false,
             login: Login::Out,
@@ -327,8 +336,7 @@ impl Session {
         self.err(&reply);
         self.login.give_up();
         if self.bad_commands > rules.options().bounds.bad_commands {
-            let reply = Reply::new(421, (4, 7, 0), "Too many errors, closing");
-            return (self, Action::Close(reply));
+            return (self, Action::Close(TOO_MANY_ERRORS));
         }
         (self, Action::Reply(reply))
     }

@@ -67,14 +67,17 @@ impl Connection {
         (mut session, action): (Session, &Action),
     ) -> Result<Session, End> {
         let wait = session.take_penalty(self);
-        if !wait.is_zero() && !matches!(action, Action::Close(_)) {
+        if !matches!(action, Action::Close(_)) {
             self.keep_waiting(wire, wait).await?;
         }
         Ok(session)
     }
 
     /// What was said before goes out.
-    async fn keep_waiting(&self, wire: &mut Wire, wait: Duration) -> Result<(), End> {
+    pub(super) async fn keep_waiting(&self, wire: &mut Wire, wait: Duration) -> Result<(), End> {
+        if wait.is_zero() {
+            return Ok(());
+        }
         let server = &self.server;
         let Some(_stuck) = server
             .tarpit

@@ -14,17 +14,17 @@ pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(300);
 /// Bytes of a message in a second, on average, as Postfix has it (`smtpd_min_data_rate`): who is
 /// slower falls behind. When he is behind by [`DATA_TIMEOUT`]: 421 4.4.2 and close.
 pub const DATA_RATE: u64 = 500;
-/// Commands of a stranger since his last message that bring none, greetings among them, as Postfix
-/// has it (`smtpd_junk_command_limit`). Beyond: each is a wrong command.
+/// Commands of a stranger since his last message that was taken which bring none, greetings among
+/// them, as Postfix has it (`smtpd_junk_command_limit`). Beyond: each is a wrong command.
 pub const IDLE_COMMANDS: usize = 100;
-/// Time for which a stranger keeps us waiting for commands since his last message. Beyond: 421
-/// 4.4.2 and close.
+/// Time for which a stranger keeps us waiting for commands since his last message that was taken.
+/// Beyond: 421 4.4.2 and close.
 pub const IDLE_SESSION: Duration = Duration::from_secs(1800);
 /// While places are scarce, a stranger has so long for one command line. Beyond: 421 4.4.2 and
 /// close.
 pub const SCARCE_LINE: Duration = Duration::from_secs(10);
 /// While places are scarce, a stranger may be so far behind with a message. Beyond: the same.
 pub const SCARCE_DATA: Duration = Duration::from_secs(30);
-/// While places are scarce, a stranger keeps us waiting for so long since his last message. Beyond:
-/// the same.
+/// While places are scarce, a stranger keeps us waiting for so long since his last message that was
+/// taken. Beyond: the same.
 pub const SCARCE_SESSION: Duration = Duration::from_secs(60);

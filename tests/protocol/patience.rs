@@ -167,3 +167,60 @@ async fn who_dawdles_gives_way_to_others() {
     }
     house.door.shutdown.stop().await;
 }
+
+/// Says something every eight seconds, and one message in the middle.
+async fn linger(house: &House, message: &str) -> Guest {
+    let mut guest = house.come(STRANGER).await;
+    for round in 0..10 {
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        if round == 5 {
+            guest.send(message).await;
+        }
+        assert!(guest.ask("NOOP").await.0.starts_with("250"), "{round}");
+    }
+    guest
+}
+
+/// A message that is refused is none: only one that was taken lets a stranger begin anew.
+#[tokio::test(start_paused = true)]
+async fn refused_messages_keep_no_place() {
+    for (message, stays) in [("a\nb\r\n.", false), ("Subject: a\r\n\r\nb\r\n.", true)] {
+        let mut settings = settings();
+        let bounds = &mut settings.options.bounds;
+        (bounds.connections, bounds.reserved_connections) = (10, 0);
+        let house = House::open(settings);
+        let mut guest = linger(&house, message).await;
+        let mut others = Vec::new();
+        for number in 1..=8 {
+            others.push(house.come([203, number, 113, 1]).await);
+        }
+        if stays {
+            assert!(guest.ask("NOOP").await.0.starts_with("250"));
+        } else {
+            let (said, _) = guest.hear().await;
+            assert_eq!(said, "421 4.4.2 Too slow, and others wait\r\n");
+        }
+        house.door.shutdown.stop().await;
+    }
+}
+
+/// Nor is what is refused already read byte by byte for as long as one likes.
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_gives_way_to_others() {
+    let mut settings = settings();
+    let bounds = &mut settings.options.bounds;
+    (bounds.connections, bounds.reserved_connections) = (10, 0);
+    bounds.discard_timeout = Duration::from_secs(300);
+    let house = House::open(settings);
+    let mut slow = with_recipient(&house, STRANGER).await;
+    assert!(slow.ask("DATA").await.0.starts_with("354"));
+    assert_eq!(drip(&mut slow, "a\n", (7, 10)).await, None);
+    let mut others = Vec::new();
+    for number in 1..=8 {
+        others.push(house.come([203, number, 113, 1]).await);
+    }
+    assert!(slow.hear().await.0.starts_with("550 5.6.0"));
+    let (said, _) = slow.hear().await;
+    assert_eq!(said, "421 4.4.2 Too slow, and others wait\r\n");
+    house.door.shutdown.stop().await;
+}

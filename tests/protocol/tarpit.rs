@@ -81,6 +81,19 @@ impl Guest {
         self.hear().await
     }
 
+    /// Sends a message, with the dot behind it: what is said to that, and after how many seconds.
+    pub(crate) async fn send(&mut self, message: &str) -> (String, u64) {
+        for line in [
+            "MAIL FROM:<a@b.example>",
+            "RCPT TO:<ann@example.org>",
+            "DATA",
+        ] {
+            let (reply, _) = self.ask(line).await;
+            assert!(reply.starts_with(['2', '3']), "{line} {reply}");
+        }
+        self.ask(message).await
+    }
+
     /// The seconds that so many wrong commands take.
     async fn err(&mut self, times: usize) -> Vec<u64> {
         let mut waits = Vec::new();
@@ -126,6 +139,32 @@ async fn each_error_is_answered_later() {
     // Another session begins anew, and who is known waits for nothing.
     assert_eq!(house.come(STRANGER).await.err(2).await, [0, 1]);
     assert_eq!(house.come(PLATFORM).await.err(5).await, [0; 5]);
+    house.door.shutdown.stop().await;
+}
+
+/// Messages that are refused are errors, too; ours send as many as they have.
+#[tokio::test(start_paused = true)]
+async fn refused_messages_are_errors() {
+    let mut settings = settings();
+    settings.options.bounds.bad_commands = 4;
+    let house = House::open(settings);
+    let mut stranger = house.come(STRANGER).await;
+    let mut waits = Vec::new();
+    for _ in 0..5 {
+        let (reply, seconds) = stranger.send("a\nb\r\n.").await;
+        assert!(reply.starts_with("550 5.6.0"), "{reply}");
+        waits.push(seconds);
+    }
+    assert_eq!(waits, [0, 1, 2, 4, 8]);
+    let (reply, _) = stranger.hear().await;
+    assert_eq!(reply, "421 4.7.0 Too many errors, closing\r\n");
+    let mut known = house.come(PLATFORM).await;
+    for _ in 0..8 {
+        let (reply, seconds) = known.send("a\nb\r\n.").await;
+        assert_eq!((code(&reply), seconds), ("550", 0), "{reply}");
+    }
+    let (reply, _) = known.send("Subject: a\r\n\r\nb\r\n.").await;
+    assert_eq!(code(&reply), "250", "{reply}");
     house.door.shutdown.stop().await;
 }
 

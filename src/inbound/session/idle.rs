@@ -1,6 +1,7 @@
-//! Commands that bring no message: who says nothing else keeps a place from others.
+//! What brings no mail, commands and messages that are refused: who says nothing else keeps a place
+//! from others.
 
-use super::{Action, BadLine, Chunk, Pipelined, Rules, Session};
+use super::{Action, BadLine, Pipelined, Rules, Session, TOO_MANY_ERRORS};
 use crate::limits;
 use crate::smtp::{Command, Reply};
 
@@ -15,9 +16,7 @@ impl Session {
     ) -> (Self, Action) {
         let idles = line.as_ref().is_ok_and(is_idle);
         let (mut session, action) = self.handle(line, pipelined, rules);
-        if action.ends_message() {
-            session.idle_commands = 0;
-        } else if idles && !rules.is_awaited() {
+        if idles && !rules.is_awaited() {
             session.idle_commands = session.idle_commands.saturating_add(1);
             if session.idle_commands > limits::IDLE_COMMANDS {
                 return session.overstay(action, rules);
@@ -34,15 +33,29 @@ impl Session {
         }
         (self, action)
     }
-}
 
-impl Action {
-    /// Is it the end of a message, or all of one?
-    pub(in crate::inbound) const fn ends_message(&self) -> bool {
-        matches!(
-            self,
-            Self::Content(..) | Self::Chunk(Chunk { last: true, .. })
-        )
+    /// This was said to a message. One that was taken lets the counts begin anew, and one that is
+    /// refused for good is a wrong command: anybody can send those for ever.
+    pub(in crate::inbound) fn message_ended(mut self, reply: &Reply, rules: &impl Rules) -> Self {
+        if reply.is_success() {
+            self.idle_commands = 0;
+            self.has_brought = true;
+        } else if reply.is_permanent() && rules.answers_for_messages() {
+            self.bad_commands += 1;
+            self.err(reply);
+        }
+        self
+    }
+
+    /// Was a message taken? Asked once for each.
+    pub(in crate::inbound) fn take_success(&mut self) -> bool {
+        std::mem::take(&mut self.has_brought)
+    }
+
+    /// The last word to who has made too many errors.
+    pub(in crate::inbound) fn farewell(&self, rules: &impl Rules) -> Option<Reply> {
+        let is_over = self.bad_commands > rules.options().bounds.bad_commands;
+        is_over.then_some(TOO_MANY_ERRORS)
     }
 }
 
