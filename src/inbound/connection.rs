@@ -172,7 +172,7 @@ impl Connection {
                 }
             }
         }
-        wire.close(self.timeout()).await;
+        self.leave(wire).await;
     }
 
     fn banner(&self) -> Reply {
@@ -213,7 +213,15 @@ impl Connection {
 
     async fn handshake(&mut self, stream: BoxedStream) -> Option<BoxedStream> {
         let tls = self.server.tls.clone()?;
-        let result = tokio::time::timeout(self.patience(), tls.accept(stream)).await;
+        let begun = Instant::now();
+        let accept = tokio::time::timeout(self.patience(), tls.accept(stream));
+        let result = tokio::select! {
+            biased;
+            result = accept => result,
+            _ = self.wanted_back(0) => return None,
+        };
+        self.dawdling.waited(begun.elapsed());
+        self.dawdling.line_came();
         let result = result.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         match result {
             Ok((stream, info)) => {
@@ -335,7 +343,7 @@ impl Connection {
                 }
             };
             if wire.is_full() {
-                wire.flush(self.timeout()).await?;
+                self.deliver(wire).await?;
             }
         }
     }
@@ -363,9 +371,10 @@ impl Connection {
         else {
             return Ok(());
         };
-        let mut preparing = self.server.admit.prepare(mailbox);
+        let server = Arc::clone(&self.server);
+        let mut preparing = server.admit.prepare(mailbox);
         if (&mut preparing).now_or_never().is_none() {
-            wire.flush(self.timeout()).await?;
+            self.deliver(wire).await?;
             preparing.await;
         }
         Ok(())
@@ -389,7 +398,7 @@ impl Connection {
             }
             Action::StartTls(reply) => {
                 self.say(wire, &reply);
-                wire.flush(self.timeout()).await?;
+                self.deliver(wire).await?;
                 Ok(Next::Handshake(session))
             }
             Action::Introduce(said) => Ok(Next::Introduced(session, said)),

@@ -21,8 +21,8 @@ use crate::telemetry::names;
 
 /// Pause after a failed accept: out of file descriptors, usually.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Time for the last word to a client that is turned away.
-const LAST_WORD: Duration = Duration::from_secs(1);
+/// Time for the last word to a client that is turned away, or whose place others need.
+pub(super) const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// Serves `listener` until `shutdown`. Sessions in the middle of DATA or of a chunk
 /// finish it; between two chunks a session ends as an idle one does.

@@ -85,11 +85,11 @@ impl Connection {
 
     /// The keys of somebody, and a fresh nonce.
     async fn recall(
-        &self,
+        &mut self,
         wire: &mut Wire,
         identity: &str,
     ) -> Result<Result<(ScramKeys, String), Denied>, End> {
-        wire.flush(self.patience()).await?;
+        self.deliver(wire).await?;
         let Some(submitters) = self.server.submitters.clone() else {
             return Ok(Err(Denied::Wrong));
         };
@@ -104,7 +104,7 @@ impl Connection {
 
     /// Asks whether a client is who it says; it has the replies to what it said before.
     async fn verify(&mut self, wire: &mut Wire, claim: Claim) -> Result<Result<(), Denied>, End> {
-        wire.flush(self.patience()).await?;
+        self.deliver(wire).await?;
         let Claim {
             mechanism,
             identity,
@@ -180,7 +180,7 @@ impl Connection {
                 self.origin = Origin::Internet;
             }
         }
-        Ok(wire.flush(self.patience()).await?)
+        self.deliver(wire).await
     }
 
     /// Is the sender one of his addresses? The null reverse-path is for receipts, which show when

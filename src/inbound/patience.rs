@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::connection::{Connection, End};
+use super::listener::LAST_WORD;
 use super::receive::Incoming;
 use super::session::Rules as _;
 use super::wire::{Wire, WireError};
@@ -50,6 +51,11 @@ impl Dawdling {
     /// A message was taken: all begins anew.
     pub(super) const fn brought(&mut self) {
         self.session = Duration::ZERO;
+    }
+
+    /// What is left for a line, while places are scarce.
+    pub(super) fn left_when_scarce(&self) -> Duration {
+        self.left((limits::SCARCE_LINE, limits::SCARCE_SESSION))
     }
 
     /// What is left for who sends what is refused already, while places are scarce.
@@ -117,29 +123,65 @@ impl Connection {
         result
     }
 
-    async fn wait(&self, wire: &mut Wire, (held, left): (u64, Duration)) -> Result<(), End> {
+    /// How long it may keep us waiting now.
+    fn idle_left(&self) -> Duration {
         let session = if self.is_awaited() {
             Duration::MAX
         } else {
             limits::IDLE_SESSION
         };
         let timeout = self.server.options.bounds.command_timeout;
-        let dawdling = self.dawdling.left((timeout, session));
-        let patience = self.login_left().min(dawdling).min(left);
+        self.login_left()
+            .min(self.dawdling.left((timeout, session)))
+    }
+
+    async fn wait(&self, wire: &mut Wire, (held, left): (u64, Duration)) -> Result<(), End> {
+        let patience = self.idle_left().min(left);
         // What has come already would be read without a wait.
         if patience.is_zero() {
             return Err(WireError::Timeout.into());
         }
-        // Not within the select: a reply that is half written must not be written again.
-        wire.flush(timeout).await?;
-        let scarce = (limits::SCARCE_LINE, limits::SCARCE_SESSION);
-        let scarce = self.dawdling.left(scarce);
         tokio::select! {
             biased;
             filled = wire.fill(patience, limits::READ_IDLE) => Ok(filled?),
-            () = self.shutdown.stopping() => Err(End::Stopping),
-            () = self.squeezed(held) => Err(End::Crowded),
-            () = self.outstayed(scarce) => Err(End::Slow),
+            end = self.wanted_back(held) => Err(end),
+        }
+    }
+
+    /// Sends what is queued before more is said: who does not read is as late as who does not
+    /// write.
+    pub(super) async fn deliver(&mut self, wire: &mut Wire) -> Result<(), End> {
+        let begun = Instant::now();
+        let flushed = tokio::select! {
+            biased;
+            flushed = wire.flush(self.idle_left()) => flushed.map_err(End::from),
+            end = self.wanted_back(0) => Err(end),
+        };
+        self.dawdling.waited(begun.elapsed());
+        flushed
+    }
+
+    /// Returns when its place, or what it holds, is needed while it keeps us waiting.
+    pub(super) async fn wanted_back(&self, held: u64) -> End {
+        tokio::select! {
+            biased;
+            () = self.shutdown.stopping() => End::Stopping,
+            () = self.squeezed(held) => End::Crowded,
+            () = self.outstayed(self.dawdling.left_when_scarce()) => End::Slow,
+        }
+    }
+
+    /// Says the last word and closes; who does not read it keeps neither a place nor a stop.
+    pub(super) async fn leave(&self, wire: Wire) {
+        let stopped = async {
+            self.shutdown.stopping().await;
+            tokio::time::sleep(LAST_WORD).await;
+        };
+        tokio::select! {
+            biased;
+            () = wire.close(self.server.options.bounds.command_timeout) => {}
+            () = self.outstayed(LAST_WORD) => {}
+            () = stopped => {}
         }
     }
 

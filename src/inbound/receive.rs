@@ -238,7 +238,6 @@ impl Connection {
             None => {
                 let begun = Instant::now();
                 let limit = self.server.options.bounds.data_timeout;
-                wire.flush(limit).await?;
                 let left = message.lag.left(limit);
                 if left.is_zero() {
                     return Err(WireError::Timeout.into());

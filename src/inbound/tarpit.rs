@@ -1,6 +1,7 @@
 //! Who makes errors waits for his replies. It must not cost us anything: only so many wait at one
 //! time, and they go as soon as somebody else needs their places.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -62,11 +63,11 @@ impl Drop for Stuck<'_> {
 impl Connection {
     /// Keeps the reply to an error back.
     pub(super) async fn punish(
-        &self,
+        &mut self,
         wire: &mut Wire,
         (mut session, action): (Session, &Action),
     ) -> Result<Session, End> {
-        let wait = session.take_penalty(self);
+        let wait = session.take_penalty(&*self);
         if !matches!(action, Action::Close(_)) {
             self.keep_waiting(wire, wait).await?;
         }
@@ -74,11 +75,15 @@ impl Connection {
     }
 
     /// What was said before goes out.
-    pub(super) async fn keep_waiting(&self, wire: &mut Wire, wait: Duration) -> Result<(), End> {
+    pub(super) async fn keep_waiting(
+        &mut self,
+        wire: &mut Wire,
+        wait: Duration,
+    ) -> Result<(), End> {
         if wait.is_zero() {
             return Ok(());
         }
-        let server = &self.server;
+        let server = Arc::clone(&self.server);
         let Some(_stuck) = server
             .tarpit
             .enter(server.options.bounds.tarpit_connections)
@@ -91,7 +96,7 @@ impl Connection {
         if !server.has_many_places() {
             return Err(End::Unwanted);
         }
-        wire.flush(self.patience()).await?;
+        self.deliver(wire).await?;
         tokio::select! {
             biased;
             () = self.shutdown.stopping() => Err(End::Stopping),

@@ -16,6 +16,8 @@ pub(super) struct Wire {
     stream: BoxedStream,
     input: BytesMut,
     output: Vec<u8>,
+    /// So much of it is written.
+    written: usize,
 }
 
 /// Why nothing more comes.
@@ -38,6 +40,7 @@ impl Wire {
             stream,
             input: BytesMut::new(),
             output: Vec::new(),
+            written: 0,
         }
     }
 
@@ -60,33 +63,50 @@ impl Wire {
         self.output.len() >= limits::REPLIES_PENDING
     }
 
-    /// Writes what is queued, then waits for more input; `room` is how much it may be.
+    /// Writes what is queued, then waits for more input, both in this time; `room` is how much it
+    /// may be. It may be given up at any moment.
     pub(super) async fn fill(&mut self, limit: Duration, room: usize) -> Result<(), WireError> {
-        self.flush(limit).await?;
-        if self.input.is_empty() && self.input.capacity() > room {
-            // A connection that waits for a command gives the buffer of its last message back.
-            self.input = BytesMut::new();
-        }
-        self.input.reserve(room);
-        let read = timeout(limit, self.stream.read_buf(&mut self.input));
-        match read.await.map_err(|_| WireError::Timeout)?? {
+        let fill = async {
+            self.write_out().await?;
+            if self.input.is_empty() && self.input.capacity() > room {
+                // A connection that waits for a command gives the buffer of its last message back.
+                self.input = BytesMut::new();
+            }
+            self.input.reserve(room);
+            self.stream.read_buf(&mut self.input).await
+        };
+        match timeout(limit, fill)
+            .await
+            .map_err(|_| WireError::Timeout)??
+        {
             0 => Err(WireError::Closed),
             _ => Ok(()),
         }
     }
 
+    /// Writes what is queued. It may be given up at any moment.
     pub(super) async fn flush(&mut self, limit: Duration) -> Result<(), WireError> {
+        let written = timeout(limit, self.write_out()).await;
+        Ok(written.map_err(|_| WireError::Timeout)??)
+    }
+
+    /// The same. What is given up in the middle goes on there: nothing is written twice.
+    async fn write_out(&mut self) -> io::Result<()> {
         if self.output.is_empty() {
             return Ok(());
         }
-        let write = async {
-            self.stream.write_all(&self.output).await?;
-            self.stream.flush().await
-        };
-        timeout(limit, write)
-            .await
-            .map_err(|_| WireError::Timeout)??;
+        while let Some(rest) = self.output.get(self.written..)
+            && !rest.is_empty()
+        {
+            let count = self.stream.write(rest).await?;
+            if count == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            self.written += count;
+        }
+        self.stream.flush().await?;
         self.output.clear();
+        self.written = 0;
         if self.output.capacity() > limits::READ_IDLE {
             self.output = Vec::new();
         }
@@ -103,5 +123,27 @@ impl Wire {
     /// The stream itself, for the TLS handshake. Only when nothing is left in the buffers.
     pub(super) fn into_stream(self) -> BoxedStream {
         self.stream
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_that_is_half_written_goes_on_there() {
+        let (mut theirs, ours) = tokio::io::duplex(10);
+        let mut wire = Wire::new(Box::new(ours));
+        wire.say(&Reply::new(250, (2, 0, 0), "As long as it is"));
+        let limit = Duration::from_secs(1);
+        let given_up = wire.flush(limit).await;
+        assert!(matches!(given_up, Err(WireError::Timeout)), "{given_up:?}");
+        let given_up = wire.fill(limit, 10).await;
+        assert!(matches!(given_up, Err(WireError::Timeout)), "{given_up:?}");
+        wire.say(&Reply::new(221, (2, 0, 0), "Bye"));
+        let mut heard = String::new();
+        let (read, ()) = tokio::join!(theirs.read_to_string(&mut heard), wire.close(limit));
+        read.unwrap();
+        assert_eq!(heard, "250 2.0.0 As long as it is\r\n221 2.0.0 Bye\r\n");
     }
 }

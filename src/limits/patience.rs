@@ -20,8 +20,8 @@ pub const IDLE_COMMANDS: usize = 100;
 /// Time for which a stranger keeps us waiting for commands since his last message that was taken.
 /// Beyond: 421 4.4.2 and close.
 pub const IDLE_SESSION: Duration = Duration::from_secs(1800);
-/// While places are scarce, a stranger has so long for one command line. Beyond: 421 4.4.2 and
-/// close.
+/// While places are scarce, a stranger has so long for one command line, to take its replies, and
+/// for the TLS handshake. Beyond: 421 4.4.2, as far as he reads, and close.
 pub const SCARCE_LINE: Duration = Duration::from_secs(10);
 /// While places are scarce, a stranger may be so far behind with a message. Beyond: the same.
 pub const SCARCE_DATA: Duration = Duration::from_secs(30);

@@ -224,3 +224,44 @@ async fn what_is_refused_gives_way_to_others() {
     assert_eq!(said, "421 4.4.2 Too slow, and others wait\r\n");
     house.door.shutdown.stop().await;
 }
+
+/// Nor does who says much and reads nothing of what is said to him.
+#[tokio::test(start_paused = true)]
+async fn who_does_not_read_gives_way_to_others() {
+    let mut settings = settings();
+    let bounds = &mut settings.options.bounds;
+    (bounds.connections, bounds.reserved_connections) = (10, 0);
+    let house = House::open(settings);
+    let mut deaf = with_recipient(&house, STRANGER).await;
+    let flood = "RCPT TO:<ann@example.org>\r\n".repeat(3_000);
+    let said = deaf.0.write_all(flood.as_bytes());
+    let said = tokio::time::timeout(Duration::from_secs(11), said).await;
+    assert!(said.is_err(), "all of it was read");
+    let mut others = Vec::new();
+    for number in 1..=8 {
+        others.push(house.come([203, number, 113, 1]).await);
+    }
+    // His last word does not keep the place, either.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for number in 9..=10 {
+        others.push(house.come([203, number, 113, 1]).await);
+    }
+    for guest in &mut others {
+        assert!(guest.ask("NOOP").await.0.starts_with("250"));
+    }
+    house.door.shutdown.stop().await;
+}
+
+/// A stop does not wait for him.
+#[tokio::test(start_paused = true)]
+async fn who_does_not_read_does_not_keep_a_stop() {
+    let house = House::open(settings());
+    let mut deaf = with_recipient(&house, PLATFORM).await;
+    let flood = "RCPT TO:<ann@example.org>\r\n".repeat(3_000);
+    let said = deaf.0.write_all(flood.as_bytes());
+    let said = tokio::time::timeout(Duration::from_secs(1), said).await;
+    assert!(said.is_err(), "all of it was read");
+    let begun = Instant::now();
+    house.door.shutdown.stop().await;
+    assert!(begun.elapsed().as_secs() <= 2, "{:?}", begun.elapsed());
+}
