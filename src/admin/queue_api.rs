@@ -22,7 +22,7 @@ use crate::mail::{BackendId, BodySource, HoldReason, SpoolId};
 use crate::queue::{Deed, Order, Pick, Place, Tally};
 use crate::route::{Candidate, Selection, Shown, ShownState};
 use crate::smtp::Domain;
-use crate::spool::{Exported, StoredMessage, exported_name};
+use crate::spool::{Exported, SpoolError, StoredMessage, exported_name};
 
 /// Messages that are looked at for one page of a selection.
 const PAGE: usize = 200;
@@ -222,6 +222,13 @@ fn gone(id: SpoolId) -> AdminError {
     }
 }
 
+/// The message is there and its bytes are not: to whoever rescues mail that is no message that has
+/// left the spool.
+fn nothing_left(why: &str) -> AdminError {
+    let why = why.strip_prefix("damaged: ").unwrap_or(why);
+    SpoolError::Damaged(why.to_owned()).into()
+}
+
 /// What is wrong with a message, and its bytes.
 type Found = (Option<String>, Option<Arc<dyn BodySource>>);
 
@@ -229,9 +236,9 @@ impl Admin {
     /// The bytes of a message; what is left of them, when it is damaged.
     fn bytes(&self, id: SpoolId) -> Result<Found, AdminError> {
         let damaged = self.spool.damage(id)?;
-        let source = match damaged {
+        let source = match &damaged {
             None => self.spool.body(id)?,
-            Some(_) => self.spool.salvage(id)?,
+            Some(why) => Some(self.spool.salvage(id)?.ok_or_else(|| nothing_left(why))?),
         };
         Ok((damaged, source))
     }
@@ -369,6 +376,8 @@ impl Admin {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
+
     use super::*;
 
     #[test]
@@ -382,6 +391,15 @@ mod tests {
         assert_eq!(did(&tally), "recipients: 3, messages: 2");
         tally.under_way = 1;
         assert!(did(&tally).ends_with("messages: 2, being tried just then: 1"));
+    }
+
+    #[test]
+    fn a_message_without_bytes_is_not_one_that_has_left_the_spool() {
+        for why in ["its file is gone", "damaged: its file is gone"] {
+            let refused = nothing_left(why);
+            assert_eq!(refused.to_string(), "damaged: its file is gone");
+            assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        }
     }
 
     #[test]

@@ -64,6 +64,12 @@ pub(crate) enum ClientError {
     /// The server says no.
     #[error("{}\n  {}", .0.error, .0.hint)]
     Refused(Refusal),
+    /// It does not have it, or has it no more.
+    #[error("{}\n  {}", .0.error, .0.hint)]
+    NotFound(Refusal),
+    /// What it said could not be written down here.
+    #[error("the file: {0}")]
+    NotKept(io::Error),
     /// It refuses its config.
     #[error("{}\n  {}", .0.error, .0.hint)]
     BadConfig(Refusal),
@@ -74,13 +80,16 @@ impl ClientError {
     pub(crate) const fn was_asked(&self) -> bool {
         matches!(
             self,
-            Self::Refused(_) | Self::BadConfig(_) | Self::Broken { .. }
+            Self::Refused(_) | Self::NotFound(_) | Self::BadConfig(_) | Self::Broken { .. }
         )
     }
 
     /// The server could not be asked at all.
     pub(crate) const fn is_unreachable(&self) -> bool {
-        !matches!(self, Self::Refused(_) | Self::BadConfig(_))
+        !matches!(
+            self,
+            Self::Refused(_) | Self::NotFound(_) | Self::NotKept(_) | Self::BadConfig(_)
+        )
     }
 }
 
@@ -215,9 +224,9 @@ impl Client {
             .map_err(|error| self.unreachable(&error))?;
         let response = send(stream, (request, &self.said)).await;
         let response = response.map_err(|what| self.broken(what))?;
-        let status = response.status().as_u16();
-        if status != 200 {
-            return Err(self.broken(format!("HTTP status {status}")));
+        if response.status() != StatusCode::OK {
+            let (status, body) = whole(response).await.map_err(|what| self.broken(what))?;
+            return Err(self.refused(status, &body));
         }
         let mut body = response.into_body();
         let mut written = 0;
@@ -230,7 +239,7 @@ impl Client {
             let frame = frame.map_err(|error| self.broken(error.to_string()))?;
             if let Some(piece) = frame.data_ref() {
                 let wrote = file.write_all(piece).await;
-                wrote.map_err(|error| self.broken(format!("the file: {error}")))?;
+                wrote.map_err(ClientError::NotKept)?;
                 written += piece.len() as u64;
             }
         }
@@ -245,13 +254,17 @@ impl Client {
                 ))
             });
         }
-        let refused = if status == StatusCode::UNPROCESSABLE_ENTITY.as_u16() {
-            ClientError::BadConfig
-        } else {
-            ClientError::Refused
+        Err(self.refused(status, body))
+    }
+
+    fn refused(&self, status: u16, body: &[u8]) -> ClientError {
+        let refused = match status {
+            422 => ClientError::BadConfig,
+            404 => ClientError::NotFound,
+            _ => ClientError::Refused,
         };
-        Err(serde_json::from_slice(body)
-            .map_or_else(|_| self.broken(format!("HTTP status {status}")), refused))
+        serde_json::from_slice(body)
+            .map_or_else(|_| self.broken(format!("HTTP status {status}")), refused)
     }
 
     fn broken(&self, what: String) -> ClientError {
@@ -474,6 +487,9 @@ mod tests {
         let refusal = r#"{"error":"there is no backend x","hint":"look"}"#;
         let refused = answer("404 Not Found", refusal).await.unwrap_err();
         assert_eq!(refused.to_string(), "there is no backend x\n  look");
+        assert!(matches!(refused, ClientError::NotFound(_)), "{refused:?}");
         assert!(!refused.is_unreachable());
+        let failed = answer("503 Service Unavailable", refusal).await;
+        assert!(matches!(failed, Err(ClientError::Refused(_))), "{failed:?}");
     }
 }

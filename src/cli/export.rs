@@ -1,6 +1,8 @@
 //! `queue export`: copies of waiting mail in a folder, with a manifest. An export that is refused
-//! leaves nothing behind; one that breaks off says what it has left.
+//! leaves nothing behind; one that breaks off says what it has left. What cannot be read does not
+//! stop the rest of a rescue, and is named.
 
+use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +21,9 @@ use crate::terminal::Bar;
 /// The list of what is in the folder.
 const MANIFEST: &str = "manifest.jsonl";
 
+/// Messages that could not be read and are named; more are counted.
+const NAMED: u64 = 20;
+
 /// A line of `manifest.jsonl`.
 #[derive(Debug, Serialize)]
 struct ManifestLine {
@@ -29,36 +34,65 @@ struct ManifestLine {
     selected: Vec<u16>,
 }
 
+/// Why a message is not in the folder.
+#[derive(Debug)]
+enum Missed {
+    /// The spool had it no more when its turn came.
+    Gone,
+    /// It cannot be read; others may be.
+    LeftOut(String),
+    /// Nothing more can be written.
+    End(Failure),
+}
+
+impl From<Failure> for Missed {
+    fn from(failure: Failure) -> Self {
+        Self::End(failure)
+    }
+}
+
+impl From<ClientError> for Missed {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::NotFound(_) => Self::Gone,
+            ClientError::Refused(refusal) => Self::LeftOut(refusal.error),
+            error @ (ClientError::NotRunning { .. }
+            | ClientError::Deaf { .. }
+            | ClientError::NotYours { .. }
+            | ClientError::TooLong { .. }
+            | ClientError::Broken { .. }
+            | ClientError::NotKept(_)
+            | ClientError::BadConfig(_)) => Self::End(error.into()),
+        }
+    }
+}
+
 impl Worker {
     pub(super) async fn export(&self, dir: &Path) -> Result<(), Failure> {
         expect_empty(dir)?;
         // Before anything is made: what is refused is refused here.
         let total = self.preview(0).await?.messages;
-        let count = if total == 0 {
-            0
+        let written = if total == 0 {
+            Written::default()
         } else {
             self.export_to(dir, total).await?
         };
-        let told = serde_json::json!({ "messages": count, "dir": dir });
-        let text = if count == 0 {
-            "nobody that waits matches: nothing is written\n".to_owned()
-        } else {
-            format!(
-                "{} written to {}, with {MANIFEST}, and still in the queue\n",
-                many(count, "message"),
-                dir.display()
-            )
-        };
-        self.tell(&told, || text)
+        let Written { messages, gone } = written;
+        let told = serde_json::json!({ "messages": messages, "gone": gone, "dir": dir });
+        self.tell(&told, || written.told(dir))
     }
 
     /// Writes them to a folder; how many there were.
-    async fn export_to(&self, dir: &Path, total: u64) -> Result<u64, Failure> {
+    async fn export_to(&self, dir: &Path, total: u64) -> Result<Written, Failure> {
         let mut folder = Folder::make(dir).await?;
         let written = self.write_all(&mut folder, total).await;
         let kept = folder.end().await;
         match (written, kept) {
-            (Ok(()), Ok(())) => Ok(folder.count),
+            (Ok(()), Ok(())) if folder.left_out.count == 0 => Ok(folder.written),
+            (Ok(()), Ok(())) => {
+                let failure = Failure::new(Exit::Failed, "the export is not whole");
+                Err(folder.left_behind(failure))
+            }
             (Err(failure), _) | (Ok(()), Err(failure)) => Err(folder.left_behind(failure)),
         }
     }
@@ -70,9 +104,15 @@ impl Worker {
             let page = self.select(&which).await?;
             for id in page.messages {
                 let selected = page.selected.get(&id).cloned().unwrap_or_default();
-                self.export_one(id, selected, folder).await?;
+                match self.export_one(id, selected, folder).await {
+                    Ok(()) => {}
+                    Err(Missed::Gone) => folder.written.gone += 1,
+                    Err(Missed::LeftOut(why)) => folder.left_out.note(id, &why),
+                    Err(Missed::End(failure)) => return Err(failure),
+                }
                 // More may have come since they were counted.
-                bar.show(folder.count, Some(total.max(folder.count)));
+                let messages = folder.written.messages;
+                bar.show(messages, Some(total.max(messages)));
             }
             which.after = page.next;
             if which.after.is_none() {
@@ -83,41 +123,107 @@ impl Worker {
         Ok(())
     }
 
-    /// Writes one message, unless it is gone meanwhile.
+    /// Writes one message.
     async fn export_one(
         &self,
         id: SpoolId,
         selected: Vec<u16>,
         folder: &mut Folder,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Missed> {
         let request = Request::get(format!("/api/messages/{id}/export"));
-        let exported: Exported = match self.client.ask(request).await {
-            Ok(exported) => exported,
-            Err(ClientError::Refused(_)) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
+        let exported: Exported = self.client.ask(request).await?;
         let path = folder
             .dir
             .join(exported_name(id, exported.damaged.as_deref()));
-        if let Err(failure) = self.save(&exported, &path).await {
+        if let Err(missed) = self.save(&exported, &path).await {
             // A part of a message must not look like one.
             tokio::fs::remove_file(&path).await.ok();
-            return Err(failure);
+            return Err(missed);
         }
-        folder.list(&ManifestLine { exported, selected }).await
+        folder.list(&ManifestLine { exported, selected }).await?;
+        Ok(())
     }
 
     /// Writes the bytes of a message to a file.
-    async fn save(&self, exported: &Exported, path: &Path) -> Result<(), Failure> {
+    async fn save(&self, exported: &Exported, path: &Path) -> Result<(), Missed> {
         let mut file = new_file(path).await.map_err(failed(path))?;
         let id = exported.id;
         let request = Request::get(format!("/api/messages/{id}/body"));
-        let written = self.client.save(request, &mut file).await?;
+        let written = match self.client.save(request, &mut file).await {
+            Ok(written) => written,
+            // The server or its disk: the next message tells.
+            Err(ClientError::Broken { what, .. }) => return Err(Missed::LeftOut(what)),
+            Err(ClientError::NotKept(error)) => return Err(failed(path)(error).into()),
+            Err(error) => return Err(error.into()),
+        };
         if written != exported.size {
-            let what = format!("{id} has {} bytes, {written} came", exported.size);
-            return Err(failed(path)(io::Error::other(what)));
+            let what = format!("it has {} bytes, {written} came", exported.size);
+            return Err(Missed::LeftOut(what));
         }
-        file.sync_all().await.map_err(failed(path))
+        file.sync_all().await.map_err(failed(path))?;
+        Ok(())
+    }
+}
+
+/// What became of an export that was not refused.
+#[derive(Debug, Clone, Copy, Default)]
+struct Written {
+    /// Messages that are whole in the folder, and named in the manifest.
+    messages: u64,
+    /// Messages that the spool had no more when their turn came.
+    gone: u64,
+}
+
+impl Written {
+    fn told(self, dir: &Path) -> String {
+        let mut text = match (self.messages, self.gone) {
+            (0, 0) => "nobody that waits matches: nothing is written\n".to_owned(),
+            (0, _) => "nothing is written\n".to_owned(),
+            (messages, _) => format!(
+                "{} written to {}, with {MANIFEST}, and still in the queue\n",
+                many(messages, "message"),
+                dir.display()
+            ),
+        };
+        if self.gone > 0 {
+            let gone = many(self.gone, "message");
+            // Writing to a String cannot fail.
+            writeln!(text, "{gone} not written: gone from the spool meanwhile").ok();
+        }
+        text
+    }
+}
+
+/// Messages that could not be read.
+#[derive(Debug, Default)]
+struct LeftOut {
+    count: u64,
+    /// A line for each of the first ones.
+    named: String,
+}
+
+impl LeftOut {
+    fn note(&mut self, id: SpoolId, why: &str) {
+        self.count += 1;
+        if self.count <= NAMED {
+            // Writing to a String cannot fail.
+            write!(self.named, "\n    {id}: {why}").ok();
+        }
+    }
+
+    /// Which they are, below what else is to be said.
+    fn lines(&self) -> String {
+        if self.count == 0 {
+            return String::new();
+        }
+        let messages = many(self.count, "message");
+        let mut text = format!("\n  {messages} could not be read:{}", self.named);
+        let more = self.count.saturating_sub(NAMED);
+        if more > 0 {
+            // Writing to a String cannot fail.
+            write!(text, "\n    and {more} more").ok();
+        }
+        text
     }
 }
 
@@ -127,8 +233,8 @@ struct Folder {
     /// We have made it.
     is_ours: bool,
     manifest: File,
-    /// Messages that are whole there, and named in the manifest.
-    count: u64,
+    written: Written,
+    left_out: LeftOut,
 }
 
 impl Folder {
@@ -140,7 +246,8 @@ impl Folder {
             dir: dir.to_owned(),
             is_ours,
             manifest: new_file(&manifest).await.map_err(failed(&manifest))?,
-            count: 0,
+            written: Written::default(),
+            left_out: LeftOut::default(),
         })
     }
 
@@ -151,7 +258,7 @@ impl Folder {
         line.push(b'\n');
         let written = self.manifest.write_all(&line).await;
         written.map_err(failed(&path))?;
-        self.count += 1;
+        self.written.messages += 1;
         Ok(())
     }
 
@@ -160,7 +267,7 @@ impl Folder {
         let path = self.dir.join(MANIFEST);
         self.manifest.flush().await.map_err(failed(&path))?;
         self.manifest.sync_all().await.map_err(failed(&path))?;
-        if self.count > 0 {
+        if self.written.messages > 0 {
             return Ok(());
         }
         std::fs::remove_file(&path).map_err(failed(&path))?;
@@ -170,20 +277,22 @@ impl Folder {
         Ok(())
     }
 
-    /// A failure, with what is there all the same.
+    /// A failure, with what could not be read, and what is there all the same.
     fn left_behind(&self, failure: Failure) -> Failure {
-        if self.count == 0 {
-            return failure;
-        }
-        let (messages, dir) = (many(self.count, "message"), self.dir.display());
-        Failure {
-            text: format!(
-                "{}\n  {messages} of it in {dir}, whole and named in {MANIFEST}; the rest is not \
+        let mut text = failure.text;
+        text.push_str(&self.left_out.lines());
+        if self.written.messages > 0 {
+            let messages = many(self.written.messages, "message");
+            // Writing to a String cannot fail.
+            write!(
+                text,
+                "\n  {messages} of it in {}, whole and named in {MANIFEST}; the rest is not \
                  there: say it again with another folder",
-                failure.text
-            ),
-            ..failure
+                self.dir.display()
+            )
+            .ok();
         }
+        Failure { text, ..failure }
     }
 }
 

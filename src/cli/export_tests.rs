@@ -175,6 +175,65 @@ async fn an_export_that_breaks_off_says_what_it_left() {
     assert!(failure.text.contains("not empty"), "{failure:?}");
 }
 
+/// A rescue goes on behind what the disk does not give, and does not look whole.
+#[tokio::test]
+async fn an_export_names_what_cannot_be_read_and_goes_on() {
+    let refusal = json!({ "error": "big is not the folder of the large ones", "hint": "look" });
+    let failed = (503, refusal.to_string());
+    for unread in [
+        vec![failed.clone()],
+        vec![exported(IDS[0]), failed],
+        vec![exported(IDS[0]), (200, "hel".to_owned())],
+    ] {
+        let place = Place::new();
+        let why = if unread.iter().any(|(status, _)| *status == 503) {
+            "big is not the folder of the large ones"
+        } else {
+            "it has 6 bytes, 3 came"
+        };
+        let rest = vec![exported(IDS[1]), body()];
+        let server = place.serve([vec![page(&IDS), page(&IDS)], unread, rest].concat());
+        let failure = place.export().await.unwrap_err();
+        server.join().unwrap();
+        assert_eq!(failure.exit, Exit::Failed);
+        let named = format!("1 message could not be read:\n    {}: {why}\n", IDS[0]);
+        assert!(failure.text.contains(&named), "{failure:?}");
+        assert!(failure.text.contains("1 message of it in"), "{failure:?}");
+        let whole = format!("{}.eml", IDS[1]);
+        assert_eq!(place.left().unwrap(), [whole, MANIFEST.to_owned()]);
+    }
+}
+
+#[tokio::test]
+async fn what_has_left_the_spool_meanwhile_is_no_failure() {
+    let refusal = json!({ "error": "the spool has no message of that id", "hint": "look" });
+    let gone = (404, refusal.to_string());
+    let place = Place::new();
+    let server = place.serve(vec![page(&IDS), page(&IDS), gone, exported(IDS[1]), body()]);
+    place.export().await.unwrap();
+    server.join().unwrap();
+    let whole = format!("{}.eml", IDS[1]);
+    assert_eq!(place.left().unwrap(), [whole, MANIFEST.to_owned()]);
+    let told = Written {
+        messages: 1,
+        gone: 1,
+    };
+    let told = told.told(Path::new("out"));
+    assert!(told.ends_with("1 message not written: gone from the spool meanwhile\n"));
+}
+
+#[test]
+fn only_the_first_of_many_are_named() {
+    let mut left_out = LeftOut::default();
+    assert_eq!(left_out.lines(), "");
+    for _ in 0..NAMED + 2 {
+        left_out.note(IDS[0].parse().unwrap(), "no");
+    }
+    let lines = left_out.lines();
+    assert!(lines.starts_with("\n  22 messages could not be read:\n    0S9"));
+    assert!(lines.ends_with(": no\n    and 2 more"), "{lines}");
+}
+
 #[tokio::test]
 async fn an_export_is_whole_and_names_its_mail() {
     let place = Place::new();
