@@ -9,7 +9,7 @@ use super::client::Client;
 use super::home::At;
 use super::intent::{Format, Request};
 use super::render::Page;
-use super::{Exit, Failure, home, print, show};
+use super::{Exit, Failure, home, print};
 use crate::admin::DrillView;
 use crate::base::Clock;
 use crate::drill::{LegReport, Light};
@@ -46,7 +46,7 @@ pub(super) async fn perform(
                 palette: Palette::of_stdout(),
                 now: Clock::system().now(),
             };
-            show(&page.drills(&view))?;
+            config.room.show(&page.drills(&view))?;
         }
     }
     if verb == DrillVerb::Run && !view.green {

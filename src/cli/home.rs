@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::client::{Client, Said};
+use super::watch::Room;
 use super::{Exit, Failure, actor};
 use crate::config::{self, Places, Problems};
 use crate::daemon::{self, StartError};
@@ -43,6 +44,8 @@ pub(super) struct At<'a> {
     /// Its config.
     pub(super) file: Option<&'a Path>,
     pub(super) said: &'a Said,
+    /// Where the answer is shown.
+    pub(super) room: &'a Room,
 }
 
 /// The server of a config.

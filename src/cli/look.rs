@@ -134,6 +134,7 @@ mod tests {
     use super::*;
     use crate::base::Timestamp;
     use crate::cli::client::Said;
+    use crate::cli::watch::Room;
     use crate::spool::{Look, Looked, Options, Spool};
     use crate::terminal::Palette;
 
@@ -257,6 +258,7 @@ mod tests {
             let config = At {
                 file: Some(&file),
                 said: &said,
+                room: &Room::default(),
             };
             let ended = verify(config, (Format::Text, "ann".to_owned())).await;
             let failure = ended.unwrap_err();

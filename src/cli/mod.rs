@@ -81,6 +81,7 @@ use client::{Client, ClientError};
 use home::At;
 use intent::{Format, Intent, Question, Work};
 use render::Page;
+use watch::Room;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,16 +207,19 @@ fn perform(intent: Intent) -> Result<(), Failure> {
         said,
         work,
     } = intent;
+    let room = Room::default();
     let config = At {
         file: config.as_deref(),
         said: &said,
+        room: &room,
     };
     let done = runtime.block_on(async {
         match watch {
             None => Box::pin(once(config, format, work)).await,
             Some(every) if watch::is_question(&work) => {
                 let again = || Box::pin(once(config, format, work.clone()));
-                watch::watch((every, format), watch::Reader::of_stdout(), again).await
+                let reader = watch::Reader::of_stdout();
+                watch::watch((every, format), (reader, &room), again).await
             }
             Some(_) => Err(Failure::new(
                 Exit::Usage,
@@ -270,6 +274,7 @@ async fn ask(config: At<'_>, question: Question, format: Format) -> Result<(), F
             palette: Palette::of_stdout(),
             now: Clock::system().now(),
         },
+        room: config.room.clone(),
     };
     let page = asker.page;
     let request = question.request();
@@ -323,6 +328,7 @@ struct Asker {
     client: Client,
     format: Format,
     page: Page,
+    room: Room,
 }
 
 impl Asker {
@@ -332,7 +338,7 @@ impl Asker {
         text: impl FnOnce(&T) -> String,
     ) -> Result<(), Failure> {
         match self.format {
-            Format::Text => show(&text(&self.client.ask(request).await?)),
+            Format::Text => self.room.show(&text(&self.client.ask(request).await?)),
             Format::Json => {
                 // As the server said it: a newer one may say more than this program knows.
                 let answer: serde_json::Value = self.client.ask(request).await?;
@@ -342,15 +348,9 @@ impl Asker {
     }
 }
 
-/// Prints what is for people: within the width of a terminal where one is, and within its height
-/// while it is watched. What strangers wrote does nothing to it, whoever reads.
+/// Prints what is for people, all of it.
 fn show(text: &str) -> Result<(), Failure> {
-    let text = harmless(text);
-    if std::io::stdout().is_terminal() {
-        print(&watch::within(folded(&text)))
-    } else {
-        print(&text)
-    }
+    Room::default().show(text)
 }
 
 /// A closed pipe (`tideover queue list | head`) is no failure.

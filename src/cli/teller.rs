@@ -8,7 +8,8 @@ use super::client::Client;
 use super::home::At;
 use super::intent::Format;
 use super::render::Page;
-use super::{Exit, Failure, home, print, show};
+use super::watch::Room;
+use super::{Exit, Failure, home, print};
 use crate::base::Clock;
 use crate::smtp::Mailbox;
 use crate::terminal::{Bar, Palette};
@@ -20,6 +21,7 @@ pub(super) struct Teller {
     /// Who asks.
     pub(super) actor: String,
     pub(super) page: Page,
+    room: Room,
 }
 
 impl Teller {
@@ -33,6 +35,7 @@ impl Teller {
                 palette: Palette::of_stdout(),
                 now: Clock::system().now(),
             },
+            room: config.room.clone(),
         })
     }
 
@@ -44,7 +47,7 @@ impl Teller {
     ) -> Result<(), Failure> {
         match self.format {
             Format::Json => print(&format!("{answer:#}\n")),
-            Format::Text => show(&text(self.page, &read(answer)?)),
+            Format::Text => self.room.show(&text(self.page, &read(answer)?)),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -13,9 +14,9 @@ use super::replay::ReplayVerb;
 use super::wave::WaveVerb;
 use super::webmail::WebmailVerb;
 use super::writeback::WritebackVerb;
-use super::{Exit, Failure, complain};
+use super::{Exit, Failure, complain, print};
 use crate::base::Clock;
-use crate::terminal::{beginning, clock_time, height, is_dumb};
+use crate::terminal::{beginning, clock_time, folded, harmless, height, is_dumb};
 
 /// The cursor goes to the top, and what is below it goes away (ECMA-48 CUP, ED).
 const TOP: &str = "\x1b[H\x1b[J";
@@ -23,8 +24,46 @@ const TOP: &str = "\x1b[H\x1b[J";
 /// Lines that stand above what is shown, and the one with the cursor below it.
 const AROUND: usize = 3;
 
-/// Lines that the present frame has room for; verbs show what they show in one piece or in several.
-static ROOM: AtomicUsize = AtomicUsize::new(usize::MAX);
+/// Lines that what is shown now may take, in one piece or in several: those of the present frame
+/// for who watches, else all.
+#[derive(Debug, Clone)]
+pub(super) struct Room(Arc<AtomicUsize>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Arc::new(AtomicUsize::new(usize::MAX)))
+    }
+}
+
+impl Room {
+    /// A frame of so many lines begins.
+    fn begin(&self, lines: usize) {
+        self.0.store(lines, Ordering::Relaxed);
+    }
+
+    /// As much of `text` from its beginning as there is room for: what scrolls away is what was to
+    /// be seen.
+    fn within(&self, text: String) -> String {
+        let room = self.0.load(Ordering::Relaxed);
+        if room == usize::MAX {
+            return text;
+        }
+        let (text, lines) = beginning(&text, room);
+        self.begin(room - lines.min(room));
+        text
+    }
+
+    /// Prints what is for people: within the width of a terminal where one is, and within its
+    /// height while it is watched. What strangers wrote does nothing to it, whoever reads.
+    pub(super) fn show(&self, text: &str) -> Result<(), Failure> {
+        let text = harmless(text);
+        if std::io::stdout().is_terminal() {
+            print(&self.within(folded(&text)))
+        } else {
+            print(&text)
+        }
+    }
+}
 
 /// Who reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +90,7 @@ impl Reader {
 /// it is the end.
 pub(super) async fn watch<F>(
     (every, format): (Duration, Format),
-    reader: Reader,
+    (reader, room): (Reader, &Room),
     mut show: impl FnMut() -> F,
 ) -> Result<(), Failure>
 where
@@ -59,7 +98,7 @@ where
 {
     let clock = Clock::system();
     loop {
-        if head(every, format, &clock).is_err() {
+        if head((every, format), room, &clock).is_err() {
             return Ok(());
         }
         match show().await {
@@ -75,11 +114,10 @@ where
 }
 
 /// What stands above; programs get one JSON value after the other.
-fn head(every: Duration, format: Format, clock: &Clock) -> std::io::Result<()> {
+fn head((every, format): (Duration, Format), room: &Room, clock: &Clock) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
     let top = if stdout.is_terminal() && !is_dumb() {
-        let room = height().map_or(usize::MAX, |lines| lines.saturating_sub(AROUND));
-        ROOM.store(room, Ordering::Relaxed);
+        room.begin(height().map_or(usize::MAX, |lines| lines.saturating_sub(AROUND)));
         TOP
     } else {
         ""
@@ -96,18 +134,6 @@ fn head(every: Duration, format: Format, clock: &Clock) -> std::io::Result<()> {
         Format::Json => writeln!(stdout)?,
     }
     stdout.flush()
-}
-
-/// As much of `text` from its beginning as the frame has room for: what scrolls away is what was
-/// to be seen. All of it while nobody watches.
-pub(super) fn within(text: String) -> String {
-    let room = ROOM.load(Ordering::Relaxed);
-    if room == usize::MAX {
-        return text;
-    }
-    let (text, lines) = beginning(&text, room);
-    ROOM.store(room - lines.min(room), Ordering::Relaxed);
-    text
 }
 
 /// Is it a question, so that asking it again changes nothing?
@@ -218,7 +244,9 @@ mod tests {
                 _ => Err(Failure::new(Exit::Failed, "asked on")),
             })
         };
-        let ended = watch(every, Reader::Program, show).await.unwrap_err();
+        let ended = watch(every, (Reader::Program, &Room::default()), show)
+            .await
+            .unwrap_err();
         assert_eq!(ended.exit, Exit::Unreachable);
         asked.set(0);
         let show = || {
@@ -228,8 +256,31 @@ mod tests {
                 _ => Err(Failure::new(Exit::Failed, "asked on")),
             })
         };
-        let ended = watch(every, Reader::Person, show).await.unwrap_err();
+        let ended = watch(every, (Reader::Person, &Room::default()), show)
+            .await
+            .unwrap_err();
         assert_eq!(ended.exit, Exit::Failed, "it was asked again");
+    }
+
+    #[test]
+    fn what_is_shown_in_several_pieces_shares_the_frame() {
+        let three = || "one\ntwo\nthree\n".to_owned();
+        let room = Room::default();
+        assert_eq!(room.within(three()), three());
+        // Whoever shows has it from who watches.
+        let shown = room.clone();
+        room.begin(5);
+        assert_eq!(shown.within(three()), three());
+        let cut = shown.within(three());
+        assert_eq!(cut.lines().count(), 2, "{cut}");
+        assert!(
+            cut.starts_with("one\n") && cut.contains("2 more lines"),
+            "{cut}"
+        );
+        assert_eq!(shown.within(three()), "");
+        assert_eq!(Room::default().within(three()), three());
+        room.begin(3);
+        assert_eq!(shown.within(three()), three());
     }
 
     #[test]

@@ -106,6 +106,7 @@ pub(super) async fn perform(
         client: home::client(config)?,
         format,
         page,
+        room: config.room.clone(),
     };
     let text = |it: &ActivationView| page.activation(it);
     asker.show(verb.request(&actor), text).await
