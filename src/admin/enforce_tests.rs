@@ -402,7 +402,8 @@ async fn what_was_not_done_does_not_stand_there_as_done() {
         Note::Paged(Paged { did, next })
     };
     let (some, all) = (page(Some("06J8Z4K2M0001")), page(None));
-    for note in [Note::Done, Note::Looked, refused, all, some] {
+    let about = Note::Told("r1 to cloud: again".to_owned());
+    for note in [Note::Done, about, Note::Looked, refused, all, some] {
         let answer = move || async move { Noted("an answer", note) };
         let router = Router::new()
             .route("/api/x", any(answer))
@@ -423,6 +424,7 @@ async fn what_was_not_done_does_not_stand_there_as_done() {
         ("done", "recipients: 3, messages: 0", Some(200)),
         ("refused", "the platform is away", Some(200)),
         ("looked", "", Some(200)),
+        ("done", "r1 to cloud: again", Some(200)),
         ("done", "", Some(200)),
     ];
     assert_eq!(told.collect::<Vec<_>>(), expected);

@@ -36,7 +36,7 @@ pub(super) async fn check(
     body: Bytes,
 ) -> Answer<LandingCheck> {
     let at = query.to.clone();
-    let meant = admin.meant_by(query, body).await?;
+    let (meant, _) = admin.meant_by(query, body).await?;
     let checked = admin.replays.check(&at, meant).await;
     Ok(Json(checked.map_err(unchecked)?))
 }

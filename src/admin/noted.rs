@@ -15,6 +15,8 @@ use super::operation::{Answer, Output};
 pub(super) enum Note {
     /// It was done.
     Done,
+    /// It was done, and it was about this.
+    Told(String),
     /// A page of it was done.
     Paged(Paged),
     /// Nothing was to be done: only a look was asked for.
@@ -37,6 +39,9 @@ impl<T: Serialize> IntoResponse for Noted<T> {
         let extensions = response.extensions_mut();
         match self.1 {
             Note::Done => {}
+            Note::Told(what) => {
+                extensions.insert(Told(what));
+            }
             Note::Paged(page) => {
                 extensions.insert(page);
             }

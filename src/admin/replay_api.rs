@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Path, Query};
+use super::noted::{Note, Noted};
 use super::replay_query::ReplayQuery;
 use super::{Admin, AdminError};
 use crate::mail::{BackendId, ReplayStep};
@@ -43,6 +44,8 @@ pub struct ReplayPlanView {
 
 type Us = State<Arc<Admin>>;
 type Answer<T> = Result<Json<T>, AdminError>;
+/// With a note for the audit log.
+type Changed<T> = Result<Noted<T>, AdminError>;
 
 pub(super) async fn list(State(admin): Us) -> Answer<Vec<Progress>> {
     admin
@@ -68,45 +71,61 @@ pub(super) async fn plan(
     State(admin): Us,
     Query(query): Query<ReplayQuery>,
     body: Bytes,
-) -> Answer<ReplayPlanView> {
+) -> Changed<ReplayPlanView> {
     let (to, actor) = (query.to.clone(), query.actor.clone());
-    let meant = admin.meant_by(query, body).await?;
+    let (meant, people) = admin.meant_by(query, body).await?;
     let replay = admin.replays.plan(&to, meant, &actor).await?;
-    Ok(Json(ReplayPlanView::from(replay)))
+    let note = Note::Told(entry_of(&replay) + &people);
+    Ok(Noted(ReplayPlanView::from(replay), note))
 }
 
 pub(super) async fn start(
     State(admin): Us,
     Path(id): Path<String>,
     Query(query): Query<ReplayDeedQuery>,
-) -> Answer<Progress> {
-    Ok(Json(admin.replays.start(&id, &query.actor).await?))
+) -> Changed<Progress> {
+    Ok(noted(admin.replays.start(&id, &query.actor).await?))
 }
 
 pub(super) async fn pause(
     State(admin): Us,
     Path(id): Path<String>,
     Query(query): Query<ReplayDeedQuery>,
-) -> Answer<Progress> {
+) -> Changed<Progress> {
     let said = (query.actor.as_str(), query.reason.as_str());
-    Ok(Json(admin.replays.pause(&id, said).await?))
+    Ok(noted(admin.replays.pause(&id, said).await?))
 }
 
 pub(super) async fn resume(
     State(admin): Us,
     Path(id): Path<String>,
     Query(query): Query<ReplayDeedQuery>,
-) -> Answer<Progress> {
-    Ok(Json(admin.replays.resume(&id, &query.actor).await?))
+) -> Changed<Progress> {
+    Ok(noted(admin.replays.resume(&id, &query.actor).await?))
 }
 
 pub(super) async fn stop(
     State(admin): Us,
     Path(id): Path<String>,
     Query(query): Query<ReplayDeedQuery>,
-) -> Answer<Progress> {
+) -> Changed<Progress> {
     let said = (query.actor.as_str(), query.reason.as_str());
-    Ok(Json(admin.replays.stop(&id, said).await?))
+    Ok(noted(admin.replays.stop(&id, said).await?))
+}
+
+/// What the audit log says of a replay: which one it is, and which mail.
+fn entry_of(replay: &Replay) -> String {
+    format!(
+        "{} to {}: {}",
+        replay.id,
+        replay.to,
+        replay.selection.told()
+    )
+}
+
+fn noted(progress: Progress) -> Noted<Progress> {
+    let note = Note::Told(entry_of(&progress.replay));
+    Noted(progress, note)
 }
 
 impl From<Replay> for ReplayPlanView {

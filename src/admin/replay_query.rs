@@ -72,6 +72,9 @@ pub(crate) struct ReplayQuery {
     pub(crate) actor: String,
 }
 
+/// People that the audit log names; more are counted.
+const TOLD: usize = 3;
+
 /// Whom a body names.
 #[derive(Debug, Default)]
 struct Named {
@@ -84,6 +87,18 @@ struct Named {
 impl Named {
     fn is_empty(&self) -> bool {
         self.recipients.is_empty() && self.list.is_empty()
+    }
+
+    /// The first of them, behind what else is said of a replay.
+    fn told(&self) -> String {
+        let all = self.recipients.iter().chain(&self.list);
+        let named: Vec<String> = all.take(TOLD).map(ToString::to_string).collect();
+        let count = self.recipients.len() + self.list.len();
+        match count.saturating_sub(TOLD) {
+            _ if named.is_empty() => String::new(),
+            0 => format!("; {}", named.join(", ")),
+            rest => format!("; {} and {rest} more", named.join(", ")),
+        }
     }
 }
 
@@ -146,17 +161,18 @@ impl ReplayQuery {
 }
 
 impl Admin {
-    /// What a query means, if that can be.
+    /// What a query means, if that can be; and whom its body names, for the audit log.
     pub(super) async fn meant_by(
         &self,
         query: ReplayQuery,
         body: Bytes,
-    ) -> Result<(Selection, People), AdminError> {
+    ) -> Result<((Selection, People), String), AdminError> {
         self.blocking(move |admin| {
             admin.known_home(&query.to)?;
             let named = query.named(&body)?;
             query.refuse_all_mail(&named)?;
-            admin.meant(&query, named)
+            let told = named.told();
+            Ok((admin.meant(&query, named)?, told))
         })
         .await
     }
@@ -250,5 +266,28 @@ impl Admin {
         addresses
             .flat_map(|address| directory.keys_of(address))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_audit_log_names_the_first_people_of_a_plan() {
+        let people = |count: usize| {
+            let names = (0..count).map(|number| format!("user{number}@example.org"));
+            let all: Vec<Mailbox> = names.map(|name| name.parse().unwrap()).collect();
+            let (recipients, list) = all.split_at(count.min(1));
+            Named {
+                recipients: recipients.to_vec(),
+                list: list.to_vec(),
+            }
+        };
+        assert_eq!(people(0).told(), "");
+        assert_eq!(people(1).told(), "; user0@example.org");
+        let three = "; user0@example.org, user1@example.org, user2@example.org";
+        assert_eq!(people(3).told(), three);
+        assert_eq!(people(5).told(), format!("{three} and 2 more"));
     }
 }

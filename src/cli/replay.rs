@@ -342,9 +342,14 @@ pub(super) fn asked(
     let is_listed = listed.is_some();
     let mut people = listed.unwrap_or_default();
     people.extend_from_slice(which.recipients.join("\n").as_bytes());
+    // None named is nothing to be said of it, to the audit log either.
+    let named = match which.recipients.len() {
+        0 => String::new(),
+        count => format!("&recipients={count}"),
+    };
     let mut path = format!(
         "{base}?to={}&actor={}&by={}&diverted={}&unfinished={}&again={}&newest_first={}\
-         &missing_only={}&unasked={}&recipients={}&listed={is_listed}",
+         &missing_only={}&unasked={}{named}&listed={is_listed}",
         escape(&to),
         escape(actor),
         escape(&which.by),
@@ -353,8 +358,7 @@ pub(super) fn asked(
         which.again,
         which.newest_first,
         which.missing_only,
-        which.unasked,
-        which.recipients.len()
+        which.unasked
     );
     let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
     for (name, value) in [

@@ -39,7 +39,7 @@ pub struct AuditEntry {
     #[serde(default)]
     pub status: Option<u16>,
     /// What was said to a refusal, also to one with the status of an answer; of a deed to mail, to
-    /// how many it was done; else empty.
+    /// how many it was done; of a step of a replay, which one it is; else empty.
     #[serde(default)]
     pub told: String,
     /// When the answer was known.

@@ -31,7 +31,7 @@ pub(crate) struct AuditQuery {
     /// Of whom; all of the name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) by: Option<String>,
-    /// A part of what was done, of its path or of what was said of it.
+    /// A part of what was done, of its path, of what was said of it or of what came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) what: Option<String>,
     /// Behind this entry: `next` of the page before.
@@ -171,7 +171,10 @@ impl AuditQuery {
         let what = self.what.as_ref().is_none_or(|what| {
             let what = what.to_lowercase();
             let has = |text: &str| text.to_lowercase().contains(&what);
-            has(&entry.what) || has(&entry.path) || entry.arguments.0.values().any(|it| has(it))
+            [&entry.what, &entry.path, &entry.told]
+                .into_iter()
+                .any(|it| has(it))
+                || entry.arguments.0.values().any(|it| has(it))
         });
         by && what
     }

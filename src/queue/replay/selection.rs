@@ -270,10 +270,15 @@ impl Selection {
     /// In a sentence, for people.
     #[must_use]
     pub fn told(&self) -> String {
-        let mut text = match self.by {
-            By::Accepted => format!("accepted from {} to {}", self.since, self.until),
-            By::Delivered => format!("delivered from {} to {}", self.since, self.until),
+        let by = match self.by {
+            By::Accepted => "accepted",
+            By::Delivered => "delivered",
         };
+        let since = match self.since {
+            Timestamp::EPOCH => "the beginning".to_owned(),
+            since => since.to_string(),
+        };
+        let mut text = format!("{by} from {since} to {}", self.until);
         let people = (self.people > 0).then(|| self.people.to_string());
         let from = self.from_backend.as_ref().map(ToString::to_string);
         let sender = self.sender.as_ref().map(ToString::to_string);

@@ -184,6 +184,15 @@ fn a_selection_is_told_in_a_sentence_and_kept_as_json() {
     ] {
         assert!(told.contains(part), "{told}");
     }
+    let all = Selection {
+        since: Timestamp::EPOCH,
+        ..selection.clone()
+    };
+    let told = all.told();
+    assert!(
+        told.starts_with("accepted from the beginning to 2027-"),
+        "{told}"
+    );
     let json = serde_json::to_value(&selection).unwrap();
     assert_eq!(
         serde_json::from_value::<Selection>(json).unwrap(),
