@@ -31,6 +31,10 @@ fn line(progress: &Progress) -> String {
         "{} to {}: {}, {done} of {}",
         replay.id, replay.to, progress.told, progress.total
     );
+    // Who has nothing to bring waits for nothing.
+    if progress.total == 0 {
+        return text;
+    }
     if let Some(why) = &progress.waits_for {
         write!(text, ", waits: {why}").ok();
     } else if let Some(seconds) = progress.eta_seconds {
@@ -105,7 +109,11 @@ impl Page {
             replay.selection.told()
         ));
         text.push_str(&self.field("state", &self.replay_state(progress)));
-        text.push_str(&self.field("", &bar(counts.ended(), progress.total)));
+        let mut bar = bar(counts.ended(), progress.total);
+        if counts.ended() > counts.delivered {
+            write!(bar, ": {}", counts.told(|count| count.to_string())).ok();
+        }
+        text.push_str(&self.field("", &bar));
         let mut what = format!("{}", counts.delivered);
         if counts.uncertain > 0 {
             write!(what, ", {} of them perhaps twice", counts.uncertain).ok();
@@ -161,7 +169,7 @@ impl Page {
                 write!(state, ": {}", deed.reason).ok();
             }
         }
-        if replay.state == ReplayState::Running {
+        if replay.state == ReplayState::Running && progress.total > 0 {
             if let Some(why) = &progress.waits_for {
                 write!(state, "; it waits: {why}").ok();
             } else if let Some(seconds) = progress.eta_seconds {
@@ -190,9 +198,12 @@ impl Page {
         let mut table = Table::new(&["REPLAY", "TO", "STATE", "DONE", "OF", "WHAT"], &[5]);
         for progress in all {
             let replay = &progress.replay;
+            let counts = &replay.counts;
+            let is_all_there = counts.delivered + counts.present == counts.ended();
             let tone = match replay.state {
-                ReplayState::Running | ReplayState::Done => Tone::Good,
-                ReplayState::Paused => Tone::Waiting,
+                ReplayState::Running => Tone::Good,
+                ReplayState::Done if is_all_there => Tone::Good,
+                ReplayState::Paused | ReplayState::Done => Tone::Waiting,
                 ReplayState::Planned | ReplayState::Stopped => Tone::Quiet,
             };
             table.row([

@@ -108,7 +108,7 @@ fn a_replay_shows_how_far_it_is_and_what_was_refused() {
     for part in [
         "paused since",
         "by root: too fast",
-        "[############------------] 10 of 20",
+        "[############------------] 10 of 20: 9 delivered, 1 refused",
         "9, 1 of them perhaps twice",
         "1: 550 5.1.1 no such user (for example 06J8Z4K2M0001 0)",
     ] {
@@ -119,6 +119,49 @@ fn a_replay_shows_how_far_it_is_and_what_was_refused() {
     assert!(line(&running).contains("r3 to onprem: running, 10 of 20, done in about"));
     assert!(page().replays(&[&running]).contains("running"));
     assert_eq!(page().replays(&[]), "no replays\n");
+}
+
+/// "18 of 18" alone looks as if all had been brought.
+#[test]
+fn a_replay_that_brought_nothing_does_not_look_well() {
+    let mut over = progress(ReplayState::Done);
+    over.replay.counts = Counts {
+        refused: 3,
+        left_out: 15,
+        ..Counts::default()
+    };
+    over.total = 18;
+    let text = page().replay(&over);
+    assert!(
+        text.contains("] 18 of 18: 0 delivered, 3 refused"),
+        "{text}"
+    );
+    let coloured = |counts: Counts| {
+        let mut one = over.clone();
+        one.replay.counts = counts;
+        let palette = Palette::Colour;
+        Page { palette, now: NOW }.replays(&[&one])
+    };
+    let amber = Palette::Colour.paint(Tone::Waiting, "done");
+    assert!(coloured(over.replay.counts.clone()).contains(&amber));
+    let all = Counts {
+        delivered: 10,
+        present: 8,
+        ..Counts::default()
+    };
+    assert!(!coloured(all).contains(&amber));
+}
+
+#[test]
+fn a_replay_of_nothing_waits_for_nothing() {
+    let mut nothing = progress(ReplayState::Running);
+    nothing.total = 0;
+    nothing.waits_for = Some("cloud is down".to_owned());
+    nothing.replay.counts = Counts::default();
+    for text in [line(&nothing), page().replay(&nothing)] {
+        assert!(!text.contains("waits"), "{text}");
+        assert!(!text.contains("about"), "{text}");
+    }
 }
 
 #[test]

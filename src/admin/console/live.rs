@@ -410,27 +410,40 @@ pub(super) fn of_replay(one: &replay::Progress, moments: &Moments) -> Deed {
     let (replay, counts) = (&one.replay, &one.replay.counts);
     // As in `status`: whoever has it already is done with, too.
     let done = counts.ended();
-    let delivered = if counts.delivered == done {
-        String::new()
+    let total = grouped(one.total);
+    let is_over = matches!(
+        replay.state,
+        replay::ReplayState::Done | replay::ReplayState::Stopped
+    );
+    let came = if is_over {
+        format!("{} of {total}", counts.told(grouped))
+    } else if counts.delivered == done {
+        format!("{} of {total} done", grouped(done))
     } else {
-        format!(", {} of these delivered now", grouped(counts.delivered))
+        let told = counts.told(grouped);
+        format!("{} of {total} done ({told})", grouped(done))
     };
-    let eta = one.eta_seconds.map_or_else(String::new, |seconds| {
+    // The bar of what is over is as long as what is there.
+    let full = if is_over {
+        counts.delivered + counts.present
+    } else {
+        done
+    };
+    // Who has nothing to bring waits for nothing.
+    let eta = one.eta_seconds.filter(|_| one.total > 0);
+    let eta = eta.map_or_else(String::new, |seconds| {
         format!(", done in {}", takes(seconds))
     });
-    let waits = one.waits_for.as_deref();
+    let waits = one.waits_for.as_deref().filter(|_| one.total > 0);
     let waits = waits.map_or_else(String::new, |waits| format!("; waits for {waits}"));
     Deed {
         kind: "Replay",
         name: replay.id.clone(),
         what: visible(&format!(
-            "to {}, {}: {} of {} done{delivered}{eta}{waits}",
-            replay.to,
-            one.told,
-            grouped(done),
-            grouped(one.total)
+            "to {}, {}: {came}{eta}{waits}",
+            replay.to, one.told
         )),
         since: replay.started().map(|at| moments.when(at)),
-        progress: (one.total > 0).then(|| (done.min(one.total), one.total)),
+        progress: (one.total > 0).then(|| (full.min(one.total), one.total)),
     }
 }

@@ -1,5 +1,7 @@
 //! Replays in the log: what was planned, started, paused and ended, and by whom.
 
+use std::fmt::Write as _;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -136,6 +138,24 @@ impl Counts {
     #[must_use]
     pub const fn ended(&self) -> u64 {
         self.delivered + self.refused + self.left_out + self.present + self.not_asked
+    }
+
+    /// What became of those that have come to an end, for people: `0 delivered, 3 refused`.
+    #[must_use]
+    pub fn told(&self, number: impl Fn(u64) -> String) -> String {
+        let mut text = format!("{} delivered", number(self.delivered));
+        for (count, what) in [
+            (self.refused, "refused"),
+            (self.left_out, "left out"),
+            (self.present, "there already"),
+            (self.not_asked, "not asked"),
+        ] {
+            if count > 0 {
+                // Writing to a string does not fail.
+                write!(text, ", {} {what}", number(count)).ok();
+            }
+        }
+        text
     }
 
     /// A mailbox could not be asked.

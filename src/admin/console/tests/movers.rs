@@ -273,8 +273,39 @@ async fn a_replay_that_goes_on_counts_whoever_has_it_already() {
     desk.says("GET /api/replays", &json!([going]));
     let page = desk.get(Role::Viewer, "/waves").await;
     page.is(StatusCode::OK)
-        .has("13 of 27 done, 0 of these delivered now")
+        .has("13 of 27 done (0 delivered, 12 there already, 1 not asked)")
         .has("value=\"13\" max=\"27\"");
+}
+
+/// A full bar beside "done" looks as if all had been brought.
+#[tokio::test]
+async fn a_replay_that_is_over_says_what_became_of_it() {
+    let desk = Desk::new();
+    let mut over = replay("done", 1800);
+    let counts = json!({ "found": 1800, "delivered": 0, "uncertain": 0, "refused": 300,
+                         "left_out": 1500, "refusals": [] });
+    over["counts"] = counts;
+    desk.says("GET /api/waves", &json!([]));
+    desk.says("GET /api/replays", &json!([over]));
+    let page = desk.get(Role::Viewer, "/waves").await;
+    page.is(StatusCode::OK)
+        .has("to cloud, done: 0 delivered, 300 refused, 1\u{202f}500 left out of 1\u{202f}800")
+        .has("value=\"0\" max=\"1800\"");
+}
+
+#[tokio::test]
+async fn a_replay_of_nothing_waits_for_nothing() {
+    let desk = Desk::new();
+    let mut nothing = replay("running", 0);
+    nothing["eta_seconds"] = json!(0);
+    nothing["waits_for"] = json!("cloud is down");
+    desk.says("GET /api/waves", &json!([]));
+    desk.says("GET /api/replays", &json!([nothing]));
+    let page = desk.get(Role::Viewer, "/waves").await;
+    page.is(StatusCode::OK)
+        .has("to cloud, running: 0 of 0 done")
+        .lacks("waits for")
+        .lacks("done in");
 }
 
 #[tokio::test]
