@@ -257,6 +257,10 @@ fn cases_and_their_trials_fit() {
         words(&text).contains("7 recipients wait on because"),
         "{text}"
     );
+}
+
+#[test]
+fn what_was_bounced_fits() {
     let tally = Tally {
         recipients: 412,
         messages: 400,

@@ -171,19 +171,23 @@ fn index(status: &StatusView) -> Option<Matter> {
     })
 }
 
+fn waits_for(backend: &BackendView, status: &StatusView) -> String {
+    match backend.waiting {
+        0 => "Nothing waits for it yet.".to_owned(),
+        count if is_known_whole(status) => {
+            format!("{} for it; nothing is lost.", wait(count))
+        }
+        count => format!("{} for it.", wait(count)),
+    }
+}
+
 fn of_backend(backend: &BackendView, status: &StatusView, moments: &Moments) -> Option<Matter> {
     let name = &backend.name;
     let because = match backend.reason.as_str() {
         "" => String::new(),
         reason => format!(": {reason}"),
     };
-    let waits = match backend.waiting {
-        0 => "Nothing waits for it yet.".to_owned(),
-        count if is_known_whole(status) => {
-            format!("{} for it; nothing is lost.", wait(count))
-        }
-        count => format!("{} for it.", wait(count)),
-    };
+    let waits = waits_for(backend, status);
     let since = moments.since(backend.since);
     let (tone, what, next, command) = match paused(backend)? {
         Pause::Down => (
