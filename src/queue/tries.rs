@@ -10,7 +10,9 @@ use super::settle::{counts_as_rejected, denies_relay, is_refused_content};
 use super::state::{Job, JobRecipient, Source, Waited};
 use crate::backend::Doubt;
 use crate::base::Timestamp;
-use crate::mail::{BackendId, Blame, CaseId, CaseKey, DeliveryTarget, Failure, Outcome, SpoolId};
+use crate::mail::{
+    BackendId, Blame, CaseId, CaseKey, Cause, DeliveryTarget, Failure, Outcome, SpoolId,
+};
 use crate::route::{Decision, Mail};
 use crate::smtp::Mailbox;
 use crate::spool::{Due, SpoolError};
@@ -29,6 +31,15 @@ pub(super) struct Tries {
     pub(super) beginning: HashSet<CaseId>,
     /// Cases whose first recipient was accepted; the others follow just now.
     pub(super) following: HashSet<CaseId>,
+}
+
+/// Where in the session recipients were refused for themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// At RCPT.
+    Rcpt,
+    /// There, or behind the final dot, where LMTP has a reply for each.
+    Unknown,
 }
 
 impl Tries {
@@ -102,7 +113,13 @@ impl Queue {
     }
 
     /// Tells the board whom a backend accepted, and whom it refused.
-    pub(super) fn tell_breaker(&self, target: &DeliveryTarget, job: &Job, outcomes: &[Outcome]) {
+    pub(super) fn tell_breaker(
+        &self,
+        target: &DeliveryTarget,
+        job: &Job,
+        outcomes: &[Outcome],
+        stage: Stage,
+    ) {
         let DeliveryTarget::Backend(backend) = target else {
             return;
         };
@@ -122,7 +139,7 @@ impl Queue {
             let Outcome::Failed(failure) = outcome else {
                 continue;
             };
-            if self.tell_failure(backend, job, (recipient, failure)) {
+            if self.tell_failure(backend, job, (recipient, failure), stage) {
                 // When it takes mail again it is not overrun.
                 self.state().fail(target);
             }
@@ -139,6 +156,7 @@ impl Queue {
         backend: &BackendId,
         job: &Job,
         (recipient, failure): (&JobRecipient, &Failure),
+        stage: Stage,
     ) -> bool {
         let board = self.0.parts.router.board();
         let who = recipient.address.key();
@@ -150,8 +168,10 @@ impl Queue {
             return board.report_content(backend, &case, &sender_of(job));
         }
         if counts_as_rejected(failure) && is_known(job, recipient) {
-            // Refused for himself, he was at RCPT.
-            if failure.blame == Blame::Recipient {
+            // Who is asked for is so at RCPT, and by nobody (`MAIL FROM:<>`): that he is taken then
+            // says nothing where something else was refused.
+            let is_about_him = matches!(failure.cause(), Cause::Recipient | Cause::Domain);
+            if failure.blame == Blame::Recipient && is_about_him && stage == Stage::Rcpt {
                 let named = recipient.address.to_string();
                 board.note_refused_at_rcpt(backend, &case, &named);
             }
