@@ -76,7 +76,7 @@ fn a_rule_that_takes_the_first_one_decides() {
         let site = Site::new();
         let door = site.open();
         let (case, sent) = refused(&site, &door, 3).await;
-        let closing = Reply::parse(&["421 4.3.2 closing"]).unwrap();
+        let closing = Reply::parse(&["421 4.7.0 closing"]).unwrap();
         let closing = Failure::replied(Blame::Backend, closing);
         site.platforms.refuse("cloud", Some(closing));
         let first = door.queue.release_case(case, "ann", "mended").await;
