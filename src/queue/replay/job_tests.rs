@@ -157,8 +157,8 @@ fn a_refusal_is_the_end_and_everything_else_is_tried_again() {
     ));
 }
 
-/// As for other mail: a platform that stores a message and then cuts the connection gets a copy with
-/// each attempt.
+/// As for other mail: a platform that stores a message and then cuts the connection gets a copy
+/// with each attempt.
 #[test]
 fn what_may_have_arrived_is_replayed_more_and_more_seldom() {
     let onprem = DeliveryTarget::Backend(BackendId::new("onprem"));
