@@ -4,6 +4,7 @@
 use super::Options;
 use super::front::{Front, Whole};
 use super::header_filter::{Found, HeaderFilter, Mending};
+use super::load::Load;
 use super::session::too_large;
 use crate::auth::Reading;
 use crate::route::Origin;
@@ -57,13 +58,20 @@ impl Content {
         }
     }
 
-    /// The message as it came, once it has come whole; `draft` has it.
-    pub(super) fn whole<'m>(&'m self, draft: &'m Draft) -> Whole<'m> {
+    /// The message as it came, once it has come whole; `draft` has it, and what is read of it counts
+    /// for `load`.
+    pub(super) fn whole<'m>(&'m self, draft: &'m Draft, load: &'m Load) -> Whole<'m> {
         Whole {
             draft,
             size: self.found().size,
             front: &self.front,
+            load,
         }
+    }
+
+    /// Nobody wants the header any more.
+    pub(super) fn forget_header(&mut self) {
+        self.front = Front::default();
     }
 
     /// What a message of ours lacks is added, and what should not leave is taken out.

@@ -170,7 +170,7 @@ impl Connection {
         // Whose author is looked at as of everybody who has logged in is not looked at twice.
         let authored = match self.submitter() {
             Some(_) => Ok(()),
-            None => authored(device, content.whole(&draft)).await,
+            None => authored(device, content.whole(&draft, &self.server.load)).await,
         };
         let begun = match authored {
             Ok(()) if !devices.is_current(device) => Err(CHANGED),

@@ -55,7 +55,7 @@ impl Connection {
         mut transaction: Transaction,
         mut content: Content,
     ) -> Reply {
-        let whole = content.whole(&draft);
+        let whole = content.whole(&draft, &self.server.load);
         let tenant = match self.tenant(whole, &transaction).await {
             Ok(tenant) => tenant,
             Err(reply) => return reply,
@@ -84,12 +84,14 @@ impl Connection {
         } else {
             Sealed::No
         };
-        let whole = content.whole(&draft);
+        let whole = content.whole(&draft, &self.server.load);
         let judged = self.judge(whole, &mut transaction, (verdict.as_ref(), sealed));
         let judged = match judged.await {
             Ok(judged) => judged,
             Err(reply) => return reply,
         };
+        // The disk may take long.
+        content.forget_header();
         let hostname = &self.server.options.hostname;
         // RFC 8617 §5.1: the newest set stands above all.
         let mut fields = seal.unwrap_or_default();
