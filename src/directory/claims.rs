@@ -1,6 +1,6 @@
 //! Who owns which address: one owner each, whatever the sources say.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::conflict::{Conflict, ConflictKind};
 use super::join::{Chains, place};
@@ -24,6 +24,8 @@ pub(super) struct Claims {
     /// Keys that an entry claims and does not have.
     pub(super) lost: BTreeMap<u32, Vec<String>>,
     pub(super) conflicts: Vec<Conflict>,
+    /// Keys of the addresses that two claim and nobody has settled.
+    pub(super) disputed: HashSet<String>,
     /// Rulings that keep addresses with whom they had.
     pub(super) kept: Vec<(String, String)>,
     /// Domains in which somebody has an address.
@@ -343,7 +345,7 @@ impl<'a> Claiming<'a> {
     }
 
     fn tell(&mut self) {
-        let mut conflicts = Vec::new();
+        let (mut conflicts, mut disputed) = (Vec::new(), HashSet::new());
         for (key, written, head) in &self.contests {
             let owner = self.owner(key);
             let claimant = self.entry(*head).map(|entry| entry.address.to_string());
@@ -357,21 +359,26 @@ impl<'a> Claiming<'a> {
                 continue;
             };
             let name = self.entry(owner).map(|entry| entry.address.to_string());
+            let settled = self.settled(key);
+            let kind = if key.starts_with("x500:") {
+                ConflictKind::X500
+            } else {
+                ConflictKind::Address
+            };
+            if kind == ConflictKind::Address && settled.is_none() {
+                disputed.insert(key.clone());
+            }
             conflicts.push(Conflict {
-                kind: if key.starts_with("x500:") {
-                    ConflictKind::X500
-                } else {
-                    ConflictKind::Address
-                },
+                kind,
                 address: written.clone(),
                 owner: name.unwrap_or_default(),
                 owner_record: self.record_name(owner).unwrap_or_default(),
                 claimant,
                 claimant_record: self.record_name(*head).unwrap_or_default(),
                 homes: Vec::new(),
-                settled: self.settled(key),
+                settled,
             });
         }
-        self.claims.conflicts = conflicts;
+        (self.claims.conflicts, self.claims.disputed) = (conflicts, disputed);
     }
 }

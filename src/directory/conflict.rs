@@ -103,7 +103,14 @@ impl Directory {
         open.filter(|one| one.settled.is_none()).count()
     }
 
-    /// What is disputed about an address.
+    /// Do two entries claim this address, and nobody has settled it? Costs the same however many
+    /// others are disputed: strangers ask.
+    #[must_use]
+    pub fn is_disputed(&self, address: &Mailbox) -> bool {
+        self.claims.disputed.contains(&lookup_key(address))
+    }
+
+    /// What is disputed about an address. Walks over all conflicts.
     pub fn conflicts_about(&self, address: &Mailbox) -> impl Iterator<Item = &Conflict> {
         let key = lookup_key(address);
         self.conflicts().iter().filter(move |one| {

@@ -319,6 +319,7 @@ async fn an_address_keeps_its_owner() {
         assert_eq!(directory.conflicts().len(), 1);
         assert_eq!(directory.conflicts()[0].claimant, "a@example.org");
         assert_eq!(directory.conflicts()[0].settled, None);
+        assert!(directory.is_disputed(&info));
         check_owners(&directory);
     }
 }

@@ -127,6 +127,13 @@ fn a_conflict_stops_nothing_and_is_listed() {
             "late@example.org belongs to ann@example.org, Ann@example.org did not get it",
         ]
     );
+    let is_disputed = |address: &str| directory.is_disputed(&address.parse().unwrap());
+    for address in ["INFO@Example.org", "ann@example.org", "late@example.org"] {
+        assert!(is_disputed(address), "{address}");
+    }
+    for address in ["bob@example.org", "b@example.org", "nobody@example.org"] {
+        assert!(!is_disputed(address), "{address}");
+    }
     let name = |address: &str| match directory.lookup(&address.parse().unwrap()) {
         Lookup::Known { entry, .. } => Some(entry.name.clone()),
         Lookup::Unknown(_) | Lookup::Stranger => None,

@@ -187,11 +187,13 @@ async fn a_proper_form_can_be_settled_once_and_for_all() {
     );
     let verdict = Verdict::Owner("file/müller@example.org".to_owned());
     let address = "mueller@example.org".parse().unwrap();
+    assert!(current.is_disputed(&address));
     let settled = house
         .generations
-        .settle(address, verdict, (note(Cause::Settle), FORCE));
+        .settle(address.clone(), verdict, (note(Cause::Settle), FORCE));
     settled.await.unwrap();
     for directory in [house.generations.current(), restarted(&house).await] {
+        assert!(!directory.is_disputed(&address));
         for asked in ["mueller@example.org", "müller@example.org"] {
             assert_eq!(
                 found(&directory, asked).unwrap(),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::bond::{Bond, Departed, Why};
 use crate::base::Timestamp;
-use crate::directory::{ConflictKind, Directory, Entry, EntryKind, Holder, Roll, Wanted};
+use crate::directory::{Directory, Entry, EntryKind, Holder, Roll, Wanted};
 use crate::smtp::Mailbox;
 
 /// An account.
@@ -202,7 +202,9 @@ impl Judging<'_> {
             Some(departed.why)
         } else if nothing_known {
             // An account of before bonds were kept, and nothing speaks against its alias.
-            self.is_contested(&bond.address).then_some(Why::Doubt)
+            self.directory
+                .is_disputed(&bond.address)
+                .then_some(Why::Doubt)
         } else {
             self.speaks_against(bond, &holder)
         };
@@ -270,20 +272,9 @@ impl Judging<'_> {
         });
         let is_doubtful = others
             || bond.contradicts(holder)
-            || self.is_contested(&bond.address)
+            || self.directory.is_disputed(&bond.address)
             || bond.is_named_otherwise(holder);
         is_doubtful.then_some(Why::Doubt)
-    }
-
-    /// Do two entries claim the address, and nobody has settled it?
-    fn is_contested(&self, address: &Mailbox) -> bool {
-        let key = address.key();
-        self.directory.conflicts().iter().any(|one| {
-            let parsed = one.address.parse::<Mailbox>();
-            one.kind == ConflictKind::Address
-                && one.settled.is_none()
-                && parsed.is_ok_and(|it| it.key() == key)
-        })
     }
 }
 

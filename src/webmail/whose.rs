@@ -14,7 +14,7 @@ use super::invitations::Invited;
 use super::notices::NOTICES;
 use super::settings::SETTINGS;
 use crate::base::{Shutdown, Timestamp};
-use crate::directory::{Conflict, ConflictKind, Directory, DirectoryHandle, EntryKind, FoundBy};
+use crate::directory::{Directory, DirectoryHandle, EntryKind, FoundBy};
 use crate::mail::{DRAFTS, OUTBOX, SENT_AS};
 use crate::person::{Belonging, Bond, Departed, Subject, belonging, confirmed, judge};
 use crate::smtp::Mailbox;
@@ -84,8 +84,9 @@ impl Accounts {
     }
 
     /// The key of the account into which somebody wants who types this address: the one that is
-    /// meant by it, else that of the mailbox whose alias it is. It takes no longer for an alias
-    /// than for a name that nobody has.
+    /// meant by it, else that of the mailbox whose alias it is. Tries are counted by what it finds,
+    /// so it is asked before them: it looks up keys only, whoever exists and however many addresses
+    /// are disputed.
     pub(super) async fn account_of(&self, key: &str) -> Result<String, AccountError> {
         let (meant, mailbox) = (self.meant(key), self.mailbox_of(key));
         // An account of its own comes first, also one that is shut.
@@ -112,10 +113,7 @@ impl Accounts {
             return None;
         };
         let has_mailbox = matches!(entry.kind, EntryKind::Mailbox | EntryKind::User);
-        let is_open = |one: &Conflict| one.kind == ConflictKind::Address && one.settled.is_none();
-        let is_his = has_mailbox
-            && !directory.is_provisional()
-            && !directory.conflicts_about(&address).any(is_open);
+        let is_his = has_mailbox && !directory.is_provisional() && !directory.is_disputed(&address);
         is_his.then(|| entry.address.key())
     }
 
