@@ -58,8 +58,8 @@ impl Content {
         }
     }
 
-    /// The message as it came, once it has come whole; `draft` has it, and what is read of it counts
-    /// for `load`.
+    /// The message as it came, once it has come whole; `draft` has it, and `load` counts what is
+    /// read of it.
     pub(super) fn whole<'m>(&'m self, draft: &'m Draft, load: &'m Load) -> Whole<'m> {
         Whole {
             draft,
