@@ -20,13 +20,18 @@ pub(super) const fn todo(strain: Strain) -> &'static str {
             "Senders try again. Who holds so many connections? The log says who comes; \
              limits.memory, limits.connections_per_address."
         }
+        Strain::Places => {
+            "Senders try again. Who holds so many connections? The log says who comes; \
+             limits.connections, limits.connections_per_address; limits.reserved_for for whose \
+             mail must come in."
+        }
     }
 }
 
 impl Admin {
     /// Why strangers are told to come later, if they are.
     pub(super) fn busy(&self) -> Option<Busy> {
-        self.load.look()
+        self.load.told()
     }
 
     /// The same for `/health`.
@@ -46,7 +51,7 @@ impl Admin {
         reason = "a gauge that is off by one part in 2^53 is as good"
     )]
     pub(super) fn set_load_gauges(&self) {
-        gauge!(names::BUSY).set(f64::from(u8::from(self.busy().is_some())));
+        gauge!(names::BUSY).set(f64::from(u8::from(self.load.look().is_some())));
         gauge!(names::CONNECTIONS_MEMORY).set(self.load.held() as f64);
         gauge!(names::COMMIT_WAIT).set(self.load.commit_wait().as_secs_f64());
     }

@@ -3,9 +3,10 @@
 
 mod hold;
 mod judge;
+mod places;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 pub(super) use hold::Hold;
 pub use judge::{Busy, Strain};
 use judge::{Change, Judge, Measured};
+use places::Places;
 
 use super::Bounds;
 use super::policy::Guest;
@@ -40,6 +42,7 @@ struct Shared {
     /// Bytes that connections hold.
     held: AtomicU64,
     judge: Mutex<Judge>,
+    places: Mutex<Places>,
     /// Is so much held that who holds most has to go?
     squeeze: watch::Sender<bool>,
 }
@@ -62,6 +65,7 @@ impl Load {
             memory: AtomicU64::new(0),
             held: AtomicU64::new(0),
             judge: Mutex::default(),
+            places: Mutex::default(),
             squeeze: watch::Sender::new(false),
         }));
         load.set(bounds);
@@ -124,6 +128,26 @@ impl Load {
             None => {}
         }
         busy
+    }
+
+    /// Why strangers have to come later, if they have to: there is too much to do, or there is no
+    /// place for them.
+    #[must_use]
+    pub fn told(&self) -> Option<Busy> {
+        self.look().or_else(|| {
+            let since = self.places().since(self.0.clock.now())?;
+            let strain = Strain::Places;
+            Some(Busy { since, strain })
+        })
+    }
+
+    /// A stranger found no place at a listener.
+    pub(super) fn note_full(&self) {
+        self.places().note(self.0.clock.now());
+    }
+
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.0.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bytes that connections hold in memory.

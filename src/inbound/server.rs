@@ -165,7 +165,14 @@ impl Server {
         self.has_time_for(guest)?;
         let visitor = peer.map(Visitor::of);
         let bounds = &self.options.bounds;
-        let came = self.visitors().come((visitor, guest), bounds);
+        let (is_full, came) = {
+            let mut visitors = self.visitors();
+            let is_full = visitors.is_full(guest, bounds);
+            (is_full, visitors.come((visitor, guest), bounds))
+        };
+        if is_full {
+            self.load.note_full();
+        }
         if !self.has_many_places() {
             self.tarpit.clear();
         }
@@ -223,8 +230,12 @@ impl Permit {
         if self.visitor == Some(visitor) {
             return Ok(self);
         }
+        let bounds = &server.options.bounds;
         let mut visitors = server.visitors();
-        let entered = visitors.enter((visitor, guest), &server.options.bounds);
+        if visitors.is_overfull(guest, bounds) {
+            server.load.note_full();
+        }
+        let entered = visitors.enter((visitor, guest), bounds);
         if entered.is_some()
             && let Some(before) = self.visitor.replace(visitor)
         {

@@ -51,7 +51,7 @@ impl Visitors {
         (visitor, guest): (Option<Visitor>, Guest),
         bounds: &Bounds,
     ) -> Option<()> {
-        if self.all >= places(guest, bounds) {
+        if self.is_full(guest, bounds) {
             return None;
         }
         if let Some(visitor) = visitor {
@@ -61,13 +61,23 @@ impl Visitors {
         Some(())
     }
 
+    /// Is there no place for one who comes?
+    pub(super) fn is_full(&self, guest: Guest, bounds: &Bounds) -> bool {
+        self.all >= places(guest, bounds)
+    }
+
+    /// The same for one who is there already.
+    pub(super) fn is_overfull(&self, guest: Guest, bounds: &Bounds) -> bool {
+        self.all > places(guest, bounds)
+    }
+
     /// One that is there already is counted under this, too, unless there are too many of it.
     pub(super) fn enter(
         &mut self,
         (visitor, guest): (Visitor, Guest),
         bounds: &Bounds,
     ) -> Option<()> {
-        if self.all > places(guest, bounds) {
+        if self.is_overfull(guest, bounds) {
             return None;
         }
         self.count(visitor, bounds)

@@ -18,6 +18,8 @@ pub const CONNECTION_MEMORY: usize = 64 * 1024;
 pub const FAIR_SHARE: u64 = 256 * 1024;
 /// All must be calm for so long until strangers are taken again.
 pub const BUSY_REST: Duration = Duration::from_secs(3);
+/// After a stranger found no place: so long it counts as so.
+pub const PLACES_REST: Duration = Duration::from_secs(60);
 /// Time of being busy in one go. Beyond: notices tell of it.
 pub const BUSY_LASTS: Duration = Duration::from_secs(300);
 /// The longest that the reply to an error is kept back; 1 s, 2 s, 4 s … before.

@@ -80,3 +80,32 @@ fn a_crowd_is_turned_away_and_all_others_are_served() {
     assert!(status(&place)["busy"].is_null());
     program.stop();
 }
+
+/// They hold no memory worth a word, and nobody else comes in.
+#[test]
+fn who_finds_no_place_is_told_of() {
+    let platform = Platform::start();
+    let limits = "[limits]\nconnections = 20\nconnections_per_address = 500\n";
+    let place = Place::new(platform.address, limits);
+    let mut program = place.start();
+    assert!(status(&place)["busy"].is_null());
+    let mut crowd = Vec::new();
+    let last = loop {
+        let (stream, greeting) = come(STRANGER, place.smtp);
+        if !greeting.starts_with("220") {
+            break greeting;
+        }
+        crowd.push(stream);
+        assert!(crowd.len() <= 20, "nobody is turned away");
+    };
+    assert!(last.starts_with("421 4.7.0"), "{last}");
+    let told = status(&place);
+    assert_eq!(told["busy"]["strain"], "places", "{told}");
+    let told = String::from_utf8(place.verb(&["status"]).stdout).unwrap();
+    assert!(
+        told.contains("all places for strangers are taken"),
+        "{told}"
+    );
+    drop(crowd);
+    program.stop();
+}

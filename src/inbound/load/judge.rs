@@ -18,6 +18,8 @@ pub enum Strain {
     Disk,
     /// Connections hold too much.
     Memory,
+    /// All places for strangers are taken.
+    Places,
 }
 
 impl Strain {
@@ -27,6 +29,7 @@ impl Strain {
         match self {
             Self::Disk => "disk",
             Self::Memory => "memory",
+            Self::Places => "places",
         }
     }
 }
@@ -46,6 +49,7 @@ impl fmt::Display for Busy {
         f.write_str(match self.strain {
             Strain::Disk => "the disk takes messages too slowly",
             Strain::Memory => "connections hold as much memory as they may",
+            Strain::Places => "all places for strangers are taken",
         })
     }
 }
@@ -152,6 +156,7 @@ mod tests {
                 None => '.',
                 Some(Strain::Disk) => 'D',
                 Some(Strain::Memory) => 'M',
+                Some(Strain::Places) => 'P',
             }
         });
         told.collect()
