@@ -36,16 +36,9 @@ impl Dawdling {
         self.line = Duration::ZERO;
     }
 
-    /// A message is at its end, and he was so far behind with it.
-    pub(super) const fn was_behind(&mut self, lag: &Lag) {
-        self.session = self.session.saturating_add(lag.0);
-    }
-
-    /// So much came in this time, of what is refused already: only what the rate does not explain
-    /// counts.
-    pub(super) fn came_for_nobody(&mut self, bytes: usize, time: Duration) {
-        let late = time.saturating_sub(worth(bytes));
-        self.session = self.session.saturating_add(late);
+    /// He has been so far behind with a message, or a part of one.
+    pub(super) const fn was_behind(&mut self, time: Duration) {
+        self.session = self.session.saturating_add(time);
     }
 
     /// A message was taken: all begins anew.
@@ -58,9 +51,10 @@ impl Dawdling {
         self.left((limits::SCARCE_LINE, limits::SCARCE_SESSION))
     }
 
-    /// What is left for who sends what is refused already, while places are scarce.
-    pub(super) fn left_for_nobody(&self) -> Duration {
-        self.left((Duration::MAX, limits::SCARCE_SESSION))
+    /// The same for who sends what is refused already, and is so far behind with it.
+    pub(super) fn left_for_nobody(&self, lag: &Lag) -> Duration {
+        let session = self.left((Duration::MAX, limits::SCARCE_SESSION));
+        session.min(lag.left(limits::SCARCE_DATA))
     }
 
     /// What is left of these times for a line and for all of them.
@@ -82,7 +76,14 @@ impl Lag {
 
     /// So much came. Who was fast saves nothing up.
     pub(super) fn came(&mut self, bytes: usize) {
-        self.0 = self.0.saturating_sub(worth(bytes));
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let worth = Duration::from_nanos(bytes.saturating_mul(BYTE_NANOS));
+        self.0 = self.0.saturating_sub(worth);
+    }
+
+    /// So far.
+    pub(super) const fn behind(&self) -> Duration {
+        self.0
     }
 
     /// What is left of the time for which he may be behind.
@@ -93,12 +94,6 @@ impl Lag {
 
 /// Nanoseconds that a byte may take.
 const BYTE_NANOS: u64 = 1_000_000_000 / limits::DATA_RATE;
-
-/// So long these bytes may take.
-fn worth(bytes: usize) -> Duration {
-    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-    Duration::from_nanos(bytes.saturating_mul(BYTE_NANOS))
-}
 
 impl Connection {
     /// More input, unless the program stops while the client is idle; between the parts of a
@@ -219,23 +214,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_sent_at_the_rate_of_all() {
+    fn who_is_behind_again_and_again_has_one_time_for_all() {
         let mut used = Dawdling::default();
-        let left = |used: &Dawdling| used.left((Duration::MAX, 60 * SECOND));
-        // 1 MB in its time, and then 500 bytes in 31 seconds.
-        used.came_for_nobody(1_000_000, 2000 * SECOND);
-        assert_eq!(left(&used), 60 * SECOND);
-        used.came_for_nobody(500, 31 * SECOND);
-        assert_eq!(left(&used), 30 * SECOND);
-        // Nor is what he was behind with forgotten when nothing came of it.
-        let mut lag = Lag::default();
-        lag.waited(25 * SECOND);
-        lag.came(2500);
-        used.was_behind(&lag);
-        assert_eq!(left(&used), 10 * SECOND);
-        assert_eq!(used.left_for_nobody(), 10 * SECOND);
+        let late = |seconds: u32, bytes: usize| {
+            let mut lag = Lag::default();
+            lag.waited(seconds * SECOND);
+            lag.came(bytes);
+            lag
+        };
+        assert_eq!(used.left_for_nobody(&late(25, 2500)), 10 * SECOND);
+        for _ in 0..2 {
+            used.was_behind(late(25, 2500).behind());
+        }
+        assert_eq!(used.left_when_scarce(), 10 * SECOND);
+        used.was_behind(late(15, 0).behind());
+        assert_eq!(used.left_when_scarce(), 5 * SECOND);
+        assert_eq!(used.left_for_nobody(&Lag::default()), 5 * SECOND);
         used.brought();
-        assert_eq!(left(&used), 60 * SECOND);
+        assert_eq!(used.left_for_nobody(&Lag::default()), 30 * SECOND);
     }
 
     #[test]

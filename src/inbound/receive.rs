@@ -65,7 +65,7 @@ impl Connection {
         session: Session,
         message: Incoming,
     ) -> Result<Session, End> {
-        self.dawdling.was_behind(&message.lag);
+        self.dawdling.was_behind(message.lag.behind());
         let replies = self.replies_to(&message);
         let reply = self.complete(message).await;
         self.conclude(wire, session, (&reply, replies)).await
@@ -155,7 +155,7 @@ impl Connection {
             } else {
                 1
             };
-            self.dawdling.was_behind(&message.lag);
+            self.dawdling.was_behind(message.lag.behind());
             *incoming = Some(message).filter(|_| !chunk.last);
             let concluded = self.conclude(wire, session, (&refusal, replies));
             return Ok(concluded.await?.chunk_refused(refusal));
@@ -179,17 +179,25 @@ impl Connection {
         refusal: &Reply,
         message: Option<&mut Incoming>,
     ) -> Result<(), End> {
-        let mut own = None;
-        let give_up = message.map_or(&mut own, |message| &mut message.give_up);
+        let mut own = (None, Lag::default());
+        let (give_up, lag) = match message {
+            Some(message) => (&mut message.give_up, &mut message.lag),
+            None => (&mut own.0, &mut own.1),
+        };
+        let before = lag.behind();
         let mut left = size;
         loop {
             let read = front(wire, left).len();
             wire.consume(read);
             left -= read as u64;
+            lag.came(read);
             if left == 0 {
+                let late = lag.behind().saturating_sub(before);
+                self.dawdling.was_behind(late);
                 return Ok(());
             }
-            self.discard(wire, refusal, give_up).await?;
+            self.discard(wire, refusal, (&mut *give_up, &mut *lag))
+                .await?;
         }
     }
 
@@ -233,7 +241,7 @@ impl Connection {
     }
 
     /// More input: of a message that is refused already only for a bounded time.
-    async fn more_of(&mut self, wire: &mut Wire, message: &mut Incoming) -> Result<(), End> {
+    async fn more_of(&self, wire: &mut Wire, message: &mut Incoming) -> Result<(), End> {
         match message.content.refusal() {
             None => {
                 let begun = Instant::now();
@@ -252,41 +260,47 @@ impl Connection {
                 message.lag.waited(begun.elapsed());
                 filled
             }
-            Some(refusal) => self.discard(wire, refusal, &mut message.give_up).await,
+            Some(refusal) => {
+                let late = (&mut message.give_up, &mut message.lag);
+                self.discard(wire, refusal, late).await
+            }
         }
     }
 
     async fn discard(
-        &mut self,
+        &self,
         wire: &mut Wire,
         refusal: &Reply,
-        give_up: &mut Option<Instant>,
+        (give_up, lag): (&mut Option<Instant>, &mut Lag),
     ) -> Result<(), End> {
         // Who has not logged in where he must has no more time than for that.
-        let limit = self.server.options.bounds.discard_timeout;
-        let limit = limit.min(self.login_left());
-        let (begun, had) = (Instant::now(), wire.input().len());
+        let bounds = &self.server.options.bounds;
+        let limit = bounds.discard_timeout.min(self.login_left());
+        let begun = Instant::now();
         let until = *give_up.get_or_insert_with(|| begun + limit);
         let left = until.saturating_duration_since(begun);
+        // No slower than what is taken.
+        let left = left.min(lag.left(bounds.data_timeout));
+        let scarce = self.dawdling.left_for_nobody(lag);
         let filled: Result<(), End> = if left.is_zero() {
             Err(WireError::Timeout.into())
         } else {
             tokio::select! {
                 biased;
                 filled = wire.fill(left, limits::READ_DATA) => filled.map_err(End::from),
-                () = self.outstayed(self.dawdling.left_for_nobody()) => Err(End::Slow),
+                () = self.squeezed(0) => Err(End::Crowded),
+                () = self.outstayed(scarce) => Err(End::Slow),
             }
         };
-        let came = wire.input().len().saturating_sub(had);
-        self.dawdling.came_for_nobody(came, begun.elapsed());
+        lag.waited(begun.elapsed());
         match filled {
             Err(End::Wire(WireError::Timeout)) => {
                 self.say(wire, refusal);
                 Err(WireError::Closed.into())
             }
-            Err(End::Slow) => {
+            Err(end @ (End::Slow | End::Crowded)) => {
                 self.say(wire, refusal);
-                Err(End::Slow)
+                Err(end)
             }
             filled => filled,
         }

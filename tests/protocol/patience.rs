@@ -204,24 +204,47 @@ async fn refused_messages_keep_no_place() {
     }
 }
 
-/// Nor is what is refused already read byte by byte for as long as one likes.
+/// What is refused already is as late as what is not, whatever it was refused for.
 #[tokio::test(start_paused = true)]
 async fn what_is_refused_gives_way_to_others() {
-    let mut settings = settings();
-    let bounds = &mut settings.options.bounds;
-    (bounds.connections, bounds.reserved_connections) = (10, 0);
-    bounds.discard_timeout = Duration::from_secs(300);
-    let house = House::open(settings);
-    let mut slow = with_recipient(&house, STRANGER).await;
-    assert!(slow.ask("DATA").await.0.starts_with("354"));
-    assert_eq!(drip(&mut slow, "a\n", (7, 10)).await, None);
-    let mut others = Vec::new();
-    for number in 1..=8 {
-        others.push(house.come([203, number, 113, 1]).await);
+    for (line, refused, refusal) in [
+        ("DATA", "a\n", "550 5.6.0"),
+        ("RSET", "BDAT 100000000\r\n", "503 5.5.1"),
+    ] {
+        let mut settings = settings();
+        let bounds = &mut settings.options.bounds;
+        (bounds.connections, bounds.reserved_connections) = (10, 0);
+        let house = House::open(settings);
+        let mut slow = with_recipient(&house, STRANGER).await;
+        slow.ask(line).await;
+        slow.0.write_all(refused.as_bytes()).await.unwrap();
+        // There is room: nobody minds.
+        assert_eq!(drip(&mut slow, "x", (7, 6)).await, None);
+        let mut others = Vec::new();
+        for number in 1..=8 {
+            others.push(house.come([203, number, 113, 1]).await);
+        }
+        let (said, _) = slow.hear().await;
+        assert!(said.starts_with(refusal), "{said}");
+        let (said, _) = slow.hear().await;
+        assert_eq!(said, "421 4.4.2 Too slow, and others wait\r\n");
+        house.door.shutdown.stop().await;
     }
-    assert!(slow.hear().await.0.starts_with("550 5.6.0"));
-    let (said, _) = slow.hear().await;
-    assert_eq!(said, "421 4.4.2 Too slow, and others wait\r\n");
+}
+
+/// And where there is room, it comes at the same rate.
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_comes_at_a_least_rate() {
+    let house = House::open(settings());
+    for from in [STRANGER, PLATFORM] {
+        let mut guest = with_recipient(&house, from).await;
+        guest.ask("DATA").await;
+        guest.0.write_all(b"a\n").await.unwrap();
+        assert_eq!(drip(&mut guest, "x", (10, 17)).await, None);
+        let (said, seconds) = guest.hear().await;
+        assert!(said.starts_with("550 5.6.0"), "{said}");
+        assert!(seconds <= 20, "{seconds}");
+    }
     house.door.shutdown.stop().await;
 }
 
