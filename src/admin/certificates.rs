@@ -186,6 +186,8 @@ fn see_end(
         return;
     }
     let left = ends.since(seen.now);
+    // Nobody knows here whether it was there when the time for telling came.
+    let since = left.is_zero().then_some(ends);
     let (severity, word, what) = if left.is_zero() {
         let what = format!("{what} {file} has ended on {ends}");
         (Severity::Critical, "ended", what)
@@ -196,7 +198,6 @@ fn see_end(
         let what = format!("{what} {file} ends in {}", duration(left));
         (Severity::Warning, "ends", what)
     };
-    let since = Some(ends.before(before));
     seen.add(
         (Kind::Certificate, file),
         (severity, word),
@@ -247,6 +248,26 @@ mod tests {
             passed += pause;
             let is_told = passed >= Duration::from_secs(12 * 3600);
             assert_eq!(told(failures, Some(now)), is_told, "{failures}: {passed:?}");
+        }
+    }
+
+    /// One for three days was not there three weeks before its end.
+    #[test]
+    fn nothing_is_told_since_before_it_was_there() {
+        let ends: Timestamp = "2027-02-28T00:00:00Z".parse().unwrap();
+        for (now, since) in [
+            ("2027-02-25T00:00:00Z", "2027-02-25T00:00:00Z"),
+            ("2027-03-02T00:00:00Z", "2027-02-28T00:00:00Z"),
+        ] {
+            let mut seen = Seen::at(now.parse().unwrap());
+            let names = ("/etc/tideover/tls.crt", "the certificate", "Renew it");
+            see_end(
+                &mut seen,
+                names,
+                Some(ends),
+                Duration::from_secs(21 * 86_400),
+            );
+            assert_eq!(seen.all.conditions[0].since, since.parse().unwrap());
         }
     }
 

@@ -161,7 +161,7 @@ impl Admin {
                     log or big: docs/operations/disk-full.md";
         match self.spool.admission() {
             Err(error) if error.is_full() => {
-                let what = format!("new mail is refused: {free} are free on the disk");
+                let what = format!("new mail is refused: {error}");
                 seen.add(name, (Severity::Critical, "full"), None, (what, room));
             }
             Err(error) => {

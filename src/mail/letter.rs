@@ -4,11 +4,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mail_builder::MessageBuilder;
-use mail_builder::headers::Header as _;
 use mail_builder::headers::address::Address;
 use mail_builder::headers::content_type::ContentType;
 use mail_builder::headers::date::Date;
 use mail_builder::headers::message_id::MessageId;
+use mail_builder::headers::raw::Raw;
+use mail_builder::headers::text::Text;
+use mail_builder::headers::{Header as _, HeaderType};
 use mail_builder::mime::{BodyPart, MimePart};
 
 use super::header::turns_text;
@@ -92,7 +94,7 @@ impl Letter<'_> {
 
     fn write(&self, mark: &str) -> std::io::Result<Vec<u8>> {
         let date = i64::try_from(self.date.as_secs()).unwrap_or_default();
-        let subject: String = one_line(self.subject).chars().take(SUBJECT).collect();
+        let subject = one_line(self.subject).chars().take(SUBJECT).collect();
         let mut builder = MessageBuilder::new()
             .from(Address::new_address(
                 self.from.0.map(one_line),
@@ -100,7 +102,7 @@ impl Letter<'_> {
             ))
             .date(Date::new(date))
             .message_id(self.message_id)
-            .subject(subject);
+            .header("Subject", unstructured(subject));
         if !self.to.is_empty() {
             builder = builder.to(addresses(self.to));
         }
@@ -158,6 +160,17 @@ impl LetterFile {
         MimePart::new(kind, mark.as_bytes())
             .attachment(one_line(&self.name))
             .transfer_encoding("base64")
+    }
+}
+
+/// RFC 5322 §2.2.3: what is ASCII is folded when it is long, so that it can be read as it stands.
+/// What looks like an encoded word (RFC 2047 §2) is encoded, and so stays what it is.
+fn unstructured(text: String) -> HeaderType<'static> {
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if is_plain && !text.contains("=?") {
+        HeaderType::Raw(Raw::new(text))
+    } else {
+        HeaderType::Text(Text::new(text))
     }
 }
 

@@ -43,6 +43,41 @@ fn headers_cannot_be_injected() {
     );
 }
 
+/// Programs that show no more than the bytes show that, too.
+#[test]
+fn a_long_subject_in_plain_letters_is_folded_and_not_encoded() {
+    let subject = "[Tideover mx.example.org] critical: new mail is refused: the disk of the spool \
+                   is almost full: 3.4 GiB free, 9.0 GiB are kept free";
+    for (subject, is_plain) in [
+        (subject.to_owned(), true),
+        (format!("{subject} für Ann"), false),
+        (format!("{subject} =?utf-8?Q?a?="), false),
+    ] {
+        let bytes = Letter {
+            from: (Some("Tideover"), &own()),
+            to: &[],
+            cc: &[],
+            subject: &subject,
+            text: "it is full",
+            html: None,
+            message_id: "id@mx.example",
+            date: Timestamp::from_millis(1_778_000_000_000),
+            references: &[],
+            calendar: None,
+            files: &[],
+        }
+        .to_pieces("mark")
+        .unwrap()
+        .concat();
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let begin = "Subject: [Tideover mx.example.org] critical: new mail is refused";
+        assert_eq!(text.contains(begin), is_plain, "{text}");
+        assert!(text.lines().all(|line| line.len() <= 78), "{text}");
+        let message = ParsedMessage::parse(&bytes).unwrap();
+        assert_eq!(message.subject.as_deref(), Some(&*subject));
+    }
+}
+
 #[test]
 fn a_letter_says_what_was_written() {
     let to = [Addressee {
