@@ -1,8 +1,8 @@
 //! What is said when the server goes away in the middle of a verb that goes page by page.
 
 use super::Failure;
-use super::bulk::many;
 use crate::queue::{Deed, Tally};
+use crate::terminal::many;
 
 /// What a deed makes of mail.
 pub(super) const fn done(deed: Deed) -> &'static str {

@@ -18,9 +18,7 @@ use crate::base::Clock;
 use crate::mail::BackendId;
 use crate::queue::{Deed, Order, Tally};
 use crate::route::Selection;
-use crate::terminal::Bar;
-use crate::terminal::Palette;
-pub(super) use crate::terminal::many;
+use crate::terminal::{Bar, Palette, many};
 
 /// Recipients that are shown before they are dropped.
 const SHOWN: usize = 20;

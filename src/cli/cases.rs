@@ -1,13 +1,12 @@
 //! `cases`, for people.
 
-use super::bulk::many;
 use super::intent::{CaseQuestion, Format, Request};
 use super::render::Page;
 use super::{Asker, Exit, Failure, print, show};
 use crate::admin::{CaseDetails, CaseNumbers, CaseReleased, CaseView};
 use crate::mail::{CaseKind, NOT_SENT};
 use crate::queue::{Tally, TrialOutcome};
-use crate::terminal::{Cell, Table, Tone, moment, visible};
+use crate::terminal::{Cell, Table, Tone, many, moment, visible};
 
 impl Asker {
     /// The verbs of `cases`.

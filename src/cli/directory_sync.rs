@@ -1,13 +1,12 @@
 //! `directory sync` and `directory status`.
 
-use super::bulk::many;
 use super::directory::{Directory, How};
 use super::intent::Request;
 use super::render::Page;
 use super::{Exit, Failure};
 use crate::admin::{DirectoryStatusView, SyncQuery, SyncView};
 use crate::directory::{Origin, SyncStatus};
-use crate::terminal::{bytes, moment};
+use crate::terminal::{bytes, many, moment};
 
 /// Things that are told one by one.
 const TOLD: usize = 20;

@@ -10,13 +10,13 @@ use serde::Serialize;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 
-use super::bulk::{Worker, many};
+use super::bulk::Worker;
 use super::client::ClientError;
 use super::intent::Request;
 use super::{Exit, Failure};
 use crate::mail::SpoolId;
 use crate::spool::{Exported, exported_name};
-use crate::terminal::Bar;
+use crate::terminal::{Bar, many};
 
 /// The list of what is in the folder.
 const MANIFEST: &str = "manifest.jsonl";

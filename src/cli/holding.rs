@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::bulk::{Worker, many, told};
+use super::bulk::{Worker, told};
 use super::intent::Request;
 use super::render::Page;
 use super::{Exit, Failure};
@@ -13,7 +13,7 @@ use crate::admin::{EndQuery, HoldQuery, HoldView, MoveQuery, MoveReport, MoveVie
 use crate::base::Clock;
 use crate::queue::{Deed, Order, Tally};
 use crate::route::{Check, Force, HOMES_AS_THEN, MoveStep, Selection, permits};
-use crate::terminal::Palette;
+use crate::terminal::{Palette, many};
 
 /// What was released.
 #[derive(Debug, Serialize)]

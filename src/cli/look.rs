@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use super::bulk::many;
 use super::client::ClientError;
 use super::home::{self, At};
 use super::intent::{Format, Request, SpoolWork};
@@ -12,7 +11,7 @@ use super::teller::Teller;
 use super::{Exit, Failure, offline};
 use crate::admin::VerifyView;
 use crate::spool::{Offline, SpoolError, World};
-use crate::terminal::Bar;
+use crate::terminal::{Bar, many};
 
 /// Between two questions how far the server is.
 const AGAIN: Duration = Duration::from_millis(500);

@@ -6,12 +6,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::bulk::many;
 use super::intent::{Format, SpoolWork};
 use super::{Exit, Failure, home, print, show};
 use crate::mail::SpoolId;
 use crate::spool::{Offline, Rebuilt, Rescued, Verification, World};
-use crate::terminal::Bar;
+use crate::terminal::{Bar, many};
 
 /// `spool verify`, `rebuild`, `cat`, `export`.
 pub(super) fn perform(

@@ -11,10 +11,9 @@ use crate::mail::{MethodResult, Verdict};
 use crate::route::ShownState;
 use crate::spool::Missing;
 use crate::terminal::{
-    Cell, Palette, Table, Tone, WIDTH, bytes, columns, duration, moment, visible,
+    Cell, Palette, Table, Tone, WIDTH, bytes, columns, duration, many, moment, visible,
 };
 
-use super::bulk::many;
 use super::render_size::lasts;
 
 /// What the text depends on beside the answer.

@@ -3,11 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::bulk::many;
 use super::render::Page;
 use crate::admin::ReplayPlanView;
 use crate::queue::replay::{Plan, Progress, ReplayState, Unasked};
-use crate::terminal::{Cell, Table, Tone, bytes, duration, moment};
+use crate::terminal::{Cell, Table, Tone, bytes, duration, many, moment};
 
 /// Letters of a bar.
 const BAR: u64 = 24;

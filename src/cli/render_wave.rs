@@ -2,12 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::bulk::many;
 use super::render::Page;
 use crate::admin::{WaveDetails, WavePlanView, WaveView};
 use crate::base::Timestamp;
 use crate::directory::{Grade, Obstacle, PlannedUser, WaveState};
-use crate::terminal::{Cell, Table, Tone, moment};
+use crate::terminal::{Cell, Table, Tone, many, moment};
 
 /// Digits of a hash that people compare.
 const DIGITS: usize = 12;
