@@ -90,6 +90,9 @@ pub(crate) struct SelectView {
     /// `deed` release, resume or retry.
     #[serde(default)]
     pub(crate) behind: u64,
+    /// Those that are left out, because a move holds them: with `deed` release.
+    #[serde(default)]
+    pub(crate) moving: u64,
     /// Their messages.
     pub(crate) messages: Vec<SpoolId>,
     /// Of each, the recipients that are meant.
@@ -286,6 +289,7 @@ impl Admin {
         let mut view = SelectView {
             recipients: 0,
             behind: 0,
+            moving: 0,
             messages: Vec::new(),
             selected: BTreeMap::new(),
             items: Vec::new(),
@@ -347,6 +351,9 @@ impl Admin {
                 let is_behind = matches!(deed, Deed::Retry | Deed::Release | Deed::Resume)
                     && self.queue.is_behind(message.id, envelope, number, state);
                 view.behind += u64::from(is_behind);
+                // Who is held and cannot be released is of a domain on the move.
+                let is_moving = deed == Deed::Release && Deed::Resume.suits(state);
+                view.moving += u64::from(is_moving && !deed.suits(state));
                 if is_behind || !deed.suits(state) {
                     continue;
                 }

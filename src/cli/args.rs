@@ -249,7 +249,7 @@ pub(crate) enum QueueVerb {
     Hold(QueueHold),
     /// The holds in force
     Holds,
-    /// Let held mail go, whatever it was held for; ends the holds of nothing but that
+    /// Let held mail go, unless a move holds it; ends the holds of nothing but that
     Release(QueueDeed),
     /// Try queued mail now, at its present home
     Retry(QueueDeed),

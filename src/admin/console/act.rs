@@ -35,7 +35,7 @@ const SLICE: Duration = Duration::from_secs(20);
 const FIRST: SpoolId = SpoolId::from_u64(0);
 
 /// What the two steps know beside a filter.
-const OTHERS: [&str; 14] = [
+const OTHERS: [&str; 15] = [
     "deed",
     "reason",
     "csrf",
@@ -50,6 +50,7 @@ const OTHERS: [&str; 14] = [
     count::RECIPIENTS,
     count::MESSAGES,
     count::PAUSED,
+    count::MOVING,
 ];
 
 /// What was typed, and the mail of it that is meant: what there was when it was shown first. A
@@ -160,6 +161,8 @@ struct DryPage {
     back: String,
     /// What is not done, because it waits for a backend.
     behind: Option<String>,
+    /// What is not done, because a move holds it.
+    moving: Option<String>,
     /// Where the count goes on.
     on: Option<String>,
     can: Can,
@@ -197,7 +200,7 @@ impl Can {
 
 /// Why there is nothing to do.
 const fn nothing(kind: Kind, filter: &Filter, counted: &Counted) -> &'static str {
-    match (kind.deed, filter.selection.message, counted.behind) {
+    match (kind.deed, filter.selection.message, counted.left_out()) {
         (Deed::Hold, Some(_), _) => {
             "What waits of this message is held already, and nothing of it comes later: there is \
              nothing to do."
@@ -205,23 +208,6 @@ const fn nothing(kind: Kind, filter: &Filter, counted: &Counted) -> &'static str
         (_, _, 0) => "Nobody that waits matches: there is nothing to do.",
         (_, _, _) => "Nobody else that waits matches: there is nothing to do here.",
     }
-}
-
-/// What looks held and is not: its backend takes no mail.
-fn behind(kind: Kind, count: u64) -> Option<String> {
-    let waits = if count == 1 { "waits" } else { "wait" };
-    let what = match kind.deed {
-        Deed::Retry => "they are not tried now",
-        Deed::Release | Deed::Resume => "nobody holds them, so there is nothing to release",
-        Deed::Hold | Deed::Drop => return None,
-    };
-    (count > 0).then(|| {
-        let count = many(count, "more recipient");
-        format!(
-            "{count} {waits} for a backend that takes no mail now: {what}. That mail goes by \
-             itself when the backend takes mail again; to hold it or drop it is another matter."
-        )
-    })
 }
 
 /// The first step: what would happen.
@@ -265,7 +251,8 @@ pub(super) async fn dry(
         can: Can::of(kind, &filter, &counted),
         nothing: nothing(kind, &filter, &counted),
         is_for_later: kind.deed == Deed::Hold && counted.recipients == 0,
-        behind: behind(kind, counted.behind),
+        behind: counted.behind_of(kind),
+        moving: counted.moving_of(kind),
         is_final: kind.deed == Deed::Drop,
         shell: console.shell(&asker, Here::Queue, kind.name),
         kind,

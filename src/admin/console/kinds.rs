@@ -33,8 +33,9 @@ const KINDS: [Kind; 5] = [
         name: "Release",
         deed: Deed::Release,
         role: Role::Operator,
-        meaning: "Mail that is held goes into the queue again and is tried now. Holds and moves \
-                  stay in force for what comes later; what waits for a backend goes when it is up.",
+        meaning: "Mail that is held goes into the queue again and is tried now, but for domains on \
+                  the move. Holds and moves stay in force for what comes later; what waits for a \
+                  backend goes when it is up.",
         done: "released",
     },
     Kind {

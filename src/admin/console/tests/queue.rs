@@ -342,6 +342,34 @@ async fn what_only_waits_for_a_backend_is_said_before() {
     }
 }
 
+/// What a release would leave out is said before, and not when it is done only.
+#[tokio::test]
+async fn what_a_move_holds_is_said_before_a_release() {
+    let desk = desk();
+    let mut view = selected(&[item(&json!({}))], None);
+    super::merge(&mut view, &json!({ "moving": 10 }));
+    desk.says("POST /api/queue/select", &view);
+    let told = "10 more recipients are of domains on the move, and stay until the move is finished";
+    desk.get(Role::Operator, "/queue/act?deed=release&state=held")
+        .await
+        .is(StatusCode::OK)
+        .has(told);
+    desk.get(Role::Operator, "/queue/act?deed=retry")
+        .await
+        .is(StatusCode::OK)
+        .lacks("on the move");
+    super::merge(
+        &mut view,
+        &json!({ "recipients": 0, "messages": [], "items": [], "moving": 1 }),
+    );
+    desk.says("POST /api/queue/select", &view);
+    desk.get(Role::Operator, "/queue/act?deed=release")
+        .await
+        .is(StatusCode::OK)
+        .has("1 more recipient is of domains on the move, and stays")
+        .has("Nobody else that waits matches");
+}
+
 /// A reply may have thousands of letters: its head is shown, and the rest opens.
 #[tokio::test]
 async fn a_long_reply_does_not_fill_the_page() {
