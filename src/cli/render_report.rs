@@ -6,15 +6,15 @@ use super::render::Page;
 use crate::admin::ReportView;
 use crate::report;
 use crate::spool::{Anchor, ChainCheck};
-use crate::terminal::{Cell, Table, Tone, bytes, moment, visible};
+use crate::terminal::{Cell, Table, Tone, bytes, many, moment, visible};
 
 impl Page {
     /// `report`; the files that were written beside.
     pub(super) fn report(self, view: &ReportView, written: &[String]) -> String {
         let figures = &view.figures;
         let whose = format!(
-            "recipients of {} messages{}, accepted from {} up to {}",
-            figures.messages,
+            "recipients of {}{}, accepted from {} up to {}",
+            many(figures.messages, "message"),
             only_for(figures),
             moment(figures.since, self.now),
             moment(figures.until, self.now)
@@ -146,62 +146,99 @@ impl Page {
     fn report_trouble(self, view: &ReportView) -> String {
         let figures = &view.figures;
         let mut text = String::new();
-        let mut say = |count: u64, tone, what: &str| {
+        let mut say = |count: u64, tone, (one, several, what): (&str, &str, &str)| {
             if count > 0 {
-                let line = format!("{count} {what}\n");
+                let noun = if count == 1 { one } else { several };
+                let line = format!("{count} {noun}{what}\n");
                 text += &self.palette.paint(tone, &line);
             }
         };
-        say(
-            figures.disorder,
-            Tone::Bad,
-            "places in disorder: stop the server, run `tideover spool rebuild`, and ask again",
-        );
-        say(
-            figures.unaccounted,
-            Tone::Bad,
-            "recipients of whom nothing is known: run `tideover spool verify`",
-        );
-        say(
-            figures.unreadable,
-            Tone::Bad,
-            "messages cannot be read: run `tideover spool verify`",
-        );
-        say(
-            figures.landing.missing,
-            Tone::Bad,
-            "are not in the mailbox: `tideover landing status`",
-        );
-        say(
-            figures.landing.junk,
-            Tone::Waiting,
-            "are in junk: `tideover trace` has the verdict",
-        );
-        say(
-            figures.recipients.bounced,
-            Tone::Bad,
-            "were refused for good",
-        );
-        say(
-            figures.recipients.dropped,
-            Tone::Bad,
-            "were taken out by an administrator or a rule of [automatic]",
-        );
-        say(
-            figures.diverted,
-            Tone::Waiting,
-            "are at another backend than their home: `tideover replay plan --diverted --to HOME`",
-        );
-        say(
-            u64::from(figures.cut),
-            Tone::Bad,
-            "report is not enough for so much mail: choose a shorter time",
-        );
+        for (count, what) in bad(figures) {
+            say(count, Tone::Bad, what);
+        }
+        for (count, what) in odd(figures) {
+            say(count, Tone::Waiting, what);
+        }
+        if figures.cut {
+            let line = "one report is not enough for so much mail: choose a shorter time\n";
+            text += &self.palette.paint(Tone::Bad, line);
+        }
         if !text.is_empty() {
             text.insert(0, '\n');
         }
         text
     }
+}
+
+/// What there is of something: the words for one, for several, and what follows both.
+type Words = (&'static str, &'static str, &'static str);
+
+/// What is wrong, with what to do.
+const fn bad(figures: &report::Figures) -> [(u64, Words); 6] {
+    [
+        (
+            figures.disorder,
+            (
+                "place",
+                "places",
+                " in disorder: stop the server, run `tideover spool rebuild`, and ask again",
+            ),
+        ),
+        (
+            figures.unaccounted,
+            (
+                "recipient",
+                "recipients",
+                " of whom nothing is known: run `tideover spool verify`",
+            ),
+        ),
+        (
+            figures.unreadable,
+            (
+                "message",
+                "messages",
+                " cannot be read: run `tideover spool verify`",
+            ),
+        ),
+        (
+            figures.landing.missing,
+            (
+                "is",
+                "are",
+                " not in the mailbox: `tideover landing status`",
+            ),
+        ),
+        (
+            figures.recipients.bounced,
+            ("was", "were", " refused for good"),
+        ),
+        (
+            figures.recipients.dropped,
+            (
+                "was",
+                "were",
+                " taken out by an administrator or a rule of [automatic]",
+            ),
+        ),
+    ]
+}
+
+/// What somebody may want to bring in order.
+const fn odd(figures: &report::Figures) -> [(u64, Words); 2] {
+    [
+        (
+            figures.landing.junk,
+            ("is", "are", " in junk: `tideover trace` has the verdict"),
+        ),
+        (
+            figures.diverted,
+            (
+                "is",
+                "are",
+                " at another backend than the home: `tideover replay plan --diverted --to HOME`",
+            ),
+        ),
+    ]
 }
 
 /// Whose mail it is about, if not everybody's.

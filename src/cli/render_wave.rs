@@ -117,10 +117,15 @@ impl Page {
             ));
         }
         Self::paragraph(&format!(
-            "{} has started: {} users have their home at {} (generation {}); what waits for them \
-             follows: `tideover wave status {}`",
+            "{} has started: {} {} at {} (generation {}); what waits for them follows: \
+             `tideover wave status {}`",
             wave.id,
-            view.moves,
+            many(view.moves, "user"),
+            if view.moves == 1 {
+                "has his home"
+            } else {
+                "have their home"
+            },
             wave.to,
             wave.generation.unwrap_or_default(),
             wave.id

@@ -100,6 +100,9 @@ fn a_start_says_when_and_what_follows() {
     let text = page().wave_started(&view);
     fits(&text);
     assert!(words(&text).contains("2 users have their home at cloud (generation 7)"));
+    view.moves = 1;
+    let text = page().wave_started(&view);
+    assert!(words(&text).contains("1 user has his home at cloud (generation 7)"));
     view.wave.state = WaveState::Scheduled;
     view.wave.start_at = Some(NOW.after(std::time::Duration::from_secs(3600)));
     let text = page().wave_started(&view);

@@ -135,19 +135,29 @@ pub fn headline(figures: &Figures) -> String {
         number(ends.waiting),
         number(figures.uncertain),
     );
-    for (count, what) in [
-        (figures.lost.pieces, "damaged pieces of the log"),
+    for (count, one, several, what) in [
+        (
+            figures.lost.pieces,
+            "piece",
+            "pieces",
+            " of the log damaged",
+        ),
         (
             figures.ledger_gaps,
-            "files of the ledger that cannot be read, whose mail is not counted",
+            "file",
+            "files",
+            " of the ledger that cannot be read, whose mail is not counted",
         ),
         (
             figures.disorder,
-            "places in disorder, whose mail is perhaps not counted",
+            "place",
+            "places",
+            " in disorder, whose mail is perhaps not counted",
         ),
     ] {
         if count > 0 {
-            text.extend(["; ", &number(count), " ", what]);
+            let noun = if count == 1 { one } else { several };
+            text.extend(["; ", &number(count), " ", noun, what]);
         }
     }
     if figures.landing.looked > 0 {
@@ -158,7 +168,7 @@ pub fn headline(figures: &Figures) -> String {
         text.extend(["; ", &found, " of ", &looked, " found in the mailbox"]);
     }
     if let Some(longest) = figures.waits.longest.first() {
-        text += "; longest wait ";
+        text += "; what was delivered waited up to ";
         text += &duration(longest.seconds);
     }
     for backend in figures.backends.iter().filter(|one| one.seconds_away > 0) {
@@ -401,7 +411,8 @@ mod tests {
         assert_eq!(
             headline(&figures()),
             "4 accepted, 2 delivered, 1 waiting, 0 lost, 2 perhaps twice; 1 of 2 found in \
-             the mailbox; longest wait 1 min 30 s; 9 min 40 s of onprem downtime covered."
+             the mailbox; what was delivered waited up to 1 min 30 s; 9 min 40 s of onprem \
+             downtime covered."
         );
         let mut gaps = figures();
         gaps.lost = Lost {
@@ -412,7 +423,7 @@ mod tests {
         let told = headline(&gaps);
         assert!(
             told.contains(
-                "3 lost, 2 perhaps twice; 1 damaged pieces of the log; 2 files of the ledger \
+                "3 lost, 2 perhaps twice; 1 piece of the log damaged; 2 files of the ledger \
                  that cannot be read, whose mail is not counted; "
             ),
             "{told}"
