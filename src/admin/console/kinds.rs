@@ -61,7 +61,7 @@ const KINDS: [Kind; 5] = [
         deed: Deed::Drop,
         role: Role::Admin,
         meaning: "This mail is taken out for good: nobody gets it, and nobody is told. It cannot \
-                  be undone. `tideover queue export` keeps a copy before.",
+                  be undone. tideover queue export keeps a copy before.",
         done: "dropped",
     },
 ];
