@@ -296,6 +296,7 @@ impl Admin {
             health,
             filters: self.filter_status(),
             sources: self.sync.status(),
+            open_conflicts: self.directory.current().open_conflicts() as u64,
             cases: cases.numbers(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             now: self.clock.now(),

@@ -82,6 +82,9 @@ pub struct StatusView {
     /// Sources of the directory that are synchronised.
     #[serde(default)]
     pub sources: Vec<SyncStatus>,
+    /// Conflicts between sources of the directory that nobody has settled.
+    #[serde(default)]
+    pub open_conflicts: u64,
     /// How many of those who have a mailbox can log in to the webmail; none without a webmail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enrolled: Option<Covered>,

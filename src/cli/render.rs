@@ -120,7 +120,7 @@ impl Page {
         text.push_str(&self.cases_waiting(&status.cases));
         text.push_str(&(self.opened(status) + &self.held(status)));
         text.push_str(&self.replaying(&status.replays));
-        text.push_str(&self.alarms(status));
+        text.push_str(&(self.alarms(status) + &self.disputed(status.open_conflicts)));
         for source in status.sources.iter().filter(|one| one.error.is_some()) {
             text.push_str(&self.field("directory", &self.source(source)));
         }

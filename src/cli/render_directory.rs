@@ -8,7 +8,7 @@ use crate::directory::{
     Change, Conflict, ConflictKind, Effect, Entry, Fact, Generation, Record, RulingChange, Word,
 };
 use crate::smtp::Mailbox;
-use crate::terminal::{Cell, Table, Tone, moment, visible};
+use crate::terminal::{Cell, Table, Tone, many, moment, visible};
 
 /// Bad rows that are told.
 const ROWS: usize = 20;
@@ -281,6 +281,17 @@ impl Page {
         );
         let line = format!("settled: {} {told}", change.ruling);
         self.field("", &line).trim_start().to_owned()
+    }
+
+    /// For `status`: conflicts that nobody has settled.
+    pub(super) fn disputed(self, open: u64) -> String {
+        if open == 0 {
+            return String::new();
+        }
+        let verb = if open == 1 { "is" } else { "are" };
+        let conflicts = many(open, "conflict");
+        let what = format!("{conflicts} {verb} open: `tideover directory conflicts`");
+        self.field("directory", &what)
     }
 
     /// `directory conflicts`.

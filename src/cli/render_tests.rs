@@ -119,6 +119,12 @@ fn tells_who_waits(text: &str) {
     let vain = "; of these 20 cannot be read (segment 3 is missing or cut short)";
     assert!(words.join(" ").contains(vain), "{text}");
     assert!(text.contains("1 may have arrived twice"), "{text}");
+    assert!(
+        text.contains("3 queued, 412 held, the oldest for 10 min"),
+        "{text}"
+    );
+    let disputed = "directory     2 conflicts are open: `tideover directory conflicts`";
+    assert!(text.contains(disputed), "{text}");
 }
 
 #[test]
@@ -128,6 +134,7 @@ fn status_fits_and_tells_what_waits() {
         webmail: None,
         enrolled: Some(five_of_six()),
         sources: Vec::new(),
+        open_conflicts: 2,
         filters: Vec::new(),
         cases: CaseNumbers {
             cases: Some(1),
@@ -170,10 +177,6 @@ fn status_fits_and_tells_what_waits() {
     assert!(text.contains("83 % enrolled, 5 of 6"), "{text}");
     fits(&text);
     assert!(text.contains("onprem   down"), "{text}");
-    assert!(
-        text.contains("3 queued, 412 held, the oldest for 10 min"),
-        "{text}"
-    );
     tells_who_waits(&text);
     assert!(
         !text.contains("replay plan --diverted --to onprem"),
