@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Query};
 use super::media::Csv;
-use super::{Admin, AdminError};
+use super::{Admin, AdminError, settlement};
 use crate::base::Timestamp;
 use crate::directory::{
     Cause, Conflict, Directory, DirectoryError, Entry, FoundBy, Generation, Guard, Mode, Normalise,
@@ -87,6 +87,9 @@ pub struct ChangeView {
     /// Conflicts that are open then: in the generation that it is, or would be; in the present one
     /// when nothing differs.
     pub open_conflicts: u64,
+    /// What the end of a conflict changes, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settles: Option<String>,
 }
 
 /// A conflict that ends.
@@ -239,6 +242,7 @@ impl Admin {
             more_odd: 0,
             normalise: current.normalise(),
             open_conflicts: open as u64,
+            settles: None,
         }
     }
 }
@@ -274,12 +278,16 @@ pub(super) async fn settle(State(admin): Us, Body(query): Body<SettleQuery>) -> 
             });
         }
     };
+    // As it is before: afterwards nobody disputes it.
+    let current = admin.directory.current();
+    let settles = settlement::told(current.conflicts(), &address.to_string(), &verdict);
     let note = query.change.note(Cause::Settle, None);
     let settled = admin
         .directory
         .settle(address, verdict, (note, query.change.mode()));
-    let outcome = settled.await?;
-    Ok(Json(admin.changed(outcome)))
+    let changed = admin.changed(settled.await?);
+    let settles = settles.filter(|_| changed.generation.is_some());
+    Ok(Json(ChangeView { settles, ..changed }))
 }
 
 pub(super) async fn set(State(admin): Us, Body(query): Body<SetQuery>) -> Answer<ChangeView> {

@@ -59,6 +59,7 @@ mod replay_query;
 mod report_api;
 mod sending;
 mod serve;
+mod settlement;
 mod spool_api;
 mod storage;
 mod sync_api;

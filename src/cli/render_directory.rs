@@ -44,6 +44,9 @@ impl Page {
                 self.touched(&mut text, effect);
             }
         }
+        if let Some(settles) = &change.settles {
+            text.push_str(&Self::paragraph(settles));
+        }
         if let Some(why) = &change.needs_yes {
             text.push_str(&self.field("takes --yes", why));
         }
@@ -403,6 +406,21 @@ mod tests {
             text.ends_with("+ carol@example.org (hand), home cloud\n- dave@example.org (hr)\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn the_end_of_a_conflict_says_whose_the_mail_is() {
+        let told = "mail to archer@example.org goes to eli@example.org instead of ann@example.org";
+        let change = serde_json::json!({
+            "done": false, "generation": null, "open_conflicts": 0, "settles": told,
+        });
+        let page = Page {
+            palette: crate::terminal::Palette::Plain,
+            now: crate::base::Timestamp::EPOCH,
+        };
+        let text = page.changed(&serde_json::from_value(change).unwrap());
+        let words: Vec<&str> = text.split_whitespace().collect();
+        assert!(words.join(" ").contains(told), "{text}");
     }
 
     #[test]

@@ -71,6 +71,8 @@ struct ChangePage {
     /// None: nothing differs.
     effect: Option<String>,
     touched: Option<String>,
+    /// Whose the mail is when a conflict has ended.
+    settles: Option<String>,
     needs_yes: Option<String>,
     /// What could not be done, and what to do.
     refused: Option<(String, String)>,
@@ -264,6 +266,7 @@ async fn page((console, sent): (&Console, &Sent), deed: Deed, seen: Seen) -> Cha
         button: deed.button(),
         effect: effect.map(records),
         touched: effect.and_then(touched),
+        settles: would.and_then(|change| change.settles.as_deref().map(visible)),
         needs_yes: needs_yes.map(visible),
         is_off: would.is_none(),
         refused: seen.refused,

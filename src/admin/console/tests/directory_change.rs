@@ -106,7 +106,9 @@ async fn only_what_can_end_here_is_offered_and_only_to_who_may() {
 #[tokio::test]
 async fn a_conflict_is_looked_at_and_then_settled() {
     let desk = desk();
-    desk.says(SETTLE, &would(Some("more than 5 %")));
+    let mut seen = would(Some("more than 5 %"));
+    seen["settles"] = json!("mail to info@example.org goes to bob@example.org instead");
+    desk.says(SETTLE, &seen);
     let named = [("address", "info@example.org"), ("owner", "ad/a b&c")];
     desk.post(Role::HelpDesk, "/directory/settle/look", &named)
         .await
@@ -117,6 +119,7 @@ async fn a_conflict_is_looked_at_and_then_settled() {
         .await;
     look.is(StatusCode::OK)
         .has("nothing is done yet")
+        .has("mail to info@example.org goes to bob@example.org instead")
         .has("Of 50 people 0 are gone, 1 get another home")
         .has("name=\"yes\" value=\"yes\" required")
         .lacks("<script>alert");
