@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::letter::one_line as shown;
 use super::{Envelope, Failure, Recipient};
 use crate::base::Timestamp;
 use crate::smtp::{EnhancedStatus, Mailbox, Reply, decode_xtext};
@@ -213,14 +214,14 @@ impl Report<'_> {
         write!(
             text,
             "Your message\r\n\r\n    Subject: {}\r\n    Sent:    {}\r\n\r\n{verdict}\r\n",
-            one_line(subject),
+            shown(subject),
             self.received.to_rfc5322(),
         )
         .ok();
         for reported in self.recipients {
             write!(text, "\r\n    {}\r\n", reported.recipient.address).ok();
             if matches!(self.kind, ReportKind::Failed | ReportKind::Delayed { .. }) {
-                write!(text, "    {}\r\n", one_line(reported.what)).ok();
+                write!(text, "    {}\r\n", shown(reported.what)).ok();
             }
         }
         match self.kind {

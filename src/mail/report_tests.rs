@@ -66,6 +66,21 @@ fn refused() -> Failure {
     Failure::replied(Blame::Recipient, reply)
 }
 
+/// What a stranger's host says is read by people: nothing in it turns letters round.
+#[test]
+fn nothing_that_turns_letters_round_is_shown() {
+    let reply = Reply::with_text(550, (5, 1, 1), "\u{fc}\u{202e}gnp.exe");
+    let failure = Failure::replied(Blame::Recipient, reply);
+    let mut envelope = envelope("bob@example.net", None);
+    envelope.subject = Some("A \u{2066}letter".to_owned());
+    let header = Returned::Header(ORIGINAL);
+    let text = report(&envelope, ReportKind::Failed, &failure, header);
+    assert!(!text.contains(['\u{202e}', '\u{2066}']), "{text}");
+    assert!(text.contains("\u{fc}gnp.exe"), "{text}");
+    // The part for programs says it in letters.
+    assert!(text.contains("\\x{FC}\\x{202E}gnp.exe"), "{text}");
+}
+
 /// The content types of the parts, as a reader of MIME sees them.
 fn parts(text: &str) -> Vec<String> {
     let parsed = mail_parser::MessageParser::default().parse(text.as_bytes());
