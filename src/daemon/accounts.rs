@@ -284,23 +284,25 @@ impl AccountDesk {
             return Ok(own.address);
         }
         let mailbox = self.mailbox_of(address)?;
-        Ok(self
-            .accounts
-            .meant(&mailbox.key())
-            .parse()
-            .unwrap_or(mailbox))
+        let meant = self.accounts.meant(&mailbox.key());
+        Ok(written(&meant).unwrap_or(mailbox))
     }
 
     /// The mailbox behind an address or alias: its key is where the mail is listed.
     pub(super) fn mailbox_of(&self, address: &Mailbox) -> Result<Mailbox, AccountRefused> {
         refuse_kind(&self.directory.current(), address)?;
         let key = self.router.explain(address).mailbox;
-        key.and_then(|key| key.parse().ok()).ok_or_else(|| {
+        key.and_then(|key| written(&key)).ok_or_else(|| {
             AccountRefused::NoSuch(format!(
-                "{address} has no mailbox in the directory: see `tideover explain {address}`"
+                "{address} has no mailbox in the directory: `tideover explain ADDRESS` says why"
             ))
         })
     }
+}
+
+/// The address of a key, which has no quotes.
+fn written(key: &str) -> Option<Mailbox> {
+    Mailbox::written_key(key).parse().ok()
 }
 
 /// Groups and people outside have no mail of their own here, and nobody logs in as them.
@@ -411,6 +413,18 @@ mod tests {
         ] {
             let why = refused(address).unwrap().to_string();
             assert!(why.contains(&format!("{address} is a {kind}")), "{why}");
+        }
+    }
+
+    #[test]
+    fn an_address_with_quotes_has_a_mailbox_as_any_other() {
+        for text in [
+            "ann@example.org",
+            "\"odd one\"@example.org",
+            "\"a@b\"@example.org",
+        ] {
+            let address: Mailbox = text.parse().unwrap();
+            assert_eq!(written(&address.key()), Some(address), "{text}");
         }
     }
 

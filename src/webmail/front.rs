@@ -113,7 +113,8 @@ impl Accounts {
 
     /// Under which name guesses are counted for what was typed: all names of a person are one.
     pub(super) fn counted(&self, key: &str) -> String {
-        let asked = self.front.as_ref().zip(key.parse::<Mailbox>().ok());
+        let address = Mailbox::written_key(key).parse::<Mailbox>();
+        let asked = self.front.as_ref().zip(address.ok());
         let mailbox = asked.and_then(|(front, address)| front.whose(&address));
         mailbox.map_or_else(|| self.meant(key), |mailbox| mailbox.key())
     }
@@ -125,7 +126,8 @@ impl Accounts {
         let Some(front) = self.front.as_ref().filter(|_| !password.is_empty()) else {
             return Err(LoginError::Wrong);
         };
-        let find = || key.parse::<Mailbox>().ok().and_then(|it| front.person(&it));
+        let address = Mailbox::written_key(key).parse::<Mailbox>().ok();
+        let find = || address.as_ref().and_then(|it| front.person(it));
         let mut person = find();
         if let Some(known) = &person
             && matches!(self.door(known).await?, Door::Shut)

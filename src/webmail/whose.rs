@@ -108,7 +108,7 @@ impl Accounts {
     /// The own address of the one mailbox that has this one. Of two that dispute it none has it.
     fn mailbox_of(&self, key: &str) -> Option<String> {
         let directory = self.directory.as_ref()?.current();
-        let address: Mailbox = key.parse().ok()?;
+        let address: Mailbox = Mailbox::written_key(key).parse().ok()?;
         let Some((entry, FoundBy::Address)) = directory.find(&address) else {
             return None;
         };

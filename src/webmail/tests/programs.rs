@@ -287,6 +287,18 @@ async fn aliases_are_one_name_for_who_guesses() {
     assert!(matches!(other, Err(ProgramError::Wrong)), "{other:?}");
 }
 
+/// What is looked up has no quotes, and is the same address.
+#[tokio::test]
+async fn an_alias_with_quotes_logs_in_as_any_other() {
+    let site = Site::new();
+    site.enrolled(ANN).await;
+    let rows = "ann@example.org,\"\"\"odd one\"\"@example.org\",mailbox\n";
+    whose::change(&site, rows);
+    site.judge().await;
+    let entered = site.program("\"odd one\"@example.org", PASSWORD).await;
+    assert!(entered.is_ok(), "{entered:?}");
+}
+
 /// Whose it is, is not known: nobody comes in by it, and each by his own address.
 #[tokio::test]
 async fn an_alias_that_two_dispute_is_nobodys_name() {
