@@ -118,8 +118,9 @@ impl Signer {
             return None;
         }
         let keys = self.keys();
-        let own = || keys.iter().filter(|key| key.domain == domain);
-        let key = own().find(|key| key.is_rsa()).or_else(|| own().next())?;
+        // To who does not know its algorithm a seal breaks the chain, which is worse than none.
+        let mut own = keys.iter().filter(|key| key.domain == domain);
+        let key = own.find(|key| key.is_rsa())?;
         let states = [(AuthResult::None, "none"), (AuthResult::Pass, "pass")];
         let (_, validity) = states.into_iter().find(|(it, _)| *it == chain.result)?;
         // RFC 8617 §4.2.1: 50 sets and no more.

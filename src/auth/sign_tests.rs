@@ -140,6 +140,20 @@ async fn what_we_saw_is_sealed_and_sealed_again() {
     assert_eq!(found.seal, None);
 }
 
+/// Few receivers know Ed25519, and to all others such a chain is broken.
+#[tokio::test]
+async fn nothing_is_sealed_without_an_rsa_key() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let folder = KeyFolder::of(data_dir.path());
+    let name = ("example.org", "e1");
+    let edwards = new_ed25519(&Entropy::system());
+    folder.add(name, &edwards).unwrap();
+    folder.change(name, KeyState::Signing).unwrap();
+    let signer = Arc::new(Signer::new(folder, Clock::system()));
+    let found = check(Zone::default(), &signer, Some("example.org"), LETTER).await;
+    assert_eq!(found.seal, None);
+}
+
 /// A chain over a header that was not looked at would be a second first set.
 #[tokio::test]
 async fn a_header_that_is_too_large_is_not_sealed() {

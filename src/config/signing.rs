@@ -16,16 +16,17 @@ pub(super) fn unsigned(config: &Config) -> Vec<Problem> {
         .iter()
         .map(|error| problem("server.data_dir", format!("a key: {error}")))
         .collect();
-    let signs = |domain: &str| {
+    let seals = |domain: &str| {
         let mut keys = keys.iter();
-        keys.any(|(state, key)| *state == KeyState::Signing && key.domain == domain)
+        keys.any(|(state, key)| *state == KeyState::Signing && key.is_rsa() && key.domain == domain)
     };
-    if let Some(domain) = config.auth.seal.as_deref().filter(|domain| !signs(domain)) {
+    if let Some(domain) = config.auth.seal.as_deref().filter(|domain| !seals(domain)) {
         problems.push(problem(
             "auth.seal",
             format!(
-                "no key signs for {domain}, so nothing is sealed, expected one: `tideover key make \
-                 {domain} SELECTOR`, publish its record, `tideover key use {domain} SELECTOR`"
+                "no RSA key signs for {domain}, so nothing is sealed, expected one: \
+                 `tideover key make {domain} SELECTOR --rsa FILE`, publish its record, \
+                 `tideover key use {domain} SELECTOR`"
             ),
         ));
     }
@@ -72,11 +73,21 @@ mod tests {
         };
         let keys = KeyFolder::of(&folder.path().join("data"));
         let name = ("example.org", "s1");
-        assert!(told().contains("auth.seal: no key signs for example.org"));
-        keys.add(name, &new_ed25519(&Entropy::system())).unwrap();
-        assert!(told().contains("no key signs"), "it waits to be published");
+        assert!(told().contains("auth.seal: no RSA key signs for example.org"));
+        let rsa = include_str!("../auth/rsa2048.pem");
+        keys.add(name, rsa).unwrap();
+        assert!(
+            told().contains("no RSA key signs"),
+            "it waits to be published"
+        );
         keys.change(name, KeyState::Signing).unwrap();
         assert_eq!(told(), "");
+        // Few receivers know the seals of others.
+        keys.change(name, KeyState::Retired).unwrap();
+        let edwards = ("example.org", "e1");
+        keys.add(edwards, &new_ed25519(&Entropy::system())).unwrap();
+        keys.change(edwards, KeyState::Signing).unwrap();
+        assert!(told().contains("no RSA key signs"));
         std::fs::write(folder.path().join("data/keys/example.org/s2.pem"), "ham").unwrap();
         let told = told();
         assert!(
