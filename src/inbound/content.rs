@@ -160,6 +160,13 @@ impl Content {
         self.decoded.capacity() + self.kept.capacity() + self.filter.held() + reading
     }
 
+    /// Of what is refused nothing is of use any more but its end.
+    pub(super) fn forget(&mut self) {
+        self.reading = None;
+        self.filter = HeaderFilter::new(Origin::Internet, None);
+        (self.decoded, self.kept) = (Vec::new(), Vec::new());
+    }
+
     /// What was read to check the sender; once.
     pub(super) const fn take_reading(&mut self) -> Option<Reading> {
         self.reading.take()

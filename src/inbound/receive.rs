@@ -354,6 +354,9 @@ impl Incoming {
         }
         if self.content.refusal().is_some() {
             self.draft = None;
+            // It may be long to its end, and others want the memory.
+            self.content.forget();
+            self.hold.resize(limits::READ_DATA + said);
         }
     }
 }
@@ -363,4 +366,49 @@ fn front(wire: &Wire, left: u64) -> &[u8] {
     let input = wire.input();
     let most = usize::try_from(left).unwrap_or(usize::MAX);
     input.get(..most).unwrap_or(input)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::Reading;
+    use crate::base::Clock;
+    use crate::inbound::load::Load;
+    use crate::inbound::{Bounds, Options, Role, samples};
+    use crate::smtp::{MailParameters, ReversePath};
+    use crate::spool::{Spool, World};
+
+    #[tokio::test]
+    async fn what_is_refused_holds_no_more_than_a_buffer() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = crate::spool::Options::new(folder.path());
+        let spool = Spool::open(options, World::system()).unwrap().spool;
+        let load = Load::new(spool.clone(), Clock::system(), &Bounds::default());
+        let options = Options {
+            max_message_size: 1_000_000,
+            ..samples::options(Role::Mx)
+        };
+        let transaction = Transaction::new(ReversePath::Null, MailParameters::default());
+        let mut message = Incoming {
+            hello: Hello {
+                name: "a".to_owned(),
+                extended: true,
+            },
+            transaction: Box::new(transaction),
+            content: Content::new(&options, Origin::Internet, Some(Reading::default())),
+            draft: Some(spool.draft()),
+            hold: load.hold(0),
+            give_up: None,
+            lag: Lag::default(),
+        };
+        message.content.push(&b"X: y\r\n".repeat(20_000));
+        message.keep().await;
+        assert_eq!(message.content.refusal(), None);
+        assert!(load.held() > 150_000, "{}", load.held());
+        message.content.push(b"a\nb\r\n");
+        message.keep().await;
+        assert!(message.content.refusal().is_some());
+        let most = 2 * limits::READ_DATA as u64;
+        assert!(load.held() < most, "{}", load.held());
+    }
 }
