@@ -28,7 +28,7 @@ impl AcceptTls for Proven {
             if let Some(name) = &self.1 {
                 info.client = ClientProof::Names(ClientNames {
                     hosts: vec![name.clone()],
-                    subject: None,
+                    subject: Some(format!("The host {name}")),
                     issuer: None,
                 });
             }

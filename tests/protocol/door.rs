@@ -6,10 +6,10 @@ use std::time::Duration;
 use tideover::auth::{Checker, Enforcement, Listed};
 use tideover::automatic::{Party, Policies, Policy};
 use tideover::base::{Boxed, Clock, Entropy, Shutdown, Timestamp};
-use tideover::device::{Device, Way};
+use tideover::device::{Device, Devices, Logins, Way};
 use tideover::inbound::{
-    self, Bounds, CertificateRights, Denied, Options, Outgoing, Proof, Role, Server, Spokesmen,
-    Submitter, Submitters, TlsMode,
+    self, Bounds, CertificateRights, CurrentBounds, Denied, Options, Outgoing, Proof, Role, Server,
+    Spokesmen, Submitter, Submitters, TlsMode,
 };
 use tideover::mail::BackendId;
 use tideover::net::{Answer, Ask, DnsError, Listen, Record, RecordKind, TcpListen, TlsServer};
@@ -39,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) filter: Option<String>,
     /// What the certificate of each client proves.
     pub(crate) certificate: Option<String>,
+    /// Devices are known by their addresses.
+    pub(crate) devices: bool,
 }
 
 impl Default for Settings {
@@ -71,6 +73,7 @@ impl Default for Settings {
             policy: Policy::default(),
             filter: None,
             certificate: None,
+            devices: false,
         }
     }
 }
@@ -82,6 +85,10 @@ pub(crate) struct Door {
     pub(crate) shutdown: Shutdown,
     pub(crate) fault: Fault,
     pub(crate) stall: Stall,
+    /// For connections from now on.
+    pub(crate) bounds: CurrentBounds,
+    /// None yet.
+    pub(crate) devices: Devices,
     /// Lets the answer about `slow@example.org` come.
     pub(crate) gate: Arc<Notify>,
     /// X.500 recipients of accepted mail, and the senders.
@@ -117,6 +124,7 @@ impl Door {
         let gate = Arc::new(Notify::new());
         let encapsulated = Arc::default();
         let tls = TlsServer::self_signed(folder.path(), "mx.example.org").unwrap();
+        let bounds = CurrentBounds::new(settings.options.bounds.clone());
         let server = Server::new(
             settings.options,
             spool.clone(),
@@ -124,6 +132,7 @@ impl Door {
             Some(Arc::new(Proven(tls, settings.certificate))),
             Clock::system(),
         );
+        let server = server.bounded(bounds.clone());
         let server = server.answering(Policies::new(settings.policy));
         let server = server.submitting(Arc::new(Users::default()));
         let server = if settings.check.is_empty() {
@@ -145,6 +154,14 @@ impl Door {
             Some(manner) => server.filtering(scanner::filters(folder.path(), manner)),
             None => server,
         };
+        let world = (Clock::system(), Entropy::system());
+        let devices = Devices::new(spool.clone(), world, Logins::Nowhere);
+        devices.restore().unwrap();
+        let server = if settings.devices {
+            server.knowing(devices.clone())
+        } else {
+            server
+        };
         let address = listener.local_address();
         let shutdown = Shutdown::new();
         let run = inbound::run(listener, Arc::new(server), shutdown.clone());
@@ -155,6 +172,8 @@ impl Door {
             shutdown,
             fault,
             stall,
+            bounds,
+            devices,
             gate,
             encapsulated,
             _committed: committed,

@@ -11,6 +11,7 @@ mod certificates;
 #[path = "../simulation/chance.rs"]
 mod chance;
 mod corpus;
+mod devices;
 mod disk;
 mod door;
 mod load;
@@ -26,6 +27,7 @@ mod script;
 #[path = "../../fuzz/server.rs"]
 mod server;
 mod tarpit;
+mod told;
 
 use std::path::Path;
 

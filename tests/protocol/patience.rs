@@ -288,3 +288,80 @@ async fn who_does_not_read_does_not_keep_a_stop() {
     house.door.shutdown.stop().await;
     assert!(begun.elapsed().as_secs() <= 2, "{:?}", begun.elapsed());
 }
+
+/// Bytes of somebody, one every few seconds, until he is sent away; after how many seconds he was,
+/// counted from `begun`.
+async fn sent_away(mut guest: Guest, (piece, every): (&str, u64), begun: Instant) -> u64 {
+    let heard = drip(&mut guest, piece, (every, 100)).await;
+    assert_eq!(heard.unwrap().0, "421 4.4.2 Too slow, and others wait\r\n");
+    begun.elapsed().as_secs()
+}
+
+/// While places are scarce, by the times of `limits::SCARCE_…`: 10 s for a line, 30 s behind with a
+/// message, 60 s without one. Who is one of ours has all his time, and who keeps the rate, too.
+#[tokio::test(start_paused = true)]
+async fn who_dawdles_in_a_full_house_has_little_time() {
+    for (kind, expected) in [("line", 10), ("data", 30), ("commands", 60)] {
+        let mut settings = settings();
+        let bounds = &mut settings.options.bounds;
+        (bounds.connections, bounds.reserved_connections) = (10, 0);
+        let house = House::open(settings);
+        let mut others = Vec::new();
+        for _ in 0..7 {
+            others.push(house.come(PLATFORM).await);
+        }
+        let mut ours = with_recipient(&house, PLATFORM).await;
+        assert!(ours.ask("DATA").await.0.starts_with("354"));
+        let begun = Instant::now();
+        let gone = if kind == "data" {
+            let mut guest = with_recipient(&house, STRANGER).await;
+            assert!(guest.ask("DATA").await.0.starts_with("354"));
+            sent_away(guest, ("x", 3), begun).await
+        } else {
+            let guest = house.come(STRANGER).await;
+            let piece = if kind == "line" { "x" } else { "NOOP\r\n" };
+            sent_away(guest, (piece, 3), begun).await
+        };
+        assert!((expected..=expected + 3).contains(&gone), "{kind}: {gone}");
+        // In the same house: 1000 bytes every two seconds, for a minute and a half.
+        let mut honest = with_recipient(&house, STRANGER).await;
+        assert!(honest.ask("DATA").await.0.starts_with("354"));
+        let line = format!("{}\r\n", "a".repeat(998));
+        honest.0.write_all(b"Subject: slow\r\n\r\n").await.unwrap();
+        for _ in 0..45 {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            honest.0.write_all(line.as_bytes()).await.unwrap();
+        }
+        for other in &mut others {
+            assert!(other.ask("NOOP").await.0.starts_with("250"));
+        }
+        // Ours has sent nothing all the time. While the disk writes, the time jumps: all is said
+        // before.
+        let rest = b"Subject: ours\r\n\r\nx\r\n.\r\n";
+        ours.0.write_all(rest).await.unwrap();
+        honest.0.write_all(b".\r\n").await.unwrap();
+        for guest in [&mut ours, &mut honest] {
+            let (reply, _) = guest.hear().await;
+            assert!(reply.starts_with("250"), "{kind}: {reply}");
+        }
+        house.door.shutdown.stop().await;
+    }
+}
+
+/// Who came before a reload keeps the bounds that he was greeted with.
+#[tokio::test(start_paused = true)]
+async fn new_bounds_are_those_of_new_sessions() {
+    let mut settings = settings();
+    settings.options.bounds.recipients = 2;
+    let mut fewer = settings.options.bounds.clone();
+    fewer.recipients = 1;
+    let house = House::open(settings);
+    let mut before = with_recipient(&house, STRANGER).await;
+    house.door.bounds.configure(fewer);
+    let mut after = with_recipient(&house, STRANGER).await;
+    for (guest, expected) in [(&mut before, "250"), (&mut after, "452")] {
+        let (reply, _) = guest.ask("RCPT TO:<bob@example.org>").await;
+        assert!(reply.starts_with(expected), "{reply}");
+    }
+    house.door.shutdown.stop().await;
+}

@@ -4,14 +4,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tideover::base::{Clock, Shutdown};
-use tideover::filter::{Deed, Filters, OnFailure, Options, Place, Protocol, World};
+use tideover::filter::{Deed, Filters, OnFailure, Options, Place, Protocol, Whose, World};
 use tideover::net::{Dns, TcpDial};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixListener;
 
 /// One filter by the word of a script: `mark`, `hold`, `reject` what it finds; `accept`, `defer`:
-/// it is not there.
+/// it is not there; `milter ADDRESS`: one of the test's own, for everybody's mail.
 pub(crate) fn filters(folder: &Path, manner: &str) -> Filters {
+    if let Some(place) = manner.strip_prefix("milter ") {
+        let (host, port) = place.rsplit_once(':').unwrap();
+        let place = Place::Tcp(host.to_owned(), port.parse().unwrap());
+        let mut options = Options::new("milter".to_owned(), Protocol::Milter, place);
+        options.mail = Whose::All;
+        return Filters::new(world(), vec![options]);
+    }
     let socket = folder.join("scanner");
     let place = Place::Unix(socket.clone());
     let mut options = Options::new("virus".to_owned(), Protocol::Clamd, place);
@@ -35,12 +42,15 @@ pub(crate) fn filters(folder: &Path, manner: &str) -> Filters {
             drop(kept);
         });
     }
-    let world = World {
+    Filters::new(world(), vec![options])
+}
+
+fn world() -> World {
+    World {
         dial: Arc::new(TcpDial::default()),
         resolve: Arc::new(Dns::system().unwrap()),
         clock: Clock::system(),
-    };
-    Filters::new(world, vec![options])
+    }
 }
 
 async fn scan(mut stream: tokio::net::UnixStream) -> std::io::Result<()> {
