@@ -154,11 +154,7 @@ impl Queue {
             exempt: was.exempt,
         });
         match explanation.decision {
-            Decision::Relay { targets, .. } => {
-                let next = targets.into_iter();
-                let mut next = next.map(|next| next.for_envelope(&job.envelope));
-                !next.any(|next| next == *target)
-            }
+            Decision::Relay { targets, .. } => !leads_to(target, (targets, &job.envelope)),
             Decision::Hold { .. } | Decision::Expand { .. } | Decision::Reject(_) => true,
         }
     }
@@ -294,5 +290,46 @@ impl Queue {
             let reason = one.hold_reason();
             reason.is_some_and(|reason| !book.is_in_force(reason))
         })
+    }
+}
+
+/// Is this one of the ways of a message?
+fn leads_to(target: &DeliveryTarget, (ways, envelope): (Vec<DeliveryTarget>, &Envelope)) -> bool {
+    let mut ways = ways.into_iter().map(|way| way.for_envelope(envelope));
+    ways.any(|way| way == *target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::job;
+    use super::super::state::Source;
+    use super::*;
+    use crate::mail::BackendId;
+
+    /// Mail that goes whatever its host proves has connections of its own, and is not taken for
+    /// held on them because a rule has changed elsewhere.
+    #[test]
+    fn a_way_is_that_of_its_mail() {
+        let domain = || DeliveryTarget::Domain("far.example".to_owned());
+        let lenient = DeliveryTarget::Lenient("far.example".to_owned());
+        let backend = || DeliveryTarget::Backend(BackendId::new("onprem"));
+        let job = job(SpoolId::from_u64(1), Source::Fresh, "x@far.example", &[0]);
+        let plain = Envelope::clone(&job.envelope);
+        let optional = Envelope {
+            tls_optional: true,
+            ..plain.clone()
+        };
+        for (target, ways, envelope, expected) in [
+            (domain(), vec![backend(), domain()], &plain, true),
+            (lenient.clone(), vec![domain()], &plain, false),
+            (lenient.clone(), vec![backend(), domain()], &optional, true),
+            (domain(), vec![domain()], &optional, false),
+            (backend(), vec![domain(), backend()], &optional, true),
+            (backend(), vec![domain()], &plain, false),
+            (lenient, Vec::new(), &optional, false),
+        ] {
+            let told = format!("{target:?} of {ways:?}");
+            assert_eq!(leads_to(&target, (ways, envelope)), expected, "{told}");
+        }
     }
 }
