@@ -10,6 +10,7 @@ use tideover::queue::{Deed, Order, Pick, SenderRates, TargetLimits};
 use tideover::route::{OutboundRelay, RouteOptions};
 use tokio::time::{Instant, sleep};
 
+use crate::disk::Trouble;
 use crate::door::{Door, Site, simulate};
 use crate::recovery::{most, options};
 use crate::world::CONNECTIONS;
@@ -296,6 +297,33 @@ fn damaged_mail_uses_up_nothing() {
         let whole = submit(&door, 10).await;
         sleep(MINUTE).await;
         assert_eq!(door.words(&[whole]), [("delivered", 10)].into());
+        door.stop().await;
+    });
+}
+
+/// An attempt that could not be written down was none: what it would have sent is not counted, and
+/// goes whole when the log can be written again.
+#[test]
+fn what_could_not_be_written_down_uses_up_nothing() {
+    simulate(async {
+        let site = Site::new();
+        let door = open(&site, rates(0, 10));
+        site.platforms.set_up("onprem", false);
+        let sent = submit(&door, 8).await;
+        sleep(5 * MINUTE).await;
+        let full = Trouble::Until(std::io::ErrorKind::StorageFull);
+        site.disk.arrange(site.disk.steps() + 1, full);
+        site.platforms.take_seen();
+        site.platforms.set_up("onprem", true);
+        sleep(10 * MINUTE).await;
+        assert!(!site.platforms.take_seen().is_empty(), "it was not tried");
+        site.disk.heal();
+        sleep(10 * MINUTE).await;
+        assert_eq!(door.words(&[sent]), [("delivered", 8)].into());
+        let more = submit(&door, 3).await;
+        sleep(10 * MINUTE).await;
+        let words = door.words(&[more]);
+        assert_eq!((words["delivered"], words["queued"]), (2, 1));
         door.stop().await;
     });
 }
