@@ -1,17 +1,23 @@
 //! What an authority says beside its certificates: when to renew, and when to come again. It is one
 //! of the tests' own, over https.
 
+use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Acme, AcmeOptions, AcmeView, AcmeWorld, NextKey};
-use crate::base::{Clock, Entropy, Shutdown, TimeSource, Timestamp};
-use crate::net::{AcceptTls as _, Dns, Https, TcpDial, TlsClient, TlsServer};
+use crate::base::{Boxed, Clock, Entropy, Shutdown, TimeSource, Timestamp};
+use crate::limits;
+use crate::net::{AcceptTls as _, BoxedStream, Dial, Dns, Https, TcpDial, TlsClient, TlsServer};
 
 const MX: &str = "mx.example.org";
 const DAY: Duration = Duration::from_secs(86_400);
@@ -65,6 +71,13 @@ impl Authority {
         all.iter().filter(|it| it.contains(path)).count()
     }
 
+    /// What was ordered, each time.
+    fn orders(&self) -> Vec<String> {
+        let all = self.asked.lock().unwrap();
+        let orders = all.iter().filter(|it| it.contains("/order "));
+        orders.cloned().collect()
+    }
+
     fn options(&self) -> AcmeOptions {
         AcmeOptions {
             directory: format!("{}/dir", self.address),
@@ -95,12 +108,15 @@ async fn answer(
     }
     let text = String::from_utf8(request).unwrap();
     let line = text.lines().next().unwrap_or_default().to_owned();
-    asked.lock().unwrap().push(line.clone());
     let path = line.split(' ').nth(1).unwrap_or_default();
     let directory = format!(
         "{{\"newNonce\": \"{own}/nonce\", \"newAccount\": \"{own}/account\", \
          \"newOrder\": \"{own}/order\", \"renewalInfo\": \"{own}/renewal\"}}"
     );
+    asked
+        .lock()
+        .unwrap()
+        .push(format!("{line} {}", payload(&text)));
     let said = match path {
         "/dir" => format!("200 Ok\r\n\r\n{directory}"),
         "/nonce" => "200 Ok\r\n\r\n".to_owned(),
@@ -118,6 +134,15 @@ async fn answer(
     // Who asks may have had enough.
     stream.write_all(said.as_bytes()).await.ok();
     stream.shutdown().await.ok();
+}
+
+/// What is signed in a request (RFC 8555 §6.2), as it was before.
+fn payload(request: &str) -> String {
+    let (_, body) = request.split_once("\r\n\r\n").unwrap();
+    let body: Option<serde_json::Value> = serde_json::from_str(body).ok();
+    let payload = body.and_then(|it| Some(it.get("payload")?.as_str()?.to_owned()));
+    let payload = URL_SAFE_NO_PAD.decode(payload.unwrap_or_default()).unwrap();
+    String::from_utf8(payload).unwrap()
 }
 
 fn is_whole(request: &[u8]) -> bool {
@@ -172,16 +197,20 @@ fn acme(authority: &Authority, data_dir: &std::path::Path, now: Timestamp) -> Ac
 }
 
 fn acme_with(options: AcmeOptions, data_dir: &std::path::Path, now: Timestamp) -> Acme {
-    let world = AcmeWorld {
+    let world = world(Arc::new(TcpDial::default()), Clock::new(Standing(now)));
+    Acme::new(options, data_dir, world)
+}
+
+fn world(dial: Arc<dyn Dial>, clock: Clock) -> AcmeWorld {
+    AcmeWorld {
         https: Https {
-            dial: Arc::new(TcpDial::default()),
+            dial,
             resolve: Arc::new(Dns::system().unwrap()),
             tls: TlsClient::with_authorities([]).unwrap(),
         },
-        clock: Clock::new(Standing(now)),
+        clock,
         entropy: Entropy::system(),
-    };
-    Acme::new(options, data_dir, world)
+    }
 }
 
 /// Runs it until this is so of what it tells.
@@ -282,4 +311,117 @@ async fn another_authority_has_another_account() {
         assert_eq!(authority.asked("/account"), 1);
     }
     assert_eq!(one.asked("/account"), 1);
+}
+
+/// Nobody is there. When he was called, by the clock.
+#[derive(Debug)]
+struct Nowhere(Mutex<Vec<Timestamp>>, Clock);
+
+impl Dial for Nowhere {
+    fn dial(&self, _: SocketAddr) -> Boxed<'_, io::Result<BoxedStream>> {
+        let mut calls = self.0.lock().unwrap();
+        calls.push(self.1.now());
+        assert!(calls.len() < 1_000, "it calls for ever");
+        Box::pin(async { Err(io::ErrorKind::ConnectionRefused.into()) })
+    }
+}
+
+/// A clock that goes with the time of the test.
+#[derive(Debug)]
+struct Going(Timestamp, tokio::time::Instant);
+
+impl TimeSource for Going {
+    fn now(&self) -> Timestamp {
+        self.0.after(self.1.elapsed())
+    }
+}
+
+/// Let's Encrypt shuts those out who come again and again. For its advice it is not asked either.
+#[tokio::test(start_paused = true)]
+async fn an_authority_that_is_away_is_called_at_its_pauses_only() {
+    let (folder, _) = place((2026, 1, 1), (2026, 4, 1));
+    let begin = moment("2026-03-20T00:00:00Z");
+    let clock = Clock::new(Going(begin, tokio::time::Instant::now()));
+    let calls = Arc::new(Nowhere(Mutex::default(), clock.clone()));
+    let options = AcmeOptions {
+        directory: "https://127.0.0.1:9/dir".to_owned(),
+        contact: Vec::new(),
+        hosts: vec![MX.to_owned()],
+        authorities: None,
+        binding: None,
+        key: NextKey::Fresh,
+    };
+    let dial = Arc::<Nowhere>::clone(&calls);
+    let acme = Acme::new(options, folder.path(), world(dial, clock));
+    let kept = acme.clone().keep(Shutdown::new());
+    tokio::time::timeout(3 * DAY, kept).await.unwrap_err();
+    let mut times = calls.0.lock().unwrap().clone();
+    times.dedup();
+    let gaps: Vec<u64> = times
+        .windows(2)
+        .map(|two| two[1].since(two[0]).as_secs())
+        .collect();
+    let pauses = limits::ACME_AGAIN.map(|pause| pause.as_secs());
+    assert_eq!(gaps[..pauses.len()], pauses);
+    assert_eq!(times[0], begin);
+    assert_eq!(acme.view().failures as usize, times.len());
+}
+
+/// RFC 9773 §5: an authority may refuse an order because of what it says to replace; the next one
+/// does not say it. While nothing goes, it is not asked for advice either.
+#[tokio::test]
+async fn an_order_behind_a_failed_one_says_nothing_of_what_it_replaces() {
+    let authority = Authority::start(Says {
+        renewal: "404 Nothing\r\n\r\n{}".to_owned(),
+        order: NO_ORDERS.to_owned(),
+    })
+    .await;
+    let (folder, _) = place((2026, 1, 1), (2026, 4, 1));
+    let now = moment("2026-03-20T00:00:00Z");
+    let first = acme(&authority, folder.path(), now);
+    until(&first, |view| view.failures == 1).await;
+    assert_eq!(authority.asked("/renewal/"), 1);
+    let later = acme(&authority, folder.path(), now.after(DAY));
+    until(&later, |view| view.failures == 2).await;
+    let told: Vec<bool> = authority
+        .orders()
+        .iter()
+        .map(|order| order.contains("\"replaces\""))
+        .collect();
+    assert_eq!(told, [true, false], "{:?}", authority.orders());
+    assert_eq!(authority.asked("/renewal/"), 1);
+}
+
+/// A clock that is set.
+#[derive(Debug, Clone)]
+struct SetTo(Arc<AtomicU64>);
+
+impl TimeSource for SetTo {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// What it said to one order is nothing to the next, which fails for another reason.
+#[tokio::test]
+async fn how_long_an_authority_wants_to_be_left_alone_is_said_once() {
+    let authority = Authority::start(Says {
+        renewal: "404 Nothing\r\n\r\n{}".to_owned(),
+        order: "429 Later\r\nRetry-After: 172800\r\n\r\n{}".to_owned(),
+    })
+    .await;
+    let (folder, _) = place((2026, 1, 1), (2026, 4, 1));
+    let now = moment("2026-03-20T00:00:00Z");
+    let clock = SetTo(Arc::new(AtomicU64::new(now.as_millis())));
+    let dial = Arc::new(TcpDial::default());
+    let world = world(dial, Clock::new(clock.clone()));
+    let acme = Acme::new(authority.options(), folder.path(), world);
+    let view = until(&acme, |view| view.failures == 1).await;
+    let then = now.after(2 * DAY);
+    assert_eq!(view.next, then);
+    clock.0.store(then.as_millis(), Ordering::Relaxed);
+    // It does not answer any more.
+    drop(authority);
+    let view = until(&acme, |view| view.failures == 2).await;
+    assert_eq!(view.next, then.after(limits::ACME_AGAIN[1]), "{view:?}");
 }
