@@ -230,6 +230,10 @@ async fn a_note_stays_until_all_is_back_that_the_index_counts_on() {
         told.contains(&gone[0]) && told.contains(&shorter),
         "{told:?}"
     );
+    // What the index counts on is there, and the end of it is not.
+    std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+    spool.look_for_missing().await.unwrap();
+    assert_eq!(notes(dir.path()), [shorter]);
     // Somebody's own piece is not ours to take away.
     let piece = dir.path().join("quarantine/0000000002-8-16.damaged");
     std::fs::write(&piece, "raw").unwrap();

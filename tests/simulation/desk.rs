@@ -24,7 +24,7 @@ use tideover::directory::{Directory, DirectoryHandle, Generations, Syncer, Waves
 use tideover::drill;
 use tideover::inbound::{Bounds, Load};
 use tideover::net::{Dns, TcpDial, TlsClient};
-use tideover::notice::{Counted, Share};
+use tideover::notice::{Condition, Counted, Observe as _, Share, Thresholds};
 use tideover::outbound::{self, Outbound};
 use tideover::queue::landing::{self, Landings};
 use tideover::smtp::Mailbox;
@@ -187,6 +187,11 @@ impl Desk {
         });
         let router = operators(Arc::clone(&admin), door.shutdown.clone());
         Self { admin, router }
+    }
+
+    /// What notices would tell of.
+    pub(crate) fn conditions(&self) -> Vec<Condition> {
+        self.admin.observe(&Thresholds::default()).conditions
     }
 
     /// Waves start by themselves from now on, until the door stops.

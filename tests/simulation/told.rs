@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tideover::notice::{Condition, Severity};
 use tideover::spool::FileSystem as _;
 use tokio::time::sleep;
 
@@ -42,6 +43,59 @@ fn a_segment_that_is_gone_is_told_wherever_somebody_looks() {
         assert!(problems.contains(told), "{problems}");
         let verify = desk.get("/api/spool/verify").await;
         assert_eq!(verify["missing"]["segments"], 1, "{verify}");
+        house.door.stop().await;
+    });
+}
+
+/// However many segments are gone, it is one notice, which a further one makes news; it ends when
+/// they are back.
+#[test]
+fn segments_that_are_gone_are_one_notice_until_they_are_back() {
+    simulate(async {
+        let site = Site::new();
+        for number in 0..3 {
+            let house = House::open(&site).await;
+            house.door.send(&[&user(number)]).await;
+            drained(&house.door).await;
+            house.door.stop().await;
+        }
+        let house = House::open(&site).await;
+        let desk = desk(&site, &house);
+        house.door.send(&[&user(3)]).await;
+        let path = |number: u32| format!("/spool/log/{number:010}.seg");
+        let mut states = Vec::new();
+        for (gone, told) in [
+            (&[][..], None),
+            (&[1], Some("segment 1 of the log is missing")),
+            (&[1, 2], Some("segments 1, 2 of the log are missing")),
+            (&[], None),
+        ] {
+            for number in 1..=2 {
+                let (here, away) = (path(number), format!("/away/{number}"));
+                let (mut from, mut to) = (Path::new(&away), Path::new(&here));
+                if gone.contains(&number) {
+                    std::mem::swap(&mut from, &mut to);
+                }
+                // It may be there already.
+                site.disk.rename(from, to).ok();
+            }
+            house.door.spool.look_for_missing().await.unwrap();
+            let all = desk.conditions();
+            let is_it = |one: &&Condition| one.what.contains("of the log");
+            let found: Vec<&Condition> = all.iter().filter(is_it).collect();
+            assert_eq!(found.len(), usize::from(told.is_some()), "{all:?}");
+            if let Some(told) = told {
+                let one = found[0];
+                assert!(one.what.starts_with(told), "{one:?}");
+                assert_eq!(one.severity, Severity::Critical);
+                states.push((one.kind, one.subject.clone(), one.state.clone()));
+            }
+        }
+        let [one, two] = &states[..] else {
+            panic!("{states:?}")
+        };
+        assert_eq!((one.0, &one.1), (two.0, &two.1), "it is the same");
+        assert_ne!(one.2, two.2, "and it is news");
         house.door.stop().await;
     });
 }
