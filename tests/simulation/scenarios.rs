@@ -1,5 +1,6 @@
 //! Days that an administrator tells of, one by one.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tideover::limits;
@@ -388,6 +389,68 @@ fn what_goes_with_mail_is_refused_with_it() {
         assert_eq!(door.words(&[other]), [("dropped", 1)].into());
         door.stop().await;
     });
+}
+
+/// The program is killed, or the power goes, at each step of the writing: what goes with a message
+/// is never there without it, and a kill leaves both or neither.
+#[test]
+fn what_goes_with_mail_is_never_there_without_it() {
+    for killed in [true, false] {
+        let mut left = BTreeSet::new();
+        for (seed, step) in (1..=8).flat_map(|seed| (1..=6).map(move |step| (seed, step))) {
+            simulate(async { left.extend([torn(seed, step, killed).await]) });
+        }
+        let both = left.contains(&(true, true)) && left.contains(&(false, false));
+        assert!(both, "no step was in between: {left:?}");
+        assert!(
+            !left.contains(&(false, true)),
+            "without its message: {left:?}"
+        );
+        assert!(!killed || left.len() == 2, "half of it: {left:?}");
+    }
+}
+
+/// Whether the message is there, and whether what goes with it is.
+async fn torn(seed: u64, step: u64, killed: bool) -> (bool, bool) {
+    let mut site = Site::seeded(seed);
+    let door = site.open();
+    site.platforms.set_up("onprem", false);
+    let one = door.send(&[ANN]).await;
+    sleep(MINUTE).await;
+    let recipients = vec![admitted(&door.router, ANN, Origin::Trusted)];
+    let letter = envelope(("eve@example.net", Authenticity::Unproven), recipients);
+    let mut draft = door.spool.draft();
+    // Over several sectors.
+    let body = format!("Subject: x\r\n\r\n{}\r\n", "x".repeat(3_000));
+    draft.append(body.as_bytes()).await.unwrap();
+    let id = draft.id();
+    let gone = RecipientEvent::Dropped {
+        actor: "ann".to_owned(),
+        reason: "a test".to_owned(),
+    };
+    let with = (one, vec![0], gone);
+    let cut = site.disk.steps() + step;
+    site.disk.arrange(cut, Trouble::PowerCut);
+    let written = door.spool.accept_with(draft, letter, with);
+    let written = tokio::time::timeout(MINUTE, written).await;
+    if killed {
+        // What a killed program has written stays, synced or not.
+        let left = site.disk.copy();
+        door.shutdown.signal();
+        site.disk = left;
+    } else {
+        site.disk.power_cut(&mut site.chance.clone());
+        site.disk.heal();
+        door.shutdown.signal();
+    }
+    site.platforms.forget_attempts();
+    let (door, _committed) = site.open_quietly();
+    let is_there = door.spool.message(id).unwrap().is_some();
+    let is_dropped = door.words(&[one]) == [("dropped", 1)].into();
+    let acknowledged = matches!(written, Ok(Ok(_)));
+    assert!(!acknowledged || is_there && is_dropped, "{seed} {step}");
+    door.stop().await;
+    (is_there, is_dropped)
 }
 
 #[test]
