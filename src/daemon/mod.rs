@@ -29,6 +29,8 @@ mod submitters;
 mod sync;
 mod tls_reports;
 mod visit_key;
+#[cfg(test)]
+mod whole_tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
