@@ -172,4 +172,46 @@ mod tests {
         assert!(ended.is_ok(), "a jump of {jump}");
         drop(reader.unwrap());
     }
+    /// Ten seconds further each time somebody looks; at one look it is put back by a day.
+    #[derive(Debug, Default)]
+    struct PutBack(AtomicU64);
+
+    impl TimeSource for PutBack {
+        fn now(&self) -> Timestamp {
+            let look = self.0.fetch_add(1, Ordering::Relaxed);
+            let back = if look >= 50 { 86_400 } else { 0 };
+            Timestamp::from_millis((1_800_000_000 + look * 10 - back) * 1_000)
+        }
+    }
+
+    /// What is measured is on the disk after five minutes, and a clock that is put back is no
+    /// reason to wait for a day.
+    #[tokio::test(start_paused = true)]
+    async fn samples_are_written_every_five_minutes_and_at_the_stop() {
+        let folder = tempfile::tempdir().unwrap();
+        let keep = || Keep::of(folder.path(), "u1".to_owned());
+        let file = folder.path().join("console.samples");
+        let keeper = Keeper::of(Some(keep()), Samples::default());
+        let clock = Clock::new(PutBack::default());
+        let shutdown = Shutdown::new();
+        let (looks, seen) = (AtomicU64::new(0), std::cell::RefCell::new(Vec::new()));
+        let read = || {
+            let look = looks.fetch_add(1, Ordering::Relaxed) + 1;
+            // What was written is seen at the look behind it.
+            if file.exists() {
+                seen.borrow_mut().push(look);
+                std::fs::remove_file(&file).unwrap();
+            }
+            if look == 100 {
+                shutdown.signal();
+            }
+            Reading::default()
+        };
+        keeper.go_on((&clock, read), &shutdown).await;
+        assert_eq!(*seen.borrow(), [31, 51, 81]);
+        let kept = Samples::default();
+        keep().read(&kept, Timestamp::from_millis(1_800_000_000_000));
+        let samples = kept.look(|rings| rings.quick.samples.len());
+        assert!(samples > 40, "{samples} at the stop");
+    }
 }
