@@ -491,5 +491,16 @@ mod tests {
         assert!(!refused.is_unreachable());
         let failed = answer("503 Service Unavailable", refusal).await;
         assert!(matches!(failed, Err(ClientError::Refused(_))), "{failed:?}");
+        let exit = |error: ClientError| crate::cli::Failure::from(error).exit as u8;
+        assert_eq!(exit(refused), 1);
+        // docs/json.md: scripts go by it.
+        let refusal = r#"{"error":"line 3: no such key","hint":"mend it"}"#;
+        let config = answer("422 Unprocessable Content", refusal).await;
+        assert_eq!(exit(config.unwrap_err()), 4);
+        let broken = answer("500 Internal Server Error", "ham").await;
+        assert_eq!(exit(broken.unwrap_err()), 3);
+        drop(listener);
+        let away = client.ask::<u32>(get("/api/status")).await;
+        assert_eq!(exit(away.unwrap_err()), 3);
     }
 }

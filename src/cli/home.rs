@@ -127,6 +127,20 @@ mod tests {
         }
     }
 
+    /// docs/json.md: what the config refuses has a code of its own, before anybody is asked.
+    #[tokio::test]
+    async fn a_config_that_is_refused_ends_with_its_code() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tideover.toml");
+        for text in ["[server]\nhostnam = 1\n", "[server\n"] {
+            std::fs::write(&file, text).unwrap();
+            let failure = serve(Some(&file)).await.unwrap_err();
+            assert_eq!(failure.exit as u8, 4, "{failure:?}");
+            let failure = spool_options(Some(&file)).unwrap_err();
+            assert_eq!(failure.exit as u8, 4, "{failure:?}");
+        }
+    }
+
     #[test]
     fn a_file_with_errors_still_leads_to_the_server() {
         let folder = tempfile::tempdir().unwrap();

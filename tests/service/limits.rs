@@ -79,7 +79,7 @@ fn bounds_that_are_wrong_are_refused_whole() {
         "[limits]\nconnections_per_address = 5\nrecipients = 1\n",
     );
     let told = place.verb(&["reload"]);
-    assert!(!told.status.success());
+    assert_eq!(told.status.code(), Some(4), "docs/json.md");
     let told = String::from_utf8(told.stderr).unwrap();
     assert!(
         told.contains("limits.recipients") || told.contains("recipients"),
