@@ -130,11 +130,13 @@ mod tests {
     use std::os::unix::net::UnixListener;
     use std::thread::JoinHandle;
 
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
     use crate::base::Timestamp;
     use crate::cli::client::Said;
     use crate::cli::watch::Room;
-    use crate::spool::{Look, Looked, Options, Spool};
+    use crate::spool::{Look, LookUnderWay, Looked, Options, Spool};
     use crate::terminal::Palette;
 
     #[test]
@@ -217,6 +219,115 @@ mod tests {
         })
     }
 
+    fn view(look: Look) -> VerifyView {
+        VerifyView {
+            look,
+            quarantined: 0,
+            missing: None,
+        }
+    }
+
+    fn under_way() -> Option<LookUnderWay> {
+        Some(LookUnderWay {
+            since: Timestamp::EPOCH,
+            done: 1,
+            of: 2,
+        })
+    }
+
+    fn config_in(dir: &std::path::Path) -> std::path::PathBuf {
+        let file = dir.join("tideover.toml");
+        let config = "[server]\nhostname = \"mx.example.org\"\n[[listener]]\nbind = \
+                      \"127.0.0.1:0\"\n[backend.onprem]\nhosts = [\"127.0.0.1\"]\n\
+                      [domain.\"example.org\"]\nhome = \"onprem\"\nunknown = \"relay\"\n";
+        std::fs::write(&file, config).unwrap();
+        file
+    }
+
+    /// What is said to a server that answers these, one after the other; and how many of them.
+    async fn asked(mut answers: impl Iterator<Item = VerifyView>) -> (Result<(), Failure>, usize) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("data")).unwrap();
+        let file = config_in(dir.path());
+        let listener = crate::net::bind_unix(&dir.path().join("data/admin.sock")).unwrap();
+        let mut times = 0;
+        let serve = async {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut question = Vec::new();
+                while !question.ends_with(b"\r\n\r\n") {
+                    let Ok(byte) = stream.read_u8().await else {
+                        break;
+                    };
+                    question.push(byte);
+                }
+                // Whether we live is asked beside it.
+                let json = if question.windows(7).any(|it| it == b"/verify") {
+                    times += 1;
+                    serde_json::to_string(&answers.next().unwrap()).unwrap()
+                } else {
+                    "{}".to_owned()
+                };
+                let length = json.len();
+                let reply = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{json}");
+                stream.write_all(reply.as_bytes()).await.ok();
+            }
+        };
+        let said = Said::default();
+        let config = At {
+            file: Some(&file),
+            said: &said,
+        };
+        let ended = tokio::select! {
+            biased;
+            ended = verify(config, (Format::Json, "ann".to_owned())) => ended,
+            () = serve => unreachable!("it answers until the end"),
+        };
+        (ended, times)
+    }
+
+    /// A server that was started anew has forgotten that it was asked. One that begins late, behind
+    /// another look, has not.
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_has_forgotten_is_not_asked_for_ever() {
+        let idle = || view(Look::default());
+        let busy = view(Look {
+            under_way: under_way(),
+            ..Look::default()
+        });
+        let times = IDLE as usize;
+        let first = std::iter::repeat_n(idle(), times);
+        let rest = std::iter::repeat_n(idle(), 10 * times);
+        let (ended, asked) = asked(first.chain([busy]).chain(rest)).await;
+        let failure = ended.unwrap_err();
+        assert_eq!(failure.exit, Exit::Unreachable, "{failure:?}");
+        assert!(failure.text.contains("started anew"), "{failure:?}");
+        // The first answer was to the order to look; the one that looked ends no patience.
+        assert_eq!(asked, times + 1 + times + 1);
+    }
+
+    /// It waits for a look that began after it asked, and says what that one found.
+    #[tokio::test(start_paused = true)]
+    async fn the_look_that_was_asked_for_is_the_one_that_is_told() {
+        for (damaged, expected) in [(0, None), (1, Some(Exit::Failed))] {
+            let ended = |ended, damaged| {
+                view(Look {
+                    under_way: under_way(),
+                    last: Some(Looked {
+                        damaged,
+                        ..Looked::default()
+                    }),
+                    ended,
+                })
+            };
+            // The fourth was under way when it was asked for one.
+            let answers = [ended(3, 1), ended(3, 1), ended(4, 1), ended(5, damaged)];
+            let (told, asked) = asked(answers.into_iter()).await;
+            assert_eq!(told.err().map(|failure| failure.exit), expected);
+            assert_eq!(asked, 4);
+        }
+    }
+
     /// Nobody has the lock then: a restart needs it, and nothing was looked at.
     #[tokio::test]
     async fn a_server_that_is_lost_is_told_and_its_spool_left_alone() {
@@ -234,17 +345,9 @@ mod tests {
         drop(spool);
         writer.join().unwrap();
         std::fs::remove_file(data.join("lock")).unwrap();
-        let file = dir.path().join("tideover.toml");
-        let config = "[server]\nhostname = \"mx.example.org\"\n[[listener]]\nbind = \
-                      \"127.0.0.1:0\"\n[backend.onprem]\nhosts = [\"127.0.0.1\"]\n\
-                      [domain.\"example.org\"]\nhome = \"onprem\"\nunknown = \"relay\"\n";
-        std::fs::write(&file, config).unwrap();
+        let file = config_in(dir.path());
         let said = Said::default();
-        let unfinished = VerifyView {
-            look: Look::default(),
-            quarantined: 0,
-            missing: None,
-        };
+        let unfinished = view(Look::default());
         for (answers, told) in [
             (vec![], "does not answer"),
             (vec![unfinished.clone()], "was lost before the end"),
