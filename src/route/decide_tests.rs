@@ -52,22 +52,20 @@ eve@strict.example,,,,,
 ";
 
 fn healths(states: &[(&str, Health)]) -> Healths {
-    states
-        .iter()
-        .map(|(name, health)| {
-            let id = BackendId::new(name);
-            let health = BackendHealth {
-                id: id.clone(),
-                health: *health,
-                reason: "refused".into(),
-                since: Timestamp::EPOCH,
-                operator: None,
-                remembered: false,
-                failing: false,
-            };
-            (id, health)
-        })
-        .collect()
+    let of = |(name, health): &(&str, Health)| {
+        let id = BackendId::new(name);
+        let health = BackendHealth {
+            id: id.clone(),
+            health: *health,
+            reason: "refused".into(),
+            since: Timestamp::EPOCH,
+            operator: None,
+            remembered: false,
+            failing: false,
+        };
+        (id, health)
+    };
+    states.iter().map(of).collect()
 }
 
 fn options() -> RouteOptions {
