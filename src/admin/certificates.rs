@@ -25,6 +25,12 @@ pub enum Served {
     Admin,
 }
 
+/// What to do about a certificate that somebody puts there.
+const RENEW: &str = "Renew it; new files are read by themselves: docs/operations/certificates.md";
+/// The same of one that its authority makes.
+const MADE: &str = "Its authority makes the next one, nobody puts one there: \
+                    `tideover tls certificates` says why it has not: docs/tls.md";
+
 /// Orders that fail in a row before it is told, while there is a certificate: half a day.
 const PATIENCE: u32 = 7;
 
@@ -58,13 +64,15 @@ impl Admin {
             .flat_map(|it| it.states())
             .collect();
         let acme = self.acme.as_ref();
-        let made = acme.filter(|acme| acme.view().is_on_track(seen.now));
-        let made = made.map(Acme::pair);
+        let is_on_track = acme.is_some_and(|acme| acme.view().is_on_track(seen.now));
+        let made = acme.map(Acme::pair);
         for mut state in states {
-            if made.as_ref() == Some(&state.file) {
+            let is_made = made.as_ref() == Some(&state.file);
+            if is_made && is_on_track {
                 state.ends = None;
             }
-            see_certificate(seen, state, before);
+            let todo = if is_made { MADE } else { RENEW };
+            see_certificate(seen, state, (before, todo));
         }
         let states = self.client_authorities.iter().map(|it| it.state());
         for state in states.collect::<BTreeSet<_>>() {
@@ -114,7 +122,11 @@ impl Admin {
     }
 }
 
-fn see_certificate(seen: &mut Seen, state: CertificateState, before: Duration) {
+fn see_certificate(
+    seen: &mut Seen,
+    state: CertificateState,
+    (before, todo): (Duration, &'static str),
+) {
     let file = state.file.display().to_string();
     if let Some(why) = state.refused {
         let what = if state.used {
@@ -126,7 +138,6 @@ fn see_certificate(seen: &mut Seen, state: CertificateState, before: Duration) {
         let name = (Kind::Certificate, &*format!("{file}, renewed"));
         seen.add(name, (Severity::Critical, "refused"), None, (what, todo));
     }
-    let todo = "Renew it; new files are read by themselves: docs/operations/certificates.md";
     see_end(seen, (&file, "the certificate", todo), state.ends, before);
 }
 
@@ -154,7 +165,9 @@ fn see_authorities(seen: &mut Seen, state: AuthoritiesState, before: Duration) {
 /// An authority that makes no certificate: at once when it has made none before, else when it has
 /// failed so often that somebody has to look.
 fn see_acme(seen: &mut Seen, acme: &AcmeView) {
-    let limit = if acme.ends.is_some() { PATIENCE } else { 1 };
+    // One that has ended is none.
+    let has_one = acme.ends.is_some_and(|ends| ends >= seen.now);
+    let limit = if has_one { PATIENCE } else { 1 };
     if acme.failures < limit {
         return;
     }
@@ -247,7 +260,8 @@ mod tests {
             !seen.all.conditions.is_empty()
         };
         // At once where strangers see no good certificate.
-        assert!(!told(0, None) && told(1, None));
+        let ended = Timestamp::from_millis(now.as_millis() - 1);
+        assert!(!told(0, None) && told(1, None) && told(1, Some(ended)));
         assert!(!told(0, Some(now)));
         assert!(!told(PATIENCE - 1, Some(now)) && told(PATIENCE, Some(now)));
         let mut passed = Duration::ZERO;
@@ -295,7 +309,7 @@ mod tests {
                 ends: "2027-02-28T00:00:00Z".parse().ok(),
                 refused: None,
             };
-            see_certificate(&mut seen, state, Duration::from_secs(21 * 86_400));
+            see_certificate(&mut seen, state, (Duration::from_secs(21 * 86_400), RENEW));
             let told = |it: &Condition| format!("{} {}", it.severity.as_str(), it.state);
             let told: Vec<_> = seen.all.conditions.iter().map(told).collect();
             assert_eq!(told, expected, "{now}");
@@ -308,7 +322,7 @@ mod tests {
             ends: None,
             refused: Some("the key is another one".to_owned()),
         };
-        see_certificate(&mut seen, state, Duration::from_secs(21 * 86_400));
+        see_certificate(&mut seen, state, (Duration::from_secs(21 * 86_400), RENEW));
         assert!(seen.all.conditions[0].what.contains("nobody is let in"));
         assert_eq!(seen.all.conditions[0].state, "refused");
         assert_eq!(

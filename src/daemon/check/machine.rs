@@ -26,6 +26,9 @@ pub(super) fn of_this_machine(config: &Config, now: Timestamp) -> Vec<Problem> {
     warnings
 }
 
+/// What to do about a file that ends.
+const PUT: &str = "put a new one there";
+
 /// Certificates that have ended, or end within `notices.certificate_before`.
 fn certificates(config: &Config, now: Timestamp) -> impl Iterator<Item = (&'static str, String)> {
     let before = config.notices.options.thresholds.certificate;
@@ -40,9 +43,16 @@ fn certificates(config: &Config, now: Timestamp) -> impl Iterator<Item = (&'stat
     let door = door.map(|door| door.states()).unwrap_or_default();
     let mail = mail.into_iter().map(|state| ("tls.certificate", state));
     let door = door.into_iter().map(|state| ("admin.certificate", state));
+    let made = config.acme_view().is_some();
+    let made = made.then(|| crate::acme::pair_file(&config.server.data_dir));
     let own = mail.chain(door).map(move |(key, state)| {
         let what = format!("the certificate {}", state.file.display());
-        (key, what, state.ends, before)
+        let todo = if made.as_ref() == Some(&state.file) {
+            "its authority has made no other one: `tideover tls certificates`"
+        } else {
+            PUT
+        };
+        (key, what, state.ends, (before, todo))
     });
     let authorities = client_authorities(config)
         .into_iter()
@@ -51,21 +61,22 @@ fn certificates(config: &Config, now: Timestamp) -> impl Iterator<Item = (&'stat
             let lists = state.lists.into_iter().map(move |list| {
                 let (issuer, file) = (&list.issuer, list.file.display());
                 let what = format!("the list of what {issuer} has revoked, {file},");
-                ("listener.client_crl", what, list.ends, list.before(before))
+                let before = (list.before(before), PUT);
+                ("listener.client_crl", what, list.ends, before)
             });
-            let authorities = ("listener.client_ca", what, state.ends, before);
+            let authorities = ("listener.client_ca", what, state.ends, (before, PUT));
             [authorities].into_iter().chain(lists)
         });
     let all = own.chain(authorities);
-    all.filter_map(move |(key, what, ends, before)| {
+    all.filter_map(move |(key, what, ends, (before, todo))| {
         let ends = ends?;
         if ends <= now {
-            let what = format!("{what} has ended on {ends}: put a new one there");
+            let what = format!("{what} has ended on {ends}: {todo}");
             return Some((key, what));
         }
         (ends.before(before) <= now).then(|| {
             let left = duration(ends.since(now));
-            (key, format!("{what} ends in {left}: put a new one there"))
+            (key, format!("{what} ends in {left}: {todo}"))
         })
     })
 }
