@@ -244,6 +244,17 @@ mod tests {
         file
     }
 
+    async fn question_of(stream: &mut tokio::net::UnixStream) -> Vec<u8> {
+        let mut question = Vec::new();
+        while !question.ends_with(b"\r\n\r\n") {
+            let Ok(byte) = stream.read_u8().await else {
+                break;
+            };
+            question.push(byte);
+        }
+        question
+    }
+
     /// What is said to a server that answers these, one after the other; and how many of them.
     async fn asked(mut answers: impl Iterator<Item = VerifyView>) -> (Result<(), Failure>, usize) {
         let dir = tempfile::tempdir().unwrap();
@@ -254,13 +265,7 @@ mod tests {
         let serve = async {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                let mut question = Vec::new();
-                while !question.ends_with(b"\r\n\r\n") {
-                    let Ok(byte) = stream.read_u8().await else {
-                        break;
-                    };
-                    question.push(byte);
-                }
+                let question = question_of(&mut stream).await;
                 // Whether we live is asked beside it.
                 let json = if question.windows(7).any(|it| it == b"/verify") {
                     times += 1;
@@ -277,6 +282,7 @@ mod tests {
         let config = At {
             file: Some(&file),
             said: &said,
+            room: &Room::default(),
         };
         let ended = tokio::select! {
             biased;
