@@ -227,13 +227,11 @@ mod tests {
         }
     }
 
-    fn under_way() -> Option<LookUnderWay> {
-        Some(LookUnderWay {
-            since: Timestamp::EPOCH,
-            done: 1,
-            of: 2,
-        })
-    }
+    const UNDER_WAY: LookUnderWay = LookUnderWay {
+        since: Timestamp::EPOCH,
+        done: 1,
+        of: 2,
+    };
 
     fn config_in(dir: &std::path::Path) -> std::path::PathBuf {
         let file = dir.join("tideover.toml");
@@ -244,12 +242,12 @@ mod tests {
         file
     }
 
-    async fn question_of(stream: &mut tokio::net::UnixStream) -> Vec<u8> {
+    /// The head of a request; less of it when somebody does not wait for the answer.
+    async fn question(stream: &mut tokio::net::UnixStream) -> Vec<u8> {
         let mut question = Vec::new();
-        while !question.ends_with(b"\r\n\r\n") {
-            let Ok(byte) = stream.read_u8().await else {
-                break;
-            };
+        while !question.ends_with(b"\r\n\r\n")
+            && let Ok(byte) = stream.read_u8().await
+        {
             question.push(byte);
         }
         question
@@ -265,7 +263,7 @@ mod tests {
         let serve = async {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                let question = question_of(&mut stream).await;
+                let question = question(&mut stream).await;
                 // Whether we live is asked beside it.
                 let json = if question.windows(7).any(|it| it == b"/verify") {
                     times += 1;
@@ -298,7 +296,7 @@ mod tests {
     async fn a_server_that_has_forgotten_is_not_asked_for_ever() {
         let idle = || view(Look::default());
         let busy = view(Look {
-            under_way: under_way(),
+            under_way: Some(UNDER_WAY),
             ..Look::default()
         });
         let times = IDLE as usize;
@@ -318,7 +316,7 @@ mod tests {
         for (damaged, expected) in [(0, None), (1, Some(Exit::Failed))] {
             let ended = |ended, damaged| {
                 view(Look {
-                    under_way: under_way(),
+                    under_way: Some(UNDER_WAY),
                     last: Some(Looked {
                         damaged,
                         ..Looked::default()

@@ -135,21 +135,7 @@ impl Door {
         let server = server.bounded(bounds.clone());
         let server = server.answering(Policies::new(settings.policy));
         let server = server.submitting(Arc::new(Users::default()));
-        let server = if settings.check.is_empty() {
-            server
-        } else {
-            let options = tideover::auth::Options {
-                dmarc: settings.dmarc,
-                blocklists: settings.blocklist.into_iter().collect(),
-                listed: Listed::Reject,
-                patience: Duration::from_millis(300),
-                ..tideover::auth::Options::default()
-            };
-            let world = (Clock::system(), Entropy::system());
-            let names = Arc::new(Names(settings.check));
-            let hostname = "mx.example.org".to_owned();
-            server.checking(Arc::new(Checker::new(names, world, hostname, options)))
-        };
+        let server = checking(server, (settings.check, settings.dmarc, settings.blocklist));
         let server = match &settings.filter {
             Some(manner) => server.filtering(scanner::filters(folder.path(), manner)),
             None => server,
@@ -180,6 +166,27 @@ impl Door {
             _folder: folder,
         }
     }
+}
+
+/// With somebody who checks senders, if there is a DNS to ask.
+fn checking(
+    server: Server,
+    (names, dmarc, blocklist): (Vec<String>, Enforcement, Option<String>),
+) -> Server {
+    if names.is_empty() {
+        return server;
+    }
+    let options = tideover::auth::Options {
+        dmarc,
+        blocklists: blocklist.into_iter().collect(),
+        listed: Listed::Reject,
+        patience: Duration::from_millis(300),
+        ..tideover::auth::Options::default()
+    };
+    let world = (Clock::system(), Entropy::system());
+    let hostname = "mx.example.org".to_owned();
+    let checker = Checker::new(Arc::new(Names(names)), world, hostname, options);
+    server.checking(Arc::new(checker))
 }
 
 /// Ann, Bob and the administrator of example.org; strangers for who is trusted.

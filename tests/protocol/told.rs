@@ -71,8 +71,8 @@ struct Client {
 }
 
 impl Client {
-    /// With TLS or without, and who logs in by which line.
-    async fn come(door: &Door, secured: bool, auth: Option<&str>) -> Self {
+    /// Without TLS.
+    async fn come(door: &Door) -> Self {
         let stream = TcpStream::connect(door.address).await.unwrap();
         let mut client = Self {
             stream: Box::new(stream),
@@ -80,24 +80,32 @@ impl Client {
         };
         client.hear("220").await;
         client.ask("EHLO client.example", "250").await;
-        if secured {
-            client.ask("STARTTLS", "220").await;
-            let tls = TlsClient::with_authorities([]).unwrap();
-            let handshake = Handshake {
-                name: "mx.example.org",
-                check: &CertificateCheck::Any,
-                pair: None,
-            };
-            let (stream, info) = tls.connect(client.stream, handshake).await.unwrap();
-            client = Self {
-                stream,
-                tls: Some(info),
-            };
-            client.ask("EHLO client.example", "250").await;
-        }
-        if let Some(line) = auth {
-            client.ask(line, "235").await;
-        }
+        client
+    }
+
+    /// Over TLS.
+    async fn secured(door: &Door) -> Self {
+        let mut client = Self::come(door).await;
+        client.ask("STARTTLS", "220").await;
+        let tls = TlsClient::with_authorities([]).unwrap();
+        let handshake = Handshake {
+            name: "mx.example.org",
+            check: &CertificateCheck::Any,
+            pair: None,
+        };
+        let (stream, info) = tls.connect(client.stream, handshake).await.unwrap();
+        client = Self {
+            stream,
+            tls: Some(info),
+        };
+        client.ask("EHLO client.example", "250").await;
+        client
+    }
+
+    /// Over TLS, and logged in by this line.
+    async fn logged_in(door: &Door, line: &str) -> Self {
+        let mut client = Self::secured(door).await;
+        client.ask(line, "235").await;
         client
     }
 
@@ -169,9 +177,9 @@ async fn a_filter_is_told_the_login_of_its_own_session() {
     let door = Door::open(settings);
     let (ann, bob) = ("ann@example.org", "bob@example.org");
     let plain = "AUTH PLAIN AGFubkBleGFtcGxlLm9yZwBnZWhlaW0=";
-    let mut first = Client::come(&door, true, Some(plain)).await;
+    let mut first = Client::logged_in(&door, plain).await;
     let plain = "AUTH PLAIN AGJvYkBleGFtcGxlLm9yZwBnZWhlaW0=";
-    let mut second = Client::come(&door, true, Some(plain)).await;
+    let mut second = Client::logged_in(&door, plain).await;
     first.begin(ann).await;
     second.begin(bob).await;
     second.end(bob).await;
@@ -197,8 +205,8 @@ async fn a_filter_is_told_of_no_proof_that_is_not_there() {
     let mut settings = settings(filter);
     settings.certificate = Some("gw.partner.example".to_owned());
     let door = Door::open(settings);
-    let mut secured = Client::come(&door, true, None).await;
-    let mut plain = Client::come(&door, false, None).await;
+    let mut secured = Client::secured(&door).await;
+    let mut plain = Client::come(&door).await;
     let from = "a@partner.example";
     for client in [&mut secured, &mut plain] {
         client.begin(from).await;
