@@ -176,12 +176,6 @@ pub trait Channel: Send {
         Handover::Taken
     }
 
-    /// Has each recipient a reply of his own behind the final dot (LMTP, RFC 2033 §4.2)? Then who
-    /// is refused for himself need not have been so at RCPT.
-    fn replies_to_each(&self) -> bool {
-        false
-    }
-
     /// Says QUIT and closes.
     fn quit(self: Box<Self>) -> Boxed<'static, ()>;
 }

@@ -351,10 +351,6 @@ impl Channel for OpenChannel {
         }
     }
 
-    fn replies_to_each(&self) -> bool {
-        self.route.protocol == Protocol::Lmtp
-    }
-
     fn quit(self: Box<Self>) -> Boxed<'static, ()> {
         Box::pin(async move {
             if self.state == State::Usable {

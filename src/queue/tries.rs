@@ -10,9 +10,7 @@ use super::settle::{counts_as_rejected, denies_relay, is_refused_content};
 use super::state::{Job, JobRecipient, Source, Waited};
 use crate::backend::Doubt;
 use crate::base::Timestamp;
-use crate::mail::{
-    BackendId, Blame, CaseId, CaseKey, Cause, DeliveryTarget, Failure, Outcome, SpoolId,
-};
+use crate::mail::{BackendId, Blame, CaseId, CaseKey, DeliveryTarget, Failure, Outcome, SpoolId};
 use crate::route::{Decision, Mail};
 use crate::smtp::Mailbox;
 use crate::spool::{Due, SpoolError};
@@ -31,15 +29,6 @@ pub(super) struct Tries {
     pub(super) beginning: HashSet<CaseId>,
     /// Cases whose first recipient was accepted; the others follow just now.
     pub(super) following: HashSet<CaseId>,
-}
-
-/// Where in the session recipients were refused for themselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// At RCPT.
-    Rcpt,
-    /// There, or behind the final dot, where LMTP has a reply for each.
-    Unknown,
 }
 
 impl Tries {
@@ -113,13 +102,7 @@ impl Queue {
     }
 
     /// Tells the board whom a backend accepted, and whom it refused.
-    pub(super) fn tell_breaker(
-        &self,
-        target: &DeliveryTarget,
-        job: &Job,
-        outcomes: &[Outcome],
-        stage: Stage,
-    ) {
+    pub(super) fn tell_breaker(&self, target: &DeliveryTarget, job: &Job, outcomes: &[Outcome]) {
         let DeliveryTarget::Backend(backend) = target else {
             return;
         };
@@ -139,7 +122,7 @@ impl Queue {
             let Outcome::Failed(failure) = outcome else {
                 continue;
             };
-            if self.tell_failure(backend, job, (recipient, failure), stage) {
+            if self.tell_failure(backend, job, (recipient, failure)) {
                 // When it takes mail again it is not overrun.
                 self.state().fail(target);
             }
@@ -156,7 +139,6 @@ impl Queue {
         backend: &BackendId,
         job: &Job,
         (recipient, failure): (&JobRecipient, &Failure),
-        stage: Stage,
     ) -> bool {
         let board = self.0.parts.router.board();
         let who = recipient.address.key();
@@ -168,10 +150,8 @@ impl Queue {
             return board.report_content(backend, &case, &sender_of(job));
         }
         if counts_as_rejected(failure) && is_known(job, recipient) {
-            // Who is asked for is so at RCPT, and by nobody (`MAIL FROM:<>`): that he is taken then
-            // says nothing where something else was refused.
-            let is_about_him = matches!(failure.cause(), Cause::Recipient | Cause::Domain);
-            if failure.blame == Blame::Recipient && is_about_him && stage == Stage::Rcpt {
+            // Refused for himself, he was at RCPT.
+            if failure.blame == Blame::Recipient {
                 let named = recipient.address.to_string();
                 board.note_refused_at_rcpt(backend, &case, &named);
             }

@@ -1,8 +1,8 @@
 use super::*;
 use crate::backend::{Health, Override, Signal, Wish};
-use crate::mail::{Recipient, Said};
+use crate::mail::{Failure, Said};
 use crate::queue::samples;
-use crate::smtp::{RcptParameters, Reply};
+use crate::smtp::Reply;
 
 #[tokio::test]
 async fn a_backend_that_takes_no_mail_gets_trials_at_most() {
@@ -96,56 +96,11 @@ async fn a_message_that_is_put_off_counts_once() {
         let later = Reply::parse(&["451 4.7.1 Come later"]).unwrap();
         let outcome = Outcome::Failed(Failure::replied(Blame::Message, later));
         let outcomes = vec![outcome; job.recipients.len()];
-        idle.queue
-            .tell_breaker(&target, &job, &outcomes, Stage::Rcpt);
+        idle.queue.tell_breaker(&target, &job, &outcomes);
         idle.board.health(&cloud).unwrap().health
     };
     for message in 1..=4 {
         assert_eq!(health_behind(message), Health::Up, "{message}");
     }
     assert_eq!(health_behind(5), Health::Slow, "five messages");
-}
-
-/// A probe asks by RCPT, and in nobody's name, for somebody whom a rejecting backend refused: what
-/// was refused elsewhere or for the sender's sake would be taken, and mail would be refused again.
-#[tokio::test]
-async fn only_who_was_refused_at_rcpt_for_himself_is_asked_for() {
-    let denied = "550 5.4.1 Access denied";
-    let sender = "550 5.7.1 Your sender is not welcome";
-    for (line, stage, is_asked_for) in [
-        (denied, Stage::Rcpt, true),
-        (denied, Stage::Unknown, false),
-        (sender, Stage::Rcpt, false),
-    ] {
-        let folder = tempfile::tempdir().unwrap();
-        let cloud = BackendId::new("cloud");
-        let idle = samples::idle(folder.path(), &cloud);
-        let numbers = [0, 1, 2, 3, 4];
-        let id = SpoolId::from_u64(1);
-        let mut job = samples::job(id, Source::Fresh, "ann@example.org", &numbers);
-        for recipient in &mut job.recipients {
-            let address: Mailbox = format!("user{}@example.org", recipient.number)
-                .parse()
-                .unwrap();
-            let known = Recipient {
-                address: address.clone(),
-                parameters: RcptParameters::default(),
-                lane: "cloud".to_owned(),
-                mailbox: Some(address.key()),
-            };
-            Arc::make_mut(&mut job.envelope).recipients.push(known);
-            recipient.address = address;
-        }
-        let reply = Reply::parse(&[line]).unwrap();
-        let outcome = Outcome::Failed(Failure::refused(Said::Rcpt, reply));
-        let outcomes = vec![outcome; job.recipients.len()];
-        let target = DeliveryTarget::Backend(cloud.clone());
-        idle.queue.tell_breaker(&target, &job, &outcomes, stage);
-        let rejecting = idle.board.rejecting(&cloud).unwrap();
-        assert_eq!(
-            rejecting.refused.is_some(),
-            is_asked_for,
-            "{line} {stage:?}"
-        );
-    }
 }

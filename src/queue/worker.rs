@@ -3,7 +3,7 @@
 
 use std::iter;
 use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use super::ahead::{Ahead, Mark, Prepared};
 use super::pacing::Asking;
 use super::state::{Content, Job, Pushed, Source};
-use super::tries::Stage;
 use super::unmarked::wait_for_mark;
 use super::{Queue, settle};
 use crate::backend::{Signal, asks_to_slow_down};
@@ -276,11 +275,7 @@ impl Queue {
             body,
         };
         let (late, unmarked) = (AtomicBool::new(false), OnceLock::new());
-        let ended = AtomicBool::new(false);
-        let marked = Box::pin(async {
-            ended.store(true, Ordering::Relaxed);
-            wait_for_mark(marked, &late, &unmarked).await
-        });
+        let marked = Box::pin(wait_for_mark(marked, &late, &unmarked));
         let outcomes = channel.deliver(&delivery, marked).await;
         if let Some(error) = unmarked.into_inner() {
             self.refund_all(target, &job);
@@ -298,12 +293,7 @@ impl Queue {
         self.refund_sender(target, &job, &outcomes);
         let pause = self.tell_board(target, &outcomes);
         if job.replay.is_none() {
-            let stage = if ended.into_inner() && channel.replies_to_each() {
-                Stage::Unknown
-            } else {
-                Stage::Rcpt
-            };
-            self.tell_breaker(target, &job, &outcomes, stage);
+            self.tell_breaker(target, &job, &outcomes);
         }
         self.measure(target, job.source, &outcomes);
         let mark = if late.into_inner() {
