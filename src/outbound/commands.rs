@@ -90,7 +90,8 @@ fn rcpt_parameters(
 ) -> RcptParameters {
     let mut parameters = recipient.parameters.clone();
     let known = &recipient.address;
-    if parameters.orcpt.is_none() && known.is_ascii() && known.key() != address.key() {
+    let is_changed = known.local() != address.local() || known.domain() != address.domain();
+    if parameters.orcpt.is_none() && known.is_ascii() && is_changed {
         let named = encode_xtext(known.to_string().as_bytes());
         parameters.orcpt = Some(format!("rfc822;{named}"));
     }

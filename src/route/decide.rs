@@ -410,7 +410,7 @@ impl<'a> Walk<'a> {
             let special = special.or(entry.delivery_address.as_ref()).cloned();
             special.or_else(|| self.view.directory.known_as(entry, way.address))
         });
-        let address = address.unwrap_or_else(|| way.address.clone());
+        let address = address.unwrap_or_else(|| way.address.simplest());
         self.say(|| match &from {
             None => format!("deliver to {to} as {address}"),
             Some(home) => format!("deliver to {to} as {address}, diverted from {home}"),

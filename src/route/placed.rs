@@ -75,9 +75,9 @@ impl Router {
                 let special = entry.delivery_addresses.get(backend);
                 let delivery = special.or(entry.delivery_address.as_ref()).cloned();
                 let known = delivery.or_else(|| directory.known_as(&entry, address));
-                Some(known.unwrap_or_else(|| address.clone()))
+                Some(known.unwrap_or_else(|| address.simplest()))
             }
-            Lookup::Unknown(_) => Some(address.clone()),
+            Lookup::Unknown(_) => Some(address.simplest()),
             Lookup::Stranger => None,
         }
     }

@@ -48,6 +48,12 @@ fn a_platform_gets_mail_for_the_public_address() {
         ("mueller@example.org", "mueller@example.org"),
         // What a source says of the platform counts as it stands.
         ("juergen@example.org", "jürgen@tenant.example"),
+        // However a sender spells it: the case of a local part, and a tag, are its own matter.
+        ("\"A\"@example.org", "A@example.org"),
+        ("\"a+news\"@example.org", "a+news@example.org"),
+        ("ann@ex\u{24d0}mple.org", "ann@example.org"),
+        ("ann@exam\u{ad}ple.org", "ann@example.org"),
+        ("ann@\u{ff45}xample\u{3002}org", "ann@example.org"),
     ] {
         let view = View {
             directory: &directory,

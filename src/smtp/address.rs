@@ -120,6 +120,32 @@ impl Mailbox {
         )
     }
 
+    /// The same address as hosts of all kinds know it: without quotes where the local part needs
+    /// none (RFC 5321 §4.1.2: the least quoting), a domain beyond ASCII in its ASCII form
+    /// (RFC 5891), whatever letters UTS 46 makes the same of.
+    #[must_use]
+    pub fn simplest(&self) -> Self {
+        let plain = self.unquoted_local();
+        // RFC 5321 §4.1.2 Dot-string: between the dots stands something.
+        let needs_none = plain
+            .split('.')
+            .all(|atom| !atom.is_empty() && atom.chars().all(is_atext));
+        let domain = if self.domain.0.is_ascii() {
+            self.domain.clone()
+        } else {
+            let ascii = Domain::recorded(&self.domain.key());
+            ascii.unwrap_or_else(|_| self.domain.clone())
+        };
+        Self {
+            local: if needs_none {
+                plain
+            } else {
+                self.local.clone()
+            },
+            domain,
+        }
+    }
+
     /// A key as an address is written: what needs quotes has them again.
     #[must_use]
     pub fn written_key(key: &str) -> String {

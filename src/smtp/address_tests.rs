@@ -102,3 +102,29 @@ fn the_key_is_the_same_for_every_spelling() {
     assert_eq!(key("\"Ann\"@example.org"), "ann@example.org");
     assert_eq!(key("ann@BÜCHER.example"), "ann@xn--bcher-kva.example");
 }
+
+#[test]
+fn the_simplest_form_has_the_same_key() {
+    for (text, simplest) in [
+        ("Ann+x@Example.ORG", "Ann+x@Example.ORG"),
+        ("\"Ann\"@example.org", "Ann@example.org"),
+        ("\"A\\nn.b\"@example.org", "Ann.b@example.org"),
+        // These need their quotes.
+        ("\"ann b\"@example.org", "\"ann b\"@example.org"),
+        ("\"a@b\"@example.org", "\"a@b\"@example.org"),
+        ("\"a..b\"@example.org", "\"a..b\"@example.org"),
+        ("\"ann.\"@example.org", "\"ann.\"@example.org"),
+        ("\"\"@example.org", "\"\"@example.org"),
+        // What came without stays without.
+        ("a..b@example.org", "a..b@example.org"),
+        ("ann@b\u{fc}cher.example", "ann@xn--bcher-kva.example"),
+        ("ann@ex\u{24d0}m\u{ad}ple\u{ff0e}org", "ann@example.org"),
+        ("ann@[192.0.2.1]", "ann@[192.0.2.1]"),
+    ] {
+        let mailbox: Mailbox = text.parse().unwrap();
+        let simple = mailbox.simplest();
+        assert_eq!(simple.to_string(), simplest, "{text}");
+        assert_eq!(simple.key(), mailbox.key(), "{text}");
+        assert_eq!(simple.simplest(), simple, "{text}");
+    }
+}

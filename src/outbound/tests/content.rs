@@ -170,6 +170,12 @@ async fn the_wishes_for_reports_are_passed_on() {
     for (known, orcpt, expected) in [
         ("cy@tenant.example", None, ""),
         ("a+b@example.org", None, " ORCPT=rfc822;a+2Bb@example.org"),
+        // Also when it was only spelled otherwise.
+        (
+            "\"cy\"@tenant.example",
+            None,
+            " ORCPT=rfc822;\"cy\"@tenant.example",
+        ),
         (
             "ann@example.org",
             Some("rfc822;list@example.org"),
