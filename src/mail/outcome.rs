@@ -37,6 +37,10 @@ pub struct Failure {
     /// What the reply is about, when it was known where in the session it came.
     #[serde(default)]
     pub cause: Option<Cause>,
+    /// What was being said when the reply came; known while the attempt is fresh, and written
+    /// nowhere.
+    #[serde(skip)]
+    pub said: Option<Said>,
 }
 
 impl Failure {
@@ -46,6 +50,7 @@ impl Failure {
         let cause = classify(&reply, said);
         Self {
             cause: Some(cause),
+            said: Some(said),
             ..Self::replied(cause.blame(&reply, said), reply)
         }
     }
@@ -72,6 +77,7 @@ impl Failure {
             reply: Some(reply),
             uncertain: false,
             cause: None,
+            said: None,
         }
     }
 
@@ -84,6 +90,7 @@ impl Failure {
             what: what.into(),
             uncertain: false,
             cause: None,
+            said: None,
         }
     }
 

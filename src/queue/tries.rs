@@ -10,7 +10,9 @@ use super::settle::{counts_as_rejected, denies_relay, is_refused_content};
 use super::state::{Job, JobRecipient, Source, Waited};
 use crate::backend::Doubt;
 use crate::base::Timestamp;
-use crate::mail::{BackendId, Blame, CaseId, CaseKey, DeliveryTarget, Failure, Outcome, SpoolId};
+use crate::mail::{
+    BackendId, Blame, CaseId, CaseKey, DeliveryTarget, Failure, Outcome, Said, SpoolId,
+};
 use crate::route::{Decision, Mail};
 use crate::smtp::Mailbox;
 use crate::spool::{Due, SpoolError};
@@ -150,8 +152,8 @@ impl Queue {
             return board.report_content(backend, &case, &sender_of(job));
         }
         if counts_as_rejected(failure) && is_known(job, recipient) {
-            // Refused for himself, he was at RCPT.
-            if failure.blame == Blame::Recipient {
+            // Behind the final dot (LMTP) it is another matter: RCPT is taken there.
+            if failure.said == Some(Said::Rcpt) {
                 let named = recipient.address.to_string();
                 board.note_refused_at_rcpt(backend, &case, &named);
             }

@@ -1,8 +1,8 @@
 use super::*;
 use crate::backend::{Health, Override, Signal, Wish};
-use crate::mail::{Failure, Said};
+use crate::mail::{Failure, Recipient, Said};
 use crate::queue::samples;
-use crate::smtp::Reply;
+use crate::smtp::{RcptParameters, Reply};
 
 #[tokio::test]
 async fn a_backend_that_takes_no_mail_gets_trials_at_most() {
@@ -103,4 +103,44 @@ async fn a_message_that_is_put_off_counts_once() {
         assert_eq!(health_behind(message), Health::Up, "{message}");
     }
     assert_eq!(health_behind(5), Health::Slow, "five messages");
+}
+
+/// A job with a message of its own for one of ours.
+fn job_for(id: u64, address: &str, mailbox: &str) -> Job {
+    let mut job = samples::job(SpoolId::from_u64(id), Source::Fresh, address, &[0]);
+    let recipient = Recipient {
+        address: address.parse().unwrap(),
+        parameters: RcptParameters::default(),
+        lane: "cloud".to_owned(),
+        mailbox: Some(mailbox.to_owned()),
+    };
+    Arc::make_mut(&mut job.envelope).recipients.push(recipient);
+    job
+}
+
+/// Behind the final dot LMTP has a reply for each recipient: RCPT is taken as ever.
+#[tokio::test]
+async fn only_who_was_refused_at_rcpt_is_asked_for() {
+    for (said, is_asked) in [(Said::End, false), (Said::Rcpt, true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let cloud = BackendId::new("cloud");
+        let idle = samples::idle(folder.path(), &cloud);
+        let target = DeliveryTarget::Backend(cloud.clone());
+        let broken = Reply::parse(&["550 5.2.1 The store is broken"]).unwrap();
+        let failure = Failure {
+            blame: Blame::Recipient,
+            ..Failure::refused(said, broken)
+        };
+        for (id, name) in (1..).zip(["a", "b", "c", "d", "e"]) {
+            let address = format!("{name}@example.org");
+            let job = job_for(id, &address, &address);
+            let outcome = Outcome::Failed(failure.clone());
+            idle.queue.tell_breaker(&target, &job, &[outcome]);
+        }
+        let health = idle.board.health(&cloud).unwrap();
+        assert_eq!(health.health, Health::Rejecting);
+        // The samples are probed without a pause.
+        let asked = idle.board.whom_to_ask_for(&cloud);
+        assert_eq!(asked.is_some(), is_asked, "{said:?}: {asked:?}");
+    }
 }
