@@ -1,21 +1,25 @@
 //! Does a backend refuse known recipients alike? Pure: time is an argument.
 //!
-//! closed ─(so many different recipients refused alike in so much time, none accepted in between)→
+//! closed ─(so many different people refused alike in so much time, none accepted in between)→
 //! open: no attempts but one trial for each interval ─(the first acceptance)→ closed.
 //!
-//! While there is no mail that can be the trial, somebody who was refused at RCPT is asked for
-//! without any: else a backend that is mended while its mail is held would be rejecting for ever.
+//! While there is no mail that can be the trial, those who were refused at RCPT are asked for in
+//! turn without any: else a backend that is mended while its mail is held would be rejecting for
+//! ever. It is over, too, when somebody is refused for another reason then, and when nothing is
+//! left of what was refused.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::addressee::Lately;
+use super::{Addressee, Form, Prospect, RefusedAtRcpt};
 use crate::base::Timestamp;
 use crate::mail::{CaseId, CaseKey};
 
 /// `[backend.NAME.rejecting]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectingOptions {
-    /// Different known recipients that are refused alike.
+    /// Different people of ours who are refused alike.
     pub recipients: u32,
     /// In this time.
     pub within: Duration,
@@ -53,8 +57,32 @@ pub struct Rejecting {
     pub reason: String,
     /// Since when.
     pub since: Timestamp,
-    /// Somebody whom it refused at RCPT, as he was named there: who asks for him needs no mail.
-    pub refused: Option<String>,
+    /// Whom it refused at RCPT with that reply, the last five people; whose turn it is to be asked
+    /// for comes first.
+    pub refused: Vec<RefusedAtRcpt>,
+}
+
+/// Why a backend is rejecting no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Somebody was accepted.
+    Accepted,
+    /// Whom it refused it refuses for a reason of his own now.
+    OtherReason,
+    /// Neither a case nor mail is left of what it refused.
+    NothingLeft,
+}
+
+impl End {
+    /// As people read it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "it accepts mail again",
+            Self::OtherReason => "it refuses for another reason, and not everybody alike",
+            Self::NothingLeft => "nothing is left of what it refused",
+        }
+    }
 }
 
 /// What is known of the refusals of one backend.
@@ -64,24 +92,30 @@ pub struct Breaker {
     within: Duration,
     /// From one trial to the next.
     interval: Duration,
-    /// Refusals since the last acceptance, each recipient once for each case. Bounded: older ones
+    /// Refusals since the last acceptance, each person once for each case. Bounded: older ones
     /// than the newest `recipients` of each case do not matter.
     refusals: VecDeque<Refused>,
     open: Option<Rejecting>,
-    /// When it was rejecting last.
-    ended: Option<Timestamp>,
+    /// When its last rejecting ended, and why.
+    ended: Option<(Timestamp, End)>,
     last_trial: Option<Timestamp>,
     /// When mail was tried last, or could have been.
     mail_tried: Option<Timestamp>,
-    /// Whom it refused at RCPT last, and the case that he got.
-    refused_at_rcpt: Option<(CaseId, String)>,
+    /// Whom it refused at RCPT since the last acceptance, and the cases that they got. Bounded.
+    refused_at_rcpt: VecDeque<(CaseId, RefusedAtRcpt)>,
+    /// Whom it refused since it is rejecting.
+    refused_now: Lately<Addressee>,
+    /// The people whose mail it took lately.
+    taken: Lately<String>,
+    /// Since when nothing is left of what it refused.
+    nothing_left: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone)]
 struct Refused {
     at: Timestamp,
     case: CaseId,
-    recipient: String,
+    person: String,
 }
 
 /// Intervals in which there was no mail that could be tried: then it is asked without.
@@ -89,6 +123,12 @@ const WITHOUT_MAIL: u32 = 3;
 
 /// Refusals that are remembered.
 const REMEMBERED: usize = 4_096;
+/// People whose mail it took who are remembered.
+const TAKEN: usize = 1_024;
+/// People who are asked for in turn.
+const ASKED: usize = 5;
+/// People refused at RCPT who are remembered while it is not known for which case it will be.
+const AT_RCPT: usize = 4 * ASKED;
 
 impl Breaker {
     /// A backend that refused nobody yet.
@@ -103,7 +143,10 @@ impl Breaker {
             ended: None,
             last_trial: None,
             mail_tried: None,
-            refused_at_rcpt: None,
+            refused_at_rcpt: VecDeque::new(),
+            refused_now: Lately::new(REMEMBERED),
+            taken: Lately::new(TAKEN),
+            nothing_left: None,
         };
         breaker.configure(options, interval);
         breaker
@@ -122,13 +165,58 @@ impl Breaker {
         self.open.as_ref()
     }
 
-    /// This one was refused at RCPT, as he was named there; to be told before [`Breaker::refused`].
-    pub fn note_refused_at_rcpt(&mut self, case: &CaseKey, named: &str) {
-        self.refused_at_rcpt = Some((case.id(), named.to_owned()));
+    /// This one was refused at RCPT; to be told before [`Breaker::refused`].
+    pub fn note_refused_at_rcpt(&mut self, case: &CaseKey, refused: RefusedAtRcpt) {
+        let id = case.id();
+        if let Some(open) = &mut self.open {
+            if open.case == id && !open.refused.iter().any(|one| one.person == refused.person) {
+                open.refused.push(refused);
+                keep_last(&mut open.refused);
+            }
+            return;
+        }
+        self.refused_at_rcpt
+            .retain(|(_, old)| old.person != refused.person);
+        self.refused_at_rcpt.push_back((id, refused));
+        if self.refused_at_rcpt.len() > AT_RCPT {
+            self.refused_at_rcpt.pop_front();
+        }
     }
 
-    /// A known recipient was refused. `true`: now the backend is rejecting.
-    pub fn refused(&mut self, case: &CaseKey, recipient: &str, now: Timestamp) -> bool {
+    /// This one was refused, for whatever is about him: he is no good trial now.
+    pub fn note_refused(&mut self, whom: &Addressee) {
+        if whom.form == Form::Plain {
+            self.taken.forget(&whom.person);
+        }
+        if self.open.is_some() {
+            self.refused_now.note(whom.clone());
+        }
+    }
+
+    /// It took mail for this person.
+    pub fn note_taken(&mut self, person: String) {
+        self.taken.note(person);
+    }
+
+    /// How likely it takes mail for this one.
+    #[must_use]
+    pub fn prospect(&self, whom: &Addressee) -> Prospect {
+        let plain = Addressee {
+            form: Form::Plain,
+            ..whom.clone()
+        };
+        if self.refused_now.has(whom) || self.refused_now.has(&plain) {
+            return Prospect::Refused;
+        }
+        match whom.form {
+            Form::Tagged => Prospect::Tagged,
+            Form::Plain if self.taken.has(&whom.person) => Prospect::Accepted,
+            Form::Plain => Prospect::Open,
+        }
+    }
+
+    /// Somebody of ours was refused. `true`: now the backend is rejecting.
+    pub fn refused(&mut self, case: &CaseKey, person: &str, now: Timestamp) -> bool {
         if self.open.is_some() {
             return false;
         }
@@ -137,11 +225,11 @@ impl Breaker {
         self.refusals
             .retain(|old| old.at <= now && now.since(old.at) <= self.within);
         self.refusals
-            .retain(|old| old.case != id || old.recipient != recipient);
+            .retain(|old| old.case != id || old.person != person);
         self.refusals.push_back(Refused {
             at: now,
             case: id,
-            recipient: recipient.to_owned(),
+            person: person.to_owned(),
         });
         if self.refusals.len() > REMEMBERED {
             self.refusals.pop_front();
@@ -159,15 +247,24 @@ impl Breaker {
         if self.open.is_some() {
             return false;
         }
-        self.refusals.clear();
+        self.refused_now.clear();
+        for Refused { person, .. } in self.refusals.drain(..) {
+            let form = Form::Plain;
+            self.refused_now.note(Addressee { person, form });
+        }
         self.last_trial = Some(now);
         self.mail_tried = Some(now);
-        let at_rcpt = self.refused_at_rcpt.take();
+        self.nothing_left = None;
+        let id = case.id();
+        let at_rcpt = self.refused_at_rcpt.drain(..);
+        let alike = at_rcpt.filter(|(of, _)| *of == id).map(|(_, one)| one);
+        let mut refused: Vec<RefusedAtRcpt> = alike.collect();
+        keep_last(&mut refused);
         self.open = Some(Rejecting {
-            case: case.id(),
+            case: id,
             reason: format!("{reason}: {}", told(case)),
             since: now,
-            refused: at_rcpt.filter(|(of, _)| *of == case.id()).map(|it| it.1),
+            refused,
         });
         true
     }
@@ -181,18 +278,46 @@ impl Breaker {
 
     /// Somebody was accepted. `true`: the backend is rejecting no more.
     pub fn accepted(&mut self, now: Timestamp) -> bool {
+        self.end(End::Accepted, now)
+    }
+
+    /// It does not refuse alike any more. `true`: it did till now.
+    pub fn end(&mut self, why: End, now: Timestamp) -> bool {
         self.refusals.clear();
+        self.refused_at_rcpt.clear();
+        self.refused_now.clear();
+        self.nothing_left = None;
         let was_open = self.open.take().is_some();
         if was_open {
-            self.ended = Some(now);
+            self.ended = Some((now, why));
         }
         was_open
     }
 
-    /// When its last rejecting ended, if it was rejecting ever.
+    /// Neither a case nor mail is left of what it refused. `true`: that is so for as long as it may
+    /// take a backend to become rejecting, so it is rejecting no more.
+    pub fn nothing_is_left(&mut self, now: Timestamp) -> bool {
+        if self.open.is_none() {
+            return false;
+        }
+        let since = *self.nothing_left.get_or_insert(now);
+        if since > now {
+            // The clock was set back.
+            self.nothing_left = Some(now);
+            return false;
+        }
+        now.since(since) >= self.within && self.end(End::NothingLeft, now)
+    }
+
+    /// Something is left of what it refused.
+    pub const fn something_is_left(&mut self) {
+        self.nothing_left = None;
+    }
+
+    /// When its last rejecting ended, and why, if it was rejecting ever.
     #[must_use]
-    pub const fn ended(&self) -> Option<&Timestamp> {
-        self.ended.as_ref()
+    pub const fn ended(&self) -> Option<(Timestamp, End)> {
+        self.ended
     }
 
     /// When a trial may begin; `None` while the backend is not rejecting.
@@ -207,14 +332,40 @@ impl Breaker {
         self.mail_tried = Some(now);
     }
 
-    /// Whom it may be asked for without mail: there was none that could be tried for a while.
+    /// Whom it may be asked for without mail: there was none that could be tried for a while. Each
+    /// time it is the next one's turn.
+    pub fn whom_to_ask_for(&mut self, now: Timestamp) -> Option<RefusedAtRcpt> {
+        if !self.has_rested(self.mail_tried?, now) {
+            return None;
+        }
+        let refused = &mut self.open.as_mut()?.refused;
+        if refused.is_empty() {
+            return None;
+        }
+        refused.rotate_left(1);
+        refused.last().cloned()
+    }
+
+    /// This person is asked for no more: he is none of ours now.
+    pub fn forget_refused(&mut self, person: &str) {
+        if let Some(open) = &mut self.open {
+            open.refused.retain(|one| one.person != person);
+        }
+    }
+
+    /// May mail for this one be the trial? Whom it refused already is none, unless nobody else was
+    /// it for a while.
     #[must_use]
-    pub fn whom_to_ask_for(&self, now: Timestamp) -> Option<&str> {
-        let refused = self.open.as_ref()?.refused.as_deref()?;
-        let tried = self.mail_tried?;
+    pub fn may_try(&self, whom: &Addressee, now: Timestamp) -> bool {
+        self.prospect(whom) != Prospect::Refused
+            || self
+                .last_trial
+                .is_none_or(|last| self.has_rested(last, now))
+    }
+
+    fn has_rested(&self, last: Timestamp, now: Timestamp) -> bool {
         // A clock that was set back must not make the wait longer.
-        let is_time = tried > now || now.since(tried) >= self.interval * WITHOUT_MAIL;
-        is_time.then_some(refused)
+        last > now || now.since(last) >= self.interval * WITHOUT_MAIL
     }
 
     /// Asks for the right to one attempt; granted once for each interval.
@@ -231,184 +382,16 @@ impl Breaker {
     }
 }
 
+/// The newest ones are at the end.
+fn keep_last(refused: &mut Vec<RefusedAtRcpt>) {
+    let surplus = refused.len().saturating_sub(ASKED);
+    refused.drain(..surplus);
+}
+
 fn told(case: &CaseKey) -> String {
     format!("{} {}", case.said(), case.text)
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::mail::{BackendId, Failure, Said};
-    use crate::smtp::Reply;
-
-    const INTERVAL: Duration = Duration::from_secs(10);
-
-    fn case(line: &str) -> CaseKey {
-        let failure = Failure::refused(Said::Rcpt, Reply::parse(&[line]).unwrap());
-        CaseKey::of(&BackendId::new("cloud"), &failure)
-    }
-
-    fn at(seconds: u64) -> Timestamp {
-        Timestamp::from_millis(seconds * 1000)
-    }
-
-    /// A small letter is a recipient refused with 5.4.1, a large one with 5.1.1, `+` an acceptance;
-    /// a digit lets that many minutes pass. The steps, counted from 1, after which it is rejecting.
-    fn play(script: &str) -> Option<usize> {
-        let mut breaker = Breaker::new(&RejectingOptions::default(), INTERVAL);
-        let (denied, unknown) = (case("550 5.4.1 Access denied"), case("550 5.1.1 unknown"));
-        let mut now = at(1000);
-        for (place, step) in script.chars().enumerate() {
-            let opened = match step {
-                '+' => {
-                    assert!(!breaker.accepted(now));
-                    false
-                }
-                minutes if minutes.is_ascii_digit() => {
-                    let minutes = u64::from(minutes.to_digit(10).unwrap());
-                    now = now.after(Duration::from_secs(60 * minutes));
-                    false
-                }
-                big if big.is_uppercase() => breaker.refused(&unknown, &big.to_string(), now),
-                small => breaker.refused(&denied, &small.to_string(), now),
-            };
-            if opened {
-                return Some(place + 1);
-            }
-        }
-        None
-    }
-
-    #[test]
-    fn five_different_recipients_alike_and_none_accepted() {
-        for (script, expected) in [
-            ("abcde", Some(5)),
-            ("abcd", None),
-            ("aaaaaaaaaa", None),
-            ("abcdabcdabcd", None),
-            ("abcd+e", None),
-            ("abcd+efghi", Some(10)),
-            ("abABcdCDeE", Some(9)),
-            ("abcdABCD", None),
-            // The fifth comes when the first is too old.
-            ("a3bcd3e", None),
-            ("a3bcd2e", Some(7)),
-            ("a3bcd3ef", Some(8)),
-            // Who is refused again is as young as his last refusal.
-            ("ab3a3cde", None),
-            ("ab3a3cdef", Some(9)),
-        ] {
-            assert_eq!(play(script), expected, "{script}");
-        }
-    }
-
-    #[test]
-    fn one_trial_for_each_interval_and_the_first_acceptance_ends_it() {
-        let mut breaker = Breaker::new(&RejectingOptions::default(), INTERVAL);
-        let denied = case("550 5.4.1 Access denied");
-        assert!(!breaker.take_trial(at(1)));
-        for name in ["a", "b", "c", "d", "e"] {
-            breaker.refused(&denied, name, at(100));
-        }
-        let rejecting = breaker.rejecting().unwrap();
-        assert_eq!(rejecting.case, denied.id());
-        assert_eq!(rejecting.since, at(100));
-        assert_eq!(
-            rejecting.reason,
-            "5 recipients were refused alike: 550 5.4.1 Access denied"
-        );
-        let trials: Vec<u64> = (100..145)
-            .filter(|&second| breaker.take_trial(at(second)))
-            .collect();
-        assert_eq!(trials, [110, 120, 130, 140]);
-        assert_eq!(breaker.next_trial(), Some(at(150)));
-        // What is refused meanwhile opens nothing anew.
-        assert!(!breaker.refused(&denied, "f", at(145)));
-        assert!(breaker.accepted(at(146)));
-        assert!(!breaker.accepted(at(147)));
-        assert_eq!(breaker.ended(), Some(&at(146)));
-        assert_eq!(breaker.rejecting(), None);
-        assert_eq!(breaker.next_trial(), None);
-    }
-
-    #[test]
-    fn while_no_mail_can_be_tried_somebody_refused_at_rcpt_is_asked_for() {
-        let mut breaker = Breaker::new(&RejectingOptions::default(), INTERVAL);
-        let (denied, other) = (case("550 5.4.1 Access denied"), case("550 5.1.1 unknown"));
-        let open = |breaker: &mut Breaker, now| {
-            for name in ["a", "b", "c", "d", "e"] {
-                breaker.refused(&denied, name, now);
-            }
-            assert!(breaker.rejecting().is_some());
-        };
-        open(&mut breaker, at(100));
-        assert_eq!(breaker.whom_to_ask_for(at(900)), None, "refused elsewhere");
-        breaker.accepted(at(1000));
-        breaker.note_refused_at_rcpt(&other, "x@cloud.example");
-        open(&mut breaker, at(1000));
-        assert_eq!(breaker.whom_to_ask_for(at(1900)), None, "of another case");
-        breaker.accepted(at(2000));
-        breaker.note_refused_at_rcpt(&denied, "E@cloud.example");
-        assert_eq!(breaker.whom_to_ask_for(at(2000)), None, "it rejects nobody");
-        open(&mut breaker, at(2000));
-        for (second, expected) in [(2029, None), (2030, Some("E@cloud.example"))] {
-            assert_eq!(breaker.whom_to_ask_for(at(second)), expected, "{second}");
-        }
-        breaker.note_mail_tried(at(2031));
-        assert_eq!(breaker.whom_to_ask_for(at(2060)), None, "mail finds it out");
-        assert_eq!(breaker.whom_to_ask_for(at(2061)), Some("E@cloud.example"));
-        assert_eq!(breaker.whom_to_ask_for(at(50)), Some("E@cloud.example"));
-        // After a restart mail has its turn first.
-        let mut again = Breaker::new(&RejectingOptions::default(), INTERVAL);
-        again.reopen(breaker.rejecting().unwrap().clone(), at(3000));
-        assert_eq!(again.whom_to_ask_for(at(3029)), None);
-        assert_eq!(again.whom_to_ask_for(at(3030)), Some("E@cloud.example"));
-    }
-
-    #[test]
-    fn a_clock_that_is_set_back_does_not_stop_the_trials() {
-        let mut breaker = Breaker::new(&RejectingOptions::default(), INTERVAL);
-        for name in ["a", "b", "c", "d", "e"] {
-            breaker.refused(&case("550 no"), name, at(100_000));
-        }
-        assert!(breaker.take_trial(at(50)));
-        assert!(!breaker.take_trial(at(55)));
-        assert!(breaker.take_trial(at(60)));
-    }
-
-    proptest! {
-        /// It opens exactly when the rule says so, computed the slow way.
-        #[test]
-        fn opens_by_the_rule(
-            steps in proptest::collection::vec((0..3_u8, 0..8_u8, 0..90_u64), 0..60),
-        ) {
-            let options = RejectingOptions::default();
-            let mut breaker = Breaker::new(&options, INTERVAL);
-            let cases = [case("550 5.4.1 Access denied"), case("550 5.1.1 unknown")];
-            let mut now = at(1000);
-            let mut history: Vec<(Timestamp, u8, u8)> = Vec::new();
-            for (what, who, seconds) in steps {
-                now = now.after(Duration::from_secs(seconds));
-                let Some(key) = cases.get(usize::from(what)) else {
-                    breaker.accepted(now);
-                    history.clear();
-                    continue;
-                };
-                let opened = breaker.refused(key, &who.to_string(), now);
-                history.push((now, what, who));
-                let young = history.iter().filter(|(at, case, _)| {
-                    *case == what && now.since(*at) <= options.within
-                });
-                let different: std::collections::BTreeSet<u8> =
-                    young.map(|(_, _, who)| *who).collect();
-                prop_assert_eq!(opened, different.len() >= 5);
-                if opened {
-                    breaker.accepted(now);
-                    history.clear();
-                }
-            }
-        }
-    }
-}
+#[path = "breaker_tests.rs"]
+mod tests;

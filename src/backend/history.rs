@@ -8,7 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Board, Health, Rejecting, Wish};
+use super::{Board, Health, RefusedAtRcpt, Rejecting, Wish};
 use crate::base::{Shutdown, Timestamp};
 use crate::limits;
 use crate::mail::{BackendId, CaseId};
@@ -107,9 +107,9 @@ pub struct HealthChange {
     /// The case for which it became rejecting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<CaseId>,
-    /// Somebody whom it refused then, as he was named at RCPT.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refused: Option<String>,
+    /// Whom it had refused at RCPT then: they are asked for without mail.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_at_rcpt: Vec<RefusedAtRcpt>,
 }
 
 impl HealthChange {
@@ -119,7 +119,7 @@ impl HealthChange {
             case: self.case?,
             reason: self.reason.clone(),
             since: self.at,
-            refused: self.refused.clone(),
+            refused: self.refused_at_rcpt.clone(),
         })
     }
 }
@@ -182,7 +182,7 @@ impl History {
             reason: reason.to_owned(),
             actor: actor.to_owned(),
             case: rejecting.map(|it| it.case),
-            refused: rejecting.and_then(|it| it.refused.clone()),
+            refused_at_rcpt: rejecting.map_or_else(Vec::new, |it| it.refused.clone()),
         };
         let told = change.to_string();
         if self.changes.len() >= limits::HEALTH_CHANGES {

@@ -3,6 +3,7 @@
 //! The [`Detector`] draws the conclusion from signals, the [`Board`] keeps it for everybody to
 //! read, the [`Monitor`] sends the probes.
 
+mod addressee;
 mod board;
 mod breaker;
 mod content;
@@ -16,8 +17,9 @@ mod options;
 mod rejecting;
 mod showing;
 
+pub use addressee::{Addressee, Form, Prospect, RefusedAtRcpt};
 pub use board::{Board, Evidence, Healths, HostResult};
-pub use breaker::{Breaker, Rejecting, RejectingOptions};
+pub use breaker::{Breaker, End, Rejecting, RejectingOptions};
 pub use content::{ContentGuard, Doubt};
 pub use detector::Detector;
 pub use health::{BackendHealth, Health, Signal, Witness, asks_to_slow_down};

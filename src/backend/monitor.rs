@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::board::Bells;
-use super::{BackendOptions, Board, Signal};
+use super::{BackendOptions, Board, End, RefusedAtRcpt, Signal};
 use crate::base::{Entropy, Shutdown};
 use crate::limits;
 use crate::mail::{Blame, Boxed, Failure};
@@ -17,15 +17,15 @@ pub trait Prober: Send + Sync {
     /// With what stood in the way.
     fn probe<'a>(&'a self, backend: &'a BackendOptions) -> Boxed<'a, Result<(), Failure>>;
 
-    /// Would one of its hosts take mail for this recipient? He is named at RCPT, and nothing is
-    /// sent.
+    /// Would one of its hosts take mail for somebody whom it refused? He is named at RCPT, and
+    /// nothing is sent.
     ///
     /// # Errors
     /// With what stood in the way at the last host.
     fn would_take<'a>(
         &'a self,
         backend: &'a BackendOptions,
-        recipient: &'a str,
+        refused: &'a RefusedAtRcpt,
     ) -> Boxed<'a, Result<(), Failure>>;
 }
 
@@ -100,15 +100,26 @@ impl Watch {
     /// While it is rejecting and no mail can find out whether it is still: asks for somebody whom
     /// it refused.
     async fn ask_for_refused(&self) {
-        let Some(recipient) = self.board.whom_to_ask_for(&self.backend.id) else {
+        let backend = &self.backend.id;
+        let Some(refused) = self.board.whom_to_ask_for(backend) else {
             return;
         };
-        let asked = self.prober.would_take(&self.backend, &recipient);
-        let asked = tokio::time::timeout(limits::PROBE_TIMEOUT, asked).await;
-        if matches!(asked, Ok(Ok(()))) {
-            let backend = &self.backend.id;
-            tracing::info!(%backend, %recipient, "it takes whom it refused before");
-            self.board.report_accepted(backend);
+        let answer = self.prober.would_take(&self.backend, &refused);
+        let Ok(answer) = tokio::time::timeout(limits::PROBE_TIMEOUT, answer).await else {
+            return;
+        };
+        let recipient = &refused.recipient;
+        if let Err(reply) = &answer {
+            tracing::debug!(%backend, %recipient, %reply, "it was asked for whom it refused");
+        }
+        match self.board.report_asked(backend, &answer) {
+            Some(End::Accepted) => {
+                tracing::info!(%backend, %recipient, "it takes whom it refused before");
+            }
+            Some(End::OtherReason) => {
+                tracing::info!(%backend, %recipient, "it refuses him for another reason now");
+            }
+            Some(End::NothingLeft) | None => {}
         }
     }
 
@@ -165,10 +176,11 @@ pub(super) mod tests {
         fn would_take<'a>(
             &'a self,
             _: &'a BackendOptions,
-            recipient: &'a str,
+            refused: &'a RefusedAtRcpt,
         ) -> Boxed<'a, Result<(), Failure>> {
-            assert_eq!(recipient, "E@cloud.example");
-            let refuses = self.refuses.load(Ordering::Relaxed);
+            // One of them is missing there, whatever else is mended.
+            let is_missing = refused.recipient == "E@cloud.example";
+            let refuses = is_missing || self.refuses.load(Ordering::Relaxed);
             Box::pin(async move {
                 if refuses {
                     Err(Failure::without_reply(Blame::Recipient, "denied"))
@@ -231,7 +243,12 @@ pub(super) mod tests {
         let failure = Failure::refused(crate::mail::Said::Rcpt, reply);
         let case = crate::mail::CaseKey::of(id, &failure);
         for name in ["a", "b", "c", "d", "E"] {
-            board.note_refused_at_rcpt(id, &case, &format!("{name}@cloud.example"));
+            let refused = RefusedAtRcpt {
+                person: name.to_owned(),
+                sender: String::new(),
+                recipient: format!("{name}@cloud.example"),
+            };
+            board.note_refused_at_rcpt(id, &case, refused);
             board.report_refused(id, &case, name);
         }
         let prober = Arc::new(Scripted::default());

@@ -1,30 +1,67 @@
 //! The board hears of refusals, and grants trials while a backend is rejecting.
 
-use super::{BackendHealth, Board, Doubt, Rejecting};
+use super::{Addressee, BackendHealth, Board, Doubt, End, Prospect, RefusedAtRcpt, Rejecting};
 use crate::base::Timestamp;
-use crate::mail::{BackendId, CaseKey};
+use crate::mail::{BackendId, CaseKey, Cause, Failure, Said};
 
 impl Board {
-    /// A known recipient was refused for good. `true`: now the backend is rejecting.
-    pub fn report_refused(&self, backend: &BackendId, case: &CaseKey, recipient: &str) -> bool {
+    /// Somebody of ours, the person, was refused for good. `true`: now the backend is rejecting.
+    pub fn report_refused(&self, backend: &BackendId, case: &CaseKey, person: &str) -> bool {
         let now = self.now();
         let mut entries = self.entries();
         let Some(entry) = entries.get_mut(backend) else {
             return false;
         };
-        let opened = entry.breaker.refused(case, recipient, now);
+        let opened = entry.breaker.refused(case, person, now);
         if opened {
             self.show(&entries, now);
         }
         opened
     }
 
-    /// This known recipient was refused at RCPT, as he was named there; to be told before
-    /// [`Board::report_refused`].
-    pub fn note_refused_at_rcpt(&self, backend: &BackendId, case: &CaseKey, named: &str) {
+    /// Somebody of ours was refused at RCPT; to be told before [`Board::report_refused`].
+    pub fn note_refused_at_rcpt(
+        &self,
+        backend: &BackendId,
+        case: &CaseKey,
+        refused: RefusedAtRcpt,
+    ) {
         if let Some(entry) = self.entries().get_mut(backend) {
-            entry.breaker.note_refused_at_rcpt(case, named);
+            entry.breaker.note_refused_at_rcpt(case, refused);
         }
+    }
+
+    /// Somebody of ours was refused, for whatever is about him: he is no good trial now.
+    pub fn note_refused(&self, backend: &BackendId, whom: &Addressee) {
+        if let Some(entry) = self.entries().get_mut(backend) {
+            entry.breaker.note_refused(whom);
+        }
+    }
+
+    /// It took mail for these people of ours.
+    pub fn note_taken(&self, backend: &BackendId, people: Vec<String>) {
+        if let Some(entry) = self.entries().get_mut(backend) {
+            for person in people {
+                entry.breaker.note_taken(person);
+            }
+        }
+    }
+
+    /// How likely a backend that is rejecting takes mail for somebody.
+    #[must_use]
+    pub fn prospect(&self, backend: &BackendId, whom: &Addressee) -> Prospect {
+        let entries = self.entries();
+        let entry = entries.get(backend);
+        entry.map_or(Prospect::Open, |entry| entry.breaker.prospect(whom))
+    }
+
+    /// May mail for this one be the trial of a backend that is rejecting?
+    #[must_use]
+    pub fn may_try(&self, backend: &BackendId, whom: &Addressee) -> bool {
+        let now = self.now();
+        let entries = self.entries();
+        let entry = entries.get(backend);
+        entry.is_some_and(|entry| entry.breaker.may_try(whom, now))
     }
 
     /// Mail is on its way that finds out whether the backend is rejecting still.
@@ -35,16 +72,62 @@ impl Board {
         }
     }
 
-    /// Whom a backend that is rejecting is to be asked for, because no mail can be tried.
+    /// Whom a backend that is rejecting is to be asked for, because no mail can be tried; each
+    /// time the next one.
     #[must_use]
-    pub fn whom_to_ask_for(&self, backend: &BackendId) -> Option<String> {
+    pub fn whom_to_ask_for(&self, backend: &BackendId) -> Option<RefusedAtRcpt> {
         let now = self.now();
         if !self.is_on_trial(backend) {
             return None;
         }
-        let entries = self.entries();
-        let asked = entries.get(backend)?.breaker.whom_to_ask_for(now);
-        asked.map(str::to_owned)
+        let mut entries = self.entries();
+        entries.get_mut(backend)?.breaker.whom_to_ask_for(now)
+    }
+
+    /// This person is asked for no more.
+    pub fn forget_refused(&self, backend: &BackendId, person: &str) {
+        if let Some(entry) = self.entries().get_mut(backend) {
+            entry.breaker.forget_refused(person);
+        }
+    }
+
+    /// What it said to somebody for whom it was asked without mail. Why it is rejecting no more,
+    /// if it was till now.
+    pub fn report_asked(&self, backend: &BackendId, answer: &Result<(), Failure>) -> Option<End> {
+        let case = self.rejecting(backend)?.case;
+        let why = match answer {
+            Ok(()) => End::Accepted,
+            Err(failure) if is_own_matter(failure) => {
+                if CaseKey::of(backend, failure).id() == case {
+                    return None;
+                }
+                End::OtherReason
+            }
+            Err(_) => return None,
+        };
+        self.end_rejecting(backend, why).then_some(why)
+    }
+
+    /// Neither a case nor mail is left of what it refused. `true`: that is so for long enough, it
+    /// is rejecting no more.
+    pub fn nothing_is_left(&self, backend: &BackendId) -> bool {
+        let now = self.now();
+        let mut entries = self.entries();
+        let Some(entry) = entries.get_mut(backend) else {
+            return false;
+        };
+        let closed = entry.breaker.nothing_is_left(now);
+        if closed {
+            self.show(&entries, now);
+        }
+        closed
+    }
+
+    /// Something is left of what it refused.
+    pub fn something_is_left(&self, backend: &BackendId) {
+        if let Some(entry) = self.entries().get_mut(backend) {
+            entry.breaker.something_is_left();
+        }
     }
 
     /// The content of a message of this sender was refused for good. `true`: now the backend is
@@ -115,12 +198,16 @@ impl Board {
 
     /// A recipient was accepted. `true`: the backend was rejecting till now.
     pub fn report_accepted(&self, backend: &BackendId) -> bool {
+        self.end_rejecting(backend, End::Accepted)
+    }
+
+    fn end_rejecting(&self, backend: &BackendId, why: End) -> bool {
         let now = self.now();
         let mut entries = self.entries();
         let Some(entry) = entries.get_mut(backend) else {
             return false;
         };
-        let closed = entry.breaker.accepted(now);
+        let closed = entry.breaker.end(why, now);
         if closed {
             self.show(&entries, now);
         }
@@ -183,6 +270,13 @@ impl Board {
     }
 }
 
+/// Is it a reply to RCPT that speaks of the mailbox, so that whoever else is another matter?
+fn is_own_matter(failure: &Failure) -> bool {
+    failure.said == Some(Said::Rcpt)
+        && failure.is_permanent()
+        && failure.cause() == Cause::Recipient
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -231,6 +325,43 @@ mod tests {
         assert!(board.report_accepted(&cloud));
         assert_eq!(board.health(&cloud).unwrap().health, Health::Up);
         assert!(!board.take_trial(&cloud));
+    }
+
+    fn answer(said: Said, line: &str) -> Result<(), Failure> {
+        let reply = Reply::parse(&[line]).unwrap();
+        // Whatever stands in the way of a probe is the backend's.
+        let blame = Blame::Backend;
+        Err(Failure {
+            blame,
+            ..Failure::refused(said, reply)
+        })
+    }
+
+    #[test]
+    fn an_answer_of_another_kind_is_one_and_trouble_is_none() {
+        for (said, line, expected) in [
+            (Said::Rcpt, "550 5.4.1 Access denied", None),
+            (Said::Rcpt, "550 5.1.1 unknown", Some(End::OtherReason)),
+            (Said::Rcpt, "450 4.2.1 unknown", None),
+            (Said::Rcpt, "550 5.7.1 Relaying denied", None),
+            (Said::Rcpt, "550 5.7.1 You are listed", None),
+            (Said::Mail, "550 5.1.0 Sender unknown", None),
+        ] {
+            let (board, cloud) = rejecting_board();
+            let end = board.report_asked(&cloud, &answer(said, line));
+            assert_eq!(end, expected, "{line}");
+            let health = board.health(&cloud).unwrap();
+            let is_over = health.health == Health::Up;
+            assert_eq!(is_over, expected.is_some(), "{line}");
+            if let Some(end) = expected {
+                assert_eq!(health.reason, end.as_str());
+            }
+        }
+        let (board, cloud) = rejecting_board();
+        let silence = Failure::without_reply(Blame::Backend, "connection refused");
+        assert_eq!(board.report_asked(&cloud, &Err(silence)), None);
+        assert_eq!(board.report_asked(&cloud, &Ok(())), Some(End::Accepted));
+        assert_eq!(board.report_asked(&cloud, &Ok(())), None);
     }
 
     #[test]

@@ -107,13 +107,13 @@ impl Board {
                 health.failing = false;
                 health.reason.clone_from(&rejecting.reason);
                 health.since = rejecting.since;
-            } else if let Some(ended) = entry.breaker.ended()
+            } else if let Some((ended, why)) = entry.breaker.ended()
                 && health.health != Health::Down
-                && *ended >= health.since
+                && ended >= health.since
             {
-                health.since = *ended;
+                health.since = ended;
                 if health.health == Health::Up {
-                    "it accepts mail again".clone_into(&mut health.reason);
+                    why.as_str().clone_into(&mut health.reason);
                 }
             }
             (id.clone(), health)

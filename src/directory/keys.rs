@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Directory, Lookup};
+use super::{Directory, FoundBy, Lookup};
 use crate::smtp::Mailbox;
 
 impl Directory {
@@ -19,6 +19,20 @@ impl Directory {
             keys.extend(entry.addresses().map(Mailbox::key));
         }
         keys
+    }
+
+    /// The key of `address` without its tag (RFC 5233). `None`: it has none; whom the directory
+    /// names by exactly this address has none, whatever it looks like.
+    #[must_use]
+    pub fn untagged_key(&self, address: &Mailbox) -> Option<String> {
+        let key = address.key();
+        let (local, domain) = key.rsplit_once('@')?;
+        let (user, _) = local.split_once(self.tag_separator()?)?;
+        let is_exact = match self.find(address) {
+            Some((_, found)) => found != FoundBy::Tag,
+            None => false,
+        };
+        (!user.is_empty() && !is_exact).then(|| format!("{user}@{domain}"))
     }
 }
 
@@ -60,6 +74,23 @@ mod tests {
         assert!(tagged.is_superset(&all) && tagged.contains("ann+news"));
         // Who is gone has the key under which he was known.
         assert_eq!(keys(&directory, "eve"), ["eve".to_owned()].into());
+    }
+
+    #[test]
+    fn what_is_a_tag_depends_on_who_is_there() {
+        let directory = directory(&[("ann", &["c+d"])]);
+        for (name, untagged) in [
+            ("ann", None),
+            ("Ann+News", Some("ann@example.org")),
+            ("ann+a+b", Some("ann@example.org")),
+            ("c+d", None),
+            // Of whom the directory does not name it is not known.
+            ("eve+x", Some("eve@example.org")),
+            ("+x", None),
+        ] {
+            let found = directory.untagged_key(&address(name));
+            assert_eq!(found.as_deref(), untagged, "{name}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::guard::Guard;
 use super::link::{Link, timed_out};
 use super::outcome::failure;
 use super::{Outbound, Route};
-use crate::backend::{BackendOptions, Prober};
+use crate::backend::{BackendOptions, Prober, RefusedAtRcpt};
 use crate::base::Boxed;
 use crate::limits;
 use crate::mail::{Blame, Failure};
@@ -19,11 +19,15 @@ impl Prober for Outbound {
         Box::pin(async move {
             let route = Route::backend(backend);
             let recipient = backend.probe.recipient.as_deref();
+            let asked = recipient.map(|recipient| Asked {
+                sender: "",
+                recipient,
+            });
             let candidates = self.candidates(&route).await;
             let candidates = candidates.map_err(|error| blamed(&error, "the backend"))?;
             let probes = candidates
                 .iter()
-                .map(|candidate| self.probe_host(&route, candidate, recipient));
+                .map(|candidate| self.probe_host(&route, candidate, asked));
             // All hosts are asked, for each is shown; one good host makes a good backend.
             let results = join_all(probes).await;
             if results.iter().any(Result::is_ok) {
@@ -36,15 +40,19 @@ impl Prober for Outbound {
     fn would_take<'a>(
         &'a self,
         backend: &'a BackendOptions,
-        recipient: &'a str,
+        refused: &'a RefusedAtRcpt,
     ) -> Boxed<'a, Result<(), Failure>> {
         Box::pin(async move {
             let route = Route::backend(backend);
             let candidates = self.candidates(&route).await;
             let candidates = candidates.map_err(|error| blamed(&error, "the backend"))?;
+            let asked = Asked {
+                sender: &refused.sender,
+                recipient: &refused.recipient,
+            };
             let mut last = Err(Failure::without_reply(Blame::Backend, "it has no host"));
             for candidate in &candidates {
-                last = self.ask_host(&route, candidate, Some(recipient)).await;
+                last = self.ask_host(&route, candidate, Some(asked)).await;
                 if last.is_ok() {
                     break;
                 }
@@ -59,10 +67,10 @@ impl Outbound {
         &self,
         route: &Route,
         candidate: &Candidate,
-        recipient: Option<&str>,
+        asked: Option<Asked<'_>>,
     ) -> Result<(), Failure> {
         let peer = candidate.address.to_string();
-        let result = self.ask_host(route, candidate, recipient).await;
+        let result = self.ask_host(route, candidate, asked).await;
         let noted = result
             .as_ref()
             .map(|&()| ())
@@ -75,12 +83,12 @@ impl Outbound {
         &self,
         route: &Route,
         candidate: &Candidate,
-        recipient: Option<&str>,
+        asked: Option<Asked<'_>>,
     ) -> Result<(), Failure> {
         let visit = async {
             let mut link = self.reach(route, candidate, &Guard::default()).await?;
-            if let Some(recipient) = recipient {
-                ask_for(&mut link, recipient).await?;
+            if let Some(asked) = asked {
+                ask_for(&mut link, asked).await?;
             }
             link.quit().await;
             Ok(())
@@ -99,10 +107,19 @@ fn blamed(error: &Error, peer: &str) -> Failure {
     }
 }
 
+/// Whom a host is asked for.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    /// Who would write; empty: the null path.
+    sender: &'a str,
+    recipient: &'a str,
+}
+
 /// MAIL, RCPT, RSET: nothing is sent, and no mailbox sees it.
-async fn ask_for(link: &mut Link, recipient: &str) -> Result<(), Error> {
+async fn ask_for(link: &mut Link, asked: Asked<'_>) -> Result<(), Error> {
+    let Asked { sender, recipient } = asked;
     for (line, stage) in [
-        ("MAIL FROM:<>\r\n".to_owned(), Stage::Mail),
+        (format!("MAIL FROM:<{sender}>\r\n"), Stage::Mail),
         (format!("RCPT TO:<{recipient}>\r\n"), Stage::Rcpt),
         ("RSET\r\n".to_owned(), Stage::Reset),
     ] {

@@ -107,7 +107,7 @@ impl Queue {
                 Decision::Relay {
                     diverted_from: Some(home),
                     ..
-                } if self.tries_home(&home, id, number) => {}
+                } if self.tries_home(&home, recipient, (id, number)) => {}
                 Decision::Relay { ref targets, .. }
                     if self.tries_smart_host((explanation.home.as_ref(), targets), id, number) => {}
                 Decision::Relay {

@@ -39,6 +39,7 @@ mod sending;
 mod settle;
 mod state;
 mod tally;
+mod trials;
 mod tries;
 mod unmarked;
 mod waits;

@@ -5,26 +5,27 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::Queue;
-use super::ending::is_known;
 use super::settle::{counts_as_rejected, denies_relay, is_refused_content};
 use super::state::{Job, JobRecipient, Source, Waited};
-use crate::backend::Doubt;
+use super::trials::at_rcpt;
+use crate::backend::{Doubt, Form};
 use crate::base::Timestamp;
 use crate::mail::{
-    BackendId, Blame, CaseId, CaseKey, DeliveryTarget, Failure, Outcome, Said, SpoolId,
+    BackendId, Blame, CaseId, CaseKey, Cause, DeliveryTarget, Failure, Outcome, Recipient, Said,
+    SpoolId,
 };
 use crate::route::{Decision, Mail};
 use crate::smtp::Mailbox;
 use crate::spool::{Due, SpoolError};
-
-/// Recipients of a lane that are looked at for a trial.
-const CANDIDATES: usize = 50;
 
 /// Attempts that find something out.
 #[derive(Debug, Default)]
 pub(super) struct Tries {
     /// With whom a rejecting backend is tried.
     probing: BTreeMap<BackendId, (SpoolId, u16)>,
+    /// Up to here nobody waits for it whom it has not refused: the look for the next trial goes on
+    /// behind.
+    pub(super) looked: BTreeMap<BackendId, Due>,
     /// The first recipients of cases that are to be released.
     pub(super) cases: BTreeMap<(SpoolId, u16), CaseId>,
     /// Cases of which it is being found out who goes first.
@@ -110,13 +111,17 @@ impl Queue {
         };
         let board = self.0.parts.router.board();
         let is_taken = |outcome: &Outcome| matches!(outcome, Outcome::Delivered { .. });
-        for (recipient, outcome) in job.recipients.iter().zip(outcomes) {
-            if is_taken(outcome) && !is_known(job, recipient) {
-                board.report_relayed(backend, &recipient.address.key());
+        let mut people = Vec::new();
+        let taken = job.recipients.iter().zip(outcomes);
+        for (recipient, _) in taken.filter(|(_, outcome)| is_taken(outcome)) {
+            match self.addressee_of(job, recipient) {
+                Some(whom) => people.push(whom.person),
+                None => board.report_relayed(backend, &recipient.address.key()),
             }
         }
         if outcomes.iter().any(is_taken) {
             board.report_accepted(backend);
+            board.note_taken(backend, people);
             board.report_sender(backend, &sender_of(job));
             return;
         }
@@ -143,7 +148,11 @@ impl Queue {
         (recipient, failure): (&JobRecipient, &Failure),
     ) -> bool {
         let board = self.0.parts.router.board();
-        let who = recipient.address.key();
+        let whom = self.addressee_of(job, recipient);
+        let who = match &whom {
+            Some(whom) => whom.person.clone(),
+            None => recipient.address.key(),
+        };
         if !failure.is_permanent() && failure.blame != Blame::Backend {
             board.report_put_off(backend, &who, &failure.what);
         }
@@ -151,15 +160,21 @@ impl Queue {
         if is_refused_content(failure) {
             return board.report_content(backend, &case, &sender_of(job));
         }
-        if counts_as_rejected(failure) && is_known(job, recipient) {
-            // Behind the final dot (LMTP) it is another matter: RCPT is taken there.
-            if failure.said == Some(Said::Rcpt) {
-                let named = recipient.address.to_string();
-                board.note_refused_at_rcpt(backend, &case, &named);
-            }
-            return board.report_refused(backend, &case, &who);
+        let Some(whom) = whom.filter(|_| counts_as_rejected(failure)) else {
+            return denies_relay(failure) && board.report_not_relayed(backend, &case, &who);
+        };
+        board.note_refused(backend, &whom);
+        // RFC 5233 is known to some platforms only: a name with a tag says nothing about them.
+        if whom.form == Form::Tagged && failure.cause() == Cause::Recipient {
+            return false;
         }
-        denies_relay(failure) && board.report_not_relayed(backend, &case, &who)
+        // Behind the final dot (LMTP) it is another matter: RCPT is taken there.
+        if failure.said == Some(Said::Rcpt)
+            && let Some(refused) = at_rcpt(job, recipient, &whom)
+        {
+            board.note_refused_at_rcpt(backend, &case, refused);
+        }
+        board.report_refused(backend, &case, &whom.person)
     }
 
     /// Gives each rejecting backend its trial, when it is time; returns when to ask again.
@@ -171,9 +186,13 @@ impl Queue {
         let waits = |backend: &BackendId| {
             lanes.contains_key(backend.as_str()) || (others && router.relays_through(backend))
         };
-        let backends = board.on_trial().into_iter().filter(waits);
-        let backends: Vec<BackendId> = backends.collect();
+        let on_trial = board.on_trial().into_iter();
+        let (backends, idle): (Vec<BackendId>, Vec<BackendId>) = on_trial.partition(waits);
+        for backend in &idle {
+            self.see_what_is_left(backend);
+        }
         for backend in &backends {
+            board.something_is_left(backend);
             if board.take_trial(backend)
                 && let Err(error) = self.try_one_of(backend)
             {
@@ -188,29 +207,21 @@ impl Queue {
 
     /// Mail that failover would give to another backend is tried at its home when it is time: else
     /// nothing would find out that the home takes mail again.
-    pub(super) fn tries_home(&self, home: &BackendId, id: SpoolId, number: u16) -> bool {
-        self.0.parts.router.board().take_trial(home)
+    pub(super) fn tries_home(
+        &self,
+        home: &BackendId,
+        recipient: &Recipient,
+        (id, number): (SpoolId, u16),
+    ) -> bool {
+        let board = self.0.parts.router.board();
+        let may_try = || {
+            let whom = self.addressee(recipient, &recipient.address);
+            whom.is_none_or(|whom| board.may_try(home, &whom))
+        };
+        board.is_on_trial(home)
+            && may_try()
+            && board.take_trial(home)
             && self.try_at(home, id, number).unwrap_or_default()
-    }
-
-    /// Mail to strangers that would go through the backend if it took mail, and is due.
-    fn due_outside(&self, backend: &BackendId) -> Result<Vec<Due>, SpoolError> {
-        if !self.0.parts.router.relays_through(backend) {
-            return Ok(Vec::new());
-        }
-        let now = self.0.parts.clock.now();
-        let mut found = Vec::new();
-        let lanes = self.0.parts.spool.lanes().into_keys();
-        for lane in lanes.filter(|lane| lane.starts_with('@')) {
-            let due = self.0.parts.spool.due(&lane, None, 1)?;
-            found.extend(due.into_iter().filter(|due| due.due <= now));
-            if found.len() >= CANDIDATES {
-                break;
-            }
-        }
-        // The one that waits longest first, or one lane would be the trial for ever.
-        found.sort_by_key(|due| due.due);
-        Ok(found)
     }
 
     /// The same for mail to strangers that another way takes, while a smart host before it in
@@ -240,16 +251,15 @@ impl Queue {
     }
 
     /// Tries one recipient that waits for a backend: the first one of a case that is to be
-    /// released, or the first one in its lane.
+    /// released, or the one in its lane whom it takes most likely.
     fn try_one_of(&self, backend: &BackendId) -> Result<(), SpoolError> {
         let present = self.tries().probing.get(backend).copied();
         if present.is_some_and(|(id, number)| self.state().is_busy(id, number)) {
             return Ok(());
         }
         let firsts: Vec<(SpoolId, u16)> = self.tries().cases.keys().copied().collect();
-        let waiting = self.0.parts.spool.due(backend.as_str(), None, CANDIDATES)?;
-        let waiting = waiting.into_iter().chain(self.due_outside(backend)?);
-        let waiting = waiting.map(|due| (due.id, due.recipient));
+        let waiting = self.most_likely_first(backend)?;
+        let waiting = waiting.into_iter().map(|due| (due.id, due.recipient));
         for (id, number) in firsts.into_iter().chain(waiting) {
             match self.try_at(backend, id, number) {
                 Ok(true) => return Ok(()),

@@ -18,7 +18,7 @@ fn counted_for(scope: Scope) -> Figures {
         reason: "refused".to_owned(),
         actor: String::new(),
         case: None,
-        refused: None,
+        refused_at_rcpt: Vec::new(),
     });
     let changes = [(BackendId::new("onprem"), changes.to_vec())].into();
     let passed = Passed {

@@ -133,7 +133,7 @@ mod tests {
                 reason: String::new(),
                 actor: String::new(),
                 case: None,
-                refused: None,
+                refused_at_rcpt: Vec::new(),
             })
             .collect();
         let found = outages(&changes, (at(since), at(until)));

@@ -400,7 +400,7 @@ mod tests {
             reason: "<b>refused</b>".to_owned(),
             actor: String::new(),
             case: None,
-            refused: None,
+            refused_at_rcpt: Vec::new(),
         };
         let changes = BTreeMap::from([(BackendId::new("onprem"), vec![change])]);
         collector.finish(&changes, Passed::default())

@@ -17,6 +17,7 @@
 
 mod asked;
 mod auditor;
+mod bodies;
 mod chance;
 mod clock;
 mod closing;
@@ -52,6 +53,7 @@ mod senders;
 mod signals;
 mod store;
 mod told;
+mod trials;
 mod verified;
 mod wave_desk;
 mod waves;

@@ -2,19 +2,19 @@
 //! program's crashes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tideover::base::{Boxed, Clock, TlsInfo};
 use tideover::mail::{
-    BackendId, Blame, BodySource, Channel, Delivery, DeliveryTarget, Failure, Handover, Outcome,
-    SpoolId, Transport, Unmarked,
+    BackendId, Blame, Channel, Delivery, DeliveryTarget, Failure, Handover, Outcome, SpoolId,
+    Transport, Unmarked,
 };
 use tideover::smtp::Reply;
 
 use tokio::time::Instant;
 
+use crate::bodies::{digest, read_all};
 use crate::chance::Chance;
 use crate::world::CONNECTIONS;
 
@@ -40,6 +40,8 @@ struct Inner {
     trouble: u64,
     /// What a platform says to everything, when it is not what it should be.
     refusals: HashMap<BackendId, Failure>,
+    /// What every platform says to mail for these addresses.
+    absent: HashMap<String, Failure>,
     /// So many of the next messages arrive, and the answer is lost.
     cuts: usize,
     /// What a platform says to every connection.
@@ -96,6 +98,7 @@ impl Platforms {
             under_way: BTreeMap::new(),
             trouble,
             refusals: HashMap::new(),
+            absent: HashMap::new(),
             cuts: 0,
             turned_away: HashMap::new(),
             policies: HashMap::new(),
@@ -120,9 +123,17 @@ impl Platforms {
         self.0.lock().unwrap().up.insert(BackendId::new(name), up);
     }
 
-    /// Why this one refuses all mail, if it does.
-    pub(crate) fn refusal(&self, backend: &BackendId) -> Option<Failure> {
-        self.0.lock().unwrap().refusals.get(backend).cloned()
+    /// Why this one refuses mail for an address, if it does.
+    pub(crate) fn refusal(&self, backend: &BackendId, address: &str) -> Option<Failure> {
+        let inner = self.0.lock().unwrap();
+        let refusal = inner.refusals.get(backend);
+        refusal.or_else(|| inner.absent.get(address)).cloned()
+    }
+
+    /// Whatever is for this address is refused like this from now on.
+    pub(crate) fn refuse_address(&self, address: &str, failure: Failure) {
+        let mut inner = self.0.lock().unwrap();
+        inner.absent.insert(address.to_owned(), failure);
     }
 
     /// From now on it says this to every message, or takes them again.
@@ -250,20 +261,6 @@ impl Inner {
     }
 }
 
-/// Of all bytes of a body.
-pub(crate) fn digest(body: &dyn BodySource) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    let mut offset = 0;
-    loop {
-        let bytes = body.read_at(offset, 1024 * 1024).unwrap();
-        if bytes.is_empty() {
-            return hasher.finish();
-        }
-        hasher.write(&bytes);
-        offset += bytes.len() as u64;
-    }
-}
-
 impl Transport for Platforms {
     fn open<'a>(
         &'a self,
@@ -347,7 +344,10 @@ impl SimChannel {
             return vec![Outcome::Failed(failure); all];
         }
         tokio::time::sleep(self.platforms.slowness(delivery)).await;
-        let refusal = self.platforms.refusal(&self.backend);
+        let refusal = delivery
+            .recipients
+            .iter()
+            .find_map(|(_, address)| self.platforms.refusal(&self.backend, &address.to_string()));
         if let Some(failure) = refusal {
             self.end(delivery, &failure.what);
             return vec![Outcome::Failed(failure); all];
@@ -489,12 +489,4 @@ impl Channel for SimChannel {
     fn quit(self: Box<Self>) -> Boxed<'static, ()> {
         Box::pin(async {})
     }
-}
-
-fn read_all(body: &dyn BodySource) -> std::io::Result<()> {
-    let mut at = 0;
-    while at < body.len() {
-        at += body.read_at(at, 2 * 1024)?.len() as u64;
-    }
-    Ok(())
 }

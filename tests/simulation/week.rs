@@ -13,9 +13,10 @@ use tideover::spool::Store as _;
 use tokio::time::{Instant, sleep};
 
 use crate::auditor::Audit;
+use crate::bodies::digest;
 use crate::chance::Chance;
 use crate::door::{Door, Site, simulate};
-use crate::platforms::{Seen, digest};
+use crate::platforms::Seen;
 use crate::recovery::{LIMITS, check_mailboxes, check_platform, options};
 use crate::repeats::Evidence;
 use crate::seeds::each_seed;

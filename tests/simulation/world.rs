@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tideover::backend::{BackendOptions, Board, Hosts, Monitor, Prober};
+use tideover::backend::{BackendOptions, Board, Hosts, Monitor, Prober, RefusedAtRcpt};
 use tideover::base::{Boxed, Clock, Entropy, Shutdown, TimeSource, Timestamp};
 use tideover::directory::{Directory, DirectoryHandle, DomainKind, DomainRule, Unknown};
 use tideover::mail::{Authenticity, BackendId, Blame, Body, Failure, RecipientState, SpoolId};
@@ -13,11 +13,12 @@ use tideover::route::{Origin, RouteOptions, Router};
 use tideover::spool::{self, Opened, Spool, Store as _};
 
 use crate::auditor::Audit;
+use crate::bodies::digest;
 use crate::chance::Chance;
 use crate::clock::SimClock;
 use crate::disk::SimDisk;
 use crate::letters::{admitted, envelope};
-use crate::platforms::{Platforms, digest};
+use crate::platforms::Platforms;
 use crate::repeats::Evidence;
 use crate::store::KeptStore;
 
@@ -442,9 +443,12 @@ impl Prober for Probe {
     fn would_take<'a>(
         &'a self,
         backend: &'a BackendOptions,
-        _: &'a str,
+        refused: &'a RefusedAtRcpt,
     ) -> Boxed<'a, Result<(), Failure>> {
-        Box::pin(async move { self.0.refusal(&backend.id).map_or(Ok(()), Err) })
+        Box::pin(async move {
+            let refusal = self.0.refusal(&backend.id, &refused.recipient);
+            refusal.map_or(Ok(()), Err)
+        })
     }
 }
 

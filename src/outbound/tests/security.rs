@@ -2,7 +2,8 @@
 
 use super::content::replied;
 use super::*;
-use crate::backend::{Prober as _, Proof, SecretFile};
+use crate::backend::{Prober as _, Proof, RefusedAtRcpt, SecretFile};
+use crate::mail::Said;
 use crate::net::TlsServer;
 use crate::smtp::ReversePath;
 
@@ -259,6 +260,32 @@ async fn a_probe_asks_and_sends_nothing() {
     let failure = outbound.probe(&options).await.unwrap_err();
     assert_eq!(failure.what, "192.0.2.1:25 answered RCPT with 550 5.7.1 no");
     assert_eq!(failure.blame, crate::mail::Blame::Backend);
+}
+
+/// Some servers say at RCPT what they have against a sender.
+#[tokio::test]
+async fn whom_it_refused_is_asked_for_in_the_name_of_who_wrote_to_him() {
+    let options = backend(&[SINK]);
+    for (sender, script, said) in [
+        ("eve@example.net", "", None),
+        ("", "", None),
+        ("eve@example.net", "rcpt 550 5.1.1 who?", Some(Said::Rcpt)),
+        ("eve@example.net", "mail 550 5.1.8 who?", Some(Said::Mail)),
+    ] {
+        let net = net(vec![(SINK, Server::scripted(script))]);
+        let (outbound, seen) = client(net, options.clone());
+        let refused = RefusedAtRcpt {
+            person: "ann@example.org".to_owned(),
+            sender: sender.to_owned(),
+            recipient: "ann+x@example.org".to_owned(),
+        };
+        let answer = outbound.would_take(&options, &refused).await;
+        assert_eq!(answer.err().and_then(|failure| failure.said), said);
+        let mail = format!("MAIL FROM:<{sender}>");
+        assert!(seen.has_line(&mail), "{seen:?}");
+        let is_named = seen.has_line("RCPT TO:<ann+x@example.org>");
+        assert_eq!(is_named, said != Some(Said::Mail), "{seen:?}");
+    }
 }
 
 /// RFC 8689 §4.2.1: a message that needs TLS on its whole way goes to whom the certificate proves,
