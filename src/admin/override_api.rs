@@ -83,8 +83,13 @@ impl Admin {
         let view = views.find(|view| view.name.as_str() == name);
         match view.zip(options) {
             Some((view, options)) => {
-                let history = self.router.board().history(&options.id);
-                Ok(BackendDetails::new(view, options, history))
+                let board = self.router.board();
+                let history = board.history(&options.id);
+                let asked = board.asked(&options.id);
+                Ok(BackendDetails {
+                    asked: asked.map_or_else(String::new, |asked| asked.to_string()),
+                    ..BackendDetails::new(view, options, history)
+                })
             }
             None => Err(AdminError::NotFound {
                 what: format!("there is no backend \"{name}\""),

@@ -103,6 +103,7 @@ impl BackendDetails {
     ) -> Self {
         Self {
             backend,
+            asked: String::new(),
             history,
             protocol: options.protocol,
             tls: options.tls,

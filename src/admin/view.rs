@@ -192,6 +192,9 @@ pub struct BackendDetails {
     pub slow_open: bool,
     /// Probing.
     pub probe: ProbeView,
+    /// While it is rejecting: for whom it was asked last without mail, when, and what came of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub asked: String,
     /// Its last changes, of health and by operators, oldest first.
     #[serde(default)]
     pub history: Vec<HealthChange>,

@@ -9,6 +9,7 @@
 //! left of what was refused.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
 use super::addressee::Lately;
@@ -109,6 +110,26 @@ pub struct Breaker {
     taken: Lately<String>,
     /// Since when nothing is left of what it refused.
     nothing_left: Option<Timestamp>,
+    /// For whom it was asked without mail last, and what came of it.
+    asked: Option<LastAsked>,
+}
+
+/// What a backend said when it was asked for somebody without mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastAsked {
+    /// When it said so.
+    pub at: Timestamp,
+    /// For whom, as he was named at RCPT.
+    pub recipient: String,
+    /// What it said, or what stood in the way.
+    pub reply: String,
+}
+
+/// `ann@example.org at 2026-11-18T10:02:00.000Z: 550 5.1.1 unknown`.
+impl fmt::Display for LastAsked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}: {}", self.recipient, self.at, self.reply)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -147,6 +168,7 @@ impl Breaker {
             refused_now: Lately::new(REMEMBERED),
             taken: Lately::new(TAKEN),
             nothing_left: None,
+            asked: None,
         };
         breaker.configure(options, interval);
         breaker
@@ -273,6 +295,12 @@ impl Breaker {
     pub(super) fn reopen(&mut self, open: Rejecting, now: Timestamp) {
         self.last_trial = Some(open.since);
         self.mail_tried = Some(now);
+        for RefusedAtRcpt { person, .. } in &open.refused {
+            self.refused_now.note(Addressee {
+                person: person.clone(),
+                form: Form::Plain,
+            });
+        }
         self.open.get_or_insert(open);
     }
 
@@ -287,6 +315,7 @@ impl Breaker {
         self.refused_at_rcpt.clear();
         self.refused_now.clear();
         self.nothing_left = None;
+        self.asked = None;
         let was_open = self.open.take().is_some();
         if was_open {
             self.ended = Some((now, why));
@@ -344,6 +373,19 @@ impl Breaker {
         }
         refused.rotate_left(1);
         refused.last().cloned()
+    }
+
+    /// It was asked for somebody without mail, and this came of it.
+    pub fn note_asked(&mut self, asked: LastAsked) {
+        if self.open.is_some() {
+            self.asked = Some(asked);
+        }
+    }
+
+    /// For whom it was asked last, while it is rejecting.
+    #[must_use]
+    pub const fn asked(&self) -> Option<&LastAsked> {
+        self.asked.as_ref()
     }
 
     /// This person is asked for no more: he is none of ours now.

@@ -112,7 +112,7 @@ impl Watch {
         if let Err(reply) = &answer {
             tracing::debug!(%backend, %recipient, %reply, "it was asked for whom it refused");
         }
-        match self.board.report_asked(backend, &answer) {
+        match self.board.report_asked(backend, &refused, &answer) {
             Some(End::Accepted) => {
                 tracing::info!(%backend, %recipient, "it takes whom it refused before");
             }

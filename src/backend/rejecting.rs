@@ -1,6 +1,8 @@
 //! The board hears of refusals, and grants trials while a backend is rejecting.
 
-use super::{Addressee, BackendHealth, Board, Doubt, End, Prospect, RefusedAtRcpt, Rejecting};
+use super::{
+    Addressee, BackendHealth, Board, Doubt, End, LastAsked, Prospect, RefusedAtRcpt, Rejecting,
+};
 use crate::base::Timestamp;
 use crate::mail::{BackendId, CaseKey, Cause, Failure, Said};
 
@@ -91,10 +93,26 @@ impl Board {
         }
     }
 
-    /// What it said to somebody for whom it was asked without mail. Why it is rejecting no more,
-    /// if it was till now.
-    pub fn report_asked(&self, backend: &BackendId, answer: &Result<(), Failure>) -> Option<End> {
+    /// It was asked without mail for somebody, and this came of it. Returns why it is rejecting no
+    /// more, if it was till now.
+    pub fn report_asked(
+        &self,
+        backend: &BackendId,
+        refused: &RefusedAtRcpt,
+        answer: &Result<(), Failure>,
+    ) -> Option<End> {
         let case = self.rejecting(backend)?.case;
+        let asked = LastAsked {
+            at: self.now(),
+            recipient: refused.recipient.clone(),
+            reply: match answer {
+                Ok(()) => "it takes him".to_owned(),
+                Err(failure) => failure.what.clone(),
+            },
+        };
+        if let Some(entry) = self.entries().get_mut(backend) {
+            entry.breaker.note_asked(asked);
+        }
         let why = match answer {
             Ok(()) => End::Accepted,
             Err(failure) if is_own_matter(failure) => {
@@ -106,6 +124,12 @@ impl Board {
             Err(_) => return None,
         };
         self.end_rejecting(backend, why).then_some(why)
+    }
+
+    /// For whom a backend that is rejecting was asked last without mail, and what came of it.
+    #[must_use]
+    pub fn asked(&self, backend: &BackendId) -> Option<LastAsked> {
+        self.entries().get(backend)?.breaker.asked().cloned()
     }
 
     /// Neither a case nor mail is left of what it refused. `true`: that is so for long enough, it
@@ -337,6 +361,14 @@ mod tests {
         })
     }
 
+    fn whom() -> RefusedAtRcpt {
+        RefusedAtRcpt {
+            person: "ann@example.org".to_owned(),
+            sender: String::new(),
+            recipient: "ann+x@example.org".to_owned(),
+        }
+    }
+
     #[test]
     fn an_answer_of_another_kind_is_one_and_trouble_is_none() {
         for (said, line, expected) in [
@@ -348,20 +380,27 @@ mod tests {
             (Said::Mail, "550 5.1.0 Sender unknown", None),
         ] {
             let (board, cloud) = rejecting_board();
-            let end = board.report_asked(&cloud, &answer(said, line));
+            let end = board.report_asked(&cloud, &whom(), &answer(said, line));
             assert_eq!(end, expected, "{line}");
             let health = board.health(&cloud).unwrap();
             let is_over = health.health == Health::Up;
             assert_eq!(is_over, expected.is_some(), "{line}");
+            let told = board.asked(&cloud).map(|asked| asked.to_string());
             if let Some(end) = expected {
                 assert_eq!(health.reason, end.as_str());
+                assert_eq!(told, None);
+            } else {
+                let told = told.unwrap();
+                assert!(told.starts_with("ann+x@example.org at "), "{told}");
+                assert!(told.ends_with(line), "{told}");
             }
         }
         let (board, cloud) = rejecting_board();
         let silence = Failure::without_reply(Blame::Backend, "connection refused");
-        assert_eq!(board.report_asked(&cloud, &Err(silence)), None);
-        assert_eq!(board.report_asked(&cloud, &Ok(())), Some(End::Accepted));
-        assert_eq!(board.report_asked(&cloud, &Ok(())), None);
+        assert_eq!(board.report_asked(&cloud, &whom(), &Err(silence)), None);
+        let taken = || board.report_asked(&cloud, &whom(), &Ok(()));
+        assert_eq!(taken(), Some(End::Accepted));
+        assert_eq!(taken(), None);
     }
 
     #[test]

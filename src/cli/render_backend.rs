@@ -22,6 +22,9 @@ impl Page {
         if !details.backend.reason.is_empty() {
             text.push_str(&self.field("reason", &details.backend.reason));
         }
+        if !details.asked.is_empty() {
+            text.push_str(&self.field("asked for", &details.asked));
+        }
         let protocol = format!("{:?}", details.protocol).to_lowercase();
         let tls = format!("{:?}", details.tls).to_lowercase();
         text.push_str(&self.field("protocol", &format!("{protocol}, TLS {tls}")));

@@ -327,6 +327,7 @@ fn a_backend_is_shown_with_its_history() {
             up_after: 3,
             recipient: None,
         },
+        asked: "ann@example.org at 2026-11-18T10:02:00.000Z: 550 5.1.1 unknown".to_owned(),
         history,
     });
     fits(&text);
@@ -342,4 +343,5 @@ fn a_backend_is_shown_with_its_history() {
     // The drain hides nothing of how it is.
     assert!(lines[1].contains("rejecting"), "{text}");
     assert!(text.contains("refused alike"), "{text}");
+    assert!(text.contains("ann@example.org at "), "{text}");
 }

@@ -28,10 +28,8 @@ impl Directory {
         let key = address.key();
         let (local, domain) = key.rsplit_once('@')?;
         let (user, _) = local.split_once(self.tag_separator()?)?;
-        let is_exact = match self.find(address) {
-            Some((_, found)) => found != FoundBy::Tag,
-            None => false,
-        };
+        let found = self.find(address);
+        let is_exact = found.is_some_and(|(_, by)| by != FoundBy::Tag);
         (!user.is_empty() && !is_exact).then(|| format!("{user}@{domain}"))
     }
 }
