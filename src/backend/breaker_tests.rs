@@ -139,6 +139,11 @@ fn while_no_mail_can_be_tried_somebody_refused_at_rcpt_is_asked_for() {
     // After a restart mail has its turn first.
     let mut again = Breaker::new(&RejectingOptions::default(), INTERVAL);
     again.reopen(breaker.rejecting().unwrap().clone(), at(3000));
+    let known = Addressee {
+        person: "e".to_owned(),
+        form: Form::Plain,
+    };
+    assert_eq!(again.prospect(&known), Prospect::Refused);
     assert_eq!(asked(&mut again, 3029), None);
     assert_eq!(asked(&mut again, 3030), expected());
 }

@@ -118,6 +118,61 @@ fn job_for(id: u64, address: &str, mailbox: &str) -> Job {
     job
 }
 
+/// What makes a backend rejecting is people, and a name with a tag says nothing of them when it is
+/// not known.
+#[tokio::test]
+async fn people_are_counted_and_not_their_addresses() {
+    let ways: [(&str, [&str; 6], Health); 5] = [
+        (
+            "550 5.4.1 no",
+            ["ann", "a.l", "al", "ann.lee", "lee", "a"],
+            Health::Up,
+        ),
+        (
+            "550 5.1.1 no",
+            ["a+x", "b+x", "c+x", "d+x", "e+x", "f+x"],
+            Health::Up,
+        ),
+        (
+            "550 5.7.1 no",
+            ["a+x", "b+x", "c+x", "d+x", "e+x", "f+x"],
+            Health::Rejecting,
+        ),
+        (
+            "550 5.1.1 no",
+            ["a+x", "b", "c", "d", "e", "a"],
+            Health::Rejecting,
+        ),
+        (
+            "550 5.7.1 no",
+            ["a+1", "a+2", "a+3", "a+4", "a+5", "a"],
+            Health::Up,
+        ),
+    ];
+    for (line, names, expected) in ways {
+        let folder = tempfile::tempdir().unwrap();
+        let cloud = BackendId::new("cloud");
+        let idle = samples::idle(folder.path(), &cloud);
+        let target = DeliveryTarget::Backend(cloud.clone());
+        // The first ones are aliases of one, the others are in no directory.
+        let is_ann = names.contains(&"ann");
+        for (id, name) in (1..).zip(names) {
+            let address = format!("{name}@example.org");
+            let mailbox = if is_ann {
+                "ann@example.org"
+            } else {
+                address.as_str()
+            };
+            let job = job_for(id, &address, mailbox);
+            let reply = Reply::parse(&[line]).unwrap();
+            let outcome = Outcome::Failed(Failure::refused(Said::Rcpt, reply));
+            idle.queue.tell_breaker(&target, &job, &[outcome]);
+        }
+        let health = idle.board.health(&cloud).unwrap().health;
+        assert_eq!(health, expected, "{line} {names:?}");
+    }
+}
+
 /// Behind the final dot LMTP has a reply for each recipient: RCPT is taken as ever.
 #[tokio::test]
 async fn only_who_was_refused_at_rcpt_is_asked_for() {

@@ -144,6 +144,27 @@ fn nobody_is_the_trial_twice_while_others_wait() {
     });
 }
 
+/// So many wait in front that they are not all looked at for one trial.
+#[test]
+fn the_look_for_a_trial_goes_on_where_it_ended() {
+    simulate(async {
+        let site = Site::new();
+        let door = site.open();
+        for number in 0..5 {
+            site.platforms.refuse_address(&user(number), unknown());
+        }
+        for _ in 0..250 {
+            send(&door, 0..5).await;
+        }
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(health(&door), Health::Rejecting);
+        let sent = send(&door, 50..51).await;
+        sleep(MINUTE).await;
+        assert_eq!(door.words(&sent), [("delivered", 1)].into());
+        door.stop().await;
+    });
+}
+
 async fn hold_all(door: &Door) {
     let wish = HoldWish {
         selection: Selection {
