@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Admin, AdminError, Limit, QueueItem};
 use crate::base::{Timestamp, query_words};
 use crate::limits;
-use crate::mail::{BackendId, Envelope, SpoolId, paced_by};
+use crate::mail::{BackendId, Envelope, RecipientState, SpoolId, paced_by};
 use crate::route::{Candidate, Pattern, Selection, Shown, ShownState};
 use crate::spool::{SpoolError, WaitingRecipient};
 
@@ -170,16 +170,16 @@ impl Admin {
         };
         Ok(selection.matches(&candidate).then(|| {
             let recipient = recipient.address.to_string();
-            let shown = self.with_pace(shown, &envelope);
+            let shown = self.with_pace(shown, &one.state, &envelope);
             QueueItem::new(one.id, shown, recipient, &envelope)
         }))
     }
 
     /// Says why mail waits that nothing else keeps: its sender has sent, or its mailbox has got, as
     /// much as it may.
-    fn with_pace(&self, mut shown: Shown, envelope: &Envelope) -> Shown {
+    fn with_pace(&self, mut shown: Shown, state: &RecipientState, envelope: &Envelope) -> Shown {
         let is_later = shown.due.is_some_and(|due| due > self.clock.now());
-        if is_later && shown.reason.is_empty() {
+        if is_later && (state.is_paced() || shown.reason.is_empty()) {
             let told = self.queue.sender_waits(envelope);
             shown.reason = paced_by(told.as_ref());
         }

@@ -33,6 +33,9 @@ pub enum RecipientState {
         /// with it.
         #[serde(default)]
         exempt: Option<Timestamp>,
+        /// It waits for its turn: its mailbox or its sender has had enough for now.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        paced: bool,
     },
     /// Waits on purpose until somebody or something releases it.
     Held {
@@ -266,6 +269,7 @@ impl RecipientState {
             last: None,
             on_hold: 0,
             exempt: None,
+            paced: false,
         }
     }
 
@@ -352,6 +356,7 @@ impl RecipientState {
                 on_hold,
                 exempt,
                 attempting,
+                paced,
             } => Waiting {
                 lane,
                 due: *due,
@@ -361,6 +366,7 @@ impl RecipientState {
                 last: last.as_ref(),
                 on_hold: *on_hold,
                 exempt: *exempt,
+                paced: *paced,
             }
             .apply(event, at),
             Self::Held {
@@ -415,6 +421,7 @@ impl RecipientState {
                 last: None,
                 on_hold,
                 exempt: if *past_holds { Some(at) } else { exempt },
+                paced: false,
             }),
             RecipientEvent::Held { reason } => Ok(Self::Held {
                 reason: reason.clone(),

@@ -14,6 +14,15 @@ pub(super) struct Waiting<'a> {
     pub(super) last: Option<&'a (Timestamp, Failure)>,
     pub(super) on_hold: u64,
     pub(super) exempt: Option<Timestamp>,
+    pub(super) paced: bool,
+}
+
+impl RecipientState {
+    /// Does it wait for its turn?
+    #[must_use]
+    pub const fn is_paced(&self) -> bool {
+        matches!(self, Self::Queued { paced: true, .. })
+    }
 }
 
 impl Waiting<'_> {
@@ -27,6 +36,7 @@ impl Waiting<'_> {
             last: self.last.cloned(),
             on_hold: self.on_hold,
             exempt: self.exempt,
+            paced: false,
         }
     }
 
@@ -48,6 +58,7 @@ impl Waiting<'_> {
             uncertain,
             last,
             on_hold,
+            paced,
             ..
         } = &mut next
         {
@@ -58,10 +69,12 @@ impl Waiting<'_> {
                     lane.clone_from(new);
                     // Another lane tells nothing about what is under way.
                     *attempting = self.attempting;
+                    *paced = self.paced;
                 }
                 RecipientEvent::Released { due: new, .. } => *due = *new,
                 RecipientEvent::Paced { due: new, sender } => {
                     *due = *new;
+                    *paced = true;
                     // Nobody gives mail up because of a limit of ours.
                     let waits = sender.as_ref().map_or(0, |_| new.since(at).as_millis());
                     let waits = u64::try_from(waits).unwrap_or(u64::MAX);
@@ -81,6 +94,7 @@ impl Waiting<'_> {
                 // What it makes of a recipient is told before.
                 RecipientEvent::Replay { .. } | RecipientEvent::Landing { .. } => {
                     *attempting = self.attempting;
+                    *paced = self.paced;
                 }
                 RecipientEvent::Held { .. }
                 | RecipientEvent::Delivered { .. }

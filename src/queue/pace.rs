@@ -121,6 +121,22 @@ impl Pace {
         }
     }
 
+    /// What was counted shortly before was not taken after all: its room is free again.
+    pub(super) fn refund(&mut self, item: &Item<'_>, counted: Duration) {
+        if item.rates.is_unlimited() {
+            return;
+        }
+        let Some(accounts) = self.backends.get_mut(item.backend) else {
+            return;
+        };
+        for (key, _) in item.accounts() {
+            if let Some(account) = accounts.get_mut(&key) {
+                account.minute.give_back(counted);
+                account.hour.give_back(counted);
+            }
+        }
+    }
+
     /// Turns that were given count no more: somebody did something to those who have them, and
     /// they may never come. Who still has one keeps it, and gets another one when it is taken.
     pub(super) fn forget_turns(&mut self) {
@@ -262,6 +278,17 @@ impl<const N: usize, const SECONDS: u64> Slices<N, SECONDS> {
         let age = usize::try_from(self.newest - slice).unwrap_or(N);
         if let Some(count) = self.counts.get_mut(age) {
             *count = count.saturating_add(1);
+        }
+    }
+
+    /// One that was counted not later than then counts no more: the newest of them, so that what
+    /// stays counts for its full time.
+    fn give_back(&mut self, counted: Duration) {
+        let age = self.newest.saturating_sub(counted.as_secs() / SECONDS);
+        let age = usize::try_from(age).unwrap_or(N);
+        let mut older = self.counts.iter_mut().skip(age);
+        if let Some(count) = older.find(|count| **count > 0) {
+            *count -= 1;
         }
     }
 

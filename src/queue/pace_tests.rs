@@ -84,6 +84,36 @@ fn what_failed_does_not_say_that_the_rates_keep_it() {
     assert_eq!(pace.longest_untried(&onprem, now), Duration::ZERO);
 }
 
+/// What a platform did not take takes no room, however often it is tried; what it took does.
+#[test]
+fn what_was_not_taken_is_given_back() {
+    let onprem = BackendId::new("onprem");
+    let mut pace = Pace::default();
+    let eve = item(&onprem, "ann", "eve");
+    let mut now = Duration::from_secs(1000);
+    for attempt in 0..2_000 {
+        assert_eq!(pace.ask(&eve, now), Turn::Now, "attempt {attempt}");
+        pace.refund(&eve, now + Duration::from_millis(300));
+        now += Duration::from_secs(2);
+    }
+    for _ in 0..10 {
+        assert_eq!(pace.ask(&eve, now), Turn::Now);
+    }
+    assert!(matches!(pace.ask(&eve, now), Turn::In(_)));
+    // What came later keeps its place: it is the newest one of then that goes.
+    let later = now + Duration::from_secs(30);
+    let joe = item(&onprem, "ann", "joe");
+    assert_eq!(pace.ask(&joe, later), Turn::Now);
+    pace.refund(&eve, now);
+    let account = &pace.backends[&onprem][&eve.accounts()[0].0];
+    assert_eq!(account.minute.sum(later), 10);
+    assert_eq!(account.minute.sum(now + Duration::from_secs(75)), 1);
+    // Nothing is given back of what nobody got.
+    let sue = item(&onprem, "sue", "eve");
+    pace.refund(&sue, later);
+    assert_eq!(pace.ask(&sue, later), Turn::Now);
+}
+
 /// What happened in an earlier life is told in any order, and each counts for its time.
 #[test]
 fn the_past_counts_where_it_was() {

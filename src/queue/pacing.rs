@@ -88,6 +88,44 @@ impl Queue {
         job: &Job,
         (recipient, asking): (&JobRecipient, Asking),
     ) -> Option<Duration> {
+        let (now, is_fresh) = (self.elapsed(), self.is_fresh(job, recipient));
+        let wait = |item: &Item<'_>| match asking {
+            Asking::Room if is_fresh => None,
+            Asking::Turn if is_fresh => {
+                pace.count(item, now);
+                None
+            }
+            Asking::Room => pace.wait(item, now),
+            Asking::Turn => match pace.ask(item, now) {
+                Turn::Now => None,
+                Turn::In(wait) => Some(wait),
+            },
+        };
+        self.with_item(backend, job, recipient, wait).flatten()
+    }
+
+    /// What a platform has not taken, and was counted shortly before, does not count: else a
+    /// platform that puts mail off would use up what the mailbox may get when it is mended.
+    pub(super) fn refund_mailboxes(
+        &self,
+        backend: &BackendId,
+        job: &Job,
+        (recipients, counted): (&[&JobRecipient], Duration),
+    ) {
+        let mut pace = self.pace();
+        for recipient in recipients {
+            self.with_item(backend, job, recipient, |item| pace.refund(item, counted));
+        }
+    }
+
+    /// Looks at what the rates know of a recipient.
+    fn with_item<T>(
+        &self,
+        backend: &BackendId,
+        job: &Job,
+        recipient: &JobRecipient,
+        look: impl FnOnce(&Item<'_>) -> T,
+    ) -> Option<T> {
         let envelope = &job.envelope;
         let known = envelope.recipients.get(usize::from(recipient.number))?;
         let key;
@@ -105,20 +143,7 @@ impl Queue {
             rates: self.limits_of_backend(backend).mailbox,
             attempts: recipient.was.attempts,
         };
-        let now = self.elapsed();
-        if self.is_fresh(job, recipient) {
-            if asking == Asking::Turn {
-                pace.count(&item, now);
-            }
-            return None;
-        }
-        match asking {
-            Asking::Room => pace.wait(&item, now),
-            Asking::Turn => match pace.ask(&item, now) {
-                Turn::Now => None,
-                Turn::In(wait) => Some(wait),
-            },
-        }
+        Some(look(&item))
     }
 
     fn is_fresh(&self, job: &Job, recipient: &JobRecipient) -> bool {

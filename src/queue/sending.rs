@@ -2,6 +2,7 @@
 //! Internet and replays are not asked about.
 
 use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
 
 use metrics::counter;
 
@@ -201,31 +202,42 @@ impl Queue {
         }
     }
 
-    /// What a backend has not taken does not count for the day.
-    pub(super) fn refund_sender(&self, target: &DeliveryTarget, job: &Job, outcomes: &[Outcome]) {
-        let DeliveryTarget::Backend(backend) = target else {
-            return;
-        };
-        let Some(sender) = self.sender_at(backend, job) else {
-            return;
-        };
-        let failed = job.recipients.iter().zip(outcomes);
-        let failed = failed.filter(|(recipient, outcome)| {
-            let not_taken = matches!(outcome, Outcome::Failed(failure) if !failure.uncertain);
-            not_taken && sender.counts(job, recipient)
-        });
-        let failed = u32::try_from(failed.count()).unwrap_or(u32::MAX);
-        self.senders().refund(&sender.sending(), failed);
+    /// What a backend has not taken, and was counted not later than then, does not count for its
+    /// mailboxes, nor for the day of its sender. What may have arrived does.
+    pub(super) fn refund_untaken(
+        &self,
+        target: &DeliveryTarget,
+        job: &Job,
+        (outcomes, counted): (&[Outcome], Duration),
+    ) {
+        let all = job.recipients.iter().zip(outcomes);
+        let untaken = all.filter(
+            |(_, outcome)| matches!(outcome, Outcome::Failed(failure) if !failure.uncertain),
+        );
+        let untaken: Vec<&JobRecipient> = untaken.map(|(recipient, _)| recipient).collect();
+        self.refund(target, job, (&untaken, counted));
     }
 
     /// Nothing of it was sent.
-    pub(super) fn refund_all(&self, target: &DeliveryTarget, job: &Job) {
+    pub(super) fn refund_all(&self, target: &DeliveryTarget, job: &Job, counted: Duration) {
+        let all: Vec<&JobRecipient> = job.recipients.iter().collect();
+        self.refund(target, job, (&all, counted));
+    }
+
+    fn refund(
+        &self,
+        target: &DeliveryTarget,
+        job: &Job,
+        (recipients, counted): (&[&JobRecipient], Duration),
+    ) {
         let DeliveryTarget::Backend(backend) = target else {
             return;
         };
+        self.refund_mailboxes(backend, job, (recipients, counted));
         if let Some(sender) = self.sender_at(backend, job) {
-            let counted = sender.counted_of(job);
-            self.senders().refund(&sender.sending(), counted);
+            let failed = recipients.iter().filter(|it| sender.counts(job, it));
+            let failed = u32::try_from(failed.count()).unwrap_or(u32::MAX);
+            self.senders().refund(&sender.sending(), failed);
         }
     }
 

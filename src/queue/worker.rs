@@ -263,6 +263,8 @@ impl Queue {
         channel: &mut dyn Channel,
     ) -> Delivered {
         let Prepared { job, body, marked } = prepared;
+        // Its turns were taken just now.
+        let counted = self.elapsed();
         let body = self.with_visit(target, &job, job.sent(body));
         let delivery = Delivery {
             id: job.id,
@@ -278,19 +280,19 @@ impl Queue {
         let marked = Box::pin(wait_for_mark(marked, &late, &unmarked));
         let outcomes = channel.deliver(&delivery, marked).await;
         if let Some(error) = unmarked.into_inner() {
-            self.refund_all(target, &job);
+            self.refund_all(target, &job, counted);
             self.wait_for_the_log(target, job, &error).await;
             let mark = Mark::InTime;
             return Delivered { pause: PAUSE, mark };
         }
         if let Some(what) = delivery.body.damage() {
             // It is not the platform's fault. The end was not sent, so nobody has got it.
-            self.refund_all(target, &job);
+            self.refund_all(target, &job, counted);
             self.hold_damaged(job, what).await;
             let mark = Mark::InTime;
             return Delivered { pause: PAUSE, mark };
         }
-        self.refund_sender(target, &job, &outcomes);
+        self.refund_untaken(target, &job, (&outcomes, counted));
         let pause = self.tell_board(target, &outcomes);
         if job.replay.is_none() {
             self.tell_breaker(target, &job, &outcomes);

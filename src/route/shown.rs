@@ -10,6 +10,9 @@ use crate::backend::{BackendHealth, Health};
 use crate::base::Timestamp;
 use crate::mail::{BackendId, RecipientState, SpoolId};
 
+/// Why somebody waits who waits for his turn.
+const TURN: &str = "its turn comes later: its mailbox or its sender has had enough for now";
+
 /// The six words for a recipient's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -77,8 +80,15 @@ impl Shown {
                 due,
                 attempts,
                 last,
+                paced,
                 ..
             } => {
+                let said = || match last {
+                    // Whatever an attempt said before, it is not why it waits now.
+                    _ if *paced => Some(TURN.to_owned()),
+                    Some((_, failure)) => Some(failure.to_string()),
+                    None => None,
+                };
                 let held_by = backends
                     .iter()
                     .find(|backend| backend.id.as_str() == lane)
@@ -90,9 +100,7 @@ impl Shown {
                         ShownState::Queued
                     },
                     due: held_by.is_none().then_some(*due),
-                    reason: held_by
-                        .or_else(|| last.as_ref().map(|(_, failure)| failure.to_string()))
-                        .unwrap_or_default(),
+                    reason: held_by.or_else(said).unwrap_or_default(),
                     backend: backend_of(lane),
                     attempts: *attempts,
                 }
@@ -191,6 +199,7 @@ fn backend_of(lane: &str) -> Option<BackendId> {
 mod tests {
     use super::*;
     use crate::backend::{Override, Wish};
+    use crate::mail::{Blame, Failure, RecipientEvent};
 
     fn backend(health: Health) -> BackendHealth {
         BackendHealth {
@@ -286,6 +295,33 @@ mod tests {
             assert_eq!(shown.due, Some(Timestamp::EPOCH));
             assert_eq!(shown.backend, name.map(BackendId::new));
         }
+    }
+
+    #[test]
+    fn who_waits_for_his_turn_is_not_said_to_wait_for_what_an_attempt_said() {
+        let backends = [backend(Health::Up)];
+        let failure = Failure::without_reply(Blame::Backend, "451 4.7.500 Server busy");
+        let deferred = RecipientEvent::Deferred {
+            backend: BackendId::new("onprem"),
+            failure,
+            due: Timestamp::EPOCH,
+            counts: false,
+        };
+        let paced = RecipientEvent::Paced {
+            due: Timestamp::from_millis(3_600_000),
+            sender: None,
+        };
+        let mut state = RecipientState::accepted("onprem".to_owned(), Timestamp::EPOCH);
+        let mut told = Vec::new();
+        for event in [&deferred, &paced, &deferred] {
+            state = state.apply(event, Timestamp::EPOCH).unwrap();
+            let shown = Shown::of(&state, Timestamp::EPOCH, &backends);
+            told.push((state.is_paced(), shown.reason));
+        }
+        let busy = (false, "451 4.7.500 Server busy".to_owned());
+        assert_eq!(told, [busy.clone(), (true, TURN.to_owned()), busy]);
+        let shown = Shown::of(&state, Timestamp::EPOCH, &[backend(Health::Down)]);
+        assert!(shown.reason.starts_with("onprem is down"));
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod holds;
 mod homes;
 mod landing;
 mod letters;
+mod mended;
 mod move_desk;
 mod operators;
 mod platforms;

@@ -11,11 +11,11 @@ use tideover::mail::{
     Transport, Unmarked,
 };
 use tideover::smtp::Reply;
-
 use tokio::time::Instant;
 
 use crate::bodies::{digest, read_all};
 use crate::chance::Chance;
+use crate::letters::read_all;
 use crate::world::CONNECTIONS;
 
 /// What is awaited before the end of a message.
@@ -84,6 +84,7 @@ pub(crate) struct Seen {
     pub(crate) address: String,
     /// Connections that were open at that moment.
     pub(crate) connections: usize,
+    pub(crate) taken: bool,
 }
 
 impl Platforms {
@@ -429,6 +430,7 @@ impl SimChannel {
                 sender: delivery.envelope.from.to_string(),
                 address: address.to_string(),
                 connections: inner.connections.get(&self.backend).copied().unwrap_or(0),
+                taken: true,
             };
             inner.seen.push(seen);
         }
@@ -455,6 +457,12 @@ impl SimChannel {
     fn end(&self, delivery: &Delivery, said: &str) {
         let mut inner = self.platforms.0.lock().unwrap();
         inner.tell(&self.backend, delivery, said);
+        let is_of = |one: &&mut Seen| one.id == delivery.id && one.backend == self.backend;
+        let ended = inner.seen.iter_mut().rev().filter(is_of);
+        let taken = said.starts_with("250 ") || said == "cut after the dot";
+        ended
+            .take(delivery.recipients.len())
+            .for_each(|one| one.taken = taken);
         for (number, _) in &delivery.recipients {
             inner.under_way.remove(&(delivery.id, *number));
         }

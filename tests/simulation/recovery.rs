@@ -72,7 +72,7 @@ pub(crate) fn check_platform(seen: &[Seen], limits: TargetLimits) {
 }
 
 /// No minute and no hour of the backlog saw more than the limits of a mailbox, and of a sender and
-/// mailbox. Mail that was fresh counts, but may be more.
+/// mailbox. Mail that was fresh counts, but may be more; what was not taken does not count.
 pub(crate) fn check_mailboxes(
     seen: &[Seen],
     limits: TargetLimits,
@@ -80,7 +80,7 @@ pub(crate) fn check_mailboxes(
 ) {
     let mut mailboxes: HashMap<&str, Vec<Instant>> = HashMap::new();
     let mut pairs: HashMap<(&str, &str), Vec<Instant>> = HashMap::new();
-    for seen in seen.iter().filter(|seen| is_backlog(seen)) {
+    for seen in seen.iter().filter(|seen| seen.taken && is_backlog(seen)) {
         mailboxes.entry(&seen.address).or_default().push(seen.at);
         let pair = pairs.entry((&seen.sender, &seen.address)).or_default();
         pair.push(seen.at);
