@@ -291,8 +291,8 @@ fn see_backend(seen: &mut Seen, backend: &BackendHealth) {
         Health::Slow if backend.failing => (
             Severity::Critical,
             "It answers, and takes no mail: look at its filters, its store and its disk. The mail \
-             waits and is tried more and more seldom; once it is mended: tideover queue retry \
-             --backend",
+             waits and is tried more and more seldom; as soon as one is taken, all follow. To try \
+             now, when it is mended: tideover queue retry --backend",
         ),
         Health::Slow => (
             Severity::Warning,

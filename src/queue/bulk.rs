@@ -195,7 +195,7 @@ impl Queue {
     }
 
     /// Does it to recipients of one message.
-    async fn perform_one(
+    pub(super) async fn perform_one(
         &self,
         order: &Order,
         pick: &Pick,

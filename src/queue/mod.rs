@@ -21,6 +21,7 @@ mod intake;
 pub mod landing;
 mod loader;
 mod marks;
+mod mended;
 mod pace;
 mod pacing;
 mod progress;
@@ -254,6 +255,10 @@ impl Queue {
         }
         let queue = self.clone();
         shutdown.spawn("queue-holds", async move { queue.keep_holds().await });
+        let queue = self.clone();
+        shutdown.spawn("queue-mended", async move {
+            queue.bring_forward_for_ever().await;
+        });
         let queue = self.clone();
         shutdown.spawn("queue-loader", async move {
             if let Err(error) = queue.resume_cases().await {

@@ -211,7 +211,7 @@ fn of_backend(backend: &BackendView, status: &StatusView, moments: &Moments) -> 
             Tone::Trouble,
             format!("{name} takes no mail since {since}{because}. {waits}"),
             "Look at the platform: its filters, its store, its disk. What waits is tried more and \
-             more seldom; when it is mended, this tries all of it at once."
+             more seldom; as soon as one is taken, all follow. When it is mended, this tries now."
                 .to_owned(),
             format!("tideover queue retry --backend {name}"),
         ),

@@ -1,0 +1,272 @@
+//! A platform that failed all mail takes some again, or one that was down answers: what it put off
+//! meanwhile is due now, and not in an hour.
+//!
+//! It comes gently, as behind an outage, and not sooner than [`APART`] after the last time: one
+//! that takes a message now and then is not given everything anew each time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::{Deed, Order, Pick, Queue};
+use crate::backend::{BackendHealth, Health};
+use crate::base::Timestamp;
+use crate::mail::{BackendId, Blame, DeliveryTarget, RecipientState, SpoolId};
+use crate::route::Candidate;
+use crate::spool::{Due, SpoolError};
+
+/// Who brings mail forward.
+const ACTOR: &str = "tideover";
+/// Least time between two times at one backend.
+const APART: Duration = Duration::from_secs(5 * 60);
+/// Who is due so soon by himself stays as he is.
+const SOON: Duration = Duration::from_secs(15);
+/// Recipients that are looked at in one page.
+const PAGE: usize = 200;
+
+/// What is to be done for a backend now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Nothing.
+    Nothing,
+    /// To ask again after this long.
+    Wait(Duration),
+    /// What it put off is due.
+    Bring,
+}
+
+/// The course of one backend.
+#[derive(Debug, Default)]
+struct Course {
+    /// It failed all mail, or was down, and what it put off was not brought forward since.
+    ill: bool,
+    /// When that was done last.
+    brought: Option<Duration>,
+}
+
+impl Course {
+    /// `now` is the time since some beginning.
+    fn see(&mut self, health: &BackendHealth, now: Duration) -> Step {
+        if health.failing || health.health == Health::Down {
+            self.ill = true;
+            return Step::Nothing;
+        }
+        if !self.ill || !health.takes_mail() {
+            return Step::Nothing;
+        }
+        let next = self.brought.map_or(now, |brought| brought + APART);
+        if next > now {
+            return Step::Wait(next.saturating_sub(now));
+        }
+        self.ill = false;
+        self.brought = Some(now);
+        Step::Bring
+    }
+}
+
+/// Does somebody wait because the platform put his mail off before `begun`? Who was refused for
+/// himself, or waits for his turn, does not.
+fn was_put_off(state: &RecipientState, begun: Timestamp) -> bool {
+    let RecipientState::Queued {
+        last: Some((at, failure)),
+        paced: false,
+        ..
+    } = state
+    else {
+        return false;
+    };
+    let is_trouble = failure.blame == Blame::Backend || failure.uncertain;
+    let is_later = failure.reply.is_some() && !failure.is_permanent();
+    *at <= begun && (is_trouble || is_later)
+}
+
+impl Queue {
+    /// Brings mail forward that mended backends put off, until the program stops.
+    pub(super) async fn bring_forward_for_ever(&self) {
+        let shutdown = self.0.parts.shutdown.clone();
+        let mut changes = self.0.parts.router.board().changes();
+        let mut courses: BTreeMap<BackendId, Course> = BTreeMap::new();
+        loop {
+            let healths = Arc::clone(&changes.borrow_and_update());
+            courses.retain(|id, _| healths.contains_key(id));
+            let mut again: Option<Duration> = None;
+            for (id, health) in &*healths {
+                let course = courses.entry(id.clone()).or_default();
+                match course.see(health, self.elapsed()) {
+                    Step::Nothing => {}
+                    Step::Wait(wait) => again = Some(again.map_or(wait, |other| other.min(wait))),
+                    Step::Bring => Box::pin(self.bring_forward(id)).await,
+                }
+            }
+            tokio::select! {
+                biased;
+                () = shutdown.stopping() => return,
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+                () = tokio::time::sleep(again.unwrap_or_default()), if again.is_some() => {}
+            }
+        }
+    }
+
+    /// What waits for a backend because it put it off is due now, as long as it takes mail.
+    async fn bring_forward(&self, backend: &BackendId) {
+        // It opens step by step, as behind an outage.
+        let target = DeliveryTarget::Backend(backend.clone());
+        self.state().fail(&target);
+        match self.bring_lane_forward(backend).await {
+            Ok(0) => {}
+            Ok(recipients) => {
+                tracing::info!(%backend, recipients, "takes mail again: what it put off is due");
+            }
+            Err(error) => {
+                tracing::error!(%backend, %error, "what it put off waits for its time");
+            }
+        }
+    }
+
+    async fn bring_lane_forward(&self, backend: &BackendId) -> Result<u64, SpoolError> {
+        let order = Order {
+            deed: Deed::Retry,
+            actor: ACTOR.to_owned(),
+            reason: format!("{backend} takes mail again"),
+        };
+        let begun = self.0.parts.clock.now();
+        let pick: Pick = Arc::new(move |one: &Candidate<'_>| was_put_off(one.state, begun));
+        let mut last = Due {
+            due: begun.after(SOON),
+            id: SpoolId::from_u64(u64::MAX),
+            recipient: u16::MAX,
+        };
+        let mut recipients = 0;
+        while !self.stopping() && self.takes_mail_well(backend) {
+            let lane = backend.as_str();
+            let page = self.0.parts.spool.due(lane, Some(last), PAGE)?;
+            let Some(end) = page.last() else {
+                break;
+            };
+            last = *end;
+            let mut ids: Vec<SpoolId> = page.iter().map(|due| due.id).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            // All of them at once, for one sync of the log.
+            let works = ids
+                .into_iter()
+                .map(|id| self.perform_one(&order, &pick, id));
+            let mut brought = 0;
+            for tally in join_all(works).await {
+                brought += tally?.recipients;
+            }
+            if brought > 0 {
+                recipients += brought;
+                self.look_from_the_beginning();
+            }
+            // The others want the thread too.
+            tokio::task::yield_now().await;
+        }
+        Ok(recipients)
+    }
+
+    /// Does it take mail, and does not fail it?
+    fn takes_mail_well(&self, backend: &BackendId) -> bool {
+        let health = self.0.parts.router.board().health(backend);
+        health.is_some_and(|health| health.takes_mail() && !health.failing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::{Failure, RecipientEvent};
+    use crate::smtp::Reply;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn health(health: Health) -> BackendHealth {
+        BackendHealth {
+            id: BackendId::new("onprem"),
+            health,
+            reason: String::new(),
+            since: Timestamp::EPOCH,
+            operator: None,
+            remembered: false,
+            failing: false,
+        }
+    }
+
+    #[test]
+    fn what_was_put_off_is_brought_once_behind_each_illness_and_not_too_often() {
+        let failing = BackendHealth {
+            failing: true,
+            ..health(Health::Slow)
+        };
+        let (up, slow) = (health(Health::Up), health(Health::Slow));
+        let (down, rejecting) = (health(Health::Down), health(Health::Rejecting));
+        let mut course = Course::default();
+        for (at, health, expected) in [
+            (0, &up, Step::Nothing),
+            (1, &slow, Step::Nothing),
+            (2, &failing, Step::Nothing),
+            (3, &slow, Step::Bring),
+            (4, &up, Step::Nothing),
+            // It takes one now and then: not everything anew each time.
+            (5, &failing, Step::Nothing),
+            (103, &slow, Step::Wait(200 * SECOND)),
+            (203, &failing, Step::Nothing),
+            (302, &slow, Step::Wait(SECOND)),
+            (303, &up, Step::Bring),
+            (900, &up, Step::Nothing),
+            // Down, and then refusing: it takes mail when that is over.
+            (901, &down, Step::Nothing),
+            (902, &rejecting, Step::Nothing),
+            (903, &up, Step::Bring),
+            (2000, &rejecting, Step::Nothing),
+            (2001, &up, Step::Nothing),
+        ] {
+            assert_eq!(course.see(health, at * SECOND), expected, "{at}");
+        }
+    }
+
+    #[test]
+    fn who_was_refused_for_himself_or_waits_for_his_turn_stays_as_he_is() {
+        let replied = |blame, reply: &str| {
+            let reply = Reply::parse(&[reply]).unwrap();
+            Failure::replied(blame, reply)
+        };
+        let mut cut = Failure::without_reply(Blame::Message, "cut at the end");
+        cut.uncertain = true;
+        for (failure, expected) in [
+            (replied(Blame::Recipient, "450 4.2.1 not now"), true),
+            (replied(Blame::Message, "451 4.3.0 later"), true),
+            (Failure::without_reply(Blame::Backend, "refused"), true),
+            (cut, true),
+            (replied(Blame::Message, "554 5.7.1 spam"), false),
+            (Failure::without_reply(Blame::Message, "no body"), false),
+        ] {
+            let told = failure.what.clone();
+            let at = Timestamp::from_millis(5);
+            let deferred = RecipientEvent::Deferred {
+                backend: BackendId::new("onprem"),
+                failure,
+                due: at,
+                counts: true,
+            };
+            let new = RecipientState::accepted("onprem".to_owned(), at);
+            assert!(!was_put_off(&new, at));
+            let state = new.apply(&deferred, at).unwrap();
+            assert_eq!(was_put_off(&state, at), expected, "{told}");
+            let before = Timestamp::from_millis(4);
+            assert!(!was_put_off(&state, before), "a later attempt: {told}");
+            let paced = RecipientEvent::Paced {
+                due: at,
+                sender: None,
+            };
+            let state = state.apply(&paced, at).unwrap();
+            assert!(!was_put_off(&state, at), "its turn: {told}");
+        }
+    }
+}
